@@ -1,0 +1,51 @@
+# plexindex. `make help` lists what there is.
+#
+# Needs a Rust toolchain, a C compiler and Python 3.9 or newer with its venv module; the tests a C++ compiler and nm too.
+# All that is made lies in target/ and build/.
+
+PYTHON ?= python3
+CARGO ?= cargo
+ITEMS ?= 20000
+
+export CARGO
+# The stand-in and the demo's library, built by one command, so that nothing is built twice.
+RELEASE = $(CARGO) build --release --workspace --lib --bins
+
+.PHONY: help build header demo standin test test-rust test-python lint valgrind clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+build: ## the library, optimised: target/release/libplexindex.so and .a
+	$(CARGO) build --release --lib
+
+header: ## renew include/plexindex.h from src/capi
+	$(PYTHON) scripts/renew_header.py
+
+demo: ## the main job, on a stand-in server; or on yours: SERVER=http://… TOKEN=… LIBRARY=Movies FILE=…
+	$(RELEASE)
+	$(PYTHON) scripts/demo.py
+
+standin: ## a stand-in Plex server in the foreground: ITEMS=20000 movies, a quarter as many episodes
+	$(CARGO) build --release --quiet --package plexindex-standin
+	$(CARGO) run --release --quiet --package plexindex-standin -- --movies $(ITEMS) --episodes $$(($(ITEMS) / 4))
+
+test: ## every test there is
+	$(PYTHON) scripts/run_tests.py
+
+test-rust: ## the Rust tests and the C programs only
+	$(PYTHON) scripts/run_tests.py rust
+
+test-python: ## ruff, mypy, and the tests of the Python package only
+	$(PYTHON) scripts/run_tests.py python
+
+lint: ## cargo fmt --check and clippy only
+	$(PYTHON) scripts/run_tests.py lint
+
+valgrind: ## the C programs under valgrind only
+	$(PYTHON) scripts/run_tests.py valgrind
+
+clean: ## remove all that was made
+	$(CARGO) clean
+	rm -rf build

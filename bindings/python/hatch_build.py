@@ -1,0 +1,93 @@
+"""Build hook: makes the shared library with cargo and puts it beside the Python modules.
+
+PLEXINDEX_PREBUILT names a library to pack instead; PLEXINDEX_CARGO_PROFILE another profile than `dist`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+# What a source distribution takes along, from the repository's root to `rust/`: what cargo needs to build the library.
+# The stand-in server is a member of the workspace, so cargo wants to see its manifest.
+RUST_SOURCES = (
+    "Cargo.toml", "Cargo.lock", "build.rs", "cbindgen.toml", "src", "include", "README.md",
+    "LICENSE-MIT", "LICENSE-APACHE", "tests/standin/Cargo.toml", "tests/standin/src",
+)  # fmt: skip
+
+NO_CARGO = """\
+plexindex is written in Rust, and no Rust toolchain was found: there is no `cargo` on the PATH.
+Install one (https://rustup.rs, or your system's package for cargo 1.89 or newer) and try again,
+or set PLEXINDEX_PREBUILT to the path of a libplexindex that was built elsewhere.
+"""
+
+
+class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
+    """Called by hatchling for each wheel and each source distribution."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Adds the library, or the Rust sources, to what is built."""
+        here = Path(self.root)
+        rust = here / "rust" if (here / "rust").is_dir() else here.parent.parent
+        if self.target_name == "sdist":
+            present = [name for name in RUST_SOURCES if (rust / name).exists()]
+            build_data["force_include"].update({str(rust / name): f"rust/{name}" for name in present})
+            return
+        library = self.prebuilt() or self.build(rust)
+        name = library.name if library.suffix == ".dll" else f"libplexindex{library.suffix}"
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{platform_tag()}"
+        if version == "editable":
+            # A running process may have the old one mapped: replaced, not overwritten.
+            target = here / "src" / "plexindex" / name
+            shutil.copyfile(library, target.with_suffix(".new"))
+            os.replace(target.with_suffix(".new"), target)
+        else:
+            build_data["force_include"][str(library)] = f"plexindex/{name}"
+
+    def prebuilt(self) -> Path | None:
+        """The library that PLEXINDEX_PREBUILT names."""
+        named = os.environ.get("PLEXINDEX_PREBUILT")
+        if named and not Path(named).is_file():
+            self.stop(f"PLEXINDEX_PREBUILT={named}: there is no such file")
+        return Path(named).resolve() if named else None
+
+    def build(self, rust: Path) -> Path:
+        """The library, built by cargo, wherever its target folder is."""
+        if not (rust / "Cargo.toml").is_file():
+            self.stop("the Rust sources of plexindex are missing: build from a checkout or from its sdist")
+        cargo = os.environ.get("CARGO") or shutil.which("cargo")
+        cargo = cargo or shutil.which("cargo", path=str(Path.home() / ".cargo" / "bin"))
+        if cargo is None:
+            self.stop(NO_CARGO)
+        command = [cargo, "build", "--lib", "--package=plexindex", "--message-format=json-render-diagnostics"]
+        command += [f"--profile={os.environ.get('PLEXINDEX_CARGO_PROFILE') or 'dist'}"]
+        command += ["--locked"] if (rust / "Cargo.lock").is_file() else []
+        done = subprocess.run(command, cwd=rust, stdout=subprocess.PIPE, check=False)  # noqa: S603
+        if done.returncode:
+            self.stop(f"cargo could not build plexindex (exit code {done.returncode}); its messages are above")
+        for message in map(json.loads, done.stdout.splitlines()):
+            if message["reason"] == "compiler-artifact" and message["target"]["name"] == "plexindex":
+                for file in map(Path, message["filenames"]):
+                    if file.suffix in (".so", ".dylib", ".dll"):
+                        return file
+        self.stop("cargo built no shared library: is `cdylib` missing from Cargo.toml?")
+
+    def stop(self, message: str) -> NoReturn:
+        """Ends the build with this message and no traceback."""
+        self.app.abort(message)
+        raise SystemExit(1)
+
+
+def platform_tag() -> str:
+    """The platform's part of the wheel's name, for the one architecture that cargo builds for."""
+    tag = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    return tag.replace("universal2", platform.machine())

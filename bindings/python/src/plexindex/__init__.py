@@ -1,0 +1,100 @@
+"""plexindex tells which Plex item a file is, without asking the server.
+
+It keeps an index of a Plex server's libraries in a folder, fills it when it is first asked, and keeps it fresh with as
+few requests as possible::
+
+    import plexindex
+
+    with plexindex.open(cache_dir, server_url="http://127.0.0.1:32400", token=token) as index:
+        movies = index.library("Movies")
+        match = movies.match("/media/movies/Big Buck Bunny (2008).mkv")
+        if match:
+            print(match.rating_key, match.title, match.confidence)
+        else:
+            print(match.reason, match.candidates)
+
+Start at :func:`open` and :class:`Index`. Everything that goes wrong is an :class:`Error`; not found, ambiguous and not
+yet are answers (:class:`Match`). The library's log lines go to the logger ``plexindex``. All times are in seconds.
+
+Paths may be ``str``, ``bytes`` or ``os.PathLike``; a ``str`` is taken as UTF-8 with ``surrogateescape``, which is what
+``os.fsdecode`` and ``os.listdir`` give. An empty path and a path with a NUL are refused.
+
+``PLEXINDEX_LIBRARY`` in the environment names another shared library to load.
+"""
+
+from __future__ import annotations
+
+from ._answers import Item, Match, Matches
+from ._callbacks import Progress
+from ._errors import (
+    AbortedError,
+    BadAnswerError,
+    BufferTooSmallError,
+    ClosedError,
+    ConnectError,
+    Error,
+    ForbiddenError,
+    GoneError,
+    InvalidArgumentError,
+    LibraryAmbiguousError,
+    LibraryError,
+    LibraryNotFoundError,
+    LoadError,
+    NotPlexError,
+    NullPointerError,
+    OfflineError,
+    PanicError,
+    RedirectedError,
+    ServerError,
+    StartingError,
+    StoreError,
+    StoreFullError,
+    TimeUpError,
+    TlsError,
+    UnauthorizedError,
+    UnsupportedError,
+)
+from ._index import Index
+from ._library import Library, LibraryInfo
+from ._open import open
+from ._stats import Stats
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AbortedError",
+    "BadAnswerError",
+    "BufferTooSmallError",
+    "ClosedError",
+    "ConnectError",
+    "Error",
+    "ForbiddenError",
+    "GoneError",
+    "Index",
+    "InvalidArgumentError",
+    "Item",
+    "Library",
+    "LibraryAmbiguousError",
+    "LibraryError",
+    "LibraryInfo",
+    "LibraryNotFoundError",
+    "LoadError",
+    "Match",
+    "Matches",
+    "NotPlexError",
+    "NullPointerError",
+    "OfflineError",
+    "PanicError",
+    "Progress",
+    "RedirectedError",
+    "ServerError",
+    "StartingError",
+    "Stats",
+    "StoreError",
+    "StoreFullError",
+    "TimeUpError",
+    "TlsError",
+    "UnauthorizedError",
+    "UnsupportedError",
+    "open",
+]

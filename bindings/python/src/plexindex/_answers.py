@@ -1,0 +1,376 @@
+"""Answers: items and matches, read from the library's blocks when they are looked at.
+
+A block is a run of bytes with a head, answers, items and texts that refer to each other by offset; the layout is that
+of plexindex_answers, plexindex_answer and plexindex_item in ``include/plexindex.h``.
+"""
+
+from __future__ import annotations
+
+from _collections_abc import Iterator, Sequence
+from _struct import Struct
+
+from . import _constants as c
+from ._errors import error_for
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, overload
+
+    from ._errors import Error
+    from ._types import Confidence, Kind, ReasonCode, Rung
+
+# size, answer_size, item_size, count, first, log_lines
+HEAD = Struct("=6I")
+# status, rung, confidence, reason, flags, item, candidates, candidates_count, candidates_total, message, age_ms
+ANSWER = Struct("=i4B6Iq")
+TEXT = Struct("=2I")
+NUMBER = Struct("=i")
+
+# Offsets in plexindex_item.
+ITEM_FIELDS = {
+    "key": 0,
+    "rating_key": 8,
+    "title": 16,
+    "guid": 24,
+    "show_title": 32,
+    "show_rating_key": 40,
+    "show_guid": 48,
+    "path": 56,
+    "section": 64,
+    "library_title": 72,
+    "kind": 80,
+    "year": 84,
+    "season": 88,
+    "episode": 92,
+    "flags": 96,
+    "reserved": 100,
+}
+ITEM_SIZE = 104
+
+
+class Item:
+    """One item of a library: a movie, episode, track, clip or photo. What the index does not know is None."""
+
+    __slots__ = ("_at", "_block")
+
+    def __init__(self, block: bytes | bytearray, at: int) -> None:
+        self._block, self._at = block, at
+
+    def _text(self, field: int) -> str | None:
+        offset, length = TEXT.unpack_from(self._block, self._at + field)
+        return self._block[offset : offset + length].decode("utf-8", "surrogateescape") if offset else None
+
+    def _number(self, field: int) -> int:
+        number: int = NUMBER.unpack_from(self._block, self._at + field)[0]
+        return number
+
+    @property
+    def key(self) -> str:
+        """Plex's address of the item, ``/library/metadata/<rating key>``."""
+        return self._text(0) or ""
+
+    @property
+    def rating_key(self) -> str:
+        """Plex's rating key: an opaque string."""
+        return self._text(8) or ""
+
+    @property
+    def title(self) -> str | None:
+        """Title; for an episode the episode's."""
+        return self._text(16)
+
+    @property
+    def guid(self) -> str | None:
+        """Scalar GUID, such as ``plex://movie/…``."""
+        return self._text(24)
+
+    @property
+    def show_title(self) -> str | None:
+        """Title of the show; for a track of the artist."""
+        return self._text(32)
+
+    @property
+    def show_rating_key(self) -> str | None:
+        """Rating key of the show or artist."""
+        return self._text(40)
+
+    @property
+    def show_guid(self) -> str | None:
+        """Scalar GUID of the show or artist."""
+        return self._text(48)
+
+    @property
+    def path(self) -> str | None:
+        """The listed path that fitted, as the server spells it; for a confirmed match the recorded path.
+
+        What is not UTF-8 in it is there by ``surrogateescape``: ``os.fsencode`` gives the bytes back.
+        """
+        return self._text(56)
+
+    @property
+    def section(self) -> str | None:
+        """Section id of its library."""
+        return self._text(64)
+
+    @property
+    def library(self) -> str | None:
+        """Title of its library."""
+        return self._text(72)
+
+    @property
+    def kind(self) -> Kind:
+        """``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"``, or ``"unknown"``."""
+        return c.KINDS.get(self._number(80), "unknown")  # type: ignore[return-value]
+
+    @property
+    def year(self) -> int | None:
+        """Year."""
+        return self._number(84) or None
+
+    @property
+    def season(self) -> int | None:
+        """Number of the season; for a track of the disc."""
+        number = self._number(88)
+        return None if number < 0 else number
+
+    @property
+    def episode(self) -> int | None:
+        """Number of the episode or track."""
+        number = self._number(92)
+        return None if number < 0 else number
+
+    @property
+    def key_only(self) -> bool:
+        """Only the key is known: a confirmed match of an item that no listing holds."""
+        return bool(self._number(96) & c.ITEM_KEY_ONLY)
+
+    def describe(self) -> str:
+        """One line for people: ``Show – S01E02 – Title``, ``Title (1999)``, or the key when nothing else is known."""
+        title = self.title
+        if title is None:
+            return self.key
+        if self.show_title is not None:
+            season, episode = self.season, self.episode
+            number = f"S{season:02d}E{episode:02d}" if season is not None and episode is not None else None
+            return " – ".join(part for part in (self.show_title, number, title) if part)
+        return f"{title} ({self.year})" if self.year else title
+
+    def __repr__(self) -> str:
+        return f"<plexindex.Item {self.key} {self.describe()!r}>"
+
+
+class Match:
+    """The answer for one path or GUID. True when it is a single item.
+
+    ``key``, ``title`` and all that an :class:`Item` has are None when there is no single item; then ``reason`` says
+    why, and ``candidates`` lists the items that fit equally well, best first.
+    """
+
+    __slots__ = ("_answer", "_block")
+
+    def __init__(self, block: bytes | bytearray, at: int | None = None) -> None:
+        self._block = block
+        self._answer = ANSWER.unpack_from(block, HEAD.unpack_from(block)[4] if at is None else at)
+
+    @property
+    def status(self) -> str:
+        """``"ok"``, ``"not_found"``, ``"ambiguous"``, ``"not_yet"`` (the deadline came first: ask again) or
+        ``"needs_warm"`` (refresh the library once without a deadline); in a batch also the name of an error.
+        """
+        return c.STATUS_NAMES.get(self._answer[0], "unknown")
+
+    @property
+    def rung(self) -> Rung:
+        """What found it: ``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"``, ``"file_name"``, or ``"none"``."""
+        return _name(c.RUNGS, self._answer[1])  # type: ignore[return-value]
+
+    @property
+    def confidence(self) -> Confidence:
+        """``"high"``: this item. ``"low"``: verify it, or choose among the candidates. ``"none"``: there is none."""
+        return _name(c.CONFIDENCES, self._answer[2])  # type: ignore[return-value]
+
+    @property
+    def reason_code(self) -> ReasonCode:
+        """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; ``"none"``."""
+        return _name(c.REASONS, self._answer[3])  # type: ignore[return-value]
+
+    @property
+    def reason(self) -> str | None:
+        """The same as a sentence for people; None when there is a single item."""
+        offset, length = self._answer[9], self._answer[10]
+        return self._block[offset : offset + length].decode("utf-8", "surrogateescape") if offset else None
+
+    @property
+    def stale(self) -> bool:
+        """The listing that answered has expired and could not be, or was not to be, renewed."""
+        return bool(self._answer[4] & c.ANSWER_STALE)
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the listing that answered was last seen to be current; None: there is none."""
+        milliseconds: int = self._answer[11]
+        return None if milliseconds < 0 else milliseconds / 1000
+
+    @property
+    def item(self) -> Item | None:
+        """The single item."""
+        offset = self._answer[5]
+        return Item(self._block, offset) if offset else None
+
+    @property
+    def candidates(self) -> list[Item]:
+        """The items that fit equally well, best first; a single item is the only candidate, as plexindex lists it."""
+        first, count = self._answer[6], self._answer[7]
+        step = HEAD.unpack_from(self._block)[2]
+        return [Item(self._block, first + number * step) for number in range(count)] if first else []
+
+    @property
+    def candidates_total(self) -> int:
+        """How many candidates there are in all; ``candidates`` may hold fewer."""
+        total: int = self._answer[8]
+        return total
+
+    @property
+    def error(self) -> Error | None:
+        """In a batch: what went wrong with this one path, ready to be raised."""
+        status: int = self._answer[0]
+        return error_for(status, self.reason or "") if status >= c.FIRST_ERROR else None
+
+    @property
+    def key(self) -> str | None:
+        """The item's key, ``/library/metadata/<rating key>``."""
+        item = self.item
+        return None if item is None else item.key
+
+    @property
+    def rating_key(self) -> str | None:
+        """The item's rating key: an opaque string."""
+        item = self.item
+        return None if item is None else item.rating_key
+
+    @property
+    def title(self) -> str | None:
+        """The item's title; for an episode the episode's."""
+        item = self.item
+        return None if item is None else item.title
+
+    @property
+    def guid(self) -> str | None:
+        """The item's scalar GUID."""
+        item = self.item
+        return None if item is None else item.guid
+
+    @property
+    def show_title(self) -> str | None:
+        """Title of the item's show or artist."""
+        item = self.item
+        return None if item is None else item.show_title
+
+    @property
+    def show_rating_key(self) -> str | None:
+        """Rating key of the item's show or artist."""
+        item = self.item
+        return None if item is None else item.show_rating_key
+
+    @property
+    def kind(self) -> Kind | None:
+        """The item's type: ``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"`` or ``"unknown"``."""
+        item = self.item
+        return None if item is None else item.kind
+
+    @property
+    def year(self) -> int | None:
+        """The item's year."""
+        item = self.item
+        return None if item is None else item.year
+
+    @property
+    def season(self) -> int | None:
+        """Number of the item's season or disc."""
+        item = self.item
+        return None if item is None else item.season
+
+    @property
+    def episode(self) -> int | None:
+        """Number of the item's episode or track."""
+        item = self.item
+        return None if item is None else item.episode
+
+    @property
+    def path(self) -> str | None:
+        """The listed path that fitted, as the server spells it."""
+        item = self.item
+        return None if item is None else item.path
+
+    @property
+    def library(self) -> str | None:
+        """Title of the item's library."""
+        item = self.item
+        return None if item is None else item.library
+
+    def __bool__(self) -> bool:
+        return bool(self._answer[5])
+
+    def __repr__(self) -> str:
+        item = self.item
+        if item is not None:
+            stale = ", stale" if self.stale else ""
+            return f"<plexindex.Match {item.key} {item.describe()!r}: {self.rung}, {self.confidence}{stale}>"
+        several = f" of {self.candidates_total}" if self.candidates_total else ""
+        return f"<plexindex.Match {self.status}{several}: {self.reason}>"
+
+
+def _name(names: tuple[str, ...], number: int) -> str:
+    # A newer library may know more rungs and reasons than this package.
+    return names[number] if number < len(names) else f"unknown_{number}"
+
+
+class Matches(Sequence["Match"]):
+    """The answers for a batch of paths, in their order. Each is read when it is looked at."""
+
+    __slots__ = ("_block", "_count", "_first", "_step")
+
+    def __init__(self, block: bytes | bytearray) -> None:
+        self._block = block
+        _, self._step, _, self._count, self._first, _ = HEAD.unpack_from(block)
+
+    def __len__(self) -> int:
+        return self._count  # type: ignore[no-any-return]
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, index: int) -> Match: ...
+        @overload
+        def __getitem__(self, index: slice) -> list[Match]: ...
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(self._count))]
+        if index < 0:
+            index += self._count
+        if not 0 <= index < self._count:
+            raise IndexError(f"there are {self._count} answers")
+        return Match(self._block, self._first + index * self._step)
+
+    def __iter__(self) -> Iterator[Match]:
+        block, first, step = self._block, self._first, self._step
+        for number in range(self._count):
+            yield Match(block, first + number * step)
+
+    def counts(self) -> dict[str, int]:
+        """How many answers have each status."""
+        found: dict[str, int] = {}
+        for match in self:
+            found[match.status] = found.get(match.status, 0) + 1
+        return found
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {status}" for status, count in self.counts().items())
+        return f"<plexindex.Matches {self._count}{': ' if counts else ''}{counts}>"
+
+
+def log_lines(block: bytes | bytearray) -> int:
+    """How many log lines waited when this block was written."""
+    lines: int = HEAD.unpack_from(block)[5]
+    return lines

@@ -1,0 +1,144 @@
+"""Callbacks that lose no exception.
+
+ctypes prints an exception that leaves a callback, drops it, and returns whatever lay on the stack. A `try` around a
+function's body is not enough to keep it in: since CPython 3.11 a pending Ctrl-C is raised by the very first
+instruction of a function, before any `try` in it, and a callback is where the main thread comes back from C, so that is
+where it happens. A generator, however, is always resumed inside its `try`. What C calls is therefore a generator's
+`send`, which takes one value at a time; `max(first, second, key=send)` is the part of Python without Python frames
+that sends several values in turn.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+# The part of functools that is written in C: the rest takes 2 ms to import.
+from _functools import partial  # type: ignore[import-not-found]
+
+from ._native import LOG_FN, PROGRESS_FN, CProgress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    from ._session import Session
+
+
+class Progress:
+    """How far the fetch of a library has come. Given to progress callbacks."""
+
+    __slots__ = ("elapsed", "items", "library", "total")
+
+    library: str
+    """Title of the library."""
+    items: int
+    """Items fetched so far, those of an earlier, interrupted fetch included."""
+    total: int
+    """Items in all, as the server says; 0 when it did not."""
+    elapsed: float
+    """Seconds since the call began to fetch."""
+
+    def __init__(self, library: str, items: int, total: int, elapsed: float) -> None:
+        self.library, self.items, self.total, self.elapsed = library, items, total, elapsed
+
+    def __repr__(self) -> str:
+        return f"Progress(library={self.library!r}, items={self.items}, total={self.total}, elapsed={self.elapsed})"
+
+
+class Watch:
+    """What the progress callback of one call looks at and leaves behind."""
+
+    __slots__ = ("error", "listener", "reporting", "session")
+
+    def __init__(self) -> None:
+        self.session: Session | None = None
+        """The index that is called: when somebody closes it, the call is to end."""
+        self.listener: Callable[[Progress], object] | None = None
+        """The host's callback."""
+        self.error: BaseException | None = None
+        """What was raised, Ctrl-C included: raise it once the call is back."""
+        self.reporting = False
+        """The host's callback is running."""
+
+    def goes_on(self, address: int) -> bool:
+        """Looks at plexindex_progress at this address, tells the host, and says whether to go on."""
+        if self.session is not None and not self.session._open:
+            return False
+        if self.listener is None:
+            return True
+        raw = CProgress.from_address(address)
+        title = ctypes.string_at(raw.library_data, raw.library_length) if raw.library_length else b""
+        self.reporting = True
+        try:
+            progress = Progress(title.decode("utf-8", "replace"), raw.items, raw.total, raw.elapsed_ms / 1000)
+            return self.listener(progress) is not False
+        finally:
+            self.reporting = False
+
+
+def progress_callback(watch: Watch) -> Any:
+    """A plexindex_progress_fn that tells this watch. Its `user` pointer must be NULL."""
+    answers = _progress_answers(watch)
+    next(answers)
+    return PROGRESS_FN(partial(max, key=answers.send))
+
+
+def _progress_answers(watch: Watch) -> Generator[int, int, None]:
+    # Each call sends `user`, which is 0, then the address of the struct; C returns the one with the larger answer.
+    # So 0 then -1 returns 0, 'go on', and after a failure each answer is larger than the one before, which returns
+    # the address: not 0, 'stop'.
+    answer = 0
+    while True:
+        try:
+            while True:
+                address = yield answer
+                if watch.error is not None:
+                    answer += 1
+                elif not address:
+                    answer = 0
+                else:
+                    answer = -1 if watch.goes_on(address) else 1
+        except GeneratorExit:
+            return
+        except BaseException as error:
+            watch.error = error
+            answer = 1 if answer < 0 else answer + 1
+
+
+class LogLines:
+    """What a drain of the log left behind."""
+
+    __slots__ = ("error", "lines")
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[int, str]] = []
+        """Level and text, oldest first."""
+        self.error: BaseException | None = None
+        """What was raised meanwhile, Ctrl-C included."""
+
+
+def log_callback(found: LogLines) -> Any:
+    """A plexindex_log_fn that collects lines. Its `user` pointer must be NULL."""
+    values = _log_values(found)
+    next(values)
+    return LOG_FN(partial(max, key=values.send))
+
+
+def _log_values(found: LogLines) -> Generator[int, int, None]:
+    # Each call sends four values: user, level, address, length. Which one is next is settled before the generator is
+    # left, so that an interruption loses the line that it hits, and no other.
+    sent = [0, 0, 0, 0]
+    field = -1
+    while True:
+        try:
+            while True:
+                field = (field + 1) % 4
+                sent[field] = yield 0
+                if field == 3:
+                    text = ctypes.string_at(sent[2], sent[3]).decode("utf-8", "replace")
+                    found.lines.append((sent[1], text))
+        except GeneratorExit:
+            return
+        except BaseException as error:
+            found.error = error

@@ -1,0 +1,131 @@
+"""The numbers of the C ABI. They mirror ``include/plexindex.h``; ``tests/python/test_header.py`` compares the two."""
+
+from __future__ import annotations
+
+ABI_VERSION = 1
+
+TTL_AT_ONCE = -1
+TTL_NEVER = -2
+NO_DEADLINE = -1
+NO_RETRY = -1
+
+OPEN_OFFLINE = 1
+OPEN_ACCEPT_INVALID_CERTS = 2
+OPEN_NO_MMAP = 4
+
+QUERY_OFFLINE = 1
+QUERY_FULL = 2
+
+SELECT_ANY = 0
+SELECT_TITLE = 1
+SELECT_SECTION = 2
+SELECT_UUID = 3
+SELECT_ALL = 4
+
+RUNG_NONE = 0
+RUNG_CONFIRMED = 1
+RUNG_EXACT = 2
+RUNG_MAPPED = 3
+RUNG_SUFFIX = 4
+RUNG_FILE_NAME = 5
+
+CONFIDENCE_NONE = 0
+CONFIDENCE_LOW = 1
+CONFIDENCE_HIGH = 2
+
+REASON_NONE = 0
+REASON_NO_LOCATION = 1
+REASON_NOT_LISTED = 2
+REASON_NOT_FETCHED = 3
+REASON_SEVERAL_ITEMS = 4
+REASON_SEVERAL_LIBRARIES = 5
+REASON_UNCONFIRMED = 6
+
+ANSWER_STALE = 1
+
+ITEM_PATH_NOT_UTF8 = 1
+ITEM_KEY_ONLY = 2
+
+LOG_OFF = -1
+LOG_ERROR = 1
+LOG_WARN = 2
+LOG_INFO = 3
+LOG_DEBUG = 4
+
+# plexindex_status, by number. From FIRST_ERROR on a status is an error.
+OK = 0
+NOT_FOUND = 1
+AMBIGUOUS = 2
+NOT_YET = 3
+NEEDS_WARM = 4
+INVALID_ARGUMENT = 100
+NULL_POINTER = 101
+UNSUPPORTED = 102
+BUFFER_TOO_SMALL = 103
+ABORTED = 104
+PANIC = 105
+STORE = 200
+STORE_FULL = 201
+CONNECT = 300
+TLS = 301
+UNAUTHORIZED = 302
+FORBIDDEN = 303
+GONE = 304
+NOT_PLEX = 305
+STARTING = 306
+BAD_ANSWER = 307
+SERVER_ERROR = 308
+TIME_UP = 309
+REDIRECTED = 310
+OFFLINE = 311
+LIBRARY_NOT_FOUND = 400
+LIBRARY_AMBIGUOUS = 401
+
+FIRST_ERROR = 100
+
+STATUS_NAMES: dict[int, str] = {
+    OK: "ok",
+    NOT_FOUND: "not_found",
+    AMBIGUOUS: "ambiguous",
+    NOT_YET: "not_yet",
+    NEEDS_WARM: "needs_warm",
+    INVALID_ARGUMENT: "invalid_argument",
+    NULL_POINTER: "null_pointer",
+    UNSUPPORTED: "unsupported",
+    BUFFER_TOO_SMALL: "buffer_too_small",
+    ABORTED: "aborted",
+    PANIC: "panic",
+    STORE: "store",
+    STORE_FULL: "store_full",
+    CONNECT: "connect",
+    TLS: "tls",
+    UNAUTHORIZED: "unauthorized",
+    FORBIDDEN: "forbidden",
+    GONE: "gone",
+    NOT_PLEX: "not_plex",
+    STARTING: "starting",
+    BAD_ANSWER: "bad_answer",
+    SERVER_ERROR: "server_error",
+    TIME_UP: "time_up",
+    REDIRECTED: "redirected",
+    OFFLINE: "offline",
+    LIBRARY_NOT_FOUND: "library_not_found",
+    LIBRARY_AMBIGUOUS: "library_ambiguous",
+}
+
+# What the numbers are called in Python. The index is the number.
+RUNGS = ("none", "confirmed", "exact", "mapped", "suffix", "file_name")
+CONFIDENCES = ("none", "low", "high")
+REASONS = (
+    "none",
+    "no_location",
+    "not_listed",
+    "not_fetched",
+    "several_items",
+    "several_libraries",
+    "unconfirmed",
+)
+REQUESTS = ("identity", "probe", "page", "delta", "question", "confirm", "edit", "events")
+
+# Plex's numbers of the types that own files.
+KINDS = {1: "movie", 4: "episode", 10: "track", 12: "clip", 13: "photo"}

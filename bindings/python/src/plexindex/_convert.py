@@ -1,0 +1,113 @@
+"""From Python's values to what the C ABI takes: paths to bytes, seconds to milliseconds."""
+
+from __future__ import annotations
+
+import os
+
+from . import _constants as c
+from ._errors import InvalidArgumentError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ._types import PathArg
+
+# A thousand years, for 'never' where the ABI has no value for it.
+FOREVER_MS = 1000 * 365 * 24 * 3600 * 1000
+
+
+def shown(path: object) -> str:
+    """A path for an error message: its repr, shortened."""
+    text = repr(path)
+    return text if len(text) <= 200 else f"{text[:120]}…{text[-60:]} ({len(text)} characters)"
+
+
+def path_bytes(path: PathArg) -> bytes:
+    """A path as the bytes that the file system has: UTF-8, with ``surrogateescape`` for what was not UTF-8.
+
+    Raises InvalidArgumentError for an empty path and for one with a NUL, TypeError for what is no path.
+    """
+    value = os.fspath(path)
+    raw = text_bytes("path", value)
+    if not raw:
+        raise InvalidArgumentError("the path is empty: give the full path of a file")
+    if b"\0" in raw:
+        raise InvalidArgumentError(
+            f"the path {shown(value)} holds a NUL character, which no file can have: cut it off or leave this path out"
+        )
+    return raw
+
+
+def text_bytes(name: str, value: str | bytes) -> bytes:
+    """Text as UTF-8, with ``surrogateescape``; bytes as they are."""
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be str or bytes, not {type(value).__name__}")
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        pass
+    try:
+        return value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise InvalidArgumentError(
+            f"the {name} {shown(value)} holds a lone surrogate at position {error.start} that stands for no byte: "
+            "decode file names with os.fsdecode"
+        ) from None
+
+
+def join_paths(paths: Iterable[PathArg]) -> tuple[bytes, int]:
+    """Paths as one block, each followed by a NUL, and their number. Refuses the same as ``path_bytes``."""
+    if isinstance(paths, (str, bytes)):
+        raise TypeError("give a list of paths, not a single path")
+    if not isinstance(paths, (list, tuple)):
+        paths = list(paths)
+    count = len(paths)
+    try:
+        block = "\0".join([*paths, ""]).encode()
+    except (TypeError, UnicodeEncodeError):
+        block = b"\0".join([*map(path_bytes, paths), b""])
+    if block.count(b"\0") != count or not all(paths):
+        for path in paths:
+            path_bytes(path)
+    return block, count
+
+
+def key_text(key: object) -> str:
+    """A key (``/library/metadata/7``) or rating key (``"7"``, 7) as text."""
+    if isinstance(key, int) and not isinstance(key, bool):
+        return str(key)
+    if not isinstance(key, str):
+        raise TypeError(f"a key must be str or int, not {type(key).__name__}")
+    if not key or "\0" in key:
+        raise InvalidArgumentError(f"{shown(key)} is no key: give an item's key or rating key, such as '7'")
+    return key
+
+
+def milliseconds(name: str, seconds: float | None, *, none: int | None, zero: int | None = 1) -> int:
+    """Seconds as whole milliseconds, at least 1.
+
+    ``none`` is what None and infinity become, ``zero`` what 0 becomes; None for either refuses it.
+    """
+    if seconds is None or seconds == float("inf"):
+        if none is None:
+            raise InvalidArgumentError(f"{name}={seconds} is refused: give a number of seconds")
+        return none
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds, not {type(seconds).__name__}")
+    if not seconds >= 0:
+        raise InvalidArgumentError(f"{name}={seconds} is refused: give seconds, 0 or more")
+    if seconds == 0:
+        if zero is None:
+            raise InvalidArgumentError(f"{name}=0 is refused: give more than 0 seconds")
+        return zero
+    return min(max(1, round(seconds * 1000)), FOREVER_MS)
+
+
+def deadline_ms(seconds: float | None) -> int:
+    """A call's deadline: None is the index's default, infinity is none."""
+    if seconds is None:
+        return 0
+    return milliseconds("deadline", seconds, none=c.NO_DEADLINE)

@@ -1,0 +1,233 @@
+"""An open index: the questions that it answers."""
+
+from __future__ import annotations
+
+import ctypes
+
+from . import _constants as c
+from . import _convert, _log
+from ._answers import Match, Matches
+from ._errors import InvalidArgumentError
+from ._library import Library, LibraryInfo
+from ._native import CStats
+from ._session import Session
+from ._stats import Stats
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from ._types import LibraryArg, PathArg, ProgressArg
+
+# What an answer and a key take besides the path, roughly: too little costs a second call.
+_BYTES_PER_ANSWER = 400
+_BYTES_PER_KEY = 40
+
+
+class Index(Session):
+    """An open index: tells which Plex item a file is. Made by :func:`plexindex.open`, ended by :meth:`close` or `with`.
+
+    Any number of threads may use it at once. A ``library`` is a title, a :class:`Library`, or None for every library;
+    a ``deadline`` is in seconds, None for the one given to ``open``, infinity for none. A call that fetches tells
+    ``progress`` (default: the one given to ``open``) how far it is; Ctrl-C, an exception raised by ``progress``, or its
+    returning False ends the call, and the next one goes on where it stopped.
+
+    Every method raises :class:`ClosedError` once the index is closed.
+    """
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used: :meth:`close` was not called."""
+        return self._open
+
+    @property
+    def cache_dir(self) -> str:
+        """The folder of the store."""
+        return self._cache_dir
+
+    def library(
+        self, title: str | None = None, *, section: str | int | None = None, uuid: str | None = None
+    ) -> Library:
+        """A library by its title, its section id or its uuid; without any of them, every library at once.
+
+        Fetches nothing: whether the server has it shows when it is first asked (LibraryNotFoundError names those that
+        exist). Raises LibraryAmbiguousError when two known libraries share the title.
+        """
+        for name, value in (("title", title), ("uuid", uuid)):
+            if value is not None and not isinstance(value, str):
+                raise TypeError(f"{name} must be str, not {type(value).__name__}")
+        section = None if section is None else str(section)
+        given = [
+            (kind, value, f"{name}{value!r}")
+            for kind, value, name in (
+                (c.SELECT_TITLE, title, ""),
+                (c.SELECT_SECTION, section, "section="),
+                (c.SELECT_UUID, uuid, "uuid="),
+            )
+            if value is not None
+        ]
+        if len(given) > 1:
+            raise InvalidArgumentError("give one of title, section and uuid")
+        if not self._open:
+            raise self._closed_error()
+        kind, value, shown = given[0] if given else (c.SELECT_ALL, "", "(all)")
+        return Library(self, self._select(kind, value), title, shown)
+
+    def match_path(
+        self,
+        library: LibraryArg,
+        path: PathArg,
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Match:
+        """Which item this file is. Asks the server only where that is needed and not ``offline``.
+
+        Not found, ambiguous and not yet are answers, not exceptions: see :class:`Match`. Raises a ServerError when the
+        library was never fetched and cannot be, LibraryNotFoundError, InvalidArgumentError for a path that is refused.
+        """
+        raw = _convert.path_bytes(path)
+        return Match(self._block(self._native.match_path, library, raw, deadline, offline, progress))
+
+    def match_paths(
+        self,
+        library: LibraryArg,
+        paths: Iterable[PathArg],
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Matches:
+        """:meth:`match_path` for many paths in one call: a sequence of answers in their order.
+
+        What goes wrong with one path is in its answer (:attr:`Match.error`); what concerns all of them is raised. A
+        path that is refused (empty, with a NUL) refuses the batch.
+        """
+        text, count = _convert.join_paths(paths)
+        reserve = 4096 + len(text) + count * _BYTES_PER_ANSWER
+        return Matches(
+            self._block(self._native.match_paths, library, text, deadline, offline, progress, count, reserve)
+        )
+
+    def match_guid(
+        self,
+        library: LibraryArg,
+        guid: str,
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Match:
+        """The item with this GUID: ``plex://…``, ``imdb://tt…``, ``tmdb://…``, ``tvdb://…``, or a legacy agent's.
+
+        A show's GUID gives its episodes: ambiguous, unless there is but one.
+        """
+        if not isinstance(guid, str):
+            raise TypeError(f"guid must be str, not {type(guid).__name__}")
+        raw = _convert.text_bytes("GUID", guid)
+        return Match(self._block(self._native.match_guid, library, raw, deadline, offline, progress))
+
+    def record_match(self, library: LibraryArg, path: PathArg, key: str | int) -> None:
+        """Confirms that the item with this key (or rating key) has this path: from now on that is the first answer.
+
+        On return the match is stored, for every process; it has no expiry. ``library`` is one library, not all.
+        """
+        raw, key_raw = _convert.path_bytes(path), _convert.key_text(key).encode()
+        self._do(self._native.record_match, raw, len(raw), key_raw, len(key_raw), library=library)
+        _log.drain(self._native)
+
+    def record_matches(self, library: LibraryArg, pairs: Iterable[tuple[PathArg, str | int]]) -> None:
+        """:meth:`record_match` for many pairs of path and key in one transaction: all or none."""
+        pairs = list(pairs)
+        paths, count = _convert.join_paths([path for path, _ in pairs])
+        keys = "".join([f"{_convert.key_text(key)}\0" for _, key in pairs]).encode()
+        self._do(self._native.record_matches, paths, len(paths), keys, len(keys), count, library=library)
+        _log.drain(self._native)
+
+    def invalidate_path(self, library: LibraryArg, path: PathArg) -> None:
+        """Distrusts a path: its confirmed match goes, and its listed row is not answered again before one request has
+        confirmed the item. A path that is not known is fine.
+        """
+        raw = _convert.path_bytes(path)
+        self._do(self._native.invalidate_path, raw, len(raw), library=library)
+        _log.drain(self._native)
+
+    def invalidate_item(self, library: LibraryArg, key: str | int) -> None:
+        """Distrusts an item and all its paths, as :meth:`invalidate_path`: what to call when the server says 404."""
+        raw = _convert.key_text(key).encode()
+        self._do(self._native.invalidate_item, raw, len(raw), library=library)
+        _log.drain(self._native)
+
+    def invalidate_library(self, library: LibraryArg) -> None:
+        """Distrusts a library: its confirmed matches go, and a full listing is due now; until it came the old one
+        answers, marked stale. Takes the same time whatever the size.
+        """
+        self._do(self._native.invalidate_library, library=library)
+        _log.drain(self._native)
+
+    def invalidate_all(self) -> None:
+        """:meth:`invalidate_library` for every library of the server."""
+        self._do(self._native.invalidate_all, library=self)
+        _log.drain(self._native)
+
+    def clear(self) -> None:
+        """Empties the store of this server and user: listings and matches."""
+        self._do(self._native.clear, library=self)
+        _log.drain(self._native)
+
+    def refresh(
+        self,
+        library: LibraryArg = None,
+        full: bool = False,
+        *,
+        deadline: float | None = None,
+        progress: ProgressArg = None,
+    ) -> bool:
+        """Brings a library, or all, up to date now, as a match does by itself when a listing has expired.
+
+        ``full`` fetches a full listing whatever the clocks say. Returns True when it is up to date, False when the
+        deadline came first: call again, it goes on.
+        """
+        flags = c.QUERY_FULL if full else 0
+        status, _ = self._query(self._native.refresh, library, b"", deadline, flags, progress, buffer=False)
+        _log.drain(self._native)
+        return status == c.OK
+
+    def libraries(
+        self, *, deadline: float | None = None, offline: bool = False, progress: ProgressArg = None
+    ) -> list[LibraryInfo]:
+        """The server's libraries. Known ones are not asked for again; when none is known the server is asked."""
+        flags = c.QUERY_OFFLINE if offline else 0
+        _, text = self._query(self._native.libraries_json, None, b"", deadline, flags, progress)
+        _log.drain(self._native)
+        import json
+
+        return [LibraryInfo.from_json(entry) for entry in json.loads(text)]
+
+    def stats(self) -> Stats:
+        """What this index did so far: counts and times."""
+        raw = CStats(size=ctypes.sizeof(CStats))
+        self._do(self._native.stats, ctypes.byref(raw), library=self)
+        return Stats(raw)
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<plexindex.Index {self._cache_dir!r} {'open' if self._open else 'closed'}>"
+
+    def _lookup_keys(self, library: Library, paths: Iterable[PathArg]) -> list[str | None]:
+        text, count = _convert.join_paths(paths)
+        answer = self._do(
+            self._native.lookup_keys, text, len(text), count, library=library, reserve=count * _BYTES_PER_KEY
+        )
+        keys: list[str | None] = answer.decode().split("\0")  # type: ignore[assignment]
+        keys.pop()
+        return keys if all(keys) else [key or None for key in keys]

@@ -1,0 +1,65 @@
+"""The library's log lines, handed to the logger ``plexindex``.
+
+The library keeps its lines until somebody asks, so they arrive at the end of the call that caused them, on the thread
+that made it. ``logging`` is imported with the first line.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import allocate_lock
+
+from . import _constants as c
+from ._callbacks import LogLines, log_callback
+from ._errors import InvalidArgumentError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._native import Native
+
+LOGGER = "plexindex"
+
+# The library's levels as those of `logging`: ERROR, WARNING, INFO, DEBUG.
+_LEVELS = {c.LOG_ERROR: 40, c.LOG_WARN: 30, c.LOG_INFO: 20, c.LOG_DEBUG: 10}
+_NAMES = {"error": c.LOG_ERROR, "warning": c.LOG_WARN, "info": c.LOG_INFO, "debug": c.LOG_DEBUG, "off": c.LOG_OFF}
+
+_draining = allocate_lock()
+
+
+def drain(native: Native) -> None:
+    """Hands the lines that wait to ``logging``. When another thread is at it already, they are its to deliver."""
+    if not _draining.acquire(False):
+        return
+    try:
+        found = LogLines()
+        native.drain_log(log_callback(found), None)
+    finally:
+        _draining.release()
+    if found.lines:
+        import logging
+
+        logger = logging.getLogger(LOGGER)
+        for level, text in found.lines:
+            logger.log(_LEVELS.get(level, logging.INFO), "%s", text)
+    if found.error is not None:
+        raise found.error
+
+
+def level_for(level: int | str | None) -> int:
+    """The library's level for one of ``logging``, for a name, or, for None, for what the logger lets through now."""
+    if level is None:
+        logging = sys.modules.get("logging")
+        if logging is None:
+            return c.LOG_WARN
+        level = logging.getLogger(LOGGER).getEffectiveLevel()
+    if isinstance(level, str):
+        found = _NAMES.get(level.lower())
+        if found is None:
+            raise InvalidArgumentError(f"log_level={level!r} is refused: give one of {', '.join(map(repr, _NAMES))}")
+        return found
+    if isinstance(level, bool) or not isinstance(level, int):
+        raise TypeError(f"log_level must be a level of logging, a name or None, not {type(level).__name__}")
+    for ours, theirs in ((c.LOG_DEBUG, 10), (c.LOG_INFO, 20), (c.LOG_WARN, 30), (c.LOG_ERROR, 50)):
+        if level <= theirs:
+            return ours
+    return c.LOG_OFF

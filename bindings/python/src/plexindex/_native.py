@@ -1,0 +1,229 @@
+"""The shared library: where it is, its structs and functions. Mirrors ``include/plexindex.h``.
+
+The library is loaded at the first call that needs it, so that importing the package touches no shared object.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from ctypes import POINTER, Structure, c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+
+from . import _constants as c
+from ._errors import Error, LoadError, error_for
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# Callbacks take addresses as plain integers: nothing is built for them before Python runs (see _callbacks.py).
+PROGRESS_FN = ctypes.CFUNCTYPE(c_int32, c_size_t, c_size_t)
+LOG_FN = ctypes.CFUNCTYPE(None, c_size_t, c_int32, c_size_t, c_size_t)
+
+
+class CBytes(Structure):
+    """plexindex_bytes."""
+
+    _fields_ = [("data", c_char_p), ("length", c_size_t)]
+
+    @classmethod
+    def of(cls, raw: bytes | None) -> CBytes:
+        """These bytes, which the struct keeps alive."""
+        return cls() if raw is None else cls(raw, len(raw))
+
+
+class COptions(Structure):
+    """plexindex_options."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("cache_dir", CBytes),
+        ("server_url", CBytes),
+        ("token", CBytes),
+        ("user", CBytes),
+        ("ca_file", CBytes),
+        ("library_ttl_ms", c_int64),
+        ("max_age_ms", c_int64),
+        ("deadline_ms", c_int64),
+        ("connect_timeout_ms", c_int64),
+        ("read_timeout_ms", c_int64),
+        ("retry_ms", c_int64),
+        ("matches_limit", c_uint64),
+        ("flags", c_uint32),
+        ("page_size", c_uint32),
+        ("log_level", c_int32),
+        ("reserved", c_uint32),
+    ]
+
+
+class CBuffer(Structure):
+    """plexindex_buffer."""
+
+    _fields_ = [("data", c_void_p), ("capacity", c_size_t), ("length", c_size_t)]
+
+
+class CQuery(Structure):
+    """plexindex_query. Its plexindex_bytes is two fields here: one attribute less on the way to each."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("library", c_void_p),
+        ("text_data", c_char_p),
+        ("text_length", c_size_t),
+        ("deadline_ms", c_int64),
+        ("flags", c_uint32),
+        ("reserved", c_uint32),
+        ("progress", PROGRESS_FN),
+        ("progress_user", c_void_p),
+    ]
+
+
+class CProgress(Structure):
+    """plexindex_progress."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("library_data", c_void_p),
+        ("library_length", c_size_t),
+        ("items", c_uint64),
+        ("total", c_uint64),
+        ("elapsed_ms", c_uint64),
+    ]
+
+
+class CStats(Structure):
+    """plexindex_stats."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("answers", c_uint64 * len(c.RUNGS)),
+        ("glance_misses", c_uint64),
+        ("stale_answers", c_uint64),
+        ("requests", c_uint64 * len(c.REQUESTS)),
+        ("bytes_received", c_uint64),
+        ("store_requests", c_uint64),
+        ("store_answers", c_uint64),
+        ("listings", c_uint64),
+        ("network_us", c_uint64),
+        ("store_us", c_uint64),
+        ("warm_us", c_uint64),
+        ("items", c_uint64),
+        ("matches", c_uint64),
+        ("libraries", c_uint64),
+        ("disk_bytes", c_uint64),
+        ("sequence", c_uint64),
+    ]
+
+
+_QUERY = POINTER(CQuery)
+_BUFFER = POINTER(CBuffer)
+
+# Every function: its result and its arguments.
+SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "abi_version": (c_uint32, ()),
+    "version": (c_char_p, ()),
+    "status_name": (c_char_p, (c_int32,)),
+    "last_error_message": (c_char_p, ()),
+    "open": (c_int32, (POINTER(COptions), POINTER(c_void_p))),
+    "close": (c_int32, (c_void_p,)),
+    "library": (c_int32, (c_void_p, c_int32, c_char_p, c_size_t, POINTER(c_void_p))),
+    "lookup_key": (c_char_p, (c_void_p, c_char_p)),
+    "lookup_keys": (c_int32, (c_void_p, c_char_p, c_size_t, c_size_t, _BUFFER)),
+    "match_path": (c_int32, (c_void_p, _QUERY, _BUFFER)),
+    "match_paths": (c_int32, (c_void_p, _QUERY, c_size_t, _BUFFER)),
+    "match_guid": (c_int32, (c_void_p, _QUERY, _BUFFER)),
+    "record_match": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t)),
+    "record_matches": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t)),
+    "invalidate_path": (c_int32, (c_void_p, c_char_p, c_size_t)),
+    "invalidate_item": (c_int32, (c_void_p, c_char_p, c_size_t)),
+    "invalidate_library": (c_int32, (c_void_p,)),
+    "invalidate_all": (c_int32, (c_void_p,)),
+    "clear": (c_int32, (c_void_p,)),
+    "refresh": (c_int32, (c_void_p, _QUERY)),
+    "libraries_json": (c_int32, (c_void_p, _QUERY, _BUFFER)),
+    "stats": (c_int32, (c_void_p, POINTER(CStats))),
+    "stats_json": (c_int32, (c_void_p, _BUFFER)),
+    "drain_log": (c_int32, (LOG_FN, c_void_p)),
+}
+
+
+class Native:
+    """The loaded library: each function of SIGNATURES as an attribute, without its prefix.
+
+    They are called with the interpreter's lock released, so other threads run and signals arrive meanwhile. The one
+    exception is ``glance``, which is plexindex_lookup_key() for the fast path: it holds the lock (it never blocks),
+    and knows no argument types, as checking them would cost more than the lookup. Give it bytes and nothing else.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Loads the library at this path; raises LoadError."""
+        self.path = path
+        try:
+            library = ctypes.CDLL(path)
+        except OSError as error:
+            raise LoadError(_cannot_load(path, error)) from None
+        try:
+            self._check_version(library)
+            for name, (result, arguments) in SIGNATURES.items():
+                function = library[f"plexindex_{name}"]
+                function.restype, function.argtypes = result, arguments
+                setattr(self, name, function)
+        except AttributeError as error:
+            raise LoadError(f"{path} is not the plexindex library that this package needs: {error}") from None
+        self.glance: Any = ctypes.PyDLL(path, handle=library._handle)["plexindex_lookup_key"]
+        self.glance.restype = c_char_p
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    @staticmethod
+    def _check_version(library: ctypes.CDLL) -> None:
+        abi_version, version = library["plexindex_abi_version"], library["plexindex_version"]
+        abi_version.restype, version.restype = c_uint32, c_char_p
+        found = abi_version()
+        if found != c.ABI_VERSION:
+            number = (version() or b"?").decode("utf-8", "replace")
+            raise LoadError(
+                f"{library._name} (plexindex {number}) has ABI version {found}, "
+                f"this Python package was written for ABI version {c.ABI_VERSION}: install matching versions"
+                + (", or unset PLEXINDEX_LIBRARY" if os.environ.get("PLEXINDEX_LIBRARY") else "")
+            )
+
+    def error(self, status: int) -> Error:
+        """The exception for the status that this thread's last call returned."""
+        return error_for(status, (self.last_error_message() or b"").decode("utf-8", "replace"))
+
+
+def _cannot_load(path: str, error: OSError) -> str:
+    if os.environ.get("PLEXINDEX_LIBRARY"):
+        return f"the library that PLEXINDEX_LIBRARY names cannot be loaded: {error}"
+    if not os.path.exists(path):
+        return f"this installation of plexindex has no library at {path}: install it again, or set PLEXINDEX_LIBRARY"
+    return f"the plexindex library cannot be loaded: {error}"
+
+
+def library_path() -> str:
+    """The shared object to load: what PLEXINDEX_LIBRARY names, else the one in this package."""
+    named = os.environ.get("PLEXINDEX_LIBRARY")
+    if named:
+        return named
+    if sys.platform == "darwin":
+        name = "libplexindex.dylib"
+    elif sys.platform == "win32":
+        name = "plexindex.dll"
+    else:
+        name = "libplexindex.so"
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
+
+
+_native: Native | None = None
+
+
+def load() -> Native:
+    """The library, loaded at the first call. Two threads that come first load it twice, which does no harm."""
+    global _native
+    if _native is None:
+        _native = Native(library_path())
+    return _native

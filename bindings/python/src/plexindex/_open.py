@@ -1,0 +1,107 @@
+"""Opening an index."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from . import _constants as c
+from . import _convert, _log, _native
+from ._errors import InvalidArgumentError
+from ._index import Index
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._types import PathArg, ProgressArg
+
+
+def open(
+    cache_dir: PathArg,
+    server_url: str | None = None,
+    token: str | None = None,
+    *,
+    user: str | None = None,
+    library_ttl: float | None = 3600.0,
+    max_age: float | None = 86400.0,
+    deadline: float | None = None,
+    connect_timeout: float = 5.0,
+    read_timeout: float = 60.0,
+    retry_for: float = 30.0,
+    ca_file: PathArg | None = None,
+    accept_invalid_certs: bool = False,
+    offline: bool = False,
+    page_size: int = 1000,
+    matches_limit: int = 52_428_800,
+    mmap: bool = True,
+    log_level: int | str | None = None,
+    progress: ProgressArg = None,
+) -> Index:
+    """Opens an index on a folder. Touches the disk only: no request is sent before a question needs one.
+
+    Several processes, and one process several times, may open the same folder. All times are in seconds.
+
+    Args:
+        cache_dir: Folder for the store; made, readable by its owner only, when it does not exist.
+        server_url: Base URL, such as ``http://127.0.0.1:32400``. Without it the store alone answers.
+        token: The Plex token. Sent to this server only, never stored, never logged.
+        user: Whose view of the server this is, when there is a better name for it than the token.
+        library_ttl: How long a listing is fresh. 0: never; None: until it is invalidated.
+        max_age: After how long a full listing is due whatever the server's clocks say. None: never.
+        deadline: How long a call may take that names no deadline itself. None: as long as it takes.
+        connect_timeout: How long a connection may take.
+        read_timeout: How long the server may be silent while it owes an answer.
+        retry_for: For how long a request that failed in a way that passes is tried again. 0: not at all.
+        ca_file: PEM file with certificate authorities to trust besides the system's.
+        accept_invalid_certs: Take any certificate; warns.
+        offline: Never ask the server.
+        page_size: Rows a page of a listing, 1 to 1000.
+        matches_limit: Bytes that confirmed matches may take on disk; the oldest used go first.
+        mmap: Map the warm files; False reads them into memory.
+        log_level: What the library logs: a level of ``logging``, one of ``"error"``, ``"warning"``, ``"info"``,
+            ``"debug"`` (full paths included), ``"off"``, or None for what the logger ``plexindex`` lets through now.
+        progress: Told how far a fetch is (:class:`plexindex.Progress`) in calls that name no callback themselves.
+
+    Raises:
+        InvalidArgumentError: an argument is refused; the text names it.
+        StoreError: the folder cannot be opened or made.
+        LoadError: the shared library cannot be loaded, or is of another version.
+
+    """
+    folder = os.fsencode(cache_dir)
+    if not folder or b"\0" in folder:
+        raise InvalidArgumentError(f"cache_dir={cache_dir!r} is refused: give the path of a folder")
+    ms = _convert.milliseconds
+    forever = _convert.FOREVER_MS
+    options = _native.COptions(
+        size=ctypes.sizeof(_native.COptions),
+        cache_dir=_native.CBytes.of(folder),
+        server_url=_text("server_url", server_url),
+        token=_text("token", token),
+        user=_text("user", user),
+        ca_file=_native.CBytes.of(None if ca_file is None else os.fsencode(ca_file)),
+        library_ttl_ms=ms("library_ttl", library_ttl, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE),
+        max_age_ms=ms("max_age", max_age, none=forever),
+        deadline_ms=ms("deadline", deadline, none=0),
+        connect_timeout_ms=ms("connect_timeout", connect_timeout, none=None, zero=None),
+        read_timeout_ms=ms("read_timeout", read_timeout, none=None, zero=None),
+        retry_ms=ms("retry_for", retry_for, none=forever, zero=c.NO_RETRY),
+        matches_limit=_whole("matches_limit", matches_limit, 2**63 - 1),
+        flags=(c.OPEN_OFFLINE if offline else 0)
+        | (c.OPEN_ACCEPT_INVALID_CERTS if accept_invalid_certs else 0)
+        | (0 if mmap else c.OPEN_NO_MMAP),
+        page_size=_whole("page_size", page_size, 1000),
+        log_level=_log.level_for(log_level),
+    )
+    return Index(_native.load(), options, progress)
+
+
+def _text(name: str, value: str | None) -> _native.CBytes:
+    return _native.CBytes.of(None if value is None else _convert.text_bytes(name, value))
+
+
+def _whole(name: str, value: int, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    if not 1 <= value <= most:
+        raise InvalidArgumentError(f"{name}={value} is refused: give 1 to {most}")
+    return value

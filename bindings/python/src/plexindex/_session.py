@@ -1,0 +1,228 @@
+"""The life of a handle: opening, calls in flight, closing. What an index does with it is in _index.py."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from _thread import RLock, allocate_lock, get_ident
+
+from . import _calls, _convert, _log
+from . import _constants as c
+from ._answers import log_lines
+from ._errors import ClosedError, Error, InvalidArgumentError
+from ._library import Library, Selected
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._calls import Call
+    from ._native import COptions, Native
+    from ._types import LibraryArg, ProgressArg
+
+
+class Session:
+    """An open handle and the calls that are in flight on it.
+
+    The library cannot detect a call on a handle that was closed, so none is made: a call first registers itself, then
+    looks whether the session is open; a close first says that it is not, then waits for those that are registered.
+    """
+
+    def __init__(self, native: Native, options: COptions, progress: ProgressArg) -> None:
+        self._open = False
+        self._native = native
+        self._progress = progress
+        self._cache_dir = os.fsdecode(options.cache_dir.data or b"")
+        self._selected: dict[tuple[int, str], Selected] = {}
+        # Calls in flight, each with the fork generation that it began in. A dict: adding and removing are atomic.
+        self._calls: dict[Call, int] = {}
+        # Reentrant, as a signal handler may close what the interrupted code is closing.
+        self._closing = RLock()
+        self._wakeup: Any = None
+        self._handle: int | None = None
+        handle = ctypes.c_void_p()
+        status = native.open(ctypes.byref(options), ctypes.byref(handle))
+        if status:
+            raise self._failure(status)
+        self._handle = handle.value
+        self._open = True
+        _log.drain(native)
+
+    def close(self) -> None:
+        """Closes the index. Calls that other threads have in flight end first; fetches are cut short (ClosedError).
+
+        Closing again does nothing. From within a progress callback of this index it is refused.
+        """
+        me = get_ident()
+        if any(call.thread == me and call.watch.reporting for call in list(self._calls)):
+            raise Error("an index cannot be closed from its progress callback: return False or raise to end the call")
+        self._open = False
+        with self._closing:
+            if self._handle is None:
+                return
+            self._wait_for_calls(me)
+            # With an interpreter lock no fast lookup is running either: it would hold the lock, which is here.
+            for selected in list(self._selected.values()):
+                selected.retire()
+            handle, self._handle = self._handle, None
+            status = self._native.close(handle)
+            failure = self._failure(status) if status else None
+        _log.drain(self._native)
+        if failure is not None:
+            raise failure
+
+    def __del__(self) -> None:
+        try:
+            if self._handle is not None:
+                self.close()
+        except Exception:
+            # At the interpreter's end modules are half gone, and nobody is there to be told.
+            pass
+
+    def _query(
+        self,
+        function: Any,
+        library: LibraryArg,
+        text: bytes,
+        deadline: float | None,
+        flags: int,
+        progress: ProgressArg,
+        *,
+        count: int | None = None,
+        reserve: int = 0,
+        buffer: bool = True,
+    ) -> tuple[int, bytes | bytearray]:
+        """A call that takes a plexindex_query, and a count and a buffer where it does: its status and its answer."""
+        call = _calls.take()
+        try:
+            self._calls[call] = _calls.Generation.number
+            if not self._open:
+                raise self._closed_error()
+            query = call.query
+            query.library = self._library_pointer(library)
+            query.text_data, query.text_length = text, len(text)
+            query.deadline_ms = 0 if deadline is None else _convert.deadline_ms(deadline)
+            query.flags = flags
+            call.watch.session = self
+            call.watch.listener = self._progress if progress is None else progress
+            if not buffer:
+                return self._check(call.run(function, self._handle, call.query_ref)), b""
+            if count is None:
+                status = self._check(call.run(function, self._handle, call.query_ref, call.buffer_ref))
+                return status, call.answer()
+            call.reserve(reserve)
+            status = self._check(call.run(function, self._handle, call.query_ref, count, call.buffer_ref))
+            return status, call.detach()
+        finally:
+            self._calls.pop(call, None)
+            self._done(call)
+
+    def _block(
+        self,
+        function: Any,
+        library: LibraryArg,
+        text: bytes,
+        deadline: float | None,
+        offline: bool,
+        progress: ProgressArg,
+        count: int | None = None,
+        reserve: int = 0,
+    ) -> bytes | bytearray:
+        """A block of answers."""
+        flags = c.QUERY_OFFLINE if offline else 0
+        _, block = self._query(function, library, text, deadline, flags, progress, count=count, reserve=reserve)
+        if log_lines(block):
+            _log.drain(self._native)
+        return block
+
+    def _do(self, function: Any, *arguments: Any, library: LibraryArg | Session, reserve: int | None = None) -> bytes:
+        """A call on the handle (``library=self``) or on a library; with ``reserve`` one that fills a buffer."""
+        call = _calls.take()
+        try:
+            self._calls[call] = _calls.Generation.number
+            if not self._open:
+                raise self._closed_error()
+            pointer = self._handle if library is self else self._library_pointer(library)  # type: ignore[arg-type]
+            if reserve is None:
+                self._check(call.run(function, pointer, *arguments))
+                return b""
+            call.reserve(reserve)
+            self._check(call.run(function, pointer, *arguments, call.buffer_ref))
+            return call.answer()
+        finally:
+            self._calls.pop(call, None)
+            self._done(call)
+
+    def _lookup_counted(self, library: int, path: bytes) -> bytes | None:
+        """plexindex_lookup_key() as a call in flight, for interpreters without a global lock."""
+        call = _calls.take()
+        try:
+            self._calls[call] = _calls.Generation.number
+            if not self._open:
+                raise self._closed_error()
+            return self._native.lookup_key(library, path)  # type: ignore[no-any-return]
+        finally:
+            self._calls.pop(call, None)
+            self._done(call)
+
+    def _select(self, kind: int, selector: str) -> Selected:
+        found = self._selected.get((kind, selector))
+        if found is not None:
+            return found
+        raw = _convert.text_bytes("library", selector)
+        pointer = ctypes.c_void_p()
+        self._do(self._native.library, kind, raw or None, len(raw), ctypes.byref(pointer), library=self)
+        found = self._selected.setdefault((kind, selector), Selected(self._native, pointer.value or 0))
+        if not self._open:
+            # Somebody closed it meanwhile, and may not have seen this one.
+            found.retire()
+            raise self._closed_error()
+        return found
+
+    def _library_pointer(self, library: LibraryArg) -> int:
+        if isinstance(library, Library):
+            if library._index is not self:
+                raise InvalidArgumentError(f"{library!r} belongs to another index")
+            return library._selected.pointer
+        if library is None:
+            return self._select(c.SELECT_ALL, "").pointer
+        if not isinstance(library, str):
+            raise TypeError(f"library must be a title, a Library or None, not {type(library).__name__}")
+        return self._select(c.SELECT_TITLE, library).pointer
+
+    def _check(self, status: int) -> int:
+        if status < c.FIRST_ERROR:
+            return status
+        failure = self._failure(status)
+        if status == c.ABORTED and not self._open:
+            raise ClosedError("the index was closed during this call") from failure
+        raise failure
+
+    def _failure(self, status: int) -> Error:
+        failure = self._native.error(status)
+        _log.drain(self._native)
+        return failure
+
+    def _closed_error(self) -> ClosedError:
+        return ClosedError(f"the index on {self._cache_dir!r} is closed: open it again")
+
+    def _done(self, call: Call) -> None:
+        call.release()
+        if self._wakeup is not None:
+            try:
+                self._wakeup.release()
+            except RuntimeError:
+                # Somebody else woke it already.
+                pass
+
+    def _wait_for_calls(self, me: int) -> None:
+        wakeup = allocate_lock()
+        wakeup.acquire()
+        self._wakeup = wakeup
+        while True:
+            # Of this thread none can be in flight: an interruption kept it from being struck off.
+            born = _calls.Generation.number
+            if not any(call.thread != me and began == born for call, began in list(self._calls.items())):
+                return
+            # The time-out is for a call whose end was interrupted before it said so.
+            wakeup.acquire(timeout=0.5)

@@ -1,0 +1,40 @@
+"""Types for annotations. Imported by type checkers only: it needs ``typing``, which is slow to import."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Literal, Union
+
+from ._answers import Match, Matches
+from ._callbacks import Progress
+from ._library import Library
+
+PathArg = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+LibraryArg = Union[str, Library, None]
+ProgressArg = Union[Callable[[Progress], object], None]
+
+Kind = Literal["movie", "episode", "track", "clip", "photo", "unknown"]
+Rung = Literal["none", "confirmed", "exact", "mapped", "suffix", "file_name"]
+Confidence = Literal["none", "low", "high"]
+ReasonCode = Literal[
+    "none",
+    "no_location",
+    "not_listed",
+    "not_fetched",
+    "several_items",
+    "several_libraries",
+    "unconfirmed",
+]
+
+__all__ = [
+    "Confidence",
+    "Kind",
+    "LibraryArg",
+    "Match",
+    "Matches",
+    "PathArg",
+    "ProgressArg",
+    "ReasonCode",
+    "Rung",
+]

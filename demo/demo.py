@@ -1,0 +1,345 @@
+"""The main job, shown: a file path becomes a Plex item.
+
+    demo.py --standin PATH/TO/standin
+    demo.py --server URL --token TOKEN --library NAME [--file PATH]
+
+Called by `make demo`. Every figure is measured in this run. Requests are counted by the stand-in server itself; with a
+real server by plexindex.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+import plexindex
+import terminal as t
+from servers import Item, RealServer, Server, StandIn
+
+MANY = 10_000
+
+# The second process of the demo: the same cache, and a path that it never saw.
+SECOND = """
+import json, os, sys, time
+started = time.perf_counter()
+import plexindex
+imported = time.perf_counter()
+cache, url, library, path = sys.argv[1:]
+with plexindex.open(cache, server_url=url, token=os.environ["DEMO_TOKEN"]) as index:
+    opened = time.perf_counter()
+    match = index.match_path(library, path)
+    answered = time.perf_counter()
+    stats = index.stats()
+print(json.dumps({
+    "text": repr(match), "rating_key": match.rating_key,
+    "import": imported - started, "open": opened - imported, "answer": answered - opened,
+    "answers": stats.answers, "requests": stats.requests,
+}))
+"""
+
+
+class Tally:
+    """Answers, requests and times of the whole demo; and what turned out otherwise than promised."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._index: plexindex.Index | None = None
+        self._answers: collections.Counter[str] = collections.Counter()
+        self._counted: collections.Counter[str] = collections.Counter()
+        self.times: list[tuple[str, float, int]] = []
+        self.broken: list[str] = []
+
+    def watch(self, index: plexindex.Index) -> None:
+        """The index that answers now."""
+        self._index = index
+
+    def add(self, answers: dict[str, int], requests: dict[str, int]) -> None:
+        """What an index counted that is closed."""
+        self._answers.update(answers)
+        self._counted.update(requests)
+
+    def close(self, index: plexindex.Index) -> None:
+        """Closes the index and keeps its counts."""
+        stats = index.stats()
+        self.add(stats.answers, stats.requests)
+        self._index = None
+        index.close()
+
+    def answers(self) -> dict[str, int]:
+        """By rung."""
+        now = self._index.stats().answers if self._index else {}
+        return dict(self._answers + collections.Counter(now))
+
+    def requests(self) -> dict[str, int]:
+        """By kind."""
+        now = self._index.stats().requests if self._index else {}
+        return self._server.requests(dict(self._counted + collections.Counter(now)))
+
+    @contextlib.contextmanager
+    def step(self, name: str, promised: int | None = None) -> Iterator[Callable[[], str]]:
+        """Measures a step; gives a function that tells time and requests of it, once it is over."""
+        before = sum(self.requests().values())
+        taken: list[float] = []
+        asked: list[int] = []
+        started = time.perf_counter()
+        yield lambda: f"{t.duration(taken[0])} · {t.count(asked[0], 'request')}"
+        taken.append(time.perf_counter() - started)
+        asked.append(sum(self.requests().values()) - before)
+        self.times.append((name, taken[0], asked[0]))
+        if promised is not None and asked[0] > promised:
+            self.broken.append(f"{name}: {t.count(asked[0], 'request')}, promised were {promised}")
+
+    def check(self, claim: str, holds: bool) -> None:
+        """Remembers what does not hold."""
+        if not holds:
+            self.broken.append(claim)
+
+
+class Demo:
+    """The steps, in order, on one server and one cache folder."""
+
+    def __init__(self, server: Server, cache: str) -> None:
+        self.server, self.cache = server, cache
+        self.tally = Tally(server)
+        self.items = {library: server.items(library) for library in server.libraries}
+        self.first_library = server.libraries[0]
+        if not self.items[self.first_library]:
+            raise SystemExit(f"{self.first_library} has no files to ask for")
+
+    def open(self) -> plexindex.Index:
+        """An index on the demo's cache and server."""
+        index = plexindex.open(self.cache, server_url=self.server.url, token=self.server.token)
+        self.tally.watch(index)
+        return index
+
+    def run(self) -> None:
+        """All of it."""
+        t.say(t.bold(f"plexindex {plexindex.__version__}: which Plex item is this file?") + "\n")
+        t.row("server", self.server.name)
+        for library, items in self.items.items():
+            t.row("library", f"{library}: the demo knows {t.count(len(items), 'path')} of it")
+        t.row("cache", f"{self.cache}, {'empty' if not os.listdir(self.cache) else 'in use'}")
+
+        t.heading("1  Open a cache")
+        with self.tally.step("open an empty cache", promised=0) as result:
+            index = self.open()
+        t.row("opened", f"in {result()}")
+
+        t.heading("2  Match a first path: the library is fetched, page by page")
+        for library, items in self.items.items():
+            self.first_path(index, library, items[0])
+
+        t.heading(f"3  Match {MANY:,} more")
+        self.many(index)
+
+        t.heading("4  One of each answer")
+        self.one_of_each(index)
+        with self.tally.step("close") as result:
+            self.tally.close(index)
+
+        t.heading("5  Close it, and ask from a second process")
+        self.second_process()
+
+        t.heading("6  Distrust a path, then a library")
+        index = self.open()
+        self.distrust(index)
+
+        t.heading("Statistics")
+        self.statistics(index)
+        self.tally.close(index)
+
+    def first_path(self, index: plexindex.Index, library: str, item: Item) -> None:
+        """A cold question."""
+        t.row("path", t.shortened(item.path))
+        bar = t.Bar()
+        with self.tally.step(f"first path of {library}") as result:
+            started = time.perf_counter()
+            match = index.match_path(library, item.path, progress=bar)
+            bar.done(time.perf_counter() - started)
+        self.show(match)
+        t.row("answered", f"in {result()}")
+        self.verify(match, item)
+
+    def many(self, index: plexindex.Index) -> None:
+        """Warm questions, in each of the four ways to ask them."""
+        asked = [(library, item) for library, items in self.items.items() for item in items[1:]]
+        # Nine of ten are movies, the rest are episodes, as far as there are that many.
+        movies = asked[: MANY - MANY // 10 * (len(self.items) - 1)]
+        asked = [*movies, *asked[::-1][: MANY - len(movies)]] if len(asked) > MANY else asked
+        by_library = {
+            index.library(library): [item for name, item in asked if name == library] for library in self.items
+        }
+        ways: list[tuple[str, Callable[[plexindex.Library, list[str]], list[str | None]]]] = [
+            ("match", lambda library, paths: [library.match(path).key for path in paths]),
+            ("match_paths", lambda library, paths: [match.key for match in library.match_paths(paths)]),
+            ("lookup_key", lambda library, paths: list(map(library.lookup_key, paths))),
+            ("lookup_keys", lambda library, paths: library.lookup_keys(paths)),
+        ]
+        for name, way in ways:
+            right = 0
+            paths = {library: [item.path for item in items] for library, items in by_library.items()}
+            with self.tally.step(f"{len(asked):,} paths with {name}", promised=0) as result:
+                found = [key for library in by_library for key in way(library, paths[library])]
+            expected = [item.rating_key for items in by_library.values() for item in items]
+            right = sum(key == f"/library/metadata/{rating_key}" for key, rating_key in zip(found, expected))
+            each = self.tally.times[-1][1] / max(1, len(asked))
+            t.row(name, f"{right:,} of {len(asked):,} right in {result()} · {t.duration(each)} each")
+            # Some files belong to two items: no way to ask may know better.
+            self.tally.check(f"{name}: {right:,} of {len(asked):,} right", right >= 0.98 * len(asked))
+
+    def one_of_each(self, index: plexindex.Index) -> None:
+        """Exact, by file name, ambiguous, not found."""
+        library = self.first_library
+        items = self.items[library]
+        names = collections.Counter(os.path.basename(item.path) for item in items)
+        single = next((item for item in items[1:] if names[os.path.basename(item.path)] == 1), None)
+        repeated = next((name for name, number in names.most_common(1) if number > 1), None)
+        inside = os.path.join(os.path.dirname(os.path.dirname(items[0].path)), "Nobody Made This (2031).mkv")
+        with self.tally.step("one of each answer", promised=2) as result:
+            self.ask(index, "exact", library, items[-1].path, items[-1])
+            if single:
+                self.ask(index, "file name", library, "/somewhere/else/" + os.path.basename(single.path), single)
+            if repeated:
+                self.ask(index, "ambiguous", library, f"/somewhere/else/{repeated}")
+            else:
+                t.row("ambiguous", t.dim("no file name is there twice in this library"))
+            self.ask(index, "not found", library, inside)
+            self.ask(index, "not found", library, "/holidays/2019/beach.mkv")
+        t.row("all of them", f"in {result()}, printing included")
+
+    def ask(self, index: plexindex.Index, label: str, library: str, path: str, item: Item | None = None) -> None:
+        """A question and its answer."""
+        t.row(label, t.shortened(path))
+        match = index.match_path(library, path)
+        self.show(match)
+        if item is not None:
+            self.verify(match, item)
+
+    def show(self, match: plexindex.Match) -> None:
+        """An answer in two or three lines."""
+        if match:
+            assert match.item is not None
+            stale = " · stale" if match.stale else ""
+            how = f"{match.rung} · {match.confidence}{stale}"
+            t.row("", f"→ {t.bold(match.item.describe())} · key {match.rating_key} · {how}")
+            return
+        t.row("", f"→ {t.bold(match.status.replace('_', ' '))} · {match.reason_code}", match.reason or "")
+        for candidate in match.candidates[:3]:
+            t.row("", f"  · {candidate.describe()} · key {candidate.rating_key}", t.shortened(candidate.path or ""))
+        if match.candidates_total > 3:
+            t.row("", t.dim(f"  · and {match.candidates_total - 3:,} more"))
+
+    def verify(self, match: plexindex.Match, item: Item) -> None:
+        """The server's own word is the judge. A file of two items is rightly ambiguous."""
+        expected = not item.rating_key or match.rating_key == item.rating_key or match.status == "ambiguous"
+        self.tally.check(f"{item.path} is {item.rating_key}, answered was {match!r}", expected)
+
+    def second_process(self) -> None:
+        """A new interpreter on the same cache, and a path that the first one never asked for."""
+        item = self.items[self.first_library][-2 if len(self.items[self.first_library]) > 1 else -1]
+        arguments = [self.cache, self.server.url, self.first_library, item.path]
+        with self.tally.step("second process", promised=0) as result:
+            done = subprocess.run(
+                [sys.executable, "-c", SECOND, *arguments],
+                env={**os.environ, "DEMO_TOKEN": self.server.token},
+                stdout=subprocess.PIPE,
+                check=True,
+            )
+            second = json.loads(done.stdout)
+            self.tally.add(second["answers"], second["requests"])
+        t.row("path", t.shortened(item.path))
+        t.row("", f"→ {second['text']}")
+        t.row("answered", f"in {result()}, the start of the interpreter included")
+        parts = (("import", "import"), ("open", "open"), ("answer", "first answer"))
+        t.row("of which", " · ".join(f"{label} {t.duration(second[name])}" for name, label in parts))
+        self.tally.check("the second process answers rightly", second["rating_key"] == item.rating_key)
+
+    def distrust(self, index: plexindex.Index) -> None:
+        """What an invalidation does, and what the next question costs."""
+        library = index.library(self.first_library)
+        item = self.items[self.first_library][-1]
+        t.row("path", t.shortened(item.path))
+        with self.tally.step("invalidate a path", promised=0) as result:
+            library.invalidate_path(item.path)
+        key = library.lookup_key(item.path)
+        t.row("invalidated", f"in {result()}; a glance says {key}")
+        self.tally.check("an invalidated path is not answered in a glance", key is None)
+        with self.tally.step("ask for it again", promised=2) as result:
+            match = library.match(item.path)
+        self.show(match)
+        self.verify(match, item)
+        t.row("confirmed", f"in {result()}")
+        with self.tally.step(f"invalidate {self.first_library}", promised=0) as result:
+            library.invalidate()
+        t.row("library", f"{self.first_library}: invalidated in {result()}")
+        bar = t.Bar()
+        with self.tally.step(f"next path of {self.first_library}") as result:
+            started = time.perf_counter()
+            match = library.match(item.path, progress=bar)
+            bar.done(time.perf_counter() - started)
+        self.show(match)
+        t.row("answered", f"in {result()}")
+
+    def statistics(self, index: plexindex.Index) -> None:
+        """Answers by rung, requests by kind, time for each step."""
+        answers, requests = self.tally.answers(), self.tally.requests()
+        by = "the stand-in" if isinstance(self.server, StandIn) else "plexindex"
+        t.row("answers", " · ".join(f"{rung} {number:,}" for rung, number in answers.items() if number))
+        t.row("requests", f"{' · '.join(f'{kind} {number:,}' for kind, number in requests.items())} (counted by {by})")
+        stats = index.stats()
+        t.row("store", f"{t.count(stats.items, 'item')} in {t.size(stats.disk_bytes)} on disk")
+        t.say()
+        longest = max(len(name) for name, _, _ in self.tally.times)
+        t.say(f"   {t.dim('step'.ljust(longest))}  {t.dim('time'.rjust(8))}  {t.dim('requests'.rjust(8))}")
+        for name, seconds, asked in self.tally.times:
+            t.say(f"   {name.ljust(longest)}  {t.duration(seconds).rjust(8)}  {asked:>8,}")
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--standin", metavar="PATH", help="the stand-in server's binary")
+    which.add_argument("--server", metavar="URL", help="a real server, such as http://127.0.0.1:32400")
+    parser.add_argument("--token", help="its token (default: PLEX_TOKEN of the environment)")
+    parser.add_argument("--library", default="Movies", help="the title of a library of it")
+    parser.add_argument("--file", default="", help="the path of a file of that library, to begin with")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Runs the demo; 1 when something was not as promised."""
+    given = arguments()
+    server: Server
+    if given.standin:
+        server = StandIn(given.standin)
+    else:
+        token = given.token or os.environ.get("PLEX_TOKEN", "")
+        server = RealServer(given.server, token, given.library, given.file)
+    try:
+        with tempfile.TemporaryDirectory(prefix="plexindex-demo-") as cache:
+            demo = Demo(server, cache)
+            demo.run()
+    except plexindex.Error as error:
+        t.say(f"\n{type(error).__name__}: {error}")
+        return 1
+    except KeyboardInterrupt:
+        t.say("\ninterrupted")
+        return 130
+    finally:
+        server.stop()
+    for broken in demo.tally.broken:
+        t.say(f"\nnot as promised: {broken}")
+    return 1 if demo.tally.broken and given.standin else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""Plain text for a terminal: headings, rows, a progress bar. Works without colour, and where there is no terminal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+
+import plexindex
+
+
+def width() -> int:
+    """Columns to write on."""
+    return max(60, min(100, shutil.get_terminal_size((88, 24)).columns))
+
+
+def is_live() -> bool:
+    """Whether lines may be written over."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def styled(text: str, code: str) -> str:
+    """The text with a style, where styles are shown."""
+    return f"\033[{code}m{text}\033[0m" if is_live() and "NO_COLOR" not in os.environ else text
+
+
+def bold(text: str) -> str:
+    """What one looks for."""
+    return styled(text, "1")
+
+
+def dim(text: str) -> str:
+    """What one may skip."""
+    return styled(text, "2")
+
+
+def say(text: str = "") -> None:
+    """A line, at once."""
+    print(text, flush=True)
+
+
+def heading(text: str) -> None:
+    """The beginning of a step."""
+    say(f"\n{bold(text)}")
+
+
+def row(label: str, text: str, note: str = "") -> None:
+    """A label and what it says; a note in a line of its own below."""
+    say(f"   {dim(f'{label:<13}')} {text}")
+    if note:
+        for line in wrapped(note, width() - 17):
+            say(f"   {'':<13} {dim(line)}")
+
+
+def wrapped(text: str, columns: int) -> list[str]:
+    """The text in lines of at most so many columns, broken at blanks."""
+    lines, line = [], ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > columns:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}".strip()
+    return [*lines, line]
+
+
+def shortened(path: str, columns: int = 0) -> str:
+    """A path that fits into a row: its end is what tells it from others."""
+    columns = columns or width() - 17
+    return path if len(path) <= columns else "…" + path[len(path) - columns + 1 :]
+
+
+def count(number: int, what: str) -> str:
+    """A number and its noun: `1 request`, `20,000 requests`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A time that was measured, to two or three digits."""
+    for unit, scale in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
+        value = seconds * scale
+        if value >= 1 or unit == "µs":
+            return (
+                f"{value:.0f} {unit}"
+                if value >= 100
+                else f"{value:.1f} {unit}"
+                if value >= 10
+                else f"{value:.2f} {unit}"
+            )
+    raise AssertionError
+
+
+def size(number: int) -> str:
+    """Bytes for people."""
+    for unit, scale in (("MB", 1e6), ("kB", 1e3)):
+        if number >= scale:
+            return f"{number / scale:.1f} {unit}"
+    return f"{number} bytes"
+
+
+class Bar:
+    """A progress bar for plexindex. Where there is no terminal it is silent, and `done` prints one line."""
+
+    def __init__(self) -> None:
+        self.library = ""
+        self.items = 0
+        self.total = 0
+        self._shown = 0.0
+        self._calls = 0
+
+    def __call__(self, progress: plexindex.Progress) -> None:
+        """Told by plexindex, on this thread, while it fetches."""
+        self.library = progress.library or self.library
+        self.items, self.total = progress.items, progress.total or self.total
+        self._calls += 1
+        now = time.monotonic()
+        if is_live() and now - self._shown >= 0.05:
+            self._shown = now
+            self._draw(progress.elapsed)
+
+    def _draw(self, elapsed: float) -> None:
+        columns = width() - 58
+        filled = columns * self.items // max(self.total, 1)
+        bar = "█" * filled + dim("░" * (columns - filled))
+        rate = f"{self.items / elapsed:,.0f}/s" if elapsed > 0 else ""
+        end = f"{self.items:>7,} of {self.total:,}  {rate}"
+        sys.stdout.write(f"\r   {dim(f'{self.library[:13]:<13}')} {bar} {end}\033[K")
+        sys.stdout.flush()
+
+    def done(self, seconds: float) -> None:
+        """The bar gives way to a line that stays."""
+        if is_live():
+            sys.stdout.write("\r\033[K")
+        if self._calls:
+            rate = f", {self.items / seconds:,.0f} a second" if seconds > 0 else ""
+            row("fetched", f"{count(self.items, 'item')} of {self.library} in {duration(seconds)}{rate}")

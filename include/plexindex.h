@@ -1,0 +1,667 @@
+/*
+ * plexindex: tells which Plex item a file is, without asking the server.
+ *
+ * Generated from src/capi by cbindgen; renew it with `make header`. Licence: MIT OR Apache-2.0.
+ *
+ * Errors: functions that can fail return a status, a value of enum plexindex_status as int32_t: 0 is success, 1 to
+ *   99 are answers that are no errors, from 100 on are errors, whose text plexindex_last_error_message() gives.
+ *   Outputs are written on success only, except where a comment says otherwise. NULL is checked everywhere.
+ * Threads: a handle may be used by any number of threads at once. No callback ever runs on a thread of the library.
+ * Memory: nothing that plexindex hands out is freed by the caller, but for the handle, by plexindex_close(). Strings
+ *   given to it are read during the call only.
+ * Compatibility: structs that begin with `size` may grow; a program compiled against an older header goes on working.
+ */
+
+#ifndef PLEXINDEX_H
+#define PLEXINDEX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// The version of this ABI. It changes when a program compiled against an older header would misbehave; a host that
+// loads the library at run time compares it with the one it was written for.
+#define PLEXINDEX_ABI_VERSION 1
+
+// plexindex_options.library_ttl_ms: a listing is never fresh.
+#define PLEXINDEX_TTL_AT_ONCE (-1)
+
+// plexindex_options.library_ttl_ms: a listing is fresh until it is invalidated.
+#define PLEXINDEX_TTL_NEVER (-2)
+
+// plexindex_query.deadline_ms: for as long as it takes.
+#define PLEXINDEX_NO_DEADLINE (-1)
+
+// plexindex_options.retry_ms: a request that failed is not tried again.
+#define PLEXINDEX_NO_RETRY (-1)
+
+// plexindex_options.flags: never ask the server.
+#define PLEXINDEX_OPEN_OFFLINE 1
+
+// plexindex_options.flags: take any certificate. Warns.
+#define PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS 2
+
+// plexindex_options.flags: read warm files into memory, do not map them.
+#define PLEXINDEX_OPEN_NO_MMAP 4
+
+// plexindex_query.flags: answer without asking the server, whatever that answer is.
+#define PLEXINDEX_QUERY_OFFLINE 1
+
+// plexindex_query.flags, plexindex_refresh() only: fetch a full listing, whatever the clocks say.
+#define PLEXINDEX_QUERY_FULL 2
+
+// plexindex_library(): the selector is a uuid, else a title, else a section id: the first that fits.
+#define PLEXINDEX_SELECT_ANY 0
+
+// plexindex_library(): the selector is a title.
+#define PLEXINDEX_SELECT_TITLE 1
+
+// plexindex_library(): the selector is a section id, such as `1`.
+#define PLEXINDEX_SELECT_SECTION 2
+
+// plexindex_library(): the selector is a uuid.
+#define PLEXINDEX_SELECT_UUID 3
+
+// plexindex_library(): all libraries; the selector must be empty.
+#define PLEXINDEX_SELECT_ALL 4
+
+// plexindex_answer.rung: nothing found.
+#define PLEXINDEX_RUNG_NONE 0
+
+// plexindex_answer.rung: the host recorded this match.
+#define PLEXINDEX_RUNG_CONFIRMED 1
+
+// plexindex_answer.rung: the path is listed.
+#define PLEXINDEX_RUNG_EXACT 2
+
+// plexindex_answer.rung: the path is listed once a mapping rewrote it.
+#define PLEXINDEX_RUNG_MAPPED 3
+
+// plexindex_answer.rung: the longest common end of two or more components.
+#define PLEXINDEX_RUNG_SUFFIX 4
+
+// plexindex_answer.rung: the same file name.
+#define PLEXINDEX_RUNG_FILE_NAME 5
+
+// plexindex_answer.confidence: there is no item.
+#define PLEXINDEX_CONFIDENCE_NONE 0
+
+// plexindex_answer.confidence: verify it, or choose among the candidates.
+#define PLEXINDEX_CONFIDENCE_LOW 1
+
+// plexindex_answer.confidence: this item.
+#define PLEXINDEX_CONFIDENCE_HIGH 2
+
+// plexindex_answer.reason: there is a single item.
+#define PLEXINDEX_REASON_NONE 0
+
+// plexindex_answer.reason: no library has a folder above this path.
+#define PLEXINDEX_REASON_NO_LOCATION 1
+
+// plexindex_answer.reason: a library has a folder above this path, but does not list the file.
+#define PLEXINDEX_REASON_NOT_LISTED 2
+
+// plexindex_answer.reason: the library was never fetched completely.
+#define PLEXINDEX_REASON_NOT_FETCHED 3
+
+// plexindex_answer.reason: several items fit equally well.
+#define PLEXINDEX_REASON_SEVERAL_ITEMS 4
+
+// plexindex_answer.reason: several libraries list it.
+#define PLEXINDEX_REASON_SEVERAL_LIBRARIES 5
+
+// plexindex_answer.reason: it was invalidated, and the server has not confirmed it since.
+#define PLEXINDEX_REASON_UNCONFIRMED 6
+
+// plexindex_answer.flags: the listing that answered has expired and could not be, or was not to be, renewed.
+#define PLEXINDEX_ANSWER_STALE 1
+
+// plexindex_item.flags: `path` is not valid UTF-8.
+#define PLEXINDEX_ITEM_PATH_NOT_UTF8 1
+
+// plexindex_item.flags: only the key is known: a confirmed match of an item that no listing holds.
+#define PLEXINDEX_ITEM_KEY_ONLY 2
+
+// Log levels: nothing; errors; warnings; what is done; all, full paths included.
+#define PLEXINDEX_LOG_OFF (-1)
+
+// Errors only.
+#define PLEXINDEX_LOG_ERROR 1
+
+// Errors and warnings: the default.
+#define PLEXINDEX_LOG_WARN 2
+
+// Also what is done: fetches, refreshes, invalidations.
+#define PLEXINDEX_LOG_INFO 3
+
+// Everything, full paths included.
+#define PLEXINDEX_LOG_DEBUG 4
+
+// The outcome of a call. The numbers are part of the ABI: never reused, never changed.
+//
+// 0 is success, 1 to 99 are answers that are no errors, from 100 on each block of hundred has one origin:
+// 100 the caller, 200 the store, 300 the server, 400 the libraries.
+typedef enum plexindex_status {
+    // It worked; for a match: one item.
+    PLEXINDEX_OK = 0,
+    // No item has this path, GUID or title; the answer says why.
+    PLEXINDEX_NOT_FOUND = 1,
+    // Several items fit equally well; the answer lists them, best first.
+    PLEXINDEX_AMBIGUOUS = 2,
+    // The deadline came before the answer was known; the same call goes on where this one stopped.
+    PLEXINDEX_NOT_YET = 3,
+    // The server cannot answer within such a deadline: fetch the library once without one (`plexindex warm`).
+    PLEXINDEX_NEEDS_WARM = 4,
+    // An argument has a value that is refused.
+    PLEXINDEX_INVALID_ARGUMENT = 100,
+    // A pointer that must not be NULL is.
+    PLEXINDEX_NULL_POINTER = 101,
+    // A struct is larger than this version knows and its unknown bytes are not zero.
+    PLEXINDEX_UNSUPPORTED = 102,
+    // The buffer is too small; the size needed was stored in it.
+    PLEXINDEX_BUFFER_TOO_SMALL = 103,
+    // The host's progress callback asked to stop; what was fetched is kept.
+    PLEXINDEX_ABORTED = 104,
+    // A defect in plexindex: a panic was caught. The handle stays usable.
+    PLEXINDEX_PANIC = 105,
+    // The cache directory or its database cannot be opened or written.
+    PLEXINDEX_STORE = 200,
+    // The disk, or the limit given for a library, is full; nothing was changed.
+    PLEXINDEX_STORE_FULL = 201,
+    // No connection to the server.
+    PLEXINDEX_CONNECT = 300,
+    // The server's certificate was refused, or TLS failed otherwise.
+    PLEXINDEX_TLS = 301,
+    // The server refused the token (401).
+    PLEXINDEX_UNAUTHORIZED = 302,
+    // The token's user may not do this (403).
+    PLEXINDEX_FORBIDDEN = 303,
+    // The server has no such item, library or address (404).
+    PLEXINDEX_GONE = 304,
+    // What answered is no Plex Media Server, or one that speaks in a way that is not understood.
+    PLEXINDEX_NOT_PLEX = 305,
+    // The server is starting, or migrating its database.
+    PLEXINDEX_STARTING = 306,
+    // An answer was cut off or malformed.
+    PLEXINDEX_BAD_ANSWER = 307,
+    // The server failed (5xx, or another status that is not expected).
+    PLEXINDEX_SERVER_ERROR = 308,
+    // Time is up: the server did not answer within the deadline or the time-outs.
+    PLEXINDEX_TIME_UP = 309,
+    // The server sent us elsewhere, and the token goes to no other host.
+    PLEXINDEX_REDIRECTED = 310,
+    // A request would be needed, but the call or the index is offline, or has no server URL.
+    PLEXINDEX_OFFLINE = 311,
+    // The server has no library with this title, section id or uuid.
+    PLEXINDEX_LIBRARY_NOT_FOUND = 400,
+    // Two libraries share this title.
+    PLEXINDEX_LIBRARY_AMBIGUOUS = 401,
+} plexindex_status;
+
+// An open index. Made by plexindex_open(), ended by plexindex_close(). Usable from any thread, by several at once.
+typedef struct plexindex_handle plexindex_handle;
+
+// A library of an index, or all of them. Made by plexindex_library(); belongs to the index, is never freed by the
+// caller, and stays valid until plexindex_close(). Usable from any thread.
+typedef struct plexindex_library_handle plexindex_library_handle;
+
+// Text or a path given to plexindex: raw bytes, not NUL-terminated. `data` may be NULL where `length` is 0; both 0
+// means that nothing is given. The bytes are read during the call only.
+typedef struct plexindex_bytes {
+    // The first byte; may be NULL when `length` is 0.
+    const char *data;
+    // How many bytes.
+    size_t length;
+} plexindex_bytes;
+
+// How to open an index. Zero the struct, set `size` to sizeof(plexindex_options), then set what you need: a zero
+// field means its default. A larger struct from a newer header is accepted when what this version does not know is
+// zero, and refused with PLEXINDEX_UNSUPPORTED otherwise.
+typedef struct plexindex_options {
+    // sizeof(plexindex_options).
+    size_t size;
+    // Folder for the store, in the file system's bytes. Made (mode 0700) when missing. Required.
+    struct plexindex_bytes cache_dir;
+    // Base URL of the server, such as `http://127.0.0.1:32400`. Without it the index answers from its store only.
+    struct plexindex_bytes server_url;
+    // The token. Sent in a header, to this server only; never stored.
+    struct plexindex_bytes token;
+    // Whose view of the server this is, when the host has a better name for it than the token. Default: the token.
+    struct plexindex_bytes user;
+    // PEM file with certificate authorities to trust besides the system's.
+    struct plexindex_bytes ca_file;
+    // How long a listing is fresh, in milliseconds. 0: one hour. PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER.
+    // Other negative values are refused.
+    int64_t library_ttl_ms;
+    // After how many milliseconds a full listing is due whatever the clocks say. 0: 24 hours. Negative: refused.
+    int64_t max_age_ms;
+    // Deadline, in milliseconds, of calls that name none. 0: none. Negative: refused.
+    int64_t deadline_ms;
+    // How long a connection may take, in milliseconds. 0: 5,000.
+    int64_t connect_timeout_ms;
+    // How long the server may be silent while it owes an answer, in milliseconds. 0: 60,000.
+    int64_t read_timeout_ms;
+    // For how long a request that failed in a way that passes is tried again, in milliseconds. 0: 30,000;
+    // PLEXINDEX_NO_RETRY: not at all.
+    int64_t retry_ms;
+    // Bytes that confirmed matches may take on disk; the oldest used go first. 0: 52,428,800.
+    uint64_t matches_limit;
+    // PLEXINDEX_OPEN_* flags, or'ed.
+    uint32_t flags;
+    // Rows a page of a listing, 1 to 1,000. 0: 1,000.
+    uint32_t page_size;
+    // Which log lines are kept for plexindex_drain_log(): PLEXINDEX_LOG_*. 0: warnings and errors. The level is
+    // the process's: the last index opened sets it.
+    int32_t log_level;
+    // Zero.
+    uint32_t reserved;
+} plexindex_options;
+
+// Memory of the caller for an answer. `data` must be aligned to 8 bytes (malloc's is); it may be NULL when
+// `capacity` is 0. After PLEXINDEX_OK and after every answer status `length` says how many bytes were
+// written; after PLEXINDEX_BUFFER_TOO_SMALL it says how many are needed, and nothing was written.
+typedef struct plexindex_buffer {
+    // The caller's memory.
+    void *data;
+    // Its size in bytes.
+    size_t capacity;
+    // Out: bytes written, or needed.
+    size_t length;
+} plexindex_buffer;
+
+// How far a fetch has come. Valid during the callback only.
+typedef struct plexindex_progress {
+    // sizeof(plexindex_progress) as this library knows it.
+    size_t size;
+    // Title of the library being fetched; UTF-8.
+    struct plexindex_bytes library;
+    // Items fetched so far, those of an earlier, interrupted fetch included.
+    uint64_t items;
+    // Items in all, as the server says; 0 when it did not.
+    uint64_t total;
+    // Milliseconds since this call began to fetch.
+    uint64_t elapsed_ms;
+} plexindex_progress;
+
+// Told how far a fetch has come. Called on the thread that made the call, never on one of the library's. It may call
+// plexindex functions, but for plexindex_close(). Return 0 to go on; anything else ends the call with
+// PLEXINDEX_ABORTED, and what was fetched is kept for the next one.
+typedef int32_t (*plexindex_progress_fn)(void *user, const struct plexindex_progress *progress);
+
+// A question. Zero the struct, set `size` to sizeof(plexindex_query), then set what you need.
+typedef struct plexindex_query {
+    // sizeof(plexindex_query).
+    size_t size;
+    // Which library; NULL: all of them.
+    const struct plexindex_library_handle *library;
+    // The path, GUID or title that is asked for. Paths are the file system's bytes, not empty, without NUL.
+    struct plexindex_bytes text;
+    // How long the call may take, in milliseconds. 0: the default of the options. PLEXINDEX_NO_DEADLINE: for as
+    // long as it takes. Other negative values are refused.
+    int64_t deadline_ms;
+    // PLEXINDEX_QUERY_* flags, or'ed.
+    uint32_t flags;
+    // Zero.
+    uint32_t reserved;
+    // Called on this thread now and then while the call fetches; may be NULL.
+    plexindex_progress_fn progress;
+    // Handed to `progress` as it is.
+    void *progress_user;
+} plexindex_query;
+
+// What happened. Set `size` to sizeof(plexindex_stats); the library fills as much as both sides know.
+// All counts are of this handle's life, but for those that say otherwise.
+typedef struct plexindex_statistics {
+    // sizeof(plexindex_stats).
+    size_t size;
+    // Answers by rung: PLEXINDEX_RUNG_* is the index; 0 counts answers without an item. Fast lookups included.
+    uint64_t answers[6];
+    // plexindex_lookup_key() calls that found nothing in a glance.
+    uint64_t glance_misses;
+    // Answers given although their listing had expired.
+    uint64_t stale_answers;
+    // Requests sent, retries included, by kind: identity, probe, page, delta, question, confirm, edit, events.
+    uint64_t requests[8];
+    // Bytes of answers' bodies as they came over the wire.
+    uint64_t bytes_received;
+    // Requests over the life of the store, all kinds, all processes, as last written.
+    uint64_t store_requests;
+    // Answers over the life of the store, all processes, as last written.
+    uint64_t store_answers;
+    // Full listings completed.
+    uint64_t listings;
+    // Microseconds spent waiting for the server.
+    uint64_t network_us;
+    // Microseconds spent storing.
+    uint64_t store_us;
+    // Microseconds spent building and opening warm files.
+    uint64_t warm_us;
+    // Items listed now, in all libraries of this view.
+    uint64_t items;
+    // Confirmed matches recorded now.
+    uint64_t matches;
+    // Libraries known now.
+    uint64_t libraries;
+    // Bytes that the store takes on disk, warm files included.
+    uint64_t disk_bytes;
+    // The store's change sequence.
+    uint64_t sequence;
+} plexindex_statistics;
+
+// Receives a log line. Called on the thread that called plexindex_drain_log(). `message` is UTF-8, not
+// NUL-terminated, and valid during the callback only. It holds no token, and no full path unless `level` is
+// PLEXINDEX_LOG_DEBUG.
+typedef void (*plexindex_log_fn)(void *user, int32_t level, const char *message, size_t length);
+
+// The head of a block of answers, at the buffer's first byte.
+typedef struct plexindex_answers {
+    // sizeof(plexindex_answers) as the library knows it.
+    uint32_t size;
+    // sizeof(plexindex_answer) as the library knows it: the step from one answer to the next.
+    uint32_t answer_size;
+    // sizeof(plexindex_item) as the library knows it: the step from one candidate to the next.
+    uint32_t item_size;
+    // How many answers: one for each question, in order.
+    uint32_t count;
+    // Where the first answer begins, from the block's first byte.
+    uint32_t first;
+    // How many log lines wait for plexindex_drain_log().
+    uint32_t log_lines;
+} plexindex_answers;
+
+// A string inside an answer: its bytes begin `offset` bytes after the block's first byte and are followed by a NUL
+// that `length` does not count. 0, 0: there is none. An empty string has an offset.
+typedef struct plexindex_text {
+    // From the block's first byte; 0: none.
+    uint32_t offset;
+    // In bytes, without the NUL.
+    uint32_t length;
+} plexindex_text;
+
+// The answer for one path, GUID or title.
+typedef struct plexindex_answer {
+    // PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET, PLEXINDEX_NEEDS_WARM, or, in a batch,
+    // the error of this one question.
+    int32_t status;
+    // PLEXINDEX_RUNG_*: which step found it.
+    uint8_t rung;
+    // PLEXINDEX_CONFIDENCE_*.
+    uint8_t confidence;
+    // PLEXINDEX_REASON_*: why there is no single item.
+    uint8_t reason;
+    // PLEXINDEX_ANSWER_* flags, or'ed.
+    uint8_t flags;
+    // Where the item (plexindex_item) begins, from the block's first byte; 0: there is no single one.
+    uint32_t item;
+    // Where the candidates (an array of plexindex_item, best first) begin; 0: there are none.
+    uint32_t candidates;
+    // How many candidates are in the array.
+    uint32_t candidates_count;
+    // How many there are in all.
+    uint32_t candidates_total;
+    // A sentence for people: why there is no single item, or the error's text. None for PLEXINDEX_OK.
+    struct plexindex_text message;
+    // Milliseconds since the listing that answered was last seen to be current; -1: there is none.
+    int64_t age_ms;
+} plexindex_answer;
+
+// An item, as the index knows it. Texts that the index does not know are none (0, 0).
+typedef struct plexindex_item {
+    // Plex's address of the item, `/library/metadata/<rating key>`.
+    struct plexindex_text key;
+    // Plex's rating key.
+    struct plexindex_text rating_key;
+    // Title; for an episode the episode's.
+    struct plexindex_text title;
+    // Scalar GUID.
+    struct plexindex_text guid;
+    // Title of the show, for a track of the artist.
+    struct plexindex_text show_title;
+    // Rating key of the show or artist.
+    struct plexindex_text show_rating_key;
+    // Scalar GUID of the show or artist.
+    struct plexindex_text show_guid;
+    // The listed path that fitted, in the server's spelling; for a confirmed match the recorded path.
+    struct plexindex_text path;
+    // Section id of its library.
+    struct plexindex_text section;
+    // Title of its library.
+    struct plexindex_text library_title;
+    // Plex's number of the type: 1 movie, 4 episode, 10 track, 12 clip, 13 photo, 0 unknown.
+    int32_t kind;
+    // Year; 0: unknown.
+    int32_t year;
+    // Season, for a track the disc; -1: none.
+    int32_t season;
+    // Episode or track number; -1: none.
+    int32_t episode;
+    // PLEXINDEX_ITEM_* flags, or'ed.
+    uint32_t flags;
+    // Zero.
+    uint32_t reserved;
+} plexindex_item;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// The ABI version of this library, PLEXINDEX_ABI_VERSION of the header it was built with. Never fails.
+uint32_t plexindex_abi_version(void);
+
+// The version of this library, such as `0.1.0`: static, NUL-terminated, never NULL.
+const char *plexindex_version(void);
+
+// The name of a status without its prefix, such as `NOT_FOUND`: static, NUL-terminated; `UNKNOWN` for a number that
+// this version does not know. Never NULL.
+const char *plexindex_status_name(int32_t status);
+
+// What went wrong in this thread's last plexindex call that returned an error (a status from 100 on): names the input
+// and the remedy. UTF-8, NUL-terminated, never NULL, empty when nothing went wrong yet. The text belongs to the
+// thread and is valid until its next plexindex call. Longer texts end in `…`.
+const char *plexindex_last_error_message(void);
+
+// Opens an index. Touches the disk only: no request is sent.
+//
+// `options`: see plexindex_options; read during the call only. `out_handle`: receives the handle on PLEXINDEX_OK and
+// NULL otherwise.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT or PLEXINDEX_UNSUPPORTED for options that
+// are refused; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL when the store cannot be opened or made. The same folder may be
+// opened several times and by several processes at once.
+//
+// Precondition: pointers must be NULL or valid.
+int32_t plexindex_open(const struct plexindex_options *options,
+                       struct plexindex_handle **out_handle);
+
+// Closes an index: waits for what other threads still do with it, writes the counters, and ends every thread of the
+// library. NULL is fine. The handle and all its library handles are invalid afterwards; calling with them again is
+// an error that the library cannot detect.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written (the index is closed all the same).
+//
+// Precondition: `handle` must be NULL or come from plexindex_open() and not be closed yet.
+int32_t plexindex_close(struct plexindex_handle *handle);
+
+// A handle for a library, or for all of them. Fetches nothing: a library that the store does not know yet is looked
+// for when it is first asked.
+//
+// `kind`: PLEXINDEX_SELECT_*. `selector`, `length`: the title, section id or uuid, UTF-8; NULL and 0 with
+// PLEXINDEX_SELECT_ALL. `out_library`: receives the handle; the same one for the same selector.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS when two known libraries share the title (the message lists
+// their ids); PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_NULL_POINTER.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open.
+int32_t plexindex_library(const struct plexindex_handle *handle,
+                          int32_t kind,
+                          const char *selector,
+                          size_t length,
+                          const struct plexindex_library_handle **out_library);
+
+// The fast path: the key (`/library/metadata/<rating key>`) of the item with this path, if that is known in a glance.
+//
+// `path`: the file system's bytes, NUL-terminated.
+//
+// Returns the key, NUL-terminated; it belongs to the thread and is valid until this thread's next plexindex call.
+// NULL for 'not in a glance': nothing known, ambiguous, low confidence, invalidated, or a change that this
+// process must read first; ask plexindex_match_path(). NULL arguments give NULL.
+// It never blocks, never fetches and never calls back; a warm one takes no lock, makes no system call and allocates
+// nothing. An expired listing still answers here: only plexindex_match_path() renews it.
+//
+// Precondition: `library` must be NULL or a handle of an open index; `path` NULL or NUL-terminated.
+const char *plexindex_lookup_key(const struct plexindex_library_handle *library,
+                                 const char *path);
+
+// plexindex_lookup_key() for many paths in one crossing.
+//
+// `paths`: `count` paths one after the other, each followed by a NUL, `length` bytes in all. `keys`: receives as many
+// keys in the same order, each followed by a NUL; an empty one says 'not in a glance'.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT when `paths` does not
+// hold exactly `count` NULs or does not end with one.
+//
+// Precondition: pointers must be NULL or valid; `library` must be a handle of an open index.
+int32_t plexindex_lookup_keys(const struct plexindex_library_handle *library,
+                              const char *paths,
+                              size_t length,
+                              size_t count,
+                              struct plexindex_buffer *keys);
+
+// The full answer for one path: climbs the ladder, and asks the server where that is needed and allowed.
+//
+// `query`: see plexindex_query. `answer`: receives a block: plexindex_answers, one plexindex_answer, and what they point to.
+//
+// Returns the answer's status (PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET,
+// PLEXINDEX_NEEDS_WARM), each with the block written; PLEXINDEX_BUFFER_TOO_SMALL; any error: when the library was
+// never fetched and cannot be, that is the server's error.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open, and the query's library one of it.
+int32_t plexindex_match_path(const struct plexindex_handle *handle,
+                             const struct plexindex_query *query,
+                             struct plexindex_buffer *answer);
+
+// plexindex_match_path() for many paths: one block with `count` answers, in order, each with its own status.
+//
+// `query`: `text` holds `count` paths one after the other, each followed by a NUL.
+//
+// Returns PLEXINDEX_OK with the block written, whatever the answers' statuses; PLEXINDEX_BUFFER_TOO_SMALL (the answers
+// are not kept: enlarge and call again); PLEXINDEX_INVALID_ARGUMENT; an error that concerns all of them.
+//
+// Precondition: as plexindex_match_path().
+int32_t plexindex_match_paths(const struct plexindex_handle *handle,
+                              const struct plexindex_query *query,
+                              size_t count,
+                              struct plexindex_buffer *answers);
+
+// The items with this GUID (`plex://…`, `imdb://tt…`, `tmdb://…`, `tvdb://…`, or a legacy agent's); a show's GUID
+// gives its episodes. Answered from the index; a library that is cold or expired is fetched first, as by
+// plexindex_match_path(). One item: PLEXINDEX_OK; several: PLEXINDEX_AMBIGUOUS with all candidates up to the limit.
+//
+// Returns, and writes, as plexindex_match_path(); the GUID is `text` of the query.
+//
+// Precondition: as plexindex_match_path().
+int32_t plexindex_match_guid(const struct plexindex_handle *handle,
+                             const struct plexindex_query *query,
+                             struct plexindex_buffer *answer);
+
+// Confirms that the item with this key has this path. A confirmed match has no expiry; it answers first.
+//
+// `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key or rating key.
+//
+// Returns PLEXINDEX_OK once the match is stored, for every process; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE…;
+// PLEXINDEX_LIBRARY_NOT_FOUND when the library is not known and cannot be asked for.
+//
+// Precondition: pointers must be NULL or valid; `library` must be a handle of an open index.
+int32_t plexindex_record_match(const struct plexindex_library_handle *library,
+                               const char *path,
+                               size_t path_length,
+                               const char *key,
+                               size_t key_length);
+
+// plexindex_record_match() for many in one transaction: all or none.
+//
+// `paths`, `keys`: `count` of each, each followed by a NUL.
+//
+// Precondition: as plexindex_record_match().
+int32_t plexindex_record_matches(const struct plexindex_library_handle *library,
+                                 const char *paths,
+                                 size_t paths_length,
+                                 const char *keys,
+                                 size_t keys_length,
+                                 size_t count);
+
+// Distrusts a path: its confirmed match goes, and its listed row is not answered again before one request has
+// confirmed the item. A path that is not known is fine.
+//
+// Precondition: pointers must be NULL or valid; `library` must be a handle of an open index (all libraries are fine).
+int32_t plexindex_invalidate_path(const struct plexindex_library_handle *library,
+                                  const char *path,
+                                  size_t length);
+
+// Distrusts an item, by its key or rating key: as plexindex_invalidate_path() for all its paths. What to call when the
+// server answered 404 for it.
+//
+// Precondition: as plexindex_invalidate_path().
+int32_t plexindex_invalidate_item(const struct plexindex_library_handle *library,
+                                  const char *key,
+                                  size_t length);
+
+// Distrusts a library, or all: its confirmed matches go, and a full listing is due now; until it came, the old one
+// answers, marked stale. Takes the same time whatever the size.
+//
+// Precondition: `library` must be NULL or a handle of an open index.
+int32_t plexindex_invalidate_library(const struct plexindex_library_handle *library);
+
+// plexindex_invalidate_library() for every library of the store's server and user.
+//
+// Precondition: `handle` must be NULL or open.
+int32_t plexindex_invalidate_all(const struct plexindex_handle *handle);
+
+// Empties the store of this server and user: listings, matches, everything but the client identifier and the
+// counters of the store's life.
+//
+// Precondition: `handle` must be NULL or open.
+int32_t plexindex_clear(const struct plexindex_handle *handle);
+
+// Brings the query's library, or all, up to date now: what a match does by itself when a listing has expired. `text`
+// is not used. With PLEXINDEX_QUERY_FULL a full listing is fetched whatever the clocks say.
+//
+// Returns PLEXINDEX_OK when it is up to date; PLEXINDEX_NOT_YET when the deadline came first (call again: it goes on);
+// PLEXINDEX_ABORTED; the server's error.
+//
+// Precondition: as plexindex_match_path().
+int32_t plexindex_refresh(const struct plexindex_handle *handle,
+                          const struct plexindex_query *query);
+
+// The libraries as JSON: `[{"section","uuid","title","kind","locations","items","age_ms","fresh","generation"}]`,
+// UTF-8. Known ones are not asked for again; when none is known and the query allows it, the server is asked.
+// `library` and `text` of the query are not used.
+//
+// Precondition: as plexindex_match_path().
+int32_t plexindex_libraries_json(const struct plexindex_handle *handle,
+                                 const struct plexindex_query *query,
+                                 struct plexindex_buffer *json);
+
+// Fills in the statistics. `stats`: its `size` must be set.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open.
+int32_t plexindex_stats(const struct plexindex_handle *handle, struct plexindex_statistics *stats);
+
+// The statistics as a JSON object with named counts, UTF-8.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open.
+int32_t plexindex_stats_json(const struct plexindex_handle *handle, struct plexindex_buffer *json);
+
+// Hands the log lines that wait, oldest first, to `receive` on this thread. The ring holds 256 lines for the whole
+// process; when it overflows the oldest go, and a line says how many.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER without `receive`.
+//
+// Precondition: `receive` must be a function of that type that does not unwind.
+int32_t plexindex_drain_log(plexindex_log_fn receive,
+                            void *user);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* PLEXINDEX_H */

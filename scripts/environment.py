@@ -1,0 +1,102 @@
+"""Makes a virtual environment with the plexindex wheel in it, and renews only what is out of date.
+
+Standard library only: this runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "bindings" / "python"
+REQUIREMENTS = ROOT / "scripts" / "requirements-test.txt"
+OLDEST = (3, 9)
+
+
+def check_python() -> None:
+    """Stops with a readable message where this Python is too old or cannot make environments."""
+    if sys.version_info < OLDEST:
+        here = ".".join(map(str, sys.version_info[:3]))
+        sys.exit(
+            f"{sys.executable} is Python {here}, and plexindex needs 3.9 or newer: name another one, make PYTHON=…"
+        )
+    try:
+        import ensurepip  # noqa: F401
+        import venv  # noqa: F401
+    except ImportError:
+        sys.exit(f"{sys.executable} cannot make virtual environments: install its venv module (Debian: python3-venv)")
+
+
+class Environment:
+    """A virtual environment at a path, with stamps that say what it was made of."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.python = path / "bin" / "python"
+
+    def make(self, requirements: Path | None) -> None:
+        """The environment itself, and the packages that a file lists, or what builds the wheel."""
+        made_of = sys.version.encode() + sys.executable.encode()
+        made_of += requirements.read_bytes() if requirements else b""
+        if self._is_current("made", made_of):
+            return
+        run([sys.executable, "-m", "venv", "--clear", str(self.path)])
+        wanted = ["-r", str(requirements)] if requirements else ["hatchling>=1.24,<2"]
+        self._pip("install", *wanted)
+        self._stamp("made", made_of)
+
+    def install(self, library: Path) -> None:
+        """The wheel of bindings/python with this library in it."""
+        made_of = b"".join(fingerprint(path) for path in [library, *sources(PACKAGE)])
+        if self._is_current("wheel", made_of):
+            return
+        # The library is there already, so nothing needs building but the archive; hatchling is installed.
+        self._pip(
+            "install",
+            "--no-build-isolation",
+            "--no-deps",
+            "--force-reinstall",
+            str(PACKAGE),
+            PLEXINDEX_PREBUILT=str(library),
+        )
+        self._stamp("wheel", made_of)
+
+    def _pip(self, *arguments: str, **variables: str) -> None:
+        command = [str(self.python), "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
+        run(command, **variables)
+
+    def _stamp_file(self, name: str) -> Path:
+        return self.path / f"{name}.stamp"
+
+    def _is_current(self, name: str, made_of: bytes) -> bool:
+        stamp = self._stamp_file(name)
+        return stamp.is_file() and stamp.read_text() == hashlib.sha256(made_of).hexdigest()
+
+    def _stamp(self, name: str, made_of: bytes) -> None:
+        self._stamp_file(name).write_text(hashlib.sha256(made_of).hexdigest())
+
+
+def sources(folder: Path) -> list[Path]:
+    """The files of the package that git would keep."""
+    left_out = {"__pycache__", "dist", "build", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not left_out & set(path.parts) and path.suffix not in (".pyc", ".so", ".dylib", ".dll")
+    )
+
+
+def fingerprint(path: Path) -> bytes:
+    """Tells one state of a file from another."""
+    return str(path).encode() + hashlib.sha256(path.read_bytes()).digest()
+
+
+def run(command: list[str], **variables: str) -> None:
+    """Runs a command from the repository's root; ends this program when it fails."""
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **variables}, check=False)
+    if done.returncode:
+        sys.exit(f"failed with exit code {done.returncode}: {' '.join(command)}")

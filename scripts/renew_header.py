@@ -1,0 +1,29 @@
+"""Renews include/plexindex.h: copies what build.rs generated. Run by `make header`."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+from environment import ROOT
+
+
+def main() -> None:
+    """Builds as far as the header, and copies it even where the crate itself does not compile yet."""
+    command = [os.environ.get("CARGO", "cargo"), "check", "--lib", "--package=plexindex"]
+    command.append("--message-format=json-render-diagnostics")
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    for message in map(json.loads, done.stdout.splitlines()):
+        # Of all build scripts ours alone leaves a header of this name.
+        if message["reason"] == "build-script-executed":
+            generated = os.path.join(message["out_dir"], "plexindex.h")
+            if os.path.isfile(generated):
+                shutil.copyfile(generated, ROOT / "include" / "plexindex.h")
+                print("include/plexindex.h is up to date")
+                return
+    sys.exit("no header was generated: the messages above say why")
+
+
+if __name__ == "__main__":
+    main()

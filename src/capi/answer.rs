@@ -1,0 +1,257 @@
+//! Answers as one flat block in the caller's buffer. It is laid out twice by the same code: once to learn the size, once
+//! to write; nothing is written unless all of it fits.
+
+use std::mem::{align_of, size_of};
+
+use super::constants as c;
+use super::log_ring;
+use super::types::{Answer as AnswerRecord, Answers, Buffer, ItemRecord, Text};
+use crate::error::{Error, Result, Status};
+use crate::index::Answer;
+use crate::matching::{Found, GuidRef};
+use crate::model::KEY_PREFIX;
+
+/// A block being laid out in the caller's memory. What does not fit is counted, not written.
+pub struct Block<'b> {
+    room: &'b mut [u8],
+    used: usize,
+    next_answer: usize,
+}
+
+/// The caller's memory behind a buffer.
+fn room(buffer: &mut Buffer) -> Result<&mut [u8]> {
+    if buffer.data.is_null() {
+        if buffer.capacity > 0 {
+            return Err(Error::new(
+                Status::NullPointer,
+                format!("the buffer's data is NULL, but its capacity is {}", buffer.capacity),
+            ));
+        }
+        return Ok(&mut []);
+    }
+    if buffer.data.align_offset(align_of::<u64>()) != 0 {
+        return Err(Error::new(
+            Status::InvalidArgument,
+            "the buffer is not aligned to 8 bytes: use memory as malloc gives it",
+        ));
+    }
+    let capacity = buffer.capacity.min(isize::MAX.unsigned_abs());
+    // SAFETY: the caller says that so many bytes are there, and lends them for the call.
+    Ok(unsafe { std::slice::from_raw_parts_mut(buffer.data.cast(), capacity) })
+}
+
+fn too_small(needed: usize, capacity: usize) -> Error {
+    Error::new(
+        Status::BufferTooSmall,
+        format!("the buffer has {capacity} bytes, {needed} are needed: enlarge it and call again"),
+    )
+}
+
+/// Writes a block of `count` answers, which `fill` adds one by one.
+pub fn write_answers(
+    buffer: &mut Buffer,
+    count: usize,
+    fill: impl FnOnce(&mut Block<'_>) -> Result<()>,
+) -> Result<()> {
+    let capacity = buffer.capacity;
+    buffer.length = 0;
+    let first = size_of::<Answers>();
+    let mut block = Block {
+        room: room(buffer)?,
+        used: first + count * size_of::<AnswerRecord>(),
+        next_answer: first,
+    };
+    fill(&mut block)?;
+    let used = block.used;
+    if u32::try_from(used).is_err() {
+        return Err(Error::new(
+            Status::InvalidArgument,
+            "the answers take more than 4 GiB: ask for fewer at once",
+        ));
+    }
+    let head = Answers {
+        size: narrow(size_of::<Answers>()),
+        answer_size: narrow(size_of::<AnswerRecord>()),
+        item_size: narrow(size_of::<ItemRecord>()),
+        count: narrow(count),
+        first: narrow(first),
+        log_lines: log_ring::waiting(),
+    };
+    block.put(0, &head);
+    buffer.length = used;
+    if used > capacity {
+        return Err(too_small(used, capacity));
+    }
+    Ok(())
+}
+
+/// Writes plain text, with a NUL after it that the length does not count.
+pub fn write_text(buffer: &mut Buffer, text: &str) -> Result<Status> {
+    let capacity = buffer.capacity;
+    let needed = text.len() + 1;
+    let room = room(buffer)?;
+    if needed > capacity {
+        buffer.length = needed;
+        return Err(too_small(needed, capacity));
+    }
+    room[..text.len()].copy_from_slice(text.as_bytes());
+    room[text.len()] = 0;
+    buffer.length = text.len();
+    Ok(Status::Ok)
+}
+
+fn narrow(size: usize) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
+}
+
+/// Plain structs of the header without padding: any bytes of theirs may be copied.
+trait Plain: Copy {}
+impl Plain for Answers {}
+impl Plain for AnswerRecord {}
+impl Plain for ItemRecord {}
+
+impl Block<'_> {
+    fn put<T: Plain>(&mut self, at: usize, record: &T) {
+        let size = size_of::<T>();
+        if let Some(place) = self.room.get_mut(at..at + size) {
+            // SAFETY: `record` is plain data without padding, `size` bytes long, and does not overlap the room.
+            unsafe {
+                std::ptr::copy_nonoverlapping(std::ptr::from_ref(record).cast::<u8>(), place.as_mut_ptr(), size);
+            }
+        }
+    }
+
+    fn bytes(&mut self, pieces: [&[u8]; 2]) -> Text {
+        let offset = self.used;
+        let length = pieces[0].len() + pieces[1].len();
+        if let Some(place) = self.room.get_mut(offset..=offset + length) {
+            place[..pieces[0].len()].copy_from_slice(pieces[0]);
+            place[pieces[0].len()..length].copy_from_slice(pieces[1]);
+            place[length] = 0;
+        }
+        self.used += length + 1;
+        Text {
+            offset: narrow(offset),
+            length: narrow(length),
+        }
+    }
+
+    /// A text that is absent when it is empty.
+    fn known(&mut self, text: &str) -> Text {
+        if text.is_empty() {
+            Text::default()
+        } else {
+            self.bytes([text.as_bytes(), b""])
+        }
+    }
+
+    fn guid(&mut self, guid: GuidRef<'_>) -> Text {
+        match guid {
+            GuidRef::Text(text) => self.known(text),
+            GuidRef::Plex { .. } => {
+                let mut text = Inline::default();
+                let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{guid}"));
+                self.bytes([text.bytes(), b""])
+            }
+        }
+    }
+
+    fn align(&mut self) {
+        self.used = self.used.next_multiple_of(align_of::<u64>());
+    }
+
+    fn item(&mut self, at: usize, found: &Found<'_>, answer: &Answer<'_>) {
+        let item = &found.item;
+        let library = answer.library(found);
+        let mut flags = 0;
+        if std::str::from_utf8(found.path).is_err() {
+            flags |= c::PLEXINDEX_ITEM_PATH_NOT_UTF8;
+        }
+        if item.key_only {
+            flags |= c::PLEXINDEX_ITEM_KEY_ONLY;
+        }
+        let record = ItemRecord {
+            key: self.bytes([KEY_PREFIX.as_bytes(), item.rating_key.as_bytes()]),
+            rating_key: self.bytes([item.rating_key.as_bytes(), b""]),
+            title: self.known(item.title),
+            guid: self.guid(item.guid),
+            show_title: self.known(item.show_title),
+            show_rating_key: self.known(item.show_rating_key),
+            show_guid: self.guid(item.show_guid),
+            path: if found.path.is_empty() {
+                Text::default()
+            } else {
+                self.bytes([found.path, b""])
+            },
+            section: self.known(library.map_or("", |one| &one.section)),
+            library_title: self.known(library.map_or("", |one| &one.title)),
+            kind: i32::from(item.kind.number()),
+            year: item.year,
+            season: item.season,
+            episode: item.episode,
+            flags,
+            reserved: 0,
+        };
+        self.put(at, &record);
+    }
+
+    /// Adds the next answer.
+    pub fn answer(&mut self, answer: &Answer<'_>) -> Result<()> {
+        let at = self.next_answer;
+        self.next_answer += size_of::<AnswerRecord>();
+        self.align();
+        let candidates = answer.candidates();
+        let array = self.used;
+        self.used += candidates.len() * size_of::<ItemRecord>();
+        for (place, found) in candidates.iter().enumerate() {
+            self.item(array + place * size_of::<ItemRecord>(), found, answer);
+        }
+        let mut flags = 0;
+        if answer.stale {
+            flags |= c::PLEXINDEX_ANSWER_STALE;
+        }
+        let record = AnswerRecord {
+            status: answer.status as i32,
+            rung: answer.rung as u8,
+            confidence: answer.confidence as u8,
+            reason: answer.reason as u8,
+            flags,
+            // The item is the first candidate: one record serves both.
+            item: if answer.item().is_some() { narrow(array) } else { 0 },
+            candidates: if candidates.is_empty() { 0 } else { narrow(array) },
+            candidates_count: narrow(candidates.len()),
+            candidates_total: narrow(answer.total),
+            message: self.known(answer.message),
+            age_ms: answer.age_ms.unwrap_or(-1),
+        };
+        self.put(at, &record);
+        Ok(())
+    }
+}
+
+/// Room for a packed GUID's text, on the stack.
+struct Inline {
+    room: [u8; 64],
+    used: usize,
+}
+
+impl Default for Inline {
+    fn default() -> Self {
+        Self { room: [0; 64], used: 0 }
+    }
+}
+
+impl Inline {
+    fn bytes(&self) -> &[u8] {
+        &self.room[..self.used]
+    }
+}
+
+impl std::fmt::Write for Inline {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let place = self.room.get_mut(self.used..self.used + text.len()).ok_or(std::fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.used += text.len();
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! The constants of the header that are no statuses. Numbers are part of the ABI.
+
+/// The version of this ABI. It changes when a program compiled against an older header would misbehave; a host that
+/// loads the library at run time compares it with the one it was written for.
+pub const PLEXINDEX_ABI_VERSION: u32 = 1;
+
+/// plexindex_options.library_ttl_ms: a listing is never fresh.
+pub const PLEXINDEX_TTL_AT_ONCE: i64 = -1;
+/// plexindex_options.library_ttl_ms: a listing is fresh until it is invalidated.
+pub const PLEXINDEX_TTL_NEVER: i64 = -2;
+/// plexindex_query.deadline_ms: for as long as it takes.
+pub const PLEXINDEX_NO_DEADLINE: i64 = -1;
+/// plexindex_options.retry_ms: a request that failed is not tried again.
+pub const PLEXINDEX_NO_RETRY: i64 = -1;
+
+/// plexindex_options.flags: never ask the server.
+pub const PLEXINDEX_OPEN_OFFLINE: u32 = 1;
+/// plexindex_options.flags: take any certificate. Warns.
+pub const PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS: u32 = 2;
+/// plexindex_options.flags: read warm files into memory, do not map them.
+pub const PLEXINDEX_OPEN_NO_MMAP: u32 = 4;
+
+/// plexindex_query.flags: answer without asking the server, whatever that answer is.
+pub const PLEXINDEX_QUERY_OFFLINE: u32 = 1;
+/// plexindex_query.flags, plexindex_refresh() only: fetch a full listing, whatever the clocks say.
+pub const PLEXINDEX_QUERY_FULL: u32 = 2;
+
+/// plexindex_library(): the selector is a uuid, else a title, else a section id: the first that fits.
+pub const PLEXINDEX_SELECT_ANY: i32 = 0;
+/// plexindex_library(): the selector is a title.
+pub const PLEXINDEX_SELECT_TITLE: i32 = 1;
+/// plexindex_library(): the selector is a section id, such as `1`.
+pub const PLEXINDEX_SELECT_SECTION: i32 = 2;
+/// plexindex_library(): the selector is a uuid.
+pub const PLEXINDEX_SELECT_UUID: i32 = 3;
+/// plexindex_library(): all libraries; the selector must be empty.
+pub const PLEXINDEX_SELECT_ALL: i32 = 4;
+
+/// plexindex_answer.rung: nothing found.
+pub const PLEXINDEX_RUNG_NONE: u8 = 0;
+/// plexindex_answer.rung: the host recorded this match.
+pub const PLEXINDEX_RUNG_CONFIRMED: u8 = 1;
+/// plexindex_answer.rung: the path is listed.
+pub const PLEXINDEX_RUNG_EXACT: u8 = 2;
+/// plexindex_answer.rung: the path is listed once a mapping rewrote it.
+pub const PLEXINDEX_RUNG_MAPPED: u8 = 3;
+/// plexindex_answer.rung: the longest common end of two or more components.
+pub const PLEXINDEX_RUNG_SUFFIX: u8 = 4;
+/// plexindex_answer.rung: the same file name.
+pub const PLEXINDEX_RUNG_FILE_NAME: u8 = 5;
+
+/// plexindex_answer.confidence: there is no item.
+pub const PLEXINDEX_CONFIDENCE_NONE: u8 = 0;
+/// plexindex_answer.confidence: verify it, or choose among the candidates.
+pub const PLEXINDEX_CONFIDENCE_LOW: u8 = 1;
+/// plexindex_answer.confidence: this item.
+pub const PLEXINDEX_CONFIDENCE_HIGH: u8 = 2;
+
+/// plexindex_answer.reason: there is a single item.
+pub const PLEXINDEX_REASON_NONE: u8 = 0;
+/// plexindex_answer.reason: no library has a folder above this path.
+pub const PLEXINDEX_REASON_NO_LOCATION: u8 = 1;
+/// plexindex_answer.reason: a library has a folder above this path, but does not list the file.
+pub const PLEXINDEX_REASON_NOT_LISTED: u8 = 2;
+/// plexindex_answer.reason: the library was never fetched completely.
+pub const PLEXINDEX_REASON_NOT_FETCHED: u8 = 3;
+/// plexindex_answer.reason: several items fit equally well.
+pub const PLEXINDEX_REASON_SEVERAL_ITEMS: u8 = 4;
+/// plexindex_answer.reason: several libraries list it.
+pub const PLEXINDEX_REASON_SEVERAL_LIBRARIES: u8 = 5;
+/// plexindex_answer.reason: it was invalidated, and the server has not confirmed it since.
+pub const PLEXINDEX_REASON_UNCONFIRMED: u8 = 6;
+
+/// plexindex_answer.flags: the listing that answered has expired and could not be, or was not to be, renewed.
+pub const PLEXINDEX_ANSWER_STALE: u8 = 1;
+
+/// plexindex_item.flags: `path` is not valid UTF-8.
+pub const PLEXINDEX_ITEM_PATH_NOT_UTF8: u32 = 1;
+/// plexindex_item.flags: only the key is known: a confirmed match of an item that no listing holds.
+pub const PLEXINDEX_ITEM_KEY_ONLY: u32 = 2;
+
+/// Log levels: nothing; errors; warnings; what is done; all, full paths included.
+pub const PLEXINDEX_LOG_OFF: i32 = -1;
+/// Errors only.
+pub const PLEXINDEX_LOG_ERROR: i32 = 1;
+/// Errors and warnings: the default.
+pub const PLEXINDEX_LOG_WARN: i32 = 2;
+/// Also what is done: fetches, refreshes, invalidations.
+pub const PLEXINDEX_LOG_INFO: i32 = 3;
+/// Everything, full paths included.
+pub const PLEXINDEX_LOG_DEBUG: i32 = 4;

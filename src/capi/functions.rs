@@ -1,0 +1,479 @@
+//! The exported functions, in the order of the header. Comments are written for C readers.
+
+use std::ffi::{CStr, c_char, c_void};
+
+use super::answer::{write_answers, write_text};
+use super::constants as c;
+use super::guard::{guard, guard_value, last_error_message};
+use super::input::{self, Opened, bytes, library, opened, out};
+use super::log_ring;
+use super::types::{Buffer, Handle, LibraryHandle, LogFn, Options, Query, Stats};
+use crate::error::{Error, Status};
+
+/// The crate's version, NUL-terminated.
+const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+    Ok(version) => version,
+    Err(_) => c"",
+};
+
+/// The ABI version of this library, PLEXINDEX_ABI_VERSION of the header it was built with. Never fails.
+#[unsafe(no_mangle)]
+pub extern "C" fn plexindex_abi_version() -> u32 {
+    guard_value(0, || c::PLEXINDEX_ABI_VERSION)
+}
+
+/// The version of this library, such as `0.1.0`: static, NUL-terminated, never NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn plexindex_version() -> *const c_char {
+    guard_value(c"".as_ptr(), || VERSION.as_ptr())
+}
+
+/// The name of a status without its prefix, such as `NOT_FOUND`: static, NUL-terminated; `UNKNOWN` for a number that
+/// this version does not know. Never NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn plexindex_status_name(status: i32) -> *const c_char {
+    guard_value(c"UNKNOWN".as_ptr(), || {
+        Status::from_number(status).map_or(c"UNKNOWN", Status::c_name).as_ptr()
+    })
+}
+
+/// What went wrong in this thread's last plexindex call that returned an error (a status from 100 on): names the input
+/// and the remedy. UTF-8, NUL-terminated, never NULL, empty when nothing went wrong yet. The text belongs to the
+/// thread and is valid until its next plexindex call. Longer texts end in `…`.
+#[unsafe(no_mangle)]
+pub extern "C" fn plexindex_last_error_message() -> *const c_char {
+    guard_value(c"".as_ptr(), last_error_message)
+}
+
+/// Opens an index. Touches the disk only: no request is sent.
+///
+/// `options`: see plexindex_options; read during the call only. `out_handle`: receives the handle on PLEXINDEX_OK and
+/// NULL otherwise.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT or PLEXINDEX_UNSUPPORTED for options that
+/// are refused; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL when the store cannot be opened or made. The same folder may be
+/// opened several times and by several processes at once.
+///
+/// # Safety
+/// Pointers must be NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_open(
+    options: *const Options,
+    out_handle: *mut *mut Handle,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let slot = unsafe { out(out_handle, "out_handle") }?;
+        *slot = std::ptr::null_mut();
+        // SAFETY: the caller's promise.
+        let options = unsafe { input::options(options) }?;
+        *slot = Opened::open(options)?.into_handle();
+        Ok(Status::Ok)
+    })
+}
+
+/// Closes an index: waits for what other threads still do with it, writes the counters, and ends every thread of the
+/// library. NULL is fine. The handle and all its library handles are invalid afterwards; calling with them again is
+/// an error that the library cannot detect.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written (the index is closed all the same).
+///
+/// # Safety
+/// `handle` must be NULL or come from plexindex_open() and not be closed yet.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_close(handle: *mut Handle) -> i32 {
+    guard(|| {
+        if handle.is_null() {
+            return Ok(Status::Ok);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { Opened::from_handle(handle) }.close()?;
+        Ok(Status::Ok)
+    })
+}
+
+/// A handle for a library, or for all of them. Fetches nothing: a library that the store does not know yet is looked
+/// for when it is first asked.
+///
+/// `kind`: PLEXINDEX_SELECT_*. `selector`, `length`: the title, section id or uuid, UTF-8; NULL and 0 with
+/// PLEXINDEX_SELECT_ALL. `out_library`: receives the handle; the same one for the same selector.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS when two known libraries share the title (the message lists
+/// their ids); PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_NULL_POINTER.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_library(
+    handle: *const Handle,
+    kind: i32,
+    selector: *const c_char,
+    length: usize,
+    out_library: *mut *const LibraryHandle,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, slot) = unsafe { (opened(handle)?, out(out_library, "out_library")?) };
+        *slot = std::ptr::null();
+        // SAFETY: the caller's promise.
+        let selector = unsafe { input::selector(kind, selector, length) }?;
+        *slot = opened.library(selector)?;
+        Ok(Status::Ok)
+    })
+}
+
+/// The fast path: the key (`/library/metadata/<rating key>`) of the item with this path, if that is known in a glance.
+///
+/// `path`: the file system's bytes, NUL-terminated.
+///
+/// Returns the key, NUL-terminated; it belongs to the thread and is valid until this thread's next plexindex call.
+/// NULL for 'not in a glance': nothing known, ambiguous, low confidence, invalidated, or a change that this
+/// process must read first; ask plexindex_match_path(). NULL arguments give NULL.
+/// It never blocks, never fetches and never calls back; a warm one takes no lock, makes no system call and allocates
+/// nothing. An expired listing still answers here: only plexindex_match_path() renews it.
+///
+/// # Safety
+/// `library` must be NULL or a handle of an open index; `path` NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_lookup_key(
+    library: *const LibraryHandle,
+    path: *const c_char,
+) -> *const c_char {
+    guard_value(std::ptr::null(), || {
+        // SAFETY: the caller's promise.
+        unsafe { input::lookup_key(library, path) }
+    })
+}
+
+/// plexindex_lookup_key() for many paths in one crossing.
+///
+/// `paths`: `count` paths one after the other, each followed by a NUL, `length` bytes in all. `keys`: receives as many
+/// keys in the same order, each followed by a NUL; an empty one says 'not in a glance'.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT when `paths` does not
+/// hold exactly `count` NULs or does not end with one.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `library` must be a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_lookup_keys(
+    library: *const LibraryHandle,
+    paths: *const c_char,
+    length: usize,
+    count: usize,
+    keys: *mut Buffer,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (library, paths, keys) =
+            unsafe { (self::library(library)?, bytes(paths, length, "paths")?, out(keys, "keys")?) };
+        input::lookup_keys(library, paths, count, keys)
+    })
+}
+
+/// The full answer for one path: climbs the ladder, and asks the server where that is needed and allowed.
+///
+/// `query`: see plexindex_query. `answer`: receives a block: plexindex_answers, one plexindex_answer, and what they point to.
+///
+/// Returns the answer's status (PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET,
+/// PLEXINDEX_NEEDS_WARM), each with the block written; PLEXINDEX_BUFFER_TOO_SMALL; any error: when the library was
+/// never fetched and cannot be, that is the server's error.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open, and the query's library one of it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_match_path(
+    handle: *const Handle,
+    query: *const Query,
+    answer: *mut Buffer,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, query, answer) =
+            unsafe { (opened(handle)?, input::query(query)?, out(answer, "answer")?) };
+        let path = query.text;
+        opened.index().match_path_with(&query.question(), path, |found| {
+            write_answers(answer, 1, |block| block.answer(found))?;
+            Ok(found.status)
+        })?
+    })
+}
+
+/// plexindex_match_path() for many paths: one block with `count` answers, in order, each with its own status.
+///
+/// `query`: `text` holds `count` paths one after the other, each followed by a NUL.
+///
+/// Returns PLEXINDEX_OK with the block written, whatever the answers' statuses; PLEXINDEX_BUFFER_TOO_SMALL (the answers
+/// are not kept: enlarge and call again); PLEXINDEX_INVALID_ARGUMENT; an error that concerns all of them.
+///
+/// # Safety
+/// As plexindex_match_path().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_match_paths(
+    handle: *const Handle,
+    query: *const Query,
+    count: usize,
+    answers: *mut Buffer,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, query, answers) =
+            unsafe { (opened(handle)?, input::query(query)?, out(answers, "answers")?) };
+        let paths = input::split(query.text, count, "query.text")?;
+        write_answers(answers, count, |block| {
+            opened
+                .index()
+                .match_paths_with(&query.question(), &paths, |found| block.answer(found))
+        })?;
+        Ok(Status::Ok)
+    })
+}
+
+/// The items with this GUID (`plex://…`, `imdb://tt…`, `tmdb://…`, `tvdb://…`, or a legacy agent's); a show's GUID
+/// gives its episodes. Answered from the index; a library that is cold or expired is fetched first, as by
+/// plexindex_match_path(). One item: PLEXINDEX_OK; several: PLEXINDEX_AMBIGUOUS with all candidates up to the limit.
+///
+/// Returns, and writes, as plexindex_match_path(); the GUID is `text` of the query.
+///
+/// # Safety
+/// As plexindex_match_path().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_match_guid(
+    handle: *const Handle,
+    query: *const Query,
+    answer: *mut Buffer,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, query, answer) =
+            unsafe { (opened(handle)?, input::query(query)?, out(answer, "answer")?) };
+        let guid = query.utf8("GUID")?;
+        opened.index().match_guid_with(&query.question(), guid, |found| {
+            write_answers(answer, 1, |block| block.answer(found))?;
+            Ok(found.status)
+        })?
+    })
+}
+
+/// Confirms that the item with this key has this path. A confirmed match has no expiry; it answers first.
+///
+/// `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key or rating key.
+///
+/// Returns PLEXINDEX_OK once the match is stored, for every process; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE…;
+/// PLEXINDEX_LIBRARY_NOT_FOUND when the library is not known and cannot be asked for.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `library` must be a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_record_match(
+    library: *const LibraryHandle,
+    path: *const c_char,
+    path_length: usize,
+    key: *const c_char,
+    key_length: usize,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (library, path, key) = unsafe {
+            (
+                self::library(library)?,
+                bytes(path, path_length, "path")?,
+                input::utf8(key, key_length, "key")?,
+            )
+        };
+        library.record_matches(&[(path, key)])?;
+        Ok(Status::Ok)
+    })
+}
+
+/// plexindex_record_match() for many in one transaction: all or none.
+///
+/// `paths`, `keys`: `count` of each, each followed by a NUL.
+///
+/// # Safety
+/// As plexindex_record_match().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_record_matches(
+    library: *const LibraryHandle,
+    paths: *const c_char,
+    paths_length: usize,
+    keys: *const c_char,
+    keys_length: usize,
+    count: usize,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (library, paths, keys) = unsafe {
+            (
+                self::library(library)?,
+                bytes(paths, paths_length, "paths")?,
+                input::utf8(keys, keys_length, "keys")?,
+            )
+        };
+        library.record_matches(&input::split_pairs(paths, keys, count)?)?;
+        Ok(Status::Ok)
+    })
+}
+
+/// Distrusts a path: its confirmed match goes, and its listed row is not answered again before one request has
+/// confirmed the item. A path that is not known is fine.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `library` must be a handle of an open index (all libraries are fine).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_invalidate_path(
+    library: *const LibraryHandle,
+    path: *const c_char,
+    length: usize,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (library, path) = unsafe { (self::library(library)?, bytes(path, length, "path")?) };
+        library.invalidate_path(path)?;
+        Ok(Status::Ok)
+    })
+}
+
+/// Distrusts an item, by its key or rating key: as plexindex_invalidate_path() for all its paths. What to call when the
+/// server answered 404 for it.
+///
+/// # Safety
+/// As plexindex_invalidate_path().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_invalidate_item(
+    library: *const LibraryHandle,
+    key: *const c_char,
+    length: usize,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (library, key) = unsafe { (self::library(library)?, input::utf8(key, length, "key")?) };
+        library.invalidate_item(key)?;
+        Ok(Status::Ok)
+    })
+}
+
+/// Distrusts a library, or all: its confirmed matches go, and a full listing is due now; until it came, the old one
+/// answers, marked stale. Takes the same time whatever the size.
+///
+/// # Safety
+/// `library` must be NULL or a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_invalidate_library(library: *const LibraryHandle) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        unsafe { self::library(library) }?.invalidate()?;
+        Ok(Status::Ok)
+    })
+}
+
+/// plexindex_invalidate_library() for every library of the store's server and user.
+///
+/// # Safety
+/// `handle` must be NULL or open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_invalidate_all(handle: *const Handle) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        unsafe { opened(handle) }?.index().invalidate_all()?;
+        Ok(Status::Ok)
+    })
+}
+
+/// Empties the store of this server and user: listings, matches, everything but the client identifier and the
+/// counters of the store's life.
+///
+/// # Safety
+/// `handle` must be NULL or open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_clear(handle: *const Handle) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        unsafe { opened(handle) }?.index().clear()?;
+        Ok(Status::Ok)
+    })
+}
+
+/// Brings the query's library, or all, up to date now: what a match does by itself when a listing has expired. `text`
+/// is not used. With PLEXINDEX_QUERY_FULL a full listing is fetched whatever the clocks say.
+///
+/// Returns PLEXINDEX_OK when it is up to date; PLEXINDEX_NOT_YET when the deadline came first (call again: it goes on);
+/// PLEXINDEX_ABORTED; the server's error.
+///
+/// # Safety
+/// As plexindex_match_path().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_refresh(handle: *const Handle, query: *const Query) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, query) = unsafe { (opened(handle)?, input::query(query)?) };
+        opened.index().refresh(&query.question(), query.full())
+    })
+}
+
+/// The libraries as JSON: `[{"section","uuid","title","kind","locations","items","age_ms","fresh","generation"}]`,
+/// UTF-8. Known ones are not asked for again; when none is known and the query allows it, the server is asked.
+/// `library` and `text` of the query are not used.
+///
+/// # Safety
+/// As plexindex_match_path().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_libraries_json(
+    handle: *const Handle,
+    query: *const Query,
+    json: *mut Buffer,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, query, json) =
+            unsafe { (opened(handle)?, input::query(query)?, out(json, "json")?) };
+        let text = opened.index().libraries_json(&query.question())?;
+        write_text(json, &text)
+    })
+}
+
+/// Fills in the statistics. `stats`: its `size` must be set.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_stats(handle: *const Handle, stats: *mut Stats) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        unsafe { input::write_stats(opened(handle)?, stats) }?;
+        Ok(Status::Ok)
+    })
+}
+
+/// The statistics as a JSON object with named counts, UTF-8.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_stats_json(handle: *const Handle, json: *mut Buffer) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, json) = unsafe { (opened(handle)?, out(json, "json")?) };
+        write_text(json, &opened.index().stats()?.to_json())
+    })
+}
+
+/// Hands the log lines that wait, oldest first, to `receive` on this thread. The ring holds 256 lines for the whole
+/// process; when it overflows the oldest go, and a line says how many.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER without `receive`.
+///
+/// # Safety
+/// `receive` must be a function of that type that does not unwind.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_drain_log(receive: Option<LogFn>, user: *mut c_void) -> i32 {
+    guard(|| {
+        let receive = receive
+            .ok_or_else(|| Error::new(Status::NullPointer, "receive is NULL: give a function"))?;
+        for line in log_ring::drain() {
+            // SAFETY: the caller's promise; the line outlives the call.
+            unsafe { receive(user, line.level, line.text.as_ptr().cast(), line.text.len()) };
+        }
+        Ok(Status::Ok)
+    })
+}

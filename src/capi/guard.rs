@@ -1,0 +1,157 @@
+//! The guard that no exported function can be without: panics become statuses, errors keep their text.
+
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::c_char;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::error::{Error, Result, Status};
+
+/// Bytes of the thread's last error message, its NUL included.
+const MESSAGE: usize = 2048;
+/// Bytes of the thread's last key, its NUL included.
+pub const KEY: usize = 1024;
+
+// No destructors here, and `const` values: a thread-local with a destructor would keep a library that was loaded at run
+// time in memory until its thread ends.
+thread_local! {
+    static LAST_MESSAGE: UnsafeCell<[u8; MESSAGE]> = const { UnsafeCell::new([0; MESSAGE]) };
+    static LAST_KEY: UnsafeCell<[u8; KEY]> = const { UnsafeCell::new([0; KEY]) };
+    static PANICKED_AT: Cell<Option<(&'static str, u32)>> = const { Cell::new(None) };
+}
+
+/// Runs the body of an exported function that gives a status.
+pub fn guard(body: impl FnOnce() -> Result<Status>) -> i32 {
+    let outcome = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
+        Err(Error::new(
+            Status::Panic,
+            format!(
+                "a defect in plexindex was caught{}; the handle stays usable; please report it with what you called",
+                place_of_panic()
+            ),
+        ))
+    });
+    match outcome {
+        Ok(status) => status as i32,
+        Err(error) => {
+            keep_message(&error.message);
+            error.status as i32
+        }
+    }
+}
+
+/// Runs the body of an exported function that gives something else; `fallback` after a panic.
+#[inline]
+pub fn guard_value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or(fallback)
+}
+
+fn place_of_panic() -> String {
+    PANICKED_AT
+        .take()
+        .map(|(file, line)| format!(" at {file}:{line}"))
+        .unwrap_or_default()
+}
+
+/// Keeps panics of this library quiet: the host's error stream is not ours, and a message may hold what must not be
+/// shown. Only where this copy of the standard library is ours alone: in a shared object.
+pub fn quiet_panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if let Some(at) = info.location()
+                && at.file().starts_with("src/")
+            {
+                // The compiler keeps file names for the program's life, but the standard library does not say so.
+                PANICKED_AT.set(Some(("src", at.line())));
+                log::error!("a defect in plexindex was caught at {}:{}", at.file(), at.line());
+            } else {
+                before(info);
+            }
+        }));
+    });
+}
+
+fn keep_message(text: &str) {
+    const END: &str = "…";
+    // An inner NUL would hide the rest from C.
+    let text = text.replace('\0', "\u{FFFD}");
+    LAST_MESSAGE.with(|last| {
+        // SAFETY: of this thread only, and no reference to it lives while plexindex runs.
+        let last = unsafe { &mut *last.get() };
+        let room = MESSAGE - 1;
+        let kept = if text.len() <= room {
+            last[..text.len()].copy_from_slice(text.as_bytes());
+            text.len()
+        } else {
+            let mut cut = room - END.len();
+            while !text.is_char_boundary(cut) {
+                cut -= 1;
+            }
+            last[..cut].copy_from_slice(&text.as_bytes()[..cut]);
+            last[cut..cut + END.len()].copy_from_slice(END.as_bytes());
+            cut + END.len()
+        };
+        last[kept] = 0;
+    });
+}
+
+/// The thread's last message.
+pub fn last_error_message() -> *const c_char {
+    LAST_MESSAGE.with(|last| last.get().cast_const().cast())
+}
+
+/// Keeps a key for the caller: the pieces joined, NUL-terminated. NULL when it is too long or holds a NUL.
+#[inline]
+pub fn keep_key(pieces: [&str; 2]) -> *const c_char {
+    LAST_KEY.with(|last| {
+        // SAFETY: of this thread only, and no reference to it lives while plexindex runs.
+        let last = unsafe { &mut *last.get() };
+        let [head, tail] = pieces;
+        let length = head.len() + tail.len();
+        if length >= KEY {
+            return std::ptr::null();
+        }
+        last[..head.len()].copy_from_slice(head.as_bytes());
+        last[head.len()..length].copy_from_slice(tail.as_bytes());
+        last[length] = 0;
+        last.as_ptr().cast()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CStr;
+
+    fn message() -> String {
+        // SAFETY: NUL-terminated, of this thread.
+        unsafe { CStr::from_ptr(last_error_message()) }
+            .to_string_lossy()
+            .into_owned()
+    }
+
+    #[test]
+    fn a_panic_becomes_a_status_with_a_text() {
+        assert_eq!(guard(|| panic!("never seen outside")), Status::Panic as i32);
+        assert!(message().contains("defect"));
+        assert!(!message().contains("never seen"));
+        assert_eq!(guard_value(7, || panic!("never seen outside")), 7);
+        assert_eq!(guard(|| Ok(Status::Ambiguous)), Status::Ambiguous as i32);
+    }
+
+    #[test]
+    fn a_long_message_says_that_it_was_cut() {
+        guard(|| Err(Error::new(Status::Store, "é".repeat(3000))));
+        assert!(message().ends_with("é…"));
+        assert!(message().len() < MESSAGE);
+    }
+
+    #[test]
+    fn a_key_that_does_not_fit_is_no_key() {
+        assert!(keep_key(["/library/metadata/", &"9".repeat(KEY)]).is_null());
+        let key = keep_key(["/library/metadata/", "55"]);
+        // SAFETY: NUL-terminated, of this thread.
+        assert_eq!(unsafe { CStr::from_ptr(key) }, c"/library/metadata/55");
+    }
+}

@@ -1,0 +1,18 @@
+//! The C ABI: nothing here but crossing the boundary.
+//!
+//! Every exported function is one call of [`guard::guard`] or [`guard::guard_value`]: no panic leaves, and the
+//! thread's last error message is kept. `tests/abi.rs` fails when an export lacks it. Pointers are checked in `input`;
+//! answers are laid out in `answer`.
+
+// The names of the C types and functions are the contract; Rust readers use the `index` module.
+#![allow(unsafe_code)]
+
+mod answer;
+pub mod constants;
+mod functions;
+mod guard;
+mod input;
+mod log_ring;
+pub mod types;
+
+pub use functions::*;

@@ -1,0 +1,190 @@
+//! One table of outcomes, and the error that carries one with a text for people.
+
+use std::ffi::CStr;
+use std::fmt;
+
+/// The outcome of a call. The numbers are part of the ABI: never reused, never changed.
+///
+/// 0 is success, 1 to 99 are answers that are no errors, from 100 on each block of hundred has one origin:
+/// 100 the caller, 200 the store, 300 the server, 400 the libraries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+#[non_exhaustive]
+pub enum Status {
+    /// It worked; for a match: one item.
+    Ok = 0,
+    /// No item has this path, GUID or title; the answer says why.
+    NotFound = 1,
+    /// Several items fit equally well; the answer lists them, best first.
+    Ambiguous = 2,
+    /// The deadline came before the answer was known; the same call goes on where this one stopped.
+    NotYet = 3,
+    /// The server cannot answer within such a deadline: fetch the library once without one (`plexindex warm`).
+    NeedsWarm = 4,
+
+    /// An argument has a value that is refused.
+    InvalidArgument = 100,
+    /// A pointer that must not be NULL is.
+    NullPointer = 101,
+    /// A struct is larger than this version knows and its unknown bytes are not zero.
+    Unsupported = 102,
+    /// The buffer is too small; the size needed was stored in it.
+    BufferTooSmall = 103,
+    /// The host's progress callback asked to stop; what was fetched is kept.
+    Aborted = 104,
+    /// A defect in plexindex: a panic was caught. The handle stays usable.
+    Panic = 105,
+
+    /// The cache directory or its database cannot be opened or written.
+    Store = 200,
+    /// The disk, or the limit given for a library, is full; nothing was changed.
+    StoreFull = 201,
+
+    /// No connection to the server.
+    Connect = 300,
+    /// The server's certificate was refused, or TLS failed otherwise.
+    Tls = 301,
+    /// The server refused the token (401).
+    Unauthorized = 302,
+    /// The token's user may not do this (403).
+    Forbidden = 303,
+    /// The server has no such item, library or address (404).
+    Gone = 304,
+    /// What answered is no Plex Media Server, or one that speaks in a way that is not understood.
+    NotPlex = 305,
+    /// The server is starting, or migrating its database.
+    Starting = 306,
+    /// An answer was cut off or malformed.
+    BadAnswer = 307,
+    /// The server failed (5xx, or another status that is not expected).
+    ServerError = 308,
+    /// Time is up: the server did not answer within the deadline or the time-outs.
+    TimeUp = 309,
+    /// The server sent us elsewhere, and the token goes to no other host.
+    Redirected = 310,
+    /// A request would be needed, but the call or the index is offline, or has no server URL.
+    Offline = 311,
+
+    /// The server has no library with this title, section id or uuid.
+    LibraryNotFound = 400,
+    /// Two libraries share this title.
+    LibraryAmbiguous = 401,
+}
+
+impl Status {
+    /// Every status, in ascending order of its number.
+    pub const ALL: [Self; 27] = [
+        Self::Ok,
+        Self::NotFound,
+        Self::Ambiguous,
+        Self::NotYet,
+        Self::NeedsWarm,
+        Self::InvalidArgument,
+        Self::NullPointer,
+        Self::Unsupported,
+        Self::BufferTooSmall,
+        Self::Aborted,
+        Self::Panic,
+        Self::Store,
+        Self::StoreFull,
+        Self::Connect,
+        Self::Tls,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::Gone,
+        Self::NotPlex,
+        Self::Starting,
+        Self::BadAnswer,
+        Self::ServerError,
+        Self::TimeUp,
+        Self::Redirected,
+        Self::Offline,
+        Self::LibraryNotFound,
+        Self::LibraryAmbiguous,
+    ];
+
+    /// The constant's name in the C header without its prefix, such as `NOT_FOUND`.
+    #[must_use]
+    pub fn c_name(self) -> &'static CStr {
+        match self {
+            Self::Ok => c"OK",
+            Self::NotFound => c"NOT_FOUND",
+            Self::Ambiguous => c"AMBIGUOUS",
+            Self::NotYet => c"NOT_YET",
+            Self::NeedsWarm => c"NEEDS_WARM",
+            Self::InvalidArgument => c"INVALID_ARGUMENT",
+            Self::NullPointer => c"NULL_POINTER",
+            Self::Unsupported => c"UNSUPPORTED",
+            Self::BufferTooSmall => c"BUFFER_TOO_SMALL",
+            Self::Aborted => c"ABORTED",
+            Self::Panic => c"PANIC",
+            Self::Store => c"STORE",
+            Self::StoreFull => c"STORE_FULL",
+            Self::Connect => c"CONNECT",
+            Self::Tls => c"TLS",
+            Self::Unauthorized => c"UNAUTHORIZED",
+            Self::Forbidden => c"FORBIDDEN",
+            Self::Gone => c"GONE",
+            Self::NotPlex => c"NOT_PLEX",
+            Self::Starting => c"STARTING",
+            Self::BadAnswer => c"BAD_ANSWER",
+            Self::ServerError => c"SERVER_ERROR",
+            Self::TimeUp => c"TIME_UP",
+            Self::Redirected => c"REDIRECTED",
+            Self::Offline => c"OFFLINE",
+            Self::LibraryNotFound => c"LIBRARY_NOT_FOUND",
+            Self::LibraryAmbiguous => c"LIBRARY_AMBIGUOUS",
+        }
+    }
+
+    /// [`Status::c_name`] as text.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.c_name().to_str().unwrap_or_default()
+    }
+
+    /// The status with this number, for texts about numbers that came from outside.
+    #[must_use]
+    pub fn from_number(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| *status as i32 == number)
+    }
+}
+
+/// Something that did not work: what, with which input, and what the host can do about it.
+///
+/// The text never holds a token, and names a media path only where the host passed it in this very call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// The outcome, for programs.
+    pub status: Status,
+    /// The text, for people.
+    pub message: String,
+}
+
+/// What every fallible function of the crate returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error with its text.
+    pub fn new(status: Status, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+        }
+    }
+
+    /// The same error with what was being done put before its text.
+    #[must_use]
+    pub fn while_doing(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

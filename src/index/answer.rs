@@ -1,0 +1,182 @@
+//! Answers: borrowed from the snapshot, or copied out of it.
+
+use crate::error::{Error, Status};
+use crate::matching::{Found, Outcome};
+use crate::model::{Confidence, Item, Library, Reason, Rung, key_of};
+use crate::store::LibraryRow;
+
+/// The answer for a path or GUID; valid while it is borrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// [`Status::Ok`] for one item, else why not; an error in a batch.
+    pub status: Status,
+    /// The rung that found it.
+    pub rung: Rung,
+    /// How far it may be trusted.
+    pub confidence: Confidence,
+    /// Why there is no single item.
+    pub reason: Reason,
+    /// How many items fit.
+    pub total: usize,
+    /// A sentence for people; empty when there is one item.
+    pub message: &'a str,
+    /// The listing that answered has expired.
+    pub stale: bool,
+    /// Milliseconds since the listing was last seen to be current; `None` when there is none.
+    pub age_ms: Option<i64>,
+    found: &'a [Found<'a>],
+    rows: &'a [LibraryRow],
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn of(outcome: &'a Outcome<'a>, rows: &'a [LibraryRow], status: Status) -> Self {
+        Self {
+            status,
+            rung: outcome.rung,
+            confidence: outcome.confidence,
+            reason: outcome.reason,
+            total: outcome.total,
+            message: "",
+            stale: false,
+            age_ms: None,
+            found: outcome.found(),
+            rows,
+        }
+    }
+
+    pub(super) fn of_items(found: &'a [Found<'a>], total: usize, rows: &'a [LibraryRow]) -> Self {
+        let (status, confidence, reason) = match total {
+            0 => (Status::NotFound, Confidence::None, Reason::NotListed),
+            1 => (Status::Ok, Confidence::High, Reason::None),
+            _ => (Status::Ambiguous, Confidence::Low, Reason::SeveralItems),
+        };
+        Self {
+            status,
+            rung: if total == 0 { Rung::None } else { Rung::Exact },
+            confidence,
+            reason,
+            total,
+            message: "",
+            stale: false,
+            age_ms: None,
+            found,
+            rows,
+        }
+    }
+
+    /// An answer that is an error.
+    pub(super) fn failed(error: &'a Error) -> Self {
+        Self {
+            status: error.status,
+            message: &error.message,
+            ..Self::of_items(&[], 0, &[])
+        }
+    }
+
+    /// The item, when there is just one.
+    #[must_use]
+    pub fn item(&self) -> Option<&Found<'a>> {
+        if self.status == Status::Ok {
+            self.found.first()
+        } else {
+            None
+        }
+    }
+
+    /// All items that fit, best first, at most [`crate::matching::LIMIT`] of them.
+    #[must_use]
+    pub fn candidates(&self) -> &'a [Found<'a>] {
+        self.found
+    }
+
+    /// The library of a candidate.
+    #[must_use]
+    pub fn library(&self, of: &Found<'_>) -> Option<&'a Library> {
+        self.rows.get(of.library).map(|row| &row.library)
+    }
+}
+
+/// An item as an answer shows it, copied out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Candidate {
+    /// Plex's address of the item.
+    pub key: String,
+    /// What is known of it; external ids and other files are not. Of a confirmed match that no listing holds only the
+    /// rating key is.
+    pub item: Item,
+    /// The listed path that fitted.
+    pub path: Vec<u8>,
+    /// Section id of its library.
+    pub section: String,
+    /// Title of its library.
+    pub library: String,
+}
+
+/// An answer, copied out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// [`Status::Ok`] for one item, else why not.
+    pub status: Status,
+    /// The rung that found it.
+    pub rung: Rung,
+    /// How far it may be trusted.
+    pub confidence: Confidence,
+    /// Why there is no single item.
+    pub reason: Reason,
+    /// A sentence for people; empty when there is one item.
+    pub message: String,
+    /// The item, when there is just one.
+    pub item: Option<Candidate>,
+    /// All that fit, best first.
+    pub candidates: Vec<Candidate>,
+    /// How many fit.
+    pub total: usize,
+    /// The listing that answered has expired.
+    pub stale: bool,
+    /// Milliseconds since the listing was last seen to be current.
+    pub age_ms: Option<i64>,
+}
+
+impl From<&Answer<'_>> for Match {
+    fn from(answer: &Answer<'_>) -> Self {
+        let candidates: Vec<Candidate> = answer
+            .candidates()
+            .iter()
+            .map(|found| {
+                let library = answer.library(found);
+                let item = &found.item;
+                Candidate {
+                    key: key_of(item.rating_key),
+                    item: Item {
+                        rating_key: item.rating_key.to_owned(),
+                        kind: item.kind,
+                        title: item.title.to_owned(),
+                        year: item.year,
+                        show_title: item.show_title.to_owned(),
+                        show_rating_key: item.show_rating_key.to_owned(),
+                        show_guid: item.show_guid.to_string(),
+                        season: item.season,
+                        episode: item.episode,
+                        guid: item.guid.to_string(),
+                        ..Item::default()
+                    },
+                    path: found.path.to_vec(),
+                    section: library.map(|one| one.section.clone()).unwrap_or_default(),
+                    library: library.map(|one| one.title.clone()).unwrap_or_default(),
+                }
+            })
+            .collect();
+        Self {
+            status: answer.status,
+            rung: answer.rung,
+            confidence: answer.confidence,
+            reason: answer.reason,
+            message: answer.message.to_owned(),
+            item: answer.item().and_then(|_| candidates.first().cloned()),
+            candidates,
+            total: answer.total,
+            stale: answer.stale,
+            age_ms: answer.age_ms,
+        }
+    }
+}

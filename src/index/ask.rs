@@ -1,0 +1,421 @@
+//! Questions: from a path or a GUID to an answer, by way of the server where that is needed and allowed.
+
+use std::fmt::Write;
+
+use super::library::Resolved;
+use super::snapshot::{Snapshot, age};
+use super::{Answer, LEAVE_ALONE_MS, Question, Shared, Trouble, check_path};
+use crate::error::{Error, Result, Status};
+use crate::freshness::{Need, need};
+use crate::matching::{Found, ItemRef, GuidRef, LIMIT, Outcome, Scope, climb};
+use crate::model::{Item, Reason, Rung};
+use crate::store::LibraryRow;
+
+/// What a question has already done on its way.
+#[derive(Default)]
+struct Tried {
+    /// The change sequence when the question came: what was asked later need not be asked again.
+    since: u64,
+    /// The libraries' list was asked for.
+    probed: bool,
+    /// Libraries were brought up to date, as far as it went.
+    refreshed: bool,
+    /// The deadline came first.
+    late: Option<Status>,
+    /// Asking failed.
+    trouble: Option<Error>,
+    /// Suspects were confirmed, or not.
+    confirmed: bool,
+    /// Warm files were made anew.
+    rebuilt: bool,
+}
+
+impl Shared {
+    /// Whether this question may ask the server.
+    pub(super) fn may_ask(&self, question: &Question<'_>) -> bool {
+        self.source.is_some() && !question.offline
+    }
+
+    pub(super) fn match_path<R>(
+        &self,
+        question: &Question<'_>,
+        path: &[u8],
+        then: impl FnOnce(&Answer<'_>) -> R,
+    ) -> Result<R> {
+        check_path(path)?;
+        self.catch_up()?;
+        let mut tried = Tried {
+            since: self.snapshot.read().sequence(),
+            ..Tried::default()
+        };
+        loop {
+            self.catch_up()?;
+            let snapshot = self.snapshot.read();
+            let Some(scope) = self.scope(question, &snapshot, &mut tried)? else {
+                drop(snapshot);
+                self.ask_for_libraries(question, &mut tried)?;
+                continue;
+            };
+            let outcome = climb(&snapshot.views, scope, &self.mappings, path);
+            if (outcome.broken || snapshot.incomplete) && !tried.rebuilt {
+                tried.rebuilt = true;
+                drop(snapshot);
+                self.rebuild_broken()?;
+                continue;
+            }
+            if outcome.suspect && !tried.confirmed && self.may_ask(question) {
+                tried.confirmed = true;
+                let doubt = outcome.found().first().map(|found| {
+                    (snapshot.rows[found.library].clone(), found.item.rating_key.to_owned(), found.path.to_vec())
+                });
+                drop(snapshot);
+                if let Some((row, rating_key, listed)) = doubt
+                    && let Err(error) = self.confirm(question, &row, &rating_key, &listed, path)
+                {
+                    self.put_up_with(&mut tried, error)?;
+                }
+                continue;
+            }
+            // A confirmed match has no expiry: it needs nobody.
+            let settled = outcome.rung == Rung::Confirmed && !outcome.suspect && !outcome.is_ambiguous();
+            if !settled && !tried.refreshed && self.may_ask(question) {
+                let wanting = self.wanting(&snapshot, scope, path);
+                if !wanting.is_empty() {
+                    let cold = wanting.iter().any(|row| row.generation == 0);
+                    drop(snapshot);
+                    tried.refreshed = true;
+                    self.freshen(question, &wanting, cold, &mut tried)?;
+                    continue;
+                }
+            }
+            return self.conclude(&snapshot, scope, &outcome, path, tried, then);
+        }
+    }
+
+    /// What the question's library is in this snapshot; `None` when the server has to be asked first.
+    fn scope(&self, question: &Question<'_>, snapshot: &Snapshot, tried: &mut Tried) -> Result<Option<Scope>> {
+        let Some(library) = question.library else {
+            let ask = snapshot.rows.is_empty() && !tried.probed && self.may_ask(question);
+            return Ok((!ask).then_some(Scope::All));
+        };
+        match library.resolve(snapshot)? {
+            Resolved::Scope(Scope::All) if snapshot.rows.is_empty() && !tried.probed && self.may_ask(question) => {
+                Ok(None)
+            }
+            Resolved::Scope(scope) => Ok(Some(scope)),
+            Resolved::Unknown if tried.probed || !self.may_ask(question) => Err(match tried.trouble.take() {
+                Some(error) => error,
+                None if snapshot.rows.is_empty() && self.source.is_none() => offline(library.selector().name()),
+                None => library.unknown(snapshot),
+            }),
+            Resolved::Unknown => Ok(None),
+        }
+    }
+
+    fn ask_for_libraries(&self, question: &Question<'_>, tried: &mut Tried) -> Result<()> {
+        tried.probed = true;
+        match self.probe(question, tried.since) {
+            Ok(_) => Ok(()),
+            Err(error) if question.library.is_none() && error.status != Status::Aborted => {
+                tried.trouble = Some(error);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Libraries that this question needs and that are not fresh.
+    fn wanting(&self, snapshot: &Snapshot, scope: Scope, path: &[u8]) -> Vec<LibraryRow> {
+        let now = self.now_ms();
+        let fresh = |row: &LibraryRow| need(&age(row), &self.policy, now) == Need::Nothing;
+        // What most calls are; allocates nothing.
+        let asked = match scope {
+            Scope::One(place) => &snapshot.rows[place..=place],
+            Scope::All => &snapshot.rows[..],
+        };
+        if asked.iter().all(fresh) {
+            return Vec::new();
+        }
+        let asked: Vec<usize> = match scope {
+            Scope::One(place) => vec![place],
+            // Those that can own the path, and those that were fetched before: a library that cannot own it is not
+            // fetched for it.
+            Scope::All => snapshot
+                .owners(path, &self.mappings)
+                .into_iter()
+                .enumerate()
+                .filter(|(place, owns)| *owns || snapshot.rows[*place].generation > 0)
+                .map(|(place, _)| place)
+                .collect(),
+        };
+        asked
+            .into_iter()
+            .filter_map(|place| snapshot.rows.get(place))
+            .filter(|row| !fresh(row))
+            .cloned()
+            .collect()
+    }
+
+    /// Brings libraries up to date for a question. A server that just failed is left alone while old answers do.
+    fn freshen(&self, question: &Question<'_>, wanting: &[LibraryRow], cold: bool, tried: &mut Tried) -> Result<()> {
+        if !cold && let Some(error) = self.recent_trouble() {
+            tried.trouble = Some(error);
+            return Ok(());
+        }
+        match self.bring_up_to_date(question, wanting, tried.since, false) {
+            Ok(Status::Ok) => Ok(()),
+            Ok(late) => {
+                tried.late = Some(late);
+                Ok(())
+            }
+            Err(error) => self.put_up_with(tried, error),
+        }
+    }
+
+    /// Keeps an error for the answer, unless it ends the call.
+    fn put_up_with(&self, tried: &mut Tried, error: Error) -> Result<()> {
+        if error.status == Status::Aborted || (error.status as i32) < 300 {
+            return Err(error);
+        }
+        self.note_trouble(&error);
+        tried.trouble = Some(error);
+        Ok(())
+    }
+
+    /// Remembers that the server failed; logs it once.
+    pub(super) fn note_trouble(&self, error: &Error) {
+        let mut trouble = super::lock(&self.trouble);
+        if trouble.as_ref().is_none_or(|known| known.error != *error) {
+            log::warn!("the server cannot be asked, old answers stand in: {error}");
+        }
+        *trouble = Some(Trouble {
+            error: error.clone(),
+            until_ms: self.now_ms() + LEAVE_ALONE_MS,
+        });
+    }
+
+    /// The server answered: whatever was wrong is over.
+    pub(super) fn forget_trouble(&self) {
+        if super::lock(&self.trouble).take().is_some() {
+            log::info!("the server answers again");
+        }
+    }
+
+    fn recent_trouble(&self) -> Option<Error> {
+        let now = self.now_ms();
+        super::lock(&self.trouble)
+            .as_ref()
+            .filter(|trouble| now < trouble.until_ms)
+            .map(|trouble| trouble.error.clone())
+    }
+
+    fn conclude<R>(
+        &self,
+        snapshot: &Snapshot,
+        scope: Scope,
+        outcome: &Outcome<'_>,
+        path: &[u8],
+        tried: Tried,
+        then: impl FnOnce(&Answer<'_>) -> R,
+    ) -> Result<R> {
+        let rows = match scope {
+            Scope::One(place) => std::slice::from_ref(&snapshot.rows[place]),
+            Scope::All => &snapshot.rows[..],
+        };
+        let unfetched = rows.iter().all(|row| row.generation == 0);
+        let status = if outcome.broken {
+            return Err(Error::new(
+                Status::Store,
+                "a warm file is damaged and could not be made anew: see the log, and free some disk space",
+            ));
+        } else if outcome.suspect {
+            Status::NotFound
+        } else if outcome.is_ambiguous() {
+            Status::Ambiguous
+        } else if outcome.single().is_some() {
+            Status::Ok
+        } else if let Some(late) = tried.late {
+            late
+        } else {
+            Status::NotFound
+        };
+        if unfetched && status != Status::Ok {
+            if let Some(error) = tried.trouble {
+                return Err(error);
+            }
+            if !rows.is_empty() && tried.late.is_none() && self.source.is_none() && status == Status::NotFound {
+                log::debug!("nothing was fetched, and nobody may be asked");
+            }
+        }
+        let mut answer = Answer::of(outcome, &snapshot.rows, status);
+        let message;
+        if outcome.suspect {
+            answer.reason = Reason::Unconfirmed;
+        }
+        if status != Status::Ok {
+            message = explain(&answer, rows, path, tried.trouble.as_ref());
+            answer.message = &message;
+        }
+        let now = self.now_ms();
+        let fetched = || rows.iter().filter(|row| row.generation > 0);
+        answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
+        answer.stale = outcome.rung != Rung::Confirmed
+            && fetched().any(|row| need(&age(row), &self.policy, now) != Need::Nothing);
+        self.counters
+            .answered(if status == Status::Ok { outcome.rung } else { Rung::None }, answer.stale);
+        Ok(then(&answer))
+    }
+
+    pub(super) fn match_guid<R>(
+        &self,
+        question: &Question<'_>,
+        guid: &str,
+        then: impl FnOnce(&Answer<'_>) -> R,
+    ) -> Result<R> {
+        if guid.is_empty() {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                "the GUID is empty: give one such as 'imdb://tt1254207'",
+            ));
+        }
+        self.catch_up()?;
+        let mut tried = Tried {
+            since: self.snapshot.read().sequence(),
+            ..Tried::default()
+        };
+        loop {
+            self.catch_up()?;
+            let snapshot = self.snapshot.read();
+            let Some(scope) = self.scope(question, &snapshot, &mut tried)? else {
+                drop(snapshot);
+                self.ask_for_libraries(question, &mut tried)?;
+                continue;
+            };
+            let places: Vec<usize> = match scope {
+                Scope::One(place) => vec![place],
+                Scope::All => (0..snapshot.rows.len()).collect(),
+            };
+            let now = self.now_ms();
+            let rows: Vec<LibraryRow> = places.iter().map(|place| snapshot.rows[*place].clone()).collect();
+            if !tried.refreshed && self.may_ask(question) {
+                let wanting: Vec<LibraryRow> = rows
+                    .iter()
+                    .filter(|row| need(&age(row), &self.policy, now) != Need::Nothing)
+                    .cloned()
+                    .collect();
+                if !wanting.is_empty() {
+                    drop(snapshot);
+                    tried.refreshed = true;
+                    let cold = wanting.iter().any(|row| row.generation == 0);
+                    self.freshen(question, &wanting, cold, &mut tried)?;
+                    continue;
+                }
+            }
+            drop(snapshot);
+            if rows.iter().all(|row| row.generation == 0)
+                && let Some(error) = tried.trouble
+            {
+                return Err(error);
+            }
+            let mut items: Vec<(usize, Item)> = Vec::new();
+            let mut total = 0;
+            for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.generation > 0) {
+                let (found, count) = self.store.items_with_guid(row.id, row.generation, guid, LIMIT)?;
+                total += count;
+                items.extend(found.into_iter().map(|item| (at, item)));
+            }
+            items.truncate(LIMIT);
+            let found: Vec<Found<'_>> = items
+                .iter()
+                .map(|(at, item)| Found {
+                    library: *at,
+                    item: item_ref(item),
+                    path: item.parts.first().map_or(b"", |path| path.as_bytes()),
+                })
+                .collect();
+            let mut answer = Answer::of_items(&found, total, &rows);
+            answer.age_ms = rows.iter().filter(|row| row.generation > 0).map(|row| now - row.checked_ms).max();
+            answer.stale = rows
+                .iter()
+                .any(|row| row.generation > 0 && need(&age(row), &self.policy, now) != Need::Nothing);
+            let message;
+            if answer.status == Status::NotFound {
+                if let Some(late) = tried.late {
+                    answer.status = late;
+                }
+                message = format!("no item of the libraries asked has the GUID '{guid}'");
+                answer.message = &message;
+            } else if answer.status == Status::Ambiguous {
+                message = format!("{total} items have the GUID '{guid}'");
+                answer.message = &message;
+            }
+            self.counters.answered(answer.rung, answer.stale);
+            return Ok(then(&answer));
+        }
+    }
+}
+
+fn offline(library: &str) -> Error {
+    Error::new(
+        Status::Offline,
+        format!(
+            "library '{library}' is not in the store, and the index may ask nobody: give server_url and token, or drop \
+             the offline flag"
+        ),
+    )
+}
+
+fn item_ref(item: &Item) -> ItemRef<'_> {
+    ItemRef {
+        rating_key: &item.rating_key,
+        kind: item.kind,
+        title: &item.title,
+        year: item.year,
+        show_title: &item.show_title,
+        show_rating_key: &item.show_rating_key,
+        show_guid: GuidRef::Text(&item.show_guid),
+        season: item.season,
+        episode: item.episode,
+        guid: GuidRef::Text(&item.guid),
+        key_only: false,
+    }
+}
+
+/// Why there is no single item, in a sentence.
+fn explain(answer: &Answer<'_>, rows: &[LibraryRow], path: &[u8], trouble: Option<&Error>) -> String {
+    let path = String::from_utf8_lossy(path);
+    let titles = || {
+        let titles: Vec<&str> = rows.iter().map(|row| row.library.title.as_str()).collect();
+        titles.join("', '")
+    };
+    let mut text = match (answer.status, answer.reason) {
+        (Status::NotYet, _) => format!("the deadline came before '{}' was fetched; ask again, it goes on", titles()),
+        (Status::NeedsWarm, _) => format!(
+            "the server cannot answer for '{}' within such a deadline: fetch it once without one (refresh, or \
+             'plexindex warm')",
+            titles()
+        ),
+        (_, Reason::SeveralItems) => format!("{} items fit '{path}' equally well", answer.total),
+        (_, Reason::SeveralLibraries) => format!("several libraries list '{path}': name one"),
+        (_, Reason::Unconfirmed) => {
+            format!("'{path}' was invalidated, and the server has not confirmed it since")
+        }
+        (_, Reason::NotFetched) => format!("library '{}' was never fetched", titles()),
+        (_, Reason::NotListed) => format!("'{path}' lies in a folder of Plex's, but is not listed (yet)"),
+        (_, Reason::NoLocation | Reason::None) => {
+            let folders: Vec<&str> = rows
+                .iter()
+                .flat_map(|row| row.library.locations.iter().map(String::as_str))
+                .take(6)
+                .collect();
+            format!(
+                "no library has a folder above '{path}'; their folders are '{}': a mapping may be missing",
+                folders.join("', '")
+            )
+        }
+    };
+    if let Some(error) = trouble {
+        let _ = write!(text, " (and the server could not be asked: {error})");
+    }
+    text
+}

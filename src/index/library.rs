@@ -1,0 +1,280 @@
+//! One library of an index, or all of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::snapshot::Snapshot;
+use super::{Deadline, Match, Question, Shared, check_path};
+use crate::error::{Error, Result, Status};
+use crate::matching::Scope;
+use crate::model::rating_key_of;
+use crate::store::LibraryRow;
+
+/// How a library is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// A uuid, else a title, else a section id: the first that fits.
+    Any(String),
+    /// A title.
+    Title(String),
+    /// A section id.
+    Section(String),
+    /// A uuid.
+    Uuid(String),
+    /// All libraries.
+    All,
+}
+
+/// What a selector means now.
+pub(super) enum Resolved {
+    /// This scope.
+    Scope(Scope),
+    /// No known library fits.
+    Unknown,
+}
+
+/// A library of an index, or all of them. Usable from any thread; outlives no call of its index's `close`.
+#[derive(Debug)]
+pub struct Library {
+    pub(super) shared: Arc<Shared>,
+    selector: Selector,
+    /// Where it was found last: the snapshot's number, and the index in it in the low 16 bits. One lookup in a million
+    /// compares titles.
+    place: AtomicU64,
+}
+
+impl Library {
+    pub(super) fn new(shared: &Arc<Shared>, selector: Selector) -> Result<Self> {
+        if let Selector::Any(name) | Selector::Title(name) | Selector::Section(name) | Selector::Uuid(name) = &selector
+            && name.is_empty()
+        {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                "the library's name is empty: give a title, a section id or a uuid, or select all libraries",
+            ));
+        }
+        shared.catch_up()?;
+        let library = Self {
+            shared: Arc::clone(shared),
+            selector,
+            place: AtomicU64::new(0),
+        };
+        library.resolve(&shared.snapshot.read())?;
+        Ok(library)
+    }
+
+    /// How it was named.
+    #[must_use]
+    pub fn selector(&self) -> &Selector {
+        &self.selector
+    }
+
+    /// Where it is in this snapshot.
+    pub(super) fn resolve(&self, snapshot: &Snapshot) -> Result<Resolved> {
+        if self.selector == Selector::All {
+            return Ok(Resolved::Scope(Scope::All));
+        }
+        if let Some(place) = self.remembered(snapshot) {
+            return Ok(Resolved::Scope(Scope::One(place)));
+        }
+        let mut fitting = fitting(&self.selector, &snapshot.rows);
+        let Some(place) = fitting.next() else {
+            return Ok(Resolved::Unknown);
+        };
+        if let Some(other) = fitting.next() {
+            let ids: Vec<String> = [place, other]
+                .into_iter()
+                .chain(fitting)
+                .filter_map(|place| snapshot.rows.get(place))
+                .map(|row| format!("{} ({})", row.library.section, row.library.kind.name()))
+                .collect();
+            return Err(Error::new(
+                Status::LibraryAmbiguous,
+                format!(
+                    "{} libraries are called '{}': name one by its section id: {}",
+                    ids.len(),
+                    self.selector.name(),
+                    ids.join(", ")
+                ),
+            ));
+        }
+        self.place
+            .store(snapshot.number << 16 | place as u64, Ordering::Relaxed);
+        Ok(Resolved::Scope(Scope::One(place)))
+    }
+
+    /// Where it was found last, if that was in this snapshot.
+    pub(super) fn remembered(&self, snapshot: &Snapshot) -> Option<usize> {
+        let place = self.place.load(Ordering::Relaxed);
+        (place >> 16 == snapshot.number && snapshot.number > 0)
+            .then(|| usize::try_from(place & 0xFFFF).unwrap_or(0))
+    }
+
+    /// The error for a library that the server does not have.
+    pub(super) fn unknown(&self, snapshot: &Snapshot) -> Error {
+        let names: Vec<String> = snapshot
+            .rows
+            .iter()
+            .map(|row| format!("'{}' (section {})", row.library.title, row.library.section))
+            .collect();
+        let there_are = if names.is_empty() {
+            "no library is known; check the server's URL and whether the token's user may see any".to_owned()
+        } else {
+            format!("there are {}", names.join(", "))
+        };
+        Error::new(
+            Status::LibraryNotFound,
+            format!("the server has no library '{}': {there_are}", self.selector.name()),
+        )
+    }
+
+    /// A question to this library.
+    #[must_use]
+    pub fn question(&self) -> Question<'_> {
+        Question {
+            library: Some(self),
+            deadline: Deadline::Default,
+            offline: false,
+            progress: None,
+        }
+    }
+
+    /// The answer for a path, copied out.
+    ///
+    /// # Errors
+    /// As [`super::Index::match_path`].
+    pub fn match_path(&self, path: &[u8]) -> Result<Match> {
+        self.shared.match_path(&self.question(), path, |answer| Match::from(answer))
+    }
+
+    /// The key of the item with this path, if that is known in a glance: appended to `key` by `then`.
+    /// See [`super::lookup`].
+    pub fn lookup_key<R>(&self, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
+        self.shared.lookup_key(self, path, then)
+    }
+
+    /// Confirms matches, all or none: pairs of a path and the item's key or rating key.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`]; [`Status::LibraryNotFound`]; the store's.
+    pub fn record_matches(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
+        let pairs = pairs
+            .iter()
+            .map(|(path, key)| {
+                check_path(path)?;
+                Ok((*path, check_key(key)?))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let (identity, row) = self.one("record a match")?;
+        self.shared.record_matches(identity, &row, &pairs)
+    }
+
+    /// Distrusts a path: see [`super::upkeep`].
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`]; the store's.
+    pub fn invalidate_path(&self, path: &[u8]) -> Result<()> {
+        check_path(path)?;
+        self.shared.invalidate_path(self, path)
+    }
+
+    /// Distrusts an item, by its key or rating key.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`]; the store's.
+    pub fn invalidate_item(&self, key: &str) -> Result<()> {
+        self.shared.invalidate_item(self, check_key(key)?)
+    }
+
+    /// Makes a full listing due, and forgets the library's confirmed matches.
+    ///
+    /// # Errors
+    /// [`Status::LibraryAmbiguous`]; the store's.
+    pub fn invalidate(&self) -> Result<()> {
+        self.shared.invalidate(Some(self))
+    }
+
+    /// The one library meant, asked for when it is not known yet.
+    fn one(&self, what: &str) -> Result<(i64, LibraryRow)> {
+        if self.selector == Selector::All {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                format!("cannot {what} in all libraries at once: name one"),
+            ));
+        }
+        self.shared.catch_up()?;
+        let mut asked = false;
+        loop {
+            {
+                let snapshot = self.shared.snapshot.read();
+                match (self.resolve(&snapshot)?, snapshot.identity) {
+                    (Resolved::Scope(Scope::One(place)), Some(identity)) => {
+                        if let Some(row) = snapshot.rows.get(place) {
+                            return Ok((identity, row.clone()));
+                        }
+                    }
+                    _ if asked || !self.shared.may_ask(&self.question()) => {
+                        return Err(self.unknown(&snapshot));
+                    }
+                    _ => {}
+                }
+            }
+            asked = true;
+            let since = self.shared.snapshot.read().sequence();
+            self.shared.probe(&self.question(), since)?;
+            self.shared.catch_up()?;
+        }
+    }
+}
+
+/// Places of the rows that a selector fits; for [`Selector::Any`] those of the strongest meaning that fits.
+fn fitting<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Iterator<Item = usize> + 'r {
+    let by = |field: fn(&LibraryRow) -> &str, name: &str| rows.iter().any(|row| field(row) == name);
+    let (field, name): (fn(&LibraryRow) -> &str, &str) = match selector {
+        Selector::Any(name) if by(uuid, name) => (uuid, name),
+        Selector::Any(name) if by(title, name) => (title, name),
+        Selector::Any(name) | Selector::Section(name) => (section, name),
+        Selector::Title(name) => (title, name),
+        Selector::Uuid(name) => (uuid, name),
+        Selector::All => (uuid, ""),
+    };
+    rows.iter()
+        .enumerate()
+        .filter(move |(_, row)| field(row) == name)
+        .map(|(place, _)| place)
+}
+
+fn uuid(row: &LibraryRow) -> &str {
+    &row.library.uuid
+}
+
+fn title(row: &LibraryRow) -> &str {
+    &row.library.title
+}
+
+fn section(row: &LibraryRow) -> &str {
+    &row.library.section
+}
+
+impl Selector {
+    /// The name given; empty for all.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Any(name) | Self::Title(name) | Self::Section(name) | Self::Uuid(name) => name,
+            Self::All => "",
+        }
+    }
+}
+
+/// The rating key in a key, refused when it is none.
+fn check_key(key: &str) -> Result<&str> {
+    let rating_key = rating_key_of(key);
+    if rating_key.is_empty() || rating_key.contains(['/', '\0']) {
+        return Err(Error::new(
+            Status::InvalidArgument,
+            format!("'{key}' is no key of an item: give '/library/metadata/<rating key>' or the rating key alone"),
+        ));
+    }
+    Ok(rating_key)
+}

@@ -1,0 +1,485 @@
+//! The index: opens, answers, records, distrusts, refreshes, counts, closes. It acts on what the modules below it decide.
+//!
+//! [`Index`] is what a host holds; [`Library`] one library of it, or all. An answer is made of one [`snapshot`] of the
+//! store; [`fetch`] is the only part that speaks to the source.
+
+mod answer;
+mod ask;
+mod fetch;
+mod flight;
+mod library;
+mod lookup;
+mod snapshot;
+mod upkeep;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+pub use answer::{Answer, Candidate, Match};
+pub use library::{Library, Selector};
+
+pub use crate::platform::clock::{Clock, ManualClock, SystemClock};
+
+use crate::error::{Error, Result, Status};
+use crate::freshness::{self, Policy};
+use crate::matching::Mappings;
+use crate::options::Options;
+use crate::platform::swap::Swap;
+use crate::source::plex::PlexHttp;
+use crate::source::{Meter, Source};
+use crate::stats::{Counters, Stats};
+use crate::store::{Endpoint, Store};
+use snapshot::Snapshot;
+
+/// An open index. Usable from any thread; cheap calls never wait for expensive ones.
+///
+/// ```no_run
+/// let index = plexindex::index::Index::open(plexindex::options::Options {
+///     cache_dir: "/var/cache/plexindex".into(),
+///     server_url: Some("http://127.0.0.1:32400".into()),
+///     token: plexindex::model::Token::new("token"),
+///     ..Default::default()
+/// })?;
+/// let movies = index.library("Movies")?;
+/// let found = movies.match_path(b"/media/movies/Big Buck Bunny (2008).mkv")?;
+/// # Ok::<(), plexindex::error::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Index {
+    shared: Arc<Shared>,
+}
+
+/// What all handles of one open index share.
+pub(crate) struct Shared {
+    options: Options,
+    policy: Policy,
+    mappings: Mappings,
+    store: Store,
+    source: Option<Arc<dyn Source>>,
+    endpoint: Option<Endpoint>,
+    clock: Arc<dyn Clock>,
+    counters: Arc<Counters>,
+    snapshot: Swap<Snapshot>,
+    /// Held by whoever brings the snapshot up to date.
+    catching_up: Mutex<()>,
+    flights: flight::Flights,
+    trouble: Mutex<Option<Trouble>>,
+    /// Counts of this handle that the store has not been told yet begin here.
+    flushed: Mutex<(u64, u64)>,
+    closed: AtomicBool,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Index({})", self.store.folder().path().display())
+    }
+}
+
+/// The server's last failure: while it is young, stale answers are given without asking again.
+struct Trouble {
+    error: Error,
+    until_ms: i64,
+}
+
+/// For how long a failed server is left alone while there is an old answer.
+const LEAVE_ALONE_MS: i64 = 15_000;
+
+/// What a call may do, and whom it tells.
+#[derive(Clone, Copy, Default)]
+pub struct Question<'a> {
+    /// The library asked; `None` for all.
+    pub library: Option<&'a Library>,
+    /// How long the call may take; `None` for the default of the options.
+    pub deadline: Deadline,
+    /// Ask nobody.
+    pub offline: bool,
+    /// Told how far a fetch has come, on the caller's thread; `false` stops it.
+    pub progress: Option<&'a dyn Fn(&Progress<'_>) -> bool>,
+}
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deadline {
+    /// As the options say.
+    #[default]
+    Default,
+    /// As long as it takes.
+    None,
+    /// This long.
+    In(Duration),
+}
+
+/// How far a fetch has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// Title of the library.
+    pub library: &'a str,
+    /// Items fetched, those of an earlier, interrupted fetch included.
+    pub items: u64,
+    /// Items in all; 0 when the server did not say.
+    pub total: u64,
+    /// Since this call began to fetch.
+    pub elapsed: Duration,
+}
+
+impl Index {
+    /// Opens an index. Touches the disk only.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for options that are refused, [`Status::Store`], [`Status::StoreFull`].
+    pub fn open(options: Options) -> Result<Self> {
+        options.check()?;
+        let store = Store::open(&options.cache_dir, !options.no_mmap)?;
+        let counters = Arc::new(Counters::default());
+        let source: Option<Arc<dyn Source>> = match (&options.server_url, options.offline) {
+            (Some(_), false) => {
+                let meter = Arc::clone(&counters) as Arc<dyn Meter>;
+                let id = store.folder().client_identifier()?;
+                Some(Arc::new(PlexHttp::new(&options, &id, meter)?))
+            }
+            _ => None,
+        };
+        Self::assemble(options, store, source, Arc::new(SystemClock), counters)
+    }
+
+    /// Opens an index over another source, or with another clock: for tests, and for sources to come. The source
+    /// counts its requests in the meter that `source` is given.
+    ///
+    /// # Errors
+    /// As [`Index::open`].
+    pub fn open_with(
+        options: Options,
+        clock: Arc<dyn Clock>,
+        source: impl FnOnce(&Options, &str, Arc<dyn Meter>) -> Result<Arc<dyn Source>>,
+    ) -> Result<Self> {
+        options.check()?;
+        let store = Store::open(&options.cache_dir, !options.no_mmap)?;
+        let counters = Arc::new(Counters::default());
+        let id = store.folder().client_identifier()?;
+        let source = source(&options, &id, Arc::clone(&counters) as Arc<dyn Meter>)?;
+        Self::assemble(options, store, Some(source), clock, counters)
+    }
+
+    fn assemble(
+        options: Options,
+        store: Store,
+        source: Option<Arc<dyn Source>>,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+    ) -> Result<Self> {
+        let endpoint = options.server_url.as_deref().map(|url| Endpoint {
+            url: url.trim_end_matches('/').to_owned(),
+            who: match (&options.user, &options.token) {
+                (Some(user), _) => [b"user:", user.as_bytes()].concat(),
+                (None, Some(token)) => store.fingerprint(token.reveal()),
+                (None, None) => Vec::new(),
+            },
+        });
+        let mappings = Mappings::new(&options.mappings)?;
+        let shared = Arc::new(Shared {
+            policy: Policy::new(&options),
+            flights: flight::Flights::default(),
+            snapshot: Swap::new(Snapshot::default()),
+            catching_up: Mutex::new(()),
+            trouble: Mutex::new(None),
+            flushed: Mutex::new((0, 0)),
+            closed: AtomicBool::new(false),
+            options,
+            mappings,
+            store,
+            source,
+            endpoint,
+            clock,
+            counters,
+        });
+        shared.reload()?;
+        crate::platform::fork::watch(&shared);
+        Ok(Self { shared })
+    }
+
+    /// A library by title, section id or uuid.
+    ///
+    /// # Errors
+    /// [`Status::LibraryAmbiguous`] when two known libraries share the title.
+    pub fn library(&self, name: &str) -> Result<Library> {
+        self.select(Selector::Any(name.to_owned()))
+    }
+
+    /// A library, or all of them, by selector. Fetches nothing.
+    ///
+    /// # Errors
+    /// [`Status::LibraryAmbiguous`] when two known libraries share the title; [`Status::InvalidArgument`] when the
+    /// selector is empty.
+    pub fn select(&self, selector: Selector) -> Result<Library> {
+        Library::new(&self.shared, selector)
+    }
+
+    /// The answer for a path, copied out.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for a path that none can be; the server's error when a library that was never
+    /// fetched cannot be; the store's.
+    pub fn match_path(&self, question: &Question<'_>, path: &[u8]) -> Result<Match> {
+        self.match_path_with(question, path, |answer| Match::from(answer))
+    }
+
+    /// The answer for a path, borrowed by `then`.
+    ///
+    /// # Errors
+    /// As [`Index::match_path`].
+    pub fn match_path_with<R>(
+        &self,
+        question: &Question<'_>,
+        path: &[u8],
+        then: impl FnOnce(&Answer<'_>) -> R,
+    ) -> Result<R> {
+        self.shared.match_path(question, path, then)
+    }
+
+    /// The answers for many paths, in order, each borrowed by `each` in turn; an error of one path is its answer.
+    ///
+    /// # Errors
+    /// What concerns all of them: the store's; what `each` gives.
+    pub fn match_paths_with(
+        &self,
+        question: &Question<'_>,
+        paths: &[&[u8]],
+        mut each: impl FnMut(&Answer<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut failed: Option<Error> = None;
+        for path in paths {
+            // A server that failed once is not asked again for each of the others.
+            let question = Question {
+                offline: question.offline || failed.is_some(),
+                ..*question
+            };
+            match self.shared.match_path(&question, path, &mut each) {
+                Ok(done) => done?,
+                Err(error) if error.status == Status::Aborted => return Err(error),
+                Err(error) => {
+                    each(&Answer::failed(failed.as_ref().filter(|_| error.status == Status::Offline).unwrap_or(&error)))?;
+                    if error.status as i32 >= 300 {
+                        failed.get_or_insert(error);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The items with a GUID.
+    ///
+    /// # Errors
+    /// As [`Index::match_path`].
+    pub fn match_guid(&self, question: &Question<'_>, guid: &str) -> Result<Match> {
+        self.match_guid_with(question, guid, |answer| Match::from(answer))
+    }
+
+    /// The items with a GUID, borrowed by `then`.
+    ///
+    /// # Errors
+    /// As [`Index::match_path`].
+    pub fn match_guid_with<R>(
+        &self,
+        question: &Question<'_>,
+        guid: &str,
+        then: impl FnOnce(&Answer<'_>) -> R,
+    ) -> Result<R> {
+        self.shared.match_guid(question, guid, then)
+    }
+
+    /// Makes a full listing of every library due, and forgets all confirmed matches.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn invalidate_all(&self) -> Result<()> {
+        self.shared.invalidate(None)
+    }
+
+    /// Empties the store of this server and user.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn clear(&self) -> Result<()> {
+        self.shared.clear()
+    }
+
+    /// Brings libraries up to date now. `full`: by a full listing, whatever the clocks say.
+    ///
+    /// # Errors
+    /// The server's; [`Status::Offline`]; [`Status::Aborted`]; the store's. That the deadline came first is
+    /// [`Status::NotYet`] or [`Status::NeedsWarm`] and no error.
+    pub fn refresh(&self, question: &Question<'_>, full: bool) -> Result<Status> {
+        self.shared.refresh(question, full)
+    }
+
+    /// The libraries as JSON: an array of objects.
+    ///
+    /// # Errors
+    /// As [`Index::refresh`], when none is known yet.
+    pub fn libraries_json(&self, question: &Question<'_>) -> Result<String> {
+        self.shared.libraries_json(question)
+    }
+
+    /// What happened.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn stats(&self) -> Result<Stats> {
+        self.shared.stats()
+    }
+
+    /// Writes the counters and closes the store. Dropping does the same and ignores errors.
+    ///
+    /// # Errors
+    /// The store's, when the counters could not be written.
+    pub fn close(self) -> Result<()> {
+        self.shared.close()
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        let _ = self.shared.close();
+    }
+}
+
+impl Shared {
+    fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    fn close(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let flushed = self.flush_counters();
+        self.store.close();
+        flushed
+    }
+
+    /// Adds what this handle counted to the counters of the store's life.
+    fn flush_counters(&self) -> Result<()> {
+        let counted = self.counters.read();
+        let now = (counted.requests.iter().sum(), counted.answers.iter().sum());
+        let mut flushed = self.flushed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *flushed == now {
+            return Ok(());
+        }
+        self.store
+            .add_totals(now.0 - flushed.0, now.1 - flushed.1)?;
+        *flushed = now;
+        Ok(())
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        self.flush_counters()?;
+        self.catch_up()?;
+        let totals = self.store.totals()?;
+        let snapshot = self.snapshot.read();
+        Ok(Stats {
+            items: snapshot.rows.iter().map(|row| row.items).sum(),
+            matches: snapshot.rows.iter().map(|row| row.match_count).sum(),
+            libraries: snapshot.rows.len() as u64,
+            store_requests: totals.requests,
+            store_answers: totals.answers,
+            sequence: totals.sequence,
+            disk_bytes: self.store.folder().disk_bytes(),
+            ..self.counters.read()
+        })
+    }
+
+    fn clear(&self) -> Result<()> {
+        let identity = self.snapshot.read().identity;
+        if let Some(identity) = identity {
+            self.store.clear(identity)?;
+            self.catch_up()?;
+            self.sweep_warm();
+            log::info!("the store was cleared");
+        }
+        Ok(())
+    }
+
+    fn libraries_json(&self, question: &Question<'_>) -> Result<String> {
+        self.catch_up()?;
+        if self.snapshot.read().rows.is_empty() && self.may_ask(question) {
+            let since = self.snapshot.read().sequence();
+            self.probe(question, since)?;
+            self.catch_up()?;
+        }
+        let snapshot = self.snapshot.read();
+        let now = self.now_ms();
+        let rows: Vec<_> = snapshot
+            .rows
+            .iter()
+            .map(|row| {
+                let age = snapshot::age(row);
+                serde_json::json!({
+                    "section": row.library.section,
+                    "uuid": row.library.uuid,
+                    "title": row.library.title,
+                    "kind": row.library.kind.name(),
+                    "locations": row.library.locations,
+                    "items": row.items,
+                    "age_ms": (row.generation > 0).then(|| now - row.checked_ms),
+                    "fresh": freshness::need(&age, &self.policy, now) == freshness::Need::Nothing,
+                    "generation": row.generation,
+                })
+            })
+            .collect();
+        Ok(serde_json::Value::Array(rows).to_string())
+    }
+}
+
+impl crate::platform::fork::Forks for Shared {
+    fn before(&self) -> Vec<Box<dyn crate::platform::fork::Release>> {
+        Vec::new()
+    }
+
+    fn after(&self, side: &crate::platform::fork::Side) {
+        if let crate::platform::fork::Side::Child(alone) = side {
+            self.snapshot.reset_after_fork(alone);
+            self.flights.reset_after_fork();
+            if let Some(source) = &self.source {
+                source.after_fork();
+            }
+        }
+    }
+}
+
+/// Refuses what no path can be.
+fn check_path(path: &[u8]) -> Result<()> {
+    /// The longest that Windows knows, in its own units; POSIX systems stop at 4,096 bytes.
+    const LONGEST: usize = 32_767;
+    let refuse = |text: String| Err(Error::new(Status::InvalidArgument, text));
+    if path.is_empty() {
+        return refuse("the path is empty: give the path of a file".into());
+    }
+    if path.len() > LONGEST {
+        return refuse(format!(
+            "the path is {} bytes long and begins with '{}': paths have at most {LONGEST}",
+            path.len(),
+            String::from_utf8_lossy(&path[..32]),
+        ));
+    }
+    if path.contains(&0) {
+        return refuse(format!(
+            "the path '{}' holds a NUL byte: no file has such a name",
+            String::from_utf8_lossy(path)
+        ));
+    }
+    Ok(())
+}
+
+/// The folder that an index was opened in.
+impl AsRef<Path> for Index {
+    fn as_ref(&self) -> &Path {
+        self.shared.store.folder().path()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,283 @@
+//! One moment of the store, ready to answer from: the libraries, their warm files, and what changed since.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use super::Shared;
+use crate::error::Result;
+use crate::freshness::Age;
+use crate::matching::{Mappings, Normal, View};
+use crate::model::Clocks;
+use crate::platform::map::MapMode;
+use crate::stats::Spent;
+use crate::store::{Change, ChangeKind, LibraryRow, State};
+use crate::warm::{Change as Overlaid, Image, LibraryFacts, LibraryView};
+
+/// What lookups read. Changes of single matches and items are added to it in place; anything else replaces it.
+#[derive(Default)]
+pub(crate) struct Snapshot {
+    /// Counts snapshots of this handle, from 1; 0 is the empty one before the first.
+    pub number: u64,
+    /// Up to here every commit shows.
+    sequence: AtomicU64,
+    /// Whose view of which server; `None` until the server was first reached.
+    pub identity: Option<i64>,
+    /// The libraries, in the server's order.
+    pub rows: Vec<LibraryRow>,
+    /// Their warm data, in the same order.
+    pub views: Vec<Arc<LibraryView>>,
+    /// A warm file is missing, or was made under other mappings.
+    pub incomplete: bool,
+}
+
+impl Snapshot {
+    /// Up to which change sequence every commit shows.
+    pub fn sequence(&self) -> u64 {
+        self.sequence.load(Ordering::Acquire)
+    }
+
+    /// For each library, whether the path, as given or mapped, lies under one of its folders.
+    pub fn owners(&self, path: &[u8], mappings: &Mappings) -> Vec<bool> {
+        Normal::with(path, |path| {
+            self.views
+                .iter()
+                .map(|view| {
+                    view.owns(path)
+                        || mappings
+                            .to_server(path, |mapped| {
+                                Normal::with(mapped, |mapped| view.owns(mapped).then_some(()))
+                            })
+                            .is_some()
+                })
+                .collect()
+        })
+    }
+}
+
+fn usable(image: Option<&Arc<Image>>) -> bool {
+    image.is_some_and(|image| !image.is_broken())
+}
+
+/// What the rules of freshness want to know of a library.
+pub(super) fn age(row: &LibraryRow) -> Age {
+    Age {
+        listed: row.generation > 0,
+        listed_ms: row.listed_ms,
+        checked_ms: row.checked_ms,
+        provisional: row.provisional,
+        due: row.due,
+    }
+}
+
+/// The clocks at which a library's listing was made.
+pub(super) fn clocks_of(row: &LibraryRow) -> Clocks {
+    row.listed
+}
+
+impl Shared {
+    /// Brings the snapshot up to date, waiting for another thread that is at it.
+    pub(super) fn catch_up(&self) -> Result<()> {
+        if self.is_current() {
+            return Ok(());
+        }
+        let _catching_up = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
+        self.catch_up_alone(true).map(|_| ())
+    }
+
+    /// Reads what was committed since the snapshot. `patient` unset: gives up (`false`) where it would have to wait.
+    /// The caller holds `catching_up`.
+    pub(super) fn catch_up_alone(&self, patient: bool) -> Result<bool> {
+        let snapshot = self.snapshot.read();
+        let Some(changes) = self
+            .store
+            .changes(snapshot.identity, snapshot.sequence(), patient)
+        else {
+            return Ok(false);
+        };
+        let (sequence, changes) = changes?;
+        if let Some(changes) = changes {
+            let mut applied = true;
+            for change in &changes {
+                // Items are read from the store: a glance does not wait for that.
+                applied = applied
+                    && (patient || change.kind != ChangeKind::Added)
+                    && self.apply(&snapshot, change)?;
+            }
+            if applied {
+                snapshot.sequence.store(sequence, Ordering::Release);
+                return Ok(true);
+            }
+        }
+        drop(snapshot);
+        if !patient {
+            return Ok(false); // reading everything may take milliseconds
+        }
+        self.reload_alone()?;
+        Ok(true)
+    }
+
+    /// Reads the whole state anew.
+    pub(super) fn reload(&self) -> Result<()> {
+        let _catching_up = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
+        self.reload_alone()
+    }
+
+    fn reload_alone(&self) -> Result<()> {
+        let begun = Instant::now();
+        for attempt in 0.. {
+            let (snapshot, full) = self.load()?;
+            let identity = snapshot.identity;
+            self.snapshot.replace(snapshot);
+            let (Some(identity), false, true) = (identity, full.is_empty(), attempt < 2) else {
+                break;
+            };
+            // More changed than an overlay holds: put it into warm files, then read again.
+            for row in full {
+                self.fold(identity, row.id)?;
+                if row.generation > 0 {
+                    let (name, sequence) = self.build_image(&row, row.generation)?;
+                    self.store.set_image(identity, row.id, row.generation, &name, sequence)?;
+                }
+                if attempt > 0 {
+                    self.store.distrust_all(identity, row.id)?;
+                }
+            }
+        }
+        self.counters.spent(Spent::Warm, begun.elapsed());
+        Ok(())
+    }
+
+    /// A snapshot of now, and the libraries whose changes did not all fit.
+    fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
+        let identity = match &self.endpoint {
+            Some(endpoint) => self.store.identity(endpoint)?,
+            None => self.store.only_identity()?,
+        };
+        let State {
+            sequence,
+            libraries,
+            changes,
+            suspects,
+        } = self.store.state(identity)?;
+        let before = self.snapshot.read();
+        let views = libraries
+            .iter()
+            .map(|row| {
+                let known = before
+                    .rows
+                    .iter()
+                    .position(|old| old.id == row.id)
+                    .map(|place| (&before.rows[place], &*before.views[place]));
+                Arc::new(self.view(row, known))
+            })
+            .collect::<Vec<Arc<LibraryView>>>();
+        let incomplete = libraries.iter().zip(&views).any(|(row, view)| {
+            (row.generation > 0 && view.image.is_none()) || (!row.matches_image.is_empty() && view.matches.is_none())
+        });
+        let snapshot = Snapshot {
+            incomplete,
+            number: before.number + 1,
+            sequence: AtomicU64::new(sequence),
+            identity,
+            rows: libraries,
+            views,
+        };
+        drop(before);
+        let suspects = suspects.into_iter().map(|suspect| Change {
+            library: suspect.library,
+            kind: if suspect.path.is_empty() {
+                ChangeKind::SuspectItem
+            } else {
+                ChangeKind::SuspectPath
+            },
+            path: suspect.path,
+            rating_key: suspect.rating_key,
+            generation: 0,
+        });
+        let mut full: Vec<LibraryRow> = Vec::new();
+        for change in changes.into_iter().chain(suspects) {
+            if !self.apply(&snapshot, &change)?
+                && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
+                && full.iter().all(|known| known.id != row.id)
+            {
+                full.push(row.clone());
+            }
+        }
+        Ok((snapshot, full))
+    }
+
+    /// The view of a library: its warm files, taken over from the last snapshot where they are the same.
+    fn view(&self, row: &LibraryRow, known: Option<(&LibraryRow, &LibraryView)>) -> LibraryView {
+        let image = match known {
+            Some((old, view)) if old.image == row.image && usable(view.image.as_ref()) => view.image.clone(),
+            _ => self.open_image(&row.image),
+        };
+        let matches = match known {
+            Some((old, view)) if old.matches_image == row.matches_image && usable(view.matches.as_ref()) => {
+                view.matches.clone()
+            }
+            _ => self.open_image(&row.matches_image),
+        };
+        let facts = LibraryFacts {
+            uuid: row.library.uuid.clone(),
+            section: row.library.section.clone(),
+            title: row.library.title.clone(),
+            locations: row.library.locations.clone(),
+            generation: row.generation,
+            fetched: row.generation > 0,
+        };
+        LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
+    }
+
+    fn open_image(&self, name: &str) -> Option<Arc<Image>> {
+        if name.is_empty() {
+            return None;
+        }
+        let path = self.store.folder().warm(name, self.mappings.digest());
+        let mode = if self.options.no_mmap || !self.store.folder().shares_memory() {
+            MapMode::Read
+        } else {
+            MapMode::Map
+        };
+        match Image::open(&path, mode) {
+            // Made by a host with other rules: the paths that its rules made are not ours.
+            Ok(image) if image.mappings() != self.mappings.digest() => None,
+            Ok(image) => Some(Arc::new(image)),
+            Err(error) => {
+                log::warn!("a warm file cannot be used and is made anew: {error}");
+                None
+            }
+        }
+    }
+
+    /// Adds a change to the snapshot in place; `false` when the snapshot has to be made anew instead.
+    fn apply(&self, snapshot: &Snapshot, change: &Change) -> Result<bool> {
+        let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
+            return Ok(change.kind != ChangeKind::Library); // of a library that nobody sees
+        };
+        let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
+        let overlaid = match change.kind {
+            ChangeKind::Library => return Ok(false),
+            ChangeKind::Matched => Overlaid::Matched {
+                path,
+                rating_key,
+                generation: change.generation,
+            },
+            ChangeKind::Forgotten => Overlaid::Forgotten { path },
+            ChangeKind::SuspectPath => Overlaid::SuspectPath { path },
+            ChangeKind::SuspectItem => Overlaid::SuspectItem { rating_key },
+            ChangeKind::TrustedPath => Overlaid::TrustedPath { path },
+            ChangeKind::TrustedItem => Overlaid::TrustedItem { rating_key },
+            ChangeKind::Removed => Overlaid::Removed { rating_key },
+            ChangeKind::Added => {
+                let row = &snapshot.rows[place];
+                match self.store.item(row.id, row.generation, &rating_key)? {
+                    Some(item) => Overlaid::Added { item: Arc::new(item) },
+                    None => Overlaid::Removed { rating_key },
+                }
+            }
+        };
+        Ok(snapshot.views[place].overlay.push(overlaid, &self.mappings).is_ok())
+    }
+}

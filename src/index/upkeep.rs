@@ -1,0 +1,216 @@
+//! What hosts tell the index, and what keeps it small and quick: matches recorded and distrusted, warm files made and
+//! folded, dead rows swept.
+
+use std::time::Instant;
+
+use super::library::Resolved;
+use super::{Library, Shared};
+use crate::error::Result;
+use crate::matching::Scope;
+use crate::matching::normal::normal_form;
+use crate::stats::Spent;
+use crate::store::{Folder, LibraryRow};
+use crate::warm::{ImageBuilder, ImageKind, ImageMeta};
+
+/// Changes that wait before they are folded into a warm file: what a new process reads one by one.
+const FOLD: u64 = 1024;
+/// Rows swept in one transaction.
+const SWEEP: usize = 2_000;
+
+impl Shared {
+    pub(super) fn record_matches(&self, identity: i64, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<()> {
+        let waiting = self.store.record_matches(identity, row, pairs)?;
+        if waiting > FOLD {
+            self.store.evict_matches(self.options.matches_limit)?;
+            self.fold(identity, row.id)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn invalidate_path(&self, library: &Library, path: &[u8]) -> Result<()> {
+        self.catch_up()?;
+        let (identity, listed, confirmed) = {
+            let snapshot = self.snapshot.read();
+            let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
+                return Ok(()); // nothing is known, so nothing has to be distrusted
+            };
+            let mut confirmed = Vec::new();
+            let mut listed = Vec::new();
+            for place in places(scope, snapshot.rows.len()) {
+                let row = &snapshot.rows[place];
+                if row.generation > 0 {
+                    listed.push(row.id);
+                }
+                snapshot.views[place].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
+            }
+            (identity, listed, confirmed)
+        };
+        self.store.distrust_path(identity, &listed, path, &confirmed)
+    }
+
+    pub(super) fn invalidate_item(&self, library: &Library, rating_key: &str) -> Result<()> {
+        self.catch_up()?;
+        let (identity, libraries) = {
+            let snapshot = self.snapshot.read();
+            let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
+                return Ok(());
+            };
+            let ids: Vec<i64> = places(scope, snapshot.rows.len())
+                .map(|place| snapshot.rows[place].id)
+                .collect();
+            (identity, ids)
+        };
+        self.store.distrust_item(identity, &libraries, rating_key)
+    }
+
+    pub(super) fn invalidate(&self, library: Option<&Library>) -> Result<()> {
+        self.catch_up()?;
+        let (identity, id) = {
+            let snapshot = self.snapshot.read();
+            let Some(identity) = snapshot.identity else {
+                return Ok(());
+            };
+            let id = match library {
+                None => None,
+                Some(library) => match library.resolve(&snapshot)? {
+                    Resolved::Scope(Scope::All) => None,
+                    Resolved::Scope(Scope::One(place)) => Some(snapshot.rows[place].id),
+                    Resolved::Unknown => return Ok(()),
+                },
+            };
+            (identity, id)
+        };
+        self.store.invalidate_libraries(identity, id)
+    }
+
+    /// A request confirmed what these paths, or this item, are: nothing about them is distrusted any more.
+    pub(super) fn trust(&self, identity: i64, row: &LibraryRow, paths: &[&[u8]], rating_key: &str) -> Result<()> {
+        let forms: Vec<Vec<u8>> = paths.iter().map(|path| normal_form(path)).collect();
+        for suspect in self.store.state(Some(identity))?.suspects {
+            if suspect.library != row.id {
+                continue;
+            }
+            if suspect.path.is_empty() {
+                if suspect.rating_key == rating_key {
+                    self.store.trust(identity, row.id, b"", rating_key)?;
+                }
+            } else if forms.contains(&normal_form(&suspect.path)) {
+                self.store.trust(identity, row.id, &suspect.path, "")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the warm file of a generation; gives its name, and the change sequence up to which it is true.
+    pub(super) fn build_image(&self, row: &LibraryRow, generation: u64) -> Result<(String, u64)> {
+        let begun = Instant::now();
+        let sequence = self.store.totals()?.sequence;
+        let mut builder = ImageBuilder::new(ImageMeta {
+            kind: ImageKind::Listing,
+            library: row.library.uuid.clone(),
+            generation,
+            sequence,
+            mappings: self.mappings.clone(),
+        });
+        self.store.for_each_item(row.id, generation, &mut |item| {
+            builder.push(&item);
+            Ok(())
+        })?;
+        let name = Folder::warm_name("l", row.id, generation, sequence);
+        let info = builder.finish(&self.store.folder().warm(&name, self.mappings.digest()))?;
+        self.counters.spent(Spent::Warm, begun.elapsed());
+        log::debug!("warm file of '{}': {} items, {} bytes", row.library.title, info.items, info.bytes);
+        Ok((name, sequence))
+    }
+
+    /// Puts the confirmed matches of a library into a new warm file, so that new processes need not read them one by one.
+    pub(super) fn fold(&self, identity: i64, library: i64) -> Result<()> {
+        let begun = Instant::now();
+        let row = self.store.library_row(library)?;
+        let before = self.store.totals()?.sequence;
+        let mut builder = ImageBuilder::new(ImageMeta {
+            kind: ImageKind::Matches,
+            library: row.library.uuid.clone(),
+            generation: row.generation,
+            sequence: before,
+            mappings: self.mappings.clone(),
+        });
+        // The sequence of the very read: what is committed later is not in the file.
+        let folded = self.store.for_each_match(library, &mut |path, rating_key, generation| {
+            builder.push_match(path, rating_key, generation);
+        })?;
+        let name = Folder::warm_name("m", library, row.generation, folded);
+        builder.finish(&self.store.folder().warm(&name, self.mappings.digest()))?;
+        self.store.folded(identity, library, row.epoch, &name, folded)?;
+        self.counters.spent(Spent::Warm, begun.elapsed());
+        self.sweep_warm();
+        Ok(())
+    }
+
+    /// Makes the warm files anew that are missing or damaged.
+    pub(super) fn rebuild_broken(&self) -> Result<()> {
+        let (identity, broken) = {
+            let snapshot = self.snapshot.read();
+            let Some(identity) = snapshot.identity else {
+                return Ok(());
+            };
+            let broken: Vec<(LibraryRow, bool, bool)> = snapshot
+                .rows
+                .iter()
+                .zip(&snapshot.views)
+                .map(|(row, view)| {
+                    let bad = |image: &Option<std::sync::Arc<crate::warm::Image>>, wanted: bool| {
+                        image.as_ref().map_or(wanted, |image| image.is_broken())
+                    };
+                    (
+                        row.clone(),
+                        bad(&view.image, row.generation > 0),
+                        bad(&view.matches, !row.matches_image.is_empty()),
+                    )
+                })
+                .filter(|(_, listing, matches)| *listing || *matches)
+                .collect();
+            (identity, broken)
+        };
+        for (row, listing, matches) in broken {
+            log::warn!("the warm files of '{}' are missing or damaged; they are made anew", row.library.title);
+            if listing {
+                let (name, sequence) = self.build_image(&row, row.generation)?;
+                self.store.set_image(identity, row.id, row.generation, &name, sequence)?;
+            }
+            if matches {
+                self.fold(identity, row.id)?;
+            }
+        }
+        self.reload()
+    }
+
+    /// Sweeps dead rows, a slice at a time, and files that nobody needs.
+    pub(super) fn sweep(&self) {
+        for _ in 0..50 {
+            match self.store.sweep(SWEEP) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    log::warn!("dead rows could not be swept: {error}");
+                    break;
+                }
+            }
+        }
+        self.sweep_warm();
+    }
+
+    pub(super) fn sweep_warm(&self) {
+        if let Ok(names) = self.store.warm_names() {
+            self.store.folder().sweep_warm(&|name| names.iter().any(|kept| kept == name));
+        }
+    }
+}
+
+/// The libraries that a scope means.
+pub(super) fn places(scope: Scope, count: usize) -> std::ops::Range<usize> {
+    match scope {
+        Scope::One(place) => place..place + 1,
+        Scope::All => 0..count,
+    }
+}

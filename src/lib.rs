@@ -1,0 +1,18 @@
+//! plexindex tells which Plex item a file is, without asking the server.
+//!
+//! The map, from the top: [`capi`] crosses the C boundary; [`index`] acts; `freshness` decides when to ask, `matching`
+//! finds, `warm` holds what a hit reads, `store` is SQLite, [`source`] the network; [`model`], [`error`], [`options`],
+//! [`stats`] and `platform` know nothing of the others. Arrows point down only: `docs/design.md`.
+
+pub mod capi;
+pub mod error;
+mod freshness;
+pub mod index;
+mod matching;
+pub mod model;
+pub mod options;
+mod platform;
+pub mod source;
+pub mod stats;
+mod store;
+mod warm;

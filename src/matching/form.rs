@@ -1,0 +1,173 @@
+//! Walking paths by component, from the end, in their normal form, without writing that form anywhere.
+
+/// What turns the bytes at hand into the normal form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fold {
+    /// Nothing: they are the form.
+    Done,
+    /// ASCII lower-casing: the path is ASCII.
+    Ascii,
+    /// ASCII lower-casing, and `\` separates: the path is ASCII and begins like a Windows one.
+    Windows,
+}
+
+/// The normal form of a path, read through the path's own bytes where that is possible.
+#[derive(Clone, Copy, Debug)]
+pub struct Form<'a> {
+    bytes: &'a [u8],
+    fold: Fold,
+}
+
+impl<'a> Form<'a> {
+    /// The form that `fold` makes of `bytes`.
+    #[must_use]
+    pub fn new(bytes: &'a [u8], fold: Fold) -> Self {
+        Self { bytes, fold }
+    }
+
+    /// Bytes that are a form already.
+    #[must_use]
+    pub fn done(bytes: &'a [u8]) -> Self {
+        Self::new(bytes, Fold::Done)
+    }
+
+    /// Whether this form has exactly these bytes.
+    #[must_use]
+    pub fn is(self, form: &[u8]) -> bool {
+        self.bytes.len() == form.len()
+            && match self.fold {
+                Fold::Done => self.bytes == form,
+                Fold::Ascii => self
+                    .bytes
+                    .iter()
+                    .zip(form)
+                    .all(|(a, b)| a.to_ascii_lowercase() == *b),
+                Fold::Windows => self.bytes.iter().zip(form).all(|(a, b)| windows(*a) == *b),
+            }
+    }
+
+    /// Its components from the last to the first; empty ones, as between repeated separators, do not count.
+    #[must_use]
+    pub fn back(self) -> Back<'a> {
+        Back {
+            rest: self.bytes,
+            windows: self.fold == Fold::Windows,
+            lower: self.fold != Fold::Done,
+        }
+    }
+
+    /// How many components two forms have in common, from the end.
+    #[must_use]
+    pub fn common(self, other: Form<'_>) -> usize {
+        self.back()
+            .zip(other.back())
+            .take_while(|(a, b)| a.same(*b))
+            .count()
+    }
+}
+
+fn windows(byte: u8) -> u8 {
+    if byte == b'\\' {
+        b'/'
+    } else {
+        byte.to_ascii_lowercase()
+    }
+}
+
+/// Iterator over components, last first.
+#[derive(Clone)]
+pub struct Back<'a> {
+    rest: &'a [u8],
+    windows: bool,
+    lower: bool,
+}
+
+impl<'a> Iterator for Back<'a> {
+    type Item = Component<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Component<'a>> {
+        loop {
+            if self.rest.is_empty() {
+                return None;
+            }
+            let cut = self
+                .rest
+                .iter()
+                .rposition(|byte| *byte == b'/' || (self.windows && *byte == b'\\'));
+            let bytes = match cut {
+                Some(at) => {
+                    let (head, tail) = self.rest.split_at(at);
+                    self.rest = head;
+                    &tail[1..]
+                }
+                None => std::mem::take(&mut self.rest),
+            };
+            if !bytes.is_empty() {
+                return Some(Component {
+                    bytes,
+                    lower: self.lower,
+                });
+            }
+        }
+    }
+}
+
+/// One component of a form.
+#[derive(Clone, Copy, Debug)]
+pub struct Component<'a> {
+    bytes: &'a [u8],
+    lower: bool,
+}
+
+impl<'a> Component<'a> {
+    /// The same bytes in their form?
+    #[must_use]
+    pub fn same(self, other: Component<'_>) -> bool {
+        self.bytes.len() == other.bytes.len() && self.order(other).is_eq()
+    }
+
+    /// The order of the forms' bytes: total, and the same in every process.
+    #[must_use]
+    pub fn order(self, other: Component<'_>) -> std::cmp::Ordering {
+        match (self.lower, other.lower) {
+            (false, false) => self.bytes.cmp(other.bytes),
+            _ => self.folded().cmp(other.folded()),
+        }
+    }
+
+    /// The form's bytes.
+    pub fn folded(self) -> impl Iterator<Item = u8> + 'a {
+        let lower = self.lower;
+        self.bytes.iter().map(move |byte| {
+            if lower {
+                byte.to_ascii_lowercase()
+            } else {
+                *byte
+            }
+        })
+    }
+
+    /// The bytes of a form that is already folded; as they are otherwise.
+    #[must_use]
+    pub fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+}
+
+/// Whether a path lies under a folder, both in normal form: the folder's components are the path's first ones, and the
+/// path has more. A folder with a root (`/`) has only paths with a root under it.
+#[must_use]
+pub fn lies_under(path: &[u8], folder: &[u8]) -> bool {
+    let rooted = |form: &[u8]| form.first() == Some(&b'/');
+    if folder.is_empty() || rooted(path) != rooted(folder) {
+        return false;
+    }
+    let mut inner = components(path);
+    components(folder).all(|component| inner.next() == Some(component)) && inner.next().is_some()
+}
+
+fn components(form: &[u8]) -> impl Iterator<Item = &[u8]> {
+    form.split(|byte| *byte == b'/')
+        .filter(|component| !component.is_empty())
+}

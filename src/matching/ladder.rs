@@ -1,0 +1,479 @@
+//! The ladder: the first rung that finds anything ends the climb.
+//!
+//! 1. confirmed match · 2. exact path · 3. path after mappings · 4. longest common end of two or more components ·
+//! 5. file name. Within a rung the same raw bytes beat the same normal form; what then fits equally well is ambiguous.
+//!
+//! Across libraries, rungs 1 to 3 are climbed first in the libraries that can own the path (it lies under one of their
+//! folders, as given or mapped), then in the others; then 4 and 5 in the same order. If any library asked can own the
+//! path, then 4 and 5 are of low confidence wherever they find something: the path *should* be listed as it is.
+//!
+//! The end of a path is compared over all libraries of a group at once: three common components in one library beat
+//! two in another, as they do within one library. Paths that are not UTF-8 equal themselves only and stop at rung 3.
+
+use std::ops::Deref;
+
+use super::mappings::Mappings;
+use super::normal::Normal;
+use super::outcome::{Found, GlanceHit, LIMIT, Outcome};
+use super::view::View;
+use crate::model::{Confidence, Reason, Rung};
+
+/// Which of the views are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The one with this index.
+    One(usize),
+    /// All of them; folders choose.
+    All,
+}
+
+/// Climbs the ladder. Allocates nothing, unless a pattern rule (not a prefix) rewrites the path on the way.
+#[must_use]
+pub fn climb<'v, L, V>(
+    views: &'v [V],
+    scope: Scope,
+    mappings: &Mappings,
+    path: &[u8],
+) -> Outcome<'v>
+where
+    L: View + 'v,
+    V: Deref<Target = L>,
+{
+    // Filled where it stands: an outcome is large, and moving it would cost more than most climbs.
+    let mut outcome = Outcome::nothing();
+    Normal::with(path, |path| {
+        Climb::new(views, scope, mappings, *path).fill(&mut outcome);
+    });
+    outcome
+}
+
+/// The single item of high confidence, if there is one and nothing speaks against it.
+#[inline]
+#[must_use]
+pub fn glance<'v, L, V>(
+    views: &'v [V],
+    scope: Scope,
+    mappings: &Mappings,
+    path: &[u8],
+) -> Option<GlanceHit<'v>>
+where
+    L: View + 'v,
+    V: Deref<Target = L>,
+{
+    Normal::with(path, |path| {
+        if let Scope::One(library) = scope
+            && let Some((rating_key, rung)) = views.get(library)?.sole(path)
+        {
+            return Some(GlanceHit {
+                library,
+                rung,
+                rating_key,
+            });
+        }
+        by_climbing(views, scope, mappings, path)
+    })
+}
+
+#[inline(never)]
+fn by_climbing<'v, L, V>(
+    views: &'v [V],
+    scope: Scope,
+    mappings: &Mappings,
+    path: &Normal<'_>,
+) -> Option<GlanceHit<'v>>
+where
+    L: View + 'v,
+    V: Deref<Target = L>,
+{
+    Climb::new(views, scope, mappings, *path).glance()
+}
+
+/// A path that fits, with what is needed to rank it.
+struct Candidate<'v, L: View + 'v> {
+    library: usize,
+    rating_key: &'v str,
+    path: &'v [u8],
+    /// Whose item the answer shows; `None` when only the key is known.
+    item: Option<L::Hit<'v>>,
+}
+
+impl<'v, L: View + 'v> Clone for Candidate<'v, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<'v, L: View + 'v> Copy for Candidate<'v, L> {}
+
+/// The best candidates of a rung so far: a better rank throws out all that came before, a worse one is ignored.
+struct Tally<'v, L: View + 'v> {
+    found: [Option<Candidate<'v, L>>; LIMIT],
+    length: usize,
+    total: usize,
+    rank: usize,
+}
+
+impl<'v, L: View + 'v> Tally<'v, L> {
+    fn new() -> Self {
+        Self {
+            found: [None; LIMIT],
+            length: 0,
+            total: 0,
+            rank: 0,
+        }
+    }
+
+    fn offer(&mut self, rank: usize, candidate: Candidate<'v, L>) {
+        if rank < self.rank {
+            return;
+        }
+        if rank > self.rank {
+            self.rank = rank;
+            self.length = 0;
+            self.total = 0;
+        }
+        let same = |known: &Candidate<'v, L>| {
+            known.library == candidate.library && known.rating_key == candidate.rating_key
+        };
+        if self.candidates().any(same) {
+            return;
+        }
+        self.total += 1;
+        if let Some(free) = self.found.get_mut(self.length) {
+            *free = Some(candidate);
+            self.length += 1;
+        }
+    }
+
+    fn candidates(&self) -> impl Iterator<Item = &Candidate<'v, L>> {
+        self.found[..self.length].iter().flatten()
+    }
+
+    /// Best first: the longest common end, then the longest common beginning, byte by byte as they were given. Stable.
+    fn sort(&mut self, path: &[u8]) {
+        let likeness = |candidate: &Option<Candidate<'v, L>>| {
+            let other = candidate
+                .as_ref()
+                .map_or(&b""[..], |candidate| candidate.path);
+            let end = path
+                .iter()
+                .rev()
+                .zip(other.iter().rev())
+                .take_while(|(a, b)| a == b)
+                .count();
+            let beginning = path.iter().zip(other).take_while(|(a, b)| a == b).count();
+            std::cmp::Reverse((end, beginning))
+        };
+        // A stable sort that allocates nothing: there are 16 at most.
+        let found = &mut self.found[..self.length];
+        let mut keys = [std::cmp::Reverse((0, 0)); LIMIT];
+        for (key, candidate) in keys.iter_mut().zip(found.iter()) {
+            *key = likeness(candidate);
+        }
+        for end in 1..found.len() {
+            let mut at = end;
+            while at > 0 && keys[at - 1] > keys[at] {
+                keys.swap(at - 1, at);
+                found.swap(at - 1, at);
+                at -= 1;
+            }
+        }
+    }
+}
+
+/// Which libraries a rung is tried in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Group {
+    /// Those that can own the path.
+    Owners,
+    /// The rest.
+    Others,
+    /// All that are asked: with one library the distinction does not matter to rungs 1 to 3.
+    Everyone,
+}
+
+struct Climb<'v, 'p, V> {
+    views: &'v [V],
+    scope: Scope,
+    mappings: &'p Mappings,
+    path: Normal<'p>,
+}
+
+impl<'v, 'p, L, V> Climb<'v, 'p, V>
+where
+    L: View + 'v,
+    V: Deref<Target = L>,
+{
+    fn new(views: &'v [V], scope: Scope, mappings: &'p Mappings, path: Normal<'p>) -> Self {
+        Self {
+            views,
+            scope,
+            mappings,
+            path,
+        }
+    }
+
+    fn fill(&self, outcome: &mut Outcome<'v>) {
+        let mut tally = Tally::new();
+        let (rung, confidence) = self.run(&mut tally);
+        if tally.total == 0 {
+            outcome.reason = self.reason_of_miss();
+        } else {
+            let first = tally.found[0].map_or(0, |candidate| candidate.library);
+            outcome.rung = rung;
+            outcome.total = tally.total;
+            outcome.confidence = if tally.total == 1 {
+                confidence
+            } else {
+                Confidence::Low
+            };
+            outcome.reason = match tally.total {
+                1 => Reason::None,
+                _ if tally
+                    .candidates()
+                    .all(|candidate| candidate.library == first) =>
+                {
+                    Reason::SeveralItems
+                }
+                _ => Reason::SeveralLibraries,
+            };
+            if tally.total > 1 {
+                tally.sort(self.path.raw());
+            }
+            if matches!(rung, Rung::Suffix | Rung::FileName) {
+                outcome.components = tally.rank;
+            }
+            outcome.suspect = tally.found[0].is_some_and(|best| self.suspect(&best));
+            for candidate in tally.candidates() {
+                outcome.push(self.shown(candidate));
+            }
+            if outcome.suspect && outcome.total == 1 {
+                outcome.reason = Reason::Unconfirmed;
+            }
+        }
+        outcome.broken = self.broken();
+    }
+
+    fn glance(&self) -> Option<GlanceHit<'v>> {
+        let mut tally = Tally::new();
+        let (rung, confidence) = self.run(&mut tally);
+        let best = tally.found[0]?;
+        let sure = tally.total == 1
+            && confidence == Confidence::High
+            && !self.suspect(&best)
+            && !self.broken();
+        sure.then_some(GlanceHit {
+            library: best.library,
+            rung,
+            rating_key: best.rating_key,
+        })
+    }
+
+    /// Fills the tally from the first rung that finds something; the confidence is that of a single item.
+    fn run(&self, tally: &mut Tally<'v, L>) -> (Rung, Confidence) {
+        let owners = match self.scope {
+            Scope::One(_) => &[Group::Everyone][..],
+            Scope::All => &[Group::Owners, Group::Others],
+        };
+        for group in owners {
+            for rung in [Rung::Confirmed, Rung::Exact, Rung::Mapped] {
+                match rung {
+                    Rung::Confirmed => self.confirmed(*group, tally),
+                    Rung::Exact => self.exact(*group, tally),
+                    _ => self.mapped(*group, tally),
+                }
+                if tally.total > 0 {
+                    return (rung, Confidence::High);
+                }
+            }
+        }
+        if self.path.is_text() {
+            for group in owners {
+                self.alike(*group, tally);
+                if tally.total > 0 {
+                    let rung = if tally.rank >= 2 {
+                        Rung::Suffix
+                    } else {
+                        Rung::FileName
+                    };
+                    let owned = self.members(Group::Owners).next().is_some();
+                    return (
+                        rung,
+                        if owned {
+                            Confidence::Low
+                        } else {
+                            Confidence::High
+                        },
+                    );
+                }
+            }
+        }
+        (Rung::None, Confidence::None)
+    }
+
+    fn members(&self, group: Group) -> impl Iterator<Item = (usize, &'v L)> {
+        let asked = move |library: usize| match self.scope {
+            Scope::All => true,
+            Scope::One(one) => one == library,
+        };
+        self.views
+            .iter()
+            .enumerate()
+            .filter(move |(library, _)| asked(*library))
+            .map(|(library, view)| (library, &**view))
+            .filter(move |(_, view)| match group {
+                Group::Everyone => true,
+                Group::Owners => self.owns(view),
+                Group::Others => !self.owns(view),
+            })
+    }
+
+    fn owns(&self, view: &L) -> bool {
+        let mapped = |path: &[u8]| Normal::with(path, |path| view.owns(path)).then_some(());
+        view.owns(&self.path) || self.mappings.to_server(&self.path, mapped).is_some()
+    }
+
+    fn confirmed(&self, group: Group, tally: &mut Tally<'v, L>) {
+        for (library, view) in self.members(group) {
+            if !view.may_be_recorded() {
+                continue;
+            }
+            view.recorded(&self.path, |hit| {
+                let (rating_key, path) = (view.rating_key(hit), view.path(hit));
+                let item = view.find(rating_key);
+                // Its item has left the newest complete listing: it sleeps.
+                if item.is_none() && view.fetched() {
+                    return;
+                }
+                if overruled(view, hit, rating_key, path) {
+                    return;
+                }
+                let candidate = Candidate {
+                    library,
+                    rating_key,
+                    path,
+                    item,
+                };
+                tally.offer(usize::from(path == self.path.raw()), candidate);
+            });
+        }
+    }
+
+    fn exact(&self, group: Group, tally: &mut Tally<'v, L>) {
+        for (library, view) in self.members(group) {
+            Self::listed(library, view, &self.path, tally);
+        }
+    }
+
+    fn listed(library: usize, view: &'v L, path: &Normal<'_>, tally: &mut Tally<'v, L>) {
+        view.listed(path, |hit, raw| {
+            tally.offer(usize::from(raw), Self::candidate(library, view, hit));
+        });
+    }
+
+    fn mapped(&self, group: Group, tally: &mut Tally<'v, L>) {
+        for (library, view) in self.members(group) {
+            view.mapped(&self.path, |hit, raw| {
+                tally.offer(usize::from(raw), Self::candidate(library, view, hit));
+            });
+        }
+        if tally.total > 0 {
+            return;
+        }
+        self.mappings.to_server(&self.path, |rewritten| {
+            Normal::with(rewritten, |rewritten| {
+                for (library, view) in self.members(group) {
+                    Self::listed(library, view, rewritten, tally);
+                }
+            });
+            (tally.total > 0).then_some(())
+        });
+    }
+
+    fn alike(&self, group: Group, tally: &mut Tally<'v, L>) {
+        for (library, view) in self.members(group) {
+            let mut reached = 0;
+            let more = view.alike(&self.path, tally.rank.max(1), |components, hit| {
+                reached = components;
+                tally.offer(components, Self::candidate(library, view, hit));
+            });
+            if reached == tally.rank {
+                tally.total += more;
+            }
+        }
+    }
+
+    fn candidate(library: usize, view: &'v L, hit: L::Hit<'v>) -> Candidate<'v, L> {
+        Candidate {
+            library,
+            rating_key: view.rating_key(hit),
+            path: view.path(hit),
+            item: Some(hit),
+        }
+    }
+
+    fn suspect(&self, candidate: &Candidate<'v, L>) -> bool {
+        let view = &*self.views[candidate.library];
+        view.distrusted(&self.path, candidate.path, candidate.rating_key)
+    }
+
+    fn shown(&self, candidate: &Candidate<'v, L>) -> Found<'v> {
+        let view = &*self.views[candidate.library];
+        let item = match candidate.item {
+            Some(hit) => view.item(hit),
+            None => super::outcome::ItemRef::key_only(candidate.rating_key),
+        };
+        Found {
+            library: candidate.library,
+            item,
+            path: candidate.path,
+        }
+    }
+
+    fn broken(&self) -> bool {
+        self.members(Group::Everyone).any(|(_, view)| view.broken())
+    }
+
+    fn reason_of_miss(&self) -> Reason {
+        let fetched = |group| self.members(group).all(|(_, view)| view.fetched());
+        let owned = self.members(Group::Owners).next().is_some();
+        match (
+            owned,
+            fetched(if owned {
+                Group::Owners
+            } else {
+                Group::Everyone
+            }),
+        ) {
+            (_, false) => Reason::NotFetched,
+            (true, true) => Reason::NotListed,
+            (false, true) => Reason::NoLocation,
+        }
+    }
+}
+
+/// Whether something newer than the match gives its exact path to other items, and not to the match's own.
+fn overruled<'v, L: View>(view: &'v L, hit: L::Hit<'v>, rating_key: &str, path: &[u8]) -> bool {
+    let recorded = view.stamp(hit);
+    let (mut own, mut newer) = (false, false);
+    let mut listed = |other: L::Hit<'v>| {
+        if view.rating_key(other) == rating_key {
+            own = true;
+        } else {
+            newer |= view.stamp(other) > recorded;
+        }
+    };
+    Normal::with(path, |path| {
+        view.listed(path, |other, raw| {
+            if raw {
+                listed(other);
+            }
+        });
+        view.mapped(path, |other, raw| {
+            if raw {
+                listed(other);
+            }
+        });
+    });
+    newer && !own
+}

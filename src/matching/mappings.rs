@@ -1,0 +1,179 @@
+//! Rules between paths as the host sees them and paths as the server sees them, compiled once when an index is opened.
+//!
+//! Rules from the host to the server rewrite the question: each in its order, until one gives a path that is listed.
+//! Rules from the server to the host run once over the listed paths, when an image is built: of those that fit a path
+//! the first counts, and its result is indexed too. So no pattern is ever inverted, and only a question that matched
+//! nothing as it is can reach a pattern. Patterns run in linear time.
+
+use std::sync::Arc;
+
+use regex::bytes::{Regex, RegexBuilder};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::normal::Normal;
+use super::rewrite::{Prefix, Template};
+use crate::error::{Error, Result, Status};
+use crate::options::{Mapping, MappingKind, Pattern};
+
+/// The compiled rules; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Mappings(Option<Arc<Rules>>);
+
+#[derive(Debug)]
+struct Rules {
+    to_server: Vec<Rule>,
+    to_host: Vec<Rule>,
+    digest: u64,
+}
+
+#[derive(Debug)]
+enum Rule {
+    Prefix(Prefix),
+    Regex(Regex, Template),
+}
+
+impl Mappings {
+    /// Compiles the rules.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`], naming the rule and what is wrong with it.
+    pub fn new(mappings: &[Mapping]) -> Result<Self> {
+        if mappings.is_empty() {
+            return Ok(Self::default());
+        }
+        let mut rules = Rules {
+            to_server: Vec::new(),
+            to_host: Vec::new(),
+            digest: 0,
+        };
+        let mut digest = Xxh3::new();
+        for (index, mapping) in mappings.iter().enumerate() {
+            let rule = compile(mapping).map_err(|why| refuse(index, mapping, &why))?;
+            match mapping.kind {
+                MappingKind::HostToServer => rules.to_server.push(rule),
+                MappingKind::ServerToHost => {
+                    let (tag, from) = match &mapping.from {
+                        Pattern::Prefix(from) => (b'p', from.as_slice()),
+                        Pattern::Regex(from) => (b'r', from.as_bytes()),
+                    };
+                    // Lengths keep ("a", "bc") and ("ab", "c") apart.
+                    digest.update(&[tag]);
+                    digest.update(&from.len().to_le_bytes());
+                    digest.update(from);
+                    digest.update(&mapping.to.len().to_le_bytes());
+                    digest.update(&mapping.to);
+                    rules.to_host.push(rule);
+                }
+            }
+        }
+        if !rules.to_host.is_empty() {
+            // 0 stands for 'none'.
+            rules.digest = digest.digest().max(1);
+        }
+        Ok(Self(Some(Arc::new(rules))))
+    }
+
+    /// What an image depends on: the server-to-host rules, as one number; 0 without any.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.0.as_ref().map_or(0, |rules| rules.digest)
+    }
+
+    /// Rewrites a path of the host by each rule that fits, in order, until `each` gives something.
+    pub fn to_server<R>(
+        &self,
+        path: &Normal<'_>,
+        mut each: impl FnMut(&[u8]) -> Option<R>,
+    ) -> Option<R> {
+        let rules = self.0.as_ref()?;
+        rules.to_server.iter().find_map(|rule| {
+            rule.rewrite(path, &mut |rewritten| each(rewritten))
+                .flatten()
+        })
+    }
+
+    /// What a path of the server is called on the host, by the first rule that fits and changes it.
+    #[must_use]
+    pub fn to_host(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let rules = self.0.as_ref().filter(|rules| !rules.to_host.is_empty())?;
+        Normal::with(path, |path| {
+            rules
+                .to_host
+                .iter()
+                .find_map(|rule| rule.rewrite(path, &mut <[u8]>::to_vec))
+                .filter(|host| host != path.raw())
+        })
+    }
+}
+
+impl Rule {
+    fn rewrite<R>(&self, path: &Normal<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
+        match self {
+            Self::Prefix(prefix) => prefix.rewrite(path, then),
+            Self::Regex(regex, template) => {
+                let captures = regex.captures(path.raw())?;
+                Some(then(&template.expand(path.raw(), &captures)))
+            }
+        }
+    }
+}
+
+fn compile(mapping: &Mapping) -> std::result::Result<Rule, String> {
+    match &mapping.from {
+        Pattern::Prefix(from) => {
+            if from.is_empty() {
+                return Err("the folder to replace is empty".into());
+            }
+            if mapping.to.is_empty() {
+                return Err("the folder to put in its place is empty; `/` is the root".into());
+            }
+            Ok(Rule::Prefix(Prefix::new(from, &mapping.to)))
+        }
+        Pattern::Regex(pattern) => {
+            let regex = RegexBuilder::new(pattern)
+                .build()
+                .map_err(|why| explain(pattern, &why))?;
+            let template = Template::new(&mapping.to, &regex)?;
+            Ok(Rule::Regex(regex, template))
+        }
+    }
+}
+
+/// Says in a user's words what the engine refuses.
+fn explain(pattern: &str, why: &regex::Error) -> String {
+    let text = why.to_string();
+    // The engine's text shows the pattern over several lines; its last one says what is wrong.
+    let last = text.lines().last().unwrap_or_default();
+    let last = last.strip_prefix("error: ").unwrap_or(last);
+    if ["(?=", "(?!", "(?<=", "(?<!"]
+        .iter()
+        .any(|around| pattern.contains(around))
+    {
+        return format!(
+            "look-around is not supported, since it can take exponential time ({last})"
+        );
+    }
+    if text.contains("backreference") {
+        return format!(
+            "a pattern cannot refer back to its own groups, since that can take exponential time ({last})"
+        );
+    }
+    last.to_owned()
+}
+
+fn refuse(index: usize, mapping: &Mapping, why: &str) -> Error {
+    let direction = match mapping.kind {
+        MappingKind::HostToServer => "host to server",
+        MappingKind::ServerToHost => "server to host",
+    };
+    let from = match &mapping.from {
+        Pattern::Prefix(from) => format!("prefix {:?}", String::from_utf8_lossy(from)),
+        Pattern::Regex(from) => format!("pattern {from:?}"),
+    };
+    let to = String::from_utf8_lossy(&mapping.to);
+    let number = index + 1;
+    Error::new(
+        Status::InvalidArgument,
+        format!("mapping {number} ({direction}, {from} to {to:?}): {why}"),
+    )
+}

@@ -1,0 +1,21 @@
+//! Path to item: pure, without I/O, clock or lock. What it asks of a library is the trait [`View`].
+//!
+//! [`normal`] makes spellings comparable, [`form`] walks them by component, [`Mappings`] rewrites them, and the ladder
+//! ([`climb`], [`glance`]) finds the item; [`propose`] finds the mapping that is missing.
+
+mod form;
+mod ladder;
+mod mappings;
+pub mod normal;
+mod outcome;
+pub mod propose;
+mod rewrite;
+pub mod text;
+mod view;
+
+pub use form::{Fold, Form, lies_under};
+pub use ladder::{Scope, climb, glance};
+pub use mappings::Mappings;
+pub use normal::Normal;
+pub use outcome::{Found, GlanceHit, GuidRef, ItemRef, LIMIT, Outcome};
+pub use view::{Stamp, View};

@@ -1,0 +1,317 @@
+//! The normal form of a path, version 1: `NFC(lower(NFC(path)))`, with `/` between the components.
+//!
+//! - Lower-casing maps each character by itself, without context and without a language: `Σ` becomes `σ` also at the
+//!   end of a word (Python's `str.lower()` gives `ς` there). A character whose lower case is two characters becomes
+//!   both: that is `İ` alone, which becomes `i` and a combining dot, as in Python.
+//! - `\` separates only in paths that begin like Windows ones: `X:\`, `X:/`, `\\server`. The long spellings `\\?\X:\…`
+//!   and `\\?\UNC\server\…` have the form of their short ones.
+//! - A path that is not UTF-8 is its own form: it equals itself only.
+//! - Nothing else is changed: repeated separators, trailing dots and spaces stay.
+//!
+//! Lower-casing follows the Unicode version of the Rust standard library, NFC that of the crate
+//! `unicode-normalization`. Both are part of [`form_tag`], which stands in everything that is derived from forms: a
+//! build with other tables finds a foreign tag and derives anew, so two versions never meet in one comparison.
+
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The version of the normal form.
+pub const FORM: u32 = 1;
+
+/// [`FORM`] and the Unicode versions behind it, for the head of derived files.
+#[must_use]
+pub const fn form_tag() -> u32 {
+    let lower = char::UNICODE_VERSION.0 as u32;
+    let compose = unicode_normalization::UNICODE_VERSION.0 as u32;
+    FORM << 16 | lower << 8 | compose
+}
+
+/// Paths up to this length are folded in a buffer that costs next to nothing to clear.
+const SMALL: usize = 256;
+/// Bytes that are folded at a time: a divisor of [`SMALL`].
+const VECTOR: usize = 32;
+/// Forms up to this length need no heap: 4 KiB of path may triple when it is lower-cased and composed.
+const LARGE: usize = 3 * 4096 + 64;
+
+/// A path with its normal form and the hash of that form. Lives as long as the closure given to [`Normal::with`].
+#[derive(Clone, Copy)]
+pub struct Normal<'a> {
+    raw: &'a [u8],
+    form: &'a [u8],
+    hash: u64,
+    text: bool,
+}
+
+impl<'a> Normal<'a> {
+    /// Folds `path` on the stack and hands it to `then`. Allocates only for forms beyond some 12 KiB, or for letters
+    /// with more than four combining marks.
+    #[inline]
+    pub fn with<R>(path: &[u8], then: impl FnOnce(&Normal<'_>) -> R) -> R {
+        if path.len() <= SMALL {
+            let mut small = [0; SMALL];
+            if let Some(length) = fold_small(path, &mut small) {
+                return then(&Normal::new(path, &small[..length], true));
+            }
+        }
+        // Behind a pointer, so that the closure's code exists twice and not five times.
+        let mut then = Some(then);
+        let mut result = None;
+        with_large(path, &mut |normal| {
+            result = then.take().map(|then| then(normal))
+        });
+        match result {
+            Some(result) => result,
+            None => unreachable!("with_large calls its closure exactly once"),
+        }
+    }
+
+    fn new(raw: &'a [u8], form: &'a [u8], text: bool) -> Self {
+        let hash = xxh3_64(form);
+        Self {
+            raw,
+            form,
+            hash,
+            text,
+        }
+    }
+
+    /// A path whose form is already known, such as a stored one.
+    #[must_use]
+    pub fn of_form(raw: &'a [u8], form: &'a [u8]) -> Self {
+        Self::new(raw, form, true)
+    }
+
+    /// The path as it was given.
+    #[must_use]
+    pub fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// The normal form.
+    #[must_use]
+    pub fn form(&self) -> &'a [u8] {
+        self.form
+    }
+
+    /// The hash of the normal form: xxh3, 64 bits, the same in every process.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Whether the path is UTF-8; one that is not equals itself only.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        self.text
+    }
+}
+
+/// The normal form on the heap, for whoever keeps it.
+#[must_use]
+pub fn normal_form(path: &[u8]) -> Vec<u8> {
+    Normal::with(path, |normal| normal.form().to_vec())
+}
+
+#[cold]
+#[inline(never)]
+fn with_large(path: &[u8], then: &mut dyn FnMut(&Normal<'_>)) {
+    let Ok(text) = std::str::from_utf8(path) else {
+        return then(&Normal::new(path, path, false));
+    };
+    let shape = Shape::of(path);
+    if text.len() <= LARGE / 3 {
+        let mut large = [0; LARGE];
+        let length = fold_ascii(path, shape, &mut large)
+            .or_else(|| fold_text(text, shape, &mut Fixed::new(&mut large)));
+        if let Some(length) = length {
+            return then(&Normal::new(path, &large[..length], true));
+        }
+    }
+    let mut heap = vec![0; path.len() + 8];
+    if let Some(length) = fold_ascii(path, shape, &mut heap) {
+        return then(&Normal::new(path, &heap[..length], true));
+    }
+    heap.clear();
+    fold_text(text, shape, &mut heap);
+    then(&Normal::new(path, &heap, true));
+}
+
+/// How a path begins: whether `\` separates in it, and which of its first bytes are replaced by what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shape {
+    /// `\` separates.
+    pub windows: bool,
+    /// So many bytes at the beginning are dropped …
+    skip: usize,
+    /// … and these take their place.
+    lead: &'static [u8],
+}
+
+impl Shape {
+    /// Looks at the first few bytes only.
+    #[inline]
+    #[must_use]
+    pub fn of(path: &[u8]) -> Self {
+        // Nearly every path begins so, and is no Windows path.
+        if path.first() == Some(&b'/') {
+            return Self::POSIX;
+        }
+        Self::of_windows(path)
+    }
+
+    const POSIX: Self = Self {
+        windows: false,
+        skip: 0,
+        lead: b"",
+    };
+
+    fn of_windows(path: &[u8]) -> Self {
+        let windows = |skip, lead| Self {
+            windows: true,
+            skip,
+            lead,
+        };
+        match path {
+            [b'\\', b'\\', b'?', b'\\', rest @ ..] => match rest {
+                [b'u' | b'U', b'n' | b'N', b'c' | b'C', b'\\', ..] => windows(8, b"//"),
+                [drive, b':', b'\\', ..] if drive.is_ascii_alphabetic() => windows(4, b""),
+                _ => windows(0, b""),
+            },
+            [b'\\', b'\\', ..] => windows(0, b""),
+            [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic() => windows(0, b""),
+            _ => Self::POSIX,
+        }
+    }
+
+    /// Whether the form has the bytes of the path one for one, so that it need not be stored beside an ASCII path.
+    #[must_use]
+    pub fn keeps_length(self) -> bool {
+        self.skip == 0
+    }
+}
+
+/// The form of a short ASCII path that begins like a POSIX one, or with a drive; `None` for any other.
+#[inline]
+fn fold_small(path: &[u8], out: &mut [u8; SMALL]) -> Option<usize> {
+    let shape = Shape::of(path);
+    if !shape.keeps_length() {
+        return fold_ascii(path, shape, out);
+    }
+    out[..path.len()].copy_from_slice(path);
+    // Whole vectors only: behind the path are zeros, which fold to zeros.
+    let mut seen = [0; VECTOR];
+    for vector in out[..path.len().next_multiple_of(VECTOR)].chunks_exact_mut(VECTOR) {
+        for (seen, byte) in seen.iter_mut().zip(vector) {
+            *seen |= *byte;
+            *byte = byte.to_ascii_lowercase();
+        }
+    }
+    if !seen.is_ascii() {
+        return None;
+    }
+    if shape.windows {
+        unify_separators(&mut out[..path.len()]);
+    }
+    Some(path.len())
+}
+
+/// The form of an ASCII path, written to `out`; `None` when the path is not ASCII or `out` too short.
+fn fold_ascii(path: &[u8], shape: Shape, out: &mut [u8]) -> Option<usize> {
+    let body = path.get(shape.skip..)?;
+    let length = shape.lead.len() + body.len();
+    let out = out.get_mut(..length)?;
+    let (lead, rest) = out.split_at_mut(shape.lead.len());
+    lead.copy_from_slice(shape.lead);
+    // One pass without branches, which the compiler turns into vector code: fold, and gather the high bits.
+    let mut high = 0;
+    for (to, &from) in rest.iter_mut().zip(body) {
+        high |= from;
+        *to = from.to_ascii_lowercase();
+    }
+    if high >= 0x80 {
+        return None;
+    }
+    if shape.windows {
+        unify_separators(out);
+    }
+    Some(length)
+}
+
+fn unify_separators(form: &mut [u8]) {
+    for byte in form {
+        if *byte == b'\\' {
+            *byte = b'/';
+        }
+    }
+}
+
+/// The form of any UTF-8 path, written to `out`; `None` when it does not fit.
+fn fold_text(text: &str, shape: Shape, out: &mut impl Sink) -> Option<usize> {
+    let body = text.get(shape.skip..)?;
+    out.put(shape.lead)?;
+    let lower = || body.chars().flat_map(char::to_lowercase);
+    // Nearly all text is composed already and stays so; two quick checks are several times cheaper than composing.
+    let composed = is_nfc_quick(body.chars()) == IsNormalized::Yes
+        && is_nfc_quick(lower()) == IsNormalized::Yes;
+    if composed {
+        put_all(lower(), out)?;
+    } else {
+        put_all(body.nfc().flat_map(char::to_lowercase).nfc(), out)?;
+    }
+    let form = out.written();
+    if shape.windows {
+        unify_separators(form);
+    }
+    Some(form.len())
+}
+
+fn put_all(chars: impl Iterator<Item = char>, out: &mut impl Sink) -> Option<()> {
+    let mut utf8 = [0; 4];
+    for c in chars {
+        out.put(c.encode_utf8(&mut utf8).as_bytes())?;
+    }
+    Some(())
+}
+
+/// Where a form is written: a buffer that can be full, or the heap.
+trait Sink {
+    fn put(&mut self, bytes: &[u8]) -> Option<()>;
+    fn written(&mut self) -> &mut [u8];
+}
+
+struct Fixed<'b> {
+    buffer: &'b mut [u8],
+    length: usize,
+}
+
+impl<'b> Fixed<'b> {
+    fn new(buffer: &'b mut [u8]) -> Self {
+        Self { buffer, length: 0 }
+    }
+}
+
+impl Sink for Fixed<'_> {
+    fn put(&mut self, bytes: &[u8]) -> Option<()> {
+        let end = self.length + bytes.len();
+        self.buffer
+            .get_mut(self.length..end)?
+            .copy_from_slice(bytes);
+        self.length = end;
+        Some(())
+    }
+
+    fn written(&mut self) -> &mut [u8] {
+        &mut self.buffer[..self.length]
+    }
+}
+
+impl Sink for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) -> Option<()> {
+        self.extend_from_slice(bytes);
+        Some(())
+    }
+
+    fn written(&mut self) -> &mut [u8] {
+        self
+    }
+}

@@ -1,0 +1,238 @@
+//! What a climb answers: borrowed from the views, so that nothing is copied that nobody reads.
+
+use std::fmt;
+
+use crate::model::{Confidence, Item, ItemType, Reason, Rung};
+
+/// How many candidates an answer holds at most.
+pub const LIMIT: usize = 16;
+
+/// A scalar GUID, as text or in the packed form that warm files keep; [`fmt::Display`] writes the text of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuidRef<'v> {
+    /// As the server spelt it; empty when there is none.
+    Text(&'v str),
+    /// `plex://<what>/<24 hexadecimal digits>`.
+    Plex {
+        /// The word between the slashes, such as `movie`.
+        what: &'static str,
+        /// The digits' value.
+        id: [u8; 12],
+    },
+}
+
+impl GuidRef<'_> {
+    /// No GUID.
+    pub const NONE: Self = Self::Text("");
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::NONE
+    }
+
+    /// The length of the text in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Plex { what, .. } => "plex://".len() + what.len() + 1 + 24,
+        }
+    }
+
+    /// Appends the text.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Self::Plex { what, id } => {
+                out.extend_from_slice(b"plex://");
+                out.extend_from_slice(what.as_bytes());
+                out.push(b'/');
+                out.extend_from_slice(&hex(id));
+            }
+        }
+    }
+}
+
+fn hex(id: &[u8; 12]) -> [u8; 24] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 24];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(id) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    text
+}
+
+impl fmt::Display for GuidRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Plex { what, id } => {
+                write!(f, "plex://{what}/")?;
+                f.write_str(std::str::from_utf8(&hex(id)).unwrap_or_default())
+            }
+        }
+    }
+}
+
+/// An item as an answer shows it: the fields of [`crate::model::Item`] but for external ids and further files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ItemRef<'v> {
+    /// Plex's rating key.
+    pub rating_key: &'v str,
+    /// What kind of leaf it is.
+    pub kind: ItemType,
+    /// Its own title.
+    pub title: &'v str,
+    /// Year; 0 when unknown.
+    pub year: i32,
+    /// Title of the show or artist.
+    pub show_title: &'v str,
+    /// Rating key of the show or artist.
+    pub show_rating_key: &'v str,
+    /// GUID of the show or artist.
+    pub show_guid: GuidRef<'v>,
+    /// Season or disc; -1 when there is none.
+    pub season: i32,
+    /// Episode or track number; -1 when there is none.
+    pub episode: i32,
+    /// Scalar GUID.
+    pub guid: GuidRef<'v>,
+    /// Only the key is known: a confirmed match of an item that no listing holds.
+    pub key_only: bool,
+}
+
+impl<'v> From<&'v Item> for ItemRef<'v> {
+    fn from(item: &'v Item) -> Self {
+        Self {
+            rating_key: &item.rating_key,
+            kind: item.kind,
+            title: &item.title,
+            year: item.year,
+            show_title: &item.show_title,
+            show_rating_key: &item.show_rating_key,
+            show_guid: GuidRef::Text(&item.show_guid),
+            season: item.season,
+            episode: item.episode,
+            guid: GuidRef::Text(&item.guid),
+            key_only: false,
+        }
+    }
+}
+
+impl<'v> ItemRef<'v> {
+    /// An item of which only the key is known.
+    #[must_use]
+    pub const fn key_only(rating_key: &'v str) -> Self {
+        Self {
+            rating_key,
+            kind: ItemType::Other,
+            title: "",
+            year: 0,
+            show_title: "",
+            show_rating_key: "",
+            show_guid: GuidRef::NONE,
+            season: -1,
+            episode: -1,
+            guid: GuidRef::NONE,
+            key_only: true,
+        }
+    }
+}
+
+/// A candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found<'v> {
+    /// Which view: its index in the slice given to the climb.
+    pub library: usize,
+    /// The item.
+    pub item: ItemRef<'v>,
+    /// The listed path that fitted, as the server spells it; of a confirmed match the recorded path.
+    pub path: &'v [u8],
+}
+
+/// The answer of a climb.
+#[derive(Clone, Debug)]
+pub struct Outcome<'v> {
+    /// The rung that found it.
+    pub rung: Rung,
+    /// High, or low, or none when nothing was found.
+    pub confidence: Confidence,
+    /// Why there is no single item.
+    pub reason: Reason,
+    /// How many distinct items fit equally well. Exact up to [`LIMIT`]; beyond, listed paths are counted, of which an
+    /// item may have several.
+    pub total: usize,
+    /// The best candidate, its path, or the path asked for was invalidated: one request must confirm it first.
+    pub suspect: bool,
+    /// A warm file is damaged: this answer means nothing, make the file anew and ask again.
+    pub broken: bool,
+    /// At rungs 4 and 5, how many components agree, from the end.
+    pub components: usize,
+    found: [Found<'v>; LIMIT],
+    length: usize,
+}
+
+impl<'v> Outcome<'v> {
+    const EMPTY: Found<'static> = Found {
+        library: 0,
+        item: ItemRef::key_only(""),
+        path: b"",
+    };
+
+    #[inline]
+    pub(super) fn nothing() -> Self {
+        Self {
+            rung: Rung::None,
+            confidence: Confidence::None,
+            reason: Reason::None,
+            total: 0,
+            suspect: false,
+            broken: false,
+            components: 0,
+            found: [Self::EMPTY; LIMIT],
+            length: 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, found: Found<'v>) {
+        if let Some(free) = self.found.get_mut(self.length) {
+            *free = found;
+            self.length += 1;
+        }
+    }
+
+    /// The candidates, best first: at most [`LIMIT`].
+    #[must_use]
+    pub fn found(&self) -> &[Found<'v>] {
+        &self.found[..self.length]
+    }
+
+    /// The item, when there is exactly one, of whatever confidence.
+    #[must_use]
+    pub fn single(&self) -> Option<&Found<'v>> {
+        if self.total == 1 {
+            self.found().first()
+        } else {
+            None
+        }
+    }
+
+    /// Several items fit equally well.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        self.total > 1
+    }
+}
+
+/// What a glance finds: one item, with certainty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GlanceHit<'v> {
+    /// Which view: its index in the slice given to the glance.
+    pub library: usize,
+    /// The rung that found it, for the statistics.
+    pub rung: Rung,
+    /// Plex's rating key.
+    pub rating_key: &'v str,
+}

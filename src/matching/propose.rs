@@ -1,0 +1,109 @@
+//! Which mapping is missing: '482 of 500 files match if /data/media becomes /mnt/media'.
+
+use std::collections::HashMap;
+
+use super::normal::{Shape, normal_form};
+
+/// A prefix pair that would have made paths match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// The folder as the host spells it.
+    pub from: Vec<u8>,
+    /// The folder as the server spells it.
+    pub to: Vec<u8>,
+    /// So many of the paths would match …
+    pub matched: usize,
+    /// … of so many that were looked at.
+    pub of: usize,
+}
+
+/// Weighs the evidence: each sample is a path of the host that matched nothing, with the listed paths that share its end.
+/// The best proposal comes first; pairs that explain no more than one file of several are left out, as is what a better
+/// proposal already covers.
+#[must_use]
+pub fn propose<'a, S>(samples: impl IntoIterator<Item = (&'a [u8], S)>) -> Vec<Proposal>
+where
+    S: IntoIterator<Item = &'a [u8]>,
+{
+    let mut of = 0;
+    let mut pairs: HashMap<(Vec<u8>, Vec<u8>), Proposal> = HashMap::new();
+    for (host, listed) in samples {
+        of += 1;
+        let mut seen = Vec::new();
+        for server in listed {
+            let Some((from, to)) = differing(host, server) else {
+                continue;
+            };
+            let key = (normal_form(from), normal_form(to));
+            // Several listed paths may give the same pair; the host's path still counts once.
+            if seen.contains(&key) {
+                continue;
+            }
+            let proposal = pairs.entry(key.clone()).or_insert_with(|| Proposal {
+                from: from.to_vec(),
+                to: to.to_vec(),
+                matched: 0,
+                of: 0,
+            });
+            proposal.matched += 1;
+            seen.push(key);
+        }
+    }
+    let mut proposals: Vec<Proposal> = pairs
+        .into_values()
+        .filter(|pair| pair.matched > 1 || of == 1)
+        .collect();
+    for proposal in &mut proposals {
+        proposal.of = of;
+    }
+    // The order is total, so that the same evidence gives the same text.
+    proposals.sort_by(|a, b| {
+        b.matched
+            .cmp(&a.matched)
+            .then_with(|| (&a.from, &a.to).cmp(&(&b.from, &b.to)))
+    });
+    proposals
+}
+
+/// What is left of both paths when their longest common end, two components at least, is taken away.
+fn differing<'a>(host: &'a [u8], server: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let (mut from, mut to) = (host, server);
+    let (windows_from, windows_to) = (Shape::of(host).windows, Shape::of(server).windows);
+    let mut common = 0;
+    loop {
+        let (shorter_from, a) = last(from, windows_from);
+        let (shorter_to, b) = last(to, windows_to);
+        if a.is_empty() || b.is_empty() || normal_form(a) != normal_form(b) {
+            break;
+        }
+        common += 1;
+        (from, to) = (shorter_from, shorter_to);
+    }
+    let differ = normal_form(from) != normal_form(to);
+    (common >= 2 && differ).then(|| (or_root(from, host), or_root(to, server)))
+}
+
+/// Without its last component, and that component.
+fn last(path: &[u8], windows: bool) -> (&[u8], &[u8]) {
+    let separates = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
+    let end = path
+        .iter()
+        .rposition(|byte| !separates(byte))
+        .map_or(0, |at| at + 1);
+    let path = &path[..end];
+    let at = path.iter().rposition(separates).map_or(0, |at| at + 1);
+    let (head, name) = path.split_at(at);
+    let end = head
+        .iter()
+        .rposition(|byte| !separates(byte))
+        .map_or(0, |at| at + 1);
+    (&head[..end], name)
+}
+
+fn or_root<'a>(folder: &'a [u8], path: &'a [u8]) -> &'a [u8] {
+    if folder.is_empty() {
+        &path[..path.len().min(1)]
+    } else {
+        folder
+    }
+}

@@ -1,0 +1,69 @@
+//! Titles as people type them: one form for indexing and for searching.
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+/// The version of [`fold_title`], stored with what was derived from it.
+pub const TITLE_FORM: u32 = 1;
+
+/// A title without case, accents and punctuation: compatibility decomposition, marks dropped, lower case, and every run
+/// of what is neither letter nor digit one space; none at the ends. Apostrophes vanish (`Ocean's` is `oceans`). A title
+/// of nothing but punctuation keeps it, lower-cased, since it has nothing else.
+#[must_use]
+pub fn fold_title(title: &str) -> String {
+    let mut folded = String::with_capacity(title.len());
+    let mut gap = false;
+    // Decomposed again after lower-casing, which can compose a mark anew (`İ`).
+    let letters = title
+        .nfkd()
+        .filter(|c| !is_combining_mark(*c))
+        .flat_map(lower);
+    for c in letters {
+        if c.is_alphanumeric() {
+            if gap && !folded.is_empty() {
+                folded.push(' ');
+            }
+            gap = false;
+            folded.push(c);
+        } else if !matches!(c, '\'' | '\u{2019}' | '\u{02BC}') {
+            gap = true;
+        }
+    }
+    if folded.is_empty() {
+        return title.trim().to_lowercase();
+    }
+    folded
+}
+
+/// Lower case, with the few letters that decomposition leaves alone but people type without their strokes.
+fn lower(c: char) -> impl Iterator<Item = char> {
+    let plain = match c {
+        'ø' | 'Ø' => ['o', '\0'],
+        'đ' | 'Đ' | 'ð' | 'Ð' => ['d', '\0'],
+        'ł' | 'Ł' => ['l', '\0'],
+        'ı' => ['i', '\0'],
+        'ß' | 'ẞ' => ['s', 's'],
+        'æ' | 'Æ' => ['a', 'e'],
+        'œ' | 'Œ' => ['o', 'e'],
+        _ => ['\0', '\0'],
+    };
+    let other = if plain[0] == '\0' {
+        Some(c.to_lowercase())
+    } else {
+        None
+    };
+    let plain = plain.into_iter().filter(|c| *c != '\0');
+    other
+        .into_iter()
+        .flatten()
+        .chain(plain)
+        .filter(|c| !is_combining_mark(*c))
+}
+
+/// Whether `title` has every word of `wanted`, both folded.
+#[must_use]
+pub fn has_all_words(title: &str, wanted: &str) -> bool {
+    wanted
+        .split(' ')
+        .all(|word| title.split(' ').any(|known| known == word))
+}

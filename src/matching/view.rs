@@ -1,0 +1,77 @@
+//! What a climb asks of one library. `warm` implements it; tests implement it by a linear scan.
+
+use super::normal::Normal;
+use super::outcome::ItemRef;
+use crate::model::Rung;
+
+/// When a fact became known: the generation, then the order of changes on top of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp {
+    /// Generation of the listing that says so, or that was current when a match was recorded.
+    pub generation: u64,
+    /// 0 for what stood at that generation's beginning; later changes count up.
+    pub order: u64,
+}
+
+/// One library as the ladder sees it. All of it is lock-free and allocates nothing.
+pub trait View {
+    /// A path of an item, listed or recorded: cheap to copy, decoded when it is answered.
+    type Hit<'v>: Copy
+    where
+        Self: 'v;
+
+    /// Whether a listing was ever completed.
+    fn fetched(&self) -> bool;
+
+    /// Whether the path lies under one of the library's folders.
+    fn owns(&self, path: &Normal<'_>) -> bool;
+
+    /// Whether it has confirmed matches or recent changes: if not, the first rung is not even tried.
+    fn may_be_recorded(&self) -> bool;
+
+    /// The rating key of the one item that lists exactly these bytes, and [`Rung::Confirmed`] when it is recorded with it as
+    /// well, else [`Rung::Exact`]. A shortcut for what most lookups are. `None` says nothing, then the ladder is climbed: it
+    /// is all that is given as soon as anything else might have a say.
+    fn sole<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, Rung)>;
+
+    /// The confirmed matches whose path has this normal form.
+    fn recorded<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>));
+
+    /// The listed paths with this normal form, each with whether the raw bytes are the same too.
+    fn listed<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>, bool));
+
+    /// The listed paths that a server-to-host rule turns into a path with this normal form, each with whether the raw
+    /// bytes are the same too.
+    fn mapped<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>, bool));
+
+    /// The listed paths with the longest common end, of at least `least` components (and one): `each` gets the number
+    /// of components, the same in all calls, and a path; some 16 distinct items at least when there are as many.
+    /// Returns how many further paths have that end too.
+    fn alike<'v>(
+        &'v self,
+        path: &Normal<'_>,
+        least: usize,
+        each: impl FnMut(usize, Self::Hit<'v>),
+    ) -> usize;
+
+    /// A path of the listed item with this rating key. An item without files has an empty one.
+    fn find<'v>(&'v self, rating_key: &str) -> Option<Self::Hit<'v>>;
+
+    /// The path, in the spelling of who listed or recorded it.
+    fn path<'v>(&'v self, hit: Self::Hit<'v>) -> &'v [u8];
+
+    /// The rating key of its item.
+    fn rating_key<'v>(&'v self, hit: Self::Hit<'v>) -> &'v str;
+
+    /// Its item; of a confirmed match only the key is known.
+    fn item<'v>(&'v self, hit: Self::Hit<'v>) -> ItemRef<'v>;
+
+    /// When it became known.
+    fn stamp(&self, hit: Self::Hit<'_>) -> Stamp;
+
+    /// Whether the question's path, the answer's path or the item was invalidated and not confirmed since.
+    fn distrusted(&self, question: &Normal<'_>, path: &[u8], rating_key: &str) -> bool;
+
+    /// A check sum did not agree: what was found, or not found, means nothing, and the image must be made anew.
+    fn broken(&self) -> bool;
+}

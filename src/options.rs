@@ -1,0 +1,143 @@
+//! How an index is opened: every choice of the host, checked before anything is touched.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::{Error, Result, Status};
+use crate::model::Token;
+
+/// How long a library's listing is taken as fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ttl {
+    /// For this long after it was last seen to be current.
+    For(Duration),
+    /// Never: each question that may ask the server does.
+    AtOnce,
+    /// For ever: only an invalidation or an event makes it stale.
+    Never,
+}
+
+/// Which way a mapping goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MappingKind {
+    /// From paths as the host sees them to paths as the server sees them: rewrites the question.
+    HostToServer,
+    /// From the server's paths to the host's: run over the listed paths when an image is built.
+    ServerToHost,
+}
+
+/// What a mapping looks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    /// A folder, compared by component in the normal form.
+    Prefix(Vec<u8>),
+    /// A regular expression without look-around and backreferences; found anywhere unless it is anchored.
+    Regex(String),
+}
+
+/// A rule between paths as the host sees them and paths as the server sees them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// Which way it goes.
+    pub kind: MappingKind,
+    /// What it looks for.
+    pub from: Pattern,
+    /// What it puts in its place: a folder, or for a pattern a replacement with `\1`, `\g<1>` or `\g<name>`.
+    pub to: Vec<u8>,
+}
+
+/// Everything that a host may choose. `Options::default()` is what zeroed C options mean.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder for the store; made (0700) when missing. Required.
+    pub cache_dir: PathBuf,
+    /// Base URL of the server, such as `http://127.0.0.1:32400`. Without it the index never asks anybody.
+    pub server_url: Option<String>,
+    /// The token, sent in a header to this server only.
+    pub token: Option<Token>,
+    /// Whose view this is, when the host knows better than the token (which may change weekly).
+    pub user: Option<String>,
+    /// How long a listing is fresh. 1 h by default.
+    pub library_ttl: Ttl,
+    /// After how long a full listing is due, whatever the clocks say. 24 h by default.
+    pub max_age: Duration,
+    /// Deadline of calls that name none; `None` waits as long as the source's time-outs.
+    pub deadline: Option<Duration>,
+    /// How long a connection may take. 5 s by default.
+    pub connect_timeout: Duration,
+    /// How long the server may be silent while it owes an answer. 60 s by default.
+    pub read_timeout: Duration,
+    /// For how long a request that failed in a way that passes is tried again. 30 s by default.
+    pub retry_for: Duration,
+    /// A PEM file with certificate authorities to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Take any certificate. Off by default; warns.
+    pub accept_invalid_certs: bool,
+    /// Never ask the server.
+    pub offline: bool,
+    /// Rows a page of a full listing, 1 to 1,000. 1,000 by default.
+    pub page_size: u32,
+    /// Bytes that confirmed matches may take on disk. 50 MiB by default.
+    pub matches_limit: u64,
+    /// Do not map files into memory, read them: for file systems where mapping cannot be trusted.
+    pub no_mmap: bool,
+    /// Rules between the host's paths and the server's, in order. None by default.
+    pub mappings: Vec<Mapping>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cache_dir: PathBuf::new(),
+            server_url: None,
+            token: None,
+            user: None,
+            library_ttl: Ttl::For(Duration::from_secs(3600)),
+            max_age: Duration::from_secs(24 * 3600),
+            deadline: None,
+            connect_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(60),
+            retry_for: Duration::from_secs(30),
+            ca_file: None,
+            accept_invalid_certs: false,
+            offline: false,
+            page_size: 1000,
+            matches_limit: 50 << 20,
+            no_mmap: false,
+            mappings: Vec::new(),
+        }
+    }
+}
+
+impl Options {
+    /// Refuses what cannot work, naming the option and the remedy, and warns of what is unwise.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`].
+    pub fn check(&self) -> Result<()> {
+        let refuse = |text: String| Err(Error::new(Status::InvalidArgument, text));
+        if self.cache_dir.as_os_str().is_empty() {
+            return refuse("cache_dir is empty: name the folder that shall hold the store".into());
+        }
+        if self.page_size == 0 || self.page_size > 1000 {
+            return refuse(format!(
+                "page_size is {}: Plex serves 1 to 1000 rows a page",
+                self.page_size
+            ));
+        }
+        if let Ttl::For(ttl) = self.library_ttl
+            && ttl < Duration::from_secs(300)
+        {
+            log::warn!(
+                "library_ttl is {} s: under 300 s the server is asked often for little; 3600 s is the default",
+                ttl.as_secs_f64()
+            );
+        }
+        if self.accept_invalid_certs {
+            log::warn!(
+                "accept_invalid_certs is on: anybody between this host and the server can read the token; give ca_file instead"
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! Files as memory: read-only maps of warm files, and the one page that processes share for writing.
+//!
+//! What makes the maps sound is a promise of ours about the files: a warm file is written under another name, renamed
+//! into place, and never changed or shortened afterwards; the shared page has its full size before it has its name, is
+//! never shortened, and is touched through atomics only. Others who change the files *while they are open* are outside
+//! the promise (`docs/design.md`): a shortened map is a bus error, whatever language maps it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+
+use memmap2::{Mmap, MmapOptions, MmapRaw};
+
+/// How a warm file is brought into memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MapMode {
+    /// Mapped: nothing is read before it is needed, and all processes share one copy.
+    #[default]
+    Map,
+    /// Read: for file systems where mapping cannot be trusted.
+    Read,
+}
+
+/// The bytes of a file that does not change.
+pub struct FileBytes {
+    /// Points into `owner`, which neither moves nor changes what it owns. Kept so that a lookup does not branch on how the
+    /// bytes came here.
+    bytes: *const [u8],
+    _owner: Owner,
+}
+
+enum Owner {
+    Map { _map: Mmap },
+    Memory { _bytes: Vec<u8> },
+}
+
+// SAFETY: the bytes are never written to while this lives, so any thread may read and drop it.
+unsafe impl Send for FileBytes {}
+// SAFETY: as above.
+unsafe impl Sync for FileBytes {}
+
+impl FileBytes {
+    /// Maps or reads the file. A map that fails is an error: the caller decides whether to read instead.
+    ///
+    /// # Errors
+    /// Those of opening, mapping and reading.
+    pub fn open(path: &Path, mode: MapMode) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        match mode {
+            MapMode::Map => {
+                // SAFETY: nobody changes or shortens a warm file once it has its name; see the module's promise.
+                let map = unsafe { MmapOptions::new().map(&file)? };
+                Ok(Self {
+                    bytes: &raw const *map,
+                    _owner: Owner::Map { _map: map },
+                })
+            }
+            MapMode::Read => {
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes)?;
+                Ok(Self::from(bytes))
+            }
+        }
+    }
+}
+
+impl From<Vec<u8>> for FileBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes: &raw const *bytes.as_slice(),
+            _owner: Owner::Memory { _bytes: bytes },
+        }
+    }
+}
+
+impl Deref for FileBytes {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: `bytes` points to what the owner holds: a map, or a vector that is never touched again. Both stay where
+        // they are when the owner moves, are not written to, and live as long as `self`.
+        unsafe { &*self.bytes }
+    }
+}
+
+/// How many bytes a shared page has.
+pub const PAGE: usize = 4096;
+
+/// One page of a file, mapped shared and writable.
+pub struct SharedPage(MmapRaw);
+
+impl SharedPage {
+    /// Maps the first page of a file that is open for reading and writing and has [`PAGE`] bytes at least.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::UnexpectedEof`] for a shorter file, and those of mapping.
+    pub fn map(file: &File) -> io::Result<Self> {
+        // Touching a page behind the file's end would be a bus error.
+        if file.metadata()?.len() < PAGE as u64 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Self(MmapOptions::new().len(PAGE).map_raw(file)?))
+    }
+
+    /// The page as words that any number of processes may use at once.
+    #[must_use]
+    #[allow(clippy::cast_ptr_alignment)] // A page is aligned to more than a word.
+    pub fn words(&self) -> &[AtomicU64; PAGE / 8] {
+        // SAFETY: the map is PAGE bytes long, aligned to a page, readable and writable, and lives as long as `self`. It is
+        // only ever touched through atomics, by every process.
+        unsafe { &*self.0.as_ptr().cast::<[AtomicU64; PAGE / 8]>() }
+    }
+}

@@ -1,0 +1,12 @@
+//! What only the operating system can do, and the other place with `unsafe` beside `capi`: each block says why it is
+//! sound. Nothing here knows of Plex.
+
+#![allow(unsafe_code)]
+
+pub mod clock;
+pub mod files;
+pub mod fork;
+pub mod lock;
+pub mod map;
+pub mod swap;
+pub mod thread;

@@ -1,0 +1,151 @@
+//! Work beside the caller's thread that leaves nothing behind in it.
+//!
+//! Why not `std::thread`: it stores values with destructors in thread-locals of the thread that *spawns* (spawn hooks),
+//! and so do HTTP, TLS and channels in the thread that uses them. On glibc each of them keeps a library that was loaded
+//! at run time in memory until that thread ends, so a host could not unload it. A plain POSIX thread that
+//! ends before the call returns takes all of that with it.
+
+use std::any::Any;
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Stack of such a thread: TLS handshakes and JSON nesting need some, SQLite little.
+const STACK: usize = 2 << 20;
+
+type Outcome<R> = Result<R, Box<dyn Any + Send>>;
+
+struct Job<F, R> {
+    work: Mutex<Option<F>>,
+    outcome: Mutex<Option<Outcome<R>>>,
+    done: Condvar,
+}
+
+/// Runs `work` on a thread of its own and waits for it, calling `tick` on this thread every `every` meanwhile.
+/// A panic of `work` goes on in this thread. Where no thread can be had, `work` runs on this one.
+pub fn aside<R: Send>(
+    work: impl FnOnce() -> R + Send,
+    every: Duration,
+    mut tick: impl FnMut(),
+) -> R {
+    let job = Job {
+        work: Mutex::new(Some(work)),
+        outcome: Mutex::new(None),
+        done: Condvar::new(),
+    };
+    let Some(joined) = spawn(&job) else {
+        let work = lock(&job.work).take();
+        // The closure was never handed over: nobody else can have taken it.
+        return work.map_or_else(|| unreachable!("the job lost its work"), |work| work());
+    };
+    let outcome = {
+        let mut slot = lock(&job.outcome);
+        loop {
+            if let Some(outcome) = slot.take() {
+                break outcome;
+            }
+            let (after, timed_out) = job
+                .done
+                .wait_timeout(slot, every)
+                .unwrap_or_else(PoisonError::into_inner);
+            slot = after;
+            if timed_out.timed_out() && slot.is_none() {
+                drop(slot);
+                tick();
+                slot = lock(&job.outcome);
+            }
+        }
+    };
+    drop(joined);
+    outcome.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// Joins the thread when dropped, also while `tick` unwinds: `job` must outlive it.
+struct Joined(libc::pthread_t);
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        // SAFETY: the thread was created joinable and is joined just here, once.
+        unsafe { libc::pthread_join(self.0, std::ptr::null_mut()) };
+    }
+}
+
+fn spawn<F: FnOnce() -> R + Send, R: Send>(job: &Job<F, R>) -> Option<Joined> {
+    extern "C" fn run<F: FnOnce() -> R + Send, R: Send>(job: *mut c_void) -> *mut c_void {
+        // SAFETY: `aside` keeps the job alive until this thread was joined, and shares it by reference only.
+        let job = unsafe { &*job.cast::<Job<F, R>>() };
+        let work = lock(&job.work).take();
+        if let Some(work) = work {
+            let outcome = catch_unwind(AssertUnwindSafe(work));
+            *lock(&job.outcome) = Some(outcome);
+            job.done.notify_all();
+        }
+        std::ptr::null_mut()
+    }
+    // SAFETY: plain POSIX calls on values that live here; all signals are blocked in the new thread, for they are the
+    // host's, and its own threads must get them.
+    unsafe {
+        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+        if libc::pthread_attr_init(&raw mut attributes) != 0 {
+            return None;
+        }
+        libc::pthread_attr_setstacksize(&raw mut attributes, STACK);
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        let mut thread: libc::pthread_t = std::mem::zeroed();
+        let failed = libc::pthread_create(
+            &raw mut thread,
+            &raw const attributes,
+            run::<F, R>,
+            std::ptr::from_ref(job).cast_mut().cast(),
+        );
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+        libc::pthread_attr_destroy(&raw mut attributes);
+        (failed == 0).then_some(Joined(thread))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    #[test]
+    fn gives_the_result_and_borrows() {
+        let text = String::from("seen");
+        assert_eq!(aside(|| text.len(), Duration::from_secs(1), || ()), 4);
+    }
+
+    #[test]
+    fn ticks_while_the_work_goes_on() {
+        let stop = AtomicBool::new(false);
+        let ticks = AtomicUsize::new(0);
+        aside(
+            || {
+                while !stop.load(Ordering::SeqCst) {
+                    std::thread::yield_now();
+                }
+            },
+            Duration::from_millis(1),
+            || {
+                if ticks.fetch_add(1, Ordering::SeqCst) == 2 {
+                    stop.store(true, Ordering::SeqCst);
+                }
+            },
+        );
+        assert_eq!(ticks.load(Ordering::SeqCst), 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "as it was")]
+    fn a_panic_goes_on_in_the_caller() {
+        aside(|| panic!("as it was"), Duration::from_secs(1), || ());
+    }
+}

@@ -1,0 +1,346 @@
+//! Reading the body of an answer: counted as it comes over the wire, decompressed, limited, and parsed.
+//!
+//! Bodies up to [`HELD`] are read into a buffer that is used again, and parsed there, which is several times faster
+//! than parsing while reading. What is larger goes on from that buffer into a streaming parser: a server that ignores
+//! paging may send half a gigabyte, and memory must not grow with it.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io::{self, Cursor, Read};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use flate2::read::GzDecoder;
+use ureq::Body;
+
+use super::super::{Bounds, Meter, RequestKind};
+use super::wire::{self, Head, Lists};
+
+/// Up to this size a body is held in memory. A page of 1,000 movies takes 1.3 MB.
+const HELD: usize = 8 << 20;
+
+/// The most that one row, or anything before or behind the rows, may take.
+const ROW_LIMIT: u64 = 64 << 20;
+
+/// How much of a page that is no answer is looked at.
+const PAGE: usize = 8 << 10;
+
+/// Why a body could not be used.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The host wants to stop.
+    Aborted,
+    /// The deadline passed while rows were parsed.
+    TimeUp,
+    /// The connection failed.
+    Wire(ureq::Error),
+    /// It was compressed in a way that is not understood, or badly.
+    Compression(String),
+    /// It was larger than this many bytes.
+    TooLarge(u64),
+    /// There was nothing in it.
+    Empty,
+    /// It began like no JSON object; this is its beginning.
+    NoJson(Vec<u8>),
+    /// The JSON was malformed, or ended too early.
+    Malformed(String),
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl std::error::Error for Broken {}
+
+/// One request: what it costs is told to the meter when this is dropped, however it ended.
+pub(super) struct Measured<'m> {
+    meter: &'m dyn Meter,
+    kind: RequestKind,
+    started: Instant,
+    last: Cell<Instant>,
+    bytes: Cell<u64>,
+    sent: Cell<bool>,
+}
+
+impl<'m> Measured<'m> {
+    /// Starts the clock of a request that is about to be sent.
+    pub fn new(meter: &'m dyn Meter, kind: RequestKind) -> Self {
+        let now = Instant::now();
+        Self {
+            meter,
+            kind,
+            started: now,
+            last: Cell::new(now),
+            bytes: Cell::new(0),
+            sent: Cell::new(true),
+        }
+    }
+
+    /// Something arrived just now, or would have.
+    pub fn touch(&self) {
+        self.last.set(Instant::now());
+    }
+
+    /// There was no connection, so nothing was sent and nothing counts.
+    pub fn not_sent(&self) {
+        self.sent.set(false);
+    }
+}
+
+impl Drop for Measured<'_> {
+    fn drop(&mut self) {
+        if self.sent.get() {
+            let took = self.last.get().duration_since(self.started);
+            self.meter.request(self.kind, self.bytes.get(), took);
+        }
+    }
+}
+
+/// What the readers and the parser of one body share.
+pub(super) struct Progress<'a> {
+    measured: &'a Measured<'a>,
+    bounds: &'a Bounds<'a>,
+    /// Why reading failed: on its way through other crates an error loses all but its text.
+    failure: RefCell<Option<Broken>>,
+    /// Bytes after decompression.
+    produced: Cell<u64>,
+    /// `produced` when the last row ended.
+    row_end: Cell<u64>,
+    rows: Cell<u64>,
+}
+
+impl<'a> Progress<'a> {
+    /// Nothing read yet.
+    pub fn new(measured: &'a Measured<'a>, bounds: &'a Bounds<'a>) -> Self {
+        Self {
+            measured,
+            bounds,
+            failure: RefCell::default(),
+            produced: Cell::new(0),
+            row_end: Cell::new(0),
+            rows: Cell::new(0),
+        }
+    }
+
+    /// Asked after each row.
+    fn go_on(&self) -> bool {
+        self.row_end.set(self.produced.get());
+        self.rows.set(self.rows.get() + 1);
+        if (self.bounds.aborted)() {
+            self.fail(Broken::Aborted);
+            return false;
+        }
+        // The clock costs more than a row's parsing saves: it is read now and then.
+        if self.rows.get().is_multiple_of(64) && self.bounds.left() == Some(Duration::ZERO) {
+            self.fail(Broken::TimeUp);
+            return false;
+        }
+        true
+    }
+
+    fn fail(&self, broken: Broken) -> io::Error {
+        self.failure.borrow_mut().get_or_insert(broken);
+        // Never 'interrupted': readers would try again.
+        io::Error::other("see Progress::failure")
+    }
+
+    fn take_failure(&self) -> Option<Broken> {
+        self.failure.borrow_mut().take()
+    }
+}
+
+/// The body as it comes over the wire.
+struct Counted<'a> {
+    body: ureq::BodyReader<'static>,
+    progress: &'a Progress<'a>,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if (self.progress.bounds.aborted)() {
+            return Err(self.progress.fail(Broken::Aborted));
+        }
+        let result = self.body.read(buf);
+        let measured = self.progress.measured;
+        measured.touch();
+        match result {
+            Ok(amount) => {
+                measured.bytes.set(measured.bytes.get() + amount as u64);
+                Ok(amount)
+            }
+            Err(error) => Err(self.progress.fail(Broken::Wire(error.into()))),
+        }
+    }
+}
+
+/// The body as it is meant.
+enum Decoded<'a> {
+    Plain(Counted<'a>),
+    Gzip(Box<GzDecoder<Counted<'a>>>),
+}
+
+impl Decoded<'_> {
+    /// Reads what is left behind the compressed data, which is nothing; without that the connection is not used again.
+    /// A body that is not at its end by then ends its connection.
+    fn finish(&mut self) {
+        if let Self::Gzip(decoder) = self {
+            let _ = io::copy(&mut decoder.get_mut().take(PAGE as u64), &mut io::sink());
+        }
+    }
+}
+
+/// A body that is limited in all and by row.
+struct Limited<'a> {
+    inner: Decoded<'a>,
+    limit: u64,
+    progress: &'a Progress<'a>,
+}
+
+impl Read for Limited<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let progress = self.progress;
+        let produced = progress.produced.get();
+        if produced > self.limit {
+            return Err(progress.fail(Broken::TooLarge(self.limit)));
+        }
+        if produced - progress.row_end.get() > ROW_LIMIT {
+            return Err(progress.fail(Broken::TooLarge(ROW_LIMIT)));
+        }
+        let amount = match &mut self.inner {
+            Decoded::Plain(reader) => reader.read(buf)?,
+            Decoded::Gzip(decoder) => decoder.read(buf).map_err(|error| {
+                // What failed below is known already and stays.
+                progress.fail(Broken::Compression(error.to_string()))
+            })?,
+        };
+        progress.produced.set(produced + amount as u64);
+        Ok(amount)
+    }
+}
+
+/// Buffers for bodies, kept from request to request: pages come by the hundred.
+#[derive(Default)]
+pub(super) struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    /// How many are kept; more requests at once are rare.
+    const KEPT: usize = 2;
+
+    fn take(&self) -> Vec<u8> {
+        self.list().pop().unwrap_or_default()
+    }
+
+    fn give(&self, mut buffer: Vec<u8>) {
+        let mut list = self.list();
+        // What a page needs stays; what a whole library needed goes.
+        if list.len() < Self::KEPT && buffer.capacity() < HELD {
+            buffer.clear();
+            list.push(buffer);
+        }
+    }
+
+    fn list(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads and parses a body of at most `limit` bytes after decompression.
+///
+/// When it fails midway, the rows that had come whole were handed over.
+///
+/// # Errors
+/// Why the body could not be used.
+pub(super) fn parse(
+    body: Body,
+    encoding: Option<&str>,
+    limit: u64,
+    progress: &Progress<'_>,
+    buffers: &Buffers,
+    lists: &mut Lists<'_>,
+) -> Result<Head, Broken> {
+    let mut reader = limited(body, encoding, limit, progress)?;
+    let mut buffer = buffers.take();
+    let result = parse_into(&mut reader, &mut buffer, progress, lists);
+    buffers.give(buffer);
+    result
+}
+
+fn parse_into(
+    reader: &mut Limited<'_>,
+    buffer: &mut Vec<u8>,
+    progress: &Progress<'_>,
+    lists: &mut Lists<'_>,
+) -> Result<Head, Broken> {
+    let go_on = || progress.go_on();
+    let read = reader.by_ref().take(HELD as u64).read_to_end(buffer);
+    let is_whole = buffer.len() < HELD;
+    if buffer.starts_with(b"\xef\xbb\xbf") {
+        buffer.drain(..3);
+    }
+    if let Err(error) = read {
+        let broken = progress
+            .take_failure()
+            .unwrap_or_else(|| Broken::Compression(error.to_string()));
+        if !matches!(broken, Broken::Aborted) {
+            // Rows that came whole are true, whatever became of the others.
+            let _ = wire::read_slice(buffer, lists, &|| true);
+        }
+        return Err(broken);
+    }
+    match buffer.trim_ascii_start().first() {
+        Some(b'{') => {}
+        Some(_) => {
+            buffer.truncate(PAGE);
+            return Err(Broken::NoJson(buffer.clone()));
+        }
+        None => return Err(Broken::Empty),
+    }
+    let parsed = if is_whole {
+        reader.inner.finish();
+        wire::read_slice(buffer, lists, &go_on)
+    } else {
+        let parsed = wire::read_stream(Cursor::new(&*buffer).chain(&mut *reader), lists, &go_on);
+        reader.inner.finish();
+        parsed
+    };
+    parsed.map_err(|error| {
+        progress
+            .take_failure()
+            .unwrap_or_else(|| Broken::Malformed(error.to_string()))
+    })
+}
+
+/// The beginning of a body that is no answer, for finding out what it is. Never fails: what cannot be read is absent.
+pub(super) fn beginning(body: Body, encoding: Option<&str>, progress: &Progress<'_>) -> Vec<u8> {
+    let mut page = Vec::new();
+    if let Ok(reader) = limited(body, encoding, ROW_LIMIT, progress) {
+        let _ = reader.take(PAGE as u64).read_to_end(&mut page);
+    }
+    page
+}
+
+fn limited<'a>(
+    body: Body,
+    encoding: Option<&str>,
+    limit: u64,
+    progress: &'a Progress<'a>,
+) -> Result<Limited<'a>, Broken> {
+    let counted = Counted {
+        // The limits are ours; this one only replaces the agent's own.
+        body: body.into_with_config().limit(u64::MAX).reader(),
+        progress,
+    };
+    let inner = match encoding.map(str::trim) {
+        None | Some("" | "identity") => Decoded::Plain(counted),
+        Some(name) if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
+            Decoded::Gzip(Box::new(GzDecoder::new(counted)))
+        }
+        Some(other) => {
+            let shown: String = other.chars().take(40).collect();
+            return Err(Broken::Compression(format!("{shown:?} was not asked for")));
+        }
+    };
+    Ok(Limited { inner, limit, progress })
+}

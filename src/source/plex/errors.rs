@@ -1,0 +1,392 @@
+//! What went wrong, in words: each failure with its place, its reason and a remedy.
+//!
+//! Texts name the URL without its query, since a query may name files, and never anything of a token.
+
+use std::fmt::{self, Display};
+use std::io;
+use std::time::Duration;
+
+use ureq::Timeout;
+
+use crate::error::{Error, Status};
+
+use super::body::Broken;
+use super::retry::{Failure, aborted};
+use super::transport::NameNotFound;
+use super::url::Target;
+
+/// What a failed request was about.
+pub(super) struct Asked<'a> {
+    /// What was asked for, such as 'rows from 2000 of library 1'.
+    pub what: &'a dyn Display,
+    /// Where, redirects included.
+    pub target: &'a Target,
+    /// Whether a token went with it.
+    pub with_token: bool,
+    /// Whether there is a token at all.
+    pub has_token: bool,
+    /// How long a connection may take.
+    pub connect_timeout: Duration,
+    /// How long the server may be silent.
+    pub read_timeout: Duration,
+}
+
+/// Seconds for people: `5`, `0.25`.
+struct Seconds(Duration);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} s", self.0.as_secs_f64())
+    }
+}
+
+impl Asked<'_> {
+    fn error(&self, status: Status, problem: impl Display) -> Error {
+        Error::new(status, format!("{} ({}): {problem}", self.what, self.target.shown()))
+    }
+
+    /// The request could not be sent, or no head of an answer came. Also tells whether it can have been sent.
+    pub fn not_answered(&self, error: ureq::Error) -> (Failure, bool) {
+        let (failure, sent) = match error {
+            ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
+                let limit = Seconds(self.connect_timeout);
+                (self.connect(&format!("no connection within {limit}")), false)
+            }
+            ureq::Error::Timeout(timeout) => (self.silent(timeout), true),
+            ureq::Error::HostNotFound => (self.unknown_name(""), false),
+            ureq::Error::BadUri(reason) => (self.connect(&reason), false),
+            ureq::Error::TlsRequired => return (self.no_tls(), false),
+            ureq::Error::Other(other) => match other.downcast_ref::<NameNotFound>() {
+                Some(NameNotFound(reason)) => (self.unknown_name(&format!(" ({reason})")), false),
+                None => return (self.tls_or_connect(&*other), false),
+            },
+            ureq::Error::Io(error) => return self.io(&error),
+            ureq::Error::Protocol(reason) => (
+                self.error(
+                    Status::NotPlex,
+                    format!(
+                        "what answers there does not speak HTTP ({reason}): check the port, and http against https"
+                    ),
+                ),
+                true,
+            ),
+            ureq::Error::LargeResponseHeader(..) => (
+                self.error(Status::NotPlex, "the head of the answer is larger than any of Plex's"),
+                true,
+            ),
+            other => (self.connect(&other.to_string()), true),
+        };
+        (Failure::Final(failure), sent)
+    }
+
+    fn io(&self, error: &io::Error) -> (Failure, bool) {
+        use io::ErrorKind as Kind;
+        if let Some(inner) = error.get_ref()
+            && is_tls(inner)
+        {
+            return (self.tls_or_connect(inner), false);
+        }
+        match error.kind() {
+            Kind::ConnectionRefused => {
+                let failure = self.connect("connection refused");
+                (Failure::Passing(failure, None), false)
+            }
+            Kind::ConnectionReset
+            | Kind::ConnectionAborted
+            | Kind::BrokenPipe
+            | Kind::UnexpectedEof
+            | Kind::NotConnected
+            | Kind::WriteZero => {
+                let failure = self.error(
+                    Status::Connect,
+                    format!(
+                        "the connection was closed before an answer came ({error}): is the server up, and does it want https?"
+                    ),
+                );
+                (Failure::Passing(failure, None), true)
+            }
+            _ => (Failure::Final(self.connect(&error.to_string())), false),
+        }
+    }
+
+    fn connect(&self, reason: &str) -> Error {
+        let hint = if self.target.origin.has_default_port() {
+            "; server_url names no port, and Plex itself listens on 32400"
+        } else {
+            ""
+        };
+        Error::new(
+            Status::Connect,
+            format!(
+                "cannot connect to {}: {reason}; is the server running, and reachable from this machine or container?{hint}",
+                self.target.origin
+            ),
+        )
+    }
+
+    fn unknown_name(&self, reason: &str) -> Error {
+        Error::new(
+            Status::Connect,
+            format!(
+                "cannot resolve the name {}{reason}: check server_url, or name the server by its address",
+                self.target.origin.host
+            ),
+        )
+    }
+
+    /// Why HTTPS cannot be had from this build.
+    pub fn no_tls(&self) -> Failure {
+        Failure::Final(Error::new(
+            Status::Tls,
+            format!(
+                "{} needs TLS, and this build of plexindex has none: build it with the feature `tls`, or use http",
+                self.target.origin
+            ),
+        ))
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls_or_connect(&self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> Failure {
+        use rustls::{CertificateError as Bad, Error as Tls};
+        let Some(error) = error.downcast_ref::<Tls>() else {
+            return Failure::Final(self.connect(&error.to_string()));
+        };
+        let host = &self.target.origin.host;
+        let trust = "name its authority with ca_file, or accept_invalid_certs if nobody else can reach that network";
+        let problem = match error {
+            Tls::InvalidCertificate(Bad::UnknownIssuer) => {
+                format!("the certificate comes from an authority that is not known here: {trust}")
+            }
+            Tls::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => format!(
+                "the certificate is not made for {host}: use the name in it (for Plex's own certificates the server's \
+                 long plex.direct name), or {trust}"
+            ),
+            Tls::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
+                "the certificate has expired: renew it, and check this machine's clock".to_owned()
+            }
+            Tls::InvalidCertificate(reason) => format!("the certificate was refused ({reason}): {trust}"),
+            Tls::InvalidMessage(_) => format!("TLS was not spoken there ({error}): is it http?"),
+            other => format!("TLS failed ({other})"),
+        };
+        Failure::Final(Error::new(
+            Status::Tls,
+            format!("cannot connect to {} safely: {problem}", self.target.origin),
+        ))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn tls_or_connect(&self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> Failure {
+        Failure::Final(self.connect(&error.to_string()))
+    }
+
+    fn silent(&self, timeout: Timeout) -> Error {
+        if timeout == Timeout::Global {
+            return self.time_up();
+        }
+        let limit = Seconds(self.read_timeout);
+        self.error(
+            Status::TimeUp,
+            format!("the server was silent for {limit}; it may be busy with a scan: try again, or allow a longer read_timeout"),
+        )
+    }
+
+    /// The deadline passed.
+    pub fn time_up(&self) -> Error {
+        self.error(
+            Status::TimeUp,
+            "the deadline came before the whole answer: allow a later one",
+        )
+    }
+
+    /// An answer came, and its status is no success. `page` is the beginning of its body.
+    pub fn refused(&self, status: u16, retry_after: Option<Duration>, page: &[u8]) -> Failure {
+        let page = String::from_utf8_lossy(page);
+        let starting = "the server is starting, or busy with its own database: try again in a minute";
+        match status {
+            401 => self.unauthorized().into(),
+            403 => self
+                .error(
+                    Status::Forbidden,
+                    "the token's user may not see this (403): use the token of the server's owner, or have it shared",
+                )
+                .into(),
+            404 => self
+                .error(
+                    Status::Gone,
+                    "the server has nothing there (404): the library may be gone, or the path in server_url is wrong",
+                )
+                .into(),
+            400 | 503 if is_starting(&page) => Failure::Passing(self.error(Status::Starting, starting), retry_after),
+            429 => Failure::Passing(
+                self.error(Status::ServerError, "too many requests (429): ask less often"),
+                retry_after,
+            ),
+            500 | 502 | 503 | 504 => Failure::Passing(
+                self.error(
+                    Status::ServerError,
+                    format!(
+                        "the server, or a proxy before it, failed ({status}{}): see its log",
+                        title(&page)
+                    ),
+                ),
+                retry_after,
+            ),
+            _ => self
+                .error(
+                    Status::ServerError,
+                    format!("an answer that was not expected ({status}{})", title(&page)),
+                )
+                .into(),
+        }
+    }
+
+    fn unauthorized(&self) -> Error {
+        let problem = if self.with_token {
+            "the token was refused (401): it may have expired or belong to another server; a shared server wants its \
+             own access token"
+        } else if self.has_token {
+            "refused without a token (401), which this request never needs: something before the server asks for a login"
+        } else {
+            "the server wants a token (401) and none was given: set the option `token`. A server that needs none \
+             answers so to names that it does not know: then use its address"
+        };
+        self.error(Status::Unauthorized, problem)
+    }
+
+    /// A redirect that is not followed.
+    pub fn sent_elsewhere(&self, place: &str) -> Failure {
+        self.error(
+            Status::Redirected,
+            format!("the server sends us to {place}, and the token goes to no other place: if that is the server, make it server_url"),
+        )
+        .into()
+    }
+
+    /// Redirects without end, or without a place to go to.
+    pub fn lost(&self, problem: &str) -> Failure {
+        self.error(
+            Status::Redirected,
+            format!("{problem}: check server_url and the proxy before the server"),
+        )
+        .into()
+    }
+
+    /// The body of a success is no use. `rows` were handed over before it broke.
+    pub fn broken(&self, broken: Broken, rows: u64) -> Failure {
+        let place = if rows > 0 {
+            format!(" after {rows} rows")
+        } else {
+            String::new()
+        };
+        let error = match broken {
+            Broken::Aborted => aborted(self.what),
+            Broken::TimeUp => self.time_up(),
+            Broken::Wire(ureq::Error::Timeout(timeout)) => self.silent(timeout),
+            Broken::Wire(error) => self.error(
+                Status::BadAnswer,
+                format!("the answer was cut off{place} ({error}): try again"),
+            ),
+            Broken::Compression(reason) => self.error(
+                Status::BadAnswer,
+                format!("the compressed answer is damaged{place} ({reason})"),
+            ),
+            Broken::TooLarge(limit) => self.error(
+                Status::BadAnswer,
+                format!("the answer was larger{place} than any that makes sense ({limit} bytes)"),
+            ),
+            Broken::Empty => self.error(
+                Status::BadAnswer,
+                "the answer was empty (200): a proxy before the server may be at fault",
+            ),
+            Broken::Malformed(reason) => self.error(
+                Status::BadAnswer,
+                format!("the answer is malformed{place} ({reason}): try again"),
+            ),
+            Broken::NoJson(page) => self.no_json(&String::from_utf8_lossy(&page)),
+        };
+        error.into()
+    }
+
+    fn no_json(&self, page: &str) -> Error {
+        let start = page.trim_start();
+        let lower = start.to_ascii_lowercase();
+        let problem = if lower.starts_with("<?xml")
+            || lower.starts_with("<mediacontainer")
+            || lower.starts_with("<response")
+        {
+            "the answer is XML though JSON was asked for: a proxy may drop the header Accept, or the server is too old"
+                .to_owned()
+        } else if lower.starts_with('<') {
+            let login = ["login", "log in", "sign in", "password"]
+                .iter()
+                .any(|word| lower.contains(word));
+            let looks = if login {
+                "looks like a login page"
+            } else {
+                "is a web page"
+            };
+            format!(
+                "the answer{} {looks}, not Plex's: is this the server, or a portal before it?",
+                title(page)
+            )
+        } else {
+            "the answer is not Plex's: check server_url".to_owned()
+        };
+        self.error(Status::NotPlex, problem)
+    }
+
+    /// JSON came that is not Plex's, or of a kind that is not read.
+    pub fn not_plex(&self, ancient: bool) -> Failure {
+        let problem = if ancient {
+            "the server speaks the JSON of 2015 (`_children`): update it"
+        } else {
+            "the answer is JSON, but not Plex's: check server_url"
+        };
+        self.error(Status::NotPlex, problem).into()
+    }
+
+    /// `/identity` without an identity.
+    pub fn no_identity(&self) -> Failure {
+        self.error(
+            Status::NotPlex,
+            "the answer names no machineIdentifier, so this is no Plex Media Server: check server_url",
+        )
+        .into()
+    }
+}
+
+#[cfg(feature = "tls")]
+fn is_tls(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    error.is::<rustls::Error>()
+}
+
+#[cfg(not(feature = "tls"))]
+fn is_tls(_: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    false
+}
+
+/// Plex says 'Maintenance' while it migrates, and in a sentence that it is still starting.
+fn is_starting(page: &str) -> bool {
+    let lower = page.to_ascii_lowercase();
+    [
+        "maintenance",
+        "still starting",
+        "starting up",
+        "is starting",
+        "not ready",
+    ]
+    .iter()
+    .any(|word| lower.contains(word))
+}
+
+/// The title of a web page, in parentheses' style: `, "502 Bad Gateway"`; empty without one.
+fn title(page: &str) -> String {
+    let lower = page.to_ascii_lowercase();
+    let text = lower.find("<title>").and_then(|start| {
+        let start = start + "<title>".len();
+        let end = lower.get(start..)?.find("</title>")?;
+        page.get(start..start + end)
+    });
+    let text: String = text.unwrap_or_default().trim().chars().take(60).collect();
+    if text.is_empty() { text } else { format!(", {text:?}") }
+}

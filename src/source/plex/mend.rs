@@ -1,0 +1,187 @@
+//! Mending what no JSON may hold and what servers send all the same.
+//!
+//! Titles and file names come from disks and web sites: bytes that are not UTF-8, raw control characters, halves of
+//! surrogate pairs where somebody cut a title at its 100th code unit. A parser must refuse each of them, and with it
+//! the page, and with that the library for ever. So they are replaced first, one for one.
+
+use std::io::{self, Read};
+
+/// Mends a piece of JSON that is cut at no character or escape.
+pub(super) fn mend(bytes: &mut Vec<u8>) {
+    // Between strings these are white space or illegal, inside strings always illegal: a space is right in all cases.
+    for byte in bytes.iter_mut() {
+        if *byte < b' ' {
+            *byte = b' ';
+        }
+    }
+    if std::str::from_utf8(bytes).is_err() {
+        *bytes = String::from_utf8_lossy(bytes).into_owned().into_bytes();
+    }
+    let lone = std::str::from_utf8(bytes).map(lone_surrogates).unwrap_or_default();
+    for at in lone {
+        if let Some(escape) = bytes.get_mut(at..at + ESCAPE) {
+            escape.copy_from_slice(b"\\ufffd");
+        }
+    }
+}
+
+/// Length of an escape such as `\ud83d`.
+const ESCAPE: usize = 6;
+
+/// Where escapes name half of a surrogate pair, the other half missing.
+fn lone_surrogates(text: &str) -> Vec<usize> {
+    let mut lone = Vec::new();
+    let mut at = 0;
+    // Searching a text for a character is several times faster than looking at each byte.
+    while let Some(found) = text.get(at..).and_then(|rest| rest.find('\\')) {
+        let here = at + found;
+        at = here
+            + match unit(text, here) {
+                Some(0xD800..=0xDBFF) if matches!(unit(text, here + ESCAPE), Some(0xDC00..=0xDFFF)) => 2 * ESCAPE,
+                Some(0xD800..=0xDFFF) => {
+                    lone.push(here);
+                    ESCAPE
+                }
+                Some(_) => ESCAPE,
+                None => 2,
+            };
+    }
+    lone
+}
+
+/// The code unit of the escape that begins at this place, if one does.
+fn unit(text: &str, at: usize) -> Option<u16> {
+    let digits = text.get(at..at + ESCAPE)?.strip_prefix("\\u")?;
+    // A sign is no digit, though the parser of integers takes one.
+    if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    u16::from_str_radix(digits, 16).ok()
+}
+
+/// How much is read and mended at once.
+const CHUNK: usize = 64 << 10;
+
+/// Mends JSON on its way through, and buffers it.
+pub(super) struct Mended<R> {
+    inner: R,
+    /// Mended up to `ready`, raw behind it.
+    buffer: Vec<u8>,
+    ready: usize,
+    given: usize,
+    ended: bool,
+}
+
+impl<R: Read> Mended<R> {
+    /// Reads from `inner`.
+    pub fn new(inner: R) -> Self {
+        Self {
+            inner,
+            buffer: Vec::with_capacity(2 * CHUNK),
+            ready: 0,
+            given: 0,
+            ended: false,
+        }
+    }
+
+    fn refill(&mut self) -> io::Result<()> {
+        let mut piece = self.buffer.split_off(self.ready);
+        while !self.ended && piece.len() < CHUNK {
+            let missing = (CHUNK - piece.len()) as u64;
+            self.ended = (&mut self.inner).take(missing).read_to_end(&mut piece)? < CHUNK && piece.len() < CHUNK;
+        }
+        // Neither characters nor escapes with digits hold a quote, so behind one a piece may end. Without one in so
+        // much text it is no row that will be kept, and may end anywhere.
+        let end = match piece.iter().rposition(|&byte| byte == b'"') {
+            Some(quote) if !self.ended => quote + 1,
+            _ => piece.len(),
+        };
+        let rest = piece.split_off(end);
+        mend(&mut piece);
+        self.ready = piece.len();
+        self.given = 0;
+        piece.extend_from_slice(&rest);
+        self.buffer = piece;
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Mended<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.given == self.ready {
+            if self.ended && self.ready == self.buffer.len() {
+                return Ok(0);
+            }
+            self.refill()?;
+        }
+        let mut ready = self.buffer.get(self.given..self.ready).unwrap_or_default();
+        let amount = ready.read(buf)?;
+        self.given += amount;
+        Ok(amount)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn mended(text: &[u8]) -> String {
+        let mut bytes = text.to_vec();
+        mend(&mut bytes);
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn replaces_what_no_json_may_hold() {
+        assert_eq!(mended(b"{\"a\":\"b\xffc\"}"), "{\"a\":\"b\u{fffd}c\"}");
+        assert_eq!(mended(b"{\n\t\"a\":\"b\x01\tc\"}"), "{  \"a\":\"b  c\"}");
+        assert_eq!(mended(br#""\ud83d""#), r#""\ufffd""#);
+        assert_eq!(mended(br#""\udE00x""#), r#""\ufffdx""#);
+        assert_eq!(mended(br#""\ud83d\ud83d\ude00""#), r#""\ufffd\ud83d\ude00""#);
+    }
+
+    #[test]
+    fn leaves_all_else_alone() {
+        for text in [
+            r#"{"file":"M:\\TV\\ud83d\\x.mkv"}"#,
+            r#""\ud83d\ude00 \u00e9 \\ \" \/ \n é 😀""#,
+            r#""\u+123 \u12"#,
+            "\"\\é\"",
+            "\\",
+            "",
+        ] {
+            assert_eq!(mended(text.as_bytes()), text);
+        }
+    }
+
+    /// Reads a few bytes at a time.
+    struct Slow<'a>(&'a [u8], usize);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            let most = buf.len().min(self.1);
+            self.0.read(&mut buf[..most])
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn streams_as_it_mends_at_once(pieces in proptest::collection::vec("[a-z\"é😀]{0,40}(\\\\\\\\|\\\\ud83d|\\\\ude00|)", 0..40), repeat in 1_usize..300, step in 1_usize..100_000) {
+            let mut text = pieces.concat().repeat(repeat);
+            text.push('"');
+            let text = text.replace("\\\"", "\"");
+            let mut streamed = String::new();
+            Mended::new(Slow(text.as_bytes(), step)).read_to_string(&mut streamed).unwrap();
+            prop_assert_eq!(streamed, mended(text.as_bytes()));
+        }
+
+        #[test]
+        fn never_panics(bytes: Vec<u8>) {
+            let mut streamed = Vec::new();
+            Mended::new(&bytes[..]).read_to_end(&mut streamed).unwrap();
+            prop_assert_eq!(streamed, mended(&bytes).into_bytes());
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! Trying again what fails in a way that passes, with growing pauses, within the time allowed.
+
+use std::hash::{BuildHasher, Hasher};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::error::{Error, Result, Status};
+
+use super::super::Bounds;
+
+/// The clock of retries, so that tests need not wait.
+pub trait Pause: Send + Sync {
+    /// Now, for budgets and deadlines.
+    fn now(&self) -> Instant;
+
+    /// Now, for servers that name a date to come back at.
+    fn date(&self) -> SystemTime;
+
+    /// Waits. Pauses arrive in slices of at most 50 ms.
+    fn sleep(&self, time: Duration);
+}
+
+/// The real clock.
+pub(super) struct RealPause;
+
+impl Pause for RealPause {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn date(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+/// How an attempt failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// In a way that would repeat itself.
+    Final(Error),
+    /// In a way that passes; the server may have said after how long.
+    Passing(Error, Option<Duration>),
+}
+
+impl Failure {
+    /// The same failure, not to be tried again.
+    pub fn last(self) -> Self {
+        match self {
+            Self::Passing(error, _) | Self::Final(error) => Self::Final(error),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Final(error)
+    }
+}
+
+/// The longest slice of a pause: how late the wish to stop may be seen.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// The first pause, before jitter.
+const FIRST: Duration = Duration::from_millis(250);
+
+/// The longest pause of our own choice, before jitter.
+const LONGEST: Duration = Duration::from_secs(8);
+
+/// Runs `attempt` until it succeeds, fails for good, or no time is left for another pause: until `retry_for` after
+/// the start, and the deadline. Then the last failure is the answer, and says how often it was tried.
+///
+/// # Errors
+/// What the attempt failed with; [`Status::Aborted`]; [`Status::TimeUp`] when the deadline has passed before an
+/// attempt.
+pub(super) fn run<T>(
+    pause: &dyn Pause,
+    retry_for: Duration,
+    bounds: &Bounds<'_>,
+    what: &dyn std::fmt::Display,
+    mut attempt: impl FnMut() -> std::result::Result<T, Failure>,
+) -> Result<T> {
+    let started = pause.now();
+    let end = match (started.checked_add(retry_for), bounds.deadline) {
+        (Some(end), Some(deadline)) => Some(end.min(deadline)),
+        (end, deadline) => end.or(deadline),
+    };
+    let mut tries = 0_u32;
+    loop {
+        check(pause, bounds, what)?;
+        tries += 1;
+        let (error, asked) = match attempt() {
+            Ok(value) => return Ok(value),
+            Err(_) if (bounds.aborted)() => return Err(aborted(what)),
+            Err(Failure::Final(error)) => return Err(tried(error, tries)),
+            Err(Failure::Passing(error, asked)) => (error, asked),
+        };
+        let wait = asked.unwrap_or_default().max(backoff(tries, random()));
+        let fits = pause
+            .now()
+            .checked_add(wait)
+            .is_some_and(|at| end.is_none_or(|end| at < end));
+        if !fits {
+            return Err(match asked {
+                Some(asked) if asked > wait.min(LONGEST) => {
+                    tried(error, tries).while_doing(&format!("the server asks to come back in {} s", asked.as_secs()))
+                }
+                _ => tried(error, tries),
+            });
+        }
+        log::debug!("{error}; trying again in {} ms", wait.as_millis());
+        let mut left = wait;
+        while !left.is_zero() {
+            check(pause, bounds, what)?;
+            let slice = left.min(SLICE);
+            pause.sleep(slice);
+            left -= slice;
+        }
+    }
+}
+
+/// Ends a call that is no longer wanted, or whose time is up.
+pub(super) fn check(pause: &dyn Pause, bounds: &Bounds<'_>, what: &dyn std::fmt::Display) -> Result<()> {
+    if (bounds.aborted)() {
+        return Err(aborted(what));
+    }
+    if bounds.deadline.is_some_and(|deadline| pause.now() >= deadline) {
+        return Err(Error::new(
+            Status::TimeUp,
+            format!("time is up before {what} could be asked for: allow a later deadline"),
+        ));
+    }
+    Ok(())
+}
+
+/// What a call that the host stopped ends with.
+pub(super) fn aborted(what: &dyn std::fmt::Display) -> Error {
+    Error::new(Status::Aborted, format!("stopped by the host while asking for {what}"))
+}
+
+fn tried(mut error: Error, tries: u32) -> Error {
+    if tries > 1 {
+        error.message = format!("{} (tried {tries} times)", error.message);
+    }
+    error
+}
+
+/// The pause after so many tries: doubling, up to the longest, a quarter more or less by `random`, so that many
+/// processes that lost the same server do not come back in step. Still each is longer than the one before it.
+fn backoff(tries: u32, random: u32) -> Duration {
+    let plain = FIRST
+        .saturating_mul(1_u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX))
+        .min(LONGEST);
+    plain.mul_f64(0.75 + 0.5 * f64::from(random) / f64::from(u32::MAX))
+}
+
+/// A number that differs between calls and processes; std seeds its hash tables with it.
+fn random() -> u32 {
+    let hash = std::hash::RandomState::new().build_hasher().finish();
+    u32::try_from(hash >> 32).unwrap_or_default()
+}
+
+/// Reads `Retry-After`: seconds, or a date.
+pub(super) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    http_date(text).map(|at| at.duration_since(now).unwrap_or_default())
+}
+
+/// Reads a date such as `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that HTTP still allows to be sent.
+fn http_date(text: &str) -> Option<SystemTime> {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let (_, rest) = text.split_once(", ")?;
+    let mut words = rest.split(' ');
+    let day: u64 = words.next()?.parse().ok().filter(|day| (1..=31).contains(day))?;
+    let name = words.next()?;
+    let month = MONTHS.iter().position(|month| *month == name)? as u64 + 1;
+    let year: u64 = words.next()?.parse().ok().filter(|year| (1970..=9999).contains(year))?;
+    let mut clock = words.next()?.split(':').map(|part| part.parse::<u64>().ok());
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+    if hour > 23 || minute > 59 || second > 60 || words.next() != Some("GMT") {
+        return None;
+    }
+    // Days since 1970 by counting years from March, so that the leap day is a year's last.
+    let (shifted, years) = if month > 2 {
+        (month - 3, year)
+    } else {
+        (month + 9, year - 1)
+    };
+    let days = 365 * years + years / 4 - years / 100 + years / 400 + (153 * shifted + 2) / 5 + day - 1;
+    let since_1970 = days.checked_sub(719_468)?;
+    let seconds = ((since_1970 * 24 + hour) * 60 + minute) * 60 + second;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// A clock that pauses move.
+    pub(in super::super) struct FakePause {
+        start: Instant,
+        slept: Mutex<Duration>,
+    }
+
+    impl FakePause {
+        pub fn new() -> Self {
+            Self {
+                start: Instant::now(),
+                slept: Mutex::default(),
+            }
+        }
+
+        pub fn slept(&self) -> Duration {
+            *self.slept.lock().unwrap()
+        }
+    }
+
+    impl Pause for FakePause {
+        fn now(&self) -> Instant {
+            self.start + self.slept()
+        }
+
+        fn date(&self) -> SystemTime {
+            SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777)
+        }
+
+        fn sleep(&self, time: Duration) {
+            assert!(time <= SLICE, "a pause of {time:?} would see the host's wish too late");
+            *self.slept.lock().unwrap() += time;
+        }
+    }
+
+    fn passing(after: Option<Duration>) -> Failure {
+        Failure::Passing(Error::new(Status::Starting, "starting"), after)
+    }
+
+    #[test]
+    fn succeeds_after_failures_that_pass() {
+        let pause = FakePause::new();
+        let mut tries = 0;
+        let answer = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
+            tries += 1;
+            if tries < 4 { Err(passing(None)) } else { Ok(tries) }
+        });
+        assert_eq!(answer, Ok(4));
+        // 0.25 + 0.5 + 1 s, a quarter more or less.
+        let slept = pause.slept().as_secs_f64();
+        assert!((1.3..2.2).contains(&slept), "{slept}");
+    }
+
+    #[test]
+    fn gives_up_when_no_pause_fits_any_more() {
+        let pause = FakePause::new();
+        let mut tries = 0;
+        let error = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
+            tries += 1;
+            Err::<(), _>(passing(None))
+        })
+        .unwrap_err();
+        assert_eq!(error.status, Status::Starting);
+        assert!(error.message.contains(&format!("tried {tries} times")), "{error}");
+        assert!((6..=9).contains(&tries), "{tries}");
+        assert!(pause.slept() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_deadline_bounds_the_pauses() {
+        let pause = FakePause::new();
+        let bounds = Bounds {
+            deadline: Some(pause.now() + Duration::from_millis(100)),
+            aborted: &|| false,
+        };
+        let error = run(&pause, Duration::from_secs(30), &bounds, &"it", || {
+            Err::<(), _>(passing(None))
+        })
+        .unwrap_err();
+        assert_eq!(error.status, Status::Starting);
+        assert_eq!(pause.slept(), Duration::ZERO);
+
+        let late = Bounds {
+            deadline: Some(pause.now()),
+            aborted: &|| false,
+        };
+        let error = run(&pause, Duration::ZERO, &late, &"the rows", || Ok(())).unwrap_err();
+        assert_eq!(error.status, Status::TimeUp);
+        assert!(error.message.contains("the rows"), "{error}");
+    }
+
+    #[test]
+    fn final_failures_are_not_repeated() {
+        let mut tries = 0;
+        let error = run(&FakePause::new(), Duration::MAX, &Bounds::NONE, &"it", || {
+            tries += 1;
+            Err::<(), _>(passing(None).last())
+        })
+        .unwrap_err();
+        assert_eq!((tries, error.message.as_str()), (1, "starting"));
+    }
+
+    #[test]
+    fn the_host_can_stop_a_pause() {
+        let pause = FakePause::new();
+        let asked = AtomicU32::new(0);
+        let bounds = Bounds {
+            deadline: None,
+            aborted: &|| asked.fetch_add(1, Ordering::Relaxed) >= 4,
+        };
+        let error = run(&pause, Duration::from_secs(30), &bounds, &"it", || {
+            Err::<(), _>(passing(Some(Duration::from_secs(20))))
+        })
+        .unwrap_err();
+        assert_eq!(error.status, Status::Aborted);
+        assert!(pause.slept() <= Duration::from_millis(150));
+    }
+
+    #[test]
+    fn the_servers_own_wish_is_honoured() {
+        let pause = FakePause::new();
+        let mut tries = 0;
+        let answer = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
+            tries += 1;
+            if tries == 1 {
+                Err(passing(Some(Duration::from_secs(7))))
+            } else {
+                Ok(())
+            }
+        });
+        assert_eq!(answer, Ok(()));
+        assert_eq!(pause.slept(), Duration::from_secs(7));
+
+        let error = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
+            Err::<(), _>(passing(Some(Duration::from_secs(3600))))
+        })
+        .unwrap_err();
+        assert!(error.message.contains("come back in 3600 s"), "{error}");
+    }
+
+    #[test]
+    fn pauses_grow_whatever_the_dice_say() {
+        for tries in 1..5 {
+            assert!(backoff(tries, u32::MAX) < backoff(tries + 1, 0));
+        }
+        assert!(backoff(u32::MAX, u32::MAX) <= LONGEST.mul_f64(1.25));
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = FakePause::new().date();
+        assert_eq!(retry_after(" 120 ", now), Some(Duration::from_secs(120)));
+        assert_eq!(
+            retry_after("Sun, 06 Nov 1994 08:49:47 GMT", now),
+            Some(Duration::from_secs(10))
+        );
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:27 GMT", now), Some(Duration::ZERO));
+        assert_eq!(
+            retry_after("Thu, 29 Feb 2024 00:00:00 GMT", SystemTime::UNIX_EPOCH),
+            Some(Duration::from_secs(1_709_164_800))
+        );
+        for odd in [
+            "",
+            "soon",
+            "-1",
+            "Sun, 06 Foo 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 CET",
+            "Sun, 99 Nov 1994 08:49:37 GMT",
+        ] {
+            assert_eq!(retry_after(odd, now), None, "{odd}");
+        }
+    }
+}

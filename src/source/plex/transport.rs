@@ -1,0 +1,274 @@
+//! How requests reach the server: one `ureq` agent with connectors of our own.
+//!
+//! Three things differ from the agent as it comes. Names are resolved in the calling thread: `ureq` would start a
+//! thread in order to give up early, and a host may unload this library while that thread still runs. Certificates
+//! are verified by a configuration of ours ([`super::tls`]), made once. And the token is put in below `ureq`
+//! ([`Discreet`]), which writes every byte that it sends to the log at the level `trace`.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ureq::config::Config;
+use ureq::http::{Request, Response, Uri};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport as Wire,
+};
+use ureq::{Agent, Body};
+
+use crate::error::Result;
+use crate::model::Token;
+use crate::options::Options;
+
+use super::tls::Tls;
+
+/// How long an unused connection is kept. Plex closes them after 20 s; one closed by it in the very moment of use
+/// costs a repetition.
+const IDLE: Duration = Duration::from_secs(15);
+
+/// The header that carries the token, as it stands in a request's head where the token shall come.
+const PLACEHOLDER: &[u8] = b"x-plex-token: ***\r\n";
+
+/// The value to set the header `X-Plex-Token` to: it becomes the token on the wire.
+pub(super) const TOKEN_PLACE: &str = "***";
+
+/// The connections to the server.
+pub(super) struct Transport {
+    /// Made at the first request: loading the system's certificates takes milliseconds.
+    agent: Mutex<Option<Agent>>,
+    token: Option<Token>,
+    tls: Tls,
+    connect_timeout: Duration,
+    read_timeout: Duration,
+}
+
+impl Transport {
+    /// Reads what is needed of the options, the file with certificates included; connects nowhere.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::InvalidArgument`] about `ca_file`.
+    pub fn new(options: &Options) -> Result<Self> {
+        // Zero is 'at once' to some systems and 'never' to others; sums of very long times overflow.
+        let sane = |time: Duration| time.clamp(Duration::from_millis(1), Duration::from_secs(24 * 3600));
+        Ok(Self {
+            agent: Mutex::default(),
+            token: options.token.clone(),
+            tls: Tls::new(options)?,
+            connect_timeout: sane(options.connect_timeout),
+            read_timeout: sane(options.read_timeout),
+        })
+    }
+
+    /// How long a connection may take.
+    pub fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+
+    /// How long the server may be silent.
+    pub fn read_timeout(&self) -> Duration {
+        self.read_timeout
+    }
+
+    /// Sends a request and waits for the head of its answer, whatever its status.
+    ///
+    /// # Errors
+    /// What [`super::errors`] makes sense of.
+    pub fn send(
+        &self,
+        request: Request<()>,
+        left: Option<Duration>,
+    ) -> std::result::Result<Response<Body>, ureq::Error> {
+        let agent = self.agent();
+        let request = match left {
+            Some(left) => agent.configure_request(request).timeout_global(Some(left)).build(),
+            None => request,
+        };
+        agent.run(request)
+    }
+
+    /// Forgets the connections without using them; those of calls in flight end with their calls.
+    pub fn forget(&self) {
+        *self.slot() = None;
+    }
+
+    /// Ends what any thread waits for, by closing its connection.
+    pub fn interrupt(&self) {
+        let agent = self.slot().take();
+        if let Some(agent) = agent {
+            agent.shutdown();
+        }
+    }
+
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Agent>> {
+        // Nothing that runs under this lock can leave it half done.
+        self.agent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn agent(&self) -> Agent {
+        self.slot().get_or_insert_with(|| self.new_agent()).clone()
+    }
+
+    fn new_agent(&self) -> Agent {
+        let config = Config::builder()
+            .http_status_as_error(false)
+            // Redirects are ours: the token must not follow them to other hosts.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            // A proxy named in the environment is not meant for a server at home, and would see the token.
+            .proxy(None)
+            .user_agent(concat!("plexindex/", env!("CARGO_PKG_VERSION")))
+            .timeout_connect(Some(self.connect_timeout))
+            .timeout_per_read(Some(self.read_timeout))
+            .timeout_per_write(Some(self.read_timeout))
+            .max_idle_age(IDLE)
+            .max_idle_connections_per_host(4)
+            .build();
+        let connector =
+            ().chain(TcpConnector::default())
+                .chain(self.tls.connector())
+                .chain(DiscreetConnector(self.token.clone()));
+        Agent::with_parts(config, connector, ResolveHere)
+    }
+}
+
+/// Resolves names in the calling thread. A deadline cannot shorten that; the system's own limits do.
+#[derive(Debug)]
+struct ResolveHere;
+
+/// A name that could not be resolved, with the system's reason.
+#[derive(Debug)]
+pub(super) struct NameNotFound(pub io::Error);
+
+impl fmt::Display for NameNotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for NameNotFound {}
+
+impl Resolver for ResolveHere {
+    fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> std::result::Result<ResolvedSocketAddrs, ureq::Error> {
+        let host = uri.host().unwrap_or_default();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let port = uri
+            .port_u16()
+            .unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        let mut addresses = self.empty();
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            addresses.push((address, port).into());
+            return Ok(addresses);
+        }
+        let found = (bare, port)
+            .to_socket_addrs()
+            .map_err(|error| ureq::Error::Other(Box::new(NameNotFound(error))))?;
+        // As many as the list can hold.
+        for address in found.take(16) {
+            addresses.push(address);
+        }
+        if addresses.is_empty() {
+            return Err(ureq::Error::HostNotFound);
+        }
+        Ok(addresses)
+    }
+}
+
+/// Wraps each connection so that it puts the token into the requests that have a place for it.
+#[derive(Debug)]
+struct DiscreetConnector(Option<Token>);
+
+impl<In: Wire> Connector<In> for DiscreetConnector {
+    type Out = Discreet<In>;
+
+    fn connect(
+        &self,
+        _: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> std::result::Result<Option<Self::Out>, ureq::Error> {
+        Ok(chained.map(|inner| Discreet {
+            inner,
+            token: self.0.clone(),
+        }))
+    }
+}
+
+/// A connection that knows the token, so that nothing above it does.
+#[derive(Debug)]
+struct Discreet<In> {
+    inner: In,
+    token: Option<Token>,
+}
+
+impl<In: Wire> Wire for Discreet<In> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.inner.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> std::result::Result<(), ureq::Error> {
+        let amount = match &self.token {
+            Some(token) => put_in(self.inner.buffers().output(), amount, token.reveal().as_bytes())?,
+            None => amount,
+        };
+        self.inner.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> std::result::Result<bool, ureq::Error> {
+        self.inner.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.inner.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.inner.is_tls()
+    }
+}
+
+/// Puts the token in its place in the first `amount` bytes of `output`, and returns how many there are then.
+fn put_in(output: &mut [u8], amount: usize, token: &[u8]) -> io::Result<usize> {
+    let Some(line) = output
+        .get(..amount)
+        .and_then(|head| head.windows(PLACEHOLDER.len()).position(|part| part == PLACEHOLDER))
+    else {
+        return Ok(amount);
+    };
+    let end = line + PLACEHOLDER.len() - b"\r\n".len();
+    let start = end - TOKEN_PLACE.len();
+    let longer = amount + token.len() - TOKEN_PLACE.len().min(amount);
+    if longer > output.len() {
+        return Err(io::Error::other("the request has no room for its token"));
+    }
+    output.copy_within(end..amount, start + token.len());
+    let place = output.get_mut(start..start + token.len());
+    place
+        .ok_or_else(|| io::Error::other("the request has no room for its token"))?
+        .copy_from_slice(token);
+    Ok(longer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_takes_its_place() {
+        let head = b"GET / HTTP/1.1\r\nhost: plex\r\nx-plex-token: ***\r\naccept: a\r\n\r\n";
+        for token in ["", "x", "abc", "a-long-token-of-some-length"] {
+            let mut output = [0; 256];
+            output[..head.len()].copy_from_slice(head);
+            let amount = put_in(&mut output, head.len(), token.as_bytes()).unwrap();
+            assert_eq!(
+                std::str::from_utf8(&output[..amount]).unwrap(),
+                format!("GET / HTTP/1.1\r\nhost: plex\r\nx-plex-token: {token}\r\naccept: a\r\n\r\n")
+            );
+        }
+        let mut tight = *head;
+        assert!(put_in(&mut tight, head.len(), b"longer").is_err());
+        let mut other = *b"GET /***";
+        assert_eq!(put_in(&mut other, 8, b"secret").unwrap(), 8);
+    }
+}

@@ -1,0 +1,390 @@
+//! What Plex's replies look like: one `MediaContainer` with a few numbers and a list.
+//!
+//! The keys of the container come in any order, so the numbers may follow the rows. Rows are handed over one by one
+//! while they are parsed; nothing here grows with their number.
+
+use std::io::{BufReader, Read};
+
+use serde::de::{DeserializeSeed, MapAccess};
+
+use crate::model::{Item, ItemType, Library};
+
+use super::lenient::{Elements, Fields, Object, scalar};
+use super::mend::{Mended, mend};
+use super::sections::Directories;
+
+/// What a reply said besides its rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Head {
+    /// There was a `MediaContainer`: a Plex server, or something that plays one, answered.
+    pub is_plex: bool,
+    /// There was a `_children`: the JSON of servers of 2015 and before, which nothing here reads.
+    pub is_ancient: bool,
+    /// `totalSize`.
+    pub total: Option<u64>,
+    /// `offset`.
+    pub offset: Option<u64>,
+    /// `machineIdentifier`.
+    pub machine_identifier: Option<String>,
+    /// `version`.
+    pub version: Option<String>,
+}
+
+/// Where the rows of a reply go.
+pub(super) enum Lists<'a> {
+    /// Nowhere: the reply has none that matter.
+    None,
+    /// The items of `Metadata`.
+    Rows(Rows<'a>),
+    /// The libraries of `Directory`.
+    Libraries(Vec<Library>),
+}
+
+impl Lists<'_> {
+    /// Another reply is going to be read.
+    pub fn begin(&mut self) {
+        self.start_over();
+        if let Self::Rows(rows) = self {
+            rows.known = 0;
+        }
+    }
+
+    /// The same reply is going to be read once more from its beginning.
+    fn start_over(&mut self) {
+        match self {
+            Self::None => {}
+            Self::Rows(rows) => {
+                rows.known = rows.count;
+                rows.count = 0;
+            }
+            Self::Libraries(libraries) => libraries.clear(),
+        }
+    }
+}
+
+/// Counts rows and hands the usable ones over.
+pub(super) struct Rows<'a> {
+    /// Rows seen, those without a rating key and those that are no objects included.
+    pub count: u64,
+    /// Rows handed over.
+    pub taken: u64,
+    /// So many rows were handed over by an earlier look at the same reply.
+    known: u64,
+    /// What an item is when it does not say.
+    kind: ItemType,
+    sink: &'a mut dyn FnMut(Item),
+}
+
+impl<'a> Rows<'a> {
+    /// Rows of this kind unless they say otherwise, handed to `sink`.
+    pub fn new(kind: ItemType, sink: &'a mut dyn FnMut(Item)) -> Self {
+        Self {
+            count: 0,
+            taken: 0,
+            known: 0,
+            kind,
+            sink,
+        }
+    }
+}
+
+/// An item of which nothing is known yet.
+fn blank(kind: ItemType) -> Item {
+    Item {
+        kind,
+        season: -1,
+        episode: -1,
+        ..Item::default()
+    }
+}
+
+/// Asked after each row; `false` stops the parsing.
+pub(super) type GoOn<'a> = &'a dyn Fn() -> bool;
+
+/// Parses a reply held in memory; where that fails, mends it in place and goes on behind the rows handed over.
+///
+/// # Errors
+/// What is wrong with the JSON, or that `go_on` stopped it. Rows before that place were handed over.
+pub(super) fn read_slice(
+    body: &mut Vec<u8>,
+    lists: &mut Lists<'_>,
+    go_on: GoOn<'_>,
+) -> Result<Head, serde_json::Error> {
+    // Checked once for the whole body, which is several times faster than once for each string. Mending is for what
+    // needs it: looking for all that it mends would cost a sixth of the time.
+    if let Ok(text) = std::str::from_utf8(body) {
+        match read(serde_json::Deserializer::from_str(text), lists, go_on) {
+            Err(error) if error.is_syntax() => {}
+            result => return result,
+        }
+    }
+    mend(body);
+    lists.start_over();
+    read(serde_json::Deserializer::from_slice(body), lists, go_on)
+}
+
+/// Parses a reply while it arrives, for those that are too large to be held.
+///
+/// # Errors
+/// As [`read_slice`], and what the reader failed with.
+pub(super) fn read_stream(body: impl Read, lists: &mut Lists<'_>, go_on: GoOn<'_>) -> Result<Head, serde_json::Error> {
+    // The parser takes single bytes, which only a buffer of std's gives quickly.
+    let body = BufReader::with_capacity(64 << 10, Mended::new(body));
+    read(serde_json::Deserializer::from_reader(body), lists, go_on)
+}
+
+fn read<'de, R: serde_json::de::Read<'de>>(
+    mut deserializer: serde_json::Deserializer<R>,
+    lists: &mut Lists<'_>,
+    go_on: GoOn<'_>,
+) -> Result<Head, serde_json::Error> {
+    let mut reply = Reply {
+        head: Head::default(),
+        lists,
+        go_on,
+    };
+    Fields(&mut reply).deserialize(&mut deserializer)?;
+    let head = reply.head;
+    deserializer.end()?;
+    Ok(head)
+}
+
+/// The outermost object.
+struct Reply<'r, 'a> {
+    head: Head,
+    lists: &'r mut Lists<'a>,
+    go_on: GoOn<'r>,
+}
+
+enum ReplyField {
+    MediaContainer,
+    Children,
+}
+
+impl Object for Reply<'_, '_> {
+    type Field = ReplyField;
+
+    fn field_of(name: &str) -> Option<ReplyField> {
+        match name {
+            "MediaContainer" => Some(ReplyField::MediaContainer),
+            "_children" => Some(ReplyField::Children),
+            _ => None,
+        }
+    }
+
+    fn fill<'de, A: MapAccess<'de>>(&mut self, field: ReplyField, map: &mut A) -> Result<(), A::Error> {
+        match field {
+            ReplyField::MediaContainer => {
+                self.head.is_plex = true;
+                map.next_value_seed(Fields(&mut Container {
+                    head: &mut self.head,
+                    lists: self.lists,
+                    go_on: self.go_on,
+                }))
+            }
+            ReplyField::Children => {
+                self.head.is_ancient = true;
+                map.next_value::<serde::de::IgnoredAny>().map(drop)
+            }
+        }
+    }
+}
+
+struct Container<'r, 'a> {
+    head: &'r mut Head,
+    lists: &'r mut Lists<'a>,
+    go_on: GoOn<'r>,
+}
+
+enum ContainerField {
+    TotalSize,
+    Offset,
+    MachineIdentifier,
+    Version,
+    Metadata,
+    Directory,
+    Children,
+}
+
+impl Object for Container<'_, '_> {
+    type Field = ContainerField;
+
+    fn field_of(name: &str) -> Option<ContainerField> {
+        Some(match name {
+            "totalSize" => ContainerField::TotalSize,
+            "offset" => ContainerField::Offset,
+            "machineIdentifier" => ContainerField::MachineIdentifier,
+            "version" => ContainerField::Version,
+            "Metadata" => ContainerField::Metadata,
+            "Directory" => ContainerField::Directory,
+            "_children" => ContainerField::Children,
+            _ => return None,
+        })
+    }
+
+    fn fill<'de, A: MapAccess<'de>>(&mut self, field: ContainerField, map: &mut A) -> Result<(), A::Error> {
+        match (field, &mut *self.lists) {
+            (ContainerField::TotalSize, _) => self.head.total = scalar(map)?,
+            (ContainerField::Offset, _) => self.head.offset = scalar(map)?,
+            (ContainerField::MachineIdentifier, _) => self.head.machine_identifier = scalar(map)?,
+            (ContainerField::Version, _) => self.head.version = scalar(map)?,
+            (ContainerField::Metadata, Lists::Rows(rows)) => map.next_value_seed(Elements(&mut Row {
+                item: blank(rows.kind),
+                rows,
+                go_on: self.go_on,
+            }))?,
+            (ContainerField::Directory, Lists::Libraries(libraries)) => {
+                map.next_value_seed(Elements(&mut Directories::new(libraries)))?;
+            }
+            (ContainerField::Children, _) => {
+                self.head.is_ancient = true;
+                map.next_value::<serde::de::IgnoredAny>()?;
+            }
+            (ContainerField::Metadata | ContainerField::Directory, _) => {
+                map.next_value::<serde::de::IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The row that is being parsed.
+struct Row<'r, 'a> {
+    item: Item,
+    rows: &'r mut Rows<'a>,
+    go_on: GoOn<'r>,
+}
+
+enum RowField {
+    RatingKey,
+    Type,
+    Title,
+    Year,
+    Guid,
+    Guids,
+    ShowTitle,
+    ShowRatingKey,
+    ShowGuid,
+    Season,
+    Episode,
+    Media,
+}
+
+impl Object for Row<'_, '_> {
+    type Field = RowField;
+
+    fn field_of(name: &str) -> Option<RowField> {
+        Some(match name {
+            "ratingKey" => RowField::RatingKey,
+            "type" => RowField::Type,
+            "title" => RowField::Title,
+            "year" => RowField::Year,
+            "guid" => RowField::Guid,
+            "Guid" => RowField::Guids,
+            "grandparentTitle" => RowField::ShowTitle,
+            "grandparentRatingKey" => RowField::ShowRatingKey,
+            "grandparentGuid" => RowField::ShowGuid,
+            "parentIndex" => RowField::Season,
+            "index" => RowField::Episode,
+            "Media" => RowField::Media,
+            _ => return None,
+        })
+    }
+
+    fn fill<'de, A: MapAccess<'de>>(&mut self, field: RowField, map: &mut A) -> Result<(), A::Error> {
+        let item = &mut self.item;
+        match field {
+            RowField::RatingKey => item.rating_key = scalar(map)?.unwrap_or_default(),
+            RowField::Type => item.kind = scalar(map)?.unwrap_or(self.rows.kind),
+            RowField::Title => item.title = scalar(map)?.unwrap_or_default(),
+            RowField::Year => item.year = scalar(map)?.unwrap_or_default(),
+            RowField::Guid => item.guid = scalar(map)?.unwrap_or_default(),
+            RowField::Guids => map.next_value_seed(Elements(&mut Guids(&mut item.guids)))?,
+            RowField::ShowTitle => item.show_title = scalar(map)?.unwrap_or_default(),
+            RowField::ShowRatingKey => item.show_rating_key = scalar(map)?.unwrap_or_default(),
+            RowField::ShowGuid => item.show_guid = scalar(map)?.unwrap_or_default(),
+            RowField::Season => item.season = scalar(map)?.unwrap_or(-1),
+            RowField::Episode => item.episode = scalar(map)?.unwrap_or(-1),
+            RowField::Media => map.next_value_seed(Elements(&mut Media(&mut item.parts)))?,
+        }
+        Ok(())
+    }
+
+    fn after_element(&mut self) -> bool {
+        let rows = &mut *self.rows;
+        rows.count += 1;
+        let item = std::mem::replace(&mut self.item, blank(rows.kind));
+        if rows.count > rows.known && !item.rating_key.is_empty() {
+            rows.taken += 1;
+            (rows.sink)(item);
+        }
+        (self.go_on)()
+    }
+}
+
+/// The external ids of `Guid[]`.
+struct Guids<'a>(&'a mut Vec<String>);
+
+impl Object for Guids<'_> {
+    type Field = ();
+
+    fn field_of(name: &str) -> Option<()> {
+        (name == "id").then_some(())
+    }
+
+    fn fill<'de, A: MapAccess<'de>>(&mut self, (): (), map: &mut A) -> Result<(), A::Error> {
+        push_new(self.0, scalar(map)?);
+        Ok(())
+    }
+}
+
+/// The versions of an item; optimized ones count too, since their files are the item's as well.
+struct Media<'a>(&'a mut Vec<String>);
+
+impl Object for Media<'_> {
+    type Field = ();
+
+    fn field_of(name: &str) -> Option<()> {
+        (name == "Part").then_some(())
+    }
+
+    fn fill<'de, A: MapAccess<'de>>(&mut self, (): (), map: &mut A) -> Result<(), A::Error> {
+        map.next_value_seed(Elements(&mut Parts(self.0)))
+    }
+}
+
+/// The files of a version.
+struct Parts<'a>(&'a mut Vec<String>);
+
+impl Object for Parts<'_> {
+    type Field = ();
+
+    fn field_of(name: &str) -> Option<()> {
+        (name == "file").then_some(())
+    }
+
+    fn fill<'de, A: MapAccess<'de>>(&mut self, (): (), map: &mut A) -> Result<(), A::Error> {
+        push_new(self.0, scalar(map)?);
+        Ok(())
+    }
+}
+
+/// How many files, external ids or folders are kept of one row, and how many libraries: far more than there ever are,
+/// and few enough that looking for repeats stays cheap whatever a server sends.
+pub(super) const LIST_LIMIT: usize = 4096;
+
+/// Keeps a text unless it is absent, empty or already there. Remote trailers have empty files; two versions of an
+/// item may name the same one.
+pub(super) fn push_new(list: &mut Vec<String>, text: Option<String>) {
+    if let Some(text) = text
+        && !text.is_empty()
+        && list.len() < LIST_LIMIT
+        && !list.contains(&text)
+    {
+        list.push(text);
+    }
+}
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;

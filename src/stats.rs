@@ -1,0 +1,166 @@
+//! What happened, counted: honest numbers for the host.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::model::Rung;
+use crate::source::{Meter, RequestKind};
+
+/// Counters of one handle's life. Written by any thread, never behind a lock.
+#[derive(Debug, Default)]
+pub struct Counters {
+    answers: [AtomicU64; Rung::ALL.len()],
+    glance_misses: AtomicU64,
+    stale_answers: AtomicU64,
+    requests: [AtomicU64; RequestKind::COUNT],
+    bytes_received: AtomicU64,
+    listings: AtomicU64,
+    network_us: AtomicU64,
+    store_us: AtomicU64,
+    warm_us: AtomicU64,
+}
+
+/// What took the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// Storing.
+    Store,
+    /// Building and opening warm files.
+    Warm,
+}
+
+fn add(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl Counters {
+    /// One answer was given.
+    pub fn answered(&self, rung: Rung, stale: bool) {
+        add(&self.answers[rung as usize], 1);
+        if stale {
+            add(&self.stale_answers, 1);
+        }
+    }
+
+    /// A fast lookup found nothing in a glance.
+    pub fn glance_missed(&self) {
+        add(&self.glance_misses, 1);
+    }
+
+    /// A full listing was completed.
+    pub fn listed(&self) {
+        add(&self.listings, 1);
+    }
+
+    /// Time went by that was neither a hit's nor the network's.
+    pub fn spent(&self, on: Spent, took: Duration) {
+        add(
+            match on {
+                Spent::Store => &self.store_us,
+                Spent::Warm => &self.warm_us,
+            },
+            micros(took),
+        );
+    }
+
+    /// A copy of all counts.
+    #[must_use]
+    pub fn read(&self) -> Stats {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            answers: std::array::from_fn(|rung| get(&self.answers[rung])),
+            glance_misses: get(&self.glance_misses),
+            stale_answers: get(&self.stale_answers),
+            requests: std::array::from_fn(|kind| get(&self.requests[kind])),
+            bytes_received: get(&self.bytes_received),
+            listings: get(&self.listings),
+            network_us: get(&self.network_us),
+            store_us: get(&self.store_us),
+            warm_us: get(&self.warm_us),
+            ..Stats::default()
+        }
+    }
+}
+
+impl Meter for Counters {
+    fn request(&self, kind: RequestKind, bytes: u64, took: Duration) {
+        add(&self.requests[kind as usize], 1);
+        add(&self.bytes_received, bytes);
+        add(&self.network_us, micros(took));
+    }
+}
+
+/// Counts as a host reads them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Answers by rung, in the order of [`Rung::ALL`]; the first counts those without an item.
+    pub answers: [u64; Rung::ALL.len()],
+    /// Fast lookups that found nothing in a glance.
+    pub glance_misses: u64,
+    /// Answers given although their listing had expired.
+    pub stale_answers: u64,
+    /// Requests sent, retries included, in the order of [`RequestKind::ALL`].
+    pub requests: [u64; RequestKind::COUNT],
+    /// Bytes of answers' bodies as they came over the wire.
+    pub bytes_received: u64,
+    /// Full listings completed.
+    pub listings: u64,
+    /// Microseconds spent waiting for the server.
+    pub network_us: u64,
+    /// Microseconds spent storing.
+    pub store_us: u64,
+    /// Microseconds spent building and opening warm files.
+    pub warm_us: u64,
+    /// Requests over the store's life, as last written.
+    pub store_requests: u64,
+    /// Answers over the store's life, as last written.
+    pub store_answers: u64,
+    /// Items listed now.
+    pub items: u64,
+    /// Confirmed matches recorded now.
+    pub matches: u64,
+    /// Libraries known now.
+    pub libraries: u64,
+    /// Bytes on disk, warm files included.
+    pub disk_bytes: u64,
+    /// The store's change sequence.
+    pub sequence: u64,
+}
+
+impl Stats {
+    /// A JSON object; answers and requests are objects by name.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let answers: serde_json::Map<_, _> = Rung::ALL
+            .iter()
+            .map(|rung| (rung.name().to_owned(), self.answers[*rung as usize].into()))
+            .collect();
+        let requests: serde_json::Map<_, _> = RequestKind::ALL
+            .iter()
+            .map(|kind| (kind.name().to_owned(), self.requests[*kind as usize].into()))
+            .collect();
+        serde_json::json!({
+            "answers": answers,
+            "glance_misses": self.glance_misses,
+            "stale_answers": self.stale_answers,
+            "requests": requests,
+            "bytes_received": self.bytes_received,
+            "listings": self.listings,
+            "network_us": self.network_us,
+            "store_us": self.store_us,
+            "warm_us": self.warm_us,
+            "store_requests": self.store_requests,
+            "store_answers": self.store_answers,
+            "items": self.items,
+            "matches": self.matches,
+            "libraries": self.libraries,
+            "disk_bytes": self.disk_bytes,
+            "sequence": self.sequence,
+        })
+        .to_string()
+    }
+}

@@ -1,0 +1,582 @@
+//! Full listings: begun, stored page by page, finished or taken up again.
+//!
+//! A row of `items` is visible in the generations from `born` on and before `died`. A listing that will become generation
+//! g + 1 writes `born = g + 1` and `died = g + 1` only, so nothing that it does shows before the one row of
+//! `libraries` says g + 1; and a second attempt at g + 1 may find what a first one left, and use it.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::rows::one_library;
+use super::{LibraryRow, Store, Tx};
+use crate::error::Result;
+use crate::model::{Clocks, Item, ItemType};
+
+/// Rows that a continuation fetches again, to see that the list did not move.
+pub const OVERLAP: usize = 50;
+/// Rows that one transaction marks as gone.
+const SLICE: usize = 5_000;
+
+/// A full listing under way, as stored.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Listing {
+    /// The library's number in the store.
+    pub library: i64,
+    /// The generation that it becomes.
+    pub generation: u64,
+    /// Which of the library's leaf types is being listed.
+    pub type_index: usize,
+    /// The next row of that type.
+    pub next_row: u64,
+    /// Rows that the server returned so far, over all types.
+    pub rows: u64,
+    /// Those of them that have a rating key.
+    pub keyed: u64,
+    /// Rows of all types begun, as the server counts them; `None` when it does not say.
+    pub total: Option<u64>,
+    /// The last rating keys of the current type, newest last.
+    pub tail: Tail,
+    /// The library's clocks before the first page.
+    pub clocks: Clocks,
+    /// The change sequence when it began.
+    pub begun_sequence: u64,
+    /// When it began, Unix ms.
+    pub begun_ms: i64,
+    /// When its last page was stored, Unix ms.
+    pub touched_ms: i64,
+    /// Pages stored.
+    pub pages: u64,
+    /// Some row differs from the generation that answers.
+    pub changed: bool,
+}
+
+/// The last rating keys of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tail(Vec<String>);
+
+impl Tail {
+    /// The keys, oldest first.
+    pub fn keys(&self) -> &[String] {
+        &self.0
+    }
+
+    /// Adds keys, keeping the last [`OVERLAP`].
+    pub fn extend<'k>(&mut self, keys: impl Iterator<Item = &'k str>) {
+        self.0.extend(keys.map(str::to_owned));
+        let surplus = self.0.len().saturating_sub(OVERLAP);
+        self.0.drain(..surplus);
+    }
+
+    /// Forgets them: a new type begins.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// What a finished listing is worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Distinct items.
+    pub items: u64,
+    /// It lives shortly: made during a scan, or in disagreement with itself.
+    pub provisional: bool,
+    /// Warm file of the listing.
+    pub image: String,
+    /// Single items that came or went up to this sequence are in it.
+    pub image_sequence: u64,
+    /// When it was completed, Unix ms.
+    pub now_ms: i64,
+}
+
+impl Store {
+    /// The listing of this library that is under way.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn listing(&self, library: i64) -> Result<Option<Listing>> {
+        self.read(|connection| {
+            connection
+                .query_row(
+                    "SELECT library, generation, type_index, next_row, rows, total, tail, ccat, scanned, refreshing, \
+                     begun_seq, begun_ms, touched_ms, pages, changed, keyed FROM listings WHERE library = ?1",
+                    [library],
+                    |row| {
+                        let unsigned = |index| row.get::<_, i64>(index).map(i64::cast_unsigned);
+                        Ok(Listing {
+                            library: row.get(0)?,
+                            generation: unsigned(1)?,
+                            type_index: usize::try_from(row.get::<_, i64>(2)?).unwrap_or(0),
+                            next_row: unsigned(3)?,
+                            rows: unsigned(4)?,
+                            total: u64::try_from(row.get::<_, i64>(5)?).ok(),
+                            tail: Tail(serde_json::from_str(&row.get::<_, String>(6)?).unwrap_or_default()),
+                            clocks: Clocks {
+                                content_changed_at: row.get(7)?,
+                                scanned_at: row.get(8)?,
+                                refreshing: row.get(9)?,
+                                updated_at: 0,
+                            },
+                            begun_sequence: unsigned(10)?,
+                            begun_ms: row.get(11)?,
+                            touched_ms: row.get(12)?,
+                            pages: unsigned(13)?,
+                            changed: row.get(14)?,
+                            keyed: unsigned(15)?,
+                        })
+                    },
+                )
+                .optional()
+        })
+    }
+
+    /// Begins a full listing anew. What an earlier attempt stored is kept and compared with.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn begin_listing(&self, row: &LibraryRow, now_ms: i64) -> Result<Listing> {
+        self.write(|tx| {
+            let changed = tx
+                .connection
+                .query_row("SELECT changed FROM listings WHERE library = ?1", [row.id], |row| row.get(0))
+                .optional()?
+                .unwrap_or(false);
+            tx.connection
+                .execute("DELETE FROM seen WHERE library = ?1", [row.id])?;
+            let listing = Listing {
+                library: row.id,
+                generation: row.generation + 1,
+                clocks: row.library.clocks,
+                begun_sequence: tx.sequence,
+                begun_ms: now_ms,
+                touched_ms: now_ms,
+                changed,
+                ..Listing::default()
+            };
+            save(tx, &listing)?;
+            Ok(listing)
+        })
+    }
+
+    /// Stores rows of a page and how far the listing has come, in one transaction.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn store_page(&self, listing: &mut Listing, items: &[Item]) -> Result<()> {
+        let stored = self.write(|tx| {
+            let mut next = listing.clone();
+            let ids = store_items(tx, &mut next, items)?;
+            tx.connection
+                .prepare_cached("INSERT OR REPLACE INTO seen (library, page, ids) VALUES (?1, ?2, ?3)")?
+                .execute(params![next.library, next.pages.cast_signed(), ids])?;
+            next.pages += 1;
+            save(tx, &next)?;
+            Ok(next)
+        })?;
+        *listing = stored;
+        Ok(())
+    }
+
+    /// How many distinct items the listing found so far.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn distinct(&self, listing: &Listing) -> Result<u64> {
+        self.read(|connection| seen(connection, listing.library))
+            .map(|ids| ids.len() as u64)
+    }
+
+    /// Marks the rows that a listing did not find as gone from its generation on. Nothing shows yet.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn mark_gone(&self, listing: &mut Listing) -> Result<()> {
+        let gone: Vec<i64> = self.read(|connection| {
+            let seen = seen(connection, listing.library)?;
+            let mut gone = Vec::new();
+            let mut statement =
+                connection.prepare_cached("SELECT id FROM items WHERE library = ?1 AND died IS NULL")?;
+            let ids = statement.query_map([listing.library], |row| row.get::<_, i64>(0))?;
+            for id in ids {
+                let id = id?;
+                if seen.binary_search(&id).is_err() {
+                    gone.push(id);
+                }
+            }
+            Ok(gone)
+        })?;
+        for slice in gone.chunks(SLICE) {
+            self.write(|tx| {
+                let mut statement = tx
+                    .connection
+                    .prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1")?;
+                for id in slice {
+                    statement.execute([*id, listing.generation.cast_signed()])?;
+                }
+                tx.connection
+                    .execute("UPDATE listings SET changed = 1 WHERE library = ?1", [listing.library])?;
+                Ok(())
+            })?;
+            listing.changed = true;
+        }
+        Ok(())
+    }
+
+    /// Hands the items of a generation to `each`, in the order in which they were stored.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], or what `each` gives.
+    pub fn for_each_item(
+        &self,
+        library: i64,
+        generation: u64,
+        each: &mut dyn FnMut(Item) -> Result<()>,
+    ) -> Result<()> {
+        // Batches: the connection's lock is let go between them, and no read transaction outlives a batch.
+        let mut after = 0_i64;
+        loop {
+            let batch = self.items_after(library, generation, after, 10_000)?;
+            let Some((last, _)) = batch.last() else {
+                return Ok(());
+            };
+            after = *last;
+            for (_, item) in batch {
+                each(item)?;
+            }
+        }
+    }
+
+    /// Items of a generation whose number in the store is above `after`, with that number, at most `limit`.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn items_after(&self, library: i64, generation: u64, after: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "{ITEM} WHERE i.library = ?1 AND i.id > ?3 AND i.born <= ?2 AND (i.died IS NULL OR i.died > ?2) \
+                     ORDER BY i.id LIMIT ?4"
+                ))?
+                .query_map(
+                    params![
+                        library,
+                        generation.cast_signed(),
+                        after,
+                        i64::try_from(limit).unwrap_or(i64::MAX)
+                    ],
+                    item,
+                )?
+                .collect()
+        })
+    }
+
+    /// The item with this rating key, as the generation that answers has it.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn item(&self, library: i64, generation: u64, rating_key: &str) -> Result<Option<Item>> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "{ITEM} WHERE i.library = ?1 AND i.rating_key = ?3 AND i.born <= ?2 \
+                     AND (i.died IS NULL OR i.died > ?2)"
+                ))?
+                .query_row(params![library, generation.cast_signed(), rating_key], item)
+                .optional()
+        })
+        .map(|found| found.map(|(_, item)| item))
+    }
+
+    /// Makes the listing the one that answers: one short transaction. Without a change the generation stays.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn finish_listing(&self, identity: i64, listing: &Listing, finished: &Finished) -> Result<LibraryRow> {
+        self.write(|tx| {
+            let id = listing.library;
+            tx.connection.execute(
+                "UPDATE libraries SET generation = CASE WHEN ?2 OR generation = 0 THEN ?3 ELSE generation END, \
+                 listed_items = ?4, listed_ccat = ?5, listed_scanned = ?6, listed_ms = ?7, checked_ms = ?7, \
+                 provisional = ?8, begun_seq = ?9, image = ?10, image_seq = ?11, shrunk = -1 WHERE id = ?1",
+                params![
+                    id,
+                    listing.changed,
+                    listing.generation.cast_signed(),
+                    finished.items.cast_signed(),
+                    listing.clocks.content_changed_at,
+                    listing.clocks.scanned_at,
+                    finished.now_ms,
+                    finished.provisional,
+                    listing.begun_sequence.cast_signed(),
+                    finished.image,
+                    finished.image_sequence.cast_signed(),
+                ],
+            )?;
+            tx.connection.execute("DELETE FROM listings WHERE library = ?1", [id])?;
+            tx.connection.execute("DELETE FROM seen WHERE library = ?1", [id])?;
+            tx.connection.execute(
+                "DELETE FROM suspects WHERE library = ?1 AND sequence < ?2",
+                params![id, listing.begun_sequence.cast_signed()],
+            )?;
+            tx.libraries_changed(identity)?;
+            one_library(tx.connection, id)
+        })
+    }
+
+    /// Gives a listing up that is much smaller than the last one: the old one answers on, and a second of the same size
+    /// will be believed. Gives whether this is the second.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn doubt_listing(&self, identity: i64, listing: &Listing, items: u64, now_ms: i64) -> Result<bool> {
+        self.write(|tx| {
+            let before: i64 = tx.connection.query_row(
+                "SELECT shrunk FROM libraries WHERE id = ?1",
+                [listing.library],
+                |row| row.get(0),
+            )?;
+            if u64::try_from(before).is_ok_and(|before| before == items) {
+                return Ok(true);
+            }
+            tx.connection.execute(
+                "UPDATE libraries SET shrunk = ?2, checked_ms = ?3, provisional = 1 WHERE id = ?1",
+                params![listing.library, items.cast_signed(), now_ms],
+            )?;
+            tx.connection
+                .execute("UPDATE listings SET touched_ms = 0 WHERE library = ?1", [listing.library])?;
+            tx.libraries_changed(identity)?;
+            Ok(false)
+        })
+    }
+
+    /// Notes that the library has a new warm file of the same generation, with the single items up to `sequence`.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn set_image(&self, identity: i64, library: i64, generation: u64, image: &str, sequence: u64) -> Result<()> {
+        self.write(|tx| {
+            tx.connection.execute(
+                "UPDATE libraries SET image = ?3, image_seq = ?4 WHERE id = ?1 AND generation = ?2",
+                params![library, generation.cast_signed(), image, sequence.cast_signed()],
+            )?;
+            tx.libraries_changed(identity)
+        })
+    }
+
+    /// Names of all warm files that some library answers from.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn warm_names(&self) -> Result<Vec<String>> {
+        self.read(|connection| {
+            let mut names = Vec::new();
+            let mut statement = connection.prepare_cached("SELECT image, matches_image FROM libraries")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                names.push(row.get(0)?);
+                names.push(row.get(1)?);
+            }
+            Ok(names)
+        })
+    }
+}
+
+const ITEM: &str = "SELECT i.id, i.rating_key, i.kind, i.title, i.year, i.season, i.episode, i.guid, i.guids, i.parts, \
+    s.title, s.rating_key, s.guid FROM items i LEFT JOIN shows s ON s.id = i.show";
+
+pub(super) fn item(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, Item)> {
+    let optional = |index| row.get::<_, Option<String>>(index).map(Option::unwrap_or_default);
+    let guids: String = row.get(8)?;
+    Ok((
+        row.get(0)?,
+        Item {
+            rating_key: row.get(1)?,
+            kind: ItemType::from_number(row.get(2)?),
+            title: row.get(3)?,
+            year: row.get(4)?,
+            season: row.get(5)?,
+            episode: row.get(6)?,
+            guid: row.get(7)?,
+            guids: guids.lines().map(str::to_owned).collect(),
+            parts: serde_json::from_str(&row.get::<_, String>(9)?).unwrap_or_default(),
+            show_title: optional(10)?,
+            show_rating_key: optional(11)?,
+            show_guid: optional(12)?,
+        },
+    ))
+}
+
+pub(super) const ITEM_COLUMNS: &str = ITEM;
+
+fn seen(connection: &Connection, library: i64) -> rusqlite::Result<Vec<i64>> {
+    let mut ids = Vec::new();
+    let mut statement = connection.prepare_cached("SELECT ids FROM seen WHERE library = ?1")?;
+    let mut rows = statement.query([library])?;
+    while let Some(row) = rows.next()? {
+        let blob: &[u8] = row.get_ref(0)?.as_blob().unwrap_or_default();
+        ids.extend(blob.chunks_exact(8).filter_map(|id| id.try_into().ok()).map(i64::from_le_bytes));
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}
+
+fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
+    tx.connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO listings (library, generation, type_index, next_row, rows, total, tail, ccat, \
+             scanned, refreshing, begun_seq, begun_ms, touched_ms, pages, changed, keyed) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+        )?
+        .execute(params![
+            listing.library,
+            listing.generation.cast_signed(),
+            i64::try_from(listing.type_index).unwrap_or(0),
+            listing.next_row.cast_signed(),
+            listing.rows.cast_signed(),
+            listing.total.map_or(-1, u64::cast_signed),
+            serde_json::to_string(&listing.tail.0).unwrap_or_default(),
+            listing.clocks.content_changed_at,
+            listing.clocks.scanned_at,
+            listing.clocks.refreshing,
+            listing.begun_sequence.cast_signed(),
+            listing.begun_ms,
+            listing.touched_ms,
+            listing.pages.cast_signed(),
+            listing.changed,
+            listing.keyed.cast_signed(),
+        ])?;
+    Ok(())
+}
+
+/// Stores what differs, and gives the numbers of all these items' rows, 8 bytes each.
+fn store_items(tx: &Tx<'_>, listing: &mut Listing, items: &[Item]) -> rusqlite::Result<Vec<u8>> {
+    let mut shows = ShowCache::default();
+    let mut ids = Vec::with_capacity(items.len() * 8);
+    for item in items {
+        let (id, different) = put(tx, &mut shows, listing.library, listing.generation, item)?;
+        ids.extend(id.to_le_bytes());
+        listing.changed |= different;
+    }
+    Ok(ids)
+}
+
+/// Puts one item into a generation; gives whether it differs from the row that was there.
+pub(super) fn insert_item(tx: &Tx<'_>, library: i64, generation: u64, item: &Item) -> rusqlite::Result<bool> {
+    put(tx, &mut ShowCache::default(), library, generation, item).map(|(_, different)| different)
+}
+
+fn put(
+    tx: &Tx<'_>,
+    shows: &mut ShowCache,
+    library: i64,
+    generation: u64,
+    item: &Item,
+) -> rusqlite::Result<(i64, bool)> {
+    let c = tx.connection;
+    let generation = generation.cast_signed();
+    let digest = digest(item).cast_signed();
+    let row: Option<(i64, i64)> = c
+        .prepare_cached("SELECT id, digest FROM items WHERE library = ?1 AND rating_key = ?2 AND died IS NULL")?
+        .query_row(params![library, item.rating_key], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if let Some((id, before)) = row {
+        if before == digest {
+            return Ok((id, false));
+        }
+        c.prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1")?
+            .execute([id, generation])?;
+    }
+    let show = shows.id(tx, library, item)?;
+    let parts = serde_json::to_string(&item.parts).unwrap_or_else(|_| "[]".to_owned());
+    c.prepare_cached(
+        "INSERT INTO items (library, rating_key, kind, title, year, show, season, episode, guid, guids, parts, \
+         digest, born) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    )?
+    .execute(params![
+        library,
+        item.rating_key,
+        item.kind.number(),
+        item.title,
+        item.year,
+        show,
+        item.season,
+        item.episode,
+        item.guid,
+        item.guids.join("\n"),
+        parts,
+        digest,
+        generation,
+    ])?;
+    Ok((c.last_insert_rowid(), true))
+}
+
+/// The last show: the episodes of one come together.
+#[derive(Default)]
+struct ShowCache {
+    last: Option<(String, String, String, i64)>,
+}
+
+impl ShowCache {
+    fn id(&mut self, tx: &Tx<'_>, library: i64, item: &Item) -> rusqlite::Result<Option<i64>> {
+        if item.show_rating_key.is_empty() && item.show_title.is_empty() && item.show_guid.is_empty() {
+            return Ok(None);
+        }
+        if let Some((key, title, guid, id)) = &self.last
+            && *key == item.show_rating_key
+            && *title == item.show_title
+            && *guid == item.show_guid
+        {
+            return Ok(Some(*id));
+        }
+        let of = params![library, item.show_rating_key, item.show_title, item.show_guid];
+        let find = "SELECT id FROM shows WHERE library = ?1 AND rating_key = ?2 AND title = ?3 AND guid = ?4";
+        let mut find = tx.connection.prepare_cached(find)?;
+        let id = if let Some(id) = find.query_row(of, |row| row.get(0)).optional()? {
+            id
+        } else {
+            tx.connection
+                .prepare_cached("INSERT INTO shows (library, rating_key, title, guid) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(of)?;
+            tx.connection.last_insert_rowid()
+        };
+        self.last = Some((
+            item.show_rating_key.clone(),
+            item.show_title.clone(),
+            item.show_guid.clone(),
+            id,
+        ));
+        Ok(Some(id))
+    }
+}
+
+/// Equal for items of equal content.
+fn digest(item: &Item) -> u64 {
+    let mut hash = Xxh3::new();
+    let mut text = |text: &str| {
+        hash.update(&(text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    for one in [
+        &item.rating_key,
+        &item.title,
+        &item.show_title,
+        &item.show_rating_key,
+        &item.show_guid,
+        &item.guid,
+    ] {
+        text(one);
+    }
+    for one in item.guids.iter().chain(&item.parts) {
+        text(one);
+    }
+    for number in [
+        i64::from(item.kind.number()),
+        i64::from(item.year),
+        i64::from(item.season),
+        i64::from(item.episode),
+        item.guids.len() as i64,
+    ] {
+        hash.update(&number.to_le_bytes());
+    }
+    hash.digest()
+}

@@ -1,0 +1,289 @@
+//! Confirmed matches and distrust: what hosts tell the index.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::rows::{Change, ChangeKind, LibraryRow};
+use super::{Store, Tx};
+use crate::error::Result;
+
+/// Bytes that a match takes beside its path and key, for the size limit.
+const ROW: u64 = 64;
+
+impl Store {
+    /// Stores confirmed matches in one transaction. Gives how many changes wait to be folded.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn record_matches(&self, identity: i64, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<u64> {
+        self.write(|tx| {
+            let c = tx.connection;
+            let mut known = c.prepare_cached(
+                "SELECT epoch FROM matches WHERE library = ?1 AND path = ?2",
+            )?;
+            let mut insert = c.prepare_cached(
+                "INSERT OR REPLACE INTO matches (library, path, rating_key, generation, epoch, sequence) \
+                 VALUES (?1, ?2, ?3, ?4, (SELECT epoch FROM libraries WHERE id = ?1), ?5)",
+            )?;
+            let mut trust = c.prepare_cached(
+                "DELETE FROM suspects WHERE library = ?1 AND path = ?2 AND rating_key = ''",
+            )?;
+            let mut added = 0_i64;
+            let epoch: i64 =
+                c.query_row("SELECT epoch FROM libraries WHERE id = ?1", [row.id], |row| row.get(0))?;
+            for (path, rating_key) in pairs {
+                let before: Option<i64> = known
+                    .query_row(params![row.id, path], |row| row.get(0))
+                    .optional()?;
+                added += i64::from(before != Some(epoch));
+                insert.execute(params![
+                    row.id,
+                    path,
+                    rating_key,
+                    row.generation.cast_signed(),
+                    tx.sequence.cast_signed()
+                ])?;
+                trust.execute(params![row.id, path])?;
+                tx.change(
+                    identity,
+                    &Change {
+                        library: row.id,
+                        kind: ChangeKind::Matched,
+                        path: path.to_vec(),
+                        rating_key: (*rating_key).to_owned(),
+                        generation: row.generation,
+                    },
+                )?;
+            }
+            c.prepare_cached("UPDATE libraries SET match_count = match_count + ?2 WHERE id = ?1")?
+                .execute([row.id, added])?;
+            waiting(tx, row.id)
+        })
+    }
+
+    /// Distrusts paths: `exact` are confirmed matches that go, `path` is what is not answered again unconfirmed.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn distrust_path(&self, identity: i64, libraries: &[i64], path: &[u8], confirmed: &[(i64, Vec<u8>)]) -> Result<()> {
+        self.write(|tx| {
+            for (library, exact) in confirmed {
+                forget(tx, identity, *library, exact)?;
+            }
+            for library in libraries {
+                suspect(tx, identity, *library, path, "")?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Distrusts an item in these libraries: all its confirmed matches go, and it is not answered again unconfirmed.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn distrust_item(&self, identity: i64, libraries: &[i64], rating_key: &str) -> Result<()> {
+        self.write(|tx| {
+            for library in libraries {
+                let paths: Vec<Vec<u8>> = tx
+                    .connection
+                    .prepare_cached("SELECT path FROM matches WHERE library = ?1 AND rating_key = ?2")?
+                    .query_map(params![library, rating_key], |row| row.get(0))?
+                    .collect::<rusqlite::Result<_>>()?;
+                for path in paths {
+                    forget(tx, identity, *library, &path)?;
+                }
+                suspect(tx, identity, *library, b"", rating_key)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// So many paths of a library are distrusted that all of it is: a full listing is due, and clears them.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn distrust_all(&self, identity: i64, library: i64) -> Result<()> {
+        self.write(|tx| {
+            tx.connection.execute("DELETE FROM suspects WHERE library = ?1", [library])?;
+            tx.connection.execute(
+                "UPDATE libraries SET due_seq = ?2 WHERE id = ?1",
+                [library, tx.sequence.cast_signed()],
+            )?;
+            tx.libraries_changed(identity)
+        })
+    }
+
+    /// Notes that a request confirmed a path (or, with an empty path, an item).
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn trust(&self, identity: i64, library: i64, path: &[u8], rating_key: &str) -> Result<()> {
+        self.write(|tx| {
+            tx.connection
+                .prepare_cached("DELETE FROM suspects WHERE library = ?1 AND path = ?2 AND rating_key = ?3")?
+                .execute(params![library, path, rating_key])?;
+            tx.change(
+                identity,
+                &Change {
+                    library,
+                    kind: if path.is_empty() {
+                        ChangeKind::TrustedItem
+                    } else {
+                        ChangeKind::TrustedPath
+                    },
+                    path: path.to_vec(),
+                    rating_key: rating_key.to_owned(),
+                    generation: 0,
+                },
+            )
+        })
+    }
+
+    /// Hands every living confirmed match of a library to `each`: path, rating key, generation. Gives the change
+    /// sequence of that moment.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn for_each_match(&self, library: i64, each: &mut dyn FnMut(&[u8], &str, u64)) -> Result<u64> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT m.path, m.rating_key, m.generation FROM matches m JOIN libraries l ON l.id = m.library \
+                 WHERE m.library = ?1 AND m.epoch = l.epoch",
+            )?;
+            let mut rows = statement.query([library])?;
+            while let Some(row) = rows.next()? {
+                let path = row.get_ref(0)?.as_blob().unwrap_or_default();
+                let key = row.get_ref(1)?.as_str().unwrap_or_default();
+                each(path, key, row.get::<_, i64>(2)?.cast_unsigned());
+            }
+            connection
+                .query_row("SELECT sequence FROM store", [], |row| row.get::<_, i64>(0))
+                .map(i64::cast_unsigned)
+        })
+    }
+
+    /// Notes a new warm file of confirmed matches that holds all changes up to `folded`, and forgets changes that
+    /// every library has folded.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn folded(&self, identity: i64, library: i64, epoch: i64, image: &str, folded: u64) -> Result<()> {
+        self.write(|tx| {
+            let c = tx.connection;
+            let done = c.execute(
+                "UPDATE libraries SET matches_image = ?3, matches_folded = ?4 WHERE id = ?1 AND epoch = ?2",
+                params![library, epoch, image, folded.cast_signed()],
+            )?;
+            if done == 0 {
+                return Ok(()); // invalidated meanwhile: the file is nobody's
+            }
+            let trim: i64 = c.query_row(
+                "SELECT coalesce(min(matches_folded), ?1) FROM libraries WHERE identity > 0 AND match_count > 0",
+                [folded.cast_signed()],
+                |row| row.get(0),
+            )?;
+            c.execute("DELETE FROM changes WHERE sequence <= ?1", [trim])?;
+            c.execute("UPDATE store SET trimmed = max(trimmed, ?1)", [trim])?;
+            tx.libraries_changed(identity)
+        })
+    }
+
+    /// Removes the oldest confirmed matches while they take more than `limit` bytes. Gives how many went.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn evict_matches(&self, limit: u64) -> Result<u64> {
+        let taken: i64 = self.read(|connection| {
+            connection.query_row(
+                "SELECT coalesce(sum(length(path) + length(rating_key) + ?1), 0) FROM matches",
+                [ROW.cast_signed()],
+                |row| row.get(0),
+            )
+        })?;
+        let surplus = taken.cast_unsigned().saturating_sub(limit);
+        if surplus == 0 {
+            return Ok(0);
+        }
+        // A tenth more than needed, so that the next write does not evict again.
+        let surplus = surplus + limit / 10;
+        self.write(|tx| {
+            let oldest: Vec<(i64, Vec<u8>, i64)> = {
+                let mut freed = 0;
+                let mut oldest = Vec::new();
+                let mut statement = tx.connection.prepare_cached(
+                    "SELECT m.library, m.path, length(m.path) + length(m.rating_key) + ?1, l.identity FROM matches m \
+                     JOIN libraries l ON l.id = m.library ORDER BY m.sequence",
+                )?;
+                let mut rows = statement.query([ROW.cast_signed()])?;
+                while let Some(row) = rows.next()? {
+                    if freed >= surplus {
+                        break;
+                    }
+                    freed += row.get::<_, i64>(2)?.cast_unsigned();
+                    oldest.push((row.get(0)?, row.get(1)?, row.get(3)?));
+                }
+                oldest
+            };
+            for (library, path, identity) in &oldest {
+                forget(tx, *identity, *library, path)?;
+            }
+            Ok(oldest.len() as u64)
+        })
+    }
+}
+
+/// Changes of a library that wait to be folded into its warm file.
+fn waiting(tx: &Tx<'_>, library: i64) -> rusqlite::Result<u64> {
+    tx.connection
+        .prepare_cached(
+            "SELECT count(*) FROM changes WHERE sequence > (SELECT matches_folded FROM libraries WHERE id = ?1)",
+        )?
+        .query_row([library], |row| row.get::<_, i64>(0))
+        .map(i64::cast_unsigned)
+}
+
+fn forget(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8]) -> rusqlite::Result<()> {
+    let c = tx.connection;
+    let living = c
+        .prepare_cached(
+            "SELECT 1 FROM matches WHERE library = ?1 AND path = ?2 \
+             AND epoch = (SELECT epoch FROM libraries WHERE id = ?1)",
+        )?
+        .exists(params![library, path])?;
+    c.prepare_cached("DELETE FROM matches WHERE library = ?1 AND path = ?2")?
+        .execute(params![library, path])?;
+    if !living {
+        return Ok(());
+    }
+    c.prepare_cached("UPDATE libraries SET match_count = max(match_count - 1, 0) WHERE id = ?1")?
+        .execute([library])?;
+    tx.change(
+        identity,
+        &Change {
+            library,
+            kind: ChangeKind::Forgotten,
+            path: path.to_vec(),
+            rating_key: String::new(),
+            generation: 0,
+        },
+    )
+}
+
+fn suspect(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8], rating_key: &str) -> rusqlite::Result<()> {
+    tx.connection
+        .prepare_cached("INSERT OR REPLACE INTO suspects (library, path, rating_key, sequence) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![library, path, rating_key, tx.sequence.cast_signed()])?;
+    tx.change(
+        identity,
+        &Change {
+            library,
+            kind: if path.is_empty() {
+                ChangeKind::SuspectItem
+            } else {
+                ChangeKind::SuspectPath
+            },
+            path: path.to_vec(),
+            rating_key: rating_key.to_owned(),
+            generation: 0,
+        },
+    )
+}

@@ -1,0 +1,275 @@
+//! Whose view of which server: servers, identities, and the libraries of one.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::rows::{LibraryRow, libraries, one_library};
+use super::{Store, Tx};
+use crate::error::Result;
+use crate::model::{Library, Server};
+
+/// Where an identity was last reached, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The base URL as the host gave it, without a trailing slash.
+    pub url: String,
+    /// The user's name, or what stands for the token.
+    pub who: Vec<u8>,
+}
+
+impl Store {
+    /// The identity that this endpoint led to last; `None` when it was never asked.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn identity(&self, endpoint: &Endpoint) -> Result<Option<i64>> {
+        self.read(|connection| {
+            connection
+                .query_row(
+                    "SELECT identity FROM endpoints WHERE url = ?1 AND who = ?2",
+                    params![endpoint.url, endpoint.who],
+                    |row| row.get(0),
+                )
+                .optional()
+        })
+    }
+
+    /// The identity of a store that has just one; the newest otherwise.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn only_identity(&self) -> Result<Option<i64>> {
+        self.read(|connection| connection.query_row("SELECT max(id) FROM identities", [], |row| row.get(0)))
+    }
+
+    /// The machine identifier of an identity's server.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn machine_identifier(&self, identity: i64) -> Result<String> {
+        self.read(|connection| {
+            connection.query_row(
+                "SELECT s.machine_identifier FROM servers s JOIN identities i ON i.server = s.id WHERE i.id = ?1",
+                [identity],
+                |row| row.get(0),
+            )
+        })
+    }
+
+    /// Notes that this endpoint led to this server: gives the identity, made when it is new.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<i64> {
+        self.write(|tx| {
+            let connection = tx.connection;
+            connection.execute(
+                "INSERT INTO servers (machine_identifier, version) VALUES (?1, ?2) \
+                 ON CONFLICT (machine_identifier) DO UPDATE SET version = excluded.version",
+                params![server.machine_identifier, server.version],
+            )?;
+            let id: i64 = connection.query_row(
+                "SELECT id FROM servers WHERE machine_identifier = ?1",
+                [&server.machine_identifier],
+                |row| row.get(0),
+            )?;
+            connection.execute(
+                "INSERT OR IGNORE INTO identities (server, who) VALUES (?1, ?2)",
+                params![id, endpoint.who],
+            )?;
+            let identity: i64 = connection.query_row(
+                "SELECT id FROM identities WHERE server = ?1 AND who = ?2",
+                params![id, endpoint.who],
+                |row| row.get(0),
+            )?;
+            connection.execute(
+                "INSERT OR REPLACE INTO endpoints (url, who, identity) VALUES (?1, ?2, ?3)",
+                params![endpoint.url, endpoint.who, identity],
+            )?;
+            tx.libraries_changed(0)?;
+            Ok(identity)
+        })
+    }
+
+    /// Notes what a probe showed, and which libraries it proved to be current: `current` decides, from the row as it
+    /// was and the library as it is.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn probed(
+        &self,
+        identity: i64,
+        shown: &[Library],
+        now_ms: i64,
+        current: &dyn Fn(&LibraryRow, &Library) -> bool,
+    ) -> Result<Vec<LibraryRow>> {
+        self.write(|tx| {
+            let before = libraries(tx.connection, identity)?;
+            tx.connection.execute(
+                "UPDATE libraries SET present = 0 WHERE identity = ?1",
+                [identity],
+            )?;
+            for (position, library) in (0_i64..).zip(shown) {
+                upsert(tx, identity, position, library)?;
+                if let Some(row) = before.iter().find(|row| row.library.uuid == library.uuid)
+                    && row.generation > 0
+                    && current(row, library)
+                {
+                    tx.connection
+                        .prepare_cached(
+                            "UPDATE libraries SET checked_ms = ?2, listed_ccat = ?3, listed_scanned = ?4 \
+                             WHERE id = ?1",
+                        )?
+                        .execute(params![
+                            row.id,
+                            now_ms,
+                            library.clocks.content_changed_at,
+                            library.clocks.scanned_at
+                        ])?;
+                }
+            }
+            tx.libraries_changed(identity)?;
+            libraries(tx.connection, identity)
+        })
+    }
+
+    /// The library's row as it is now.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn library_row(&self, id: i64) -> Result<LibraryRow> {
+        self.read(|connection| one_library(connection, id))
+    }
+
+    /// Makes a full listing due, and all confirmed matches of the library dead, whatever their number. Without a library: of
+    /// every library of the identity.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn invalidate_libraries(&self, identity: i64, library: Option<i64>) -> Result<()> {
+        self.write(|tx| {
+            tx.connection.execute(
+                "UPDATE libraries SET due_seq = ?3, epoch = epoch + 1, dead_matches = 1, match_count = 0, matches_image = '', \
+                 matches_folded = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2)",
+                params![identity, library, tx.sequence.cast_signed()],
+            )?;
+            tx.libraries_changed(identity)
+        })
+    }
+
+    /// Empties an identity: its libraries become nobody's at once, and their rows are swept by later writes.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn clear(&self, identity: i64) -> Result<()> {
+        self.write(|tx| {
+            tx.connection.execute(
+                "UPDATE libraries SET identity = -id, present = 0, image = '', matches_image = '' WHERE identity = ?1",
+                [identity],
+            )?;
+            tx.libraries_changed(identity)
+        })
+    }
+
+    /// Removes rows that nobody can see any more, at most `slice` of each kind. Gives whether some may be left.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn sweep(&self, slice: usize) -> Result<bool> {
+        let slice = i64::try_from(slice).unwrap_or(i64::MAX);
+        self.write(|tx| {
+            let c = tx.connection;
+            // Items of libraries that are nobody's, then those that died before the generation that answers: two
+            // statements, for one with OR would read every item.
+            let mut dead = Vec::new();
+            for statement in [
+                "SELECT i.id, i.guid, i.guids, coalesce(s.guid, '') FROM libraries l JOIN items i ON i.library = l.id \
+                 LEFT JOIN shows s ON s.id = i.show \
+                 WHERE l.identity < 0 LIMIT ?1",
+                "SELECT i.id, i.guid, i.guids, coalesce(s.guid, '') FROM libraries l JOIN items i ON i.library = l.id \
+                 LEFT JOIN shows s ON s.id = i.show \
+                 WHERE i.died IS NOT NULL AND i.died <= l.generation LIMIT ?1",
+            ] {
+                let mut rows = c.prepare_cached(statement)?;
+                let rows = rows.query_map([slice], super::guids::carrier)?;
+                for row in rows {
+                    let row = row?;
+                    dead.push(row);
+                }
+            }
+            for item in &dead {
+                super::guids::forget(tx, item)?;
+                c.prepare_cached("DELETE FROM items WHERE id = ?1")?.execute([item.id])?;
+            }
+            let matches = c
+                .prepare_cached(
+                    "DELETE FROM matches WHERE (library, path) IN (SELECT m.library, m.path FROM libraries l \
+                     JOIN matches m ON m.library = l.id WHERE l.identity < 0 LIMIT ?1)",
+                )?
+                .execute([slice])?
+                + c.prepare_cached(
+                    "DELETE FROM matches WHERE (library, path) IN (SELECT m.library, m.path FROM libraries l \
+                     JOIN matches m ON m.library = l.id WHERE l.dead_matches AND m.epoch <> l.epoch LIMIT ?1)",
+                )?
+                .execute([slice])?;
+            if matches == 0 {
+                c.execute("UPDATE libraries SET dead_matches = 0 WHERE dead_matches", [])?;
+            }
+            let removed = dead.len() + matches;
+            if removed == 0 {
+                for statement in [
+                    "DELETE FROM shows WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
+                    "DELETE FROM suspects WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
+                    "DELETE FROM listings WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
+                    "DELETE FROM seen WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
+                    "DELETE FROM libraries WHERE identity < 0",
+                    "PRAGMA incremental_vacuum(256)",
+                ] {
+                    c.prepare_cached(statement)?.raw_execute_all()?;
+                }
+            }
+            Ok(removed > 0)
+        })
+    }
+}
+
+/// Statements of which it does not matter whether they give rows.
+trait ExecuteAll {
+    fn raw_execute_all(&mut self) -> rusqlite::Result<()>;
+}
+
+impl ExecuteAll for rusqlite::CachedStatement<'_> {
+    fn raw_execute_all(&mut self) -> rusqlite::Result<()> {
+        let mut rows = self.query([])?;
+        while rows.next()?.is_some() {}
+        Ok(())
+    }
+}
+
+fn upsert(tx: &Tx<'_>, identity: i64, position: i64, library: &Library) -> rusqlite::Result<()> {
+    let locations = serde_json::to_string(&library.locations).unwrap_or_else(|_| "[]".to_owned());
+    tx.connection
+        .prepare_cached(
+            "INSERT INTO libraries (identity, section, uuid, title, kind, locations, position, present, \
+             content_changed_at, scanned_at, updated_at, refreshing, probed_seq) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11, ?12) \
+             ON CONFLICT (identity, uuid) DO UPDATE SET section = excluded.section, title = excluded.title, \
+             kind = excluded.kind, locations = excluded.locations, position = excluded.position, present = 1, \
+             content_changed_at = excluded.content_changed_at, scanned_at = excluded.scanned_at, \
+             updated_at = excluded.updated_at, refreshing = excluded.refreshing, probed_seq = excluded.probed_seq",
+        )?
+        .execute(params![
+            identity,
+            library.section,
+            library.uuid,
+            library.title,
+            library.kind as i64,
+            locations,
+            position,
+            library.clocks.content_changed_at,
+            library.clocks.scanned_at,
+            library.clocks.updated_at,
+            library.clocks.refreshing,
+            tx.sequence.cast_signed(),
+        ])?;
+    Ok(())
+}

@@ -1,0 +1,386 @@
+//! Rows as the rest of the crate sees them, and the reads that gather a whole view of the store.
+
+use rusqlite::{Connection, Row, params};
+
+use super::{Store, Tx};
+use crate::error::Result;
+use crate::model::{Clocks, Library, LibraryKind};
+
+/// A library as the store has it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LibraryRow {
+    /// The store's own number of it.
+    pub id: i64,
+    /// As the last probe showed it.
+    pub library: Library,
+    /// The last probe showed it.
+    pub present: bool,
+    /// The change sequence of the last probe.
+    pub probed_sequence: u64,
+    /// The change sequence when its newest complete listing began: tells listings apart.
+    pub begun_sequence: u64,
+    /// The listing's number; 0: never fetched.
+    pub generation: u64,
+    /// Items of that listing.
+    pub items: u64,
+    /// Clocks before that listing's first page.
+    pub listed: Clocks,
+    /// When that listing was completed, Unix ms.
+    pub listed_ms: i64,
+    /// When it was last seen to be current, Unix ms.
+    pub checked_ms: i64,
+    /// It was made during a scan, or did not agree with itself: it lives shortly.
+    pub provisional: bool,
+    /// Invalidated: a full listing is due now.
+    pub due: bool,
+    /// The change sequence when it was invalidated last.
+    pub due_sequence: u64,
+    /// Warm file of the listing; empty: none yet.
+    pub image: String,
+    /// Single items that came or went up to this sequence are in it.
+    pub image_sequence: u64,
+    /// Confirmed matches of other epochs are dead.
+    pub epoch: i64,
+    /// Living confirmed matches.
+    pub match_count: u64,
+    /// Warm file of the confirmed matches; empty: none yet.
+    pub matches_image: String,
+    /// Changes up to this sequence are in it.
+    pub matches_folded: u64,
+}
+
+/// What happened to one library, for those who have read an earlier state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The library's number; 0: all.
+    pub library: i64,
+    /// What happened.
+    pub kind: ChangeKind,
+    /// The path concerned; empty for none.
+    pub path: Vec<u8>,
+    /// The item concerned; empty for none.
+    pub rating_key: String,
+    /// The library's generation when it happened.
+    pub generation: u64,
+}
+
+/// Kinds of change. The numbers are on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i64)]
+pub enum ChangeKind {
+    /// The host confirmed a match.
+    Matched = 1,
+    /// A confirmed match is gone.
+    Forgotten = 2,
+    /// A path is not to be answered before it was confirmed.
+    SuspectPath = 3,
+    /// The same for an item.
+    SuspectItem = 4,
+    /// A request confirmed the path.
+    TrustedPath = 5,
+    /// A request confirmed the item.
+    TrustedItem = 6,
+    /// Rows of libraries changed: read the state again.
+    Library = 7,
+    /// A single item is gone from the listing.
+    Removed = 8,
+    /// A single item came to the listing, or changed.
+    Added = 9,
+}
+
+impl ChangeKind {
+    fn from_number(number: i64) -> Self {
+        match number {
+            1 => Self::Matched,
+            2 => Self::Forgotten,
+            3 => Self::SuspectPath,
+            4 => Self::SuspectItem,
+            5 => Self::TrustedPath,
+            6 => Self::TrustedItem,
+            8 => Self::Removed,
+            9 => Self::Added,
+            // What a newer version wrote: reading everything again is always right.
+            _ => Self::Library,
+        }
+    }
+}
+
+/// An invalidated path or item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    /// The library's number.
+    pub library: i64,
+    /// The path; empty when an item is meant.
+    pub path: Vec<u8>,
+    /// The item; empty when a path is meant.
+    pub rating_key: String,
+}
+
+/// Everything that a process needs in order to answer, read at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// The change sequence of that moment.
+    pub sequence: u64,
+    /// The libraries that the last probe showed, in the server's order.
+    pub libraries: Vec<LibraryRow>,
+    /// Confirmed matches and single items that came or went since their warm files were made, oldest first.
+    pub changes: Vec<Change>,
+    /// What is not to be answered.
+    pub suspects: Vec<Suspect>,
+}
+
+/// Counts over the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Requests over the store's life.
+    pub requests: u64,
+    /// Answers over the store's life.
+    pub answers: u64,
+    /// The change sequence.
+    pub sequence: u64,
+}
+
+const LIBRARY: &str = "SELECT id, section, uuid, title, kind, locations, present, content_changed_at, scanned_at, \
+    updated_at, refreshing, generation, listed_items, listed_ccat, listed_scanned, listed_ms, checked_ms, \
+    provisional, due_seq > begun_seq, image, epoch, match_count, matches_image, matches_folded, due_seq, image_seq, probed_seq, begun_seq \
+    FROM libraries";
+
+fn library(row: &Row<'_>) -> rusqlite::Result<LibraryRow> {
+    let unsigned = |index| row.get::<_, i64>(index).map(i64::cast_unsigned);
+    Ok(LibraryRow {
+        id: row.get(0)?,
+        library: Library {
+            section: row.get(1)?,
+            uuid: row.get(2)?,
+            title: row.get(3)?,
+            kind: kind_from_number(row.get(4)?),
+            locations: serde_json::from_str(&row.get::<_, String>(5)?).unwrap_or_default(),
+            clocks: Clocks {
+                content_changed_at: row.get(7)?,
+                scanned_at: row.get(8)?,
+                updated_at: row.get(9)?,
+                refreshing: row.get(10)?,
+            },
+        },
+        present: row.get(6)?,
+        generation: unsigned(11)?,
+        items: unsigned(12)?,
+        listed: Clocks {
+            content_changed_at: row.get(13)?,
+            scanned_at: row.get(14)?,
+            ..Clocks::default()
+        },
+        listed_ms: row.get(15)?,
+        checked_ms: row.get(16)?,
+        provisional: row.get(17)?,
+        due: row.get(18)?,
+        image: row.get(19)?,
+        epoch: row.get(20)?,
+        match_count: unsigned(21)?,
+        matches_image: row.get(22)?,
+        matches_folded: unsigned(23)?,
+        due_sequence: unsigned(24)?,
+        image_sequence: unsigned(25)?,
+        probed_sequence: unsigned(26)?,
+        begun_sequence: unsigned(27)?,
+    })
+}
+
+pub(super) fn kind_from_number(number: i64) -> LibraryKind {
+    match number {
+        1 => LibraryKind::Movie,
+        2 => LibraryKind::Show,
+        8 => LibraryKind::Artist,
+        13 => LibraryKind::Photo,
+        _ => LibraryKind::Other,
+    }
+}
+
+fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
+    Ok(Change {
+        library: row.get(0)?,
+        kind: ChangeKind::from_number(row.get(1)?),
+        path: row.get(2)?,
+        rating_key: row.get(3)?,
+        generation: row.get::<_, i64>(4)?.cast_unsigned(),
+    })
+}
+
+const CHANGE: &str = "SELECT library, kind, path, rating_key, generation FROM changes";
+
+pub(super) fn libraries(connection: &Connection, identity: i64) -> rusqlite::Result<Vec<LibraryRow>> {
+    connection
+        .prepare_cached(&format!("{LIBRARY} WHERE identity = ?1 AND present ORDER BY position, id"))?
+        .query_map([identity], library)?
+        .collect()
+}
+
+pub(super) fn one_library(connection: &Connection, id: i64) -> rusqlite::Result<LibraryRow> {
+    connection
+        .prepare_cached(&format!("{LIBRARY} WHERE id = ?1"))?
+        .query_row([id], library)
+}
+
+fn sequence(connection: &Connection) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached("SELECT sequence FROM store")?
+        .query_row([], |row| row.get::<_, i64>(0))
+        .map(i64::cast_unsigned)
+}
+
+impl Store {
+    /// Everything that a process needs in order to answer for this identity.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn state(&self, identity: Option<i64>) -> Result<State> {
+        self.read(|connection| {
+            let Some(identity) = identity else {
+                return Ok(State {
+                    sequence: sequence(connection)?,
+                    ..State::default()
+                });
+            };
+            let libraries = libraries(connection, identity)?;
+            let mut changes = Vec::new();
+            for row in &libraries {
+                let mut statement = connection.prepare_cached(&format!(
+                    "{CHANGE} WHERE sequence > min(?1, ?3) AND library = ?2 AND (kind IN (1, 2) AND sequence > ?1 \
+                     OR kind IN (8, 9) AND sequence > ?3) ORDER BY sequence, n"
+                ))?;
+                let found = statement.query_map(
+                    params![row.matches_folded.cast_signed(), row.id, row.image_sequence.cast_signed()],
+                    change,
+                )?;
+                for one in found {
+                    changes.push(one?);
+                }
+            }
+            let suspects = connection
+                .prepare_cached(
+                    "SELECT s.library, s.path, s.rating_key FROM suspects s JOIN libraries l ON l.id = s.library \
+                     WHERE l.identity = ?1",
+                )?
+                .query_map([identity], |row| {
+                    Ok(Suspect {
+                        library: row.get(0)?,
+                        path: row.get(1)?,
+                        rating_key: row.get(2)?,
+                    })
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(State {
+                sequence: sequence(connection)?,
+                libraries,
+                changes,
+                suspects,
+            })
+        })
+    }
+
+    /// What happened after `since`, oldest first, with the sequence up to which it is told. `None` when so much
+    /// happened, or such things, that [`Store::state`] has to be read again. With `patient` unset: `None` at once
+    /// when another thread is reading.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn changes(
+        &self,
+        identity: Option<i64>,
+        since: u64,
+        patient: bool,
+    ) -> Option<Result<(u64, Option<Vec<Change>>)>> {
+        let work = |connection: &Connection| {
+            let now = sequence(connection)?;
+            if now == since {
+                return Ok((now, Some(Vec::new())));
+            }
+            let trimmed: i64 = connection
+                .prepare_cached("SELECT trimmed FROM store")?
+                .query_row([], |row| row.get(0))?;
+            if trimmed.cast_unsigned() > since || now < since {
+                return Ok((now, None));
+            }
+            let found: Vec<Change> = connection
+                .prepare_cached(&format!(
+                    "{CHANGE} WHERE sequence > ?1 AND identity IN (0, ?2) ORDER BY sequence, n LIMIT 2000"
+                ))?
+                .query_map(params![since.cast_signed(), identity.unwrap_or(0)], change)?
+                .collect::<rusqlite::Result<_>>()?;
+            let again = found.len() == 2000 || found.iter().any(|one| one.kind == ChangeKind::Library);
+            Ok((now, (!again).then_some(found)))
+        };
+        if patient {
+            Some(self.read(work))
+        } else {
+            self.try_read(work)
+        }
+    }
+
+    /// Counts over the whole store.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn totals(&self) -> Result<Totals> {
+        self.read(|connection| {
+            connection.query_row("SELECT requests, answers, sequence FROM store", [], |row| {
+                Ok(Totals {
+                    requests: row.get::<_, i64>(0)?.cast_unsigned(),
+                    answers: row.get::<_, i64>(1)?.cast_unsigned(),
+                    sequence: row.get::<_, i64>(2)?.cast_unsigned(),
+                })
+            })
+        })
+    }
+
+    /// Adds to the counters of the store's life.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn add_totals(&self, requests: u64, answers: u64) -> Result<()> {
+        self.write(|tx| {
+            tx.connection
+                .prepare_cached("UPDATE store SET requests = requests + ?1, answers = answers + ?2")?
+                .execute([requests.cast_signed(), answers.cast_signed()])?;
+            Ok(())
+        })
+    }
+}
+
+impl Tx<'_> {
+    /// Tells other processes what this transaction does.
+    pub(super) fn change(&self, identity: i64, change: &Change) -> rusqlite::Result<()> {
+        let n = self.changes.get();
+        self.changes.set(n + 1);
+        self.connection
+            .prepare_cached(
+                "INSERT INTO changes (sequence, n, identity, library, kind, path, rating_key, generation) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                self.sequence.cast_signed(),
+                n,
+                identity,
+                change.library,
+                change.kind as i64,
+                change.path,
+                change.rating_key,
+                change.generation.cast_signed()
+            ])?;
+        Ok(())
+    }
+
+    /// Tells other processes that rows of libraries changed.
+    pub(super) fn libraries_changed(&self, identity: i64) -> rusqlite::Result<()> {
+        self.change(
+            identity,
+            &Change {
+                library: 0,
+                kind: ChangeKind::Library,
+                path: Vec::new(),
+                rating_key: String::new(),
+                generation: 0,
+            },
+        )
+    }
+}

@@ -1,0 +1,163 @@
+-- The store's format, major 1: additions only. docs/design.md says what each table is for and what a kill leaves.
+
+CREATE TABLE IF NOT EXISTS store (
+    one       INTEGER PRIMARY KEY CHECK (one = 1),
+    store_id  INTEGER NOT NULL,            -- random; tells a new database from the one it replaced
+    secret    BLOB    NOT NULL,            -- key of the hash that stands for a token
+    sequence  INTEGER NOT NULL,            -- the change sequence
+    trimmed   INTEGER NOT NULL DEFAULT 0,  -- changes up to here were removed
+    requests  INTEGER NOT NULL DEFAULT 0,  -- over the store's life
+    answers   INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS servers (
+    id                 INTEGER PRIMARY KEY,
+    machine_identifier TEXT NOT NULL UNIQUE,
+    version            TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS identities (    -- whose view of which server: the partition of everything below
+    id     INTEGER PRIMARY KEY,
+    server INTEGER NOT NULL REFERENCES servers (id),
+    who    BLOB    NOT NULL,               -- the user's name, or the keyed hash of the token
+    UNIQUE (server, who)
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS endpoints (     -- which identity a URL led to last: what makes opening lazy
+    url      TEXT    NOT NULL,
+    who      BLOB    NOT NULL,
+    identity INTEGER NOT NULL REFERENCES identities (id),
+    PRIMARY KEY (url, who)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS libraries (
+    id                 INTEGER PRIMARY KEY,
+    identity           INTEGER NOT NULL REFERENCES identities (id),
+    section            TEXT    NOT NULL,
+    uuid               TEXT    NOT NULL,
+    title              TEXT    NOT NULL,
+    kind               INTEGER NOT NULL,
+    locations          TEXT    NOT NULL,             -- JSON array
+    position           INTEGER NOT NULL DEFAULT 0,   -- in the server's list
+    present            INTEGER NOT NULL DEFAULT 1,   -- 0: the last probe did not show it
+    -- clocks as of the last probe
+    content_changed_at INTEGER NOT NULL DEFAULT 0,
+    scanned_at         INTEGER NOT NULL DEFAULT 0,
+    updated_at         INTEGER NOT NULL DEFAULT 0,
+    refreshing         INTEGER NOT NULL DEFAULT 0,
+    probed_seq         INTEGER NOT NULL DEFAULT 0,   -- change sequence of that probe
+    -- the newest complete listing
+    generation         INTEGER NOT NULL DEFAULT 0,   -- 0: never fetched
+    listed_items       INTEGER NOT NULL DEFAULT 0,
+    listed_ccat        INTEGER NOT NULL DEFAULT 0,   -- its clocks, read before its first page
+    listed_scanned     INTEGER NOT NULL DEFAULT 0,
+    listed_ms          INTEGER NOT NULL DEFAULT 0,   -- when it was completed
+    checked_ms         INTEGER NOT NULL DEFAULT 0,   -- when it was last seen to be current
+    provisional        INTEGER NOT NULL DEFAULT 0,
+    begun_seq          INTEGER NOT NULL DEFAULT 0,   -- change sequence when it began
+    due_seq            INTEGER NOT NULL DEFAULT 0,   -- change sequence when the library was invalidated
+    shrunk             INTEGER NOT NULL DEFAULT -1,  -- items of a listing that was much smaller, and waits for a second one
+    -- what is derived from it
+    image              TEXT    NOT NULL DEFAULT '',  -- warm file of the listing
+    image_seq          INTEGER NOT NULL DEFAULT 0,   -- single items that came or went up to here are in it
+    epoch              INTEGER NOT NULL DEFAULT 0,   -- confirmed matches of other epochs are dead
+    dead_matches       INTEGER NOT NULL DEFAULT 0,   -- there may be some
+    match_count        INTEGER NOT NULL DEFAULT 0,
+    matches_image      TEXT    NOT NULL DEFAULT '',  -- warm file of the confirmed matches
+    matches_folded     INTEGER NOT NULL DEFAULT 0,   -- changes up to here are in it
+    guids_upto         INTEGER NOT NULL DEFAULT 0,   -- items up to this id are in the GUID index
+    UNIQUE (identity, uuid)
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS shows (
+    id         INTEGER PRIMARY KEY,
+    library    INTEGER NOT NULL REFERENCES libraries (id),
+    rating_key TEXT    NOT NULL,
+    title      TEXT    NOT NULL,
+    guid       TEXT    NOT NULL,
+    UNIQUE (library, rating_key, title, guid)
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS items (         -- a row is visible in the generations from born on, before died
+    id         INTEGER PRIMARY KEY,
+    library    INTEGER NOT NULL REFERENCES libraries (id),
+    rating_key TEXT    NOT NULL,
+    kind       INTEGER NOT NULL,
+    title      TEXT    NOT NULL,
+    year       INTEGER NOT NULL,
+    show       INTEGER REFERENCES shows (id),
+    season     INTEGER NOT NULL,
+    episode    INTEGER NOT NULL,
+    guid       TEXT    NOT NULL,
+    guids      TEXT    NOT NULL,           -- external ids, one a line
+    parts      TEXT    NOT NULL,           -- JSON array of paths, as the server spells them
+    digest     INTEGER NOT NULL,           -- of all of the above: is the row still the same
+    born       INTEGER NOT NULL,
+    died       INTEGER
+) STRICT;
+CREATE INDEX IF NOT EXISTS items_key ON items (library, rating_key);
+CREATE INDEX IF NOT EXISTS items_dead ON items (library, died) WHERE died IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS guids (         -- made when a GUID is first asked for; candidates only: rows are compared
+    hash INTEGER NOT NULL,
+    item INTEGER NOT NULL,
+    PRIMARY KEY (hash, item)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS listings (      -- a full listing under way
+    library    INTEGER PRIMARY KEY REFERENCES libraries (id),
+    generation INTEGER NOT NULL,           -- the one it will become
+    type_index INTEGER NOT NULL,           -- which leaf type is being listed
+    next_row   INTEGER NOT NULL,           -- within that type
+    rows       INTEGER NOT NULL,           -- returned so far, over all types
+    keyed      INTEGER NOT NULL,           -- those of them that have a rating key
+    total      INTEGER NOT NULL,           -- of all types begun, as the server said; -1: it did not
+    tail       TEXT    NOT NULL,           -- the last rating keys, JSON: the overlap that a continuation must find
+    ccat       INTEGER NOT NULL,           -- clocks before the first page
+    scanned    INTEGER NOT NULL,
+    refreshing INTEGER NOT NULL,
+    begun_seq  INTEGER NOT NULL,
+    begun_ms   INTEGER NOT NULL,
+    touched_ms INTEGER NOT NULL,
+    pages      INTEGER NOT NULL DEFAULT 0, -- pages of seen
+    changed    INTEGER NOT NULL DEFAULT 0  -- some row differs from the generation that answers
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS seen (          -- items that a listing found again, by page: 8 bytes an id
+    library INTEGER NOT NULL,
+    page    INTEGER NOT NULL,
+    ids     BLOB    NOT NULL,
+    PRIMARY KEY (library, page)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS matches (       -- confirmed by the host
+    library     INTEGER NOT NULL REFERENCES libraries (id),
+    path        BLOB    NOT NULL,
+    rating_key  TEXT    NOT NULL,
+    generation  INTEGER NOT NULL,          -- of the library when it was recorded
+    epoch       INTEGER NOT NULL,
+    sequence    INTEGER NOT NULL,
+    PRIMARY KEY (library, path)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS matches_age ON matches (sequence);
+CREATE INDEX IF NOT EXISTS matches_key ON matches (library, rating_key);
+
+CREATE TABLE IF NOT EXISTS suspects (      -- invalidated: not answered again before a request confirmed the item
+    library    INTEGER NOT NULL REFERENCES libraries (id),
+    path       BLOB    NOT NULL,           -- empty: the item with the rating key
+    rating_key TEXT    NOT NULL,           -- empty: the path
+    sequence   INTEGER NOT NULL,           -- a listing that began later clears it
+    PRIMARY KEY (library, path, rating_key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS changes (       -- what other processes have to hear of
+    sequence   INTEGER NOT NULL,
+    n          INTEGER NOT NULL,
+    identity   INTEGER NOT NULL,
+    library    INTEGER NOT NULL,           -- 0: all
+    kind       INTEGER NOT NULL,           -- ChangeKind
+    path       BLOB    NOT NULL,
+    rating_key TEXT    NOT NULL,
+    generation INTEGER NOT NULL,
+    PRIMARY KEY (sequence, n)
+) STRICT, WITHOUT ROWID;

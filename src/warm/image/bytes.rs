@@ -1,0 +1,135 @@
+//! Bytes that are verified before they are believed: each block once, when it is touched first.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::layout::{BLOCK, Head, u64_at};
+use crate::platform::map::FileBytes;
+
+/// A check failed, or an offset leads nowhere. The image is marked already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken;
+
+/// What every read of an image gives.
+pub type Read<T> = Result<T, Broken>;
+
+/// The file, its check sums, and which blocks have passed.
+pub struct Checked {
+    bytes: FileBytes,
+    /// Where the table of sums begins; it was verified at opening.
+    sums: usize,
+    /// Bit n: block n has passed. Relaxed throughout: the bytes never change, so the bits order nothing.
+    passed: Box<[AtomicU64]>,
+    broken: AtomicBool,
+}
+
+impl Checked {
+    /// Verifies the table of check sums, on which all later checks rest; the text says what is wrong.
+    pub fn new(bytes: FileBytes, head: &Head) -> Result<Self, &'static str> {
+        let sums = usize::try_from(head.sums.at).map_err(|_| "it is too large")?;
+        let blocks = sums.div_ceil(BLOCK);
+        let table = bytes.get(sums..).ok_or("it was cut off")?;
+        if head.length != bytes.len() as u64 || sums < BLOCK || table.len() != (blocks - 1) * 8 {
+            return Err("it was cut off");
+        }
+        if xxh3_64(table) != head.sums_sum {
+            return Err("its check sums are damaged");
+        }
+        let passed: Box<[AtomicU64]> = (0..blocks.div_ceil(64))
+            .map(|_| AtomicU64::new(0))
+            .collect();
+        // The head has a sum of its own.
+        if let Some(first) = passed.first() {
+            first.store(1, Ordering::Relaxed);
+        }
+        Ok(Self {
+            bytes,
+            sums,
+            passed,
+            broken: AtomicBool::new(false),
+        })
+    }
+
+    /// `length` verified bytes at `at`.
+    #[inline]
+    pub fn slice(&self, at: usize, length: usize) -> Read<&[u8]> {
+        let end = at.wrapping_add(length);
+        // Nothing is read from the sums' table through here.
+        if at > end || end > self.sums {
+            return Err(self.fail());
+        }
+        let first = at / BLOCK;
+        let last = end.saturating_sub(1).max(at) / BLOCK;
+        if first != last || !self.has_passed(first) {
+            self.pass(first, last)?;
+        }
+        Ok(&self.bytes[at..end])
+    }
+
+    /// What is there of `length` verified bytes at `at`: fewer at the end of the file.
+    #[inline]
+    pub fn up_to(&self, at: usize, length: usize) -> Read<&[u8]> {
+        self.slice(at, length.min(self.sums.saturating_sub(at)))
+    }
+
+    #[inline]
+    fn has_passed(&self, block: usize) -> bool {
+        self.passed
+            .get(block / 64)
+            .is_some_and(|word| word.load(Ordering::Relaxed) >> (block % 64) & 1 == 1)
+    }
+
+    #[inline(never)]
+    fn pass(&self, first: usize, last: usize) -> Read<()> {
+        (first..=last)
+            .filter(|block| !self.has_passed(*block))
+            .try_for_each(|block| self.verify(block))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn verify(&self, block: usize) -> Read<()> {
+        if block * BLOCK >= self.sums {
+            // An empty read at the very end: there is nothing to verify.
+            return Ok(());
+        }
+        let end = (block * BLOCK + BLOCK).min(self.sums);
+        let sum = u64_at(&self.bytes, self.sums + (block - 1) * 8);
+        if xxh3_64(&self.bytes[block * BLOCK..end]) != sum {
+            return Err(self.fail());
+        }
+        self.passed[block / 64].fetch_or(1 << (block % 64), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Marks the image broken. Every offset that leads nowhere ends here too.
+    #[cold]
+    pub fn fail(&self) -> Broken {
+        self.broken.store(true, Ordering::Relaxed);
+        Broken
+    }
+
+    /// Whether any check failed so far.
+    #[inline]
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that check sums cover, the head included.
+    pub fn covered(&self) -> usize {
+        self.sums
+    }
+
+    /// Bytes of the file.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// The check sums of everything behind the head, for the table.
+pub fn sums(body: &[u8]) -> Vec<u8> {
+    body.chunks(BLOCK)
+        .flat_map(|block| xxh3_64(block).to_le_bytes())
+        .collect()
+}

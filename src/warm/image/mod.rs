@@ -1,0 +1,30 @@
+//! The immutable index of one library's listing, or of its confirmed matches: one file, made once, mapped by all.
+//!
+//! All numbers are little-endian. Offsets of entries are counted in units of four bytes, so a file may have 16 GiB.
+//!
+//! | part | what |
+//! |---|---|
+//! | head | 4 KiB: magic, versions, counts, where the parts are, all under a check sum: [`layout`] |
+//! | records | entries (a path, and behind an item's first path the item itself), shows between them: [`record`] |
+//! | paths | hash table over the normal forms' hashes, to entries: [`table`] |
+//! | keys | hash table over the rating keys' hashes, to items: [`table`] |
+//! | names | all listed paths by file name's hash, then by the components before it; and a directory to it: [`names`] |
+//! | sums | a check sum for each 4 KiB of what lies between head and here |
+//!
+//! Damage never makes a wrong answer: the head and the table of check sums are verified at opening, every other block when
+//! it is touched first ([`bytes`]), and all offsets are checked against the file's bounds whatever the sums say. A check
+//! that fails marks the image broken; the caller makes it anew from the database.
+
+mod builder;
+mod bytes;
+mod layout;
+mod names;
+mod read;
+mod record;
+mod sort;
+mod table;
+
+pub use builder::{ImageBuilder, ImageInfo, ImageMeta};
+pub use layout::ImageKind;
+pub use names::name_hash;
+pub use read::Image;

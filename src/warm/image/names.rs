@@ -1,0 +1,279 @@
+//! All listed paths, in an order in which those that end alike are neighbours.
+//!
+//! The order: by the upper half of the file name's hash, then by the components from the end, byte by byte, a path that
+//! ends first coming first. An element has the upper half of the hash and the entry. A directory with one place for every few
+//! elements says where the hashes of a range begin, so that a file name is found with a jump and a short walk, however
+//! often it occurs; the components before it then narrow the range by bisection.
+
+use std::cmp::Ordering;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::bytes::{Checked, Read};
+use super::layout::{Head, Part, u32_at};
+use super::record::Entry;
+use super::table::upper;
+use crate::matching::{Form, Normal};
+
+/// Elements for one place of the directory.
+const STEP: usize = 4;
+/// A range of no more than this is looked through, not bisected.
+const FEW: usize = 16;
+/// Components that are compared by bisection; a longer common end is found by looking through what is left.
+const DEPTH: usize = 64;
+/// Enough distinct items for an answer.
+const ENOUGH: usize = crate::matching::LIMIT;
+
+/// The hash of the last component of a form.
+pub fn name_hash(form: &[u8]) -> Option<u64> {
+    Form::done(form)
+        .back()
+        .next()
+        .map(|name| xxh3_64(name.bytes()))
+}
+
+/// The array's bytes and the directory's, from hashes and entries in the order above.
+pub fn build(sorted: impl ExactSizeIterator<Item = (u64, u32)>) -> (Vec<u8>, Vec<u8>) {
+    let count = sorted.len();
+    let places = count.div_ceil(STEP);
+    let mut array = Vec::with_capacity(count * 8);
+    let mut directory: Vec<u8> = Vec::with_capacity((places + 1) * 4);
+    let mut next = 0;
+    for (index, (hash, entry)) in sorted.enumerate() {
+        let kept = upper(hash);
+        while next <= place(kept, places) {
+            directory.extend_from_slice(&number(index).to_le_bytes());
+            next += 1;
+        }
+        array.extend_from_slice(&kept.to_le_bytes());
+        array.extend_from_slice(&entry.to_le_bytes());
+    }
+    while next <= places {
+        directory.extend_from_slice(&number(count).to_le_bytes());
+        next += 1;
+    }
+    (array, directory)
+}
+
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+fn place(kept: u32, places: usize) -> usize {
+    usize::try_from((u64::from(kept) * places as u64) >> 32).unwrap_or(0)
+}
+
+/// The array in an image.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    array: Part,
+    directory: Part,
+}
+
+/// What of the array ends alike.
+#[derive(Clone, Copy)]
+struct Range {
+    from: usize,
+    to: usize,
+    /// Components that are common to all of it and to the question.
+    components: usize,
+}
+
+impl Range {
+    fn len(self) -> usize {
+        self.to - self.from
+    }
+}
+
+/// The ranges around a question, each within the one before, and where in the last one it would stand itself.
+struct Narrowed {
+    ranges: [Range; DEPTH],
+    depth: usize,
+    near: usize,
+}
+
+impl Names {
+    /// The array of this image.
+    pub fn new(head: &Head) -> Self {
+        Self {
+            array: head.names,
+            directory: head.directory,
+        }
+    }
+
+    /// Gives `each` the entries with the longest common end, of `least` components (and one) at least, but for those that
+    /// `hidden` knows to be overridden, until it got as many distinct items as an answer can show: those whose next
+    /// component is nearest in the alphabet. Returns how many entries were not looked at.
+    pub fn alike<'i>(
+        &self,
+        file: &'i Checked,
+        path: &Normal<'_>,
+        least: usize,
+        hidden: impl Fn(&Entry<'i>) -> Read<bool>,
+        mut each: impl FnMut(usize, &Entry<'i>),
+    ) -> Read<usize> {
+        let form = Form::done(path.form());
+        let Some(narrowed) = self.narrow(file, form)? else {
+            return Ok(0);
+        };
+        // The narrowest range has the longest ends, and is usually all. When everything in it is hidden, the next wider
+        // one is looked at, but for what was seen already.
+        let mut seen = 0..0;
+        for (index, range) in narrowed.ranges[..narrowed.depth].iter().enumerate().rev() {
+            let innermost = index + 1 == narrowed.depth;
+            let open = |at: &usize| !seen.contains(at);
+            let mut given = Given::default();
+            if innermost && range.len() <= FEW {
+                let mut best = least.max(1);
+                let mut common = [0; FEW];
+                for (common, at) in common.iter_mut().zip(range.from..range.to) {
+                    let entry = self.entry(file, at)?;
+                    let own = entry.form().common(form);
+                    if own >= best && !hidden(&entry)? {
+                        best = own;
+                        *common = own;
+                    }
+                }
+                for (_, at) in common
+                    .iter()
+                    .zip(range.from..range.to)
+                    .filter(|(common, _)| **common == best)
+                {
+                    given.give(best, &self.entry(file, at)?, &mut each);
+                }
+            } else if range.components >= least.max(1) {
+                // What is in this range, but in no narrower one, has exactly its components in common.
+                let near = narrowed.near.clamp(range.from, range.to);
+                let start = near.saturating_sub(ENOUGH / 2).max(range.from);
+                let mut left = range.len() - seen.len();
+                for at in (start..range.to)
+                    .chain((range.from..start).rev())
+                    .filter(open)
+                {
+                    if given.enough() {
+                        return Ok(left);
+                    }
+                    left -= 1;
+                    let entry = self.entry(file, at)?;
+                    if !hidden(&entry)? {
+                        given.give(range.components, &entry, &mut each);
+                    }
+                }
+            } else {
+                return Ok(0);
+            }
+            if given.count > 0 {
+                return Ok(0);
+            }
+            seen = range.from..range.to;
+        }
+        Ok(0)
+    }
+
+    /// Bisects by one component after the other, until few are left, or none agree any more.
+    fn narrow(&self, file: &Checked, form: Form<'_>) -> Read<Option<Narrowed>> {
+        let Some(name) = form.back().next() else {
+            return Ok(None);
+        };
+        let (from, to) = self.same_hash(file, upper(xxh3_64(name.bytes())))?;
+        if from == to {
+            return Ok(None);
+        }
+        let outermost = Range {
+            from,
+            to,
+            components: 0,
+        };
+        let mut narrowed = Narrowed {
+            ranges: [outermost; DEPTH],
+            depth: 1,
+            near: from,
+        };
+        for component in form.back().take(DEPTH - 1) {
+            let outer = narrowed.ranges[narrowed.depth - 1];
+            if outer.len() <= FEW {
+                break;
+            }
+            let order = |at: usize| {
+                let entry = self.entry(file, at)?;
+                let own = entry.form().back().nth(outer.components);
+                Ok(own.map_or(Ordering::Less, |own| own.order(component)))
+            };
+            let from = bisect(outer.from, outer.to, |at| Ok(order(at)?.is_lt()))?;
+            let to = bisect(from, outer.to, |at| Ok(order(at)?.is_le()))?;
+            narrowed.near = from;
+            if from == to {
+                break;
+            }
+            narrowed.ranges[narrowed.depth] = Range {
+                from,
+                to,
+                components: outer.components + 1,
+            };
+            narrowed.depth += 1;
+        }
+        Ok(Some(narrowed))
+    }
+
+    /// The elements whose hash has this upper half: all paths with the file name, and by chance others.
+    fn same_hash(&self, file: &Checked, kept: u32) -> Read<(usize, usize)> {
+        let places = self.directory.len().saturating_sub(1);
+        if places == 0 {
+            return Ok((0, 0));
+        }
+        let place = file.slice(self.directory.byte(place(kept, places), 4), 8)?;
+        let (from, to) = (u32_at(place, 0) as usize, u32_at(place, 4) as usize);
+        if from > to || to > self.array.len() {
+            return Err(file.fail());
+        }
+        let hash = |at: usize| Ok(u32_at(file.slice(self.array.byte(at, 8), 4)?, 0));
+        let from = bisect(from, to, |at| Ok(hash(at)? < kept))?;
+        let to = bisect(from, to, |at| Ok(hash(at)? <= kept))?;
+        Ok((from, to))
+    }
+
+    fn entry<'i>(&self, file: &'i Checked, at: usize) -> Read<Entry<'i>> {
+        Entry::read(file, u32_at(file.slice(self.array.byte(at, 8), 8)?, 4))
+    }
+}
+
+/// The first of `from..to` for which `before` does not hold.
+fn bisect(mut from: usize, mut to: usize, before: impl Fn(usize) -> Read<bool>) -> Read<usize> {
+    while from < to {
+        let middle = from + (to - from) / 2;
+        if before(middle)? {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    Ok(from)
+}
+
+/// Which items were given already, as far as an answer can tell them apart.
+#[derive(Default)]
+struct Given {
+    items: [u32; ENOUGH],
+    count: usize,
+}
+
+impl Given {
+    fn give<'i>(
+        &mut self,
+        components: usize,
+        entry: &Entry<'i>,
+        each: &mut impl FnMut(usize, &Entry<'i>),
+    ) {
+        each(components, entry);
+        if !self.items[..self.count.min(ENOUGH)].contains(&entry.target) {
+            if let Some(free) = self.items.get_mut(self.count) {
+                *free = entry.target;
+            }
+            self.count += 1;
+        }
+    }
+
+    fn enough(&self) -> bool {
+        self.count >= ENOUGH
+    }
+}

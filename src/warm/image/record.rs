@@ -1,0 +1,407 @@
+//! Entries and items, packed.
+//!
+//! An entry begins at a multiple of four bytes:
+//!
+//! | field | when |
+//! |---|---|
+//! | flags, one byte: how the form is found (2 bits), and [`FIRST`], [`TWIN`], [`MAPPED`], [`BARE`], [`SHOW`] | always |
+//! | length of the path, varint | always |
+//! | the entry where the item stands, u32; of a mapped path, the entry of the listed path it was made from | not first |
+//! | the path | always |
+//! | length of the normal form, varint, and the form | when it is not made of the path by folding ASCII |
+//! | the item | first |
+//!
+//! An item: type, flags ([`GUID`], [`WITH_SHOW`] …), rating key, then what the flags tell of: generation of a match; title,
+//! year, season and episode, GUID, show; how many entries of further files follow. Numbers are varints. A GUID of Plex's
+//! own (`plex://movie/<24 digits>`) is packed into 12 bytes. A show is a record of its own, which its episodes point to.
+
+use super::bytes::{Checked, Read};
+use super::layout::{LONGEST_VARINT, put_varint, u32_at, u64_at, unzigzag, varint, zigzag};
+use crate::matching::{Fold, Form, GuidRef, ItemRef};
+use crate::model::{Item, ItemType};
+
+// Where the normal form is: two bits of an entry's flags.
+const FORM: u8 = 3;
+/// The path in ASCII lower case.
+pub const FORM_ASCII: u8 = 0;
+/// The same, `\` being a separator.
+pub const FORM_WINDOWS: u8 = 1;
+/// Behind the path.
+pub const FORM_STORED: u8 = 2;
+/// The path itself.
+pub const FORM_RAW: u8 = 3;
+/// The item's first path: the item stands behind it.
+pub const FIRST: u8 = 4;
+/// Another entry has the same hash: a look-up that found this one must go on.
+pub const TWIN: u8 = 8;
+/// Not listed, but made of a listed path by a server-to-host rule.
+pub const MAPPED: u8 = 16;
+/// An item without files: the path is empty and in no table.
+pub const BARE: u8 = 32;
+/// No entry, but a show.
+pub const SHOW: u8 = 128;
+
+// Flags of an item.
+/// How the GUID is kept: none, as text, or packed with the word of this number less two.
+const GUID: u8 = 7;
+const WITH_SHOW: u8 = 8;
+const WITH_NUMBERS: u8 = 16;
+const WITH_YEAR: u8 = 32;
+const WITH_MORE: u8 = 64;
+const IS_MATCH: u8 = 128;
+
+/// The words of packed GUIDs. Their order is part of the format.
+const WORDS: [&str; 6] = ["movie", "episode", "track", "show", "artist", "clip"];
+
+/// What an entry's head says, in the image's own bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'i> {
+    /// Its number: offset in units of four bytes.
+    pub number: u32,
+    pub flags: u8,
+    /// The path as it was listed or recorded.
+    pub path: &'i [u8],
+    stored: &'i [u8],
+    /// The entry that this one points to; itself when it is first.
+    pub target: u32,
+    /// The byte behind it: where the item begins when it is first.
+    pub end: usize,
+}
+
+impl<'i> Entry<'i> {
+    /// Reads the entry with this number.
+    #[inline]
+    pub fn read(file: &'i Checked, number: u32) -> Read<Self> {
+        let at = number as usize * 4;
+        let head = file.up_to(at, 1 + LONGEST_VARINT + 4)?;
+        let fail = || file.fail();
+        let flags = *head.first().ok_or_else(fail)?;
+        let (length, used) = varint(&head[1..]).ok_or_else(fail)?;
+        let length = usize::try_from(length).map_err(|_| file.fail())?;
+        let mut from = 1 + used;
+        let mut target = number;
+        if flags & FIRST == 0 {
+            let bytes = head.get(from..from + 4).ok_or_else(fail)?;
+            target = u32_at(bytes, 0);
+            from += 4;
+        }
+        let path = file.slice(at + from, length)?;
+        let mut entry = Self {
+            number,
+            flags,
+            path,
+            stored: b"",
+            target,
+            end: at + from + length,
+        };
+        if flags & FORM == FORM_STORED {
+            let mut cursor = Cursor::new(file, entry.end);
+            entry.stored = cursor.bytes()?;
+            entry.end = cursor.at;
+        }
+        Ok(entry)
+    }
+
+    /// Its normal form.
+    #[inline]
+    pub fn form(&self) -> Form<'i> {
+        match self.flags & FORM {
+            FORM_ASCII => Form::new(self.path, Fold::Ascii),
+            FORM_WINDOWS => Form::new(self.path, Fold::Windows),
+            FORM_STORED => Form::done(self.stored),
+            _ => Form::done(self.path),
+        }
+    }
+
+    /// Whether the item stands behind it.
+    #[inline]
+    pub fn is_first(&self) -> bool {
+        self.flags & FIRST != 0
+    }
+
+    /// The entry itself; of one that was made by a mapping, the listed entry behind it.
+    #[inline]
+    pub fn listed(&self) -> u32 {
+        if self.is_mapped() {
+            self.target
+        } else {
+            self.number
+        }
+    }
+
+    /// Whether it was made by a mapping.
+    #[inline]
+    pub fn is_mapped(&self) -> bool {
+        self.flags & MAPPED != 0
+    }
+}
+
+/// Appends an entry; the caller has aligned `out`. `form` is needed with [`FORM_STORED`] only.
+pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &[u8]) {
+    out.push(flags);
+    put_varint(out, path.len() as u64);
+    if flags & FIRST == 0 {
+        out.extend_from_slice(&target.to_le_bytes());
+    }
+    out.extend_from_slice(path);
+    if flags & FORM == FORM_STORED {
+        put_bytes(out, form);
+    }
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Appends an item behind its first entry. `more` further entries will follow.
+pub fn put_item(out: &mut Vec<u8>, item: &Item, show: Option<u32>, more: usize) {
+    let guid = Packed::of(&item.guid);
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    let flags = guid.tag()
+        | flag(show.is_some(), WITH_SHOW)
+        | flag((item.season, item.episode) != (-1, -1), WITH_NUMBERS)
+        | flag(item.year != 0, WITH_YEAR)
+        | flag(more > 0, WITH_MORE);
+    out.push(item.kind.number());
+    out.push(flags);
+    put_bytes(out, item.rating_key.as_bytes());
+    put_bytes(out, item.title.as_bytes());
+    if flags & WITH_YEAR != 0 {
+        put_varint(out, zigzag(item.year));
+    }
+    if flags & WITH_NUMBERS != 0 {
+        put_varint(out, zigzag(item.season));
+        put_varint(out, zigzag(item.episode));
+    }
+    guid.put(out);
+    if let Some(show) = show {
+        out.extend_from_slice(&show.to_le_bytes());
+    }
+    if more > 0 {
+        put_varint(out, more as u64);
+    }
+}
+
+/// Appends what stands behind the entry of a confirmed match.
+pub fn put_match(out: &mut Vec<u8>, rating_key: &str, generation: u64) {
+    out.extend_from_slice(&[ItemType::Other.number(), IS_MATCH]);
+    put_bytes(out, rating_key.as_bytes());
+    out.extend_from_slice(&generation.to_le_bytes());
+}
+
+/// Appends the show of an item; the caller has aligned `out`.
+pub fn put_show(out: &mut Vec<u8>, item: &Item) {
+    let guid = Packed::of(&item.show_guid);
+    out.extend_from_slice(&[SHOW, guid.tag()]);
+    put_bytes(out, item.show_rating_key.as_bytes());
+    put_bytes(out, item.show_title.as_bytes());
+    guid.put(out);
+}
+
+/// The rating key at the beginning of an item.
+#[inline]
+pub fn rating_key(file: &Checked, item: usize) -> Read<&str> {
+    let head = file.up_to(item, 2 + LONGEST_VARINT)?;
+    let fail = || file.fail();
+    let (length, used) = varint(head.get(2..).ok_or_else(fail)?).ok_or_else(fail)?;
+    let length = usize::try_from(length).map_err(|_| file.fail())?;
+    text(file, file.slice(item + 2 + used, length)?)
+}
+
+/// The rating key of the item that begins with this entry, if its path is `path`, and nothing else has its hash. Reads
+/// entry and item with one check of their bounds, since it knows how long the path must be.
+#[inline]
+pub fn sole<'i>(file: &'i Checked, number: u32, path: &[u8]) -> Read<Option<&'i str>> {
+    const AROUND: usize = 1 + 2 + 2 + 1 + 32;
+    let bytes = file.up_to(number as usize * 4, path.len() + AROUND)?;
+    let [flags, bytes @ ..] = bytes else {
+        return Ok(None);
+    };
+    if flags & (FIRST | TWIN | MAPPED | BARE) != FIRST || flags & FORM == FORM_STORED {
+        return Ok(None);
+    }
+    let Some((length, used)) = varint(bytes) else {
+        return Ok(None);
+    };
+    let own = bytes[used..].get(..path.len());
+    if length != path.len() as u64 || own != Some(path) {
+        return Ok(None);
+    }
+    // Type, flags, then the key, whose length is one byte for any key that Plex makes.
+    match &bytes[used + path.len()..] {
+        [_, _, length @ ..0x80, key @ ..] if key.len() >= usize::from(*length) => {
+            text(file, &key[..usize::from(*length)]).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The generation that a match was recorded at; 0 for other items.
+pub fn recorded_at(file: &Checked, item: usize) -> Read<u64> {
+    let mut cursor = Cursor::new(file, item + 1);
+    if cursor.byte()? & IS_MATCH == 0 {
+        return Ok(0);
+    }
+    cursor.bytes()?;
+    Ok(u64_at(cursor.take(8)?, 0))
+}
+
+/// A whole item, and how many entries of further files follow behind which byte.
+pub fn item(file: &Checked, at: usize) -> Read<(ItemRef<'_>, u64, usize)> {
+    let mut cursor = Cursor::new(file, at);
+    let kind = ItemType::from_number(cursor.byte()?);
+    let flags = cursor.byte()?;
+    let mut item = ItemRef::key_only(cursor.text()?);
+    if flags & IS_MATCH != 0 {
+        cursor.take(8)?;
+        return Ok((item, 0, cursor.at));
+    }
+    item.key_only = false;
+    item.kind = kind;
+    item.title = cursor.text()?;
+    if flags & WITH_YEAR != 0 {
+        item.year = unzigzag(cursor.varint()?);
+    }
+    if flags & WITH_NUMBERS != 0 {
+        item.season = unzigzag(cursor.varint()?);
+        item.episode = unzigzag(cursor.varint()?);
+    }
+    item.guid = cursor.guid(flags & GUID)?;
+    if flags & WITH_SHOW != 0 {
+        let show = u32_at(cursor.take(4)?, 0);
+        let mut cursor = Cursor::new(file, show as usize * 4 + 1);
+        let tag = cursor.byte()?;
+        item.show_rating_key = cursor.text()?;
+        item.show_title = cursor.text()?;
+        item.show_guid = cursor.guid(tag)?;
+    }
+    let more = if flags & WITH_MORE != 0 {
+        cursor.varint()?
+    } else {
+        0
+    };
+    Ok((item, more, cursor.at))
+}
+
+/// The byte behind the show at `at`.
+pub fn behind_show(file: &Checked, at: usize) -> Read<usize> {
+    let mut cursor = Cursor::new(file, at + 1);
+    let tag = cursor.byte()?;
+    cursor.bytes()?;
+    cursor.bytes()?;
+    cursor.guid(tag)?;
+    Ok(cursor.at)
+}
+
+fn text<'i>(file: &'i Checked, bytes: &'i [u8]) -> Read<&'i str> {
+    std::str::from_utf8(bytes).map_err(|_| file.fail())
+}
+
+/// Reads one field after the other.
+struct Cursor<'i> {
+    file: &'i Checked,
+    at: usize,
+}
+
+impl<'i> Cursor<'i> {
+    fn new(file: &'i Checked, at: usize) -> Self {
+        Self { file, at }
+    }
+
+    fn take(&mut self, length: usize) -> Read<&'i [u8]> {
+        let bytes = self.file.slice(self.at, length)?;
+        self.at += length;
+        Ok(bytes)
+    }
+
+    fn byte(&mut self) -> Read<u8> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn varint(&mut self) -> Read<u64> {
+        let (value, used) =
+            varint(self.file.up_to(self.at, LONGEST_VARINT)?).ok_or_else(|| self.file.fail())?;
+        self.at += used;
+        Ok(value)
+    }
+
+    fn bytes(&mut self) -> Read<&'i [u8]> {
+        let length = usize::try_from(self.varint()?).map_err(|_| self.file.fail())?;
+        self.take(length)
+    }
+
+    fn text(&mut self) -> Read<&'i str> {
+        let bytes = self.bytes()?;
+        text(self.file, bytes)
+    }
+
+    fn guid(&mut self, tag: u8) -> Read<GuidRef<'i>> {
+        match tag {
+            0 => Ok(GuidRef::NONE),
+            1 => Ok(GuidRef::Text(self.text()?)),
+            tag => {
+                let what = WORDS
+                    .get(usize::from(tag) - 2)
+                    .ok_or_else(|| self.file.fail())?;
+                let mut id = [0; 12];
+                id.copy_from_slice(self.take(12)?);
+                Ok(GuidRef::Plex { what, id })
+            }
+        }
+    }
+}
+
+/// A GUID on its way into a record.
+enum Packed<'g> {
+    None,
+    Text(&'g str),
+    Plex(u8, [u8; 12]),
+}
+
+impl<'g> Packed<'g> {
+    fn of(guid: &'g str) -> Self {
+        if guid.is_empty() {
+            return Self::None;
+        }
+        Self::plex(guid).unwrap_or(Self::Text(guid))
+    }
+
+    /// Only what unpacks to the same text: lower-case digits, a word that is known.
+    fn plex(guid: &str) -> Option<Self> {
+        let (word, digits) = guid.strip_prefix("plex://")?.split_once('/')?;
+        let word = WORDS.iter().position(|known| *known == word)?;
+        let mut id = [0; 12];
+        if digits.len() != 24 {
+            return None;
+        }
+        for (byte, pair) in id.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Some(Self::Plex(u8::try_from(word + 2).ok()?, id))
+    }
+
+    fn tag(&self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Text(_) => 1,
+            Self::Plex(tag, _) => *tag,
+        }
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::None => {}
+            Self::Text(text) => put_bytes(out, text.as_bytes()),
+            Self::Plex(_, id) => out.extend_from_slice(id),
+        }
+    }
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}

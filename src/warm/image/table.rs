@@ -1,0 +1,98 @@
+//! Hash tables of eight-byte slots, ordered by hash: a look-up is one jump and a short walk, nearly always in one cache line.
+//!
+//! A slot has the hash's upper 32 bits and an entry; an entry is never 0, so a slot of 0 is free. The home of a hash is its
+//! upper half scaled to the number of homes, and slots are filled in order of the hashes, each at its home or behind its
+//! predecessor. So the table is sorted but for the gaps: equal hashes are neighbours, and a walk ends at the first greater
+//! one. It may reach beyond the last home, but never wraps around.
+
+use super::bytes::{Checked, Read};
+use super::layout::{BLOCK, Part, u32_at};
+
+/// Slots in a hundred that are taken.
+const LOAD: usize = 85;
+
+/// How many homes a table of so many entries has.
+pub fn homes(entries: usize) -> usize {
+    (entries * 100).div_ceil(LOAD).max(1)
+}
+
+/// The table's bytes, from hashes and entries in order of the hashes.
+pub fn build(sorted: &[(u64, u32)]) -> Vec<u8> {
+    let homes = homes(sorted.len());
+    let mut slots = vec![0; homes * 8];
+    let mut free = 0;
+    for (hash, entry) in sorted {
+        let at = home(*hash, homes as u64).max(free);
+        if slots.len() < at * 8 + 8 {
+            slots.resize(at * 8 + 8, 0);
+        }
+        slots[at * 8..at * 8 + 4].copy_from_slice(&upper(*hash).to_le_bytes());
+        slots[at * 8 + 4..at * 8 + 8].copy_from_slice(&entry.to_le_bytes());
+        free = at + 1;
+    }
+    slots
+}
+
+/// The half of a hash that is kept in slots.
+pub fn upper(hash: u64) -> u32 {
+    u32::try_from(hash >> 32).unwrap_or(u32::MAX)
+}
+
+#[inline]
+fn home(hash: u64, homes: u64) -> usize {
+    usize::try_from(((hash >> 32) * homes) >> 32).unwrap_or(usize::MAX)
+}
+
+/// A table in an image.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    part: Part,
+    homes: u64,
+}
+
+impl Table {
+    /// The table in this part of the file.
+    pub fn new(part: Part, homes: u64) -> Self {
+        Self { part, homes }
+    }
+
+    /// The first entry whose hash has this upper half.
+    #[inline]
+    pub fn first(&self, file: &Checked, hash: u64) -> Read<Option<u32>> {
+        let mut first = None;
+        self.find(file, hash, |entry| {
+            first = Some(entry);
+            Ok(true)
+        })?;
+        Ok(first)
+    }
+
+    /// Gives each entry whose hash has this upper half to `each`, until it says that it has enough.
+    #[inline]
+    pub fn find(
+        &self,
+        file: &Checked,
+        hash: u64,
+        mut each: impl FnMut(u32) -> Read<bool>,
+    ) -> Read<()> {
+        let wanted = upper(hash);
+        let mut slot = home(hash, self.homes);
+        let slots = self.part.len();
+        while slot < slots {
+            // To the block's end at most: what lies behind it may not have been verified, and is rarely needed.
+            let at = self.part.byte(slot, 8);
+            let here = ((BLOCK - at % BLOCK) / 8).clamp(1, slots - slot);
+            for bytes in file.slice(at, here * 8)?.chunks_exact(8) {
+                let (kept, entry) = (u32_at(bytes, 0), u32_at(bytes, 4));
+                if entry == 0 || kept > wanted {
+                    return Ok(());
+                }
+                if kept == wanted && each(entry)? {
+                    return Ok(());
+                }
+            }
+            slot += here;
+        }
+        Ok(())
+    }
+}

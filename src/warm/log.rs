@@ -1,0 +1,50 @@
+//! An append-only sequence that grows without moving what is in it: readers need no lock.
+
+use once_cell::race::OnceBox;
+
+/// Elements of the first segment; each further one has twice as many as the one before.
+const FIRST: usize = 32;
+/// Enough segments for any overlay.
+const SEGMENTS: usize = 20;
+
+type Segment<T> = Vec<OnceBox<T>>;
+
+/// The sequence. One thread appends, any number read.
+pub struct Log<T> {
+    segments: [OnceBox<Segment<T>>; SEGMENTS],
+}
+
+impl<T> Log<T> {
+    /// An empty one; allocates nothing.
+    pub fn new() -> Self {
+        Self {
+            segments: std::array::from_fn(|_| OnceBox::new()),
+        }
+    }
+
+    /// Puts `value` at `index`; `false` when there is something already, or no room.
+    pub fn set(&self, index: usize, value: T) -> bool {
+        let (segment, at) = place(index);
+        let Some(segment) = self.segments.get(segment) else {
+            return false;
+        };
+        let length = FIRST << place(index).0;
+        let slots = segment.get_or_init(|| Box::new((0..length).map(|_| OnceBox::new()).collect()));
+        slots[at].set(Box::new(value)).is_ok()
+    }
+
+    /// What was put at `index`.
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<&T> {
+        let (segment, at) = place(index);
+        self.segments.get(segment)?.get()?.get(at)?.get()
+    }
+}
+
+/// Segment n holds the `FIRST << n` elements from `FIRST * (2ⁿ - 1)` on.
+#[inline]
+fn place(index: usize) -> (usize, usize) {
+    let scaled = index / FIRST + 1;
+    let segment = scaled.ilog2() as usize;
+    (segment, index - FIRST * ((1 << segment) - 1))
+}

@@ -1,0 +1,15 @@
+//! What a hit reads: the immutable [`Image`] of a listing, the [`Overlay`] of what changed since, the [`LibraryView`] that
+//! joins them for `matching`, and the [`CounterPage`] that tells whether all of that is still current.
+
+mod counters;
+mod image;
+mod log;
+mod overlay;
+mod page;
+mod view;
+
+pub use counters::State;
+pub use image::{Image, ImageBuilder, ImageInfo, ImageKind, ImageMeta};
+pub use overlay::{Change, Full, Overlay};
+pub use page::CounterPage;
+pub use view::{Hit, LibraryFacts, LibraryView};

@@ -1,0 +1,155 @@
+//! The file behind the [`Counters`]: one page, mapped by every process that has the store open.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use super::counters::{Counters, State};
+use crate::error::{Error, Result, Status};
+use crate::platform::files;
+use crate::platform::map::{PAGE, SharedPage};
+
+/// `PLXCOUNT`, and the layout's version in the next word.
+const MAGIC: u64 = u64::from_le_bytes(*b"PLXCOUNT");
+const VERSION: u64 = 1;
+
+// Positions in words. The counters lie on a cache line of their own, apart from what never changes.
+const AT_MAGIC: usize = 0;
+const AT_VERSION: usize = 1;
+const AT_STORE: usize = 2;
+const AT_PENDING: usize = 16;
+const AT_DONE: usize = 17;
+
+/// The coherence counters of a store, shared between processes.
+pub struct CounterPage {
+    page: SharedPage,
+    identity: (u64, u64),
+}
+
+impl CounterPage {
+    /// Maps the page at `path`, making it when it is missing or belongs to another store (`store_id`). A page is never
+    /// changed in size or cleared: others may have it mapped. Both counters of a new page are 0: call
+    /// [`CounterPage::repair`] under the database's write lock before it is relied upon.
+    ///
+    /// # Errors
+    /// [`Status::Store`] when the file cannot be made or mapped; then every lookup has to ask the database.
+    pub fn open(path: &Path, store_id: u64) -> Result<Self> {
+        let failed = |error: io::Error| {
+            Error::new(
+                Status::Store,
+                format!(
+                    "the counter page {} cannot be mapped: {error}",
+                    path.display()
+                ),
+            )
+        };
+        if let Some(page) = Self::existing(path, store_id).map_err(failed)? {
+            return Ok(page);
+        }
+        // Two processes that both find it missing must not end up with a page each. Whoever has the folder's lock looks
+        // again; where locks do not work, mapping cannot be relied upon either, and nobody gets this far.
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let lock = File::open(folder.unwrap_or(Path::new("."))).map_err(failed)?;
+        lock.lock().map_err(failed)?;
+        if let Some(page) = Self::existing(path, store_id).map_err(failed)? {
+            return Ok(page);
+        }
+        Self::make(path, store_id).map_err(failed)?;
+        Self::existing(path, store_id)
+            .map_err(failed)?
+            .ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))
+    }
+
+    /// The page, if there is one and it is this store's.
+    fn existing(path: &Path, store_id: u64) -> io::Result<Option<Self>> {
+        let file = match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let page = match SharedPage::map(&file) {
+            Ok(page) => page,
+            // Too short: not ours, to be replaced.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let facts = file.metadata()?;
+        let found = Self {
+            page,
+            identity: (facts.dev(), facts.ino()),
+        };
+        let ours = found.word(AT_MAGIC) == MAGIC
+            && found.word(AT_VERSION) == VERSION
+            && found.word(AT_STORE) == store_id;
+        Ok(ours.then_some(found))
+    }
+
+    /// Writes a fresh page under another name and renames it into place.
+    fn make(path: &Path, store_id: u64) -> io::Result<()> {
+        let mut bytes = [0; PAGE];
+        for (at, word) in [
+            (AT_MAGIC, MAGIC),
+            (AT_VERSION, VERSION),
+            (AT_STORE, store_id),
+        ] {
+            bytes[at * 8..at * 8 + 8].copy_from_slice(&word.to_ne_bytes());
+        }
+        let temporary = path.with_extension(format!("{}.new", std::process::id()));
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        files::give_to_owner(&temporary);
+        let written = file
+            .write_all(&bytes)
+            .and_then(|()| fs::rename(&temporary, path));
+        if written.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        written
+    }
+
+    /// Whether the file at `path` is still this page. A writer asks before it writes: if somebody removed or replaced the
+    /// file, those who open it now would not see this page's counters.
+    #[must_use]
+    pub fn is_at(&self, path: &Path) -> bool {
+        fs::metadata(path).is_ok_and(|facts| (facts.dev(), facts.ino()) == self.identity)
+    }
+
+    /// Before the commit of transaction `sequence`, under the database's write lock.
+    pub fn begin(&self, sequence: u64) {
+        self.counters().begin(sequence);
+    }
+
+    /// After the commit, before anybody is told of it.
+    pub fn commit(&self, sequence: u64) {
+        self.counters().commit(sequence);
+    }
+
+    /// Under the write lock and with no transaction under way: makes the page agree with the database.
+    pub fn repair(&self, sequence: u64) {
+        self.counters().repair(sequence);
+    }
+
+    /// What the counters say: a snapshot is current if this is [`State::Equal`] with the snapshot's own sequence.
+    #[inline]
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.counters().state()
+    }
+
+    fn counters(&self) -> Counters<'_, std::sync::atomic::AtomicU64> {
+        let words = self.page.words();
+        Counters::new(&words[AT_PENDING], &words[AT_DONE])
+    }
+
+    fn word(&self, at: usize) -> u64 {
+        // What never changes after the file has its name needs no order.
+        self.page.words()[at].load(std::sync::atomic::Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,375 @@
+//! One library as the ladder sees it: an image of its listing, one of its confirmed matches, and the overlay on both.
+
+use std::sync::Arc;
+
+use super::image::Image;
+use super::overlay::{Change, Overlay, Record};
+use crate::matching::normal::normal_form;
+use crate::matching::{ItemRef, Mappings, Normal, Stamp, View, lies_under};
+use crate::model::{Item, Rung};
+
+/// What is known of a library beside its items.
+#[derive(Clone, Debug, Default)]
+pub struct LibraryFacts {
+    /// Plex's identifier of the library.
+    pub uuid: String,
+    /// Its section id.
+    pub section: String,
+    /// Its title.
+    pub title: String,
+    /// Its folders, as the server sees them.
+    pub locations: Vec<String>,
+    /// Generation of its listing, changes in the overlay included.
+    pub generation: u64,
+    /// Whether a listing was ever completed.
+    pub fetched: bool,
+}
+
+/// One library at one moment. Immutable but for what is appended to its overlay.
+pub struct LibraryView {
+    /// What is known beside the items.
+    pub facts: LibraryFacts,
+    /// The newest complete listing; `None` when there is none, or it is empty.
+    pub image: Option<Arc<Image>>,
+    /// The confirmed matches; `None` when there are none.
+    pub matches: Option<Arc<Image>>,
+    /// What changed since both.
+    pub overlay: Arc<Overlay>,
+    /// Normal forms of the folders, as the server sees them and as server-to-host rules call them.
+    locations: Box<[Box<[u8]>]>,
+}
+
+impl LibraryView {
+    /// Puts a view together.
+    #[must_use]
+    pub fn new(
+        facts: LibraryFacts,
+        mappings: &Mappings,
+        image: Option<Arc<Image>>,
+        matches: Option<Arc<Image>>,
+        overlay: Arc<Overlay>,
+    ) -> Self {
+        let mut locations = Vec::new();
+        for location in facts
+            .locations
+            .iter()
+            .filter(|location| !location.is_empty())
+        {
+            locations.push(normal_form(location.as_bytes()).into_boxed_slice());
+            // Rules are written for files below the folder: `^/plex/media/(.*)`.
+            let below = format!("{location}/");
+            if let Some(host) = mappings
+                .to_host(below.as_bytes())
+                .filter(|host| !host.is_empty())
+            {
+                locations.push(normal_form(&host).into_boxed_slice());
+            }
+        }
+        Self {
+            facts,
+            image,
+            matches,
+            overlay,
+            locations: locations.into_boxed_slice(),
+        }
+    }
+
+    /// Gives `each` the paths that matches were recorded with and that have the normal form of `path`: what an
+    /// invalidation of the path has to forget.
+    pub fn confirmed_paths(&self, path: &[u8], mut each: impl FnMut(&[u8])) {
+        Normal::with(path, |path| {
+            self.recorded(path, |hit| each(self.path(hit)));
+        });
+    }
+
+    /// The listed item with this rating key.
+    #[must_use]
+    pub fn item_with_key(&self, rating_key: &str) -> Option<ItemRef<'_>> {
+        self.find(rating_key).map(|hit| self.item(hit))
+    }
+
+    /// Gives `each` the listed paths of the item with this rating key.
+    pub fn files_of(&self, rating_key: &str, mut each: impl FnMut(&[u8])) {
+        match (self.find(rating_key), &self.image) {
+            (Some(Hit::Listed(number)), Some(image)) => image.files(number, each),
+            (Some(Hit::Added(record, _)), _) => {
+                let parts = added(record).map_or(&[][..], |item| &item.parts);
+                parts.iter().for_each(|path| each(path.as_bytes()));
+            }
+            _ => {}
+        }
+    }
+
+    /// The newest record that says whether and how the item is listed; `None` leaves it to the image.
+    fn overridden(&self, rating_key: &str) -> Option<&Record> {
+        self.overlay
+            .about_item(rating_key)
+            .find(|record| matches!(record.change, Change::Added { .. } | Change::Removed { .. }))
+    }
+
+    fn hides(&self, rating_key: &str) -> bool {
+        !self.overlay.is_empty() && self.overridden(rating_key).is_some()
+    }
+
+    /// The item of an added record, unless a newer record overrides it.
+    fn live<'v>(&'v self, record: &'v Record) -> Option<&'v Item> {
+        let item = added(record)?;
+        let newest = self.overridden(&item.rating_key)?;
+        (newest.order == record.order).then_some(item)
+    }
+
+    /// The newest record about the match of exactly this path.
+    fn match_of<'v>(&'v self, path: &Normal<'_>, raw: &[u8]) -> Option<&'v Record> {
+        let about = |record: &&Record| {
+            matches!(
+                record.change,
+                Change::Matched { .. } | Change::Forgotten { .. }
+            ) && record.change.path() == Some(raw)
+        };
+        let mut records = self.overlay.about_path(path).map(|(record, _)| record);
+        records.find(about)
+    }
+
+    /// The listed paths of this normal form: those listed so, or those that a rule made so.
+    fn at_path<'v>(&'v self, path: &Normal<'_>, mapped: bool, mut each: impl FnMut(Hit<'v>, bool)) {
+        if let Some(image) = &self.image {
+            image.paths(path, |entry, raw| {
+                if entry.is_mapped() != mapped {
+                    return;
+                }
+                if self.overlay.is_empty() || !self.hides(image.rating_key(entry.number)) {
+                    each(Hit::Listed(entry.listed()), raw);
+                }
+            });
+        }
+        if self.overlay.is_empty() {
+            return;
+        }
+        for (record, form) in self.overlay.about_path(path) {
+            let Some(item) = self.live(record) else {
+                continue;
+            };
+            let (part, spelling) = match form.checked_sub(item.parts.len()) {
+                None if !mapped => (form, item.parts[form].as_bytes()),
+                Some(host) if mapped => {
+                    let (part, spelling) = &record.mapped[host];
+                    (*part, spelling.as_slice())
+                }
+                _ => continue,
+            };
+            each(hit_of(record, part), spelling == path.raw());
+        }
+    }
+}
+
+fn added(record: &Record) -> Option<&Item> {
+    match &record.change {
+        Change::Added { item } => Some(item),
+        _ => None,
+    }
+}
+
+fn hit_of(record: &Record, part: usize) -> Hit<'_> {
+    Hit::Added(record, u32::try_from(part).unwrap_or(u32::MAX))
+}
+
+/// A path in a view.
+#[derive(Clone, Copy)]
+pub enum Hit<'v> {
+    /// Listed in the image: the entry's number.
+    Listed(u32),
+    /// Recorded in the image of matches: the entry's number.
+    Matched(u32),
+    /// Part of an added item.
+    Added(&'v Record, u32),
+    /// Recorded since.
+    Recorded(&'v Record),
+}
+
+impl View for LibraryView {
+    type Hit<'v> = Hit<'v>;
+
+    fn fetched(&self) -> bool {
+        self.facts.fetched
+    }
+
+    fn owns(&self, path: &Normal<'_>) -> bool {
+        self.locations
+            .iter()
+            .any(|folder| lies_under(path.form(), folder))
+    }
+
+    #[inline]
+    fn may_be_recorded(&self) -> bool {
+        self.matches.is_some() || !self.overlay.is_empty()
+    }
+
+    #[inline]
+    fn sole<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, Rung)> {
+        let changed = !self.overlay.is_empty();
+        if changed && self.overlay.about_path(path).next().is_some() {
+            return None;
+        }
+        let recorded = match &self.matches {
+            Some(matches) if matches.may_have(path) => Some(matches.sole(path)?),
+            _ => None,
+        };
+        let rating_key = self.image.as_ref()?.sole(path)?;
+        if changed && self.overlay.about_item(rating_key).next().is_some() {
+            return None;
+        }
+        match recorded {
+            _ if self.broken() => None,
+            None => Some((rating_key, Rung::Exact)),
+            // Listed under the item that it was recorded with: nothing can be said against it.
+            Some(recorded) => (recorded == rating_key).then_some((rating_key, Rung::Confirmed)),
+        }
+    }
+
+    fn recorded<'v>(&'v self, path: &Normal<'_>, mut each: impl FnMut(Hit<'v>)) {
+        if let Some(matches) = &self.matches {
+            matches.paths(path, |entry, _| {
+                if self.overlay.is_empty() || self.match_of(path, entry.path).is_none() {
+                    each(Hit::Matched(entry.number));
+                }
+            });
+        }
+        for (record, _) in self.overlay.about_path(path) {
+            if let Change::Matched { path: raw, .. } = &record.change
+                && let Some(newest) = self.match_of(path, raw)
+                && newest.order == record.order
+            {
+                each(Hit::Recorded(record));
+            }
+        }
+    }
+
+    fn listed<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Hit<'v>, bool)) {
+        self.at_path(path, false, each);
+    }
+
+    fn mapped<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Hit<'v>, bool)) {
+        self.at_path(path, true, each);
+    }
+
+    fn alike<'v>(
+        &'v self,
+        path: &Normal<'_>,
+        least: usize,
+        mut each: impl FnMut(usize, Hit<'v>),
+    ) -> usize {
+        let mut best = least.max(1);
+        for (record, part, common) in self.overlay.alike(path) {
+            if common >= best && self.live(record).is_some() {
+                best = common;
+                each(common, hit_of(record, part));
+            }
+        }
+        match &self.image {
+            Some(image) => image.alike(
+                path,
+                best,
+                |rating_key| self.hides(rating_key),
+                |common, entry| each(common, Hit::Listed(entry.number)),
+            ),
+            None => 0,
+        }
+    }
+
+    fn find<'v>(&'v self, rating_key: &str) -> Option<Hit<'v>> {
+        match self.overridden(rating_key) {
+            Some(record) => self.live(record).map(|_| hit_of(record, 0)),
+            None => self.image.as_ref()?.find(rating_key).map(Hit::Listed),
+        }
+    }
+
+    fn path<'v>(&'v self, hit: Hit<'v>) -> &'v [u8] {
+        match (hit, &self.image, &self.matches) {
+            (Hit::Listed(number), Some(image), _) | (Hit::Matched(number), _, Some(image)) => {
+                image.path(number)
+            }
+            (Hit::Added(record, part), ..) => added(record)
+                .and_then(|item| item.parts.get(part as usize))
+                .map_or(b"", |path| path.as_bytes()),
+            (Hit::Recorded(record), ..) => record.change.path().unwrap_or_default(),
+            _ => b"",
+        }
+    }
+
+    fn rating_key<'v>(&'v self, hit: Hit<'v>) -> &'v str {
+        match (hit, &self.image, &self.matches) {
+            (Hit::Listed(number), Some(image), _) | (Hit::Matched(number), _, Some(image)) => {
+                image.rating_key(number)
+            }
+            (Hit::Added(record, _) | Hit::Recorded(record), ..) => {
+                record.change.rating_key().unwrap_or_default()
+            }
+            _ => "",
+        }
+    }
+
+    fn item<'v>(&'v self, hit: Hit<'v>) -> ItemRef<'v> {
+        match (hit, &self.image) {
+            (Hit::Listed(number), Some(image)) => image.item(number),
+            (Hit::Added(record, _), _) => {
+                added(record).map_or(ItemRef::key_only(""), ItemRef::from)
+            }
+            _ => ItemRef::key_only(self.rating_key(hit)),
+        }
+    }
+
+    fn stamp(&self, hit: Hit<'_>) -> Stamp {
+        let listing = || match &self.image {
+            Some(image) => image.generation(),
+            None => self.facts.generation,
+        };
+        let (generation, order) = match (hit, &self.matches) {
+            (Hit::Listed(_), _) => (listing(), 0),
+            (Hit::Matched(number), Some(matches)) => (matches.recorded_at(number), 0),
+            (Hit::Matched(_), None) => (0, 0),
+            (Hit::Added(record, _), _) => (listing(), record.order),
+            (Hit::Recorded(record), _) => match &record.change {
+                Change::Matched { generation, .. } => (*generation, record.order),
+                _ => (0, 0),
+            },
+        };
+        Stamp { generation, order }
+    }
+
+    fn distrusted(&self, question: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
+        if self.overlay.is_empty() {
+            return false;
+        }
+        let item = self
+            .overlay
+            .about_item(rating_key)
+            .find_map(|record| match record.change {
+                Change::SuspectItem { .. } => Some(true),
+                Change::TrustedItem { .. } | Change::Matched { .. } | Change::Added { .. } => {
+                    Some(false)
+                }
+                _ => None,
+            });
+        let at = |path: &Normal<'_>| {
+            let mut records = self.overlay.about_path(path);
+            let newest = records.find_map(|(record, _)| match record.change {
+                Change::SuspectPath { .. } => Some(true),
+                Change::TrustedPath { .. } | Change::Matched { .. } | Change::Added { .. } => {
+                    Some(false)
+                }
+                _ => None,
+            });
+            newest == Some(true)
+        };
+        item == Some(true) || at(question) || (path != question.raw() && Normal::with(path, at))
+    }
+
+    #[inline]
+    fn broken(&self) -> bool {
+        let broken = |image: &Option<Arc<Image>>| match image {
+            Some(image) => image.is_broken(),
+            None => false,
+        };
+        broken(&self.image) || broken(&self.matches)
+    }
+}

@@ -1,0 +1,464 @@
+//! The C ABI is what the sources, the header and the shared object all say: three lists that must not drift apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::mem::{offset_of, size_of};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use plexindex::capi::types;
+use plexindex::error::Status;
+use syn::visit::Visit;
+
+#[path = "c/compile.rs"]
+mod compile;
+
+/// The header as committed.
+fn header() -> String {
+    fs::read_to_string(compile::repository("include/plexindex.h")).expect("the header is committed")
+}
+
+/// What the header declares.
+#[derive(Default)]
+struct Declared {
+    /// Names of functions.
+    functions: BTreeSet<String>,
+    /// Names of `#define`d constants.
+    constants: BTreeSet<String>,
+    /// Statuses with their numbers.
+    statuses: BTreeMap<String, i32>,
+    /// Structs with their fields, in order.
+    structs: BTreeMap<String, Vec<String>>,
+    /// Other types: opaque ones, callbacks, the enum.
+    types: BTreeSet<String>,
+    /// Lines that declare something and have no comment right above.
+    bare: Vec<String>,
+}
+
+impl Declared {
+    /// Reads the shapes that cbindgen writes, one declaration a line, or from its first line on.
+    fn read(header: &str) -> Self {
+        let mut declared = Self::default();
+        let mut fields = Vec::new();
+        let mut above = "";
+        let mut open = false; // inside of an argument list that goes over several lines
+        for line in header.lines() {
+            let code = line.trim();
+            let names_something = !(code.is_empty()
+                || code.starts_with("//")
+                || code.starts_with("/*")
+                || code.starts_with('*')
+                || code.starts_with('}')
+                || code.starts_with("#if")
+                || code.starts_with("#endif")
+                || code.starts_with("#include")
+                || code.starts_with("extern")
+                || code == "#define PLEXINDEX_H"
+                || open);
+            if names_something && !above.starts_with("//") {
+                declared.bare.push(code.to_owned());
+            }
+            if let Some(name) = code.strip_prefix("} ") {
+                let name = name.trim_end_matches(';').to_owned();
+                if fields.is_empty() {
+                    declared.types.insert(name);
+                } else {
+                    declared.structs.insert(name, std::mem::take(&mut fields));
+                }
+            } else if names_something {
+                declared.item(line, &mut fields);
+                open = line.contains('(') && !line.ends_with(';') && !line.starts_with('#');
+            } else if open {
+                open = !line.ends_with(';');
+            }
+            above = code;
+        }
+        declared
+    }
+
+    fn item(&mut self, line: &str, fields: &mut Vec<String>) {
+        let words: Vec<&str> = line
+            .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .filter(|word| !word.is_empty())
+            .collect();
+        if line.starts_with("#define") {
+            self.constants.insert(words[1].to_owned());
+        } else if let Some(constant) = line.strip_prefix("    PLEXINDEX_") {
+            let (name, number) = constant.split_once(" = ").expect("a status has a number");
+            let number = number.trim_end_matches(',').parse().expect("a number");
+            self.statuses.insert(name.to_owned(), number);
+        } else if line.starts_with("    ") {
+            let name = line.trim().trim_end_matches(';').split('[').next();
+            let name = name.and_then(|name| name.split([' ', '*']).next_back());
+            fields.push(name.expect("a field has a name").to_owned());
+        } else if line.starts_with("typedef") {
+            let callback = line
+                .split_once("(*")
+                .and_then(|(_, rest)| rest.split_once(')'));
+            if let Some((name, _)) = callback {
+                self.types.insert(name.to_owned());
+            } else if line.ends_with(';') {
+                self.types
+                    .extend(words.last().map(|name| (*name).to_owned()));
+            }
+        } else {
+            let name = line.split('(').next().expect("a function has arguments");
+            let name = name.split([' ', '*']).next_back().unwrap_or_default();
+            self.functions.insert(name.to_owned());
+        }
+    }
+}
+
+/// The generated header, of this build.
+const GENERATED: &str = concat!(env!("OUT_DIR"), "/plexindex.h");
+
+#[test]
+fn the_header_is_up_to_date() {
+    let generated = fs::read_to_string(GENERATED)
+        .expect("build.rs generated no header: its warning in the output of cargo says why");
+    let committed = header();
+    let line = generated
+        .lines()
+        .zip(committed.lines())
+        .position(|(a, b)| a != b)
+        .map_or_else(|| "its end".to_owned(), |line| format!("line {}", line + 1));
+    assert!(
+        generated == committed,
+        "include/plexindex.h differs from what src/capi says, from {line} on: run `make header` and commit it"
+    );
+}
+
+#[test]
+fn every_item_of_the_header_has_a_comment() {
+    let bare = Declared::read(&header()).bare;
+    assert!(bare.is_empty(), "no comment right above: {bare:#?}");
+}
+
+/// Comments name functions, constants, fields and types: all of them exist, and `sizeof` is taken of types.
+#[test]
+fn comments_name_what_exists() {
+    let header = header();
+    let declared = Declared::read(&header);
+    let statuses = declared
+        .statuses
+        .keys()
+        .map(|name| format!("PLEXINDEX_{name}"));
+    let names: BTreeSet<String> = declared
+        .functions
+        .iter()
+        .chain(&declared.constants)
+        .chain(&declared.types)
+        .chain(declared.structs.keys())
+        .cloned()
+        .chain(statuses)
+        .collect();
+    let mut wrong = Vec::new();
+    for line in header.lines() {
+        let Some(comment) = line.trim().strip_prefix("//") else {
+            continue;
+        };
+        for (at, _) in comment
+            .match_indices("plexindex_")
+            .chain(comment.match_indices("PLEXINDEX_"))
+        {
+            let rest = &comment[at..];
+            let end = rest
+                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                .unwrap_or(rest.len());
+            let (name, after) = rest.split_at(end);
+            let is_type = declared.types.contains(name) || declared.structs.contains_key(name);
+            let right = if after.starts_with('*') {
+                names.iter().any(|known| known.starts_with(name))
+            } else if comment[..at].ends_with("sizeof(") {
+                is_type
+            } else if after.starts_with("()") {
+                declared.functions.contains(name)
+            } else if let (Some(fields), Some(field)) =
+                (declared.structs.get(name), after.strip_prefix('.'))
+            {
+                let field: String = field
+                    .chars()
+                    .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                    .collect();
+                field.is_empty() || fields.contains(&field)
+            } else {
+                names.contains(name)
+            };
+            if !right {
+                wrong.push(format!("{name} in `{}`", comment.trim()));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "comments name what the header has not: {wrong:#?}"
+    );
+}
+
+#[test]
+fn the_header_compiles_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (standard, name) in [
+        ("c99", "alone.c"),
+        ("c11", "alone.c"),
+        ("c17", "alone.c"),
+        ("c++11", "alone.cpp"),
+        ("c++17", "alone.cpp"),
+    ] {
+        let source = folder.path().join(name);
+        // Twice: the include guard.
+        fs::write(
+            &source,
+            "#include \"plexindex.h\"\n#include \"plexindex.h\"\nint unit_is_not_empty;\n",
+        )
+        .expect("a file");
+        compile::compile(standard, &source, &folder.path().join("alone.o"), &["-c"]);
+    }
+}
+
+/// Compiles and runs a C program made of these statements; gives what it prints.
+fn printed_by(statements: &str, link: bool) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = folder.path().join("print.c");
+    let program = folder.path().join("print");
+    let text = format!(
+        "#include \"plexindex.h\"\n#include <stdio.h>\nint main(void)\n{{\n{statements}    return 0;\n}}\n"
+    );
+    fs::write(&source, text).expect("a file");
+    let link = if link {
+        compile::link_arguments()
+    } else {
+        Vec::new()
+    };
+    let link: Vec<&str> = link.iter().map(String::as_str).collect();
+    compile::compile("c11", &source, &program, &link);
+    let output = compile::run(&mut Command::new(&program), "CC");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// `name number` for each size and offset: as Rust sees them.
+macro_rules! layouts {
+    ($($name:ident = $rust:ident { $($field:ident),* $(,)? })*) => {
+        [$((
+            stringify!($name),
+            size_of::<types::$rust>(),
+            vec![$((stringify!($field), offset_of!(types::$rust, $field))),*],
+        )),*]
+    };
+}
+
+#[test]
+fn c_and_rust_agree_on_every_layout() {
+    let rust = layouts! {
+        plexindex_bytes = Bytes { data, length }
+        plexindex_options = Options {
+            size, cache_dir, server_url, token, user, ca_file, library_ttl_ms, max_age_ms, deadline_ms,
+            connect_timeout_ms, read_timeout_ms, retry_ms, matches_limit, flags, page_size, log_level, reserved,
+        }
+        plexindex_query = Query {
+            size, library, text, deadline_ms, flags, reserved, progress, progress_user,
+        }
+        plexindex_progress = Progress { size, library, items, total, elapsed_ms }
+        plexindex_buffer = Buffer { data, capacity, length }
+        plexindex_text = Text { offset, length }
+        plexindex_answers = Answers { size, answer_size, item_size, count, first, log_lines }
+        plexindex_answer = Answer {
+            status, rung, confidence, reason, flags, item, candidates, candidates_count, candidates_total, message,
+            age_ms,
+        }
+        plexindex_item = ItemRecord {
+            key, rating_key, title, guid, show_title, show_rating_key, show_guid, path, section, library_title, kind,
+            year, season, episode, flags, reserved,
+        }
+        plexindex_statistics = Stats {
+            size, answers, glance_misses, stale_answers, requests, bytes_received, store_requests, store_answers,
+            listings, network_us, store_us, warm_us, items, matches, libraries, disk_bytes, sequence,
+        }
+    };
+    let mut expected = BTreeSet::new();
+    for (name, size, fields) in rust {
+        expected.insert(format!("{name} {size}"));
+        for (field, offset) in fields {
+            expected.insert(format!("{name}.{field} {offset}"));
+        }
+    }
+    let mut statements = String::new();
+    for (name, fields) in Declared::read(&header()).structs {
+        writeln!(statements, "    printf(\"{name} %zu\\n\", sizeof({name}));")
+            .expect("a string grows");
+        for field in fields {
+            writeln!(
+                statements,
+                "    printf(\"{name}.{field} %zu\\n\", offsetof({name}, {field}));"
+            )
+            .expect("a string grows");
+        }
+    }
+    let printed = printed_by(&statements, false);
+    let seen: BTreeSet<String> = printed.lines().map(str::to_owned).collect();
+    assert_eq!(seen, expected);
+}
+
+/// The enum of the header, the table of the crate and `plexindex_status_name` are one list.
+#[test]
+fn every_status_has_its_name() {
+    let declared = Declared::read(&header()).statuses;
+    let table: BTreeMap<String, i32> = Status::ALL
+        .into_iter()
+        .map(|status| (status.name().to_owned(), status as i32))
+        .collect();
+    assert_eq!(declared, table);
+    let mut statements = String::new();
+    for number in declared.values().copied().chain([-1, 99, i32::MAX]) {
+        writeln!(statements, "    puts(plexindex_status_name({number}));").expect("a string grows");
+    }
+    let printed = printed_by(&statements, true);
+    let expected: Vec<&str> = declared
+        .keys()
+        .map(String::as_str)
+        .chain(["UNKNOWN"; 3])
+        .collect();
+    assert_eq!(printed.lines().collect::<Vec<_>>(), expected);
+}
+
+/// Functions with a C ABI, wherever they stand, that are not one call of a guard.
+#[derive(Default)]
+struct Exports {
+    guarded: BTreeSet<String>,
+    unguarded: Vec<String>,
+}
+
+impl Exports {
+    fn function(
+        &mut self,
+        signature: &syn::Signature,
+        body: &syn::Block,
+        attributes: &[syn::Attribute],
+    ) {
+        let name = signature.ident.to_string();
+        let exported = attributes.iter().any(|attribute| {
+            let text = attribute.meta.path().segments.last();
+            let text = text.map(|segment| segment.ident.to_string());
+            // `#[unsafe(no_mangle)]`, or as older editions have it.
+            text.as_deref() == Some("unsafe") || text.as_deref() == Some("no_mangle")
+        });
+        if !exported {
+            return;
+        }
+        if is_one_guarded_call(body) {
+            self.guarded.insert(name);
+        } else {
+            self.unguarded.push(name);
+        }
+    }
+}
+
+/// `{ guard(…) }` or `{ guard_value(…) }`, and nothing else.
+fn is_one_guarded_call(body: &syn::Block) -> bool {
+    let [syn::Stmt::Expr(syn::Expr::Call(call), None)] = body.stmts.as_slice() else {
+        return false;
+    };
+    let syn::Expr::Path(function) = call.func.as_ref() else {
+        return false;
+    };
+    function
+        .path
+        .segments
+        .last()
+        .is_some_and(|segment| segment.ident == "guard" || segment.ident == "guard_value")
+}
+
+impl<'ast> Visit<'ast> for Exports {
+    fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
+        self.function(&item.sig, &item.block, &item.attrs);
+        syn::visit::visit_item_fn(self, item);
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
+        self.function(&item.sig, &item.block, &item.attrs);
+        syn::visit::visit_impl_item_fn(self, item);
+    }
+}
+
+/// All Rust files below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// No panic may cross the boundary: whatever is exported, from anywhere in the crate, is wrapped as a whole.
+#[test]
+fn every_exported_function_is_guarded() {
+    let mut exports = Exports::default();
+    for path in sources(&compile::repository("src")) {
+        let text = fs::read_to_string(&path).expect("a source");
+        let file =
+            syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        exports.visit_file(&file);
+    }
+    assert!(
+        exports.unguarded.is_empty(),
+        "their whole body must be one call of guard() or guard_value(): {:?}",
+        exports.unguarded
+    );
+    assert_eq!(exports.guarded, Declared::read(&header()).functions);
+}
+
+/// The test above sees what it shall see.
+#[test]
+fn a_function_without_a_guard_is_found() {
+    let file = syn::parse_file(
+        "mod inner { impl X { #[unsafe(no_mangle)] pub extern \"C\" fn method() { guard(|| 1); } } }
+         #[unsafe(no_mangle)] extern \"C\" fn early() -> i32 { let x = f(); guard(|| x) }
+         #[no_mangle] unsafe extern \"C\" fn fine() -> i32 { self::guard(|| 1) }
+         #[unsafe(no_mangle)] extern \"C-unwind\" fn value() -> i32 { guard_value(0, || 1) }
+         extern \"C\" fn callback() {}",
+    )
+    .expect("Rust");
+    let mut exports = Exports::default();
+    exports.visit_file(&file);
+    assert_eq!(exports.unguarded, ["method", "early"]);
+    assert_eq!(
+        exports.guarded,
+        BTreeSet::from(["fine".to_owned(), "value".to_owned()])
+    );
+}
+
+/// The dynamic symbols of the shared object: the header's functions, nothing more and nothing less.
+#[test]
+fn the_shared_object_exports_the_header() {
+    let mut nm = Command::new("nm");
+    if cfg!(target_os = "macos") {
+        nm.arg("-gU");
+    } else {
+        nm.args(["-D", "--defined-only"]);
+    }
+    let output = compile::run(nm.arg(compile::library()), "PATH");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let symbols: BTreeSet<String> = text
+        .lines()
+        .filter_map(|line| line.split_whitespace().next_back())
+        .map(|name| {
+            if cfg!(target_os = "macos") {
+                &name[1..]
+            } else {
+                name
+            }
+        })
+        .map(str::to_owned)
+        .collect();
+    let functions = Declared::read(&header()).functions;
+    assert!(functions.iter().all(|name| name.starts_with("plexindex_")));
+    assert_eq!(symbols, functions);
+}

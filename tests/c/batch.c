@@ -1,0 +1,172 @@
+/*
+ * The three functions that take many at once: plexindex_match_paths(), plexindex_lookup_keys() and
+ * plexindex_record_matches(). Each gives, in order, just what the function for one gives.
+ */
+#include "block.h"
+
+#define COUNT 500
+
+/* Texts one after the other, each followed by a NUL. */
+struct texts {
+    char *data;
+    size_t length;
+    size_t count;
+};
+
+static void add(struct texts *texts, const char *text)
+{
+    size_t length = strlen(text) + 1;
+    char *data = realloc(texts->data, texts->length + length);
+    CHECK(data != NULL);
+    memcpy(data + texts->length, text, length);
+    texts->data = data;
+    texts->length += length;
+    texts->count++;
+}
+
+static const char *nth(const struct texts *texts, size_t n)
+{
+    const char *text = texts->data;
+    while (n-- > 0) {
+        text += strlen(text) + 1;
+    }
+    return text;
+}
+
+static struct answered match_all(const plexindex_handle *handle, const plexindex_library_handle *library,
+                                 const struct texts *paths)
+{
+    struct answered answered;
+    plexindex_query query = query_of(library, NULL);
+    memset(&answered, 0, sizeof answered);
+    query.text.data = paths->data;
+    query.text.length = paths->length;
+    do {
+        answered.status = plexindex_match_paths(handle, &query, paths->count, &answered.buffer);
+    } while (grown(&answered));
+    CHECK_STATUS(PLEXINDEX_OK, answered.status);
+    check_block(&answered, (uint32_t)paths->count);
+    return answered;
+}
+
+/* Two answers say the same of a path, wherever they stand in their blocks. */
+static void same(const struct answered *many, uint32_t index, const struct answered *one, const char *path)
+{
+    const plexindex_answer *a = answer_of(many, index);
+    const plexindex_answer *b = answer_of(one, 0);
+    const plexindex_item *item = item_of(many, a);
+    if (a->status != b->status || a->rung != b->rung || a->confidence != b->confidence || a->reason != b->reason) {
+        FAIL("%s: %s in a batch, %s alone", path, plexindex_status_name(a->status), plexindex_status_name(b->status));
+    }
+    CHECK(a->candidates_total == b->candidates_total);
+    CHECK(a->candidates_count == b->candidates_count);
+    if (item != NULL) {
+        const plexindex_item *other = item_of(one, b);
+        CHECK(strcmp(text_of(many, item->key), text_of(one, other->key)) == 0);
+        CHECK(strcmp(text_of(many, item->title), text_of(one, other->title)) == 0);
+        CHECK(strcmp(text_of(many, item->path), text_of(one, other->path)) == 0);
+    }
+}
+
+/* The keys of many lookups, checked against those of one each. */
+static void check_lookups(const plexindex_library_handle *library, const struct texts *paths, size_t expected)
+{
+    plexindex_buffer buffer = {NULL, 0, 0};
+    const char *key;
+    size_t found = 0;
+    size_t i;
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL,
+                 plexindex_lookup_keys(library, paths->data, paths->length, paths->count, &buffer));
+    buffer.capacity = buffer.length;
+    buffer.data = malloc(buffer.capacity);
+    CHECK(buffer.data != NULL);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(library, paths->data, paths->length, paths->count, &buffer));
+    CHECK(buffer.length == buffer.capacity);
+    key = buffer.data;
+    for (i = 0; i < paths->count; i++) {
+        const char *alone = plexindex_lookup_key(library, nth(paths, i));
+        CHECK(key < (const char *)buffer.data + buffer.length);
+        CHECK(strcmp(key, alone == NULL ? "" : alone) == 0);
+        found += *key != '\0';
+        key += strlen(key) + 1;
+    }
+    CHECK(key == (const char *)buffer.data + buffer.length);
+    CHECK(found == expected);
+    free(buffer.data);
+}
+
+int main(int argc, char **argv)
+{
+    struct setting setting = setting_of(argc, argv);
+    plexindex_options options = options_of(&setting);
+    plexindex_handle *handle = opened(&options);
+    const plexindex_library_handle *movies = library_of(handle, "Movies");
+    struct texts paths = {NULL, 0, 0};
+    struct texts recorded = {NULL, 0, 0};
+    struct texts keys = {NULL, 0, 0};
+    struct answered many;
+    char text[64];
+    long before;
+    uint32_t i;
+
+    /* Listed ones, and between them one of each kind that is not. */
+    for (i = 0; i < COUNT; i++) {
+        add(&paths, harness("path %d", (int)i));
+    }
+    add(&paths, "/data/movies/not there.mkv");
+    add(&paths, "/elsewhere/twin.mkv");
+    add(&paths, "/elsewhere/Exact (2001).mkv");
+    add(&paths, "/data/movies/\xff\xfe.mkv");
+    add(&paths, harness("path 0"));
+
+    /* The first batch fetches the library, once: sections, identity, two pages. */
+    many = match_all(handle, movies, &paths);
+    before = requests();
+    CHECK(before <= 5);
+    for (i = 0; i < paths.count; i++) {
+        plexindex_query query = query_of(movies, nth(&paths, i));
+        struct answered one = ask(plexindex_match_path, handle, &query);
+        same(&many, i, &one, nth(&paths, i));
+        forget(&one);
+    }
+    for (i = 0; i < COUNT; i++) {
+        CHECK(answer_of(&many, i)->status == PLEXINDEX_OK);
+        CHECK(answer_of(&many, i)->rung == PLEXINDEX_RUNG_EXACT);
+    }
+    CHECK(answer_of(&many, COUNT)->status == PLEXINDEX_NOT_FOUND);
+    CHECK(answer_of(&many, COUNT + 1)->status == PLEXINDEX_AMBIGUOUS);
+    CHECK(answer_of(&many, COUNT + 2)->rung == PLEXINDEX_RUNG_FILE_NAME);
+    CHECK(answer_of(&many, COUNT + 3)->status == PLEXINDEX_NOT_FOUND);
+    CHECK(answer_of(&many, COUNT + 4)->status == PLEXINDEX_OK);
+    forget(&many);
+
+    /* A hundred at once, seen by the next lookup. */
+    for (i = 0; i < 100; i++) {
+        snprintf(text, sizeof text, "/host/%d.mkv", (int)i);
+        add(&recorded, text);
+        add(&keys, harness("key %d", (int)i));
+    }
+    check_lookups(movies, &recorded, 0);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, recorded.data, recorded.length, keys.data, keys.length, 100));
+    many = match_all(handle, movies, &recorded);
+    for (i = 0; i < 100; i++) {
+        const plexindex_answer *answer = answer_of(&many, i);
+        CHECK(answer->status == PLEXINDEX_OK && answer->rung == PLEXINDEX_RUNG_CONFIRMED);
+        CHECK(strcmp(text_of(&many, item_of(&many, answer)->key), nth(&keys, i)) == 0);
+    }
+    forget(&many);
+    check_lookups(movies, &recorded, 100);
+    CHECK(requests() == before);
+
+    /* An empty batch is a batch. */
+    free(paths.data);
+    memset(&paths, 0, sizeof paths);
+    many = match_all(handle, movies, &paths);
+    CHECK(head_of(&many)->count == 0);
+    forget(&many);
+
+    free(recorded.data);
+    free(keys.data);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    return 0;
+}

@@ -1,0 +1,84 @@
+//! Compiles C and C++ against the header and the shared object under test. `CC` and `CXX` choose the compilers.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// What every program of `tests/c` must pass.
+const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-Werror", "-pedantic"];
+
+/// A file of this repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The folder of the shared object that was built for this test: the test's own. (`cargo test` does not renew the copy
+/// one folder up.)
+pub fn library_folder() -> PathBuf {
+    let test = env::current_exe().expect("a running test has a path");
+    test.parent().expect("a file lies in a folder").to_owned()
+}
+
+/// The shared object under test.
+pub fn library() -> PathBuf {
+    let name = format!(
+        "{}plexindex{}",
+        env::consts::DLL_PREFIX,
+        env::consts::DLL_SUFFIX
+    );
+    let path = library_folder().join(name);
+    assert!(
+        path.is_file(),
+        "{} was not built beside this test",
+        path.display()
+    );
+    path
+}
+
+/// Compiles (and links, unless `more` says otherwise) strictly. `standard` begins with `c++` for C++.
+pub fn compile(standard: &str, source: &Path, target: &Path, more: &[&str]) {
+    let (variable, usual) = if standard.starts_with("c++") {
+        ("CXX", "c++")
+    } else {
+        ("CC", "cc")
+    };
+    let compiler = env::var(variable).unwrap_or_else(|_| usual.to_owned());
+    let mut command = Command::new(&compiler);
+    command
+        .arg(format!("-std={standard}"))
+        .args(STRICT)
+        .arg("-g")
+        .arg("-I")
+        .arg(repository("include"))
+        .arg(source)
+        .arg("-o")
+        .arg(target)
+        .args(more);
+    let output = run(&mut command, variable);
+    assert!(
+        output.status.success(),
+        "{command:?}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Links with the shared object under test.
+pub fn link_arguments() -> Vec<String> {
+    let folder = library_folder();
+    let folder = folder.display();
+    vec![
+        format!("-L{folder}"),
+        "-lplexindex".to_owned(),
+        format!("-Wl,-rpath,{folder}"),
+    ]
+}
+
+/// Runs a tool to its end; says which variable names another one when it is missing.
+pub fn run(command: &mut Command, variable: &str) -> Output {
+    command.output().unwrap_or_else(|error| {
+        panic!(
+            "{} does not run ({error}): install it, or name another one with {variable}",
+            command.get_program().display()
+        )
+    })
+}

@@ -1,0 +1,511 @@
+/*
+ * What a careless or hostile caller gets: a status and a message that names the input and the remedy, never a crash, and
+ * a handle that goes on working. Each function with NULL for each of its pointers; each struct with each wrong size.
+ */
+#include "block.h"
+
+#define LONG_PATH 65536
+
+/* Any path that the library lists; asked for at the end of each part to see that the handle still works. */
+static char known_path[4096];
+static char known_key[256];
+
+static void works(const plexindex_handle *handle, const plexindex_library_handle *movies)
+{
+    check_match(handle, movies, known_path, PLEXINDEX_OK, known_key);
+}
+
+/* Opening with these options is refused, and what was given for the handle is NULL afterwards. */
+#define CHECK_OPEN_REFUSED(expected, options, ...)                                                                     \
+    do {                                                                                                               \
+        plexindex_handle *refused = (plexindex_handle *)&known_path;                                                   \
+        CHECK_REFUSED(expected, plexindex_open(options, &refused), __VA_ARGS__);                                       \
+        CHECK(refused == NULL);                                                                                        \
+    } while (0)
+
+static void names_and_versions(void)
+{
+    CHECK(plexindex_abi_version() == PLEXINDEX_ABI_VERSION);
+    CHECK(strchr(plexindex_version(), '.') != NULL);
+    CHECK(strcmp(plexindex_status_name(PLEXINDEX_NOT_FOUND), "NOT_FOUND") == 0);
+    CHECK(strcmp(plexindex_status_name(-1), "UNKNOWN") == 0);
+    CHECK(strcmp(plexindex_status_name(INT32_MIN), "UNKNOWN") == 0);
+    CHECK(strcmp(plexindex_status_name(INT32_MAX), "UNKNOWN") == 0);
+    CHECK(strcmp(plexindex_last_error_message(), "") == 0);
+}
+
+/* A struct of a later version: ours, and what we do not know behind it. */
+struct future_options {
+    plexindex_options known;
+    char unknown[24];
+};
+
+struct future_query {
+    plexindex_query known;
+    char unknown[24];
+};
+
+struct future_statistics {
+    plexindex_statistics known;
+    char unknown[24];
+};
+
+static void open_sizes(const struct setting *setting)
+{
+    const size_t wrong[] = {0, 1, sizeof(size_t) - 1, SIZE_MAX};
+    plexindex_options options = options_of(setting);
+    struct future_options future;
+    plexindex_handle *handle = NULL;
+    size_t i;
+    for (i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        options.size = wrong[i];
+        CHECK_OPEN_REFUSED(PLEXINDEX_INVALID_ARGUMENT, &options, "options.size", "sizeof");
+    }
+    /* The caller from the past: what its struct has not yet, is zero, whatever lies behind it. */
+    options.size = offsetof(plexindex_options, library_ttl_ms);
+    memset((char *)&options + options.size, 0xa5, sizeof options - options.size);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_open(&options, &handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    options.size = sizeof options.size;
+    CHECK_OPEN_REFUSED(PLEXINDEX_INVALID_ARGUMENT, &options, "cache_dir");
+    /* The caller from the future: what it does not use is zero and harms nobody; what it asks for is not ignored. */
+    memset(&future, 0, sizeof future);
+    future.known = options_of(setting);
+    future.known.size = sizeof future;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_open(&future.known, &handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    for (i = 0; i < sizeof future.unknown; i += sizeof future.unknown - 1) {
+        future.unknown[i] = 1;
+        CHECK_OPEN_REFUSED(PLEXINDEX_UNSUPPORTED, &future.known, "options");
+        future.unknown[i] = 0;
+    }
+}
+
+static void open_arguments(const struct setting *setting)
+{
+    plexindex_options good = options_of(setting);
+    plexindex_options options;
+    char file[4096];
+    FILE *made;
+
+    CHECK_OPEN_REFUSED(PLEXINDEX_NULL_POINTER, NULL, "options");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_open(&good, NULL), "out_handle");
+
+#define REFUSED(status, field, value, ...)                                                                             \
+    do {                                                                                                               \
+        options = good;                                                                                                \
+        options.field = (value);                                                                                       \
+        CHECK_OPEN_REFUSED(status, &options, __VA_ARGS__);                                                             \
+    } while (0)
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, cache_dir, bytes_of(""), "cache_dir");
+    REFUSED(PLEXINDEX_NULL_POINTER, cache_dir.data, NULL, "cache_dir");
+    REFUSED(PLEXINDEX_NULL_POINTER, server_url.data, NULL, "server_url");
+    REFUSED(PLEXINDEX_NULL_POINTER, token.data, NULL, "token");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, server_url, bytes_of("127.0.0.1:32400"), "127.0.0.1:32400", "http://");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, server_url, bytes_of("ftp://127.0.0.1"), "ftp://127.0.0.1", "http://");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, server_url, bytes_of("http://"), "http://");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, server_url, bytes_of("http://\xff\xfe/"), "server_url");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, token, bytes_of("two\r\nlines: x"), "token");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, library_ttl_ms, -3, "library_ttl_ms", "-3");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, library_ttl_ms, INT64_MIN, "library_ttl_ms");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, max_age_ms, -1, "max_age_ms", "-1");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, deadline_ms, -1, "deadline_ms", "-1");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, connect_timeout_ms, -1, "connect_timeout_ms", "-1");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, read_timeout_ms, -1, "read_timeout_ms", "-1");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, retry_ms, -2, "retry_ms", "-2");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, page_size, 1001, "page_size", "1001");
+    REFUSED(PLEXINDEX_UNSUPPORTED, flags, UINT32_C(1) << 31, "flags");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, log_level, 99, "log_level", "99");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, log_level, -2, "log_level", "-2");
+    REFUSED(PLEXINDEX_UNSUPPORTED, reserved, 1, "reserved");
+
+    /* A NUL inside. */
+    options = good;
+    options.cache_dir.data = "/tmp\0/elsewhere";
+    options.cache_dir.length = 15;
+    CHECK_OPEN_REFUSED(PLEXINDEX_INVALID_ARGUMENT, &options, "cache_dir", "NUL");
+    options = good;
+    options.ca_file = bytes_of("/no/such/authority.pem");
+    CHECK_OPEN_REFUSED(PLEXINDEX_INVALID_ARGUMENT, &options, "/no/such/authority.pem");
+
+    /* A folder that is a file, one below a file, one that nobody can make. */
+    snprintf(file, sizeof file, "%s/a file", setting->folder);
+    made = fopen(file, "w");
+    CHECK(made != NULL && fclose(made) == 0);
+    REFUSED(PLEXINDEX_STORE, cache_dir, bytes_of(file), file);
+    strcat(file, "/below");
+    REFUSED(PLEXINDEX_STORE, cache_dir, bytes_of(file), file);
+    REFUSED(PLEXINDEX_STORE, cache_dir, bytes_of("/proc/plexindex"), "/proc/plexindex");
+#undef REFUSED
+}
+
+static void libraries(const plexindex_handle *handle)
+{
+    const plexindex_library_handle *library = NULL;
+    const plexindex_library_handle *again = NULL;
+    const plexindex_library_handle *slot;
+#define LIBRARY(kind, selector, length) (slot = (const void *)known_path, plexindex_library(handle, kind, selector, length, &slot))
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_library(NULL, PLEXINDEX_SELECT_TITLE, "Movies", 6, &library), "handle");
+    CHECK(library == NULL);
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_library(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, NULL), "out_library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, LIBRARY(PLEXINDEX_SELECT_TITLE, NULL, 6), "selector");
+    CHECK(slot == NULL);
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, LIBRARY(-1, "Movies", 6), "-1", "PLEXINDEX_SELECT_");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, LIBRARY(5, "Movies", 6), "5", "PLEXINDEX_SELECT_");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, LIBRARY(PLEXINDEX_SELECT_ALL, "Movies", 6), "PLEXINDEX_SELECT_ALL", "Movies");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, LIBRARY(PLEXINDEX_SELECT_TITLE, "", 0), "empty");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, LIBRARY(PLEXINDEX_SELECT_TITLE, "\xff\xfe", 2), "selector", "UTF-8");
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_AMBIGUOUS, LIBRARY(PLEXINDEX_SELECT_TITLE, "Doubles", 7), "Doubles", "3", "4");
+    CHECK(slot == NULL);
+#undef LIBRARY
+
+    /* The same handle for the same selector, and each way to name a library. */
+    library = library_of(handle, "Movies");
+    again = library_of(handle, "Movies");
+    CHECK(library == again);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_SECTION, "1", 1, &again));
+    works(handle, again);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_ANY, "1", 1, &again));
+    works(handle, again);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_ANY, "Movies", 6, &again));
+    works(handle, again);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_ALL, NULL, 0, &again));
+    works(handle, again);
+
+    /* A library that the server has not: known when it is asked for. */
+    again = library_of(handle, "Holiday");
+    check_match(handle, again, known_path, PLEXINDEX_LIBRARY_NOT_FOUND, NULL);
+    CHECK(strstr(plexindex_last_error_message(), "Holiday") != NULL);
+    CHECK(strstr(plexindex_last_error_message(), "Movies") != NULL);
+}
+
+static void lookups(const plexindex_library_handle *movies)
+{
+    static char path[LONG_PATH + 1];
+    char keys[64];
+    char zeros[64] = {0};
+    plexindex_buffer buffer = {NULL, 0, 0};
+    memset(path, 'x', LONG_PATH);
+    CHECK(plexindex_lookup_key(NULL, NULL) == NULL);
+    CHECK(plexindex_lookup_key(NULL, known_path) == NULL);
+    CHECK(plexindex_lookup_key(movies, NULL) == NULL);
+    CHECK(plexindex_lookup_key(movies, "") == NULL);
+    CHECK(plexindex_lookup_key(movies, path) == NULL);
+    CHECK(plexindex_lookup_key(movies, "\xff\xfe") == NULL);
+
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(NULL, "a", 2, 1, &buffer), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(movies, NULL, 2, 1, &buffer), "paths");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(movies, "a", 2, 1, NULL), "keys");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, 1, &buffer), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, 3, &buffer), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 3, 2, &buffer), "NUL");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, SIZE_MAX, &buffer), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, 0, &buffer), "count");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(movies, NULL, 0, 0, &buffer));
+    CHECK(buffer.length == 0);
+
+    /* Too small gives the need and writes nothing; the need is enough. */
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer));
+    CHECK(buffer.length == 2);
+    buffer.data = keys;
+    buffer.capacity = 1;
+    keys[0] = 'x';
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer));
+    CHECK(buffer.length == 2 && keys[0] == 'x');
+    buffer.capacity = 2;
+    keys[2] = 'y';
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer));
+    CHECK(buffer.length == 2 && memcmp(keys, zeros, 2) == 0 && keys[2] == 'y');
+    buffer.data = NULL;
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer), "keys");
+}
+
+/* What plexindex_match_path() and plexindex_match_guid() refuse alike. */
+static void queries(ask_fn function, const plexindex_handle *handle, const plexindex_library_handle *movies, const char *good)
+{
+    const size_t wrong[] = {0, 1, sizeof(size_t) - 1, SIZE_MAX};
+    uint64_t memory[512];
+    plexindex_buffer buffer = {memory, sizeof memory, 0};
+    plexindex_query query = query_of(movies, good);
+    struct future_query future;
+    size_t i;
+
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(NULL, &query, &buffer), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(handle, NULL, &buffer), "query");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(handle, &query, NULL), "answer");
+
+    for (i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        query.size = wrong[i];
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, function(handle, &query, &buffer), "query.size", "sizeof");
+    }
+    memset(&future, 0, sizeof future);
+    future.known = query_of(movies, good);
+    future.known.size = sizeof future;
+    CHECK(function(handle, &future.known, &buffer) < 100);
+    future.unknown[sizeof future.unknown - 1] = 1;
+    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, function(handle, &future.known, &buffer), "query");
+
+#define REFUSED(status, field, value, ...)                                                                             \
+    do {                                                                                                               \
+        query = query_of(movies, good);                                                                                \
+        query.field = (value);                                                                                         \
+        CHECK_REFUSED(status, function(handle, &query, &buffer), __VA_ARGS__);                                         \
+    } while (0)
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, text, bytes_of(""), "empty");
+    REFUSED(PLEXINDEX_NULL_POINTER, text.data, NULL, "text");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, deadline_ms, -2, "deadline_ms", "-2");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, deadline_ms, INT64_MIN, "deadline_ms");
+    REFUSED(PLEXINDEX_UNSUPPORTED, flags, UINT32_C(1) << 31, "flags");
+    REFUSED(PLEXINDEX_UNSUPPORTED, reserved, 1, "reserved");
+#undef REFUSED
+    query = query_of(movies, good);
+    query.text.data = "/data/\0/movies";
+    query.text.length = 14;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, function(handle, &query, &buffer), "NUL");
+}
+
+/* A buffer that is too small gives the need and keeps what it holds; the need is exactly enough. */
+static void small_buffers(ask_fn function, const plexindex_handle *handle, const plexindex_query *query)
+{
+    plexindex_buffer buffer = {NULL, 0, 0};
+    plexindex_buffer exact;
+    unsigned char *memory;
+    size_t need;
+    size_t i;
+    CHECK_REFUSED(PLEXINDEX_BUFFER_TOO_SMALL, function(handle, query, &buffer), "capacity");
+    need = buffer.length;
+    CHECK(need > 0);
+    memory = malloc(need + 16);
+    CHECK(memory != NULL);
+    memset(memory, 0xa5, need + 16);
+
+    buffer.data = memory;
+    buffer.capacity = need - 1;
+    buffer.length = 0;
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, function(handle, query, &buffer));
+    CHECK(buffer.length == need);
+    for (i = 0; i < need + 16; i++) {
+        CHECK(memory[i] == 0xa5);
+    }
+
+    exact.data = memory;
+    exact.capacity = need;
+    exact.length = 0;
+    CHECK(function(handle, query, &exact) < 100);
+    CHECK(exact.length <= need);
+    for (i = need; i < need + 16; i++) {
+        CHECK(memory[i] == 0xa5);
+    }
+
+    exact.data = NULL;
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(handle, query, &exact), "data");
+    free(memory);
+}
+
+static void match_paths(const plexindex_handle *handle, const plexindex_library_handle *movies)
+{
+    static char path[LONG_PATH];
+    uint64_t memory[512];
+    plexindex_buffer buffer = {memory, sizeof memory, 0};
+    plexindex_query query = query_of(movies, known_path);
+    struct answered answered;
+
+    queries(plexindex_match_path, handle, movies, known_path);
+    small_buffers(plexindex_match_path, handle, &query);
+
+    /* Answers hold 64-bit numbers, so their memory must be aligned for them. */
+    buffer.data = (char *)memory + 1;
+    buffer.capacity = sizeof memory - 1;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &buffer), "align");
+
+    /* Paths that no file system has are refused; those that are just no text are not. */
+    memset(path, 'x', sizeof path);
+    path[0] = '/';
+    query.text.data = path;
+    query.text.length = sizeof path;
+    buffer.data = memory;
+    buffer.capacity = sizeof memory;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &buffer), "65536");
+    query = query_of(movies, "/data/movies/\xff\xfe.mkv");
+    answered = ask(plexindex_match_path, handle, &query);
+    CHECK_STATUS(PLEXINDEX_NOT_FOUND, answered.status);
+    forget(&answered);
+}
+
+static void batches(const plexindex_handle *handle, const plexindex_library_handle *movies)
+{
+    static const char two[] = "/data/movies/a.mkv\0/data/movies/b.mkv";
+    uint64_t memory[512];
+    plexindex_buffer buffer = {memory, sizeof memory, 0};
+    plexindex_query query = query_of(movies, NULL);
+    size_t need;
+    query.text.data = two;
+    query.text.length = sizeof two;
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_match_paths(NULL, &query, 2, &buffer), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_match_paths(handle, NULL, 2, &buffer), "query");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_match_paths(handle, &query, 2, NULL), "answers");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 1, &buffer), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 3, &buffer), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, SIZE_MAX, &buffer), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 0, &buffer), "count");
+    query.text.length = sizeof two - 1;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 2, &buffer), "NUL");
+    query.text.length = sizeof two;
+    query.size = 0;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 2, &buffer), "size");
+    query.size = sizeof query;
+    buffer.capacity = 8;
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_match_paths(handle, &query, 2, &buffer));
+    need = buffer.length;
+    CHECK(need <= sizeof memory);
+    buffer.capacity = need;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_match_paths(handle, &query, 2, &buffer));
+}
+
+static void writes(const plexindex_handle *handle, const plexindex_library_handle *movies)
+{
+    static char path[LONG_PATH];
+    const plexindex_library_handle *all = library_of(handle, NULL);
+    memset(path, 'x', sizeof path);
+#define RECORD(library, path, path_length, key, key_length)                                                            \
+    plexindex_record_match(library, path, path_length, key, key_length)
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORD(NULL, "/a", 2, "7", 1), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORD(movies, NULL, 2, "7", 1), "path");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORD(movies, "/a", 2, NULL, 1), "key");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(movies, "", 0, "7", 1), "path", "empty");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(movies, "/a\0b", 4, "7", 1), "path", "NUL");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(movies, path, sizeof path, "7", 1), "65536");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(movies, "/a", 2, "", 0), "key", "empty");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(movies, "/a", 2, "7\0", 2), "key", "NUL");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(movies, "/a", 2, "\xff", 1), "key", "UTF-8");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(all, "/a", 2, "7", 1), "library");
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, RECORD(library_of(handle, "Holiday"), "/a", 2, "7", 1), "Holiday");
+#undef RECORD
+#define RECORDS(library, paths, paths_length, keys, keys_length, count)                                                \
+    plexindex_record_matches(library, paths, paths_length, keys, keys_length, count)
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORDS(NULL, "/a", 3, "7", 2, 1), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORDS(movies, NULL, 3, "7", 2, 1), "paths");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORDS(movies, "/a", 3, NULL, 2, 1), "keys");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORDS(movies, "/a\0/b", 6, "7", 2, 2), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORDS(movies, "/a", 3, "7\0008", 4, 1), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORDS(movies, "/a", 3, "7", 2, SIZE_MAX), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORDS(movies, "/a", 2, "7", 2, 1), "NUL");
+    /* All or none: the second path is empty. */
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORDS(movies, "/nowhere/one.mkv\0", 18, "7\0008", 4, 2), "empty");
+    CHECK(plexindex_lookup_key(movies, "/nowhere/one.mkv") == NULL);
+    CHECK_STATUS(PLEXINDEX_OK, RECORDS(movies, NULL, 0, NULL, 0, 0));
+#undef RECORDS
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(NULL, "/a", 2), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(movies, NULL, 2), "path");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_path(movies, "", 0), "path", "empty");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/nobody/knows/this.mkv", 22));
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_item(NULL, "7", 1), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_item(movies, NULL, 1), "key");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_item(movies, "", 0), "key", "empty");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(movies, "no such key", 11));
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_library(NULL), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_all(NULL), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_clear(NULL), "handle");
+}
+
+static void the_rest(const plexindex_handle *handle, const plexindex_library_handle *movies)
+{
+    uint64_t memory[1024];
+    plexindex_buffer buffer = {memory, sizeof memory, 0};
+    plexindex_query query = query_of(movies, NULL);
+    plexindex_query bad = query;
+    plexindex_statistics stats;
+    struct future_statistics future;
+    size_t i;
+
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_refresh(NULL, &query), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_refresh(handle, NULL), "query");
+    bad.flags = UINT32_C(1) << 31;
+    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_refresh(handle, &bad), "flags");
+
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_libraries_json(NULL, &query, &buffer), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_libraries_json(handle, NULL, &buffer), "query");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_libraries_json(handle, &query, NULL), "json");
+    query.library = NULL;
+    buffer.capacity = 1;
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_libraries_json(handle, &query, &buffer));
+    /* An age may have gained a digit since. */
+    CHECK(buffer.length > 1 && buffer.length < sizeof memory - 9);
+    buffer.capacity = buffer.length + 8;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_libraries_json(handle, &query, &buffer));
+    CHECK(((const char *)buffer.data)[0] == '[');
+
+    memset(&stats, 0, sizeof stats);
+    stats.size = sizeof stats;
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_stats(NULL, &stats), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_stats(handle, NULL), "stats");
+    for (i = 0; i < sizeof(size_t); i++) {
+        stats.size = i;
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_stats(handle, &stats), "stats.size", "sizeof");
+    }
+    /* A later header: what this library does not know stays zero. */
+    memset(&future, 0, sizeof future);
+    future.known.size = sizeof future;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &future.known));
+    CHECK(future.known.items > 0 && future.known.requests[2] > 0);
+    for (i = 0; i < sizeof future.unknown; i++) {
+        CHECK(future.unknown[i] == 0);
+    }
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_stats_json(NULL, &buffer), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_stats_json(handle, NULL), "json");
+    buffer.capacity = 1;
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_stats_json(handle, &buffer));
+    CHECK(buffer.length > 1 && buffer.length < sizeof memory - 9);
+    buffer.capacity = buffer.length + 8;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats_json(handle, &buffer));
+    CHECK(((const char *)buffer.data)[0] == '{');
+
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_drain_log(NULL, NULL), "receive");
+}
+
+int main(int argc, char **argv)
+{
+    struct setting setting = setting_of(argc, argv);
+    plexindex_options options = options_of(&setting);
+    plexindex_handle *handle;
+    const plexindex_library_handle *movies;
+    const char *guid = "imdb://tt0000001";
+    char message[512];
+
+    names_and_versions();
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(NULL));
+    open_sizes(&setting);
+    open_arguments(&setting);
+    CHECK(requests() == 0);
+
+    snprintf(known_path, sizeof known_path, "%s", harness("path 5"));
+    snprintf(known_key, sizeof known_key, "%s", harness("key 5"));
+    handle = opened(&options);
+    movies = library_of(handle, "Movies");
+    CHECK(plexindex_lookup_key(movies, known_path) == NULL);
+    works(handle, movies);
+
+    libraries(handle);
+    works(handle, movies);
+    lookups(movies);
+    works(handle, movies);
+    match_paths(handle, movies);
+    works(handle, movies);
+    queries(plexindex_match_guid, handle, movies, guid);
+    works(handle, movies);
+    batches(handle, movies);
+    works(handle, movies);
+    writes(handle, movies);
+    works(handle, movies);
+    the_rest(handle, movies);
+    works(handle, movies);
+
+    /* A success keeps the last error's text; the text outlives the index. */
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_refresh(handle, NULL));
+    snprintf(message, sizeof message, "%s", plexindex_last_error_message());
+    works(handle, movies);
+    CHECK(strcmp(message, plexindex_last_error_message()) == 0);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK(strcmp(message, plexindex_last_error_message()) == 0);
+    return 0;
+}

@@ -1,0 +1,343 @@
+/*
+ * Zeroed options mean the defaults that the header names: an index opened with zeros does, request for request, what one
+ * opened with those values does. And each option does something: changed alone, it changes what can be seen.
+ */
+#include "block.h"
+
+#include <time.h>
+
+static char path[4096];
+static char key[256];
+
+/* A new folder for each index, so that none finds what another fetched. */
+static plexindex_options fresh_options(const struct setting *setting)
+{
+    static char folder[4096];
+    static int number;
+    plexindex_options options = options_of(setting);
+    snprintf(folder, sizeof folder, "%s/%d", setting->folder, number++);
+    options.cache_dir = bytes_of(folder);
+    return options;
+}
+
+static void wait_ms(long ms)
+{
+    struct timespec time;
+    time.tv_sec = ms / 1000;
+    time.tv_nsec = ms % 1000 * 1000000;
+    nanosleep(&time, NULL);
+}
+
+static void count(void *user, int32_t level, const char *message, size_t length)
+{
+    int *lines = user;
+    (void)message;
+    (void)length;
+    CHECK(level >= PLEXINDEX_LOG_ERROR && level <= PLEXINDEX_LOG_DEBUG);
+    lines[0]++;
+    lines[level]++;
+}
+
+/* The log lines that wait: all, and by level. */
+static void drain(int lines[5])
+{
+    memset(lines, 0, 5 * sizeof *lines);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(count, lines));
+}
+
+/* What can be seen of an index that did a day's work. */
+struct seen {
+    int32_t statuses[6];
+    long requests[3];
+    plexindex_statistics stats;
+    int lines[5];
+};
+
+static struct seen work(const plexindex_options *options)
+{
+    static const char *const questions[] = {"/elsewhere/Exact (2001).mkv", "/elsewhere/twin.mkv", "/nowhere/at/all.mkv"};
+    struct seen seen;
+    int lines[5];
+    long before = requests();
+    plexindex_handle *handle;
+    const plexindex_library_handle *movies;
+    plexindex_query query;
+    size_t i;
+    drain(lines);
+    memset(&seen, 0, sizeof seen);
+    handle = opened(options);
+    movies = library_of(handle, "Movies");
+    seen.requests[0] = requests() - before;
+    check_match(handle, movies, path, PLEXINDEX_OK, key);
+    seen.requests[1] = requests() - before;
+    for (i = 0; i < 3; i++) {
+        struct answered answered;
+        query = query_of(movies, questions[i]);
+        answered = ask(plexindex_match_path, handle, &query);
+        seen.statuses[i] = answered.status;
+        forget(&answered);
+    }
+    query = query_of(movies, NULL);
+    seen.statuses[3] = plexindex_refresh(handle, &query);
+    seen.statuses[4] = plexindex_record_match(movies, "/host/a.mkv", 11, key, strlen(key));
+    seen.requests[2] = requests() - before;
+    seen.stats.size = sizeof seen.stats;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &seen.stats));
+    seen.statuses[5] = plexindex_close(handle);
+    drain(seen.lines);
+    return seen;
+}
+
+static void same(const char *what, const void *a, const void *b, size_t size)
+{
+    if (memcmp(a, b, size) != 0) {
+        FAIL("%s differ between zeroed options and those that name the defaults", what);
+    }
+}
+
+static void zero_is_the_default(const struct setting *setting)
+{
+    plexindex_options options = fresh_options(setting);
+    struct seen zeroed;
+    struct seen named;
+    zeroed = work(&options);
+
+    options = fresh_options(setting);
+    options.library_ttl_ms = 3600 * 1000;
+    options.max_age_ms = 24 * 3600 * 1000;
+    options.connect_timeout_ms = 5000;
+    options.read_timeout_ms = 60000;
+    options.retry_ms = 30000;
+    options.matches_limit = 52428800;
+    options.page_size = 1000;
+    options.log_level = PLEXINDEX_LOG_WARN;
+    options.user = options.token; /* whose view it is: the token's */
+    options.user.length = 0;
+    named = work(&options);
+
+    same("statuses", zeroed.statuses, named.statuses, sizeof named.statuses);
+    same("counts of requests", zeroed.requests, named.requests, sizeof named.requests);
+    same("statistics: answers", zeroed.stats.answers, named.stats.answers, sizeof named.stats.answers);
+    same("statistics: requests", zeroed.stats.requests, named.stats.requests, sizeof named.stats.requests);
+    same("log lines", zeroed.lines, named.lines, sizeof named.lines);
+    CHECK(zeroed.requests[0] == 0);
+    CHECK(zeroed.stats.requests[2] == 2); /* 1,203 movies, a thousand a page */
+    CHECK(zeroed.lines[0] == 0);
+}
+
+/* Without a server there is nobody to ask. */
+static void only_a_folder(const struct setting *setting)
+{
+    plexindex_options options = fresh_options(setting);
+    plexindex_handle *handle;
+    const plexindex_library_handle *movies;
+    uint64_t memory[64];
+    plexindex_buffer buffer = {memory, sizeof memory, 0};
+    plexindex_query query;
+    memset(&options.server_url, 0, sizeof options.server_url);
+    memset(&options.token, 0, sizeof options.token);
+    handle = opened(&options);
+    movies = library_of(handle, "Movies");
+    query = query_of(movies, path);
+    CHECK_REFUSED(PLEXINDEX_OFFLINE, plexindex_match_path(handle, &query, &buffer), "Movies", "server_url");
+    CHECK(plexindex_lookup_key(movies, path) == NULL);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+}
+
+/* How many requests a second match costs, `pause` after the first. */
+static long second_match(const plexindex_options *options, long pause)
+{
+    plexindex_handle *handle = opened(options);
+    const plexindex_library_handle *movies = library_of(handle, "Movies");
+    long before;
+    check_match(handle, movies, path, PLEXINDEX_OK, key);
+    wait_ms(pause);
+    before = requests();
+    check_match(handle, movies, path, PLEXINDEX_OK, key);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    return requests() - before;
+}
+
+static void times_to_live(const struct setting *setting)
+{
+    plexindex_options options = fresh_options(setting);
+    int lines[5];
+    CHECK(second_match(&options, 0) == 0);
+    options = fresh_options(setting);
+    options.library_ttl_ms = PLEXINDEX_TTL_NEVER;
+    CHECK(second_match(&options, 0) == 0);
+    options = fresh_options(setting);
+    options.library_ttl_ms = PLEXINDEX_TTL_AT_ONCE;
+    CHECK(second_match(&options, 0) > 0);
+    /* Under five minutes is allowed, and warned of. */
+    drain(lines);
+    options = fresh_options(setting);
+    options.library_ttl_ms = 50;
+    CHECK(second_match(&options, 200) > 0);
+    drain(lines);
+    CHECK(lines[PLEXINDEX_LOG_WARN] > 0);
+    /* However fresh the clocks say it is, a listing that is too old is fetched again. */
+    options = fresh_options(setting);
+    options.library_ttl_ms = 50;
+    options.max_age_ms = 100;
+    CHECK(second_match(&options, 400) > 2);
+}
+
+/* How a first match ends. */
+static int32_t first_match(const plexindex_options *options)
+{
+    plexindex_handle *handle = opened(options);
+    plexindex_query query = query_of(library_of(handle, "Movies"), path);
+    uint64_t memory[512];
+    plexindex_buffer buffer = {memory, sizeof memory, 0};
+    int32_t status = plexindex_match_path(handle, &query, &buffer);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    return status;
+}
+
+static void pages(const struct setting *setting)
+{
+    plexindex_options options = fresh_options(setting);
+    long before = atol(harness("pages"));
+    options.page_size = 100;
+    CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
+    CHECK(atol(harness("pages")) - before == 13);
+}
+
+static void patience(const struct setting *setting)
+{
+    plexindex_options options;
+    int32_t status;
+
+    /* A failure that passes is tried again, unless the host does not want that. */
+    harness("fault {\"kind\":\"sections\",\"count\":1,\"action\":\"status\",\"status\":500}");
+    options = fresh_options(setting);
+    CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
+    harness("fault {\"kind\":\"sections\",\"count\":1,\"action\":\"status\",\"status\":500}");
+    options = fresh_options(setting);
+    options.retry_ms = PLEXINDEX_NO_RETRY;
+    CHECK_STATUS(PLEXINDEX_SERVER_ERROR, first_match(&options));
+    harness("heal");
+
+    /* A server that is silent for a second: no matter, too long for the time-out, too long for the deadline. */
+    harness("fault {\"kind\":\"sections\",\"count\":0,\"action\":\"delay\",\"ms\":1000}");
+    options = fresh_options(setting);
+    CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
+    options = fresh_options(setting);
+    options.read_timeout_ms = 200;
+    options.retry_ms = PLEXINDEX_NO_RETRY;
+    CHECK_STATUS(PLEXINDEX_TIME_UP, first_match(&options));
+    options = fresh_options(setting);
+    options.deadline_ms = 200;
+    status = first_match(&options);
+    CHECK(status == PLEXINDEX_NOT_YET || status == PLEXINDEX_NEEDS_WARM || status == PLEXINDEX_TIME_UP);
+    harness("heal");
+}
+
+static int mapped(const char *text)
+{
+    char line[8192];
+    int found = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    CHECK(maps != NULL);
+    while (fgets(line, sizeof line, maps) != NULL) {
+        found |= strstr(line, text) != NULL;
+    }
+    fclose(maps);
+    return found;
+}
+
+static void flags(const struct setting *setting)
+{
+    plexindex_options options = fresh_options(setting);
+    plexindex_handle *handle;
+    char folder[4096];
+    int lines[5];
+    CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
+    snprintf(folder, sizeof folder, "%s", options.cache_dir.data);
+
+    /* Warm files are mapped, unless the host says otherwise. */
+    handle = opened(&options);
+    check_match(handle, library_of(handle, "Movies"), path, PLEXINDEX_OK, key);
+    CHECK(mapped(".warm") || mapped(folder));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    options.flags = PLEXINDEX_OPEN_NO_MMAP;
+    handle = opened(&options);
+    check_match(handle, library_of(handle, "Movies"), path, PLEXINDEX_OK, key);
+    CHECK(!mapped(folder));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+
+    /* Another user's view of the same server starts empty. */
+    options.flags = PLEXINDEX_OPEN_OFFLINE;
+    CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
+    options.user = bytes_of("somebody else");
+    CHECK_STATUS(PLEXINDEX_OFFLINE, first_match(&options));
+
+    drain(lines);
+    options = fresh_options(setting);
+    options.flags = PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS;
+    CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
+    drain(lines);
+    CHECK(lines[PLEXINDEX_LOG_WARN] > 0);
+}
+
+static void logs(const struct setting *setting)
+{
+    plexindex_options options = fresh_options(setting);
+    int lines[5];
+    drain(lines);
+    options.log_level = PLEXINDEX_LOG_INFO;
+    CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
+    drain(lines);
+    CHECK(lines[PLEXINDEX_LOG_INFO] > 0 && lines[PLEXINDEX_LOG_DEBUG] == 0);
+    options = fresh_options(setting);
+    options.log_level = PLEXINDEX_LOG_DEBUG;
+    CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
+    drain(lines);
+    CHECK(lines[PLEXINDEX_LOG_DEBUG] > 0);
+    options = fresh_options(setting);
+    options.log_level = PLEXINDEX_LOG_OFF;
+    options.flags = PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS; /* warns */
+    CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
+    drain(lines);
+    CHECK(lines[0] == 0);
+}
+
+/* The oldest matches go when they take more than they may. */
+static void limits(const struct setting *setting)
+{
+    plexindex_options options = fresh_options(setting);
+    plexindex_handle *handle;
+    const plexindex_library_handle *movies;
+    plexindex_statistics stats;
+    char name[256];
+    int i;
+    options.matches_limit = 20000;
+    handle = opened(&options);
+    movies = library_of(handle, "Movies");
+    for (i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "/host/%0100d.mkv", i);
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, name, strlen(name), key, strlen(key)));
+    }
+    memset(&stats, 0, sizeof stats);
+    stats.size = sizeof stats;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &stats));
+    CHECK(stats.matches > 0 && stats.matches < 1000);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+}
+
+int main(int argc, char **argv)
+{
+    struct setting setting = setting_of(argc, argv);
+    snprintf(path, sizeof path, "%s", harness("path 5"));
+    snprintf(key, sizeof key, "%s", harness("key 5"));
+    zero_is_the_default(&setting);
+    only_a_folder(&setting);
+    times_to_live(&setting);
+    pages(&setting);
+    patience(&setting);
+    flags(&setting);
+    logs(&setting);
+    limits(&setting);
+    return 0;
+}

@@ -1,0 +1,234 @@
+/*
+ * A host that loads the library at run time, uses it, and lets it go again: after plexindex_close() no thread of the
+ * library runs, and after dlclose() it is out of the process, whatever was done with it, fetches included, and although
+ * a thread that used it lives on. Nothing piles up: open files and mapped files are as before.
+ *
+ * Not linked with the library: all of it goes through dlsym().
+ */
+#include "check.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <time.h>
+
+static struct {
+    void *library;
+    uint32_t (*abi_version)(void);
+    const char *(*last_error_message)(void);
+    const char *(*status_name)(int32_t);
+    int32_t (*open)(const plexindex_options *, plexindex_handle **);
+    int32_t (*close)(plexindex_handle *);
+    int32_t (*library_of)(const plexindex_handle *, int32_t, const char *, size_t, const plexindex_library_handle **);
+    const char *(*lookup_key)(const plexindex_library_handle *, const char *);
+    int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *);
+    int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t);
+    int32_t (*drain_log)(plexindex_log_fn, void *);
+} api;
+
+/* check.h wants to print these. */
+const char *plexindex_last_error_message(void)
+{
+    return api.library == NULL ? "" : api.last_error_message();
+}
+
+const char *plexindex_status_name(int32_t status)
+{
+    return api.library == NULL ? "?" : api.status_name(status);
+}
+
+static void load(const char *path)
+{
+    struct {
+        const char *name;
+        void *slot;
+    } functions[] = {
+        {"plexindex_abi_version", &api.abi_version},
+        {"plexindex_last_error_message", &api.last_error_message},
+        {"plexindex_status_name", &api.status_name},
+        {"plexindex_open", &api.open},
+        {"plexindex_close", &api.close},
+        {"plexindex_library", &api.library_of},
+        {"plexindex_lookup_key", &api.lookup_key},
+        {"plexindex_match_path", &api.match_path},
+        {"plexindex_record_match", &api.record_match},
+        {"plexindex_drain_log", &api.drain_log},
+    };
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    size_t i;
+    if (library == NULL) {
+        FAIL("%s", dlerror());
+    }
+    for (i = 0; i < sizeof functions / sizeof *functions; i++) {
+        void *symbol = dlsym(library, functions[i].name);
+        if (symbol == NULL) {
+            FAIL("%s", dlerror());
+        }
+        /* ISO C converts no data pointer into a function's: POSIX says that the bytes are the same. */
+        memcpy(functions[i].slot, &symbol, sizeof symbol);
+    }
+    api.library = library;
+    CHECK(api.abi_version() == PLEXINDEX_ABI_VERSION);
+}
+
+/* Whether any mapping of this process comes from a file whose path holds the text. */
+static int mapped(const char *text)
+{
+    char line[8192];
+    int found = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    CHECK(maps != NULL);
+    while (fgets(line, sizeof line, maps) != NULL) {
+        found |= strstr(line, text) != NULL;
+    }
+    fclose(maps);
+    return found;
+}
+
+static int entries(const char *folder)
+{
+    int count = 0;
+    DIR *directory = opendir(folder);
+    CHECK(directory != NULL);
+    while (readdir(directory) != NULL) {
+        count++;
+    }
+    closedir(directory);
+    return count;
+}
+
+/* The kernel lists a thread for a moment after it was joined. */
+static void check_threads(int expected)
+{
+    const struct timespec pause = {0, 1000000};
+    int tries;
+    for (tries = 0; tries < 1000 && entries("/proc/self/task") > expected; tries++) {
+        nanosleep(&pause, NULL);
+    }
+    if (entries("/proc/self/task") != expected) {
+        FAIL("%d threads are left, not %d", entries("/proc/self/task") - 2, expected - 2);
+    }
+}
+
+/* What is done with the library while it is there. */
+struct use {
+    const struct setting *setting;
+    const char *path;
+    const char *key;
+    int round;
+};
+
+static void ignore(void *user, int32_t level, const char *message, size_t length)
+{
+    (void)user;
+    (void)level;
+    (void)message;
+    (void)length;
+}
+
+static void use(const struct use *use)
+{
+    plexindex_options options = options_of(use->setting);
+    plexindex_handle *handle = NULL;
+    const plexindex_library_handle *movies = NULL;
+    uint64_t memory[512];
+    plexindex_buffer buffer = {memory, sizeof memory, 0};
+    plexindex_query query;
+    char folder[4096];
+
+    /* An error leaves nothing behind either. */
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, api.open(NULL, &handle));
+    CHECK(strlen(api.last_error_message()) > 0);
+    if (use->round % 4 == 3) {
+        return;
+    }
+    /* Each fourth round fetches into a new store; the others find a warm one. */
+    if (use->round % 4 == 0) {
+        snprintf(folder, sizeof folder, "%s/%d", use->setting->folder, use->round);
+    } else {
+        snprintf(folder, sizeof folder, "%s/0", use->setting->folder);
+    }
+    options.cache_dir = bytes_of(folder);
+    options.log_level = PLEXINDEX_LOG_DEBUG;
+    /* Each fourth asks a server that refuses to talk. */
+    options.server_url = use->round % 4 == 2 ? bytes_of("http://127.0.0.1:1") : options.server_url;
+    options.library_ttl_ms = use->round % 4 == 2 ? PLEXINDEX_TTL_AT_ONCE : 0;
+    options.retry_ms = PLEXINDEX_NO_RETRY;
+    CHECK_STATUS(PLEXINDEX_OK, api.open(&options, &handle));
+    CHECK_STATUS(PLEXINDEX_OK, api.library_of(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &movies));
+    query = query_of(movies, use->path);
+    CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer));
+    CHECK_STATUS(PLEXINDEX_OK, api.record_match(movies, "/host/a.mkv", 11, use->key, strlen(use->key)));
+    CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer));
+    CHECK(strcmp(api.lookup_key(movies, use->path), use->key) == 0);
+    CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, api.close(handle));
+}
+
+/* A thread that uses the library and outlives it. */
+static pthread_barrier_t barrier;
+
+static void *use_and_stay(void *argument)
+{
+    use(argument);
+    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&barrier);
+    return NULL;
+}
+
+static void one_round(const char *path, struct use *what, int beside)
+{
+    pthread_t thread;
+    int others = entries("/proc/self/task");
+    int files = entries("/proc/self/fd");
+    int kept;
+    load(path);
+    if (beside) {
+        CHECK(pthread_create(&thread, NULL, use_and_stay, what) == 0);
+        pthread_barrier_wait(&barrier);
+        others++;
+    } else {
+        use(what);
+    }
+    check_threads(others);
+    kept = entries("/proc/self/fd") - files;
+    if (kept != 0) {
+        FAIL("round %d leaves %d files open", what->round, kept);
+    }
+    CHECK(!mapped(what->setting->folder));
+    CHECK(dlclose(api.library) == 0);
+    memset(&api, 0, sizeof api);
+    if (mapped(path)) {
+        FAIL("round %d%s: the library is still there after dlclose()", what->round, beside ? ", another thread" : "");
+    }
+    if (beside) {
+        pthread_barrier_wait(&barrier);
+        CHECK(pthread_join(thread, NULL) == 0);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct setting setting = setting_of(argc, argv);
+    struct use what = {&setting, NULL, NULL, 0};
+    char library[4096];
+    char path[4096];
+    char key[256];
+    int rounds;
+
+    snprintf(library, sizeof library, "%s", harness("library"));
+    snprintf(path, sizeof path, "%s", harness("path 5"));
+    snprintf(key, sizeof key, "%s", harness("key 5"));
+    rounds = atoi(harness("rounds 16"));
+    what.path = path;
+    what.key = key;
+    CHECK(pthread_barrier_init(&barrier, NULL, 2) == 0);
+    CHECK(!mapped(library));
+    for (what.round = 0; what.round < rounds; what.round++) {
+        one_round(library, &what, 0);
+    }
+    for (what.round = 0; what.round < rounds; what.round++) {
+        one_round(library, &what, 1);
+    }
+    return 0;
+}

@@ -1,0 +1,169 @@
+/*
+ * Every function on a handle whose server is gone. Cold: an error of its own that names the server, within the time that
+ * was given. Warm: the old answers go on, marked stale once they have expired, and what the host tells is kept.
+ */
+#include "block.h"
+
+#include <time.h>
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static int32_t fetches(ask_fn function, const plexindex_handle *handle, const plexindex_query *query)
+{
+    uint64_t memory[512];
+    plexindex_buffer buffer = {memory, sizeof memory, 0};
+    return function(handle, query, &buffer);
+}
+
+static int32_t match_batch(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *buffer)
+{
+    return plexindex_match_paths(handle, query, 1, buffer);
+}
+
+static int32_t refresh(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *buffer)
+{
+    (void)buffer;
+    return plexindex_refresh(handle, query);
+}
+
+static void cold(const plexindex_handle *handle, const struct setting *setting)
+{
+    const plexindex_library_handle *movies = library_of(handle, "Movies");
+    const plexindex_library_handle *all = library_of(handle, NULL);
+    plexindex_query one = query_of(movies, "/data/movies/a.mkv");
+    plexindex_query any = query_of(NULL, "/data/movies/a.mkv");
+    plexindex_query batch = one;
+    plexindex_query guid = query_of(movies, "imdb://tt0000001");
+    plexindex_query nothing = query_of(movies, NULL);
+    plexindex_query offline = one;
+    plexindex_statistics stats;
+    const char *host = strstr(setting->url, "//") + 2;
+
+    batch.text.length += 1;
+    CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(plexindex_match_path, handle, &one), host);
+    CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(plexindex_match_path, handle, &any), host);
+    CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(plexindex_match_guid, handle, &guid), host);
+    CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(refresh, handle, &nothing), host);
+    CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(plexindex_libraries_json, handle, &nothing), host);
+    CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(match_batch, handle, &batch), host);
+    CHECK_REFUSED(PLEXINDEX_CONNECT, plexindex_record_match(movies, "/a.mkv", 6, "7", 1), host);
+    offline.flags = PLEXINDEX_QUERY_OFFLINE;
+    CHECK_REFUSED(PLEXINDEX_OFFLINE, fetches(plexindex_match_path, handle, &offline), "Movies");
+
+    /* What needs no server, needs none. */
+    CHECK(plexindex_lookup_key(movies, "/data/movies/a.mkv") == NULL);
+    CHECK(plexindex_lookup_key(all, "/data/movies/a.mkv") == NULL);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(all, "/data/movies/a.mkv", 18));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(all, "7", 1));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(all));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_all(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_clear(handle));
+    memset(&stats, 0, sizeof stats);
+    stats.size = sizeof stats;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &stats));
+    CHECK(stats.items == 0 && stats.listings == 0);
+}
+
+/* A refused connection passes, so it is tried again, but not past the deadline. */
+static void deadline(const plexindex_handle *handle)
+{
+    plexindex_query query = query_of(library_of(handle, "Movies"), "/data/movies/a.mkv");
+    double begin = now();
+    int32_t status;
+    query.deadline_ms = 400;
+    status = fetches(plexindex_match_path, handle, &query);
+    CHECK(status == PLEXINDEX_CONNECT || status == PLEXINDEX_TIME_UP || status == PLEXINDEX_NOT_YET);
+    CHECK(now() - begin < 5.0); /* valgrind is slow */
+}
+
+static void warm(const plexindex_handle *handle, const struct setting *setting, const char *path, const char *key,
+                 const char *other_key)
+{
+    const plexindex_library_handle *movies = library_of(handle, "Movies");
+    plexindex_query query = query_of(movies, path);
+    plexindex_query batch = query;
+    plexindex_query nothing = query_of(movies, NULL);
+    plexindex_query guid = query_of(movies, "imdb://tt0000001");
+    struct answered answered;
+    const char *host = strstr(setting->url, "//") + 2;
+
+    /* Expired, as the options say that a listing is never fresh: the old answer, and its mark. */
+    answered = ask(plexindex_match_path, handle, &query);
+    CHECK_STATUS(PLEXINDEX_OK, answered.status);
+    CHECK(answer_of(&answered, 0)->flags == PLEXINDEX_ANSWER_STALE);
+    CHECK(answer_of(&answered, 0)->age_ms >= 0);
+    CHECK(strcmp(text_of(&answered, item_of(&answered, answer_of(&answered, 0))->key), key) == 0);
+    forget(&answered);
+    CHECK(strcmp(plexindex_lookup_key(movies, path), key) == 0);
+    batch.text.length += 1;
+    CHECK_STATUS(PLEXINDEX_OK, fetches(match_batch, handle, &batch));
+    CHECK_STATUS(PLEXINDEX_OK, fetches(plexindex_match_guid, handle, &guid));
+    CHECK_STATUS(PLEXINDEX_OK, fetches(plexindex_libraries_json, handle, &nothing));
+
+    /* What cannot do without the server says so. */
+    CHECK_REFUSED(PLEXINDEX_CONNECT, plexindex_refresh(handle, &nothing), host);
+    CHECK(strcmp(plexindex_lookup_key(movies, path), key) == 0);
+
+    /* What the host tells is kept, and overrules what was listed. */
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/host/a.mkv", 11, other_key, strlen(other_key)));
+    check_match(handle, movies, "/host/a.mkv", PLEXINDEX_OK, other_key);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/host/a.mkv", 11));
+    CHECK(plexindex_lookup_key(movies, "/host/a.mkv") == NULL);
+    check_match(handle, movies, "/host/a.mkv", PLEXINDEX_NOT_FOUND, NULL);
+
+    /* Distrusted, and nobody there to confirm it: not answered. */
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(movies, key, strlen(key)));
+    CHECK(plexindex_lookup_key(movies, path) == NULL);
+    answered = ask(plexindex_match_path, handle, &query);
+    CHECK(answered.status != PLEXINDEX_OK);
+    if (answered.status == PLEXINDEX_NOT_FOUND) {
+        CHECK(answer_of(&answered, 0)->reason == PLEXINDEX_REASON_UNCONFIRMED);
+    }
+    forget(&answered);
+}
+
+int main(int argc, char **argv)
+{
+    struct setting setting = setting_of(argc, argv);
+    plexindex_options options = options_of(&setting);
+    plexindex_handle *handle;
+    char path[4096];
+    char other_path[4096];
+    char key[256];
+    char other_key[256];
+    char folder[4096];
+
+    snprintf(path, sizeof path, "%s", harness("path 5"));
+    snprintf(key, sizeof key, "%s", harness("key 5"));
+    snprintf(other_path, sizeof other_path, "%s", harness("path 7"));
+    snprintf(other_key, sizeof other_key, "%s", harness("key 7"));
+    options.library_ttl_ms = PLEXINDEX_TTL_AT_ONCE;
+    options.retry_ms = PLEXINDEX_NO_RETRY;
+    handle = opened(&options);
+    check_match(handle, library_of(handle, "Movies"), path, PLEXINDEX_OK, key);
+    harness("stop");
+    warm(handle, &setting, path, key, other_key);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+
+    /* The next process has the same answers. */
+    handle = opened(&options);
+    check_match(handle, library_of(handle, "Movies"), other_path, PLEXINDEX_OK, other_key);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+
+    snprintf(folder, sizeof folder, "%s/cold", setting.folder);
+    options.cache_dir = bytes_of(folder);
+    handle = opened(&options);
+    cold(handle, &setting);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+
+    options.retry_ms = 0;
+    handle = opened(&options);
+    deadline(handle);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    return 0;
+}

@@ -1,0 +1,390 @@
+//! Runs the C programs of `tests/c` against the header and the shared object, each with a stand-in server and a folder
+//! of its own. `PLEXINDEX_VALGRIND=1` runs them under valgrind, which then has the last word.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use plexindex_standin::{Fault, ItemSpec, Kind, LibrarySpec, Standin};
+
+#[path = "c/compile.rs"]
+mod compile;
+
+/// A program that takes longer hangs. Valgrind makes it some twenty times slower.
+const TIME_LIMIT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 120 } else { 60 });
+
+/// What `path N` and `key N` count: the generated movies.
+const MOVIES: u32 = 1200;
+
+/// A token that cannot stand in a file by chance.
+const TOKEN: &str = "s3cret-Token-of-the-C-programs";
+
+/// The programs, each a test of its own; `every_program_is_run` compares this with the folder.
+macro_rules! programs {
+    ($($name:ident),* $(,)?) => {
+        const PROGRAMS: &[&str] = &["example", $(stringify!($name)),*];
+        $(#[test]
+        fn $name() {
+            Run::new(stringify!($name)).passes(&[]);
+        })*
+    };
+}
+
+programs! {
+    answers,
+    batch,
+    log,
+    misuse,
+    options_default,
+    reload,
+    server_gone,
+    threads,
+}
+
+/// The server of one program.
+struct Server {
+    standin: Standin,
+    /// The rating key of the first generated movie.
+    first: u64,
+}
+
+impl Server {
+    fn start() -> Self {
+        let movie = |title: &str, path: &str| ItemSpec::file(title, path);
+        let exact = ItemSpec {
+            guid: Some("plex://movie/000000000000000000000001".to_owned()),
+            guids: vec!["imdb://tt0000001".to_owned(), "tmdb://1".to_owned()],
+            ..movie("Exact", "/data/movies/Exact (2001)/Exact (2001).mkv")
+                .key(900_001)
+                .year(2001)
+                .version("/data/movies/Exact (2001)/Exact (2001) 4K.mkv")
+        };
+        let episode = |number: u32, title: &str| {
+            let path = format!("/data/tv/The Show/Season 02/The Show - S02E0{number}.mkv");
+            ItemSpec::episode("The Show", 2, number, title, &path)
+        };
+        let standin = Standin::builder()
+            .token(TOKEN)
+            .library(LibrarySpec::movies(MOVIES).plain().title("Movies"))
+            .library(LibrarySpec::shows(40).plain().title("Shows"))
+            .library(doubles(3))
+            .library(doubles(4))
+            .library(
+                LibrarySpec::movies(5)
+                    .plain()
+                    .title("Slow")
+                    .locations(["/data/slow"]),
+            )
+            .items(
+                1,
+                [
+                    exact,
+                    movie("Twin A", "/data/movies/Twins A/twin.mkv").key(900_002),
+                    movie("Twin B", "/data/movies/Twins B/twin.mkv").key(900_003),
+                ],
+            )
+            .items(
+                2,
+                [
+                    episode(1, "First"),
+                    episode(2, "Second"),
+                    episode(3, "Third").key(900_013),
+                ],
+            )
+            .items(3, [movie("Both", "/data/both/both.mkv")])
+            .items(4, [movie("Both", "/data/both/both.mkv")])
+            .start()
+            .expect("the stand-in server starts");
+        Self {
+            standin,
+            first: plexindex_standin::FIRST_KEY,
+        }
+    }
+
+    /// The path of a generated movie.
+    fn path(&self, number: u32) -> String {
+        assert!(number < MOVIES);
+        let state = self.standin.read();
+        let library = state.library(1).expect("the movies are section 1");
+        let item = library
+            .get(self.first + u64::from(number))
+            .expect("generated movies are numbered from the first key on");
+        item.files()
+            .next()
+            .expect("a plain movie has a file")
+            .to_owned()
+    }
+
+    /// Does what a program asks for with a line that begins with `@`; see check.h.
+    fn obey(&self, command: &str) -> String {
+        let (verb, rest) = command.split_once(' ').unwrap_or((command, ""));
+        let number = || -> u32 { rest.parse().expect("a number") };
+        match verb {
+            // How many requests the server has had; how many of them for a page of a listing.
+            "requests" => self.standin.stats().total.to_string(),
+            "pages" => self.standin.stats().of(Kind::Listing).to_string(),
+            // Path and key of a generated movie.
+            "path" => self.path(number()),
+            "key" => format!("/library/metadata/{}", self.first + u64::from(number())),
+            // The GUID of the show of the episode with key 900013.
+            "show_guid" => {
+                let state = self.standin.read();
+                let episode = state.library(2).and_then(|shows| shows.get(900_013));
+                episode
+                    .and_then(|episode| episode.grandparent.clone())
+                    .expect("the episode has a show")
+                    .guid
+            }
+            // Requests that carried the token where logs would show it.
+            "tokens_in_urls" => {
+                let log = self.standin.log();
+                log.iter()
+                    .filter(|entry| entry.token_in_query)
+                    .count()
+                    .to_string()
+            }
+            // The server goes away: no new connections, none of the old ones.
+            "stop" => {
+                self.standin.refuse();
+                self.standin.close_connections();
+                "stopped".to_owned()
+            }
+            // A fault, as the stand-in's control endpoint takes it; and no more faults.
+            "fault" => {
+                let fault: Fault = serde_json::from_str(rest).expect("a fault");
+                self.standin.fault(fault);
+                "broken".to_owned()
+            }
+            "heal" => {
+                self.standin.clear_faults();
+                "healed".to_owned()
+            }
+            // The shared object.
+            "library" => compile::library().display().to_string(),
+            // So many rounds, or as many as are bearable under valgrind.
+            "rounds" => (if valgrind() {
+                number().div_ceil(4)
+            } else {
+                number()
+            })
+            .to_string(),
+            _ => panic!("the harness knows no {verb:?}"),
+        }
+    }
+}
+
+/// Two libraries with one title, which share a folder and one file.
+fn doubles(seed: u64) -> LibrarySpec {
+    LibrarySpec::movies(5)
+        .plain()
+        .seed(seed)
+        .title("Doubles")
+        .locations(["/data/both"])
+}
+
+fn valgrind() -> bool {
+    env::var_os("PLEXINDEX_VALGRIND").is_some_and(|value| value == "1")
+}
+
+/// One program: compiled, with its server and its folder.
+struct Run {
+    name: &'static str,
+    server: Server,
+    folder: tempfile::TempDir,
+}
+
+/// How a program ended.
+struct Ended {
+    status: ExitStatus,
+    output: String,
+    errors: String,
+}
+
+impl Run {
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            server: Server::start(),
+            folder: tempfile::tempdir().expect("a folder"),
+        }
+    }
+
+    /// Compiles it strictly. `reload.c` loads the library at run time, all others are linked with it.
+    fn compiled(&self) -> PathBuf {
+        let source = compile::repository("tests/c").join(format!("{}.c", self.name));
+        let program = self.folder.path().join(self.name);
+        let mut more = vec!["-pthread".to_owned()];
+        if self.name == "reload" {
+            more.push("-ldl".to_owned());
+        } else {
+            more.extend(compile::link_arguments());
+        }
+        let more: Vec<&str> = more.iter().map(String::as_str).collect();
+        compile::compile("c11", &source, &program, &more);
+        program
+    }
+
+    /// Runs it to its end as `program URL TOKEN FOLDER …`, answering its questions.
+    fn ends(&self, arguments: &[&str]) -> Ended {
+        let program = self.compiled();
+        let store = self.folder.path().join("store");
+        fs::create_dir_all(&store).expect("a folder");
+        let mut command = start(&program);
+        command
+            .arg(self.server.standin.url())
+            .args([OsStr::new(TOKEN), store.as_os_str()])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let (mut input, output, errors) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let child = Arc::new(Mutex::new(child));
+        let done = watch(&child);
+        let errors = thread::spawn(move || {
+            let mut text = Vec::new();
+            if let Some(mut errors) = errors {
+                let _ = errors.read_to_end(&mut text);
+            }
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        let mut text = String::new();
+        for line in BufReader::new(output.expect("piped")).split(b'\n') {
+            let line = String::from_utf8_lossy(&line.expect("a line")).into_owned();
+            if let (Some(command), Some(input)) = (line.strip_prefix('@'), input.as_mut()) {
+                // A program that ended meanwhile needs no reply.
+                let _ = writeln!(input, "{}", self.server.obey(command));
+            } else {
+                text += &line;
+                text.push('\n');
+            }
+        }
+        // The lock is free between two looks: who hangs now can still be ended.
+        let status = loop {
+            if let Some(status) = child
+                .lock()
+                .expect("not poisoned")
+                .try_wait()
+                .expect("a child")
+            {
+                break status;
+            }
+            thread::sleep(Duration::from_millis(2));
+        };
+        drop(done);
+        Ended {
+            status,
+            output: text,
+            errors: errors.join().expect("the reader ends"),
+        }
+    }
+
+    fn passes(&self, arguments: &[&str]) -> String {
+        let Ended {
+            status,
+            output,
+            errors,
+        } = self.ends(arguments);
+        println!("{output}");
+        assert!(
+            status.success(),
+            "{}.c: {status}\n{output}\n{errors}",
+            self.name
+        );
+        output
+    }
+}
+
+/// The program, under valgrind if that is wanted.
+fn start(program: &Path) -> Command {
+    if !valgrind() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("valgrind");
+    command.args([
+        "--quiet",
+        "--error-exitcode=99",
+        "--leak-check=full",
+        "--show-leak-kinds=definite,indirect,possible",
+        "--errors-for-leak-kinds=definite,indirect,possible",
+        "--keep-debuginfo=yes",
+        "--num-callers=30",
+        // Programs wait for each other: no thread may starve.
+        "--fair-sched=yes",
+    ]);
+    command.arg(program);
+    command
+}
+
+/// Ends a program that hangs, unless the sender that this gives is dropped in time.
+fn watch(child: &Arc<Mutex<Child>>) -> Sender<()> {
+    let (done, over) = channel::<()>();
+    let child = Arc::clone(child);
+    let limit = TIME_LIMIT * if valgrind() { 5 } else { 1 };
+    thread::spawn(move || {
+        if over.recv_timeout(limit) == Err(RecvTimeoutError::Timeout)
+            && let Ok(mut child) = child.lock()
+        {
+            let _ = child.kill();
+        }
+    });
+    done
+}
+
+#[test]
+fn every_program_is_run() {
+    let mut sources: Vec<String> = fs::read_dir(compile::repository("tests/c"))
+        .expect("the folder of this test")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    let mut run: Vec<String> = PROGRAMS.iter().map(|name| (*name).to_owned()).collect();
+    sources.sort();
+    run.sort();
+    assert_eq!(sources, run);
+}
+
+/// The README's example: finds a file, says why it does not find another, and names what is wrong with the rest.
+#[test]
+fn example() {
+    let run = Run::new("example");
+    let known = "/data/movies/Exact (2001)/Exact (2001).mkv";
+    assert_eq!(
+        run.passes(&["Movies", known]),
+        "OK: /library/metadata/900001\n"
+    );
+    assert_eq!(
+        run.passes(&["Movies", "/data/movies/New.mkv"]),
+        "NOT_FOUND: not in a glance\n"
+    );
+    let ended = run.ends(&["Holiday", known]);
+    assert!(!ended.status.success());
+    assert_eq!(ended.output, "LIBRARY_NOT_FOUND: not in a glance\n");
+    assert!(ended.errors.contains("Holiday"), "{}", ended.errors);
+}
+
+/// What the README shows between the markers is the program that `example` ran.
+#[test]
+fn the_readme_shows_the_example() {
+    const BEGIN: &str = "<!-- tests/c/example.c -->\n```c\n";
+    const END: &str = "```\n<!-- end -->";
+    let readme = fs::read_to_string(compile::repository("README.md")).expect("a README.md");
+    let program =
+        fs::read_to_string(compile::repository("tests/c/example.c")).expect("the example");
+    let shown = readme
+        .split_once(BEGIN)
+        .and_then(|(_, rest)| rest.split_once(END));
+    let (shown, _) = shown.unwrap_or_else(|| {
+        panic!("README.md has no C example between {BEGIN:?} and {END:?}");
+    });
+    assert_eq!(shown, program, "copy tests/c/example.c into README.md");
+}

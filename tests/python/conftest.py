@@ -1,0 +1,133 @@
+"""Fixtures: the stand-in server as a process, and indexes that are closed after the test.
+
+PLEXINDEX_STANDIN names the `standin` binary; `make test` sets it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import plexindex
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TOKEN = "test-token-never-stored"
+
+
+class Server:
+    """A stand-in server in a process of its own, and its side door."""
+
+    def __init__(self, *arguments: str) -> None:
+        binary = os.environ.get("PLEXINDEX_STANDIN")
+        if not binary:
+            pytest.fail("set PLEXINDEX_STANDIN to the `standin` binary (cargo build -p plexindex-standin)")
+        command = [binary, "--token", TOKEN, "--exit-with-stdin", *arguments]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line.startswith("standin: http://"), line
+        self.url = line.split()[1]
+        self.token = TOKEN
+
+    def stop(self) -> None:
+        """Ends the process; nothing listens at its address afterwards."""
+        with contextlib.suppress(BrokenPipeError):
+            self._process.communicate()
+
+    def get(self, name: str) -> Any:
+        """GET /_standin/name."""
+        with urllib.request.urlopen(f"{self.url}/_standin/{name}") as answer:
+            return json.load(answer)
+
+    def post(self, name: str, body: object = None) -> Any:
+        """POST /_standin/name."""
+        data = json.dumps({} if body is None else body).encode()
+        with urllib.request.urlopen(urllib.request.Request(f"{self.url}/_standin/{name}", data=data)) as answer:
+            return json.load(answer)
+
+    def requests(self) -> int:
+        """How many requests came since the last reset."""
+        total: int = self.get("stats")["total"]
+        return total
+
+    def reset(self) -> None:
+        """Sets the counters to zero."""
+        self.post("reset")
+
+    def fault(self, **fault: object) -> None:
+        """What the next requests meet."""
+        self.post("faults", fault)
+
+    def paths(self, library: int = 1) -> list[dict[str, str]]:
+        """ratingKey, title and path of a library's items that have a file."""
+        return [row for row in self.get(f"paths?library={library}") if row["path"]]
+
+
+ServerFactory = Callable[..., Server]
+OpenIndex = Callable[..., plexindex.Index]
+
+
+@pytest.fixture
+def start_server() -> Iterator[ServerFactory]:
+    """Starts servers with these arguments."""
+    servers: list[Server] = []
+
+    def start(*arguments: str) -> Server:
+        servers.append(Server(*arguments))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def server(start_server: ServerFactory) -> Server:
+    """A server with 300 movies and 120 episodes, in sections 1 and 2."""
+    return start_server("--movies", "300", "--episodes", "120", "--plain")
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """A cache folder that does not exist yet."""
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def open_index(cache: Path, server: Server) -> Iterator[OpenIndex]:
+    """Opens indexes on the cache and the server, unless the test says otherwise."""
+    with contextlib.ExitStack() as stack:
+
+        def open_one(folder: Any = cache, **options: Any) -> plexindex.Index:
+            options = {"server_url": server.url, "token": server.token, "retry_for": 0, **options}
+            return stack.enter_context(plexindex.open(folder, **options))
+
+        yield open_one
+
+
+@pytest.fixture
+def index(open_index: OpenIndex) -> plexindex.Index:
+    """An open index; nothing was fetched yet."""
+    return open_index()
+
+
+def run_python(code: str, *arguments: object, environment: dict[str, str] | None = None) -> str:
+    """What a Python process prints that runs this code; it must end well."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

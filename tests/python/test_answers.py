@@ -1,0 +1,236 @@
+"""Blocks of answers, built here byte by byte after the header, are read as what they are."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import plexindex
+import pytest
+from plexindex import Item, Match, Matches, _answers
+from plexindex import _constants as c
+
+# A library of a later version may have larger structs: the steps in the block's head say so.
+STRETCH = pytest.mark.parametrize("stretch", [0, 8])
+
+
+@dataclass
+class Made:
+    """An answer to be put into a block."""
+
+    status: int = c.OK
+    rung: int = c.RUNG_EXACT
+    confidence: int = c.CONFIDENCE_HIGH
+    reason: int = c.REASON_NONE
+    flags: int = 0
+    items: list[dict[str, str | bytes | int]] = field(default_factory=list)
+    total: int | None = None
+    message: str | None = None
+    age_ms: int = 1500
+
+
+def block(*answers: Made, log_lines: int = 0, stretch: int = 0) -> bytes:
+    """A block as the library writes it."""
+    answer_size, item_size = _answers.ANSWER.size + stretch, _answers.ITEM_SIZE + stretch
+    head = _answers.HEAD.size + stretch
+    items_at = head + answer_size * len(answers)
+    texts_at = items_at + item_size * sum(len(answer.items) for answer in answers)
+    heads, records, texts = bytearray(), bytearray(), bytearray()
+
+    def text(value: str | bytes | None) -> bytes:
+        if value is None:
+            return _answers.TEXT.pack(0, 0)
+        raw = value if isinstance(value, bytes) else value.encode()
+        at = texts_at + len(texts)
+        texts.extend(raw + b"\0")
+        return _answers.TEXT.pack(at, len(raw))
+
+    for answer in answers:
+        first = items_at + len(records)
+        for item in answer.items:
+            record = bytearray(item_size)
+            numbers = {"kind": 1, "season": -1, "episode": -1}
+            for name, at in _answers.ITEM_FIELDS.items():
+                value = item.get(name, numbers.get(name))
+                if isinstance(value, (str, bytes)):
+                    record[at : at + 8] = text(value)
+                elif value is not None:
+                    record[at : at + 4] = _answers.NUMBER.pack(value)
+            records += record
+        single = answer.status == c.OK
+        heads += _answers.ANSWER.pack(
+            answer.status,
+            answer.rung,
+            answer.confidence,
+            answer.reason,
+            answer.flags,
+            first if single else 0,
+            first if answer.items else 0,
+            len(answer.items),
+            len(answer.items) if answer.total is None else answer.total,
+            *_answers.TEXT.unpack(text(answer.message)),
+            answer.age_ms,
+        )
+        heads += bytes(stretch)
+    begin = _answers.HEAD.pack(_answers.HEAD.size, answer_size, item_size, len(answers), head, log_lines)
+    return begin + bytes(stretch) + heads + records + texts
+
+
+MOVIE: dict[str, str | bytes | int] = {
+    "key": "/library/metadata/55",
+    "rating_key": "55",
+    "title": "Big Buck Bunny",
+    "guid": "plex://movie/5d77",
+    "path": "/media/Big Buck Bunny (2008).mkv",
+    "section": "1",
+    "library_title": "Movies",
+    "year": 2008,
+}
+
+EPISODE: dict[str, str | bytes | int] = {
+    "key": "/library/metadata/77",
+    "rating_key": "77",
+    "title": "Pilot",
+    "show_title": "Aurora",
+    "show_rating_key": "70",
+    "show_guid": "plex://show/9",
+    "kind": 4,
+    "season": 0,
+    "episode": 3,
+}
+
+
+@STRETCH
+def test_a_single_item(stretch: int) -> None:
+    match = Match(block(Made(items=[MOVIE]), stretch=stretch))
+    assert match
+    assert (match.status, match.rung, match.confidence) == ("ok", "exact", "high")
+    assert (match.reason_code, match.reason, match.error) == ("none", None, None)
+    assert (match.key, match.rating_key, match.title) == ("/library/metadata/55", "55", "Big Buck Bunny")
+    assert (match.guid, match.year, match.kind) == ("plex://movie/5d77", 2008, "movie")
+    assert (match.path, match.library) == (MOVIE["path"], "Movies")
+    assert (match.show_title, match.show_rating_key, match.season, match.episode) == (None, None, None, None)
+    assert (match.stale, match.age) == (False, 1.5)
+    assert match.item is not None
+    assert match.item.section == "1"
+    assert not match.item.key_only
+    assert repr(match) == "<plexindex.Match /library/metadata/55 'Big Buck Bunny (2008)': exact, high>"
+
+
+def test_an_episode() -> None:
+    match = Match(block(Made(items=[EPISODE], flags=c.ANSWER_STALE, age_ms=-1)))
+    assert (match.kind, match.show_title, match.show_rating_key) == ("episode", "Aurora", "70")
+    assert (match.season, match.episode, match.year) == (0, 3, None)
+    assert match.item is not None
+    assert match.item.show_guid == "plex://show/9"
+    assert (match.stale, match.age) == (True, None)
+    assert repr(match).endswith("'Aurora – S00E03 – Pilot': exact, high, stale>")
+
+
+@STRETCH
+def test_several_items(stretch: int) -> None:
+    made = Made(
+        status=c.AMBIGUOUS,
+        rung=c.RUNG_FILE_NAME,
+        confidence=c.CONFIDENCE_LOW,
+        reason=c.REASON_SEVERAL_ITEMS,
+        items=[MOVIE, EPISODE],
+        total=40,
+        message="40 items have a file movie.mkv",
+    )
+    match = Match(block(made, stretch=stretch))
+    assert not match
+    assert (match.status, match.rung, match.confidence) == ("ambiguous", "file_name", "low")
+    assert (match.key, match.title, match.year, match.kind, match.path) == (None, None, None, None, None)
+    assert (match.reason_code, match.reason) == ("several_items", "40 items have a file movie.mkv")
+    assert [item.rating_key for item in match.candidates] == ["55", "77"]
+    assert match.candidates_total == 40
+    assert repr(match) == "<plexindex.Match ambiguous of 40: 40 items have a file movie.mkv>"
+    assert repr(match.candidates[0]) == "<plexindex.Item /library/metadata/55 'Big Buck Bunny (2008)'>"
+
+
+def test_nothing_found() -> None:
+    made = Made(c.NOT_FOUND, c.RUNG_NONE, c.CONFIDENCE_NONE, c.REASON_NO_LOCATION, message="no library has it")
+    match = Match(block(made))
+    assert not match
+    assert (match.item, match.candidates, match.candidates_total) == (None, [], 0)
+    assert (match.status, match.reason_code) == ("not_found", "no_location")
+    assert repr(match) == "<plexindex.Match not_found: no library has it>"
+
+
+def test_texts_may_be_absent_empty_or_not_utf8() -> None:
+    item: dict[str, str | bytes | int] = {
+        "key": "",
+        "rating_key": "x/ü",
+        "title": "",
+        "path": b"/m/\xff.mkv",
+        "flags": c.ITEM_PATH_NOT_UTF8,
+    }
+    match = Match(block(Made(items=[item])))
+    assert (match.key, match.rating_key, match.title, match.guid) == ("", "x/ü", "", None)
+    assert match.path == "/m/\udcff.mkv"
+
+
+def test_a_key_without_an_item() -> None:
+    match = Match(block(Made(items=[{"key": "/library/metadata/7", "rating_key": "7", "flags": c.ITEM_KEY_ONLY}])))
+    assert match.item is not None
+    assert match.item.key_only
+    assert repr(match) == "<plexindex.Match /library/metadata/7 '/library/metadata/7': exact, high>"
+
+
+def test_numbers_of_a_later_version_are_named() -> None:
+    match = Match(block(Made(status=42, rung=9, confidence=7, reason=200, items=[{**MOVIE, "kind": 99}])))
+    assert (match.status, match.rung, match.confidence, match.reason_code) == (
+        "unknown",
+        "unknown_9",
+        "unknown_7",
+        "unknown_200",
+    )
+    assert match.candidates[0].kind == "unknown"
+
+
+@STRETCH
+def test_a_batch_is_a_sequence(stretch: int) -> None:
+    failed = Made(status=c.STARTING, rung=c.RUNG_NONE, message="the server is starting")
+    matches = Matches(block(Made(items=[MOVIE]), failed, Made(items=[EPISODE]), stretch=stretch))
+    assert isinstance(matches, Sequence)
+    assert len(matches) == 3
+    assert [match.title for match in matches] == ["Big Buck Bunny", None, "Pilot"]
+    assert matches[-1].title == matches[2].title == "Pilot"
+    assert [match.status for match in matches[1:]] == ["starting", "ok"]
+    error = matches[1].error
+    assert isinstance(error, plexindex.StartingError)
+    assert str(error) == "the server is starting"
+    assert matches.counts() == {"ok": 2, "starting": 1}
+    assert repr(matches) == "<plexindex.Matches 3: 2 ok, 1 starting>"
+    for wrong in (3, -4):
+        with pytest.raises(IndexError):
+            matches[wrong]
+
+
+def test_an_empty_batch() -> None:
+    matches = Matches(block())
+    assert (len(matches), list(matches), repr(matches)) == (0, [], "<plexindex.Matches 0>")
+
+
+def test_answers_travel_between_processes() -> None:
+    match = Match(block(Made(items=[MOVIE])))
+    assert repr(pickle.loads(pickle.dumps(match))) == repr(match)  # noqa: S301
+
+
+def test_waiting_log_lines_are_seen() -> None:
+    assert _answers.log_lines(block(Made(), log_lines=3)) == 3
+
+
+def test_offsets_of_the_properties_are_those_of_the_struct() -> None:
+    everything: dict[str, str | bytes | int] = {
+        name: f"<{name}>" for name in _answers.ITEM_FIELDS if _answers.ITEM_FIELDS[name] < 80
+    }
+    everything |= {"kind": 10, "year": 2001, "season": 2, "episode": 3}
+    item = Match(block(Made(items=[everything]))).item
+    assert isinstance(item, Item)
+    for name in everything:
+        if name not in ("kind", "library_title"):
+            assert getattr(item, name) == everything[name]
+    assert (item.kind, item.library) == ("track", "<library_title>")

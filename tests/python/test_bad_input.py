@@ -1,0 +1,245 @@
+"""Bad input: a clear error that names the input and the remedy, and the store as it was."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import plexindex
+import pytest
+from conftest import TOKEN, OpenIndex, Server
+
+REFUSED = plexindex.InvalidArgumentError
+
+
+@pytest.mark.parametrize("path", ["", b"", "/data/movies/a\0b.mkv", b"a\0b", "/m/\ud800"])
+def test_paths_that_are_refused(index: plexindex.Index, server: Server, path: Any) -> None:
+    movies = index.library("Movies")
+    movies.refresh()
+    before = index.stats()
+    server.reset()
+    good = "/data/movies/x.mkv"
+    for ask in (
+        movies.match,
+        movies.lookup_key,
+        movies.invalidate_path,
+        lambda path: movies.match_paths([good, path]),
+        lambda path: movies.lookup_keys([good, path]),
+        lambda path: movies.record_match(path, "7"),
+        lambda path: movies.record_matches([(good, "7"), (path, "7")]),
+    ):
+        with pytest.raises(REFUSED, match="the path"):
+            ask(path)
+    assert server.requests() == 0
+    assert index.stats().matches == before.matches == 0
+    assert index.stats().sequence == before.sequence
+
+
+def test_a_nul_does_not_cut_a_path_short(index: plexindex.Index, server: Server) -> None:
+    movies = index.library("Movies")
+    movies.refresh()
+    listed = server.paths(1)[0]["path"]
+    for path in (listed + "\0", listed + "\0.mkv", os.fsencode(listed) + b"\0"):
+        with pytest.raises(REFUSED, match="NUL"):
+            movies.lookup_key(path)
+        with pytest.raises(REFUSED, match="NUL"):
+            movies.lookup_keys([path])
+
+
+def test_a_path_that_is_not_utf8_matches_itself(index: plexindex.Index, server: Server) -> None:
+    movies = index.library("Movies")
+    movies.refresh()
+    odd = os.fsdecode(b"/data/movies/\xff\xfe.mkv")
+    assert movies.lookup_key(odd) is None
+    assert movies.match(odd).status == "not_found"
+    movies.record_match(odd, server.paths(1)[0]["ratingKey"])
+    for path in (odd, os.fsencode(odd)):
+        match = movies.match(path)
+        assert match.rung == "confirmed"
+        assert match.path == odd
+        assert movies.lookup_key(path) == match.key
+        assert movies.lookup_keys([path]) == [match.key]
+
+
+def test_a_path_of_64_kib(index: plexindex.Index, server: Server) -> None:
+    movies = index.library("Movies")
+    movies.refresh()
+    long = "/data/movies/" + "ä" * 32 * 1024 + ".mkv"
+    assert movies.match(long).status == "not_found"
+    assert movies.lookup_key(long) is None
+    movies.record_match(long, server.paths(1)[0]["ratingKey"])
+    assert movies.match(long).path == long
+    assert movies.lookup_key(long)
+    movies.invalidate_path(long)
+    assert movies.lookup_key(long) is None
+
+
+def test_a_cache_that_is_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(plexindex.StoreError) as caught:
+        plexindex.open(file)
+    assert str(file) in str(caught.value)
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_cache_that_is_read_only(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir(mode=0o500)
+    for target in (folder / "cache", folder):
+        with pytest.raises(plexindex.StoreError) as caught:
+            plexindex.open(target)
+        assert str(folder) in str(caught.value)
+
+
+def test_a_cache_where_no_folder_can_be_made() -> None:
+    # Also for root, who may write everywhere else.
+    with pytest.raises(plexindex.StoreError, match="/proc/plexindex"):
+        plexindex.open("/proc/plexindex/cache")
+
+
+def test_a_library_that_does_not_exist(index: plexindex.Index) -> None:
+    with pytest.raises(plexindex.LibraryNotFoundError) as caught:
+        index.match_path("Filme", "/data/movies/x.mkv")
+    for text in ("Filme", "Movies", "TV Shows"):
+        assert text in str(caught.value)
+    assert isinstance(caught.value, LookupError)
+    with pytest.raises(plexindex.LibraryNotFoundError):
+        index.library(section=99).match("/x")
+    assert index.library("Filme").lookup_key("/x") is None
+
+
+def test_a_title_that_two_libraries_share(index: plexindex.Index, server: Server) -> None:
+    server.post("library/set", {"library": 2, "title": "Movies"})
+    for _ in range(2):
+        with pytest.raises(plexindex.LibraryAmbiguousError) as caught:
+            index.match_path("Movies", "/data/movies/x.mkv")
+        assert "1" in str(caught.value)
+        assert "2" in str(caught.value)
+    with pytest.raises(plexindex.LibraryAmbiguousError):
+        index.library("Movies").refresh()
+    assert index.library(section=1).match(server.paths(1)[0]["path"]).rung == "exact"
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:32400", "//host:32400", "ftp://host", "http://", "not a url", ""])
+def test_a_url_without_a_scheme(cache: Path, url: str) -> None:
+    if not url:
+        # Without a URL the store answers.
+        plexindex.open(cache, server_url=url).close()
+        return
+    with pytest.raises(REFUSED) as caught:
+        plexindex.open(cache, server_url=url, token=TOKEN)
+    assert url in str(caught.value)
+    assert "http" in str(caught.value)
+    assert TOKEN not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "option", ["library_ttl", "max_age", "deadline", "connect_timeout", "read_timeout", "retry_for"]
+)
+def test_times_that_are_refused(cache: Path, option: str) -> None:
+    for value in (-1, -0.5, float("nan"), float("-inf")):
+        with pytest.raises(REFUSED, match=f"{option}={value}"):
+            plexindex.open(cache, **{option: value})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=option):
+        plexindex.open(cache, **{option: "soon"})  # type: ignore[arg-type]
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [("page_size", (0, -1, 1001, 2**40)), ("matches_limit", (0, -1, 2**70))],
+)
+def test_numbers_that_are_refused(cache: Path, option: str, values: tuple[int, ...]) -> None:
+    for value in values:
+        with pytest.raises(REFUSED, match=f"{option}={value} is refused"):
+            plexindex.open(cache, **{option: value})  # type: ignore[arg-type]
+    for kind in (1.5, "7", True):
+        with pytest.raises(TypeError, match=option):
+            plexindex.open(cache, **{option: kind})  # type: ignore[arg-type]
+
+
+def test_a_cache_without_a_name() -> None:
+    for folder in ("", b"", "a\0b"):
+        with pytest.raises(REFUSED, match="cache_dir"):
+            plexindex.open(folder)
+    with pytest.raises(TypeError):
+        plexindex.open(None)  # type: ignore[arg-type]
+
+
+def test_a_library_that_is_none(index: plexindex.Index, open_index: OpenIndex, tmp_path: Path) -> None:
+    with pytest.raises(TypeError):
+        index.library(7)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        index.match_path(7, "/x")  # type: ignore[arg-type]
+    with pytest.raises(REFUSED):
+        index.library("")
+    other = open_index(tmp_path / "other")
+    with pytest.raises(REFUSED, match="belongs to another index"):
+        index.match_path(other.library("Movies"), "/x")
+
+
+@pytest.mark.parametrize("deadline", [-1, float("nan")])
+def test_deadlines_that_are_refused(index: plexindex.Index, deadline: float) -> None:
+    with pytest.raises(REFUSED, match="deadline"):
+        index.match_path("Movies", "/x", deadline=deadline)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ({"action": "status", "status": 401}, plexindex.UnauthorizedError),
+        ({"action": "status", "status": 403}, plexindex.ForbiddenError),
+        ({"action": "status", "status": 503}, plexindex.StartingError),
+        ({"action": "status", "status": 500}, plexindex.ServerError),
+        ({"action": "login_page"}, plexindex.NotPlexError),
+        ({"action": "empty_object"}, plexindex.NotPlexError),
+        ({"action": "garbage"}, plexindex.ServerError),
+        ({"action": "truncate"}, plexindex.BadAnswerError),
+        ({"action": "redirect", "status": 302, "location": "http://127.0.0.2:9/x"}, plexindex.RedirectedError),
+    ],
+)
+def test_what_a_server_can_do_wrong(index: plexindex.Index, server: Server, fault: dict[str, Any], kind: Any) -> None:
+    server.fault(count=0, **fault)
+    with pytest.raises(kind) as caught:
+        index.match_path("Movies", "/data/movies/x.mkv")
+    assert isinstance(caught.value, plexindex.ServerError)
+    assert server.url in str(caught.value)
+    assert TOKEN not in str(caught.value)
+    server.post("faults/clear")
+    # It answers once the server does: nothing was remembered that is not so.
+    assert index.match_path("Movies", server.paths(1)[0]["path"]).rung == "exact"
+
+
+def test_a_wrong_token(open_index: OpenIndex) -> None:
+    index = open_index(token="wrong-token")
+    with pytest.raises(plexindex.UnauthorizedError, match="token") as caught:
+        index.match_path("Movies", "/x")
+    assert "wrong-token" not in str(caught.value)
+
+
+def test_a_server_that_is_not_there(cache: Path, server: Server) -> None:
+    server.stop()
+    with plexindex.open(cache, server_url=server.url, token=TOKEN, retry_for=0) as index:
+        with pytest.raises(plexindex.ConnectError) as caught:
+            index.match_path("Movies", "/x")
+        assert server.url in str(caught.value)
+        assert isinstance(caught.value, ConnectionError)
+
+
+def test_no_server_at_all(cache: Path) -> None:
+    with plexindex.open(cache) as index, pytest.raises(plexindex.OfflineError):
+        index.match_path("Movies", "/x")
+
+
+def test_the_token_is_written_nowhere(index: plexindex.Index, cache: Path) -> None:
+    index.refresh()
+    index.close()
+    assert repr(index).find(TOKEN) < 0
+    for file in cache.rglob("*"):
+        if file.is_file():
+            assert TOKEN.encode() not in file.read_bytes(), file
+            assert file.stat().st_mode & 0o077 == 0, file
+    assert cache.stat().st_mode & 0o077 == 0

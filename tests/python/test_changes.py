@@ -1,0 +1,191 @@
+"""What changes an index: recorded matches, distrust, refreshing, clearing; and what it tells about itself."""
+
+from __future__ import annotations
+
+import plexindex
+import pytest
+from conftest import OpenIndex, Server
+from plexindex import _constants
+
+
+@pytest.fixture
+def movies(index: plexindex.Index) -> plexindex.Library:
+    library = index.library("Movies")
+    library.refresh()
+    return library
+
+
+def test_a_recorded_match_answers_first(movies: plexindex.Library, server: Server) -> None:
+    rows = server.paths(1)
+    movies.record_match("/host/a.mkv", f"/library/metadata/{rows[4]['ratingKey']}")
+    movies.record_match("/host/b.mkv", int(rows[5]["ratingKey"]))
+    server.reset()
+    for path, row in (("/host/a.mkv", rows[4]), ("/host/b.mkv", rows[5])):
+        match = movies.match(path)
+        assert (match.rung, match.confidence, match.rating_key) == ("confirmed", "high", row["ratingKey"])
+        assert movies.lookup_key(path) == f"/library/metadata/{row['ratingKey']}"
+    assert server.requests() == 0
+    assert movies.index.stats().matches == 2
+
+
+def test_many_matches_are_recorded_at_once(movies: plexindex.Library, server: Server) -> None:
+    rows = server.paths(1)
+    movies.record_matches((f"/host/{number}.mkv", row["ratingKey"]) for number, row in enumerate(rows))
+    assert movies.index.stats().matches == len(rows)
+    assert movies.lookup_keys([f"/host/{number}.mkv" for number in range(len(rows))]) == [
+        f"/library/metadata/{row['ratingKey']}" for row in rows
+    ]
+    movies.record_matches([])
+    assert movies.index.stats().matches == len(rows)
+
+
+def test_a_match_belongs_to_one_library(index: plexindex.Index) -> None:
+    with pytest.raises(plexindex.InvalidArgumentError):
+        index.record_match(None, "/host/a.mkv", "7")
+
+
+def test_an_invalidated_path_asks_again(movies: plexindex.Library, server: Server) -> None:
+    rows = server.paths(1)
+    movies.record_match("/host/a.mkv", rows[4]["ratingKey"])
+    movies.invalidate_path("/host/a.mkv")
+    assert movies.lookup_key("/host/a.mkv") is None
+    assert movies.match("/host/a.mkv").status == "not_found"
+    listed = rows[9]["path"]
+    server.reset()
+    movies.invalidate_path(listed)
+    assert movies.lookup_key(listed) is None
+    assert server.requests() == 0
+    assert movies.match(listed).rating_key == rows[9]["ratingKey"]
+    assert server.requests() == 1
+    movies.invalidate_path("/never/heard/of.mkv")
+
+
+def test_an_invalidated_item_asks_again(movies: plexindex.Library, server: Server) -> None:
+    row = server.paths(1)[9]
+    movies.invalidate_item(row["ratingKey"])
+    assert movies.lookup_key(row["path"]) is None
+    assert movies.match(row["path"], offline=True).reason_code == "unconfirmed"
+    assert movies.match(row["path"]).rating_key == row["ratingKey"]
+
+
+def test_an_invalidated_library_is_fetched_again(movies: plexindex.Library, server: Server) -> None:
+    row = server.paths(1)[0]
+    movies.record_match("/host/a.mkv", row["ratingKey"])
+    movies.invalidate()
+    assert movies.index.stats().matches == 0
+    assert movies.match(row["path"], offline=True).stale
+    server.reset()
+    match = movies.match(row["path"])
+    assert (match.rung, match.stale) == ("exact", False)
+    assert server.requests() > 0
+    server.reset()
+    movies.index.invalidate_all()
+    assert server.requests() == 0
+    assert index_is_stale(movies.index, row["path"])
+
+
+def index_is_stale(index: plexindex.Index, path: str) -> bool:
+    return index.match_path("Movies", path, offline=True).stale
+
+
+def test_clearing_empties_the_store(movies: plexindex.Library, server: Server) -> None:
+    path = server.paths(1)[0]["path"]
+    index = movies.index
+    index.clear()
+    assert (index.stats().items, index.stats().matches) == (0, 0)
+    assert movies.lookup_key(path) is None
+    assert movies.match(path).rung == "exact"
+
+
+def test_a_refresh_asks_little_when_nothing_changed(movies: plexindex.Library, server: Server) -> None:
+    server.reset()
+    assert movies.refresh() is True
+    assert server.requests() <= 1
+    assert movies.refresh(full=True) is True
+    assert server.get("stats")["requests"]["listing"] >= 1
+    server.reset()
+    assert movies.index.refresh() is True
+    assert movies.index.library().refresh() is True
+
+
+def test_new_files_are_found_after_a_refresh(movies: plexindex.Library, server: Server) -> None:
+    path = "/data/movies/New (2026)/New (2026).mkv"
+    added = server.post("items/add", {"library": 1, "items": [{"title": "New", "year": 2026, "files": [path]}]})
+    movies.refresh(full=True)
+    assert movies.match(path).rating_key == added["ratingKeys"][0]
+
+
+def test_a_refresh_that_runs_out_of_time_says_so(index: plexindex.Index, server: Server) -> None:
+    server.fault(kind="listing", action="delay", ms=2000)
+    assert index.refresh("Movies", deadline=0.2) is False
+    server.post("faults/clear")
+    assert index.refresh("Movies") is True
+
+
+def test_libraries(index: plexindex.Index, server: Server) -> None:
+    libraries = index.libraries()
+    assert [info.title for info in libraries] == ["Movies", "TV Shows"]
+    movies, shows = libraries
+    state = server.get("state")["libraries"]
+    assert (movies.section, movies.uuid, movies.kind) == ("1", state[0]["uuid"], "movie")
+    assert shows.kind == "show"
+    assert movies.locations == ("/data/movies",)
+    assert (movies.items, movies.age, movies.fresh) == (0, None, False)
+    assert repr(movies) == "<plexindex.LibraryInfo 'Movies' section='1' movie: never fetched>"
+    index.refresh("Movies")
+    server.reset()
+    movies = index.libraries()[0]
+    assert server.requests() == 0
+    assert (movies.items, movies.fresh) == (300, True)
+    assert movies.age is not None
+    assert movies.generation > 0
+    assert repr(movies) == "<plexindex.LibraryInfo 'Movies' section='1' movie: 300 items, fresh>"
+
+
+def test_statistics_count_what_happened(index: plexindex.Index, server: Server) -> None:
+    assert index.stats().request_count == 0
+    rows = server.paths(1)
+    movies = index.library("Movies")
+    movies.refresh()
+    before = index.stats()
+    assert before.request_count == server.requests()
+    assert before.bytes_received == server.get("stats")["bytes"]
+    assert (before.items, before.listings) == (300, 1)
+    movies.record_match("/host/a.mkv", rows[0]["ratingKey"])
+    movies.match("/host/a.mkv")
+    movies.match_paths(row["path"] for row in rows)
+    movies.match("/nowhere/at/all.mkv")
+    movies.lookup_key(rows[0]["path"])
+    movies.lookup_key("/nowhere/else.mkv")
+    stats = index.stats()
+    added = {rung: count - before.answers[rung] for rung, count in stats.answers.items()}
+    assert added == {"confirmed": 1, "exact": len(rows) + 1, "none": 1, "mapped": 0, "suffix": 0, "file_name": 0}
+    assert stats.glance_misses == before.glance_misses + 1
+    assert stats.matches == 1
+    assert stats.network_seconds > 0
+    assert stats.disk_bytes > 0
+    assert stats.answer_count == sum(stats.answers.values())
+    assert repr(stats).startswith("<plexindex.Stats: ")
+
+
+def test_statistics_as_a_dictionary(index: plexindex.Index) -> None:
+    stats = index.stats()
+    values = stats.as_dict()
+    assert set(values) == set(plexindex.Stats.__slots__)
+    assert values["answers"] == dict.fromkeys(_constants.RUNGS, 0)
+    assert values["requests"] == dict.fromkeys(_constants.REQUESTS, 0)
+    assert isinstance(values["answers"], dict)
+    values["answers"]["exact"] = 7
+    assert stats.answers["exact"] == 0
+
+
+def test_without_a_server_the_store_answers(movies: plexindex.Library, server: Server, open_index: OpenIndex) -> None:
+    path = server.paths(1)[0]["path"]
+    movies.index.close()
+    server.stop()
+    for options in ({"offline": True}, {"library_ttl": None}):
+        with open_index(**options) as index:
+            assert index.match_path("Movies", path).rung == "exact"
+    with open_index(library_ttl=0, connect_timeout=2) as index:
+        match = index.match_path("Movies", path)
+        assert (match.rung, match.stale) == ("exact", True)

@@ -1,0 +1,117 @@
+"""Paths, keys and times on their way to the library."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import plexindex
+import pytest
+from plexindex import _constants as c
+from plexindex import _convert, _log
+
+REFUSED = plexindex.InvalidArgumentError
+
+
+@pytest.mark.parametrize(
+    ("path", "raw"),
+    [
+        ("/m/a.mkv", b"/m/a.mkv"),
+        ("/m/ü.mkv", "/m/ü.mkv".encode()),
+        ("/m/\udcff.mkv", b"/m/\xff.mkv"),
+        (b"/m/\xff.mkv", b"/m/\xff.mkv"),
+        (PurePosixPath("/m/a.mkv"), b"/m/a.mkv"),
+        (Path("relative"), b"relative"),
+    ],
+)
+def test_paths_become_the_file_system_s_bytes(path: Any, raw: bytes) -> None:
+    assert _convert.path_bytes(path) == raw
+    assert _convert.join_paths([path, "/x"]) == (raw + b"\0/x\0", 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("", "the path is empty"),
+        (b"", "the path is empty"),
+        ("/m/a\0b", "NUL character"),
+        (b"/m/a\0b", "NUL character"),
+        ("\0", "NUL character"),
+        ("/m/\ud800", "lone surrogate at position 3"),
+    ],
+)
+def test_paths_that_are_refused_are_named(path: Any, says: str) -> None:
+    with pytest.raises(REFUSED, match=says) as caught:
+        _convert.path_bytes(path)
+    assert isinstance(caught.value, ValueError)
+    for batch in ([path], ["/x", path], [path, "/x"], iter([path, b"/x"])):
+        with pytest.raises(REFUSED, match=says):
+            _convert.join_paths(batch)
+
+
+def test_a_long_path_is_shortened_in_the_message() -> None:
+    with pytest.raises(REFUSED) as caught:
+        _convert.path_bytes("/m/" + "a" * 100_000 + "\0")
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("path", [None, 5, ["/x"], object()])
+def test_what_is_no_path_is_a_type_error(path: Any) -> None:
+    with pytest.raises(TypeError):
+        _convert.path_bytes(path)
+    with pytest.raises(TypeError):
+        _convert.join_paths([path])
+
+
+@pytest.mark.parametrize("paths", ["/x", b"/x"])
+def test_a_path_is_no_list_of_paths(paths: Any) -> None:
+    with pytest.raises(TypeError, match="list of paths"):
+        _convert.join_paths(paths)
+
+
+def test_batches_take_any_iterable() -> None:
+    assert _convert.join_paths(()) == (b"", 0)
+    assert _convert.join_paths(path for path in ("a", b"b")) == (b"a\0b\0", 2)
+
+
+def test_seconds_become_milliseconds() -> None:
+    def ms(seconds: float | None) -> int:
+        return _convert.milliseconds("t", seconds, none=-2, zero=-1)
+
+    assert [ms(value) for value in (1, 0.25, 0, 0.0, 0.0001, None, math.inf)] == [1000, 250, -1, -1, 1, -2, -2]
+    assert ms(1e300) == _convert.FOREVER_MS < 2**62
+    for wrong in (-1, -0.001, math.nan, -math.inf):
+        with pytest.raises(REFUSED, match=r"t=\S+ is refused: give seconds, 0 or more"):
+            ms(wrong)
+    for kind in ("1", True, [1]):
+        with pytest.raises(TypeError):
+            ms(kind)  # type: ignore[arg-type]
+    with pytest.raises(REFUSED):
+        _convert.milliseconds("t", None, none=None)
+    with pytest.raises(REFUSED):
+        _convert.milliseconds("t", 0, none=None, zero=None)
+
+
+def test_a_deadline_is_the_index_s_a_time_or_none() -> None:
+    assert [_convert.deadline_ms(value) for value in (None, 0, 2, math.inf)] == [0, 1, 2000, c.NO_DEADLINE]
+
+
+def test_keys() -> None:
+    assert [_convert.key_text(key) for key in ("7", 7, "/library/metadata/7")] == ["7", "7", "/library/metadata/7"]
+    for wrong in ("", "7\0"):
+        with pytest.raises(REFUSED, match="is no key"):
+            _convert.key_text(wrong)
+    for kind in (None, 7.0, True, b"7"):
+        with pytest.raises(TypeError):
+            _convert.key_text(kind)
+
+
+def test_log_levels() -> None:
+    levels = (5, 10, 15, 20, 30, 35, 40, 50, 60)
+    assert [_log.level_for(level) for level in levels] == [4, 4, 3, 3, 2, 1, 1, 1, -1]
+    assert [_log.level_for(name) for name in ("debug", "INFO", "warning", "error", "off")] == [4, 3, 2, 1, -1]
+    with pytest.raises(REFUSED, match="'warning'"):
+        _log.level_for("loud")
+    with pytest.raises(TypeError):
+        _log.level_for(1.5)  # type: ignore[arg-type]

@@ -1,0 +1,46 @@
+"""The Python examples of the READMEs and of the package's own text, run as they stand."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+import plexindex
+import pytest
+from conftest import REPOSITORY, Server, run_python
+
+FILM = "/media/movies/Big Buck Bunny (2008).mkv"
+README = [path for path in (REPOSITORY / "README.md", REPOSITORY / "bindings/python/README.md") if path.exists()]
+
+
+def examples(text: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def run_example(code: str, server: Server, folder: Path) -> str:
+    """With the stand-in's address and token in the place of the reader's."""
+    server.post("library/set", {"library": 1, "locations": ["/media/movies"]})
+    server.post("items/add", {"library": 1, "items": [{"title": "Big Buck Bunny", "year": 2008, "files": [FILM]}]})
+    code = code.replace("http://127.0.0.1:32400", server.url).replace("YOUR-TOKEN", server.token)
+    return run_python(
+        f"import os, sys\nos.chdir(sys.argv[1])\ntoken = {server.token!r}\ncache_dir = 'cache'\n{code}", folder
+    )
+
+
+@pytest.mark.parametrize("readme", README, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_the_examples_of_a_readme(readme: Path, server: Server, tmp_path: Path) -> None:
+    found = examples(readme.read_text())
+    assert found
+    for number, code in enumerate(found):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert "Big Buck Bunny" in run_example(code, server, folder)
+
+
+def test_the_example_of_the_package(server: Server, tmp_path: Path) -> None:
+    assert plexindex.__doc__
+    block = re.search(r"::\n\n((?:    .*\n|\n)+)", plexindex.__doc__)
+    assert block is not None
+    printed = run_example(textwrap.dedent(block[1]), server, tmp_path)
+    assert printed.split()[1:] == ["Big", "Buck", "Bunny", "high"]

@@ -1,0 +1,187 @@
+"""The package mirrors the C header: each constant, status, struct and function is compared with it."""
+
+from __future__ import annotations
+
+import ctypes
+import inspect
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import header
+import plexindex
+import pytest
+from plexindex import _answers, _constants, _errors, _native
+
+CONSTANTS = {name: value for name, value in vars(_constants).items() if name.isupper() and isinstance(value, int)}
+
+STRUCTS: dict[str, Any] = {
+    "bytes": _native.CBytes,
+    "options": _native.COptions,
+    "buffer": _native.CBuffer,
+    "query": _native.CQuery,
+    "progress": _native.CProgress,
+    "statistics": _native.CStats,
+}
+
+# A plexindex_bytes that is two fields in Python.
+SPLIT = {"text": "text_data", "library": "library_data"}
+
+TYPES: dict[str, Any] = {
+    "uint32_t": ctypes.c_uint32,
+    "int32_t": ctypes.c_int32,
+    "size_t": ctypes.c_size_t,
+    "char*": ctypes.c_char_p,
+    "void*": ctypes.c_void_p,
+    "plexindex_handle*": ctypes.c_void_p,
+    "plexindex_handle**": ctypes.POINTER(ctypes.c_void_p),
+    "plexindex_library_handle*": ctypes.c_void_p,
+    "plexindex_library_handle**": ctypes.POINTER(ctypes.c_void_p),
+    "plexindex_options*": ctypes.POINTER(_native.COptions),
+    "plexindex_query*": ctypes.POINTER(_native.CQuery),
+    "plexindex_buffer*": ctypes.POINTER(_native.CBuffer),
+    "plexindex_statistics*": ctypes.POINTER(_native.CStats),
+    "plexindex_log_fn": _native.LOG_FN,
+}
+
+
+def test_constants_are_those_of_the_header() -> None:
+    expected = {**header.constants(), **header.statuses()}
+    assert len(expected) > 50
+    assert {name: CONSTANTS.get(name) for name in expected} == expected
+    assert set(CONSTANTS) - set(expected) == {"FIRST_ERROR"}
+
+
+def test_every_status_has_a_name_and_every_error_an_exception() -> None:
+    statuses = header.statuses()
+    assert {name.lower(): number for name, number in statuses.items()} == {
+        name: number for number, name in _constants.STATUS_NAMES.items()
+    }
+    errors = {number for number in statuses.values() if number >= _constants.FIRST_ERROR}
+    assert set(_errors.BY_STATUS) == errors
+    for number, kind in _errors.BY_STATUS.items():
+        assert kind.status == number
+        assert getattr(plexindex, kind.__name__) is kind
+        camel = "".join(word.title() for word in _constants.STATUS_NAMES[number].split("_"))
+        assert kind.__name__.replace("Error", "") == camel.replace("Error", "")
+        assert isinstance(_errors.error_for(number, "x"), kind)
+
+
+def test_an_unknown_status_falls_to_the_parent_of_its_block() -> None:
+    for number, kind in ((299, plexindex.StoreError), (399, plexindex.ServerError), (499, plexindex.LibraryError)):
+        error = _errors.error_for(number, "")
+        assert type(error) is kind
+        assert error.status == number
+        assert error.status_name == "unknown"
+        assert str(number) in str(error)
+    assert type(_errors.error_for(999, "")) is plexindex.Error
+
+
+@pytest.mark.parametrize(
+    ("prefix", "names"),
+    [("RUNG_", _constants.RUNGS), ("CONFIDENCE_", _constants.CONFIDENCES), ("REASON_", _constants.REASONS)],
+)
+def test_names_stand_at_their_number(prefix: str, names: tuple[str, ...]) -> None:
+    numbers = {name: number for name, number in header.constants().items() if name.startswith(prefix)}
+    assert {prefix + name.upper(): number for number, name in enumerate(names)} == numbers
+
+
+def test_request_kinds_and_item_kinds_are_those_of_the_comments() -> None:
+    comment = header.comment("uint64_t requests[8];")
+    kinds = comment.split("by kind: ")[1].split(".")[0].split(", ")
+    assert tuple(kinds) == _constants.REQUESTS
+    numbers = re.findall(r"(\d+) (\w+)", header.comment("int32_t kind;"))
+    assert {int(number): name for number, name in numbers if name != "unknown"} == _constants.KINDS
+
+
+def test_defaults_of_open_are_those_of_the_header() -> None:
+    parameters = inspect.signature(plexindex.open).parameters
+    for option, field, unit in (
+        ("connect_timeout", "int64_t connect_timeout_ms;", 1000),
+        ("read_timeout", "int64_t read_timeout_ms;", 1000),
+        ("retry_for", "int64_t retry_ms;", 1000),
+        ("matches_limit", "uint64_t matches_limit;", 1),
+        ("page_size", "uint32_t page_size;", 1),
+    ):
+        default = re.search(r"\b0: ([\d,]+)", header.comment(field))
+        assert default is not None, field
+        assert parameters[option].default * unit == int(default[1].replace(",", "")), option
+    assert "0: one hour" in header.comment("int64_t library_ttl_ms;")
+    assert parameters["library_ttl"].default == 3600
+    assert "0: 24 hours" in header.comment("int64_t max_age_ms;")
+    assert parameters["max_age"].default == 24 * 3600
+
+
+def test_functions_have_the_header_s_signatures() -> None:
+    expected = header.functions()
+    assert set(_native.SIGNATURES) == set(expected)
+    for name, (result, arguments) in expected.items():
+        bound_result, bound_arguments = _native.SIGNATURES[name]
+        assert bound_result is TYPES[result], name
+        assert [kind.__name__ for kind in bound_arguments] == [TYPES[kind].__name__ for kind in arguments], name
+
+
+def test_structs_have_the_header_s_layout(tmp_path: Path) -> None:
+    layout = compiled_layout(tmp_path)
+    for name, struct in STRUCTS.items():
+        assert ctypes.sizeof(struct) == layout[name][""], name
+        fields = {field[0]: getattr(struct, field[0]).offset for field in struct._fields_}
+        for member, offset in layout[name].items():
+            if member:
+                assert fields[member if member in fields else SPLIT[member]] == offset, (name, member)
+    assert _answers.HEAD.size == layout["answers"][""]
+    assert _answers.ANSWER.size == layout["answer"][""]
+    assert _answers.TEXT.size == layout["text"][""]
+    assert layout["item"].pop("") == _answers.ITEM_SIZE
+    assert layout["item"] == _answers.ITEM_FIELDS
+
+
+def test_answer_structs_are_read_in_the_header_s_order() -> None:
+    members = header.structs()
+    assert members["answers"] == ["size", "answer_size", "item_size", "count", "first", "log_lines"]
+    assert members["answer"] == [
+        "status",
+        "rung",
+        "confidence",
+        "reason",
+        "flags",
+        "item",
+        "candidates",
+        "candidates_count",
+        "candidates_total",
+        "message",
+        "age_ms",
+    ]
+    assert members["text"] == ["offset", "length"]
+    assert set(members) == {*STRUCTS, "answers", "answer", "text", "item"}
+
+
+def test_arrays_are_as_long_as_in_the_header() -> None:
+    text = header.text()
+    assert f"answers[{len(_constants.RUNGS)}]" in text
+    assert f"requests[{len(_constants.REQUESTS)}]" in text
+
+
+def compiled_layout(folder: Path) -> dict[str, dict[str, int]]:
+    """Sizes (under "") and offsets of every struct, as the C compiler sees them."""
+    rows = []
+    for name, members in header.structs().items():
+        rows.append(f'    printf("%s\\"{name}\\": {{\\"\\": %zu", comma, sizeof(plexindex_{name})); comma = ", ";')
+        rows += [f'    printf(", \\"{field}\\": %zu", offsetof(plexindex_{name}, {field}));' for field in members]
+        rows.append('    printf("}");')
+    source = folder / "layout.c"
+    source.write_text(
+        "#include <stddef.h>\n#include <stdio.h>\n#include <plexindex.h>\n"
+        'int main(void) {\n    const char *comma = "";\n    printf("{");\n'
+        + "\n".join(rows)
+        + '\n    printf("}");\n}\n'
+    )
+    program = folder / "layout"
+    compiler = os.environ.get("CC", "cc")
+    include = f"-I{header.HEADER.parent}"
+    subprocess.run([compiler, "-std=c11", "-Wall", "-Werror", include, str(source), "-o", str(program)], check=True)
+    layout: dict[str, dict[str, int]] = json.loads(subprocess.check_output([str(program)]))
+    return layout

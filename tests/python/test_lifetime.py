@@ -1,0 +1,231 @@
+"""Opening, closing, threads: whatever is done after a close, and at the same time as one, is an error and no crash."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+import plexindex
+import pytest
+from conftest import OpenIndex, Server, run_python
+from plexindex import _library
+
+
+def test_a_context_manager_closes(cache: Path) -> None:
+    with plexindex.open(cache) as index:
+        assert index.is_open
+        assert repr(index) == f"<plexindex.Index {str(cache)!r} open>"
+    assert not index.is_open
+    assert repr(index) == f"<plexindex.Index {str(cache)!r} closed>"
+    index.close()
+
+
+def test_it_closes_when_something_is_raised(cache: Path) -> None:
+    with pytest.raises(ZeroDivisionError), plexindex.open(cache) as index:
+        raise ZeroDivisionError
+    assert not index.is_open
+
+
+def after_close(index: plexindex.Index, movies: plexindex.Library) -> list[Callable[[], object]]:
+    """Every way to use an index."""
+    lookup = movies.lookup_key
+    return [
+        lambda: lookup("/x"),
+        lambda: lookup(b"/x"),
+        lambda: movies.lookup_key("/x"),
+        lambda: plexindex.Library.lookup_key(movies, "/x"),
+        lambda: movies.lookup_keys(["/x"]),
+        lambda: movies.match("/x"),
+        lambda: movies.match_paths(["/x"]),
+        lambda: movies.match_guid("plex://movie/1"),
+        lambda: movies.record_match("/x", "7"),
+        lambda: movies.record_matches([("/x", "7")]),
+        lambda: movies.invalidate_path("/x"),
+        lambda: movies.invalidate_item("7"),
+        lambda: movies.invalidate(),
+        lambda: movies.refresh(),
+        lambda: index.library("Movies"),
+        lambda: index.library("Never asked for"),
+        lambda: index.library(),
+        lambda: index.match_path("Movies", "/x"),
+        lambda: index.match_path(None, "/x"),
+        lambda: index.match_paths("Movies", []),
+        lambda: index.invalidate_all(),
+        lambda: index.clear(),
+        lambda: index.refresh(),
+        lambda: index.libraries(),
+        lambda: index.stats(),
+    ]
+
+
+def test_use_after_close_is_an_error(cache: Path) -> None:
+    index = plexindex.open(cache)
+    movies = index.library("Movies")
+    uses = after_close(index, movies)
+    index.close()
+    for number, use in enumerate(uses):
+        with pytest.raises(plexindex.ClosedError, match="is closed: open it again"):
+            print(number, use())
+    assert "(closed)" in repr(movies)
+
+
+def test_the_fast_path_keeps_its_index(cache: Path) -> None:
+    lookup = plexindex.open(cache).library("Movies").lookup_key
+    gc.collect()
+    assert lookup("/x") is None
+
+
+def test_an_index_nobody_holds_closes_itself(cache: Path) -> None:
+    index = plexindex.open(cache)
+    movies = index.library("Movies")
+    movies.lookup_key("/x")
+    movies.match_paths([])
+    gone = weakref.ref(index)
+    gc.disable()
+    try:
+        del index, movies
+        assert gone() is None, "there is a reference cycle"
+    finally:
+        gc.enable()
+
+
+def test_an_index_may_be_left_open_at_the_end(cache: Path) -> None:
+    run_python("import sys, plexindex\nindex = plexindex.open(sys.argv[1])\nmovies = index.library('Movies')", cache)
+
+
+def test_opening_and_closing_many_times(cache: Path) -> None:
+    for _ in range(50):
+        with plexindex.open(cache) as index:
+            assert index.library("Movies").lookup_key("/x") is None
+
+
+def test_two_indexes_on_one_folder(open_index: OpenIndex, server: Server) -> None:
+    one, two = open_index(), open_index()
+    path = server.paths(1)[0]["path"]
+    assert one.match_path("Movies", path)
+    server.reset()
+    assert two.match_path("Movies", path)
+    assert server.requests() == 0
+    one.record_match("Movies", "/host/a.mkv", "7")
+    assert two.match_path("Movies", "/host/a.mkv").rung in ("confirmed", "none")
+
+
+def run_threads(count: int, work: Callable[[int], None]) -> None:
+    """Runs them all at once; raises what the first one raised."""
+    failures: list[BaseException] = []
+    start = threading.Barrier(count)
+
+    def run(number: int) -> None:
+        try:
+            start.wait()
+            work(number)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive(), "a thread hangs"
+    if failures:
+        raise failures[0]
+
+
+def test_threads_share_an_index(index: plexindex.Index, server: Server) -> None:
+    rows = server.paths(1)
+    keys = [f"/library/metadata/{row['ratingKey']}" for row in rows]
+    movies = index.library("Movies")
+
+    def work(number: int) -> None:
+        for row, key in list(zip(rows, keys))[number::2]:
+            assert movies.match(row["path"]).key == key
+            assert movies.lookup_key(row["path"]) == key
+            assert index.match_path("Movies", row["path"]).title == row["title"]
+        movies.record_match(f"/host/{number}.mkv", rows[number]["ratingKey"])
+        assert [match.key for match in movies.match_paths(row["path"] for row in rows)] == keys
+        assert movies.lookup_keys([row["path"] for row in rows]) == keys
+        assert movies.lookup_key(f"/host/{number}.mkv") == keys[number]
+
+    run_threads(8, work)
+    assert server.get("stats")["requests"]["listing"] <= 3
+
+
+def test_a_close_while_others_look_up(open_index: OpenIndex, server: Server) -> None:
+    path = server.paths(1)[0]["path"]
+    for _ in range(10):
+        index = open_index()
+        movies = index.library("Movies")
+        movies.refresh()
+        close_under_lookups(index, movies, path)
+
+
+def close_under_lookups(index: plexindex.Index, movies: plexindex.Library, path: str) -> None:
+    """Four threads ask without end, each in its own way, until a fifth one closes."""
+    looking = threading.Semaphore(0)
+
+    def ask(use: Callable[[str], object]) -> None:
+        while True:
+            use(path)
+            looking.release()
+
+    def work(number: int) -> None:
+        if number == 4:
+            for _ in range(8):
+                looking.acquire()
+            index.close()
+            return
+        uses: list[Callable[[str], object]] = [
+            movies.lookup_key,
+            movies.match,
+            lambda path: movies.lookup_keys([path]),
+            lambda _: index.library("New"),
+        ]
+        with pytest.raises(plexindex.ClosedError):
+            ask(uses[number])
+
+    run_threads(5, work)
+
+
+def test_a_close_ends_a_fetch_of_another_thread(open_index: OpenIndex, server: Server) -> None:
+    server.fault(kind="listing", action="delay", ms=30, count=0)
+    index = open_index(page_size=1)
+    fetching = threading.Event()
+    path = server.paths(1)[-1]["path"]
+
+    def work(number: int) -> None:
+        if number == 0:
+            assert fetching.wait(30)
+            index.close()
+        else:
+            with pytest.raises(plexindex.ClosedError, match="closed during this call"):
+                index.match_path("Movies", path, progress=lambda _: fetching.set())
+
+    run_threads(2, work)
+    assert server.get("stats")["requests"]["listing"] < 250
+
+
+def test_several_threads_close_at_once(cache: Path) -> None:
+    index = plexindex.open(cache)
+    run_threads(8, lambda _: index.close())
+    assert not index.is_open
+
+
+def test_without_a_global_lock_lookups_count_as_calls(
+    open_index: OpenIndex, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_library, "_holds_the_lock", lambda: False)
+    index = open_index()
+    movies = index.library("Movies")
+    movies.refresh()
+    row = server.paths(1)[0]
+    assert movies.lookup_key(row["path"]) == f"/library/metadata/{row['ratingKey']}"
+    assert movies.lookup_key(b"/nowhere") is None
+    with pytest.raises(plexindex.InvalidArgumentError):
+        movies.lookup_key("")
+    index.close()
+    with pytest.raises(plexindex.ClosedError):
+        movies.lookup_key(row["path"])

@@ -1,0 +1,144 @@
+"""Progress callbacks, and all that can end a fetch: an exception, False, Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import plexindex
+import pytest
+from conftest import OpenIndex, Server
+
+
+class StopError(Exception):
+    """Raised by a callback."""
+
+
+@pytest.fixture
+def slow(open_index: OpenIndex) -> plexindex.Index:
+    """An index that fetches 300 movies in many small pages."""
+    return open_index(page_size=20)
+
+
+def last_path(server: Server) -> str:
+    return server.paths(1)[-1]["path"]
+
+
+def test_progress_is_told(slow: plexindex.Index, server: Server) -> None:
+    seen: list[plexindex.Progress] = []
+    threads = set()
+
+    def listen(progress: plexindex.Progress) -> None:
+        seen.append(progress)
+        threads.add(threading.get_ident())
+
+    assert slow.match_path("Movies", last_path(server), progress=listen)
+    assert threads == {threading.get_ident()}
+    movies = [progress for progress in seen if progress.library == "Movies"]
+    items = [progress.items for progress in movies]
+    assert items == sorted(items)
+    assert items[-1] <= 300
+    assert max(progress.total for progress in movies) == 300
+    elapsed = [progress.elapsed for progress in movies]
+    assert elapsed == sorted(elapsed)
+    assert repr(seen[-1]).startswith("Progress(library='Movies', items=")
+    seen.clear()
+    slow.match_path("Movies", last_path(server), progress=listen)
+    assert seen == []
+
+
+def test_the_index_s_own_callback(open_index: OpenIndex) -> None:
+    default: list[plexindex.Progress] = []
+    given: list[plexindex.Progress] = []
+    index = open_index(page_size=20, progress=default.append)
+    index.refresh("Movies", progress=given.append)
+    assert given
+    assert not default
+    index.refresh("Movies", full=True)
+    assert default
+
+
+def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Server) -> None:
+    def listen(progress: plexindex.Progress) -> None:
+        if progress.items >= 40:
+            raise StopError(progress.items)
+
+    with pytest.raises(StopError) as caught:
+        slow.match_path("Movies", last_path(server), progress=listen)
+    assert caught.value.args[0] >= 40
+    asked = server.get("stats")["requests"]["listing"]
+    assert asked < 10
+    # What was fetched is kept: the next call goes on where this one stopped.
+    first: list[int] = []
+    assert slow.match_path("Movies", last_path(server), progress=lambda p: first.append(p.items)).rung == "exact"
+    assert first[0] >= 20
+    for ask in (slow.refresh, slow.library("Movies").refresh):
+        with pytest.raises(StopError):
+            ask(full=True, progress=listen)
+
+
+def test_a_callback_that_returns_false_ends_the_call(slow: plexindex.Index, server: Server) -> None:
+    with pytest.raises(plexindex.AbortedError):
+        slow.match_path("Movies", last_path(server), progress=lambda progress: progress.items < 40)
+    assert slow.match_path("Movies", last_path(server), progress=lambda _: None).rung == "exact"
+
+
+def test_a_callback_may_use_the_index(slow: plexindex.Index, server: Server) -> None:
+    shows = slow.library("TV Shows")
+    shows.refresh()
+    row = server.paths(2)[0]
+    nested: list[str | None] = []
+
+    def listen(_: plexindex.Progress) -> None:
+        nested.append(shows.match(row["path"]).rating_key)
+        assert shows.lookup_key(row["path"])
+
+    match = slow.match_path("Movies", last_path(server), progress=listen)
+    assert match.path == last_path(server)
+    assert set(nested) == {row["ratingKey"]}
+
+
+def test_a_callback_cannot_close_its_index(slow: plexindex.Index, server: Server) -> None:
+    with pytest.raises(plexindex.Error, match="progress callback"):
+        slow.match_path("Movies", last_path(server), progress=lambda _: slow.close())
+    assert slow.is_open
+    assert slow.match_path("Movies", last_path(server)).rung == "exact"
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_ctrl_c_ends_a_fetch(slow: plexindex.Index, server: Server, listening: bool) -> None:
+    server.fault(kind="listing", action="delay", ms=20, count=0)
+    for wanted in (2, 4, 6):
+        server.reset()
+        interrupter = threading.Thread(target=interrupt_after, args=(server, wanted))
+        interrupter.start()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                slow.refresh("Movies", full=True, progress=(lambda _: None) if listening else None)
+        finally:
+            interrupter.join()
+        assert server.get("stats")["requests"]["listing"] < 15
+    server.post("faults/clear")
+    assert slow.is_open
+    assert slow.match_path("Movies", last_path(server)).rung == "exact"
+
+
+def interrupt_after(server: Server, listings: int) -> None:
+    """Ctrl-C, once so many pages were asked for."""
+    while server.get("stats")["requests"]["listing"] < listings:
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_another_signal_s_exception_ends_a_fetch(slow: plexindex.Index, server: Server) -> None:
+    def handle(number: int, _: object) -> None:
+        raise StopError(number)
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        server.fault(kind="listing", action="delay", ms=20, count=0)
+        with pytest.raises(StopError):
+            slow.refresh("Movies", progress=lambda _: os.kill(os.getpid(), signal.SIGUSR1))
+    finally:
+        signal.signal(signal.SIGUSR1, before)

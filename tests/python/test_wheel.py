@@ -1,0 +1,91 @@
+"""What the build makes: one wheel for every Python 3 of the platform, and an sdist that holds the Rust sources."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import plexindex
+import pytest
+from conftest import REPOSITORY
+from plexindex import _native
+
+pytest.importorskip("hatchling")
+
+PACKAGE = REPOSITORY / "bindings/python"
+
+
+def build(target: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)]
+    environment = {**os.environ, **environment}
+    return subprocess.run(command, cwd=PACKAGE, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
+    library = Path(_native.load().path)
+    done = build("wheel", tmp_path, PLEXINDEX_PREBUILT=str(library))
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.iterdir()
+    name, version, python, abi, platform = wheel.stem.split("-")
+    assert (name, version, python, abi) == ("plexindex", plexindex.__version__, "py3", "none")
+    assert platform != "any"
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        packed = f"plexindex/libplexindex{library.suffix}"
+        assert archive.read(packed) == library.read_bytes()
+        metadata = archive.read(f"plexindex-{version}.dist-info/METADATA").decode()
+    assert {"plexindex/__init__.py", "plexindex/py.typed"} <= set(names)
+    assert [name for name in names if name.endswith((".so", ".dylib", ".dll"))] == [packed]
+    assert "Requires-Dist" not in metadata
+    assert "Requires-Python: >=3.9" in metadata
+    wheel.rename(tmp_path / "installed.zip")
+
+
+def test_a_prebuilt_library_that_is_not_there(tmp_path: Path) -> None:
+    done = build("wheel", tmp_path, PLEXINDEX_PREBUILT="/nowhere/lib.so")
+    assert done.returncode != 0
+    assert "PLEXINDEX_PREBUILT=/nowhere/lib.so: there is no such file" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_without_a_rust_toolchain_it_says_what_to_do(tmp_path: Path) -> None:
+    done = build("wheel", tmp_path, PATH="/nowhere", HOME=str(tmp_path), CARGO="", PLEXINDEX_PREBUILT="")
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "no Rust toolchain was found" in said
+    assert "https://rustup.rs" in said
+    assert "PLEXINDEX_PREBUILT" in said
+    assert "Traceback" not in said
+
+
+def test_the_sdist_holds_what_cargo_needs(tmp_path: Path) -> None:
+    done = build("sdist", tmp_path)
+    assert done.returncode == 0, done.stderr
+    (sdist,) = tmp_path.iterdir()
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {
+        "pyproject.toml",
+        "hatch_build.py",
+        "src/plexindex/__init__.py",
+        "rust/Cargo.toml",
+        "rust/build.rs",
+        "rust/cbindgen.toml",
+        "rust/src/lib.rs",
+        "rust/src/capi/functions.rs",
+        "rust/include/plexindex.h",
+        "rust/tests/standin/Cargo.toml",
+        "rust/tests/standin/src/main.rs",
+    } <= names
+    assert not [name for name in names if name.endswith((".so", ".dylib", ".rlib", ".pyc")) or "/target/" in name]
+    if (REPOSITORY / "Cargo.lock").exists():
+        assert "rust/Cargo.lock" in names
+        metadata = ["cargo", "metadata", "--offline", "--locked", "--no-deps", "--format-version=1"]
+        with tarfile.open(sdist) as archive:
+            archive.extractall(tmp_path)  # noqa: S202
+        manifest = next(tmp_path.glob("plexindex-*/rust/Cargo.toml"))
+        subprocess.run([*metadata, f"--manifest-path={manifest}"], check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,79 @@
+//! Asking for items by their rating keys.
+
+use plexindex::source::{Bounds, RequestKind, Rows, Source};
+use plexindex_standin::{Kind, LibrarySpec, Standin};
+
+use super::support::{Client, Raw, TOKEN, answer, client};
+
+fn standin(movies: u32) -> (Standin, Client, Vec<String>) {
+    let server = Standin::builder()
+        .token(TOKEN)
+        .library(LibrarySpec::movies(movies))
+        .start()
+        .unwrap();
+    let client = client(&server.url());
+    let (_, items) = client.page(Rows::All, 0, 1_000).unwrap();
+    let keys = items.into_iter().map(|item| item.rating_key).collect();
+    (server, client, keys)
+}
+
+fn confirmed(client: &Client, keys: &[&str]) -> Vec<String> {
+    let items = client.plex.items(keys, Bounds::NONE).unwrap();
+    items.into_iter().map(|item| item.rating_key).collect()
+}
+
+#[test]
+fn a_hundred_items_a_request() {
+    let (server, client, keys) = standin(250);
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    assert_eq!(confirmed(&client, &keys), keys);
+    assert_eq!(server.stats().of(Kind::Metadata), 3);
+    assert_eq!(client.meter.kinds()[1..], [RequestKind::Confirm; 3]);
+    assert!(
+        server
+            .log()
+            .iter()
+            .skip(1)
+            .all(|entry| entry.target.contains("skipRefresh=1"))
+    );
+}
+
+#[test]
+fn details_say_what_the_listing_says() {
+    let (_server, client, keys) = standin(50);
+    let (_, listed) = client.page(Rows::All, 0, 50).unwrap();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    assert_eq!(client.plex.items(&keys, Bounds::NONE).unwrap(), listed);
+}
+
+#[test]
+fn missing_items_are_left_out() {
+    let (server, client, keys) = standin(3);
+    assert_eq!(
+        confirmed(&client, &["999999", &keys[0], "999998", &keys[2]]),
+        [keys[0].as_str(), &keys[2]]
+    );
+    assert_eq!(server.stats().of(Kind::Metadata), 1);
+    assert_eq!(confirmed(&client, &["999999", "../sections", ""]), Vec::<String>::new());
+    assert_eq!(confirmed(&client, &[]), Vec::<String>::new());
+    assert_eq!(server.stats().of(Kind::Metadata), 2);
+}
+
+#[test]
+fn what_a_server_cut_off_is_asked_for_again() {
+    let (server, client, keys) = standin(50);
+    server.config(|config| config.max_ids = Some(20));
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    assert_eq!(confirmed(&client, &keys), keys);
+    assert_eq!(server.stats().of(Kind::Metadata), 3);
+}
+
+#[test]
+fn what_was_not_asked_for_is_no_answer() {
+    let raw = Raw::answering([answer(
+        "200 OK",
+        "",
+        r#"{"MediaContainer":{"Metadata":[{"ratingKey":"7"},{"ratingKey":"1"},{"ratingKey":"1"}]}}"#,
+    )]);
+    assert_eq!(confirmed(&client(&raw.url()), &["1"]), ["1"]);
+}

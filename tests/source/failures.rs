@@ -1,0 +1,259 @@
+//! Each way to fail has a status, a text with its remedy, and an exact number of requests; none holds the token.
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use plexindex::error::Status;
+use plexindex::source::{Bounds, Rows, Source};
+use plexindex_standin::{Action, Fault, LibrarySpec, Standin, Token};
+use std::io::Write;
+use std::time::Duration;
+
+use super::support::{Client, Raw, TOKEN, answer, client, client_with, settled};
+
+fn standin() -> (Standin, Client) {
+    let server = Standin::builder()
+        .token(TOKEN)
+        .library(LibrarySpec::movies(200))
+        .start()
+        .unwrap();
+    let client = client(&server.url());
+    (server, client)
+}
+
+/// Fails once, at once, so.
+fn fails(action: Action, status: Status, words: &[&str]) {
+    let (server, client) = standin();
+    server.fault(Fault::new(action).times(0));
+    let error = client.failure();
+    assert_eq!(error.status, status, "{error}");
+    for word in words.iter().chain(&[server.url().as_str(), "the list of libraries"]) {
+        assert!(error.message.contains(word), "no {word:?} in: {error}");
+    }
+    assert_eq!(client.meter.count(), 1, "{error}");
+    assert_eq!(server.stats().total, 1);
+    assert_eq!(client.meter.bytes(), settled(&server).bytes);
+    assert_eq!(client.pause.slept(), Duration::ZERO);
+}
+
+fn status(status: u16) -> Action {
+    Action::Status {
+        status,
+        retry_after: None,
+    }
+}
+
+fn body(content_type: &str, body: &str) -> Action {
+    Action::Body {
+        status: 200,
+        content_type: content_type.into(),
+        body: body.into(),
+    }
+}
+
+#[test]
+fn refusals() {
+    fails(status(401), Status::Unauthorized, &["the token was refused (401)"]);
+    fails(status(403), Status::Forbidden, &["403", "owner"]);
+    fails(status(404), Status::Gone, &["404"]);
+    fails(status(400), Status::ServerError, &["400"]);
+    fails(status(501), Status::ServerError, &["501"]);
+}
+
+#[test]
+fn a_wrong_token_and_none_are_told_apart() {
+    let (server, _) = standin();
+    let wrong = client_with(&server.url(), |options| {
+        options.token = plexindex::model::Token::new("another-token");
+    });
+    assert!(wrong.failure().message.contains("the token was refused"));
+    let none = client_with(&server.url(), |options| options.token = None);
+    let error = none.failure();
+    assert_eq!(error.status, Status::Unauthorized);
+    assert!(
+        error.message.contains("none was given: set the option `token`"),
+        "{error}"
+    );
+    assert_eq!(server.stats().total, 2);
+}
+
+#[test]
+fn a_library_that_is_not_shared() {
+    let server = Standin::builder()
+        .tokens([Token::owner("owner"), Token::shared(TOKEN, [2])])
+        .library(LibrarySpec::movies(2))
+        .library(LibrarySpec::movies(2))
+        .start()
+        .unwrap();
+    let client = client(&server.url());
+    let error = client.page(Rows::All, 0, 10).unwrap_err();
+    assert_eq!(error.status, Status::Forbidden);
+    assert_eq!(client.meter.count(), 1);
+}
+
+#[test]
+fn answers_that_are_not_plex() {
+    fails(
+        Action::LoginPage,
+        Status::NotPlex,
+        &["looks like a login page", "Sign in"],
+    );
+    fails(Action::Garbage, Status::NotPlex, &["not Plex's"]);
+    fails(Action::EmptyObject, Status::NotPlex, &["JSON, but not Plex's"]);
+    fails(Action::OldJson, Status::NotPlex, &["_children", "update it"]);
+    fails(
+        body("text/xml", "<?xml version=\"1.0\"?><MediaContainer size=\"0\"/>"),
+        Status::NotPlex,
+        &["XML though JSON was asked for"],
+    );
+    fails(
+        body("text/html", "<html><title>Router</title>"),
+        Status::NotPlex,
+        &["\"Router\" is a web page"],
+    );
+    fails(body("text/plain", "hello"), Status::NotPlex, &["not Plex's"]);
+    fails(body("application/json", "[1,2]"), Status::NotPlex, &["not Plex's"]);
+}
+
+#[test]
+fn answers_that_are_damaged() {
+    fails(body("application/json", ""), Status::BadAnswer, &["was empty"]);
+    fails(
+        Action::Truncate { keep: None },
+        Status::BadAnswer,
+        &["malformed", "EOF"],
+    );
+    fails(Action::Cut { after: Some(20) }, Status::BadAnswer, &["cut off"]);
+    fails(
+        body("application/json", "{\"MediaContainer\":{]"),
+        Status::BadAnswer,
+        &["malformed"],
+    );
+    fails(
+        body("application/json", "{\"MediaContainer\":{}} x"),
+        Status::BadAnswer,
+        &["malformed"],
+    );
+}
+
+#[test]
+fn an_identity_without_an_identifier() {
+    let raw = Raw::answering([answer("200 OK", "", r#"{"MediaContainer":{"size":0,"version":"1"}}"#)]);
+    let error = client(&raw.url()).plex.server(Bounds::NONE).unwrap_err();
+    assert_eq!(error.status, Status::NotPlex);
+    assert!(error.message.contains("machineIdentifier"), "{error}");
+}
+
+#[test]
+fn lengths_that_lie() {
+    let longer = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"MediaContainer\":{}}".to_vec();
+    let raw = Raw::answering([longer]);
+    let error = client(&raw.url()).failure();
+    assert_eq!(error.status, Status::BadAnswer);
+    assert!(error.message.contains("cut off"), "{error}");
+
+    let shorter = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"MediaContainer\":{}}".to_vec();
+    let raw = Raw::answering([shorter]);
+    let error = client(&raw.url()).failure();
+    assert_eq!(error.status, Status::BadAnswer);
+    assert!(error.message.contains("malformed"), "{error}");
+    assert_eq!(raw.heads().len(), 1);
+}
+
+#[test]
+fn compression_that_is_damaged_or_unknown() {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(br#"{"MediaContainer":{"size":0}}"#).unwrap();
+    let mut body = encoder.finish().unwrap();
+    let good = Raw::answering([answer("200 OK", "Content-Encoding: gzip\r\n", &body)]);
+    assert_eq!(client(&good.url()).plex.libraries(Bounds::NONE), Ok(Vec::new()));
+
+    let cut = Raw::answering([answer("200 OK", "Content-Encoding: gzip\r\n", &body[..body.len() - 12])]);
+    let error = client(&cut.url()).failure();
+    assert_eq!(error.status, Status::BadAnswer);
+    assert!(error.message.contains("compressed answer is damaged"), "{error}");
+
+    body[15] ^= 0x55;
+    let damaged = Raw::answering([answer("200 OK", "Content-Encoding: gzip\r\n", &body)]);
+    assert_eq!(client(&damaged.url()).failure().status, Status::BadAnswer);
+
+    let other = Raw::answering([answer("200 OK", "Content-Encoding: br\r\n", "x")]);
+    let error = client(&other.url()).failure();
+    assert_eq!(error.status, Status::BadAnswer);
+    assert!(error.message.contains("\"br\" was not asked for"), "{error}");
+}
+
+#[test]
+fn what_does_not_speak_http() {
+    let raw = Raw::answering([b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec()]);
+    let error = client(&raw.url()).failure();
+    assert_eq!(error.status, Status::NotPlex);
+    assert!(error.message.contains("does not speak HTTP"), "{error}");
+    assert_eq!(raw.heads().len(), 1);
+}
+
+#[test]
+fn a_page_that_breaks_midway_keeps_its_whole_rows() {
+    for action in [Action::Cut { after: None }, Action::Truncate { keep: None }] {
+        let (server, client) = standin();
+        let (_, all) = client.page(Rows::All, 0, 200).unwrap();
+        server.fault(Fault::new(action.clone()).times(0));
+        let mut items = Vec::new();
+        let request = plexindex::source::PageRequest {
+            section: "1",
+            kind: plexindex::model::ItemType::Movie,
+            rows: Rows::All,
+            start: 0,
+            size: 200,
+        };
+        let error = client
+            .plex
+            .page(&request, Bounds::NONE, &mut |item| items.push(item))
+            .unwrap_err();
+        assert_eq!(error.status, Status::BadAnswer, "{error}");
+        assert!(error.message.contains("the rows from 0 on of library 1"), "{error}");
+        assert!(
+            error.message.contains(&format!("after {} rows", items.len())),
+            "{error}"
+        );
+        // Gzip gives its rows in blocks, so where exactly it ends is the server's affair.
+        assert!(items.len() < 200, "{action:?}");
+        assert_eq!(items, all[..items.len()]);
+        // Rows that were handed over must not come twice, so nothing was tried again.
+        assert_eq!(client.meter.count(), 2);
+    }
+}
+
+#[test]
+fn nobody_listens() {
+    let (server, client) = standin();
+    server.refuse();
+    let error = client.failure();
+    assert_eq!(error.status, Status::Connect);
+    assert!(
+        error
+            .message
+            .contains(&format!("cannot connect to {}: connection refused", server.url())),
+        "{error}"
+    );
+    // It was tried again, for as long as the options allow; but nothing was ever sent.
+    assert!(client.pause.slept() > Duration::from_secs(5));
+    assert_eq!(client.meter.count(), 0);
+}
+
+#[test]
+fn names_that_cannot_be_resolved() {
+    // A label of more than 63 letters: no resolver asks anybody about it.
+    let client = client(&format!("http://{}.invalid:32400", "x".repeat(70)));
+    let error = client.failure();
+    assert_eq!(error.status, Status::Connect);
+    assert!(error.message.contains("cannot resolve the name xxx"), "{error}");
+    assert_eq!(client.meter.count(), 0);
+    assert_eq!(client.pause.slept(), Duration::ZERO);
+}
+
+#[test]
+fn a_server_that_echoes_the_token() {
+    let raw = Raw::answering([answer("200 OK", "", format!("<html><title>bad token {TOKEN}</title>"))]);
+    let error = client(&raw.url()).failure();
+    assert!(error.message.contains("bad token ***"), "{error}");
+}

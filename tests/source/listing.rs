@@ -1,0 +1,298 @@
+//! What is asked of a server that behaves, and what becomes of its answers.
+
+use plexindex::error::Status;
+use plexindex::model::{ItemType, LibraryKind, Token};
+use plexindex::options::Options;
+use plexindex::source::plex::PlexHttp;
+use plexindex::source::{Bounds, RequestKind, Rows, Source};
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
+
+use super::support::{Client, Raw, TOKEN, TestMeter, answer, client, client_with, settled};
+
+fn standin(movies: u32) -> (Standin, Client) {
+    let server = Standin::builder()
+        .token(TOKEN)
+        .library(LibrarySpec::movies(movies))
+        .start()
+        .unwrap();
+    let client = client(&server.url());
+    (server, client)
+}
+
+#[test]
+fn the_server_says_who_it_is_without_a_token() {
+    let (server, client) = standin(1);
+    let found = client.plex.server(Bounds::NONE).unwrap();
+    assert_eq!(found.machine_identifier, server.read().identity.machine_identifier);
+    assert_eq!(found.version, server.read().identity.version);
+    assert!(!server.log()[0].token_in_header);
+    assert_eq!(client.meter.kinds(), [RequestKind::Identity]);
+}
+
+#[test]
+fn the_libraries_come_in_one_request() {
+    let server = Standin::builder()
+        .token(TOKEN)
+        .library(LibrarySpec::movies(3))
+        .library(LibrarySpec::shows(3))
+        .library(LibrarySpec::music(3))
+        .library(LibrarySpec::photos(60))
+        .start()
+        .unwrap();
+    let client = client(&server.url());
+    let libraries = client.plex.libraries(Bounds::NONE).unwrap();
+    let kinds: Vec<_> = libraries.iter().map(|library| library.kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            LibraryKind::Movie,
+            LibraryKind::Show,
+            LibraryKind::Artist,
+            LibraryKind::Photo
+        ]
+    );
+    for library in &libraries {
+        assert!(!library.section.is_empty() && !library.uuid.is_empty() && !library.title.is_empty());
+        assert!(!library.locations.is_empty());
+        assert!(library.clocks.scanned_at > 0);
+        for &kind in library.kind.leaf_types() {
+            let (end, items) = client.page_of(&library.section, kind, Rows::All, 0, 100).unwrap();
+            assert!(end.rows > 0, "{kind:?}");
+            assert!(items.iter().all(|item| item.kind == kind), "{kind:?}");
+        }
+    }
+    assert_eq!(server.stats().of(Kind::Sections), 1);
+    assert_eq!(client.meter.kinds()[0], RequestKind::Probe);
+}
+
+#[test]
+fn pages_make_up_the_library() {
+    let (server, client) = standin(2_500);
+    let mut keys = Vec::new();
+    for start in [0, 1_000, 2_000] {
+        let (end, items) = client.page(Rows::All, start, 1_000).unwrap();
+        assert_eq!((end.total, end.offset), (Some(2_500), Some(start)));
+        assert_eq!(end.rows, items.len() as u64);
+        assert!(
+            items
+                .iter()
+                .all(|item| item.kind == ItemType::Movie && !item.title.is_empty())
+        );
+        keys.extend(items.into_iter().map(|item| item.rating_key));
+    }
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), 2_500);
+    assert_eq!(client.meter.kinds(), [RequestKind::Page; 3]);
+    // The bodies were counted as they came, compressed, and one connection carried them all.
+    let stats = settled(&server);
+    assert_eq!(client.meter.bytes(), stats.bytes);
+    assert_eq!(stats.connections, 1);
+}
+
+#[test]
+fn a_page_asks_for_what_is_stored_and_no_more() {
+    let (server, client) = standin(3);
+    client.page(Rows::All, 2, 5_000).unwrap();
+    let entry = server.log().remove(0);
+    assert!(
+        entry
+            .target
+            .starts_with("/library/sections/1/all?type=1&includeGuids=1&includeCollections=0&sort=id&")
+    );
+    for part in ["excludeElements=Genre,", "excludeFields=summary,"] {
+        assert!(entry.target.contains(part), "{}", entry.target);
+    }
+    let exclusions = entry.target.split("exclude").skip(1).collect::<String>();
+    for kept in [
+        "Media",
+        "Guid",
+        "Part",
+        "ratingKey",
+        "guid",
+        "type",
+        "title",
+        "year",
+        "file",
+    ] {
+        assert!(!exclusions.split([',', '=', '&']).any(|name| name == kept), "{kept}");
+    }
+    let header = |name: &str| entry.headers.get(name).map(String::as_str);
+    assert_eq!(header("accept"), Some("application/json"));
+    assert_eq!(header("accept-encoding"), Some("gzip"));
+    assert_eq!(header("x-plex-container-start"), Some("2"));
+    assert_eq!(header("x-plex-container-size"), Some("1000"));
+    assert_eq!(header("x-plex-client-identifier"), Some("client-of-the-tests"));
+    assert_eq!(header("x-plex-product"), Some("plexindex"));
+    assert_eq!(header("x-plex-pms-api-version"), None);
+    assert!(entry.token_in_header && !entry.token_in_query);
+    assert!(!entry.target.contains(TOKEN));
+}
+
+#[test]
+fn deltas_and_questions_are_told_apart() {
+    let (server, client) = standin(30);
+    server
+        .change(|state| {
+            state.add_items(
+                1,
+                vec![ItemSpec::file("Ruhm & Ehre? 100 %", "/data/movies/a+b #1; é.mkv")],
+                true,
+            )
+        })
+        .unwrap();
+    let (_, newest) = client.page(Rows::NewestAdded, 0, 1).unwrap();
+    assert_eq!(newest[0].title, "Ruhm & Ehre? 100 %");
+    client.page(Rows::NewestUpdated, 0, 1).unwrap();
+    let (_, by_title) = client.page(Rows::Title("& Ehre? 100 %"), 0, 10).unwrap();
+    assert_eq!(by_title, newest);
+    let (_, by_name) = client.page(Rows::FileName("a+b #1; é.mkv"), 0, 10).unwrap();
+    assert_eq!(by_name, newest);
+    assert_eq!(
+        client.meter.kinds(),
+        [
+            RequestKind::Delta,
+            RequestKind::Delta,
+            RequestKind::Question,
+            RequestKind::Question
+        ]
+    );
+    let sorts: Vec<_> = server
+        .log()
+        .into_iter()
+        .map(|entry| entry.target.contains("At:desc"))
+        .collect();
+    assert_eq!(sorts, [true, true, false, false]);
+}
+
+#[test]
+fn a_server_that_ignores_paging_is_streamed() {
+    // Some 13 MB, more than is ever held.
+    let (server, client) = standin(10_000);
+    server.config(|config| {
+        config.ignore_paging = true;
+        config.exclusions = false;
+    });
+    let (end, items) = client.page(Rows::All, 4_000, 1_000).unwrap();
+    assert_eq!((end.rows, items.len()), (10_000, 10_000));
+    assert_ne!(end.offset, Some(4_000));
+    assert_eq!(client.meter.bytes(), settled(&server).bytes);
+    client.page(Rows::All, 0, 1).unwrap();
+    assert_eq!(server.stats().connections, 1);
+}
+
+#[test]
+fn headers_stand_in_for_missing_numbers() {
+    let (server, client) = standin(30);
+    server.fault(Fault::new(Action::Distort {
+        numbers_as_strings: false,
+        booleans_as_numbers: false,
+        extra_fields: false,
+        drop_fields: vec!["offset".into(), "totalSize".into()],
+    }));
+    let (end, _) = client.page(Rows::All, 10, 10).unwrap();
+    assert_eq!((end.rows, end.total, end.offset), (10, Some(30), Some(10)));
+}
+
+#[test]
+fn odd_types_change_nothing() {
+    let (server, client) = standin(50);
+    let plain = client.page(Rows::All, 0, 50).unwrap();
+    server.fault(Fault::new(Action::Distort {
+        numbers_as_strings: true,
+        booleans_as_numbers: true,
+        extra_fields: true,
+        drop_fields: vec!["summary".into()],
+    }));
+    assert_eq!(client.page(Rows::All, 0, 50).unwrap(), plain);
+    server.config(|config| config.gzip = false);
+    assert_eq!(client.page(Rows::All, 0, 50).unwrap(), plain);
+    assert_eq!(client.meter.bytes(), settled(&server).bytes);
+}
+
+#[test]
+fn a_section_that_is_none_is_gone() {
+    let (_server, client) = standin(1);
+    let error = client.page_of("77", ItemType::Movie, Rows::All, 0, 10).unwrap_err();
+    assert_eq!(error.status, Status::Gone);
+    assert!(error.message.contains("library 77"), "{error}");
+    assert_eq!(client.meter.count(), 1);
+}
+
+#[test]
+fn a_prefix_stays_and_a_slash_means_nothing() {
+    let identity = answer("200 OK", "", r#"{"MediaContainer":{"machineIdentifier":"abc"}}"#);
+    let raw = Raw::answering([identity]);
+    for (base, line) in [
+        ("", "GET /identity "),
+        ("/", "GET /identity "),
+        ("/proxy/plex/", "GET /proxy/plex/identity "),
+    ] {
+        client(&format!("{}{base}", raw.url()))
+            .plex
+            .server(Bounds::NONE)
+            .unwrap();
+        assert!(raw.heads().last().unwrap().starts_with(line));
+    }
+}
+
+#[test]
+fn the_token_goes_in_its_header_as_it_is_or_not_at_all() {
+    let raw = Raw::answering([super::support::no_libraries()]);
+    client(&raw.url()).plex.libraries(Bounds::NONE).unwrap();
+    assert_eq!(raw.heads()[0].matches(&format!("x-plex-token: {TOKEN}\r\n")).count(), 1);
+    assert!(!raw.heads()[0].lines().next().unwrap().contains(TOKEN));
+
+    client_with(&raw.url(), |options| options.token = None)
+        .plex
+        .libraries(Bounds::NONE)
+        .unwrap();
+    assert!(!raw.heads()[1].to_ascii_lowercase().contains("x-plex-token"));
+}
+
+#[test]
+fn what_no_header_can_carry_is_refused() {
+    let refused = |token: &str, identifier: &str, url: Option<&str>| {
+        let options = Options {
+            server_url: url.map(str::to_owned),
+            token: Token::new(token),
+            ..Options::default()
+        };
+        let error = PlexHttp::new(&options, identifier, std::sync::Arc::new(TestMeter::default())).unwrap_err();
+        assert!(!error.message.contains("SECRET"), "{error}");
+        error.status
+    };
+    let url = Some("http://127.0.0.1:32400");
+    assert_eq!(refused("SECRET\n", "id", url), Status::InvalidArgument);
+    assert_eq!(refused("SE CRET", "id", url), Status::InvalidArgument);
+    assert_eq!(refused("SECRET\u{e9}", "id", url), Status::InvalidArgument);
+    assert_eq!(refused("SECRET", "", url), Status::InvalidArgument);
+    assert_eq!(refused("SECRET", "a\r\nb: c", url), Status::InvalidArgument);
+    assert_eq!(
+        refused("SECRET", "id", Some("http://h/?token=SECRET")),
+        Status::InvalidArgument
+    );
+    assert_eq!(refused("SECRET", "id", None), Status::Offline);
+}
+
+#[test]
+fn a_fork_leaves_the_connections_behind() {
+    let (server, client) = standin(5);
+    client.page(Rows::All, 0, 5).unwrap();
+    client.page(Rows::All, 0, 5).unwrap();
+    assert_eq!(server.stats().connections, 1);
+    client.plex.after_fork();
+    client.page(Rows::All, 0, 5).unwrap();
+    assert_eq!(server.stats().connections, 2);
+}
+
+#[test]
+fn a_client_that_is_gone_holds_no_connection() {
+    let (server, client) = standin(5);
+    client.page(Rows::All, 0, 5).unwrap();
+    assert_eq!(server.open_connections(), 1);
+    drop(client);
+    while server.open_connections() > 0 {
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,145 @@
+//! What passes is tried again, after pauses that grow, for as long as the options and the deadline allow.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use plexindex::error::Status;
+use plexindex::source::{Bounds, Rows, Source};
+use plexindex_standin::{Action, Fault, LibrarySpec, Standin};
+
+use super::support::{Client, Raw, TOKEN, answer, client, client_that_at_pauses, client_with, no_libraries};
+
+fn standin() -> (Standin, Client) {
+    let server = Standin::builder()
+        .token(TOKEN)
+        .library(LibrarySpec::movies(20))
+        .start()
+        .unwrap();
+    let client = client(&server.url());
+    (server, client)
+}
+
+fn status(status: u16, retry_after: Option<&str>) -> Action {
+    Action::Status {
+        status,
+        retry_after: retry_after.map(str::to_owned),
+    }
+}
+
+#[test]
+fn failures_that_pass() {
+    for action in [
+        status(429, None),
+        status(500, None),
+        status(502, None),
+        status(503, None),
+        status(504, None),
+        Action::Drop,
+    ] {
+        let (server, client) = standin();
+        server.fault(Fault::new(action.clone()).times(2));
+        let (end, items) = client.page(Rows::All, 0, 20).unwrap();
+        assert_eq!((end.rows, items.len()), (20, 20), "{action:?}");
+        assert_eq!(client.meter.count(), 3, "{action:?}");
+        assert_eq!(server.stats().total, 3, "{action:?}");
+        // 0.25 and 0.5 s, a quarter more or less.
+        assert!(client.pause.slept() >= Duration::from_millis(562), "{action:?}");
+        assert!(client.pause.slept() <= Duration::from_millis(938), "{action:?}");
+    }
+}
+
+#[test]
+fn failures_that_do_not_pass() {
+    for (action, expected) in [
+        (status(503, None), Status::Starting),
+        (status(500, None), Status::ServerError),
+        (status(429, None), Status::ServerError),
+        (Action::Drop, Status::Connect),
+    ] {
+        let (server, client) = standin();
+        server.fault(Fault::new(action).times(0));
+        let error = client.failure();
+        assert_eq!(error.status, expected, "{error}");
+        let tries = client.meter.count();
+        assert_eq!(server.stats().total, tries as u64);
+        assert!((6..=9).contains(&tries), "{tries}");
+        assert!(error.message.contains(&format!("tried {tries} times")), "{error}");
+        assert!(client.pause.slept() < Duration::from_secs(30));
+    }
+}
+
+#[test]
+fn a_server_that_is_starting_says_so_in_two_ways() {
+    let sentence = answer(
+        "400 Bad Request",
+        "",
+        "The server is still starting up. Please retry later.",
+    );
+    let maintenance = answer(
+        "503 Service Unavailable",
+        "",
+        r#"<Response code="503" title="Maintenance" status="Plex Media Server is currently running startup maintenance tasks."/>"#,
+    );
+    let raw = Raw::answering([sentence.clone(), maintenance, no_libraries()]);
+    let passing = client(&raw.url());
+    assert_eq!(passing.plex.libraries(Bounds::NONE), Ok(Vec::new()));
+    assert_eq!(passing.meter.count(), 3);
+
+    let raw = Raw::answering([sentence]);
+    let lasting = client_with(&raw.url(), |options| options.retry_for = Duration::ZERO);
+    let error = lasting.failure();
+    assert_eq!(error.status, Status::Starting);
+    assert!(error.message.contains("the server is starting"), "{error}");
+    assert_eq!(raw.heads().len(), 1);
+}
+
+#[test]
+fn the_servers_wish_is_honoured_in_seconds_and_as_a_date() {
+    for wish in ["7", "Sun, 06 Nov 1994 08:49:44 GMT"] {
+        let (server, client) = standin();
+        server.fault(Fault::new(status(429, Some(wish))));
+        client.plex.libraries(Bounds::NONE).unwrap();
+        assert_eq!(client.pause.slept(), Duration::from_secs(7), "{wish}");
+        assert_eq!(client.meter.count(), 2);
+    }
+    let (server, client) = standin();
+    server.fault(Fault::new(status(503, Some("3600"))));
+    let error = client.failure();
+    assert!(error.message.contains("come back in 3600 s"), "{error}");
+    assert_eq!((client.meter.count(), client.pause.slept()), (1, Duration::ZERO));
+}
+
+#[test]
+fn a_server_that_comes_back() {
+    let server = Arc::new(Standin::builder().token(TOKEN).start().unwrap());
+    server.refuse();
+    let back = Arc::clone(&server);
+    let client = client_that_at_pauses(&server.url(), move || back.reopen());
+    assert_eq!(client.plex.libraries(Bounds::NONE), Ok(Vec::new()));
+    assert_eq!(client.meter.count(), 1);
+}
+
+#[test]
+fn connections_that_were_closed_meanwhile_are_replaced() {
+    let (server, client) = standin();
+    client.page(Rows::All, 0, 20).unwrap();
+    server.close_connections();
+    client.page(Rows::All, 0, 20).unwrap();
+    assert_eq!(server.stats().connections, 2);
+    assert_eq!(client.meter.count(), 2);
+}
+
+#[test]
+fn no_pause_goes_beyond_the_deadline() {
+    let (server, client) = standin();
+    server.fault(Fault::new(status(503, None)).times(0));
+    // Room for the first pause, at most 313 ms, and never for the second, at least 375 ms.
+    let bounds = Bounds {
+        deadline: Some(Instant::now() + Duration::from_millis(550)),
+        aborted: &|| false,
+    };
+    let error = client.plex.libraries(bounds).unwrap_err();
+    assert_eq!(error.status, Status::Starting);
+    assert_eq!(client.meter.count(), 2);
+    assert!(client.pause.slept() < Duration::from_millis(550));
+}

@@ -1,0 +1,163 @@
+//! Deadlines, silence, and the host's wish to stop.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use plexindex::error::Status;
+use plexindex::model::ItemType;
+use plexindex::source::{Bounds, PageRequest, Rows, Source};
+use plexindex_standin::{Action, Fault, Kind, LibrarySpec, Standin};
+
+use super::support::{Client, TOKEN, client, client_with};
+
+/// Longer than any test takes.
+const LONG: u64 = 600_000;
+
+fn standin() -> (Standin, Client) {
+    let server = Standin::builder()
+        .token(TOKEN)
+        .library(LibrarySpec::movies(1_000))
+        .config(|config| config.gzip = false)
+        .start()
+        .unwrap();
+    let client = client(&server.url());
+    (server, client)
+}
+
+const PAGE: PageRequest<'static> = PageRequest {
+    section: "1",
+    kind: ItemType::Movie,
+    rows: Rows::All,
+    start: 0,
+    size: 1_000,
+};
+
+fn soon() -> Bounds<'static> {
+    Bounds {
+        deadline: Some(Instant::now() + Duration::from_millis(200)),
+        aborted: &|| false,
+    }
+}
+
+#[test]
+fn a_deadline_that_has_passed_asks_nothing() {
+    let (server, client) = standin();
+    let bounds = Bounds {
+        deadline: Some(Instant::now()),
+        aborted: &|| false,
+    };
+    let error = client.plex.libraries(bounds).unwrap_err();
+    assert_eq!(error.status, Status::TimeUp);
+    assert!(error.message.contains("the list of libraries"), "{error}");
+    assert_eq!((server.stats().total, client.meter.count()), (0, 0));
+}
+
+#[test]
+fn a_deadline_ends_the_waiting_for_an_answer() {
+    let (server, client) = standin();
+    server.fault(Fault::new(Action::Delay { ms: LONG }));
+    let start = Instant::now();
+    let error = client.plex.libraries(soon()).unwrap_err();
+    assert_eq!(error.status, Status::TimeUp, "{error}");
+    assert!(error.message.contains("the list of libraries"), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert_eq!(client.meter.count(), 1);
+}
+
+#[test]
+fn a_deadline_within_a_page_keeps_the_rows_that_came() {
+    let (server, client) = standin();
+    // Once without haste, so that the server has the page at hand.
+    client.plex.page(&PAGE, Bounds::NONE, &mut |_| ()).unwrap();
+    server.fault(Fault::new(Action::Stall { after: None, ms: LONG }));
+    let mut rows = 0;
+    let error = client.plex.page(&PAGE, soon(), &mut |_| rows += 1).unwrap_err();
+    assert_eq!(error.status, Status::TimeUp, "{error}");
+    assert!(error.message.contains("the rows from 0 on of library 1"), "{error}");
+    assert!((400..600).contains(&rows), "{rows}");
+    assert_eq!(client.meter.count(), 2);
+}
+
+#[test]
+fn a_slow_answer_is_no_silence_but_the_deadline_holds() {
+    let (server, client) = standin();
+    server.fault(Fault::new(Action::Trickle { chunk: 100, ms: 10 }).times(0));
+    let error = client.plex.page(&PAGE, soon(), &mut |_| ()).unwrap_err();
+    assert_eq!(error.status, Status::TimeUp, "{error}");
+}
+
+#[test]
+fn silence_has_a_limit_of_its_own() {
+    let (server, _) = standin();
+    let client = client_with(&server.url(), |options| {
+        options.read_timeout = Duration::from_millis(100);
+    });
+    server.fault(Fault::new(Action::Delay { ms: LONG }));
+    let error = client.plex.libraries(Bounds::NONE).unwrap_err();
+    assert_eq!(error.status, Status::TimeUp);
+    assert!(error.message.contains("silent for 0.1 s"), "{error}");
+    // A server too slow for one request is not helped by another.
+    assert_eq!(client.meter.count(), 1);
+}
+
+#[test]
+fn the_host_can_stop_before_and_between() {
+    let (server, client) = standin();
+    let stopped = Bounds {
+        deadline: None,
+        aborted: &|| true,
+    };
+    assert_eq!(client.plex.libraries(stopped).unwrap_err().status, Status::Aborted);
+    assert_eq!(server.stats().total, 0);
+
+    let rows = AtomicU32::new(0);
+    let midway = Bounds {
+        deadline: None,
+        aborted: &|| rows.load(Ordering::Relaxed) >= 10,
+    };
+    let mut sink = |_| {
+        rows.fetch_add(1, Ordering::Relaxed);
+    };
+    let error = client.plex.page(&PAGE, midway, &mut sink).unwrap_err();
+    assert_eq!(error.status, Status::Aborted);
+    assert_eq!(rows.load(Ordering::Relaxed), 10);
+    assert_eq!(client.meter.count(), 1);
+}
+
+#[test]
+fn an_interrupt_ends_the_waiting_of_those_who_want_to_stop() {
+    let (server, client) = standin();
+    server.fault(Fault::new(Action::Delay { ms: LONG }).on(Kind::Sections));
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            client.plex.libraries(Bounds {
+                deadline: None,
+                aborted: &|| stop.load(Ordering::SeqCst),
+            })
+        });
+        while server.stats().total == 0 {
+            std::thread::yield_now();
+        }
+        stop.store(true, Ordering::SeqCst);
+        client.plex.interrupt();
+        assert_eq!(waiting.join().unwrap().unwrap_err().status, Status::Aborted);
+    });
+    // Others are not disturbed for long.
+    assert_eq!(client.plex.libraries(Bounds::NONE).unwrap().len(), 1);
+}
+
+#[test]
+fn an_interrupt_is_no_failure_for_those_who_go_on() {
+    let (server, client) = standin();
+    server.fault(Fault::new(Action::Delay { ms: LONG }).on(Kind::Sections));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| client.plex.libraries(Bounds::NONE));
+        while server.stats().total == 0 {
+            std::thread::yield_now();
+        }
+        client.plex.interrupt();
+        assert_eq!(waiting.join().unwrap().unwrap().len(), 1);
+    });
+    assert_eq!(server.stats().total, 2);
+}

@@ -1,0 +1,256 @@
+//! What the tests share: a meter, a clock, clients, and a server that sends exactly the bytes it is told.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use plexindex::error::{Error, Result};
+use plexindex::model::{Item, ItemType, Token};
+use plexindex::options::Options;
+use plexindex::source::plex::{Pause, PlexHttp};
+use plexindex::source::{Bounds, Meter, PageEnd, PageRequest, RequestKind, Rows, Source};
+use plexindex_standin::{Standin, Stats};
+
+/// The token of every test: long enough to be looked for in texts.
+pub const TOKEN: &str = "s3cret-t0ken-of-the-tests";
+
+/// Remembers every request.
+#[derive(Default)]
+pub struct TestMeter(Mutex<Vec<(RequestKind, u64)>>);
+
+impl Meter for TestMeter {
+    fn request(&self, kind: RequestKind, bytes: u64, took: Duration) {
+        assert!(took < Duration::from_secs(60));
+        self.0.lock().unwrap().push((kind, bytes));
+    }
+}
+
+impl TestMeter {
+    /// The kinds of the requests so far, in their order.
+    pub fn kinds(&self) -> Vec<RequestKind> {
+        self.0.lock().unwrap().iter().map(|request| request.0).collect()
+    }
+
+    /// How many requests there were.
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+
+    /// Bytes of all answers.
+    pub fn bytes(&self) -> u64 {
+        self.0.lock().unwrap().iter().map(|request| request.1).sum()
+    }
+}
+
+/// A clock that pauses move, and that may do something when a pause begins.
+pub struct TestPause {
+    slept: Mutex<Duration>,
+    at_pause: Box<dyn Fn() + Send + Sync>,
+}
+
+impl TestPause {
+    /// Time since the start, all of it slept.
+    pub fn slept(&self) -> Duration {
+        *self.slept.lock().unwrap()
+    }
+}
+
+impl Pause for TestPause {
+    fn now(&self) -> Instant {
+        Instant::now() + self.slept()
+    }
+
+    fn date(&self) -> SystemTime {
+        // 06 Nov 1994 08:49:37 GMT, the moment of HTTP's own examples.
+        SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777)
+    }
+
+    fn sleep(&self, time: Duration) {
+        (self.at_pause)();
+        *self.slept.lock().unwrap() += time;
+    }
+}
+
+/// A client with its meter and clock.
+pub struct Client {
+    pub plex: PlexHttp,
+    pub meter: Arc<TestMeter>,
+    pub pause: Arc<TestPause>,
+}
+
+/// A client of the server at `url`, with the token of the tests.
+pub fn client(url: &str) -> Client {
+    client_with(url, |_| ())
+}
+
+/// The same with other options.
+pub fn client_with(url: &str, set: impl FnOnce(&mut Options)) -> Client {
+    build(url, set, || ())
+}
+
+/// The same with something to do whenever it pauses.
+pub fn client_that_at_pauses(url: &str, at_pause: impl Fn() + Send + Sync + 'static) -> Client {
+    build(url, |_| (), at_pause)
+}
+
+fn build(url: &str, set: impl FnOnce(&mut Options), at_pause: impl Fn() + Send + Sync + 'static) -> Client {
+    let mut options = Options {
+        server_url: Some(url.to_owned()),
+        token: Token::new(TOKEN),
+        ..Options::default()
+    };
+    set(&mut options);
+    let meter = Arc::new(TestMeter::default());
+    let pause = Arc::new(TestPause {
+        slept: Mutex::default(),
+        at_pause: Box::new(at_pause),
+    });
+    let plex = PlexHttp::new(&options, "client-of-the-tests", meter.clone())
+        .unwrap()
+        .with_pause(pause.clone());
+    Client { plex, meter, pause }
+}
+
+impl Client {
+    /// One page of section 1.
+    pub fn page(&self, rows: Rows<'_>, start: u64, size: u32) -> Result<(PageEnd, Vec<Item>)> {
+        self.page_of("1", ItemType::Movie, rows, start, size)
+    }
+
+    /// One page of a section.
+    pub fn page_of(
+        &self,
+        section: &str,
+        kind: ItemType,
+        rows: Rows<'_>,
+        start: u64,
+        size: u32,
+    ) -> Result<(PageEnd, Vec<Item>)> {
+        let request = PageRequest {
+            section,
+            kind,
+            rows,
+            start,
+            size,
+        };
+        let mut items = Vec::new();
+        let end = self.plex.page(&request, Bounds::NONE, &mut |item| items.push(item))?;
+        Ok((end, items))
+    }
+
+    /// What asking for the libraries fails with.
+    pub fn failure(&self) -> Error {
+        let error = self.plex.libraries(Bounds::NONE).unwrap_err();
+        assert!(!error.message.contains(TOKEN), "{error}");
+        error
+    }
+}
+
+/// A server that answers one request after the other with the bytes given, and closes the connection after each.
+pub struct Raw {
+    pub address: SocketAddr,
+    heads: Arc<Mutex<Vec<String>>>,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Raw {
+    /// Answers so; what is asked beyond that is answered as the last one was.
+    pub fn answering(answers: impl Into<Vec<Vec<u8>>>) -> Self {
+        let answers = answers.into();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let heads = Arc::new(Mutex::new(Vec::new()));
+        let ended = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::spawn({
+            let (heads, ended) = (heads.clone(), ended.clone());
+            move || {
+                for stream in listener.incoming() {
+                    if ended.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let mut stream = stream.unwrap();
+                    let Some(head) = read_head(&stream) else { continue };
+                    let answer = {
+                        let mut heads = heads.lock().unwrap();
+                        heads.push(head);
+                        answers.get(heads.len() - 1).or(answers.last())
+                    };
+                    if let Some(answer) = answer {
+                        let _ = stream.write_all(answer);
+                    }
+                }
+            }
+        });
+        Self {
+            address,
+            heads,
+            ended,
+            thread: Some(thread),
+        }
+    }
+
+    /// Its base URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The heads of the requests so far.
+    pub fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Reads up to the empty line, or up to what is no text; `None` when nothing came.
+fn read_head(stream: &TcpStream) -> Option<String> {
+    let mut head = String::new();
+    let mut reader = BufReader::new(stream);
+    loop {
+        match reader.read_line(&mut head) {
+            Ok(0..=2) => return (!head.is_empty()).then_some(head),
+            Ok(_) => {}
+            Err(_) => return Some(head),
+        }
+    }
+}
+
+/// What the server counted, once it has counted all that it was asked: it does so after the client has its answer.
+pub fn settled(server: &Standin) -> Stats {
+    loop {
+        let stats = server.stats();
+        if stats.statuses.values().sum::<u64>() == stats.total {
+            return stats;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// An answer with a length that fits.
+pub fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let mut answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{headers}\r\n", body.len()).into_bytes();
+    answer.extend_from_slice(body);
+    answer
+}
+
+/// `/library/sections` of a server without libraries.
+pub fn no_libraries() -> Vec<u8> {
+    answer(
+        "200 OK",
+        "Content-Type: application/json\r\n",
+        r#"{"MediaContainer":{"size":0}}"#,
+    )
+}

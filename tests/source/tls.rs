@@ -1,0 +1,256 @@
+//! HTTPS: whom to believe, and what is said of those who are not.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use plexindex::error::Status;
+use plexindex::options::Options;
+use plexindex::source::plex::PlexHttp;
+use plexindex::source::{Bounds, Source};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, Stream};
+
+use super::support::{Raw, TOKEN, TestMeter, answer, client, client_with, no_libraries};
+
+/// An authority, and the file with its certificate.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    folder: tempfile::TempDir,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        // Two authorities of one name would be told apart by their signatures only.
+        let key = KeyPair::generate().unwrap();
+        let name = format!("Authority of the tests {:x?}", &key.public_key_raw()[1..9]);
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+        Self {
+            issuer: Issuer::new(params, key),
+            folder,
+        }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+}
+
+/// A server with a certificate for a name, that knows no libraries.
+struct Secure {
+    address: SocketAddr,
+    heads: Arc<Mutex<Vec<String>>>,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Secure {
+    fn new(authority: &Authority, name: &str, set: impl FnOnce(&mut CertificateParams)) -> Self {
+        Self::build(authority, name, set, no_libraries())
+    }
+
+    fn answering(authority: &Authority, answer: Vec<u8>) -> Self {
+        Self::build(authority, "127.0.0.1", |_| (), answer)
+    }
+
+    fn build(authority: &Authority, name: &str, set: impl FnOnce(&mut CertificateParams), answer: Vec<u8>) -> Self {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        set(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &authority.issuer).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+            )
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let heads = Arc::new(Mutex::new(Vec::new()));
+        let ended = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::spawn({
+            let (heads, ended) = (heads.clone(), ended.clone());
+            move || {
+                for stream in listener.incoming() {
+                    if ended.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let mut stream = stream.unwrap();
+                    let mut session = ServerConnection::new(config.clone()).unwrap();
+                    let mut tls = Stream::new(&mut session, &mut stream);
+                    let mut head = Vec::new();
+                    let mut byte = [0];
+                    while !head.ends_with(b"\r\n\r\n") && matches!(tls.read(&mut byte), Ok(1)) {
+                        head.push(byte[0]);
+                    }
+                    if head.is_empty() {
+                        continue;
+                    }
+                    heads.lock().unwrap().push(String::from_utf8(head).unwrap());
+                    let _ = tls.write_all(&answer);
+                    tls.conn.send_close_notify();
+                    let _ = tls.flush();
+                }
+            }
+        });
+        Self {
+            address,
+            heads,
+            ended,
+            thread: Some(thread),
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+}
+
+impl Drop for Secure {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[test]
+fn an_authority_of_the_hosts_own() {
+    let authority = Authority::new();
+    let server = Secure::new(&authority, "127.0.0.1", |_| ());
+    let client = client_with(&server.url(), |options| options.ca_file = Some(authority.file()));
+    assert_eq!(client.plex.libraries(Bounds::NONE), Ok(Vec::new()));
+    assert!(server.heads.lock().unwrap()[0].contains(&format!("x-plex-token: {TOKEN}\r\n")));
+    assert_eq!(client.meter.count(), 1);
+}
+
+#[test]
+fn an_unknown_authority() {
+    let server = Secure::new(&Authority::new(), "127.0.0.1", |_| ());
+    let unknown = client(&server.url());
+    let error = unknown.failure();
+    assert_eq!(error.status, Status::Tls);
+    assert!(
+        error.message.contains(&server.url()) && error.message.contains("ca_file"),
+        "{error}"
+    );
+    // A refused certificate stays refused, and no request was sent.
+    assert_eq!((unknown.meter.count(), unknown.pause.slept()), (0, Duration::ZERO));
+    assert!(server.heads.lock().unwrap().is_empty());
+
+    let other = Authority::new();
+    let wrong = client_with(&server.url(), |options| options.ca_file = Some(other.file()));
+    let error = wrong.failure();
+    assert_eq!(error.status, Status::Tls);
+    assert!(error.message.contains("authority that is not known here"), "{error}");
+}
+
+#[test]
+fn any_certificate_where_the_host_wants_it() {
+    let server = Secure::new(&Authority::new(), "elsewhere.example", |_| ());
+    let client = client_with(&server.url(), |options| options.accept_invalid_certs = true);
+    assert_eq!(client.plex.libraries(Bounds::NONE), Ok(Vec::new()));
+}
+
+#[test]
+fn another_name() {
+    let authority = Authority::new();
+    let server = Secure::new(&authority, "1-2-3-4.abc.plex.direct", |_| ());
+    let error = client_with(&server.url(), |options| options.ca_file = Some(authority.file())).failure();
+    assert_eq!(error.status, Status::Tls);
+    assert!(error.message.contains("not made for 127.0.0.1"), "{error}");
+    assert!(error.message.contains("plex.direct"), "{error}");
+}
+
+#[test]
+fn a_certificate_that_has_expired() {
+    let authority = Authority::new();
+    let server = Secure::new(&authority, "127.0.0.1", |params| {
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    });
+    let error = client_with(&server.url(), |options| options.ca_file = Some(authority.file())).failure();
+    assert_eq!(error.status, Status::Tls);
+    assert!(error.message.contains("has expired"), "{error}");
+}
+
+#[test]
+fn http_where_https_was_expected() {
+    let raw = Raw::answering([answer("400 Bad Request", "", "")]);
+    let error = client(&raw.url().replace("http:", "https:")).failure();
+    assert_eq!(error.status, Status::Tls);
+    assert!(error.message.contains("is it http?"), "{error}");
+}
+
+#[test]
+fn an_upgrade_keeps_the_token_and_is_remembered() {
+    let authority = Authority::new();
+    let secure = Secure::new(&authority, "127.0.0.1", |_| ());
+    let plain = Raw::answering([answer(
+        "301 Moved Permanently",
+        &format!("Location: {}/library/sections\r\n", secure.url()),
+        "",
+    )]);
+    let client = client_with(&plain.url(), |options| options.ca_file = Some(authority.file()));
+    assert_eq!(client.plex.libraries(Bounds::NONE), Ok(Vec::new()));
+    assert!(secure.heads.lock().unwrap()[0].contains(TOKEN));
+    assert_eq!(client.meter.count(), 2);
+    // From now on the token is not sent in the clear any more.
+    client.plex.libraries(Bounds::NONE).unwrap();
+    assert_eq!((client.meter.count(), plain.heads().len()), (3, 1));
+}
+
+#[test]
+fn a_downgrade_is_refused() {
+    let authority = Authority::new();
+    let plain = Raw::answering([no_libraries()]);
+    let port = plain.address.port();
+    let secure = Secure::answering(
+        &authority,
+        answer("302 Found", &format!("Location: http://127.0.0.1:{port}/\r\n"), ""),
+    );
+    let client = client_with(&secure.url(), |options| options.ca_file = Some(authority.file()));
+    assert_eq!(client.failure().status, Status::Redirected);
+    assert!(plain.heads().is_empty());
+}
+
+#[test]
+fn files_that_hold_no_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |name: &str, content: Option<&str>| {
+        let path = folder.path().join(name);
+        if let Some(content) = content {
+            std::fs::write(&path, content).unwrap();
+        }
+        let options = Options {
+            server_url: Some("https://127.0.0.1:32400".into()),
+            ca_file: Some(path),
+            ..Options::default()
+        };
+        let error = PlexHttp::new(&options, "id", Arc::new(TestMeter::default())).unwrap_err();
+        assert_eq!(error.status, Status::InvalidArgument);
+        assert!(error.message.contains(name), "{error}");
+        error.message
+    };
+    assert!(refused("missing.pem", None).contains("cannot be read"));
+    assert!(refused("empty.pem", Some("")).contains("holds no certificate"));
+    assert!(refused("key.pem", Some(&KeyPair::generate().unwrap().serialize_pem())).contains("holds no certificate"));
+    let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    assert!(refused("bad.pem", Some(nonsense)).contains("cannot be used"));
+}

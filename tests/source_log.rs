@@ -1,0 +1,76 @@
+//! The token reaches no log, whatever the host lets its logger see. A test of its own: a process has one logger.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use log::{LevelFilter, Log, Metadata, Record};
+use plexindex::model::Token;
+use plexindex::options::Options;
+use plexindex::source::plex::PlexHttp;
+use plexindex::source::{Bounds, Meter, RequestKind, Source};
+use plexindex_standin::{Action, Fault, Standin};
+
+const TOKEN: &str = "s3cret-t0ken-of-the-tests";
+
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Everything;
+
+impl Log for Everything {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        LINES.lock().unwrap().push(record.args().to_string());
+    }
+
+    fn flush(&self) {}
+}
+
+struct NoMeter;
+
+impl Meter for NoMeter {
+    fn request(&self, _: RequestKind, _: u64, _: Duration) {}
+}
+
+#[test]
+fn no_log_line_holds_the_token() {
+    log::set_logger(&Everything).unwrap();
+    log::set_max_level(LevelFilter::Trace);
+    let server = Standin::builder().token(TOKEN).start().unwrap();
+    let options = Options {
+        server_url: Some(server.url()),
+        token: Token::new(TOKEN),
+        retry_for: Duration::ZERO,
+        ..Options::default()
+    };
+    let plex = PlexHttp::new(&options, "client-of-the-tests", Arc::new(NoMeter)).unwrap();
+    plex.libraries(Bounds::NONE).unwrap();
+    server.fault(Fault::new(Action::Redirect {
+        status: 302,
+        location: "http://localhost:1/{target}".into(),
+    }));
+    plex.libraries(Bounds::NONE).unwrap_err();
+    server.fault(Fault::new(Action::Status {
+        status: 500,
+        retry_after: None,
+    }));
+    plex.libraries(Bounds::NONE).unwrap_err();
+    assert!(server.log().iter().all(|entry| entry.token_in_header));
+
+    let lines = LINES.lock().unwrap();
+    let telling: Vec<_> = lines.iter().filter(|line| line.contains(TOKEN)).collect();
+    assert!(telling.is_empty(), "{telling:?}");
+    // The HTTP library logs what it sends as rows of 16 bytes, in hexadecimal and then as text.
+    let sent: String = lines
+        .iter()
+        .filter(|line| line.len() > 50)
+        .map(|line| line.get(line.len() - 16..).unwrap_or_default())
+        .collect();
+    assert!(
+        sent.contains("x-plex-token:.***"),
+        "the log shows no requests any more: {sent}"
+    );
+    assert!(!sent.contains(&TOKEN[..12]));
+}

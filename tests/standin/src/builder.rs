@@ -1,0 +1,273 @@
+//! Making a server, and the handle to it.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, RwLockReadGuard};
+use std::thread::JoinHandle;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, Identity, Token};
+use crate::counters::{Counters, LogEntry, Stats};
+use crate::events::Event;
+use crate::faults::Fault;
+use crate::fixtures;
+use crate::lock;
+use crate::server::Shared;
+use crate::spec::{ItemSpec, LibrarySpec};
+use crate::state::State;
+
+/// The token of a server that was given none.
+const DEFAULT_TOKEN: &str = "standin-token";
+
+/// Everything a server starts with; reads from JSON (`--spec`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Setup {
+    /// The port on the loopback address; 0: any free one.
+    pub port: u16,
+    /// Who is let in; empty: the owner's token `standin-token`.
+    pub tokens: Vec<Token>,
+    /// No token is needed, as on an unclaimed server.
+    pub open: bool,
+    /// The recorded libraries, as sections 1 and 2.
+    pub fixtures: bool,
+    /// The generated libraries, in order; the first is section 1, or 3 after the recorded ones.
+    pub libraries: Vec<LibrarySpec>,
+    /// Items to add, by the section id as a string.
+    pub items: std::collections::BTreeMap<u32, Vec<ItemSpec>>,
+    /// The switches.
+    pub config: Config,
+    /// What `/identity` tells.
+    pub identity: Identity,
+}
+
+/// Makes a server.
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    setup: Setup,
+}
+
+impl From<Setup> for Builder {
+    fn from(setup: Setup) -> Self {
+        Builder { setup }
+    }
+}
+
+impl Builder {
+    /// Adds a generated library.
+    pub fn library(mut self, spec: LibrarySpec) -> Self {
+        self.setup.libraries.push(spec);
+        self
+    }
+
+    /// Adds the recorded libraries, as sections 1 and 2.
+    pub fn fixtures(mut self) -> Self {
+        self.setup.fixtures = true;
+        self
+    }
+
+    /// Adds items to a library.
+    pub fn items(mut self, library: u32, items: impl IntoIterator<Item = ItemSpec>) -> Self {
+        self.setup.items.entry(library).or_default().extend(items);
+        self
+    }
+
+    /// Adds an owner's token.
+    pub fn token(self, token: &str) -> Self {
+        self.tokens([Token::owner(token)])
+    }
+
+    /// Adds tokens.
+    pub fn tokens(mut self, tokens: impl IntoIterator<Item = Token>) -> Self {
+        self.setup.tokens.extend(tokens);
+        self
+    }
+
+    /// No token is needed.
+    pub fn open(mut self) -> Self {
+        self.setup.open = true;
+        self
+    }
+
+    /// A fixed port.
+    pub fn port(mut self, port: u16) -> Self {
+        self.setup.port = port;
+        self
+    }
+
+    /// Sets switches.
+    pub fn config(mut self, set: impl FnOnce(&mut Config)) -> Self {
+        set(&mut self.setup.config);
+        self
+    }
+
+    /// Sets what `/identity` tells.
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.setup.identity = identity;
+        self
+    }
+
+    /// Starts the server on the loopback address.
+    pub fn start(self) -> std::io::Result<Standin> {
+        let setup = self.setup;
+        let mut state = State::new(setup.identity, setup.tokens, setup.config);
+        if setup.open {
+            state.tokens.clear();
+        } else if state.tokens.is_empty() {
+            state.tokens.push(Token::owner(DEFAULT_TOKEN));
+        }
+        let fill = |state: &mut State| {
+            if setup.fixtures {
+                fixtures::add(state)?;
+            }
+            for spec in setup.libraries {
+                state.add_library(spec)?;
+            }
+            for (library, items) in setup.items {
+                state.add_items(library, items, false)?;
+            }
+            Ok::<(), String>(())
+        };
+        fill(&mut state).map_err(std::io::Error::other)?;
+        state.events.clear();
+        let (shared, accepting) = Shared::start(state, setup.port)?;
+        Ok(Standin {
+            shared,
+            accepting: Some(accepting),
+        })
+    }
+}
+
+/// A running server. It ends when this is dropped: every connection is closed, every thread gone.
+pub struct Standin {
+    shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl Standin {
+    /// Begins to make a server.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.shared.address
+    }
+
+    /// The base URL, without a slash at its end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.shared.address)
+    }
+
+    /// The first token; empty when none is needed.
+    pub fn token(&self) -> String {
+        self.read()
+            .tokens
+            .first()
+            .map(|t| t.token.clone())
+            .unwrap_or_default()
+    }
+
+    /// The state, to look at. Do not keep it: requests that change something wait.
+    pub fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.shared.read()
+    }
+
+    /// Changes the state, between two requests. The events that come of it are pushed afterwards.
+    pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        self.shared.change(change)
+    }
+
+    /// Changes switches.
+    pub fn config(&self, set: impl FnOnce(&mut Config)) {
+        self.change(|state| set(&mut state.config));
+    }
+
+    /// Rating key and first path of the leaves of a library in the order of their keys. In a photo library
+    /// clips are left out.
+    pub fn paths(&self, library: u32) -> Vec<(u64, Option<String>)> {
+        let state = self.read();
+        let Some(library) = state.library(library) else {
+            return Vec::new();
+        };
+        let kind = library.kind.leaf_type();
+        (0..library.count(kind) as u32)
+            .map(|at| (library.key_at(kind, at), library.first_path(kind, at)))
+            .collect()
+    }
+
+    /// A simulated scan of a library; lasts `Config::scan_ms`, in the background.
+    pub fn scan(&self, library: u32) {
+        self.shared.scan(library);
+    }
+
+    /// Adds a fault for coming requests.
+    pub fn fault(&self, fault: Fault) {
+        lock(&self.shared.faults).add(fault);
+    }
+
+    /// Forgets the faults that wait.
+    pub fn clear_faults(&self) {
+        lock(&self.shared.faults).clear();
+    }
+
+    /// How many faults wait. 0: all were met.
+    pub fn waiting_faults(&self) -> usize {
+        lock(&self.shared.faults).list().len()
+    }
+
+    /// The counts since the start or the last reset.
+    pub fn stats(&self) -> Stats {
+        lock(&self.shared.counters).stats.clone()
+    }
+
+    /// The log since the start or the last reset, oldest first; at most 20,000 requests.
+    pub fn log(&self) -> Vec<LogEntry> {
+        lock(&self.shared.counters).log.iter().cloned().collect()
+    }
+
+    /// Zeroes counts and log.
+    pub fn reset(&self) {
+        *lock(&self.shared.counters) = Counters::default();
+    }
+
+    /// Pushes an event to all who listen; gives their number.
+    pub fn push(&self, event: &Event) -> usize {
+        self.shared.hub.send(event)
+    }
+
+    /// How many event streams are open. A stream that its client closed counts until the next event or ping.
+    pub fn listeners(&self) -> usize {
+        self.shared.hub.listeners()
+    }
+
+    /// Closes the listening socket, so that connecting is refused. Open connections stay.
+    pub fn refuse(&self) {
+        self.shared.refuse();
+    }
+
+    /// Listens again, on the same port.
+    pub fn reopen(&self) {
+        self.shared.reopen();
+    }
+
+    /// Closes every open connection.
+    pub fn close_connections(&self) {
+        self.shared.close_connections(0);
+    }
+
+    /// How many connections are open.
+    pub fn open_connections(&self) -> usize {
+        self.shared.open_connections()
+    }
+}
+
+impl Drop for Standin {
+    fn drop(&mut self) {
+        self.shared.stop();
+        if let Some(accepting) = self.accepting.take() {
+            let _ = accepting.join();
+        }
+    }
+}

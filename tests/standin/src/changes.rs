@@ -1,0 +1,409 @@
+//! Items come, go and change: what tests do to a library.
+
+use serde_json::json;
+
+use crate::events::Event;
+use crate::library::{ContentClock, Row};
+use crate::model::{Item, ItemType, LibraryKind, Link, Media, Part, Text};
+use crate::spec::{ItemSpec, MediaSpec};
+use crate::state::{Outcome, Shift, State};
+
+impl State {
+    fn container(
+        &mut self,
+        section: u32,
+        kind: ItemType,
+        title: &str,
+        index: Option<u32>,
+        above: Option<&Link>,
+    ) -> Outcome<Link> {
+        let now = self.now();
+        let next = self.next_key;
+        let library = self.library_mut(section)?;
+        let found = (0..library.count(kind) as u32).find(|at| {
+            above.map(|l| l.key) == library.parent_at(kind, *at)
+                && library.title_at(kind, *at) == title
+        });
+        if let Some(at) = found {
+            let item = library.item_at(kind, at);
+            return Ok(Link {
+                key: item.key,
+                title: item.title.clone(),
+                guid: item.guid.clone(),
+                index: item.index,
+            });
+        }
+        let mut item = Item::new(next, kind, title);
+        item.index = index;
+        item.added_at = now;
+        item.updated_at = Some(now);
+        item.parent = above.cloned();
+        let link = Link {
+            key: next,
+            title: title.to_owned(),
+            guid: item.guid.clone(),
+            index,
+        };
+        library.insert(item);
+        self.next_key += 1;
+        Ok(link)
+    }
+
+    fn build(&mut self, section: u32, spec: ItemSpec) -> Outcome<Item> {
+        let now = self.now();
+        let library = self.library_mut(section)?;
+        let library_kind = library.kind;
+        let kind = spec.kind.unwrap_or(library_kind.leaf_type());
+        if !library_kind.types().contains(&kind) {
+            return Err(format!(
+                "a library of {} has no {}",
+                library_kind.type_name(),
+                kind.search_name()
+            ));
+        }
+        if let Some(key) = spec.rating_key
+            && self.library_of(key).is_some()
+        {
+            return Err(format!("there is an item {key} already"));
+        }
+        let (parent, grandparent) = match kind {
+            ItemType::Episode => {
+                let name = spec.show.as_deref().unwrap_or("Unknown Show");
+                let show = self.container(section, ItemType::Show, name, Some(1), None)?;
+                let number = spec.season.unwrap_or(1);
+                let season = self.container(
+                    section,
+                    ItemType::Season,
+                    &format!("Season {number}"),
+                    Some(number),
+                    Some(&show),
+                )?;
+                (Some(season), Some(show))
+            }
+            ItemType::Track => {
+                let name = spec.show.as_deref().unwrap_or("Unknown Artist");
+                let artist = self.container(section, ItemType::Artist, name, None, None)?;
+                let name = spec.album.as_deref().unwrap_or("Unknown Album");
+                let album = self.container(section, ItemType::Album, name, None, Some(&artist))?;
+                (Some(album), Some(artist))
+            }
+            ItemType::Photo | ItemType::Clip => {
+                let name = spec.album.as_deref().unwrap_or("Unknown Album");
+                let album = self.container(section, ItemType::Photoalbum, name, None, None)?;
+                (Some(album), None)
+            }
+            _ => (None, None),
+        };
+        let key = spec.rating_key.unwrap_or(self.next_key);
+        self.next_key = self.next_key.max(key + 1);
+        let mut item = Item::new(key, kind, spec.title);
+        item.clip = library_kind == LibraryKind::OtherVideos;
+        item.title_sort = spec.title_sort;
+        item.year = spec.year;
+        if let Some(guid) = spec.guid {
+            item.guid = guid;
+        }
+        item.guids = spec.guids;
+        item.summary = spec.summary.into();
+        item.index = spec.index;
+        item.parent = parent;
+        item.grandparent = grandparent;
+        item.added_at = spec.added_at.unwrap_or(now);
+        item.updated_at = match kind {
+            ItemType::Track => spec.updated_at,
+            _ => Some(spec.updated_at.unwrap_or(item.added_at)),
+        };
+        item.tags = spec
+            .tags
+            .into_iter()
+            .map(|(name, tags)| (name.into(), tags.into_iter().map(Text::from).collect()))
+            .collect();
+        item.fields = spec.fields;
+        item.media = make_media(key, kind, spec.files, now);
+        item.duration = if item.media.is_empty() { 0 } else { 5_400_000 };
+        Ok(item)
+    }
+
+    /// Adds items; gives their rating keys. `scanned` moves the library's `scannedAt`, as a scan would.
+    pub fn add_items(
+        &mut self,
+        section: u32,
+        specs: Vec<ItemSpec>,
+        scanned: bool,
+    ) -> Outcome<Vec<u64>> {
+        let now = self.tick();
+        let mut keys = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let item = self.build(section, spec)?;
+            let (key, kind, title) = (item.key, item.kind, item.title.clone());
+            let library = self.library_mut(section)?;
+            if !library.insert(item) {
+                return Err(format!("there is an item {key} already"));
+            }
+            library.count_change(1);
+            keys.push(key);
+            self.push_event(Event::timeline(
+                section, key, kind, &title, 0, "created", now,
+            ));
+            self.push_event(Event::timeline(section, key, kind, &title, 5, "", now));
+        }
+        if scanned {
+            self.library_mut(section)?.scanned_at = now;
+        }
+        Ok(keys)
+    }
+
+    /// Keeps items until the library's next scan.
+    pub fn stage_items(&mut self, section: u32, specs: Vec<ItemSpec>) -> Outcome<()> {
+        self.library_mut(section)?.staged.extend(specs);
+        Ok(())
+    }
+
+    /// Removes items, wherever they are. A container goes with its children, and with its last child.
+    pub fn remove_items(&mut self, keys: &[u64], scanned: bool) -> Outcome<()> {
+        let now = self.tick();
+        for key in keys {
+            let section = self.section_of(*key)?;
+            let library = self.library_mut(section)?;
+            let item = library.get(*key).map(|i| (i.kind, i.title.clone()));
+            let removed = library.remove(*key);
+            library.count_change(removed.len() as u64);
+            if scanned {
+                library.scanned_at = now;
+            }
+            let (kind, title) = item.unwrap_or((ItemType::Movie, String::new()));
+            for gone in removed {
+                self.push_event(Event::timeline(
+                    section, gone, kind, &title, 9, "deleted", now,
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives an item other files: renamed, upgraded, merged. `updatedAt` stands still, as Plex was seen
+    /// to do (Plex API notes §3), unless `touch`. `counts`: `contentChangedAt` moves.
+    pub fn set_files(
+        &mut self,
+        key: u64,
+        files: Vec<MediaSpec>,
+        touch: bool,
+        counts: bool,
+    ) -> Outcome<()> {
+        let now = self.tick();
+        let section = self.section_of(key)?;
+        let library = self.library_mut(section)?;
+        let item = library
+            .get_mut(key)
+            .ok_or_else(|| format!("no item {key}"))?;
+        item.media = make_media(key, item.kind, files, now);
+        if touch {
+            item.updated_at = Some(now);
+        }
+        item.update_recorded(true);
+        let (kind, title) = (item.kind, item.title.clone());
+        if counts {
+            library.count_change(1);
+        }
+        let mut event = Event::timeline(section, key, kind, &title, 5, "", now);
+        event.set("mediaState", json!("analyzing"));
+        self.push_event(event);
+        Ok(())
+    }
+
+    /// Renames one file of an item; everything else stands still. Episodes that share the file keep the old name.
+    pub fn rename_file(&mut self, key: u64, from: &str, to: &str) -> Outcome<()> {
+        let section = self.section_of(key)?;
+        let library = self.library_mut(section)?;
+        let item = library
+            .get_mut(key)
+            .ok_or_else(|| format!("no item {key}"))?;
+        let mut found = false;
+        for part in item.media.iter_mut().flat_map(|m| &mut m.parts) {
+            if part.file == from {
+                part.file = to.to_owned();
+                found = true;
+            }
+        }
+        if !found {
+            return Err(format!("item {key} has no file {from:?}"));
+        }
+        item.update_recorded(true);
+        Ok(())
+    }
+
+    /// Moves `updatedAt` of items, to a time or to the server's now.
+    pub fn touch(&mut self, keys: &[u64], at: Option<i64>) -> Outcome<()> {
+        let now = self.tick();
+        for key in keys {
+            self.change_item(*key, |item| item.updated_at = Some(at.unwrap_or(now)))?;
+        }
+        Ok(())
+    }
+
+    /// Before page `page` (1 is the next) of the coming listing of a library, rows go and come.
+    pub fn shift_before_page(
+        &mut self,
+        library: u32,
+        page: u64,
+        remove: Vec<u64>,
+        add: Vec<ItemSpec>,
+    ) -> Outcome<()> {
+        self.library_mut(library)?;
+        self.shifts.push(Shift {
+            library,
+            page,
+            seen: 0,
+            remove,
+            add,
+        });
+        Ok(())
+    }
+
+    /// A page of a listing is about to be answered. Rows that are gone already are passed over.
+    pub(crate) fn before_page(&mut self, library: u32) {
+        let mut due = Vec::new();
+        self.shifts.retain_mut(|shift| {
+            if shift.library != library {
+                return true;
+            }
+            shift.seen += 1;
+            if shift.seen < shift.page {
+                return true;
+            }
+            due.push(shift.clone());
+            false
+        });
+        for shift in due {
+            for key in shift.remove {
+                let _ = self.remove_items(&[key], false);
+            }
+            let _ = self.add_items(library, shift.add, false);
+        }
+    }
+
+    /// Marks an item's files as missing from the disk, or as there again.
+    pub fn set_missing(&mut self, key: u64, missing: bool) -> Outcome<()> {
+        let now = self.tick();
+        let section = self.section_of(key)?;
+        let library = self.library_mut(section)?;
+        let item = library
+            .get_mut(key)
+            .ok_or_else(|| format!("no item {key}"))?;
+        for part in item.media.iter_mut().flat_map(|m| &mut m.parts) {
+            part.missing = missing;
+        }
+        item.deleted_at = missing.then_some(now);
+        Ok(())
+    }
+
+    /// Removes the items whose files are all missing (`emptyTrash`).
+    pub fn empty_trash(&mut self, section: u32) -> Outcome<()> {
+        let library = self.library_mut(section)?;
+        let gone: Vec<u64> = library
+            .tables
+            .values()
+            .flat_map(|t| &t.rows)
+            .filter_map(|row| match row {
+                Row::Own(item) if item.in_trash() => Some(item.key),
+                _ => None,
+            })
+            .collect();
+        self.remove_items(&gone, false)
+    }
+
+    /// Changes an item in place and tells the clocks. The closure must not change its key or type.
+    pub fn change_item(&mut self, key: u64, change: impl FnOnce(&mut Item)) -> Outcome<()> {
+        let section = self.section_of(key)?;
+        let library = self.library_mut(section)?;
+        let item = library
+            .get_mut(key)
+            .ok_or_else(|| format!("no item {key}"))?;
+        let (kind, media) = (item.kind, item.media.clone());
+        change(item);
+        (item.key, item.kind) = (key, kind);
+        let media_changed = item.media != media;
+        item.update_recorded(media_changed);
+        let title = item.title.clone();
+        if !kind.is_leaf() {
+            library.relink = true;
+            let children = library.children();
+            let mut below: Vec<(ItemType, u32)> = children.get(&key).cloned().unwrap_or_default();
+            below.extend(library.leaves_below(key));
+            for (child, at) in below {
+                let rows = library.tables.get_mut(&child).map(|t| &mut t.rows);
+                if let Some(Row::Own(item)) = rows.and_then(|r| r.get_mut(at as usize)) {
+                    for link in [&mut item.parent, &mut item.grandparent]
+                        .into_iter()
+                        .flatten()
+                    {
+                        if link.key == key {
+                            link.title.clone_from(&title);
+                        }
+                    }
+                }
+            }
+        }
+        if library.content_clock == ContentClock::Always {
+            library.count_change(1);
+        }
+        Ok(())
+    }
+}
+
+/// Numbers media and parts after their item's key.
+pub(crate) fn number_media(media: &mut [Media], key: u64) {
+    let mut part_id = key * 16;
+    for (n, media) in media.iter_mut().enumerate() {
+        media.id = key * 16 + n as u64;
+        for part in &mut media.parts {
+            part.id = part_id;
+            part_id += 1;
+        }
+    }
+}
+
+/// Media of an item to add. Container and resolution are read from the name.
+fn make_media(key: u64, kind: ItemType, files: Vec<MediaSpec>, now: i64) -> Vec<Media> {
+    let mut media: Vec<Media> = files
+        .into_iter()
+        .map(|spec| {
+            let (parts, analysed, optimized) = match spec {
+                MediaSpec::File(file) => (vec![file], true, None),
+                MediaSpec::Stacked(files) => (files, true, None),
+                MediaSpec::Full {
+                    parts,
+                    analysed,
+                    optimized,
+                } => (parts, analysed, optimized),
+            };
+            let name = parts.first().map_or("", String::as_str);
+            let container = name.rsplit_once('.').map_or("", |(_, e)| e).to_lowercase();
+            let resolution = match kind {
+                ItemType::Track | ItemType::Photo => "",
+                _ if name.contains("2160p") => "4k",
+                _ if name.contains("720p") => "720",
+                _ => "1080",
+            };
+            Media {
+                id: 0,
+                container: container.into(),
+                resolution: resolution.into(),
+                analysed,
+                optimized,
+                parts: parts
+                    .into_iter()
+                    .map(|file| Part {
+                        id: 0,
+                        size: 1_000_000 + file.len() as u64 * 1_000,
+                        file,
+                        stamp: now,
+                        missing: false,
+                    })
+                    .collect(),
+            }
+        })
+        .collect();
+    number_media(&mut media, key);
+    media
+}

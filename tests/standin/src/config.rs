@@ -1,0 +1,202 @@
+//! What the server is, whom it lets in, and the oddities that can be switched on.
+
+use serde::{Deserialize, Serialize};
+
+/// How the undocumented `file=` filter behaves (Plex API notes §3: disputed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileFilter {
+    /// Rows with a path that contains the value, without regard to case.
+    Substring,
+    /// As `Substring`, and for an episode its whole season.
+    WholeSeason,
+    /// As `Substring`, but 500 when no `type` is given.
+    ErrorWithoutType,
+    /// As `WholeSeason`, but 500 when no `type` is given.
+    WholeSeasonErrorWithoutType,
+    /// Not known to the server: everything is returned.
+    Ignored,
+    /// 200 with nothing.
+    Nothing,
+}
+
+/// Which date filters (`addedAt`, `updatedAt`) are honoured (Plex API notes §3: differs by version).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DateFilters {
+    /// `>=`, `>>=`, `<=`, `<<=`.
+    All,
+    /// `>=` and `<=`; the doubled forms are ignored.
+    SingleOnly,
+    /// None: everything is returned.
+    Ignored,
+}
+
+/// What becomes of the order that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sorting {
+    /// It is kept.
+    Honoured,
+    /// Rows come in an arbitrary order, the same for each request.
+    Arbitrary,
+    /// Rows come in another order for each request.
+    Changing,
+}
+
+/// Switches that last until they are changed. Every default is what Plex 1.43 was seen to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Config {
+    /// The `file=` filter. Default `substring`.
+    pub file_filter: FileFilter,
+    /// Filters on dates. Default `all`.
+    pub date_filters: DateFilters,
+    /// The order of rows. Default `honoured`.
+    pub sorting: Sorting,
+    /// `excludeElements` and `excludeFields` are honoured. Default true; they are advisory (§3).
+    pub exclusions: bool,
+    /// `title=` is honoured. Default true.
+    pub title_filter: bool,
+    /// `guid=` is honoured. Default true.
+    pub guid_filter: bool,
+    /// Container headers are ignored: every listing is whole. Default false.
+    pub ignore_paging: bool,
+    /// Container sizes in the query are ignored, headers are not. Default false.
+    pub ignore_query_paging: bool,
+    /// At most so many rows a page, whatever was asked. Default none.
+    pub max_page: Option<u32>,
+    /// 400 for a size above this or a missing size (§3: announced by warnings). Default none.
+    pub refuse_above: Option<u32>,
+    /// `totalSize` and its header are left out. Default false.
+    pub omit_total_size: bool,
+    /// They are left out only when the window covers the library. Default false.
+    pub omit_total_size_when_covered: bool,
+    /// At most so many items of a `/library/metadata/a,b,c` are answered. Default none.
+    pub max_ids: Option<u32>,
+    /// The content type of JSON. Default `application/json`; older servers say `text/json`.
+    pub json_type: String,
+    /// gzip when asked for. Default true.
+    pub gzip: bool,
+    /// A request target longer than this many bytes gets an HTML 400 (§5). Default 30,000.
+    pub max_url: usize,
+    /// An idle connection is closed after so many milliseconds. Default 20,000 (§1).
+    pub keep_alive_ms: u64,
+    /// Every reply closes its connection. Default false.
+    pub close_connections: bool,
+    /// Milliseconds between two SSE pings. Default 10,000 (§7).
+    pub ping_ms: u64,
+    /// Changes push the events that a server would. Default true.
+    pub auto_events: bool,
+    /// How long a simulated scan runs, in milliseconds. Default 0: it ends before the reply.
+    pub scan_ms: u64,
+    /// A batch edit with a missing item applies the others before its 404. Default false (§5: unknown).
+    pub partial_edits: bool,
+    /// 403 (true) or 404 (false) for a library that the token's user may not see. Default true.
+    pub hidden_is_403: bool,
+    /// Every request but `/identity` and the control endpoints gets the Maintenance 503 (§1).
+    pub maintenance: bool,
+    /// How many bytes of rendered pages are kept. Default 256 MiB; 0 turns the cache off.
+    pub cache_bytes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            file_filter: FileFilter::Substring,
+            date_filters: DateFilters::All,
+            sorting: Sorting::Honoured,
+            exclusions: true,
+            title_filter: true,
+            guid_filter: true,
+            ignore_paging: false,
+            ignore_query_paging: false,
+            max_page: None,
+            refuse_above: None,
+            omit_total_size: false,
+            omit_total_size_when_covered: false,
+            max_ids: None,
+            json_type: "application/json".to_owned(),
+            gzip: true,
+            max_url: 30_000,
+            keep_alive_ms: 20_000,
+            close_connections: false,
+            ping_ms: 10_000,
+            auto_events: true,
+            scan_ms: 0,
+            partial_edits: false,
+            hidden_is_403: true,
+            maintenance: false,
+            cache_bytes: 256 << 20,
+        }
+    }
+}
+
+/// A token and what it opens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Token {
+    /// The token.
+    pub token: String,
+    /// The section ids its user sees; absent: all.
+    pub libraries: Option<Vec<u32>>,
+    /// Owners may edit, scan and ask `/library`; others get 403 (Plex API notes §1, §5).
+    pub owner: bool,
+}
+
+impl Default for Token {
+    fn default() -> Self {
+        Token {
+            token: String::new(),
+            libraries: None,
+            owner: true,
+        }
+    }
+}
+
+impl Token {
+    /// The owner's.
+    pub fn owner(token: &str) -> Self {
+        Token {
+            token: token.to_owned(),
+            ..Token::default()
+        }
+    }
+
+    /// Of a user with whom some libraries are shared.
+    pub fn shared(token: &str, libraries: impl IntoIterator<Item = u32>) -> Self {
+        Token {
+            token: token.to_owned(),
+            libraries: Some(libraries.into_iter().collect()),
+            owner: false,
+        }
+    }
+
+    pub(crate) fn sees(&self, library: u32) -> bool {
+        self.libraries
+            .as_ref()
+            .is_none_or(|seen| seen.contains(&library))
+    }
+}
+
+/// What `/identity` and `/` tell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Identity {
+    /// 40 hex digits.
+    pub machine_identifier: String,
+    /// The version of the server.
+    pub version: String,
+    /// The name of the server.
+    pub friendly_name: String,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Identity {
+            machine_identifier: "5a4d1e8f0c6b4792a3d8e1f5b7c09d2468ace013".to_owned(),
+            version: "1.43.4.10903-e5521bd8c".to_owned(),
+            friendly_name: "Stand-in".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Faults: what the next requests of a kind get instead of a good reply.
+
+use serde::{Deserialize, Serialize};
+
+use crate::counters::Kind;
+use crate::http::Reply;
+use crate::writer::Distortion;
+
+/// What goes wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    tag = "action",
+    rename_all = "snake_case",
+    rename_all_fields = "camelCase"
+)]
+pub enum Action {
+    /// The good reply comes so many milliseconds late. Adds to other faults.
+    Delay {
+        /// Before the head is sent.
+        ms: u64,
+    },
+    /// The reply stops in the middle of the body, and goes on after so many milliseconds.
+    Stall {
+        /// Bytes of the body before the pause; default: half of it.
+        #[serde(default)]
+        after: Option<u64>,
+        /// The pause.
+        ms: u64,
+    },
+    /// The body comes in chunks with a pause after each: slow, but never silent.
+    Trickle {
+        /// Bytes a chunk.
+        chunk: u64,
+        /// Milliseconds between two chunks.
+        ms: u64,
+    },
+    /// The connection is closed before anything is sent.
+    Drop,
+    /// The connection is closed within the body.
+    Cut {
+        /// Bytes of the body that are sent; default: half of it.
+        #[serde(default)]
+        after: Option<u64>,
+    },
+    /// 200 with bytes that are no document.
+    Garbage,
+    /// 200 with the login page of a proxy (Plex API notes §1).
+    LoginPage,
+    /// A status: 503 with the Maintenance XML, all others with an HTML page.
+    Status {
+        /// The status.
+        status: u16,
+        /// A `Retry-After` header, in seconds or as a date.
+        #[serde(default)]
+        retry_after: Option<String>,
+    },
+    /// A redirect.
+    Redirect {
+        /// 301, 302, 303, 307 or 308.
+        status: u16,
+        /// Where to; `{target}` in it is replaced by path and query of the request.
+        location: String,
+    },
+    /// The good reply, its last part missing, with a length that fits: an unfinished document.
+    Truncate {
+        /// Bytes of the (unzipped) document that stay; default: half of it.
+        #[serde(default)]
+        keep: Option<u64>,
+    },
+    /// `{}`: JSON, but not Plex's.
+    EmptyObject,
+    /// `{"_children":[…]}`: the JSON of very old servers (Plex API notes §1).
+    OldJson,
+    /// Any reply.
+    Body {
+        /// The status.
+        status: u16,
+        /// The content type.
+        content_type: String,
+        /// The body.
+        body: String,
+    },
+    /// The good reply with other types in it.
+    Distort {
+        /// Numbers become strings.
+        #[serde(default)]
+        numbers_as_strings: bool,
+        /// Booleans become 0 and 1.
+        #[serde(default)]
+        booleans_as_numbers: bool,
+        /// Each item has an unknown nested field.
+        #[serde(default)]
+        extra_fields: bool,
+        /// Fields and lists of these names are missing, at any depth.
+        #[serde(default)]
+        drop_fields: Vec<String>,
+    },
+}
+
+/// A fault and whom it meets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fault {
+    /// The kind of request; absent: any.
+    #[serde(default)]
+    pub kind: Option<Kind>,
+    /// A text that the request's target must contain; absent: any.
+    #[serde(default)]
+    pub contains: Option<String>,
+    /// So many matching requests are let through first.
+    #[serde(default)]
+    pub skip: u64,
+    /// So many are met; 0: all from then on.
+    #[serde(default = "once")]
+    pub count: u64,
+    /// What goes wrong.
+    #[serde(flatten)]
+    pub action: Action,
+}
+
+fn once() -> u64 {
+    1
+}
+
+impl Fault {
+    /// Meets the next request of any kind.
+    pub fn new(action: Action) -> Self {
+        Fault {
+            kind: None,
+            contains: None,
+            skip: 0,
+            count: 1,
+            action,
+        }
+    }
+
+    /// Only requests of this kind.
+    pub fn on(mut self, kind: Kind) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// Only requests whose target contains this.
+    pub fn containing(mut self, text: &str) -> Self {
+        self.contains = Some(text.to_owned());
+        self
+    }
+
+    /// After so many.
+    pub fn after(mut self, skip: u64) -> Self {
+        self.skip = skip;
+        self
+    }
+
+    /// So many times; 0: for ever.
+    pub fn times(mut self, count: u64) -> Self {
+        self.count = count;
+        self
+    }
+}
+
+/// The faults that wait.
+#[derive(Default)]
+pub(crate) struct Faults(Vec<Fault>);
+
+/// What a request meets: a delay, and at most one other fault.
+#[derive(Default)]
+pub(crate) struct Met {
+    pub delay_ms: u64,
+    pub action: Option<Action>,
+    pub count: u64,
+}
+
+impl Met {
+    pub fn distortion(&self) -> Option<Distortion> {
+        match &self.action {
+            Some(Action::Distort {
+                numbers_as_strings,
+                booleans_as_numbers,
+                extra_fields,
+                drop_fields,
+            }) => Some(Distortion {
+                numbers_as_strings: *numbers_as_strings,
+                booleans_as_numbers: *booleans_as_numbers,
+                extra_fields: *extra_fields,
+                drop_fields: drop_fields.clone(),
+            }),
+            _ => None,
+        }
+    }
+
+    /// The reply that takes the place of the good one, if the fault has one.
+    pub fn reply(&self, target: &str) -> Option<Reply> {
+        Some(match self.action.as_ref()? {
+            Action::Garbage => Reply::new(
+                200,
+                "application/json",
+                b"\x00\xff\xfe{]<garbage \x80\x81 [[[\"".to_vec(),
+            ),
+            Action::LoginPage => Reply::new(
+                200,
+                "text/html; charset=utf-8",
+                "<!DOCTYPE html><html><head><title>Sign in</title></head><body>\
+                 <form method=\"post\" action=\"/login\"><input name=\"user\"><input name=\"password\" \
+                 type=\"password\"><button>Sign in</button></form></body></html>",
+            ),
+            Action::Status {
+                status,
+                retry_after,
+            } => {
+                let mut reply = status_page(*status);
+                if let Some(after) = retry_after {
+                    reply.headers.push(("Retry-After", after.clone()));
+                }
+                reply
+            }
+            Action::Redirect { status, location } => {
+                let mut reply = Reply::html(*status);
+                reply
+                    .headers
+                    .push(("Location", location.replace("{target}", target)));
+                reply
+            }
+            Action::EmptyObject => Reply::new(200, "application/json", "{}"),
+            Action::OldJson => Reply::new(
+                200,
+                "application/json",
+                r#"{"_elementType":"MediaContainer","size":"1","_children":[{"_elementType":"Directory","key":"1","type":"movie","title":"Movies"}]}"#,
+            ),
+            Action::Body {
+                status,
+                content_type,
+                body,
+            } => Reply::new(*status, content_type, body.as_bytes()),
+            Action::Delay { .. }
+            | Action::Stall { .. }
+            | Action::Trickle { .. }
+            | Action::Drop
+            | Action::Cut { .. }
+            | Action::Truncate { .. }
+            | Action::Distort { .. } => return None,
+        })
+    }
+}
+
+/// The page that goes with a status (Plex API notes §1).
+pub(crate) fn status_page(status: u16) -> Reply {
+    if status == 503 {
+        return Reply::new(
+            503,
+            "text/xml;charset=utf-8",
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response code=\"503\" title=\"Maintenance\" \
+             status=\"Plex Media Server is currently running startup maintenance tasks.\"/>\n",
+        );
+    }
+    Reply::html(status)
+}
+
+impl Faults {
+    pub fn add(&mut self, fault: Fault) {
+        self.0.push(fault);
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub fn list(&self) -> &[Fault] {
+        &self.0
+    }
+
+    /// The faults that a request meets; they are used up. Delays add up; of the others the first counts,
+    /// and those behind it wait.
+    pub fn meet(&mut self, kind: Kind, target: &str) -> Met {
+        let mut met = Met::default();
+        self.0.retain_mut(|fault| {
+            let here = fault.kind.is_none_or(|k| k == kind)
+                && fault.contains.as_ref().is_none_or(|t| target.contains(t));
+            if !here {
+                return true;
+            }
+            if fault.skip > 0 {
+                fault.skip -= 1;
+                return true;
+            }
+            match &fault.action {
+                Action::Delay { ms } => met.delay_ms += ms,
+                _ if met.action.is_some() => return true,
+                action => met.action = Some(action.clone()),
+            }
+            met.count += 1;
+            if fault.count == 1 {
+                return false;
+            }
+            fault.count = fault.count.saturating_sub(1);
+            true
+        });
+        met
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skip_and_count() {
+        let mut faults = Faults::default();
+        faults.add(Fault::new(Action::Drop).on(Kind::Listing).after(1).times(2));
+        let mut hits = |kind| faults.meet(kind, "/").action.is_some();
+        assert!(!hits(Kind::Sections));
+        assert!(!hits(Kind::Listing));
+        assert!(hits(Kind::Listing));
+        assert!(!hits(Kind::Count));
+        assert!(hits(Kind::Listing));
+        assert!(!hits(Kind::Listing));
+    }
+
+    #[test]
+    fn json() {
+        let fault: Fault = serde_json::from_str(
+            r#"{"kind":"listing","skip":2,"action":"status","status":429,"retryAfter":"1"}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            fault,
+            Fault::new(Action::Status {
+                status: 429,
+                retry_after: Some("1".into())
+            })
+            .on(Kind::Listing)
+            .after(2)
+        );
+    }
+}

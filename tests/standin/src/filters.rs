@@ -1,0 +1,368 @@
+//! The filters of a listing (Plex API notes §3). What is not known is ignored, as Plex does.
+
+use std::collections::HashSet;
+
+use crate::ask::Ask;
+use crate::config::{Config, DateFilters, FileFilter};
+use crate::library::Library;
+use crate::model::{Item, ItemType};
+use crate::query::operator;
+use crate::render::{tag_element, tag_id};
+use crate::state::State;
+
+enum Filter {
+    Title {
+        operator: &'static str,
+        value: String,
+    },
+    /// The title of the show, season, artist or album above.
+    Above {
+        kind: ItemType,
+        value: String,
+    },
+    File {
+        value: String,
+        season: bool,
+    },
+    Guid(String),
+    Id(HashSet<u64>),
+    Number {
+        field: Number,
+        operator: &'static str,
+        values: Vec<i64>,
+    },
+    Tag {
+        element: String,
+        not: bool,
+        values: Vec<String>,
+    },
+    Text {
+        field: &'static str,
+        not: bool,
+        values: Vec<String>,
+    },
+    Duplicate,
+    Trash(bool),
+    Unmatched(bool),
+    Nothing,
+}
+
+#[derive(Clone, Copy)]
+enum Number {
+    AddedAt,
+    UpdatedAt,
+    Year,
+    Index,
+}
+
+/// All filters of a request; a row must satisfy each.
+pub(crate) struct Filters(Vec<Filter>);
+
+fn known_operator(operator: &str) -> Option<&'static str> {
+    ["=", "==", "!=", "!==", ">=", ">>=", "<=", "<<="]
+        .into_iter()
+        .find(|o| *o == operator)
+}
+
+/// `-30d` is so long before now; anything else is epoch seconds.
+fn moment(text: &str, now: i64) -> Option<i64> {
+    let Some(rest) = text.strip_prefix('-') else {
+        return text.parse().ok();
+    };
+    let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = rest.split_at(digits);
+    let seconds = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 7 * 86_400,
+        "mon" => 30 * 86_400,
+        "y" => 365 * 86_400,
+        _ => return None,
+    };
+    Some(now - number.parse::<i64>().ok()?.checked_mul(seconds)?)
+}
+
+impl Filters {
+    pub fn parse(state: &State, ask: &Ask<'_>, kind: ItemType) -> Result<Self, u16> {
+        let mut filters = Vec::new();
+        for (name, value) in &ask.params.0 {
+            let (name, operator, value) = operator(name, value);
+            let Some(operator) = known_operator(operator) else {
+                continue;
+            };
+            let (prefix, field) = name.rsplit_once('.').unwrap_or(("", name));
+            if !prefix.is_empty() && prefix != kind.search_name() {
+                let above = ItemType::ALL
+                    .into_iter()
+                    .find(|t| t.search_name() == prefix);
+                if let (Some(above), "title") = (above, field) {
+                    filters.push(Filter::Above {
+                        kind: above,
+                        value: value.to_lowercase(),
+                    });
+                }
+                continue;
+            }
+            let has_type = ask.params.get("type").is_some();
+            if let Some(filter) = one(state, field, operator, value, has_type)? {
+                filters.push(filter);
+            }
+        }
+        Ok(Filters(filters))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The positions of the rows that satisfy all, ascending.
+    pub fn matching(&self, library: &Library, kind: ItemType) -> Vec<u32> {
+        let all: Box<dyn Iterator<Item = u32>> = match self.ids() {
+            // One key is looked up, not searched for.
+            Some(ids) => {
+                let mut found: Vec<u32> = ids
+                    .iter()
+                    .filter_map(|id| library.find(*id).filter(|f| f.0 == kind).map(|f| f.1))
+                    .collect();
+                found.sort_unstable();
+                Box::new(found.into_iter())
+            }
+            None => Box::new(0..library.count(kind) as u32),
+        };
+        let mut rows: Vec<u32> = all
+            .filter(|at| {
+                let mut item = None;
+                self.0
+                    .iter()
+                    .all(|f| matches(f, library, kind, *at, &mut item))
+            })
+            .collect();
+        let season = self
+            .0
+            .iter()
+            .any(|f| matches!(f, Filter::File { season: true, .. }));
+        if season && kind == ItemType::Episode {
+            let seasons: HashSet<u64> = rows
+                .iter()
+                .filter_map(|at| library.parent_at(kind, *at))
+                .collect();
+            rows = (0..library.count(kind) as u32)
+                .filter(|at| {
+                    library
+                        .parent_at(kind, *at)
+                        .is_some_and(|p| seasons.contains(&p))
+                })
+                .collect();
+        }
+        rows
+    }
+
+    fn ids(&self) -> Option<&HashSet<u64>> {
+        self.0.iter().find_map(|f| match f {
+            Filter::Id(ids) => Some(ids),
+            _ => None,
+        })
+    }
+}
+
+fn date(
+    config: &Config,
+    field: Number,
+    operator: &'static str,
+    value: &str,
+    now: i64,
+) -> Option<Filter> {
+    let honoured = match config.date_filters {
+        DateFilters::All => true,
+        DateFilters::SingleOnly => !matches!(operator, ">>=" | "<<="),
+        DateFilters::Ignored => false,
+    };
+    if !honoured {
+        return None;
+    }
+    Some(Filter::Number {
+        field,
+        operator,
+        values: vec![moment(value, now)?],
+    })
+}
+
+fn one(
+    state: &State,
+    field: &str,
+    operator: &'static str,
+    value: &str,
+    has_type: bool,
+) -> Result<Option<Filter>, u16> {
+    let config = &state.config;
+    let texts = || value.split(',').map(str::to_lowercase).collect::<Vec<_>>();
+    let numbers = || {
+        value
+            .split(',')
+            .filter_map(|v| v.parse().ok())
+            .collect::<Vec<i64>>()
+    };
+    let not = operator.starts_with('!');
+    let on = value == "1" && !not;
+    Ok(match field {
+        "title" => config.title_filter.then(|| Filter::Title {
+            operator,
+            value: value.to_lowercase(),
+        }),
+        "file" => {
+            let mode = config.file_filter;
+            if !has_type
+                && matches!(
+                    mode,
+                    FileFilter::ErrorWithoutType | FileFilter::WholeSeasonErrorWithoutType
+                )
+            {
+                return Err(500);
+            }
+            match mode {
+                FileFilter::Ignored => None,
+                FileFilter::Nothing => Some(Filter::Nothing),
+                _ => Some(Filter::File {
+                    value: value.to_lowercase(),
+                    season: matches!(
+                        mode,
+                        FileFilter::WholeSeason | FileFilter::WholeSeasonErrorWithoutType
+                    ),
+                }),
+            }
+        }
+        "guid" => config.guid_filter.then(|| Filter::Guid(value.to_owned())),
+        "id" => Some(Filter::Id(
+            value.split(',').filter_map(|v| v.parse().ok()).collect(),
+        )),
+        "addedAt" => date(config, Number::AddedAt, operator, value, state.now()),
+        "updatedAt" => date(config, Number::UpdatedAt, operator, value, state.now()),
+        "year" => Some(Filter::Number {
+            field: Number::Year,
+            operator,
+            values: numbers(),
+        }),
+        "index" => Some(Filter::Number {
+            field: Number::Index,
+            operator,
+            values: numbers(),
+        }),
+        "genre" | "label" | "collection" | "country" | "director" | "writer" | "producer"
+        | "actor" | "mood" | "style" => Some(Filter::Tag {
+            element: tag_element(field),
+            not,
+            values: texts(),
+        }),
+        "studio" => Some(Filter::Text {
+            field: "studio",
+            not,
+            values: texts(),
+        }),
+        "contentRating" => Some(Filter::Text {
+            field: "contentRating",
+            not,
+            values: texts(),
+        }),
+        "duplicate" => on.then_some(Filter::Duplicate),
+        "trash" => Some(Filter::Trash(on)),
+        "unmatched" => Some(Filter::Unmatched(on)),
+        _ => None,
+    })
+}
+
+fn compare(left: i64, operator: &str, values: &[i64]) -> bool {
+    let first = values.first().copied().unwrap_or(0);
+    match operator {
+        "=" | "==" => values.contains(&left),
+        "!=" | "!==" => !values.contains(&left),
+        ">>=" | ">=" => left >= first,
+        _ => left <= first,
+    }
+}
+
+fn matches<'l>(
+    filter: &Filter,
+    library: &'l Library,
+    kind: ItemType,
+    at: u32,
+    cached: &mut Option<std::borrow::Cow<'l, Item>>,
+) -> bool {
+    match filter {
+        Filter::Nothing => return false,
+        Filter::Title { operator, value } => {
+            let title = library.title_at(kind, at).to_lowercase();
+            return match *operator {
+                "==" => title == *value,
+                "!==" => title != *value,
+                "!=" => !title.contains(value.as_str()),
+                "<=" => title.starts_with(value.as_str()),
+                ">=" => title.ends_with(value.as_str()),
+                _ => title.contains(value.as_str()),
+            };
+        }
+        Filter::File { value, .. } => {
+            return library.any_file(kind, at, |path| {
+                path.to_lowercase().contains(value.as_str())
+            });
+        }
+        Filter::Guid(guid) => return library.guid_at(kind, at) == guid.as_str(),
+        Filter::Id(ids) => return ids.contains(&library.key_at(kind, at)),
+        Filter::Number {
+            field: Number::AddedAt,
+            operator,
+            values,
+        } => return compare(library.added_at(kind, at), operator, values),
+        _ => {}
+    }
+    let item = cached.get_or_insert_with(|| library.item_at(kind, at));
+    match filter {
+        Filter::Number {
+            field,
+            operator,
+            values,
+        } => {
+            let number = match field {
+                Number::UpdatedAt | Number::AddedAt => item.updated_at,
+                Number::Year => item.year.map(i64::from),
+                Number::Index => item.index.map(i64::from),
+            };
+            number.is_some_and(|n| compare(n, operator, values))
+        }
+        Filter::Above { kind, value } => {
+            let link = match kind {
+                ItemType::Show | ItemType::Artist => {
+                    item.grandparent.as_ref().or(item.parent.as_ref())
+                }
+                _ => item.parent.as_ref(),
+            };
+            link.is_some_and(|l| l.title.to_lowercase().contains(value.as_str()))
+        }
+        Filter::Tag {
+            element,
+            not,
+            values,
+        } => {
+            let has = item.tags_of(element).iter().any(|tag| {
+                let id = tag_id(element, tag).to_string();
+                let name = tag.to_lowercase();
+                values.iter().any(|v| *v == id || *v == name)
+            });
+            has != *not
+        }
+        Filter::Text { field, not, values } => {
+            let text = if *field == "studio" {
+                &item.studio
+            } else {
+                &item.content_rating
+            };
+            let text = text.to_lowercase();
+            values.contains(&text) != *not
+        }
+        Filter::Duplicate => item.media.len() > 1,
+        Filter::Trash(on) => item.in_trash() == *on,
+        Filter::Unmatched(on) => item.guid.starts_with("local://") == *on,
+        _ => true,
+    }
+}

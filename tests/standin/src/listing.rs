@@ -1,0 +1,327 @@
+//! `/library/sections/{id}/all`: type, filters, order, window (Plex API notes §3).
+
+use std::sync::{Arc, Mutex};
+
+use crate::ask::{Ask, window_headers};
+use crate::cache::{Cache, Page};
+use crate::config::{Config, Sorting};
+use crate::containers::{self, Window};
+use crate::filters::Filters;
+use crate::http::Reply;
+use crate::library::Library;
+use crate::lock;
+use crate::meta;
+use crate::model::ItemType;
+use crate::render::{self, Shape};
+use crate::state::State;
+
+/// Answers a listing, a count or a search. `forced`: the type, whatever the request says.
+pub(crate) fn answer(
+    state: &State,
+    cache: &Mutex<Cache>,
+    ask: &Ask<'_>,
+    library: &Library,
+    forced: Option<ItemType>,
+) -> Reply {
+    let config = &state.config;
+    let asked = ask.window(config);
+    if let Some(most) = config.refuse_above
+        && asked.is_none_or(|(_, size)| size > u64::from(most))
+    {
+        return Reply::html(400);
+    }
+    let kind = match forced {
+        Some(kind) => Some(kind),
+        None => match item_type(ask, library) {
+            Ok(kind) => kind,
+            Err(()) => return Reply::html(400),
+        },
+    };
+    let cacheable = ask.distortion.is_none() && config.sorting != Sorting::Changing;
+    let key = format!(
+        "{:?} {} {asked:?} {kind:?} {}.{}.{} {}",
+        ask.format,
+        ask.gzip,
+        library.key,
+        library.version,
+        state.version,
+        ask.request.query()
+    );
+    let cached = if cacheable {
+        lock(cache).get(&key)
+    } else {
+        None
+    };
+    let page = match cached {
+        Some(page) => page,
+        None => {
+            let page = match page(state, ask, library, kind, asked) {
+                Ok(page) => page,
+                Err(status) => return Reply::html(status),
+            };
+            if cacheable {
+                lock(cache).put(key, page.clone(), config.cache_bytes);
+            }
+            page
+        }
+    };
+    let mut reply = ask.reply_shell(config);
+    reply.body = page.body;
+    reply.gzip = page.gzip;
+    if let Some(window) = page.window {
+        window_headers(&mut reply, window);
+    }
+    reply
+}
+
+impl Ask<'_> {
+    /// A reply whose body is put in later.
+    fn reply_shell(&self, config: &Config) -> Reply {
+        match self.format {
+            crate::writer::Format::Json => Reply::new(200, &config.json_type, Vec::new()),
+            crate::writer::Format::Xml => Reply::new(200, "text/xml;charset=utf-8", Vec::new()),
+        }
+    }
+}
+
+/// The type asked for; `None`: one that no library of this kind has. An error: a list, or no number.
+fn item_type(ask: &Ask<'_>, library: &Library) -> Result<Option<ItemType>, ()> {
+    let Some(text) = ask.params.get("type") else {
+        return Ok(Some(library.kind.default_type()));
+    };
+    let number: u32 = text.parse().map_err(|_| ())?;
+    Ok(ItemType::from_number(number).filter(|t| library.kind.types().contains(t)))
+}
+
+fn page(
+    state: &State,
+    ask: &Ask<'_>,
+    library: &Library,
+    kind: Option<ItemType>,
+    asked: Option<(u64, u64)>,
+) -> Result<Page, u16> {
+    let config = &state.config;
+    let mut rows = match kind {
+        Some(kind) => rows(state, ask, library, kind)?,
+        None => Rows::Some(Vec::new()),
+    };
+    let limit = ask.params.get("limit").and_then(|l| l.parse().ok());
+    // `limit` cuts, and spoils the total (§3).
+    let total = rows.len().min(limit.unwrap_or(usize::MAX)) as u64;
+    let mut window = None;
+    let (from, to) = match asked {
+        None => (0, total),
+        Some((start, size)) => {
+            let size = size.min(config.max_page.map_or(u64::MAX, u64::from));
+            let from = start.min(total);
+            let to = total.min(start.saturating_add(size));
+            let covered = start == 0 && size >= total;
+            let omit = config.omit_total_size || (config.omit_total_size_when_covered && covered);
+            window = Some(Window {
+                offset: start,
+                total: (!omit).then_some(total),
+            });
+            (from, to)
+        }
+    };
+    let chosen = rows.slice(from as usize, to as usize);
+    let shape = Shape {
+        guids: ask.params.flag("includeGuids"),
+        ..Shape::default()
+    };
+    let mut w = ask.writer();
+    if config.exclusions {
+        w.exclude(
+            ask.params.list("excludeElements"),
+            ask.params.list("excludeFields"),
+        );
+    }
+    w.reserve(chosen.len() * 2_200);
+    w.container();
+    containers::listing_head(&mut w, library, kind, chosen.len() as u64, window);
+    if let Some(kind) = kind
+        && !chosen.is_empty()
+        && w.list("Metadata")
+    {
+        for at in chosen {
+            render::item(&mut w, library, &library.item_at(kind, *at), shape);
+        }
+        w.end_list();
+    }
+    if ask.params.flag("includeMeta") {
+        meta::meta(&mut w, library);
+    }
+    w.end_container();
+    let mut body = w.finish();
+    let gzip = ask.gzip && config.gzip;
+    if gzip {
+        body = crate::cache::gzip(&body);
+    }
+    body.shrink_to_fit();
+    Ok(Page {
+        body: Arc::new(body),
+        gzip,
+        window,
+    })
+}
+
+/// Positions of rows: the shared order of all, or some.
+enum Rows {
+    All(Arc<Vec<u32>>),
+    Some(Vec<u32>),
+}
+
+impl Rows {
+    fn len(&self) -> usize {
+        match self {
+            Rows::All(rows) => rows.len(),
+            Rows::Some(rows) => rows.len(),
+        }
+    }
+
+    fn slice(&mut self, from: usize, to: usize) -> &[u32] {
+        let rows = match self {
+            Rows::All(rows) => rows.as_slice(),
+            Rows::Some(rows) => rows.as_slice(),
+        };
+        rows.get(from..to.max(from)).unwrap_or(&[])
+    }
+}
+
+fn rows(state: &State, ask: &Ask<'_>, library: &Library, kind: ItemType) -> Result<Rows, u16> {
+    let filters = Filters::parse(state, ask, kind)?;
+    let sort = Order::parse(state.config.sorting, ask.params.get("sort"));
+    if filters.is_empty() {
+        if sort.changes() {
+            return Ok(Rows::Some(sort.of(library, kind, None)));
+        }
+        let order = library.order(kind, &sort.name(), |l| sort.of(l, kind, None));
+        return Ok(Rows::All(order));
+    }
+    let matching = filters.matching(library, kind);
+    Ok(Rows::Some(sort.of(library, kind, Some(matching))))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Id,
+    Title,
+    AddedAt,
+    UpdatedAt,
+    Year,
+    Available,
+    Duration,
+    Index,
+    Hash(u64),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Value {
+    Number(i64),
+    Text(String),
+}
+
+/// An order: criteria, each with its direction.
+#[derive(Clone, Debug)]
+struct Order(Vec<(By, bool)>);
+
+impl Order {
+    fn parse(sorting: Sorting, text: Option<&str>) -> Self {
+        match sorting {
+            Sorting::Honoured => {}
+            Sorting::Arbitrary => return Order(vec![(By::Hash(7), false)]),
+            Sorting::Changing => {
+                let nanos = std::time::SystemTime::now()
+                    .duration_since(std::time::UNIX_EPOCH)
+                    .map_or(1, |d| d.subsec_nanos());
+                return Order(vec![(By::Hash(u64::from(nanos) | 1), false)]);
+            }
+        }
+        let mut criteria = Vec::new();
+        for part in text.unwrap_or("").split(',') {
+            let (name, direction) = part.split_once(':').unwrap_or((part, ""));
+            let name = name.rsplit('.').next().unwrap_or(name);
+            let by = match name {
+                "id" => By::Id,
+                "titleSort" | "title" => By::Title,
+                "addedAt" => By::AddedAt,
+                "updatedAt" => By::UpdatedAt,
+                "year" => By::Year,
+                "originallyAvailableAt" => By::Available,
+                "duration" => By::Duration,
+                "index" => By::Index,
+                "random" => By::Hash(0x5bd1_e995),
+                _ => continue,
+            };
+            criteria.push((by, direction.starts_with("desc")));
+        }
+        if criteria.is_empty() {
+            criteria.push((By::Title, false));
+        }
+        Order(criteria)
+    }
+
+    fn changes(&self) -> bool {
+        matches!(self.0[..], [(By::Hash(seed), _)] if seed != 7)
+    }
+
+    fn name(&self) -> String {
+        format!("{:?}", self.0)
+    }
+
+    /// The rows of a type, or some of them (ascending by id), in this order. Ties: by id.
+    fn of(&self, library: &Library, kind: ItemType, some: Option<Vec<u32>>) -> Vec<u32> {
+        let mut rows = some.unwrap_or_else(|| (0..library.count(kind) as u32).collect());
+        if let [(By::Id, descending)] = self.0[..] {
+            if descending {
+                rows.reverse();
+            }
+            return rows;
+        }
+        let mut keyed: Vec<(Vec<Value>, u32)> = rows
+            .iter()
+            .map(|at| {
+                let values = self
+                    .0
+                    .iter()
+                    .map(|(by, _)| value(library, kind, *at, *by))
+                    .collect();
+                (values, *at)
+            })
+            .collect();
+        keyed.sort_by(|(a, x), (b, y)| {
+            for ((a, b), (_, descending)) in a.iter().zip(b).zip(&self.0) {
+                let order = if *descending { b.cmp(a) } else { a.cmp(b) };
+                if order.is_ne() {
+                    return order;
+                }
+            }
+            x.cmp(y)
+        });
+        rows.clear();
+        rows.extend(keyed.into_iter().map(|(_, at)| at));
+        rows
+    }
+}
+
+fn value(library: &Library, kind: ItemType, at: u32, by: By) -> Value {
+    match by {
+        By::Id => Value::Number(i64::from(at)),
+        By::Title => Value::Text(library.sort_title_at(kind, at)),
+        By::AddedAt => Value::Number(library.added_at(kind, at)),
+        By::Hash(seed) => {
+            let mixed = (library.key_at(kind, at) ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            Value::Number((mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) as i64)
+        }
+        By::UpdatedAt | By::Year | By::Available | By::Duration | By::Index => {
+            let item = library.item_at(kind, at);
+            match by {
+                By::UpdatedAt => Value::Number(item.updated_at.unwrap_or(0)),
+                By::Year => Value::Number(i64::from(item.year.unwrap_or(0))),
+                By::Duration => Value::Number(i64::from(item.duration)),
+                By::Index => Value::Number(i64::from(item.index.unwrap_or(0))),
+                _ => Value::Text(item.available.clone().unwrap_or_default()),
+            }
+        }
+    }
+}

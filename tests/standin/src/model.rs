@@ -1,0 +1,438 @@
+//! Items, their files and the kinds of libraries: what the stand-in stores.
+//!
+//! Facts are from the Plex API notes: type numbers and element names §3 and §1, media and parts §4.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A text that is often a constant of the generator.
+pub type Text = Cow<'static, str>;
+
+/// What an item is. The number is what `type=` carries (Plex API notes §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ItemType {
+    /// 1; also the items of 'Other Videos'.
+    Movie,
+    /// 2; owns no files.
+    Show,
+    /// 3; owns no files.
+    Season,
+    /// 4.
+    Episode,
+    /// 8; owns no files.
+    Artist,
+    /// 9; owns no files.
+    Album,
+    /// 10.
+    Track,
+    /// 12; a video in a photo library.
+    Clip,
+    /// 13.
+    Photo,
+    /// 14; owns no files. Its `type` reads `photo`, its `key` ends in `/children`.
+    Photoalbum,
+}
+
+impl ItemType {
+    /// Every type the stand-in has.
+    pub const ALL: [ItemType; 10] = [
+        ItemType::Movie,
+        ItemType::Show,
+        ItemType::Season,
+        ItemType::Episode,
+        ItemType::Artist,
+        ItemType::Album,
+        ItemType::Track,
+        ItemType::Clip,
+        ItemType::Photo,
+        ItemType::Photoalbum,
+    ];
+
+    /// The number in `type=`.
+    pub fn number(self) -> u32 {
+        match self {
+            ItemType::Movie => 1,
+            ItemType::Show => 2,
+            ItemType::Season => 3,
+            ItemType::Episode => 4,
+            ItemType::Artist => 8,
+            ItemType::Album => 9,
+            ItemType::Track => 10,
+            ItemType::Clip => 12,
+            ItemType::Photo => 13,
+            ItemType::Photoalbum => 14,
+        }
+    }
+
+    /// The type of a number, if the stand-in has it.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|t| t.number() == number)
+    }
+
+    /// The value of the field `type`.
+    pub fn name(self) -> &'static str {
+        match self {
+            ItemType::Movie => "movie",
+            ItemType::Show => "show",
+            ItemType::Season => "season",
+            ItemType::Episode => "episode",
+            ItemType::Artist => "artist",
+            ItemType::Album => "album",
+            ItemType::Track => "track",
+            ItemType::Clip => "clip",
+            ItemType::Photo | ItemType::Photoalbum => "photo",
+        }
+    }
+
+    /// The name a client's library uses for the type, different from [`ItemType::name`] for albums of photos.
+    pub fn search_name(self) -> &'static str {
+        match self {
+            ItemType::Photoalbum => "photoalbum",
+            other => other.name(),
+        }
+    }
+
+    /// The XML element of an item (JSON says `Metadata` for all).
+    pub fn element(self) -> &'static str {
+        match self {
+            ItemType::Movie | ItemType::Episode | ItemType::Clip => "Video",
+            ItemType::Track => "Track",
+            ItemType::Photo => "Photo",
+            _ => "Directory",
+        }
+    }
+
+    /// Whether items of this type own files.
+    pub fn is_leaf(self) -> bool {
+        matches!(
+            self,
+            ItemType::Movie
+                | ItemType::Episode
+                | ItemType::Track
+                | ItemType::Clip
+                | ItemType::Photo
+        )
+    }
+}
+
+/// What a library holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LibraryKind {
+    /// Movies.
+    Movie,
+    /// Shows, seasons and episodes.
+    Show,
+    /// Artists, albums and tracks.
+    Artist,
+    /// Albums of photos, photos, and videos (type 12).
+    Photo,
+    /// 'Other Videos': type `movie`, agent none, items with `subtype` clip (Plex API notes §4).
+    OtherVideos,
+}
+
+impl LibraryKind {
+    /// The field `type` of the library.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            LibraryKind::Movie | LibraryKind::OtherVideos => "movie",
+            LibraryKind::Show => "show",
+            LibraryKind::Artist => "artist",
+            LibraryKind::Photo => "photo",
+        }
+    }
+
+    /// The field `agent`.
+    pub fn agent(self) -> &'static str {
+        match self {
+            LibraryKind::Movie => "tv.plex.agents.movie",
+            LibraryKind::Show => "tv.plex.agents.series",
+            LibraryKind::Artist => "tv.plex.agents.music",
+            LibraryKind::Photo => "com.plexapp.agents.none",
+            LibraryKind::OtherVideos => "tv.plex.agents.none",
+        }
+    }
+
+    /// The field `scanner`.
+    pub fn scanner(self) -> &'static str {
+        match self {
+            LibraryKind::Movie => "Plex Movie",
+            LibraryKind::Show => "Plex TV Series",
+            LibraryKind::Artist => "Plex Music",
+            LibraryKind::Photo => "Plex Photo Scanner",
+            LibraryKind::OtherVideos => "Plex Video Files",
+        }
+    }
+
+    /// The types of items in such a library: from the outermost container to the leaves.
+    pub fn types(self) -> &'static [ItemType] {
+        match self {
+            LibraryKind::Movie | LibraryKind::OtherVideos => &[ItemType::Movie],
+            LibraryKind::Show => &[ItemType::Show, ItemType::Season, ItemType::Episode],
+            LibraryKind::Artist => &[ItemType::Artist, ItemType::Album, ItemType::Track],
+            LibraryKind::Photo => &[ItemType::Photoalbum, ItemType::Photo, ItemType::Clip],
+        }
+    }
+
+    /// What a listing without `type` lists.
+    pub fn default_type(self) -> ItemType {
+        self.types()[0]
+    }
+
+    /// The usual leaf: the type that [`crate::Generator::path`] counts in. A photo library has
+    /// clips among its leaves too.
+    pub fn leaf_type(self) -> ItemType {
+        match self {
+            LibraryKind::Photo => ItemType::Photo,
+            other => other.types()[other.types().len() - 1],
+        }
+    }
+
+    /// The default title of such a library.
+    pub fn default_title(self) -> &'static str {
+        match self {
+            LibraryKind::Movie => "Movies",
+            LibraryKind::Show => "TV Shows",
+            LibraryKind::Artist => "Music",
+            LibraryKind::Photo => "Photos",
+            LibraryKind::OtherVideos => "Other Videos",
+        }
+    }
+
+    /// The default folder of such a library.
+    pub fn default_location(self) -> &'static str {
+        match self {
+            LibraryKind::Movie => "/data/movies",
+            LibraryKind::Show => "/data/tv",
+            LibraryKind::Artist => "/data/music",
+            LibraryKind::Photo => "/data/photos",
+            LibraryKind::OtherVideos => "/data/videos",
+        }
+    }
+}
+
+/// A container above an item: the season and the show of an episode, and so on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// Its rating key.
+    pub key: u64,
+    /// Its title.
+    pub title: String,
+    /// Its scalar guid.
+    pub guid: String,
+    /// Its number among its siblings.
+    pub index: Option<u32>,
+}
+
+/// One file of an item.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// `Part.id`.
+    pub id: u64,
+    /// The absolute path as the server sees it; empty when there is no file (Plex API notes §4).
+    pub file: String,
+    /// Bytes.
+    pub size: u64,
+    /// The modification time in the part's `key`, epoch seconds.
+    pub stamp: i64,
+    /// Whether the file is gone from the disk (a row in the trash).
+    pub missing: bool,
+}
+
+/// One version of an item.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Media {
+    /// `Media.id`.
+    pub id: u64,
+    /// Container and file extension.
+    pub container: Text,
+    /// `videoResolution`: `1080`, `4k`, `720`, or empty for sound and pictures.
+    pub resolution: Text,
+    /// Whether the server has analysed it. If not, the row has an id and parts only (§3).
+    pub analysed: bool,
+    /// `Some("Optimized for TV")` for an optimized version (`proxyType` 42).
+    pub optimized: Option<String>,
+    /// Several parts are a stacked item.
+    pub parts: Vec<Part>,
+}
+
+/// A recorded reply's row, kept as it was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    /// The row as a listing has it.
+    pub listing: Map<String, Value>,
+    /// The row as a detail reply has it; the listing's row plus the library's fields if none was recorded.
+    pub detail: Option<Map<String, Value>>,
+}
+
+/// An item: a leaf with files, or a container.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// The rating key.
+    pub key: u64,
+    /// What it is.
+    pub kind: ItemType,
+    /// `subtype` clip: an item of 'Other Videos'.
+    pub clip: bool,
+    /// The title.
+    pub title: String,
+    /// `titleSort`, when it differs from the title.
+    pub title_sort: Option<String>,
+    /// The year.
+    pub year: Option<i32>,
+    /// The scalar guid (§3).
+    pub guid: String,
+    /// The external ids: `imdb://…`.
+    pub guids: Vec<String>,
+    /// The summary; may be empty, then the field is sent as `""`.
+    pub summary: Text,
+    /// Empty: absent.
+    pub studio: Text,
+    /// Empty: absent.
+    pub content_rating: Text,
+    /// Empty: absent.
+    pub tagline: Text,
+    /// `rating` in tenths.
+    pub rating: Option<u32>,
+    /// Milliseconds; 0: absent.
+    pub duration: u32,
+    /// `originallyAvailableAt`.
+    pub available: Option<String>,
+    /// The number among its siblings.
+    pub index: Option<u32>,
+    /// Epoch seconds.
+    pub added_at: i64,
+    /// Epoch seconds; absent on tracks (§3).
+    pub updated_at: Option<i64>,
+    /// Epoch seconds; set while all its files are missing.
+    pub deleted_at: Option<i64>,
+    /// The season, album or photo album.
+    pub parent: Option<Link>,
+    /// The show or artist.
+    pub grandparent: Option<Link>,
+    /// Versions.
+    pub media: Vec<Media>,
+    /// Tags by element name: `Genre`, `Label`…
+    pub tags: Vec<(Text, Vec<Text>)>,
+    /// Names of locked fields.
+    pub locked: Vec<String>,
+    /// Fields without a place of their own.
+    pub fields: BTreeMap<String, Value>,
+    /// Set on items of the recorded libraries.
+    pub recorded: Option<Box<Recorded>>,
+}
+
+impl Item {
+    /// An item with a key, a type and a title, and nothing else.
+    pub fn new(key: u64, kind: ItemType, title: impl Into<String>) -> Self {
+        Item {
+            key,
+            kind,
+            clip: false,
+            title: title.into(),
+            title_sort: None,
+            year: None,
+            guid: format!("local://{key}"),
+            guids: Vec::new(),
+            summary: Text::Borrowed(""),
+            studio: Text::Borrowed(""),
+            content_rating: Text::Borrowed(""),
+            tagline: Text::Borrowed(""),
+            rating: None,
+            duration: 0,
+            available: None,
+            index: None,
+            added_at: 0,
+            updated_at: None,
+            deleted_at: None,
+            parent: None,
+            grandparent: None,
+            media: Vec::new(),
+            tags: Vec::new(),
+            locked: Vec::new(),
+            fields: BTreeMap::new(),
+            recorded: None,
+        }
+    }
+
+    /// What the default order compares.
+    pub fn sort_title(&self) -> &str {
+        self.title_sort.as_deref().unwrap_or(&self.title)
+    }
+
+    /// The paths of all its parts, in order; empty ones left out.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.media
+            .iter()
+            .flat_map(|m| &m.parts)
+            .map(|p| p.file.as_str())
+            .filter(|f| !f.is_empty())
+    }
+
+    /// The tags of an element name.
+    pub fn tags_of(&self, element: &str) -> &[Text] {
+        self.tags
+            .iter()
+            .find(|(name, _)| name == element)
+            .map_or(&[], |(_, tags)| tags.as_slice())
+    }
+
+    /// The tags of an element name, to change them.
+    pub fn tags_mut(&mut self, element: &str) -> &mut Vec<Text> {
+        let at = match self.tags.iter().position(|(name, _)| name == element) {
+            Some(at) => at,
+            None => {
+                self.tags
+                    .push((Text::Owned(element.to_owned()), Vec::new()));
+                self.tags.len() - 1
+            }
+        };
+        &mut self.tags[at].1
+    }
+
+    /// Whether every file is missing, and there was one.
+    pub fn in_trash(&self) -> bool {
+        let mut parts = self.media.iter().flat_map(|m| &m.parts).peekable();
+        parts.peek().is_some() && parts.all(|p| p.missing)
+    }
+
+    /// Carries what this struct knows over into the recorded rows, after a change.
+    pub fn update_recorded(&mut self, media_changed: bool) {
+        let Some(mut recorded) = self.recorded.take() else {
+            return;
+        };
+        for row in [Some(&mut recorded.listing), recorded.detail.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            row.insert("title".into(), self.title.clone().into());
+            row.insert("summary".into(), self.summary.clone().into());
+            match &self.title_sort {
+                Some(sort) => row.insert("titleSort".into(), sort.clone().into()),
+                None => row.remove("titleSort"),
+            };
+            if let Some(year) = self.year {
+                row.insert("year".into(), year.into());
+            }
+            if let Some(at) = self.updated_at {
+                row.insert("updatedAt".into(), at.into());
+            }
+            for (name, value) in &self.fields {
+                row.insert(name.clone(), value.clone());
+            }
+            for (element, tags) in &self.tags {
+                let rows: Vec<Value> = tags.iter().map(|t| serde_json::json!({"tag": t})).collect();
+                row.insert(element.to_string(), rows.into());
+            }
+            if media_changed {
+                // From here on the row is rendered from the media of this struct.
+                row.remove("Media");
+            }
+        }
+        self.recorded = Some(recorded);
+    }
+}

@@ -1,0 +1,234 @@
+//! From a request to its reply.
+
+use crate::ask::Ask;
+use crate::config::Token;
+use crate::counters::Kind;
+use crate::faults::status_page;
+use crate::http::Reply;
+use crate::model::{ItemType, LibraryKind};
+use std::sync::Arc;
+
+use crate::server::Shared;
+use crate::state::State;
+use crate::{containers, edits, listing, meta, metadata};
+
+/// What a request leads to.
+pub(crate) enum Answer {
+    Reply(Reply),
+    /// The event stream, with the names of the events wanted.
+    Stream(Vec<String>),
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Answer::Reply(reply)
+    }
+}
+
+/// Answers a request of a client.
+pub(crate) fn answer(shared: &Arc<Shared>, ask: &Ask<'_>, kind: Kind) -> Answer {
+    let request = ask.request;
+    let path = request.path().trim_end_matches('/');
+    let steps: Vec<&str> = path.split('/').skip(1).collect();
+    let state = shared.read();
+    if request.target.len() > state.config.max_url {
+        return Reply::html(400).into();
+    }
+    if steps == ["identity"] {
+        return ask
+            .document(&state.config, |w| containers::identity(w, &state.identity))
+            .into();
+    }
+    if state.config.maintenance {
+        return status_page(503).into();
+    }
+    let Some(token) = admitted(&state, ask) else {
+        return Reply::html(401).into();
+    };
+    let shifting = kind == Kind::Listing && !state.shifts.is_empty();
+    let writes = request.method != "GET" || kind == Kind::Refresh;
+    if !writes && !shifting {
+        return read(shared, &state, ask, &token, &steps);
+    }
+    drop(state);
+    if writes {
+        return write(shared, ask, &token, &steps).into();
+    }
+    if let ["library", "sections", id, "all"] = steps[..]
+        && let Ok(library) = id.parse()
+    {
+        shared.quiet_change(|state| state.before_page(library));
+    }
+    read(shared, &shared.read(), ask, &token, &steps)
+}
+
+/// The token that a request carries, if it opens anything.
+fn admitted(state: &State, ask: &Ask<'_>) -> Option<Token> {
+    if state.tokens.is_empty() {
+        return Some(Token::default());
+    }
+    let given = ask.token()?;
+    state.tokens.iter().find(|t| t.token == given).cloned()
+}
+
+fn hidden(state: &State) -> Reply {
+    Reply::html(if state.config.hidden_is_403 { 403 } else { 404 })
+}
+
+fn read(
+    shared: &Arc<Shared>,
+    state: &State,
+    ask: &Ask<'_>,
+    token: &Token,
+    steps: &[&str],
+) -> Answer {
+    let config = &state.config;
+    match steps {
+        [] | [""] => ask.document(config, |w| containers::root(w, state)).into(),
+        // Only the owner gets at /library (Plex API notes §1).
+        ["library"] if !token.owner => Reply::html(403).into(),
+        ["library"] => ask.document(config, containers::library_root).into(),
+        ["library", "sections"] | ["library", "sections", "all"] => ask
+            .document(config, |w| containers::sections(w, state, token))
+            .into(),
+        ["library", "sections", id, rest @ ..] => {
+            section(shared, state, ask, token, id, rest).into()
+        }
+        ["library", "metadata", ids] => metadata::items(state, ask, token, ids).into(),
+        ["library", "metadata", id, "children"] => {
+            metadata::below(state, ask, token, id, false).into()
+        }
+        ["library", "metadata", id, "allLeaves"] => {
+            metadata::below(state, ask, token, id, true).into()
+        }
+        ["activities"] => ask
+            .document(config, |w| containers::activities(w, state))
+            .into(),
+        ["media", "providers"] => ask
+            .document(config, |w| containers::providers(w, state, token))
+            .into(),
+        ["status", "sessions"] | ["playlists"] => ask.document(config, containers::nothing).into(),
+        [":", "eventsource", "notifications"] => {
+            let mut filters = ask.params.list("filters");
+            filters.extend(ask.params.list("filter"));
+            Answer::Stream(filters)
+        }
+        _ => Reply::html(404).into(),
+    }
+}
+
+fn section(
+    shared: &Arc<Shared>,
+    state: &State,
+    ask: &Ask<'_>,
+    token: &Token,
+    id: &str,
+    rest: &[&str],
+) -> Reply {
+    let Some(library) = id.parse().ok().and_then(|key| state.library(key)) else {
+        return Reply::html(404);
+    };
+    if !token.sees(library.key) {
+        return hidden(state);
+    }
+    let config = &state.config;
+    match rest {
+        [] => ask.document(config, |w| containers::section_views(w, library)),
+        ["all"] => listing::answer(state, &shared.cache, ask, library, None),
+        ["albums"] if library.kind == LibraryKind::Artist => {
+            listing::answer(state, &shared.cache, ask, library, Some(ItemType::Album))
+        }
+        ["collections"] => {
+            let window = ask.window(config);
+            ask.document(config, |w| meta::collections(w, library, window))
+        }
+        [name] if meta::is_filter(name) => {
+            let kind = ask
+                .params
+                .get("type")
+                .and_then(|t| t.parse().ok())
+                .and_then(ItemType::from_number)
+                .unwrap_or(library.kind.default_type());
+            ask.document(config, |w| meta::choices(w, library, name, kind))
+        }
+        _ => Reply::html(404),
+    }
+}
+
+fn write(shared: &Arc<Shared>, ask: &Ask<'_>, token: &Token, steps: &[&str]) -> Reply {
+    let method = ask.request.method.as_str();
+    if !token.owner {
+        return Reply::html(403);
+    }
+    match (method, steps) {
+        ("PUT", ["library", "sections", id, "all"]) => match id.parse() {
+            Ok(library) => shared.quiet_change(|state| edits::section(state, library, &ask.params)),
+            Err(_) => Reply::html(404),
+        },
+        ("PUT", ["library", "sections", id, "emptyTrash"]) => {
+            let emptied = id
+                .parse()
+                .is_ok_and(|key| shared.quiet_change(|state| state.empty_trash(key)).is_ok());
+            if emptied {
+                Reply::empty()
+            } else {
+                Reply::html(404)
+            }
+        }
+        ("GET" | "POST", ["library", "sections", "all", "refresh"]) => {
+            let all: Vec<u32> = all_sections(shared);
+            for library in all {
+                shared.scan(library);
+            }
+            Reply::empty()
+        }
+        ("GET" | "POST", ["library", "sections", id, "refresh"]) => {
+            refresh(shared, id, ask.params.get("path"))
+        }
+        ("DELETE", ["library", "sections", _, "refresh"]) => Reply::empty(),
+        ("PUT", ["library", "metadata", ids]) => {
+            shared.quiet_change(|state| edits::items(state, ids, &ask.params))
+        }
+        ("PUT", ["library", "metadata", id, "refresh" | "analyze"]) => {
+            let known = id
+                .parse()
+                .is_ok_and(|key| shared.read().library_of(key).is_some());
+            if known {
+                Reply::empty()
+            } else {
+                Reply::html(404)
+            }
+        }
+        // Deleting media is off, as it is on a new server.
+        ("DELETE", ["library", "metadata", ..]) => Reply::html(403),
+        ("HEAD", _) => match read(shared, &shared.read(), ask, token, steps) {
+            Answer::Reply(reply) => reply,
+            Answer::Stream(_) => Reply::html(405),
+        },
+        _ => Reply::html(404),
+    }
+}
+
+fn all_sections(shared: &Arc<Shared>) -> Vec<u32> {
+    shared.read().libraries().iter().map(|l| l.key).collect()
+}
+
+/// A path outside the library's folders is passed over in silence (Plex API notes §8).
+fn refresh(shared: &Arc<Shared>, id: &str, path: Option<&str>) -> Reply {
+    let state = shared.read();
+    let Some(library) = id.parse().ok().and_then(|key| state.library(key)) else {
+        return Reply::html(404);
+    };
+    let key = library.key;
+    let inside = path.is_none_or(|path| {
+        library
+            .locations
+            .iter()
+            .any(|l| path.starts_with(l.path.trim_end_matches(['/', '\\'])))
+    });
+    drop(state);
+    if inside {
+        shared.scan(key);
+    }
+    Reply::empty()
+}

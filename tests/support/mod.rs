@@ -1,0 +1,71 @@
+//! What the tests of behaviour share: a stand-in server, an index on it, and a clock that stands still.
+#![allow(dead_code)] // each test file uses its part
+
+use std::path::Path;
+use std::sync::Arc;
+
+use plexindex::index::{Index, ManualClock};
+use plexindex::model::Token;
+use plexindex::options::Options;
+use plexindex::source::Source;
+use plexindex::source::plex::PlexHttp;
+use plexindex_standin::{Kind, LibraryKind, LibrarySpec, Standin};
+
+/// A moment long after every clock of the stand-in server.
+pub const NOW_MS: i64 = 4_000_000_000_000;
+/// An hour.
+pub const HOUR_MS: i64 = 3_600_000;
+
+/// A server with one movie library of so many plain items.
+pub fn movies(items: u32) -> Standin {
+    let mut spec = LibrarySpec::new(LibraryKind::Movie, items);
+    spec.plain = true;
+    Standin::builder().library(spec).start().expect("the stand-in starts")
+}
+
+/// Options for this server.
+pub fn options(server: &Standin, folder: &Path) -> Options {
+    Options {
+        cache_dir: folder.to_owned(),
+        server_url: Some(server.url()),
+        token: Token::new(&server.token()),
+        ..Options::default()
+    }
+}
+
+/// An index over real HTTP, with a clock that stands still.
+pub fn open(options: Options, clock: &Arc<ManualClock>) -> Index {
+    Index::open_with(options, Arc::clone(clock) as _, |options, id, meter| {
+        Ok(Arc::new(PlexHttp::new(options, id, meter)?) as Arc<dyn Source>)
+    })
+    .expect("the index opens")
+}
+
+/// A clock.
+pub fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(NOW_MS))
+}
+
+/// Requests by kind since the last reset: identity, sections, listing, search, metadata, all.
+pub fn requests(server: &Standin) -> [u64; 6] {
+    let stats = server.stats();
+    [
+        stats.of(Kind::Identity),
+        stats.of(Kind::Sections),
+        stats.of(Kind::Listing),
+        stats.of(Kind::Search),
+        stats.of(Kind::Metadata),
+        Kind::ALL.iter().map(|kind| stats.of(*kind)).sum(),
+    ]
+}
+
+/// The path and rating key of the nth item that has a file.
+pub fn path_of(server: &Standin, library: u32, nth: usize) -> (String, String) {
+    let (key, path) = server
+        .paths(library)
+        .into_iter()
+        .filter(|(_, path)| path.is_some())
+        .nth(nth)
+        .expect("so many items");
+    (path.unwrap_or_default(), key.to_string())
+}
