@@ -8,6 +8,7 @@ CARGO ?= cargo
 ITEMS ?= 20000
 
 export CARGO
+export SERVER TOKEN LIBRARY FILE
 # The stand-in and the demo's library, built by one command, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 

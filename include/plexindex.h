@@ -43,6 +43,18 @@
 // plexindex_options.flags: read warm files into memory, do not map them.
 #define PLEXINDEX_OPEN_NO_MMAP 4
 
+// plexindex_mapping.kind: `from` is a folder of the host, `to` the server's.
+#define PLEXINDEX_MAPPING_HOST_PREFIX 1
+
+// plexindex_mapping.kind: `from` is a pattern over the host's paths, `to` a replacement that gives the server's.
+#define PLEXINDEX_MAPPING_HOST_PATTERN 2
+
+// plexindex_mapping.kind: `from` is a folder of the server, `to` the host's.
+#define PLEXINDEX_MAPPING_SERVER_PREFIX 3
+
+// plexindex_mapping.kind: `from` is a pattern over the server's paths, `to` a replacement that gives the host's.
+#define PLEXINDEX_MAPPING_SERVER_PATTERN 4
+
 // plexindex_query.flags: answer without asking the server, whatever that answer is.
 #define PLEXINDEX_QUERY_OFFLINE 1
 
@@ -213,6 +225,19 @@ typedef struct plexindex_bytes {
     size_t length;
 } plexindex_bytes;
 
+// A rule between paths as the host sees them and paths as the server sees them. Rules apply in order; the first that
+// fits counts.
+typedef struct plexindex_mapping {
+    // PLEXINDEX_MAPPING_*: which way it goes, and what `from` is.
+    int32_t kind;
+    // Zero.
+    uint32_t reserved;
+    // A folder, or a regular expression (UTF-8) without look-around and backreferences.
+    struct plexindex_bytes from;
+    // What takes its place: a folder, or a replacement with `\1`, `\g<1>` or `\g<name>`.
+    struct plexindex_bytes to;
+} plexindex_mapping;
+
 // How to open an index. Zero the struct, set `size` to sizeof(plexindex_options), then set what you need: a zero
 // field means its default. A larger struct from a newer header is accepted when what this version does not know is
 // zero, and refused with PLEXINDEX_UNSUPPORTED otherwise.
@@ -254,11 +279,17 @@ typedef struct plexindex_options {
     int32_t log_level;
     // Zero.
     uint32_t reserved;
+    // Rules between the host's paths and the server's; may be NULL when `mappings_count` is 0. Read during
+    // plexindex_open() only.
+    const struct plexindex_mapping *mappings;
+    // How many rules.
+    size_t mappings_count;
 } plexindex_options;
 
 // Memory of the caller for an answer. `data` must be aligned to 8 bytes (malloc's is); it may be NULL when
 // `capacity` is 0. After PLEXINDEX_OK and after every answer status `length` says how many bytes were
-// written; after PLEXINDEX_BUFFER_TOO_SMALL it says how many are needed, and nothing was written.
+// written; after PLEXINDEX_BUFFER_TOO_SMALL it says how many are needed, and the memory holds
+// nothing of use.
 typedef struct plexindex_buffer {
     // The caller's memory.
     void *data;
@@ -308,10 +339,10 @@ typedef struct plexindex_query {
     void *progress_user;
 } plexindex_query;
 
-// What happened. Set `size` to sizeof(plexindex_stats); the library fills as much as both sides know.
+// What happened. Set `size` to sizeof(plexindex_statistics); the library fills as much as both sides know.
 // All counts are of this handle's life, but for those that say otherwise.
 typedef struct plexindex_statistics {
-    // sizeof(plexindex_stats).
+    // sizeof(plexindex_statistics).
     size_t size;
     // Answers by rung: PLEXINDEX_RUNG_* is the index; 0 counts answers without an item. Fast lookups included.
     uint64_t answers[6];
@@ -562,6 +593,32 @@ int32_t plexindex_match_paths(const struct plexindex_handle *handle,
 int32_t plexindex_match_guid(const struct plexindex_handle *handle,
                              const struct plexindex_query *query,
                              struct plexindex_buffer *answer);
+
+// The items with this title, compared without case, accents and punctuation; when there are none, those that have all
+// its words. A show's title gives its episodes. Answered from the index, as plexindex_match_guid().
+//
+// Returns, and writes, as plexindex_match_path(); the title is `text` of the query, UTF-8.
+//
+// Precondition: as plexindex_match_path().
+int32_t plexindex_search_title(const struct plexindex_handle *handle,
+                               const struct plexindex_query *query,
+                               struct plexindex_buffer *answer);
+
+// The items of a library as the store has them, a page a call. Asks nobody.
+//
+// `library`: one library, not all. `cursor`: 0 to begin; moved behind the last item of the page. `limit`: how many items
+// at most, 1 to 10,000. `page`: receives a block with one answer whose candidates are the items; the answer's
+// status is PLEXINDEX_OK with items, and PLEXINDEX_NOT_FOUND when there are no more.
+//
+// Returns the answer's status; PLEXINDEX_BUFFER_TOO_SMALL, with the cursor as it was; PLEXINDEX_INVALID_ARGUMENT;
+// PLEXINDEX_LIBRARY_NOT_FOUND when the library is not in the store.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open, and `library` one of it.
+int32_t plexindex_items(const struct plexindex_handle *handle,
+                        const struct plexindex_library_handle *library,
+                        int64_t *cursor,
+                        size_t limit,
+                        struct plexindex_buffer *page);
 
 // Confirms that the item with this key has this path. A confirmed match has no expiry; it answers first.
 //

@@ -6,6 +6,7 @@ Standard library only: this runs before anything is installed.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,18 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "bindings" / "python"
 REQUIREMENTS = ROOT / "scripts" / "requirements-test.txt"
 OLDEST = (3, 9)
+
+
+def build_folder() -> Path:
+    """Where environments are made."""
+    return ROOT / "build"
+
+
+def target_folder() -> Path:
+    """Where cargo builds."""
+    command = [os.environ.get("CARGO", "cargo"), "metadata", "--format-version=1", "--no-deps", "--quiet"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    return Path(json.loads(done.stdout)["target_directory"]) if done.returncode == 0 else ROOT / "target"
 
 
 def check_python() -> None:

@@ -6,7 +6,6 @@ The last line is `N passed, N failed` over all of them, and the exit code says t
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from environment import REQUIREMENTS, ROOT, Environment, check_python
+from environment import REQUIREMENTS, ROOT, Environment, build_folder, check_python, target_folder
 
 CARGO = os.environ.get("CARGO", "cargo")
 VALGRIND_TESTS = "capi_c"
@@ -102,13 +101,6 @@ def cargo_test(name: str, *arguments: str, **variables: str) -> list[Row]:
     return rows
 
 
-def target_folder() -> Path:
-    """Where cargo builds."""
-    command = [CARGO, "metadata", "--format-version=1", "--no-deps", "--quiet", *locked()]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
-    return Path(json.loads(done.stdout)["target_directory"]) if done.returncode == 0 else ROOT / "target"
-
-
 def shared_library() -> Path:
     """The library that the tests use, in C and in Python: `cargo test` renews this copy, not the one a folder up."""
     suffix = "dylib" if sys.platform == "darwin" else "so"
@@ -135,7 +127,7 @@ def valgrind() -> list[Row]:
 
 def python() -> list[Row]:
     """The Python package: its style, its types, and its tests against the wheel as a user would install it."""
-    environment = Environment(Path(os.environ.get("BUILD", ROOT / "build")) / "venv")
+    environment = Environment(build_folder() / "venv")
     library = shared_library()
     begin = time.monotonic()
     # Through the workspace, so that nothing is built twice with other features.

@@ -93,14 +93,11 @@ impl Declared {
             let name = name.and_then(|name| name.split([' ', '*']).next_back());
             fields.push(name.expect("a field has a name").to_owned());
         } else if line.starts_with("typedef") {
-            let callback = line
-                .split_once("(*")
-                .and_then(|(_, rest)| rest.split_once(')'));
+            let callback = line.split_once("(*").and_then(|(_, rest)| rest.split_once(')'));
             if let Some((name, _)) = callback {
                 self.types.insert(name.to_owned());
             } else if line.ends_with(';') {
-                self.types
-                    .extend(words.last().map(|name| (*name).to_owned()));
+                self.types.extend(words.last().map(|name| (*name).to_owned()));
             }
         } else {
             let name = line.split('(').next().expect("a function has arguments");
@@ -140,10 +137,7 @@ fn every_item_of_the_header_has_a_comment() {
 fn comments_name_what_exists() {
     let header = header();
     let declared = Declared::read(&header);
-    let statuses = declared
-        .statuses
-        .keys()
-        .map(|name| format!("PLEXINDEX_{name}"));
+    let statuses = declared.statuses.keys().map(|name| format!("PLEXINDEX_{name}"));
     let names: BTreeSet<String> = declared
         .functions
         .iter()
@@ -174,9 +168,7 @@ fn comments_name_what_exists() {
                 is_type
             } else if after.starts_with("()") {
                 declared.functions.contains(name)
-            } else if let (Some(fields), Some(field)) =
-                (declared.structs.get(name), after.strip_prefix('.'))
-            {
+            } else if let (Some(fields), Some(field)) = (declared.structs.get(name), after.strip_prefix('.')) {
                 let field: String = field
                     .chars()
                     .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
@@ -190,10 +182,7 @@ fn comments_name_what_exists() {
             }
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "comments name what the header has not: {wrong:#?}"
-    );
+    assert!(wrong.is_empty(), "comments name what the header has not: {wrong:#?}");
 }
 
 #[test]
@@ -222,15 +211,10 @@ fn printed_by(statements: &str, link: bool) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let source = folder.path().join("print.c");
     let program = folder.path().join("print");
-    let text = format!(
-        "#include \"plexindex.h\"\n#include <stdio.h>\nint main(void)\n{{\n{statements}    return 0;\n}}\n"
-    );
+    let text =
+        format!("#include \"plexindex.h\"\n#include <stdio.h>\nint main(void)\n{{\n{statements}    return 0;\n}}\n");
     fs::write(&source, text).expect("a file");
-    let link = if link {
-        compile::link_arguments()
-    } else {
-        Vec::new()
-    };
+    let link = if link { compile::link_arguments() } else { Vec::new() };
     let link: Vec<&str> = link.iter().map(String::as_str).collect();
     compile::compile("c11", &source, &program, &link);
     let output = compile::run(&mut Command::new(&program), "CC");
@@ -253,10 +237,13 @@ macro_rules! layouts {
 fn c_and_rust_agree_on_every_layout() {
     let rust = layouts! {
         plexindex_bytes = Bytes { data, length }
+        plexindex_mapping = Mapping { kind, reserved, from, to }
         plexindex_options = Options {
             size, cache_dir, server_url, token, user, ca_file, library_ttl_ms, max_age_ms, deadline_ms,
             connect_timeout_ms, read_timeout_ms, retry_ms, matches_limit, flags, page_size, log_level, reserved,
+            mappings, mappings_count,
         }
+        plexindex_mapping = Mapping { kind, reserved, from, to }
         plexindex_query = Query {
             size, library, text, deadline_ms, flags, reserved, progress, progress_user,
         }
@@ -286,8 +273,7 @@ fn c_and_rust_agree_on_every_layout() {
     }
     let mut statements = String::new();
     for (name, fields) in Declared::read(&header()).structs {
-        writeln!(statements, "    printf(\"{name} %zu\\n\", sizeof({name}));")
-            .expect("a string grows");
+        writeln!(statements, "    printf(\"{name} %zu\\n\", sizeof({name}));").expect("a string grows");
         for field in fields {
             writeln!(
                 statements,
@@ -315,11 +301,7 @@ fn every_status_has_its_name() {
         writeln!(statements, "    puts(plexindex_status_name({number}));").expect("a string grows");
     }
     let printed = printed_by(&statements, true);
-    let expected: Vec<&str> = declared
-        .keys()
-        .map(String::as_str)
-        .chain(["UNKNOWN"; 3])
-        .collect();
+    let expected: Vec<&str> = declared.keys().map(String::as_str).chain(["UNKNOWN"; 3]).collect();
     assert_eq!(printed.lines().collect::<Vec<_>>(), expected);
 }
 
@@ -331,12 +313,7 @@ struct Exports {
 }
 
 impl Exports {
-    fn function(
-        &mut self,
-        signature: &syn::Signature,
-        body: &syn::Block,
-        attributes: &[syn::Attribute],
-    ) {
+    fn function(&mut self, signature: &syn::Signature, body: &syn::Block, attributes: &[syn::Attribute]) {
         let name = signature.ident.to_string();
         let exported = attributes.iter().any(|attribute| {
             let text = attribute.meta.path().segments.last();
@@ -402,8 +379,7 @@ fn every_exported_function_is_guarded() {
     let mut exports = Exports::default();
     for path in sources(&compile::repository("src")) {
         let text = fs::read_to_string(&path).expect("a source");
-        let file =
-            syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         exports.visit_file(&file);
     }
     assert!(
@@ -428,10 +404,7 @@ fn a_function_without_a_guard_is_found() {
     let mut exports = Exports::default();
     exports.visit_file(&file);
     assert_eq!(exports.unguarded, ["method", "early"]);
-    assert_eq!(
-        exports.guarded,
-        BTreeSet::from(["fine".to_owned(), "value".to_owned()])
-    );
+    assert_eq!(exports.guarded, BTreeSet::from(["fine".to_owned(), "value".to_owned()]));
 }
 
 /// The dynamic symbols of the shared object: the header's functions, nothing more and nothing less.
@@ -449,13 +422,7 @@ fn the_shared_object_exports_the_header() {
     let symbols: BTreeSet<String> = text
         .lines()
         .filter_map(|line| line.split_whitespace().next_back())
-        .map(|name| {
-            if cfg!(target_os = "macos") {
-                &name[1..]
-            } else {
-                name
-            }
-        })
+        .map(|name| if cfg!(target_os = "macos") { &name[1..] } else { name })
         .map(str::to_owned)
         .collect();
     let functions = Declared::read(&header()).functions;

@@ -40,6 +40,7 @@ macro_rules! programs {
 programs! {
     answers,
     batch,
+    items,
     log,
     misuse,
     options_default,
@@ -76,12 +77,7 @@ impl Server {
             .library(LibrarySpec::shows(40).plain().title("Shows"))
             .library(doubles(3))
             .library(doubles(4))
-            .library(
-                LibrarySpec::movies(5)
-                    .plain()
-                    .title("Slow")
-                    .locations(["/data/slow"]),
-            )
+            .library(LibrarySpec::movies(5).plain().title("Slow").locations(["/data/slow"]))
             .items(
                 1,
                 [
@@ -116,10 +112,7 @@ impl Server {
         let item = library
             .get(self.first + u64::from(number))
             .expect("generated movies are numbered from the first key on");
-        item.files()
-            .next()
-            .expect("a plain movie has a file")
-            .to_owned()
+        item.files().next().expect("a plain movie has a file").to_owned()
     }
 
     /// Does what a program asks for with a line that begins with `@`; see check.h.
@@ -145,10 +138,7 @@ impl Server {
             // Requests that carried the token where logs would show it.
             "tokens_in_urls" => {
                 let log = self.standin.log();
-                log.iter()
-                    .filter(|entry| entry.token_in_query)
-                    .count()
-                    .to_string()
+                log.iter().filter(|entry| entry.token_in_query).count().to_string()
             }
             // The server goes away: no new connections, none of the old ones.
             "stop" => {
@@ -169,12 +159,7 @@ impl Server {
             // The shared object.
             "library" => compile::library().display().to_string(),
             // So many rounds, or as many as are bearable under valgrind.
-            "rounds" => (if valgrind() {
-                number().div_ceil(4)
-            } else {
-                number()
-            })
-            .to_string(),
+            "rounds" => (if valgrind() { number().div_ceil(4) } else { number() }).to_string(),
             _ => panic!("the harness knows no {verb:?}"),
         }
     }
@@ -245,8 +230,7 @@ impl Run {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
-        let (mut input, output, errors) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (mut input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let child = Arc::new(Mutex::new(child));
         let done = watch(&child);
         let errors = thread::spawn(move || {
@@ -269,12 +253,7 @@ impl Run {
         }
         // The lock is free between two looks: who hangs now can still be ended.
         let status = loop {
-            if let Some(status) = child
-                .lock()
-                .expect("not poisoned")
-                .try_wait()
-                .expect("a child")
-            {
+            if let Some(status) = child.lock().expect("not poisoned").try_wait().expect("a child") {
                 break status;
             }
             thread::sleep(Duration::from_millis(2));
@@ -288,17 +267,9 @@ impl Run {
     }
 
     fn passes(&self, arguments: &[&str]) -> String {
-        let Ended {
-            status,
-            output,
-            errors,
-        } = self.ends(arguments);
-        println!("{output}");
-        assert!(
-            status.success(),
-            "{}.c: {status}\n{output}\n{errors}",
-            self.name
-        );
+        let Ended { status, output, errors } = self.ends(arguments);
+        println!("{output}{errors}");
+        assert!(status.success(), "{}.c: {status}\n{output}\n{errors}", self.name);
         output
     }
 }
@@ -358,10 +329,7 @@ fn every_program_is_run() {
 fn example() {
     let run = Run::new("example");
     let known = "/data/movies/Exact (2001)/Exact (2001).mkv";
-    assert_eq!(
-        run.passes(&["Movies", known]),
-        "OK: /library/metadata/900001\n"
-    );
+    assert_eq!(run.passes(&["Movies", known]), "OK: /library/metadata/900001\n");
     assert_eq!(
         run.passes(&["Movies", "/data/movies/New.mkv"]),
         "NOT_FOUND: not in a glance\n"
@@ -378,11 +346,8 @@ fn the_readme_shows_the_example() {
     const BEGIN: &str = "<!-- tests/c/example.c -->\n```c\n";
     const END: &str = "```\n<!-- end -->";
     let readme = fs::read_to_string(compile::repository("README.md")).expect("a README.md");
-    let program =
-        fs::read_to_string(compile::repository("tests/c/example.c")).expect("the example");
-    let shown = readme
-        .split_once(BEGIN)
-        .and_then(|(_, rest)| rest.split_once(END));
+    let program = fs::read_to_string(compile::repository("tests/c/example.c")).expect("the example");
+    let shown = readme.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
     let (shown, _) = shown.unwrap_or_else(|| {
         panic!("README.md has no C example between {BEGIN:?} and {END:?}");
     });

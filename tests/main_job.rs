@@ -170,3 +170,36 @@ fn guids_of_every_kind_find_their_items() {
     assert_eq!(episodes.status, Status::Ambiguous, "a show's GUID gives its episodes");
     assert_eq!(episodes.total, 3);
 }
+
+#[test]
+fn titles_are_found_without_case_accents_and_all_their_words() {
+    use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
+    let server = Standin::builder()
+        .library(LibrarySpec::shows(0))
+        .items(
+            1,
+            [
+                ItemSpec::episode("Pokémon: Été", 1, 1, "Début", "/data/tv/p/1.mkv"),
+                ItemSpec::episode("Pokémon: Été", 1, 2, "Deux", "/data/tv/p/2.mkv"),
+                ItemSpec::episode("Other", 1, 1, "Deux trois", "/data/tv/o/1.mkv"),
+            ],
+        )
+        .start()
+        .expect("starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let all = Question::default();
+    let found = index.search_title(&all, "DEBUT").expect("an answer");
+    assert_eq!(found.item.expect("one item").item.title, "Début");
+    let asked = requests(&server)[5];
+    let show = index.search_title(&all, "pokemon ete").expect("an answer");
+    assert_eq!((show.status, show.total), (Status::Ambiguous, 2), "a show's title gives its episodes");
+    assert_eq!(index.search_title(&all, "trois deux").expect("an answer").total, 1, "all words");
+    assert_eq!(index.search_title(&all, "deux").expect("an answer").total, 1, "equal comes before all words");
+    assert_eq!(index.search_title(&all, "quatre").expect("an answer").status, Status::NotFound);
+    assert_eq!(requests(&server)[5], asked, "served from the index");
+    let library = index.library("1").expect("by section id");
+    let items = index.items(&library, 0, 2).expect("a page");
+    assert_eq!(items.len(), 2);
+    assert_eq!(index.items(&library, items[1].0, 2).expect("a page").len(), 1);
+}

@@ -1,5 +1,5 @@
-//! Answers as one flat block in the caller's buffer. It is laid out twice by the same code: once to learn the size, once
-//! to write; nothing is written unless all of it fits.
+//! Answers as one flat block in the caller's buffer. What does not fit is counted and not written, so that one pass gives
+//! the block, or the size that it needs.
 
 use std::mem::{align_of, size_of};
 
@@ -9,7 +9,7 @@ use super::types::{Answer as AnswerRecord, Answers, Buffer, ItemRecord, Text};
 use crate::error::{Error, Result, Status};
 use crate::index::Answer;
 use crate::matching::{Found, GuidRef};
-use crate::model::KEY_PREFIX;
+use crate::model::{Item, KEY_PREFIX, Library};
 
 /// A block being laid out in the caller's memory. What does not fit is counted, not written.
 pub struct Block<'b> {
@@ -160,9 +160,8 @@ impl Block<'_> {
         self.used = self.used.next_multiple_of(align_of::<u64>());
     }
 
-    fn item(&mut self, at: usize, found: &Found<'_>, answer: &Answer<'_>) {
+    fn item(&mut self, at: usize, found: &Found<'_>, library: Option<&Library>) {
         let item = &found.item;
-        let library = answer.library(found);
         let mut flags = 0;
         if std::str::from_utf8(found.path).is_err() {
             flags |= c::PLEXINDEX_ITEM_PATH_NOT_UTF8;
@@ -195,8 +194,30 @@ impl Block<'_> {
         self.put(at, &record);
     }
 
+    /// Adds an answer whose candidates are these items.
+    pub fn items<'i>(&mut self, items: impl ExactSizeIterator<Item = &'i Item>) {
+        let at = self.next_answer;
+        self.next_answer += size_of::<AnswerRecord>();
+        self.align();
+        let array = self.used;
+        let count = items.len();
+        self.used += count * size_of::<ItemRecord>();
+        for (place, item) in items.enumerate() {
+            self.item(array + place * size_of::<ItemRecord>(), &Found::of(item), None);
+        }
+        let record = AnswerRecord {
+            status: if count == 0 { Status::NotFound } else { Status::Ok } as i32,
+            candidates: if count == 0 { 0 } else { narrow(array) },
+            candidates_count: narrow(count),
+            candidates_total: narrow(count),
+            age_ms: -1,
+            ..AnswerRecord::default()
+        };
+        self.put(at, &record);
+    }
+
     /// Adds the next answer.
-    pub fn answer(&mut self, answer: &Answer<'_>) -> Result<()> {
+    pub fn answer(&mut self, answer: &Answer<'_>) {
         let at = self.next_answer;
         self.next_answer += size_of::<AnswerRecord>();
         self.align();
@@ -204,7 +225,7 @@ impl Block<'_> {
         let array = self.used;
         self.used += candidates.len() * size_of::<ItemRecord>();
         for (place, found) in candidates.iter().enumerate() {
-            self.item(array + place * size_of::<ItemRecord>(), found, answer);
+            self.item(array + place * size_of::<ItemRecord>(), found, answer.library(found));
         }
         let mut flags = 0;
         if answer.stale {
@@ -225,7 +246,6 @@ impl Block<'_> {
             age_ms: answer.age_ms.unwrap_or(-1),
         };
         self.put(at, &record);
-        Ok(())
     }
 }
 

@@ -20,6 +20,15 @@ pub const PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS: u32 = 2;
 /// plexindex_options.flags: read warm files into memory, do not map them.
 pub const PLEXINDEX_OPEN_NO_MMAP: u32 = 4;
 
+/// plexindex_mapping.kind: `from` is a folder of the host, `to` the server's.
+pub const PLEXINDEX_MAPPING_HOST_PREFIX: i32 = 1;
+/// plexindex_mapping.kind: `from` is a pattern over the host's paths, `to` a replacement that gives the server's.
+pub const PLEXINDEX_MAPPING_HOST_PATTERN: i32 = 2;
+/// plexindex_mapping.kind: `from` is a folder of the server, `to` the host's.
+pub const PLEXINDEX_MAPPING_SERVER_PREFIX: i32 = 3;
+/// plexindex_mapping.kind: `from` is a pattern over the server's paths, `to` a replacement that gives the host's.
+pub const PLEXINDEX_MAPPING_SERVER_PATTERN: i32 = 4;
+
 /// plexindex_query.flags: answer without asking the server, whatever that answer is.
 pub const PLEXINDEX_QUERY_OFFLINE: u32 = 1;
 /// plexindex_query.flags, plexindex_refresh() only: fetch a full listing, whatever the clocks say.

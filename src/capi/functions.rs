@@ -193,7 +193,10 @@ pub unsafe extern "C" fn plexindex_match_path(
             unsafe { (opened(handle)?, input::query(query)?, out(answer, "answer")?) };
         let path = query.text;
         opened.index().match_path_with(&query.question(), path, |found| {
-            write_answers(answer, 1, |block| block.answer(found))?;
+            write_answers(answer, 1, |block| {
+                block.answer(found);
+                Ok(())
+            })?;
             Ok(found.status)
         })?
     })
@@ -249,9 +252,80 @@ pub unsafe extern "C" fn plexindex_match_guid(
             unsafe { (opened(handle)?, input::query(query)?, out(answer, "answer")?) };
         let guid = query.utf8("GUID")?;
         opened.index().match_guid_with(&query.question(), guid, |found| {
-            write_answers(answer, 1, |block| block.answer(found))?;
+            write_answers(answer, 1, |block| {
+                block.answer(found);
+                Ok(())
+            })?;
             Ok(found.status)
         })?
+    })
+}
+
+/// The items with this title, compared without case, accents and punctuation; when there are none, those that have all
+/// its words. A show's title gives its episodes. Answered from the index, as plexindex_match_guid().
+///
+/// Returns, and writes, as plexindex_match_path(); the title is `text` of the query, UTF-8.
+///
+/// # Safety
+/// As plexindex_match_path().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_search_title(
+    handle: *const Handle,
+    query: *const Query,
+    answer: *mut Buffer,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, query, answer) =
+            unsafe { (opened(handle)?, input::query(query)?, out(answer, "answer")?) };
+        let title = query.utf8("title")?;
+        opened.index().search_title_with(&query.question(), title, |found| {
+            write_answers(answer, 1, |block| {
+                block.answer(found);
+                Ok(())
+            })?;
+            Ok(found.status)
+        })?
+    })
+}
+
+/// The items of a library as the store has them, a page a call. Asks nobody.
+///
+/// `library`: one library, not all. `cursor`: 0 to begin; moved behind the last item of the page. `limit`: how many items
+/// at most, 1 to 10,000. `page`: receives a block with one answer whose candidates are the items; the answer's
+/// status is PLEXINDEX_OK with items, and PLEXINDEX_NOT_FOUND when there are no more.
+///
+/// Returns the answer's status; PLEXINDEX_BUFFER_TOO_SMALL, with the cursor as it was; PLEXINDEX_INVALID_ARGUMENT;
+/// PLEXINDEX_LIBRARY_NOT_FOUND when the library is not in the store.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open, and `library` one of it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_items(
+    handle: *const Handle,
+    library: *const LibraryHandle,
+    cursor: *mut i64,
+    limit: usize,
+    page: *mut Buffer,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, library, cursor, page) = unsafe {
+            (opened(handle)?, self::library(library)?, out(cursor, "cursor")?, out(page, "page")?)
+        };
+        if limit == 0 || limit > 10_000 {
+            return Err(Error::new(Status::InvalidArgument, format!("limit is {limit}: give 1 to 10000")));
+        }
+        let items = opened.index().items(library, *cursor, limit)?;
+        write_answers(page, 1, |block| {
+            block.items(items.iter().map(|(_, item)| item));
+            Ok(())
+        })?;
+        let Some((last, _)) = items.last() else {
+            return Ok(Status::NotFound);
+        };
+        *cursor = *last;
+        Ok(Status::Ok)
     })
 }
 

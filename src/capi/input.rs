@@ -9,10 +9,11 @@ use std::time::Duration;
 use super::constants as c;
 use super::guard::keep_key;
 use super::types::{Buffer, Bytes, Handle, LibraryHandle, Options, Progress as ProgressRecord, ProgressFn, Query, Stats};
-use super::{guard, log_ring};
+use super::{guard, log_ring, types};
 use crate::error::{Error, Result, Status};
 use crate::index::{Deadline, Index, Library, Progress, Question, Selector};
 use crate::model::{KEY_PREFIX, Token};
+use crate::options::MappingKind::{HostToServer, ServerToHost};
 use crate::options::{self, Ttl};
 
 fn refuse<T>(text: impl Into<String>) -> Result<T> {
@@ -214,6 +215,8 @@ pub unsafe fn options(given: *const Options) -> Result<Chosen> {
         page_size,
         log_level,
         reserved,
+        mappings,
+        mappings_count,
     } = unsafe { sized(given, "options") }?;
     let known = c::PLEXINDEX_OPEN_OFFLINE | c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS | c::PLEXINDEX_OPEN_NO_MMAP;
     if flags & !known != 0 || reserved != 0 {
@@ -228,8 +231,12 @@ pub unsafe fn options(given: *const Options) -> Result<Chosen> {
         (
             cache_dir.get("options.cache_dir")?,
             server_url.text("options.server_url")?,
-            token.text("options.token").map_err(|_| {
-                Error::new(Status::InvalidArgument, "options.token is not UTF-8: copy it again") // shown nowhere
+            token.text("options.token").map_err(|error| match error.status {
+                // The usual text shows the value: a secret.
+                Status::InvalidArgument => {
+                    Error::new(Status::InvalidArgument, "options.token is not UTF-8: copy it again")
+                }
+                _ => error,
             })?,
             user.text("options.user")?,
             ca_file.get("options.ca_file")?,
@@ -238,6 +245,8 @@ pub unsafe fn options(given: *const Options) -> Result<Chosen> {
     if cache_dir.contains(&0) || ca_file.contains(&0) {
         return refuse("cache_dir or ca_file holds a NUL byte: no file has such a name");
     }
+    // SAFETY: the caller's promise.
+    let mappings = unsafe { self::mappings(mappings, mappings_count) }?;
     let library_ttl = match library_ttl_ms {
         0 => default.library_ttl,
         c::PLEXINDEX_TTL_AT_ONCE => Ttl::AtOnce,
@@ -273,11 +282,57 @@ pub unsafe fn options(given: *const Options) -> Result<Chosen> {
             page_size: if page_size == 0 { default.page_size } else { page_size },
             matches_limit: if matches_limit == 0 { default.matches_limit } else { matches_limit },
             no_mmap: flags & c::PLEXINDEX_OPEN_NO_MMAP != 0,
-            ..default
+            mappings,
         },
         log_level,
     })
 }
+
+/// # Safety
+/// `given` must be NULL or point to `count` mappings.
+unsafe fn mappings(given: *const types::Mapping, count: usize) -> Result<Vec<options::Mapping>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if given.is_null() {
+        return Err(null("options.mappings"));
+    }
+    if count > 10_000 {
+        return refuse(format!("options.mappings_count is {count}: give at most 10000 rules"));
+    }
+    // SAFETY: the caller's promise.
+    let given = unsafe { std::slice::from_raw_parts(given, count) };
+    given
+        .iter()
+        .enumerate()
+        .map(|(place, rule)| {
+            let name = format!("options.mappings[{place}]");
+            // SAFETY: the caller's promise.
+            let (from, to) = unsafe { (rule.from.get(&name)?, rule.to.get(&name)?) };
+            let pattern = || -> Result<options::Pattern> {
+                let text = std::str::from_utf8(from)
+                    .map_err(|_| Error::new(Status::InvalidArgument, format!("{name}.from is not UTF-8")))?;
+                Ok(options::Pattern::Regex(text.to_owned()))
+            };
+            let prefix = || options::Pattern::Prefix(from.to_vec());
+            let (kind, from) = match rule.kind {
+                c::PLEXINDEX_MAPPING_HOST_PREFIX => (HostToServer, prefix()),
+                c::PLEXINDEX_MAPPING_HOST_PATTERN => (HostToServer, pattern()?),
+                c::PLEXINDEX_MAPPING_SERVER_PREFIX => (ServerToHost, prefix()),
+                c::PLEXINDEX_MAPPING_SERVER_PATTERN => (ServerToHost, pattern()?),
+                other => return refuse(format!("{name}.kind is {other}: give one of PLEXINDEX_MAPPING_*")),
+            };
+            Ok(options::Mapping {
+                kind,
+                from,
+                to: to.to_vec(),
+            })
+        })
+        .collect()
+}
+
+/// Tells the host how far a fetch has come; `false` when it wants to stop.
+type Teller<'h> = dyn Fn(&Progress<'_>) -> bool + 'h;
 
 /// A query, checked.
 pub struct Asked<'h> {
@@ -286,7 +341,7 @@ pub struct Asked<'h> {
     pub text: &'h [u8],
     deadline: Deadline,
     flags: u32,
-    progress: Option<Box<dyn Fn(&Progress<'_>) -> bool + 'h>>,
+    progress: Option<Box<Teller<'h>>>,
 }
 
 /// # Safety
@@ -330,7 +385,7 @@ pub unsafe fn query<'h>(given: *const Query) -> Result<Asked<'h>> {
     })
 }
 
-fn teller<'h>(call: ProgressFn, user: *mut c_void) -> Box<dyn Fn(&Progress<'_>) -> bool + 'h> {
+fn teller<'h>(call: ProgressFn, user: *mut c_void) -> Box<Teller<'h>> {
     Box::new(move |progress| {
         let record = ProgressRecord {
             size: size_of::<ProgressRecord>(),
@@ -426,10 +481,6 @@ pub unsafe fn lookup_key(handle: *const LibraryHandle, path: *const c_char) -> *
 }
 
 pub fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer) -> Result<Status> {
-    let nuls = paths.iter().filter(|byte| **byte == 0).count();
-    if nuls != count || paths.last().is_some_and(|last| *last != 0) {
-        return refuse(format!("paths: {nuls} are followed by a NUL, but the count says {count}"));
-    }
     if keys.data.is_null() && keys.capacity > 0 {
         return Err(null("keys.data"));
     }
@@ -447,13 +498,18 @@ pub fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buf
         used += piece.len();
     };
     let mut rest = paths;
+    let mut seen = 0;
     while let Some(end) = memchr(rest) {
         library.lookup_key(&rest[..end], |rating_key| {
             put(KEY_PREFIX.as_bytes());
             put(rating_key.as_bytes());
         });
         put(&[0]);
+        seen += 1;
         rest = &rest[end + 1..];
+    }
+    if seen != count || !rest.is_empty() {
+        return refuse(format!("paths: {seen} are followed by a NUL, but the count says {count}"));
     }
     keys.length = used;
     if used > keys.capacity {
@@ -479,7 +535,7 @@ pub unsafe fn write_stats(opened: &Opened, place: *mut Stats) -> Result<()> {
     // SAFETY: the first field is there in every version.
     let size = unsafe { place.cast::<usize>().read_unaligned() };
     if size < size_of::<usize>() || size > 1 << 20 {
-        return refuse(format!("stats.size is {size}: set it to sizeof(plexindex_stats)"));
+        return refuse(format!("stats.size is {size}: set it to sizeof(plexindex_statistics)"));
     }
     let counted = opened.index().stats()?;
     let stats = Stats {

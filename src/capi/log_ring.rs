@@ -64,6 +64,7 @@ impl Log for RingLogger {
 
 /// Takes the lines of this process from now on, unless a Rust host has a logger of its own, which then gets them.
 pub fn install(level: i32) -> Result<()> {
+    static LOGGER: RingLogger = RingLogger;
     let filter = match level {
         0 | c::PLEXINDEX_LOG_WARN => LevelFilter::Warn,
         c::PLEXINDEX_LOG_OFF => LevelFilter::Off,
@@ -77,7 +78,6 @@ pub fn install(level: i32) -> Result<()> {
             ));
         }
     };
-    static LOGGER: RingLogger = RingLogger;
     let _ = log::set_logger(&LOGGER);
     log::set_max_level(filter);
     Ok(())

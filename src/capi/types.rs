@@ -24,6 +24,21 @@ pub struct Bytes {
     pub length: usize,
 }
 
+/// A rule between paths as the host sees them and paths as the server sees them. Rules apply in order; the first that
+/// fits counts.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Mapping {
+    /// PLEXINDEX_MAPPING_*: which way it goes, and what `from` is.
+    pub kind: i32,
+    /// Zero.
+    pub reserved: u32,
+    /// A folder, or a regular expression (UTF-8) without look-around and backreferences.
+    pub from: Bytes,
+    /// What takes its place: a folder, or a replacement with `\1`, `\g<1>` or `\g<name>`.
+    pub to: Bytes,
+}
+
 /// How to open an index. Zero the struct, set `size` to sizeof(plexindex_options), then set what you need: a zero
 /// field means its default. A larger struct from a newer header is accepted when what this version does not know is
 /// zero, and refused with PLEXINDEX_UNSUPPORTED otherwise.
@@ -67,6 +82,11 @@ pub struct Options {
     pub log_level: i32,
     /// Zero.
     pub reserved: u32,
+    /// Rules between the host's paths and the server's; may be NULL when `mappings_count` is 0. Read during
+    /// plexindex_open() only.
+    pub mappings: *const Mapping,
+    /// How many rules.
+    pub mappings_count: usize,
 }
 
 /// A question. Zero the struct, set `size` to sizeof(plexindex_query), then set what you need.
@@ -121,7 +141,8 @@ pub type LogFn =
 
 /// Memory of the caller for an answer. `data` must be aligned to 8 bytes (malloc's is); it may be NULL when
 /// `capacity` is 0. After PLEXINDEX_OK and after every answer status `length` says how many bytes were
-/// written; after PLEXINDEX_BUFFER_TOO_SMALL it says how many are needed, and nothing was written.
+/// written; after PLEXINDEX_BUFFER_TOO_SMALL it says how many are needed, and the memory holds
+/// nothing of use.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Buffer {
@@ -229,12 +250,12 @@ pub struct ItemRecord {
     pub reserved: u32,
 }
 
-/// What happened. Set `size` to sizeof(plexindex_stats); the library fills as much as both sides know.
+/// What happened. Set `size` to sizeof(plexindex_statistics); the library fills as much as both sides know.
 /// All counts are of this handle's life, but for those that say otherwise.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct Stats {
-    /// sizeof(plexindex_stats).
+    /// sizeof(plexindex_statistics).
     pub size: usize,
     /// Answers by rung: PLEXINDEX_RUNG_* is the index; 0 counts answers without an item. Fast lookups included.
     pub answers: [u64; 6],

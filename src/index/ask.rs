@@ -2,17 +2,19 @@
 
 use std::fmt::Write;
 
+use super::evidence::Evidence;
 use super::library::Resolved;
 use super::snapshot::{Snapshot, age};
 use super::{Answer, LEAVE_ALONE_MS, Question, Shared, Trouble, check_path};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
-use crate::matching::{Found, ItemRef, GuidRef, LIMIT, Outcome, Scope, climb};
+use crate::matching::{Found, LIMIT, Outcome, Scope, climb};
 use crate::model::{Item, Reason, Rung};
 use crate::store::LibraryRow;
 
 /// What a question has already done on its way.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools)] // each is one step, taken once
 struct Tried {
     /// The change sequence when the question came: what was asked later need not be asked again.
     since: u64,
@@ -105,7 +107,7 @@ impl Shared {
             Resolved::Scope(scope) => Ok(Some(scope)),
             Resolved::Unknown if tried.probed || !self.may_ask(question) => Err(match tried.trouble.take() {
                 Some(error) => error,
-                None if snapshot.rows.is_empty() && self.source.is_none() => offline(library.selector().name()),
+                None if snapshot.rows.is_empty() && !self.may_ask(question) => offline(library.selector().name()),
                 None => library.unknown(snapshot),
             }),
             Resolved::Unknown => Ok(None),
@@ -115,7 +117,7 @@ impl Shared {
     fn ask_for_libraries(&self, question: &Question<'_>, tried: &mut Tried) -> Result<()> {
         tried.probed = true;
         match self.probe(question, tried.since) {
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             Err(error) if question.library.is_none() && error.status != Status::Aborted => {
                 tried.trouble = Some(error);
                 Ok(())
@@ -253,8 +255,14 @@ impl Shared {
             answer.reason = Reason::Unconfirmed;
         }
         if status != Status::Ok {
-            message = explain(&answer, rows, path, tried.trouble.as_ref());
+            message = explain(&answer, rows, path, tried.trouble.as_ref(), &self.evidence);
             answer.message = &message;
+        }
+        if matches!(outcome.rung, Rung::Suffix | Rung::FileName)
+            && status == Status::Ok
+            && let Some(found) = outcome.single()
+        {
+            self.evidence.saw(path, found.path);
         }
         let now = self.now_ms();
         let fetched = || rows.iter().filter(|row| row.generation > 0);
@@ -278,6 +286,33 @@ impl Shared {
                 "the GUID is empty: give one such as 'imdb://tt1254207'",
             ));
         }
+        self.find_items(question, &format!("the GUID '{guid}'"), then, |row| {
+            self.store.items_with_guid(row.id, row.generation, guid, LIMIT)
+        })
+    }
+
+    pub(super) fn search_title<R>(
+        &self,
+        question: &Question<'_>,
+        title: &str,
+        then: impl FnOnce(&Answer<'_>) -> R,
+    ) -> Result<R> {
+        if title.trim().is_empty() {
+            return Err(Error::new(Status::InvalidArgument, "the title is empty: give one"));
+        }
+        self.find_items(question, &format!("the title '{title}'"), then, |row| {
+            self.store.items_with_title(row.id, row.generation, title, LIMIT)
+        })
+    }
+
+    /// Items by what the store has an index of, in all libraries asked, brought up to date first.
+    fn find_items<R>(
+        &self,
+        question: &Question<'_>,
+        what: &str,
+        then: impl FnOnce(&Answer<'_>) -> R,
+        find: impl Fn(&LibraryRow) -> Result<(Vec<Item>, usize)>,
+    ) -> Result<R> {
         self.catch_up()?;
         let mut tried = Tried {
             since: self.snapshot.read().sequence(),
@@ -320,7 +355,7 @@ impl Shared {
             let mut items: Vec<(usize, Item)> = Vec::new();
             let mut total = 0;
             for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.generation > 0) {
-                let (found, count) = self.store.items_with_guid(row.id, row.generation, guid, LIMIT)?;
+                let (found, count) = find(row)?;
                 total += count;
                 items.extend(found.into_iter().map(|item| (at, item)));
             }
@@ -329,8 +364,7 @@ impl Shared {
                 .iter()
                 .map(|(at, item)| Found {
                     library: *at,
-                    item: item_ref(item),
-                    path: item.parts.first().map_or(b"", |path| path.as_bytes()),
+                    ..Found::of(item)
                 })
                 .collect();
             let mut answer = Answer::of_items(&found, total, &rows);
@@ -343,10 +377,10 @@ impl Shared {
                 if let Some(late) = tried.late {
                     answer.status = late;
                 }
-                message = format!("no item of the libraries asked has the GUID '{guid}'");
+                message = format!("no item of the libraries asked has {what}");
                 answer.message = &message;
             } else if answer.status == Status::Ambiguous {
-                message = format!("{total} items have the GUID '{guid}'");
+                message = format!("{total} items have {what}");
                 answer.message = &message;
             }
             self.counters.answered(answer.rung, answer.stale);
@@ -365,24 +399,14 @@ fn offline(library: &str) -> Error {
     )
 }
 
-fn item_ref(item: &Item) -> ItemRef<'_> {
-    ItemRef {
-        rating_key: &item.rating_key,
-        kind: item.kind,
-        title: &item.title,
-        year: item.year,
-        show_title: &item.show_title,
-        show_rating_key: &item.show_rating_key,
-        show_guid: GuidRef::Text(&item.show_guid),
-        season: item.season,
-        episode: item.episode,
-        guid: GuidRef::Text(&item.guid),
-        key_only: false,
-    }
-}
-
 /// Why there is no single item, in a sentence.
-fn explain(answer: &Answer<'_>, rows: &[LibraryRow], path: &[u8], trouble: Option<&Error>) -> String {
+fn explain(
+    answer: &Answer<'_>,
+    rows: &[LibraryRow],
+    path: &[u8],
+    trouble: Option<&Error>,
+    evidence: &Evidence,
+) -> String {
     let path = String::from_utf8_lossy(path);
     let titles = || {
         let titles: Vec<&str> = rows.iter().map(|row| row.library.title.as_str()).collect();
@@ -408,8 +432,9 @@ fn explain(answer: &Answer<'_>, rows: &[LibraryRow], path: &[u8], trouble: Optio
                 .flat_map(|row| row.library.locations.iter().map(String::as_str))
                 .take(6)
                 .collect();
+            let mapping = evidence.proposal().unwrap_or_else(|| "a mapping may be missing".to_owned());
             format!(
-                "no library has a folder above '{path}'; their folders are '{}': a mapping may be missing",
+                "no library has a folder above '{path}'; their folders are '{}': {mapping}",
                 folders.join("', '")
             )
         }

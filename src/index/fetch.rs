@@ -69,17 +69,17 @@ impl Shared {
         since: u64,
         full: bool,
     ) -> Result<Status> {
-        let report_rows = AtomicBool::new(false);
+        let some_came = AtomicBool::new(false);
         let done = self.errand(question, |errand| {
             let done = errand.bring_up_to_date(wanting, since, full);
-            report_rows.store(errand.report.items.load(Ordering::Relaxed) > 0, Ordering::Relaxed);
+            some_came.store(errand.report.items.load(Ordering::Relaxed) > 0, Ordering::Relaxed);
             done
         });
         match done {
             Ok(()) => Ok(Status::Ok),
             // With a deadline, being late is an answer: 'not yet' when something came, so that asking again helps.
             Err(error) if error.status == Status::TimeUp && self.deadline(question).is_some() => {
-                Ok(if report_rows.load(Ordering::Relaxed) {
+                Ok(if some_came.load(Ordering::Relaxed) {
                     Status::NotYet
                 } else {
                     Status::NeedsWarm
@@ -373,11 +373,11 @@ impl Errand<'_> {
             let fetcher = scope.spawn(move || self.fetch_pages(&row.library.section, types, from, &tail, &send));
             let stored = self.store_pages(listing, &receive, earlier);
             drop(receive); // a fetcher that still sends must hear that nobody listens
-            let fetched = fetcher
+            let done = fetcher
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             stored?;
-            fetched
+            done
         })
     }
 
@@ -408,7 +408,7 @@ impl Errand<'_> {
                 };
                 let asked = Instant::now();
                 let mut items = Vec::new();
-                let ended = self.source.page(&request, self.bounds, &mut |item| items.push(item));
+                let outcome = self.source.page(&request, self.bounds, &mut |item| items.push(item));
                 let overlaps = to_skip == 0
                     || items
                         .iter()
@@ -419,7 +419,7 @@ impl Errand<'_> {
                             .iter()
                             .zip(overlap)
                             .all(|(item, key)| item.rating_key == *key));
-                let end = match ended {
+                let end = match outcome {
                     Ok(end) => end,
                     Err(error) => {
                         // What came is true: keep it, if it goes on where the last page ended.
@@ -440,7 +440,7 @@ impl Errand<'_> {
                 if whole && row > 0 {
                     return Ok(false);
                 }
-                let last = whole || self.is_last(section, row, &end, size)?;
+                let last = whole || is_last(section, row, &end, size)?;
                 items.drain(..usize::try_from(to_skip).unwrap_or(0).min(items.len()));
                 let rows = end.rows.saturating_sub(to_skip);
                 row += end.rows;
@@ -464,18 +464,6 @@ impl Errand<'_> {
             }
         }
         Ok(true)
-    }
-
-    fn is_last(&self, section: &str, row: u64, end: &PageEnd, size: u32) -> Result<bool> {
-        match end.total {
-            Some(total) if row + end.rows >= total => Ok(true),
-            Some(total) if end.rows == 0 => Err(Error::new(
-                Status::BadAnswer,
-                format!("section {section}: the server says {total} rows, but gave none after row {row}; try again"),
-            )),
-            Some(_) => Ok(false),
-            None => Ok(end.rows < u64::from(size)),
-        }
     }
 
     fn page_size(&self) -> u32 {
@@ -601,6 +589,19 @@ impl Errand<'_> {
         );
         shared.sweep();
         shared.flush_counters()
+    }
+}
+
+/// Whether nothing comes behind this page; an error when the server contradicts itself.
+fn is_last(section: &str, row: u64, end: &PageEnd, size: u32) -> Result<bool> {
+    match end.total {
+        Some(total) if row + end.rows >= total => Ok(true),
+        Some(total) if end.rows == 0 => Err(Error::new(
+            Status::BadAnswer,
+            format!("section {section}: the server says {total} rows, but gave none after row {row}; try again"),
+        )),
+        Some(_) => Ok(false),
+        None => Ok(end.rows < u64::from(size)),
     }
 }
 

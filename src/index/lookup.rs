@@ -5,7 +5,6 @@ use std::sync::{PoisonError, TryLockError};
 use super::library::Resolved;
 use super::{Library, Shared};
 use crate::matching::{Scope, glance};
-use crate::model::Rung;
 
 impl Shared {
     /// Hands the rating key of the item with this path to `then`, if that is known in a glance.
@@ -20,13 +19,13 @@ impl Shared {
         let snapshot = self.snapshot.read();
         let scope = match library.remembered(&snapshot) {
             Some(place) => Scope::One(place),
-            None => match library.resolve(&snapshot) {
-                Ok(Resolved::Scope(scope)) => scope,
-                _ => {
+            None => {
+                let Ok(Resolved::Scope(scope)) = library.resolve(&snapshot) else {
                     self.counters.glance_missed();
                     return None;
-                }
-            },
+                };
+                scope
+            }
         };
         if path.is_empty() {
             return None;

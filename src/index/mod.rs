@@ -5,6 +5,7 @@
 
 mod answer;
 mod ask;
+mod evidence;
 mod fetch;
 mod flight;
 mod library;
@@ -65,7 +66,10 @@ pub(crate) struct Shared {
     /// Held by whoever brings the snapshot up to date.
     catching_up: Mutex<()>,
     flights: flight::Flights,
+    /// Held by whoever folds matches into warm files.
+    folding: Mutex<()>,
     trouble: Mutex<Option<Trouble>>,
+    evidence: evidence::Evidence,
     /// Counts of this handle that the store has not been told yet begin here.
     flushed: Mutex<(u64, u64)>,
     closed: AtomicBool,
@@ -183,7 +187,9 @@ impl Index {
             flights: flight::Flights::default(),
             snapshot: Swap::new(Snapshot::default()),
             catching_up: Mutex::new(()),
+            folding: Mutex::new(()),
             trouble: Mutex::new(None),
+            evidence: evidence::Evidence::default(),
             flushed: Mutex::new((0, 0)),
             closed: AtomicBool::new(false),
             options,
@@ -241,25 +247,29 @@ impl Index {
     /// The answers for many paths, in order, each borrowed by `each` in turn; an error of one path is its answer.
     ///
     /// # Errors
-    /// What concerns all of them: the store's; what `each` gives.
+    /// What concerns all of them.
     pub fn match_paths_with(
         &self,
         question: &Question<'_>,
         paths: &[&[u8]],
-        mut each: impl FnMut(&Answer<'_>) -> Result<()>,
+        mut each: impl FnMut(&Answer<'_>),
     ) -> Result<()> {
         let mut failed: Option<Error> = None;
-        for path in paths {
+        for (place, path) in paths.iter().enumerate() {
             // A server that failed once is not asked again for each of the others.
             let question = Question {
                 offline: question.offline || failed.is_some(),
                 ..*question
             };
             match self.shared.match_path(&question, path, &mut each) {
-                Ok(done) => done?,
+                Ok(()) => {}
                 Err(error) if error.status == Status::Aborted => return Err(error),
+                // Nothing could be fetched for the first: that concerns all of them.
+                Err(error) if place == 0 && error.status as i32 >= 200 => return Err(error),
                 Err(error) => {
-                    each(&Answer::failed(failed.as_ref().filter(|_| error.status == Status::Offline).unwrap_or(&error)))?;
+                    // What follows a server's failure fails for the same reason.
+                    let reason = failed.as_ref().filter(|_| error.status == Status::Offline);
+                    each(&Answer::failed(reason.unwrap_or(&error)));
                     if error.status as i32 >= 300 {
                         failed.get_or_insert(error);
                     }
@@ -288,6 +298,37 @@ impl Index {
         then: impl FnOnce(&Answer<'_>) -> R,
     ) -> Result<R> {
         self.shared.match_guid(question, guid, then)
+    }
+
+    /// The items with a title: equal but for case, accents and punctuation, else with all its words; a show's title
+    /// gives its episodes.
+    ///
+    /// # Errors
+    /// As [`Index::match_path`].
+    pub fn search_title(&self, question: &Question<'_>, title: &str) -> Result<Match> {
+        self.search_title_with(question, title, |answer| Match::from(answer))
+    }
+
+    /// The items with a title, borrowed by `then`.
+    ///
+    /// # Errors
+    /// As [`Index::match_path`].
+    pub fn search_title_with<R>(
+        &self,
+        question: &Question<'_>,
+        title: &str,
+        then: impl FnOnce(&Answer<'_>) -> R,
+    ) -> Result<R> {
+        self.shared.search_title(question, title, then)
+    }
+
+    /// The items of a library as they are stored, those after `cursor` (0 to begin), at most `limit`: each with the
+    /// cursor behind it. Asks nobody.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for all libraries at once; [`Status::LibraryNotFound`]; the store's.
+    pub fn items(&self, library: &Library, cursor: i64, limit: usize) -> Result<Vec<(i64, crate::model::Item)>> {
+        self.shared.items(library, cursor, limit)
     }
 
     /// Makes a full listing of every library due, and forgets all confirmed matches.
@@ -362,9 +403,10 @@ impl Shared {
 
     /// Adds what this handle counted to the counters of the store's life.
     fn flush_counters(&self) -> Result<()> {
+        let mut flushed = lock(&self.flushed);
+        // Read behind the lock: another thread's newer numbers must not be flushed before these.
         let counted = self.counters.read();
         let now = (counted.requests.iter().sum(), counted.answers.iter().sum());
-        let mut flushed = self.flushed.lock().unwrap_or_else(PoisonError::into_inner);
         if *flushed == now {
             return Ok(());
         }
@@ -389,6 +431,24 @@ impl Shared {
             disk_bytes: self.store.folder().disk_bytes(),
             ..self.counters.read()
         })
+    }
+
+    fn items(&self, library: &Library, cursor: i64, limit: usize) -> Result<Vec<(i64, crate::model::Item)>> {
+        self.catch_up()?;
+        let row = {
+            let snapshot = self.snapshot.read();
+            match library.resolve(&snapshot)? {
+                library::Resolved::Scope(crate::matching::Scope::One(place)) => snapshot.rows[place].clone(),
+                library::Resolved::Scope(crate::matching::Scope::All) => {
+                    return Err(Error::new(
+                        Status::InvalidArgument,
+                        "items are listed one library at a time: name one",
+                    ));
+                }
+                library::Resolved::Unknown => return Err(library.unknown(&snapshot)),
+            }
+        };
+        self.store.items_after(row.id, row.generation, cursor, limit)
     }
 
     fn clear(&self) -> Result<()> {

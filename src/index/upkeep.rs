@@ -21,8 +21,15 @@ impl Shared {
     pub(super) fn record_matches(&self, identity: i64, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<()> {
         let waiting = self.store.record_matches(identity, row, pairs)?;
         if waiting > FOLD {
+            // One thread is enough; the others' changes are folded the next time.
+            let Ok(_folding) = self.folding.try_lock() else {
+                return Ok(());
+            };
             self.store.evict_matches(self.options.matches_limit)?;
             self.fold(identity, row.id)?;
+            for (identity, library) in self.store.lagging(4 * FOLD)? {
+                self.fold(identity, library)?;
+            }
         }
         Ok(())
     }
@@ -80,7 +87,12 @@ impl Shared {
             };
             (identity, id)
         };
-        self.store.invalidate_libraries(identity, id)
+        self.store.invalidate_libraries(identity, id)?;
+        match library {
+            Some(library) if id.is_some() => log::info!("library '{}' was invalidated", library.selector().name()),
+            _ => log::info!("all libraries were invalidated"),
+        }
+        Ok(())
     }
 
     /// A request confirmed what these paths, or this item, are: nothing about them is distrusted any more.

@@ -19,3 +19,6 @@ pub use mappings::Mappings;
 pub use normal::Normal;
 pub use outcome::{Found, GlanceHit, GuidRef, ItemRef, LIMIT, Outcome};
 pub use view::{Stamp, View};
+
+#[cfg(test)]
+mod tests;

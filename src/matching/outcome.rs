@@ -152,6 +152,30 @@ pub struct Found<'v> {
     pub path: &'v [u8],
 }
 
+impl<'v> Found<'v> {
+    /// A stored item, with its first path.
+    #[must_use]
+    pub fn of(item: &'v Item) -> Self {
+        Self {
+            library: 0,
+            item: ItemRef {
+                rating_key: &item.rating_key,
+                kind: item.kind,
+                title: &item.title,
+                year: item.year,
+                show_title: &item.show_title,
+                show_rating_key: &item.show_rating_key,
+                show_guid: GuidRef::Text(&item.show_guid),
+                season: item.season,
+                episode: item.episode,
+                guid: GuidRef::Text(&item.guid),
+                key_only: false,
+            },
+            path: item.parts.first().map_or(b"", |path| path.as_bytes()),
+        }
+    }
+}
+
 /// The answer of a climb.
 #[derive(Clone, Debug)]
 pub struct Outcome<'v> {
@@ -170,7 +194,9 @@ pub struct Outcome<'v> {
     pub broken: bool,
     /// At rungs 4 and 5, how many components agree, from the end.
     pub components: usize,
-    found: [Found<'v>; LIMIT],
+    /// Most outcomes have one candidate: only the others pay for clearing the room for many.
+    one: Found<'v>,
+    many: Option<[Found<'v>; LIMIT]>,
     length: usize,
 }
 
@@ -191,13 +217,21 @@ impl<'v> Outcome<'v> {
             suspect: false,
             broken: false,
             components: 0,
-            found: [Self::EMPTY; LIMIT],
+            one: Self::EMPTY,
+            many: None,
             length: 0,
         }
     }
 
     pub(super) fn push(&mut self, found: Found<'v>) {
-        if let Some(free) = self.found.get_mut(self.length) {
+        if self.length == 0 {
+            self.one = found;
+            self.length = 1;
+            return;
+        }
+        let one = self.one;
+        let many = self.many.get_or_insert_with(|| [one; LIMIT]);
+        if let Some(free) = many.get_mut(self.length) {
             *free = found;
             self.length += 1;
         }
@@ -206,7 +240,10 @@ impl<'v> Outcome<'v> {
     /// The candidates, best first: at most [`LIMIT`].
     #[must_use]
     pub fn found(&self) -> &[Found<'v>] {
-        &self.found[..self.length]
+        match &self.many {
+            Some(many) => &many[..self.length],
+            None => &std::slice::from_ref(&self.one)[..self.length],
+        }
     }
 
     /// The item, when there is exactly one, of whatever confidence.

@@ -1,6 +1,6 @@
 //! What must not be open at the moment of a fork is closed before it and opened again when needed.
 //!
-//! SQLite keeps a table of its locks per file and process; a child inherits it, though the kernel's locks do not come
+//! `SQLite` keeps a table of its locks per file and process; a child inherits it, though the kernel's locks do not come
 //! along, and rows that the child commits can vanish when the parent closes. So before each fork of the host every
 //! connection is closed, and the locks that guard them are held until it is over.
 

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Stack of such a thread: TLS handshakes and JSON nesting need some, SQLite little.
+/// Stack of such a thread: TLS handshakes and JSON nesting need some, a database little.
 const STACK: usize = 2 << 20;
 
 type Outcome<R> = Result<R, Box<dyn Any + Send>>;

@@ -1,6 +1,6 @@
-//! One SQLite connection: opened when needed, closed at any time.
+//! One connection to `SQLite`: opened when needed, closed at any time.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -61,7 +61,7 @@ impl Slot {
     }
 }
 
-fn identity(path: &PathBuf) -> Option<(u64, u64)> {
+fn identity(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     path.metadata().ok().map(|facts| (facts.dev(), facts.ino()))
 }
@@ -124,7 +124,7 @@ fn make(connection: &Connection, folder: &Folder) -> rusqlite::Result<()> {
     let store_id = i64::from_le_bytes(files::random().map_err(random)?);
     let secret: [u8; 32] = files::random().map_err(random)?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let made = (|| {
+    let done = (|| {
         if is_made(connection)? {
             return Ok(()); // another process was faster
         }
@@ -135,6 +135,6 @@ fn make(connection: &Connection, folder: &Folder) -> rusqlite::Result<()> {
         )?;
         connection.execute_batch("PRAGMA user_version = 1")
     })();
-    connection.execute_batch(if made.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
-    made
+    connection.execute_batch(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+    done
 }

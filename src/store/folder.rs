@@ -167,7 +167,7 @@ impl Folder {
         Ok(made)
     }
 
-    /// Notes that SQLite called the database broken.
+    /// Notes that `SQLite` called the database broken.
     pub fn mark_broken(&self) {
         self.broken.store(true, Ordering::SeqCst);
     }

@@ -574,7 +574,7 @@ fn digest(item: &Item) -> u64 {
         i64::from(item.year),
         i64::from(item.season),
         i64::from(item.episode),
-        item.guids.len() as i64,
+        i64::try_from(item.guids.len()).unwrap_or(i64::MAX),
     ] {
         hash.update(&number.to_le_bytes());
     }

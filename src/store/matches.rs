@@ -170,20 +170,41 @@ impl Store {
         self.write(|tx| {
             let c = tx.connection;
             let done = c.execute(
-                "UPDATE libraries SET matches_image = ?3, matches_folded = ?4 WHERE id = ?1 AND epoch = ?2",
+                "UPDATE libraries SET matches_image = ?3, matches_folded = ?4 WHERE id = ?1 AND epoch = ?2 AND matches_folded < ?4",
                 params![library, epoch, image, folded.cast_signed()],
             )?;
             if done == 0 {
-                return Ok(()); // invalidated meanwhile: the file is nobody's
+                // Invalidated meanwhile, or somebody folded more: changes that this file lacks may be gone already.
+                return Ok(());
             }
+            // What some library's warm files lack must stay: its matches, and single items that came or went.
             let trim: i64 = c.query_row(
-                "SELECT coalesce(min(matches_folded), ?1) FROM libraries WHERE identity > 0 AND match_count > 0",
+                "SELECT min(?1, coalesce((SELECT min(matches_folded) FROM libraries WHERE match_count > 0), ?1), \
+                 coalesce((SELECT min(c.sequence) - 1 FROM changes c JOIN libraries l ON l.id = c.library \
+                 WHERE c.kind IN (8, 9) AND c.sequence > l.image_seq), ?1))",
                 [folded.cast_signed()],
                 |row| row.get(0),
             )?;
             c.execute("DELETE FROM changes WHERE sequence <= ?1", [trim])?;
             c.execute("UPDATE store SET trimmed = max(trimmed, ?1)", [trim])?;
             tx.libraries_changed(identity)
+        })
+    }
+
+    /// Libraries whose matches were folded so long ago that `most` changes or more are kept for them, with their
+    /// identities.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn lagging(&self, most: u64) -> Result<Vec<(i64, i64)>> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT identity, id FROM libraries WHERE match_count > 0 AND identity > 0 AND \
+                     (SELECT count(*) FROM changes WHERE sequence > matches_folded) >= ?1",
+                )?
+                .query_map([most.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
         })
     }
 

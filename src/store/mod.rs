@@ -1,4 +1,4 @@
-//! SQLite: the one source of truth, and the only place with SQL.
+//! `SQLite`: the one source of truth, and the only place with SQL.
 //!
 //! A [`Store`] is a folder: the database, the counter page that tells other processes of a commit, warm files, locks, and
 //! the client identifier. What a kill at each point of a write leaves behind is argued in `docs/design.md`.
@@ -11,6 +11,7 @@ mod matches;
 mod partition;
 mod rows;
 mod single;
+mod titles;
 
 pub use folder::Folder;
 pub use listing::{Finished, Listing};
@@ -23,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, ErrorCode};
 
 use crate::error::{Error, Result, Status};
-use crate::platform::fork::{self, Forks, Held, Release, Side};
+use crate::platform::fork::{self, Forks, Release, Side};
 use crate::warm::{CounterPage, State as PageState};
 use connection::Slot;
 
@@ -32,7 +33,7 @@ pub struct Store {
     folder: Folder,
     connections: Arc<Connections>,
     page: Option<CounterPage>,
-    store_id: u64,
+    id: u64,
     secret: [u8; 32],
 }
 
@@ -82,7 +83,7 @@ impl Store {
             folder,
             connections,
             page: None,
-            store_id: 0,
+            id: 0,
             secret: [0; 32],
         };
         store.begin(mapped)?;
@@ -105,10 +106,10 @@ impl Store {
             }
             other => other?,
         };
-        self.store_id = store_id.cast_unsigned();
+        self.id = store_id.cast_unsigned();
         self.secret = secret;
         if mapped && self.folder.shares_memory() {
-            match CounterPage::open(&self.folder.page(), self.store_id) {
+            match CounterPage::open(&self.folder.page(), self.id) {
                 Ok(page) => self.page = Some(page),
                 Err(error) => log::warn!(
                     "the counter page cannot be shared, each lookup asks the database instead: {error}"

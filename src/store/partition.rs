@@ -198,6 +198,7 @@ impl Store {
             }
             for item in &dead {
                 super::guids::forget(tx, item)?;
+                super::titles::forget(tx, item.id)?;
                 c.prepare_cached("DELETE FROM items WHERE id = ?1")?.execute([item.id])?;
             }
             let matches = c

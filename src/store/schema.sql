@@ -66,6 +66,7 @@ CREATE TABLE IF NOT EXISTS libraries (
     matches_image      TEXT    NOT NULL DEFAULT '',  -- warm file of the confirmed matches
     matches_folded     INTEGER NOT NULL DEFAULT 0,   -- changes up to here are in it
     guids_upto         INTEGER NOT NULL DEFAULT 0,   -- items up to this id are in the GUID index
+    titles_upto        INTEGER NOT NULL DEFAULT 0,   -- and in the title index
     UNIQUE (identity, uuid)
 ) STRICT;
 
@@ -102,6 +103,13 @@ CREATE TABLE IF NOT EXISTS guids (         -- made when a GUID is first asked fo
     hash INTEGER NOT NULL,
     item INTEGER NOT NULL,
     PRIMARY KEY (hash, item)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS titles (        -- made when a title is first searched
+    library INTEGER NOT NULL,
+    fold    TEXT    NOT NULL,              -- without case, accents and punctuation; the item's own, or its show's
+    item    INTEGER NOT NULL,
+    PRIMARY KEY (library, fold, item)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS listings (      -- a full listing under way

@@ -13,3 +13,6 @@ pub use image::{Image, ImageBuilder, ImageInfo, ImageKind, ImageMeta};
 pub use overlay::{Change, Full, Overlay};
 pub use page::CounterPage;
 pub use view::{Hit, LibraryFacts, LibraryView};
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,7 @@ static void show(const char *question, const struct answered *answered)
     if (item != NULL) {
         show_item(answered, item);
     }
-    for (i = 0; i < answer->candidates_count; i++) {
+    for (i = 0; item == NULL && i < answer->candidates_count; i++) {
         show_item(answered, candidate_of(answered, answer, i));
     }
 }
@@ -139,6 +139,92 @@ static void file_names(const plexindex_library_handle *movies)
         const plexindex_item *item = candidate_of(&answered, answer_of(&answered, 0), i);
         text_is(&answered, item->title, strstr(text_of(&answered, item->path), "Twins A") != NULL ? "Twin A" : "Twin B");
     }
+    forget(&answered);
+}
+
+/* The same folder and file name elsewhere: closer than the file name alone. */
+static void suffixes(const plexindex_library_handle *movies)
+{
+    struct answered answered = MATCH(movies, "/mnt/backup/Exact (2001)/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_SUFFIX,
+                                     HIGH, PLEXINDEX_REASON_NONE);
+    text_is(&answered, item_of(&answered, answer_of(&answered, 0))->key, "/library/metadata/900001");
+    forget(&answered);
+    answered = MATCH(movies, "/mnt/backup/Twins B/twin.mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_SUFFIX, HIGH, PLEXINDEX_REASON_NONE);
+    text_is(&answered, item_of(&answered, answer_of(&answered, 0))->key, "/library/metadata/900003");
+    forget(&answered);
+}
+
+/* Rules between the host's paths and the server's, each way and each kind. */
+static void mappings(const struct setting *setting)
+{
+    static const struct {
+        int32_t kind;
+        const char *from;
+        const char *to;
+    } rules[] = {
+        {PLEXINDEX_MAPPING_HOST_PREFIX, "/stash", "/data"},
+        {PLEXINDEX_MAPPING_HOST_PATTERN, "^/disks/[0-9]+/(.*)$", "/data/movies/\\1"},
+        {PLEXINDEX_MAPPING_SERVER_PREFIX, "/data/movies", "/films"},
+        {PLEXINDEX_MAPPING_SERVER_PATTERN, "^/data/(.*)$", "/all of it/\\1"},
+    };
+    static const char *const paths[] = {
+        "/stash/movies/Exact (2001)/Exact (2001).mkv",
+        "/disks/7/Exact (2001)/Exact (2001).mkv",
+        "/films/Exact (2001)/Exact (2001).mkv",
+        "/all of it/movies/Exact (2001)/Exact (2001).mkv",
+    };
+    plexindex_handle *first = handle;
+    size_t i;
+    for (i = 0; i < sizeof rules / sizeof *rules; i++) {
+        plexindex_options options = options_of(setting);
+        plexindex_mapping mapping;
+        struct answered answered;
+        memset(&mapping, 0, sizeof mapping);
+        mapping.kind = rules[i].kind;
+        mapping.from = bytes_of(rules[i].from);
+        mapping.to = bytes_of(rules[i].to);
+        options.mappings = &mapping;
+        options.mappings_count = 1;
+        handle = opened(&options);
+        answered = MATCH(library_of(handle, "Movies"), paths[i], PLEXINDEX_OK, PLEXINDEX_RUNG_MAPPED, HIGH,
+                         PLEXINDEX_REASON_NONE);
+        /* The listed path, as the server spells it. */
+        text_is(&answered, item_of(&answered, answer_of(&answered, 0))->path, "/data/movies/Exact (2001)/Exact (2001).mkv");
+        forget(&answered);
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    }
+    handle = first;
+}
+
+static void titles(const plexindex_library_handle *movies, const plexindex_library_handle *shows)
+{
+    static const char *const spellings[] = {"Twin A", "twin a", "Twin: A!"};
+    struct answered answered;
+    plexindex_query query;
+    size_t i;
+    for (i = 0; i < sizeof spellings / sizeof *spellings; i++) {
+        query = query_of(movies, spellings[i]);
+        answered = ask(plexindex_search_title, handle, &query);
+        CHECK_STATUS(PLEXINDEX_OK, answered.status);
+        text_is(&answered, item_of(&answered, answer_of(&answered, 0))->rating_key, "900002");
+        forget(&answered);
+    }
+    /* No title is just this, but two have the word. */
+    query = query_of(movies, "twin");
+    answered = ask(plexindex_search_title, handle, &query);
+    show("twin", &answered);
+    CHECK_STATUS(PLEXINDEX_AMBIGUOUS, answered.status);
+    CHECK(answer_of(&answered, 0)->candidates_total == 2);
+    forget(&answered);
+    query = query_of(shows, "the show");
+    answered = ask(plexindex_search_title, handle, &query);
+    show("the show", &answered);
+    CHECK_STATUS(PLEXINDEX_AMBIGUOUS, answered.status);
+    CHECK(answer_of(&answered, 0)->candidates_total == 3);
+    forget(&answered);
+    query = query_of(movies, "nobody made this");
+    answered = ask(plexindex_search_title, handle, &query);
+    CHECK_STATUS(PLEXINDEX_NOT_FOUND, answered.status);
     forget(&answered);
 }
 
@@ -273,6 +359,7 @@ int main(int argc, char **argv)
     movie(movies);
     episode(shows);
     file_names(movies);
+    suffixes(movies);
     not_found(movies);
     query = query_of(NULL, NULL);
     query.library = NULL;
@@ -283,6 +370,8 @@ int main(int argc, char **argv)
     all_libraries();
     confirmed(movies);
     guids(movies, shows);
+    titles(movies, shows);
+    mappings(&setting);
     not_fetched_and_stale(&setting);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
     return 0;

@@ -21,17 +21,9 @@ pub fn library_folder() -> PathBuf {
 
 /// The shared object under test.
 pub fn library() -> PathBuf {
-    let name = format!(
-        "{}plexindex{}",
-        env::consts::DLL_PREFIX,
-        env::consts::DLL_SUFFIX
-    );
+    let name = format!("{}plexindex{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
     let path = library_folder().join(name);
-    assert!(
-        path.is_file(),
-        "{} was not built beside this test",
-        path.display()
-    );
+    assert!(path.is_file(), "{} was not built beside this test", path.display());
     path
 }
 

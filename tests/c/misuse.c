@@ -139,6 +139,46 @@ static void open_arguments(const struct setting *setting)
 #undef REFUSED
 }
 
+/* Rules between paths that make no sense: which one, and why. */
+static void mappings(const struct setting *setting)
+{
+    plexindex_options options = options_of(setting);
+    plexindex_mapping rules[2];
+    memset(rules, 0, sizeof rules);
+    rules[0].kind = PLEXINDEX_MAPPING_HOST_PREFIX;
+    rules[0].from = bytes_of("/host");
+    rules[0].to = bytes_of("/data");
+    options.mappings_count = 2;
+    CHECK_OPEN_REFUSED(PLEXINDEX_NULL_POINTER, &options, "mappings");
+    options.mappings_count = SIZE_MAX;
+    options.mappings = rules;
+    CHECK_OPEN_REFUSED(PLEXINDEX_INVALID_ARGUMENT, &options, "mappings_count");
+    options.mappings_count = 2;
+
+#define RULE_REFUSED(status, number, from_text, to_text, ...)                                                          \
+    do {                                                                                                               \
+        rules[1].kind = (number);                                                                                      \
+        rules[1].from = bytes_of(from_text);                                                                           \
+        rules[1].to = bytes_of(to_text);                                                                               \
+        CHECK_OPEN_REFUSED(status, &options, __VA_ARGS__);                                                             \
+    } while (0)
+    RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, 0, "/a", "/b", "kind is 0", "PLEXINDEX_MAPPING_");
+    RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, 5, "/a", "/b", "kind is 5", "PLEXINDEX_MAPPING_");
+    RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, PLEXINDEX_MAPPING_HOST_PREFIX, "", "/b", "mapping 2", "empty");
+    RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, PLEXINDEX_MAPPING_SERVER_PREFIX, "/a", "", "mapping 2", "empty");
+    RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, PLEXINDEX_MAPPING_SERVER_PATTERN, "^/a/(.*", "/b/\\1", "mapping 2", "^/a/(.*");
+    RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, PLEXINDEX_MAPPING_SERVER_PATTERN, "^/a/(?=b)", "/b", "mapping 2", "(?=b)");
+    RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, PLEXINDEX_MAPPING_HOST_PATTERN, "^/a/(.*)$", "/b/\\2", "mapping 2", "\\2");
+    RULE_REFUSED(PLEXINDEX_INVALID_ARGUMENT, PLEXINDEX_MAPPING_HOST_PATTERN, "\xff", "/b", "mappings[1]", "UTF-8");
+#undef RULE_REFUSED
+    rules[1] = rules[0];
+    rules[1].from.data = NULL;
+    CHECK_OPEN_REFUSED(PLEXINDEX_NULL_POINTER, &options, "mappings[1]");
+    rules[1] = rules[0];
+    rules[1].reserved = 1;
+    CHECK_OPEN_REFUSED(PLEXINDEX_UNSUPPORTED, &options, "mappings[1]", "reserved");
+}
+
 static void libraries(const plexindex_handle *handle)
 {
     const plexindex_library_handle *library = NULL;
@@ -204,14 +244,14 @@ static void lookups(const plexindex_library_handle *movies)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(movies, NULL, 0, 0, &buffer));
     CHECK(buffer.length == 0);
 
-    /* Too small gives the need and writes nothing; the need is enough. */
+    /* Too small gives the need and writes not beyond the room; the need is enough. */
     CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer));
     CHECK(buffer.length == 2);
     buffer.data = keys;
     buffer.capacity = 1;
-    keys[0] = 'x';
+    keys[1] = 'x';
     CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer));
-    CHECK(buffer.length == 2 && keys[0] == 'x');
+    CHECK(buffer.length == 2 && keys[1] == 'x');
     buffer.capacity = 2;
     keys[2] = 'y';
     CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer));
@@ -220,7 +260,7 @@ static void lookups(const plexindex_library_handle *movies)
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer), "keys");
 }
 
-/* What plexindex_match_path() and plexindex_match_guid() refuse alike. */
+/* What plexindex_match_path(), plexindex_match_guid() and plexindex_search_title() refuse alike. */
 static void queries(ask_fn function, const plexindex_handle *handle, const plexindex_library_handle *movies, const char *good)
 {
     const size_t wrong[] = {0, 1, sizeof(size_t) - 1, SIZE_MAX};
@@ -258,10 +298,15 @@ static void queries(ask_fn function, const plexindex_handle *handle, const plexi
     REFUSED(PLEXINDEX_UNSUPPORTED, flags, UINT32_C(1) << 31, "flags");
     REFUSED(PLEXINDEX_UNSUPPORTED, reserved, 1, "reserved");
 #undef REFUSED
-    query = query_of(movies, good);
-    query.text.data = "/data/\0/movies";
-    query.text.length = 14;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, function(handle, &query, &buffer), "NUL");
+}
+
+/* Whether memory is as small_buffers() filled it. */
+static int untouched(const unsigned char *memory, size_t length)
+{
+    size_t i;
+    for (i = 0; i < length && memory[i] == 0xa5; i++) {
+    }
+    return i == length;
 }
 
 /* A buffer that is too small gives the need and keeps what it holds; the need is exactly enough. */
@@ -271,8 +316,7 @@ static void small_buffers(ask_fn function, const plexindex_handle *handle, const
     plexindex_buffer exact;
     unsigned char *memory;
     size_t need;
-    size_t i;
-    CHECK_REFUSED(PLEXINDEX_BUFFER_TOO_SMALL, function(handle, query, &buffer), "capacity");
+    CHECK_REFUSED(PLEXINDEX_BUFFER_TOO_SMALL, function(handle, query, &buffer), "buffer", "enlarge");
     need = buffer.length;
     CHECK(need > 0);
     memory = malloc(need + 16);
@@ -284,18 +328,14 @@ static void small_buffers(ask_fn function, const plexindex_handle *handle, const
     buffer.length = 0;
     CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, function(handle, query, &buffer));
     CHECK(buffer.length == need);
-    for (i = 0; i < need + 16; i++) {
-        CHECK(memory[i] == 0xa5);
-    }
+    CHECK(untouched(memory, need + 16));
 
     exact.data = memory;
     exact.capacity = need;
     exact.length = 0;
     CHECK(function(handle, query, &exact) < 100);
     CHECK(exact.length <= need);
-    for (i = need; i < need + 16; i++) {
-        CHECK(memory[i] == 0xa5);
-    }
+    CHECK(untouched(memory + need, 16));
 
     exact.data = NULL;
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(handle, query, &exact), "data");
@@ -326,6 +366,9 @@ static void match_paths(const plexindex_handle *handle, const plexindex_library_
     buffer.data = memory;
     buffer.capacity = sizeof memory;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &buffer), "65536");
+    query.text.data = "/data/\0/movies";
+    query.text.length = 14;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &buffer), "/data/", "NUL");
     query = query_of(movies, "/data/movies/\xff\xfe.mkv");
     answered = ask(plexindex_match_path, handle, &query);
     CHECK_STATUS(PLEXINDEX_NOT_FOUND, answered.status);
@@ -362,6 +405,26 @@ static void batches(const plexindex_handle *handle, const plexindex_library_hand
     CHECK_STATUS(PLEXINDEX_OK, plexindex_match_paths(handle, &query, 2, &buffer));
 }
 
+static void items(const plexindex_handle *handle, const plexindex_library_handle *movies)
+{
+    uint64_t memory[64];
+    plexindex_buffer buffer = {memory, sizeof memory, 0};
+    int64_t cursor = 0;
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items(NULL, movies, &cursor, 1, &buffer), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items(handle, NULL, &cursor, 1, &buffer), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items(handle, movies, NULL, 1, &buffer), "cursor");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items(handle, movies, &cursor, 1, NULL), "page");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items(handle, movies, &cursor, 0, &buffer), "limit is 0");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items(handle, movies, &cursor, 10001, &buffer), "10001");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items(handle, library_of(handle, NULL), &cursor, 1, &buffer),
+                  "name one");
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, library_of(handle, "Holiday"), &cursor, 1, &buffer),
+                  "Holiday");
+    CHECK(cursor == 0);
+    cursor = INT64_MAX;
+    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_items(handle, movies, &cursor, 1, &buffer));
+}
+
 static void writes(const plexindex_handle *handle, const plexindex_library_handle *movies)
 {
     static char path[LONG_PATH];
@@ -375,10 +438,10 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(movies, "", 0, "7", 1), "path", "empty");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(movies, "/a\0b", 4, "7", 1), "path", "NUL");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(movies, path, sizeof path, "7", 1), "65536");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(movies, "/a", 2, "", 0), "key", "empty");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(movies, "/a", 2, "7\0", 2), "key", "NUL");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(movies, "/a", 2, "", 0), "key", "/library/metadata/");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(movies, "/a", 2, "7\0", 2), "key", "/library/metadata/");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(movies, "/a", 2, "\xff", 1), "key", "UTF-8");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(all, "/a", 2, "7", 1), "library");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(all, "/a", 2, "7", 1), "all libraries", "name one");
     CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, RECORD(library_of(handle, "Holiday"), "/a", 2, "7", 1), "Holiday");
 #undef RECORD
 #define RECORDS(library, paths, paths_length, keys, keys_length, count)                                                \
@@ -401,7 +464,7 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/nobody/knows/this.mkv", 22));
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_item(NULL, "7", 1), "library");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_item(movies, NULL, 1), "key");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_item(movies, "", 0), "key", "empty");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_item(movies, "", 0), "key", "/library/metadata/");
     CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(movies, "no such key", 11));
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_library(NULL), "library");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_all(NULL), "handle");
@@ -476,6 +539,7 @@ int main(int argc, char **argv)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(NULL));
     open_sizes(&setting);
     open_arguments(&setting);
+    mappings(&setting);
     CHECK(requests() == 0);
 
     snprintf(known_path, sizeof known_path, "%s", harness("path 5"));
@@ -492,6 +556,9 @@ int main(int argc, char **argv)
     match_paths(handle, movies);
     works(handle, movies);
     queries(plexindex_match_guid, handle, movies, guid);
+    queries(plexindex_search_title, handle, movies, "Exact");
+    works(handle, movies);
+    items(handle, movies);
     works(handle, movies);
     batches(handle, movies);
     works(handle, movies);
@@ -503,7 +570,7 @@ int main(int argc, char **argv)
     /* A success keeps the last error's text; the text outlives the index. */
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_refresh(handle, NULL));
     snprintf(message, sizeof message, "%s", plexindex_last_error_message());
-    works(handle, movies);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/nobody/knows/this.mkv", 22));
     CHECK(strcmp(message, plexindex_last_error_message()) == 0);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
     CHECK(strcmp(message, plexindex_last_error_message()) == 0);

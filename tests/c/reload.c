@@ -150,13 +150,17 @@ static void use(const struct use *use)
     }
     options.cache_dir = bytes_of(folder);
     options.log_level = PLEXINDEX_LOG_DEBUG;
-    /* Each fourth asks a server that refuses to talk. */
+    /* Each fourth asks a server that is not there. */
     options.server_url = use->round % 4 == 2 ? bytes_of("http://127.0.0.1:1") : options.server_url;
-    options.library_ttl_ms = use->round % 4 == 2 ? PLEXINDEX_TTL_AT_ONCE : 0;
     options.retry_ms = PLEXINDEX_NO_RETRY;
     CHECK_STATUS(PLEXINDEX_OK, api.open(&options, &handle));
     CHECK_STATUS(PLEXINDEX_OK, api.library_of(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &movies));
     query = query_of(movies, use->path);
+    if (use->round % 4 == 2) {
+        CHECK_STATUS(PLEXINDEX_CONNECT, api.match_path(handle, &query, &buffer));
+        CHECK_STATUS(PLEXINDEX_OK, api.close(handle));
+        return;
+    }
     CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer));
     CHECK_STATUS(PLEXINDEX_OK, api.record_match(movies, "/host/a.mkv", 11, use->key, strlen(use->key)));
     CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer));

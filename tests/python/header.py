@@ -52,10 +52,11 @@ def plain_type(declaration: str) -> str:
     return re.sub(r"\s*\*\s*", "*", kind)
 
 
-def comment(of: str) -> str:
-    """The comment above the line that ends in this declaration."""
+def comment(struct: str, member: str) -> str:
+    """The comment above a member of a struct."""
     lines = HEADER.read_text().splitlines()
-    at = next(number for number, line in enumerate(lines) if line.strip() == of)
+    begin = lines.index(f"typedef struct plexindex_{struct} {{")
+    at = next(begin + number for number, line in enumerate(lines[begin:]) if re.search(rf"\b{member}(\[\d+\])?;", line))
     above = []
     for line in reversed(lines[:at]):
         if not line.strip().startswith("//"):

@@ -62,10 +62,22 @@ def test_a_path_that_is_not_utf8_matches_itself(index: plexindex.Index, server: 
         assert movies.lookup_keys([path]) == [match.key]
 
 
-def test_a_path_of_64_kib(index: plexindex.Index, server: Server) -> None:
+def test_a_path_of_64_kib(index: plexindex.Index) -> None:
     movies = index.library("Movies")
     movies.refresh()
     long = "/data/movies/" + "ä" * 32 * 1024 + ".mkv"
+    for ask in (movies.match, lambda path: movies.record_match(path, "7"), movies.invalidate_path):
+        with pytest.raises(REFUSED, match=r"65553 bytes.*/data/movies/ä.*at most 32767"):
+            ask(long)
+    assert movies.lookup_key(long) is None
+    assert movies.lookup_keys([long, long]) == [None, None]
+    assert index.stats().matches == 0
+
+
+def test_the_longest_path(index: plexindex.Index, server: Server) -> None:
+    movies = index.library("Movies")
+    movies.refresh()
+    long = "/data/movies/".ljust(32_767, "x")
     assert movies.match(long).status == "not_found"
     assert movies.lookup_key(long) is None
     movies.record_match(long, server.paths(1)[0]["ratingKey"])
@@ -159,6 +171,23 @@ def test_numbers_that_are_refused(cache: Path, option: str, values: tuple[int, .
     for kind in (1.5, "7", True):
         with pytest.raises(TypeError, match=option):
             plexindex.open(cache, **{option: kind})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        plexindex.Mapping.host_pattern("(unclosed", "x"),
+        plexindex.Mapping.server_pattern(r"(?=look)ahead", "x"),
+        plexindex.Mapping.host_pattern("(one)", r"\7"),
+        ("", "/x"),
+    ],
+)
+def test_mappings_that_are_refused(cache: Path, rule: Any) -> None:
+    with pytest.raises(REFUSED, match="mapping"):
+        plexindex.open(cache, mappings=[("/a", "/b"), rule])
+    for kind in (5, "ab", ("/a",), ("/a", "/b", "/c")):
+        with pytest.raises(TypeError):
+            plexindex.open(cache, mappings=[kind])  # type: ignore[list-item]
 
 
 def test_a_cache_without_a_name() -> None:

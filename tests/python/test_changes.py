@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import plexindex
 import pytest
 from conftest import OpenIndex, Server
@@ -166,6 +168,16 @@ def test_statistics_count_what_happened(index: plexindex.Index, server: Server) 
     assert stats.disk_bytes > 0
     assert stats.answer_count == sum(stats.answers.values())
     assert repr(stats).startswith("<plexindex.Stats: ")
+
+
+def test_statistics_have_the_library_s_own_names(index: plexindex.Index) -> None:
+    text = index._do(index._native.stats_json, library=index, reserve=64)
+    named = json.loads(text)
+    ours = index.stats().as_dict()
+    for group in ("answers", "requests"):
+        assert named[group] == ours[group]
+    seconds = {name.replace("_us", "_seconds") for name in named}
+    assert seconds == set(ours)
 
 
 def test_statistics_as_a_dictionary(index: plexindex.Index) -> None:

@@ -27,7 +27,7 @@ REFUSED = plexindex.InvalidArgumentError
 )
 def test_paths_become_the_file_system_s_bytes(path: Any, raw: bytes) -> None:
     assert _convert.path_bytes(path) == raw
-    assert _convert.join_paths([path, "/x"]) == (raw + b"\0/x\0", 2)
+    assert _convert.join_paths([path, "/x"]) == raw + b"\0/x\0"
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,15 @@ def test_paths_that_are_refused_are_named(path: Any, says: str) -> None:
     with pytest.raises(REFUSED, match=says) as caught:
         _convert.path_bytes(path)
     assert isinstance(caught.value, ValueError)
-    for batch in ([path], ["/x", path], [path, "/x"], iter([path, b"/x"])):
+    for batch in ([path], ["/x", path], [path, b"/x"]):
         with pytest.raises(REFUSED, match=says):
+            _convert.name_refused(batch)
+
+
+@pytest.mark.parametrize("path", ["", b"", "/m/\ud800", b"a\0b"])
+def test_batches_with_such_paths_are_refused(path: Any) -> None:
+    for batch in ([b"/y", path], ["/x", path], (path, "/x"), [path]):
+        with pytest.raises(REFUSED):
             _convert.join_paths(batch)
 
 
@@ -67,12 +74,15 @@ def test_what_is_no_path_is_a_type_error(path: Any) -> None:
 @pytest.mark.parametrize("paths", ["/x", b"/x"])
 def test_a_path_is_no_list_of_paths(paths: Any) -> None:
     with pytest.raises(TypeError, match="list of paths"):
-        _convert.join_paths(paths)
+        _convert.path_list(paths)
 
 
 def test_batches_take_any_iterable() -> None:
-    assert _convert.join_paths(()) == (b"", 0)
-    assert _convert.join_paths(path for path in ("a", b"b")) == (b"a\0b\0", 2)
+    given = ["a", "b"]
+    assert _convert.path_list(given) is given
+    assert list(_convert.path_list(path for path in ("a", b"b"))) == ["a", b"b"]
+    assert _convert.join_paths([]) == b""
+    assert _convert.join_paths(("a", b"b")) == b"a\0b\0"
 
 
 def test_seconds_become_milliseconds() -> None:

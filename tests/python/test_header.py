@@ -20,6 +20,7 @@ CONSTANTS = {name: value for name, value in vars(_constants).items() if name.isu
 
 STRUCTS: dict[str, Any] = {
     "bytes": _native.CBytes,
+    "mapping": _native.CMapping,
     "options": _native.COptions,
     "buffer": _native.CBuffer,
     "query": _native.CQuery,
@@ -34,6 +35,7 @@ TYPES: dict[str, Any] = {
     "uint32_t": ctypes.c_uint32,
     "int32_t": ctypes.c_int32,
     "size_t": ctypes.c_size_t,
+    "int64_t*": ctypes.POINTER(ctypes.c_int64),
     "char*": ctypes.c_char_p,
     "void*": ctypes.c_void_p,
     "plexindex_handle*": ctypes.c_void_p,
@@ -90,28 +92,28 @@ def test_names_stand_at_their_number(prefix: str, names: tuple[str, ...]) -> Non
 
 
 def test_request_kinds_and_item_kinds_are_those_of_the_comments() -> None:
-    comment = header.comment("uint64_t requests[8];")
+    comment = header.comment("statistics", "requests")
     kinds = comment.split("by kind: ")[1].split(".")[0].split(", ")
     assert tuple(kinds) == _constants.REQUESTS
-    numbers = re.findall(r"(\d+) (\w+)", header.comment("int32_t kind;"))
+    numbers = re.findall(r"(\d+) (\w+)", header.comment("item", "kind"))
     assert {int(number): name for number, name in numbers if name != "unknown"} == _constants.KINDS
 
 
 def test_defaults_of_open_are_those_of_the_header() -> None:
     parameters = inspect.signature(plexindex.open).parameters
     for option, field, unit in (
-        ("connect_timeout", "int64_t connect_timeout_ms;", 1000),
-        ("read_timeout", "int64_t read_timeout_ms;", 1000),
-        ("retry_for", "int64_t retry_ms;", 1000),
-        ("matches_limit", "uint64_t matches_limit;", 1),
-        ("page_size", "uint32_t page_size;", 1),
+        ("connect_timeout", "connect_timeout_ms", 1000),
+        ("read_timeout", "read_timeout_ms", 1000),
+        ("retry_for", "retry_ms", 1000),
+        ("matches_limit", "matches_limit", 1),
+        ("page_size", "page_size", 1),
     ):
-        default = re.search(r"\b0: ([\d,]+)", header.comment(field))
+        default = re.search(r"\b0: ([\d,]+)", header.comment("options", field))
         assert default is not None, field
         assert parameters[option].default * unit == int(default[1].replace(",", "")), option
-    assert "0: one hour" in header.comment("int64_t library_ttl_ms;")
+    assert "0: one hour" in header.comment("options", "library_ttl_ms")
     assert parameters["library_ttl"].default == 3600
-    assert "0: 24 hours" in header.comment("int64_t max_age_ms;")
+    assert "0: 24 hours" in header.comment("options", "max_age_ms")
     assert parameters["max_age"].default == 24 * 3600
 
 

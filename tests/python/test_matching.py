@@ -187,6 +187,44 @@ def test_a_guid(index: plexindex.Index, server: Server) -> None:
         index.match_guid("Movies", 5)  # type: ignore[arg-type]
 
 
+def test_a_title(index: plexindex.Index, server: Server) -> None:
+    row = server.paths(1)[0]
+    found = index.search_title("Movies", row["title"].upper())
+    assert row["ratingKey"] in [item.rating_key for item in found.candidates]
+    assert index.library("Movies").search_title("No Such Film At All").status == "not_found"
+    with pytest.raises(TypeError):
+        index.search_title("Movies", None)  # type: ignore[arg-type]
+
+
+def test_all_items_of_a_library(index: plexindex.Index, server: Server) -> None:
+    movies = index.library("Movies")
+    movies.refresh()
+    server.reset()
+    found = {item.rating_key: item.path for item in movies.items()}
+    assert found == {row["ratingKey"]: row["path"] for row in server.paths(1)}
+    assert len(list(index.items("Movies"))) == 300
+    assert server.requests() == 0
+    with pytest.raises(plexindex.InvalidArgumentError):
+        next(index.library().items())
+
+
+def test_mappings(open_index: OpenIndex, server: Server) -> None:
+    row = server.paths(1)[0]
+    path = row["path"].replace("/data/movies/", "/mnt/films/")
+    for rule in (
+        ("/mnt/films", "/data/movies"),
+        plexindex.Mapping.host_prefix("/mnt/films", "/data/movies"),
+        plexindex.Mapping.host_pattern(r"^/mnt/(films)/(.*)$", r"/data/movies/\2"),
+        plexindex.Mapping.server_prefix("/data/movies", "/mnt/films"),
+        plexindex.Mapping.server_pattern(r"^/data/movies/(.*)$", r"/mnt/films/\1"),
+    ):
+        index = open_index(mappings=[("/elsewhere", "/nowhere"), rule])
+        match = index.match_path("Movies", path)
+        assert (match.rung, match.confidence, match.rating_key) == ("mapped", "high", row["ratingKey"]), rule
+        assert index.library("Movies").lookup_key(path) == match.key
+        index.close()
+
+
 def test_windows_paths_and_names_that_are_not_ascii(start_server: ServerFactory, open_index: OpenIndex) -> None:
     server = start_server("--movies", "0")
     server.post("library/add", {"kind": "movie", "title": "Windows", "locations": ["M:\\Films"]})

@@ -16,8 +16,9 @@ class StopError(Exception):
 
 
 @pytest.fixture
-def slow(open_index: OpenIndex) -> plexindex.Index:
-    """An index that fetches 300 movies in many small pages."""
+def slow(open_index: OpenIndex, server: Server) -> plexindex.Index:
+    """An index that fetches 300 movies in many small pages: half a second, and progress is told ten times in each."""
+    server.fault(kind="listing", action="delay", ms=30, count=0)
     return open_index(page_size=20)
 
 
@@ -43,14 +44,16 @@ def test_progress_is_told(slow: plexindex.Index, server: Server) -> None:
     elapsed = [progress.elapsed for progress in movies]
     assert elapsed == sorted(elapsed)
     assert repr(seen[-1]).startswith("Progress(library='Movies', items=")
+    assert len(seen) >= 3
     seen.clear()
     slow.match_path("Movies", last_path(server), progress=listen)
     assert seen == []
 
 
-def test_the_index_s_own_callback(open_index: OpenIndex) -> None:
+def test_the_index_s_own_callback(open_index: OpenIndex, server: Server) -> None:
     default: list[plexindex.Progress] = []
     given: list[plexindex.Progress] = []
+    server.fault(kind="listing", action="delay", ms=30, count=0)
     index = open_index(page_size=20, progress=default.append)
     index.refresh("Movies", progress=given.append)
     assert given
@@ -66,9 +69,8 @@ def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Ser
 
     with pytest.raises(StopError) as caught:
         slow.match_path("Movies", last_path(server), progress=listen)
-    assert caught.value.args[0] >= 40
-    asked = server.get("stats")["requests"]["listing"]
-    assert asked < 10
+    assert 40 <= caught.value.args[0] < 300
+    assert server.get("stats")["requests"]["listing"] < 14
     # What was fetched is kept: the next call goes on where this one stopped.
     first: list[int] = []
     assert slow.match_path("Movies", last_path(server), progress=lambda p: first.append(p.items)).rung == "exact"
@@ -79,7 +81,7 @@ def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Ser
 
 
 def test_a_callback_that_returns_false_ends_the_call(slow: plexindex.Index, server: Server) -> None:
-    with pytest.raises(plexindex.AbortedError):
+    with pytest.raises(plexindex.AbortedError, match="stopped"):
         slow.match_path("Movies", last_path(server), progress=lambda progress: progress.items < 40)
     assert slow.match_path("Movies", last_path(server), progress=lambda _: None).rung == "exact"
 
@@ -108,7 +110,6 @@ def test_a_callback_cannot_close_its_index(slow: plexindex.Index, server: Server
 
 @pytest.mark.parametrize("listening", [False, True])
 def test_ctrl_c_ends_a_fetch(slow: plexindex.Index, server: Server, listening: bool) -> None:
-    server.fault(kind="listing", action="delay", ms=20, count=0)
     for wanted in (2, 4, 6):
         server.reset()
         interrupter = threading.Thread(target=interrupt_after, args=(server, wanted))
@@ -118,8 +119,7 @@ def test_ctrl_c_ends_a_fetch(slow: plexindex.Index, server: Server, listening: b
                 slow.refresh("Movies", full=True, progress=(lambda _: None) if listening else None)
         finally:
             interrupter.join()
-        assert server.get("stats")["requests"]["listing"] < 15
-    server.post("faults/clear")
+        assert server.get("stats")["requests"]["listing"] < 14
     assert slow.is_open
     assert slow.match_path("Movies", last_path(server)).rung == "exact"
 
@@ -131,13 +131,12 @@ def interrupt_after(server: Server, listings: int) -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_another_signal_s_exception_ends_a_fetch(slow: plexindex.Index, server: Server) -> None:
+def test_another_signal_s_exception_ends_a_fetch(slow: plexindex.Index) -> None:
     def handle(number: int, _: object) -> None:
         raise StopError(number)
 
     before = signal.signal(signal.SIGUSR1, handle)
     try:
-        server.fault(kind="listing", action="delay", ms=20, count=0)
         with pytest.raises(StopError):
             slow.refresh("Movies", progress=lambda _: os.kill(os.getpid(), signal.SIGUSR1))
     finally:

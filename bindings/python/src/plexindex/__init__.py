@@ -56,6 +56,7 @@ from ._errors import (
 )
 from ._index import Index
 from ._library import Library, LibraryInfo
+from ._mapping import Mapping
 from ._open import open
 from ._stats import Stats
 
@@ -79,6 +80,7 @@ __all__ = [
     "LibraryInfo",
     "LibraryNotFoundError",
     "LoadError",
+    "Mapping",
     "Match",
     "Matches",
     "NotPlexError",

@@ -9,7 +9,7 @@ from ._errors import InvalidArgumentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ._types import PathArg
 
@@ -58,21 +58,34 @@ def text_bytes(name: str, value: str | bytes) -> bytes:
         ) from None
 
 
-def join_paths(paths: Iterable[PathArg]) -> tuple[bytes, int]:
-    """Paths as one block, each followed by a NUL, and their number. Refuses the same as ``path_bytes``."""
+def path_list(paths: Iterable[PathArg]) -> Sequence[PathArg]:
+    """Paths as a list; refuses a single path, which is an iterable, too."""
+    if isinstance(paths, (list, tuple)):
+        return paths
     if isinstance(paths, (str, bytes)):
         raise TypeError("give a list of paths, not a single path")
-    if not isinstance(paths, (list, tuple)):
-        paths = list(paths)
-    count = len(paths)
+    return list(paths)
+
+
+def join_paths(paths: Sequence[PathArg]) -> bytes:
+    """Paths as one block, each followed by a NUL.
+
+    Refuses what ``path_bytes`` refuses, but for a NUL in a path: to find it takes as long as all the rest, and the
+    library counts them anyway. See ``name_refused``.
+    """
     try:
-        block = "\0".join([*paths, ""]).encode()
+        block = "\0".join([*paths, ""]).encode()  # type: ignore[list-item]
     except (TypeError, UnicodeEncodeError):
-        block = b"\0".join([*map(path_bytes, paths), b""])
-    if block.count(b"\0") != count or not all(paths):
-        for path in paths:
-            path_bytes(path)
-    return block, count
+        return b"\0".join([*map(path_bytes, paths), b""])
+    if not all(paths):
+        raise InvalidArgumentError(f"path number {list(paths).index('')} is empty: give the full path of a file")
+    return block
+
+
+def name_refused(paths: Sequence[PathArg]) -> None:
+    """Raises for the first path that is refused: what the library says of a block names none."""
+    for path in paths:
+        path_bytes(path)
 
 
 def key_text(key: object) -> str:

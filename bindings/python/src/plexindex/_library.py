@@ -9,10 +9,10 @@ from ._convert import path_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    from ._answers import Match, Matches
+    from ._answers import Item, Match, Matches
     from ._index import Index
     from ._native import Native
     from ._types import PathArg, ProgressArg
@@ -89,6 +89,21 @@ class Library:
     ) -> Match:
         """The item with this GUID: :meth:`Index.match_guid` in this library."""
         return self._index.match_guid(self, guid, deadline=deadline, offline=offline, progress=progress)
+
+    def search_title(
+        self,
+        title: str,
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Match:
+        """The items with this title: :meth:`Index.search_title` in this library."""
+        return self._index.search_title(self, title, deadline=deadline, offline=offline, progress=progress)
+
+    def items(self) -> Iterator[Item]:
+        """Its items as the store has them: :meth:`Index.items` of this library."""
+        return self._index.items(self)
 
     def record_match(self, path: PathArg, key: str | int) -> None:
         """Confirms that the item with this key has this path: :meth:`Index.record_match` in this library."""

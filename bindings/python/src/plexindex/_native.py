@@ -33,6 +33,12 @@ class CBytes(Structure):
         return cls() if raw is None else cls(raw, len(raw))
 
 
+class CMapping(Structure):
+    """plexindex_mapping."""
+
+    _fields_ = [("kind", c_int32), ("reserved", c_uint32), ("from", CBytes), ("to", CBytes)]
+
+
 class COptions(Structure):
     """plexindex_options."""
 
@@ -54,6 +60,8 @@ class COptions(Structure):
         ("page_size", c_uint32),
         ("log_level", c_int32),
         ("reserved", c_uint32),
+        ("mappings", POINTER(CMapping)),
+        ("mappings_count", c_size_t),
     ]
 
 
@@ -133,6 +141,8 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "match_path": (c_int32, (c_void_p, _QUERY, _BUFFER)),
     "match_paths": (c_int32, (c_void_p, _QUERY, c_size_t, _BUFFER)),
     "match_guid": (c_int32, (c_void_p, _QUERY, _BUFFER)),
+    "search_title": (c_int32, (c_void_p, _QUERY, _BUFFER)),
+    "items": (c_int32, (c_void_p, c_void_p, POINTER(c_int64), c_size_t, _BUFFER)),
     "record_match": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t)),
     "record_matches": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t)),
     "invalidate_path": (c_int32, (c_void_p, c_char_p, c_size_t)),

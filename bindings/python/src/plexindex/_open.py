@@ -6,12 +6,15 @@ import ctypes
 import os
 
 from . import _constants as c
-from . import _convert, _log, _native
+from . import _convert, _log, _mapping, _native
 from ._errors import InvalidArgumentError
 from ._index import Index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ._mapping import MappingArg
     from ._types import PathArg, ProgressArg
 
 
@@ -30,6 +33,7 @@ def open(
     ca_file: PathArg | None = None,
     accept_invalid_certs: bool = False,
     offline: bool = False,
+    mappings: Iterable[MappingArg] = (),
     page_size: int = 1000,
     matches_limit: int = 52_428_800,
     mmap: bool = True,
@@ -54,6 +58,8 @@ def open(
         ca_file: PEM file with certificate authorities to trust besides the system's.
         accept_invalid_certs: Take any certificate; warns.
         offline: Never ask the server.
+        mappings: Rules between the host's paths and the server's: :class:`plexindex.Mapping`, or pairs of folders
+            ``(host, server)``.
         page_size: Rows a page of a listing, 1 to 1000.
         matches_limit: Bytes that confirmed matches may take on disk; the oldest used go first.
         mmap: Map the warm files; False reads them into memory.
@@ -72,6 +78,7 @@ def open(
         raise InvalidArgumentError(f"cache_dir={cache_dir!r} is refused: give the path of a folder")
     ms = _convert.milliseconds
     forever = _convert.FOREVER_MS
+    rules = _mapping.array_of(mappings)
     options = _native.COptions(
         size=ctypes.sizeof(_native.COptions),
         cache_dir=_native.CBytes.of(folder),
@@ -91,6 +98,8 @@ def open(
         | (0 if mmap else c.OPEN_NO_MMAP),
         page_size=_whole("page_size", page_size, 1000),
         log_level=_log.level_for(log_level),
+        mappings=rules,
+        mappings_count=len(rules),
     )
     return Index(_native.load(), options, progress)
 

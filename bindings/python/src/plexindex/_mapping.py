@@ -1,0 +1,70 @@
+"""Rules between paths as the host sees them and paths as the server sees them."""
+
+from __future__ import annotations
+
+from . import _constants as c
+from ._convert import text_bytes
+from ._native import CBytes, CMapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, Union
+
+    MappingArg = Union["Mapping", "tuple[str | bytes, str | bytes]"]
+
+
+class Mapping:
+    """A rule between the host's paths and the server's, for ``plexindex.open(mappings=[…])``.
+
+    Rules apply in order; the first that fits counts. A pair of folders, ``(host, server)``, is short for
+    :meth:`host_prefix`. Patterns are regular expressions without look-around and backreferences; their replacements
+    use ``\\1``, ``\\g<1>`` or ``\\g<name>``. Invalid ones are refused by ``open``, which names the rule.
+    """
+
+    __slots__ = ("find", "kind", "replace")
+
+    def __init__(self, kind: int, find: str | bytes, replace: str | bytes) -> None:
+        self.kind, self.find, self.replace = kind, text_bytes("mapping", find), text_bytes("mapping", replace)
+
+    @classmethod
+    def host_prefix(cls, host: str | bytes, server: str | bytes) -> Mapping:
+        """A folder of the host is this folder of the server."""
+        return cls(c.MAPPING_HOST_PREFIX, host, server)
+
+    @classmethod
+    def host_pattern(cls, pattern: str, replacement: str) -> Mapping:
+        """A pattern over the host's paths, and a replacement that gives the server's."""
+        return cls(c.MAPPING_HOST_PATTERN, pattern, replacement)
+
+    @classmethod
+    def server_prefix(cls, server: str | bytes, host: str | bytes) -> Mapping:
+        """A folder of the server is this folder of the host."""
+        return cls(c.MAPPING_SERVER_PREFIX, server, host)
+
+    @classmethod
+    def server_pattern(cls, pattern: str, replacement: str) -> Mapping:
+        """A pattern over the server's paths, and a replacement that gives the host's."""
+        return cls(c.MAPPING_SERVER_PATTERN, pattern, replacement)
+
+    def __repr__(self) -> str:
+        names = {
+            c.MAPPING_HOST_PREFIX: "host_prefix",
+            c.MAPPING_HOST_PATTERN: "host_pattern",
+            c.MAPPING_SERVER_PREFIX: "server_prefix",
+            c.MAPPING_SERVER_PATTERN: "server_pattern",
+        }
+        find, replace = (part.decode("utf-8", "surrogateescape") for part in (self.find, self.replace))
+        return f"Mapping.{names[self.kind]}({find!r}, {replace!r})"
+
+
+def array_of(mappings: Iterable[MappingArg]) -> Any:
+    """The rules as an array of plexindex_mapping, which keeps their texts alive."""
+    rules = []
+    for rule in mappings:
+        if not isinstance(rule, Mapping):
+            if not isinstance(rule, (tuple, list)) or len(rule) != 2:
+                raise TypeError(f"mappings: {rule!r} is neither a Mapping nor a pair of folders (host, server)")
+            rule = Mapping.host_prefix(*rule)
+        rules.append(CMapping(rule.kind, 0, CBytes.of(rule.find), CBytes.of(rule.replace)))
+    return (CMapping * len(rules))(*rules)

@@ -1,0 +1,71 @@
+use proptest::prelude::*;
+
+use crate::matching::{Fold, Form, lies_under};
+
+fn back(form: Form<'_>) -> Vec<String> {
+    form.back()
+        .map(|component| String::from_utf8(component.folded().collect()).expect("text"))
+        .collect()
+}
+
+#[test]
+fn components_come_from_the_end_without_empty_ones() {
+    assert_eq!(back(Form::done(b"/a//b/c.mkv/")), ["c.mkv", "b", "a"]);
+    assert_eq!(
+        back(Form::new(br"\\S\T/x\AC.mkv", Fold::Windows)),
+        ["ac.mkv", "x", "t", "s"]
+    );
+    assert_eq!(back(Form::new(br"/M/AC\DC.mkv", Fold::Ascii)), [r"ac\dc.mkv", "m"]);
+    assert_eq!(back(Form::done(b"///")), Vec::<String>::new());
+    assert_eq!(back(Form::done(b"")), Vec::<String>::new());
+}
+
+#[test]
+fn common_ends_are_counted_in_components() {
+    let common = |a: &[u8], b: &[u8]| Form::new(a, Fold::Windows).common(Form::done(b));
+    assert_eq!(common(br"D:\Films\A\x.mkv", b"/mnt/films/a/x.mkv"), 3);
+    assert_eq!(common(br"D:\Films\A\x.mkv", b"/mnt/films/b/x.mkv"), 1);
+    assert_eq!(common(br"D:\Films\A\x.mkv", b"/mnt/films/a/yx.mkv"), 0);
+    assert_eq!(common(b"", b"/a"), 0);
+}
+
+#[test]
+fn folders_hold_what_lies_below_them() {
+    for (path, folder, under) in [
+        ("/mnt/media/x.mkv", "/mnt/media", true),
+        ("/mnt/media/x.mkv", "/mnt/media/", true),
+        ("/mnt//media/x.mkv", "/mnt/media", true),
+        ("/mnt/media", "/mnt/media", false),
+        ("/mnt/media2/x.mkv", "/mnt/media", false),
+        ("/mnt/x.mkv", "/mnt/media", false),
+        ("/x.mkv", "/", true),
+        ("x.mkv", "/", false),
+        ("mnt/x.mkv", "/mnt", false),
+        ("c:/media/x.mkv", "c:", true),
+        ("c:/media/x.mkv", "c:/", true),
+        ("//server/share/x.mkv", "//server/share", true),
+        ("/x.mkv", "", false),
+    ] {
+        assert_eq!(
+            lies_under(path.as_bytes(), folder.as_bytes()),
+            under,
+            "{path} in {folder}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn folding_on_the_way_is_folding_before(path in "[aB/\\\\.]{0,24}", other in "[aB/\\\\.]{0,24}") {
+        let folded = |path: &str| path.to_lowercase().replace('\\', "/");
+        let (a, b) = (folded(&path), folded(&other));
+        let lazily = Form::new(path.as_bytes(), Fold::Windows);
+        prop_assert!(lazily.is(a.as_bytes()));
+        prop_assert_eq!(lazily.is(b.as_bytes()), a == b);
+        prop_assert_eq!(back(lazily), back(Form::done(a.as_bytes())));
+        let common = a.split('/').filter(|c| !c.is_empty()).rev()
+            .zip(b.split('/').filter(|c| !c.is_empty()).rev()).take_while(|(x, y)| x == y).count();
+        prop_assert_eq!(lazily.common(Form::done(b.as_bytes())), common);
+        prop_assert_eq!(Form::new(other.as_bytes(), Fold::Windows).common(lazily), common);
+    }
+}

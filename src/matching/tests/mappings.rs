@@ -1,0 +1,194 @@
+use crate::error::Status;
+use crate::matching::propose::{Proposal, propose};
+use crate::matching::{Mappings, Normal};
+use crate::options::{Mapping, MappingKind, Pattern};
+
+fn prefix(kind: MappingKind, from: &str, to: &str) -> Mapping {
+    Mapping {
+        kind,
+        from: Pattern::Prefix(from.into()),
+        to: to.into(),
+    }
+}
+
+fn regex(kind: MappingKind, from: &str, to: &str) -> Mapping {
+    Mapping {
+        kind,
+        from: Pattern::Regex(from.into()),
+        to: to.into(),
+    }
+}
+
+const TO_SERVER: MappingKind = MappingKind::HostToServer;
+const TO_HOST: MappingKind = MappingKind::ServerToHost;
+
+fn to_server(rules: &[Mapping], path: &str) -> Vec<String> {
+    let mappings = Mappings::new(rules).expect("rules compile");
+    let mut all = Vec::new();
+    let none: Option<()> = Normal::with(path.as_bytes(), |path| {
+        mappings.to_server(path, |rewritten| {
+            all.push(String::from_utf8_lossy(rewritten).into_owned());
+            None
+        })
+    });
+    assert_eq!(none, None);
+    all
+}
+
+fn to_host(rules: &[Mapping], path: &str) -> Option<String> {
+    let mappings = Mappings::new(rules).expect("rules compile");
+    mappings
+        .to_host(path.as_bytes())
+        .map(|host| String::from_utf8_lossy(&host).into_owned())
+}
+
+#[test]
+fn prefixes_are_folders() {
+    for (from, to, path, wanted) in [
+        ("/data", "/mnt/media", "/data/a/x.mkv", Some("/mnt/media/a/x.mkv")),
+        ("/data/", "/mnt/media/", "/data/a/x.mkv", Some("/mnt/media/a/x.mkv")),
+        ("/data", "/mnt", "/database/x.mkv", None),
+        ("/data", "/mnt", "/data", None),
+        ("/", "/mnt", "/a/x.mkv", Some("/mnt/a/x.mkv")),
+        ("/mnt", "/", "/mnt/a/x.mkv", Some("/a/x.mkv")),
+        ("/data", r"D:\Media", "/data/a/x.mkv", Some(r"D:\Media/a/x.mkv")),
+        (r"D:\Media", "/mnt", r"d:\media\A\x.mkv", Some("/mnt/A/x.mkv")),
+        (r"D:\Media\", "/mnt", r"\\?\D:\Media\A\x.mkv", Some("/mnt/A/x.mkv")),
+        (r"\\nas\films", "/films", r"\\NAS\Films\A\x.mkv", Some("/films/A/x.mkv")),
+        (r"D:\", "/mnt", r"D:\A\x.mkv", Some("/mnt/A/x.mkv")),
+        ("/Data", "/mnt", "/data/x.mkv", Some("/mnt/x.mkv")),
+        ("/caf\u{e9}", "/mnt", "/cafe\u{301}/A/x.mkv", Some("/mnt/A/x.mkv")),
+        ("/cafe\u{301}", "/mnt", "/caf\u{e9}/x.mkv", Some("/mnt/x.mkv")),
+    ] {
+        let got = to_server(&[prefix(TO_SERVER, from, to)], path);
+        assert_eq!(got.first().map(String::as_str), wanted, "{from} to {to}: {path}");
+    }
+}
+
+#[test]
+fn long_paths_are_rewritten_too() {
+    let tail = "x".repeat(70_000);
+    let got = to_server(&[prefix(TO_SERVER, "/data", "/mnt")], &format!("/data/{tail}"));
+    assert_eq!(got, [format!("/mnt/{tail}")]);
+}
+
+#[test]
+fn all_rules_of_the_host_are_tried_in_order() {
+    let rules = [
+        prefix(TO_SERVER, "/data/films", "/films"),
+        prefix(TO_HOST, "/never", "/here"),
+        prefix(TO_SERVER, "/data", "/mnt"),
+    ];
+    assert_eq!(
+        to_server(&rules, "/data/films/x.mkv"),
+        ["/films/x.mkv", "/mnt/films/x.mkv"]
+    );
+    assert_eq!(to_server(&rules, "/data/x.mkv"), ["/mnt/x.mkv"]);
+}
+
+#[test]
+fn the_first_rule_of_the_server_counts() {
+    let rules = [
+        regex(TO_HOST, "^/plex/media/films/(.*)", r"/films/\1"),
+        regex(TO_HOST, "^/plex/media/(.*)", r"/stash/media/\1"),
+    ];
+    assert_eq!(
+        to_host(&rules, "/plex/media/films/x.mkv").as_deref(),
+        Some("/films/x.mkv")
+    );
+    assert_eq!(
+        to_host(&rules, "/plex/media/a/x.mkv").as_deref(),
+        Some("/stash/media/a/x.mkv")
+    );
+    assert_eq!(to_host(&rules, "/other/x.mkv"), None);
+}
+
+#[test]
+fn templates_fill_in_groups() {
+    for (pattern, to, path, wanted) in [
+        (r"^/a/(\w+)/(.*)$", r"/\2/of/\1", "/a/b/c.mkv", "/c.mkv/of/b"),
+        ("^/(?P<root>[^/]+)/", r"/mnt/\g<root>/", "/a/b.mkv", "/mnt/a/b.mkv"),
+        ("^/a", r"D:\Media", "/a/b.mkv", r"D:\Media/b.mkv"),
+        ("^/a", r"D:\\Media", "/a/b.mkv", r"D:\Media/b.mkv"),
+        ("^/(a)(x)?", r"/\1\2", "/a/b.mkv", "/a/b.mkv"),
+        ("b", "c", "/a/b/b.mkv", "/a/c/b.mkv"),
+        (r"(?i)^/MEDIA/(.*)", r"/m/\g<1>0", "/media/b", "/m/b0"),
+    ] {
+        let got = to_server(&[regex(TO_SERVER, pattern, to)], path);
+        assert_eq!(got, [wanted], "{pattern} to {to}");
+    }
+}
+
+#[test]
+fn bad_rules_are_refused_by_number() {
+    let good = prefix(TO_SERVER, "/a", "/b");
+    for (bad, text) in [
+        (regex(TO_HOST, "^/(?=x)", "/y"), "look-around"),
+        (regex(TO_HOST, "^/(?<!x)", "/y"), "look-around"),
+        (regex(TO_HOST, r"^/(a)\1", "/y"), "refer back"),
+        (regex(TO_HOST, "^/(a", "/y"), "unclosed group"),
+        (regex(TO_HOST, "^/(a)", r"/\2"), "group 2"),
+        (regex(TO_HOST, "^/(a)", r"/\g<b>"), "group b"),
+        (regex(TO_HOST, "^/(a)", r"/\g<1"), "without its >"),
+        (regex(TO_HOST, "(a{1000}){1000}", "/"), "size limit"),
+        (prefix(TO_HOST, "", "/y"), "empty"),
+        (prefix(TO_HOST, "/y", ""), "empty"),
+    ] {
+        let error = Mappings::new(&[good.clone(), bad]).expect_err("is refused");
+        assert_eq!(error.status, Status::InvalidArgument);
+        assert!(
+            error.message.starts_with("mapping 2 (server to host, ") && error.message.contains(text),
+            "{}",
+            error.message
+        );
+    }
+}
+
+#[test]
+fn images_depend_on_the_servers_rules_only() {
+    let digest = |rules: &[Mapping]| Mappings::new(rules).expect("rules compile").digest();
+    assert_eq!(digest(&[]), 0);
+    assert_eq!(digest(&[prefix(TO_SERVER, "/a", "/b")]), 0);
+    let one = digest(&[prefix(TO_HOST, "/a", "/b")]);
+    assert_ne!(one, 0);
+    assert_ne!(one, digest(&[prefix(TO_HOST, "/a", "/bc")]));
+    assert_ne!(one, digest(&[regex(TO_HOST, "/a", "/b")]));
+    assert_eq!(
+        one,
+        digest(&[prefix(TO_SERVER, "/x", "/y"), prefix(TO_HOST, "/a", "/b")])
+    );
+}
+
+#[test]
+fn the_missing_rule_is_proposed() {
+    let host: Vec<String> = (0..10).map(|n| format!("/data/media/Film {n}/{n}.mkv")).collect();
+    let server: Vec<String> = (0..8).map(|n| format!("/mnt/media/film {n}/{n}.mkv")).collect();
+    let samples = host.iter().enumerate().map(|(n, path)| {
+        let hit = server.get(n).map(|path| path.as_bytes());
+        (path.as_bytes(), hit)
+    });
+    let proposals = propose(samples);
+    let wanted = Proposal {
+        from: b"/data".to_vec(),
+        to: b"/mnt".to_vec(),
+        matched: 8,
+        of: 10,
+    };
+    assert_eq!(proposals, [wanted]);
+}
+
+#[test]
+fn windows_and_posix_can_be_told_apart_in_proposals() {
+    let samples = [
+        (&br"D:\Media\A\a.mkv"[..], vec![&b"/mnt/a/A.mkv"[..], b"/old/x/a/a.mkv"]),
+        (br"D:\Media\B\b.mkv", vec![b"/mnt/B/b.mkv"]),
+        (br"D:\Media\B\c.mkv", vec![b"/mnt/elsewhere/c.mkv"]),
+    ];
+    let proposals = propose(samples);
+    assert_eq!(proposals.len(), 1);
+    assert_eq!(
+        (proposals[0].from.as_slice(), proposals[0].to.as_slice()),
+        (&br"D:\Media"[..], &b"/mnt"[..])
+    );
+    assert_eq!((proposals[0].matched, proposals[0].of), (2, 3));
+}

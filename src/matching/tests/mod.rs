@@ -1,0 +1,7 @@
+//! Tests of matching without a library: forms, components, mappings, titles. The ladder itself is tested in `warm`,
+//! against a model.
+
+mod form;
+mod mappings;
+mod normal;
+mod text;

@@ -1,0 +1,156 @@
+use proptest::prelude::*;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::matching::Normal;
+use crate::matching::normal::{form_tag, normal_form};
+
+fn form(path: &str) -> String {
+    String::from_utf8(normal_form(path.as_bytes())).expect("the form of text is text")
+}
+
+#[test]
+fn spellings_of_one_path_have_one_form() {
+    for (one, other) in [
+        ("/Media/Film.MKV", "/media/film.mkv"),
+        ("/m/Caf\u{e9}.mkv", "/m/cafe\u{301}.mkv"),
+        ("/m/CAFE\u{301}.mkv", "/m/caf\u{e9}.mkv"),
+        ("/m/\u{212b}.mkv", "/m/\u{e5}.mkv"),
+        (r"C:\Media\x.mkv", "c:/media/x.mkv"),
+        (r"\\?\C:\Media\x.mkv", r"c:\media\x.mkv"),
+        (r"\\Server\Share\x.mkv", r"\\?\UNC\server\share\x.mkv"),
+        (r"\\Server\Share\x.mkv", "//server/share/x.mkv"),
+        (r"C:\Medi\é.mkv", "c:/medi/e\u{301}.mkv"),
+    ] {
+        assert_eq!(form(one), form(other), "{one} and {other}");
+    }
+}
+
+#[test]
+fn what_differs_stays_different() {
+    for (one, other) in [
+        (r"/m/AC\DC.mkv", "/m/AC/DC.mkv"),
+        ("/m/x.mkv", "/m/x.mkv "),
+        ("/m/x", "/m/x."),
+        ("/m/\u{3c3}.mkv", "/m/\u{3c2}.mkv"),
+        ("/m/ss.mkv", "/m/\u{df}.mkv"),
+        ("/m/\u{131}.mkv", "/m/i.mkv"),
+        ("C:x.mkv", "C:/x.mkv"),
+        (r"1:\x.mkv", "1:/x.mkv"),
+    ] {
+        assert_ne!(form(one), form(other), "{one} and {other}");
+    }
+}
+
+#[test]
+fn one_letter_may_become_two() {
+    assert_eq!(form("/İ.mkv"), "/i\u{307}.mkv");
+}
+
+#[test]
+fn no_context_decides_about_a_sigma() {
+    assert_eq!(form("/ΟΔΟΣ.mkv"), "/οδοσ.mkv");
+}
+
+#[test]
+fn what_is_not_text_is_its_own_form() {
+    let path = b"/Media/caf\xe9/X.mkv";
+    Normal::with(path, |normal| {
+        assert_eq!(normal.form(), path);
+        assert!(!normal.is_text());
+    });
+}
+
+#[test]
+fn long_paths_work_and_agree_with_short_ones() {
+    for length in [
+        0, 1, 31, 32, 33, 255, 256, 257, 4095, 4096, 12_287, 12_288, 13_000, 65_536, 70_000,
+    ] {
+        let ascii = "X".repeat(length);
+        assert_eq!(normal_form(ascii.as_bytes()), "x".repeat(length).as_bytes());
+        let greek = "\u{a7}\u{391}".repeat(length / 4);
+        assert_eq!(form(&greek), "\u{a7}\u{3b1}".repeat(length / 4));
+    }
+}
+
+#[test]
+fn the_tag_names_form_and_tables() {
+    assert_eq!(form_tag() >> 16, 1);
+    assert!(form_tag() & 0xFFFF > 0x1000, "both Unicode versions are in it");
+}
+
+/// The definition, word for word.
+fn defined(text: &str) -> String {
+    text.nfc().flat_map(char::to_lowercase).nfc().collect()
+}
+
+proptest! {
+    #[test]
+    fn posix_forms_are_as_defined(text in "/\\PC{0,300}") {
+        prop_assert_eq!(form(&text), defined(&text));
+    }
+
+    #[test]
+    fn letters_with_marks_are_as_defined(text in "/[aAeEıİΣσς\u{300}-\u{345}Å\u{212b}ﬁǅ가-힣ᄀ-ᅳ]{0,80}") {
+        prop_assert_eq!(form(&text), defined(&text));
+    }
+
+    #[test]
+    fn a_form_is_its_own_form(text in "\\PC{0,200}") {
+        let once = form(&text);
+        prop_assert_eq!(form(&once), once);
+    }
+
+    #[test]
+    fn equal_forms_have_equal_hashes(text in "/\\PC{0,100}") {
+        let upper = text.to_uppercase();
+        let hash = |path: &str| Normal::with(path.as_bytes(), |normal| normal.hash());
+        prop_assert_eq!(form(&text) == form(&upper), hash(&text) == hash(&upper));
+    }
+
+    #[test]
+    fn any_bytes_have_a_form(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        let once = normal_form(&bytes);
+        if std::str::from_utf8(&bytes).is_err() {
+            prop_assert_eq!(once, bytes);
+        }
+    }
+}
+
+/// Compared with Python for every character that its tables know. Skipped where there is no Python: the definition above
+/// is compared everywhere.
+#[test]
+fn python_agrees() {
+    let script = r#"
+import sys, unicodedata as u
+out = []
+for c in range(0x20, 0x110000):
+    if 0xD800 <= c < 0xE000: continue
+    x = chr(c)
+    if u.category(x) in ("Cn", "Co"): continue
+    for text in (x, "A" + x, x + "\u0301", "\u0391" + x + "b"):
+        out.append(text + "\n" + u.normalize("NFC", u.normalize("NFC", text).lower()))
+sys.stdout.buffer.write("\0".join(out).encode())
+"#;
+    let Ok(output) = std::process::Command::new("python3").args(["-c", script]).output() else {
+        return;
+    };
+    let text = String::from_utf8(output.stdout).expect("Python writes UTF-8");
+    let mut compared = 0;
+    let mut differing = Vec::new();
+    for pair in text.split('\0') {
+        let Some((path, wanted)) = pair.split_once('\n') else {
+            continue;
+        };
+        compared += 1;
+        let ours = form(&format!("/{path}"));
+        // Python looks at what stands before a capital sigma; the form does not.
+        if ours != format!("/{wanted}") && !path.contains('Σ') {
+            differing.push(path.to_owned());
+        }
+    }
+    assert!(
+        compared > 100_000 || !output.status.success(),
+        "only {compared} compared"
+    );
+    assert_eq!(differing, Vec::<String>::new());
+}

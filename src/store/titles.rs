@@ -1,0 +1,164 @@
+//! Items by title. The index is made when a title is first searched: most hosts never do.
+
+use rusqlite::{Connection, params};
+
+use super::listing::{ITEM_COLUMNS, item};
+use super::{Store, Tx};
+use crate::error::Result;
+use crate::matching::text::{fold_title, has_all_words};
+use crate::model::Item;
+
+/// Rows that one transaction indexes.
+const SLICE: i64 = 20_000;
+
+/// An item's row number, its title, and its show's.
+pub(super) struct Titled {
+    pub id: i64,
+    title: String,
+    show_title: String,
+}
+
+impl Titled {
+    fn folds(&self) -> impl Iterator<Item = String> {
+        [&self.title, &self.show_title]
+            .into_iter()
+            .map(|title| fold_title(title))
+            .filter(|fold| !fold.is_empty())
+    }
+}
+
+fn titled(row: &rusqlite::Row<'_>) -> rusqlite::Result<Titled> {
+    Ok(Titled {
+        id: row.get(0)?,
+        title: row.get(1)?,
+        show_title: row.get(2)?,
+    })
+}
+
+/// Removes an item's entries; before the item itself goes.
+pub(super) fn forget(tx: &Tx<'_>, id: i64) -> rusqlite::Result<()> {
+    let c = tx.connection;
+    let (library, item): (i64, Titled) = c
+        .prepare_cached(
+            "SELECT i.id, i.title, coalesce(s.title, ''), i.library FROM items i LEFT JOIN shows s ON s.id = i.show \
+             WHERE i.id = ?1",
+        )?
+        .query_row([id], |row| Ok((row.get(3)?, titled(row)?)))?;
+    let mut statement = c.prepare_cached("DELETE FROM titles WHERE library = ?1 AND fold = ?2 AND item = ?3")?;
+    for fold in item.folds() {
+        statement.execute(params![library, fold, id])?;
+    }
+    Ok(())
+}
+
+/// Items found so far.
+struct Taken {
+    found: Vec<Item>,
+    total: usize,
+    limit: usize,
+}
+
+impl Taken {
+    /// Adds the visible items with this folded title.
+    fn take(&mut self, connection: &Connection, library: i64, generation: u64, fold: &str) -> rusqlite::Result<()> {
+        let mut statement = connection.prepare_cached(&format!(
+            "{ITEM_COLUMNS} JOIN titles t ON t.item = i.id WHERE t.library = ?1 AND t.fold = ?3 \
+             AND i.born <= ?2 AND (i.died IS NULL OR i.died > ?2) ORDER BY i.id"
+        ))?;
+        let rows = statement.query_map(params![library, generation.cast_signed(), fold], item)?;
+        for row in rows {
+            let (_, item) = row?;
+            self.total += 1;
+            if self.found.len() < self.limit {
+                self.found.push(item);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// The items of a generation whose title, or whose show's, is this one but for case, accents and punctuation; when
+    /// there are none, those that have all its words. At most `limit`, with the count of all.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn items_with_title(
+        &self,
+        library: i64,
+        generation: u64,
+        title: &str,
+        limit: usize,
+    ) -> Result<(Vec<Item>, usize)> {
+        self.index_titles(library)?;
+        let wanted = fold_title(title);
+        self.read(|connection| {
+            let mut taken = Taken {
+                found: Vec::new(),
+                total: 0,
+                limit,
+            };
+            taken.take(connection, library, generation, &wanted)?;
+            if taken.total == 0 {
+                let mut folds =
+                    connection.prepare_cached("SELECT DISTINCT fold FROM titles WHERE library = ?1 ORDER BY fold")?;
+                let mut rows = folds.query([library])?;
+                let mut fitting = Vec::new();
+                while let Some(row) = rows.next()? {
+                    let fold = row.get_ref(0)?.as_str().unwrap_or_default();
+                    if has_all_words(fold, &wanted) {
+                        fitting.push(fold.to_owned());
+                    }
+                }
+                // The shorter title says less beside what was asked for.
+                fitting.sort_by_key(String::len);
+                for fold in &fitting {
+                    taken.take(connection, library, generation, fold)?;
+                }
+            }
+            Ok((taken.found, taken.total))
+        })
+    }
+
+    /// Brings the title index of a library up to date, in slices.
+    fn index_titles(&self, library: i64) -> Result<()> {
+        loop {
+            let behind: bool = self.read(|connection| {
+                connection
+                    .prepare_cached(
+                        "SELECT EXISTS (SELECT 1 FROM libraries l JOIN items i ON i.library = l.id \
+                         WHERE l.id = ?1 AND i.id > l.titles_upto)",
+                    )?
+                    .query_row([library], |row| row.get(0))
+            })?;
+            if !behind {
+                return Ok(());
+            }
+            self.write(|tx| {
+                let c = tx.connection;
+                let rows: Vec<Titled> = c
+                    .prepare_cached(
+                        "SELECT i.id, i.title, coalesce(s.title, '') FROM items i \
+                         JOIN libraries l ON l.id = i.library LEFT JOIN shows s ON s.id = i.show \
+                         WHERE l.id = ?1 AND i.id > l.titles_upto ORDER BY i.id LIMIT ?2",
+                    )?
+                    .query_map([library, SLICE], titled)?
+                    .collect::<rusqlite::Result<_>>()?;
+                let mut entries: Vec<(String, i64)> = rows
+                    .iter()
+                    .flat_map(|item| item.folds().map(|fold| (fold, item.id)))
+                    .collect();
+                entries.sort_unstable(); // in the order of the table
+                let mut insert =
+                    c.prepare_cached("INSERT OR IGNORE INTO titles (library, fold, item) VALUES (?1, ?2, ?3)")?;
+                for (fold, id) in entries {
+                    insert.execute(params![library, fold, id])?;
+                }
+                if let Some(last) = rows.last() {
+                    c.execute("UPDATE libraries SET titles_upto = ?2 WHERE id = ?1", [library, last.id])?;
+                }
+                Ok(())
+            })?;
+        }
+    }
+}

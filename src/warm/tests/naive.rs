@@ -1,0 +1,263 @@
+//! The ladder once more, written from `docs/design.md` alone: lists, and nothing but linear scans.
+
+use std::collections::BTreeMap;
+
+use unicode_normalization::UnicodeNormalization;
+
+use crate::model::{Confidence, Item, Reason, Rung};
+use crate::warm::Change;
+
+/// A library as lists.
+#[derive(Clone, Debug, Default)]
+pub struct Naive {
+    pub locations: Vec<String>,
+    pub fetched: bool,
+    /// Items with the moment they became known.
+    pub items: Vec<(Item, (u64, u64))>,
+    /// Recorded matches: path, rating key, moment.
+    pub matches: Vec<(Vec<u8>, String, (u64, u64))>,
+    pub suspect_paths: Vec<Vec<u8>>,
+    pub suspect_items: Vec<String>,
+    pub changes: u64,
+}
+
+/// One rule: this folder for that one, on the host's paths or on the server's.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub to_server: bool,
+    pub from: String,
+    pub to: String,
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub rung: Rung,
+    pub confidence: Confidence,
+    pub reason: Reason,
+    /// Library and rating key of what fits equally well, each with the paths that do.
+    pub found: BTreeMap<(usize, String), Vec<Vec<u8>>>,
+}
+
+pub fn form(path: &[u8]) -> Vec<u8> {
+    let Ok(text) = std::str::from_utf8(path) else {
+        return path.to_vec();
+    };
+    let letter = |text: &str| text.starts_with(|c: char| c.is_ascii_alphabetic());
+    let upper = text.to_ascii_uppercase();
+    let text = if upper.starts_with(r"\\?\UNC\") {
+        format!("//{}", &text[8..]).replace('\\', "/")
+    } else if upper.starts_with(r"\\?\") && letter(&text[4..]) && text[5..].starts_with(r":\") {
+        text[4..].replace('\\', "/")
+    } else if text.starts_with(r"\\") || (letter(text) && (text[1..].starts_with(r":\") || text[1..].starts_with(":/"))) {
+        text.replace('\\', "/")
+    } else {
+        text.to_owned()
+    };
+    let composed: String = text.nfc().collect();
+    let lower: String = composed.chars().flat_map(char::to_lowercase).collect();
+    lower.nfc().collect::<String>().into_bytes()
+}
+
+fn components(form: &[u8]) -> Vec<&[u8]> {
+    form.split(|b| *b == b'/').filter(|c| !c.is_empty()).collect()
+}
+
+fn under(path: &[u8], folder: &[u8]) -> bool {
+    let (path, folder) = (form(path), form(folder));
+    let (inner, outer) = (components(&path), components(&folder));
+    !folder.is_empty()
+        && path.starts_with(b"/") == folder.starts_with(b"/")
+        && inner.len() > outer.len()
+        && inner[..outer.len()] == outer[..]
+}
+
+fn common(a: &[u8], b: &[u8]) -> usize {
+    let (a, b) = (form(a), form(b));
+    let (a, b) = (components(&a), components(&b));
+    a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
+}
+
+/// Rules in the tests name folders in plain ASCII, so replacing them is cutting them off.
+fn replaced(path: &[u8], rule: &Rule) -> Option<Vec<u8>> {
+    let rest = path.strip_prefix(rule.from.as_bytes())?;
+    rest.starts_with(b"/").then(|| [rule.to.as_bytes(), rest].concat())
+}
+
+fn to_host(path: &[u8], rules: &[Rule]) -> Option<Vec<u8>> {
+    rules
+        .iter()
+        .filter(|rule| !rule.to_server)
+        .find_map(|rule| replaced(path, rule))
+        .filter(|host| host != path)
+}
+
+impl Naive {
+    pub fn apply(&mut self, change: &Change) {
+        self.changes += 1;
+        let moment = (1, self.changes);
+        let forget_item = |items: &mut Vec<String>, key: &str| items.retain(|known| known != key);
+        match change {
+            Change::Matched { path, rating_key, generation } => {
+                self.matches.retain(|(known, _, _)| known != path);
+                self.matches.push((path.clone(), rating_key.clone(), (*generation, self.changes)));
+                self.suspect_paths.retain(|known| form(known) != form(path));
+                forget_item(&mut self.suspect_items, rating_key);
+            }
+            Change::Forgotten { path } => self.matches.retain(|(known, _, _)| known != path),
+            Change::SuspectPath { path } => self.suspect_paths.push(path.clone()),
+            Change::TrustedPath { path } => self.suspect_paths.retain(|known| form(known) != form(path)),
+            Change::SuspectItem { rating_key } => self.suspect_items.push(rating_key.clone()),
+            Change::TrustedItem { rating_key } => forget_item(&mut self.suspect_items, rating_key),
+            Change::Added { item } => {
+                self.items.retain(|(known, _)| known.rating_key != item.rating_key);
+                self.items.push(((**item).clone(), moment));
+                forget_item(&mut self.suspect_items, &item.rating_key);
+            }
+            Change::Removed { rating_key } => self.items.retain(|(known, _)| known.rating_key != *rating_key),
+        }
+    }
+
+    /// What an added item says about its paths, host names included.
+    pub fn trust(&mut self, item: &Item, rules: &[Rule]) {
+        let mut listed: Vec<Vec<u8>> = item.parts.iter().map(|path| path.clone().into_bytes()).collect();
+        listed.extend(item.parts.iter().filter_map(|path| to_host(path.as_bytes(), rules)));
+        self.suspect_paths
+            .retain(|known| listed.iter().all(|path| form(path) != form(known)));
+    }
+
+    pub fn distrusts(&self, path: &[u8], rating_key: &str) -> bool {
+        self.suspect_items.iter().any(|known| known == rating_key)
+            || self.suspect_paths.iter().any(|known| form(known) == form(path))
+    }
+
+    fn owns(&self, path: &[u8], rules: &[Rule]) -> bool {
+        let mut folders: Vec<Vec<u8>> = self.locations.iter().map(|folder| folder.clone().into_bytes()).collect();
+        for folder in &self.locations {
+            folders.extend(to_host(format!("{folder}/").as_bytes(), rules));
+        }
+        let mut paths = vec![path.to_vec()];
+        paths.extend(rules.iter().filter(|rule| rule.to_server).filter_map(|rule| replaced(path, rule)));
+        paths.iter().any(|path| folders.iter().any(|folder| under(path, folder)))
+    }
+
+    fn paths(&self) -> impl Iterator<Item = (&Item, &[u8], (u64, u64))> {
+        self.items
+            .iter()
+            .flat_map(|(item, moment)| item.parts.iter().map(move |path| (item, path.as_bytes(), *moment)))
+    }
+
+    /// Awake matches for this form.
+    fn confirmed(&self, path: &[u8], rules: &[Rule]) -> Vec<(String, Vec<u8>)> {
+        let mut awake = Vec::new();
+        for (recorded, key, moment) in self.matches.iter().filter(|(known, _, _)| form(known) == form(path)) {
+            if self.fetched && self.items.iter().all(|(item, _)| item.rating_key != *key) {
+                continue;
+            }
+            let listers: Vec<(&str, (u64, u64))> = self
+                .paths()
+                .filter(|(_, listed, _)| listed == recorded || to_host(listed, rules).as_ref() == Some(recorded))
+                .map(|(item, _, moment)| (item.rating_key.as_str(), moment))
+                .collect();
+            let own = listers.iter().any(|(lister, _)| lister == key);
+            let newer = listers.iter().any(|(lister, at)| lister != key && at > moment);
+            if own || !newer {
+                awake.push((key.clone(), recorded.clone()));
+            }
+        }
+        awake
+    }
+}
+
+type Fit = (usize, String, Vec<u8>, usize);
+
+/// The best rank's fits, by item.
+fn best(fits: Vec<Fit>) -> Option<(usize, BTreeMap<(usize, String), Vec<Vec<u8>>>)> {
+    let rank = fits.iter().map(|(_, _, _, rank)| *rank).max()?;
+    let mut found: BTreeMap<(usize, String), Vec<Vec<u8>>> = BTreeMap::new();
+    for (library, key, path, own) in fits {
+        if own == rank {
+            found.entry((library, key)).or_default().push(path);
+        }
+    }
+    Some((rank, found))
+}
+
+pub fn climb(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -> Answer {
+    let asked: Vec<usize> = (0..libraries.len()).filter(|n| one.is_none_or(|one| one == *n)).collect();
+    let owners: Vec<usize> = asked.iter().copied().filter(|n| libraries[*n].owns(path, rules)).collect();
+    let others: Vec<usize> = asked.iter().copied().filter(|n| !owners.contains(n)).collect();
+    let groups = if one.is_some() { vec![asked.clone()] } else { vec![owners.clone(), others] };
+    let answer = |rung, confidence, found: BTreeMap<(usize, String), Vec<Vec<u8>>>| {
+        let first = found.keys().next().map(|(library, _)| *library);
+        let single = found.len() == 1;
+        let reason = match found.keys().all(|(library, _)| Some(*library) == first) {
+            _ if single => Reason::None,
+            true => Reason::SeveralItems,
+            false => Reason::SeveralLibraries,
+        };
+        let confidence = if single { confidence } else { Confidence::Low };
+        Answer { rung, confidence, reason, found }
+    };
+    let listing = |group: &[usize], asked: &[u8]| -> Vec<Fit> {
+        let mut fits = Vec::new();
+        for n in group {
+            for (item, listed, _) in libraries[*n].paths().filter(|(_, listed, _)| form(listed) == form(asked)) {
+                fits.push((*n, item.rating_key.clone(), listed.to_vec(), usize::from(listed == asked)));
+            }
+        }
+        fits
+    };
+    for group in &groups {
+        let mut fits = Vec::new();
+        for n in group {
+            for (key, recorded) in libraries[*n].confirmed(path, rules) {
+                let raw = usize::from(recorded == path);
+                fits.push((*n, key, recorded, raw));
+            }
+        }
+        if let Some((_, found)) = best(fits) {
+            return answer(Rung::Confirmed, Confidence::High, found);
+        }
+        if let Some((_, found)) = best(listing(group, path)) {
+            return answer(Rung::Exact, Confidence::High, found);
+        }
+        let mut fits = Vec::new();
+        for n in group {
+            for (item, listed, _) in libraries[*n].paths() {
+                if let Some(host) = to_host(listed, rules).filter(|host| form(host) == form(path)) {
+                    fits.push((*n, item.rating_key.clone(), listed.to_vec(), usize::from(host == path)));
+                }
+            }
+        }
+        for rule in rules.iter().filter(|rule| rule.to_server) {
+            if fits.is_empty() {
+                fits = replaced(path, rule).map(|asked| listing(group, &asked)).unwrap_or_default();
+            }
+        }
+        if let Some((_, found)) = best(fits) {
+            return answer(Rung::Mapped, Confidence::High, found);
+        }
+    }
+    for group in groups.iter().filter(|_| std::str::from_utf8(path).is_ok()) {
+        let mut fits = Vec::new();
+        for n in group {
+            for (item, listed, _) in libraries[*n].paths() {
+                fits.push((*n, item.rating_key.clone(), listed.to_vec(), common(listed, path)));
+            }
+        }
+        if let Some((rank @ 1.., found)) = best(fits) {
+            let rung = if rank > 1 { Rung::Suffix } else { Rung::FileName };
+            let confidence = if owners.is_empty() { Confidence::High } else { Confidence::Low };
+            return answer(rung, confidence, found);
+        }
+    }
+    let judges = if owners.is_empty() { &asked } else { &owners };
+    let reason = if judges.iter().any(|n| !libraries[*n].fetched) {
+        Reason::NotFetched
+    } else if owners.is_empty() {
+        Reason::NoLocation
+    } else {
+        Reason::NotListed
+    };
+    Answer { rung: Rung::None, confidence: Confidence::None, reason, found: BTreeMap::new() }
+}

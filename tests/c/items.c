@@ -1,0 +1,87 @@
+/*
+ * Going through a library, a page a call: every item once, whatever the size of the pages; nothing is asked of the server.
+ */
+#include "block.h"
+
+/* 1,200 generated ones and three. */
+#define MOVIES 1203
+
+static const plexindex_library_handle *library;
+static int64_t cursor;
+static size_t limit;
+
+static int32_t next_page(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *buffer)
+{
+    int64_t before = cursor;
+    int32_t status = plexindex_items(handle, library, &cursor, limit, buffer);
+    (void)query;
+    /* A buffer that is too small loses no page. */
+    CHECK(status == PLEXINDEX_OK || cursor == before);
+    return status;
+}
+
+/* Goes through all pages; gives the sum of the rating keys, which tells two ways apart. */
+static uint64_t sum_of_keys(const plexindex_handle *handle, size_t rows)
+{
+    uint64_t sum = 0;
+    size_t items = 0;
+    int32_t status;
+    limit = rows;
+    cursor = 0;
+    do {
+        struct answered page;
+        const plexindex_answer *answer;
+        uint32_t i;
+        memset(&page, 0, sizeof page);
+        do {
+            page.status = next_page(handle, NULL, &page.buffer);
+        } while (grown(&page));
+        status = page.status;
+        CHECK(status == PLEXINDEX_OK || status == PLEXINDEX_NOT_FOUND);
+        CHECK(head_of(&page)->count == 1);
+        answer = answer_of(&page, 0);
+        CHECK(answer->status == status);
+        CHECK(answer->candidates_count <= rows);
+        CHECK((answer->candidates_count == 0) == (status == PLEXINDEX_NOT_FOUND));
+        for (i = 0; i < answer->candidates_count; i++) {
+            const plexindex_item *item = candidate_of(&page, answer, i);
+            check_item(&page, item);
+            CHECK(text_of(&page, item->title) != NULL && text_of(&page, item->path) != NULL);
+            sum += strtoull(text_of(&page, item->rating_key), NULL, 10);
+            items++;
+        }
+        forget(&page);
+    } while (status == PLEXINDEX_OK);
+    CHECK(items == MOVIES);
+    return sum;
+}
+
+int main(int argc, char **argv)
+{
+    struct setting setting = setting_of(argc, argv);
+    plexindex_options options = options_of(&setting);
+    plexindex_handle *handle = opened(&options);
+    plexindex_query query;
+    uint64_t memory[64];
+    plexindex_buffer buffer = {memory, sizeof memory, 0};
+    uint64_t sum;
+    long before;
+
+    /* Nothing is known yet, and nobody is asked. */
+    library = library_of(handle, "Movies");
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, library, &cursor, 10, &buffer), "Movies");
+    CHECK(requests() == 0);
+
+    query = query_of(library, NULL);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query));
+    before = requests();
+    sum = sum_of_keys(handle, 1000);
+    CHECK(sum > 0);
+    CHECK(sum_of_keys(handle, MOVIES) == sum);
+    CHECK(sum_of_keys(handle, 10000) == sum);
+    CHECK(sum_of_keys(handle, 100) == sum);
+    CHECK(sum_of_keys(handle, 7) == sum);
+    CHECK(requests() == before);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    return 0;
+}
