@@ -40,9 +40,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         Ok(text) => fs::write(header, finish(&text)?)?,
         // The compiler is about to say where and why, which the parser cannot: let it come to that.
         Err(error) if error.is::<cbindgen::Error>() => {
-            println!(
-                "cargo::warning=the C header was not generated, since src/capi does not parse"
-            );
+            println!("cargo::warning=the C header was not generated, since src/capi does not parse");
             if header.exists() {
                 fs::remove_file(header)?;
             }
@@ -67,9 +65,7 @@ fn generate(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
     }
     let mut bindings = builder.generate()?;
     // Constants that belong to a type (Status::ALL) are for Rust.
-    bindings
-        .constants
-        .retain(|constant| constant.associated_to.is_none());
+    bindings.constants.retain(|constant| constant.associated_to.is_none());
     let mut text = Vec::new();
     bindings.write(&mut text);
     Ok(String::from_utf8(text)?)

@@ -1,7 +1,7 @@
 """The main job, shown: a file path becomes a Plex item.
 
     demo.py --standin PATH/TO/standin
-    demo.py --server URL --token TOKEN --library NAME [--file PATH]
+    demo.py --server URL --token TOKEN --library NAME --file PATH
 
 Called by `make demo`. Every figure is measured in this run. Requests are counted by the stand-in server itself; with a
 real server by plexindex.
@@ -73,6 +73,11 @@ class Tally:
         self._index = None
         index.close()
 
+    def end(self) -> None:
+        """Closes the index that is still open."""
+        if self._index is not None:
+            self._index.close()
+
     def answers(self) -> dict[str, int]:
         """By rung."""
         now = self._index.stats().answers if self._index else {}
@@ -109,10 +114,8 @@ class Demo:
     def __init__(self, server: Server, cache: str) -> None:
         self.server, self.cache = server, cache
         self.tally = Tally(server)
-        self.items = {library: server.items(library) for library in server.libraries}
-        self.first_library = server.libraries[0]
-        if not self.items[self.first_library]:
-            raise SystemExit(f"{self.first_library} has no files to ask for")
+        self.items: dict[str, list[Item]] = {}
+        self.main = server.libraries[0]
 
     def open(self) -> plexindex.Index:
         """An index on the demo's cache and server."""
@@ -124,9 +127,7 @@ class Demo:
         """All of it."""
         t.say(t.bold(f"plexindex {plexindex.__version__}: which Plex item is this file?") + "\n")
         t.row("server", self.server.name)
-        for library, items in self.items.items():
-            t.row("library", f"{library}: the demo knows {t.count(len(items), 'path')} of it")
-        t.row("cache", f"{self.cache}, {'empty' if not os.listdir(self.cache) else 'in use'}")
+        t.row("cache", f"{self.cache}, a folder that goes with the demo")
 
         t.heading("1  Open a cache")
         with self.tally.step("open an empty cache", promised=0) as result:
@@ -134,10 +135,12 @@ class Demo:
         t.row("opened", f"in {result()}")
 
         t.heading("2  Match a first path: the library is fetched, page by page")
-        for library, items in self.items.items():
-            self.first_path(index, library, items[0])
+        for library in self.server.libraries:
+            self.first_path(index, library, self.server.first(library))
+            self.items[library] = self.server.items(index.library(library))
+        if len(self.items[self.main]) < 3:
+            raise SystemExit(f"{self.main} has too few files for a demo")
 
-        t.heading(f"3  Match {MANY:,} more")
         self.many(index)
 
         t.heading("4  One of each answer")
@@ -169,14 +172,15 @@ class Demo:
         self.verify(match, item)
 
     def many(self, index: plexindex.Index) -> None:
-        """Warm questions, in each of the four ways to ask them."""
-        asked = [(library, item) for library, items in self.items.items() for item in items[1:]]
-        # Nine of ten are movies, the rest are episodes, as far as there are that many.
-        movies = asked[: MANY - MANY // 10 * (len(self.items) - 1)]
-        asked = [*movies, *asked[::-1][: MANY - len(movies)]] if len(asked) > MANY else asked
+        """Warm questions."""
+        # Nine of ten are of the first library, the rest of the others, as far as there are that many.
+        share = MANY if len(self.items) == 1 else MANY // 10
         by_library = {
-            index.library(library): [item for name, item in asked if name == library] for library in self.items
+            index.library(title): items[1 : 1 + (MANY - share * (len(self.items) - 1) if title == self.main else share)]
+            for title, items in self.items.items()
         }
+        asked = sum(map(len, by_library.values()))
+        t.heading(f"3  Match {asked:,} more, in each of four ways")
         ways: list[tuple[str, Callable[[plexindex.Library, list[str]], list[str | None]]]] = [
             ("match", lambda library, paths: [library.match(path).key for path in paths]),
             ("match_paths", lambda library, paths: [match.key for match in library.match_paths(paths)]),
@@ -184,29 +188,28 @@ class Demo:
             ("lookup_keys", lambda library, paths: library.lookup_keys(paths)),
         ]
         for name, way in ways:
-            right = 0
             paths = {library: [item.path for item in items] for library, items in by_library.items()}
-            with self.tally.step(f"{len(asked):,} paths with {name}", promised=0) as result:
+            with self.tally.step(f"{asked:,} paths with {name}", promised=0) as result:
                 found = [key for library in by_library for key in way(library, paths[library])]
             expected = [item.rating_key for items in by_library.values() for item in items]
             right = sum(key == f"/library/metadata/{rating_key}" for key, rating_key in zip(found, expected))
-            each = self.tally.times[-1][1] / max(1, len(asked))
-            t.row(name, f"{right:,} of {len(asked):,} right in {result()} · {t.duration(each)} each")
-            # Some files belong to two items: no way to ask may know better.
-            self.tally.check(f"{name}: {right:,} of {len(asked):,} right", right >= 0.98 * len(asked))
+            each = self.tally.times[-1][1] / asked
+            t.row(name, f"{right:,} of {asked:,} right in {result()} · {t.duration(each)} each")
+            self.tally.check(f"{name}: {right:,} of {asked:,} right", right == asked)
 
     def one_of_each(self, index: plexindex.Index) -> None:
         """Exact, by file name, ambiguous, not found."""
-        library = self.first_library
+        library = self.main
         items = self.items[library]
-        names = collections.Counter(os.path.basename(item.path) for item in items)
-        single = next((item for item in items[1:] if names[os.path.basename(item.path)] == 1), None)
+        names = collections.Counter(file_name(item.path) for item in items)
+        single = next((item for item in items[1:] if names[file_name(item.path)] == 1), None)
         repeated = next((name for name, number in names.most_common(1) if number > 1), None)
-        inside = os.path.join(os.path.dirname(os.path.dirname(items[0].path)), "Nobody Made This (2031).mkv")
+        folder = next(info.locations[0] for info in index.libraries() if info.title == library)
+        inside = f"{folder}{separator(folder)}Nobody Made This (2031).mkv"
         with self.tally.step("one of each answer", promised=2) as result:
             self.ask(index, "exact", library, items[-1].path, items[-1])
             if single:
-                self.ask(index, "file name", library, "/somewhere/else/" + os.path.basename(single.path), single)
+                self.ask(index, "file name", library, "/somewhere/else/" + file_name(single.path), single)
             if repeated:
                 self.ask(index, "ambiguous", library, f"/somewhere/else/{repeated}")
             else:
@@ -233,19 +236,20 @@ class Demo:
             return
         t.row("", f"→ {t.bold(match.status.replace('_', ' '))} · {match.reason_code}", match.reason or "")
         for candidate in match.candidates[:3]:
-            t.row("", f"  · {candidate.describe()} · key {candidate.rating_key}", t.shortened(candidate.path or ""))
+            t.row("", f"  {candidate.describe()} · key {candidate.rating_key}")
+            t.row("", t.dim(f"    {t.shortened(candidate.path or '', t.width() - 21)}"))
         if match.candidates_total > 3:
-            t.row("", t.dim(f"  · and {match.candidates_total - 3:,} more"))
+            t.row("", t.dim(f"  and {match.candidates_total - 3:,} more"))
 
     def verify(self, match: plexindex.Match, item: Item) -> None:
-        """The server's own word is the judge. A file of two items is rightly ambiguous."""
-        expected = not item.rating_key or match.rating_key == item.rating_key or match.status == "ambiguous"
+        """The server's own word is the judge."""
+        expected = not item.rating_key or match.rating_key == item.rating_key
         self.tally.check(f"{item.path} is {item.rating_key}, answered was {match!r}", expected)
 
     def second_process(self) -> None:
         """A new interpreter on the same cache, and a path that the first one never asked for."""
-        item = self.items[self.first_library][-2 if len(self.items[self.first_library]) > 1 else -1]
-        arguments = [self.cache, self.server.url, self.first_library, item.path]
+        item = self.items[self.main][-2]
+        arguments = [self.cache, self.server.url, self.main, item.path]
         with self.tally.step("second process", promised=0) as result:
             done = subprocess.run(
                 [sys.executable, "-c", SECOND, *arguments],
@@ -264,8 +268,8 @@ class Demo:
 
     def distrust(self, index: plexindex.Index) -> None:
         """What an invalidation does, and what the next question costs."""
-        library = index.library(self.first_library)
-        item = self.items[self.first_library][-1]
+        library = index.library(self.main)
+        item = self.items[self.main][-1]
         t.row("path", t.shortened(item.path))
         with self.tally.step("invalidate a path", promised=0) as result:
             library.invalidate_path(item.path)
@@ -277,11 +281,11 @@ class Demo:
         self.show(match)
         self.verify(match, item)
         t.row("confirmed", f"in {result()}")
-        with self.tally.step(f"invalidate {self.first_library}", promised=0) as result:
+        with self.tally.step(f"invalidate {self.main}", promised=0) as result:
             library.invalidate()
-        t.row("library", f"{self.first_library}: invalidated in {result()}")
+        t.row("library", f"{self.main}: invalidated in {result()}")
         bar = t.Bar()
-        with self.tally.step(f"next path of {self.first_library}") as result:
+        with self.tally.step(f"next path of {self.main}") as result:
             started = time.perf_counter()
             match = library.match(item.path, progress=bar)
             bar.done(time.perf_counter() - started)
@@ -291,9 +295,9 @@ class Demo:
     def statistics(self, index: plexindex.Index) -> None:
         """Answers by rung, requests by kind, time for each step."""
         answers, requests = self.tally.answers(), self.tally.requests()
-        by = "the stand-in" if isinstance(self.server, StandIn) else "plexindex"
         t.row("answers", " · ".join(f"{rung} {number:,}" for rung, number in answers.items() if number))
-        t.row("requests", f"{' · '.join(f'{kind} {number:,}' for kind, number in requests.items())} (counted by {by})")
+        t.row("requests", " · ".join(f"{kind} {number:,}" for kind, number in requests.items()))
+        t.row("", t.dim(f"as {self.server.counted_by} counted them"))
         stats = index.stats()
         t.row("store", f"{t.count(stats.items, 'item')} in {t.size(stats.disk_bytes)} on disk")
         t.say()
@@ -301,6 +305,16 @@ class Demo:
         t.say(f"   {t.dim('step'.ljust(longest))}  {t.dim('time'.rjust(8))}  {t.dim('requests'.rjust(8))}")
         for name, seconds, asked in self.tally.times:
             t.say(f"   {name.ljust(longest)}  {t.duration(seconds).rjust(8)}  {asked:>8,}")
+
+
+def separator(path: str) -> str:
+    """What separates folders in a path, as its server writes it."""
+    return "\\" if path[1:3] == ":\\" or path.startswith("\\\\") else "/"
+
+
+def file_name(path: str) -> str:
+    """The last component of a path."""
+    return path.rpartition(separator(path))[2]
 
 
 def arguments() -> argparse.Namespace:
@@ -311,8 +325,11 @@ def arguments() -> argparse.Namespace:
     which.add_argument("--server", metavar="URL", help="a real server, such as http://127.0.0.1:32400")
     parser.add_argument("--token", help="its token (default: PLEX_TOKEN of the environment)")
     parser.add_argument("--library", default="Movies", help="the title of a library of it")
-    parser.add_argument("--file", default="", help="the path of a file of that library, to begin with")
-    return parser.parse_args()
+    parser.add_argument("--file", help="the path of a file of that library, to begin with")
+    given = parser.parse_args()
+    if given.server and not given.file:
+        parser.error("--file is missing: name a file of that library, as you or as the server would")
+    return given
 
 
 def main() -> int:
@@ -327,7 +344,11 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="plexindex-demo-") as cache:
             demo = Demo(server, cache)
-            demo.run()
+            try:
+                demo.run()
+            finally:
+                # Whatever happened: before its folder goes.
+                demo.tally.end()
     except plexindex.Error as error:
         t.say(f"\n{type(error).__name__}: {error}")
         return 1

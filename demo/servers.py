@@ -1,19 +1,17 @@
-"""The server that the demo asks: the stand-in, as a process of its own, or a real one. Both know paths to ask for."""
+"""The server that the demo asks: the stand-in, as a process of its own, or a real one."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import urllib.parse
 import urllib.request
 from typing import Any
 
-# Plex's number of the type that owns files, by the type of the library.
-LEAVES = {"movie": 1, "show": 4, "artist": 10, "photo": 13}
+import plexindex
 
 
 class Item:
-    """An item that the server has, as the demo knows it: to tell a right answer from a wrong one."""
+    """What the demo expects for a path. No rating key: it has no opinion."""
 
     def __init__(self, rating_key: str, path: str) -> None:
         self.rating_key = rating_key
@@ -27,9 +25,14 @@ class Server:
     token: str
     name: str
     libraries: tuple[str, ...]
+    counted_by: str
 
-    def items(self, library: str) -> list[Item]:
-        """Items of a library that have a file. Not counted as requests."""
+    def first(self, library: str) -> Item:
+        """The item to begin with."""
+        raise NotImplementedError
+
+    def items(self, library: plexindex.Library) -> list[Item]:
+        """Items of a library, once it was fetched, that are told by their path; one path each."""
         raise NotImplementedError
 
     def requests(self, counted: dict[str, int]) -> dict[str, int]:
@@ -41,9 +44,10 @@ class Server:
 
 
 class StandIn(Server):
-    """The stand-in server. Its own counters say how many requests came."""
+    """The stand-in server. Its own counters say how many requests came, and its own list says what is right."""
 
     libraries = ("Movies", "TV Shows")
+    counted_by = "the stand-in"
 
     def __init__(self, binary: str) -> None:
         command = [binary, "--movies", "20000", "--episodes", "5000", "--seed", "1", "--exit-with-stdin"]
@@ -53,16 +57,24 @@ class StandIn(Server):
         if not line.startswith("standin: http"):
             raise SystemExit(f"the stand-in server {binary} did not start: {line.strip() or 'it said nothing'}")
         self.url, self.token = line.split()[1], line.split("token=")[1].strip()
-        self.name = f"the stand-in at {self.url}"
+        self.name = f"a stand-in at {self.url}, with 20,000 movies and 5,000 episodes"
 
     def _get(self, name: str) -> Any:
+        # Its side door: not counted as a request.
         with urllib.request.urlopen(f"{self.url}/_standin/{name}") as answer:
             return json.load(answer)
 
-    def items(self, library: str) -> list[Item]:
-        """All of them; its side door tells."""
-        number = self.libraries.index(library) + 1
-        return [Item(row["ratingKey"], row["path"]) for row in self._get(f"paths?library={number}") if row["path"]]
+    def _paths(self, library: str, window: str = "") -> list[Item]:
+        rows = self._get(f"paths?library={self.libraries.index(library) + 1}{window}")
+        return [Item(row["ratingKey"], row["path"]) for row in rows if row["path"]]
+
+    def first(self, library: str) -> Item:
+        """Its first one with a file."""
+        return self._paths(library, "&count=100")[0]
+
+    def items(self, library: plexindex.Library) -> list[Item]:
+        """As the stand-in lists them. A file of two episodes is left out: no path tells which."""
+        return unique(self._paths(library.title or ""))
 
     def requests(self, counted: dict[str, int]) -> dict[str, int]:  # noqa: ARG002
         """As it counted them itself."""
@@ -74,41 +86,31 @@ class StandIn(Server):
 
 
 class RealServer(Server):
-    """A Plex Media Server. The requests are those that plexindex counted."""
+    """A Plex Media Server. It tells no counts and no list: plexindex counts its requests, and its store is the list."""
+
+    counted_by = "plexindex"
 
     def __init__(self, url: str, token: str, library: str, file: str) -> None:
-        self.url, self.token = url, token
+        self.url, self.token, self.name = url, token, url
         self.libraries = (library,)
-        self.name = url
         self._file = file
 
-    def _get(self, path: str, **headers: str) -> Any:
-        headers = {"Accept": "application/json", "X-Plex-Token": self.token, **headers}
-        request = urllib.request.Request(self.url.rstrip("/") + path, headers=headers)
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)["MediaContainer"]
+    def first(self, library: str) -> Item:  # noqa: ARG002
+        """The file that was named."""
+        return Item("", self._file)
 
-    def items(self, library: str) -> list[Item]:
-        """The file that was named, then up to 10,000 of the library, so that there is something to ask for.
-
-        These requests are the demo's, not plexindex's, and are not counted.
-        """
-        found = [Item("", self._file)] if self._file else []
-        sections = self._get("/library/sections").get("Directory", [])
-        section = next((entry for entry in sections if entry["title"] == library), None)
-        if section is None:
-            raise SystemExit(f"no library is called {library!r}; there are {', '.join(s['title'] for s in sections)}")
-        query = urllib.parse.urlencode({"type": LEAVES.get(section["type"], 1), "sort": "id"})
-        for start in range(0, 10_000, 1000):
-            window = {"X-Plex-Container-Start": str(start), "X-Plex-Container-Size": "1000"}
-            rows = self._get(f"/library/sections/{section['key']}/all?{query}", **window).get("Metadata", [])
-            for row in rows:
-                parts = [part for media in row.get("Media", []) for part in media.get("Part", [])]
-                found += [Item(str(row["ratingKey"]), part["file"]) for part in parts[:1] if part.get("file")]
-            if len(rows) < 1000:
-                break
-        return found
+    def items(self, library: plexindex.Library) -> list[Item]:
+        """As the store has them."""
+        return unique([Item(item.rating_key, item.path) for item in library.items() if item.path])
 
     def requests(self, counted: dict[str, int]) -> dict[str, int]:
-        """As plexindex counted them: a real server does not tell."""
+        """As plexindex counted them."""
         return {kind: number for kind, number in counted.items() if number}
+
+
+def unique(items: list[Item]) -> list[Item]:
+    """Those whose path no other has."""
+    seen: dict[str, int] = {}
+    for item in items:
+        seen[item.path] = seen.get(item.path, 0) + 1
+    return [item for item in items if seen[item.path] == 1]

@@ -133,6 +133,30 @@
 // plexindex_item.flags: only the key is known: a confirmed match of an item that no listing holds.
 #define PLEXINDEX_ITEM_KEY_ONLY 2
 
+// plexindex_statistics.requests: which server is this.
+#define PLEXINDEX_REQUEST_IDENTITY 0
+
+// plexindex_statistics.requests: the libraries and their clocks.
+#define PLEXINDEX_REQUEST_PROBE 1
+
+// plexindex_statistics.requests: a page of a full listing.
+#define PLEXINDEX_REQUEST_PAGE 2
+
+// plexindex_statistics.requests: a page of what is new.
+#define PLEXINDEX_REQUEST_DELTA 3
+
+// plexindex_statistics.requests: one path or title.
+#define PLEXINDEX_REQUEST_QUESTION 4
+
+// plexindex_statistics.requests: whether items still exist.
+#define PLEXINDEX_REQUEST_CONFIRM 5
+
+// plexindex_statistics.requests: a batch edit.
+#define PLEXINDEX_REQUEST_EDIT 6
+
+// plexindex_statistics.requests: an event stream.
+#define PLEXINDEX_REQUEST_EVENTS 7
+
 // Log levels: nothing; errors; warnings; what is done; all, full paths included.
 #define PLEXINDEX_LOG_OFF (-1)
 
@@ -313,8 +337,9 @@ typedef struct plexindex_progress {
     uint64_t elapsed_ms;
 } plexindex_progress;
 
-// Told how far a fetch has come. Called on the thread that made the call, never on one of the library's. It may call
-// plexindex functions, but for plexindex_close(). Return 0 to go on; anything else ends the call with
+// Told how far a fetch has come, at least every 100 ms while the call waits for the server. Called on the thread that
+// made the call, never on one of the library's. It may call plexindex functions, but for plexindex_close() of the same
+// handle. Return 0 to go on; anything else ends the call with
 // PLEXINDEX_ABORTED, and what was fetched is kept for the next one.
 typedef int32_t (*plexindex_progress_fn)(void *user, const struct plexindex_progress *progress);
 
@@ -350,7 +375,7 @@ typedef struct plexindex_statistics {
     uint64_t glance_misses;
     // Answers given although their listing had expired.
     uint64_t stale_answers;
-    // Requests sent, retries included, by kind: identity, probe, page, delta, question, confirm, edit, events.
+    // Requests sent, retries included, by kind: PLEXINDEX_REQUEST_* is the index.
     uint64_t requests[8];
     // Bytes of answers' bodies as they came over the wire.
     uint64_t bytes_received;
@@ -503,9 +528,9 @@ const char *plexindex_last_error_message(void);
 int32_t plexindex_open(const struct plexindex_options *options,
                        struct plexindex_handle **out_handle);
 
-// Closes an index: waits for what other threads still do with it, writes the counters, and ends every thread of the
-// library. NULL is fine. The handle and all its library handles are invalid afterwards; calling with them again is
-// an error that the library cannot detect.
+// Closes an index and writes its counters; no thread of the library runs afterwards. NULL is fine. No other thread may
+// be in a call with the handle or its library handles, and none may begin one: both are invalid from now on, and the
+// library cannot detect their use.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written (the index is closed all the same).
 //

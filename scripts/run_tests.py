@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from environment import REQUIREMENTS, ROOT, Environment, build_folder, check_python, target_folder
+from environment import PACKAGE, REQUIREMENTS, ROOT, Environment, build_folder, check_python, target_folder
 
 CARGO = os.environ.get("CARGO", "cargo")
 VALGRIND_TESTS = "capi_c"
@@ -42,15 +42,17 @@ def ignore(_line: str) -> None:
     """For commands of which only the exit code counts."""
 
 
-def show(command: list[str], read: Callable[[str], None], **variables: str) -> int:
+def show(
+    command: list[str], read: Callable[[str], None], *, folder: Path = ROOT, variables: dict[str, str] | None = None
+) -> int:
     """Runs a command, shows what it says, and hands each line on. Gives its exit code."""
+    variables = variables or {}
     print("$", " ".join([*(f"{name}={value}" for name, value in variables.items()), *command]), flush=True)
-    environment = {**os.environ, **variables}
     try:
         process = subprocess.Popen(
             command,
-            cwd=ROOT,
-            env=environment,
+            cwd=folder,
+            env={**os.environ, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -68,37 +70,55 @@ def show(command: list[str], read: Callable[[str], None], **variables: str) -> i
     return process.wait()
 
 
-def check(suite: str, *commands: list[str], **variables: str) -> list[Row]:
-    """A suite that passes or fails as a whole."""
+def check(suite: str, *commands: list[str], folders: tuple[Path, ...] = ()) -> list[Row]:
+    """A suite that passes or fails as a whole: commands, each in its folder."""
     begin = time.monotonic()
-    failed = [command for command in commands if show(command, ignore, **variables)]
+    places = folders or (ROOT,) * len(commands)
+    failed = [command for command, place in zip(commands, places) if show(command, ignore, folder=place)]
     return [Row(suite, int(not failed), int(bool(failed)), time.monotonic() - begin)]
 
 
 def cargo_test(name: str, *arguments: str, **variables: str) -> list[Row]:
     """`cargo test`, with a row for each of its programs."""
     rows: list[Row] = []
-    current = "?"
+    targets: list[str] = []  # of the rows: as cargo names them when they fail
+    failed_targets: set[str] = set()
+    since = time.monotonic()
 
     def read(line: str) -> None:
-        nonlocal current
-        if started := re.match(r"\s+(?:Running|Doc-tests) (?:unittests )?(\S+)(?: \(.*?(\w+)-[0-9a-f]+\))?", line):
-            path, binary = started.groups()
-            current = path if binary is None else binary if path.startswith("src") else Path(path).stem
-            kind = "doc tests" if "Doc-tests" in line else "unit tests" if path.startswith("src") else "tests"
-            current = f"{name}: {current}, {kind}"
+        nonlocal since
+        if started := re.match(r"\s+(?:Running|Doc-tests) (unittests )?(\S+)(?: \(.*?(\w+)-[0-9a-f]+\))?", line):
+            units, path, binary = started.groups()
+            what = "doc tests" if binary is None else "unit tests" if units else "tests"
+            target = binary or path
+            # A program without cargo's harness says nothing of counts: it is one test, and its failure is told below.
+            rows.append(Row(f"{name}: {target}, {what}", 1, 0, 0.0, "no count"))
+            targets.append("--doc" if binary is None else "--lib" if path.endswith("lib.rs") else f"--test {target}")
+            since = time.monotonic()
+        if rows and rows[-1].note == "no count":
+            rows[-1].seconds = time.monotonic() - since
         if ended := re.match(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;.* in ([\d.]+)s", line):
             passed, failed, ignored, seconds = ended.groups()
             note = f"{ignored} ignored" if int(ignored) else ""
-            if int(passed) + int(failed) + int(ignored):
-                rows.append(Row(current, int(passed), int(failed), float(seconds), note))
+            # Doc tests come in several batches.
+            one = rows[-1] if rows[-1].note == "no count" else Row(rows[-1].suite, 0, 0, 0.0)
+            if one is not rows[-1]:
+                rows.append(one)
+                targets.append(targets[-1])
+            one.passed, one.failed, one.seconds, one.note = int(passed), int(failed), float(seconds), note
+        if failed_target := re.match(r"\s+`(?:-p \S+ )?(--[a-z]+(?: \S+)?)`$", line):
+            failed_targets.add(failed_target[1])
 
     begin = time.monotonic()
-    code = show([CARGO, "test", *locked(), "--no-fail-fast", *arguments], read, **variables)
+    code = show([CARGO, "test", *locked(), "--no-fail-fast", *arguments], read, variables=variables)
+    counted = {target for row, target in zip(rows, targets) if row.failed}
+    for row, target in zip(rows, targets):
+        if target in failed_targets - counted:
+            row.passed, row.failed, row.note = 0, 1, "died"
     if code and not any(row.failed for row in rows):
-        # A program that does not compile, or dies, counts as a failure: nothing else would show it.
-        rows.append(Row(f"{name}: did not build or died", 0, 1, time.monotonic() - begin))
-    return rows
+        # What does not compile is no test that failed: nothing else would show it.
+        rows.append(Row(f"{name}: did not build", 0, 1, time.monotonic() - begin))
+    return [row for row in rows if row.passed + row.failed or row.note]
 
 
 def shared_library() -> Path:
@@ -122,7 +142,8 @@ def valgrind() -> list[Row]:
     """The C programs once more, under valgrind."""
     if shutil.which("valgrind") is None:
         return [Row("C under valgrind", 0, 0, 0.0, "skipped: valgrind is not installed")]
-    return cargo_test("C under valgrind", f"--test={VALGRIND_TESTS}", PLEXINDEX_VALGRIND="1")
+    programs = [f"--test={VALGRIND_TESTS}", "--", "--skip=the_readme", "--skip=every_program"]
+    return cargo_test("C under valgrind", *programs, PLEXINDEX_VALGRIND="1")
 
 
 def python() -> list[Row]:
@@ -142,10 +163,12 @@ def python() -> list[Row]:
         return [Row("Python wheel", 0, 1, time.monotonic() - begin)]
     rows = [Row("Python wheel", 1, 0, time.monotonic() - begin)]
     tools = environment.path / "bin"
-    here = [folder for folder in ("bindings/python", "tests/python", "demo", "scripts") if (ROOT / folder).is_dir()]
+    here = [
+        folder for folder in ("bindings/python", "tests/python", "demo", "bench", "scripts") if (ROOT / folder).is_dir()
+    ]
     rows += check("ruff", [str(tools / "ruff"), "check", *here], [str(tools / "ruff"), "format", "--check", *here])
-    mypy = [str(tools / "mypy"), "--strict", "--config-file"]
-    rows += check("mypy", [*mypy, "bindings/python/pyproject.toml"], [*mypy, "mypy.ini"])
+    mypy = [str(tools / "mypy"), "--strict"]
+    rows += check("mypy", mypy, mypy, [*mypy, "--config-file=bench/mypy.ini"], folders=(PACKAGE, ROOT, ROOT))
     return rows + pytest(environment)
 
 
@@ -161,7 +184,7 @@ def pytest(environment: Environment) -> list[Row]:
     begin = time.monotonic()
     standin = target_folder() / "debug" / "standin"
     command = [str(environment.python), "-m", "pytest", "-q", "tests/python"]
-    code = show(command, read, PLEXINDEX_STANDIN=str(standin))
+    code = show(command, read, variables={"PLEXINDEX_STANDIN": str(standin)})
     failed = counts["failed"] + counts["error"]
     if code and not failed:
         failed = 1

@@ -255,7 +255,7 @@ impl Rung {
             Self::Exact => "exact",
             Self::Mapped => "mapped",
             Self::Suffix => "suffix",
-            Self::FileName => "file name",
+            Self::FileName => "file_name",
         }
     }
 }

@@ -44,6 +44,7 @@ programs! {
     log,
     misuse,
     options_default,
+    progress,
     reload,
     server_gone,
     threads,

@@ -32,7 +32,7 @@ fn the_first_question_fetches_the_library_and_the_rest_ask_nobody() {
 
     for nth in 0..500 {
         let (path, key) = path_of(&server, 1, nth);
-        let seen = library.lookup_key(path.as_bytes(), |key| key.to_owned());
+        let seen = library.lookup_key(path.as_bytes(), str::to_owned);
         assert_eq!(seen.as_deref(), Some(key.as_str()));
     }
     let missing = library.match_path(b"/elsewhere/No Such Film.mkv").expect("an answer");
@@ -56,7 +56,7 @@ fn a_second_process_opens_warm() {
     server.reset();
     let index = open(options(&server, folder.path()), &clock);
     let library = index.library("Movies").expect("a handle");
-    let seen = library.lookup_key(path.as_bytes(), |key| key.to_owned());
+    let seen = library.lookup_key(path.as_bytes(), str::to_owned);
     assert_eq!(seen.as_deref(), Some(key.as_str()), "warm at open");
     assert_eq!(requests(&server)[5], 0);
     assert_eq!(index.stats().expect("statistics").store_requests, 5);
@@ -117,7 +117,7 @@ fn an_invalidated_path_takes_one_request_to_trust_again() {
     let found = library.match_path(path.as_bytes()).expect("an answer");
     assert_eq!(found.status, Status::Ok, "{}", found.message);
     assert_eq!(requests(&server), [0, 0, 0, 0, 1, 1]);
-    assert_eq!(library.lookup_key(path.as_bytes(), |key| key.to_owned()), Some(key.clone()));
+    assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), Some(key.clone()));
 
     // Gone from the server: one request says so, and it is not asked again.
     server

@@ -17,10 +17,11 @@ from typing import Any, NoReturn
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 # What a source distribution takes along, from the repository's root to `rust/`: what cargo needs to build the library.
-# The stand-in server is a member of the workspace, so cargo wants to see its manifest.
+# The stand-in server is a member of the workspace, and some tests and benches are named in the manifest: cargo wants to
+# see them even where it builds none of them.
 RUST_SOURCES = (
-    "Cargo.toml", "Cargo.lock", "build.rs", "cbindgen.toml", "src", "include", "README.md",
-    "LICENSE-MIT", "LICENSE-APACHE", "tests/standin/Cargo.toml", "tests/standin/src",
+    "Cargo.toml", "Cargo.lock", "build.rs", "cbindgen.toml", "src", "include", "benches/*.rs", "tests/*.rs",
+    "tests/standin/Cargo.toml", "tests/standin/src", "README.md", "LICENSE-*",
 )  # fmt: skip
 
 NO_CARGO = """\
@@ -38,8 +39,8 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         here = Path(self.root)
         rust = here / "rust" if (here / "rust").is_dir() else here.parent.parent
         if self.target_name == "sdist":
-            present = [name for name in RUST_SOURCES if (rust / name).exists()]
-            build_data["force_include"].update({str(rust / name): f"rust/{name}" for name in present})
+            found = [path for pattern in RUST_SOURCES for path in sorted(rust.glob(pattern))]
+            build_data["force_include"].update({str(path): f"rust/{path.relative_to(rust)}" for path in found})
             return
         library = self.prebuilt() or self.build(rust)
         name = library.name if library.suffix == ".dll" else f"libplexindex{library.suffix}"

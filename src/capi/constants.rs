@@ -88,6 +88,23 @@ pub const PLEXINDEX_ITEM_PATH_NOT_UTF8: u32 = 1;
 /// plexindex_item.flags: only the key is known: a confirmed match of an item that no listing holds.
 pub const PLEXINDEX_ITEM_KEY_ONLY: u32 = 2;
 
+/// plexindex_statistics.requests: which server is this.
+pub const PLEXINDEX_REQUEST_IDENTITY: u32 = 0;
+/// plexindex_statistics.requests: the libraries and their clocks.
+pub const PLEXINDEX_REQUEST_PROBE: u32 = 1;
+/// plexindex_statistics.requests: a page of a full listing.
+pub const PLEXINDEX_REQUEST_PAGE: u32 = 2;
+/// plexindex_statistics.requests: a page of what is new.
+pub const PLEXINDEX_REQUEST_DELTA: u32 = 3;
+/// plexindex_statistics.requests: one path or title.
+pub const PLEXINDEX_REQUEST_QUESTION: u32 = 4;
+/// plexindex_statistics.requests: whether items still exist.
+pub const PLEXINDEX_REQUEST_CONFIRM: u32 = 5;
+/// plexindex_statistics.requests: a batch edit.
+pub const PLEXINDEX_REQUEST_EDIT: u32 = 6;
+/// plexindex_statistics.requests: an event stream.
+pub const PLEXINDEX_REQUEST_EVENTS: u32 = 7;
+
 /// Log levels: nothing; errors; warnings; what is done; all, full paths included.
 pub const PLEXINDEX_LOG_OFF: i32 = -1;
 /// Errors only.

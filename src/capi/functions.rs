@@ -72,9 +72,9 @@ pub unsafe extern "C" fn plexindex_open(
     })
 }
 
-/// Closes an index: waits for what other threads still do with it, writes the counters, and ends every thread of the
-/// library. NULL is fine. The handle and all its library handles are invalid afterwards; calling with them again is
-/// an error that the library cannot detect.
+/// Closes an index and writes its counters; no thread of the library runs afterwards. NULL is fine. No other thread may
+/// be in a call with the handle or its library handles, and none may begin one: both are invalid from now on, and the
+/// library cannot detect their use.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written (the index is closed all the same).
 ///
@@ -198,7 +198,7 @@ pub unsafe extern "C" fn plexindex_match_path(
                 Ok(())
             })?;
             Ok(found.status)
-        })?
+        })
     })
 }
 
@@ -257,7 +257,7 @@ pub unsafe extern "C" fn plexindex_match_guid(
                 Ok(())
             })?;
             Ok(found.status)
-        })?
+        })
     })
 }
 
@@ -285,7 +285,7 @@ pub unsafe extern "C" fn plexindex_search_title(
                 Ok(())
             })?;
             Ok(found.status)
-        })?
+        })
     })
 }
 

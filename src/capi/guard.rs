@@ -16,8 +16,29 @@ pub const KEY: usize = 1024;
 thread_local! {
     static LAST_MESSAGE: UnsafeCell<[u8; MESSAGE]> = const { UnsafeCell::new([0; MESSAGE]) };
     static LAST_KEY: UnsafeCell<[u8; KEY]> = const { UnsafeCell::new([0; KEY]) };
-    static PANICKED_AT: Cell<Option<(&'static str, u32)>> = const { Cell::new(None) };
+    static PANICKED_AT: Cell<Place> = const { Cell::new(NOWHERE) };
 }
+
+/// Where a panic came from, as `file:line`.
+#[derive(Clone, Copy)]
+struct Place {
+    text: [u8; 96],
+    length: usize,
+}
+
+impl std::fmt::Write for Place {
+    fn write_str(&mut self, more: &str) -> std::fmt::Result {
+        let room = self.text.get_mut(self.length..self.length + more.len()).ok_or(std::fmt::Error)?;
+        room.copy_from_slice(more.as_bytes());
+        self.length += more.len();
+        Ok(())
+    }
+}
+
+const NOWHERE: Place = Place {
+    text: [0; 96],
+    length: 0,
+};
 
 /// Runs the body of an exported function that gives a status.
 pub fn guard(body: impl FnOnce() -> Result<Status>) -> i32 {
@@ -46,10 +67,11 @@ pub fn guard_value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
 }
 
 fn place_of_panic() -> String {
-    PANICKED_AT
-        .take()
-        .map(|(file, line)| format!(" at {file}:{line}"))
-        .unwrap_or_default()
+    let place = PANICKED_AT.replace(NOWHERE);
+    match std::str::from_utf8(&place.text[..place.length]) {
+        Ok(text) if !text.is_empty() => format!(" at {text}"),
+        _ => String::new(),
+    }
 }
 
 /// Keeps panics of this library quiet: the host's error stream is not ours, and a message may hold what must not be
@@ -62,8 +84,9 @@ pub fn quiet_panics() {
             if let Some(at) = info.location()
                 && at.file().starts_with("src/")
             {
-                // The compiler keeps file names for the program's life, but the standard library does not say so.
-                PANICKED_AT.set(Some(("src", at.line())));
+                let mut place = NOWHERE;
+                let _ = std::fmt::Write::write_fmt(&mut place, format_args!("{}:{}", at.file(), at.line()));
+                PANICKED_AT.set(place);
                 log::error!("a defect in plexindex was caught at {}:{}", at.file(), at.line());
             } else {
                 before(info);

@@ -307,6 +307,12 @@ unsafe fn mappings(given: *const types::Mapping, count: usize) -> Result<Vec<opt
         .enumerate()
         .map(|(place, rule)| {
             let name = format!("options.mappings[{place}]");
+            if rule.reserved != 0 {
+                return Err(Error::new(
+                    Status::Unsupported,
+                    format!("{name}.reserved is {}: this version knows no meaning of it", rule.reserved),
+                ));
+            }
             // SAFETY: the caller's promise.
             let (from, to) = unsafe { (rule.from.get(&name)?, rule.to.get(&name)?) };
             let pattern = || -> Result<options::Pattern> {

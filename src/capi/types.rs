@@ -128,8 +128,9 @@ pub struct Progress {
     pub elapsed_ms: u64,
 }
 
-/// Told how far a fetch has come. Called on the thread that made the call, never on one of the library's. It may call
-/// plexindex functions, but for plexindex_close(). Return 0 to go on; anything else ends the call with
+/// Told how far a fetch has come, at least every 100 ms while the call waits for the server. Called on the thread that
+/// made the call, never on one of the library's. It may call plexindex functions, but for plexindex_close() of the same
+/// handle. Return 0 to go on; anything else ends the call with
 /// PLEXINDEX_ABORTED, and what was fetched is kept for the next one.
 pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const Progress) -> i32;
 
@@ -263,7 +264,7 @@ pub struct Stats {
     pub glance_misses: u64,
     /// Answers given although their listing had expired.
     pub stale_answers: u64,
-    /// Requests sent, retries included, by kind: identity, probe, page, delta, question, confirm, edit, events.
+    /// Requests sent, retries included, by kind: PLEXINDEX_REQUEST_* is the index.
     pub requests: [u64; 8],
     /// Bytes of answers' bodies as they came over the wire.
     pub bytes_received: u64,

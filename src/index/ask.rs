@@ -20,8 +20,8 @@ struct Tried {
     since: u64,
     /// The libraries' list was asked for.
     probed: bool,
-    /// Libraries were brought up to date, as far as it went.
-    refreshed: bool,
+    /// Libraries were brought up to date, as far as it went: those of this identity (0: none yet).
+    refreshed: Option<i64>,
     /// The deadline came first.
     late: Option<Status>,
     /// Asking failed.
@@ -42,7 +42,7 @@ impl Shared {
         &self,
         question: &Question<'_>,
         path: &[u8],
-        then: impl FnOnce(&Answer<'_>) -> R,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         check_path(path)?;
         self.catch_up()?;
@@ -80,12 +80,13 @@ impl Shared {
             }
             // A confirmed match has no expiry: it needs nobody.
             let settled = outcome.rung == Rung::Confirmed && !outcome.suspect && !outcome.is_ambiguous();
-            if !settled && !tried.refreshed && self.may_ask(question) {
+            if !settled && tried.refreshed != Some(snapshot.identity.unwrap_or(0)) && self.may_ask(question) {
                 let wanting = self.wanting(&snapshot, scope, path);
                 if !wanting.is_empty() {
                     let cold = wanting.iter().any(|row| row.generation == 0);
+                    // Another server may answer: then its libraries are wanted next.
+                    tried.refreshed = Some(snapshot.identity.unwrap_or(0));
                     drop(snapshot);
-                    tried.refreshed = true;
                     self.freshen(question, &wanting, cold, &mut tried)?;
                     continue;
                 }
@@ -218,7 +219,7 @@ impl Shared {
         outcome: &Outcome<'_>,
         path: &[u8],
         tried: Tried,
-        then: impl FnOnce(&Answer<'_>) -> R,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let rows = match scope {
             Scope::One(place) => std::slice::from_ref(&snapshot.rows[place]),
@@ -269,16 +270,17 @@ impl Shared {
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
         answer.stale = outcome.rung != Rung::Confirmed
             && fetched().any(|row| need(&age(row), &self.policy, now) != Need::Nothing);
+        let taken = then(&answer)?;
         self.counters
             .answered(if status == Status::Ok { outcome.rung } else { Rung::None }, answer.stale);
-        Ok(then(&answer))
+        Ok(taken)
     }
 
     pub(super) fn match_guid<R>(
         &self,
         question: &Question<'_>,
         guid: &str,
-        then: impl FnOnce(&Answer<'_>) -> R,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         if guid.is_empty() {
             return Err(Error::new(
@@ -295,7 +297,7 @@ impl Shared {
         &self,
         question: &Question<'_>,
         title: &str,
-        then: impl FnOnce(&Answer<'_>) -> R,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         if title.trim().is_empty() {
             return Err(Error::new(Status::InvalidArgument, "the title is empty: give one"));
@@ -310,7 +312,7 @@ impl Shared {
         &self,
         question: &Question<'_>,
         what: &str,
-        then: impl FnOnce(&Answer<'_>) -> R,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
         find: impl Fn(&LibraryRow) -> Result<(Vec<Item>, usize)>,
     ) -> Result<R> {
         self.catch_up()?;
@@ -332,15 +334,15 @@ impl Shared {
             };
             let now = self.now_ms();
             let rows: Vec<LibraryRow> = places.iter().map(|place| snapshot.rows[*place].clone()).collect();
-            if !tried.refreshed && self.may_ask(question) {
+            if tried.refreshed != Some(snapshot.identity.unwrap_or(0)) && self.may_ask(question) {
                 let wanting: Vec<LibraryRow> = rows
                     .iter()
                     .filter(|row| need(&age(row), &self.policy, now) != Need::Nothing)
                     .cloned()
                     .collect();
                 if !wanting.is_empty() {
+                    tried.refreshed = Some(snapshot.identity.unwrap_or(0));
                     drop(snapshot);
-                    tried.refreshed = true;
                     let cold = wanting.iter().any(|row| row.generation == 0);
                     self.freshen(question, &wanting, cold, &mut tried)?;
                     continue;
@@ -383,8 +385,10 @@ impl Shared {
                 message = format!("{total} items have {what}");
                 answer.message = &message;
             }
-            self.counters.answered(answer.rung, answer.stale);
-            return Ok(then(&answer));
+            let taken = then(&answer)?;
+            self.counters
+                .answered(if answer.status == Status::Ok { answer.rung } else { Rung::None }, answer.stale);
+            return Ok(taken);
         }
     }
 }

@@ -9,7 +9,7 @@ const SAMPLES: usize = 500;
 
 /// Pairs of a path asked for and the listed path that has the same end.
 #[derive(Default)]
-pub struct Evidence(Mutex<Vec<(Vec<u8>, Vec<u8>)>>);
+pub struct Evidence(pub(super) Mutex<Vec<(Vec<u8>, Vec<u8>)>>);
 
 impl Evidence {
     /// Remembers an answer, unless there are enough, or another thread is at it.

@@ -20,6 +20,10 @@ use crate::store::{Finished, LibraryRow, Listing};
 
 /// How often the host hears of progress.
 const TICK: Duration = Duration::from_millis(100);
+/// How often a library is looked for that others clear at the same time.
+const MOVES: u32 = 8;
+/// How many locks there are for fetching; two libraries that share one wait for each other.
+const LOCKS: i64 = 64;
 /// The smallest page asked for under a deadline.
 const SMALL_PAGE: u32 = 100;
 
@@ -58,7 +62,12 @@ impl Shared {
     /// Asks for the libraries and their clocks, and stores them.
     /// Not again when somebody did so after `since`.
     pub(super) fn probe(&self, question: &Question<'_>, since: u64) -> Result<()> {
-        self.errand(question, |errand| errand.probe_alone(since).map(|_| ()))
+        self.probe_shows_any(question, since).map(|_| ())
+    }
+
+    /// The same; gives whether there are any.
+    pub(super) fn probe_shows_any(&self, question: &Question<'_>, since: u64) -> Result<bool> {
+        self.errand(question, |errand| errand.probe_alone(since).map(|rows| !rows.is_empty()))
     }
 
     /// Brings libraries up to date: [`Status::Ok`], or that the deadline came first.
@@ -209,8 +218,8 @@ impl Shared {
                     total: report.total.load(Ordering::Relaxed),
                     elapsed: begun.elapsed(),
                 });
-                if !go_on {
-                    report.abort.store(true, Ordering::Relaxed);
+                if !go_on && !report.abort.swap(true, Ordering::Relaxed) {
+                    source.interrupt(); // it may be waiting for an answer
                 }
             }
         };
@@ -244,7 +253,7 @@ impl Errand<'_> {
     /// Asks for the libraries; finds out which server it is when that is new or looks different.
     fn probe(&self) -> Result<(i64, Vec<LibraryRow>)> {
         let shared = self.shared;
-        let Some(endpoint) = &shared.endpoint else {
+        let Some(endpoint) = &shared.endpoint() else {
             return Err(Error::new(Status::Offline, "the index has no server_url"));
         };
         let mut identity = shared.store.identity(endpoint)?;
@@ -285,7 +294,7 @@ impl Errand<'_> {
     fn probe_alone(&self, since: u64) -> Result<Vec<LibraryRow>> {
         let shared = self.shared;
         self.alone("probe", || {
-            if let Some(endpoint) = &shared.endpoint
+            if let Some(endpoint) = &shared.endpoint()
                 && let Some(identity) = shared.store.identity(endpoint)?
             {
                 let rows = shared.store.state(Some(identity))?.libraries;
@@ -299,29 +308,42 @@ impl Errand<'_> {
     }
 
     fn bring_up_to_date(&self, wanting: &[LibraryRow], since: u64, full: bool) -> Result<()> {
-        let rows = self.probe_alone(since)?;
         for wanted in wanting {
-            let Some(row) = rows.iter().find(|row| row.library.uuid == wanted.library.uuid) else {
-                continue; // the server does not show it any more
-            };
-            if full || freshness::need(&age(row), &self.shared.policy, self.shared.now_ms()) != Need::Nothing {
-                self.list_alone(row, since, full)?;
+            let mut id = wanted.id;
+            for attempt in 0.. {
+                // Cleared by others, it comes back under another number, and another lock.
+                match self.bring_one(wanted, id, since, full)? {
+                    None => break,
+                    Some(_) if attempt == MOVES => return Err(cleared(wanted)),
+                    Some(other) => id = other,
+                }
             }
         }
         Ok(())
     }
 
-    /// A full listing, unless somebody else made one while we waited.
-    fn list_alone(&self, row: &LibraryRow, since: u64, full: bool) -> Result<()> {
+    /// Makes a library fresh, unless somebody else did while we waited for our turn: who comes while it is fetched asks the
+    /// server nothing. Gives its number when that is another one by now, and nothing was done.
+    fn bring_one(&self, wanted: &LibraryRow, id: i64, since: u64, full: bool) -> Result<Option<i64>> {
         let shared = self.shared;
-        lock(&self.report.library).clone_from(&row.library.title);
-        self.alone(&format!("fetch{}", row.id), || {
-            let now = shared.store.library_row(row.id)?;
-            let made_meanwhile = now.begun_sequence > since || now.begun_sequence != row.begun_sequence;
-            if made_meanwhile && (full || freshness::need(&age(&now), &shared.policy, shared.now_ms()) == Need::Nothing) {
-                return Ok(());
+        let fresh = |row: &LibraryRow| freshness::need(&age(row), &shared.policy, shared.now_ms()) == Need::Nothing;
+        lock(&self.report.library).clone_from(&wanted.library.title);
+        // Numbers grow with every clear, and lock files stay for ever: so few of them.
+        self.alone(&format!("fetch{}", id.rem_euclid(LOCKS)), || {
+            if let Ok(now) = shared.store.library_row(id)
+                && now.present
+                && (now.begun_sequence > since || now.begun_sequence != wanted.begun_sequence)
+                && (full || fresh(&now))
+            {
+                return Ok(None);
             }
-            self.list(&now)
+            let rows = self.probe_alone(since)?;
+            match rows.iter().find(|row| row.library.uuid == wanted.library.uuid) {
+                Some(row) if row.id != id => Ok(Some(row.id)),
+                Some(row) if full || !fresh(row) => self.list(row).map(|()| None),
+                // It is current, or the server does not show it any more.
+                _ => Ok(None),
+            }
         })?
         .ok_or_else(|| self.late())
     }
@@ -367,10 +389,10 @@ impl Errand<'_> {
     fn pages(&self, row: &LibraryRow, listing: &mut Listing, earlier: u64) -> Result<bool> {
         let types = row.library.kind.leaf_types();
         let from = (listing.type_index, listing.next_row);
-        let tail = listing.tail.keys().to_vec();
+        let (total, tail) = (listing.total, listing.tail.keys().to_vec());
         let (send, receive) = sync_channel(2);
         std::thread::scope(|scope| {
-            let fetcher = scope.spawn(move || self.fetch_pages(&row.library.section, types, from, &tail, &send));
+            let fetcher = scope.spawn(move || self.fetch_pages(&row.library.section, types, from, total, &tail, &send));
             let stored = self.store_pages(listing, &receive, earlier);
             drop(receive); // a fetcher that still sends must hear that nobody listens
             let done = fetcher
@@ -387,16 +409,17 @@ impl Errand<'_> {
         section: &str,
         types: &[ItemType],
         (first_type, first_row): (usize, u64),
+        total: Option<u64>,
         tail: &[String],
         send: &SyncSender<Page>,
     ) -> Result<bool> {
         let mut size = self.page_size();
         for (type_index, kind) in types.iter().enumerate().skip(first_type) {
-            let overlap = if type_index == first_type { tail } else { &[] };
+            let mut overlap = if type_index == first_type { tail } else { &[] };
             let mut row = if type_index == first_type { first_row } else { 0 };
             let mut to_skip = overlap.len() as u64;
             row -= to_skip.min(row);
-            let mut known_total = None;
+            let mut known_total = if type_index == 0 && first_type == 0 { total } else { None };
             let mut first = type_index != first_type || first_row == 0;
             loop {
                 let request = PageRequest {
@@ -409,22 +432,15 @@ impl Errand<'_> {
                 let asked = Instant::now();
                 let mut items = Vec::new();
                 let outcome = self.source.page(&request, self.bounds, &mut |item| items.push(item));
-                let overlaps = to_skip == 0
-                    || items
-                        .iter()
-                        .map(|item| &item.rating_key)
-                        .eq(overlap.iter().take(items.len()))
-                    || (items.len() as u64 >= to_skip
-                        && items
-                            .iter()
-                            .zip(overlap)
-                            .all(|(item, key)| item.rating_key == *key));
+                // A page may be smaller than the overlap: the next one shows the rest of it.
+                let known = overlap.len().min(items.len());
+                let overlaps = items.iter().zip(overlap).all(|(item, key)| item.rating_key == *key);
                 let end = match outcome {
                     Ok(end) => end,
                     Err(error) => {
                         // What came is true: keep it, if it goes on where the last page ended.
                         if overlaps && items.len() as u64 > to_skip {
-                            items.drain(..usize::try_from(to_skip).unwrap_or(0));
+                            items.drain(..known);
                             let rows = items.len() as u64;
                             let _ = send.send(Page { type_index, rows, total: known_total, items, first, last: false });
                         }
@@ -435,17 +451,19 @@ impl Errand<'_> {
                     return Ok(false);
                 }
                 known_total = end.total;
-                // Not a page: a server that ignores paging sends everything, from the first row on.
-                let whole = end.offset.is_none_or(|offset| offset != row) && end.rows > u64::from(size);
-                if whole && row > 0 {
+                // A reply without offset and total is no page: a server that ignores paging sends everything.
+                let whole = row == 0 && end.total.is_none() && end.offset.is_none();
+                if end.offset.is_some_and(|offset| offset != row) {
                     return Ok(false);
                 }
                 let last = whole || is_last(section, row, &end, size)?;
-                items.drain(..usize::try_from(to_skip).unwrap_or(0).min(items.len()));
-                let rows = end.rows.saturating_sub(to_skip);
+                items.drain(..known);
+                overlap = &overlap[known..];
+                let skipped = to_skip.min(end.rows);
+                let rows = end.rows - skipped;
+                to_skip -= skipped;
                 row += end.rows;
-                to_skip = 0;
-                let sent = send.send(Page {
+                let delivered = send.send(Page {
                     type_index,
                     rows,
                     total: end.total,
@@ -453,7 +471,7 @@ impl Errand<'_> {
                     first,
                     last,
                 });
-                if sent.is_err() {
+                if delivered.is_err() {
                     return Ok(true); // storing failed, and says why
                 }
                 first = false;
@@ -533,6 +551,9 @@ impl Errand<'_> {
         let shared = self.shared;
         let (identity, shown) = self.probe()?;
         let Some(shown) = shown.iter().find(|one| one.id == row.id) else {
+            if shown.iter().any(|one| one.library.uuid == row.library.uuid) {
+                return Err(cleared(row));
+            }
             return Err(Error::new(
                 Status::LibraryNotFound,
                 format!("library '{}' went away while it was listed", row.library.title),
@@ -603,6 +624,13 @@ fn is_last(section: &str, row: u64, end: &PageEnd, size: u32) -> Result<bool> {
         Some(_) => Ok(false),
         None => Ok(end.rows < u64::from(size)),
     }
+}
+
+fn cleared(row: &LibraryRow) -> Error {
+    Error::new(
+        Status::Store,
+        format!("library '{}' was cleared while it was listed: try again", row.library.title),
+    )
 }
 
 fn aborted() -> Error {

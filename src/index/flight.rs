@@ -15,7 +15,7 @@ use crate::store::Folder;
 /// waiting leaves a thread-local with a destructor behind.
 #[derive(Default)]
 pub struct Flights {
-    by_name: Mutex<HashMap<String, Arc<parking_lot::Mutex<()>>>>,
+    pub(super) by_name: Mutex<HashMap<String, Arc<parking_lot::Mutex<()>>>>,
 }
 
 impl Flights {

@@ -10,6 +10,9 @@ use crate::matching::Scope;
 use crate::model::rating_key_of;
 use crate::store::LibraryRow;
 
+/// How often a library is looked for that others clear at the same time.
+const PERSISTENCE: u32 = 20;
+
 /// How a library is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
@@ -144,7 +147,7 @@ impl Library {
     /// # Errors
     /// As [`super::Index::match_path`].
     pub fn match_path(&self, path: &[u8]) -> Result<Match> {
-        self.shared.match_path(&self.question(), path, |answer| Match::from(answer))
+        self.shared.match_path(&self.question(), path, |answer| Ok(Match::from(answer)))
     }
 
     /// The key of the item with this path, if that is known in a glance: appended to `key` by `then`.
@@ -165,8 +168,16 @@ impl Library {
                 Ok((*path, check_key(key)?))
             })
             .collect::<Result<Vec<_>>>()?;
-        let (identity, row) = self.one("record a match")?;
-        self.shared.record_matches(identity, &row, &pairs)
+        for _ in 0..PERSISTENCE {
+            let (identity, row) = self.one("record a match")?;
+            if self.shared.record_matches(identity, &row, &pairs)? {
+                return Ok(());
+            }
+        }
+        Err(Error::new(
+            Status::Store,
+            format!("library '{}' is cleared again and again: try again later", self.selector.name()),
+        ))
     }
 
     /// Distrusts a path: see [`super::upkeep`].
@@ -203,7 +214,8 @@ impl Library {
             ));
         }
         self.shared.catch_up()?;
-        let mut asked = false;
+        let mut asked = 0;
+        let mut shown = true;
         loop {
             {
                 let snapshot = self.shared.snapshot.read();
@@ -213,15 +225,17 @@ impl Library {
                             return Ok((identity, row.clone()));
                         }
                     }
-                    _ if asked || !self.shared.may_ask(&self.question()) => {
+                    _ if !self.shared.may_ask(&self.question()) => return Err(self.unknown(&snapshot)),
+                    // When not even others are known, somebody cleared them at once.
+                    _ if asked > 0 && (asked == PERSISTENCE || !shown || !snapshot.rows.is_empty()) => {
                         return Err(self.unknown(&snapshot));
                     }
                     _ => {}
                 }
             }
-            asked = true;
+            asked += 1;
             let since = self.shared.snapshot.read().sequence();
-            self.shared.probe(&self.question(), since)?;
+            shown = self.shared.probe_shows_any(&self.question(), since)?;
             self.shared.catch_up()?;
         }
     }

@@ -17,15 +17,13 @@ impl Shared {
             return None;
         }
         let snapshot = self.snapshot.read();
-        let scope = match library.remembered(&snapshot) {
-            Some(place) => Scope::One(place),
-            None => {
-                let Ok(Resolved::Scope(scope)) = library.resolve(&snapshot) else {
-                    self.counters.glance_missed();
-                    return None;
-                };
-                scope
-            }
+        let scope = if let Some(place) = library.remembered(&snapshot) {
+            Scope::One(place)
+        } else if let Ok(Resolved::Scope(scope)) = library.resolve(&snapshot) {
+            scope
+        } else {
+            self.counters.glance_missed();
+            return None;
         };
         if path.is_empty() {
             return None;

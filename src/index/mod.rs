@@ -59,7 +59,6 @@ pub(crate) struct Shared {
     mappings: Mappings,
     store: Store,
     source: Option<Arc<dyn Source>>,
-    endpoint: Option<Endpoint>,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     snapshot: Swap<Snapshot>,
@@ -173,14 +172,6 @@ impl Index {
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
     ) -> Result<Self> {
-        let endpoint = options.server_url.as_deref().map(|url| Endpoint {
-            url: url.trim_end_matches('/').to_owned(),
-            who: match (&options.user, &options.token) {
-                (Some(user), _) => [b"user:", user.as_bytes()].concat(),
-                (None, Some(token)) => store.fingerprint(token.reveal()),
-                (None, None) => Vec::new(),
-            },
-        });
         let mappings = Mappings::new(&options.mappings)?;
         let shared = Arc::new(Shared {
             policy: Policy::new(&options),
@@ -196,7 +187,6 @@ impl Index {
             mappings,
             store,
             source,
-            endpoint,
             clock,
             counters,
         });
@@ -228,10 +218,10 @@ impl Index {
     /// [`Status::InvalidArgument`] for a path that none can be; the server's error when a library that was never
     /// fetched cannot be; the store's.
     pub fn match_path(&self, question: &Question<'_>, path: &[u8]) -> Result<Match> {
-        self.match_path_with(question, path, |answer| Match::from(answer))
+        self.match_path_with(question, path, |answer| Ok(Match::from(answer)))
     }
 
-    /// The answer for a path, borrowed by `then`.
+    /// The answer for a path, borrowed by `then`, whose error is this call's. An answer counts when `then` took it.
     ///
     /// # Errors
     /// As [`Index::match_path`].
@@ -239,7 +229,7 @@ impl Index {
         &self,
         question: &Question<'_>,
         path: &[u8],
-        then: impl FnOnce(&Answer<'_>) -> R,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         self.shared.match_path(question, path, then)
     }
@@ -261,7 +251,11 @@ impl Index {
                 offline: question.offline || failed.is_some(),
                 ..*question
             };
-            match self.shared.match_path(&question, path, &mut each) {
+            let answered = self.shared.match_path(&question, path, |answer| {
+                each(answer);
+                Ok(())
+            });
+            match answered {
                 Ok(()) => {}
                 Err(error) if error.status == Status::Aborted => return Err(error),
                 // Nothing could be fetched for the first: that concerns all of them.
@@ -284,7 +278,7 @@ impl Index {
     /// # Errors
     /// As [`Index::match_path`].
     pub fn match_guid(&self, question: &Question<'_>, guid: &str) -> Result<Match> {
-        self.match_guid_with(question, guid, |answer| Match::from(answer))
+        self.match_guid_with(question, guid, |answer| Ok(Match::from(answer)))
     }
 
     /// The items with a GUID, borrowed by `then`.
@@ -295,7 +289,7 @@ impl Index {
         &self,
         question: &Question<'_>,
         guid: &str,
-        then: impl FnOnce(&Answer<'_>) -> R,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         self.shared.match_guid(question, guid, then)
     }
@@ -306,7 +300,7 @@ impl Index {
     /// # Errors
     /// As [`Index::match_path`].
     pub fn search_title(&self, question: &Question<'_>, title: &str) -> Result<Match> {
-        self.search_title_with(question, title, |answer| Match::from(answer))
+        self.search_title_with(question, title, |answer| Ok(Match::from(answer)))
     }
 
     /// The items with a title, borrowed by `then`.
@@ -317,7 +311,7 @@ impl Index {
         &self,
         question: &Question<'_>,
         title: &str,
-        then: impl FnOnce(&Answer<'_>) -> R,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         self.shared.search_title(question, title, then)
     }
@@ -388,6 +382,18 @@ impl Drop for Index {
 }
 
 impl Shared {
+    /// Where this index asks, and as whom. The store knows users by a secret of its database, which may be made anew.
+    fn endpoint(&self) -> Option<Endpoint> {
+        self.options.server_url.as_deref().map(|url| Endpoint {
+            url: url.trim_end_matches('/').to_owned(),
+            who: match (&self.options.user, &self.options.token) {
+                (Some(user), _) => self.store.fingerprint(&format!("user {user}")),
+                (None, Some(token)) => self.store.fingerprint(token.reveal()),
+                (None, None) => Vec::new(),
+            },
+        })
+    }
+
     fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }
@@ -420,11 +426,15 @@ impl Shared {
         self.flush_counters()?;
         self.catch_up()?;
         let totals = self.store.totals()?;
-        let snapshot = self.snapshot.read();
+        let identity = self.snapshot.read().identity;
+        let [libraries, items, matches] = match identity {
+            Some(identity) => self.store.counts(identity)?,
+            None => [0; 3],
+        };
         Ok(Stats {
-            items: snapshot.rows.iter().map(|row| row.items).sum(),
-            matches: snapshot.rows.iter().map(|row| row.match_count).sum(),
-            libraries: snapshot.rows.len() as u64,
+            items,
+            matches,
+            libraries,
             store_requests: totals.requests,
             store_answers: totals.answers,
             sequence: totals.sequence,
@@ -494,8 +504,17 @@ impl Shared {
 }
 
 impl crate::platform::fork::Forks for Shared {
-    fn before(&self) -> Vec<Box<dyn crate::platform::fork::Release>> {
-        Vec::new()
+    fn before(self: Arc<Self>) -> Vec<Box<dyn crate::platform::fork::Release>> {
+        use crate::platform::fork::hold;
+        // What a call holds while it waits for the store, which is held next.
+        vec![
+            Box::new(hold(&self, |all| &all.catching_up)),
+            Box::new(hold(&self, |all| &all.folding)),
+            Box::new(hold(&self, |all| &all.flushed)),
+            Box::new(hold(&self, |all| &all.trouble)),
+            Box::new(hold(&self, |all| &all.evidence.0)),
+            Box::new(hold(&self, |all| &all.flights.by_name)),
+        ]
     }
 
     fn after(&self, side: &crate::platform::fork::Side) {

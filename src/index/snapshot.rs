@@ -150,16 +150,13 @@ impl Shared {
 
     /// A snapshot of now, and the libraries whose changes did not all fit.
     fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
-        let identity = match &self.endpoint {
-            Some(endpoint) => self.store.identity(endpoint)?,
-            None => self.store.only_identity()?,
-        };
+        let (identity, state) = self.store.state_at(self.endpoint().as_ref())?;
         let State {
             sequence,
             libraries,
             changes,
             suspects,
-        } = self.store.state(identity)?;
+        } = state;
         let before = self.snapshot.read();
         let views = libraries
             .iter()

@@ -18,12 +18,15 @@ const FOLD: u64 = 1024;
 const SWEEP: usize = 2_000;
 
 impl Shared {
-    pub(super) fn record_matches(&self, identity: i64, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<()> {
-        let waiting = self.store.record_matches(identity, row, pairs)?;
+    /// Gives whether it was done; not when the library was cleared meanwhile, and has to be looked for again.
+    pub(super) fn record_matches(&self, identity: i64, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<bool> {
+        let Some(waiting) = self.store.record_matches(identity, row, pairs)? else {
+            return Ok(false);
+        };
         if waiting > FOLD {
             // One thread is enough; the others' changes are folded the next time.
             let Ok(_folding) = self.folding.try_lock() else {
-                return Ok(());
+                return Ok(true);
             };
             self.store.evict_matches(self.options.matches_limit)?;
             self.fold(identity, row.id)?;
@@ -31,7 +34,7 @@ impl Shared {
                 self.fold(identity, library)?;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     pub(super) fn invalidate_path(&self, library: &Library, path: &[u8]) -> Result<()> {

@@ -37,11 +37,7 @@ impl<'a> Form<'a> {
         self.bytes.len() == form.len()
             && match self.fold {
                 Fold::Done => self.bytes == form,
-                Fold::Ascii => self
-                    .bytes
-                    .iter()
-                    .zip(form)
-                    .all(|(a, b)| a.to_ascii_lowercase() == *b),
+                Fold::Ascii => self.bytes.iter().zip(form).all(|(a, b)| a.to_ascii_lowercase() == *b),
                 Fold::Windows => self.bytes.iter().zip(form).all(|(a, b)| windows(*a) == *b),
             }
     }
@@ -59,19 +55,12 @@ impl<'a> Form<'a> {
     /// How many components two forms have in common, from the end.
     #[must_use]
     pub fn common(self, other: Form<'_>) -> usize {
-        self.back()
-            .zip(other.back())
-            .take_while(|(a, b)| a.same(*b))
-            .count()
+        self.back().zip(other.back()).take_while(|(a, b)| a.same(*b)).count()
     }
 }
 
 fn windows(byte: u8) -> u8 {
-    if byte == b'\\' {
-        b'/'
-    } else {
-        byte.to_ascii_lowercase()
-    }
+    if byte == b'\\' { b'/' } else { byte.to_ascii_lowercase() }
 }
 
 /// Iterator over components, last first.
@@ -139,13 +128,9 @@ impl<'a> Component<'a> {
     /// The form's bytes.
     pub fn folded(self) -> impl Iterator<Item = u8> + 'a {
         let lower = self.lower;
-        self.bytes.iter().map(move |byte| {
-            if lower {
-                byte.to_ascii_lowercase()
-            } else {
-                *byte
-            }
-        })
+        self.bytes
+            .iter()
+            .map(move |byte| if lower { byte.to_ascii_lowercase() } else { *byte })
     }
 
     /// The bytes of a form that is already folded; as they are otherwise.

@@ -29,12 +29,7 @@ pub enum Scope {
 
 /// Climbs the ladder. Allocates nothing, unless a pattern rule (not a prefix) rewrites the path on the way.
 #[must_use]
-pub fn climb<'v, L, V>(
-    views: &'v [V],
-    scope: Scope,
-    mappings: &Mappings,
-    path: &[u8],
-) -> Outcome<'v>
+pub fn climb<'v, L, V>(views: &'v [V], scope: Scope, mappings: &Mappings, path: &[u8]) -> Outcome<'v>
 where
     L: View + 'v,
     V: Deref<Target = L>,
@@ -50,37 +45,41 @@ where
 /// The single item of high confidence, if there is one and nothing speaks against it.
 #[inline]
 #[must_use]
-pub fn glance<'v, L, V>(
-    views: &'v [V],
-    scope: Scope,
-    mappings: &Mappings,
-    path: &[u8],
-) -> Option<GlanceHit<'v>>
+pub fn glance<'v, L, V>(views: &'v [V], scope: Scope, mappings: &Mappings, path: &[u8]) -> Option<GlanceHit<'v>>
 where
     L: View + 'v,
     V: Deref<Target = L>,
 {
     Normal::with(path, |path| {
-        if let Scope::One(library) = scope
-            && let Some((rating_key, rung)) = views.get(library)?.sole(path)
-        {
-            return Some(GlanceHit {
+        let hit = |library: usize| {
+            let (rating_key, rung) = views.get(library)?.sole(path)?;
+            Some(GlanceHit {
                 library,
                 rung,
                 rating_key,
-            });
+            })
+        };
+        let shortcut = match scope {
+            Scope::One(library) => hit(library),
+            // The only library that can own the path is asked first, and that is the end of it when it finds an item.
+            Scope::All if mappings.rewrites() => None,
+            Scope::All => {
+                let mut owners = (0..views.len()).filter(|library| views[*library].owns(path));
+                match (owners.next(), owners.next()) {
+                    (Some(library), None) => hit(library),
+                    _ => None,
+                }
+            }
+        };
+        if shortcut.is_some() {
+            return shortcut;
         }
         by_climbing(views, scope, mappings, path)
     })
 }
 
 #[inline(never)]
-fn by_climbing<'v, L, V>(
-    views: &'v [V],
-    scope: Scope,
-    mappings: &Mappings,
-    path: &Normal<'_>,
-) -> Option<GlanceHit<'v>>
+fn by_climbing<'v, L, V>(views: &'v [V], scope: Scope, mappings: &Mappings, path: &Normal<'_>) -> Option<GlanceHit<'v>>
 where
     L: View + 'v,
     V: Deref<Target = L>,
@@ -132,9 +131,8 @@ impl<'v, L: View + 'v> Tally<'v, L> {
             self.length = 0;
             self.total = 0;
         }
-        let same = |known: &Candidate<'v, L>| {
-            known.library == candidate.library && known.rating_key == candidate.rating_key
-        };
+        let same =
+            |known: &Candidate<'v, L>| known.library == candidate.library && known.rating_key == candidate.rating_key;
         if self.candidates().any(same) {
             return;
         }
@@ -152,9 +150,7 @@ impl<'v, L: View + 'v> Tally<'v, L> {
     /// Best first: the longest common end, then the longest common beginning, byte by byte as they were given. Stable.
     fn sort(&mut self, path: &[u8]) {
         let likeness = |candidate: &Option<Candidate<'v, L>>| {
-            let other = candidate
-                .as_ref()
-                .map_or(&b""[..], |candidate| candidate.path);
+            let other = candidate.as_ref().map_or(&b""[..], |candidate| candidate.path);
             let end = path
                 .iter()
                 .rev()
@@ -222,19 +218,10 @@ where
             let first = tally.found[0].map_or(0, |candidate| candidate.library);
             outcome.rung = rung;
             outcome.total = tally.total;
-            outcome.confidence = if tally.total == 1 {
-                confidence
-            } else {
-                Confidence::Low
-            };
+            outcome.confidence = if tally.total == 1 { confidence } else { Confidence::Low };
             outcome.reason = match tally.total {
                 1 => Reason::None,
-                _ if tally
-                    .candidates()
-                    .all(|candidate| candidate.library == first) =>
-                {
-                    Reason::SeveralItems
-                }
+                _ if tally.candidates().all(|candidate| candidate.library == first) => Reason::SeveralItems,
                 _ => Reason::SeveralLibraries,
             };
             if tally.total > 1 {
@@ -258,10 +245,7 @@ where
         let mut tally = Tally::new();
         let (rung, confidence) = self.run(&mut tally);
         let best = tally.found[0]?;
-        let sure = tally.total == 1
-            && confidence == Confidence::High
-            && !self.suspect(&best)
-            && !self.broken();
+        let sure = tally.total == 1 && confidence == Confidence::High && !self.suspect(&best) && !self.broken();
         sure.then_some(GlanceHit {
             library: best.library,
             rung,
@@ -291,20 +275,9 @@ where
             for group in owners {
                 self.alike(*group, tally);
                 if tally.total > 0 {
-                    let rung = if tally.rank >= 2 {
-                        Rung::Suffix
-                    } else {
-                        Rung::FileName
-                    };
+                    let rung = if tally.rank >= 2 { Rung::Suffix } else { Rung::FileName };
                     let owned = self.members(Group::Owners).next().is_some();
-                    return (
-                        rung,
-                        if owned {
-                            Confidence::Low
-                        } else {
-                            Confidence::High
-                        },
-                    );
+                    return (rung, if owned { Confidence::Low } else { Confidence::High });
                 }
             }
         }
@@ -437,14 +410,7 @@ where
     fn reason_of_miss(&self) -> Reason {
         let fetched = |group| self.members(group).all(|(_, view)| view.fetched());
         let owned = self.members(Group::Owners).next().is_some();
-        match (
-            owned,
-            fetched(if owned {
-                Group::Owners
-            } else {
-                Group::Everyone
-            }),
-        ) {
+        match (owned, fetched(if owned { Group::Owners } else { Group::Everyone })) {
             (_, false) => Reason::NotFetched,
             (true, true) => Reason::NotListed,
             (false, true) => Reason::NoLocation,

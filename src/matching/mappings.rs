@@ -79,17 +79,20 @@ impl Mappings {
         self.0.as_ref().map_or(0, |rules| rules.digest)
     }
 
+    /// Whether any rule rewrites what is asked.
+    #[inline]
+    #[must_use]
+    pub fn rewrites(&self) -> bool {
+        self.0.as_ref().is_some_and(|rules| !rules.to_server.is_empty())
+    }
+
     /// Rewrites a path of the host by each rule that fits, in order, until `each` gives something.
-    pub fn to_server<R>(
-        &self,
-        path: &Normal<'_>,
-        mut each: impl FnMut(&[u8]) -> Option<R>,
-    ) -> Option<R> {
+    pub fn to_server<R>(&self, path: &Normal<'_>, mut each: impl FnMut(&[u8]) -> Option<R>) -> Option<R> {
         let rules = self.0.as_ref()?;
-        rules.to_server.iter().find_map(|rule| {
-            rule.rewrite(path, &mut |rewritten| each(rewritten))
-                .flatten()
-        })
+        rules
+            .to_server
+            .iter()
+            .find_map(|rule| rule.rewrite(path, &mut |rewritten| each(rewritten)).flatten())
     }
 
     /// What a path of the server is called on the host, by the first rule that fits and changes it.
@@ -149,14 +152,10 @@ fn explain(pattern: &str, why: &regex::Error) -> String {
         .iter()
         .any(|around| pattern.contains(around))
     {
-        return format!(
-            "look-around is not supported, since it can take exponential time ({last})"
-        );
+        return format!("look-around is not supported, since it can take exponential time ({last})");
     }
     if text.contains("backreference") {
-        return format!(
-            "a pattern cannot refer back to its own groups, since that can take exponential time ({last})"
-        );
+        return format!("a pattern cannot refer back to its own groups, since that can take exponential time ({last})");
     }
     last.to_owned()
 }

@@ -17,7 +17,7 @@ pub use form::{Fold, Form, lies_under};
 pub use ladder::{Scope, climb, glance};
 pub use mappings::Mappings;
 pub use normal::Normal;
-pub use outcome::{Found, GlanceHit, GuidRef, ItemRef, LIMIT, Outcome};
+pub use outcome::{Found, GuidRef, ItemRef, LIMIT, Outcome};
 pub use view::{Stamp, View};
 
 #[cfg(test)]

@@ -56,9 +56,7 @@ impl<'a> Normal<'a> {
         // Behind a pointer, so that the closure's code exists twice and not five times.
         let mut then = Some(then);
         let mut result = None;
-        with_large(path, &mut |normal| {
-            result = then.take().map(|then| then(normal))
-        });
+        with_large(path, &mut |normal| result = then.take().map(|then| then(normal)));
         match result {
             Some(result) => result,
             None => unreachable!("with_large calls its closure exactly once"),
@@ -67,18 +65,7 @@ impl<'a> Normal<'a> {
 
     fn new(raw: &'a [u8], form: &'a [u8], text: bool) -> Self {
         let hash = xxh3_64(form);
-        Self {
-            raw,
-            form,
-            hash,
-            text,
-        }
-    }
-
-    /// A path whose form is already known, such as a stored one.
-    #[must_use]
-    pub fn of_form(raw: &'a [u8], form: &'a [u8]) -> Self {
-        Self::new(raw, form, true)
+        Self { raw, form, hash, text }
     }
 
     /// The path as it was given.
@@ -121,8 +108,8 @@ fn with_large(path: &[u8], then: &mut dyn FnMut(&Normal<'_>)) {
     let shape = Shape::of(path);
     if text.len() <= LARGE / 3 {
         let mut large = [0; LARGE];
-        let length = fold_ascii(path, shape, &mut large)
-            .or_else(|| fold_text(text, shape, &mut Fixed::new(&mut large)));
+        let length =
+            fold_ascii(path, shape, &mut large).or_else(|| fold_text(text, shape, &mut Fixed::new(&mut large)));
         if let Some(length) = length {
             return then(&Normal::new(path, &large[..length], true));
         }
@@ -144,7 +131,7 @@ pub struct Shape {
     /// So many bytes at the beginning are dropped …
     skip: usize,
     /// … and these take their place.
-    lead: &'static [u8],
+    lead: &'static str,
 }
 
 impl Shape {
@@ -162,7 +149,7 @@ impl Shape {
     const POSIX: Self = Self {
         windows: false,
         skip: 0,
-        lead: b"",
+        lead: "",
     };
 
     fn of_windows(path: &[u8]) -> Self {
@@ -173,12 +160,12 @@ impl Shape {
         };
         match path {
             [b'\\', b'\\', b'?', b'\\', rest @ ..] => match rest {
-                [b'u' | b'U', b'n' | b'N', b'c' | b'C', b'\\', ..] => windows(8, b"//"),
-                [drive, b':', b'\\', ..] if drive.is_ascii_alphabetic() => windows(4, b""),
-                _ => windows(0, b""),
+                [b'u' | b'U', b'n' | b'N', b'c' | b'C', b'\\', ..] => windows(8, "//"),
+                [drive, b':', b'\\', ..] if drive.is_ascii_alphabetic() => windows(4, ""),
+                _ => windows(0, ""),
             },
-            [b'\\', b'\\', ..] => windows(0, b""),
-            [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic() => windows(0, b""),
+            [b'\\', b'\\', ..] => windows(0, ""),
+            [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic() => windows(0, ""),
             _ => Self::POSIX,
         }
     }
@@ -221,7 +208,7 @@ fn fold_ascii(path: &[u8], shape: Shape, out: &mut [u8]) -> Option<usize> {
     let length = shape.lead.len() + body.len();
     let out = out.get_mut(..length)?;
     let (lead, rest) = out.split_at_mut(shape.lead.len());
-    lead.copy_from_slice(shape.lead);
+    lead.copy_from_slice(shape.lead.as_bytes());
     // One pass without branches, which the compiler turns into vector code: fold, and gather the high bits.
     let mut high = 0;
     for (to, &from) in rest.iter_mut().zip(body) {
@@ -249,13 +236,8 @@ fn unify_separators(form: &mut [u8]) {
 fn fold_text(text: &str, shape: Shape, out: &mut impl Sink) -> Option<usize> {
     let body = text.get(shape.skip..)?;
     out.put(shape.lead)?;
-    let lower = || body.chars().flat_map(char::to_lowercase);
-    // Nearly all text is composed already and stays so; two quick checks are several times cheaper than composing.
-    let composed = is_nfc_quick(body.chars()) == IsNormalized::Yes
-        && is_nfc_quick(lower()) == IsNormalized::Yes;
-    if composed {
-        put_all(lower(), out)?;
-    } else {
+    if !fold_composed(body, out)? {
+        out.cut(shape.lead.len());
         put_all(body.nfc().flat_map(char::to_lowercase).nfc(), out)?;
     }
     let form = out.written();
@@ -265,17 +247,39 @@ fn fold_text(text: &str, shape: Shape, out: &mut impl Sink) -> Option<usize> {
     Some(form.len())
 }
 
+/// What nearly all text is: composed already, and after lower-casing still. That is quickly checked, and ASCII between
+/// other letters need not be looked at, since it never composes with what stands before it. `Some(false)` otherwise.
+fn fold_composed(text: &str, out: &mut impl Sink) -> Option<bool> {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let ascii = rest.bytes().take_while(u8::is_ascii).count();
+        let (plain, tail) = rest.split_at(ascii);
+        let end = tail.find(|c: char| c.is_ascii()).unwrap_or(tail.len());
+        let (other, tail) = tail.split_at(end);
+        rest = tail;
+        out.put(plain)?;
+        let lower = || other.chars().flat_map(char::to_lowercase);
+        if is_nfc_quick(other.chars()) != IsNormalized::Yes || is_nfc_quick(lower()) != IsNormalized::Yes {
+            return Some(false);
+        }
+        put_all(lower(), out)?;
+    }
+    out.written().make_ascii_lowercase();
+    Some(true)
+}
+
 fn put_all(chars: impl Iterator<Item = char>, out: &mut impl Sink) -> Option<()> {
     let mut utf8 = [0; 4];
     for c in chars {
-        out.put(c.encode_utf8(&mut utf8).as_bytes())?;
+        out.put(c.encode_utf8(&mut utf8))?;
     }
     Some(())
 }
 
 /// Where a form is written: a buffer that can be full, or the heap.
 trait Sink {
-    fn put(&mut self, bytes: &[u8]) -> Option<()>;
+    fn put(&mut self, text: &str) -> Option<()>;
+    fn cut(&mut self, length: usize);
     fn written(&mut self) -> &mut [u8];
 }
 
@@ -291,13 +295,15 @@ impl<'b> Fixed<'b> {
 }
 
 impl Sink for Fixed<'_> {
-    fn put(&mut self, bytes: &[u8]) -> Option<()> {
-        let end = self.length + bytes.len();
-        self.buffer
-            .get_mut(self.length..end)?
-            .copy_from_slice(bytes);
+    fn put(&mut self, text: &str) -> Option<()> {
+        let end = self.length + text.len();
+        self.buffer.get_mut(self.length..end)?.copy_from_slice(text.as_bytes());
         self.length = end;
         Some(())
+    }
+
+    fn cut(&mut self, length: usize) {
+        self.length = length;
     }
 
     fn written(&mut self) -> &mut [u8] {
@@ -306,9 +312,13 @@ impl Sink for Fixed<'_> {
 }
 
 impl Sink for Vec<u8> {
-    fn put(&mut self, bytes: &[u8]) -> Option<()> {
-        self.extend_from_slice(bytes);
+    fn put(&mut self, text: &str) -> Option<()> {
+        self.extend_from_slice(text.as_bytes());
         Some(())
+    }
+
+    fn cut(&mut self, length: usize) {
+        self.truncate(length);
     }
 
     fn written(&mut self) -> &mut [u8] {

@@ -230,7 +230,7 @@ impl<'v> Outcome<'v> {
             return;
         }
         let one = self.one;
-        let many = self.many.get_or_insert_with(|| [one; LIMIT]);
+        let many = self.many.get_or_insert([one; LIMIT]);
         if let Some(free) = many.get_mut(self.length) {
             *free = found;
             self.length += 1;
@@ -249,11 +249,7 @@ impl<'v> Outcome<'v> {
     /// The item, when there is exactly one, of whatever confidence.
     #[must_use]
     pub fn single(&self) -> Option<&Found<'v>> {
-        if self.total == 1 {
-            self.found().first()
-        } else {
-            None
-        }
+        if self.total == 1 { self.found().first() } else { None }
     }
 
     /// Several items fit equally well.

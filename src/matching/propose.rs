@@ -49,10 +49,7 @@ where
             seen.push(key);
         }
     }
-    let mut proposals: Vec<Proposal> = pairs
-        .into_values()
-        .filter(|pair| pair.matched > 1 || of == 1)
-        .collect();
+    let mut proposals: Vec<Proposal> = pairs.into_values().filter(|pair| pair.matched > 1 || of == 1).collect();
     for proposal in &mut proposals {
         proposal.of = of;
     }
@@ -86,17 +83,11 @@ fn differing<'a>(host: &'a [u8], server: &'a [u8]) -> Option<(&'a [u8], &'a [u8]
 /// Without its last component, and that component.
 fn last(path: &[u8], windows: bool) -> (&[u8], &[u8]) {
     let separates = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
-    let end = path
-        .iter()
-        .rposition(|byte| !separates(byte))
-        .map_or(0, |at| at + 1);
+    let end = path.iter().rposition(|byte| !separates(byte)).map_or(0, |at| at + 1);
     let path = &path[..end];
     let at = path.iter().rposition(separates).map_or(0, |at| at + 1);
     let (head, name) = path.split_at(at);
-    let end = head
-        .iter()
-        .rposition(|byte| !separates(byte))
-        .map_or(0, |at| at + 1);
+    let end = head.iter().rposition(|byte| !separates(byte)).map_or(0, |at| at + 1);
     (&head[..end], name)
 }
 

@@ -134,8 +134,10 @@ impl Template {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text),
                 // A group that took no part in the match is empty, as in Python.
-                Piece::Group(group) => out
-                    .extend_from_slice(captures.get(*group).map_or(b"", |group| group.as_bytes())),
+                Piece::Group(group) => {
+                    let group = captures.get(*group).map_or(&b""[..], |group| group.as_bytes());
+                    out.extend_from_slice(group);
+                }
             }
         }
         out.extend_from_slice(&path[whole.end..]);
@@ -160,9 +162,7 @@ fn reference(text: &[u8], regex: &Regex) -> Result<Option<(usize, usize)>, Strin
     let name = String::from_utf8_lossy(name);
     let group = match name.parse::<usize>() {
         Ok(number) => Some(number).filter(|number| *number < regex.captures_len()),
-        Err(_) => regex
-            .capture_names()
-            .position(|known| known == Some(&*name)),
+        Err(_) => regex.capture_names().position(|known| known == Some(&*name)),
     };
     match group {
         Some(group) => Ok(Some((group, length))),

@@ -3,9 +3,6 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// The version of [`fold_title`], stored with what was derived from it.
-pub const TITLE_FORM: u32 = 1;
-
 /// A title without case, accents and punctuation: compatibility decomposition, marks dropped, lower case, and every run
 /// of what is neither letter nor digit one space; none at the ends. Apostrophes vanish (`Ocean's` is `oceans`). A title
 /// of nothing but punctuation keeps it, lower-cased, since it has nothing else.
@@ -14,10 +11,7 @@ pub fn fold_title(title: &str) -> String {
     let mut folded = String::with_capacity(title.len());
     let mut gap = false;
     // Decomposed again after lower-casing, which can compose a mark anew (`İ`).
-    let letters = title
-        .nfkd()
-        .filter(|c| !is_combining_mark(*c))
-        .flat_map(lower);
+    let letters = title.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(lower);
     for c in letters {
         if c.is_alphanumeric() {
             if gap && !folded.is_empty() {
@@ -47,11 +41,7 @@ fn lower(c: char) -> impl Iterator<Item = char> {
         'œ' | 'Œ' => ['o', 'e'],
         _ => ['\0', '\0'],
     };
-    let other = if plain[0] == '\0' {
-        Some(c.to_lowercase())
-    } else {
-        None
-    };
+    let other = if plain[0] == '\0' { Some(c.to_lowercase()) } else { None };
     let plain = plain.into_iter().filter(|c| *c != '\0');
     other
         .into_iter()

@@ -47,12 +47,7 @@ pub trait View {
     /// The listed paths with the longest common end, of at least `least` components (and one): `each` gets the number
     /// of components, the same in all calls, and a path; some 16 distinct items at least when there are as many.
     /// Returns how many further paths have that end too.
-    fn alike<'v>(
-        &'v self,
-        path: &Normal<'_>,
-        least: usize,
-        each: impl FnMut(usize, Self::Hit<'v>),
-    ) -> usize;
+    fn alike<'v>(&'v self, path: &Normal<'_>, least: usize, each: impl FnMut(usize, Self::Hit<'v>)) -> usize;
 
     /// A path of the listed item with this rating key. An item without files has an empty one.
     fn find<'v>(&'v self, rating_key: &str) -> Option<Self::Hit<'v>>;

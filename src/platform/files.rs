@@ -34,8 +34,16 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    give_to_owner(path);
+    // Each in turn, so that each belongs to the owner of the one above it.
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        private_dir(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => give_to_owner(path),
+        // Another process was faster; or it is a file, and then whoever uses it will see.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        Err(error) => return Err(error),
+    }
     Ok(())
 }
 
@@ -62,7 +70,15 @@ pub fn shares_memory(directory: &Path) -> bool {
     {
         // statfs(2): NFS, SMB, CIFS, SMB2, FUSE, 9P, Coda, AFS, Ceph.
         const REMOTE: [i64; 9] = [
-            0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x6573_5546, 0x0102_1997, 0x7375_7245, 0x5346_414F, 0x00C3_6400,
+            0x6969,
+            0x517B,
+            0xFF53_4D42,
+            0xFE53_4D42,
+            0x6573_5546,
+            0x0102_1997,
+            0x7375_7245,
+            0x5346_414F,
+            0x00C3_6400,
         ];
         let Ok(name) = CString::new(directory.as_os_str().as_bytes()) else {
             return false;

@@ -2,8 +2,14 @@
 //!
 //! `SQLite` keeps a table of its locks per file and process; a child inherits it, though the kernel's locks do not come
 //! along, and rows that the child commits can vanish when the parent closes. So before each fork of the host every
-//! connection is closed, and the locks that guard them are held until it is over.
+//! connection is closed, and the locks that guard them are held until it is over. So are all other locks of the library
+//! that a call may hold for more than an instant: a child would find them locked for ever, by threads that it does not have.
+//! And files that are locked for a call are closed in the child, or their locks would last as long as it does.
 
+use std::fs::File;
+use std::io;
+use std::ops::Deref;
+use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
 
 /// On which side of a fork code runs afterwards.
@@ -23,8 +29,9 @@ pub struct Alone(());
 /// Something that has to be closed while the host forks.
 pub trait Forks: Send + Sync {
     /// Called before a fork: waits for what is under way, closes it, and gives what keeps others from opening it again,
-    /// to be let go afterwards on both sides.
-    fn before(&self) -> Vec<Box<dyn Release>>;
+    /// to be let go afterwards on both sides. In the order in which calls take the locks; those who were watched later
+    /// come first, so what is built on others is watched after them.
+    fn before(self: Arc<Self>) -> Vec<Box<dyn Release>>;
     /// Called afterwards, once everything is let go.
     fn after(&self, side: &Side);
 }
@@ -32,34 +39,77 @@ pub trait Forks: Send + Sync {
 /// Held through a fork; dropped afterwards.
 pub trait Release {}
 
-/// A mutex held through a fork: the guard, and what it guards.
-pub struct Held<T: 'static> {
-    // Declared first: dropped before the mutex that it refers to.
-    _guard: MutexGuard<'static, T>,
-    _mutex: Arc<Mutex<T>>,
+/// A mutex held through a fork: the guard, and the owner of what it guards.
+pub struct Held<O, T: 'static> {
+    // Declared first: dropped before the owner of the mutex that it refers to.
+    guard: MutexGuard<'static, T>,
+    _owner: Arc<O>,
 }
 
-impl<T> Release for Held<T> {}
+impl<O, T> Release for Held<O, T> {}
 
-/// Locks `mutex` and keeps it locked until the result is dropped.
-pub fn hold<T>(mutex: &Arc<Mutex<T>>) -> Held<T> {
-    let mutex = Arc::clone(mutex);
-    // SAFETY: the guard refers to the mutex inside the `Arc`, which does not move and is dropped after it.
+/// Locks a mutex of `owner` and keeps it locked until the result is dropped.
+pub fn hold<O, T>(owner: &Arc<O>, mutex: impl FnOnce(&O) -> &Mutex<T>) -> Held<O, T> {
+    let owner = Arc::clone(owner);
+    // SAFETY: the guard refers to a mutex inside the `Arc`, which does not move and is dropped after it.
     let guard = unsafe {
         std::mem::transmute::<MutexGuard<'_, T>, MutexGuard<'static, T>>(
-            mutex.lock().unwrap_or_else(PoisonError::into_inner),
+            mutex(&owner).lock().unwrap_or_else(PoisonError::into_inner),
         )
     };
-    Held {
-        _guard: guard,
-        _mutex: mutex,
+    Held { guard, _owner: owner }
+}
+
+impl<O, T> Held<O, T> {
+    /// What the mutex guards.
+    pub fn get(&mut self) -> &mut T {
+        &mut self.guard
     }
 }
 
-impl<T> Held<T> {
-    /// What the mutex guards.
-    pub fn get(&mut self) -> &mut T {
-        &mut self._guard
+/// A file that the child of a fork does not keep: its descriptor is closed there.
+#[derive(Debug)]
+pub struct OwnFile(Option<File>);
+
+/// The descriptors of such files. Held through a fork, and by nobody for longer than it takes to open a file.
+static OWN_FILES: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
+
+impl OwnFile {
+    /// What `open` opens.
+    ///
+    /// # Errors
+    /// What `open` gives.
+    pub fn open(open: impl FnOnce() -> io::Result<File>) -> io::Result<Self> {
+        let mut own = lock(&OWN_FILES); // no fork comes between
+        let file = open()?;
+        own.push(file.as_raw_fd());
+        Ok(Self(Some(file)))
+    }
+}
+
+impl Deref for OwnFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        match &self.0 {
+            Some(file) => file,
+            None => unreachable!("only dropping takes the file"),
+        }
+    }
+}
+
+impl Drop for OwnFile {
+    fn drop(&mut self) {
+        let mut own = lock(&OWN_FILES);
+        let Some(file) = self.0.take() else { return };
+        match own.iter().position(|known| *known == file.as_raw_fd()) {
+            Some(place) => {
+                own.swap_remove(place);
+                drop(file);
+            }
+            // This is a child, where the descriptor is closed, and may be another file's by now.
+            None => _ = file.into_raw_fd(),
+        }
     }
 }
 
@@ -75,7 +125,11 @@ static UNDER_WAY: Mutex<Option<ForkCell>> = Mutex::new(None);
 
 /// Guards are not `Send`: they must be dropped by the thread that took them. `before` and `after` of one fork run on the
 /// thread that forks.
-struct ForkCell(Fork, MutexGuard<'static, Vec<Weak<dyn Forks>>>);
+struct ForkCell(
+    Fork,
+    MutexGuard<'static, Vec<Weak<dyn Forks>>>,
+    MutexGuard<'static, Vec<RawFd>>,
+);
 
 // SAFETY: made and dropped on the forking thread; in the child that thread is the only one.
 unsafe impl Send for ForkCell {}
@@ -100,14 +154,22 @@ fn lock<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
 extern "C" fn before() {
     let watched = lock(&WATCHED);
     let told: Vec<Arc<dyn Forks>> = watched.iter().filter_map(Weak::upgrade).collect();
-    let held = told.iter().flat_map(|one| one.before()).collect();
-    *lock(&UNDER_WAY) = Some(ForkCell(Fork { held, told }, watched));
+    let held = told.iter().rev().flat_map(|one| Arc::clone(one).before()).collect();
+    *lock(&UNDER_WAY) = Some(ForkCell(Fork { held, told }, watched, lock(&OWN_FILES)));
 }
 
 fn after(side: &Side) {
-    let Some(ForkCell(fork, watched)) = lock(&UNDER_WAY).take() else {
+    let Some(ForkCell(fork, watched, mut own)) = lock(&UNDER_WAY).take() else {
         return;
     };
+    if matches!(side, Side::Child(_)) {
+        for descriptor in own.drain(..) {
+            // SAFETY: it was open when the fork came, and nobody in this process can use it: the threads that did are
+            // in the parent.
+            unsafe { libc::close(descriptor) };
+        }
+    }
+    drop(own);
     drop(fork.held);
     drop(watched);
     for one in fork.told {

@@ -6,24 +6,29 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::files;
+use super::fork::OwnFile;
 
-/// A held lock; dropping it frees it. The file stays: removing it would let two holders hold two files.
+/// A held lock; dropping it frees it, also when a child that was forked meanwhile lives on. The file stays: removing it
+/// would let two holders hold two files.
 #[derive(Debug)]
 pub struct FileLock {
-    _file: File,
+    _file: OwnFile,
 }
 
 impl FileLock {
-    /// Waits for the lock, asking every few milliseconds, until `deadline` or `give_up`; `None` then.
+    /// Waits for the lock on a file, made when it is missing, or on a directory, asking every few milliseconds, until
+    /// `deadline` or `give_up`; `None` then.
     ///
     /// # Errors
-    /// When the file cannot be made, or its file system has no locks.
-    pub fn acquire(
-        path: &Path,
-        deadline: Option<Instant>,
-        give_up: &dyn Fn() -> bool,
-    ) -> io::Result<Option<Self>> {
-        let file = files::private(path)?;
+    /// When the file cannot be made, or its file system has no locks ([`FileLock::are_missing`]).
+    pub fn acquire(path: &Path, deadline: Option<Instant>, give_up: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
+        let file = OwnFile::open(|| {
+            if path.is_dir() {
+                File::open(path)
+            } else {
+                files::private(path)
+            }
+        })?;
         let mut pause = Duration::from_millis(1);
         loop {
             match file.try_lock() {
@@ -38,5 +43,11 @@ impl FileLock {
             std::thread::sleep(deadline.map_or(pause, |at| pause.min(at - now)));
             pause = (pause * 2).min(Duration::from_millis(20));
         }
+    }
+
+    /// Whether the error says that the file system has no locks.
+    pub fn are_missing(error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::Unsupported
+            || matches!(error.raw_os_error(), Some(libc::ENOLCK | libc::ENOSYS | libc::EINVAL))
     }
 }

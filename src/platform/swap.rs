@@ -1,9 +1,9 @@
 //! A value that many threads read without waiting while one thread replaces it.
 //!
 //! A reader announces itself in one of 64 counters, loads the pointer, reads, and takes itself back. A writer swaps the
-//! pointer and keeps the old value until it has seen each counter at zero once since: whoever announces itself after that
-//! moment loads the new pointer. Both sides need sequential consistency there: of 'announce, then load' and 'swap, then
-//! look at the counter' at least one must see the other.
+//! pointer and keeps the old value until it has seen each counter at zero once since. It looks by a read-modify-write that
+//! changes nothing, so look and announcement have an order: an announcement that comes first is seen, and one that comes
+//! later reads what the look wrote, hence also sees the pointer that was swapped before. (`tests/loom.rs` has the model.)
 //!
 //! Crates that do this keep lists in thread-locals with destructors, and those keep a library loaded for ever after
 //! `dlclose`. Here a thread is told from another by the address of a thread-local byte that nobody destroys.
@@ -69,9 +69,9 @@ impl<T> Swap<T> {
     #[inline]
     pub fn read_as(&self, thread: usize) -> Guard<'_, T> {
         let counter = &self.readers[thread % COUNTERS].0;
-        counter.fetch_add(1, Ordering::SeqCst);
+        counter.fetch_add(1, Ordering::AcqRel);
         // SAFETY: the counter says that somebody reads, so whatever is current now is not freed before `fetch_sub`.
-        let value = unsafe { &*self.current.load(Ordering::SeqCst) };
+        let value = unsafe { &*self.current.load(Ordering::Acquire) };
         Guard { value, counter }
     }
 
@@ -79,7 +79,7 @@ impl<T> Swap<T> {
     pub fn replace(&self, value: T) {
         let new = Box::into_raw(Box::new(value));
         let mut retired = lock(&self.retired);
-        let old = self.current.swap(new, Ordering::SeqCst);
+        let old = self.current.swap(new, Ordering::AcqRel);
         retired.push(Retired {
             value: old,
             waiting: u64::MAX >> (64 - COUNTERS),
@@ -88,6 +88,7 @@ impl<T> Swap<T> {
     }
 
     /// Frees what nobody reads any more, without replacing anything. Returns how many old values are still kept.
+    #[cfg(any(test, loom))]
     pub fn collect(&self) -> usize {
         let mut retired = lock(&self.retired);
         self.free(&mut retired);
@@ -97,7 +98,7 @@ impl<T> Swap<T> {
     fn free(&self, retired: &mut Vec<Retired<T>>) {
         let mut idle = 0;
         for (bit, counter) in self.readers.iter().enumerate() {
-            idle |= u64::from(counter.0.load(Ordering::SeqCst) == 0) << bit;
+            idle |= u64::from(counter.0.fetch_add(0, Ordering::AcqRel) == 0) << bit;
         }
         retired.retain_mut(|old| {
             old.waiting &= !idle;
@@ -114,7 +115,7 @@ impl<T> Swap<T> {
     /// other thread, and that this one holds no guard.
     pub fn reset_after_fork(&self, _alone: &super::fork::Alone) {
         for counter in &self.readers {
-            counter.0.store(0, Ordering::SeqCst);
+            counter.0.store(0, Ordering::Release);
         }
     }
 }
@@ -126,16 +127,14 @@ impl<T> Drop for Swap<T> {
             drop(unsafe { Box::from_raw(old.value) });
         }
         // SAFETY: as above, and the current value is no retired one.
-        drop(unsafe { Box::from_raw(self.current.load(Ordering::SeqCst)) });
+        drop(unsafe { Box::from_raw(self.current.load(Ordering::Acquire)) });
     }
 }
 
 /// Nothing that is done under the lock panics halfway, so a poisoned one is as good as any.
 #[cfg(not(loom))]
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(loom)]
@@ -173,6 +172,6 @@ impl<T> Deref for Guard<'_, T> {
 impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.counter.fetch_sub(1, Ordering::SeqCst);
+        self.counter.fetch_sub(1, Ordering::Release);
     }
 }

@@ -24,11 +24,7 @@ struct Job<F, R> {
 
 /// Runs `work` on a thread of its own and waits for it, calling `tick` on this thread every `every` meanwhile.
 /// A panic of `work` goes on in this thread. Where no thread can be had, `work` runs on this one.
-pub fn aside<R: Send>(
-    work: impl FnOnce() -> R + Send,
-    every: Duration,
-    mut tick: impl FnMut(),
-) -> R {
+pub fn aside<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut tick: impl FnMut()) -> R {
     let job = Job {
         work: Mutex::new(Some(work)),
         outcome: Mutex::new(None),

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::folder::Folder;
+use super::folder::{Folder, Inode};
 use super::{explain, is_broken};
 use crate::error::{Error, Result, Status};
 use crate::platform::files;
 
 /// How long a write waits for another process's.
-const BUSY: Duration = Duration::from_secs(10);
+pub const BUSY: Duration = Duration::from_secs(10);
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +24,15 @@ pub enum Role {
 pub struct Slot {
     folder: Folder,
     role: Role,
-    open: Option<Connection>,
-    /// The inode that the connection has open: when somebody removed or replaced the file, it is opened again.
-    file: Option<(u64, u64)>,
+    open: Option<Open>,
+    /// The file that was, or was to be, opened last.
+    file: Option<Inode>,
+}
+
+struct Open {
+    connection: Connection,
+    /// Of the store that the database is.
+    id: u64,
 }
 
 impl Slot {
@@ -44,97 +50,126 @@ impl Slot {
         self.open = None;
     }
 
-    /// The connection, opened now if it is not.
-    pub fn connection(&mut self) -> Result<&Connection> {
-        if self.role == Role::Writer && self.open.is_some() && self.file != identity(&self.folder.database()) {
-            log::warn!("the store's database was removed or replaced while it was open; it is opened again");
-            self.open = None;
-        }
+    /// The connection, opened now if it is not, and the id of the store.
+    pub fn connection(&mut self) -> Result<(&Connection, u64)> {
         if self.open.is_none() {
-            let connection = open(&self.folder, self.role)?;
-            self.file = identity(&self.folder.database());
-            self.open = Some(connection);
+            self.open = Some(self.open_now()?);
         }
         self.open
             .as_ref()
+            .map(|open| (&open.connection, open.id))
             .ok_or_else(|| Error::new(Status::Store, "the store is closed"))
+    }
+
+    /// The id of the store that is open.
+    pub fn id(&self) -> Option<u64> {
+        self.open.as_ref().map(|open| open.id)
+    }
+
+    /// Whether it writes.
+    pub fn writes(&self) -> bool {
+        self.role == Role::Writer
+    }
+
+    /// The file that was, or was to be, opened last.
+    pub fn file(&self) -> Option<Inode> {
+        self.file
+    }
+
+    /// Whether what is open has not the database's name any more: somebody removed or replaced it.
+    pub fn is_moved(&self) -> bool {
+        self.open.is_some() && self.file != Inode::of(&self.folder.database())
+    }
+
+    /// Opens the file that has the database's name, and its companions. A file that loses the name meanwhile may have got
+    /// the companions of its successor: then once more.
+    fn open_now(&mut self) -> Result<Open> {
+        let path = self.folder.database();
+        for _ in 0..8 {
+            self.file = Inode::of(&path);
+            if self.file.is_none() {
+                self.folder.make_database()?;
+                continue;
+            }
+            let opened = open(&self.folder);
+            if self.file == Inode::of(&path) {
+                return opened.map_err(|error| {
+                    if is_broken(&error) {
+                        self.folder.mark_broken(self.file);
+                    }
+                    explain(&error, &self.folder)
+                });
+            }
+        }
+        Err(Error::new(
+            Status::Store,
+            format!("{} is replaced again and again: look for who does that", path.display()),
+        ))
     }
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt;
-    path.metadata().ok().map(|facts| (facts.dev(), facts.ino()))
-}
-
-fn open(folder: &Folder, role: Role) -> Result<Connection> {
-    let path = folder.database();
-    // Made by us first: SQLite would give it the umask's mode, and its companions take the database's.
-    files::private(&path).map_err(|error| folder.cannot("open", &error))?;
-    let opened = Connection::open_with_flags(
-        &path,
-        // NO_MUTEX: a connection is used behind our own lock.
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )
-    .and_then(|connection| {
-        prepare(&connection, folder, role)?;
-        Ok(connection)
-    });
-    opened.map_err(|error| {
-        if is_broken(&error) {
-            folder.mark_broken();
-        }
-        explain(&error, folder)
-    })
-}
-
-fn prepare(connection: &Connection, folder: &Folder, role: Role) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY)?;
-    connection.set_prepared_statement_cache_capacity(64);
+fn open(folder: &Folder) -> rusqlite::Result<Open> {
+    let connection = connect(&folder.database())?;
     // NORMAL: with WAL a kill loses nothing that was committed; a power cut may lose the last commits, never the form.
     connection.execute_batch(
         "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; \
          PRAGMA journal_size_limit = 16777216;",
     )?;
-    if role == Role::Reader && is_made(connection)? {
-        return Ok(());
+    let made: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if made == 0 {
+        // It got its name when it was whole; so this is an empty file, or somebody else's.
+        return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }
-    if !is_made(connection)? {
-        make(connection, folder)?;
-    }
-    Ok(())
-}
-
-fn is_made(connection: &Connection) -> rusqlite::Result<bool> {
-    // user_version is set last, in the transaction that makes the tables.
-    connection.query_row("PRAGMA user_version", [], |row| {
-        row.get::<_, i64>(0).map(|version| version > 0)
+    let id = connection.query_row("SELECT store_id FROM store", [], |row| row.get::<_, i64>(0))?;
+    Ok(Open {
+        connection,
+        id: id.cast_unsigned(),
     })
 }
 
-fn make(connection: &Connection, folder: &Folder) -> rusqlite::Result<()> {
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    // NO_MUTEX: a connection is used behind our own lock.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn failure(code: std::ffi::c_int) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
+}
+
+/// Makes a database, whole and closed, in an empty file that nobody else knows.
+pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
+    let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
+    let store_id = i64::from_le_bytes(files::random().map_err(random)?);
+    let secret: [u8; 32] = files::random().map_err(random)?;
+    // No two databases share a change sequence or a number of a library: what a process remembers of one that was set
+    // aside, and the names of its warm files, mean nothing in the next. Below 2^52, for JSON.
+    let first = i64::from(u32::from_le_bytes(files::random().map_err(random)?) >> 12) + 1;
+    let first = first << 32;
+
+    let connection = connect(path)?;
     connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
-    let wanted = if folder.shares_memory() { "WAL" } else { "TRUNCATE" };
+    let wanted = if wal { "WAL" } else { "TRUNCATE" };
     let mode: String = connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0))?;
     if !mode.eq_ignore_ascii_case("wal") {
         log::warn!(
             "this file system does not share memory between processes: the store works without WAL, more slowly"
         );
     }
-    let random = |_| rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR), None);
-    let store_id = i64::from_le_bytes(files::random().map_err(random)?);
-    let secret: [u8; 32] = files::random().map_err(random)?;
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let done = (|| {
-        if is_made(connection)? {
-            return Ok(()); // another process was faster
-        }
-        connection.execute_batch(include_str!("schema.sql"))?;
-        connection.execute(
-            "INSERT INTO store (one, store_id, secret, sequence) VALUES (1, ?1, ?2, 1)",
-            rusqlite::params![store_id, secret],
-        )?;
-        connection.execute_batch("PRAGMA user_version = 1")
-    })();
-    connection.execute_batch(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
-    done
+    let tx = connection.unchecked_transaction()?;
+    tx.execute_batch(include_str!("schema.sql"))?;
+    tx.execute(
+        "INSERT INTO store (one, store_id, secret, sequence, trimmed) VALUES (1, ?1, ?2, ?3, ?3)",
+        rusqlite::params![store_id, secret, first],
+    )?;
+    tx.execute(
+        "INSERT INTO sqlite_sequence (name, seq) VALUES ('identities', ?1), ('libraries', ?1)",
+        [first],
+    )?;
+    tx.execute_batch("PRAGMA user_version = 1")?;
+    tx.commit()?;
+    connection.close().map_err(|(_, error)| error)
 }

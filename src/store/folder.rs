@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use super::{connection, explain};
 use crate::error::{Error, Result, Status};
 use crate::platform::files;
 use crate::platform::lock::FileLock;
@@ -18,12 +19,28 @@ const WARM: &str = ".warm";
 /// How old a warm file that nobody names must be before it is removed.
 const YOUNG_S: u64 = 600;
 
+/// How long another process may make or set aside a database.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Where a store lives. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Folder {
     path: Arc<Path>,
     shares_memory: bool,
-    broken: Arc<AtomicBool>,
+    /// The database that was found to be broken and has to be set aside.
+    broken: Arc<Mutex<Option<Inode>>>,
+}
+
+/// Which file it is, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inode(u64, u64);
+
+impl Inode {
+    /// The file that has this name now.
+    pub fn of(path: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        path.metadata().ok().map(|facts| Self(facts.dev(), facts.ino()))
+    }
 }
 
 impl Folder {
@@ -55,13 +72,10 @@ impl Folder {
 
     /// The error for a folder with which something cannot be done.
     pub fn cannot(&self, verb: &str, error: &io::Error) -> Error {
-        let status = if error.kind() == io::ErrorKind::StorageFull {
-            Status::StoreFull
-        } else {
-            Status::Store
-        };
+        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let status = if full { Status::StoreFull } else { Status::Store };
         let remedy = match error.kind() {
-            io::ErrorKind::StorageFull => "free some space, or choose another cache_dir",
+            _ if full => "free some space, or choose another cache_dir",
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 "choose a cache_dir that this user may write"
             }
@@ -109,8 +123,8 @@ impl Folder {
         format!("{NAME}-{what}{library}-{generation}-{sequence}")
     }
 
-    /// Removes warm files whose name, as the database has it, `keep` does not know: those of older generations, and what a kill left. Processes that
-    /// still have one mapped keep it until they let go.
+    /// Removes warm files whose name, as the database has it, `keep` does not know: those of older generations, and what
+    /// a kill left of these and other files. Processes that still have one mapped keep it until they let go.
     pub fn sweep_warm(&self, keep: &dyn Fn(&str) -> bool) {
         let Ok(entries) = fs::read_dir(&self.path) else {
             return;
@@ -118,7 +132,7 @@ impl Folder {
         for entry in entries.flatten() {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            let ours = name.starts_with(NAME) && name.contains(WARM);
+            let ours = name.starts_with(NAME) && (name.contains(WARM) || name.contains(".new"));
             // A young file may be one that another process is about to announce; one that a kill left grows old.
             let young = entry
                 .metadata()
@@ -151,7 +165,7 @@ impl Folder {
     pub fn client_identifier(&self) -> Result<String> {
         let path = self.path.join("plexindex-client-id");
         let cannot = |error: io::Error| self.cannot("keep the client identifier in", &error);
-        let _lock = FileLock::acquire(&self.fetch_lock("client"), None, &|| false).map_err(cannot)?;
+        let _lock = FileLock::acquire(&self.fetch_lock("client"), Some(Instant::now() + PATIENCE), &|| false).map_err(cannot)?;
         let mut file = files::private(&path).map_err(cannot)?;
         let mut text = String::new();
         let known = file.read_to_string(&mut text).is_ok();
@@ -167,44 +181,111 @@ impl Folder {
         Ok(made)
     }
 
-    /// Notes that `SQLite` called the database broken.
-    pub fn mark_broken(&self) {
-        self.broken.store(true, Ordering::SeqCst);
+    /// Makes the database when none has its name. It gets the name when it is whole and closed, so nobody ever finds half
+    /// of one; and no descriptor of it is closed later, which would free the locks that this process has on it.
+    ///
+    /// # Errors
+    /// [`Status::Store`], [`Status::StoreFull`].
+    pub fn make_database(&self) -> Result<()> {
+        let cannot = |error: io::Error| self.cannot("make a database in", &error);
+        files::private_dir(&self.path).map_err(cannot)?;
+        let _alone = self.alone()?;
+        let database = self.database();
+        if database.exists() {
+            return Ok(()); // somebody else was faster
+        }
+        // Of a database that is not there any more; the new one must not take them for its own.
+        for end in COMPANIONS {
+            gone(fs::remove_file(self.companion(end))).map_err(cannot)?;
+        }
+        let temporary = self.path.join(format!("{NAME}.db.{}.new", std::process::id()));
+        gone(fs::remove_file(&temporary)).map_err(cannot)?;
+        drop(files::private(&temporary).map_err(cannot)?);
+        let done = connection::make(&temporary, self.shares_memory)
+            .map_err(|error| explain(&error, self))
+            .and_then(|()| fs::rename(&temporary, &database).map_err(cannot));
+        if done.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        done
     }
 
-    /// Whether the database is to be set aside.
-    pub fn set_aside_pending(&self) -> bool {
-        self.broken.load(Ordering::SeqCst)
+    /// Held while the database gets or loses its name. Where locks do not work, nobody has it.
+    fn alone(&self) -> Result<Option<FileLock>> {
+        let path = self.fetch_lock("store");
+        match FileLock::acquire(&path, Some(Instant::now() + PATIENCE), &|| false) {
+            Ok(Some(lock)) => Ok(Some(lock)),
+            Ok(None) => Err(Error::new(
+                Status::Store,
+                format!(
+                    "store in {}: another process makes or repairs it, and does not come to an end; look for a process \
+                     that hangs",
+                    self.path.display()
+                ),
+            )),
+            Err(error) if FileLock::are_missing(&error) => Ok(None),
+            Err(error) => Err(self.cannot("lock a file in", &error)),
+        }
     }
 
-    /// Puts a broken database aside under another name, with its companions, so that a new one can be made. What it
-    /// held can be fetched again, but for confirmed matches, which is why it is kept.
+    fn companion(&self, end: &str) -> PathBuf {
+        self.path.join(format!("{NAME}.db{end}"))
+    }
+
+    fn mark(&self) -> MutexGuard<'_, Option<Inode>> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that `SQLite` called this file broken.
+    pub fn mark_broken(&self, file: Option<Inode>) {
+        *self.mark() = file;
+    }
+
+    /// The database that is to be set aside.
+    pub fn broken(&self) -> Option<Inode> {
+        *self.mark()
+    }
+
+    /// Puts the database that was found to be broken aside under another name, with its companions, so that a new one
+    /// can be made. What it held can be fetched again, but for confirmed matches, which is why it is kept.
     ///
     /// # Errors
     /// [`Status::Store`].
     pub fn set_aside(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("set the broken database aside in", &error);
-        let database = self.database();
-        let before = inode(&database);
-        let _lock = FileLock::acquire(&self.fetch_lock("repair"), None, &|| false).map_err(cannot)?;
-        // Another process may have done it while we waited.
-        if inode(&database) == before {
-            for end in ["", "-wal", "-shm", "-journal"] {
-                let from = self.path.join(format!("{NAME}.db{end}"));
-                let to = self.path.join(format!("{NAME}.db{end}.broken"));
-                match fs::rename(&from, &to) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot(error)),
-                    _ => {}
-                }
+        let _alone = self.alone()?;
+        let broken = self.broken();
+        // Another process may have been faster, and then what has the name now is not what was found to be broken.
+        if broken.is_some() && Inode::of(&self.database()) == broken {
+            // The database first: from then on others find it moved, and make a new one only when we are done.
+            for end in std::iter::once("").chain(COMPANIONS) {
+                let from = self.companion(end);
+                gone(fs::rename(&from, self.companion(&format!("{end}.broken")))).map_err(cannot)?;
             }
-            
+            log::warn!(
+                "the database in {} was broken; it is set aside as {NAME}.db.broken, and what it held is fetched anew",
+                self.path.display()
+            );
         }
-        self.broken.store(false, Ordering::SeqCst);
+        *self.mark() = None;
         Ok(())
+    }
+
+    /// Whether the disk, or what this user may have of it, is full: tried, not asked.
+    pub fn is_full(&self) -> bool {
+        let path = self.path.join(format!("{NAME}.room.{}.new", std::process::id()));
+        let tried = files::private(&path).and_then(|mut file| file.write_all(&vec![0; 1 << 16]));
+        let _ = fs::remove_file(&path);
+        tried.is_err_and(|error| {
+            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        })
     }
 }
 
-fn inode(path: &Path) -> Option<u64> {
-    use std::os::unix::fs::MetadataExt;
-    path.metadata().ok().map(|facts| facts.ino())
+/// What `SQLite` puts beside a database.
+const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// The same, but that it is not there is fine.
+fn gone(done: io::Result<()>) -> io::Result<()> {
+    done.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }

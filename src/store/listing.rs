@@ -135,6 +135,7 @@ impl Store {
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn begin_listing(&self, row: &LibraryRow, now_ms: i64) -> Result<Listing> {
         self.write(|tx| {
+            tx.expect_library(row.id)?;
             let changed = tx
                 .connection
                 .query_row("SELECT changed FROM listings WHERE library = ?1", [row.id], |row| row.get(0))
@@ -163,6 +164,7 @@ impl Store {
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn store_page(&self, listing: &mut Listing, items: &[Item]) -> Result<()> {
         let stored = self.write(|tx| {
+            tx.expect_library(listing.library)?;
             let mut next = listing.clone();
             let ids = store_items(tx, &mut next, items)?;
             tx.connection

@@ -10,12 +10,16 @@ use crate::error::Result;
 const ROW: u64 = 64;
 
 impl Store {
-    /// Stores confirmed matches in one transaction. Gives how many changes wait to be folded.
+    /// Stores confirmed matches in one transaction. Gives how many changes wait to be folded; `None` when the library is
+    /// not in the store any more: it was cleared, and has another number by now.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn record_matches(&self, identity: i64, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<u64> {
+    pub fn record_matches(&self, identity: i64, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<Option<u64>> {
         self.write(|tx| {
+            if tx.expect_library(row.id).optional()?.is_none() {
+                return Ok(None);
+            }
             let c = tx.connection;
             let mut known = c.prepare_cached(
                 "SELECT epoch FROM matches WHERE library = ?1 AND path = ?2",
@@ -56,7 +60,7 @@ impl Store {
             }
             c.prepare_cached("UPDATE libraries SET match_count = match_count + ?2 WHERE id = ?1")?
                 .execute([row.id, added])?;
-            waiting(tx, row.id)
+            waiting(tx, row.id).map(Some)
         })
     }
 
@@ -177,16 +181,16 @@ impl Store {
                 // Invalidated meanwhile, or somebody folded more: changes that this file lacks may be gone already.
                 return Ok(());
             }
-            // What some library's warm files lack must stay: its matches, and single items that came or went.
-            let trim: i64 = c.query_row(
-                "SELECT min(?1, coalesce((SELECT min(matches_folded) FROM libraries WHERE match_count > 0), ?1), \
-                 coalesce((SELECT min(c.sequence) - 1 FROM changes c JOIN libraries l ON l.id = c.library \
-                 WHERE c.kind IN (8, 9) AND c.sequence > l.image_seq), ?1))",
+            // What a library's warm files lack must stay: its matches, and single items that came or went. All else is for
+            // those who have read an earlier state; they read all of it again.
+            c.execute(
+                "DELETE FROM changes WHERE sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \
+                 WHERE l.id = changes.library AND l.identity > 0 \
+                 AND (changes.kind IN (1, 2) AND changes.sequence > l.matches_folded \
+                 OR changes.kind IN (8, 9) AND changes.sequence > l.image_seq))",
                 [folded.cast_signed()],
-                |row| row.get(0),
             )?;
-            c.execute("DELETE FROM changes WHERE sequence <= ?1", [trim])?;
-            c.execute("UPDATE store SET trimmed = max(trimmed, ?1)", [trim])?;
+            c.execute("UPDATE store SET trimmed = max(trimmed, ?1)", [folded.cast_signed()])?;
             tx.libraries_changed(identity)
         })
     }
@@ -291,7 +295,10 @@ fn forget(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8]) -> rusqlite::Re
 
 fn suspect(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8], rating_key: &str) -> rusqlite::Result<()> {
     tx.connection
-        .prepare_cached("INSERT OR REPLACE INTO suspects (library, path, rating_key, sequence) VALUES (?1, ?2, ?3, ?4)")?
+        .prepare_cached(
+            "INSERT OR REPLACE INTO suspects (library, path, rating_key, sequence) \
+             SELECT id, ?2, ?3, ?4 FROM libraries WHERE id = ?1",
+        )?
         .execute(params![library, path, rating_key, tx.sequence.cast_signed()])?;
     tx.change(
         identity,

@@ -1,6 +1,6 @@
 //! Whose view of which server: servers, identities, and the libraries of one.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{LibraryRow, libraries, one_library};
 use super::{Store, Tx};
@@ -22,23 +22,7 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn identity(&self, endpoint: &Endpoint) -> Result<Option<i64>> {
-        self.read(|connection| {
-            connection
-                .query_row(
-                    "SELECT identity FROM endpoints WHERE url = ?1 AND who = ?2",
-                    params![endpoint.url, endpoint.who],
-                    |row| row.get(0),
-                )
-                .optional()
-        })
-    }
-
-    /// The identity of a store that has just one; the newest otherwise.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
-    pub fn only_identity(&self) -> Result<Option<i64>> {
-        self.read(|connection| connection.query_row("SELECT max(id) FROM identities", [], |row| row.get(0)))
+        self.read(|connection| identity_of(connection, Some(endpoint)))
     }
 
     /// The machine identifier of an identity's server.
@@ -103,6 +87,9 @@ impl Store {
         current: &dyn Fn(&LibraryRow, &Library) -> bool,
     ) -> Result<Vec<LibraryRow>> {
         self.write(|tx| {
+            // It may be one of a database that was set aside.
+            tx.connection
+                .query_row("SELECT 1 FROM identities WHERE id = ?1", [identity], |_| Ok(()))?;
             let before = libraries(tx.connection, identity)?;
             tx.connection.execute(
                 "UPDATE libraries SET present = 0 WHERE identity = ?1",
@@ -244,6 +231,17 @@ impl ExecuteAll for rusqlite::CachedStatement<'_> {
         while rows.next()?.is_some() {}
         Ok(())
     }
+}
+
+/// The identity that an endpoint led to last; without one that of a store that has just one, or the newest.
+pub(super) fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusqlite::Result<Option<i64>> {
+    let Some(endpoint) = endpoint else {
+        return connection.query_row("SELECT max(id) FROM identities", [], |row| row.get(0));
+    };
+    connection
+        .prepare_cached("SELECT identity FROM endpoints WHERE url = ?1 AND who = ?2")?
+        .query_row(params![endpoint.url, endpoint.who], |row| row.get(0))
+        .optional()
 }
 
 fn upsert(tx: &Tx<'_>, identity: i64, position: i64, library: &Library) -> rusqlite::Result<()> {

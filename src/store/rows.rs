@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
+use super::partition::{Endpoint, identity_of};
 use super::{Store, Tx};
 use crate::error::Result;
 use crate::model::{Clocks, Library, LibraryKind};
@@ -228,53 +229,67 @@ fn sequence(connection: &Connection) -> rusqlite::Result<u64> {
         .map(i64::cast_unsigned)
 }
 
+fn state(connection: &Connection, identity: Option<i64>) -> rusqlite::Result<State> {
+    let Some(identity) = identity else {
+        return Ok(State {
+            sequence: sequence(connection)?,
+            ..State::default()
+        });
+    };
+    let libraries = libraries(connection, identity)?;
+    let mut changes = Vec::new();
+    for row in &libraries {
+        let mut statement = connection.prepare_cached(&format!(
+            "{CHANGE} WHERE sequence > min(?1, ?3) AND library = ?2 AND (kind IN (1, 2) AND sequence > ?1 \
+             OR kind IN (8, 9) AND sequence > ?3) ORDER BY sequence, n"
+        ))?;
+        let found = statement.query_map(
+            params![row.matches_folded.cast_signed(), row.id, row.image_sequence.cast_signed()],
+            change,
+        )?;
+        for one in found {
+            changes.push(one?);
+        }
+    }
+    let suspects = connection
+        .prepare_cached(
+            "SELECT s.library, s.path, s.rating_key FROM suspects s JOIN libraries l ON l.id = s.library \
+             WHERE l.identity = ?1",
+        )?
+        .query_map([identity], |row| {
+            Ok(Suspect {
+                library: row.get(0)?,
+                path: row.get(1)?,
+                rating_key: row.get(2)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(State {
+        sequence: sequence(connection)?,
+        libraries,
+        changes,
+        suspects,
+    })
+}
+
 impl Store {
     /// Everything that a process needs in order to answer for this identity.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn state(&self, identity: Option<i64>) -> Result<State> {
+        self.read(|connection| state(connection, identity))
+    }
+
+    /// The same for the identity that an endpoint leads to, which is given too. Of one moment: otherwise the sequence could
+    /// say that the commit shows which made the identity known.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn state_at(&self, endpoint: Option<&Endpoint>) -> Result<(Option<i64>, State)> {
         self.read(|connection| {
-            let Some(identity) = identity else {
-                return Ok(State {
-                    sequence: sequence(connection)?,
-                    ..State::default()
-                });
-            };
-            let libraries = libraries(connection, identity)?;
-            let mut changes = Vec::new();
-            for row in &libraries {
-                let mut statement = connection.prepare_cached(&format!(
-                    "{CHANGE} WHERE sequence > min(?1, ?3) AND library = ?2 AND (kind IN (1, 2) AND sequence > ?1 \
-                     OR kind IN (8, 9) AND sequence > ?3) ORDER BY sequence, n"
-                ))?;
-                let found = statement.query_map(
-                    params![row.matches_folded.cast_signed(), row.id, row.image_sequence.cast_signed()],
-                    change,
-                )?;
-                for one in found {
-                    changes.push(one?);
-                }
-            }
-            let suspects = connection
-                .prepare_cached(
-                    "SELECT s.library, s.path, s.rating_key FROM suspects s JOIN libraries l ON l.id = s.library \
-                     WHERE l.identity = ?1",
-                )?
-                .query_map([identity], |row| {
-                    Ok(Suspect {
-                        library: row.get(0)?,
-                        path: row.get(1)?,
-                        rating_key: row.get(2)?,
-                    })
-                })?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(State {
-                sequence: sequence(connection)?,
-                libraries,
-                changes,
-                suspects,
-            })
+            let identity = identity_of(connection, endpoint)?;
+            Ok((identity, state(connection, identity)?))
         })
     }
 
@@ -303,9 +318,9 @@ impl Store {
             }
             let found: Vec<Change> = connection
                 .prepare_cached(&format!(
-                    "{CHANGE} WHERE sequence > ?1 AND identity IN (0, ?2) ORDER BY sequence, n LIMIT 2000"
+                    "{CHANGE} WHERE sequence > ?1 AND (?2 IS NULL OR identity IN (0, ?2)) ORDER BY sequence, n LIMIT 2000"
                 ))?
-                .query_map(params![since.cast_signed(), identity.unwrap_or(0)], change)?
+                .query_map(params![since.cast_signed(), identity], change)?
                 .collect::<rusqlite::Result<_>>()?;
             let again = found.len() == 2000 || found.iter().any(|one| one.kind == ChangeKind::Library);
             Ok((now, (!again).then_some(found)))
@@ -330,6 +345,23 @@ impl Store {
                     sequence: row.get::<_, i64>(2)?.cast_unsigned(),
                 })
             })
+        })
+    }
+
+    /// How many libraries, items and confirmed matches an identity has now.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn counts(&self, identity: i64) -> Result<[u64; 3]> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT count(*), coalesce(sum(listed_items), 0), coalesce(sum(match_count), 0) FROM libraries \
+                     WHERE identity = ?1 AND present",
+                )?
+                .query_row([identity], |row| {
+                    Ok([row.get(0)?, row.get(1)?, row.get(2)?].map(i64::cast_unsigned))
+                })
         })
     }
 

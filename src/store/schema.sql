@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS servers (
 ) STRICT;
 
 CREATE TABLE IF NOT EXISTS identities (    -- whose view of which server: the partition of everything below
-    id     INTEGER PRIMARY KEY,
+    id     INTEGER PRIMARY KEY AUTOINCREMENT, -- no number is ever used twice: processes remember them
     server INTEGER NOT NULL REFERENCES servers (id),
     who    BLOB    NOT NULL,               -- the user's name, or the keyed hash of the token
     UNIQUE (server, who)
@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS endpoints (     -- which identity a URL led to last: 
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS libraries (
-    id                 INTEGER PRIMARY KEY,
+    id                 INTEGER PRIMARY KEY AUTOINCREMENT, -- as above
     identity           INTEGER NOT NULL REFERENCES identities (id),
     section            TEXT    NOT NULL,
     uuid               TEXT    NOT NULL,

@@ -16,6 +16,7 @@ impl Store {
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn merge_items(&self, identity: i64, row: &LibraryRow, items: &[Item]) -> Result<usize> {
         self.write(|tx| {
+            tx.expect_library(row.id)?;
             let mut merged = 0;
             for item in items {
                 if !insert_item(tx, row.id, row.generation, item)? {
@@ -34,6 +35,7 @@ impl Store {
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn remove_item(&self, identity: i64, row: &LibraryRow, rating_key: &str) -> Result<()> {
         self.write(|tx| {
+            tx.expect_library(row.id)?;
             let id: Option<i64> = tx
                 .connection
                 .prepare_cached("SELECT id FROM items WHERE library = ?1 AND rating_key = ?2 AND died IS NULL")?

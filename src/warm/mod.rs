@@ -9,10 +9,10 @@ mod page;
 mod view;
 
 pub use counters::State;
-pub use image::{Image, ImageBuilder, ImageInfo, ImageKind, ImageMeta};
-pub use overlay::{Change, Full, Overlay};
+pub use image::{Image, ImageBuilder, ImageKind, ImageMeta};
+pub use overlay::Change;
 pub use page::CounterPage;
-pub use view::{Hit, LibraryFacts, LibraryView};
+pub use view::{LibraryFacts, LibraryView};
 
 #[cfg(test)]
 mod tests;

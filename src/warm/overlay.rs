@@ -169,12 +169,6 @@ impl Chains {
 }
 
 impl Overlay {
-    /// One without any change.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Whether nothing was appended yet.
     #[inline]
     #[must_use]
@@ -184,6 +178,7 @@ impl Overlay {
 
     /// How many changes it holds.
     #[must_use]
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.inner
             .get()
@@ -208,6 +203,7 @@ impl Overlay {
     }
 
     /// The changes, oldest first.
+    #[cfg(test)]
     pub fn changes(&self) -> impl Iterator<Item = &Change> {
         let inner = self.inner.get();
         (0..self.len()).filter_map(move |index| Some(&inner?.records.get(index)?.change))
@@ -254,15 +250,10 @@ impl Overlay {
         inner
             .zip(hash)
             .into_iter()
-            .flat_map(move |(inner, hash)| {
-                inner.names.walk(hash).map(move |node| inner.record(node))
-            })
+            .flat_map(move |(inner, hash)| inner.names.walk(hash).map(move |node| inner.record(node)))
             .flatten()
             .map(move |(record, part)| {
-                let common = record
-                    .forms
-                    .get(part)
-                    .map_or(0, |own| Form::done(own).common(form));
+                let common = record.forms.get(part).map_or(0, |own| Form::done(own).common(form));
                 (record, part, common)
             })
             .filter(|(_, _, common)| *common > 0)

@@ -1,13 +1,16 @@
 //! The file behind the [`Counters`]: one page, mapped by every process that has the store open.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::counters::{Counters, State};
 use crate::error::{Error, Result, Status};
 use crate::platform::files;
+use crate::platform::lock::FileLock;
 use crate::platform::map::{PAGE, SharedPage};
 
 /// `PLXCOUNT`, and the layout's version in the next word.
@@ -20,6 +23,11 @@ const AT_VERSION: usize = 1;
 const AT_STORE: usize = 2;
 const AT_PENDING: usize = 16;
 const AT_DONE: usize = 17;
+/// Not 0: another page has taken this one's place.
+const AT_RETIRED: usize = 18;
+
+/// How long another process may make a page.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The coherence counters of a store, shared between processes.
 pub struct CounterPage {
@@ -29,7 +37,7 @@ pub struct CounterPage {
 
 impl CounterPage {
     /// Maps the page at `path`, making it when it is missing or belongs to another store (`store_id`). A page is never
-    /// changed in size or cleared: others may have it mapped. Both counters of a new page are 0: call
+    /// changed in size or cleared: others may have it mapped. One that loses its place says so to those. Both counters of a new page are 0: call
     /// [`CounterPage::repair`] under the database's write lock before it is relied upon.
     ///
     /// # Errors
@@ -38,10 +46,7 @@ impl CounterPage {
         let failed = |error: io::Error| {
             Error::new(
                 Status::Store,
-                format!(
-                    "the counter page {} cannot be mapped: {error}",
-                    path.display()
-                ),
+                format!("the counter page {} cannot be mapped: {error}", path.display()),
             )
         };
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {
@@ -49,11 +54,11 @@ impl CounterPage {
         }
         // Two processes that both find it missing must not end up with a page each. Whoever has the folder's lock looks
         // again; where locks do not work, mapping cannot be relied upon either, and nobody gets this far.
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let lock = File::open(folder.unwrap_or(Path::new("."))).map_err(failed)?;
-        lock.lock().map_err(failed)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let _alone = FileLock::acquire(folder, Some(Instant::now() + PATIENCE), &|| false)
+            .map_err(failed)?
+            .ok_or_else(|| failed(io::ErrorKind::TimedOut.into()))?;
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {
             return Ok(page);
         }
@@ -65,6 +70,12 @@ impl CounterPage {
 
     /// The page, if there is one and it is this store's.
     fn existing(path: &Path, store_id: u64) -> io::Result<Option<Self>> {
+        let found = Self::any(path)?;
+        Ok(found.filter(|page| page.word(AT_STORE) == store_id && !page.is_retired()))
+    }
+
+    /// The page, if there is one, whose ever it is.
+    fn any(path: &Path) -> io::Result<Option<Self>> {
         let file = match OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -81,20 +92,18 @@ impl CounterPage {
             page,
             identity: (facts.dev(), facts.ino()),
         };
-        let ours = found.word(AT_MAGIC) == MAGIC
-            && found.word(AT_VERSION) == VERSION
-            && found.word(AT_STORE) == store_id;
-        Ok(ours.then_some(found))
+        let is_page = found.word(AT_MAGIC) == MAGIC && found.word(AT_VERSION) == VERSION;
+        Ok(is_page.then_some(found))
     }
 
     /// Writes a fresh page under another name and renames it into place.
     fn make(path: &Path, store_id: u64) -> io::Result<()> {
+        if let Ok(Some(old)) = Self::any(path) {
+            // Those who have it mapped must not go on believing it.
+            old.page.words()[AT_RETIRED].store(1, Ordering::SeqCst);
+        }
         let mut bytes = [0; PAGE];
-        for (at, word) in [
-            (AT_MAGIC, MAGIC),
-            (AT_VERSION, VERSION),
-            (AT_STORE, store_id),
-        ] {
+        for (at, word) in [(AT_MAGIC, MAGIC), (AT_VERSION, VERSION), (AT_STORE, store_id)] {
             bytes[at * 8..at * 8 + 8].copy_from_slice(&word.to_ne_bytes());
         }
         let temporary = path.with_extension(format!("{}.new", std::process::id()));
@@ -105,9 +114,7 @@ impl CounterPage {
             .mode(0o600)
             .open(&temporary)?;
         files::give_to_owner(&temporary);
-        let written = file
-            .write_all(&bytes)
-            .and_then(|()| fs::rename(&temporary, path));
+        let written = file.write_all(&bytes).and_then(|()| fs::rename(&temporary, path));
         if written.is_err() {
             let _ = fs::remove_file(&temporary);
         }
@@ -118,7 +125,11 @@ impl CounterPage {
     /// file, those who open it now would not see this page's counters.
     #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
-        fs::metadata(path).is_ok_and(|facts| (facts.dev(), facts.ino()) == self.identity)
+        !self.is_retired() && fs::metadata(path).is_ok_and(|facts| (facts.dev(), facts.ino()) == self.identity)
+    }
+
+    fn is_retired(&self) -> bool {
+        self.page.words()[AT_RETIRED].load(Ordering::SeqCst) != 0
     }
 
     /// Before the commit of transaction `sequence`, under the database's write lock.
@@ -137,9 +148,13 @@ impl CounterPage {
     }
 
     /// What the counters say: a snapshot is current if this is [`State::Equal`] with the snapshot's own sequence.
+    /// A page that lost its place says [`State::Pending`] for ever.
     #[inline]
     #[must_use]
     pub fn state(&self) -> State {
+        if self.is_retired() {
+            return State::Pending;
+        }
         self.counters().state()
     }
 
@@ -150,6 +165,6 @@ impl CounterPage {
 
     fn word(&self, at: usize) -> u64 {
         // What never changes after the file has its name needs no order.
-        self.page.words()[at].load(std::sync::atomic::Ordering::Relaxed)
+        self.page.words()[at].load(Ordering::Relaxed)
     }
 }

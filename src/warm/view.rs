@@ -14,8 +14,10 @@ pub struct LibraryFacts {
     /// Plex's identifier of the library.
     pub uuid: String,
     /// Its section id.
+    #[allow(dead_code)] // for whoever looks at a view in a debugger
     pub section: String,
     /// Its title.
+    #[allow(dead_code)] // as above
     pub title: String,
     /// Its folders, as the server sees them.
     pub locations: Vec<String>,
@@ -40,7 +42,7 @@ pub struct LibraryView {
 }
 
 impl LibraryView {
-    /// Puts a view together.
+    /// Puts a view together. An image of another library, such as a file that somebody copied, is as good as none.
     #[must_use]
     pub fn new(
         facts: LibraryFacts,
@@ -50,25 +52,19 @@ impl LibraryView {
         overlay: Arc<Overlay>,
     ) -> Self {
         let mut locations = Vec::new();
-        for location in facts
-            .locations
-            .iter()
-            .filter(|location| !location.is_empty())
-        {
+        for location in facts.locations.iter().filter(|location| !location.is_empty()) {
             locations.push(normal_form(location.as_bytes()).into_boxed_slice());
             // Rules are written for files below the folder: `^/plex/media/(.*)`.
             let below = format!("{location}/");
-            if let Some(host) = mappings
-                .to_host(below.as_bytes())
-                .filter(|host| !host.is_empty())
-            {
+            if let Some(host) = mappings.to_host(below.as_bytes()).filter(|host| !host.is_empty()) {
                 locations.push(normal_form(&host).into_boxed_slice());
             }
         }
+        let ours = |image: &Arc<Image>| image.library() == facts.uuid;
         Self {
+            image: image.filter(ours),
+            matches: matches.filter(ours),
             facts,
-            image,
-            matches,
             overlay,
             locations: locations.into_boxed_slice(),
         }
@@ -83,18 +79,22 @@ impl LibraryView {
     }
 
     /// The listed item with this rating key.
+    #[cfg(test)]
     #[must_use]
     pub fn item_with_key(&self, rating_key: &str) -> Option<ItemRef<'_>> {
         self.find(rating_key).map(|hit| self.item(hit))
     }
 
     /// Gives `each` the listed paths of the item with this rating key.
+    #[cfg(test)]
     pub fn files_of(&self, rating_key: &str, mut each: impl FnMut(&[u8])) {
         match (self.find(rating_key), &self.image) {
             (Some(Hit::Listed(number)), Some(image)) => image.files(number, each),
             (Some(Hit::Added(record, _)), _) => {
                 let parts = added(record).map_or(&[][..], |item| &item.parts);
-                parts.iter().for_each(|path| each(path.as_bytes()));
+                for path in parts {
+                    each(path.as_bytes());
+                }
             }
             _ => {}
         }
@@ -121,10 +121,8 @@ impl LibraryView {
     /// The newest record about the match of exactly this path.
     fn match_of<'v>(&'v self, path: &Normal<'_>, raw: &[u8]) -> Option<&'v Record> {
         let about = |record: &&Record| {
-            matches!(
-                record.change,
-                Change::Matched { .. } | Change::Forgotten { .. }
-            ) && record.change.path() == Some(raw)
+            matches!(record.change, Change::Matched { .. } | Change::Forgotten { .. })
+                && record.change.path() == Some(raw)
         };
         let mut records = self.overlay.about_path(path).map(|(record, _)| record);
         records.find(about)
@@ -194,9 +192,7 @@ impl View for LibraryView {
     }
 
     fn owns(&self, path: &Normal<'_>) -> bool {
-        self.locations
-            .iter()
-            .any(|folder| lies_under(path.form(), folder))
+        self.locations.iter().any(|folder| lies_under(path.form(), folder))
     }
 
     #[inline]
@@ -252,12 +248,7 @@ impl View for LibraryView {
         self.at_path(path, true, each);
     }
 
-    fn alike<'v>(
-        &'v self,
-        path: &Normal<'_>,
-        least: usize,
-        mut each: impl FnMut(usize, Hit<'v>),
-    ) -> usize {
+    fn alike<'v>(&'v self, path: &Normal<'_>, least: usize, mut each: impl FnMut(usize, Hit<'v>)) -> usize {
         let mut best = least.max(1);
         for (record, part, common) in self.overlay.alike(path) {
             if common >= best && self.live(record).is_some() {
@@ -285,9 +276,7 @@ impl View for LibraryView {
 
     fn path<'v>(&'v self, hit: Hit<'v>) -> &'v [u8] {
         match (hit, &self.image, &self.matches) {
-            (Hit::Listed(number), Some(image), _) | (Hit::Matched(number), _, Some(image)) => {
-                image.path(number)
-            }
+            (Hit::Listed(number), Some(image), _) | (Hit::Matched(number), _, Some(image)) => image.path(number),
             (Hit::Added(record, part), ..) => added(record)
                 .and_then(|item| item.parts.get(part as usize))
                 .map_or(b"", |path| path.as_bytes()),
@@ -298,12 +287,8 @@ impl View for LibraryView {
 
     fn rating_key<'v>(&'v self, hit: Hit<'v>) -> &'v str {
         match (hit, &self.image, &self.matches) {
-            (Hit::Listed(number), Some(image), _) | (Hit::Matched(number), _, Some(image)) => {
-                image.rating_key(number)
-            }
-            (Hit::Added(record, _) | Hit::Recorded(record), ..) => {
-                record.change.rating_key().unwrap_or_default()
-            }
+            (Hit::Listed(number), Some(image), _) | (Hit::Matched(number), _, Some(image)) => image.rating_key(number),
+            (Hit::Added(record, _) | Hit::Recorded(record), ..) => record.change.rating_key().unwrap_or_default(),
             _ => "",
         }
     }
@@ -311,9 +296,7 @@ impl View for LibraryView {
     fn item<'v>(&'v self, hit: Hit<'v>) -> ItemRef<'v> {
         match (hit, &self.image) {
             (Hit::Listed(number), Some(image)) => image.item(number),
-            (Hit::Added(record, _), _) => {
-                added(record).map_or(ItemRef::key_only(""), ItemRef::from)
-            }
+            (Hit::Added(record, _), _) => added(record).map_or(ItemRef::key_only(""), ItemRef::from),
             _ => ItemRef::key_only(self.rating_key(hit)),
         }
     }
@@ -345,18 +328,14 @@ impl View for LibraryView {
             .about_item(rating_key)
             .find_map(|record| match record.change {
                 Change::SuspectItem { .. } => Some(true),
-                Change::TrustedItem { .. } | Change::Matched { .. } | Change::Added { .. } => {
-                    Some(false)
-                }
+                Change::TrustedItem { .. } | Change::Matched { .. } | Change::Added { .. } => Some(false),
                 _ => None,
             });
         let at = |path: &Normal<'_>| {
             let mut records = self.overlay.about_path(path);
             let newest = records.find_map(|(record, _)| match record.change {
                 Change::SuspectPath { .. } => Some(true),
-                Change::TrustedPath { .. } | Change::Matched { .. } | Change::Added { .. } => {
-                    Some(false)
-                }
+                Change::TrustedPath { .. } | Change::Matched { .. } | Change::Added { .. } => Some(false),
                 _ => None,
             });
             newest == Some(true)

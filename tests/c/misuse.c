@@ -309,7 +309,7 @@ static int untouched(const unsigned char *memory, size_t length)
     return i == length;
 }
 
-/* A buffer that is too small gives the need and keeps what it holds; the need is exactly enough. */
+/* A buffer that is too small gives the need and is not left; the need is exactly enough. */
 static void small_buffers(ask_fn function, const plexindex_handle *handle, const plexindex_query *query)
 {
     plexindex_buffer buffer = {NULL, 0, 0};
@@ -328,7 +328,7 @@ static void small_buffers(ask_fn function, const plexindex_handle *handle, const
     buffer.length = 0;
     CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, function(handle, query, &buffer));
     CHECK(buffer.length == need);
-    CHECK(untouched(memory, need + 16));
+    CHECK(untouched(memory + need - 1, 16 + 1));
 
     exact.data = memory;
     exact.capacity = need;

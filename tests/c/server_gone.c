@@ -41,6 +41,9 @@ static void cold(const plexindex_handle *handle, const struct setting *setting)
     plexindex_query guid = query_of(movies, "imdb://tt0000001");
     plexindex_query nothing = query_of(movies, NULL);
     plexindex_query offline = one;
+    uint64_t memory[128];
+    plexindex_buffer page = {memory, sizeof memory, 0};
+    int64_t cursor = 0;
     plexindex_statistics stats;
     const char *host = strstr(setting->url, "//") + 2;
 
@@ -48,6 +51,7 @@ static void cold(const plexindex_handle *handle, const struct setting *setting)
     CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(plexindex_match_path, handle, &one), host);
     CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(plexindex_match_path, handle, &any), host);
     CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(plexindex_match_guid, handle, &guid), host);
+    CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(plexindex_search_title, handle, &guid), host);
     CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(refresh, handle, &nothing), host);
     CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(plexindex_libraries_json, handle, &nothing), host);
     CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(match_batch, handle, &batch), host);
@@ -56,6 +60,7 @@ static void cold(const plexindex_handle *handle, const struct setting *setting)
     CHECK_REFUSED(PLEXINDEX_OFFLINE, fetches(plexindex_match_path, handle, &offline), "Movies");
 
     /* What needs no server, needs none. */
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, movies, &cursor, 1, &page), "Movies");
     CHECK(plexindex_lookup_key(movies, "/data/movies/a.mkv") == NULL);
     CHECK(plexindex_lookup_key(all, "/data/movies/a.mkv") == NULL);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(all, "/data/movies/a.mkv", 18));
@@ -89,6 +94,10 @@ static void warm(const plexindex_handle *handle, const struct setting *setting, 
     plexindex_query batch = query;
     plexindex_query nothing = query_of(movies, NULL);
     plexindex_query guid = query_of(movies, "imdb://tt0000001");
+    plexindex_query title = query_of(movies, "Exact");
+    uint64_t memory[128];
+    plexindex_buffer page = {memory, sizeof memory, 0};
+    int64_t cursor = 0;
     struct answered answered;
     const char *host = strstr(setting->url, "//") + 2;
 
@@ -103,6 +112,8 @@ static void warm(const plexindex_handle *handle, const struct setting *setting, 
     batch.text.length += 1;
     CHECK_STATUS(PLEXINDEX_OK, fetches(match_batch, handle, &batch));
     CHECK_STATUS(PLEXINDEX_OK, fetches(plexindex_match_guid, handle, &guid));
+    CHECK_STATUS(PLEXINDEX_OK, fetches(plexindex_search_title, handle, &title));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_items(handle, movies, &cursor, 1, &page));
     CHECK_STATUS(PLEXINDEX_OK, fetches(plexindex_libraries_json, handle, &nothing));
 
     /* What cannot do without the server says so. */

@@ -164,7 +164,7 @@ fn the_missing_rule_is_proposed() {
     let host: Vec<String> = (0..10).map(|n| format!("/data/media/Film {n}/{n}.mkv")).collect();
     let server: Vec<String> = (0..8).map(|n| format!("/mnt/media/film {n}/{n}.mkv")).collect();
     let samples = host.iter().enumerate().map(|(n, path)| {
-        let hit = server.get(n).map(|path| path.as_bytes());
+        let hit = server.get(n).map(String::as_bytes);
         (path.as_bytes(), hit)
     });
     let proposals = propose(samples);

@@ -10,9 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::layout::{BLOCK, Head, ImageKind, Part};
-use super::record::{
-    self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED, TWIN,
-};
+use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED, TWIN};
 use super::sort::{self, Name};
 use super::{bytes, names, table};
 use crate::error::{Error, Result, Status};
@@ -97,12 +95,7 @@ impl ImageBuilder {
         if let Some(host) = item.parts.first().and_then(|path| map(path.as_bytes())) {
             mapped.push((first, host));
         }
-        let hosts: Vec<_> = item
-            .parts
-            .iter()
-            .skip(1)
-            .map(|path| map(path.as_bytes()))
-            .collect();
+        let hosts: Vec<_> = item.parts.iter().skip(1).map(|path| map(path.as_bytes())).collect();
         for (path, host) in parts.zip(hosts) {
             let entry = self.align();
             self.entry(path, 0, first);
@@ -147,21 +140,11 @@ impl ImageBuilder {
 
     fn write_file(self, temporary: &PathBuf, path: &Path) -> Result<ImageInfo> {
         let failed = |error: io::Error| {
-            let full = matches!(
-                error.kind(),
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-            );
-            let status = if full {
-                Status::StoreFull
-            } else {
-                Status::Store
-            };
+            let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+            let status = if full { Status::StoreFull } else { Status::Store };
             Error::new(
                 status,
-                format!(
-                    "the warm file {} cannot be written: {error}",
-                    path.display()
-                ),
+                format!("the warm file {} cannot be written: {error}", path.display()),
             )
         };
         let mut file = OpenOptions::new()
@@ -176,10 +159,11 @@ impl ImageBuilder {
         Ok(info)
     }
 
-    /// The image as bytes, for tests and for where no file can be had.
+    /// The image as bytes.
     ///
     /// # Errors
     /// [`Status::StoreFull`] when it would be larger than the format allows.
+    #[cfg(test)]
     pub fn finish_in_memory(self) -> Result<Vec<u8>> {
         let mut out = io::Cursor::new(Vec::new());
         match self.write(&mut out) {
@@ -244,10 +228,7 @@ impl ImageBuilder {
     /// Sorts the paths by hash and marks those that share what the table keeps of it.
     fn mark_twins(&mut self) {
         self.paths.sort_unstable();
-        for twins in self
-            .paths
-            .chunk_by(|a, b| table::upper(a.0) == table::upper(b.0))
-        {
+        for twins in self.paths.chunk_by(|a, b| table::upper(a.0) == table::upper(b.0)) {
             if twins.len() > 1 {
                 for (_, entry) in twins {
                     self.records[*entry as usize * 4 - BLOCK] |= TWIN;
@@ -286,10 +267,7 @@ impl ImageBuilder {
                 if let Some(hash) = names::name_hash(normal.form())
                     && kind == ImageKind::Listing
                 {
-                    self.names.push(Name {
-                        hash,
-                        entry: number,
-                    });
+                    self.names.push(Name { hash, entry: number });
                 }
             }
         });
@@ -297,10 +275,7 @@ impl ImageBuilder {
 
     /// The record of the item's show, written now if it is new.
     fn show(&mut self, item: &Item) -> Option<u32> {
-        if item.show_title.is_empty()
-            && item.show_rating_key.is_empty()
-            && item.show_guid.is_empty()
-        {
+        if item.show_title.is_empty() && item.show_rating_key.is_empty() && item.show_guid.is_empty() {
             return None;
         }
         let number = self.align();
@@ -326,11 +301,8 @@ fn form_of(records: &[u8], entry: u32) -> Form<'_> {
     use super::layout::varint;
     let record = &records[entry as usize * 4 - BLOCK..];
     let flags = record[0];
-    let field = |bytes: &[u8]| {
-        varint(bytes).map_or((0, 1), |(length, used)| {
-            (usize::try_from(length).unwrap_or(0), used)
-        })
-    };
+    let field =
+        |bytes: &[u8]| varint(bytes).map_or((0, 1), |(length, used)| (usize::try_from(length).unwrap_or(0), used));
     let (length, used) = field(&record[1..]);
     let from = 1 + used + if flags & FIRST == 0 { 4 } else { 0 };
     let (path, behind) = record[from..].split_at(length);

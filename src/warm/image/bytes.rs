@@ -36,9 +36,7 @@ impl Checked {
         if xxh3_64(table) != head.sums_sum {
             return Err("its check sums are damaged");
         }
-        let passed: Box<[AtomicU64]> = (0..blocks.div_ceil(64))
-            .map(|_| AtomicU64::new(0))
-            .collect();
+        let passed: Box<[AtomicU64]> = (0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
         // The head has a sum of its own.
         if let Some(first) = passed.first() {
             first.store(1, Ordering::Relaxed);
@@ -117,11 +115,13 @@ impl Checked {
     }
 
     /// Bytes that check sums cover, the head included.
+    #[cfg(test)]
     pub fn covered(&self) -> usize {
         self.sums
     }
 
     /// Bytes of the file.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }

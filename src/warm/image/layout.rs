@@ -126,11 +126,7 @@ impl Head {
                 .to_owned(),
             ..Self::default()
         };
-        for (word, bytes) in decoded
-            .words()
-            .into_iter()
-            .zip(head[AT_WORDS..].chunks_exact(8))
-        {
+        for (word, bytes) in decoded.words().into_iter().zip(head[AT_WORDS..].chunks_exact(8)) {
             *word = u64_at(bytes, 0);
         }
         Ok(decoded)

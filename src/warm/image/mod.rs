@@ -17,6 +17,8 @@
 
 mod builder;
 mod bytes;
+#[cfg(test)]
+mod inspect;
 mod layout;
 mod names;
 mod read;
@@ -24,7 +26,7 @@ mod record;
 mod sort;
 mod table;
 
-pub use builder::{ImageBuilder, ImageInfo, ImageMeta};
+pub use builder::{ImageBuilder, ImageMeta};
 pub use layout::ImageKind;
 pub use names::name_hash;
 pub use read::Image;

@@ -21,15 +21,12 @@ const STEP: usize = 4;
 const FEW: usize = 16;
 /// Components that are compared by bisection; a longer common end is found by looking through what is left.
 const DEPTH: usize = 64;
-/// Enough distinct items for an answer.
-const ENOUGH: usize = crate::matching::LIMIT;
+/// Enough distinct items for an answer, and one more, to know that there are more.
+const ENOUGH: usize = crate::matching::LIMIT + 1;
 
 /// The hash of the last component of a form.
 pub fn name_hash(form: &[u8]) -> Option<u64> {
-    Form::done(form)
-        .back()
-        .next()
-        .map(|name| xxh3_64(name.bytes()))
+    Form::done(form).back().next().map(|name| xxh3_64(name.bytes()))
 }
 
 /// The array's bytes and the directory's, from hashes and entries in the order above.
@@ -146,10 +143,7 @@ impl Names {
                 let near = narrowed.near.clamp(range.from, range.to);
                 let start = near.saturating_sub(ENOUGH / 2).max(range.from);
                 let mut left = range.len() - seen.len();
-                for at in (start..range.to)
-                    .chain((range.from..start).rev())
-                    .filter(open)
-                {
+                for at in (start..range.to).chain((range.from..start).rev()).filter(open) {
                     if given.enough() {
                         return Ok(left);
                     }
@@ -258,12 +252,7 @@ struct Given {
 }
 
 impl Given {
-    fn give<'i>(
-        &mut self,
-        components: usize,
-        entry: &Entry<'i>,
-        each: &mut impl FnMut(usize, &Entry<'i>),
-    ) {
+    fn give<'i>(&mut self, components: usize, entry: &Entry<'i>, each: &mut impl FnMut(usize, &Entry<'i>)) {
         each(components, entry);
         if !self.items[..self.count.min(ENOUGH)].contains(&entry.target) {
             if let Some(free) = self.items.get_mut(self.count) {

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::bytes::{Broken, Checked, Read};
-use super::layout::{Head, ImageKind};
+use super::bytes::{Checked, Read};
+use super::layout::Head;
 use super::names::Names;
-use super::record::{self, BARE, Entry, SHOW, TWIN};
+use super::record::{self, Entry, TWIN};
 use super::table::Table;
 use crate::error::{Error, Result, Status};
 use crate::matching::normal::form_tag;
@@ -16,8 +16,8 @@ use crate::platform::map::{FileBytes, MapMode};
 
 /// An open image.
 pub struct Image {
-    head: Head,
-    file: Checked,
+    pub(super) head: Head,
+    pub(super) file: Checked,
     paths: Table,
     keys: Table,
     names: Names,
@@ -30,20 +30,11 @@ impl Image {
     /// [`Status::Store`] when the file is missing, damaged, or made by a version with another format or normal form: make
     /// it anew.
     pub fn open(path: &Path, mode: MapMode) -> Result<Self> {
-        let bytes =
-            FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
+        let bytes = FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
         Self::new(bytes).map_err(|why| refuse(path, why))
     }
 
-    /// An image that is in memory already.
-    ///
-    /// # Errors
-    /// As [`Image::open`].
-    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
-        Self::new(FileBytes::from(bytes)).map_err(|why| refuse(Path::new("in memory"), why))
-    }
-
-    fn new(bytes: FileBytes) -> std::result::Result<Self, &'static str> {
+    pub(super) fn new(bytes: FileBytes) -> std::result::Result<Self, &'static str> {
         let head = Head::decode(&bytes)?;
         if head.form != form_tag() {
             return Err("it was made with another normal form");
@@ -58,12 +49,6 @@ impl Image {
         })
     }
 
-    /// What it holds.
-    #[must_use]
-    pub fn kind(&self) -> ImageKind {
-        self.head.kind
-    }
-
     /// The library that it belongs to.
     #[must_use]
     pub fn library(&self) -> &str {
@@ -76,34 +61,10 @@ impl Image {
         self.head.generation
     }
 
-    /// The change sequence up to which it knows everything.
-    #[must_use]
-    pub fn sequence(&self) -> u64 {
-        self.head.sequence
-    }
-
     /// [`crate::matching::Mappings::digest`] of the rules it was built with.
     #[must_use]
     pub fn mappings(&self) -> u64 {
         self.head.mappings
-    }
-
-    /// How many items, or matches, it has.
-    #[must_use]
-    pub fn items_count(&self) -> u64 {
-        self.head.items
-    }
-
-    /// How many paths it has, those made by mappings not counted.
-    #[must_use]
-    pub fn parts_count(&self) -> u64 {
-        self.head.parts
-    }
-
-    /// Its size in bytes.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.file.len() as u64
     }
 
     /// A check failed: nothing that it said since it was opened and nobody asked before can be relied upon.
@@ -144,9 +105,7 @@ impl Image {
         each: impl FnMut(usize, &Entry<'i>),
     ) -> usize {
         let hidden = |entry: &Entry<'i>| Ok(hidden(self.key_of(entry)?));
-        self.names
-            .alike(&self.file, path, least, hidden, each)
-            .unwrap_or(0)
+        self.names.alike(&self.file, path, least, hidden, each).unwrap_or(0)
     }
 
     /// The first entry of the item with this rating key; its path is empty when the item has no files.
@@ -185,7 +144,7 @@ impl Image {
         self.entry(number).map_or(b"", |entry| entry.path)
     }
 
-    fn entry(&self, number: u32) -> Read<Entry<'_>> {
+    pub(super) fn entry(&self, number: u32) -> Read<Entry<'_>> {
         Entry::read(&self.file, number)
     }
 
@@ -195,7 +154,7 @@ impl Image {
 
     /// The byte where the entry's item begins.
     #[inline]
-    fn item_at(&self, entry: &Entry<'_>) -> Read<usize> {
+    pub(super) fn item_at(&self, entry: &Entry<'_>) -> Read<usize> {
         if entry.is_first() {
             return Ok(entry.end);
         }
@@ -227,81 +186,9 @@ impl Image {
             .and_then(|at| record::recorded_at(&self.file, at))
             .unwrap_or(0)
     }
-
-    /// Gives `each` the paths of the item that begins with this entry, in the server's order.
-    pub fn files(&self, first: u32, mut each: impl FnMut(&[u8])) {
-        let _marked: Read<()> = (|| {
-            let first = self.entry(first)?;
-            if first.flags & BARE == 0 {
-                each(first.path);
-            }
-            let (_, more, mut at) = record::item(&self.file, self.item_at(&first)?)?;
-            for _ in 0..more {
-                let entry = self.entry_behind(at)?;
-                each(entry.path);
-                at = entry.end;
-            }
-            Ok(())
-        })();
-    }
-
-    /// All items with their first entries, in the order in which they were pushed.
-    pub fn items(&self) -> impl Iterator<Item = (u32, ItemRef<'_>)> {
-        let records = self.head.records;
-        let mut at = records.byte(0, 1);
-        let end = records.byte(records.len(), 1);
-        std::iter::from_fn(move || {
-            while at < end {
-                let (next, found) = self.step(at).ok()?;
-                at = next;
-                if found.is_some() {
-                    return found;
-                }
-            }
-            None
-        })
-    }
-
-    /// What stands at `at`, if it begins an item, and where to go on.
-    fn step(&self, at: usize) -> Read<(usize, Option<(u32, ItemRef<'_>)>)> {
-        let at = at.next_multiple_of(4);
-        if self
-            .file
-            .up_to(at, 1)?
-            .first()
-            .is_some_and(|flags| flags & SHOW != 0)
-        {
-            return Ok((
-                record::behind_show(&self.file, at)?.next_multiple_of(4),
-                None,
-            ));
-        }
-        let entry = self.entry_behind(at)?;
-        if !entry.is_first() {
-            return Ok((entry.end.next_multiple_of(4), None));
-        }
-        let (item, _, end) = record::item(&self.file, entry.end)?;
-        Ok((end.next_multiple_of(4), Some((entry.number, item))))
-    }
-
-    fn entry_behind(&self, at: usize) -> Read<Entry<'_>> {
-        let number = u32::try_from(at.div_ceil(4)).map_err(|_| self.file.fail())?;
-        Entry::read(&self.file, number)
-    }
-
-    /// Reads and verifies all of it, rather than block by block when it is needed.
-    ///
-    /// # Errors
-    /// [`Status::Store`] when any of it is damaged.
-    pub fn verify(&self) -> Result<()> {
-        self.file
-            .slice(0, self.file.covered())
-            .map(|_| ())
-            .map_err(|Broken| refuse(Path::new(&self.head.uuid), "it is damaged"))
-    }
 }
 
-fn refuse(path: &Path, why: &str) -> Error {
+pub(super) fn refuse(path: &Path, why: &str) -> Error {
     Error::new(
         Status::Store,
         format!("the warm file {} cannot be used: {why}", path.display()),

@@ -122,11 +122,7 @@ impl<'i> Entry<'i> {
     /// The entry itself; of one that was made by a mapping, the listed entry behind it.
     #[inline]
     pub fn listed(&self) -> u32 {
-        if self.is_mapped() {
-            self.target
-        } else {
-            self.number
-        }
+        if self.is_mapped() { self.target } else { self.number }
     }
 
     /// Whether it was made by a mapping.
@@ -276,15 +272,12 @@ pub fn item(file: &Checked, at: usize) -> Read<(ItemRef<'_>, u64, usize)> {
         item.show_title = cursor.text()?;
         item.show_guid = cursor.guid(tag)?;
     }
-    let more = if flags & WITH_MORE != 0 {
-        cursor.varint()?
-    } else {
-        0
-    };
+    let more = if flags & WITH_MORE != 0 { cursor.varint()? } else { 0 };
     Ok((item, more, cursor.at))
 }
 
 /// The byte behind the show at `at`.
+#[cfg(test)]
 pub fn behind_show(file: &Checked, at: usize) -> Read<usize> {
     let mut cursor = Cursor::new(file, at + 1);
     let tag = cursor.byte()?;
@@ -320,8 +313,7 @@ impl<'i> Cursor<'i> {
     }
 
     fn varint(&mut self) -> Read<u64> {
-        let (value, used) =
-            varint(self.file.up_to(self.at, LONGEST_VARINT)?).ok_or_else(|| self.file.fail())?;
+        let (value, used) = varint(self.file.up_to(self.at, LONGEST_VARINT)?).ok_or_else(|| self.file.fail())?;
         self.at += used;
         Ok(value)
     }
@@ -341,9 +333,7 @@ impl<'i> Cursor<'i> {
             0 => Ok(GuidRef::NONE),
             1 => Ok(GuidRef::Text(self.text()?)),
             tag => {
-                let what = WORDS
-                    .get(usize::from(tag) - 2)
-                    .ok_or_else(|| self.file.fail())?;
+                let what = WORDS.get(usize::from(tag) - 2).ok_or_else(|| self.file.fail())?;
                 let mut id = [0; 12];
                 id.copy_from_slice(self.take(12)?);
                 Ok(GuidRef::Plex { what, id })

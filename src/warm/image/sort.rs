@@ -34,14 +34,8 @@ fn sort_group<'f>(group: &mut [Name], form: &impl Fn(u32) -> Form<'f>) {
         group.sort_by(|a, b| order(form(a.entry), form(b.entry)));
         return;
     }
-    let mut keyed: Vec<(u64, Name)> = group
-        .iter()
-        .map(|name| (folder_key(form(name.entry)), *name))
-        .collect();
-    keyed.sort_by(|(a, left), (b, right)| {
-        a.cmp(b)
-            .then_with(|| order(form(left.entry), form(right.entry)))
-    });
+    let mut keyed: Vec<(u64, Name)> = group.iter().map(|name| (folder_key(form(name.entry)), *name)).collect();
+    keyed.sort_by(|(a, left), (b, right)| a.cmp(b).then_with(|| order(form(left.entry), form(right.entry))));
     for (slot, (_, name)) in group.iter_mut().zip(keyed) {
         *slot = name;
     }

@@ -1,0 +1,229 @@
+use std::sync::Arc;
+
+use super::{listing, matches, movie};
+use crate::matching::{GuidRef, ItemRef, Mappings, Normal};
+use crate::model::{Item, ItemType};
+use crate::platform::map::MapMode;
+use crate::warm::{Image, ImageBuilder, ImageKind, ImageMeta, LibraryFacts, LibraryView};
+
+fn open(items: &[Item]) -> Image {
+    Image::from_bytes(listing(items, &Mappings::default())).expect("an image opens")
+}
+
+fn files(image: &Image, rating_key: &str) -> Option<Vec<String>> {
+    let number = image.find(rating_key)?;
+    let mut files = Vec::new();
+    image.files(number, |path| files.push(String::from_utf8_lossy(path).into_owned()));
+    Some(files)
+}
+
+#[test]
+fn items_come_back_as_they_went_in() {
+    let mut items = vec![
+        movie("1", &["/a/x.mkv"]),
+        movie("2", &["/a/y.mkv", "/b/\u{c9}.mkv", r"C:\c\z.mkv", r"\\?\D:\e.mkv"]),
+        movie("3", &[]),
+        Item {
+            rating_key: "a key with spaces, \u{e9} and 200 more bytes: ".to_owned() + &"x".repeat(200),
+            kind: ItemType::Track,
+            title: "T".repeat(70_000),
+            year: -44,
+            season: 0,
+            episode: i32::MAX,
+            guid: "local://9".into(),
+            show_title: "Artist".into(),
+            parts: vec!["/".to_owned() + &"long/".repeat(14_000) + "x.flac"],
+            ..Item::default()
+        },
+        Item {
+            rating_key: "5".into(),
+            season: -1,
+            episode: i32::MIN,
+            year: i32::MAX,
+            ..Item::default()
+        },
+    ];
+    for (n, guid) in [
+        "plex://movie/5d776825880197001ec90a2f",
+        "plex://movie/5D776825880197001EC90A2F",
+        "plex://movie/5d776825880197001ec90a2",
+        "plex://film/5d776825880197001ec90a2f",
+        "plex://episode/000000000000000000000000",
+        "plex://clip/ffffffffffffffffffffffff",
+        "imdb://tt1",
+        "",
+    ]
+    .iter()
+    .enumerate()
+    {
+        items.push(Item {
+            rating_key: format!("g{n}"),
+            guid: (*guid).to_owned(),
+            show_guid: (*guid).to_owned(),
+            ..movie("", &[])
+        });
+    }
+    let image = open(&items);
+    assert_eq!(image.items_count(), items.len() as u64);
+    assert_eq!(image.items().count(), items.len());
+    for ((number, got), item) in image.items().zip(&items) {
+        let wanted = ItemRef {
+            guid: got.guid,
+            show_guid: got.show_guid,
+            ..ItemRef::from(item)
+        };
+        assert_eq!(got, wanted);
+        for (got, wanted) in [(got.guid, &item.guid), (got.show_guid, &item.show_guid)] {
+            let mut bytes = Vec::new();
+            got.append_to(&mut bytes);
+            assert_eq!((got.to_string(), bytes), (wanted.clone(), wanted.clone().into_bytes()));
+            assert_eq!(got.len(), wanted.len());
+            assert_eq!(got.is_empty(), wanted.is_empty());
+        }
+        assert_eq!(image.find(&item.rating_key), Some(number));
+        assert_eq!(files(&image, &item.rating_key).as_ref(), Some(&item.parts));
+    }
+    assert_eq!(image.find("absent"), None);
+    assert!(!image.is_broken());
+}
+
+#[test]
+fn plex_guids_are_packed() {
+    let image = open(&[movie("1", &[])]);
+    let (_, item) = image.items().next().expect("there is one");
+    assert!(matches!(item.guid, GuidRef::Plex { what: "movie", .. }));
+}
+
+#[test]
+fn shows_are_kept_once() {
+    let episode = |n: usize| Item {
+        rating_key: n.to_string(),
+        show_title: "A show with a title that is quite long".into(),
+        show_rating_key: "7".into(),
+        ..movie("", &[&format!("/{n}")])
+    };
+    let few: Vec<Item> = (100..200).map(episode).collect();
+    let more: Vec<Item> = (100..300).map(episode).collect();
+    let growth = open(&more).bytes() - open(&few).bytes();
+    assert!(growth < 100 * 85, "{growth} bytes for 100 episodes");
+}
+
+#[test]
+fn an_empty_image_answers() {
+    let image = open(&[]);
+    assert_eq!(image.items().count(), 0);
+    assert_eq!(image.find("1"), None);
+    Normal::with(b"/a/x.mkv", |path| {
+        assert!(image.sole(path).is_none());
+        assert!(!image.may_have(path));
+        image.paths(path, |_, _| panic!("nothing is listed"));
+        assert_eq!(image.alike(path, 1, |_| false, |_, _| panic!("nothing is listed")), 0);
+    });
+    assert!(!image.is_broken());
+}
+
+#[test]
+fn matches_know_when_they_were_recorded() {
+    let image = Image::from_bytes(matches(&[(b"/a/\xff.mkv", "12", 3), (b"/A/x.mkv", "13", u64::MAX)])).expect("opens");
+    assert_eq!(image.kind(), ImageKind::Matches);
+    let mut found = Vec::new();
+    for path in [&b"/a/\xff.mkv"[..], b"/a/x.mkv", b"/A/\xff.mkv"] {
+        Normal::with(path, |path| {
+            image.paths(path, |entry, raw| {
+                let key = image.rating_key(entry.number).to_owned();
+                found.push((key, image.recorded_at(entry.number), raw));
+            });
+        });
+    }
+    assert_eq!(found, [("12".to_owned(), 3, true), ("13".to_owned(), u64::MAX, false)]);
+    assert!(image.items().all(|(_, item)| item.key_only));
+}
+
+#[test]
+fn files_are_replaced_whole_and_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("library.warm");
+    let write = |generation, count: usize| {
+        let mut builder = ImageBuilder::new(ImageMeta {
+            library: "0f4d".into(),
+            generation,
+            sequence: 9,
+            ..ImageMeta::default()
+        });
+        for n in 0..count {
+            builder.push(&movie(
+                &n.to_string(),
+                &[&format!("/a/{n}.mkv"), &format!("/b/{n}.mkv")],
+            ));
+        }
+        builder.finish(&path).expect("is written")
+    };
+    let info = write(1, 1000);
+    assert_eq!((info.items, info.parts), (1000, 2000));
+    for mode in [MapMode::Map, MapMode::Read] {
+        let old = Image::open(&path, mode).expect("opens");
+        assert_eq!(info.bytes, old.bytes());
+        assert_eq!(
+            (old.library(), old.generation(), old.sequence(), old.mappings()),
+            ("0f4d", 1, 9, 0)
+        );
+        write(2, 10);
+        let new = Image::open(&path, mode).expect("opens");
+        assert_eq!((new.generation(), new.items_count(), new.parts_count()), (2, 10, 20));
+        // Who has the old file open goes on with it.
+        assert_eq!(old.items().count(), 1000);
+        old.verify().expect("is whole");
+        write(1, 1000);
+    }
+    let names: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").collect();
+    assert_eq!(names.len(), 1, "no temporary file is left");
+    let facts = std::fs::metadata(&path).expect("is there");
+    assert_eq!(facts.permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn an_image_of_another_library_is_as_good_as_none() {
+    let open = |uuid: &str| {
+        let image = Arc::new(open(&[movie("1", &["/a/x.mkv"])]));
+        let facts = LibraryFacts {
+            uuid: uuid.into(),
+            ..LibraryFacts::default()
+        };
+        LibraryView::new(
+            facts,
+            &Mappings::default(),
+            Some(image.clone()),
+            Some(image),
+            Arc::default(),
+        )
+    };
+    let (ours, other) = (open("uuid"), open("another"));
+    assert!(ours.image.is_some() && ours.matches.is_some());
+    assert!(other.image.is_none() && other.matches.is_none());
+}
+
+#[test]
+fn what_cannot_be_written_leaves_the_old_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("absent").join("library.warm");
+    let error = ImageBuilder::new(ImageMeta::default())
+        .finish(&path)
+        .expect_err("no such folder");
+    assert!(error.message.contains("library.warm"), "{error}");
+    assert!(Image::open(&path, MapMode::Map).is_err());
+}
+
+#[test]
+fn many_threads_may_verify_at_once() {
+    let items: Vec<Item> = (0..2000)
+        .map(|n| movie(&n.to_string(), &[&format!("/a/{n}.mkv")]))
+        .collect();
+    let image = Arc::new(open(&items));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert_eq!(image.items().count(), 2000));
+        }
+    });
+    assert!(!image.is_broken());
+}

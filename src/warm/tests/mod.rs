@@ -11,7 +11,7 @@ mod swap;
 
 use std::sync::Arc;
 
-use super::{Image, ImageBuilder, ImageKind, ImageMeta, LibraryFacts, LibraryView, Overlay};
+use super::{Image, ImageBuilder, ImageKind, ImageMeta, LibraryFacts, LibraryView};
 use crate::matching::Mappings;
 use crate::model::{Item, ItemType};
 
@@ -61,11 +61,12 @@ pub fn matches(recorded: &[(&[u8], &str, u64)]) -> Vec<u8> {
 /// A fetched library with these folders and items, without matches.
 pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> LibraryView {
     let facts = LibraryFacts {
+        uuid: "uuid".into(),
         locations: locations.iter().map(|path| (*path).to_owned()).collect(),
         generation: 1,
         fetched: true,
         ..LibraryFacts::default()
     };
     let image = Image::from_bytes(listing(items, mappings)).expect("an image opens");
-    LibraryView::new(facts, mappings, Some(Arc::new(image)), None, Arc::new(Overlay::new()))
+    LibraryView::new(facts, mappings, Some(Arc::new(image)), None, Arc::default())
 }

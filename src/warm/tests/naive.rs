@@ -35,7 +35,7 @@ pub struct Answer {
     pub confidence: Confidence,
     pub reason: Reason,
     /// Library and rating key of what fits equally well, each with the paths that do.
-    pub found: BTreeMap<(usize, String), Vec<Vec<u8>>>,
+    pub found: Fits,
 }
 
 pub fn form(path: &[u8]) -> Vec<u8> {
@@ -48,7 +48,8 @@ pub fn form(path: &[u8]) -> Vec<u8> {
         format!("//{}", &text[8..]).replace('\\', "/")
     } else if upper.starts_with(r"\\?\") && letter(&text[4..]) && text[5..].starts_with(r":\") {
         text[4..].replace('\\', "/")
-    } else if text.starts_with(r"\\") || (letter(text) && (text[1..].starts_with(r":\") || text[1..].starts_with(":/"))) {
+    } else if text.starts_with(r"\\") || (letter(text) && (text[1..].starts_with(r":\") || text[1..].starts_with(":/")))
+    {
         text.replace('\\', "/")
     } else {
         text.to_owned()
@@ -97,9 +98,14 @@ impl Naive {
         let moment = (1, self.changes);
         let forget_item = |items: &mut Vec<String>, key: &str| items.retain(|known| known != key);
         match change {
-            Change::Matched { path, rating_key, generation } => {
+            Change::Matched {
+                path,
+                rating_key,
+                generation,
+            } => {
                 self.matches.retain(|(known, _, _)| known != path);
-                self.matches.push((path.clone(), rating_key.clone(), (*generation, self.changes)));
+                self.matches
+                    .push((path.clone(), rating_key.clone(), (*generation, self.changes)));
                 self.suspect_paths.retain(|known| form(known) != form(path));
                 forget_item(&mut self.suspect_items, rating_key);
             }
@@ -131,13 +137,24 @@ impl Naive {
     }
 
     fn owns(&self, path: &[u8], rules: &[Rule]) -> bool {
-        let mut folders: Vec<Vec<u8>> = self.locations.iter().map(|folder| folder.clone().into_bytes()).collect();
+        let mut folders: Vec<Vec<u8>> = self
+            .locations
+            .iter()
+            .map(|folder| folder.clone().into_bytes())
+            .collect();
         for folder in &self.locations {
             folders.extend(to_host(format!("{folder}/").as_bytes(), rules));
         }
         let mut paths = vec![path.to_vec()];
-        paths.extend(rules.iter().filter(|rule| rule.to_server).filter_map(|rule| replaced(path, rule)));
-        paths.iter().any(|path| folders.iter().any(|folder| under(path, folder)))
+        paths.extend(
+            rules
+                .iter()
+                .filter(|rule| rule.to_server)
+                .filter_map(|rule| replaced(path, rule)),
+        );
+        paths
+            .iter()
+            .any(|path| folders.iter().any(|folder| under(path, folder)))
     }
 
     fn paths(&self) -> impl Iterator<Item = (&Item, &[u8], (u64, u64))> {
@@ -168,12 +185,15 @@ impl Naive {
     }
 }
 
+/// Library, rating key, path, rank.
 type Fit = (usize, String, Vec<u8>, usize);
+/// Library and rating key, with the paths that fit.
+type Fits = BTreeMap<(usize, String), Vec<Vec<u8>>>;
 
 /// The best rank's fits, by item.
-fn best(fits: Vec<Fit>) -> Option<(usize, BTreeMap<(usize, String), Vec<Vec<u8>>>)> {
+fn best(fits: Vec<Fit>) -> Option<(usize, Fits)> {
     let rank = fits.iter().map(|(_, _, _, rank)| *rank).max()?;
-    let mut found: BTreeMap<(usize, String), Vec<Vec<u8>>> = BTreeMap::new();
+    let mut found = Fits::new();
     for (library, key, path, own) in fits {
         if own == rank {
             found.entry((library, key)).or_default().push(path);
@@ -182,82 +202,99 @@ fn best(fits: Vec<Fit>) -> Option<(usize, BTreeMap<(usize, String), Vec<Vec<u8>>
     Some((rank, found))
 }
 
+/// The paths listed in these libraries that have the form of `asked`.
+fn listed(libraries: &[Naive], group: &[usize], asked: &[u8]) -> Vec<Fit> {
+    let mut fits = Vec::new();
+    for n in group {
+        for (item, path, _) in libraries[*n].paths() {
+            if form(path) == form(asked) {
+                fits.push((*n, item.rating_key.clone(), path.to_vec(), usize::from(path == asked)));
+            }
+        }
+    }
+    fits
+}
+
+/// Rungs 1 to 3.
+fn strong(libraries: &[Naive], group: &[usize], rules: &[Rule], path: &[u8]) -> Option<(Rung, Fits)> {
+    let mut fits = Vec::new();
+    for n in group {
+        for (key, recorded) in libraries[*n].confirmed(path, rules) {
+            let raw = usize::from(recorded == path);
+            fits.push((*n, key, recorded, raw));
+        }
+    }
+    if let Some((_, found)) = best(fits) {
+        return Some((Rung::Confirmed, found));
+    }
+    if let Some((_, found)) = best(listed(libraries, group, path)) {
+        return Some((Rung::Exact, found));
+    }
+    let mut fits = Vec::new();
+    for n in group {
+        for (item, listed, _) in libraries[*n].paths() {
+            if let Some(host) = to_host(listed, rules).filter(|host| form(host) == form(path)) {
+                fits.push((*n, item.rating_key.clone(), listed.to_vec(), usize::from(host == path)));
+            }
+        }
+    }
+    for rule in rules.iter().filter(|rule| rule.to_server) {
+        if fits.is_empty() {
+            let asked = replaced(path, rule);
+            fits = asked.map(|asked| listed(libraries, group, &asked)).unwrap_or_default();
+        }
+    }
+    best(fits).map(|(_, found)| (Rung::Mapped, found))
+}
+
+/// Rungs 4 and 5.
+fn weak(libraries: &[Naive], group: &[usize], path: &[u8]) -> Option<(Rung, Fits)> {
+    std::str::from_utf8(path).ok()?;
+    let mut fits = Vec::new();
+    for n in group {
+        for (item, listed, _) in libraries[*n].paths() {
+            fits.push((*n, item.rating_key.clone(), listed.to_vec(), common(listed, path)));
+        }
+    }
+    match best(fits)? {
+        (0, _) => None,
+        (1, found) => Some((Rung::FileName, found)),
+        (_, found) => Some((Rung::Suffix, found)),
+    }
+}
+
 pub fn climb(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -> Answer {
-    let asked: Vec<usize> = (0..libraries.len()).filter(|n| one.is_none_or(|one| one == *n)).collect();
-    let owners: Vec<usize> = asked.iter().copied().filter(|n| libraries[*n].owns(path, rules)).collect();
-    let others: Vec<usize> = asked.iter().copied().filter(|n| !owners.contains(n)).collect();
-    let groups = if one.is_some() { vec![asked.clone()] } else { vec![owners.clone(), others] };
-    let answer = |rung, confidence, found: BTreeMap<(usize, String), Vec<Vec<u8>>>| {
-        let first = found.keys().next().map(|(library, _)| *library);
-        let single = found.len() == 1;
-        let reason = match found.keys().all(|(library, _)| Some(*library) == first) {
-            _ if single => Reason::None,
-            true => Reason::SeveralItems,
-            false => Reason::SeveralLibraries,
-        };
-        let confidence = if single { confidence } else { Confidence::Low };
-        Answer { rung, confidence, reason, found }
+    let all = 0..libraries.len();
+    let asked: Vec<usize> = all.filter(|n| one.is_none_or(|one| one == *n)).collect();
+    let (owners, others): (Vec<usize>, Vec<usize>) = asked.iter().partition(|n| libraries[**n].owns(path, rules));
+    let judged = !owners.is_empty();
+    let responsible = if judged { &owners } else { &asked };
+    let missing = match (responsible.iter().all(|n| libraries[*n].fetched), judged) {
+        (false, _) => Reason::NotFetched,
+        (true, true) => Reason::NotListed,
+        (true, false) => Reason::NoLocation,
     };
-    let listing = |group: &[usize], asked: &[u8]| -> Vec<Fit> {
-        let mut fits = Vec::new();
-        for n in group {
-            for (item, listed, _) in libraries[*n].paths().filter(|(_, listed, _)| form(listed) == form(asked)) {
-                fits.push((*n, item.rating_key.clone(), listed.to_vec(), usize::from(listed == asked)));
-            }
-        }
-        fits
-    };
-    for group in &groups {
-        let mut fits = Vec::new();
-        for n in group {
-            for (key, recorded) in libraries[*n].confirmed(path, rules) {
-                let raw = usize::from(recorded == path);
-                fits.push((*n, key, recorded, raw));
-            }
-        }
-        if let Some((_, found)) = best(fits) {
-            return answer(Rung::Confirmed, Confidence::High, found);
-        }
-        if let Some((_, found)) = best(listing(group, path)) {
-            return answer(Rung::Exact, Confidence::High, found);
-        }
-        let mut fits = Vec::new();
-        for n in group {
-            for (item, listed, _) in libraries[*n].paths() {
-                if let Some(host) = to_host(listed, rules).filter(|host| form(host) == form(path)) {
-                    fits.push((*n, item.rating_key.clone(), listed.to_vec(), usize::from(host == path)));
-                }
-            }
-        }
-        for rule in rules.iter().filter(|rule| rule.to_server) {
-            if fits.is_empty() {
-                fits = replaced(path, rule).map(|asked| listing(group, &asked)).unwrap_or_default();
-            }
-        }
-        if let Some((_, found)) = best(fits) {
-            return answer(Rung::Mapped, Confidence::High, found);
-        }
-    }
-    for group in groups.iter().filter(|_| std::str::from_utf8(path).is_ok()) {
-        let mut fits = Vec::new();
-        for n in group {
-            for (item, listed, _) in libraries[*n].paths() {
-                fits.push((*n, item.rating_key.clone(), listed.to_vec(), common(listed, path)));
-            }
-        }
-        if let Some((rank @ 1.., found)) = best(fits) {
-            let rung = if rank > 1 { Rung::Suffix } else { Rung::FileName };
-            let confidence = if owners.is_empty() { Confidence::High } else { Confidence::Low };
-            return answer(rung, confidence, found);
-        }
-    }
-    let judges = if owners.is_empty() { &asked } else { &owners };
-    let reason = if judges.iter().any(|n| !libraries[*n].fetched) {
-        Reason::NotFetched
-    } else if owners.is_empty() {
-        Reason::NoLocation
+    let groups = if one.is_some() {
+        vec![asked]
     } else {
-        Reason::NotListed
+        vec![owners, others]
     };
-    Answer { rung: Rung::None, confidence: Confidence::None, reason, found: BTreeMap::new() }
+    let strong = groups.iter().find_map(|group| strong(libraries, group, rules, path));
+    let weak = || groups.iter().find_map(|group| weak(libraries, group, path));
+    let (rung, found) = strong.or_else(weak).unwrap_or_default();
+    let first = found.keys().next().map(|(library, _)| *library);
+    let one_library = found.keys().all(|(library, _)| Some(*library) == first);
+    let (confidence, reason) = match (found.len(), one_library) {
+        (0, _) => (Confidence::None, missing),
+        (1, _) if rung > Rung::Mapped && judged => (Confidence::Low, Reason::None),
+        (1, _) => (Confidence::High, Reason::None),
+        (_, true) => (Confidence::Low, Reason::SeveralItems),
+        (_, false) => (Confidence::Low, Reason::SeveralLibraries),
+    };
+    Answer {
+        rung,
+        confidence,
+        reason,
+        found,
+    }
 }

@@ -1,0 +1,100 @@
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use crate::warm::{CounterPage, State};
+
+#[test]
+fn processes_share_one_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("counters");
+    let one = CounterPage::open(&path, 7).expect("opens");
+    let other = CounterPage::open(&path, 7).expect("opens");
+    assert_eq!(one.state(), State::Equal(0));
+    one.begin(1);
+    assert_eq!(other.state(), State::Pending);
+    one.commit(1);
+    assert_eq!(other.state(), State::Equal(1));
+    // A writer that died: somebody else repairs.
+    one.begin(2);
+    other.repair(1);
+    assert_eq!(one.state(), State::Equal(1));
+    one.begin(2);
+    other.repair(2);
+    assert_eq!(one.state(), State::Equal(2));
+    assert!(one.is_at(&path) && other.is_at(&path));
+    assert_eq!(
+        fs::metadata(&path).expect("is there").permissions().mode() & 0o777,
+        0o600
+    );
+}
+
+#[test]
+fn a_late_writer_takes_nothing_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = CounterPage::open(&folder.path().join("counters"), 7).expect("opens");
+    page.begin(1);
+    page.begin(2);
+    page.commit(2);
+    page.commit(1);
+    assert_eq!(page.state(), State::Equal(2));
+}
+
+#[test]
+fn the_page_of_another_store_is_replaced_and_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("counters");
+    let old = CounterPage::open(&path, 7).expect("opens");
+    old.repair(40);
+    let before = fs::metadata(&path).expect("is there").ino();
+    let new = CounterPage::open(&path, 8).expect("opens");
+    assert_eq!(new.state(), State::Equal(0));
+    assert_eq!(
+        old.state(),
+        State::Pending,
+        "who has it mapped must not believe it any more"
+    );
+    old.repair(41);
+    assert_eq!(old.state(), State::Pending);
+    assert_ne!(fs::metadata(&path).expect("is there").ino(), before);
+    assert!(new.is_at(&path) && !old.is_at(&path));
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+}
+
+#[test]
+fn a_short_or_foreign_file_is_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("counters");
+    for content in [&b""[..], b"short", &[0xAB; 8192]] {
+        fs::write(&path, content).expect("is written");
+        let page = CounterPage::open(&path, 7).expect("opens");
+        assert_eq!(page.state(), State::Equal(0));
+    }
+}
+
+#[test]
+fn all_who_open_it_first_get_the_same_page() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("counters");
+        let pages: Vec<CounterPage> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| CounterPage::open(&path, 7).expect("opens")))
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().expect("no panic"))
+                .collect()
+        });
+        pages[0].repair(5);
+        assert!(pages.iter().all(|page| page.state() == State::Equal(5)));
+    }
+}
+
+#[test]
+fn no_page_without_a_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let error = CounterPage::open(&folder.path().join("absent/counters"), 7)
+        .err()
+        .expect("is refused");
+    assert!(error.message.contains("counters"), "{error}");
+}

@@ -12,20 +12,51 @@ use super::{listing, matches, movie};
 use crate::matching::{LIMIT, Mappings, Scope, climb, glance};
 use crate::model::{Confidence, Item};
 use crate::options::{Mapping, MappingKind, Pattern};
-use crate::warm::{Change, Image, LibraryFacts, LibraryView, Overlay};
+use crate::warm::{Change, Image, LibraryFacts, LibraryView};
 
 const ROOTS: [&str; 12] = [
-    "/mnt", "/mnt/media", "/data", "/data/media", "/", "", r"C:\", "c:/", r"\\srv\share\", r"\\?\C:\", r"\\?\UNC\srv\share\",
+    "/mnt",
+    "/mnt/media",
+    "/data",
+    "/data/media",
+    "/",
+    "",
+    r"C:\",
+    "c:/",
+    r"\\srv\share\",
+    r"\\?\C:\",
+    r"\\?\UNC\srv\share\",
     "//srv/share",
 ];
-const FOLDERS: [&str; 9] = ["Films", "films", "Caf\u{e9}", "cafe\u{301}", "CD1", "x", r"a\b", "İ", "i\u{307}"];
+const FOLDERS: [&str; 9] = [
+    "Films",
+    "films",
+    "Caf\u{e9}",
+    "cafe\u{301}",
+    "CD1",
+    "x",
+    r"a\b",
+    "İ",
+    "i\u{307}",
+];
 const NAMES: [&str; 9] = [
-    "01.mkv", "01.MKV", "Film.mkv", "film.mkv", "\u{e9}.mkv", "e\u{301}.mkv", r"AC\DC.mkv", "DC.mkv", "other.mkv",
+    "01.mkv",
+    "01.MKV",
+    "Film.mkv",
+    "film.mkv",
+    "\u{e9}.mkv",
+    "e\u{301}.mkv",
+    r"AC\DC.mkv",
+    "DC.mkv",
+    "other.mkv",
 ];
 
 fn path() -> impl Strategy<Value = String> {
     let folders = proptest::collection::vec(proptest::sample::select(&FOLDERS[..]), 0..3);
-    let (root, name) = (proptest::sample::select(&ROOTS[..]), proptest::sample::select(&NAMES[..]));
+    let (root, name) = (
+        proptest::sample::select(&ROOTS[..]),
+        proptest::sample::select(&NAMES[..]),
+    );
     (root, folders, name).prop_map(|(root, folders, name)| {
         let separator = if root.contains('\\') { '\\' } else { '/' };
         let mut path = root.to_owned();
@@ -86,7 +117,8 @@ struct Setup {
 
 fn setup() -> impl Strategy<Value = Setup> {
     let locations = proptest::collection::vec(
-        proptest::sample::select(&["/mnt/media", "/mnt", "/data/", r"C:\", r"\\srv\share", "/"][..]).prop_map(str::to_owned),
+        proptest::sample::select(&["/mnt/media", "/mnt", "/data/", r"C:\", r"\\srv\share", "/"][..])
+            .prop_map(str::to_owned),
         0..2,
     );
     let many = proptest::collection::vec(proptest::collection::vec(path(), 1..3), 0..60);
@@ -112,9 +144,16 @@ fn setup() -> impl Strategy<Value = Setup> {
             Setup {
                 locations,
                 // A library without a listing has no items but those that single requests brought.
-                items: if fetched { by_key.into_values().collect() } else { Vec::new() },
+                items: if fetched {
+                    by_key.into_values().collect()
+                } else {
+                    Vec::new()
+                },
                 fetched,
-                recorded: by_path.into_iter().map(|(path, (key, generation))| (path, key, generation)).collect(),
+                recorded: by_path
+                    .into_iter()
+                    .map(|(path, (key, generation))| (path, key, generation))
+                    .collect(),
                 changes,
             }
         },
@@ -131,7 +170,11 @@ fn compiled(rules: &[Rule]) -> Mappings {
     let mappings: Vec<Mapping> = rules
         .iter()
         .map(|rule| Mapping {
-            kind: if rule.to_server { MappingKind::HostToServer } else { MappingKind::ServerToHost },
+            kind: if rule.to_server {
+                MappingKind::HostToServer
+            } else {
+                MappingKind::ServerToHost
+            },
             // Exact bytes, as the naive rules compare them.
             from: Pattern::Regex(format!("^{}/", rule.from)),
             to: format!("{}/", rule.to).into_bytes(),
@@ -145,15 +188,22 @@ fn build(setup: &Setup, rules: &[Rule], mappings: &Mappings) -> (LibraryView, Na
         locations: setup.locations.clone(),
         fetched: setup.fetched,
         items: setup.items.iter().map(|item| (item.clone(), (1, 0))).collect(),
-        matches: setup.recorded.iter().map(|(path, key, at)| (path.clone(), key.clone(), (*at, 0))).collect(),
+        matches: setup
+            .recorded
+            .iter()
+            .map(|(path, key, at)| (path.clone(), key.clone(), (*at, 0)))
+            .collect(),
         ..Naive::default()
     };
     let open = |bytes| Arc::new(Image::from_bytes(bytes).expect("an image opens"));
     let image = setup.fetched.then(|| open(listing(&setup.items, mappings)));
-    let recorded: Vec<(&[u8], &str, u64)> =
-        setup.recorded.iter().map(|(path, key, at)| (path.as_slice(), key.as_str(), *at)).collect();
+    let recorded: Vec<(&[u8], &str, u64)> = setup
+        .recorded
+        .iter()
+        .map(|(path, key, at)| (path.as_slice(), key.as_str(), *at))
+        .collect();
     let recorded = (!recorded.is_empty()).then(|| open(matches(&recorded)));
-    let overlay = Arc::new(Overlay::new());
+    let overlay = Arc::<crate::warm::overlay::Overlay>::default();
     for change in &setup.changes {
         overlay.push(change.clone(), mappings).expect("there is room");
         naive.apply(change);
@@ -162,6 +212,7 @@ fn build(setup: &Setup, rules: &[Rule], mappings: &Mappings) -> (LibraryView, Na
         }
     }
     let facts = LibraryFacts {
+        uuid: "uuid".into(),
         locations: setup.locations.clone(),
         generation: 1,
         fetched: setup.fetched,
@@ -170,14 +221,35 @@ fn build(setup: &Setup, rules: &[Rule], mappings: &Mappings) -> (LibraryView, Na
     (LibraryView::new(facts, mappings, image, recorded, overlay), naive)
 }
 
-fn compare(views: &[LibraryView], naive: &[Naive], one: Option<usize>, rules: &[Rule], mappings: &Mappings, asked: &[u8]) {
+fn compare(
+    views: &[LibraryView],
+    naive: &[Naive],
+    one: Option<usize>,
+    rules: &[Rule],
+    mappings: &Mappings,
+    asked: &[u8],
+) {
     let views: Vec<&LibraryView> = views.iter().collect();
     let scope = one.map_or(Scope::All, Scope::One);
     let got = climb(&views, scope, mappings, asked);
     let wanted = naive::climb(naive, one, rules, asked);
-    let context = format!("{:?} {asked:?}\ngot {got:?}\nwanted {wanted:?}", String::from_utf8_lossy(asked));
+    let keys: Vec<_> = got
+        .found()
+        .iter()
+        .map(|found| (found.library, found.item.rating_key))
+        .collect();
+    let context = format!(
+        "{:?}: {:?} {} {keys:?}, wanted {wanted:?}",
+        String::from_utf8_lossy(asked),
+        got.rung,
+        got.total
+    );
     assert!(!got.broken, "{context}");
-    assert_eq!((got.rung, got.confidence), (wanted.rung, wanted.confidence), "{context}");
+    assert_eq!(
+        (got.rung, got.confidence),
+        (wanted.rung, wanted.confidence),
+        "{context}"
+    );
     assert_eq!(got.found().len(), wanted.found.len().min(LIMIT), "{context}");
     if wanted.found.len() <= LIMIT {
         assert_eq!(got.total, wanted.found.len(), "{context}");
@@ -187,12 +259,22 @@ fn compare(views: &[LibraryView], naive: &[Naive], one: Option<usize>, rules: &[
     let mut seen = Vec::new();
     for found in got.found() {
         let id = (found.library, found.item.rating_key.to_owned());
-        let paths = wanted.found.get(&id).unwrap_or_else(|| panic!("{id:?} does not fit: {context}"));
+        let paths = wanted
+            .found
+            .get(&id)
+            .unwrap_or_else(|| panic!("{id:?} does not fit: {context}"));
         assert!(paths.iter().any(|path| path == found.path), "{context}");
         assert!(!seen.contains(&id), "twice: {context}");
-        let listed = naive[found.library].items.iter().find(|(item, _)| item.rating_key == id.1);
+        let listed = naive[found.library]
+            .items
+            .iter()
+            .find(|(item, _)| item.rating_key == id.1);
         assert_eq!(found.item.key_only, listed.is_none(), "{context}");
-        assert_eq!(found.item.title, listed.map_or("", |(item, _)| &item.title), "{context}");
+        assert_eq!(
+            found.item.title,
+            listed.map_or("", |(item, _)| &item.title),
+            "{context}"
+        );
         seen.push(id);
     }
     let suspect = got.found().first().is_some_and(|best| {
@@ -208,12 +290,23 @@ fn compare(views: &[LibraryView], naive: &[Naive], one: Option<usize>, rules: &[
     assert_eq!(glanced.is_some(), sure, "{context}\n{glanced:?}");
     if let Some(glanced) = glanced {
         let best = &got.found()[0];
-        assert_eq!((glanced.library, glanced.rung, glanced.rating_key), (best.library, got.rung, best.item.rating_key));
+        assert_eq!(
+            (glanced.library, glanced.rung, glanced.rating_key),
+            (best.library, got.rung, best.item.rating_key)
+        );
     }
 }
 
+/// Each case asks some hundred questions. `PROPTEST_CASES` asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(80)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_ladder_is_the_naive_one(

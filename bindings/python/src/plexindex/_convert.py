@@ -78,7 +78,8 @@ def join_paths(paths: Sequence[PathArg]) -> bytes:
     except (TypeError, UnicodeEncodeError):
         return b"\0".join([*map(path_bytes, paths), b""])
     if not all(paths):
-        raise InvalidArgumentError(f"path number {list(paths).index('')} is empty: give the full path of a file")
+        place = next(number for number, path in enumerate(paths) if not path)
+        raise InvalidArgumentError(f"the path at position {place} of the list is empty: give the full path of a file")
     return block
 
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class Mapping:
-    """A rule between the host's paths and the server's, for ``plexindex.open(mappings=[…])``.
+    r"""A rule between the host's paths and the server's, for ``plexindex.open(mappings=[…])``.
 
     Rules apply in order; the first that fits counts. A pair of folders, ``(host, server)``, is short for
     :meth:`host_prefix`. Patterns are regular expressions without look-around and backreferences; their replacements
-    use ``\\1``, ``\\g<1>`` or ``\\g<name>``. Invalid ones are refused by ``open``, which names the rule.
+    use ``\1``, ``\g<1>`` or ``\g<name>``. Invalid ones are refused by ``open``, which names the rule.
     """
 
     __slots__ = ("find", "kind", "replace")

@@ -65,6 +65,7 @@ def open(
         mmap: Map the warm files; False reads them into memory.
         log_level: What the library logs: a level of ``logging``, one of ``"error"``, ``"warning"``, ``"info"``,
             ``"debug"`` (full paths included), ``"off"``, or None for what the logger ``plexindex`` lets through now.
+            It is the process's: the index opened last sets it.
         progress: Told how far a fetch is (:class:`plexindex.Progress`) in calls that name no callback themselves.
 
     Raises:

@@ -1,0 +1,112 @@
+"""Measures, and writes the results. Not called by hand: ``bench/run.py`` builds and installs what this needs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+from . import chart, goals, machine, markdown, peers
+from .measure import fetching, lookups, native, processes, refreshing, sizes, writing
+from .results import Results
+from .run import BENCH, Run
+from .timing import WrongAnswerError
+from .world import World
+
+MEASURES = {
+    "lookups": lookups.measure,
+    "processes": processes.measure,
+    "native": native.measure,
+    "fetching": fetching.measure,
+    "writing": writing.measure,
+    "sizes": sizes.measure,
+    "refreshing": refreshing.measure,
+}
+NEEDED = {"diskcache": "diskcache", "diskcache_rs": "diskcache_rs", "cachetools": "cachetools", "lmdb": "lmdb"}
+
+
+def main() -> int:
+    """Runs what was asked for."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--standin", type=Path, required=True)
+    parser.add_argument("--native", type=Path, required=True)
+    parser.add_argument("--library", type=Path, required=True)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=list(MEASURES), default=list(MEASURES))
+    parser.add_argument("--absent", type=Path, help="JSON: peers that could not be installed, and why")
+    parser.add_argument("--divan", help="a command whose output is read at the end")
+    parser.add_argument("--profile", default="unknown", help="cargo's profile, for the record")
+    arguments = parser.parse_args()
+
+    begun = perf_counter()
+    results = Results(machine.describe(arguments.profile), sorted(arguments.sizes), arguments.quick)
+    results.absent = json.loads(arguments.absent.read_text()) if arguments.absent else {}
+    peers.present(peers.ALL, results.absent)
+    before = machine.load()
+    failed = 0
+    try:
+        for size in results.sizes:
+            one_size(arguments, results, size)
+    except WrongAnswerError as error:
+        print(f"bench: FAILED: {error}", file=sys.stderr)
+        return 1
+    if arguments.divan:
+        failed = divan(arguments, results)
+    results.load = (before, machine.load())
+    results.seconds = perf_counter() - begun
+    write(results)
+    return failed
+
+
+def one_size(arguments: argparse.Namespace, results: Results, size: int) -> None:
+    """A world, and all that is measured in it."""
+    with tempfile.TemporaryDirectory(prefix="plexindex-bench-") as folder:
+        rounds = 3 if arguments.quick else 5 if size > 200_000 else 7
+        run = Run(results, Path(folder), arguments.standin, arguments.native, arguments.library, rounds)
+        run.say(f"{size:,}: the server and its library")
+        world = World(size, arguments.standin, Path(folder), min(size, 5_000 if arguments.quick else 100_000))
+        try:
+            for name, measure in MEASURES.items():
+                if name in arguments.only:
+                    measure(run, world)
+        finally:
+            world.stop()
+
+
+def divan(arguments: argparse.Namespace, results: Results) -> int:
+    """The Rust benchmarks. When they fail the run fails, but what was measured before is written all the same."""
+    run = Run(results, Path(), arguments.standin, arguments.native, arguments.library, 0)
+    run.say("the Rust benchmarks")
+    done = subprocess.run(arguments.divan, shell=True, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S602
+    print(done.stdout)
+    if done.returncode:
+        results.absent["the Rust benchmarks"] = f"they ended with exit code {done.returncode}"
+        print(f"bench: FAILED: the Rust benchmarks ended with exit code {done.returncode}", file=sys.stderr)
+    else:
+        native.read_divan(run, done.stdout)
+    return int(done.returncode != 0)
+
+
+def write(results: Results) -> None:
+    """JSON, Markdown and the chart, beside each other."""
+    folder = BENCH / "results"
+    folder.mkdir(exist_ok=True)
+    stem = "quick" if results.quick else "latest"
+    table = goals.table(results)
+    (folder / f"{stem}.svg").write_text(chart.render(results), encoding="utf-8")
+    (folder / f"{stem}.json").write_text(
+        json.dumps(results.as_dict(table), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    text = markdown.render(results, table, f"{stem}.svg")
+    (folder / f"{stem}.md").write_text(text, encoding="utf-8")
+    print(text.split("\n## Numbers to reach\n")[1].split("\n## ")[0])
+    print(f"written: bench/results/{stem}.md, .json and .svg")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

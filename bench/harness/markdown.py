@@ -1,0 +1,82 @@
+"""The results as Markdown: first the design's table, then every row."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from .results import Results, Row
+from .units import show, times
+
+
+def render(results: Results, goals: list[dict[str, Any]], chart: str) -> str:
+    """The whole text."""
+    sizes = ", ".join(f"{size:,}" for size in results.sizes)
+    lines = [
+        "# plexindex side by side with its peers",
+        "",
+        f"Made by `make bench` in {results.seconds / 60:.0f} minutes, at {sizes} items"
+        + (", QUICK: few rounds, no basis for claims." if results.quick else "."),
+        "Medians; in brackets the smallest and the largest round. Less is better. How it is done: `bench/README.md`.",
+        "",
+        f"![Warm lookups]({chart})",
+        "",
+        "## The machine",
+        "",
+        *(f"- {name}: {value}" for name, value in results.machine.items()),
+        f"- load before and after: {results.load[0]:.1f}, {results.load[1]:.1f}" + _busy(results),
+    ]
+    if results.absent:
+        lines += ["", "Absent:", "", *(f"- {name}: {why}" for name, why in results.absent.items())]
+    lines += [
+        "",
+        "## Numbers to reach",
+        "",
+        "| what | best peer in this run | goal | plexindex | ratio | reached |",
+        "|---|---|---|---|---|---|",
+        *(_goal(goal) for goal in goals),
+        "",
+        "The best peer is the fastest that keeps its entries on disk for every process; a `dict` and cachetools hold",
+        "those of one process. Where the goal names a call (`match`), that call counts, not the fastest one.",
+    ]
+    for group, rows in groupby(sorted(results.rows, key=_place(results)), key=lambda row: row.group):
+        lines += ["", f"## {group}", ""]
+        for row in rows:
+            lines += _row(row)
+    if results.facts:
+        lines += ["", "## Counts", "", *(f"- {name}: {value:g}" for name, value in results.facts.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _busy(results: Results) -> str:
+    cores = int(results.machine.get("cores", "1"))
+    return " (**the machine was busy: these times are too long**)" if results.load[0] > cores / 2 else ""
+
+
+def _place(results: Results) -> Any:
+    order: dict[str, int] = {}
+    for row in results.rows:
+        order.setdefault(row.group, len(order))
+    return lambda row: order[row.group]
+
+
+def _goal(goal: dict[str, Any]) -> str:
+    reached = {True: "yes", False: "**no**", None: "–"}[goal["reached"]]
+    if goal["why"]:
+        reached += f" ({goal['why']})"
+    ours = f"{goal['plexindex']} ({goal['spread']})" if "plexindex" in goal else "–"
+    cells = (goal["what"], goal.get("peer", ""), goal["goal"], ours, goal.get("ratio", ""), reached)
+    return f"| {' | '.join(cells)} |"
+
+
+def _row(row: Row) -> list[str]:
+    head = f"**{row.name}**, {row.size:,}" + (f": {row.note}" if row.note else "")
+    if row.ratio is not None and row.best_peer is not None:
+        head += f". Best peer: {row.best_peer.who}, {times(row.ratio)}"
+    lines = [head, ""]
+    for value in row.values:
+        low, high = show(value.spread.low, row.unit), show(value.spread.high, row.unit)
+        spread = f" ({low} to {high}, {value.spread.rounds} rounds)" if value.spread.rounds > 1 else ""
+        note = f" – {value.note}" if value.note else ""
+        lines.append(f"- {value.who}: {show(value.spread.median, row.unit)}{spread}{note}")
+    return [*lines, ""]

@@ -1,0 +1,75 @@
+"""Warm lookups without Python: a C program over the shared library; and divan's numbers of the Rust benchmarks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from ..run import Run
+from ..timing import interleaved
+from ..world import World
+
+CALLS = {
+    "lookup": "plexindex_lookup_key",
+    "batch": "plexindex_lookup_keys",
+    "match": "plexindex_match_path",
+    "answers": "plexindex_match_paths",
+}
+
+
+def measure(run: Run, world: World) -> None:
+    """Every rung, every call."""
+    for rung in ("exact", "confirmed", "mapped", "suffix", "file name", "miss"):
+        run.say(f"{world.size:,}: native, {rung}")
+        asked = world.questions["exact" if rung == "confirmed" else rung]
+        pairs = asked.write(world.folder / "native")
+        store = world.confirmed_store() if rung == "confirmed" else world.store
+
+        def call(how: str, store: object = store, pairs: object = pairs) -> Callable[[int], float]:
+            def measure(number: int) -> float:
+                # One round in a process of its own: the program asks for all once before.
+                _, times = run.c("warm", run.library, store, "/host", "/data", pairs, how, 1, number, world=world)
+                return float(times[0]) * 1e-9
+
+            return measure
+
+        # A miss may ask the server, unless it is a lookup.
+        hows = ("lookup", "batch") if rung == "miss" else tuple(CALLS)
+        spreads = interleaved(run.rounds, [(how, call(how)) for how in hows])
+        row = run.results.row(
+            f"native {rung}", "Warm lookups in C", world.size, note="fresh copies, random order, each answer compared"
+        )
+        for how in hows:
+            row.add(f"plexindex {CALLS[how]}", spreads[how], ours=True)
+        if rung == "exact":
+            python = run.results.find("warm lookup", world.size)[0]
+            spread = python.value("dict") if python else None
+            if spread:
+                row.add("a Python dict", spread, ranked=False, note="called by Python, in memory")
+
+
+UNITS = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
+
+
+def read_divan(run: Run, text: str) -> None:
+    """Rows of what ``cargo bench`` printed: a tree of names, with fastest, slowest, median and mean."""
+    from ..timing import Spread
+
+    names: dict[int, str] = {}
+    for line in text.splitlines():
+        found = re.match(r"^((?:│  |   )*)[├╰]─ (.+?)\s{2,}(.*)$", line) or re.match(
+            r"^((?:│  |   )*)[├╰]─ (\S+)\s*(.*)$", line
+        )
+        if not found:
+            continue
+        depth = len(found.group(1)) // 3
+        names[depth] = found.group(2)
+        times = re.findall(r"([\d.]+) (ns|µs|ms|s)\b", found.group(3))
+        if len(times) < 4 or not names[depth].isdigit():
+            continue
+        fastest, slowest, median, _ = (float(value) * UNITS[unit] for value, unit in times[:4])
+        samples = re.findall(r"│ (\d+)\s*", found.group(3))
+        size = int(names[depth])
+        name = " ".join(names[level] for level in range(depth))
+        row = run.results.row(f"divan {name}", "Rust benchmarks (divan)", size)
+        row.add(f"plexindex {name}", Spread(median, fastest, slowest, int(samples[-1]) if samples else 0), ours=True)

@@ -1,0 +1,69 @@
+"""A run: where things are, how much is measured, and how other programs are started."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from .results import Results
+from .timing import WrongAnswerError
+from .world import HOST, SERVER, World
+
+BENCH = Path(__file__).resolve().parent.parent
+
+
+@dataclass
+class Run:
+    """What all measurements share."""
+
+    results: Results
+    folder: Path
+    """For what is made and thrown away."""
+    standin: Path
+    native: Path
+    """The C program of ``native/``."""
+    library: Path
+    """The shared library that was installed."""
+    rounds: int
+
+    @property
+    def quick(self) -> bool:
+        """Few rounds."""
+        return self.results.quick
+
+    def say(self, text: str) -> None:
+        """Progress, for whoever waits."""
+        print(f"bench: {text}", flush=True)
+
+    def python(self, script: str, *arguments: object, world: World) -> tuple[float, Any]:
+        """Runs a script of ``children/`` in a new interpreter: seconds of the whole process, and what it printed."""
+        command = [sys.executable, "-I", str(BENCH / "children" / script)]
+        return self._child(command, arguments, world)
+
+    def c(self, *arguments: object, world: World) -> tuple[float, Any]:
+        """Runs the C program."""
+        return self._child([str(self.native)], arguments, world)
+
+    def c_arguments(self, what: str, store: Path, pairs: Path, *rest: object) -> list[object]:
+        """Its arguments."""
+        return [what, self.library, store, HOST, SERVER, pairs, *rest]
+
+    def _child(self, command: list[str], arguments: tuple[object, ...], world: World) -> tuple[float, Any]:
+        command += map(str, arguments)
+        begun = perf_counter()
+        done = subprocess.run(command, env=environment(world), capture_output=True, text=True, check=False)
+        seconds = perf_counter() - begun
+        if done.returncode:
+            raise WrongAnswerError(f"{Path(command[-len(arguments) - 1]).name}: {done.stderr.strip()}")
+        return seconds, json.loads(done.stdout)
+
+
+def environment(world: World) -> dict[str, str]:
+    """Of children: which server, and its token."""
+    return {**os.environ, "PLEX_URL": world.server.url, "PLEX_TOKEN": world.server.token}

@@ -1,0 +1,190 @@
+"""The world of one size: a stand-in server with so many movies, a store that was fetched from it, and questions."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import shutil
+import subprocess
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+from urllib.parse import urlsplit
+
+import plexindex
+
+LIBRARY = "Movies"
+PREFIX = "/library/metadata/"
+HOST, SERVER = "/host", "/data"
+FOREIGN = "/mnt/other"
+NAMED_OTHERWISE = 40
+"""Films of which no file name tells the title."""
+
+
+class Standin:
+    """The stand-in server, a process of its own."""
+
+    def __init__(self, program: Path, movies: int) -> None:
+        command = [str(program), "--movies", str(movies), "--seed", "1", "--exit-with-stdin"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line.startswith("standin: http"):
+            raise SystemExit(f"the stand-in server did not start: {line.strip() or 'it said nothing'}")
+        self.url, self.token = line.split()[1], line.split("token=")[1].strip()
+        parts = urlsplit(self.url)
+        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=600)
+        # Every page that anybody asks for is rendered once, and then kept.
+        self.post("config", {"cacheBytes": 4 << 30})
+
+    def ask(self, target: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> bytes:
+        """GET, or POST with a body, on one connection that is kept."""
+        for attempt in range(2):
+            try:
+                self._connection.request("GET" if body is None else "POST", target, body, headers or {})
+                return self._connection.getresponse().read()
+            except (BrokenPipeError, ConnectionResetError, http.client.RemoteDisconnected):
+                # It was idle for so long that the server closed it.
+                self._connection.close()
+                if attempt:
+                    raise
+        raise AssertionError
+
+    def get(self, name: str) -> Any:
+        """A control endpoint."""
+        return json.loads(self.ask(f"/_standin/{name}"))
+
+    def post(self, name: str, body: object) -> Any:
+        """Another."""
+        answer = json.loads(self.ask(f"/_standin/{name}", body=json.dumps(body).encode()))
+        if answer.get("ok") is False:
+            raise SystemExit(f"the stand-in refused {name}: {answer.get('error')}")
+        return answer
+
+    def requests(self) -> int:
+        """How many requests it has answered, its control endpoints not counted."""
+        return int(self.get("stats")["total"])
+
+    def listed(self) -> list[tuple[str, str]]:
+        """(path, key) of all that has a file, in the order of rating keys; the first file of each item."""
+        found: list[tuple[str, str]] = []
+        start, step = 0, 50_000
+        while rows := self.get(f"paths?library=1&start={start}&count={step}"):
+            found += [(row["path"], PREFIX + str(row["ratingKey"])) for row in rows if row["path"]]
+            start += step
+        return found
+
+    def stop(self) -> None:
+        """Ends the process."""
+        self._connection.close()
+        self._process.communicate()
+
+
+@dataclass
+class Questions:
+    """Paths of one kind with the right answers. Bytes: each round makes new strings of them, so none has a hash yet."""
+
+    paths: list[bytes]
+    answers: list[str | None]
+
+    def fresh(self, seed: int, limit: int | None = None) -> tuple[list[str], list[str | None]]:
+        """New string objects in random order, the same for each contender of a round."""
+        order = list(range(len(self.paths)))
+        random.Random(seed).shuffle(order)  # noqa: S311
+        order = order[:limit]
+        return [self.paths[at].decode() for at in order], [self.answers[at] for at in order]
+
+    def write(self, file: Path, limit: int | None = None) -> Path:
+        """As lines for native programs: path, tabulator, key."""
+        pairs = zip(self.paths[:limit], self.answers[:limit])
+        file.write_bytes(b"".join(path + b"\t" + (key or "").encode() + b"\n" for path, key in pairs))
+        return file
+
+
+def fold(text: str) -> str:
+    """Close enough to the index's normal form to tell which questions have one right answer."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
+
+
+class World:
+    """A size, its server, its store and its questions."""
+
+    def __init__(self, size: int, standin: Path, folder: Path, sample: int) -> None:
+        self.size, self.folder = size, folder
+        self.server = Standin(standin, size - NAMED_OTHERWISE)
+        self.server.post("items/add", {"library": 1, "items": [_named_otherwise(n) for n in range(NAMED_OTHERWISE)]})
+        self.store = folder / "store"
+        begun = perf_counter()
+        with self.open() as index:
+            index.refresh(LIBRARY)
+            self.items = index.stats().items
+        self.first_fetch = perf_counter() - begun
+        self._confirmed: Path | None = None
+        self.pairs = self.server.listed()
+        self.questions = self._ask(sample)
+
+    def open(self, store: Path | None = None, *, server: bool = True) -> plexindex.Index:
+        """The store, opened as a host does."""
+        given = {"server_url": self.server.url, "token": self.server.token} if server else {}
+        return plexindex.open(store or self.store, library_ttl=None, mappings=[(HOST, SERVER)], **given)  # type: ignore[arg-type]
+
+    def confirmed_store(self) -> Path:
+        """A copy of the store in which the exact questions' answers were recorded as true."""
+        if self._confirmed is None:
+            self._confirmed = self.folder / "confirmed"
+            shutil.copytree(self.store, self._confirmed)
+            exact = self.questions["exact"]
+            with self.open(self._confirmed) as index:
+                pairs = zip((path.decode() for path in exact.paths), exact.answers)
+                index.record_matches(LIBRARY, [(path, key or "") for path, key in pairs])
+        return self._confirmed
+
+    def stop(self) -> None:
+        """Ends the server and removes the files."""
+        self.server.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _ask(self, sample: int) -> dict[str, Questions]:
+        paths = Counter(fold(path) for path, _ in self.pairs)
+        ends = Counter(fold("/".join(path.rsplit("/", 2)[1:])) for path, _ in self.pairs)
+        names = Counter(fold(path.rsplit("/", 1)[1]) for path, _ in self.pairs)
+        clear = [
+            (path, key)
+            for path, key in self.pairs
+            if path.startswith(SERVER + "/")
+            and paths[fold(path)] == 1
+            and ends[fold("/".join(path.rsplit("/", 2)[1:]))] == 1
+            and names[fold(path.rsplit("/", 1)[1])] == 1
+        ]
+        random.Random(2).shuffle(clear)  # noqa: S311
+        clear = clear[:sample]
+        keys: list[str | None] = [key for _, key in clear]
+
+        def rewritten(rewrite: Any) -> Questions:
+            return Questions([rewrite(path).encode() for path, _ in clear], keys)
+
+        named = [(path, key) for path, key in self.pairs if "/xq-" in path]
+        nothing: list[str | None] = [None] * len(clear)
+        return {
+            "exact": rewritten(lambda path: path),
+            "mapped": rewritten(lambda path: HOST + path[len(SERVER) :]),
+            "suffix": rewritten(lambda path: f"{FOREIGN}/{'/'.join(path.rsplit('/', 2)[1:])}"),
+            "file name": rewritten(lambda path: f"{FOREIGN}/unsorted/{path.rsplit('/', 1)[1]}"),
+            "miss": Questions([_unknown(n).encode() for n in range(len(clear))], nothing),
+            "named otherwise": Questions(
+                [f"{FOREIGN}/unsorted/{path.rsplit('/', 1)[1]}".encode() for path, _ in named],
+                [key for _, key in named],
+            ),
+        }
+
+
+def _named_otherwise(number: int) -> dict[str, object]:
+    return {"title": f"Untold Story {number}", "year": 2001, "files": [f"{SERVER}/movies/xq-{number}/xq-{number}.mkv"]}
+
+
+def _unknown(number: int) -> str:
+    return f"{SERVER}/movies/No Such Film {number} (1899)/No Such Film {number} (1899) - 1080p.mkv"

@@ -1,0 +1,248 @@
+//! The read path alone, below the index: `cargo bench --bench warm`. Questions are asked in random order over distinct
+//! paths, laid out in memory in that order, as a host would make them.
+
+#![allow(dead_code, unused_imports)] // modules are included whole
+#![allow(missing_docs)]
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+
+#[path = "../src/error.rs"]
+mod error;
+#[path = "../src/matching/mod.rs"]
+mod matching;
+#[path = "../src/model.rs"]
+mod model;
+#[path = "../src/options.rs"]
+mod options;
+#[path = "../src/platform/mod.rs"]
+mod platform;
+#[path = "../tests/read_path/mod.rs"]
+mod read_path;
+#[path = "../src/warm/mod.rs"]
+mod warm;
+
+use matching::{Mappings, Normal, Scope, climb, glance};
+use model::Item;
+use platform::map::MapMode;
+use platform::swap::Swap;
+use read_path::{Random, movie};
+use warm::{CounterPage, Image, ImageBuilder, ImageMeta, LibraryFacts, LibraryView};
+
+const SIZES: [usize; 3] = [10_000, 100_000, 1_000_000];
+/// So many distinct questions, or as many as there are items.
+const QUESTIONS: usize = 100_000;
+
+fn main() {
+    for size in SIZES {
+        let bytes = std::fs::metadata(file(size)).map_or(0, |facts| facts.len());
+        println!("{size} items: {} bytes each", bytes.div_ceil(size as u64));
+    }
+    divan::main();
+    let _ = std::fs::remove_dir_all(folder());
+}
+
+fn folder() -> PathBuf {
+    std::env::temp_dir().join(format!("plexindex-bench-{}", std::process::id()))
+}
+
+fn build(items: &[Item], path: &std::path::Path) {
+    let mut builder = ImageBuilder::new(ImageMeta::default());
+    for item in items {
+        builder.push(item);
+    }
+    builder.finish(path).expect("is written");
+}
+
+/// The image of so many movies, made once.
+fn file(size: usize) -> &'static PathBuf {
+    static FILES: [OnceLock<PathBuf>; 3] = [const { OnceLock::new() }; 3];
+    let place = SIZES.iter().position(|known| *known == size).expect("a known size");
+    FILES[place].get_or_init(|| {
+        std::fs::create_dir_all(folder()).expect("a folder");
+        let path = folder().join(size.to_string());
+        let items: Vec<Item> = (0..size).map(movie).collect();
+        build(&items, &path);
+        path
+    })
+}
+
+fn view(size: usize) -> LibraryView {
+    let image = Image::open(file(size), MapMode::Map).expect("opens");
+    let facts = LibraryFacts {
+        locations: vec!["/mnt/media/movies".to_owned()],
+        fetched: true,
+        ..LibraryFacts::default()
+    };
+    LibraryView::new(facts, &Mappings::default(), Some(Arc::new(image)), None, Arc::default())
+}
+
+fn questions(size: usize, change: impl Fn(String) -> String) -> Vec<String> {
+    let order = Random(42).order(size);
+    let ask = |number: &usize| change(movie(*number).parts.remove(0));
+    order.iter().take(QUESTIONS).map(ask).collect()
+}
+
+/// One question of many in each iteration, one after the other.
+fn ask_in_turn<R>(bencher: Bencher, questions: &[String], mut ask: impl FnMut(&[u8]) -> R) {
+    let mut next = 0;
+    bencher.counter(ItemsCount::new(1u32)).bench_local(|| {
+        let path = questions[next].as_bytes();
+        next = (next + 1) % questions.len();
+        ask(path)
+    });
+}
+
+#[divan::bench(args = SIZES, sample_count = 200, sample_size = 1000)]
+fn glance_exact(bencher: Bencher, size: usize) {
+    let (view, none) = (view(size), Mappings::default());
+    let views = [&view];
+    ask_in_turn(bencher, &questions(size, |path| path), |path| {
+        glance(&views, Scope::One(0), &none, path).map(|hit| hit.rating_key.len())
+    });
+}
+
+#[divan::bench(args = SIZES, sample_count = 200, sample_size = 1000)]
+fn glance_other_case(bencher: Bencher, size: usize) {
+    let (view, none) = (view(size), Mappings::default());
+    let views = [&view];
+    ask_in_turn(bencher, &questions(size, |path| path.to_uppercase()), |path| {
+        glance(&views, Scope::One(0), &none, path).map(|hit| hit.rating_key.len())
+    });
+}
+
+#[divan::bench(args = SIZES, sample_count = 200, sample_size = 1000)]
+fn climb_exact(bencher: Bencher, size: usize) {
+    let (view, none) = (view(size), Mappings::default());
+    let views = [&view];
+    ask_in_turn(bencher, &questions(size, |path| path), |path| {
+        climb(&views, Scope::One(0), &none, path).total
+    });
+}
+
+#[divan::bench(args = SIZES, sample_count = 200, sample_size = 1000)]
+fn climb_suffix(bencher: Bencher, size: usize) {
+    let (view, none) = (view(size), Mappings::default());
+    let views = [&view];
+    let elsewhere = |path: String| path.replace("/mnt/media/movies", "/data");
+    ask_in_turn(bencher, &questions(size, elsewhere), |path| {
+        climb(&views, Scope::One(0), &none, path).components
+    });
+}
+
+#[divan::bench(args = SIZES, sample_count = 200, sample_size = 1000)]
+fn climb_file_name(bencher: Bencher, size: usize) {
+    let (view, none) = (view(size), Mappings::default());
+    let views = [&view];
+    let elsewhere = |path: String| format!("/new/{}", path.rsplit('/').next().unwrap_or_default());
+    ask_in_turn(bencher, &questions(size, elsewhere), |path| {
+        climb(&views, Scope::One(0), &none, path).components
+    });
+}
+
+#[divan::bench(args = SIZES, sample_count = 200, sample_size = 1000)]
+fn climb_miss(bencher: Bencher, size: usize) {
+    let (view, none) = (view(size), Mappings::default());
+    let views = [&view];
+    ask_in_turn(bencher, &questions(size, |path| path + "x"), |path| {
+        climb(&views, Scope::One(0), &none, path).total
+    });
+}
+
+/// The worst repeated name: all files are called alike, in folders that are called alike by the hundred.
+#[divan::bench(args = [100, 100_000], sample_count = 100, sample_size = 1000)]
+fn climb_repeated_name(bencher: Bencher, depth: usize) {
+    let path = folder().join("repeated");
+    std::fs::create_dir_all(folder()).expect("a folder");
+    let named = |number: usize| format!("/plex/artist {}/album {}/01 - Intro.flac", number / 100, number % 100);
+    let items: Vec<Item> = (0..100_000)
+        .map(|number| Item {
+            parts: vec![named(number)],
+            ..movie(number)
+        })
+        .collect();
+    build(&items, &path);
+    let image = Image::open(&path, MapMode::Map).expect("opens");
+    let none = Mappings::default();
+    let view = LibraryView::new(
+        LibraryFacts::default(),
+        &none,
+        Some(Arc::new(image)),
+        None,
+        Arc::default(),
+    );
+    let views = [&view];
+    // Either one of a hundred albums of that name, or an album of which nobody heard.
+    let asked: Vec<String> = Random(7)
+        .order(100_000)
+        .iter()
+        .map(|number| match depth {
+            100 => format!("/nas/x/album {}/01 - Intro.flac", number % 100),
+            _ => format!("/nas/x/y{number}/01 - Intro.flac"),
+        })
+        .collect();
+    ask_in_turn(bencher, &asked, |path| climb(&views, Scope::One(0), &none, path).total);
+}
+
+/// A hundred thousand distinct paths from an image that was just opened.
+#[divan::bench(args = SIZES, sample_count = 10, sample_size = 1)]
+fn fresh_image(bencher: Bencher, size: usize) {
+    let none = Mappings::default();
+    let asked = questions(size, |path| path);
+    bencher.with_inputs(|| view(size)).bench_local_refs(|view| {
+        let views = [&*view];
+        let found = asked
+            .iter()
+            .filter(|path| glance(&views, Scope::One(0), &none, path.as_bytes()).is_some());
+        found.count()
+    });
+}
+
+#[divan::bench(args = SIZES, sample_count = 50)]
+fn open_and_first(bencher: Bencher, size: usize) {
+    let none = Mappings::default();
+    let asked = questions(size, |path| path);
+    bencher.bench_local(|| {
+        let view = view(size);
+        glance(&[&view], Scope::One(0), &none, asked[0].as_bytes()).is_some()
+    });
+}
+
+#[divan::bench(args = SIZES, sample_count = 3, sample_size = 1)]
+fn build_image(bencher: Bencher, size: usize) {
+    let items: Vec<Item> = (0..size).map(movie).collect();
+    std::fs::create_dir_all(folder()).expect("a folder");
+    bencher.bench_local(|| build(&items, &folder().join("built")));
+}
+
+#[divan::bench(sample_count = 200, sample_size = 1000)]
+fn normal_form(bencher: Bencher) {
+    let asked = questions(10_000, |path| path);
+    ask_in_turn(bencher, &asked, |path| {
+        Normal::with(path, |normal| (normal.hash(), normal.form().len()))
+    });
+}
+
+#[divan::bench(sample_count = 200, sample_size = 1000)]
+fn normal_form_with_accents(bencher: Bencher) {
+    let asked = questions(10_000, |path| path.replace('o', "\u{f6}"));
+    ask_in_turn(bencher, &asked, |path| {
+        Normal::with(path, |normal| (normal.hash(), normal.form().len()))
+    });
+}
+
+#[divan::bench(sample_count = 200, sample_size = 1000)]
+fn read_swap(bencher: Bencher) {
+    let swap = Swap::new(7u64);
+    bencher.bench_local(|| *swap.read());
+}
+
+#[divan::bench(sample_count = 200, sample_size = 1000)]
+fn read_counters(bencher: Bencher) {
+    std::fs::create_dir_all(folder()).expect("a folder");
+    let page = CounterPage::open(&folder().join("counters"), 1).expect("opens");
+    bencher.bench_local(|| page.state());
+}

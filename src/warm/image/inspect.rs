@@ -1,0 +1,115 @@
+//! What only tests ask of an image.
+
+use std::path::Path;
+
+use super::bytes::{Broken, Read};
+use super::layout::ImageKind;
+use super::read::{Image, refuse};
+use super::record::{self, BARE, Entry, SHOW};
+use crate::error::Result;
+use crate::matching::ItemRef;
+use crate::platform::map::FileBytes;
+
+impl Image {
+    /// An image that is in memory already.
+    ///
+    /// # Errors
+    /// As [`Image::open`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
+        Self::new(FileBytes::from(bytes)).map_err(|why| refuse(Path::new("in memory"), why))
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn kind(&self) -> ImageKind {
+        self.head.kind
+    }
+
+    /// The change sequence up to which it knows everything.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.head.sequence
+    }
+
+    /// How many items, or matches, it has.
+    #[must_use]
+    pub fn items_count(&self) -> u64 {
+        self.head.items
+    }
+
+    /// How many paths it has, those made by mappings not counted.
+    #[must_use]
+    pub fn parts_count(&self) -> u64 {
+        self.head.parts
+    }
+
+    /// Its size in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.file.len() as u64
+    }
+
+    /// Gives `each` the paths of the item that begins with this entry, in the server's order.
+    pub fn files(&self, first: u32, mut each: impl FnMut(&[u8])) {
+        let _marked: Read<()> = (|| {
+            let first = self.entry(first)?;
+            if first.flags & BARE == 0 {
+                each(first.path);
+            }
+            let (_, more, mut at) = record::item(&self.file, self.item_at(&first)?)?;
+            for _ in 0..more {
+                let entry = self.entry_behind(at)?;
+                each(entry.path);
+                at = entry.end;
+            }
+            Ok(())
+        })();
+    }
+
+    /// All items with their first entries, in the order in which they were pushed.
+    pub fn items(&self) -> impl Iterator<Item = (u32, ItemRef<'_>)> {
+        let records = self.head.records;
+        let mut at = records.byte(0, 1);
+        let end = records.byte(records.len(), 1);
+        std::iter::from_fn(move || {
+            while at < end {
+                let (next, found) = self.step(at).ok()?;
+                at = next;
+                if found.is_some() {
+                    return found;
+                }
+            }
+            None
+        })
+    }
+
+    /// What stands at `at`, if it begins an item, and where to go on.
+    fn step(&self, at: usize) -> Read<(usize, Option<(u32, ItemRef<'_>)>)> {
+        let at = at.next_multiple_of(4);
+        if self.file.up_to(at, 1)?.first().is_some_and(|flags| flags & SHOW != 0) {
+            return Ok((record::behind_show(&self.file, at)?.next_multiple_of(4), None));
+        }
+        let entry = self.entry_behind(at)?;
+        if !entry.is_first() {
+            return Ok((entry.end.next_multiple_of(4), None));
+        }
+        let (item, _, end) = record::item(&self.file, entry.end)?;
+        Ok((end.next_multiple_of(4), Some((entry.number, item))))
+    }
+
+    fn entry_behind(&self, at: usize) -> Read<Entry<'_>> {
+        let number = u32::try_from(at.div_ceil(4)).map_err(|_| self.file.fail())?;
+        Entry::read(&self.file, number)
+    }
+
+    /// Reads and verifies all of it, rather than block by block when it is needed.
+    ///
+    /// # Errors
+    /// [`Status::Store`] when any of it is damaged.
+    pub fn verify(&self) -> Result<()> {
+        self.file
+            .slice(0, self.file.covered())
+            .map(|_| ())
+            .map_err(|Broken| refuse(Path::new(&self.head.uuid), "it is damaged"))
+    }
+}

@@ -1,0 +1,88 @@
+/*
+ * Progress is told on the caller's thread, in order, and can end the call; what was fetched until then is kept. The
+ * callback may call plexindex itself.
+ */
+#include "block.h"
+
+#include <pthread.h>
+
+#define MOVIES 1203
+#define PAGES 13 /* of a hundred rows */
+
+struct watcher {
+    pthread_t thread;
+    plexindex_handle *handle;
+    const plexindex_library_handle *movies;
+    const char *path;
+    uint64_t stop_at; /* items; 0: never */
+    uint64_t items;
+    uint64_t elapsed_ms;
+    int calls;
+};
+
+static int32_t watch(void *user, const plexindex_progress *progress)
+{
+    struct watcher *watcher = user;
+    plexindex_statistics stats;
+    CHECK(pthread_equal(pthread_self(), watcher->thread));
+    CHECK(progress->size >= sizeof *progress);
+    CHECK(progress->library.length == 6 && memcmp(progress->library.data, "Movies", 6) == 0);
+    CHECK(progress->items >= watcher->items && progress->items <= MOVIES);
+    CHECK(progress->total == 0 || progress->total == MOVIES);
+    CHECK(progress->elapsed_ms >= watcher->elapsed_ms);
+    watcher->items = progress->items;
+    watcher->elapsed_ms = progress->elapsed_ms;
+    watcher->calls++;
+
+    plexindex_lookup_key(watcher->movies, watcher->path);
+    memset(&stats, 0, sizeof stats);
+    stats.size = sizeof stats;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(watcher->handle, &stats));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_refresh(watcher->handle, NULL));
+    return watcher->stop_at != 0 && progress->items >= watcher->stop_at;
+}
+
+int main(int argc, char **argv)
+{
+    struct setting setting = setting_of(argc, argv);
+    plexindex_options options = options_of(&setting);
+    struct watcher watcher;
+    plexindex_query query;
+    char path[4096];
+    long pages;
+
+    snprintf(path, sizeof path, "%s", harness("path 5"));
+    harness("fault {\"kind\":\"listing\",\"count\":0,\"action\":\"delay\",\"ms\":20}");
+    options.page_size = 100;
+    memset(&watcher, 0, sizeof watcher);
+    watcher.thread = pthread_self();
+    watcher.handle = opened(&options);
+    watcher.movies = library_of(watcher.handle, "Movies");
+    watcher.path = path;
+
+    /* Stopped on the way. */
+    watcher.stop_at = 400;
+    query = query_of(watcher.movies, path);
+    query.progress = watch;
+    query.progress_user = &watcher;
+    CHECK_REFUSED(PLEXINDEX_ABORTED, plexindex_refresh(watcher.handle, &query), "stopped by the host");
+    CHECK(watcher.calls > 0 && watcher.items >= 400);
+    pages = atol(harness("pages"));
+    CHECK(pages < PAGES);
+
+    /* The next call goes on where this one stopped. */
+    watcher.stop_at = 0;
+    watcher.elapsed_ms = 0;
+    watcher.calls = 0;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query));
+    CHECK(watcher.calls > 0);
+    CHECK(atol(harness("pages")) <= PAGES + 2);
+    check_match(watcher.handle, watcher.movies, path, PLEXINDEX_OK, harness("key 5"));
+
+    /* What needs no fetch, tells nothing. */
+    watcher.calls = 0;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query));
+    CHECK(watcher.calls == 0);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(watcher.handle));
+    return 0;
+}

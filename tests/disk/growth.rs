@@ -1,0 +1,144 @@
+//! What is dead is swept by later writes: the store's size is bounded by what lives.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use plexindex::error::Status;
+use plexindex_standin::Standin;
+
+use super::broken::answer;
+use crate::support::{HOUR_MS, clock, movies, open, options, path_of};
+use crate::worker::{database, rounds};
+
+/// The write-ahead log is apart: it is written anew from its beginning once it has 4 MB.
+const LOG: u64 = 6 << 20;
+
+fn size_of(folder: &Path) -> u64 {
+    let log = folder.join("plexindex-1.db-wal").metadata();
+    assert!(log.is_ok_and(|facts| facts.len() <= LOG), "the write-ahead log grows");
+    count_as(folder, "page_count * page_size", "pragma_page_count, pragma_page_size")
+}
+
+fn count(folder: &Path, what: &str) -> u64 {
+    count_as(folder, "count(*)", what)
+}
+
+fn count_as(folder: &Path, what: &str, from: &str) -> u64 {
+    database(folder)
+        .query_row(&format!("SELECT {what} FROM {from}"), [], |row| row.get::<_, i64>(0))
+        .expect("a count")
+        .cast_unsigned()
+}
+
+/// Makes the files older than any that another process might be about to announce.
+fn age_files(folder: &Path) {
+    let hour_ago = SystemTime::now() - Duration::from_secs(3_600);
+    for entry in std::fs::read_dir(folder).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|end| end == "warm") {
+            let file = std::fs::File::open(path).expect("opened");
+            file.set_modified(hour_ago).expect("dated");
+        }
+    }
+}
+
+fn warm_files(folder: &Path) -> usize {
+    std::fs::read_dir(folder)
+        .expect("the folder")
+        .filter(|entry| entry.as_ref().expect("an entry").path().extension().is_some_and(|end| end == "warm"))
+        .count()
+}
+
+/// Refreshes again and again after `change`, and asserts that the store stays within some times of one library.
+fn stays_bounded(items: u32, change: fn(&Standin, &plexindex::index::Index)) {
+    let server = movies(items);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 3);
+    assert_eq!(answer(&library, &path).expect("fetched"), key);
+    index.search_title(&library.question(), "the").expect("titles are indexed");
+    index.match_guid(&library.question(), "imdb://tt0000001").expect("GUIDs are indexed");
+    let one = size_of(folder.path());
+    let mut largest = 0;
+    for _ in 0..rounds("PLEXINDEX_REFRESHES", 20) {
+        change(&server, &index);
+        age_files(folder.path());
+        clock.advance_ms(HOUR_MS);
+        assert_eq!(index.refresh(&library.question(), true).expect("listed"), Status::Ok);
+        index.search_title(&library.question(), "the").expect("titles are indexed");
+        index.match_guid(&library.question(), "imdb://tt0000001").expect("GUIDs are indexed");
+        let (path, key) = path_of(&server, 1, 5);
+        assert_eq!(answer(&library, &path).expect("an answer"), key);
+        largest = largest.max(size_of(folder.path()));
+        assert!(warm_files(folder.path()) <= 3, "old warm files stay");
+    }
+    // The old listing and the new one live side by side for a moment; what was freed is used again.
+    assert!(largest <= one * 7 / 2, "{one} bytes became {largest}");
+    index.close().expect("closes");
+    assert_eq!(count(folder.path(), "items"), u64::from(items), "dead rows stay");
+    assert_eq!(count(folder.path(), "items WHERE died IS NOT NULL"), 0);
+    assert!(count(folder.path(), "seen") + count(folder.path(), "listings") == 0);
+    assert!(count(folder.path(), "libraries") <= 2);
+    let orphans = "guids WHERE item NOT IN (SELECT id FROM items)";
+    assert_eq!(count(folder.path(), orphans), 0);
+    let orphans = "titles WHERE item NOT IN (SELECT id FROM items)";
+    assert_eq!(count(folder.path(), orphans), 0);
+}
+
+#[test]
+fn refreshes_that_change_everything_do_not_grow_the_store() {
+    stays_bounded(600, |server, _| {
+        server.change(|state| state.rekey_library(1)).expect("rekeyed");
+    });
+}
+
+#[test]
+fn clearing_and_fetching_again_does_not_grow_the_store() {
+    stays_bounded(400, |_, index| index.clear().expect("cleared"));
+}
+
+#[test]
+fn matches_that_an_invalidation_killed_are_swept() {
+    let server = movies(100);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 3);
+    answer(&library, &path).expect("fetched");
+    let paths: Vec<String> = (0..3_000).map(|number| format!("/host/{number}.mkv")).collect();
+    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
+    let mut sizes = Vec::new();
+    for round in 0..rounds("PLEXINDEX_REFRESHES", 8) {
+        library.record_matches(&pairs).expect("recorded");
+        library.invalidate().expect("invalidated");
+        assert_eq!(index.stats().expect("statistics").matches, 0, "counts are right at once");
+        assert_eq!(answer(&library, &paths[7]).expect("listed again"), "NoLocation");
+        if round > 0 {
+            sizes.push(size_of(folder.path()));
+        }
+    }
+    assert!(sizes.last() <= sizes.first().map(|first| first * 3 / 2).as_ref(), "{sizes:?}");
+    index.close().expect("closes");
+    assert_eq!(count(folder.path(), "matches"), 0, "dead matches stay");
+    assert!(count(folder.path(), "changes") < 5_000, "changes stay");
+}
+
+#[test]
+fn suspects_go_when_a_listing_cleared_them() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    for nth in 0..300 {
+        let (path, key) = path_of(&server, 1, nth);
+        answer(&library, &path).expect("an answer");
+        library.invalidate_path(path.as_bytes()).expect("invalidated");
+        library.invalidate_item(&key).expect("invalidated");
+    }
+    assert_eq!(index.refresh(&library.question(), true).expect("listed"), Status::Ok);
+    index.close().expect("closes");
+    assert_eq!(count(folder.path(), "suspects"), 0);
+}

@@ -1,0 +1,64 @@
+//! Bad disks: nothing that is wrong with the folder ends the host, makes an answer wrong, or stays after its cause went.
+#![allow(unsafe_code)] // mounts, limits and masks have no safe door
+
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../support/worker.rs"]
+mod worker;
+
+mod broken;
+mod full;
+mod growth;
+mod open;
+mod secrecy;
+mod warm;
+
+use std::path::Path;
+use std::sync::Mutex;
+
+#[test]
+#[ignore = "played by the other tests, as another process"]
+fn worker() {
+    worker::play(&[
+        ("host", open::host),
+        ("damage", broken::damage),
+        ("read-only", full::read_only),
+        ("full disk", full::full),
+        ("limited files", full::limited),
+        ("masked", secrecy::masked),
+    ]);
+}
+
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Everything;
+
+impl log::Log for Everything {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("plexindex")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let line = format!("{} {}", record.level(), record.args());
+            LINES.lock().expect("no panic").push(line);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// From now on log lines are kept.
+fn listen() {
+    static LOGGER: Everything = Everything;
+    let _ = log::set_logger(&LOGGER);
+    log::set_max_level(log::LevelFilter::Info);
+}
+
+/// The warnings that name this folder.
+fn warnings(folder: &Path) -> Vec<String> {
+    let folder = folder.display().to_string();
+    let lines = LINES.lock().expect("no panic");
+    let warns = |line: &&String| line.starts_with("WARN") && line.contains(&folder);
+    lines.iter().filter(warns).cloned().collect()
+}

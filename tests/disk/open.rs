@@ -1,0 +1,156 @@
+//! A database that is damaged, removed or replaced while processes have it open: outside of what can be promised, but all
+//! go on, and together.
+
+use std::fs;
+use std::path::Path;
+
+use plexindex_standin::Standin;
+
+use super::broken::{DAMAGES, answer, used};
+use crate::support::{self, clock, movies, options, path_of};
+use crate::worker::{Worker, assert_sound, options_at, place, say, told};
+
+/// A host that does as it is told. Until it is told to it opens nothing.
+pub fn host(words: &[&str]) {
+    let mut index = None;
+    say("ready");
+    while let Some(order) = told() {
+        let (verb, rest) = order.split_once(' ').unwrap_or((&order, ""));
+        let (path, key) = rest.split_once('|').unwrap_or((rest, ""));
+        if verb == "open" {
+            index = Some(support::open(options_at(words), &clock()));
+            say("done");
+            continue;
+        }
+        let index = index.as_ref().expect("it is open");
+        let library = index.library("Movies").expect("a handle");
+        let said = match verb {
+            "record" => library
+                .record_matches(&[(path.as_bytes(), key)])
+                .map(|()| "done".to_owned()),
+            "look" => {
+                let glance = library.lookup_key(path.as_bytes(), |key| key.to_owned());
+                answer(&library, path).inspect(|found| {
+                    assert!(glance.is_none_or(|glance| glance == *found), "the glance knew better");
+                })
+            }
+            "refresh" => index
+                .refresh(&library.question(), true)
+                .map(|status| format!("{status:?}")),
+            other => panic!("what is '{other}'?"),
+        };
+        say(&said.unwrap_or_else(|error| format!("{:?}: {error}", error.status)));
+    }
+}
+
+fn hosts(folder: &Path, server: &Standin) -> Vec<Worker> {
+    let place = place(folder, server);
+    let mut hosts: Vec<Worker> = (0..3)
+        .map(|_| Worker::start("host", [&place[0], &place[1], &place[2]]))
+        .collect();
+    for host in &mut hosts {
+        assert_eq!(host.hear(), "ready");
+        assert_eq!(host.ask("open"), "done");
+    }
+    hosts
+}
+
+/// Asserts that all go on, and see what each of them commits.
+fn assert_all_go_on(hosts: &mut [Worker], server: &Standin, what: &str) {
+    let (path, key) = path_of(server, 1, 7);
+    if what.contains("all") || what.contains("folder") {
+        // The page that they shared is gone: each finds out when it writes.
+        for host in hosts.iter_mut() {
+            assert_eq!(host.ask(&format!("record /host/any.mkv|{key}")), "done", "{what}");
+        }
+    }
+    // Elsewhere it is enough that one of them does.
+    let first = format!("/host/{what} 0.mkv");
+    assert_eq!(hosts[0].ask(&format!("record {first}|{key}")), "done", "{what}");
+    for host in hosts.iter_mut() {
+        assert_eq!(host.ask(&format!("look {path}")), key, "{what}");
+    }
+    for writer in 0..hosts.len() {
+        let own = format!("/host/{what} {writer}.mkv");
+        assert_eq!(hosts[writer].ask(&format!("record {own}|{key}")), "done", "{what}");
+        for (reader, host) in hosts.iter_mut().enumerate() {
+            assert_eq!(host.ask(&format!("look {own}")), key, "{what}: {reader} after {writer}");
+        }
+    }
+    assert_eq!(hosts[1].ask("refresh"), "Ok", "{what}");
+    for host in hosts.iter_mut() {
+        assert_eq!(host.ask(&format!("look {first}")), key, "{what}");
+        assert_eq!(host.ask(&format!("look {path}")), key, "{what}");
+    }
+    assert_eq!(hosts[2].ask(&format!("look /host/{what} none.mkv")), "NoLocation");
+}
+
+#[test]
+fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
+    let server = movies(60);
+    let other = tempfile::tempdir().expect("a folder");
+    used(&server, other.path());
+    let tricks: [(&str, fn(&Path, &Path)); 5] = [
+        ("removed", |folder, _| fs::remove_file(folder.join("plexindex-1.db")).expect("removed")),
+        ("removed with all", |folder, _| {
+            for entry in fs::read_dir(folder).expect("the folder") {
+                fs::remove_file(entry.expect("an entry").path()).expect("removed");
+            }
+        }),
+        ("replaced by another store's", |folder, other| {
+            // Renamed into place, as a careful restore does it.
+            fs::copy(other.join("plexindex-1.db"), folder.join("copy")).expect("copied");
+            fs::rename(folder.join("copy"), folder.join("plexindex-1.db")).expect("renamed");
+        }),
+        ("replaced by garbage", |folder, _| {
+            fs::write(folder.join("copy"), vec![7; 50_000]).expect("written");
+            fs::rename(folder.join("copy"), folder.join("plexindex-1.db")).expect("renamed");
+        }),
+        ("gone with the folder", |folder, _| fs::remove_dir_all(folder).expect("removed")),
+    ];
+    for (what, trick) in tricks {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("cache");
+        used(&server, &folder);
+        let mut hosts = hosts(&folder, &server);
+        trick(&folder, other.path());
+        assert_all_go_on(&mut hosts, &server, what);
+        hosts.into_iter().for_each(Worker::end);
+        // Who opens now sees the same.
+        let index = support::open(options(&server, &folder), &clock());
+        let library = index.library("Movies").expect("a handle");
+        let (_, key) = path_of(&server, 1, 7);
+        for writer in 0..3 {
+            assert_eq!(answer(&library, &format!("/host/{what} {writer}.mkv")).expect("an answer"), key);
+        }
+        index.close().expect("closes");
+        assert_sound(&folder);
+    }
+}
+
+#[test]
+fn a_database_that_is_damaged_while_open_is_made_anew_for_all() {
+    let server = movies(60);
+    for what in DAMAGES {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("cache");
+        used(&server, &folder);
+        let mut hosts = hosts(&folder, &server);
+        let database = folder.join("plexindex-1.db").display().to_string();
+        let mut vandal = Worker::start("damage", [&database, what]);
+        assert_eq!(vandal.hear(), "done");
+        vandal.end();
+        // What it holds in memory may hide the damage for a while, so more than one call may be needed to meet it.
+        let (path, key) = path_of(&server, 1, 7);
+        for host in &mut hosts {
+            assert_eq!(host.ask(&format!("look {path}")), key, "{what}");
+        }
+        assert_all_go_on(&mut hosts, &server, what);
+        hosts.into_iter().for_each(Worker::end);
+        let index = support::open(options(&server, &folder), &clock());
+        let library = index.library("Movies").expect("a handle");
+        assert_eq!(answer(&library, &path).expect("an answer"), key);
+        index.close().expect("closes");
+        assert_sound(&folder);
+    }
+}

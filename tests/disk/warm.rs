@@ -1,0 +1,89 @@
+//! Warm files are derived: whatever becomes of them costs the time to make them anew, and no answer.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::broken::{answer, used};
+use crate::support::{clock, movies, open, options, path_of};
+
+fn warm_files(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder)
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "warm"))
+        .collect()
+}
+
+#[test]
+fn warm_files_that_are_damaged_before_they_are_opened_are_made_anew() {
+    let server = movies(150);
+    let folder = tempfile::tempdir().expect("a folder");
+    used(&server, folder.path());
+    let (_, own) = path_of(&server, 1, 3);
+    let ways: [(&str, fn(&Path)); 8] = [
+        ("removed", |path| fs::remove_file(path).expect("removed")),
+        ("emptied", |path| fs::write(path, b"").expect("written")),
+        ("cut in half", |path| {
+            let bytes = fs::read(path).expect("read");
+            fs::write(path, &bytes[..bytes.len() / 2]).expect("written");
+        }),
+        ("garbage", |path| fs::write(path, vec![0x5A; 20_000]).expect("written")),
+        ("a head of garbage", |path| overwrite(path, |_| 16, 64)),
+        ("a body of garbage", |path| overwrite(path, |length| length / 2, 4096)),
+        ("first block of zeroes", |path| overwrite(path, |_| 4096, 4096)),
+        ("an end of garbage", |path| overwrite(path, |length| length - 64, 64)),
+    ];
+    for (what, way) in ways {
+        let files = warm_files(folder.path());
+        assert!(files.len() >= 2, "of the listing and of the matches");
+        files.iter().for_each(|path| way(path));
+        let index = open(options(&server, folder.path()), &clock());
+        let library = index.library("Movies").expect("a handle");
+        server.reset();
+        for nth in 0..150 {
+            let (path, key) = path_of(&server, 1, nth);
+            let glance = library.lookup_key(path.as_bytes(), |found| found == key);
+            assert_ne!(glance, Some(false), "{what}");
+            assert_eq!(answer(&library, &path).expect("an answer"), key, "{what}");
+            let path = format!("/host/{}.mkv", nth + 10);
+            assert_eq!(answer(&library, &path).expect("an answer"), own, "{what}");
+        }
+        assert_eq!(server.stats().total, 0, "{what}: made from the database, not from the server");
+        index.close().expect("closes");
+        // They are as good as new: the next process is warm at open.
+        let index = open(options(&server, folder.path()), &clock());
+        let library = index.library("Movies").expect("a handle");
+        let (path, key) = path_of(&server, 1, 77);
+        assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true), "{what}");
+        assert_eq!(library.lookup_key(b"/host/700.mkv", |found| found == own), Some(true), "{what}");
+    }
+}
+
+fn overwrite(path: &Path, at: fn(u64) -> u64, length: usize) {
+    let file = fs::OpenOptions::new().write(true).open(path).expect("opened");
+    let at = at(file.metadata().expect("facts").len());
+    file.write_all_at(&vec![0xA7; length], at).expect("written");
+}
+
+#[test]
+fn warm_files_may_be_removed_while_they_are_in_use() {
+    let server = movies(100);
+    let folder = tempfile::tempdir().expect("a folder");
+    used(&server, folder.path());
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 5);
+    assert_eq!(answer(&library, &path).expect("an answer"), key);
+    for file in warm_files(folder.path()) {
+        fs::remove_file(file).expect("removed");
+    }
+    assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true));
+    library.record_matches(&[(b"/host/new.mkv", &key)]).expect("recorded");
+    assert_eq!(answer(&library, "/host/new.mkv").expect("an answer"), key);
+    assert_eq!(answer(&library, "/host/700.mkv").expect("an answer"), path_of(&server, 1, 3).1);
+    let late = open(options(&server, folder.path()), &clock());
+    let library = late.library("Movies").expect("a handle");
+    assert_eq!(answer(&library, &path).expect("an answer"), key);
+    assert_eq!(answer(&library, "/host/new.mkv").expect("an answer"), key);
+}

@@ -1,0 +1,283 @@
+//! Fetching over real HTTP: cut off and taken up again, shifted, shrunk, late, refused; with exact request counts.
+
+mod support;
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use plexindex::error::Status;
+use plexindex::index::{Deadline, Question};
+use plexindex::model::{Reason, Rung};
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin, Token};
+use support::{HOUR_MS, clock, movies, open, options, path_of, requests};
+
+#[test]
+fn a_fetch_that_was_cut_off_goes_on_in_the_next_process() {
+    let server = movies(5_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let mut choice = options(&server, folder.path());
+    choice.retry_for = Duration::ZERO;
+    server.fault(Fault::new(Action::Drop).on(Kind::Listing).after(3).times(1));
+    let (path, _) = path_of(&server, 1, 4_900);
+    {
+        let index = open(choice.clone(), &clock);
+        let library = index.library("Movies").expect("a handle");
+        let error = library.match_path(path.as_bytes()).expect_err("cut off");
+        assert!(matches!(error.status, Status::Connect | Status::BadAnswer), "{error:?}");
+    }
+    server.reset();
+    let index = open(choice, &clock);
+    let library = index.library("Movies").expect("a handle");
+    let found = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!((found.status, found.rung), (Status::Ok, Rung::Exact), "{}", found.message);
+    // Rows 2,950 to 5,000 are left, 50 of them again: three pages of at most 1,000.
+    assert_eq!(requests(&server), [0, 2, 3, 0, 0, 5]);
+    assert_eq!(index.stats().expect("statistics").items, 5_000);
+}
+
+#[test]
+fn a_page_that_was_cut_off_keeps_its_rows() {
+    let server = movies(3_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let mut choice = options(&server, folder.path());
+    choice.retry_for = Duration::ZERO;
+    server.config(|config| config.gzip = false);
+    server.fault(Fault::new(Action::Cut { after: Some(600_000) }).on(Kind::Listing).after(1).times(1));
+    let index = open(choice, &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 2_999);
+    let error = library.match_path(path.as_bytes()).expect_err("cut off");
+    assert_eq!(error.status, Status::BadAnswer, "{error:?}");
+    let seen = Cell::new(0);
+    let watch = |progress: &plexindex::index::Progress<'_>| {
+        if seen.get() == 0 {
+            seen.set(progress.items);
+        }
+        true
+    };
+    let found = index
+        .match_path(&Question { progress: Some(&watch), ..library.question() }, path.as_bytes())
+        .expect("an answer");
+    assert_eq!(found.status, Status::Ok);
+    assert_eq!(index.stats().expect("statistics").items, 3_000);
+}
+
+#[test]
+fn rows_that_shift_while_paging_lose_nothing() {
+    let server = movies(4_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (first, key) = path_of(&server, 1, 0);
+    let (last, _) = path_of(&server, 1, 3_999);
+    // Before the third page the first row goes: what was row 2,000 is now row 1,999.
+    server
+        .change(|state| state.shift_before_page(1, 3, vec![key.parse().expect("a number")], Vec::new()))
+        .expect("planned");
+    assert_eq!(library.match_path(last.as_bytes()).expect("an answer").status, Status::Ok);
+    let gone = library.match_path(first.as_bytes()).expect("an answer");
+    assert_eq!((gone.status, gone.reason), (Status::NotFound, Reason::NotListed));
+    for (key, path) in server.paths(1) {
+        let path = path.expect("all have files");
+        let seen = library.lookup_key(path.as_bytes(), str::to_owned);
+        assert_eq!(seen, Some(key.to_string()), "{path}");
+    }
+}
+
+#[test]
+fn a_library_that_shrank_much_is_believed_the_second_time() {
+    let server = movies(100);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 99);
+    assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::Ok);
+    server.change(|state| state.empty_library(1)).expect("emptied");
+    clock.advance_ms(HOUR_MS);
+    assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::Ok, "a disk may be missing");
+    clock.advance_ms(61_000);
+    assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::NotFound);
+}
+
+#[test]
+fn a_listing_that_shows_no_change_keeps_its_generation() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 5);
+    library.match_path(path.as_bytes()).expect("an answer");
+    let generation = |text: String| text[text.find("generation").expect("there")..].to_owned();
+    let before = generation(index.libraries_json(&Question::default()).expect("libraries"));
+    server.scan(1);
+    clock.advance_ms(HOUR_MS);
+    library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(generation(index.libraries_json(&Question::default()).expect("libraries")), before);
+    assert_eq!(index.stats().expect("statistics").listings, 2);
+}
+
+#[test]
+fn a_renamed_an_added_and_a_removed_file_are_seen_after_the_next_listing() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (renamed, renamed_key) = path_of(&server, 1, 5);
+    let (removed, removed_key) = path_of(&server, 1, 6);
+    library.match_path(renamed.as_bytes()).expect("an answer");
+    server.change(|state| {
+        state.rename_file(renamed_key.parse().expect("a number"), &renamed, "/data/movies/x.mkv")?;
+        state.remove_items(&[removed_key.parse().expect("a number")], true)?;
+        state.add_items(1, vec![ItemSpec::file("New", "/data/movies/new.mkv")], true)
+    })
+    .expect("changed");
+    clock.advance_ms(HOUR_MS);
+    let status = |path: &str| library.match_path(path.as_bytes()).expect("an answer").status;
+    assert_eq!(status(&renamed), Status::NotFound);
+    assert_eq!(status(&removed), Status::NotFound);
+    assert_eq!(status("/data/movies/x.mkv"), Status::Ok);
+    assert_eq!(status("/data/movies/new.mkv"), Status::Ok);
+}
+
+#[test]
+fn old_answers_stand_in_while_the_server_is_down() {
+    let server = movies(100);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let mut choice = options(&server, folder.path());
+    choice.retry_for = Duration::ZERO;
+    let index = open(choice, &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 5);
+    library.match_path(path.as_bytes()).expect("an answer");
+    clock.advance_ms(HOUR_MS);
+    server.reset();
+    server.fault(Fault::new(Action::Status { status: 500, retry_after: None }));
+    for _ in 0..5 {
+        let old = library.match_path(path.as_bytes()).expect("an answer");
+        assert_eq!((old.status, old.stale), (Status::Ok, true));
+    }
+    assert_eq!(requests(&server)[5], 1, "a server that failed is left alone for a while");
+    let missing = library.match_path(b"/data/movies/nobody.mkv").expect("an answer");
+    assert_eq!(missing.status, Status::NotFound);
+    assert!(missing.message.contains("could not be asked"), "{}", missing.message);
+    server.clear_faults();
+    clock.advance_ms(16_000);
+    let fresh = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!((fresh.status, fresh.stale), (Status::Ok, false));
+}
+
+#[test]
+fn a_deadline_gives_not_yet_and_the_next_call_goes_on() {
+    let server = movies(4_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 3_999);
+    // The second page never ends.
+    server.fault(Fault::new(Action::Stall { after: Some(0), ms: 60_000 }).on(Kind::Listing).after(1).times(1));
+    let hurried = Question { deadline: Deadline::In(Duration::from_millis(400)), ..library.question() };
+    let late = index.match_path(&hurried, path.as_bytes()).expect("an answer");
+    assert_eq!(late.status, Status::NotYet, "{}", late.message);
+    let found = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(found.status, Status::Ok);
+}
+
+#[test]
+fn a_server_that_is_too_slow_for_any_deadline_needs_warm() {
+    let server = movies(1_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 3);
+    server.fault(Fault::new(Action::Delay { ms: 60_000 }).on(Kind::Listing));
+    let hurried = Question { deadline: Deadline::In(Duration::from_millis(200)), ..library.question() };
+    let late = index.match_path(&hurried, path.as_bytes()).expect("an answer");
+    assert_eq!(late.status, Status::NeedsWarm, "{}", late.message);
+}
+
+#[test]
+fn the_host_can_stop_a_fetch_and_what_came_is_kept() {
+    let server = movies(6_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 3);
+    server.fault(Fault::new(Action::Delay { ms: 60_000 }).on(Kind::Listing).after(2).times(1));
+    let stop = |progress: &plexindex::index::Progress<'_>| progress.items < 2_000;
+    let question = Question { progress: Some(&stop), ..library.question() };
+    let error = index.match_path(&question, path.as_bytes()).expect_err("stopped");
+    assert_eq!(error.status, Status::Aborted, "{error:?}");
+    server.reset();
+    assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::Ok);
+    assert!(requests(&server)[2] <= 5, "it began anew: {:?}", requests(&server));
+}
+
+#[test]
+fn users_of_one_server_do_not_see_each_other() {
+    let server = Standin::builder()
+        .library(LibrarySpec::movies(20))
+        .library(LibrarySpec::shows(20))
+        .tokens([Token::owner("owner"), Token::shared("guest", [2])])
+        .start()
+        .expect("starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let mut choice = options(&server, folder.path());
+    choice.token = plexindex::model::Token::new("owner");
+    let (path, _) = path_of(&server, 1, 3);
+    let owner = open(choice.clone(), &clock);
+    let library = owner.library("Movies").expect("a handle");
+    assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::Ok);
+    choice.token = plexindex::model::Token::new("guest");
+    let guest = open(choice, &clock);
+    assert!(guest.library("Movies").expect("a handle").lookup_key(path.as_bytes(), |_| ()).is_none());
+    let error = guest.library("Movies").expect("a handle").match_path(path.as_bytes()).expect_err("not shared");
+    assert_eq!(error.status, Status::LibraryNotFound);
+    assert!(error.message.contains("TV"), "names those that exist: {}", error.message);
+}
+
+#[test]
+fn another_server_behind_the_same_url_answers_nothing_of_the_old() {
+    let server = movies(50);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 3);
+    assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::Ok);
+    server.change(|state| {
+        state.identity.machine_identifier = "f".repeat(40);
+        state.remove_library(1).expect("removed");
+        let mut spec = LibrarySpec::new(LibraryKind::Movie, 10);
+        spec.uuid = Some("another".into());
+        spec.seed = 99;
+        spec.plain = true;
+        state.add_library(spec).expect("added");
+    });
+    clock.advance_ms(HOUR_MS);
+    let other = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(other.status, Status::NotFound, "{other:?}");
+    assert_eq!(index.stats().expect("statistics").items, 10);
+}
+
+#[test]
+fn photos_and_their_clips_are_one_library() {
+    let server = Standin::builder().library(LibrarySpec::photos(2_500)).start().expect("starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("1").expect("by section id");
+    let paths = server.paths(1);
+    for (key, path) in paths.iter().filter_map(|(key, path)| path.as_ref().map(|path| (key, path))).step_by(97) {
+        let found = library.match_path(path.as_bytes()).expect("an answer");
+        assert!(found.candidates.iter().any(|one| one.item.rating_key == key.to_string()), "{path}: {found:?}");
+    }
+    assert!(!index.libraries_json(&Question::default()).expect("libraries").contains("\"fresh\":false"));
+}

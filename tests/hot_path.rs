@@ -1,0 +1,157 @@
+//! What a warm hit costs beside time: nothing allocated, and no system call.
+
+#![allow(unsafe_code)] // an allocator that counts, and a call that marks
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::process::Command;
+
+use plexindex::error::Status;
+use plexindex::index::{Library, Selector};
+use support::{clock, movies, open, options};
+
+/// Counts what this thread allocates.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: hands everything on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: as the caller promised.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promised.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
+}
+
+/// A warm index, its libraries, and the paths and keys of its items.
+struct Warm {
+    index: plexindex::index::Index,
+    one: Library,
+    all: Library,
+    paths: Vec<(String, String)>,
+    _folder: tempfile::TempDir,
+    _server: plexindex_standin::Standin,
+}
+
+fn warm() -> Warm {
+    let server = movies(2_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let one = index.library("Movies").expect("a handle");
+    let all = index.select(Selector::All).expect("a handle");
+    let paths: Vec<(String, String)> = server
+        .paths(1)
+        .into_iter()
+        .filter_map(|(key, path)| Some((path?, key.to_string())))
+        .collect();
+    one.match_path(paths[0].0.as_bytes()).expect("an answer");
+    one.record_matches(&[(b"/host/confirmed.mkv", "1001")]).expect("recorded");
+    one.match_path(b"/host/confirmed.mkv").expect("an answer");
+    Warm {
+        index,
+        one,
+        all,
+        paths,
+        _folder: folder,
+        _server: server,
+    }
+}
+
+/// Every kind of hit, once for each path.
+fn hits(warm: &Warm) {
+    for (path, key) in &warm.paths {
+        for library in [&warm.one, &warm.all] {
+            assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true));
+            let question = library.question();
+            warm.index
+                .match_path_with(&question, path.as_bytes(), |answer| {
+                    assert_eq!(answer.status, Status::Ok);
+                    assert_eq!(answer.item().map(|found| found.item.rating_key), Some(key.as_str()));
+                    Ok(())
+                })
+                .expect("an answer");
+        }
+    }
+    assert!(warm.one.lookup_key(b"/host/confirmed.mkv", |_| ()).is_some());
+    assert!(warm.one.lookup_key(b"/nowhere/at all.mkv", |_| ()).is_none());
+}
+
+#[test]
+fn a_hit_allocates_nothing() {
+    let warm = warm();
+    hits(&warm); // thread-locals of the platform are made with the first
+    assert_eq!(allocations(|| hits(&warm)), 0);
+}
+
+/// Run by the next test under strace: says where the hits begin and end by closing descriptors that are none.
+#[test]
+#[ignore = "a part of the next test"]
+fn worker() {
+    if std::env::var_os("PLEXINDEX_TEST_WORKER").is_none() {
+        return;
+    }
+    let warm = warm();
+    hits(&warm);
+    let mark = |number| {
+        // SAFETY: closing a descriptor that nobody has changes nothing; the call itself is the mark.
+        unsafe { libc::close(number) };
+    };
+    mark(1_000_001);
+    hits(&warm);
+    mark(1_000_002);
+}
+
+#[test]
+fn a_hit_makes_no_system_call() {
+    let Ok(found) = Command::new("strace").arg("-V").output() else {
+        eprintln!("skipped: strace is not installed");
+        return;
+    };
+    assert!(found.status.success());
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("calls");
+    let run = Command::new("strace")
+        .args(["-f", "-q", "-o"])
+        .arg(&log)
+        .arg(std::env::current_exe().expect("this program"))
+        .args(["--ignored", "--exact", "worker", "--test-threads=1", "--nocapture"])
+        .env("PLEXINDEX_TEST_WORKER", "1")
+        .output()
+        .expect("strace runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let calls = std::fs::read_to_string(&log).expect("a log");
+    let line = |mark: &str| {
+        calls
+            .lines()
+            .find(|line| line.contains(mark))
+            .unwrap_or_else(|| panic!("no {mark} in {calls}"))
+    };
+    let thread = line("close(1000001)").split_whitespace().next().expect("a thread's number");
+    let between: Vec<&str> = calls
+        .lines()
+        .filter(|line| line.split_whitespace().next() == Some(thread))
+        .skip_while(|line| !line.contains("close(1000001)"))
+        .skip(1)
+        .take_while(|line| !line.contains("close(1000002)"))
+        .collect();
+    assert_eq!(between, Vec::<&str>::new());
+}

@@ -1,0 +1,311 @@
+//! Killed at any instruction: the store opens, holds every write whose call had returned, and a fetch goes on where it
+//! stopped.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use plexindex::error::Status;
+use plexindex::index::{Index, Question};
+use plexindex::model::Reason;
+use plexindex_standin::{Action, Fault, Kind, Standin};
+
+use crate::support::{self, clock, movies, options, path_of, requests};
+use crate::worker::{Dice, Worker, assert_sound, database, open_at, options_at, place, rounds, say, until};
+
+/// An index of this process.
+fn open(server: &Standin, folder: &Path) -> Index {
+    support::open(options(server, folder), &clock())
+}
+
+/// What the index says of a path without asking the server: the rating key, or the reason that there is none.
+fn answer(index: &Index, path: &str) -> String {
+    let library = index.library("Movies").expect("a handle");
+    let offline = Question {
+        offline: true,
+        ..library.question()
+    };
+    let found = index.match_path(&offline, path.as_bytes()).expect("an answer");
+    match found.item {
+        Some(item) => item.item.rating_key,
+        None => format!("{:?}", found.reason),
+    }
+}
+
+/// Records matches for ever, and says each number once its call has returned. So many at a time that warm files are
+/// folded all along.
+pub fn record(words: &[&str]) {
+    let index = open_at(words);
+    let library = index.library("Movies").expect("a handle");
+    let mut next: u64 = words[3].parse().expect("a number");
+    loop {
+        // Every third call confirms many at once, so that most kills come while warm files are written.
+        let count = if next % 3 == 0 { 400 } else { 1 };
+        let pairs: Vec<(String, String)> = (next..next + count)
+            .map(|number| (format!("/host/{number}.mkv"), number.to_string()))
+            .collect();
+        let pairs: Vec<(&[u8], &str)> = pairs
+            .iter()
+            .map(|(path, key)| (path.as_bytes(), key.as_str()))
+            .collect();
+        library.record_matches(&pairs).expect("recorded");
+        next += count;
+        say(&next.to_string());
+    }
+}
+
+#[test]
+fn a_kill_loses_no_confirmed_match() {
+    let server = movies(50);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let mut dice = Dice::new(1);
+    let mut next = 1;
+    for _ in 0..rounds("PLEXINDEX_KILLS", 12) {
+        let first = next;
+        let mut worker = Worker::start("record", [&place[0], &place[1], &place[2], &first.to_string()]);
+        for _ in 0..=dice.roll(12) {
+            next = worker.hear().parse::<u64>().expect("a number");
+        }
+        // Not at the end of a call, but at some instruction of the next one.
+        std::thread::sleep(Duration::from_micros(dice.roll(6_000)));
+        for said in worker.kill() {
+            next = said.parse().expect("a number");
+        }
+        let index = open(&server, folder.path());
+        for number in first..next {
+            let path = format!("/host/{number}.mkv");
+            assert_eq!(answer(&index, &path), number.to_string(), "acknowledged, then lost");
+        }
+        assert_eq!(answer(&index, "/host/1.mkv"), "1");
+        index.close().expect("closes");
+        assert_sound(folder.path());
+        // What the last call began may be there, as a whole or not at all.
+        next += 1_000;
+    }
+    assert!(folded(folder.path()), "the kills met no folding");
+    assert_tidy(folder.path());
+}
+
+fn folded(folder: &Path) -> bool {
+    database(folder)
+        .query_row("SELECT matches_image <> '' FROM libraries", [], |row| row.get(0))
+        .expect("a row")
+}
+
+/// Asserts that nothing lies around but what is in use, and what is too young to tell.
+fn assert_tidy(folder: &Path) {
+    for entry in std::fs::read_dir(folder).expect("the folder") {
+        let entry = entry.expect("an entry");
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let known = ["plexindex-1.db", "plexindex-1.db-wal", "plexindex-1.db-shm", "plexindex-1.page", "plexindex-client-id"];
+        let in_use = known.contains(&name.as_str()) || name.ends_with(".lock");
+        let young = entry
+            .metadata()
+            .and_then(|facts| facts.modified())
+            .is_ok_and(|at| at.elapsed().is_ok_and(|age| age < Duration::from_secs(600)));
+        assert!(in_use || young && name.contains(".warm"), "'{name}' was left behind");
+    }
+}
+
+#[test]
+fn what_a_kill_leaves_behind_goes_once_it_is_old() {
+    let server = movies(50);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(&server, folder.path());
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 3);
+    library.match_path(path.as_bytes()).expect("fetched");
+    let hours_ago = SystemTime::now() - Duration::from_secs(7_200);
+    let leave = |name: &str, at: SystemTime| {
+        let file = std::fs::File::create(folder.path().join(name)).expect("made");
+        file.set_modified(at).expect("dated");
+    };
+    let old = [
+        "plexindex-1-l1-7-99-0.warm",
+        "plexindex-1-l1-7-99-0.warm.4711-0.new",
+        "plexindex-1-m1-7-99-0.warm.4711-1.new",
+        "plexindex-1.4711.new",
+    ];
+    let young = ["plexindex-1-l1-8-99-0.warm", "plexindex-1-l1-8-99-0.warm.4712-0.new"];
+    old.iter().for_each(|name| leave(name, hours_ago));
+    young.iter().for_each(|name| leave(name, SystemTime::now()));
+    leave("notes of somebody else.warm", hours_ago);
+    // The warm file in use is old too.
+    for entry in std::fs::read_dir(folder.path()).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|end| end == "warm") {
+            let file = std::fs::File::open(&path).expect("opened");
+            if file.metadata().expect("facts").len() > 0 {
+                file.set_modified(hours_ago).expect("dated");
+            }
+        }
+    }
+    index.refresh(&library.question(), true).expect("listed again");
+    for name in old {
+        assert!(!folder.path().join(name).exists(), "'{name}' stays for ever");
+    }
+    for name in young {
+        assert!(folder.path().join(name).exists(), "'{name}' may be about to be announced");
+    }
+    assert!(folder.path().join("notes of somebody else.warm").exists());
+    index.close().expect("closes");
+    assert_eq!(answer(&open(&server, folder.path()), &path), key);
+}
+
+/// Fetches the library page by page.
+pub fn list(words: &[&str]) {
+    let mut options = options_at(words);
+    options.page_size = words[3].parse().expect("a size");
+    let index = support::open(options, &clock());
+    let library = index.library("Movies").expect("a handle");
+    say("begins");
+    let found = library.match_path(words[4].as_bytes()).expect("an answer");
+    index.close().expect("closes");
+    say(&found.item.expect("an item").item.rating_key);
+}
+
+fn listing_goes_on(items: u32, page_size: u64, kills: u64) {
+    let server = movies(items);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, key) = path_of(&server, 1, 7);
+    let size = page_size.to_string();
+    let start = || Worker::start("list", [&place[0], &place[1], &place[2], &size, &path]);
+    server.fault(Fault::new(Action::Delay { ms: 2 }).on(Kind::Listing).times(0));
+    let pages = u64::from(items).div_ceil(page_size);
+    let mut dice = Dice::new(page_size);
+    for kill in 0..kills {
+        let next_row = next_row(folder.path());
+        server.reset();
+        let worker = start();
+        let left = (u64::from(items) - next_row).div_ceil(page_size);
+        let until_page = 1 + dice.roll((left / 2).max(1));
+        until("pages were fetched", || server.stats().of(Kind::Listing) >= until_page);
+        std::thread::sleep(Duration::from_micros(dice.roll(3_000)));
+        worker.kill();
+        assert_sound(folder.path());
+        let [identity, sections, listing, ..] = requests(&server);
+        assert!(identity <= 1 && sections == 1, "kill {kill}: {identity}, {sections}");
+        assert!(listing >= until_page);
+    }
+    let next_row = next_row(folder.path());
+    assert!(next_row > 0, "something was stored");
+    server.reset();
+    let mut worker = start();
+    assert_eq!(worker.hear(), "begins");
+    assert_eq!(worker.hear(), key);
+    worker.end();
+    let [identity, sections, listing, _, _, all] = requests(&server);
+    let left = (u64::from(items) - next_row + 50).div_ceil(page_size);
+    assert_eq!((identity, sections), (0, 2), "libraries before and after");
+    assert!(
+        listing <= left,
+        "{listing} pages of {pages} were fetched, with {next_row} of {items} rows stored and 50 to overlap"
+    );
+    assert_eq!(all, sections + listing);
+    // And it ended right: whole, settled, every path known.
+    let index = open(&server, folder.path());
+    for nth in 0..items as usize {
+        let (path, key) = path_of_all(&server, nth);
+        assert_eq!(answer(&index, &path), key);
+    }
+    index.close().expect("closes");
+    let (listed, provisional, under_way): (u32, bool, u32) = database(folder.path())
+        .query_row(
+            "SELECT listed_items, provisional, (SELECT count(*) FROM listings) FROM libraries",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .expect("a row");
+    assert_eq!((listed, provisional, under_way), (items, false, 0));
+    assert_tidy(folder.path());
+}
+
+fn path_of_all(server: &Standin, nth: usize) -> (String, String) {
+    thread_local! {
+        static PATHS: std::cell::RefCell<(String, Vec<(String, String)>)> = std::cell::RefCell::default();
+    }
+    PATHS.with_borrow_mut(|(url, paths)| {
+        if *url != server.url() {
+            *url = server.url();
+            *paths = server
+                .paths(1)
+                .into_iter()
+                .filter_map(|(key, path)| Some((path?, key.to_string())))
+                .collect();
+        }
+        paths[nth].clone()
+    })
+}
+
+/// Rows that are stored of the listing under way.
+fn next_row(folder: &Path) -> u64 {
+    if !folder.join("plexindex-1.db").exists() {
+        return 0;
+    }
+    let read = |database: rusqlite::Connection| -> rusqlite::Result<i64> {
+        database.query_row("SELECT coalesce(max(next_row), 0) FROM listings", [], |row| row.get(0))
+    };
+    read(database(folder)).map_or(0, i64::cast_unsigned)
+}
+
+#[test]
+fn a_listing_goes_on_where_a_kill_stopped_it() {
+    listing_goes_on(2_000, 50, rounds("PLEXINDEX_KILLS", 4));
+}
+
+#[test]
+fn a_listing_goes_on_also_when_a_page_is_smaller_than_the_overlap() {
+    listing_goes_on(600, 20, rounds("PLEXINDEX_KILLS", 3));
+}
+
+/// Invalidates listed paths one after the other, and now and then the library; says what was done.
+pub fn distrust(words: &[&str]) {
+    let index = open_at(words);
+    let library = index.library("Movies").expect("a handle");
+    for nth in 0.. {
+        let Some(path) = words[3..].get(nth) else { break };
+        if nth % 10 == 9 {
+            library.invalidate().expect("invalidated");
+            say("library");
+        }
+        library.invalidate_path(path.as_bytes()).expect("invalidated");
+        say(path);
+    }
+    crate::worker::told();
+}
+
+#[test]
+fn a_kill_loses_no_invalidation() {
+    let server = movies(100);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let index = open(&server, folder.path());
+    let library = index.library("Movies").expect("a handle");
+    let paths: Vec<String> = (0..100).map(|nth| path_of(&server, 1, nth).0).collect();
+    library.match_path(paths[0].as_bytes()).expect("fetched");
+    let mut dice = Dice::new(3);
+    for _ in 0..rounds("PLEXINDEX_KILLS", 6) {
+        index.refresh(&library.question(), true).expect("all is trusted again");
+        assert_eq!(library.match_path(paths[0].as_bytes()).expect("an answer").status, Status::Ok);
+        library.record_matches(&[(b"/host/a.mkv", "1")]).expect("recorded");
+        let mut words: Vec<&str> = place.iter().map(String::as_str).collect();
+        words.extend(paths.iter().map(String::as_str));
+        let mut worker = Worker::start_with("distrust", &words);
+        let mut done = Vec::new();
+        for _ in 0..=dice.roll(40) {
+            done.push(worker.hear());
+        }
+        std::thread::sleep(Duration::from_micros(dice.roll(1_000)));
+        done.extend(worker.kill());
+        for path in done {
+            if path == "library" {
+                assert_eq!(answer(&index, "/host/a.mkv"), format!("{:?}", Reason::NoLocation));
+            } else {
+                assert_eq!(answer(&index, &path), format!("{:?}", Reason::Unconfirmed), "{path}");
+            }
+        }
+    }
+    index.close().expect("closes");
+    assert_sound(folder.path());
+}

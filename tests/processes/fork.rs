@@ -1,0 +1,208 @@
+//! A host that forks: both sides go on with the index that was open, and neither loses what the other commits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use plexindex::error::Status;
+use plexindex::index::{Deadline, Index, Question};
+use plexindex_standin::{Action, Fault, Kind};
+
+use crate::support::{self, clock, movies, options, path_of};
+use crate::worker::{Worker, assert_sound, open_at, place, rounds, say, told, until};
+
+/// Forks; the child does `work` and ends with what it gives. Gives the child's process id.
+fn fork(work: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: the child runs `work` and ends at once, whatever happens; nothing that it inherits is dropped.
+    unsafe {
+        let child = libc::fork();
+        assert!(child >= 0, "forked");
+        if child == 0 {
+            let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or(99);
+            libc::_exit(code);
+        }
+        child
+    }
+}
+
+/// What a child ended with; kills one that hangs.
+fn wait_for(child: i32) -> i32 {
+    let begun = Instant::now();
+    loop {
+        let mut state = 0;
+        // SAFETY: plain calls on a child of our own.
+        let ended = unsafe { libc::waitpid(child, &raw mut state, libc::WNOHANG) };
+        if ended == child {
+            return if libc::WIFEXITED(state) { libc::WEXITSTATUS(state) } else { -1 };
+        }
+        if begun.elapsed() > Duration::from_secs(20) {
+            // SAFETY: as above.
+            unsafe { libc::kill(child, libc::SIGKILL) };
+            return -2;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn key_of(index: &Index, path: &str, offline: bool) -> Option<String> {
+    let library = index.library("Movies").ok()?;
+    let question = Question {
+        offline,
+        deadline: Deadline::In(Duration::from_secs(15)),
+        ..library.question()
+    };
+    let found = index.match_path(&question, path.as_bytes()).ok()?;
+    found.item.map(|item| item.item.rating_key)
+}
+
+/// What a child does: every step has a code of its own, for a child that hangs or fails.
+fn child(index: &Index, number: u64, path: &str, key: &str) -> i32 {
+    let own = format!("/child/{number}.mkv");
+    let library = index.library("Movies").expect("a handle");
+    if key_of(index, path, true).as_deref() != Some(key) {
+        return 1;
+    }
+    if library.record_matches(&[(own.as_bytes(), key)]).is_err() {
+        return 2;
+    }
+    if key_of(index, &own, true).as_deref() != Some(key) {
+        return 3;
+    }
+    if library.lookup_key(own.as_bytes(), |found| found == key) == Some(false) {
+        return 4;
+    }
+    // It speaks to the server over connections of its own, and may fetch.
+    let in_time = Question {
+        deadline: Deadline::In(Duration::from_secs(15)),
+        ..library.question()
+    };
+    if number % 4 == 0 && !matches!(index.refresh(&in_time, true), Ok(Status::Ok)) {
+        return 5;
+    }
+    if index.stats().is_err() {
+        return 6;
+    }
+    0
+}
+
+/// Forks again and again while other threads are at it.
+pub fn busy(words: &[&str]) {
+    let index = Arc::new(open_at(words));
+    let (path, key) = (words[3], words[4]);
+    assert_eq!(key_of(&index, path, false).as_deref(), Some(key));
+    let stop = AtomicBool::new(false);
+    let recorded = AtomicU64::new(0);
+    let forks: u64 = words[5].parse().expect("a number");
+    let going = || !stop.load(Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let library = index.library("Movies").expect("a handle");
+            while going() {
+                let number = recorded.load(Ordering::SeqCst);
+                let path = format!("/parent/{number}.mkv");
+                library.record_matches(&[(path.as_bytes(), key)]).expect("recorded");
+                recorded.store(number + 1, Ordering::SeqCst);
+            }
+        });
+        scope.spawn(|| {
+            let library = index.library("Movies").expect("a handle");
+            while going() {
+                let glance = library.lookup_key(path.as_bytes(), |found| found == key);
+                assert_ne!(glance, Some(false));
+                assert_eq!(key_of(&index, path, true).as_deref(), Some(key));
+            }
+        });
+        scope.spawn(|| {
+            while going() {
+                index.stats().expect("statistics");
+            }
+        });
+        scope.spawn(|| {
+            let library = index.library("Movies").expect("a handle");
+            while going() {
+                let status = index.refresh(&library.question(), true).expect("listed");
+                assert_eq!(status, Status::Ok);
+            }
+        });
+        for number in 0..forks {
+            let pid = fork(|| child(&index, number, path, key));
+            let code = wait_for(pid);
+            let own = format!("/child/{number}.mkv");
+            let seen = key_of(&index, &own, true);
+            if code != 0 || seen.as_deref() != Some(key) {
+                say(&format!("child {number} ended with {code}, and its parent sees {seen:?}"));
+                std::process::exit(1);
+            }
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+    Arc::into_inner(index).expect("the last one").close().expect("closes");
+    say(&recorded.load(Ordering::SeqCst).to_string());
+    told();
+}
+
+#[test]
+fn parent_and_child_both_go_on_and_lose_nothing() {
+    let server = movies(120);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, key) = path_of(&server, 1, 3);
+    let forks = rounds("PLEXINDEX_FORKS", 25);
+    let words = [&place[0], &place[1], &place[2], &path, &key, &forks.to_string()];
+    let mut worker = Worker::start("fork", words.map(String::as_str));
+    let said = worker.hear();
+    let recorded: u64 = said.parse().unwrap_or_else(|_| panic!("{said}"));
+    assert!(recorded > 0);
+    let index = support::open(options(&server, folder.path()), &clock());
+    for number in 0..forks {
+        assert_eq!(key_of(&index, &format!("/child/{number}.mkv"), true), Some(key.clone()));
+    }
+    for number in 0..recorded {
+        assert_eq!(key_of(&index, &format!("/parent/{number}.mkv"), true), Some(key.clone()));
+    }
+    index.close().expect("closes");
+    worker.end();
+    assert_sound(folder.path());
+}
+
+/// Forks while another thread fetches; the child does nothing, for long.
+pub fn fetching(words: &[&str]) {
+    let index = Arc::new(open_at(words));
+    say("open");
+    let fetch = {
+        let (index, path) = (Arc::clone(&index), words[3].to_owned());
+        std::thread::spawn(move || key_of(&index, &path, false))
+    };
+    assert_eq!(told().as_deref(), Some("fork"));
+    let child = fork(|| {
+        told();
+        0
+    });
+    say("forked");
+    say(&format!("{:?}", fetch.join().expect("no panic")));
+    assert_eq!(told(), None);
+    assert_eq!(wait_for(child), 0);
+}
+
+#[test]
+fn a_child_keeps_no_lock_of_the_fetch_that_its_parent_was_at() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, key) = path_of(&server, 1, 3);
+    let mut worker = Worker::start("fork while fetching", [&place[0], &place[1], &place[2], &path].map(String::as_str));
+    assert_eq!(worker.hear(), "open");
+    server.fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Listing));
+    until("it fetches", || server.stats().of(Kind::Listing) == 1);
+    assert_eq!(worker.ask("fork"), "forked");
+    assert_eq!(worker.hear(), format!("{:?}", Some(&key)));
+    // The child lives, and another process wants to fetch.
+    let index = support::open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let in_time = Question {
+        deadline: Deadline::In(Duration::from_secs(5)),
+        ..library.question()
+    };
+    assert_eq!(index.refresh(&in_time, true).expect("listed"), Status::Ok);
+    worker.end();
+}

@@ -1,0 +1,31 @@
+//! Several processes on one store: what one commits the others see, what is killed loses nothing, and one fetch is made
+//! where many are wanted.
+#![allow(unsafe_code)] // fork, clocks and signals have no safe door
+
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../support/worker.rs"]
+mod worker;
+
+mod coherence;
+mod crash;
+mod fork;
+mod races;
+mod single_flight;
+
+#[test]
+#[ignore = "played by the other tests, as another process"]
+fn worker() {
+    worker::play(&[
+        ("coherence", coherence::answer),
+        ("half a commit", coherence::half_a_commit),
+        ("record", crash::record),
+        ("list", crash::list),
+        ("distrust", crash::distrust),
+        ("fork", fork::busy),
+        ("fork while fetching", fork::fetching),
+        ("race", races::race),
+        ("make", races::make),
+        ("flight", single_flight::ask),
+    ]);
+}

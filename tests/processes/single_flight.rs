@@ -1,0 +1,170 @@
+//! However many ask for the same cold library at once, one fetches.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use plexindex::index::{Progress, Question};
+use plexindex_standin::{Action, Fault, Kind, Standin};
+
+use crate::support::{self, clock, movies, path_of, requests};
+use crate::worker::{Worker, options_at, place, rounds, say, told, until};
+
+/// Opens, waits for the word, asks one path per thread, and says the answers. Says before when it is the one who fetches.
+pub fn ask(words: &[&str]) {
+    let mut options = options_at(words);
+    options.page_size = words[3].parse().expect("a size");
+    let index = Arc::new(support::open(options, &clock()));
+    say("ready");
+    told();
+    let fetching = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for path in &words[4..] {
+            let (index, fetching) = (&index, &fetching);
+            scope.spawn(move || {
+                let library = index.library("Movies").expect("a handle");
+                let progress = |progress: &Progress<'_>| {
+                    if progress.items * 2 >= progress.total
+                        && progress.total > progress.items
+                        && !fetching.swap(true, Ordering::SeqCst)
+                    {
+                        say("half");
+                    }
+                    true
+                };
+                let question = Question {
+                    progress: Some(&progress),
+                    ..library.question()
+                };
+                let found = index.match_path(&question, path.as_bytes()).expect("an answer");
+                let key = found.item.map(|item| item.item.rating_key);
+                say(&format!("{path}|{}", key.unwrap_or(found.message)));
+            });
+        }
+    });
+    told();
+    drop(index);
+}
+
+struct Crowd {
+    workers: Vec<Worker>,
+    expected: Vec<Vec<String>>,
+}
+
+impl Crowd {
+    fn gather(server: &Standin, folder: &std::path::Path, processes: u64, threads: u64, page_size: &str) -> Self {
+        let place = place(folder, server);
+        let mut workers = Vec::new();
+        let mut expected = Vec::new();
+        for process in 0..processes {
+            let mut words = vec![place[0].clone(), place[1].clone(), place[2].clone(), page_size.to_owned()];
+            let mut answers = Vec::new();
+            for thread in 0..threads {
+                let nth = usize::try_from(process * threads + thread).expect("small");
+                let (path, key) = path_of(server, 1, nth);
+                answers.push(format!("{path}|{key}"));
+                words.push(path);
+            }
+            workers.push(Worker::start_with("flight", &words));
+            expected.push(answers);
+        }
+        for worker in &mut workers {
+            assert_eq!(worker.hear(), "ready");
+        }
+        Self { workers, expected }
+    }
+
+    fn go(&mut self) {
+        for worker in &mut self.workers {
+            worker.tell("go");
+        }
+    }
+
+    /// Takes the answers of everybody who is left.
+    fn assert_all_right(self) {
+        for (mut worker, mut expected) in self.workers.into_iter().zip(self.expected) {
+            while !expected.is_empty() {
+                let said = worker.hear();
+                if said == "half" {
+                    continue;
+                }
+                let place = expected.iter().position(|answer| *answer == said);
+                expected.remove(place.unwrap_or_else(|| panic!("a wrong answer: {said}")));
+            }
+            worker.end();
+        }
+    }
+}
+
+fn one_fetch(processes: u64, threads: u64) {
+    let server = movies(3_500);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut crowd = Crowd::gather(&server, folder.path(), processes, threads, "1000");
+    assert_eq!(requests(&server)[5], 0, "opening asks nobody");
+    server.fault(Fault::new(Action::Delay { ms: 20 }).times(0));
+    crowd.go();
+    crowd.assert_all_right();
+    // Identity, libraries before and after, four pages.
+    assert_eq!(requests(&server), [1, 2, 4, 0, 0, 7]);
+}
+
+#[test]
+fn many_processes_that_ask_for_a_cold_library_at_once_cost_one_fetch() {
+    one_fetch(rounds("PLEXINDEX_FLIGHT_PROCESSES", 12), rounds("PLEXINDEX_FLIGHT_THREADS", 3));
+}
+
+#[test]
+fn who_comes_while_it_is_fetched_waits_and_asks_nothing() {
+    let server = movies(2_500);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    server.fault(Fault::new(Action::Delay { ms: 150 }).on(Kind::Listing).times(0));
+    let mut crowd = Crowd {
+        workers: Vec::new(),
+        expected: Vec::new(),
+    };
+    for number in 0..rounds("PLEXINDEX_FLIGHT_PROCESSES", 6) {
+        // One after the other: each finds more of it fetched than the one before, and none all of it.
+        until("the fetch is under way", || number == 0 || server.stats().of(Kind::Listing) > 0);
+        let (path, key) = path_of(&server, 1, usize::try_from(number).expect("small"));
+        let words = [&place[0], &place[1], &place[2], "1000", &path].map(str::to_owned);
+        let mut worker = Worker::start_with("flight", &words);
+        assert_eq!(worker.ask("go"), "ready");
+        crowd.workers.push(worker);
+        crowd.expected.push(vec![format!("{path}|{key}")]);
+    }
+    crowd.assert_all_right();
+    assert_eq!(requests(&server), [1, 2, 3, 0, 0, 6]);
+}
+
+#[test]
+fn when_the_fetcher_is_killed_half_way_one_other_goes_on() {
+    const PAGES: u64 = 30;
+    let server = movies(3_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let processes = rounds("PLEXINDEX_FLIGHT_PROCESSES", 12);
+    let mut crowd = Crowd::gather(&server, folder.path(), processes, rounds("PLEXINDEX_FLIGHT_THREADS", 3), "100");
+    server.fault(Fault::new(Action::Delay { ms: 30 }).on(Kind::Listing).times(0));
+    crowd.go();
+    let mut fetcher = None;
+    until("half of it is fetched", || {
+        for (number, worker) in crowd.workers.iter_mut().enumerate() {
+            if worker.heard().is_some_and(|said| said == "half") {
+                fetcher = Some(number);
+            }
+        }
+        fetcher.is_some()
+    });
+    let fetcher = fetcher.expect("one of them");
+    crowd.workers.remove(fetcher).kill();
+    crowd.expected.remove(fetcher);
+    let before = server.stats().of(Kind::Listing);
+    assert!(before < PAGES, "killed too late to prove anything");
+    crowd.assert_all_right();
+    let [identity, sections, listing, _, _, all] = requests(&server);
+    // One page is fetched twice for the overlap; up to three were fetched ahead and not stored yet.
+    assert!(listing <= PAGES + 1 + 3, "{listing} pages: more than one continuation");
+    assert!(listing > PAGES, "{listing} pages");
+    assert_eq!(identity, 1);
+    assert!(sections <= 3, "{sections}: before, before the continuation, after");
+    assert_eq!(all, identity + sections + listing);
+}

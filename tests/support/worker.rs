@@ -1,0 +1,243 @@
+//! Other processes for tests: the test program runs itself once more, and the two speak line by line.
+//!
+//! A test file that needs them has an ignored test called `worker` that calls [`play`] with its roles. Without the
+//! environment variable that names a role it does nothing, so `--ignored` may run it.
+#![allow(dead_code)] // each test file uses its part
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::time::{Duration, Instant};
+
+use plexindex::index::Index;
+use plexindex::model::Token;
+use plexindex::options::Options;
+use plexindex_standin::Standin;
+
+const ROLE: &str = "PLEXINDEX_TEST_ROLE";
+/// What distinguishes lines of the protocol from what the test harness prints.
+const MARK: &str = "\u{1}";
+/// Longer than anything here takes: what is not there by then never comes.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `done`, looking every millisecond.
+pub fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// How often something is tried: `quick`, or what the variable says in deep runs.
+pub fn rounds(variable: &str, quick: u64) -> u64 {
+    std::env::var(variable)
+        .ok()
+        .map_or(quick, |text| text.parse().expect("a number of rounds"))
+}
+
+/// A process that plays a role.
+pub struct Worker {
+    child: Child,
+    input: Option<ChildStdin>,
+    said: Receiver<String>,
+    kept: VecDeque<String>,
+}
+
+impl Worker {
+    /// Starts one, with these words for its role.
+    pub fn start<const N: usize>(role: &str, words: [&str; N]) -> Self {
+        Self::start_with(role, &words)
+    }
+
+    /// Starts one, with any number of words.
+    pub fn start_with(role: &str, words: &[impl AsRef<str>]) -> Self {
+        let all: Vec<&str> = std::iter::once(role).chain(words.iter().map(AsRef::as_ref)).collect();
+        let mut child = Command::new(std::env::current_exe().expect("this program has a path"))
+            .args(["worker", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+            .env(ROLE, all.join("\n"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program starts once more");
+        let output = child.stdout.take().expect("its output");
+        let (say, said) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines() {
+                let Ok(line) = line else { break };
+                // The harness prints the test's name without an end of line before the first words.
+                if let Some((_, words)) = line.split_once(MARK)
+                    && say.send(words.to_owned()).is_err()
+                {
+                    break;
+                }
+            }
+        });
+        Self {
+            input: child.stdin.take(),
+            child,
+            said,
+            kept: VecDeque::new(),
+        }
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn tell(&mut self, words: &str) {
+        let input = self.input.as_mut().expect("it listens");
+        // A dead worker does not listen; whoever waits for its answer will see.
+        let _ = input.write_all(format!("{words}\n").as_bytes());
+    }
+
+    /// What it says next; `None` when it ended.
+    pub fn next(&mut self) -> Option<String> {
+        if let Some(words) = self.kept.pop_front() {
+            return Some(words);
+        }
+        match self.said.recv_timeout(PATIENCE) {
+            Ok(words) => Some(words),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("a worker hangs: it said nothing for {PATIENCE:?}"),
+        }
+    }
+
+    pub fn hear(&mut self) -> String {
+        self.next().expect("a worker ended before it was asked to")
+    }
+
+    /// Tells it something and waits for its answer.
+    pub fn ask(&mut self, words: &str) -> String {
+        self.tell(words);
+        self.hear()
+    }
+
+    /// What it has said and nobody heard yet.
+    pub fn heard(&mut self) -> Option<String> {
+        self.kept.pop_front().or_else(|| match self.said.try_recv() {
+            Ok(words) => Some(words),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+        })
+    }
+
+    /// Kills it now, at whatever instruction it is. Gives what it had said and nobody heard yet.
+    pub fn kill(mut self) -> Vec<String> {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("it is gone");
+        let kept = std::mem::take(&mut self.kept);
+        kept.into_iter().chain(self.said.iter()).collect()
+    }
+
+    /// Lets it end by itself: its input is closed.
+    pub fn end(mut self) {
+        self.input = None;
+        let mut status = None;
+        until("a worker ends", || {
+            status = self.child.try_wait().expect("its state");
+            status.is_some()
+        });
+        let status = status.expect("it ended");
+        assert!(status.success(), "a worker failed: {status}");
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A role: what a worker does, given the words it was started with.
+pub type Role = (&'static str, fn(&[&str]));
+
+/// In a worker: plays the role that it was started for.
+pub fn play(roles: &[Role]) {
+    let Ok(words) = std::env::var(ROLE) else {
+        return;
+    };
+    // What it starts in turn is no worker.
+    let words: Vec<&str> = words.split('\n').collect();
+    let (_, role) = roles.iter().find(|(name, _)| *name == words[0]).expect("a role of this file");
+    role(&words[1..]);
+}
+
+/// In a worker: says something.
+pub fn say(words: &str) {
+    let mut out = std::io::stdout().lock();
+    // One write a line, so that a kill leaves whole lines; without a reader there is nobody to work for.
+    if out.write_all(format!("{MARK}{words}\n").as_bytes()).is_err() {
+        std::process::exit(1);
+    }
+    let _ = out.flush();
+}
+
+/// In a worker: what it is told next; `None` when it shall end.
+pub fn told() -> Option<String> {
+    let mut line = String::new();
+    match std::io::stdin().lock().read_line(&mut line) {
+        Ok(0) | Err(_) => None,
+        Ok(_) => Some(line.trim_end_matches('\n').to_owned()),
+    }
+}
+
+/// Words that say where the store and the server are.
+pub fn place(folder: &Path, server: &Standin) -> [String; 3] {
+    [folder.display().to_string(), server.url(), server.token()]
+}
+
+/// In a worker: the options that those words mean.
+pub fn options_at(words: &[&str]) -> Options {
+    Options {
+        cache_dir: PathBuf::from(words[0]),
+        server_url: Some(words[1].to_owned()),
+        token: Token::new(words[2]),
+        ..Options::default()
+    }
+}
+
+/// In a worker: an index there.
+pub fn open_at(words: &[&str]) -> Index {
+    crate::support::open(options_at(words), &crate::support::clock())
+}
+
+/// The database, opened past the library: for looking into it while nobody else in this process has it open.
+pub fn database(folder: &Path) -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open_with_flags(
+        folder.join("plexindex-1.db"),
+        rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE,
+    )
+    .expect("the database opens");
+    connection.busy_timeout(PATIENCE).expect("patience");
+    connection
+}
+
+/// Asserts that SQLite finds nothing wrong with the database.
+pub fn assert_sound(folder: &Path) {
+    let found: String = database(folder)
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .expect("an answer");
+    assert_eq!(found, "ok");
+}
+
+/// A little randomness that a failure can be repeated with.
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `limit`.
+    pub fn roll(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (word ^ (word >> 31)) % limit
+    }
+}

@@ -1,0 +1,240 @@
+//! A warm lookup allocates nothing: counted by the allocator, at every rung. A program of its own and without the test
+//! harness, so that nobody else allocates.
+
+#![allow(dead_code, unused_imports)] // modules are included whole
+#![allow(missing_docs)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+#[path = "../src/error.rs"]
+mod error;
+#[path = "../src/matching/mod.rs"]
+mod matching;
+#[path = "../src/model.rs"]
+mod model;
+#[path = "../src/options.rs"]
+mod options;
+#[path = "../src/platform/mod.rs"]
+mod platform;
+mod read_path;
+#[path = "../src/warm/mod.rs"]
+mod warm;
+
+use matching::{Mappings, Scope, climb, glance};
+use model::{Item, Rung};
+use options::{Mapping, MappingKind, Pattern};
+use read_path::movie;
+use warm::{Change, Image, ImageBuilder, ImageKind, ImageMeta, LibraryFacts, LibraryView};
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+fn grew(bytes: usize) {
+    ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    let live = LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    PEAK.fetch_max(live, Ordering::Relaxed);
+}
+
+// SAFETY: everything is passed on to the system's allocator; only numbers are kept.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        grew(layout.size());
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+const ITEMS: usize = 20_000;
+
+fn image(kind: ImageKind, mappings: &Mappings, fill: impl FnOnce(&mut ImageBuilder)) -> Arc<Image> {
+    let mut builder = ImageBuilder::new(ImageMeta {
+        kind,
+        generation: 1,
+        mappings: mappings.clone(),
+        ..ImageMeta::default()
+    });
+    fill(&mut builder);
+    Arc::new(Image::from_bytes(builder.finish_in_memory().expect("is made")).expect("opens"))
+}
+
+fn view(location: &str, items: impl Iterator<Item = Item>, mappings: &Mappings) -> LibraryView {
+    let listing = image(ImageKind::Listing, mappings, |builder| {
+        items.for_each(|item| builder.push(&item));
+    });
+    let matches = image(ImageKind::Matches, mappings, |builder| {
+        for number in 0..100 {
+            let path = format!("/host/{number}.mkv");
+            builder.push_match(path.as_bytes(), &(100_000 + number).to_string(), 1);
+        }
+    });
+    let facts = LibraryFacts {
+        locations: vec![location.to_owned()],
+        generation: 1,
+        fetched: true,
+        ..LibraryFacts::default()
+    };
+    let view = LibraryView::new(facts, mappings, Some(listing), Some(matches), Arc::default());
+    let overlay = &view.overlay;
+    for number in 0..100 {
+        let change = Change::Matched {
+            path: format!("/host/overlaid/{number}.mkv").into_bytes(),
+            rating_key: (100_000 + number).to_string(),
+            generation: 1,
+        };
+        overlay.push(change, mappings).expect("there is room");
+        let item = Item {
+            parts: vec![format!("{location}/new {number}/n{number}.mkv")],
+            ..movie(ITEMS * 2 + number)
+        };
+        let change = Change::Added { item: Arc::new(item) };
+        overlay.push(change, mappings).expect("there is room");
+    }
+    view
+}
+
+/// Allocations of `ask` over all paths, after a first round that need not be free.
+fn allocations(paths: &[Vec<u8>], mut ask: impl FnMut(&[u8])) -> usize {
+    for path in paths {
+        ask(path);
+    }
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    for path in paths {
+        ask(path);
+    }
+    ALLOCATIONS.load(Ordering::Relaxed) - before
+}
+
+fn lookups_allocate_nothing() {
+    let rule = |kind, from: &str, to: &str| Mapping {
+        kind,
+        from: Pattern::Prefix(from.into()),
+        to: to.into(),
+    };
+    let mappings = Mappings::new(&[
+        rule(MappingKind::HostToServer, "/data", "/mnt/media"),
+        rule(MappingKind::ServerToHost, "/mnt/media", "/stash"),
+    ])
+    .expect("rules compile");
+    // Every fifth file is called like many others.
+    let crowd = |number: usize| {
+        let mut item = movie(number);
+        if number.is_multiple_of(5) {
+            item.parts = vec![format!("/mnt/media/movies/album {number}/01.mkv")];
+        }
+        item
+    };
+    let one = view("/mnt/media/movies", (0..ITEMS).map(crowd), &mappings);
+    let two = view("/mnt/media/tv", (ITEMS..ITEMS + 10).map(movie), &mappings);
+    let views = [&one, &two];
+    let numbers = 0..200;
+    let listed = |number: usize| movie(number * 5 + 1).parts.remove(0);
+    let each =
+        |make: &dyn Fn(usize) -> String| -> Vec<Vec<u8>> { numbers.clone().map(|n| make(n).into_bytes()).collect() };
+    let cases = [
+        (
+            "confirmed",
+            Rung::Confirmed,
+            each(&|n| format!("/host/{}.mkv", n % 100)),
+        ),
+        (
+            "confirmed since",
+            Rung::Confirmed,
+            each(&|n| format!("/host/overlaid/{}.mkv", n % 100)),
+        ),
+        ("exact", Rung::Exact, each(&listed)),
+        ("other case", Rung::Exact, each(&|n| listed(n).to_uppercase())),
+        (
+            "added since",
+            Rung::Exact,
+            each(&|n| format!("/mnt/media/movies/new {0}/n{0}.mkv", n % 100)),
+        ),
+        (
+            "mapped to the server",
+            Rung::Mapped,
+            each(&|n| listed(n).replace("/mnt/media", "/data")),
+        ),
+        (
+            "mapped to the host",
+            Rung::Mapped,
+            each(&|n| listed(n).replace("/mnt/media", "/stash")),
+        ),
+        ("suffix", Rung::Suffix, each(&|n| listed(n).replace("/mnt/media", "/x"))),
+        ("ambiguous", Rung::FileName, each(&|n| format!("/x/{n}/01.mkv"))),
+        (
+            "not text",
+            Rung::None,
+            numbers
+                .clone()
+                .map(|n| [format!("/x/{n}").as_bytes(), b"\xff"].concat())
+                .collect(),
+        ),
+        ("nothing", Rung::None, each(&|n| format!("/x/{n}.none"))),
+        (
+            "accents",
+            Rung::None,
+            each(&|n| format!("/x/Caf\u{e9} e\u{301} \u{c5}/{n}.none")),
+        ),
+        (
+            "4 KiB",
+            Rung::None,
+            each(&|n| format!("/x/{}/{n}.none", "long/".repeat(800))),
+        ),
+        (
+            "4 KiB with accents",
+            Rung::None,
+            each(&|n| format!("/x/{}/{n}.none", "l\u{f6}ng/".repeat(600))),
+        ),
+    ];
+    for (name, rung, paths) in cases {
+        for scope in [Scope::One(0), Scope::All] {
+            let found = climb(&views, scope, &mappings, &paths[0]);
+            assert_eq!(found.rung, rung, "{name}: {found:?}");
+            let climbing = allocations(&paths, |path| {
+                std::hint::black_box(climb(&views, scope, &mappings, path));
+            });
+            let glancing = allocations(&paths, |path| {
+                std::hint::black_box(glance(&views, scope, &mappings, path));
+            });
+            assert_eq!((climbing, glancing), (0, 0), "{name}, {scope:?}");
+        }
+    }
+    println!("warm lookups: no allocation at any rung");
+}
+
+fn building_stays_within_bounds() {
+    let mut peaks = Vec::new();
+    for items in [10_000, 100_000] {
+        let before = LIVE.load(Ordering::Relaxed);
+        PEAK.store(before, Ordering::Relaxed);
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut builder = ImageBuilder::new(ImageMeta::default());
+        for number in 0..items {
+            builder.push(&movie(number));
+        }
+        builder.finish(&folder.path().join("image")).expect("is written");
+        let peak = PEAK.load(Ordering::Relaxed) - before;
+        println!("building an image of {items} items: {} KiB at the peak", peak >> 10);
+        peaks.push(peak);
+    }
+    assert!(peaks[1] <= 40 << 20, "{} bytes", peaks[1]);
+}
+
+fn main() {
+    lookups_allocate_nothing();
+    building_stays_within_bounds();
+}
