@@ -49,7 +49,9 @@ fn sizes() -> Vec<usize> {
 fn world(size: usize) -> &'static World {
     static WORLDS: Mutex<BTreeMap<usize, &'static World>> = Mutex::new(BTreeMap::new());
     let mut worlds = WORLDS.lock().unwrap_or_else(PoisonError::into_inner);
-    worlds.entry(size).or_insert_with(|| Box::leak(Box::new(World::new(size))))
+    worlds
+        .entry(size)
+        .or_insert_with(|| Box::leak(Box::new(World::new(size))))
 }
 
 impl World {
@@ -74,7 +76,9 @@ impl World {
         })
         .expect("the index opens");
         let library = index.library("Movies").expect("a handle");
-        index.refresh(&library.question(), false).expect("the listing is fetched");
+        index
+            .refresh(&library.question(), false)
+            .expect("the listing is fetched");
         let world = Self {
             handle: open_in_c(folder.path().as_os_str().as_encoded_bytes(), &server),
             questions: questions(&server),
@@ -97,7 +101,11 @@ impl World {
                 };
                 let key = (!key.is_empty()).then_some(key);
                 assert_eq!(found.as_ref(), key, "{name}: {path:?}");
-                assert_eq!(in_c, key.map(|key| format!("/library/metadata/{key}")), "{name}: {path:?} in C");
+                assert_eq!(
+                    in_c,
+                    key.map(|key| format!("/library/metadata/{key}")),
+                    "{name}: {path:?} in C"
+                );
             }
             let answer = self.library.match_path(questions[0].0.to_bytes()).expect("an answer");
             assert_eq!(answer.rung, rung(name), "{name}");
@@ -141,7 +149,10 @@ fn open_in_c(folder: &[u8], server: &Standin) -> *const capi::types::LibraryHand
         let title = b"Movies";
         let select = capi::constants::PLEXINDEX_SELECT_TITLE;
         let title_bytes = title.as_ptr().cast();
-        assert_eq!(capi::plexindex_library(index, select, title_bytes, title.len(), &raw mut library), 0);
+        assert_eq!(
+            capi::plexindex_library(index, select, title_bytes, title.len(), &raw mut library),
+            0
+        );
         library
     }
 }
@@ -173,8 +184,14 @@ fn questions(server: &Standin) -> HashMap<&'static str, Vec<(CString, String)>> 
     let mut all = HashMap::new();
     all.insert("exact", rewritten(&|path| path.to_owned()));
     all.insert("mapped", rewritten(&|path| format!("/host{}", &path["/data".len()..])));
-    all.insert("suffix", rewritten(&|path| format!("/mnt/other/{}/{}", end(path)[1], end(path)[0])));
-    all.insert("file_name", rewritten(&|path| format!("/mnt/other/unsorted/{}", file_name(path))));
+    all.insert(
+        "suffix",
+        rewritten(&|path| format!("/mnt/other/{}/{}", end(path)[1], end(path)[0])),
+    );
+    all.insert(
+        "file_name",
+        rewritten(&|path| format!("/mnt/other/unsorted/{}", file_name(path))),
+    );
     let missing = (0..clear.len()).map(|number| {
         let path = format!("/data/movies/No Such Film {number} (1899)/No Such Film {number} (1899) - 1080p.mkv");
         (CString::new(path).expect("no NUL"), String::new())

@@ -249,8 +249,8 @@ typedef struct plexindex_bytes {
     size_t length;
 } plexindex_bytes;
 
-// A rule between paths as the host sees them and paths as the server sees them. Rules apply in order; the first that
-// fits counts.
+// A rule between paths as the host sees them and paths as the server sees them. Rules apply in order: of rules over
+// the server's paths the first that fits counts, of rules over the host's each that fits is tried until one is listed.
 typedef struct plexindex_mapping {
     // PLEXINDEX_MAPPING_*: which way it goes, and what `from` is.
     int32_t kind;
@@ -292,7 +292,7 @@ typedef struct plexindex_options {
     // For how long a request that failed in a way that passes is tried again, in milliseconds. 0: 30,000;
     // PLEXINDEX_NO_RETRY: not at all.
     int64_t retry_ms;
-    // Bytes that confirmed matches may take on disk; the oldest used go first. 0: 52,428,800.
+    // Bytes that confirmed matches may take on disk; those recorded longest ago go first. 0: 52,428,800.
     uint64_t matches_limit;
     // PLEXINDEX_OPEN_* flags, or'ed.
     uint32_t flags;

@@ -263,7 +263,7 @@ impl Run {
         Ended {
             status,
             output: text,
-            errors: errors.join().expect("the reader ends"),
+            errors: head(&errors.join().expect("the reader ends")),
         }
     }
 
@@ -273,6 +273,16 @@ impl Run {
         assert!(status.success(), "{}.c: {status}\n{output}\n{errors}", self.name);
         output
     }
+}
+
+/// The first lines: valgrind tells of each leak of a program that a failed check ended.
+fn head(text: &str) -> String {
+    const MOST: usize = 150;
+    let mut lines: Vec<&str> = text.lines().take(MOST + 1).collect();
+    if lines.len() > MOST {
+        lines[MOST] = "…";
+    }
+    lines.join("\n")
 }
 
 /// The program, under valgrind if that is wanted.

@@ -24,8 +24,8 @@ pub struct Bytes {
     pub length: usize,
 }
 
-/// A rule between paths as the host sees them and paths as the server sees them. Rules apply in order; the first that
-/// fits counts.
+/// A rule between paths as the host sees them and paths as the server sees them. Rules apply in order: of rules over
+/// the server's paths the first that fits counts, of rules over the host's each that fits is tried until one is listed.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Mapping {
@@ -71,7 +71,7 @@ pub struct Options {
     /// For how long a request that failed in a way that passes is tried again, in milliseconds. 0: 30,000;
     /// PLEXINDEX_NO_RETRY: not at all.
     pub retry_ms: i64,
-    /// Bytes that confirmed matches may take on disk; the oldest used go first. 0: 52,428,800.
+    /// Bytes that confirmed matches may take on disk; those recorded longest ago go first. 0: 52,428,800.
     pub matches_limit: u64,
     /// PLEXINDEX_OPEN_* flags, or'ed.
     pub flags: u32,

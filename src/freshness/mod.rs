@@ -43,6 +43,8 @@ pub struct Age {
     pub provisional: bool,
     /// It was invalidated.
     pub due: bool,
+    /// A newer one was so much smaller that a second one has to agree first.
+    pub doubted: bool,
 }
 
 /// What a library needs before it may answer as fresh.
@@ -59,7 +61,18 @@ pub enum Need {
 /// What a library of this age needs now.
 #[must_use]
 pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
-    if !age.listed || age.due {
+    if !age.listed {
+        return Need::Listing;
+    }
+    if age.doubted {
+        // Asking again at once would find the same disk missing.
+        let since = now_ms.saturating_sub(age.checked_ms);
+        return if (0..PROVISIONAL_MS).contains(&since) { Need::Nothing } else { Need::Listing };
+    }
+    if age.due {
+        return Need::Listing;
+    }
+    if policy.ttl != Ttl::Never && now_ms.saturating_sub(age.listed_ms) >= policy.max_age_ms {
         return Need::Listing;
     }
     let lives = match policy.ttl {
@@ -72,10 +85,13 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     if (0..lives).contains(&now_ms.saturating_sub(age.checked_ms)) {
         return Need::Nothing;
     }
-    if now_ms.saturating_sub(age.listed_ms) >= policy.max_age_ms {
-        return Need::Listing;
-    }
     Need::Probe
+}
+
+/// Whether answers from a listing of this age are to be marked as stale.
+#[must_use]
+pub fn is_stale(age: &Age, policy: &Policy, now_ms: i64) -> bool {
+    age.doubted || need(age, policy, now_ms) != Need::Nothing
 }
 
 /// Whether a probe that shows `shown` proves a listing made at `listed` to be current.
@@ -84,6 +100,7 @@ pub fn is_current(age: &Age, listed: &Clocks, shown: &Clocks, policy: &Policy, n
     age.listed
         && !age.due
         && !age.provisional
+        && !age.doubted
         && !shown.refreshing
         && now_ms.saturating_sub(age.listed_ms) < policy.max_age_ms
         && agree(listed, shown)

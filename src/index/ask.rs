@@ -5,9 +5,9 @@ use std::fmt::Write;
 use super::evidence::Evidence;
 use super::library::Resolved;
 use super::snapshot::{Snapshot, age};
-use super::{Answer, LEAVE_ALONE_MS, Question, Shared, Trouble, check_path};
+use super::{Answer, COLD_MS, LEAVE_ALONE_MS, Question, Shared, Trouble, check_path};
 use crate::error::{Error, Result, Status};
-use crate::freshness::{Need, need};
+use crate::freshness::{Need, is_stale, need};
 use crate::matching::{Found, LIMIT, Outcome, Scope, climb};
 use crate::model::{Item, Reason, Rung};
 use crate::store::LibraryRow;
@@ -45,6 +45,7 @@ impl Shared {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         check_path(path)?;
+        let question = &self.timed(question);
         self.catch_up()?;
         let mut tried = Tried {
             since: self.snapshot.read().sequence(),
@@ -106,6 +107,8 @@ impl Shared {
                 Ok(None)
             }
             Resolved::Scope(scope) => Ok(Some(scope)),
+            // Nothing is known to look in: the answer says why.
+            Resolved::Unknown if tried.late.is_some() && snapshot.rows.is_empty() => Ok(Some(Scope::All)),
             Resolved::Unknown if tried.probed || !self.may_ask(question) => Err(match tried.trouble.take() {
                 Some(error) => error,
                 None if snapshot.rows.is_empty() && !self.may_ask(question) => offline(library.selector().name()),
@@ -119,6 +122,10 @@ impl Shared {
         tried.probed = true;
         match self.probe(question, tried.since) {
             Ok(()) => Ok(()),
+            Err(error) if error.status == Status::TimeUp && self.until(question).is_some() => {
+                tried.late = Some(Status::NeedsWarm);
+                Ok(())
+            }
             Err(error) if question.library.is_none() && error.status != Status::Aborted => {
                 tried.trouble = Some(error);
                 Ok(())
@@ -161,13 +168,19 @@ impl Shared {
 
     /// Brings libraries up to date for a question. A server that just failed is left alone while old answers do.
     fn freshen(&self, question: &Question<'_>, wanting: &[LibraryRow], cold: bool, tried: &mut Tried) -> Result<()> {
-        if !cold && let Some(error) = self.recent_trouble() {
+        // A server that just failed is left alone: for a while where an old answer stands in, for a moment where not.
+        if let Some(error) = self.recent_trouble(if cold { LEAVE_ALONE_MS - COLD_MS } else { 0 })
+            && (!cold || matches!(error.status, Status::Connect | Status::TimeUp | Status::Starting))
+        {
             tried.trouble = Some(error);
             return Ok(());
         }
         match self.bring_up_to_date(question, wanting, tried.since, false) {
             Ok(Status::Ok) => Ok(()),
             Ok(late) => {
+                if late == Status::NeedsWarm && !cold {
+                    self.note_trouble(&Error::new(Status::TimeUp, "the server did not answer within the deadline"));
+                }
                 tried.late = Some(late);
                 Ok(())
             }
@@ -204,8 +217,9 @@ impl Shared {
         }
     }
 
-    fn recent_trouble(&self) -> Option<Error> {
-        let now = self.now_ms();
+    /// The server's last failure, unless it is so old that less than `left_ms` of its time is left.
+    fn recent_trouble(&self, left_ms: i64) -> Option<Error> {
+        let now = self.now_ms() + left_ms;
         super::lock(&self.trouble)
             .as_ref()
             .filter(|trouble| now < trouble.until_ms)
@@ -269,7 +283,7 @@ impl Shared {
         let fetched = || rows.iter().filter(|row| row.generation > 0);
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
         answer.stale = outcome.rung != Rung::Confirmed
-            && fetched().any(|row| need(&age(row), &self.policy, now) != Need::Nothing);
+            && fetched().any(|row| is_stale(&age(row), &self.policy, now));
         let taken = then(&answer)?;
         self.counters
             .answered(if status == Status::Ok { outcome.rung } else { Rung::None }, answer.stale);
@@ -289,7 +303,7 @@ impl Shared {
             ));
         }
         self.find_items(question, &format!("the GUID '{guid}'"), then, |row| {
-            self.store.items_with_guid(row.id, row.generation, guid, LIMIT)
+            self.store.items_with_guid(row.id, guid, LIMIT)
         })
     }
 
@@ -303,7 +317,7 @@ impl Shared {
             return Err(Error::new(Status::InvalidArgument, "the title is empty: give one"));
         }
         self.find_items(question, &format!("the title '{title}'"), then, |row| {
-            self.store.items_with_title(row.id, row.generation, title, LIMIT)
+            self.store.items_with_title(row.id, title, LIMIT)
         })
     }
 
@@ -315,6 +329,7 @@ impl Shared {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
         find: impl Fn(&LibraryRow) -> Result<(Vec<Item>, usize)>,
     ) -> Result<R> {
+        let question = &self.timed(question);
         self.catch_up()?;
         let mut tried = Tried {
             since: self.snapshot.read().sequence(),
@@ -373,7 +388,7 @@ impl Shared {
             answer.age_ms = rows.iter().filter(|row| row.generation > 0).map(|row| now - row.checked_ms).max();
             answer.stale = rows
                 .iter()
-                .any(|row| row.generation > 0 && need(&age(row), &self.policy, now) != Need::Nothing);
+                .any(|row| row.generation > 0 && is_stale(&age(row), &self.policy, now));
             let message;
             if answer.status == Status::NotFound {
                 if let Some(late) = tried.late {
@@ -419,8 +434,8 @@ fn explain(
     let mut text = match (answer.status, answer.reason) {
         (Status::NotYet, _) => format!("the deadline came before '{}' was fetched; ask again, it goes on", titles()),
         (Status::NeedsWarm, _) => format!(
-            "the server cannot answer for '{}' within such a deadline: fetch it once without one (refresh, or \
-             'plexindex warm')",
+            "the server cannot answer for '{}' within such a deadline: fetch it once without one \
+             (refresh)",
             titles()
         ),
         (_, Reason::SeveralItems) => format!("{} items fit '{path}' equally well", answer.total),

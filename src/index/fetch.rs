@@ -87,7 +87,7 @@ impl Shared {
         match done {
             Ok(()) => Ok(Status::Ok),
             // With a deadline, being late is an answer: 'not yet' when something came, so that asking again helps.
-            Err(error) if error.status == Status::TimeUp && self.deadline(question).is_some() => {
+            Err(error) if error.status == Status::TimeUp && self.until(question).is_some() => {
                 Ok(if some_came.load(Ordering::Relaxed) {
                     Status::NotYet
                 } else {
@@ -105,6 +105,7 @@ impl Shared {
                 "nothing can be refreshed: the index has no server_url, or it or the call is offline",
             ));
         }
+        let question = &self.timed(question);
         self.catch_up()?;
         let since = self.snapshot.read().sequence();
         let known = {
@@ -171,14 +172,25 @@ impl Shared {
             }
         }
         // The index says what is true now: nothing is left to distrust.
-        self.trust(identity, row, &[path, listed], rating_key)
+        self.trust(identity, row, &[path, listed], &[rating_key])
     }
 
-    pub(super) fn deadline(&self, question: &Question<'_>) -> Option<Duration> {
-        match question.deadline {
-            Deadline::Default => self.options.deadline,
+    /// When a call with this question must have ended.
+    pub(super) fn until(&self, question: &Question<'_>) -> Option<Instant> {
+        let time = match question.deadline {
+            Deadline::At(until) => return Some(until),
             Deadline::None => None,
+            Deadline::Default => self.options.deadline,
             Deadline::In(time) => Some(time),
+        };
+        time.map(|time| Instant::now() + time)
+    }
+
+    /// The same question with its deadline as a moment: all trips to the server of a call share it.
+    pub(super) fn timed<'q>(&self, question: &Question<'q>) -> Question<'q> {
+        Question {
+            deadline: self.until(question).map_or(Deadline::None, Deadline::At),
+            ..*question
         }
     }
 
@@ -198,7 +210,7 @@ impl Shared {
         let aborted = || report.abort.load(Ordering::Relaxed);
         let begun = Instant::now();
         let bounds = Bounds {
-            deadline: self.deadline(question).map(|time| begun + time),
+            deadline: self.until(question),
             aborted: &aborted,
         };
         let errand = Errand {
@@ -456,7 +468,7 @@ impl Errand<'_> {
                 if end.offset.is_some_and(|offset| offset != row) {
                     return Ok(false);
                 }
-                let last = whole || is_last(section, row, &end, size)?;
+                let last = whole || is_last(section, row, &end)?;
                 items.drain(..known);
                 overlap = &overlap[known..];
                 let skipped = to_skip.min(end.rows);
@@ -567,7 +579,7 @@ impl Errand<'_> {
         let now_ms = shared.now_ms();
         if row.generation > 0
             && freshness::is_doubtful(row.items, items)
-            && !shared.store.doubt_listing(identity, &listing, items, now_ms)?
+            && !shared.store.doubt_listing(identity, &listing, items, now_ms, freshness::PROVISIONAL_MS)?
         {
             log::warn!(
                 "'{}' shrank from {} items to {items}: a disk may not be mounted; the old listing answers until a second \
@@ -584,11 +596,7 @@ impl Errand<'_> {
             row.generation
         };
         let keep = generation == row.generation && !row.image.is_empty();
-        let (image, image_sequence) = if keep {
-            (row.image.clone(), row.image_sequence)
-        } else {
-            shared.build_image(row, generation)?
-        };
+        let image = if keep { None } else { Some(shared.build_image(row, generation)?) };
         let stored = shared.store.finish_listing(
             identity,
             &listing,
@@ -596,7 +604,6 @@ impl Errand<'_> {
                 items,
                 provisional: !(whole && settled),
                 image,
-                image_sequence,
                 now_ms,
             },
         )?;
@@ -614,7 +621,7 @@ impl Errand<'_> {
 }
 
 /// Whether nothing comes behind this page; an error when the server contradicts itself.
-fn is_last(section: &str, row: u64, end: &PageEnd, size: u32) -> Result<bool> {
+fn is_last(section: &str, row: u64, end: &PageEnd) -> Result<bool> {
     match end.total {
         Some(total) if row + end.rows >= total => Ok(true),
         Some(total) if end.rows == 0 => Err(Error::new(
@@ -622,7 +629,8 @@ fn is_last(section: &str, row: u64, end: &PageEnd, size: u32) -> Result<bool> {
             format!("section {section}: the server says {total} rows, but gave none after row {row}; try again"),
         )),
         Some(_) => Ok(false),
-        None => Ok(end.rows < u64::from(size)),
+        // Servers may give fewer rows than asked: only a page without any is behind the last.
+        None => Ok(end.rows == 0),
     }
 }
 

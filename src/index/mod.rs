@@ -16,7 +16,7 @@ mod upkeep;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use answer::{Answer, Candidate, Match};
 pub use library::{Library, Selector};
@@ -88,6 +88,8 @@ struct Trouble {
 
 /// For how long a failed server is left alone while there is an old answer.
 const LEAVE_ALONE_MS: i64 = 15_000;
+/// And while there is none: long enough for the questions of one batch of work, too short for a person.
+const COLD_MS: i64 = 2_000;
 
 /// What a call may do, and whom it tells.
 #[derive(Clone, Copy, Default)]
@@ -112,6 +114,8 @@ pub enum Deadline {
     None,
     /// This long.
     In(Duration),
+    /// Until this moment.
+    At(Instant),
 }
 
 /// How far a fetch has come.
@@ -244,12 +248,13 @@ impl Index {
         paths: &[&[u8]],
         mut each: impl FnMut(&Answer<'_>),
     ) -> Result<()> {
+        let question = self.shared.timed(question);
         let mut failed: Option<Error> = None;
         for (place, path) in paths.iter().enumerate() {
             // A server that failed once is not asked again for each of the others.
             let question = Question {
                 offline: question.offline || failed.is_some(),
-                ..*question
+                ..question
             };
             let answered = self.shared.match_path(&question, path, |answer| {
                 each(answer);

@@ -67,6 +67,7 @@ pub(super) fn age(row: &LibraryRow) -> Age {
         checked_ms: row.checked_ms,
         provisional: row.provisional,
         due: row.due,
+        doubted: row.doubted,
     }
 }
 
@@ -208,13 +209,13 @@ impl Shared {
     fn view(&self, row: &LibraryRow, known: Option<(&LibraryRow, &LibraryView)>) -> LibraryView {
         let image = match known {
             Some((old, view)) if old.image == row.image && usable(view.image.as_ref()) => view.image.clone(),
-            _ => self.open_image(&row.image),
+            _ => self.open_image(&row.image, &self.mappings),
         };
         let matches = match known {
             Some((old, view)) if old.matches_image == row.matches_image && usable(view.matches.as_ref()) => {
                 view.matches.clone()
             }
-            _ => self.open_image(&row.matches_image),
+            _ => self.open_image(&row.matches_image, &Mappings::default()),
         };
         let facts = LibraryFacts {
             uuid: row.library.uuid.clone(),
@@ -227,11 +228,11 @@ impl Shared {
         LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
     }
 
-    fn open_image(&self, name: &str) -> Option<Arc<Image>> {
+    fn open_image(&self, name: &str, mappings: &Mappings) -> Option<Arc<Image>> {
         if name.is_empty() {
             return None;
         }
-        let path = self.store.folder().warm(name, self.mappings.digest());
+        let path = self.store.folder().warm(name, mappings.digest());
         let mode = if self.options.no_mmap || !self.store.folder().shares_memory() {
             MapMode::Read
         } else {
@@ -239,7 +240,7 @@ impl Shared {
         };
         match Image::open(&path, mode) {
             // Made by a host with other rules: the paths that its rules made are not ours.
-            Ok(image) if image.mappings() != self.mappings.digest() => None,
+            Ok(image) if image.mappings() != mappings.digest() => None,
             Ok(image) => Some(Arc::new(image)),
             Err(error) => {
                 log::warn!("a warm file cannot be used and is made anew: {error}");

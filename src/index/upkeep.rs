@@ -1,12 +1,13 @@
 //! What hosts tell the index, and what keeps it small and quick: matches recorded and distrusted, warm files made and
 //! folded, dead rows swept.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use super::library::Resolved;
 use super::{Library, Shared};
 use crate::error::Result;
-use crate::matching::Scope;
+use crate::matching::{Mappings, Scope};
 use crate::matching::normal::normal_form;
 use crate::stats::Spent;
 use crate::store::{Folder, LibraryRow};
@@ -23,6 +24,10 @@ impl Shared {
         let Some(waiting) = self.store.record_matches(identity, row, pairs)? else {
             return Ok(false);
         };
+        // The host knows better than an earlier doubt, whatever its spelling.
+        let paths: Vec<&[u8]> = pairs.iter().map(|(path, _)| *path).collect();
+        let keys: Vec<&str> = pairs.iter().map(|(_, key)| *key).collect();
+        self.trust(identity, row, &paths, &keys)?;
         if waiting > FOLD {
             // One thread is enough; the others' changes are folded the next time.
             let Ok(_folding) = self.folding.try_lock() else {
@@ -34,6 +39,8 @@ impl Shared {
                 self.fold(identity, library)?;
             }
         }
+        // Whoever writes reads on: a glance of this process must not have to.
+        self.catch_up()?;
         Ok(true)
     }
 
@@ -55,7 +62,8 @@ impl Shared {
             }
             (identity, listed, confirmed)
         };
-        self.store.distrust_path(identity, &listed, path, &confirmed)
+        self.store.distrust_path(identity, &listed, path, &confirmed)?;
+        self.catch_up()
     }
 
     pub(super) fn invalidate_item(&self, library: &Library, rating_key: &str) -> Result<()> {
@@ -70,7 +78,8 @@ impl Shared {
                 .collect();
             (identity, ids)
         };
-        self.store.distrust_item(identity, &libraries, rating_key)
+        self.store.distrust_item(identity, &libraries, rating_key)?;
+        self.catch_up()
     }
 
     pub(super) fn invalidate(&self, library: Option<&Library>) -> Result<()> {
@@ -95,22 +104,24 @@ impl Shared {
             Some(library) if id.is_some() => log::info!("library '{}' was invalidated", library.selector().name()),
             _ => log::info!("all libraries were invalidated"),
         }
-        Ok(())
+        self.catch_up()
     }
 
-    /// A request confirmed what these paths, or this item, are: nothing about them is distrusted any more.
-    pub(super) fn trust(&self, identity: i64, row: &LibraryRow, paths: &[&[u8]], rating_key: &str) -> Result<()> {
-        let forms: Vec<Vec<u8>> = paths.iter().map(|path| normal_form(path)).collect();
-        for suspect in self.store.state(Some(identity))?.suspects {
-            if suspect.library != row.id {
-                continue;
-            }
-            if suspect.path.is_empty() {
-                if suspect.rating_key == rating_key {
-                    self.store.trust(identity, row.id, b"", rating_key)?;
-                }
-            } else if forms.contains(&normal_form(&suspect.path)) {
-                self.store.trust(identity, row.id, &suspect.path, "")?;
+    /// What these paths and items are was confirmed: nothing about them is distrusted any more.
+    pub(super) fn trust(&self, identity: i64, row: &LibraryRow, paths: &[&[u8]], keys: &[&str]) -> Result<()> {
+        let suspects = self.store.suspects(row.id)?;
+        if suspects.is_empty() {
+            return Ok(());
+        }
+        let forms: HashSet<Vec<u8>> = paths.iter().map(|path| normal_form(path)).collect();
+        for (path, rating_key) in suspects {
+            let confirmed = if path.is_empty() {
+                keys.contains(&rating_key.as_str())
+            } else {
+                forms.contains(&normal_form(&path))
+            };
+            if confirmed {
+                self.store.trust(identity, row.id, &path, &rating_key)?;
             }
         }
         Ok(())
@@ -118,8 +129,14 @@ impl Shared {
 
     /// Makes the warm file of a generation; gives its name, and the change sequence up to which it is true.
     pub(super) fn build_image(&self, row: &LibraryRow, generation: u64) -> Result<(String, u64)> {
-        let begun = Instant::now();
         let sequence = self.store.totals()?.sequence;
+        let name = Folder::warm_name("l", row.id, generation, sequence);
+        self.build_image_as(&name, row, generation, sequence)?;
+        Ok((name, sequence))
+    }
+
+    fn build_image_as(&self, name: &str, row: &LibraryRow, generation: u64, sequence: u64) -> Result<()> {
+        let begun = Instant::now();
         let mut builder = ImageBuilder::new(ImageMeta {
             kind: ImageKind::Listing,
             library: row.library.uuid.clone(),
@@ -131,11 +148,10 @@ impl Shared {
             builder.push(&item);
             Ok(())
         })?;
-        let name = Folder::warm_name("l", row.id, generation, sequence);
-        let info = builder.finish(&self.store.folder().warm(&name, self.mappings.digest()))?;
+        let info = builder.finish(&self.store.folder().warm(name, self.mappings.digest()))?;
         self.counters.spent(Spent::Warm, begun.elapsed());
         log::debug!("warm file of '{}': {} items, {} bytes", row.library.title, info.items, info.bytes);
-        Ok((name, sequence))
+        Ok(())
     }
 
     /// Puts the confirmed matches of a library into a new warm file, so that new processes need not read them one by one.
@@ -148,14 +164,14 @@ impl Shared {
             library: row.library.uuid.clone(),
             generation: row.generation,
             sequence: before,
-            mappings: self.mappings.clone(),
+            mappings: Mappings::default(),
         });
         // The sequence of the very read: what is committed later is not in the file.
         let folded = self.store.for_each_match(library, &mut |path, rating_key, generation| {
             builder.push_match(path, rating_key, generation);
         })?;
         let name = Folder::warm_name("m", library, row.generation, folded);
-        builder.finish(&self.store.folder().warm(&name, self.mappings.digest()))?;
+        builder.finish(&self.store.folder().warm(&name, Mappings::default().digest()))?;
         self.store.folded(identity, library, row.epoch, &name, folded)?;
         self.counters.spent(Spent::Warm, begun.elapsed());
         self.sweep_warm();
@@ -189,9 +205,13 @@ impl Shared {
         };
         for (row, listing, matches) in broken {
             log::warn!("the warm files of '{}' are missing or damaged; they are made anew", row.library.title);
-            if listing {
+            if listing && row.image.is_empty() {
                 let (name, sequence) = self.build_image(&row, row.generation)?;
                 self.store.set_image(identity, row.id, row.generation, &name, sequence)?;
+            } else if listing {
+                // Under the name that the database has: other processes may have a good one of it, made under other
+                // mappings. Later changes lie on it once more, which changes nothing.
+                self.build_image_as(&row.image, &row, row.generation, row.image_sequence)?;
             }
             if matches {
                 self.fold(identity, row.id)?;

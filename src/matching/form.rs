@@ -113,7 +113,7 @@ impl<'a> Component<'a> {
     /// The same bytes in their form?
     #[must_use]
     pub fn same(self, other: Component<'_>) -> bool {
-        self.bytes.len() == other.bytes.len() && self.order(other).is_eq()
+        self.bytes.len() == other.bytes.len() && self.folded().zip(other.folded()).all(|(a, b)| a == b)
     }
 
     /// The order of the forms' bytes: total, and the same in every process.

@@ -14,7 +14,8 @@ use std::ops::Deref;
 
 use super::mappings::Mappings;
 use super::normal::Normal;
-use super::outcome::{Found, GlanceHit, LIMIT, Outcome};
+use super::outcome::{Found, GlanceHit, ItemRef, Outcome};
+use super::tally::{Candidate, Tally};
 use super::view::View;
 use crate::model::{Confidence, Reason, Rung};
 
@@ -87,96 +88,6 @@ where
     Climb::new(views, scope, mappings, *path).glance()
 }
 
-/// A path that fits, with what is needed to rank it.
-struct Candidate<'v, L: View + 'v> {
-    library: usize,
-    rating_key: &'v str,
-    path: &'v [u8],
-    /// Whose item the answer shows; `None` when only the key is known.
-    item: Option<L::Hit<'v>>,
-}
-
-impl<'v, L: View + 'v> Clone for Candidate<'v, L> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<'v, L: View + 'v> Copy for Candidate<'v, L> {}
-
-/// The best candidates of a rung so far: a better rank throws out all that came before, a worse one is ignored.
-struct Tally<'v, L: View + 'v> {
-    found: [Option<Candidate<'v, L>>; LIMIT],
-    length: usize,
-    total: usize,
-    rank: usize,
-}
-
-impl<'v, L: View + 'v> Tally<'v, L> {
-    fn new() -> Self {
-        Self {
-            found: [None; LIMIT],
-            length: 0,
-            total: 0,
-            rank: 0,
-        }
-    }
-
-    fn offer(&mut self, rank: usize, candidate: Candidate<'v, L>) {
-        if rank < self.rank {
-            return;
-        }
-        if rank > self.rank {
-            self.rank = rank;
-            self.length = 0;
-            self.total = 0;
-        }
-        let same =
-            |known: &Candidate<'v, L>| known.library == candidate.library && known.rating_key == candidate.rating_key;
-        if self.candidates().any(same) {
-            return;
-        }
-        self.total += 1;
-        if let Some(free) = self.found.get_mut(self.length) {
-            *free = Some(candidate);
-            self.length += 1;
-        }
-    }
-
-    fn candidates(&self) -> impl Iterator<Item = &Candidate<'v, L>> {
-        self.found[..self.length].iter().flatten()
-    }
-
-    /// Best first: the longest common end, then the longest common beginning, byte by byte as they were given. Stable.
-    fn sort(&mut self, path: &[u8]) {
-        let likeness = |candidate: &Option<Candidate<'v, L>>| {
-            let other = candidate.as_ref().map_or(&b""[..], |candidate| candidate.path);
-            let end = path
-                .iter()
-                .rev()
-                .zip(other.iter().rev())
-                .take_while(|(a, b)| a == b)
-                .count();
-            let beginning = path.iter().zip(other).take_while(|(a, b)| a == b).count();
-            std::cmp::Reverse((end, beginning))
-        };
-        // A stable sort that allocates nothing: there are 16 at most.
-        let found = &mut self.found[..self.length];
-        let mut keys = [std::cmp::Reverse((0, 0)); LIMIT];
-        for (key, candidate) in keys.iter_mut().zip(found.iter()) {
-            *key = likeness(candidate);
-        }
-        for end in 1..found.len() {
-            let mut at = end;
-            while at > 0 && keys[at - 1] > keys[at] {
-                keys.swap(at - 1, at);
-                found.swap(at - 1, at);
-                at -= 1;
-            }
-        }
-    }
-}
-
 /// Which libraries a rung is tried in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Group {
@@ -215,26 +126,25 @@ where
         if tally.total == 0 {
             outcome.reason = self.reason_of_miss();
         } else {
-            let first = tally.found[0].map_or(0, |candidate| candidate.library);
+            let single = tally.total == 1;
             outcome.rung = rung;
             outcome.total = tally.total;
-            outcome.confidence = if tally.total == 1 { confidence } else { Confidence::Low };
-            outcome.reason = match tally.total {
-                1 => Reason::None,
-                _ if tally.candidates().all(|candidate| candidate.library == first) => Reason::SeveralItems,
-                _ => Reason::SeveralLibraries,
+            outcome.confidence = if single { confidence } else { Confidence::Low };
+            outcome.reason = match tally.is_of_one_library() {
+                _ if single => Reason::None,
+                true => Reason::SeveralItems,
+                false => Reason::SeveralLibraries,
             };
-            if tally.total > 1 {
-                tally.sort(self.path.raw());
-            }
             if matches!(rung, Rung::Suffix | Rung::FileName) {
                 outcome.components = tally.rank;
             }
-            outcome.suspect = tally.found[0].is_some_and(|best| self.suspect(&best));
-            for candidate in tally.candidates() {
+            tally.in_order(self.path.raw(), |candidate| {
+                if outcome.found().is_empty() {
+                    outcome.suspect = self.suspect(candidate);
+                }
                 outcome.push(self.shown(candidate));
-            }
-            if outcome.suspect && outcome.total == 1 {
+            });
+            if outcome.suspect && single {
                 outcome.reason = Reason::Unconfirmed;
             }
         }
@@ -244,8 +154,8 @@ where
     fn glance(&self) -> Option<GlanceHit<'v>> {
         let mut tally = Tally::new();
         let (rung, confidence) = self.run(&mut tally);
-        let best = tally.found[0]?;
-        let sure = tally.total == 1 && confidence == Confidence::High && !self.suspect(&best) && !self.broken();
+        let best = tally.first()?;
+        let sure = tally.total == 1 && confidence == Confidence::High && !self.suspect(best) && !self.broken();
         sure.then_some(GlanceHit {
             library: best.library,
             rung,
@@ -312,7 +222,7 @@ where
                 continue;
             }
             view.recorded(&self.path, |hit| {
-                let (rating_key, path) = (view.rating_key(hit), view.path(hit));
+                let (rating_key, path) = view.facts(hit);
                 let item = view.find(rating_key);
                 // Its item has left the newest complete listing: it sleeps.
                 if item.is_none() && view.fetched() {
@@ -377,10 +287,11 @@ where
     }
 
     fn candidate(library: usize, view: &'v L, hit: L::Hit<'v>) -> Candidate<'v, L> {
+        let (rating_key, path) = view.facts(hit);
         Candidate {
             library,
-            rating_key: view.rating_key(hit),
-            path: view.path(hit),
+            rating_key,
+            path,
             item: Some(hit),
         }
     }
@@ -394,7 +305,7 @@ where
         let view = &*self.views[candidate.library];
         let item = match candidate.item {
             Some(hit) => view.item(hit),
-            None => super::outcome::ItemRef::key_only(candidate.rating_key),
+            None => ItemRef::key_only(candidate.rating_key),
         };
         Found {
             library: candidate.library,
@@ -423,7 +334,7 @@ fn overruled<'v, L: View>(view: &'v L, hit: L::Hit<'v>, rating_key: &str, path: 
     let recorded = view.stamp(hit);
     let (mut own, mut newer) = (false, false);
     let mut listed = |other: L::Hit<'v>| {
-        if view.rating_key(other) == rating_key {
+        if view.facts(other).0 == rating_key {
             own = true;
         } else {
             newer |= view.stamp(other) > recorded;

@@ -10,6 +10,7 @@ pub mod normal;
 mod outcome;
 pub mod propose;
 mod rewrite;
+mod tally;
 pub mod text;
 mod view;
 

@@ -223,14 +223,16 @@ impl<'v> Outcome<'v> {
         }
     }
 
+    const NONE: [Found<'static>; LIMIT] = [Self::EMPTY; LIMIT];
+
     pub(super) fn push(&mut self, found: Found<'v>) {
         if self.length == 0 {
             self.one = found;
             self.length = 1;
             return;
         }
-        let one = self.one;
-        let many = self.many.get_or_insert([one; LIMIT]);
+        let many = self.many.get_or_insert(Self::NONE);
+        many[0] = self.one;
         if let Some(free) = many.get_mut(self.length) {
             *free = found;
             self.length += 1;

@@ -52,11 +52,8 @@ pub trait View {
     /// A path of the listed item with this rating key. An item without files has an empty one.
     fn find<'v>(&'v self, rating_key: &str) -> Option<Self::Hit<'v>>;
 
-    /// The path, in the spelling of who listed or recorded it.
-    fn path<'v>(&'v self, hit: Self::Hit<'v>) -> &'v [u8];
-
-    /// The rating key of its item.
-    fn rating_key<'v>(&'v self, hit: Self::Hit<'v>) -> &'v str;
+    /// The rating key of its item, and the path in the spelling of who listed or recorded it.
+    fn facts<'v>(&'v self, hit: Self::Hit<'v>) -> (&'v str, &'v [u8]);
 
     /// Its item; of a confirmed match only the key is known.
     fn item<'v>(&'v self, hit: Self::Hit<'v>) -> ItemRef<'v>;

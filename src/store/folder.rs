@@ -120,7 +120,9 @@ impl Folder {
 
     /// A name for a warm file: of what it is made and when, so that no two contents ever share one.
     pub fn warm_name(what: &str, library: i64, generation: u64, sequence: u64) -> String {
-        format!("{NAME}-{what}{library}-{generation}-{sequence}")
+        // Numbers repeat after a power cut; a random one does not.
+        let random = u32::from_le_bytes(files::random().unwrap_or_default());
+        format!("{NAME}-{what}{library}-{generation}-{sequence}-{random:x}")
     }
 
     /// Removes warm files whose name, as the database has it, `keep` does not know: those of older generations, and what

@@ -54,7 +54,7 @@ pub(super) fn forget(tx: &Tx<'_>, item: &Carrier) -> rusqlite::Result<()> {
 }
 
 impl Store {
-    /// The items of a generation that have this GUID, as their own or as an external id; a show's own gives its episodes.
+    /// The listed items that have this GUID, as their own or as an external id; a show's own gives its episodes.
     /// At most `limit`, with the count of all.
     ///
     /// # Errors
@@ -62,7 +62,6 @@ impl Store {
     pub fn items_with_guid(
         &self,
         library: i64,
-        generation: u64,
         guid: &str,
         limit: usize,
     ) -> Result<(Vec<Item>, usize)> {
@@ -71,12 +70,12 @@ impl Store {
             let mut found = Vec::new();
             let mut total = 0;
             let mut statement = connection.prepare_cached(&format!(
-                "{ITEM_COLUMNS} JOIN guids g ON g.item = i.id WHERE g.hash = ?4 AND i.library = ?1 \
-                 AND i.born <= ?2 AND (i.died IS NULL OR i.died > ?2) AND (i.guid = ?3 OR s.guid = ?3 \
-                 OR instr(char(10) || i.guids || char(10), char(10) || ?3 || char(10))) ORDER BY i.id"
+                "{ITEM_COLUMNS} JOIN guids g ON g.item = i.id JOIN libraries l ON l.id = i.library WHERE g.hash = ?3 AND i.library = ?1 \
+                 AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) AND (i.guid = ?2 OR s.guid = ?2 \
+                 OR instr(char(10) || i.guids || char(10), char(10) || ?2 || char(10))) ORDER BY i.id"
             ))?;
             let rows = statement.query_map(
-                params![library, generation.cast_signed(), guid, hash(guid)],
+                params![library, guid, hash(guid)],
                 item,
             )?;
             for row in rows {

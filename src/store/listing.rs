@@ -4,9 +4,12 @@
 //! g + 1 writes `born = g + 1` and `died = g + 1` only, so nothing that it does shows before the one row of
 //! `libraries` says g + 1; and a second attempt at g + 1 may find what a first one left, and use it.
 
+use std::sync::atomic::Ordering;
+
 use rusqlite::{Connection, OptionalExtension, params};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::partition::sweep_slice;
 use super::rows::one_library;
 use super::{LibraryRow, Store, Tx};
 use crate::error::Result;
@@ -80,10 +83,8 @@ pub struct Finished {
     pub items: u64,
     /// It lives shortly: made during a scan, or in disagreement with itself.
     pub provisional: bool,
-    /// Warm file of the listing.
-    pub image: String,
-    /// Single items that came or went up to this sequence are in it.
-    pub image_sequence: u64,
+    /// The listing's new warm file, and the change sequence up to which single items are in it; `None` keeps the old one.
+    pub image: Option<(String, u64)>,
     /// When it was completed, Unix ms.
     pub now_ms: i64,
 }
@@ -172,6 +173,9 @@ impl Store {
                 .execute(params![next.library, next.pages.cast_signed(), ids])?;
             next.pages += 1;
             save(tx, &next)?;
+            // What died with earlier generations goes while this one comes: the store is never larger than two.
+            let swept = sweep_slice(tx, 2 * items.len())?;
+            self.orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
             Ok(next)
         })?;
         *listing = stored;
@@ -298,7 +302,7 @@ impl Store {
             tx.connection.execute(
                 "UPDATE libraries SET generation = CASE WHEN ?2 OR generation = 0 THEN ?3 ELSE generation END, \
                  listed_items = ?4, listed_ccat = ?5, listed_scanned = ?6, listed_ms = ?7, checked_ms = ?7, \
-                 provisional = ?8, begun_seq = ?9, image = ?10, image_seq = ?11, shrunk = -1 WHERE id = ?1",
+                 provisional = ?8, begun_seq = ?9, shrunk = -1 WHERE id = ?1",
                 params![
                     id,
                     listing.changed,
@@ -309,10 +313,14 @@ impl Store {
                     finished.now_ms,
                     finished.provisional,
                     listing.begun_sequence.cast_signed(),
-                    finished.image,
-                    finished.image_sequence.cast_signed(),
                 ],
             )?;
+            if let Some((image, sequence)) = &finished.image {
+                tx.connection.execute(
+                    "UPDATE libraries SET image = ?2, image_seq = ?3 WHERE id = ?1",
+                    params![id, image, sequence.cast_signed()],
+                )?;
+            }
             tx.connection.execute("DELETE FROM listings WHERE library = ?1", [id])?;
             tx.connection.execute("DELETE FROM seen WHERE library = ?1", [id])?;
             tx.connection.execute(
@@ -325,23 +333,31 @@ impl Store {
     }
 
     /// Gives a listing up that is much smaller than the last one: the old one answers on, and a second of the same size
-    /// will be believed. Gives whether this is the second.
+    /// will be believed, `apart_ms` after the first. Gives whether this is the second.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn doubt_listing(&self, identity: i64, listing: &Listing, items: u64, now_ms: i64) -> Result<bool> {
+    pub fn doubt_listing(
+        &self,
+        identity: i64,
+        listing: &Listing,
+        items: u64,
+        now_ms: i64,
+        apart_ms: i64,
+    ) -> Result<bool> {
         self.write(|tx| {
-            let before: i64 = tx.connection.query_row(
-                "SELECT shrunk FROM libraries WHERE id = ?1",
+            let (before, since): (i64, i64) = tx.connection.query_row(
+                "SELECT shrunk, shrunk_ms FROM libraries WHERE id = ?1",
                 [listing.library],
-                |row| row.get(0),
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
-            if u64::try_from(before).is_ok_and(|before| before == items) {
+            let same = u64::try_from(before).is_ok_and(|before| before == items);
+            if same && now_ms.saturating_sub(since) >= apart_ms {
                 return Ok(true);
             }
             tx.connection.execute(
-                "UPDATE libraries SET shrunk = ?2, checked_ms = ?3, provisional = 1 WHERE id = ?1",
-                params![listing.library, items.cast_signed(), now_ms],
+                "UPDATE libraries SET shrunk = ?2, checked_ms = ?3, provisional = 1, shrunk_ms = ?4 WHERE id = ?1",
+                params![listing.library, items.cast_signed(), now_ms, if same { since } else { now_ms }],
             )?;
             tx.connection
                 .execute("UPDATE listings SET touched_ms = 0 WHERE library = ?1", [listing.library])?;
@@ -357,7 +373,7 @@ impl Store {
     pub fn set_image(&self, identity: i64, library: i64, generation: u64, image: &str, sequence: u64) -> Result<()> {
         self.write(|tx| {
             tx.connection.execute(
-                "UPDATE libraries SET image = ?3, image_seq = ?4 WHERE id = ?1 AND generation = ?2",
+                "UPDATE libraries SET image = ?3, image_seq = ?4 WHERE id = ?1 AND generation = ?2 AND image_seq <= ?4",
                 params![library, generation.cast_signed(), image, sequence.cast_signed()],
             )?;
             tx.libraries_changed(identity)
@@ -462,11 +478,6 @@ fn store_items(tx: &Tx<'_>, listing: &mut Listing, items: &[Item]) -> rusqlite::
     Ok(ids)
 }
 
-/// Puts one item into a generation; gives whether it differs from the row that was there.
-pub(super) fn insert_item(tx: &Tx<'_>, library: i64, generation: u64, item: &Item) -> rusqlite::Result<bool> {
-    put(tx, &mut ShowCache::default(), library, generation, item).map(|(_, different)| different)
-}
-
 fn put(
     tx: &Tx<'_>,
     shows: &mut ShowCache,
@@ -488,6 +499,18 @@ fn put(
         c.prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1")?
             .execute([id, generation])?;
     }
+    Ok((insert(tx, shows, library, generation, item)?, true))
+}
+
+/// Adds a row that is born with a generation.
+pub(super) fn insert(
+    tx: &Tx<'_>,
+    shows: &mut ShowCache,
+    library: i64,
+    generation: i64,
+    item: &Item,
+) -> rusqlite::Result<i64> {
+    let c = tx.connection;
     let show = shows.id(tx, library, item)?;
     let parts = serde_json::to_string(&item.parts).unwrap_or_else(|_| "[]".to_owned());
     c.prepare_cached(
@@ -506,15 +529,15 @@ fn put(
         item.guid,
         item.guids.join("\n"),
         parts,
-        digest,
+        digest(item).cast_signed(),
         generation,
     ])?;
-    Ok((c.last_insert_rowid(), true))
+    Ok(c.last_insert_rowid())
 }
 
 /// The last show: the episodes of one come together.
 #[derive(Default)]
-struct ShowCache {
+pub(super) struct ShowCache {
     last: Option<(String, String, String, i64)>,
 }
 
@@ -552,7 +575,7 @@ impl ShowCache {
 }
 
 /// Equal for items of equal content.
-fn digest(item: &Item) -> u64 {
+pub(super) fn digest(item: &Item) -> u64 {
     let mut hash = Xxh3::new();
     let mut text = |text: &str| {
         hash.update(&(text.len() as u64).to_le_bytes());

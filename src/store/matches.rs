@@ -116,6 +116,19 @@ impl Store {
         })
     }
 
+    /// What is distrusted of a library: paths, and the rating keys of items (the other one of each pair is empty).
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn suspects(&self, library: i64) -> Result<Vec<(Vec<u8>, String)>> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT path, rating_key FROM suspects WHERE library = ?1")?
+                .query_map([library], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+    }
+
     /// Notes that a request confirmed a path (or, with an empty path, an item).
     ///
     /// # Errors

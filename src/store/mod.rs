@@ -19,6 +19,7 @@ pub use partition::Endpoint;
 pub use rows::{Change, ChangeKind, LibraryRow, State};
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Store {
     /// Whether the counter page is believed, and not only kept right for those who do.
     believes: bool,
     opened: Opened,
+    /// Episodes were swept: shows may be left without any.
+    orphans: AtomicBool,
 }
 
 /// What is known of the database that is open. When another takes its place, or the page is made anew, the next one is
@@ -127,6 +130,7 @@ impl Store {
             connections,
             believes,
             opened: Opened::default(),
+            orphans: AtomicBool::new(false),
         };
         let known = {
             let mut writer = lock(&store.connections.writer);

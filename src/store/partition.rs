@@ -1,5 +1,7 @@
 //! Whose view of which server: servers, identities, and the libraries of one.
 
+use std::sync::atomic::Ordering;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{LibraryRow, libraries, one_library};
@@ -162,75 +164,92 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn sweep(&self, slice: usize) -> Result<bool> {
-        let slice = i64::try_from(slice).unwrap_or(i64::MAX);
-        self.write(|tx| {
-            let c = tx.connection;
-            // Items of libraries that are nobody's, then those that died before the generation that answers: two
-            // statements, for one with OR would read every item.
-            let mut dead = Vec::new();
+        // Shows of which the last episode was swept can be told only by looking at all episodes.
+        let shows = self.orphans.load(Ordering::Relaxed);
+        let left = self.write(|tx| {
+            let swept = sweep_slice(tx, slice)?;
+            if swept.rows > 0 {
+                self.orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
+                return Ok(true);
+            }
             for statement in [
-                "SELECT i.id, i.guid, i.guids, coalesce(s.guid, '') FROM libraries l JOIN items i ON i.library = l.id \
-                 LEFT JOIN shows s ON s.id = i.show \
-                 WHERE l.identity < 0 LIMIT ?1",
-                "SELECT i.id, i.guid, i.guids, coalesce(s.guid, '') FROM libraries l JOIN items i ON i.library = l.id \
-                 LEFT JOIN shows s ON s.id = i.show \
-                 WHERE i.died IS NOT NULL AND i.died <= l.generation LIMIT ?1",
+                "DELETE FROM shows WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
+                "DELETE FROM shows WHERE ?1 AND id NOT IN (SELECT show FROM items WHERE show IS NOT NULL)",
+                "DELETE FROM suspects WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
+                "DELETE FROM listings WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
+                "DELETE FROM seen WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
+                "DELETE FROM libraries WHERE identity < 0",
+                "PRAGMA incremental_vacuum(256)",
             ] {
-                let mut rows = c.prepare_cached(statement)?;
-                let rows = rows.query_map([slice], super::guids::carrier)?;
-                for row in rows {
-                    let row = row?;
-                    dead.push(row);
+                let mut statement = tx.connection.prepare_cached(statement)?;
+                if statement.parameter_count() > 0 {
+                    statement.raw_bind_parameter(1, shows)?;
                 }
+                let mut rows = statement.raw_query();
+                while rows.next()?.is_some() {} // a pragma gives rows
             }
-            for item in &dead {
-                super::guids::forget(tx, item)?;
-                super::titles::forget(tx, item.id)?;
-                c.prepare_cached("DELETE FROM items WHERE id = ?1")?.execute([item.id])?;
-            }
-            let matches = c
-                .prepare_cached(
-                    "DELETE FROM matches WHERE (library, path) IN (SELECT m.library, m.path FROM libraries l \
-                     JOIN matches m ON m.library = l.id WHERE l.identity < 0 LIMIT ?1)",
-                )?
-                .execute([slice])?
-                + c.prepare_cached(
-                    "DELETE FROM matches WHERE (library, path) IN (SELECT m.library, m.path FROM libraries l \
-                     JOIN matches m ON m.library = l.id WHERE l.dead_matches AND m.epoch <> l.epoch LIMIT ?1)",
-                )?
-                .execute([slice])?;
-            if matches == 0 {
-                c.execute("UPDATE libraries SET dead_matches = 0 WHERE dead_matches", [])?;
-            }
-            let removed = dead.len() + matches;
-            if removed == 0 {
-                for statement in [
-                    "DELETE FROM shows WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
-                    "DELETE FROM suspects WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
-                    "DELETE FROM listings WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
-                    "DELETE FROM seen WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
-                    "DELETE FROM libraries WHERE identity < 0",
-                    "PRAGMA incremental_vacuum(256)",
-                ] {
-                    c.prepare_cached(statement)?.raw_execute_all()?;
-                }
-            }
-            Ok(removed > 0)
-        })
+            Ok(false)
+        })?;
+        if !left && shows {
+            self.orphans.store(false, Ordering::Relaxed);
+        }
+        Ok(left)
     }
 }
 
-/// Statements of which it does not matter whether they give rows.
-trait ExecuteAll {
-    fn raw_execute_all(&mut self) -> rusqlite::Result<()>;
+/// What one slice of sweeping removed.
+pub(super) struct Swept {
+    pub rows: usize,
+    /// Episodes were among them.
+    pub of_shows: bool,
 }
 
-impl ExecuteAll for rusqlite::CachedStatement<'_> {
-    fn raw_execute_all(&mut self) -> rusqlite::Result<()> {
-        let mut rows = self.query([])?;
-        while rows.next()?.is_some() {}
-        Ok(())
+/// Removes rows that nobody can see any more, at most `slice` of each kind.
+pub(super) fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
+    let slice = i64::try_from(slice).unwrap_or(i64::MAX);
+    let c = tx.connection;
+    // Items of libraries that are nobody's, then those that died before the generation that answers: two statements, for
+    // one with OR would read every item.
+    let mut dead = Vec::new();
+    let mut of_shows = false;
+    for statement in [
+        "SELECT i.id, i.guid, i.guids, coalesce(s.guid, ''), i.show IS NOT NULL FROM libraries l \
+         JOIN items i ON i.library = l.id LEFT JOIN shows s ON s.id = i.show \
+         WHERE l.identity < 0 LIMIT ?1",
+        "SELECT i.id, i.guid, i.guids, coalesce(s.guid, ''), i.show IS NOT NULL FROM libraries l \
+         JOIN items i ON i.library = l.id LEFT JOIN shows s ON s.id = i.show \
+         WHERE i.died IS NOT NULL AND i.died <= l.generation LIMIT ?1",
+    ] {
+        let mut rows = c.prepare_cached(statement)?;
+        let mut rows = rows.query([slice])?;
+        while let Some(row) = rows.next()? {
+            dead.push(super::guids::carrier(row)?);
+            of_shows |= row.get::<_, bool>(4)?;
+        }
     }
+    for item in &dead {
+        super::guids::forget(tx, item)?;
+        super::titles::forget(tx, item.id)?;
+        c.prepare_cached("DELETE FROM items WHERE id = ?1")?.execute([item.id])?;
+    }
+    let matches = c
+        .prepare_cached(
+            "DELETE FROM matches WHERE (library, path) IN (SELECT m.library, m.path FROM libraries l \
+             JOIN matches m ON m.library = l.id WHERE l.identity < 0 LIMIT ?1)",
+        )?
+        .execute([slice])?
+        + c.prepare_cached(
+            "DELETE FROM matches WHERE (library, path) IN (SELECT m.library, m.path FROM libraries l \
+             JOIN matches m ON m.library = l.id WHERE l.dead_matches AND m.epoch <> l.epoch LIMIT ?1)",
+        )?
+        .execute([slice])?;
+    if matches == 0 {
+        c.execute("UPDATE libraries SET dead_matches = 0 WHERE dead_matches", [])?;
+    }
+    Ok(Swept {
+        rows: dead.len() + matches,
+        of_shows,
+    })
 }
 
 /// The identity that an endpoint led to last; without one that of a store that has just one, or the newest.

@@ -34,6 +34,8 @@ pub struct LibraryRow {
     pub provisional: bool,
     /// Invalidated: a full listing is due now.
     pub due: bool,
+    /// A newer listing was so much smaller that a second one has to agree first.
+    pub doubted: bool,
     /// The change sequence when it was invalidated last.
     pub due_sequence: u64,
     /// Warm file of the listing; empty: none yet.
@@ -143,7 +145,8 @@ pub struct Totals {
 
 const LIBRARY: &str = "SELECT id, section, uuid, title, kind, locations, present, content_changed_at, scanned_at, \
     updated_at, refreshing, generation, listed_items, listed_ccat, listed_scanned, listed_ms, checked_ms, \
-    provisional, due_seq > begun_seq, image, epoch, match_count, matches_image, matches_folded, due_seq, image_seq, probed_seq, begun_seq \
+    provisional, due_seq > begun_seq, image, epoch, match_count, matches_image, matches_folded, due_seq, image_seq, probed_seq, begun_seq, \
+    shrunk >= 0 \
     FROM libraries";
 
 fn library(row: &Row<'_>) -> rusqlite::Result<LibraryRow> {
@@ -184,6 +187,7 @@ fn library(row: &Row<'_>) -> rusqlite::Result<LibraryRow> {
         image_sequence: unsigned(25)?,
         probed_sequence: unsigned(26)?,
         begun_sequence: unsigned(27)?,
+        doubted: row.get(28)?,
     })
 }
 

@@ -57,6 +57,7 @@ CREATE TABLE IF NOT EXISTS libraries (
     begun_seq          INTEGER NOT NULL DEFAULT 0,   -- change sequence when it began
     due_seq            INTEGER NOT NULL DEFAULT 0,   -- change sequence when the library was invalidated
     shrunk             INTEGER NOT NULL DEFAULT -1,  -- items of a listing that was much smaller, and waits for a second one
+    shrunk_ms          INTEGER NOT NULL DEFAULT 0,   -- when that was
     -- what is derived from it
     image              TEXT    NOT NULL DEFAULT '',  -- warm file of the listing
     image_seq          INTEGER NOT NULL DEFAULT 0,   -- single items that came or went up to here are in it
@@ -80,7 +81,7 @@ CREATE TABLE IF NOT EXISTS shows (
 ) STRICT;
 
 CREATE TABLE IF NOT EXISTS items (         -- a row is visible in the generations from born on, before died
-    id         INTEGER PRIMARY KEY,
+    id         INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: the indexes of GUIDs and titles remember how far they are
     library    INTEGER NOT NULL REFERENCES libraries (id),
     rating_key TEXT    NOT NULL,
     kind       INTEGER NOT NULL,

@@ -60,12 +60,12 @@ struct Taken {
 
 impl Taken {
     /// Adds the visible items with this folded title.
-    fn take(&mut self, connection: &Connection, library: i64, generation: u64, fold: &str) -> rusqlite::Result<()> {
+    fn take(&mut self, connection: &Connection, library: i64, fold: &str) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(&format!(
-            "{ITEM_COLUMNS} JOIN titles t ON t.item = i.id WHERE t.library = ?1 AND t.fold = ?3 \
-             AND i.born <= ?2 AND (i.died IS NULL OR i.died > ?2) ORDER BY i.id"
+            "{ITEM_COLUMNS} JOIN titles t ON t.item = i.id JOIN libraries l ON l.id = i.library WHERE t.library = ?1 AND t.fold = ?2 \
+             AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id"
         ))?;
-        let rows = statement.query_map(params![library, generation.cast_signed(), fold], item)?;
+        let rows = statement.query_map(params![library, fold], item)?;
         for row in rows {
             let (_, item) = row?;
             self.total += 1;
@@ -78,7 +78,7 @@ impl Taken {
 }
 
 impl Store {
-    /// The items of a generation whose title, or whose show's, is this one but for case, accents and punctuation; when
+    /// The listed items whose title, or whose show's, is this one but for case, accents and punctuation; when
     /// there are none, those that have all its words. At most `limit`, with the count of all.
     ///
     /// # Errors
@@ -86,7 +86,6 @@ impl Store {
     pub fn items_with_title(
         &self,
         library: i64,
-        generation: u64,
         title: &str,
         limit: usize,
     ) -> Result<(Vec<Item>, usize)> {
@@ -98,7 +97,7 @@ impl Store {
                 total: 0,
                 limit,
             };
-            taken.take(connection, library, generation, &wanted)?;
+            taken.take(connection, library, &wanted)?;
             if taken.total == 0 {
                 let mut folds =
                     connection.prepare_cached("SELECT DISTINCT fold FROM titles WHERE library = ?1 ORDER BY fold")?;
@@ -113,7 +112,7 @@ impl Store {
                 // The shorter title says less beside what was asked for.
                 fitting.sort_by_key(String::len);
                 for fold in &fitting {
-                    taken.take(connection, library, generation, fold)?;
+                    taken.take(connection, library, fold)?;
                 }
             }
             Ok((taken.found, taken.total))

@@ -74,7 +74,7 @@ impl LibraryView {
     /// invalidation of the path has to forget.
     pub fn confirmed_paths(&self, path: &[u8], mut each: impl FnMut(&[u8])) {
         Normal::with(path, |path| {
-            self.recorded(path, |hit| each(self.path(hit)));
+            self.recorded(path, |hit| each(self.facts(hit).1));
         });
     }
 
@@ -257,12 +257,13 @@ impl View for LibraryView {
             }
         }
         match &self.image {
-            Some(image) => image.alike(
-                path,
-                best,
-                |rating_key| self.hides(rating_key),
-                |common, entry| each(common, Hit::Listed(entry.number)),
-            ),
+            Some(image) => {
+                let hides = |rating_key: &str| self.hides(rating_key);
+                let hides: Option<&dyn Fn(&str) -> bool> = if self.overlay.is_empty() { None } else { Some(&hides) };
+                image.alike(path, best, hides, |common, entry| {
+                    each(common, Hit::Listed(entry.number));
+                })
+            }
             None => 0,
         }
     }
@@ -274,22 +275,18 @@ impl View for LibraryView {
         }
     }
 
-    fn path<'v>(&'v self, hit: Hit<'v>) -> &'v [u8] {
+    fn facts<'v>(&'v self, hit: Hit<'v>) -> (&'v str, &'v [u8]) {
         match (hit, &self.image, &self.matches) {
-            (Hit::Listed(number), Some(image), _) | (Hit::Matched(number), _, Some(image)) => image.path(number),
-            (Hit::Added(record, part), ..) => added(record)
-                .and_then(|item| item.parts.get(part as usize))
-                .map_or(b"", |path| path.as_bytes()),
-            (Hit::Recorded(record), ..) => record.change.path().unwrap_or_default(),
-            _ => b"",
-        }
-    }
-
-    fn rating_key<'v>(&'v self, hit: Hit<'v>) -> &'v str {
-        match (hit, &self.image, &self.matches) {
-            (Hit::Listed(number), Some(image), _) | (Hit::Matched(number), _, Some(image)) => image.rating_key(number),
-            (Hit::Added(record, _) | Hit::Recorded(record), ..) => record.change.rating_key().unwrap_or_default(),
-            _ => "",
+            (Hit::Listed(number), Some(image), _) | (Hit::Matched(number), _, Some(image)) => image.facts(number),
+            (Hit::Added(record, part), ..) => added(record).map_or(("", b""), |item| {
+                let path = item.parts.get(part as usize);
+                (&item.rating_key, path.map_or(b"", |path| path.as_bytes()))
+            }),
+            (Hit::Recorded(record), ..) => (
+                record.change.rating_key().unwrap_or_default(),
+                record.change.path().unwrap_or_default(),
+            ),
+            _ => ("", b""),
         }
     }
 
@@ -297,7 +294,7 @@ impl View for LibraryView {
         match (hit, &self.image) {
             (Hit::Listed(number), Some(image)) => image.item(number),
             (Hit::Added(record, _), _) => added(record).map_or(ItemRef::key_only(""), ItemRef::from),
-            _ => ItemRef::key_only(self.rating_key(hit)),
+            _ => ItemRef::key_only(self.facts(hit).0),
         }
     }
 

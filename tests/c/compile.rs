@@ -61,7 +61,8 @@ pub fn link_arguments() -> Vec<String> {
     vec![
         format!("-L{folder}"),
         "-lplexindex".to_owned(),
-        format!("-Wl,-rpath,{folder}"),
+        // Old tags: cargo sets LD_LIBRARY_PATH to where an older copy of the library may lie, and new ones yield to it.
+        format!("-Wl,--disable-new-dtags,-rpath,{folder}"),
     ]
 }
 

@@ -88,14 +88,35 @@ fn stays_bounded(items: u32, change: fn(&Standin, &plexindex::index::Index)) {
 }
 
 #[test]
-fn refreshes_that_change_everything_do_not_grow_the_store() {
+pub fn refreshes_that_change_everything_do_not_grow_the_store() {
     stays_bounded(600, |server, _| {
         server.change(|state| state.rekey_library(1)).expect("rekeyed");
     });
 }
 
 #[test]
-fn clearing_and_fetching_again_does_not_grow_the_store() {
+fn shows_go_with_their_episodes() {
+    let server = Standin::builder()
+        .library(plexindex_standin::LibrarySpec::shows(200))
+        .start()
+        .expect("starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let mut most = 0;
+    for _ in 0..rounds("PLEXINDEX_REFRESHES", 6) {
+        let library = index.library("TV Shows").expect("a handle");
+        assert_eq!(index.refresh(&library.question(), true).expect("listed"), Status::Ok);
+        most = most.max(count(folder.path(), "shows"));
+        server.change(|state| state.rekey_library(1)).expect("rekeyed");
+        clock.advance_ms(HOUR_MS);
+    }
+    let shows = 200_u64.div_ceil(40);
+    assert!(most <= 2 * shows, "{most} shows are kept of {shows}");
+}
+
+#[test]
+pub fn clearing_and_fetching_again_does_not_grow_the_store() {
     stays_bounded(400, |_, index| index.clear().expect("cleared"));
 }
 

@@ -7,6 +7,7 @@ mod support;
 mod worker;
 
 mod broken;
+mod deep;
 mod full;
 mod growth;
 mod open;

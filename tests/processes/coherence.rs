@@ -130,12 +130,12 @@ fn commits_are_seen(rounds: u64, more: [&str; 3]) {
 }
 
 #[test]
-fn what_one_process_commits_the_next_lookup_of_all_others_shows() {
+pub fn what_one_process_commits_the_next_lookup_of_all_others_shows() {
     commits_are_seen(rounds("PLEXINDEX_COHERENCE_ROUNDS", 1_000), ["", "", ""]);
 }
 
 #[test]
-fn a_process_that_maps_nothing_tells_those_that_do() {
+pub fn a_process_that_maps_nothing_tells_those_that_do() {
     commits_are_seen(60, ["no_mmap", "", ""]);
 }
 

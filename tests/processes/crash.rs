@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use plexindex::error::Status;
 use plexindex::index::{Index, Question};
 use plexindex::model::Reason;
-use plexindex_standin::{Action, Fault, Kind, Standin};
+use plexindex_standin::{Action, ContentClock, Fault, ItemSpec, Kind, Standin};
 
 use crate::support::{self, clock, movies, options, path_of, requests};
 use crate::worker::{Dice, Worker, assert_sound, database, open_at, options_at, place, rounds, say, until};
@@ -54,7 +54,7 @@ pub fn record(words: &[&str]) {
 }
 
 #[test]
-fn a_kill_loses_no_confirmed_match() {
+pub fn a_kill_loses_no_confirmed_match() {
     let server = movies(50);
     let folder = tempfile::tempdir().expect("a folder");
     let place = place(folder.path(), &server);
@@ -103,7 +103,8 @@ fn assert_tidy(folder: &Path) {
             .metadata()
             .and_then(|facts| facts.modified())
             .is_ok_and(|at| at.elapsed().is_ok_and(|age| age < Duration::from_secs(600)));
-        assert!(in_use || young && name.contains(".warm"), "'{name}' was left behind");
+        let passing = name.contains(".warm") || name.contains(".new") || name.ends_with(".broken");
+        assert!(in_use || young && passing, "'{name}' was left behind");
     }
 }
 
@@ -125,6 +126,8 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
         "plexindex-1-l1-7-99-0.warm.4711-0.new",
         "plexindex-1-m1-7-99-0.warm.4711-1.new",
         "plexindex-1.4711.new",
+        "plexindex-1.db.4711.new",
+        "plexindex-1.db.4711.new-wal",
     ];
     let young = ["plexindex-1-l1-8-99-0.warm", "plexindex-1-l1-8-99-0.warm.4712-0.new"];
     old.iter().for_each(|name| leave(name, hours_ago));
@@ -250,13 +253,89 @@ fn next_row(folder: &Path) -> u64 {
 }
 
 #[test]
-fn a_listing_goes_on_where_a_kill_stopped_it() {
+pub fn a_listing_goes_on_where_a_kill_stopped_it() {
     listing_goes_on(2_000, 50, rounds("PLEXINDEX_KILLS", 4));
 }
 
 #[test]
-fn a_listing_goes_on_also_when_a_page_is_smaller_than_the_overlap() {
+pub fn a_listing_goes_on_also_when_a_page_is_smaller_than_the_overlap() {
     listing_goes_on(600, 20, rounds("PLEXINDEX_KILLS", 3));
+}
+
+#[test]
+fn a_listing_that_moved_while_nobody_listed_begins_anew() {
+    let server = movies(1_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, _) = path_of(&server, 1, 7);
+    server.change(|state| state.library_mut(1).expect("it is there").content_clock = ContentClock::Frozen);
+    server.fault(Fault::new(Action::Delay { ms: 3 }).on(Kind::Listing).times(0));
+    let worker = Worker::start("list", [&place[0], &place[1], &place[2], "100", &path]);
+    until("half of it is stored", || next_row(folder.path()) >= 500);
+    worker.kill();
+    assert!(next_row(folder.path()) < 1_000, "killed too late");
+    // The clocks tell nothing of it, nor does the overlap: one more at the end.
+    let new = ItemSpec::file("New", "/data/movies/New.mkv");
+    let keys = server.change(|state| state.add_items(1, vec![new], false)).expect("added");
+    server.clear_faults();
+    server.reset();
+    let index = open(&server, folder.path());
+    let library = index.library("Movies").expect("a handle");
+    assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::Ok);
+    assert_eq!(answer(&index, "/data/movies/New.mkv"), keys[0].to_string());
+    assert_eq!(index.stats().expect("statistics").items, 1_001);
+    // The page that shows that it moved, and two pages of all of it.
+    assert_eq!(requests(&server), [0, 2, 3, 0, 0, 5]);
+    index.close().expect("closes");
+    let provisional: bool = database(folder.path())
+        .query_row("SELECT provisional FROM libraries", [], |row| row.get(0))
+        .expect("a row");
+    assert!(!provisional);
+}
+
+/// Opens the store, and records one match.
+pub fn begin(words: &[&str]) {
+    say("begins");
+    let index = open_at(words);
+    let library = index.library("Movies").expect("a handle");
+    library.record_matches(&[(b"/host/a.mkv", "7")]).expect("recorded");
+    say("recorded");
+    crate::worker::told();
+}
+
+#[test]
+pub fn a_kill_while_the_store_is_made_or_set_aside_leaves_a_whole_one() {
+    let server = movies(10);
+    let mut dice = Dice::new(5);
+    let mut early = 0;
+    for round in 0..rounds("PLEXINDEX_BEGINNINGS", 24) {
+        let folder = tempfile::tempdir().expect("a folder");
+        if round % 2 == 1 {
+            // Something to set aside first.
+            std::fs::write(folder.path().join("plexindex-1.db"), [7; 9_000]).expect("written");
+        }
+        let place = place(folder.path(), &server);
+        let mut worker = Worker::start("begin", [&place[0], &place[1], &place[2]]);
+        assert_eq!(worker.hear(), "begins");
+        std::thread::sleep(Duration::from_micros(dice.roll(9_000)));
+        let recorded = worker.kill() == ["recorded"];
+        early += u64::from(!recorded);
+        let index = open(&server, folder.path());
+        let library = index.library("Movies").expect("a handle");
+        if recorded {
+            assert_eq!(answer(&index, "/host/a.mkv"), "7", "acknowledged, then lost");
+        }
+        library.record_matches(&[(b"/host/b.mkv", "8")]).expect("recorded");
+        assert_eq!(answer(&index, "/host/b.mkv"), "8");
+        index.close().expect("closes");
+        assert_sound(folder.path());
+        assert_tidy(folder.path());
+        let mode: i64 = database(folder.path())
+            .query_row("PRAGMA auto_vacuum", [], |row| row.get(0))
+            .expect("a mode");
+        assert_eq!(mode, 2, "what was swept can be given back");
+    }
+    assert!(early > 3, "{early} were killed before they were done");
 }
 
 /// Invalidates listed paths one after the other, and now and then the library; says what was done.
@@ -276,7 +355,7 @@ pub fn distrust(words: &[&str]) {
 }
 
 #[test]
-fn a_kill_loses_no_invalidation() {
+pub fn a_kill_loses_no_invalidation() {
     let server = movies(100);
     let folder = tempfile::tempdir().expect("a folder");
     let place = place(folder.path(), &server);

@@ -124,6 +124,16 @@ pub fn busy(words: &[&str]) {
                 assert_eq!(status, Status::Ok);
             }
         });
+        // A host may fork from two threads at once.
+        scope.spawn(|| {
+            while going() {
+                let pid = fork(|| i32::from(key_of(&index, path, true).as_deref() != Some(key)));
+                if wait_for(pid) != 0 {
+                    say("a child of the other thread failed");
+                    std::process::exit(1);
+                }
+            }
+        });
         for number in 0..forks {
             let pid = fork(|| child(&index, number, path, key));
             let code = wait_for(pid);
@@ -142,7 +152,7 @@ pub fn busy(words: &[&str]) {
 }
 
 #[test]
-fn parent_and_child_both_go_on_and_lose_nothing() {
+pub fn parent_and_child_both_go_on_and_lose_nothing() {
     let server = movies(120);
     let folder = tempfile::tempdir().expect("a folder");
     let place = place(folder.path(), &server);

@@ -9,6 +9,7 @@ mod worker;
 
 mod coherence;
 mod crash;
+mod deep;
 mod fork;
 mod races;
 mod single_flight;
@@ -21,6 +22,7 @@ fn worker() {
         ("half a commit", coherence::half_a_commit),
         ("record", crash::record),
         ("list", crash::list),
+        ("begin", crash::begin),
         ("distrust", crash::distrust),
         ("fork", fork::busy),
         ("fork while fetching", fork::fetching),

@@ -252,7 +252,7 @@ fn assert_all_true(server: &Standin, folder: &Path, done: &[Done]) -> [usize; 3]
 }
 
 #[test]
-fn what_many_confirm_at_once_on_a_new_folder_is_all_there() {
+pub fn what_many_confirm_at_once_on_a_new_folder_is_all_there() {
     let server = movies(60);
     let folder = tempfile::tempdir().expect("a folder");
     let done = let_loose(&server, folder.path(), "");
@@ -261,7 +261,7 @@ fn what_many_confirm_at_once_on_a_new_folder_is_all_there() {
 }
 
 #[test]
-fn what_is_confirmed_after_a_clear_is_there_and_what_was_before_is_not() {
+pub fn what_is_confirmed_after_a_clear_is_there_and_what_was_before_is_not() {
     let server = movies(60);
     let folder = tempfile::tempdir().expect("a folder");
     let done = let_loose(&server, folder.path(), "clears");
@@ -272,7 +272,7 @@ fn what_is_confirmed_after_a_clear_is_there_and_what_was_before_is_not() {
 }
 
 #[test]
-fn many_may_make_a_store_at_once() {
+pub fn many_may_make_a_store_at_once() {
     let server = movies(10);
     for _ in 0..rounds("PLEXINDEX_MAKES", 6) {
         let folder = tempfile::tempdir().expect("a folder");

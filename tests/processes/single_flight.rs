@@ -95,7 +95,7 @@ impl Crowd {
     }
 }
 
-fn one_fetch(processes: u64, threads: u64) {
+pub fn one_fetch(processes: u64, threads: u64) {
     let server = movies(3_500);
     let folder = tempfile::tempdir().expect("a folder");
     let mut crowd = Crowd::gather(&server, folder.path(), processes, threads, "1000");
@@ -109,11 +109,11 @@ fn one_fetch(processes: u64, threads: u64) {
 
 #[test]
 fn many_processes_that_ask_for_a_cold_library_at_once_cost_one_fetch() {
-    one_fetch(rounds("PLEXINDEX_FLIGHT_PROCESSES", 12), rounds("PLEXINDEX_FLIGHT_THREADS", 3));
+    one_fetch(12, 3);
 }
 
 #[test]
-fn who_comes_while_it_is_fetched_waits_and_asks_nothing() {
+pub fn who_comes_while_it_is_fetched_waits_and_asks_nothing() {
     let server = movies(2_500);
     let folder = tempfile::tempdir().expect("a folder");
     let place = place(folder.path(), &server);
@@ -122,7 +122,7 @@ fn who_comes_while_it_is_fetched_waits_and_asks_nothing() {
         workers: Vec::new(),
         expected: Vec::new(),
     };
-    for number in 0..rounds("PLEXINDEX_FLIGHT_PROCESSES", 6) {
+    for number in 0..rounds("PLEXINDEX_FLIGHT_LATE", 6) {
         // One after the other: each finds more of it fetched than the one before, and none all of it.
         until("the fetch is under way", || number == 0 || server.stats().of(Kind::Listing) > 0);
         let (path, key) = path_of(&server, 1, usize::try_from(number).expect("small"));
@@ -138,11 +138,14 @@ fn who_comes_while_it_is_fetched_waits_and_asks_nothing() {
 
 #[test]
 fn when_the_fetcher_is_killed_half_way_one_other_goes_on() {
+    one_continuation(12, 3);
+}
+
+pub fn one_continuation(processes: u64, threads: u64) {
     const PAGES: u64 = 30;
     let server = movies(3_000);
     let folder = tempfile::tempdir().expect("a folder");
-    let processes = rounds("PLEXINDEX_FLIGHT_PROCESSES", 12);
-    let mut crowd = Crowd::gather(&server, folder.path(), processes, rounds("PLEXINDEX_FLIGHT_THREADS", 3), "100");
+    let mut crowd = Crowd::gather(&server, folder.path(), processes, threads, "100");
     server.fault(Fault::new(Action::Delay { ms: 30 }).on(Kind::Listing).times(0));
     crowd.go();
     let mut fetcher = None;

@@ -4,6 +4,7 @@
 //! environment variable that names a role it does nothing, so `--ignored` may run it.
 #![allow(dead_code)] // each test file uses its part
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -31,11 +32,24 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// How often something is tried: `quick`, or what the variable says in deep runs.
+thread_local! {
+    static DEPTH: Cell<u64> = const { Cell::new(1) };
+}
+
+/// How often something is tried: `quick` times, as many times more as the run is deep, or as the variable says.
 pub fn rounds(variable: &str, quick: u64) -> u64 {
-    std::env::var(variable)
-        .ok()
-        .map_or(quick, |text| text.parse().expect("a number of rounds"))
+    number(variable).unwrap_or_else(|| quick * DEPTH.get())
+}
+
+/// Runs a test with all its rounds so many times as often, or as `PLEXINDEX_DEPTH` says: what `make check-deep` does.
+pub fn deeply(times: u64, test: fn()) {
+    DEPTH.set(number("PLEXINDEX_DEPTH").unwrap_or(times));
+    test();
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is '{text}': give a number")))
 }
 
 /// A process that plays a role.

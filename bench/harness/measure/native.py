@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from ..run import Run
-from ..timing import interleaved
+from ..timing import Spread, interleaved
 from ..world import World
 
 CALLS = {
@@ -53,8 +53,6 @@ UNITS = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
 
 def read_divan(run: Run, text: str) -> None:
     """Rows of what ``cargo bench`` printed: a tree of names, with fastest, slowest, median and mean."""
-    from ..timing import Spread
-
     names: dict[int, str] = {}
     for line in text.splitlines():
         found = re.match(r"^((?:│  |   )*)[├╰]─ (.+?)\s{2,}(.*)$", line) or re.match(
@@ -68,8 +66,11 @@ def read_divan(run: Run, text: str) -> None:
         if len(times) < 4 or not names[depth].isdigit():
             continue
         fastest, slowest, median, _ = (float(value) * UNITS[unit] for value, unit in times[:4])
-        samples = re.findall(r"│ (\d+)\s*", found.group(3))
-        size = int(names[depth])
-        name = " ".join(names[level] for level in range(depth))
-        row = run.results.row(f"divan {name}", "Rust benchmarks (divan)", size)
-        row.add(f"plexindex {name}", Spread(median, fastest, slowest, int(samples[-1]) if samples else 0), ours=True)
+        samples = re.search(r"│ (\d+)\s+│ \d+\s*$", found.group(3))
+        size, rung, call = int(names[depth]), names[depth - 1], names[depth - 2]
+        name, group = f"Rust {rung}", "Warm lookups in Rust"
+        row = next((row for row in run.results.rows if (row.name, row.size) == (name, size)), None)
+        row = row or run.results.row(name, group, size, note="by divan: a round is a sample of 1,000")
+        row.add(
+            f"plexindex {call}", Spread(median, fastest, slowest, int(samples.group(1)) if samples else 0), ours=True
+        )

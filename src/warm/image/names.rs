@@ -20,7 +20,7 @@ const STEP: usize = 4;
 /// A range of no more than this is looked through, not bisected.
 const FEW: usize = 16;
 /// Components that are compared by bisection; a longer common end is found by looking through what is left.
-const DEPTH: usize = 64;
+const DEPTH: usize = 32;
 /// Enough distinct items for an answer, and one more, to know that there are more.
 const ENOUGH: usize = crate::matching::LIMIT + 1;
 
@@ -193,12 +193,9 @@ impl Names {
                 let own = entry.form().back().nth(outer.components);
                 Ok(own.map_or(Ordering::Less, |own| own.order(component)))
             };
-            let from = bisect(outer.from, outer.to, |at| Ok(order(at)?.is_lt()))?;
-            let to = bisect(from, outer.to, |at| Ok(order(at)?.is_le()))?;
-            narrowed.near = from;
-            if from == to {
+            let Some((from, to)) = equal(outer.from, outer.to, order, &mut narrowed.near)? else {
                 break;
-            }
+            };
             narrowed.ranges[narrowed.depth] = Range {
                 from,
                 to,
@@ -229,6 +226,34 @@ impl Names {
     fn entry<'i>(&self, file: &'i Checked, at: usize) -> Read<Entry<'i>> {
         Entry::read(file, u32_at(file.slice(self.array.byte(at, 8), 8)?, 4))
     }
+}
+
+/// The part of `from..to`, not empty, that is equal by `order`, if any; `near` becomes where it begins, or would.
+fn equal(
+    from: usize,
+    to: usize,
+    order: impl Fn(usize) -> Read<Ordering>,
+    near: &mut usize,
+) -> Read<Option<(usize, usize)>> {
+    // All of it, often: the same folder names come with the same file names.
+    if order(from)?.is_eq() && order(to - 1)?.is_eq() {
+        *near = from;
+        return Ok(Some((from, to)));
+    }
+    let begin = bisect(from, to, |at| Ok(order(at)?.is_lt()))?;
+    *near = begin;
+    if begin == to || order(begin)?.is_ne() {
+        return Ok(None);
+    }
+    // The end is rarely far from the beginning: steps that double find it with few looks.
+    let mut known = begin;
+    let mut step = 1;
+    while known + step < to && order(known + step)?.is_eq() {
+        known += step;
+        step *= 2;
+    }
+    let end = bisect(known + 1, to.min(known + step), |at| Ok(order(at)?.is_le()))?;
+    Ok(Some((begin, end)))
 }
 
 /// The first of `from..to` for which `before` does not hold.

@@ -101,10 +101,13 @@ impl Image {
         &'i self,
         path: &Normal<'_>,
         least: usize,
-        hidden: impl Fn(&str) -> bool,
+        hidden: Option<&dyn Fn(&str) -> bool>,
         each: impl FnMut(usize, &Entry<'i>),
     ) -> usize {
-        let hidden = |entry: &Entry<'i>| Ok(hidden(self.key_of(entry)?));
+        let hidden = |entry: &Entry<'i>| match hidden {
+            Some(hidden) => Ok(hidden(self.key_of(entry)?)),
+            None => Ok(false),
+        };
         self.names.alike(&self.file, path, least, hidden, each).unwrap_or(0)
     }
 
@@ -138,10 +141,13 @@ impl Image {
             .unwrap_or_default()
     }
 
-    /// The path of an entry; empty when the image is broken there.
+    /// The rating key of an entry's item, and the entry's path; empty when the image is broken there.
     #[must_use]
-    pub fn path(&self, number: u32) -> &[u8] {
-        self.entry(number).map_or(b"", |entry| entry.path)
+    pub fn facts(&self, number: u32) -> (&str, &[u8]) {
+        let facts = self
+            .entry(number)
+            .and_then(|entry| Ok((self.key_of(&entry)?, entry.path)));
+        facts.unwrap_or(("", b""))
     }
 
     pub(super) fn entry(&self, number: u32) -> Read<Entry<'_>> {

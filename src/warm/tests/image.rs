@@ -117,7 +117,7 @@ fn an_empty_image_answers() {
         assert!(image.sole(path).is_none());
         assert!(!image.may_have(path));
         image.paths(path, |_, _| panic!("nothing is listed"));
-        assert_eq!(image.alike(path, 1, |_| false, |_, _| panic!("nothing is listed")), 0);
+        assert_eq!(image.alike(path, 1, None, |_, _| panic!("nothing is listed")), 0);
     });
     assert!(!image.is_broken());
 }

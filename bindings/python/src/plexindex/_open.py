@@ -61,7 +61,7 @@ def open(
         mappings: Rules between the host's paths and the server's: :class:`plexindex.Mapping`, or pairs of folders
             ``(host, server)``.
         page_size: Rows a page of a listing, 1 to 1000.
-        matches_limit: Bytes that confirmed matches may take on disk; the oldest used go first.
+        matches_limit: Bytes that confirmed matches may take on disk; those recorded longest ago go first.
         mmap: Map the warm files; False reads them into memory.
         log_level: What the library logs: a level of ``logging``, one of ``"error"``, ``"warning"``, ``"info"``,
             ``"debug"`` (full paths included), ``"off"``, or None for what the logger ``plexindex`` lets through now.
