@@ -232,7 +232,7 @@ fn ask<R>(bencher: Bencher, size: usize, name: &str, call: impl Fn(&'static Worl
 
 fn in_rust(bencher: Bencher, size: usize, name: &str) {
     ask(bencher, size, name, |world, path| {
-        world.library.lookup_key(path.to_bytes(), |key| key.len())
+        world.library.lookup_key(path.to_bytes(), str::len)
     });
 }
 

@@ -30,7 +30,12 @@ fn a_fetch_that_was_cut_off_goes_on_in_the_next_process() {
     let index = open(choice, &clock);
     let library = index.library("Movies").expect("a handle");
     let found = library.match_path(path.as_bytes()).expect("an answer");
-    assert_eq!((found.status, found.rung), (Status::Ok, Rung::Exact), "{}", found.message);
+    assert_eq!(
+        (found.status, found.rung),
+        (Status::Ok, Rung::Exact),
+        "{}",
+        found.message
+    );
     // Rows 2,950 to 5,000 are left, 50 of them again: three pages of at most 1,000.
     assert_eq!(requests(&server), [0, 2, 3, 0, 0, 5]);
     assert_eq!(index.stats().expect("statistics").items, 5_000);
@@ -44,7 +49,12 @@ fn a_page_that_was_cut_off_keeps_its_rows() {
     let mut choice = options(&server, folder.path());
     choice.retry_for = Duration::ZERO;
     server.config(|config| config.gzip = false);
-    server.fault(Fault::new(Action::Cut { after: Some(600_000) }).on(Kind::Listing).after(1).times(1));
+    server.fault(
+        Fault::new(Action::Cut { after: Some(600_000) })
+            .on(Kind::Listing)
+            .after(1)
+            .times(1),
+    );
     let index = open(choice, &clock);
     let library = index.library("Movies").expect("a handle");
     let (path, _) = path_of(&server, 1, 2_999);
@@ -58,7 +68,13 @@ fn a_page_that_was_cut_off_keeps_its_rows() {
         true
     };
     let found = index
-        .match_path(&Question { progress: Some(&watch), ..library.question() }, path.as_bytes())
+        .match_path(
+            &Question {
+                progress: Some(&watch),
+                ..library.question()
+            },
+            path.as_bytes(),
+        )
         .expect("an answer");
     assert_eq!(found.status, Status::Ok);
     assert_eq!(index.stats().expect("statistics").items, 3_000);
@@ -77,7 +93,10 @@ fn rows_that_shift_while_paging_lose_nothing() {
     server
         .change(|state| state.shift_before_page(1, 3, vec![key.parse().expect("a number")], Vec::new()))
         .expect("planned");
-    assert_eq!(library.match_path(last.as_bytes()).expect("an answer").status, Status::Ok);
+    assert_eq!(
+        library.match_path(last.as_bytes()).expect("an answer").status,
+        Status::Ok
+    );
     let gone = library.match_path(first.as_bytes()).expect("an answer");
     assert_eq!((gone.status, gone.reason), (Status::NotFound, Reason::NotListed));
     for (key, path) in server.paths(1) {
@@ -95,12 +114,22 @@ fn a_library_that_shrank_much_is_believed_the_second_time() {
     let index = open(options(&server, folder.path()), &clock);
     let library = index.library("Movies").expect("a handle");
     let (path, _) = path_of(&server, 1, 99);
-    assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::Ok);
+    assert_eq!(
+        library.match_path(path.as_bytes()).expect("an answer").status,
+        Status::Ok
+    );
     server.change(|state| state.empty_library(1)).expect("emptied");
     clock.advance_ms(HOUR_MS);
-    assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::Ok, "a disk may be missing");
+    assert_eq!(
+        library.match_path(path.as_bytes()).expect("an answer").status,
+        Status::Ok,
+        "a disk may be missing"
+    );
     clock.advance_ms(61_000);
-    assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::NotFound);
+    assert_eq!(
+        library.match_path(path.as_bytes()).expect("an answer").status,
+        Status::NotFound
+    );
 }
 
 #[test]
@@ -117,7 +146,10 @@ fn a_listing_that_shows_no_change_keeps_its_generation() {
     server.scan(1);
     clock.advance_ms(HOUR_MS);
     library.match_path(path.as_bytes()).expect("an answer");
-    assert_eq!(generation(index.libraries_json(&Question::default()).expect("libraries")), before);
+    assert_eq!(
+        generation(index.libraries_json(&Question::default()).expect("libraries")),
+        before
+    );
     assert_eq!(index.stats().expect("statistics").listings, 2);
 }
 
@@ -131,12 +163,13 @@ fn a_renamed_an_added_and_a_removed_file_are_seen_after_the_next_listing() {
     let (renamed, renamed_key) = path_of(&server, 1, 5);
     let (removed, removed_key) = path_of(&server, 1, 6);
     library.match_path(renamed.as_bytes()).expect("an answer");
-    server.change(|state| {
-        state.rename_file(renamed_key.parse().expect("a number"), &renamed, "/data/movies/x.mkv")?;
-        state.remove_items(&[removed_key.parse().expect("a number")], true)?;
-        state.add_items(1, vec![ItemSpec::file("New", "/data/movies/new.mkv")], true)
-    })
-    .expect("changed");
+    server
+        .change(|state| {
+            state.rename_file(renamed_key.parse().expect("a number"), &renamed, "/data/movies/x.mkv")?;
+            state.remove_items(&[removed_key.parse().expect("a number")], true)?;
+            state.add_items(1, vec![ItemSpec::file("New", "/data/movies/new.mkv")], true)
+        })
+        .expect("changed");
     clock.advance_ms(HOUR_MS);
     let status = |path: &str| library.match_path(path.as_bytes()).expect("an answer").status;
     assert_eq!(status(&renamed), Status::NotFound);
@@ -158,12 +191,19 @@ fn old_answers_stand_in_while_the_server_is_down() {
     library.match_path(path.as_bytes()).expect("an answer");
     clock.advance_ms(HOUR_MS);
     server.reset();
-    server.fault(Fault::new(Action::Status { status: 500, retry_after: None }));
+    server.fault(Fault::new(Action::Status {
+        status: 500,
+        retry_after: None,
+    }));
     for _ in 0..5 {
         let old = library.match_path(path.as_bytes()).expect("an answer");
         assert_eq!((old.status, old.stale), (Status::Ok, true));
     }
-    assert_eq!(requests(&server)[5], 1, "a server that failed is left alone for a while");
+    assert_eq!(
+        requests(&server)[5],
+        1,
+        "a server that failed is left alone for a while"
+    );
     let missing = library.match_path(b"/data/movies/nobody.mkv").expect("an answer");
     assert_eq!(missing.status, Status::NotFound);
     assert!(missing.message.contains("could not be asked"), "{}", missing.message);
@@ -182,8 +222,19 @@ fn a_deadline_gives_not_yet_and_the_next_call_goes_on() {
     let library = index.library("Movies").expect("a handle");
     let (path, _) = path_of(&server, 1, 3_999);
     // The second page never ends.
-    server.fault(Fault::new(Action::Stall { after: Some(0), ms: 60_000 }).on(Kind::Listing).after(1).times(1));
-    let hurried = Question { deadline: Deadline::In(Duration::from_millis(400)), ..library.question() };
+    server.fault(
+        Fault::new(Action::Stall {
+            after: Some(0),
+            ms: 60_000,
+        })
+        .on(Kind::Listing)
+        .after(1)
+        .times(1),
+    );
+    let hurried = Question {
+        deadline: Deadline::In(Duration::from_millis(400)),
+        ..library.question()
+    };
     let late = index.match_path(&hurried, path.as_bytes()).expect("an answer");
     assert_eq!(late.status, Status::NotYet, "{}", late.message);
     let found = library.match_path(path.as_bytes()).expect("an answer");
@@ -198,7 +249,10 @@ fn a_server_that_is_too_slow_for_any_deadline_needs_warm() {
     let library = index.library("Movies").expect("a handle");
     let (path, _) = path_of(&server, 1, 3);
     server.fault(Fault::new(Action::Delay { ms: 60_000 }).on(Kind::Listing));
-    let hurried = Question { deadline: Deadline::In(Duration::from_millis(200)), ..library.question() };
+    let hurried = Question {
+        deadline: Deadline::In(Duration::from_millis(200)),
+        ..library.question()
+    };
     let late = index.match_path(&hurried, path.as_bytes()).expect("an answer");
     assert_eq!(late.status, Status::NeedsWarm, "{}", late.message);
 }
@@ -210,13 +264,24 @@ fn the_host_can_stop_a_fetch_and_what_came_is_kept() {
     let index = open(options(&server, folder.path()), &clock());
     let library = index.library("Movies").expect("a handle");
     let (path, _) = path_of(&server, 1, 3);
-    server.fault(Fault::new(Action::Delay { ms: 60_000 }).on(Kind::Listing).after(2).times(1));
+    server.fault(
+        Fault::new(Action::Delay { ms: 60_000 })
+            .on(Kind::Listing)
+            .after(2)
+            .times(1),
+    );
     let stop = |progress: &plexindex::index::Progress<'_>| progress.items < 2_000;
-    let question = Question { progress: Some(&stop), ..library.question() };
+    let question = Question {
+        progress: Some(&stop),
+        ..library.question()
+    };
     let error = index.match_path(&question, path.as_bytes()).expect_err("stopped");
     assert_eq!(error.status, Status::Aborted, "{error:?}");
     server.reset();
-    assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::Ok);
+    assert_eq!(
+        library.match_path(path.as_bytes()).expect("an answer").status,
+        Status::Ok
+    );
     assert!(requests(&server)[2] <= 5, "it began anew: {:?}", requests(&server));
 }
 
@@ -235,13 +300,30 @@ fn users_of_one_server_do_not_see_each_other() {
     let (path, _) = path_of(&server, 1, 3);
     let owner = open(choice.clone(), &clock);
     let library = owner.library("Movies").expect("a handle");
-    assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::Ok);
+    assert_eq!(
+        library.match_path(path.as_bytes()).expect("an answer").status,
+        Status::Ok
+    );
     choice.token = plexindex::model::Token::new("guest");
     let guest = open(choice, &clock);
-    assert!(guest.library("Movies").expect("a handle").lookup_key(path.as_bytes(), |_| ()).is_none());
-    let error = guest.library("Movies").expect("a handle").match_path(path.as_bytes()).expect_err("not shared");
+    assert!(
+        guest
+            .library("Movies")
+            .expect("a handle")
+            .lookup_key(path.as_bytes(), |_| ())
+            .is_none()
+    );
+    let error = guest
+        .library("Movies")
+        .expect("a handle")
+        .match_path(path.as_bytes())
+        .expect_err("not shared");
     assert_eq!(error.status, Status::LibraryNotFound);
-    assert!(error.message.contains("TV"), "names those that exist: {}", error.message);
+    assert!(
+        error.message.contains("TV"),
+        "names those that exist: {}",
+        error.message
+    );
 }
 
 #[test]
@@ -252,7 +334,10 @@ fn another_server_behind_the_same_url_answers_nothing_of_the_old() {
     let index = open(options(&server, folder.path()), &clock);
     let library = index.library("Movies").expect("a handle");
     let (path, _) = path_of(&server, 1, 3);
-    assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::Ok);
+    assert_eq!(
+        library.match_path(path.as_bytes()).expect("an answer").status,
+        Status::Ok
+    );
     server.change(|state| {
         state.identity.machine_identifier = "f".repeat(40);
         state.remove_library(1).expect("removed");
@@ -270,14 +355,32 @@ fn another_server_behind_the_same_url_answers_nothing_of_the_old() {
 
 #[test]
 fn photos_and_their_clips_are_one_library() {
-    let server = Standin::builder().library(LibrarySpec::photos(2_500)).start().expect("starts");
+    let server = Standin::builder()
+        .library(LibrarySpec::photos(2_500))
+        .start()
+        .expect("starts");
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
     let library = index.library("1").expect("by section id");
     let paths = server.paths(1);
-    for (key, path) in paths.iter().filter_map(|(key, path)| path.as_ref().map(|path| (key, path))).step_by(97) {
+    for (key, path) in paths
+        .iter()
+        .filter_map(|(key, path)| path.as_ref().map(|path| (key, path)))
+        .step_by(97)
+    {
         let found = library.match_path(path.as_bytes()).expect("an answer");
-        assert!(found.candidates.iter().any(|one| one.item.rating_key == key.to_string()), "{path}: {found:?}");
+        assert!(
+            found
+                .candidates
+                .iter()
+                .any(|one| one.item.rating_key == key.to_string()),
+            "{path}: {found:?}"
+        );
     }
-    assert!(!index.libraries_json(&Question::default()).expect("libraries").contains("\"fresh\":false"));
+    assert!(
+        !index
+            .libraries_json(&Question::default())
+            .expect("libraries")
+            .contains("\"fresh\":false")
+    );
 }

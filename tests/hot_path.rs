@@ -64,7 +64,8 @@ fn warm() -> Warm {
         .filter_map(|(key, path)| Some((path?, key.to_string())))
         .collect();
     one.match_path(paths[0].0.as_bytes()).expect("an answer");
-    one.record_matches(&[(b"/host/confirmed.mkv", "1001")]).expect("recorded");
+    one.record_matches(&[(b"/host/confirmed.mkv", "1001")])
+        .expect("recorded");
     one.match_path(b"/host/confirmed.mkv").expect("an answer");
     Warm {
         index,
@@ -145,7 +146,10 @@ fn a_hit_makes_no_system_call() {
             .find(|line| line.contains(mark))
             .unwrap_or_else(|| panic!("no {mark} in {calls}"))
     };
-    let thread = line("close(1000001)").split_whitespace().next().expect("a thread's number");
+    let thread = line("close(1000001)")
+        .split_whitespace()
+        .next()
+        .expect("a thread's number");
     let between: Vec<&str> = calls
         .lines()
         .filter(|line| line.split_whitespace().next() == Some(thread))

@@ -50,7 +50,10 @@ fn a_second_process_opens_warm() {
     {
         let index = open(options(&server, folder.path()), &clock);
         let library = index.library("Movies").expect("a handle");
-        assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::Ok);
+        assert_eq!(
+            library.match_path(path.as_bytes()).expect("an answer").status,
+            Status::Ok
+        );
         index.close().expect("closes");
     }
     server.reset();
@@ -90,9 +93,18 @@ fn confirmed_matches_answer_first_and_without_the_server() {
     library
         .record_matches(&[(b"/host/some name.mkv", "/library/metadata/7")])
         .expect("recorded");
-    assert_eq!(requests(&server)[5], 2, "the library had to be known: identity and libraries");
+    assert_eq!(
+        requests(&server)[5],
+        2,
+        "the library had to be known: identity and libraries"
+    );
     let found = library.match_path(b"/host/SOME name.mkv").expect("an answer");
-    assert_eq!((found.status, found.rung), (Status::Ok, Rung::Confirmed), "{}", found.message);
+    assert_eq!(
+        (found.status, found.rung),
+        (Status::Ok, Rung::Confirmed),
+        "{}",
+        found.message
+    );
     assert_eq!(found.item.expect("an item").item.rating_key, "7");
     assert_eq!(requests(&server)[5], 2);
     library.invalidate_path(b"/host/some name.mkv").expect("invalidated");
@@ -111,7 +123,10 @@ fn an_invalidated_path_takes_one_request_to_trust_again() {
     library.invalidate_path(path.as_bytes()).expect("invalidated");
     assert!(library.lookup_key(path.as_bytes(), |_| ()).is_none());
     server.reset();
-    let offline = Question { offline: true, ..library.question() };
+    let offline = Question {
+        offline: true,
+        ..library.question()
+    };
     let unsure = index.match_path(&offline, path.as_bytes()).expect("an answer");
     assert_eq!((unsure.status, unsure.reason), (Status::NotFound, Reason::Unconfirmed));
     let found = library.match_path(path.as_bytes()).expect("an answer");
@@ -127,7 +142,10 @@ fn an_invalidated_path_takes_one_request_to_trust_again() {
     server.reset();
     let gone = library.match_path(path.as_bytes()).expect("an answer");
     assert_eq!(gone.status, Status::NotFound, "{gone:?}");
-    assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::NotFound);
+    assert_eq!(
+        library.match_path(path.as_bytes()).expect("an answer").status,
+        Status::NotFound
+    );
     assert_eq!(requests(&server)[4], 1);
 }
 
@@ -143,20 +161,39 @@ fn an_invalidated_library_is_listed_again() {
     server
         .change(|state| state.rename_file(key.parse().expect("a number"), &path, "/data/movies/new.mkv"))
         .expect("renamed");
-    assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::Ok);
+    assert_eq!(
+        library.match_path(path.as_bytes()).expect("an answer").status,
+        Status::Ok
+    );
     library.invalidate().expect("invalidated");
     let old = index
-        .match_path(&Question { offline: true, ..library.question() }, path.as_bytes())
+        .match_path(
+            &Question {
+                offline: true,
+                ..library.question()
+            },
+            path.as_bytes(),
+        )
         .expect("an answer");
-    assert_eq!((old.status, old.stale), (Status::Ok, true), "the old listing answers, marked stale");
-    assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::NotFound);
+    assert_eq!(
+        (old.status, old.stale),
+        (Status::Ok, true),
+        "the old listing answers, marked stale"
+    );
+    assert_eq!(
+        library.match_path(path.as_bytes()).expect("an answer").status,
+        Status::NotFound
+    );
     let found = library.match_path(b"/data/movies/new.mkv").expect("an answer");
     assert_eq!((found.status, found.stale), (Status::Ok, false));
 }
 
 #[test]
 fn guids_of_every_kind_find_their_items() {
-    let server = plexindex_standin::Standin::builder().fixtures().start().expect("starts");
+    let server = plexindex_standin::Standin::builder()
+        .fixtures()
+        .start()
+        .expect("starts");
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
     let found = index
@@ -193,10 +230,25 @@ fn titles_are_found_without_case_accents_and_all_their_words() {
     assert_eq!(found.item.expect("one item").item.title, "Début");
     let asked = requests(&server)[5];
     let show = index.search_title(&all, "pokemon ete").expect("an answer");
-    assert_eq!((show.status, show.total), (Status::Ambiguous, 2), "a show's title gives its episodes");
-    assert_eq!(index.search_title(&all, "trois deux").expect("an answer").total, 1, "all words");
-    assert_eq!(index.search_title(&all, "deux").expect("an answer").total, 1, "equal comes before all words");
-    assert_eq!(index.search_title(&all, "quatre").expect("an answer").status, Status::NotFound);
+    assert_eq!(
+        (show.status, show.total),
+        (Status::Ambiguous, 2),
+        "a show's title gives its episodes"
+    );
+    assert_eq!(
+        index.search_title(&all, "trois deux").expect("an answer").total,
+        1,
+        "all words"
+    );
+    assert_eq!(
+        index.search_title(&all, "deux").expect("an answer").total,
+        1,
+        "equal comes before all words"
+    );
+    assert_eq!(
+        index.search_title(&all, "quatre").expect("an answer").status,
+        Status::NotFound
+    );
     assert_eq!(requests(&server)[5], asked, "served from the index");
     let library = index.library("1").expect("by section id");
     let items = index.items(&library, 0, 2).expect("a page");

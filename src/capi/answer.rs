@@ -48,11 +48,7 @@ fn too_small(needed: usize, capacity: usize) -> Error {
 }
 
 /// Writes a block of `count` answers, which `fill` adds one by one.
-pub fn write_answers(
-    buffer: &mut Buffer,
-    count: usize,
-    fill: impl FnOnce(&mut Block<'_>) -> Result<()>,
-) -> Result<()> {
+pub fn write_answers(buffer: &mut Buffer, count: usize, fill: impl FnOnce(&mut Block<'_>) -> Result<()>) -> Result<()> {
     let capacity = buffer.capacity;
     buffer.length = 0;
     let first = size_of::<Answers>();
@@ -269,7 +265,10 @@ impl Inline {
 
 impl std::fmt::Write for Inline {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        let place = self.room.get_mut(self.used..self.used + text.len()).ok_or(std::fmt::Error)?;
+        let place = self
+            .room
+            .get_mut(self.used..self.used + text.len())
+            .ok_or(std::fmt::Error)?;
         place.copy_from_slice(text.as_bytes());
         self.used += text.len();
         Ok(())

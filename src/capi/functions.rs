@@ -57,10 +57,7 @@ pub extern "C" fn plexindex_last_error_message() -> *const c_char {
 /// # Safety
 /// Pointers must be NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_open(
-    options: *const Options,
-    out_handle: *mut *mut Handle,
-) -> i32 {
+pub unsafe extern "C" fn plexindex_open(options: *const Options, out_handle: *mut *mut Handle) -> i32 {
     guard(|| {
         // SAFETY: the caller's promise.
         let slot = unsafe { out(out_handle, "out_handle") }?;
@@ -135,10 +132,7 @@ pub unsafe extern "C" fn plexindex_library(
 /// # Safety
 /// `library` must be NULL or a handle of an open index; `path` NULL or NUL-terminated.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_lookup_key(
-    library: *const LibraryHandle,
-    path: *const c_char,
-) -> *const c_char {
+pub unsafe extern "C" fn plexindex_lookup_key(library: *const LibraryHandle, path: *const c_char) -> *const c_char {
     guard_value(std::ptr::null(), || {
         // SAFETY: the caller's promise.
         unsafe { input::lookup_key(library, path) }
@@ -165,8 +159,13 @@ pub unsafe extern "C" fn plexindex_lookup_keys(
 ) -> i32 {
     guard(|| {
         // SAFETY: the caller's promise.
-        let (library, paths, keys) =
-            unsafe { (self::library(library)?, bytes(paths, length, "paths")?, out(keys, "keys")?) };
+        let (library, paths, keys) = unsafe {
+            (
+                self::library(library)?,
+                bytes(paths, length, "paths")?,
+                out(keys, "keys")?,
+            )
+        };
         input::lookup_keys(library, paths, count, keys)
     })
 }
@@ -182,15 +181,10 @@ pub unsafe extern "C" fn plexindex_lookup_keys(
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open, and the query's library one of it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_match_path(
-    handle: *const Handle,
-    query: *const Query,
-    answer: *mut Buffer,
-) -> i32 {
+pub unsafe extern "C" fn plexindex_match_path(handle: *const Handle, query: *const Query, answer: *mut Buffer) -> i32 {
     guard(|| {
         // SAFETY: the caller's promise.
-        let (opened, query, answer) =
-            unsafe { (opened(handle)?, input::query(query)?, out(answer, "answer")?) };
+        let (opened, query, answer) = unsafe { (opened(handle)?, input::query(query)?, out(answer, "answer")?) };
         let path = query.text;
         opened.index().match_path_with(&query.question(), path, |found| {
             write_answers(answer, 1, |block| {
@@ -220,8 +214,7 @@ pub unsafe extern "C" fn plexindex_match_paths(
 ) -> i32 {
     guard(|| {
         // SAFETY: the caller's promise.
-        let (opened, query, answers) =
-            unsafe { (opened(handle)?, input::query(query)?, out(answers, "answers")?) };
+        let (opened, query, answers) = unsafe { (opened(handle)?, input::query(query)?, out(answers, "answers")?) };
         let paths = input::split(query.text, count, "query.text")?;
         write_answers(answers, count, |block| {
             opened
@@ -241,15 +234,10 @@ pub unsafe extern "C" fn plexindex_match_paths(
 /// # Safety
 /// As plexindex_match_path().
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_match_guid(
-    handle: *const Handle,
-    query: *const Query,
-    answer: *mut Buffer,
-) -> i32 {
+pub unsafe extern "C" fn plexindex_match_guid(handle: *const Handle, query: *const Query, answer: *mut Buffer) -> i32 {
     guard(|| {
         // SAFETY: the caller's promise.
-        let (opened, query, answer) =
-            unsafe { (opened(handle)?, input::query(query)?, out(answer, "answer")?) };
+        let (opened, query, answer) = unsafe { (opened(handle)?, input::query(query)?, out(answer, "answer")?) };
         let guid = query.utf8("GUID")?;
         opened.index().match_guid_with(&query.question(), guid, |found| {
             write_answers(answer, 1, |block| {
@@ -276,8 +264,7 @@ pub unsafe extern "C" fn plexindex_search_title(
 ) -> i32 {
     guard(|| {
         // SAFETY: the caller's promise.
-        let (opened, query, answer) =
-            unsafe { (opened(handle)?, input::query(query)?, out(answer, "answer")?) };
+        let (opened, query, answer) = unsafe { (opened(handle)?, input::query(query)?, out(answer, "answer")?) };
         let title = query.utf8("title")?;
         opened.index().search_title_with(&query.question(), title, |found| {
             write_answers(answer, 1, |block| {
@@ -311,10 +298,18 @@ pub unsafe extern "C" fn plexindex_items(
     guard(|| {
         // SAFETY: the caller's promise.
         let (opened, library, cursor, page) = unsafe {
-            (opened(handle)?, self::library(library)?, out(cursor, "cursor")?, out(page, "page")?)
+            (
+                opened(handle)?,
+                self::library(library)?,
+                out(cursor, "cursor")?,
+                out(page, "page")?,
+            )
         };
         if limit == 0 || limit > 10_000 {
-            return Err(Error::new(Status::InvalidArgument, format!("limit is {limit}: give 1 to 10000")));
+            return Err(Error::new(
+                Status::InvalidArgument,
+                format!("limit is {limit}: give 1 to 10000"),
+            ));
         }
         let items = opened.index().items(library, *cursor, limit)?;
         write_answers(page, 1, |block| {
@@ -499,8 +494,7 @@ pub unsafe extern "C" fn plexindex_libraries_json(
 ) -> i32 {
     guard(|| {
         // SAFETY: the caller's promise.
-        let (opened, query, json) =
-            unsafe { (opened(handle)?, input::query(query)?, out(json, "json")?) };
+        let (opened, query, json) = unsafe { (opened(handle)?, input::query(query)?, out(json, "json")?) };
         let text = opened.index().libraries_json(&query.question())?;
         write_text(json, &text)
     })
@@ -542,8 +536,7 @@ pub unsafe extern "C" fn plexindex_stats_json(handle: *const Handle, json: *mut 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_drain_log(receive: Option<LogFn>, user: *mut c_void) -> i32 {
     guard(|| {
-        let receive = receive
-            .ok_or_else(|| Error::new(Status::NullPointer, "receive is NULL: give a function"))?;
+        let receive = receive.ok_or_else(|| Error::new(Status::NullPointer, "receive is NULL: give a function"))?;
         for line in log_ring::drain() {
             // SAFETY: the caller's promise; the line outlives the call.
             unsafe { receive(user, line.level, line.text.as_ptr().cast(), line.text.len()) };

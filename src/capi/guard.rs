@@ -28,7 +28,10 @@ struct Place {
 
 impl std::fmt::Write for Place {
     fn write_str(&mut self, more: &str) -> std::fmt::Result {
-        let room = self.text.get_mut(self.length..self.length + more.len()).ok_or(std::fmt::Error)?;
+        let room = self
+            .text
+            .get_mut(self.length..self.length + more.len())
+            .ok_or(std::fmt::Error)?;
         room.copy_from_slice(more.as_bytes());
         self.length += more.len();
         Ok(())

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use super::constants as c;
 use super::guard::keep_key;
-use super::types::{Buffer, Bytes, Handle, LibraryHandle, Options, Progress as ProgressRecord, ProgressFn, Query, Stats};
+use super::types::{
+    Buffer, Bytes, Handle, LibraryHandle, Options, Progress as ProgressRecord, ProgressFn, Query, Stats,
+};
 use super::{guard, log_ring, types};
 use crate::error::{Error, Result, Status};
 use crate::index::{Deadline, Index, Library, Progress, Question, Selector};
@@ -63,10 +65,7 @@ impl Opened {
     }
 
     pub fn library(&self, selector: Selector) -> Result<*const LibraryHandle> {
-        let mut libraries = self
-            .libraries
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut libraries = self.libraries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(known) = libraries.iter().find(|one| *one.selector() == selector) {
             return Ok(std::ptr::from_ref::<Library>(known).cast());
         }
@@ -116,8 +115,12 @@ pub unsafe fn bytes<'h>(data: *const c_char, length: usize, what: &str) -> Resul
 pub unsafe fn utf8<'h>(data: *const c_char, length: usize, what: &str) -> Result<&'h str> {
     // SAFETY: the caller's promise.
     let bytes = unsafe { bytes(data, length, what) }?;
-    std::str::from_utf8(bytes)
-        .map_err(|_| Error::new(Status::InvalidArgument, format!("{what} is not UTF-8: '{}'", String::from_utf8_lossy(bytes))))
+    std::str::from_utf8(bytes).map_err(|_| {
+        Error::new(
+            Status::InvalidArgument,
+            format!("{what} is not UTF-8: '{}'", String::from_utf8_lossy(bytes)),
+        )
+    })
 }
 
 /// A struct of the caller's that begins with its size, as this version knows it: what is missing is zero, and what is
@@ -183,7 +186,10 @@ fn time(ms: i64, default: Duration, what: &str) -> Result<Duration> {
     match u64::try_from(ms) {
         Ok(0) => Ok(default),
         Ok(ms) => Ok(Duration::from_millis(ms)),
-        Err(_) => refuse(format!("{what} is {ms}: give milliseconds, or 0 for {} s", default.as_secs())),
+        Err(_) => refuse(format!(
+            "{what} is {ms}: give milliseconds, or 0 for {} s",
+            default.as_secs()
+        )),
     }
 }
 
@@ -280,7 +286,11 @@ pub unsafe fn options(given: *const Options) -> Result<Chosen> {
             accept_invalid_certs: flags & c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS != 0,
             offline: flags & c::PLEXINDEX_OPEN_OFFLINE != 0,
             page_size: if page_size == 0 { default.page_size } else { page_size },
-            matches_limit: if matches_limit == 0 { default.matches_limit } else { matches_limit },
+            matches_limit: if matches_limit == 0 {
+                default.matches_limit
+            } else {
+                matches_limit
+            },
             no_mmap: flags & c::PLEXINDEX_OPEN_NO_MMAP != 0,
             mappings,
         },
@@ -310,7 +320,10 @@ unsafe fn mappings(given: *const types::Mapping, count: usize) -> Result<Vec<opt
             if rule.reserved != 0 {
                 return Err(Error::new(
                     Status::Unsupported,
-                    format!("{name}.reserved is {}: this version knows no meaning of it", rule.reserved),
+                    format!(
+                        "{name}.reserved is {}: this version knows no meaning of it",
+                        rule.reserved
+                    ),
                 ));
             }
             // SAFETY: the caller's promise.
@@ -423,8 +436,12 @@ impl<'h> Asked<'h> {
     }
 
     pub fn utf8(&self, what: &str) -> Result<&'h str> {
-        std::str::from_utf8(self.text)
-            .map_err(|_| Error::new(Status::InvalidArgument, format!("the {what} is not UTF-8: '{}'", String::from_utf8_lossy(self.text))))
+        std::str::from_utf8(self.text).map_err(|_| {
+            Error::new(
+                Status::InvalidArgument,
+                format!("the {what} is not UTF-8: '{}'", String::from_utf8_lossy(self.text)),
+            )
+        })
     }
 }
 
@@ -439,8 +456,12 @@ pub unsafe fn selector(kind: i32, data: *const c_char, length: usize) -> Result<
         c::PLEXINDEX_SELECT_SECTION => Ok(Selector::Section(name)),
         c::PLEXINDEX_SELECT_UUID => Ok(Selector::Uuid(name)),
         c::PLEXINDEX_SELECT_ALL if name.is_empty() => Ok(Selector::All),
-        c::PLEXINDEX_SELECT_ALL => refuse(format!("PLEXINDEX_SELECT_ALL takes no selector, but '{name}' was given")),
-        other => refuse(format!("{other} is no kind of selector: give one of PLEXINDEX_SELECT_*")),
+        c::PLEXINDEX_SELECT_ALL => refuse(format!(
+            "PLEXINDEX_SELECT_ALL takes no selector, but '{name}' was given"
+        )),
+        other => refuse(format!(
+            "{other} is no kind of selector: give one of PLEXINDEX_SELECT_*"
+        )),
     }
 }
 
@@ -452,7 +473,10 @@ pub fn split<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h [u
         _ => return refuse(format!("{what}: the last one is not followed by a NUL")),
     };
     if strings.len() != count {
-        return refuse(format!("{what}: {} are given, but the count says {count}", strings.len()));
+        return refuse(format!(
+            "{what}: {} are given, but the count says {count}",
+            strings.len()
+        ));
     }
     Ok(strings)
 }
@@ -464,7 +488,8 @@ pub fn split_pairs<'h>(paths: &'h [u8], keys: &'h str, count: usize) -> Result<V
         .into_iter()
         .zip(keys)
         .map(|(path, key)| {
-            let key = std::str::from_utf8(key).map_err(|_| Error::new(Status::InvalidArgument, "a key is not UTF-8"))?;
+            let key =
+                std::str::from_utf8(key).map_err(|_| Error::new(Status::InvalidArgument, "a key is not UTF-8"))?;
             Ok((path, key))
         })
         .collect()
@@ -515,13 +540,18 @@ pub fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buf
         rest = &rest[end + 1..];
     }
     if seen != count || !rest.is_empty() {
-        return refuse(format!("paths: {seen} are followed by a NUL, but the count says {count}"));
+        return refuse(format!(
+            "paths: {seen} are followed by a NUL, but the count says {count}"
+        ));
     }
     keys.length = used;
     if used > keys.capacity {
         return Err(Error::new(
             Status::BufferTooSmall,
-            format!("the buffer has {} bytes, {used} are needed: enlarge it and call again", keys.capacity),
+            format!(
+                "the buffer has {} bytes, {used} are needed: enlarge it and call again",
+                keys.capacity
+            ),
         ));
     }
     Ok(Status::Ok)

@@ -137,8 +137,7 @@ pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const P
 /// Receives a log line. Called on the thread that called plexindex_drain_log(). `message` is UTF-8, not
 /// NUL-terminated, and valid during the callback only. It holds no token, and no full path unless `level` is
 /// PLEXINDEX_LOG_DEBUG.
-pub type LogFn =
-    unsafe extern "C" fn(user: *mut c_void, level: i32, message: *const c_char, length: usize);
+pub type LogFn = unsafe extern "C" fn(user: *mut c_void, level: i32, message: *const c_char, length: usize);
 
 /// Memory of the caller for an answer. `data` must be aligned to 8 bytes (malloc's is); it may be NULL when
 /// `capacity` is 0. After PLEXINDEX_OK and after every answer status `length` says how many bytes were

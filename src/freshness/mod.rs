@@ -32,6 +32,7 @@ impl Policy {
 
 /// What is known of a listing's age.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // independent facts, as stored
 pub struct Age {
     /// There is one.
     pub listed: bool,
@@ -67,7 +68,11 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     if age.doubted {
         // Asking again at once would find the same disk missing.
         let since = now_ms.saturating_sub(age.checked_ms);
-        return if (0..PROVISIONAL_MS).contains(&since) { Need::Nothing } else { Need::Listing };
+        return if (0..PROVISIONAL_MS).contains(&since) {
+            Need::Nothing
+        } else {
+            Need::Listing
+        };
     }
     if age.due {
         return Need::Listing;
@@ -195,10 +200,22 @@ mod tests {
             ..Clocks::default()
         };
         let current = |shown: Clocks| is_current(&listed_at(0), &listed, &shown, &policy, 1);
-        assert!(current(Clocks { updated_at: 99, ..listed }));
-        assert!(!current(Clocks { content_changed_at: 9, ..listed }));
-        assert!(!current(Clocks { scanned_at: 21, ..listed }));
-        assert!(!current(Clocks { refreshing: true, ..listed }));
+        assert!(current(Clocks {
+            updated_at: 99,
+            ..listed
+        }));
+        assert!(!current(Clocks {
+            content_changed_at: 9,
+            ..listed
+        }));
+        assert!(!current(Clocks {
+            scanned_at: 21,
+            ..listed
+        }));
+        assert!(!current(Clocks {
+            refreshing: true,
+            ..listed
+        }));
     }
 
     #[test]
@@ -209,7 +226,10 @@ mod tests {
         };
         assert!(unsettled(&at(1_000), 1_059_999));
         assert!(!unsettled(&at(1_000), 1_060_000));
-        assert!(!unsettled(&at(2_000), 1_000_000), "a server's clock that is ahead is no scan");
+        assert!(
+            !unsettled(&at(2_000), 1_000_000),
+            "a server's clock that is ahead is no scan"
+        );
     }
 
     #[test]

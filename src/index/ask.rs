@@ -69,7 +69,11 @@ impl Shared {
             if outcome.suspect && !tried.confirmed && self.may_ask(question) {
                 tried.confirmed = true;
                 let doubt = outcome.found().first().map(|found| {
-                    (snapshot.rows[found.library].clone(), found.item.rating_key.to_owned(), found.path.to_vec())
+                    (
+                        snapshot.rows[found.library].clone(),
+                        found.item.rating_key.to_owned(),
+                        found.path.to_vec(),
+                    )
                 });
                 drop(snapshot);
                 if let Some((row, rating_key, listed)) = doubt
@@ -179,7 +183,10 @@ impl Shared {
             Ok(Status::Ok) => Ok(()),
             Ok(late) => {
                 if late == Status::NeedsWarm && !cold {
-                    self.note_trouble(&Error::new(Status::TimeUp, "the server did not answer within the deadline"));
+                    self.note_trouble(&Error::new(
+                        Status::TimeUp,
+                        "the server did not answer within the deadline",
+                    ));
                 }
                 tried.late = Some(late);
                 Ok(())
@@ -282,11 +289,12 @@ impl Shared {
         let now = self.now_ms();
         let fetched = || rows.iter().filter(|row| row.generation > 0);
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
-        answer.stale = outcome.rung != Rung::Confirmed
-            && fetched().any(|row| is_stale(&age(row), &self.policy, now));
+        answer.stale = outcome.rung != Rung::Confirmed && fetched().any(|row| is_stale(&age(row), &self.policy, now));
         let taken = then(&answer)?;
-        self.counters
-            .answered(if status == Status::Ok { outcome.rung } else { Rung::None }, answer.stale);
+        self.counters.answered(
+            if status == Status::Ok { outcome.rung } else { Rung::None },
+            answer.stale,
+        );
         Ok(taken)
     }
 
@@ -385,7 +393,11 @@ impl Shared {
                 })
                 .collect();
             let mut answer = Answer::of_items(&found, total, &rows);
-            answer.age_ms = rows.iter().filter(|row| row.generation > 0).map(|row| now - row.checked_ms).max();
+            answer.age_ms = rows
+                .iter()
+                .filter(|row| row.generation > 0)
+                .map(|row| now - row.checked_ms)
+                .max();
             answer.stale = rows
                 .iter()
                 .any(|row| row.generation > 0 && is_stale(&age(row), &self.policy, now));
@@ -401,8 +413,14 @@ impl Shared {
                 answer.message = &message;
             }
             let taken = then(&answer)?;
-            self.counters
-                .answered(if answer.status == Status::Ok { answer.rung } else { Rung::None }, answer.stale);
+            self.counters.answered(
+                if answer.status == Status::Ok {
+                    answer.rung
+                } else {
+                    Rung::None
+                },
+                answer.stale,
+            );
             return Ok(taken);
         }
     }
@@ -432,7 +450,10 @@ fn explain(
         titles.join("', '")
     };
     let mut text = match (answer.status, answer.reason) {
-        (Status::NotYet, _) => format!("the deadline came before '{}' was fetched; ask again, it goes on", titles()),
+        (Status::NotYet, _) => format!(
+            "the deadline came before '{}' was fetched; ask again, it goes on",
+            titles()
+        ),
         (Status::NeedsWarm, _) => format!(
             "the server cannot answer for '{}' within such a deadline: fetch it once without one \
              (refresh)",
@@ -451,7 +472,9 @@ fn explain(
                 .flat_map(|row| row.library.locations.iter().map(String::as_str))
                 .take(6)
                 .collect();
-            let mapping = evidence.proposal().unwrap_or_else(|| "a mapping may be missing".to_owned());
+            let mapping = evidence
+                .proposal()
+                .unwrap_or_else(|| "a mapping may be missing".to_owned());
             format!(
                 "no library has a folder above '{path}'; their folders are '{}': {mapping}",
                 folders.join("', '")

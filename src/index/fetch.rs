@@ -3,9 +3,9 @@
 //! All of it runs on a thread of the library's own while the caller waits and reports progress: `platform::thread` says
 //! why.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::snapshot::{age, clocks_of};
@@ -67,7 +67,9 @@ impl Shared {
 
     /// The same; gives whether there are any.
     pub(super) fn probe_shows_any(&self, question: &Question<'_>, since: u64) -> Result<bool> {
-        self.errand(question, |errand| errand.probe_alone(since).map(|rows| !rows.is_empty()))
+        self.errand(question, |errand| {
+            errand.probe_alone(since).map(|rows| !rows.is_empty())
+        })
     }
 
     /// Brings libraries up to date: [`Status::Ok`], or that the deadline came first.
@@ -370,7 +372,11 @@ impl Errand<'_> {
                     && listing.begun_sequence >= row.due_sequence
                     && freshness::may_resume(listing.touched_ms, &listing.clocks, &row.library.clocks, now) =>
             {
-                log::info!("'{}': the listing goes on after {} rows", row.library.title, listing.rows);
+                log::info!(
+                    "'{}': the listing goes on after {} rows",
+                    row.library.title,
+                    listing.rows
+                );
                 listing
             }
             _ => shared.store.begin_listing(row, now)?,
@@ -391,7 +397,10 @@ impl Errand<'_> {
                     ),
                 ));
             }
-            log::info!("'{}': rows moved while it was listed; it is begun anew", row.library.title);
+            log::info!(
+                "'{}': rows moved while it was listed; it is begun anew",
+                row.library.title
+            );
             listing = shared.store.begin_listing(row, shared.now_ms())?;
         }
         self.complete(row, listing, begun)
@@ -407,9 +416,7 @@ impl Errand<'_> {
             let fetcher = scope.spawn(move || self.fetch_pages(&row.library.section, types, from, total, &tail, &send));
             let stored = self.store_pages(listing, &receive, earlier);
             drop(receive); // a fetcher that still sends must hear that nobody listens
-            let done = fetcher
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let done = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             stored?;
             done
         })
@@ -431,7 +438,11 @@ impl Errand<'_> {
             let mut row = if type_index == first_type { first_row } else { 0 };
             let mut to_skip = overlap.len() as u64;
             row -= to_skip.min(row);
-            let mut known_total = if type_index == 0 && first_type == 0 { total } else { None };
+            let mut known_total = if type_index == 0 && first_type == 0 {
+                total
+            } else {
+                None
+            };
             let mut first = type_index != first_type || first_row == 0;
             loop {
                 let request = PageRequest {
@@ -454,7 +465,14 @@ impl Errand<'_> {
                         if overlaps && items.len() as u64 > to_skip {
                             items.drain(..known);
                             let rows = items.len() as u64;
-                            let _ = send.send(Page { type_index, rows, total: known_total, items, first, last: false });
+                            let _ = send.send(Page {
+                                type_index,
+                                rows,
+                                total: known_total,
+                                items,
+                                first,
+                                last: false,
+                            });
                         }
                         return Err(error);
                     }
@@ -500,9 +518,9 @@ impl Errand<'_> {
         let most = self.shared.options.page_size;
         match self.bounds.left() {
             // A first byte comes sooner when fewer rows have to be gathered for it.
-            Some(left) if left < Duration::from_secs(2) => most.min(SMALL_PAGE.max(
-                u32::try_from(left.as_millis()).unwrap_or(most) / 2,
-            )),
+            Some(left) if left < Duration::from_secs(2) => {
+                most.min(SMALL_PAGE.max(u32::try_from(left.as_millis()).unwrap_or(most) / 2))
+            }
             _ => most,
         }
     }
@@ -579,7 +597,9 @@ impl Errand<'_> {
         let now_ms = shared.now_ms();
         if row.generation > 0
             && freshness::is_doubtful(row.items, items)
-            && !shared.store.doubt_listing(identity, &listing, items, now_ms, freshness::PROVISIONAL_MS)?
+            && !shared
+                .store
+                .doubt_listing(identity, &listing, items, now_ms, freshness::PROVISIONAL_MS)?
         {
             log::warn!(
                 "'{}' shrank from {} items to {items}: a disk may not be mounted; the old listing answers until a second \
@@ -596,7 +616,11 @@ impl Errand<'_> {
             row.generation
         };
         let keep = generation == row.generation && !row.image.is_empty();
-        let image = if keep { None } else { Some(shared.build_image(row, generation)?) };
+        let image = if keep {
+            None
+        } else {
+            Some(shared.build_image(row, generation)?)
+        };
         let stored = shared.store.finish_listing(
             identity,
             &listing,
@@ -637,7 +661,10 @@ fn is_last(section: &str, row: u64, end: &PageEnd) -> Result<bool> {
 fn cleared(row: &LibraryRow) -> Error {
     Error::new(
         Status::Store,
-        format!("library '{}' was cleared while it was listed: try again", row.library.title),
+        format!(
+            "library '{}' was cleared while it was listed: try again",
+            row.library.title
+        ),
     )
 }
 

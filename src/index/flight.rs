@@ -61,10 +61,7 @@ impl Flights {
     }
 }
 
-fn wait<'l>(
-    lock: &'l parking_lot::Mutex<()>,
-    bounds: Bounds<'_>,
-) -> Option<parking_lot::MutexGuard<'l, ()>> {
+fn wait<'l>(lock: &'l parking_lot::Mutex<()>, bounds: Bounds<'_>) -> Option<parking_lot::MutexGuard<'l, ()>> {
     const LOOK_UP: std::time::Duration = std::time::Duration::from_millis(20);
     loop {
         let until = Instant::now() + LOOK_UP;

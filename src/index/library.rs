@@ -109,8 +109,7 @@ impl Library {
     /// Where it was found last, if that was in this snapshot.
     pub(super) fn remembered(&self, snapshot: &Snapshot) -> Option<usize> {
         let place = self.place.load(Ordering::Relaxed);
-        (place >> 16 == snapshot.number && snapshot.number > 0)
-            .then(|| usize::try_from(place & 0xFFFF).unwrap_or(0))
+        (place >> 16 == snapshot.number && snapshot.number > 0).then(|| usize::try_from(place & 0xFFFF).unwrap_or(0))
     }
 
     /// The error for a library that the server does not have.
@@ -147,7 +146,8 @@ impl Library {
     /// # Errors
     /// As [`super::Index::match_path`].
     pub fn match_path(&self, path: &[u8]) -> Result<Match> {
-        self.shared.match_path(&self.question(), path, |answer| Ok(Match::from(answer)))
+        self.shared
+            .match_path(&self.question(), path, |answer| Ok(Match::from(answer)))
     }
 
     /// The key of the item with this path, if that is known in a glance: appended to `key` by `then`.
@@ -176,7 +176,10 @@ impl Library {
         }
         Err(Error::new(
             Status::Store,
-            format!("library '{}' is cleared again and again: try again later", self.selector.name()),
+            format!(
+                "library '{}' is cleared again and again: try again later",
+                self.selector.name()
+            ),
         ))
     }
 

@@ -53,4 +53,3 @@ impl Shared {
         matches!(self.catch_up_alone(false), Ok(true))
     }
 }
-

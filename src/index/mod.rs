@@ -421,8 +421,7 @@ impl Shared {
         if *flushed == now {
             return Ok(());
         }
-        self.store
-            .add_totals(now.0 - flushed.0, now.1 - flushed.1)?;
+        self.store.add_totals(now.0 - flushed.0, now.1 - flushed.1)?;
         *flushed = now;
         Ok(())
     }

@@ -90,10 +90,7 @@ impl Shared {
     /// The caller holds `catching_up`.
     pub(super) fn catch_up_alone(&self, patient: bool) -> Result<bool> {
         let snapshot = self.snapshot.read();
-        let Some(changes) = self
-            .store
-            .changes(snapshot.identity, snapshot.sequence(), patient)
-        else {
+        let Some(changes) = self.store.changes(snapshot.identity, snapshot.sequence(), patient) else {
             return Ok(false);
         };
         let (sequence, changes) = changes?;
@@ -101,9 +98,7 @@ impl Shared {
             let mut applied = true;
             for change in &changes {
                 // Items are read from the store: a glance does not wait for that.
-                applied = applied
-                    && (patient || change.kind != ChangeKind::Added)
-                    && self.apply(&snapshot, change)?;
+                applied = applied && (patient || change.kind != ChangeKind::Added) && self.apply(&snapshot, change)?;
             }
             if applied {
                 snapshot.sequence.store(sequence, Ordering::Release);
@@ -138,7 +133,8 @@ impl Shared {
                 self.fold(identity, row.id)?;
                 if row.generation > 0 {
                     let (name, sequence) = self.build_image(&row, row.generation)?;
-                    self.store.set_image(identity, row.id, row.generation, &name, sequence)?;
+                    self.store
+                        .set_image(identity, row.id, row.generation, &name, sequence)?;
                 }
                 if attempt > 0 {
                     self.store.distrust_all(identity, row.id)?;
@@ -219,8 +215,6 @@ impl Shared {
         };
         let facts = LibraryFacts {
             uuid: row.library.uuid.clone(),
-            section: row.library.section.clone(),
-            title: row.library.title.clone(),
             locations: row.library.locations.clone(),
             generation: row.generation,
             fetched: row.generation > 0,

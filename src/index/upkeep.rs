@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::library::Resolved;
 use super::{Library, Shared};
 use crate::error::Result;
-use crate::matching::{Mappings, Scope};
 use crate::matching::normal::normal_form;
+use crate::matching::{Mappings, Scope};
 use crate::stats::Spent;
 use crate::store::{Folder, LibraryRow};
 use crate::warm::{ImageBuilder, ImageKind, ImageMeta};
@@ -150,7 +150,12 @@ impl Shared {
         })?;
         let info = builder.finish(&self.store.folder().warm(name, self.mappings.digest()))?;
         self.counters.spent(Spent::Warm, begun.elapsed());
-        log::debug!("warm file of '{}': {} items, {} bytes", row.library.title, info.items, info.bytes);
+        log::debug!(
+            "warm file of '{}': {} items, {} bytes",
+            row.library.title,
+            info.items,
+            info.bytes
+        );
         Ok(())
     }
 
@@ -167,9 +172,11 @@ impl Shared {
             mappings: Mappings::default(),
         });
         // The sequence of the very read: what is committed later is not in the file.
-        let folded = self.store.for_each_match(library, &mut |path, rating_key, generation| {
-            builder.push_match(path, rating_key, generation);
-        })?;
+        let folded = self
+            .store
+            .for_each_match(library, &mut |path, rating_key, generation| {
+                builder.push_match(path, rating_key, generation);
+            })?;
         let name = Folder::warm_name("m", library, row.generation, folded);
         builder.finish(&self.store.folder().warm(&name, Mappings::default().digest()))?;
         self.store.folded(identity, library, row.epoch, &name, folded)?;
@@ -204,10 +211,14 @@ impl Shared {
             (identity, broken)
         };
         for (row, listing, matches) in broken {
-            log::warn!("the warm files of '{}' are missing or damaged; they are made anew", row.library.title);
+            log::warn!(
+                "the warm files of '{}' are missing or damaged; they are made anew",
+                row.library.title
+            );
             if listing && row.image.is_empty() {
                 let (name, sequence) = self.build_image(&row, row.generation)?;
-                self.store.set_image(identity, row.id, row.generation, &name, sequence)?;
+                self.store
+                    .set_image(identity, row.id, row.generation, &name, sequence)?;
             } else if listing {
                 // Under the name that the database has: other processes may have a good one of it, made under other
                 // mappings. Later changes lie on it once more, which changes nothing.
@@ -237,7 +248,9 @@ impl Shared {
 
     pub(super) fn sweep_warm(&self) {
         if let Ok(names) = self.store.warm_names() {
-            self.store.folder().sweep_warm(&|name| names.iter().any(|kept| kept == name));
+            self.store
+                .folder()
+                .sweep_warm(&|name| names.iter().any(|kept| kept == name));
         }
     }
 }

@@ -167,7 +167,8 @@ impl Folder {
     pub fn client_identifier(&self) -> Result<String> {
         let path = self.path.join("plexindex-client-id");
         let cannot = |error: io::Error| self.cannot("keep the client identifier in", &error);
-        let _lock = FileLock::acquire(&self.fetch_lock("client"), Some(Instant::now() + PATIENCE), &|| false).map_err(cannot)?;
+        let _lock = FileLock::acquire(&self.fetch_lock("client"), Some(Instant::now() + PATIENCE), &|| false)
+            .map_err(cannot)?;
         let mut file = files::private(&path).map_err(cannot)?;
         let mut text = String::new();
         let known = file.read_to_string(&mut text).is_ok();
@@ -179,7 +180,9 @@ impl Folder {
         let made = format!("plexindex-{:032x}", u128::from_le_bytes(random));
         file.set_len(0).map_err(cannot)?;
         io::Seek::rewind(&mut file).map_err(cannot)?;
-        file.write_all(made.as_bytes()).and_then(|()| file.sync_all()).map_err(cannot)?;
+        file.write_all(made.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(cannot)?;
         Ok(made)
     }
 
@@ -278,9 +281,7 @@ impl Folder {
         let path = self.path.join(format!("{NAME}.room.{}.new", std::process::id()));
         let tried = files::private(&path).and_then(|mut file| file.write_all(&vec![0; 1 << 16]));
         let _ = fs::remove_file(&path);
-        tried.is_err_and(|error| {
-            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-        })
+        tried.is_err_and(|error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
     }
 }
 
@@ -289,5 +290,11 @@ const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// The same, but that it is not there is fine.
 fn gone(done: io::Result<()>) -> io::Result<()> {
-    done.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+    done.or_else(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    })
 }

@@ -59,12 +59,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn items_with_guid(
-        &self,
-        library: i64,
-        guid: &str,
-        limit: usize,
-    ) -> Result<(Vec<Item>, usize)> {
+    pub fn items_with_guid(&self, library: i64, guid: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
         self.index_guids(library)?;
         self.read(|connection| {
             let mut found = Vec::new();

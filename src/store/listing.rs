@@ -17,6 +17,8 @@ use crate::model::{Clocks, Item, ItemType};
 
 /// Rows that a continuation fetches again, to see that the list did not move.
 pub const OVERLAP: usize = 50;
+/// Pages of `seen` from here on hold single items that were merged while a listing was under way.
+pub(super) const MERGED_PAGES: i64 = 1 << 40;
 /// Rows that one transaction marks as gone.
 const SLICE: usize = 5_000;
 
@@ -139,11 +141,12 @@ impl Store {
             tx.expect_library(row.id)?;
             let changed = tx
                 .connection
-                .query_row("SELECT changed FROM listings WHERE library = ?1", [row.id], |row| row.get(0))
+                .query_row("SELECT changed FROM listings WHERE library = ?1", [row.id], |row| {
+                    row.get(0)
+                })
                 .optional()?
                 .unwrap_or(false);
-            tx.connection
-                .execute("DELETE FROM seen WHERE library = ?1", [row.id])?;
+            tx.connection.execute("DELETE FROM seen WHERE library = ?1", [row.id])?;
             let listing = Listing {
                 library: row.id,
                 generation: row.generation + 1,
@@ -187,8 +190,27 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn distinct(&self, listing: &Listing) -> Result<u64> {
-        self.read(|connection| seen(connection, listing.library))
-            .map(|ids| ids.len() as u64)
+        self.read(|connection| {
+            let ids = seen(connection, listing.library)?;
+            let merged = connection
+                .prepare_cached("SELECT 1 FROM seen WHERE library = ?1 AND page >= ?2")?
+                .exists(params![listing.library, MERGED_PAGES])?;
+            if !merged {
+                return Ok(ids.len() as u64);
+            }
+            // Single items were merged meanwhile, in the place of rows that are seen too.
+            let mut living = connection.prepare_cached("SELECT died IS NULL FROM items WHERE id = ?1")?;
+            let mut count = 0;
+            for id in ids {
+                count += u64::from(
+                    living
+                        .query_row([id], |row| row.get::<_, bool>(0))
+                        .optional()?
+                        .unwrap_or(false),
+                );
+            }
+            Ok(count)
+        })
     }
 
     /// Marks the rows that a listing did not find as gone from its generation on. Nothing shows yet.
@@ -231,12 +253,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], or what `each` gives.
-    pub fn for_each_item(
-        &self,
-        library: i64,
-        generation: u64,
-        each: &mut dyn FnMut(Item) -> Result<()>,
-    ) -> Result<()> {
+    pub fn for_each_item(&self, library: i64, generation: u64, each: &mut dyn FnMut(Item) -> Result<()>) -> Result<()> {
         // Batches: the connection's lock is let go between them, and no read transaction outlives a batch.
         let mut after = 0_i64;
         loop {
@@ -357,10 +374,17 @@ impl Store {
             }
             tx.connection.execute(
                 "UPDATE libraries SET shrunk = ?2, checked_ms = ?3, provisional = 1, shrunk_ms = ?4 WHERE id = ?1",
-                params![listing.library, items.cast_signed(), now_ms, if same { since } else { now_ms }],
+                params![
+                    listing.library,
+                    items.cast_signed(),
+                    now_ms,
+                    if same { since } else { now_ms }
+                ],
             )?;
-            tx.connection
-                .execute("UPDATE listings SET touched_ms = 0 WHERE library = ?1", [listing.library])?;
+            tx.connection.execute(
+                "UPDATE listings SET touched_ms = 0 WHERE library = ?1",
+                [listing.library],
+            )?;
             tx.libraries_changed(identity)?;
             Ok(false)
         })
@@ -431,7 +455,11 @@ fn seen(connection: &Connection, library: i64) -> rusqlite::Result<Vec<i64>> {
     let mut rows = statement.query([library])?;
     while let Some(row) = rows.next()? {
         let blob: &[u8] = row.get_ref(0)?.as_blob().unwrap_or_default();
-        ids.extend(blob.chunks_exact(8).filter_map(|id| id.try_into().ok()).map(i64::from_le_bytes));
+        ids.extend(
+            blob.chunks_exact(8)
+                .filter_map(|id| id.try_into().ok())
+                .map(i64::from_le_bytes),
+        );
     }
     ids.sort_unstable();
     ids.dedup();

@@ -21,23 +21,17 @@ impl Store {
                 return Ok(None);
             }
             let c = tx.connection;
-            let mut known = c.prepare_cached(
-                "SELECT epoch FROM matches WHERE library = ?1 AND path = ?2",
-            )?;
+            let mut known = c.prepare_cached("SELECT epoch FROM matches WHERE library = ?1 AND path = ?2")?;
             let mut insert = c.prepare_cached(
                 "INSERT OR REPLACE INTO matches (library, path, rating_key, generation, epoch, sequence) \
                  VALUES (?1, ?2, ?3, ?4, (SELECT epoch FROM libraries WHERE id = ?1), ?5)",
             )?;
-            let mut trust = c.prepare_cached(
-                "DELETE FROM suspects WHERE library = ?1 AND path = ?2 AND rating_key = ''",
-            )?;
+            let mut trust =
+                c.prepare_cached("DELETE FROM suspects WHERE library = ?1 AND path = ?2 AND rating_key = ''")?;
             let mut added = 0_i64;
-            let epoch: i64 =
-                c.query_row("SELECT epoch FROM libraries WHERE id = ?1", [row.id], |row| row.get(0))?;
+            let epoch: i64 = c.query_row("SELECT epoch FROM libraries WHERE id = ?1", [row.id], |row| row.get(0))?;
             for (path, rating_key) in pairs {
-                let before: Option<i64> = known
-                    .query_row(params![row.id, path], |row| row.get(0))
-                    .optional()?;
+                let before: Option<i64> = known.query_row(params![row.id, path], |row| row.get(0)).optional()?;
                 added += i64::from(before != Some(epoch));
                 insert.execute(params![
                     row.id,
@@ -68,7 +62,13 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn distrust_path(&self, identity: i64, libraries: &[i64], path: &[u8], confirmed: &[(i64, Vec<u8>)]) -> Result<()> {
+    pub fn distrust_path(
+        &self,
+        identity: i64,
+        libraries: &[i64],
+        path: &[u8],
+        confirmed: &[(i64, Vec<u8>)],
+    ) -> Result<()> {
         self.write(|tx| {
             for (library, exact) in confirmed {
                 forget(tx, identity, *library, exact)?;
@@ -107,7 +107,8 @@ impl Store {
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn distrust_all(&self, identity: i64, library: i64) -> Result<()> {
         self.write(|tx| {
-            tx.connection.execute("DELETE FROM suspects WHERE library = ?1", [library])?;
+            tx.connection
+                .execute("DELETE FROM suspects WHERE library = ?1", [library])?;
             tx.connection.execute(
                 "UPDATE libraries SET due_seq = ?2 WHERE id = ?1",
                 [library, tx.sequence.cast_signed()],

@@ -285,11 +285,7 @@ impl Store {
 
     /// Runs `work` on a connection to the database that has the store's name. When it was removed, replaced or found to
     /// be broken, another one takes its place first.
-    fn with<T>(
-        &self,
-        slot: &Mutex<Slot>,
-        mut work: impl FnMut(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T> {
+    fn with<T>(&self, slot: &Mutex<Slot>, mut work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         for _ in 0..4 {
             if let Done::Returned(done) = self.run(&mut lock(slot), &mut work) {
                 return done;
@@ -309,11 +305,7 @@ impl Store {
         ))
     }
 
-    fn run<T>(
-        &self,
-        slot: &mut Slot,
-        work: &mut impl FnMut(&Connection) -> rusqlite::Result<T>,
-    ) -> Done<T> {
+    fn run<T>(&self, slot: &mut Slot, work: &mut impl FnMut(&Connection) -> rusqlite::Result<T>) -> Done<T> {
         if self.is_stale(slot) {
             return Done::Stale;
         }

@@ -93,10 +93,8 @@ impl Store {
             tx.connection
                 .query_row("SELECT 1 FROM identities WHERE id = ?1", [identity], |_| Ok(()))?;
             let before = libraries(tx.connection, identity)?;
-            tx.connection.execute(
-                "UPDATE libraries SET present = 0 WHERE identity = ?1",
-                [identity],
-            )?;
+            tx.connection
+                .execute("UPDATE libraries SET present = 0 WHERE identity = ?1", [identity])?;
             for (position, library) in (0_i64..).zip(shown) {
                 upsert(tx, identity, position, library)?;
                 if let Some(row) = before.iter().find(|row| row.library.uuid == library.uuid)
@@ -230,7 +228,8 @@ pub(super) fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> 
     for item in &dead {
         super::guids::forget(tx, item)?;
         super::titles::forget(tx, item.id)?;
-        c.prepare_cached("DELETE FROM items WHERE id = ?1")?.execute([item.id])?;
+        c.prepare_cached("DELETE FROM items WHERE id = ?1")?
+            .execute([item.id])?;
     }
     let matches = c
         .prepare_cached(

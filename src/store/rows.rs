@@ -9,6 +9,7 @@ use crate::model::{Clocks, Library, LibraryKind};
 
 /// A library as the store has it.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[allow(clippy::struct_excessive_bools)] // columns of a row
 pub struct LibraryRow {
     /// The store's own number of it.
     pub id: i64,
@@ -215,7 +216,9 @@ const CHANGE: &str = "SELECT library, kind, path, rating_key, generation FROM ch
 
 pub(super) fn libraries(connection: &Connection, identity: i64) -> rusqlite::Result<Vec<LibraryRow>> {
     connection
-        .prepare_cached(&format!("{LIBRARY} WHERE identity = ?1 AND present ORDER BY position, id"))?
+        .prepare_cached(&format!(
+            "{LIBRARY} WHERE identity = ?1 AND present ORDER BY position, id"
+        ))?
         .query_map([identity], library)?
         .collect()
 }
@@ -248,7 +251,11 @@ fn state(connection: &Connection, identity: Option<i64>) -> rusqlite::Result<Sta
              OR kind IN (8, 9) AND sequence > ?3) ORDER BY sequence, n"
         ))?;
         let found = statement.query_map(
-            params![row.matches_folded.cast_signed(), row.id, row.image_sequence.cast_signed()],
+            params![
+                row.matches_folded.cast_signed(),
+                row.id,
+                row.image_sequence.cast_signed()
+            ],
             change,
         )?;
         for one in found {

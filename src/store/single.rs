@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::listing::{ShowCache, digest, insert};
+use super::listing::{MERGED_PAGES, ShowCache, digest, insert};
 use super::rows::{Change, ChangeKind, LibraryRow};
 use super::{Store, Tx};
 use crate::error::Result;
@@ -93,7 +93,7 @@ fn merge(tx: &Tx<'_>, row: &LibraryRow, item: &Item) -> rusqlite::Result<bool> {
     // A listing under way has seen it: it must not be marked as gone at its end. A page of its own, far behind.
     tx.connection
         .prepare_cached("INSERT OR REPLACE INTO seen (library, page, ids) VALUES (?1, ?2, ?3)")?
-        .execute(params![row.id, (1_i64 << 40) + id, id.to_le_bytes()])?;
+        .execute(params![row.id, MERGED_PAGES + id, id.to_le_bytes()])?;
     Ok(true)
 }
 

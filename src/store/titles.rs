@@ -83,12 +83,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn items_with_title(
-        &self,
-        library: i64,
-        title: &str,
-        limit: usize,
-    ) -> Result<(Vec<Item>, usize)> {
+    pub fn items_with_title(&self, library: i64, title: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
         self.index_titles(library)?;
         let wanted = fold_title(title);
         self.read(|connection| {
@@ -154,7 +149,10 @@ impl Store {
                     insert.execute(params![library, fold, id])?;
                 }
                 if let Some(last) = rows.last() {
-                    c.execute("UPDATE libraries SET titles_upto = ?2 WHERE id = ?1", [library, last.id])?;
+                    c.execute(
+                        "UPDATE libraries SET titles_upto = ?2 WHERE id = ?1",
+                        [library, last.id],
+                    )?;
                 }
                 Ok(())
             })?;

@@ -13,12 +13,6 @@ use crate::model::{Item, Rung};
 pub struct LibraryFacts {
     /// Plex's identifier of the library.
     pub uuid: String,
-    /// Its section id.
-    #[allow(dead_code)] // for whoever looks at a view in a debugger
-    pub section: String,
-    /// Its title.
-    #[allow(dead_code)] // as above
-    pub title: String,
     /// Its folders, as the server sees them.
     pub locations: Vec<String>,
     /// Generation of its listing, changes in the overlay included.

@@ -17,7 +17,11 @@ pub const DAMAGES: [&str; 6] = ["garbage", "empty", "half", "zeroes", "header", 
 
 /// Damages the file in place.
 pub fn spoil(path: &Path, how: &str) {
-    let file = fs::OpenOptions::new().read(true).write(true).open(path).expect("opened");
+    let file = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .expect("opened");
     let length = file.metadata().expect("facts").len();
     let middle = length / 2 / 4096 * 4096;
     match how {
@@ -27,9 +31,13 @@ pub fn spoil(path: &Path, how: &str) {
         }
         "empty" => file.set_len(0).expect("shortened"),
         "half" => file.set_len(middle + 100).expect("shortened"),
-        "zeroes" => file.write_all_at(&vec![0; (length - 4096) as usize], 4096).expect("written"),
+        "zeroes" => file
+            .write_all_at(&vec![0; (length - 4096) as usize], 4096)
+            .expect("written"),
         "header" => file.write_all_at(&[0xFF; 100], 0).expect("written"),
-        "text" => file.write_all_at(b"This was my shopping list, and somebody renamed it.", 0).expect("written"),
+        "text" => file
+            .write_all_at(b"This was my shopping list, and somebody renamed it.", 0)
+            .expect("written"),
         page => {
             let at = page.parse::<u64>().expect("a page's number") * 4096;
             file.write_all_at(&[0; 4096], at).expect("written");
@@ -57,7 +65,9 @@ pub fn used(server: &Standin, folder: &Path) {
     library.record_matches(&pairs[..7]).expect("recorded");
     library.invalidate_path(b"/host/1.mkv").expect("invalidated");
     index.search_title(&library.question(), "the").expect("an answer");
-    index.match_guid(&library.question(), "imdb://tt0000001").expect("an answer");
+    index
+        .match_guid(&library.question(), "imdb://tt0000001")
+        .expect("an answer");
     index.close().expect("closes");
 }
 
@@ -93,16 +103,29 @@ pub fn use_all(server: &Standin, index: &Index) -> usize {
         let old = answer(&library, "/host/1200.mkv");
         checked("an old match", old.map(|found| found == own || found == "NoLocation"));
         let path = format!("/new/{round}.mkv");
-        checked("recording", library.record_matches(&[(path.as_bytes(), &own)]).map(|()| true));
+        checked(
+            "recording",
+            library.record_matches(&[(path.as_bytes(), &own)]).map(|()| true),
+        );
         checked("searching", index.search_title(&library.question(), "a").map(|_| true));
         let guids = index.match_guid(&library.question(), "imdb://tt0000001");
-        checked("a GUID", guids.map(|found| found.status != Status::Ambiguous || found.total > 1));
+        checked(
+            "a GUID",
+            guids.map(|found| found.status != Status::Ambiguous || found.total > 1),
+        );
         checked("invalidating", library.invalidate_path(b"/host/3.mkv").map(|()| true));
         checked("statistics", index.stats().map(|_| true));
-        checked("a listing", index.refresh(&library.question(), true).map(|status| status == Status::Ok));
+        checked(
+            "a listing",
+            index
+                .refresh(&library.question(), true)
+                .map(|status| status == Status::Ok),
+        );
     }
     let path = "/new/last.mkv";
-    library.record_matches(&[(path.as_bytes(), &own)]).expect("it works again");
+    library
+        .record_matches(&[(path.as_bytes(), &own)])
+        .expect("it works again");
     assert_eq!(answer(&library, path).expect("it works again"), own);
     assert!(failed.len() <= 1, "{failed:?}");
     failed.len()
@@ -188,7 +211,11 @@ pub fn whoever_finds_it_broken_first_sets_it_aside_and_the_others_take_the_new_o
         workers.iter_mut().for_each(|worker| assert_eq!(worker.hear(), "done"));
         for number in 0..workers.len() {
             for worker in &mut workers {
-                assert_eq!(worker.ask(&format!("look /host/by {number}.mkv")), key, "{how}: lost with a good database");
+                assert_eq!(
+                    worker.ask(&format!("look /host/by {number}.mkv")),
+                    key,
+                    "{how}: lost with a good database"
+                );
             }
         }
         workers.into_iter().for_each(Worker::end);

@@ -12,7 +12,10 @@ fn every_page_may_be_lost() {
 #[test]
 #[ignore = "deep: half a minute"]
 fn broken_stores_are_found_by_many_at_once() {
-    deeply(10, broken::whoever_finds_it_broken_first_sets_it_aside_and_the_others_take_the_new_one);
+    deeply(
+        10,
+        broken::whoever_finds_it_broken_first_sets_it_aside_and_the_others_take_the_new_one,
+    );
 }
 
 #[test]

@@ -27,7 +27,10 @@ fn a_cache_dir_that_is_a_file_is_refused_and_stays_as_it_is() {
         .expect_err("refused");
         assert_eq!(error.status, Status::Store);
         assert!(error.message.contains(&path.display().to_string()), "{error}");
-        assert!(error.message.contains("folder") || error.message.contains("choose another"), "{error}");
+        assert!(
+            error.message.contains("folder") || error.message.contains("choose another"),
+            "{error}"
+        );
     }
     assert_eq!(fs::read(&file).expect("read"), b"precious");
     assert_eq!(fs::read_dir(root.path()).expect("the folder").count(), 1);
@@ -42,10 +45,21 @@ fn mount(kind: &str, on: &Path, flags: libc::c_ulong, data: &str) -> bool {
         ALONE.call_once(|| {
             let root = c"/".as_ptr();
             let _ = libc::unshare(libc::CLONE_NEWNS) == 0
-                && libc::mount(c"none".as_ptr(), root, std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE, std::ptr::null())
-                    == 0;
+                && libc::mount(
+                    c"none".as_ptr(),
+                    root,
+                    std::ptr::null(),
+                    libc::MS_REC | libc::MS_PRIVATE,
+                    std::ptr::null(),
+                ) == 0;
         });
-        libc::mount(words[0].as_ptr(), words[1].as_ptr(), words[0].as_ptr(), flags, words[2].as_ptr().cast()) == 0
+        libc::mount(
+            words[0].as_ptr(),
+            words[1].as_ptr(),
+            words[0].as_ptr(),
+            flags,
+            words[2].as_ptr().cast(),
+        ) == 0
     };
     if !done {
         say(&format!("skip: {}", std::io::Error::last_os_error()));
@@ -68,14 +82,19 @@ fn with_mount(role: &str, words: &[&str]) -> Option<Worker> {
 fn assert_refused(result: Result<(), Error>, status: Status, folder: &Path, remedy: &str) {
     let error = result.expect_err("refused");
     assert_eq!(error.status, status, "{error}");
-    assert!(error.message.contains(&folder.display().to_string()), "names no folder: {error}");
+    assert!(
+        error.message.contains(&folder.display().to_string()),
+        "names no folder: {error}"
+    );
     assert!(error.message.contains(remedy), "names no remedy: {error}");
 }
 
 fn try_open(options: Options) -> Result<Index, Error> {
     Index::open_with(options, clock(), |options, id, meter| {
-        Ok(std::sync::Arc::new(plexindex::source::plex::PlexHttp::new(options, id, meter)?)
-            as std::sync::Arc<dyn plexindex::source::Source>)
+        Ok(
+            std::sync::Arc::new(plexindex::source::plex::PlexHttp::new(options, id, meter)?)
+                as std::sync::Arc<dyn plexindex::source::Source>,
+        )
     })
 }
 
@@ -87,7 +106,12 @@ pub fn read_only(words: &[&str]) {
         let mut files: Vec<_> = fs::read_dir(folder)
             .expect("the folder")
             .map(|entry| entry.expect("an entry"))
-            .map(|entry| (entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path()).expect("read")))
+            .map(|entry| {
+                (
+                    entry.file_name().to_string_lossy().into_owned(),
+                    fs::read(entry.path()).expect("read"),
+                )
+            })
             .collect();
         files.sort();
         files
@@ -99,7 +123,11 @@ pub fn read_only(words: &[&str]) {
         return;
     }
     say("ready");
-    let remedy = if before.is_empty() { "choose a cache_dir that this user may write" } else { "may" };
+    let remedy = if before.is_empty() {
+        "choose a cache_dir that this user may write"
+    } else {
+        "may"
+    };
     assert_refused(try_open(options).map(drop), Status::Store, &folder, remedy);
     assert_eq!(bytes(&folder), before, "the store is as it was");
     say("done");
@@ -135,7 +163,11 @@ fn fill(folder: &Path, but: usize) {
     let mut size = 8 << 20;
     while size >= 4096 {
         let more = vec![1; size];
-        let mut file = fs::OpenOptions::new().append(true).create(true).open(&ballast).expect("opened");
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&ballast)
+            .expect("opened");
         if std::io::Write::write_all(&mut file, &more).is_err() {
             size /= 2;
         }
@@ -162,7 +194,9 @@ pub fn full(words: &[&str]) {
     fill(&folder, 500 << 10);
     let index = try_open(options.clone()).expect("there is room for that");
     let library = index.library("Movies").expect("a handle");
-    library.record_matches(&[(b"/host/first.mkv", key)]).expect("there is room for that");
+    library
+        .record_matches(&[(b"/host/first.mkv", key)])
+        .expect("there is room for that");
     assert_refused(answer(&library, path).map(drop), Status::StoreFull, &folder, free);
     // It is as it was.
     fill(&folder, 200 << 10);
@@ -183,7 +217,11 @@ pub fn full(words: &[&str]) {
     };
     assert!(taken > 0);
     assert_refused(Err(error), Status::StoreFull, &folder, free);
-    assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true), "hits go on");
+    assert_eq!(
+        library.lookup_key(path.as_bytes(), |found| found == key),
+        Some(true),
+        "hits go on"
+    );
     let all_there = |index: &Index| {
         let library = index.library("Movies").expect("a handle");
         for number in 0..taken {
@@ -194,7 +232,9 @@ pub fn full(words: &[&str]) {
     };
     all_there(&index);
     fs::remove_file(folder.join("ballast")).expect("removed");
-    library.record_matches(&[(b"/host/last.mkv", key)]).expect("there is room again");
+    library
+        .record_matches(&[(b"/host/last.mkv", key)])
+        .expect("there is room again");
     all_there(&index);
     index.close().expect("closes");
     let index = try_open(options).expect("opens");
@@ -275,7 +315,11 @@ fn others_go_on(server: &Standin, folder: &Path) {
         for turn in 0..10 {
             let key = &keys[(round * 10 + turn) % keys.len()];
             assert_eq!(hosts[turn % 2].ask(&format!("record /host/a.mkv|{key}")), "done");
-            assert_eq!(hosts[1 - turn % 2].ask("look /host/a.mkv"), *key, "round {round}, turn {turn}");
+            assert_eq!(
+                hosts[1 - turn % 2].ask("look /host/a.mkv"),
+                *key,
+                "round {round}, turn {turn}"
+            );
         }
         assert_eq!(limited.hear(), "refused");
     }

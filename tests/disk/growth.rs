@@ -45,7 +45,14 @@ fn age_files(folder: &Path) {
 fn warm_files(folder: &Path) -> usize {
     std::fs::read_dir(folder)
         .expect("the folder")
-        .filter(|entry| entry.as_ref().expect("an entry").path().extension().is_some_and(|end| end == "warm"))
+        .filter(|entry| {
+            entry
+                .as_ref()
+                .expect("an entry")
+                .path()
+                .extension()
+                .is_some_and(|end| end == "warm")
+        })
         .count()
 }
 
@@ -58,8 +65,12 @@ fn stays_bounded(items: u32, change: fn(&Standin, &plexindex::index::Index)) {
     let library = index.library("Movies").expect("a handle");
     let (path, key) = path_of(&server, 1, 3);
     assert_eq!(answer(&library, &path).expect("fetched"), key);
-    index.search_title(&library.question(), "the").expect("titles are indexed");
-    index.match_guid(&library.question(), "imdb://tt0000001").expect("GUIDs are indexed");
+    index
+        .search_title(&library.question(), "the")
+        .expect("titles are indexed");
+    index
+        .match_guid(&library.question(), "imdb://tt0000001")
+        .expect("GUIDs are indexed");
     let one = size_of(folder.path());
     let mut largest = 0;
     for _ in 0..rounds("PLEXINDEX_REFRESHES", 20) {
@@ -67,8 +78,12 @@ fn stays_bounded(items: u32, change: fn(&Standin, &plexindex::index::Index)) {
         age_files(folder.path());
         clock.advance_ms(HOUR_MS);
         assert_eq!(index.refresh(&library.question(), true).expect("listed"), Status::Ok);
-        index.search_title(&library.question(), "the").expect("titles are indexed");
-        index.match_guid(&library.question(), "imdb://tt0000001").expect("GUIDs are indexed");
+        index
+            .search_title(&library.question(), "the")
+            .expect("titles are indexed");
+        index
+            .match_guid(&library.question(), "imdb://tt0000001")
+            .expect("GUIDs are indexed");
         let (path, key) = path_of(&server, 1, 5);
         assert_eq!(answer(&library, &path).expect("an answer"), key);
         largest = largest.max(size_of(folder.path()));
@@ -135,13 +150,20 @@ fn matches_that_an_invalidation_killed_are_swept() {
     for round in 0..rounds("PLEXINDEX_REFRESHES", 8) {
         library.record_matches(&pairs).expect("recorded");
         library.invalidate().expect("invalidated");
-        assert_eq!(index.stats().expect("statistics").matches, 0, "counts are right at once");
+        assert_eq!(
+            index.stats().expect("statistics").matches,
+            0,
+            "counts are right at once"
+        );
         assert_eq!(answer(&library, &paths[7]).expect("listed again"), "NoLocation");
         if round > 0 {
             sizes.push(size_of(folder.path()));
         }
     }
-    assert!(sizes.last() <= sizes.first().map(|first| first * 3 / 2).as_ref(), "{sizes:?}");
+    assert!(
+        sizes.last() <= sizes.first().map(|first| first * 3 / 2).as_ref(),
+        "{sizes:?}"
+    );
     index.close().expect("closes");
     assert_eq!(count(folder.path(), "matches"), 0, "dead matches stay");
     assert!(count(folder.path(), "changes") < 5_000, "changes stay");

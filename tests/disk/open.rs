@@ -91,7 +91,9 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
     let other = tempfile::tempdir().expect("a folder");
     used(&server, other.path());
     let tricks: [(&str, fn(&Path, &Path)); 5] = [
-        ("removed", |folder, _| fs::remove_file(folder.join("plexindex-1.db")).expect("removed")),
+        ("removed", |folder, _| {
+            fs::remove_file(folder.join("plexindex-1.db")).expect("removed")
+        }),
         ("removed with all", |folder, _| {
             for entry in fs::read_dir(folder).expect("the folder") {
                 fs::remove_file(entry.expect("an entry").path()).expect("removed");
@@ -106,7 +108,9 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
             fs::write(folder.join("copy"), vec![7; 50_000]).expect("written");
             fs::rename(folder.join("copy"), folder.join("plexindex-1.db")).expect("renamed");
         }),
-        ("gone with the folder", |folder, _| fs::remove_dir_all(folder).expect("removed")),
+        ("gone with the folder", |folder, _| {
+            fs::remove_dir_all(folder).expect("removed")
+        }),
     ];
     for (what, trick) in tricks {
         let root = tempfile::tempdir().expect("a folder");
@@ -121,7 +125,10 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
         let library = index.library("Movies").expect("a handle");
         let (_, key) = path_of(&server, 1, 7);
         for writer in 0..3 {
-            assert_eq!(answer(&library, &format!("/host/{what} {writer}.mkv")).expect("an answer"), key);
+            assert_eq!(
+                answer(&library, &format!("/host/{what} {writer}.mkv")).expect("an answer"),
+                key
+            );
         }
         index.close().expect("closes");
         assert_sound(&folder);

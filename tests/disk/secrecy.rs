@@ -77,7 +77,11 @@ fn users_and_tokens_are_told_apart_all_the_same() {
         open(options, &clock())
     };
     let (_, key) = path_of(&server, 1, 3);
-    for (user, path) in [(Some("a"), "/host/a.mkv"), (Some("b"), "/host/b.mkv"), (None, "/host/none.mkv")] {
+    for (user, path) in [
+        (Some("a"), "/host/a.mkv"),
+        (Some("b"), "/host/b.mkv"),
+        (None, "/host/none.mkv"),
+    ] {
         let index = as_user(user);
         let library = index.library("Movies").expect("a handle");
         library.record_matches(&[(path.as_bytes(), &key)]).expect("recorded");

@@ -49,14 +49,26 @@ fn warm_files_that_are_damaged_before_they_are_opened_are_made_anew() {
             let path = format!("/host/{}.mkv", nth + 10);
             assert_eq!(answer(&library, &path).expect("an answer"), own, "{what}");
         }
-        assert_eq!(server.stats().total, 0, "{what}: made from the database, not from the server");
+        assert_eq!(
+            server.stats().total,
+            0,
+            "{what}: made from the database, not from the server"
+        );
         index.close().expect("closes");
         // They are as good as new: the next process is warm at open.
         let index = open(options(&server, folder.path()), &clock());
         let library = index.library("Movies").expect("a handle");
         let (path, key) = path_of(&server, 1, 77);
-        assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true), "{what}");
-        assert_eq!(library.lookup_key(b"/host/700.mkv", |found| found == own), Some(true), "{what}");
+        assert_eq!(
+            library.lookup_key(path.as_bytes(), |found| found == key),
+            Some(true),
+            "{what}"
+        );
+        assert_eq!(
+            library.lookup_key(b"/host/700.mkv", |found| found == own),
+            Some(true),
+            "{what}"
+        );
     }
 }
 
@@ -81,7 +93,10 @@ fn warm_files_may_be_removed_while_they_are_in_use() {
     assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true));
     library.record_matches(&[(b"/host/new.mkv", &key)]).expect("recorded");
     assert_eq!(answer(&library, "/host/new.mkv").expect("an answer"), key);
-    assert_eq!(answer(&library, "/host/700.mkv").expect("an answer"), path_of(&server, 1, 3).1);
+    assert_eq!(
+        answer(&library, "/host/700.mkv").expect("an answer"),
+        path_of(&server, 1, 3).1
+    );
     let late = open(options(&server, folder.path()), &clock());
     let library = late.library("Movies").expect("a handle");
     assert_eq!(answer(&library, &path).expect("an answer"), key);

@@ -156,7 +156,11 @@ fn a_process_that_closes_takes_nothing_from_those_that_stay() {
         assert_eq!(workers[0].ask(&format!("record {path}|{key}")), "done");
         let mut late = Worker::start("coherence", [&place[0], &place[1], &place[2]]);
         assert_eq!(late.hear(), "ready");
-        assert_eq!(late.ask(&format!("look {path}")), format!("{key} {key}"), "acknowledged, then lost");
+        assert_eq!(
+            late.ask(&format!("look {path}")),
+            format!("{key} {key}"),
+            "acknowledged, then lost"
+        );
         late.end();
     }
 }
@@ -177,7 +181,9 @@ pub fn half_a_commit(words: &[&str]) {
         .expect("a number");
     page.write_all_at(&sequence.to_ne_bytes(), 16 * 8).expect("pending");
     let (library, identity): (i64, i64) = database
-        .query_row("SELECT id, identity FROM libraries", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row("SELECT id, identity FROM libraries", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .expect("the library");
     database
         .execute(
@@ -218,7 +224,10 @@ fn a_writer_that_dies_between_commit_and_done_is_seen_and_one_that_dies_before_i
         .enumerate()
     {
         let expected = key(expected);
-        let mut writer = Worker::start("half a commit", [&place[0], &place[1], &place[2], path, key(tried), point]);
+        let mut writer = Worker::start(
+            "half a commit",
+            [&place[0], &place[1], &place[2], path, key(tried), point],
+        );
         assert_eq!(writer.hear(), "now");
         if point == "after" {
             // It lives, and has committed: who asks now is told already.
@@ -248,7 +257,9 @@ fn what_was_forgotten_stays_so_when_the_change_that_says_it_is_trimmed() {
     let [movies, shows] = ["Movies", "TV Shows"].map(|name| index.library(name).expect("a handle"));
     let paths: Vec<String> = (0..1_200).map(|number| format!("/host/{number}.mkv")).collect();
     let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), "7")).collect();
-    movies.record_matches(&pairs).expect("recorded, and folded into a warm file");
+    movies
+        .record_matches(&pairs)
+        .expect("recorded, and folded into a warm file");
     for path in &paths {
         movies.invalidate_path(path.as_bytes()).expect("invalidated");
     }
@@ -289,7 +300,10 @@ fn a_page_that_somebody_removed_or_spoilt_is_made_anew_at_the_next_write() {
         spoil(&page);
         // Each writes once, and so finds out; from then on all are told of everything.
         for writer in 0..3 {
-            assert_eq!(workers[writer].ask(&format!("record /host/{writer}.mkv|{}", keys[0])), "done");
+            assert_eq!(
+                workers[writer].ask(&format!("record /host/{writer}.mkv|{}", keys[0])),
+                "done"
+            );
         }
         for writer in [0, 1, 2] {
             let key = &keys[round * 3 + writer];
@@ -327,7 +341,14 @@ fn counters_that_lie_cost_time_and_no_truth() {
         page.read_exact_at(&mut word, 17 * 8).expect("done");
         u64::from_ne_bytes(word)
     };
-    for (pending, done) in [(0, 0), (u64::MAX, u64::MAX), (now + 3, now + 3), (0, now + 9), (now + 9, 0), (1, 1)] {
+    for (pending, done) in [
+        (0, 0),
+        (u64::MAX, u64::MAX),
+        (now + 3, now + 3),
+        (0, now + 9),
+        (now + 9, 0),
+        (1, 1),
+    ] {
         page.write_all_at(&pending.to_ne_bytes(), 16 * 8).expect("written");
         page.write_all_at(&done.to_ne_bytes(), 17 * 8).expect("written");
         assert_all_see(&mut workers, 9, "/host/a.mkv", &keys[turn % 20], "lies");

@@ -97,7 +97,13 @@ fn assert_tidy(folder: &Path) {
     for entry in std::fs::read_dir(folder).expect("the folder") {
         let entry = entry.expect("an entry");
         let name = entry.file_name().to_string_lossy().into_owned();
-        let known = ["plexindex-1.db", "plexindex-1.db-wal", "plexindex-1.db-shm", "plexindex-1.page", "plexindex-client-id"];
+        let known = [
+            "plexindex-1.db",
+            "plexindex-1.db-wal",
+            "plexindex-1.db-shm",
+            "plexindex-1.page",
+            "plexindex-client-id",
+        ];
         let in_use = known.contains(&name.as_str()) || name.ends_with(".lock");
         let young = entry
             .metadata()
@@ -148,7 +154,10 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
         assert!(!folder.path().join(name).exists(), "'{name}' stays for ever");
     }
     for name in young {
-        assert!(folder.path().join(name).exists(), "'{name}' may be about to be announced");
+        assert!(
+            folder.path().join(name).exists(),
+            "'{name}' may be about to be announced"
+        );
     }
     assert!(folder.path().join("notes of somebody else.warm").exists());
     index.close().expect("closes");
@@ -276,12 +285,17 @@ fn a_listing_that_moved_while_nobody_listed_begins_anew() {
     assert!(next_row(folder.path()) < 1_000, "killed too late");
     // The clocks tell nothing of it, nor does the overlap: one more at the end.
     let new = ItemSpec::file("New", "/data/movies/New.mkv");
-    let keys = server.change(|state| state.add_items(1, vec![new], false)).expect("added");
+    let keys = server
+        .change(|state| state.add_items(1, vec![new], false))
+        .expect("added");
     server.clear_faults();
     server.reset();
     let index = open(&server, folder.path());
     let library = index.library("Movies").expect("a handle");
-    assert_eq!(library.match_path(path.as_bytes()).expect("an answer").status, Status::Ok);
+    assert_eq!(
+        library.match_path(path.as_bytes()).expect("an answer").status,
+        Status::Ok
+    );
     assert_eq!(answer(&index, "/data/movies/New.mkv"), keys[0].to_string());
     assert_eq!(index.stats().expect("statistics").items, 1_001);
     // The page that shows that it moved, and two pages of all of it.
@@ -366,7 +380,10 @@ pub fn a_kill_loses_no_invalidation() {
     let mut dice = Dice::new(3);
     for _ in 0..rounds("PLEXINDEX_KILLS", 6) {
         index.refresh(&library.question(), true).expect("all is trusted again");
-        assert_eq!(library.match_path(paths[0].as_bytes()).expect("an answer").status, Status::Ok);
+        assert_eq!(
+            library.match_path(paths[0].as_bytes()).expect("an answer").status,
+            Status::Ok
+        );
         library.record_matches(&[(b"/host/a.mkv", "1")]).expect("recorded");
         let mut words: Vec<&str> = place.iter().map(String::as_str).collect();
         words.extend(paths.iter().map(String::as_str));

@@ -6,7 +6,10 @@ use crate::{coherence, crash, fork, races, single_flight};
 #[test]
 #[ignore = "deep: half a minute"]
 fn coherence_for_long() {
-    deeply(20, coherence::what_one_process_commits_the_next_lookup_of_all_others_shows);
+    deeply(
+        20,
+        coherence::what_one_process_commits_the_next_lookup_of_all_others_shows,
+    );
     deeply(5, coherence::a_process_that_maps_nothing_tells_those_that_do);
 }
 
@@ -16,8 +19,14 @@ fn kills_for_long() {
     deeply(15, crash::a_kill_loses_no_confirmed_match);
     deeply(15, crash::a_kill_loses_no_invalidation);
     deeply(15, crash::a_listing_goes_on_where_a_kill_stopped_it);
-    deeply(15, crash::a_listing_goes_on_also_when_a_page_is_smaller_than_the_overlap);
-    deeply(10, crash::a_kill_while_the_store_is_made_or_set_aside_leaves_a_whole_one);
+    deeply(
+        15,
+        crash::a_listing_goes_on_also_when_a_page_is_smaller_than_the_overlap,
+    );
+    deeply(
+        10,
+        crash::a_kill_while_the_store_is_made_or_set_aside_leaves_a_whole_one,
+    );
 }
 
 #[test]
@@ -30,7 +39,10 @@ fn forks_for_long() {
 #[ignore = "deep: half a minute"]
 fn races_for_long() {
     deeply(4, races::what_many_confirm_at_once_on_a_new_folder_is_all_there);
-    deeply(4, races::what_is_confirmed_after_a_clear_is_there_and_what_was_before_is_not);
+    deeply(
+        4,
+        races::what_is_confirmed_after_a_clear_is_there_and_what_was_before_is_not,
+    );
     deeply(10, races::many_may_make_a_store_at_once);
 }
 

@@ -33,7 +33,11 @@ fn wait_for(child: i32) -> i32 {
         // SAFETY: plain calls on a child of our own.
         let ended = unsafe { libc::waitpid(child, &raw mut state, libc::WNOHANG) };
         if ended == child {
-            return if libc::WIFEXITED(state) { libc::WEXITSTATUS(state) } else { -1 };
+            return if libc::WIFEXITED(state) {
+                libc::WEXITSTATUS(state)
+            } else {
+                -1
+            };
         }
         if begun.elapsed() > Duration::from_secs(20) {
             // SAFETY: as above.
@@ -140,7 +144,9 @@ pub fn busy(words: &[&str]) {
             let own = format!("/child/{number}.mkv");
             let seen = key_of(&index, &own, true);
             if code != 0 || seen.as_deref() != Some(key) {
-                say(&format!("child {number} ended with {code}, and its parent sees {seen:?}"));
+                say(&format!(
+                    "child {number} ended with {code}, and its parent sees {seen:?}"
+                ));
                 std::process::exit(1);
             }
         }
@@ -168,7 +174,10 @@ pub fn parent_and_child_both_go_on_and_lose_nothing() {
         assert_eq!(key_of(&index, &format!("/child/{number}.mkv"), true), Some(key.clone()));
     }
     for number in 0..recorded {
-        assert_eq!(key_of(&index, &format!("/parent/{number}.mkv"), true), Some(key.clone()));
+        assert_eq!(
+            key_of(&index, &format!("/parent/{number}.mkv"), true),
+            Some(key.clone())
+        );
     }
     index.close().expect("closes");
     worker.end();
@@ -200,7 +209,10 @@ fn a_child_keeps_no_lock_of_the_fetch_that_its_parent_was_at() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = place(folder.path(), &server);
     let (path, key) = path_of(&server, 1, 3);
-    let mut worker = Worker::start("fork while fetching", [&place[0], &place[1], &place[2], &path].map(String::as_str));
+    let mut worker = Worker::start(
+        "fork while fetching",
+        [&place[0], &place[1], &place[2], &path].map(String::as_str),
+    );
     assert_eq!(worker.hear(), "open");
     server.fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Listing));
     until("it fetches", || server.stats().of(Kind::Listing) == 1);

@@ -11,6 +11,7 @@ mod coherence;
 mod crash;
 mod deep;
 mod fork;
+mod merging;
 mod races;
 mod single_flight;
 

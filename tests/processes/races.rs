@@ -9,7 +9,7 @@ use plexindex::index::{Index, Library, Question};
 use plexindex_standin::Standin;
 
 use crate::support::{self, clock, movies, options, path_of};
-use crate::worker::{Dice, Worker, assert_sound, open_at, place, rounds, say, told};
+use crate::worker::{Dice, Worker, assert_sound, choice, open_at, place, rounds, say, told};
 
 /// Nanoseconds on a clock that all processes share.
 fn now() -> u64 {
@@ -44,11 +44,7 @@ impl Done {
     fn timed<T>(what: What, call: impl FnOnce() -> T) -> (Self, T) {
         let from = now();
         let value = call();
-        let done = Self {
-            what,
-            from,
-            to: now(),
-        };
+        let done = Self { what, from, to: now() };
         (done, value)
     }
 
@@ -101,6 +97,9 @@ fn share(index: &Index, words: &[&str], name: &str, dice: &mut Dice) -> Vec<Done
     let mut own: Vec<String> = Vec::new();
     for step in 0..steps {
         let path = format!("/{name}/{step}.mkv");
+        if step % 20 == 0 {
+            say("alive");
+        }
         match dice.roll(100) {
             0..60 => {
                 let (call, result) = Done::timed(What::Recorded(path.clone()), || {
@@ -113,7 +112,10 @@ fn share(index: &Index, words: &[&str], name: &str, dice: &mut Dice) -> Vec<Done
             60..75 if !own.is_empty() => {
                 let path = &own[usize::try_from(dice.roll(own.len() as u64)).expect("small")];
                 let seen = answer(index, &library, path);
-                assert!(clears || seen.as_deref() == Some(key), "{path} was confirmed, and answers {seen:?}");
+                assert!(
+                    clears || seen.as_deref() == Some(key),
+                    "{path} was confirmed, and answers {seen:?}"
+                );
                 let glance = library.lookup_key(path.as_bytes(), |key| key.to_owned());
                 assert!(glance.is_none() || glance.as_deref() == Some(key));
             }
@@ -131,7 +133,9 @@ fn share(index: &Index, words: &[&str], name: &str, dice: &mut Dice) -> Vec<Done
             82..90 if !own.is_empty() => {
                 let place = usize::try_from(dice.roll(own.len() as u64)).expect("small");
                 let path = own.swap_remove(place);
-                let (call, result) = Done::timed(What::Forgotten(path.clone()), || library.invalidate_path(path.as_bytes()));
+                let (call, result) = Done::timed(What::Forgotten(path.clone()), || {
+                    library.invalidate_path(path.as_bytes())
+                });
                 result.expect("invalidated");
                 assert_eq!(answer(index, &library, &path), None, "{path} was invalidated");
                 done.push(call);
@@ -185,14 +189,17 @@ pub fn race(words: &[&str]) {
 
 fn let_loose(server: &Standin, folder: &Path, clears: &str) -> Vec<Done> {
     let place = place(folder, server);
-    let processes = rounds("PLEXINDEX_RACE_PROCESSES", 8);
-    let threads = rounds("PLEXINDEX_RACE_THREADS", 2).to_string();
+    let processes = choice("PLEXINDEX_RACE_PROCESSES", 8);
+    let threads = choice("PLEXINDEX_RACE_THREADS", 2).to_string();
     let steps = rounds("PLEXINDEX_RACE_STEPS", 60).to_string();
     let (_, key) = path_of(server, 1, 3);
     let mut workers: Vec<Worker> = (0..processes)
         .map(|number| {
             let number = number.to_string();
-            Worker::start("race", [&place[0], &place[1], &place[2], &key, &number, &threads, &steps, clears])
+            Worker::start(
+                "race",
+                [&place[0], &place[1], &place[2], &key, &number, &threads, &steps, clears],
+            )
         })
         .collect();
     for worker in &mut workers {
@@ -205,6 +212,7 @@ fn let_loose(server: &Standin, folder: &Path, clears: &str) -> Vec<Done> {
     for mut worker in workers {
         loop {
             match worker.hear().as_str() {
+                "alive" => {}
                 "end" => break,
                 words => done.push(Done::from_words(words)),
             }
@@ -225,7 +233,9 @@ fn verdict(path: &str, done: &[Done]) -> Option<bool> {
     if about(What::Cleared).any(|clear| clear.from > recorded.to) {
         return Some(false);
     }
-    about(What::Cleared).all(|clear| clear.to < recorded.from).then_some(true)
+    about(What::Cleared)
+        .all(|clear| clear.to < recorded.from)
+        .then_some(true)
 }
 
 fn assert_all_true(server: &Standin, folder: &Path, done: &[Done]) -> [usize; 3] {
@@ -238,7 +248,11 @@ fn assert_all_true(server: &Standin, folder: &Path, done: &[Done]) -> [usize; 3]
         let What::Recorded(path) = &call.what else { continue };
         let seen = answer(&index, &library, path);
         match verdict(path, done) {
-            Some(true) => assert_eq!(seen.as_deref(), Some(key), "{path} was acknowledged, and is lost: {call:?}"),
+            Some(true) => assert_eq!(
+                seen.as_deref(),
+                Some(key),
+                "{path} was acknowledged, and is lost: {call:?}"
+            ),
             Some(false) => assert_eq!(seen, None, "{path} came back: {call:?}"),
             None => {}
         }
@@ -277,15 +291,23 @@ pub fn many_may_make_a_store_at_once() {
     for _ in 0..rounds("PLEXINDEX_MAKES", 6) {
         let folder = tempfile::tempdir().expect("a folder");
         let place = place(&folder.path().join("new"), &server);
-        let mut workers: Vec<Worker> = (0..6).map(|_| Worker::start("make", [&place[0], &place[1], &place[2]])).collect();
+        let mut workers: Vec<Worker> = (0..6)
+            .map(|_| Worker::start("make", [&place[0], &place[1], &place[2]]))
+            .collect();
         workers.iter_mut().for_each(|worker| assert_eq!(worker.hear(), "ready"));
         workers.iter_mut().for_each(|worker| worker.tell("go"));
-        workers.iter_mut().for_each(|worker| assert_eq!(worker.hear(), "recorded"));
+        workers
+            .iter_mut()
+            .for_each(|worker| assert_eq!(worker.hear(), "recorded"));
         let index = support::open(options(&server, &folder.path().join("new")), &clock());
         let library = index.library("Movies").expect("a handle");
         for worker in workers {
             let path = format!("/host/{}.mkv", worker.id());
-            assert_eq!(answer(&index, &library, &path).as_deref(), Some("7"), "lost among stores");
+            assert_eq!(
+                answer(&index, &library, &path).as_deref(),
+                Some("7"),
+                "lost among stores"
+            );
             worker.end();
         }
     }

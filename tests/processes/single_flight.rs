@@ -56,7 +56,12 @@ impl Crowd {
         let mut workers = Vec::new();
         let mut expected = Vec::new();
         for process in 0..processes {
-            let mut words = vec![place[0].clone(), place[1].clone(), place[2].clone(), page_size.to_owned()];
+            let mut words = vec![
+                place[0].clone(),
+                place[1].clone(),
+                place[2].clone(),
+                page_size.to_owned(),
+            ];
             let mut answers = Vec::new();
             for thread in 0..threads {
                 let nth = usize::try_from(process * threads + thread).expect("small");
@@ -124,7 +129,9 @@ pub fn who_comes_while_it_is_fetched_waits_and_asks_nothing() {
     };
     for number in 0..rounds("PLEXINDEX_FLIGHT_LATE", 6) {
         // One after the other: each finds more of it fetched than the one before, and none all of it.
-        until("the fetch is under way", || number == 0 || server.stats().of(Kind::Listing) > 0);
+        until("the fetch is under way", || {
+            number == 0 || server.stats().of(Kind::Listing) > 0
+        });
         let (path, key) = path_of(&server, 1, usize::try_from(number).expect("small"));
         let words = [&place[0], &place[1], &place[2], "1000", &path].map(str::to_owned);
         let mut worker = Worker::start_with("flight", &words);

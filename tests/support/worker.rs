@@ -41,15 +41,23 @@ pub fn rounds(variable: &str, quick: u64) -> u64 {
     number(variable).unwrap_or_else(|| quick * DEPTH.get())
 }
 
+/// How many of something there are: `usual`, or as the variable says.
+pub fn choice(variable: &str, usual: u64) -> u64 {
+    number(variable).unwrap_or(usual)
+}
+
 /// Runs a test with all its rounds so many times as often, or as `PLEXINDEX_DEPTH` says: what `make check-deep` does.
 pub fn deeply(times: u64, test: fn()) {
-    DEPTH.set(number("PLEXINDEX_DEPTH").unwrap_or(times));
+    DEPTH.set(choice("PLEXINDEX_DEPTH", times));
     test();
 }
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is '{text}': give a number")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} is '{text}': give a number")),
+    )
 }
 
 /// A process that plays a role.
@@ -176,7 +184,10 @@ pub fn play(roles: &[Role]) {
     };
     // What it starts in turn is no worker.
     let words: Vec<&str> = words.split('\n').collect();
-    let (_, role) = roles.iter().find(|(name, _)| *name == words[0]).expect("a role of this file");
+    let (_, role) = roles
+        .iter()
+        .find(|(name, _)| *name == words[0])
+        .expect("a role of this file");
     role(&words[1..]);
 }
 

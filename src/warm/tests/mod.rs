@@ -65,7 +65,6 @@ pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> Libra
         locations: locations.iter().map(|path| (*path).to_owned()).collect(),
         generation: 1,
         fetched: true,
-        ..LibraryFacts::default()
     };
     let image = Image::from_bytes(listing(items, mappings)).expect("an image opens");
     LibraryView::new(facts, mappings, Some(Arc::new(image)), None, Arc::default())

@@ -216,7 +216,6 @@ fn build(setup: &Setup, rules: &[Rule], mappings: &Mappings) -> (LibraryView, Na
         locations: setup.locations.clone(),
         generation: 1,
         fetched: setup.fetched,
-        ..LibraryFacts::default()
     };
     (LibraryView::new(facts, mappings, image, recorded, overlay), naive)
 }

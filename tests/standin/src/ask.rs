@@ -110,8 +110,6 @@ pub(crate) fn window_headers(reply: &mut Reply, window: Window) {
         .headers
         .push(("X-Plex-Container-Start", window.offset.to_string()));
     if let Some(total) = window.total {
-        reply
-            .headers
-            .push(("X-Plex-Container-Total-Size", total.to_string()));
+        reply.headers.push(("X-Plex-Container-Total-Size", total.to_string()));
     }
 }

@@ -162,11 +162,7 @@ impl Standin {
 
     /// The first token; empty when none is needed.
     pub fn token(&self) -> String {
-        self.read()
-            .tokens
-            .first()
-            .map(|t| t.token.clone())
-            .unwrap_or_default()
+        self.read().tokens.first().map(|t| t.token.clone()).unwrap_or_default()
     }
 
     /// The state, to look at. Do not keep it: requests that change something wait.

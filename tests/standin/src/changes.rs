@@ -20,10 +20,8 @@ impl State {
         let now = self.now();
         let next = self.next_key;
         let library = self.library_mut(section)?;
-        let found = (0..library.count(kind) as u32).find(|at| {
-            above.map(|l| l.key) == library.parent_at(kind, *at)
-                && library.title_at(kind, *at) == title
-        });
+        let found = (0..library.count(kind) as u32)
+            .find(|at| above.map(|l| l.key) == library.parent_at(kind, *at) && library.title_at(kind, *at) == title);
         if let Some(at) = found {
             let item = library.item_at(kind, at);
             return Ok(Link {
@@ -125,12 +123,7 @@ impl State {
     }
 
     /// Adds items; gives their rating keys. `scanned` moves the library's `scannedAt`, as a scan would.
-    pub fn add_items(
-        &mut self,
-        section: u32,
-        specs: Vec<ItemSpec>,
-        scanned: bool,
-    ) -> Outcome<Vec<u64>> {
+    pub fn add_items(&mut self, section: u32, specs: Vec<ItemSpec>, scanned: bool) -> Outcome<Vec<u64>> {
         let now = self.tick();
         let mut keys = Vec::with_capacity(specs.len());
         for spec in specs {
@@ -142,9 +135,7 @@ impl State {
             }
             library.count_change(1);
             keys.push(key);
-            self.push_event(Event::timeline(
-                section, key, kind, &title, 0, "created", now,
-            ));
+            self.push_event(Event::timeline(section, key, kind, &title, 0, "created", now));
             self.push_event(Event::timeline(section, key, kind, &title, 5, "", now));
         }
         if scanned {
@@ -173,9 +164,7 @@ impl State {
             }
             let (kind, title) = item.unwrap_or((ItemType::Movie, String::new()));
             for gone in removed {
-                self.push_event(Event::timeline(
-                    section, gone, kind, &title, 9, "deleted", now,
-                ));
+                self.push_event(Event::timeline(section, gone, kind, &title, 9, "deleted", now));
             }
         }
         Ok(())
@@ -183,19 +172,11 @@ impl State {
 
     /// Gives an item other files: renamed, upgraded, merged. `updatedAt` stands still, as Plex was seen
     /// to do (Plex API notes §3), unless `touch`. `counts`: `contentChangedAt` moves.
-    pub fn set_files(
-        &mut self,
-        key: u64,
-        files: Vec<MediaSpec>,
-        touch: bool,
-        counts: bool,
-    ) -> Outcome<()> {
+    pub fn set_files(&mut self, key: u64, files: Vec<MediaSpec>, touch: bool, counts: bool) -> Outcome<()> {
         let now = self.tick();
         let section = self.section_of(key)?;
         let library = self.library_mut(section)?;
-        let item = library
-            .get_mut(key)
-            .ok_or_else(|| format!("no item {key}"))?;
+        let item = library.get_mut(key).ok_or_else(|| format!("no item {key}"))?;
         item.media = make_media(key, item.kind, files, now);
         if touch {
             item.updated_at = Some(now);
@@ -215,9 +196,7 @@ impl State {
     pub fn rename_file(&mut self, key: u64, from: &str, to: &str) -> Outcome<()> {
         let section = self.section_of(key)?;
         let library = self.library_mut(section)?;
-        let item = library
-            .get_mut(key)
-            .ok_or_else(|| format!("no item {key}"))?;
+        let item = library.get_mut(key).ok_or_else(|| format!("no item {key}"))?;
         let mut found = false;
         for part in item.media.iter_mut().flat_map(|m| &mut m.parts) {
             if part.file == from {
@@ -242,13 +221,7 @@ impl State {
     }
 
     /// Before page `page` (1 is the next) of the coming listing of a library, rows go and come.
-    pub fn shift_before_page(
-        &mut self,
-        library: u32,
-        page: u64,
-        remove: Vec<u64>,
-        add: Vec<ItemSpec>,
-    ) -> Outcome<()> {
+    pub fn shift_before_page(&mut self, library: u32, page: u64, remove: Vec<u64>, add: Vec<ItemSpec>) -> Outcome<()> {
         self.library_mut(library)?;
         self.shifts.push(Shift {
             library,
@@ -287,9 +260,7 @@ impl State {
         let now = self.tick();
         let section = self.section_of(key)?;
         let library = self.library_mut(section)?;
-        let item = library
-            .get_mut(key)
-            .ok_or_else(|| format!("no item {key}"))?;
+        let item = library.get_mut(key).ok_or_else(|| format!("no item {key}"))?;
         for part in item.media.iter_mut().flat_map(|m| &mut m.parts) {
             part.missing = missing;
         }
@@ -316,9 +287,7 @@ impl State {
     pub fn change_item(&mut self, key: u64, change: impl FnOnce(&mut Item)) -> Outcome<()> {
         let section = self.section_of(key)?;
         let library = self.library_mut(section)?;
-        let item = library
-            .get_mut(key)
-            .ok_or_else(|| format!("no item {key}"))?;
+        let item = library.get_mut(key).ok_or_else(|| format!("no item {key}"))?;
         let (kind, media) = (item.kind, item.media.clone());
         change(item);
         (item.key, item.kind) = (key, kind);
@@ -333,10 +302,7 @@ impl State {
             for (child, at) in below {
                 let rows = library.tables.get_mut(&child).map(|t| &mut t.rows);
                 if let Some(Row::Own(item)) = rows.and_then(|r| r.get_mut(at as usize)) {
-                    for link in [&mut item.parent, &mut item.grandparent]
-                        .into_iter()
-                        .flatten()
-                    {
+                    for link in [&mut item.parent, &mut item.grandparent].into_iter().flatten() {
                         if link.key == key {
                             link.title.clone_from(&title);
                         }

@@ -173,9 +173,7 @@ impl Token {
     }
 
     pub(crate) fn sees(&self, library: u32) -> bool {
-        self.libraries
-            .as_ref()
-            .is_none_or(|seen| seen.contains(&library))
+        self.libraries.as_ref().is_none_or(|seen| seen.contains(&library))
     }
 }
 

@@ -79,13 +79,7 @@ pub(crate) fn library_root(w: &mut Writer) {
     w.int("mediaTagVersion", TAG_VERSION);
     w.str("title1", "Plex Library");
     w.str("title2", "");
-    directories(
-        w,
-        &[
-            ("sections", "Library Sections"),
-            ("onDeck", "On Deck Content"),
-        ],
-    );
+    directories(w, &[("sections", "Library Sections"), ("onDeck", "On Deck Content")]);
     w.end_container();
 }
 
@@ -104,11 +98,7 @@ fn directories(w: &mut Writer, rows: &[(&str, &str)]) {
 /// `GET /library/sections`: every library that the token's user sees, newest section id last of its kind
 /// only by chance: they come in the order in which they were added.
 pub(crate) fn sections(w: &mut Writer, state: &State, token: &Token) {
-    let seen: Vec<&Library> = state
-        .libraries
-        .iter()
-        .filter(|l| token.sees(l.key))
-        .collect();
+    let seen: Vec<&Library> = state.libraries.iter().filter(|l| token.sees(l.key)).collect();
     w.container();
     w.int("size", seen.len() as u64);
     w.bool("allowSync", false);
@@ -129,10 +119,7 @@ fn section(w: &mut Writer, library: &Library) {
     w.str("art", &format!("/:/resources/{kind}-fanart.jpg"));
     w.str(
         "composite",
-        &format!(
-            "/library/sections/{}/composite/{}",
-            library.key, library.scanned_at
-        ),
+        &format!("/library/sections/{}/composite/{}", library.key, library.scanned_at),
     );
     w.bool("filters", true);
     w.bool("refreshing", library.refreshing);
@@ -244,12 +231,7 @@ pub(crate) fn plural(kind: ItemType) -> &'static str {
 }
 
 /// The fields of a detail's container; `library` when all rows are of one.
-pub(crate) fn detail_head(
-    w: &mut Writer,
-    library: Option<&Library>,
-    size: u64,
-    window: Option<Window>,
-) {
+pub(crate) fn detail_head(w: &mut Writer, library: Option<&Library>, size: u64, window: Option<Window>) {
     w.int("size", size);
     if let Some(window) = window {
         if let Some(total) = window.total {

@@ -213,29 +213,20 @@ fn get(shared: &Arc<Shared>, name: &str, params: &Params) -> Outcome<String> {
             let counters = lock(&shared.counters);
             let since = number("since").unwrap_or(0);
             let limit = number("limit").unwrap_or(u64::MAX) as usize;
-            let rows: Vec<_> = counters
-                .log
-                .iter()
-                .filter(|e| e.seq > since)
-                .take(limit)
-                .collect();
+            let rows: Vec<_> = counters.log.iter().filter(|e| e.seq > since).take(limit).collect();
             value(&rows)
         }
         "paths" => {
             let state = shared.read();
             let id = number("library").ok_or("library= is missing")? as u32;
-            let library = state
-                .library(id)
-                .ok_or_else(|| format!("no library {id}"))?;
+            let library = state.library(id).ok_or_else(|| format!("no library {id}"))?;
             let kind = match number("type") {
                 Some(n) => ItemType::from_number(n as u32).ok_or("unknown type")?,
                 None => library.kind.leaf_type(),
             };
             let count = library.count(kind) as u64;
             let start = number("start").unwrap_or(0).min(count);
-            let end = start
-                .saturating_add(number("count").unwrap_or(u64::MAX))
-                .min(count);
+            let end = start.saturating_add(number("count").unwrap_or(u64::MAX)).min(count);
             return Ok(paths(library, kind, start as u32..end as u32));
         }
         "config" => value(&shared.read().config),
@@ -319,8 +310,7 @@ fn post(shared: &Arc<Shared>, name: &str, body: &[u8], connection: u64) -> Outco
 
 /// Reads a fault; a field that it does not have is an error.
 fn fault(from: Value) -> Outcome<Fault> {
-    let fault: Fault =
-        serde_json::from_value(from.clone()).map_err(|e| format!("bad fault: {e}"))?;
+    let fault: Fault = serde_json::from_value(from.clone()).map_err(|e| format!("bad fault: {e}"))?;
     let known = value(&fault);
     match from
         .as_object()
@@ -384,8 +374,7 @@ fn change(state: &mut State, name: &str, body: &[u8]) -> Outcome<Value> {
         "identity" => {
             let mut merged = value(&state.identity);
             merge(&mut merged, parse(body)?);
-            state.identity =
-                serde_json::from_value::<Identity>(merged).map_err(|e| format!("bad body: {e}"))?;
+            state.identity = serde_json::from_value::<Identity>(merged).map_err(|e| format!("bad body: {e}"))?;
         }
         "config" => {
             let mut merged = value(&state.config);

@@ -214,10 +214,7 @@ impl Counters {
         *self.stats.body_bytes.entry(kind).or_default() += body;
         *self.stats.statuses.entry(status).or_default() += 1;
         let first = self.log.front().map_or(seq, |e| e.seq);
-        if let Some(entry) = seq
-            .checked_sub(first)
-            .and_then(|at| self.log.get_mut(at as usize))
-        {
+        if let Some(entry) = seq.checked_sub(first).and_then(|at| self.log.get_mut(at as usize)) {
             entry.status = status;
             entry.bytes = body;
         }

@@ -97,8 +97,7 @@ fn apply(item: &mut Item, change: &Change) {
         }
         Change::RemoveTags(element, gone) => {
             let gone: Vec<String> = gone.iter().map(|t| t.to_lowercase()).collect();
-            item.tags_mut(element)
-                .retain(|t| !gone.contains(&t.to_lowercase()));
+            item.tags_mut(element).retain(|t| !gone.contains(&t.to_lowercase()));
         }
     }
 }
@@ -125,9 +124,7 @@ pub(crate) fn section(state: &mut State, library: u32, params: &Params) -> Reply
         },
         // Without ids every item of the type is edited, as Plex does (§5).
         None => (
-            (0..found.count(kind) as u32)
-                .map(|at| found.key_at(kind, at))
-                .collect(),
+            (0..found.count(kind) as u32).map(|at| found.key_at(kind, at)).collect(),
             false,
         ),
     };

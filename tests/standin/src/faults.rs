@@ -8,11 +8,7 @@ use crate::writer::Distortion;
 
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(
-    tag = "action",
-    rename_all = "snake_case",
-    rename_all_fields = "camelCase"
-)]
+#[serde(tag = "action", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Action {
     /// The good reply comes so many milliseconds late. Adds to other faults.
     Delay {
@@ -203,10 +199,7 @@ impl Met {
                  <form method=\"post\" action=\"/login\"><input name=\"user\"><input name=\"password\" \
                  type=\"password\"><button>Sign in</button></form></body></html>",
             ),
-            Action::Status {
-                status,
-                retry_after,
-            } => {
+            Action::Status { status, retry_after } => {
                 let mut reply = status_page(*status);
                 if let Some(after) = retry_after {
                     reply.headers.push(("Retry-After", after.clone()));
@@ -215,9 +208,7 @@ impl Met {
             }
             Action::Redirect { status, location } => {
                 let mut reply = Reply::html(*status);
-                reply
-                    .headers
-                    .push(("Location", location.replace("{target}", target)));
+                reply.headers.push(("Location", location.replace("{target}", target)));
                 reply
             }
             Action::EmptyObject => Reply::new(200, "application/json", "{}"),
@@ -273,8 +264,8 @@ impl Faults {
     pub fn meet(&mut self, kind: Kind, target: &str) -> Met {
         let mut met = Met::default();
         self.0.retain_mut(|fault| {
-            let here = fault.kind.is_none_or(|k| k == kind)
-                && fault.contains.as_ref().is_none_or(|t| target.contains(t));
+            let here =
+                fault.kind.is_none_or(|k| k == kind) && fault.contains.as_ref().is_none_or(|t| target.contains(t));
             if !here {
                 return true;
             }
@@ -317,10 +308,9 @@ mod tests {
 
     #[test]
     fn json() {
-        let fault: Fault = serde_json::from_str(
-            r#"{"kind":"listing","skip":2,"action":"status","status":429,"retryAfter":"1"}"#,
-        )
-        .unwrap();
+        let fault: Fault =
+            serde_json::from_str(r#"{"kind":"listing","skip":2,"action":"status","status":429,"retryAfter":"1"}"#)
+                .unwrap();
         assert_eq!(
             fault,
             Fault::new(Action::Status {

@@ -94,9 +94,7 @@ impl Filters {
             };
             let (prefix, field) = name.rsplit_once('.').unwrap_or(("", name));
             if !prefix.is_empty() && prefix != kind.search_name() {
-                let above = ItemType::ALL
-                    .into_iter()
-                    .find(|t| t.search_name() == prefix);
+                let above = ItemType::ALL.into_iter().find(|t| t.search_name() == prefix);
                 if let (Some(above), "title") = (above, field) {
                     filters.push(Filter::Above {
                         kind: above,
@@ -134,26 +132,14 @@ impl Filters {
         let mut rows: Vec<u32> = all
             .filter(|at| {
                 let mut item = None;
-                self.0
-                    .iter()
-                    .all(|f| matches(f, library, kind, *at, &mut item))
+                self.0.iter().all(|f| matches(f, library, kind, *at, &mut item))
             })
             .collect();
-        let season = self
-            .0
-            .iter()
-            .any(|f| matches!(f, Filter::File { season: true, .. }));
+        let season = self.0.iter().any(|f| matches!(f, Filter::File { season: true, .. }));
         if season && kind == ItemType::Episode {
-            let seasons: HashSet<u64> = rows
-                .iter()
-                .filter_map(|at| library.parent_at(kind, *at))
-                .collect();
+            let seasons: HashSet<u64> = rows.iter().filter_map(|at| library.parent_at(kind, *at)).collect();
             rows = (0..library.count(kind) as u32)
-                .filter(|at| {
-                    library
-                        .parent_at(kind, *at)
-                        .is_some_and(|p| seasons.contains(&p))
-                })
+                .filter(|at| library.parent_at(kind, *at).is_some_and(|p| seasons.contains(&p)))
                 .collect();
         }
         rows
@@ -167,13 +153,7 @@ impl Filters {
     }
 }
 
-fn date(
-    config: &Config,
-    field: Number,
-    operator: &'static str,
-    value: &str,
-    now: i64,
-) -> Option<Filter> {
+fn date(config: &Config, field: Number, operator: &'static str, value: &str, now: i64) -> Option<Filter> {
     let honoured = match config.date_filters {
         DateFilters::All => true,
         DateFilters::SingleOnly => !matches!(operator, ">>=" | "<<="),
@@ -189,21 +169,10 @@ fn date(
     })
 }
 
-fn one(
-    state: &State,
-    field: &str,
-    operator: &'static str,
-    value: &str,
-    has_type: bool,
-) -> Result<Option<Filter>, u16> {
+fn one(state: &State, field: &str, operator: &'static str, value: &str, has_type: bool) -> Result<Option<Filter>, u16> {
     let config = &state.config;
     let texts = || value.split(',').map(str::to_lowercase).collect::<Vec<_>>();
-    let numbers = || {
-        value
-            .split(',')
-            .filter_map(|v| v.parse().ok())
-            .collect::<Vec<i64>>()
-    };
+    let numbers = || value.split(',').filter_map(|v| v.parse().ok()).collect::<Vec<i64>>();
     let not = operator.starts_with('!');
     let on = value == "1" && !not;
     Ok(match field {
@@ -226,17 +195,12 @@ fn one(
                 FileFilter::Nothing => Some(Filter::Nothing),
                 _ => Some(Filter::File {
                     value: value.to_lowercase(),
-                    season: matches!(
-                        mode,
-                        FileFilter::WholeSeason | FileFilter::WholeSeasonErrorWithoutType
-                    ),
+                    season: matches!(mode, FileFilter::WholeSeason | FileFilter::WholeSeasonErrorWithoutType),
                 }),
             }
         }
         "guid" => config.guid_filter.then(|| Filter::Guid(value.to_owned())),
-        "id" => Some(Filter::Id(
-            value.split(',').filter_map(|v| v.parse().ok()).collect(),
-        )),
+        "id" => Some(Filter::Id(value.split(',').filter_map(|v| v.parse().ok()).collect())),
         "addedAt" => date(config, Number::AddedAt, operator, value, state.now()),
         "updatedAt" => date(config, Number::UpdatedAt, operator, value, state.now()),
         "year" => Some(Filter::Number {
@@ -249,8 +213,8 @@ fn one(
             operator,
             values: numbers(),
         }),
-        "genre" | "label" | "collection" | "country" | "director" | "writer" | "producer"
-        | "actor" | "mood" | "style" => Some(Filter::Tag {
+        "genre" | "label" | "collection" | "country" | "director" | "writer" | "producer" | "actor" | "mood"
+        | "style" => Some(Filter::Tag {
             element: tag_element(field),
             not,
             values: texts(),
@@ -303,9 +267,7 @@ fn matches<'l>(
             };
         }
         Filter::File { value, .. } => {
-            return library.any_file(kind, at, |path| {
-                path.to_lowercase().contains(value.as_str())
-            });
+            return library.any_file(kind, at, |path| path.to_lowercase().contains(value.as_str()));
         }
         Filter::Guid(guid) => return library.guid_at(kind, at) == guid.as_str(),
         Filter::Id(ids) => return ids.contains(&library.key_at(kind, at)),
@@ -332,18 +294,12 @@ fn matches<'l>(
         }
         Filter::Above { kind, value } => {
             let link = match kind {
-                ItemType::Show | ItemType::Artist => {
-                    item.grandparent.as_ref().or(item.parent.as_ref())
-                }
+                ItemType::Show | ItemType::Artist => item.grandparent.as_ref().or(item.parent.as_ref()),
                 _ => item.parent.as_ref(),
             };
             link.is_some_and(|l| l.title.to_lowercase().contains(value.as_str()))
         }
-        Filter::Tag {
-            element,
-            not,
-            values,
-        } => {
+        Filter::Tag { element, not, values } => {
             let has = item.tags_of(element).iter().any(|tag| {
                 let id = tag_id(element, tag).to_string();
                 let name = tag.to_lowercase();

@@ -109,10 +109,7 @@ fn item(row: Map<String, Value>, kind: ItemType, detail: Option<Map<String, Valu
             Some((name.clone().into(), tags))
         })
         .collect();
-    item.recorded = Some(Box::new(Recorded {
-        listing: row,
-        detail,
-    }));
+    item.recorded = Some(Box::new(Recorded { listing: row, detail }));
     item
 }
 
@@ -120,9 +117,7 @@ fn item(row: Map<String, Value>, kind: ItemType, detail: Option<Map<String, Valu
 pub(crate) fn add(state: &mut State) -> Outcome<()> {
     for key in [1, 2] {
         if state.library(key).is_some() {
-            return Err(format!(
-                "the recorded libraries need section {key}: add them first"
-            ));
+            return Err(format!("the recorded libraries need section {key}: add them first"));
         }
     }
     let mut movies = Library::empty(
@@ -153,12 +148,7 @@ pub(crate) fn add(state: &mut State) -> Outcome<()> {
         }
     }
     for (mut library, agent, scanner, location) in [
-        (
-            movies,
-            "com.plexapp.agents.imdb",
-            "Plex Movie Scanner",
-            "/data/Movies",
-        ),
+        (movies, "com.plexapp.agents.imdb", "Plex Movie Scanner", "/data/Movies"),
         (
             shows,
             "com.plexapp.agents.thetvdb",

@@ -120,9 +120,7 @@ impl Generator {
     }
 
     pub(crate) fn is_clip(&self, i: u32) -> bool {
-        !self.spec.plain
-            && self.spec.kind == LibraryKind::Photo
-            && i % PHOTOS_PER_CLIP == PHOTOS_PER_CLIP - 1
+        !self.spec.plain && self.spec.kind == LibraryKind::Photo && i % PHOTOS_PER_CLIP == PHOTOS_PER_CLIP - 1
     }
 
     /// The rating key of item i of a type.
@@ -150,9 +148,7 @@ impl Generator {
             ItemType::Show | ItemType::Artist | ItemType::Photoalbum | ItemType::Movie => None,
             ItemType::Season => Some(self.key(ItemType::Show, i / self.per_top())),
             ItemType::Album => Some(self.key(ItemType::Artist, i / self.per_top())),
-            _ => self
-                .mid_type()
-                .map(|mid| self.key(mid, i / self.per_mid().max(1))),
+            _ => self.mid_type().map(|mid| self.key(mid, i / self.per_mid().max(1))),
         }
     }
 
@@ -161,17 +157,11 @@ impl Generator {
     }
 
     /// Three words and a number that tell item i from all others with the same salt.
-    fn words(
-        &self,
-        salt: u64,
-        i: u32,
-        on_disk: bool,
-    ) -> (&'static str, &'static str, &'static str, String) {
+    fn words(&self, salt: u64, i: u32, on_disk: bool) -> (&'static str, &'static str, &'static str, String) {
         const BITS: u32 = 17;
         const MASK: u32 = (1 << BITS) - 1;
         // Multiplication by an odd number permutes the numbers of 17 bits.
-        let x = ((i & MASK).wrapping_mul(0x1_E35B) ^ (mix(self.spec.seed, salt, u64::MAX) as u32))
-            & MASK;
+        let x = ((i & MASK).wrapping_mul(0x1_E35B) ^ (mix(self.spec.seed, salt, u64::MAX) as u32)) & MASK;
         let places = if self.spec.plain {
             &words::PLACES_PLAIN
         } else if on_disk {
@@ -285,10 +275,8 @@ impl Generator {
 
     /// The scalar guid of item i of a type (Plex API notes §3).
     pub fn guid(&self, kind: ItemType, i: u32) -> String {
-        let local = matches!(
-            kind,
-            ItemType::Photo | ItemType::Photoalbum | ItemType::Clip
-        ) || self.spec.kind == LibraryKind::OtherVideos;
+        let local = matches!(kind, ItemType::Photo | ItemType::Photoalbum | ItemType::Clip)
+            || self.spec.kind == LibraryKind::OtherVideos;
         if local {
             return format!("local://{}", self.key(kind, i));
         }
@@ -306,10 +294,7 @@ impl Generator {
         match kind {
             _ if self.spec.kind == LibraryKind::OtherVideos => Vec::new(),
             ItemType::Movie | ItemType::Show | ItemType::Episode => vec![
-                format!(
-                    "imdb://tt{:08}",
-                    number + u64::from(kind.number()) * 1_000_000
-                ),
+                format!("imdb://tt{:08}", number + u64::from(kind.number()) * 1_000_000),
                 format!("tmdb://{number}"),
                 format!("tvdb://{}", number + 70_000),
             ],
@@ -386,10 +371,7 @@ impl Generator {
             ItemType::Track => Some(i % TRACKS_PER_ALBUM + 1),
             _ => None,
         };
-        if !matches!(
-            kind,
-            ItemType::Season | ItemType::Artist | ItemType::Photoalbum
-        ) {
+        if !matches!(kind, ItemType::Season | ItemType::Artist | ItemType::Photoalbum) {
             let year = self.year(kind, i);
             item.year = Some(year);
             item.available = Some(format!("{year}-{:02}-{:02}", h % 12 + 1, h / 12 % 28 + 1));
@@ -404,9 +386,7 @@ impl Generator {
             item.tags = vec![("Genre".into(), vec![pick(&words::GENRES, h).into()])];
         }
         item.duration = match kind {
-            ItemType::Movie | ItemType::Episode | ItemType::Show => {
-                1_200_000 + (h % 6_000_000) as u32
-            }
+            ItemType::Movie | ItemType::Episode | ItemType::Show => 1_200_000 + (h % 6_000_000) as u32,
             ItemType::Track => 120_000 + (h % 300_000) as u32,
             ItemType::Clip => 10_000 + (h % 60_000) as u32,
             _ => 0,
@@ -424,12 +404,7 @@ impl Generator {
         }
         let person = |n: u64| -> Text {
             let p = mix(h, 50, n);
-            format!(
-                "{} {}",
-                pick(&words::GIVEN, p),
-                pick(&words::FAMILY, p >> 8)
-            )
-            .into()
+            format!("{} {}", pick(&words::GIVEN, p), pick(&words::FAMILY, p >> 8)).into()
         };
         let mut tags: Vec<(Text, Vec<Text>)> = Vec::with_capacity(6);
         if item.kind != ItemType::Episode {
@@ -442,10 +417,7 @@ impl Generator {
                     pick(&words::GENRES, first + 7).into(),
                 ],
             ));
-            tags.push((
-                "Country".into(),
-                vec![pick(&words::COUNTRIES, h >> 24).into()],
-            ));
+            tags.push(("Country".into(), vec![pick(&words::COUNTRIES, h >> 24).into()]));
         }
         if item.kind != ItemType::Show {
             tags.push(("Director".into(), vec![person(1)]));

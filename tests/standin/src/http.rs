@@ -82,10 +82,7 @@ impl<R: Read + Write> Reader<R> {
         let mut searched = 0;
         let end = loop {
             let from = usize::saturating_sub(searched, 3);
-            if let Some(at) = self.buffer[from..]
-                .windows(4)
-                .position(|w| w == b"\r\n\r\n")
-            {
+            if let Some(at) = self.buffer[from..].windows(4).position(|w| w == b"\r\n\r\n") {
                 break from + at;
             }
             searched = self.buffer.len();
@@ -117,9 +114,7 @@ impl<R: Read + Write> Reader<R> {
             let Some((name, value)) = line.split_once(':') else {
                 return Err(ReadError::Bad(400));
             };
-            request
-                .headers
-                .push((name.to_owned(), value.trim().to_owned()));
+            request.headers.push((name.to_owned(), value.trim().to_owned()));
         }
         if let Some(connection) = request.header("connection") {
             request.keep_alive = match connection.to_ascii_lowercase().as_str() {
@@ -181,9 +176,7 @@ impl Reply {
         Reply::new(
             status,
             "text/html",
-            format!(
-                "<html><head><title>{name}</title></head><body><h1>{status} {name}</h1></body></html>"
-            ),
+            format!("<html><head><title>{name}</title></head><body><h1>{status} {name}</h1></body></html>"),
         )
     }
 

@@ -59,8 +59,8 @@ pub use counters::{Kind, LogEntry, Stats};
 pub use events::Event;
 pub use faults::{Action, Fault};
 pub use generate::{
-    ALBUMS_PER_ARTIST, EPISODES_PER_SEASON, Generator, PHOTOS_PER_ALBUM, PHOTOS_PER_CLIP,
-    SEASONS_PER_SHOW, TRACKS_PER_ALBUM,
+    ALBUMS_PER_ARTIST, EPISODES_PER_SEASON, Generator, PHOTOS_PER_ALBUM, PHOTOS_PER_CLIP, SEASONS_PER_SHOW,
+    TRACKS_PER_ALBUM,
 };
 pub use library::{ContentClock, Library, Location};
 pub use model::{Item, ItemType, LibraryKind, Link, Media, Part, Recorded, Text};
@@ -70,7 +70,5 @@ pub use state::{FIRST_KEY, Outcome, START_TIME, State};
 
 /// Locks, whatever a thread that panicked left behind.
 pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

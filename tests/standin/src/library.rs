@@ -116,11 +116,7 @@ impl Library {
             content: 0,
             content_before: 0,
             generator: None,
-            tables: kind
-                .types()
-                .iter()
-                .map(|t| (*t, Table::default()))
-                .collect(),
+            tables: kind.types().iter().map(|t| (*t, Table::default())).collect(),
             version: 1,
             staged: Vec::new(),
             relink: false,
@@ -171,9 +167,7 @@ impl Library {
 
     fn source(&self) -> &Generator {
         // Rows of the kind Gen exist only in libraries that were made by one.
-        self.generator
-            .as_ref()
-            .expect("a generated row has a generator")
+        self.generator.as_ref().expect("a generated row has a generator")
     }
 
     fn row_key(&self, kind: ItemType, row: &Row) -> u64 {
@@ -228,12 +222,7 @@ impl Library {
     }
 
     /// Whether any of the row's paths satisfies a condition.
-    pub(crate) fn any_file(
-        &self,
-        kind: ItemType,
-        at: u32,
-        mut wanted: impl FnMut(&str) -> bool,
-    ) -> bool {
+    pub(crate) fn any_file(&self, kind: ItemType, at: u32, mut wanted: impl FnMut(&str) -> bool) -> bool {
         match self.row(kind, at) {
             Row::Gen(i) => self.source().paths(*i).iter().flatten().any(|p| wanted(p)),
             Row::Own(item) => item.files().any(wanted),
@@ -253,10 +242,7 @@ impl Library {
             Row::Gen(i) => {
                 let mut item = self.source().item(kind, *i);
                 if self.relink {
-                    for link in [&mut item.parent, &mut item.grandparent]
-                        .into_iter()
-                        .flatten()
-                    {
+                    for link in [&mut item.parent, &mut item.grandparent].into_iter().flatten() {
                         if let Some(found) = self.get(link.key) {
                             link.title.clone_from(&found.title);
                         }
@@ -401,12 +387,7 @@ impl Library {
     }
 
     /// The rows of a type in an order; computed once for each version of the library.
-    pub(crate) fn order(
-        &self,
-        kind: ItemType,
-        name: &str,
-        make: impl FnOnce(&Self) -> Vec<u32>,
-    ) -> Arc<Vec<u32>> {
+    pub(crate) fn order(&self, kind: ItemType, name: &str, make: impl FnOnce(&Self) -> Vec<u32>) -> Arc<Vec<u32>> {
         let id = (kind, name.to_owned());
         if let Some(order) = self.derived().orders.get(&id) {
             return order.clone();

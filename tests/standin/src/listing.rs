@@ -47,11 +47,7 @@ pub(crate) fn answer(
         state.version,
         ask.request.query()
     );
-    let cached = if cacheable {
-        lock(cache).get(&key)
-    } else {
-        None
-    };
+    let cached = if cacheable { lock(cache).get(&key) } else { None };
     let page = match cached {
         Some(page) => page,
         None => {
@@ -131,10 +127,7 @@ fn page(
     };
     let mut w = ask.writer();
     if config.exclusions {
-        w.exclude(
-            ask.params.list("excludeElements"),
-            ask.params.list("excludeFields"),
-        );
+        w.exclude(ask.params.list("excludeElements"), ask.params.list("excludeFields"));
     }
     w.reserve(chosen.len() * 2_200);
     w.container();
@@ -281,11 +274,7 @@ impl Order {
         let mut keyed: Vec<(Vec<Value>, u32)> = rows
             .iter()
             .map(|at| {
-                let values = self
-                    .0
-                    .iter()
-                    .map(|(by, _)| value(library, kind, *at, *by))
-                    .collect();
+                let values = self.0.iter().map(|(by, _)| value(library, kind, *at, *by)).collect();
                 (values, *at)
             })
             .collect();

@@ -83,10 +83,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Arguments
             setup.libraries.push(spec);
         }
     }
-    Ok(Some(Arguments {
-        setup,
-        exit_with_stdin,
-    }))
+    Ok(Some(Arguments { setup, exit_with_stdin }))
 }
 
 fn main() -> ExitCode {

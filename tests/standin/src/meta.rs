@@ -30,10 +30,7 @@ const FIELD_TYPES: [(&str, &[(&str, &str)]); 5] = [
             (">=", "ends with"),
         ],
     ),
-    (
-        "boolean",
-        &[("=1", "is true"), ("!=1", "is false"), ("=", "is")],
-    ),
+    ("boolean", &[("=1", "is true"), ("!=1", "is false"), ("=", "is")]),
     ("date", &[("<<=", "is before"), (">>=", "is after")]),
 ];
 
@@ -89,10 +86,7 @@ fn one_type(w: &mut Writer, library: &Library, kind: ItemType) {
         format!("{}.", kind.search_name())
     };
     w.open("Type");
-    w.str(
-        "key",
-        &format!("/library/sections/{}/all?type={number}", library.key),
-    );
+    w.str("key", &format!("/library/sections/{}/all?type={number}", library.key));
     w.str("type", kind.search_name());
     w.str("title", containers::plural(kind));
     w.bool("active", kind == library.kind.default_type());
@@ -103,10 +97,7 @@ fn one_type(w: &mut Writer, library: &Library, kind: ItemType) {
             }
             w.open("Filter");
             w.str("filter", name);
-            w.str(
-                "filterType",
-                if name == "year" { "integer" } else { "string" },
-            );
+            w.str("filterType", if name == "year" { "integer" } else { "string" });
             w.str(
                 "key",
                 &format!("/library/sections/{}/{name}?type={number}", library.key),
@@ -164,19 +155,13 @@ fn field_types(w: &mut Writer) {
 
 /// `/library/sections/{id}/collections`: the stand-in has no collection items.
 pub(crate) fn collections(w: &mut Writer, library: &Library, window: Option<(u64, u64)>) {
-    let window = window.map(|(offset, _)| containers::Window {
-        offset,
-        total: Some(0),
-    });
+    let window = window.map(|(offset, _)| containers::Window { offset, total: Some(0) });
     w.container();
     containers::detail_head(w, Some(library), 0, window);
     if w.object("Meta") {
         if w.list("Type") {
             w.open("Type");
-            w.str(
-                "key",
-                &format!("/library/sections/{}/all?type=18", library.key),
-            );
+            w.str("key", &format!("/library/sections/{}/all?type=18", library.key));
             w.str("type", "collection");
             w.str("title", "Collections");
             w.bool("active", false);

@@ -55,10 +55,7 @@ pub(crate) fn items(state: &State, ask: &Ask<'_>, token: &Token, ids: &str) -> R
     };
     let mut reply = ask.document(&state.config, |w| {
         if state.config.exclusions {
-            w.exclude(
-                ask.params.list("excludeElements"),
-                ask.params.list("excludeFields"),
-            );
+            w.exclude(ask.params.list("excludeElements"), ask.params.list("excludeFields"));
         }
         w.container();
         let size = range.len() as u64;
@@ -82,13 +79,7 @@ fn rows(w: &mut Writer, rows: &[(&Library, ItemType, u32)], shape: Shape) {
 }
 
 /// `/children` and `/allLeaves`.
-pub(crate) fn below(
-    state: &State,
-    ask: &Ask<'_>,
-    token: &Token,
-    id: &str,
-    all_leaves: bool,
-) -> Reply {
+pub(crate) fn below(state: &State, ask: &Ask<'_>, token: &Token, id: &str, all_leaves: bool) -> Reply {
     let Some((library, kind, at)) = id.parse().ok().and_then(|key| place(state, token, key)) else {
         return Reply::html(404);
     };
@@ -96,11 +87,7 @@ pub(crate) fn below(
     let mut children: Vec<(&Library, ItemType, u32)> = if all_leaves {
         library.leaves_below(parent.key)
     } else {
-        library
-            .children()
-            .get(&parent.key)
-            .cloned()
-            .unwrap_or_default()
+        library.children().get(&parent.key).cloned().unwrap_or_default()
     }
     .into_iter()
     .map(|(kind, at)| (library, kind, at))
@@ -125,15 +112,9 @@ pub(crate) fn below(
         if extra && w.list("Directory") {
             w.open("Directory");
             w.int("leafCount", library.leaves_below(parent.key).len() as u64);
-            w.str(
-                "thumb",
-                &format!("/library/metadata/{}/thumb/1", parent.key),
-            );
+            w.str("thumb", &format!("/library/metadata/{}/thumb/1", parent.key));
             w.int("viewedLeafCount", 0);
-            w.str(
-                "key",
-                &format!("/library/metadata/{}/allLeaves", parent.key),
-            );
+            w.str("key", &format!("/library/metadata/{}/allLeaves", parent.key));
             w.str("title", "All episodes");
             w.close("Directory");
             w.end_list();

@@ -110,11 +110,7 @@ impl ItemType {
     pub fn is_leaf(self) -> bool {
         matches!(
             self,
-            ItemType::Movie
-                | ItemType::Episode
-                | ItemType::Track
-                | ItemType::Clip
-                | ItemType::Photo
+            ItemType::Movie | ItemType::Episode | ItemType::Track | ItemType::Clip | ItemType::Photo
         )
     }
 }
@@ -386,8 +382,7 @@ impl Item {
         let at = match self.tags.iter().position(|(name, _)| name == element) {
             Some(at) => at,
             None => {
-                self.tags
-                    .push((Text::Owned(element.to_owned()), Vec::new()));
+                self.tags.push((Text::Owned(element.to_owned()), Vec::new()));
                 self.tags.len() - 1
             }
         };

@@ -1,8 +1,7 @@
 //! Where the files of generated items are, and the odd ones among them.
 
 use crate::generate::{
-    ALBUMS_PER_ARTIST, EPISODES_PER_SEASON, Generator, PHOTOS_PER_ALBUM, SEASONS_PER_SHOW,
-    TRACKS_PER_ALBUM, mix,
+    ALBUMS_PER_ARTIST, EPISODES_PER_SEASON, Generator, PHOTOS_PER_ALBUM, SEASONS_PER_SHOW, TRACKS_PER_ALBUM, mix,
 };
 use crate::model::{ItemType, LibraryKind, Media, Part, Text};
 
@@ -52,11 +51,7 @@ impl Generator {
             (rates::REPEATED_NAME, Oddity::RepeatedName, false),
         ] {
             if bucket < rate {
-                return if videos_only && !video {
-                    Oddity::None
-                } else {
-                    oddity
-                };
+                return if videos_only && !video { Oddity::None } else { oddity };
             }
             bucket -= rate;
         }
@@ -75,11 +70,7 @@ impl Generator {
 
     fn join(&self, root: &str, rest: &str) -> String {
         if root.contains('\\') {
-            format!(
-                "{}\\{}",
-                root.trim_end_matches('\\'),
-                rest.replace('/', "\\")
-            )
+            format!("{}\\{}", root.trim_end_matches('\\'), rest.replace('/', "\\"))
         } else {
             format!("{root}/{rest}")
         }
@@ -91,11 +82,7 @@ impl Generator {
         match self.spec.kind {
             LibraryKind::Movie => {
                 let name = format!("{} ({})", self.named(kind, i, true), self.year(kind, i));
-                let stem = if repeated {
-                    "movie".to_owned()
-                } else {
-                    name.clone()
-                };
+                let stem = if repeated { "movie".to_owned() } else { name.clone() };
                 (name, stem)
             }
             LibraryKind::OtherVideos => {
@@ -182,10 +169,7 @@ impl Generator {
         let (folder, stem) = self.place(kind, i, oddity);
         let suffix = self.suffixes(oddity)[0];
         let extension = self.extension(i);
-        Some(self.join(
-            self.root(i),
-            &format!("{folder}/{stem}{suffix}.{extension}"),
-        ))
+        Some(self.join(self.root(i), &format!("{folder}/{stem}{suffix}.{extension}")))
     }
 
     /// Episodes that share a file have no other oddity.

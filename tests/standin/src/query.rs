@@ -6,12 +6,7 @@ pub(crate) fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let hex = |i: usize| {
-            bytes
-                .get(i)
-                .and_then(|b| char::from(*b).to_digit(16))
-                .map(|d| d as u8)
-        };
+        let hex = |i: usize| bytes.get(i).and_then(|b| char::from(*b).to_digit(16)).map(|d| d as u8);
         match bytes[at] {
             b'+' => out.push(b' '),
             b'%' => {
@@ -49,10 +44,7 @@ impl Params {
 
     /// The first value of an argument.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
+        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
     /// The first value of an argument whose name is compared without regard to case.
@@ -71,12 +63,7 @@ impl Params {
     /// A comma list, empty when the argument is missing.
     pub fn list(&self, name: &str) -> Vec<String> {
         self.get(name)
-            .map(|v| {
-                v.split(',')
-                    .filter(|e| !e.is_empty())
-                    .map(str::to_owned)
-                    .collect()
-            })
+            .map(|v| v.split(',').filter(|e| !e.is_empty()).map(str::to_owned).collect())
             .unwrap_or_default()
     }
 }

@@ -64,19 +64,12 @@ pub(crate) fn item(w: &mut Writer, library: &Library, item: &Item, shape: Shape)
 fn library_fields(w: &mut Writer, library: &Library) {
     w.str("librarySectionTitle", &library.title);
     w.int("librarySectionID", library.key);
-    w.str(
-        "librarySectionKey",
-        &format!("/library/sections/{}", library.key),
-    );
+    w.str("librarySectionKey", &format!("/library/sections/{}", library.key));
 }
 
 fn recorded(w: &mut Writer, library: &Library, item: &Item, shape: Shape) {
     let Some(row) = &item.recorded else { return };
-    let own = [
-        "librarySectionTitle",
-        "librarySectionID",
-        "librarySectionKey",
-    ];
+    let own = ["librarySectionTitle", "librarySectionID", "librarySectionKey"];
     if shape.detail {
         library_fields(w, library);
         w.members(row.detail.as_ref().unwrap_or(&row.listing), &own);
@@ -232,10 +225,7 @@ fn counts(w: &mut Writer, library: &Library, item: &Item) {
             w.int("leafCount", library.leaves_below(item.key).len() as u64);
             w.int("viewedLeafCount", 0);
             let children = library.children();
-            w.int(
-                "childCount",
-                children.get(&item.key).map_or(0, Vec::len) as u64,
-            );
+            w.int("childCount", children.get(&item.key).map_or(0, Vec::len) as u64);
         }
         ItemType::Season | ItemType::Album => {
             w.int("leafCount", library.leaves_below(item.key).len() as u64);
@@ -256,10 +246,7 @@ fn lists(w: &mut Writer, library: &Library, item: &Item, shape: Shape) {
             w.open("Image");
             w.str("alt", &item.title);
             w.str("type", kind);
-            w.str(
-                "url",
-                &format!("/library/metadata/{}/{what}/{time}", item.key),
-            );
+            w.str("url", &format!("/library/metadata/{}/{what}/{time}", item.key));
             w.close("Image");
         }
         w.end_list();
@@ -289,15 +276,8 @@ fn lists(w: &mut Writer, library: &Library, item: &Item, shape: Shape) {
         if matches!(item.kind, ItemType::Show | ItemType::Artist) && w.list("Location") {
             for location in library.locations.iter().take(1) {
                 w.open("Location");
-                let separator = if location.path.contains('\\') {
-                    '\\'
-                } else {
-                    '/'
-                };
-                w.str(
-                    "path",
-                    &format!("{}{separator}{}", location.path, item.title),
-                );
+                let separator = if location.path.contains('\\') { '\\' } else { '/' };
+                w.str("path", &format!("{}{separator}{}", location.path, item.title));
                 w.close("Location");
             }
             w.end_list();

@@ -75,38 +75,22 @@ fn hidden(state: &State) -> Reply {
     Reply::html(if state.config.hidden_is_403 { 403 } else { 404 })
 }
 
-fn read(
-    shared: &Arc<Shared>,
-    state: &State,
-    ask: &Ask<'_>,
-    token: &Token,
-    steps: &[&str],
-) -> Answer {
+fn read(shared: &Arc<Shared>, state: &State, ask: &Ask<'_>, token: &Token, steps: &[&str]) -> Answer {
     let config = &state.config;
     match steps {
         [] | [""] => ask.document(config, |w| containers::root(w, state)).into(),
         // Only the owner gets at /library (Plex API notes §1).
         ["library"] if !token.owner => Reply::html(403).into(),
         ["library"] => ask.document(config, containers::library_root).into(),
-        ["library", "sections"] | ["library", "sections", "all"] => ask
-            .document(config, |w| containers::sections(w, state, token))
-            .into(),
-        ["library", "sections", id, rest @ ..] => {
-            section(shared, state, ask, token, id, rest).into()
+        ["library", "sections"] | ["library", "sections", "all"] => {
+            ask.document(config, |w| containers::sections(w, state, token)).into()
         }
+        ["library", "sections", id, rest @ ..] => section(shared, state, ask, token, id, rest).into(),
         ["library", "metadata", ids] => metadata::items(state, ask, token, ids).into(),
-        ["library", "metadata", id, "children"] => {
-            metadata::below(state, ask, token, id, false).into()
-        }
-        ["library", "metadata", id, "allLeaves"] => {
-            metadata::below(state, ask, token, id, true).into()
-        }
-        ["activities"] => ask
-            .document(config, |w| containers::activities(w, state))
-            .into(),
-        ["media", "providers"] => ask
-            .document(config, |w| containers::providers(w, state, token))
-            .into(),
+        ["library", "metadata", id, "children"] => metadata::below(state, ask, token, id, false).into(),
+        ["library", "metadata", id, "allLeaves"] => metadata::below(state, ask, token, id, true).into(),
+        ["activities"] => ask.document(config, |w| containers::activities(w, state)).into(),
+        ["media", "providers"] => ask.document(config, |w| containers::providers(w, state, token)).into(),
         ["status", "sessions"] | ["playlists"] => ask.document(config, containers::nothing).into(),
         [":", "eventsource", "notifications"] => {
             let mut filters = ask.params.list("filters");
@@ -117,14 +101,7 @@ fn read(
     }
 }
 
-fn section(
-    shared: &Arc<Shared>,
-    state: &State,
-    ask: &Ask<'_>,
-    token: &Token,
-    id: &str,
-    rest: &[&str],
-) -> Reply {
+fn section(shared: &Arc<Shared>, state: &State, ask: &Ask<'_>, token: &Token, id: &str, rest: &[&str]) -> Reply {
     let Some(library) = id.parse().ok().and_then(|key| state.library(key)) else {
         return Reply::html(404);
     };
@@ -169,11 +146,7 @@ fn write(shared: &Arc<Shared>, ask: &Ask<'_>, token: &Token, steps: &[&str]) -> 
             let emptied = id
                 .parse()
                 .is_ok_and(|key| shared.quiet_change(|state| state.empty_trash(key)).is_ok());
-            if emptied {
-                Reply::empty()
-            } else {
-                Reply::html(404)
-            }
+            if emptied { Reply::empty() } else { Reply::html(404) }
         }
         ("GET" | "POST", ["library", "sections", "all", "refresh"]) => {
             let all: Vec<u32> = all_sections(shared);
@@ -182,22 +155,12 @@ fn write(shared: &Arc<Shared>, ask: &Ask<'_>, token: &Token, steps: &[&str]) -> 
             }
             Reply::empty()
         }
-        ("GET" | "POST", ["library", "sections", id, "refresh"]) => {
-            refresh(shared, id, ask.params.get("path"))
-        }
+        ("GET" | "POST", ["library", "sections", id, "refresh"]) => refresh(shared, id, ask.params.get("path")),
         ("DELETE", ["library", "sections", _, "refresh"]) => Reply::empty(),
-        ("PUT", ["library", "metadata", ids]) => {
-            shared.quiet_change(|state| edits::items(state, ids, &ask.params))
-        }
+        ("PUT", ["library", "metadata", ids]) => shared.quiet_change(|state| edits::items(state, ids, &ask.params)),
         ("PUT", ["library", "metadata", id, "refresh" | "analyze"]) => {
-            let known = id
-                .parse()
-                .is_ok_and(|key| shared.read().library_of(key).is_some());
-            if known {
-                Reply::empty()
-            } else {
-                Reply::html(404)
-            }
+            let known = id.parse().is_ok_and(|key| shared.read().library_of(key).is_some());
+            if known { Reply::empty() } else { Reply::html(404) }
         }
         // Deleting media is off, as it is on a new server.
         ("DELETE", ["library", "metadata", ..]) => Reply::html(403),

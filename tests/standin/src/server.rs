@@ -68,18 +68,13 @@ impl Shared {
 
     /// The state, to look at.
     pub fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.state
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Changes the state and pushes the events that came of it. Rendered pages of libraries that did not
     /// change stay valid.
     pub fn quiet_change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let mut state = self
-            .state
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut state = self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         let result = change(&mut state);
         let events = std::mem::take(&mut state.events);
         drop(state);
@@ -104,20 +99,15 @@ impl Shared {
             let _ = self.quiet_change(|state| state.scan(library));
             return;
         }
-        if self
-            .quiet_change(|state| state.begin_scan(library))
-            .is_err()
-        {
+        if self.quiet_change(|state| state.begin_scan(library)).is_err() {
             return;
         }
         let shared = self.clone();
-        let _ = thread::Builder::new()
-            .name("standin-scan".to_owned())
-            .spawn(move || {
-                if shared.sleep(ms) {
-                    let _ = shared.quiet_change(|state| state.end_scan(library));
-                }
-            });
+        let _ = thread::Builder::new().name("standin-scan".to_owned()).spawn(move || {
+            if shared.sleep(ms) {
+                let _ = shared.quiet_change(|state| state.end_scan(library));
+            }
+        });
     }
 
     /// Waits, but not beyond the end of the server; `false` when that has come.
@@ -286,9 +276,7 @@ impl Connection<'_> {
         let mut counted = false;
         loop {
             let idle = self.shared.read().config.keep_alive_ms.max(1);
-            let _ = self
-                .stream
-                .set_read_timeout(Some(Duration::from_millis(idle)));
+            let _ = self.stream.set_read_timeout(Some(Duration::from_millis(idle)));
             let request = match reader.next() {
                 Ok(request) => request,
                 Err(ReadError::Closed) => return,
@@ -318,11 +306,7 @@ impl Connection<'_> {
     /// Sends a whole reply; gives the bytes of head and body.
     fn send(&self, request: &Request, reply: &Reply, keep_alive: bool) -> io::Result<(u64, u64)> {
         let head = reply.head(Some(reply.body.len()), keep_alive, wall_clock());
-        let body: &[u8] = if request.method == "HEAD" {
-            &[]
-        } else {
-            &reply.body
-        };
+        let body: &[u8] = if request.method == "HEAD" { &[] } else { &reply.body };
         write_both(self.stream, &head, body)?;
         Ok((head.len() as u64, body.len() as u64))
     }
@@ -412,10 +396,7 @@ impl Connection<'_> {
             }
             Some(Action::Stall { after, ms }) => {
                 let at = half(after);
-                whole = whole
-                    && write(&reply.body[..at])
-                    && self.shared.sleep(*ms)
-                    && write(&reply.body[at..]);
+                whole = whole && write(&reply.body[..at]) && self.shared.sleep(*ms) && write(&reply.body[at..]);
             }
             Some(Action::Trickle { chunk, ms }) => {
                 for chunk in reply.body.chunks((*chunk).max(1) as usize) {

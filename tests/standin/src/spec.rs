@@ -249,9 +249,7 @@ impl Loose {
     fn key<E: serde::de::Error>(self) -> Result<u64, E> {
         match self {
             Loose::Number(n) => Ok(n),
-            Loose::Text(t) => t
-                .parse()
-                .map_err(|_| E::custom(format!("not a rating key: {t:?}"))),
+            Loose::Text(t) => t.parse().map_err(|_| E::custom(format!("not a rating key: {t:?}"))),
         }
     }
 }
@@ -268,8 +266,5 @@ pub(crate) fn loose_key_option<'de, D: Deserializer<'de>>(d: D) -> Result<Option
 
 /// A list of keys as [`loose_key`] reads them.
 pub(crate) fn loose_keys<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u64>, D::Error> {
-    Vec::<Loose>::deserialize(d)?
-        .into_iter()
-        .map(Loose::key)
-        .collect()
+    Vec::<Loose>::deserialize(d)?.into_iter().map(Loose::key).collect()
 }

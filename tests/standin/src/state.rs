@@ -210,10 +210,7 @@ impl State {
             .max()
             .unwrap_or(0)
             + 1;
-        (first..)
-            .zip(paths)
-            .map(|(id, path)| Location { id, path })
-            .collect()
+        (first..).zip(paths).map(|(id, path)| Location { id, path }).collect()
     }
 
     /// Takes a ready library in (the recorded ones).
@@ -280,9 +277,7 @@ impl State {
         for item in library.tables.values_mut().flat_map(|t| &mut t.rows) {
             let Row::Own(item) = item else { continue };
             let new = match old {
-                Some((from, span)) if (from..from + span).contains(&item.key) => {
-                    base + (item.key - from)
-                }
+                Some((from, span)) if (from..from + span).contains(&item.key) => base + (item.key - from),
                 _ => {
                     next += 1;
                     next - 1

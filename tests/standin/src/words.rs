@@ -70,14 +70,12 @@ pub const ADJECTIVES: [&str; 64] = [
 
 /// 64 nouns: bits 6–11 of a title's number.
 pub const NOUNS: [&str; 64] = [
-    "Anchor", "Archive", "Arrow", "Bell", "Bridge", "Candle", "Canyon", "Captain", "Castle",
-    "Circus", "Clock", "Comet", "Compass", "Crown", "Dancer", "Desert", "Dream", "Engine",
-    "Falcon", "Feather", "Forest", "Fortune", "Garden", "Ghost", "Giant", "Harbor", "Harvest",
-    "Heart", "Horizon", "Hunter", "Island", "Journey", "Kingdom", "Lantern", "Letter", "Machine",
-    "Map", "Mask", "Mirror", "Mountain", "Ocean", "Orchard", "Parade", "Pilot", "Prince",
-    "Promise", "Rain", "Raven", "River", "Road", "Shadow", "Signal", "Sparrow", "Storm",
-    "Stranger", "Summer", "Theatre", "Tide", "Tower", "Train", "Valley", "Voyage", "Whisper",
-    "Window",
+    "Anchor", "Archive", "Arrow", "Bell", "Bridge", "Candle", "Canyon", "Captain", "Castle", "Circus", "Clock",
+    "Comet", "Compass", "Crown", "Dancer", "Desert", "Dream", "Engine", "Falcon", "Feather", "Forest", "Fortune",
+    "Garden", "Ghost", "Giant", "Harbor", "Harvest", "Heart", "Horizon", "Hunter", "Island", "Journey", "Kingdom",
+    "Lantern", "Letter", "Machine", "Map", "Mask", "Mirror", "Mountain", "Ocean", "Orchard", "Parade", "Pilot",
+    "Prince", "Promise", "Rain", "Raven", "River", "Road", "Shadow", "Signal", "Sparrow", "Storm", "Stranger",
+    "Summer", "Theatre", "Tide", "Tower", "Train", "Valley", "Voyage", "Whisper", "Window",
 ];
 
 /// 32 places: bits 12–16 of a title's number, as the title has them.
@@ -229,13 +227,13 @@ pub const COUNTRIES: [&str; 6] = [
 ];
 /// Given names of people.
 pub const GIVEN: [&str; 16] = [
-    "Ada", "Boris", "Clara", "Daniel", "Elena", "Frank", "Greta", "Henry", "Ines", "Jonas",
-    "Karin", "Luis", "Maria", "Nils", "Olga", "Peter",
+    "Ada", "Boris", "Clara", "Daniel", "Elena", "Frank", "Greta", "Henry", "Ines", "Jonas", "Karin", "Luis", "Maria",
+    "Nils", "Olga", "Peter",
 ];
 /// Family names of people.
 pub const FAMILY: [&str; 16] = [
-    "Abel", "Brandt", "Castro", "Duval", "Eriksen", "Fischer", "Grant", "Hughes", "Ivanova",
-    "Jensen", "Keller", "Larsen", "Moreau", "Novak", "Olsen", "Parker",
+    "Abel", "Brandt", "Castro", "Duval", "Eriksen", "Fischer", "Grant", "Hughes", "Ivanova", "Jensen", "Keller",
+    "Larsen", "Moreau", "Novak", "Olsen", "Parker",
 ];
 /// Summaries, some 300 bytes each.
 pub const SUMMARIES: [&str; 4] = [

@@ -285,9 +285,8 @@ impl Writer {
         match self.format {
             Format::Json => {
                 self.comma();
-                self.out.push_str(
-                    "\"xUnknown\":{\"deep\":[{\"deeper\":{\"list\":[1,\"two\",null,[[]]],\"flag\":true}}]}",
-                );
+                self.out
+                    .push_str("\"xUnknown\":{\"deep\":[{\"deeper\":{\"list\":[1,\"two\",null,[[]]],\"flag\":true}}]}");
             }
             Format::Xml => {
                 self.close_tag();

@@ -9,10 +9,7 @@ use serde_json::json;
 const ALL: &str = "/library/sections/1/all?type=1&sort=id";
 
 fn server(movies: u32) -> Standin {
-    Standin::builder()
-        .library(LibrarySpec::movies(movies))
-        .start()
-        .unwrap()
+    Standin::builder().library(LibrarySpec::movies(movies)).start().unwrap()
 }
 
 #[test]
@@ -26,22 +23,15 @@ fn edits_are_applied_as_plex_does() {
     ));
     assert_eq!((reply.status, reply.body.len()), (200, 0));
     assert_eq!(reply.header("content-type"), Some("text/html"));
-    let rows_of = |client: &mut Client, key: u64| {
-        rows(&client.get(&format!("/library/metadata/{key}")).container())[0].clone()
-    };
+    let rows_of =
+        |client: &mut Client, key: u64| rows(&client.get(&format!("/library/metadata/{key}")).container())[0].clone();
     for key in [a, b] {
         let row = rows_of(&mut client, key);
         assert_eq!(
             (&row["title"], &row["summary"], &row["year"]),
             (&json!("New Title"), &json!("S"), &json!(1999))
         );
-        assert!(
-            row["Genre"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .any(|t| t["tag"] == "Noir")
-        );
+        assert!(row["Genre"].as_array().unwrap().iter().any(|t| t["tag"] == "Noir"));
         assert!(row["Genre"].as_array().unwrap().len() > 1);
         assert_eq!(row["Label"][0]["tag"], "To Watch");
         assert_eq!(
@@ -64,23 +54,11 @@ fn edits_are_applied_as_plex_does() {
     // Labels are stripped from listings.
     assert!(rows(&client.get(ALL).container())[1].get("Label").is_none());
     for (target, status) in [
-        (
-            "/library/sections/1/all?type=1&id=99&title.value=x".to_owned(),
-            404,
-        ),
-        (
-            format!("/library/sections/1/all?type=1&id={a},99&title.value=x"),
-            404,
-        ),
-        (
-            format!("/library/sections/1/all?type=4&id={a}&title.value=x"),
-            400,
-        ),
+        ("/library/sections/1/all?type=1&id=99&title.value=x".to_owned(), 404),
+        (format!("/library/sections/1/all?type=1&id={a},99&title.value=x"), 404),
+        (format!("/library/sections/1/all?type=4&id={a}&title.value=x"), 400),
         (format!("/library/sections/1/all?id={a}&title.value=x"), 400),
-        (
-            format!("/library/sections/9/all?type=1&id={a}&title.value=x"),
-            404,
-        ),
+        (format!("/library/sections/9/all?type=1&id={a}&title.value=x"), 404),
         (
             format!(
                 "/library/sections/1/all?type=1&id={a}&title.value={}",
@@ -95,20 +73,12 @@ fn edits_are_applied_as_plex_does() {
     }
     assert_eq!(rows_of(&mut client, a)["title"], "New Title");
     assert_eq!(
-        client
-            .put("/library/sections/1/all?type=1&studio.value=All")
-            .status,
+        client.put("/library/sections/1/all?type=1&studio.value=All").status,
         200
     );
-    assert!(
-        rows(&client.get(ALL).container())
-            .iter()
-            .all(|r| r["studio"] == "All")
-    );
+    assert!(rows(&client.get(ALL).container()).iter().all(|r| r["studio"] == "All"));
     assert_eq!(
-        client
-            .put(&format!("/library/metadata/{b}?title.value=Direct"))
-            .status,
+        client.put(&format!("/library/metadata/{b}?title.value=Direct")).status,
         200
     );
     assert_eq!(rows_of(&mut client, b)["title"], "Direct");

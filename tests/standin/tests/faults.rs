@@ -11,10 +11,7 @@ use plexindex_standin::{Action, Fault, Kind, LibrarySpec, Standin};
 const ALL: &str = "/library/sections/1/all?type=1&sort=id";
 
 fn server(movies: u32) -> Standin {
-    Standin::builder()
-        .library(LibrarySpec::movies(movies))
-        .start()
-        .unwrap()
+    Standin::builder().library(LibrarySpec::movies(movies)).start().unwrap()
 }
 
 #[test]
@@ -43,11 +40,7 @@ fn faults_by_kind_and_count() {
     }));
     let reply = client.get("/");
     assert_eq!(reply.status, 503);
-    assert!(
-        reply
-            .text()
-            .contains("<Response code=\"503\" title=\"Maintenance\"")
-    );
+    assert!(reply.text().contains("<Response code=\"503\" title=\"Maintenance\""));
     for status in [401, 403, 404, 500] {
         server.fault(Fault::new(Action::Status {
             status,
@@ -103,17 +96,11 @@ fn connections_break() {
     let start = Instant::now();
     assert_eq!(client.get(ALL).status, 200);
     assert!(start.elapsed() >= Duration::from_millis(120));
-    server.fault(Fault::new(Action::Stall {
-        after: None,
-        ms: 120,
-    }));
+    server.fault(Fault::new(Action::Stall { after: None, ms: 120 }));
     let start = Instant::now();
     assert!(client.get(ALL).whole);
     assert!(start.elapsed() >= Duration::from_millis(120));
-    server.fault(Fault::new(Action::Trickle {
-        chunk: 20_000,
-        ms: 5,
-    }));
+    server.fault(Fault::new(Action::Trickle { chunk: 20_000, ms: 5 }));
     assert!(client.get(ALL).whole);
     server.refuse();
     assert!(TcpStream::connect(server.address()).is_err());
@@ -138,11 +125,7 @@ fn dropping_the_handle_ends_everything() {
     }
     let start = Instant::now();
     drop(server);
-    assert!(
-        start.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     assert!(asking.join().unwrap().is_none());
     assert_eq!(listener.more(), "");
     assert!(TcpStream::connect(address).is_err());
@@ -163,9 +146,7 @@ fn distorted_types() {
     assert_eq!(container["allowSync"], 1);
     assert_eq!(container["librarySectionID"], "1");
     let row = &rows(&container)[0];
-    assert!(
-        row["year"].is_string() && row["xUnknown"]["deep"].is_array() && row.get("title").is_none()
-    );
+    assert!(row["year"].is_string() && row["xUnknown"]["deep"].is_array() && row.get("title").is_none());
     assert!(row["Media"][0]["id"].is_string());
     assert!(rows(&client.get(ALL).container())[0]["year"].is_i64());
 }

@@ -40,9 +40,7 @@ fn paths_are_computable_and_unique() {
     let mut client = Client::new(&server);
     let spec = LibrarySpec::shows(100).locations([r"M:\TV", r"\\nas\tv"]);
     let generator = Generator::new(spec, FIRST_KEY);
-    let listed = client
-        .get("/library/sections/1/all?type=4&sort=id")
-        .container();
+    let listed = client.get("/library/sections/1/all?type=4&sort=id").container();
     let paths = client.control("GET", "paths?library=1", "");
     for (i, row) in rows(&listed).iter().enumerate() {
         let path = generator.path(i as u32);
@@ -57,9 +55,7 @@ fn paths_are_computable_and_unique() {
 #[test]
 fn odd_items_come_at_their_rates() {
     let generator = Generator::new(LibrarySpec::movies(20_000), 1);
-    let items: Vec<_> = (0..20_000)
-        .map(|i| generator.item(ItemType::Movie, i))
-        .collect();
+    let items: Vec<_> = (0..20_000).map(|i| generator.item(ItemType::Movie, i)).collect();
     let several = items.iter().filter(|i| i.media.len() > 1).count();
     assert!((450..750).contains(&several), "{several}");
     let stacked = items
@@ -102,13 +98,7 @@ fn items_come_and_go_and_the_clocks_move() {
         .change(|s| {
             s.add_items(
                 1,
-                vec![ItemSpec::episode(
-                    "New Show",
-                    2,
-                    5,
-                    "Pilot",
-                    "/data/tv/n.mkv",
-                )],
+                vec![ItemSpec::episode("New Show", 2, 5, "Pilot", "/data/tv/n.mkv")],
                 true,
             )
         })
@@ -119,12 +109,7 @@ fn items_come_and_go_and_the_clocks_move() {
     assert_eq!(row["grandparentTitle"], "New Show");
     assert_eq!((&row["parentIndex"], &row["index"]), (&2.into(), &5.into()));
     let show = row["grandparentRatingKey"].as_str().unwrap().to_owned();
-    assert_eq!(
-        client
-            .get(&format!("/library/metadata/{show}/allLeaves"))
-            .keys(),
-        [key]
-    );
+    assert_eq!(client.get(&format!("/library/metadata/{show}/allLeaves")).keys(), [key]);
     server.change(|s| s.remove_items(&[key], false)).unwrap();
     // The last episode takes season and show along.
     assert_eq!(client.get(&format!("/library/metadata/{show}")).status, 404);
@@ -169,32 +154,16 @@ fn files_change_while_updated_at_stands_still() {
         .unwrap();
     let after = rows(&client.get(&target).container())[0].clone();
     assert_eq!(after["updatedAt"], before["updatedAt"]);
-    assert_eq!(
-        after["Media"][0]["Part"][0]["file"],
-        "/data/movies/up.2160p.mkv"
-    );
+    assert_eq!(after["Media"][0]["Part"][0]["file"], "/data/movies/up.2160p.mkv");
     server.change(|s| s.touch(&[FIRST_KEY + 4], None)).unwrap();
     let touched = rows(&client.get(&target).container())[0].clone();
     assert!(touched["updatedAt"].as_i64() > before["updatedAt"].as_i64());
     server
-        .change(|s| {
-            s.rename_file(
-                FIRST_KEY + 4,
-                "/data/movies/up.2160p.mkv",
-                "/data/movies/r.mkv",
-            )
-        })
+        .change(|s| s.rename_file(FIRST_KEY + 4, "/data/movies/up.2160p.mkv", "/data/movies/r.mkv"))
         .unwrap();
-    let renamed = rows(
-        &client
-            .get("/library/sections/1/all?type=1&sort=id")
-            .container(),
-    )[4]
-    .clone();
+    let renamed = rows(&client.get("/library/sections/1/all?type=1&sort=id").container())[4].clone();
     assert_eq!(renamed["Media"][0]["Part"][0]["file"], "/data/movies/r.mkv");
-    server
-        .change(|s| s.set_missing(FIRST_KEY + 4, true))
-        .unwrap();
+    server.change(|s| s.set_missing(FIRST_KEY + 4, true)).unwrap();
     let missing = rows(&client.get(&target).container())[0].clone();
     assert_eq!(missing["Media"][0]["Part"][0]["exists"], false);
     assert!(missing["deletedAt"].is_i64());
@@ -208,10 +177,7 @@ fn files_change_while_updated_at_stands_still() {
 
 #[test]
 fn rekeyed_libraries_keep_their_files() {
-    let server = Standin::builder()
-        .library(LibrarySpec::shows(60))
-        .start()
-        .unwrap();
+    let server = Standin::builder().library(LibrarySpec::shows(60)).start().unwrap();
     let mut client = Client::new(&server);
     server
         .change(|s| s.change_item(FIRST_KEY, |i| i.title = "Renamed Show".into()))
@@ -257,28 +223,17 @@ fn rekeyed_libraries_keep_their_files() {
 
 #[test]
 fn libraries_come_and_go() {
-    let server = Standin::builder()
-        .library(LibrarySpec::movies(5))
-        .start()
-        .unwrap();
+    let server = Standin::builder().library(LibrarySpec::movies(5)).start().unwrap();
     let mut client = Client::new(&server);
-    let id = server
-        .change(|s| s.add_library(LibrarySpec::movies(5)))
-        .unwrap();
+    let id = server.change(|s| s.add_library(LibrarySpec::movies(5))).unwrap();
     assert_eq!(id, 2);
     server
         .change(|s| s.set_locations(2, vec!["/mnt/other".into()]))
         .unwrap();
     let sections = client.get("/library/sections").container();
     assert_eq!(sections["Directory"][1]["title"], "Movies 2");
-    assert_eq!(
-        sections["Directory"][1]["Location"][0]["path"],
-        "/mnt/other"
-    );
-    assert_ne!(
-        sections["Directory"][0]["uuid"],
-        sections["Directory"][1]["uuid"]
-    );
+    assert_eq!(sections["Directory"][1]["Location"][0]["path"], "/mnt/other");
+    assert_ne!(sections["Directory"][0]["uuid"], sections["Directory"][1]["uuid"]);
     server.change(|s| s.remove_library(1)).unwrap();
     assert_eq!(client.get("/library/sections/1/all").status, 404);
     assert_eq!(client.get("/library/sections").container()["size"], 1);
@@ -297,14 +252,9 @@ fn tokens_see_their_libraries() {
     assert_eq!(guest.get("/library/sections/1/all").status, 403);
     assert_eq!(guest.get("/library/sections/2/all").status, 200);
     assert_eq!(guest.get("/library").status, 403);
+    assert_eq!(guest.get(&format!("/library/metadata/{FIRST_KEY}")).status, 404);
     assert_eq!(
-        guest.get(&format!("/library/metadata/{FIRST_KEY}")).status,
-        404
-    );
-    assert_eq!(
-        guest
-            .put("/library/sections/2/all?type=4&id=1&title.value=x")
-            .status,
+        guest.put("/library/sections/2/all?type=4&id=1&title.value=x").status,
         403
     );
     let mut stranger = Client::with_token(&server, "wrong");

@@ -18,11 +18,7 @@ fn pages_cover_the_library_once() {
     let mut client = Client::new(&server);
     let mut keys = Vec::new();
     loop {
-        let reply = client.page(
-            "/library/sections/1/all?type=1&sort=id",
-            keys.len() as u64,
-            100,
-        );
+        let reply = client.page("/library/sections/1/all?type=1&sort=id", keys.len() as u64, 100);
         let container = reply.container();
         assert_eq!(container["totalSize"], 250);
         assert_eq!(container["offset"], keys.len());
@@ -45,15 +41,11 @@ fn pages_cover_the_library_once() {
 fn a_size_without_a_start_is_ignored() {
     let server = server(30);
     let mut client = Client::new(&server);
-    let reply = client.get_with(
-        "/library/sections/1/all?type=1",
-        &[("X-Plex-Container-Size", "10")],
-    );
+    let reply = client.get_with("/library/sections/1/all?type=1", &[("X-Plex-Container-Size", "10")]);
     let container = reply.container();
     assert_eq!(container["size"], 30);
     assert!(container.get("totalSize").is_none());
-    let reply =
-        client.get("/library/sections/1/all?X-Plex-Container-Start=5&X-Plex-Container-Size=10");
+    let reply = client.get("/library/sections/1/all?X-Plex-Container-Start=5&X-Plex-Container-Size=10");
     assert_eq!(reply.container()["size"], 10);
     assert_eq!(reply.container()["offset"], 5);
 }
@@ -105,9 +97,7 @@ fn orders() {
 fn titles_and_dates_filter_and_the_unknown_is_ignored() {
     let server = server(200);
     let mut client = Client::new(&server);
-    let all = client
-        .get("/library/sections/1/all?type=1&sort=id")
-        .container();
+    let all = client.get("/library/sections/1/all?type=1&sort=id").container();
     let all = rows(&all);
     let title = all[7]["title"].as_str().unwrap();
     let encoded = title.to_uppercase().replace(' ', "%20");
@@ -194,13 +184,7 @@ fn oddities_of_paging() {
         c.omit_total_size = false;
         c.omit_total_size_when_covered = true;
     });
-    assert!(
-        client
-            .page(all, 0, 50)
-            .container()
-            .get("totalSize")
-            .is_none()
-    );
+    assert!(client.page(all, 0, 50).container().get("totalSize").is_none());
     assert_eq!(client.page(all, 0, 49).container()["totalSize"], 50);
     server.config(|c| c.ignore_paging = true);
     assert_eq!(client.page(all, 10, 20).keys().len(), 50);

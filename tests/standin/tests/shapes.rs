@@ -52,16 +52,8 @@ fn recorded_libraries_come_back_as_recorded() {
     let server = Standin::builder().fixtures().start().unwrap();
     let mut client = Client::new(&server);
     for (target, file, but) in [
-        (
-            "/library/sections/1/all?type=1&sort=id",
-            "movie_library.json",
-            "",
-        ),
-        (
-            "/library/sections/2/all?type=2&sort=id",
-            "tv_library.json",
-            "",
-        ),
+        ("/library/sections/1/all?type=1&sort=id", "movie_library.json", ""),
+        ("/library/sections/2/all?type=2&sort=id", "tv_library.json", ""),
         ("/library/metadata/22/children", "tv_seasons.json", ""),
         // The recorded children lack the library's fields, the stand-in has them in details only.
         ("/library/metadata/89/children", "tv_episodes.json", ""),
@@ -118,10 +110,7 @@ fn generated_rows_have_the_recorded_shape() {
         "movie",
         &["Collection"],
     );
-    let movie = row(&format!(
-        "/library/metadata/{}",
-        movie["ratingKey"].as_str().unwrap()
-    ));
+    let movie = row(&format!("/library/metadata/{}", movie["ratingKey"].as_str().unwrap()));
     // What only some movies have, and details of the streams.
     same_shape(
         &rows(&recorded("metadata_108.json"))[0],
@@ -131,12 +120,7 @@ fn generated_rows_have_the_recorded_shape() {
     );
     assert!(movie["Media"][0]["Part"][0]["Stream"][0]["codec"].is_string());
     let show = row("/library/sections/2/all?type=2&sort=id");
-    same_shape(
-        &rows(&recorded("tv_library.json"))[1],
-        &show,
-        "show",
-        &["Collection"],
-    );
+    same_shape(&rows(&recorded("tv_library.json"))[1], &show, "show", &["Collection"]);
     let key = show["ratingKey"].as_str().unwrap();
     let season = row(&format!("/library/metadata/{key}/children"));
     same_shape(
@@ -147,12 +131,7 @@ fn generated_rows_have_the_recorded_shape() {
     );
     let key = season["ratingKey"].as_str().unwrap();
     let episode = row(&format!("/library/metadata/{key}/children"));
-    same_shape(
-        &rows(&recorded("tv_episodes.json"))[0],
-        &episode,
-        "episode",
-        &[],
-    );
+    same_shape(&rows(&recorded("tv_episodes.json"))[0], &episode, "episode", &[]);
 }
 
 #[test]
@@ -164,10 +143,7 @@ fn odd_items_composed_from_the_notes() {
             [
                 ItemSpec {
                     files: vec![
-                        MediaSpec::Stacked(vec![
-                            "/m/a - part1.mkv".into(),
-                            "/m/a - part2.mkv".into(),
-                        ]),
+                        MediaSpec::Stacked(vec!["/m/a - part1.mkv".into(), "/m/a - part2.mkv".into()]),
                         MediaSpec::Full {
                             parts: vec!["/m/Plex Versions/Optimized for TV/a.mp4".into()],
                             analysed: true,
@@ -194,24 +170,16 @@ fn odd_items_composed_from_the_notes() {
         .start()
         .unwrap();
     let mut client = Client::new(&server);
-    let container = client
-        .get("/library/sections/1/all?type=1&sort=id")
-        .container();
+    let container = client.get("/library/sections/1/all?type=1&sort=id").container();
     let rows = rows(&container);
     assert_eq!(rows[0]["Media"][0]["Part"].as_array().unwrap().len(), 2);
     assert_eq!(rows[0]["Media"][1]["proxyType"], 42);
     assert_eq!(rows[0]["Media"][1]["optimizedForStreaming"], 1);
-    assert_eq!(
-        rows[0]["Media"][1]["Part"][0]["optimizedForStreaming"],
-        true
-    );
+    assert_eq!(rows[0]["Media"][1]["Part"][0]["optimizedForStreaming"], true);
     let media = rows[1]["Media"][0].as_object().unwrap();
     assert_eq!(media.keys().collect::<Vec<_>>(), ["Part", "id"]);
     let part = media["Part"][0].as_object().unwrap();
-    assert_eq!(
-        part.keys().collect::<Vec<_>>(),
-        ["file", "id", "key", "size"]
-    );
+    assert_eq!(part.keys().collect::<Vec<_>>(), ["file", "id", "key", "size"]);
     assert!(rows[2].get("Media").is_none());
     assert!(rows[3]["Media"][0]["Part"][0].get("file").is_none());
 }
@@ -236,17 +204,10 @@ fn music_photos_and_videos() {
     assert_eq!(list("/library/sections/1/all")[0]["type"], "artist");
     let track = &list("/library/sections/1/all?type=10&includeGuids=1")[0];
     assert!(track.get("updatedAt").is_none());
-    assert!(
-        track["Guid"][0]["id"]
-            .as_str()
-            .unwrap()
-            .starts_with("mbid://")
-    );
+    assert!(track["Guid"][0]["id"].as_str().unwrap().starts_with("mbid://"));
     let albums = list("/library/sections/2/all?type=14");
     assert_eq!(albums.len(), 2);
-    assert!(
-        albums[0]["type"] == "photo" && albums[0]["key"].as_str().unwrap().ends_with("/children")
-    );
+    assert!(albums[0]["type"] == "photo" && albums[0]["key"].as_str().unwrap().ends_with("/children"));
     assert_eq!(list("/library/sections/2/all?type=13").len(), 118);
     let clips = list("/library/sections/2/all?type=12");
     assert_eq!(clips.len(), 2);
@@ -260,20 +221,15 @@ fn music_photos_and_videos() {
 
 #[test]
 fn sizes_are_realistic() {
-    let server = Standin::builder()
-        .library(LibrarySpec::movies(1000))
-        .start()
-        .unwrap();
+    let server = Standin::builder().library(LibrarySpec::movies(1000)).start().unwrap();
     let mut client = Client::new(&server);
-    let xml = client
-        .xml("/library/sections/1/all?type=1&includeGuids=1")
-        .body
-        .len()
-        / 1000;
+    let xml = client.xml("/library/sections/1/all?type=1&includeGuids=1").body.len() / 1000;
     assert!((1_700..2_700).contains(&xml), "{xml} bytes of XML an item");
     let slim = client
-        .get("/library/sections/1/all?type=1&includeGuids=1&excludeElements=Genre,Country,Director,Writer,\
-              Role,Producer,Collection,Rating,Similar,Style,Mood,Image,UltraBlurColors&excludeFields=summary,tagline")
+        .get(
+            "/library/sections/1/all?type=1&includeGuids=1&excludeElements=Genre,Country,Director,Writer,\
+              Role,Producer,Collection,Rating,Similar,Style,Mood,Image,UltraBlurColors&excludeFields=summary,tagline",
+        )
         .body
         .len()
         / 1000;

@@ -11,10 +11,7 @@ use serde_json::json;
 const ALL: &str = "/library/sections/1/all?type=1&sort=id";
 
 fn server(movies: u32) -> Standin {
-    Standin::builder()
-        .library(LibrarySpec::movies(movies))
-        .start()
-        .unwrap()
+    Standin::builder().library(LibrarySpec::movies(movies)).start().unwrap()
 }
 
 #[test]
@@ -98,11 +95,7 @@ fn gzip_only_when_asked_and_pages_are_kept() {
 fn details_leave_missing_items_out() {
     let server = server(5);
     let mut client = Client::new(&server);
-    let reply = client.get(&format!(
-        "/library/metadata/{},99,{}",
-        FIRST_KEY + 3,
-        FIRST_KEY
-    ));
+    let reply = client.get(&format!("/library/metadata/{},99,{}", FIRST_KEY + 3, FIRST_KEY));
     assert_eq!(reply.keys(), [FIRST_KEY + 3, FIRST_KEY]);
     assert_eq!(rows(&reply.container())[0]["librarySectionID"], 1);
     let reply = client.get("/library/metadata/98,99");
@@ -144,13 +137,7 @@ fn events_arrive_one_by_one() {
         .unwrap();
     server.config(|c| c.scan_ms = 30);
     let mut client = Client::new(&server);
-    assert_eq!(
-        client
-            .get("/library/sections/1/refresh?path=/elsewhere")
-            .body
-            .len(),
-        0
-    );
+    assert_eq!(client.get("/library/sections/1/refresh?path=/elsewhere").body.len(), 0);
     assert_eq!(
         client.get("/library/sections").container()["Directory"][0]["refreshing"],
         false
@@ -167,10 +154,7 @@ fn events_arrive_one_by_one() {
     wait_for("\"event\":\"ended\"", &mut stream);
     assert_eq!(client.get(ALL).keys().len(), 7);
     assert!(!seen.contains("event: status"));
-    server.push(&Event::new(
-        "timeline",
-        json!({"TimelineEntry": {"sectionID": -1}}),
-    ));
+    server.push(&Event::new("timeline", json!({"TimelineEntry": {"sectionID": -1}})));
     assert_eq!(
         stream.more(),
         "event: timeline\ndata: {\"TimelineEntry\":{\"sectionID\":-1}}\n\n"
@@ -237,10 +221,7 @@ fn control_over_http() {
         r#"{"ratingKey":5000,"from":"/data/movies/a.mkv","to":"/data/movies/c.mkv"}"#,
     );
     post("items/set", r#"{"ratingKey":"5000","title":"B"}"#);
-    post(
-        "items/touch",
-        r#"{"ratingKeys":["5000"],"updatedAt":1700000000}"#,
-    );
+    post("items/touch", r#"{"ratingKeys":["5000"],"updatedAt":1700000000}"#);
     post(
         "items/files",
         r#"{"ratingKey":1001,"files":[{"parts":["/x.mkv"],"analysed":false}]}"#,
@@ -264,10 +245,7 @@ fn control_over_http() {
         "shift",
         r#"{"library":1,"beforePage":1,"remove":["1005"],"add":[{"title":"S","files":["/s.mkv"]}]}"#,
     );
-    post(
-        "config",
-        r#"{"maxPage":5,"fileFilter":"ignored","pingMs":100}"#,
-    );
+    post("config", r#"{"maxPage":5,"fileFilter":"ignored","pingMs":100}"#);
     post("identity", r#"{"machineIdentifier":"abc"}"#);
     post(
         "tokens",

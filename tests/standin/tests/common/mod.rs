@@ -59,10 +59,7 @@ impl Reply {
 
 /// The rows of a container.
 pub fn rows(container: &Value) -> Vec<Value> {
-    container["Metadata"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default()
+    container["Metadata"].as_array().cloned().unwrap_or_default()
 }
 
 /// One connection.
@@ -80,9 +77,7 @@ impl Client {
     pub fn with_token(server: &Standin, token: &str) -> Self {
         let stream = TcpStream::connect(server.address()).unwrap();
         stream.set_nodelay(true).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         Client {
             stream,
             token: token.to_owned(),
@@ -91,13 +86,7 @@ impl Client {
     }
 
     /// A request with these headers and no others; `None`: the connection ended before a head.
-    pub fn raw(
-        &mut self,
-        method: &str,
-        target: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> Option<Reply> {
+    pub fn raw(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Option<Reply> {
         let mut text = format!("{method} {target} HTTP/1.1\r\nHost: test\r\n");
         for (name, value) in headers {
             text.push_str(&format!("{name}: {value}\r\n"));
@@ -139,9 +128,7 @@ impl Client {
             body: Vec::new(),
             whole: true,
         };
-        let length = reply
-            .header("content-length")
-            .map_or(0, |l| l.parse().unwrap());
+        let length = reply.header("content-length").map_or(0, |l| l.parse().unwrap());
         while self.buffer.len() < length {
             if !self.fill() {
                 reply.whole = false;
@@ -160,10 +147,7 @@ impl Client {
 
     pub fn get_with(&mut self, target: &str, more: &[(&str, &str)]) -> Reply {
         let token = self.token.clone();
-        let mut headers = vec![
-            ("Accept", "application/json"),
-            ("X-Plex-Token", token.as_str()),
-        ];
+        let mut headers = vec![("Accept", "application/json"), ("X-Plex-Token", token.as_str())];
         headers.extend_from_slice(more);
         self.raw("GET", target, &headers, "").expect("a reply")
     }
@@ -182,13 +166,8 @@ impl Client {
     /// XML with the token.
     pub fn xml(&mut self, target: &str) -> Reply {
         let token = self.token.clone();
-        self.raw(
-            "GET",
-            target,
-            &[("Accept", "*/*"), ("X-Plex-Token", &token)],
-            "",
-        )
-        .expect("a reply")
+        self.raw("GET", target, &[("Accept", "*/*"), ("X-Plex-Token", &token)], "")
+            .expect("a reply")
     }
 
     pub fn put(&mut self, target: &str) -> Reply {

@@ -1,0 +1,284 @@
+//! Answers that were wrong once: each test is a defect that a reviewer reproduced, and how it has to be.
+
+mod support;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use plexindex::error::Status;
+use plexindex::index::{Deadline, Question};
+use plexindex::options::{Mapping, MappingKind, Options, Pattern, Ttl};
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
+use support::{HOUR_MS, clock, movies, open, options, path_of, requests};
+
+/// A server and an index over it whose second full listing was cut off after a few pages, after `key` was renamed.
+fn half_listed(folder: &Path) -> (Standin, plexindex::index::Index, String, String) {
+    let server = movies(300);
+    let clock = clock();
+    let small = Options {
+        page_size: 20,
+        retry_for: Duration::ZERO,
+        ..options(&server, folder)
+    };
+    let index = open(small.clone(), &clock);
+    let (path, key) = path_of(&server, 1, 3);
+    let library = index.library("Movies").expect("a handle");
+    library.match_path(path.as_bytes()).expect("an answer");
+    server
+        .change(|state| state.rename_file(key.parse().expect("a number"), &path, "/data/movies/new.mkv"))
+        .expect("renamed");
+    server.fault(Fault::new(Action::Drop).on(Kind::Listing).after(3).times(0));
+    open(small, &clock)
+        .refresh(&Question::default(), true)
+        .expect_err("cut off");
+    server.clear_faults();
+    (server, index, path, key)
+}
+
+#[test]
+fn a_moved_item_is_confirmed_beside_a_listing_that_was_cut_off() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_server, index, path, _) = half_listed(folder.path());
+    let library = index.library("Movies").expect("a handle");
+    library.invalidate_path(path.as_bytes()).expect("invalidated");
+    let old = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(old.status, Status::NotFound, "{old:?}");
+    assert!(library.lookup_key(path.as_bytes(), |_| ()).is_none());
+    let new = library.match_path(b"/data/movies/new.mkv").expect("an answer");
+    assert_eq!(new.status, Status::Ok, "{}", new.message);
+    // And still so when the listing is finished.
+    index.refresh(&Question::default(), true).expect("listed");
+    assert_eq!(
+        library.match_path(b"/data/movies/new.mkv").expect("an answer").status,
+        Status::Ok
+    );
+    assert_eq!(index.stats().expect("statistics").items, 300);
+}
+
+#[test]
+fn a_removed_item_stays_away_when_its_warm_file_is_made_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (server, index, path, key) = half_listed(folder.path());
+    let library = index.library("Movies").expect("a handle");
+    server
+        .change(|state| state.remove_items(&[key.parse().expect("a number")], false))
+        .expect("removed");
+    library.invalidate_item(&key).expect("invalidated");
+    assert_eq!(
+        library.match_path(path.as_bytes()).expect("an answer").status,
+        Status::NotFound
+    );
+    for entry in std::fs::read_dir(folder.path()).expect("a folder").flatten() {
+        if entry.file_name().to_string_lossy().contains(".warm") {
+            std::fs::remove_file(entry.path()).expect("removed");
+        }
+    }
+    let other = open(options(&server, folder.path()), &clock());
+    let library = other.library("Movies").expect("a handle");
+    let offline = Question {
+        offline: true,
+        ..library.question()
+    };
+    for path in [path.as_str(), "/data/movies/new.mkv"] {
+        assert_eq!(
+            other.match_path(&offline, path.as_bytes()).expect("an answer").status,
+            Status::NotFound
+        );
+    }
+}
+
+#[test]
+fn an_item_that_came_after_one_went_is_found_by_guid_and_title() {
+    let item = |n: u64| {
+        let mut item = ItemSpec::file(&format!("Film {n}"), &format!("/data/movies/{n}.mkv")).key(9000 + n);
+        item.guid = Some(format!("plex://movie/{n:024}"));
+        item
+    };
+    let server = Standin::builder()
+        .library(LibrarySpec::movies(10).plain().title("Movies"))
+        .items(1, [item(1), item(2)])
+        .start()
+        .expect("starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let all = Question::default();
+    let by_guid = |n: u64| {
+        index
+            .match_guid(&all, &format!("plex://movie/{n:024}"))
+            .expect("an answer")
+            .status
+    };
+    let by_title = |n: u64| {
+        index
+            .search_title(&all, &format!("film {n}"))
+            .expect("an answer")
+            .status
+    };
+    assert_eq!((by_guid(2), by_title(2)), (Status::Ok, Status::Ok));
+    server
+        .change(|state| state.remove_items(&[9002], true))
+        .expect("removed");
+    index.refresh(&all, true).expect("listed");
+    server
+        .change(|state| state.add_items(1, vec![item(3)], true))
+        .expect("added");
+    index.refresh(&all, true).expect("listed");
+    assert_eq!((by_guid(3), by_title(3)), (Status::Ok, Status::Ok));
+    assert_eq!((by_guid(2), by_title(2)), (Status::NotFound, Status::NotFound));
+}
+
+#[test]
+fn a_recorded_match_ends_every_doubt_about_it_in_all_processes() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 1);
+    library.match_path(path.as_bytes()).expect("an answer");
+    library.invalidate_item(&key).expect("invalidated");
+    library.invalidate_path(b"/H/B.mkv").expect("invalidated");
+    library
+        .record_matches(&[(b"/h/a.mkv", key.as_str()), (b"/h/b.mkv", "1005")])
+        .expect("recorded");
+    let other = open(options(&server, folder.path()), &clock);
+    for library in [&library, &other.library("Movies").expect("a handle")] {
+        assert_eq!(
+            library.lookup_key(b"/h/a.mkv", str::to_owned).as_deref(),
+            Some(key.as_str())
+        );
+        assert_eq!(library.lookup_key(b"/h/b.mkv", str::to_owned).as_deref(), Some("1005"));
+    }
+}
+
+#[test]
+fn two_listings_of_an_empty_disk_must_lie_a_minute_apart() {
+    let server = movies(100);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 1);
+    library.match_path(path.as_bytes()).expect("an answer");
+    library.invalidate().expect("invalidated");
+    server.change(|state| state.empty_library(1)).expect("emptied");
+    server.reset();
+    for _ in 0..3 {
+        let old = library.match_path(path.as_bytes()).expect("an answer");
+        assert_eq!((old.status, old.stale), (Status::Ok, true));
+    }
+    assert_eq!(requests(&server)[2], 1, "one listing is enough for a minute");
+    clock.advance_ms(61_000);
+    assert_eq!(
+        library.match_path(path.as_bytes()).expect("an answer").status,
+        Status::NotFound
+    );
+}
+
+#[test]
+fn short_pages_without_a_total_are_not_the_end() {
+    let server = movies(2_500);
+    server.config(|config| {
+        config.omit_total_size = true;
+        config.max_page = Some(700);
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 2_400);
+    assert_eq!(
+        library.match_path(path.as_bytes()).expect("an answer").status,
+        Status::Ok
+    );
+    assert_eq!(index.stats().expect("statistics").items, 2_500);
+}
+
+#[test]
+fn a_batch_shares_its_deadline_and_a_hanging_server_is_late_not_wrong() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    server.fault(Fault::new(Action::Delay { ms: 60_000 }).times(0));
+    let hurried = Question {
+        deadline: Deadline::In(Duration::from_millis(100)),
+        ..library.question()
+    };
+    let late = index.match_path(&hurried, b"/data/movies/x.mkv").expect("an answer");
+    assert_eq!(late.status, Status::NeedsWarm);
+    server.clear_faults();
+    index.libraries_json(&Question::default()).expect("libraries");
+    server.fault(Fault::new(Action::Delay { ms: 60_000 }).on(Kind::Listing).times(0));
+    let paths: Vec<String> = (0..50).map(|n| format!("/data/movies/{n}.mkv")).collect();
+    let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
+    let begun = Instant::now();
+    let mut answers = 0;
+    index
+        .match_paths_with(&hurried, &paths, |_| answers += 1)
+        .expect("answers");
+    assert_eq!(answers, 50);
+    // 50 deadlines would be five seconds; one is a tenth of one.
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn max_age_counts_from_the_listing_whatever_the_ttl() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let choice = Options {
+        library_ttl: Ttl::For(Duration::from_secs(20 * 3600)),
+        ..options(&server, folder.path())
+    };
+    let index = open(choice, &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 1);
+    library.match_path(path.as_bytes()).expect("an answer");
+    server.reset();
+    clock.advance_ms(23 * HOUR_MS);
+    library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(requests(&server)[2], 0);
+    clock.advance_ms(HOUR_MS);
+    library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(requests(&server)[2], 1);
+}
+
+#[test]
+fn hosts_with_other_rules_do_not_take_each_others_warm_files_away() {
+    let server = movies(200);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let rule = Mapping {
+        kind: MappingKind::ServerToHost,
+        from: Pattern::Prefix(b"/data".to_vec()),
+        to: b"/mnt".to_vec(),
+    };
+    let ruled = Options {
+        mappings: vec![rule],
+        ..options(&server, folder.path())
+    };
+    let (path, key) = path_of(&server, 1, 1);
+    let host = path.replacen("/data", "/mnt", 1);
+    let (one, two) = (open(options(&server, folder.path()), &clock), open(ruled, &clock));
+    let (one, two) = (
+        one.library("Movies").expect("a handle"),
+        two.library("Movies").expect("a handle"),
+    );
+    one.match_path(path.as_bytes()).expect("an answer");
+    two.match_path(host.as_bytes()).expect("an answer");
+    let files = || std::fs::read_dir(folder.path()).expect("a folder").count();
+    let before = files();
+    for _ in 0..5 {
+        assert_eq!(
+            one.lookup_key(path.as_bytes(), str::to_owned).as_deref(),
+            Some(key.as_str())
+        );
+        assert_eq!(
+            two.lookup_key(host.as_bytes(), str::to_owned).as_deref(),
+            Some(key.as_str())
+        );
+        assert_eq!(one.match_path(path.as_bytes()).expect("an answer").status, Status::Ok);
+        assert_eq!(two.match_path(host.as_bytes()).expect("an answer").status, Status::Ok);
+    }
+    assert_eq!(files(), before);
+}
