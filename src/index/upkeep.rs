@@ -28,20 +28,29 @@ impl Shared {
         let paths: Vec<&[u8]> = pairs.iter().map(|(path, _)| *path).collect();
         let keys: Vec<&str> = pairs.iter().map(|(_, key)| *key).collect();
         self.trust(identity, row, &paths, &keys)?;
-        if waiting > FOLD {
-            // One thread is enough; the others' changes are folded the next time.
-            let Ok(_folding) = self.folding.try_lock() else {
-                return Ok(true);
-            };
-            self.store.evict_matches(self.options.matches_limit)?;
-            self.fold(identity, row.id)?;
-            for (identity, library) in self.store.lagging(4 * FOLD)? {
-                self.fold(identity, library)?;
-            }
+        // The matches are in the store: what becomes of the warm file is no error of this call.
+        if waiting > FOLD
+            && let Err(error) = self.fold_all(identity, row.id)
+        {
+            log::warn!("confirmed matches could not be put into a warm file; the next ones are tried again: {error}");
         }
         // Whoever writes reads on: a glance of this process must not have to.
         self.catch_up()?;
         Ok(true)
+    }
+
+    /// Folds this library's matches, and those that keep changes for too long.
+    fn fold_all(&self, identity: i64, library: i64) -> Result<()> {
+        // One thread is enough; the others' changes are folded the next time.
+        let Ok(_folding) = self.folding.try_lock() else {
+            return Ok(());
+        };
+        self.store.evict_matches(self.options.matches_limit)?;
+        self.fold(identity, library)?;
+        for (identity, library) in self.store.lagging(4 * FOLD)? {
+            self.fold(identity, library)?;
+        }
+        Ok(())
     }
 
     pub(super) fn invalidate_path(&self, library: &Library, path: &[u8]) -> Result<()> {

@@ -106,11 +106,18 @@ fn with_large(path: &[u8], then: &mut dyn FnMut(&Normal<'_>)) {
         return then(&Normal::new(path, path, false));
     };
     let shape = Shape::of(path);
+    let fold =
+        |room: &mut [u8]| fold_ascii(path, shape, room).or_else(|| fold_text(text, shape, &mut Fixed::new(room)));
+    // Zeroing the larger room takes longer than folding a usual path.
+    if text.len() <= SMALL {
+        let mut middle = [0; 3 * SMALL + 64];
+        if let Some(length) = fold(&mut middle) {
+            return then(&Normal::new(path, &middle[..length], true));
+        }
+    }
     if text.len() <= LARGE / 3 {
         let mut large = [0; LARGE];
-        let length =
-            fold_ascii(path, shape, &mut large).or_else(|| fold_text(text, shape, &mut Fixed::new(&mut large)));
-        if let Some(length) = length {
+        if let Some(length) = fold(&mut large) {
             return then(&Normal::new(path, &large[..length], true));
         }
     }
@@ -236,10 +243,7 @@ fn unify_separators(form: &mut [u8]) {
 fn fold_text(text: &str, shape: Shape, out: &mut impl Sink) -> Option<usize> {
     let body = text.get(shape.skip..)?;
     out.put(shape.lead)?;
-    if !fold_composed(body, out)? {
-        out.cut(shape.lead.len());
-        put_all(body.nfc().flat_map(char::to_lowercase).nfc(), out)?;
-    }
+    fold_runs(body, out)?;
     let form = out.written();
     if shape.windows {
         unify_separators(form);
@@ -247,9 +251,10 @@ fn fold_text(text: &str, shape: Shape, out: &mut impl Sink) -> Option<usize> {
     Some(form.len())
 }
 
-/// What nearly all text is: composed already, and after lower-casing still. That is quickly checked, and ASCII between
-/// other letters need not be looked at, since it never composes with what stands before it. `Some(false)` otherwise.
-fn fold_composed(text: &str, out: &mut impl Sink) -> Option<bool> {
+/// Run by run: ASCII need not be looked at, since it never composes with what stands before it. Nearly all other text is
+/// composed already, and after lower-casing still, which is quickly checked; what is not is composed, with the one ASCII
+/// character before it that it may compose with.
+fn fold_runs(text: &str, out: &mut impl Sink) -> Option<()> {
     let mut rest = text;
     while !rest.is_empty() {
         let ascii = rest.bytes().take_while(u8::is_ascii).count();
@@ -259,13 +264,18 @@ fn fold_composed(text: &str, out: &mut impl Sink) -> Option<bool> {
         rest = tail;
         out.put(plain)?;
         let lower = || other.chars().flat_map(char::to_lowercase);
-        if is_nfc_quick(other.chars()) != IsNormalized::Yes || is_nfc_quick(lower()) != IsNormalized::Yes {
-            return Some(false);
+        if is_nfc_quick(other.chars()) == IsNormalized::Yes && is_nfc_quick(lower()) == IsNormalized::Yes {
+            put_all(lower(), out)?;
+            continue;
         }
-        put_all(lower(), out)?;
+        let before = plain.chars().next_back();
+        let length = out.written().len() - usize::from(before.is_some());
+        out.cut(length);
+        let run = before.into_iter().chain(other.chars());
+        put_all(run.nfc().flat_map(char::to_lowercase).nfc(), out)?;
     }
     out.written().make_ascii_lowercase();
-    Some(true)
+    Some(())
 }
 
 fn put_all(chars: impl Iterator<Item = char>, out: &mut impl Sink) -> Option<()> {

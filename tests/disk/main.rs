@@ -26,6 +26,7 @@ fn worker() {
         ("read-only", full::read_only),
         ("full disk", full::full),
         ("limited files", full::limited),
+        ("no warm file", full::no_warm_file),
         ("masked", secrecy::masked),
     ]);
 }

@@ -33,15 +33,17 @@ fn answer(index: &Index, path: &str, offline: bool) -> String {
 
 fn rename(server: &Standin, key: &str, from: &str, to: &str) {
     let key = key.parse().expect("a number");
-    server.change(|state| state.rename_file(key, from, to)).expect("renamed");
+    server
+        .change(|state| state.rename_file(key, from, to))
+        .expect("renamed");
 }
 
-/// Has one index confirm an item that another one is listing.
-fn confirm(server: &Standin, index: &Index, key: &str, old: &str, new: &str) {
+/// Has one index confirm an item that another one is listing, and that it knows under a path.
+fn confirm(server: &Standin, index: &Index, (known, key): (&str, &str), old: &str, new: &str) {
     rename(server, key, old, new);
     let library = index.library("Movies").expect("a handle");
     library.invalidate_item(key).expect("invalidated");
-    answer(index, old, false);
+    answer(index, known, false);
     assert_eq!(answer(index, new, true), key, "the server said so");
 }
 
@@ -57,7 +59,12 @@ fn what_is_confirmed_while_a_listing_is_under_way_does_not_vanish_with_it() {
     assert_eq!(answer(&other, changed.0, true), changed.1);
     // The second listing finds one of them changed; both are on its first page, and the third on its last.
     rename(&server, changed.1, changed.0, "/data/movies/second.mkv");
-    server.fault(Fault::new(Action::Delay { ms: 150 }).on(Kind::Listing).after(1).times(0));
+    server.fault(
+        Fault::new(Action::Delay { ms: 150 })
+            .on(Kind::Listing)
+            .after(1)
+            .times(0),
+    );
     let library = lister.library("Movies").expect("a handle");
     std::thread::scope(|scope| {
         let listing = scope.spawn(|| lister.refresh(&library.question(), true));
@@ -67,9 +74,15 @@ fn what_is_confirmed_while_a_listing_is_under_way_does_not_vanish_with_it() {
                 .expect("a number");
             stored >= 100
         });
-        confirm(&server, &other, changed.1, "/data/movies/second.mkv", "/data/movies/third.mkv");
-        confirm(&server, &other, same.1, same.0, "/data/movies/same.mkv");
-        confirm(&server, &other, last.1, last.0, "/data/movies/last.mkv");
+        confirm(
+            &server,
+            &other,
+            changed,
+            "/data/movies/second.mkv",
+            "/data/movies/third.mkv",
+        );
+        confirm(&server, &other, same, same.0, "/data/movies/same.mkv");
+        confirm(&server, &other, last, last.0, "/data/movies/last.mkv");
         let stored: i64 = database(folder.path())
             .query_row("SELECT coalesce(max(next_row), 0) FROM listings", [], |row| row.get(0))
             .expect("a number");
@@ -88,7 +101,9 @@ fn what_is_confirmed_while_a_listing_is_under_way_does_not_vanish_with_it() {
     }
     drop((lister, other, late));
     let (listed, provisional): (i64, bool) = database(folder.path())
-        .query_row("SELECT listed_items, provisional FROM libraries", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row("SELECT listed_items, provisional FROM libraries", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .expect("a row");
     assert_eq!((listed, provisional), (400, false));
 }
