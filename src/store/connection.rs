@@ -120,11 +120,29 @@ fn open(folder: &Folder) -> rusqlite::Result<Open> {
         // It got its name when it was whole; so this is an empty file, or somebody else's.
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }
+    settle_journal(&connection, folder)?;
     let id = connection.query_row("SELECT store_id FROM store", [], |row| row.get::<_, i64>(0))?;
     Ok(Open {
         connection,
         id: id.cast_unsigned(),
     })
+}
+
+/// The folder may have been moved to another disk since the database was made: there WAL works, or does not.
+fn settle_journal(connection: &Connection, folder: &Folder) -> rusqlite::Result<()> {
+    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    let wanted = journal(folder.shares_memory());
+    if !mode.eq_ignore_ascii_case(wanted) {
+        let changed: rusqlite::Result<String> =
+            connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0));
+        // While others have it open it cannot be changed; whoever is alone will.
+        log::debug!("journal mode {mode}, wanted {wanted}: {changed:?}");
+    }
+    Ok(())
+}
+
+fn journal(wal: bool) -> &'static str {
+    if wal { "WAL" } else { "TRUNCATE" }
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -152,7 +170,7 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
 
     let connection = connect(path)?;
     connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
-    let wanted = if wal { "WAL" } else { "TRUNCATE" };
+    let wanted = journal(wal);
     let mode: String = connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0))?;
     if !mode.eq_ignore_ascii_case("wal") {
         log::warn!(

@@ -32,7 +32,7 @@ pub fn spoil(path: &Path, how: &str) {
         "empty" => file.set_len(0).expect("shortened"),
         "half" => file.set_len(middle + 100).expect("shortened"),
         "zeroes" => file
-            .write_all_at(&vec![0; (length - 4096) as usize], 4096)
+            .write_all_at(&vec![0; usize::try_from(length - 4096).expect("small")], 4096)
             .expect("written"),
         "header" => file.write_all_at(&[0xFF; 100], 0).expect("written"),
         "text" => file
@@ -201,14 +201,22 @@ pub fn whoever_finds_it_broken_first_sets_it_aside_and_the_others_take_the_new_o
         let mut workers: Vec<Worker> = (0..6)
             .map(|_| Worker::start("host", [&place[0], &place[1], &place[2]]))
             .collect();
-        workers.iter_mut().for_each(|worker| assert_eq!(worker.hear(), "ready"));
-        workers.iter_mut().for_each(|worker| worker.tell("open"));
-        workers.iter_mut().for_each(|worker| assert_eq!(worker.hear(), "done"));
+        for worker in &mut workers {
+            assert_eq!(worker.hear(), "ready");
+        }
+        for worker in &mut workers {
+            worker.tell("open");
+        }
+        for worker in &mut workers {
+            assert_eq!(worker.hear(), "done");
+        }
         let (_, key) = path_of(&server, 1, 3);
         for (number, worker) in workers.iter_mut().enumerate() {
             worker.tell(&format!("record /host/by {number}.mkv|{key}"));
         }
-        workers.iter_mut().for_each(|worker| assert_eq!(worker.hear(), "done"));
+        for worker in &mut workers {
+            assert_eq!(worker.hear(), "done");
+        }
         for number in 0..workers.len() {
             for worker in &mut workers {
                 assert_eq!(
@@ -218,7 +226,9 @@ pub fn whoever_finds_it_broken_first_sets_it_aside_and_the_others_take_the_new_o
                 );
             }
         }
-        workers.into_iter().for_each(Worker::end);
+        for one in workers {
+            one.end();
+        }
         assert_sound(folder.path());
     }
 }

@@ -372,7 +372,9 @@ fn others_go_on(server: &Standin, folder: &Path) {
     assert_eq!(hosts[0].ask("look /host/last.mkv"), keys[0]);
     assert_eq!(hosts[0].ask("look /host/never.mkv"), "NoLocation");
     limited.end();
-    hosts.into_iter().for_each(Worker::end);
+    for one in hosts {
+        one.end();
+    }
 }
 
 #[test]

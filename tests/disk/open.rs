@@ -8,7 +8,10 @@ use plexindex_standin::Standin;
 
 use super::broken::{DAMAGES, answer, used};
 use crate::support::{self, clock, movies, options, path_of};
-use crate::worker::{Worker, assert_sound, options_at, place, say, told};
+use crate::worker::{Worker, assert_sound, database, options_at, place, say, told};
+
+/// What somebody does to the folder of a store, given another store's.
+type Trick = fn(&Path, &Path);
 
 /// A host that does as it is told. Until it is told to it opens nothing.
 pub fn host(words: &[&str]) {
@@ -29,7 +32,7 @@ pub fn host(words: &[&str]) {
                 .record_matches(&[(path.as_bytes(), key)])
                 .map(|()| "done".to_owned()),
             "look" => {
-                let glance = library.lookup_key(path.as_bytes(), |key| key.to_owned());
+                let glance = library.lookup_key(path.as_bytes(), str::to_owned);
                 answer(&library, path).inspect(|found| {
                     assert!(glance.is_none_or(|glance| glance == *found), "the glance knew better");
                 })
@@ -90,9 +93,9 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
     let server = movies(60);
     let other = tempfile::tempdir().expect("a folder");
     used(&server, other.path());
-    let tricks: [(&str, fn(&Path, &Path)); 5] = [
+    let tricks: [(&str, Trick); 5] = [
         ("removed", |folder, _| {
-            fs::remove_file(folder.join("plexindex-1.db")).expect("removed")
+            fs::remove_file(folder.join("plexindex-1.db")).expect("removed");
         }),
         ("removed with all", |folder, _| {
             for entry in fs::read_dir(folder).expect("the folder") {
@@ -109,7 +112,7 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
             fs::rename(folder.join("copy"), folder.join("plexindex-1.db")).expect("renamed");
         }),
         ("gone with the folder", |folder, _| {
-            fs::remove_dir_all(folder).expect("removed")
+            fs::remove_dir_all(folder).expect("removed");
         }),
     ];
     for (what, trick) in tricks {
@@ -119,7 +122,9 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
         let mut hosts = hosts(&folder, &server);
         trick(&folder, other.path());
         assert_all_go_on(&mut hosts, &server, what);
-        hosts.into_iter().for_each(Worker::end);
+        for one in hosts {
+            one.end();
+        }
         // Who opens now sees the same.
         let index = support::open(options(&server, &folder), &clock());
         let library = index.library("Movies").expect("a handle");
@@ -133,6 +138,26 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
         index.close().expect("closes");
         assert_sound(&folder);
     }
+}
+
+#[test]
+fn a_store_that_comes_from_a_disk_without_shared_memory_gets_its_write_ahead_log_back() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    used(&server, folder.path());
+    let mode = |pragma: &str| -> String {
+        database(folder.path())
+            .query_row(pragma, [], |row| row.get(0))
+            .expect("a mode")
+    };
+    assert_eq!(mode("PRAGMA journal_mode"), "wal");
+    assert_eq!(mode("PRAGMA journal_mode = DELETE"), "delete");
+    let index = support::open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 3);
+    assert_eq!(answer(&library, &path).expect("an answer"), key);
+    index.close().expect("closes");
+    assert_eq!(mode("PRAGMA journal_mode"), "wal");
 }
 
 #[test]
@@ -153,7 +178,9 @@ fn a_database_that_is_damaged_while_open_is_made_anew_for_all() {
             assert_eq!(host.ask(&format!("look {path}")), key, "{what}");
         }
         assert_all_go_on(&mut hosts, &server, what);
-        hosts.into_iter().for_each(Worker::end);
+        for one in hosts {
+            one.end();
+        }
         let index = support::open(options(&server, &folder), &clock());
         let library = index.library("Movies").expect("a handle");
         assert_eq!(answer(&library, &path).expect("an answer"), key);

@@ -16,7 +16,8 @@ const TOKEN: &str = "t0ken-that-nobody-may-see";
 const USER: &str = "Perpetua Featherstonehaugh";
 
 fn assert_nowhere(folder: &Path, secret: &str) {
-    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let digits: Vec<String> = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = digits.concat();
     for entry in fs::read_dir(folder).expect("the folder") {
         let path = entry.expect("an entry").path();
         let bytes = fs::read(&path).expect("read");
@@ -150,9 +151,10 @@ fn assert_modes(folder: &Path, owner: Option<u32>) {
     for entry in fs::read_dir(folder).expect("the folder") {
         let entry = entry.expect("an entry");
         let facts = entry.metadata().expect("facts");
-        assert_eq!(facts.permissions().mode() & 0o777, 0o600, "{:?}", entry.file_name());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        assert_eq!(facts.permissions().mode() & 0o777, 0o600, "{name}");
         if let Some(owner) = owner {
-            assert_eq!((facts.uid(), facts.gid()), (owner, owner), "{:?}", entry.file_name());
+            assert_eq!((facts.uid(), facts.gid()), (owner, owner), "{name}");
         }
         kinds += 1;
     }

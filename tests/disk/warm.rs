@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use super::broken::{answer, used};
 use crate::support::{clock, movies, open, options, path_of};
 
+/// What somebody does to a warm file.
+type Way = fn(&Path);
+
 fn warm_files(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder)
         .expect("the folder")
@@ -21,7 +24,7 @@ fn warm_files_that_are_damaged_before_they_are_opened_are_made_anew() {
     let folder = tempfile::tempdir().expect("a folder");
     used(&server, folder.path());
     let (_, own) = path_of(&server, 1, 3);
-    let ways: [(&str, fn(&Path)); 8] = [
+    let ways: [(&str, Way); 8] = [
         ("removed", |path| fs::remove_file(path).expect("removed")),
         ("emptied", |path| fs::write(path, b"").expect("written")),
         ("cut in half", |path| {
@@ -37,7 +40,9 @@ fn warm_files_that_are_damaged_before_they_are_opened_are_made_anew() {
     for (what, way) in ways {
         let files = warm_files(folder.path());
         assert!(files.len() >= 2, "of the listing and of the matches");
-        files.iter().for_each(|path| way(path));
+        for path in &files {
+            way(path);
+        }
         let index = open(options(&server, folder.path()), &clock());
         let library = index.library("Movies").expect("a handle");
         server.reset();

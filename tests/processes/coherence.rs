@@ -40,7 +40,7 @@ pub fn answer(words: &[&str]) {
 
 /// What both doors say: the fast path's key or `?`, and the full answer's key or its reason.
 fn look(index: &Index, library: &Library, path: &str) -> String {
-    let glance = library.lookup_key(path.as_bytes(), |key| key.to_owned());
+    let glance = library.lookup_key(path.as_bytes(), str::to_owned);
     let offline = Question {
         offline: true,
         ..library.question()
@@ -126,7 +126,9 @@ fn commits_are_seen(rounds: u64, more: [&str; 3]) {
     }
     // Most glances know: it is the overlay that makes them, not the full answer behind them.
     assert!(glances * 10 >= recorded * 9, "{glances} of {recorded} glances knew");
-    workers.into_iter().for_each(Worker::end);
+    for one in workers {
+        one.end();
+    }
 }
 
 #[test]
@@ -299,11 +301,8 @@ fn a_page_that_somebody_removed_or_spoilt_is_made_anew_at_the_next_write() {
     {
         spoil(&page);
         // Each writes once, and so finds out; from then on all are told of everything.
-        for writer in 0..3 {
-            assert_eq!(
-                workers[writer].ask(&format!("record /host/{writer}.mkv|{}", keys[0])),
-                "done"
-            );
+        for (writer, worker) in workers.iter_mut().enumerate() {
+            assert_eq!(worker.ask(&format!("record /host/{writer}.mkv|{}", keys[0])), "done");
         }
         for writer in [0, 1, 2] {
             let key = &keys[round * 3 + writer];

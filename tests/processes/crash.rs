@@ -39,7 +39,7 @@ pub fn record(words: &[&str]) {
     let mut next: u64 = words[3].parse().expect("a number");
     loop {
         // Every third call confirms many at once, so that most kills come while warm files are written.
-        let count = if next % 3 == 0 { 400 } else { 1 };
+        let count = if next.is_multiple_of(3) { 400 } else { 1 };
         let pairs: Vec<(String, String)> = (next..next + count)
             .map(|number| (format!("/host/{number}.mkv"), number.to_string()))
             .collect();
@@ -136,8 +136,12 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
         "plexindex-1.db.4711.new-wal",
     ];
     let young = ["plexindex-1-l1-8-99-0.warm", "plexindex-1-l1-8-99-0.warm.4712-0.new"];
-    old.iter().for_each(|name| leave(name, hours_ago));
-    young.iter().for_each(|name| leave(name, SystemTime::now()));
+    for name in old {
+        leave(name, hours_ago);
+    }
+    for name in young {
+        leave(name, SystemTime::now());
+    }
     leave("notes of somebody else.warm", hours_ago);
     // The warm file in use is old too.
     for entry in std::fs::read_dir(folder.path()).expect("the folder") {

@@ -80,7 +80,7 @@ fn child(index: &Index, number: u64, path: &str, key: &str) -> i32 {
         deadline: Deadline::In(Duration::from_secs(15)),
         ..library.question()
     };
-    if number % 4 == 0 && !matches!(index.refresh(&in_time, true), Ok(Status::Ok)) {
+    if number.is_multiple_of(4) && !matches!(index.refresh(&in_time, true), Ok(Status::Ok)) {
         return 5;
     }
     if index.stats().is_err() {

@@ -1,5 +1,6 @@
 //! Several processes on one store: what one commits the others see, what is killed loses nothing, and one fetch is made
 //! where many are wanted.
+#![allow(clippy::case_sensitive_file_extension_comparisons)] // the names are our own
 #![allow(unsafe_code)] // fork, clocks and signals have no safe door
 
 #[path = "../support/mod.rs"]

@@ -51,11 +51,11 @@ fn confirm(server: &Standin, index: &Index, (known, key): (&str, &str), old: &st
 fn what_is_confirmed_while_a_listing_is_under_way_does_not_vanish_with_it() {
     let server = movies(400);
     let folder = tempfile::tempdir().expect("a folder");
-    let lister = open(&server, folder.path());
+    let fetcher = open(&server, folder.path());
     let other = open(&server, folder.path());
     let items: Vec<(String, String)> = [3, 5, 395].map(|nth| path_of(&server, 1, nth)).to_vec();
     let [changed, same, last] = [0, 1, 2].map(|nth| (items[nth].0.as_str(), items[nth].1.as_str()));
-    assert_eq!(answer(&lister, changed.0, false), changed.1);
+    assert_eq!(answer(&fetcher, changed.0, false), changed.1);
     assert_eq!(answer(&other, changed.0, true), changed.1);
     // The second listing finds one of them changed; both are on its first page, and the third on its last.
     rename(&server, changed.1, changed.0, "/data/movies/second.mkv");
@@ -65,9 +65,9 @@ fn what_is_confirmed_while_a_listing_is_under_way_does_not_vanish_with_it() {
             .after(1)
             .times(0),
     );
-    let library = lister.library("Movies").expect("a handle");
+    let library = fetcher.library("Movies").expect("a handle");
     std::thread::scope(|scope| {
-        let listing = scope.spawn(|| lister.refresh(&library.question(), true));
+        let listing = scope.spawn(|| fetcher.refresh(&library.question(), true));
         until("the first page is stored", || {
             let stored: i64 = database(folder.path())
                 .query_row("SELECT coalesce(max(next_row), 0) FROM listings", [], |row| row.get(0))
@@ -90,7 +90,7 @@ fn what_is_confirmed_while_a_listing_is_under_way_does_not_vanish_with_it() {
         assert_eq!(listing.join().expect("no panic").expect("listed"), Status::Ok);
     });
     let late = open(&server, folder.path());
-    for index in [&lister, &other, &late] {
+    for index in [&fetcher, &other, &late] {
         assert_eq!(answer(index, "/data/movies/third.mkv", true), changed.1);
         assert_eq!(answer(index, "/data/movies/same.mkv", true), same.1);
         assert_eq!(answer(index, "/data/movies/last.mkv", true), last.1);
@@ -99,7 +99,7 @@ fn what_is_confirmed_while_a_listing_is_under_way_does_not_vanish_with_it() {
         }
         assert_eq!(index.stats().expect("statistics").items, 400);
     }
-    drop((lister, other, late));
+    drop((fetcher, other, late));
     let (listed, provisional): (i64, bool) = database(folder.path())
         .query_row("SELECT listed_items, provisional FROM libraries", [], |row| {
             Ok((row.get(0)?, row.get(1)?))

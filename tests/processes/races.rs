@@ -116,7 +116,7 @@ fn share(index: &Index, words: &[&str], name: &str, dice: &mut Dice) -> Vec<Done
                     clears || seen.as_deref() == Some(key),
                     "{path} was confirmed, and answers {seen:?}"
                 );
-                let glance = library.lookup_key(path.as_bytes(), |key| key.to_owned());
+                let glance = library.lookup_key(path.as_bytes(), str::to_owned);
                 assert!(glance.is_none() || glance.as_deref() == Some(key));
             }
             75..82 => {
@@ -294,11 +294,15 @@ pub fn many_may_make_a_store_at_once() {
         let mut workers: Vec<Worker> = (0..6)
             .map(|_| Worker::start("make", [&place[0], &place[1], &place[2]]))
             .collect();
-        workers.iter_mut().for_each(|worker| assert_eq!(worker.hear(), "ready"));
-        workers.iter_mut().for_each(|worker| worker.tell("go"));
-        workers
-            .iter_mut()
-            .for_each(|worker| assert_eq!(worker.hear(), "recorded"));
+        for worker in &mut workers {
+            assert_eq!(worker.hear(), "ready");
+        }
+        for worker in &mut workers {
+            worker.tell("go");
+        }
+        for worker in &mut workers {
+            assert_eq!(worker.hear(), "recorded");
+        }
         let index = support::open(options(&server, &folder.path().join("new")), &clock());
         let library = index.library("Movies").expect("a handle");
         for worker in workers {

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use plexindex::index::Index;
@@ -140,10 +140,7 @@ impl Worker {
 
     /// What it has said and nobody heard yet.
     pub fn heard(&mut self) -> Option<String> {
-        self.kept.pop_front().or_else(|| match self.said.try_recv() {
-            Ok(words) => Some(words),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        })
+        self.kept.pop_front().or_else(|| self.said.try_recv().ok())
     }
 
     /// Kills it now, at whatever instruction it is. Gives what it had said and nobody heard yet.
@@ -241,7 +238,7 @@ pub fn database(folder: &Path) -> rusqlite::Connection {
     connection
 }
 
-/// Asserts that SQLite finds nothing wrong with the database.
+/// Asserts that `SQLite` finds nothing wrong with the database.
 pub fn assert_sound(folder: &Path) {
     let found: String = database(folder)
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
