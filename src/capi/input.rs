@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::size_of;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::constants as c;
@@ -17,6 +17,7 @@ use crate::index::{Deadline, Index, Library, Progress, Question, Selector};
 use crate::model::{KEY_PREFIX, Token};
 use crate::options::MappingKind::{HostToServer, ServerToHost};
 use crate::options::{self, Ttl};
+use crate::platform::fork::{self, Forks, Release, Side};
 
 fn refuse<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::new(Status::InvalidArgument, text))
@@ -29,19 +30,35 @@ fn null(what: &str) -> Error {
 /// What a handle points to.
 pub struct Opened {
     index: Index,
+    libraries: Arc<Libraries>,
+}
+
+/// The libraries that handles were given out for.
+#[derive(Default)]
+struct Libraries {
     /// Boxed, so that handles stay where they are. A library is added once for each selector.
     #[allow(clippy::vec_box)]
-    libraries: Mutex<Vec<Box<Library>>>,
+    known: Mutex<Vec<Box<Library>>>,
+}
+
+impl Forks for Libraries {
+    fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+        vec![Box::new(fork::hold(&self, |all| &all.known))]
+    }
+
+    fn after(&self, _side: &Side) {}
 }
 
 impl Opened {
     pub fn open(chosen: Chosen) -> Result<Self> {
         guard::quiet_panics();
-        log_ring::install(chosen.log_level)?;
-        Ok(Self {
+        log_ring::install(log_ring::level(chosen.log_level)?);
+        let opened = Self {
             index: Index::open(chosen.options)?,
-            libraries: Mutex::new(Vec::new()),
-        })
+            libraries: Arc::default(),
+        };
+        fork::watch(&opened.libraries);
+        Ok(opened)
     }
 
     pub fn into_handle(self) -> *mut Handle {
@@ -56,6 +73,12 @@ impl Opened {
     }
 
     pub fn close(self) -> Result<()> {
+        let closed = self.close_all();
+        fork::forget_dead();
+        closed
+    }
+
+    fn close_all(self) -> Result<()> {
         drop(self.libraries);
         self.index.close()
     }
@@ -65,7 +88,11 @@ impl Opened {
     }
 
     pub fn library(&self, selector: Selector) -> Result<*const LibraryHandle> {
-        let mut libraries = self.libraries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut libraries = self
+            .libraries
+            .known
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(known) = libraries.iter().find(|one| *one.selector() == selector) {
             return Ok(std::ptr::from_ref::<Library>(known).cast());
         }
@@ -310,12 +337,10 @@ unsafe fn mappings(given: *const types::Mapping, count: usize) -> Result<Vec<opt
     if count > 10_000 {
         return refuse(format!("options.mappings_count is {count}: give at most 10000 rules"));
     }
-    // SAFETY: the caller's promise.
-    let given = unsafe { std::slice::from_raw_parts(given, count) };
-    given
-        .iter()
-        .enumerate()
-        .map(|(place, rule)| {
+    (0..count)
+        .map(|place| {
+            // SAFETY: the caller's promise; a pointer from another language may be misaligned.
+            let rule = unsafe { given.add(place).read_unaligned() };
             let name = format!("options.mappings[{place}]");
             if rule.reserved != 0 {
                 return Err(Error::new(

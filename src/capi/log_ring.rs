@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
@@ -34,6 +34,19 @@ static RING: Mutex<Ring> = Mutex::new(Ring {
 /// How many wait: read on each answer without the lock.
 static WAITING: AtomicU32 = AtomicU32::new(0);
 
+/// The ring, tried for a moment only: in the child of a fork a thread that it does not have may hold it for ever, and a
+/// line that is lost is better than a host that hangs.
+fn ring() -> Option<MutexGuard<'static, Ring>> {
+    for _ in 0..1000 {
+        match RING.try_lock() {
+            Ok(ring) => return Some(ring),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+        }
+    }
+    None
+}
+
 impl Log for RingLogger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("plexindex")
@@ -50,7 +63,7 @@ impl Log for RingLogger {
             Level::Debug | Level::Trace => c::PLEXINDEX_LOG_DEBUG,
         };
         let text = record.args().to_string();
-        let mut ring = RING.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut ring) = ring() else { return };
         if ring.lines.len() == CAPACITY {
             ring.lines.pop_front();
             ring.lost += 1;
@@ -62,25 +75,26 @@ impl Log for RingLogger {
     fn flush(&self) {}
 }
 
+/// What a `PLEXINDEX_LOG_*` number lets through.
+pub fn level(level: i32) -> Result<LevelFilter> {
+    match level {
+        0 | c::PLEXINDEX_LOG_WARN => Ok(LevelFilter::Warn),
+        c::PLEXINDEX_LOG_OFF => Ok(LevelFilter::Off),
+        c::PLEXINDEX_LOG_ERROR => Ok(LevelFilter::Error),
+        c::PLEXINDEX_LOG_INFO => Ok(LevelFilter::Info),
+        c::PLEXINDEX_LOG_DEBUG => Ok(LevelFilter::Debug),
+        other => Err(Error::new(
+            Status::InvalidArgument,
+            format!("log_level is {other}: give one of PLEXINDEX_LOG_*"),
+        )),
+    }
+}
+
 /// Takes the lines of this process from now on, unless a Rust host has a logger of its own, which then gets them.
-pub fn install(level: i32) -> Result<()> {
+pub fn install(level: LevelFilter) {
     static LOGGER: RingLogger = RingLogger;
-    let filter = match level {
-        0 | c::PLEXINDEX_LOG_WARN => LevelFilter::Warn,
-        c::PLEXINDEX_LOG_OFF => LevelFilter::Off,
-        c::PLEXINDEX_LOG_ERROR => LevelFilter::Error,
-        c::PLEXINDEX_LOG_INFO => LevelFilter::Info,
-        c::PLEXINDEX_LOG_DEBUG => LevelFilter::Debug,
-        other => {
-            return Err(Error::new(
-                Status::InvalidArgument,
-                format!("log_level is {other}: give one of PLEXINDEX_LOG_*"),
-            ));
-        }
-    };
     let _ = log::set_logger(&LOGGER);
-    log::set_max_level(filter);
-    Ok(())
+    log::set_max_level(level);
 }
 
 /// How many lines wait.
@@ -90,8 +104,8 @@ pub fn waiting() -> u32 {
 
 /// Takes all lines, oldest first, with a word on those that were lost.
 pub fn drain() -> Vec<Line> {
-    let mut ring = RING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut lines = Vec::new();
+    let Some(mut ring) = ring() else { return lines };
     if ring.lost > 0 {
         lines.push(Line {
             level: c::PLEXINDEX_LOG_WARN,
@@ -99,7 +113,8 @@ pub fn drain() -> Vec<Line> {
         });
         ring.lost = 0;
     }
-    lines.extend(ring.lines.drain(..));
+    // Taken whole, with its room: nothing is left behind when the library is unloaded.
+    lines.extend(std::mem::take(&mut ring.lines));
     WAITING.store(0, Ordering::Relaxed);
     lines
 }

@@ -381,7 +381,7 @@ impl Errand<'_> {
             }
             _ => shared.store.begin_listing(row, now)?,
         };
-        self.report.items.store(0, Ordering::Relaxed);
+        self.report.items.store(listing.rows, Ordering::Relaxed);
         self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
         self.report.fetching.store(true, Ordering::Relaxed);
         let earlier = listing.rows;

@@ -511,14 +511,16 @@ impl crate::platform::fork::Forks for Shared {
     fn before(self: Arc<Self>) -> Vec<Box<dyn crate::platform::fork::Release>> {
         use crate::platform::fork::hold;
         // What a call holds while it waits for the store, which is held next.
-        vec![
+        let mut held: Vec<Box<dyn crate::platform::fork::Release>> = vec![
             Box::new(hold(&self, |all| &all.catching_up)),
             Box::new(hold(&self, |all| &all.folding)),
             Box::new(hold(&self, |all| &all.flushed)),
             Box::new(hold(&self, |all| &all.trouble)),
             Box::new(hold(&self, |all| &all.evidence.0)),
             Box::new(hold(&self, |all| &all.flights.by_name)),
-        ]
+        ];
+        held.extend(self.source.iter().flat_map(|source| Arc::clone(source).before_fork()));
+        held
     }
 
     fn after(&self, side: &crate::platform::fork::Side) {
@@ -560,6 +562,12 @@ fn check_path(path: &[u8]) -> Result<()> {
 impl AsRef<Path> for Index {
     fn as_ref(&self) -> &Path {
         self.shared.store.folder().path()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        crate::platform::fork::forget_dead();
     }
 }
 

@@ -106,6 +106,9 @@ impl Drop for OwnFile {
             Some(place) => {
                 own.swap_remove(place);
                 drop(file);
+                if own.is_empty() {
+                    *own = Vec::new(); // nothing is left behind when the library is unloaded
+                }
             }
             // This is a child, where the descriptor is closed, and may be another file's by now.
             None => _ = file.into_raw_fd(),
@@ -145,6 +148,16 @@ pub fn watch(it: &Arc<impl Forks + 'static>) {
     watched.retain(|one| one.strong_count() > 0);
     let weak: Weak<dyn Forks> = Arc::downgrade(it) as Weak<dyn Forks>;
     watched.push(weak);
+}
+
+/// Forgets those that live no more, and the room they took: called when one ends, so that a library that is unloaded
+/// leaves no memory behind.
+pub fn forget_dead() {
+    let mut watched = lock(&WATCHED);
+    watched.retain(|one| one.strong_count() > 0);
+    if watched.is_empty() {
+        *watched = Vec::new();
+    }
 }
 
 fn lock<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {

@@ -5,10 +5,12 @@
 
 pub mod plex;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::model::{Item, ItemType, Library, Server};
+use crate::platform::fork::Release;
 
 /// What bounds one call: a deadline, and the host's wish to stop.
 #[derive(Clone, Copy)]
@@ -163,6 +165,12 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// As [`Source::server`]; that none exists is no error.
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>>;
+
+    /// Called before a fork: takes the locks that another thread may hold at that moment, for a child would find them locked
+    /// for ever.
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+        Vec::new()
+    }
 
     /// Forgets open connections without using them: after a fork, the child must not share them.
     fn after_fork(&self);

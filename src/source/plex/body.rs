@@ -222,7 +222,7 @@ impl Read for Limited<'_> {
 
 /// Buffers for bodies, kept from request to request: pages come by the hundred.
 #[derive(Default)]
-pub(super) struct Buffers(Mutex<Vec<Vec<u8>>>);
+pub(super) struct Buffers(pub(super) Mutex<Vec<Vec<u8>>>);
 
 impl Buffers {
     /// How many are kept; more requests at once are rare.

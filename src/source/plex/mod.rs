@@ -28,6 +28,7 @@ use ureq::http::{HeaderValue, Request, StatusCode};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, ItemType, Library, Server, Token};
 use crate::options::Options;
+use crate::platform::fork::{Release, hold};
 
 use self::body::{Buffers, Measured, Progress};
 use self::errors::Asked;
@@ -391,6 +392,13 @@ impl Source for PlexHttp {
             }
         }
         Ok(items)
+    }
+
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+        vec![
+            Box::new(hold(&self, |plex| &plex.transport.agent)),
+            Box::new(hold(&self, |plex| &plex.buffers.0)),
+        ]
     }
 
     fn after_fork(&self) {

@@ -38,7 +38,7 @@ pub(super) const TOKEN_PLACE: &str = "***";
 /// The connections to the server.
 pub(super) struct Transport {
     /// Made at the first request: loading the system's certificates takes milliseconds.
-    agent: Mutex<Option<Agent>>,
+    pub(super) agent: Mutex<Option<Agent>>,
     token: Option<Token>,
     tls: Tls,
     connect_timeout: Duration,
