@@ -296,9 +296,10 @@ fn start(program: &Path) -> Command {
         "--show-leak-kinds=definite,indirect,possible",
         "--errors-for-leak-kinds=definite,indirect,possible",
         "--keep-debuginfo=yes",
-        "--num-callers=30",
+        "--num-callers=60",
         // Programs wait for each other: no thread may starve.
         "--fair-sched=yes",
+        concat!("--suppressions=", env!("CARGO_MANIFEST_DIR"), "/tests/c/valgrind.supp"),
     ]);
     command.arg(program);
     command
