@@ -136,7 +136,8 @@ mod tests {
                 }
             },
         );
-        assert_eq!(ticks.load(Ordering::SeqCst), 3);
+        // One more may come while the thread ends.
+        assert!(ticks.load(Ordering::SeqCst) >= 3);
     }
 
     #[test]
