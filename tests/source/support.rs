@@ -241,7 +241,11 @@ pub fn settled(server: &Standin) -> Stats {
 /// An answer with a length that fits.
 pub fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
-    let mut answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{headers}\r\n", body.len()).into_bytes();
+    // The servers here end each connection with its answer: they say so, or the next request would sometimes go where
+    // nobody listens any more, and be sent twice.
+    let length = body.len();
+    let mut answer =
+        format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n").into_bytes();
     answer.extend_from_slice(body);
     answer
 }
