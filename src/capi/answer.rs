@@ -81,6 +81,15 @@ pub fn write_answers(buffer: &mut Buffer, count: usize, fill: impl FnOnce(&mut B
     Ok(())
 }
 
+/// Writes a block of one answer; gives its status.
+pub fn write_answer(buffer: &mut Buffer, answer: &Answer<'_>) -> Result<Status> {
+    write_answers(buffer, 1, |block| {
+        block.answer(answer);
+        Ok(())
+    })?;
+    Ok(answer.status)
+}
+
 /// Writes plain text, with a NUL after it that the length does not count.
 pub fn write_text(buffer: &mut Buffer, text: &str) -> Result<Status> {
     let capacity = buffer.capacity;

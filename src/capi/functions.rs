@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_void};
 
-use super::answer::{write_answers, write_text};
+use super::answer::{write_answer, write_answers, write_text};
 use super::constants as c;
 use super::guard::{guard, guard_value, last_error_message};
 use super::input::{self, Opened, bytes, library, opened, out};
@@ -186,13 +186,9 @@ pub unsafe extern "C" fn plexindex_match_path(handle: *const Handle, query: *con
         // SAFETY: the caller's promise.
         let (opened, query, answer) = unsafe { (opened(handle)?, input::query(query)?, out(answer, "answer")?) };
         let path = query.text;
-        opened.index().match_path_with(&query.question(), path, |found| {
-            write_answers(answer, 1, |block| {
-                block.answer(found);
-                Ok(())
-            })?;
-            Ok(found.status)
-        })
+        opened
+            .index()
+            .match_path_with(&query.question(), path, |found| write_answer(answer, found))
     })
 }
 
@@ -239,13 +235,9 @@ pub unsafe extern "C" fn plexindex_match_guid(handle: *const Handle, query: *con
         // SAFETY: the caller's promise.
         let (opened, query, answer) = unsafe { (opened(handle)?, input::query(query)?, out(answer, "answer")?) };
         let guid = query.utf8("GUID")?;
-        opened.index().match_guid_with(&query.question(), guid, |found| {
-            write_answers(answer, 1, |block| {
-                block.answer(found);
-                Ok(())
-            })?;
-            Ok(found.status)
-        })
+        opened
+            .index()
+            .match_guid_with(&query.question(), guid, |found| write_answer(answer, found))
     })
 }
 
@@ -266,13 +258,9 @@ pub unsafe extern "C" fn plexindex_search_title(
         // SAFETY: the caller's promise.
         let (opened, query, answer) = unsafe { (opened(handle)?, input::query(query)?, out(answer, "answer")?) };
         let title = query.utf8("title")?;
-        opened.index().search_title_with(&query.question(), title, |found| {
-            write_answers(answer, 1, |block| {
-                block.answer(found);
-                Ok(())
-            })?;
-            Ok(found.status)
-        })
+        opened
+            .index()
+            .search_title_with(&query.question(), title, |found| write_answer(answer, found))
     })
 }
 

@@ -290,11 +290,18 @@ impl Shared {
         let fetched = || rows.iter().filter(|row| row.generation > 0);
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
         answer.stale = outcome.rung != Rung::Confirmed && fetched().any(|row| is_stale(&age(row), &self.policy, now));
-        let taken = then(&answer)?;
-        self.counters.answered(
-            if status == Status::Ok { outcome.rung } else { Rung::None },
-            answer.stale,
-        );
+        self.hand_over(&answer, then)
+    }
+
+    /// Gives an answer to the host; it counts when the host took it.
+    fn hand_over<R>(&self, answer: &Answer<'_>, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
+        let taken = then(answer)?;
+        let rung = if answer.status == Status::Ok {
+            answer.rung
+        } else {
+            Rung::None
+        };
+        self.counters.answered(rung, answer.stale);
         Ok(taken)
     }
 
@@ -412,16 +419,7 @@ impl Shared {
                 message = format!("{total} items have {what}");
                 answer.message = &message;
             }
-            let taken = then(&answer)?;
-            self.counters.answered(
-                if answer.status == Status::Ok {
-                    answer.rung
-                } else {
-                    Rung::None
-                },
-                answer.stale,
-            );
-            return Ok(taken);
+            return self.hand_over(&answer, then);
         }
     }
 }
