@@ -555,15 +555,20 @@ pub fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buf
     };
     let mut rest = paths;
     let mut seen = 0;
-    while let Some(end) = memchr(rest) {
-        library.lookup_key(&rest[..end], |rating_key| {
+    let pieces = std::iter::from_fn(|| {
+        let end = memchr(rest)?;
+        let path = &rest[..end];
+        rest = &rest[end + 1..];
+        seen += 1;
+        Some(path)
+    });
+    library.lookup_keys(pieces, |rating_key| {
+        if let Some(rating_key) = rating_key {
             put(KEY_PREFIX.as_bytes());
             put(rating_key.as_bytes());
-        });
+        }
         put(&[0]);
-        seen += 1;
-        rest = &rest[end + 1..];
-    }
+    });
     if seen != count || !rest.is_empty() {
         return refuse(format!(
             "paths: {seen} are followed by a NUL, but the count says {count}"

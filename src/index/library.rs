@@ -156,6 +156,11 @@ impl Library {
         self.shared.lookup_key(self, path, then)
     }
 
+    /// [`Library::lookup_key`] for many paths, in order: `each` gets what is known of each.
+    pub fn lookup_keys<'p>(&self, paths: impl Iterator<Item = &'p [u8]>, each: impl FnMut(Option<&str>)) {
+        self.shared.lookup_keys(self, paths, each);
+    }
+
     /// Confirms matches, all or none: pairs of a path and the item's key or rating key.
     ///
     /// # Errors

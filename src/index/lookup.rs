@@ -3,8 +3,10 @@
 use std::sync::{PoisonError, TryLockError};
 
 use super::library::Resolved;
+use super::snapshot::Snapshot;
 use super::{Library, Shared};
-use crate::matching::{Scope, glance};
+use crate::matching::{GROUP, Scope, glance, glance_all};
+use crate::platform::swap::Guard;
 
 impl Shared {
     /// Hands the rating key of the item with this path to `then`, if that is known in a glance.
@@ -12,28 +14,55 @@ impl Shared {
     /// Warm: two loads tell that nothing was committed since the snapshot, the rest are loads from mapped memory. After
     /// a commit, here or in another process, the change is read first, unless another thread is at it.
     pub(super) fn lookup_key<R>(&self, library: &Library, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
-        if !self.is_current() && !self.try_catch_up() {
-            self.counters.glance_missed();
-            return None;
-        }
-        let snapshot = self.snapshot.read();
-        let scope = if let Some(place) = library.remembered(&snapshot) {
-            Scope::One(place)
-        } else if let Ok(Resolved::Scope(scope)) = library.resolve(&snapshot) {
-            scope
-        } else {
-            self.counters.glance_missed();
-            return None;
-        };
         if path.is_empty() {
             return None;
         }
-        if let Some(hit) = glance(&snapshot.views, scope, &self.mappings, path) {
+        if let Some(snapshot) = self.current()
+            && let Some(scope) = scope(library, &snapshot)
+            && let Some(hit) = glance(&snapshot.views, scope, &self.mappings, path)
+        {
             self.counters.answered(hit.rung, false);
-            Some(then(hit.rating_key))
-        } else {
-            self.counters.glance_missed();
-            None
+            return Some(then(hit.rating_key));
+        }
+        self.counters.glance_missed();
+        None
+    }
+
+    /// The same for many paths: `each` gets what is known of each, in order. Faster for each than one by one, since the
+    /// memory that they need is asked for at once.
+    pub(super) fn lookup_keys<'p>(
+        &self,
+        library: &Library,
+        paths: impl Iterator<Item = &'p [u8]>,
+        mut each: impl FnMut(Option<&str>),
+    ) {
+        let mut paths = paths.peekable();
+        while paths.peek().is_some() {
+            let mut group: [&[u8]; GROUP] = [b""; GROUP];
+            let mut count = 0;
+            for (slot, path) in group.iter_mut().zip(&mut paths) {
+                *slot = path;
+                count += 1;
+            }
+            let group = &group[..count];
+            // Once a group: a commit that returned while the batch is under way shows in what follows.
+            let known = self
+                .current()
+                .and_then(|snapshot| Some((scope(library, &snapshot)?, snapshot)));
+            let Some((scope, snapshot)) = known else {
+                for _ in group {
+                    self.counters.glance_missed();
+                    each(None);
+                }
+                continue;
+            };
+            glance_all(&snapshot.views, scope, &self.mappings, group, |hit| {
+                match &hit {
+                    Some(hit) => self.counters.answered(hit.rung, false),
+                    None => self.counters.glance_missed(),
+                }
+                each(hit.map(|hit| hit.rating_key));
+            });
         }
     }
 
@@ -41,6 +70,17 @@ impl Shared {
     pub(super) fn is_current(&self) -> bool {
         let sequence = self.snapshot.read().sequence();
         self.store.is_current(sequence)
+    }
+
+    /// A snapshot that shows all that was committed; `None` when it would have to be waited for.
+    #[inline]
+    fn current(&self) -> Option<Guard<'_, Snapshot>> {
+        let snapshot = self.snapshot.read();
+        if self.store.is_current(snapshot.sequence()) {
+            return Some(snapshot);
+        }
+        drop(snapshot);
+        self.try_catch_up().then(|| self.snapshot.read())
     }
 
     /// Brings the snapshot up to date unless another thread is at it, or is reading.
@@ -51,5 +91,17 @@ impl Shared {
             Err(TryLockError::WouldBlock) => return false,
         };
         matches!(self.catch_up_alone(false), Ok(true))
+    }
+}
+
+/// What the library is in this snapshot, if that is known.
+#[inline]
+fn scope(library: &Library, snapshot: &Snapshot) -> Option<Scope> {
+    if let Some(place) = library.remembered(snapshot) {
+        return Some(Scope::One(place));
+    }
+    match library.resolve(snapshot) {
+        Ok(Resolved::Scope(scope)) => Some(scope),
+        _ => None,
     }
 }

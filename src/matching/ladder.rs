@@ -13,7 +13,7 @@
 use std::ops::Deref;
 
 use super::mappings::Mappings;
-use super::normal::Normal;
+use super::normal::{Normal, Room};
 use super::outcome::{Found, GlanceHit, ItemRef, Outcome};
 use super::tally::{Candidate, Tally};
 use super::view::View;
@@ -51,32 +51,82 @@ where
     L: View + 'v,
     V: Deref<Target = L>,
 {
-    Normal::with(path, |path| {
-        let hit = |library: usize| {
-            let (rating_key, rung) = views.get(library)?.sole(path)?;
-            Some(GlanceHit {
-                library,
-                rung,
-                rating_key,
-            })
-        };
-        let shortcut = match scope {
-            Scope::One(library) => hit(library),
-            // The only library that can own the path is asked first, and that is the end of it when it finds an item.
-            Scope::All if mappings.rewrites() => None,
-            Scope::All => {
-                let mut owners = (0..views.len()).filter(|library| views[*library].owns(path));
-                match (owners.next(), owners.next()) {
-                    (Some(library), None) => hit(library),
-                    _ => None,
-                }
+    Normal::with(path, |path| glance_normal(views, scope, mappings, path))
+}
+
+/// How many paths [`glance_all`] takes at once.
+pub const GROUP: usize = 16;
+
+/// [`glance`] for up to [`GROUP`] paths: `each` gets what is known of each, in order. The places in memory that most of
+/// them need are asked for before the first is looked at, so that their ways from there overlap.
+#[inline]
+pub fn glance_all<'v, L, V>(
+    views: &'v [V],
+    scope: Scope,
+    mappings: &Mappings,
+    paths: &[&[u8]],
+    mut each: impl FnMut(Option<GlanceHit<'v>>),
+) where
+    L: View + 'v,
+    V: Deref<Target = L>,
+{
+    let mut rooms = [Room::EMPTY; GROUP];
+    let mut normals = [Normal::EMPTY; GROUP];
+    for ((path, room), normal) in paths.iter().zip(&mut rooms).zip(&mut normals) {
+        *normal = Normal::small(path, room).unwrap_or(Normal::EMPTY);
+    }
+    let normals = &normals[..paths.len().min(GROUP)];
+    if let Scope::One(library) = scope
+        && let Some(view) = views.get(library)
+    {
+        view.expect(normals);
+    }
+    for (path, normal) in paths.iter().zip(normals) {
+        each(if path.is_empty() {
+            None
+        } else if normal.raw().is_empty() {
+            glance(views, scope, mappings, path)
+        } else {
+            glance_normal(views, scope, mappings, normal)
+        });
+    }
+}
+
+#[inline]
+fn glance_normal<'v, L, V>(
+    views: &'v [V],
+    scope: Scope,
+    mappings: &Mappings,
+    path: &Normal<'_>,
+) -> Option<GlanceHit<'v>>
+where
+    L: View + 'v,
+    V: Deref<Target = L>,
+{
+    let hit = |library: usize| {
+        let (rating_key, rung) = views.get(library)?.sole(path)?;
+        Some(GlanceHit {
+            library,
+            rung,
+            rating_key,
+        })
+    };
+    let shortcut = match scope {
+        Scope::One(library) => hit(library),
+        // The only library that can own the path is asked first, and that is the end of it when it finds an item.
+        Scope::All if mappings.rewrites() => None,
+        Scope::All => {
+            let mut owners = (0..views.len()).filter(|library| views[*library].owns(path));
+            match (owners.next(), owners.next()) {
+                (Some(library), None) => hit(library),
+                _ => None,
             }
-        };
-        if shortcut.is_some() {
-            return shortcut;
         }
-        by_climbing(views, scope, mappings, path)
-    })
+    };
+    if shortcut.is_some() {
+        return shortcut;
+    }
+    by_climbing(views, scope, mappings, path)
 }
 
 #[inline(never)]

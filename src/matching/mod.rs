@@ -15,7 +15,7 @@ pub mod text;
 mod view;
 
 pub use form::{Fold, Form, lies_under};
-pub use ladder::{Scope, climb, glance};
+pub use ladder::{GROUP, Scope, climb, glance, glance_all};
 pub use mappings::Mappings;
 pub use normal::Normal;
 pub use outcome::{Found, GuidRef, ItemRef, LIMIT, Outcome};

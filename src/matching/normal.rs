@@ -33,6 +33,15 @@ const VECTOR: usize = 32;
 /// Forms up to this length need no heap: 4 KiB of path may triple when it is lower-cased and composed.
 const LARGE: usize = 3 * 4096 + 64;
 
+/// Where a short path is folded: zeros, once.
+#[derive(Clone, Copy)]
+pub(super) struct Room([u8; SMALL]);
+
+impl Room {
+    /// Not folded in yet.
+    pub(super) const EMPTY: Self = Self([0; SMALL]);
+}
+
 /// A path with its normal form and the hash of that form. Lives as long as the closure given to [`Normal::with`].
 #[derive(Clone, Copy)]
 pub struct Normal<'a> {
@@ -61,6 +70,24 @@ impl<'a> Normal<'a> {
             Some(result) => result,
             None => unreachable!("with_large calls its closure exactly once"),
         }
+    }
+
+    /// No path: what stands in an array before there is one.
+    pub(super) const EMPTY: Self = Self {
+        raw: b"",
+        form: b"",
+        hash: 0,
+        text: true,
+    };
+
+    /// The form of a short ASCII path, folded in `room`; `None` for any other.
+    #[inline]
+    pub(super) fn small(path: &'a [u8], room: &'a mut Room) -> Option<Self> {
+        if path.is_empty() || path.len() > SMALL {
+            return None;
+        }
+        let length = fold_small(path, &mut room.0)?;
+        Some(Self::new(path, &room.0[..length], true))
     }
 
     fn new(raw: &'a [u8], form: &'a [u8], text: bool) -> Self {

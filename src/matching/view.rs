@@ -34,6 +34,9 @@ pub trait View {
     /// is all that is given as soon as anything else might have a say.
     fn sole<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, Rung)>;
 
+    /// Says that these paths are about to be asked for, so that their places in memory are on their way. Changes nothing.
+    fn expect(&self, _paths: &[Normal<'_>]) {}
+
     /// The confirmed matches whose path has this normal form.
     fn recorded<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>));
 

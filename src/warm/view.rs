@@ -216,6 +216,12 @@ impl View for LibraryView {
         }
     }
 
+    fn expect(&self, paths: &[Normal<'_>]) {
+        for image in [&self.matches, &self.image].into_iter().flatten() {
+            image.expect(paths);
+        }
+    }
+
     fn recorded<'v>(&'v self, path: &Normal<'_>, mut each: impl FnMut(Hit<'v>)) {
         if let Some(matches) = &self.matches {
             matches.paths(path, |entry, _| {

@@ -11,7 +11,7 @@ use super::record::{self, Entry, TWIN};
 use super::table::Table;
 use crate::error::{Error, Result, Status};
 use crate::matching::normal::form_tag;
-use crate::matching::{ItemRef, Normal};
+use crate::matching::{GROUP, ItemRef, Normal};
 use crate::platform::map::{FileBytes, MapMode};
 
 /// An open image.
@@ -94,6 +94,27 @@ impl Image {
     pub fn sole<'i>(&'i self, path: &Normal<'_>) -> Option<&'i str> {
         let number = self.paths.first(&self.file, path.hash()).ok()??;
         record::sole(&self.file, number, path.raw()).ok()?
+    }
+
+    /// Loads what looking these paths up begins with: the slots of all, then the entries of all. Loads that do not depend
+    /// on each other overlap; done path by path, each would be waited for.
+    #[inline]
+    pub fn expect(&self, paths: &[Normal<'_>]) {
+        let mut seen = 0;
+        for path in paths {
+            seen ^= self.file.glimpse(self.paths.at(path.hash()));
+        }
+        let mut entries = [0; GROUP];
+        for (path, entry) in paths.iter().zip(&mut entries) {
+            if let Ok(Some(number)) = self.paths.first(&self.file, path.hash()) {
+                *entry = number as usize * 4;
+            }
+        }
+        for (path, entry) in paths.iter().zip(entries) {
+            // The beginning of the entry, and the rating key behind the path.
+            seen ^= self.file.glimpse(entry) ^ self.file.glimpse(entry + path.raw().len());
+        }
+        std::hint::black_box(seen);
     }
 
     /// Gives `each` the listed entries with the longest common end; see [`Names::alike`].

@@ -210,11 +210,13 @@ pub fn rating_key(file: &Checked, item: usize) -> Read<&str> {
 #[inline]
 pub fn sole<'i>(file: &'i Checked, number: u32, path: &[u8]) -> Read<Option<&'i str>> {
     const AROUND: usize = 1 + 2 + 2 + 1 + 32;
-    let bytes = file.up_to(number as usize * 4, path.len() + AROUND)?;
+    // A stored form is rarely longer than its path.
+    let behind = if path.is_ascii() { 0 } else { path.len() + 2 };
+    let bytes = file.up_to(number as usize * 4, path.len() + behind + AROUND)?;
     let [flags, bytes @ ..] = bytes else {
         return Ok(None);
     };
-    if flags & (FIRST | TWIN | MAPPED | BARE) != FIRST || flags & FORM == FORM_STORED {
+    if flags & (FIRST | TWIN | MAPPED | BARE) != FIRST {
         return Ok(None);
     }
     let Some((length, used)) = varint(bytes) else {
@@ -224,8 +226,16 @@ pub fn sole<'i>(file: &'i Checked, number: u32, path: &[u8]) -> Read<Option<&'i 
     if length != path.len() as u64 || own != Some(path) {
         return Ok(None);
     }
+    let mut bytes = &bytes[used + path.len()..];
+    if flags & FORM == FORM_STORED {
+        let form = varint(bytes).and_then(|(length, used)| Some((usize::try_from(length).ok()?, used)));
+        let Some(item) = form.and_then(|(length, used)| bytes.get(used.checked_add(length)?..)) else {
+            return Ok(None);
+        };
+        bytes = item;
+    }
     // Type, flags, then the key, whose length is one byte for any key that Plex makes.
-    match &bytes[used + path.len()..] {
+    match bytes {
         [_, _, length @ ..0x80, key @ ..] if key.len() >= usize::from(*length) => {
             text(file, &key[..usize::from(*length)]).map(Some)
         }

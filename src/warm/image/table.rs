@@ -56,6 +56,12 @@ impl Table {
         Self { part, homes }
     }
 
+    /// The byte where a search for this hash begins.
+    #[inline]
+    pub fn at(&self, hash: u64) -> usize {
+        self.part.byte(home(hash, self.homes), 8)
+    }
+
     /// The first entry whose hash has this upper half.
     #[inline]
     pub fn first(&self, file: &Checked, hash: u64) -> Read<Option<u32>> {

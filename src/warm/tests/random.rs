@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::naive::{self, Naive, Rule};
 use super::{listing, matches, movie};
-use crate::matching::{LIMIT, Mappings, Scope, climb, glance};
+use crate::matching::{GROUP, LIMIT, Mappings, Scope, climb, glance, glance_all};
 use crate::model::{Confidence, Item};
 use crate::options::{Mapping, MappingKind, Pattern};
 use crate::warm::{Change, Image, LibraryFacts, LibraryView};
@@ -324,6 +324,16 @@ proptest! {
         for path in &asked {
             for one in (0..views.len()).map(Some).chain([None]) {
                 compare(&views, &naive, one, &rules, &mappings, path);
+            }
+        }
+        let views: Vec<&LibraryView> = views.iter().collect();
+        for scope in (0..views.len()).map(Scope::One).chain([Scope::All]) {
+            for group in asked.chunks(GROUP) {
+                let group: Vec<&[u8]> = group.iter().map(Vec::as_slice).collect();
+                let mut together = Vec::new();
+                glance_all(&views, scope, &mappings, &group, |hit| together.push(hit.map(|hit| (hit.library, hit.rung, hit.rating_key))));
+                let alone = group.iter().map(|path| glance(&views, scope, &mappings, path).map(|hit| (hit.library, hit.rung, hit.rating_key)));
+                prop_assert_eq!(together, alone.collect::<Vec<_>>());
             }
         }
     }
