@@ -317,3 +317,14 @@ impl fmt::Debug for Token {
         f.write_str("***")
     }
 }
+
+/// When a server was asked about a path that was not listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// For the first time, Unix ms.
+    pub first_ms: i64,
+    /// Last, Unix ms.
+    pub last_ms: i64,
+    /// The server had it then.
+    pub found: bool,
+}

@@ -2,7 +2,7 @@
 //!
 //! What Plex's clocks are worth, and so why these rules: `docs/design.md`, 'Freshness'.
 
-use crate::model::Clocks;
+use crate::model::{Asked, Clocks};
 use crate::options::{Options, Ttl};
 
 /// How long a listing lives that was made during a scan, or did not agree with itself.
@@ -11,6 +11,16 @@ pub const PROVISIONAL_MS: i64 = 60_000;
 const SETTLING_S: i64 = 60;
 /// After how long a listing that was cut off is not taken up again.
 const RESUME_MS: i64 = 600_000;
+
+/// For each page of a library, how long positive deltas may stand in for a full listing: what a listing costs decides
+/// how often it is made.
+const LISTING_EACH_MS: i64 = 15 * 60_000;
+/// Rows of a page of a full listing.
+const PAGE_ROWS: u64 = 1_000;
+/// A server is asked about a path that is not listed no more often than this, across processes.
+pub const LOOK_AGAIN_MS: i64 = 30_000;
+/// Point questions to a server within [`LOOK_AGAIN_MS`] while a library was never fetched: then the listing is better.
+pub const COLD_QUESTIONS: u64 = 3;
 
 /// How long listings are trusted.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +56,10 @@ pub struct Age {
     pub due: bool,
     /// A newer one was so much smaller that a second one has to agree first.
     pub doubted: bool,
+    /// It disagreed with itself: rows may be missing.
+    pub partial: bool,
+    /// Its items.
+    pub items: u64,
 }
 
 /// What a library needs before it may answer as fresh.
@@ -55,6 +69,8 @@ pub enum Need {
     Nothing,
     /// One request tells whether anything moved.
     Probe,
+    /// What is new: a page newest added, a page newest updated.
+    Delta,
     /// A full listing.
     Listing,
 }
@@ -91,6 +107,61 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
         return Need::Nothing;
     }
     Need::Probe
+}
+
+/// What a library needs now that a probe showed its clocks.
+#[must_use]
+pub fn need_when_probed(age: &Age, listed: &Clocks, shown: &Clocks, policy: &Policy, now_ms: i64) -> Need {
+    let since_listed = now_ms.saturating_sub(age.listed_ms);
+    let aged = policy.ttl != Ttl::Never && since_listed >= policy.max_age_ms;
+    if !age.listed || age.due || age.doubted || age.partial || aged || since_listed < 0 {
+        Need::Listing
+    } else if is_current(age, listed, shown, policy, now_ms) {
+        Need::Nothing
+    } else if since_listed >= listing_due_ms(age.items, policy) {
+        Need::Listing
+    } else {
+        Need::Delta
+    }
+}
+
+/// For how long deltas may stand in for a full listing of so many items.
+fn listing_due_ms(items: u64, policy: &Policy) -> i64 {
+    let pages = i64::try_from(items / PAGE_ROWS).unwrap_or(i64::MAX).saturating_add(1);
+    pages.saturating_mul(LISTING_EACH_MS).min(policy.max_age_ms)
+}
+
+/// Whether the server may be asked about a path again that it did not have: after half a minute, then after twice as
+/// long each time, and at the latest when the listing's time to live is over.
+#[must_use]
+pub fn may_ask_again(asked: Option<&Asked>, policy: &Policy, now_ms: i64) -> bool {
+    let Some(asked) = asked else {
+        return true;
+    };
+    let most = match policy.ttl {
+        Ttl::For(ttl) => i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX),
+        Ttl::AtOnce => LOOK_AGAIN_MS,
+        Ttl::Never => policy.max_age_ms,
+    };
+    let pause = (asked.last_ms - asked.first_ms).clamp(LOOK_AGAIN_MS, most.max(LOOK_AGAIN_MS));
+    !(0..pause).contains(&now_ms.saturating_sub(asked.last_ms))
+}
+
+/// Whether a server may be asked about some path that is not listed, having been asked about one at `last_ms`.
+#[must_use]
+pub fn may_look(last_ms: Option<i64>, now_ms: i64) -> bool {
+    last_ms.is_none_or(|last| !(0..LOOK_AGAIN_MS).contains(&now_ms.saturating_sub(last)))
+}
+
+/// Whether what a point question found is still to be answered without asking again.
+#[must_use]
+pub fn is_remembered(asked: Option<&Asked>, policy: &Policy, now_ms: i64) -> bool {
+    let lives = match policy.ttl {
+        Ttl::For(ttl) => i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX),
+        Ttl::AtOnce => 0,
+        Ttl::Never => i64::MAX,
+    };
+    asked.is_some_and(|asked| asked.found && (0..lives).contains(&now_ms.saturating_sub(asked.last_ms)))
 }
 
 /// Whether answers from a listing of this age are to be marked as stale.
@@ -216,6 +287,72 @@ mod tests {
             refreshing: true,
             ..listed
         }));
+    }
+
+    #[test]
+    fn what_a_probe_leads_to_depends_on_the_size_of_the_library() {
+        let policy = policy(Ttl::For(Duration::from_secs(3600)));
+        let (listed, moved) = (
+            Clocks::default(),
+            Clocks {
+                content_changed_at: 1,
+                scanned_at: -100_000,
+                ..Clocks::default()
+            },
+        );
+        let needs = |items, shown: &Clocks, now_ms| {
+            let age = Age { items, ..listed_at(0) };
+            need_when_probed(&age, &listed, shown, &policy, now_ms)
+        };
+        assert_eq!(needs(100_000, &listed, HOUR), Need::Nothing);
+        assert_eq!(needs(100_000, &moved, HOUR), Need::Delta);
+        assert_eq!(
+            needs(100_000, &moved, 24 * HOUR),
+            Need::Listing,
+            "at the latest after max_age"
+        );
+        assert_eq!(needs(100_000, &listed, 24 * HOUR), Need::Listing);
+        assert_eq!(
+            needs(3_000, &moved, HOUR),
+            Need::Listing,
+            "four pages are due after an hour"
+        );
+        assert_eq!(needs(4_000, &moved, HOUR), Need::Delta);
+        assert_eq!(needs(100_000, &listed, -1), Need::Listing, "the clock was set back");
+        let partial = Age {
+            partial: true,
+            provisional: true,
+            items: 100_000,
+            ..listed_at(0)
+        };
+        assert_eq!(need_when_probed(&partial, &listed, &listed, &policy, 1), Need::Listing);
+        let provisional = Age {
+            partial: false,
+            ..partial
+        };
+        assert_eq!(
+            need_when_probed(&provisional, &listed, &listed, &policy, 1),
+            Need::Delta,
+            "what settled after a scan is new"
+        );
+    }
+
+    #[test]
+    fn a_path_that_is_nowhere_is_asked_about_ever_more_rarely() {
+        let policy = policy(Ttl::For(Duration::from_secs(3600)));
+        let asked = |first_ms, last_ms| Asked {
+            first_ms,
+            last_ms,
+            found: false,
+        };
+        let may = |asked: Asked, now_ms| may_ask_again(Some(&asked), &policy, now_ms);
+        assert!(may_ask_again(None, &policy, 0));
+        assert!(!may(asked(0, 0), LOOK_AGAIN_MS - 1));
+        assert!(may(asked(0, 0), LOOK_AGAIN_MS));
+        assert!(!may(asked(0, 600_000), 1_199_999));
+        assert!(may(asked(0, 600_000), 1_200_000));
+        assert!(may(asked(0, 100 * HOUR), 101 * HOUR), "at least once an hour");
+        assert!(may(asked(0, 600_000), 0), "the clock was set back");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::evidence::Evidence;
+use super::fetch::Why;
 use super::library::Resolved;
 use super::snapshot::{Snapshot, age};
 use super::{Answer, COLD_MS, LEAVE_ALONE_MS, Question, Shared, Trouble, check_path};
@@ -15,7 +16,7 @@ use crate::store::LibraryRow;
 /// What a question has already done on its way.
 #[derive(Default)]
 #[allow(clippy::struct_excessive_bools)] // each is one step, taken once
-struct Tried {
+pub(super) struct Tried {
     /// The change sequence when the question came: what was asked later need not be asked again.
     since: u64,
     /// The libraries' list was asked for.
@@ -26,6 +27,12 @@ struct Tried {
     late: Option<Status>,
     /// Asking failed.
     trouble: Option<Error>,
+    /// The server was asked for the path where nothing was ever fetched.
+    questioned_cold: bool,
+    /// Its clocks were looked at because the path is not listed.
+    looked: bool,
+    /// It was asked for the path because it is not listed.
+    questioned: bool,
     /// Suspects were confirmed, or not.
     confirmed: bool,
     /// Warm files were made anew.
@@ -84,7 +91,22 @@ impl Shared {
                 continue;
             }
             // A confirmed match has no expiry: it needs nobody.
-            let settled = outcome.rung == Rung::Confirmed && !outcome.suspect && !outcome.is_ambiguous();
+            let settled = (outcome.rung == Rung::Confirmed && !outcome.suspect && !outcome.is_ambiguous())
+                || self.is_remembered(&snapshot, &outcome, path)?;
+            if !settled
+                && !tried.questioned_cold
+                && self.may_ask(question)
+                && let Some(identity) = snapshot.identity
+                && tried.trouble.is_none()
+            {
+                tried.questioned_cold = true;
+                let cold = self.cold(question, &snapshot, scope, path);
+                if !cold.is_empty() && self.recent_trouble(0).is_none() {
+                    drop(snapshot);
+                    self.ask_about(question, identity, &cold, path, true, &mut tried)?;
+                    continue;
+                }
+            }
             if !settled && tried.refreshed != Some(snapshot.identity.unwrap_or(0)) && self.may_ask(question) {
                 let wanting = self.wanting(&snapshot, scope, path);
                 if !wanting.is_empty() {
@@ -93,6 +115,26 @@ impl Shared {
                     tried.refreshed = Some(snapshot.identity.unwrap_or(0));
                     drop(snapshot);
                     self.freshen(question, &wanting, cold, &mut tried)?;
+                    continue;
+                }
+            }
+            if !settled
+                && !tried.questioned
+                && self.may_ask(question)
+                && let Some(identity) = snapshot.identity
+                && tried.trouble.is_none()
+                && tried.late.is_none()
+            {
+                let lacking = self.lacking(&snapshot, scope, &outcome, path);
+                if !lacking.is_empty() && self.recent_trouble(0).is_none() {
+                    drop(snapshot);
+                    if tried.looked {
+                        tried.questioned = true;
+                        self.ask_about(question, identity, &lacking, path, false, &mut tried)?;
+                    } else {
+                        tried.looked = true;
+                        self.look(question, identity, &lacking, &mut tried)?;
+                    }
                     continue;
                 }
             }
@@ -179,7 +221,7 @@ impl Shared {
             tried.trouble = Some(error);
             return Ok(());
         }
-        match self.bring_up_to_date(question, wanting, tried.since, false) {
+        match self.bring_up_to_date(question, wanting, tried.since, Why::Due) {
             Ok(Status::Ok) => Ok(()),
             Ok(late) => {
                 if late == Status::NeedsWarm && !cold {
@@ -196,7 +238,7 @@ impl Shared {
     }
 
     /// Keeps an error for the answer, unless it ends the call.
-    fn put_up_with(&self, tried: &mut Tried, error: Error) -> Result<()> {
+    pub(super) fn put_up_with(&self, tried: &mut Tried, error: Error) -> Result<()> {
         if error.status == Status::Aborted || (error.status as i32) < 300 {
             return Err(error);
         }

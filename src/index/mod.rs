@@ -5,11 +5,14 @@
 
 mod answer;
 mod ask;
+mod delta;
 mod evidence;
 mod fetch;
 mod flight;
 mod library;
+mod listing;
 mod lookup;
+mod point;
 mod snapshot;
 mod upkeep;
 

@@ -68,6 +68,8 @@ pub(super) fn age(row: &LibraryRow) -> Age {
         provisional: row.provisional,
         due: row.due,
         doubted: row.doubted,
+        partial: row.partial,
+        items: row.items,
     }
 }
 

@@ -8,6 +8,7 @@ mod ladder;
 mod mappings;
 pub mod normal;
 mod outcome;
+pub mod point;
 pub mod propose;
 mod rewrite;
 mod tally;

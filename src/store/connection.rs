@@ -121,6 +121,9 @@ fn open(folder: &Folder) -> rusqlite::Result<Open> {
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }
     settle_journal(&connection, folder)?;
+    if made < FORMAT {
+        extend(&connection)?;
+    }
     let id = connection.query_row("SELECT store_id FROM store", [], |row| row.get::<_, i64>(0))?;
     Ok(Open {
         connection,
@@ -187,7 +190,21 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
         "INSERT INTO sqlite_sequence (name, seq) VALUES ('identities', ?1), ('libraries', ?1)",
         [first],
     )?;
-    tx.execute_batch("PRAGMA user_version = 1")?;
+    tx.pragma_update(None, "user_version", FORMAT)?;
     tx.commit()?;
     connection.close().map_err(|(_, error)| error)
+}
+
+/// Additions to the format within its major, counted: `user_version` of the database.
+const FORMAT: i64 = 2;
+
+/// Adds what came to the format since the database was made. An older process goes on with what it knows of it.
+fn extend(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let undo = super::Undo(connection);
+    connection.execute_batch(include_str!("schema.sql"))?;
+    connection.pragma_update(None, "user_version", FORMAT)?;
+    connection.execute_batch("COMMIT")?;
+    drop(undo);
+    Ok(())
 }

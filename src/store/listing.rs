@@ -85,6 +85,8 @@ pub struct Finished {
     pub items: u64,
     /// It lives shortly: made during a scan, or in disagreement with itself.
     pub provisional: bool,
+    /// It disagreed with itself: rows may be missing.
+    pub partial: bool,
     /// The listing's new warm file, and the change sequence up to which single items are in it; `None` keeps the old one.
     pub image: Option<(String, u64)>,
     /// When it was completed, Unix ms.
@@ -328,7 +330,7 @@ impl Store {
                     listing.clocks.content_changed_at,
                     listing.clocks.scanned_at,
                     finished.now_ms,
-                    finished.provisional,
+                    i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
                     listing.begun_sequence.cast_signed(),
                 ],
             )?;

@@ -9,6 +9,7 @@ mod guids;
 mod listing;
 mod matches;
 mod partition;
+mod questions;
 mod rows;
 mod single;
 mod titles;

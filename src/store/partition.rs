@@ -41,23 +41,24 @@ impl Store {
         })
     }
 
-    /// Notes that this endpoint led to this server: gives the identity, made when it is new.
+    /// Notes that this endpoint led to this server: gives the identity, made when it is new. A server without a machine
+    /// identifier was not asked for it yet.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<i64> {
         self.write(|tx| {
             let connection = tx.connection;
-            connection.execute(
-                "INSERT INTO servers (machine_identifier, version) VALUES (?1, ?2) \
-                 ON CONFLICT (machine_identifier) DO UPDATE SET version = excluded.version",
-                params![server.machine_identifier, server.version],
-            )?;
-            let id: i64 = connection.query_row(
-                "SELECT id FROM servers WHERE machine_identifier = ?1",
-                [&server.machine_identifier],
-                |row| row.get(0),
-            )?;
+            let unnamed;
+            let id = if server.machine_identifier.is_empty() {
+                unnamed = Server {
+                    machine_identifier: format!("{UNNAMED}{}", endpoint.url),
+                    ..server.clone()
+                };
+                server_number(tx, &unnamed)?
+            } else {
+                server_number(tx, server)?
+            };
             connection.execute(
                 "INSERT OR IGNORE INTO identities (server, who) VALUES (?1, ?2)",
                 params![id, endpoint.who],
@@ -73,6 +74,43 @@ impl Store {
             )?;
             tx.libraries_changed(0)?;
             Ok(identity)
+        })
+    }
+
+    /// Whether it is known which server an identity is of.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn is_named(&self, identity: i64) -> Result<bool> {
+        Ok(!self.machine_identifier(identity)?.starts_with(UNNAMED))
+    }
+
+    /// Notes which server an identity is of that had no name before. Gives the identity that stands for it from now on:
+    /// another one when the same server was reached before under another URL.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn name_server(&self, unnamed: i64, endpoint: &Endpoint, server: &Server) -> Result<i64> {
+        let known = self.read(|connection| {
+            connection
+                .query_row(
+                    "SELECT i.id FROM servers s JOIN identities i ON i.server = s.id \
+                     WHERE s.machine_identifier = ?1 AND i.who = ?2",
+                    params![server.machine_identifier, endpoint.who],
+                    |row| row.get::<_, i64>(0),
+                )
+                .optional()
+        })?;
+        if known.is_some_and(|known| known != unnamed) {
+            self.clear(unnamed)?;
+            return self.reached(endpoint, server);
+        }
+        self.write(|tx| {
+            let id = server_number(tx, server)?;
+            tx.connection
+                .execute("UPDATE identities SET server = ?2 WHERE id = ?1", [unnamed, id])?;
+            tx.libraries_changed(0)?;
+            Ok(unnamed)
         })
     }
 
@@ -193,6 +231,23 @@ impl Store {
         }
         Ok(left)
     }
+}
+
+/// What the machine identifier of a server begins with that was not asked for it yet; its URL follows.
+const UNNAMED: char = '?';
+
+/// The number of a server, noted when it is new.
+fn server_number(tx: &Tx<'_>, server: &Server) -> rusqlite::Result<i64> {
+    tx.connection.execute(
+        "INSERT INTO servers (machine_identifier, version) VALUES (?1, ?2) \
+         ON CONFLICT (machine_identifier) DO UPDATE SET version = excluded.version",
+        params![server.machine_identifier, server.version],
+    )?;
+    tx.connection.query_row(
+        "SELECT id FROM servers WHERE machine_identifier = ?1",
+        [&server.machine_identifier],
+        |row| row.get(0),
+    )
 }
 
 /// What one slice of sweeping removed.

@@ -33,6 +33,8 @@ pub struct LibraryRow {
     pub checked_ms: i64,
     /// It was made during a scan, or did not agree with itself: it lives shortly.
     pub provisional: bool,
+    /// It did not agree with itself.
+    pub partial: bool,
     /// Invalidated: a full listing is due now.
     pub due: bool,
     /// A newer listing was so much smaller that a second one has to agree first.
@@ -177,7 +179,8 @@ fn library(row: &Row<'_>) -> rusqlite::Result<LibraryRow> {
         },
         listed_ms: row.get(15)?,
         checked_ms: row.get(16)?,
-        provisional: row.get(17)?,
+        provisional: row.get::<_, i64>(17)? != 0,
+        partial: row.get::<_, i64>(17)? == 2,
         due: row.get(18)?,
         image: row.get(19)?,
         epoch: row.get(20)?,

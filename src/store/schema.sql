@@ -53,7 +53,7 @@ CREATE TABLE IF NOT EXISTS libraries (
     listed_scanned     INTEGER NOT NULL DEFAULT 0,
     listed_ms          INTEGER NOT NULL DEFAULT 0,   -- when it was completed
     checked_ms         INTEGER NOT NULL DEFAULT 0,   -- when it was last seen to be current
-    provisional        INTEGER NOT NULL DEFAULT 0,
+    provisional        INTEGER NOT NULL DEFAULT 0,   -- 1: made during a scan; 2: it disagreed with itself
     begun_seq          INTEGER NOT NULL DEFAULT 0,   -- change sequence when it began
     due_seq            INTEGER NOT NULL DEFAULT 0,   -- change sequence when the library was invalidated
     shrunk             INTEGER NOT NULL DEFAULT -1,  -- items of a listing that was much smaller, and waits for a second one
@@ -169,4 +169,14 @@ CREATE TABLE IF NOT EXISTS changes (       -- what other processes have to hear 
     rating_key TEXT    NOT NULL,
     generation INTEGER NOT NULL,
     PRIMARY KEY (sequence, n)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS questions (     -- what the server was asked about: paths that were not listed
+    library  INTEGER NOT NULL,             -- 0: a look at the clocks for such a path
+    hash     INTEGER NOT NULL,             -- of the path's normal form
+    identity INTEGER NOT NULL,
+    first_ms INTEGER NOT NULL,
+    last_ms  INTEGER NOT NULL,
+    found    INTEGER NOT NULL,
+    PRIMARY KEY (identity, library, hash)
 ) STRICT, WITHOUT ROWID;

@@ -10,22 +10,74 @@ use crate::model::Item;
 
 impl Store {
     /// Merges rows that the server gave into the generation that answers: true now, whatever a listing will say. Gives
-    /// how many of them were new or different.
+    /// for each whether it was new or different.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn merge_items(&self, identity: i64, row: &LibraryRow, items: &[Item]) -> Result<usize> {
+    pub fn merge_items(&self, identity: i64, row: &LibraryRow, items: &[Item]) -> Result<Vec<bool>> {
         self.write(|tx| {
             tx.expect_library(row.id)?;
-            let mut merged = 0;
+            let mut merged = Vec::with_capacity(items.len());
             for item in items {
-                if merge(tx, row, item)? {
-                    merged += 1;
+                let new = merge(tx, row, item)?;
+                if new {
                     tell(tx, identity, row, ChangeKind::Added, &item.rating_key)?;
                 }
+                merged.push(new);
             }
             Ok(merged)
         })
+    }
+
+    /// Notes that what changed up to these clocks was merged: the listing is as good as new.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn caught_up(&self, identity: i64, row: &LibraryRow, now_ms: i64, provisional: bool) -> Result<()> {
+        self.write(|tx| {
+            tx.expect_library(row.id)?;
+            tx.connection
+                .prepare_cached(
+                    "UPDATE libraries SET checked_ms = ?2, listed_ccat = ?3, listed_scanned = ?4, provisional = ?5 \
+                     WHERE id = ?1",
+                )?
+                .execute(params![
+                    row.id,
+                    now_ms,
+                    row.library.clocks.content_changed_at,
+                    row.library.clocks.scanned_at,
+                    provisional,
+                ])?;
+            tx.libraries_changed(identity)
+        })
+    }
+
+    /// How many items the generation that answers shows now.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn listed_items(&self, row: &LibraryRow) -> Result<u64> {
+        Ok(self.library_row(row.id)?.items)
+    }
+
+    /// The numbers that the rating keys of the generation that answers are, in order; `None` when some is no number.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn numeric_keys(&self, row: &LibraryRow) -> Result<Option<Vec<u64>>> {
+        let keys = self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT rating_key FROM items WHERE library = ?1 AND born <= ?2 AND (died IS NULL OR died > ?2)",
+            )?;
+            let keys = statement.query_map(params![row.id, row.generation.cast_signed()], |row| {
+                Ok(row.get_ref(0)?.as_str().ok().and_then(number))
+            })?;
+            keys.collect::<rusqlite::Result<Option<Vec<u64>>>>()
+        })?;
+        Ok(keys.map(|mut keys| {
+            keys.sort_unstable();
+            keys
+        }))
     }
 
     /// Takes an item that the server does not know any more out of the generation that answers.
@@ -86,6 +138,10 @@ fn merge(tx: &Tx<'_>, row: &LibraryRow, item: &Item) -> rusqlite::Result<bool> {
     }
     if let Some((id, _)) = before {
         end(tx, id, row.generation)?;
+    } else {
+        tx.connection
+            .prepare_cached("UPDATE libraries SET listed_items = listed_items + 1 WHERE id = ?1")?
+            .execute([row.id])?;
     }
     end_attempted(tx, row, &item.rating_key)?;
     let generation = row.generation.cast_signed();
@@ -108,4 +164,10 @@ fn tell(tx: &Tx<'_>, identity: i64, row: &LibraryRow, kind: ChangeKind, rating_k
             generation: row.generation,
         },
     )
+}
+
+/// The number that a text spells as numbers are spelled, and in no other way.
+fn number(text: &str) -> Option<u64> {
+    let number = text.parse::<u64>().ok()?;
+    (number.to_string() == text).then_some(number)
 }

@@ -208,7 +208,10 @@ pub fn fetching(words: &[&str]) {
     say("open");
     let fetch = {
         let (index, path) = (Arc::clone(&index), words[3].to_owned());
-        std::thread::spawn(move || key_of(&index, &path, false))
+        std::thread::spawn(move || match index.refresh(&Question::default(), true) {
+            Ok(_) => key_of(&index, &path, true),
+            Err(error) => error.message,
+        })
     };
     assert_eq!(told().as_deref(), Some("fork"));
     let child = fork(|| {
@@ -227,12 +230,12 @@ fn a_child_keeps_no_lock_of_the_fetch_that_its_parent_was_at() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = place(folder.path(), &server);
     let (path, key) = path_of(&server, 1, 3);
+    server.fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Listing));
     let mut worker = Worker::start(
         "fork while fetching",
         [&place[0], &place[1], &place[2], &path].map(String::as_str),
     );
     assert_eq!(worker.hear(), "open");
-    server.fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Listing));
     until("it fetches", || server.stats().of(Kind::Listing) == 1);
     assert_eq!(worker.ask("fork"), "forked");
     assert_eq!(worker.hear(), key);

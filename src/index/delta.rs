@@ -1,0 +1,192 @@
+//! The positive delta: what is new since the last listing, without listing it all.
+//!
+//! Rows that the server returns are true. So a page newest added and a page newest updated are merged at once, and on
+//! from there as long as they are new to us. What went away shows in the count, and is found by bisection: pages sorted by
+//! id agree with what is stored up to the first item that is missing. What only changed its files shows nowhere; that
+//! waits for the next full listing, or for a question about it.
+
+use super::fetch::Errand;
+use crate::error::Result;
+use crate::freshness;
+use crate::model::{Item, ItemType};
+use crate::source::{PageEnd, PageRequest, Rows};
+use crate::store::LibraryRow;
+
+/// Rows of the first page: usually more than came since.
+const FIRST: u32 = 100;
+/// Rows of those that follow while all is new.
+const NEXT: u32 = 1_000;
+/// Pages until a full listing is the better way.
+const PAGES: usize = 5;
+/// Rows of a page that is compared with what is stored.
+const COMPARED: u32 = 100;
+/// Items gone until a full listing is the better way.
+const MOST_GONE: usize = 16;
+
+impl Errand<'_> {
+    /// Merges what is new; `false` when only a full listing tells what changed.
+    pub(super) fn delta(&self, row: &LibraryRow) -> Result<bool> {
+        let shared = self.shared;
+        let Some(identity) = self.identity()? else {
+            return Ok(false);
+        };
+        let types = row.library.kind.leaf_types();
+        let mut total = Some(0);
+        for kind in types {
+            let mut shown = None;
+            for rows in [Rows::NewestAdded, Rows::NewestUpdated] {
+                match self.newest(identity, row, *kind, rows)? {
+                    Some(end) => shown = end.total,
+                    None => return Ok(false),
+                }
+            }
+            total = total.zip(shown).map(|(total, shown)| total + shown);
+        }
+        if let Some(total) = total {
+            let stored = shared.store.listed_items(row)?;
+            let agrees = match stored.checked_sub(total) {
+                None => false, // something is old and new to us at once
+                Some(0) => true,
+                Some(_) if types.len() > 1 => false,
+                Some(_) => self.find_gone(identity, row, types[0], total)?,
+            };
+            if !agrees {
+                return Ok(false);
+            }
+        }
+        let now = shared.now_ms();
+        let clocks = &row.library.clocks;
+        let unsettled = clocks.refreshing || freshness::unsettled(clocks, now);
+        shared.store.caught_up(identity, row, now, unsettled)?;
+        Ok(true)
+    }
+
+    /// Merges the newest rows, as far back as they are new to us. `None`: further than is worth it.
+    fn newest(&self, identity: i64, row: &LibraryRow, kind: ItemType, rows: Rows<'_>) -> Result<Option<PageEnd>> {
+        let mut start = 0;
+        for page in 0..PAGES {
+            let size = if page == 0 { FIRST } else { NEXT };
+            let (items, end) = self.some_rows(row, kind, rows, start, size);
+            // What came before a page was cut off is as true as the rest.
+            let new = self.shared.store.merge_items(identity, row, &items)?;
+            let end = end?;
+            start += end.rows;
+            let all_known = new.last() != Some(&true);
+            if all_known || end.rows == 0 || end.total.is_none_or(|total| start >= total) {
+                return Ok(Some(end));
+            }
+        }
+        Ok(None)
+    }
+
+    fn some_rows(
+        &self,
+        row: &LibraryRow,
+        kind: ItemType,
+        rows: Rows<'_>,
+        start: u64,
+        size: u32,
+    ) -> (Vec<Item>, Result<PageEnd>) {
+        let request = PageRequest {
+            section: &row.library.section,
+            kind,
+            rows,
+            start,
+            size: size.min(self.shared.options.page_size),
+        };
+        let mut items = Vec::new();
+        let end = self.source.page(&request, self.bounds, &mut |item| items.push(item));
+        (items, end)
+    }
+
+    /// Finds and removes what the server does not list any more. `false` when that cannot be told so.
+    ///
+    /// Both sides are in the order of their ids, and the server's is ours without what is gone: so where its row stands
+    /// at the same place as ours, nothing before it is gone.
+    fn find_gone(&self, identity: i64, row: &LibraryRow, kind: ItemType, total: u64) -> Result<bool> {
+        let Some(ours) = self.shared.store.numeric_keys(row)? else {
+            return Ok(false);
+        };
+        let total = usize::try_from(total).unwrap_or(usize::MAX);
+        let wanted = ours.len().saturating_sub(total);
+        let pages = ours.len() / 1_000 + 1;
+        if wanted > MOST_GONE {
+            return Ok(false);
+        }
+        let mut gone: Vec<u64> = Vec::new();
+        let mut asked = 0;
+        // Up to here the server's rows are ours but for those found gone.
+        let mut same = 0;
+        while gone.len() < wanted && same < total {
+            let mut differs = total;
+            while same < differs {
+                if asked >= pages {
+                    return Ok(false);
+                }
+                asked += 1;
+                let left = differs - same;
+                let start = if left <= COMPARED as usize {
+                    same
+                } else {
+                    same + left / 2
+                };
+                let (items, end) = self.some_rows(row, kind, Rows::All, start as u64, COMPARED);
+                let end = end?;
+                let keys: Option<Vec<u64>> = items.iter().map(|item| item.rating_key.parse().ok()).collect();
+                let Some(keys) = keys.filter(|keys| !keys.is_empty()) else {
+                    return Ok(false);
+                };
+                if end.total.is_some_and(|now| now != total as u64) || end.offset.is_some_and(|at| at != start as u64) {
+                    return Ok(false);
+                }
+                let from = start + gone.len();
+                if start > same && ours.get(from) != Some(&keys[0]) {
+                    differs = start;
+                    continue;
+                }
+                let Some(found) = missing(ours.get(from..).unwrap_or_default(), &keys) else {
+                    return Ok(false);
+                };
+                same = start + keys.len();
+                if !found.is_empty() {
+                    gone.extend(found);
+                    break;
+                }
+            }
+        }
+        if same >= total {
+            // Nothing of the server's is left, so neither is what is left of ours.
+            gone.extend(ours.get(total + gone.len()..).unwrap_or_default());
+        }
+        if gone.len() != wanted {
+            return Ok(false);
+        }
+        let gone: Vec<String> = gone.iter().map(u64::to_string).collect();
+        let keys: Vec<&str> = gone.iter().map(String::as_str).collect();
+        // Gone from the listing is one thing, gone from the server another.
+        let left = self.source.items(&keys, self.bounds)?;
+        if !left.is_empty() {
+            return Ok(false);
+        }
+        for key in keys {
+            self.shared.store.remove_item(identity, row, key)?;
+        }
+        Ok(true)
+    }
+}
+
+/// What of `ours` is missing among the server's keys, which begin alike; `None` when the server has one that is not ours.
+fn missing(ours: &[u64], theirs: &[u64]) -> Option<Vec<u64>> {
+    let mut missing = Vec::new();
+    let mut ours = ours.iter();
+    for key in theirs {
+        loop {
+            match ours.next() {
+                Some(own) if own == key => break,
+                Some(own) if own < key => missing.push(*own),
+                _ => return None,
+            }
+        }
+    }
+    Some(missing)
+}

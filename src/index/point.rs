@@ -1,0 +1,246 @@
+//! Point questions: the server is asked about one path.
+//!
+//! Where a library was never fetched and the caller has little time, one request may give the first answer. Where a path
+//! lies in a folder of a library and is not listed, it may be new: one look at the clocks tells whether something moved,
+//! and one question whether the server has it all the same. Only what comes back and is exactly this file counts; what
+//! does not come back proves nothing. The store remembers what was asked, so that processes do not ask in turn.
+
+use std::time::Instant;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::ask::Tried;
+use super::fetch::{Errand, Why};
+use super::snapshot::Snapshot;
+use super::{Deadline, Question, Shared};
+use crate::error::{Result, Status};
+use crate::freshness::{self, COLD_QUESTIONS, LOOK_AGAIN_MS};
+use crate::matching::normal::normal_form;
+use crate::matching::point::{file_name, is_same_file, title_in};
+use crate::matching::{Outcome, Scope};
+use crate::model::{Confidence, Rung};
+use crate::source::{PageRequest, Rows};
+use crate::store::LibraryRow;
+
+/// Rows looked through for the path: a name is rarely in more.
+const ROWS: u32 = 100;
+
+impl Shared {
+    /// Whether a library that was never fetched answers with what a point question found a while ago.
+    pub(super) fn is_remembered(&self, snapshot: &Snapshot, outcome: &Outcome<'_>, path: &[u8]) -> Result<bool> {
+        if outcome.rung == Rung::None || outcome.suspect {
+            return Ok(false);
+        }
+        let (Some(found), Some(identity)) = (outcome.single(), snapshot.identity) else {
+            return Ok(false);
+        };
+        let row = &snapshot.rows[found.library];
+        if row.generation > 0 || !matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
+            return Ok(false);
+        }
+        let asked = self.store.asked(identity, row.id, hash(path))?;
+        Ok(freshness::is_remembered(asked.as_ref(), &self.policy, self.now_ms()))
+    }
+
+    /// Libraries that were never fetched and may have this path, when the caller has not the time to fetch them.
+    pub(super) fn cold(
+        &self,
+        question: &Question<'_>,
+        snapshot: &Snapshot,
+        scope: Scope,
+        path: &[u8],
+    ) -> Vec<LibraryRow> {
+        let is_cold = |row: &LibraryRow| row.generation == 0;
+        let asked = match scope {
+            Scope::One(place) => &snapshot.rows[place..=place],
+            Scope::All => &snapshot.rows[..],
+        };
+        if !asked.iter().any(is_cold) || self.until(question).is_none() {
+            return Vec::new();
+        }
+        match scope {
+            Scope::One(_) => asked.to_vec(),
+            Scope::All => self.owners(snapshot, scope, path).into_iter().filter(is_cold).collect(),
+        }
+    }
+
+    /// Libraries that should list this path, and do not: it may be new.
+    pub(super) fn lacking(
+        &self,
+        snapshot: &Snapshot,
+        scope: Scope,
+        outcome: &Outcome<'_>,
+        path: &[u8],
+    ) -> Vec<LibraryRow> {
+        let missed = match outcome.rung {
+            Rung::None => true,
+            Rung::Suffix | Rung::FileName => outcome.confidence == Confidence::Low,
+            _ => false,
+        };
+        if !missed || outcome.suspect {
+            return Vec::new();
+        }
+        let mut owners = self.owners(snapshot, scope, path);
+        owners.retain(|row| row.generation > 0);
+        owners
+    }
+
+    fn owners(&self, snapshot: &Snapshot, scope: Scope, path: &[u8]) -> Vec<LibraryRow> {
+        let owns = snapshot.owners(path, &self.mappings);
+        let asked = |place: usize| scope == Scope::All || scope == Scope::One(place);
+        let rows = snapshot.rows.iter().enumerate();
+        rows.filter(|(place, _)| asked(*place) && owns[*place])
+            .map(|(_, row)| row.clone())
+            .collect()
+    }
+
+    /// Looks at the clocks, and merges what moved: a path is missing that may be new. Not again within half a minute.
+    pub(super) fn look(
+        &self,
+        question: &Question<'_>,
+        identity: i64,
+        lacking: &[LibraryRow],
+        tried: &mut Tried,
+    ) -> Result<()> {
+        let may = |shared: &Self| {
+            Ok(freshness::may_look(
+                shared.store.last_looked(identity)?,
+                shared.now_ms(),
+            ))
+        };
+        if !may(self)? {
+            return Ok(());
+        }
+        let since = self.snapshot.read().sequence();
+        let done = self.errand(question, |errand| {
+            let looked = errand.alone("look", || {
+                if !may(self)? {
+                    return Ok(());
+                }
+                self.store.note_look(identity, self.now_ms())?;
+                for row in lacking {
+                    errand.bring_one(row, row.id, since, Why::Look)?;
+                }
+                Ok(())
+            })?;
+            looked.ok_or_else(|| errand.late())
+        });
+        self.put_up_with_lateness(tried, done)
+    }
+
+    /// Asks the server for this path in these libraries, until one has it. With `cold` set it was never asked for its
+    /// listing, and may be asked some times in a row.
+    pub(super) fn ask_about(
+        &self,
+        question: &Question<'_>,
+        identity: i64,
+        libraries: &[LibraryRow],
+        path: &[u8],
+        cold: bool,
+        tried: &mut Tried,
+    ) -> Result<()> {
+        let hash = hash(path);
+        let Some(name) = file_name(path) else {
+            return Ok(());
+        };
+        let begun = self.now_ms();
+        let may = |row: &LibraryRow| -> Result<bool> {
+            let now = self.now_ms();
+            let (last, count) = self.store.last_asked(identity, now - LOOK_AGAIN_MS)?;
+            let rested = if cold {
+                count < COLD_QUESTIONS
+            } else {
+                freshness::may_look(last, now)
+            };
+            let asked = self.store.asked(identity, row.id, hash)?;
+            let fresh = asked.is_some_and(|asked| asked.found && asked.last_ms >= begun);
+            Ok(rested && !fresh && freshness::may_ask_again(asked.as_ref(), &self.policy, now))
+        };
+        let mut wanted = Vec::new();
+        for row in libraries {
+            if may(row)? {
+                wanted.push(row);
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        // An answer that takes long is no quick one: half of the time is left for the listing.
+        let half = self.until(question).map(|until| {
+            let now = Instant::now();
+            now + until.saturating_duration_since(now) / 2
+        });
+        let hurried = Question {
+            deadline: half.map_or(Deadline::None, Deadline::At),
+            ..*question
+        };
+        let done = self.errand(&hurried, |errand| {
+            let asked = errand.alone("question", || {
+                for row in &wanted {
+                    if !may(row)? {
+                        continue;
+                    }
+                    let found = errand.point(identity, row, path, name)?;
+                    self.store.note_question(identity, row.id, hash, self.now_ms(), found)?;
+                    if found {
+                        break;
+                    }
+                }
+                Ok(())
+            })?;
+            asked.ok_or_else(|| errand.late())
+        });
+        self.put_up_with_lateness(tried, done)
+    }
+
+    /// A question that came too late is as good as none; what else went wrong is kept for the answer.
+    fn put_up_with_lateness(&self, tried: &mut Tried, done: Result<()>) -> Result<()> {
+        match done {
+            Err(error) if error.status != Status::TimeUp => self.put_up_with(tried, error),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Errand<'_> {
+    /// Whether the server has this path in a library; what it has is merged.
+    fn point(&self, identity: i64, row: &LibraryRow, path: &[u8], name: &str) -> Result<bool> {
+        let title = title_in(name);
+        for kind in row.library.kind.leaf_types() {
+            let by_title = title.as_deref().map(Rows::Title);
+            for rows in [Some(Rows::FileName(name)), by_title].into_iter().flatten() {
+                let request = PageRequest {
+                    section: &row.library.section,
+                    kind: *kind,
+                    rows,
+                    start: 0,
+                    size: ROWS,
+                };
+                let mut items = Vec::new();
+                let asked = self.source.page(&request, self.bounds, &mut |item| items.push(item));
+                items.retain(|item| {
+                    let mut parts = item.parts.iter();
+                    parts.any(|part| is_same_file(&self.shared.mappings, path, part.as_bytes()))
+                });
+                if !items.is_empty() {
+                    self.shared.store.merge_items(identity, row, &items)?;
+                    return Ok(true);
+                }
+                match asked {
+                    // Asking by file name is no documented question: some servers refuse it.
+                    Err(error) if matches!(rows, Rows::FileName(_)) && error.status == Status::ServerError => {
+                        log::debug!("the server refuses to be asked for a file name: {error}");
+                    }
+                    other => {
+                        other?;
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn hash(path: &[u8]) -> u64 {
+    xxh3_64(&normal_form(path))
+}

@@ -1,0 +1,144 @@
+//! What to ask a server about one path, and whether what came back is it.
+
+use super::mappings::Mappings;
+use super::normal::{Normal, Shape, normal_form};
+
+/// The last component of a path as it is spelled; `None` when there is none, or it is no text.
+#[must_use]
+pub fn file_name(path: &[u8]) -> Option<&str> {
+    let windows = Shape::of(path).windows;
+    let separates = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
+    let name = match path.iter().rposition(separates) {
+        Some(at) => &path[at + 1..],
+        None => path,
+    };
+    std::str::from_utf8(name).ok().filter(|name| !name.is_empty())
+}
+
+/// The title that a file name most likely carries: `Big Buck Bunny (2008).mkv` has 'Big Buck Bunny', `Show - S01E02 -
+/// Winter.mkv` has 'Winter', `01 - Intro.flac` has 'Intro'. `None` when nothing is left that a server could search for.
+#[must_use]
+pub fn title_in(name: &str) -> Option<String> {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    // Names without a space have their words apart by dots or underscores.
+    let text: String = if stem.contains(' ') {
+        stem.to_owned()
+    } else {
+        stem.replace(['.', '_'], " ")
+    };
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let episode = words.iter().position(|word| is_episode_number(word));
+    let from = match episode {
+        Some(at) => at + 1,
+        None if words.len() > 1 && is_track_number(words[0]) => 1,
+        None => 0,
+    };
+    let title: Vec<&str> = words[from..]
+        .iter()
+        .copied()
+        .skip_while(|word| is_dash(word))
+        .enumerate()
+        .take_while(|(at, word)| *at == 0 || !ends_title(word))
+        .map(|(_, word)| word)
+        .collect();
+    let title = title.join(" ");
+    let title = title.trim_end_matches([' ', '-', '(', '[']).to_owned();
+    // One letter is in nearly every title.
+    (title.chars().count() > 1).then_some(title)
+}
+
+fn is_dash(word: &str) -> bool {
+    matches!(word, "-" | "–" | "—")
+}
+
+fn is_track_number(word: &str) -> bool {
+    let digits = word.trim_end_matches(['.', '-']);
+    (1..=3).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// `S01E02`, also with more behind it: `S03E04-E06`.
+fn is_episode_number(word: &str) -> bool {
+    let bytes = word.as_bytes();
+    let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if !matches!(bytes.first(), Some(b's' | b'S')) {
+        return false;
+    }
+    let season = digits(1);
+    season > 0 && matches!(bytes.get(1 + season), Some(b'e' | b'E')) && digits(2 + season) > 0
+}
+
+/// What stands behind a title: a year, or anything in brackets.
+fn ends_title(word: &str) -> bool {
+    let year = word.trim_start_matches(['(', '[']).trim_end_matches([')', ']']);
+    let is_year = year.len() == 4
+        && year.bytes().all(|byte| byte.is_ascii_digit())
+        && (year.starts_with("19") || year.starts_with("20"));
+    is_year || word.starts_with(['[', '{'])
+}
+
+/// Whether a listed path is the file that was asked for: the same but for spelling, as given or mapped either way.
+#[must_use]
+pub fn is_same_file(mappings: &Mappings, asked: &[u8], listed: &[u8]) -> bool {
+    Normal::with(asked, |asked| {
+        let listed_form = normal_form(listed);
+        let is = |form: &[u8]| asked.form() == form;
+        is(&listed_form)
+            || mappings.to_host(listed).is_some_and(|host| is(&normal_form(&host)))
+            || mappings
+                .to_server(asked, |server| (normal_form(server) == listed_form).then_some(()))
+                .is_some()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Mapping, MappingKind, Pattern};
+
+    #[test]
+    fn titles_in_file_names() {
+        for (name, title) in [
+            ("Big Buck Bunny (2008).mkv", Some("Big Buck Bunny")),
+            ("Big.Buck.Bunny.2008.1080p.mkv", Some("Big Buck Bunny")),
+            ("Adventure.mkv", Some("Adventure")),
+            ("2012 (2009).mkv", Some("2012")),
+            ("Elephants Dream (2006) - part1.mkv", Some("Elephants Dream")),
+            ("Show - S01E02 - Winter is here.mkv", Some("Winter is here")),
+            ("Show.S01E02.Winter.mkv", Some("Winter")),
+            ("Show S03E04-E06.mkv", None),
+            ("01 - Intro.flac", Some("Intro")),
+            ("01.flac", Some("01")),
+            ("A.mkv", None),
+            ("Tears of Steel [4K] {imdb-tt2285752}.mkv", Some("Tears of Steel")),
+            ("noextension", Some("noextension")),
+            (".mkv", None),
+            ("", None),
+        ] {
+            assert_eq!(title_in(name).as_deref(), title, "{name}");
+        }
+    }
+
+    #[test]
+    fn file_names_are_what_follows_the_last_separator() {
+        assert_eq!(file_name(b"/a/b.mkv"), Some("b.mkv"));
+        assert_eq!(file_name(b"C:\\a\\b.mkv"), Some("b.mkv"));
+        assert_eq!(file_name(b"/AC\\DC.mkv"), Some("AC\\DC.mkv"));
+        assert_eq!(file_name(b"b.mkv"), Some("b.mkv"));
+        assert_eq!(file_name(b"/a/"), None);
+        assert_eq!(file_name(b"/a/\xff.mkv"), None);
+    }
+
+    #[test]
+    fn the_same_file_by_spelling_or_mapping() {
+        let rules = [Mapping {
+            kind: MappingKind::HostToServer,
+            from: Pattern::Prefix(b"/mnt/media".to_vec()),
+            to: b"/data".to_vec(),
+        }];
+        let mappings = Mappings::new(&rules).expect("is a rule");
+        assert!(is_same_file(&mappings, b"/data/A.mkv", b"/data/a.mkv"));
+        assert!(is_same_file(&mappings, b"/mnt/media/a.mkv", b"/data/a.mkv"));
+        assert!(!is_same_file(&mappings, b"/mnt/other/a.mkv", b"/data/a.mkv"));
+        assert!(!is_same_file(&mappings, b"/x/data/a.mkv", b"/data/a.mkv"));
+    }
+}
