@@ -1,0 +1,449 @@
+//! How few requests keep an index right: positive deltas, items that went away, and questions about single paths.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use plexindex::error::Status;
+use plexindex::index::{Deadline, Index, Library, Question};
+use plexindex::model::{Reason, Rung};
+use plexindex_standin::{Action, Fault, FileFilter, ItemSpec, Kind, MediaSpec, Standin};
+use support::{HOUR_MS, clock, movies, open, options, path_of, requests};
+
+/// A movie with one file.
+fn movie(title: &str, path: &str) -> ItemSpec {
+    ItemSpec {
+        title: title.to_owned(),
+        files: vec![MediaSpec::File(path.to_owned())],
+        ..ItemSpec::default()
+    }
+}
+
+fn add(server: &Standin, paths: &[&str]) {
+    let specs = paths.iter().map(|path| movie("A new one", path)).collect();
+    server.change(|state| state.add_items(1, specs, true)).expect("added");
+}
+
+fn remove(server: &Standin, keys: &[u64]) {
+    server.change(|state| state.remove_items(keys, true)).expect("removed");
+}
+
+fn hurried(library: &Library) -> Question<'_> {
+    Question {
+        deadline: Deadline::In(Duration::from_secs(20)),
+        ..library.question()
+    }
+}
+
+fn offline(library: &Library) -> Question<'_> {
+    Question {
+        offline: true,
+        ..library.question()
+    }
+}
+
+/// What the index has, and what the server has: paths and rating keys.
+fn both(index: &Index, library: &Library, server: &Standin) -> [BTreeMap<String, String>; 2] {
+    let mut ours = BTreeMap::new();
+    let mut cursor = 0;
+    loop {
+        let page = index.items(library, cursor, 5_000).expect("items");
+        let Some((last, _)) = page.last() else { break };
+        cursor = *last;
+        for (_, item) in page {
+            for part in &item.parts {
+                ours.insert(part.clone(), item.rating_key.clone());
+            }
+        }
+    }
+    let theirs = server
+        .paths(1)
+        .into_iter()
+        .filter_map(|(key, path)| Some((path?, key.to_string())))
+        .collect();
+    [ours, theirs]
+}
+
+#[test]
+fn a_large_library_that_changed_costs_a_probe_and_two_pages() {
+    let server = movies(6_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (known, known_key) = path_of(&server, 1, 17);
+    library.match_path(known.as_bytes()).expect("listed");
+    server.reset();
+    add(&server, &["/data/movies/n1.mkv", "/data/movies/n2.mkv"]);
+    clock.advance_ms(HOUR_MS);
+    let found = library.match_path(b"/data/movies/n2.mkv").expect("an answer");
+    assert_eq!(
+        (found.status, found.rung, found.stale),
+        (Status::Ok, Rung::Exact, false)
+    );
+    assert_eq!(requests(&server), [0, 1, 2, 0, 0, 3]);
+    // All of it is as good as listed now: nothing more is asked for an hour.
+    for path in ["/data/movies/n1.mkv", known.as_str()] {
+        let found = library.match_path(path.as_bytes()).expect("an answer");
+        assert_eq!((found.status, found.stale), (Status::Ok, false), "{path}");
+    }
+    assert_eq!(library.lookup_key(known.as_bytes(), str::to_owned), Some(known_key));
+    assert_eq!(requests(&server)[5], 3);
+    assert_eq!(index.stats().expect("statistics").items, 6_002);
+    // Unmoved clocks are worth one request, as ever.
+    server.reset();
+    clock.advance_ms(HOUR_MS);
+    library.match_path(known.as_bytes()).expect("an answer");
+    assert_eq!(requests(&server), [0, 1, 0, 0, 0, 1]);
+}
+
+#[test]
+fn what_went_away_is_found_by_bisection_not_by_listing() {
+    let server = movies(20_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let gone: Vec<(String, String)> = [0, 7_777, 19_999].map(|nth| path_of(&server, 1, nth)).to_vec();
+    library.match_path(gone[0].0.as_bytes()).expect("listed");
+    let keys: Vec<u64> = gone.iter().map(|(_, key)| key.parse().expect("a number")).collect();
+    for (round, key) in keys.iter().enumerate() {
+        server.reset();
+        remove(&server, &[*key]);
+        add(&server, &[&format!("/data/movies/new{round}.mkv")]);
+        clock.advance_ms(HOUR_MS);
+        assert_eq!(index.refresh(&library.question(), false).expect("fresh"), Status::Ok);
+        let asked = requests(&server);
+        assert_eq!((asked[0], asked[1], asked[4]), (0, 1, 1), "{asked:?}");
+        assert!(asked[2] <= 2 + 9, "{asked:?}: listing it all takes 20");
+        let answer = index
+            .match_path(&offline(&library), gone[round].0.as_bytes())
+            .expect("an answer");
+        assert_eq!(answer.reason, Reason::NotListed);
+    }
+    let [ours, theirs] = both(&index, &library, &server);
+    assert!(ours == theirs, "{} and {}", ours.len(), theirs.len());
+    assert_eq!(index.stats().expect("statistics").items, 20_000);
+}
+
+#[test]
+fn when_much_went_away_it_is_listed_anew() {
+    let server = movies(6_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    index.refresh(&library.question(), true).expect("listed");
+    let keys: Vec<u64> = server.paths(1).iter().step_by(200).map(|(key, _)| *key).collect();
+    remove(&server, &keys);
+    clock.advance_ms(HOUR_MS);
+    server.reset();
+    index.refresh(&library.question(), false).expect("fresh");
+    assert_eq!(requests(&server)[..3], [0, 2, 2 + 6]);
+    let [ours, theirs] = both(&index, &library, &server);
+    assert!(ours == theirs);
+}
+
+#[test]
+fn deltas_end_where_listings_do_whatever_came_and_went() {
+    // A small generator: the same cases on every machine.
+    let mut state = 1_u64;
+    let mut random = move |below: u64| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    let server = movies(5_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    index.refresh(&library.question(), true).expect("listed");
+    let listings = index.stats().expect("statistics").listings;
+    for round in 0..12 {
+        let known = server.paths(1);
+        let count = random(8);
+        let mut gone: Vec<u64> = if random(3) == 0 {
+            // Neighbours, as a season is.
+            let at = usize::try_from(random(known.len() as u64 - count)).expect("is small");
+            known
+                .iter()
+                .skip(at)
+                .take(usize::try_from(count).expect("is small"))
+                .map(|(key, _)| *key)
+                .collect()
+        } else {
+            (0..count)
+                .map(|_| known[usize::try_from(random(known.len() as u64)).expect("is small")].0)
+                .collect()
+        };
+        gone.sort_unstable();
+        gone.dedup();
+        remove(&server, &gone);
+        for number in 0..random(150) {
+            add(&server, &[&format!("/data/movies/r{round}-{number}.mkv")]);
+        }
+        let touched = known[usize::try_from(random(known.len() as u64)).expect("is small")].0;
+        let _ = server.change(|state| state.touch(&[touched], None));
+        clock.advance_ms(300_000);
+        // A scan that changed nothing moves a clock too.
+        server.scan(1);
+        let fresh = open(
+            plexindex::options::Options {
+                library_ttl: plexindex::options::Ttl::AtOnce,
+                ..options(&server, folder.path())
+            },
+            &clock,
+        );
+        let handle = fresh.library("Movies").expect("a handle");
+        assert_eq!(fresh.refresh(&handle.question(), false).expect("fresh"), Status::Ok);
+        let [ours, theirs] = both(&index, &library, &server);
+        assert!(
+            ours == theirs,
+            "round {round}: {gone:?} went; {} and {}",
+            ours.len(),
+            theirs.len()
+        );
+        for (path, key) in theirs.iter().step_by(97) {
+            assert_eq!(
+                library.lookup_key(path.as_bytes(), str::to_owned).as_ref(),
+                Some(key),
+                "round {round}"
+            );
+        }
+    }
+    assert_eq!(
+        index.stats().expect("statistics").listings,
+        listings,
+        "deltas did it all"
+    );
+}
+
+#[test]
+fn a_cold_library_answers_a_hurried_caller_in_two_requests() {
+    let server = movies(3_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let (path, key) = path_of(&server, 1, 2_222);
+    for round in 0..2 {
+        // The second process finds the answer of the first.
+        let index = open(options(&server, folder.path()), &clock);
+        let library = index.library("Movies").expect("a handle");
+        let found = index
+            .match_path(&hurried(&library), path.as_bytes())
+            .expect("an answer");
+        assert_eq!(
+            (found.status, found.rung),
+            (Status::Ok, Rung::Exact),
+            "{}",
+            found.message
+        );
+        assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
+        assert_eq!(requests(&server), [0, 1, 0, 1, 0, 2], "round {round}");
+        assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), Some(key.clone()));
+    }
+    // Later it is asked again; a listing then knows the server by name, and all of it is right.
+    clock.advance_ms(HOUR_MS);
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    index
+        .match_path(&hurried(&library), path.as_bytes())
+        .expect("an answer");
+    assert_eq!(requests(&server)[3], 2);
+    index.refresh(&library.question(), false).expect("listed");
+    assert_eq!(requests(&server)[0], 1);
+    let [ours, theirs] = both(&index, &library, &server);
+    assert!(ours == theirs);
+    assert_eq!(index.stats().expect("statistics").items, 3_000);
+}
+
+#[test]
+fn after_some_questions_a_cold_library_is_listed() {
+    let server = movies(3_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    for nth in 0..20 {
+        let (path, _) = path_of(&server, 1, nth * 100);
+        let found = index
+            .match_path(&hurried(&library), path.as_bytes())
+            .expect("an answer");
+        assert_eq!(found.status, Status::Ok, "{}", found.message);
+    }
+    let asked = requests(&server);
+    assert_eq!(
+        (asked[2], asked[3]),
+        (3, 3),
+        "{asked:?}: three questions, then three pages"
+    );
+}
+
+#[test]
+fn many_who_ask_for_the_same_cold_path_at_once_ask_once() {
+    let server = movies(3_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let (path, key) = path_of(&server, 1, 2_222);
+    let indexes: Vec<Index> = (0..4).map(|_| open(options(&server, folder.path()), &clock)).collect();
+    server.fault(Fault::new(Action::Delay { ms: 50 }).on(Kind::Search).times(0));
+    std::thread::scope(|scope| {
+        for index in &indexes {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let library = index.library("Movies").expect("a handle");
+                    let found = index
+                        .match_path(&hurried(&library), path.as_bytes())
+                        .expect("an answer");
+                    assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
+                });
+            }
+        }
+    });
+    assert_eq!(requests(&server), [0, 1, 0, 1, 0, 2]);
+}
+
+#[test]
+fn a_server_that_knows_no_file_names_is_asked_for_the_title() {
+    for filter in [FileFilter::Substring, FileFilter::Ignored, FileFilter::Nothing] {
+        let mut spec = plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 3_000);
+        spec.plain = true;
+        let server = Standin::builder()
+            .library(spec)
+            .config(|config| config.file_filter = filter)
+            .start()
+            .expect("the stand-in starts");
+        let folder = tempfile::tempdir().expect("a folder");
+        let index = open(options(&server, folder.path()), &clock());
+        server
+            .change(|state| {
+                state.add_items(
+                    1,
+                    vec![movie("Winter Is Here", "/data/movies/Winter Is Here (2020).mkv")],
+                    true,
+                )
+            })
+            .expect("added");
+        let library = index.library("Movies").expect("a handle");
+        let path = b"/data/movies/Winter Is Here (2020).mkv";
+        let found = index.match_path(&hurried(&library), path).expect("an answer");
+        assert_eq!(
+            (found.status, found.rung),
+            (Status::Ok, Rung::Exact),
+            "{filter:?}: {}",
+            found.message
+        );
+        assert_eq!(requests(&server)[2], 0, "{filter:?}: no listing");
+    }
+}
+
+#[test]
+fn a_path_that_is_new_is_found_before_the_listing_expires() {
+    let server = movies(6_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    index.refresh(&library.question(), true).expect("listed");
+    // A season arrives: the first path that is asked for brings the others with it.
+    add(
+        &server,
+        &["/data/movies/s1.mkv", "/data/movies/s2.mkv", "/data/movies/s3.mkv"],
+    );
+    server.reset();
+    for path in ["/data/movies/s1.mkv", "/data/movies/s2.mkv", "/data/movies/s3.mkv"] {
+        let found = library.match_path(path.as_bytes()).expect("an answer");
+        assert_eq!((found.status, found.rung), (Status::Ok, Rung::Exact), "{path}");
+    }
+    assert_eq!(requests(&server), [0, 1, 2, 0, 0, 3]);
+    // A file renamed without a trace in any clock: one question finds it under its new name.
+    let (old, key) = path_of(&server, 1, 42);
+    let number: u64 = key.parse().expect("a number");
+    clock.advance_ms(31_000);
+    server
+        .change(|state| state.rename_file(number, &old, "/data/movies/renamed.mkv"))
+        .expect("renamed");
+    server.reset();
+    let found = library.match_path(b"/data/movies/renamed.mkv").expect("an answer");
+    assert_eq!(found.item.map(|item| item.item.rating_key), Some(key));
+    assert_eq!(requests(&server), [0, 1, 0, 1, 0, 2]);
+    let was = index.match_path(&offline(&library), old.as_bytes()).expect("an answer");
+    assert_eq!(
+        was.reason,
+        Reason::NotListed,
+        "what the server says of an item is all of it"
+    );
+}
+
+#[test]
+fn paths_that_are_nowhere_cost_little_however_often_they_are_asked_for() {
+    let server = movies(2_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let other = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    index.refresh(&library.question(), true).expect("listed");
+    server.reset();
+    for number in 0..50 {
+        for index in [&index, &other] {
+            let path = format!("/data/movies/nowhere{number}.mkv");
+            let library = index.library("Movies").expect("a handle");
+            let answer = library.match_path(path.as_bytes()).expect("an answer");
+            assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::NotListed));
+        }
+    }
+    let asked = requests(&server);
+    assert!(
+        asked[1] == 1 && asked[3] <= 2 && asked[5] <= 3,
+        "{asked:?}: one look, one question in two shapes"
+    );
+    // Elsewhere than in the library's folders nobody is asked.
+    clock.advance_ms(31_000);
+    server.reset();
+    let answer = library.match_path(b"/elsewhere/nowhere.mkv").expect("an answer");
+    assert_eq!(answer.reason, Reason::NoLocation);
+    assert_eq!(requests(&server)[5], 0);
+    // One path, asked for every half a minute for most of an hour.
+    for _ in 0..110 {
+        library.match_path(b"/data/movies/nowhere.mkv").expect("an answer");
+        clock.advance_ms(30_000);
+    }
+    let asked = requests(&server);
+    assert!(asked[3] <= 16, "{asked:?}: ever more rarely");
+}
+
+#[test]
+fn a_server_that_was_reached_by_two_urls_is_one() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let by = |url: String| {
+        let options = plexindex::options::Options {
+            server_url: Some(url),
+            ..options(&server, folder.path())
+        };
+        open(options, &clock)
+    };
+    let (path, key) = path_of(&server, 1, 3);
+    let first = by(server.url());
+    let second = by(server.url().replace("127.0.0.1", "localhost"));
+    for index in [&first, &second] {
+        let library = index.library("Movies").expect("a handle");
+        let found = index
+            .match_path(&hurried(&library), path.as_bytes())
+            .expect("an answer");
+        assert_eq!(found.status, Status::Ok, "{}", found.message);
+    }
+    let library = first.library("Movies").expect("a handle");
+    first.refresh(&library.question(), false).expect("listed");
+    let library = second.library("Movies").expect("a handle");
+    server.reset();
+    second.refresh(&library.question(), false).expect("fresh");
+    assert_eq!(requests(&server)[2], 0, "it is the same server, listed already");
+    let found = second
+        .match_path(&offline(&library), path.as_bytes())
+        .expect("an answer");
+    assert_eq!(found.item.map(|item| item.item.rating_key), Some(key));
+}
