@@ -447,3 +447,57 @@ fn a_server_that_was_reached_by_two_urls_is_one() {
         .expect("an answer");
     assert_eq!(found.item.map(|item| item.item.rating_key), Some(key));
 }
+
+#[test]
+fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
+    let server = movies(1_200);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let seen: Vec<(String, String)> = [1, 2, 3].map(|nth| path_of(&server, 1, nth)).to_vec();
+    let as_user = |user: &str| {
+        let options = plexindex::options::Options {
+            user: Some(user.to_owned()),
+            ..options(&server, folder.path())
+        };
+        open(options, &clock)
+    };
+    let old = as_user("the old token");
+    let library = old.library("Movies").expect("a handle");
+    let pairs: Vec<(Vec<u8>, &str)> = (0..1_500)
+        .map(|number| {
+            let key = &seen[number % 3].1;
+            (format!("/host/{number}.mkv").into_bytes(), key.as_str())
+        })
+        .collect();
+    let pairs: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (path.as_slice(), *key)).collect();
+    old.refresh(&library.question(), true).expect("listed");
+    library.record_matches(&pairs).expect("recorded");
+    // One of the three is gone, or hidden from the new token: its matches stay where they are.
+    remove(&server, &[seen[2].1.parse().expect("a number")]);
+    let new = as_user("the new token");
+    let library = new.library("Movies").expect("a handle");
+    assert_eq!(
+        library.lookup_key(b"/host/0.mkv", str::to_owned),
+        None,
+        "nothing is seen before a listing is"
+    );
+    assert_eq!(
+        library.match_path(b"/host/0.mkv").expect("an answer").rung,
+        Rung::Confirmed
+    );
+    assert_eq!(
+        library.lookup_key(b"/host/1.mkv", str::to_owned),
+        Some(seen[1].1.clone())
+    );
+    assert_eq!(library.lookup_key(b"/host/2.mkv", str::to_owned), None);
+    assert_eq!(new.stats().expect("statistics").matches, 1_000);
+    // A month later the old one's partition is gone, and what was inherited stays.
+    clock.advance_ms(31 * 24 * HOUR_MS);
+    drop(old);
+    let newer = as_user("the newest token");
+    let library = newer.library("Movies").expect("a handle");
+    assert_eq!(
+        library.match_path(b"/host/0.mkv").expect("an answer").rung,
+        Rung::Confirmed
+    );
+}

@@ -15,6 +15,11 @@ use crate::store::{Finished, LibraryRow, Listing};
 /// The smallest page asked for under a deadline.
 const SMALL_PAGE: u32 = 100;
 
+/// Confirmed matches that one transaction takes over from another token.
+const INHERITED: usize = 1_000;
+/// After how long without a look at its libraries a token's partition is forgotten.
+const UNUSED_MS: i64 = 30 * 86_400_000;
+
 /// One page, or the rows of it that came before something went wrong.
 struct Page {
     type_index: usize,
@@ -278,6 +283,9 @@ impl Errand<'_> {
             return Ok(());
         }
         shared.store.mark_gone(&mut listing)?;
+        if row.generation == 0 {
+            self.inherit(identity, row, &listing)?;
+        }
         let generation = if listing.changed || row.generation == 0 {
             listing.generation
         } else {
@@ -310,6 +318,28 @@ impl Errand<'_> {
         );
         shared.sweep();
         shared.flush_counters()
+    }
+}
+
+impl Errand<'_> {
+    /// Tokens change. What was confirmed under another one is as true for this one, of the items that both may see.
+    ///
+    /// Before the listing is finished: killed in between, it is done again.
+    fn inherit(&self, identity: i64, row: &LibraryRow, listing: &Listing) -> Result<()> {
+        let inherited = self.shared.store.matches_of_others(identity, listing)?;
+        for some in inherited.chunks(INHERITED) {
+            let pairs: Vec<(&[u8], &str)> = some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
+            self.shared.record_matches(identity, row, &pairs)?;
+        }
+        if !inherited.is_empty() {
+            log::info!(
+                "'{}': {} confirmed matches were taken over from another token",
+                row.library.title,
+                inherited.len()
+            );
+        }
+        let unused = self.shared.now_ms().saturating_sub(UNUSED_MS);
+        self.shared.store.forget_unused(identity, unused)
     }
 }
 

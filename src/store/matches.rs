@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use super::listing::Listing;
 use super::rows::{Change, ChangeKind, LibraryRow};
 use super::{Store, Tx};
 use crate::error::Result;
@@ -206,6 +207,33 @@ impl Store {
             )?;
             c.execute("UPDATE store SET trimmed = max(trimmed, ?1)", [folded.cast_signed()])?;
             tx.libraries_changed(identity)
+        })
+    }
+
+    /// Confirmed matches that others recorded for the same library of the same server, under another token, of items
+    /// that the listing under way has too: what this token's user may see as well. Those known already are left out.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn matches_of_others(&self, identity: i64, listing: &Listing) -> Result<Vec<(Vec<u8>, String)>> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT DISTINCT m.path, m.rating_key FROM libraries own \
+                     JOIN identities me ON me.id = ?1 JOIN identities other ON other.server = me.server AND other.id <> me.id \
+                     JOIN libraries theirs ON theirs.identity = other.id AND theirs.uuid = own.uuid \
+                     JOIN matches m ON m.library = theirs.id AND m.epoch = theirs.epoch \
+                     WHERE own.id = ?2 \
+                     AND EXISTS (SELECT 1 FROM items i WHERE i.library = own.id AND i.rating_key = m.rating_key \
+                     AND i.born <= ?3 AND (i.died IS NULL OR i.died > ?3)) \
+                     AND NOT EXISTS (SELECT 1 FROM matches k WHERE k.library = own.id AND k.path = m.path) \
+                     ORDER BY m.sequence",
+                )?
+                .query_map(
+                    params![identity, listing.library, listing.generation.cast_signed()],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )?
+                .collect()
         })
     }
 

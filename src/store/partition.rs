@@ -195,6 +195,22 @@ impl Store {
         })
     }
 
+    /// Empties the identities of this one's server whose listings nobody has used since `before_ms`: those of old tokens.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn forget_unused(&self, identity: i64, before_ms: i64) -> Result<()> {
+        const UNUSED: &str = "SELECT i.id FROM identities me JOIN identities i ON i.server = me.server AND i.id <> me.id \
+             JOIN libraries l ON l.identity = i.id WHERE me.id = ?1 \
+             GROUP BY i.id HAVING max(l.checked_ms) BETWEEN 1 AND ?2";
+        let unused: Vec<i64> = self.read(|connection| {
+            let mut statement = connection.prepare_cached(UNUSED)?;
+            let ids = statement.query_map([identity, before_ms], |row| row.get(0))?;
+            ids.collect()
+        })?;
+        unused.into_iter().try_for_each(|unused| self.clear(unused))
+    }
+
     /// Removes rows that nobody can see any more, at most `slice` of each kind. Gives whether some may be left.
     ///
     /// # Errors
