@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter
 
 from . import chart, goals, machine, markdown, peers
-from .measure import fetching, lookups, native, processes, refreshing, sizes, writing
+from .measure import cold, fetching, lookups, native, processes, refreshing, sizes, writing
 from .results import Results
 from .run import BENCH, Run
 from .timing import WrongAnswerError
@@ -22,6 +22,7 @@ MEASURES = {
     "processes": processes.measure,
     "native": native.measure,
     "fetching": fetching.measure,
+    "cold": cold.measure,
     "writing": writing.measure,
     "sizes": sizes.measure,
     "refreshing": refreshing.measure,

@@ -9,13 +9,21 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from .results import Results
 from .timing import WrongAnswerError
-from .world import HOST, SERVER, World
+from .world import HOST, SERVER, Standin
 
 BENCH = Path(__file__).resolve().parent.parent
+
+
+class Served(Protocol):
+    """What has a server: a world, or less."""
+
+    @property
+    def server(self) -> Standin:
+        """The server."""
 
 
 @dataclass
@@ -41,12 +49,12 @@ class Run:
         """Progress, for whoever waits."""
         print(f"bench: {text}", flush=True)
 
-    def python(self, script: str, *arguments: object, world: World) -> tuple[float, Any]:
+    def python(self, script: str, *arguments: object, world: Served) -> tuple[float, Any]:
         """Runs a script of ``children/`` in a new interpreter: seconds of the whole process, and what it printed."""
         command = [sys.executable, "-I", str(BENCH / "children" / script)]
         return self._child(command, arguments, world)
 
-    def c(self, *arguments: object, world: World) -> tuple[float, Any]:
+    def c(self, *arguments: object, world: Served) -> tuple[float, Any]:
         """Runs the C program."""
         return self._child([str(self.native)], arguments, world)
 
@@ -54,7 +62,7 @@ class Run:
         """Its arguments."""
         return [what, self.library, store, HOST, SERVER, pairs, *rest]
 
-    def _child(self, command: list[str], arguments: tuple[object, ...], world: World) -> tuple[float, Any]:
+    def _child(self, command: list[str], arguments: tuple[object, ...], world: Served) -> tuple[float, Any]:
         command += map(str, arguments)
         begun = perf_counter()
         done = subprocess.run(command, env=environment(world), capture_output=True, text=True, check=False)
@@ -64,6 +72,6 @@ class Run:
         return seconds, json.loads(done.stdout)
 
 
-def environment(world: World) -> dict[str, str]:
+def environment(world: Served) -> dict[str, str]:
     """Of children: which server, and its token."""
     return {**os.environ, "PLEX_URL": world.server.url, "PLEX_TOKEN": world.server.token}

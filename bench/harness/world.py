@@ -28,8 +28,8 @@ NAMED_OTHERWISE = 40
 class Standin:
     """The stand-in server, a process of its own."""
 
-    def __init__(self, program: Path, movies: int) -> None:
-        command = [str(program), "--movies", str(movies), "--seed", "1", "--exit-with-stdin"]
+    def __init__(self, program: Path, *libraries: str) -> None:
+        command = [str(program), *libraries, "--seed", "1", "--exit-with-stdin"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -115,7 +115,7 @@ class World:
 
     def __init__(self, size: int, standin: Path, folder: Path, sample: int) -> None:
         self.size, self.folder = size, folder
-        self.server = Standin(standin, size - NAMED_OTHERWISE)
+        self.server = Standin(standin, "--movies", str(size - NAMED_OTHERWISE))
         self.server.post("items/add", {"library": 1, "items": [_named_otherwise(n) for n in range(NAMED_OTHERWISE)]})
         self.store = folder / "store"
         begun = perf_counter()
