@@ -239,7 +239,7 @@ impl Errand<'_> {
     fn alone_within<T>(&self, bounds: Bounds<'_>, what: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
         self.shared
             .flights
-            .alone(self.shared.store.folder(), what, bounds, work)
+            .alone(&self.shared.store, &|| self.shared.now_ms(), what, bounds, work)
     }
 
     /// The error for bounds that ended while another one fetched.

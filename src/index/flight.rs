@@ -1,13 +1,20 @@
-//! One fetch at a time: among threads a lock with a time-out, among processes a file lock that dies with its holder.
+//! One fetch at a time: among threads a lock with a time-out, among processes a file lock that dies with its holder. Where
+//! the file system has no locks, a lease in the store, which a killed holder keeps for a minute.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::Result;
+use crate::platform::files;
 use crate::platform::lock::FileLock;
 use crate::source::Bounds;
-use crate::store::Folder;
+use crate::store::Store;
+
+/// How long a lease lasts that nobody makes longer.
+const LEASE_MS: i64 = 60_000;
+/// How often a lease of others is looked at.
+const LOOK_UP: Duration = Duration::from_millis(20);
 
 /// The fetches under way in this process, by what they fetch.
 ///
@@ -16,6 +23,8 @@ use crate::store::Folder;
 #[derive(Default)]
 pub struct Flights {
     pub(super) by_name: Mutex<HashMap<String, Arc<parking_lot::Mutex<()>>>>,
+    /// Leases that this process holds, and as whom.
+    pub(super) leases: Mutex<HashMap<String, u64>>,
 }
 
 impl Flights {
@@ -25,7 +34,8 @@ impl Flights {
     /// What `work` gives.
     pub fn alone<T>(
         &self,
-        folder: &Folder,
+        store: &Store,
+        now_ms: &dyn Fn() -> i64,
         what: &str,
         bounds: Bounds<'_>,
         work: impl FnOnce() -> Result<T>,
@@ -40,17 +50,34 @@ impl Flights {
         let Some(_alone_here) = wait(&lock, bounds) else {
             return Ok(None);
         };
-        let path = folder.fetch_lock(what);
+        let path = store.folder().fetch_lock(what);
         let _alone_anywhere = match FileLock::acquire(&path, bounds.deadline, bounds.aborted) {
-            Ok(Some(lock)) => Some(lock),
+            Ok(Some(lock)) => Held::Lock(lock),
             Ok(None) => return Ok(None),
             Err(error) => {
-                // No locks on this file system: then processes may fetch twice, which costs requests, not truth.
-                log::debug!("no file lock on {}: {error}", path.display());
-                None
+                log::debug!("no file lock on {}: a lease stands in for it: {error}", path.display());
+                match Lease::take(&self.leases, store, now_ms, what, bounds)? {
+                    Some(lease) => Held::Lease(lease),
+                    None => return Ok(None),
+                }
             }
         };
         work().map(Some)
+    }
+
+    /// Makes the leases of this process last longer: called with each page that is stored.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn renew(&self, store: &Store, now_ms: i64) -> Result<()> {
+        let held: Vec<(String, u64)> = super::lock(&self.leases)
+            .iter()
+            .map(|(what, holder)| (what.clone(), *holder))
+            .collect();
+        for (what, holder) in held {
+            store.take_lease(&what, holder, now_ms, now_ms.saturating_add(LEASE_MS))?;
+        }
+        Ok(())
     }
 
     /// In a child the fetching threads of the parent do not exist.
@@ -58,18 +85,76 @@ impl Flights {
         if let Ok(mut by_name) = self.by_name.try_lock() {
             by_name.clear();
         }
+        if let Ok(mut leases) = self.leases.try_lock() {
+            leases.clear();
+        }
     }
 }
 
+/// What keeps other processes away; given back when it is dropped.
+#[allow(dead_code)] // held, not read
+enum Held<'s> {
+    Lock(FileLock),
+    Lease(Lease<'s>),
+}
+
+/// A lease, while its work is done.
+struct Lease<'s> {
+    held: &'s Mutex<HashMap<String, u64>>,
+    store: &'s Store,
+    what: &'s str,
+    holder: u64,
+}
+
+impl<'s> Lease<'s> {
+    fn take(
+        held: &'s Mutex<HashMap<String, u64>>,
+        store: &'s Store,
+        now_ms: &dyn Fn() -> i64,
+        what: &'s str,
+        bounds: Bounds<'_>,
+    ) -> Result<Option<Self>> {
+        let holder = files::random().map_or(0, u64::from_le_bytes);
+        loop {
+            let now = now_ms();
+            if store.take_lease(what, holder, now, now.saturating_add(LEASE_MS))? {
+                super::lock(held).insert(what.to_owned(), holder);
+                return Ok(Some(Self {
+                    held,
+                    store,
+                    what,
+                    holder,
+                }));
+            }
+            if is_over(bounds) {
+                return Ok(None);
+            }
+            std::thread::sleep(LOOK_UP);
+        }
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        super::lock(self.held).remove(self.what);
+        if let Err(error) = self.store.end_lease(self.what, self.holder) {
+            log::debug!("a lease could not be given back; it ends by itself: {error}");
+        }
+    }
+}
+
+fn is_over(bounds: Bounds<'_>) -> bool {
+    (bounds.aborted)() || bounds.deadline.is_some_and(|deadline| deadline <= Instant::now())
+}
+
 fn wait<'l>(lock: &'l parking_lot::Mutex<()>, bounds: Bounds<'_>) -> Option<parking_lot::MutexGuard<'l, ()>> {
-    const LOOK_UP: std::time::Duration = std::time::Duration::from_millis(20);
     loop {
         let until = Instant::now() + LOOK_UP;
         let until = bounds.deadline.map_or(until, |deadline| until.min(deadline));
         if let Some(guard) = lock.try_lock_until(until) {
             return Some(guard);
         }
-        if (bounds.aborted)() || bounds.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        if is_over(bounds) {
             return None;
         }
     }

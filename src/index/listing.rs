@@ -239,6 +239,7 @@ impl Errand<'_> {
                 listing.tail.clear();
             }
             self.shared.store.store_page(listing, &page.items)?;
+            self.shared.flights.renew(&self.shared.store, listing.touched_ms)?;
             self.shared.counters.spent(Spent::Store, begun.elapsed());
             self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
             self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);

@@ -521,6 +521,7 @@ impl crate::platform::fork::Forks for Shared {
             Box::new(hold(&self, |all| &all.trouble)),
             Box::new(hold(&self, |all| &all.evidence.0)),
             Box::new(hold(&self, |all| &all.flights.by_name)),
+            Box::new(hold(&self, |all| &all.flights.leases)),
         ];
         held.extend(self.source.iter().flat_map(|source| Arc::clone(source).before_fork()));
         held

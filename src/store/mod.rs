@@ -6,6 +6,7 @@
 mod connection;
 mod folder;
 mod guids;
+mod leases;
 mod listing;
 mod matches;
 mod partition;

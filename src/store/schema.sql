@@ -180,3 +180,9 @@ CREATE TABLE IF NOT EXISTS questions (     -- what the server was asked about: p
     found    INTEGER NOT NULL,
     PRIMARY KEY (identity, library, hash)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS leases (        -- who fetches, where the file system has no locks
+    what     TEXT    PRIMARY KEY,
+    holder   INTEGER NOT NULL,
+    until_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use plexindex::index::{Progress, Question};
+use plexindex::error::Status;
+use plexindex::index::{Deadline, Index, Progress, Question};
 use plexindex_standin::{Action, Fault, Kind, Standin};
 
-use crate::support::{self, clock, movies, path_of, requests};
+use crate::support::{self, clock, movies, options, path_of, requests};
 use crate::worker::{Worker, options_at, place, rounds, say, told, until};
 
 /// Opens, waits for the word, asks one path per thread, and says the answers. Says before when it is the one who fetches.
@@ -177,4 +179,53 @@ pub fn one_continuation(processes: u64, threads: u64) {
     assert_eq!(identity, 1);
     assert!(sections <= 3, "{sections}: before, before the continuation, after");
     assert_eq!(all, identity + sections + listing);
+}
+
+#[test]
+fn where_the_file_system_has_no_locks_a_lease_keeps_the_others_away() {
+    let server = movies(1_500);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let (path, key) = path_of(&server, 1, 3);
+    // The store is made first; then no lock file for fetching can be.
+    let first = support::open(options(&server, folder.path()), &clock);
+    let names = (0..64).map(|number| format!("fetch{number}"));
+    for what in names.chain(["probe".to_owned()]) {
+        let file = folder.path().join(format!("plexindex-1-{what}.lock"));
+        std::os::unix::fs::symlink("/nowhere/at/all", file).expect("a link");
+    }
+    server.fault(Fault::new(Action::Delay { ms: 50 }).on(Kind::Listing).times(0));
+    let others: Vec<Index> = (0..3)
+        .map(|_| support::open(options(&server, folder.path()), &clock))
+        .collect();
+    std::thread::scope(|scope| {
+        for index in others.iter().chain([&first]) {
+            scope.spawn(|| {
+                let library = index.library("Movies").expect("a handle");
+                let found = library.match_path(path.as_bytes()).expect("an answer");
+                assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
+            });
+        }
+    });
+    assert_eq!(support::requests(&server), [1, 2, 2, 0, 0, 5]);
+    // A holder that was killed keeps its lease for a minute.
+    let library = first.library("Movies").expect("a handle");
+    let database = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("the database");
+    let until = support::NOW_MS + 60_000;
+    for number in 0..64 {
+        database
+            .execute(
+                "INSERT INTO leases VALUES (?1, 1, ?2)",
+                (format!("fetch{number}"), until),
+            )
+            .expect("a lease");
+    }
+    drop(database);
+    let hurried = Question {
+        deadline: Deadline::In(Duration::from_millis(50)),
+        ..library.question()
+    };
+    assert_ne!(first.refresh(&hurried, true).expect("too late"), Status::Ok);
+    clock.advance_ms(60_000);
+    assert_eq!(first.refresh(&library.question(), true).expect("listed"), Status::Ok);
 }

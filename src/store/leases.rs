@@ -1,0 +1,39 @@
+//! Leases: what stands in for file locks where the file system has none. A killed holder's ends by itself, later.
+
+use rusqlite::params;
+
+use super::Store;
+use crate::error::Result;
+
+impl Store {
+    /// Takes a lease, or makes the holder's own last longer; `false` when it is another's.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn take_lease(&self, what: &str, holder: u64, now_ms: i64, until_ms: i64) -> Result<bool> {
+        self.write(|tx| {
+            let taken = tx
+                .connection
+                .prepare_cached(
+                    "INSERT INTO leases (what, holder, until_ms) VALUES (?1, ?2, ?4) ON CONFLICT (what) DO UPDATE \
+                     SET holder = excluded.holder, until_ms = excluded.until_ms \
+                     WHERE holder = excluded.holder OR until_ms <= ?3 OR until_ms > ?4",
+                )?
+                .execute(params![what, holder.cast_signed(), now_ms, until_ms])?;
+            Ok(taken > 0)
+        })
+    }
+
+    /// Gives a lease back.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn end_lease(&self, what: &str, holder: u64) -> Result<()> {
+        self.write(|tx| {
+            tx.connection
+                .prepare_cached("DELETE FROM leases WHERE what = ?1 AND holder = ?2")?
+                .execute(params![what, holder.cast_signed()])?;
+            Ok(())
+        })
+    }
+}
