@@ -92,6 +92,10 @@ impl Meter for Counters {
         add(&self.bytes_received, bytes);
         add(&self.network_us, micros(took));
     }
+
+    fn received(&self, bytes: u64) {
+        add(&self.bytes_received, bytes);
+    }
 }
 
 /// Counts as a host reads them.
