@@ -274,6 +274,7 @@ impl Errand<'_> {
         if identity.is_none() {
             identity = Some(shared.store.reached(endpoint, &self.source.server(self.bounds)?)?);
         }
+        let begun = shared.store.totals()?.sequence;
         let shown = self.source.libraries(self.bounds)?;
         if let Some(known) = identity
             && self.looks_different(known, &shown)?
@@ -288,7 +289,7 @@ impl Errand<'_> {
             return Err(Error::new(Status::NotPlex, "the server has no identity"));
         };
         let now = shared.now_ms();
-        let rows = shared.store.probed(identity, &shown, now, &|row, library| {
+        let rows = shared.store.probed(identity, &shown, begun, now, &|row, library| {
             freshness::is_current(&age(row), &clocks_of(row), &library.clocks, &shared.policy, now)
         })?;
         Ok((identity, rows))

@@ -8,10 +8,12 @@ mod ask;
 mod evidence;
 mod fetch;
 mod flight;
+mod gather;
 mod library;
 mod lookup;
 mod snapshot;
 mod upkeep;
+mod watch;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use answer::{Answer, Candidate, Match};
+#[doc(hidden)]
+pub use gather::Pace;
 pub use library::{Library, Selector};
 
 pub use crate::platform::clock::{Clock, ManualClock, SystemClock};
@@ -72,6 +76,7 @@ pub(crate) struct Shared {
     /// Counts of this handle that the store has not been told yet begin here.
     flushed: Mutex<(u64, u64)>,
     closed: AtomicBool,
+    watch: Mutex<Option<watch::Watch>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -187,6 +192,7 @@ impl Index {
             evidence: evidence::Evidence::default(),
             flushed: Mutex::new((0, 0)),
             closed: AtomicBool::new(false),
+            watch: Mutex::new(None),
             options,
             mappings,
             store,
@@ -363,6 +369,40 @@ impl Index {
         self.shared.libraries_json(question)
     }
 
+    /// Listens to the server's events from now on, on a thread of the library's own, until [`Index::watch_stop`] or the
+    /// end: what they say changed is looked at again by the next question about it. Nothing new when it does already.
+    /// Whether the server can be reached shows in the log; it is tried again for as long as it takes. A fork's child
+    /// watches only when it begins to by itself.
+    ///
+    /// # Errors
+    /// [`Status::Offline`] without a server; [`Status::Store`] when no thread can be had.
+    pub fn watch_start(&self) -> Result<()> {
+        self.watch_start_at(Pace::default())
+    }
+
+    /// The same, faster or slower: for tests.
+    ///
+    /// # Errors
+    /// As [`Index::watch_start`].
+    #[doc(hidden)]
+    pub fn watch_start_at(&self, pace: Pace) -> Result<()> {
+        self.shared.watch_start(pace)
+    }
+
+    /// Ends watching, within a second; returns when no thread watches any more. Not watching is fine.
+    pub fn watch_stop(&self) {
+        self.shared.watch_stop();
+    }
+
+    /// Notes what a webhook (its JSON, or the whole form) or a notification says that the host received itself: what
+    /// changed is looked at again by the next question about it. Asks nobody.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for a body that is neither; the store's.
+    pub fn notify(&self, body: &[u8]) -> Result<()> {
+        self.shared.notify(body)
+    }
+
     /// What happened.
     ///
     /// # Errors
@@ -407,6 +447,7 @@ impl Shared {
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
+        self.watch_stop();
         let flushed = self.flush_counters();
         self.store.close();
         flushed
@@ -512,6 +553,7 @@ impl crate::platform::fork::Forks for Shared {
         use crate::platform::fork::hold;
         // What a call holds while it waits for the store, which is held next.
         let mut held: Vec<Box<dyn crate::platform::fork::Release>> = vec![
+            Box::new(hold(&self, |all| &all.watch)),
             Box::new(hold(&self, |all| &all.catching_up)),
             Box::new(hold(&self, |all| &all.folding)),
             Box::new(hold(&self, |all| &all.flushed)),
@@ -527,6 +569,7 @@ impl crate::platform::fork::Forks for Shared {
         if let crate::platform::fork::Side::Child(alone) = side {
             self.snapshot.reset_after_fork(alone);
             self.flights.reset_after_fork();
+            self.forget_watch();
             if let Some(source) = &self.source {
                 source.after_fork();
             }

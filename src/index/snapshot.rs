@@ -68,6 +68,7 @@ pub(super) fn age(row: &LibraryRow) -> Age {
         provisional: row.provisional,
         due: row.due,
         doubted: row.doubted,
+        hint: row.hint,
     }
 }
 

@@ -120,12 +120,38 @@ fn open(folder: &Folder) -> rusqlite::Result<Open> {
         // It got its name when it was whole; so this is an empty file, or somebody else's.
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }
+    add_columns(&connection)?;
     settle_journal(&connection, folder)?;
     let id = connection.query_row("SELECT store_id FROM store", [], |row| row.get::<_, i64>(0))?;
     Ok(Open {
         connection,
         id: id.cast_unsigned(),
     })
+}
+
+/// Columns that came after the first release of the format, as `schema.sql` has them: a store may have been made without.
+const ADDED: [(&str, &str, &str); 2] = [
+    ("libraries", "hint", "INTEGER NOT NULL DEFAULT 0"),
+    ("libraries", "hint_seq", "INTEGER NOT NULL DEFAULT 0"),
+];
+
+fn add_columns(connection: &Connection) -> rusqlite::Result<()> {
+    let exists = |table: &str, column: &str| {
+        connection
+            .prepare("SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2")?
+            .exists([table, column])
+    };
+    for (table, column, kind) in ADDED {
+        if exists(table, column)? {
+            continue;
+        }
+        if let Err(error) = connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {kind}"))
+            && !exists(table, column)?
+        {
+            return Err(error); // nobody else did it at the same time
+        }
+    }
+    Ok(())
 }
 
 /// The folder may have been moved to another disk since the database was made: there WAL works, or does not.

@@ -307,7 +307,7 @@ fn forget(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8]) -> rusqlite::Re
     )
 }
 
-fn suspect(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8], rating_key: &str) -> rusqlite::Result<()> {
+pub(super) fn suspect(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8], rating_key: &str) -> rusqlite::Result<()> {
     tx.connection
         .prepare_cached(
             "INSERT OR REPLACE INTO suspects (library, path, rating_key, sequence) \

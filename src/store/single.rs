@@ -49,7 +49,7 @@ impl Store {
 }
 
 /// The row of an item that the generation that answers shows, and its digest.
-fn visible(tx: &Tx<'_>, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<Option<(i64, i64)>> {
+pub(super) fn visible(tx: &Tx<'_>, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<Option<(i64, i64)>> {
     tx.connection
         .prepare_cached(
             "SELECT id, digest FROM items WHERE library = ?1 AND rating_key = ?2 AND born <= ?3 \
