@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
-use plexindex::index::{Index, Library, ManualClock, Match, Pace, Question};
+use plexindex::index::{Edit, EditReport, Index, Library, ManualClock, Match, Pace, Question};
 use plexindex::options::Options;
-use plexindex::source::Source;
 use plexindex::source::plex::PlexHttp;
+use plexindex::source::{FieldChange, Lock, Source};
 use plexindex_standin::{Action, Event, Fault, ItemSpec, ItemType, Kind, Standin};
 use serde_json::json;
 use support::{clock, movies, open, options, path_of, requests};
@@ -339,6 +339,43 @@ fn a_silent_connection_is_dead() {
     .expect("the index opens");
     index.watch_start_at(quick()).expect("watching");
     until("it connected again", || server.stats().of(Kind::Events) == 2);
+}
+
+#[test]
+fn items_that_are_edited_here_are_asked_for_and_their_library_is_not() {
+    let w = watched();
+    let (path, key) = path_of(&w.server, 1, 3);
+    let (other, _) = path_of(&w.server, 1, 4);
+    let keys = [key.as_str()];
+    let changes = [FieldChange::Set("title".into(), "Renamed".into())];
+    let edit = Edit {
+        keys: &keys,
+        changes: &changes,
+        lock: Lock::Lock,
+    };
+    library(&w.index)
+        .edit_items(&edit, &mut EditReport::default())
+        .expect("edited");
+    // The server tells of the edit. This one is heard after that.
+    let movies = library(&w.index);
+    let (gone, gone_key) = path_of(&w.server, 1, 9);
+    w.server.push(&Event::timeline(
+        1,
+        gone_key.parse().expect("a number"),
+        ItemType::Movie,
+        "X",
+        9,
+        "deleted",
+        1,
+    ));
+    until("the last is noted", || {
+        let _ = ask(&w.index, &other);
+        movies.lookup_key(gone.as_bytes(), |_| ()).is_none()
+    });
+    assert!(is_fresh(&w.index));
+    w.server.reset();
+    assert_eq!(ask(&w.index, &path).item.expect("an item").item.title, "Renamed");
+    assert_eq!(requests(&w.server), CONFIRMED);
 }
 
 #[test]

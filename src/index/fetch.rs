@@ -38,10 +38,10 @@ struct Report {
 }
 
 /// One trip to the server: bounded by the call's deadline and the host's patience.
-struct Errand<'a> {
+pub(super) struct Errand<'a> {
     shared: &'a Shared,
-    source: &'a dyn Source,
-    bounds: Bounds<'a>,
+    pub(super) source: &'a dyn Source,
+    pub(super) bounds: Bounds<'a>,
     report: &'a Report,
 }
 
@@ -197,7 +197,7 @@ impl Shared {
     }
 
     /// Runs `work` on a thread of our own; reports progress on this one.
-    fn errand<T: Send>(
+    pub(super) fn errand<T: Send>(
         &self,
         question: &Question<'_>,
         work: impl FnOnce(&Errand<'_>) -> Result<T> + Send,

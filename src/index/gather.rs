@@ -75,6 +75,8 @@ pub struct Gather {
     sections: BTreeMap<String, Section>,
     /// Stamps of events that servers repeat, by item.
     seen: HashMap<String, i64>,
+    /// Items that this index edits, and until when the server may say that they changed.
+    edited: HashMap<String, i64>,
 }
 
 impl Section {
@@ -162,7 +164,7 @@ impl Gather {
                 rating_key,
                 stamp,
             } => {
-                if self.is_known(section.as_deref(), &rating_key, stamp) {
+                if self.is_known(section.as_deref(), &rating_key, stamp, now) {
                     return;
                 }
                 // Without a library: one look at all of them, but no listing of each.
@@ -226,13 +228,26 @@ impl Gather {
     }
 
     /// Whether that is no news; remembered from now on.
-    fn is_known(&mut self, section: Option<&str>, rating_key: &str, stamp: Option<i64>) -> bool {
+    fn is_known(&mut self, section: Option<&str>, rating_key: &str, stamp: Option<i64>, now: i64) -> bool {
         let Some(stamp) = stamp else { return false };
         if self.seen.len() >= SEEN_MOST {
             self.seen.clear();
         }
         let name = format!("{}/{rating_key}", section.unwrap_or_default());
+        if self.edited.get(&name).is_some_and(|until| now < *until) {
+            return true;
+        }
         self.seen.insert(name, stamp) == Some(stamp)
+    }
+
+    /// Items are edited: that the server says so is no news, for they are asked for again anyway. That their files changed
+    /// would be.
+    pub fn expect_edited(&mut self, section: &str, rating_keys: &[&str], now: i64) {
+        self.edited.retain(|_, until| *until > now);
+        for rating_key in rating_keys {
+            self.edited
+                .insert(format!("{section}/{rating_key}"), now + self.pace.settle_ms);
+        }
     }
 
     /// What is to be noted now.

@@ -215,6 +215,24 @@ fn repetitions_are_no_news() {
 }
 
 #[test]
+fn items_that_are_edited_here_are_no_news_for_a_minute_but_their_files_are() {
+    let mut bench = Bench::new();
+    bench.gather.expect_edited("1", &["1", "2"], bench.now);
+    bench
+        .tell(processed(1, 7))
+        .wait(2_000)
+        .tell(processed(2, 7))
+        .wait(2_000);
+    assert_eq!(bench.noted(), []);
+    bench.tell(changed(1)).wait(50_000);
+    assert_eq!(bench.noted().len(), 1);
+    bench.wait(10_000).tell(processed(1, 7)).wait(2_000);
+    assert_eq!(bench.noted().len(), 1);
+    bench.gather.expect_edited("1", &["3"], bench.now);
+    assert_eq!(bench.gather.edited.len(), 1, "what is over is forgotten");
+}
+
+#[test]
 fn without_a_library_all_of_them_are_looked_at_and_none_is_listed() {
     let mut bench = Bench::new();
     bench.tell(Event::Changed {

@@ -5,6 +5,7 @@
 
 mod answer;
 mod ask;
+mod edit;
 mod evidence;
 mod fetch;
 mod flight;
@@ -21,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use answer::{Answer, Candidate, Match};
+pub use edit::{Edit, EditReport, Edited};
 #[doc(hidden)]
 pub use gather::Pace;
 pub use library::{Library, Selector};
@@ -401,6 +403,19 @@ impl Index {
     /// [`Status::InvalidArgument`] for a body that is neither; the store's.
     pub fn notify(&self, body: &[u8]) -> Result<()> {
         self.shared.notify(body)
+    }
+
+    /// Gives items of the question's library the same values: one request for each hundred of a type. Items that the index
+    /// does not know are asked for first; when one of them does not exist nothing is sent. After a request that failed no
+    /// other is sent. The items that were edited are asked for once before they are answered again.
+    ///
+    /// `report` says what became of each item, also after an error.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for an edit that makes no sense, above all one without items; [`Status::Gone`] when
+    /// items do not exist; [`Status::Offline`]; the server's; the store's.
+    pub fn edit_items(&self, question: &Question<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
+        self.shared.edit_items(question, edit, report)
     }
 
     /// What happened.

@@ -135,6 +135,14 @@ impl Shared {
         }
     }
 
+    /// Items are about to be edited here: what the server tells of that is expected.
+    pub(super) fn expect_edited(&self, section: &str, rating_keys: &[&str]) {
+        if let Some(watch) = &*lock(&self.watch) {
+            let now = watch.common.now_ms();
+            watch.common.lock().gather.expect_edited(section, rating_keys, now);
+        }
+    }
+
     /// In a child the threads of the parent do not exist, and what they hold is never let go: it is left alone.
     pub(super) fn forget_watch(&self) {
         if let Ok(mut watch) = self.watch.try_lock() {

@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::matches::suspect;
-use super::rows::{LibraryRow, libraries};
+use super::rows::{LibraryRow, libraries, one_library};
 use super::single::visible;
 use super::{Store, Tx};
 use crate::error::Result;
@@ -58,6 +58,20 @@ impl Store {
             }
             if hinted {
                 tx.libraries_changed(identity)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Has items of a library confirmed by a request before they are answered again. What hosts recorded of them stays.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn doubt_items(&self, identity: i64, library: i64, rating_keys: &[&str]) -> Result<()> {
+        self.write(|tx| {
+            let row = one_library(tx.connection, library)?;
+            for rating_key in rating_keys {
+                doubt(tx, identity, &row, rating_key)?;
             }
             Ok(())
         })
