@@ -263,6 +263,10 @@ fn c_and_rust_agree_on_every_layout() {
             size, answers, glance_misses, stale_answers, requests, bytes_received, store_requests, store_answers,
             listings, network_us, store_us, warm_us, items, matches, libraries, disk_bytes, sequence,
         }
+        plexindex_edit = Edit {
+            size, library, keys, keys_count, changes, changes_count, deadline_ms, lock, reserved,
+        }
+        plexindex_edit_report = EditReport { size, states, states_capacity, done, failed, requests }
     };
     let mut expected = BTreeSet::new();
     for (name, size, fields) in rust {
