@@ -244,6 +244,26 @@ fn an_edit_of_nothing_is_never_sent() {
 }
 
 #[test]
+fn values_that_fit_into_no_request_are_refused_by_whoever_knows() {
+    let server = movies(3);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = ready(&server, folder.path());
+    let (_, key) = path_of(&server, 1, 0);
+    let (done, _) = edit(&index, "Movies", &[&key], &[set("summary", &"ü".repeat(12_000))]);
+    let error = done.expect_err("too long");
+    assert_eq!(error.status, Status::InvalidArgument);
+    assert!(error.message.contains("shorten"), "{error}");
+    assert_eq!(server.stats().of(Kind::Edit), 0);
+    let (done, _) = edit(&index, "Movies", &[&key], &[set("summary", &"x".repeat(40_000))]);
+    let error = done.expect_err("too long for the server");
+    assert_eq!(error.status, Status::ServerError);
+    assert!(
+        error.message.contains("(400") && error.message.contains("too long"),
+        "{error}"
+    );
+}
+
+#[test]
 fn items_that_the_index_does_not_know_are_asked_for_once() {
     let server = movies(30);
     let folder = tempfile::tempdir().expect("a folder");

@@ -412,6 +412,34 @@ fn a_hint_that_comes_during_a_probe_is_not_disproved_by_it() {
     assert!(is_fresh(&w.index));
 }
 
+#[test]
+fn what_was_told_last_is_noted_when_it_stops() {
+    let w = watched();
+    w.index.watch_stop();
+    w.index
+        .watch_start_at(Pace {
+            quiet_ms: 60_000,
+            ..quick()
+        })
+        .expect("watching");
+    until("it listens", || w.server.stats().of(Kind::Events) == 1);
+    until_hinted(&w.index);
+    let (path, _) = path_of(&w.server, 1, 0);
+    ask(&w.index, &path);
+    w.server
+        .change(|state| state.add_items(1, vec![new_movie()], true))
+        .expect("added");
+    let bytes = || w.index.stats().expect("statistics").bytes_received;
+    let before = bytes();
+    until("it is heard", || bytes() > before);
+    assert!(is_fresh(&w.index), "not yet");
+    until("it is noted", || {
+        w.index.watch_stop();
+        !is_fresh(&w.index)
+    });
+    assert_eq!(ask(&w.index, NEW).status, Status::Ok);
+}
+
 /// How long a watch takes to stop; it must be less than a second.
 fn stops_quickly(index: Index) {
     let begun = Instant::now();

@@ -252,16 +252,25 @@ impl Gather {
 
     /// What is to be noted now.
     pub fn due(&mut self, now: i64) -> Vec<Mark> {
+        self.noted(now, false)
+    }
+
+    /// All that is to be noted some time: nobody will be there when it is due.
+    pub fn rest(&mut self, now: i64) -> Vec<Mark> {
+        self.noted(now, true)
+    }
+
+    fn noted(&mut self, now: i64, all: bool) -> Vec<Mark> {
         let pace = self.pace;
         let mut marks = Vec::new();
         for (name, of) in &mut self.sections {
             let mut hint = Hint::None;
             let mut deleted = BTreeSet::new();
-            if of.due(&pace, now).is_some_and(|at| at <= now) {
+            if of.due(&pace, now).is_some_and(|at| all || at <= now) {
                 hint = std::mem::take(&mut of.hint);
                 deleted = std::mem::take(&mut of.deleted);
             }
-            if of.again.is_some_and(|at| at <= now) {
+            if of.again.is_some_and(|at| all || at <= now) {
                 of.again = None;
                 of.ended = None;
                 hint = hint.max(if name.is_empty() { Hint::Probe } else { Hint::Changed });
@@ -301,15 +310,11 @@ impl Gather {
 
     /// What these events say, noted at once: for those that a host received itself.
     pub fn at_once(events: Vec<Event>) -> Vec<Mark> {
-        let mut gather = Self::new(Pace {
-            quiet_ms: 0,
-            patience_ms: 0,
-            ..Pace::default()
-        });
+        let mut gather = Self::default();
         for event in events {
             gather.take(event, 0);
         }
-        gather.due(0)
+        gather.rest(0)
     }
 }
 

@@ -267,6 +267,20 @@ fn what_could_not_be_noted_is_due_again() {
 }
 
 #[test]
+fn what_waits_is_noted_when_nobody_will_be_there_any_more() {
+    let mut bench = Bench::new();
+    bench.tell(Event::Scanning { section: one() }).tell(changed(1));
+    bench.tell(Event::Scanned { section: one() }).wait(2_000);
+    assert_eq!(bench.noted().len(), 1);
+    // Its items have not settled.
+    let rest = bench.gather.rest(bench.now);
+    assert_eq!(rest.iter().map(|mark| mark.hint).collect::<Vec<_>>(), [Hint::Changed]);
+    assert_eq!(bench.gather.rest(bench.now), []);
+    bench.tell(deleted(5));
+    assert_eq!(bench.gather.rest(bench.now)[0].deleted, ["5"]);
+}
+
+#[test]
 fn what_a_host_received_is_noted_at_once() {
     let marks = Gather::at_once(vec![changed(1), deleted(2), Event::Scanning { section: one() }]);
     assert_eq!(marks.len(), 1);

@@ -238,6 +238,11 @@ fn run(shared: &Shared, source: &dyn Source, common: &Common) {
             }
         }
     });
+    // Nobody will be there when the rest is due.
+    let marks = common.lock().gather.rest(common.now_ms());
+    if let Err(error) = shared.note(&marks) {
+        log::warn!("what the server told last could not be noted: {error}");
+    }
 }
 
 /// Says at the end of the listening thread that it is over, also when it panics.
