@@ -467,6 +467,10 @@ typedef struct plexindex_statistics {
     uint64_t disk_bytes;
     // The store's change sequence.
     uint64_t sequence;
+    // Events about libraries that the server told (plexindex_watch_start()) or that plexindex_notify() was given.
+    uint64_t events;
+    // Writes that noted what events hint at: fewer than events, as these are gathered.
+    uint64_t hints;
 } plexindex_statistics;
 
 // Receives a log line. Called on the thread that called plexindex_drain_log(). `message` is UTF-8, not
@@ -848,7 +852,8 @@ int32_t plexindex_stats(const struct plexindex_handle *handle, struct plexindex_
 int32_t plexindex_stats_json(const struct plexindex_handle *handle, struct plexindex_buffer *json);
 
 // Hands the log lines that wait, oldest first, to `receive` on this thread. The ring holds 256 lines for the whole
-// process; when it overflows the oldest go, and a line says how many.
+// process; when it overflows the oldest go, and a line says how many. A host that unloads the library calls this after
+// its last plexindex_close(): lines that nobody took are memory that nobody frees.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER without `receive`.
 //

@@ -288,8 +288,11 @@ fn a_storm_is_a_handful_of_writes() {
         std::thread::sleep(Duration::from_millis(100));
         one == w.index.stats().expect("statistics").sequence
     });
-    let writes = w.index.stats().expect("statistics").sequence - before;
+    let stats = w.index.stats().expect("statistics");
+    let writes = stats.sequence - before;
     assert!((1..=6).contains(&writes), "{writes} writes");
+    // The first was that of the connection.
+    assert_eq!((stats.events, stats.hints), (2_000, writes + 1));
     assert_eq!(requests(&w.server), NOTHING);
 }
 

@@ -597,7 +597,8 @@ pub unsafe extern "C" fn plexindex_stats_json(handle: *const Handle, json: *mut 
 }
 
 /// Hands the log lines that wait, oldest first, to `receive` on this thread. The ring holds 256 lines for the whole
-/// process; when it overflows the oldest go, and a line says how many.
+/// process; when it overflows the oldest go, and a line says how many. A host that unloads the library calls this after
+/// its last plexindex_close(): lines that nobody took are memory that nobody frees.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER without `receive`.
 ///

@@ -623,6 +623,8 @@ pub unsafe fn write_stats(opened: &Opened, place: *mut Stats) -> Result<()> {
         libraries: counted.libraries,
         disk_bytes: counted.disk_bytes,
         sequence: counted.sequence,
+        events: counted.events,
+        hints: counted.hints,
     };
     // SAFETY: both sides know so many bytes; a larger struct of a newer caller keeps the rest as it was.
     unsafe {

@@ -289,6 +289,10 @@ pub struct Stats {
     pub disk_bytes: u64,
     /// The store's change sequence.
     pub sequence: u64,
+    /// Events about libraries that the server told (plexindex_watch_start()) or that plexindex_notify() was given.
+    pub events: u64,
+    /// Writes that noted what events hint at: fewer than events, as these are gathered.
+    pub hints: u64,
 }
 
 /// What becomes of items: plexindex_edit_items(). Zero the struct, set `size` to sizeof(plexindex_edit), then set what

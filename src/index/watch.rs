@@ -163,7 +163,10 @@ impl Shared {
             );
         };
         match parse_event(json) {
-            Told::Events(events) => self.note(&Gather::at_once(events)),
+            Told::Events(events) => {
+                self.counters.told(events.len() as u64);
+                self.note(&Gather::at_once(events))
+            }
             Told::NoJson => refuse(
                 "the body is no JSON object: give the field 'payload' of the webhook, or the notification's text, as it came",
             ),
@@ -184,6 +187,7 @@ impl Shared {
             return Ok(()); // nothing is known, so nothing can be out of date
         };
         self.store.mark(identity, marks)?;
+        self.counters.noted();
         self.catch_up()
     }
 }
@@ -224,7 +228,7 @@ fn run(shared: &Shared, source: &dyn Source, common: &Common) {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let _deaf = Deaf(common);
-            listen(source, common);
+            listen(shared, source, common);
         });
         keep_notes(shared, common);
         // The listening thread may wait for the server, or be about to.
@@ -256,7 +260,7 @@ impl Drop for Deaf<'_> {
 }
 
 /// Connects, listens, and connects again.
-fn listen(source: &dyn Source, common: &Common) {
+fn listen(shared: &Shared, source: &dyn Source, common: &Common) {
     let aborted = || common.is_stopped();
     let bounds = Bounds {
         deadline: None,
@@ -270,6 +274,8 @@ fn listen(source: &dyn Source, common: &Common) {
             if event == Event::Connected {
                 log::info!("listening to the server's events");
                 warned = false;
+            } else {
+                shared.counters.told(1);
             }
             let mut state = common.lock();
             state.gather.take(event, common.now_ms());

@@ -150,7 +150,10 @@ def test_what_the_host_was_told(index: plexindex.Index, server: Server, body: An
     path = next(row["path"] for row in server.paths() if row["ratingKey"] == "1001")
     assert index.match_path("Movies", path)
     server.reset()
+    before = index.stats()
     index.notify(body)
+    after = index.stats()
+    assert (after.events - before.events, after.hints - before.hints) == (min(requests, 1), min(requests, 1))
     assert server.requests() == 0
     assert index.match_path("Movies", path)
     assert server.requests() == requests

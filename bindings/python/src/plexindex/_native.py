@@ -121,6 +121,8 @@ class CStats(Structure):
         ("libraries", c_uint64),
         ("disk_bytes", c_uint64),
         ("sequence", c_uint64),
+        ("events", c_uint64),
+        ("hints", c_uint64),
     ]
 
 
