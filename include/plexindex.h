@@ -157,6 +157,27 @@
 // plexindex_statistics.requests: an event stream.
 #define PLEXINDEX_REQUEST_EVENTS 7
 
+// plexindex_edit.lock: the fields that are named are locked.
+#define PLEXINDEX_EDIT_LOCK 0
+
+// plexindex_edit.lock: the fields that are named are unlocked.
+#define PLEXINDEX_EDIT_UNLOCK 1
+
+// plexindex_edit.lock: locks stay as they are.
+#define PLEXINDEX_EDIT_LEAVE 2
+
+// plexindex_edit_report.states: no request was sent for the item.
+#define PLEXINDEX_EDITED_NO 0
+
+// plexindex_edit_report.states: the item was edited.
+#define PLEXINDEX_EDITED_DONE 1
+
+// plexindex_edit_report.states: the item's request failed; whether it was edited is not known.
+#define PLEXINDEX_EDITED_FAILED 2
+
+// plexindex_edit_report.states: the server has no such item; nothing was edited.
+#define PLEXINDEX_EDITED_MISSING 3
+
 // Log levels: nothing; errors; warnings; what is done; all, full paths included.
 #define PLEXINDEX_LOG_OFF (-1)
 
@@ -364,6 +385,51 @@ typedef struct plexindex_query {
     void *progress_user;
 } plexindex_query;
 
+// What becomes of items: plexindex_edit_items(). Zero the struct, set `size` to sizeof(plexindex_edit), then set what
+// you need.
+typedef struct plexindex_edit {
+    // sizeof(plexindex_edit).
+    size_t size;
+    // The items' library: one, not all.
+    const struct plexindex_library_handle *library;
+    // `keys_count` keys or rating keys one after the other, each followed by a NUL. Never empty: without any a server
+    // would edit every item of the library.
+    struct plexindex_bytes keys;
+    // How many keys.
+    size_t keys_count;
+    // `changes_count` times a name and a value, each followed by a NUL, UTF-8. `title` sets that field to the value,
+    // `genre+` adds the value to those tags, `genre-` removes it from them, `title!` changes nothing but the field's
+    // lock and takes an empty value. The names are Plex's.
+    struct plexindex_bytes changes;
+    // How many pairs of a name and a value. Never 0.
+    size_t changes_count;
+    // How long the call may take, in milliseconds. 0: the default of the options. PLEXINDEX_NO_DEADLINE: for as long as
+    // it takes. Other negative values are refused.
+    int64_t deadline_ms;
+    // PLEXINDEX_EDIT_LOCK: the fields named are locked, so that the server's agents leave them alone;
+    // PLEXINDEX_EDIT_UNLOCK: they are unlocked; PLEXINDEX_EDIT_LEAVE: their locks stay as they are.
+    int32_t lock;
+    // Zero.
+    uint32_t reserved;
+} plexindex_edit;
+
+// How far an edit came. Zero the struct, set `size` to sizeof(plexindex_edit_report), and `states` where it matters which
+// items were edited. Filled in whether the edit succeeded or not.
+typedef struct plexindex_edit_report {
+    // sizeof(plexindex_edit_report).
+    size_t size;
+    // Receives PLEXINDEX_EDITED_* for each key, in order; may be NULL.
+    uint8_t *states;
+    // How many states there is room for; further keys have no state.
+    size_t states_capacity;
+    // Out: keys whose items the server edited.
+    uint64_t done;
+    // Out: keys of the request that failed: whether their items were edited is not known.
+    uint64_t failed;
+    // Out: edits that were asked for, the failed one included; retries are not counted.
+    uint64_t requests;
+} plexindex_edit_report;
+
 // What happened. Set `size` to sizeof(plexindex_statistics); the library fills as much as both sides know.
 // All counts are of this handle's life, but for those that say otherwise.
 typedef struct plexindex_statistics {
@@ -401,6 +467,10 @@ typedef struct plexindex_statistics {
     uint64_t disk_bytes;
     // The store's change sequence.
     uint64_t sequence;
+    // Events about libraries that the server told (plexindex_watch_start()) or that plexindex_notify() was given.
+    uint64_t events;
+    // Writes that noted what events hint at: fewer than events, as these are gathered.
+    uint64_t hints;
 } plexindex_statistics;
 
 // Receives a log line. Called on the thread that called plexindex_drain_log(). `message` is UTF-8, not
@@ -714,6 +784,54 @@ int32_t plexindex_clear(const struct plexindex_handle *handle);
 int32_t plexindex_refresh(const struct plexindex_handle *handle,
                           const struct plexindex_query *query);
 
+// Gives many items the same values: one request to the server for each hundred items of a type. Nothing is sent for an
+// edit without items or without changes, nor when one of the items does not exist. After a request that failed no other
+// is sent. Items that were edited are asked for once before they are answered again; matches that were recorded stay.
+//
+// `edit`: see plexindex_edit; read during the call only. `report`: see plexindex_edit_report; may be NULL. It is filled in
+// by every call that gets as far as to look at the items, errors included.
+//
+// Returns PLEXINDEX_OK when all items were edited; PLEXINDEX_INVALID_ARGUMENT for an edit that is refused;
+// PLEXINDEX_GONE when items do not exist; PLEXINDEX_OFFLINE; PLEXINDEX_TIME_UP when the deadline came first; the
+// server's error, with its answer in the message.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open, and the edit's library one of it.
+int32_t plexindex_edit_items(const struct plexindex_handle *handle,
+                             const struct plexindex_edit *edit,
+                             struct plexindex_edit_report *report);
+
+// Listens to the server's events from now on, on a thread of the library's own, until plexindex_watch_stop() or
+// plexindex_close(). What they say changed is looked at again by the next question about it; the thread itself asks for
+// nothing. A lost connection is made again, after pauses of 1 to 60 seconds, and what may have been missed is looked at
+// again too. Whether the server can be reached shows in the log. Calling it again changes nothing.
+//
+// The child of a fork does not watch; it may begin to.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_OFFLINE without a server to listen to; PLEXINDEX_STORE when no thread can be started.
+//
+// Precondition: `handle` must be NULL or open.
+int32_t plexindex_watch_start(const struct plexindex_handle *handle);
+
+// Ends what plexindex_watch_start() began, within a second, but for the resolving of a name: afterwards that thread does
+// not run any more. When nothing is watched nothing happens.
+//
+// Precondition: `handle` must be NULL or open.
+int32_t plexindex_watch_stop(const struct plexindex_handle *handle);
+
+// Tells the index of an event that the host received itself: what it says changed is looked at again by the next question
+// about it. Asks nobody.
+//
+// `body`, `length`: a webhook's JSON (the field `payload` of what Plex sends), the whole multipart form with that field,
+// or the text of a notification as it comes from the server's WebSocket or event stream.
+//
+// Returns PLEXINDEX_OK once that is stored, for every process, also for events that tell of nothing;
+// PLEXINDEX_INVALID_ARGUMENT for a body that is none of these; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE…
+//
+// Precondition: `handle` must be NULL or open; `body` NULL or valid.
+int32_t plexindex_notify(const struct plexindex_handle *handle,
+                         const char *body,
+                         size_t length);
+
 // The libraries as JSON: `[{"section","uuid","title","kind","locations","items","age_ms","fresh","generation"}]`,
 // UTF-8. Known ones are not asked for again; when none is known and the query allows it, the server is asked.
 // `library` and `text` of the query are not used.
@@ -734,7 +852,8 @@ int32_t plexindex_stats(const struct plexindex_handle *handle, struct plexindex_
 int32_t plexindex_stats_json(const struct plexindex_handle *handle, struct plexindex_buffer *json);
 
 // Hands the log lines that wait, oldest first, to `receive` on this thread. The ring holds 256 lines for the whole
-// process; when it overflows the oldest go, and a line says how many.
+// process; when it overflows the oldest go, and a line says how many. A host that unloads the library calls this after
+// its last plexindex_close(): lines that nobody took are memory that nobody frees.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER without `receive`.
 //

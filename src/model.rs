@@ -328,3 +328,28 @@ pub struct Asked {
     /// The server had it then.
     pub found: bool,
 }
+
+/// What an event said of a library, and nobody has looked into yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i64)]
+pub enum Hint {
+    /// Nothing.
+    #[default]
+    None = 0,
+    /// Something may have changed: one look at the clocks tells.
+    Probe = 1,
+    /// Items changed: clocks that stand still prove nothing, for they lag.
+    Changed = 2,
+}
+
+impl Hint {
+    /// The inverse of the number; an unknown one counts as the strongest.
+    #[must_use]
+    pub fn from_number(number: i64) -> Self {
+        match number {
+            0 => Self::None,
+            1 => Self::Probe,
+            _ => Self::Changed,
+        }
+    }
+}

@@ -18,6 +18,8 @@ pub struct Counters {
     network_us: AtomicU64,
     store_us: AtomicU64,
     warm_us: AtomicU64,
+    events: AtomicU64,
+    hints: AtomicU64,
 }
 
 /// What took the time.
@@ -56,6 +58,16 @@ impl Counters {
         add(&self.listings, 1);
     }
 
+    /// The server, or the host, told something about a library.
+    pub fn told(&self, events: u64) {
+        add(&self.events, events);
+    }
+
+    /// What was told was noted in the store, in one write.
+    pub fn noted(&self) {
+        add(&self.hints, 1);
+    }
+
     /// Time went by that was neither a hit's nor the network's.
     pub fn spent(&self, on: Spent, took: Duration) {
         add(
@@ -81,6 +93,8 @@ impl Counters {
             network_us: get(&self.network_us),
             store_us: get(&self.store_us),
             warm_us: get(&self.warm_us),
+            events: get(&self.events),
+            hints: get(&self.hints),
             ..Stats::default()
         }
     }
@@ -91,6 +105,10 @@ impl Meter for Counters {
         add(&self.requests[kind as usize], 1);
         add(&self.bytes_received, bytes);
         add(&self.network_us, micros(took));
+    }
+
+    fn received(&self, bytes: u64) {
+        add(&self.bytes_received, bytes);
     }
 }
 
@@ -129,6 +147,10 @@ pub struct Stats {
     pub disk_bytes: u64,
     /// The store's change sequence.
     pub sequence: u64,
+    /// Events about libraries that the server told, or that the host received and handed over.
+    pub events: u64,
+    /// Writes that noted what events hint at.
+    pub hints: u64,
 }
 
 impl Stats {
@@ -160,6 +182,8 @@ impl Stats {
             "libraries": self.libraries,
             "disk_bytes": self.disk_bytes,
             "sequence": self.sequence,
+            "events": self.events,
+            "hints": self.hints,
         })
         .to_string()
     }

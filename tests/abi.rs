@@ -261,8 +261,13 @@ fn c_and_rust_agree_on_every_layout() {
         }
         plexindex_statistics = Stats {
             size, answers, glance_misses, stale_answers, requests, bytes_received, store_requests, store_answers,
-            listings, network_us, store_us, warm_us, items, matches, libraries, disk_bytes, sequence,
+            listings, network_us, store_us, warm_us, items, matches, libraries, disk_bytes, sequence, events,
+            hints,
         }
+        plexindex_edit = Edit {
+            size, library, keys, keys_count, changes, changes_count, deadline_ms, lock, reserved,
+        }
+        plexindex_edit_report = EditReport { size, states, states_capacity, done, failed, requests }
     };
     let mut expected = BTreeSet::new();
     for (name, size, fields) in rust {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use plexindex_standin::{Fault, ItemSpec, Kind, LibrarySpec, Standin};
+use plexindex_standin::{Event, Fault, ItemSpec, Kind, LibrarySpec, Standin};
 
 #[path = "c/compile.rs"]
 mod compile;
@@ -40,6 +40,7 @@ macro_rules! programs {
 programs! {
     answers,
     batch,
+    edit,
     items,
     log,
     misuse,
@@ -48,6 +49,7 @@ programs! {
     reload,
     server_gone,
     threads,
+    watch,
 }
 
 /// The server of one program.
@@ -157,6 +159,19 @@ impl Server {
                 self.standin.clear_faults();
                 "healed".to_owned()
             }
+            // How many listen to the server's events; and what it tells them: a name and JSON.
+            "listeners" => self.standin.listeners().to_string(),
+            "tell" => {
+                let (name, data) = rest.split_once(' ').expect("a name and data");
+                let event = Event::new(name, serde_json::from_str(data).expect("JSON"));
+                self.standin.push(&event).to_string()
+            }
+            // The target of the last edit.
+            "edited" => {
+                let log = self.standin.log();
+                let edits = log.iter().rev().find(|entry| entry.kind == Kind::Edit);
+                edits.map(|entry| entry.target.clone()).unwrap_or_default()
+            }
             // The shared object.
             "library" => compile::library().display().to_string(),
             // So many rounds, or as many as are bearable under valgrind.
@@ -233,7 +248,7 @@ impl Run {
         let mut child = command.spawn().expect("the program starts");
         let (mut input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let child = Arc::new(Mutex::new(child));
-        let done = watch(&child);
+        let done = limit(&child);
         let errors = thread::spawn(move || {
             let mut text = Vec::new();
             if let Some(mut errors) = errors {
@@ -306,7 +321,7 @@ fn start(program: &Path) -> Command {
 }
 
 /// Ends a program that hangs, unless the sender that this gives is dropped in time.
-fn watch(child: &Arc<Mutex<Child>>) -> Sender<()> {
+fn limit(child: &Arc<Mutex<Child>>) -> Sender<()> {
     let (done, over) = channel::<()>();
     let child = Arc::clone(child);
     let limit = TIME_LIMIT * if valgrind() { 5 } else { 1 };

@@ -450,18 +450,24 @@ fn a_server_that_was_reached_by_two_urls_is_one() {
 
 #[test]
 fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
-    let server = movies(1_200);
+    let mut spec = plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 1_200);
+    spec.plain = true;
+    let server = Standin::builder()
+        .library(spec)
+        .tokens(["the-old-token", "the-new-token", "the-newest-token"].map(plexindex_standin::Token::owner))
+        .start()
+        .expect("the stand-in starts");
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
     let seen: Vec<(String, String)> = [1, 2, 3].map(|nth| path_of(&server, 1, nth)).to_vec();
-    let as_user = |user: &str| {
+    let as_user = |token: &str| {
         let options = plexindex::options::Options {
-            user: Some(user.to_owned()),
+            token: plexindex::model::Token::new(token),
             ..options(&server, folder.path())
         };
         open(options, &clock)
     };
-    let old = as_user("the old token");
+    let old = as_user("the-old-token");
     let library = old.library("Movies").expect("a handle");
     let pairs: Vec<(Vec<u8>, &str)> = (0..1_500)
         .map(|number| {
@@ -474,7 +480,7 @@ fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
     library.record_matches(&pairs).expect("recorded");
     // One of the three is gone, or hidden from the new token: its matches stay where they are.
     remove(&server, &[seen[2].1.parse().expect("a number")]);
-    let new = as_user("the new token");
+    let new = as_user("the-new-token");
     let library = new.library("Movies").expect("a handle");
     assert_eq!(
         library.lookup_key(b"/host/0.mkv", str::to_owned),
@@ -494,7 +500,7 @@ fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
     // A month later the old one's partition is gone, and what was inherited stays.
     clock.advance_ms(31 * 24 * HOUR_MS);
     drop(old);
-    let newer = as_user("the newest token");
+    let newer = as_user("the-newest-token");
     let library = newer.library("Movies").expect("a handle");
     assert_eq!(
         library.match_path(b"/host/0.mkv").expect("an answer").rung,

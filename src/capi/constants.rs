@@ -105,6 +105,22 @@ pub const PLEXINDEX_REQUEST_EDIT: u32 = 6;
 /// plexindex_statistics.requests: an event stream.
 pub const PLEXINDEX_REQUEST_EVENTS: u32 = 7;
 
+/// plexindex_edit.lock: the fields that are named are locked.
+pub const PLEXINDEX_EDIT_LOCK: i32 = 0;
+/// plexindex_edit.lock: the fields that are named are unlocked.
+pub const PLEXINDEX_EDIT_UNLOCK: i32 = 1;
+/// plexindex_edit.lock: locks stay as they are.
+pub const PLEXINDEX_EDIT_LEAVE: i32 = 2;
+
+/// plexindex_edit_report.states: no request was sent for the item.
+pub const PLEXINDEX_EDITED_NO: u8 = 0;
+/// plexindex_edit_report.states: the item was edited.
+pub const PLEXINDEX_EDITED_DONE: u8 = 1;
+/// plexindex_edit_report.states: the item's request failed; whether it was edited is not known.
+pub const PLEXINDEX_EDITED_FAILED: u8 = 2;
+/// plexindex_edit_report.states: the server has no such item; nothing was edited.
+pub const PLEXINDEX_EDITED_MISSING: u8 = 3;
+
 /// Log levels: nothing; errors; warnings; what is done; all, full paths included.
 pub const PLEXINDEX_LOG_OFF: i32 = -1;
 /// Errors only.

@@ -4,10 +4,11 @@ use std::ffi::{CStr, c_char, c_void};
 
 use super::answer::{write_answer, write_answers, write_text};
 use super::constants as c;
+use super::edit;
 use super::guard::{guard, guard_value, last_error_message};
 use super::input::{self, Opened, bytes, library, opened, out};
 use super::log_ring;
-use super::types::{Buffer, Handle, LibraryHandle, LogFn, Options, Query, Stats};
+use super::types::{Buffer, Edit, EditReport, Handle, LibraryHandle, LogFn, Options, Query, Stats};
 use crate::error::{Error, Status};
 
 /// The crate's version, NUL-terminated.
@@ -468,6 +469,87 @@ pub unsafe extern "C" fn plexindex_refresh(handle: *const Handle, query: *const 
     })
 }
 
+/// Gives many items the same values: one request to the server for each hundred items of a type. Nothing is sent for an
+/// edit without items or without changes, nor when one of the items does not exist. After a request that failed no other
+/// is sent. Items that were edited are asked for once before they are answered again; matches that were recorded stay.
+///
+/// `edit`: see plexindex_edit; read during the call only. `report`: see plexindex_edit_report; may be NULL. It is filled in
+/// by every call that gets as far as to look at the items, errors included.
+///
+/// Returns PLEXINDEX_OK when all items were edited; PLEXINDEX_INVALID_ARGUMENT for an edit that is refused;
+/// PLEXINDEX_GONE when items do not exist; PLEXINDEX_OFFLINE; PLEXINDEX_TIME_UP when the deadline came first; the
+/// server's error, with its answer in the message.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open, and the edit's library one of it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_edit_items(
+    handle: *const Handle,
+    edit: *const Edit,
+    report: *mut EditReport,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        unsafe { edit::run(opened(handle)?.index(), &edit::edit(edit)?, report) }?;
+        Ok(Status::Ok)
+    })
+}
+
+/// Listens to the server's events from now on, on a thread of the library's own, until plexindex_watch_stop() or
+/// plexindex_close(). What they say changed is looked at again by the next question about it; the thread itself asks for
+/// nothing. A lost connection is made again, after pauses of 1 to 60 seconds, and what may have been missed is looked at
+/// again too. Whether the server can be reached shows in the log. Calling it again changes nothing.
+///
+/// The child of a fork does not watch; it may begin to.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_OFFLINE without a server to listen to; PLEXINDEX_STORE when no thread can be started.
+///
+/// # Safety
+/// `handle` must be NULL or open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_watch_start(handle: *const Handle) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        unsafe { opened(handle) }?.index().watch_start()?;
+        Ok(Status::Ok)
+    })
+}
+
+/// Ends what plexindex_watch_start() began, within a second, but for the resolving of a name: afterwards that thread does
+/// not run any more. When nothing is watched nothing happens.
+///
+/// # Safety
+/// `handle` must be NULL or open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_watch_stop(handle: *const Handle) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        unsafe { opened(handle) }?.index().watch_stop();
+        Ok(Status::Ok)
+    })
+}
+
+/// Tells the index of an event that the host received itself: what it says changed is looked at again by the next question
+/// about it. Asks nobody.
+///
+/// `body`, `length`: a webhook's JSON (the field `payload` of what Plex sends), the whole multipart form with that field,
+/// or the text of a notification as it comes from the server's WebSocket or event stream.
+///
+/// Returns PLEXINDEX_OK once that is stored, for every process, also for events that tell of nothing;
+/// PLEXINDEX_INVALID_ARGUMENT for a body that is none of these; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE…
+///
+/// # Safety
+/// `handle` must be NULL or open; `body` NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_notify(handle: *const Handle, body: *const c_char, length: usize) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, body) = unsafe { (opened(handle)?, bytes(body, length, "body")?) };
+        opened.index().notify(body)?;
+        Ok(Status::Ok)
+    })
+}
+
 /// The libraries as JSON: `[{"section","uuid","title","kind","locations","items","age_ms","fresh","generation"}]`,
 /// UTF-8. Known ones are not asked for again; when none is known and the query allows it, the server is asked.
 /// `library` and `text` of the query are not used.
@@ -515,7 +597,8 @@ pub unsafe extern "C" fn plexindex_stats_json(handle: *const Handle, json: *mut 
 }
 
 /// Hands the log lines that wait, oldest first, to `receive` on this thread. The ring holds 256 lines for the whole
-/// process; when it overflows the oldest go, and a line says how many.
+/// process; when it overflows the oldest go, and a line says how many. A host that unloads the library calls this after
+/// its last plexindex_close(): lines that nobody took are memory that nobody frees.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER without `receive`.
 ///

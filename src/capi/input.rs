@@ -19,11 +19,11 @@ use crate::options::MappingKind::{HostToServer, ServerToHost};
 use crate::options::{self, Ttl};
 use crate::platform::fork::{self, Forks, Release, Side};
 
-fn refuse<T>(text: impl Into<String>) -> Result<T> {
+pub fn refuse<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::new(Status::InvalidArgument, text))
 }
 
-fn null(what: &str) -> Error {
+pub fn null(what: &str) -> Error {
     Error::new(Status::NullPointer, format!("{what} is NULL"))
 }
 
@@ -155,7 +155,7 @@ pub unsafe fn utf8<'h>(data: *const c_char, length: usize, what: &str) -> Result
 ///
 /// # Safety
 /// `given` must be NULL or point to a `T` whose first field says how many bytes are there.
-unsafe fn sized<T: Copy>(given: *const T, what: &str) -> Result<T> {
+pub unsafe fn sized<T: Copy>(given: *const T, what: &str) -> Result<T> {
     if given.is_null() {
         return Err(null(what));
     }
@@ -187,7 +187,7 @@ unsafe fn sized<T: Copy>(given: *const T, what: &str) -> Result<T> {
 impl Bytes {
     /// # Safety
     /// As [`bytes`].
-    unsafe fn get<'h>(self, what: &str) -> Result<&'h [u8]> {
+    pub(super) unsafe fn get<'h>(self, what: &str) -> Result<&'h [u8]> {
         // SAFETY: the caller's promise.
         unsafe { bytes(self.data, self.length, what) }
     }
@@ -409,15 +409,7 @@ pub unsafe fn query<'h>(given: *const Query) -> Result<Asked<'h>> {
             format!("query.flags is {flags:#x} and reserved {reserved}: this version knows the flags {known:#x}"),
         ));
     }
-    let deadline = match deadline_ms {
-        0 => Deadline::Default,
-        c::PLEXINDEX_NO_DEADLINE => Deadline::None,
-        ms => Deadline::In(Duration::from_millis(u64::try_from(ms).or_else(|_| {
-            refuse(format!(
-                "query.deadline_ms is {ms}: give milliseconds, 0 for the options' default, or PLEXINDEX_NO_DEADLINE"
-            ))
-        })?)),
-    };
+    let deadline = deadline(deadline_ms, "query.deadline_ms")?;
     // SAFETY: the caller's promise.
     let (library, text) = unsafe { (library.cast::<Library>().as_ref(), text.get("query.text")?) };
     Ok(Asked {
@@ -427,6 +419,20 @@ pub unsafe fn query<'h>(given: *const Query) -> Result<Asked<'h>> {
         flags,
         progress: progress.map(|call| teller(call, progress_user)),
     })
+}
+
+pub fn deadline(ms: i64, what: &str) -> Result<Deadline> {
+    match ms {
+        0 => Ok(Deadline::Default),
+        c::PLEXINDEX_NO_DEADLINE => Ok(Deadline::None),
+        ms => Ok(Deadline::In(Duration::from_millis(u64::try_from(ms).or_else(
+            |_| {
+                refuse(format!(
+                    "{what} is {ms}: give milliseconds, 0 for the options' default, or PLEXINDEX_NO_DEADLINE"
+                ))
+            },
+        )?))),
+    }
 }
 
 fn teller<'h>(call: ProgressFn, user: *mut c_void) -> Box<Teller<'h>> {
@@ -622,6 +628,8 @@ pub unsafe fn write_stats(opened: &Opened, place: *mut Stats) -> Result<()> {
         libraries: counted.libraries,
         disk_bytes: counted.disk_bytes,
         sequence: counted.sequence,
+        events: counted.events,
+        hints: counted.hints,
     };
     // SAFETY: both sides know so many bytes; a larger struct of a newer caller keeps the rest as it was.
     unsafe {

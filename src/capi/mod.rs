@@ -11,6 +11,7 @@
 
 mod answer;
 pub mod constants;
+mod edit;
 mod functions;
 mod guard;
 mod input;

@@ -289,4 +289,57 @@ pub struct Stats {
     pub disk_bytes: u64,
     /// The store's change sequence.
     pub sequence: u64,
+    /// Events about libraries that the server told (plexindex_watch_start()) or that plexindex_notify() was given.
+    pub events: u64,
+    /// Writes that noted what events hint at: fewer than events, as these are gathered.
+    pub hints: u64,
+}
+
+/// What becomes of items: plexindex_edit_items(). Zero the struct, set `size` to sizeof(plexindex_edit), then set what
+/// you need.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Edit {
+    /// sizeof(plexindex_edit).
+    pub size: usize,
+    /// The items' library: one, not all.
+    pub library: *const LibraryHandle,
+    /// `keys_count` keys or rating keys one after the other, each followed by a NUL. Never empty: without any a server
+    /// would edit every item of the library.
+    pub keys: Bytes,
+    /// How many keys.
+    pub keys_count: usize,
+    /// `changes_count` times a name and a value, each followed by a NUL, UTF-8. `title` sets that field to the value,
+    /// `genre+` adds the value to those tags, `genre-` removes it from them, `title!` changes nothing but the field's
+    /// lock and takes an empty value. The names are Plex's.
+    pub changes: Bytes,
+    /// How many pairs of a name and a value. Never 0.
+    pub changes_count: usize,
+    /// How long the call may take, in milliseconds. 0: the default of the options. PLEXINDEX_NO_DEADLINE: for as long as
+    /// it takes. Other negative values are refused.
+    pub deadline_ms: i64,
+    /// PLEXINDEX_EDIT_LOCK: the fields named are locked, so that the server's agents leave them alone;
+    /// PLEXINDEX_EDIT_UNLOCK: they are unlocked; PLEXINDEX_EDIT_LEAVE: their locks stay as they are.
+    pub lock: i32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// How far an edit came. Zero the struct, set `size` to sizeof(plexindex_edit_report), and `states` where it matters which
+/// items were edited. Filled in whether the edit succeeded or not.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct EditReport {
+    /// sizeof(plexindex_edit_report).
+    pub size: usize,
+    /// Receives PLEXINDEX_EDITED_* for each key, in order; may be NULL.
+    pub states: *mut u8,
+    /// How many states there is room for; further keys have no state.
+    pub states_capacity: usize,
+    /// Out: keys whose items the server edited.
+    pub done: u64,
+    /// Out: keys of the request that failed: whether their items were edited is not known.
+    pub failed: u64,
+    /// Out: edits that were asked for, the failed one included; retries are not counted.
+    pub requests: u64,
 }

@@ -2,13 +2,13 @@
 //!
 //! What Plex's clocks are worth, and so why these rules: `docs/design.md`, 'Freshness'.
 
-use crate::model::{Asked, Clocks};
+use crate::model::{Asked, Clocks, Hint};
 use crate::options::{Options, Ttl};
 
 /// How long a listing lives that was made during a scan, or did not agree with itself.
 pub const PROVISIONAL_MS: i64 = 60_000;
 /// How long after a scan items go on settling.
-const SETTLING_S: i64 = 60;
+pub const SETTLING_S: i64 = 60;
 /// After how long a listing that was cut off is not taken up again.
 const RESUME_MS: i64 = 600_000;
 
@@ -60,6 +60,8 @@ pub struct Age {
     pub partial: bool,
     /// Its items.
     pub items: u64,
+    /// What an event said of it since.
+    pub hint: Hint,
 }
 
 /// What a library needs before it may answer as fresh.
@@ -95,6 +97,9 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     }
     if policy.ttl != Ttl::Never && now_ms.saturating_sub(age.listed_ms) >= policy.max_age_ms {
         return Need::Listing;
+    }
+    if age.hint != Hint::None {
+        return Need::Probe;
     }
     let lives = match policy.ttl {
         Ttl::Never if !age.provisional => return Need::Nothing,
@@ -177,6 +182,7 @@ pub fn is_current(age: &Age, listed: &Clocks, shown: &Clocks, policy: &Policy, n
         && !age.due
         && !age.provisional
         && !age.doubted
+        && age.hint != Hint::Changed
         && !shown.refreshing
         && now_ms.saturating_sub(age.listed_ms) < policy.max_age_ms
         && agree(listed, shown)
@@ -260,6 +266,19 @@ mod tests {
         assert_eq!(need(&age, &policy, PROVISIONAL_MS - 1), Need::Nothing);
         assert_eq!(need(&age, &policy, PROVISIONAL_MS), Need::Probe);
         assert!(!is_current(&age, &Clocks::default(), &Clocks::default(), &policy, 0));
+    }
+
+    #[test]
+    fn a_hint_asks_for_a_probe_and_a_change_is_not_disproved_by_one() {
+        let policy = policy(Ttl::Never);
+        let clocks = Clocks::default();
+        let hinted = |hint| Age { hint, ..listed_at(0) };
+        assert_eq!(need(&hinted(Hint::None), &policy, 1), Need::Nothing);
+        assert_eq!(need(&hinted(Hint::Probe), &policy, 1), Need::Probe);
+        assert_eq!(need(&hinted(Hint::Changed), &policy, 1), Need::Probe);
+        assert!(is_stale(&hinted(Hint::Probe), &policy, 1));
+        assert!(is_current(&hinted(Hint::Probe), &clocks, &clocks, &policy, 1));
+        assert!(!is_current(&hinted(Hint::Changed), &clocks, &clocks, &policy, 1));
     }
 
     #[test]

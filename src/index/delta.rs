@@ -30,6 +30,7 @@ impl Errand<'_> {
         let Some(identity) = self.identity()? else {
             return Ok(false);
         };
+        let begun = shared.store.totals()?.sequence;
         let types = row.library.kind.leaf_types();
         let mut total = Some(0);
         for kind in types {
@@ -57,7 +58,7 @@ impl Errand<'_> {
         let now = shared.now_ms();
         let clocks = &row.library.clocks;
         let unsettled = clocks.refreshing || freshness::unsettled(clocks, now);
-        shared.store.caught_up(identity, row, now, unsettled)?;
+        shared.store.caught_up(identity, row, begun, now, unsettled)?;
         Ok(true)
     }
 

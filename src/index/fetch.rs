@@ -272,6 +272,7 @@ impl Errand<'_> {
                 None => shared.store.reached(endpoint, &server)?,
             });
         }
+        let begun = shared.store.totals()?.sequence;
         let shown = self.source.libraries(self.bounds)?;
         if let Some(known) = identity
             && self.looks_different(known, &shown)?
@@ -287,7 +288,7 @@ impl Errand<'_> {
             None => shared.store.reached(endpoint, &Server::default())?,
         };
         let now = shared.now_ms();
-        let rows = shared.store.probed(identity, &shown, now, &|row, library| {
+        let rows = shared.store.probed(identity, &shown, begun, now, &|row, library| {
             freshness::is_current(&age(row), &clocks_of(row), &library.clocks, &shared.policy, now)
         })?;
         Ok((identity, rows))

@@ -174,7 +174,7 @@ impl Library {
             })
             .collect::<Result<Vec<_>>>()?;
         for _ in 0..PERSISTENCE {
-            let (identity, row) = self.one("record a match")?;
+            let (identity, row) = self.one("record a match", &self.question())?;
             if self.shared.record_matches(identity, &row, &pairs)? {
                 return Ok(());
             }
@@ -214,7 +214,7 @@ impl Library {
     }
 
     /// The one library meant, asked for when it is not known yet.
-    fn one(&self, what: &str) -> Result<(i64, LibraryRow)> {
+    pub(super) fn one(&self, what: &str, question: &Question<'_>) -> Result<(i64, LibraryRow)> {
         if self.selector == Selector::All {
             return Err(Error::new(
                 Status::InvalidArgument,
@@ -233,7 +233,7 @@ impl Library {
                             return Ok((identity, row.clone()));
                         }
                     }
-                    _ if !self.shared.may_ask(&self.question()) => return Err(self.unknown(&snapshot)),
+                    _ if !self.shared.may_ask(question) => return Err(self.unknown(&snapshot)),
                     // When not even others are known, somebody cleared them at once.
                     _ if asked > 0 && (asked == PERSISTENCE || !shown || !snapshot.rows.is_empty()) => {
                         return Err(self.unknown(&snapshot));
@@ -243,7 +243,7 @@ impl Library {
             }
             asked += 1;
             let since = self.shared.snapshot.read().sequence();
-            shown = self.shared.probe_shows_any(&self.question(), since)?;
+            shown = self.shared.probe_shows_any(question, since)?;
             self.shared.catch_up()?;
         }
     }
@@ -290,7 +290,7 @@ impl Selector {
 }
 
 /// The rating key in a key, refused when it is none.
-fn check_key(key: &str) -> Result<&str> {
+pub(super) fn check_key(key: &str) -> Result<&str> {
     let rating_key = rating_key_of(key);
     if rating_key.is_empty() || rating_key.contains(['/', '\0']) {
         return Err(Error::new(

@@ -6,15 +6,18 @@
 mod answer;
 mod ask;
 mod delta;
+mod edit;
 mod evidence;
 mod fetch;
 mod flight;
+mod gather;
 mod library;
 mod listing;
 mod lookup;
 mod point;
 mod snapshot;
 mod upkeep;
+mod watch;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +25,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use answer::{Answer, Candidate, Match};
+pub use edit::{Edit, EditReport, Edited};
+#[doc(hidden)]
+pub use gather::Pace;
 pub use library::{Library, Selector};
 
 pub use crate::platform::clock::{Clock, ManualClock, SystemClock};
@@ -75,6 +81,7 @@ pub(crate) struct Shared {
     /// Counts of this handle that the store has not been told yet begin here.
     flushed: Mutex<(u64, u64)>,
     closed: AtomicBool,
+    watch: Mutex<Option<watch::Watch>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -190,6 +197,7 @@ impl Index {
             evidence: evidence::Evidence::default(),
             flushed: Mutex::new((0, 0)),
             closed: AtomicBool::new(false),
+            watch: Mutex::new(None),
             options,
             mappings,
             store,
@@ -366,6 +374,53 @@ impl Index {
         self.shared.libraries_json(question)
     }
 
+    /// Listens to the server's events from now on, on a thread of the library's own, until [`Index::watch_stop`] or the
+    /// end: what they say changed is looked at again by the next question about it. Nothing new when it does already.
+    /// Whether the server can be reached shows in the log; it is tried again for as long as it takes. A fork's child
+    /// watches only when it begins to by itself.
+    ///
+    /// # Errors
+    /// [`Status::Offline`] without a server; [`Status::Store`] when no thread can be had.
+    pub fn watch_start(&self) -> Result<()> {
+        self.watch_start_at(Pace::default())
+    }
+
+    /// The same, faster or slower: for tests.
+    ///
+    /// # Errors
+    /// As [`Index::watch_start`].
+    #[doc(hidden)]
+    pub fn watch_start_at(&self, pace: Pace) -> Result<()> {
+        self.shared.watch_start(pace)
+    }
+
+    /// Ends watching, within a second; returns when no thread watches any more. Not watching is fine.
+    pub fn watch_stop(&self) {
+        self.shared.watch_stop();
+    }
+
+    /// Notes what a webhook (its JSON, or the whole form) or a notification says that the host received itself: what
+    /// changed is looked at again by the next question about it. Asks nobody.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for a body that is neither; the store's.
+    pub fn notify(&self, body: &[u8]) -> Result<()> {
+        self.shared.notify(body)
+    }
+
+    /// Gives items of the question's library the same values: one request for each hundred of a type. Items that the index
+    /// does not know are asked for first; when one of them does not exist nothing is sent. After a request that failed no
+    /// other is sent. The items that were edited are asked for once before they are answered again.
+    ///
+    /// `report` says what became of each item, also after an error.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for an edit that makes no sense, above all one without items; [`Status::Gone`] when
+    /// items do not exist; [`Status::Offline`]; the server's; the store's.
+    pub fn edit_items(&self, question: &Question<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
+        self.shared.edit_items(question, edit, report)
+    }
+
     /// What happened.
     ///
     /// # Errors
@@ -395,7 +450,8 @@ impl Shared {
         self.options.server_url.as_deref().map(|url| Endpoint {
             url: url.trim_end_matches('/').to_owned(),
             who: match (&self.options.user, &self.options.token) {
-                (Some(user), _) => self.store.fingerprint(&format!("user {user}")),
+                // One byte more than a token's: nobody takes over what was confirmed for a user who was named.
+                (Some(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
                 (None, Some(token)) => self.store.fingerprint(token.reveal()),
                 (None, None) => Vec::new(),
             },
@@ -410,6 +466,7 @@ impl Shared {
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
+        self.watch_stop();
         let flushed = self.flush_counters();
         self.store.close();
         flushed
@@ -515,6 +572,7 @@ impl crate::platform::fork::Forks for Shared {
         use crate::platform::fork::hold;
         // What a call holds while it waits for the store, which is held next.
         let mut held: Vec<Box<dyn crate::platform::fork::Release>> = vec![
+            Box::new(hold(&self, |all| &all.watch)),
             Box::new(hold(&self, |all| &all.catching_up)),
             Box::new(hold(&self, |all| &all.folding)),
             Box::new(hold(&self, |all| &all.flushed)),
@@ -531,6 +589,7 @@ impl crate::platform::fork::Forks for Shared {
         if let crate::platform::fork::Side::Child(alone) = side {
             self.snapshot.reset_after_fork(alone);
             self.flights.reset_after_fork();
+            self.forget_watch();
             if let Some(source) = &self.source {
                 source.after_fork();
             }

@@ -70,6 +70,7 @@ pub(super) fn age(row: &LibraryRow) -> Age {
         doubted: row.doubted,
         partial: row.partial,
         items: row.items,
+        hint: row.hint,
     }
 }
 

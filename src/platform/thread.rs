@@ -57,6 +57,48 @@ pub fn aside<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut tick
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
+/// A thread that outlives the call that starts it: joined when this is dropped, so whoever owns it tells it to end first.
+///
+/// As for [`aside`], nothing of it is left in the thread that starts it. A fork's child has no such thread and waits for
+/// none.
+pub struct Worker {
+    thread: libc::pthread_t,
+    process: u32,
+}
+
+impl Worker {
+    /// Runs `work` on a thread of its own; `None` when there can be none. A panic ends `work`, and nothing else.
+    pub fn spawn(work: impl FnOnce() + Send + 'static) -> Option<Self> {
+        type Work = Box<dyn FnOnce() + Send>;
+        extern "C" fn run(work: *mut c_void) -> *mut c_void {
+            // SAFETY: `spawn` gave it away, to this thread only.
+            let work = unsafe { Box::from_raw(work.cast::<Work>()) };
+            let _ = catch_unwind(AssertUnwindSafe(work));
+            std::ptr::null_mut()
+        }
+        let work: *mut Work = Box::into_raw(Box::new(Box::new(work)));
+        // SAFETY: the thread that takes the work over owns it.
+        let thread = unsafe { start(run, work.cast()) };
+        if thread.is_none() {
+            // SAFETY: there is no thread, so nobody took it.
+            drop(unsafe { Box::from_raw(work) });
+        }
+        thread.map(|thread| Self {
+            thread,
+            process: std::process::id(),
+        })
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            // SAFETY: the thread was created joinable by this process and is joined just here, once.
+            unsafe { libc::pthread_join(self.thread, std::ptr::null_mut()) };
+        }
+    }
+}
+
 /// Joins the thread when dropped, also while `tick` unwinds: `job` must outlive it.
 struct Joined(libc::pthread_t);
 
@@ -79,8 +121,16 @@ fn spawn<F: FnOnce() -> R + Send, R: Send>(job: &Job<F, R>) -> Option<Joined> {
         }
         std::ptr::null_mut()
     }
-    // SAFETY: plain POSIX calls on values that live here; all signals are blocked in the new thread, for they are the
-    // host's, and its own threads must get them.
+    // SAFETY: `aside` keeps the job alive until the thread was joined.
+    unsafe { start(run::<F, R>, std::ptr::from_ref(job).cast_mut().cast()) }.map(Joined)
+}
+
+/// Starts a joinable thread with all signals blocked: they are the host's, and its own threads must get them.
+///
+/// # Safety
+/// `argument` must be what `run` wants, for as long as it runs.
+unsafe fn start(run: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> Option<libc::pthread_t> {
+    // SAFETY: plain POSIX calls on values that live here.
     unsafe {
         let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
         if libc::pthread_attr_init(&raw mut attributes) != 0 {
@@ -92,15 +142,10 @@ fn spawn<F: FnOnce() -> R + Send, R: Send>(job: &Job<F, R>) -> Option<Joined> {
         libc::sigfillset(&raw mut all);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
         let mut thread: libc::pthread_t = std::mem::zeroed();
-        let failed = libc::pthread_create(
-            &raw mut thread,
-            &raw const attributes,
-            run::<F, R>,
-            std::ptr::from_ref(job).cast_mut().cast(),
-        );
+        let failed = libc::pthread_create(&raw mut thread, &raw const attributes, run, argument);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
         libc::pthread_attr_destroy(&raw mut attributes);
-        (failed == 0).then_some(Joined(thread))
+        (failed == 0).then_some(thread)
     }
 }
 
@@ -138,6 +183,25 @@ mod tests {
         );
         // One more may come while the thread ends.
         assert!(ticks.load(Ordering::SeqCst) >= 3);
+    }
+
+    #[test]
+    fn a_worker_goes_on_until_it_is_told_and_is_joined() {
+        let stop = std::sync::Arc::new(AtomicBool::new(false));
+        let ended = std::sync::Arc::new(AtomicBool::new(false));
+        let worker = Worker::spawn({
+            let (stop, ended) = (stop.clone(), ended.clone());
+            move || {
+                while !stop.load(Ordering::SeqCst) {
+                    std::thread::yield_now();
+                }
+                ended.store(true, Ordering::SeqCst);
+            }
+        });
+        stop.store(true, Ordering::SeqCst);
+        drop(worker.expect("a thread"));
+        assert!(ended.load(Ordering::SeqCst));
+        drop(Worker::spawn(|| panic!("goes no further")).expect("a thread"));
     }
 
     #[test]

@@ -3,12 +3,17 @@
 //! The only place with network. Nothing here knows of SQL, of the index or of freshness: a source answers what it
 //! is asked, once, and says exactly what went wrong.
 
+mod edit;
+mod event;
 pub mod plex;
+
+pub use edit::{EditRequest, FieldChange, Lock};
+pub use event::Event;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::Result;
+use crate::error::{Error, Result, Status};
 use crate::model::{Item, ItemType, Library, Server};
 use crate::platform::fork::Release;
 
@@ -135,6 +140,9 @@ pub trait Meter: Send + Sync {
     /// One request of this kind was sent; `bytes` of its answer's body came over the wire (compressed as they
     /// came), and it took `took`, from sending to the last byte read.
     fn request(&self, kind: RequestKind, bytes: u64, took: Duration);
+
+    /// So many more bytes came of an answer that was told before its end: an event stream's.
+    fn received(&self, _bytes: u64) {}
 }
 
 /// Where items come from. Implementations are used from many threads at once.
@@ -165,6 +173,28 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// As [`Source::server`]; that none exists is no error.
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>>;
+
+    /// Gives many items the same values, in one request.
+    ///
+    /// # Errors
+    /// As [`Source::server`]. After one that came later than the connection nobody knows what was done.
+    fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
+        let _ = (request, bounds);
+        Err(Error::new(Status::Unsupported, "this source cannot be edited"))
+    }
+
+    /// Listens to what the server tells, until one side ends it: [`Event::Connected`] comes first, and `false` of `sink`
+    /// ends it. Not tried again.
+    ///
+    /// # Errors
+    /// As [`Source::server`]; that the server ended it, or [`Source::interrupt_events`], is none.
+    fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
+        let _ = (bounds, sink);
+        Err(Error::new(Status::Unsupported, "this source tells no events"))
+    }
+
+    /// Ends [`Source::events`], now, and nothing else. Bounds that are aborted must say so already.
+    fn interrupt_events(&self) {}
 
     /// Called before a fork: takes the locks that another thread may hold at that moment, for a child would find them locked
     /// for ever.

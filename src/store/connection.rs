@@ -198,11 +198,25 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
 /// Additions to the format within its major, counted: `user_version` of the database.
 const FORMAT: i64 = 2;
 
+/// Columns that came after the first release of the format, as `schema.sql` has them.
+const ADDED: [(&str, &str, &str); 2] = [
+    ("libraries", "hint", "INTEGER NOT NULL DEFAULT 0"),
+    ("libraries", "hint_seq", "INTEGER NOT NULL DEFAULT 0"),
+];
+
 /// Adds what came to the format since the database was made. An older process goes on with what it knows of it.
 fn extend(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let undo = super::Undo(connection);
     connection.execute_batch(include_str!("schema.sql"))?;
+    for (table, column, kind) in ADDED {
+        let known = connection
+            .prepare("SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2")?
+            .exists([table, column])?;
+        if !known {
+            connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {kind}"))?;
+        }
+    }
     connection.pragma_update(None, "user_version", FORMAT)?;
     connection.execute_batch("COMMIT")?;
     drop(undo);

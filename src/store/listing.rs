@@ -321,7 +321,8 @@ impl Store {
             tx.connection.execute(
                 "UPDATE libraries SET generation = CASE WHEN ?2 OR generation = 0 THEN ?3 ELSE generation END, \
                  listed_items = ?4, listed_ccat = ?5, listed_scanned = ?6, listed_ms = ?7, checked_ms = ?7, \
-                 provisional = ?8, begun_seq = ?9, shrunk = -1 WHERE id = ?1",
+                 provisional = ?8, begun_seq = ?9, shrunk = -1, \
+                 hint = CASE WHEN hint_seq <= ?9 THEN 0 ELSE hint END WHERE id = ?1",
                 params![
                     id,
                     listing.changed,

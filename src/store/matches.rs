@@ -10,6 +10,9 @@ use crate::error::Result;
 /// Bytes that a match takes beside its path and key, for the size limit.
 const ROW: u64 = 64;
 
+/// Bytes that stand for a token; a user who was named has one more.
+const TOKEN: i64 = 32;
+
 impl Store {
     /// Stores confirmed matches in one transaction. Gives how many changes wait to be folded; `None` when the library is
     /// not in the store any more: it was cleared, and has another number by now.
@@ -221,6 +224,7 @@ impl Store {
                 .prepare_cached(
                     "SELECT DISTINCT m.path, m.rating_key FROM libraries own \
                      JOIN identities me ON me.id = ?1 JOIN identities other ON other.server = me.server AND other.id <> me.id \
+                     AND length(me.who) = ?4 AND length(other.who) = ?4 \
                      JOIN libraries theirs ON theirs.identity = other.id AND theirs.uuid = own.uuid \
                      JOIN matches m ON m.library = theirs.id AND m.epoch = theirs.epoch \
                      WHERE own.id = ?2 \
@@ -230,7 +234,7 @@ impl Store {
                      ORDER BY m.sequence",
                 )?
                 .query_map(
-                    params![identity, listing.library, listing.generation.cast_signed()],
+                    params![identity, listing.library, listing.generation.cast_signed(), TOKEN],
                     |row| Ok((row.get(0)?, row.get(1)?)),
                 )?
                 .collect()
@@ -335,7 +339,7 @@ fn forget(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8]) -> rusqlite::Re
     )
 }
 
-fn suspect(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8], rating_key: &str) -> rusqlite::Result<()> {
+pub(super) fn suspect(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8], rating_key: &str) -> rusqlite::Result<()> {
     tx.connection
         .prepare_cached(
             "INSERT OR REPLACE INTO suspects (library, path, rating_key, sequence) \

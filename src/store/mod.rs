@@ -6,6 +6,7 @@
 mod connection;
 mod folder;
 mod guids;
+mod hints;
 mod leases;
 mod listing;
 mod matches;
@@ -16,6 +17,7 @@ mod single;
 mod titles;
 
 pub use folder::Folder;
+pub use hints::Mark;
 pub use listing::{Finished, Listing};
 pub use partition::Endpoint;
 pub use rows::{Change, ChangeKind, LibraryRow, State};

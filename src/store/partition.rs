@@ -114,8 +114,8 @@ impl Store {
         })
     }
 
-    /// Notes what a probe showed, and which libraries it proved to be current: `current` decides, from the row as it
-    /// was and the library as it is.
+    /// Notes what a probe showed that began at the change sequence `begun`, and which libraries it proved to be current:
+    /// `current` decides, from the row as it was and the library as it is.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
@@ -123,6 +123,7 @@ impl Store {
         &self,
         identity: i64,
         shown: &[Library],
+        begun: u64,
         now_ms: i64,
         current: &dyn Fn(&LibraryRow, &Library) -> bool,
     ) -> Result<Vec<LibraryRow>> {
@@ -141,14 +142,15 @@ impl Store {
                 {
                     tx.connection
                         .prepare_cached(
-                            "UPDATE libraries SET checked_ms = ?2, listed_ccat = ?3, listed_scanned = ?4 \
-                             WHERE id = ?1",
+                            "UPDATE libraries SET checked_ms = ?2, listed_ccat = ?3, listed_scanned = ?4, \
+                             hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END WHERE id = ?1",
                         )?
                         .execute(params![
                             row.id,
                             now_ms,
                             library.clocks.content_changed_at,
-                            library.clocks.scanned_at
+                            library.clocks.scanned_at,
+                            begun.cast_signed()
                         ])?;
                 }
             }

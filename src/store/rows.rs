@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 use super::partition::{Endpoint, identity_of};
 use super::{Store, Tx};
 use crate::error::Result;
-use crate::model::{Clocks, Library, LibraryKind};
+use crate::model::{Clocks, Hint, Library, LibraryKind};
 
 /// A library as the store has it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,6 +53,8 @@ pub struct LibraryRow {
     pub matches_image: String,
     /// Changes up to this sequence are in it.
     pub matches_folded: u64,
+    /// What an event said of it, that nobody has looked into yet.
+    pub hint: Hint,
 }
 
 /// What happened to one library, for those who have read an earlier state.
@@ -149,7 +151,7 @@ pub struct Totals {
 const LIBRARY: &str = "SELECT id, section, uuid, title, kind, locations, present, content_changed_at, scanned_at, \
     updated_at, refreshing, generation, listed_items, listed_ccat, listed_scanned, listed_ms, checked_ms, \
     provisional, due_seq > begun_seq, image, epoch, match_count, matches_image, matches_folded, due_seq, image_seq, probed_seq, begun_seq, \
-    shrunk >= 0 \
+    shrunk >= 0, hint \
     FROM libraries";
 
 fn library(row: &Row<'_>) -> rusqlite::Result<LibraryRow> {
@@ -192,6 +194,7 @@ fn library(row: &Row<'_>) -> rusqlite::Result<LibraryRow> {
         probed_sequence: unsigned(26)?,
         begun_sequence: unsigned(27)?,
         doubted: row.get(28)?,
+        hint: Hint::from_number(row.get(29)?),
     })
 }
 

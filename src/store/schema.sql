@@ -68,6 +68,9 @@ CREATE TABLE IF NOT EXISTS libraries (
     matches_folded     INTEGER NOT NULL DEFAULT 0,   -- changes up to here are in it
     guids_upto         INTEGER NOT NULL DEFAULT 0,   -- items up to this id are in the GUID index
     titles_upto        INTEGER NOT NULL DEFAULT 0,   -- and in the title index
+    -- what events said: see also ADDED in connection.rs, for stores that were made without these columns
+    hint               INTEGER NOT NULL DEFAULT 0,   -- Hint; 0: nothing that was not looked into
+    hint_seq           INTEGER NOT NULL DEFAULT 0,   -- change sequence of the last one: what began later clears it
     UNIQUE (identity, uuid)
 ) STRICT;
 

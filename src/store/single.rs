@@ -29,17 +29,18 @@ impl Store {
         })
     }
 
-    /// Notes that what changed up to these clocks was merged: the listing is as good as new.
+    /// Notes that what changed up to the clocks of the last probe was merged, by pages asked for after the change sequence
+    /// `begun`: the listing is as good as new.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn caught_up(&self, identity: i64, row: &LibraryRow, now_ms: i64, provisional: bool) -> Result<()> {
+    pub fn caught_up(&self, identity: i64, row: &LibraryRow, begun: u64, now_ms: i64, provisional: bool) -> Result<()> {
         self.write(|tx| {
             tx.expect_library(row.id)?;
             tx.connection
                 .prepare_cached(
-                    "UPDATE libraries SET checked_ms = ?2, listed_ccat = ?3, listed_scanned = ?4, provisional = ?5 \
-                     WHERE id = ?1",
+                    "UPDATE libraries SET checked_ms = ?2, listed_ccat = ?3, listed_scanned = ?4, provisional = ?5, \
+                     hint = CASE WHEN hint_seq <= ?6 THEN 0 ELSE hint END WHERE id = ?1",
                 )?
                 .execute(params![
                     row.id,
@@ -47,6 +48,7 @@ impl Store {
                     row.library.clocks.content_changed_at,
                     row.library.clocks.scanned_at,
                     provisional,
+                    begun.cast_signed(),
                 ])?;
             tx.libraries_changed(identity)
         })
@@ -101,7 +103,7 @@ impl Store {
 }
 
 /// The row of an item that the generation that answers shows, and its digest.
-fn visible(tx: &Tx<'_>, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<Option<(i64, i64)>> {
+pub(super) fn visible(tx: &Tx<'_>, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<Option<(i64, i64)>> {
     tx.connection
         .prepare_cached(
             "SELECT id, digest FROM items WHERE library = ?1 AND rating_key = ?2 AND born <= ?3 \

@@ -1,7 +1,7 @@
 /*
  * A host that loads the library at run time, uses it, and lets it go again: after plexindex_close() no thread of the
- * library runs, and after dlclose() it is out of the process, whatever was done with it, fetches included, and although
- * a thread that used it lives on. Nothing piles up: open files and mapped files are as before.
+ * library runs, and after dlclose() it is out of the process, whatever was done with it, fetches and watching included, and
+ * although a thread that used it lives on. Nothing piles up: open files and mapped files are as before.
  *
  * Not linked with the library: all of it goes through dlsym().
  */
@@ -24,6 +24,8 @@ static struct {
     int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *);
     int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t);
     int32_t (*drain_log)(plexindex_log_fn, void *);
+    int32_t (*watch_start)(const plexindex_handle *);
+    int32_t (*watch_stop)(const plexindex_handle *);
 } api;
 
 /* check.h wants to print these. */
@@ -53,6 +55,8 @@ static void load(const char *path)
         {"plexindex_match_path", &api.match_path},
         {"plexindex_record_match", &api.record_match},
         {"plexindex_drain_log", &api.drain_log},
+        {"plexindex_watch_start", &api.watch_start},
+        {"plexindex_watch_stop", &api.watch_stop},
     };
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     size_t i;
@@ -126,6 +130,23 @@ static void ignore(void *user, int32_t level, const char *message, size_t length
     (void)length;
 }
 
+/* Watching, in one of the states that it may be in when it ends. */
+static void watch(plexindex_handle *handle, int round)
+{
+    const struct timespec pause = {0, 1000000};
+    CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle));
+    while (round % 2 == 0 && atol(harness("listeners")) == 0) {
+        nanosleep(&pause, NULL);
+    }
+    if (round % 3 == 0) {
+        CHECK_STATUS(PLEXINDEX_OK, api.watch_stop(handle));
+        CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle));
+    }
+    if (round % 3 == 1) {
+        CHECK_STATUS(PLEXINDEX_OK, api.watch_stop(handle));
+    }
+}
+
 static void use(const struct use *use)
 {
     plexindex_options options = options_of(use->setting);
@@ -157,16 +178,20 @@ static void use(const struct use *use)
     CHECK_STATUS(PLEXINDEX_OK, api.library_of(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &movies));
     query = query_of(movies, use->path);
     if (use->round % 4 == 2) {
+        CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle));
         CHECK_STATUS(PLEXINDEX_CONNECT, api.match_path(handle, &query, &buffer));
         CHECK_STATUS(PLEXINDEX_OK, api.close(handle));
+        CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL));
         return;
     }
+    watch(handle, use->round / 4);
     CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer));
     CHECK_STATUS(PLEXINDEX_OK, api.record_match(movies, "/host/a.mkv", 11, use->key, strlen(use->key)));
     CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer));
     CHECK(strcmp(api.lookup_key(movies, use->path), use->key) == 0);
-    CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL));
     CHECK_STATUS(PLEXINDEX_OK, api.close(handle));
+    /* Lines that nobody took would stay behind: what watches may write one until it is closed. */
+    CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL));
 }
 
 /* A thread that uses the library and outlives it. */

@@ -188,3 +188,29 @@ fn a_database_that_is_damaged_while_open_is_made_anew_for_all() {
         assert_sound(&folder);
     }
 }
+
+#[test]
+fn a_store_of_the_first_version_gets_what_came_to_the_format_since() {
+    let server = movies(30);
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, key) = path_of(&server, 1, 3);
+    let index = support::open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    library.match_path(path.as_bytes()).expect("listed");
+    index.close().expect("closed");
+    let database = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("the database");
+    database
+        .execute_batch(
+            "DROP TABLE questions; DROP TABLE leases; ALTER TABLE libraries DROP COLUMN hint; \
+             ALTER TABLE libraries DROP COLUMN hint_seq; PRAGMA user_version = 1;",
+        )
+        .expect("as it was");
+    drop(database);
+    server.reset();
+    let index = support::open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), Some(key));
+    let missed = library.match_path(b"/data/movies/nowhere.mkv").expect("an answer");
+    assert_eq!(missed.status, plexindex::error::Status::NotFound);
+    assert_eq!(support::requests(&server)[2], 0, "nothing was lost");
+}

@@ -26,6 +26,8 @@ STRUCTS: dict[str, Any] = {
     "query": _native.CQuery,
     "progress": _native.CProgress,
     "statistics": _native.CStats,
+    "edit": _native.CEdit,
+    "edit_report": _native.CEditReport,
 }
 
 # A plexindex_bytes that is two fields in Python.
@@ -46,6 +48,8 @@ TYPES: dict[str, Any] = {
     "plexindex_query*": ctypes.POINTER(_native.CQuery),
     "plexindex_buffer*": ctypes.POINTER(_native.CBuffer),
     "plexindex_statistics*": ctypes.POINTER(_native.CStats),
+    "plexindex_edit*": ctypes.POINTER(_native.CEdit),
+    "plexindex_edit_report*": ctypes.POINTER(_native.CEditReport),
     "plexindex_log_fn": _native.LOG_FN,
 }
 

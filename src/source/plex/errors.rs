@@ -240,6 +240,46 @@ impl Asked<'_> {
         }
     }
 
+    /// An edit was not taken. `page` is the beginning of what the server said.
+    pub fn refused_edit(&self, status: u16, retry_after: Option<Duration>, page: &[u8]) -> Failure {
+        let text = String::from_utf8_lossy(page);
+        let said = title(&text);
+        match status {
+            400 if !is_starting(&text) => self.error(
+                Status::ServerError,
+                format!(
+                    "the server refused the edit (400{said}): a field or value may not exist for this type of item, or \
+                     the request is too long"
+                ),
+            ),
+            403 => self.error(
+                Status::Forbidden,
+                format!("the token's user may not edit (403{said}): use the token of the server's owner"),
+            ),
+            404 => self.error(
+                Status::Gone,
+                format!(
+                    "the server has not all of these items, or not this library (404{said}): refresh and try again"
+                ),
+            ),
+            409 => self.error(
+                Status::ServerError,
+                format!("the edit is in conflict with what the server has (409{said}): a name may be taken"),
+            ),
+            _ => return self.refused(status, retry_after, page),
+        }
+        .into()
+    }
+
+    /// A success, but no event stream.
+    pub fn no_stream(&self) -> Failure {
+        self.error(
+            Status::NotPlex,
+            "the answer is no event stream: a proxy before the server may hold it back, or the server is too old",
+        )
+        .into()
+    }
+
     fn unauthorized(&self) -> Error {
         let problem = if self.with_token {
             "the token was refused (401): it may have expired or belong to another server; a shared server wants its \

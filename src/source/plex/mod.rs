@@ -3,11 +3,14 @@
 //! One request after the other, JSON asked for and gzip accepted, only the fields that are stored. [`question`]
 //! knows what to ask; [`url`] where the server is, [`transport`] and [`tls`] how to reach it, [`retry`] when to try again,
 //! [`body`] how to read an answer, [`wire`], [`sections`], [`lenient`] and [`mend`] what it means, [`errors`] what went wrong.
+//! [`edits`] knows how an edit is asked for, [`events`] what the server tells of its own accord.
 //!
 //! No thread is ever started: names are resolved, connections made and answers read in the thread that asks.
 
 mod body;
+mod edits;
 mod errors;
+mod events;
 mod lenient;
 mod mend;
 mod question;
@@ -20,10 +23,13 @@ mod wire;
 
 use std::collections::HashSet;
 use std::fmt;
+use std::io::Read;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ureq::http::{HeaderValue, Request, StatusCode};
+use ureq::Body;
+use ureq::http::request::Builder;
+use ureq::http::{HeaderValue, Method, Request, StatusCode, response};
 
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, ItemType, Library, Server, Token};
@@ -32,20 +38,30 @@ use crate::platform::fork::{Release, hold};
 
 use self::body::{Buffers, Measured, Progress};
 use self::errors::Asked;
-use self::question::Question;
+pub use self::events::{Told, parse as parse_event};
+use self::question::{Question, What};
 pub use self::retry::Pause;
 use self::retry::{Failure, RealPause};
 use self::transport::{TOKEN_PLACE, Transport};
 use self::url::{Base, Origin, Redirect, Target};
 use self::wire::{Head, Lists};
 
-use super::{Bounds, Meter, PageEnd, PageRequest, RequestKind, Source};
+use super::{Bounds, EditRequest, Event, Meter, PageEnd, PageRequest, RequestKind, Source};
 
 /// How many redirects are followed for one request.
 const HOPS: usize = 3;
 
 /// Items that one request confirms: some 700 bytes of URL, and an answer well under a second.
 const BATCH: usize = 100;
+
+/// The longest address of an edit that is sent. Servers were seen to refuse 30,000 bytes; one that takes more may be asked.
+const LONGEST_EDIT: usize = 64 << 10;
+
+/// Where the events are. Names of events that are not known are no error; servers that know no filter send all.
+const EVENTS: &str = "/:/eventsource/notifications?filters=timeline,activity,status";
+
+/// How long an event stream may be silent: Plex sends something each 10 to 15 s.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// A Plex Media Server, asked over HTTP.
 ///
@@ -58,6 +74,7 @@ pub struct PlexHttp {
     meter: Arc<dyn Meter>,
     pause: Arc<dyn Pause>,
     retry_for: Duration,
+    silence: Duration,
     buffers: Buffers,
     /// Where the server was found to want HTTPS, so that the token is sent in the clear once and never again.
     upgraded: OnceLock<Origin>,
@@ -124,6 +141,7 @@ impl PlexHttp {
             meter,
             pause: Arc::new(RealPause),
             retry_for: options.retry_for,
+            silence: SILENCE,
             buffers: Buffers::default(),
             upgraded: OnceLock::new(),
         })
@@ -134,6 +152,14 @@ impl PlexHttp {
     #[must_use]
     pub fn with_pause(mut self, pause: Arc<dyn Pause>) -> Self {
         self.pause = pause;
+        self
+    }
+
+    /// The same client that takes an event stream for dead after so long a silence: for tests, which need not wait.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_silence(mut self, silence: Duration) -> Self {
+        self.silence = silence;
         self
     }
 
@@ -157,22 +183,35 @@ impl PlexHttp {
         bounds: &Bounds<'_>,
         lists: &mut Lists<'_>,
     ) -> std::result::Result<Head, Failure> {
+        self.follow(&question.address, &question.what, question.with_token, |target| {
+            self.exchange(question, target, bounds, lists)
+        })
+    }
+
+    /// Sends once, and again where it is sent to.
+    fn follow<T>(
+        &self,
+        address: &str,
+        what: &What<'_>,
+        with_token: bool,
+        mut send: impl FnMut(&Target) -> std::result::Result<Outcome<T>, Failure>,
+    ) -> std::result::Result<T, Failure> {
         let mut target = Target {
             origin: self.upgraded.get().unwrap_or(&self.base.origin).clone(),
-            address: format!("{}{}", self.base.prefix, question.address),
+            address: format!("{}{address}", self.base.prefix),
         };
         let mut upgrade = None;
         for _ in 0..=HOPS {
-            match self.exchange(question, &target, bounds, lists)? {
-                Outcome::Head(head) => {
+            match send(&target)? {
+                Outcome::Done(done) => {
                     // Only what has answered is worth staying with.
                     if let Some(origin) = upgrade {
                         self.remember(origin);
                     }
-                    return Ok(head);
+                    return Ok(done);
                 }
                 Outcome::Moved(next) => {
-                    log::debug!("{} moved to {}", question.what, next.shown());
+                    log::debug!("{what} moved to {}", next.shown());
                     if next.origin != target.origin && next.address == target.address {
                         upgrade = Some(next.origin.clone());
                     }
@@ -180,7 +219,7 @@ impl PlexHttp {
                 }
             }
         }
-        Err(self.asked(question, &target).lost("redirected in a circle"))
+        Err(self.asked(what, with_token, &target).lost("redirected in a circle"))
     }
 
     fn remember(&self, origin: Origin) {
@@ -192,11 +231,11 @@ impl PlexHttp {
         let _ = self.upgraded.set(origin);
     }
 
-    fn asked<'a>(&self, question: &'a Question<'_>, target: &'a Target) -> Asked<'a> {
+    fn asked<'a>(&self, what: &'a What<'_>, with_token: bool, target: &'a Target) -> Asked<'a> {
         Asked {
-            what: &question.what,
+            what,
             target,
-            with_token: question.with_token && self.token.is_some(),
+            with_token: with_token && self.token.is_some(),
             has_token: self.token.is_some(),
             connect_timeout: self.transport.connect_timeout(),
             read_timeout: self.transport.read_timeout(),
@@ -210,49 +249,24 @@ impl PlexHttp {
         target: &Target,
         bounds: &Bounds<'_>,
         lists: &mut Lists<'_>,
-    ) -> std::result::Result<Outcome, Failure> {
-        let asked = self.asked(question, target);
-        if target.origin.secure && !tls::Tls::AVAILABLE {
-            return Err(asked.no_tls());
+    ) -> std::result::Result<Outcome<Head>, Failure> {
+        let asked = self.asked(&question.what, question.with_token, target);
+        let mut request = self.request(Method::GET, target, question.with_token);
+        request = request
+            .header("Accept", "application/json")
+            .header("Accept-Encoding", "gzip");
+        if let Some((start, size)) = question.window {
+            request = request
+                .header("X-Plex-Container-Start", start)
+                .header("X-Plex-Container-Size", size);
         }
-        // Our own addresses are encoded, so only a redirect can lead to what is no URL.
-        let request = self
-            .request(question, target)
-            .map_err(|error| asked.lost(&format!("a redirect to what is no URL ({error})")))?;
-        let left = bounds.left();
-        if left == Some(Duration::ZERO) {
-            return Err(asked.time_up().into());
-        }
-        let measured = Measured::new(&*self.meter, question.kind);
-        let response = self.transport.send(request, left).map_err(|error| {
-            measured.touch();
-            let (failure, sent) = asked.not_answered(error);
-            if !sent {
-                measured.not_sent();
-            }
-            failure
-        })?;
-        measured.touch();
-
-        let (parts, body) = response.into_parts();
+        let Answer { measured, parts, body } = match self.deliver(request, &asked, question.kind, bounds)? {
+            Outcome::Done(answer) => answer,
+            Outcome::Moved(next) => return Ok(Outcome::Moved(next)),
+        };
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let encoding = header("content-encoding");
         let progress = Progress::new(&measured, bounds);
-        if parts.status.is_redirection() {
-            let Some(location) = header("location") else {
-                return Err(asked.lost(&format!("a redirect to nowhere ({})", parts.status.as_u16())));
-            };
-            body::beginning(body, encoding, &progress);
-            return match target.redirect(location) {
-                Redirect::Follow(next) => Ok(Outcome::Moved(next)),
-                Redirect::Elsewhere(place) => Err(asked.sent_elsewhere(&place)),
-            };
-        }
-        if parts.status != StatusCode::OK {
-            let retry_after = header("retry-after").and_then(|text| retry::retry_after(text, self.pause.date()));
-            let page = body::beginning(body, encoding, &progress);
-            return Err(asked.refused(parts.status.as_u16(), retry_after, &page));
-        }
 
         lists.begin();
         let parsed = body::parse(body, encoding, question.limit, &progress, &self.buffers, lists);
@@ -269,28 +283,132 @@ impl PlexHttp {
         if question.kind == RequestKind::Identity && head.machine_identifier.as_deref().is_none_or(str::is_empty) {
             return Err(asked.no_identity());
         }
-        Ok(Outcome::Head(head))
+        Ok(Outcome::Done(head))
     }
 
-    fn request(&self, question: &Question<'_>, target: &Target) -> std::result::Result<Request<()>, ureq::http::Error> {
-        let mut request = Request::get(target.url())
-            .header("Accept", "application/json")
-            .header("Accept-Encoding", "gzip")
+    /// Sends a request, and sorts out redirects and refusals: the answer of a success is still to be read.
+    fn deliver(
+        &self,
+        request: Builder,
+        asked: &Asked<'_>,
+        kind: RequestKind,
+        bounds: &Bounds<'_>,
+    ) -> std::result::Result<Outcome<Answer<'_>>, Failure> {
+        if asked.target.origin.secure && !tls::Tls::AVAILABLE {
+            return Err(asked.no_tls());
+        }
+        // Our own addresses are encoded, so only a redirect can lead to what is no URL.
+        let request: Request<()> = request
+            .body(())
+            .map_err(|error| asked.lost(&format!("a redirect to what is no URL ({error})")))?;
+        let left = bounds.left();
+        if left == Some(Duration::ZERO) {
+            return Err(asked.time_up().into());
+        }
+        let measured = Measured::new(&*self.meter, kind);
+        let sent = if kind == RequestKind::Events {
+            self.transport.open_stream(request, self.silence, bounds.aborted)
+        } else {
+            self.transport.send(request, left).map(Some)
+        };
+        let response = sent.map_err(|error| {
+            measured.touch();
+            let (failure, sent) = asked.not_answered(error);
+            if !sent {
+                measured.not_sent();
+            }
+            failure
+        })?;
+        let Some(response) = response else {
+            measured.not_sent();
+            return Err(retry::aborted(asked.what).into());
+        };
+        measured.touch();
+
+        let (parts, body) = response.into_parts();
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let encoding = header("content-encoding");
+        let progress = Progress::new(&measured, bounds);
+        if parts.status.is_redirection() {
+            let Some(location) = header("location") else {
+                return Err(asked.lost(&format!("a redirect to nowhere ({})", parts.status.as_u16())));
+            };
+            body::beginning(body, encoding, &progress);
+            return match asked.target.redirect(location) {
+                Redirect::Follow(next) => Ok(Outcome::Moved(next)),
+                Redirect::Elsewhere(place) => Err(asked.sent_elsewhere(&place)),
+            };
+        }
+        let is_edit = kind == RequestKind::Edit;
+        if parts.status != StatusCode::OK && !(is_edit && parts.status.is_success()) {
+            let retry_after = header("retry-after").and_then(|text| retry::retry_after(text, self.pause.date()));
+            let page = body::beginning(body, encoding, &progress);
+            let status = parts.status.as_u16();
+            return Err(if is_edit {
+                asked.refused_edit(status, retry_after, &page)
+            } else {
+                asked.refused(status, retry_after, &page)
+            });
+        }
+        Ok(Outcome::Done(Answer { measured, parts, body }))
+    }
+
+    fn request(&self, method: Method, target: &Target, with_token: bool) -> Builder {
+        let request = Request::builder()
+            .method(method)
+            .uri(target.url())
             .header("X-Plex-Client-Identifier", &self.client_identifier)
             .header("X-Plex-Product", "plexindex")
             .header("X-Plex-Version", env!("CARGO_PKG_VERSION"))
             .header("X-Plex-Platform", std::env::consts::OS)
             .header("X-Plex-Device", std::env::consts::OS)
             .header("X-Plex-Device-Name", "plexindex");
-        if question.with_token && self.token.is_some() {
-            request = request.header("X-Plex-Token", TOKEN_PLACE);
+        if with_token && self.token.is_some() {
+            request.header("X-Plex-Token", TOKEN_PLACE)
+        } else {
+            request
         }
-        if let Some((start, size)) = question.window {
-            request = request
-                .header("X-Plex-Container-Start", start)
-                .header("X-Plex-Container-Size", size);
+    }
+
+    /// Reads a stream of events until one side ends it.
+    fn listen(
+        &self,
+        target: &Target,
+        bounds: &Bounds<'_>,
+        sink: &mut dyn FnMut(Event) -> bool,
+    ) -> std::result::Result<Outcome<()>, Failure> {
+        let asked = Asked {
+            read_timeout: self.silence,
+            connect_timeout: self.transport.connect_timeout().min(transport::STREAM_CONNECT),
+            ..self.asked(&What::Events, true, target)
+        };
+        let request = self.request(Method::GET, target, true);
+        let request = request.header("Accept", "text/event-stream");
+        let Answer { measured, parts, body } = match self.deliver(request, &asked, RequestKind::Events, bounds)? {
+            Outcome::Done(answer) => answer,
+            Outcome::Moved(next) => return Ok(Outcome::Moved(next)),
+        };
+        drop(measured); // told now: it may last for weeks
+        let kind = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
+        if kind.is_some_and(|kind| !kind.trim_start().starts_with("text/event-stream")) {
+            return Err(asked.no_stream());
         }
-        request.body(())
+        let mut body = body.into_with_config().limit(u64::MAX).reader();
+        let mut lines = events::Lines::default();
+        let mut buffer = vec![0; 16 << 10];
+        let mut go_on = sink(Event::Connected);
+        while go_on && !(bounds.aborted)() {
+            match body.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(amount) => {
+                    self.meter.received(amount as u64);
+                    go_on = lines.take(buffer.get(..amount).unwrap_or_default(), sink);
+                }
+                Err(_) if (bounds.aborted)() => break,
+                Err(error) => return Err(asked.broken(body::Broken::Wire(error.into()), 0)),
+            }
+        }
+        Ok(Outcome::Done(()))
     }
 
     /// Asks for up to [`BATCH`] items.
@@ -315,9 +433,16 @@ impl PlexHttp {
 }
 
 /// What one request led to.
-enum Outcome {
-    Head(Head),
+enum Outcome<T> {
+    Done(T),
     Moved(Target),
+}
+
+/// The head of a success, and its body still to be read.
+struct Answer<'m> {
+    measured: Measured<'m>,
+    parts: response::Parts,
+    body: Body,
 }
 
 /// The last line of defence: a server may echo a token in what it sends, and that may end in a text of ours.
@@ -394,9 +519,60 @@ impl Source for PlexHttp {
         Ok(items)
     }
 
+    fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
+        if request.ids.is_empty() {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                "an edit without items: the server would take it for all of the library's, so it was not sent",
+            ));
+        }
+        let address = edits::address(request);
+        if address.len() > LONGEST_EDIT {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                format!(
+                    "the values of this edit take {} bytes in the address of its request, more than any server takes: \
+                     shorten them",
+                    address.len()
+                ),
+            ));
+        }
+        let what = What::Edit(request.ids.len(), request.section);
+        // The same values once more change nothing: a request that may have been done may be sent again.
+        retry::run(&*self.pause, self.retry_for, &bounds, &what, || {
+            self.follow(&address, &what, true, |target| {
+                let asked = self.asked(&what, true, target);
+                let put = self
+                    .request(Method::PUT, target, true)
+                    .header("Accept", "application/json");
+                Ok(match self.deliver(put, &asked, RequestKind::Edit, &bounds)? {
+                    Outcome::Done(answer) => {
+                        // Nothing is said there, but the connection is used again once that was read.
+                        body::beginning(answer.body, None, &Progress::new(&answer.measured, &bounds));
+                        Outcome::Done(())
+                    }
+                    Outcome::Moved(next) => Outcome::Moved(next),
+                })
+            })
+        })
+        .map_err(|error| scrubbed(error, self.token.as_ref()))
+    }
+
+    fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
+        self.follow(EVENTS, &What::Events, true, |target| self.listen(target, &bounds, sink))
+            .map_err(|failure| match failure {
+                Failure::Final(error) | Failure::Passing(error, _) => scrubbed(error, self.token.as_ref()),
+            })
+    }
+
+    fn interrupt_events(&self) {
+        self.transport.interrupt_stream();
+    }
+
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
             Box::new(hold(&self, |plex| &plex.transport.agent)),
+            Box::new(hold(&self, |plex| &plex.transport.stream)),
             Box::new(hold(&self, |plex| &plex.buffers.0)),
         ]
     }

@@ -111,6 +111,10 @@ pub(super) enum What<'a> {
     Page(&'a PageRequest<'a>),
     /// So many items by their rating keys.
     Items(usize),
+    /// An edit of so many items of a library.
+    Edit(usize, &'a str),
+    /// The event stream.
+    Events,
 }
 
 impl fmt::Display for What<'_> {
@@ -130,6 +134,8 @@ impl fmt::Display for What<'_> {
             }
             Self::Items(1) => f.write_str("one item"),
             Self::Items(count) => write!(f, "{count} items"),
+            Self::Edit(count, section) => write!(f, "the edit of {count} items of library {section}"),
+            Self::Events => f.write_str("the server's events"),
         }
     }
 }

@@ -8,16 +8,16 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ureq::config::Config;
-use ureq::http::{Request, Response, Uri};
+use ureq::http::{Method, Request, Response, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport as Wire,
+    Buffers, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport as Wire, time,
 };
-use ureq::{Agent, Body};
+use ureq::{Agent, AsSendBody, Body};
 
 use crate::error::Result;
 use crate::model::Token;
@@ -29,6 +29,10 @@ use super::tls::Tls;
 /// costs a repetition.
 const IDLE: Duration = Duration::from_secs(15);
 
+/// How long the TCP connection of an event stream may take, without TLS: the one thing that cannot be interrupted, and
+/// whoever ends the stream waits for it. What is slower is tried again.
+pub(super) const STREAM_CONNECT: Duration = Duration::from_millis(800);
+
 /// The header that carries the token, as it stands in a request's head where the token shall come.
 const PLACEHOLDER: &[u8] = b"x-plex-token: ***\r\n";
 
@@ -39,6 +43,8 @@ pub(super) const TOKEN_PLACE: &str = "***";
 pub(super) struct Transport {
     /// Made at the first request: loading the system's certificates takes milliseconds.
     pub(super) agent: Mutex<Option<Agent>>,
+    /// The event stream's own, so that it can be ended alone.
+    pub(super) stream: Mutex<Option<Agent>>,
     token: Option<Token>,
     tls: Tls,
     connect_timeout: Duration,
@@ -55,6 +61,7 @@ impl Transport {
         let sane = |time: Duration| time.clamp(Duration::from_millis(1), Duration::from_secs(24 * 3600));
         Ok(Self {
             agent: Mutex::default(),
+            stream: Mutex::default(),
             token: options.token.clone(),
             tls: Tls::new(options)?,
             connect_timeout: sane(options.connect_timeout),
@@ -81,6 +88,19 @@ impl Transport {
         request: Request<()>,
         left: Option<Duration>,
     ) -> std::result::Result<Response<Body>, ureq::Error> {
+        if request.method() == Method::PUT {
+            // An empty body has a length; without any, one in pieces would be announced, which not every server takes.
+            self.send_with(request.map(|()| &b""[..]), left)
+        } else {
+            self.send_with(request, left)
+        }
+    }
+
+    fn send_with(
+        &self,
+        request: Request<impl AsSendBody>,
+        left: Option<Duration>,
+    ) -> std::result::Result<Response<Body>, ureq::Error> {
         let agent = self.agent();
         let request = match left {
             Some(left) => agent.configure_request(request).timeout_global(Some(left)).build(),
@@ -92,6 +112,39 @@ impl Transport {
     /// Forgets the connections without using them; those of calls in flight end with their calls.
     pub fn forget(&self) {
         *self.slot() = None;
+        *self.stream_slot() = None;
+    }
+
+    /// Sends a request over a connection of its own, whose answer may be read as long as it takes; `silence` is how long
+    /// nothing may come. [`Transport::interrupt_stream`] ends it. `None` when that was wanted already.
+    ///
+    /// # Errors
+    /// As [`Transport::send`].
+    pub fn open_stream(
+        &self,
+        request: Request<()>,
+        silence: Duration,
+        aborted: &dyn Fn() -> bool,
+    ) -> std::result::Result<Option<Response<Body>>, ureq::Error> {
+        let agent = self.new_agent(silence, Some(STREAM_CONNECT));
+        *self.stream_slot() = Some(agent.clone());
+        // Whoever ends it says so first, then looks here.
+        if aborted() {
+            return Ok(None);
+        }
+        agent.run(request).map(Some)
+    }
+
+    /// Ends the stream by closing its connection.
+    pub fn interrupt_stream(&self) {
+        let agent = self.stream_slot().take();
+        if let Some(agent) = agent {
+            agent.shutdown();
+        }
+    }
+
+    fn stream_slot(&self) -> std::sync::MutexGuard<'_, Option<Agent>> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends what any thread waits for, by closing its connection.
@@ -108,10 +161,12 @@ impl Transport {
     }
 
     fn agent(&self) -> Agent {
-        self.slot().get_or_insert_with(|| self.new_agent()).clone()
+        self.slot()
+            .get_or_insert_with(|| self.new_agent(self.read_timeout, None))
+            .clone()
     }
 
-    fn new_agent(&self) -> Agent {
+    fn new_agent(&self, read_timeout: Duration, tcp_limit: Option<Duration>) -> Agent {
         let config = Config::builder()
             .http_status_as_error(false)
             // Redirects are ours: the token must not follow them to other hosts.
@@ -121,16 +176,57 @@ impl Transport {
             .proxy(None)
             .user_agent(concat!("plexindex/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(self.connect_timeout))
-            .timeout_per_read(Some(self.read_timeout))
-            .timeout_per_write(Some(self.read_timeout))
+            .timeout_per_read(Some(read_timeout))
+            .timeout_per_write(Some(read_timeout))
             .max_idle_age(IDLE)
             .max_idle_connections_per_host(4)
             .build();
-        let connector =
-            ().chain(TcpConnector::default())
-                .chain(self.tls.connector())
-                .chain(DiscreetConnector(self.token.clone()));
+        let connector = ()
+            .chain(Tcp {
+                tcp: TcpConnector::default(),
+                limit: tcp_limit,
+            })
+            .chain(self.tls.connector())
+            .chain(DiscreetConnector(self.token.clone()));
         Agent::with_parts(config, connector, ResolveHere)
+    }
+}
+
+/// TCP, perhaps with a limit of its own within the time that a connection may take.
+#[derive(Debug)]
+struct Tcp {
+    tcp: TcpConnector,
+    limit: Option<Duration>,
+}
+
+impl<In: Wire> Connector<In> for Tcp {
+    type Out = <TcpConnector as Connector<In>>::Out;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> std::result::Result<Option<Self::Out>, ureq::Error> {
+        let mut timeout = details.timeout;
+        if let Some(limit) = self.limit {
+            timeout.after = match timeout.after {
+                time::Duration::Exact(after) => after.min(limit).into(),
+                time::Duration::NotHappening => limit.into(),
+            };
+        }
+        let details = ConnectionDetails {
+            uri: details.uri,
+            addrs: details.addrs.clone(),
+            config: details.config,
+            request_level: details.request_level,
+            resolver: details.resolver,
+            now: details.now,
+            timeout,
+            current_time: Arc::clone(&details.current_time),
+            run_connector: Arc::clone(&details.run_connector),
+            register_shutdown: Arc::clone(&details.register_shutdown),
+        };
+        self.tcp.connect(&details, chained)
     }
 }
 

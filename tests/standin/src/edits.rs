@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::events::Event;
 use crate::http::Reply;
 use crate::library::Library;
 use crate::model::{Item, ItemType, Text};
@@ -178,6 +179,14 @@ fn edit(state: &mut State, keys: &[u64], changes: &[Change]) {
                 item.updated_at = Some(now);
             }
         });
+        let edited = state.library_of(*key).and_then(|library| {
+            let (kind, at) = library.find(*key)?;
+            let title = library.title_at(kind, at).into_owned();
+            Some(Event::timeline(library.key, *key, kind, &title, 5, "", now))
+        });
+        if let Some(event) = edited {
+            state.push_event(event);
+        }
     }
 }
 

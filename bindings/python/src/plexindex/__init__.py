@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from ._answers import Item, Match, Matches
 from ._callbacks import Progress
+from ._edits import EditReport
 from ._errors import (
     AbortedError,
     BadAnswerError,
@@ -68,6 +69,7 @@ __all__ = [
     "BufferTooSmallError",
     "ClosedError",
     "ConnectError",
+    "EditReport",
     "Error",
     "ForbiddenError",
     "GoneError",

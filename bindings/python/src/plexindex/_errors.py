@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from . import _constants as c
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._edits import EditReport
+
 
 class Error(Exception):
     """Something went wrong; the text names the input and the remedy.
 
-    ``status`` is the library's number for it, ``None`` where Python noticed it first.
+    ``status`` is the library's number for it, ``None`` where Python noticed it first. ``report`` says how far
+    ``edit_items`` came before it failed; None for all other calls.
     """
 
     status: int | None = None
+    report: EditReport | None = None
 
     @property
     def status_name(self) -> str | None:

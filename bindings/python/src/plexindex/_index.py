@@ -7,18 +7,21 @@ import ctypes
 from . import _constants as c
 from . import _convert, _log
 from ._answers import Item, Match, Matches
-from ._errors import InvalidArgumentError
+from ._edits import Edit, EditReport
+from ._errors import Error, InvalidArgumentError
 from ._library import Library, LibraryInfo
 from ._native import CStats
 from ._session import Session
 from ._stats import Stats
+from ._watch import Watching
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
+    from typing import Any
 
-    from ._types import LibraryArg, PathArg, ProgressArg
+    from ._types import FieldArg, LibraryArg, PathArg, ProgressArg
 
 # What an answer and a key take besides the path, roughly: too little costs a second call.
 _BYTES_PER_ANSWER = 400
@@ -242,6 +245,76 @@ class Index(Session):
         status, _ = self._query(self._native.refresh, library, b"", deadline, flags, progress, buffer=False)
         _log.drain(self._native)
         return status == c.OK
+
+    def edit_items(
+        self,
+        library: str | Library,
+        keys: Iterable[str | int],
+        fields: Mapping[str, FieldArg] | None = None,
+        *,
+        remove: Mapping[str, str | Iterable[str]] | None = None,
+        locked: bool | None = True,
+        deadline: float | None = None,
+    ) -> EditReport:
+        """Gives items of one library the same values, in one request for each hundred items of a type.
+
+        ``fields`` are Plex's names of fields with their values: a text or a number replaces, a list adds tags
+        (``{"title": "A", "genre": ["Drama"]}``), None changes nothing but the lock. ``remove`` names tags to take away.
+        The fields named are ``locked``, so that Plex's agents leave them alone; False unlocks, None leaves the locks.
+
+        Nothing is sent without keys (Plex would edit the whole library) nor when an item does not exist (GoneError).
+        After a request that failed no other is sent; the error's ``report`` says what was done until then. Edited items
+        are asked for once before they are answered again.
+        """
+        if library is None:
+            raise TypeError("items are edited in one library at a time: name it")
+        edit = Edit(self._library_pointer(library), keys, fields, remove, locked, deadline)
+        try:
+            self._do(self._native.edit_items, *edit.arguments, library=self)
+        except Error as error:
+            error.report = edit.report()
+            raise
+        _log.drain(self._native)
+        return edit.report()
+
+    def watch_start(self) -> None:
+        """Listens to the server's events from now on, on a thread of the library's own, until :meth:`watch_stop` or
+        :meth:`close`: what they say changed is looked at again by the next question about it. Asks nothing by itself.
+
+        Whether the server can be reached shows in the log; it is tried again for as long as it takes. Again changes
+        nothing. A forked child does not watch; it may begin to. Raises OfflineError without a server.
+        """
+        self._do(self._native.watch_start, library=self)
+        _log.drain(self._native)
+
+    def watch_stop(self) -> None:
+        """Ends what :meth:`watch_start` began, within a second. Not watching is fine."""
+        self._do(self._native.watch_stop, library=self)
+        _log.drain(self._native)
+
+    def watch(self) -> Watching:
+        """Watches for the length of a block: ``with index.watch(): …``."""
+        return Watching(self)
+
+    def notify(self, body: bytes | bytearray | memoryview | str | Mapping[str, Any]) -> None:
+        """Tells the index of an event that the host received itself: what it says changed is looked at again by the
+        next question about it. Asks nobody.
+
+        ``body`` is a webhook (the JSON of its field ``payload``, as text or parsed, or the whole multipart body) or a
+        notification of the server. Events that tell of nothing are fine; what is neither is an InvalidArgumentError.
+        """
+        if isinstance(body, str):
+            raw = _convert.text_bytes("body", body)
+        elif isinstance(body, (bytes, bytearray, memoryview)):
+            raw = bytes(body)
+        elif hasattr(body, "keys"):
+            import json
+
+            raw = json.dumps(dict(body)).encode()
+        else:
+            raise TypeError(f"body must be bytes, str or a dict, not {type(body).__name__}")
+        self._do(self._native.notify, raw, len(raw), library=self)
+        _log.drain(self._native)
 
     def libraries(
         self, *, deadline: float | None = None, offline: bool = False, progress: ProgressArg = None

@@ -9,13 +9,14 @@ from ._convert import path_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from ._answers import Item, Match, Matches
+    from ._edits import EditReport
     from ._index import Index
     from ._native import Native
-    from ._types import PathArg, ProgressArg
+    from ._types import FieldArg, PathArg, ProgressArg
 
     Lookup = Callable[[PathArg], "str | None"]
 
@@ -134,6 +135,18 @@ class Library:
     ) -> bool:
         """Brings the library up to date now: :meth:`Index.refresh` for this library."""
         return self._index.refresh(self, full=full, deadline=deadline, progress=progress)
+
+    def edit_items(
+        self,
+        keys: Iterable[str | int],
+        fields: Mapping[str, FieldArg] | None = None,
+        *,
+        remove: Mapping[str, str | Iterable[str]] | None = None,
+        locked: bool | None = True,
+        deadline: float | None = None,
+    ) -> EditReport:
+        """Gives items of the library the same values: :meth:`Index.edit_items` in this library."""
+        return self._index.edit_items(self, keys, fields, remove=remove, locked=locked, deadline=deadline)
 
     def __repr__(self) -> str:
         closed = "" if self._index.is_open else " (closed)"

@@ -121,6 +121,37 @@ class CStats(Structure):
         ("libraries", c_uint64),
         ("disk_bytes", c_uint64),
         ("sequence", c_uint64),
+        ("events", c_uint64),
+        ("hints", c_uint64),
+    ]
+
+
+class CEdit(Structure):
+    """plexindex_edit."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("library", c_void_p),
+        ("keys", CBytes),
+        ("keys_count", c_size_t),
+        ("changes", CBytes),
+        ("changes_count", c_size_t),
+        ("deadline_ms", c_int64),
+        ("lock", c_int32),
+        ("reserved", c_uint32),
+    ]
+
+
+class CEditReport(Structure):
+    """plexindex_edit_report."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("states", c_void_p),
+        ("states_capacity", c_size_t),
+        ("done", c_uint64),
+        ("failed", c_uint64),
+        ("requests", c_uint64),
     ]
 
 
@@ -151,6 +182,10 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "invalidate_all": (c_int32, (c_void_p,)),
     "clear": (c_int32, (c_void_p,)),
     "refresh": (c_int32, (c_void_p, _QUERY)),
+    "edit_items": (c_int32, (c_void_p, POINTER(CEdit), POINTER(CEditReport))),
+    "watch_start": (c_int32, (c_void_p,)),
+    "watch_stop": (c_int32, (c_void_p,)),
+    "notify": (c_int32, (c_void_p, c_char_p, c_size_t)),
     "libraries_json": (c_int32, (c_void_p, _QUERY, _BUFFER)),
     "stats": (c_int32, (c_void_p, POINTER(CStats))),
     "stats_json": (c_int32, (c_void_p, _BUFFER)),

@@ -19,7 +19,9 @@ class Stats:
         "answers",
         "bytes_received",
         "disk_bytes",
+        "events",
         "glance_misses",
+        "hints",
         "items",
         "libraries",
         "listings",
@@ -66,6 +68,10 @@ class Stats:
     """Bytes that the store takes on disk, warm files included."""
     sequence: int
     """The store's change sequence."""
+    events: int
+    """Events about libraries that the server told, or that ``notify`` was given."""
+    hints: int
+    """Writes that noted what events hint at: fewer than events, as these are gathered."""
 
     def __init__(self, raw: CStats) -> None:
         self.answers = dict(zip(c.RUNGS, raw.answers))
@@ -84,6 +90,8 @@ class Stats:
         self.libraries = raw.libraries
         self.disk_bytes = raw.disk_bytes
         self.sequence = raw.sequence
+        self.events = raw.events
+        self.hints = raw.hints
 
     @property
     def request_count(self) -> int:

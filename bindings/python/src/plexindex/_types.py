@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, Union
 
 from ._answers import Match, Matches
@@ -12,6 +12,7 @@ from ._library import Library
 
 PathArg = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 LibraryArg = Union[str, Library, None]
+FieldArg = Union[str, int, float, Iterable[str], None]
 ProgressArg = Union[Callable[[Progress], object], None]
 
 Kind = Literal["movie", "episode", "track", "clip", "photo", "unknown"]
@@ -29,6 +30,7 @@ ReasonCode = Literal[
 
 __all__ = [
     "Confidence",
+    "FieldArg",
     "Kind",
     "LibraryArg",
     "Match",

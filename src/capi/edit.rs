@@ -1,0 +1,159 @@
+//! Edits as C gives them, and reports as it gets them.
+
+use std::mem::size_of;
+
+use super::constants as c;
+use super::input::{deadline, library, null, refuse, sized, split};
+use super::types;
+use crate::error::{Error, Result, Status};
+use crate::index::{Deadline, Edit, EditReport, Edited, Index, Library, Question};
+use crate::source::{FieldChange, Lock};
+
+/// An edit, checked.
+pub struct Given<'h> {
+    library: &'h Library,
+    keys: Vec<&'h str>,
+    changes: Vec<FieldChange>,
+    lock: Lock,
+    deadline: Deadline,
+}
+
+/// # Safety
+/// `given` must be NULL or valid, and its library one of an open index.
+pub unsafe fn edit<'h>(given: *const types::Edit) -> Result<Given<'h>> {
+    // Taken apart field by field: a new one that nobody handles does not compile.
+    // SAFETY: the caller's promise.
+    let types::Edit {
+        size: _,
+        library: of,
+        keys,
+        keys_count,
+        changes,
+        changes_count,
+        deadline_ms,
+        lock,
+        reserved,
+    } = unsafe { sized(given, "edit") }?;
+    if reserved != 0 {
+        return Err(Error::new(
+            Status::Unsupported,
+            format!("edit.reserved is {reserved}: this version knows no meaning of it"),
+        ));
+    }
+    // SAFETY: the caller's promise, for all of these.
+    let (library, keys, changes) = unsafe { (library(of)?, keys.get("edit.keys")?, changes.get("edit.changes")?) };
+    let pairs = changes_count.checked_mul(2).ok_or_else(|| {
+        Error::new(
+            Status::InvalidArgument,
+            format!("edit.changes_count is {changes_count}"),
+        )
+    })?;
+    let changes = texts(changes, pairs, "edit.changes")?;
+    Ok(Given {
+        library,
+        keys: texts(keys, keys_count, "edit.keys")?,
+        changes: changes
+            .chunks_exact(2)
+            .map(|pair| change(pair[0], pair[1]))
+            .collect::<Result<_>>()?,
+        lock: match lock {
+            c::PLEXINDEX_EDIT_LOCK => Lock::Lock,
+            c::PLEXINDEX_EDIT_UNLOCK => Lock::Unlock,
+            c::PLEXINDEX_EDIT_LEAVE => Lock::Leave,
+            other => return refuse(format!("edit.lock is {other}: give one of PLEXINDEX_EDIT_*")),
+        },
+        deadline: deadline(deadline_ms, "edit.deadline_ms")?,
+    })
+}
+
+fn texts<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h str>> {
+    let texts = split(block, count, what)?.into_iter().map(|text| {
+        std::str::from_utf8(text).map_err(|_| {
+            let shown = String::from_utf8_lossy(text);
+            Error::new(Status::InvalidArgument, format!("{what}: '{shown}' is not UTF-8"))
+        })
+    });
+    texts.collect()
+}
+
+fn change(name: &str, value: &str) -> Result<FieldChange> {
+    let value = || value.to_owned();
+    Ok(match name.split_at_checked(name.len().saturating_sub(1)) {
+        Some((field, "+")) => FieldChange::Add(field.to_owned(), value()),
+        Some((field, "-")) => FieldChange::Remove(field.to_owned(), value()),
+        Some((field, "!")) if value().is_empty() => FieldChange::Keep(field.to_owned()),
+        Some((_, "!")) => {
+            return refuse(format!(
+                "edit.changes: '{name}' changes a lock and takes no value, but one was given"
+            ));
+        }
+        _ => FieldChange::Set(name.to_owned(), value()),
+    })
+}
+
+/// Edits, and fills in the report whatever comes of it.
+///
+/// # Safety
+/// `report` must be NULL or valid.
+pub unsafe fn run(index: &Index, given: &Given<'_>, report: *mut types::EditReport) -> Result<()> {
+    // Checked before anything is sent.
+    let place = if report.is_null() {
+        None
+    } else {
+        // SAFETY: the caller's promise.
+        Some(unsafe { sized(report.cast_const(), "report") }?)
+    };
+    if let Some(types::EditReport {
+        states,
+        states_capacity,
+        ..
+    }) = place
+        && states.is_null()
+        && states_capacity > 0
+    {
+        return Err(null("report.states"));
+    }
+    let mut seen = EditReport::default();
+    let edited = index.edit_items(
+        &Question {
+            library: Some(given.library),
+            deadline: given.deadline,
+            ..Question::default()
+        },
+        &Edit {
+            keys: &given.keys,
+            changes: &given.changes,
+            lock: given.lock,
+        },
+        &mut seen,
+    );
+    if let Some(place) = place {
+        // SAFETY: the caller's promise.
+        unsafe { fill(&seen, place, report) };
+    }
+    edited
+}
+
+/// # Safety
+/// `report` must be valid for the size that `given`, its copy, says.
+unsafe fn fill(seen: &EditReport, given: types::EditReport, report: *mut types::EditReport) {
+    let count = |state| u64::try_from(seen.count(state)).unwrap_or(u64::MAX);
+    let filled = types::EditReport {
+        done: count(Edited::Done),
+        failed: count(Edited::Failed),
+        requests: seen.requests,
+        ..given
+    };
+    for (at, state) in seen.states.iter().enumerate().take(given.states_capacity) {
+        // SAFETY: the caller says that there is room for so many.
+        unsafe { given.states.add(at).write(*state as u8) };
+    }
+    // SAFETY: both sides know so many bytes; a larger struct of a newer caller keeps the rest as it was.
+    unsafe {
+        std::ptr::copy_nonoverlapping(
+            std::ptr::from_ref(&filled).cast::<u8>(),
+            report.cast::<u8>(),
+            given.size.min(size_of::<types::EditReport>()),
+        );
+    }
+}

@@ -1,0 +1,323 @@
+//! From what a server tells to what is noted of it: gathered, so that a storm is a handful of writes. Pure: the time is
+//! passed in, and nothing is written here.
+//!
+//! What is told of a library waits until it is quiet there. A scan tells hundreds of things and goes on for minutes: what
+//! it tells is noted now and then, once when it is over, and once more when its items have settled, for a listing in
+//! between may have seen half of them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::freshness::{PROVISIONAL_MS, SETTLING_S};
+use crate::model::Hint;
+use crate::source::Event;
+use crate::store::Mark;
+
+/// How long things wait, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// What is told is noted when nothing came for so long.
+    pub quiet_ms: i64,
+    /// And at the latest after so long; while a scan runs only then.
+    pub patience_ms: i64,
+    /// A library is not noted to have changed more often than this: each time may cost a listing.
+    pub apart_ms: i64,
+    /// For how long items go on changing after a scan, since the last one did.
+    pub settle_ms: i64,
+    /// After so long without a word a scan is over: its end was lost.
+    pub scan_silence_ms: i64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            quiet_ms: 1_000,
+            // As long as a listing lives that was made meanwhile: what is noted costs none more.
+            patience_ms: PROVISIONAL_MS,
+            apart_ms: 10_000,
+            settle_ms: SETTLING_S * 1_000,
+            scan_silence_ms: 600_000,
+        }
+    }
+}
+
+/// Gone items that are doubted one by one; when there are more at once the library is looked at instead.
+const DELETED_MOST: usize = 256;
+/// Libraries that are told apart, and items whose repetitions are known: more than there are.
+const SECTIONS_MOST: usize = 1_000;
+const SEEN_MOST: usize = 4_096;
+/// Settling is waited for so many times its length, whatever goes on.
+const SETTLE_LIMIT: i64 = 10;
+
+/// What was told of one library and is not noted yet.
+#[derive(Debug, Default)]
+struct Section {
+    hint: Hint,
+    deleted: BTreeSet<String>,
+    /// When the first of it came, and the last.
+    first: i64,
+    last: i64,
+    /// When a hint was noted last.
+    noted: Option<i64>,
+    /// A scan runs, and was last heard of then.
+    scanning: Option<i64>,
+    /// Items changed since the scan began.
+    scan_changed: bool,
+    /// A scan ended then.
+    ended: Option<i64>,
+    /// What is noted once more, and when.
+    again: Option<i64>,
+}
+
+/// What was told, by library; the empty name is all of them.
+#[derive(Debug, Default)]
+pub struct Gather {
+    pace: Pace,
+    sections: BTreeMap<String, Section>,
+    /// Stamps of events that servers repeat, by item.
+    seen: HashMap<String, i64>,
+    /// Items that this index edits, and until when the server may say that they changed.
+    edited: HashMap<String, i64>,
+}
+
+impl Section {
+    fn tell(&mut self, hint: Hint, now: i64) {
+        if !self.is_pending() {
+            self.first = now;
+        }
+        self.last = now;
+        self.hint = self.hint.max(hint);
+    }
+
+    fn is_pending(&self) -> bool {
+        self.hint != Hint::None || !self.deleted.is_empty()
+    }
+
+    fn is_scanning(&self, pace: &Pace, now: i64) -> bool {
+        self.scanning.is_some_and(|heard| now - heard < pace.scan_silence_ms)
+    }
+
+    fn is_settling(&self, pace: &Pace, now: i64) -> bool {
+        self.ended.is_some_and(|ended| now - ended < pace.settle_ms) || self.again.is_some()
+    }
+
+    /// Items are at work: what a scan left behind has not settled yet.
+    fn work(&mut self, pace: &Pace, now: i64) {
+        if self.is_scanning(pace, now) {
+            self.scan_changed = true;
+        } else if let Some(ended) = self.ended.filter(|_| self.is_settling(pace, now)) {
+            self.again = Some((now + pace.settle_ms).min(ended + SETTLE_LIMIT * pace.settle_ms));
+        }
+    }
+
+    /// When what waits is noted.
+    fn due(&self, pace: &Pace, now: i64) -> Option<i64> {
+        if !self.is_pending() {
+            return None;
+        }
+        let latest = self.first + pace.patience_ms;
+        let at = if self.is_scanning(pace, now) {
+            latest
+        } else {
+            latest.min(self.last + pace.quiet_ms)
+        };
+        let earliest = self
+            .noted
+            .filter(|_| self.hint != Hint::None)
+            .map(|noted| noted + pace.apart_ms);
+        Some(earliest.map_or(at, |earliest| at.max(earliest)))
+    }
+
+    /// Whether it matters what was told of it.
+    fn is_of_use(&self, pace: &Pace, now: i64) -> bool {
+        self.is_pending()
+            || self.is_scanning(pace, now)
+            || self.is_settling(pace, now)
+            || self.noted.is_some_and(|noted| now - noted < pace.apart_ms)
+    }
+}
+
+impl Gather {
+    pub fn new(pace: Pace) -> Self {
+        Self {
+            pace,
+            ..Self::default()
+        }
+    }
+
+    /// Takes one event.
+    pub fn take(&mut self, event: Event, now: i64) {
+        let pace = self.pace;
+        match event {
+            Event::Connected => {
+                // What happened before was not told: ends of scans above all.
+                for of in self.sections.values_mut().filter(|of| of.scanning.is_some()) {
+                    of.scanning = None;
+                    of.ended = Some(now);
+                    of.again = std::mem::take(&mut of.scan_changed).then_some(now + pace.settle_ms);
+                }
+                self.seen.clear();
+                let quiet_ms = pace.quiet_ms;
+                self.section(None).tell(Hint::Probe, now - quiet_ms);
+            }
+            Event::Changed {
+                section,
+                rating_key,
+                stamp,
+            } => {
+                if self.is_known(section.as_deref(), &rating_key, stamp, now) {
+                    return;
+                }
+                // Without a library: one look at all of them, but no listing of each.
+                let hint = if section.is_some() { Hint::Changed } else { Hint::Probe };
+                let of = self.section(section);
+                of.tell(hint, now);
+                of.work(&pace, now);
+            }
+            Event::Deleted { section, rating_key } => {
+                let known = section.is_some();
+                let of = self.section(section);
+                of.tell(Hint::None, now);
+                if of.deleted.len() < DELETED_MOST {
+                    of.deleted.insert(rating_key);
+                } else if !of.deleted.contains(&rating_key) {
+                    of.deleted.clear();
+                    of.tell(if known { Hint::Changed } else { Hint::Probe }, now);
+                }
+            }
+            Event::Working { section: Some(section) } => {
+                if let Some(of) = self.sections.get_mut(&section) {
+                    if of.is_pending() {
+                        of.last = now;
+                    }
+                    of.work(&pace, now);
+                }
+            }
+            Event::Scanning { section: Some(section) } => {
+                let of = self.section(Some(section));
+                if !of.is_scanning(&pace, now) {
+                    of.scan_changed = of.is_pending();
+                }
+                of.scanning = Some(now);
+            }
+            Event::Scanned { section } => {
+                let of = self.section(section);
+                of.tell(Hint::Probe, now);
+                of.ended = Some(now);
+                if std::mem::take(&mut of.scan_changed) || of.hint == Hint::Changed {
+                    of.again = Some(now + pace.settle_ms);
+                }
+                of.scanning = None;
+            }
+            Event::Told { section } => {
+                let settling = |of: &Section| of.is_scanning(&pace, now) || of.is_settling(&pace, now);
+                // It comes at the beginning of a scan and at its end, which are told by name.
+                if section.is_none() && self.sections.values().any(settling) {
+                    return;
+                }
+                self.section(section).tell(Hint::Probe, now);
+            }
+            Event::Working { section: None } | Event::Scanning { section: None } => {}
+        }
+    }
+
+    fn section(&mut self, section: Option<String>) -> &mut Section {
+        let name = section
+            .filter(|name| self.sections.len() < SECTIONS_MOST || self.sections.contains_key(name))
+            .unwrap_or_default();
+        self.sections.entry(name).or_default()
+    }
+
+    /// Whether that is no news; remembered from now on.
+    fn is_known(&mut self, section: Option<&str>, rating_key: &str, stamp: Option<i64>, now: i64) -> bool {
+        let Some(stamp) = stamp else { return false };
+        if self.seen.len() >= SEEN_MOST {
+            self.seen.clear();
+        }
+        let name = format!("{}/{rating_key}", section.unwrap_or_default());
+        if self.edited.get(&name).is_some_and(|until| now < *until) {
+            return true;
+        }
+        self.seen.insert(name, stamp) == Some(stamp)
+    }
+
+    /// Items are edited: that the server says so is no news, for they are asked for again anyway. That their files changed
+    /// would be.
+    pub fn expect_edited(&mut self, section: &str, rating_keys: &[&str], now: i64) {
+        self.edited.retain(|_, until| *until > now);
+        for rating_key in rating_keys {
+            self.edited
+                .insert(format!("{section}/{rating_key}"), now + self.pace.settle_ms);
+        }
+    }
+
+    /// What is to be noted now.
+    pub fn due(&mut self, now: i64) -> Vec<Mark> {
+        self.noted(now, false)
+    }
+
+    /// All that is to be noted some time: nobody will be there when it is due.
+    pub fn rest(&mut self, now: i64) -> Vec<Mark> {
+        self.noted(now, true)
+    }
+
+    fn noted(&mut self, now: i64, all: bool) -> Vec<Mark> {
+        let pace = self.pace;
+        let mut marks = Vec::new();
+        for (name, of) in &mut self.sections {
+            let mut hint = Hint::None;
+            let mut deleted = BTreeSet::new();
+            if of.due(&pace, now).is_some_and(|at| all || at <= now) {
+                hint = std::mem::take(&mut of.hint);
+                deleted = std::mem::take(&mut of.deleted);
+            }
+            if of.again.is_some_and(|at| all || at <= now) {
+                of.again = None;
+                of.ended = None;
+                hint = hint.max(if name.is_empty() { Hint::Probe } else { Hint::Changed });
+            }
+            if hint != Hint::None {
+                of.noted = Some(now);
+            }
+            if hint != Hint::None || !deleted.is_empty() {
+                marks.push(Mark {
+                    section: (!name.is_empty()).then(|| name.clone()),
+                    hint,
+                    deleted: deleted.into_iter().collect(),
+                });
+            }
+        }
+        self.sections.retain(|_, of| of.is_of_use(&pace, now));
+        marks
+    }
+
+    /// Takes back what could not be noted: it is due again in a while.
+    pub fn put_back(&mut self, marks: Vec<Mark>, now: i64) {
+        for mark in marks {
+            let of = self.section(mark.section);
+            of.tell(mark.hint, now);
+            of.deleted.extend(mark.deleted);
+        }
+    }
+
+    /// When something is due next.
+    pub fn wake(&self, now: i64) -> Option<i64> {
+        self.sections
+            .values()
+            .flat_map(|of| [of.due(&self.pace, now), of.again])
+            .flatten()
+            .min()
+    }
+
+    /// What these events say, noted at once: for those that a host received itself.
+    pub fn at_once(events: Vec<Event>) -> Vec<Mark> {
+        let mut gather = Self::default();
+        for event in events {
+            gather.take(event, 0);
+        }
+        gather.rest(0)
+    }
+}
+
+#[cfg(test)]
+#[path = "gather_tests.rs"]
+mod tests;

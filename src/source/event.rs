@@ -1,0 +1,44 @@
+//! What a server tells of its own accord. Hints, never data: they say where to look again.
+
+/// Something that a server told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The stream begins. What happened before it is not told.
+    Connected,
+    /// An item came, or changed.
+    Changed {
+        /// Section id of its library; `None` when the server did not say.
+        section: Option<String>,
+        /// Its rating key; empty when the server did not say.
+        rating_key: String,
+        /// When it changed, for events that servers repeat: the same item with the same stamp is no news.
+        stamp: Option<i64>,
+    },
+    /// An item is gone.
+    Deleted {
+        /// As above.
+        section: Option<String>,
+        /// Its rating key.
+        rating_key: String,
+    },
+    /// Items are being worked on: what they become is told later.
+    Working {
+        /// As above.
+        section: Option<String>,
+    },
+    /// A scan runs.
+    Scanning {
+        /// As above.
+        section: Option<String>,
+    },
+    /// A scan is over.
+    Scanned {
+        /// As above.
+        section: Option<String>,
+    },
+    /// Something may have changed.
+    Told {
+        /// As above.
+        section: Option<String>,
+    },
+}

@@ -1,0 +1,285 @@
+//! Events as servers were seen to send them, and as none should.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn events(json: &str) -> Vec<Event> {
+    match parse(json.as_bytes()) {
+        Told::Events(events) => events,
+        other => panic!("{other:?}: {json}"),
+    }
+}
+
+#[allow(clippy::unnecessary_wraps)] // as events have it
+fn in_one() -> Option<String> {
+    Some("1".to_owned())
+}
+
+fn changed(key: &str, stamp: Option<i64>) -> Event {
+    Event::Changed {
+        section: in_one(),
+        rating_key: key.to_owned(),
+        stamp,
+    }
+}
+
+fn deleted(key: &str) -> Event {
+    Event::Deleted {
+        section: in_one(),
+        rating_key: key.to_owned(),
+    }
+}
+
+/// Both shapes: a frame with its wrapper and a list, and the bare object.
+fn both(kind: &str, name: &str, entry: &str) -> Vec<Event> {
+    let bare = events(&format!("{{\"{name}\":{entry}}}"));
+    let wrapped = format!("{{\"NotificationContainer\":{{\"type\":\"{kind}\",\"size\":1,\"{name}\":[{entry}]}}}}");
+    assert_eq!(events(&wrapped), bare, "{wrapped}");
+    bare
+}
+
+fn timeline_of(rest: &str) -> Vec<Event> {
+    both(
+        "timeline",
+        "TimelineEntry",
+        &format!("{{\"identifier\":\"{LIBRARY}\",\"sectionID\":\"1\",\"itemID\":\"108\",\"type\":1{rest}}}"),
+    )
+}
+
+#[test]
+fn a_timeline_tells_of_items() {
+    assert_eq!(timeline_of(",\"state\":5,\"updatedAt\":7"), [changed("108", Some(7))]);
+    assert_eq!(timeline_of(",\"state\":5"), [changed("108", None)]);
+    assert_eq!(
+        timeline_of(",\"state\":0,\"metadataState\":\"created\",\"updatedAt\":7"),
+        [changed("108", None)]
+    );
+    // A file that was replaced moves no clock of its item: never taken for a repetition.
+    assert_eq!(
+        timeline_of(",\"state\":5,\"mediaState\":\"analyzing\",\"updatedAt\":7"),
+        [changed("108", None)]
+    );
+    assert_eq!(
+        timeline_of(",\"state\":1,\"mediaState\":\"analyzing\""),
+        [changed("108", None)]
+    );
+    assert_eq!(
+        timeline_of(",\"state\":9,\"metadataState\":\"deleted\""),
+        [deleted("108")]
+    );
+    assert_eq!(timeline_of(",\"state\":\"9\""), [deleted("108")]);
+    for state in 1..5 {
+        assert_eq!(
+            timeline_of(&format!(",\"state\":{state}")),
+            [Event::Working { section: in_one() }]
+        );
+    }
+}
+
+#[test]
+fn numbers_and_texts_are_the_same() {
+    let entry = r#"{"identifier":"com.plexapp.plugins.library","sectionID":1,"itemID":108,"state":9}"#;
+    assert_eq!(both("timeline", "TimelineEntry", entry), [deleted("108")]);
+    let nowhere = r#"{"sectionID":-1,"itemID":"108","state":5}"#;
+    assert_eq!(
+        both("timeline", "TimelineEntry", nowhere),
+        [Event::Changed {
+            section: None,
+            rating_key: "108".into(),
+            stamp: None
+        }]
+    );
+    let library = r#"{"sectionID":"1","itemID":-1,"state":5}"#;
+    assert_eq!(
+        both("timeline", "TimelineEntry", library),
+        [Event::Told { section: in_one() }]
+    );
+}
+
+#[test]
+fn others_than_libraries_have_timelines_too() {
+    let entry = r#"{"identifier":"tv.plex.providers.epg.cloud","sectionID":"1","itemID":"5","state":5}"#;
+    assert_eq!(both("timeline", "TimelineEntry", entry), []);
+    let collection = r#"{"identifier":"com.plexapp.plugins.library","sectionID":1,"itemID":5,"type":18,"state":5}"#;
+    assert_eq!(both("timeline", "TimelineEntry", collection), []);
+}
+
+#[test]
+fn activities_tell_of_scans() {
+    let of = |event: &str, kind: &str, context: &str| {
+        both(
+            "activity",
+            "ActivityNotification",
+            &format!("{{\"event\":\"{event}\",\"uuid\":\"u\",\"Activity\":{{\"type\":\"{kind}\"{context}}}}}"),
+        )
+    };
+    let context = r#","Context":{"librarySectionID":"1"}"#;
+    let section = in_one();
+    let scan = "library.update.section";
+    assert_eq!(of("started", scan, ""), [Event::Scanning { section: None }]);
+    assert_eq!(
+        of("updated", scan, context),
+        [Event::Scanning {
+            section: section.clone()
+        }]
+    );
+    assert_eq!(
+        of("ended", scan, context),
+        [Event::Scanned {
+            section: section.clone()
+        }]
+    );
+    assert_eq!(
+        of("ended", "library.update.item.metadata", context),
+        [Event::Working { section }]
+    );
+    assert_eq!(of("ended", "media.generate.bif", context), []);
+    assert_eq!(of("ended", "library.refresh.items", context), []);
+}
+
+#[test]
+fn statuses_and_webhooks_name_libraries_or_none() {
+    let status = r#"{"title":"Library scan complete","notificationName":"LIBRARY_UPDATE"}"#;
+    assert_eq!(
+        both("status", "StatusNotification", status),
+        [Event::Told { section: None }]
+    );
+    let hook = |event: &str, metadata: &str| {
+        events(&format!(
+            "{{\"event\":\"{event}\",\"user\":false,\"Server\":{{\"uuid\":\"m\"}}{metadata}}}"
+        ))
+    };
+    let metadata = r#","Metadata":{"librarySectionID":1,"ratingKey":"108","type":"movie"}"#;
+    assert_eq!(hook("library.new", metadata), [changed("108", None)]);
+    assert_eq!(hook("library.new", ""), [Event::Told { section: None }]);
+    assert_eq!(hook("media.play", metadata), []);
+}
+
+#[test]
+fn what_concerns_nobody_is_passed_over_and_what_is_none_is_said_to_be_none() {
+    assert_eq!(
+        events(r#"{"PlaySessionStateNotification":{"sessionKey":"1","state":"playing"}}"#),
+        []
+    );
+    assert_eq!(events(r#"{"NotificationContainer":{"type":"new","What":[{}]}}"#), []);
+    assert_eq!(parse(br#"{"a":1}"#), Told::Foreign);
+    assert_eq!(parse(b"[1]"), Told::NoJson);
+    assert_eq!(parse(b""), Told::NoJson);
+}
+
+fn streamed(pieces: &[&[u8]]) -> Vec<Event> {
+    let mut lines = Lines::default();
+    let mut seen = Vec::new();
+    for piece in pieces {
+        assert!(lines.take(piece, &mut |event| {
+            seen.push(event);
+            true
+        }));
+    }
+    seen
+}
+
+const ENTRY: &str = r#"data: {"TimelineEntry":{"sectionID":"1","itemID":"108","state":9}}"#;
+
+#[test]
+fn lines_end_in_three_ways_and_come_in_any_pieces() {
+    for end in ["\n", "\r\n", "\r"] {
+        let text = format!(": hello{end}event: ping{end}data: {{}}{end}{end}event: timeline{end}{ENTRY}{end}{end}");
+        assert_eq!(streamed(&[text.as_bytes()]), [deleted("108")], "{end:?}");
+        let pieces: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+        assert_eq!(streamed(&pieces), [deleted("108")], "{end:?}");
+    }
+}
+
+#[test]
+fn data_may_go_over_several_lines() {
+    let text = "data: {\"TimelineEntry\":\ndata: {\"sectionID\":\"1\",\ndata:\"itemID\":\"108\",\"state\":9}}\n\n";
+    assert_eq!(streamed(&[text.as_bytes()]), [deleted("108")]);
+}
+
+#[test]
+fn what_is_too_long_is_a_hint_and_the_next_one_is_read() {
+    let long = vec![b'x'; LONGEST + 10];
+    let seen = streamed(&[b"data: ", &long, b"\n\n", ENTRY.as_bytes(), b"\n\n"]);
+    assert_eq!(seen, [Event::Told { section: None }, deleted("108")]);
+}
+
+#[test]
+fn whoever_listens_may_stop() {
+    let text = format!("{ENTRY}\n\n{ENTRY}\n\n");
+    let mut seen = 0;
+    let on = Lines::default().take(text.as_bytes(), &mut |_| {
+        seen += 1;
+        false
+    });
+    assert_eq!((on, seen), (false, 1));
+}
+
+/// JSON that is nearly an event: the members that are read, with values of any type.
+fn nearly() -> impl Strategy<Value = String> {
+    let value = prop_oneof![
+        Just("null".to_owned()),
+        Just("{}".to_owned()),
+        Just("[]".to_owned()),
+        Just("[[{}]]".to_owned()),
+        any::<i64>().prop_map(|it| it.to_string()),
+        any::<f64>().prop_map(|it| format!("{it:e}")),
+        "\"[a-z0-9.-]{0,12}\"",
+    ];
+    let names = [
+        "identifier",
+        "sectionID",
+        "itemID",
+        "state",
+        "metadataState",
+        "mediaState",
+        "updatedAt",
+        "event",
+        "Activity",
+        "notificationName",
+        "Metadata",
+    ];
+    let member = (prop::sample::select(names.to_vec()), value).prop_map(|(name, value)| format!("\"{name}\":{value}"));
+    let outer = ["TimelineEntry", "ActivityNotification", "StatusNotification", "x"];
+    (
+        prop::collection::vec(member, 0..8),
+        prop::sample::select(outer.to_vec()),
+        any::<bool>(),
+    )
+        .prop_map(|(members, outer, wrapped)| {
+            let entry = members.join(",");
+            if wrapped {
+                format!("{{\"NotificationContainer\":{{\"{outer}\":[{{{entry}}},7]}}}}")
+            } else {
+                format!(
+                    "{{\"{outer}\":{{{entry}}},{entry}{}\"y\":0}}",
+                    if entry.is_empty() { "" } else { "," }
+                )
+            }
+        })
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = parse(&bytes);
+        let _ = Lines::default().take(&bytes, &mut |_| true);
+    }
+
+    #[test]
+    fn no_types_make_it_panic(json in nearly()) {
+        let _ = parse(json.as_bytes());
+    }
+
+    #[test]
+    fn pieces_make_no_difference(
+        bodies in prop::collection::vec(nearly(), 0..5),
+        size in 1_usize..40,
+    ) {
+        let text: Vec<String> = bodies.iter().map(|body| format!("event: x\ndata: {body}\n\n")).collect();
+        let text = text.concat();
+        let pieces: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
+        prop_assert_eq!(streamed(&pieces), streamed(&[text.as_bytes()]));
+    }
+}

@@ -1,0 +1,167 @@
+"""Watching and notifying: from what the server tells, or the host was told, to the next answer; requests counted."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import plexindex
+import pytest
+from conftest import OpenIndex, Server
+
+Condition = Callable[[], object]
+
+
+def until(done: Condition) -> None:
+    """Waits for a condition; one that never comes is a failure."""
+    end = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+
+
+def is_fresh(index: plexindex.Index) -> bool:
+    """Whether the movies are answered without a look at the server."""
+    return next(one for one in index.libraries(offline=True) if one.title == "Movies").fresh
+
+
+def settle(index: plexindex.Index, server: Server) -> list[dict[str, str]]:
+    """Fetches the movies and waits for the first hint of a watch; gives their paths, with nothing counted."""
+    rows = server.paths()
+    assert index.match_path("Movies", rows[0]["path"])
+    index.watch_start()
+    until(lambda: server.get("stats")["listeners"] == 1)
+    until(lambda: not is_fresh(index))
+    assert index.match_path("Movies", rows[0]["path"])
+    server.reset()
+    return rows
+
+
+def test_an_item_that_is_added_is_found(index: plexindex.Index, server: Server) -> None:
+    settle(index, server)
+    server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New/New.mkv"]}]})
+    until(lambda: not is_fresh(index))
+    assert server.requests() == 0
+    assert index.match_path("Movies", "/data/movies/New/New.mkv").title == "New"
+    # A look at the clocks, a page, another look.
+    assert server.requests() == 3
+
+
+def test_an_item_that_is_deleted_is_asked_for_once(index: plexindex.Index, server: Server) -> None:
+    rows = settle(index, server)
+    movies = index.library("Movies")
+    server.post("items/remove", {"ratingKeys": [rows[3]["ratingKey"]], "scanned": False})
+
+    def is_doubted() -> bool:
+        assert movies.match(rows[4]["path"])
+        return movies.lookup_key(rows[3]["path"]) is None
+
+    until(is_doubted)
+    assert server.requests() == 0
+    assert not movies.match(rows[3]["path"])
+    assert server.requests() == 1
+
+
+def test_it_stops_within_a_second_and_with_the_index(open_index: OpenIndex, server: Server) -> None:
+    index = open_index()
+    with index.watch() as same:
+        assert same is index
+        until(lambda: server.get("stats")["listeners"] == 1)
+        begin = time.monotonic()
+    assert time.monotonic() - begin < 1
+    index.watch_stop()
+    index.watch_start()
+    index.watch_start()
+    begin = time.monotonic()
+    index.close()
+    assert time.monotonic() - begin < 1
+    with pytest.raises(plexindex.ClosedError):
+        index.watch_start()
+
+
+def test_other_threads_go_on_while_it_stops(index: plexindex.Index, server: Server) -> None:
+    path = server.paths()[0]["path"]
+    assert index.match_path("Movies", path)
+    errors: list[BaseException] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        try:
+            while not stop.is_set():
+                assert index.match_path("Movies", path)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(10):
+        index.watch_start()
+        index.watch_stop()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_closing_inside_of_the_block_is_fine(open_index: OpenIndex) -> None:
+    index = open_index()
+    with index.watch():
+        index.close()
+
+
+def test_without_a_server_there_is_nobody_to_listen_to(open_index: OpenIndex) -> None:
+    index = open_index(server_url=None, token=None)
+    with pytest.raises(plexindex.OfflineError, match="server_url"):
+        index.watch_start()
+
+
+HOOK: dict[str, Any] = {
+    "event": "library.new",
+    "Server": {"title": "Home", "uuid": "m"},
+    "Metadata": {"librarySectionID": 1, "ratingKey": "108", "type": "movie", "title": "Ü"},
+}
+
+FORM = (
+    b'--bound\r\nContent-Disposition: form-data; name="payload"\r\nContent-Type: application/json\r\n\r\n'
+    + json.dumps(HOOK).encode()
+    + b'\r\n--bound\r\nContent-Disposition: form-data; name="thumb"; filename="t.jpg"\r\n\r\n\xff\0\r\n--bound--\r\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "requests"),
+    [
+        (HOOK, 3),
+        (json.dumps(HOOK), 3),
+        (json.dumps(HOOK).encode(), 3),
+        (bytearray(FORM), 3),
+        (memoryview(FORM), 3),
+        ({"NotificationContainer": {"TimelineEntry": [{"sectionID": "1", "itemID": "5", "state": 5}]}}, 3),
+        ({"TimelineEntry": {"sectionID": 1, "itemID": 1001, "state": 9}}, 1),
+        ({"ActivityNotification": {"event": "ended", "Activity": {"type": "library.update.section"}}}, 1),
+        ({"event": "media.play", "Metadata": {"librarySectionID": 1}}, 0),
+    ],
+)
+def test_what_the_host_was_told(index: plexindex.Index, server: Server, body: Any, requests: int) -> None:
+    path = next(row["path"] for row in server.paths() if row["ratingKey"] == "1001")
+    assert index.match_path("Movies", path)
+    server.reset()
+    before = index.stats()
+    index.notify(body)
+    after = index.stats()
+    assert (after.events - before.events, after.hints - before.hints) == (min(requests, 1), min(requests, 1))
+    assert server.requests() == 0
+    assert index.match_path("Movies", path)
+    assert server.requests() == requests
+
+
+def test_what_is_no_event_is_refused(index: plexindex.Index) -> None:
+    for body in ("", "payload={}", b"\0", {"a": 1}, "[]"):
+        with pytest.raises(plexindex.InvalidArgumentError):
+            index.notify(body)
+    with pytest.raises(TypeError):
+        index.notify(7)  # type: ignore[arg-type]
