@@ -12,7 +12,7 @@ use super::snapshot::{age, clocks_of};
 use super::{Deadline, Progress, Question, Shared, lock};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
-use crate::model::{Item, ItemType, Library};
+use crate::model::{Item, ItemType, Library, Server};
 use crate::platform::thread::aside;
 use crate::source::{Bounds, PageEnd, PageRequest, Rows, Source};
 use crate::stats::Spent;
@@ -148,6 +148,20 @@ impl Shared {
         Ok(done)
     }
 
+    /// Asks who the server is and which libraries it shows, whatever is known: it, and how many libraries.
+    pub(super) fn ask_server(&self, question: &Question<'_>) -> Result<(Server, Duration, usize)> {
+        let question = &self.timed(question);
+        self.errand(question, |errand| {
+            let begun = Instant::now();
+            // Needs no token: when the next one fails, the server was reached.
+            let server = errand.source.server(errand.bounds)?;
+            let took = begun.elapsed();
+            let shown = errand.alone("probe", || errand.probe())?;
+            let (_, rows) = shown.ok_or_else(|| errand.late())?;
+            Ok((server, took, rows.len()))
+        })
+    }
+
     /// Asks whether a distrusted item still has its path; stores the answer.
     pub(super) fn confirm(
         &self,
@@ -222,9 +236,8 @@ impl Shared {
             report: &report,
         };
         let tell = || {
-            if let Some(progress) = question.progress
-                && report.fetching.load(Ordering::Relaxed)
-            {
+            // Also while no library is fetched yet: the host may want to stop a call that waits for the libraries' list.
+            if let Some(progress) = question.progress {
                 let library = lock(&report.library).clone();
                 let go_on = progress(&Progress {
                     library: &library,
@@ -238,8 +251,11 @@ impl Shared {
             }
         };
         let done = aside(|| work(&errand), TICK, tell);
+        self.counters.spent(Spent::Away, begun.elapsed());
         if done.is_ok() {
-            tell(); // the last state, so that a bar can end full
+            if report.fetching.load(Ordering::Relaxed) {
+                tell(); // the last state, so that a bar can end full
+            }
             self.forget_trouble();
         }
         done
@@ -248,9 +264,16 @@ impl Shared {
 
 impl Errand<'_> {
     fn alone<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
-        self.shared
-            .flights
-            .alone(self.shared.store.folder(), what, self.bounds, work)
+        let (shared, begun) = (self.shared, Instant::now());
+        let waited = || shared.counters.spent(Spent::Wait, begun.elapsed());
+        let done = shared.flights.alone(shared.store.folder(), what, self.bounds, || {
+            waited();
+            work()
+        });
+        if let Ok(None) = done {
+            waited();
+        }
+        done
     }
 
     /// The error for bounds that ended while another one fetched.
@@ -288,9 +311,11 @@ impl Errand<'_> {
             return Err(Error::new(Status::NotPlex, "the server has no identity"));
         };
         let now = shared.now_ms();
+        let begun = Instant::now();
         let rows = shared.store.probed(identity, &shown, now, &|row, library| {
             freshness::is_current(&age(row), &clocks_of(row), &library.clocks, &shared.policy, now)
         })?;
+        shared.counters.spent(Spent::Store, begun.elapsed());
         Ok((identity, rows))
     }
 
@@ -589,6 +614,7 @@ impl Errand<'_> {
                 format!("library '{}' went away while it was listed", row.library.title),
             ));
         };
+        let storing = Instant::now();
         let items = shared.store.distinct(&listing)?;
         let whole = listing.total.is_none_or(|total| total == listing.rows) && items == listing.keyed;
         let settled = !freshness::unsettled(&listing.clocks, listing.begun_ms)
@@ -610,6 +636,7 @@ impl Errand<'_> {
             return Ok(());
         }
         shared.store.mark_gone(&mut listing)?;
+        shared.counters.spent(Spent::Store, storing.elapsed());
         let generation = if listing.changed || row.generation == 0 {
             listing.generation
         } else {
@@ -621,6 +648,7 @@ impl Errand<'_> {
         } else {
             Some(shared.build_image(row, generation)?)
         };
+        let storing = Instant::now();
         let stored = shared.store.finish_listing(
             identity,
             &listing,
@@ -631,6 +659,7 @@ impl Errand<'_> {
                 now_ms,
             },
         )?;
+        shared.counters.spent(Spent::Store, storing.elapsed());
         shared.counters.listed();
         log::info!(
             "'{}': {} items listed in {:.1} s{}",

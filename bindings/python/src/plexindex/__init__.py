@@ -54,11 +54,12 @@ from ._errors import (
     UnauthorizedError,
     UnsupportedError,
 )
+from ._facts import Proposal, ServerInfo, StoreInfo
 from ._index import Index
 from ._library import Library, LibraryInfo
 from ._mapping import Mapping
 from ._open import open
-from ._stats import Stats
+from ._stats import Profile, Stats
 
 __version__ = "0.1.0"
 
@@ -87,13 +88,17 @@ __all__ = [
     "NullPointerError",
     "OfflineError",
     "PanicError",
+    "Profile",
     "Progress",
+    "Proposal",
     "RedirectedError",
     "ServerError",
+    "ServerInfo",
     "StartingError",
     "Stats",
     "StoreError",
     "StoreFullError",
+    "StoreInfo",
     "TimeUpError",
     "TlsError",
     "UnauthorizedError",
