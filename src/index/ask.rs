@@ -469,6 +469,9 @@ impl Shared {
             }
             (_, Reason::NotFetched) => format!("library '{}' was never fetched", titles()),
             (_, Reason::NotListed) => format!("'{path}' lies in a folder of Plex's, but is not listed (yet)"),
+            (_, Reason::NoLocation | Reason::None) if rows.is_empty() => {
+                format!("no library is known, so '{path}' lies in none: a server has to be asked first")
+            }
             (_, Reason::NoLocation | Reason::None) => {
                 let folders: Vec<_> = rows
                     .iter()
