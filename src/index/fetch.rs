@@ -150,6 +150,12 @@ impl Shared {
 
     /// Asks who the server is and which libraries it shows, whatever is known: it, and how many libraries.
     pub(super) fn ask_server(&self, question: &Question<'_>) -> Result<(Server, Duration, usize)> {
+        if !self.may_ask(question) {
+            return Err(Error::new(
+                Status::Offline,
+                "the server cannot be asked: the index has no server_url, or it or the call is offline",
+            ));
+        }
         let question = &self.timed(question);
         self.errand(question, |errand| {
             let begun = Instant::now();

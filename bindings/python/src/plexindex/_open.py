@@ -14,8 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ._mapping import MappingArg
-    from ._types import PathArg, ProgressArg
+    from ._types import MappingArg, PathArg, ProgressArg
 
 
 def open(

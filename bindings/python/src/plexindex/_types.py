@@ -9,9 +9,11 @@ from typing import Literal, Union
 from ._answers import Match, Matches
 from ._callbacks import Progress
 from ._library import Library
+from ._mapping import Mapping
 
 PathArg = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 LibraryArg = Union[str, Library, None]
+MappingArg = Union[Mapping, tuple[Union[str, bytes], Union[str, bytes]]]
 ProgressArg = Union[Callable[[Progress], object], None]
 
 Kind = Literal["movie", "episode", "track", "clip", "photo", "unknown"]
@@ -31,6 +33,7 @@ __all__ = [
     "Confidence",
     "Kind",
     "LibraryArg",
+    "MappingArg",
     "Match",
     "Matches",
     "PathArg",
