@@ -66,7 +66,7 @@ def test_libraries(cli: Cli, server: Server) -> None:
     assert lines[1].split() == ["1", "Movies", "movie", "–", "never", "fetched", "/data/movies"]
     cli.good("warm", "Movies")
     lines = cli.good("libraries").splitlines()
-    assert re.fullmatch(r"1   Movies    movie    300  fresh, seen (just now|\d+ s ago)  /data/movies", lines[1])
+    assert re.fullmatch(r"1   Movies    movie    300  fresh, checked (just now|\d+ s ago)  /data/movies", lines[1])
     first, second = cli.json("libraries")
     assert (first["title"], first["items"], first["fresh"], first["locations"]) == (
         "Movies",

@@ -81,7 +81,8 @@ class Bar:
 
     def _words(self, progress: Progress) -> list[str]:
         if not progress.items:
-            return ["waiting for the server"]
+            # For the server, or for another process that fetches the same.
+            return ["waiting"]
         if not progress.total:
             words = [count(progress.items, "item")]
         else:

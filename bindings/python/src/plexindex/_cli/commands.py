@@ -56,7 +56,7 @@ def library_state(library: LibraryInfo) -> str:
     """How fresh it is."""
     if library.age is None:
         return "never fetched"
-    return f"{'fresh' if library.fresh else 'expired'}, seen {output.ago(library.age)}"
+    return f"{'fresh' if library.fresh else 'expired'}, checked {output.ago(library.age)}"
 
 
 def library_dict(library: LibraryInfo) -> dict[str, object]:
@@ -121,7 +121,9 @@ def match(options: argparse.Namespace) -> int:
                 "PLEXINDEX_URL, or see `plexindex --help`"
             )
         library = selected(index, options.library)
-        for paths in _batches(_paths(options.path, options.null)):
+        # Of a batch no more lines are kept than a ring holds: at -vv each path has one.
+        at_once = _AT_ONCE if options.verbose < 2 else _AT_ONCE // 4
+        for paths in _batches(_paths(options.path, options.null), at_once):
             answers = index.match_paths(library, paths)
             bar.done()
             for path, answer in zip(paths, answers):
@@ -159,11 +161,11 @@ def read_list(text: bytes, null: bool = False) -> list[bytes]:
     return [line for line in (line.rstrip(b"\r") for line in text.split(b"\n")) if line]
 
 
-def _batches(paths: Iterable[bytes]) -> Iterator[list[bytes]]:
+def _batches(paths: Iterable[bytes], at_once: int) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
     for path in paths:
         batch.append(path)
-        if len(batch) == _AT_ONCE:
+        if len(batch) == at_once:
             yield batch
             batch = []
     if batch:

@@ -32,6 +32,8 @@ _WORTH = 0.01
 _PROPOSALS_TRIED = 12
 _PROPOSALS_SHOWN = 5
 _EXAMPLES = 3
+# How many answers the proposals of an index are judged by.
+_REMEMBERED = 500
 
 _RUNGS = (
     ("confirmed", "recorded as true"),
@@ -277,6 +279,7 @@ def _files(
     if not paths:
         report.bad(f"there are no media files in {', '.join(options.path)}")
         return
+    paths = _mixed(paths)
     answers = index.match_paths(None, paths, offline=True)
     whole = all(one.whole for one in samples)
     if len(paths) < found or not whole:
@@ -286,6 +289,12 @@ def _files(
     report.line(f"  {of} {', '.join(options.path)}")
     _rungs(report, answers, paths)
     _proposals(report, settings, index, answers, paths)
+
+
+def _mixed(paths: list[bytes]) -> list[bytes]:
+    """The same, so that any 500 in a row are from all over: of more the index remembers no evidence."""
+    step = -(-len(paths) // _REMEMBERED)
+    return [path for start in range(step) for path in paths[start::step]]
 
 
 def _rungs(report: Report, answers: Matches, paths: list[bytes]) -> None:
