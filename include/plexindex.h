@@ -337,7 +337,8 @@ typedef struct plexindex_buffer {
 typedef struct plexindex_progress {
     // sizeof(plexindex_progress) as this library knows it.
     size_t size;
-    // Title of the library being fetched; UTF-8. Empty while the server is asked which libraries there are.
+    // Title of the library being fetched; UTF-8. Empty, and the counts 0, while none is: the libraries are asked for, or
+    // another process fetches.
     struct plexindex_bytes library;
     // Items fetched so far, those of an earlier, interrupted fetch included.
     uint64_t items;

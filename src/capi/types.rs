@@ -122,7 +122,8 @@ pub struct Query {
 pub struct Progress {
     /// sizeof(plexindex_progress) as this library knows it.
     pub size: usize,
-    /// Title of the library being fetched; UTF-8. Empty while the server is asked which libraries there are.
+    /// Title of the library being fetched; UTF-8. Empty, and the counts 0, while none is: the libraries are asked for, or
+    /// another process fetches.
     pub library: Bytes,
     /// Items fetched so far, those of an earlier, interrupted fetch included.
     pub items: u64,

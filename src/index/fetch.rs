@@ -242,13 +242,20 @@ impl Shared {
             report: &report,
         };
         let tell = || {
-            // Also while no library is fetched yet: the host may want to stop a call that waits for the libraries' list.
+            // Also while no library is fetched yet, with nothing to tell of: the host may want to stop a call that waits for
+            // the libraries' list, or for another process.
             if let Some(progress) = question.progress {
-                let library = lock(&report.library).clone();
+                let fetching = report.fetching.load(Ordering::Relaxed);
+                let (library, items, total) = if fetching {
+                    let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
+                    (lock(&report.library).clone(), load(&report.items), load(&report.total))
+                } else {
+                    (String::new(), 0, 0)
+                };
                 let go_on = progress(&Progress {
                     library: &library,
-                    items: report.items.load(Ordering::Relaxed),
-                    total: report.total.load(Ordering::Relaxed),
+                    items,
+                    total,
                     elapsed: begun.elapsed(),
                 });
                 if !go_on && !report.abort.swap(true, Ordering::Relaxed) {

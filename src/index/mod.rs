@@ -124,7 +124,7 @@ pub enum Deadline {
 /// How far a fetch has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress<'a> {
-    /// Title of the library; empty while the server is asked which libraries there are.
+    /// Title of the library; empty while none is fetched yet: the libraries are asked for, or another one fetches.
     pub library: &'a str,
     /// Items fetched, those of an earlier, interrupted fetch included.
     pub items: u64,

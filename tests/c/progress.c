@@ -37,7 +37,7 @@ static int32_t watch(void *user, const plexindex_progress *progress)
     CHECK(pthread_equal(pthread_self(), watcher->thread));
     CHECK(progress->size >= sizeof *progress);
     if (progress->library.length == 0) {
-        /* A slow machine: the libraries are still asked for. */
+        /* A slow machine: the server is still asked for its libraries. */
         CHECK(progress->items == 0 && progress->total == 0);
         return 0;
     }

@@ -100,12 +100,14 @@ def test_a_task_that_is_cancelled_stops_its_fetch(open_index: OpenIndex, server:
 def test_a_call_that_waits_for_the_libraries_can_be_stopped_too(open_index: OpenIndex, server: Server) -> None:
     server.fault(kind="identity", action="delay", ms=20_000, count=1)
     index = open_index()
+    seen: list[plexindex.Progress] = []
 
     async def ask() -> None:
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(index.arefresh("Movies"), 0.3)
+            await asyncio.wait_for(index.arefresh("Movies", progress=seen.append), 0.3)
+        assert seen == []
 
-    # The loop waits for the call's thread at its end.
+    # The loop waits for the call's thread at its end; of what is not fetched yet the host hears nothing.
     begun = time.monotonic()
     asyncio.run(ask())
     assert time.monotonic() - begun < 15

@@ -104,7 +104,7 @@ def test_warm_shows_a_bar_to_a_person(tmp_path: Path, start_server: ServerFactor
         assert re.fullmatch(pattern, frame.replace("\x1b[K", "")), frame
     assert re.fullmatch(r"Movies  5,000 items in \S+ m?s \([\d,]+/s\)\x1b\[K\n", frames[-1]), frames[-1]
     code, seen = Cli(tmp_path, server).at_terminal("warm")
-    assert (code, seen) == (0, "Movies  is up to date\n")
+    assert (code, seen) == (0, "\rMovies  waiting\x1b[K\r\x1b[KMovies  is up to date\n")
     # A narrow terminal, and one that can do nothing.
     code, seen = Cli(tmp_path, server).at_terminal("warm", "--full", COLUMNS="40")
     assert all(len(frame.replace("\x1b[K", "").strip("\n")) < 40 for frame in seen.split("\r")[:-1])

@@ -87,7 +87,7 @@ class Watch:
             return False
         raw = CProgress.from_address(address)
         if not raw.library_length:
-            # The libraries are asked for: there is nothing to tell of, but a Ctrl-C came through on the way here.
+            # None is fetched yet: there is nothing to tell of, but a Ctrl-C came through on the way here.
             return True
         title = ctypes.string_at(raw.library_data, raw.library_length)
         self.reporting = True

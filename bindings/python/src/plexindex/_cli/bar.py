@@ -35,6 +35,7 @@ class Bar:
         now = time.monotonic()
         if progress.library != self._title or progress.items < self._items:
             self.done()
+        if not self._seen:
             self._title, self._begun, self._first = progress.library, now - progress.elapsed, progress.items
         self._items = progress.items
         self._seen.append((now, progress.items))
@@ -43,9 +44,17 @@ class Bar:
         if self.shows:
             self._draw(progress)
 
+    def begin(self, title: str) -> None:
+        """Something about a library was asked; what comes of it is told later, perhaps."""
+        self._title, self._begun, self._first = title, time.monotonic(), 0
+        if self.shows:
+            self._write(f"\r{self._name()}  waiting\x1b[K")
+
     def done(self) -> None:
         """The fetch has ended: the bar becomes a line that says what came."""
-        if self._title and self.shows:
+        if not self._seen:
+            self.drop()
+        elif self.shows:
             took = time.monotonic() - self._begun
             came = self._items - self._first
             rate = f" ({number(came / took)}/s)" if came and took > 0 else ""
@@ -81,7 +90,6 @@ class Bar:
 
     def _words(self, progress: Progress) -> list[str]:
         if not progress.items:
-            # For the server, or for another process that fetches the same.
             return ["waiting"]
         if not progress.total:
             words = [count(progress.items, "item")]

@@ -89,6 +89,7 @@ def fetch(index: Index, title: str, library: Library | None, *, full: bool = Fal
     """Brings a library up to date, and shows that to whoever is at the terminal. False: the deadline came first."""
     bar = Bar()
     listings = index.stats().listings
+    bar.begin(title)
     try:
         done = index.refresh(library, full, progress=bar)
     except BaseException:
