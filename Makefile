@@ -12,7 +12,7 @@ export SERVER TOKEN LIBRARY FILE
 # The stand-in and the demo's library, built by one command, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build header demo standin bench test test-rust test-python lint valgrind clean
+.PHONY: help build header demo standin docs bench test test-rust test-python lint valgrind clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -31,6 +31,9 @@ demo: ## the main job, on a stand-in server; or on yours: SERVER=http://… TOKE
 standin: ## a stand-in Plex server in the foreground: ITEMS=20000 movies, a quarter as many episodes
 	$(CARGO) build --release --quiet --package plexindex-standin
 	$(CARGO) run --release --quiet --package plexindex-standin -- --movies $(ITEMS) --episodes $$(($(ITEMS) / 4))
+
+docs: ## the reference of the Python package, from its docstrings: build/docs/index.html
+	$(PYTHON) scripts/make_docs.py
 
 bench: ## side by side with peers: bench/README.md; SIZES="10000 100000 1000000", QUICK=1, ONLY="lookups …"
 	$(PYTHON) bench/run.py $(if $(SIZES),--sizes $(SIZES)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))

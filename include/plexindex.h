@@ -34,6 +34,9 @@
 // plexindex_options.retry_ms: a request that failed is not tried again.
 #define PLEXINDEX_NO_RETRY (-1)
 
+// plexindex_options.slow_ms: no call is slow.
+#define PLEXINDEX_NEVER_SLOW (-1)
+
 // plexindex_options.flags: never ask the server.
 #define PLEXINDEX_OPEN_OFFLINE 1
 
@@ -42,6 +45,9 @@
 
 // plexindex_options.flags: read warm files into memory, do not map them.
 #define PLEXINDEX_OPEN_NO_MMAP 4
+
+// plexindex_options.flags: log lines, errors and reasons name media paths by a short hash and their extension.
+#define PLEXINDEX_OPEN_OBFUSCATE_PATHS 8
 
 // plexindex_mapping.kind: `from` is a folder of the host, `to` the server's.
 #define PLEXINDEX_MAPPING_HOST_PREFIX 1
@@ -329,6 +335,10 @@ typedef struct plexindex_options {
     const struct plexindex_mapping *mappings;
     // How many rules.
     size_t mappings_count;
+    // A call that takes so many milliseconds is logged with what it spent its time on: a warning, or PLEXINDEX_LOG_INFO
+    // when it fetched a library or waited for somebody who did. 0: 1,000. PLEXINDEX_NEVER_SLOW. Other negative values
+    // are refused.
+    int64_t slow_ms;
 } plexindex_options;
 
 // Memory of the caller for an answer. `data` must be aligned to 8 bytes (malloc's is); it may be NULL when
@@ -348,7 +358,8 @@ typedef struct plexindex_buffer {
 typedef struct plexindex_progress {
     // sizeof(plexindex_progress) as this library knows it.
     size_t size;
-    // Title of the library being fetched; UTF-8.
+    // Title of the library being fetched; UTF-8. Empty, and the counts 0, while none is: the libraries are asked for, or
+    // another process fetches.
     struct plexindex_bytes library;
     // Items fetched so far, those of an earlier, interrupted fetch included.
     uint64_t items;
@@ -453,7 +464,7 @@ typedef struct plexindex_statistics {
     uint64_t listings;
     // Microseconds spent waiting for the server.
     uint64_t network_us;
-    // Microseconds spent storing.
+    // Microseconds spent reading and writing the store.
     uint64_t store_us;
     // Microseconds spent building and opening warm files.
     uint64_t warm_us;
@@ -471,6 +482,18 @@ typedef struct plexindex_statistics {
     uint64_t events;
     // Writes that noted what events hint at: fewer than events, as these are gathered.
     uint64_t hints;
+    // Microseconds spent reading the server's answers: decompressing and parsing.
+    uint64_t parse_us;
+    // Microseconds spent waiting for other fetches to end, and before requests were tried again.
+    uint64_t wait_us;
+    // Microseconds spent matching, fast lookups not included.
+    uint64_t match_us;
+    // Questions, refreshes and recordings; fast lookups not included.
+    uint64_t calls;
+    // Microseconds that these took in all. The parts above overlap: pages are stored while the next one comes.
+    uint64_t calls_us;
+    // How many of them were slow: plexindex_options.slow_ms.
+    uint64_t slow_calls;
 } plexindex_statistics;
 
 // Receives a log line. Called on the thread that called plexindex_drain_log(). `message` is UTF-8, not
@@ -850,6 +873,34 @@ int32_t plexindex_stats(const struct plexindex_handle *handle, struct plexindex_
 //
 // Precondition: pointers must be NULL or valid; `handle` must be open.
 int32_t plexindex_stats_json(const struct plexindex_handle *handle, struct plexindex_buffer *json);
+
+// Asks the server who it is and which libraries it shows, whatever is known: for finding out what is wrong. Two
+// requests, three at the first contact; what they tell is stored. The first one needs no token, so PLEXINDEX_UNAUTHORIZED
+// says that the server was reached. JSON: `{"machine_identifier","version","answered_us","libraries"}`, UTF-8.
+// `library` and `text` of the query are not used.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_OFFLINE; the server's error.
+//
+// Precondition: as plexindex_match_path().
+int32_t plexindex_server_json(const struct plexindex_handle *handle,
+                              const struct plexindex_query *query,
+                              struct plexindex_buffer *json);
+
+// What kind of place the store is in, as JSON, UTF-8: `{"folder","file_system","journal","shares_memory",
+// "counter_page","locks","locks_error","disk_bytes","free_bytes"}`. `locks` is tried, with a file that is removed again;
+// `file_system` and `free_bytes` are null where the system does not say. Asks nobody.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open.
+int32_t plexindex_store_json(const struct plexindex_handle *handle,
+                             struct plexindex_buffer *json);
+
+// Mappings that seem to be missing, the best first, as JSON, UTF-8: `[{"from","to","matched","of"}]`: `matched` of `of`
+// paths that this handle found by their end or file name would be listed if the host's folder `from` were the server's
+// folder `to` (PLEXINDEX_MAPPING_HOST_PREFIX). The first 500 such answers are remembered. Never obfuscated.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open.
+int32_t plexindex_proposals_json(const struct plexindex_handle *handle,
+                                 struct plexindex_buffer *json);
 
 // Hands the log lines that wait, oldest first, to `receive` on this thread. The ring holds 256 lines for the whole
 // process; when it overflows the oldest go, and a line says how many. A host that unloads the library calls this after

@@ -180,6 +180,8 @@ def python() -> list[Row]:
     rows += check("ruff", [str(tools / "ruff"), "check", *here], [str(tools / "ruff"), "format", "--check", *here])
     mypy = [str(tools / "mypy"), "--strict"]
     rows += check("mypy", mypy, mypy, [*mypy, "--config-file=bench/mypy.ini"], folders=(PACKAGE, ROOT, ROOT))
+    # Without a wheel of its own: the reference is made of the sources.
+    rows += check("reference", [sys.executable, str(ROOT / "scripts" / "make_docs.py")])
     return rows + pytest(environment)
 
 

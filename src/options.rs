@@ -48,6 +48,7 @@ pub struct Mapping {
 
 /// Everything that a host may choose. `Options::default()` is what zeroed C options mean.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is one choice of the host's
 pub struct Options {
     /// The folder for the store; made (0700) when missing. Required.
     pub cache_dir: PathBuf,
@@ -83,6 +84,10 @@ pub struct Options {
     pub no_mmap: bool,
     /// Rules between the host's paths and the server's, in order. None by default.
     pub mappings: Vec<Mapping>,
+    /// Calls that take longer are logged with what they spent their time on; `None`: none is. 1 s by default.
+    pub slow: Option<Duration>,
+    /// Log lines and texts for people name media paths by a short hash. Off by default.
+    pub obfuscate_paths: bool,
 }
 
 impl Default for Options {
@@ -105,6 +110,8 @@ impl Default for Options {
             matches_limit: 50 << 20,
             no_mmap: false,
             mappings: Vec::new(),
+            slow: Some(Duration::from_secs(1)),
+            obfuscate_paths: false,
         }
     }
 }

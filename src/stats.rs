@@ -1,7 +1,7 @@
 //! What happened, counted: honest numbers for the host.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::model::Rung;
 use crate::source::{Meter, RequestKind};
@@ -16,19 +16,35 @@ pub struct Counters {
     bytes_received: AtomicU64,
     listings: AtomicU64,
     network_us: AtomicU64,
+    parse_us: AtomicU64,
+    wait_us: AtomicU64,
     store_us: AtomicU64,
     warm_us: AtomicU64,
     events: AtomicU64,
     hints: AtomicU64,
+    match_us: AtomicU64,
+    calls: AtomicU64,
+    calls_us: AtomicU64,
+    slow_calls: AtomicU64,
+    /// Calls that run now.
+    running: AtomicU64,
+    /// Microseconds that calls did not spend matching: on errands, and in the store.
+    away_us: AtomicU64,
 }
 
 /// What took the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spent {
-    /// Storing.
+    /// Waiting for another fetch to end.
+    Wait,
+    /// Reading and writing the store.
     Store,
     /// Building and opening warm files.
     Warm,
+    /// Matching, and giving the answers.
+    Match,
+    /// All that a call did that was not matching, while its own thread waited: no part, but what is left out of one.
+    Away,
 }
 
 fn add(counter: &AtomicU64, by: u64) {
@@ -72,11 +88,41 @@ impl Counters {
     pub fn spent(&self, on: Spent, took: Duration) {
         add(
             match on {
+                Spent::Wait => &self.wait_us,
                 Spent::Store => &self.store_us,
                 Spent::Warm => &self.warm_us,
+                Spent::Match => &self.match_us,
+                Spent::Away => &self.away_us,
             },
             micros(took),
         );
+    }
+
+    /// A call begins. Gives what has to be known when it ends.
+    pub fn call_begins(&self) -> CallBegun {
+        CallBegun {
+            alone: self.running.fetch_add(1, Ordering::Relaxed) == 0,
+            at: Instant::now(),
+            calls: self.calls.load(Ordering::Relaxed),
+            away_us: self.away_us.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The call ended. Gives how long it took, and whether no other call of the handle ran meanwhile.
+    pub fn call_ends(&self, begun: &CallBegun) -> (Duration, bool) {
+        let took = begun.at.elapsed();
+        let running = self.running.fetch_sub(1, Ordering::Relaxed);
+        let calls = self.calls.fetch_add(1, Ordering::Relaxed);
+        add(&self.calls_us, micros(took));
+        // What the call's own thread did besides waiting. Other threads' errands may be taken off too: then it is less.
+        let away = Duration::from_micros(self.away_us.load(Ordering::Relaxed) - begun.away_us);
+        self.spent(Spent::Match, took.saturating_sub(away));
+        (took, begun.alone && running == 1 && calls == begun.calls)
+    }
+
+    /// A call took longer than the host finds fine.
+    pub fn was_slow(&self) {
+        add(&self.slow_calls, 1);
     }
 
     /// A copy of all counts.
@@ -91,10 +137,16 @@ impl Counters {
             bytes_received: get(&self.bytes_received),
             listings: get(&self.listings),
             network_us: get(&self.network_us),
+            parse_us: get(&self.parse_us),
+            wait_us: get(&self.wait_us),
             store_us: get(&self.store_us),
             warm_us: get(&self.warm_us),
             events: get(&self.events),
             hints: get(&self.hints),
+            match_us: get(&self.match_us),
+            calls: get(&self.calls),
+            calls_us: get(&self.calls_us),
+            slow_calls: get(&self.slow_calls),
             ..Stats::default()
         }
     }
@@ -110,6 +162,23 @@ impl Meter for Counters {
     fn received(&self, bytes: u64) {
         add(&self.bytes_received, bytes);
     }
+
+    fn parsed(&self, took: Duration) {
+        add(&self.parse_us, micros(took));
+    }
+
+    fn paused(&self, took: Duration) {
+        add(&self.wait_us, micros(took));
+    }
+}
+
+/// When a call began, and how the counters stood.
+#[derive(Debug)]
+pub struct CallBegun {
+    at: Instant,
+    alone: bool,
+    calls: u64,
+    away_us: u64,
 }
 
 /// Counts as a host reads them.
@@ -129,10 +198,22 @@ pub struct Stats {
     pub listings: u64,
     /// Microseconds spent waiting for the server.
     pub network_us: u64,
-    /// Microseconds spent storing.
+    /// Microseconds spent reading answers: decompressing and parsing.
+    pub parse_us: u64,
+    /// Microseconds spent waiting for other fetches to end, and before requests were tried again.
+    pub wait_us: u64,
+    /// Microseconds spent reading and writing the store.
     pub store_us: u64,
     /// Microseconds spent building and opening warm files.
     pub warm_us: u64,
+    /// Microseconds spent matching, fast lookups not included.
+    pub match_us: u64,
+    /// Questions, refreshes and recordings; fast lookups not included.
+    pub calls: u64,
+    /// Microseconds that these took in all.
+    pub calls_us: u64,
+    /// How many of them were slow.
+    pub slow_calls: u64,
     /// Requests over the store's life, as last written.
     pub store_requests: u64,
     /// Answers over the store's life, as last written.
@@ -173,8 +254,14 @@ impl Stats {
             "bytes_received": self.bytes_received,
             "listings": self.listings,
             "network_us": self.network_us,
+            "parse_us": self.parse_us,
+            "wait_us": self.wait_us,
             "store_us": self.store_us,
             "warm_us": self.warm_us,
+            "match_us": self.match_us,
+            "calls": self.calls,
+            "calls_us": self.calls_us,
+            "slow_calls": self.slow_calls,
             "store_requests": self.store_requests,
             "store_answers": self.store_answers,
             "items": self.items,

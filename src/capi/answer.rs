@@ -90,6 +90,16 @@ pub fn write_answer(buffer: &mut Buffer, answer: &Answer<'_>) -> Result<Status> 
     Ok(answer.status)
 }
 
+/// Counts the log lines that wait once more, in a block that is written: a call that was slow says so at its very end.
+pub fn recount_log_lines(buffer: &mut Buffer) -> Result<()> {
+    let at = std::mem::offset_of!(Answers, log_lines);
+    let room = room(buffer)?;
+    if let Some(place) = room.get_mut(at..at + size_of::<u32>()) {
+        place.copy_from_slice(&log_ring::waiting().to_ne_bytes());
+    }
+    Ok(())
+}
+
 /// Writes plain text, with a NUL after it that the length does not count.
 pub fn write_text(buffer: &mut Buffer, text: &str) -> Result<Status> {
     let capacity = buffer.capacity;

@@ -12,6 +12,8 @@ pub const PLEXINDEX_TTL_NEVER: i64 = -2;
 pub const PLEXINDEX_NO_DEADLINE: i64 = -1;
 /// plexindex_options.retry_ms: a request that failed is not tried again.
 pub const PLEXINDEX_NO_RETRY: i64 = -1;
+/// plexindex_options.slow_ms: no call is slow.
+pub const PLEXINDEX_NEVER_SLOW: i64 = -1;
 
 /// plexindex_options.flags: never ask the server.
 pub const PLEXINDEX_OPEN_OFFLINE: u32 = 1;
@@ -19,6 +21,8 @@ pub const PLEXINDEX_OPEN_OFFLINE: u32 = 1;
 pub const PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS: u32 = 2;
 /// plexindex_options.flags: read warm files into memory, do not map them.
 pub const PLEXINDEX_OPEN_NO_MMAP: u32 = 4;
+/// plexindex_options.flags: log lines, errors and reasons name media paths by a short hash and their extension.
+pub const PLEXINDEX_OPEN_OBFUSCATE_PATHS: u32 = 8;
 
 /// plexindex_mapping.kind: `from` is a folder of the host, `to` the server's.
 pub const PLEXINDEX_MAPPING_HOST_PREFIX: i32 = 1;

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_void};
 
-use super::answer::{write_answer, write_answers, write_text};
+use super::answer::{recount_log_lines, write_answer, write_answers, write_text};
 use super::constants as c;
 use super::edit;
 use super::guard::{guard, guard_value, last_error_message};
@@ -187,9 +187,11 @@ pub unsafe extern "C" fn plexindex_match_path(handle: *const Handle, query: *con
         // SAFETY: the caller's promise.
         let (opened, query, answer) = unsafe { (opened(handle)?, input::query(query)?, out(answer, "answer")?) };
         let path = query.text;
-        opened
+        let status = opened
             .index()
-            .match_path_with(&query.question(), path, |found| write_answer(answer, found))
+            .match_path_with(&query.question(), path, |found| write_answer(answer, found))?;
+        recount_log_lines(answer)?;
+        Ok(status)
     })
 }
 
@@ -218,6 +220,7 @@ pub unsafe extern "C" fn plexindex_match_paths(
                 .index()
                 .match_paths_with(&query.question(), &paths, |found| block.answer(found))
         })?;
+        recount_log_lines(answers)?;
         Ok(Status::Ok)
     })
 }
@@ -236,9 +239,11 @@ pub unsafe extern "C" fn plexindex_match_guid(handle: *const Handle, query: *con
         // SAFETY: the caller's promise.
         let (opened, query, answer) = unsafe { (opened(handle)?, input::query(query)?, out(answer, "answer")?) };
         let guid = query.utf8("GUID")?;
-        opened
+        let status = opened
             .index()
-            .match_guid_with(&query.question(), guid, |found| write_answer(answer, found))
+            .match_guid_with(&query.question(), guid, |found| write_answer(answer, found))?;
+        recount_log_lines(answer)?;
+        Ok(status)
     })
 }
 
@@ -259,9 +264,11 @@ pub unsafe extern "C" fn plexindex_search_title(
         // SAFETY: the caller's promise.
         let (opened, query, answer) = unsafe { (opened(handle)?, input::query(query)?, out(answer, "answer")?) };
         let title = query.utf8("title")?;
-        opened
+        let status = opened
             .index()
-            .search_title_with(&query.question(), title, |found| write_answer(answer, found))
+            .search_title_with(&query.question(), title, |found| write_answer(answer, found))?;
+        recount_log_lines(answer)?;
+        Ok(status)
     })
 }
 
@@ -593,6 +600,55 @@ pub unsafe extern "C" fn plexindex_stats_json(handle: *const Handle, json: *mut 
         // SAFETY: the caller's promise.
         let (opened, json) = unsafe { (opened(handle)?, out(json, "json")?) };
         write_text(json, &opened.index().stats()?.to_json())
+    })
+}
+
+/// Asks the server who it is and which libraries it shows, whatever is known: for finding out what is wrong. Two
+/// requests, three at the first contact; what they tell is stored. The first one needs no token, so PLEXINDEX_UNAUTHORIZED
+/// says that the server was reached. JSON: `{"machine_identifier","version","answered_us","libraries"}`, UTF-8.
+/// `library` and `text` of the query are not used.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_OFFLINE; the server's error.
+///
+/// # Safety
+/// As plexindex_match_path().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_server_json(handle: *const Handle, query: *const Query, json: *mut Buffer) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, query, json) = unsafe { (opened(handle)?, input::query(query)?, out(json, "json")?) };
+        let text = opened.index().server_json(&query.question())?;
+        write_text(json, &text)
+    })
+}
+
+/// What kind of place the store is in, as JSON, UTF-8: `{"folder","file_system","journal","shares_memory",
+/// "counter_page","locks","locks_error","disk_bytes","free_bytes"}`. `locks` is tried, with a file that is removed again;
+/// `file_system` and `free_bytes` are null where the system does not say. Asks nobody.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_store_json(handle: *const Handle, json: *mut Buffer) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, json) = unsafe { (opened(handle)?, out(json, "json")?) };
+        write_text(json, &opened.index().store_json()?)
+    })
+}
+
+/// Mappings that seem to be missing, the best first, as JSON, UTF-8: `[{"from","to","matched","of"}]`: `matched` of `of`
+/// paths that this handle found by their end or file name would be listed if the host's folder `from` were the server's
+/// folder `to` (PLEXINDEX_MAPPING_HOST_PREFIX). The first 500 such answers are remembered. Never obfuscated.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_proposals_json(handle: *const Handle, json: *mut Buffer) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, json) = unsafe { (opened(handle)?, out(json, "json")?) };
+        write_text(json, &opened.index().proposals_json())
     })
 }
 

@@ -250,8 +250,12 @@ pub unsafe fn options(given: *const Options) -> Result<Chosen> {
         reserved,
         mappings,
         mappings_count,
+        slow_ms,
     } = unsafe { sized(given, "options") }?;
-    let known = c::PLEXINDEX_OPEN_OFFLINE | c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS | c::PLEXINDEX_OPEN_NO_MMAP;
+    let known = c::PLEXINDEX_OPEN_OFFLINE
+        | c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS
+        | c::PLEXINDEX_OPEN_NO_MMAP
+        | c::PLEXINDEX_OPEN_OBFUSCATE_PATHS;
     if flags & !known != 0 || reserved != 0 {
         return Err(Error::new(
             Status::Unsupported,
@@ -320,6 +324,11 @@ pub unsafe fn options(given: *const Options) -> Result<Chosen> {
             },
             no_mmap: flags & c::PLEXINDEX_OPEN_NO_MMAP != 0,
             mappings,
+            slow: match slow_ms {
+                c::PLEXINDEX_NEVER_SLOW => None,
+                ms => Some(time(ms, Duration::from_secs(1), "slow_ms")?),
+            },
+            obfuscate_paths: flags & c::PLEXINDEX_OPEN_OBFUSCATE_PATHS != 0,
         },
         log_level,
     })
@@ -630,6 +639,12 @@ pub unsafe fn write_stats(opened: &Opened, place: *mut Stats) -> Result<()> {
         sequence: counted.sequence,
         events: counted.events,
         hints: counted.hints,
+        parse_us: counted.parse_us,
+        wait_us: counted.wait_us,
+        match_us: counted.match_us,
+        calls: counted.calls,
+        calls_us: counted.calls_us,
+        slow_calls: counted.slow_calls,
     };
     // SAFETY: both sides know so many bytes; a larger struct of a newer caller keeps the rest as it was.
     unsafe {

@@ -87,6 +87,10 @@ pub struct Options {
     pub mappings: *const Mapping,
     /// How many rules.
     pub mappings_count: usize,
+    /// A call that takes so many milliseconds is logged with what it spent its time on: a warning, or PLEXINDEX_LOG_INFO
+    /// when it fetched a library or waited for somebody who did. 0: 1,000. PLEXINDEX_NEVER_SLOW. Other negative values
+    /// are refused.
+    pub slow_ms: i64,
 }
 
 /// A question. Zero the struct, set `size` to sizeof(plexindex_query), then set what you need.
@@ -118,7 +122,8 @@ pub struct Query {
 pub struct Progress {
     /// sizeof(plexindex_progress) as this library knows it.
     pub size: usize,
-    /// Title of the library being fetched; UTF-8.
+    /// Title of the library being fetched; UTF-8. Empty, and the counts 0, while none is: the libraries are asked for, or
+    /// another process fetches.
     pub library: Bytes,
     /// Items fetched so far, those of an earlier, interrupted fetch included.
     pub items: u64,
@@ -275,7 +280,7 @@ pub struct Stats {
     pub listings: u64,
     /// Microseconds spent waiting for the server.
     pub network_us: u64,
-    /// Microseconds spent storing.
+    /// Microseconds spent reading and writing the store.
     pub store_us: u64,
     /// Microseconds spent building and opening warm files.
     pub warm_us: u64,
@@ -293,6 +298,18 @@ pub struct Stats {
     pub events: u64,
     /// Writes that noted what events hint at: fewer than events, as these are gathered.
     pub hints: u64,
+    /// Microseconds spent reading the server's answers: decompressing and parsing.
+    pub parse_us: u64,
+    /// Microseconds spent waiting for other fetches to end, and before requests were tried again.
+    pub wait_us: u64,
+    /// Microseconds spent matching, fast lookups not included.
+    pub match_us: u64,
+    /// Questions, refreshes and recordings; fast lookups not included.
+    pub calls: u64,
+    /// Microseconds that these took in all. The parts above overlap: pages are stored while the next one comes.
+    pub calls_us: u64,
+    /// How many of them were slow: plexindex_options.slow_ms.
+    pub slow_calls: u64,
 }
 
 /// What becomes of items: plexindex_edit_items(). Zero the struct, set `size` to sizeof(plexindex_edit), then set what

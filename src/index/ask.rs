@@ -1,16 +1,17 @@
 //! Questions: from a path or a GUID to an answer, by way of the server where that is needed and allowed.
 
 use std::fmt::Write;
+use std::time::Instant;
 
-use super::evidence::Evidence;
 use super::fetch::Why;
 use super::library::Resolved;
 use super::snapshot::{Snapshot, age};
-use super::{Answer, COLD_MS, LEAVE_ALONE_MS, Question, Shared, Trouble, check_path};
+use super::{Answer, COLD_MS, LEAVE_ALONE_MS, Question, Shared, Trouble};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, is_stale, need};
 use crate::matching::{Found, LIMIT, Outcome, Scope, climb};
 use crate::model::{Item, Reason, Rung};
+use crate::stats::Spent;
 use crate::store::LibraryRow;
 
 /// What a question has already done on its way.
@@ -51,7 +52,7 @@ impl Shared {
         path: &[u8],
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        check_path(path)?;
+        self.check_path(path)?;
         let question = &self.timed(question);
         self.catch_up()?;
         let mut tried = Tried {
@@ -319,9 +320,15 @@ impl Shared {
             answer.reason = Reason::Unconfirmed;
         }
         if status != Status::Ok {
-            message = explain(&answer, rows, path, tried.trouble.as_ref(), &self.evidence);
+            message = self.explain(&answer, rows, path, tried.trouble.as_ref());
             answer.message = &message;
         }
+        log::debug!(
+            "'{}': {}, rung {}",
+            self.shown(path),
+            status.name(),
+            outcome.rung.name()
+        );
         if matches!(outcome.rung, Rung::Suffix | Rung::FileName)
             && status == Status::Ok
             && let Some(found) = outcome.single()
@@ -429,7 +436,10 @@ impl Shared {
             let mut items: Vec<(usize, Item)> = Vec::new();
             let mut total = 0;
             for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.generation > 0) {
+                let reading = Instant::now();
                 let (found, count) = find(row)?;
+                self.counters.spent(Spent::Store, reading.elapsed());
+                self.counters.spent(Spent::Away, reading.elapsed());
                 total += count;
                 items.extend(found.into_iter().map(|item| (at, item)));
             }
@@ -476,53 +486,54 @@ fn offline(library: &str) -> Error {
     )
 }
 
-/// Why there is no single item, in a sentence.
-fn explain(
-    answer: &Answer<'_>,
-    rows: &[LibraryRow],
-    path: &[u8],
-    trouble: Option<&Error>,
-    evidence: &Evidence,
-) -> String {
-    let path = String::from_utf8_lossy(path);
-    let titles = || {
-        let titles: Vec<&str> = rows.iter().map(|row| row.library.title.as_str()).collect();
-        titles.join("', '")
-    };
-    let mut text = match (answer.status, answer.reason) {
-        (Status::NotYet, _) => format!(
-            "the deadline came before '{}' was fetched; ask again, it goes on",
-            titles()
-        ),
-        (Status::NeedsWarm, _) => format!(
-            "the server cannot answer for '{}' within such a deadline: fetch it once without one \
+impl Shared {
+    /// Why there is no single item, in a sentence.
+    fn explain(&self, answer: &Answer<'_>, rows: &[LibraryRow], path: &[u8], trouble: Option<&Error>) -> String {
+        let path = self.shown(path);
+        let titles = || {
+            let titles: Vec<&str> = rows.iter().map(|row| row.library.title.as_str()).collect();
+            titles.join("', '")
+        };
+        let mut text = match (answer.status, answer.reason) {
+            (Status::NotYet, _) => format!(
+                "the deadline came before '{}' was fetched; ask again, it goes on",
+                titles()
+            ),
+            (Status::NeedsWarm, _) => format!(
+                "the server cannot answer for '{}' within such a deadline: fetch it once without one \
              (refresh)",
-            titles()
-        ),
-        (_, Reason::SeveralItems) => format!("{} items fit '{path}' equally well", answer.total),
-        (_, Reason::SeveralLibraries) => format!("several libraries list '{path}': name one"),
-        (_, Reason::Unconfirmed) => {
-            format!("'{path}' was invalidated, and the server has not confirmed it since")
+                titles()
+            ),
+            (_, Reason::SeveralItems) => format!("{} items fit '{path}' equally well", answer.total),
+            (_, Reason::SeveralLibraries) => format!("several libraries list '{path}': name one"),
+            (_, Reason::Unconfirmed) => {
+                format!("'{path}' was invalidated, and the server has not confirmed it since")
+            }
+            (_, Reason::NotFetched) => format!("library '{}' was never fetched", titles()),
+            (_, Reason::NotListed) => format!("'{path}' lies in a folder of Plex's, but is not listed (yet)"),
+            (_, Reason::NoLocation | Reason::None) if rows.is_empty() => {
+                format!("no library is known, so '{path}' lies in none: a server has to be asked first")
+            }
+            (_, Reason::NoLocation | Reason::None) => {
+                let folders: Vec<_> = rows
+                    .iter()
+                    .flat_map(|row| row.library.locations.iter())
+                    .map(|folder| self.shown(folder.as_bytes()))
+                    .take(6)
+                    .collect();
+                let mapping = self
+                    .evidence
+                    .proposal(&|folder| self.shown(folder).into_owned())
+                    .unwrap_or_else(|| "a mapping may be missing".to_owned());
+                format!(
+                    "no library has a folder above '{path}'; their folders are '{}': {mapping}",
+                    folders.join("', '")
+                )
+            }
+        };
+        if let Some(error) = trouble {
+            let _ = write!(text, " (and the server could not be asked: {error})");
         }
-        (_, Reason::NotFetched) => format!("library '{}' was never fetched", titles()),
-        (_, Reason::NotListed) => format!("'{path}' lies in a folder of Plex's, but is not listed (yet)"),
-        (_, Reason::NoLocation | Reason::None) => {
-            let folders: Vec<&str> = rows
-                .iter()
-                .flat_map(|row| row.library.locations.iter().map(String::as_str))
-                .take(6)
-                .collect();
-            let mapping = evidence
-                .proposal()
-                .unwrap_or_else(|| "a mapping may be missing".to_owned());
-            format!(
-                "no library has a folder above '{path}'; their folders are '{}': {mapping}",
-                folders.join("', '")
-            )
-        }
-    };
-    if let Some(error) = trouble {
-        let _ = write!(text, " (and the server could not be asked: {error})");
+        text
     }
-    text
 }

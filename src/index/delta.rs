@@ -5,11 +5,14 @@
 //! id agree with what is stored up to the first item that is missing. What only changed its files shows nowhere; that
 //! waits for the next full listing, or for a question about it.
 
+use std::time::Instant;
+
 use super::fetch::Errand;
 use crate::error::Result;
 use crate::freshness;
 use crate::model::{Item, ItemType};
 use crate::source::{PageEnd, PageRequest, Rows};
+use crate::stats::Spent;
 use crate::store::LibraryRow;
 
 /// Rows of the first page: usually more than came since.
@@ -69,7 +72,9 @@ impl Errand<'_> {
             let size = if page == 0 { FIRST } else { NEXT };
             let (items, end) = self.some_rows(row, kind, rows, start, size);
             // What came before a page was cut off is as true as the rest.
+            let storing = Instant::now();
             let new = self.shared.store.merge_items(identity, row, &items)?;
+            self.shared.counters.spent(Spent::Store, storing.elapsed());
             let end = end?;
             start += end.rows;
             let all_known = new.last() != Some(&true);

@@ -14,6 +14,7 @@ use crate::freshness::{self, Need};
 use crate::model::{Library, Server};
 use crate::platform::thread::aside;
 use crate::source::{Bounds, Source};
+use crate::stats::Spent;
 use crate::store::LibraryRow;
 
 /// How often the host hears of progress.
@@ -133,6 +134,26 @@ impl Shared {
         Ok(done)
     }
 
+    /// Asks who the server is and which libraries it shows, whatever is known: it, and how many libraries.
+    pub(super) fn ask_server(&self, question: &Question<'_>) -> Result<(Server, Duration, usize)> {
+        if !self.may_ask(question) {
+            return Err(Error::new(
+                Status::Offline,
+                "the server cannot be asked: the index has no server_url, or it or the call is offline",
+            ));
+        }
+        let question = &self.timed(question);
+        self.errand(question, |errand| {
+            let begun = Instant::now();
+            // Needs no token: when the next one fails, the server was reached.
+            let server = errand.source.server(errand.bounds)?;
+            let took = begun.elapsed();
+            let shown = errand.alone("probe", || errand.probe(false))?;
+            let (_, rows) = shown.ok_or_else(|| errand.late())?;
+            Ok((server, took, rows.len()))
+        })
+    }
+
     /// Asks whether a distrusted item still has its path; stores the answer.
     pub(super) fn confirm(
         &self,
@@ -207,14 +228,20 @@ impl Shared {
             report: &report,
         };
         let tell = || {
-            if let Some(progress) = question.progress
-                && report.fetching.load(Ordering::Relaxed)
-            {
-                let library = lock(&report.library).clone();
+            // Also while no library is fetched yet, with nothing to tell of: the host may want to stop a call that waits for
+            // the libraries' list, or for another process.
+            if let Some(progress) = question.progress {
+                let fetching = report.fetching.load(Ordering::Relaxed);
+                let (library, items, total) = if fetching {
+                    let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
+                    (lock(&report.library).clone(), load(&report.items), load(&report.total))
+                } else {
+                    (String::new(), 0, 0)
+                };
                 let go_on = progress(&Progress {
                     library: &library,
-                    items: report.items.load(Ordering::Relaxed),
-                    total: report.total.load(Ordering::Relaxed),
+                    items,
+                    total,
                     elapsed: begun.elapsed(),
                 });
                 if !go_on && !report.abort.swap(true, Ordering::Relaxed) {
@@ -223,8 +250,11 @@ impl Shared {
             }
         };
         let done = aside(|| work(&errand), TICK, tell);
+        self.counters.spent(Spent::Away, begun.elapsed());
         if done.is_ok() {
-            tell(); // the last state, so that a bar can end full
+            if report.fetching.load(Ordering::Relaxed) {
+                tell(); // the last state, so that a bar can end full
+            }
             self.forget_trouble();
         }
         done
@@ -237,9 +267,17 @@ impl Errand<'_> {
     }
 
     fn alone_within<T>(&self, bounds: Bounds<'_>, what: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
-        self.shared
-            .flights
-            .alone(&self.shared.store, &|| self.shared.now_ms(), what, bounds, work)
+        let (shared, begun) = (self.shared, Instant::now());
+        let waited = || shared.counters.spent(Spent::Wait, begun.elapsed());
+        let now_ms = || shared.now_ms();
+        let done = shared.flights.alone(&shared.store, &now_ms, what, bounds, || {
+            waited();
+            work()
+        });
+        if let Ok(None) = done {
+            waited();
+        }
+        done
     }
 
     /// The error for bounds that ended while another one fetched.
@@ -288,9 +326,11 @@ impl Errand<'_> {
             None => shared.store.reached(endpoint, &Server::default())?,
         };
         let now = shared.now_ms();
+        let storing = Instant::now();
         let rows = shared.store.probed(identity, &shown, begun, now, &|row, library| {
             freshness::is_current(&age(row), &clocks_of(row), &library.clocks, &shared.policy, now)
         })?;
+        shared.counters.spent(Spent::Store, storing.elapsed());
         Ok((identity, rows))
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::snapshot::Snapshot;
-use super::{Deadline, Match, Question, Shared, check_path};
+use super::{Deadline, Match, Question, Shared};
 use crate::error::{Error, Result, Status};
 use crate::matching::Scope;
 use crate::model::rating_key_of;
@@ -146,8 +146,10 @@ impl Library {
     /// # Errors
     /// As [`super::Index::match_path`].
     pub fn match_path(&self, path: &[u8]) -> Result<Match> {
+        let question = self.question();
+        let _timed = self.shared.timed_call("match_path", &question, None);
         self.shared
-            .match_path(&self.question(), path, |answer| Ok(Match::from(answer)))
+            .match_path(&question, path, |answer| Ok(Match::from(answer)))
     }
 
     /// The key of the item with this path, if that is known in a glance: appended to `key` by `then`.
@@ -166,10 +168,12 @@ impl Library {
     /// # Errors
     /// [`Status::InvalidArgument`]; [`Status::LibraryNotFound`]; the store's.
     pub fn record_matches(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
+        let question = self.question();
+        let _timed = self.shared.timed_call("record_matches", &question, Some(pairs.len()));
         let pairs = pairs
             .iter()
             .map(|(path, key)| {
-                check_path(path)?;
+                self.shared.check_path(path)?;
                 Ok((*path, check_key(key)?))
             })
             .collect::<Result<Vec<_>>>()?;
@@ -193,7 +197,7 @@ impl Library {
     /// # Errors
     /// [`Status::InvalidArgument`]; the store's.
     pub fn invalidate_path(&self, path: &[u8]) -> Result<()> {
-        check_path(path)?;
+        self.shared.check_path(path)?;
         self.shared.invalidate_path(self, path)
     }
 

@@ -263,6 +263,7 @@ impl Errand<'_> {
                 format!("library '{}' went away while it was listed", row.library.title),
             ));
         };
+        let storing = Instant::now();
         let items = shared.store.distinct(&listing)?;
         let whole = listing.total.is_none_or(|total| total == listing.rows) && items == listing.keyed;
         let settled = !freshness::unsettled(&listing.clocks, listing.begun_ms)
@@ -287,6 +288,7 @@ impl Errand<'_> {
         if row.generation == 0 {
             self.inherit(identity, row, &listing)?;
         }
+        shared.counters.spent(Spent::Store, storing.elapsed());
         let generation = if listing.changed || row.generation == 0 {
             listing.generation
         } else {
@@ -298,6 +300,7 @@ impl Errand<'_> {
         } else {
             Some(shared.build_image(row, generation)?)
         };
+        let storing = Instant::now();
         let stored = shared.store.finish_listing(
             identity,
             &listing,
@@ -309,6 +312,7 @@ impl Errand<'_> {
                 now_ms,
             },
         )?;
+        shared.counters.spent(Spent::Store, storing.elapsed());
         shared.counters.listed();
         log::info!(
             "'{}': {} items listed in {:.1} s{}",

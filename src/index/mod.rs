@@ -15,7 +15,9 @@ mod library;
 mod listing;
 mod lookup;
 mod point;
+mod shown;
 mod snapshot;
+mod timing;
 mod upkeep;
 mod watch;
 
@@ -35,6 +37,7 @@ pub use crate::platform::clock::{Clock, ManualClock, SystemClock};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Policy};
 use crate::matching::Mappings;
+pub use crate::matching::propose::Proposal;
 use crate::options::Options;
 use crate::platform::swap::Swap;
 use crate::source::plex::PlexHttp;
@@ -131,7 +134,7 @@ pub enum Deadline {
 /// How far a fetch has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress<'a> {
-    /// Title of the library.
+    /// Title of the library; empty while none is fetched yet: the libraries are asked for, or another one fetches.
     pub library: &'a str,
     /// Items fetched, those of an earlier, interrupted fetch included.
     pub items: u64,
@@ -246,6 +249,7 @@ impl Index {
         path: &[u8],
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
+        let _timed = self.shared.timed_call("match_path", question, None);
         self.shared.match_path(question, path, then)
     }
 
@@ -259,6 +263,7 @@ impl Index {
         paths: &[&[u8]],
         mut each: impl FnMut(&Answer<'_>),
     ) -> Result<()> {
+        let _timed = self.shared.timed_call("match_paths", question, Some(paths.len()));
         let question = self.shared.timed(question);
         let mut failed: Option<Error> = None;
         for (place, path) in paths.iter().enumerate() {
@@ -307,6 +312,7 @@ impl Index {
         guid: &str,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
+        let _timed = self.shared.timed_call("match_guid", question, None);
         self.shared.match_guid(question, guid, then)
     }
 
@@ -329,6 +335,7 @@ impl Index {
         title: &str,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
+        let _timed = self.shared.timed_call("search_title", question, None);
         self.shared.search_title(question, title, then)
     }
 
@@ -363,6 +370,7 @@ impl Index {
     /// The server's; [`Status::Offline`]; [`Status::Aborted`]; the store's. That the deadline came first is
     /// [`Status::NotYet`] or [`Status::NeedsWarm`] and no error.
     pub fn refresh(&self, question: &Question<'_>, full: bool) -> Result<Status> {
+        let _timed = self.shared.timed_call("refresh", question, None);
         self.shared.refresh(question, full)
     }
 
@@ -419,6 +427,43 @@ impl Index {
     /// items do not exist; [`Status::Offline`]; the server's; the store's.
     pub fn edit_items(&self, question: &Question<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
         self.shared.edit_items(question, edit, report)
+    }
+
+    /// Asks the server who it is and which libraries it shows, whatever is known: for finding out what is wrong. Costs
+    /// two requests, three at the first contact; what they tell is stored. A JSON object.
+    ///
+    /// # Errors
+    /// The server's; [`Status::Offline`]; the store's.
+    pub fn server_json(&self, question: &Question<'_>) -> Result<String> {
+        let (server, took, libraries) = self.shared.ask_server(question)?;
+        self.shared.catch_up()?;
+        Ok(serde_json::json!({
+            "machine_identifier": server.machine_identifier,
+            "version": server.version,
+            "answered_us": u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            "libraries": libraries,
+        })
+        .to_string())
+    }
+
+    /// Mappings that this handle's answers by the end of a path speak for, the best first.
+    #[must_use]
+    pub fn proposals(&self) -> Vec<Proposal> {
+        self.shared.evidence.proposals()
+    }
+
+    /// The same as a JSON array.
+    #[must_use]
+    pub fn proposals_json(&self) -> String {
+        evidence::to_json(&self.proposals())
+    }
+
+    /// What kind of place the store is in, as a JSON object.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn store_json(&self) -> Result<String> {
+        Ok(self.shared.store.facts()?.to_json())
     }
 
     /// What happened.
@@ -597,28 +642,30 @@ impl crate::platform::fork::Forks for Shared {
     }
 }
 
-/// Refuses what no path can be.
-fn check_path(path: &[u8]) -> Result<()> {
-    /// The longest that Windows knows, in its own units; POSIX systems stop at 4,096 bytes.
-    const LONGEST: usize = 32_767;
-    let refuse = |text: String| Err(Error::new(Status::InvalidArgument, text));
-    if path.is_empty() {
-        return refuse("the path is empty: give the path of a file".into());
+impl Shared {
+    /// Refuses what no path can be.
+    fn check_path(&self, path: &[u8]) -> Result<()> {
+        /// The longest that Windows knows, in its own units; POSIX systems stop at 4,096 bytes.
+        const LONGEST: usize = 32_767;
+        let refuse = |text: String| Err(Error::new(Status::InvalidArgument, text));
+        if path.is_empty() {
+            return refuse("the path is empty: give the path of a file".into());
+        }
+        if path.len() > LONGEST {
+            return refuse(format!(
+                "the path is {} bytes long and begins with '{}': paths have at most {LONGEST}",
+                path.len(),
+                self.shown(&path[..32]),
+            ));
+        }
+        if path.contains(&0) {
+            return refuse(format!(
+                "the path '{}' holds a NUL byte: no file has such a name",
+                self.shown(path)
+            ));
+        }
+        Ok(())
     }
-    if path.len() > LONGEST {
-        return refuse(format!(
-            "the path is {} bytes long and begins with '{}': paths have at most {LONGEST}",
-            path.len(),
-            String::from_utf8_lossy(&path[..32]),
-        ));
-    }
-    if path.contains(&0) {
-        return refuse(format!(
-            "the path '{}' holds a NUL byte: no file has such a name",
-            String::from_utf8_lossy(path)
-        ));
-    }
-    Ok(())
 }
 
 /// The folder that an index was opened in.

@@ -123,9 +123,11 @@ impl Shared {
     }
 
     fn reload_alone(&self) -> Result<()> {
-        let begun = Instant::now();
         for attempt in 0.. {
+            let begun = Instant::now();
             let (snapshot, full) = self.load()?;
+            self.counters.spent(Spent::Warm, begun.elapsed());
+            self.counters.spent(Spent::Away, begun.elapsed());
             let identity = snapshot.identity;
             self.snapshot.replace(snapshot);
             let (Some(identity), false, true) = (identity, full.is_empty(), attempt < 2) else {
@@ -144,7 +146,6 @@ impl Shared {
                 }
             }
         }
-        self.counters.spent(Spent::Warm, begun.elapsed());
         Ok(())
     }
 

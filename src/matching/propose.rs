@@ -18,8 +18,7 @@ pub struct Proposal {
 }
 
 /// Weighs the evidence: each sample is a path of the host that matched nothing, with the listed paths that share its end.
-/// The best proposal comes first; pairs that explain no more than one file of several are left out, as is what a better
-/// proposal already covers.
+/// The best proposal comes first; pairs that explain no more than one file of several are left out.
 #[must_use]
 pub fn propose<'a, S>(samples: impl IntoIterator<Item = (&'a [u8], S)>) -> Vec<Proposal>
 where

@@ -51,3 +51,34 @@ impl FileLock {
             || matches!(error.raw_os_error(), Some(libc::ENOLCK | libc::ENOSYS | libc::EINVAL))
     }
 }
+
+/// Whether a lock on this file, made when it is missing, keeps a second one out and lets it in once it is free.
+///
+/// # Errors
+/// When the file cannot be made, or its file system has no locks.
+pub fn trial(path: &Path) -> io::Result<bool> {
+    let (first, second) = (
+        OwnFile::open(|| files::private(path))?,
+        OwnFile::open(|| files::private(path))?,
+    );
+    let take = |file: &OwnFile| match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    };
+    let kept_out = take(&first)? && !take(&second)?;
+    drop(first);
+    Ok(kept_out && take(&second)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trial;
+
+    #[test]
+    fn locks_work_where_the_tests_run() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert!(trial(&folder.path().join("lock")).expect("a lock"));
+        trial(&folder.path().join("missing/lock")).expect_err("no such folder");
+    }
+}

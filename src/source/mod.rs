@@ -138,11 +138,17 @@ impl RequestKind {
 /// Told of every request that was sent, retries included, when it ended.
 pub trait Meter: Send + Sync {
     /// One request of this kind was sent; `bytes` of its answer's body came over the wire (compressed as they
-    /// came), and it took `took`, from sending to the last byte read.
+    /// came), and it was waited for `took` long, for its head and for each piece of its body.
     fn request(&self, kind: RequestKind, bytes: u64, took: Duration);
 
     /// So many more bytes came of an answer that was told before its end: an event stream's.
     fn received(&self, _bytes: u64) {}
+
+    /// Reading an answer took so long, waiting for it not included: decompressing and parsing.
+    fn parsed(&self, _took: Duration) {}
+
+    /// So long nothing was done before a request was tried again.
+    fn paused(&self, _took: Duration) {}
 }
 
 /// Where items come from. Implementations are used from many threads at once.

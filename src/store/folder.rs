@@ -112,6 +112,11 @@ impl Folder {
         self.path.join(format!("{NAME}-{what}.lock"))
     }
 
+    /// A file to try a lock with. Its name is one that is swept, should a kill leave it.
+    pub fn trial(&self) -> PathBuf {
+        self.path.join(format!("{NAME}.trial.{}.new", std::process::id()))
+    }
+
     /// The warm file with this name, as the database has it, made under these mappings: hosts with other rules make
     /// their own from the same rows.
     pub fn warm(&self, name: &str, mappings: u64) -> PathBuf {

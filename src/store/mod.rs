@@ -4,6 +4,7 @@
 //! the client identifier. What a kill at each point of a write leaves behind is argued in `docs/design.md`.
 
 mod connection;
+mod facts;
 mod folder;
 mod guids;
 mod hints;
@@ -196,9 +197,13 @@ impl Store {
     /// database had to be made anew.
     #[must_use]
     pub fn fingerprint(&self, token: &str) -> Vec<u8> {
-        blake3::keyed_hash(&self.opened.newest().secret, token.as_bytes())
-            .as_bytes()
-            .to_vec()
+        self.keyed(token.as_bytes()).to_vec()
+    }
+
+    /// A hash under the secret of this store: the same for the same bytes, and nobody else can try it.
+    #[must_use]
+    pub fn keyed(&self, bytes: &[u8]) -> [u8; 32] {
+        *blake3::keyed_hash(&self.opened.newest().secret, bytes).as_bytes()
     }
 
     /// Reads, in one short transaction. `work` may be run again, when the database had to be made anew.

@@ -327,7 +327,12 @@ pub(super) fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> 
 /// The identity that an endpoint led to last; without one that of a store that has just one, or the newest.
 pub(super) fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusqlite::Result<Option<i64>> {
     let Some(endpoint) = endpoint else {
-        return connection.query_row("SELECT max(id) FROM identities", [], |row| row.get(0));
+        // The newest that has libraries: a token that was refused leaves an identity without any.
+        return connection.query_row(
+            "SELECT coalesce((SELECT max(identity) FROM libraries WHERE identity > 0), (SELECT max(id) FROM identities))",
+            [],
+            |row| row.get(0),
+        );
     };
     connection
         .prepare_cached("SELECT identity FROM endpoints WHERE url = ?1 AND who = ?2")?

@@ -113,6 +113,7 @@ static void open_arguments(const struct setting *setting)
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, connect_timeout_ms, -1, "connect_timeout_ms", "-1");
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, read_timeout_ms, -1, "read_timeout_ms", "-1");
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, retry_ms, -2, "retry_ms", "-2");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, slow_ms, -2, "slow_ms", "-2");
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, page_size, 1001, "page_size", "1001");
     REFUSED(PLEXINDEX_UNSUPPORTED, flags, UINT32_C(1) << 31, "flags");
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, log_level, 99, "log_level", "99");
@@ -522,6 +523,24 @@ static void the_rest(const plexindex_handle *handle, const plexindex_library_han
     buffer.capacity = buffer.length + 8;
     CHECK_STATUS(PLEXINDEX_OK, plexindex_stats_json(handle, &buffer));
     CHECK(((const char *)buffer.data)[0] == '{');
+
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_server_json(NULL, &query, &buffer), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_server_json(handle, NULL, &buffer), "query");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_server_json(handle, &query, NULL), "json");
+    buffer.capacity = sizeof memory;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_server_json(handle, &query, &buffer));
+    CHECK(((const char *)buffer.data)[0] == '{');
+    query.flags = PLEXINDEX_QUERY_OFFLINE;
+    CHECK_REFUSED(PLEXINDEX_OFFLINE, plexindex_server_json(handle, &query, &buffer), "offline");
+    query.flags = 0;
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_store_json(NULL, &buffer), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_store_json(handle, NULL), "json");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_store_json(handle, &buffer));
+    CHECK(((const char *)buffer.data)[0] == '{');
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_proposals_json(NULL, &buffer), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_proposals_json(handle, NULL), "json");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_proposals_json(handle, &buffer));
+    CHECK(((const char *)buffer.data)[0] == '[');
 
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_drain_log(NULL, NULL), "receive");
 }

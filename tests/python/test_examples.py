@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from pathlib import Path
 
 import plexindex
@@ -40,7 +39,6 @@ def test_the_examples_of_a_readme(readme: Path, server: Server, tmp_path: Path) 
 
 def test_the_example_of_the_package(server: Server, tmp_path: Path) -> None:
     assert plexindex.__doc__
-    block = re.search(r"::\n\n((?:    .*\n|\n)+)", plexindex.__doc__)
-    assert block is not None
-    printed = run_example(textwrap.dedent(block[1]), server, tmp_path)
+    (code,) = examples(plexindex.__doc__)
+    printed = run_example(code, server, tmp_path)
     assert printed.split()[1:] == ["Big", "Buck", "Bunny", "high"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -38,8 +39,11 @@ def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
         packed = f"plexindex/libplexindex{library.suffix}"
         assert archive.read(packed) == library.read_bytes()
         metadata = archive.read(f"plexindex-{version}.dist-info/METADATA").decode()
+        commands = archive.read(f"plexindex-{version}.dist-info/entry_points.txt").decode()
     assert {"plexindex/__init__.py", "plexindex/py.typed"} <= set(names)
     assert [name for name in names if name.endswith((".so", ".dylib", ".dll"))] == [packed]
+    assert {"plexindex/__main__.py", "plexindex/_cli/doctor.py"} <= set(names)
+    assert "plexindex = plexindex._cli:main" in commands
     assert "Requires-Dist" not in metadata
     assert "Requires-Python: >=3.9" in metadata
 
@@ -88,3 +92,45 @@ def test_the_sdist_holds_what_cargo_needs(tmp_path: Path) -> None:
             archive.extractall(tmp_path, filter="data")
         manifest = next(tmp_path.glob("plexindex-*/rust/Cargo.toml"))
         subprocess.run([*metadata, f"--manifest-path={manifest}"], check=True, stdout=subprocess.DEVNULL)
+
+
+def unpack_sdist(folder: Path) -> Path:
+    done = build("sdist", folder)
+    assert done.returncode == 0, done.stderr
+    (sdist,) = folder.iterdir()
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    return next(path for path in folder.iterdir() if path.is_dir())
+
+
+def test_a_wheel_is_built_from_the_sdist(tmp_path: Path) -> None:
+    # With a library that is there already: building one takes minutes, and the test above shows that cargo would.
+    package = unpack_sdist(tmp_path)
+    library = Path(_native.load().path)
+    environment = {**os.environ, "PLEXINDEX_PREBUILT": str(library)}
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "dist"]
+    subprocess.run(command, cwd=package, env=environment, check=True, capture_output=True)
+    (wheel,) = (package / "dist").iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.read(f"plexindex/libplexindex{library.suffix}") == library.read_bytes()
+        assert not [name for name in archive.namelist() if name.startswith("rust/")]
+
+
+def test_an_editable_install_finds_sources_and_library(tmp_path: Path) -> None:
+    # What `pip install -e` does, in a copy: it puts the library beside the modules.
+    left_out = shutil.ignore_patterns("__pycache__", "*.so", "*.dylib", "dist")
+    package = Path(shutil.copytree(PACKAGE, tmp_path / "bindings/python", ignore=left_out))
+    library = Path(_native.load().path)
+    environment = {**os.environ, "PLEXINDEX_PREBUILT": str(library)}
+    code = "import hatchling.build as b, sys; b.build_editable(sys.argv[1])"
+    made = tmp_path / "made"
+    made.mkdir()
+    subprocess.run([sys.executable, "-c", code, str(made)], cwd=package, env=environment, check=True)
+    (wheel,) = made.iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        (pth,) = [name for name in archive.namelist() if name.endswith(".pth")]
+        sources = archive.read(pth).decode().strip()
+    assert Path(sources) == package / "src"
+    code = "import sys; sys.path.insert(0, sys.argv[1])\nfrom plexindex import _native\nprint(_native.load().path)"
+    printed = subprocess.check_output([sys.executable, "-S", "-c", code, sources], text=True)
+    assert Path(printed.strip()) == package / "src/plexindex" / f"libplexindex{library.suffix}"

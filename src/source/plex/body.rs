@@ -59,7 +59,7 @@ pub(super) struct Measured<'m> {
     meter: &'m dyn Meter,
     kind: RequestKind,
     started: Instant,
-    last: Cell<Instant>,
+    waited: Cell<Duration>,
     bytes: Cell<u64>,
     sent: Cell<bool>,
 }
@@ -67,20 +67,24 @@ pub(super) struct Measured<'m> {
 impl<'m> Measured<'m> {
     /// Starts the clock of a request that is about to be sent.
     pub fn new(meter: &'m dyn Meter, kind: RequestKind) -> Self {
-        let now = Instant::now();
         Self {
             meter,
             kind,
-            started: now,
-            last: Cell::new(now),
+            started: Instant::now(),
+            waited: Cell::new(Duration::ZERO),
             bytes: Cell::new(0),
             sent: Cell::new(true),
         }
     }
 
-    /// Something arrived just now, or would have.
-    pub fn touch(&self) {
-        self.last.set(Instant::now());
+    /// The head arrived just now, or would have.
+    pub fn head_came(&self) {
+        self.waited.set(self.started.elapsed());
+    }
+
+    /// A piece of the body was waited for since then.
+    fn waited_since(&self, begun: Instant) {
+        self.waited.set(self.waited.get() + begun.elapsed());
     }
 
     /// There was no connection, so nothing was sent and nothing counts.
@@ -92,8 +96,9 @@ impl<'m> Measured<'m> {
 impl Drop for Measured<'_> {
     fn drop(&mut self) {
         if self.sent.get() {
-            let took = self.last.get().duration_since(self.started);
-            self.meter.request(self.kind, self.bytes.get(), took);
+            let waited = self.waited.get();
+            self.meter.request(self.kind, self.bytes.get(), waited);
+            self.meter.parsed(self.started.elapsed().saturating_sub(waited));
         }
     }
 }
@@ -162,9 +167,10 @@ impl Read for Counted<'_> {
         if (self.progress.bounds.aborted)() {
             return Err(self.progress.fail(Broken::Aborted));
         }
+        let begun = Instant::now();
         let result = self.body.read(buf);
         let measured = self.progress.measured;
-        measured.touch();
+        measured.waited_since(begun);
         match result {
             Ok(amount) => {
                 measured.bytes.set(measured.bytes.get() + amount as u64);

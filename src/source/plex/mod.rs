@@ -25,7 +25,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io::Read;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::Body;
 use ureq::http::request::Builder;
@@ -165,15 +165,19 @@ impl PlexHttp {
 
     /// Asks, follows, tries again, and hands the rows to `lists`.
     fn ask(&self, question: &Question<'_>, bounds: &Bounds<'_>, lists: &mut Lists<'_>) -> Result<Head> {
-        retry::run(&*self.pause, self.retry_for, bounds, &question.what, || {
+        let (begun, mut busy) = (Instant::now(), Duration::ZERO);
+        let answered = retry::run(&*self.pause, self.retry_for, bounds, &question.what, || {
+            let attempted = Instant::now();
             let result = self.attempt(question, bounds, lists);
+            busy += attempted.elapsed();
             // Rows that were handed over must not come a second time.
             match (&*lists, result) {
                 (Lists::Rows(rows), Err(failure)) if rows.taken > 0 => Err(failure.last()),
                 (_, result) => result,
             }
-        })
-        .map_err(|error| scrubbed(error, self.token.as_ref()))
+        });
+        self.meter.paused(begun.elapsed().saturating_sub(busy));
+        answered.map_err(|error| scrubbed(error, self.token.as_ref()))
     }
 
     /// Asks once, redirects followed.
@@ -312,7 +316,7 @@ impl PlexHttp {
             self.transport.send(request, left).map(Some)
         };
         let response = sent.map_err(|error| {
-            measured.touch();
+            measured.head_came();
             let (failure, sent) = asked.not_answered(error);
             if !sent {
                 measured.not_sent();
@@ -323,7 +327,7 @@ impl PlexHttp {
             measured.not_sent();
             return Err(retry::aborted(asked.what).into());
         };
-        measured.touch();
+        measured.head_came();
 
         let (parts, body) = response.into_parts();
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());

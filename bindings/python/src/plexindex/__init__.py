@@ -1,20 +1,23 @@
 """plexindex tells which Plex item a file is, without asking the server.
 
 It keeps an index of a Plex server's libraries in a folder, fills it when it is first asked, and keeps it fresh with as
-few requests as possible::
+few requests as possible:
 
-    import plexindex
+```python
+import plexindex
 
-    with plexindex.open(cache_dir, server_url="http://127.0.0.1:32400", token=token) as index:
-        movies = index.library("Movies")
-        match = movies.match("/media/movies/Big Buck Bunny (2008).mkv")
-        if match:
-            print(match.rating_key, match.title, match.confidence)
-        else:
-            print(match.reason, match.candidates)
+with plexindex.open(cache_dir, server_url="http://127.0.0.1:32400", token=token) as index:
+    movies = index.library("Movies")
+    match = movies.match("/media/movies/Big Buck Bunny (2008).mkv")
+    if match:
+        print(match.rating_key, match.title, match.confidence)
+    else:
+        print(match.reason, match.candidates)
+```
 
-Start at :func:`open` and :class:`Index`. Everything that goes wrong is an :class:`Error`; not found, ambiguous and not
-yet are answers (:class:`Match`). The library's log lines go to the logger ``plexindex``. All times are in seconds.
+Start at :func:`open` and :class:`Index`; for ``asyncio`` at :meth:`Index.amatch_path`. Everything that goes wrong is an
+:class:`Error`; not found, ambiguous and not yet are answers (:class:`Match`). The library's log lines go to the logger
+``plexindex``. All times are in seconds. The command ``plexindex`` is for people and scripts: ``plexindex --help``.
 
 Paths may be ``str``, ``bytes`` or ``os.PathLike``; a ``str`` is taken as UTF-8 with ``surrogateescape``, which is what
 ``os.fsdecode`` and ``os.listdir`` give. An empty path and a path with a NUL are refused.
@@ -55,11 +58,12 @@ from ._errors import (
     UnauthorizedError,
     UnsupportedError,
 )
+from ._facts import Proposal, ServerInfo, StoreInfo
 from ._index import Index
 from ._library import Library, LibraryInfo
 from ._mapping import Mapping
 from ._open import open
-from ._stats import Stats
+from ._stats import Profile, Stats
 
 __version__ = "0.1.0"
 
@@ -89,13 +93,17 @@ __all__ = [
     "NullPointerError",
     "OfflineError",
     "PanicError",
+    "Profile",
     "Progress",
+    "Proposal",
     "RedirectedError",
     "ServerError",
+    "ServerInfo",
     "StartingError",
     "Stats",
     "StoreError",
     "StoreFullError",
+    "StoreInfo",
     "TimeUpError",
     "TlsError",
     "UnauthorizedError",

@@ -46,6 +46,22 @@ class Progress:
         return f"Progress(library={self.library!r}, items={self.items}, total={self.total}, elapsed={self.elapsed})"
 
 
+class Stoppable:
+    """A progress callback that somebody else can stop: a task that is cancelled stops the call that it waits for."""
+
+    __slots__ = ("listener", "stopped")
+
+    def __init__(self, listener: Callable[[Progress], object] | None) -> None:
+        self.listener = listener
+        """The host's own callback."""
+        self.stopped = False
+        """The call is to end."""
+
+    def __call__(self, progress: Progress) -> object:
+        """Tells the host."""
+        return None if self.listener is None else self.listener(progress)
+
+
 class Watch:
     """What the progress callback of one call looks at and leaves behind."""
 
@@ -67,8 +83,13 @@ class Watch:
             return False
         if self.listener is None:
             return True
+        if isinstance(self.listener, Stoppable) and self.listener.stopped:
+            return False
         raw = CProgress.from_address(address)
-        title = ctypes.string_at(raw.library_data, raw.library_length) if raw.library_length else b""
+        if not raw.library_length:
+            # None is fetched yet: there is nothing to tell of, but a Ctrl-C came through on the way here.
+            return True
+        title = ctypes.string_at(raw.library_data, raw.library_length)
         self.reporting = True
         try:
             progress = Progress(title.decode("utf-8", "replace"), raw.items, raw.total, raw.elapsed_ms / 1000)

@@ -17,29 +17,33 @@ if TYPE_CHECKING:
 FOREVER_MS = 1000 * 365 * 24 * 3600 * 1000
 
 
-def shown(path: object) -> str:
-    """A path for an error message: its repr, shortened."""
+def shown(path: object, hidden: bool = False) -> str:
+    """A path for an error message: its repr, shortened, or how long it is."""
     text = repr(path)
+    if hidden:
+        return f"({len(path) if isinstance(path, (str, bytes)) else len(text)} characters, hidden)"
     return text if len(text) <= 200 else f"{text[:120]}…{text[-60:]} ({len(text)} characters)"
 
 
-def path_bytes(path: PathArg) -> bytes:
+def path_bytes(path: PathArg, hidden: bool = False) -> bytes:
     """A path as the bytes that the file system has: UTF-8, with ``surrogateescape`` for what was not UTF-8.
 
-    Raises InvalidArgumentError for an empty path and for one with a NUL, TypeError for what is no path.
+    Raises InvalidArgumentError for an empty path and for one with a NUL, TypeError for what is no path. When paths are
+    to be hidden the texts of errors do not show it.
     """
     value = os.fspath(path)
-    raw = text_bytes("path", value)
+    raw = text_bytes("path", value, hidden)
     if not raw:
         raise InvalidArgumentError("the path is empty: give the full path of a file")
     if b"\0" in raw:
         raise InvalidArgumentError(
-            f"the path {shown(value)} holds a NUL character, which no file can have: cut it off or leave this path out"
+            f"the path {shown(value, hidden)} holds a NUL character, which no file can have: "
+            "cut it off or leave this path out"
         )
     return raw
 
 
-def text_bytes(name: str, value: str | bytes) -> bytes:
+def text_bytes(name: str, value: str | bytes, hidden: bool = False) -> bytes:
     """Text as UTF-8, with ``surrogateescape``; bytes as they are."""
     if isinstance(value, bytes):
         return value
@@ -53,8 +57,8 @@ def text_bytes(name: str, value: str | bytes) -> bytes:
         return value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
         raise InvalidArgumentError(
-            f"the {name} {shown(value)} holds a lone surrogate at position {error.start} that stands for no byte: "
-            "decode file names with os.fsdecode"
+            f"the {name} {shown(value, hidden)} holds a lone surrogate at position {error.start} that stands for no "
+            "byte: decode file names with os.fsdecode"
         ) from None
 
 
@@ -67,7 +71,7 @@ def path_list(paths: Iterable[PathArg]) -> Sequence[PathArg]:
     return list(paths)
 
 
-def join_paths(paths: Sequence[PathArg]) -> bytes:
+def join_paths(paths: Sequence[PathArg], hidden: bool = False) -> bytes:
     """Paths as one block, each followed by a NUL.
 
     Refuses what ``path_bytes`` refuses, but for a NUL in a path: to find it takes as long as all the rest, and the
@@ -76,17 +80,17 @@ def join_paths(paths: Sequence[PathArg]) -> bytes:
     try:
         block = "\0".join([*paths, ""]).encode()  # type: ignore[list-item]
     except (TypeError, UnicodeEncodeError):
-        return b"\0".join([*map(path_bytes, paths), b""])
+        return b"\0".join([*(path_bytes(path, hidden) for path in paths), b""])
     if not all(paths):
         place = next(number for number, path in enumerate(paths) if not path)
         raise InvalidArgumentError(f"the path at position {place} of the list is empty: give the full path of a file")
     return block
 
 
-def name_refused(paths: Sequence[PathArg]) -> None:
+def name_refused(paths: Sequence[PathArg], hidden: bool = False) -> None:
     """Raises for the first path that is refused: what the library says of a block names none."""
     for path in paths:
-        path_bytes(path)
+        path_bytes(path, hidden)
 
 
 def key_text(key: object) -> str:

@@ -6,13 +6,15 @@ import ctypes
 
 from . import _constants as c
 from . import _convert, _log
+from ._aio import AsyncCalls
 from ._answers import Item, Match, Matches
 from ._edits import Edit, EditReport
 from ._errors import Error, InvalidArgumentError
+from ._facts import Proposal, ServerInfo, StoreInfo
 from ._library import Library, LibraryInfo
 from ._native import CStats
 from ._session import Session
-from ._stats import Stats
+from ._stats import Profile, Stats
 from ._watch import Watching
 
 TYPE_CHECKING = False
@@ -30,13 +32,16 @@ _KEYS_AT_ONCE = 1024
 _ITEMS_A_PAGE = 1000
 
 
-class Index(Session):
+class Index(AsyncCalls, Session):
     """An open index: tells which Plex item a file is. Made by :func:`plexindex.open`, ended by :meth:`close` or `with`.
 
     Any number of threads may use it at once. A ``library`` is a title, a :class:`Library`, or None for every library;
     a ``deadline`` is in seconds, None for the one given to ``open``, infinity for none. A call that fetches tells
     ``progress`` (default: the one given to ``open``) how far it is; Ctrl-C, an exception raised by ``progress``, or its
     returning False ends the call, and the next one goes on where it stopped.
+
+    Under ``asyncio`` the methods that begin with ``a``, such as :meth:`amatch_path`, do the same on a thread of their
+    own, and ``async with`` closes the index.
 
     Every method raises :class:`ClosedError` once the index is closed.
     """
@@ -93,7 +98,7 @@ class Index(Session):
         Not found, ambiguous and not yet are answers, not exceptions: see :class:`Match`. Raises a ServerError when the
         library was never fetched and cannot be, LibraryNotFoundError, InvalidArgumentError for a path that is refused.
         """
-        raw = _convert.path_bytes(path)
+        raw = _convert.path_bytes(path, self._hides_paths)
         return Match(self._block(self._native.match_path, library, raw, deadline, offline, progress))
 
     def match_paths(
@@ -112,14 +117,14 @@ class Index(Session):
         """
         paths = _convert.path_list(paths)
         count = len(paths)
-        text = _convert.join_paths(paths)
+        text = _convert.join_paths(paths, self._hides_paths)
         reserve = 4096 + len(text) + count * _BYTES_PER_ANSWER
         try:
             return Matches(
                 self._block(self._native.match_paths, library, text, deadline, offline, progress, count, reserve)
             )
         except InvalidArgumentError:
-            _convert.name_refused(paths)
+            _convert.name_refused(paths, self._hides_paths)
             raise
 
     def match_guid(
@@ -185,14 +190,14 @@ class Index(Session):
 
         On return the match is stored, for every process; it has no expiry. ``library`` is one library, not all.
         """
-        raw, key_raw = _convert.path_bytes(path), _convert.key_text(key).encode()
+        raw, key_raw = _convert.path_bytes(path, self._hides_paths), _convert.key_text(key).encode()
         self._do(self._native.record_match, raw, len(raw), key_raw, len(key_raw), library=library)
         _log.drain(self._native)
 
     def record_matches(self, library: LibraryArg, pairs: Iterable[tuple[PathArg, str | int]]) -> None:
         """:meth:`record_match` for many pairs of path and key in one transaction: all or none."""
         pairs = list(pairs)
-        paths = b"".join([_convert.path_bytes(path) + b"\0" for path, _ in pairs])
+        paths = b"".join([_convert.path_bytes(path, self._hides_paths) + b"\0" for path, _ in pairs])
         keys = "".join([f"{_convert.key_text(key)}\0" for _, key in pairs]).encode()
         self._do(self._native.record_matches, paths, len(paths), keys, len(keys), len(pairs), library=library)
         _log.drain(self._native)
@@ -201,7 +206,7 @@ class Index(Session):
         """Distrusts a path: its confirmed match goes, and its listed row is not answered again before one request has
         confirmed the item. A path that is not known is fine.
         """
-        raw = _convert.path_bytes(path)
+        raw = _convert.path_bytes(path, self._hides_paths)
         self._do(self._native.invalidate_path, raw, len(raw), library=library)
         _log.drain(self._native)
 
@@ -333,6 +338,37 @@ class Index(Session):
         self._do(self._native.stats, ctypes.byref(raw), library=self)
         return Stats(raw)
 
+    def profile(self) -> Profile:
+        """What this index spent its time on so far."""
+        return Profile(self.stats())
+
+    def proposals(self) -> list[Proposal]:
+        """Mappings that seem to be missing, the best first: judged by the answers of this index, so far, that found a
+        path by its end or its file name (the first 500 of them). ``plexindex doctor`` does that for a folder of files.
+        """
+        import json
+
+        found = self._do(self._native.proposals_json, library=self, reserve=4096)
+        return [Proposal.from_json(entry) for entry in json.loads(found)]
+
+    def server(self, *, deadline: float | None = None, progress: ProgressArg = None) -> ServerInfo:
+        """Asks the server who it is and which libraries it shows, whatever is known: for finding out what is wrong.
+
+        Two requests, three at the first contact; what they tell is stored. The first needs no token, so an
+        UnauthorizedError says that the server was reached.
+        """
+        _, text = self._query(self._native.server_json, None, b"", deadline, 0, progress)
+        _log.drain(self._native)
+        import json
+
+        return ServerInfo.from_json(json.loads(text))
+
+    def store(self) -> StoreInfo:
+        """What kind of place the store is in: its file system, its size, and whether locks work there (tried now)."""
+        import json
+
+        return StoreInfo.from_json(json.loads(self._do(self._native.store_json, library=self, reserve=4096)))
+
     def __enter__(self) -> Index:
         return self
 
@@ -350,12 +386,12 @@ class Index(Session):
         # In pieces that stay in the processor's caches: faster than all at once, for a few crossings more.
         for start in range(0, len(paths) or 1, _KEYS_AT_ONCE):
             piece = paths[start : start + _KEYS_AT_ONCE]
-            text, count = _convert.join_paths(piece), len(piece)
+            text, count = _convert.join_paths(piece, self._hides_paths), len(piece)
             reserve = count * _BYTES_PER_KEY
             try:
                 answer = self._do(self._native.lookup_keys, text, len(text), count, library=library, reserve=reserve)
             except InvalidArgumentError:
-                _convert.name_refused(piece)
+                _convert.name_refused(piece, self._hides_paths)
                 raise
             keys = answer.decode().split("\0")
             keys.pop()

@@ -148,6 +148,38 @@ class Library:
         """Gives items of the library the same values: :meth:`Index.edit_items` in this library."""
         return self._index.edit_items(self, keys, fields, remove=remove, locked=locked, deadline=deadline)
 
+    async def amatch(
+        self,
+        path: PathArg,
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Match:
+        """:meth:`match` on a thread of its own, for ``asyncio``: :meth:`Index.amatch_path` in this library."""
+        return await self._index.amatch_path(self, path, deadline=deadline, offline=offline, progress=progress)
+
+    async def amatch_paths(
+        self,
+        paths: Iterable[PathArg],
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Matches:
+        """:meth:`match_paths` on a thread of its own: :meth:`Index.amatch_paths` in this library."""
+        return await self._index.amatch_paths(self, paths, deadline=deadline, offline=offline, progress=progress)
+
+    async def arefresh(
+        self,
+        *,
+        full: bool = False,
+        deadline: float | None = None,
+        progress: ProgressArg = None,
+    ) -> bool:
+        """:meth:`refresh` on a thread of its own: :meth:`Index.arefresh` for this library."""
+        return await self._index.arefresh(self, full=full, deadline=deadline, progress=progress)
+
     def __repr__(self) -> str:
         closed = "" if self._index.is_open else " (closed)"
         return f"<plexindex.Library {self._selector}{closed}>"
@@ -232,7 +264,7 @@ def _bind_glance(native: Native, pointer: int) -> tuple[Callable[[Index], Lookup
             except (TypeError, AttributeError, UnicodeEncodeError):
                 pass
             # bytes, os.PathLike, what is not UTF-8; an index that was closed; and what is refused.
-            raw = path_bytes(path)
+            raw = path_bytes(path, index._hides_paths)
             if not handle:
                 raise index._closed_error()
             key = call(handle, raw)
@@ -251,7 +283,7 @@ def _bind_counted(_native: Native, pointer: int) -> tuple[Callable[[Index], Look
     # Without a global lock a lookup counts as a call in flight, for which a close waits.
     def lookup_for(index: Index) -> Lookup:
         def lookup_key(path: PathArg) -> str | None:
-            raw = path_bytes(path)
+            raw = path_bytes(path, index._hides_paths)
             key = index._lookup_counted(pointer, raw)
             return None if key is None else key.decode()
 

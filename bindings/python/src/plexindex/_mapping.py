@@ -9,9 +9,9 @@ from ._native import CBytes, CMapping
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, Union
+    from typing import Any
 
-    MappingArg = Union["Mapping", "tuple[str | bytes, str | bytes]"]
+    from ._types import MappingArg
 
 
 class Mapping:

@@ -62,6 +62,7 @@ class COptions(Structure):
         ("reserved", c_uint32),
         ("mappings", POINTER(CMapping)),
         ("mappings_count", c_size_t),
+        ("slow_ms", c_int64),
     ]
 
 
@@ -123,6 +124,12 @@ class CStats(Structure):
         ("sequence", c_uint64),
         ("events", c_uint64),
         ("hints", c_uint64),
+        ("parse_us", c_uint64),
+        ("wait_us", c_uint64),
+        ("match_us", c_uint64),
+        ("calls", c_uint64),
+        ("calls_us", c_uint64),
+        ("slow_calls", c_uint64),
     ]
 
 
@@ -189,6 +196,9 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "libraries_json": (c_int32, (c_void_p, _QUERY, _BUFFER)),
     "stats": (c_int32, (c_void_p, POINTER(CStats))),
     "stats_json": (c_int32, (c_void_p, _BUFFER)),
+    "server_json": (c_int32, (c_void_p, _QUERY, _BUFFER)),
+    "store_json": (c_int32, (c_void_p, _BUFFER)),
+    "proposals_json": (c_int32, (c_void_p, _BUFFER)),
     "drain_log": (c_int32, (LOG_FN, c_void_p)),
 }
 

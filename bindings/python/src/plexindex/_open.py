@@ -14,8 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ._mapping import MappingArg
-    from ._types import PathArg, ProgressArg
+    from ._types import MappingArg, PathArg, ProgressArg
 
 
 def open(
@@ -37,6 +36,8 @@ def open(
     page_size: int = 1000,
     matches_limit: int = 52_428_800,
     mmap: bool = True,
+    slow: float | None = 1.0,
+    obfuscate_paths: bool = False,
     log_level: int | str | None = None,
     progress: ProgressArg = None,
 ) -> Index:
@@ -63,6 +64,10 @@ def open(
         page_size: Rows a page of a listing, 1 to 1000.
         matches_limit: Bytes that confirmed matches may take on disk; those recorded longest ago go first.
         mmap: Map the warm files; False reads them into memory.
+        slow: A call that takes longer is logged with what it spent its time on: as a warning, or as info when it
+            fetched a library or waited for somebody who did. None: no call is.
+        obfuscate_paths: Log lines, errors and reasons name media paths by a short hash and their extension, such as
+            ``path-3f9a2c1b07.mkv``: always the same for the same path in the same folder of the store.
         log_level: What the library logs: a level of ``logging``, one of ``"error"``, ``"warning"``, ``"info"``,
             ``"debug"`` (full paths included), ``"off"``, or None for what the logger ``plexindex`` lets through now.
             It is the process's: the index opened last sets it.
@@ -96,11 +101,13 @@ def open(
         matches_limit=_whole("matches_limit", matches_limit, 2**63 - 1),
         flags=(c.OPEN_OFFLINE if offline else 0)
         | (c.OPEN_ACCEPT_INVALID_CERTS if accept_invalid_certs else 0)
-        | (0 if mmap else c.OPEN_NO_MMAP),
+        | (0 if mmap else c.OPEN_NO_MMAP)
+        | (c.OPEN_OBFUSCATE_PATHS if obfuscate_paths else 0),
         page_size=_whole("page_size", page_size, 1000),
         log_level=_log.level_for(log_level),
         mappings=rules,
         mappings_count=len(rules),
+        slow_ms=ms("slow", slow, none=c.NEVER_SLOW),
     )
     return Index(_native.load(), options, progress)
 

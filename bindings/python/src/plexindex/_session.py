@@ -32,6 +32,7 @@ class Session:
         self._open = False
         self._native = native
         self._progress = progress
+        self._hides_paths = bool(options.flags & c.OPEN_OBFUSCATE_PATHS)
         self._cache_dir = os.fsdecode(options.cache_dir.data or b"")
         self._selected: dict[tuple[int, str], Selected] = {}
         # Calls in flight, each with the fork generation that it began in. A dict: adding and removing are atomic.

@@ -18,6 +18,8 @@ class Stats:
     __slots__ = (
         "answers",
         "bytes_received",
+        "calls",
+        "calls_seconds",
         "disk_bytes",
         "events",
         "glance_misses",
@@ -25,14 +27,18 @@ class Stats:
         "items",
         "libraries",
         "listings",
+        "match_seconds",
         "matches",
         "network_seconds",
+        "parse_seconds",
         "requests",
         "sequence",
+        "slow_calls",
         "stale_answers",
         "store_answers",
         "store_requests",
         "store_seconds",
+        "wait_seconds",
         "warm_seconds",
     )
 
@@ -54,10 +60,22 @@ class Stats:
     """Full listings completed."""
     network_seconds: float
     """Time spent waiting for the server."""
+    parse_seconds: float
+    """Time spent reading the server's answers: decompressing and parsing."""
     store_seconds: float
-    """Time spent storing."""
+    """Time spent reading and writing the store."""
     warm_seconds: float
     """Time spent building and opening warm files."""
+    match_seconds: float
+    """Time spent matching, fast lookups not included."""
+    wait_seconds: float
+    """Time spent waiting for other fetches to end, and before requests were tried again."""
+    calls: int
+    """Questions, refreshes and recordings; fast lookups not included."""
+    calls_seconds: float
+    """Time that these took in all. Less than the parts together: pages are stored while the next one comes."""
+    slow_calls: int
+    """How many of them took longer than ``slow`` of :func:`plexindex.open`."""
     items: int
     """Items listed now, in all libraries of this view."""
     matches: int
@@ -92,6 +110,12 @@ class Stats:
         self.sequence = raw.sequence
         self.events = raw.events
         self.hints = raw.hints
+        self.parse_seconds = raw.parse_us / 1_000_000
+        self.match_seconds = raw.match_us / 1_000_000
+        self.wait_seconds = raw.wait_us / 1_000_000
+        self.calls = raw.calls
+        self.calls_seconds = raw.calls_us / 1_000_000
+        self.slow_calls = raw.slow_calls
 
     @property
     def request_count(self) -> int:
@@ -113,3 +137,72 @@ class Stats:
             f"<plexindex.Stats: {self.answer_count} answers, {self.request_count} requests, "
             f"{self.items} items in {self.libraries} libraries, {self.matches} matches>"
         )
+
+
+class Profile:
+    """What an index spent its time on, fast lookups not included. Made by :meth:`Index.profile`.
+
+    Times are in seconds. The parts may be more than the whole: a page is stored while the next one is waited for.
+    """
+
+    __slots__ = (
+        "calls",
+        "matching",
+        "parsing",
+        "requests",
+        "seconds",
+        "server",
+        "slow_calls",
+        "store",
+        "waiting",
+        "warm",
+    )
+
+    calls: int
+    """Questions, refreshes and recordings."""
+    slow_calls: int
+    """How many of them took longer than ``slow`` of :func:`plexindex.open`."""
+    seconds: float
+    """Time that they took in all."""
+    server: float
+    """Waiting for the server."""
+    requests: int
+    """Requests to the server."""
+    parsing: float
+    """Reading its answers: decompressing and parsing."""
+    store: float
+    """Reading and writing the store."""
+    warm: float
+    """Building and opening warm files."""
+    matching: float
+    """Matching."""
+    waiting: float
+    """Waiting for others who fetch, and before requests were tried again."""
+
+    def __init__(self, stats: Stats) -> None:
+        self.calls, self.slow_calls, self.seconds = stats.calls, stats.slow_calls, stats.calls_seconds
+        self.server, self.requests = stats.network_seconds, stats.request_count
+        self.parsing, self.store, self.warm = stats.parse_seconds, stats.store_seconds, stats.warm_seconds
+        self.matching, self.waiting = stats.match_seconds, stats.wait_seconds
+
+    def as_dict(self) -> dict[str, float]:
+        """All fields by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def __repr__(self) -> str:
+        parts = (
+            (f"server ({_counted(self.requests, 'request')})", self.server),
+            ("parsing", self.parsing),
+            ("store", self.store),
+            ("warm files", self.warm),
+            ("matching", self.matching),
+            ("waiting", self.waiting),
+        )
+        spent = ", ".join(f"{part} {seconds:.3f} s" for part, seconds in parts if seconds >= 0.0005)
+        slow = f"; {self.slow_calls} slow" if self.slow_calls else ""
+        spent = f": {spent}" if spent else ""
+        return f"<plexindex.Profile: {_counted(self.calls, 'call')} in {self.seconds:.3f} s{spent}{slow}>"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

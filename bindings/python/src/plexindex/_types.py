@@ -9,10 +9,12 @@ from typing import Literal, Union
 from ._answers import Match, Matches
 from ._callbacks import Progress
 from ._library import Library
+from ._mapping import Mapping
 
 PathArg = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 LibraryArg = Union[str, Library, None]
 FieldArg = Union[str, int, float, Iterable[str], None]
+MappingArg = Union[Mapping, tuple[Union[str, bytes], Union[str, bytes]]]
 ProgressArg = Union[Callable[[Progress], object], None]
 
 Kind = Literal["movie", "episode", "track", "clip", "photo", "unknown"]
@@ -33,6 +35,7 @@ __all__ = [
     "FieldArg",
     "Kind",
     "LibraryArg",
+    "MappingArg",
     "Match",
     "Matches",
     "PathArg",

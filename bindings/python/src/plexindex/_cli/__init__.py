@@ -1,0 +1,45 @@
+"""The command ``plexindex``: what the package does, for people and scripts. Each part is a module of its own.
+
+``arguments`` says what can be given, ``config`` finds server, token and folder, ``commands`` and ``doctor`` do the
+work, ``output`` and ``bar`` show it, ``codes`` are the exit codes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .._errors import Error
+from . import arguments, codes, output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Runs the command with these arguments, by default the process's; gives the exit code."""
+    output.prepare()
+    options = arguments.parser().parse_args(given)
+    try:
+        output.log_to_stderr(options.verbose)
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        kept = "; what was fetched is kept" if options.command in ("warm", "match", "doctor") else ""
+        output.complain(f"interrupted{kept}")
+        return codes.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has enough of it. Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return codes.PIPE_CLOSED
+    except Exception as error:
+        if not isinstance(error, (Error, codes.UsageError)):
+            import traceback
+
+            traceback.print_exc()
+            output.complain("this is a defect in plexindex: please report it with the lines above")
+            return codes.DEFECT
+        output.complain(str(error))
+        return codes.of(error)
+    return code

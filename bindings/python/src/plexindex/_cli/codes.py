@@ -1,0 +1,49 @@
+"""Exit codes, for scripts. They are part of the help text: see ``HELP``."""
+
+from __future__ import annotations
+
+from .. import _errors as e
+
+OK = 0
+NOT_ALL = 1
+USAGE = 2
+SERVER = 3
+TOKEN = 4
+STORE = 5
+LIBRARY = 6
+NOT_YET = 7
+DEFECT = 70
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+HELP = """\
+exit codes:
+  0    done; each path is one item; nothing is wrong
+  1    some path is no single item; the doctor found something; clear was declined
+  2    the command line, the environment or the configuration file is wrong
+  3    the server cannot be reached, or failed
+  4    the server refused the token
+  5    the store cannot be opened, read or written
+  6    there is no such library, or two of that name
+  7    the deadline came first: the same command goes on where it stopped
+  70   a defect in plexindex, or in its installation
+  130  interrupted with Ctrl-C"""
+
+
+class UsageError(Exception):
+    """What the user gave cannot be used; the text says what, and what to give."""
+
+
+def of(error: Exception) -> int:
+    """The exit code for what went wrong."""
+    if isinstance(error, (UsageError, e.InvalidArgumentError)):
+        return USAGE
+    if isinstance(error, (e.UnauthorizedError, e.ForbiddenError)):
+        return TOKEN
+    if isinstance(error, e.ServerError):
+        return SERVER
+    if isinstance(error, e.StoreError):
+        return STORE
+    if isinstance(error, e.LibraryError):
+        return LIBRARY
+    return DEFECT

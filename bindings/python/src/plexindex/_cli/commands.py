@@ -1,0 +1,308 @@
+"""The commands but for the doctor: each is a function from its arguments to an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+
+from .. import _constants as c
+from .._library import Library
+from . import codes, output
+from .bar import Bar
+from .codes import UsageError
+from .config import Settings
+from .output import say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .._answers import Item, Match
+    from .._index import Index
+    from .._library import LibraryInfo
+    from .._stats import Stats
+
+_AT_ONCE = 500
+_CANDIDATES = 5
+# A server that is down may be starting: nobody waits for that at a terminal, but `warm` in the night does.
+_PATIENCE = 30.0
+_REASONS = {"not_yet": "not yet", "needs_warm": "not yet", "not_found": "not found", "ambiguous": "ambiguous"}
+
+
+def libraries(options: argparse.Namespace) -> int:
+    """Lists the libraries."""
+    with Settings(options).open() as index:
+        found = index.libraries()
+    if options.json:
+        output.say_json([library_dict(library) for library in found])
+    elif found:
+        rows = [("id", "title", "kind", "items", "state", "folders")]
+        say(output.table(rows + [library_row(library) for library in found], right=(3,)))
+    else:
+        say("no library is known; `plexindex doctor` says why that may be")
+    return codes.OK
+
+
+def library_row(library: LibraryInfo) -> tuple[str, ...]:
+    """A library as cells of a table."""
+    items = "–" if library.age is None else output.number(library.items)
+    return (library.section, library.title, library.kind, items, library_state(library), ", ".join(library.locations))
+
+
+def library_state(library: LibraryInfo) -> str:
+    """How fresh it is."""
+    if library.age is None:
+        return "never fetched"
+    return f"{'fresh' if library.fresh else 'expired'}, checked {output.ago(library.age)}"
+
+
+def library_dict(library: LibraryInfo) -> dict[str, object]:
+    """A library for JSON."""
+    values = {name: getattr(library, name) for name in library.__slots__}
+    return {**values, "locations": list(library.locations)}
+
+
+def warm(options: argparse.Namespace) -> int:
+    """Fetches what is missing or has expired."""
+    settings = Settings(options)
+    if settings.offline:
+        raise UsageError("warm asks the server: leave --offline out")
+    if settings.url is None:
+        raise UsageError("no server is known: give --url, set PLEXINDEX_URL, or see `plexindex --help`")
+    with settings.open(retry_for=_PATIENCE) as index:
+        if options.library:
+            chosen = [(name, selected(index, name)) for name in options.library]
+        else:
+            # Asked even where libraries are known: there may be new ones.
+            index.server()
+            chosen = [(library.title, selected(index, library.section)) for library in index.libraries()]
+        late = [title for title, library in chosen if not fetch(index, title, library, full=options.full)]
+    if late:
+        output.complain(f"the deadline came before {', '.join(late)} was fetched: the same command goes on from there")
+    return codes.NOT_YET if late else codes.OK
+
+
+def fetch(index: Index, title: str, library: Library | None, *, full: bool = False) -> bool:
+    """Brings a library up to date, and shows that to whoever is at the terminal. False: the deadline came first."""
+    bar = Bar()
+    listings = index.stats().listings
+    bar.begin(title)
+    try:
+        done = index.refresh(library, full, progress=bar)
+    except BaseException:
+        bar.drop()
+        raise
+    if index.stats().listings > listings:
+        bar.done()
+    elif done and bar.shows:
+        bar.drop()
+        output.note(f"{title}  is up to date")
+    else:
+        bar.drop()
+    return done
+
+
+def selected(index: Index, name: str | None) -> Library | None:
+    """A library by title, section id or uuid, whichever fits."""
+    return None if name is None else Library(index, index._select(c.SELECT_ANY, name), None, repr(name))
+
+
+def match(options: argparse.Namespace) -> int:
+    """Tells which items the paths are."""
+    total = missing = late = 0
+    bar = Bar()
+    settings = Settings(options)
+    with settings.open(progress=bar) as index:
+        if (settings.url is None or settings.offline) and not index.libraries(offline=True):
+            raise UsageError(
+                f"nothing was fetched into {index.cache_dir} yet, and no server may be asked: give --url, set "
+                "PLEXINDEX_URL, or see `plexindex --help`"
+            )
+        library = selected(index, options.library)
+        # Of a batch no more lines are kept than a ring holds: at -vv each path has one.
+        at_once = _AT_ONCE if options.verbose < 2 else _AT_ONCE // 4
+        for paths in _batches(_paths(options.path, options.null), at_once):
+            answers = index.match_paths(library, paths)
+            bar.done()
+            for path, answer in zip(paths, answers):
+                error = answer.error
+                if error is not None and total == 0:
+                    raise error
+                total += 1
+                missing += not answer
+                late += answer.status in ("not_yet", "needs_warm")
+                if options.json:
+                    output.say_json({"path": os.fsdecode(path), **match_dict(answer)})
+                else:
+                    say(match_text(os.fsdecode(path), answer))
+    if total > 1 and not options.json:
+        output.note(f"{output.number(total - missing)} of {output.count(total, 'path')} found")
+    return codes.NOT_YET if late else codes.NOT_ALL if missing else codes.OK
+
+
+def _paths(given: Iterable[str], null: bool) -> Iterator[bytes]:
+    for path in given:
+        if path == "-":
+            yield from read_list(sys.stdin.buffer.read(), null)
+        elif not path:
+            raise UsageError("an empty path was given: give the path of a file")
+        else:
+            yield os.fsencode(os.path.abspath(path) if os.path.exists(path) else path)
+
+
+def read_list(text: bytes, null: bool = False) -> list[bytes]:
+    """Paths, one a line, or each followed by a NUL. Empty lines are no paths."""
+    if null:
+        return [path for path in text.split(b"\0") if path]
+    if b"\0" in text:
+        raise UsageError("the list of paths holds NULs: add --null for what `find -print0` writes")
+    return [line for line in (line.rstrip(b"\r") for line in text.split(b"\n")) if line]
+
+
+def _batches(paths: Iterable[bytes], at_once: int) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    for path in paths:
+        batch.append(path)
+        if len(batch) == at_once:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def match_text(path: str, answer: Match) -> str:
+    """An answer for people: the path, and below it what it is or why not."""
+    lines = [output.clean(path)]
+    if answer.item is not None:
+        how = f"{answer.rung.replace('_', ' ')}, {answer.confidence}"
+        if answer.confidence == "low":
+            how += ": verify it"
+        if answer.stale:
+            how += f", {output.span(answer.age or 0)} old"
+        lines.append(f"  {_item_text(answer.item)} · {how}")
+        return "\n".join(lines)
+    status = _REASONS.get(answer.status, answer.status.replace("_", " "))
+    lines.append(f"  {status}: {output.clean(output.in_flags(answer.reason or ''))}")
+    if answer.reason_code == "not_fetched":
+        lines[-1] += " (`plexindex warm` does that)"
+    shown = answer.candidates[:_CANDIDATES]
+    for item in shown:
+        lines.append(f"    {_item_text(item)}")
+        lines.append(f"      {output.clean(item.path or '')}")
+    if answer.candidates_total > len(shown) > 0:
+        lines.append(f"    and {output.number(answer.candidates_total - len(shown))} more")
+    return "\n".join(lines)
+
+
+def _item_text(item: Item) -> str:
+    return output.clean(" · ".join(part for part in (item.describe(), item.library, item.key) if part))
+
+
+def match_dict(answer: Match) -> dict[str, object]:
+    """An answer for JSON."""
+    return {
+        "status": answer.status,
+        "rung": answer.rung,
+        "confidence": answer.confidence,
+        "stale": answer.stale,
+        "age": answer.age,
+        "item": None if answer.item is None else item_dict(answer.item),
+        "candidates": [item_dict(item) for item in answer.candidates],
+        "candidates_total": answer.candidates_total,
+        "reason_code": answer.reason_code,
+        "reason": answer.reason,
+    }
+
+
+_ITEM = ("key", "rating_key", "title", "kind", "year", "show_title", "show_rating_key", "season", "episode", "guid",
+         "show_guid", "library", "section", "path")  # fmt: skip
+
+
+def item_dict(item: Item) -> dict[str, object]:
+    """An item for JSON."""
+    return {name: getattr(item, name) for name in _ITEM}
+
+
+def stats(options: argparse.Namespace) -> int:
+    """Tells what is in the index."""
+    with Settings(options).open(offline=True) as index:
+        if options.watch is None:
+            _show_stats(index, options, None)
+            return codes.OK
+        before = None
+        try:
+            while True:
+                before = _show_stats(index, options, before)
+                time.sleep(options.watch)
+        except KeyboardInterrupt:
+            return codes.OK
+
+
+def _show_stats(index: Index, options: argparse.Namespace, before: Stats | None) -> Stats:
+    now = index.stats()
+    if options.json:
+        output.say_json({"folder": index.cache_dir, **now.as_dict()})
+        return now
+    lines = output.table(_stats_rows(index, now, before, options.watch))
+    if options.watch is not None and output.is_terminal(sys.stdout):
+        # A line that is wrapped is two, and the next table would not be where this one is.
+        columns = shutil.get_terminal_size().columns - 1
+        lines = "\n".join(output.cut(line, columns) for line in lines.splitlines())
+        # Over what was shown before: as many lines up.
+        lines = lines if before is None else f"\x1b[{len(_STATS_ROWS)}A\x1b[J{lines}"
+    elif before is not None:
+        say()
+    say(lines)
+    sys.stdout.flush()
+    return now
+
+
+_STATS_ROWS = ("store", "libraries", "items", "matches", "answers", "requests", "writes")
+
+
+def _stats_rows(index: Index, now: Stats, before: Stats | None, every: float | None) -> list[tuple[str, ...]]:
+    def since(name: str) -> str:
+        if before is None or every is None:
+            return ""
+        came = getattr(now, name) - getattr(before, name)
+        return f"   +{output.number(came)}, {output.number(came / every)}/s" if came > 0 else ""
+
+    facts = (
+        f"{index.cache_dir}, {output.size(now.disk_bytes)} on disk",
+        output.number(now.libraries),
+        output.number(now.items) + since("items"),
+        f"{output.number(now.matches)} confirmed{since('matches')}",
+        f"{output.number(now.store_answers)} in its life{since('store_answers')}",
+        f"{output.number(now.store_requests)} in its life{since('store_requests')}",
+        # It begins at a random multiple of 2^32.
+        f"{output.number(now.sequence & 0xFFFF_FFFF)} in its life{since('sequence')}",
+    )
+    return list(zip(_STATS_ROWS, facts))
+
+
+def clear(options: argparse.Namespace) -> int:
+    """Empties the index of this server and user."""
+    settings = Settings(options)
+    with settings.open(offline=True) as index:
+        now = index.stats()
+        if not (now.libraries or now.matches):
+            output.note(f"there is nothing in {index.cache_dir} for this server and user")
+            return codes.OK
+        if not options.yes:
+            matches = f" and {output.count(now.matches, 'confirmed match', 'confirmed matches')}" if now.matches else ""
+            answer = output.confirm(
+                f"Empty the index in {index.cache_dir}: {output.count(now.items, 'item')} of "
+                f"{output.count(now.libraries, 'library', 'libraries')}{matches}?",
+                default=False,
+            )
+            if answer is None:
+                raise UsageError("clear asks first, and there is no terminal to ask at: add --yes")
+            if not answer:
+                output.note("nothing was changed")
+                return codes.NOT_ALL
+        index.clear()
+        output.note(f"{index.cache_dir} is empty now")
+    return codes.OK

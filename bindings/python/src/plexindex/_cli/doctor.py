@@ -1,0 +1,375 @@
+"""`plexindex doctor`: what works, what does not, and which mapping is missing, with the evidence for it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import sys
+
+from .. import __version__, _native
+from .._errors import ForbiddenError, ServerError, StoreError, UnauthorizedError
+from . import codes, commands, output, sample
+from .codes import UsageError
+from .config import Settings
+from .output import count, say, share
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from .._answers import Match, Matches
+    from .._facts import Proposal
+    from .._index import Index
+    from .._library import LibraryInfo
+    from .._mapping import Mapping
+
+# A server that is silent for so long is not well; nobody waits longer for that news.
+_PATIENCE = 15.0
+# A mapping for fewer files is a coincidence, unless there are not many files.
+_WORTH = 0.01
+_PROPOSALS_TRIED = 12
+_PROPOSALS_SHOWN = 5
+_EXAMPLES = 3
+# How many answers the proposals of an index are judged by.
+_REMEMBERED = 500
+
+_RUNGS = (
+    ("confirmed", "recorded as true"),
+    ("exact", "listed under this very path"),
+    ("mapped", "listed, by way of a mapping"),
+    ("suffix", "found by the end of the path; a mapping would be surer"),
+    ("file_name", "found by the file name alone"),
+)
+_SURE = ("confirmed", "exact", "mapped")
+
+
+class Report:
+    """What was found, as lines for people and as values for JSON; and the worst of it as an exit code."""
+
+    def __init__(self, json: bool) -> None:
+        self.values: dict[str, object] = {}
+        self.problems: list[str] = []
+        self.code = codes.OK
+        self._json = json
+
+    def title(self, text: str) -> None:
+        """A new part begins."""
+        self.line(f"\n{text}")
+
+    def line(self, text: str) -> None:
+        """Something to read."""
+        if not self._json:
+            say(text)
+            sys.stdout.flush()
+
+    def good(self, text: str) -> None:
+        """Something is as it should be."""
+        self._mark("ok", text)
+
+    def note(self, text: str) -> None:
+        """Something is worth knowing."""
+        self._mark("note", text)
+
+    def bad(self, text: str, code: int = codes.NOT_ALL) -> None:
+        """Something is wrong. The first thing that is decides on the exit code."""
+        self.problems.append(text)
+        self.code = self.code or code
+        self._mark("BAD", text)
+
+    def propose(self, text: str) -> None:
+        """Something would help."""
+        self.problems.append(text)
+        self.code = self.code or codes.NOT_ALL
+        self._mark("try", text)
+
+    def _mark(self, mark: str, text: str) -> None:
+        first, *rest = output.clean(output.in_flags(text)).split("\n")
+        self.line("\n".join([f"  {mark:<5}{first}", *(f"       {line}" for line in rest)]))
+
+    def end(self) -> int:
+        """The last words."""
+        if self._json:
+            output.say_json({**self.values, "problems": self.problems, "exit_code": self.code})
+        elif self.problems:
+            say(f"\n{count(len(self.problems), 'problem')} found")
+        else:
+            say("\nnothing is wrong")
+        return self.code
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Runs all the checks; gives the exit code."""
+    settings = Settings(options)
+    lists = _lists(options.path)
+    report = Report(options.json)
+    _installation(report)
+    try:
+        index = settings.open(retry_for=0)
+    except StoreError as error:
+        report.title("Store")
+        report.bad(str(error), codes.STORE)
+        return report.end()
+    with index:
+        reached = _server(report, settings, index)
+        libraries = _libraries(report, index)
+        _store(report, index)
+        if options.path:
+            if reached:
+                libraries = _fetch(report, index, libraries, options.yes)
+            _files(report, settings, index, libraries, options, lists)
+        elif not options.json:
+            say("\n`plexindex doctor FOLDER` also tells which files of a folder match.")
+    return report.end()
+
+
+def _installation(report: Report) -> None:
+    native = _native.load()
+    report.values["versions"] = {
+        "plexindex": __version__,
+        "library": native.version().decode(),
+        "library_path": native.path,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+    report.line(f"plexindex {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    report.line(f"library {native.path}")
+
+
+def _server(report: Report, settings: Settings, index: Index) -> bool:
+    """Whether it answers, and takes the token."""
+    report.title("Server")
+    facts: dict[str, object] = {"url": settings.url, "reached": False, "token_good": None}
+    facts.update(url_from=settings.url_from or None, token_from=settings.token_from or None)
+    report.values["server"] = facts
+    if settings.url is None:
+        report.bad("no server is named: give --url, set PLEXINDEX_URL, or see `plexindex --help`", codes.USAGE)
+        return False
+    named = f"{settings.url} (from {settings.url_from})"
+    if settings.offline:
+        report.note(f"{named}: not asked, as --offline was given")
+        return False
+    try:
+        server = index.server(deadline=settings.deadline or _PATIENCE)
+    except (UnauthorizedError, ForbiddenError) as error:
+        facts.update(reached=True, token_good=False)
+        report.good(f"{named} answers")
+        what = f"the token (from {settings.token_from}) is refused" if settings.token else "it wants a token"
+        report.bad(f"{what}: {error}", codes.TOKEN)
+        return False
+    except ServerError as error:
+        report.bad(f"{named} cannot be asked: {error}", codes.SERVER)
+        return False
+    facts.update(reached=True, token_good=settings.token is not None, version=server.version,
+                 machine_identifier=server.machine_identifier, answered=server.answered)  # fmt: skip
+    report.good(f"{named} answers, in {output.short(server.answered)}: Plex {server.version or 'of unknown version'}")
+    shown = count(server.libraries, "library", "libraries")
+    if settings.token is None:
+        report.note(f"no token is given, and the server wants none: it shows {shown}")
+    else:
+        report.good(f"the token (from {settings.token_from}) is good: it shows {shown}")
+    if not server.libraries:
+        report.bad("the server shows no library to this token's user")
+    return True
+
+
+def _libraries(report: Report, index: Index) -> list[LibraryInfo]:
+    report.title("Libraries")
+    known = index.libraries(offline=True)
+    report.values["libraries"] = [commands.library_dict(library) for library in known]
+    if not known:
+        report.note("none is known yet")
+        return known
+    rows = [("", *commands.library_row(library)) for library in known]
+    report.line(output.table(rows, right=(4,), indent="  "))
+    return known
+
+
+def _store(report: Report, index: Index) -> None:
+    report.title("Store")
+    try:
+        store = index.store()
+    except StoreError as error:
+        report.bad(str(error), codes.STORE)
+        return
+    report.values["store"] = store.as_dict()
+    free = "" if store.free_bytes is None else f", {output.size(store.free_bytes)} free"
+    report.good(f"{store.folder}: {output.size(store.disk_bytes)}{free}")
+    kind = store.file_system or "the system does not say which"
+    if store.shares_memory and store.journal == "wal":
+        report.good(f"file system: {kind}; processes share memory there")
+    else:
+        report.note(
+            f"file system: {kind}; processes cannot share memory there, so that all is slower\n"
+            "a folder on a local disk would be better: --dir, PLEXINDEX_DIR"
+        )
+    if store.locks:
+        report.good("locks work: one was tried")
+    else:
+        report.bad(f"locks do not work there ({store.locks_error}): several processes may fetch the same", codes.STORE)
+    try:
+        mode = os.stat(store.folder).st_mode
+    except OSError:
+        return
+    if mode & 0o077:
+        report.note(f"other users may look into the folder: chmod 700 {shlex.quote(store.folder)}")
+
+
+def _fetch(report: Report, index: Index, libraries: list[LibraryInfo], yes: bool) -> list[LibraryInfo]:
+    """Fetches what was never fetched, when that is wished for: nothing matches before."""
+    cold = [library for library in libraries if library.age is None]
+    if not cold:
+        return libraries
+    names = ", ".join(f"'{library.title}'" for library in cold)
+    if not yes:
+        yes = (
+            output.confirm(f"{names} {'was' if len(cold) == 1 else 'were'} never fetched: fetch now?", default=True)
+            or False
+        )
+    if yes:
+        for library in cold:
+            try:
+                commands.fetch(index, library.title, index.library(section=library.section))
+            except ServerError as error:
+                report.bad(f"'{library.title}' cannot be fetched: {error}", codes.SERVER)
+        return index.libraries(offline=True)
+    return libraries
+
+
+def _lists(given: Sequence[str]) -> list[bytes]:
+    """Paths from standard input and from files that list them; refuses what is neither a folder nor a file."""
+    paths: list[bytes] = []
+    for path in given:
+        if path == "-":
+            paths += commands.read_list(sys.stdin.buffer.read())
+        elif os.path.isdir(path):
+            continue
+        elif sample.is_media(path):
+            paths.append(os.fsencode(os.path.abspath(path)))
+        else:
+            try:
+                with open(path, "rb") as lines:
+                    paths += commands.read_list(lines.read())
+            except OSError as error:
+                raise UsageError(f"{path}: {error.strerror}; give a folder, or a file that lists paths") from None
+    return paths
+
+
+def _files(
+    report: Report,
+    settings: Settings,
+    index: Index,
+    libraries: list[LibraryInfo],
+    options: argparse.Namespace,
+    listed: list[bytes],
+) -> None:
+    """Which of the files match, by which rung; and mappings for the others."""
+    report.title("Files")
+    if not any(library.age is not None for library in libraries):
+        report.bad("no library was fetched yet, so nothing can match: run `plexindex warm`, or add --yes")
+        return
+    folders = [path for path in options.path if path != "-" and os.path.isdir(path)]
+    ends = sample.extensions({library.kind for library in libraries})
+    each = max(options.sample // (len(folders) + bool(listed)), 1)
+    samples = [sample.of_folder(folder, each, ends) for folder in folders]
+    samples += [sample.of_list(listed, each)] if listed else []
+    paths = [path for one in samples for path in one.paths]
+    found = sum(one.found for one in samples)
+    if not paths:
+        report.bad(f"there are no media files in {', '.join(options.path)}")
+        return
+    paths = _mixed(paths)
+    answers = index.match_paths(None, paths, offline=True)
+    whole = all(one.whole for one in samples)
+    if len(paths) < found or not whole:
+        of = f"{output.number(len(paths))} of {'' if whole else 'more than '}{count(found, 'file')}, from all over"
+    else:
+        of = count(found, "file")
+    report.line(f"  {of} {', '.join(options.path)}")
+    _rungs(report, answers, paths)
+    _proposals(report, settings, index, answers, paths)
+
+
+def _mixed(paths: list[bytes]) -> list[bytes]:
+    """The same, so that any 500 in a row are from all over: of more the index remembers no evidence."""
+    step = -(-len(paths) // _REMEMBERED)
+    return [path for start in range(step) for path in paths[start::step]]
+
+
+def _rungs(report: Report, answers: Matches, paths: list[bytes]) -> None:
+    by_rung = {rung: 0 for rung, _ in _RUNGS}
+    by_status: dict[str, list[tuple[bytes, str]]] = {}
+    low = 0
+    for path, answer in zip(paths, answers):
+        if answer:
+            by_rung[answer.rung] = by_rung.get(answer.rung, 0) + 1
+            low += answer.confidence == "low"
+        else:
+            name = "ambiguous" if answer.status == "ambiguous" else f"not found: {answer.reason_code.replace('_', ' ')}"
+            by_status.setdefault(name, []).append((path, answer.reason or ""))
+    total = len(paths)
+    rows = [(rung.replace("_", " "), output.number(by_rung[rung]), share(by_rung[rung], total), words)
+            for rung, words in _RUNGS if by_rung[rung]]  # fmt: skip
+    rows += [(name, output.number(len(few)), share(len(few), total), "") for name, few in sorted(by_status.items())]
+    report.line(output.table(rows, right=(1, 2), indent="  "))
+    for name, few in sorted(by_status.items()):
+        report.line(f"\n  {name}, for example:")
+        for path, _ in few[:_EXAMPLES]:
+            report.line(f"    {output.clean(os.fsdecode(path))}")
+    if low:
+        report.note(
+            f"{count(low, 'answer')} of low confidence: these files lie in a library's folder, but under another name"
+        )
+    unmatched = sum(map(len, by_status.values()))
+    report.values["files"] = {
+        "looked_at": total,
+        "rungs": by_rung,
+        "low_confidence": low,
+        "unmatched": {name: len(few) for name, few in by_status.items()},
+    }
+    if unmatched:
+        report.bad(
+            f"{output.number(unmatched)} of {count(total, 'file')} {'is' if unmatched == 1 else 'are'} no single item"
+        )
+    else:
+        report.good("each of them is a single item")
+
+
+def _is_sure(answer: Match) -> bool:
+    return bool(answer) and answer.rung in _SURE
+
+
+def _proposals(report: Report, settings: Settings, index: Index, answers: Matches, paths: list[bytes]) -> None:
+    """Mappings that are missing: each is tried on the files before it is proposed."""
+    unsure = [path for path, answer in zip(paths, answers) if not _is_sure(answer)]
+    tried: list[tuple[Proposal, int]] = []
+    rules: list[Mapping] = []
+    for proposal in index.proposals()[:_PROPOSALS_TRIED]:
+        if not unsure or len(tried) == _PROPOSALS_SHOWN:
+            break
+        with settings.open(mappings=[*rules, proposal.mapping], offline=True) as other:
+            still = [path for path, answer in zip(unsure, other.match_paths(None, unsure)) if not _is_sure(answer)]
+        gain = len(unsure) - len(still)
+        if gain > 1 + _WORTH * len(paths) or (gain and len(paths) < 20):
+            tried.append((proposal, gain))
+            rules.append(proposal.mapping)
+            unsure = still
+    report.values["proposals"] = [
+        {"host": one.host, "server": one.server, "matched": gain, "of": len(paths)} for one, gain in tried
+    ]
+    if not tried:
+        return
+    report.title("Proposed mappings")
+    for proposal, gain in tried:
+        report.propose(
+            f"{output.number(gain)} of {count(len(paths), 'file')} match if {proposal.host} becomes {proposal.server}"
+        )
+    if unsure:
+        report.line(f"       {count(len(unsure), 'file')} would still not be listed under that path")
+    pairs = ", ".join(f"({one.host!r}, {one.server!r})" for one, _ in tried)
+    flags = " ".join(f"--mapping {shlex.quote(one.host)} {shlex.quote(one.server)}" for one, _ in tried)
+    lines = "\n".join(f"      {output.clean(one.host)} -> {output.clean(one.server)}" for one, _ in tried)
+    report.line(f"\n  for plexindex.open() in Python:\n    mappings=[{pairs}]")
+    report.line(f"\n  for this command:\n    {output.clean(flags)}")
+    report.line(f"\n  for config.ini of plexapi, which this command reads:\n    [plexindex]\n    mappings =\n{lines}")

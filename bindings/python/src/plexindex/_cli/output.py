@@ -1,0 +1,188 @@
+"""What people see: lines, tables, numbers in words, questions."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TextIO
+
+
+def prepare() -> None:
+    """Output that fails for no file name: what cannot be written is escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def log_to_stderr(verbose: int) -> None:
+    """The library's log lines: warnings, and more when that is wished for."""
+    import logging
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("plexindex: %(levelname)s: %(message)s"))
+    logger = logging.getLogger("plexindex")
+    logger.handlers = [handler]
+    logger.propagate = False
+    logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
+
+
+def say(text: str = "") -> None:
+    """A line, or several."""
+    sys.stdout.write(f"{text}\n")
+
+
+def say_json(value: object) -> None:
+    """A value as one line of JSON, at once: somebody may be reading along."""
+    import json
+
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+def complain(text: str) -> None:
+    """What went wrong, on standard error."""
+    sys.stdout.flush()
+    sys.stderr.write(f"plexindex: {clean(in_flags(text))}\n")
+
+
+# What the library calls its options, and what they are called here.
+_OPTIONS = (
+    ("give server_url and token, or drop the offline flag", "give --url and a token, or leave --offline out"),
+    ("set the option `token`", "give --token-file, or set PLEXINDEX_TOKEN"),
+    ("another cache_dir", "another --dir"),
+    ("a cache_dir ", "a --dir "),
+    ("cache_dir ", "the folder "),
+    ("server_url", "--url"),
+    ("ca_file", "--ca-file"),
+    ("(refresh)", "(plexindex warm)"),
+)
+
+
+def in_flags(text: str) -> str:
+    """A text of the library in the words of the command line."""
+    for option, flag in _OPTIONS:
+        text = text.replace(option, flag)
+    return text
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person is looking at it."""
+    import os
+
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def confirm(question: str, default: bool) -> bool | None:
+    """Asks the person at the terminal; None when there is none."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    sys.stdout.flush()
+    sys.stderr.write(f"{question} [{'Y/n' if default else 'y/N'}] ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer:
+        sys.stderr.write("\n")
+        return False
+    answer = answer.strip().lower()
+    return default if not answer else answer in ("y", "yes")
+
+
+def clean(text: str) -> str:
+    """Text in which names of files cannot steer the terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+
+
+def width(text: str) -> int:
+    """Columns that it takes in a terminal."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(bool(unicodedata.combining(char)) for char in text)
+
+
+def cut(text: str, most: int) -> str:
+    """At most so many columns."""
+    if width(text) <= most:
+        return text
+    while text and width(text) > most - 1:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:
+    """Rows in columns; those with the numbers in ``right`` are aligned to the right, and the last one as it is."""
+    rows = [[clean(cell) for cell in row] for row in rows]
+    widths = [max(map(width, column)) for column in zip(*rows)]
+
+    def cell(text: str, number: int) -> str:
+        gap = " " * (widths[number] - width(text))
+        return gap + text if number in right else text + gap
+
+    return "\n".join(indent + "  ".join(cell(text, at) for at, text in enumerate(row)).rstrip() for row in rows)
+
+
+def number(value: float) -> str:
+    """``20000`` as ``20,000``."""
+    return f"{value:,.0f}"
+
+
+def count(value: int, what: str, many: str | None = None) -> str:
+    """``1 item``, ``2 items``."""
+    return f"{value:,} {what if value == 1 else many or f'{what}s'}"
+
+
+def share(part: int, whole: int) -> str:
+    """``97 %``; 100 only for all of them, and 0 only for none."""
+    if not whole:
+        return "–"
+    percent = round(100 * part / whole)
+    percent = min(percent, 99) if part < whole else percent
+    return f"{max(percent, 1) if part else 0} %"
+
+
+def size(value: int) -> str:
+    """Bytes, readable."""
+    units = ["bytes", "kB", "MB", "GB", "TB"]
+    amount = float(value)
+    while amount >= 999.95 and len(units) > 1:
+        amount /= 1000
+        units.pop(0)
+    return f"{value} bytes" if units[0] == "bytes" else f"{amount:.1f} {units[0]}"
+
+
+def span(seconds: float) -> str:
+    """A time, roughly: ``3 s``, ``5 min``, ``2 h``, ``4 days``."""
+    for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds / 86400:.0f} days"
+
+
+def ago(seconds: float) -> str:
+    """How long ago, roughly."""
+    return "just now" if seconds < 2 else f"{span(seconds)} ago"
+
+
+def short(seconds: float) -> str:
+    """A measured time: ``1.2 ms``, ``3.42 s``."""
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s" if seconds < 100 else clock(seconds)
+
+
+def clock(seconds: float) -> str:
+    """``0:07``, ``12:30``, ``1:02:03``."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def note(text: str) -> None:
+    """A word besides the result, for a person only."""
+    if is_terminal(sys.stderr):
+        sys.stdout.flush()
+        sys.stderr.write(f"{clean(text)}\n")

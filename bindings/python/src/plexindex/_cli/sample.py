@@ -1,0 +1,173 @@
+"""Which files of a large tree to look at: a few hundred, from all over it, without walking it for an hour."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+VIDEO = frozenset(
+    (
+        "3gp",
+        "asf",
+        "avi",
+        "divx",
+        "flv",
+        "iso",
+        "m2ts",
+        "m4v",
+        "mkv",
+        "mov",
+        "mp4",
+        "mpeg",
+        "mpg",
+        "mts",
+        "ogm",
+        "ogv",
+        "rm",
+        "rmvb",
+        "ts",
+        "vob",
+        "webm",
+        "wmv",
+    )
+)
+AUDIO = frozenset(
+    (
+        "aac",
+        "aif",
+        "aiff",
+        "alac",
+        "ape",
+        "dsf",
+        "flac",
+        "m4a",
+        "m4b",
+        "mp3",
+        "mpc",
+        "oga",
+        "ogg",
+        "opus",
+        "wav",
+        "wma",
+        "wv",
+    )
+)
+PHOTO = frozenset(("bmp", "gif", "heic", "jpeg", "jpg", "png", "raw", "tif", "tiff", "webp"))
+_BY_KIND = {"movie": VIDEO, "show": VIDEO, "artist": AUDIO, "photo": PHOTO | VIDEO}
+# Folders of systems and of Plex itself.
+_LEFT_OUT = frozenset(("@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
+_SECONDS = 20.0
+_ENTRIES = 500_000
+
+
+class Sample:
+    """Paths of media files, and what is known of the tree that they are from."""
+
+    __slots__ = ("entries", "found", "paths", "whole")
+
+    def __init__(self) -> None:
+        self.paths: list[bytes] = []
+        """The sample, in alphabetical order."""
+        self.found = 0
+        """How many media files were seen."""
+        self.entries = 0
+        """How many files and folders of any kind."""
+        self.whole = True
+        """All of the tree was seen; False: it was too large, and a part of each of its branches was."""
+
+
+def extensions(kinds: Collection[str]) -> frozenset[str]:
+    """What media files of libraries of these kinds end in; of video and audio where none is known."""
+    known = [_BY_KIND[kind] for kind in kinds if kind in _BY_KIND]
+    return frozenset().union(*known) if known else VIDEO | AUDIO
+
+
+def is_media(path: str | bytes, ends: Collection[str] = VIDEO | AUDIO | PHOTO) -> bool:
+    """Whether its name ends like that of a media file."""
+    return os.fsdecode(path).rpartition(".")[2].lower() in ends
+
+
+def of_folder(folder: str, size: int, ends: Collection[str], seconds: float = _SECONDS) -> Sample:
+    """A sample of the media files below a folder; the same for the same tree.
+
+    Branch by branch in turn, in each at random: when time is up every branch has been looked into. Of the files that
+    were seen each has the same chance.
+    """
+    sample, dice, until = Sample(), random.Random(0), time.monotonic() + seconds  # noqa: S311
+    branches: list[list[str]] = [[os.path.abspath(folder)]]
+    seen: set[tuple[int, int]] = set()
+    turn = 0
+    while branches:
+        if time.monotonic() > until or sample.entries > _ENTRIES:
+            sample.whole = False
+            break
+        branch = branches[turn % len(branches)]
+        # A random one of the branch, without moving all the others.
+        pick = dice.randrange(len(branch))
+        branch[pick], branch[-1] = branch[-1], branch[pick]
+        below = _look(branch.pop(), sample, size, ends, dice, seen)
+        if len(branches) == 1 and not branch:
+            # Still the trunk: what is below are the branches.
+            branches = [[child] for child in below]
+            continue
+        branch.extend(below)
+        if not branch:
+            branches.remove(branch)
+        else:
+            turn += 1
+    sample.paths.sort()
+    return sample
+
+
+def _look(
+    folder: str,
+    sample: Sample,
+    size: int,
+    ends: Collection[str],
+    dice: random.Random,
+    seen: set[tuple[int, int]],
+) -> list[str]:
+    """Takes the files of one folder into account; gives the folders in it."""
+    below = []
+    try:
+        # A link may lead back up.
+        facts = os.stat(folder)
+        if (facts.st_dev, facts.st_ino) in seen:
+            return []
+        seen.add((facts.st_dev, facts.st_ino))
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return []
+    for entry in entries:
+        sample.entries += 1
+        if entry.name.startswith(".") or entry.name in _LEFT_OUT:
+            continue
+        try:
+            is_folder = entry.is_dir()
+        except OSError:
+            continue
+        if is_folder:
+            below.append(entry.path)
+        elif is_media(entry.name, ends):
+            sample.found += 1
+            if len(sample.paths) < size:
+                sample.paths.append(os.fsencode(entry.path))
+            else:
+                place = dice.randrange(sample.found)
+                if place < size:
+                    sample.paths[place] = os.fsencode(entry.path)
+    return below
+
+
+def of_list(paths: list[bytes], size: int) -> Sample:
+    """A sample of listed paths: from all over the list."""
+    sample = Sample()
+    sample.found = sample.entries = len(paths)
+    step = max(len(paths) / size, 1.0)
+    sample.paths = [paths[int(number * step)] for number in range(min(size, len(paths)))]
+    return sample

@@ -1,0 +1,117 @@
+"""What is found out about a server, a store, and the mappings that are missing: for people who look for a fault."""
+
+from __future__ import annotations
+
+from ._mapping import Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Proposal:
+    """A mapping that seems to be missing, and what speaks for it. Made by :meth:`Index.proposals`."""
+
+    __slots__ = ("host", "matched", "of", "server")
+
+    host: str
+    """The folder as the paths that were asked for have it."""
+    server: str
+    """The folder as the server has it."""
+    matched: int
+    """So many paths would be listed if ``host`` became ``server`` …"""
+    of: int
+    """… of so many that were found by their end or their file name."""
+
+    @classmethod
+    def from_json(cls, entry: dict[str, Any]) -> Proposal:
+        """From an entry of plexindex_proposals_json()."""
+        made = cls()
+        made.host, made.server, made.matched, made.of = entry["from"], entry["to"], entry["matched"], entry["of"]
+        return made
+
+    @property
+    def mapping(self) -> Mapping:
+        """The rule, for ``plexindex.open(mappings=[…])``."""
+        return Mapping.host_prefix(self.host, self.server)
+
+    def __repr__(self) -> str:
+        return f"<plexindex.Proposal {self.host!r} -> {self.server!r}: {self.matched} of {self.of} paths>"
+
+
+class ServerInfo:
+    """What a server says of itself. Made by :meth:`Index.server`."""
+
+    __slots__ = ("answered", "libraries", "machine_identifier", "version")
+
+    machine_identifier: str
+    """The server's identity; the same behind every URL."""
+    version: str
+    """Its version; empty when it did not say."""
+    answered: float
+    """Seconds until it had said so."""
+    libraries: int
+    """How many libraries it shows to the token's user."""
+
+    @classmethod
+    def from_json(cls, entry: dict[str, Any]) -> ServerInfo:
+        """From plexindex_server_json()."""
+        made = cls()
+        made.machine_identifier, made.version = entry["machine_identifier"], entry["version"]
+        made.answered, made.libraries = entry["answered_us"] / 1_000_000, entry["libraries"]
+        return made
+
+    def __repr__(self) -> str:
+        return f"<plexindex.ServerInfo {self.machine_identifier} {self.version}: {self.libraries} libraries>"
+
+
+class StoreInfo:
+    """What kind of place a store is in. Made by :meth:`Index.store`."""
+
+    __slots__ = (
+        "counter_page",
+        "disk_bytes",
+        "file_system",
+        "folder",
+        "free_bytes",
+        "journal",
+        "locks",
+        "locks_error",
+        "shares_memory",
+    )
+
+    folder: str
+    """The folder."""
+    file_system: str | None
+    """Its kind of file system, such as ``"ext4"``; None where the system does not say."""
+    journal: str
+    """``"wal"``, or ``"truncate"`` where processes cannot share memory: slower."""
+    shares_memory: bool
+    """Processes can share memory there."""
+    counter_page: bool
+    """Other processes' changes are noticed without asking the database."""
+    locks: bool
+    """A lock kept others out when that was tried just now."""
+    locks_error: str | None
+    """What happened otherwise."""
+    disk_bytes: int
+    """Bytes that the store takes."""
+    free_bytes: int | None
+    """Bytes that are left on the disk; None where the system does not say."""
+
+    @classmethod
+    def from_json(cls, entry: dict[str, Any]) -> StoreInfo:
+        """From plexindex_store_json()."""
+        made = cls()
+        for name in cls.__slots__:
+            setattr(made, name, entry[name])
+        return made
+
+    def as_dict(self) -> dict[str, object]:
+        """All fields by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def __repr__(self) -> str:
+        locks = "locks work" if self.locks else f"locks do not work: {self.locks_error}"
+        place = self.file_system or "unknown file system"
+        return f"<plexindex.StoreInfo {self.folder!r}: {place}, {self.journal}, {locks}>"

@@ -1,0 +1,71 @@
+"""Builds the reference of the Python package from its docstrings, into build/docs: `make docs`.
+
+A warning is an error: a name that does not exist, an annotation that cannot be read, a link that leads nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from environment import PACKAGE, REQUIREMENTS, ROOT, Environment, build_folder, check_python
+
+# What the docstrings write for a link: :class:`Index`, and what is left of it when it leads nowhere.
+ROLE = re.compile(r":(?:class|meth|func|attr|mod|data):`")
+NAME = "plexindex"
+
+
+# Run by the environment's Python. What a public class has from private ones is shown as its own: pdoc would list no
+# more than the names.
+RENDER = """
+import sys
+from pathlib import Path
+import pdoc, plexindex
+for name in plexindex.__all__:
+    thing = getattr(plexindex, name)
+    for base in getattr(thing, "__mro__", ())[1:]:
+        if base.__module__.startswith("plexindex.") and base.__name__ not in plexindex.__all__:
+            for member, value in vars(base).items():
+                if not member.startswith("_") and member not in vars(thing):
+                    setattr(thing, member, value)
+pdoc.render.configure(docformat="google", show_source=False, search=True)
+pdoc.pdoc("plexindex", output_directory=Path(sys.argv[1]))
+"""
+
+
+def build(python: Path, folder: Path) -> list[str]:
+    """Writes the pages; gives what is wrong with them."""
+    variables = {**os.environ, "PYTHONPATH": str(PACKAGE / "src"), "PYTHONWARNINGS": "default"}
+    command = [str(python), "-c", RENDER, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True, check=False)
+    wrong = [line for line in done.stderr.splitlines() if line.strip()]
+    if done.returncode:
+        return wrong or [f"pdoc failed with exit code {done.returncode}"]
+    page = folder / f"{NAME}.html"
+    text = page.read_text(encoding="utf-8")
+    links, targets = set(re.findall(r'href="#([^"]+)"', text)), set(re.findall(r'\bid="([^"]+)"', text))
+    wrong += [
+        f"{page}: a role that was not understood: {line.strip()}" for line in text.splitlines() if ROLE.search(line)
+    ]
+    wrong += [f"{page}: a link leads nowhere: #{link}" for link in sorted(links - targets)]
+    return wrong
+
+
+def main() -> int:
+    """Makes what is missing, then the pages."""
+    check_python()
+    environment = Environment(build_folder() / "venv")
+    environment.make(REQUIREMENTS)
+    folder = build_folder() / "docs"
+    if wrong := build(environment.python, folder):
+        print(*wrong, sep="\n", file=sys.stderr)
+        return 1
+    print(f"{folder / 'index.html'} is up to date")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

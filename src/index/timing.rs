@@ -1,0 +1,105 @@
+//! What a call took, for the totals; and a line in the log for a call that was slow.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::{Question, Selector, Shared};
+use crate::source::RequestKind;
+use crate::stats::{CallBegun, Stats};
+
+/// A call under way: counted when it is dropped, however it ends.
+pub(super) struct Timed<'a> {
+    shared: &'a Shared,
+    what: &'static str,
+    /// In which library.
+    selector: Option<&'a Selector>,
+    /// How many paths, where it is a batch.
+    many: Option<usize>,
+    begun: CallBegun,
+    before: Stats,
+}
+
+impl Shared {
+    /// Starts the clock of a call. `what` is its name as hosts know it.
+    pub(super) fn timed_call<'a>(
+        &'a self,
+        what: &'static str,
+        question: &Question<'a>,
+        many: Option<usize>,
+    ) -> Timed<'a> {
+        Timed {
+            shared: self,
+            what,
+            selector: question.library.map(super::Library::selector),
+            many,
+            before: self.counters.read(),
+            begun: self.counters.call_begins(),
+        }
+    }
+}
+
+impl Drop for Timed<'_> {
+    fn drop(&mut self) {
+        let counters = &self.shared.counters;
+        let (took, alone) = counters.call_ends(&self.begun);
+        if self.shared.options.slow.is_none_or(|slow| took < slow) {
+            return;
+        }
+        counters.was_slow();
+        let (before, after) = (&self.before, counters.read());
+        let fetched = |kind: RequestKind| after.requests[kind as usize] > before.requests[kind as usize];
+        let waited = after.wait_us - before.wait_us > 1000;
+        let text = self.text(took, &after, alone);
+        // A listing takes its time, and so does waiting for another one's: that is no surprise.
+        if fetched(RequestKind::Page) || waited {
+            log::info!("{text}");
+        } else {
+            log::warn!("{text}");
+        }
+    }
+}
+
+impl Timed<'_> {
+    /// No path is in it.
+    fn text(&self, took: Duration, after: &Stats, alone: bool) -> String {
+        let before = &self.before;
+        let mut text = self.what.to_owned();
+        if let Some(many) = self.many {
+            let _ = write!(text, " of {many} paths");
+        }
+        match self.selector {
+            None | Some(Selector::All) => text.push_str(" in all libraries"),
+            Some(selector) => _ = write!(text, " in '{}'", selector.name()),
+        }
+        let _ = write!(text, " took {:.2} s", took.as_secs_f64());
+        let requests = after.requests.iter().sum::<u64>() - before.requests.iter().sum::<u64>();
+        let plural = if requests == 1 { "" } else { "s" };
+        let parts = [
+            (
+                format!("the server ({requests} request{plural})"),
+                after.network_us - before.network_us,
+            ),
+            ("parsing".to_owned(), after.parse_us - before.parse_us),
+            ("the store".to_owned(), after.store_us - before.store_us),
+            ("warm files".to_owned(), after.warm_us - before.warm_us),
+            ("matching".to_owned(), after.match_us - before.match_us),
+            (
+                "waiting for another fetch or to try again".to_owned(),
+                after.wait_us - before.wait_us,
+            ),
+        ];
+        let mut separator = ": ";
+        for (part, us) in parts.iter().filter(|(_, us)| *us >= 1000) {
+            let _ = write!(
+                text,
+                "{separator}{part} {:.2} s",
+                Duration::from_micros(*us).as_secs_f64()
+            );
+            separator = ", ";
+        }
+        if !alone {
+            text.push_str(" (what other calls on this handle did meanwhile is in it)");
+        }
+        text
+    }
+}

@@ -1,0 +1,82 @@
+"""Helpers: the command as a process of its own, with an environment that holds nothing of the tester's."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from conftest import Server
+
+
+class Cli:
+    """Runs ``python -m plexindex`` with a home of its own."""
+
+    def __init__(self, home: Path, server: Server | None = None) -> None:
+        self.home = home
+        self.store = home / "store"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PLEX", "XDG_"))}
+        self.environment = {**kept, "HOME": str(home), "PLEXINDEX_DIR": str(self.store), "COLUMNS": "100"}
+        self.environment.pop("NO_COLOR", None)
+        if server is not None:
+            self.environment.update(PLEXINDEX_URL=server.url, PLEXINDEX_TOKEN=server.token)
+
+    def start(self, *arguments: object, **variables: str | None) -> list[Any]:
+        """The command line and the environment."""
+        environment = {**self.environment, **variables}
+        command = [sys.executable, "-m", "plexindex", *map(str, arguments)]
+        return [command, {name: value for name, value in environment.items() if value is not None}]
+
+    def run(self, *arguments: object, given: bytes = b"", **variables: str | None) -> subprocess.CompletedProcess[str]:
+        """Runs it to its end, with this on its standard input."""
+        command, environment = self.start(*arguments, **variables)
+        done = subprocess.run(command, env=environment, input=given, capture_output=True, check=False, timeout=60)
+        assert b"Traceback" not in done.stderr, done.stderr
+        return subprocess.CompletedProcess(
+            command, done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode()
+        )
+
+    def good(self, *arguments: object, given: bytes = b"", **variables: str | None) -> str:
+        """What it prints; it must end with 0 and say nothing on standard error."""
+        done = self.run(*arguments, given=given, **variables)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        return done.stdout
+
+    def json(self, *arguments: object, given: bytes = b"", **variables: str | None) -> Any:
+        """What it prints as JSON, one value."""
+        return json.loads(self.run(*arguments, "--json", given=given, **variables).stdout)
+
+    def at_terminal(
+        self, *arguments: object, react: Callable[[str], str] = lambda _: "", **variables: str | None
+    ) -> tuple[int, str]:
+        """Runs it at a terminal: exit code, and all that was to be seen. What ``react`` gives is typed, once."""
+        command, environment = self.start(*arguments, **variables)
+        environment["TERM"] = "xterm"
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execvpe(command[0], command, environment)  # noqa: S606
+        seen, typed, until = b"", False, time.monotonic() + 60
+        while time.monotonic() < until:
+            if not select.select([terminal], [], [], 0.05)[0]:
+                continue
+            try:
+                more = os.read(terminal, 65536)
+            except OSError:
+                break
+            if not more:
+                break
+            seen += more
+            answer = "" if typed else react(seen.decode(errors="replace"))
+            if answer:
+                typed = True
+                os.write(terminal, answer.encode())
+        os.close(terminal)
+        _, status = os.waitpid(pid, 0)
+        return os.waitstatus_to_exitcode(status), seen.decode().replace("\r\n", "\n")

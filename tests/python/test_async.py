@@ -1,0 +1,137 @@
+"""The calls for asyncio: on a thread of their own, stopped with their task."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import plexindex
+import pytest
+from conftest import OpenIndex, Server, run_python
+
+
+def test_calls_run_beside_the_loop(open_index: OpenIndex, server: Server) -> None:
+    index = open_index()
+    row = server.paths(1)[0]
+    threads: set[int] = set()
+
+    async def ask() -> plexindex.Match:
+        beats = 0
+
+        async def beat() -> None:
+            nonlocal beats
+            while True:
+                beats += 1
+                await asyncio.sleep(0)
+
+        heart = asyncio.create_task(beat())
+        match = await index.amatch_path("Movies", row["path"], progress=lambda _: threads.add(threading.get_ident()))
+        heart.cancel()
+        assert beats > 1
+        return match
+
+    match = asyncio.run(ask())
+    assert (match.rating_key, match.rung) == (row["ratingKey"], "exact")
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+def test_every_call_has_its_answer(server: Server, cache: Path) -> None:
+    rows = server.paths(1)
+    options = {"server_url": server.url, "token": server.token}
+
+    async def ask() -> None:
+        async with plexindex.open(cache, **options) as index:  # type: ignore[arg-type]
+            assert [library.title for library in await index.alibraries()] == ["Movies", "TV Shows"]
+            assert await index.arefresh("Movies") is True
+            movies = index.library("Movies")
+            assert await movies.arefresh() is True
+            paths = [row["path"] for row in rows[:20]]
+            keys = [row["ratingKey"] for row in rows[:20]]
+            assert [match.rating_key for match in await index.amatch_paths(None, paths)] == keys
+            assert [match.rating_key for match in await movies.amatch_paths(paths)] == keys
+            assert (await movies.amatch(paths[0])).rating_key == keys[0]
+            guid = (await movies.amatch(paths[0])).guid
+            assert guid is not None
+            assert (await index.amatch_guid("Movies", guid)).rating_key == keys[0]
+            found = await index.asearch_title("Movies", rows[0]["title"])
+            assert keys[0] in [item.rating_key for item in found.candidates]
+            await index.arecord_match("Movies", "/host/one.mkv", keys[0])
+            await index.arecord_matches("Movies", [("/host/two.mkv", keys[1])])
+            assert (await movies.amatch("/host/two.mkv")).rung == "confirmed"
+            await index.ainvalidate_path("Movies", "/host/two.mkv")
+            assert not await movies.amatch("/host/two.mkv")
+            await index.ainvalidate_item("Movies", keys[0])
+            await index.ainvalidate_library("TV Shows")
+            assert (await index.astats()).items == 300
+            assert index.is_open
+        assert not index.is_open
+        with pytest.raises(plexindex.ClosedError):
+            await index.astats()
+
+    asyncio.run(ask())
+
+
+def test_a_task_that_is_cancelled_stops_its_fetch(open_index: OpenIndex, server: Server) -> None:
+    server.fault(kind="listing", action="delay", ms=30, count=0)
+    index = open_index(page_size=20)
+    begun = threading.Event()
+
+    async def ask() -> None:
+        task = asyncio.create_task(index.arefresh("Movies", progress=lambda _: begun.set()))
+        await asyncio.to_thread(begun.wait, 30)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        # The default executor is waited for at the end of the loop: the call must have come to its end by then.
+
+    asyncio.run(ask())
+    assert server.get("stats")["requests"]["listing"] < 14
+    assert index.profile().calls == 1
+    server.post("reset")
+    # What had come is kept, and the index goes on.
+    first: list[int] = []
+    assert index.refresh("Movies", progress=lambda progress: first.append(progress.items))
+    assert first[0] >= 20
+
+
+def test_a_call_that_waits_for_the_libraries_can_be_stopped_too(open_index: OpenIndex, server: Server) -> None:
+    server.fault(kind="identity", action="delay", ms=20_000, count=1)
+    index = open_index()
+    seen: list[plexindex.Progress] = []
+
+    async def ask() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(index.arefresh("Movies", progress=seen.append), 0.3)
+        assert seen == []
+
+    # The loop waits for the call's thread at its end; of what is not fetched yet the host hears nothing.
+    begun = time.monotonic()
+    asyncio.run(ask())
+    assert time.monotonic() - begun < 15
+
+
+def test_errors_arrive_and_the_default_callback_is_told(open_index: OpenIndex) -> None:
+    seen: list[plexindex.Progress] = []
+    index = open_index(progress=seen.append)
+
+    async def ask() -> None:
+        with pytest.raises(plexindex.LibraryNotFoundError):
+            await index.amatch_path("Nothing", "/x")
+        assert await index.arefresh("Movies", True)
+
+    asyncio.run(ask())
+    assert seen
+
+
+def test_asyncio_is_imported_with_the_first_call(cache: Path) -> None:
+    code = (
+        "import sys, plexindex\n"
+        "index = plexindex.open(sys.argv[1])\n"
+        "quiet = 'asyncio' not in sys.modules\n"
+        "import asyncio\n"
+        "print(quiet, asyncio.run(index.astats()).items)\n"
+    )
+    assert run_python(code, cache).split() == ["True", "0"]

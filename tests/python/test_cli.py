@@ -1,0 +1,319 @@
+"""The command `plexindex`: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import plexindex
+import pytest
+from cli import Cli
+from conftest import TOKEN, Server, ServerFactory
+
+COMMANDS = ("libraries", "warm", "match", "stats", "clear", "doctor")
+
+
+@pytest.fixture
+def cli(tmp_path: Path, server: Server) -> Cli:
+    """The command, with the server and an empty store."""
+    return Cli(tmp_path, server)
+
+
+def test_help_says_what_one_needs(cli: Cli) -> None:
+    text = cli.good("--help")
+    for word in (*COMMANDS, "examples:", "exit codes:", "PLEXINDEX_URL", "PLEXAPI_CONFIG_PATH", "config.ini"):
+        assert word in text, word
+    for command in COMMANDS:
+        text = cli.good(command, "--help")
+        assert "examples:" in text
+        assert "--token-file" in text
+        assert "list of processes" in " ".join(text.split())
+        assert all(len(line) <= 100 for line in text.splitlines()), command
+
+
+def test_version_names_package_and_library(cli: Cli) -> None:
+    text = cli.good("--version")
+    assert re.fullmatch(r"plexindex (\S+), with the library \1 at \S+\n", text)
+    assert plexindex.__version__ in text
+
+
+def test_the_wheel_installs_the_command(cli: Cli) -> None:
+    script = Path(sys.executable).parent / "plexindex"
+    done = subprocess.run([str(script), "--version"], env=cli.environment, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("plexindex "), done
+
+
+def test_wrong_usage_is_2(cli: Cli) -> None:
+    for arguments in (
+        [],
+        ["nothing"],
+        ["match"],
+        ["stats", "--watch", "0"],
+        ["match", ""],
+        ["match", "--dead", "1", "/x"],
+    ):
+        assert cli.run(*arguments).returncode == 2, arguments
+
+
+def test_libraries(cli: Cli, server: Server) -> None:
+    lines = cli.good("libraries").splitlines()
+    assert lines[0].split() == ["id", "title", "kind", "items", "state", "folders"]
+    assert lines[1].split() == ["1", "Movies", "movie", "–", "never", "fetched", "/data/movies"]
+    cli.good("warm", "Movies")
+    lines = cli.good("libraries").splitlines()
+    assert re.fullmatch(r"1   Movies    movie    300  fresh, checked (just now|\d+ s ago)  /data/movies", lines[1])
+    first, second = cli.json("libraries")
+    assert (first["title"], first["items"], first["fresh"], first["locations"]) == (
+        "Movies",
+        300,
+        True,
+        ["/data/movies"],
+    )
+    assert second["age"] is None
+    server.reset()
+    cli.good("libraries")
+    assert server.requests() == 0
+
+
+def test_warm_is_silent_elsewhere_than_at_a_terminal(cli: Cli, server: Server) -> None:
+    assert cli.good("warm") == ""
+    assert [library["items"] for library in cli.json("libraries")] == [300, 120]
+    server.reset()
+    assert cli.good("warm") == ""
+    # Who it is, and which libraries there are.
+    assert (server.requests(), server.get("stats")["requests"]["listing"]) == (2, 0)
+    cli.good("warm", "--full", "2")
+    assert server.get("stats")["requests"]["listing"] == 1
+
+
+def test_warm_shows_a_bar_to_a_person(tmp_path: Path, start_server: ServerFactory) -> None:
+    server = start_server("--movies", "5000", "--plain")
+    server.fault(kind="listing", action="delay", ms=150, count=0)
+    code, seen = Cli(tmp_path, server).at_terminal("warm")
+    assert code == 0
+    frames = seen.split("\r")
+    moving = [frame for frame in frames if " left" in frame]
+    assert moving
+    for frame in moving:
+        pattern = r"Movies  █*░+  [1-4],000 of 5,000   \d0 %  [\d,]+/s  0:0\d left"
+        assert re.fullmatch(pattern, frame.replace("\x1b[K", "")), frame
+    assert re.fullmatch(r"Movies  5,000 items in \S+ m?s \([\d,]+/s\)\x1b\[K\n", frames[-1]), frames[-1]
+    code, seen = Cli(tmp_path, server).at_terminal("warm")
+    assert (code, seen) == (0, "\rMovies  waiting\x1b[K\r\x1b[KMovies  is up to date\n")
+    # A narrow terminal, and one that can do nothing.
+    code, seen = Cli(tmp_path, server).at_terminal("warm", "--full", COLUMNS="40")
+    assert all(len(frame.replace("\x1b[K", "").strip("\n")) < 40 for frame in seen.split("\r")[:-1])
+    assert re.search(r"Movies  \d,000 of 5,000 ", seen)
+
+
+def test_ctrl_c_ends_a_warm_and_the_next_goes_on(tmp_path: Path, start_server: ServerFactory) -> None:
+    server = start_server("--movies", "5000", "--plain")
+    server.fault(kind="listing", action="delay", ms=200, count=0)
+    cli = Cli(tmp_path, server)
+    code, seen = cli.at_terminal("warm", react=lambda seen: "\x03" if "2,000 of 5,000" in seen else "")
+    assert code == 130
+    assert seen.endswith("plexindex: interrupted; what was fetched is kept\n")
+    server.reset()
+    cli.good("warm")
+    assert server.get("stats")["requests"]["listing"] < 5
+
+
+def test_ctrl_c_reaches_a_call_that_waits_for_a_silent_server(cli: Cli, server: Server) -> None:
+    server.fault(kind="identity", action="delay", ms=30_000, count=1)
+    command, environment = cli.start("warm")
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        wait_for_request(server)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=15)
+    assert process.returncode == 130
+    assert "interrupted" in said
+
+
+def wait_for_request(server: Server) -> None:
+    """Until the server was asked something."""
+    while server.requests() == 0:
+        pass
+
+
+def test_match(cli: Cli, server: Server) -> None:
+    row = server.paths(1)[0]
+    text = cli.good("match", row["path"])
+    first, second = text.splitlines()
+    assert first == row["path"]
+    assert second.startswith(f"  {row['title']}")
+    assert second.endswith(f" · Movies · /library/metadata/{row['ratingKey']} · exact, high")
+    # A mapping, a library, a batch.
+    host = row["path"].replace("/data/", "/mnt/media/")
+    assert cli.good("match", "--mapping", "/mnt/media", "/data", host).endswith("mapped, high\n")
+    assert cli.good("match", "-l", "1", row["path"]) == text
+    # A library is not fetched for a path that it cannot own; then there is nothing that tells.
+    done = cli.run("match", "/nowhere/x.mkv", PLEXINDEX_DIR=str(cli.home / "cold"))
+    assert "was never fetched (`plexindex warm` does that)" in done.stdout
+    cli.good("warm")
+    done = cli.run("match", row["path"], "/nowhere/x.mkv")
+    assert done.returncode == 1
+    assert "/nowhere/x.mkv\n  not found: no library has a folder above '/nowhere/x.mkv'" in done.stdout
+
+
+def test_match_says_json(cli: Cli, server: Server) -> None:
+    rows = server.paths(2)
+    odd = b"/data/tv/\xff \x1b[31m.mkv"
+    listed = "\n".join([rows[0]["path"], "", rows[1]["path"] + "\r"]).encode() + b"\n" + odd + b"\n"
+    done = cli.run("match", "--json", "-", given=listed)
+    assert done.returncode == 1
+    first, second, third = map(json.loads, done.stdout.splitlines())
+    assert (first["status"], first["item"]["rating_key"], first["item"]["kind"]) == (
+        "ok",
+        rows[0]["ratingKey"],
+        "episode",
+    )
+    assert (first["path"], second["path"]) == (rows[0]["path"], rows[1]["path"])
+    assert os.fsencode(third["path"]) == odd
+    assert (third["item"], third["status"], third["reason_code"]) == (None, "not_found", "not_listed")
+    assert third["reason"]
+    # For people, names cannot steer the terminal.
+    done = cli.run("match", "-", given=odd)
+    assert "\x1b" not in done.stdout
+    assert "\\x1b[31m" in done.stdout
+    # As find -print0 has it.
+    done = cli.run("match", "--json", "--null", "-", given=b"/a\nb.mkv\0/c.mkv\0")
+    assert [json.loads(line)["path"] for line in done.stdout.splitlines()] == ["/a\nb.mkv", "/c.mkv"]
+    assert cli.run("match", "-", given=b"/a\0/b\0").returncode == 2
+    assert cli.good("match", "-", given=b"\n") == ""
+
+
+def test_match_takes_relative_paths_of_files_that_exist(cli: Cli, server: Server, tmp_path: Path) -> None:
+    row = server.paths(1)[0]
+    file = tmp_path / row["path"].lstrip("/")
+    file.parent.mkdir(parents=True)
+    file.touch()
+    command, environment = cli.start("match", file.name, "not-there.mkv")
+    done = subprocess.run(command, env=environment, cwd=file.parent, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[0] == str(file)
+    assert "\nnot-there.mkv\n" in done.stdout
+
+
+def test_match_lists_candidates(tmp_path: Path, start_server: ServerFactory) -> None:
+    server = start_server("--movies", "3000")
+    cli = Cli(tmp_path, server)
+    cli.good("warm")
+    done = cli.run("match", "/elsewhere/movie.mkv")
+    assert done.returncode == 1
+    assert re.search(r"\n  ambiguous: \d+ items fit", done.stdout)
+    assert (
+        len(re.findall(r"\n    \S.* · Movies · /library/metadata/\d+\n      /data/movies/.*/movie.mkv", done.stdout))
+        == 5
+    )
+    assert re.search(r"\n    and \d+ more\n$", done.stdout)
+
+
+def test_a_pipe_that_is_closed_is_no_defect(cli: Cli, server: Server) -> None:
+    paths = "\n".join(row["path"] for row in server.paths(1) for _ in range(50))
+    command, environment = cli.start("match", "-")
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(paths.encode())
+        process.stdin.close()
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 141
+
+
+def test_stats(cli: Cli, server: Server) -> None:
+    cli.good("warm")
+    cli.run("match", "/nowhere.mkv", server.paths(1)[0]["path"])
+    text = cli.good("stats")
+    assert [line.split()[0] for line in text.splitlines()] == [
+        "store", "libraries", "items", "matches", "answers", "requests", "writes",
+    ]  # fmt: skip
+    assert re.search(r"^items +420$", text, re.MULTILINE)
+    assert re.search(r"^answers +2 in its life$", text, re.MULTILINE)
+    values = cli.json("stats")
+    assert (values["items"], values["libraries"], values["folder"]) == (420, 2, str(cli.store))
+    # Without naming a server the store speaks of the one it knows, whoever failed to reach it since.
+    cli.run("warm", PLEXINDEX_TOKEN="another")
+    assert cli.json("stats", PLEXINDEX_URL=None, PLEXINDEX_TOKEN=None)["items"] == 420
+
+
+def test_stats_can_be_watched(cli: Cli, server: Server) -> None:
+    cli.good("warm", "Movies")
+    command, environment = cli.start("stats", "--json", "--watch", "0.1")
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        cli.run("match", server.paths(1)[0]["path"])
+        while json.loads(process.stdout.readline())["store_answers"] == first["store_answers"]:
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    code, seen = cli.at_terminal("stats", "--watch", "0.1", react=lambda seen: "\x03" if "\x1b[7A" in seen else "")
+    assert code == 0
+    assert seen.count("\nitems") >= 2
+
+
+def test_clear_asks(cli: Cli) -> None:
+    assert cli.good("clear") == ""
+    cli.good("warm")
+    done = cli.run("clear")
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    code, seen = cli.at_terminal("clear", react=lambda seen: "\n" if "[y/N]" in seen else "")
+    assert code == 1
+    assert f"Empty the index in {cli.store}: 420 items of 2 libraries? [y/N]" in seen
+    assert seen.endswith("nothing was changed\n")
+    assert cli.json("stats")["items"] == 420
+    code, seen = cli.at_terminal("clear", react=lambda seen: "y\n" if "[y/N]" in seen else "")
+    assert code == 0
+    assert cli.json("stats")["items"] == 0
+    cli.good("warm")
+    assert cli.good("clear", "--yes") == ""
+    assert cli.json("stats")["items"] == 0
+
+
+def test_each_failure_has_its_exit_code(cli: Cli, server: Server, tmp_path: Path) -> None:
+    assert cli.run("warm", PLEXINDEX_URL=None, PLEXINDEX_TOKEN=None).returncode == 2
+    done = cli.run("match", "/x.mkv", PLEXINDEX_URL=None, PLEXINDEX_TOKEN=None)
+    assert (done.returncode, "--url" in done.stderr) == (2, True)
+    done = cli.run("libraries", PLEXINDEX_URL="http://127.0.0.1:1", PLEXINDEX_DIR=str(tmp_path / "other"))
+    assert done.returncode == 3
+    assert "127.0.0.1:1" in done.stderr
+    done = cli.run("warm", PLEXINDEX_TOKEN="wrong")
+    assert done.returncode == 4
+    assert "refused (401)" in done.stderr
+    assert "wrong" not in done.stderr
+    file = tmp_path / "file"
+    file.touch()
+    done = cli.run("stats", "--dir", file)
+    assert done.returncode == 5
+    assert "cache_dir" not in done.stderr
+    done = cli.run("warm", "Nothing")
+    assert done.returncode == 6
+    assert "'Movies' (section 1)" in done.stderr
+    server.fault(kind="listing", action="delay", ms=2000, count=0)
+    done = cli.run("warm", "--deadline", "0.2", "Movies")
+    assert done.returncode == 7
+    assert "goes on from there" in done.stderr
+    assert cli.run("match", "--deadline", "0.2", "/data/movies/x.mkv").returncode == 7
+    done = cli.run("stats", PLEXINDEX_LIBRARY="/nowhere/lib.so")
+    assert done.returncode == 70
+    assert "PLEXINDEX_LIBRARY" in done.stderr
+    assert TOKEN not in done.stderr
+
+
+def test_verbose_says_what_is_done(cli: Cli, server: Server) -> None:
+    path = server.paths(1)[0]["path"]
+    done = cli.run("match", "-v", path)
+    assert "plexindex: INFO: 'Movies': 300 items listed" in done.stderr
+    assert path not in done.stderr
+    assert TOKEN not in cli.run("match", "-vv", path).stderr
+    assert path in cli.run("match", "-vv", path).stderr

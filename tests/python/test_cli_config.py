@@ -1,0 +1,143 @@
+"""Where the command finds server, token, folder and mappings."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli import Cli
+from conftest import TOKEN, Server
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """The command, and nothing said about a server."""
+    return Cli(tmp_path)
+
+
+def write_config(cli: Cli, text: str, name: str = ".config/plexapi/config.ini") -> Path:
+    path = cli.home / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def auth(server: Server, token: str = TOKEN) -> str:
+    return f"[auth]\nserver_baseurl = {server.url}\nserver_token = {token}\n"
+
+
+def found(cli: Cli, *arguments: object, **variables: Any) -> tuple[str | None, str | None, str | None]:
+    """Server, and where it and the token are from, as the doctor says it."""
+    facts = cli.json("doctor", *arguments, **variables)["server"]
+    return facts["url"], facts["url_from"], facts["token_from"]
+
+
+def test_flags(cli: Cli, server: Server, tmp_path: Path) -> None:
+    assert found(cli, "--url", server.url, "--token", TOKEN) == (server.url, "--url", "--token")
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    assert found(cli, "--url", server.url, "--token-file", file) == (server.url, "--url", "--token-file")
+    assert cli.run("libraries", "--url", server.url, "--token-file", file).returncode == 0
+    done = cli.run("libraries", "--url", server.url, "--token-file", file, "--token", TOKEN)
+    assert (done.returncode, "--token and --token-file" in done.stderr) == (2, True)
+    file.write_text("\n")
+    done = cli.run("libraries", "--url", server.url, "--token-file", file)
+    assert (done.returncode, "is empty" in done.stderr) == (2, True)
+    done = cli.run("libraries", "--url", server.url, "--token-file", tmp_path / "missing")
+    assert (done.returncode, "cannot be read" in done.stderr) == (2, True)
+
+
+def test_the_environment(cli: Cli, server: Server, tmp_path: Path) -> None:
+    ours: dict[str, Any] = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN": TOKEN}
+    assert found(cli, **ours) == (server.url, "PLEXINDEX_URL", "PLEXINDEX_TOKEN")
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    ours = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN_FILE": str(file)}
+    assert found(cli, **ours) == (server.url, "PLEXINDEX_URL", "PLEXINDEX_TOKEN_FILE")
+    theirs: dict[str, Any] = {"PLEXAPI_AUTH_SERVER_BASEURL": server.url, "PLEXAPI_AUTH_SERVER_TOKEN": TOKEN}
+    assert found(cli, **theirs) == (server.url, "PLEXAPI_AUTH_SERVER_BASEURL", "PLEXAPI_AUTH_SERVER_TOKEN")
+    assert found(cli, **theirs, **ours) == (server.url, "PLEXINDEX_URL", "PLEXINDEX_TOKEN_FILE")
+    assert cli.run("libraries", **theirs).returncode == 0
+
+
+def test_the_file_that_plexapi_users_have(cli: Cli, server: Server) -> None:
+    path = str(write_config(cli, f"{auth(server)}[header]\nplatform = x%y\n"))
+    assert found(cli) == (server.url, path, path)
+    # As plexapi reads it, names are in any case, and the environment names another file.
+    other = write_config(
+        cli, auth(server).upper().replace(server.url.upper(), server.url).replace(TOKEN.upper(), TOKEN), "o.ini"
+    )
+    assert found(cli, PLEXAPI_CONFIG_PATH=str(other)) == (server.url, str(other), str(other))
+    assert found(cli, PLEXAPI_CONFIG_PATH=str(cli.home / "missing")) == (None, None, None)
+    # A token of the environment goes with the server of the file, as in plexapi.
+    write_config(cli, auth(server, "wrong"))
+    theirs: dict[str, Any] = {"PLEXAPI_AUTH_SERVER_TOKEN": TOKEN}
+    assert found(cli, **theirs) == (server.url, path, "PLEXAPI_AUTH_SERVER_TOKEN")
+    assert cli.run("libraries", **theirs).returncode == 0
+
+
+def test_what_plexapi_finds_is_found(cli: Cli, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = pytest.importorskip("plexapi.config")
+    path = write_config(cli, auth(server, "a%token").replace("server_token", "Server_Token"))
+    monkeypatch.delenv("PLEXAPI_AUTH_SERVER_TOKEN", raising=False)
+    theirs = config.PlexConfig(str(path))
+    from plexindex._cli.config import _plexapi_file
+
+    monkeypatch.setenv("PLEXAPI_CONFIG_PATH", str(path))
+    _, ours = _plexapi_file()
+    for name in ("server_baseurl", "server_token"):
+        assert ours["auth"][name] == theirs.get(f"auth.{name}")
+
+
+def test_a_broken_file_is_told_without_what_it_holds(cli: Cli) -> None:
+    path = write_config(cli, f"server_token = {TOKEN}\n")
+    done = cli.run("libraries")
+    assert done.returncode == 2
+    assert str(path) in done.stderr
+    assert "line 1" in done.stderr
+    assert TOKEN not in done.stderr
+    path.write_bytes(b"\xff\xfe")
+    assert cli.run("libraries").returncode == 2
+
+
+def test_a_token_goes_to_no_other_server(cli: Cli, server: Server) -> None:
+    write_config(cli, auth(server))
+    done = cli.run("libraries", "--url", "http://127.0.0.1:1")
+    assert done.returncode == 2
+    assert "is sent nowhere else" in done.stderr
+    assert server.url in done.stderr
+    assert TOKEN not in done.stderr
+    done = cli.run("libraries", PLEXINDEX_URL="http://127.0.0.1:1")
+    assert done.returncode == 2
+    # The same server, spelled in another way; and a token that nothing says the server of.
+    assert cli.run("libraries", "--url", server.url.replace("http", "HTTP") + "/").returncode == 0
+    write_config(cli, f"[auth]\nserver_token = {TOKEN}\n")
+    assert cli.run("libraries", "--url", server.url).returncode == 0
+
+
+def test_the_folder(cli: Cli, server: Server, tmp_path: Path) -> None:
+    ours: dict[str, Any] = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN": TOKEN}
+
+    def folder(*arguments: object, **variables: Any) -> str:
+        return str(cli.json("stats", *arguments, **ours, **variables)["folder"])
+
+    assert folder() == str(cli.store)
+    assert folder("--dir", tmp_path / "flag") == str(tmp_path / "flag")
+    assert folder(PLEXINDEX_DIR=None) == str(tmp_path / ".cache" / "plexindex")
+    assert folder(PLEXINDEX_DIR=None, XDG_CACHE_HOME=str(tmp_path / "xdg")) == str(tmp_path / "xdg" / "plexindex")
+    assert folder(PLEXINDEX_DIR="~/mine") == str(tmp_path / "mine")
+    write_config(cli, f"[plexindex]\ndir = {tmp_path}/ini\n")
+    assert folder(PLEXINDEX_DIR=None) == str(tmp_path / "ini")
+    assert stat.S_IMODE((tmp_path / "ini").stat().st_mode) == 0o700
+
+
+def test_mappings_of_the_file(cli: Cli, server: Server) -> None:
+    path = server.paths(1)[0]["path"]
+    ini = f"{auth(server)}[plexindex]\nmappings =\n    /mnt/a -> /nowhere\n    /mnt/media -> /data\n"
+    write_config(cli, ini)
+    assert cli.good("match", path.replace("/data/", "/mnt/media/")).endswith("mapped, high\n")
+    write_config(cli, f"{ini}    /mnt/b\n")
+    done = cli.run("match", path)
+    assert (done.returncode, "HOST-FOLDER -> SERVER-FOLDER" in done.stderr) == (2, True)

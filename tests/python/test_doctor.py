@@ -1,0 +1,183 @@
+"""`plexindex doctor`: what it finds, what it proposes, and how it ends."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli import Cli
+from conftest import TOKEN, Server, ServerFactory
+from plexindex._cli import sample
+
+
+@pytest.fixture
+def cli(tmp_path: Path, server: Server) -> Cli:
+    """The command, with the server and an empty store."""
+    return Cli(tmp_path, server)
+
+
+def plant(tree: Path, server: Server, library: int, folder: str, below: str) -> int:
+    """Makes an empty file for each listed path, with another folder in the place of the server's."""
+    rows = server.paths(library)
+    for row in rows:
+        file = tree / below / row["path"][len(folder) :].lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    return len(rows)
+
+
+def test_all_is_well(cli: Cli, server: Server) -> None:
+    text = cli.good("doctor")
+    for line in (
+        f"  ok   {server.url} (from PLEXINDEX_URL) answers, in ",
+        "  ok   the token (from PLEXINDEX_TOKEN) is good: it shows 2 libraries",
+        "    1  Movies    movie  –  never fetched  /data/movies",
+        f"  ok   {cli.store}: ",
+        "  ok   locks work: one was tried",
+        "nothing is wrong",
+    ):
+        assert f"\n{line}" in text, line
+    assert TOKEN not in text
+    assert server.get("stats")["requests"]["listing"] == 0
+    values = cli.json("doctor")
+    assert (values["exit_code"], values["problems"], values["store"]["locks"]) == (0, [], True)
+    assert values["server"]["token_good"] is True
+    assert [library["title"] for library in values["libraries"]] == ["Movies", "TV Shows"]
+
+
+def test_what_is_wrong_with_a_server(cli: Cli, start_server: ServerFactory, tmp_path: Path) -> None:
+    done = cli.run("doctor", PLEXINDEX_URL=None, PLEXINDEX_TOKEN=None)
+    assert (done.returncode, "BAD  no server is named" in done.stdout) == (2, True)
+    done = cli.run("doctor", PLEXINDEX_URL="http://127.0.0.1:1")
+    assert (done.returncode, "BAD  http://127.0.0.1:1 (from PLEXINDEX_URL) cannot be asked" in done.stdout) == (3, True)
+    assert "1 problem found" in done.stdout
+    done = cli.run("doctor", PLEXINDEX_TOKEN="not-this-one")
+    assert (done.returncode, "BAD  the token (from PLEXINDEX_TOKEN) is refused" in done.stdout) == (4, True)
+    assert "(from PLEXINDEX_URL) answers" in done.stdout
+    assert "not-this-one" not in done.stdout
+    done = cli.run("doctor", PLEXINDEX_TOKEN=None)
+    assert (done.returncode, "BAD  it wants a token" in done.stdout) == (4, True)
+    opened = start_server("--movies", "3", "--open")
+    text = cli.good("doctor", PLEXINDEX_URL=opened.url, PLEXINDEX_TOKEN=None)
+    assert "note no token is given, and the server wants none: it shows 1 library" in text
+    file = tmp_path / "file"
+    file.touch()
+    done = cli.run("doctor", "--dir", file)
+    assert (done.returncode, "BAD  the folder " in done.stdout) == (5, True)
+
+
+def test_a_mapping_that_is_missing_is_proposed(cli: Cli, server: Server, tmp_path: Path) -> None:
+    tree = tmp_path / "my media"
+    movies = plant(tree, server, 1, "/data", "")
+    (tree / "movies" / "poster.jpg").touch()
+    (tree / "movies" / "Not There (1901).mkv").touch()
+    cli.good("warm")
+    server.reset()
+    done = cli.run("doctor", "--offline", tree)
+    assert done.returncode == 1
+    assert server.requests() == 0
+    assert f"\n  {movies + 1} files {tree}\n" in done.stdout
+    assert f"\n  suffix                  {movies}  99 %  found by the end" in done.stdout
+    assert f"not found: no location, for example:\n    {tree}/movies/Not There (1901).mkv" in done.stdout
+    assert f"\n  BAD  1 of {movies + 1} files is no single item" in done.stdout
+    assert f"\n  try  {movies} of {movies + 1} files match if {tree} becomes /data\n" in done.stdout
+    assert "\n       1 file would still not be listed under that path\n" in done.stdout
+    assert "\n2 problems found\n" in done.stdout
+    # What it says can be pasted: on the command line, …
+    (flags,) = [line for line in done.stdout.splitlines() if line.startswith("    --mapping ")]
+    (tree / "movies" / "Not There (1901).mkv").unlink()
+    text = cli.good("doctor", "--offline", *shlex.split(flags), tree)
+    assert f"\n  mapped  {movies}  100 %  listed, by way of a mapping" in text
+    assert "Proposed" not in text
+    # … in Python, …
+    (pairs,) = [line for line in done.stdout.splitlines() if line.startswith("    mappings=[")]
+    assert eval(pairs.strip().partition("=")[2]) == [(str(tree), "/data")]  # noqa: S307
+    # … and in plexapi's file.
+    ini = done.stdout[done.stdout.index("    [plexindex]") :].partition("\n\n")[0]
+    config = tmp_path / "config.ini"
+    config.write_text("\n".join(line[4:] for line in ini.splitlines()))
+    assert "nothing is wrong" in cli.good("doctor", "--offline", tree, PLEXAPI_CONFIG_PATH=str(config))
+
+
+def test_two_mappings_are_two_proposals(cli: Cli, server: Server, tmp_path: Path) -> None:
+    movies = plant(tmp_path, server, 1, "/data/movies", "films")
+    episodes = plant(tmp_path, server, 2, "/data/tv", "nas/series")
+    cli.good("warm")
+    values: dict[str, Any] = cli.json("doctor", "--offline", tmp_path / "films", tmp_path / "nas")
+    of = movies + episodes
+    # Half of the sample for each folder.
+    assert values["files"]["looked_at"] == 250 + episodes < of
+    assert [(one["host"], one["server"], one["matched"]) for one in values["proposals"]] == [
+        (str(tmp_path / "films"), "/data/movies", 250),
+        (str(tmp_path / "nas/series"), "/data/tv", episodes),
+    ]
+
+
+def test_listed_paths_and_standard_input(cli: Cli, server: Server, tmp_path: Path) -> None:
+    cli.good("warm")
+    paths = [row["path"] for row in server.paths(1)]
+    file = tmp_path / "paths.txt"
+    file.write_text("\n".join(paths))
+    for arguments, given in (((file,), b""), (("-",), file.read_bytes())):
+        values = cli.json("doctor", *arguments, given=given)
+        assert (values["exit_code"], values["files"]["rungs"]["exact"]) == (0, len(paths))
+    values = cli.json("doctor", "--sample", "10", file)
+    assert values["files"]["looked_at"] == 10
+    assert cli.run("doctor", tmp_path / "missing").returncode == 2
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = cli.run("doctor", empty)
+    assert (done.returncode, "there are no media files" in done.stdout) == (1, True)
+
+
+def test_libraries_are_fetched_when_that_is_wished(cli: Cli, server: Server, tmp_path: Path) -> None:
+    tree = tmp_path / "media"
+    plant(tree, server, 1, "/data", "")
+    done = cli.run("doctor", tree)
+    assert (done.returncode, "no library was fetched yet" in done.stdout) == (1, True)
+    assert server.get("stats")["requests"]["listing"] == 0
+    code, seen = cli.at_terminal("doctor", tree, react=lambda seen: "n\n" if "[Y/n]" in seen else "")
+    assert code == 1
+    assert "'Movies', 'TV Shows' were never fetched: fetch now? [Y/n]" in seen
+    code, seen = cli.at_terminal("doctor", tree, react=lambda seen: "\n" if "[Y/n]" in seen else "")
+    assert code == 1
+    assert "becomes /data" in seen
+    assert "Movies  300 items in " in seen
+    assert server.get("stats")["requests"]["listing"] == 2
+    cli.good("clear", "--yes")
+    assert cli.json("doctor", "--yes", tree)["proposals"]
+
+
+def test_a_sample_is_from_all_over_the_tree(tmp_path: Path) -> None:
+    for branch in range(10):
+        for folder in range(5):
+            place = tmp_path / "trunk" / f"branch {branch}" / f"folder {folder}"
+            place.mkdir(parents=True)
+            for number in range(10 if branch else 200):
+                (place / f"{number}.mkv").touch()
+    (tmp_path / "trunk" / "branch 1" / "loop").symlink_to(tmp_path / "trunk")
+    (tmp_path / "trunk" / ".hidden").mkdir()
+    (tmp_path / "trunk" / ".hidden" / "x.mkv").touch()
+    (tmp_path / "trunk" / "x.nfo").touch()
+    found = sample.of_folder(str(tmp_path), 100, sample.VIDEO)
+    assert (len(found.paths), found.found, found.whole) == (100, 1450, True)
+    assert found.paths == sorted(set(found.paths))
+    branches = {path.decode().split("/branch ")[1][0] for path in found.paths}
+    assert len(branches) >= 8
+    assert found.paths == sample.of_folder(str(tmp_path), 100, sample.VIDEO).paths
+    everything = sample.of_folder(str(tmp_path), 5000, sample.VIDEO)
+    assert len(everything.paths) == 1450
+    begun = time.monotonic()
+    cut = sample.of_folder(str(tmp_path), 100, sample.VIDEO, seconds=0)
+    assert (cut.whole, cut.paths) == (False, [])
+    assert time.monotonic() - begun < 5
+
+
+def test_a_sample_of_a_list_is_from_all_over_it() -> None:
+    paths = [b"%d" % number for number in range(1000)]
+    found = sample.of_list(paths, 10)
+    assert found.paths == paths[::100]
+    assert sample.of_list(paths[:3], 10).paths == paths[:3]
