@@ -152,7 +152,9 @@ fn a_deleted_item_is_asked_for_once_and_others_are_not() {
     });
     assert_eq!(requests(&w.server), NOTHING);
     assert_eq!(ask(&w.index, &gone).status, Status::NotFound);
+    assert_eq!(requests(&w.server), CONFIRMED);
     // The file may have become another item: one look at what is new, and one question, by file name and by title.
+    assert_eq!(ask(&w.index, &gone).status, Status::NotFound);
     assert_eq!(requests(&w.server), [0, 1, 2, 2, 1, 6]);
     assert_eq!(ask(&w.index, &gone).status, Status::NotFound);
     assert_eq!(ask(&w.index, &other).status, Status::Ok);

@@ -76,6 +76,9 @@ impl Shared {
             }
             if outcome.suspect && !tried.confirmed && self.may_ask(question) {
                 tried.confirmed = true;
+                // What the server says of the item is news enough: whether its file became another item, the next
+                // question about it asks.
+                (tried.looked, tried.questioned) = (true, true);
                 let doubt = outcome.found().first().map(|found| {
                     (
                         snapshot.rows[found.library].clone(),

@@ -39,7 +39,7 @@ def measure(run: Run, world: World) -> None:
             asked = server.requests() - before
             found.append(times)
             shutil.rmtree(store)
-            if asked > 2:  # noqa: PLR2004
+            if asked > 2:
                 raise WrongAnswerError(f"the first answer of a cold library took {asked} requests")
     finally:
         server.stop()
