@@ -226,7 +226,7 @@ fn find(within: &[u8], what: &[u8]) -> Option<usize> {
 /// The life of a watch.
 fn run(shared: &Shared, source: &dyn Source, common: &Common) {
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let listening = scope.spawn(|| {
             let _deaf = Deaf(common);
             listen(shared, source, common);
         });
@@ -241,6 +241,9 @@ fn run(shared: &Shared, source: &dyn Source, common: &Common) {
                 state = common.wait(state, NUDGE);
             }
         }
+        drop(state);
+        // The scope alone waits for what the thread does, not for its end, and the library may be unloaded next.
+        let _ = listening.join();
     });
     // Nobody will be there when the rest is due.
     let marks = common.lock().gather.rest(common.now_ms());
