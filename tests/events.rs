@@ -431,17 +431,15 @@ fn what_was_told_last_is_noted_when_it_stops() {
     until_hinted(&w.index);
     let (path, _) = path_of(&w.server, 1, 0);
     ask(&w.index, &path);
+    let events = || w.index.stats().expect("statistics").events;
+    let before = events();
     w.server
         .change(|state| state.add_items(1, vec![new_movie()], true))
         .expect("added");
-    let bytes = || w.index.stats().expect("statistics").bytes_received;
-    let before = bytes();
-    until("it is heard", || bytes() > before);
+    until("it is heard", || events() > before);
     assert!(is_fresh(&w.index), "not yet");
-    until("it is noted", || {
-        w.index.watch_stop();
-        !is_fresh(&w.index)
-    });
+    w.index.watch_stop();
+    assert!(!is_fresh(&w.index), "now it is");
     assert_eq!(ask(&w.index, NEW).status, Status::Ok);
 }
 
