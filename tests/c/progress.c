@@ -93,7 +93,8 @@ int main(int argc, char **argv)
     if (watcher.first < 400 - 100 - 50) {
         FAIL("of 400 items or more that were told of, the next call begins with %d", (int)watcher.first);
     }
-    CHECK(atol(harness("pages")) <= PAGES + 2);
+    /* Where storing is slower than fetching (valgrind), two pages wait to be stored and a third is handed over. */
+    CHECK(atol(harness("pages")) <= PAGES + 4);
     check_match(watcher.handle, watcher.movies, path, PLEXINDEX_OK, harness("key 5"));
 
     /* What needs no fetch, tells nothing. */
