@@ -6,6 +6,7 @@
 mod connection;
 mod folder;
 mod guids;
+mod host;
 mod listing;
 mod matches;
 mod partition;
@@ -14,6 +15,7 @@ mod single;
 mod titles;
 
 pub use folder::Folder;
+pub use host::HostValue;
 pub use listing::{Finished, Listing};
 pub use partition::Endpoint;
 pub use rows::{Change, ChangeKind, LibraryRow, State};
@@ -150,6 +152,8 @@ impl Store {
     /// What the writer's connection has open.
     fn look(&self, writer: &mut Slot) -> Result<Opened> {
         let (connection, id) = writer.connection()?;
+        add_tables(connection).map_err(|error| self.trouble(&error, writer))?;
+        let (connection, _) = writer.connection()?;
         let secret = connection
             .query_row("SELECT secret FROM store", [], |row| row.get::<_, [u8; 32]>(0))
             .map_err(|error| self.trouble(&error, writer))?;
@@ -412,6 +416,15 @@ fn repair(page: &CounterPage, connection: &Connection) -> rusqlite::Result<()> {
         }
     }
     connection.busy_timeout(connection::BUSY)
+}
+
+/// A store of an earlier version of this format gets the tables that are new.
+fn add_tables(connection: &Connection) -> rusqlite::Result<()> {
+    let newest = "SELECT 1 FROM sqlite_schema WHERE name = 'host_values_age'";
+    if connection.prepare(newest)?.exists([])? {
+        return Ok(());
+    }
+    connection.execute_batch(include_str!("schema.sql"))
 }
 
 fn warn_of_page(error: &Error) {

@@ -170,3 +170,13 @@ CREATE TABLE IF NOT EXISTS changes (       -- what other processes have to hear 
     generation INTEGER NOT NULL,
     PRIMARY KEY (sequence, n)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS host_values (   -- what a host keeps in a library that it fills itself
+    library    INTEGER NOT NULL REFERENCES libraries (id),
+    name       BLOB    NOT NULL,           -- empty: the library's listing
+    expires_ms INTEGER,                    -- NULL: never
+    sequence   INTEGER NOT NULL,           -- change sequence when it was stored: the oldest go first
+    value      BLOB    NOT NULL,
+    PRIMARY KEY (library, name)
+) STRICT;
+CREATE INDEX IF NOT EXISTS host_values_age ON host_values (sequence);

@@ -1,0 +1,179 @@
+"""The drop-in's cache of confirmed matches: an exact table over Python's own ``str.lower()``, on the fast path."""
+
+from __future__ import annotations
+
+import os
+from ctypes import c_void_p
+
+from . import _native
+from ._host_store import HostStore, library_name, library_of
+from ._library import _holds_the_lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Union
+
+    from ._index import Index
+
+    PathLike = Union[str, "os.PathLike[str]"]
+
+PREFIX = "/library/metadata/"
+# A key of another form than PREFIX and a rating key is stored as a rating key that begins with one of these: the text
+# itself, an int, the hexadecimal digits of its UTF-8. All come before the digits: one comparison tells them apart.
+_TEXT, _INT, _HEX = "!", "#", "%"
+_MARK_AT = len(PREFIX)
+
+# What the path ends with in the store. Neither byte is in any UTF-8, so the path equals itself only: no normal form.
+# And a question that holds a NUL, at which C takes it to end, has lost this byte and finds nothing.
+_PLAIN, _DIGEST = b"\xff", b"\xfe"
+_LONGEST = 32_000
+
+
+def stored_path(file_path: str) -> bytes:
+    """A path as the store has it: lower case, exactly. What the library takes for no path is there by its digest."""
+    lower = file_path.lower()
+    if "\0" not in lower:
+        try:
+            raw = lower.encode()
+            if len(raw) <= _LONGEST:
+                return raw + _PLAIN
+        except UnicodeEncodeError:
+            pass
+    from hashlib import blake2b
+
+    return blake2b(lower.encode("utf-8", "surrogatepass")).hexdigest().encode() + _DIGEST
+
+
+def stored_key(key: str | int) -> str:
+    """A key as the rating key that is recorded."""
+    if isinstance(key, int):
+        return f"{_INT}{int(key)}"
+    if not isinstance(key, str):
+        raise TypeError(f"plex_key must be str, not {type(key).__name__}")
+    rating_key = key[_MARK_AT:]
+    if key.startswith(PREFIX) and rating_key.isascii() and rating_key.isalnum():
+        return rating_key
+    if key.isascii() and key.isalnum():
+        return _TEXT + key
+    return _HEX + key.encode("utf-8", "surrogatepass").hex()
+
+
+def given_key(key: str) -> Any:
+    """The key that was recorded, from PREFIX and what ``stored_key`` made of it."""
+    mark, rest = key[_MARK_AT], key[_MARK_AT + 1 :]
+    if mark == _TEXT:
+        return rest
+    if mark == _INT:
+        return int(rest)
+    if mark == _HEX:
+        return bytes.fromhex(rest).decode("utf-8", "surrogatepass")
+    return key
+
+
+class MatchCache:
+    """Which item a file was found to be, as recorded by the host; without expiry. In ``data_dir/match_cache``.
+
+    Paths are compared after ``str.lower()``, library names exactly. Any number of objects, threads and processes may
+    use the same folder; an object goes on working after :meth:`close`.
+    """
+
+    DEFAULT_SIZE_LIMIT = 52_428_800
+    """Bytes that the matches may take; those recorded longest ago go first."""
+
+    def __init__(self, data_dir: PathLike, size_limit: int = DEFAULT_SIZE_LIMIT) -> None:
+        """Opens the cache below this folder, and makes what is missing."""
+        self._data_dir = data_dir
+        self._size_limit = size_limit
+        self._hits = 0
+        self._misses = 0
+        self._store = HostStore(os.path.join(data_dir, "match_cache"), size_limit)
+        # Handles of libraries for the fast path: objects, read when C is called, so that a close can empty them.
+        self._handles: dict[str, c_void_p] = {}
+        self._glance: Any = _native.load().glance
+        self._quick = _holds_the_lock()
+
+    def get_match(self, library_name: str, file_path: str) -> str | None:
+        """The key recorded for a path, or None."""
+        try:
+            found = self._glance(self._handles[library_name], file_path.lower().encode() + b"\xff")
+            if found is not None:
+                self._hits += 1
+                key: str = found.decode()
+                return key if found[18] > 47 else given_key(key)
+        except (KeyError, TypeError, UnicodeEncodeError):
+            pass
+        return self._search(library_name, file_path)
+
+    def _search(self, name: str, file_path: str) -> str | None:
+        """The same with certainty: a glance that finds nothing is no verdict."""
+        path, library = stored_path(file_path), library_name(name)
+        found = self._store.match(library, path)
+        if self._quick and type(name) is str and name not in self._handles:
+            self._store.run(self._remember, name, library)
+        rating_key = None if found is None else found.rating_key
+        if rating_key is None:
+            self._misses += 1
+            return None
+        self._hits += 1
+        return given_key(PREFIX + rating_key)  # type: ignore[no-any-return]
+
+    def _remember(self, index: Index, name: str, library: str) -> None:
+        handle = c_void_p(library_of(index, library)._selected.pointer)
+        self._handles[name] = handle
+        if not index.is_open:
+            # Somebody closes it, and may not have seen this one.
+            handle.value = None
+
+    def set_match(self, library_name: str, file_path: str, plex_key: str) -> None:
+        """Records the key of a path: stored, for every process, when this returns."""
+        if plex_key is None:
+            self.invalidate(library_name, file_path)
+            return
+        self._store.record(_name(library_name), stored_path(file_path), stored_key(plex_key))
+
+    def invalidate(self, library_name: str, file_path: str) -> None:
+        """Forgets a path. One that is not there is fine."""
+        library, path = _name(library_name), stored_path(file_path)
+        self._store.run(lambda index: index.invalidate_path(library_of(index, library), path))
+
+    def invalidate_library(self, library_name: str) -> None:
+        """Forgets all of a library, in the same time whatever their number."""
+        library = _name(library_name)
+        self._store.run(lambda index: index.invalidate_library(library_of(index, library)))
+
+    def clear(self) -> None:
+        """Forgets everything, and zeroes the counters."""
+        self._store.run(lambda index: index.clear())
+        self._hits = self._misses = 0
+
+    def close(self) -> None:
+        """Lets go of the files. Later calls open them again."""
+        handles, self._handles = self._handles, {}
+        for handle in list(handles.values()):
+            # NULL: plexindex_lookup_key() finds nothing there.
+            handle.value = None
+        self._store.close()
+
+    def get_stats(self) -> dict[str, Any]:
+        """``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object; ``size`` in bytes and ``count``."""
+        stats = self._store.run(lambda index: index.stats())
+        return counted(self._hits, self._misses, stats.disk_bytes, stats.matches)
+
+    def __repr__(self) -> str:
+        stats = self.get_stats()
+        return f"MatchCache(data_dir='{self._data_dir}', matches={stats['count']}, hit_rate={stats['hit_rate']:.1f}%)"
+
+
+_name = library_name
+
+
+def counted(hits: int, misses: int, size: int, count: int) -> dict[str, Any]:
+    """Statistics as the drop-in's classes give them."""
+    total = hits + misses
+    return {
+        "hits": hits,
+        "misses": misses,
+        "hit_rate": hits / total * 100.0 if total else 0.0,
+        "size": size,
+        "count": count,
+    }
