@@ -25,6 +25,8 @@ _MISSED_FOR = 30.0
 _MISSED_MOST = 1000
 # Rows of an answer to the question for a file's name: a server that does not know it sends any rows.
 _ASKED_ROWS = 50
+# Bytes of a path that the ladder takes.
+_LONGEST = 32_767
 _LEAVES = {"show": ("episode", 4), "artist": ("track", 10)}
 _EXACT = ("confirmed", "exact", "mapped")
 
@@ -118,7 +120,9 @@ class Finder:
             paths = [path.encode() for path in (self._path, self._mapped) if path]
         except UnicodeEncodeError:
             return None
-        answers = self._cache._match(name, paths) if paths and all(b"\0" not in path for path in paths) else None
+        if not paths or any(b"\0" in path or len(path) > _LONGEST for path in paths):
+            return None
+        answers = self._cache._match(name, paths)
         if answers is None:
             return None
         answer = _better(answers)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 # A word that begins what is not part of the title any more. Words of their own only: 'Adventure' holds a 'DV'.
 _QUALITY = re.compile(
-    r"(?<![^\W_])(?:\d{3,4}[pi]|4k|uhd|hdr(?:10)?|web[ .-]?(?:dl|rip)?|blu[ .-]?ray|brrip|bdrip|dvd(?:rip)?|hdtv|remux|"
-    r"[xh][ .]?26[45]|hevc|xvid|aac|dts|proper|repack)(?![^\W_])",
+    r"(?<![^\W_])(?:\d{3,4}[pi]|4k|uhd|hdr(?:10)?|web[ .-]?(?:dl|rip)|blu[ .-]?ray|brrip|bdrip|dvdrip|hdtv|remux|"
+    r"[xh][ .]?26[45]|hevc|xvid)(?![^\W_])",
     re.IGNORECASE,
 )
 _YEAR = re.compile(r"[ ._-]*[(\[]?(?<!\d)(?:19|20)\d\d(?!\d)[)\]]?")
@@ -65,9 +65,10 @@ def _stem(name: str) -> str:
 
 def _bare(text: str) -> str:
     """Without year, quality and what follows them."""
-    year = _YEAR.search(text, 1) if text else None
-    quality = _QUALITY.search(text, 1) if text else None
-    end = min((found.start() for found in (year, quality) if found), default=len(text))
+    # The last year: a title may hold one too.
+    years = [found.start() for found in _YEAR.finditer(text, 1)]
+    quality = _QUALITY.search(text, 1)
+    end = min(*years[-1:], quality.start() if quality else len(text), len(text))
     return _plain(text[:end]) or _plain(text)
 
 
