@@ -28,8 +28,9 @@ NAMED_OTHERWISE = 40
 class Standin:
     """The stand-in server, a process of its own."""
 
-    def __init__(self, program: Path, movies: int) -> None:
-        command = [str(program), "--movies", str(movies), "--seed", "1", "--exit-with-stdin"]
+    def __init__(self, program: Path, movies: int, episodes: int = 0) -> None:
+        command = [str(program), "--movies", str(movies), "--episodes", str(episodes), "--seed", "1"]
+        command.append("--exit-with-stdin")
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -69,11 +70,11 @@ class Standin:
         """How many requests it has answered, its control endpoints not counted."""
         return int(self.get("stats")["total"])
 
-    def listed(self) -> list[tuple[str, str]]:
+    def listed(self, library: int = 1) -> list[tuple[str, str]]:
         """(path, key) of all that has a file, in the order of rating keys; the first file of each item."""
         found: list[tuple[str, str]] = []
         start, step = 0, 50_000
-        while rows := self.get(f"paths?library=1&start={start}&count={step}"):
+        while rows := self.get(f"paths?library={library}&start={start}&count={step}"):
             found += [(row["path"], PREFIX + str(row["ratingKey"])) for row in rows if row["path"]]
             start += step
         return found

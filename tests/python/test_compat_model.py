@@ -132,3 +132,42 @@ def test_processes_lose_nothing_of_each_other(tmp_path: Path) -> None:
             expected = None if number % 3 == 0 else f"{name}-{number}"
             assert cache.get_match("Movies", f"/{name.upper()}/{number}") == expected
     assert cache.get_stats()["count"] == 3 * 100 + 1
+
+
+FILLER = """
+import itertools, sys
+from types import SimpleNamespace as N
+from plexindex.compat import MatchCache, PlexCache
+plex, matches = PlexCache(sys.argv[1]), MatchCache(sys.argv[1])
+for number in itertools.count(int(sys.argv[2])):
+    items = [N(key=f"/library/metadata/{number}", title="T", media=[N(parts=[N(file=f"/{number}/a.mkv")])])] * 50
+    plex.set_library_items("Movies", items)
+    matches.set_match("Movies", "/last", str(number))
+    print(number, flush=True)
+"""
+
+
+def test_a_kill_leaves_a_whole_store(tmp_path: Path) -> None:
+    source, said = random.Random(1), 0  # noqa: S311
+    for _ in range(15):
+        command = [sys.executable, "-c", FILLER, str(tmp_path), str(said + 1)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as filler:
+            assert filler.stdout is not None
+            for _ in range(source.randrange(1, 40)):
+                said = int(filler.stdout.readline())
+            filler.kill()
+            said = max([said, *(int(line) for line in filler.stdout if line.endswith("\n"))])
+        plex, matches = PlexCache(tmp_path), MatchCache(tmp_path)
+        rows = plex.get_library_items("Movies")
+        assert rows is not None
+        number = int(rows[0]["key"].rsplit("/", 1)[1])
+        assert number in (said, said + 1)
+        assert [row["file_paths"] for row in rows] == [[f"/{number}/a.mkv"]] * 50
+        assert matches.get_match("Movies", "/last") in (str(said), str(said + 1))
+        # What is matched is what is given.
+        for other, key in ((number, f"/library/metadata/{number}"), (number - 1, None)):
+            answers = plex._match("Movies", [f"/{other}/a.mkv".encode()])
+            assert answers is not None
+            found = [answer for answer in answers if answer.rung == "exact"]
+            assert [answer.key for answer in found] == ([key] if key else [])
+        said = number
