@@ -6,13 +6,14 @@
 consumer's algorithm over diskcache, written anew (harness/consumer.py); 'after' is plexindex.compat in its place;
 'index' is the same function over plexindex.from_section(). Every answer is checked, each case is asked with paths that
 were not asked before, and times are medians over the rounds, of which before and after take turns. Prints a table, and
-writes it to bench/results/consumer.md.
+writes it to bench/results/consumer.md and, with --write, into docs/stash2plex.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import random
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -110,7 +111,7 @@ class Costs:
             return measure
 
         spreads = interleaved(rounds, [(who, timed(who, ask)) for who, ask in contenders])
-        self.add(name, {who: f"{requests[who]:g} requests, {shown(spreads[who])}" for who, _ in contenders})
+        self.add(name, {who: cell(requests[who], spreads[who]) for who, _ in contenders})
 
     def table(self, who: list[str]) -> str:
         """As Markdown."""
@@ -118,6 +119,11 @@ class Costs:
         for case, cells in self.rows:
             lines.append(f"| {case} | " + " | ".join(cells.get(name, "–") for name in who) + " |")
         return "\n".join(lines)
+
+
+def cell(requests: float, spread: Spread) -> str:
+    """Requests and time."""
+    return f"{requests:g} request{'' if requests == 1 else 's'}, {shown(spread)}"
 
 
 def shown(spread: Spread) -> str:
@@ -135,6 +141,7 @@ def main() -> None:
     parser.add_argument("--standin", type=Path, required=True)
     parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="plexindex-consumer-"))
     server = Standin(arguments.standin.resolve(), arguments.items - UNTOLD, 1000)
@@ -152,7 +159,13 @@ def main() -> None:
     named = "; ".join(facts[name] for name in ("processor", "system", "python"))
     text = f"{arguments.items:,} films; {arguments.rounds} rounds, medians. {named}\n\n{table}\n"
     print(f"\n{text}")
-    (Path(__file__).parent / "results" / "consumer.md").write_text(text, encoding="utf-8")
+    here = Path(__file__).resolve().parent
+    (here / "results" / "consumer.md").write_text(text, encoding="utf-8")
+    if arguments.write:
+        guide = here.parent / "docs" / "stash2plex.md"
+        begin, end = "<!-- bench/consumer.py -->\n", "<!-- /bench/consumer.py -->"
+        head, rest = guide.read_text(encoding="utf-8").split(begin)
+        guide.write_text(head + begin + text + end + rest.split(end)[1], encoding="utf-8")
 
 
 def measure(server: Standin, folder: Path, rounds: int) -> str:
@@ -202,14 +215,14 @@ def measure(server: Standin, folder: Path, rounds: int) -> str:
     costs.case("recorded match", rounds, [(w, again(c, s)) for w, c, s in three])
     found = [("after", ask(after, shows, episodes))]
     costs.case("episode by its path (before: never found)", rounds, found)
-    caches(costs, before, after, rows, rounds)
+    caches(costs, folder, before, after, rows, rounds)
     before.close()
     after.close()
     index.close()
     return costs.table(["before", "after", "index"])
 
 
-def caches(costs: Costs, before: Before, after: After, rows: list[tuple[str, str]], rounds: int) -> None:
+def caches(costs: Costs, folder: Path, before: Before, after: After, rows: list[tuple[str, str]], rounds: int) -> None:
     """The classes alone: no server is asked."""
     listed: dict[str, list[Any]] = {}
 
@@ -233,8 +246,6 @@ def caches(costs: Costs, before: Before, after: After, rows: list[tuple[str, str
             before.matches.set_match(LIBRARY, path, key)
     for path, key in pairs:
         after.matches.set_match(LIBRARY, path, key)
-    import random
-
     raw = [path.encode() for path, _ in pairs]
 
     def lookups(get: Callable[[str, str], Any]) -> Callable[[int], float]:
@@ -252,8 +263,7 @@ def caches(costs: Costs, before: Before, after: After, rows: list[tuple[str, str
         return one
 
     contenders = [("before", lookups(before.matches.get_match)), ("after", lookups(after.matches.get_match))]
-    peers = {**plain_peers(pairs, costs), "before": None, "after": None}
-    contenders += [(name, lookups(get)) for name, get in peers.items() if get is not None]
+    contenders += [(name, lookups(get)) for name, get in plain_peers(folder / "peers", pairs, costs).items()]
     spreads = interleaved(rounds, contenders)
     costs.add(f"get_match, {len(pairs):,} recorded", {who: shown(spreads[who]) for who in ("before", "after")})
     for name in spreads.keys() - {"before", "after"}:
@@ -273,12 +283,11 @@ def caches(costs: Costs, before: Before, after: After, rows: list[tuple[str, str
     )
 
 
-def plain_peers(pairs: list[tuple[str, str]], costs: Costs) -> dict[str, Callable[[str, str], Any] | None]:
+def plain_peers(folder: Path, pairs: list[tuple[str, str]], costs: Costs) -> dict[str, Callable[[str, str], Any]]:
     """Diskcache and lmdb by themselves, with nothing around them."""
     from harness import peers
 
-    found: dict[str, Callable[[str, str], Any] | None] = {}
-    folder = Path(tempfile.mkdtemp(prefix="plexindex-peers-"))
+    found: dict[str, Callable[[str, str], Any]] = {}
     for kind in (peers.DiskCache, peers.Lmdb):
         try:
             peer = kind(folder / kind.name)
@@ -286,8 +295,13 @@ def plain_peers(pairs: list[tuple[str, str]], costs: Costs) -> dict[str, Callabl
             costs.add(f"{kind.name} is absent", {"before": str(error)})
             continue
         peer.fill(pairs)
-        found[kind.name] = lambda _library, path, get=peer.get: get(path)  # type: ignore[misc]
+        found[kind.name] = by_path(peer.get)
     return found
+
+
+def by_path(get: Callable[[str], Any]) -> Callable[[str, str], Any]:
+    """What knows of no libraries, as if it did."""
+    return lambda _library, path: get(path)
 
 
 if __name__ == "__main__":
