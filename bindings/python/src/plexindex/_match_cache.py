@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from ctypes import c_void_p
 
 from . import _native
 from ._host_store import HostStore, library_name, library_of
@@ -12,9 +11,8 @@ from ._library import _holds_the_lock
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from ctypes import c_void_p
     from typing import Any, Union
-
-    from ._index import Index
 
     PathLike = Union[str, "os.PathLike[str]"]
 
@@ -80,7 +78,7 @@ class _Table:
         self.store = store
         self.counts = [0, 0]
         """Hits and misses."""
-        # Handles of libraries: objects, read when C is called, so that a close can empty them.
+        # Of the libraries asked: what a close empties before it frees what they lead to.
         self.handles: dict[str, c_void_p] = {}
         self.quick = _holds_the_lock()
 
@@ -88,29 +86,15 @@ class _Table:
         """The key with certainty: a glance that finds nothing is no verdict."""
         path, library = stored_path(file_path), library_name(name)
         found = self.store.match(library, path)
-        if self.quick and type(name) is str and name not in self.handles:
-            self.store.run(self._remember, name, library)
+        if self.quick and type(name) is str and not self.handles.get(name):
+            # Not yet, or the index was closed.
+            self.handles[name] = self.store.run(library_of, library)._selected.handle
         rating_key = None if found is None else found.rating_key
         if rating_key is None:
             self.counts[1] += 1
             return None
         self.counts[0] += 1
         return given_key(PREFIX + rating_key)  # type: ignore[no-any-return]
-
-    def _remember(self, index: Index, name: str, library: str) -> None:
-        handle = c_void_p(library_of(index, library)._selected.pointer)
-        self.handles[name] = handle
-        if not index.is_open:
-            # Somebody closes it, and may not have seen this one.
-            handle.value = None
-
-    def close(self) -> None:
-        """Empties the handles, then closes the store."""
-        for handle in list(self.handles.values()):
-            # NULL: plexindex_lookup_key() finds nothing there.
-            handle.value = None
-        self.handles.clear()
-        self.store.close()
 
 
 def _bind(table: _Table) -> Callable[[str, str], str | None]:
@@ -182,7 +166,7 @@ class MatchCache:
 
     def close(self) -> None:
         """Lets go of the files. Later calls open them again."""
-        self._table.close()
+        self._store.close()
 
     def get_stats(self) -> dict[str, Any]:
         """``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object; ``size`` in bytes and ``count``."""

@@ -158,8 +158,6 @@ class Session:
                 return self._check(call.run(function, pointer, *arguments)), b""
             call.reserve(reserve)
             status = self._check(call.run(function, pointer, *arguments, call.buffer_ref))
-            if status != c.OK:
-                return status, b""
             return status, call.detach() if detach else call.answer()
         finally:
             self._calls.pop(call, None)
