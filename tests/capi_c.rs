@@ -40,6 +40,7 @@ macro_rules! programs {
 programs! {
     answers,
     batch,
+    host,
     items,
     log,
     misuse,
