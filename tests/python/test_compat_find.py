@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from compat_items import KEY, NotFound, asked, item, section
 from plexapi.exceptions import NotFound as PlexNotFound
 from plexapi.exceptions import Unauthorized
 from plexindex import Mapping, _find, compat
-from plexindex._titles import best, leaf_titles, mapped, titles
+from plexindex._paths import best, is_windows, mapped
+from plexindex._titles import leaf_titles, titles
 from plexindex.compat import MatchCache, MatchConfidence, PlexCache, find_plex_items_with_confidence
 
 ALIEN = item("/library/metadata/1", "Alien", "/plex/movies/Alien (1979)/Alien (1979).mkv")
@@ -24,6 +26,9 @@ HEAT = item("/library/metadata/2", "Heat", "/plex/movies/Heat (1995)/movie.mkv",
 RONIN = item("/library/metadata/3", "Ronin", "/plex/movies/Ronin (1998)/movie.mkv")
 WINDOWS = item("/library/metadata/4", "Fargo", "M:\\Movies\\Fargo (1996)\\Fargo (1996).mkv")
 ITEMS = [ALIEN, HEAT, RONIN, WINDOWS]
+
+
+_WITH_PATH = f"import sys; sys.path.insert(0, {str(Path(compat.__file__).parents[1])!r})\n"
 
 
 @pytest.fixture
@@ -325,6 +330,30 @@ def test_folders_are_mapped_by_whole_components() -> None:
     assert mapped("/stash/b/a.mkv", "/stash", "P:\\media") == "P:\\media\\b\\a.mkv"
     assert mapped("P:\\media\\b\\a.mkv", "P:\\media\\", "/plex") == "/plex/b/a.mkv"
     assert mapped("/a", None, "/plex") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "windows"),
+    [("C:\\a", True), ("c:/a", True), ("\\\\nas\\a", True), ("/a", False), ("C:", False), ("é:/a", False), ("", False)],
+)
+def test_paths_that_begin_like_those_of_windows(path: str, windows: bool) -> None:
+    assert is_windows(path) is windows
+
+
+def test_a_hit_imports_little(tmp_path: Path) -> None:
+    MatchCache(tmp_path).set_match("Movies", "/a.mkv", "/library/metadata/1")
+    code = (
+        "import sys; from types import SimpleNamespace as N\n"
+        "from plexindex.compat import MatchCache, configure, find_plex_items_with_confidence\n"
+        "configure(confidence=str)\n"
+        "section = N(title='Movies', fetchItem=lambda key: key)\n"
+        "found = find_plex_items_with_confidence(section, '/a.mkv', match_cache=MatchCache(sys.argv[1]))\n"
+        "print(found[0], found[1], {'re', 'enum', 'unicodedata', 'logging', 'urllib'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _WITH_PATH + code, tmp_path], capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "high /library/metadata/1 set()", done.stderr
 
 
 def test_the_rungs_in_their_order() -> None:

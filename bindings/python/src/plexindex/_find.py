@@ -8,10 +8,10 @@ from time import monotonic
 from ._errors import ServerError
 from ._host_store import leaves_name, library_name
 from ._match_cache import PREFIX
+from ._paths import best, components, mapped
 from ._plex_cache import PlexCache
 from ._plexapi import SectionIndex
 from ._rows import extract
-from ._titles import best, components, leaf_titles, mapped, titles
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,6 +138,9 @@ class Finder:
         missed = self._cache._missed if self._ours else {}
         place = (str(self._title), self._path)
         quiet = missed.get(place, 0.0) > monotonic()
+        # Here, and not above: what it needs takes longer to import than an answer from what is stored.
+        from ._titles import leaf_titles, titles
+
         for title in leaf_titles(self._path) if self._leaf else titles(self._path):
             stored = self._cache.get_search_results(self._title, title) if self._cache is not None else None
             if stored:
