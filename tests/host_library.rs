@@ -241,3 +241,40 @@ fn what_makes_no_sense_is_refused() {
     );
     assert_eq!(reading.stats().expect("counted").items, 5);
 }
+
+#[test]
+fn files_that_were_replaced_go_soon() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(folder.path());
+    index.host_library("Films").expect("made");
+    let films = library(&index, "Films");
+    let warm = |kind: char| {
+        let names = std::fs::read_dir(folder.path()).expect("a folder");
+        names
+            .map(|file| file.expect("a file").path())
+            .filter(|path| path.to_string_lossy().contains(&format!("plexindex-1-{kind}")))
+            .filter(|path| path.extension().is_some_and(|end| end == "warm"))
+            .collect::<Vec<_>>()
+    };
+    let record = |from: u32| {
+        let paths: Vec<String> = (from..from + 1_100).map(|n| format!("/{n}.mkv")).collect();
+        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), "1")).collect();
+        films.record_matches(&pairs).expect("recorded");
+    };
+    for round in 0..3 {
+        record(round * 2_000);
+        put(&films, "", &listing("/library/metadata/1", &format!("/{round}.mkv")));
+    }
+    let made = [warm('m'), warm('l')];
+    assert!(made.iter().all(|files| files.len() == 3), "young ones stay: {made:?}");
+    let before = std::time::SystemTime::now() - Duration::from_secs(10);
+    for path in made.iter().flatten() {
+        let file = std::fs::File::options().append(true).open(path).expect("a file");
+        file.set_modified(before).expect("made older");
+    }
+    record(10_000);
+    put(&films, "", &listing("/library/metadata/1", "/x.mkv"));
+    assert_eq!([warm('m').len(), warm('l').len()], [1, 1]);
+    assert_eq!(key(&ask(&index, &films, "/x.mkv")), Some("1"));
+    assert_eq!(films.lookup_key(b"/10.mkv", str::to_owned).as_deref(), Some("1"));
+}

@@ -68,7 +68,7 @@ impl Shared {
                 Some(items) => Some(self.host_image(&row, items)?),
                 None => None,
             };
-            let listed = listing.is_some();
+            let listed = listing.as_ref().map(|(_, generation, _)| *generation);
             let stored = self.store.put_value(
                 identity,
                 row.id,
@@ -82,7 +82,8 @@ impl Shared {
                 },
             )?;
             if stored {
-                if listed {
+                if let Some(sequence) = listed {
+                    self.store.folder().sweep_replaced("l", row.id, sequence);
                     self.sweep_warm();
                 }
                 return self.catch_up();

@@ -196,6 +196,7 @@ impl Shared {
         let name = Folder::warm_name("m", library, row.generation, folded);
         builder.finish(&self.store.folder().warm(&name, Mappings::default().digest()))?;
         self.store.folded(identity, library, row.epoch, &name, folded)?;
+        self.store.folder().sweep_replaced("m", library, folded);
         self.counters.spent(Spent::Warm, begun.elapsed());
         self.sweep_warm();
         Ok(())
