@@ -123,6 +123,7 @@ class Costs:
 
 def cell(requests: float, spread: Spread) -> str:
     """Requests and time."""
+    requests = round(requests, 2)
     return f"{requests:g} request{'' if requests == 1 else 's'}, {shown(spread)}"
 
 
@@ -199,7 +200,9 @@ def measure(server: Standin, folder: Path, rounds: int) -> str:
     costs.case("first path, nothing stored; its title is found", 1, [(w, ask(c, s, paths)) for w, c, s in pair])
     costs.case("first path, nothing stored; its title is not", 1, [(w, ask(c, s, hidden)) for w, c, s in pair])
     costs.case("first path of an index", 1, [("index", ask(after, index, paths))])
-    costs.case("not in Plex, first time", 1, [(w, missing(c, s, again=True)) for w, c, s in pair])
+    costs.case(
+        "not in Plex, first time (before: listed above)", 1, [(w, missing(c, s, again=True)) for w, c, s in pair]
+    )
     costs.case("not in Plex, again", rounds, [(w, missing(c, s, again=True)) for w, c, s in pair])
     three = [*pair, ("index", after, index)]
     costs.case("next path, its title is found", rounds, [(w, ask(c, s, paths)) for w, c, s in three])

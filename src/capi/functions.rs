@@ -514,7 +514,8 @@ pub unsafe extern "C" fn plexindex_host_library(handle: *const Handle, name: *co
 /// `s` that lone surrogates are encoded in them. A key that is not `/library/metadata/<rating key>` is answered
 /// as the rating key `=<key>`.
 /// `ttl_ms`: for how long it is given; PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. 0: one hour.
-/// `limit`: bytes that all values of the store may take; expired ones go first, then those stored longest ago.
+/// `limit`: bytes that all values of the store may take; those stored longest ago go first. Each call also removes some
+/// that have expired.
 ///
 /// Returns PLEXINDEX_OK once it is stored, for every process; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE…
 ///

@@ -8,6 +8,9 @@ use super::{Store, Tx};
 use crate::error::Result;
 use crate::model::Library;
 
+/// Expired values that one call removes.
+const EXPIRED: i64 = 10;
+
 /// A value to be stored.
 pub struct HostValue<'v> {
     /// Its name; empty for the library's listing.
@@ -59,8 +62,8 @@ impl Store {
         })
     }
 
-    /// Stores a value in the place of the one of the same name, and removes others while all take more than the limit:
-    /// expired ones, then those stored longest ago. `false`: the library was cleared.
+    /// Stores a value in the place of the one of the same name, and removes others: some that have expired, and, while all
+    /// take more than the limit, those stored longest ago. `false`: the library was cleared.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
@@ -71,8 +74,8 @@ impl Store {
             }
             let c = tx.connection;
             c.prepare_cached(
-                "INSERT OR REPLACE INTO host_values (library, name, expires_ms, sequence, value) \
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT OR REPLACE INTO host_values (library, name, expires_ms, sequence, bytes, value) \
+                 VALUES (?1, ?2, ?3, ?4, length(?2) + length(?5), ?5)",
             )?
             .execute(params![
                 library,
@@ -158,30 +161,47 @@ impl LibraryRow {
     }
 }
 
+/// Removes values that have expired, a few at a time, and the oldest while all take more than the limit. The one just
+/// stored stays, however large: it goes when the next comes.
 fn evict(tx: &Tx<'_>, identity: i64, given: &HostValue<'_>) -> rusqlite::Result<()> {
     let c = tx.connection;
+    let stored_now = tx.sequence.cast_signed();
+    let mut gone: Vec<(i64, Vec<u8>)> = c
+        .prepare_cached(
+            "SELECT library, name FROM host_values WHERE expires_ms <= ?1 AND sequence <> ?2 ORDER BY expires_ms LIMIT ?3",
+        )?
+        .query_map(params![given.now_ms, stored_now, EXPIRED], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut emptied = forget(tx, &gone)?;
     let mut taken: i64 = c
-        .prepare_cached("SELECT coalesce(sum(length(value) + length(name)), 0) FROM host_values")?
+        .prepare_cached("SELECT coalesce(sum(bytes), 0) FROM host_values")?
         .query_row([], |row| row.get(0))?;
     let limit = i64::try_from(given.limit).unwrap_or(i64::MAX);
-    if taken <= limit {
-        return Ok(());
+    gone.clear();
+    if taken > limit {
+        let mut oldest =
+            c.prepare_cached("SELECT library, name, bytes FROM host_values WHERE sequence <> ?1 ORDER BY sequence")?;
+        let mut rows = oldest.query([stored_now])?;
+        while taken > limit {
+            let Some(row) = rows.next()? else { break };
+            taken -= row.get::<_, i64>(2)?;
+            gone.push((row.get(0)?, row.get(1)?));
+        }
     }
+    emptied |= forget(tx, &gone)?;
+    if emptied {
+        tx.libraries_changed(identity)?;
+    }
+    Ok(())
+}
+
+/// Removes values; gives whether listings were among them.
+fn forget(tx: &Tx<'_>, values: &[(i64, Vec<u8>)]) -> rusqlite::Result<bool> {
+    let c = tx.connection;
     let mut emptied = false;
-    let mut oldest = c.prepare_cached(
-        "SELECT library, name, length(value) + length(name) FROM host_values WHERE sequence <> ?1 \
-         ORDER BY coalesce(expires_ms, ?2 + 1) > ?2, sequence",
-    )?;
-    let mut rows = oldest.query(params![tx.sequence.cast_signed(), given.now_ms])?;
-    let mut gone: Vec<(i64, Vec<u8>)> = Vec::new();
-    while taken > limit {
-        let Some(row) = rows.next()? else {
-            break; // the newest one alone is larger: it stays until the next comes
-        };
-        taken -= row.get::<_, i64>(2)?;
-        gone.push((row.get(0)?, row.get(1)?));
-    }
-    for (library, name) in gone {
+    for (library, name) in values {
         c.prepare_cached("DELETE FROM host_values WHERE library = ?1 AND name = ?2")?
             .execute(params![library, name])?;
         if name.is_empty() {
@@ -190,8 +210,5 @@ fn evict(tx: &Tx<'_>, identity: i64, given: &HostValue<'_>) -> rusqlite::Result<
             emptied = true;
         }
     }
-    if emptied {
-        tx.libraries_changed(identity)?;
-    }
-    Ok(())
+    Ok(emptied)
 }

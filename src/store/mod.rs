@@ -420,7 +420,7 @@ fn repair(page: &CounterPage, connection: &Connection) -> rusqlite::Result<()> {
 
 /// A store of an earlier version of this format gets the tables that are new.
 fn add_tables(connection: &Connection) -> rusqlite::Result<()> {
-    let newest = "SELECT 1 FROM sqlite_schema WHERE name = 'host_values_age'";
+    let newest = "SELECT 1 FROM sqlite_schema WHERE name = 'host_values_expiry'";
     if connection.prepare(newest)?.exists([])? {
         return Ok(());
     }

@@ -39,7 +39,7 @@ static void values(const plexindex_handle *handle)
     CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_host_get(films, "c", 1, NULL));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_host_get(films, "d", 1, NULL));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_host_count(handle, &count));
-    CHECK(count == 4);
+    CHECK(count == 3); /* what has expired goes as more is stored */
 }
 
 static void listing(const plexindex_handle *handle)

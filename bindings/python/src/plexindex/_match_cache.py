@@ -142,6 +142,14 @@ class MatchCache:
         """The key recorded for a path, or None."""
         return self._get(library_name, file_path)
 
+    @property
+    def _hits(self) -> int:
+        return self._table.counts[0]
+
+    @property
+    def _misses(self) -> int:
+        return self._table.counts[1]
+
     def set_match(self, library_name: str, file_path: str, plex_key: str) -> None:
         """Records the key of a path: stored, for every process, when this returns."""
         if plex_key is None:

@@ -32,7 +32,7 @@ class PlexCache:
     DEFAULT_LIBRARY_TTL = 3600
     """Seconds for which what is stored is given."""
     DEFAULT_SIZE_LIMIT = 104_857_600
-    """Bytes that all of it may take; what has expired goes first, then what was stored longest ago."""
+    """Bytes that all of it may take; what was stored longest ago goes first. Storing also removes what has expired."""
 
     def __init__(
         self,
