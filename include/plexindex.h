@@ -738,6 +738,21 @@ int32_t plexindex_items(const struct plexindex_handle *handle,
                         size_t limit,
                         struct plexindex_buffer *page);
 
+// One item of a library, or of any, as the store has it, with all its files and external ids, as a JSON object, UTF-8:
+// `{"key","rating_key","kind","title","year","show_title","show_rating_key","season","episode","guid","guids","paths"}`; `kind`
+// is Plex's word, season and episode are -1 for none. Asks nobody.
+//
+// `key`: the item's key or rating key.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when no listing holds it; PLEXINDEX_BUFFER_TOO_SMALL;
+// PLEXINDEX_INVALID_ARGUMENT for what is no key.
+//
+// Precondition: pointers must be NULL or valid; `library` must be a handle of an open index.
+int32_t plexindex_item_json(const struct plexindex_library_handle *library,
+                            const char *key,
+                            size_t key_length,
+                            struct plexindex_buffer *json);
+
 // Confirms that the item with this key has this path. A confirmed match has no expiry; it answers first.
 //
 // `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key or rating key.
@@ -796,6 +811,59 @@ int32_t plexindex_invalidate_all(const struct plexindex_handle *handle);
 //
 // Precondition: `handle` must be NULL or open.
 int32_t plexindex_clear(const struct plexindex_handle *handle);
+
+// Makes a library that the host fills itself, unless it is there: nobody is asked about it. Its uuid and its title are
+// the name; plexindex_library() selects it by PLEXINDEX_SELECT_UUID. Matches are recorded in it as in any other.
+//
+// `name`: UTF-8, not empty. The index must have been opened without a server_url, on a store that holds nothing of a
+// server; both are refused with PLEXINDEX_INVALID_ARGUMENT otherwise.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open.
+int32_t plexindex_host_library(const struct plexindex_handle *handle,
+                               const char *name,
+                               size_t length);
+
+// Keeps a value in a library of the host's, in the place of the one of the same name; the library is made when it is not
+// there.
+//
+// `library`: selected by PLEXINDEX_SELECT_UUID. `name`: any bytes. With `name_length` 0 the value is the library's listing,
+// and plexindex_match_path() finds its items from then on. It is a line `plexindex 1`; a line with the count of items, a
+// space, the flags, for each item that has not just one path a space and `item:paths`, both numbers, items counted
+// from 0, and for each without a title a space and `item:-`; then the keys of all items, the titles of all and the
+// paths of all, each separated from the next by a NUL. Flags: `-` for none; `e` says that a NUL in them stands as the bytes 1 `0`, and 1 as 1 `1`;
+// `s` that lone surrogates are encoded in them. A key that is not `/library/metadata/<rating key>` is answered
+// as the rating key `=<key>`.
+// `ttl_ms`: for how long it is given; PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. 0: one hour.
+// `limit`: bytes that all values of the store may take; those stored longest ago go first. Each call also removes some
+// that have expired.
+//
+// Returns PLEXINDEX_OK once it is stored, for every process; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE…
+//
+// Precondition: pointers must be NULL or valid; `library` must be a handle of an open index.
+int32_t plexindex_host_put(const struct plexindex_library_handle *library,
+                           const char *name,
+                           size_t name_length,
+                           const char *value,
+                           size_t value_length,
+                           int64_t ttl_ms,
+                           uint64_t limit);
+
+// A value that plexindex_host_put() stored.
+//
+// `value`: receives it; NULL to ask only whether there is one.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is none, or it has expired; PLEXINDEX_BUFFER_TOO_SMALL.
+//
+// Precondition: pointers must be NULL or valid; `library` must be a handle of an open index.
+int32_t plexindex_host_get(const struct plexindex_library_handle *library,
+                           const char *name,
+                           size_t name_length,
+                           struct plexindex_buffer *value);
+
+// How many values the libraries of the host's hold, expired ones that are still stored included.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open.
+int32_t plexindex_host_count(const struct plexindex_handle *handle, uint64_t *count);
 
 // Brings the query's library, or all, up to date now: what a match does by itself when a listing has expired. `text`
 // is not used. With PLEXINDEX_QUERY_FULL a full listing is fetched whatever the clocks say.

@@ -160,6 +160,26 @@ impl Item {
     pub fn key(&self) -> String {
         key_of(&self.rating_key)
     }
+
+    /// All that is known of it, as a JSON object.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::json!({
+            "key": self.key(),
+            "rating_key": self.rating_key,
+            "kind": self.kind.name(),
+            "title": self.title,
+            "year": self.year,
+            "show_title": self.show_title,
+            "show_rating_key": self.show_rating_key,
+            "season": self.season,
+            "episode": self.episode,
+            "guid": self.guid,
+            "guids": self.guids,
+            "paths": self.parts,
+        })
+        .to_string()
+    }
 }
 
 /// Where Plex serves an item.

@@ -41,6 +41,7 @@ programs! {
     answers,
     batch,
     edit,
+    host,
     items,
     log,
     misuse,

@@ -69,11 +69,11 @@ class Standin:
         """How many requests it has answered, its control endpoints not counted."""
         return int(self.get("stats")["total"])
 
-    def listed(self) -> list[tuple[str, str]]:
+    def listed(self, library: int = 1) -> list[tuple[str, str]]:
         """(path, key) of all that has a file, in the order of rating keys; the first file of each item."""
         found: list[tuple[str, str]] = []
         start, step = 0, 50_000
-        while rows := self.get(f"paths?library=1&start={start}&count={step}"):
+        while rows := self.get(f"paths?library={library}&start={start}&count={step}"):
             found += [(row["path"], PREFIX + str(row["ratingKey"])) for row in rows if row["path"]]
             start += step
         return found

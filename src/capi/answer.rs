@@ -102,17 +102,25 @@ pub fn recount_log_lines(buffer: &mut Buffer) -> Result<()> {
 
 /// Writes plain text, with a NUL after it that the length does not count.
 pub fn write_text(buffer: &mut Buffer, text: &str) -> Result<Status> {
-    let capacity = buffer.capacity;
-    let needed = text.len() + 1;
+    write_bytes(buffer, text.as_bytes())
+}
+
+/// Writes bytes and a NUL behind them, which `length` does not count.
+pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
     let room = room(buffer)?;
-    if needed > capacity {
-        buffer.length = needed;
-        return Err(too_small(needed, capacity));
+    if text.len() >= room.len() {
+        return too_small_for(buffer, text.len());
     }
-    room[..text.len()].copy_from_slice(text.as_bytes());
+    room[..text.len()].copy_from_slice(text);
     room[text.len()] = 0;
     buffer.length = text.len();
     Ok(Status::Ok)
+}
+
+/// The buffer has no room for so many bytes and a NUL.
+pub fn too_small_for(buffer: &mut Buffer, length: usize) -> Result<Status> {
+    buffer.length = length + 1;
+    Err(too_small(buffer.length, buffer.capacity))
 }
 
 fn narrow(size: usize) -> u32 {

@@ -220,6 +220,20 @@ fn time(ms: i64, default: Duration, what: &str) -> Result<Duration> {
     }
 }
 
+/// For how long something is fresh.
+pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
+    match ms {
+        0 => Ok(options::Options::default().library_ttl),
+        c::PLEXINDEX_TTL_AT_ONCE => Ok(Ttl::AtOnce),
+        c::PLEXINDEX_TTL_NEVER => Ok(Ttl::Never),
+        ms => Ok(Ttl::For(Duration::from_millis(u64::try_from(ms).or_else(|_| {
+            refuse(format!(
+                "{what} is {ms}: give milliseconds, 0 for one hour, PLEXINDEX_TTL_AT_ONCE or PLEXINDEX_TTL_NEVER"
+            ))
+        })?))),
+    }
+}
+
 fn path(bytes: &[u8]) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
     PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
@@ -284,16 +298,7 @@ pub unsafe fn options(given: *const Options) -> Result<Chosen> {
     }
     // SAFETY: the caller's promise.
     let mappings = unsafe { self::mappings(mappings, mappings_count) }?;
-    let library_ttl = match library_ttl_ms {
-        0 => default.library_ttl,
-        c::PLEXINDEX_TTL_AT_ONCE => Ttl::AtOnce,
-        c::PLEXINDEX_TTL_NEVER => Ttl::Never,
-        ms => Ttl::For(Duration::from_millis(u64::try_from(ms).or_else(|_| {
-            refuse(format!(
-                "library_ttl_ms is {ms}: give milliseconds, 0 for one hour, PLEXINDEX_TTL_AT_ONCE or PLEXINDEX_TTL_NEVER"
-            ))
-        })?)),
-    };
+    let library_ttl = ttl(library_ttl_ms, "library_ttl_ms")?;
     let deadline = match deadline_ms {
         0 => None,
         ms => Some(time(ms, Duration::ZERO, "deadline_ms")?),

@@ -11,6 +11,7 @@ mod evidence;
 mod fetch;
 mod flight;
 mod gather;
+mod host;
 mod library;
 mod listing;
 mod lookup;
@@ -364,6 +365,22 @@ impl Index {
         self.shared.clear()
     }
 
+    /// Makes a library of this name (its uuid and title) that the host fills itself, unless it is there.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for an index with a server, or over a store that was fetched from one; the store's.
+    pub fn host_library(&self, name: &str) -> Result<()> {
+        self.shared.host_library(name)
+    }
+
+    /// How many values the host keeps in its libraries, expired ones that are still stored included.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn count_values(&self) -> Result<u64> {
+        self.shared.count_values()
+    }
+
     /// Brings libraries up to date now. `full`: by a full listing, whatever the clocks say.
     ///
     /// # Errors
@@ -570,11 +587,33 @@ impl Shared {
         self.store.items_after(row.id, row.generation, cursor, limit)
     }
 
+    fn item(&self, library: &Library, rating_key: &str) -> Result<Option<crate::model::Item>> {
+        self.catch_up()?;
+        let rows: Vec<(i64, u64)> = {
+            let snapshot = self.snapshot.read();
+            match library.resolve(&snapshot)? {
+                library::Resolved::Scope(scope) => upkeep::places(scope, snapshot.rows.len())
+                    .map(|place| (snapshot.rows[place].id, snapshot.rows[place].generation))
+                    .collect(),
+                library::Resolved::Unknown => Vec::new(),
+            }
+        };
+        for (id, generation) in rows {
+            if let Some(item) = self.store.item(id, generation, rating_key)? {
+                return Ok(Some(item));
+            }
+        }
+        Ok(None)
+    }
+
     fn clear(&self) -> Result<()> {
         let identity = self.snapshot.read().identity;
         if let Some(identity) = identity {
             self.store.clear(identity)?;
             self.catch_up()?;
+            if self.source.is_none() {
+                self.sweep(); // no listing comes that would
+            }
             self.sweep_warm();
             log::info!("the store was cleared");
         }

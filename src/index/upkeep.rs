@@ -50,6 +50,9 @@ impl Shared {
         for (identity, library) in self.store.lagging(4 * FOLD)? {
             self.fold(identity, library)?;
         }
+        if self.source.is_none() {
+            self.sweep(); // no listing comes that would
+        }
         Ok(())
     }
 
@@ -153,10 +156,14 @@ impl Shared {
             sequence,
             mappings: self.mappings.clone(),
         });
-        self.store.for_each_item(row.id, generation, &mut |item| {
-            builder.push(&item);
-            Ok(())
-        })?;
+        if row.is_the_host_s() {
+            self.host_items(row)?.iter().for_each(|item| builder.push(item));
+        } else {
+            self.store.for_each_item(row.id, generation, &mut |item| {
+                builder.push(&item);
+                Ok(())
+            })?;
+        }
         let info = builder.finish(&self.store.folder().warm(name, self.mappings.digest()))?;
         self.counters.spent(Spent::Warm, begun.elapsed());
         log::debug!(
@@ -189,6 +196,7 @@ impl Shared {
         let name = Folder::warm_name("m", library, row.generation, folded);
         builder.finish(&self.store.folder().warm(&name, Mappings::default().digest()))?;
         self.store.folded(identity, library, row.epoch, &name, folded)?;
+        self.store.folder().sweep_replaced("m", library, folded);
         self.counters.spent(Spent::Warm, begun.elapsed());
         self.sweep_warm();
         Ok(())

@@ -56,6 +56,10 @@ impl<'a> Normal<'a> {
     /// with more than four combining marks.
     #[inline]
     pub fn with<R>(path: &[u8], then: impl FnOnce(&Normal<'_>) -> R) -> R {
+        // In no UTF-8: what hosts of exact tables end their paths with.
+        if path.last().is_some_and(|byte| *byte >= 0xF8) {
+            return then(&Normal::new(path, path, false));
+        }
         if path.len() <= SMALL {
             let mut small = [0; SMALL];
             if let Some(length) = fold_small(path, &mut small) {

@@ -18,6 +18,8 @@ const WARM: &str = ".warm";
 
 /// How old a warm file that nobody names must be before it is removed.
 const YOUNG_S: u64 = 600;
+/// After how many seconds nobody is about to open a file that was replaced.
+const REPLACED_S: u64 = 2;
 
 /// How long another process may make or set aside a database.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -147,6 +149,30 @@ impl Folder {
                 .is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() < YOUNG_S));
             let stem = name.rsplit_once('-').map_or("", |(stem, _)| stem);
             if ours && !young && !keep(stem) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// Removes warm files of a kind and library that another one replaced, which is true up to `sequence`: a host that
+    /// records much makes many. Those of the last seconds stay, for who has just read their names; who comes later
+    /// finds none, and makes it anew.
+    pub fn sweep_replaced(&self, what: &str, library: i64, sequence: u64) {
+        let Ok(entries) = fs::read_dir(&self.path) else {
+            return;
+        };
+        let begin = format!("{NAME}-{what}{library}-");
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let upto = name
+                .strip_prefix(&begin)
+                .and_then(|rest| rest.split('-').nth(1)?.parse::<u64>().ok());
+            let old = || {
+                let changed = entry.metadata().and_then(|facts| facts.modified());
+                changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() >= REPLACED_S))
+            };
+            if upto.is_some_and(|upto| upto < sequence) && name.ends_with(WARM) && old() {
                 let _ = fs::remove_file(entry.path());
             }
         }

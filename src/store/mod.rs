@@ -8,6 +8,7 @@ mod facts;
 mod folder;
 mod guids;
 mod hints;
+mod host;
 mod leases;
 mod listing;
 mod matches;
@@ -19,6 +20,7 @@ mod titles;
 
 pub use folder::Folder;
 pub use hints::Mark;
+pub use host::HostValue;
 pub use listing::{Finished, Listing};
 pub use partition::Endpoint;
 pub use rows::{Change, ChangeKind, LibraryRow, State};
@@ -155,6 +157,8 @@ impl Store {
     /// What the writer's connection has open.
     fn look(&self, writer: &mut Slot) -> Result<Opened> {
         let (connection, id) = writer.connection()?;
+        add_tables(connection).map_err(|error| self.trouble(&error, writer))?;
+        let (connection, _) = writer.connection()?;
         let secret = connection
             .query_row("SELECT secret FROM store", [], |row| row.get::<_, [u8; 32]>(0))
             .map_err(|error| self.trouble(&error, writer))?;
@@ -421,6 +425,15 @@ fn repair(page: &CounterPage, connection: &Connection) -> rusqlite::Result<()> {
         }
     }
     connection.busy_timeout(connection::BUSY)
+}
+
+/// A store of an earlier version of this format gets the tables that are new.
+fn add_tables(connection: &Connection) -> rusqlite::Result<()> {
+    let newest = "SELECT 1 FROM sqlite_schema WHERE name = 'host_values_expiry'";
+    if connection.prepare(newest)?.exists([])? {
+        return Ok(());
+    }
+    connection.execute_batch(include_str!("schema.sql"))
 }
 
 fn warn_of_page(error: &Error) {

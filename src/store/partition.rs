@@ -315,11 +315,17 @@ pub(super) fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> 
              JOIN matches m ON m.library = l.id WHERE l.dead_matches AND m.epoch <> l.epoch LIMIT ?1)",
         )?
         .execute([slice])?;
+    let values = c
+        .prepare_cached(
+            "DELETE FROM host_values WHERE (library, name) IN (SELECT v.library, v.name FROM libraries l \
+             JOIN host_values v ON v.library = l.id WHERE l.identity < 0 LIMIT ?1)",
+        )?
+        .execute([slice])?;
     if matches == 0 {
         c.execute("UPDATE libraries SET dead_matches = 0 WHERE dead_matches", [])?;
     }
     Ok(Swept {
-        rows: dead.len() + matches,
+        rows: dead.len() + matches + values,
         of_shows,
     })
 }
@@ -340,7 +346,7 @@ pub(super) fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) 
         .optional()
 }
 
-fn upsert(tx: &Tx<'_>, identity: i64, position: i64, library: &Library) -> rusqlite::Result<()> {
+pub(super) fn upsert(tx: &Tx<'_>, identity: i64, position: i64, library: &Library) -> rusqlite::Result<()> {
     let locations = serde_json::to_string(&library.locations).unwrap_or_else(|_| "[]".to_owned());
     tx.connection
         .prepare_cached(

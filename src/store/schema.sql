@@ -189,3 +189,15 @@ CREATE TABLE IF NOT EXISTS leases (        -- who fetches, where the file system
     holder   INTEGER NOT NULL,
     until_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS host_values (   -- what a host keeps in a library that it fills itself
+    library    INTEGER NOT NULL REFERENCES libraries (id),
+    name       BLOB    NOT NULL,           -- empty: the library's listing
+    expires_ms INTEGER,                    -- NULL: never
+    sequence   INTEGER NOT NULL,           -- change sequence when it was stored: the oldest go first
+    bytes      INTEGER NOT NULL,           -- of name and value
+    value      BLOB    NOT NULL,
+    PRIMARY KEY (library, name)
+) STRICT;
+CREATE INDEX IF NOT EXISTS host_values_age ON host_values (sequence, bytes);
+CREATE INDEX IF NOT EXISTS host_values_expiry ON host_values (expires_ms) WHERE expires_ms IS NOT NULL;

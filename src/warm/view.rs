@@ -122,6 +122,18 @@ impl LibraryView {
         records.find(about)
     }
 
+    /// The item that the host recorded since the warm file for a path that equals itself only, where nothing is listed that
+    /// could speak against it.
+    fn sole_recorded<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, Rung)> {
+        if self.facts.fetched || path.is_text() {
+            return None;
+        }
+        let Change::Matched { rating_key, .. } = &self.match_of(path, path.raw())?.change else {
+            return None;
+        };
+        (!self.distrusted(path, path.raw(), rating_key) && !self.broken()).then_some((rating_key, Rung::Confirmed))
+    }
+
     /// The listed paths of this normal form: those listed so, or those that a rule made so.
     fn at_path<'v>(&'v self, path: &Normal<'_>, mapped: bool, mut each: impl FnMut(Hit<'v>, bool)) {
         if let Some(image) = &self.image {
@@ -198,7 +210,13 @@ impl View for LibraryView {
     fn sole<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, Rung)> {
         let changed = !self.overlay.is_empty();
         if changed && self.overlay.about_path(path).next().is_some() {
-            return None;
+            return self.sole_recorded(path);
+        }
+        // Nothing is listed that could speak against what the host recorded.
+        if !self.facts.fetched {
+            let rating_key = self.matches.as_ref()?.sole(path)?;
+            let doubted = changed && self.overlay.about_item(rating_key).next().is_some();
+            return (!doubted && !self.broken()).then_some((rating_key, Rung::Confirmed));
         }
         let recorded = match &self.matches {
             Some(matches) if matches.may_have(path) => Some(matches.sole(path)?),

@@ -54,6 +54,15 @@ def test_import_loads_ctypes_and_little_else() -> None:
     assert set(added) <= {"plexindex", "__future__", "_struct", "_collections_abc", "_functools", "_thread"}
 
 
+def test_the_drop_in_loads_little_more() -> None:
+    code = LOADED.replace("import plexindex\n", "import plexindex.compat\n")
+    printed = subprocess.check_output([sys.executable, "-S", "-c", code, package_path()], text=True)
+    heavy, added = map(ast.literal_eval, printed.replace("] [", "]\n[").splitlines())
+    assert heavy == []
+    allowed = {"plexindex", "__future__", "_struct", "_collections_abc", "_functools", "_thread", "gc"}
+    assert set(added) <= allowed
+
+
 def test_import_touches_no_shared_object() -> None:
     # With a library that cannot be loaded the import works, and the first use says what is wrong.
     printed = run_python(

@@ -65,6 +65,12 @@ from ._mapping import Mapping
 from ._open import open
 from ._stats import Profile, Stats
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._plexapi import LightItem, SectionIndex, ServerIndex, from_section, from_server
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -85,6 +91,7 @@ __all__ = [
     "LibraryError",
     "LibraryInfo",
     "LibraryNotFoundError",
+    "LightItem",
     "LoadError",
     "Mapping",
     "Match",
@@ -97,7 +104,9 @@ __all__ = [
     "Progress",
     "Proposal",
     "RedirectedError",
+    "SectionIndex",
     "ServerError",
+    "ServerIndex",
     "ServerInfo",
     "StartingError",
     "Stats",
@@ -108,5 +117,17 @@ __all__ = [
     "TlsError",
     "UnauthorizedError",
     "UnsupportedError",
+    "from_section",
+    "from_server",
     "open",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # What serves plexapi's users only is loaded when it is asked for.
+    if name in ("LightItem", "SectionIndex", "ServerIndex", "from_section", "from_server"):
+        from . import _plexapi
+
+        value = globals()[name] = getattr(_plexapi, name)
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

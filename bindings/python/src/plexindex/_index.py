@@ -185,6 +185,19 @@ class Index(AsyncCalls, Session):
                 return
             yield from page
 
+    def item_facts(self, library: LibraryArg, key: str | int) -> dict[str, object] | None:
+        """All that the store has of one item, its files and external ids included; None when it is not listed.
+
+        The names are those of ``plexindex_item_json()``. Asks nobody.
+        """
+        raw = _convert.key_text(key).encode()
+        status, text = self._ask(self._native.item_json, raw, len(raw), library=library, reserve=4096)
+        if status != c.OK:
+            return None
+        import json
+
+        return json.loads(text)  # type: ignore[no-any-return]
+
     def record_match(self, library: LibraryArg, path: PathArg, key: str | int) -> None:
         """Confirms that the item with this key (or rating key) has this path: from now on that is the first answer.
 

@@ -228,13 +228,20 @@ class LibraryInfo:
 class Selected:
     """The library's own handle for a selector. Knows no index, so an index may hold it without a cycle."""
 
-    __slots__ = ("lookup_for", "pointer", "retire")
+    __slots__ = ("handle", "lookup_for", "pointer")
 
     def __init__(self, native: Native, pointer: int) -> None:
         self.pointer = pointer
+        # An object that is read when C is called, and not a value that Python reads before: another thread may close
+        # the index between the two.
+        self.handle = c_void_p(pointer)
         bind = _bind_glance if _holds_the_lock() else _bind_counted
-        self.lookup_for, self.retire = bind(native, pointer)
-        """``lookup_for(index)`` is the fast path's function; ``retire()`` makes all of them raise ClosedError."""
+        self.lookup_for = bind(native, self.handle)
+        """``lookup_for(index)`` is the fast path's function."""
+
+    def retire(self) -> None:
+        """Makes all fast paths raise ClosedError: plexindex_lookup_key() finds nothing at NULL."""
+        self.handle.value = None
 
 
 def _holds_the_lock() -> bool:
@@ -242,15 +249,12 @@ def _holds_the_lock() -> bool:
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
-def _bind_glance(native: Native, pointer: int) -> tuple[Callable[[Index], Lookup], Callable[[], None]]:
+def _bind_glance(native: Native, handle: c_void_p) -> Callable[[Index], Lookup]:
     # Measured with CPython 3.11, 100,000 paths and a lookup that takes next to no time in C:
     #   a method over argtypes 322 ns · a closure over argtypes 324 · os.fsencode instead of str.encode 352 · a
     #   functools.partial 283 · this one, with its checks, 300, of which the NUL check 17.
     # No argtypes: bytes and a ctypes object are passed on as they are, checking them costs 60 ns more.
-    # The handle is an object that is read when C is called, and not a value that Python reads before: another thread
-    # may close the index between the two.
     call = native.glance
-    handle = c_void_p(pointer)
 
     def lookup_for(index: Index) -> Lookup:
         def lookup_key(path: PathArg) -> str | None:
@@ -272,15 +276,13 @@ def _bind_glance(native: Native, pointer: int) -> tuple[Callable[[Index], Lookup
 
         return lookup_key
 
-    def retire() -> None:
-        # NULL: plexindex_lookup_key() finds nothing there.
-        handle.value = None
-
-    return lookup_for, retire
+    return lookup_for
 
 
-def _bind_counted(_native: Native, pointer: int) -> tuple[Callable[[Index], Lookup], Callable[[], None]]:
+def _bind_counted(_native: Native, handle: c_void_p) -> Callable[[Index], Lookup]:
     # Without a global lock a lookup counts as a call in flight, for which a close waits.
+    pointer = handle.value or 0
+
     def lookup_for(index: Index) -> Lookup:
         def lookup_key(path: PathArg) -> str | None:
             raw = path_bytes(path, index._hides_paths)
@@ -289,4 +291,4 @@ def _bind_counted(_native: Native, pointer: int) -> tuple[Callable[[Index], Look
 
         return lookup_key
 
-    return lookup_for, lambda: None
+    return lookup_for

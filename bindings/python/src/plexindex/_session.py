@@ -138,6 +138,17 @@ class Session:
 
     def _do(self, function: Any, *arguments: Any, library: LibraryArg | Session, reserve: int | None = None) -> bytes:
         """A call on the handle (``library=self``) or on a library; with ``reserve`` one that fills a buffer."""
+        return bytes(self._ask(function, *arguments, library=library, reserve=reserve)[1])
+
+    def _ask(
+        self,
+        function: Any,
+        *arguments: Any,
+        library: LibraryArg | Session,
+        reserve: int | None = None,
+        detach: bool = False,
+    ) -> tuple[int, bytes | bytearray]:
+        """The same, with the status: for those that answer by it. With ``detach`` a large answer is not copied."""
         call = _calls.take()
         try:
             self._calls[call] = _calls.Generation.number
@@ -145,11 +156,10 @@ class Session:
                 raise self._closed_error()
             pointer = self._handle if library is self else self._library_pointer(library)  # type: ignore[arg-type]
             if reserve is None:
-                self._check(call.run(function, pointer, *arguments))
-                return b""
+                return self._check(call.run(function, pointer, *arguments)), b""
             call.reserve(reserve)
-            self._check(call.run(function, pointer, *arguments, call.buffer_ref))
-            return call.answer()
+            status = self._check(call.run(function, pointer, *arguments, call.buffer_ref))
+            return status, call.detach() if detach else call.answer()
         finally:
             self._calls.pop(call, None)
             self._done(call)

@@ -1,0 +1,270 @@
+"""The drop-in's function: from a path to Plex's item, by what is recorded, what is stored, and what Plex finds."""
+
+from __future__ import annotations
+
+import os
+from time import monotonic
+
+from ._errors import ServerError
+from ._host_store import leaves_name, library_name
+from ._match_cache import PREFIX
+from ._paths import best, components, mapped
+from ._plex_cache import PlexCache
+from ._plexapi import SectionIndex
+from ._rows import extract
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from ._answers import Match
+
+# For how long a path that Plex did not find is not searched for again.
+_MISSED_FOR = 30.0
+_MISSED_MOST = 1000
+# Rows of an answer to the question for a file's name: a server that does not know it sends any rows.
+_ASKED_ROWS = 50
+# Bytes of a path that the ladder takes.
+_LONGEST = 32_767
+_LEAVES = {"show": ("episode", 4), "artist": ("track", 10)}
+_EXACT = ("confirmed", "exact", "mapped")
+
+
+class Finder:
+    """One search for one path."""
+
+    def __init__(
+        self,
+        library: Any,
+        path: str,
+        prefixes: tuple[str | None, str | None],
+        library_cache: Any,
+        match_cache: Any,
+        *,
+        debug: bool,
+    ) -> None:
+        self._library, self._path = library, path
+        self._title = library.title
+        self._mapped = mapped(path, *prefixes)
+        self._cache, self._matches = library_cache, match_cache
+        self._ours = isinstance(library_cache, PlexCache)
+        kind = getattr(library, "type", None)
+        self._leaf = _LEAVES.get(kind) if isinstance(kind, str) else None
+        self._debug = debug
+        self.sure = True
+        """Whether a single item may be taken for the answer."""
+
+    def found(self) -> list[Any]:
+        """The items that fit best: one, several, or none."""
+        item = self._recorded()
+        if item is not None:
+            return [item]
+        if isinstance(self._library, SectionIndex):
+            found, self.sure = self._library.candidates(self._path)
+            return found
+        listed = self._listed()
+        if listed:
+            return listed
+        return self._searched() or self._leaves() if self._leaf else self._searched() or self._all(listed)
+
+    def _say(self, text: str) -> None:
+        if self._debug:
+            import logging
+
+            logging.getLogger("plexindex").debug("%s: %s", self._path, text)
+
+    # What the host recorded.
+
+    def _recorded(self) -> Any:
+        if self._matches is None:
+            return None
+        key = self._matches.get_match(self._title, self._path)
+        if not key:
+            return None
+        item = self._library.light(key) if isinstance(self._library, SectionIndex) else None
+        item = item or self._fetch(key)
+        if item is None:
+            self._say("the recorded item is gone")
+            self._matches.invalidate(self._title, self._path)
+        return item
+
+    def _fetch(self, key: Any) -> Any:
+        """The item with this key, by one request; None when the server does not have it. Other failures are raised."""
+        if isinstance(key, str) and key.isascii() and key.isdigit():
+            key = int(key)  # plexapi takes an address or a number
+        try:
+            return self._library.fetchItem(key)
+        except Exception as error:
+            if not _is_absence(error):
+                raise
+            return None
+
+    def _fetch_all(self, keys: Iterable[Any]) -> list[Any]:
+        return [item for item in map(self._fetch, keys) if item is not None]
+
+    # What is stored.
+
+    def _listed(self) -> list[Any] | None:
+        """From the stored listing; None: there is none."""
+        if not self._ours:
+            return None
+        name = library_name(self._title)
+        found = self._match(leaves_name(self._title) if self._leaf else name)
+        if not found and self._leaf:
+            found = self._match(name) or found
+        return found
+
+    def _match(self, name: str) -> list[Any] | None:
+        try:
+            paths = [path.encode() for path in (self._path, self._mapped) if path]
+        except UnicodeEncodeError:
+            return None
+        if not paths or any(b"\0" in path or len(path) > _LONGEST for path in paths):
+            return None
+        answers = self._cache._match(name, paths)
+        if answers is None:
+            return None
+        answer = _better(answers)
+        if answer is None:
+            return []
+        self._say(f"the stored listing: {answer.status}, {answer.rung}")
+        return self._fetch_all(_key(item.rating_key) for item in answer.candidates)
+
+    # What Plex finds by its title.
+
+    def _searched(self) -> list[Any]:
+        # A path is looked for in vain once: its titles are not asked for again at once, whatever is stored of them.
+        missed = self._cache._missed if self._ours else {}
+        place = (str(self._title), self._path)
+        quiet = missed.get(place, 0.0) > monotonic()
+        # Here, and not above: what it needs takes longer to import than an answer from what is stored.
+        from ._titles import leaf_titles, titles
+
+        for title in leaf_titles(self._path) if self._leaf else titles(self._path):
+            stored = self._cache.get_search_results(self._title, title) if self._cache is not None else None
+            if stored:
+                rows = [(row["key"], row["file_paths"]) for row in stored]
+                fetched = self._fetch_all(best(rows, self._path, self._mapped))
+                if fetched:
+                    return fetched
+            if quiet:
+                continue
+            items = self._search(title)
+            self._say(f"{len(items)} items with the title {title!r}")
+            # That nothing was found is not kept: a file that is added now would stay unfound for as long.
+            if items and self._cache is not None:
+                self._cache.set_search_results(self._title, title, items)
+            found = self._best_of(items)
+            if found:
+                return found
+        found = [] if quiet else self._asked_by_file()
+        if self._ours and not found and not quiet:
+            if len(missed) >= _MISSED_MOST:
+                missed.clear()
+            missed[place] = monotonic() + _MISSED_FOR
+        return found
+
+    def _search(self, title: str) -> list[Any]:
+        leaf = {"libtype": self._leaf[0]} if self._leaf else {}
+        try:
+            return list(self._library.search(title=title, **leaf))
+        except Exception as error:
+            if not _is_absence(error):
+                raise
+            return []
+
+    def _best_of(self, items: Iterable[Any]) -> list[Any]:
+        rows = ((item, extract(item)) for item in items)
+        return best([(item, row["file_paths"]) for item, row in rows if row], self._path, self._mapped)
+
+    def _asked_by_file(self) -> list[Any]:
+        """What the server finds by the file's name: one request. Not every server knows it, so it proves nothing."""
+        section = getattr(self._library, "key", None)
+        kind = self._leaf[1] if self._leaf else 1 if getattr(self._library, "type", None) == "movie" else None
+        name = components(self._path)[-1:]
+        if kind is None or not name or not isinstance(section, (int, str)):
+            return []
+        from urllib.parse import quote
+
+        asked = f"/library/sections/{section}/all?type={kind}&file={quote(name[0], safe='', errors='surrogateescape')}"
+        try:
+            items = self._library.fetchItems(
+                asked, container_start=0, container_size=_ASKED_ROWS, maxresults=_ASKED_ROWS
+            )
+            return self._best_of(items)
+        except Exception as error:
+            if _is_trouble(error) and not type(error).__module__.startswith("plexapi"):
+                raise
+            return []
+
+    # What Plex lists.
+
+    def _leaves(self) -> list[Any]:
+        """All episodes or tracks, unless their listing is stored already."""
+        if self._ours and self._cache._store.has(leaves_name(self._title), b""):
+            return []
+        items = self._list(lambda: self._library.search(libtype=self._leaf[0] if self._leaf else None))
+        if self._ours:
+            self._cache._put_leaves(self._title, items)
+        return self._best_of(items)
+
+    def _all(self, listed: list[Any] | None) -> list[Any]:
+        """All items, unless their listing is stored already."""
+        if listed is not None:
+            return []
+        if self._cache is not None:
+            stored = self._cache.get_library_items(self._title)
+            if stored is not None:
+                # Another cache than ours, or a path that is not one for the ladder.
+                rows = [(row["key"], row["file_paths"]) for row in stored]
+                return self._fetch_all(best(rows, self._path, self._mapped))
+        items = self._list(lambda: self._library.all())
+        if self._cache is not None:
+            self._cache.set_library_items(self._title, items)
+        return self._best_of(items)
+
+    def _list(self, ask: Any) -> list[Any]:
+        try:
+            return list(ask())
+        except Exception as error:
+            if not _is_absence(error):
+                raise
+            return []
+
+
+def _better(answers: list[Match]) -> Match | None:
+    """Of the answers for a path and for the path after mappings that which found more."""
+    sure = [answer for answer in answers if answer.candidates]
+    exact = [answer for answer in sure if answer.rung in _EXACT]
+    # The mapped path comes last, and shares more with what the server lists.
+    return exact[0] if exact else min(sure, key=lambda a: (a.rung != "suffix", a.candidates_total), default=None)
+
+
+def _key(rating_key: str) -> str:
+    return rating_key[1:] if rating_key.startswith("=") else PREFIX + rating_key
+
+
+def _is_trouble(error: Exception) -> bool:
+    """Whether the server could not be reached, or refused to answer."""
+    return isinstance(error, (OSError, ServerError)) or type(error).__module__.startswith(
+        ("plexapi", "requests", "urllib3")
+    )
+
+
+def _is_absence(error: Exception) -> bool:
+    """Whether an error says that the server does not have what was asked for.
+
+    A bare ``Exception``, which no client raises but stand-ins for one do, is taken for that.
+    """
+    if getattr(getattr(error, "response", None), "status_code", None) == 404:
+        return True
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return (
+        bool(names & {"NotFound", "PlexNotFound", "GoneError"}) or type(error) is Exception or type(error) is KeyError
+    )
+
+
+def describe(path: str) -> str:
+    """A path for an exception's text: its last component, as texts may be logged."""
+    return os.path.basename((components(path) or [path])[-1])

@@ -1,0 +1,266 @@
+"""An index from plexapi's objects: their server and token, and items that know enough to need no request."""
+
+from __future__ import annotations
+
+import os
+
+from ._errors import InvalidArgumentError, TimeUpError
+from ._open import open as open_index
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+    from ._answers import Item, Match
+    from ._index import Index
+    from ._library import Library
+    from ._types import PathArg
+
+
+def _default_folder() -> str:
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(caches, "plexindex")
+
+
+def _open(server: Any, cache_dir: PathArg | None, options: dict[str, Any]) -> Index:
+    verify = getattr(getattr(server, "_session", None), "verify", True)
+    if verify is False:
+        options.setdefault("accept_invalid_certs", True)
+    elif isinstance(verify, str):
+        options.setdefault("ca_file", verify)
+    if cache_dir is None:
+        cache_dir = _default_folder()
+        os.makedirs(os.path.dirname(cache_dir), exist_ok=True)
+    return open_index(cache_dir, server_url=server._baseurl, token=server._token or None, **options)
+
+
+def from_server(plex: Any, cache_dir: PathArg | None = None, **options: Any) -> ServerIndex:
+    """An index of the server that a ``plexapi.server.PlexServer`` is connected to, with its address and token.
+
+    ``cache_dir``: ``~/.cache/plexindex`` unless given; ``options`` are those of :func:`plexindex.open`. No request is
+    sent before a question needs one. The token is kept as ``plexindex.open`` keeps it: in memory only.
+    """
+    return ServerIndex(plex, _open(plex, cache_dir, options))
+
+
+def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any) -> SectionIndex:
+    """The same for one library, a ``plexapi.library.LibrarySection``: can be used in its place where items are looked
+    for by path. Closing it closes its index.
+    """
+    return SectionIndex(section, _open(section._server, cache_dir, options), owned=True)
+
+
+class ServerIndex:
+    """The index of a server. Made by :func:`plexindex.from_server`."""
+
+    def __init__(self, server: Any, index: Index) -> None:
+        self._server = server
+        self.index = index
+        """The :class:`plexindex.Index`."""
+
+    def section(self, section: Any) -> SectionIndex:
+        """A library by its plexapi object, or by its title, which plexapi then asks for."""
+        if isinstance(section, str):
+            section = self._server.library.section(section)
+        return SectionIndex(section, self.index, owned=False)
+
+    def close(self) -> None:
+        """Closes the index."""
+        self.index.close()
+
+    def __enter__(self) -> ServerIndex:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<plexindex.ServerIndex on {self.index.cache_dir!r}>"
+
+
+class SectionIndex:
+    """A library of plexapi's with an index of its own. Made by :func:`plexindex.from_section`.
+
+    What is not here is the plexapi object's: ``title``, ``search``, ``fetchItem`` and all the rest.
+    """
+
+    def __init__(self, section: Any, index: Index, *, owned: bool) -> None:
+        self._section, self._owned = section, owned
+        self.index = index
+        """The :class:`plexindex.Index`."""
+        uuid = getattr(section, "uuid", None)
+        chosen = {"uuid": uuid} if isinstance(uuid, str) and uuid else {"section": section.key}
+        self.library: Library = index.library(**chosen)
+        """The library in it."""
+
+    def light(self, key: object) -> LightItem | None:
+        """The item with this key or rating key, as the index has it; None when it is not listed there. No request."""
+        if not isinstance(key, (str, int)):
+            return None
+        try:
+            facts = self.index.item_facts(self.library, key)
+        except InvalidArgumentError:
+            return None
+        return None if facts is None else LightItem(self, _Facts(facts), facts)
+
+    def match(self, path: PathArg, *, deadline: float | None = None) -> LightItem | None:
+        """The item with this path, without a request when the index is fresh; None when there is no single one."""
+        found = self.library.match(path, deadline=deadline)
+        return LightItem(self, found.item) if found.item is not None else None
+
+    def candidates(self, path: PathArg) -> tuple[list[LightItem], bool]:
+        """The items that fit a path equally well, and whether a single one is of high confidence."""
+        found: Match = self.library.match(path)
+        if found.status in ("not_yet", "needs_warm"):
+            raise TimeUpError(found.reason or "the library is still being fetched")
+        return [LightItem(self, item) for item in found.candidates], found.confidence == "high"
+
+    def close(self) -> None:
+        """Closes the index, if it was opened for this library alone."""
+        if self._owned:
+            self.index.close()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._section, name)
+
+    def __enter__(self) -> SectionIndex:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<plexindex.SectionIndex {self._section.title!r} on {self.index.cache_dir!r}>"
+
+
+class _Part:
+    __slots__ = ("file",)
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+
+class _Media:
+    __slots__ = ("parts",)
+
+    def __init__(self, paths: list[str]) -> None:
+        self.parts = [_Part(path) for path in paths]
+
+
+class _Guid:
+    __slots__ = ("id",)
+
+    def __init__(self, guid: str) -> None:
+        self.id = guid
+
+    def __repr__(self) -> str:
+        return f"<Guid:{self.id}>"
+
+
+class _Facts:
+    """What the store has of an item, with the names that an answer's items have."""
+
+    __slots__ = ("guid", "key", "kind", "rating_key", "title", "year")
+    key_only = False
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self.key, self.rating_key, self.kind = facts["key"], facts["rating_key"], facts["kind"]
+        self.title, self.year, self.guid = facts["title"], facts["year"] or None, facts["guid"] or None
+
+    def describe(self) -> str:
+        return str(self.title or self.key)
+
+
+class LightItem:
+    """An item as the index knows it, with the names that plexapi has for it. It needs no request.
+
+    What it does not know is taken from the full plexapi object, which is fetched once, when it is first needed:
+    :meth:`full` gives it.
+    """
+
+    def __init__(self, section: SectionIndex, item: Item | _Facts, facts: dict[str, Any] | None = None) -> None:
+        self._light_section, self._light_item = section, item
+        self._light_facts = facts
+        self._light_full: Any = None
+        self.key = item.key
+        """Plex's address of the item."""
+        rating_key = item.rating_key
+        self.ratingKey = int(rating_key) if rating_key.isascii() and rating_key.isdigit() else rating_key
+        """Plex's rating key, a number where it is one."""
+
+    def _facts(self) -> dict[str, Any] | None:
+        if self._light_facts is None and self._light_full is None:
+            section = self._light_section
+            self._light_facts = section.index.item_facts(section.library, self._light_item.rating_key)
+        return self._light_facts
+
+    def _known(self, name: str, value: Any) -> Any:
+        """What the index knows; from the full object when it knows the key only."""
+        return getattr(self.full(), name) if self._light_item.key_only or self._light_full is not None else value
+
+    @property
+    def title(self) -> str | None:
+        """Title; for an episode the episode's."""
+        return self._known("title", self._light_item.title)  # type: ignore[no-any-return]
+
+    @property
+    def type(self) -> str:
+        """``"movie"``, ``"episode"``, ``"track"``, ``"clip"`` or ``"photo"``."""
+        return self._known("type", self._light_item.kind)  # type: ignore[no-any-return]
+
+    @property
+    def year(self) -> int | None:
+        """Year."""
+        return self._known("year", self._light_item.year)  # type: ignore[no-any-return]
+
+    @property
+    def guid(self) -> str | None:
+        """Scalar GUID."""
+        return self._known("guid", self._light_item.guid)  # type: ignore[no-any-return]
+
+    @property
+    def guids(self) -> list[Any]:
+        """External ids: objects with an ``id`` such as ``imdb://tt1254207``."""
+        facts = self._facts()
+        return self.full().guids if facts is None else [_Guid(guid) for guid in facts["guids"]]
+
+    @property
+    def locations(self) -> list[str]:
+        """The paths of its files, as the server spells them."""
+        facts = self._facts()
+        return self.full().locations if facts is None else list(facts["paths"])
+
+    @property
+    def media(self) -> list[Any]:
+        """One medium with all its files: ``media[0].parts[0].file``. The full object knows which belong together."""
+        facts = self._facts()
+        if facts is None:
+            return self.full().media  # type: ignore[no-any-return]
+        return [_Media(facts["paths"])] if facts["paths"] else []
+
+    def full(self) -> Any:
+        """The plexapi object: one request, the first time."""
+        if self._light_full is None:
+            self._light_full = self._light_section.fetchItem(self.key)
+        return self._light_full
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.full(), name)
+
+    def __eq__(self, other: object) -> bool:
+        return getattr(other, "key", None) == self.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return f"<plexindex.LightItem {self._light_item.describe()!r} {self.key}>"

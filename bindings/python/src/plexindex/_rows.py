@@ -1,0 +1,118 @@
+"""Rows of a library as the drop-in keeps them: taken from items, written as one text, read back as dicts.
+
+The text is the listing of ``plexindex_host_put()``: ``include/plexindex.h`` describes it. Columns, because joining and
+splitting strings is what Python does fastest.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Row = dict[str, Any]
+
+_HEAD = "plexindex 1\n"
+
+
+def extract(item: Any) -> Row | None:
+    """``{'key': str, 'title': str | None, 'file_paths': [str]}`` of an item; None without a key, or when it raises."""
+    # plexapi reloads an item, with a request, when an empty attribute of it is read.
+    known = getattr(item, "__dict__", None)
+    reloads = known is not None and known.get("_autoReload") is True
+    try:
+        if reloads:
+            item._autoReload = False
+        key = getattr(item, "key", None) or getattr(item, "ratingKey", None)
+        if not key:
+            return None
+        title = getattr(item, "title", None)
+        paths = []
+        for media in getattr(item, "media", None) or ():
+            for part in getattr(media, "parts", None) or ():
+                path = getattr(part, "file", None)
+                if path:
+                    paths.append(path if type(path) is str else _path(path))
+        return {
+            "key": key if type(key) is str else str(key),
+            "title": title if title is None or type(title) is str else str(title),
+            "file_paths": paths,
+        }
+    except Exception:
+        return None
+    finally:
+        if reloads:
+            item._autoReload = True
+
+
+def _path(path: Any) -> str:
+    return os.fsdecode(path) if isinstance(path, (bytes, os.PathLike)) else str(path)
+
+
+def pack(rows: list[Row]) -> bytes:
+    """The rows as text."""
+    keys = [row["key"] for row in rows]
+    titles = [row["title"] or "" for row in rows]
+    paths = [path for row in rows for path in row["file_paths"]]
+    odd = [f" {at}:{len(row['file_paths'])}" for at, row in enumerate(rows) if len(row["file_paths"]) != 1]
+    odd += [f" {at}:-" for at, row in enumerate(rows) if row["title"] is None]
+    fields = keys + titles + paths
+    body = "\0".join(fields)
+    flags = ""
+    if fields and body.count("\0") != len(fields) - 1:
+        flags = "e"
+        body = "\0".join([field.replace("\1", "\0011").replace("\0", "\0010") for field in fields])
+    try:
+        raw = body.encode()
+    except UnicodeEncodeError:
+        flags += "s"
+        raw = body.encode("utf-8", "surrogatepass")
+    return f"{_HEAD}{len(rows)} {flags or '-'}{''.join(odd)}\n".encode() + raw
+
+
+def unpack(text: bytes | bytearray) -> list[Row]:
+    """The rows of a text: new lists and dicts."""
+    head = text.index(b"\n", len(_HEAD))
+    count_text, flags, *odd = text[len(_HEAD) : head].decode().split(" ")
+    count = int(count_text)
+    if not count:
+        return []
+    collecting = gc.isenabled()
+    # Nothing that is made here can be garbage yet; looking for it would take longer than all the rest.
+    gc.disable()
+    try:
+        fields = str(memoryview(text)[head + 1 :], "utf-8", "surrogatepass" if "s" in flags else "strict").split("\0")
+        if "e" in flags:
+            fields = [field.replace("\0010", "\0").replace("\0011", "\1") for field in fields]
+        keys, titles, paths = fields[:count], fields[count : 2 * count], fields[2 * count :]
+        files = _files(paths, [entry for entry in odd if not entry.endswith("-")]) if odd else None
+        rows: list[Row]
+        if files is None:
+            rows = [{"key": k, "title": t, "file_paths": [path]} for k, t, path in zip(keys, titles, paths)]
+        else:
+            rows = [{"key": k, "title": t, "file_paths": of_row} for k, t, of_row in zip(keys, titles, files)]
+            for entry in odd:
+                if entry.endswith("-"):
+                    rows[int(entry[:-2])]["title"] = None
+        return rows
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _files(paths: list[str], odd: list[str]) -> list[list[str]]:
+    """The paths by row: one each, but for those rows that are named."""
+    files: list[list[str]] = []
+    at = 0
+    for entry in odd:
+        row, paths_of_row = map(int, entry.split(":"))
+        ones = row - len(files)
+        files += [[path] for path in paths[at : at + ones]]
+        at += ones
+        files.append(paths[at : at + paths_of_row])
+        at += paths_of_row
+    files += [[path] for path in paths[at:]]
+    return files

@@ -1,0 +1,374 @@
+"""The drop-in's function over mocks: what it asks, in what order, and what it makes of failures and odd inputs."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+from compat_items import KEY, NotFound, asked, item, section
+from plexapi.exceptions import NotFound as PlexNotFound
+from plexapi.exceptions import Unauthorized
+from plexindex import Mapping, _find, compat
+from plexindex._paths import best, is_windows, mapped
+from plexindex._titles import leaf_titles, titles
+from plexindex.compat import MatchCache, MatchConfidence, PlexCache, find_plex_items_with_confidence
+
+ALIEN = item("/library/metadata/1", "Alien", "/plex/movies/Alien (1979)/Alien (1979).mkv")
+HEAT = item("/library/metadata/2", "Heat", "/plex/movies/Heat (1995)/movie.mkv", "/plex/movies/Heat (1995)/extra.mkv")
+RONIN = item("/library/metadata/3", "Ronin", "/plex/movies/Ronin (1998)/movie.mkv")
+WINDOWS = item("/library/metadata/4", "Fargo", "M:\\Movies\\Fargo (1996)\\Fargo (1996).mkv")
+ITEMS = [ALIEN, HEAT, RONIN, WINDOWS]
+
+
+_WITH_PATH = f"import sys; sys.path.insert(0, {str(Path(compat.__file__).parents[1])!r})\n"
+
+
+@pytest.fixture
+def plex(tmp_path: Path) -> Iterator[PlexCache]:
+    cache = PlexCache(tmp_path)
+    yield cache
+    cache.close()
+
+
+@pytest.fixture
+def matches(tmp_path: Path) -> Iterator[MatchCache]:
+    cache = MatchCache(tmp_path)
+    yield cache
+    cache.close()
+
+
+def test_a_recorded_match_is_one_request(matches: MatchCache, plex: PlexCache) -> None:
+    library = section(ITEMS)
+    matches.set_match("Movies", "/stash/x.mkv", "/library/metadata/1")
+    found = find_plex_items_with_confidence(library, "/STASH/X.mkv", match_cache=matches, library_cache=plex)
+    assert found == (MatchConfidence.HIGH, ALIEN, [ALIEN])
+    assert found[0].value == "high"
+    assert asked(library) == ["fetchItem"]
+    matches.set_match("Movies", "/stash/x.mkv", "2")
+    assert find_plex_items_with_confidence(library, "/stash/x.mkv", match_cache=matches)[1] is HEAT
+    library.fetchItem.assert_called_with(2)
+
+
+def test_a_recorded_match_that_is_gone_is_forgotten(matches: MatchCache) -> None:
+    library = section(ITEMS, found=lambda title: [ALIEN] if title == "Alien" else [])
+    path = "/stash/Alien (1979).mkv"
+    for gone in (NotFound("(404) not_found"), PlexNotFound("x"), Exception("404")):
+        matches.set_match("Movies", path, "/library/metadata/99")
+        library.fetchItem.side_effect = gone
+        assert find_plex_items_with_confidence(library, path, match_cache=matches)[1] is ALIEN
+        assert matches.get_match("Movies", path) is None
+
+
+@pytest.mark.parametrize("failure", [ConnectionError, TimeoutError, Unauthorized, RuntimeError])
+def test_a_server_that_cannot_be_asked_changes_nothing(
+    matches: MatchCache, plex: PlexCache, failure: type[Exception]
+) -> None:
+    library = section(ITEMS)
+    matches.set_match("Movies", "/x.mkv", "/library/metadata/1")
+    library.fetchItem.side_effect = failure("no")
+    with pytest.raises(failure):
+        find_plex_items_with_confidence(library, "/x.mkv", match_cache=matches)
+    assert matches.get_match("Movies", "/x.mkv") == "/library/metadata/1"
+    library.search.side_effect = failure("no")
+    with pytest.raises(failure):
+        find_plex_items_with_confidence(library, "/y.mkv", library_cache=plex)
+    library.search.side_effect, library.all.side_effect = None, failure("no")
+    with pytest.raises(failure):
+        find_plex_items_with_confidence(library, "/y.mkv", library_cache=plex)
+    assert plex.get_library_items("Movies") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/plex/movies/Alien (1979)/Alien (1979).mkv", ALIEN),
+        ("/stash/movies/Alien (1979)/ALIEN (1979).MKV", ALIEN),
+        ("/elsewhere/alien (1979).mkv", ALIEN),
+        ("/stash/Heat (1995)/movie.mkv", HEAT),
+        ("/stash/ronin (1998)/Movie.mkv", RONIN),
+        ("/stash/Fargo (1996)/Fargo (1996).mkv", WINDOWS),
+        ("M:\\Movies\\Fargo (1996)\\Fargo (1996).mkv", WINDOWS),
+        ("/x/extra.mkv", HEAT),
+    ],
+)
+def test_a_listed_file_is_found_however_it_is_listed(plex: PlexCache, path: str, expected: Any) -> None:
+    # From the stored listing: one request, by key.
+    plex.set_library_items("Movies", ITEMS)
+    library = section(ITEMS)
+    assert find_plex_items_with_confidence(library, path, library_cache=plex) == ("high", expected, [expected])
+    assert asked(library) == ["fetchItem"]
+    # From fresh search results, stored ones, and a fresh listing.
+    library = section(ITEMS, found=lambda _: ITEMS)
+    assert find_plex_items_with_confidence(library, path) == ("high", expected, [expected])
+    assert asked(library) == ["search"]
+    plex.clear()
+    for _ in range(2):
+        assert find_plex_items_with_confidence(library, path, library_cache=plex)[1] is expected
+    assert asked(library) == ["search", "search", "fetchItem"]
+    library = section(ITEMS)
+    assert find_plex_items_with_confidence(library, path)[1] is expected
+    assert asked(library)[-1] == "all"
+
+
+def test_several_that_fit_are_low(plex: PlexCache) -> None:
+    library = section(ITEMS)
+    plex.set_library_items("Movies", ITEMS)
+    assert find_plex_items_with_confidence(library, "/stash/movie.mkv", library_cache=plex) == (
+        "low",
+        None,
+        [HEAT, RONIN],
+    )
+    assert asked(library) == ["fetchItem", "fetchItem"]
+    library = section(ITEMS)
+    assert find_plex_items_with_confidence(library, "/stash/movie.mkv") == (MatchConfidence.LOW, None, [HEAT, RONIN])
+
+
+def test_what_is_nowhere_is_scanned_for_once(plex: PlexCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = section(ITEMS)
+    path = "/stash/secret/The Unknown (2001).mkv"
+    for number in range(3):
+        with pytest.raises(PlexNotFound, match=r"The Unknown \(2001\)\.mkv") as caught:
+            find_plex_items_with_confidence(library, path, library_cache=plex)
+        assert "secret" not in str(caught.value)
+        if not number:
+            assert asked(library) == ["search", "search", "search", "all"]
+            library.reset_mock()
+    assert asked(library) == []
+    # Later the titles are asked for again, and a file that was added since is found; the listing is not fetched again.
+    added = item("/library/metadata/9", "The Unknown", path)
+    library.search.side_effect = lambda **_: [added]
+    clock = time.monotonic() + 31
+    monkeypatch.setattr(_find, "monotonic", lambda: clock)
+    assert find_plex_items_with_confidence(library, path, library_cache=plex)[1] is added
+    assert asked(library) == ["search"]
+
+
+def test_a_search_without_results_is_not_kept(plex: PlexCache) -> None:
+    library = section([])
+    with pytest.raises(PlexNotFound):
+        find_plex_items_with_confidence(library, "/a/b.mkv", library_cache=plex)
+    assert plex.get_search_results("Movies", "b") is None
+    assert plex.get_library_items("Movies") == []
+
+
+def test_an_expired_listing_is_not_used(tmp_path: Path) -> None:
+    plex = PlexCache(tmp_path, library_ttl=0)
+    plex.set_library_items("Movies", ITEMS)
+    library = section([RONIN])
+    with pytest.raises(PlexNotFound):
+        find_plex_items_with_confidence(library, "/x/alien (1979).mkv", library_cache=plex)
+    assert asked(library)[-1] == "all"
+
+
+def test_mappings_are_consulted(tmp_path: Path) -> None:
+    twins = [item("1", "A", "/plex/a/x/f.mkv"), item("2", "B", "/plex/b/x/f.mkv")]
+    for cache in (PlexCache(tmp_path), None):
+        library = section(twins)
+        if cache is not None:
+            cache.set_library_items("Movies", twins)
+        for host, expected in (("/stash/a/x/f.mkv", twins[0]), ("/stash/b/x/f.mkv", twins[1])):
+            found = find_plex_items_with_confidence(library, host, "/plex", "/stash/", library_cache=cache)
+            assert found == ("high", expected, [expected])
+        outside = find_plex_items_with_confidence(library, "/other/x/f.mkv", "/plex", "/stash", library_cache=cache)
+        assert outside[0] == "low"
+    rules = [Mapping.server_pattern(r"^/plex/(.)/(.*)", r"/\1-files/\2")]
+    ruled = PlexCache(tmp_path, mappings=rules)
+    assert find_plex_items_with_confidence(section(twins), "/b-files/x/f.mkv", library_cache=ruled)[1] is twins[1]
+    # Others without rules share the listing.
+    assert find_plex_items_with_confidence(section(twins), "/plex/a/x/f.mkv", library_cache=PlexCache(tmp_path))[1]
+
+
+def test_episodes_and_tracks_are_found(plex: PlexCache) -> None:
+    path = "/tv/Show/Season 01/Show - S01E02 - Pilot.mkv"
+    for kind, leaf in (("show", "episode"), ("artist", "track")):
+        plex.clear()
+        library = section([item("9", "Show")])
+        library.type, library.key = kind, None
+        one = item(f"{KEY}11", "Pilot", path)
+        other = item(f"{KEY}12", "Other", "/tv/Show/Season 01/Show - S01E03 - Other.mkv")
+        by_key = {one.key: one, other.key: other}
+        library.fetchItem.side_effect = by_key.__getitem__
+        listing = {None: [one, other], "Pilot": [one]}
+        library.search.side_effect = lambda title=None, libtype=None, listing=listing, leaf=leaf: (
+            listing.get(title, []) if libtype == leaf else []
+        )
+        assert find_plex_items_with_confidence(library, path, library_cache=plex)[1] is one
+        assert asked(library) == ["search"]
+        # One whose title the file does not tell: the leaves are listed, once, and matched inside of the library.
+        listing[None].append(item(f"{KEY}13", "x", "/tv/Show/S1/nameless.mkv"))
+        by_key[f"{KEY}13"] = listing[None][-1]
+        plex.set_library_items(library.title, library.all())
+        found = find_plex_items_with_confidence(library, "/stash/S1/nameless.mkv", library_cache=plex)
+        assert found[1] is listing[None][-1]
+        library.reset_mock()
+        again = find_plex_items_with_confidence(library, "/stash/S1/nameless.mkv", library_cache=plex)
+        assert again[1] is listing[None][-1]
+        assert asked(library) == ["fetchItem"]
+        stored = plex.get_library_items(library.title)
+        assert stored is not None
+        assert [row["key"] for row in stored] == ["9"], "what the host stored is what it gets"
+
+
+def test_caches_may_be_mocks() -> None:
+    plex, matches = MagicMock(), MagicMock()
+    matches.get_match.return_value = None
+    plex.get_search_results.return_value = None
+    plex.get_library_items.return_value = [
+        {"key": "/library/metadata/2", "title": "Heat", "file_paths": ["/a/movie.mkv"]}
+    ]
+    library = section(ITEMS)
+    found = find_plex_items_with_confidence(library, "/b/Movie.mkv", library_cache=plex, match_cache=matches)
+    assert found[1] is HEAT
+    matches.get_match.assert_called_once_with("Movies", "/b/Movie.mkv")
+    matches.set_match.assert_not_called()
+    library.all.assert_not_called()
+    plex.get_library_items.return_value = None
+    assert find_plex_items_with_confidence(library, "/b/alien (1979).mkv", library_cache=plex)[1] is ALIEN
+    plex.set_library_items.assert_called_once_with("Movies", ITEMS)
+    bare = MagicMock()
+    with pytest.raises(PlexNotFound):
+        find_plex_items_with_confidence(bare, "/b/c.mkv")
+
+
+@pytest.mark.parametrize("path", ["/\udcff/x\udcfe.mkv", "/a/\ud800.mkv", "/a\0b.mkv", "/" + "x" * 40_000])
+def test_paths_that_are_not_utf8_are_stored_and_found(plex: PlexCache, matches: MatchCache, path: str) -> None:
+    odd = item("/library/metadata/5", "Odd", path)
+    library = section([odd, ALIEN])
+    assert find_plex_items_with_confidence(library, path, library_cache=plex, match_cache=matches)[1] is odd
+    assert find_plex_items_with_confidence(library, path, library_cache=plex, match_cache=matches)[1] is odd
+    matches.set_match("Movies", path, "/library/metadata/1")
+    assert find_plex_items_with_confidence(library, path, library_cache=plex, match_cache=matches)[1] is ALIEN
+
+
+@pytest.mark.parametrize("path", ["", "/", "x", "a.mkv", "//", "\\", "C:\\"])
+def test_hardly_a_path_finds_nothing(plex: PlexCache, path: str) -> None:
+    plex.set_library_items("Movies", ITEMS)
+    for cache in (plex, None):
+        with pytest.raises(PlexNotFound):
+            find_plex_items_with_confidence(section(ITEMS), path, library_cache=cache)
+
+
+class HostNotFoundError(Exception):
+    """The host's own."""
+
+
+class HostConfidence(enum.Enum):
+    """The host's own."""
+
+    SURE = "high"
+    UNSURE = "low"
+
+
+def test_the_host_names_its_own_types() -> None:
+    compat.configure(not_found=HostNotFoundError, confidence=HostConfidence)
+    try:
+        assert find_plex_items_with_confidence(section(ITEMS), "/x/extra.mkv")[0] is HostConfidence.SURE
+        with pytest.raises(HostNotFoundError):
+            find_plex_items_with_confidence(section(ITEMS), "/x/y.mkv")
+    finally:
+        compat.configure()
+    assert find_plex_items_with_confidence(section(ITEMS), "/x/movie.mkv")[0] is MatchConfidence.LOW
+
+
+def test_without_plexapi_the_package_s_own_exception_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "plexapi.exceptions", None)
+    with pytest.raises(compat.NotFoundError):
+        find_plex_items_with_confidence(section(ITEMS), "/x/y.mkv")
+
+
+def test_full_paths_are_logged_at_debug_only(
+    plex: PlexCache, matches: MatchCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    path = "/secret place/Alien (1979).mkv"
+    matches.set_match("Movies", path, "99")
+    plex.set_library_items("Movies", ITEMS)
+    find_plex_items_with_confidence(section(ITEMS), path, library_cache=plex, match_cache=matches, debug_logging=True)
+    assert any("secret place" in record.getMessage() for record in caplog.records)
+    assert all(record.levelno == logging.DEBUG for record in caplog.records if "secret place" in record.getMessage())
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/m/Adventure.mkv", ["Adventure", "m"]),
+        ("/m/Alien (1979)/Alien (1979) - 1080p.mkv", ["Alien", "Alien (1979) - 1080p"]),
+        ("/m/The.Web.2013.1080p/The.Web.2013.1080p.mkv", ["The Web", "The Web 2013 1080p"]),
+        ("/m/Blade Runner 2049 (2017) 4k.mkv", ["Blade Runner 2049", "m", "Blade Runner 2049 (2017) 4k"]),
+        ("/m/2001 A Space Odyssey (1968).mkv", ["2001 A Space Odyssey", "m", "2001 A Space Odyssey (1968)"]),
+        ("/m/1917.mkv", ["1917", "m"]),
+        ("/m/4k.mkv", ["4k", "m"]),
+        ("/m/HDR Heroes/Redvdx.mkv", ["Redvdx", "HDR Heroes"]),
+        ("M:\\Films\\Heat [1995]\\Heat [1995].mkv", ["Heat", "Heat [1995]"]),
+        ("/m/Mr. Robot.mkv", ["Mr. Robot", "m"]),
+        ("noending", ["noending"]),
+        ("", []),
+    ],
+)
+def test_titles(path: str, expected: list[str]) -> None:
+    assert titles(path) == expected
+
+
+def test_titles_of_leaves() -> None:
+    assert leaf_titles("/tv/S/S - S01E02 - The Name (2001).mkv") == ["The Name"]
+    assert leaf_titles("/tv/S/S.s01e02e03.The.Name.1080p.mkv") == ["The Name"]
+    assert leaf_titles("/tv/S/S 1x02 Name.mkv") == ["Name"]
+    assert leaf_titles("/music/A/B/1-06 - Gilded Desert.flac") == ["Gilded Desert", "1-06 - Gilded Desert"]
+
+
+def test_folders_are_mapped_by_whole_components() -> None:
+    assert mapped("/stash/a.mkv", "/stash", "/plex/") == "/plex/a.mkv"
+    assert mapped("/stashed/a.mkv", "/stash", "/plex") is None
+    assert mapped("/stash/b/a.mkv", "/stash", "P:\\media") == "P:\\media\\b\\a.mkv"
+    assert mapped("P:\\media\\b\\a.mkv", "P:\\media\\", "/plex") == "/plex/b/a.mkv"
+    assert mapped("/a", None, "/plex") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "windows"),
+    [("C:\\a", True), ("c:/a", True), ("\\\\nas\\a", True), ("/a", False), ("C:", False), ("é:/a", False), ("", False)],
+)
+def test_paths_that_begin_like_those_of_windows(path: str, windows: bool) -> None:
+    assert is_windows(path) is windows
+
+
+def test_a_hit_imports_little(tmp_path: Path) -> None:
+    MatchCache(tmp_path).set_match("Movies", "/a.mkv", "/library/metadata/1")
+    code = (
+        "import sys; from types import SimpleNamespace as N\n"
+        "from plexindex.compat import MatchCache, configure, find_plex_items_with_confidence\n"
+        "configure(confidence=str)\n"
+        "section = N(title='Movies', fetchItem=lambda key: key)\n"
+        "found = find_plex_items_with_confidence(section, '/a.mkv', match_cache=MatchCache(sys.argv[1]))\n"
+        "print(found[0], found[1], {'re', 'enum', 'unicodedata', 'logging', 'urllib'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _WITH_PATH + code, tmp_path], capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "high /library/metadata/1 set()", done.stderr
+
+
+def test_the_rungs_in_their_order() -> None:
+    rows = [
+        ("raw", ["/p/A.mkv"]),
+        ("normal", ["/p/a.mkv"]),
+        ("mapped", ["/plex/A.mkv"]),
+        ("suffix", ["/q/p/A.mkv"]),
+        ("name", ["/q/A.mkv"]),
+        ("other", ["/p/b.mkv", ""]),
+    ]
+    assert best(rows, "/p/A.mkv", "/plex/A.mkv") == ["raw"]
+    assert best(rows[1:], "/p/A.mkv", "/plex/A.mkv") == ["normal"]
+    assert best(rows[2:], "/p/A.mkv", "/plex/A.mkv") == ["mapped"]
+    assert best(rows[3:], "/p/A.mkv", "/plex/A.mkv") == ["suffix"]
+    assert best(rows[4:], "/p/A.mkv", "/plex/A.mkv") == ["name"]
+    assert best(rows[5:], "/p/A.mkv", "/plex/A.mkv") == []
+    assert best([("e\u0301", ["/x/e\u0301.mkv"])], "/y/É.mkv", None) == ["e\u0301"]
