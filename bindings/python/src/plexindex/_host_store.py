@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ._answers import Match
     from ._index import Index
     from ._library import Library
-    from ._mapping import MappingArg
+    from ._types import MappingArg
 
     T = TypeVar("T")
 

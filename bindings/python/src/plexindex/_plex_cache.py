@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._answers import Match
-    from ._mapping import MappingArg
+    from ._types import MappingArg
     from ._match_cache import PathLike
     from ._rows import Row
 
