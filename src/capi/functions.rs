@@ -129,6 +129,8 @@ pub unsafe extern "C" fn plexindex_library(
 /// process must read first; ask plexindex_match_path(). NULL arguments give NULL.
 /// It never blocks, never fetches and never calls back; a warm one takes no lock, makes no system call and allocates
 /// nothing. An expired listing still answers here: only plexindex_match_path() renews it.
+/// For hosts that keep names of their own, which equal themselves only, by ending them in the byte 0xFF (no UTF-8 does): an
+/// ASCII name of up to 255 bytes that ends in 0xFB here is looked for in lower case, with 0xFF in the place of 0xFB.
 ///
 /// # Safety
 /// `library` must be NULL or a handle of an open index; `path` NULL or NUL-terminated.

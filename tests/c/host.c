@@ -125,6 +125,18 @@ int main(int argc, char **argv)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_host_library(handle, "Films", 5));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(films, "/m", 2, "9", 1));
     CHECK(strcmp(plexindex_lookup_key(films, "/m"), "/library/metadata/9") == 0);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(films, "a b\xff", 4, "10", 2));
+    CHECK(strcmp(plexindex_lookup_key(films, "a b\xff"), "/library/metadata/10") == 0);
+    CHECK(strcmp(plexindex_lookup_key(films, "A B\xfb"), "/library/metadata/10") == 0);
+    CHECK(plexindex_lookup_key(films, "A B\xff") == NULL);
+    CHECK(plexindex_lookup_key(films, "\xfb") == NULL);
+    {
+        char long_name[400];
+        memset(long_name, 'x', sizeof long_name);
+        long_name[sizeof long_name - 2] = '\xfb';
+        long_name[sizeof long_name - 1] = '\0';
+        CHECK(plexindex_lookup_key(films, long_name) == NULL);
+    }
     values(handle);
     listing(handle);
     misuse(handle);
