@@ -29,7 +29,6 @@ from __future__ import annotations
 
 from ._answers import Item, Match, Matches
 from ._callbacks import Progress
-from ._edits import EditReport
 from ._errors import (
     AbortedError,
     BadAnswerError,
@@ -58,18 +57,19 @@ from ._errors import (
     UnauthorizedError,
     UnsupportedError,
 )
-from ._facts import Proposal, ServerInfo, StoreInfo
 from ._index import Index
 from ._library import Library, LibraryInfo
-from ._mapping import Mapping
 from ._open import open
-from ._stats import Profile, Stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._edits import EditReport
+    from ._facts import Proposal, ServerInfo, StoreInfo
+    from ._mapping import Mapping
     from ._plexapi import LightItem, SectionIndex, ServerIndex, from_section, from_server
+    from ._stats import Profile, Stats
 
 __version__ = "0.1.0"
 
@@ -123,11 +123,24 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # What serves plexapi's users only is loaded when it is asked for.
-    if name in ("LightItem", "SectionIndex", "ServerIndex", "from_section", "from_server"):
-        from . import _plexapi
+_LATER = {
+    "_edits": ("EditReport",),
+    "_facts": ("Proposal", "ServerInfo", "StoreInfo"),
+    "_mapping": ("Mapping",),
+    "_plexapi": ("LightItem", "SectionIndex", "ServerIndex", "from_section", "from_server"),
+    "_stats": ("Profile", "Stats"),
+}
 
-        value = globals()[name] = getattr(_plexapi, name)
-        return value
+
+def __getattr__(name: str) -> Any:
+    # What a short-lived process rarely needs is loaded when it is asked for.
+    for module, names in _LATER.items():
+        if name in names:
+            __import__(f"{__name__}.{module}")
+            value = globals()[name] = getattr(globals()[module], name)
+            return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,14 +8,10 @@ from . import _constants as c
 from . import _convert, _log
 from ._aio import AsyncCalls
 from ._answers import Item, Match, Matches
-from ._edits import Edit, EditReport
 from ._errors import Error, InvalidArgumentError
-from ._facts import Proposal, ServerInfo, StoreInfo
 from ._library import Library, LibraryInfo
 from ._native import CStats
 from ._session import Session
-from ._stats import Profile, Stats
-from ._watch import Watching
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +19,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from ._edits import EditReport
+    from ._facts import Proposal, ServerInfo, StoreInfo
+    from ._stats import Profile, Stats
     from ._types import FieldArg, LibraryArg, PathArg, ProgressArg
+    from ._watch import Watching
 
 # What an answer and a key take besides the path, roughly: too little costs a second call.
 _BYTES_PER_ANSWER = 400
@@ -286,6 +286,8 @@ class Index(AsyncCalls, Session):
         """
         if library is None:
             raise TypeError("items are edited in one library at a time: name it")
+        from ._edits import Edit
+
         edit = Edit(self._library_pointer(library), keys, fields, remove, locked, deadline)
         try:
             self._do(self._native.edit_items, *edit.arguments, library=self)
@@ -312,6 +314,8 @@ class Index(AsyncCalls, Session):
 
     def watch(self) -> Watching:
         """Watches for the length of a block: ``with index.watch(): …``."""
+        from ._watch import Watching
+
         return Watching(self)
 
     def notify(self, body: bytes | bytearray | memoryview | str | Mapping[str, Any]) -> None:
@@ -347,12 +351,16 @@ class Index(AsyncCalls, Session):
 
     def stats(self) -> Stats:
         """What this index did so far: counts and times."""
+        from ._stats import Stats
+
         raw = CStats(size=ctypes.sizeof(CStats))
         self._do(self._native.stats, ctypes.byref(raw), library=self)
         return Stats(raw)
 
     def profile(self) -> Profile:
         """What this index spent its time on so far."""
+        from ._stats import Profile
+
         return Profile(self.stats())
 
     def proposals(self) -> list[Proposal]:
@@ -360,6 +368,8 @@ class Index(AsyncCalls, Session):
         path by its end or its file name (the first 500 of them). ``plexindex doctor`` does that for a folder of files.
         """
         import json
+
+        from ._facts import Proposal
 
         found = self._do(self._native.proposals_json, library=self, reserve=4096)
         return [Proposal.from_json(entry) for entry in json.loads(found)]
@@ -374,11 +384,15 @@ class Index(AsyncCalls, Session):
         _log.drain(self._native)
         import json
 
+        from ._facts import ServerInfo
+
         return ServerInfo.from_json(json.loads(text))
 
     def store(self) -> StoreInfo:
         """What kind of place the store is in: its file system, its size, and whether locks work there (tried now)."""
         import json
+
+        from ._facts import StoreInfo
 
         return StoreInfo.from_json(json.loads(self._do(self._native.store_json, library=self, reserve=4096)))
 
