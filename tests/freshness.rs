@@ -507,3 +507,66 @@ fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
         Rung::Confirmed
     );
 }
+
+#[test]
+fn a_title_is_asked_for_where_nothing_was_fetched_and_remembered() {
+    let server = movies(3_000);
+    server
+        .change(|state| {
+            let specs = vec![movie("Winter Is Here", "/data/movies/Winter Is Here (2020).mkv")];
+            state.add_items(1, specs, true)
+        })
+        .expect("added");
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    for title in ["winter is here", "Winter is Here!"] {
+        let index = open(options(&server, folder.path()), &clock);
+        let library = index.library("Movies").expect("a handle");
+        let found = index.search_title(&hurried(&library), title).expect("an answer");
+        assert_eq!((found.status, found.total), (Status::Ok, 1), "{}", found.message);
+        assert_eq!(requests(&server), [0, 1, 0, 1, 0, 2], "{title}");
+    }
+    clock.advance_ms(HOUR_MS);
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    index
+        .search_title(&hurried(&library), "winter is here")
+        .expect("an answer");
+    assert_eq!(requests(&server)[3], 2, "asked again after an hour");
+    // Without a deadline there is time for all of it.
+    let found = index
+        .search_title(&library.question(), "the winter is nowhere")
+        .expect("an answer");
+    assert_eq!(found.status, Status::NotFound);
+    assert_eq!(requests(&server)[2], 4);
+}
+
+#[test]
+fn a_probe_of_one_process_does_not_disturb_the_glances_of_another() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let other = open(options(&server, folder.path()), &clock);
+    let (path, key) = path_of(&server, 1, 17);
+    let library = index.library("Movies").expect("a handle");
+    index.refresh(&library.question(), true).expect("listed");
+    let theirs = other.library("Movies").expect("a handle");
+    theirs.match_path(path.as_bytes()).expect("an answer");
+    for _ in 0..3 {
+        clock.advance_ms(HOUR_MS);
+        index.refresh(&library.question(), false).expect("fresh");
+        assert_eq!(theirs.lookup_key(path.as_bytes(), str::to_owned), Some(key.clone()));
+        server.reset();
+        // And what it learnt of the clocks is not lost.
+        let answer = theirs.match_path(path.as_bytes()).expect("an answer");
+        assert_eq!(
+            (answer.status, answer.stale, answer.age_ms),
+            (Status::Ok, false, Some(0))
+        );
+        assert_eq!(requests(&server)[5], 0);
+    }
+    // A listing that changed nothing is no disturbance either.
+    index.refresh(&library.question(), true).expect("listed");
+    assert_eq!(theirs.lookup_key(path.as_bytes(), str::to_owned), Some(key));
+}

@@ -369,7 +369,7 @@ impl Shared {
                 "the GUID is empty: give one such as 'imdb://tt1254207'",
             ));
         }
-        self.find_items(question, &format!("the GUID '{guid}'"), then, |row| {
+        self.find_items(question, &format!("the GUID '{guid}'"), None, then, |row| {
             self.store.items_with_guid(row.id, guid, LIMIT)
         })
     }
@@ -383,16 +383,29 @@ impl Shared {
         if title.trim().is_empty() {
             return Err(Error::new(Status::InvalidArgument, "the title is empty: give one"));
         }
-        self.find_items(question, &format!("the title '{title}'"), then, |row| {
+        self.find_items(question, &format!("the title '{title}'"), Some(title), then, |row| {
             self.store.items_with_title(row.id, title, LIMIT)
         })
     }
 
-    /// Items by what the store has an index of, in all libraries asked, brought up to date first.
+    /// For each library whether it answers: it was fetched, or asked for this title a while ago.
+    fn answering(&self, snapshot: &Snapshot, rows: &[LibraryRow], title: Option<&str>) -> Result<Vec<bool>> {
+        rows.iter()
+            .map(|row| match (title, snapshot.identity) {
+                _ if row.generation > 0 => Ok(true),
+                (Some(title), Some(identity)) => self.knows_title(identity, row, title),
+                _ => Ok(false),
+            })
+            .collect()
+    }
+
+    /// Items by what the store has an index of, in all libraries asked, brought up to date first. For a title a hurried
+    /// caller asks libraries that were never fetched for it, as for a path.
     fn find_items<R>(
         &self,
         question: &Question<'_>,
         what: &str,
+        title: Option<&str>,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
         find: impl Fn(&LibraryRow) -> Result<(Vec<Item>, usize)>,
     ) -> Result<R> {
@@ -416,7 +429,26 @@ impl Shared {
             };
             let now = self.now_ms();
             let rows: Vec<LibraryRow> = places.iter().map(|place| snapshot.rows[*place].clone()).collect();
-            if tried.refreshed != Some(snapshot.identity.unwrap_or(0)) && self.may_ask(question) {
+            let answering = self.answering(&snapshot, &rows, title)?;
+            let settled = rows
+                .iter()
+                .zip(&answering)
+                .any(|(row, answers)| *answers && row.generation == 0);
+            if let (Some(title), Some(identity)) = (title, snapshot.identity)
+                && !settled
+                && !tried.questioned_cold
+                && self.may_ask(question)
+                && self.until(question).is_some()
+            {
+                tried.questioned_cold = true;
+                let cold: Vec<LibraryRow> = rows.iter().filter(|row| row.generation == 0).cloned().collect();
+                if !cold.is_empty() && self.recent_trouble(0).is_none() {
+                    drop(snapshot);
+                    self.ask_for_title(question, identity, &cold, title, &mut tried)?;
+                    continue;
+                }
+            }
+            if !settled && tried.refreshed != Some(snapshot.identity.unwrap_or(0)) && self.may_ask(question) {
                 let wanting: Vec<LibraryRow> = rows
                     .iter()
                     .filter(|row| need(&age(row), &self.policy, now) != Need::Nothing)
@@ -438,7 +470,7 @@ impl Shared {
             }
             let mut items: Vec<(usize, Item)> = Vec::new();
             let mut total = 0;
-            for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.generation > 0) {
+            for (at, row) in rows.iter().enumerate().filter(|(at, _)| answering[*at]) {
                 let reading = Instant::now();
                 let (found, count) = find(row)?;
                 self.counters.spent(Spent::Store, reading.elapsed());

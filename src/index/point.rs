@@ -17,6 +17,7 @@ use crate::error::{Result, Status};
 use crate::freshness::{self, COLD_QUESTIONS, LOOK_AGAIN_MS};
 use crate::matching::normal::normal_form;
 use crate::matching::point::{file_name, is_same_file, title_in};
+use crate::matching::text::{fold_title, has_all_words};
 use crate::matching::{Outcome, Scope};
 use crate::model::{Confidence, Rung};
 use crate::source::{PageRequest, Rows};
@@ -139,10 +140,58 @@ impl Shared {
         cold: bool,
         tried: &mut Tried,
     ) -> Result<()> {
-        let hash = hash(path);
         let Some(name) = file_name(path) else {
             return Ok(());
         };
+        self.ask_once(
+            question,
+            identity,
+            libraries,
+            hash(path),
+            cold,
+            tried,
+            &|errand, row| errand.point(identity, row, path, name),
+        )
+    }
+
+    /// Asks the server for a title in libraries that were never fetched, until one has it.
+    pub(super) fn ask_for_title(
+        &self,
+        question: &Question<'_>,
+        identity: i64,
+        libraries: &[LibraryRow],
+        title: &str,
+        tried: &mut Tried,
+    ) -> Result<()> {
+        self.ask_once(
+            question,
+            identity,
+            libraries,
+            title_hash(title),
+            true,
+            tried,
+            &|errand, row| errand.point_title(identity, row, title),
+        )
+    }
+
+    /// Whether a library that was never fetched was asked for this title a while ago, and had it.
+    pub(super) fn knows_title(&self, identity: i64, row: &LibraryRow, title: &str) -> Result<bool> {
+        let asked = self.store.asked(identity, row.id, title_hash(title))?;
+        Ok(freshness::is_remembered(asked.as_ref(), &self.policy, self.now_ms()))
+    }
+
+    /// Asks these libraries in turn, until `ask` finds something, as far as questions are due.
+    #[allow(clippy::too_many_arguments)] // one question, whole
+    fn ask_once(
+        &self,
+        question: &Question<'_>,
+        identity: i64,
+        libraries: &[LibraryRow],
+        hash: u64,
+        cold: bool,
+        tried: &mut Tried,
+        ask: &(dyn Fn(&Errand<'_>, &LibraryRow) -> Result<bool> + Sync),
+    ) -> Result<()> {
         let begun = self.now_ms();
         let may = |row: &LibraryRow| -> Result<bool> {
             let now = self.now_ms();
@@ -180,7 +229,7 @@ impl Shared {
                     if !may(row)? {
                         continue;
                     }
-                    let found = errand.point(identity, row, path, name)?;
+                    let found = ask(errand, row)?;
                     self.store.note_question(identity, row.id, hash, self.now_ms(), found)?;
                     if found {
                         break;
@@ -239,6 +288,37 @@ impl Errand<'_> {
         }
         Ok(false)
     }
+
+    /// Whether the server has items with this title in a library; what it has is merged. More than a page of them is none:
+    /// what is not seen would be missing for as long as the rest is remembered.
+    fn point_title(&self, identity: i64, row: &LibraryRow, title: &str) -> Result<bool> {
+        let mut found = false;
+        for kind in row.library.kind.leaf_types() {
+            let request = PageRequest {
+                section: &row.library.section,
+                kind: *kind,
+                rows: Rows::Title(title),
+                start: 0,
+                size: ROWS,
+            };
+            let mut items = Vec::new();
+            let end = self.source.page(&request, self.bounds, &mut |item| items.push(item))?;
+            let wanted = fold_title(title);
+            items.retain(|item| has_all_words(&fold_title(&item.title), &wanted));
+            self.shared.store.merge_items(identity, row, &items)?;
+            let all = end.rows < u64::from(ROWS) || end.total.is_some_and(|total| total <= end.rows);
+            if !all {
+                return Ok(false);
+            }
+            found |= !items.is_empty();
+        }
+        Ok(found)
+    }
+}
+
+fn title_hash(title: &str) -> u64 {
+    // No path begins so.
+    xxh3_64(format!("\0title\0{}", fold_title(title)).as_bytes())
 }
 
 fn hash(path: &[u8]) -> u64 {

@@ -1,6 +1,6 @@
 //! One moment of the store, ready to answer from: the libraries, their warm files, and what changed since.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
@@ -27,6 +27,8 @@ pub(crate) struct Snapshot {
     pub rows: Vec<LibraryRow>,
     /// Their warm data, in the same order.
     pub views: Vec<Arc<LibraryView>>,
+    /// What the rows say of freshness is out of date: to be read anew by whoever can wait. Glances do not look at it.
+    outdated: AtomicBool,
     /// A warm file is missing, or was made under other mappings.
     pub incomplete: bool,
 }
@@ -82,7 +84,7 @@ pub(super) fn clocks_of(row: &LibraryRow) -> Clocks {
 impl Shared {
     /// Brings the snapshot up to date, waiting for another thread that is at it.
     pub(super) fn catch_up(&self) -> Result<()> {
-        if self.is_current() {
+        if self.is_current() && !self.snapshot.read().outdated.load(Ordering::Acquire) {
             return Ok(());
         }
         let _catching_up = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,9 +102,14 @@ impl Shared {
         if let Some(changes) = changes {
             let mut applied = true;
             for change in &changes {
+                if change.kind == ChangeKind::Clocks && !patient {
+                    snapshot.outdated.store(true, Ordering::Release);
+                    continue;
+                }
                 // Items are read from the store: a glance does not wait for that.
                 applied = applied && (patient || change.kind != ChangeKind::Added) && self.apply(&snapshot, change)?;
             }
+            applied = applied && !(patient && snapshot.outdated.load(Ordering::Acquire));
             if applied {
                 snapshot.sequence.store(sequence, Ordering::Release);
                 return Ok(true);
@@ -175,6 +182,7 @@ impl Shared {
         });
         let snapshot = Snapshot {
             incomplete,
+            outdated: AtomicBool::new(false),
             number: before.number + 1,
             sequence: AtomicU64::new(sequence),
             identity,
@@ -250,11 +258,11 @@ impl Shared {
     /// Adds a change to the snapshot in place; `false` when the snapshot has to be made anew instead.
     fn apply(&self, snapshot: &Snapshot, change: &Change) -> Result<bool> {
         let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
-            return Ok(change.kind != ChangeKind::Library); // of a library that nobody sees
+            return Ok(!matches!(change.kind, ChangeKind::Library | ChangeKind::Clocks)); // of a library that nobody sees
         };
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
         let overlaid = match change.kind {
-            ChangeKind::Library => return Ok(false),
+            ChangeKind::Library | ChangeKind::Clocks => return Ok(false),
             ChangeKind::Matched => Overlaid::Matched {
                 path,
                 rating_key,

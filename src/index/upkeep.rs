@@ -21,22 +21,34 @@ const SWEEP: usize = 2_000;
 impl Shared {
     /// Gives whether it was done; not when the library was cleared meanwhile, and has to be looked for again.
     pub(super) fn record_matches(&self, identity: i64, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<bool> {
-        let Some(waiting) = self.store.record_matches(identity, row, pairs)? else {
-            return Ok(false);
-        };
+        let begun = Instant::now();
+        let stored = self.store.record_matches(identity, row, pairs);
+        self.counters.spent(Spent::Store, begun.elapsed());
+        self.counters.spent(Spent::Away, begun.elapsed());
+        match stored? {
+            Some(waiting) => self.recorded(identity, row, pairs, waiting).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// What follows once matches are stored.
+    fn recorded(&self, identity: i64, row: &LibraryRow, pairs: &[(&[u8], &str)], waiting: u64) -> Result<()> {
         // The host knows better than an earlier doubt, whatever its spelling.
         let paths: Vec<&[u8]> = pairs.iter().map(|(path, _)| *path).collect();
         let keys: Vec<&str> = pairs.iter().map(|(_, key)| *key).collect();
         self.trust(identity, row, &paths, &keys)?;
         // The matches are in the store: what becomes of the warm file is no error of this call.
-        if waiting > FOLD
-            && let Err(error) = self.fold_all(identity, row.id)
-        {
-            log::warn!("confirmed matches could not be put into a warm file; the next ones are tried again: {error}");
+        if waiting > FOLD {
+            let begun = Instant::now();
+            if let Err(error) = self.fold_all(identity, row.id) {
+                log::warn!(
+                    "confirmed matches could not be put into a warm file; the next ones are tried again: {error}"
+                );
+            }
+            self.counters.spent(Spent::Away, begun.elapsed());
         }
         // Whoever writes reads on: a glance of this process must not have to.
-        self.catch_up()?;
-        Ok(true)
+        self.catch_up()
     }
 
     /// Folds this library's matches, and those that keep changes for too long.

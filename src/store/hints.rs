@@ -57,7 +57,7 @@ impl Store {
                 }
             }
             if hinted {
-                tx.libraries_changed(identity)?;
+                tx.clocks_changed(identity)?;
             }
             Ok(())
         })

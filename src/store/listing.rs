@@ -347,7 +347,12 @@ impl Store {
                 "DELETE FROM suspects WHERE library = ?1 AND sequence < ?2",
                 params![id, listing.begun_sequence.cast_signed()],
             )?;
-            tx.libraries_changed(identity)?;
+            // Listed anew, and nothing changed: answers stay what they are.
+            if finished.image.is_some() || listing.changed {
+                tx.libraries_changed(identity)?;
+            } else {
+                tx.clocks_changed(identity)?;
+            }
             one_library(tx.connection, id)
         })
     }
@@ -388,7 +393,7 @@ impl Store {
                 "UPDATE listings SET touched_ms = 0 WHERE library = ?1",
                 [listing.library],
             )?;
-            tx.libraries_changed(identity)?;
+            tx.clocks_changed(identity)?;
             Ok(false)
         })
     }

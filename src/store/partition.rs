@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::rows::{LibraryRow, libraries, one_library};
 use super::{Store, Tx};
 use crate::error::Result;
-use crate::model::{Library, Server};
+use crate::model::{Clocks, Library, Server};
 
 /// Where an identity was last reached, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,8 +154,13 @@ impl Store {
                         ])?;
                 }
             }
-            tx.libraries_changed(identity)?;
-            libraries(tx.connection, identity)
+            let after = libraries(tx.connection, identity)?;
+            if before.iter().map(lasting).eq(after.iter().map(lasting)) {
+                tx.clocks_changed(identity)?;
+            } else {
+                tx.libraries_changed(identity)?;
+            }
+            Ok(after)
         })
     }
 
@@ -249,6 +254,15 @@ impl Store {
         }
         Ok(left)
     }
+}
+
+/// What of a library an answer's item depends on, as far as a probe shows it.
+fn lasting(row: &LibraryRow) -> (i64, Library) {
+    let library = Library {
+        clocks: Clocks::default(),
+        ..row.library.clone()
+    };
+    (row.id, library)
 }
 
 /// What the machine identifier of a server begins with that was not asked for it yet; its URL follows.

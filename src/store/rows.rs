@@ -94,6 +94,8 @@ pub enum ChangeKind {
     Removed = 8,
     /// A single item came to the listing, or changed.
     Added = 9,
+    /// Clocks, counts or hints of libraries changed, and nothing that an answer's item depends on.
+    Clocks = 10,
 }
 
 impl ChangeKind {
@@ -107,6 +109,7 @@ impl ChangeKind {
             6 => Self::TrustedItem,
             8 => Self::Removed,
             9 => Self::Added,
+            10 => Self::Clocks,
             // What a newer version wrote: reading everything again is always right.
             _ => Self::Library,
         }
@@ -419,13 +422,22 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Tells other processes that rows of libraries changed.
+    /// Tells other processes that rows of libraries changed: they read everything anew before they answer.
     pub(super) fn libraries_changed(&self, identity: i64) -> rusqlite::Result<()> {
+        self.of_libraries(identity, ChangeKind::Library)
+    }
+
+    /// Tells other processes that what they know of the libraries' freshness is out of date. Glances go on.
+    pub(super) fn clocks_changed(&self, identity: i64) -> rusqlite::Result<()> {
+        self.of_libraries(identity, ChangeKind::Clocks)
+    }
+
+    fn of_libraries(&self, identity: i64, kind: ChangeKind) -> rusqlite::Result<()> {
         self.change(
             identity,
             &Change {
                 library: 0,
-                kind: ChangeKind::Library,
+                kind,
                 path: Vec::new(),
                 rating_key: String::new(),
                 generation: 0,

@@ -50,7 +50,7 @@ impl Store {
                     provisional,
                     begun.cast_signed(),
                 ])?;
-            tx.libraries_changed(identity)
+            tx.clocks_changed(identity)
         })
     }
 
