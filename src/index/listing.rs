@@ -10,7 +10,8 @@ use crate::freshness;
 use crate::model::{Item, ItemType};
 use crate::source::{PageEnd, PageRequest, Rows};
 use crate::stats::Spent;
-use crate::store::{Finished, LibraryRow, Listing};
+use crate::store::{Finished, Folder, LibraryRow, Listing};
+use crate::warm::ImageBuilder;
 
 /// The smallest page asked for under a deadline.
 const SMALL_PAGE: u32 = 100;
@@ -58,8 +59,10 @@ impl Errand<'_> {
         self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
         self.report.fetching.store(true, Ordering::Relaxed);
         let earlier = listing.rows;
+        // The warm file is made of the pages as they pass; of one that goes on, the first are not at hand any more.
+        let mut builder = (earlier == 0).then(|| self.builder(row, &listing));
         let mut attempts = 0;
-        while !self.pages(row, &mut listing, earlier)? {
+        while !self.pages(row, &mut listing, &mut builder, earlier)? {
             attempts += 1;
             if attempts > 2 {
                 return Err(Error::new(
@@ -75,19 +78,32 @@ impl Errand<'_> {
                 row.library.title
             );
             listing = shared.store.begin_listing(row, shared.now_ms())?;
+            builder = Some(self.builder(row, &listing));
         }
-        self.complete(row, listing, begun)
+        self.complete(row, listing, builder, begun)
+    }
+
+    /// Single items that come or go after the listing began lie over the warm file once more, which changes nothing.
+    fn builder(&self, row: &LibraryRow, listing: &Listing) -> ImageBuilder {
+        self.shared
+            .image_builder(row, listing.generation, listing.begun_sequence)
     }
 
     /// Fetches and stores the pages that are left. `false`: the list moved, begin anew.
-    fn pages(&self, row: &LibraryRow, listing: &mut Listing, earlier: u64) -> Result<bool> {
+    fn pages(
+        &self,
+        row: &LibraryRow,
+        listing: &mut Listing,
+        builder: &mut Option<ImageBuilder>,
+        earlier: u64,
+    ) -> Result<bool> {
         let types = row.library.kind.leaf_types();
         let from = (listing.type_index, listing.next_row);
         let (total, tail) = (listing.total, listing.tail.keys().to_vec());
         let (send, receive) = sync_channel(2);
         std::thread::scope(|scope| {
             let fetcher = scope.spawn(move || self.fetch_pages(&row.library.section, types, from, total, &tail, &send));
-            let stored = self.store_pages(listing, &receive, earlier);
+            let stored = self.store_pages(listing, builder, &receive, earlier);
             drop(receive); // a fetcher that still sends must hear that nobody listens
             let done = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             stored?;
@@ -212,7 +228,13 @@ impl Errand<'_> {
         }
     }
 
-    fn store_pages(&self, listing: &mut Listing, pages: &Receiver<Page>, earlier: u64) -> Result<()> {
+    fn store_pages(
+        &self,
+        listing: &mut Listing,
+        builder: &mut Option<ImageBuilder>,
+        pages: &Receiver<Page>,
+        earlier: u64,
+    ) -> Result<()> {
         for page in pages {
             let begun = Instant::now();
             if page.first && page.type_index != listing.type_index {
@@ -241,6 +263,11 @@ impl Errand<'_> {
             self.shared.store.store_page(listing, &page.items)?;
             self.shared.flights.renew(&self.shared.store, listing.touched_ms)?;
             self.shared.counters.spent(Spent::Store, begun.elapsed());
+            let begun = Instant::now();
+            if let Some(builder) = builder {
+                page.items.iter().for_each(|item| builder.push(item));
+            }
+            self.shared.counters.spent(Spent::Warm, begun.elapsed());
             self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
             self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
             if (self.bounds.aborted)() {
@@ -251,7 +278,13 @@ impl Errand<'_> {
     }
 
     /// All pages are stored: does the listing agree with itself and with the clocks, and is it to be believed?
-    fn complete(&self, row: &LibraryRow, mut listing: Listing, begun: Instant) -> Result<()> {
+    fn complete(
+        &self,
+        row: &LibraryRow,
+        mut listing: Listing,
+        builder: Option<ImageBuilder>,
+        begun: Instant,
+    ) -> Result<()> {
         let shared = self.shared;
         let (identity, shown) = self.probe(false)?;
         let Some(shown) = shown.iter().find(|one| one.id == row.id) else {
@@ -295,10 +328,16 @@ impl Errand<'_> {
             row.generation
         };
         let keep = generation == row.generation && !row.image.is_empty();
-        let image = if keep {
-            None
-        } else {
-            Some(shared.build_image(row, generation)?)
+        let image = match builder {
+            _ if keep => None,
+            // A row that came twice is an item once: then the store knows better.
+            Some(builder) if items == listing.keyed && generation == listing.generation => {
+                let sequence = listing.begun_sequence;
+                let name = Folder::warm_name("l", row.id, generation, sequence);
+                shared.write_image(builder, &name, row)?;
+                Some((name, sequence))
+            }
+            _ => Some(shared.build_image(row, generation)?),
         };
         let storing = Instant::now();
         let stored = shared.store.finish_listing(

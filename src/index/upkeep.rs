@@ -161,13 +161,7 @@ impl Shared {
 
     fn build_image_as(&self, name: &str, row: &LibraryRow, generation: u64, sequence: u64) -> Result<()> {
         let begun = Instant::now();
-        let mut builder = ImageBuilder::new(ImageMeta {
-            kind: ImageKind::Listing,
-            library: row.library.uuid.clone(),
-            generation,
-            sequence,
-            mappings: self.mappings.clone(),
-        });
+        let mut builder = self.image_builder(row, generation, sequence);
         if row.is_the_host_s() {
             self.host_items(row)?.iter().for_each(|item| builder.push(item));
         } else {
@@ -176,6 +170,24 @@ impl Shared {
                 Ok(())
             })?;
         }
+        self.counters.spent(Spent::Warm, begun.elapsed());
+        self.write_image(builder, name, row)
+    }
+
+    /// What makes the warm file of a generation, as it stands at a change sequence.
+    pub(super) fn image_builder(&self, row: &LibraryRow, generation: u64, sequence: u64) -> ImageBuilder {
+        ImageBuilder::new(ImageMeta {
+            kind: ImageKind::Listing,
+            library: row.library.uuid.clone(),
+            generation,
+            sequence,
+            mappings: self.mappings.clone(),
+        })
+    }
+
+    /// Writes a warm file under this name.
+    pub(super) fn write_image(&self, builder: ImageBuilder, name: &str, row: &LibraryRow) -> Result<()> {
+        let begun = Instant::now();
         let info = builder.finish(&self.store.folder().warm(name, self.mappings.digest()))?;
         self.counters.spent(Spent::Warm, begun.elapsed());
         log::debug!(
