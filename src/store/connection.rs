@@ -181,7 +181,7 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
         );
     }
     let tx = connection.unchecked_transaction()?;
-    tx.execute_batch(include_str!("schema.sql"))?;
+    tx.execute_batch(&schema())?;
     tx.execute(
         "INSERT INTO store (one, store_id, secret, sequence, trimmed) VALUES (1, ?1, ?2, ?3, ?3)",
         rusqlite::params![store_id, secret, first],
@@ -193,6 +193,15 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     tx.pragma_update(None, "user_version", FORMAT)?;
     tx.commit()?;
     connection.close().map_err(|(_, error)| error)
+}
+
+/// The statements of `schema.sql`, which the database keeps as they are and reads at each open: without the comments.
+fn schema() -> String {
+    let without = |line: &str| line.split("--").next().unwrap_or_default().trim_end().to_owned();
+    include_str!("schema.sql")
+        .lines()
+        .map(|line| without(line) + "\n")
+        .collect()
 }
 
 /// Additions to the format within its major, counted: `user_version` of the database.
@@ -208,7 +217,7 @@ const ADDED: [(&str, &str, &str); 2] = [
 fn extend(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let undo = super::Undo(connection);
-    connection.execute_batch(include_str!("schema.sql"))?;
+    connection.execute_batch(&schema())?;
     for (table, column, kind) in ADDED {
         let known = connection
             .prepare("SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2")?
