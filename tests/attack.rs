@@ -1,0 +1,496 @@
+//! What broke the rules of freshness once.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use plexindex::error::Status;
+use plexindex::index::{Deadline, Index, Library, Question};
+use plexindex::model::{Reason, Rung, Token};
+use plexindex::options::{Options, Ttl};
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, MediaSpec, Standin};
+use support::{HOUR_MS, clock, movies, open, options, path_of, requests};
+
+fn movie(title: &str, path: &str) -> ItemSpec {
+    ItemSpec {
+        title: title.to_owned(),
+        files: vec![MediaSpec::File(path.to_owned())],
+        ..ItemSpec::default()
+    }
+}
+
+fn add(server: &Standin, paths: &[String]) {
+    let specs = paths.iter().map(|path| movie("A new one", path)).collect();
+    server.change(|state| state.add_items(1, specs, true)).expect("added");
+}
+
+fn remove(server: &Standin, keys: &[u64]) {
+    server.change(|state| state.remove_items(keys, true)).expect("removed");
+}
+
+/// A file takes the place of another: `updatedAt` and the library's counter move.
+fn replace(server: &Standin, key: u64, path: &str) {
+    let files = vec![MediaSpec::File(path.to_owned())];
+    server
+        .change(|state| state.set_files(key, files, true, true))
+        .expect("replaced");
+}
+
+fn within(library: &Library, ms: u64) -> Question<'_> {
+    Question {
+        deadline: Deadline::In(Duration::from_millis(ms)),
+        ..library.question()
+    }
+}
+
+fn offline(library: &Library) -> Question<'_> {
+    Question {
+        offline: true,
+        ..library.question()
+    }
+}
+
+fn listed(server: &Standin, index: &Index) {
+    index.refresh(&Question::default(), true).expect("listed");
+    server.reset();
+}
+
+#[test]
+fn a_delta_sees_what_changed_before_many_came() {
+    let server = movies(6_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    let (old, key) = path_of(&server, 1, 17);
+    replace(&server, key.parse().expect("a number"), "/data/movies/better.mkv");
+    let many: Vec<String> = (0..150).map(|n| format!("/data/movies/n{n}.mkv")).collect();
+    add(&server, &many);
+    clock.advance_ms(HOUR_MS);
+    index.refresh(&library.question(), false).expect("fresh");
+    let new = index
+        .match_path(&offline(&library), b"/data/movies/better.mkv")
+        .expect("an answer");
+    assert_eq!((new.status, new.rung), (Status::Ok, Rung::Exact));
+    let was = index.match_path(&offline(&library), old.as_bytes()).expect("an answer");
+    assert_eq!(was.status, Status::NotFound, "fresh: {}", !was.stale);
+}
+
+#[test]
+fn a_delta_that_was_cut_off_is_not_taken_for_a_whole_one() {
+    let server = movies(6_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let quick = Options {
+        retry_for: Duration::ZERO,
+        ..options(&server, folder.path())
+    };
+    let index = open(quick.clone(), &clock);
+    listed(&server, &index);
+    for nth in 0..300 {
+        let (_, key) = path_of(&server, 1, nth);
+        replace(
+            &server,
+            key.parse().expect("a number"),
+            &format!("/data/movies/better{nth}.mkv"),
+        );
+    }
+    clock.advance_ms(HOUR_MS);
+    // Both first pages come, the next one does not.
+    server.fault(Fault::new(Action::Drop).on(Kind::Listing).after(2).times(1));
+    index.refresh(&Question::default(), false).expect_err("cut off");
+    let later = open(quick, &clock);
+    let library = later.library("Movies").expect("a handle");
+    assert_eq!(later.refresh(&library.question(), false).expect("fresh"), Status::Ok);
+    for nth in [0, 150, 299] {
+        let path = format!("/data/movies/better{nth}.mkv");
+        let new = later
+            .match_path(&offline(&library), path.as_bytes())
+            .expect("an answer");
+        assert_eq!((new.status, new.stale), (Status::Ok, false), "{path}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_count_still_tells_what_went() {
+    let mut spec = LibrarySpec::new(LibraryKind::Movie, 80);
+    spec.plain = true;
+    let server = Standin::builder()
+        .library(spec)
+        .config(|config| config.omit_total_size_when_covered = true)
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let at_once = Options {
+        library_ttl: Ttl::AtOnce,
+        ..options(&server, folder.path())
+    };
+    let index = open(at_once, &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 3);
+    remove(&server, &[key.parse().expect("a number")]);
+    clock.advance_ms(120_000);
+    let answer = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(answer.status, Status::NotFound, "{:?}", requests(&server));
+}
+
+#[test]
+fn a_disk_that_vanished_under_a_small_library_is_doubted_too() {
+    let server = movies(40);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let at_once = Options {
+        library_ttl: Ttl::AtOnce,
+        ..options(&server, folder.path())
+    };
+    let index = open(at_once, &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 3);
+    let keys: Vec<u64> = server.paths(1).iter().take(15).map(|(key, _)| *key).collect();
+    remove(&server, &keys);
+    clock.advance_ms(120_000);
+    let answer = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(
+        (answer.status, answer.stale),
+        (Status::Ok, true),
+        "15 of 40 went at once"
+    );
+}
+
+#[test]
+fn questions_that_fail_are_as_rare_as_others() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    server.fault(Fault::new(Action::Delay { ms: 2_000 }).on(Kind::Search).times(0));
+    let begun = Instant::now();
+    for number in 0..8 {
+        let path = format!("/data/movies/nowhere{number}.mkv");
+        let answer = index
+            .match_path(&within(&library, 400), path.as_bytes())
+            .expect("an answer");
+        assert_eq!(answer.status, Status::NotFound);
+    }
+    let asked = requests(&server);
+    assert!(
+        asked[3] <= 1,
+        "{asked:?} in {:?}: one question in half a minute",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn a_miss_in_a_fresh_library_waits_for_no_server_that_is_gone() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let patient = Options {
+        retry_for: Duration::from_secs(3),
+        ..options(&server, folder.path())
+    };
+    let index = open(patient.clone(), &clock);
+    listed(&server, &index);
+    server.refuse();
+    let mut took = Vec::new();
+    // A new process for each file, as the first consumer has them.
+    for number in 0..4 {
+        let index = open(patient.clone(), &clock);
+        let library = index.library("Movies").expect("a handle");
+        let begun = Instant::now();
+        let path = format!("/data/movies/nowhere{number}.mkv");
+        let answer = library.match_path(path.as_bytes()).expect("an answer");
+        assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::NotListed));
+        took.push(begun.elapsed());
+    }
+    assert!(
+        took.iter().filter(|took| **took > Duration::from_secs(1)).count() <= 2,
+        "{took:?}: one look, one question"
+    );
+}
+
+#[test]
+fn many_threads_that_miss_do_not_wait_in_turn_for_a_server_that_hangs() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let impatient = Options {
+        retry_for: Duration::ZERO,
+        read_timeout: Duration::from_secs(1),
+        ..options(&server, folder.path())
+    };
+    let index = open(impatient, &clock);
+    listed(&server, &index);
+    server.fault(Fault::new(Action::Delay { ms: 30_000 }).on(Kind::Search).times(0));
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let index = &index;
+            scope.spawn(move || {
+                let library = index.library("Movies").expect("a handle");
+                let path = format!("/data/movies/nowhere{number}.mkv");
+                let answer = library.match_path(path.as_bytes()).expect("an answer");
+                assert_eq!(answer.status, Status::NotFound);
+            });
+        }
+    });
+    let asked = requests(&server);
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}, {asked:?}: one second each is what one question takes",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn what_was_confirmed_under_a_second_url_stays_when_the_server_gets_its_name() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let first = open(options(&server, folder.path()), &clock);
+    listed(&server, &first);
+    let second = Options {
+        server_url: Some(server.url().replace("127.0.0.1", "localhost")),
+        deadline: Some(Duration::from_secs(20)),
+        ..options(&server, folder.path())
+    };
+    let second = open(second, &clock);
+    let library = second.library("Movies").expect("a handle");
+    let (_, key) = path_of(&server, 1, 3);
+    library
+        .record_matches(&[(b"/host/a.mkv", key.as_str())])
+        .expect("recorded");
+    assert_eq!(library.lookup_key(b"/host/a.mkv", str::to_owned), Some(key.clone()));
+    second.refresh(&library.question(), true).expect("listed");
+    assert_eq!(
+        library.lookup_key(b"/host/a.mkv", str::to_owned),
+        Some(key),
+        "it was recorded, and nobody took it back"
+    );
+}
+
+#[test]
+fn what_was_confirmed_for_a_named_user_has_no_expiry() {
+    let mut spec = LibrarySpec::new(LibraryKind::Movie, 100);
+    spec.plain = true;
+    let server = Standin::builder()
+        .library(spec)
+        .tokens(["the-first-token", "the-other-token"].map(plexindex_standin::Token::owner))
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let (_, key) = path_of(&server, 1, 3);
+    let bob = Options {
+        token: Token::new("the-first-token"),
+        user: Some("bob".to_owned()),
+        library_ttl: Ttl::Never,
+        ..options(&server, folder.path())
+    };
+    let bob = open(bob, &clock);
+    let library = bob.library("Movies").expect("a handle");
+    bob.refresh(&library.question(), true).expect("listed");
+    library
+        .record_matches(&[(b"/host/a.mkv", key.as_str())])
+        .expect("recorded");
+    for _ in 0..31 {
+        clock.advance_ms(24 * HOUR_MS);
+        let answer = library.match_path(b"/host/a.mkv").expect("an answer");
+        assert_eq!(answer.rung, Rung::Confirmed, "used every day");
+    }
+    let other = Options {
+        token: Token::new("the-other-token"),
+        ..options(&server, folder.path())
+    };
+    let other = open(other, &clock);
+    other.refresh(&Question::default(), true).expect("listed");
+    let answer = library.match_path(b"/host/a.mkv").expect("an answer");
+    assert_eq!(answer.rung, Rung::Confirmed, "another token was used once");
+}
+
+#[test]
+fn a_path_of_a_cold_library_can_be_invalidated() {
+    let server = movies(3_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 1_234);
+    let found = index
+        .match_path(&within(&library, 20_000), path.as_bytes())
+        .expect("an answer");
+    assert_eq!(found.status, Status::Ok);
+    remove(&server, &[key.parse().expect("a number")]);
+    // The host met a 404.
+    library.invalidate_path(path.as_bytes()).expect("invalidated");
+    assert!(library.lookup_key(path.as_bytes(), |_| ()).is_none());
+    let again = index
+        .match_path(&within(&library, 20_000), path.as_bytes())
+        .expect("an answer");
+    assert_ne!(again.status, Status::Ok, "it was invalidated");
+}
+
+#[test]
+fn an_item_of_a_cold_library_that_is_confirmed_is_merged() {
+    let server = movies(3_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 1_234);
+    let number: u64 = key.parse().expect("a number");
+    index
+        .match_path(&within(&library, 20_000), path.as_bytes())
+        .expect("an answer");
+    server
+        .change(|state| state.rename_file(number, &path, "/data/movies/renamed.mkv"))
+        .expect("renamed");
+    library.invalidate_item(&key).expect("invalidated");
+    index
+        .match_path(&within(&library, 20_000), path.as_bytes())
+        .expect("an answer");
+    let again = index
+        .match_path(&offline(&library), path.as_bytes())
+        .expect("an answer");
+    assert_ne!(again.status, Status::Ok, "the server said that it has another path now");
+}
+
+#[test]
+fn what_a_cold_library_answers_long_after_is_stale() {
+    let server = movies(3_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let quick = Options {
+        retry_for: Duration::ZERO,
+        ..options(&server, folder.path())
+    };
+    let index = open(quick, &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 1_234);
+    let found = index
+        .match_path(&within(&library, 20_000), path.as_bytes())
+        .expect("an answer");
+    assert_eq!((found.status, found.stale), (Status::Ok, false));
+    server.refuse();
+    clock.advance_ms(72 * HOUR_MS);
+    let later = index
+        .match_path(&within(&library, 2_000), path.as_bytes())
+        .expect("an answer");
+    assert_eq!(
+        (later.status, later.stale),
+        (Status::Ok, true),
+        "three days old, and nobody can be asked"
+    );
+}
+
+#[test]
+fn a_file_of_two_cold_libraries_is_ambiguous() {
+    let path = "/data/shared/One (2020).mkv";
+    let spec = |title: &str| {
+        let mut spec = LibrarySpec::new(LibraryKind::Movie, 1_500)
+            .title(title)
+            .locations(["/data/shared"]);
+        spec.plain = true;
+        spec
+    };
+    let server = Standin::builder()
+        .library(spec("A"))
+        .library(spec("B"))
+        .items(1, [movie("One", path)])
+        .items(2, [movie("One", path)])
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let all = Question {
+        deadline: Deadline::In(Duration::from_secs(20)),
+        ..Question::default()
+    };
+    let cold = index.match_path(&all, path.as_bytes()).expect("an answer");
+    index.refresh(&Question::default(), true).expect("listed");
+    let warm = index.match_path(&all, path.as_bytes()).expect("an answer");
+    assert_eq!(
+        (warm.status, warm.reason),
+        (Status::Ambiguous, Reason::SeveralLibraries)
+    );
+    assert_eq!(cold.status, warm.status, "the first answer was one of two");
+}
+
+#[test]
+fn a_clock_that_was_set_back_does_not_end_the_limit_of_questions() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    clock.advance_ms(50 * HOUR_MS);
+    library.match_path(b"/data/movies/nowhere.mkv").expect("an answer");
+    clock.advance_ms(-49 * HOUR_MS);
+    index.refresh(&library.question(), true).expect("listed");
+    server.reset();
+    for number in 0..20 {
+        let path = format!("/data/movies/nowhere{number}.mkv");
+        library.match_path(path.as_bytes()).expect("an answer");
+    }
+    let asked = requests(&server);
+    assert!(asked[3] <= 2, "{asked:?}: one question in two shapes");
+}
+
+#[test]
+fn the_end_of_a_path_is_not_compared_with_the_little_that_a_cold_library_has() {
+    let server = Standin::builder()
+        .library(LibrarySpec::new(LibraryKind::Movie, 3_000).plain())
+        .items(
+            1,
+            [movie("A", "/data/movies/A/01.mkv"), movie("B", "/data/movies/B/01.mkv")],
+        )
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let first = index
+        .match_path(&within(&library, 20_000), b"/data/movies/A/01.mkv")
+        .expect("an answer");
+    assert_eq!(first.status, Status::Ok);
+    assert_eq!(requests(&server)[2], 0, "nothing was listed");
+    // The host sees the folder elsewhere, and no mapping was given.
+    assert_eq!(library.lookup_key(b"/mnt/B/01.mkv", str::to_owned), None);
+    let other = index
+        .match_path(&offline(&library), b"/mnt/B/01.mkv")
+        .expect("an answer");
+    assert_ne!(other.status, Status::Ok, "{:?}", other.item.map(|item| item.item.title));
+}
+
+#[test]
+fn each_library_that_may_have_a_new_file_is_asked() {
+    let spec = |title: &str| {
+        let mut spec = LibrarySpec::new(LibraryKind::Movie, 300)
+            .title(title)
+            .locations(["/data/shared"]);
+        spec.plain = true;
+        spec
+    };
+    let server = Standin::builder()
+        .library(spec("A"))
+        .library(spec("B"))
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    listed(&server, &index);
+    let (old, key) = path_of(&server, 2, 42);
+    let number: u64 = key.parse().expect("a number");
+    server
+        .change(|state| state.rename_file(number, &old, "/data/shared/renamed.mkv"))
+        .expect("renamed");
+    let found = index
+        .match_path(&Question::default(), b"/data/shared/renamed.mkv")
+        .expect("an answer");
+    assert_eq!(found.status, Status::Ok, "{:?} {}", requests(&server), found.message);
+}
