@@ -128,7 +128,7 @@ impl Shared {
         self.put_up_with_lateness(tried, done)
     }
 
-    /// Asks the server for this path in these libraries, until one has it. With `cold` set it was never asked for its
+    /// Asks the server for this path in each of these libraries. With `cold` set it was never asked for its
     /// listing, and may be asked some times in a row.
     pub(super) fn ask_about(
         &self,
@@ -144,18 +144,24 @@ impl Shared {
             return Ok(());
         };
         let begun = self.now_ms();
-        let may = |row: &LibraryRow| -> Result<bool> {
+        // Of one path all libraries are asked that may have it: two that do are ambiguous.
+        let rested = || -> Result<bool> {
             let now = self.now_ms();
             let (last, count) = self.store.last_asked(identity, now - LOOK_AGAIN_MS)?;
-            let rested = if cold {
+            Ok(if cold {
                 count < COLD_QUESTIONS
             } else {
                 freshness::may_look(last, now)
-            };
+            })
+        };
+        let may = |row: &LibraryRow| -> Result<bool> {
             let asked = self.store.asked(identity, row.id, hash)?;
             let fresh = asked.is_some_and(|asked| asked.found && asked.last_ms >= begun);
-            Ok(rested && !fresh && freshness::may_ask_again(asked.as_ref(), &self.policy, now))
+            Ok(!fresh && freshness::may_ask_again(asked.as_ref(), &self.policy, self.now_ms()))
         };
+        if !rested()? {
+            return Ok(());
+        }
         let mut wanted = Vec::new();
         for row in libraries {
             if may(row)? {
@@ -176,15 +182,18 @@ impl Shared {
         };
         let done = self.errand(&hurried, |errand| {
             let asked = errand.alone("question", || {
+                if !rested()? {
+                    return Ok(());
+                }
                 for row in &wanted {
                     if !may(row)? {
                         continue;
                     }
-                    let found = errand.point(identity, row, path, name)?;
-                    self.store.note_question(identity, row.id, hash, self.now_ms(), found)?;
-                    if found {
-                        break;
-                    }
+                    let found = errand.point(identity, row, path, name);
+                    // One that failed, or took too long, was a question too.
+                    let had = matches!(found, Ok(true));
+                    self.store.note_question(identity, row.id, hash, self.now_ms(), had)?;
+                    found?;
                 }
                 Ok(())
             })?;
