@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::matches::TOKEN;
 use super::rows::{LibraryRow, libraries, one_library};
 use super::{Store, Tx};
 use crate::error::Result;
@@ -197,17 +198,18 @@ impl Store {
         })
     }
 
-    /// Empties the identities of this one's server whose listings nobody has used since `before_ms`: those of old tokens.
+    /// Empties the identities of this one's server whose listings nobody has used since `before_ms`: those of old tokens. A
+    /// user who was named stays the same, and what was confirmed for him has no expiry.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn forget_unused(&self, identity: i64, before_ms: i64) -> Result<()> {
         const UNUSED: &str = "SELECT i.id FROM identities me JOIN identities i ON i.server = me.server AND i.id <> me.id \
-             JOIN libraries l ON l.identity = i.id WHERE me.id = ?1 \
+             JOIN libraries l ON l.identity = i.id WHERE me.id = ?1 AND length(i.who) = ?3 \
              GROUP BY i.id HAVING max(l.checked_ms) BETWEEN 1 AND ?2";
         let unused: Vec<i64> = self.read(|connection| {
             let mut statement = connection.prepare_cached(UNUSED)?;
-            let ids = statement.query_map([identity, before_ms], |row| row.get(0))?;
+            let ids = statement.query_map([identity, before_ms, TOKEN], |row| row.get(0))?;
             ids.collect()
         })?;
         unused.into_iter().try_for_each(|unused| self.clear(unused))
