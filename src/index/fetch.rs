@@ -169,10 +169,9 @@ impl Shared {
         };
         match items.iter().find(|item| item.rating_key == rating_key) {
             // Rows that the server gives are true whatever became of the path: a changed item is merged as it is now.
-            Some(item) if row.generation > 0 => {
+            Some(item) => {
                 self.store.merge_items(identity, row, std::slice::from_ref(item))?;
             }
-            Some(_) => {}
             None => {
                 self.store.distrust_item(identity, &[row.id], rating_key)?;
                 self.store.remove_item(identity, row, rating_key)?;
