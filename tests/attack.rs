@@ -376,6 +376,7 @@ fn what_a_cold_library_answers_long_after_is_stale() {
         .expect("an answer");
     assert_eq!((found.status, found.stale), (Status::Ok, false));
     server.refuse();
+    server.close_connections();
     clock.advance_ms(72 * HOUR_MS);
     let later = index
         .match_path(&within(&library, 2_000), path.as_bytes())
@@ -493,4 +494,26 @@ fn each_library_that_may_have_a_new_file_is_asked() {
         .match_path(&Question::default(), b"/data/shared/renamed.mkv")
         .expect("an answer");
     assert_eq!(found.status, Status::Ok, "{:?} {}", requests(&server), found.message);
+}
+
+#[test]
+fn a_cold_library_that_was_invalidated_remembers_nothing() {
+    let server = movies(3_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 1_234);
+    index
+        .match_path(&within(&library, 20_000), path.as_bytes())
+        .expect("an answer");
+    library.invalidate().expect("invalidated");
+    let old = index
+        .match_path(&offline(&library), path.as_bytes())
+        .expect("an answer");
+    assert!(old.stale, "the library was invalidated");
+    server.reset();
+    index
+        .match_path(&within(&library, 20_000), path.as_bytes())
+        .expect("an answer");
+    assert!(requests(&server)[5] > 0, "a listing is due");
 }

@@ -341,7 +341,13 @@ impl Shared {
         let now = self.now_ms();
         let fetched = || rows.iter().filter(|row| row.generation > 0);
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
-        answer.stale = outcome.rung != Rung::Confirmed && fetched().any(|row| is_stale(&age(row), &self.policy, now));
+        // What a question found a while ago for a library that was never fetched has an age too.
+        let old = outcome
+            .single()
+            .is_some_and(|found| snapshot.rows[found.library].generation == 0)
+            && !self.is_remembered(snapshot, outcome, path)?;
+        answer.stale =
+            outcome.rung != Rung::Confirmed && (old || fetched().any(|row| is_stale(&age(row), &self.policy, now)));
         self.hand_over(&answer, then)
     }
 

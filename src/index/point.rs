@@ -35,7 +35,7 @@ impl Shared {
             return Ok(false);
         };
         let row = &snapshot.rows[found.library];
-        if row.generation > 0 || !matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
+        if row.generation > 0 || row.due || !matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
             return Ok(false);
         }
         let asked = self.store.asked(identity, row.id, hash(path))?;
