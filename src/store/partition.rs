@@ -87,7 +87,7 @@ impl Store {
     }
 
     /// Notes which server an identity is of that had no name before. Gives the identity that stands for it from now on:
-    /// another one when the same server was reached before under another URL.
+    /// another one when the same server was reached before under another URL. It gets what hosts confirmed meanwhile.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
@@ -102,7 +102,8 @@ impl Store {
                 )
                 .optional()
         })?;
-        if known.is_some_and(|known| known != unnamed) {
+        if let Some(known) = known.filter(|known| *known != unnamed) {
+            self.hand_over_matches(unnamed, known)?;
             self.clear(unnamed)?;
             return self.reached(endpoint, server);
         }
@@ -113,6 +114,37 @@ impl Store {
             tx.libraries_changed(0)?;
             Ok(unnamed)
         })
+    }
+
+    /// Moves libraries of an identity to another one; of those that it has too, the confirmed matches.
+    fn hand_over_matches(&self, from: i64, to: i64) -> Result<()> {
+        self.write(|tx| {
+            tx.connection.execute(
+                "UPDATE libraries SET identity = ?2 WHERE identity = ?1 \
+                 AND uuid NOT IN (SELECT uuid FROM libraries WHERE identity = ?2)",
+                [from, to],
+            )?;
+            tx.libraries_changed(0)
+        })?;
+        let both: Vec<(i64, i64)> = self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT a.id, b.id FROM libraries a JOIN libraries b ON b.uuid = a.uuid \
+                     WHERE a.identity = ?1 AND b.identity = ?2 AND a.match_count > 0",
+                )?
+                .query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })?;
+        for (from, library) in both {
+            let row = self.library_row(library)?;
+            let mut matches: Vec<(Vec<u8>, String)> = Vec::new();
+            self.for_each_match(from, &mut |path, rating_key, _| {
+                matches.push((path.to_vec(), rating_key.to_owned()));
+            })?;
+            let pairs: Vec<(&[u8], &str)> = matches.iter().map(|(path, key)| (&path[..], &key[..])).collect();
+            self.record_matches(to, &row, &pairs)?;
+        }
+        Ok(())
     }
 
     /// Notes what a probe showed that began at the change sequence `begun`, and which libraries it proved to be current:
