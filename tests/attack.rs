@@ -517,3 +517,130 @@ fn a_cold_library_that_was_invalidated_remembers_nothing() {
         .expect("an answer");
     assert!(requests(&server)[5] > 0, "a listing is due");
 }
+
+#[test]
+fn an_expired_library_is_probed_once_for_a_path_that_is_nowhere() {
+    let server = movies(6_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    clock.advance_ms(HOUR_MS);
+    library.match_path(b"/data/movies/nowhere.mkv").expect("an answer");
+    assert_eq!(requests(&server)[1], 1, "{:?}", requests(&server));
+}
+
+#[test]
+fn a_delta_may_be_larger_than_an_overlay() {
+    let server = movies(20_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let other = open(options(&server, folder.path()), &clock);
+    listed(&server, &index);
+    let there = other.library("Movies").expect("a handle");
+    let many: Vec<String> = (0..4_099).map(|n| format!("/data/movies/n{n}.mkv")).collect();
+    add(&server, &many);
+    clock.advance_ms(HOUR_MS);
+    let library = index.library("Movies").expect("a handle");
+    index.refresh(&library.question(), false).expect("fresh");
+    let asked = requests(&server);
+    for path in many.iter().step_by(41) {
+        for (index, library) in [(&index, &library), (&other, &there)] {
+            let found = index.match_path(&offline(library), path.as_bytes()).expect("an answer");
+            assert_eq!(found.status, Status::Ok, "{path} {asked:?}");
+        }
+    }
+    assert_eq!(index.stats().expect("statistics").items, 24_099);
+}
+
+#[test]
+#[ignore = "a store does not know yet what was cleared"]
+fn what_was_cleared_is_not_inherited_again() {
+    let server = Standin::builder()
+        .library(LibrarySpec::new(LibraryKind::Movie, 100).plain())
+        .tokens(["the-old-token", "the-new-token"].map(plexindex_standin::Token::owner))
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let (_, key) = path_of(&server, 1, 3);
+    let by = |token: &str| {
+        open(
+            Options {
+                token: Token::new(token),
+                ..options(&server, folder.path())
+            },
+            &clock,
+        )
+    };
+    let old = by("the-old-token");
+    let library = old.library("Movies").expect("a handle");
+    library
+        .record_matches(&[(b"/host/a.mkv", key.as_str())])
+        .expect("recorded");
+    let new = by("the-new-token");
+    listed(&server, &new);
+    new.clear().expect("cleared");
+    listed(&server, &new);
+    let library = new.library("Movies").expect("a handle");
+    assert_eq!(
+        library.lookup_key(b"/host/a.mkv", str::to_owned),
+        None,
+        "it was cleared"
+    );
+}
+
+#[test]
+fn who_looks_does_not_wait_for_a_listing() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    listed(&server, &index);
+    add(&server, &["/data/movies/n1.mkv".to_owned()]);
+    // So long after the last one that clocks that moved lead to a listing.
+    clock.advance_ms(20 * 60_000);
+    server.fault(Fault::new(Action::Delay { ms: 3_000 }).on(Kind::Listing).times(0));
+    let barrier = std::sync::Barrier::new(6);
+    let mut took: Vec<Duration> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..6)
+            .map(|number| {
+                let (index, barrier) = (&index, &barrier);
+                scope.spawn(move || {
+                    let library = index.library("Movies").expect("a handle");
+                    barrier.wait();
+                    let begun = Instant::now();
+                    let path = format!("/data/movies/nowhere{number}.mkv");
+                    library.match_path(path.as_bytes()).expect("an answer");
+                    begun.elapsed()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|one| one.join().expect("no panic")).collect()
+    });
+    took.sort();
+    assert!(
+        took[4] < Duration::from_secs(2),
+        "{took:?}: one lists, the others only look"
+    );
+}
+
+#[test]
+fn a_miss_needs_no_write() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    let other = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("opened");
+    other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let begun = Instant::now();
+    let answer = index.match_path(&within(&library, 400), b"/data/movies/nowhere.mkv");
+    let took = begun.elapsed();
+    other.execute_batch("ROLLBACK").expect("unlocked");
+    let answer = answer.unwrap_or_else(|error| panic!("{error}, after {took:?}"));
+    assert_eq!(answer.reason, Reason::NotListed);
+}

@@ -19,7 +19,7 @@ use crate::store::LibraryRow;
 #[allow(clippy::struct_excessive_bools)] // each is one step, taken once
 pub(super) struct Tried {
     /// The change sequence when the question came: what was asked later need not be asked again.
-    since: u64,
+    pub(super) since: u64,
     /// The libraries' list was asked for.
     probed: bool,
     /// Libraries were brought up to date, as far as it went: those of this identity (0: none yet).

@@ -265,7 +265,12 @@ impl Errand<'_> {
         self.alone_within(self.bounds, what, work)
     }
 
-    fn alone_within<T>(&self, bounds: Bounds<'_>, what: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+    pub(super) fn alone_within<T>(
+        &self,
+        bounds: Bounds<'_>,
+        what: &str,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<Option<T>> {
         let (shared, begun) = (self.shared, Instant::now());
         let waited = || shared.counters.spent(Spent::Wait, begun.elapsed());
         let now_ms = || shared.now_ms();

@@ -5,7 +5,7 @@
 //! and one question whether the server has it all the same. Only what comes back and is exactly this file counts; what
 //! does not come back proves nothing. The store remembers what was asked, so that processes do not ask in turn.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -19,11 +19,13 @@ use crate::matching::normal::normal_form;
 use crate::matching::point::{file_name, is_same_file, title_in};
 use crate::matching::{Outcome, Scope};
 use crate::model::{Confidence, Rung};
-use crate::source::{PageRequest, Rows};
+use crate::source::{Bounds, PageRequest, Rows};
 use crate::store::LibraryRow;
 
 /// Rows looked through for the path: a name is rarely in more.
 const ROWS: u32 = 100;
+/// How long somebody else's look is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Shared {
     /// Whether a library that was never fetched answers with what a point question found a while ago.
@@ -111,9 +113,16 @@ impl Shared {
         if !may(self)? {
             return Ok(());
         }
-        let since = self.snapshot.read().sequence();
+        // What this question itself has led to is news enough.
+        let since = tried.since;
         let done = self.errand(question, |errand| {
-            let looked = errand.alone("look", || {
+            // Another one's look is often over soon; it may also have led to a listing.
+            let soon = Instant::now() + PATIENCE;
+            let bounds = Bounds {
+                deadline: Some(errand.bounds.deadline.map_or(soon, |deadline| deadline.min(soon))),
+                ..errand.bounds
+            };
+            errand.alone_within(bounds, "look", || {
                 if !may(self)? {
                     return Ok(());
                 }
@@ -123,7 +132,7 @@ impl Shared {
                 }
                 Ok(())
             })?;
-            looked.ok_or_else(|| errand.late())
+            Ok(())
         });
         self.put_up_with_lateness(tried, done)
     }
