@@ -27,7 +27,7 @@ pub(super) struct Tried {
     /// The deadline came first.
     late: Option<Status>,
     /// Asking failed.
-    trouble: Option<Error>,
+    pub(super) trouble: Option<Error>,
     /// The server was asked for the path where nothing was ever fetched.
     questioned_cold: bool,
     /// Its clocks were looked at because the path is not listed.

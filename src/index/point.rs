@@ -214,6 +214,12 @@ impl Shared {
     /// A question that came too late is as good as none; what else went wrong is kept for the answer.
     fn put_up_with_lateness(&self, tried: &mut Tried, done: Result<()>) -> Result<()> {
         match done {
+            // What could not be noted is no reason to keep the answer back that there is.
+            Err(error) if matches!(error.status, Status::Store | Status::StoreFull) => {
+                log::warn!("the server is not asked about a path that is not listed: {error}");
+                tried.trouble = Some(error);
+                Ok(())
+            }
             Err(error) if error.status != Status::TimeUp => self.put_up_with(tried, error),
             _ => Ok(()),
         }
