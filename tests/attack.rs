@@ -644,3 +644,123 @@ fn a_miss_needs_no_write() {
     let answer = answer.unwrap_or_else(|error| panic!("{error}, after {took:?}"));
     assert_eq!(answer.reason, Reason::NotListed);
 }
+
+#[test]
+fn a_server_that_refuses_file_names_is_not_asked_again_and_again() {
+    for status in [400, 500] {
+        let server = movies(300);
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = clock();
+        let patient = Options {
+            retry_for: Duration::from_secs(6),
+            ..options(&server, folder.path())
+        };
+        let index = open(patient, &clock);
+        listed(&server, &index);
+        let (_, key) = path_of(&server, 1, 42);
+        let number: u64 = key.parse().expect("a number");
+        let path = "/data/movies/Winter Is Here (2020).mkv";
+        let files = vec![MediaSpec::File(path.to_owned())];
+        server
+            .change(|state| state.set_files(number, files, false, false))
+            .expect("renamed");
+        server
+            .change(|state| state.change_item(number, |item| item.title = "Winter Is Here".to_owned()))
+            .expect("renamed");
+        server.fault(
+            Fault::new(Action::Status {
+                status,
+                retry_after: None,
+            })
+            .on(Kind::Search)
+            .containing("file=")
+            .times(0),
+        );
+        let library = index.library("Movies").expect("a handle");
+        let begun = Instant::now();
+        let found = library.match_path(path.as_bytes()).expect("an answer");
+        let asked = requests(&server);
+        assert_eq!(found.status, Status::Ok, "{status}: {asked:?} {}", found.message);
+        assert!(asked[3] <= 3, "{status}: {asked:?} in {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn an_old_store_is_extended_by_many_at_once() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    listed(&server, &index);
+    index.close().expect("closed");
+    let old = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("opened");
+    old.execute_batch(
+        "DROP TABLE questions; DROP TABLE leases; DROP TABLE host_values; \
+         ALTER TABLE libraries DROP COLUMN hint; ALTER TABLE libraries DROP COLUMN hint_seq; \
+         PRAGMA user_version = 1;",
+    )
+    .expect("an old store");
+    drop(old);
+    let barrier = std::sync::Barrier::new(8);
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let (barrier, clock, options) = (&barrier, &clock, options(&server, folder.path()));
+            scope.spawn(move || {
+                barrier.wait();
+                let index = open(options, clock);
+                let library = index.library("Movies").expect("a handle");
+                let path = format!("/data/movies/nowhere{number}.mkv");
+                let answer = library.match_path(path.as_bytes()).expect("an answer");
+                assert_eq!(answer.reason, Reason::NotListed, "{}", answer.message);
+                assert!(!answer.message.contains("could not"), "{}", answer.message);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_server_that_refuses_an_order_is_listed_instead() {
+    let server = movies(6_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let quick = Options {
+        retry_for: Duration::ZERO,
+        ..options(&server, folder.path())
+    };
+    let index = open(quick, &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 17);
+    remove(&server, &[key.parse().expect("a number")]);
+    let refusal = Action::Status {
+        status: 400,
+        retry_after: None,
+    };
+    server.fault(Fault::new(refusal).containing("sort=updatedAt").times(0));
+    clock.advance_ms(HOUR_MS);
+    let answer = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(
+        (answer.status, answer.stale),
+        (Status::NotFound, false),
+        "{}",
+        answer.message
+    );
+}
+
+#[test]
+fn what_was_just_asked_at_once_is_not_stale() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let at_once = Options {
+        library_ttl: Ttl::AtOnce,
+        ..options(&server, folder.path())
+    };
+    let index = open(at_once, &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 17);
+    let answer = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(requests(&server)[1], 1);
+    assert!(!answer.stale, "it was seen to be current by this very call");
+}
