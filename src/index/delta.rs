@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use super::fetch::Errand;
-use crate::error::Result;
+use crate::error::{Result, Status};
 use crate::freshness;
 use crate::model::{Item, ItemType};
 use crate::source::{PageEnd, PageRequest, Rows};
@@ -77,7 +77,11 @@ impl Errand<'_> {
         for page in 0..PAGES {
             let size = if page == 0 { FIRST } else { NEXT };
             let (items, end) = self.some_rows(row, kind, rows, start, size);
-            let end = end?;
+            let end = match end {
+                // An order that it does not know: a listing asks for none of these.
+                Err(error) if error.status == Status::ServerError => return Ok(None),
+                other => other?,
+            };
             let Some(total) = end.total else {
                 return Ok(None);
             };
