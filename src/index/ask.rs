@@ -19,7 +19,9 @@ use crate::store::LibraryRow;
 #[allow(clippy::struct_excessive_bools)] // each is one step, taken once
 pub(super) struct Tried {
     /// The change sequence when the question came: what was asked later need not be asked again.
-    since: u64,
+    pub(super) since: u64,
+    /// When that was, Unix ms.
+    begun_ms: i64,
     /// The libraries' list was asked for.
     probed: bool,
     /// Libraries were brought up to date, as far as it went: those of this identity (0: none yet).
@@ -27,7 +29,7 @@ pub(super) struct Tried {
     /// The deadline came first.
     late: Option<Status>,
     /// Asking failed.
-    trouble: Option<Error>,
+    pub(super) trouble: Option<Error>,
     /// The server was asked for the path where nothing was ever fetched.
     questioned_cold: bool,
     /// Its clocks were looked at because the path is not listed.
@@ -57,6 +59,7 @@ impl Shared {
         self.catch_up()?;
         let mut tried = Tried {
             since: self.snapshot.read().sequence(),
+            begun_ms: self.now_ms(),
             ..Tried::default()
         };
         loop {
@@ -341,7 +344,17 @@ impl Shared {
         let now = self.now_ms();
         let fetched = || rows.iter().filter(|row| row.generation > 0);
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
-        answer.stale = outcome.rung != Rung::Confirmed && fetched().any(|row| is_stale(&age(row), &self.policy, now));
+        let stale = |row: &LibraryRow| {
+            // 'At once' asks for each question; this one did.
+            let seen = tried.refreshed.is_some() && row.checked_ms >= tried.begun_ms;
+            is_stale(&age(row), &self.policy, now) && (!seen || row.doubted || row.due)
+        };
+        // What a question found a while ago for a library that was never fetched has an age too.
+        let old = outcome
+            .single()
+            .is_some_and(|found| snapshot.rows[found.library].generation == 0)
+            && !self.is_remembered(snapshot, outcome, path)?;
+        answer.stale = outcome.rung != Rung::Confirmed && (old || fetched().any(stale));
         self.hand_over(&answer, then)
     }
 
@@ -413,6 +426,7 @@ impl Shared {
         self.catch_up()?;
         let mut tried = Tried {
             since: self.snapshot.read().sequence(),
+            begun_ms: self.now_ms(),
             ..Tried::default()
         };
         loop {

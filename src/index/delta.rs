@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use super::fetch::Errand;
-use crate::error::Result;
+use crate::error::{Result, Status};
 use crate::freshness;
 use crate::model::{Item, ItemType};
 use crate::source::{PageEnd, PageRequest, Rows};
@@ -35,28 +35,33 @@ impl Errand<'_> {
         };
         let begun = shared.store.totals()?.sequence;
         let types = row.library.kind.leaf_types();
-        let mut total = Some(0);
+        let mut total = 0;
+        let mut new = Vec::new();
         for kind in types {
-            let mut shown = None;
+            let mut shown = 0;
             for rows in [Rows::NewestAdded, Rows::NewestUpdated] {
-                match self.newest(identity, row, *kind, rows)? {
-                    Some(end) => shown = end.total,
+                match self.newest(row, *kind, rows, &mut new)? {
+                    Some(count) => shown = count,
                     None => return Ok(false),
                 }
             }
-            total = total.zip(shown).map(|(total, shown)| total + shown);
+            total += shown;
         }
-        if let Some(total) = total {
-            let stored = shared.store.listed_items(row)?;
-            let agrees = match stored.checked_sub(total) {
-                None => false, // something is old and new to us at once
-                Some(0) => true,
-                Some(_) if types.len() > 1 => false,
-                Some(_) => self.find_gone(identity, row, types[0], total)?,
-            };
-            if !agrees {
-                return Ok(false);
-            }
+        // All at once: what is known ends the reading of pages, so a part of it must not be known without the rest.
+        let storing = Instant::now();
+        shared.store.merge_items(identity, row, &new)?;
+        shared.counters.spent(Spent::Store, storing.elapsed());
+        let stored = shared.store.listed_items(row)?;
+        let agrees = match stored.checked_sub(total) {
+            None => false, // something is old and new to us at once
+            Some(0) => true,
+            Some(_) if types.len() > 1 => false,
+            // A disk may not be mounted: a listing finds that out, and a second one.
+            Some(_) if freshness::is_doubtful(stored, total) => false,
+            Some(_) => self.find_gone(identity, row, types[0], total)?,
+        };
+        if !agrees {
+            return Ok(false);
         }
         let now = shared.now_ms();
         let clocks = &row.library.clocks;
@@ -65,21 +70,29 @@ impl Errand<'_> {
         Ok(true)
     }
 
-    /// Merges the newest rows, as far back as they are new to us. `None`: further than is worth it.
-    fn newest(&self, identity: i64, row: &LibraryRow, kind: ItemType, rows: Rows<'_>) -> Result<Option<PageEnd>> {
+    /// Gathers the newest rows, as far back as they are new to us: gives how many the server counts. `None`: further than
+    /// is worth it, or it does not count, and what went away would not show.
+    fn newest(&self, row: &LibraryRow, kind: ItemType, rows: Rows<'_>, new: &mut Vec<Item>) -> Result<Option<u64>> {
         let mut start = 0;
         for page in 0..PAGES {
             let size = if page == 0 { FIRST } else { NEXT };
             let (items, end) = self.some_rows(row, kind, rows, start, size);
-            // What came before a page was cut off is as true as the rest.
-            let storing = Instant::now();
-            let new = self.shared.store.merge_items(identity, row, &items)?;
-            self.shared.counters.spent(Spent::Store, storing.elapsed());
-            let end = end?;
+            let end = match end {
+                // An order that it does not know: a listing asks for none of these.
+                Err(error) if error.status == Status::ServerError => return Ok(None),
+                other => other?,
+            };
+            let Some(total) = end.total else {
+                return Ok(None);
+            };
             start += end.rows;
-            let all_known = new.last() != Some(&true);
-            if all_known || end.rows == 0 || end.total.is_none_or(|total| start >= total) {
-                return Ok(Some(end));
+            let all_known = match items.last() {
+                Some(item) => self.shared.store.has(row, item)?,
+                None => true,
+            };
+            new.extend(items);
+            if all_known || end.rows == 0 || start >= total {
+                return Ok(Some(total));
             }
         }
         Ok(None)

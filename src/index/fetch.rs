@@ -167,17 +167,13 @@ impl Shared {
         let Some(identity) = self.snapshot.read().identity else {
             return Ok(());
         };
-        match items.iter().find(|item| item.rating_key == rating_key) {
+        if let Some(item) = items.iter().find(|item| item.rating_key == rating_key) {
             // Rows that the server gives are true whatever became of the path: a changed item is merged as it is now.
-            Some(item) if row.generation > 0 => {
-                self.store.merge_items(identity, row, std::slice::from_ref(item))?;
-            }
-            Some(_) => {}
-            None => {
-                self.store.distrust_item(identity, &[row.id], rating_key)?;
-                self.store.remove_item(identity, row, rating_key)?;
-                log::info!("item {rating_key} is gone from the server; it is answered no more");
-            }
+            self.store.merge_items(identity, row, std::slice::from_ref(item))?;
+        } else {
+            self.store.distrust_item(identity, &[row.id], rating_key)?;
+            self.store.remove_item(identity, row, rating_key)?;
+            log::info!("item {rating_key} is gone from the server; it is answered no more");
         }
         // The index says what is true now: nothing is left to distrust.
         self.trust(identity, row, &[path, listed], &[rating_key])
@@ -266,7 +262,12 @@ impl Errand<'_> {
         self.alone_within(self.bounds, what, work)
     }
 
-    fn alone_within<T>(&self, bounds: Bounds<'_>, what: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+    pub(super) fn alone_within<T>(
+        &self,
+        bounds: Bounds<'_>,
+        what: &str,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<Option<T>> {
         let (shared, begun) = (self.shared, Instant::now());
         let waited = || shared.counters.spent(Spent::Wait, begun.elapsed());
         let now_ms = || shared.now_ms();

@@ -5,7 +5,7 @@
 //! and one question whether the server has it all the same. Only what comes back and is exactly this file counts; what
 //! does not come back proves nothing. The store remembers what was asked, so that processes do not ask in turn.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -20,11 +20,13 @@ use crate::matching::point::{file_name, is_same_file, title_in};
 use crate::matching::text::{fold_title, has_all_words};
 use crate::matching::{Outcome, Scope};
 use crate::model::{Confidence, Rung};
-use crate::source::{PageRequest, Rows};
+use crate::source::{Bounds, PageRequest, Rows};
 use crate::store::LibraryRow;
 
 /// Rows looked through for the path: a name is rarely in more.
 const ROWS: u32 = 100;
+/// How long somebody else's look is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Shared {
     /// Whether a library that was never fetched answers with what a point question found a while ago.
@@ -36,7 +38,7 @@ impl Shared {
             return Ok(false);
         };
         let row = &snapshot.rows[found.library];
-        if row.generation > 0 || !matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
+        if row.generation > 0 || row.due || !matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
             return Ok(false);
         }
         let asked = self.store.asked(identity, row.id, hash(path))?;
@@ -112,9 +114,16 @@ impl Shared {
         if !may(self)? {
             return Ok(());
         }
-        let since = self.snapshot.read().sequence();
+        // What this question itself has led to is news enough.
+        let since = tried.since;
         let done = self.errand(question, |errand| {
-            let looked = errand.alone("look", || {
+            // Another one's look is often over soon; it may also have led to a listing.
+            let soon = Instant::now() + PATIENCE;
+            let bounds = Bounds {
+                deadline: Some(errand.bounds.deadline.map_or(soon, |deadline| deadline.min(soon))),
+                ..errand.bounds
+            };
+            errand.alone_within(bounds, "look", || {
                 if !may(self)? {
                     return Ok(());
                 }
@@ -124,12 +133,12 @@ impl Shared {
                 }
                 Ok(())
             })?;
-            looked.ok_or_else(|| errand.late())
+            Ok(())
         });
         self.put_up_with_lateness(tried, done)
     }
 
-    /// Asks the server for this path in these libraries, until one has it. With `cold` set it was never asked for its
+    /// Asks the server for this path in each of these libraries. With `cold` set it was never asked for its
     /// listing, and may be asked some times in a row.
     pub(super) fn ask_about(
         &self,
@@ -154,7 +163,7 @@ impl Shared {
         )
     }
 
-    /// Asks the server for a title in libraries that were never fetched, until one has it.
+    /// Asks the server for a title in libraries that were never fetched.
     pub(super) fn ask_for_title(
         &self,
         question: &Question<'_>,
@@ -180,7 +189,7 @@ impl Shared {
         Ok(freshness::is_remembered(asked.as_ref(), &self.policy, self.now_ms()))
     }
 
-    /// Asks these libraries in turn, until `ask` finds something, as far as questions are due.
+    /// Asks these libraries in turn, as far as questions are due.
     #[allow(clippy::too_many_arguments)] // one question, whole
     fn ask_once(
         &self,
@@ -193,18 +202,24 @@ impl Shared {
         ask: &(dyn Fn(&Errand<'_>, &LibraryRow) -> Result<bool> + Sync),
     ) -> Result<()> {
         let begun = self.now_ms();
-        let may = |row: &LibraryRow| -> Result<bool> {
+        // Of one path all libraries are asked that may have it: two that do are ambiguous.
+        let rested = || -> Result<bool> {
             let now = self.now_ms();
             let (last, count) = self.store.last_asked(identity, now - LOOK_AGAIN_MS)?;
-            let rested = if cold {
+            Ok(if cold {
                 count < COLD_QUESTIONS
             } else {
                 freshness::may_look(last, now)
-            };
+            })
+        };
+        let may = |row: &LibraryRow| -> Result<bool> {
             let asked = self.store.asked(identity, row.id, hash)?;
             let fresh = asked.is_some_and(|asked| asked.found && asked.last_ms >= begun);
-            Ok(rested && !fresh && freshness::may_ask_again(asked.as_ref(), &self.policy, now))
+            Ok(!fresh && freshness::may_ask_again(asked.as_ref(), &self.policy, self.now_ms()))
         };
+        if !rested()? {
+            return Ok(());
+        }
         let mut wanted = Vec::new();
         for row in libraries {
             if may(row)? {
@@ -225,15 +240,18 @@ impl Shared {
         };
         let done = self.errand(&hurried, |errand| {
             let asked = errand.alone("question", || {
+                if !rested()? {
+                    return Ok(());
+                }
                 for row in &wanted {
                     if !may(row)? {
                         continue;
                     }
-                    let found = ask(errand, row)?;
-                    self.store.note_question(identity, row.id, hash, self.now_ms(), found)?;
-                    if found {
-                        break;
-                    }
+                    let found = ask(errand, row);
+                    // One that failed, or took too long, was a question too.
+                    let had = matches!(found, Ok(true));
+                    self.store.note_question(identity, row.id, hash, self.now_ms(), had)?;
+                    found?;
                 }
                 Ok(())
             })?;
@@ -245,6 +263,12 @@ impl Shared {
     /// A question that came too late is as good as none; what else went wrong is kept for the answer.
     fn put_up_with_lateness(&self, tried: &mut Tried, done: Result<()>) -> Result<()> {
         match done {
+            // What could not be noted is no reason to keep the answer back that there is.
+            Err(error) if matches!(error.status, Status::Store | Status::StoreFull) => {
+                log::warn!("the server is not asked about a path that is not listed: {error}");
+                tried.trouble = Some(error);
+                Ok(())
+            }
             Err(error) if error.status != Status::TimeUp => self.put_up_with(tried, error),
             _ => Ok(()),
         }

@@ -8,7 +8,8 @@ use super::library::Resolved;
 use super::{Library, Shared};
 use crate::error::Result;
 use crate::matching::normal::normal_form;
-use crate::matching::{Mappings, Scope};
+use crate::matching::{Mappings, Scope, climb};
+use crate::model::Rung;
 use crate::stats::Spent;
 use crate::store::{Folder, LibraryRow};
 use crate::warm::{ImageBuilder, ImageKind, ImageMeta};
@@ -79,7 +80,9 @@ impl Shared {
             let mut listed = Vec::new();
             for place in places(scope, snapshot.rows.len()) {
                 let row = &snapshot.rows[place];
-                if row.generation > 0 {
+                // Of one that was never fetched only what a question found can be wrong.
+                let one = Scope::One(place);
+                if row.generation > 0 || climb(&snapshot.views, one, &self.mappings, path).rung != Rung::None {
                     listed.push(row.id);
                 }
                 snapshot.views[place].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));

@@ -324,7 +324,8 @@ where
     }
 
     fn alike(&self, group: Group, tally: &mut Tally<'v, L>) {
-        for (library, view) in self.members(group) {
+        // Of a library that was never fetched some items may be known: that none of them fits better tells nothing.
+        for (library, view) in self.members(group).filter(|(_, view)| view.fetched()) {
             let mut reached = 0;
             let more = view.alike(&self.path, tally.rank.max(1), |components, hit| {
                 reached = components;

@@ -6,7 +6,8 @@ use super::Store;
 use crate::error::Result;
 
 impl Store {
-    /// Takes a lease, or makes the holder's own last longer; `false` when it is another's.
+    /// Takes a lease, or makes the holder's own last longer; `false` when it is another's. One that lasts twice as long as
+    /// leases do is of a clock that was set back; a little longer is only younger than the moment this call was given.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
@@ -17,7 +18,7 @@ impl Store {
                 .prepare_cached(
                     "INSERT INTO leases (what, holder, until_ms) VALUES (?1, ?2, ?4) ON CONFLICT (what) DO UPDATE \
                      SET holder = excluded.holder, until_ms = excluded.until_ms \
-                     WHERE holder = excluded.holder OR until_ms <= ?3 OR until_ms > ?4",
+                     WHERE holder = excluded.holder OR until_ms <= ?3 OR until_ms > 2 * ?4 - ?3",
                 )?
                 .execute(params![what, holder.cast_signed(), now_ms, until_ms])?;
             Ok(taken > 0)
@@ -35,5 +36,26 @@ impl Store {
                 .execute(params![what, holder.cast_signed()])?;
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_looked_at_the_clock_first_and_wrote_last_takes_no_lease_away() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), true).expect("the store opens");
+        let take = |holder, now_ms: i64| {
+            store
+                .take_lease("fetch1", holder, now_ms, now_ms + 60_000)
+                .expect("asked")
+        };
+        assert!(take(1, 1_000_005));
+        assert!(!take(2, 1_000_000), "it is held");
+        assert!(!take(2, 1_060_000));
+        assert!(take(2, 1_060_005), "it ended");
+        assert!(take(3, 900_000), "the clock was set back");
     }
 }

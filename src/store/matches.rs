@@ -11,7 +11,7 @@ use crate::error::Result;
 const ROW: u64 = 64;
 
 /// Bytes that stand for a token; a user who was named has one more.
-const TOKEN: i64 = 32;
+pub(super) const TOKEN: i64 = 32;
 
 impl Store {
     /// Stores confirmed matches in one transaction. Gives how many changes wait to be folded; `None` when the library is

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::matches::TOKEN;
 use super::rows::{LibraryRow, libraries, one_library};
 use super::{Store, Tx};
 use crate::error::Result;
@@ -86,7 +87,7 @@ impl Store {
     }
 
     /// Notes which server an identity is of that had no name before. Gives the identity that stands for it from now on:
-    /// another one when the same server was reached before under another URL.
+    /// another one when the same server was reached before under another URL. It gets what hosts confirmed meanwhile.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
@@ -101,7 +102,8 @@ impl Store {
                 )
                 .optional()
         })?;
-        if known.is_some_and(|known| known != unnamed) {
+        if let Some(known) = known.filter(|known| *known != unnamed) {
+            self.hand_over_matches(unnamed, known)?;
             self.clear(unnamed)?;
             return self.reached(endpoint, server);
         }
@@ -112,6 +114,37 @@ impl Store {
             tx.libraries_changed(0)?;
             Ok(unnamed)
         })
+    }
+
+    /// Moves libraries of an identity to another one; of those that it has too, the confirmed matches.
+    fn hand_over_matches(&self, from: i64, to: i64) -> Result<()> {
+        self.write(|tx| {
+            tx.connection.execute(
+                "UPDATE libraries SET identity = ?2 WHERE identity = ?1 \
+                 AND uuid NOT IN (SELECT uuid FROM libraries WHERE identity = ?2)",
+                [from, to],
+            )?;
+            tx.libraries_changed(0)
+        })?;
+        let both: Vec<(i64, i64)> = self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT a.id, b.id FROM libraries a JOIN libraries b ON b.uuid = a.uuid \
+                     WHERE a.identity = ?1 AND b.identity = ?2 AND a.match_count > 0",
+                )?
+                .query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })?;
+        for (from, library) in both {
+            let row = self.library_row(library)?;
+            let mut matches: Vec<(Vec<u8>, String)> = Vec::new();
+            self.for_each_match(from, &mut |path, rating_key, _| {
+                matches.push((path.to_vec(), rating_key.to_owned()));
+            })?;
+            let pairs: Vec<(&[u8], &str)> = matches.iter().map(|(path, key)| (&path[..], &key[..])).collect();
+            self.record_matches(to, &row, &pairs)?;
+        }
+        Ok(())
     }
 
     /// Notes what a probe showed that began at the change sequence `begun`, and which libraries it proved to be current:
@@ -202,17 +235,18 @@ impl Store {
         })
     }
 
-    /// Empties the identities of this one's server whose listings nobody has used since `before_ms`: those of old tokens.
+    /// Empties the identities of this one's server whose listings nobody has used since `before_ms`: those of old tokens. A
+    /// user who was named stays the same, and what was confirmed for him has no expiry.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn forget_unused(&self, identity: i64, before_ms: i64) -> Result<()> {
         const UNUSED: &str = "SELECT i.id FROM identities me JOIN identities i ON i.server = me.server AND i.id <> me.id \
-             JOIN libraries l ON l.identity = i.id WHERE me.id = ?1 \
+             JOIN libraries l ON l.identity = i.id WHERE me.id = ?1 AND length(i.who) = ?3 \
              GROUP BY i.id HAVING max(l.checked_ms) BETWEEN 1 AND ?2";
         let unused: Vec<i64> = self.read(|connection| {
             let mut statement = connection.prepare_cached(UNUSED)?;
-            let ids = statement.query_map([identity, before_ms], |row| row.get(0))?;
+            let ids = statement.query_map([identity, before_ms, TOKEN], |row| row.get(0))?;
             ids.collect()
         })?;
         unused.into_iter().try_for_each(|unused| self.clear(unused))

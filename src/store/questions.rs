@@ -81,9 +81,10 @@ impl Store {
                      last_ms = excluded.last_ms, found = excluded.found",
                 )?
                 .execute(params![identity, library, hash.cast_signed(), now_ms, found])?;
+            // Those of the future too: the clock was set back, and they would be the last ones until it is there again.
             tx.connection
-                .prepare_cached("DELETE FROM questions WHERE last_ms < ?1")?
-                .execute([now_ms - FORGOTTEN_MS])?;
+                .prepare_cached("DELETE FROM questions WHERE last_ms NOT BETWEEN ?1 AND ?2")?
+                .execute([now_ms - FORGOTTEN_MS, now_ms])?;
             Ok(())
         })
     }

@@ -1,6 +1,6 @@
 //! Single items that come to, change in or go from the listing that answers, between two full listings.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::listing::{MERGED_PAGES, ShowCache, digest, insert};
 use super::rows::{Change, ChangeKind, LibraryRow};
@@ -27,6 +27,15 @@ impl Store {
             }
             Ok(merged)
         })
+    }
+
+    /// Whether the generation that answers has this item just so.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn has(&self, row: &LibraryRow, item: &Item) -> Result<bool> {
+        let known = self.read(|connection| visible_in(connection, row, &item.rating_key))?;
+        Ok(known.is_some_and(|(_, known)| known == digest(item).cast_signed()))
     }
 
     /// Notes that what changed up to the clocks of the last probe was merged, by pages asked for after the change sequence
@@ -104,7 +113,11 @@ impl Store {
 
 /// The row of an item that the generation that answers shows, and its digest.
 pub(super) fn visible(tx: &Tx<'_>, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<Option<(i64, i64)>> {
-    tx.connection
+    visible_in(tx.connection, row, rating_key)
+}
+
+fn visible_in(connection: &Connection, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<Option<(i64, i64)>> {
+    connection
         .prepare_cached(
             "SELECT id, digest FROM items WHERE library = ?1 AND rating_key = ?2 AND born <= ?3 \
              AND (died IS NULL OR died > ?3)",

@@ -173,6 +173,12 @@ impl PlexHttp {
             // Rows that were handed over must not come a second time.
             match (&*lists, result) {
                 (Lists::Rows(rows), Err(failure)) if rows.taken > 0 => Err(failure.last()),
+                // Asking for a file name is not documented: a server that fails does so each time.
+                (_, Err(Failure::Passing(error, _)))
+                    if question.asks_for_a_file() && error.status == Status::ServerError =>
+                {
+                    Err(Failure::Final(error))
+                }
                 (_, result) => result,
             }
         });

@@ -87,6 +87,11 @@ impl<'a> Question<'a> {
         }
     }
 
+    /// Whether it asks for items by a file's name.
+    pub fn asks_for_a_file(&self) -> bool {
+        matches!(self.what, What::Page(page) if matches!(page.rows, Rows::FileName(_)))
+    }
+
     /// Items by their rating keys.
     pub fn items(keys: &[&str]) -> Self {
         Self {

@@ -251,7 +251,7 @@ fn strong(libraries: &[Naive], group: &[usize], rules: &[Rule], path: &[u8]) -> 
 fn weak(libraries: &[Naive], group: &[usize], path: &[u8]) -> Option<(Rung, Fits)> {
     std::str::from_utf8(path).ok()?;
     let mut fits = Vec::new();
-    for n in group {
+    for n in group.iter().filter(|n| libraries[**n].fetched) {
         for (item, listed, _) in libraries[*n].paths() {
             fits.push((*n, item.rating_key.clone(), listed.to_vec(), common(listed, path)));
         }

@@ -1,0 +1,766 @@
+//! What broke the rules of freshness once.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use plexindex::error::Status;
+use plexindex::index::{Deadline, Index, Library, Question};
+use plexindex::model::{Reason, Rung, Token};
+use plexindex::options::{Options, Ttl};
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, MediaSpec, Standin};
+use support::{HOUR_MS, clock, movies, open, options, path_of, requests};
+
+fn movie(title: &str, path: &str) -> ItemSpec {
+    ItemSpec {
+        title: title.to_owned(),
+        files: vec![MediaSpec::File(path.to_owned())],
+        ..ItemSpec::default()
+    }
+}
+
+fn add(server: &Standin, paths: &[String]) {
+    let specs = paths.iter().map(|path| movie("A new one", path)).collect();
+    server.change(|state| state.add_items(1, specs, true)).expect("added");
+}
+
+fn remove(server: &Standin, keys: &[u64]) {
+    server.change(|state| state.remove_items(keys, true)).expect("removed");
+}
+
+/// A file takes the place of another: `updatedAt` and the library's counter move.
+fn replace(server: &Standin, key: u64, path: &str) {
+    let files = vec![MediaSpec::File(path.to_owned())];
+    server
+        .change(|state| state.set_files(key, files, true, true))
+        .expect("replaced");
+}
+
+fn within(library: &Library, ms: u64) -> Question<'_> {
+    Question {
+        deadline: Deadline::In(Duration::from_millis(ms)),
+        ..library.question()
+    }
+}
+
+fn offline(library: &Library) -> Question<'_> {
+    Question {
+        offline: true,
+        ..library.question()
+    }
+}
+
+fn listed(server: &Standin, index: &Index) {
+    index.refresh(&Question::default(), true).expect("listed");
+    server.reset();
+}
+
+#[test]
+fn a_delta_sees_what_changed_before_many_came() {
+    let server = movies(6_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    let (old, key) = path_of(&server, 1, 17);
+    replace(&server, key.parse().expect("a number"), "/data/movies/better.mkv");
+    let many: Vec<String> = (0..150).map(|n| format!("/data/movies/n{n}.mkv")).collect();
+    add(&server, &many);
+    clock.advance_ms(HOUR_MS);
+    index.refresh(&library.question(), false).expect("fresh");
+    let new = index
+        .match_path(&offline(&library), b"/data/movies/better.mkv")
+        .expect("an answer");
+    assert_eq!((new.status, new.rung), (Status::Ok, Rung::Exact));
+    let was = index.match_path(&offline(&library), old.as_bytes()).expect("an answer");
+    assert_eq!(was.status, Status::NotFound, "fresh: {}", !was.stale);
+}
+
+#[test]
+fn a_delta_that_was_cut_off_is_not_taken_for_a_whole_one() {
+    let server = movies(6_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let quick = Options {
+        retry_for: Duration::ZERO,
+        ..options(&server, folder.path())
+    };
+    let index = open(quick.clone(), &clock);
+    listed(&server, &index);
+    for nth in 0..300 {
+        let (_, key) = path_of(&server, 1, nth);
+        replace(
+            &server,
+            key.parse().expect("a number"),
+            &format!("/data/movies/better{nth}.mkv"),
+        );
+    }
+    clock.advance_ms(HOUR_MS);
+    // Both first pages come, the next one does not.
+    server.fault(Fault::new(Action::Drop).on(Kind::Listing).after(2).times(1));
+    index.refresh(&Question::default(), false).expect_err("cut off");
+    let later = open(quick, &clock);
+    let library = later.library("Movies").expect("a handle");
+    assert_eq!(later.refresh(&library.question(), false).expect("fresh"), Status::Ok);
+    for nth in [0, 150, 299] {
+        let path = format!("/data/movies/better{nth}.mkv");
+        let new = later
+            .match_path(&offline(&library), path.as_bytes())
+            .expect("an answer");
+        assert_eq!((new.status, new.stale), (Status::Ok, false), "{path}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_count_still_tells_what_went() {
+    let mut spec = LibrarySpec::new(LibraryKind::Movie, 80);
+    spec.plain = true;
+    let server = Standin::builder()
+        .library(spec)
+        .config(|config| config.omit_total_size_when_covered = true)
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let at_once = Options {
+        library_ttl: Ttl::AtOnce,
+        ..options(&server, folder.path())
+    };
+    let index = open(at_once, &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 3);
+    remove(&server, &[key.parse().expect("a number")]);
+    clock.advance_ms(120_000);
+    let answer = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(answer.status, Status::NotFound, "{:?}", requests(&server));
+}
+
+#[test]
+fn a_disk_that_vanished_under_a_small_library_is_doubted_too() {
+    let server = movies(40);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let at_once = Options {
+        library_ttl: Ttl::AtOnce,
+        ..options(&server, folder.path())
+    };
+    let index = open(at_once, &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 3);
+    let keys: Vec<u64> = server.paths(1).iter().take(15).map(|(key, _)| *key).collect();
+    remove(&server, &keys);
+    clock.advance_ms(120_000);
+    let answer = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(
+        (answer.status, answer.stale),
+        (Status::Ok, true),
+        "15 of 40 went at once"
+    );
+}
+
+#[test]
+fn questions_that_fail_are_as_rare_as_others() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    server.fault(Fault::new(Action::Delay { ms: 2_000 }).on(Kind::Search).times(0));
+    let begun = Instant::now();
+    for number in 0..8 {
+        let path = format!("/data/movies/nowhere{number}.mkv");
+        let answer = index
+            .match_path(&within(&library, 400), path.as_bytes())
+            .expect("an answer");
+        assert_eq!(answer.status, Status::NotFound);
+    }
+    let asked = requests(&server);
+    assert!(
+        asked[3] <= 1,
+        "{asked:?} in {:?}: one question in half a minute",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn a_miss_in_a_fresh_library_waits_for_no_server_that_is_gone() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let patient = Options {
+        retry_for: Duration::from_secs(3),
+        ..options(&server, folder.path())
+    };
+    let index = open(patient.clone(), &clock);
+    listed(&server, &index);
+    server.refuse();
+    let mut took = Vec::new();
+    // A new process for each file, as the first consumer has them.
+    for number in 0..4 {
+        let index = open(patient.clone(), &clock);
+        let library = index.library("Movies").expect("a handle");
+        let begun = Instant::now();
+        let path = format!("/data/movies/nowhere{number}.mkv");
+        let answer = library.match_path(path.as_bytes()).expect("an answer");
+        assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::NotListed));
+        took.push(begun.elapsed());
+    }
+    assert!(
+        took.iter().filter(|took| **took > Duration::from_secs(1)).count() <= 2,
+        "{took:?}: one look, one question"
+    );
+}
+
+#[test]
+fn many_threads_that_miss_do_not_wait_in_turn_for_a_server_that_hangs() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let impatient = Options {
+        retry_for: Duration::ZERO,
+        read_timeout: Duration::from_secs(1),
+        ..options(&server, folder.path())
+    };
+    let index = open(impatient, &clock);
+    listed(&server, &index);
+    server.fault(Fault::new(Action::Delay { ms: 30_000 }).on(Kind::Search).times(0));
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let index = &index;
+            scope.spawn(move || {
+                let library = index.library("Movies").expect("a handle");
+                let path = format!("/data/movies/nowhere{number}.mkv");
+                let answer = library.match_path(path.as_bytes()).expect("an answer");
+                assert_eq!(answer.status, Status::NotFound);
+            });
+        }
+    });
+    let asked = requests(&server);
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}, {asked:?}: one second each is what one question takes",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn what_was_confirmed_under_a_second_url_stays_when_the_server_gets_its_name() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let first = open(options(&server, folder.path()), &clock);
+    listed(&server, &first);
+    let second = Options {
+        server_url: Some(server.url().replace("127.0.0.1", "localhost")),
+        deadline: Some(Duration::from_secs(20)),
+        ..options(&server, folder.path())
+    };
+    let second = open(second, &clock);
+    let library = second.library("Movies").expect("a handle");
+    let (_, key) = path_of(&server, 1, 3);
+    library
+        .record_matches(&[(b"/host/a.mkv", key.as_str())])
+        .expect("recorded");
+    assert_eq!(library.lookup_key(b"/host/a.mkv", str::to_owned), Some(key.clone()));
+    second.refresh(&library.question(), true).expect("listed");
+    assert_eq!(
+        library.lookup_key(b"/host/a.mkv", str::to_owned),
+        Some(key),
+        "it was recorded, and nobody took it back"
+    );
+}
+
+#[test]
+fn what_was_confirmed_for_a_named_user_has_no_expiry() {
+    let mut spec = LibrarySpec::new(LibraryKind::Movie, 100);
+    spec.plain = true;
+    let server = Standin::builder()
+        .library(spec)
+        .tokens(["the-first-token", "the-other-token"].map(plexindex_standin::Token::owner))
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let (_, key) = path_of(&server, 1, 3);
+    let bob = Options {
+        token: Token::new("the-first-token"),
+        user: Some("bob".to_owned()),
+        library_ttl: Ttl::Never,
+        ..options(&server, folder.path())
+    };
+    let bob = open(bob, &clock);
+    let library = bob.library("Movies").expect("a handle");
+    bob.refresh(&library.question(), true).expect("listed");
+    library
+        .record_matches(&[(b"/host/a.mkv", key.as_str())])
+        .expect("recorded");
+    for _ in 0..31 {
+        clock.advance_ms(24 * HOUR_MS);
+        let answer = library.match_path(b"/host/a.mkv").expect("an answer");
+        assert_eq!(answer.rung, Rung::Confirmed, "used every day");
+    }
+    let other = Options {
+        token: Token::new("the-other-token"),
+        ..options(&server, folder.path())
+    };
+    let other = open(other, &clock);
+    other.refresh(&Question::default(), true).expect("listed");
+    let answer = library.match_path(b"/host/a.mkv").expect("an answer");
+    assert_eq!(answer.rung, Rung::Confirmed, "another token was used once");
+}
+
+#[test]
+fn a_path_of_a_cold_library_can_be_invalidated() {
+    let server = movies(3_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 1_234);
+    let found = index
+        .match_path(&within(&library, 20_000), path.as_bytes())
+        .expect("an answer");
+    assert_eq!(found.status, Status::Ok);
+    remove(&server, &[key.parse().expect("a number")]);
+    // The host met a 404.
+    library.invalidate_path(path.as_bytes()).expect("invalidated");
+    assert!(library.lookup_key(path.as_bytes(), |_| ()).is_none());
+    let again = index
+        .match_path(&within(&library, 20_000), path.as_bytes())
+        .expect("an answer");
+    assert_ne!(again.status, Status::Ok, "it was invalidated");
+}
+
+#[test]
+fn an_item_of_a_cold_library_that_is_confirmed_is_merged() {
+    let server = movies(3_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 1_234);
+    let number: u64 = key.parse().expect("a number");
+    index
+        .match_path(&within(&library, 20_000), path.as_bytes())
+        .expect("an answer");
+    server
+        .change(|state| state.rename_file(number, &path, "/data/movies/renamed.mkv"))
+        .expect("renamed");
+    library.invalidate_item(&key).expect("invalidated");
+    index
+        .match_path(&within(&library, 20_000), path.as_bytes())
+        .expect("an answer");
+    let again = index
+        .match_path(&offline(&library), path.as_bytes())
+        .expect("an answer");
+    assert_ne!(again.status, Status::Ok, "the server said that it has another path now");
+}
+
+#[test]
+fn what_a_cold_library_answers_long_after_is_stale() {
+    let server = movies(3_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let quick = Options {
+        retry_for: Duration::ZERO,
+        ..options(&server, folder.path())
+    };
+    let index = open(quick, &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 1_234);
+    let found = index
+        .match_path(&within(&library, 20_000), path.as_bytes())
+        .expect("an answer");
+    assert_eq!((found.status, found.stale), (Status::Ok, false));
+    server.refuse();
+    server.close_connections();
+    clock.advance_ms(72 * HOUR_MS);
+    let later = index
+        .match_path(&within(&library, 2_000), path.as_bytes())
+        .expect("an answer");
+    assert_eq!(
+        (later.status, later.stale),
+        (Status::Ok, true),
+        "three days old, and nobody can be asked"
+    );
+}
+
+#[test]
+fn a_file_of_two_cold_libraries_is_ambiguous() {
+    let path = "/data/shared/One (2020).mkv";
+    let spec = |title: &str| {
+        let mut spec = LibrarySpec::new(LibraryKind::Movie, 1_500)
+            .title(title)
+            .locations(["/data/shared"]);
+        spec.plain = true;
+        spec
+    };
+    let server = Standin::builder()
+        .library(spec("A"))
+        .library(spec("B"))
+        .items(1, [movie("One", path)])
+        .items(2, [movie("One", path)])
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let all = Question {
+        deadline: Deadline::In(Duration::from_secs(20)),
+        ..Question::default()
+    };
+    let cold = index.match_path(&all, path.as_bytes()).expect("an answer");
+    index.refresh(&Question::default(), true).expect("listed");
+    let warm = index.match_path(&all, path.as_bytes()).expect("an answer");
+    assert_eq!(
+        (warm.status, warm.reason),
+        (Status::Ambiguous, Reason::SeveralLibraries)
+    );
+    assert_eq!(cold.status, warm.status, "the first answer was one of two");
+}
+
+#[test]
+fn a_clock_that_was_set_back_does_not_end_the_limit_of_questions() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    clock.advance_ms(50 * HOUR_MS);
+    library.match_path(b"/data/movies/nowhere.mkv").expect("an answer");
+    clock.advance_ms(-49 * HOUR_MS);
+    index.refresh(&library.question(), true).expect("listed");
+    server.reset();
+    for number in 0..20 {
+        let path = format!("/data/movies/nowhere{number}.mkv");
+        library.match_path(path.as_bytes()).expect("an answer");
+    }
+    let asked = requests(&server);
+    assert!(asked[3] <= 2, "{asked:?}: one question in two shapes");
+}
+
+#[test]
+fn the_end_of_a_path_is_not_compared_with_the_little_that_a_cold_library_has() {
+    let server = Standin::builder()
+        .library(LibrarySpec::new(LibraryKind::Movie, 3_000).plain())
+        .items(
+            1,
+            [movie("A", "/data/movies/A/01.mkv"), movie("B", "/data/movies/B/01.mkv")],
+        )
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let first = index
+        .match_path(&within(&library, 20_000), b"/data/movies/A/01.mkv")
+        .expect("an answer");
+    assert_eq!(first.status, Status::Ok);
+    assert_eq!(requests(&server)[2], 0, "nothing was listed");
+    // The host sees the folder elsewhere, and no mapping was given.
+    assert_eq!(library.lookup_key(b"/mnt/B/01.mkv", str::to_owned), None);
+    let other = index
+        .match_path(&offline(&library), b"/mnt/B/01.mkv")
+        .expect("an answer");
+    assert_ne!(other.status, Status::Ok, "{:?}", other.item.map(|item| item.item.title));
+}
+
+#[test]
+fn each_library_that_may_have_a_new_file_is_asked() {
+    let spec = |title: &str| {
+        let mut spec = LibrarySpec::new(LibraryKind::Movie, 300)
+            .title(title)
+            .locations(["/data/shared"]);
+        spec.plain = true;
+        spec
+    };
+    let server = Standin::builder()
+        .library(spec("A"))
+        .library(spec("B"))
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    listed(&server, &index);
+    let (old, key) = path_of(&server, 2, 42);
+    let number: u64 = key.parse().expect("a number");
+    server
+        .change(|state| state.rename_file(number, &old, "/data/shared/renamed.mkv"))
+        .expect("renamed");
+    let found = index
+        .match_path(&Question::default(), b"/data/shared/renamed.mkv")
+        .expect("an answer");
+    assert_eq!(found.status, Status::Ok, "{:?} {}", requests(&server), found.message);
+}
+
+#[test]
+fn a_cold_library_that_was_invalidated_remembers_nothing() {
+    let server = movies(3_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 1_234);
+    index
+        .match_path(&within(&library, 20_000), path.as_bytes())
+        .expect("an answer");
+    library.invalidate().expect("invalidated");
+    let old = index
+        .match_path(&offline(&library), path.as_bytes())
+        .expect("an answer");
+    assert!(old.stale, "the library was invalidated");
+    server.reset();
+    index
+        .match_path(&within(&library, 20_000), path.as_bytes())
+        .expect("an answer");
+    assert!(requests(&server)[5] > 0, "a listing is due");
+}
+
+#[test]
+fn an_expired_library_is_probed_once_for_a_path_that_is_nowhere() {
+    let server = movies(6_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    clock.advance_ms(HOUR_MS);
+    library.match_path(b"/data/movies/nowhere.mkv").expect("an answer");
+    assert_eq!(requests(&server)[1], 1, "{:?}", requests(&server));
+}
+
+#[test]
+fn a_delta_may_be_larger_than_an_overlay() {
+    let server = movies(20_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let other = open(options(&server, folder.path()), &clock);
+    listed(&server, &index);
+    let there = other.library("Movies").expect("a handle");
+    let many: Vec<String> = (0..4_099).map(|n| format!("/data/movies/n{n}.mkv")).collect();
+    add(&server, &many);
+    clock.advance_ms(HOUR_MS);
+    let library = index.library("Movies").expect("a handle");
+    index.refresh(&library.question(), false).expect("fresh");
+    let asked = requests(&server);
+    for path in many.iter().step_by(41) {
+        for (index, library) in [(&index, &library), (&other, &there)] {
+            let found = index.match_path(&offline(library), path.as_bytes()).expect("an answer");
+            assert_eq!(found.status, Status::Ok, "{path} {asked:?}");
+        }
+    }
+    assert_eq!(index.stats().expect("statistics").items, 24_099);
+}
+
+#[test]
+#[ignore = "a store does not know yet what was cleared"]
+fn what_was_cleared_is_not_inherited_again() {
+    let server = Standin::builder()
+        .library(LibrarySpec::new(LibraryKind::Movie, 100).plain())
+        .tokens(["the-old-token", "the-new-token"].map(plexindex_standin::Token::owner))
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let (_, key) = path_of(&server, 1, 3);
+    let by = |token: &str| {
+        open(
+            Options {
+                token: Token::new(token),
+                ..options(&server, folder.path())
+            },
+            &clock,
+        )
+    };
+    let old = by("the-old-token");
+    let library = old.library("Movies").expect("a handle");
+    library
+        .record_matches(&[(b"/host/a.mkv", key.as_str())])
+        .expect("recorded");
+    let new = by("the-new-token");
+    listed(&server, &new);
+    new.clear().expect("cleared");
+    listed(&server, &new);
+    let library = new.library("Movies").expect("a handle");
+    assert_eq!(
+        library.lookup_key(b"/host/a.mkv", str::to_owned),
+        None,
+        "it was cleared"
+    );
+}
+
+#[test]
+fn who_looks_does_not_wait_for_a_listing() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    listed(&server, &index);
+    add(&server, &["/data/movies/n1.mkv".to_owned()]);
+    // So long after the last one that clocks that moved lead to a listing.
+    clock.advance_ms(20 * 60_000);
+    server.fault(Fault::new(Action::Delay { ms: 3_000 }).on(Kind::Listing).times(0));
+    let barrier = std::sync::Barrier::new(6);
+    let mut took: Vec<Duration> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..6)
+            .map(|number| {
+                let (index, barrier) = (&index, &barrier);
+                scope.spawn(move || {
+                    let library = index.library("Movies").expect("a handle");
+                    barrier.wait();
+                    let begun = Instant::now();
+                    let path = format!("/data/movies/nowhere{number}.mkv");
+                    library.match_path(path.as_bytes()).expect("an answer");
+                    begun.elapsed()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|one| one.join().expect("no panic")).collect()
+    });
+    took.sort();
+    assert!(
+        took[4] < Duration::from_secs(2),
+        "{took:?}: one lists, the others only look"
+    );
+}
+
+#[test]
+fn a_miss_needs_no_write() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    let other = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("opened");
+    other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let begun = Instant::now();
+    let answer = index.match_path(&within(&library, 400), b"/data/movies/nowhere.mkv");
+    let took = begun.elapsed();
+    other.execute_batch("ROLLBACK").expect("unlocked");
+    let answer = answer.unwrap_or_else(|error| panic!("{error}, after {took:?}"));
+    assert_eq!(answer.reason, Reason::NotListed);
+}
+
+#[test]
+fn a_server_that_refuses_file_names_is_not_asked_again_and_again() {
+    for status in [400, 500] {
+        let server = movies(300);
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = clock();
+        let patient = Options {
+            retry_for: Duration::from_secs(6),
+            ..options(&server, folder.path())
+        };
+        let index = open(patient, &clock);
+        listed(&server, &index);
+        let (_, key) = path_of(&server, 1, 42);
+        let number: u64 = key.parse().expect("a number");
+        let path = "/data/movies/Winter Is Here (2020).mkv";
+        let files = vec![MediaSpec::File(path.to_owned())];
+        server
+            .change(|state| state.set_files(number, files, false, false))
+            .expect("renamed");
+        server
+            .change(|state| state.change_item(number, |item| item.title = "Winter Is Here".to_owned()))
+            .expect("renamed");
+        server.fault(
+            Fault::new(Action::Status {
+                status,
+                retry_after: None,
+            })
+            .on(Kind::Search)
+            .containing("file=")
+            .times(0),
+        );
+        let library = index.library("Movies").expect("a handle");
+        let begun = Instant::now();
+        let found = library.match_path(path.as_bytes()).expect("an answer");
+        let asked = requests(&server);
+        assert_eq!(found.status, Status::Ok, "{status}: {asked:?} {}", found.message);
+        assert!(asked[3] <= 3, "{status}: {asked:?} in {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn an_old_store_is_extended_by_many_at_once() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    listed(&server, &index);
+    index.close().expect("closed");
+    let old = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("opened");
+    old.execute_batch(
+        "DROP TABLE questions; DROP TABLE leases; DROP TABLE host_values; \
+         ALTER TABLE libraries DROP COLUMN hint; ALTER TABLE libraries DROP COLUMN hint_seq; \
+         PRAGMA user_version = 1;",
+    )
+    .expect("an old store");
+    drop(old);
+    let barrier = std::sync::Barrier::new(8);
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let (barrier, clock, options) = (&barrier, &clock, options(&server, folder.path()));
+            scope.spawn(move || {
+                barrier.wait();
+                let index = open(options, clock);
+                let library = index.library("Movies").expect("a handle");
+                let path = format!("/data/movies/nowhere{number}.mkv");
+                let answer = library.match_path(path.as_bytes()).expect("an answer");
+                assert_eq!(answer.reason, Reason::NotListed, "{}", answer.message);
+                assert!(!answer.message.contains("could not"), "{}", answer.message);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_server_that_refuses_an_order_is_listed_instead() {
+    let server = movies(6_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let quick = Options {
+        retry_for: Duration::ZERO,
+        ..options(&server, folder.path())
+    };
+    let index = open(quick, &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 17);
+    remove(&server, &[key.parse().expect("a number")]);
+    let refusal = Action::Status {
+        status: 400,
+        retry_after: None,
+    };
+    server.fault(Fault::new(refusal).containing("sort=updatedAt").times(0));
+    clock.advance_ms(HOUR_MS);
+    let answer = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(
+        (answer.status, answer.stale),
+        (Status::NotFound, false),
+        "{}",
+        answer.message
+    );
+}
+
+#[test]
+fn what_was_just_asked_at_once_is_not_stale() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let at_once = Options {
+        library_ttl: Ttl::AtOnce,
+        ..options(&server, folder.path())
+    };
+    let index = open(at_once, &clock);
+    listed(&server, &index);
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 17);
+    let answer = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(requests(&server)[1], 1);
+    assert!(!answer.stale, "it was seen to be current by this very call");
+}
