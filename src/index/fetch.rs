@@ -245,13 +245,17 @@ impl Shared {
                 }
             }
         };
+        let asked = self.counters.read().requests;
         let done = aside(|| work(&errand), TICK, tell);
         self.counters.spent(Spent::Away, begun.elapsed());
         if done.is_ok() {
             if report.fetching.load(Ordering::Relaxed) {
                 tell(); // the last state, so that a bar can end full
             }
-            self.forget_trouble();
+            // Who found that there was nothing to ask has not heard from the server.
+            if self.counters.read().requests != asked {
+                self.forget_trouble();
+            }
         }
         done
     }

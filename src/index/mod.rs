@@ -609,7 +609,7 @@ impl Shared {
     fn clear(&self) -> Result<()> {
         let identity = self.snapshot.read().identity;
         if let Some(identity) = identity {
-            self.store.clear(identity)?;
+            self.store.clear_for_good(identity)?;
             self.catch_up()?;
             if self.source.is_none() {
                 self.sweep(); // no listing comes that would

@@ -208,7 +208,8 @@ fn schema() -> String {
 const FORMAT: i64 = 2;
 
 /// Columns that came after the first release of the format, as `schema.sql` has them.
-const ADDED: [(&str, &str, &str); 2] = [
+const ADDED: [(&str, &str, &str); 3] = [
+    ("identities", "cleared", "INTEGER NOT NULL DEFAULT 0"),
     ("libraries", "hint", "INTEGER NOT NULL DEFAULT 0"),
     ("libraries", "hint_seq", "INTEGER NOT NULL DEFAULT 0"),
 ];

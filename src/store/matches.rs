@@ -224,7 +224,7 @@ impl Store {
                 .prepare_cached(
                     "SELECT DISTINCT m.path, m.rating_key FROM libraries own \
                      JOIN identities me ON me.id = ?1 JOIN identities other ON other.server = me.server AND other.id <> me.id \
-                     AND length(me.who) = ?4 AND length(other.who) = ?4 \
+                     AND NOT me.cleared AND length(me.who) = ?4 AND length(other.who) = ?4 \
                      JOIN libraries theirs ON theirs.identity = other.id AND theirs.uuid = own.uuid \
                      JOIN matches m ON m.library = theirs.id AND m.epoch = theirs.epoch \
                      WHERE own.id = ?2 \

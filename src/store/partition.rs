@@ -221,18 +221,24 @@ impl Store {
         })
     }
 
+    /// Empties an identity because the host says so: it inherits nothing from others either.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn clear_for_good(&self, identity: i64) -> Result<()> {
+        self.write(|tx| {
+            tx.connection
+                .execute("UPDATE identities SET cleared = 1 WHERE id = ?1", [identity])?;
+            empty(tx, identity)
+        })
+    }
+
     /// Empties an identity: its libraries become nobody's at once, and their rows are swept by later writes.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn clear(&self, identity: i64) -> Result<()> {
-        self.write(|tx| {
-            tx.connection.execute(
-                "UPDATE libraries SET identity = -id, present = 0, image = '', matches_image = '' WHERE identity = ?1",
-                [identity],
-            )?;
-            tx.libraries_changed(identity)
-        })
+        self.write(|tx| empty(tx, identity))
     }
 
     /// Empties the identities of this one's server whose listings nobody has used since `before_ms`: those of old tokens. A
@@ -288,6 +294,14 @@ impl Store {
         }
         Ok(left)
     }
+}
+
+fn empty(tx: &Tx<'_>, identity: i64) -> rusqlite::Result<()> {
+    tx.connection.execute(
+        "UPDATE libraries SET identity = -id, present = 0, image = '', matches_image = '' WHERE identity = ?1",
+        [identity],
+    )?;
+    tx.libraries_changed(identity)
 }
 
 /// What of a library an answer's item depends on, as far as a probe shows it.

@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS identities (    -- whose view of which server: the pa
     id     INTEGER PRIMARY KEY AUTOINCREMENT, -- no number is ever used twice: processes remember them
     server INTEGER NOT NULL REFERENCES servers (id),
     who    BLOB    NOT NULL,               -- the user's name, or the keyed hash of the token
+    cleared INTEGER NOT NULL DEFAULT 0,    -- the host emptied it: nothing is inherited from others any more
     UNIQUE (server, who)
 ) STRICT;
 

@@ -202,7 +202,7 @@ fn a_store_of_the_first_version_gets_what_came_to_the_format_since() {
     database
         .execute_batch(
             "DROP TABLE questions; DROP TABLE leases; DROP TABLE host_values; ALTER TABLE libraries DROP COLUMN hint; \
-             ALTER TABLE libraries DROP COLUMN hint_seq; PRAGMA user_version = 1;",
+             ALTER TABLE libraries DROP COLUMN hint_seq; ALTER TABLE identities DROP COLUMN cleared; PRAGMA user_version = 1;",
         )
         .expect("as it was");
     drop(database);

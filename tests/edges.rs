@@ -556,7 +556,6 @@ fn a_delta_may_be_larger_than_an_overlay() {
 }
 
 #[test]
-#[ignore = "a store does not know yet what was cleared"]
 fn what_was_cleared_is_not_inherited_again() {
     let server = Standin::builder()
         .library(LibrarySpec::new(LibraryKind::Movie, 100).plain())
