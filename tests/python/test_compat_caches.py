@@ -154,6 +154,11 @@ def test_attributes_that_others_read(tmp_path: Path) -> None:
     assert MatchCache(tmp_path)._size_limit == 52_428_800
 
 
+def test_a_method_may_be_replaced_in_the_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MatchCache, "get_match", lambda *_: "another")
+    assert MatchCache(tmp_path).get_match("Movies", "/a") == "another"
+
+
 def test_folders_are_made_and_nobody_else_s_files_are_touched(tmp_path: Path) -> None:
     data = tmp_path / "deep" / "data"
     (data / "cache").mkdir(parents=True)
