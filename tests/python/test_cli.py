@@ -42,6 +42,13 @@ def test_version_names_package_and_library(cli: Cli) -> None:
     assert plexindex.__version__ in text
 
 
+def test_a_library_that_cannot_be_loaded_is_said_in_a_line(cli: Cli) -> None:
+    for arguments in (["--version"], ["stats"], ["doctor"]):
+        done = cli.run(*arguments, PLEXINDEX_LIBRARY="/nowhere/lib.so")
+        assert (done.returncode, done.stderr.count("\n")) == (70, 1), done
+        assert done.stderr.startswith("plexindex: the library that PLEXINDEX_LIBRARY names")
+
+
 def test_the_wheel_installs_the_command(cli: Cli) -> None:
     script = Path(sys.executable).parent / "plexindex"
     done = subprocess.run([str(script), "--version"], env=cli.environment, capture_output=True, text=True, check=False)
