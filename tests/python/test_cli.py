@@ -118,6 +118,18 @@ def test_warm_shows_a_bar_to_a_person(tmp_path: Path, start_server: ServerFactor
     assert re.search(r"Movies  \d,000 of 5,000 ", seen)
 
 
+def test_the_rate_of_a_quick_fetch_is_that_of_the_whole_or_none(tmp_path: Path, start_server: ServerFactory) -> None:
+    server = start_server("--movies", "20000", "--plain")
+    for _ in range(2):
+        code, seen = Cli(tmp_path, server).at_terminal("warm", "--full")
+        found = re.search(r"20,000 items in (\S+) (m?s)(?: \(([\d,]+)/s\))?\x1b\[K\n", seen)
+        assert code == 0
+        assert found, seen
+        if found[3]:
+            took = float(found[1]) / (1000 if found[2] == "ms" else 1)
+            assert float(found[3].replace(",", "")) == pytest.approx(20000 / took, rel=0.05)
+
+
 def test_ctrl_c_ends_a_warm_and_the_next_goes_on(tmp_path: Path, start_server: ServerFactory) -> None:
     server = start_server("--movies", "5000", "--plain")
     server.fault(kind="listing", action="delay", ms=200, count=0)
