@@ -498,6 +498,9 @@ impl Shared {
             titles.join("', '")
         };
         let mut text = match (answer.status, answer.reason) {
+            (Status::NotYet | Status::NeedsWarm, _) if rows.is_empty() => {
+                "the deadline came before the server was asked for its libraries: allow a later one".to_owned()
+            }
             (Status::NotYet, _) => format!(
                 "the deadline came before '{}' was fetched; ask again, it goes on",
                 titles()

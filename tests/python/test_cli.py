@@ -323,6 +323,13 @@ def test_each_failure_has_its_exit_code(cli: Cli, server: Server, tmp_path: Path
     assert done.returncode == 7
     assert "goes on from there" in done.stderr
     assert cli.run("match", "--deadline", "0.2", "/data/movies/x.mkv").returncode == 7
+    # Before the libraries are known, even: who gave the deadline is told the same.
+    server.fault(kind="sections", action="delay", ms=2000, count=0)
+    server.fault(kind="identity", action="delay", ms=2000, count=0)
+    for command in (["warm"], ["libraries"], ["match", "/data/movies/x.mkv"]):
+        done = cli.run(*command, "--deadline", "0.05", "--dir", tmp_path / "early")
+        assert done.returncode == 7, done
+        assert "''" not in done.stdout + done.stderr
     done = cli.run("stats", PLEXINDEX_LIBRARY="/nowhere/lib.so")
     assert done.returncode == 70
     assert "PLEXINDEX_LIBRARY" in done.stderr

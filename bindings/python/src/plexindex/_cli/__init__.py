@@ -42,5 +42,5 @@ def main(given: Sequence[str] | None = None) -> int:
             output.complain("this is a defect in plexindex: please report it with the lines above")
             return codes.DEFECT
         output.complain(str(error))
-        return codes.of(error)
+        return codes.of(error, hurried=getattr(options, "deadline", None) is not None)
     return code
