@@ -306,6 +306,17 @@ def test_objects_go_on_after_close(tmp_path: Path) -> None:
     assert matches.get_stats()["hits"] == 6
 
 
+def test_a_relative_folder_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cache = MatchCache("here")
+    cache.set_match("Movies", "/a", "1")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    cache.close()
+    assert cache.get_match("Movies", "/a") == "1"
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_closing_while_others_ask(tmp_path: Path) -> None:
     cache = MatchCache(tmp_path)
     cache.set_match("Movies", "/a", "1")
