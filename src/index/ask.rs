@@ -515,6 +515,7 @@ impl Shared {
             (_, Reason::Unconfirmed) => {
                 format!("'{path}' was invalidated, and the server has not confirmed it since")
             }
+            (_, Reason::NotFetched) if rows.len() > 1 => format!("libraries '{}' were never fetched", titles()),
             (_, Reason::NotFetched) => format!("library '{}' was never fetched", titles()),
             (_, Reason::NotListed) => format!("'{path}' lies in a folder of Plex's, but is not listed (yet)"),
             (_, Reason::NoLocation | Reason::None) if rows.is_empty() => {

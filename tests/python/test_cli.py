@@ -172,7 +172,7 @@ def test_match(cli: Cli, server: Server) -> None:
     assert cli.good("match", "-l", "1", row["path"]) == text
     # A library is not fetched for a path that it cannot own; then there is nothing that tells.
     done = cli.run("match", "/nowhere/x.mkv", PLEXINDEX_DIR=str(cli.home / "cold"))
-    assert "was never fetched (`plexindex warm` does that)" in done.stdout
+    assert "were never fetched (`plexindex warm` does that)" in done.stdout
     cli.good("warm")
     done = cli.run("match", row["path"], "/nowhere/x.mkv")
     assert done.returncode == 1
