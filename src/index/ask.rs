@@ -544,6 +544,9 @@ impl Shared {
             titles.join("', '")
         };
         let mut text = match (answer.status, answer.reason) {
+            (Status::NotYet | Status::NeedsWarm, _) if rows.is_empty() => {
+                "the deadline came before the server was asked for its libraries: allow a later one".to_owned()
+            }
             (Status::NotYet, _) => format!(
                 "the deadline came before '{}' was fetched; ask again, it goes on",
                 titles()
@@ -558,6 +561,7 @@ impl Shared {
             (_, Reason::Unconfirmed) => {
                 format!("'{path}' was invalidated, and the server has not confirmed it since")
             }
+            (_, Reason::NotFetched) if rows.len() > 1 => format!("libraries '{}' were never fetched", titles()),
             (_, Reason::NotFetched) => format!("library '{}' was never fetched", titles()),
             (_, Reason::NotListed) => format!("'{path}' lies in a folder of Plex's, but is not listed (yet)"),
             (_, Reason::NoLocation | Reason::None) if rows.is_empty() => {

@@ -42,6 +42,13 @@ def test_version_names_package_and_library(cli: Cli) -> None:
     assert plexindex.__version__ in text
 
 
+def test_a_library_that_cannot_be_loaded_is_said_in_a_line(cli: Cli) -> None:
+    for arguments in (["--version"], ["stats"], ["doctor"]):
+        done = cli.run(*arguments, PLEXINDEX_LIBRARY="/nowhere/lib.so")
+        assert (done.returncode, done.stderr.count("\n")) == (70, 1), done
+        assert done.stderr.startswith("plexindex: the library that PLEXINDEX_LIBRARY names")
+
+
 def test_the_wheel_installs_the_command(cli: Cli) -> None:
     script = Path(sys.executable).parent / "plexindex"
     done = subprocess.run([str(script), "--version"], env=cli.environment, capture_output=True, text=True, check=False)
@@ -111,6 +118,18 @@ def test_warm_shows_a_bar_to_a_person(tmp_path: Path, start_server: ServerFactor
     assert re.search(r"Movies  \d,000 of 5,000 ", seen)
 
 
+def test_the_rate_of_a_quick_fetch_is_that_of_the_whole_or_none(tmp_path: Path, start_server: ServerFactory) -> None:
+    server = start_server("--movies", "20000", "--plain")
+    for _ in range(2):
+        code, seen = Cli(tmp_path, server).at_terminal("warm", "--full")
+        found = re.search(r"20,000 items in (\S+) (m?s)(?: \(([\d,]+)/s\))?\x1b\[K\n", seen)
+        assert code == 0
+        assert found, seen
+        if found[3]:
+            took = float(found[1]) / (1000 if found[2] == "ms" else 1)
+            assert float(found[3].replace(",", "")) == pytest.approx(20000 / took, rel=0.05)
+
+
 def test_ctrl_c_ends_a_warm_and_the_next_goes_on(tmp_path: Path, start_server: ServerFactory) -> None:
     server = start_server("--movies", "5000", "--plain")
     server.fault(kind="listing", action="delay", ms=200, count=0)
@@ -153,7 +172,7 @@ def test_match(cli: Cli, server: Server) -> None:
     assert cli.good("match", "-l", "1", row["path"]) == text
     # A library is not fetched for a path that it cannot own; then there is nothing that tells.
     done = cli.run("match", "/nowhere/x.mkv", PLEXINDEX_DIR=str(cli.home / "cold"))
-    assert "was never fetched (`plexindex warm` does that)" in done.stdout
+    assert "were never fetched (`plexindex warm` does that)" in done.stdout
     cli.good("warm")
     done = cli.run("match", row["path"], "/nowhere/x.mkv")
     assert done.returncode == 1
@@ -304,6 +323,13 @@ def test_each_failure_has_its_exit_code(cli: Cli, server: Server, tmp_path: Path
     assert done.returncode == 7
     assert "goes on from there" in done.stderr
     assert cli.run("match", "--deadline", "0.2", "/data/movies/x.mkv").returncode == 7
+    # Before the libraries are known, even: who gave the deadline is told the same.
+    server.fault(kind="sections", action="delay", ms=2000, count=0)
+    server.fault(kind="identity", action="delay", ms=2000, count=0)
+    for command in (["warm"], ["libraries"], ["match", "/data/movies/x.mkv"]):
+        done = cli.run(*command, "--deadline", "0.05", "--dir", tmp_path / "early")
+        assert done.returncode == 7, done
+        assert "''" not in done.stdout + done.stderr
     done = cli.run("stats", PLEXINDEX_LIBRARY="/nowhere/lib.so")
     assert done.returncode == 70
     assert "PLEXINDEX_LIBRARY" in done.stderr

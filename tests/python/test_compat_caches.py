@@ -154,6 +154,11 @@ def test_attributes_that_others_read(tmp_path: Path) -> None:
     assert MatchCache(tmp_path)._size_limit == 52_428_800
 
 
+def test_a_method_may_be_replaced_in_the_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MatchCache, "get_match", lambda *_: "another")
+    assert MatchCache(tmp_path).get_match("Movies", "/a") == "another"
+
+
 def test_folders_are_made_and_nobody_else_s_files_are_touched(tmp_path: Path) -> None:
     data = tmp_path / "deep" / "data"
     (data / "cache").mkdir(parents=True)
@@ -299,6 +304,17 @@ def test_objects_go_on_after_close(tmp_path: Path) -> None:
         assert matches.get_match("Movies", "/a") == str(number)
         assert plex.get_library_items("Movies") == [{"key": str(number), "title": None, "file_paths": []}]
     assert matches.get_stats()["hits"] == 6
+
+
+def test_a_relative_folder_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cache = MatchCache("here")
+    cache.set_match("Movies", "/a", "1")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    cache.close()
+    assert cache.get_match("Movies", "/a") == "1"
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_closing_while_others_ask(tmp_path: Path) -> None:

@@ -248,6 +248,15 @@ def test_paths_that_are_not_utf8_are_stored_and_found(plex: PlexCache, matches: 
     assert find_plex_items_with_confidence(library, path, library_cache=plex, match_cache=matches)[1] is ALIEN
 
 
+def test_a_title_that_no_address_can_hold_is_not_asked_for(plex: PlexCache) -> None:
+    library = section(ITEMS)
+    for path in ("/x/\udce9.mkv", "/x/\ud800.mkv"):
+        with pytest.raises(PlexNotFound):
+            find_plex_items_with_confidence(library, path, library_cache=plex)
+    asked_for = [call.kwargs["title"] for call in library.search.call_args_list]
+    assert all(title.encode() for title in asked_for)
+
+
 @pytest.mark.parametrize("path", ["", "/", "x", "a.mkv", "//", "\\", "C:\\"])
 def test_hardly_a_path_finds_nothing(plex: PlexCache, path: str) -> None:
     plex.set_library_items("Movies", ITEMS)

@@ -100,6 +100,13 @@ def test_each_case_costs_what_it_must(world: Server, movies: Any, caches: dict[s
         assert counted(world) == {"metadata": 1}
 
 
+def test_a_path_that_is_not_utf8_is_not_found_as_any_other(movies: Any, caches: dict[str, Any]) -> None:
+    for path in ("/x/\udce9.mkv", "/x/Movie \udce9 (2001)/\ud800.mkv"):
+        for given in (caches, {}):
+            with pytest.raises(NotFound):
+                find_plex_items_with_confidence(movies, path, **given)
+
+
 def test_a_file_whose_title_its_name_does_not_tell_is_asked_for_by_name(
     world: Server, movies: Any, caches: dict[str, Any]
 ) -> None:

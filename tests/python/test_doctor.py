@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from pathlib import Path
@@ -81,6 +82,9 @@ def test_a_mapping_that_is_missing_is_proposed(cli: Cli, server: Server, tmp_pat
     assert server.requests() == 0
     assert f"\n  {movies + 1} files {tree}\n" in done.stdout
     assert f"\n  suffix                  {movies}  99 %  found by the end" in done.stdout
+    assert re.search(
+        r"\n  not found: no location +1   1 %  in no folder of a library; a mapping may be missing\n", done.stdout
+    )
     assert f"not found: no location, for example:\n    {tree}/movies/Not There (1901).mkv" in done.stdout
     assert f"\n  BAD  1 of {movies + 1} files is no single item" in done.stdout
     assert f"\n  try  {movies} of {movies + 1} files match if {tree} becomes /data\n" in done.stdout

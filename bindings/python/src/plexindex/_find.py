@@ -168,6 +168,10 @@ class Finder:
     def _search(self, title: str) -> list[Any]:
         leaf = {"libtype": self._leaf[0]} if self._leaf else {}
         try:
+            title.encode()
+        except UnicodeEncodeError:
+            return []  # no address can hold it, and no title of Plex's is like that
+        try:
             return list(self._library.search(title=title, **leaf))
         except Exception as error:
             if not _is_absence(error):
@@ -187,8 +191,9 @@ class Finder:
             return []
         from urllib.parse import quote
 
-        asked = f"/library/sections/{section}/all?type={kind}&file={quote(name[0], safe='', errors='surrogateescape')}"
         try:
+            file = quote(name[0], safe="", errors="surrogateescape")
+            asked = f"/library/sections/{section}/all?type={kind}&file={file}"
             items = self._library.fetchItems(
                 asked, container_start=0, container_size=_ASKED_ROWS, maxresults=_ASKED_ROWS
             )

@@ -59,12 +59,13 @@ class HostStore:
 
     def __init__(self, folder: str, limit: object, mappings: Iterable[MappingArg] = ()) -> None:
         """Opens it, making the folder and those above it."""
-        self._folder = folder
+        # It is opened again after a close, and the current folder may be another by then.
+        self._folder = folder = os.path.abspath(folder)
         self._limit = whole(limit)
         self._mappings = tuple(mappings)
         self._opening = allocate_lock()
         self._open: Index | None = None
-        os.makedirs(os.path.dirname(folder) or ".", exist_ok=True)
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
         self.index()
 
     def index(self) -> Index:

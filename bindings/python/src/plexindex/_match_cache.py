@@ -138,7 +138,7 @@ class MatchCache:
         self._store = HostStore(os.path.join(data_dir, "match_cache"), size_limit)
         self._table = _Table(self._store)
         self._get = _bind(self._table)
-        if type(self).get_match is MatchCache.get_match:
+        if type(self).get_match is _METHOD:
             # As an attribute of the instance it costs no method call, and hides the method below.
             self.__dict__["get_match"] = self._get
 
@@ -191,6 +191,7 @@ class MatchCache:
         return f"MatchCache(data_dir='{self._data_dir}', matches={stats['count']}, hit_rate={stats['hit_rate']:.1f}%)"
 
 
+_METHOD = MatchCache.get_match  # a test may put another in its place
 _name = library_name
 
 

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 def main(given: Sequence[str] | None = None) -> int:
     """Runs the command with these arguments, by default the process's; gives the exit code."""
     output.prepare()
-    options = arguments.parser().parse_args(given)
+    options = None
     try:
+        options = arguments.parser().parse_args(given)
         output.log_to_stderr(options.verbose)
         code: int = options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        kept = "; what was fetched is kept" if options.command in ("warm", "match", "doctor") else ""
+        kept = "; what was fetched is kept" if options and options.command in ("warm", "match", "doctor") else ""
         output.complain(f"interrupted{kept}")
         return codes.INTERRUPTED
     except BrokenPipeError:
@@ -41,5 +42,5 @@ def main(given: Sequence[str] | None = None) -> int:
             output.complain("this is a defect in plexindex: please report it with the lines above")
             return codes.DEFECT
         output.complain(str(error))
-        return codes.of(error)
+        return codes.of(error, hurried=getattr(options, "deadline", None) is not None)
     return code

@@ -56,8 +56,8 @@ class Bar:
             self.drop()
         elif self.shows:
             took = time.monotonic() - self._begun
-            came = self._items - self._first
-            rate = f" ({number(came / took)}/s)" if came and took > 0 else ""
+            # How many of those that were there at the first word came before this call is not known.
+            rate = f" ({number(self._items / took)}/s)" if self._items and not self._first and took > 0 else ""
             text = f"{self._name()}  {count(self._items, 'item')} in {short(took)}{rate}"
             self._write(f"\r{text}\x1b[K\n")
         self._title, self._items, self._seen = "", 0, []
@@ -70,8 +70,8 @@ class Bar:
 
     def _rate(self) -> float:
         (since, before), (now, items) = self._seen[0], self._seen[-1]
-        if now - since < 0.5:
-            since, before = self._begun, self._first
+        if now - since < 0.5 and not self._first:
+            since, before = self._begun, 0
         return (items - before) / (now - since) if now > since else 0.0
 
     def _draw(self, progress: Progress) -> None:

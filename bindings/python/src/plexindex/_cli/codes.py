@@ -34,12 +34,14 @@ class UsageError(Exception):
     """What the user gave cannot be used; the text says what, and what to give."""
 
 
-def of(error: Exception) -> int:
-    """The exit code for what went wrong."""
+def of(error: Exception, *, hurried: bool = False) -> int:
+    """The exit code for what went wrong; ``hurried``: a deadline was given, so that time was up by the user's wish."""
     if isinstance(error, (UsageError, e.InvalidArgumentError)):
         return USAGE
     if isinstance(error, (e.UnauthorizedError, e.ForbiddenError)):
         return TOKEN
+    if isinstance(error, e.TimeUpError) and hurried:
+        return NOT_YET
     if isinstance(error, e.ServerError):
         return SERVER
     if isinstance(error, e.StoreError):

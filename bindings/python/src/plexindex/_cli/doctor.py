@@ -42,6 +42,12 @@ _RUNGS = (
     ("suffix", "found by the end of the path; a mapping would be surer"),
     ("file_name", "found by the file name alone"),
 )
+_WHY = {
+    "not found: no_location": "in no folder of a library; a mapping may be missing",
+    "not found: not_listed": "in a folder of a library, but the server does not list them (yet)",
+    "not found: not_fetched": "their library was never fetched: run `plexindex warm`",
+    "ambiguous": "several items fit equally well",
+}
 _SURE = ("confirmed", "exact", "mapped")
 
 
@@ -299,23 +305,24 @@ def _mixed(paths: list[bytes]) -> list[bytes]:
 
 def _rungs(report: Report, answers: Matches, paths: list[bytes]) -> None:
     by_rung = {rung: 0 for rung, _ in _RUNGS}
-    by_status: dict[str, list[tuple[bytes, str]]] = {}
+    by_status: dict[str, list[bytes]] = {}
     low = 0
     for path, answer in zip(paths, answers):
         if answer:
             by_rung[answer.rung] = by_rung.get(answer.rung, 0) + 1
             low += answer.confidence == "low"
         else:
-            name = "ambiguous" if answer.status == "ambiguous" else f"not found: {answer.reason_code.replace('_', ' ')}"
-            by_status.setdefault(name, []).append((path, answer.reason or ""))
+            name = "ambiguous" if answer.status == "ambiguous" else f"not found: {answer.reason_code}"
+            by_status.setdefault(name, []).append(path)
     total = len(paths)
     rows = [(rung.replace("_", " "), output.number(by_rung[rung]), share(by_rung[rung], total), words)
             for rung, words in _RUNGS if by_rung[rung]]  # fmt: skip
-    rows += [(name, output.number(len(few)), share(len(few), total), "") for name, few in sorted(by_status.items())]
+    rows += [(name.replace("_", " "), output.number(len(few)), share(len(few), total), _WHY.get(name, ""))
+             for name, few in sorted(by_status.items())]  # fmt: skip
     report.line(output.table(rows, right=(1, 2), indent="  "))
     for name, few in sorted(by_status.items()):
-        report.line(f"\n  {name}, for example:")
-        for path, _ in few[:_EXAMPLES]:
+        report.line(f"\n  {name.replace('_', ' ')}, for example:")
+        for path in few[:_EXAMPLES]:
             report.line(f"    {output.clean(os.fsdecode(path))}")
     if low:
         report.note(
@@ -326,7 +333,7 @@ def _rungs(report: Report, answers: Matches, paths: list[bytes]) -> None:
         "looked_at": total,
         "rungs": by_rung,
         "low_confidence": low,
-        "unmatched": {name: len(few) for name, few in by_status.items()},
+        "unmatched": {name.replace("_", " "): len(few) for name, few in by_status.items()},
     }
     if unmatched:
         report.bad(
