@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from time import monotonic
 
 from ._errors import ServerError
 from ._host_store import leaves_name, library_name
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 # For how long a path that Plex did not find is not searched for again.
 _MISSED_FOR = 30.0
-_MISSED_MOST = 1000
 # Rows of an answer to the question for a file's name: a server that does not know it sends any rows.
 _ASKED_ROWS = 50
 # Bytes of a path that the ladder takes.
@@ -135,9 +133,8 @@ class Finder:
 
     def _searched(self) -> list[Any]:
         # A path is looked for in vain once: its titles are not asked for again at once, whatever is stored of them.
-        missed = self._cache._missed if self._ours else {}
-        place = (str(self._title), self._path)
-        quiet = missed.get(place, 0.0) > monotonic()
+        ours = self._cache if self._ours else None
+        quiet = ours is not None and ours._was_missed(self._title, self._path)
         # Here, and not above: what it needs takes longer to import than an answer from what is stored.
         from ._titles import leaf_titles, titles
 
@@ -159,10 +156,8 @@ class Finder:
             if found:
                 return found
         found = [] if quiet else self._asked_by_file()
-        if self._ours and not found and not quiet:
-            if len(missed) >= _MISSED_MOST:
-                missed.clear()
-            missed[place] = monotonic() + _MISSED_FOR
+        if ours is not None and not found and not quiet:
+            ours._note_miss(self._title, self._path, _MISSED_FOR)
         return found
 
     def _search(self, title: str) -> list[Any]:

@@ -49,8 +49,6 @@ class PlexCache:
         self._hits = 0
         self._misses = 0
         self._store = HostStore(os.path.join(data_dir, "cache"), size_limit, mappings)
-        # Paths that were looked for in vain, and until when that is believed (see _find.py).
-        self._missed: dict[tuple[str, str], float] = {}
 
     def set_library_items(self, library_name: str, items: Iterable[Any]) -> None:
         """Keeps key, title and paths of each item, for the TTL of now. An empty list is kept too."""
@@ -71,7 +69,6 @@ class PlexCache:
     def clear(self) -> None:
         """Removes everything, and zeroes the counters."""
         self._store.run(lambda index: index.clear())
-        self._missed.clear()
         self._hits = self._misses = 0
 
     def close(self) -> None:
@@ -108,6 +105,14 @@ class PlexCache:
         """Keeps the episodes or tracks of a library beside what the host stored of it."""
         self._put(leaves_name(library_name), _LISTING, items)
 
+    def _was_missed(self, library_name: str, path: str) -> bool:
+        """Whether a path was looked for in vain a moment ago, by this process or another."""
+        return self._store.has(_name(library_name), _missed_name(path))
+
+    def _note_miss(self, library_name: str, path: str, seconds: float) -> None:
+        """Notes that a path was looked for in vain."""
+        self._store.put(_name(library_name), _missed_name(path), b"", seconds)
+
     def _match(self, library: str, paths: list[bytes]) -> list[Match] | None:
         """The answers for these paths from a listing that has not expired; None when there is none."""
         if not self._store.has(library, _LISTING):
@@ -121,3 +126,7 @@ _name = library_name
 
 def _search_name(title: object) -> bytes:
     return b"s" + (title if isinstance(title, str) else str(title)).encode("utf-8", "surrogatepass")
+
+
+def _missed_name(path: str) -> bytes:
+    return b"m" + path.encode("utf-8", "surrogatepass")
