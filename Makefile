@@ -12,7 +12,7 @@ export SERVER TOKEN LIBRARY FILE
 # The stand-in and the demo's library, built by one command, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build header demo standin docs bench test test-rust test-python lint valgrind clean
+.PHONY: help build header demo standin docs bench test test-rust test-python check-deep lint valgrind clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \

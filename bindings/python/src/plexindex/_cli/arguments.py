@@ -22,7 +22,9 @@ examples:
   plexindex doctor /mnt/media              what works, what does not, and which mapping is missing
   plexindex warm                           fetch all libraries now
   plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"
-  find /mnt/media -name '*.mkv' | plexindex match --json -"""
+  find /mnt/media -name '*.mkv' | plexindex match --json -
+
+Flags stand behind the command: plexindex stats --dir FOLDER; plexindex COMMAND --help lists them."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -77,7 +79,8 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         commands,
         "match",
         "tell which items files are, or why they are none",
-        "Fetches a library where that is needed. A relative path that exists is taken from the current folder. "
+        "Fetches a library whose folders can hold the path. A relative path of an argument that exists is taken from the "
+        "current folder; paths on standard input are taken as they are. "
         "The exit code is 0 when each path is a single item.",
         '  plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"\n'
         "  plexindex match --library Movies *.mkv\n"
@@ -99,7 +102,7 @@ def _stats(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         commands,
         "stats",
         "tell what is in the index, and how often it was asked",
-        "Asks nobody. Counts are of the store's life, over all processes that use it.",
+        "Asks nobody. Answers and requests are of the store's life, over all processes that use it.",
         "  plexindex stats\n  plexindex stats --watch 5",
         "stats",
     )
