@@ -494,6 +494,8 @@ typedef struct plexindex_statistics {
     uint64_t calls_us;
     // How many of them were slow: plexindex_options.slow_ms.
     uint64_t slow_calls;
+    // How often the server could not be asked, and old answers stood in; plexindex_stats_json() says why it was last.
+    uint64_t failures;
 } plexindex_statistics;
 
 // Receives a log line. Called on the thread that called plexindex_drain_log(). `message` is UTF-8, not

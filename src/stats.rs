@@ -22,6 +22,7 @@ pub struct Counters {
     warm_us: AtomicU64,
     events: AtomicU64,
     hints: AtomicU64,
+    failures: AtomicU64,
     match_us: AtomicU64,
     calls: AtomicU64,
     calls_us: AtomicU64,
@@ -67,6 +68,11 @@ impl Counters {
     /// A fast lookup found nothing in a glance.
     pub fn glance_missed(&self) {
         add(&self.glance_misses, 1);
+    }
+
+    /// The server could not be asked.
+    pub fn failed(&self) {
+        add(&self.failures, 1);
     }
 
     /// A full listing was completed.
@@ -143,6 +149,7 @@ impl Counters {
             warm_us: get(&self.warm_us),
             events: get(&self.events),
             hints: get(&self.hints),
+            failures: get(&self.failures),
             match_us: get(&self.match_us),
             calls: get(&self.calls),
             calls_us: get(&self.calls_us),
@@ -232,6 +239,10 @@ pub struct Stats {
     pub events: u64,
     /// Writes that noted what events hint at.
     pub hints: u64,
+    /// How often the server could not be asked, and old answers stood in.
+    pub failures: u64,
+    /// Why it could not be asked last, in words, until it answers again.
+    pub trouble: Option<String>,
 }
 
 impl Stats {
@@ -271,6 +282,8 @@ impl Stats {
             "sequence": self.sequence,
             "events": self.events,
             "hints": self.hints,
+            "failures": self.failures,
+            "trouble": self.trouble,
         })
         .to_string()
     }

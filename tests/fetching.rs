@@ -207,10 +207,14 @@ fn old_answers_stand_in_while_the_server_is_down() {
     let missing = library.match_path(b"/data/movies/nobody.mkv").expect("an answer");
     assert_eq!(missing.status, Status::NotFound);
     assert!(missing.message.contains("could not be asked"), "{}", missing.message);
+    let stats = index.stats().expect("statistics");
+    assert_eq!(stats.failures, 1, "told once");
+    assert!(stats.trouble.is_some_and(|trouble| trouble.contains("500")));
     server.clear_faults();
     clock.advance_ms(16_000);
     let fresh = library.match_path(path.as_bytes()).expect("an answer");
     assert_eq!((fresh.status, fresh.stale), (Status::Ok, false));
+    assert_eq!(index.stats().expect("statistics").trouble, None);
 }
 
 #[test]

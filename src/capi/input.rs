@@ -675,6 +675,7 @@ pub unsafe fn write_stats(opened: &Opened, place: *mut Stats) -> Result<()> {
         calls: counted.calls,
         calls_us: counted.calls_us,
         slow_calls: counted.slow_calls,
+        failures: counted.failures,
     };
     // SAFETY: both sides know so many bytes; a larger struct of a newer caller keeps the rest as it was.
     unsafe {

@@ -310,6 +310,8 @@ pub struct Stats {
     pub calls_us: u64,
     /// How many of them were slow: plexindex_options.slow_ms.
     pub slow_calls: u64,
+    /// How often the server could not be asked, and old answers stood in; plexindex_stats_json() says why it was last.
+    pub failures: u64,
 }
 
 /// What becomes of items: plexindex_edit_items(). Zero the struct, set `size` to sizeof(plexindex_edit), then set what

@@ -256,6 +256,7 @@ impl Shared {
 
     /// Remembers that the server failed; logs it once.
     pub(super) fn note_trouble(&self, error: &Error) {
+        self.counters.failed();
         let mut trouble = super::lock(&self.trouble);
         if trouble.as_ref().is_none_or(|known| known.error != *error) {
             log::warn!("the server cannot be asked, old answers stand in: {error}");

@@ -565,6 +565,7 @@ impl Shared {
             store_answers: totals.answers,
             sequence: totals.sequence,
             disk_bytes: self.store.folder().disk_bytes(),
+            trouble: lock(&self.trouble).as_ref().map(|trouble| trouble.error.to_string()),
             ..self.counters.read()
         })
     }

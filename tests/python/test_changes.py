@@ -6,7 +6,7 @@ import json
 
 import plexindex
 import pytest
-from conftest import OpenIndex, Server
+from conftest import TOKEN, OpenIndex, Server
 from plexindex import _constants
 
 
@@ -201,3 +201,18 @@ def test_without_a_server_the_store_answers(movies: plexindex.Library, server: S
     with open_index(library_ttl=0, connect_timeout=2) as index:
         match = index.match_path("Movies", path)
         assert (match.rung, match.stale) == ("exact", True)
+
+
+def test_what_the_server_did_wrong_is_in_the_statistics(open_index: OpenIndex, server: Server) -> None:
+    index = open_index(library_ttl=0)
+    path = server.paths(1)[0]["path"]
+    assert index.match_path("Movies", path)
+    assert (index.stats().failures, index.stats().trouble) == (0, None)
+    server.fault(action="status", status=500, count=0)
+    for _ in range(3):
+        assert index.match_path("Movies", path).stale
+    stats = index.stats()
+    assert stats.failures == 1
+    assert stats.trouble is not None
+    assert "500" in stats.trouble
+    assert TOKEN not in stats.trouble

@@ -355,7 +355,12 @@ class Index(AsyncCalls, Session):
 
         raw = CStats(size=ctypes.sizeof(CStats))
         self._do(self._native.stats, ctypes.byref(raw), library=self)
-        return Stats(raw)
+        trouble = None
+        if raw.failures:
+            import json
+
+            trouble = json.loads(self._do(self._native.stats_json, library=self, reserve=2048))["trouble"]
+        return Stats(raw, trouble)
 
     def profile(self) -> Profile:
         """What this index spent its time on so far."""

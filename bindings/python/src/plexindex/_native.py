@@ -130,6 +130,7 @@ class CStats(Structure):
         ("calls", c_uint64),
         ("calls_us", c_uint64),
         ("slow_calls", c_uint64),
+        ("failures", c_uint64),
     ]
 
 

@@ -22,6 +22,7 @@ class Stats:
         "calls_seconds",
         "disk_bytes",
         "events",
+        "failures",
         "glance_misses",
         "hints",
         "items",
@@ -38,6 +39,7 @@ class Stats:
         "store_answers",
         "store_requests",
         "store_seconds",
+        "trouble",
         "wait_seconds",
         "warm_seconds",
     )
@@ -90,8 +92,12 @@ class Stats:
     """Events about libraries that the server told, or that ``notify`` was given."""
     hints: int
     """Writes that noted what events hint at: fewer than events, as these are gathered."""
+    failures: int
+    """How often the server could not be asked, and old answers stood in."""
+    trouble: str | None
+    """Why it could not be asked last; None when it answers."""
 
-    def __init__(self, raw: CStats) -> None:
+    def __init__(self, raw: CStats, trouble: str | None = None) -> None:
         self.answers = dict(zip(c.RUNGS, raw.answers))
         self.glance_misses = raw.glance_misses
         self.stale_answers = raw.stale_answers
@@ -110,6 +116,8 @@ class Stats:
         self.sequence = raw.sequence
         self.events = raw.events
         self.hints = raw.hints
+        self.failures = raw.failures
+        self.trouble = trouble
         self.parse_seconds = raw.parse_us / 1_000_000
         self.match_seconds = raw.match_us / 1_000_000
         self.wait_seconds = raw.wait_us / 1_000_000
