@@ -79,8 +79,8 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         commands,
         "match",
         "tell which items files are, or why they are none",
-        "Fetches a library whose folders can hold the path. A relative path that exists is taken from the current folder; "
-        "paths on standard input are taken as they are. "
+        "Fetches a library whose folders can hold the path. A relative path that exists is taken from the current "
+        "folder; paths on standard input are taken as they are. "
         "The exit code is 0 when each path is a single item.",
         '  plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"\n'
         "  plexindex match --library Movies *.mkv\n"
