@@ -8,25 +8,8 @@ use plexindex::error::Status;
 use plexindex::index::{Deadline, Index, Library, Question};
 use plexindex::model::{Reason, Rung, Token};
 use plexindex::options::{Options, Ttl};
-use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, MediaSpec, Standin};
-use support::{HOUR_MS, clock, movies, open, options, path_of, requests};
-
-fn movie(title: &str, path: &str) -> ItemSpec {
-    ItemSpec {
-        title: title.to_owned(),
-        files: vec![MediaSpec::File(path.to_owned())],
-        ..ItemSpec::default()
-    }
-}
-
-fn add(server: &Standin, paths: &[String]) {
-    let specs = paths.iter().map(|path| movie("A new one", path)).collect();
-    server.change(|state| state.add_items(1, specs, true)).expect("added");
-}
-
-fn remove(server: &Standin, keys: &[u64]) {
-    server.change(|state| state.remove_items(keys, true)).expect("removed");
-}
+use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, MediaSpec, Standin};
+use support::{HOUR_MS, add, clock, movie, movies, offline, open, options, path_of, remove, requests};
 
 /// A file takes the place of another: `updatedAt` and the library's counter move.
 fn replace(server: &Standin, key: u64, path: &str) {
@@ -39,13 +22,6 @@ fn replace(server: &Standin, key: u64, path: &str) {
 fn within(library: &Library, ms: u64) -> Question<'_> {
     Question {
         deadline: Deadline::In(Duration::from_millis(ms)),
-        ..library.question()
-    }
-}
-
-fn offline(library: &Library) -> Question<'_> {
-    Question {
-        offline: true,
         ..library.question()
     }
 }

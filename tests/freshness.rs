@@ -8,37 +8,12 @@ use std::time::Duration;
 use plexindex::error::Status;
 use plexindex::index::{Deadline, Index, Library, Question};
 use plexindex::model::{Reason, Rung};
-use plexindex_standin::{Action, Fault, FileFilter, ItemSpec, Kind, MediaSpec, Standin};
-use support::{HOUR_MS, clock, movies, open, options, path_of, requests};
-
-/// A movie with one file.
-fn movie(title: &str, path: &str) -> ItemSpec {
-    ItemSpec {
-        title: title.to_owned(),
-        files: vec![MediaSpec::File(path.to_owned())],
-        ..ItemSpec::default()
-    }
-}
-
-fn add(server: &Standin, paths: &[&str]) {
-    let specs = paths.iter().map(|path| movie("A new one", path)).collect();
-    server.change(|state| state.add_items(1, specs, true)).expect("added");
-}
-
-fn remove(server: &Standin, keys: &[u64]) {
-    server.change(|state| state.remove_items(keys, true)).expect("removed");
-}
+use plexindex_standin::{Action, Fault, FileFilter, Kind, Standin};
+use support::{HOUR_MS, add, clock, movie, movies, offline, open, options, path_of, remove, requests};
 
 fn hurried(library: &Library) -> Question<'_> {
     Question {
         deadline: Deadline::In(Duration::from_secs(20)),
-        ..library.question()
-    }
-}
-
-fn offline(library: &Library) -> Question<'_> {
-    Question {
-        offline: true,
         ..library.question()
     }
 }

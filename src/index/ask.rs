@@ -56,12 +56,7 @@ impl Shared {
     ) -> Result<R> {
         self.check_path(path)?;
         let question = &self.timed(question);
-        self.catch_up()?;
-        let mut tried = Tried {
-            since: self.snapshot.read().sequence(),
-            begun_ms: self.now_ms(),
-            ..Tried::default()
-        };
+        let mut tried = self.begin()?;
         loop {
             self.catch_up()?;
             let snapshot = self.snapshot.read();
@@ -102,9 +97,7 @@ impl Shared {
                 || self.is_remembered(&snapshot, &outcome, path)?;
             if !settled
                 && !tried.questioned_cold
-                && self.may_ask(question)
-                && let Some(identity) = snapshot.identity
-                && tried.trouble.is_none()
+                && let Some(identity) = self.may_question(question, &snapshot, &tried)
             {
                 tried.questioned_cold = true;
                 let cold = self.cold(question, &snapshot, scope, path);
@@ -127,9 +120,7 @@ impl Shared {
             }
             if !settled
                 && !tried.questioned
-                && self.may_ask(question)
-                && let Some(identity) = snapshot.identity
-                && tried.trouble.is_none()
+                && let Some(identity) = self.may_question(question, &snapshot, &tried)
                 && tried.late.is_none()
             {
                 let lacking = self.lacking(&snapshot, scope, &outcome, path);
@@ -147,6 +138,23 @@ impl Shared {
             }
             return self.conclude(&snapshot, scope, &outcome, path, tried, then);
         }
+    }
+
+    /// Nothing is tried yet, and what was committed before is seen.
+    fn begin(&self) -> Result<Tried> {
+        self.catch_up()?;
+        Ok(Tried {
+            since: self.snapshot.read().sequence(),
+            begun_ms: self.now_ms(),
+            ..Tried::default()
+        })
+    }
+
+    /// Whose libraries the server may be asked about, beyond bringing them up to date: not when it just failed.
+    fn may_question(&self, question: &Question<'_>, snapshot: &Snapshot, tried: &Tried) -> Option<i64> {
+        snapshot
+            .identity
+            .filter(|_| self.may_ask(question) && tried.trouble.is_none())
     }
 
     /// What the question's library is in this snapshot; `None` when the server has to be asked first.
@@ -192,11 +200,7 @@ impl Shared {
         let now = self.now_ms();
         let fresh = |row: &LibraryRow| need(&age(row), &self.policy, now) == Need::Nothing;
         // What most calls are; allocates nothing.
-        let asked = match scope {
-            Scope::One(place) => &snapshot.rows[place..=place],
-            Scope::All => &snapshot.rows[..],
-        };
-        if asked.iter().all(fresh) {
+        if snapshot.asked(scope).iter().all(fresh) {
             return Vec::new();
         }
         let asked: Vec<usize> = match scope {
@@ -292,10 +296,7 @@ impl Shared {
         tried: Tried,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let rows = match scope {
-            Scope::One(place) => std::slice::from_ref(&snapshot.rows[place]),
-            Scope::All => &snapshot.rows[..],
-        };
+        let rows = snapshot.asked(scope);
         let unfetched = rows.iter().all(|row| row.generation == 0);
         let status = if outcome.broken {
             return Err(Error::new(
@@ -424,12 +425,7 @@ impl Shared {
         find: impl Fn(&LibraryRow) -> Result<(Vec<Item>, usize)>,
     ) -> Result<R> {
         let question = &self.timed(question);
-        self.catch_up()?;
-        let mut tried = Tried {
-            since: self.snapshot.read().sequence(),
-            begun_ms: self.now_ms(),
-            ..Tried::default()
-        };
+        let mut tried = self.begin()?;
         loop {
             self.catch_up()?;
             let snapshot = self.snapshot.read();
@@ -438,21 +434,17 @@ impl Shared {
                 self.ask_for_libraries(question, &mut tried)?;
                 continue;
             };
-            let places: Vec<usize> = match scope {
-                Scope::One(place) => vec![place],
-                Scope::All => (0..snapshot.rows.len()).collect(),
-            };
             let now = self.now_ms();
-            let rows: Vec<LibraryRow> = places.iter().map(|place| snapshot.rows[*place].clone()).collect();
+            let rows = snapshot.asked(scope).to_vec();
             let answering = self.answering(&snapshot, &rows, title)?;
             let settled = rows
                 .iter()
                 .zip(&answering)
                 .any(|(row, answers)| *answers && row.generation == 0);
-            if let (Some(title), Some(identity)) = (title, snapshot.identity)
+            if let Some(title) = title
+                && let Some(identity) = self.may_question(question, &snapshot, &tried)
                 && !settled
                 && !tried.questioned_cold
-                && self.may_ask(question)
                 && self.until(question).is_some()
             {
                 tried.questioned_cold = true;

@@ -1,7 +1,7 @@
 //! The positive delta: what is new since the last listing, without listing it all.
 //!
-//! Rows that the server returns are true. So a page newest added and a page newest updated are merged at once, and on
-//! from there as long as they are new to us. What went away shows in the count, and is found by bisection: pages sorted by
+//! Rows that the server returns are true. So a page newest added and a page newest updated are merged, and on from there
+//! as long as they are new to us: all in one transaction, for what is known ends the reading of pages. What went away shows in the count, and is found by bisection: pages sorted by
 //! id agree with what is stored up to the first item that is missing. What only changed its files shows nowhere; that
 //! waits for the next full listing, or for a question about it.
 
@@ -11,7 +11,7 @@ use super::fetch::Errand;
 use crate::error::{Result, Status};
 use crate::freshness;
 use crate::model::{Item, ItemType};
-use crate::source::{PageEnd, PageRequest, Rows};
+use crate::source::Rows;
 use crate::stats::Spent;
 use crate::store::LibraryRow;
 
@@ -51,7 +51,7 @@ impl Errand<'_> {
         let storing = Instant::now();
         shared.store.merge_items(identity, row, &new)?;
         shared.counters.spent(Spent::Store, storing.elapsed());
-        let stored = shared.store.listed_items(row)?;
+        let stored = shared.store.library_row(row.id)?.items;
         let agrees = match stored.checked_sub(total) {
             None => false, // something is old and new to us at once
             Some(0) => true,
@@ -76,7 +76,7 @@ impl Errand<'_> {
         let mut start = 0;
         for page in 0..PAGES {
             let size = if page == 0 { FIRST } else { NEXT };
-            let (items, end) = self.some_rows(row, kind, rows, start, size);
+            let (items, end) = self.some_rows(&row.library.section, kind, rows, start, self.most(size));
             let end = match end {
                 // An order that it does not know: a listing asks for none of these.
                 Err(error) if error.status == Status::ServerError => return Ok(None),
@@ -98,24 +98,9 @@ impl Errand<'_> {
         Ok(None)
     }
 
-    fn some_rows(
-        &self,
-        row: &LibraryRow,
-        kind: ItemType,
-        rows: Rows<'_>,
-        start: u64,
-        size: u32,
-    ) -> (Vec<Item>, Result<PageEnd>) {
-        let request = PageRequest {
-            section: &row.library.section,
-            kind,
-            rows,
-            start,
-            size: size.min(self.shared.options.page_size),
-        };
-        let mut items = Vec::new();
-        let end = self.source.page(&request, self.bounds, &mut |item| items.push(item));
-        (items, end)
+    /// So many rows of a page, or as many as the host lets a page have.
+    fn most(&self, rows: u32) -> u32 {
+        rows.min(self.shared.options.page_size)
     }
 
     /// Finds and removes what the server does not list any more. `false` when that cannot be told so.
@@ -149,7 +134,8 @@ impl Errand<'_> {
                 } else {
                     same + left / 2
                 };
-                let (items, end) = self.some_rows(row, kind, Rows::All, start as u64, COMPARED);
+                let size = self.most(COMPARED);
+                let (items, end) = self.some_rows(&row.library.section, kind, Rows::All, start as u64, size);
                 let end = end?;
                 let keys: Option<Vec<u64>> = items.iter().map(|item| item.rating_key.parse().ok()).collect();
                 let Some(keys) = keys.filter(|keys| !keys.is_empty()) else {

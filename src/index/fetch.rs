@@ -11,9 +11,9 @@ use super::snapshot::{age, clocks_of};
 use super::{Deadline, Progress, Question, Shared, lock};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
-use crate::model::{Library, Server};
+use crate::model::{Item, ItemType, Library, Server};
 use crate::platform::thread::aside;
-use crate::source::{Bounds, Source};
+use crate::source::{Bounds, PageEnd, PageRequest, Rows, Source};
 use crate::stats::Spent;
 use crate::store::LibraryRow;
 
@@ -113,10 +113,7 @@ impl Shared {
             let asked = match question.library {
                 None => &snapshot.rows[..],
                 Some(library) => match library.resolve(&snapshot)? {
-                    super::library::Resolved::Scope(crate::matching::Scope::All) => &snapshot.rows[..],
-                    super::library::Resolved::Scope(crate::matching::Scope::One(place)) => {
-                        &snapshot.rows[place..=place]
-                    }
+                    super::library::Resolved::Scope(scope) => snapshot.asked(scope),
                     super::library::Resolved::Unknown => return Err(library.unknown(&snapshot)),
                 },
             };
@@ -283,6 +280,27 @@ impl Errand<'_> {
             waited();
         }
         done
+    }
+
+    /// Rows of a library: those that came, and how the page ended. What came before it was cut off is as true as the rest.
+    pub(super) fn some_rows(
+        &self,
+        section: &str,
+        kind: ItemType,
+        rows: Rows<'_>,
+        start: u64,
+        size: u32,
+    ) -> (Vec<Item>, Result<PageEnd>) {
+        let request = PageRequest {
+            section,
+            kind,
+            rows,
+            start,
+            size,
+        };
+        let mut items = Vec::new();
+        let end = self.source.page(&request, self.bounds, &mut |item| items.push(item));
+        (items, end)
     }
 
     /// The error for bounds that ended while another one fetched.

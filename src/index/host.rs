@@ -12,7 +12,6 @@ use crate::matching::Scope;
 use crate::model::{Item, rating_key_of};
 use crate::options::Ttl;
 use crate::store::{Folder, HostValue, LibraryRow};
-use crate::warm::{ImageBuilder, ImageKind, ImageMeta};
 
 /// How often a library is made that others clear at the same time.
 const PERSISTENCE: u32 = 20;
@@ -142,17 +141,11 @@ impl Shared {
     fn host_image(&self, row: &LibraryRow, items: &[Item]) -> Result<(String, u64, u64)> {
         let generation = self.store.totals()?.sequence + 1;
         let name = Folder::warm_name("l", row.id, generation, generation);
-        let mut builder = ImageBuilder::new(ImageMeta {
-            kind: ImageKind::Listing,
-            library: row.library.uuid.clone(),
-            generation,
-            sequence: generation,
-            mappings: self.mappings.clone(),
-        });
+        let mut builder = self.image_builder(row, generation, generation);
         for item in items {
             builder.push(item);
         }
-        builder.finish(&self.store.folder().warm(&name, self.mappings.digest()))?;
+        self.write_image(builder, &name, row)?;
         Ok((name, generation, items.len() as u64))
     }
 

@@ -8,7 +8,7 @@ use super::fetch::{Errand, aborted, cleared};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::model::{Item, ItemType};
-use crate::source::{PageEnd, PageRequest, Rows};
+use crate::source::{PageEnd, Rows};
 use crate::stats::Spent;
 use crate::store::{Finished, Folder, LibraryRow, Listing};
 use crate::warm::ImageBuilder;
@@ -134,16 +134,8 @@ impl Errand<'_> {
             };
             let mut first = type_index != first_type || first_row == 0;
             loop {
-                let request = PageRequest {
-                    section,
-                    kind: *kind,
-                    rows: Rows::All,
-                    start: row,
-                    size,
-                };
                 let asked = Instant::now();
-                let mut items = Vec::new();
-                let outcome = self.source.page(&request, self.bounds, &mut |item| items.push(item));
+                let (mut items, outcome) = self.some_rows(section, *kind, Rows::All, row, size);
                 // A page may be smaller than the overlap: the next one shows the rest of it.
                 let known = overlap.len().min(items.len());
                 let overlaps = items.iter().zip(overlap).all(|(item, key)| item.rating_key == *key);

@@ -12,15 +12,15 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::ask::Tried;
 use super::fetch::{Errand, Why};
 use super::snapshot::Snapshot;
+use super::upkeep::places;
 use super::{Deadline, Question, Shared};
 use crate::error::{Result, Status};
 use crate::freshness::{self, COLD_QUESTIONS, LOOK_AGAIN_MS};
-use crate::matching::normal::normal_form;
 use crate::matching::point::{file_name, is_same_file, title_in};
 use crate::matching::text::{fold_title, has_all_words};
-use crate::matching::{Outcome, Scope};
+use crate::matching::{Normal, Outcome, Scope};
 use crate::model::{Confidence, Rung};
-use crate::source::{Bounds, PageRequest, Rows};
+use crate::source::{Bounds, Rows};
 use crate::store::LibraryRow;
 
 /// Rows looked through for the path: a name is rarely in more.
@@ -41,7 +41,12 @@ impl Shared {
         if row.generation > 0 || row.due || !matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
             return Ok(false);
         }
-        let asked = self.store.asked(identity, row.id, hash(path))?;
+        self.remembers(identity, row, hash(path))
+    }
+
+    /// Whether what the server was asked about has been found, and not too long ago.
+    fn remembers(&self, identity: i64, row: &LibraryRow, hash: u64) -> Result<bool> {
+        let asked = self.store.asked(identity, row.id, hash)?;
         Ok(freshness::is_remembered(asked.as_ref(), &self.policy, self.now_ms()))
     }
 
@@ -54,10 +59,7 @@ impl Shared {
         path: &[u8],
     ) -> Vec<LibraryRow> {
         let is_cold = |row: &LibraryRow| row.generation == 0;
-        let asked = match scope {
-            Scope::One(place) => &snapshot.rows[place..=place],
-            Scope::All => &snapshot.rows[..],
-        };
+        let asked = snapshot.asked(scope);
         if !asked.iter().any(is_cold) || self.until(question).is_none() {
             return Vec::new();
         }
@@ -90,10 +92,9 @@ impl Shared {
 
     fn owners(&self, snapshot: &Snapshot, scope: Scope, path: &[u8]) -> Vec<LibraryRow> {
         let owns = snapshot.owners(path, &self.mappings);
-        let asked = |place: usize| scope == Scope::All || scope == Scope::One(place);
-        let rows = snapshot.rows.iter().enumerate();
-        rows.filter(|(place, _)| asked(*place) && owns[*place])
-            .map(|(_, row)| row.clone())
+        places(scope, snapshot.rows.len())
+            .filter(|place| owns[*place])
+            .map(|place| snapshot.rows[place].clone())
             .collect()
     }
 
@@ -185,8 +186,7 @@ impl Shared {
 
     /// Whether a library that was never fetched was asked for this title a while ago, and had it.
     pub(super) fn knows_title(&self, identity: i64, row: &LibraryRow, title: &str) -> Result<bool> {
-        let asked = self.store.asked(identity, row.id, title_hash(title))?;
-        Ok(freshness::is_remembered(asked.as_ref(), &self.policy, self.now_ms()))
+        self.remembers(identity, row, title_hash(title))
     }
 
     /// Asks these libraries in turn, as far as questions are due.
@@ -282,15 +282,7 @@ impl Errand<'_> {
         for kind in row.library.kind.leaf_types() {
             let by_title = title.as_deref().map(Rows::Title);
             for rows in [Some(Rows::FileName(name)), by_title].into_iter().flatten() {
-                let request = PageRequest {
-                    section: &row.library.section,
-                    kind: *kind,
-                    rows,
-                    start: 0,
-                    size: ROWS,
-                };
-                let mut items = Vec::new();
-                let asked = self.source.page(&request, self.bounds, &mut |item| items.push(item));
+                let (mut items, asked) = self.some_rows(&row.library.section, *kind, rows, 0, ROWS);
                 items.retain(|item| {
                     let mut parts = item.parts.iter();
                     parts.any(|part| is_same_file(&self.shared.mappings, path, part.as_bytes()))
@@ -316,18 +308,11 @@ impl Errand<'_> {
     /// Whether the server has items with this title in a library; what it has is merged. More than a page of them is none:
     /// what is not seen would be missing for as long as the rest is remembered.
     fn point_title(&self, identity: i64, row: &LibraryRow, title: &str) -> Result<bool> {
+        let wanted = fold_title(title);
         let mut found = false;
         for kind in row.library.kind.leaf_types() {
-            let request = PageRequest {
-                section: &row.library.section,
-                kind: *kind,
-                rows: Rows::Title(title),
-                start: 0,
-                size: ROWS,
-            };
-            let mut items = Vec::new();
-            let end = self.source.page(&request, self.bounds, &mut |item| items.push(item))?;
-            let wanted = fold_title(title);
+            let (mut items, end) = self.some_rows(&row.library.section, *kind, Rows::Title(title), 0, ROWS);
+            let end = end?;
             items.retain(|item| has_all_words(&fold_title(&item.title), &wanted));
             self.shared.store.merge_items(identity, row, &items)?;
             let all = end.rows < u64::from(ROWS) || end.total.is_some_and(|total| total <= end.rows);
@@ -346,5 +331,6 @@ fn title_hash(title: &str) -> u64 {
 }
 
 fn hash(path: &[u8]) -> u64 {
-    xxh3_64(&normal_form(path))
+    #[allow(clippy::redundant_closure_for_method_calls)] // the method by its name has one lifetime, not any
+    Normal::with(path, |normal| normal.hash())
 }

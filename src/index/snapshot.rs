@@ -5,9 +5,10 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use super::Shared;
+use super::upkeep::places;
 use crate::error::Result;
 use crate::freshness::Age;
-use crate::matching::{Mappings, Normal, View};
+use crate::matching::{Mappings, Normal, Scope, View};
 use crate::model::Clocks;
 use crate::platform::map::MapMode;
 use crate::stats::Spent;
@@ -37,6 +38,11 @@ impl Snapshot {
     /// Up to which change sequence every commit shows.
     pub fn sequence(&self) -> u64 {
         self.sequence.load(Ordering::Acquire)
+    }
+
+    /// The libraries of a scope.
+    pub fn asked(&self, scope: Scope) -> &[LibraryRow] {
+        &self.rows[places(scope, self.rows.len())]
     }
 
     /// For each library, whether the path, as given or mapped, lies under one of its folders.

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::matches::TOKEN;
 use super::rows::{LibraryRow, libraries, one_library};
+use super::single::renew;
 use super::{Store, Tx};
 use crate::error::Result;
 use crate::model::{Clocks, Library, Server};
@@ -50,16 +51,11 @@ impl Store {
     pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<i64> {
         self.write(|tx| {
             let connection = tx.connection;
-            let unnamed;
-            let id = if server.machine_identifier.is_empty() {
-                unnamed = Server {
-                    machine_identifier: format!("{UNNAMED}{}", endpoint.url),
-                    ..server.clone()
-                };
-                server_number(tx, &unnamed)?
-            } else {
-                server_number(tx, server)?
+            let name = match server.machine_identifier.as_str() {
+                "" => &format!("{UNNAMED}{}", endpoint.url),
+                name => name,
             };
+            let id = server_number(tx, name, &server.version)?;
             connection.execute(
                 "INSERT OR IGNORE INTO identities (server, who) VALUES (?1, ?2)",
                 params![id, endpoint.who],
@@ -108,7 +104,7 @@ impl Store {
             return self.reached(endpoint, server);
         }
         self.write(|tx| {
-            let id = server_number(tx, server)?;
+            let id = server_number(tx, &server.machine_identifier, &server.version)?;
             tx.connection
                 .execute("UPDATE identities SET server = ?2 WHERE id = ?1", [unnamed, id])?;
             tx.libraries_changed(0)?;
@@ -173,18 +169,7 @@ impl Store {
                     && row.generation > 0
                     && current(row, library)
                 {
-                    tx.connection
-                        .prepare_cached(
-                            "UPDATE libraries SET checked_ms = ?2, listed_ccat = ?3, listed_scanned = ?4, \
-                             hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END WHERE id = ?1",
-                        )?
-                        .execute(params![
-                            row.id,
-                            now_ms,
-                            library.clocks.content_changed_at,
-                            library.clocks.scanned_at,
-                            begun.cast_signed()
-                        ])?;
+                    renew(tx, row.id, &library.clocks, begun, now_ms, row.provisional)?;
                 }
             }
             let after = libraries(tx.connection, identity)?;
@@ -317,15 +302,15 @@ fn lasting(row: &LibraryRow) -> (i64, Library) {
 const UNNAMED: char = '?';
 
 /// The number of a server, noted when it is new.
-fn server_number(tx: &Tx<'_>, server: &Server) -> rusqlite::Result<i64> {
+fn server_number(tx: &Tx<'_>, machine_identifier: &str, version: &str) -> rusqlite::Result<i64> {
     tx.connection.execute(
         "INSERT INTO servers (machine_identifier, version) VALUES (?1, ?2) \
          ON CONFLICT (machine_identifier) DO UPDATE SET version = excluded.version",
-        params![server.machine_identifier, server.version],
+        [machine_identifier, version],
     )?;
     tx.connection.query_row(
         "SELECT id FROM servers WHERE machine_identifier = ?1",
-        [&server.machine_identifier],
+        [machine_identifier],
         |row| row.get(0),
     )
 }

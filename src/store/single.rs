@@ -6,26 +6,22 @@ use super::listing::{MERGED_PAGES, ShowCache, digest, insert};
 use super::rows::{Change, ChangeKind, LibraryRow};
 use super::{Store, Tx};
 use crate::error::Result;
-use crate::model::Item;
+use crate::model::{Clocks, Item};
 
 impl Store {
-    /// Merges rows that the server gave into the generation that answers: true now, whatever a listing will say. Gives
-    /// for each whether it was new or different.
+    /// Merges rows that the server gave into the generation that answers: true now, whatever a listing will say.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn merge_items(&self, identity: i64, row: &LibraryRow, items: &[Item]) -> Result<Vec<bool>> {
+    pub fn merge_items(&self, identity: i64, row: &LibraryRow, items: &[Item]) -> Result<()> {
         self.write(|tx| {
             tx.expect_library(row.id)?;
-            let mut merged = Vec::with_capacity(items.len());
             for item in items {
-                let new = merge(tx, row, item)?;
-                if new {
+                if merge(tx, row, item)? {
                     tell(tx, identity, row, ChangeKind::Added, &item.rating_key)?;
                 }
-                merged.push(new);
             }
-            Ok(merged)
+            Ok(())
         })
     }
 
@@ -46,29 +42,9 @@ impl Store {
     pub fn caught_up(&self, identity: i64, row: &LibraryRow, begun: u64, now_ms: i64, provisional: bool) -> Result<()> {
         self.write(|tx| {
             tx.expect_library(row.id)?;
-            tx.connection
-                .prepare_cached(
-                    "UPDATE libraries SET checked_ms = ?2, listed_ccat = ?3, listed_scanned = ?4, provisional = ?5, \
-                     hint = CASE WHEN hint_seq <= ?6 THEN 0 ELSE hint END WHERE id = ?1",
-                )?
-                .execute(params![
-                    row.id,
-                    now_ms,
-                    row.library.clocks.content_changed_at,
-                    row.library.clocks.scanned_at,
-                    provisional,
-                    begun.cast_signed(),
-                ])?;
+            renew(tx, row.id, &row.library.clocks, begun, now_ms, provisional)?;
             tx.clocks_changed(identity)
         })
-    }
-
-    /// How many items the generation that answers shows now.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
-    pub fn listed_items(&self, row: &LibraryRow) -> Result<u64> {
-        Ok(self.library_row(row.id)?.items)
     }
 
     /// The numbers that the rating keys of the generation that answers are, in order; `None` when some is no number.
@@ -109,6 +85,31 @@ impl Store {
             tell(tx, identity, row, ChangeKind::Removed, rating_key)
         })
     }
+}
+
+/// Notes that a library's listing is current at these clocks, as seen by what began at the change sequence `begun`.
+pub(super) fn renew(
+    tx: &Tx<'_>,
+    library: i64,
+    clocks: &Clocks,
+    begun: u64,
+    now_ms: i64,
+    provisional: bool,
+) -> rusqlite::Result<()> {
+    tx.connection
+        .prepare_cached(
+            "UPDATE libraries SET checked_ms = ?2, listed_ccat = ?3, listed_scanned = ?4, provisional = ?5, \
+             hint = CASE WHEN hint_seq <= ?6 THEN 0 ELSE hint END WHERE id = ?1",
+        )?
+        .execute(params![
+            library,
+            now_ms,
+            clocks.content_changed_at,
+            clocks.scanned_at,
+            provisional,
+            begun.cast_signed(),
+        ])?;
+    Ok(())
 }
 
 /// The row of an item that the generation that answers shows, and its digest.

@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use plexindex::index::{Index, ManualClock};
+use plexindex::index::{Index, Library, ManualClock, Question};
 use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex::source::Source;
 use plexindex::source::plex::PlexHttp;
-use plexindex_standin::{Kind, LibraryKind, LibrarySpec, Standin};
+use plexindex_standin::{ItemSpec, Kind, LibraryKind, LibrarySpec, MediaSpec, Standin};
 
 /// A moment long after every clock of the stand-in server.
 pub const NOW_MS: i64 = 4_000_000_000_000;
@@ -68,4 +68,32 @@ pub fn path_of(server: &Standin, library: u32, nth: usize) -> (String, String) {
         .nth(nth)
         .expect("so many items");
     (path.unwrap_or_default(), key.to_string())
+}
+
+/// A movie with one file.
+pub fn movie(title: &str, path: &str) -> ItemSpec {
+    ItemSpec {
+        title: title.to_owned(),
+        files: vec![MediaSpec::File(path.to_owned())],
+        ..ItemSpec::default()
+    }
+}
+
+/// Movies with these files come to the first library.
+pub fn add(server: &Standin, paths: &[impl AsRef<str>]) {
+    let specs = paths.iter().map(|path| movie("A new one", path.as_ref())).collect();
+    server.change(|state| state.add_items(1, specs, true)).expect("added");
+}
+
+/// Items go from the server.
+pub fn remove(server: &Standin, keys: &[u64]) {
+    server.change(|state| state.remove_items(keys, true)).expect("removed");
+}
+
+/// A question that asks nobody.
+pub fn offline(library: &Library) -> Question<'_> {
+    Question {
+        offline: true,
+        ..library.question()
+    }
 }
