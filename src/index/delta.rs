@@ -1,7 +1,9 @@
 //! The positive delta: what is new since the last listing, without listing it all.
 //!
-//! Rows that the server returns are true. So a page newest added and a page newest updated are merged, and on from there
-//! as long as they are new to us: all in one transaction, for what is known ends the reading of pages. What went away shows in the count, and is found by bisection: pages sorted by
+//! Rows that the server returns are true. So a page newest updated and the last page by id are merged, and on from there
+//! as long as they are new to us: all in one transaction, for what is known ends the reading of pages. What came is at the
+//! end by id whatever its clocks say, for servers number upwards: an item that came with the clocks of long ago, while
+//! another one went, is not missed. What went away shows in the count then, and is found by bisection: pages sorted by
 //! id agree with what is stored up to the first item that is missing. What only changed its files shows nowhere; that
 //! waits for the next full listing, or for a question about it.
 
@@ -38,14 +40,13 @@ impl Errand<'_> {
         let mut total = 0;
         let mut new = Vec::new();
         for kind in types {
-            let mut shown = 0;
-            for rows in [Rows::NewestAdded, Rows::NewestUpdated] {
-                match self.newest(row, *kind, rows, &mut new)? {
-                    Some(count) => shown = count,
-                    None => return Ok(false),
-                }
+            let Some(shown) = self.newest(row, *kind, &mut new)? else {
+                return Ok(false);
+            };
+            match self.last_by_id(row, *kind, shown, &mut new)? {
+                Some(shown) => total += shown,
+                None => return Ok(false),
             }
-            total += shown;
         }
         // All at once: what is known ends the reading of pages, so a part of it must not be known without the rest.
         let storing = Instant::now();
@@ -70,9 +71,10 @@ impl Errand<'_> {
         Ok(true)
     }
 
-    /// Gathers the newest rows, as far back as they are new to us: gives how many the server counts. `None`: further than
+    /// Gathers the rows updated last, as far back as they are new to us: gives how many the server counts. `None`: further than
     /// is worth it, or it does not count, and what went away would not show.
-    fn newest(&self, row: &LibraryRow, kind: ItemType, rows: Rows<'_>, new: &mut Vec<Item>) -> Result<Option<u64>> {
+    fn newest(&self, row: &LibraryRow, kind: ItemType, new: &mut Vec<Item>) -> Result<Option<u64>> {
+        let rows = Rows::NewestUpdated;
         let mut start = 0;
         for page in 0..PAGES {
             let size = if page == 0 { FIRST } else { NEXT };
@@ -94,6 +96,32 @@ impl Errand<'_> {
             if all_known || end.rows == 0 || start >= total {
                 return Ok(Some(total));
             }
+        }
+        Ok(None)
+    }
+
+    /// Gathers the last of so many rows by id, as far back as they are new to us: gives how many the server counts now.
+    /// `None`: further than is worth it, or the server pages in a way of its own.
+    fn last_by_id(&self, row: &LibraryRow, kind: ItemType, mut total: u64, new: &mut Vec<Item>) -> Result<Option<u64>> {
+        let mut behind = total;
+        for page in 0..PAGES {
+            let size = self.most(if page == 0 { FIRST } else { NEXT });
+            let start = behind.saturating_sub(u64::from(size));
+            let (items, end) = self.some_rows(&row.library.section, kind, Rows::All, start, size);
+            let end = end?;
+            if end.offset.is_some_and(|at| at != start) {
+                return Ok(None);
+            }
+            total = end.total.unwrap_or(total);
+            let all_known = match items.first() {
+                Some(item) => self.shared.store.has(row, item)?,
+                None => true,
+            };
+            new.extend(items);
+            if all_known || start == 0 {
+                return Ok(Some(total));
+            }
+            behind = start;
         }
         Ok(None)
     }
