@@ -131,6 +131,18 @@ impl Counters {
         add(&self.slow_calls, 1);
     }
 
+    /// Requests and answers in all: what the store keeps over its life.
+    pub fn totals(&self) -> (u64, u64) {
+        let sum = |counters: &[AtomicU64]| counters.iter().map(|one| one.load(Ordering::Relaxed)).sum();
+        (sum(&self.requests), sum(&self.answers))
+    }
+
+    /// In the child of a fork: the calls of the parent's other threads run on there only. Gives the totals so far.
+    pub fn begin_child(&self) -> (u64, u64) {
+        self.running.store(0, Ordering::Relaxed);
+        self.totals()
+    }
+
     /// A copy of all counts.
     #[must_use]
     pub fn read(&self) -> Stats {

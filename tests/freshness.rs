@@ -8,7 +8,7 @@ use std::time::Duration;
 use plexindex::error::Status;
 use plexindex::index::{Deadline, Index, Library, Question};
 use plexindex::model::{Reason, Rung};
-use plexindex_standin::{Action, Fault, FileFilter, Kind, Standin};
+use plexindex_standin::{Action, Fault, FileFilter, ItemSpec, Kind, Standin};
 use support::{HOUR_MS, add, clock, movie, movies, offline, open, options, path_of, remove, requests};
 
 fn hurried(library: &Library) -> Question<'_> {
@@ -544,4 +544,118 @@ fn a_probe_of_one_process_does_not_disturb_the_glances_of_another() {
     // A listing that changed nothing is no disturbance either.
     index.refresh(&library.question(), true).expect("listed");
     assert_eq!(theirs.lookup_key(path.as_bytes(), str::to_owned), Some(key));
+}
+
+#[test]
+fn an_item_that_went_while_an_old_one_came_is_found_gone() {
+    let server = movies(6_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    index.refresh(&library.question(), true).expect("listed");
+    for round in 0..3 {
+        let (gone, key) = path_of(&server, 1, 3_000 + round);
+        remove(&server, &[key.parse().expect("a number")]);
+        // Its own clocks are those of long ago: it is among neither the newest added nor the newest updated.
+        let old = ItemSpec {
+            added_at: Some(1_000),
+            updated_at: Some(1_000),
+            ..movie("An old one", &format!("/data/movies/old{round}.mkv"))
+        };
+        server
+            .change(|state| state.add_items(1, vec![old], true))
+            .expect("added");
+        clock.advance_ms(300_000);
+        server.scan(1);
+        server.reset();
+        let fresh = open(
+            plexindex::options::Options {
+                library_ttl: plexindex::options::Ttl::AtOnce,
+                ..options(&server, folder.path())
+            },
+            &clock,
+        );
+        let handle = fresh.library("Movies").expect("a handle");
+        assert_eq!(fresh.refresh(&handle.question(), false).expect("fresh"), Status::Ok);
+        let asked = requests(&server);
+        let answer = index
+            .match_path(&offline(&library), gone.as_bytes())
+            .expect("an answer");
+        assert_eq!(answer.reason, Reason::NotListed, "round {round}, {asked:?}");
+        let [ours, theirs] = both(&index, &library, &server);
+        assert!(ours == theirs, "round {round}: {} and {}", ours.len(), theirs.len());
+    }
+    assert_eq!(index.stats().expect("statistics").listings, 1);
+}
+
+#[test]
+fn a_listing_made_while_the_clock_was_ahead_is_no_younger_for_it() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    clock.advance_ms(239 * HOUR_MS);
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 5);
+    library.match_path(path.as_bytes()).expect("listed");
+    clock.advance_ms(-239 * HOUR_MS);
+    // No clock of the server's moves.
+    server
+        .change(|state| state.rename_file(key.parse().expect("a number"), &path, "/data/movies/new.mkv"))
+        .expect("renamed");
+    for _ in 0..24 {
+        clock.advance_ms(HOUR_MS);
+        library.match_path(path.as_bytes()).expect("an answer");
+    }
+    let old = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(old.status, Status::NotFound);
+    assert_eq!(index.stats().expect("statistics").listings, 2, "one more was enough");
+}
+
+#[test]
+fn a_server_that_failed_while_the_clock_was_ahead_is_asked_again() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(
+        plexindex::options::Options {
+            retry_for: Duration::ZERO,
+            ..options(&server, folder.path())
+        },
+        &clock,
+    );
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 5);
+    library.match_path(path.as_bytes()).expect("listed");
+    clock.advance_ms(10 * HOUR_MS);
+    server.fault(Fault::new(Action::Status {
+        status: 500,
+        retry_after: None,
+    }));
+    assert!(library.match_path(path.as_bytes()).expect("an answer").stale);
+    server.clear_faults();
+    clock.advance_ms(-5 * HOUR_MS);
+    assert!(!library.match_path(path.as_bytes()).expect("an answer").stale);
+}
+
+#[test]
+fn questions_of_a_clock_that_was_ahead_spend_none_of_todays() {
+    let server = movies(3_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    clock.advance_ms(10 * HOUR_MS);
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    for nth in 0..4 {
+        if nth == 3 {
+            clock.advance_ms(-10 * HOUR_MS);
+        }
+        let (path, _) = path_of(&server, 1, nth * 100);
+        index
+            .match_path(&hurried(&library), path.as_bytes())
+            .expect("an answer");
+    }
+    let asked = requests(&server);
+    assert_eq!((asked[2], asked[3]), (0, 4), "{asked:?}");
 }

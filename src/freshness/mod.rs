@@ -22,6 +22,9 @@ pub const LOOK_AGAIN_MS: i64 = 30_000;
 /// Point questions to a server within [`LOOK_AGAIN_MS`] while a library was never fetched: then the listing is better.
 pub const COLD_QUESTIONS: u64 = 3;
 
+/// A clock that is set back by no more than this makes no listing old: clocks are put right by such steps all the time.
+const STEP_MS: i64 = 60_000;
+
 /// How long listings are trusted.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
@@ -95,7 +98,7 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     if age.due {
         return Need::Listing;
     }
-    if policy.ttl != Ttl::Never && now_ms.saturating_sub(age.listed_ms) >= policy.max_age_ms {
+    if policy.ttl != Ttl::Never && is_aged(age, policy, now_ms) {
         return Need::Listing;
     }
     if age.hint != Hint::None {
@@ -118,7 +121,7 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
 #[must_use]
 pub fn need_when_probed(age: &Age, listed: &Clocks, shown: &Clocks, policy: &Policy, now_ms: i64) -> Need {
     let since_listed = now_ms.saturating_sub(age.listed_ms);
-    let aged = policy.ttl != Ttl::Never && since_listed >= policy.max_age_ms;
+    let aged = policy.ttl != Ttl::Never && is_aged(age, policy, now_ms);
     if !age.listed || age.due || age.doubted || age.partial || aged || since_listed < 0 {
         Need::Listing
     } else if is_current(age, listed, shown, policy, now_ms) {
@@ -128,6 +131,11 @@ pub fn need_when_probed(age: &Age, listed: &Clocks, shown: &Clocks, policy: &Pol
     } else {
         Need::Delta
     }
+}
+
+/// Whether `max_age` is over. A listing of the future was made while the clock was ahead: nobody knows how old it is.
+fn is_aged(age: &Age, policy: &Policy, now_ms: i64) -> bool {
+    !(-STEP_MS..policy.max_age_ms).contains(&now_ms.saturating_sub(age.listed_ms))
 }
 
 /// For how long deltas may stand in for a full listing of so many items.
@@ -184,7 +192,7 @@ pub fn is_current(age: &Age, listed: &Clocks, shown: &Clocks, policy: &Policy, n
         && !age.doubted
         && age.hint != Hint::Changed
         && !shown.refreshing
-        && now_ms.saturating_sub(age.listed_ms) < policy.max_age_ms
+        && !is_aged(age, policy, now_ms)
         && agree(listed, shown)
 }
 
@@ -244,6 +252,30 @@ mod tests {
         assert_eq!(need(&age, &policy, HOUR), Need::Probe);
         assert_eq!(need(&age, &policy, 24 * HOUR), Need::Listing);
         assert_eq!(need(&age, &policy, -1), Need::Probe, "the clock was set back");
+    }
+
+    #[test]
+    fn a_listing_of_the_future_is_older_than_any_age() {
+        let policy = policy(Ttl::For(Duration::from_secs(3600)));
+        let (clocks, age) = (Clocks::default(), listed_at(239 * HOUR));
+        assert_eq!(need(&age, &policy, 0), Need::Listing, "the clock was ahead");
+        assert!(!is_current(&age, &clocks, &clocks, &policy, 0));
+        // Looked at since, by the right clock.
+        let checked = Age { checked_ms: 0, ..age };
+        assert_eq!(need(&checked, &policy, 1), Need::Listing);
+        // A small step costs no listing.
+        assert_eq!(
+            need(
+                &Age {
+                    checked_ms: 0,
+                    ..listed_at(STEP_MS)
+                },
+                &policy,
+                0
+            ),
+            Need::Nothing
+        );
+        assert!(is_current(&listed_at(STEP_MS), &clocks, &clocks, &policy, 0));
     }
 
     #[test]

@@ -267,7 +267,7 @@ impl Shared {
         }
         *trouble = Some(Trouble {
             error: error.clone(),
-            until_ms: self.now_ms() + LEAVE_ALONE_MS,
+            at_ms: self.now_ms(),
         });
     }
 
@@ -280,10 +280,12 @@ impl Shared {
 
     /// The server's last failure, unless it is so old that less than `left_ms` of its time is left.
     fn recent_trouble(&self, left_ms: i64) -> Option<Error> {
-        let now = self.now_ms() + left_ms;
+        // A clock that was set back does not make it last longer.
+        let lasts = 0..LEAVE_ALONE_MS - left_ms;
+        let now = self.now_ms();
         super::lock(&self.trouble)
             .as_ref()
-            .filter(|trouble| now < trouble.until_ms)
+            .filter(|trouble| lasts.contains(&now.saturating_sub(trouble.at_ms)))
             .map(|trouble| trouble.error.clone())
     }
 

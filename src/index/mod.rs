@@ -97,7 +97,7 @@ impl std::fmt::Debug for Shared {
 /// The server's last failure: while it is young, stale answers are given without asking again.
 struct Trouble {
     error: Error,
-    until_ms: i64,
+    at_ms: i64,
 }
 
 /// For how long a failed server is left alone while there is an old answer.
@@ -538,8 +538,7 @@ impl Shared {
     fn flush_counters(&self) -> Result<()> {
         let mut flushed = lock(&self.flushed);
         // Read behind the lock: another thread's newer numbers must not be flushed before these.
-        let counted = self.counters.read();
-        let now = (counted.requests.iter().sum(), counted.answers.iter().sum());
+        let now = self.counters.totals();
         if *flushed == now {
             return Ok(());
         }
@@ -675,6 +674,10 @@ impl crate::platform::fork::Forks for Shared {
             self.snapshot.reset_after_fork(alone);
             self.flights.reset_after_fork();
             self.forget_watch();
+            // What the parent counted is the parent's to tell the store.
+            if let Ok(mut flushed) = self.flushed.try_lock() {
+                *flushed = self.counters.begin_child();
+            }
             if let Some(source) = &self.source {
                 source.after_fork();
             }

@@ -205,7 +205,7 @@ impl Shared {
         // Of one path all libraries are asked that may have it: two that do are ambiguous.
         let rested = || -> Result<bool> {
             let now = self.now_ms();
-            let (last, count) = self.store.last_asked(identity, now - LOOK_AGAIN_MS)?;
+            let (last, count) = self.store.last_asked(identity, now - LOOK_AGAIN_MS, now)?;
             Ok(if cold {
                 count < COLD_QUESTIONS
             } else {

@@ -34,18 +34,19 @@ impl Store {
         })
     }
 
-    /// When the server was last asked about any path, and how often since `since_ms`.
+    /// When the server was last asked about any path, and how often since `since_ms`. Questions of the future are of a
+    /// clock that was set back: they are not counted.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn last_asked(&self, identity: i64, since_ms: i64) -> Result<(Option<i64>, u64)> {
+    pub fn last_asked(&self, identity: i64, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
         self.read(|connection| {
             connection
                 .prepare_cached(
                     "SELECT max(last_ms), count(*) FILTER (WHERE last_ms > ?3) FROM questions \
-                     WHERE identity = ?1 AND library <> ?2",
+                     WHERE identity = ?1 AND library <> ?2 AND last_ms <= ?4",
                 )?
-                .query_row([identity, LOOK, since_ms], |row| {
+                .query_row([identity, LOOK, since_ms, now_ms], |row| {
                     Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
                 })
         })

@@ -249,3 +249,42 @@ fn a_child_keeps_no_lock_of_the_fetch_that_its_parent_was_at() {
     assert_eq!(index.refresh(&in_time, true).expect("listed"), Status::Ok);
     worker.end();
 }
+
+/// Counts answers, and forks children that tell the store what they counted.
+pub fn counting(words: &[&str]) {
+    let index = Arc::new(open_at(words));
+    let path = words[3];
+    let answers: u64 = 100;
+    for _ in 0..answers {
+        key_of(&index, path, false);
+    }
+    for number in 1..=3_u64 {
+        let code = wait_for(fork(|| {
+            key_of(&index, path, true);
+            match index.stats() {
+                Ok(stats) => i32::from(stats.store_answers != number),
+                Err(_) => 2,
+            }
+        }));
+        if code != 0 {
+            say(&format!("child {number} ended with {code}"));
+            std::process::exit(1);
+        }
+    }
+    say(&index.stats().expect("statistics").store_answers.to_string());
+}
+
+#[test]
+fn what_a_parent_counted_is_counted_once() {
+    let server = movies(120);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, _) = path_of(&server, 1, 3);
+    // The listing's own end writes the counters: it is over before.
+    let index = support::open(options(&server, folder.path()), &clock());
+    index.refresh(&Question::default(), true).expect("listed");
+    index.close().expect("closes");
+    let mut worker = Worker::start("fork and count", [&place[0], &place[1], &place[2], &path]);
+    assert_eq!(worker.hear(), "103");
+    worker.end();
+}

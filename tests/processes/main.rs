@@ -28,6 +28,7 @@ fn worker() {
         ("distrust", crash::distrust),
         ("fork", fork::busy),
         ("fork while fetching", fork::fetching),
+        ("fork and count", fork::counting),
         ("race", races::race),
         ("make", races::make),
         ("flight", single_flight::ask),
