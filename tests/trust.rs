@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
 use plexindex::index::{Deadline, Question};
+use plexindex::model::Reason;
 use plexindex::options::{Mapping, MappingKind, Options, Pattern, Ttl};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
 use support::{HOUR_MS, clock, movies, open, options, path_of, requests};
@@ -281,4 +282,114 @@ fn hosts_with_other_rules_do_not_take_each_others_warm_files_away() {
         assert_eq!(two.match_path(host.as_bytes()).expect("an answer").status, Status::Ok);
     }
     assert_eq!(files(), before);
+}
+
+/// Two movies whose GUIDs and titles are known.
+fn two_films() -> Standin {
+    let item = |n: u64| {
+        let mut item = ItemSpec::file(&format!("Film {n}"), &format!("/data/movies/{n}.mkv")).key(9000 + n);
+        item.guid = Some(format!("plex://movie/{n:024}"));
+        item
+    };
+    Standin::builder()
+        .library(LibrarySpec::movies(10).plain().title("Movies"))
+        .items(1, [item(1), item(2)])
+        .start()
+        .expect("starts")
+}
+
+#[test]
+fn an_invalidated_item_is_not_answered_by_guid_or_title_before_it_is_confirmed() {
+    let server = two_films();
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (guid, title) = ("plex://movie/000000000000000000000001", "film 1");
+    let ask = |offline: bool| {
+        let question = Question {
+            offline,
+            ..library.question()
+        };
+        [
+            index.match_guid(&question, guid).expect("an answer"),
+            index.search_title(&question, title).expect("an answer"),
+        ]
+    };
+    assert!(ask(false).iter().all(|found| found.status == Status::Ok));
+    for by_path in [false, true] {
+        if by_path {
+            library.invalidate_path(b"/data/movies/1.mkv").expect("invalidated");
+        } else {
+            library.invalidate_item("9001").expect("invalidated");
+        }
+        for unsure in ask(true) {
+            assert_eq!((unsure.status, unsure.reason), (Status::NotFound, Reason::Unconfirmed));
+            assert!(unsure.message.contains("invalidated"), "{}", unsure.message);
+        }
+        // One request confirms it, for both questions.
+        server.reset();
+        for found in ask(false) {
+            assert_eq!(found.status, Status::Ok, "{}", found.message);
+        }
+        assert_eq!(requests(&server), [0, 0, 0, 0, 1, 1]);
+        assert!(ask(true).iter().all(|found| found.status == Status::Ok));
+    }
+    // The other item is not concerned; and what the server does not have is answered no more.
+    library.invalidate_item("9001").expect("invalidated");
+    server
+        .change(|state| state.remove_items(&[9001], false))
+        .expect("removed");
+    for gone in ask(false) {
+        assert_eq!(gone.status, Status::NotFound, "{gone:?}");
+    }
+    assert_eq!(
+        index
+            .search_title(&library.question(), "film 2")
+            .expect("an answer")
+            .status,
+        Status::Ok
+    );
+}
+
+#[test]
+fn of_two_items_on_one_path_each_may_be_invalidated() {
+    let shared = "/data/movies/both.mkv";
+    for invalidated in [9001_u64, 9002] {
+        let server = Standin::builder()
+            .library(LibrarySpec::movies(10).plain().title("Movies"))
+            .items(
+                1,
+                [9001, 9002].map(|key| ItemSpec::file(&format!("Film {key}"), shared).key(key)),
+            )
+            .start()
+            .expect("starts");
+        let folder = tempfile::tempdir().expect("a folder");
+        let index = open(options(&server, folder.path()), &clock());
+        let library = index.library("Movies").expect("a handle");
+        let ask = |offline: bool| {
+            let question = Question {
+                offline,
+                ..library.question()
+            };
+            index.match_path(&question, shared.as_bytes()).expect("an answer")
+        };
+        assert_eq!(ask(false).status, Status::Ambiguous);
+        library.invalidate_item(&invalidated.to_string()).expect("invalidated");
+        let unsure = ask(true);
+        assert_eq!(
+            (unsure.status, unsure.reason),
+            (Status::NotFound, Reason::Unconfirmed),
+            "{invalidated}"
+        );
+        server.reset();
+        assert_eq!(ask(false).status, Status::Ambiguous);
+        assert_eq!(requests(&server)[4], 1, "{invalidated}");
+        library.invalidate_path(shared.as_bytes()).expect("invalidated");
+        server
+            .change(|state| state.remove_items(&[invalidated], false))
+            .expect("removed");
+        let left = ask(false);
+        assert_eq!(left.status, Status::Ok, "{invalidated}: {}", left.message);
+        assert_ne!(left.item.expect("an item").item.rating_key, invalidated.to_string());
+    }
 }

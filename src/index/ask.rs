@@ -3,14 +3,14 @@
 use std::fmt::Write;
 use std::time::Instant;
 
-use super::fetch::Why;
+use super::fetch::{Doubt, Why};
 use super::library::Resolved;
 use super::snapshot::{Snapshot, age};
 use super::{Answer, COLD_MS, LEAVE_ALONE_MS, Question, Shared, Trouble};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, is_stale, need};
 use crate::matching::{Found, LIMIT, Outcome, Scope, climb};
-use crate::model::{Item, Reason, Rung};
+use crate::model::{Confidence, Item, Reason, Rung};
 use crate::stats::Spent;
 use crate::store::LibraryRow;
 
@@ -77,17 +77,18 @@ impl Shared {
                 // What the server says of the item is news enough: whether its file became another item, the next
                 // question about it asks.
                 (tried.looked, tried.questioned) = (true, true);
-                let doubt = outcome.found().first().map(|found| {
-                    (
-                        snapshot.rows[found.library].clone(),
-                        found.item.rating_key.to_owned(),
-                        found.path.to_vec(),
-                    )
-                });
+                let doubts: Vec<Doubt> = outcome
+                    .found()
+                    .iter()
+                    .filter(|found| snapshot.is_suspect(found.library, path, found.path, found.item.rating_key))
+                    .map(|found| Doubt {
+                        row: snapshot.rows[found.library].clone(),
+                        rating_key: found.item.rating_key.to_owned(),
+                        paths: vec![path.to_vec(), found.path.to_vec()],
+                    })
+                    .collect();
                 drop(snapshot);
-                if let Some((row, rating_key, listed)) = doubt
-                    && let Err(error) = self.confirm(question, &row, &rating_key, &listed, path)
-                {
+                if let Err(error) = self.confirm(question, &doubts) {
                     self.put_up_with(&mut tried, error)?;
                 }
                 continue;
@@ -405,6 +406,29 @@ impl Shared {
         })
     }
 
+    /// Which of these items were invalidated, or one of their files, and not confirmed since.
+    fn doubts(&self, rows: &[LibraryRow], items: &[(usize, Item)]) -> Vec<Doubt> {
+        let snapshot = self.snapshot.read();
+        let mut doubts = Vec::new();
+        for (at, item) in items {
+            let row = &rows[*at];
+            // Another snapshot may have come since the rows were read.
+            let Some(place) = snapshot.rows.iter().position(|one| one.id == row.id) else {
+                continue;
+            };
+            let key = item.rating_key.as_str();
+            let is_suspect = |path: &[u8]| snapshot.is_suspect(place, path, path, key);
+            if is_suspect(b"") || item.parts.iter().any(|part| is_suspect(part.as_bytes())) {
+                doubts.push(Doubt {
+                    row: row.clone(),
+                    rating_key: key.to_owned(),
+                    paths: item.parts.iter().map(|part| part.as_bytes().to_vec()).collect(),
+                });
+            }
+        }
+        doubts
+    }
+
     /// For each library whether it answers: it was fetched, or asked for this title a while ago.
     fn answering(&self, snapshot: &Snapshot, rows: &[LibraryRow], title: Option<&str>) -> Result<Vec<bool>> {
         rows.iter()
@@ -488,6 +512,14 @@ impl Shared {
                 items.extend(found.into_iter().map(|item| (at, item)));
             }
             items.truncate(LIMIT);
+            let doubts = self.doubts(&rows, &items);
+            if !doubts.is_empty() && !tried.confirmed && self.may_ask(question) && tried.trouble.is_none() {
+                tried.confirmed = true;
+                if let Err(error) = self.confirm(question, &doubts) {
+                    self.put_up_with(&mut tried, error)?;
+                }
+                continue;
+            }
             let found: Vec<Found<'_>> = items
                 .iter()
                 .map(|(at, item)| Found {
@@ -505,7 +537,12 @@ impl Shared {
                 .iter()
                 .any(|row| row.generation > 0 && is_stale(&age(row), &self.policy, now));
             let message;
-            if answer.status == Status::NotFound {
+            if !doubts.is_empty() {
+                (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
+                answer.reason = Reason::Unconfirmed;
+                message = format!("an item with {what} was invalidated, and the server has not confirmed it since");
+                answer.message = &message;
+            } else if answer.status == Status::NotFound {
                 if let Some(late) = tried.late {
                     answer.status = late;
                 }

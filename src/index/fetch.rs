@@ -24,6 +24,14 @@ const MOVES: u32 = 8;
 /// How many locks there are for fetching; two libraries that share one wait for each other.
 const LOCKS: i64 = 64;
 
+/// An item that was invalidated, or the path that it is found by.
+pub(super) struct Doubt {
+    pub(super) row: LibraryRow,
+    pub(super) rating_key: String,
+    /// How it is found.
+    pub(super) paths: Vec<Vec<u8>>,
+}
+
 /// What the fetching thread tells the waiting one.
 #[derive(Default)]
 pub(super) struct Report {
@@ -151,29 +159,27 @@ impl Shared {
         })
     }
 
-    /// Asks whether a distrusted item still has its path; stores the answer.
-    pub(super) fn confirm(
-        &self,
-        question: &Question<'_>,
-        row: &LibraryRow,
-        rating_key: &str,
-        listed: &[u8],
-        path: &[u8],
-    ) -> Result<()> {
-        let items = self.errand(question, |errand| errand.source.items(&[rating_key], errand.bounds))?;
+    /// Asks for invalidated items, all in one request; stores what they are now.
+    pub(super) fn confirm(&self, question: &Question<'_>, doubts: &[Doubt]) -> Result<()> {
+        let keys: Vec<&str> = doubts.iter().map(|doubt| doubt.rating_key.as_str()).collect();
+        let items = self.errand(question, |errand| errand.source.items(&keys, errand.bounds))?;
         let Some(identity) = self.snapshot.read().identity else {
             return Ok(());
         };
-        if let Some(item) = items.iter().find(|item| item.rating_key == rating_key) {
-            // Rows that the server gives are true whatever became of the path: a changed item is merged as it is now.
-            self.store.merge_items(identity, row, std::slice::from_ref(item))?;
-        } else {
-            self.store.distrust_item(identity, &[row.id], rating_key)?;
-            self.store.remove_item(identity, row, rating_key)?;
-            log::info!("item {rating_key} is gone from the server; it is answered no more");
+        for Doubt { row, rating_key, paths } in doubts {
+            if let Some(item) = items.iter().find(|item| item.rating_key == *rating_key) {
+                // Rows that the server gives are true whatever became of the path: a changed item is merged as it is now.
+                self.store.merge_items(identity, row, std::slice::from_ref(item))?;
+            } else {
+                self.store.distrust_item(identity, &[row.id], rating_key)?;
+                self.store.remove_item(identity, row, rating_key)?;
+                log::info!("item {rating_key} is gone from the server; it is answered no more");
+            }
+            // The index says what is true now: nothing is left to distrust.
+            let paths: Vec<&[u8]> = paths.iter().map(Vec::as_slice).collect();
+            self.trust(identity, row, &paths, &[rating_key])?;
         }
-        // The index says what is true now: nothing is left to distrust.
-        self.trust(identity, row, &[path, listed], &[rating_key])
+        Ok(())
     }
 
     /// When a call with this question must have ended.

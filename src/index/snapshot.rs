@@ -45,6 +45,12 @@ impl Snapshot {
         &self.rows[places(scope, self.rows.len())]
     }
 
+    /// Whether an item of a library, or the path that it was found by, is invalidated.
+    pub fn is_suspect(&self, place: usize, question: &[u8], path: &[u8], rating_key: &str) -> bool {
+        let view = &self.views[place];
+        Normal::with(question, |question| view.distrusted(question, path, rating_key))
+    }
+
     /// For each library, whether the path, as given or mapped, lies under one of its folders.
     pub fn owners(&self, path: &[u8], mappings: &Mappings) -> Vec<bool> {
         Normal::with(path, |path| {

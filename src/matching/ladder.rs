@@ -189,9 +189,7 @@ where
                 outcome.components = tally.rank;
             }
             tally.in_order(self.path.raw(), |candidate| {
-                if outcome.found().is_empty() {
-                    outcome.suspect = self.suspect(candidate);
-                }
+                outcome.suspect |= self.suspect(candidate);
                 outcome.push(self.shown(candidate));
             });
             if outcome.suspect && single {

@@ -188,7 +188,7 @@ pub struct Outcome<'v> {
     /// How many distinct items fit equally well. Exact up to [`LIMIT`]; beyond, listed paths are counted, of which an
     /// item may have several.
     pub total: usize,
-    /// The best candidate, its path, or the path asked for was invalidated: one request must confirm it first.
+    /// A candidate, its path, or the path asked for was invalidated: one request must confirm it first.
     pub suspect: bool,
     /// A warm file is damaged: this answer means nothing, make the file anew and ask again.
     pub broken: bool,
