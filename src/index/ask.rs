@@ -1,7 +1,7 @@
 //! Questions: from a path or a GUID to an answer, by way of the server where that is needed and allowed.
 
 use std::fmt::Write;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::fetch::{Doubt, Why};
 use super::library::Resolved;
@@ -12,7 +12,10 @@ use crate::freshness::{Need, is_stale, need};
 use crate::matching::{Found, LIMIT, Outcome, Scope, climb};
 use crate::model::{Confidence, Item, Reason, Rung};
 use crate::stats::Spent;
-use crate::store::LibraryRow;
+use crate::store::{LibraryRow, Patience};
+
+/// How long a question that has an old answer waits for other writers.
+pub(super) const SHORTLY: Duration = Duration::from_secs(1);
 
 /// What a question has already done on its way.
 #[derive(Default)]
@@ -56,6 +59,7 @@ impl Shared {
     ) -> Result<R> {
         self.check_path(path)?;
         let question = &self.timed(question);
+        let _held = Patience::now().until(self.until(question)).hold();
         let mut tried = self.begin()?;
         loop {
             self.catch_up()?;
@@ -233,6 +237,8 @@ impl Shared {
             tried.trouble = Some(error);
             return Ok(());
         }
+        // Who has an old answer does not wait for long until a new one can be stored.
+        let _held = (!cold).then(|| Patience::now().at_most(SHORTLY).hold());
         match self.bring_up_to_date(question, wanting, tried.since, Why::Due) {
             Ok(Status::Ok) => Ok(()),
             Ok(late) => {
@@ -249,9 +255,9 @@ impl Shared {
         }
     }
 
-    /// Keeps an error for the answer, unless it ends the call.
+    /// Keeps an error for the answer, unless it ends the call. What cannot be stored is no reason to keep back what is.
     pub(super) fn put_up_with(&self, tried: &mut Tried, error: Error) -> Result<()> {
-        if error.status == Status::Aborted || (error.status as i32) < 300 {
+        if error.status == Status::Aborted || (error.status as i32) < Status::Store as i32 {
             return Err(error);
         }
         self.note_trouble(&error);
@@ -259,12 +265,12 @@ impl Shared {
         Ok(())
     }
 
-    /// Remembers that the server failed; logs it once.
+    /// Remembers that the server failed, or the store; logs it once.
     pub(super) fn note_trouble(&self, error: &Error) {
         self.counters.failed();
         let mut trouble = super::lock(&self.trouble);
         if trouble.as_ref().is_none_or(|known| known.error != *error) {
-            log::warn!("the server cannot be asked, old answers stand in: {error}");
+            log::warn!("{}, old answers stand in: {error}", cannot(error));
         }
         *trouble = Some(Trouble {
             error: error.clone(),
@@ -275,7 +281,7 @@ impl Shared {
     /// The server answered: whatever was wrong is over.
     pub(super) fn forget_trouble(&self) {
         if super::lock(&self.trouble).take().is_some() {
-            log::info!("the server answers again");
+            log::info!("answers are new again");
         }
     }
 
@@ -451,6 +457,7 @@ impl Shared {
         find: impl Fn(&LibraryRow) -> Result<(Vec<Item>, usize)>,
     ) -> Result<R> {
         let question = &self.timed(question);
+        let _held = Patience::now().until(self.until(question)).hold();
         let mut tried = self.begin()?;
         loop {
             self.catch_up()?;
@@ -557,6 +564,14 @@ impl Shared {
     }
 }
 
+/// What this error keeps from happening.
+fn cannot(error: &Error) -> &'static str {
+    match error.status {
+        Status::Store | Status::StoreFull => "nothing new can be stored",
+        _ => "the server could not be asked",
+    }
+}
+
 fn offline(library: &str) -> Error {
     Error::new(
         Status::Offline,
@@ -617,7 +632,7 @@ impl Shared {
             }
         };
         if let Some(error) = trouble {
-            let _ = write!(text, " (and the server could not be asked: {error})");
+            let _ = write!(text, " (and {}: {error})", cannot(error));
         }
         text
     }

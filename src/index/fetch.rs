@@ -15,7 +15,7 @@ use crate::model::{Item, ItemType, Library, Server};
 use crate::platform::thread::aside;
 use crate::source::{Bounds, PageEnd, PageRequest, Rows, Source};
 use crate::stats::Spent;
-use crate::store::LibraryRow;
+use crate::store::{LibraryRow, Patience};
 
 /// How often the host hears of progress.
 const TICK: Duration = Duration::from_millis(100);
@@ -249,7 +249,16 @@ impl Shared {
             }
         };
         let asked = self.counters.read().requests;
-        let done = aside(|| work(&errand), TICK, tell);
+        // That thread has no more time than this one.
+        let patience = Patience::now().until(bounds.deadline);
+        let done = aside(
+            || {
+                let _held = patience.hold();
+                work(&errand)
+            },
+            TICK,
+            tell,
+        );
         self.counters.spent(Spent::Away, begun.elapsed());
         if done.is_ok() {
             if report.fetching.load(Ordering::Relaxed) {

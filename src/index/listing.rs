@@ -353,7 +353,10 @@ impl Errand<'_> {
             if stored.provisional { ", provisionally" } else { "" }
         );
         shared.sweep();
-        shared.flush_counters()
+        if let Err(error) = shared.flush_counters() {
+            log::debug!("the counters are written later: {error}");
+        }
+        Ok(())
     }
 }
 

@@ -44,7 +44,7 @@ use crate::platform::swap::Swap;
 use crate::source::plex::PlexHttp;
 use crate::source::{Meter, Source};
 use crate::stats::{Counters, Stats};
-use crate::store::{Endpoint, Store};
+use crate::store::{Endpoint, Patience, Store};
 use snapshot::Snapshot;
 
 /// An open index. Usable from any thread; cheap calls never wait for expensive ones.
@@ -286,7 +286,7 @@ impl Index {
                     // What follows a server's failure fails for the same reason.
                     let reason = failed.as_ref().filter(|_| error.status == Status::Offline);
                     each(&Answer::failed(reason.unwrap_or(&error)));
-                    if error.status as i32 >= 300 {
+                    if error.status as i32 >= Status::Store as i32 {
                         failed.get_or_insert(error);
                     }
                 }
@@ -542,13 +542,17 @@ impl Shared {
         if *flushed == now {
             return Ok(());
         }
+        // They are not worth waiting for.
+        let _held = Patience::now().at_most(ask::SHORTLY).hold();
         self.store.add_totals(now.0 - flushed.0, now.1 - flushed.1)?;
         *flushed = now;
         Ok(())
     }
 
     fn stats(&self) -> Result<Stats> {
-        self.flush_counters()?;
+        if let Err(error) = self.flush_counters() {
+            log::debug!("the counters are written later: {error}");
+        }
         self.catch_up()?;
         let totals = self.store.totals()?;
         let identity = self.snapshot.read().identity;

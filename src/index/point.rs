@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::ask::Tried;
+use super::ask::{SHORTLY, Tried};
 use super::fetch::{Errand, Why};
 use super::snapshot::Snapshot;
 use super::upkeep::places;
@@ -21,7 +21,7 @@ use crate::matching::text::{fold_title, has_all_words};
 use crate::matching::{Normal, Outcome, Scope};
 use crate::model::{Confidence, Rung};
 use crate::source::{Bounds, Rows};
-use crate::store::LibraryRow;
+use crate::store::{LibraryRow, Patience};
 
 /// Rows looked through for the path: a name is rarely in more.
 const ROWS: u32 = 100;
@@ -117,6 +117,7 @@ impl Shared {
         }
         // What this question itself has led to is news enough.
         let since = tried.since;
+        let _held = Patience::now().at_most(SHORTLY).hold();
         let done = self.errand(question, |errand| {
             // Another one's look is often over soon; it may also have led to a listing.
             let soon = Instant::now() + PATIENCE;
@@ -238,6 +239,7 @@ impl Shared {
             deadline: half.map_or(Deadline::None, Deadline::At),
             ..*question
         };
+        let _held = Patience::now().at_most(SHORTLY).hold();
         let done = self.errand(&hurried, |errand| {
             let asked = errand.alone("question", || {
                 if !rested()? {
@@ -263,12 +265,6 @@ impl Shared {
     /// A question that came too late is as good as none; what else went wrong is kept for the answer.
     fn put_up_with_lateness(&self, tried: &mut Tried, done: Result<()>) -> Result<()> {
         match done {
-            // What could not be noted is no reason to keep the answer back that there is.
-            Err(error) if matches!(error.status, Status::Store | Status::StoreFull) => {
-                log::warn!("the server is not asked about a path that is not listed: {error}");
-                tried.trouble = Some(error);
-                Ok(())
-            }
             Err(error) if error.status != Status::TimeUp => self.put_up_with(tried, error),
             _ => Ok(()),
         }

@@ -13,6 +13,7 @@ use crate::error::{Error, Result, Status};
 use crate::platform::thread::Worker;
 use crate::source::plex::{Told, parse_event};
 use crate::source::{Bounds, Event, Source};
+use crate::store::Patience;
 
 /// The pause before the first attempt to connect again; doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -22,6 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const GOOD: Duration = Duration::from_secs(60);
 /// How often the listening thread is woken while it has to end: it may have been about to wait.
 const NUDGE: Duration = Duration::from_millis(20);
+/// How long noting waits for other writers.
+const NOTED: Duration = Duration::from_millis(500);
 /// The longest body that [`Shared::notify`] reads: those of Plex take kilobytes, and a JPEG.
 const BODY_MOST: usize = 16 << 20;
 
@@ -225,6 +228,8 @@ fn find(within: &[u8], what: &[u8]) -> Option<usize> {
 
 /// The life of a watch.
 fn run(shared: &Shared, source: &dyn Source, common: &Common) {
+    // Whoever stops it waits for a write under way; what cannot be noted in that time is noted later.
+    let _held = Patience::now().at_most(NOTED).hold();
     std::thread::scope(|scope| {
         let listening = scope.spawn(|| {
             let _deaf = Deaf(common);

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::folder::{Folder, Inode};
@@ -48,6 +49,18 @@ impl Slot {
     /// Closes it, if it is open.
     pub fn close(&mut self) {
         self.open = None;
+    }
+
+    /// Empties the log into the database, as far as nobody reads: so that it stays small from one process to the next.
+    pub fn settle(&self) {
+        if let Some(Open { connection, .. }) = &self.open {
+            let settled = connection
+                .busy_timeout(Duration::ZERO)
+                .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+            if let Err(error) = settled {
+                log::debug!("the log is emptied later: {error}");
+            }
+        }
     }
 
     /// The connection, opened now if it is not, and the id of the store.
@@ -120,6 +133,9 @@ fn open(folder: &Folder) -> rusqlite::Result<Open> {
         // It got its name when it was whole; so this is an empty file, or somebody else's.
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }
+    // The last one to close leaves `-wal` and `-shm` where they are: a full disk has no room to make them anew, and then
+    // nothing could be read.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     settle_journal(&connection, folder)?;
     if made < FORMAT {
         extend(&connection)?;

@@ -13,6 +13,7 @@ mod leases;
 mod listing;
 mod matches;
 mod partition;
+mod patience;
 mod questions;
 mod rows;
 mod single;
@@ -23,6 +24,7 @@ pub use hints::Mark;
 pub use host::HostValue;
 pub use listing::{Finished, Listing};
 pub use partition::Endpoint;
+pub use patience::Patience;
 pub use rows::{Change, ChangeKind, LibraryRow, State};
 
 use std::path::Path;
@@ -230,9 +232,10 @@ impl Store {
     }
 
     /// Writes, in one transaction that raises the change sequence: all of it or nothing. `work` may be run again, when
-    /// the database had to be made anew.
+    /// the database had to be made anew. Waits for other writers as long as this thread's [`Patience`] lasts.
     fn write<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.with(&self.connections.writer, |connection| {
+            connection.busy_timeout(Patience::now().left())?;
             // IMMEDIATE: the sequence read here is nobody else's until the end.
             connection.execute_batch("BEGIN IMMEDIATE")?;
             let undo = Undo(connection);
@@ -300,9 +303,15 @@ impl Store {
     /// be broken, another one takes its place first.
     fn with<T>(&self, slot: &Mutex<Slot>, mut work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         for _ in 0..4 {
-            if let Done::Returned(done) = self.run(&mut lock(slot), &mut work) {
+            let mut locked = if std::ptr::eq(slot, &raw const self.connections.reader) {
+                lock(slot) // none holds it for long
+            } else {
+                Patience::now().lock(slot).ok_or_else(|| self.is_written())?
+            };
+            if let Done::Returned(done) = self.run(&mut locked, &mut work) {
                 return done;
             }
+            drop(locked);
             match self.renew() {
                 Err(_) if self.folder.broken().is_some() => {} // what took its place is broken too
                 done => done?,
@@ -316,6 +325,16 @@ impl Store {
                 self.folder.path().display()
             ),
         ))
+    }
+
+    fn is_written(&self) -> Error {
+        Error::new(
+            Status::Store,
+            format!(
+                "store in {}: another thread kept it locked until the time was up: try again",
+                self.folder.path().display()
+            ),
+        )
     }
 
     fn run<T>(&self, slot: &mut Slot, work: &mut impl FnMut(&Connection) -> rusqlite::Result<T>) -> Done<T> {
@@ -379,8 +398,10 @@ impl Store {
 
     /// Closes the connections; they are opened again when needed.
     pub fn close(&self) {
-        lock(&self.connections.writer).close();
         lock(&self.connections.reader).close();
+        let mut writer = lock(&self.connections.writer);
+        writer.settle();
+        writer.close();
     }
 }
 

@@ -257,6 +257,57 @@ fn a_full_disk_is_told_and_changes_nothing() {
     }
 }
 
+/// In a worker: a small disk of its own that gets full when nobody has the store open.
+pub fn full_and_closed(words: &[&str]) {
+    let options = options_at(words);
+    let folder = options.cache_dir.clone();
+    let (path, key) = (words[3], words[4]);
+    if !mount("tmpfs", &folder, 0, "size=6m,mode=700") {
+        return;
+    }
+    say("ready");
+    let index = try_open(options.clone()).expect("opens");
+    let library = index.library("Movies").expect("a handle");
+    assert_eq!(answer(&library, path).expect("fetched"), key);
+    library.record_matches(&[(b"/host/a.mkv", key)]).expect("recorded");
+    index.close().expect("closes");
+    fill(&folder, 0);
+    // Closed before the disk was full, and on the full disk.
+    for round in 0..2 {
+        let index = try_open(options.clone()).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        let library = index.library("Movies").expect("a handle");
+        for path in [path, "/host/a.mkv"] {
+            assert_eq!(answer(&library, path).expect("an answer"), key, "round {round}");
+            assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true));
+        }
+        assert_eq!(index.stats().expect("statistics").libraries, 1);
+        let _ = index.close(); // the counters may find no room
+    }
+    fs::remove_file(folder.join("ballast")).expect("removed");
+    let index = try_open(options).expect("opens");
+    let library = index.library("Movies").expect("a handle");
+    library
+        .record_matches(&[(b"/host/b.mkv", key)])
+        .expect("there is room again");
+    assert_eq!(answer(&library, "/host/b.mkv").expect("an answer"), key);
+    index.close().expect("closes");
+    assert_sound(&folder);
+    say("done");
+    told();
+}
+
+#[test]
+fn a_store_that_was_closed_is_opened_on_a_full_disk() {
+    let server = movies(2_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, key) = path_of(&server, 1, 1_900);
+    if let Some(mut worker) = with_mount("full and closed", &[&place[0], &place[1], &place[2], &path, &key]) {
+        assert_eq!(worker.hear(), "done");
+        worker.end();
+    }
+}
+
 /// In a worker: no file may grow beyond so many bytes.
 fn limit_files(bytes: u64) {
     // SAFETY: plain calls. The signal is ignored, so that writes fail instead.

@@ -25,6 +25,7 @@ fn worker() {
         ("damage", broken::damage),
         ("read-only", full::read_only),
         ("full disk", full::full),
+        ("full and closed", full::full_and_closed),
         ("limited files", full::limited),
         ("no warm file", full::no_warm_file),
         ("masked", secrecy::masked),

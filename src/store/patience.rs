@@ -1,0 +1,91 @@
+//! How long this thread waits for the write lock: for another process's transaction, or for another thread's.
+//!
+//! A thread's own and no parameter: what writes is called from everywhere, and how much time there is depends on the call of
+//! the host alone. The value has no destructor, so the library can be unloaded.
+
+use std::cell::Cell;
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::time::{Duration, Instant};
+
+use super::connection::BUSY;
+
+/// How often a lock that another thread holds is tried.
+const TRY: Duration = Duration::from_millis(1);
+
+/// How long a write may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    until: Option<Instant>,
+    most: Duration,
+}
+
+thread_local! {
+    static NOW: Cell<Patience> = const {
+        Cell::new(Patience {
+            until: None,
+            most: BUSY,
+        })
+    };
+}
+
+/// What this thread had before comes back when it is dropped.
+#[must_use]
+pub struct Held(Patience);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        NOW.set(self.0);
+    }
+}
+
+impl Patience {
+    /// This thread's.
+    pub fn now() -> Self {
+        NOW.get()
+    }
+
+    /// The same, and not beyond this moment.
+    pub fn until(self, until: Option<Instant>) -> Self {
+        let until = match (self.until, until) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        Self { until, ..self }
+    }
+
+    /// The same, and no longer than this for a write.
+    pub fn at_most(self, most: Duration) -> Self {
+        Self {
+            most: self.most.min(most),
+            ..self
+        }
+    }
+
+    /// From now on this thread's, until the result is dropped.
+    pub fn hold(self) -> Held {
+        Held(NOW.replace(self))
+    }
+
+    /// What is left of it for a write that begins now.
+    pub(super) fn left(self) -> Duration {
+        self.until.map_or(self.most, |until| {
+            self.most.min(until.saturating_duration_since(Instant::now()))
+        })
+    }
+
+    /// Locks in time, or not at all. Who has all the time waits in line.
+    pub(super) fn lock<T>(self, mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+        if self.until.is_none() && self.most == BUSY {
+            return Some(super::lock(mutex));
+        }
+        let end = Instant::now() + self.left();
+        loop {
+            match mutex.try_lock() {
+                Ok(guard) => return Some(guard),
+                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) if Instant::now() >= end => return None,
+                Err(TryLockError::WouldBlock) => std::thread::sleep(TRY),
+            }
+        }
+    }
+}

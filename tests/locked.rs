@@ -1,0 +1,127 @@
+//! A store that cannot be written: another process holds its write lock. Old answers stand in, and deadlines hold.
+
+mod support;
+#[path = "support/worker.rs"]
+mod worker;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use plexindex::error::Status;
+use plexindex::index::{Deadline, Question};
+use support::{HOUR_MS, add, clock, movies, open, options, path_of, requests};
+use worker::until;
+
+/// Keeps everybody from writing, as a process does that hangs within a transaction.
+fn hold(folder: &Path) -> rusqlite::Connection {
+    let other = rusqlite::Connection::open(folder.join("plexindex-1.db")).expect("the database opens");
+    other.busy_timeout(Duration::from_secs(10)).expect("patience");
+    other.execute_batch("BEGIN IMMEDIATE").expect("the write lock");
+    other
+}
+
+#[test]
+fn an_expired_answer_stands_in_while_another_process_keeps_the_write_lock() {
+    let server = movies(6_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 7);
+    library.match_path(path.as_bytes()).expect("listed");
+    clock.advance_ms(HOUR_MS);
+    let other = hold(folder.path());
+    server.reset();
+    let begun = Instant::now();
+    for _ in 0..5 {
+        let old = library.match_path(path.as_bytes()).expect("an answer");
+        assert_eq!((old.status, old.stale), (Status::Ok, true), "{}", old.message);
+        assert_eq!(old.item.map(|item| item.item.rating_key), Some(key.clone()));
+    }
+    assert_eq!(requests(&server)[5], 1, "it is tried once in a while");
+    let missing = library.match_path(b"/data/movies/none.mkv").expect("an answer");
+    assert_eq!(missing.status, Status::NotFound);
+    assert!(missing.message.contains("locked"), "{}", missing.message);
+    let stats = index.stats().expect("statistics, all the same");
+    assert!(stats.trouble.is_some_and(|trouble| trouble.contains("locked")));
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    // And when it lets go, all is well again.
+    drop(other);
+    clock.advance_ms(16_000);
+    let fresh = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!((fresh.status, fresh.stale), (Status::Ok, false), "{}", fresh.message);
+    assert_eq!(index.stats().expect("statistics").trouble, None);
+}
+
+#[test]
+fn a_deadline_ends_the_waiting_for_anothers_write_lock() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let hurried = || Question {
+        deadline: Deadline::In(Duration::from_millis(200)),
+        ..library.question()
+    };
+    let (path, key) = path_of(&server, 1, 7);
+    // Nothing is known yet.
+    let other = hold(folder.path());
+    let begun = Instant::now();
+    let error = index
+        .match_path(&hurried(), path.as_bytes())
+        .expect_err("nothing can be kept");
+    assert_eq!(error.status, Status::Store, "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    drop(other);
+    library.match_path(path.as_bytes()).expect("listed");
+    // An item that was invalidated, a path that is new, an expired listing, a refresh.
+    library.invalidate_item(&key).expect("invalidated");
+    add(&server, &["/data/movies/new.mkv"]);
+    clock.advance_ms(HOUR_MS);
+    let other = hold(folder.path());
+    let begun = Instant::now();
+    let unsure = index.match_path(&hurried(), path.as_bytes()).expect("an answer");
+    assert_eq!(unsure.status, Status::NotFound);
+    index
+        .match_path(&hurried(), b"/data/movies/new.mkv")
+        .expect("an answer");
+    let known = path_of(&server, 1, 8).0;
+    assert!(index.match_path(&hurried(), known.as_bytes()).expect("an answer").stale);
+    let error = index.refresh(&hurried(), false).expect_err("it cannot be written");
+    assert_eq!(error.status, Status::Store, "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    drop(other);
+    // A thread of the same process that waits for that lock without a deadline holds nobody up who has one.
+    let other = hold(folder.path());
+    std::thread::scope(|scope| {
+        let patient = scope.spawn(|| library.record_matches(&[(b"/host/a.mkv", key.as_str())]));
+        std::thread::sleep(Duration::from_millis(50));
+        let begun = Instant::now();
+        let question = Question {
+            deadline: Deadline::In(Duration::from_millis(200)),
+            ..Question::default()
+        };
+        index.refresh(&question, true).expect_err("it cannot be written");
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        drop(other);
+        patient.join().expect("no panic").expect("recorded, in time");
+    });
+}
+
+#[test]
+fn a_watch_is_stopped_while_another_process_keeps_the_write_lock() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    index.refresh(&Question::default(), true).expect("listed");
+    index.watch_start().expect("watches");
+    until("it listens", || server.listeners() == 1);
+    let other = hold(folder.path());
+    add(&server, &["/data/movies/new.mkv"]);
+    until("it heard", || index.stats().expect("statistics").events > 0);
+    let begun = Instant::now();
+    index.watch_stop();
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    drop(other);
+}
