@@ -636,10 +636,11 @@ int32_t plexindex_close(struct plexindex_handle *handle);
 // for when it is first asked.
 //
 // `kind`: PLEXINDEX_SELECT_*. `selector`, `length`: the title, section id or uuid, UTF-8; NULL and 0 with
-// PLEXINDEX_SELECT_ALL. `out_library`: receives the handle; the same one for the same selector.
+// PLEXINDEX_SELECT_ALL. `out_library`: receives the handle; the same one for the same selector. It lasts as long as the
+// index: for names that no known library has, 1,024 are given out at most.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS when two known libraries share the title (the message lists
-// their ids); PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_NULL_POINTER.
+// their ids); PLEXINDEX_INVALID_ARGUMENT, also for one name too many; PLEXINDEX_NULL_POINTER.
 //
 // Precondition: pointers must be NULL or valid; `handle` must be open.
 int32_t plexindex_library(const struct plexindex_handle *handle,

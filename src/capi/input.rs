@@ -27,6 +27,9 @@ pub fn null(what: &str) -> Error {
     Error::new(Status::NullPointer, format!("{what} is NULL"))
 }
 
+/// Handles given out for names that no known library has.
+const MOST_UNKNOWN: usize = 1_024;
+
 /// What a handle points to.
 pub struct Opened {
     index: Index,
@@ -97,6 +100,15 @@ impl Opened {
             return Ok(std::ptr::from_ref::<Library>(known).cast());
         }
         let made = Box::new(self.index.select(selector)?);
+        // Handles last as long as the index, and names may come from anywhere.
+        let unknown = || libraries.iter().filter(|one| !one.is_known()).count();
+        if libraries.len() >= MOST_UNKNOWN && !made.is_known() && unknown() >= MOST_UNKNOWN {
+            return refuse(format!(
+                "no library called '{}' is known, and {MOST_UNKNOWN} handles were given out for such names: give names \
+                 of libraries",
+                made.selector().name()
+            ));
+        }
         let handle = std::ptr::from_ref::<Library>(&made).cast();
         libraries.push(made);
         Ok(handle)
@@ -686,4 +698,71 @@ pub unsafe fn write_stats(opened: &Opened, place: *mut Stats) -> Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_of_libraries_that_nobody_has_are_so_many_and_no_more() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let opened = Opened::open(Chosen {
+            options: options::Options {
+                cache_dir: folder.path().to_owned(),
+                ..options::Options::default()
+            },
+            log_level: 0,
+        })
+        .expect("opens");
+        let ask = |number: usize| opened.library(Selector::Any(format!("Name {number}")));
+        for number in 0..MOST_UNKNOWN {
+            ask(number).expect("a handle");
+        }
+        let error = ask(MOST_UNKNOWN).expect_err("one too many");
+        assert_eq!(error.status, Status::InvalidArgument);
+        assert!(error.message.contains("Name 1024"), "{error}");
+        // Those that were given out stay; libraries that are known always have one.
+        assert_eq!(ask(0).expect("the same"), ask(0).expect("the same"));
+        opened.index().host_library("Mine").expect("made");
+        opened.library(Selector::Any("Mine".to_owned())).expect("a handle");
+        opened.library(Selector::All).expect("a handle");
+        opened.close().expect("closes");
+    }
+
+    #[test]
+    fn a_child_gets_handles_though_a_thread_got_its_first_at_the_fork() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let opened = Opened::open(Chosen {
+            options: options::Options {
+                cache_dir: folder.path().to_owned(),
+                ..options::Options::default()
+            },
+            log_level: 0,
+        })
+        .expect("opens");
+        let (say, said) = std::sync::mpsc::channel();
+        let libraries = Arc::clone(&opened.libraries);
+        let busy = std::thread::spawn(move || {
+            let _known = libraries.known.lock();
+            say.send(()).expect("heard");
+            std::thread::sleep(Duration::from_millis(100));
+        });
+        said.recv().expect("it is held");
+        // SAFETY: the child asks for a handle and ends at once; one that hangs is ended by its alarm.
+        let state = unsafe {
+            let child = libc::fork();
+            assert!(child >= 0, "forked");
+            if child == 0 {
+                libc::alarm(10);
+                libc::_exit(i32::from(opened.library(Selector::All).is_err()));
+            }
+            let mut state = 0;
+            assert_eq!(libc::waitpid(child, &raw mut state, 0), child);
+            state
+        };
+        assert_eq!(state, 0);
+        busy.join().expect("no panic");
+        opened.close().expect("closes");
+    }
 }

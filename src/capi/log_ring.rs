@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::constants as c;
 use crate::error::{Error, Result, Status};
+use crate::platform::fork::{self, Release};
 
 /// How many lines wait at most.
 const CAPACITY: usize = 256;
@@ -34,17 +36,32 @@ static RING: Mutex<Ring> = Mutex::new(Ring {
 /// How many wait: read on each answer without the lock.
 static WAITING: AtomicU32 = AtomicU32::new(0);
 
-/// The ring, tried for a moment only: in the child of a fork a thread that it does not have may hold it for ever, and a
-/// line that is lost is better than a host that hangs.
+/// The ring. It is held through a fork, so the child finds it free; in a process that was made past the handlers of
+/// `pthread_atfork` a thread that it does not have may hold it for ever, and there a line that is lost is better than a
+/// host that hangs.
 fn ring() -> Option<MutexGuard<'static, Ring>> {
-    for _ in 0..1000 {
+    for attempt in 0..2000 {
         match RING.try_lock() {
             Ok(ring) => return Some(ring),
             Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+            Err(TryLockError::WouldBlock) if attempt < 1000 => std::thread::yield_now(),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
         }
     }
     None
+}
+
+/// The ring while the host forks.
+struct Held {
+    _ring: MutexGuard<'static, Ring>,
+}
+
+impl Release for Held {}
+
+fn hold() -> Box<dyn Release> {
+    Box::new(Held {
+        _ring: RING.lock().unwrap_or_else(PoisonError::into_inner),
+    })
 }
 
 impl Log for RingLogger {
@@ -93,6 +110,7 @@ pub fn level(level: i32) -> Result<LevelFilter> {
 /// Takes the lines of this process from now on, unless a Rust host has a logger of its own, which then gets them.
 pub fn install(level: LevelFilter) {
     static LOGGER: RingLogger = RingLogger;
+    fork::hold_last(hold);
     let _ = log::set_logger(&LOGGER);
     log::set_max_level(level);
 }
@@ -117,4 +135,38 @@ pub fn drain() -> Vec<Line> {
     lines.extend(std::mem::take(&mut ring.lines));
     WAITING.store(0, Ordering::Relaxed);
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn a_child_has_a_log_though_a_thread_drained_it_at_the_fork() {
+        install(LevelFilter::Warn);
+        let (say, said) = channel();
+        let drainer = std::thread::spawn(move || {
+            let _ring = ring();
+            say.send(()).expect("heard");
+            std::thread::sleep(Duration::from_millis(100));
+        });
+        said.recv().expect("the ring is held");
+        // SAFETY: the child logs, drains and ends at once.
+        let state = unsafe {
+            let child = libc::fork();
+            assert!(child >= 0, "forked");
+            if child == 0 {
+                log::warn!(target: "plexindex", "a line of the child");
+                let has_it = drain().iter().any(|line| line.text == "a line of the child");
+                libc::_exit(i32::from(!has_it));
+            }
+            let mut state = 0;
+            assert_eq!(libc::waitpid(child, &raw mut state, 0), child);
+            state
+        };
+        assert_eq!(state, 0, "it was silent");
+        drainer.join().expect("no panic");
+    }
 }

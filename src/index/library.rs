@@ -72,6 +72,13 @@ impl Library {
         &self.selector
     }
 
+    /// Whether a library of this name is known; all libraries always are.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        let resolved = self.resolve(&self.shared.snapshot.read());
+        matches!(resolved, Ok(Resolved::Scope(_)))
+    }
+
     /// Where it is in this snapshot.
     pub(super) fn resolve(&self, snapshot: &Snapshot) -> Result<Resolved> {
         if self.selector == Selector::All {

@@ -122,6 +122,9 @@ struct Fork {
     told: Vec<Arc<dyn Forks>>,
 }
 
+/// Takes what every other part of the library may use while it prepares for a fork: see [`hold_last`].
+static LAST: Mutex<Option<fn() -> Box<dyn Release>>> = Mutex::new(None);
+
 static WATCHED: Mutex<Vec<Weak<dyn Forks>>> = Mutex::new(Vec::new());
 /// Set between `before` and `after`, by the forking thread only; a second thread that forks waits for it.
 static UNDER_WAY: Mutex<Option<ForkCell>> = Mutex::new(None);
@@ -132,6 +135,7 @@ struct ForkCell(
     Fork,
     MutexGuard<'static, Vec<Weak<dyn Forks>>>,
     MutexGuard<'static, Vec<RawFd>>,
+    Option<Box<dyn Release>>,
 );
 
 // SAFETY: made and dropped on the forking thread; in the child that thread is the only one.
@@ -139,15 +143,26 @@ unsafe impl Send for ForkCell {}
 
 /// From now on `it` is told of each fork, for as long as it lives.
 pub fn watch(it: &Arc<impl Forks + 'static>) {
+    register();
+    let mut watched = lock(&WATCHED);
+    watched.retain(|one| one.strong_count() > 0);
+    let weak: Weak<dyn Forks> = Arc::downgrade(it) as Weak<dyn Forks>;
+    watched.push(weak);
+}
+
+/// From now on `take` is called at each fork once all else is held, and what it gives is let go before all else: for a
+/// lock that is taken under any other one, such as the log's.
+pub fn hold_last(take: fn() -> Box<dyn Release>) {
+    register();
+    *lock(&LAST) = Some(take);
+}
+
+fn register() {
     static REGISTER: Once = Once::new();
     REGISTER.call_once(|| {
         // SAFETY: the handlers are functions of this library; glibc forgets them when it is unloaded.
         unsafe { libc::pthread_atfork(Some(before), Some(after_in_parent), Some(after_in_child)) };
     });
-    let mut watched = lock(&WATCHED);
-    watched.retain(|one| one.strong_count() > 0);
-    let weak: Weak<dyn Forks> = Arc::downgrade(it) as Weak<dyn Forks>;
-    watched.push(weak);
 }
 
 /// Forgets those that live no more, and the room they took: called when one ends, so that a library that is unloaded
@@ -168,13 +183,16 @@ extern "C" fn before() {
     let watched = lock(&WATCHED);
     let told: Vec<Arc<dyn Forks>> = watched.iter().filter_map(Weak::upgrade).collect();
     let held = told.iter().rev().flat_map(|one| Arc::clone(one).before()).collect();
-    *lock(&UNDER_WAY) = Some(ForkCell(Fork { held, told }, watched, lock(&OWN_FILES)));
+    let own = lock(&OWN_FILES);
+    let last = lock(&LAST).map(|take| take());
+    *lock(&UNDER_WAY) = Some(ForkCell(Fork { held, told }, watched, own, last));
 }
 
 fn after(side: &Side) {
-    let Some(ForkCell(fork, watched, mut own)) = lock(&UNDER_WAY).take() else {
+    let Some(ForkCell(fork, watched, mut own, last)) = lock(&UNDER_WAY).take() else {
         return;
     };
+    drop(last);
     if matches!(side, Side::Child(_)) {
         for descriptor in own.drain(..) {
             // SAFETY: it was open when the fork came, and nobody in this process can use it: the threads that did are

@@ -288,3 +288,51 @@ fn what_a_parent_counted_is_counted_once() {
     assert_eq!(worker.hear(), "103");
     worker.end();
 }
+
+/// Forks while another thread makes the first connection of an index; the child makes its own.
+pub fn connecting(words: &[&str]) {
+    let (path, key) = (words[3], words[4]);
+    let forks: u64 = words[5].parse().expect("a number");
+    for number in 0..forks {
+        let index = Arc::new(open_at(words));
+        let refresh = |index: &Index| {
+            let in_time = Question {
+                deadline: Deadline::In(Duration::from_secs(15)),
+                ..Question::default()
+            };
+            index.libraries_json(&in_time).map_err(|error| error.message)?;
+            match index.server_json(&in_time) {
+                Ok(_) if key_of(index, path, false) == key => Ok(()),
+                Ok(_) => Err("another key".to_owned()),
+                Err(error) => Err(error.message),
+            }
+        };
+        let code = std::thread::scope(|scope| {
+            let first = scope.spawn(|| refresh(&index));
+            // At another moment of its work each time.
+            std::thread::sleep(Duration::from_micros(50 * number));
+            let code = wait_for(fork(|| told_past_locks(refresh(&index))));
+            first.join().expect("no panic").expect("the parent goes on");
+            code
+        });
+        if code != 0 {
+            say(&format!("child {number} ended with {code}"));
+            std::process::exit(1);
+        }
+    }
+    say("done");
+    told();
+}
+
+#[test]
+fn a_fork_may_come_while_a_thread_makes_the_first_connection() {
+    let server = movies(120);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, key) = path_of(&server, 1, 3);
+    let forks = rounds("PLEXINDEX_FORKS", 25);
+    let words = [&place[0], &place[1], &place[2], &path, &key, &forks.to_string()];
+    let mut worker = Worker::start("fork while connecting", words.map(String::as_str));
+    assert_eq!(worker.hear(), "done");
+    worker.end();
+}

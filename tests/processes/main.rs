@@ -29,6 +29,7 @@ fn worker() {
         ("fork", fork::busy),
         ("fork while fetching", fork::fetching),
         ("fork and count", fork::counting),
+        ("fork while connecting", fork::connecting),
         ("race", races::race),
         ("make", races::make),
         ("flight", single_flight::ask),
