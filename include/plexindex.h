@@ -494,7 +494,7 @@ typedef struct plexindex_statistics {
     uint64_t calls_us;
     // How many of them were slow: plexindex_options.slow_ms.
     uint64_t slow_calls;
-    // How often the server could not be asked, and old answers stood in; plexindex_stats_json() says why it was last.
+    // How often the server could not be asked, or its answer not be stored, and old answers stood in; plexindex_stats_json() says why it was last.
     uint64_t failures;
 } plexindex_statistics;
 

@@ -70,7 +70,7 @@ impl Counters {
         add(&self.glance_misses, 1);
     }
 
-    /// The server could not be asked.
+    /// The server could not be asked, or what it said not stored.
     pub fn failed(&self) {
         add(&self.failures, 1);
     }
@@ -251,9 +251,9 @@ pub struct Stats {
     pub events: u64,
     /// Writes that noted what events hint at.
     pub hints: u64,
-    /// How often the server could not be asked, and old answers stood in.
+    /// How often the server could not be asked, or its answer not be stored, and old answers stood in.
     pub failures: u64,
-    /// Why it could not be asked last, in words, until it answers again.
+    /// Why not, the last time, in words, until new answers can be had again.
     pub trouble: Option<String>,
 }
 

@@ -1,6 +1,8 @@
 //! Fetching over real HTTP: cut off and taken up again, shifted, shrunk, late, refused; with exact request counts.
 
 mod support;
+#[path = "support/worker.rs"]
+mod worker;
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use plexindex::index::{Deadline, Question};
 use plexindex::model::{Reason, Rung};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin, Token};
 use support::{HOUR_MS, clock, movies, open, options, path_of, requests};
+use worker::until;
 
 #[test]
 fn a_fetch_that_was_cut_off_goes_on_in_the_next_process() {
@@ -391,4 +394,55 @@ fn photos_and_their_clips_are_one_library() {
             .expect("libraries")
             .contains("\"fresh\":false")
     );
+}
+
+#[test]
+fn who_stops_a_call_cuts_nobody_elses_page() {
+    let server = movies(3_000);
+    server.config(|config| config.gzip = false);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    // The second page comes to its half, and then not for as long as any test takes.
+    server.fault(
+        Fault::new(Action::Stall {
+            after: None,
+            ms: 600_000,
+        })
+        .on(Kind::Listing)
+        .after(1)
+        .times(1),
+    );
+    std::thread::scope(|scope| {
+        let fetching = scope.spawn(|| index.refresh(&Question::default(), true));
+        until("the second page is asked for", || server.stats().of(Kind::Listing) == 2);
+        // Stopped while it waits for the other one's fetch; the page may not have begun to come at the first times.
+        until("the page is cut", || {
+            let stopped = Question {
+                progress: Some(&|_| false),
+                ..Question::default()
+            };
+            let error = index.refresh(&stopped, true).expect_err("stopped");
+            assert_eq!(error.status, Status::Aborted, "{error}");
+            server.stats().of(Kind::Listing) > 2
+        });
+        assert_eq!(fetching.join().expect("no panic").expect("listed"), Status::Ok);
+    });
+    assert_eq!(index.stats().expect("statistics").items, 3_000);
+}
+
+#[test]
+fn what_is_no_plex_server_gets_no_token_from_who_has_the_time() {
+    for (deadline, token) in [(Deadline::None, false), (Deadline::In(Duration::from_secs(20)), true)] {
+        let server = movies(30);
+        let folder = tempfile::tempdir().expect("a folder");
+        let index = open(options(&server, folder.path()), &clock());
+        let question = Question {
+            deadline,
+            ..Question::default()
+        };
+        index.libraries_json(&question).expect("libraries");
+        let first = &server.log()[0];
+        assert_eq!(first.token_in_header, token, "{}", first.target);
+        assert_eq!(first.target.starts_with("/identity"), !token);
+    }
 }

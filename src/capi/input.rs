@@ -56,12 +56,13 @@ impl Opened {
     pub fn open(chosen: Chosen) -> Result<Self> {
         guard::quiet_panics();
         log_ring::install(log_ring::level(chosen.log_level)?);
-        let opened = Self {
-            index: Index::open(chosen.options)?,
-            libraries: Arc::default(),
-        };
-        fork::watch(&opened.libraries);
-        Ok(opened)
+        Ok(Self::over(Index::open(chosen.options)?))
+    }
+
+    fn over(index: Index) -> Self {
+        let libraries = Arc::default();
+        fork::watch(&libraries);
+        Self { index, libraries }
     }
 
     pub fn into_handle(self) -> *mut Handle {
@@ -704,17 +705,19 @@ pub unsafe fn write_stats(opened: &Opened, place: *mut Stats) -> Result<()> {
 mod tests {
     use super::*;
 
+    /// Without the quiet that a host gets: it would hide what other tests say.
+    fn opened_in(folder: &std::path::Path) -> Opened {
+        let options = options::Options {
+            cache_dir: folder.to_owned(),
+            ..options::Options::default()
+        };
+        Opened::over(Index::open(options).expect("opens"))
+    }
+
     #[test]
     fn handles_of_libraries_that_nobody_has_are_so_many_and_no_more() {
         let folder = tempfile::tempdir().expect("a folder");
-        let opened = Opened::open(Chosen {
-            options: options::Options {
-                cache_dir: folder.path().to_owned(),
-                ..options::Options::default()
-            },
-            log_level: 0,
-        })
-        .expect("opens");
+        let opened = opened_in(folder.path());
         let ask = |number: usize| opened.library(Selector::Any(format!("Name {number}")));
         for number in 0..MOST_UNKNOWN {
             ask(number).expect("a handle");
@@ -733,14 +736,7 @@ mod tests {
     #[test]
     fn a_child_gets_handles_though_a_thread_got_its_first_at_the_fork() {
         let folder = tempfile::tempdir().expect("a folder");
-        let opened = Opened::open(Chosen {
-            options: options::Options {
-                cache_dir: folder.path().to_owned(),
-                ..options::Options::default()
-            },
-            log_level: 0,
-        })
-        .expect("opens");
+        let opened = opened_in(folder.path());
         let (say, said) = std::sync::mpsc::channel();
         let libraries = Arc::clone(&opened.libraries);
         let busy = std::thread::spawn(move || {

@@ -310,7 +310,7 @@ pub struct Stats {
     pub calls_us: u64,
     /// How many of them were slow: plexindex_options.slow_ms.
     pub slow_calls: u64,
-    /// How often the server could not be asked, and old answers stood in; plexindex_stats_json() says why it was last.
+    /// How often the server could not be asked, or its answer not be stored, and old answers stood in; plexindex_stats_json() says why it was last.
     pub failures: u64,
 }
 

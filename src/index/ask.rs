@@ -1,7 +1,7 @@
 //! Questions: from a path or a GUID to an answer, by way of the server where that is needed and allowed.
 
 use std::fmt::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::fetch::{Doubt, Why};
 use super::library::Resolved;
@@ -9,9 +9,8 @@ use super::snapshot::{Snapshot, age};
 use super::{Answer, COLD_MS, LEAVE_ALONE_MS, Question, Shared, Trouble};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, is_stale, need};
-use crate::matching::{Found, LIMIT, Outcome, Scope, climb};
-use crate::model::{Confidence, Item, Reason, Rung};
-use crate::stats::Spent;
+use crate::matching::{Outcome, Scope, climb};
+use crate::model::{Reason, Rung};
 use crate::store::{LibraryRow, Patience};
 
 /// How long a question that has an old answer waits for other writers.
@@ -28,19 +27,19 @@ pub(super) struct Tried {
     /// The libraries' list was asked for.
     probed: bool,
     /// Libraries were brought up to date, as far as it went: those of this identity (0: none yet).
-    refreshed: Option<i64>,
+    pub(super) refreshed: Option<i64>,
     /// The deadline came first.
-    late: Option<Status>,
+    pub(super) late: Option<Status>,
     /// Asking failed.
     pub(super) trouble: Option<Error>,
     /// The server was asked for the path where nothing was ever fetched.
-    questioned_cold: bool,
+    pub(super) questioned_cold: bool,
     /// Its clocks were looked at because the path is not listed.
     looked: bool,
     /// It was asked for the path because it is not listed.
     questioned: bool,
     /// Suspects were confirmed, or not.
-    confirmed: bool,
+    pub(super) confirmed: bool,
     /// Warm files were made anew.
     rebuilt: bool,
 }
@@ -146,7 +145,7 @@ impl Shared {
     }
 
     /// Nothing is tried yet, and what was committed before is seen.
-    fn begin(&self) -> Result<Tried> {
+    pub(super) fn begin(&self) -> Result<Tried> {
         self.catch_up()?;
         Ok(Tried {
             since: self.snapshot.read().sequence(),
@@ -156,14 +155,19 @@ impl Shared {
     }
 
     /// Whose libraries the server may be asked about, beyond bringing them up to date: not when it just failed.
-    fn may_question(&self, question: &Question<'_>, snapshot: &Snapshot, tried: &Tried) -> Option<i64> {
+    pub(super) fn may_question(&self, question: &Question<'_>, snapshot: &Snapshot, tried: &Tried) -> Option<i64> {
         snapshot
             .identity
             .filter(|_| self.may_ask(question) && tried.trouble.is_none())
     }
 
     /// What the question's library is in this snapshot; `None` when the server has to be asked first.
-    fn scope(&self, question: &Question<'_>, snapshot: &Snapshot, tried: &mut Tried) -> Result<Option<Scope>> {
+    pub(super) fn scope(
+        &self,
+        question: &Question<'_>,
+        snapshot: &Snapshot,
+        tried: &mut Tried,
+    ) -> Result<Option<Scope>> {
         let Some(library) = question.library else {
             let ask = snapshot.rows.is_empty() && !tried.probed && self.may_ask(question);
             return Ok((!ask).then_some(Scope::All));
@@ -184,7 +188,7 @@ impl Shared {
         }
     }
 
-    fn ask_for_libraries(&self, question: &Question<'_>, tried: &mut Tried) -> Result<()> {
+    pub(super) fn ask_for_libraries(&self, question: &Question<'_>, tried: &mut Tried) -> Result<()> {
         tried.probed = true;
         match self.probe(question, tried.since) {
             Ok(()) => Ok(()),
@@ -229,7 +233,13 @@ impl Shared {
     }
 
     /// Brings libraries up to date for a question. A server that just failed is left alone while old answers do.
-    fn freshen(&self, question: &Question<'_>, wanting: &[LibraryRow], cold: bool, tried: &mut Tried) -> Result<()> {
+    pub(super) fn freshen(
+        &self,
+        question: &Question<'_>,
+        wanting: &[LibraryRow],
+        cold: bool,
+        tried: &mut Tried,
+    ) -> Result<()> {
         // A server that just failed is left alone: for a while where an old answer stands in, for a moment where not.
         if let Some(error) = self.recent_trouble(if cold { LEAVE_ALONE_MS - COLD_MS } else { 0 })
             && (!cold || matches!(error.status, Status::Connect | Status::TimeUp | Status::Starting))
@@ -286,7 +296,7 @@ impl Shared {
     }
 
     /// The server's last failure, unless it is so old that less than `left_ms` of its time is left.
-    fn recent_trouble(&self, left_ms: i64) -> Option<Error> {
+    pub(super) fn recent_trouble(&self, left_ms: i64) -> Option<Error> {
         // A clock that was set back does not make it last longer.
         let lasts = 0..LEAVE_ALONE_MS - left_ms;
         let now = self.now_ms();
@@ -370,7 +380,7 @@ impl Shared {
     }
 
     /// Gives an answer to the host; it counts when the host took it.
-    fn hand_over<R>(&self, answer: &Answer<'_>, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
+    pub(super) fn hand_over<R>(&self, answer: &Answer<'_>, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         let taken = then(answer)?;
         let rung = if answer.status == Status::Ok {
             answer.rung
@@ -379,188 +389,6 @@ impl Shared {
         };
         self.counters.answered(rung, answer.stale);
         Ok(taken)
-    }
-
-    pub(super) fn match_guid<R>(
-        &self,
-        question: &Question<'_>,
-        guid: &str,
-        then: impl FnOnce(&Answer<'_>) -> Result<R>,
-    ) -> Result<R> {
-        if guid.is_empty() {
-            return Err(Error::new(
-                Status::InvalidArgument,
-                "the GUID is empty: give one such as 'imdb://tt1254207'",
-            ));
-        }
-        self.find_items(question, &format!("the GUID '{guid}'"), None, then, |row| {
-            self.store.items_with_guid(row.id, guid, LIMIT)
-        })
-    }
-
-    pub(super) fn search_title<R>(
-        &self,
-        question: &Question<'_>,
-        title: &str,
-        then: impl FnOnce(&Answer<'_>) -> Result<R>,
-    ) -> Result<R> {
-        if title.trim().is_empty() {
-            return Err(Error::new(Status::InvalidArgument, "the title is empty: give one"));
-        }
-        self.find_items(question, &format!("the title '{title}'"), Some(title), then, |row| {
-            self.store.items_with_title(row.id, title, LIMIT)
-        })
-    }
-
-    /// Which of these items were invalidated, or one of their files, and not confirmed since.
-    fn doubts(&self, rows: &[LibraryRow], items: &[(usize, Item)]) -> Vec<Doubt> {
-        let snapshot = self.snapshot.read();
-        let mut doubts = Vec::new();
-        for (at, item) in items {
-            let row = &rows[*at];
-            // Another snapshot may have come since the rows were read.
-            let Some(place) = snapshot.rows.iter().position(|one| one.id == row.id) else {
-                continue;
-            };
-            let key = item.rating_key.as_str();
-            let is_suspect = |path: &[u8]| snapshot.is_suspect(place, path, path, key);
-            if is_suspect(b"") || item.parts.iter().any(|part| is_suspect(part.as_bytes())) {
-                doubts.push(Doubt {
-                    row: row.clone(),
-                    rating_key: key.to_owned(),
-                    paths: item.parts.iter().map(|part| part.as_bytes().to_vec()).collect(),
-                });
-            }
-        }
-        doubts
-    }
-
-    /// For each library whether it answers: it was fetched, or asked for this title a while ago.
-    fn answering(&self, snapshot: &Snapshot, rows: &[LibraryRow], title: Option<&str>) -> Result<Vec<bool>> {
-        rows.iter()
-            .map(|row| match (title, snapshot.identity) {
-                _ if row.generation > 0 => Ok(true),
-                (Some(title), Some(identity)) => self.knows_title(identity, row, title),
-                _ => Ok(false),
-            })
-            .collect()
-    }
-
-    /// Items by what the store has an index of, in all libraries asked, brought up to date first. For a title a hurried
-    /// caller asks libraries that were never fetched for it, as for a path.
-    fn find_items<R>(
-        &self,
-        question: &Question<'_>,
-        what: &str,
-        title: Option<&str>,
-        then: impl FnOnce(&Answer<'_>) -> Result<R>,
-        find: impl Fn(&LibraryRow) -> Result<(Vec<Item>, usize)>,
-    ) -> Result<R> {
-        let question = &self.timed(question);
-        let _held = Patience::now().until(self.until(question)).hold();
-        let mut tried = self.begin()?;
-        loop {
-            self.catch_up()?;
-            let snapshot = self.snapshot.read();
-            let Some(scope) = self.scope(question, &snapshot, &mut tried)? else {
-                drop(snapshot);
-                self.ask_for_libraries(question, &mut tried)?;
-                continue;
-            };
-            let now = self.now_ms();
-            let rows = snapshot.asked(scope).to_vec();
-            let answering = self.answering(&snapshot, &rows, title)?;
-            let settled = rows
-                .iter()
-                .zip(&answering)
-                .any(|(row, answers)| *answers && row.generation == 0);
-            if let Some(title) = title
-                && let Some(identity) = self.may_question(question, &snapshot, &tried)
-                && !settled
-                && !tried.questioned_cold
-                && self.until(question).is_some()
-            {
-                tried.questioned_cold = true;
-                let cold: Vec<LibraryRow> = rows.iter().filter(|row| row.generation == 0).cloned().collect();
-                if !cold.is_empty() && self.recent_trouble(0).is_none() {
-                    drop(snapshot);
-                    self.ask_for_title(question, identity, &cold, title, &mut tried)?;
-                    continue;
-                }
-            }
-            if !settled && tried.refreshed != Some(snapshot.identity.unwrap_or(0)) && self.may_ask(question) {
-                let wanting: Vec<LibraryRow> = rows
-                    .iter()
-                    .filter(|row| need(&age(row), &self.policy, now) != Need::Nothing)
-                    .cloned()
-                    .collect();
-                if !wanting.is_empty() {
-                    tried.refreshed = Some(snapshot.identity.unwrap_or(0));
-                    drop(snapshot);
-                    let cold = wanting.iter().any(|row| row.generation == 0);
-                    self.freshen(question, &wanting, cold, &mut tried)?;
-                    continue;
-                }
-            }
-            drop(snapshot);
-            if rows.iter().all(|row| row.generation == 0)
-                && let Some(error) = tried.trouble
-            {
-                return Err(error);
-            }
-            let mut items: Vec<(usize, Item)> = Vec::new();
-            let mut total = 0;
-            for (at, row) in rows.iter().enumerate().filter(|(at, _)| answering[*at]) {
-                let reading = Instant::now();
-                let (found, count) = find(row)?;
-                self.counters.spent(Spent::Store, reading.elapsed());
-                self.counters.spent(Spent::Away, reading.elapsed());
-                total += count;
-                items.extend(found.into_iter().map(|item| (at, item)));
-            }
-            items.truncate(LIMIT);
-            let doubts = self.doubts(&rows, &items);
-            if !doubts.is_empty() && !tried.confirmed && self.may_ask(question) && tried.trouble.is_none() {
-                tried.confirmed = true;
-                if let Err(error) = self.confirm(question, &doubts) {
-                    self.put_up_with(&mut tried, error)?;
-                }
-                continue;
-            }
-            let found: Vec<Found<'_>> = items
-                .iter()
-                .map(|(at, item)| Found {
-                    library: *at,
-                    ..Found::of(item)
-                })
-                .collect();
-            let mut answer = Answer::of_items(&found, total, &rows);
-            answer.age_ms = rows
-                .iter()
-                .filter(|row| row.generation > 0)
-                .map(|row| now - row.checked_ms)
-                .max();
-            answer.stale = rows
-                .iter()
-                .any(|row| row.generation > 0 && is_stale(&age(row), &self.policy, now));
-            let message;
-            if !doubts.is_empty() {
-                (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
-                answer.reason = Reason::Unconfirmed;
-                message = format!("an item with {what} was invalidated, and the server has not confirmed it since");
-                answer.message = &message;
-            } else if answer.status == Status::NotFound {
-                if let Some(late) = tried.late {
-                    answer.status = late;
-                }
-                message = format!("no item of the libraries asked has {what}");
-                answer.message = &message;
-            } else if answer.status == Status::Ambiguous {
-                message = format!("{total} items have {what}");
-                answer.message = &message;
-            }
-            return self.hand_over(&answer, then);
-        }
     }
 }
 

@@ -244,6 +244,7 @@ impl Shared {
                     elapsed: begun.elapsed(),
                 });
                 if !go_on && !report.abort.swap(true, Ordering::Relaxed) {
+                    self.cuts.fetch_add(1, Ordering::SeqCst);
                     source.interrupt(); // it may be waiting for an answer
                 }
             }
@@ -298,6 +299,7 @@ impl Errand<'_> {
     }
 
     /// Rows of a library: those that came, and how the page ended. What came before it was cut off is as true as the rest.
+    /// A page that another call's end cut off is asked for again: that is no failure of this call.
     pub(super) fn some_rows(
         &self,
         section: &str,
@@ -314,8 +316,20 @@ impl Errand<'_> {
             size,
         };
         let mut items = Vec::new();
-        let end = self.source.page(&request, self.bounds, &mut |item| items.push(item));
-        (items, end)
+        loop {
+            let cuts = self.shared.cuts.load(Ordering::SeqCst);
+            let end = self.source.page(&request, self.bounds, &mut |item| items.push(item));
+            match end {
+                Err(error)
+                    if !matches!(error.status, Status::Aborted | Status::TimeUp)
+                        && self.shared.cuts.load(Ordering::SeqCst) != cuts =>
+                {
+                    log::debug!("a page was cut off by the end of another call; it is asked for again: {error}");
+                    items.clear();
+                }
+                end => return (items, end),
+            }
+        }
     }
 
     /// The error for bounds that ended while another one fetched.

@@ -9,6 +9,7 @@ mod delta;
 mod edit;
 mod evidence;
 mod fetch;
+mod find;
 mod flight;
 mod gather;
 mod host;
@@ -23,7 +24,7 @@ mod upkeep;
 mod watch;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -81,6 +82,8 @@ pub(crate) struct Shared {
     /// Held by whoever folds matches into warm files.
     folding: Mutex<()>,
     trouble: Mutex<Option<Trouble>>,
+    /// How often a call that was stopped closed the connections of all.
+    cuts: AtomicU64,
     evidence: evidence::Evidence,
     /// Counts of this handle that the store has not been told yet begin here.
     flushed: Mutex<(u64, u64)>,
@@ -198,6 +201,7 @@ impl Index {
             catching_up: Mutex::new(()),
             folding: Mutex::new(()),
             trouble: Mutex::new(None),
+            cuts: AtomicU64::new(0),
             evidence: evidence::Evidence::default(),
             flushed: Mutex::new((0, 0)),
             closed: AtomicBool::new(false),

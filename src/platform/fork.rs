@@ -123,7 +123,9 @@ struct Fork {
 }
 
 /// Takes what every other part of the library may use while it prepares for a fork: see [`hold_last`].
-static LAST: Mutex<Option<fn() -> Box<dyn Release>>> = Mutex::new(None);
+static LAST: Mutex<Option<Take>> = Mutex::new(None);
+
+type Take = fn() -> Box<dyn Release>;
 
 static WATCHED: Mutex<Vec<Weak<dyn Forks>>> = Mutex::new(Vec::new());
 /// Set between `before` and `after`, by the forking thread only; a second thread that forks waits for it.
@@ -152,7 +154,7 @@ pub fn watch(it: &Arc<impl Forks + 'static>) {
 
 /// From now on `take` is called at each fork once all else is held, and what it gives is let go before all else: for a
 /// lock that is taken under any other one, such as the log's.
-pub fn hold_last(take: fn() -> Box<dyn Release>) {
+pub fn hold_last(take: Take) {
     register();
     *lock(&LAST) = Some(take);
 }

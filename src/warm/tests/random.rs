@@ -276,7 +276,7 @@ fn compare(
         );
         seen.push(id);
     }
-    let suspect = got.found().first().is_some_and(|best| {
+    let suspect = got.found().iter().any(|best| {
         let library = &naive[best.library];
         library.distrusts(asked, best.item.rating_key) || library.distrusts(best.path, best.item.rating_key)
     });

@@ -93,9 +93,9 @@ class Stats:
     hints: int
     """Writes that noted what events hint at: fewer than events, as these are gathered."""
     failures: int
-    """How often the server could not be asked, and old answers stood in."""
+    """How often the server could not be asked, or its answer not be stored, and old answers stood in."""
     trouble: str | None
-    """Why it could not be asked last; None when it answers."""
+    """Why not, the last time; None when new answers can be had."""
 
     def __init__(self, raw: CStats, trouble: str | None = None) -> None:
         self.answers = dict(zip(c.RUNGS, raw.answers))

@@ -1,0 +1,209 @@
+//! Questions by GUID and by title: answered from what the store has an index of.
+
+use std::time::Instant;
+
+use super::fetch::Doubt;
+use super::snapshot::{Snapshot, age};
+use super::{Answer, Question, Shared};
+use crate::error::{Error, Result, Status};
+use crate::freshness::{Need, is_stale, need};
+use crate::matching::{Found, LIMIT};
+use crate::model::{Confidence, Item, Reason};
+use crate::stats::Spent;
+use crate::store::{LibraryRow, Patience};
+
+impl Shared {
+    pub(super) fn match_guid<R>(
+        &self,
+        question: &Question<'_>,
+        guid: &str,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        if guid.is_empty() {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                "the GUID is empty: give one such as 'imdb://tt1254207'",
+            ));
+        }
+        self.find_items(question, &format!("the GUID '{guid}'"), None, then, |row| {
+            self.store.items_with_guid(row.id, guid, LIMIT)
+        })
+    }
+
+    pub(super) fn search_title<R>(
+        &self,
+        question: &Question<'_>,
+        title: &str,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        if title.trim().is_empty() {
+            return Err(Error::new(Status::InvalidArgument, "the title is empty: give one"));
+        }
+        self.find_items(question, &format!("the title '{title}'"), Some(title), then, |row| {
+            self.store.items_with_title(row.id, title, LIMIT)
+        })
+    }
+
+    /// Which of these items were invalidated, or one of their files, and not confirmed since.
+    fn doubts(&self, rows: &[LibraryRow], items: &[(usize, Item)]) -> Vec<Doubt> {
+        let snapshot = self.snapshot.read();
+        let mut doubts = Vec::new();
+        for (at, item) in items {
+            let row = &rows[*at];
+            // Another snapshot may have come since the rows were read.
+            let Some(place) = snapshot.rows.iter().position(|one| one.id == row.id) else {
+                continue;
+            };
+            let key = item.rating_key.as_str();
+            let is_suspect = |path: &[u8]| snapshot.is_suspect(place, path, path, key);
+            if is_suspect(b"") || item.parts.iter().any(|part| is_suspect(part.as_bytes())) {
+                doubts.push(Doubt {
+                    row: row.clone(),
+                    rating_key: key.to_owned(),
+                    paths: item.parts.iter().map(|part| part.as_bytes().to_vec()).collect(),
+                });
+            }
+        }
+        doubts
+    }
+
+    /// What the store finds in the libraries that answer, each with the place of its library: so many as an answer holds, and
+    /// the count of all.
+    fn read_items(
+        &self,
+        rows: &[LibraryRow],
+        answering: &[bool],
+        find: impl Fn(&LibraryRow) -> Result<(Vec<Item>, usize)>,
+    ) -> Result<(Vec<(usize, Item)>, usize)> {
+        let mut items = Vec::new();
+        let mut total = 0;
+        for (at, row) in rows.iter().enumerate().filter(|(at, _)| answering[*at]) {
+            let reading = Instant::now();
+            let (found, count) = find(row)?;
+            self.counters.spent(Spent::Store, reading.elapsed());
+            self.counters.spent(Spent::Away, reading.elapsed());
+            total += count;
+            items.extend(found.into_iter().map(|item| (at, item)));
+        }
+        items.truncate(LIMIT);
+        Ok((items, total))
+    }
+
+    /// For each library whether it answers: it was fetched, or asked for this title a while ago.
+    fn answering(&self, snapshot: &Snapshot, rows: &[LibraryRow], title: Option<&str>) -> Result<Vec<bool>> {
+        rows.iter()
+            .map(|row| match (title, snapshot.identity) {
+                _ if row.generation > 0 => Ok(true),
+                (Some(title), Some(identity)) => self.knows_title(identity, row, title),
+                _ => Ok(false),
+            })
+            .collect()
+    }
+
+    /// Items by what the store has an index of, in all libraries asked, brought up to date first. For a title a hurried
+    /// caller asks libraries that were never fetched for it, as for a path.
+    fn find_items<R>(
+        &self,
+        question: &Question<'_>,
+        what: &str,
+        title: Option<&str>,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+        find: impl Fn(&LibraryRow) -> Result<(Vec<Item>, usize)>,
+    ) -> Result<R> {
+        let question = &self.timed(question);
+        let _held = Patience::now().until(self.until(question)).hold();
+        let mut tried = self.begin()?;
+        loop {
+            self.catch_up()?;
+            let snapshot = self.snapshot.read();
+            let Some(scope) = self.scope(question, &snapshot, &mut tried)? else {
+                drop(snapshot);
+                self.ask_for_libraries(question, &mut tried)?;
+                continue;
+            };
+            let now = self.now_ms();
+            let rows = snapshot.asked(scope).to_vec();
+            let answering = self.answering(&snapshot, &rows, title)?;
+            let settled = rows
+                .iter()
+                .zip(&answering)
+                .any(|(row, answers)| *answers && row.generation == 0);
+            if let Some(title) = title
+                && let Some(identity) = self.may_question(question, &snapshot, &tried)
+                && !settled
+                && !tried.questioned_cold
+                && self.until(question).is_some()
+            {
+                tried.questioned_cold = true;
+                let cold: Vec<LibraryRow> = rows.iter().filter(|row| row.generation == 0).cloned().collect();
+                if !cold.is_empty() && self.recent_trouble(0).is_none() {
+                    drop(snapshot);
+                    self.ask_for_title(question, identity, &cold, title, &mut tried)?;
+                    continue;
+                }
+            }
+            if !settled && tried.refreshed != Some(snapshot.identity.unwrap_or(0)) && self.may_ask(question) {
+                let wanting: Vec<LibraryRow> = rows
+                    .iter()
+                    .filter(|row| need(&age(row), &self.policy, now) != Need::Nothing)
+                    .cloned()
+                    .collect();
+                if !wanting.is_empty() {
+                    tried.refreshed = Some(snapshot.identity.unwrap_or(0));
+                    drop(snapshot);
+                    let cold = wanting.iter().any(|row| row.generation == 0);
+                    self.freshen(question, &wanting, cold, &mut tried)?;
+                    continue;
+                }
+            }
+            drop(snapshot);
+            if rows.iter().all(|row| row.generation == 0)
+                && let Some(error) = tried.trouble
+            {
+                return Err(error);
+            }
+            let (items, total) = self.read_items(&rows, &answering, &find)?;
+            let doubts = self.doubts(&rows, &items);
+            if !doubts.is_empty() && !tried.confirmed && self.may_ask(question) && tried.trouble.is_none() {
+                tried.confirmed = true;
+                if let Err(error) = self.confirm(question, &doubts) {
+                    self.put_up_with(&mut tried, error)?;
+                }
+                continue;
+            }
+            let found: Vec<Found<'_>> = items
+                .iter()
+                .map(|(at, item)| Found {
+                    library: *at,
+                    ..Found::of(item)
+                })
+                .collect();
+            let mut answer = Answer::of_items(&found, total, &rows);
+            answer.age_ms = rows
+                .iter()
+                .filter(|row| row.generation > 0)
+                .map(|row| now - row.checked_ms)
+                .max();
+            answer.stale = rows
+                .iter()
+                .any(|row| row.generation > 0 && is_stale(&age(row), &self.policy, now));
+            let message;
+            if !doubts.is_empty() {
+                (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
+                answer.reason = Reason::Unconfirmed;
+                message = format!("an item with {what} was invalidated, and the server has not confirmed it since");
+                answer.message = &message;
+            } else if answer.status == Status::NotFound {
+                if let Some(late) = tried.late {
+                    answer.status = late;
+                }
+                message = format!("no item of the libraries asked has {what}");
+                answer.message = &message;
+            } else if answer.status == Status::Ambiguous {
+                message = format!("{total} items have {what}");
+                answer.message = &message;
+            }
+            return self.hand_over(&answer, then);
+        }
+    }
+}
