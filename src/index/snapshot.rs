@@ -250,7 +250,7 @@ impl Shared {
         } else {
             MapMode::Map
         };
-        match Image::open(&path, mode) {
+        match Image::open(&path, mode, self.store.seal(name)) {
             // Made by a host with other rules: the paths that its rules made are not ours.
             Ok(image) if image.mappings() != mappings.digest() => None,
             Ok(image) => Some(Arc::new(image)),

@@ -191,7 +191,8 @@ impl Shared {
     /// Writes a warm file under this name.
     pub(super) fn write_image(&self, builder: ImageBuilder, name: &str, row: &LibraryRow) -> Result<()> {
         let begun = Instant::now();
-        let info = builder.finish(&self.store.folder().warm(name, self.mappings.digest()))?;
+        let path = self.store.folder().warm(name, self.mappings.digest());
+        let info = builder.finish(&path, self.store.seal(name))?;
         self.counters.spent(Spent::Warm, begun.elapsed());
         log::debug!(
             "warm file of '{}': {} items, {} bytes",
@@ -221,7 +222,8 @@ impl Shared {
                 builder.push_match(path, rating_key, generation);
             })?;
         let name = Folder::warm_name("m", library, row.generation, folded);
-        builder.finish(&self.store.folder().warm(&name, Mappings::default().digest()))?;
+        let path = self.store.folder().warm(&name, Mappings::default().digest());
+        builder.finish(&path, self.store.seal(&name))?;
         self.store.folded(identity, library, row.epoch, &name, folded)?;
         self.store.folder().sweep_replaced("m", library, folded);
         self.counters.spent(Spent::Warm, begun.elapsed());

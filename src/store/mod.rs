@@ -210,6 +210,15 @@ impl Store {
         *blake3::keyed_hash(&self.opened.newest().secret, bytes).as_bytes()
     }
 
+    /// What an index file carries that belongs under this name in this store. The name says all that the file is of:
+    /// listing or matches, the library's number, generation and change sequence.
+    #[must_use]
+    pub fn seal(&self, name: &str) -> u64 {
+        let mut seal = [0; 8];
+        seal.copy_from_slice(&self.keyed(name.as_bytes())[..8]);
+        u64::from_le_bytes(seal)
+    }
+
     /// Reads, in one short transaction. `work` may be run again, when the database had to be made anew.
     fn read<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         self.with(&self.connections.reader, in_one(work))

@@ -10,6 +10,7 @@ mod broken;
 mod deep;
 mod full;
 mod growth;
+mod names;
 mod open;
 mod secrecy;
 mod warm;

@@ -24,14 +24,19 @@ pub struct Image {
 }
 
 impl Image {
-    /// Opens the image at `path`. Takes the same time whatever its size, but for the table of check sums.
+    /// Opens the image at `path`, which must have been made with this `seal`. Takes the same time whatever its size, but
+    /// for the table of check sums.
     ///
     /// # Errors
-    /// [`Status::Store`] when the file is missing, damaged, or made by a version with another format or normal form: make
-    /// it anew.
-    pub fn open(path: &Path, mode: MapMode) -> Result<Self> {
+    /// [`Status::Store`] when the file is missing, damaged, made by a version with another format or normal form, or for
+    /// another name: make it anew.
+    pub fn open(path: &Path, mode: MapMode, seal: u64) -> Result<Self> {
         let bytes = FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
-        Self::new(bytes).map_err(|why| refuse(path, why))
+        let image = Self::new(bytes).map_err(|why| refuse(path, why))?;
+        if image.head.seal != seal {
+            return Err(refuse(path, "it was made for another name, or for another store"));
+        }
+        Ok(image)
     }
 
     pub(super) fn new(bytes: FileBytes) -> std::result::Result<Self, &'static str> {
