@@ -243,6 +243,6 @@ fn read_swap(bencher: Bencher) {
 #[divan::bench(sample_count = 200, sample_size = 1000)]
 fn read_counters(bencher: Bencher) {
     std::fs::create_dir_all(folder()).expect("a folder");
-    let page = CounterPage::open(&folder().join("counters"), 1).expect("opens");
+    let page = CounterPage::open(&folder().join("counters"), 1, true).expect("opens");
     bencher.bench_local(|| page.state());
 }

@@ -94,7 +94,9 @@ impl Shared {
             return Ok(());
         }
         let _catching_up = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
-        self.catch_up_alone(true).map(|_| ())
+        self.catch_up_alone(true)?;
+        self.store.find_page();
+        Ok(())
     }
 
     /// Reads what was committed since the snapshot. `patient` unset: gives up (`false`) where it would have to wait.

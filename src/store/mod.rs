@@ -12,6 +12,7 @@ mod host;
 mod leases;
 mod listing;
 mod matches;
+mod opened;
 mod partition;
 mod questions;
 mod rows;
@@ -28,15 +29,15 @@ pub use rows::{Change, ChangeKind, LibraryRow, State};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use once_cell::race::OnceBox;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::error::{Error, Result, Status};
+use crate::platform::clock::coarse_ms;
 use crate::platform::fork::{self, Forks, Release, Side};
 use crate::warm::{CounterPage, State as PageState};
 use connection::Slot;
+use opened::{Opened, is_fresh, repair, warn_of_page};
 
 /// An open store. Usable from many threads; every call is short, and none waits for the network.
 pub struct Store {
@@ -45,29 +46,10 @@ pub struct Store {
     /// Whether the counter page is believed, and not only kept right for those who do.
     believes: bool,
     opened: Opened,
+    /// No page can be mapped, and all who had one have noticed that it is gone.
+    unheard: AtomicBool,
     /// Episodes were swept: shows may be left without any.
     orphans: AtomicBool,
-}
-
-/// What is known of the database that is open. When another takes its place, or the page is made anew, the next one is
-/// hung behind it: readers come here without a lock, so none is ever changed or freed before the end.
-#[derive(Default)]
-struct Opened {
-    id: u64,
-    secret: [u8; 32],
-    page: Option<CounterPage>,
-    next: OnceBox<Opened>,
-}
-
-impl Opened {
-    #[inline]
-    fn newest(&self) -> &Self {
-        let mut newest = self;
-        while let Some(next) = newest.next.get() {
-            newest = next;
-        }
-        newest
-    }
 }
 
 /// The two connections of a process: readers never wait for a writer of the same process.
@@ -137,6 +119,7 @@ impl Store {
             connections,
             believes,
             opened: Opened::default(),
+            unheard: AtomicBool::new(false),
             orphans: AtomicBool::new(false),
         };
         let known = {
@@ -159,29 +142,22 @@ impl Store {
         let (connection, id) = writer.connection()?;
         add_tables(connection).map_err(|error| self.trouble(&error, writer))?;
         let (connection, _) = writer.connection()?;
-        let secret = connection
-            .query_row("SELECT secret FROM store", [], |row| row.get::<_, [u8; 32]>(0))
+        let (secret, sequence) = connection
+            .query_row("SELECT secret, sequence FROM store", [], |row| {
+                Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
+            })
             .map_err(|error| self.trouble(&error, writer))?;
-        let opened = Opened {
-            id,
-            secret,
-            page: self.page_of(id),
-            next: OnceBox::new(),
+        let page = if self.folder.shares_memory() {
+            let page = CounterPage::open(&self.folder.page(), id, is_fresh(sequence));
+            page.inspect_err(warn_of_page).ok()
+        } else {
+            None
         };
-        if let Some(page) = &opened.page {
+        if let Some(page) = &page {
             let (connection, _) = writer.connection()?;
             repair(page, connection).map_err(|error| self.trouble(&error, writer))?;
         }
-        Ok(opened)
-    }
-
-    fn page_of(&self, id: u64) -> Option<CounterPage> {
-        if !self.folder.shares_memory() {
-            return None;
-        }
-        CounterPage::open(&self.folder.page(), id)
-            .inspect_err(warn_of_page)
-            .ok()
+        Ok(Opened::new(&self.folder, id, secret, writer.file(), page))
     }
 
     /// The folder of the store.
@@ -193,8 +169,7 @@ impl Store {
     /// without asking the database.
     #[must_use]
     pub fn is_current(&self, sequence: u64) -> bool {
-        let page = self.opened.newest().page.as_ref();
-        page.is_some_and(|page| page.state() == PageState::Equal(sequence)) && self.believes
+        self.believes && self.opened.newest().state(coarse_ms()) == PageState::Equal(sequence)
     }
 
     /// What stands for a token: equal for equal tokens of this store, and of no use elsewhere. Another one when the
@@ -254,10 +229,7 @@ impl Store {
                 sequence: before + 1,
                 changes: std::cell::Cell::new(0),
             };
-            let page = self.page_at_its_place();
-            if let Some(page) = page {
-                page.begin(tx.sequence);
-            }
+            let page = self.begin_on_page(tx.sequence)?;
             let done = work(&tx).and_then(|value| {
                 connection
                     .prepare_cached("UPDATE store SET sequence = ?1")?
@@ -277,32 +249,6 @@ impl Store {
             drop(undo);
             done
         })
-    }
-
-    /// The counter page, made anew when somebody removed or replaced it: those who open it now would not see this one.
-    /// Called under the write lock.
-    fn page_at_its_place(&self) -> Option<&CounterPage> {
-        let opened = self.opened.newest();
-        let place = self.folder.page();
-        match &opened.page {
-            Some(page) if page.is_at(&place) => return Some(page),
-            None if !self.folder.shares_memory() => return None,
-            _ => {}
-        }
-        let page = CounterPage::open(&place, opened.id);
-        match (&opened.page, &page) {
-            (None, Err(_)) => return None, // as it was
-            (Some(_), Err(error)) => warn_of_page(error),
-            _ => log::info!("the counter page in {} is opened anew", self.folder.path().display()),
-        }
-        let next = Opened {
-            id: opened.id,
-            secret: opened.secret,
-            page: page.ok(),
-            next: OnceBox::new(),
-        };
-        let _ = opened.next.set(Box::new(next));
-        self.opened.newest().page.as_ref()
     }
 
     /// Runs `work` on a connection to the database that has the store's name. When it was removed, replaced or found to
@@ -371,6 +317,8 @@ impl Store {
         }
         writer.close();
         reader.close();
+        // Others who have it mapped look at the database too.
+        known.retire_page();
         if self.folder.broken().is_some() {
             self.folder.set_aside()?;
         } else {
@@ -379,10 +327,7 @@ impl Store {
                 self.folder.path().display()
             );
         }
-        let opened = self.look(&mut writer)?;
-        if opened.id != known.id {
-            let _ = known.next.set(Box::new(opened));
-        }
+        known.follow(self.look(&mut writer)?);
         Ok(())
     }
 
@@ -420,22 +365,6 @@ fn in_one<T>(
     }
 }
 
-/// Makes the page agree with the database where it does not: it is new, its writer died, or the machine did. When
-/// somebody is writing that is left to them.
-fn repair(page: &CounterPage, connection: &Connection) -> rusqlite::Result<()> {
-    if page.state() == PageState::Equal(sequence_of(connection)?) {
-        return Ok(());
-    }
-    connection.busy_timeout(Duration::ZERO)?;
-    if connection.execute_batch("BEGIN IMMEDIATE").is_ok() {
-        let _undo = Undo(connection);
-        if let Ok(sequence) = sequence_of(connection) {
-            page.repair(sequence);
-        }
-    }
-    connection.busy_timeout(connection::BUSY)
-}
-
 /// A store of an earlier version of this format gets the tables that are new.
 fn add_tables(connection: &Connection) -> rusqlite::Result<()> {
     let newest = "SELECT 1 FROM sqlite_schema WHERE name = 'host_values_expiry'";
@@ -443,10 +372,6 @@ fn add_tables(connection: &Connection) -> rusqlite::Result<()> {
         return Ok(());
     }
     connection.execute_batch(include_str!("schema.sql"))
-}
-
-fn warn_of_page(error: &Error) {
-    log::warn!("the counter page cannot be shared, each lookup asks the database instead: {error}");
 }
 
 fn sequence_of(connection: &Connection) -> rusqlite::Result<u64> {

@@ -13,6 +13,7 @@ mod crash;
 mod deep;
 mod fork;
 mod merging;
+mod page;
 mod races;
 mod single_flight;
 
