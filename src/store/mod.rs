@@ -29,6 +29,7 @@ pub use rows::{Change, ChangeKind, LibraryRow, State};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
@@ -199,16 +200,24 @@ impl Store {
         self.with(&self.connections.reader, in_one(work))
     }
 
-    /// Reads when no other thread does; `None` otherwise, at once.
+    /// Reads when no other thread does and the connection is open; `None` otherwise, at once. An error when another
+    /// process keeps the database locked: nobody is waited for.
     fn try_read<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Option<Result<T>> {
+        let mut work = in_one(work);
+        let mut hasty = |connection: &Connection| {
+            connection.busy_timeout(Duration::ZERO)?;
+            let _patient = Patient(connection);
+            work(connection)
+        };
         let mut slot = match self.connections.reader.try_lock() {
             Ok(slot) => slot,
             Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(std::sync::TryLockError::WouldBlock) => return None,
         };
-        match self.run(&mut slot, &mut in_one(work)) {
+        // Opening a database takes its time, and may wait for whoever makes or recovers it.
+        slot.id()?;
+        match self.run(&mut slot, &mut hasty) {
             Done::Returned(done) => Some(done),
-            // Opening another database takes its time.
             Done::Stale => None,
         }
     }
@@ -342,6 +351,15 @@ impl Drop for Store {
     /// While the fork handlers still know of the connections: none may be closing at the moment of a fork.
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// Makes a connection wait for others again.
+struct Patient<'c>(&'c Connection);
+
+impl Drop for Patient<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.busy_timeout(connection::BUSY);
     }
 }
 

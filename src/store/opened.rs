@@ -12,9 +12,8 @@ use std::time::Duration;
 use once_cell::race::OnceBox;
 use rusqlite::Connection;
 
-use super::connection::BUSY;
 use super::folder::{Folder, Inode};
-use super::{Store, Undo, sequence_of};
+use super::{Patient, Store, Undo, sequence_of};
 use crate::error::Error;
 use crate::warm::{CounterPage, HOLDS_MS, State};
 
@@ -175,6 +174,7 @@ pub fn repair(page: &CounterPage, connection: &Connection) -> rusqlite::Result<u
         return Ok(sequence);
     }
     connection.busy_timeout(Duration::ZERO)?;
+    let _patient = Patient(connection);
     if connection.execute_batch("BEGIN IMMEDIATE").is_ok() {
         let _undo = Undo(connection);
         if let Ok(now) = sequence_of(connection) {
@@ -182,7 +182,6 @@ pub fn repair(page: &CounterPage, connection: &Connection) -> rusqlite::Result<u
             sequence = now;
         }
     }
-    connection.busy_timeout(BUSY)?;
     Ok(sequence)
 }
 

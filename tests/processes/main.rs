@@ -16,6 +16,7 @@ mod merging;
 mod page;
 mod races;
 mod single_flight;
+mod waiting;
 
 #[test]
 #[ignore = "played by the other tests, as another process"]
@@ -32,5 +33,6 @@ fn worker() {
         ("race", races::race),
         ("make", races::make),
         ("flight", single_flight::ask),
+        ("recover", waiting::recover),
     ]);
 }
