@@ -14,6 +14,9 @@ use crate::model::{Item, Reason, Rung};
 use crate::stats::Spent;
 use crate::store::LibraryRow;
 
+/// How often a question makes index files anew that are lost again before it is answered.
+const REBUILDS: u32 = 3;
+
 /// What a question has already done on its way.
 #[derive(Default)]
 #[allow(clippy::struct_excessive_bools)] // each is one step, taken once
@@ -38,8 +41,8 @@ pub(super) struct Tried {
     questioned: bool,
     /// Suspects were confirmed, or not.
     confirmed: bool,
-    /// Warm files were made anew.
-    rebuilt: bool,
+    /// How often index files were made anew.
+    rebuilt: u32,
 }
 
 impl Shared {
@@ -66,8 +69,16 @@ impl Shared {
                 continue;
             };
             let outcome = climb(&snapshot.views, scope, &self.mappings, path);
-            if (outcome.broken || snapshot.incomplete) && !tried.rebuilt {
-                tried.rebuilt = true;
+            let lost = outcome.broken || snapshot.incomplete;
+            if lost && tried.rebuilt == REBUILDS {
+                return Err(Error::new(
+                    Status::Store,
+                    "an index file is missing or damaged, and as often as it is made anew: see the log, and look for who \
+                     removes or overwrites files in cache_dir",
+                ));
+            }
+            if lost || tried.rebuilt == 0 && self.in_memory.is_due(self.now_ms()) {
+                tried.rebuilt += 1;
                 drop(snapshot);
                 self.rebuild_broken()?;
                 continue;
@@ -298,12 +309,7 @@ impl Shared {
     ) -> Result<R> {
         let rows = snapshot.asked(scope);
         let unfetched = rows.iter().all(|row| row.generation == 0);
-        let status = if outcome.broken {
-            return Err(Error::new(
-                Status::Store,
-                "a warm file is damaged and could not be made anew: see the log, and free some disk space",
-            ));
-        } else if outcome.suspect {
+        let status = if outcome.suspect {
             Status::NotFound
         } else if outcome.is_ambiguous() {
             Status::Ambiguous

@@ -12,6 +12,7 @@ mod fetch;
 mod flight;
 mod gather;
 mod host;
+mod in_memory;
 mod library;
 mod listing;
 mod lookup;
@@ -80,6 +81,7 @@ pub(crate) struct Shared {
     flights: flight::Flights,
     /// Held by whoever folds matches into warm files.
     folding: Mutex<()>,
+    in_memory: in_memory::InMemory,
     trouble: Mutex<Option<Trouble>>,
     evidence: evidence::Evidence,
     /// Counts of this handle that the store has not been told yet begin here.
@@ -197,6 +199,7 @@ impl Index {
             snapshot: Swap::new(Snapshot::default()),
             catching_up: Mutex::new(()),
             folding: Mutex::new(()),
+            in_memory: in_memory::InMemory::default(),
             trouble: Mutex::new(None),
             evidence: evidence::Evidence::default(),
             flushed: Mutex::new((0, 0)),
@@ -658,7 +661,9 @@ impl crate::platform::fork::Forks for Shared {
         // What a call holds while it waits for the store, which is held next.
         let mut held: Vec<Box<dyn crate::platform::fork::Release>> = vec![
             Box::new(hold(&self, |all| &all.watch)),
+            Box::new(hold(&self, |all| &all.in_memory.making)),
             Box::new(hold(&self, |all| &all.catching_up)),
+            Box::new(hold(&self, |all| &all.in_memory.images)),
             Box::new(hold(&self, |all| &all.folding)),
             Box::new(hold(&self, |all| &all.flushed)),
             Box::new(hold(&self, |all| &all.trouble)),

@@ -258,7 +258,7 @@ fn a_full_disk_is_told_and_changes_nothing() {
 }
 
 /// In a worker: no file may grow beyond so many bytes.
-fn limit_files(bytes: u64) {
+pub fn limit_files(bytes: u64) {
     // SAFETY: plain calls. The signal is ignored, so that writes fail instead.
     unsafe {
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);

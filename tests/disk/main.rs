@@ -10,6 +10,7 @@ mod broken;
 mod deep;
 mod full;
 mod growth;
+mod in_memory;
 mod names;
 mod open;
 mod secrecy;
@@ -28,6 +29,7 @@ fn worker() {
         ("full disk", full::full),
         ("limited files", full::limited),
         ("no warm file", full::no_warm_file),
+        ("no file", in_memory::no_file),
         ("masked", secrecy::masked),
     ]);
 }

@@ -159,11 +159,10 @@ impl ImageBuilder {
         Ok(info)
     }
 
-    /// The image as bytes.
+    /// The image as bytes, of no name.
     ///
     /// # Errors
     /// [`Status::StoreFull`] when it would be larger than the format allows.
-    #[cfg(test)]
     pub fn finish_in_memory(self) -> Result<Vec<u8>> {
         let mut out = io::Cursor::new(Vec::new());
         match self.write(&mut out, 0) {

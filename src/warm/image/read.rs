@@ -21,6 +21,7 @@ pub struct Image {
     paths: Table,
     keys: Table,
     names: Names,
+    stands_in: bool,
 }
 
 impl Image {
@@ -51,7 +52,26 @@ impl Image {
             names: Names::new(&head),
             head,
             file,
+            stands_in: false,
         })
+    }
+
+    /// An image that stands in for a file that could not be written.
+    ///
+    /// # Errors
+    /// As [`Image::open`].
+    pub fn in_memory(bytes: Vec<u8>) -> Result<Self> {
+        let image = Self::new(FileBytes::from(bytes)).map_err(|why| refuse(Path::new("in memory"), why))?;
+        Ok(Self {
+            stands_in: true,
+            ..image
+        })
+    }
+
+    /// Whether it stands in for a file.
+    #[must_use]
+    pub fn stands_in(&self) -> bool {
+        self.stands_in
     }
 
     /// The library that it belongs to.
