@@ -54,7 +54,7 @@ fn build(items: &[Item], path: &std::path::Path) {
     for item in items {
         builder.push(item);
     }
-    builder.finish(path).expect("is written");
+    builder.finish(path, 0).expect("is written");
 }
 
 /// The image of so many movies, made once.
@@ -71,7 +71,7 @@ fn file(size: usize) -> &'static PathBuf {
 }
 
 fn view(size: usize) -> LibraryView {
-    let image = Image::open(file(size), MapMode::Map).expect("opens");
+    let image = Image::open(file(size), MapMode::Map, 0).expect("opens");
     let facts = LibraryFacts {
         locations: vec!["/mnt/media/movies".to_owned()],
         fetched: true,
@@ -165,7 +165,7 @@ fn climb_repeated_name(bencher: Bencher, depth: usize) {
         })
         .collect();
     build(&items, &path);
-    let image = Image::open(&path, MapMode::Map).expect("opens");
+    let image = Image::open(&path, MapMode::Map, 0).expect("opens");
     let none = Mappings::default();
     let view = LibraryView::new(
         LibraryFacts::default(),
@@ -243,6 +243,6 @@ fn read_swap(bencher: Bencher) {
 #[divan::bench(sample_count = 200, sample_size = 1000)]
 fn read_counters(bencher: Bencher) {
     std::fs::create_dir_all(folder()).expect("a folder");
-    let page = CounterPage::open(&folder().join("counters"), 1).expect("opens");
+    let page = CounterPage::open(&folder().join("counters"), 1, true).expect("opens");
     bencher.bench_local(|| page.state());
 }

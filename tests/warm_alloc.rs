@@ -226,7 +226,7 @@ fn building_stays_within_bounds() {
         for number in 0..items {
             builder.push(&movie(number));
         }
-        builder.finish(&folder.path().join("image")).expect("is written");
+        builder.finish(&folder.path().join("image"), 0).expect("is written");
         let peak = PEAK.load(Ordering::Relaxed) - before;
         println!("building an image of {items} items: {} KiB at the peak", peak >> 10);
         peaks.push(peak);

@@ -16,6 +16,9 @@ use crate::store::{LibraryRow, Patience};
 /// How long a question that has an old answer waits for other writers.
 pub(super) const SHORTLY: Duration = Duration::from_secs(1);
 
+/// How often a question makes index files anew that are lost again before it is answered.
+const REBUILDS: u32 = 3;
+
 /// What a question has already done on its way.
 #[derive(Default)]
 #[allow(clippy::struct_excessive_bools)] // each is one step, taken once
@@ -40,8 +43,8 @@ pub(super) struct Tried {
     questioned: bool,
     /// Suspects were confirmed, or not.
     pub(super) confirmed: bool,
-    /// Warm files were made anew.
-    rebuilt: bool,
+    /// How often index files were made anew.
+    rebuilt: u32,
 }
 
 impl Shared {
@@ -69,8 +72,16 @@ impl Shared {
                 continue;
             };
             let outcome = climb(&snapshot.views, scope, &self.mappings, path);
-            if (outcome.broken || snapshot.incomplete) && !tried.rebuilt {
-                tried.rebuilt = true;
+            let lost = outcome.broken || snapshot.incomplete;
+            if lost && tried.rebuilt == REBUILDS {
+                return Err(Error::new(
+                    Status::Store,
+                    "an index file is missing or damaged, and as often as it is made anew: see the log, and look for who \
+                     removes or overwrites files in cache_dir",
+                ));
+            }
+            if lost || tried.rebuilt == 0 && self.in_memory.is_due(self.now_ms()) {
+                tried.rebuilt += 1;
                 drop(snapshot);
                 self.rebuild_broken()?;
                 continue;
@@ -317,12 +328,7 @@ impl Shared {
     ) -> Result<R> {
         let rows = snapshot.asked(scope);
         let unfetched = rows.iter().all(|row| row.generation == 0);
-        let status = if outcome.broken {
-            return Err(Error::new(
-                Status::Store,
-                "a warm file is damaged and could not be made anew: see the log, and free some disk space",
-            ));
-        } else if outcome.suspect {
+        let status = if outcome.suspect {
             Status::NotFound
         } else if outcome.is_ambiguous() {
             Status::Ambiguous

@@ -17,7 +17,7 @@ impl Shared {
         if path.is_empty() {
             return None;
         }
-        if let Some(snapshot) = self.current()
+        if let Some(snapshot) = self.whole()
             && let Some(scope) = scope(library, &snapshot)
             && let Some(hit) = glance(&snapshot.views, scope, &self.mappings, path)
         {
@@ -47,7 +47,7 @@ impl Shared {
             let group = &group[..count];
             // Once a group: a commit that returned while the batch is under way shows in what follows.
             let known = self
-                .current()
+                .whole()
                 .and_then(|snapshot| Some((scope(library, &snapshot)?, snapshot)));
             let Some((scope, snapshot)) = known else {
                 for _ in group {
@@ -70,6 +70,12 @@ impl Shared {
     pub(super) fn is_current(&self) -> bool {
         let sequence = self.snapshot.read().sequence();
         self.store.is_current(sequence)
+    }
+
+    /// A current snapshot that lacks no index file: without that of the matches, the listing might say something else.
+    #[inline]
+    fn whole(&self) -> Option<Guard<'_, Snapshot>> {
+        self.current().filter(|snapshot| !snapshot.incomplete)
     }
 
     /// A snapshot that shows all that was committed; `None` when it would have to be waited for.

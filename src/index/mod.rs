@@ -13,6 +13,7 @@ mod find;
 mod flight;
 mod gather;
 mod host;
+mod in_memory;
 mod library;
 mod listing;
 mod lookup;
@@ -81,6 +82,7 @@ pub(crate) struct Shared {
     flights: flight::Flights,
     /// Held by whoever folds matches into warm files.
     folding: Mutex<()>,
+    in_memory: in_memory::InMemory,
     trouble: Mutex<Option<Trouble>>,
     /// How often a call that was stopped closed the connections of all.
     cuts: AtomicU64,
@@ -200,6 +202,7 @@ impl Index {
             snapshot: Swap::new(Snapshot::default()),
             catching_up: Mutex::new(()),
             folding: Mutex::new(()),
+            in_memory: in_memory::InMemory::default(),
             trouble: Mutex::new(None),
             cuts: AtomicU64::new(0),
             evidence: evidence::Evidence::default(),
@@ -665,7 +668,9 @@ impl crate::platform::fork::Forks for Shared {
         // What a call holds while it waits for the store, which is held next.
         let mut held: Vec<Box<dyn crate::platform::fork::Release>> = vec![
             Box::new(hold(&self, |all| &all.watch)),
+            Box::new(hold(&self, |all| &all.in_memory.making)),
             Box::new(hold(&self, |all| &all.catching_up)),
+            Box::new(hold(&self, |all| &all.in_memory.images)),
             Box::new(hold(&self, |all| &all.folding)),
             Box::new(hold(&self, |all| &all.flushed)),
             Box::new(hold(&self, |all| &all.trouble)),

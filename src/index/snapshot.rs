@@ -13,7 +13,7 @@ use crate::model::Clocks;
 use crate::platform::map::MapMode;
 use crate::stats::Spent;
 use crate::store::{Change, ChangeKind, LibraryRow, State};
-use crate::warm::{Change as Overlaid, Image, LibraryFacts, LibraryView};
+use crate::warm::{Change as Overlaid, Image, ImageKind, LibraryFacts, LibraryView};
 
 /// What lookups read. Changes of single matches and items are added to it in place; anything else replaces it.
 #[derive(Default)]
@@ -69,10 +69,6 @@ impl Snapshot {
     }
 }
 
-fn usable(image: Option<&Arc<Image>>) -> bool {
-    image.is_some_and(|image| !image.is_broken())
-}
-
 /// What the rules of freshness want to know of a library.
 pub(super) fn age(row: &LibraryRow) -> Age {
     Age {
@@ -100,7 +96,9 @@ impl Shared {
             return Ok(());
         }
         let _catching_up = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
-        self.catch_up_alone(true).map(|_| ())
+        self.catch_up_alone(true)?;
+        self.store.find_page();
+        Ok(())
     }
 
     /// Reads what was committed since the snapshot. `patient` unset: gives up (`false`) where it would have to wait.
@@ -228,14 +226,14 @@ impl Shared {
     /// The view of a library: its warm files, taken over from the last snapshot where they are the same.
     fn view(&self, row: &LibraryRow, known: Option<(&LibraryRow, &LibraryView)>) -> LibraryView {
         let image = match known {
-            Some((old, view)) if old.image == row.image && usable(view.image.as_ref()) => view.image.clone(),
-            _ => self.open_image(&row.image, &self.mappings),
+            Some((old, view)) if old.image == row.image && self.usable(view.image.as_ref()) => view.image.clone(),
+            _ => self.open_or_stand_in(ImageKind::Listing, row),
         };
         let matches = match known {
-            Some((old, view)) if old.matches_image == row.matches_image && usable(view.matches.as_ref()) => {
+            Some((old, view)) if old.matches_image == row.matches_image && self.usable(view.matches.as_ref()) => {
                 view.matches.clone()
             }
-            _ => self.open_image(&row.matches_image, &Mappings::default()),
+            _ => self.open_or_stand_in(ImageKind::Matches, row),
         };
         let facts = LibraryFacts {
             uuid: row.library.uuid.clone(),
@@ -246,7 +244,18 @@ impl Shared {
         LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
     }
 
-    fn open_image(&self, name: &str, mappings: &Mappings) -> Option<Arc<Image>> {
+    /// Whether an image of the last snapshot can be taken over: what stands in for a file is looked for anew.
+    fn usable(&self, image: Option<&Arc<Image>>) -> bool {
+        image.is_some_and(|image| !image.is_broken() && !image.stands_in())
+    }
+
+    /// What stands in for an index file that could not be written, else the file.
+    fn open_or_stand_in(&self, kind: ImageKind, row: &LibraryRow) -> Option<Arc<Image>> {
+        let stands_in = self.in_memory.of(kind, row);
+        stands_in.or_else(|| self.open_index_file(kind, row))
+    }
+
+    pub(super) fn open_image(&self, name: &str, mappings: &Mappings) -> Option<Arc<Image>> {
         if name.is_empty() {
             return None;
         }
@@ -256,7 +265,7 @@ impl Shared {
         } else {
             MapMode::Map
         };
-        match Image::open(&path, mode) {
+        match Image::open(&path, mode, self.store.seal(name)) {
             // Made by a host with other rules: the paths that its rules made are not ours.
             Ok(image) if image.mappings() != mappings.digest() => None,
             Ok(image) => Some(Arc::new(image)),

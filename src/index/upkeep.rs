@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use super::library::Resolved;
-use super::{Library, Shared};
-use crate::error::Result;
+use super::{Library, Shared, lock};
+use crate::error::{Error, Result, Status};
 use crate::matching::normal::normal_form;
-use crate::matching::{Mappings, Scope, climb};
+use crate::matching::{Mappings, Scope, View, climb};
 use crate::model::Rung;
 use crate::stats::Spent;
 use crate::store::{Folder, LibraryRow};
@@ -70,7 +70,14 @@ impl Shared {
     }
 
     pub(super) fn invalidate_path(&self, library: &Library, path: &[u8]) -> Result<()> {
+        self.forget_path(library, path, false)
+    }
+
+    /// `again`: an index file was found to be damaged on the way.
+    fn forget_path(&self, library: &Library, path: &[u8], again: bool) -> Result<()> {
         self.catch_up()?;
+        // What is not seen cannot be forgotten, and would come back.
+        self.rebuild_broken()?;
         let (identity, listed, confirmed) = {
             let snapshot = self.snapshot.read();
             let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
@@ -86,6 +93,10 @@ impl Shared {
                     listed.push(row.id);
                 }
                 snapshot.views[place].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
+            }
+            if snapshot.views.iter().any(|view| view.broken()) && !again {
+                drop(snapshot);
+                return self.forget_path(library, path, true);
             }
             (identity, listed, confirmed)
         };
@@ -164,6 +175,13 @@ impl Shared {
 
     fn build_image_as(&self, name: &str, row: &LibraryRow, generation: u64, sequence: u64) -> Result<()> {
         let begun = Instant::now();
+        let builder = self.listing_builder(row, generation, sequence)?;
+        self.counters.spent(Spent::Warm, begun.elapsed());
+        self.write_image(builder, name, row)
+    }
+
+    /// What makes the index file of a stored generation.
+    pub(super) fn listing_builder(&self, row: &LibraryRow, generation: u64, sequence: u64) -> Result<ImageBuilder> {
         let mut builder = self.image_builder(row, generation, sequence);
         if row.is_the_host_s() {
             self.host_items(row)?.iter().for_each(|item| builder.push(item));
@@ -173,8 +191,7 @@ impl Shared {
                 Ok(())
             })?;
         }
-        self.counters.spent(Spent::Warm, begun.elapsed());
-        self.write_image(builder, name, row)
+        Ok(builder)
     }
 
     /// What makes the warm file of a generation, as it stands at a change sequence.
@@ -191,7 +208,8 @@ impl Shared {
     /// Writes a warm file under this name.
     pub(super) fn write_image(&self, builder: ImageBuilder, name: &str, row: &LibraryRow) -> Result<()> {
         let begun = Instant::now();
-        let info = builder.finish(&self.store.folder().warm(name, self.mappings.digest()))?;
+        let path = self.store.folder().warm(name, self.mappings.digest());
+        let info = builder.finish(&path, self.store.seal(name))?;
         self.counters.spent(Spent::Warm, begun.elapsed());
         log::debug!(
             "warm file of '{}': {} items, {} bytes",
@@ -202,26 +220,31 @@ impl Shared {
         Ok(())
     }
 
+    /// What makes the index file of a library's confirmed matches, and the change sequence up to which it knows them.
+    pub(super) fn matches_builder(&self, row: &LibraryRow, sequence: u64) -> Result<(ImageBuilder, u64)> {
+        let mut builder = ImageBuilder::new(ImageMeta {
+            kind: ImageKind::Matches,
+            library: row.library.uuid.clone(),
+            generation: row.generation,
+            sequence,
+            mappings: Mappings::default(),
+        });
+        // The sequence of the very read: what is committed later is not in the file.
+        let upto = self.store.for_each_match(row.id, &mut |path, rating_key, generation| {
+            builder.push_match(path, rating_key, generation);
+        })?;
+        Ok((builder, upto))
+    }
+
     /// Puts the confirmed matches of a library into a new warm file, so that new processes need not read them one by one.
     pub(super) fn fold(&self, identity: i64, library: i64) -> Result<()> {
         let begun = Instant::now();
         let row = self.store.library_row(library)?;
         let before = self.store.totals()?.sequence;
-        let mut builder = ImageBuilder::new(ImageMeta {
-            kind: ImageKind::Matches,
-            library: row.library.uuid.clone(),
-            generation: row.generation,
-            sequence: before,
-            mappings: Mappings::default(),
-        });
-        // The sequence of the very read: what is committed later is not in the file.
-        let folded = self
-            .store
-            .for_each_match(library, &mut |path, rating_key, generation| {
-                builder.push_match(path, rating_key, generation);
-            })?;
+        let (builder, folded) = self.matches_builder(&row, before)?;
         let name = Folder::warm_name("m", library, row.generation, folded);
-        builder.finish(&self.store.folder().warm(&name, Mappings::default().digest()))?;
+        let path = self.store.folder().warm(&name, Mappings::default().digest());
+        builder.finish(&path, self.store.seal(&name))?;
         self.store.folded(identity, library, row.epoch, &name, folded)?;
         self.store.folder().sweep_replaced("m", library, folded);
         self.counters.spent(Spent::Warm, begun.elapsed());
@@ -229,50 +252,52 @@ impl Shared {
         Ok(())
     }
 
-    /// Makes the warm files anew that are missing or damaged.
+    /// Makes the index files anew that are missing or damaged.
     pub(super) fn rebuild_broken(&self) -> Result<()> {
-        let (identity, broken) = {
-            let snapshot = self.snapshot.read();
-            let Some(identity) = snapshot.identity else {
-                return Ok(());
-            };
-            let broken: Vec<(LibraryRow, bool, bool)> = snapshot
-                .rows
-                .iter()
-                .zip(&snapshot.views)
-                .map(|(row, view)| {
-                    let bad = |image: &Option<std::sync::Arc<crate::warm::Image>>, wanted: bool| {
-                        image.as_ref().map_or(wanted, |image| image.is_broken())
-                    };
-                    (
-                        row.clone(),
-                        bad(&view.image, row.generation > 0),
-                        bad(&view.matches, !row.matches_image.is_empty()),
-                    )
-                })
-                .filter(|(_, listing, matches)| *listing || *matches)
-                .collect();
-            (identity, broken)
+        // What another thread has made meanwhile is not lost any more.
+        let _making = lock(&self.in_memory.making);
+        self.in_memory.prune(&self.snapshot.read().rows);
+        let Lost { identity, files } = self.lost();
+        let Some(identity) = identity.filter(|_| !files.is_empty()) else {
+            if self.in_memory.is_due(self.now_ms()) {
+                self.in_memory.tried(self.now_ms());
+            }
+            return Ok(());
         };
-        for (row, listing, matches) in broken {
+        for (kind, row) in &files {
+            self.remake(identity, *kind, row)?;
+        }
+        self.in_memory.tried(self.now_ms());
+        self.reload()
+    }
+
+    /// Makes an index file anew, and sees that it can be opened.
+    pub(super) fn make_file(&self, identity: i64, kind: ImageKind, row: &LibraryRow) -> Result<()> {
+        if self.in_memory.of(kind, row).is_none() {
             log::warn!(
-                "the warm files of '{}' are missing or damaged; they are made anew",
+                "an index file of '{}' is missing or damaged; it is made anew",
                 row.library.title
             );
-            if listing && row.image.is_empty() {
-                let (name, sequence) = self.build_image(&row, row.generation)?;
-                self.store
-                    .set_image(identity, row.id, row.generation, &name, sequence)?;
-            } else if listing {
+        }
+        match kind {
+            // Of the change that names it, other processes hear.
+            ImageKind::Matches => self.fold(identity, row.id),
+            ImageKind::Listing if row.image.is_empty() => {
+                let (name, sequence) = self.build_image(row, row.generation)?;
+                self.store.set_image(identity, row.id, row.generation, &name, sequence)
+            }
+            ImageKind::Listing => {
                 // Under the name that the database has: other processes may have a good one of it, made under other
                 // mappings. Later changes lie on it once more, which changes nothing.
-                self.build_image_as(&row.image, &row, row.generation, row.image_sequence)?;
-            }
-            if matches {
-                self.fold(identity, row.id)?;
+                self.build_image_as(&row.image, row, row.generation, row.image_sequence)?;
+                self.open_index_file(kind, row).map(|_| ()).ok_or_else(|| {
+                    Error::new(
+                        Status::Store,
+                        format!("the index file of '{}' cannot be opened", row.library.title),
+                    )
+                })
             }
         }
-        self.reload()
     }
 
     /// Sweeps dead rows, a slice at a time, and files that nobody needs.
@@ -297,6 +322,12 @@ impl Shared {
                 .sweep_warm(&|name| names.iter().any(|kept| kept == name));
         }
     }
+}
+
+/// Index files of a snapshot that are missing or damaged.
+pub(super) struct Lost {
+    pub identity: Option<i64>,
+    pub files: Vec<(ImageKind, LibraryRow)>,
 }
 
 /// The libraries that a scope means.

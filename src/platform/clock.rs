@@ -1,4 +1,4 @@
-//! The time of day, injected: nothing above asks the operating system for it.
+//! The time of day, injected: nothing above asks the operating system for it. And a clock for lookups that is not.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,6 +19,25 @@ impl Clock for SystemClock {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
+}
+
+/// Milliseconds of a clock that only goes forward, the same in all processes, some behind at times: it costs a few loads
+/// and no system call. `u64::MAX` where there is none.
+#[inline]
+#[must_use]
+pub fn coarse_ms() -> u64 {
+    #[cfg(target_os = "linux")]
+    const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC_COARSE;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills in a struct of ours.
+    if unsafe { libc::clock_gettime(CLOCK, &raw mut time) } != 0 {
+        return u64::MAX;
+    }
+    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)] // their types differ by platform; neither is negative
+    let (seconds, nanoseconds) = (time.tv_sec as u64, time.tv_nsec as u64);
+    seconds * 1000 + nanoseconds / 1_000_000
 }
 
 /// A clock that stands still until it is moved: for tests of what expires.

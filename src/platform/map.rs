@@ -42,16 +42,19 @@ unsafe impl Send for FileBytes {}
 unsafe impl Sync for FileBytes {}
 
 impl FileBytes {
-    /// Maps or reads the file. A map that fails is an error: the caller decides whether to read instead.
+    /// Maps or reads the file. One that cannot be mapped is read: on a file system without maps, or when the process has
+    /// as many as it may have.
     ///
     /// # Errors
-    /// Those of opening, mapping and reading.
+    /// Those of opening and reading.
     pub fn open(path: &Path, mode: MapMode) -> io::Result<Self> {
         let mut file = File::open(path)?;
         match mode {
             MapMode::Map => {
                 // SAFETY: nobody changes or shortens a warm file once it has its name; see the module's promise.
-                let map = unsafe { MmapOptions::new().map(&file)? };
+                let Ok(map) = (unsafe { MmapOptions::new().map(&file) }) else {
+                    return Self::open(path, MapMode::Read);
+                };
                 Ok(Self {
                     bytes: &raw const *map,
                     _owner: Owner::Map { _map: map },

@@ -12,6 +12,7 @@ mod host;
 mod leases;
 mod listing;
 mod matches;
+mod opened;
 mod partition;
 mod patience;
 mod questions;
@@ -32,13 +33,14 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use once_cell::race::OnceBox;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::error::{Error, Result, Status};
+use crate::platform::clock::coarse_ms;
 use crate::platform::fork::{self, Forks, Release, Side};
 use crate::warm::{CounterPage, State as PageState};
 use connection::Slot;
+use opened::{Opened, is_fresh, repair, warn_of_page};
 
 /// An open store. Usable from many threads; every call is short, and none waits for the network.
 pub struct Store {
@@ -47,29 +49,10 @@ pub struct Store {
     /// Whether the counter page is believed, and not only kept right for those who do.
     believes: bool,
     opened: Opened,
+    /// No page can be mapped, and all who had one have noticed that it is gone.
+    unheard: AtomicBool,
     /// Episodes were swept: shows may be left without any.
     orphans: AtomicBool,
-}
-
-/// What is known of the database that is open. When another takes its place, or the page is made anew, the next one is
-/// hung behind it: readers come here without a lock, so none is ever changed or freed before the end.
-#[derive(Default)]
-struct Opened {
-    id: u64,
-    secret: [u8; 32],
-    page: Option<CounterPage>,
-    next: OnceBox<Opened>,
-}
-
-impl Opened {
-    #[inline]
-    fn newest(&self) -> &Self {
-        let mut newest = self;
-        while let Some(next) = newest.next.get() {
-            newest = next;
-        }
-        newest
-    }
 }
 
 /// The two connections of a process: readers never wait for a writer of the same process.
@@ -139,6 +122,7 @@ impl Store {
             connections,
             believes,
             opened: Opened::default(),
+            unheard: AtomicBool::new(false),
             orphans: AtomicBool::new(false),
         };
         let known = {
@@ -161,29 +145,22 @@ impl Store {
         let (connection, id) = writer.connection()?;
         add_tables(connection).map_err(|error| self.trouble(&error, writer))?;
         let (connection, _) = writer.connection()?;
-        let secret = connection
-            .query_row("SELECT secret FROM store", [], |row| row.get::<_, [u8; 32]>(0))
+        let (secret, sequence) = connection
+            .query_row("SELECT secret, sequence FROM store", [], |row| {
+                Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
+            })
             .map_err(|error| self.trouble(&error, writer))?;
-        let opened = Opened {
-            id,
-            secret,
-            page: self.page_of(id),
-            next: OnceBox::new(),
+        let page = if self.folder.shares_memory() {
+            let page = CounterPage::open(&self.folder.page(), id, is_fresh(sequence));
+            page.inspect_err(warn_of_page).ok()
+        } else {
+            None
         };
-        if let Some(page) = &opened.page {
+        if let Some(page) = &page {
             let (connection, _) = writer.connection()?;
             repair(page, connection).map_err(|error| self.trouble(&error, writer))?;
         }
-        Ok(opened)
-    }
-
-    fn page_of(&self, id: u64) -> Option<CounterPage> {
-        if !self.folder.shares_memory() {
-            return None;
-        }
-        CounterPage::open(&self.folder.page(), id)
-            .inspect_err(warn_of_page)
-            .ok()
+        Ok(Opened::new(&self.folder, id, secret, writer.file(), page))
     }
 
     /// The folder of the store.
@@ -195,8 +172,7 @@ impl Store {
     /// without asking the database.
     #[must_use]
     pub fn is_current(&self, sequence: u64) -> bool {
-        let page = self.opened.newest().page.as_ref();
-        page.is_some_and(|page| page.state() == PageState::Equal(sequence)) && self.believes
+        self.believes && self.opened.newest().state(coarse_ms()) == PageState::Equal(sequence)
     }
 
     /// What stands for a token: equal for equal tokens of this store, and of no use elsewhere. Another one when the
@@ -212,21 +188,38 @@ impl Store {
         *blake3::keyed_hash(&self.opened.newest().secret, bytes).as_bytes()
     }
 
+    /// What an index file carries that belongs under this name in this store. The name says all that the file is of:
+    /// listing or matches, the library's number, generation and change sequence.
+    #[must_use]
+    pub fn seal(&self, name: &str) -> u64 {
+        let mut seal = [0; 8];
+        seal.copy_from_slice(&self.keyed(name.as_bytes())[..8]);
+        u64::from_le_bytes(seal)
+    }
+
     /// Reads, in one short transaction. `work` may be run again, when the database had to be made anew.
     fn read<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         self.with(&self.connections.reader, in_one(work))
     }
 
-    /// Reads when no other thread does; `None` otherwise, at once.
+    /// Reads when no other thread does and the connection is open; `None` otherwise, at once. An error when another
+    /// process keeps the database locked: nobody is waited for.
     fn try_read<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Option<Result<T>> {
+        let mut work = in_one(work);
+        let mut hasty = |connection: &Connection| {
+            connection.busy_timeout(Duration::ZERO)?;
+            let _patient = Patient(connection);
+            work(connection)
+        };
         let mut slot = match self.connections.reader.try_lock() {
             Ok(slot) => slot,
             Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(std::sync::TryLockError::WouldBlock) => return None,
         };
-        match self.run(&mut slot, &mut in_one(work)) {
+        // Opening a database takes its time, and may wait for whoever makes or recovers it.
+        slot.id()?;
+        match self.run(&mut slot, &mut hasty) {
             Done::Returned(done) => Some(done),
-            // Opening another database takes its time.
             Done::Stale => None,
         }
     }
@@ -248,10 +241,7 @@ impl Store {
                 sequence: before + 1,
                 changes: std::cell::Cell::new(0),
             };
-            let page = self.page_at_its_place();
-            if let Some(page) = page {
-                page.begin(tx.sequence);
-            }
+            let page = self.begin_on_page(tx.sequence)?;
             let done = work(&tx).and_then(|value| {
                 connection
                     .prepare_cached("UPDATE store SET sequence = ?1")?
@@ -271,32 +261,6 @@ impl Store {
             drop(undo);
             done
         })
-    }
-
-    /// The counter page, made anew when somebody removed or replaced it: those who open it now would not see this one.
-    /// Called under the write lock.
-    fn page_at_its_place(&self) -> Option<&CounterPage> {
-        let opened = self.opened.newest();
-        let place = self.folder.page();
-        match &opened.page {
-            Some(page) if page.is_at(&place) => return Some(page),
-            None if !self.folder.shares_memory() => return None,
-            _ => {}
-        }
-        let page = CounterPage::open(&place, opened.id);
-        match (&opened.page, &page) {
-            (None, Err(_)) => return None, // as it was
-            (Some(_), Err(error)) => warn_of_page(error),
-            _ => log::info!("the counter page in {} is opened anew", self.folder.path().display()),
-        }
-        let next = Opened {
-            id: opened.id,
-            secret: opened.secret,
-            page: page.ok(),
-            next: OnceBox::new(),
-        };
-        let _ = opened.next.set(Box::new(next));
-        self.opened.newest().page.as_ref()
     }
 
     /// Runs `work` on a connection to the database that has the store's name. When it was removed, replaced or found to
@@ -381,6 +345,8 @@ impl Store {
         }
         writer.close();
         reader.close();
+        // Others who have it mapped look at the database too.
+        known.retire_page();
         if self.folder.broken().is_some() {
             self.folder.set_aside()?;
         } else {
@@ -389,10 +355,7 @@ impl Store {
                 self.folder.path().display()
             );
         }
-        let opened = self.look(&mut writer)?;
-        if opened.id != known.id {
-            let _ = known.next.set(Box::new(opened));
-        }
+        known.follow(self.look(&mut writer)?);
         Ok(())
     }
 
@@ -409,6 +372,15 @@ impl Drop for Store {
     /// While the fork handlers still know of the connections: none may be closing at the moment of a fork.
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// Makes a connection wait for others again.
+struct Patient<'c>(&'c Connection);
+
+impl Drop for Patient<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.busy_timeout(connection::BUSY);
     }
 }
 
@@ -432,22 +404,6 @@ fn in_one<T>(
     }
 }
 
-/// Makes the page agree with the database where it does not: it is new, its writer died, or the machine did. When
-/// somebody is writing that is left to them.
-fn repair(page: &CounterPage, connection: &Connection) -> rusqlite::Result<()> {
-    if page.state() == PageState::Equal(sequence_of(connection)?) {
-        return Ok(());
-    }
-    connection.busy_timeout(Duration::ZERO)?;
-    if connection.execute_batch("BEGIN IMMEDIATE").is_ok() {
-        let _undo = Undo(connection);
-        if let Ok(sequence) = sequence_of(connection) {
-            page.repair(sequence);
-        }
-    }
-    connection.busy_timeout(connection::BUSY)
-}
-
 /// A store of an earlier version of this format gets the tables that are new.
 fn add_tables(connection: &Connection) -> rusqlite::Result<()> {
     let newest = "SELECT 1 FROM sqlite_schema WHERE name = 'host_values_expiry'";
@@ -455,10 +411,6 @@ fn add_tables(connection: &Connection) -> rusqlite::Result<()> {
         return Ok(());
     }
     connection.execute_batch(include_str!("schema.sql"))
-}
-
-fn warn_of_page(error: &Error) {
-    log::warn!("the counter page cannot be shared, each lookup asks the database instead: {error}");
 }
 
 fn sequence_of(connection: &Connection) -> rusqlite::Result<u64> {

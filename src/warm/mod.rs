@@ -11,7 +11,7 @@ mod view;
 pub use counters::State;
 pub use image::{Image, ImageBuilder, ImageKind, ImageMeta};
 pub use overlay::Change;
-pub use page::CounterPage;
+pub use page::{CounterPage, HOLDS_MS};
 pub use view::{LibraryFacts, LibraryView};
 
 #[cfg(test)]

@@ -26,6 +26,11 @@ const AT_DONE: usize = 17;
 /// Not 0: another page has taken this one's place.
 const AT_RETIRED: usize = 18;
 
+/// For so many milliseconds a reader believes a page that it has seen under its name.
+pub const HOLDS_MS: u64 = 500;
+/// When all readers have noticed that a page lost its name: the clock by which they believe it lags a little.
+const NOTICED: Duration = Duration::from_millis(HOLDS_MS + 60);
+
 /// How long another process may make a page.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -40,9 +45,12 @@ impl CounterPage {
     /// changed in size or cleared: others may have it mapped. One that loses its place says so to those. Both counters of a new page are 0: call
     /// [`CounterPage::repair`] under the database's write lock before it is relied upon.
     ///
+    /// A missing page may have been removed, and others may have it mapped: it is made when they have noticed. Nobody has
+    /// one of a store that is `fresh`: nothing was ever committed to it.
+    ///
     /// # Errors
     /// [`Status::Store`] when the file cannot be made or mapped; then every lookup has to ask the database.
-    pub fn open(path: &Path, store_id: u64) -> Result<Self> {
+    pub fn open(path: &Path, store_id: u64, fresh: bool) -> Result<Self> {
         let failed = |error: io::Error| {
             Error::new(
                 Status::Store,
@@ -62,14 +70,17 @@ impl CounterPage {
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {
             return Ok(page);
         }
-        Self::make(path, store_id).map_err(failed)?;
+        Self::make(path, store_id, fresh).map_err(failed)?;
         Self::existing(path, store_id)
             .map_err(failed)?
             .ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))
     }
 
     /// The page, if there is one and it is this store's.
-    fn existing(path: &Path, store_id: u64) -> io::Result<Option<Self>> {
+    ///
+    /// # Errors
+    /// When there is a file that cannot be mapped.
+    pub fn existing(path: &Path, store_id: u64) -> io::Result<Option<Self>> {
         let found = Self::any(path)?;
         Ok(found.filter(|page| page.word(AT_STORE) == store_id && !page.is_retired()))
     }
@@ -97,10 +108,12 @@ impl CounterPage {
     }
 
     /// Writes a fresh page under another name and renames it into place.
-    fn make(path: &Path, store_id: u64) -> io::Result<()> {
-        if let Ok(Some(old)) = Self::any(path) {
-            // Those who have it mapped must not go on believing it.
-            old.page.words()[AT_RETIRED].store(1, Ordering::SeqCst);
+    fn make(path: &Path, store_id: u64, fresh: bool) -> io::Result<()> {
+        let old = Self::any(path)?;
+        // Those who have it mapped must not go on believing it.
+        old.iter().for_each(Self::retire);
+        if !fresh && old.is_none_or(|old| old.word(AT_STORE) != store_id) {
+            Self::take_away(path, false)?;
         }
         let mut bytes = [0; PAGE];
         for (at, word) in [(AT_MAGIC, MAGIC), (AT_VERSION, VERSION), (AT_STORE, store_id)] {
@@ -121,11 +134,33 @@ impl CounterPage {
         written
     }
 
-    /// Whether the file at `path` is still this page. A writer asks before it writes: if somebody removed or replaced the
-    /// file, those who open it now would not see this page's counters.
+    /// Takes away what has the page's name, and returns when all who have a page mapped have noticed: from then on they
+    /// ask the database. With `noticed` set they have, unless there was one again.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn take_away(path: &Path, noticed: bool) -> io::Result<()> {
+        match fs::remove_file(path) {
+            Ok(()) => std::thread::sleep(NOTICED),
+            // What is no file, such as a directory, cannot be mapped by anybody.
+            Err(error) if error.kind() != io::ErrorKind::NotFound && path.is_file() => return Err(error),
+            Err(_) if noticed => {}
+            Err(_) => std::thread::sleep(NOTICED),
+        }
+        Ok(())
+    }
+
+    /// Whether the file at `path` is still this page. If somebody removed or replaced the file, those who open it now do
+    /// not see this page's counters, nor this page what they write: a writer asks before it writes, a reader twice a
+    /// second.
     #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
         !self.is_retired() && fs::metadata(path).is_ok_and(|facts| (facts.dev(), facts.ino()) == self.identity)
+    }
+
+    /// Another page takes its place: whoever has this one mapped asks the database from now on.
+    pub fn retire(&self) {
+        self.page.words()[AT_RETIRED].store(1, Ordering::SeqCst);
     }
 
     fn is_retired(&self) -> bool {

@@ -309,7 +309,7 @@ fn a_store_that_was_closed_is_opened_on_a_full_disk() {
 }
 
 /// In a worker: no file may grow beyond so many bytes.
-fn limit_files(bytes: u64) {
+pub fn limit_files(bytes: u64) {
     // SAFETY: plain calls. The signal is ignored, so that writes fail instead.
     unsafe {
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);

@@ -10,6 +10,8 @@ mod broken;
 mod deep;
 mod full;
 mod growth;
+mod in_memory;
+mod names;
 mod open;
 mod secrecy;
 mod warm;
@@ -28,6 +30,7 @@ fn worker() {
         ("full and closed", full::full_and_closed),
         ("limited files", full::limited),
         ("no warm file", full::no_warm_file),
+        ("no file", in_memory::no_file),
         ("masked", secrecy::masked),
     ]);
 }

@@ -32,9 +32,21 @@ pub fn answer(words: &[&str]) {
                 say(&index.stats().expect("statistics").glance_misses.to_string());
                 continue;
             }
+            "starve" => allow_no_more_files(),
             other => panic!("what is '{other}'?"),
         }
         say("done");
+    }
+}
+
+/// From now on this process can open no file.
+fn allow_no_more_files() {
+    // SAFETY: plain calls with a struct of ours.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
+        limit.rlim_cur = 3;
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
     }
 }
 
@@ -53,7 +65,7 @@ fn look(index: &Index, library: &Library, path: &str) -> String {
 }
 
 /// Several workers on a store with one fetched library.
-fn workers<const N: usize>(folder: &Path, server: &Standin, more: [&str; N]) -> Vec<Worker> {
+pub fn workers<const N: usize>(folder: &Path, server: &Standin, more: [&str; N]) -> Vec<Worker> {
     let index = support::open(support::options(server, folder), &support::clock());
     let library = index.library("Movies").expect("a handle");
     let (path, _) = path_of(server, 1, 0);

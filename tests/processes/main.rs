@@ -13,8 +13,10 @@ mod crash;
 mod deep;
 mod fork;
 mod merging;
+mod page;
 mod races;
 mod single_flight;
+mod waiting;
 
 #[test]
 #[ignore = "played by the other tests, as another process"]
@@ -33,5 +35,6 @@ fn worker() {
         ("race", races::race),
         ("make", races::make),
         ("flight", single_flight::ask),
+        ("recover", waiting::recover),
     ]);
 }

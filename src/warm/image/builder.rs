@@ -118,27 +118,27 @@ impl ImageBuilder {
     }
 
     /// Writes the image under another name beside `path`, and renames it into place: whoever opens `path` finds the old
-    /// file or the new one, whole.
+    /// file or the new one, whole. Only who knows its `seal` can open it.
     ///
     /// The file is not forced to the disk. After a crash of the machine it may be damaged; its check sums tell, and it is
     /// made anew from the database, which costs less than waiting for the disk each time.
     ///
     /// # Errors
     /// [`Status::Store`] or [`Status::StoreFull`]; `path` is as it was.
-    pub fn finish(self, path: &Path) -> Result<ImageInfo> {
+    pub fn finish(self, path: &Path, seal: u64) -> Result<ImageInfo> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}-{number}.new", std::process::id()));
         let temporary = path.with_file_name(name);
-        let written = self.write_file(&temporary, path);
+        let written = self.write_file(&temporary, path, seal);
         if written.is_err() {
             let _ = fs::remove_file(&temporary);
         }
         written
     }
 
-    fn write_file(self, temporary: &PathBuf, path: &Path) -> Result<ImageInfo> {
+    fn write_file(self, temporary: &PathBuf, path: &Path, seal: u64) -> Result<ImageInfo> {
         let failed = |error: io::Error| {
             let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
             let status = if full { Status::StoreFull } else { Status::Store };
@@ -154,25 +154,24 @@ impl ImageBuilder {
             .open(temporary)
             .map_err(failed)?;
         files::give_to_owner(temporary);
-        let info = self.write(&mut file).map_err(failed)?;
+        let info = self.write(&mut file, seal).map_err(failed)?;
         fs::rename(temporary, path).map_err(failed)?;
         Ok(info)
     }
 
-    /// The image as bytes.
+    /// The image as bytes, of no name.
     ///
     /// # Errors
     /// [`Status::StoreFull`] when it would be larger than the format allows.
-    #[cfg(test)]
     pub fn finish_in_memory(self) -> Result<Vec<u8>> {
         let mut out = io::Cursor::new(Vec::new());
-        match self.write(&mut out) {
+        match self.write(&mut out, 0) {
             Ok(_) => Ok(out.into_inner()),
             Err(error) => Err(Error::new(Status::StoreFull, error.to_string())),
         }
     }
 
-    fn write(mut self, out: &mut (impl Write + Seek)) -> io::Result<ImageInfo> {
+    fn write(mut self, out: &mut (impl Write + Seek), seal: u64) -> io::Result<ImageInfo> {
         self.align();
         if self.full {
             return Err(io::Error::new(
@@ -197,6 +196,7 @@ impl ImageBuilder {
             items: self.items,
             parts: self.parts,
             uuid: self.meta.library,
+            seal,
             path_homes: table::homes(self.paths.len()) as u64,
             key_homes: table::homes(self.keys.len()) as u64,
             ..Head::default()

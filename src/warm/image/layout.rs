@@ -5,8 +5,8 @@ use xxhash_rust::xxh3::xxh3_64;
 /// The bytes under one check sum, and the head's size.
 pub const BLOCK: usize = 4096;
 const MAGIC: [u8; 8] = *b"PLXWARM\0";
-/// 1: the first.
-const VERSION: u32 = 1;
+/// 1: the first. 2: with the seal.
+const VERSION: u32 = 2;
 /// The head's check sum stands here, over all before it.
 const AT_SUM: usize = 504;
 const AT_WORDS: usize = 16;
@@ -72,6 +72,8 @@ pub struct Head {
     pub sums: Part,
     /// Check sum of the table of check sums.
     pub sums_sum: u64,
+    /// Says under which name, in which store, the file belongs.
+    pub seal: u64,
     pub uuid: String,
 }
 
@@ -133,7 +135,7 @@ impl Head {
     }
 
     /// The numbers in the order in which they stand in the file, for both directions.
-    fn words(&mut self) -> [&mut u64; 21] {
+    fn words(&mut self) -> [&mut u64; 22] {
         [
             &mut self.length,
             &mut self.generation,
@@ -156,6 +158,7 @@ impl Head {
             &mut self.sums.at,
             &mut self.sums.count,
             &mut self.sums_sum,
+            &mut self.seal,
         ]
     }
 }

@@ -21,17 +21,23 @@ pub struct Image {
     paths: Table,
     keys: Table,
     names: Names,
+    stands_in: bool,
 }
 
 impl Image {
-    /// Opens the image at `path`. Takes the same time whatever its size, but for the table of check sums.
+    /// Opens the image at `path`, which must have been made with this `seal`. Takes the same time whatever its size, but
+    /// for the table of check sums.
     ///
     /// # Errors
-    /// [`Status::Store`] when the file is missing, damaged, or made by a version with another format or normal form: make
-    /// it anew.
-    pub fn open(path: &Path, mode: MapMode) -> Result<Self> {
+    /// [`Status::Store`] when the file is missing, damaged, made by a version with another format or normal form, or for
+    /// another name: make it anew.
+    pub fn open(path: &Path, mode: MapMode, seal: u64) -> Result<Self> {
         let bytes = FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
-        Self::new(bytes).map_err(|why| refuse(path, why))
+        let image = Self::new(bytes).map_err(|why| refuse(path, why))?;
+        if image.head.seal != seal {
+            return Err(refuse(path, "it was made for another name, or for another store"));
+        }
+        Ok(image)
     }
 
     pub(super) fn new(bytes: FileBytes) -> std::result::Result<Self, &'static str> {
@@ -46,7 +52,26 @@ impl Image {
             names: Names::new(&head),
             head,
             file,
+            stands_in: false,
         })
+    }
+
+    /// An image that stands in for a file that could not be written.
+    ///
+    /// # Errors
+    /// As [`Image::open`].
+    pub fn in_memory(bytes: Vec<u8>) -> Result<Self> {
+        let image = Self::new(FileBytes::from(bytes)).map_err(|why| refuse(Path::new("in memory"), why))?;
+        Ok(Self {
+            stands_in: true,
+            ..image
+        })
+    }
+
+    /// Whether it stands in for a file.
+    #[must_use]
+    pub fn stands_in(&self) -> bool {
+        self.stands_in
     }
 
     /// The library that it belongs to.

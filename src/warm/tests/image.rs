@@ -157,19 +157,20 @@ fn files_are_replaced_whole_and_private() {
                 &[&format!("/a/{n}.mkv"), &format!("/b/{n}.mkv")],
             ));
         }
-        builder.finish(&path).expect("is written")
+        builder.finish(&path, 7).expect("is written")
     };
     let info = write(1, 1000);
     assert_eq!((info.items, info.parts), (1000, 2000));
     for mode in [MapMode::Map, MapMode::Read] {
-        let old = Image::open(&path, mode).expect("opens");
+        let old = Image::open(&path, mode, 7).expect("opens");
         assert_eq!(info.bytes, old.bytes());
+        assert!(Image::open(&path, mode, 8).is_err(), "made for another name");
         assert_eq!(
             (old.library(), old.generation(), old.sequence(), old.mappings()),
             ("0f4d", 1, 9, 0)
         );
         write(2, 10);
-        let new = Image::open(&path, mode).expect("opens");
+        let new = Image::open(&path, mode, 7).expect("opens");
         assert_eq!((new.generation(), new.items_count(), new.parts_count()), (2, 10, 20));
         // Who has the old file open goes on with it.
         assert_eq!(old.items().count(), 1000);
@@ -208,10 +209,10 @@ fn what_cannot_be_written_leaves_the_old_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("absent").join("library.warm");
     let error = ImageBuilder::new(ImageMeta::default())
-        .finish(&path)
+        .finish(&path, 7)
         .expect_err("no such folder");
     assert!(error.message.contains("library.warm"), "{error}");
-    assert!(Image::open(&path, MapMode::Map).is_err());
+    assert!(Image::open(&path, MapMode::Map, 7).is_err());
 }
 
 #[test]

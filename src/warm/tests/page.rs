@@ -7,8 +7,8 @@ use crate::warm::{CounterPage, State};
 fn processes_share_one_page() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("counters");
-    let one = CounterPage::open(&path, 7).expect("opens");
-    let other = CounterPage::open(&path, 7).expect("opens");
+    let one = CounterPage::open(&path, 7, true).expect("opens");
+    let other = CounterPage::open(&path, 7, true).expect("opens");
     assert_eq!(one.state(), State::Equal(0));
     one.begin(1);
     assert_eq!(other.state(), State::Pending);
@@ -31,7 +31,7 @@ fn processes_share_one_page() {
 #[test]
 fn a_late_writer_takes_nothing_back() {
     let folder = tempfile::tempdir().expect("a folder");
-    let page = CounterPage::open(&folder.path().join("counters"), 7).expect("opens");
+    let page = CounterPage::open(&folder.path().join("counters"), 7, true).expect("opens");
     page.begin(1);
     page.begin(2);
     page.commit(2);
@@ -43,10 +43,10 @@ fn a_late_writer_takes_nothing_back() {
 fn the_page_of_another_store_is_replaced_and_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("counters");
-    let old = CounterPage::open(&path, 7).expect("opens");
+    let old = CounterPage::open(&path, 7, true).expect("opens");
     old.repair(40);
     let before = fs::metadata(&path).expect("is there").ino();
-    let new = CounterPage::open(&path, 8).expect("opens");
+    let new = CounterPage::open(&path, 8, true).expect("opens");
     assert_eq!(new.state(), State::Equal(0));
     assert_eq!(
         old.state(),
@@ -66,7 +66,7 @@ fn a_short_or_foreign_file_is_replaced() {
     let path = folder.path().join("counters");
     for content in [&b""[..], b"short", &[0xAB; 8192]] {
         fs::write(&path, content).expect("is written");
-        let page = CounterPage::open(&path, 7).expect("opens");
+        let page = CounterPage::open(&path, 7, true).expect("opens");
         assert_eq!(page.state(), State::Equal(0));
     }
 }
@@ -78,7 +78,7 @@ fn all_who_open_it_first_get_the_same_page() {
         let path = folder.path().join("counters");
         let pages: Vec<CounterPage> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| CounterPage::open(&path, 7).expect("opens")))
+                .map(|_| scope.spawn(|| CounterPage::open(&path, 7, true).expect("opens")))
                 .collect();
             threads
                 .into_iter()
@@ -93,7 +93,7 @@ fn all_who_open_it_first_get_the_same_page() {
 #[test]
 fn no_page_without_a_folder() {
     let folder = tempfile::tempdir().expect("a folder");
-    let error = CounterPage::open(&folder.path().join("absent/counters"), 7)
+    let error = CounterPage::open(&folder.path().join("absent/counters"), 7, true)
         .err()
         .expect("is refused");
     assert!(error.message.contains("counters"), "{error}");

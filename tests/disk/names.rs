@@ -1,0 +1,152 @@
+//! An index file belongs under its own name in its own store. A whole one from anywhere else answers nothing: it is made
+//! anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use plexindex::index::{Index, Question};
+use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
+
+use super::broken::answer;
+use crate::support::{clock, movies, open, options, path_of};
+
+/// The index file of a kind (`l`: the listing, `m`: the matches) that is the newest of its library.
+fn newest(folder: &Path, kind: &str) -> PathBuf {
+    let begin = format!("plexindex-1-{kind}");
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.file_name().expect("a name").to_string_lossy().starts_with(&begin))
+        .collect();
+    files.sort_by_key(|path| fs::metadata(path).and_then(|facts| facts.modified()).expect("facts"));
+    files.pop().expect("there is one")
+}
+
+/// Two items exchange their files.
+fn exchange(server: &Standin, one: usize, other: usize) {
+    let ((first, a), (second, b)) = (path_of(server, 1, one), path_of(server, 1, other));
+    let (a, b) = (a.parse().expect("a number"), b.parse().expect("a number"));
+    server
+        .change(|state| {
+            state.rename_file(a, &first, "/data/movies/between.mkv")?;
+            state.rename_file(b, &second, &first)?;
+            state.rename_file(a, "/data/movies/between.mkv", &second)
+        })
+        .expect("renamed");
+}
+
+fn swap(one: &Path, other: &Path) {
+    let (first, second) = (fs::read(one).expect("read"), fs::read(other).expect("read"));
+    replace(one, &second);
+    replace(other, &first);
+}
+
+/// Another file gets the name, as `mv` and `rsync` do it.
+fn replace(path: &Path, bytes: &[u8]) {
+    let beside = path.with_extension("beside");
+    fs::write(&beside, bytes).expect("written");
+    fs::rename(beside, path).expect("renamed");
+}
+
+/// A store with a listing and an index file of matches: 1,100 paths, all of the item that `nth` is.
+fn used(server: &Standin, folder: &Path, nth: usize) -> Index {
+    let index = open(options(server, folder), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(server, 1, nth);
+    assert_eq!(answer(&library, &path).expect("fetched"), key);
+    let paths: Vec<String> = (0..1_100).map(|number| format!("/host/{number}.mkv")).collect();
+    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
+    library.record_matches(&pairs).expect("recorded");
+    index
+}
+
+/// Every answer is right, in the process that has the store open and in those that open it, and asks nobody; the last is
+/// warm when it opens.
+fn assert_right(server: &Standin, folder: &Path, open_already: &Index, recorded: usize, what: &str) {
+    let (_, own) = path_of(server, 1, recorded);
+    server.reset();
+    for round in 0..3 {
+        let opened = open(options(server, folder), &clock());
+        for index in [open_already, &opened] {
+            let library = index.library("Movies").expect("a handle");
+            for nth in 0..60 {
+                let (path, key) = path_of(server, 1, nth);
+                for (path, key) in [(path, &key), (format!("/host/{nth}.mkv"), &own)] {
+                    let fast = library.lookup_key(path.as_bytes(), |found| found == key);
+                    assert_ne!(fast, Some(false), "{what}, round {round}: a wrong key for {path}");
+                    assert_eq!(
+                        answer(&library, &path).expect("an answer"),
+                        *key,
+                        "{what}, round {round}"
+                    );
+                    let fast = library.lookup_key(path.as_bytes(), |found| found == key);
+                    assert_eq!(fast, Some(true), "{what}, round {round}: is warm");
+                }
+            }
+        }
+    }
+    assert_eq!(server.stats().total, 0, "{what}: made from the database");
+}
+
+#[test]
+fn a_listing_and_matches_under_each_others_names_are_neither() {
+    let server = movies(60);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = used(&server, folder.path(), 3);
+    swap(&newest(folder.path(), "l"), &newest(folder.path(), "m"));
+    assert_right(&server, folder.path(), &index, 3, "exchanged");
+}
+
+#[test]
+fn an_older_generation_does_not_come_back_under_the_name_of_a_newer_one() {
+    let server = movies(60);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = used(&server, folder.path(), 3);
+    let [listing, matches] = ["l", "m"].map(|kind| fs::read(newest(folder.path(), kind)).expect("read"));
+    exchange(&server, 3, 7);
+    index.refresh(&Question::default(), true).expect("listed");
+    let (library, (_, key)) = (index.library("Movies").expect("a handle"), path_of(&server, 1, 9));
+    let paths: Vec<String> = (0..1_100).map(|number| format!("/host/{number}.mkv")).collect();
+    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
+    library.record_matches(&pairs).expect("recorded");
+    replace(&newest(folder.path(), "l"), &listing);
+    replace(&newest(folder.path(), "m"), &matches);
+    assert_right(&server, folder.path(), &index, 9, "an older generation");
+}
+
+#[test]
+fn index_files_of_another_store_are_not_taken_for_ours() {
+    // The same libraries, so also the same uuids; two items have each other's files.
+    let (ours, theirs) = (movies(60), movies(60));
+    exchange(&theirs, 3, 7);
+    let [here, there] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+    let (here, there) = (here.path(), there.path());
+    let (own, other) = (used(&ours, here, 3), used(&theirs, there, 9));
+    for kind in ["l", "m"] {
+        swap(&newest(here, kind), &newest(there, kind));
+    }
+    assert_right(&ours, here, &own, 3, "another store's");
+    assert_right(&theirs, there, &other, 9, "another store's");
+}
+
+#[test]
+fn two_libraries_of_one_store_do_not_take_each_others_files() {
+    let mut spec = LibrarySpec::new(LibraryKind::Movie, 60);
+    spec.plain = true;
+    let server = Standin::builder()
+        .library(spec)
+        .library(LibrarySpec::shows(4))
+        .start()
+        .expect("starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = used(&server, folder.path(), 3);
+    let movies = newest(folder.path(), "l");
+    let (episode, key) = path_of(&server, 2, 1);
+    let shows = index.library("TV Shows").expect("a handle");
+    assert_eq!(answer(&shows, &episode).expect("fetched"), key);
+    swap(&movies, &newest(folder.path(), "l"));
+    assert_right(&server, folder.path(), &index, 3, "another library's");
+    let late = open(options(&server, folder.path()), &clock());
+    let shows = late.library("TV Shows").expect("a handle");
+    assert_eq!(answer(&shows, &episode).expect("an answer"), key);
+}

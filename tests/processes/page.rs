@@ -1,0 +1,200 @@
+//! Somebody removes the counter page, or the whole store, while processes use it: what is written afterwards is seen all
+//! the same.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use plexindex::index::{Index, Library};
+
+use crate::coherence::workers;
+use crate::support::{movies, path_of};
+use crate::worker::{Worker, open_at, place};
+
+/// Longer than a process may believe what it mapped of a store that was removed, on a busy machine.
+const BOUND: Duration = Duration::from_secs(5);
+
+/// Asserts that a process gives `expected` at once.
+fn assert_sees(worker: &mut Worker, path: &str, expected: &str, what: &str) {
+    let seen = worker.ask(&format!("look {path}"));
+    let (fast, full) = seen.split_once(' ').expect("two answers");
+    assert_eq!(full, expected, "{what}");
+    assert!(fast == "?" || fast == expected, "{what}: {fast} in a fast lookup");
+}
+
+/// Asserts that a process gives `expected` within the bound.
+fn assert_soon_sees(worker: &mut Worker, path: &str, expected: &str, what: &str) {
+    let begun = Instant::now();
+    loop {
+        let seen = worker.ask(&format!("look {path}"));
+        if seen.split_once(' ').is_some_and(|(_, full)| full == expected) {
+            return assert_sees(worker, path, expected, what);
+        }
+        assert!(begun.elapsed() < BOUND, "{what}: still {seen}, not {expected}");
+    }
+}
+
+fn remove_all(folder: &Path) {
+    for entry in fs::read_dir(folder).expect("the folder").flatten() {
+        fs::remove_file(entry.path()).expect("removed");
+    }
+}
+
+fn record(library: &Library, path: &str, key: &str) {
+    library.record_matches(&[(path.as_bytes(), key)]).expect("recorded");
+}
+
+fn opened(words: &[String; 3]) -> (Index, Library) {
+    let index = open_at(&[&words[0], &words[1], &words[2]]);
+    let library = index.library("Movies").expect("a handle");
+    (index, library)
+}
+
+#[test]
+fn no_write_is_missed_because_the_page_was_removed() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let [mut reader] = workers(folder.path(), &server, [""]).try_into().ok().expect("one");
+    let place = place(folder.path(), &server);
+    let (listed, key) = path_of(&server, 1, 5);
+    let (_, other) = path_of(&server, 1, 6);
+    assert_sees(&mut reader, &listed, &key, "at first");
+    fs::remove_file(folder.path().join("plexindex-1.page")).expect("removed");
+    assert_sees(&mut reader, &listed, &key, "nothing was written");
+    // A process that never had the page that the reader has.
+    let (_index, library) = opened(&place);
+    record(&library, "/host/a.mkv", &other);
+    assert_sees(&mut reader, "/host/a.mkv", &other, "recorded by another process");
+    library.invalidate_path(listed.as_bytes()).expect("invalidated");
+    assert_sees(&mut reader, &listed, "Unconfirmed", "invalidated by another process");
+    // And it is told of what follows without asking the database each time.
+    record(&library, "/host/a.mkv", &key);
+    assert_eq!(reader.ask("look /host/a.mkv"), format!("{key} {key}"));
+    assert_eq!(reader.ask(&format!("record /host/a.mkv|{other}")), "done");
+    assert_eq!(library.lookup_key(b"/host/a.mkv", |found| *found == other), Some(true));
+    reader.end();
+}
+
+#[test]
+fn a_page_that_was_replaced_by_its_copy_is_noticed() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let [mut reader] = workers(folder.path(), &server, [""]).try_into().ok().expect("one");
+    let place = place(folder.path(), &server);
+    let (_, key) = path_of(&server, 1, 6);
+    assert_sees(&mut reader, "/host/a.mkv", "NoLocation", "at first");
+    let page = folder.path().join("plexindex-1.page");
+    fs::copy(&page, page.with_extension("copy")).expect("copied");
+    fs::rename(page.with_extension("copy"), &page).expect("renamed");
+    let (_index, library) = opened(&place);
+    record(&library, "/host/a.mkv", &key);
+    assert_soon_sees(&mut reader, "/host/a.mkv", &key, "recorded by another process");
+    reader.end();
+}
+
+#[test]
+fn a_store_that_was_removed_is_not_answered_from() {
+    let server = movies(20);
+    let root = tempfile::tempdir().expect("a folder");
+    for (what, remove) in [
+        ("emptied", (|folder: &Path| remove_all(folder)) as fn(&Path)),
+        ("another in its place", |folder| {
+            fs::rename(folder, folder.with_extension("aside")).expect("renamed");
+        }),
+    ] {
+        let folder = root.path().join(what);
+        fs::create_dir(&folder).expect("made");
+        let [mut reader] = workers(&folder, &server, [""]).try_into().ok().expect("one");
+        let place = place(&folder, &server);
+        let (listed, key) = path_of(&server, 1, 5);
+        let (_, other) = path_of(&server, 1, 6);
+        assert_eq!(reader.ask(&format!("record /host/a.mkv|{key}")), "done");
+        assert_sees(&mut reader, &listed, &key, what);
+        remove(&folder);
+        let (_index, library) = opened(&place);
+        assert_eq!(library.match_path(listed.as_bytes()).expect("fetched").status as i32, 0);
+        record(&library, "/host/a.mkv", &other);
+        library.invalidate_path(listed.as_bytes()).expect("invalidated");
+        assert_soon_sees(&mut reader, &listed, "Unconfirmed", what);
+        assert_sees(&mut reader, "/host/a.mkv", &other, what);
+        reader.end();
+    }
+}
+
+#[test]
+fn two_folders_that_were_exchanged_are_each_others() {
+    let server = movies(20);
+    let root = tempfile::tempdir().expect("a folder");
+    let folders = ["one", "two"].map(|name| root.path().join(name));
+    let keys = [path_of(&server, 1, 5).1, path_of(&server, 1, 6).1];
+    let mut readers: Vec<Worker> = Vec::new();
+    for (folder, key) in folders.iter().zip(&keys) {
+        fs::create_dir(folder).expect("made");
+        let mut reader = workers(folder, &server, [""]).pop().expect("one");
+        assert_eq!(reader.ask(&format!("record /host/a.mkv|{key}")), "done");
+        assert_sees(&mut reader, "/host/a.mkv", key, "at first");
+        readers.push(reader);
+    }
+    let between = root.path().join("between");
+    for (from, to) in [
+        (&folders[0], &between),
+        (&folders[1], &folders[0]),
+        (&between, &folders[1]),
+    ] {
+        fs::rename(from, to).expect("renamed");
+    }
+    assert_soon_sees(&mut readers[0], "/host/a.mkv", &keys[1], "exchanged");
+    assert_soon_sees(&mut readers[1], "/host/a.mkv", &keys[0], "exchanged");
+    // What is written into them now is seen by all, too.
+    let (_, key) = path_of(&server, 1, 7);
+    let (_index, library) = opened(&place(&folders[0], &server));
+    record(&library, "/host/b.mkv", &key);
+    assert_sees(&mut readers[0], "/host/b.mkv", &key, "written since");
+    for reader in readers {
+        reader.end();
+    }
+}
+
+#[test]
+fn a_process_that_cannot_map_the_page_is_heard_all_the_same() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let [mut reader, other] = workers(folder.path(), &server, [""; 2]).try_into().ok().expect("two");
+    other.end();
+    let (listed, key) = path_of(&server, 1, 5);
+    assert_sees(&mut reader, &listed, &key, "at first");
+    let page = folder.path().join("plexindex-1.page");
+    let aside = page.with_extension("aside");
+    // It opens while there is nothing that it could map, and may open no more files when there is.
+    fs::hard_link(&page, &aside).expect("linked");
+    fs::remove_file(&page).expect("removed");
+    fs::create_dir(&page).expect("made");
+    let place = place(folder.path(), &server);
+    let mut starved = Worker::start("coherence", [&place[0], &place[1], &place[2]]);
+    assert_eq!(starved.hear(), "ready");
+    assert_eq!(starved.ask(&format!("record /host/first.mkv|{key}")), "done");
+    assert_eq!(starved.ask("starve"), "done");
+    fs::remove_dir(&page).expect("removed");
+    fs::rename(&aside, &page).expect("renamed");
+    let mut late = Worker::start("coherence", [&place[0], &place[1], &place[2]]);
+    assert_eq!(late.hear(), "ready");
+    assert_sees(&mut late, &listed, &key, "before");
+    for round in 0..2 {
+        let path = format!("/host/{round}.mkv");
+        assert_eq!(starved.ask(&format!("record {path}|{key}")), "done");
+        assert_sees(&mut late, &path, &key, "recorded without a page");
+        assert_sees(&mut reader, &path, &key, "recorded without a page");
+    }
+    assert_eq!(starved.ask(&format!("distrust {listed}")), "done");
+    for worker in [&mut late, &mut reader] {
+        assert_sees(worker, &listed, "Unconfirmed", "invalidated without a page");
+    }
+    // Who can make a page makes one, and all goes on.
+    assert_eq!(late.ask(&format!("record {listed}|{key}")), "done");
+    for worker in [&mut starved, &mut reader] {
+        assert_sees(worker, &listed, &key, "recorded with a page");
+    }
+    for worker in [starved, late, reader] {
+        worker.end();
+    }
+}
