@@ -14,6 +14,8 @@ mod listing;
 mod matches;
 mod partition;
 mod questions;
+#[cfg(test)]
+mod random_tests;
 mod rows;
 mod single;
 mod titles;

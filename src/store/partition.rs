@@ -4,9 +4,11 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::guids::carrier;
 use super::matches::TOKEN;
 use super::rows::{LibraryRow, libraries, one_library};
 use super::single::renew;
+use super::titles::titled;
 use super::{Store, Tx};
 use crate::error::Result;
 use crate::model::{Clocks, Library, Server};
@@ -326,38 +328,36 @@ pub(super) struct Swept {
 pub(super) fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
     let slice = i64::try_from(slice).unwrap_or(i64::MAX);
     let c = tx.connection;
-    // Items of libraries that are nobody's, then those that died before the generation that answers: two statements, for
-    // one with OR would read every item.
+    // Items of libraries that are nobody's, then those of others that died before the generation that answers: two
+    // statements, for one with OR would read every item. No item is in both: what is swept is swept once.
     let mut dead = Vec::new();
     let mut of_shows = false;
-    for statement in [
-        "SELECT i.id, i.guid, i.guids, coalesce(s.guid, ''), i.show IS NOT NULL FROM libraries l \
-         JOIN items i ON i.library = l.id LEFT JOIN shows s ON s.id = i.show \
-         WHERE l.identity < 0 LIMIT ?1",
-        "SELECT i.id, i.guid, i.guids, coalesce(s.guid, ''), i.show IS NOT NULL FROM libraries l \
-         JOIN items i ON i.library = l.id LEFT JOIN shows s ON s.id = i.show \
-         WHERE i.died IS NOT NULL AND i.died <= l.generation LIMIT ?1",
-    ] {
-        let mut rows = c.prepare_cached(statement)?;
+    for whose in ["l.identity < 0", "l.identity > 0 AND i.died IS NOT NULL AND i.died <= l.generation"] {
+        let mut rows = c.prepare_cached(&format!(
+            "SELECT i.id, i.guid, i.guids, coalesce(s.guid, ''), i.title, coalesce(s.title, ''), i.library, \
+             i.show IS NOT NULL FROM libraries l JOIN items i ON i.library = l.id LEFT JOIN shows s ON s.id = i.show \
+             WHERE {whose} LIMIT ?1"
+        ))?;
         let mut rows = rows.query([slice])?;
         while let Some(row) = rows.next()? {
-            dead.push(super::guids::carrier(row)?);
-            of_shows |= row.get::<_, bool>(4)?;
+            dead.push((carrier(row)?, titled(row, 4)?, row.get(6)?));
+            of_shows |= row.get::<_, bool>(7)?;
         }
     }
-    for item in &dead {
+    for (item, titles, library) in &dead {
         super::guids::forget(tx, item)?;
-        super::titles::forget(tx, item.id)?;
+        super::titles::forget(tx, *library, titles)?;
         c.prepare_cached("DELETE FROM items WHERE id = ?1")?
             .execute([item.id])?;
     }
-    let matches = c
+    let disowned = c
         .prepare_cached(
             "DELETE FROM matches WHERE (library, path) IN (SELECT m.library, m.path FROM libraries l \
              JOIN matches m ON m.library = l.id WHERE l.identity < 0 LIMIT ?1)",
         )?
-        .execute([slice])?
-        + c.prepare_cached(
+        .execute([slice])?;
+    let ended = c
+        .prepare_cached(
             "DELETE FROM matches WHERE (library, path) IN (SELECT m.library, m.path FROM libraries l \
              JOIN matches m ON m.library = l.id WHERE l.dead_matches AND m.epoch <> l.epoch LIMIT ?1)",
         )?
@@ -368,11 +368,12 @@ pub(super) fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> 
              JOIN host_values v ON v.library = l.id WHERE l.identity < 0 LIMIT ?1)",
         )?
         .execute([slice])?;
-    if matches == 0 {
+    // Of an empty page nothing was looked for.
+    if ended == 0 && slice > 0 {
         c.execute("UPDATE libraries SET dead_matches = 0 WHERE dead_matches", [])?;
     }
     Ok(Swept {
-        rows: dead.len() + matches + values,
+        rows: dead.len() + disowned + ended + values,
         of_shows,
     })
 }
