@@ -23,7 +23,7 @@ impl Shared {
     /// Gives whether it was done; not when the library was cleared meanwhile, and has to be looked for again.
     pub(super) fn record_matches(&self, identity: i64, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<bool> {
         let begun = Instant::now();
-        let stored = self.store.record_matches(identity, row, pairs);
+        let stored = self.store.record_matches(row, pairs);
         self.counters.spent(Spent::Store, begun.elapsed());
         self.counters.spent(Spent::Away, begun.elapsed());
         match stored? {

@@ -205,11 +205,13 @@ fn schema() -> String {
 }
 
 /// Additions to the format within its major, counted: `user_version` of the database.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 /// Columns that came after the first release of the format, as `schema.sql` has them.
-const ADDED: [(&str, &str, &str); 3] = [
+const ADDED: [(&str, &str, &str); 5] = [
     ("identities", "cleared", "INTEGER NOT NULL DEFAULT 0"),
+    ("identities", "used_ms", "INTEGER NOT NULL DEFAULT 0"),
+    ("libraries", "gone_ms", "INTEGER NOT NULL DEFAULT 0"),
     ("libraries", "hint", "INTEGER NOT NULL DEFAULT 0"),
     ("libraries", "hint_seq", "INTEGER NOT NULL DEFAULT 0"),
 ];

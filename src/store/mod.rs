@@ -18,6 +18,8 @@ mod questions;
 mod random_tests;
 mod rows;
 mod single;
+#[cfg(test)]
+mod store_tests;
 mod titles;
 
 pub use folder::Folder;
@@ -99,13 +101,26 @@ pub struct Tx<'c> {
     changes: std::cell::Cell<i64>,
 }
 
+/// A library that belongs to an identity, as it is under the write lock.
+struct Living {
+    identity: i64,
+    generation: i64,
+    epoch: i64,
+}
+
 impl Tx<'_> {
-    /// Ends the transaction with an error when the library is gone: cleared by another process, or it belongs to a
-    /// database that was set aside. No number of a library is ever used twice.
-    fn expect_library(&self, library: i64) -> rusqlite::Result<()> {
+    /// The library as it is now. Ends the transaction with an error when it is gone: cleared by another process, or it
+    /// belongs to a database that was set aside. No number of a library is ever used twice.
+    fn expect_library(&self, library: i64) -> rusqlite::Result<Living> {
         self.connection
-            .prepare_cached("SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0")?
-            .query_row([library], |_| Ok(()))
+            .prepare_cached("SELECT identity, generation, epoch FROM libraries WHERE id = ?1 AND identity > 0")?
+            .query_row([library], |row| {
+                Ok(Living {
+                    identity: row.get(0)?,
+                    generation: row.get(1)?,
+                    epoch: row.get(2)?,
+                })
+            })
     }
 }
 
@@ -252,6 +267,7 @@ impl Store {
                 page.begin(tx.sequence);
             }
             let done = work(&tx).and_then(|value| {
+                rows::trim_now_and_then(&tx)?;
                 connection
                     .prepare_cached("UPDATE store SET sequence = ?1")?
                     .execute([tx.sequence.cast_signed()])?;

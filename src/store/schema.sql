@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS identities (    -- whose view of which server: the pa
     server INTEGER NOT NULL REFERENCES servers (id),
     who    BLOB    NOT NULL,               -- the user's name, or the keyed hash of the token
     cleared INTEGER NOT NULL DEFAULT 0,    -- the host emptied it: nothing is inherited from others any more
+    used_ms INTEGER NOT NULL DEFAULT 0,    -- when a process last answered from it, to the day
     UNIQUE (server, who)
 ) STRICT;
 
@@ -41,6 +42,7 @@ CREATE TABLE IF NOT EXISTS libraries (
     locations          TEXT    NOT NULL,             -- JSON array
     position           INTEGER NOT NULL DEFAULT 0,   -- in the server's list
     present            INTEGER NOT NULL DEFAULT 1,   -- 0: the last probe did not show it
+    gone_ms            INTEGER NOT NULL DEFAULT 0,   -- when a probe first did not show it
     -- clocks as of the last probe
     content_changed_at INTEGER NOT NULL DEFAULT 0,
     scanned_at         INTEGER NOT NULL DEFAULT 0,
