@@ -166,10 +166,10 @@ impl Shared {
         };
         if let Some(item) = items.iter().find(|item| item.rating_key == rating_key) {
             // Rows that the server gives are true whatever became of the path: a changed item is merged as it is now.
-            self.store.merge_items(identity, row, std::slice::from_ref(item))?;
+            self.store.merge_items(row, std::slice::from_ref(item), None)?;
         } else {
             self.store.distrust_item(identity, &[row.id], rating_key)?;
-            self.store.remove_item(identity, row, rating_key)?;
+            self.store.remove_item(row, rating_key)?;
             log::info!("item {rating_key} is gone from the server; it is answered no more");
         }
         // The index says what is true now: nothing is left to distrust.
@@ -221,6 +221,7 @@ impl Shared {
             report: &report,
         };
         let tell = || {
+            self.flights.keep(&self.store, self.now_ms());
             // Also while no library is fetched yet, with nothing to tell of: the host may want to stop a call that waits for
             // the libraries' list, or for another process.
             if let Some(progress) = question.progress {

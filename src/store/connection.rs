@@ -208,10 +208,11 @@ fn schema() -> String {
 const FORMAT: i64 = 3;
 
 /// Columns that came after the first release of the format, as `schema.sql` has them.
-const ADDED: [(&str, &str, &str); 5] = [
+const ADDED: [(&str, &str, &str); 6] = [
     ("identities", "cleared", "INTEGER NOT NULL DEFAULT 0"),
     ("identities", "used_ms", "INTEGER NOT NULL DEFAULT 0"),
     ("libraries", "gone_ms", "INTEGER NOT NULL DEFAULT 0"),
+    ("items", "since", "INTEGER NOT NULL DEFAULT 0"),
     ("libraries", "hint", "INTEGER NOT NULL DEFAULT 0"),
     ("libraries", "hint_seq", "INTEGER NOT NULL DEFAULT 0"),
 ];

@@ -29,7 +29,7 @@ impl Store {
                 return Ok(None);
             };
             let now = tx.sequence.cast_signed();
-            record(tx, &library, row.id, pairs.iter().map(|(path, key)| (*path, *key, now)))?;
+            record(tx, &library, pairs.iter().map(|(path, key)| (*path, *key, now)))?;
             waiting(tx, row.id).map(Some)
         })
     }
@@ -270,7 +270,6 @@ impl Store {
 fn record<'m>(
     tx: &Tx<'_>,
     library: &Living,
-    id: i64,
     matches: impl Iterator<Item = (&'m [u8], &'m str, i64)>,
 ) -> rusqlite::Result<()> {
     let c = tx.connection;
@@ -281,7 +280,7 @@ fn record<'m>(
     )?;
     let mut trust =
         c.prepare_cached("DELETE FROM suspects WHERE library = ?1 AND path = ?2 AND rating_key = '' AND sequence < ?3")?;
-    let mut added = 0_i64;
+    let (id, mut added) = (library.id, 0_i64);
     for (path, rating_key, given) in matches {
         let before: Option<i64> = known.query_row(params![id, path], |row| row.get(0)).optional()?;
         added += i64::from(before != Some(library.epoch));
@@ -318,7 +317,7 @@ pub(super) fn hand_over(tx: &Tx<'_>, from: i64, to: i64) -> rusqlite::Result<()>
         .collect::<rusqlite::Result<_>>()?;
     let library = tx.expect_library(to)?;
     let each = given.iter().map(|(path, key, given)| (&path[..], &key[..], *given));
-    record(tx, &library, to, each)?;
+    record(tx, &library, each)?;
     tx.connection.execute(
         "INSERT INTO suspects (library, path, rating_key, sequence) \
          SELECT ?2, path, rating_key, sequence FROM suspects WHERE library = ?1 \

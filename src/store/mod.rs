@@ -103,6 +103,7 @@ pub struct Tx<'c> {
 
 /// A library that belongs to an identity, as it is under the write lock.
 struct Living {
+    id: i64,
     identity: i64,
     generation: i64,
     epoch: i64,
@@ -116,6 +117,7 @@ impl Tx<'_> {
             .prepare_cached("SELECT identity, generation, epoch FROM libraries WHERE id = ?1 AND identity > 0")?
             .query_row([library], |row| {
                 Ok(Living {
+                    id: library,
                     identity: row.get(0)?,
                     generation: row.get(1)?,
                     epoch: row.get(2)?,

@@ -356,10 +356,15 @@ pub(super) fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> 
     let slice = i64::try_from(slice).unwrap_or(i64::MAX);
     let c = tx.connection;
     // Items of libraries that are nobody's, then those of others that died before the generation that answers: two
-    // statements, for one with OR would read every item. No item is in both: what is swept is swept once.
+    // statements, for one with OR would read every item. No item is in both: what is swept is swept once. One that went
+    // singly stays while a page may be on its way that still has it.
     let mut dead = Vec::new();
     let mut of_shows = false;
-    for whose in ["l.identity < 0", "l.identity > 0 AND i.died IS NOT NULL AND i.died <= l.generation"] {
+    for whose in [
+        "l.identity < 0",
+        "l.identity > 0 AND i.died IS NOT NULL AND i.died <= l.generation \
+         AND NOT EXISTS (SELECT 1 FROM listings n WHERE n.library = l.id AND n.begun_seq < i.since)",
+    ] {
         let mut rows = c.prepare_cached(&format!(
             "SELECT i.id, i.guid, i.guids, coalesce(s.guid, ''), i.title, coalesce(s.title, ''), i.library, \
              i.show IS NOT NULL FROM libraries l JOIN items i ON i.library = l.id LEFT JOIN shows s ON s.id = i.show \

@@ -32,7 +32,6 @@ struct Expected {
 
 /// A user's view of the server.
 struct User {
-    endpoint: Endpoint,
     identity: i64,
     expected: BTreeMap<&'static str, Expected>,
 }
@@ -69,7 +68,6 @@ impl World {
             };
             let identity = world.store.reached(&endpoint, &server).expect("reached");
             world.users.push(User {
-                endpoint,
                 identity,
                 expected: BTreeMap::new(),
             });
@@ -143,7 +141,8 @@ impl World {
             listing.rows += some.len() as u64;
             listing.keyed += some.len() as u64;
             listing.touched_ms = self.now_ms;
-            self.store.store_page(&mut listing, some).expect("a page is stored");
+            let asked = self.store.totals().expect("totals").sequence;
+            self.store.store_page(&mut listing, some, asked).expect("a page is stored");
             if rest.is_empty() {
                 break;
             }
@@ -189,7 +188,7 @@ impl World {
             8 | 9 => {
                 let row = self.row(user, uuid);
                 let items: Vec<Item> = self.server[uuid].values().take(3).cloned().collect();
-                self.store.merge_items(identity, &row, &items).expect("merged");
+                self.store.merge_items(&row, &items, None).expect("merged");
                 for item in items {
                     self.expected(user, uuid).items.insert(item.rating_key.clone(), item);
                 }
@@ -198,7 +197,7 @@ impl World {
                 let row = self.row(user, uuid);
                 let key = format!("{}", self.dice.roll(KEYS));
                 if !self.server[uuid].contains_key(&key) {
-                    self.store.remove_item(identity, &row, &key).expect("removed");
+                    self.store.remove_item(&row, &key).expect("removed");
                     self.expected(user, uuid).items.remove(&key);
                 }
             }

@@ -460,16 +460,15 @@ pub(super) fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
 }
 
 /// Forgets changes up to a sequence. What a library's warm files lack stays: its matches, and single items that came or
-/// went, also those that the file of a listing under way will lack. All else is for those who have read an earlier state;
-/// they read all of it again.
+/// went. All else is for those who have read an earlier state; they read all of it again.
 pub(super) fn trim(tx: &Tx<'_>, upto: u64) -> rusqlite::Result<()> {
     let upto = [upto.cast_signed()];
     tx.connection
         .prepare_cached(
             "DELETE FROM changes WHERE sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \
-             LEFT JOIN listings n ON n.library = l.id WHERE l.id = changes.library AND l.identity > 0 \
+             WHERE l.id = changes.library AND l.identity > 0 \
              AND (changes.kind IN (1, 2) AND changes.sequence > l.matches_folded \
-             OR changes.kind IN (8, 9) AND changes.sequence > min(l.image_seq, coalesce(n.begun_seq, l.image_seq))))",
+             OR changes.kind IN (8, 9) AND changes.sequence > l.image_seq))",
         )?
         .execute(upto)?;
     tx.connection

@@ -101,7 +101,8 @@ CREATE TABLE IF NOT EXISTS items (         -- a row is visible in the generation
     parts      TEXT    NOT NULL,           -- JSON array of paths, as the server spells them
     digest     INTEGER NOT NULL,           -- of all of the above: is the row still the same
     born       INTEGER NOT NULL,
-    died       INTEGER
+    died       INTEGER,
+    since      INTEGER NOT NULL DEFAULT 0  -- change sequence when it came, or went, singly; 0: by a listing
 ) STRICT;
 CREATE INDEX IF NOT EXISTS items_key ON items (library, rating_key);
 CREATE INDEX IF NOT EXISTS items_dead ON items (library, died) WHERE died IS NOT NULL;
