@@ -335,7 +335,8 @@ impl Errand<'_> {
             });
         }
         let begun = shared.store.totals()?.sequence;
-        let shown = self.source.libraries(self.bounds)?;
+        let mut shown = self.source.libraries(self.bounds)?;
+        tell_apart(&mut shown);
         if let Some(known) = identity
             && self.looks_different(known, &shown)?
         {
@@ -365,6 +366,7 @@ impl Errand<'_> {
             && !state
                 .libraries
                 .iter()
+                .filter(|row| !row.library.uuid.starts_with(BY_SECTION))
                 .any(|row| shown.iter().any(|library| library.uuid == row.library.uuid)))
     }
 
@@ -465,6 +467,19 @@ impl Errand<'_> {
             Why::Look if age.doubted => Need::Nothing,
             Why::Due | Why::Look => probed(),
         }
+    }
+}
+
+/// What stands for the uuid of a library that has none begins so; its section follows.
+const BY_SECTION: &str = "section:";
+
+/// Libraries are told apart by their uuid. Where the server names none, or the same one twice, the section stands in: the
+/// same as long as the server does not make the library anew, and no sign of which server it is.
+fn tell_apart(shown: &mut [Library]) {
+    let alike = |one: &Library| one.uuid.is_empty() || shown.iter().filter(|other| other.uuid == one.uuid).count() > 1;
+    let alike: Vec<bool> = shown.iter().map(alike).collect();
+    for (library, _) in shown.iter_mut().zip(alike).filter(|(_, alike)| *alike) {
+        library.uuid = format!("{BY_SECTION}{}", library.section);
     }
 }
 

@@ -278,8 +278,9 @@ fn record<'m>(
         "INSERT OR REPLACE INTO matches (library, path, rating_key, generation, epoch, sequence) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    let mut trust =
-        c.prepare_cached("DELETE FROM suspects WHERE library = ?1 AND path = ?2 AND rating_key = '' AND sequence < ?3")?;
+    let mut trust = c.prepare_cached(
+        "DELETE FROM suspects WHERE library = ?1 AND path = ?2 AND rating_key = '' AND sequence < ?3",
+    )?;
     let (id, mut added) = (library.id, 0_i64);
     for (path, rating_key, given) in matches {
         let before: Option<i64> = known.query_row(params![id, path], |row| row.get(0)).optional()?;

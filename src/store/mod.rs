@@ -26,7 +26,7 @@ pub use folder::Folder;
 pub use hints::Mark;
 pub use host::HostValue;
 pub use listing::{Finished, Listing};
-pub use partition::Endpoint;
+pub use partition::{Endpoint, USE_NOTED_MS};
 pub use rows::{Change, ChangeKind, LibraryRow, State};
 
 use std::path::Path;
@@ -252,42 +252,68 @@ impl Store {
     /// the database had to be made anew.
     fn write<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.with(&self.connections.writer, |connection| {
-            // IMMEDIATE: the sequence read here is nobody else's until the end.
-            connection.execute_batch("BEGIN IMMEDIATE")?;
-            let undo = Undo(connection);
-            let before = connection
-                .prepare_cached("SELECT sequence FROM store")?
-                .query_row([], |row| row.get::<_, i64>(0))
-                .map(i64::cast_unsigned)?;
-            let tx = Tx {
-                connection,
-                sequence: before + 1,
-                changes: std::cell::Cell::new(0),
-            };
-            let page = self.page_at_its_place();
-            if let Some(page) = page {
-                page.begin(tx.sequence);
-            }
-            let done = work(&tx).and_then(|value| {
-                rows::trim_now_and_then(&tx)?;
-                connection
-                    .prepare_cached("UPDATE store SET sequence = ?1")?
-                    .execute([tx.sequence.cast_signed()])?;
-                connection.execute_batch("COMMIT")?;
-                Ok(value)
-            });
-            if let Some(page) = page {
-                if done.is_ok() {
-                    page.commit(tx.sequence);
-                } else if !connection.is_autocommit() {
-                    // The write lock is still ours: what was announced will not come. Where SQLite rolled back by itself
-                    // it is not; then readers ask the database until the next writer repairs the page.
-                    page.repair(before);
-                }
-            }
-            drop(undo);
-            done
+            self.transaction(connection, &mut work)
         })
+    }
+
+    /// Writes when nobody else does, in this or another process; `None` otherwise, at once.
+    fn try_write<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Option<Result<T>> {
+        let mut slot = self.connections.writer.try_lock().ok()?;
+        let done = self.run(&mut slot, &mut |connection| {
+            connection.busy_timeout(Duration::ZERO)?;
+            let done = self.transaction(connection, &mut work);
+            connection.busy_timeout(connection::BUSY)?;
+            match done {
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(None),
+                done => done.map(Some),
+            }
+        });
+        match done {
+            Done::Returned(done) => done.transpose(),
+            Done::Stale => None,
+        }
+    }
+
+    fn transaction<T>(
+        &self,
+        connection: &Connection,
+        work: &mut impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        // IMMEDIATE: the sequence read here is nobody else's until the end.
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        let undo = Undo(connection);
+        let before = connection
+            .prepare_cached("SELECT sequence FROM store")?
+            .query_row([], |row| row.get::<_, i64>(0))
+            .map(i64::cast_unsigned)?;
+        let tx = Tx {
+            connection,
+            sequence: before + 1,
+            changes: std::cell::Cell::new(0),
+        };
+        let page = self.page_at_its_place();
+        if let Some(page) = page {
+            page.begin(tx.sequence);
+        }
+        let done = work(&tx).and_then(|value| {
+            rows::trim_now_and_then(&tx)?;
+            connection
+                .prepare_cached("UPDATE store SET sequence = ?1")?
+                .execute([tx.sequence.cast_signed()])?;
+            connection.execute_batch("COMMIT")?;
+            Ok(value)
+        });
+        if let Some(page) = page {
+            if done.is_ok() {
+                page.commit(tx.sequence);
+            } else if !connection.is_autocommit() {
+                // The write lock is still ours: what was announced will not come. Where SQLite rolled back by itself
+                // it is not; then readers ask the database until the next writer repairs the page.
+                page.repair(before);
+            }
+        }
+        drop(undo);
+        done
     }
 
     /// The counter page, made anew when somebody removed or replaced it: those who open it now would not see this one.

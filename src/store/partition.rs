@@ -16,6 +16,9 @@ use crate::model::{Clocks, Library, Server};
 /// After how long the listing of a library is forgotten that the server does not show any more.
 const GONE_MS: i64 = 30 * 86_400_000;
 
+/// How often it is noted that an identity is used.
+pub const USE_NOTED_MS: i64 = 86_400_000;
+
 /// Where an identity was last reached, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -214,7 +217,33 @@ impl Store {
         self.write(|tx| empty(tx, identity))
     }
 
-    /// Empties the identities of this one's server whose listings nobody has used since `before_ms`: those of old tokens. A
+    /// Notes that an identity is used, once a day; not where that would have to wait for other writers: then the next
+    /// call does. `false`: it was not possible now.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn note_use(&self, identity: i64, now_ms: i64) -> Result<bool> {
+        let known = self.try_read(|connection| {
+            // Those of users who were named are never forgotten.
+            connection
+                .prepare_cached("SELECT used_ms FROM identities WHERE id = ?1 AND length(who) = ?2")?
+                .query_row([identity, TOKEN], |row| row.get::<_, i64>(0))
+                .optional()
+        });
+        let Some(known) = known.transpose()? else {
+            return Ok(false);
+        };
+        if known.is_none_or(|known| (0..USE_NOTED_MS).contains(&now_ms.saturating_sub(known))) {
+            return Ok(true);
+        }
+        let noted = self.try_write(|tx| {
+            tx.connection
+                .execute("UPDATE identities SET used_ms = ?2 WHERE id = ?1", [identity, now_ms])
+        });
+        Ok(noted.transpose()?.is_some())
+    }
+
+    /// Empties the identities of this one's server that nobody has used since `before_ms`: those of old tokens. A
     /// user who was named stays the same, and what was confirmed for him has no expiry.
     ///
     /// # Errors
@@ -222,7 +251,7 @@ impl Store {
     pub fn forget_unused(&self, identity: i64, before_ms: i64) -> Result<()> {
         const UNUSED: &str = "SELECT i.id FROM identities me JOIN identities i ON i.server = me.server AND i.id <> me.id \
              JOIN libraries l ON l.identity = i.id WHERE me.id = ?1 AND length(i.who) = ?3 \
-             GROUP BY i.id HAVING max(l.checked_ms) BETWEEN 1 AND ?2";
+             GROUP BY i.id HAVING max(i.used_ms, max(l.checked_ms)) BETWEEN 1 AND ?2";
         let unused: Vec<i64> = self.read(|connection| {
             let mut statement = connection.prepare_cached(UNUSED)?;
             let ids = statement.query_map([identity, before_ms, TOKEN], |row| row.get(0))?;

@@ -84,8 +84,16 @@ impl World {
             rating_key: format!("{key}"),
             kind: if of_show { ItemType::Episode } else { ItemType::Movie },
             title: format!("Title {}", self.counter % 7),
-            show_title: if of_show { format!("Show {}", key % 3) } else { String::new() },
-            show_rating_key: if of_show { format!("s{}", key % 3) } else { String::new() },
+            show_title: if of_show {
+                format!("Show {}", key % 3)
+            } else {
+                String::new()
+            },
+            show_rating_key: if of_show {
+                format!("s{}", key % 3)
+            } else {
+                String::new()
+            },
             guid: format!("plex://{}", self.counter % 5),
             guids: vec![format!("imdb://{}", self.counter % 4)],
             parts: vec![format!("/data/{uuid}/{}.mkv", self.counter)],
@@ -111,7 +119,13 @@ impl World {
     fn probe(&mut self, user: usize) {
         let begun = self.store.totals().expect("totals").sequence;
         self.store
-            .probed(self.users[user].identity, &Self::shown(), begun, self.now_ms, &|_, _| false)
+            .probed(
+                self.users[user].identity,
+                &Self::shown(),
+                begun,
+                self.now_ms,
+                &|_, _| false,
+            )
             .expect("probed");
     }
 
@@ -142,7 +156,9 @@ impl World {
             listing.keyed += some.len() as u64;
             listing.touched_ms = self.now_ms;
             let asked = self.store.totals().expect("totals").sequence;
-            self.store.store_page(&mut listing, some, asked).expect("a page is stored");
+            self.store
+                .store_page(&mut listing, some, asked)
+                .expect("a page is stored");
             if rest.is_empty() {
                 break;
             }
@@ -174,7 +190,10 @@ impl World {
         match what {
             0..=2 => {
                 let item = self.item(uuid);
-                self.server.entry(uuid).or_default().insert(item.rating_key.clone(), item);
+                self.server
+                    .entry(uuid)
+                    .or_default()
+                    .insert(item.rating_key.clone(), item);
             }
             3 => {
                 let key = format!("{}", self.dice.roll(KEYS));
@@ -212,12 +231,16 @@ impl World {
             13 => {
                 let row = self.row(user, uuid);
                 let key = format!("{}", self.dice.roll(KEYS));
-                self.store.distrust_item(identity, &[row.id], &key).expect("invalidated");
+                self.store
+                    .distrust_item(identity, &[row.id], &key)
+                    .expect("invalidated");
                 self.expected(user, uuid).matches.retain(|_, of| *of != key);
             }
             14 => {
                 let row = self.row(user, uuid);
-                self.store.invalidate_libraries(identity, Some(row.id)).expect("invalidated");
+                self.store
+                    .invalidate_libraries(identity, Some(row.id))
+                    .expect("invalidated");
                 self.expected(user, uuid).matches.clear();
             }
             15 => {
@@ -254,10 +277,7 @@ impl World {
             let state = store.state(Some(user.identity)).expect("state");
             for row in &state.libraries {
                 let nothing = Expected::default();
-                let expected = user
-                    .expected
-                    .get(row.library.uuid.as_str())
-                    .unwrap_or(&nothing);
+                let expected = user.expected.get(row.library.uuid.as_str()).unwrap_or(&nothing);
                 let mut items = Vec::new();
                 store
                     .for_each_item(row.id, row.generation, &mut |item| {
@@ -265,8 +285,10 @@ impl World {
                         Ok(())
                     })
                     .expect("items");
-                let by_key: BTreeMap<String, Item> =
-                    items.iter().map(|item| (item.rating_key.clone(), item.clone())).collect();
+                let by_key: BTreeMap<String, Item> = items
+                    .iter()
+                    .map(|item| (item.rating_key.clone(), item.clone()))
+                    .collect();
                 assert_eq!(by_key.len(), items.len(), "an item is listed twice after {after}");
                 assert_eq!(by_key, expected.items, "items of {} after {after}", row.library.uuid);
                 assert_eq!(row.items, items.len() as u64, "the count of items after {after}");
@@ -276,8 +298,16 @@ impl World {
                         matches.insert(path.to_vec(), key.to_owned());
                     })
                     .expect("matches");
-                assert_eq!(matches, expected.matches, "matches of {} after {after}", row.library.uuid);
-                assert_eq!(row.match_count, matches.len() as u64, "the count of matches after {after}");
+                assert_eq!(
+                    matches, expected.matches,
+                    "matches of {} after {after}",
+                    row.library.uuid
+                );
+                assert_eq!(
+                    row.match_count,
+                    matches.len() as u64,
+                    "the count of matches after {after}"
+                );
             }
         }
         let twice = "SELECT count(*) FROM (SELECT 1 FROM items WHERE died IS NULL GROUP BY library, rating_key \

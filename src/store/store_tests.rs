@@ -99,8 +99,15 @@ fn a_library_that_is_cleared_does_not_stop_the_listings_of_others() {
     let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let other = store.reached(&endpoint("http://b"), &server("two")).expect("reached");
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
-    let row = listed(&store, mine, &row, &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")]);
-    store.merge_items(&row, &[movie("1", "/data/new.mkv")], None).expect("merged");
+    let row = listed(
+        &store,
+        mine,
+        &row,
+        &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
+    );
+    store
+        .merge_items(&row, &[movie("1", "/data/new.mkv")], None)
+        .expect("merged");
     store.remove_item(&row, "2").expect("removed");
     store.clear(mine).expect("cleared");
     for identity in [other, mine] {
@@ -127,8 +134,13 @@ fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
 fn a_match_that_was_recorded_while_a_server_gets_its_name_is_kept() {
     let (_folder, store) = opened();
     for round in 0..10 {
-        let (first, second) = (endpoint(&format!("http://a{round}")), endpoint(&format!("http://b{round}")));
-        let known = store.reached(&first, &server(&format!("machine {round}"))).expect("reached");
+        let (first, second) = (
+            endpoint(&format!("http://a{round}")),
+            endpoint(&format!("http://b{round}")),
+        );
+        let known = store
+            .reached(&first, &server(&format!("machine {round}")))
+            .expect("reached");
         let unnamed = store.reached(&second, &Server::default()).expect("reached");
         // One library that both have, and one that only the unnamed has.
         probed(&store, known, &["films"], NOW_MS);
@@ -156,7 +168,10 @@ fn a_match_that_was_recorded_while_a_server_gets_its_name_is_kept() {
             let named = store
                 .name_server(unnamed, &second, &server(&format!("machine {round}")))
                 .expect("named");
-            let recorded: BTreeSet<_> = recorders.into_iter().flat_map(|one| one.join().expect("recorded")).collect();
+            let recorded: BTreeSet<_> = recorders
+                .into_iter()
+                .flat_map(|one| one.join().expect("recorded"))
+                .collect();
             (recorded, named)
         });
         assert_eq!(named, known);
@@ -176,31 +191,55 @@ fn a_match_that_was_recorded_while_a_server_gets_its_name_is_kept() {
 fn what_is_recorded_in_a_library_that_moved_is_told_to_those_who_see_it_now() {
     let (_folder, store) = opened();
     let known = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
-    let unnamed = store.reached(&endpoint("http://b"), &Server::default()).expect("reached");
+    let unnamed = store
+        .reached(&endpoint("http://b"), &Server::default())
+        .expect("reached");
     let row = probed(&store, unnamed, &["films"], NOW_MS).remove(0);
-    store.name_server(unnamed, &endpoint("http://b"), &server("one")).expect("named");
+    store
+        .name_server(unnamed, &endpoint("http://b"), &server("one"))
+        .expect("named");
     let before = store.totals().expect("totals").sequence;
     // By a process that has not heard of the name.
     store.record_matches(&row, &[(b"/h/1.mkv", "1")]).expect("recorded");
-    let (_, changes) = store.changes(Some(known), before, true).expect("patient").expect("read");
+    let (_, changes) = store
+        .changes(Some(known), before, true)
+        .expect("patient")
+        .expect("read");
     let told = changes.expect("told one by one");
-    assert_eq!(told.iter().map(|one| one.kind).collect::<Vec<_>>(), [ChangeKind::Matched]);
+    assert_eq!(
+        told.iter().map(|one| one.kind).collect::<Vec<_>>(),
+        [ChangeKind::Matched]
+    );
 }
 
 #[test]
 fn an_invalidation_and_the_newer_match_survive_the_naming_of_a_server() {
     let (_folder, store) = opened();
     let known = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
-    let unnamed = store.reached(&endpoint("http://b"), &Server::default()).expect("reached");
+    let unnamed = store
+        .reached(&endpoint("http://b"), &Server::default())
+        .expect("reached");
     let old = probed(&store, known, &["films"], NOW_MS).remove(0);
     let row = probed(&store, unnamed, &["films"], NOW_MS).remove(0);
-    store.record_matches(&row, &[(b"/h/1.mkv", "1"), (b"/h/2.mkv", "1")]).expect("recorded");
+    store
+        .record_matches(&row, &[(b"/h/1.mkv", "1"), (b"/h/2.mkv", "1")])
+        .expect("recorded");
     store.record_matches(&old, &[(b"/h/1.mkv", "2")]).expect("recorded");
-    store.distrust_path(unnamed, &[row.id], b"/h/3.mkv", &[]).expect("invalidated");
-    store.name_server(unnamed, &endpoint("http://b"), &server("one")).expect("named");
-    let kept = [(b"/h/1.mkv".to_vec(), "2".to_owned()), (b"/h/2.mkv".to_vec(), "1".to_owned())];
+    store
+        .distrust_path(unnamed, &[row.id], b"/h/3.mkv", &[])
+        .expect("invalidated");
+    store
+        .name_server(unnamed, &endpoint("http://b"), &server("one"))
+        .expect("named");
+    let kept = [
+        (b"/h/1.mkv".to_vec(), "2".to_owned()),
+        (b"/h/2.mkv".to_vec(), "1".to_owned()),
+    ];
     assert_eq!(matches(&store, old.id), BTreeSet::from(kept));
-    assert_eq!(store.suspects(old.id).expect("read"), [(b"/h/3.mkv".to_vec(), String::new())]);
+    assert_eq!(
+        store.suspects(old.id).expect("read"),
+        [(b"/h/3.mkv".to_vec(), String::new())]
+    );
 }
 
 #[test]
@@ -212,8 +251,14 @@ fn dead_matches_do_not_push_out_living_ones() {
     let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (&path[..], "1")).collect();
     store.record_matches(&rows[0], &pairs[..50]).expect("recorded");
     store.record_matches(&rows[1], &pairs).expect("recorded");
-    store.invalidate_libraries(identity, Some(rows[1].id)).expect("invalidated");
-    assert_eq!(store.evict_matches(10_000).expect("evicted"), 0, "only the dead take more");
+    store
+        .invalidate_libraries(identity, Some(rows[1].id))
+        .expect("invalidated");
+    assert_eq!(
+        store.evict_matches(10_000).expect("evicted"),
+        0,
+        "only the dead take more"
+    );
     assert_eq!(matches(&store, rows[0].id).len(), 50);
     store.record_matches(&rows[1], &pairs[..100]).expect("recorded");
     assert!(store.evict_matches(10_000).expect("evicted") > 0);
@@ -227,14 +272,23 @@ fn a_library_that_the_server_does_not_show_any_more_leaves_its_matches_only() {
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let rows = probed(&store, identity, &["films", "shows", "empty"], NOW_MS);
-    listed(&store, identity, &rows[1], &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")]);
+    listed(
+        &store,
+        identity,
+        &rows[1],
+        &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
+    );
     store.record_matches(&rows[1], &[(b"/h/1.mkv", "1")]).expect("recorded");
     let sweep = || while store.sweep(100).expect("swept") {};
     for days in 0..60 {
         probed(&store, identity, &["films"], NOW_MS + days * DAY_MS);
         sweep();
         if days == 29 {
-            assert_eq!(count(&store, "SELECT count(*) FROM items"), 2, "it may be a disk that is away");
+            assert_eq!(
+                count(&store, "SELECT count(*) FROM items"),
+                2,
+                "it may be a disk that is away"
+            );
         }
     }
     assert_eq!(count(&store, "SELECT count(*) FROM items"), 0);
@@ -253,7 +307,9 @@ fn changes_do_not_pile_up_where_no_match_is_ever_recorded() {
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
-    store.merge_items(&row, &[movie("2", "/data/2.mkv")], None).expect("merged");
+    store
+        .merge_items(&row, &[movie("2", "/data/2.mkv")], None)
+        .expect("merged");
     let since = store.totals().expect("totals").sequence;
     for _ in 0..9_000 {
         store.trust(identity, row.id, b"/h/1.mkv", "").expect("noted");
@@ -261,9 +317,19 @@ fn changes_do_not_pile_up_where_no_match_is_ever_recorded() {
     let kept = count(&store, "SELECT count(*) FROM changes");
     assert!((1_000..6_000).contains(&kept), "{kept}");
     // Who read an earlier state reads all of it again; what no file has yet is kept.
-    assert_eq!(store.changes(Some(identity), since, true).expect("patient").expect("read").1, None);
+    assert_eq!(
+        store
+            .changes(Some(identity), since, true)
+            .expect("patient")
+            .expect("read")
+            .1,
+        None
+    );
     let state = store.state(Some(identity)).expect("state");
-    assert_eq!(state.changes.iter().map(|one| one.kind).collect::<Vec<_>>(), [ChangeKind::Added]);
+    assert_eq!(
+        state.changes.iter().map(|one| one.kind).collect::<Vec<_>>(),
+        [ChangeKind::Added]
+    );
 }
 
 /// The paths of what a library lists.
@@ -288,12 +354,18 @@ fn a_page_that_was_on_its_way_does_not_undo_what_was_learned_meanwhile() {
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-    let old = [movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv"), movie("3", "/data/3.mkv")];
+    let old = [
+        movie("1", "/data/1.mkv"),
+        movie("2", "/data/2.mkv"),
+        movie("3", "/data/3.mkv"),
+    ];
     let row = listed(&store, identity, &row, &old);
     let mut listing = store.begin_listing(&row, NOW_MS).expect("begun");
     listing.keyed = 4;
     let asked = sequence(&store);
-    store.merge_items(&row, &[movie("1", "/data/new.mkv")], None).expect("merged");
+    store
+        .merge_items(&row, &[movie("1", "/data/new.mkv")], None)
+        .expect("merged");
     store.remove_item(&row, "2").expect("removed");
     let page: Vec<Item> = old.iter().cloned().chain([movie("4", "/data/4.mkv")]).collect();
     store.store_page(&mut listing, &page, asked).expect("stored");
@@ -307,7 +379,9 @@ fn a_page_that_was_on_its_way_does_not_undo_what_was_learned_meanwhile() {
     assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/2.mkv", "/data/3.mkv"]);
     // Rows gathered over several requests are merged at once.
     let asked = sequence(&store);
-    store.merge_items(&row, &[movie("1", "/data/new.mkv")], None).expect("merged");
+    store
+        .merge_items(&row, &[movie("1", "/data/new.mkv")], None)
+        .expect("merged");
     store.remove_item(&row, "2").expect("removed");
     store.merge_items(&row, &page, Some(asked)).expect("merged");
     assert_eq!(paths(&store, &row), ["/data/3.mkv", "/data/4.mkv", "/data/new.mkv"]);
@@ -318,7 +392,12 @@ fn two_that_store_into_one_listing_do_not_take_each_others_rows_for_gone() {
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-    let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")]);
+    let row = listed(
+        &store,
+        identity,
+        &row,
+        &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
+    );
     for anew in [false, true] {
         let mut held_up = store.begin_listing(&row, NOW_MS).expect("begun");
         let mut other = if anew {
@@ -326,7 +405,9 @@ fn two_that_store_into_one_listing_do_not_take_each_others_rows_for_gone() {
         } else {
             store.listing(row.id).expect("read").expect("a listing")
         };
-        store.store_page(&mut other, &[movie("1", "/data/1.mkv")], sequence(&store)).expect("stored");
+        store
+            .store_page(&mut other, &[movie("1", "/data/1.mkv")], sequence(&store))
+            .expect("stored");
         let late = |done: Result<()>| assert_eq!(done.expect_err("another one has it").status, Status::TimeUp);
         late(store.store_page(&mut held_up, &[], sequence(&store)));
         late(store.mark_gone(&mut held_up));
@@ -353,11 +434,19 @@ fn a_file_that_lacks_changes_which_are_forgotten_is_not_the_listing_s() {
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
     let mut listing = store.begin_listing(&row, NOW_MS).expect("begun");
-    store.merge_items(&row, &[movie("2", "/data/2.mkv")], None).expect("merged");
+    store
+        .merge_items(&row, &[movie("2", "/data/2.mkv")], None)
+        .expect("merged");
     let now = sequence(&store);
-    store.set_image(identity, row.id, row.generation, "with both", now).expect("set");
-    store.folded(identity, row.id, row.epoch, "matches", now).expect("folded");
-    store.store_page(&mut listing, &[movie("1", "/data/3.mkv")], now).expect("stored");
+    store
+        .set_image(identity, row.id, row.generation, "with both", now)
+        .expect("set");
+    store
+        .folded(identity, row.id, row.epoch, "matches", now)
+        .expect("folded");
+    store
+        .store_page(&mut listing, &[movie("1", "/data/3.mkv")], now)
+        .expect("stored");
     store.mark_gone(&mut listing).expect("marked");
     let finished = Finished {
         items: 2,
@@ -368,7 +457,11 @@ fn a_file_that_lacks_changes_which_are_forgotten_is_not_the_listing_s() {
     };
     let row = store.finish_listing(identity, &listing, &finished).expect("finished");
     let known = store.state(Some(identity)).expect("state").changes.len();
-    assert!(row.image.is_empty() || known > 0, "item 2 is neither in {} nor among the changes", row.image);
+    assert!(
+        row.image.is_empty() || known > 0,
+        "item 2 is neither in {} nor among the changes",
+        row.image
+    );
 }
 
 #[test]
@@ -377,8 +470,15 @@ fn what_is_merged_by_one_who_knows_an_older_generation_is_counted_once() {
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let old = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
-    listed(&store, identity, &old, &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")]);
-    store.merge_items(&old, &[movie("2", "/data/new.mkv")], None).expect("merged");
+    listed(
+        &store,
+        identity,
+        &old,
+        &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
+    );
+    store
+        .merge_items(&old, &[movie("2", "/data/new.mkv")], None)
+        .expect("merged");
     let row = store.library_row(row.id).expect("a row");
     assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/new.mkv"]);
     assert_eq!(row.items, 2);

@@ -206,7 +206,11 @@ fn a_lease_is_kept_while_one_page_takes_longer_than_a_minute() {
         until("the page is asked for", || support::requests(&server)[2] == 1);
         let ends_at = || -> i64 {
             database(folder.path())
-                .query_row("SELECT coalesce(max(until_ms), 0) FROM leases WHERE what <> 'probe'", [], |row| row.get(0))
+                .query_row(
+                    "SELECT coalesce(max(until_ms), 0) FROM leases WHERE what <> 'probe'",
+                    [],
+                    |row| row.get(0),
+                )
                 .expect("read")
         };
         for half_minutes in 1..4 {
