@@ -838,3 +838,51 @@ fn a_token_that_is_used_every_day_and_asks_nobody_is_not_forgotten() {
     let found = first().match_path(&offline, b"/host/a.mkv");
     assert!(found.is_err() || found.is_ok_and(|found| found.item.is_none()));
 }
+
+#[test]
+fn the_newer_of_a_record_and_a_single_item_counts_whatever_is_folded() {
+    let server = movies(4_500);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    listed(&server, &index);
+    let (_, key) = path_of(&server, 1, 3);
+    let record = |path: &str| {
+        library
+            .record_matches(&[(path.as_bytes(), key.as_str())])
+            .expect("recorded");
+    };
+    let rungs = |path: &str| {
+        [&index, &open(options(&server, folder.path()), &clock)].map(|index| {
+            let library = index.library("Movies").expect("a handle");
+            index
+                .match_path(&offline(&library), path.as_bytes())
+                .expect("an answer")
+                .rung
+        })
+    };
+    let (early, late) = ("/data/movies/early.mkv", "/data/movies/late.mkv");
+    record(early);
+    assert_eq!(rungs(early), [Rung::Confirmed; 2]);
+    // An item comes that has the path, with so many others that all are put into a new warm file.
+    let others = (0..4_098).map(|n| format!("/data/movies/n{n}.mkv"));
+    let many: Vec<String> = others.chain([early.to_owned()]).collect();
+    add(&server, &many);
+    clock.advance_ms(HOUR_MS);
+    index.refresh(&library.question(), false).expect("fresh");
+    assert_eq!(rungs(early), [Rung::Exact; 2], "the item is newer than the record");
+    // The host knows better of one that came before: also once the matches are in a new warm file.
+    add(&server, &[late.to_owned()]);
+    clock.advance_ms(HOUR_MS);
+    index.refresh(&library.question(), false).expect("fresh");
+    assert_eq!(rungs(late), [Rung::Exact; 2]);
+    record(late);
+    assert_eq!(rungs(late), [Rung::Confirmed; 2]);
+    let paths: Vec<String> = (0..1_100).map(|n| format!("/host/{n}.mkv")).collect();
+    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
+    library.record_matches(&pairs).expect("recorded");
+    assert_eq!((rungs(late), rungs(early)), ([Rung::Confirmed; 2], [Rung::Exact; 2]));
+    record(early);
+    assert_eq!(rungs(early), [Rung::Confirmed; 2]);
+}

@@ -226,7 +226,7 @@ impl Shared {
             },
             path: suspect.path,
             rating_key: suspect.rating_key,
-            generation: 0,
+            sequence,
         });
         let mut full: Vec<LibraryRow> = Vec::new();
         for change in changes.into_iter().chain(suspects) {
@@ -255,7 +255,7 @@ impl Shared {
         let facts = LibraryFacts {
             uuid: row.library.uuid.clone(),
             locations: row.library.locations.clone(),
-            generation: row.generation,
+            listed_at: row.listed_sequence,
             fetched: row.generation > 0,
         };
         LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
@@ -293,7 +293,7 @@ impl Shared {
             ChangeKind::Matched => Overlaid::Matched {
                 path,
                 rating_key,
-                generation: change.generation,
+                sequence: change.sequence,
             },
             ChangeKind::Forgotten => Overlaid::Forgotten { path },
             ChangeKind::SuspectPath => Overlaid::SuspectPath { path },
@@ -304,7 +304,10 @@ impl Shared {
             ChangeKind::Added => {
                 let row = &snapshot.rows[place];
                 match self.store.item(row.id, row.generation, &rating_key)? {
-                    Some(item) => Overlaid::Added { item: Arc::new(item) },
+                    Some(item) => Overlaid::Added {
+                        item: Arc::new(item),
+                        sequence: change.sequence,
+                    },
                     None => Overlaid::Removed { rating_key },
                 }
             }

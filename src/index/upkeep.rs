@@ -168,8 +168,8 @@ impl Shared {
         if row.is_the_host_s() {
             self.host_items(row)?.iter().for_each(|item| builder.push(item));
         } else {
-            self.store.for_each_item(row.id, generation, &mut |item| {
-                builder.push(&item);
+            self.store.for_each_item(row.id, generation, &mut |item, came| {
+                builder.push_single(&item, came);
                 Ok(())
             })?;
         }
@@ -215,11 +215,9 @@ impl Shared {
             mappings: Mappings::default(),
         });
         // The sequence of the very read: what is committed later is not in the file.
-        let folded = self
-            .store
-            .for_each_match(library, &mut |path, rating_key, generation| {
-                builder.push_match(path, rating_key, generation);
-            })?;
+        let folded = self.store.for_each_match(library, &mut |path, rating_key, sequence| {
+            builder.push_match(path, rating_key, sequence);
+        })?;
         let name = Folder::warm_name("m", library, row.generation, folded);
         builder.finish(&self.store.folder().warm(&name, Mappings::default().digest()))?;
         self.store.folded(identity, library, row.epoch, &name, folded)?;

@@ -208,10 +208,11 @@ fn schema() -> String {
 const FORMAT: i64 = 3;
 
 /// Columns that came after the first release of the format, as `schema.sql` has them.
-const ADDED: [(&str, &str, &str); 6] = [
+const ADDED: [(&str, &str, &str); 7] = [
     ("identities", "cleared", "INTEGER NOT NULL DEFAULT 0"),
     ("identities", "used_ms", "INTEGER NOT NULL DEFAULT 0"),
     ("libraries", "gone_ms", "INTEGER NOT NULL DEFAULT 0"),
+    ("libraries", "generation_seq", "INTEGER NOT NULL DEFAULT 0"),
     ("items", "since", "INTEGER NOT NULL DEFAULT 0"),
     ("libraries", "hint", "INTEGER NOT NULL DEFAULT 0"),
     ("libraries", "hint_seq", "INTEGER NOT NULL DEFAULT 0"),
@@ -230,6 +231,8 @@ fn extend(connection: &Connection) -> rusqlite::Result<()> {
             connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {kind}"))?;
         }
     }
+    // What came before it was noted is no newer than this.
+    connection.execute_batch("UPDATE libraries SET generation_seq = begun_seq WHERE generation_seq = 0")?;
     connection.pragma_update(None, "user_version", FORMAT)?;
     connection.execute_batch("COMMIT")?;
     drop(undo);

@@ -263,21 +263,29 @@ impl Store {
         Ok(())
     }
 
-    /// Hands the items of a generation to `each`, in the order in which they were stored.
+    /// Hands the items of a generation to `each`, in the order in which they were stored, with the change sequence at which
+    /// each came singly; 0 for those that came with a listing.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], or what `each` gives.
-    pub fn for_each_item(&self, library: i64, generation: u64, each: &mut dyn FnMut(Item) -> Result<()>) -> Result<()> {
+    pub fn for_each_item(
+        &self,
+        library: i64,
+        generation: u64,
+        each: &mut dyn FnMut(Item, u64) -> Result<()>,
+    ) -> Result<()> {
         // Batches: the connection's lock is let go between them, and no read transaction outlives a batch.
         let mut after = 0_i64;
         loop {
-            let batch = self.items_after(library, generation, after, 10_000)?;
-            let Some((last, _)) = batch.last() else {
+            let batch = self.batch(library, generation, after, 10_000, |row| {
+                Ok((item(row)?, row.get::<_, i64>(13)?.cast_unsigned()))
+            })?;
+            let Some(((last, _), _)) = batch.last() else {
                 return Ok(());
             };
             after = *last;
-            for (_, item) in batch {
-                each(item)?;
+            for ((_, item), came) in batch {
+                each(item, came)?;
             }
         }
     }
@@ -287,6 +295,17 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn items_after(&self, library: i64, generation: u64, after: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
+        self.batch(library, generation, after, limit, item)
+    }
+
+    fn batch<T>(
+        &self,
+        library: i64,
+        generation: u64,
+        after: i64,
+        limit: usize,
+        each: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
         self.read(|connection| {
             connection
                 .prepare_cached(&format!(
@@ -300,7 +319,7 @@ impl Store {
                         after,
                         i64::try_from(limit).unwrap_or(i64::MAX)
                     ],
-                    item,
+                    &each,
                 )?
                 .collect()
         })
@@ -336,6 +355,7 @@ impl Store {
             }
             tx.connection.execute(
                 "UPDATE libraries SET generation = CASE WHEN ?2 OR generation = 0 THEN ?3 ELSE generation END, \
+                 generation_seq = CASE WHEN ?2 OR generation = 0 THEN ?10 ELSE generation_seq END, \
                  listed_items = ?4, listed_ccat = ?5, listed_scanned = ?6, listed_ms = ?7, checked_ms = ?7, \
                  provisional = ?8, begun_seq = ?9, shrunk = -1, \
                  hint = CASE WHEN hint_seq <= ?9 THEN 0 ELSE hint END WHERE id = ?1",
@@ -349,6 +369,7 @@ impl Store {
                     finished.now_ms,
                     i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
                     listing.begun_sequence.cast_signed(),
+                    tx.sequence.cast_signed(),
                 ],
             )?;
             if let Some((image, sequence)) = &finished.image {
@@ -450,7 +471,7 @@ impl Store {
 }
 
 const ITEM: &str = "SELECT i.id, i.rating_key, i.kind, i.title, i.year, i.season, i.episode, i.guid, i.guids, i.parts, \
-    s.title, s.rating_key, s.guid FROM items i LEFT JOIN shows s ON s.id = i.show";
+    s.title, s.rating_key, s.guid, i.since FROM items i LEFT JOIN shows s ON s.id = i.show";
 
 pub(super) fn item(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, Item)> {
     let optional = |index| row.get::<_, Option<String>>(index).map(Option::unwrap_or_default);

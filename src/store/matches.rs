@@ -126,21 +126,21 @@ impl Store {
                     },
                     path: path.to_vec(),
                     rating_key: rating_key.to_owned(),
-                    generation: 0,
+                    sequence: tx.sequence,
                 },
             )
         })
     }
 
-    /// Hands every living confirmed match of a library to `each`: path, rating key, generation. Gives the change
-    /// sequence of that moment.
+    /// Hands every living confirmed match of a library to `each`: path, rating key, and the change sequence at which
+    /// it was recorded. Gives the change sequence of that moment.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn for_each_match(&self, library: i64, each: &mut dyn FnMut(&[u8], &str, u64)) -> Result<u64> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT m.path, m.rating_key, m.generation FROM matches m JOIN libraries l ON l.id = m.library \
+                "SELECT m.path, m.rating_key, m.sequence FROM matches m JOIN libraries l ON l.id = m.library \
                  WHERE m.library = ?1 AND m.epoch = l.epoch",
             )?;
             let mut rows = statement.query([library])?;
@@ -294,7 +294,7 @@ fn record<'m>(
                 kind: ChangeKind::Matched,
                 path: path.to_vec(),
                 rating_key: rating_key.to_owned(),
-                generation: library.generation.cast_unsigned(),
+                sequence: tx.sequence,
             },
         )?;
     }
@@ -360,7 +360,7 @@ fn forget(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8]) -> rusqlite::Re
             kind: ChangeKind::Forgotten,
             path: path.to_vec(),
             rating_key: String::new(),
-            generation: 0,
+            sequence: tx.sequence,
         },
     )
 }
@@ -383,7 +383,7 @@ pub(super) fn suspect(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8], rat
             },
             path: path.to_vec(),
             rating_key: rating_key.to_owned(),
-            generation: 0,
+            sequence: tx.sequence,
         },
     )
 }

@@ -280,7 +280,7 @@ impl World {
                 let expected = user.expected.get(row.library.uuid.as_str()).unwrap_or(&nothing);
                 let mut items = Vec::new();
                 store
-                    .for_each_item(row.id, row.generation, &mut |item| {
+                    .for_each_item(row.id, row.generation, &mut |item, _| {
                         items.push(item);
                         Ok(())
                     })

@@ -51,6 +51,7 @@ CREATE TABLE IF NOT EXISTS libraries (
     probed_seq         INTEGER NOT NULL DEFAULT 0,   -- change sequence of that probe
     -- the newest complete listing
     generation         INTEGER NOT NULL DEFAULT 0,   -- 0: never fetched
+    generation_seq     INTEGER NOT NULL DEFAULT 0,   -- change sequence since when that generation answers
     listed_items       INTEGER NOT NULL DEFAULT 0,
     listed_ccat        INTEGER NOT NULL DEFAULT 0,   -- its clocks, read before its first page
     listed_scanned     INTEGER NOT NULL DEFAULT 0,

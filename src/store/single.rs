@@ -201,7 +201,7 @@ fn tell(tx: &Tx<'_>, library: &Living, kind: ChangeKind, rating_key: &str) -> ru
             kind,
             path: Vec::new(),
             rating_key: rating_key.to_owned(),
-            generation: library.generation.cast_unsigned(),
+            sequence: tx.sequence,
         },
     )
 }

@@ -336,7 +336,7 @@ fn changes_do_not_pile_up_where_no_match_is_ever_recorded() {
 fn paths(store: &Store, row: &LibraryRow) -> Vec<String> {
     let mut found = Vec::new();
     store
-        .for_each_item(row.id, row.generation, &mut |item| {
+        .for_each_item(row.id, row.generation, &mut |item, _| {
             found.extend(item.parts);
             Ok(())
         })
@@ -482,4 +482,31 @@ fn what_is_merged_by_one_who_knows_an_older_generation_is_counted_once() {
     let row = store.library_row(row.id).expect("a row");
     assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/new.mkv"]);
     assert_eq!(row.items, 2);
+}
+
+#[test]
+fn a_match_is_as_new_as_its_write_whatever_listing_its_caller_knew() {
+    let (_folder, store) = opened();
+    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let before = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
+    // The listing finishes between the caller's look and its write.
+    let now = listed(&store, identity, &before, &[movie("2", "/data/1.mkv")]);
+    assert!(now.generation > before.generation);
+    store
+        .record_matches(&before, &[(b"/data/1.mkv", "3")])
+        .expect("recorded");
+    let mut recorded = 0;
+    store
+        .for_each_match(row.id, &mut |_, _, sequence| recorded = sequence)
+        .expect("read");
+    let now = store.library_row(row.id).expect("a row");
+    assert!(recorded > now.listed_sequence, "the listing that is older overrules it");
+    let told = store.state(Some(identity)).expect("state").changes;
+    assert_eq!(told.iter().map(|one| one.sequence).collect::<Vec<_>>(), [recorded]);
+    // A later listing that says otherwise is newer, and one that says the same is no news.
+    let same = listed(&store, identity, &now, &[movie("2", "/data/1.mkv")]);
+    assert!(same.listed_sequence < recorded);
+    let other = listed(&store, identity, &same, &[movie("4", "/data/1.mkv")]);
+    assert!(other.listed_sequence > recorded);
 }

@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub const BLOCK: usize = 4096;
 const MAGIC: [u8; 8] = *b"PLXWARM\0";
 /// 1: the first.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The head's check sum stands here, over all before it.
 const AT_SUM: usize = 504;
 const AT_WORDS: usize = 16;
