@@ -739,3 +739,150 @@ fn what_was_just_asked_at_once_is_not_stale() {
     assert_eq!(requests(&server)[1], 1);
     assert!(!answer.stale, "it was seen to be current by this very call");
 }
+
+#[test]
+fn libraries_without_a_uuid_are_told_apart_by_their_section() {
+    let nameless = |title: &str, items| {
+        let mut spec = LibrarySpec::movies(items).plain().title(title);
+        spec.uuid = Some(String::new());
+        spec
+    };
+    let server = Standin::builder()
+        .library(nameless("Movies", 20))
+        .library(nameless("More movies", 30))
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    index.refresh(&Question::default(), true).expect("listed");
+    let stats = index.stats().expect("statistics");
+    assert_eq!((stats.libraries, stats.items), (2, 50));
+    for (library, title) in [(1, "Movies"), (2, "More movies")] {
+        let (path, key) = path_of(&server, library, 3);
+        let found = index.library(title).expect("a handle").match_path(path.as_bytes());
+        assert_eq!(
+            found.expect("an answer").item.map(|item| item.item.rating_key),
+            Some(key)
+        );
+    }
+    // Sections have the same numbers everywhere: they are no sign that the same server answers.
+    server.change(|state| state.identity.machine_identifier = "f".repeat(40));
+    clock.advance_ms(2 * HOUR_MS);
+    server.reset();
+    index.refresh(&Question::default(), false).expect("looked");
+    assert_eq!(
+        requests(&server)[2],
+        2,
+        "nothing that the old one listed is taken for the new one's"
+    );
+}
+
+#[test]
+fn a_token_that_is_used_every_day_and_asks_nobody_is_not_forgotten() {
+    let mut spec = LibrarySpec::new(LibraryKind::Movie, 100);
+    spec.plain = true;
+    let server = Standin::builder()
+        .library(spec)
+        .tokens(["the-first-token", "the-other-token"].map(plexindex_standin::Token::owner))
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let (path, key) = path_of(&server, 1, 3);
+    let first = || {
+        let options = Options {
+            token: Token::new("the-first-token"),
+            library_ttl: Ttl::Never,
+            ..options(&server, folder.path())
+        };
+        open(options, &clock)
+    };
+    let index = first();
+    let library = index.library("Movies").expect("a handle");
+    index.refresh(&library.question(), true).expect("listed");
+    library
+        .record_matches(&[(b"/host/a.mkv", key.as_str())])
+        .expect("recorded");
+    drop(index);
+    for _ in 0..45 {
+        clock.advance_ms(24 * HOUR_MS);
+        let index = first();
+        let library = index.library("Movies").expect("a handle");
+        let answer = library.match_path(path.as_bytes()).expect("an answer");
+        assert_eq!(answer.rung, Rung::Exact, "used every day");
+    }
+    let other = Options {
+        token: Token::new("the-other-token"),
+        ..options(&server, folder.path())
+    };
+    let list_as_another = || {
+        let other = open(other.clone(), &clock);
+        other.refresh(&Question::default(), true).expect("listed");
+        other.clear().expect("cleared");
+    };
+    list_as_another();
+    let index = first();
+    let library = index.library("Movies").expect("a handle");
+    let answer = library.match_path(b"/host/a.mkv").expect("an answer");
+    assert_eq!(answer.rung, Rung::Confirmed, "another token was used once");
+    assert_eq!(answer.item.map(|item| item.item.rating_key), Some(key));
+    // Not used for a month, it goes.
+    drop(index);
+    clock.advance_ms(32 * 24 * HOUR_MS);
+    list_as_another();
+    let offline = Question {
+        offline: true,
+        ..Question::default()
+    };
+    let found = first().match_path(&offline, b"/host/a.mkv");
+    assert!(found.is_err() || found.is_ok_and(|found| found.item.is_none()));
+}
+
+#[test]
+fn the_newer_of_a_record_and_a_single_item_counts_whatever_is_folded() {
+    let server = movies(4_500);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    listed(&server, &index);
+    let (_, key) = path_of(&server, 1, 3);
+    let record = |path: &str| {
+        library
+            .record_matches(&[(path.as_bytes(), key.as_str())])
+            .expect("recorded");
+    };
+    let rungs = |path: &str| {
+        [&index, &open(options(&server, folder.path()), &clock)].map(|index| {
+            let library = index.library("Movies").expect("a handle");
+            index
+                .match_path(&offline(&library), path.as_bytes())
+                .expect("an answer")
+                .rung
+        })
+    };
+    let (early, late) = ("/data/movies/early.mkv", "/data/movies/late.mkv");
+    record(early);
+    assert_eq!(rungs(early), [Rung::Confirmed; 2]);
+    // An item comes that has the path, with so many others that all are put into a new warm file.
+    let others = (0..4_098).map(|n| format!("/data/movies/n{n}.mkv"));
+    let many: Vec<String> = others.chain([early.to_owned()]).collect();
+    add(&server, &many);
+    clock.advance_ms(HOUR_MS);
+    index.refresh(&library.question(), false).expect("fresh");
+    assert_eq!(rungs(early), [Rung::Exact; 2], "the item is newer than the record");
+    // The host knows better of one that came before: also once the matches are in a new warm file.
+    add(&server, &[late.to_owned()]);
+    clock.advance_ms(HOUR_MS);
+    index.refresh(&library.question(), false).expect("fresh");
+    assert_eq!(rungs(late), [Rung::Exact; 2]);
+    record(late);
+    assert_eq!(rungs(late), [Rung::Confirmed; 2]);
+    let paths: Vec<String> = (0..1_100).map(|n| format!("/host/{n}.mkv")).collect();
+    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
+    library.record_matches(&pairs).expect("recorded");
+    assert_eq!((rungs(late), rungs(early)), ([Rung::Confirmed; 2], [Rung::Exact; 2]));
+    record(early);
+    assert_eq!(rungs(early), [Rung::Confirmed; 2]);
+}

@@ -84,7 +84,7 @@ fn view(location: &str, items: impl Iterator<Item = Item>, mappings: &Mappings) 
     });
     let facts = LibraryFacts {
         locations: vec![location.to_owned()],
-        generation: 1,
+        listed_at: 1,
         fetched: true,
         ..LibraryFacts::default()
     };
@@ -94,14 +94,17 @@ fn view(location: &str, items: impl Iterator<Item = Item>, mappings: &Mappings) 
         let change = Change::Matched {
             path: format!("/host/overlaid/{number}.mkv").into_bytes(),
             rating_key: (100_000 + number).to_string(),
-            generation: 1,
+            sequence: 1,
         };
         overlay.push(change, mappings).expect("there is room");
         let item = Item {
             parts: vec![format!("{location}/new {number}/n{number}.mkv")],
             ..movie(ITEMS * 2 + number)
         };
-        let change = Change::Added { item: Arc::new(item) };
+        let change = Change::Added {
+            item: Arc::new(item),
+            sequence: 1,
+        };
         overlay.push(change, mappings).expect("there is room");
     }
     view

@@ -50,7 +50,7 @@ impl Errand<'_> {
         }
         // All at once: what is known ends the reading of pages, so a part of it must not be known without the rest.
         let storing = Instant::now();
-        shared.store.merge_items(identity, row, &new)?;
+        shared.store.merge_items(row, &new, Some(begun))?;
         shared.counters.spent(Spent::Store, storing.elapsed());
         let stored = shared.store.library_row(row.id)?.items;
         let agrees = match stored.checked_sub(total) {
@@ -59,7 +59,7 @@ impl Errand<'_> {
             Some(_) if types.len() > 1 => false,
             // A disk may not be mounted: a listing finds that out, and a second one.
             Some(_) if freshness::is_doubtful(stored, total) => false,
-            Some(_) => self.find_gone(identity, row, types[0], total)?,
+            Some(_) => self.find_gone(row, types[0], total)?,
         };
         if !agrees {
             return Ok(false);
@@ -135,7 +135,7 @@ impl Errand<'_> {
     ///
     /// Both sides are in the order of their ids, and the server's is ours without what is gone: so where its row stands
     /// at the same place as ours, nothing before it is gone.
-    fn find_gone(&self, identity: i64, row: &LibraryRow, kind: ItemType, total: u64) -> Result<bool> {
+    fn find_gone(&self, row: &LibraryRow, kind: ItemType, total: u64) -> Result<bool> {
         let Some(ours) = self.shared.store.numeric_keys(row)? else {
             return Ok(false);
         };
@@ -202,7 +202,7 @@ impl Errand<'_> {
             return Ok(false);
         }
         for key in keys {
-            self.shared.store.remove_item(identity, row, key)?;
+            self.shared.store.remove_item(row, key)?;
         }
         Ok(true)
     }

@@ -169,10 +169,10 @@ impl Shared {
         for Doubt { row, rating_key, paths } in doubts {
             if let Some(item) = items.iter().find(|item| item.rating_key == *rating_key) {
                 // Rows that the server gives are true whatever became of the path: a changed item is merged as it is now.
-                self.store.merge_items(identity, row, std::slice::from_ref(item))?;
+                self.store.merge_items(row, std::slice::from_ref(item), None)?;
             } else {
                 self.store.distrust_item(identity, &[row.id], rating_key)?;
-                self.store.remove_item(identity, row, rating_key)?;
+                self.store.remove_item(row, rating_key)?;
                 log::info!("item {rating_key} is gone from the server; it is answered no more");
             }
             // The index says what is true now: nothing is left to distrust.
@@ -227,6 +227,7 @@ impl Shared {
             report: &report,
         };
         let tell = || {
+            self.flights.keep(&self.store, self.now_ms());
             // Also while no library is fetched yet, with nothing to tell of: the host may want to stop a call that waits for
             // the libraries' list, or for another process.
             if let Some(progress) = question.progress {
@@ -363,7 +364,8 @@ impl Errand<'_> {
             });
         }
         let begun = shared.store.totals()?.sequence;
-        let shown = self.source.libraries(self.bounds)?;
+        let mut shown = self.source.libraries(self.bounds)?;
+        tell_apart(&mut shown);
         if let Some(known) = identity
             && self.looks_different(known, &shown)?
         {
@@ -393,6 +395,7 @@ impl Errand<'_> {
             && !state
                 .libraries
                 .iter()
+                .filter(|row| !row.library.uuid.starts_with(BY_SECTION))
                 .any(|row| shown.iter().any(|library| library.uuid == row.library.uuid)))
     }
 
@@ -493,6 +496,19 @@ impl Errand<'_> {
             Why::Look if age.doubted => Need::Nothing,
             Why::Due | Why::Look => probed(),
         }
+    }
+}
+
+/// What stands for the uuid of a library that has none begins so; its section follows.
+const BY_SECTION: &str = "section:";
+
+/// Libraries are told apart by their uuid. Where the server names none, or the same one twice, the section stands in: the
+/// same as long as the server does not make the library anew, and no sign of which server it is.
+fn tell_apart(shown: &mut [Library]) {
+    let alike = |one: &Library| one.uuid.is_empty() || shown.iter().filter(|other| other.uuid == one.uuid).count() > 1;
+    let alike: Vec<bool> = shown.iter().map(alike).collect();
+    for (library, _) in shown.iter_mut().zip(alike).filter(|(_, alike)| *alike) {
+        library.uuid = format!("{BY_SECTION}{}", library.section);
     }
 }
 

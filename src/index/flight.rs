@@ -13,6 +13,8 @@ use crate::store::Store;
 
 /// How long a lease lasts that nobody makes longer.
 const LEASE_MS: i64 = 60_000;
+/// How often its holder does.
+const RENEW_MS: i64 = 15_000;
 /// How often a lease of others is looked at.
 const LOOK_UP: Duration = Duration::from_millis(20);
 
@@ -23,8 +25,8 @@ const LOOK_UP: Duration = Duration::from_millis(20);
 #[derive(Default)]
 pub struct Flights {
     pub(super) by_name: Mutex<HashMap<String, Arc<parking_lot::Mutex<()>>>>,
-    /// Leases that this process holds, and as whom.
-    pub(super) leases: Mutex<HashMap<String, u64>>,
+    /// Leases that this process holds.
+    pub(super) leases: Mutex<HashMap<String, Term>>,
 }
 
 impl Flights {
@@ -65,19 +67,23 @@ impl Flights {
         work().map(Some)
     }
 
-    /// Makes the leases of this process last longer: called with each page that is stored.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn renew(&self, store: &Store, now_ms: i64) -> Result<()> {
-        let held: Vec<(String, u64)> = super::lock(&self.leases)
-            .iter()
-            .map(|(what, holder)| (what.clone(), *holder))
+    /// Makes those leases of this process last longer that have lasted for a while: called again and again while something
+    /// is fetched, however long the server takes for it. What cannot be written now is tried again the next time; who finds
+    /// the lease taken over hears of it from the store (`store_page`).
+    pub fn keep(&self, store: &Store, now_ms: i64) {
+        let due: Vec<(String, u64)> = super::lock(&self.leases)
+            .iter_mut()
+            .filter(|(_, term)| now_ms.saturating_sub(term.since_ms) >= RENEW_MS)
+            .map(|(what, term)| {
+                term.since_ms = now_ms;
+                (what.clone(), term.holder)
+            })
             .collect();
-        for (what, holder) in held {
-            store.take_lease(&what, holder, now_ms, now_ms.saturating_add(LEASE_MS))?;
+        for (what, holder) in due {
+            if let Err(error) = store.take_lease(&what, holder, now_ms, now_ms.saturating_add(LEASE_MS)) {
+                log::debug!("a lease could not be made longer: {error}");
+            }
         }
-        Ok(())
     }
 
     /// In a child the fetching threads of the parent do not exist.
@@ -98,9 +104,15 @@ enum Held<'s> {
     Lease(Lease<'s>),
 }
 
+/// As whom a lease is held, and since when it was not made longer, Unix ms.
+pub struct Term {
+    holder: u64,
+    since_ms: i64,
+}
+
 /// A lease, while its work is done.
 struct Lease<'s> {
-    held: &'s Mutex<HashMap<String, u64>>,
+    held: &'s Mutex<HashMap<String, Term>>,
     store: &'s Store,
     what: &'s str,
     holder: u64,
@@ -108,7 +120,7 @@ struct Lease<'s> {
 
 impl<'s> Lease<'s> {
     fn take(
-        held: &'s Mutex<HashMap<String, u64>>,
+        held: &'s Mutex<HashMap<String, Term>>,
         store: &'s Store,
         now_ms: &dyn Fn() -> i64,
         what: &'s str,
@@ -118,7 +130,7 @@ impl<'s> Lease<'s> {
         loop {
             let now = now_ms();
             if store.take_lease(what, holder, now, now.saturating_add(LEASE_MS))? {
-                super::lock(held).insert(what.to_owned(), holder);
+                super::lock(held).insert(what.to_owned(), Term { holder, since_ms: now });
                 return Ok(Some(Self {
                     held,
                     store,

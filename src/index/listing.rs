@@ -28,6 +28,8 @@ struct Page {
     rows: u64,
     total: Option<u64>,
     items: Vec<Item>,
+    /// The change sequence when it was asked for.
+    asked: u64,
     /// The type begins anew with this page.
     first: bool,
     /// The type ends with this page.
@@ -134,7 +136,7 @@ impl Errand<'_> {
             };
             let mut first = type_index != first_type || first_row == 0;
             loop {
-                let asked = Instant::now();
+                let (began, asked) = (Instant::now(), self.shared.store.totals()?.sequence);
                 let (mut items, outcome) = self.some_rows(section, *kind, Rows::All, row, size);
                 // A page may be smaller than the overlap: the next one shows the rest of it.
                 let known = overlap.len().min(items.len());
@@ -151,6 +153,7 @@ impl Errand<'_> {
                                 rows,
                                 total: known_total,
                                 items,
+                                asked,
                                 first,
                                 last: false,
                             });
@@ -179,6 +182,7 @@ impl Errand<'_> {
                     rows,
                     total: end.total,
                     items,
+                    asked,
                     first,
                     last,
                 });
@@ -189,7 +193,7 @@ impl Errand<'_> {
                 if last {
                     break;
                 }
-                size = self.next_size(size, asked.elapsed());
+                size = self.next_size(size, began.elapsed());
             }
         }
         Ok(true)
@@ -252,8 +256,7 @@ impl Errand<'_> {
                 // The type is done: a continuation begins with the next one, or finds nothing left of this one.
                 listing.tail.clear();
             }
-            self.shared.store.store_page(listing, &page.items)?;
-            self.shared.flights.renew(&self.shared.store, listing.touched_ms)?;
+            self.shared.store.store_page(listing, &page.items, page.asked)?;
             self.shared.counters.spent(Spent::Store, begun.elapsed());
             let begun = Instant::now();
             if let Some(builder) = builder {

@@ -25,7 +25,7 @@ mod upkeep;
 mod watch;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -89,6 +89,8 @@ pub(crate) struct Shared {
     evidence: evidence::Evidence,
     /// Counts of this handle that the store has not been told yet begin here.
     flushed: Mutex<(u64, u64)>,
+    /// When it was last noted that the identity is used, Unix ms.
+    use_noted: AtomicI64,
     closed: AtomicBool,
     watch: Mutex<Option<watch::Watch>>,
 }
@@ -207,6 +209,7 @@ impl Index {
             cuts: AtomicU64::new(0),
             evidence: evidence::Evidence::default(),
             flushed: Mutex::new((0, 0)),
+            use_noted: AtomicI64::new(0),
             closed: AtomicBool::new(false),
             watch: Mutex::new(None),
             options,

@@ -161,7 +161,7 @@ impl Shared {
             hash(path),
             cold,
             tried,
-            &|errand, row| errand.point(identity, row, path, name),
+            &|errand, row| errand.point(row, path, name),
         )
     }
 
@@ -181,7 +181,7 @@ impl Shared {
             title_hash(title),
             true,
             tried,
-            &|errand, row| errand.point_title(identity, row, title),
+            &|errand, row| errand.point_title(row, title),
         )
     }
 
@@ -273,7 +273,7 @@ impl Shared {
 
 impl Errand<'_> {
     /// Whether the server has this path in a library; what it has is merged.
-    fn point(&self, identity: i64, row: &LibraryRow, path: &[u8], name: &str) -> Result<bool> {
+    fn point(&self, row: &LibraryRow, path: &[u8], name: &str) -> Result<bool> {
         let title = title_in(name);
         for kind in row.library.kind.leaf_types() {
             let by_title = title.as_deref().map(Rows::Title);
@@ -284,7 +284,7 @@ impl Errand<'_> {
                     parts.any(|part| is_same_file(&self.shared.mappings, path, part.as_bytes()))
                 });
                 if !items.is_empty() {
-                    self.shared.store.merge_items(identity, row, &items)?;
+                    self.shared.store.merge_items(row, &items, None)?;
                     return Ok(true);
                 }
                 match asked {
@@ -303,14 +303,14 @@ impl Errand<'_> {
 
     /// Whether the server has items with this title in a library; what it has is merged. More than a page of them is none:
     /// what is not seen would be missing for as long as the rest is remembered.
-    fn point_title(&self, identity: i64, row: &LibraryRow, title: &str) -> Result<bool> {
+    fn point_title(&self, row: &LibraryRow, title: &str) -> Result<bool> {
         let wanted = fold_title(title);
         let mut found = false;
         for kind in row.library.kind.leaf_types() {
             let (mut items, end) = self.some_rows(&row.library.section, *kind, Rows::Title(title), 0, ROWS);
             let end = end?;
             items.retain(|item| has_all_words(&fold_title(&item.title), &wanted));
-            self.shared.store.merge_items(identity, row, &items)?;
+            self.shared.store.merge_items(row, &items, None)?;
             let all = end.rows < u64::from(ROWS) || end.total.is_some_and(|total| total <= end.rows);
             if !all {
                 return Ok(false);

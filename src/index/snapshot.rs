@@ -12,7 +12,7 @@ use crate::matching::{Mappings, Normal, Scope, View};
 use crate::model::Clocks;
 use crate::platform::map::MapMode;
 use crate::stats::Spent;
-use crate::store::{Change, ChangeKind, LibraryRow, State};
+use crate::store::{Change, ChangeKind, LibraryRow, State, USE_NOTED_MS};
 use crate::warm::{Change as Overlaid, Image, ImageKind, LibraryFacts, LibraryView};
 
 /// What lookups read. Changes of single matches and items are added to it in place; anything else replaces it.
@@ -92,6 +92,7 @@ pub(super) fn clocks_of(row: &LibraryRow) -> Clocks {
 impl Shared {
     /// Brings the snapshot up to date, waiting for another thread that is at it.
     pub(super) fn catch_up(&self) -> Result<()> {
+        self.note_use();
         if self.is_current() && !self.snapshot.read().outdated.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -99,6 +100,26 @@ impl Shared {
         self.catch_up_alone(true)?;
         self.store.find_page();
         Ok(())
+    }
+
+    /// Notes that the identity is used: one that nobody uses for a month is forgotten, and with `library_ttl` 'never' the
+    /// server is not asked either. A load and a look at the clock; once a day for a store a write that waits for nobody.
+    fn note_use(&self) {
+        let now = self.now_ms();
+        let last = self.use_noted.load(Ordering::Relaxed);
+        if (0..USE_NOTED_MS).contains(&now.saturating_sub(last)) {
+            return;
+        }
+        let Some(identity) = self.snapshot.read().identity else {
+            return;
+        };
+        self.use_noted.store(now, Ordering::Relaxed);
+        match self.store.note_use(identity, now) {
+            Ok(true) => {}
+            Ok(false) => self.use_noted.store(last, Ordering::Relaxed),
+            // Tried again tomorrow: an answer does not need it.
+            Err(error) => log::debug!("that the store is used could not be noted: {error}"),
+        }
     }
 
     /// Reads what was committed since the snapshot. `patient` unset: gives up (`false`) where it would have to wait.
@@ -209,7 +230,7 @@ impl Shared {
             },
             path: suspect.path,
             rating_key: suspect.rating_key,
-            generation: 0,
+            sequence,
         });
         let mut full: Vec<LibraryRow> = Vec::new();
         for change in changes.into_iter().chain(suspects) {
@@ -238,7 +259,7 @@ impl Shared {
         let facts = LibraryFacts {
             uuid: row.library.uuid.clone(),
             locations: row.library.locations.clone(),
-            generation: row.generation,
+            listed_at: row.listed_sequence,
             fetched: row.generation > 0,
         };
         LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
@@ -287,7 +308,7 @@ impl Shared {
             ChangeKind::Matched => Overlaid::Matched {
                 path,
                 rating_key,
-                generation: change.generation,
+                sequence: change.sequence,
             },
             ChangeKind::Forgotten => Overlaid::Forgotten { path },
             ChangeKind::SuspectPath => Overlaid::SuspectPath { path },
@@ -298,7 +319,10 @@ impl Shared {
             ChangeKind::Added => {
                 let row = &snapshot.rows[place];
                 match self.store.item(row.id, row.generation, &rating_key)? {
-                    Some(item) => Overlaid::Added { item: Arc::new(item) },
+                    Some(item) => Overlaid::Added {
+                        item: Arc::new(item),
+                        sequence: change.sequence,
+                    },
                     None => Overlaid::Removed { rating_key },
                 }
             }

@@ -23,7 +23,7 @@ impl Shared {
     /// Gives whether it was done; not when the library was cleared meanwhile, and has to be looked for again.
     pub(super) fn record_matches(&self, identity: i64, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<bool> {
         let begun = Instant::now();
-        let stored = self.store.record_matches(identity, row, pairs);
+        let stored = self.store.record_matches(row, pairs);
         self.counters.spent(Spent::Store, begun.elapsed());
         self.counters.spent(Spent::Away, begun.elapsed());
         match stored? {
@@ -186,8 +186,8 @@ impl Shared {
         if row.is_the_host_s() {
             self.host_items(row)?.iter().for_each(|item| builder.push(item));
         } else {
-            self.store.for_each_item(row.id, generation, &mut |item| {
-                builder.push(&item);
+            self.store.for_each_item(row.id, generation, &mut |item, came| {
+                builder.push_single(&item, came);
                 Ok(())
             })?;
         }
@@ -230,8 +230,8 @@ impl Shared {
             mappings: Mappings::default(),
         });
         // The sequence of the very read: what is committed later is not in the file.
-        let upto = self.store.for_each_match(row.id, &mut |path, rating_key, generation| {
-            builder.push_match(path, rating_key, generation);
+        let upto = self.store.for_each_match(row.id, &mut |path, rating_key, sequence| {
+            builder.push_match(path, rating_key, sequence);
         })?;
         Ok((builder, upto))
     }

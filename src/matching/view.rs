@@ -4,12 +4,13 @@ use super::normal::Normal;
 use super::outcome::ItemRef;
 use crate::model::Rung;
 
-/// When a fact became known: the generation, then the order of changes on top of it.
+/// When a fact became known: at which change sequence, then the order of changes on top of the warm files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp {
-    /// Generation of the listing that says so, or that was current when a match was recorded.
-    pub generation: u64,
-    /// 0 for what stood at that generation's beginning; later changes count up.
+    /// The change sequence: of a listing's facts when it began to answer, of a single item when it came, of a match when it
+    /// was recorded.
+    pub sequence: u64,
+    /// 0 for what a warm file says; later changes count up.
     pub order: u64,
 }
 

@@ -221,11 +221,15 @@ fn schema() -> String {
 }
 
 /// Additions to the format within its major, counted: `user_version` of the database.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 /// Columns that came after the first release of the format, as `schema.sql` has them.
-const ADDED: [(&str, &str, &str); 3] = [
+const ADDED: [(&str, &str, &str); 7] = [
     ("identities", "cleared", "INTEGER NOT NULL DEFAULT 0"),
+    ("identities", "used_ms", "INTEGER NOT NULL DEFAULT 0"),
+    ("libraries", "gone_ms", "INTEGER NOT NULL DEFAULT 0"),
+    ("libraries", "generation_seq", "INTEGER NOT NULL DEFAULT 0"),
+    ("items", "since", "INTEGER NOT NULL DEFAULT 0"),
     ("libraries", "hint", "INTEGER NOT NULL DEFAULT 0"),
     ("libraries", "hint_seq", "INTEGER NOT NULL DEFAULT 0"),
 ];
@@ -243,6 +247,8 @@ fn extend(connection: &Connection) -> rusqlite::Result<()> {
             connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {kind}"))?;
         }
     }
+    // What came before it was noted is no newer than this.
+    connection.execute_batch("UPDATE libraries SET generation_seq = begun_seq WHERE generation_seq = 0")?;
     connection.pragma_update(None, "user_version", FORMAT)?;
     connection.execute_batch("COMMIT")?;
     drop(undo);

@@ -17,7 +17,7 @@ fn hash(guid: &str) -> i64 {
 
 /// An item's row number and its GUIDs: its own, its external ones a line each, its show's.
 pub(super) struct Carrier {
-    pub id: i64,
+    pub(super) id: i64,
     guid: String,
     guids: String,
     show_guid: String,

@@ -80,7 +80,7 @@ impl Store {
 
 /// Has an item confirmed before it is answered again; gives whether the library lists it.
 fn doubt(tx: &Tx<'_>, identity: i64, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<bool> {
-    let listed = visible(tx, row, rating_key)?.is_some();
+    let listed = visible(tx.connection, row.id, row.generation.cast_signed(), rating_key)?.is_some();
     if listed {
         suspect(tx, identity, row.id, b"", rating_key)?;
     }

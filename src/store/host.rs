@@ -87,7 +87,7 @@ impl Store {
             if let Some((image, generation, items)) = &given.listing {
                 // Never smaller than what any match was recorded at.
                 c.prepare_cached(
-                    "UPDATE libraries SET generation = max(generation + 1, ?3), image = ?2, image_seq = ?4, \
+                    "UPDATE libraries SET generation = max(generation + 1, ?3), generation_seq = ?4, image = ?2, image_seq = ?4, \
                      begun_seq = ?4, listed_items = ?5, listed_ms = ?6, checked_ms = ?6 WHERE id = ?1",
                 )?
                 .execute(params![

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::partition::sweep_slice;
 use super::rows::one_library;
 use super::{LibraryRow, Store, Tx};
-use crate::error::Result;
+use crate::error::{Error, Result, Status};
 use crate::model::{Clocks, Item, ItemType};
 
 /// Rows that a continuation fetches again, to see that the list did not move.
@@ -164,15 +164,20 @@ impl Store {
         })
     }
 
-    /// Stores rows of a page and how far the listing has come, in one transaction.
+    /// Stores rows of a page that was asked for at the change sequence `asked`, and how far the listing has come, in one
+    /// transaction.
     ///
     /// # Errors
+    /// [`Status::TimeUp`] when another process goes on with this listing, or began it anew;
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn store_page(&self, listing: &mut Listing, items: &[Item]) -> Result<()> {
+    pub fn store_page(&self, listing: &mut Listing, items: &[Item], asked: u64) -> Result<()> {
         let stored = self.write(|tx| {
             tx.expect_library(listing.library)?;
+            if !is_own(tx, listing)? {
+                return Ok(None);
+            }
             let mut next = listing.clone();
-            let ids = store_items(tx, &mut next, items)?;
+            let ids = store_items(tx, &mut next, items, asked)?;
             tx.connection
                 .prepare_cached("INSERT OR REPLACE INTO seen (library, page, ids) VALUES (?1, ?2, ?3)")?
                 .execute(params![next.library, next.pages.cast_signed(), ids])?;
@@ -181,9 +186,9 @@ impl Store {
             // What died with earlier generations goes while this one comes: the store is never larger than two.
             let swept = sweep_slice(tx, 2 * items.len())?;
             self.orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
-            Ok(next)
+            Ok(Some(next))
         })?;
-        *listing = stored;
+        *listing = stored.ok_or_else(taken_over)?;
         Ok(())
     }
 
@@ -235,37 +240,52 @@ impl Store {
             Ok(gone)
         })?;
         for slice in gone.chunks(SLICE) {
-            self.write(|tx| {
+            let own = self.write(|tx| {
+                if !is_own(tx, listing)? {
+                    return Ok(false);
+                }
+                // One that was merged or removed singly since they were read has ended already, and earlier.
                 let mut statement = tx
                     .connection
-                    .prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1")?;
+                    .prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1 AND died IS NULL")?;
                 for id in slice {
                     statement.execute([*id, listing.generation.cast_signed()])?;
                 }
                 tx.connection
                     .execute("UPDATE listings SET changed = 1 WHERE library = ?1", [listing.library])?;
-                Ok(())
+                Ok(true)
             })?;
+            if !own {
+                return Err(taken_over());
+            }
             listing.changed = true;
         }
         Ok(())
     }
 
-    /// Hands the items of a generation to `each`, in the order in which they were stored.
+    /// Hands the items of a generation to `each`, in the order in which they were stored, with the change sequence at which
+    /// each came singly; 0 for those that came with a listing.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], or what `each` gives.
-    pub fn for_each_item(&self, library: i64, generation: u64, each: &mut dyn FnMut(Item) -> Result<()>) -> Result<()> {
+    pub fn for_each_item(
+        &self,
+        library: i64,
+        generation: u64,
+        each: &mut dyn FnMut(Item, u64) -> Result<()>,
+    ) -> Result<()> {
         // Batches: the connection's lock is let go between them, and no read transaction outlives a batch.
         let mut after = 0_i64;
         loop {
-            let batch = self.items_after(library, generation, after, 10_000)?;
-            let Some((last, _)) = batch.last() else {
+            let batch = self.batch(library, generation, after, 10_000, |row| {
+                Ok((item(row)?, row.get::<_, i64>(13)?.cast_unsigned()))
+            })?;
+            let Some(((last, _), _)) = batch.last() else {
                 return Ok(());
             };
             after = *last;
-            for (_, item) in batch {
-                each(item)?;
+            for ((_, item), came) in batch {
+                each(item, came)?;
             }
         }
     }
@@ -275,6 +295,17 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn items_after(&self, library: i64, generation: u64, after: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
+        self.batch(library, generation, after, limit, item)
+    }
+
+    fn batch<T>(
+        &self,
+        library: i64,
+        generation: u64,
+        after: i64,
+        limit: usize,
+        each: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
         self.read(|connection| {
             connection
                 .prepare_cached(&format!(
@@ -288,7 +319,7 @@ impl Store {
                         after,
                         i64::try_from(limit).unwrap_or(i64::MAX)
                     ],
-                    item,
+                    &each,
                 )?
                 .collect()
         })
@@ -316,10 +347,15 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn finish_listing(&self, identity: i64, listing: &Listing, finished: &Finished) -> Result<LibraryRow> {
-        self.write(|tx| {
+        let finished = self.write(|tx| {
             let id = listing.library;
+            tx.expect_library(id)?;
+            if !is_own(tx, listing)? {
+                return Ok(None);
+            }
             tx.connection.execute(
                 "UPDATE libraries SET generation = CASE WHEN ?2 OR generation = 0 THEN ?3 ELSE generation END, \
+                 generation_seq = CASE WHEN ?2 OR generation = 0 THEN ?10 ELSE generation_seq END, \
                  listed_items = ?4, listed_ccat = ?5, listed_scanned = ?6, listed_ms = ?7, checked_ms = ?7, \
                  provisional = ?8, begun_seq = ?9, shrunk = -1, \
                  hint = CASE WHEN hint_seq <= ?9 THEN 0 ELSE hint END WHERE id = ?1",
@@ -333,11 +369,14 @@ impl Store {
                     finished.now_ms,
                     i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
                     listing.begun_sequence.cast_signed(),
+                    tx.sequence.cast_signed(),
                 ],
             )?;
             if let Some((image, sequence)) = &finished.image {
+                // Changes that a file made meanwhile holds may be forgotten already: one that lacks them is none.
                 tx.connection.execute(
-                    "UPDATE libraries SET image = ?2, image_seq = ?3 WHERE id = ?1",
+                    "UPDATE libraries SET image = CASE WHEN image_seq <= ?3 THEN ?2 ELSE '' END, \
+                     image_seq = max(image_seq, ?3) WHERE id = ?1",
                     params![id, image, sequence.cast_signed()],
                 )?;
             }
@@ -353,8 +392,9 @@ impl Store {
             } else {
                 tx.clocks_changed(identity)?;
             }
-            one_library(tx.connection, id)
-        })
+            one_library(tx.connection, id).map(Some)
+        })?;
+        finished.ok_or_else(taken_over)
     }
 
     /// Gives a listing up that is much smaller than the last one: the old one answers on, and a second of the same size
@@ -431,7 +471,7 @@ impl Store {
 }
 
 const ITEM: &str = "SELECT i.id, i.rating_key, i.kind, i.title, i.year, i.season, i.episode, i.guid, i.guids, i.parts, \
-    s.title, s.rating_key, s.guid FROM items i LEFT JOIN shows s ON s.id = i.show";
+    s.title, s.rating_key, s.guid, i.since FROM items i LEFT JOIN shows s ON s.id = i.show";
 
 pub(super) fn item(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, Item)> {
     let optional = |index| row.get::<_, Option<String>>(index).map(Option::unwrap_or_default);
@@ -474,6 +514,25 @@ fn seen(connection: &Connection, library: i64) -> rusqlite::Result<Vec<i64>> {
     Ok(ids)
 }
 
+/// Whether a listing is where its fetcher left it. Locks see to that; but a lease ends while its holder's machine sleeps,
+/// and lock files can be removed. Two that store into one listing would take each other's rows for gone.
+fn is_own(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<bool> {
+    tx.connection
+        .prepare_cached("SELECT 1 FROM listings WHERE library = ?1 AND begun_seq = ?2 AND pages = ?3")?
+        .exists(params![
+            listing.library,
+            listing.begun_sequence.cast_signed(),
+            listing.pages.cast_signed()
+        ])
+}
+
+fn taken_over() -> Error {
+    Error::new(
+        Status::TimeUp,
+        "time is up: another process goes on with this listing, for this one was held up too long; ask again",
+    )
+}
+
 fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
     tx.connection
         .prepare_cached(
@@ -503,39 +562,58 @@ fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
 }
 
 /// Stores what differs, and gives the numbers of all these items' rows, 8 bytes each.
-fn store_items(tx: &Tx<'_>, listing: &mut Listing, items: &[Item]) -> rusqlite::Result<Vec<u8>> {
+fn store_items(tx: &Tx<'_>, listing: &mut Listing, items: &[Item], asked: u64) -> rusqlite::Result<Vec<u8>> {
     let mut shows = ShowCache::default();
     let mut ids = Vec::with_capacity(items.len() * 8);
     for item in items {
-        let (id, different) = put(tx, &mut shows, listing.library, listing.generation, item)?;
-        ids.extend(id.to_le_bytes());
-        listing.changed |= different;
+        match put(tx, &mut shows, listing, item, asked)? {
+            Some((id, different)) => {
+                ids.extend(id.to_le_bytes());
+                listing.changed |= different;
+            }
+            // As if the page had not had it.
+            None => listing.keyed = listing.keyed.saturating_sub(1),
+        }
     }
     Ok(ids)
 }
 
+/// Stores an item if it differs: its row, and whether it does. `None`: it went while the page was on its way.
 fn put(
     tx: &Tx<'_>,
     shows: &mut ShowCache,
-    library: i64,
-    generation: u64,
+    listing: &Listing,
     item: &Item,
-) -> rusqlite::Result<(i64, bool)> {
+    asked: u64,
+) -> rusqlite::Result<Option<(i64, bool)>> {
     let c = tx.connection;
-    let generation = generation.cast_signed();
+    let generation = listing.generation.cast_signed();
     let digest = digest(item).cast_signed();
-    let row: Option<(i64, i64)> = c
-        .prepare_cached("SELECT id, digest FROM items WHERE library = ?1 AND rating_key = ?2 AND died IS NULL")?
-        .query_row(params![library, item.rating_key], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    if let Some((id, before)) = row {
-        if before == digest {
-            return Ok((id, false));
+    let mut known = c.prepare_cached(
+        "SELECT id, digest, since, died IS NULL FROM items WHERE library = ?1 AND rating_key = ?2 \
+         AND (died IS NULL OR since > ?3)",
+    )?;
+    let mut rows = known.query(params![listing.library, item.rating_key, asked.cast_signed()])?;
+    let (mut living, mut went) = (None, false);
+    while let Some(row) = rows.next()? {
+        let newer = row.get::<_, i64>(2)?.cast_unsigned() > asked;
+        if row.get(3)? {
+            living = Some((row.get::<_, i64>(0)?, row.get::<_, i64>(1)? == digest || newer));
+        } else {
+            went = true;
         }
-        c.prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1")?
-            .execute([id, generation])?;
     }
-    Ok((insert(tx, shows, library, generation, item)?, true))
+    match living {
+        Some((id, true)) => return Ok(Some((id, false))),
+        Some((id, false)) => {
+            c.prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1")?
+                .execute([id, generation])?;
+        }
+        None if went => return Ok(None),
+        None => {}
+    }
+    let id = insert(tx, shows, listing.library, generation, item)?;
+    Ok(Some((id, true)))
 }
 
 /// Adds a row that is born with a generation.

@@ -3,8 +3,8 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::listing::Listing;
-use super::rows::{Change, ChangeKind, LibraryRow};
-use super::{Store, Tx};
+use super::rows::{Change, ChangeKind, LibraryRow, trim};
+use super::{Living, Store, Tx};
 use crate::error::Result;
 
 /// Bytes that a match takes beside its path and key, for the size limit.
@@ -13,51 +13,23 @@ const ROW: u64 = 64;
 /// Bytes that stand for a token; a user who was named has one more.
 pub(super) const TOKEN: i64 = 32;
 
+/// Matches that may answer: of an identity's library, and of its epoch. The planner keeps to their age where that is asked.
+const LIVING: &str = "FROM matches m JOIN libraries l ON l.id = m.library AND l.identity > 0 AND l.epoch = m.epoch";
+
 impl Store {
     /// Stores confirmed matches in one transaction. Gives how many changes wait to be folded; `None` when the library is
     /// not in the store any more: it was cleared, and has another number by now.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn record_matches(&self, identity: i64, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<Option<u64>> {
+    pub fn record_matches(&self, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<Option<u64>> {
         self.write(|tx| {
-            if tx.expect_library(row.id).optional()?.is_none() {
+            // As it is by now: it may have got another identity and another listing since the caller looked.
+            let Some(library) = tx.expect_library(row.id).optional()? else {
                 return Ok(None);
-            }
-            let c = tx.connection;
-            let mut known = c.prepare_cached("SELECT epoch FROM matches WHERE library = ?1 AND path = ?2")?;
-            let mut insert = c.prepare_cached(
-                "INSERT OR REPLACE INTO matches (library, path, rating_key, generation, epoch, sequence) \
-                 VALUES (?1, ?2, ?3, ?4, (SELECT epoch FROM libraries WHERE id = ?1), ?5)",
-            )?;
-            let mut trust =
-                c.prepare_cached("DELETE FROM suspects WHERE library = ?1 AND path = ?2 AND rating_key = ''")?;
-            let mut added = 0_i64;
-            let epoch: i64 = c.query_row("SELECT epoch FROM libraries WHERE id = ?1", [row.id], |row| row.get(0))?;
-            for (path, rating_key) in pairs {
-                let before: Option<i64> = known.query_row(params![row.id, path], |row| row.get(0)).optional()?;
-                added += i64::from(before != Some(epoch));
-                insert.execute(params![
-                    row.id,
-                    path,
-                    rating_key,
-                    row.generation.cast_signed(),
-                    tx.sequence.cast_signed()
-                ])?;
-                trust.execute(params![row.id, path])?;
-                tx.change(
-                    identity,
-                    &Change {
-                        library: row.id,
-                        kind: ChangeKind::Matched,
-                        path: path.to_vec(),
-                        rating_key: (*rating_key).to_owned(),
-                        generation: row.generation,
-                    },
-                )?;
-            }
-            c.prepare_cached("UPDATE libraries SET match_count = match_count + ?2 WHERE id = ?1")?
-                .execute([row.id, added])?;
+            };
+            let now = tx.sequence.cast_signed();
+            record(tx, &library, pairs.iter().map(|(path, key)| (*path, *key, now)))?;
             waiting(tx, row.id).map(Some)
         })
     }
@@ -154,21 +126,21 @@ impl Store {
                     },
                     path: path.to_vec(),
                     rating_key: rating_key.to_owned(),
-                    generation: 0,
+                    sequence: tx.sequence,
                 },
             )
         })
     }
 
-    /// Hands every living confirmed match of a library to `each`: path, rating key, generation. Gives the change
-    /// sequence of that moment.
+    /// Hands every living confirmed match of a library to `each`: path, rating key, and the change sequence at which
+    /// it was recorded. Gives the change sequence of that moment.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn for_each_match(&self, library: i64, each: &mut dyn FnMut(&[u8], &str, u64)) -> Result<u64> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT m.path, m.rating_key, m.generation FROM matches m JOIN libraries l ON l.id = m.library \
+                "SELECT m.path, m.rating_key, m.sequence FROM matches m JOIN libraries l ON l.id = m.library \
                  WHERE m.library = ?1 AND m.epoch = l.epoch",
             )?;
             let mut rows = statement.query([library])?;
@@ -199,16 +171,7 @@ impl Store {
                 // Invalidated meanwhile, or somebody folded more: changes that this file lacks may be gone already.
                 return Ok(());
             }
-            // What a library's warm files lack must stay: its matches, and single items that came or went. All else is for
-            // those who have read an earlier state; they read all of it again.
-            c.execute(
-                "DELETE FROM changes WHERE sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \
-                 WHERE l.id = changes.library AND l.identity > 0 \
-                 AND (changes.kind IN (1, 2) AND changes.sequence > l.matches_folded \
-                 OR changes.kind IN (8, 9) AND changes.sequence > l.image_seq))",
-                [folded.cast_signed()],
-            )?;
-            c.execute("UPDATE store SET trimmed = max(trimmed, ?1)", [folded.cast_signed()])?;
+            trim(tx, folded)?;
             tx.libraries_changed(identity)
         })
     }
@@ -258,14 +221,15 @@ impl Store {
         })
     }
 
-    /// Removes the oldest confirmed matches while they take more than `limit` bytes. Gives how many went.
+    /// Removes the oldest confirmed matches while they take more than `limit` bytes: living ones, for the dead are swept
+    /// anyway. Gives how many went.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn evict_matches(&self, limit: u64) -> Result<u64> {
         let taken: i64 = self.read(|connection| {
             connection.query_row(
-                "SELECT coalesce(sum(length(path) + length(rating_key) + ?1), 0) FROM matches",
+                &format!("SELECT coalesce(sum(length(m.path) + length(m.rating_key) + ?1), 0) {LIVING}"),
                 [ROW.cast_signed()],
                 |row| row.get(0),
             )
@@ -280,10 +244,10 @@ impl Store {
             let oldest: Vec<(i64, Vec<u8>, i64)> = {
                 let mut freed = 0;
                 let mut oldest = Vec::new();
-                let mut statement = tx.connection.prepare_cached(
-                    "SELECT m.library, m.path, length(m.path) + length(m.rating_key) + ?1, l.identity FROM matches m \
-                     JOIN libraries l ON l.id = m.library ORDER BY m.sequence",
-                )?;
+                let mut statement = tx.connection.prepare_cached(&format!(
+                    "SELECT m.library, m.path, length(m.path) + length(m.rating_key) + ?1, l.identity {LIVING} \
+                     ORDER BY m.sequence"
+                ))?;
                 let mut rows = statement.query([ROW.cast_signed()])?;
                 while let Some(row) = rows.next()? {
                     if freed >= surplus {
@@ -300,6 +264,68 @@ impl Store {
             Ok(oldest.len() as u64)
         })
     }
+}
+
+/// Stores confirmed matches, each with the change sequence at which the host gave it, and tells of them.
+fn record<'m>(
+    tx: &Tx<'_>,
+    library: &Living,
+    matches: impl Iterator<Item = (&'m [u8], &'m str, i64)>,
+) -> rusqlite::Result<()> {
+    let c = tx.connection;
+    let mut known = c.prepare_cached("SELECT epoch FROM matches WHERE library = ?1 AND path = ?2")?;
+    let mut insert = c.prepare_cached(
+        "INSERT OR REPLACE INTO matches (library, path, rating_key, generation, epoch, sequence) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let mut trust = c.prepare_cached(
+        "DELETE FROM suspects WHERE library = ?1 AND path = ?2 AND rating_key = '' AND sequence < ?3",
+    )?;
+    let (id, mut added) = (library.id, 0_i64);
+    for (path, rating_key, given) in matches {
+        let before: Option<i64> = known.query_row(params![id, path], |row| row.get(0)).optional()?;
+        added += i64::from(before != Some(library.epoch));
+        insert.execute(params![id, path, rating_key, library.generation, library.epoch, given])?;
+        trust.execute(params![id, path, given])?;
+        tx.change(
+            library.identity,
+            &Change {
+                library: id,
+                kind: ChangeKind::Matched,
+                path: path.to_vec(),
+                rating_key: rating_key.to_owned(),
+                sequence: tx.sequence,
+            },
+        )?;
+    }
+    c.prepare_cached("UPDATE libraries SET match_count = match_count + ?2 WHERE id = ?1")?
+        .execute([id, added])?;
+    Ok(())
+}
+
+/// Gives a library what hosts told another one that it stands for from now on: the living matches, unless it has newer
+/// ones itself, and what was invalidated.
+pub(super) fn hand_over(tx: &Tx<'_>, from: i64, to: i64) -> rusqlite::Result<()> {
+    let given: Vec<(Vec<u8>, String, i64)> = tx
+        .connection
+        .prepare_cached(
+            "SELECT m.path, m.rating_key, m.sequence FROM matches m \
+             JOIN libraries a ON a.id = m.library AND a.epoch = m.epoch JOIN libraries b ON b.id = ?2 \
+             WHERE m.library = ?1 AND NOT EXISTS (SELECT 1 FROM matches k WHERE k.library = b.id AND k.path = m.path \
+             AND k.epoch = b.epoch AND k.sequence >= m.sequence)",
+        )?
+        .query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let library = tx.expect_library(to)?;
+    let each = given.iter().map(|(path, key, given)| (&path[..], &key[..], *given));
+    record(tx, &library, each)?;
+    tx.connection.execute(
+        "INSERT INTO suspects (library, path, rating_key, sequence) \
+         SELECT ?2, path, rating_key, sequence FROM suspects WHERE library = ?1 \
+         ON CONFLICT (library, path, rating_key) DO UPDATE SET sequence = max(sequence, excluded.sequence)",
+        [from, to],
+    )?;
+    Ok(())
 }
 
 /// Changes of a library that wait to be folded into its warm file.
@@ -334,7 +360,7 @@ fn forget(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8]) -> rusqlite::Re
             kind: ChangeKind::Forgotten,
             path: path.to_vec(),
             rating_key: String::new(),
-            generation: 0,
+            sequence: tx.sequence,
         },
     )
 }
@@ -357,7 +383,7 @@ pub(super) fn suspect(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8], rat
             },
             path: path.to_vec(),
             rating_key: rating_key.to_owned(),
-            generation: 0,
+            sequence: tx.sequence,
         },
     )
 }

@@ -16,15 +16,19 @@ mod opened;
 mod partition;
 mod patience;
 mod questions;
+#[cfg(test)]
+mod random_tests;
 mod rows;
 mod single;
+#[cfg(test)]
+mod store_tests;
 mod titles;
 
 pub use folder::Folder;
 pub use hints::Mark;
 pub use host::HostValue;
 pub use listing::{Finished, Listing};
-pub use partition::Endpoint;
+pub use partition::{Endpoint, USE_NOTED_MS};
 pub use patience::Patience;
 pub use rows::{Change, ChangeKind, LibraryRow, State};
 
@@ -82,13 +86,28 @@ pub struct Tx<'c> {
     changes: std::cell::Cell<i64>,
 }
 
+/// A library that belongs to an identity, as it is under the write lock.
+struct Living {
+    id: i64,
+    identity: i64,
+    generation: i64,
+    epoch: i64,
+}
+
 impl Tx<'_> {
-    /// Ends the transaction with an error when the library is gone: cleared by another process, or it belongs to a
-    /// database that was set aside. No number of a library is ever used twice.
-    fn expect_library(&self, library: i64) -> rusqlite::Result<()> {
+    /// The library as it is now. Ends the transaction with an error when it is gone: cleared by another process, or it
+    /// belongs to a database that was set aside. No number of a library is ever used twice.
+    fn expect_library(&self, library: i64) -> rusqlite::Result<Living> {
         self.connection
-            .prepare_cached("SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0")?
-            .query_row([library], |_| Ok(()))
+            .prepare_cached("SELECT identity, generation, epoch FROM libraries WHERE id = ?1 AND identity > 0")?
+            .query_row([library], |row| {
+                Ok(Living {
+                    id: library,
+                    identity: row.get(0)?,
+                    generation: row.get(1)?,
+                    epoch: row.get(2)?,
+                })
+            })
     }
 }
 
@@ -229,38 +248,63 @@ impl Store {
     fn write<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.with(&self.connections.writer, |connection| {
             connection.busy_timeout(Patience::now().left())?;
-            // IMMEDIATE: the sequence read here is nobody else's until the end.
-            connection.execute_batch("BEGIN IMMEDIATE")?;
-            let undo = Undo(connection);
-            let before = connection
-                .prepare_cached("SELECT sequence FROM store")?
-                .query_row([], |row| row.get::<_, i64>(0))
-                .map(i64::cast_unsigned)?;
-            let tx = Tx {
-                connection,
-                sequence: before + 1,
-                changes: std::cell::Cell::new(0),
-            };
-            let page = self.begin_on_page(tx.sequence)?;
-            let done = work(&tx).and_then(|value| {
-                connection
-                    .prepare_cached("UPDATE store SET sequence = ?1")?
-                    .execute([tx.sequence.cast_signed()])?;
-                connection.execute_batch("COMMIT")?;
-                Ok(value)
-            });
-            if let Some(page) = page {
-                if done.is_ok() {
-                    page.commit(tx.sequence);
-                } else if !connection.is_autocommit() {
-                    // The write lock is still ours: what was announced will not come. Where SQLite rolled back by itself
-                    // it is not; then readers ask the database until the next writer repairs the page.
-                    page.repair(before);
-                }
-            }
-            drop(undo);
-            done
+            self.transaction(connection, &mut work)
         })
+    }
+
+    /// Writes when nobody else does, in this or another process; `None` otherwise, at once.
+    fn try_write<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Option<Result<T>> {
+        let mut slot = self.connections.writer.try_lock().ok()?;
+        let done = self.run(&mut slot, &mut |connection| {
+            connection.busy_timeout(Duration::ZERO)?;
+            match self.transaction(connection, &mut work) {
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(None),
+                done => done.map(Some),
+            }
+        });
+        match done {
+            Done::Returned(done) => done.transpose(),
+            Done::Stale => None,
+        }
+    }
+
+    fn transaction<T>(
+        &self,
+        connection: &Connection,
+        work: &mut impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        // IMMEDIATE: the sequence read here is nobody else's until the end.
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        let undo = Undo(connection);
+        let before = connection
+            .prepare_cached("SELECT sequence FROM store")?
+            .query_row([], |row| row.get::<_, i64>(0))
+            .map(i64::cast_unsigned)?;
+        let tx = Tx {
+            connection,
+            sequence: before + 1,
+            changes: std::cell::Cell::new(0),
+        };
+        let page = self.begin_on_page(tx.sequence)?;
+        let done = work(&tx).and_then(|value| {
+            rows::trim_now_and_then(&tx)?;
+            connection
+                .prepare_cached("UPDATE store SET sequence = ?1")?
+                .execute([tx.sequence.cast_signed()])?;
+            connection.execute_batch("COMMIT")?;
+            Ok(value)
+        });
+        if let Some(page) = page {
+            if done.is_ok() {
+                page.commit(tx.sequence);
+            } else if !connection.is_autocommit() {
+                // The write lock is still ours: what was announced will not come. Where SQLite rolled back by itself
+                // it is not; then readers ask the database until the next writer repairs the page.
+                page.repair(before);
+            }
+        }
+        drop(undo);
+        done
     }
 
     /// Runs `work` on a connection to the database that has the store's name. When it was removed, replaced or found to

@@ -4,12 +4,20 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::matches::TOKEN;
+use super::guids::carrier;
+use super::matches::{TOKEN, hand_over};
 use super::rows::{LibraryRow, libraries, one_library};
 use super::single::renew;
+use super::titles::titled;
 use super::{Store, Tx};
 use crate::error::Result;
 use crate::model::{Clocks, Library, Server};
+
+/// After how long the listing of a library is forgotten that the server does not show any more.
+const GONE_MS: i64 = 30 * 86_400_000;
+
+/// How often it is noted that an identity is used.
+pub const USE_NOTED_MS: i64 = 86_400_000;
 
 /// Where an identity was last reached, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,11 +73,7 @@ impl Store {
                 params![id, endpoint.who],
                 |row| row.get(0),
             )?;
-            connection.execute(
-                "INSERT OR REPLACE INTO endpoints (url, who, identity) VALUES (?1, ?2, ?3)",
-                params![endpoint.url, endpoint.who, identity],
-            )?;
-            tx.libraries_changed(0)?;
+            leads_to(tx, endpoint, identity)?;
             Ok(identity)
         })
     }
@@ -88,59 +92,43 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn name_server(&self, unnamed: i64, endpoint: &Endpoint, server: &Server) -> Result<i64> {
-        let known = self.read(|connection| {
-            connection
-                .query_row(
-                    "SELECT i.id FROM servers s JOIN identities i ON i.server = s.id \
-                     WHERE s.machine_identifier = ?1 AND i.who = ?2",
-                    params![server.machine_identifier, endpoint.who],
-                    |row| row.get::<_, i64>(0),
-                )
-                .optional()
-        })?;
-        if let Some(known) = known.filter(|known| *known != unnamed) {
-            self.hand_over_matches(unnamed, known)?;
-            self.clear(unnamed)?;
-            return self.reached(endpoint, server);
-        }
+        // In one transaction: what a host records meanwhile is handed over, or finds its library gone and is recorded again.
         self.write(|tx| {
             let id = server_number(tx, &server.machine_identifier, &server.version)?;
-            tx.connection
-                .execute("UPDATE identities SET server = ?2 WHERE id = ?1", [unnamed, id])?;
-            tx.libraries_changed(0)?;
-            Ok(unnamed)
-        })
-    }
-
-    /// Moves libraries of an identity to another one; of those that it has too, the confirmed matches.
-    fn hand_over_matches(&self, from: i64, to: i64) -> Result<()> {
-        self.write(|tx| {
+            let known: Option<i64> = tx
+                .connection
+                .query_row(
+                    "SELECT id FROM identities WHERE server = ?1 AND who = ?2 AND id <> ?3",
+                    params![id, endpoint.who, unnamed],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let Some(known) = known else {
+                tx.connection
+                    .execute("UPDATE identities SET server = ?2 WHERE id = ?1", [unnamed, id])?;
+                tx.libraries_changed(0)?;
+                return Ok(unnamed);
+            };
             tx.connection.execute(
                 "UPDATE libraries SET identity = ?2 WHERE identity = ?1 \
                  AND uuid NOT IN (SELECT uuid FROM libraries WHERE identity = ?2)",
-                [from, to],
+                [unnamed, known],
             )?;
-            tx.libraries_changed(0)
-        })?;
-        let both: Vec<(i64, i64)> = self.read(|connection| {
-            connection
+            let both: Vec<(i64, i64)> = tx
+                .connection
                 .prepare_cached(
                     "SELECT a.id, b.id FROM libraries a JOIN libraries b ON b.uuid = a.uuid \
-                     WHERE a.identity = ?1 AND b.identity = ?2 AND a.match_count > 0",
+                     WHERE a.identity = ?1 AND b.identity = ?2",
                 )?
-                .query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect()
-        })?;
-        for (from, library) in both {
-            let row = self.library_row(library)?;
-            let mut matches: Vec<(Vec<u8>, String)> = Vec::new();
-            self.for_each_match(from, &mut |path, rating_key, _| {
-                matches.push((path.to_vec(), rating_key.to_owned()));
-            })?;
-            let pairs: Vec<(&[u8], &str)> = matches.iter().map(|(path, key)| (&path[..], &key[..])).collect();
-            self.record_matches(to, &row, &pairs)?;
-        }
-        Ok(())
+                .query_map([unnamed, known], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            for (from, to) in both {
+                hand_over(tx, from, to)?;
+            }
+            empty(tx, unnamed)?;
+            leads_to(tx, endpoint, known)?;
+            Ok(known)
+        })
     }
 
     /// Notes what a probe showed that began at the change sequence `begun`, and which libraries it proved to be current:
@@ -163,6 +151,8 @@ impl Store {
             let before = libraries(tx.connection, identity)?;
             tx.connection
                 .execute("UPDATE libraries SET present = 0 WHERE identity = ?1", [identity])?;
+            tx.connection
+                .execute("UPDATE identities SET used_ms = ?2 WHERE id = ?1", [identity, now_ms])?;
             for (position, library) in (0_i64..).zip(shown) {
                 upsert(tx, identity, position, library)?;
                 if let Some(row) = before.iter().find(|row| row.library.uuid == library.uuid)
@@ -172,6 +162,7 @@ impl Store {
                     renew(tx, row.id, &library.clocks, begun, now_ms, row.provisional)?;
                 }
             }
+            forget_gone(tx, identity, now_ms)?;
             let after = libraries(tx.connection, identity)?;
             if before.iter().map(lasting).eq(after.iter().map(lasting)) {
                 tx.clocks_changed(identity)?;
@@ -226,7 +217,33 @@ impl Store {
         self.write(|tx| empty(tx, identity))
     }
 
-    /// Empties the identities of this one's server whose listings nobody has used since `before_ms`: those of old tokens. A
+    /// Notes that an identity is used, once a day; not where that would have to wait for other writers: then the next
+    /// call does. `false`: it was not possible now.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn note_use(&self, identity: i64, now_ms: i64) -> Result<bool> {
+        let known = self.try_read(|connection| {
+            // Those of users who were named are never forgotten.
+            connection
+                .prepare_cached("SELECT used_ms FROM identities WHERE id = ?1 AND length(who) = ?2")?
+                .query_row([identity, TOKEN], |row| row.get::<_, i64>(0))
+                .optional()
+        });
+        let Some(known) = known.transpose()? else {
+            return Ok(false);
+        };
+        if known.is_none_or(|known| (0..USE_NOTED_MS).contains(&now_ms.saturating_sub(known))) {
+            return Ok(true);
+        }
+        let noted = self.try_write(|tx| {
+            tx.connection
+                .execute("UPDATE identities SET used_ms = ?2 WHERE id = ?1", [identity, now_ms])
+        });
+        Ok(noted.transpose()?.is_some())
+    }
+
+    /// Empties the identities of this one's server that nobody has used since `before_ms`: those of old tokens. A
     /// user who was named stays the same, and what was confirmed for him has no expiry.
     ///
     /// # Errors
@@ -234,7 +251,7 @@ impl Store {
     pub fn forget_unused(&self, identity: i64, before_ms: i64) -> Result<()> {
         const UNUSED: &str = "SELECT i.id FROM identities me JOIN identities i ON i.server = me.server AND i.id <> me.id \
              JOIN libraries l ON l.identity = i.id WHERE me.id = ?1 AND length(i.who) = ?3 \
-             GROUP BY i.id HAVING max(l.checked_ms) BETWEEN 1 AND ?2";
+             GROUP BY i.id HAVING max(i.used_ms, max(l.checked_ms)) BETWEEN 1 AND ?2";
         let unused: Vec<i64> = self.read(|connection| {
             let mut statement = connection.prepare_cached(UNUSED)?;
             let ids = statement.query_map([identity, before_ms, TOKEN], |row| row.get(0))?;
@@ -282,11 +299,52 @@ impl Store {
 }
 
 fn empty(tx: &Tx<'_>, identity: i64) -> rusqlite::Result<()> {
-    tx.connection.execute(
-        "UPDATE libraries SET identity = -id, present = 0, image = '', matches_image = '' WHERE identity = ?1",
-        [identity],
-    )?;
+    tx.connection
+        .execute(&format!("{DISOWN} WHERE identity = ?1"), [identity])?;
     tx.libraries_changed(identity)
+}
+
+/// What makes libraries belong to no identity: their rows are swept.
+const DISOWN: &str = "UPDATE libraries SET identity = -id, present = 0, image = '', matches_image = ''";
+
+/// Forgets the listings of libraries that the server has not shown for a month, and those libraries of which nothing was
+/// confirmed. What was confirmed has no expiry: it waits, under a new number, for the library to come back.
+fn forget_gone(tx: &Tx<'_>, identity: i64, now_ms: i64) -> rusqlite::Result<()> {
+    let c = tx.connection;
+    c.execute(
+        "UPDATE libraries SET gone_ms = ?2 WHERE identity = ?1 AND NOT present AND gone_ms NOT BETWEEN 1 AND ?2",
+        [identity, now_ms],
+    )?;
+    let gone: Vec<(i64, bool)> = c
+        .prepare_cached(
+            "SELECT id, match_count > 0 FROM libraries l WHERE identity = ?1 AND NOT present AND gone_ms <= ?2 \
+             AND (match_count = 0 OR generation > 0 OR EXISTS (SELECT 1 FROM items WHERE library = l.id))",
+        )?
+        .query_map([identity, now_ms.saturating_sub(GONE_MS)], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    for (id, has_matches) in gone {
+        c.execute(&format!("{DISOWN} WHERE id = ?1"), [id])?;
+        if has_matches {
+            c.execute(
+                "INSERT INTO libraries (identity, section, uuid, title, kind, locations, position, present, gone_ms) \
+                 SELECT ?2, section, uuid, title, kind, locations, position, 0, gone_ms FROM libraries WHERE id = ?1",
+                [id, identity],
+            )?;
+            hand_over(tx, id, c.last_insert_rowid())?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes that an endpoint leads to an identity.
+fn leads_to(tx: &Tx<'_>, endpoint: &Endpoint, identity: i64) -> rusqlite::Result<()> {
+    tx.connection.execute(
+        "INSERT OR REPLACE INTO endpoints (url, who, identity) VALUES (?1, ?2, ?3)",
+        params![endpoint.url, endpoint.who, identity],
+    )?;
+    tx.libraries_changed(0)
 }
 
 /// What of a library an answer's item depends on, as far as a probe shows it.
@@ -326,38 +384,41 @@ pub(super) struct Swept {
 pub(super) fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
     let slice = i64::try_from(slice).unwrap_or(i64::MAX);
     let c = tx.connection;
-    // Items of libraries that are nobody's, then those that died before the generation that answers: two statements, for
-    // one with OR would read every item.
+    // Items of libraries that are nobody's, then those of others that died before the generation that answers: two
+    // statements, for one with OR would read every item. No item is in both: what is swept is swept once. One that went
+    // singly stays while a page may be on its way that still has it.
     let mut dead = Vec::new();
     let mut of_shows = false;
-    for statement in [
-        "SELECT i.id, i.guid, i.guids, coalesce(s.guid, ''), i.show IS NOT NULL FROM libraries l \
-         JOIN items i ON i.library = l.id LEFT JOIN shows s ON s.id = i.show \
-         WHERE l.identity < 0 LIMIT ?1",
-        "SELECT i.id, i.guid, i.guids, coalesce(s.guid, ''), i.show IS NOT NULL FROM libraries l \
-         JOIN items i ON i.library = l.id LEFT JOIN shows s ON s.id = i.show \
-         WHERE i.died IS NOT NULL AND i.died <= l.generation LIMIT ?1",
+    for whose in [
+        "l.identity < 0",
+        "l.identity > 0 AND i.died IS NOT NULL AND i.died <= l.generation \
+         AND NOT EXISTS (SELECT 1 FROM listings n WHERE n.library = l.id AND n.begun_seq < i.since)",
     ] {
-        let mut rows = c.prepare_cached(statement)?;
+        let mut rows = c.prepare_cached(&format!(
+            "SELECT i.id, i.guid, i.guids, coalesce(s.guid, ''), i.title, coalesce(s.title, ''), i.library, \
+             i.show IS NOT NULL FROM libraries l JOIN items i ON i.library = l.id LEFT JOIN shows s ON s.id = i.show \
+             WHERE {whose} LIMIT ?1"
+        ))?;
         let mut rows = rows.query([slice])?;
         while let Some(row) = rows.next()? {
-            dead.push(super::guids::carrier(row)?);
-            of_shows |= row.get::<_, bool>(4)?;
+            dead.push((carrier(row)?, titled(row, 4)?, row.get(6)?));
+            of_shows |= row.get::<_, bool>(7)?;
         }
     }
-    for item in &dead {
+    for (item, titles, library) in &dead {
         super::guids::forget(tx, item)?;
-        super::titles::forget(tx, item.id)?;
+        super::titles::forget(tx, *library, titles)?;
         c.prepare_cached("DELETE FROM items WHERE id = ?1")?
             .execute([item.id])?;
     }
-    let matches = c
+    let disowned = c
         .prepare_cached(
             "DELETE FROM matches WHERE (library, path) IN (SELECT m.library, m.path FROM libraries l \
              JOIN matches m ON m.library = l.id WHERE l.identity < 0 LIMIT ?1)",
         )?
-        .execute([slice])?
-        + c.prepare_cached(
+        .execute([slice])?;
+    let ended = c
+        .prepare_cached(
             "DELETE FROM matches WHERE (library, path) IN (SELECT m.library, m.path FROM libraries l \
              JOIN matches m ON m.library = l.id WHERE l.dead_matches AND m.epoch <> l.epoch LIMIT ?1)",
         )?
@@ -368,11 +429,12 @@ pub(super) fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> 
              JOIN host_values v ON v.library = l.id WHERE l.identity < 0 LIMIT ?1)",
         )?
         .execute([slice])?;
-    if matches == 0 {
+    // Of an empty page nothing was looked for.
+    if ended == 0 && slice > 0 {
         c.execute("UPDATE libraries SET dead_matches = 0 WHERE dead_matches", [])?;
     }
     Ok(Swept {
-        rows: dead.len() + matches + values,
+        rows: dead.len() + disowned + ended + values,
         of_shows,
     })
 }
@@ -401,7 +463,7 @@ pub(super) fn upsert(tx: &Tx<'_>, identity: i64, position: i64, library: &Librar
              content_changed_at, scanned_at, updated_at, refreshing, probed_seq) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11, ?12) \
              ON CONFLICT (identity, uuid) DO UPDATE SET section = excluded.section, title = excluded.title, \
-             kind = excluded.kind, locations = excluded.locations, position = excluded.position, present = 1, \
+             kind = excluded.kind, locations = excluded.locations, position = excluded.position, present = 1, gone_ms = 0, \
              content_changed_at = excluded.content_changed_at, scanned_at = excluded.scanned_at, \
              updated_at = excluded.updated_at, refreshing = excluded.refreshing, probed_seq = excluded.probed_seq",
         )?

@@ -23,6 +23,8 @@ pub struct LibraryRow {
     pub begun_sequence: u64,
     /// The listing's number; 0: never fetched.
     pub generation: u64,
+    /// The change sequence since when that generation answers.
+    pub listed_sequence: u64,
     /// Items of that listing.
     pub items: u64,
     /// Clocks before that listing's first page.
@@ -68,8 +70,8 @@ pub struct Change {
     pub path: Vec<u8>,
     /// The item concerned; empty for none.
     pub rating_key: String,
-    /// The library's generation when it happened.
-    pub generation: u64,
+    /// The change sequence when it happened.
+    pub sequence: u64,
 }
 
 /// Kinds of change. The numbers are on disk.
@@ -154,7 +156,7 @@ pub struct Totals {
 const LIBRARY: &str = "SELECT id, section, uuid, title, kind, locations, present, content_changed_at, scanned_at, \
     updated_at, refreshing, generation, listed_items, listed_ccat, listed_scanned, listed_ms, checked_ms, \
     provisional, due_seq > begun_seq, image, epoch, match_count, matches_image, matches_folded, due_seq, image_seq, probed_seq, begun_seq, \
-    shrunk >= 0, hint \
+    shrunk >= 0, hint, generation_seq \
     FROM libraries";
 
 fn library(row: &Row<'_>) -> rusqlite::Result<LibraryRow> {
@@ -198,6 +200,7 @@ fn library(row: &Row<'_>) -> rusqlite::Result<LibraryRow> {
         begun_sequence: unsigned(27)?,
         doubted: row.get(28)?,
         hint: Hint::from_number(row.get(29)?),
+        listed_sequence: unsigned(30)?,
     })
 }
 
@@ -217,11 +220,11 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
         kind: ChangeKind::from_number(row.get(1)?),
         path: row.get(2)?,
         rating_key: row.get(3)?,
-        generation: row.get::<_, i64>(4)?.cast_unsigned(),
+        sequence: row.get::<_, i64>(4)?.cast_unsigned(),
     })
 }
 
-const CHANGE: &str = "SELECT library, kind, path, rating_key, generation FROM changes";
+const CHANGE: &str = "SELECT library, kind, path, rating_key, sequence FROM changes";
 
 pub(super) fn libraries(connection: &Connection, identity: i64) -> rusqlite::Result<Vec<LibraryRow>> {
     connection
@@ -407,7 +410,7 @@ impl Tx<'_> {
         self.connection
             .prepare_cached(
                 "INSERT INTO changes (sequence, n, identity, library, kind, path, rating_key, generation) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)",
             )?
             .execute(params![
                 self.sequence.cast_signed(),
@@ -417,7 +420,6 @@ impl Tx<'_> {
                 change.kind as i64,
                 change.path,
                 change.rating_key,
-                change.generation.cast_signed()
             ])?;
         Ok(())
     }
@@ -440,8 +442,39 @@ impl Tx<'_> {
                 kind,
                 path: Vec::new(),
                 rating_key: String::new(),
-                generation: 0,
+                sequence: self.sequence,
             },
         )
     }
+}
+
+/// How often old changes are trimmed, in transactions.
+const TRIM_EVERY: u64 = 1_024;
+/// Transactions whose changes are kept for those who have read an earlier state.
+const KEPT: u64 = 4 * TRIM_EVERY;
+
+/// Keeps the table of changes from growing without bound, whatever is or is not recorded and folded.
+pub(super) fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
+    if tx.sequence % TRIM_EVERY == 0 {
+        trim(tx, tx.sequence.saturating_sub(KEPT))?;
+    }
+    Ok(())
+}
+
+/// Forgets changes up to a sequence. What a library's warm files lack stays: its matches, and single items that came or
+/// went. All else is for those who have read an earlier state; they read all of it again.
+pub(super) fn trim(tx: &Tx<'_>, upto: u64) -> rusqlite::Result<()> {
+    let upto = [upto.cast_signed()];
+    tx.connection
+        .prepare_cached(
+            "DELETE FROM changes WHERE sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \
+             WHERE l.id = changes.library AND l.identity > 0 \
+             AND (changes.kind IN (1, 2) AND changes.sequence > l.matches_folded \
+             OR changes.kind IN (8, 9) AND changes.sequence > l.image_seq))",
+        )?
+        .execute(upto)?;
+    tx.connection
+        .prepare_cached("UPDATE store SET trimmed = max(trimmed, ?1)")?
+        .execute(upto)?;
+    Ok(())
 }

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS identities (    -- whose view of which server: the pa
     server INTEGER NOT NULL REFERENCES servers (id),
     who    BLOB    NOT NULL,               -- the user's name, or the keyed hash of the token
     cleared INTEGER NOT NULL DEFAULT 0,    -- the host emptied it: nothing is inherited from others any more
+    used_ms INTEGER NOT NULL DEFAULT 0,    -- when a process last answered from it, to the day
     UNIQUE (server, who)
 ) STRICT;
 
@@ -41,6 +42,7 @@ CREATE TABLE IF NOT EXISTS libraries (
     locations          TEXT    NOT NULL,             -- JSON array
     position           INTEGER NOT NULL DEFAULT 0,   -- in the server's list
     present            INTEGER NOT NULL DEFAULT 1,   -- 0: the last probe did not show it
+    gone_ms            INTEGER NOT NULL DEFAULT 0,   -- when a probe first did not show it
     -- clocks as of the last probe
     content_changed_at INTEGER NOT NULL DEFAULT 0,
     scanned_at         INTEGER NOT NULL DEFAULT 0,
@@ -49,6 +51,7 @@ CREATE TABLE IF NOT EXISTS libraries (
     probed_seq         INTEGER NOT NULL DEFAULT 0,   -- change sequence of that probe
     -- the newest complete listing
     generation         INTEGER NOT NULL DEFAULT 0,   -- 0: never fetched
+    generation_seq     INTEGER NOT NULL DEFAULT 0,   -- change sequence since when that generation answers
     listed_items       INTEGER NOT NULL DEFAULT 0,
     listed_ccat        INTEGER NOT NULL DEFAULT 0,   -- its clocks, read before its first page
     listed_scanned     INTEGER NOT NULL DEFAULT 0,
@@ -99,7 +102,8 @@ CREATE TABLE IF NOT EXISTS items (         -- a row is visible in the generation
     parts      TEXT    NOT NULL,           -- JSON array of paths, as the server spells them
     digest     INTEGER NOT NULL,           -- of all of the above: is the row still the same
     born       INTEGER NOT NULL,
-    died       INTEGER
+    died       INTEGER,
+    since      INTEGER NOT NULL DEFAULT 0  -- change sequence when it came, or went, singly; 0: by a listing
 ) STRICT;
 CREATE INDEX IF NOT EXISTS items_key ON items (library, rating_key);
 CREATE INDEX IF NOT EXISTS items_dead ON items (library, died) WHERE died IS NOT NULL;

@@ -4,21 +4,28 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::listing::{MERGED_PAGES, ShowCache, digest, insert};
 use super::rows::{Change, ChangeKind, LibraryRow};
-use super::{Store, Tx};
+use super::{Living, Store, Tx};
 use crate::error::Result;
 use crate::model::{Clocks, Item};
 
 impl Store {
-    /// Merges rows that the server gave into the generation that answers: true now, whatever a listing will say.
+    /// Merges rows that the server gave into the generation that answers: true now, whatever a listing will say. With
+    /// `asked`, the change sequence when the first of them was asked for: what came or went singly since is newer, and
+    /// stays.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn merge_items(&self, identity: i64, row: &LibraryRow, items: &[Item]) -> Result<()> {
+    pub fn merge_items(&self, row: &LibraryRow, items: &[Item], asked: Option<u64>) -> Result<()> {
         self.write(|tx| {
-            tx.expect_library(row.id)?;
+            let library = tx.expect_library(row.id)?;
             for item in items {
-                if merge(tx, row, item)? {
-                    tell(tx, identity, row, ChangeKind::Added, &item.rating_key)?;
+                if let Some(asked) = asked
+                    && is_newer(tx, library.id, &item.rating_key, asked)?
+                {
+                    continue;
+                }
+                if merge(tx, &library, item)? {
+                    tell(tx, &library, ChangeKind::Added, &item.rating_key)?;
                 }
             }
             Ok(())
@@ -30,7 +37,7 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn has(&self, row: &LibraryRow, item: &Item) -> Result<bool> {
-        let known = self.read(|connection| visible_in(connection, row, &item.rating_key))?;
+        let known = self.read(|c| visible(c, row.id, row.generation.cast_signed(), &item.rating_key))?;
         Ok(known.is_some_and(|(_, known)| known == digest(item).cast_signed()))
     }
 
@@ -71,18 +78,18 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn remove_item(&self, identity: i64, row: &LibraryRow, rating_key: &str) -> Result<()> {
+    pub fn remove_item(&self, row: &LibraryRow, rating_key: &str) -> Result<()> {
         self.write(|tx| {
-            tx.expect_library(row.id)?;
-            let visible = visible(tx, row, rating_key)?;
+            let library = tx.expect_library(row.id)?;
+            let visible = visible(tx.connection, library.id, library.generation, rating_key)?;
             if let Some((id, _)) = visible {
-                end(tx, id, row.generation)?;
+                end(tx, id, library.generation)?;
             }
-            end_attempted(tx, row, rating_key)?;
+            end_attempted(tx, &library, rating_key)?;
             tx.connection
                 .prepare_cached("UPDATE libraries SET listed_items = max(listed_items - ?2, 0) WHERE id = ?1")?
-                .execute([row.id, i64::from(visible.is_some())])?;
-            tell(tx, identity, row, ChangeKind::Removed, rating_key)
+                .execute([library.id, i64::from(visible.is_some())])?;
+            tell(tx, &library, ChangeKind::Removed, rating_key)
         })
     }
 }
@@ -112,72 +119,89 @@ pub(super) fn renew(
     Ok(())
 }
 
-/// The row of an item that the generation that answers shows, and its digest.
-pub(super) fn visible(tx: &Tx<'_>, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<Option<(i64, i64)>> {
-    visible_in(tx.connection, row, rating_key)
-}
-
-fn visible_in(connection: &Connection, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<Option<(i64, i64)>> {
+/// The row of an item that a generation shows, and its digest.
+pub(super) fn visible(
+    connection: &Connection,
+    library: i64,
+    generation: i64,
+    rating_key: &str,
+) -> rusqlite::Result<Option<(i64, i64)>> {
     connection
         .prepare_cached(
             "SELECT id, digest FROM items WHERE library = ?1 AND rating_key = ?2 AND born <= ?3 \
              AND (died IS NULL OR died > ?3)",
         )?
-        .query_row(params![row.id, rating_key, row.generation.cast_signed()], |row| {
+        .query_row(params![library, rating_key, generation], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .optional()
 }
 
-fn end(tx: &Tx<'_>, id: i64, generation: u64) -> rusqlite::Result<()> {
+/// Whether an item came or went singly after a change sequence.
+fn is_newer(tx: &Tx<'_>, library: i64, rating_key: &str, asked: u64) -> rusqlite::Result<bool> {
     tx.connection
-        .prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1")?
-        .execute([id, generation.cast_signed()])?;
+        .prepare_cached("SELECT 1 FROM items WHERE library = ?1 AND rating_key = ?2 AND since > ?3")?
+        .exists(params![library, rating_key, asked.cast_signed()])
+}
+
+/// Ends a row singly: a page that was asked for before must not bring it back.
+fn end(tx: &Tx<'_>, id: i64, generation: i64) -> rusqlite::Result<()> {
+    tx.connection
+        .prepare_cached("UPDATE items SET died = ?2, since = ?3 WHERE id = ?1")?
+        .execute([id, generation, tx.sequence.cast_signed()])?;
     Ok(())
 }
 
 /// Ends the rows of an item that a listing under way has stored for the next generation: what is known now is newer.
-fn end_attempted(tx: &Tx<'_>, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<()> {
+fn end_attempted(tx: &Tx<'_>, library: &Living, rating_key: &str) -> rusqlite::Result<()> {
     tx.connection
         .prepare_cached(
-            "UPDATE items SET died = born WHERE library = ?1 AND rating_key = ?2 AND born > ?3 AND died IS NULL",
+            "UPDATE items SET died = born, since = ?4 WHERE library = ?1 AND rating_key = ?2 AND born > ?3 \
+             AND died IS NULL",
         )?
-        .execute(params![row.id, rating_key, row.generation.cast_signed()])?;
+        .execute(params![
+            library.id,
+            rating_key,
+            library.generation,
+            tx.sequence.cast_signed()
+        ])?;
     Ok(())
 }
 
 /// Puts an item into the generation that answers; gives whether it differs from what was there.
-fn merge(tx: &Tx<'_>, row: &LibraryRow, item: &Item) -> rusqlite::Result<bool> {
-    let before = visible(tx, row, &item.rating_key)?;
+fn merge(tx: &Tx<'_>, library: &Living, item: &Item) -> rusqlite::Result<bool> {
+    let before = visible(tx.connection, library.id, library.generation, &item.rating_key)?;
     if before.is_some_and(|(_, before)| before == digest(item).cast_signed()) {
         return Ok(false);
     }
     if let Some((id, _)) = before {
-        end(tx, id, row.generation)?;
+        end(tx, id, library.generation)?;
     } else {
         tx.connection
             .prepare_cached("UPDATE libraries SET listed_items = listed_items + 1 WHERE id = ?1")?
-            .execute([row.id])?;
+            .execute([library.id])?;
     }
-    end_attempted(tx, row, &item.rating_key)?;
-    let generation = row.generation.cast_signed();
-    let id = insert(tx, &mut ShowCache::default(), row.id, generation, item)?;
+    end_attempted(tx, library, &item.rating_key)?;
+    let id = insert(tx, &mut ShowCache::default(), library.id, library.generation, item)?;
+    tx.connection
+        .prepare_cached("UPDATE items SET since = ?2 WHERE id = ?1")?
+        .execute([id, tx.sequence.cast_signed()])?;
     // A listing under way has seen it: it must not be marked as gone at its end. A page of its own, far behind.
     tx.connection
         .prepare_cached("INSERT OR REPLACE INTO seen (library, page, ids) VALUES (?1, ?2, ?3)")?
-        .execute(params![row.id, MERGED_PAGES + id, id.to_le_bytes()])?;
+        .execute(params![library.id, MERGED_PAGES + id, id.to_le_bytes()])?;
     Ok(true)
 }
 
-fn tell(tx: &Tx<'_>, identity: i64, row: &LibraryRow, kind: ChangeKind, rating_key: &str) -> rusqlite::Result<()> {
+fn tell(tx: &Tx<'_>, library: &Living, kind: ChangeKind, rating_key: &str) -> rusqlite::Result<()> {
     tx.change(
-        identity,
+        library.identity,
         &Change {
-            library: row.id,
+            library: library.id,
             kind,
             path: Vec::new(),
             rating_key: rating_key.to_owned(),
-            generation: row.generation,
+            sequence: tx.sequence,
         },
     )
 }

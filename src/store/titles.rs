@@ -13,7 +13,7 @@ const SLICE: i64 = 20_000;
 
 /// An item's row number, its title, and its show's.
 pub(super) struct Titled {
-    pub id: i64,
+    id: i64,
     title: String,
     show_title: String,
 }
@@ -27,26 +27,22 @@ impl Titled {
     }
 }
 
-fn titled(row: &rusqlite::Row<'_>) -> rusqlite::Result<Titled> {
+/// From a row that begins with the item's number, and has both titles from a column on.
+pub(super) fn titled(row: &rusqlite::Row<'_>, titles: usize) -> rusqlite::Result<Titled> {
     Ok(Titled {
         id: row.get(0)?,
-        title: row.get(1)?,
-        show_title: row.get(2)?,
+        title: row.get(titles)?,
+        show_title: row.get(titles + 1)?,
     })
 }
 
-/// Removes an item's entries; before the item itself goes.
-pub(super) fn forget(tx: &Tx<'_>, id: i64) -> rusqlite::Result<()> {
-    let c = tx.connection;
-    let (library, item): (i64, Titled) = c
-        .prepare_cached(
-            "SELECT i.id, i.title, coalesce(s.title, ''), i.library FROM items i LEFT JOIN shows s ON s.id = i.show \
-             WHERE i.id = ?1",
-        )?
-        .query_row([id], |row| Ok((row.get(3)?, titled(row)?)))?;
-    let mut statement = c.prepare_cached("DELETE FROM titles WHERE library = ?1 AND fold = ?2 AND item = ?3")?;
+/// Removes an item's entries.
+pub(super) fn forget(tx: &Tx<'_>, library: i64, item: &Titled) -> rusqlite::Result<()> {
+    let mut statement = tx
+        .connection
+        .prepare_cached("DELETE FROM titles WHERE library = ?1 AND fold = ?2 AND item = ?3")?;
     for fold in item.folds() {
-        statement.execute(params![library, fold, id])?;
+        statement.execute(params![library, fold, item.id])?;
     }
     Ok(())
 }
@@ -136,7 +132,7 @@ impl Store {
                          JOIN libraries l ON l.id = i.library LEFT JOIN shows s ON s.id = i.show \
                          WHERE l.id = ?1 AND i.id > l.titles_upto ORDER BY i.id LIMIT ?2",
                     )?
-                    .query_map([library, SLICE], titled)?
+                    .query_map([library, SLICE], |row| titled(row, 1))?
                     .collect::<rusqlite::Result<_>>()?;
                 let mut entries: Vec<(String, i64)> = rows
                     .iter()

@@ -39,8 +39,8 @@ pub enum Change {
         path: Vec<u8>,
         /// The item's rating key.
         rating_key: String,
-        /// The library's generation then.
-        generation: u64,
+        /// The change sequence then.
+        sequence: u64,
     },
     /// The confirmed match of exactly this path is gone.
     Forgotten {
@@ -71,6 +71,8 @@ pub enum Change {
     Added {
         /// The item with all its parts.
         item: Arc<Item>,
+        /// The change sequence when it came.
+        sequence: u64,
     },
     /// The item is gone.
     Removed {
@@ -273,7 +275,7 @@ impl Inner {
         }
         let mut mapped = Vec::new();
         let forms: Vec<Box<[u8]>> = match &change {
-            Change::Added { item } => {
+            Change::Added { item, .. } => {
                 for (part, path) in item.parts.iter().enumerate() {
                     mapped.extend(mappings.to_host(path.as_bytes()).map(|host| (part, host)));
                 }
@@ -289,7 +291,7 @@ impl Inner {
         };
         let hashes: Vec<u64> = forms.iter().map(|form| xxh3_64(form)).collect();
         let names: Vec<Option<u64>> = match &change {
-            Change::Added { item } => forms[..item.parts.len()]
+            Change::Added { item, .. } => forms[..item.parts.len()]
                 .iter()
                 .map(|form| super::image::name_hash(form))
                 .collect(),
@@ -331,7 +333,7 @@ impl Change {
             | Self::SuspectItem { rating_key }
             | Self::TrustedItem { rating_key }
             | Self::Removed { rating_key } => Some(rating_key),
-            Self::Added { item } => Some(&item.rating_key),
+            Self::Added { item, .. } => Some(&item.rating_key),
             Self::Forgotten { .. } | Self::SuspectPath { .. } | Self::TrustedPath { .. } => None,
         }
     }

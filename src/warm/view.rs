@@ -15,8 +15,8 @@ pub struct LibraryFacts {
     pub uuid: String,
     /// Its folders, as the server sees them.
     pub locations: Vec<String>,
-    /// Generation of its listing, changes in the overlay included.
-    pub generation: u64,
+    /// The change sequence at which its listing began to answer.
+    pub listed_at: u64,
     /// Whether a listing was ever completed.
     pub fetched: bool,
 }
@@ -168,7 +168,7 @@ impl LibraryView {
 
 fn added(record: &Record) -> Option<&Item> {
     match &record.change {
-        Change::Added { item } => Some(item),
+        Change::Added { item, .. } => Some(item),
         _ => None,
     }
 }
@@ -317,21 +317,22 @@ impl View for LibraryView {
     }
 
     fn stamp(&self, hit: Hit<'_>) -> Stamp {
-        let listing = || match &self.image {
-            Some(image) => image.generation(),
-            None => self.facts.generation,
-        };
-        let (generation, order) = match (hit, &self.matches) {
-            (Hit::Listed(_), _) => (listing(), 0),
-            (Hit::Matched(number), Some(matches)) => (matches.recorded_at(number), 0),
-            (Hit::Matched(_), None) => (0, 0),
-            (Hit::Added(record, _), _) => (listing(), record.order),
-            (Hit::Recorded(record), _) => match &record.change {
-                Change::Matched { generation, .. } => (*generation, record.order),
+        // What came singly before the listing began to answer was listed by it once more.
+        let listed = |came: u64| came.max(self.facts.listed_at);
+        let (sequence, order) = match (hit, &self.image, &self.matches) {
+            (Hit::Listed(number), Some(image), _) => (listed(image.came_at(number)), 0),
+            (Hit::Matched(number), _, Some(matches)) => (matches.recorded_at(number), 0),
+            (Hit::Added(record, _), ..) => match &record.change {
+                Change::Added { sequence, .. } => (listed(*sequence), record.order),
                 _ => (0, 0),
             },
+            (Hit::Recorded(record), ..) => match &record.change {
+                Change::Matched { sequence, .. } => (*sequence, record.order),
+                _ => (0, 0),
+            },
+            _ => (0, 0),
         };
-        Stamp { generation, order }
+        Stamp { sequence, order }
     }
 
     fn distrusted(&self, question: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {

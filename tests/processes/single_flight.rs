@@ -1,5 +1,6 @@
 //! However many ask for the same cold library at once, one fetches.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use plexindex::index::{Deadline, Index, Progress, Question};
 use plexindex_standin::{Action, Fault, Kind, Standin};
 
 use crate::support::{self, clock, movies, options, path_of, requests};
-use crate::worker::{Worker, options_at, place, rounds, say, told, until};
+use crate::worker::{Worker, database, options_at, place, rounds, say, told, until};
 
 /// Opens, waits for the word, asks one path per thread, and says the answers. Says before when it is the one who fetches.
 pub fn ask(words: &[&str]) {
@@ -181,6 +182,54 @@ pub fn one_continuation(processes: u64, threads: u64) {
     assert_eq!(all, identity + sections + listing);
 }
 
+/// From now on no lock file for fetching can be made in a folder.
+fn without_locks(folder: &Path) {
+    let names = (0..64).map(|number| format!("fetch{number}"));
+    for what in names.chain(["probe".to_owned()]) {
+        let file = folder.join(format!("plexindex-1-{what}.lock"));
+        std::os::unix::fs::symlink("/nowhere/at/all", file).expect("a link");
+    }
+}
+
+#[test]
+fn a_lease_is_kept_while_one_page_takes_longer_than_a_minute() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let first = support::open(options(&server, folder.path()), &clock);
+    first.library("Movies").expect("a handle");
+    without_locks(folder.path());
+    server.fault(Fault::new(Action::Delay { ms: 2_000 }).on(Kind::Listing).times(1));
+    let second = support::open(options(&server, folder.path()), &clock);
+    std::thread::scope(|scope| {
+        scope.spawn(|| first.refresh(&Question::default(), true).expect("listed"));
+        until("the page is asked for", || support::requests(&server)[2] == 1);
+        let ends_at = || -> i64 {
+            database(folder.path())
+                .query_row(
+                    "SELECT coalesce(max(until_ms), 0) FROM leases WHERE what <> 'probe'",
+                    [],
+                    |row| row.get(0),
+                )
+                .expect("read")
+        };
+        for half_minutes in 1..4 {
+            clock.advance_ms(30_000);
+            let wanted = support::NOW_MS + half_minutes * 30_000 + 60_000;
+            until("the lease lasts longer, or the page has come", || {
+                ends_at() >= wanted || support::requests(&server)[2] > 1 || ends_at() == 0
+            });
+        }
+        assert_ne!(ends_at(), 0, "the page has not come yet");
+        let hurried = Question {
+            deadline: Deadline::In(Duration::from_millis(50)),
+            ..Question::default()
+        };
+        assert_ne!(second.refresh(&hurried, true).expect("too late"), Status::Ok);
+    });
+    assert_eq!(support::requests(&server)[2], 1, "one fetched it");
+}
+
 #[test]
 fn where_the_file_system_has_no_locks_a_lease_keeps_the_others_away() {
     let server = movies(1_500);
@@ -189,11 +238,7 @@ fn where_the_file_system_has_no_locks_a_lease_keeps_the_others_away() {
     let (path, key) = path_of(&server, 1, 3);
     // The store is made first; then no lock file for fetching can be.
     let first = support::open(options(&server, folder.path()), &clock);
-    let names = (0..64).map(|number| format!("fetch{number}"));
-    for what in names.chain(["probe".to_owned()]) {
-        let file = folder.path().join(format!("plexindex-1-{what}.lock"));
-        std::os::unix::fs::symlink("/nowhere/at/all", file).expect("a link");
-    }
+    without_locks(folder.path());
     server.fault(Fault::new(Action::Delay { ms: 50 }).on(Kind::Listing).times(0));
     let others: Vec<Index> = (0..3)
         .map(|_| support::open(options(&server, folder.path()), &clock))

@@ -81,6 +81,11 @@ impl ImageBuilder {
 
     /// Adds an item with all its files. Rating keys must differ; external ids are not kept.
     pub fn push(&mut self, item: &Item) {
+        self.push_single(item, 0);
+    }
+
+    /// The same for one that came singly, at this change sequence; 0: with the listing.
+    pub fn push_single(&mut self, item: &Item, came: u64) {
         let show = self.show(item);
         let first = self.align();
         let mut parts = item.parts.iter().map(String::as_bytes);
@@ -88,7 +93,7 @@ impl ImageBuilder {
             Some(path) => self.entry(path, FIRST, first),
             None => record::put_entry(&mut self.records, FIRST | BARE | FORM_RAW, first, b"", b""),
         }
-        record::put_item(&mut self.records, item, show, parts.len());
+        record::put_item(&mut self.records, item, show, parts.len(), came);
         // Right behind the item, and nothing between them: that is how an item finds its further files.
         let mut mapped = Vec::new();
         let map = |path: &[u8]| self.meta.mappings.to_host(path);
@@ -109,11 +114,11 @@ impl ImageBuilder {
         self.items += 1;
     }
 
-    /// Adds a confirmed match: of [`ImageKind::Matches`] only.
-    pub fn push_match(&mut self, path: &[u8], rating_key: &str, generation: u64) {
+    /// Adds a match that was confirmed at this change sequence: of [`ImageKind::Matches`] only.
+    pub fn push_match(&mut self, path: &[u8], rating_key: &str, sequence: u64) {
         let first = self.align();
         self.entry(path, FIRST, first);
-        record::put_match(&mut self.records, rating_key, generation);
+        record::put_match(&mut self.records, rating_key, sequence);
         self.items += 1;
     }
 

@@ -5,8 +5,8 @@ use xxhash_rust::xxh3::xxh3_64;
 /// The bytes under one check sum, and the head's size.
 pub const BLOCK: usize = 4096;
 const MAGIC: [u8; 8] = *b"PLXWARM\0";
-/// 1: the first. 2: with the seal.
-const VERSION: u32 = 2;
+/// 1: the first. 2: with the seal. 3: matches and single items carry the change sequence at which they became known.
+const VERSION: u32 = 3;
 /// The head's check sum stands here, over all before it.
 const AT_SUM: usize = 504;
 const AT_WORDS: usize = 16;

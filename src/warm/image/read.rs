@@ -81,6 +81,7 @@ impl Image {
     }
 
     /// The generation of the listing; for matches, of when the image was made.
+    #[cfg(test)]
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.head.generation
@@ -230,7 +231,16 @@ impl Image {
             .map_or(ItemRef::key_only(""), |(item, _, _)| item)
     }
 
-    /// The generation at which an entry of [`ImageKind::Matches`] was recorded.
+    /// The change sequence at which the item of an entry came singly; 0 when it came with the listing.
+    #[must_use]
+    pub fn came_at(&self, number: u32) -> u64 {
+        self.entry(number)
+            .and_then(|entry| self.item_at(&entry))
+            .and_then(|at| record::came_at(&self.file, at))
+            .unwrap_or(0)
+    }
+
+    /// The change sequence at which an entry of [`ImageKind::Matches`] was recorded.
     #[must_use]
     pub fn recorded_at(&self, number: u32) -> u64 {
         self.entry(number)

@@ -11,7 +11,7 @@
 //! | length of the normal form, varint, and the form | when it is not made of the path by folding ASCII |
 //! | the item | first |
 //!
-//! An item: type, flags ([`GUID`], [`WITH_SHOW`] …), rating key, then what the flags tell of: generation of a match; title,
+//! An item: type, flags ([`GUID`], [`WITH_SHOW`] …), rating key, then what the flags tell of: change sequence of a match; title,
 //! year, season and episode, GUID, show; how many entries of further files follow. Numbers are varints. A GUID of Plex's
 //! own (`plex://movie/<24 digits>`) is packed into 12 bytes. A show is a record of its own, which its episodes point to.
 
@@ -49,6 +49,8 @@ const WITH_NUMBERS: u8 = 16;
 const WITH_YEAR: u8 = 32;
 const WITH_MORE: u8 = 64;
 const IS_MATCH: u8 = 128;
+/// Beside the type: it came singly, and the change sequence of that stands at its end.
+const SINGLE: u8 = 64;
 
 /// The words of packed GUIDs. Their order is part of the format.
 const WORDS: [&str; 6] = ["movie", "episode", "track", "show", "artist", "clip"];
@@ -150,8 +152,8 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Appends an item behind its first entry. `more` further entries will follow.
-pub fn put_item(out: &mut Vec<u8>, item: &Item, show: Option<u32>, more: usize) {
+/// Appends an item behind its first entry. `more` further entries will follow; `came`: see [`SINGLE`].
+pub fn put_item(out: &mut Vec<u8>, item: &Item, show: Option<u32>, more: usize, came: u64) {
     let guid = Packed::of(&item.guid);
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     let flags = guid.tag()
@@ -159,7 +161,7 @@ pub fn put_item(out: &mut Vec<u8>, item: &Item, show: Option<u32>, more: usize) 
         | flag((item.season, item.episode) != (-1, -1), WITH_NUMBERS)
         | flag(item.year != 0, WITH_YEAR)
         | flag(more > 0, WITH_MORE);
-    out.push(item.kind.number());
+    out.push(item.kind.number() | flag(came > 0, SINGLE));
     out.push(flags);
     put_bytes(out, item.rating_key.as_bytes());
     put_bytes(out, item.title.as_bytes());
@@ -177,13 +179,16 @@ pub fn put_item(out: &mut Vec<u8>, item: &Item, show: Option<u32>, more: usize) 
     if more > 0 {
         put_varint(out, more as u64);
     }
+    if came > 0 {
+        put_varint(out, came);
+    }
 }
 
 /// Appends what stands behind the entry of a confirmed match.
-pub fn put_match(out: &mut Vec<u8>, rating_key: &str, generation: u64) {
+pub fn put_match(out: &mut Vec<u8>, rating_key: &str, sequence: u64) {
     out.extend_from_slice(&[ItemType::Other.number(), IS_MATCH]);
     put_bytes(out, rating_key.as_bytes());
-    out.extend_from_slice(&generation.to_le_bytes());
+    out.extend_from_slice(&sequence.to_le_bytes());
 }
 
 /// Appends the show of an item; the caller has aligned `out`.
@@ -243,7 +248,7 @@ pub fn sole<'i>(file: &'i Checked, number: u32, path: &[u8]) -> Read<Option<&'i 
     }
 }
 
-/// The generation that a match was recorded at; 0 for other items.
+/// The change sequence that a match was recorded at; 0 for other items.
 pub fn recorded_at(file: &Checked, item: usize) -> Read<u64> {
     let mut cursor = Cursor::new(file, item + 1);
     if cursor.byte()? & IS_MATCH == 0 {
@@ -255,13 +260,27 @@ pub fn recorded_at(file: &Checked, item: usize) -> Read<u64> {
 
 /// A whole item, and how many entries of further files follow behind which byte.
 pub fn item(file: &Checked, at: usize) -> Read<(ItemRef<'_>, u64, usize)> {
+    whole(file, at).map(|(item, more, _, end)| (item, more, end))
+}
+
+/// The change sequence at which an item came singly, else 0.
+pub fn came_at(file: &Checked, at: usize) -> Read<u64> {
+    if Cursor::new(file, at).byte()? & SINGLE == 0 {
+        return Ok(0);
+    }
+    whole(file, at).map(|(_, _, came, _)| came)
+}
+
+/// An item, how many further entries follow, when it came singly, and the byte behind all of it.
+fn whole(file: &Checked, at: usize) -> Read<(ItemRef<'_>, u64, u64, usize)> {
     let mut cursor = Cursor::new(file, at);
-    let kind = ItemType::from_number(cursor.byte()?);
+    let first = cursor.byte()?;
+    let kind = ItemType::from_number(first & !SINGLE);
     let flags = cursor.byte()?;
     let mut item = ItemRef::key_only(cursor.text()?);
     if flags & IS_MATCH != 0 {
         cursor.take(8)?;
-        return Ok((item, 0, cursor.at));
+        return Ok((item, 0, 0, cursor.at));
     }
     item.key_only = false;
     item.kind = kind;
@@ -283,7 +302,8 @@ pub fn item(file: &Checked, at: usize) -> Read<(ItemRef<'_>, u64, usize)> {
         item.show_guid = cursor.guid(tag)?;
     }
     let more = if flags & WITH_MORE != 0 { cursor.varint()? } else { 0 };
-    Ok((item, more, cursor.at))
+    let came = if first & SINGLE != 0 { cursor.varint()? } else { 0 };
+    Ok((item, more, came, cursor.at))
 }
 
 /// The byte behind the show at `at`.

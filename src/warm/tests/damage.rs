@@ -68,7 +68,7 @@ fn told(image: Image, questions: &[Vec<u8>], mappings: &Mappings) -> Option<Vec<
     let facts = LibraryFacts {
         uuid: "uuid".into(),
         fetched: true,
-        generation: 1,
+        listed_at: 1,
         ..LibraryFacts::default()
     };
     let view = LibraryView::new(facts, mappings, Some(image.clone()), None, Arc::default());

@@ -218,13 +218,14 @@ fn confirmed_matches_sleep_wake_and_are_overruled() {
     );
     let views = [&films];
     let push = |change| films.overlay.push(change, &none).expect("there is room");
-    let matched = |path: &str, key: &str, generation| Change::Matched {
+    let matched = |path: &str, key: &str, sequence| Change::Matched {
         path: path.into(),
         rating_key: key.into(),
-        generation,
+        sequence,
     };
     let added = |key: &str, path: &str| Change::Added {
         item: Arc::new(movie(key, &[path])),
+        sequence: 1,
     };
     // An unlisted item: the match sleeps, and the climb goes on.
     push(matched("/host/x.mkv", "9", 1));
@@ -234,7 +235,7 @@ fn confirmed_matches_sleep_wake_and_are_overruled() {
     assert_eq!(ask(&views, &none, "/host/x.mkv").0, Rung::Confirmed);
     push(Change::Removed { rating_key: "9".into() });
     assert_eq!(ask(&views, &none, "/host/x.mkv").0, Rung::None);
-    // Recorded under generation 1, whose listing says otherwise: the host knows better.
+    // Recorded after the listing, which says otherwise: the host knows better.
     push(matched("/mnt/a.mkv", "2", 1));
     assert_eq!(
         ask(&views, &none, "/mnt/a.mkv"),
@@ -269,7 +270,7 @@ fn of_an_item_that_no_listing_holds_only_the_key_is_known() {
     let matched = Change::Matched {
         path: b"/a\xff.mkv".to_vec(),
         rating_key: "9".into(),
-        generation: 0,
+        sequence: 0,
     };
     cold.overlay.push(matched, &none).expect("there is room");
     let views = [&cold];

@@ -52,8 +52,8 @@ pub fn matches(recorded: &[(&[u8], &str, u64)]) -> Vec<u8> {
         library: "uuid".into(),
         ..ImageMeta::default()
     });
-    for (path, rating_key, generation) in recorded {
-        builder.push_match(path, rating_key, *generation);
+    for (path, rating_key, sequence) in recorded {
+        builder.push_match(path, rating_key, *sequence);
     }
     builder.finish_in_memory().expect("an image is made")
 }
@@ -63,7 +63,7 @@ pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> Libra
     let facts = LibraryFacts {
         uuid: "uuid".into(),
         locations: locations.iter().map(|path| (*path).to_owned()).collect(),
-        generation: 1,
+        listed_at: 1,
         fetched: true,
     };
     let image = Image::from_bytes(listing(items, mappings)).expect("an image opens");

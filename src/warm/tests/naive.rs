@@ -101,11 +101,11 @@ impl Naive {
             Change::Matched {
                 path,
                 rating_key,
-                generation,
+                sequence,
             } => {
                 self.matches.retain(|(known, _, _)| known != path);
                 self.matches
-                    .push((path.clone(), rating_key.clone(), (*generation, self.changes)));
+                    .push((path.clone(), rating_key.clone(), (*sequence, self.changes)));
                 self.suspect_paths.retain(|known| form(known) != form(path));
                 forget_item(&mut self.suspect_items, rating_key);
             }
@@ -114,7 +114,7 @@ impl Naive {
             Change::TrustedPath { path } => self.suspect_paths.retain(|known| form(known) != form(path)),
             Change::SuspectItem { rating_key } => self.suspect_items.push(rating_key.clone()),
             Change::TrustedItem { rating_key } => forget_item(&mut self.suspect_items, rating_key),
-            Change::Added { item } => {
+            Change::Added { item, .. } => {
                 self.items.retain(|(known, _)| known.rating_key != item.rating_key);
                 self.items.push(((**item).clone(), moment));
                 forget_item(&mut self.suspect_items, &item.rating_key);

@@ -11,7 +11,7 @@ fn matched(n: usize, key: &str) -> Change {
     Change::Matched {
         path: format!("/host/{n}.mkv").into_bytes(),
         rating_key: key.into(),
-        generation: 1,
+        sequence: 1,
     }
 }
 
@@ -40,7 +40,10 @@ fn an_item_with_very_many_files_fills_it_without_harm() {
         parts,
         ..movie("1", &[])
     };
-    let added = Change::Added { item: Arc::new(item) };
+    let added = Change::Added {
+        item: Arc::new(item),
+        sequence: 1,
+    };
     assert_eq!(films.overlay.push(added, &none), Err(Full));
     // What was not wholly taken hides nothing.
     assert!(glance(&[&films], Scope::One(0), &none, b"/mnt/a.mkv").is_some());
@@ -67,7 +70,7 @@ fn forgetting_asks_for_the_spellings_that_were_recorded() {
         let change = Change::Matched {
             path: path.into(),
             rating_key: "1".into(),
-            generation: 1,
+            sequence: 1,
         };
         films.overlay.push(change, &none).expect("there is room");
     }
@@ -97,6 +100,7 @@ fn files_of_an_item_are_those_of_its_newest_state() {
     assert_eq!(paths_of("1"), ["/mnt/a.mkv", "/mnt/b.mkv"]);
     let added = Change::Added {
         item: Arc::new(movie("1", &["/mnt/c.mkv"])),
+        sequence: 1,
     };
     films.overlay.push(added, &none).expect("there is room");
     assert_eq!(paths_of("1"), ["/mnt/c.mkv"]);
@@ -132,7 +136,7 @@ fn readers_see_whole_changes_while_a_writer_appends() {
             let item = Arc::new(movie("1", &[&format!("/mnt/{n}.mkv")]));
             films
                 .overlay
-                .push(Change::Added { item }, &none)
+                .push(Change::Added { item, sequence: 1 }, &none)
                 .expect("there is room");
         }
         done.store(true, Ordering::Release);

@@ -86,13 +86,13 @@ fn key() -> impl Strategy<Value = String> {
 fn change() -> impl Strategy<Value = Change> {
     let path = || question().prop_map(|path| path);
     prop_oneof![
-        3 => (path(), key(), 0..3u64).prop_map(|(path, rating_key, generation)| Change::Matched { path, rating_key, generation }),
+        3 => (path(), key(), 0..3u64).prop_map(|(path, rating_key, sequence)| Change::Matched { path, rating_key, sequence }),
         1 => path().prop_map(|path| Change::Forgotten { path }),
         1 => path().prop_map(|path| Change::SuspectPath { path }),
         1 => path().prop_map(|path| Change::TrustedPath { path }),
         1 => key().prop_map(|rating_key| Change::SuspectItem { rating_key }),
         1 => key().prop_map(|rating_key| Change::TrustedItem { rating_key }),
-        2 => item().prop_map(|item| Change::Added { item: Arc::new(item) }),
+        2 => item().prop_map(|item| Change::Added { item: Arc::new(item), sequence: 1 }),
         1 => key().prop_map(|rating_key| Change::Removed { rating_key }),
     ]
 }
@@ -207,14 +207,14 @@ fn build(setup: &Setup, rules: &[Rule], mappings: &Mappings) -> (LibraryView, Na
     for change in &setup.changes {
         overlay.push(change.clone(), mappings).expect("there is room");
         naive.apply(change);
-        if let Change::Added { item } = change {
+        if let Change::Added { item, .. } = change {
             naive.trust(item, rules);
         }
     }
     let facts = LibraryFacts {
         uuid: "uuid".into(),
         locations: setup.locations.clone(),
-        generation: 1,
+        listed_at: 1,
         fetched: setup.fetched,
     };
     (LibraryView::new(facts, mappings, image, recorded, overlay), naive)

@@ -1,0 +1,374 @@
+//! Random histories of a store, beside a model of it: whatever comes after whatever, no call fails, nothing stands twice,
+//! nothing that was recorded is lost, and what is dead is swept to the last row.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::model::{Clocks, Item, ItemType, Library, LibraryKind, Server};
+
+/// A little randomness that a failure can be repeated with.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((word ^ (word >> 31)) % limit as u64).unwrap_or(0)
+    }
+}
+
+const LIBRARIES: [&str; 2] = ["films", "shows"];
+const KEYS: usize = 12;
+const DAY_MS: i64 = 86_400_000;
+
+/// A library of one identity, as it has to be.
+#[derive(Default)]
+struct Expected {
+    items: BTreeMap<String, Item>,
+    matches: BTreeMap<Vec<u8>, String>,
+}
+
+/// A user's view of the server.
+struct User {
+    identity: i64,
+    expected: BTreeMap<&'static str, Expected>,
+}
+
+struct World {
+    store: Store,
+    dice: Dice,
+    now_ms: i64,
+    /// What the server has now.
+    server: BTreeMap<&'static str, BTreeMap<String, Item>>,
+    users: Vec<User>,
+    counter: u32,
+}
+
+impl World {
+    fn new(folder: &Path, seed: u64) -> Self {
+        let store = Store::open(folder, true).expect("the store opens");
+        let mut world = Self {
+            store,
+            dice: Dice(seed),
+            now_ms: 1_000 * DAY_MS,
+            server: LIBRARIES.iter().map(|uuid| (*uuid, BTreeMap::new())).collect(),
+            users: Vec::new(),
+            counter: 0,
+        };
+        for n in 0..2_u8 {
+            let endpoint = Endpoint {
+                url: "http://server".to_owned(),
+                who: vec![n; 32],
+            };
+            let server = Server {
+                machine_identifier: "machine".to_owned(),
+                ..Server::default()
+            };
+            let identity = world.store.reached(&endpoint, &server).expect("reached");
+            world.users.push(User {
+                identity,
+                expected: BTreeMap::new(),
+            });
+            world.probe(usize::from(n));
+        }
+        world
+    }
+
+    fn item(&mut self, uuid: &str) -> Item {
+        self.counter += 1;
+        let key = self.dice.roll(KEYS);
+        let of_show = uuid == "shows";
+        Item {
+            rating_key: format!("{key}"),
+            kind: if of_show { ItemType::Episode } else { ItemType::Movie },
+            title: format!("Title {}", self.counter % 7),
+            show_title: if of_show {
+                format!("Show {}", key % 3)
+            } else {
+                String::new()
+            },
+            show_rating_key: if of_show {
+                format!("s{}", key % 3)
+            } else {
+                String::new()
+            },
+            guid: format!("plex://{}", self.counter % 5),
+            guids: vec![format!("imdb://{}", self.counter % 4)],
+            parts: vec![format!("/data/{uuid}/{}.mkv", self.counter)],
+            ..Item::default()
+        }
+    }
+
+    fn shown() -> Vec<Library> {
+        LIBRARIES
+            .iter()
+            .zip(1..)
+            .map(|(uuid, section)| Library {
+                section: format!("{section}"),
+                uuid: (*uuid).to_owned(),
+                title: (*uuid).to_owned(),
+                kind: LibraryKind::Movie,
+                locations: vec![format!("/data/{uuid}")],
+                clocks: Clocks::default(),
+            })
+            .collect()
+    }
+
+    fn probe(&mut self, user: usize) {
+        let begun = self.store.totals().expect("totals").sequence;
+        self.store
+            .probed(
+                self.users[user].identity,
+                &Self::shown(),
+                begun,
+                self.now_ms,
+                &|_, _| false,
+            )
+            .expect("probed");
+    }
+
+    fn row(&self, user: usize, uuid: &str) -> LibraryRow {
+        let state = self.store.state(Some(self.users[user].identity)).expect("state");
+        let row = state.libraries.into_iter().find(|row| row.library.uuid == uuid);
+        row.expect("a library that the last probe showed")
+    }
+
+    /// A full listing, or as many pages of it as come before it is cut off.
+    fn list(&mut self, user: usize, uuid: &'static str, pages: usize) {
+        let row = self.row(user, uuid);
+        let known = self.store.listing(row.id).expect("a listing");
+        let mut listing = match known {
+            Some(listing) if listing.generation == row.generation + 1 && self.dice.roll(2) == 0 => listing,
+            _ => self.store.begin_listing(&row, self.now_ms).expect("begun"),
+        };
+        let items: Vec<Item> = self.server[uuid].values().cloned().collect();
+        // What goes on is compared with the whole list here: a simple server does not move its rows.
+        let mut rest = &items[..];
+        for page in 0.. {
+            if page == pages {
+                return;
+            }
+            let (some, more) = rest.split_at(rest.len().min(5));
+            rest = more;
+            listing.rows += some.len() as u64;
+            listing.keyed += some.len() as u64;
+            listing.touched_ms = self.now_ms;
+            let asked = self.store.totals().expect("totals").sequence;
+            self.store
+                .store_page(&mut listing, some, asked)
+                .expect("a page is stored");
+            if rest.is_empty() {
+                break;
+            }
+        }
+        self.store.mark_gone(&mut listing).expect("marked");
+        let finished = Finished {
+            items: items.len() as u64,
+            provisional: false,
+            partial: false,
+            image: None,
+            now_ms: self.now_ms,
+        };
+        self.store
+            .finish_listing(self.users[user].identity, &listing, &finished)
+            .expect("finished");
+        self.expected(user, uuid).items = self.server[uuid].clone();
+    }
+
+    fn expected(&mut self, user: usize, uuid: &'static str) -> &mut Expected {
+        self.users[user].expected.entry(uuid).or_default()
+    }
+
+    fn step(&mut self) -> String {
+        let user = self.dice.roll(2);
+        let uuid = LIBRARIES[self.dice.roll(2)];
+        let identity = self.users[user].identity;
+        self.now_ms += 1_000;
+        let what = self.dice.roll(19);
+        match what {
+            0..=2 => {
+                let item = self.item(uuid);
+                self.server
+                    .entry(uuid)
+                    .or_default()
+                    .insert(item.rating_key.clone(), item);
+            }
+            3 => {
+                let key = format!("{}", self.dice.roll(KEYS));
+                self.server.entry(uuid).or_default().remove(&key);
+            }
+            4..=6 => self.list(user, uuid, usize::MAX),
+            7 => {
+                let pages = self.dice.roll(4);
+                self.list(user, uuid, pages);
+            }
+            8 | 9 => {
+                let row = self.row(user, uuid);
+                let items: Vec<Item> = self.server[uuid].values().take(3).cloned().collect();
+                self.store.merge_items(&row, &items, None).expect("merged");
+                for item in items {
+                    self.expected(user, uuid).items.insert(item.rating_key.clone(), item);
+                }
+            }
+            10 => {
+                let row = self.row(user, uuid);
+                let key = format!("{}", self.dice.roll(KEYS));
+                if !self.server[uuid].contains_key(&key) {
+                    self.store.remove_item(&row, &key).expect("removed");
+                    self.expected(user, uuid).items.remove(&key);
+                }
+            }
+            11 | 12 => {
+                let row = self.row(user, uuid);
+                let path = format!("/h/{}", self.dice.roll(6)).into_bytes();
+                let key = format!("{}", self.dice.roll(KEYS));
+                let stored = self.store.record_matches(&row, &[(&path, &key)]);
+                assert!(stored.expect("recorded").is_some());
+                self.expected(user, uuid).matches.insert(path, key);
+            }
+            13 => {
+                let row = self.row(user, uuid);
+                let key = format!("{}", self.dice.roll(KEYS));
+                self.store
+                    .distrust_item(identity, &[row.id], &key)
+                    .expect("invalidated");
+                self.expected(user, uuid).matches.retain(|_, of| *of != key);
+            }
+            14 => {
+                let row = self.row(user, uuid);
+                self.store
+                    .invalidate_libraries(identity, Some(row.id))
+                    .expect("invalidated");
+                self.expected(user, uuid).matches.clear();
+            }
+            15 => {
+                self.store.clear(identity).expect("cleared");
+                self.users[user].expected.clear();
+                self.probe(user);
+            }
+            16 => {
+                self.store.sweep(1 + self.dice.roll(8)).expect("swept");
+            }
+            17 => {
+                let row = self.row(user, uuid);
+                self.store.items_with_guid(row.id, "imdb://1", 16).expect("found");
+                self.store.items_with_title(row.id, "title 1", 16).expect("found");
+            }
+            _ => {
+                let row = self.row(user, uuid);
+                let sequence = self.store.totals().expect("totals").sequence;
+                self.store
+                    .folded(identity, row.id, row.epoch, "m", sequence)
+                    .expect("folded");
+                self.store
+                    .set_image(identity, row.id, row.generation, "l", sequence)
+                    .expect("set");
+            }
+        }
+        format!("step {what} of user {user} on {uuid}")
+    }
+
+    /// What is stored is what has to be.
+    fn check(&self, after: &str) {
+        let store = &self.store;
+        for user in &self.users {
+            let state = store.state(Some(user.identity)).expect("state");
+            for row in &state.libraries {
+                let nothing = Expected::default();
+                let expected = user.expected.get(row.library.uuid.as_str()).unwrap_or(&nothing);
+                let mut items = Vec::new();
+                store
+                    .for_each_item(row.id, row.generation, &mut |item, _| {
+                        items.push(item);
+                        Ok(())
+                    })
+                    .expect("items");
+                let by_key: BTreeMap<String, Item> = items
+                    .iter()
+                    .map(|item| (item.rating_key.clone(), item.clone()))
+                    .collect();
+                assert_eq!(by_key.len(), items.len(), "an item is listed twice after {after}");
+                assert_eq!(by_key, expected.items, "items of {} after {after}", row.library.uuid);
+                assert_eq!(row.items, items.len() as u64, "the count of items after {after}");
+                let mut matches = BTreeMap::new();
+                store
+                    .for_each_match(row.id, &mut |path, key, _| {
+                        matches.insert(path.to_vec(), key.to_owned());
+                    })
+                    .expect("matches");
+                assert_eq!(
+                    matches, expected.matches,
+                    "matches of {} after {after}",
+                    row.library.uuid
+                );
+                assert_eq!(
+                    row.match_count,
+                    matches.len() as u64,
+                    "the count of matches after {after}"
+                );
+            }
+        }
+        let twice = "SELECT count(*) FROM (SELECT 1 FROM items WHERE died IS NULL GROUP BY library, rating_key \
+                     HAVING count(*) > 1)";
+        assert_eq!(self.count(twice), 0, "an item lives twice after {after}");
+    }
+
+    fn count(&self, query: &str) -> i64 {
+        self.store
+            .read(|connection| connection.query_row(query, [], |row| row.get(0)))
+            .expect("counted")
+    }
+
+    /// Sweeping ends, and leaves nothing that is not seen.
+    fn sweep_all(&mut self) {
+        for slice in [3, 100] {
+            for round in 0.. {
+                assert!(round < 10_000, "sweeping does not end");
+                if !self.store.sweep(slice).expect("swept") {
+                    break;
+                }
+            }
+        }
+        for nothing in [
+            "SELECT count(*) FROM libraries WHERE identity < 0",
+            "SELECT count(*) FROM items WHERE library NOT IN (SELECT id FROM libraries)",
+            "SELECT count(*) FROM items i JOIN libraries l ON l.id = i.library WHERE i.died <= l.generation \
+             AND l.id NOT IN (SELECT library FROM listings)",
+            "SELECT count(*) FROM matches m WHERE NOT EXISTS (SELECT 1 FROM libraries l WHERE l.id = m.library \
+             AND l.epoch = m.epoch)",
+            "SELECT count(*) FROM shows WHERE library NOT IN (SELECT id FROM libraries)",
+            "SELECT count(*) FROM guids WHERE item NOT IN (SELECT id FROM items)",
+            "SELECT count(*) FROM titles WHERE item NOT IN (SELECT id FROM items)",
+            "SELECT count(*) FROM suspects WHERE library NOT IN (SELECT id FROM libraries)",
+            "SELECT count(*) FROM seen WHERE library NOT IN (SELECT id FROM libraries)",
+            "SELECT count(*) FROM listings WHERE library NOT IN (SELECT id FROM libraries)",
+        ] {
+            assert_eq!(self.count(nothing), 0, "{nothing}");
+        }
+    }
+}
+
+#[test]
+fn whatever_comes_after_whatever_no_call_fails_and_nothing_is_lost() {
+    let rounds = std::env::var("PLEXINDEX_DEPTH").map_or(1, |depth| depth.parse().expect("a number"));
+    for seed in 0..12 * rounds {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut world = World::new(folder.path(), seed);
+        let mut history = Vec::new();
+        for _ in 0..40 {
+            history.push(world.step());
+            world.check(&format!("seed {seed}: {history:#?}"));
+        }
+        world.sweep_all();
+        world.check(&format!("seed {seed}, swept: {history:#?}"));
+        // And everything goes on.
+        for user in 0..2 {
+            for uuid in LIBRARIES {
+                world.list(user, uuid, usize::MAX);
+            }
+        }
+        world.check("listed once more");
+    }
+}
