@@ -779,7 +779,7 @@ fn libraries_without_a_uuid_are_told_apart_by_their_section() {
 }
 
 #[test]
-fn a_token_that_is_used_every_day_and_asks_nobody_is_not_forgotten() {
+fn a_token_that_is_used_every_day_and_asks_for_nothing_is_not_forgotten() {
     let mut spec = LibrarySpec::new(LibraryKind::Movie, 100);
     spec.plain = true;
     let server = Standin::builder()
@@ -865,14 +865,14 @@ fn the_newer_of_a_record_and_a_single_item_counts_whatever_is_folded() {
     let (early, late) = ("/data/movies/early.mkv", "/data/movies/late.mkv");
     record(early);
     assert_eq!(rungs(early), [Rung::Confirmed; 2]);
-    // An item comes that has the path, with so many others that all are put into a new warm file.
+    // An item comes that has the path, with so many others that all are put into a new index file.
     let others = (0..4_098).map(|n| format!("/data/movies/n{n}.mkv"));
     let many: Vec<String> = others.chain([early.to_owned()]).collect();
     add(&server, &many);
     clock.advance_ms(HOUR_MS);
     index.refresh(&library.question(), false).expect("fresh");
     assert_eq!(rungs(early), [Rung::Exact; 2], "the item is newer than the record");
-    // The host knows better of one that came before: also once the matches are in a new warm file.
+    // The host knows better of one that came before: also once the matches are in a new index file.
     add(&server, &[late.to_owned()]);
     clock.advance_ms(HOUR_MS);
     index.refresh(&library.question(), false).expect("fresh");

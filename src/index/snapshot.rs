@@ -102,8 +102,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Notes that the identity is used: one that nobody uses for a month is forgotten, and with `library_ttl` 'never' the
-    /// server is not asked either. A load and a look at the clock; once a day for a store a write that waits for nobody.
+    /// Notes that the identity is used: one that is not used for a month is forgotten, and with `library_ttl` 'never' the
+    /// server is not asked either. A load and a look at the clock; once a day for a store a write that waits for no other.
     fn note_use(&self) {
         let now = self.now_ms();
         let last = self.use_noted.load(Ordering::Relaxed);

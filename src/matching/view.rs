@@ -4,13 +4,13 @@ use super::normal::Normal;
 use super::outcome::ItemRef;
 use crate::model::Rung;
 
-/// When a fact became known: at which change sequence, then the order of changes on top of the warm files.
+/// When a fact became known: at which change sequence, then the order of changes on top of the index files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp {
     /// The change sequence: of a listing's facts when it began to answer, of a single item when it came, of a match when it
     /// was recorded.
     pub sequence: u64,
-    /// 0 for what a warm file says; later changes count up.
+    /// 0 for what an index file says; later changes count up.
     pub order: u64,
 }
 

@@ -252,7 +252,7 @@ impl Store {
         })
     }
 
-    /// Writes when nobody else does, in this or another process; `None` otherwise, at once.
+    /// Writes when no one else does, in this or another process; `None` otherwise, at once.
     fn try_write<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Option<Result<T>> {
         let mut slot = self.connections.writer.try_lock().ok()?;
         let done = self.run(&mut slot, &mut |connection| {

@@ -243,7 +243,7 @@ impl Store {
         Ok(noted.transpose()?.is_some())
     }
 
-    /// Empties the identities of this one's server that nobody has used since `before_ms`: those of old tokens. A
+    /// Empties the identities of this one's server that were not used since `before_ms`: those of old tokens. A
     /// user who was named stays the same, and what was confirmed for him has no expiry.
     ///
     /// # Errors
@@ -384,7 +384,7 @@ pub(super) struct Swept {
 pub(super) fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
     let slice = i64::try_from(slice).unwrap_or(i64::MAX);
     let c = tx.connection;
-    // Items of libraries that are nobody's, then those of others that died before the generation that answers: two
+    // Items of libraries of no identity, then those of others that died before the generation that answers: two
     // statements, for one with OR would read every item. No item is in both: what is swept is swept once. One that went
     // singly stays while a page may be on its way that still has it.
     let mut dead = Vec::new();

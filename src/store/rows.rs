@@ -455,13 +455,13 @@ const KEPT: u64 = 4 * TRIM_EVERY;
 
 /// Keeps the table of changes from growing without bound, whatever is or is not recorded and folded.
 pub(super) fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
-    if tx.sequence % TRIM_EVERY == 0 {
+    if tx.sequence.is_multiple_of(TRIM_EVERY) {
         trim(tx, tx.sequence.saturating_sub(KEPT))?;
     }
     Ok(())
 }
 
-/// Forgets changes up to a sequence. What a library's warm files lack stays: its matches, and single items that came or
+/// Forgets changes up to a sequence. What a library's index files lack stays: its matches, and single items that came or
 /// went. All else is for those who have read an earlier state; they read all of it again.
 pub(super) fn trim(tx: &Tx<'_>, upto: u64) -> rusqlite::Result<()> {
     let upto = [upto.cast_signed()];
