@@ -144,13 +144,16 @@ impl Shared {
             let (Some(identity), false, true) = (identity, full.is_empty(), attempt < 2) else {
                 break;
             };
-            // More changed than an overlay holds: put it into warm files, then read again.
+            // More changed than an overlay holds: put it into index files, then read again.
             for row in full {
-                self.fold(identity, row.id)?;
+                self.fold(identity, row.id)
+                    .or_else(|error| self.keep_in_memory(ImageKind::Matches, &row, &error))?;
                 if row.generation > 0 {
-                    let (name, sequence) = self.build_image(&row, row.generation)?;
-                    self.store
-                        .set_image(identity, row.id, row.generation, &name, sequence)?;
+                    self.build_image(&row, row.generation)
+                        .and_then(|(name, sequence)| {
+                            self.store.set_image(identity, row.id, row.generation, &name, sequence)
+                        })
+                        .or_else(|error| self.keep_in_memory(ImageKind::Listing, &row, &error))?;
                 }
                 if attempt > 0 {
                     self.store.distrust_all(identity, row.id)?;
@@ -162,7 +165,9 @@ impl Shared {
 
     /// A snapshot of now, and the libraries whose changes did not all fit.
     fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
-        let (identity, state) = self.store.state_at(self.endpoint().as_ref())?;
+        let (identity, state) = self
+            .store
+            .state_at(self.endpoint().as_ref(), &|row| self.in_memory.raise(row))?;
         let State {
             sequence,
             libraries,
