@@ -63,6 +63,11 @@ impl Snapshot {
     }
 }
 
+/// Whether an image of the last snapshot can be taken over: what stands in for a file is looked for anew.
+fn usable(image: Option<&Arc<Image>>) -> bool {
+    image.is_some_and(|image| !image.is_broken() && !image.stands_in())
+}
+
 /// What the rules of freshness want to know of a library.
 pub(super) fn age(row: &LibraryRow) -> Age {
     Age {
@@ -225,11 +230,11 @@ impl Shared {
     /// The view of a library: its warm files, taken over from the last snapshot where they are the same.
     fn view(&self, row: &LibraryRow, known: Option<(&LibraryRow, &LibraryView)>) -> LibraryView {
         let image = match known {
-            Some((old, view)) if old.image == row.image && self.usable(view.image.as_ref()) => view.image.clone(),
+            Some((old, view)) if old.image == row.image && usable(view.image.as_ref()) => view.image.clone(),
             _ => self.open_or_stand_in(ImageKind::Listing, row),
         };
         let matches = match known {
-            Some((old, view)) if old.matches_image == row.matches_image && self.usable(view.matches.as_ref()) => {
+            Some((old, view)) if old.matches_image == row.matches_image && usable(view.matches.as_ref()) => {
                 view.matches.clone()
             }
             _ => self.open_or_stand_in(ImageKind::Matches, row),
@@ -241,11 +246,6 @@ impl Shared {
             fetched: row.generation > 0,
         };
         LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
-    }
-
-    /// Whether an image of the last snapshot can be taken over: what stands in for a file is looked for anew.
-    fn usable(&self, image: Option<&Arc<Image>>) -> bool {
-        image.is_some_and(|image| !image.is_broken() && !image.stands_in())
     }
 
     /// What stands in for an index file that could not be written, else the file.
