@@ -670,8 +670,9 @@ int32_t plexindex_library(const struct plexindex_handle *handle,
 // Returns the key, NUL-terminated; it belongs to the thread and is valid until this thread's next plexindex call.
 // NULL for 'not in a glance': nothing known, ambiguous, low confidence, invalidated, or a change that this
 // process must read first; ask plexindex_match_path(). NULL arguments give NULL.
-// It never blocks, never fetches and never calls back; a warm one takes no lock, makes no system call and allocates
-// nothing. An expired listing still answers here: only plexindex_match_path() renews it.
+// It never blocks, never fetches and never calls back; a warm one takes no lock, allocates nothing and makes no system
+// call, but for a look twice a second whether the store is still there. An expired listing still answers here: only
+// plexindex_match_path() renews it.
 // For hosts that keep names of their own, which equal themselves only, by ending them in the byte 0xFF (no UTF-8 does): an
 // ASCII name of up to 255 bytes that ends in 0xFB here is looked for in lower case, with 0xFF in the place of 0xFB.
 //

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::Shared;
 use super::upkeep::Lost;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::matching::Mappings;
 use crate::stats::Spent;
 use crate::store::LibraryRow;
@@ -36,6 +36,10 @@ pub(super) struct InPlace {
     /// As the database has it; empty when it names no file yet.
     name: String,
     generation: u64,
+    /// Matches of another one are dead.
+    epoch: i64,
+    /// The change sequence up to which it knows everything.
+    upto: u64,
     image: Arc<Image>,
 }
 
@@ -60,11 +64,8 @@ fn name_of(kind: ImageKind, row: &LibraryRow) -> &str {
 impl InPlace {
     /// Whether it stands in for a file of this library as it is now.
     fn is_of(&self, row: &LibraryRow) -> bool {
-        let name = match self.kind {
-            ImageKind::Listing => &row.image,
-            ImageKind::Matches => &row.matches_image,
-        };
-        (self.library, self.generation, &self.name) == (row.id, row.generation, name)
+        (self.library, self.generation, self.epoch) == (row.id, row.generation, row.epoch)
+            && self.name == name_of(self.kind, row)
     }
 }
 
@@ -85,6 +86,17 @@ impl InMemory {
         self.lock().retain(|one| rows.iter().any(|row| one.is_of(row)));
     }
 
+    /// Says of a library what these images know of it beyond its files.
+    pub fn raise(&self, row: &mut LibraryRow) {
+        for one in self.lock().iter() {
+            match one.kind {
+                _ if !one.is_of(row) => {}
+                ImageKind::Listing => row.image_sequence = row.image_sequence.max(one.upto),
+                ImageKind::Matches => row.matches_folded = row.matches_folded.max(one.upto),
+            }
+        }
+    }
+
     /// Whether files are to be tried again.
     pub fn is_due(&self, now_ms: i64) -> bool {
         now_ms >= self.due_ms.load(Ordering::Relaxed)
@@ -98,6 +110,12 @@ impl InMemory {
     /// Forgets what stands in for this library's file, of whatever generation.
     fn forget(&self, kind: ImageKind, library: i64) {
         self.lock().retain(|one| (one.library, one.kind) != (library, kind));
+    }
+
+    /// The files are tried again in a while, if that is not so already.
+    fn begin(&self, now_ms: i64) {
+        let due = now_ms.saturating_add(self.wait_ms.load(Ordering::Relaxed));
+        self.due_ms.fetch_min(due, Ordering::Relaxed);
     }
 
     /// After files were tried: when they are tried the next time.
@@ -127,34 +145,39 @@ impl Shared {
         match tried {
             Ok(()) => self.in_memory.forget(kind, row.id),
             Err(_) if stood_in => {}
-            Err(error) => {
-                log::warn!(
-                    "{error}; what it would hold of '{}' is kept in memory, and the file is tried again later",
-                    row.library.title
-                );
-                let image = Arc::new(self.make_in_memory(kind, row)?);
-                self.in_memory.forget(kind, row.id);
-                self.in_memory.lock().push(InPlace {
-                    library: row.id,
-                    kind,
-                    name: name_of(kind, row).to_owned(),
-                    generation: row.generation,
-                    image,
-                });
-            }
+            Err(error) => return self.keep_in_memory(kind, row, &error),
         }
         Ok(())
     }
 
-    fn make_in_memory(&self, kind: ImageKind, row: &LibraryRow) -> Result<Image> {
+    /// Makes what an index file would hold, which cannot be written for this reason.
+    pub(super) fn keep_in_memory(&self, kind: ImageKind, row: &LibraryRow, why: &Error) -> Result<()> {
+        log::warn!(
+            "{why}; what it would hold of '{}' is kept in memory, and the file is tried again later",
+            row.library.title
+        );
         let begun = Instant::now();
-        let builder = match kind {
-            ImageKind::Listing => self.listing_builder(row, row.generation, row.image_sequence)?,
-            ImageKind::Matches => self.matches_builder(row, row.matches_folded)?.0,
+        let (builder, upto) = match kind {
+            ImageKind::Listing => {
+                let upto = self.store.totals()?.sequence;
+                (self.listing_builder(row, row.generation, upto)?, upto)
+            }
+            ImageKind::Matches => self.matches_builder(row, row.matches_folded)?,
         };
-        let image = builder.finish_in_memory().and_then(Image::in_memory);
+        let image = Arc::new(builder.finish_in_memory().and_then(Image::in_memory)?);
         self.counters.spent(Spent::Warm, begun.elapsed());
-        image
+        self.in_memory.forget(kind, row.id);
+        self.in_memory.lock().push(InPlace {
+            library: row.id,
+            kind,
+            name: name_of(kind, row).to_owned(),
+            generation: row.generation,
+            epoch: row.epoch,
+            upto,
+            image,
+        });
+        self.in_memory.begin(self.now_ms());
+        Ok(())
     }
 
     /// The index file that the database names, if it can be opened.

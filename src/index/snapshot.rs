@@ -69,6 +69,11 @@ impl Snapshot {
     }
 }
 
+/// Whether an image of the last snapshot can be taken over: what stands in for a file is looked for anew.
+fn usable(image: Option<&Arc<Image>>) -> bool {
+    image.is_some_and(|image| !image.is_broken() && !image.stands_in())
+}
+
 /// What the rules of freshness want to know of a library.
 pub(super) fn age(row: &LibraryRow) -> Age {
     Age {
@@ -171,13 +176,16 @@ impl Shared {
             let (Some(identity), false, true) = (identity, full.is_empty(), attempt < 2) else {
                 break;
             };
-            // More changed than an overlay holds: put it into warm files, then read again.
+            // More changed than an overlay holds: put it into index files, then read again.
             for row in full {
-                self.fold(identity, row.id)?;
+                self.fold(identity, row.id)
+                    .or_else(|error| self.keep_in_memory(ImageKind::Matches, &row, &error))?;
                 if row.generation > 0 {
-                    let (name, sequence) = self.build_image(&row, row.generation)?;
-                    self.store
-                        .set_image(identity, row.id, row.generation, &name, sequence)?;
+                    self.build_image(&row, row.generation)
+                        .and_then(|(name, sequence)| {
+                            self.store.set_image(identity, row.id, row.generation, &name, sequence)
+                        })
+                        .or_else(|error| self.keep_in_memory(ImageKind::Listing, &row, &error))?;
                 }
                 if attempt > 0 {
                     self.store.distrust_all(identity, row.id)?;
@@ -189,7 +197,9 @@ impl Shared {
 
     /// A snapshot of now, and the libraries whose changes did not all fit.
     fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
-        let (identity, state) = self.store.state_at(self.endpoint().as_ref())?;
+        let (identity, state) = self
+            .store
+            .state_at(self.endpoint().as_ref(), &|row| self.in_memory.raise(row))?;
         let State {
             sequence,
             libraries,
@@ -247,11 +257,11 @@ impl Shared {
     /// The view of a library: its warm files, taken over from the last snapshot where they are the same.
     fn view(&self, row: &LibraryRow, known: Option<(&LibraryRow, &LibraryView)>) -> LibraryView {
         let image = match known {
-            Some((old, view)) if old.image == row.image && self.usable(view.image.as_ref()) => view.image.clone(),
+            Some((old, view)) if old.image == row.image && usable(view.image.as_ref()) => view.image.clone(),
             _ => self.open_or_stand_in(ImageKind::Listing, row),
         };
         let matches = match known {
-            Some((old, view)) if old.matches_image == row.matches_image && self.usable(view.matches.as_ref()) => {
+            Some((old, view)) if old.matches_image == row.matches_image && usable(view.matches.as_ref()) => {
                 view.matches.clone()
             }
             _ => self.open_or_stand_in(ImageKind::Matches, row),
@@ -263,11 +273,6 @@ impl Shared {
             fetched: row.generation > 0,
         };
         LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
-    }
-
-    /// Whether an image of the last snapshot can be taken over: what stands in for a file is looked for anew.
-    fn usable(&self, image: Option<&Arc<Image>>) -> bool {
-        image.is_some_and(|image| !image.is_broken() && !image.stands_in())
     }
 
     /// What stands in for an index file that could not be written, else the file.

@@ -248,14 +248,15 @@ fn sequence(connection: &Connection) -> rusqlite::Result<u64> {
         .map(i64::cast_unsigned)
 }
 
-fn state(connection: &Connection, identity: Option<i64>) -> rusqlite::Result<State> {
+fn state(connection: &Connection, identity: Option<i64>, known: &dyn Fn(&mut LibraryRow)) -> rusqlite::Result<State> {
     let Some(identity) = identity else {
         return Ok(State {
             sequence: sequence(connection)?,
             ..State::default()
         });
     };
-    let libraries = libraries(connection, identity)?;
+    let mut libraries = libraries(connection, identity)?;
+    libraries.iter_mut().for_each(known);
     let mut changes = Vec::new();
     for row in &libraries {
         let mut statement = connection.prepare_cached(&format!(
@@ -301,18 +302,23 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn state(&self, identity: Option<i64>) -> Result<State> {
-        self.read(|connection| state(connection, identity))
+        self.read(|connection| state(connection, identity, &|_| ()))
     }
 
     /// The same for the identity that an endpoint leads to, which is given too. Of one moment: otherwise the sequence could
-    /// say that the commit shows which made the identity known.
+    /// say that the commit shows which made the identity known. `known` may say of a library up to which sequences its
+    /// matches and single items are known already.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn state_at(&self, endpoint: Option<&Endpoint>) -> Result<(Option<i64>, State)> {
+    pub fn state_at(
+        &self,
+        endpoint: Option<&Endpoint>,
+        known: &dyn Fn(&mut LibraryRow),
+    ) -> Result<(Option<i64>, State)> {
         self.read(|connection| {
             let identity = identity_of(connection, endpoint)?;
-            Ok((identity, state(connection, identity)?))
+            Ok((identity, state(connection, identity, known)?))
         })
     }
 

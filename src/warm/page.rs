@@ -141,11 +141,10 @@ impl CounterPage {
     /// When it cannot be removed.
     pub fn take_away(path: &Path, noticed: bool) -> io::Result<()> {
         match fs::remove_file(path) {
-            Ok(()) => std::thread::sleep(NOTICED),
             // What is no file, such as a directory, cannot be mapped by anybody.
             Err(error) if error.kind() != io::ErrorKind::NotFound && path.is_file() => return Err(error),
             Err(_) if noticed => {}
-            Err(_) => std::thread::sleep(NOTICED),
+            _ => std::thread::sleep(NOTICED),
         }
         Ok(())
     }

@@ -33,6 +33,12 @@ pub fn answer(words: &[&str]) {
                 continue;
             }
             "starve" => allow_no_more_files(),
+            // More than an overlay holds.
+            "many" => {
+                let paths: Vec<String> = (0..4_200).map(|number| format!("{path}{number}.mkv")).collect();
+                let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key)).collect();
+                library.record_matches(&pairs).expect("recorded");
+            }
             other => panic!("what is '{other}'?"),
         }
         say("done");
