@@ -10,7 +10,9 @@ mod broken;
 mod deep;
 mod full;
 mod growth;
+mod journal;
 mod open;
+mod planted;
 mod secrecy;
 mod warm;
 

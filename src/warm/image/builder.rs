@@ -1,9 +1,7 @@
 //! Making an image: records as items come, tables at the end, and then one file.
 
 use std::collections::HashMap;
-use std::fs::{self, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -133,7 +131,7 @@ impl ImageBuilder {
         let temporary = path.with_file_name(name);
         let written = self.write_file(&temporary, path);
         if written.is_err() {
-            let _ = fs::remove_file(&temporary);
+            let _ = files::remove(&temporary);
         }
         written
     }
@@ -147,15 +145,9 @@ impl ImageBuilder {
                 format!("the warm file {} cannot be written: {error}", path.display()),
             )
         };
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(temporary)
-            .map_err(failed)?;
-        files::give_to_owner(temporary);
+        let mut file = files::fresh(temporary).map_err(failed)?;
         let info = self.write(&mut file).map_err(failed)?;
-        fs::rename(temporary, path).map_err(failed)?;
+        files::rename(temporary, path).map_err(failed)?;
         Ok(info)
     }
 
