@@ -121,8 +121,8 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 /// # Errors
 /// As [`private`].
 pub fn regular(path: &Path) -> io::Result<Option<(u64, u64)>> {
-    place(path)?; // the folder is no link
-    match fs::symlink_metadata(path) {
+    // In a folder that is no link.
+    match place(path).and_then(|_| fs::symlink_metadata(path)) {
         Ok(facts) if facts.is_file() => Ok(Some((facts.dev(), facts.ino()))),
         Ok(facts) => Err(in_the_way(path, &format!("{}: remove it", kind(&facts)))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -313,7 +313,7 @@ fn explain(error: io::Error, path: &Path) -> io::Error {
 /// Whether the error says that something else than a file of ours has the name.
 #[must_use]
 pub fn is_in_the_way(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::AlreadyExists
+    error.kind() == io::ErrorKind::AlreadyExists && error.raw_os_error().is_none()
 }
 
 fn in_the_way(path: &Path, what: &str) -> io::Error {
