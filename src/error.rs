@@ -188,3 +188,21 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+/// An empty list with room for so many of what a caller gave: where there is no memory that is an error, and not the
+/// end of the host.
+///
+/// # Errors
+/// [`Status::InvalidArgument`].
+pub fn room<T>(count: usize, of: &str) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(count).map_err(|_| no_room(count, of))?;
+    Ok(list)
+}
+
+/// The error where there is no memory for so many of what a caller gave.
+pub fn no_room(count: usize, of: &str) -> Error {
+    Error::new(
+        Status::InvalidArgument,
+        format!("there is no memory for {count} {of}: give fewer at once, or raise the limit on memory (ulimit -v)"),
+    )
+}

@@ -13,6 +13,7 @@ mod growth;
 mod journal;
 mod open;
 mod planted;
+mod scarce;
 mod secrecy;
 mod warm;
 
@@ -30,6 +31,8 @@ fn worker() {
         ("limited files", full::limited),
         ("no warm file", full::no_warm_file),
         ("masked", secrecy::masked),
+        ("without threads", scarce::without_threads),
+        ("short of memory", scarce::short_of_memory),
     ]);
 }
 
