@@ -35,7 +35,7 @@ pub enum Status {
     /// A defect in plexindex: a panic was caught. The handle stays usable.
     Panic = 105,
 
-    /// The cache directory or its database cannot be opened or written.
+    /// The cache directory or its database cannot be opened or written, or no thread can be started.
     Store = 200,
     /// The disk, or the limit given for a library, is full; nothing was changed.
     StoreFull = 201,
@@ -200,6 +200,7 @@ pub fn room<T>(count: usize, of: &str) -> Result<Vec<T>> {
 }
 
 /// The error where there is no memory for so many of what a caller gave.
+#[must_use]
 pub fn no_room(count: usize, of: &str) -> Error {
     Error::new(
         Status::InvalidArgument,

@@ -512,7 +512,7 @@ pub unsafe fn selector(kind: i32, data: *const c_char, length: usize) -> Result<
 
 /// `count` strings, each followed by a NUL.
 pub fn split<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h [u8]>> {
-    let given = block.iter().filter(|byte| **byte == 0).count();
+    let given = block.split(|byte| *byte == 0).count();
     let mut strings: Vec<&[u8]> = room(given, what)?;
     match block {
         [] => {}

@@ -1,6 +1,6 @@
 //! Files that nobody else may read, and what kind of disk they are on.
 //!
-//! The folder may belong to somebody else than this process's user, as when root in a container works for the user of the
+//! The folder may belong to another user than this process's, as when root in a container works for the user of the
 //! host. What that user can put into it must not lead this process elsewhere. So each name is looked up in a descriptor of
 //! its folder, no symbolic link is followed, what is made is new, and only what was made here is given away.
 
@@ -131,7 +131,7 @@ pub fn regular(path: &Path) -> io::Result<Option<(u64, u64)>> {
 }
 
 /// Makes a directory and its parents with mode 0700; an existing one is left as it is. Links that are there already are
-/// followed: whoever names the folder says what is meant.
+/// followed: the host that names the folder says what is meant.
 ///
 /// # Errors
 /// The operating system's.
@@ -184,8 +184,8 @@ fn place(path: &Path) -> io::Result<(OwnedFd, CString)> {
     Ok((opened, name))
 }
 
-/// Opens a folder by its path without following a link, step by step: whoever may rename a folder on the way could
-/// put one there.
+/// Opens a folder by its path without following a link, step by step: a user who may rename a folder on the
+/// way could put one there.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn walk(path: &Path, flags: libc::c_int) -> io::Result<OwnedFd> {
     let step = |from: &OwnedFd, name: &OsStr, flags| {
@@ -228,7 +228,7 @@ fn open_at(folder: RawFd, name: &std::ffi::CStr, flags: libc::c_int) -> io::Resu
     if opened < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: it was opened just now, and nobody else has it.
+    // SAFETY: it was opened just now, and nothing else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(opened) })
 }
 

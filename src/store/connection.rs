@@ -29,7 +29,7 @@ pub enum Role {
 /// What this process has open of one database, in all its connections.
 ///
 /// `SQLite` opens `-wal` and `-shm` by name once, and then goes on with these files whatever becomes of the names: what it
-/// writes there nobody sees who comes later. So the names are compared with what was opened. Only by their facts: opening
+/// writes there no later process sees. So the names are compared with what was opened. Only by their facts: opening
 /// and closing `-shm` would free the locks that this process has on it.
 #[derive(Debug, Default)]
 pub struct Journal {
@@ -51,7 +51,7 @@ impl Journal {
         ["-wal", "-shm"].map(|end| Inode::of(&folder.companion(end)))
     }
 
-    /// Whether what is open has not its name any more: somebody removed or replaced it. The caller holds the lock of a
+    /// Whether what is open has not its name any more: it was removed or replaced. The caller holds the lock of a
     /// connection, so that no fork comes between.
     pub fn is_lost(&self, folder: &Folder) -> bool {
         let seen = self.seen();
@@ -61,12 +61,13 @@ impl Journal {
                 .is_some_and(|files| files.contains(&None) || files != Self::now(folder))
     }
 
-    /// Whether what was written to the log that is open can still be put into the database: nobody has a newer one.
+    /// Whether what was written to the log that is open can still be put into the database: no process has a newer one.
     fn may_be_saved(&self, folder: &Folder) -> bool {
         let Some([_, shm]) = self.seen().files else {
             return false;
         };
-        // Whoever opens the database makes a log. One who shares the index with us has written nothing to an empty one.
+        // A process that opens the database makes a log. One that shares the index with us has written nothing to an empty
+        // log.
         match folder.companion("-wal").symlink_metadata() {
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
             Ok(facts) => facts.len() == 0 && shm.is_some() && Self::now(folder)[1] == shm,
@@ -186,7 +187,7 @@ impl Slot {
         self.file
     }
 
-    /// Whether what is open has not the database's name any more, or not that of its log: somebody removed or replaced it.
+    /// Whether what is open has not the database's name any more, or not that of its log: it was removed or replaced.
     /// One that is not open must not be opened then: connections of a process share files.
     pub fn is_moved(&self) -> bool {
         self.open.is_some() && self.file != Inode::of(&self.folder.database()) || self.journal.is_lost(&self.folder)
@@ -238,7 +239,7 @@ fn open(folder: &Folder) -> rusqlite::Result<Open> {
         // It got its name when it was whole; so this is an empty file, or somebody else's.
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }
-    let mode = settle_journal(&connection, folder)?;
+    let journal_mode = settle_journal(&connection, folder)?;
     if made < FORMAT {
         extend(&connection)?;
     }
@@ -246,7 +247,7 @@ fn open(folder: &Folder) -> rusqlite::Result<Open> {
     Ok(Open {
         connection,
         id: id.cast_unsigned(),
-        has_log: mode.eq_ignore_ascii_case("wal"),
+        has_log: journal_mode.eq_ignore_ascii_case("wal"),
     })
 }
 

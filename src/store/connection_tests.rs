@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A store with a write-ahead log that nobody put into its database.
+/// A store with a write-ahead log that was not put into its database.
 fn with_log(from: &Path, to: &Path) {
     let store = Store::open(from, true).expect("opens");
     store.add_totals(7, 0).expect("written");

@@ -125,7 +125,7 @@ impl Connections {
     /// caller has its own closed, and their locks.
     fn close_others(&self) -> bool {
         let all: Vec<Arc<Self>> = lock(&self.here.all).iter().filter_map(Weak::upgrade).collect();
-        let others = all.iter().filter(|one| !std::ptr::eq(&***one, self));
+        let others = all.iter().filter(|one| !std::ptr::eq(Arc::as_ptr(one), self));
         let mut held = Vec::new();
         for slot in others.flat_map(|one| [&one.writer, &one.reader]) {
             match slot.try_lock() {
@@ -134,7 +134,9 @@ impl Connections {
                 Err(TryLockError::WouldBlock) => return false,
             }
         }
-        held.iter_mut().for_each(|slot| slot.close());
+        for slot in &mut held {
+            slot.close();
+        }
         true
     }
 }

@@ -36,7 +36,7 @@ fn replace(folder: &Path, end: &str) {
 
 type Trick = fn(&Path);
 
-/// Somebody's trick, and whether all that was recorded before it is there afterwards too.
+/// What may happen to these files.
 const TRICKS: [(&str, Trick); 6] = [
     ("shm removed", |folder| remove(folder, "-shm")),
     ("shm replaced", |folder| replace(folder, "-shm")),

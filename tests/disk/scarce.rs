@@ -10,13 +10,14 @@ use super::full::try_open;
 use crate::support::{movies, path_of};
 use crate::worker::{Worker, options_at, place, say, told};
 
-fn limit(what: libc::__rlimit_resource_t, to: u64) {
+/// In a worker: no more address space than so many bytes.
+fn limit(to: u64) {
     // SAFETY: plain calls on values that live here.
     unsafe {
         let mut limit: libc::rlimit = std::mem::zeroed();
-        assert_eq!(libc::getrlimit(what, &raw mut limit), 0);
+        assert_eq!(libc::getrlimit(libc::RLIMIT_AS, &raw mut limit), 0);
         limit.rlim_cur = to.min(limit.rlim_max);
-        assert_eq!(libc::setrlimit(what, &raw const limit), 0);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_AS, &raw const limit), 0);
     }
 }
 
@@ -38,12 +39,12 @@ pub fn without_threads(words: &[&str]) {
     // What the allocator will need is taken before.
     drop(vec![1_u8; 256 << 10]);
     say("ready");
-    limit(libc::RLIMIT_AS, address_space() + (1 << 20));
+    limit(address_space() + (1 << 20));
     let errors = [
         answer(&library, words[3]).map(drop),
         index.refresh(&library.question(), true).map(drop),
     ];
-    limit(libc::RLIMIT_AS, libc::RLIM_INFINITY);
+    limit(libc::RLIM_INFINITY);
     for error in errors {
         let error = error.expect_err("no thread");
         assert_eq!(error.status, Status::Store, "{error}");
@@ -102,6 +103,9 @@ unsafe extern "C" {
     fn plexindex_last_error_message() -> *const c_char;
 }
 
+/// A call that may write answers.
+type Call<'c> = dyn Fn(&mut Buffer) -> i32 + 'c;
+
 fn message() -> String {
     // SAFETY: it is NUL-terminated, and stays until the next call of this thread.
     unsafe { CStr::from_ptr(plexindex_last_error_message()) }
@@ -140,7 +144,7 @@ pub fn short_of_memory(words: &[&str]) {
         let (data, length) = (many.as_ptr().cast(), many.len());
         say("ready");
         // Each list takes 128 MiB at least, which is more than the allocator keeps for a thread.
-        limit(libc::RLIMIT_AS, address_space() + (16 << 20));
+        limit(address_space() + (16 << 20));
         let query = Query {
             size: size_of::<Query>(),
             text: given(&many),
@@ -157,7 +161,7 @@ pub fn short_of_memory(words: &[&str]) {
             lock: plexindex::capi::constants::PLEXINDEX_EDIT_LOCK,
             ..std::mem::zeroed()
         };
-        let calls: [(&str, &dyn Fn(&mut Buffer) -> i32); 4] = [
+        let calls: [(&str, &Call<'_>); 4] = [
             ("match", &|answers| {
                 plexindex_match_paths(handle, &raw const query, COUNT, answers)
             }),
@@ -176,7 +180,7 @@ pub fn short_of_memory(words: &[&str]) {
             let status = call(&mut answers);
             say(&format!("{what}: {status}: {}", message()));
         }
-        limit(libc::RLIMIT_AS, libc::RLIM_INFINITY);
+        limit(libc::RLIM_INFINITY);
         let few = plexindex_record_matches(library, c"a".as_ptr(), 2, c"1".as_ptr(), 2, 1);
         assert_eq!(few, 0, "{}", message());
         assert_eq!(plexindex_close(handle), 0);

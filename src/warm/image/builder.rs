@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -136,7 +136,7 @@ impl ImageBuilder {
         written
     }
 
-    fn write_file(self, temporary: &PathBuf, path: &Path) -> Result<ImageInfo> {
+    fn write_file(self, temporary: &Path, path: &Path) -> Result<ImageInfo> {
         let failed = |error: io::Error| {
             let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
             let status = if full { Status::StoreFull } else { Status::Store };
