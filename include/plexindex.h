@@ -239,7 +239,7 @@ typedef enum plexindex_status {
     PLEXINDEX_ABORTED = 104,
     // A defect in plexindex: a panic was caught. The handle stays usable.
     PLEXINDEX_PANIC = 105,
-    // The cache directory or its database cannot be opened or written.
+    // The cache directory or its database cannot be opened or written, or no thread can be started.
     PLEXINDEX_STORE = 200,
     // The disk, or the limit given for a library, is full; nothing was changed.
     PLEXINDEX_STORE_FULL = 201,

@@ -35,7 +35,7 @@ pub enum Status {
     /// A defect in plexindex: a panic was caught. The handle stays usable.
     Panic = 105,
 
-    /// The cache directory or its database cannot be opened or written.
+    /// The cache directory or its database cannot be opened or written, or no thread can be started.
     Store = 200,
     /// The disk, or the limit given for a library, is full; nothing was changed.
     StoreFull = 201,
@@ -188,3 +188,22 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+/// An empty list with room for so many of what a caller gave: where there is no memory that is an error, and not the
+/// end of the host.
+///
+/// # Errors
+/// [`Status::InvalidArgument`].
+pub fn room<T>(count: usize, of: &str) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(count).map_err(|_| no_room(count, of))?;
+    Ok(list)
+}
+
+/// The error where there is no memory for so many of what a caller gave.
+#[must_use]
+pub fn no_room(count: usize, of: &str) -> Error {
+    Error::new(
+        Status::InvalidArgument,
+        format!("there is no memory for {count} {of}: give fewer at once, or raise the limit on memory (ulimit -v)"),
+    )
+}

@@ -5,7 +5,7 @@ use std::mem::size_of;
 use super::constants as c;
 use super::input::{deadline, library, null, refuse, sized, split};
 use super::types;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, room};
 use crate::index::{Deadline, Edit, EditReport, Edited, Index, Library, Question};
 use crate::source::{FieldChange, Lock};
 
@@ -67,13 +67,14 @@ pub unsafe fn edit<'h>(given: *const types::Edit) -> Result<Given<'h>> {
 }
 
 fn texts<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h str>> {
-    let texts = split(block, count, what)?.into_iter().map(|text| {
-        std::str::from_utf8(text).map_err(|_| {
+    let mut texts = room(count, what)?;
+    for text in split(block, count, what)? {
+        texts.push(std::str::from_utf8(text).map_err(|_| {
             let shown = String::from_utf8_lossy(text);
             Error::new(Status::InvalidArgument, format!("{what}: '{shown}' is not UTF-8"))
-        })
-    });
-    texts.collect()
+        })?);
+    }
+    Ok(texts)
 }
 
 fn change(name: &str, value: &str) -> Result<FieldChange> {

@@ -12,7 +12,7 @@ use super::types::{
     Buffer, Bytes, Handle, LibraryHandle, Options, Progress as ProgressRecord, ProgressFn, Query, Stats,
 };
 use super::{guard, log_ring, types};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, room};
 use crate::index::{Deadline, Index, Library, Progress, Question, Selector};
 use crate::model::{KEY_PREFIX, Token};
 use crate::options::MappingKind::{HostToServer, ServerToHost};
@@ -525,11 +525,13 @@ pub unsafe fn selector(kind: i32, data: *const c_char, length: usize) -> Result<
 
 /// `count` strings, each followed by a NUL.
 pub fn split<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h [u8]>> {
-    let strings: Vec<&[u8]> = match block {
-        [] => Vec::new(),
-        [rest @ .., 0] => rest.split(|byte| *byte == 0).collect(),
+    let given = block.split(|byte| *byte == 0).count();
+    let mut strings: Vec<&[u8]> = room(given, what)?;
+    match block {
+        [] => {}
+        [rest @ .., 0] => strings.extend(rest.split(|byte| *byte == 0)),
         _ => return refuse(format!("{what}: the last one is not followed by a NUL")),
-    };
+    }
     if strings.len() != count {
         return refuse(format!(
             "{what}: {} are given, but the count says {count}",
@@ -542,15 +544,12 @@ pub fn split<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h [u
 pub fn split_pairs<'h>(paths: &'h [u8], keys: &'h str, count: usize) -> Result<Vec<(&'h [u8], &'h str)>> {
     let paths = split(paths, count, "paths")?;
     let keys = split(keys.as_bytes(), count, "keys")?;
-    paths
-        .into_iter()
-        .zip(keys)
-        .map(|(path, key)| {
-            let key =
-                std::str::from_utf8(key).map_err(|_| Error::new(Status::InvalidArgument, "a key is not UTF-8"))?;
-            Ok((path, key))
-        })
-        .collect()
+    let mut pairs = room(count, "matches")?;
+    for (path, key) in paths.into_iter().zip(keys) {
+        let key = std::str::from_utf8(key).map_err(|_| Error::new(Status::InvalidArgument, "a key is not UTF-8"))?;
+        pairs.push((path, key));
+    }
+    Ok(pairs)
 }
 
 /// # Safety

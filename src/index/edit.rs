@@ -4,13 +4,15 @@ use std::collections::HashMap;
 
 use super::library::check_key;
 use super::{Library, Question, Shared};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, no_room, room};
 use crate::model::ItemType;
 use crate::source::{EditRequest, FieldChange, Lock};
 use crate::store::LibraryRow;
 
 /// Items of one request. Thousands were refused by servers for the length of the address; other clients use so many.
 const BATCH: usize = 100;
+/// What is given of the items to be edited.
+const KEYS: &str = "keys";
 /// How many items a text names.
 const NAMED: usize = 5;
 
@@ -75,10 +77,9 @@ struct Wanted<'k> {
 impl Shared {
     /// Edits items; `report` says how far it came, also when it failed.
     pub(super) fn edit_items(&self, question: &Question<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
-        *report = EditReport {
-            states: vec![Edited::No; edit.keys.len()],
-            requests: 0,
-        };
+        let mut states = room(edit.keys.len(), KEYS)?;
+        states.resize(edit.keys.len(), Edited::No);
+        *report = EditReport { states, requests: 0 };
         check_changes(edit.changes)?;
         let mut wanted = wanted(edit.keys)?;
         let Some(library) = question.library else {
@@ -239,8 +240,9 @@ fn wanted<'k>(keys: &[&'k str]) -> Result<Vec<Wanted<'k>>> {
             "no items are named: without any the server would edit all of the library's, so nothing was sent",
         );
     }
-    let mut wanted: Vec<Wanted<'k>> = Vec::with_capacity(keys.len());
-    let mut known: HashMap<&str, usize> = HashMap::with_capacity(keys.len());
+    let mut wanted: Vec<Wanted<'k>> = room(keys.len(), KEYS)?;
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    known.try_reserve(keys.len()).map_err(|_| no_room(keys.len(), KEYS))?;
     for (place, key) in keys.iter().enumerate() {
         let rating_key = check_key(key)?;
         // A comma would make two of it.

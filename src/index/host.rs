@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::library::Resolved;
 use super::{Library, Selector, Shared};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, room};
 use crate::matching::Scope;
 use crate::model::{Item, rating_key_of};
 use crate::options::Ttl;
@@ -174,6 +174,9 @@ fn expiry(expires: Ttl, now_ms: i64) -> Option<i64> {
 /// by NUL.
 /// Flag `e`: NUL stands as `\1` `0` in them, and `\1` as `\1` `1`. Flag `s`: lone surrogates are in them.
 fn items(text: &[u8]) -> Result<Vec<Item>> {
+    // What it becomes is tried for first: a third of the fields are items, and each of them is known by its key once more.
+    let fields = text.split(|byte| *byte == 0).count();
+    drop(room::<(Item, [usize; 8])>(fields / 3 + 1, "items")?);
     parse(text).ok_or_else(|| {
         Error::new(
             Status::InvalidArgument,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::snapshot::Snapshot;
 use super::{Deadline, Match, Question, Shared};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, room};
 use crate::matching::Scope;
 use crate::model::rating_key_of;
 use crate::store::LibraryRow;
@@ -177,13 +177,12 @@ impl Library {
     pub fn record_matches(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
         let question = self.question();
         let _timed = self.shared.timed_call("record_matches", &question, Some(pairs.len()));
-        let pairs = pairs
-            .iter()
-            .map(|(path, key)| {
-                self.shared.check_path(path)?;
-                Ok((*path, check_key(key)?))
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let mut checked = room(pairs.len(), "matches")?;
+        for (path, key) in pairs {
+            self.shared.check_path(path)?;
+            checked.push((*path, check_key(key)?));
+        }
+        let pairs = checked;
         for _ in 0..PERSISTENCE {
             let (identity, row) = self.one("record a match", &self.question())?;
             if self.shared.record_matches(identity, &row, &pairs)? {

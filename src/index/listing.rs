@@ -8,6 +8,7 @@ use super::fetch::{Errand, aborted, cleared};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::model::{Item, ItemType};
+use crate::platform::thread::NO_THREAD;
 use crate::source::{PageEnd, Rows};
 use crate::stats::Spent;
 use crate::store::{Finished, Folder, LibraryRow, Listing};
@@ -104,7 +105,15 @@ impl Errand<'_> {
         let (total, tail) = (listing.total, listing.tail.keys().to_vec());
         let (send, receive) = sync_channel(2);
         std::thread::scope(|scope| {
-            let fetcher = scope.spawn(move || self.fetch_pages(&row.library.section, types, from, total, &tail, &send));
+            let fetch = move || self.fetch_pages(&row.library.section, types, from, total, &tail, &send);
+            let fetcher = std::thread::Builder::new()
+                .spawn_scoped(scope, fetch)
+                .map_err(|error| {
+                    Error::new(
+                        Status::Store,
+                        format!("no thread can be started to fetch with ({error}): {NO_THREAD}"),
+                    )
+                })?;
             let stored = self.store_pages(listing, builder, &receive, earlier);
             drop(receive); // a fetcher that still sends must hear that nobody listens
             let done = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::library::Resolved;
 use super::{Library, Shared, lock};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, room};
 use crate::matching::normal::normal_form;
 use crate::matching::{Mappings, Scope, View, climb};
 use crate::model::Rung;
@@ -22,22 +22,25 @@ const SWEEP: usize = 2_000;
 impl Shared {
     /// Gives whether it was done; not when the library was cleared meanwhile, and has to be looked for again.
     pub(super) fn record_matches(&self, identity: i64, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<bool> {
+        // Before anything is stored: there may be no memory for them.
+        let mut paths = room(pairs.len(), "matches")?;
+        let mut keys = room(pairs.len(), "matches")?;
+        paths.extend(pairs.iter().map(|(path, _)| *path));
+        keys.extend(pairs.iter().map(|(_, key)| *key));
         let begun = Instant::now();
         let stored = self.store.record_matches(row, pairs);
         self.counters.spent(Spent::Store, begun.elapsed());
         self.counters.spent(Spent::Away, begun.elapsed());
         match stored? {
-            Some(waiting) => self.recorded(identity, row, pairs, waiting).map(|()| true),
+            Some(waiting) => self.recorded(identity, row, &paths, &keys, waiting).map(|()| true),
             None => Ok(false),
         }
     }
 
     /// What follows once matches are stored.
-    fn recorded(&self, identity: i64, row: &LibraryRow, pairs: &[(&[u8], &str)], waiting: u64) -> Result<()> {
+    fn recorded(&self, identity: i64, row: &LibraryRow, paths: &[&[u8]], keys: &[&str], waiting: u64) -> Result<()> {
         // The host knows better than an earlier doubt, whatever its spelling.
-        let paths: Vec<&[u8]> = pairs.iter().map(|(path, _)| *path).collect();
-        let keys: Vec<&str> = pairs.iter().map(|(_, key)| *key).collect();
-        self.trust(identity, row, &paths, &keys)?;
+        self.trust(identity, row, paths, keys)?;
         // The matches are in the store: what becomes of the warm file is no error of this call.
         if waiting > FOLD {
             let begun = Instant::now();

@@ -5,12 +5,13 @@
 //! gathered when it is due. Whoever stops them waits for both.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use super::gather::{Gather, Pace};
 use super::{Shared, lock};
 use crate::error::{Error, Result, Status};
-use crate::platform::thread::Worker;
+use crate::platform::thread::{NO_THREAD, Worker};
 use crate::source::plex::{Told, parse_event};
 use crate::source::{Bounds, Event, Source};
 use crate::store::Patience;
@@ -122,7 +123,7 @@ impl Shared {
         let Some(worker) = worker else {
             return Err(Error::new(
                 Status::Store,
-                "no thread can be started to watch with: look for a limit on threads or memory (ulimit -u)",
+                format!("no thread can be started to watch with: {NO_THREAD}"),
             ));
         };
         *watch = Some(Watch { common, worker });
@@ -231,10 +232,15 @@ fn run(shared: &Shared, source: &dyn Source, common: &Common) {
     // Whoever stops it waits for a write under way; what cannot be noted in that time is noted later.
     let _held = Patience::now().at_most(NOTED).hold();
     std::thread::scope(|scope| {
-        let listening = scope.spawn(|| {
+        let listening = std::thread::Builder::new().spawn_scoped(scope, || {
             let _deaf = Deaf(common);
             listen(shared, source, common);
         });
+        if let Err(error) = &listening {
+            // What the host tells is still noted.
+            drop(Deaf(common));
+            log::warn!("the server's events cannot be had ({error}): {NO_THREAD}, then begin to watch again");
+        }
         keep_notes(shared, common);
         // The listening thread may wait for the server, or be about to.
         let mut state = common.lock();
@@ -248,7 +254,7 @@ fn run(shared: &Shared, source: &dyn Source, common: &Common) {
         }
         drop(state);
         // The scope alone waits for what the thread does, not for its end, and the library may be unloaded next.
-        let _ = listening.join();
+        let _ = listening.map(ScopedJoinHandle::join);
     });
     // Nobody will be there when the rest is due.
     let marks = common.lock().gather.rest(common.now_ms());

@@ -1,32 +1,137 @@
 //! Files that nobody else may read, and what kind of disk they are on.
+//!
+//! The folder may belong to another user than this process's, as when root in a container works for the user of the
+//! host. What that user can put into it must not lead this process elsewhere. So each name is looked up in a descriptor of
+//! its folder, no symbolic link is followed, what is made is new, and only what was made here is given away.
 
-use std::ffi::CString;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::ffi::{CString, OsStr};
+use std::fs::{self, File};
 use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
-use std::path::Path;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, fchown};
+use std::path::{Component, Path};
 
-/// Opens a file for reading and writing, made with mode 0600 when it is missing.
+/// How often a file is looked for that others make and remove meanwhile.
+const TURNS: u32 = 8;
+
+/// A file for reading and writing, made with mode 0600 when it is missing.
+///
+/// # Errors
+/// The operating system's; [`io::ErrorKind::AlreadyExists`] when something else than a file has the name.
+pub fn private(path: &Path) -> io::Result<File> {
+    for _ in 0..TURNS {
+        match existing(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            done => return done,
+        }
+        let (folder, name) = place(path)?;
+        match make_in(&folder, &name) {
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {} // another process was faster
+            done => return done.map_err(|error| explain(error, path)),
+        }
+    }
+    Err(in_the_way(
+        path,
+        "made and removed again and again: look for who does that",
+    ))
+}
+
+/// A file that is there, for reading and writing.
+///
+/// # Errors
+/// As [`private`].
+pub fn existing(path: &Path) -> io::Result<File> {
+    open(path, libc::O_RDWR)
+}
+
+/// A file that is there, for reading.
+///
+/// # Errors
+/// As [`private`].
+pub fn readable(path: &Path) -> io::Result<File> {
+    open(path, libc::O_RDONLY)
+}
+
+/// A new file with mode 0600, for writing; what has the name is removed first.
+///
+/// # Errors
+/// As [`private`].
+pub fn fresh(path: &Path) -> io::Result<File> {
+    let (folder, name) = place(path)?;
+    let removed = remove_in(&folder, &name);
+    if removed
+        .as_ref()
+        .is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
+    {
+        removed.map_err(|error| explain(error, path))?;
+    }
+    make_in(&folder, &name).map_err(|error| explain(error, path))
+}
+
+/// A folder, for locking it. It is not made when it is missing.
 ///
 /// # Errors
 /// The operating system's.
-pub fn private(path: &Path) -> io::Result<File> {
-    let made = !path.exists();
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
-    if made {
-        give_to_owner(path);
-    }
-    Ok(file)
+pub fn folder(path: &Path) -> io::Result<File> {
+    walk(path, libc::O_RDONLY)
+        .map(File::from)
+        .map_err(|error| explain(error, path))
 }
 
-/// Makes a directory and its parents with mode 0700; an existing one is left as it is.
+/// Removes a file, or a link.
+///
+/// # Errors
+/// As [`private`].
+pub fn remove(path: &Path) -> io::Result<()> {
+    let (folder, name) = place(path)?;
+    remove_in(&folder, &name).map_err(|error| explain(error, path))
+}
+
+/// Gives a file another name in the same folder. What has that name is replaced; a directory that has it is put aside.
+///
+/// # Errors
+/// The operating system's.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    let (folder, name) = place(to)?;
+    let from = c_name(from.file_name().unwrap_or_default())?;
+    match rename_in(&folder, &from, &name) {
+        Err(error)
+            if matches!(
+                error.raw_os_error(),
+                Some(libc::EISDIR | libc::ENOTEMPTY | libc::EEXIST)
+            ) =>
+        {
+            let number = u32::from_le_bytes(random()?);
+            let aside = CString::new(format!("{}.{number:x}.broken", name.to_string_lossy()))?;
+            rename_in(&folder, &name, &aside)?;
+            log::warn!(
+                "{} was a directory; it is put aside as {}",
+                to.display(),
+                aside.to_string_lossy()
+            );
+            rename_in(&folder, &from, &name)
+        }
+        done => done,
+    }
+}
+
+/// The device and the number of the file that has this name now; `None` when there is none.
+///
+/// # Errors
+/// As [`private`].
+pub fn regular(path: &Path) -> io::Result<Option<(u64, u64)>> {
+    // In a folder that is no link.
+    match place(path).and_then(|_| fs::symlink_metadata(path)) {
+        Ok(facts) if facts.is_file() => Ok(Some((facts.dev(), facts.ino()))),
+        Ok(facts) => Err(in_the_way(path, &format!("{}: remove it", kind(&facts)))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a directory and its parents with mode 0700; an existing one is left as it is. Links that are there already are
+/// followed: the host that names the folder says what is meant.
 ///
 /// # Errors
 /// The operating system's.
@@ -35,30 +140,196 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     // Each in turn, so that each belongs to the owner of the one above it.
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
         private_dir(parent)?;
     }
-    match DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => give_to_owner(path),
+    let above = open_at(
+        libc::AT_FDCWD,
+        &c_name(parent.unwrap_or(Path::new(".")).as_os_str())?,
+        ONLY_A_PLACE | libc::O_DIRECTORY,
+    )?;
+    let name = c_name(path.file_name().unwrap_or(path.as_os_str()))?;
+    // SAFETY: a plain call with an open descriptor and a NUL-terminated name.
+    if unsafe { libc::mkdirat(above.as_raw_fd(), name.as_ptr(), 0o700) } != 0 {
+        let error = io::Error::last_os_error();
         // Another process was faster; or it is a file, and then whoever uses it will see.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
-        Err(error) => return Err(error),
+        return if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() {
+            Ok(())
+        } else {
+            Err(error)
+        };
     }
+    let made = open_at(
+        above.as_raw_fd(),
+        &name,
+        libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW,
+    )?;
+    give_to_owner(&made.into(), &above);
     Ok(())
 }
 
-/// When root (in a container) made `path`, hands it to whom its directory belongs: the host's own user must be able to
+/// A descriptor that only names in it are looked up with: needs no right to read.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const ONLY_A_PLACE: libc::c_int = libc::O_PATH;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const ONLY_A_PLACE: libc::c_int = libc::O_RDONLY;
+
+/// The folder of a file, and the file's name in it.
+fn place(path: &Path) -> io::Result<(OwnedFd, CString)> {
+    let name = c_name(path.file_name().ok_or(io::ErrorKind::InvalidInput)?)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let opened = walk(folder, ONLY_A_PLACE).map_err(|error| explain(error, folder))?;
+    Ok((opened, name))
+}
+
+/// Opens a folder by its path without following a link, step by step: a user who may rename a folder on the
+/// way could put one there.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn walk(path: &Path, flags: libc::c_int) -> io::Result<OwnedFd> {
+    let step = |from: &OwnedFd, name: &OsStr, flags| {
+        open_at(
+            from.as_raw_fd(),
+            &c_name(name)?,
+            flags | libc::O_DIRECTORY | libc::O_NOFOLLOW,
+        )
+    };
+    let start = if path.is_absolute() { c"/" } else { c"." };
+    let mut here = open_at(libc::AT_FDCWD, start, ONLY_A_PLACE | libc::O_DIRECTORY)?;
+    for component in path.components() {
+        if !matches!(component, Component::RootDir | Component::CurDir) {
+            here = step(&here, component.as_os_str(), ONLY_A_PLACE)?;
+        }
+    }
+    if flags == ONLY_A_PLACE {
+        return Ok(here);
+    }
+    step(&here, OsStr::new("."), flags)
+}
+
+/// Opens a folder by its path. Only its last name must be no link: elsewhere each step would need the right to read.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn walk(path: &Path, flags: libc::c_int) -> io::Result<OwnedFd> {
+    open_at(
+        libc::AT_FDCWD,
+        &c_name(path.as_os_str())?,
+        flags | libc::O_DIRECTORY | libc::O_NOFOLLOW,
+    )
+}
+
+fn c_name(name: &OsStr) -> io::Result<CString> {
+    Ok(CString::new(name.as_bytes())?)
+}
+
+fn open_at(folder: RawFd, name: &std::ffi::CStr, flags: libc::c_int) -> io::Result<OwnedFd> {
+    // SAFETY: a plain call with a descriptor that is open, or AT_FDCWD, and a NUL-terminated name.
+    let opened = unsafe { libc::openat(folder, name.as_ptr(), flags | libc::O_CLOEXEC, 0o600 as libc::c_uint) };
+    if opened < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it was opened just now, and nothing else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(opened) })
+}
+
+fn open(path: &Path, flags: libc::c_int) -> io::Result<File> {
+    let (folder, name) = place(path)?;
+    // A pipe would be waited for.
+    let flags = flags | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = File::from(open_at(folder.as_raw_fd(), &name, flags).map_err(|error| explain(error, path))?);
+    let facts = file.metadata()?;
+    if !facts.is_file() {
+        return Err(in_the_way(path, &format!("{}: remove it", kind(&facts))));
+    }
+    Ok(file)
+}
+
+fn make_in(folder: &OwnedFd, name: &CString) -> io::Result<File> {
+    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+    let file = File::from(open_at(folder.as_raw_fd(), name, flags)?);
+    give_to_owner(&file, folder);
+    Ok(file)
+}
+
+fn remove_in(folder: &OwnedFd, name: &CString) -> io::Result<()> {
+    // SAFETY: a plain call with an open descriptor and a NUL-terminated name.
+    done(unsafe { libc::unlinkat(folder.as_raw_fd(), name.as_ptr(), 0) })
+}
+
+fn rename_in(folder: &OwnedFd, from: &CString, to: &CString) -> io::Result<()> {
+    let folder = folder.as_raw_fd();
+    // SAFETY: a plain call with an open descriptor and NUL-terminated names.
+    done(unsafe { libc::renameat(folder, from.as_ptr(), folder, to.as_ptr()) })
+}
+
+fn done(result: libc::c_int) -> io::Result<()> {
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// When root (in a container) made this, hands it to whom its directory belongs: the host's own user must be able to
 /// go on without root. Failure is fine: then nothing is worse than before.
-pub fn give_to_owner(path: &Path) {
+fn give_to_owner(made: &File, folder: &OwnedFd) {
     // SAFETY: takes no argument and cannot fail.
     if unsafe { libc::geteuid() } != 0 {
         return;
     }
-    if let Some(parent) = path.parent()
-        && let Ok(owner) = parent.metadata()
+    let owner = folder.try_clone().map(File::from).and_then(|folder| folder.metadata());
+    if let Ok(owner) = owner
         && owner.uid() != 0
     {
-        let _ = chown(path, Some(owner.uid()), Some(owner.gid()));
+        let _ = fchown(made, Some(owner.uid()), Some(owner.gid()));
+    }
+}
+
+/// Says which name on the way, or at the end, is something else than it should be.
+fn explain(error: io::Error, path: &Path) -> io::Error {
+    let wrong = [
+        libc::ELOOP,
+        libc::EMLINK,
+        libc::EISDIR,
+        libc::ENOTDIR,
+        libc::ENXIO,
+        libc::EPERM,
+    ];
+    if !error.raw_os_error().is_some_and(|code| wrong.contains(&code)) {
+        return error;
+    }
+    let link = path
+        .ancestors()
+        .find(|name| fs::symlink_metadata(name).is_ok_and(|facts| facts.is_symlink()));
+    if let Some(link) = link {
+        return in_the_way(link, "a symbolic link: remove it");
+    }
+    match fs::symlink_metadata(path) {
+        Ok(facts) if !facts.is_file() => in_the_way(path, &format!("{}: remove it", kind(&facts))),
+        _ => error,
+    }
+}
+
+/// Whether the error says that something else than a file of ours has the name.
+#[must_use]
+pub fn is_in_the_way(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AlreadyExists && error.raw_os_error().is_none()
+}
+
+fn in_the_way(path: &Path, what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is {what}", path.display()))
+}
+
+fn kind(facts: &fs::Metadata) -> &'static str {
+    let kind = facts.file_type();
+    if kind.is_symlink() {
+        "a symbolic link"
+    } else if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a pipe"
+    } else {
+        "no regular file"
     }
 }
 

@@ -6,6 +6,7 @@
 //! that a call may hold for more than an instant: a child would find them locked for ever, by threads that it does not have.
 //! And files that are locked for a call are closed in the child, or their locks would last as long as it does.
 
+use std::any::Any;
 use std::fs::File;
 use std::io;
 use std::ops::Deref;
@@ -27,7 +28,7 @@ pub enum Side {
 pub struct Alone(());
 
 /// Something that has to be closed while the host forks.
-pub trait Forks: Send + Sync {
+pub trait Forks: Any + Send + Sync {
     /// Called before a fork: waits for what is under way, closes it, and gives what keeps others from opening it again,
     /// to be let go afterwards on both sides. In the order in which calls take the locks; those who were watched later
     /// come first, so what is built on others is watched after them.
@@ -145,11 +146,20 @@ unsafe impl Send for ForkCell {}
 
 /// From now on `it` is told of each fork, for as long as it lives.
 pub fn watch(it: &Arc<impl Forks + 'static>) {
+    watch_beside(|_: &[Arc<dyn Forks>]| Arc::clone(it));
+}
+
+/// The same for what `make` makes, given all that are told so far; no other begins to be told meanwhile.
+pub fn watch_beside<T: Forks>(make: impl FnOnce(&[Arc<dyn Forks>]) -> Arc<T>) -> Arc<T> {
     register();
     let mut watched = lock(&WATCHED);
     watched.retain(|one| one.strong_count() > 0);
-    let weak: Weak<dyn Forks> = Arc::downgrade(it) as Weak<dyn Forks>;
+    let told: Vec<Arc<dyn Forks>> = watched.iter().filter_map(Weak::upgrade).collect();
+    let it = make(&told);
+    let weak: Weak<dyn Forks> = Arc::downgrade(&it) as Weak<dyn Forks>;
     watched.push(weak);
+    drop(watched); // what `told` may drop looks at it
+    it
 }
 
 /// From now on `take` is called at each fork once all else is held, and what it gives is let go before all else: for a

@@ -16,19 +16,29 @@ pub struct FileLock {
 }
 
 impl FileLock {
-    /// Waits for the lock on a file, made when it is missing, or on a directory, asking every few milliseconds, until
-    /// `deadline` or `give_up`; `None` then.
+    /// Waits for the lock on a file, made when it is missing, asking every few milliseconds, until `deadline` or
+    /// `give_up`; `None` then.
     ///
     /// # Errors
     /// When the file cannot be made, or its file system has no locks ([`FileLock::are_missing`]).
     pub fn acquire(path: &Path, deadline: Option<Instant>, give_up: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
-        let file = OwnFile::open(|| {
-            if path.is_dir() {
-                File::open(path)
-            } else {
-                files::private(path)
-            }
-        })?;
+        Self::take(|| files::private(path), deadline, give_up)
+    }
+
+    /// The same on a folder, which is not made: a file in its place would stay there.
+    ///
+    /// # Errors
+    /// When the folder is missing, or its file system has no locks.
+    pub fn on_folder(path: &Path, deadline: Option<Instant>, give_up: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
+        Self::take(|| files::folder(path), deadline, give_up)
+    }
+
+    fn take(
+        open: impl FnOnce() -> io::Result<File>,
+        deadline: Option<Instant>,
+        give_up: &dyn Fn() -> bool,
+    ) -> io::Result<Option<Self>> {
+        let file = OwnFile::open(open)?;
         let mut pause = Duration::from_millis(1);
         loop {
             match file.try_lock() {

@@ -13,6 +13,8 @@ use std::sync::atomic::AtomicU64;
 
 use memmap2::{Mmap, MmapOptions, MmapRaw};
 
+use super::files;
+
 /// How a warm file is brought into memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MapMode {
@@ -48,7 +50,7 @@ impl FileBytes {
     /// # Errors
     /// Those of opening and reading.
     pub fn open(path: &Path, mode: MapMode) -> io::Result<Self> {
-        let mut file = File::open(path)?;
+        let mut file = files::readable(path)?;
         match mode {
             MapMode::Map => {
                 // SAFETY: nobody changes or shortens a warm file once it has its name; see the module's promise.

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// Stack of such a thread: TLS handshakes and JSON nesting need some, a database little.
 const STACK: usize = 2 << 20;
 
+/// What to do where no thread can be started.
+pub const NO_THREAD: &str = "look for a limit on threads or memory (ulimit -u, ulimit -v)";
+
 type Outcome<R> = Result<R, Box<dyn Any + Send>>;
 
 struct Job<F, R> {

@@ -1,10 +1,12 @@
 //! One connection to `SQLite`: opened when needed, closed at any time.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::folder::{Folder, Inode};
 use super::{explain, is_broken};
@@ -14,6 +16,9 @@ use crate::platform::files;
 /// How long a write waits for another process's.
 pub const BUSY: Duration = Duration::from_secs(10);
 
+/// How long a database is waited for that others have open with a write-ahead log.
+const ALONE: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -21,9 +26,81 @@ pub enum Role {
     Writer,
 }
 
+/// What this process has open of one database, in all its connections.
+///
+/// `SQLite` opens `-wal` and `-shm` by name once, and then goes on with these files whatever becomes of the names: what it
+/// writes there no later process sees. So the names are compared with what was opened. Only by their facts: opening
+/// and closing `-shm` would free the locks that this process has on it.
+#[derive(Debug, Default)]
+pub struct Journal {
+    seen: Mutex<Seen>,
+    /// How many connections were closed whose log had lost its name: what they had read may not be in the database.
+    losses: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// How many connections are open.
+    open: u32,
+    /// What `-wal` and `-shm` were when the first of them was; `None` where there is no write-ahead log.
+    files: Option<[Option<Inode>; 2]>,
+}
+
+impl Journal {
+    fn now(folder: &Folder) -> [Option<Inode>; 2] {
+        ["-wal", "-shm"].map(|end| Inode::of(&folder.companion(end)))
+    }
+
+    /// Whether what is open has not its name any more: it was removed or replaced. The caller holds the lock of a
+    /// connection, so that no fork comes between.
+    pub fn is_lost(&self, folder: &Folder) -> bool {
+        let seen = self.seen();
+        seen.open > 0
+            && seen
+                .files
+                .is_some_and(|files| files.contains(&None) || files != Self::now(folder))
+    }
+
+    /// Whether what was written to the log that is open can still be put into the database: no process has a newer one.
+    fn may_be_saved(&self, folder: &Folder) -> bool {
+        let Some([_, shm]) = self.seen().files else {
+            return false;
+        };
+        // A process that opens the database makes a log. One that shares the index with us has written nothing to an empty
+        // log.
+        match folder.companion("-wal").symlink_metadata() {
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+            Ok(facts) => facts.len() == 0 && shm.is_some() && Self::now(folder)[1] == shm,
+        }
+    }
+
+    /// How many connections were closed whose log had lost its name.
+    #[inline]
+    pub fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Acquire)
+    }
+
+    fn opened(&self, folder: &Folder, has_log: bool) {
+        let mut seen = self.seen();
+        if seen.open == 0 {
+            seen.files = has_log.then(|| Self::now(folder));
+        }
+        seen.open += 1;
+    }
+
+    fn closed(&self) {
+        self.seen().open -= 1;
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A place for a connection.
 pub struct Slot {
     folder: Folder,
+    journal: Arc<Journal>,
     role: Role,
     open: Option<Open>,
     /// The file that was, or was to be, opened last.
@@ -34,12 +111,39 @@ struct Open {
     connection: Connection,
     /// Of the store that the database is.
     id: u64,
+    /// Whether it writes to a write-ahead log.
+    has_log: bool,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Before a connection is closed whose log lost its name. Closing it as usual could put an old log into the database of
+/// those who came later, and remove their log.
+fn abandon(connection: &Connection, folder: &Folder, may_be_saved: bool) {
+    if may_be_saved {
+        let saved = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        if !matches!(saved, Ok(0)) {
+            log::warn!(
+                "the write-ahead log of the database in {} was removed while it was open, and what it held could not be \
+                 saved ({saved:?}): the last matches may be missing",
+                folder.path().display()
+            );
+        }
+    }
+    if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+        log::debug!("a checkpoint at closing could not be forbidden: {error}");
+    }
 }
 
 impl Slot {
-    pub fn new(folder: &Folder, role: Role) -> Self {
+    pub fn new(folder: &Folder, journal: &Arc<Journal>, role: Role) -> Self {
         Self {
             folder: folder.clone(),
+            journal: Arc::clone(journal),
             role,
             open: None,
             file: None,
@@ -48,7 +152,13 @@ impl Slot {
 
     /// Closes it, if it is open.
     pub fn close(&mut self) {
-        self.open = None;
+        let Some(open) = self.open.take() else { return };
+        if self.journal.is_lost(&self.folder) {
+            self.journal.losses.fetch_add(1, Ordering::AcqRel);
+            abandon(&open.connection, &self.folder, self.journal.may_be_saved(&self.folder));
+        }
+        drop(open);
+        self.journal.closed();
     }
 
     /// Empties the log into the database, as far as nobody reads: so that it stays small from one process to the next.
@@ -89,9 +199,10 @@ impl Slot {
         self.file
     }
 
-    /// Whether what is open has not the database's name any more: somebody removed or replaced it.
+    /// Whether what is open has not the database's name any more, or not that of its log: it was removed or replaced.
+    /// One that is not open must not be opened then: connections of a process share files.
     pub fn is_moved(&self) -> bool {
-        self.open.is_some() && self.file != Inode::of(&self.folder.database())
+        self.open.is_some() && self.file != Inode::of(&self.folder.database()) || self.journal.is_lost(&self.folder)
     }
 
     /// Opens the file that has the database's name, and its companions. A file that loses the name meanwhile may have got
@@ -99,13 +210,17 @@ impl Slot {
     fn open_now(&mut self) -> Result<Open> {
         let path = self.folder.database();
         for _ in 0..8 {
-            self.file = Inode::of(&path);
+            self.file = self.folder.find_database()?;
             if self.file.is_none() {
                 self.folder.make_database()?;
                 continue;
             }
             let opened = open(&self.folder);
             if self.file == Inode::of(&path) {
+                if opened.is_ok() {
+                    self.journal
+                        .opened(&self.folder, opened.as_ref().is_ok_and(|open| open.has_log));
+                }
                 return opened.map_err(|error| {
                     if is_broken(&error) {
                         self.folder.mark_broken(self.file);
@@ -123,6 +238,9 @@ impl Slot {
 
 fn open(folder: &Folder) -> rusqlite::Result<Open> {
     let connection = connect(&folder.database())?;
+    if !folder.shares_memory() {
+        give_log_up(&connection)?;
+    }
     // NORMAL: with WAL a kill loses nothing that was committed; a power cut may lose the last commits, never the form.
     connection.execute_batch(
         "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; \
@@ -136,7 +254,7 @@ fn open(folder: &Folder) -> rusqlite::Result<Open> {
     // The last one to close leaves `-wal` and `-shm` where they are: a full disk has no room to make them anew, and then
     // nothing could be read.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    settle_journal(&connection, folder)?;
+    let journal_mode = settle_journal(&connection, folder)?;
     if made < FORMAT {
         extend(&connection)?;
     }
@@ -144,20 +262,57 @@ fn open(folder: &Folder) -> rusqlite::Result<Open> {
     Ok(Open {
         connection,
         id: id.cast_unsigned(),
+        has_log: journal_mode.eq_ignore_ascii_case("wal"),
     })
 }
 
-/// The folder may have been moved to another disk since the database was made: there WAL works, or does not.
-fn settle_journal(connection: &Connection, folder: &Folder) -> rusqlite::Result<()> {
+/// The folder may have been moved to another disk since the database was made: there WAL works, or does not. Gives the
+/// mode that it has now.
+fn settle_journal(connection: &Connection, folder: &Folder) -> rusqlite::Result<String> {
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     let wanted = journal(folder.shares_memory());
-    if !mode.eq_ignore_ascii_case(wanted) {
-        let changed: rusqlite::Result<String> =
-            connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0));
-        // While others have it open it cannot be changed; whoever is alone will.
-        log::debug!("journal mode {mode}, wanted {wanted}: {changed:?}");
+    if mode.eq_ignore_ascii_case(wanted) {
+        return Ok(mode);
     }
-    Ok(())
+    let changed: rusqlite::Result<String> =
+        connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0));
+    // While others have it open it cannot be changed; whoever is alone will.
+    log::debug!("journal mode {mode}, wanted {wanted}: {changed:?}");
+    Ok(changed.unwrap_or(mode))
+}
+
+/// Takes the write-ahead log from a database on a file system that does not share memory, if it has one: before anything
+/// else, and with the index of the log in memory of its own, for which it must be alone. Processes that think they share
+/// an index, and do not, lose each other's commits.
+fn give_log_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
+    connection.busy_timeout(ALONE)?;
+    let given_up = connection
+        .query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))
+        .and_then(|mode| {
+            if mode.eq_ignore_ascii_case("wal") {
+                connection.query_row("PRAGMA journal_mode = TRUNCATE", [], |row| row.get(0))
+            } else {
+                Ok(mode)
+            }
+        });
+    let given_up = match given_up {
+        Err(error) if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => return Err(error),
+        Ok(mode) => !mode.eq_ignore_ascii_case("wal"),
+        Err(_) => false,
+    };
+    if !given_up {
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+            Some(
+                "this file system does not share memory between processes, so the store must give its write-ahead log up, \
+                 and others have it open: end the other processes that use it, also on other machines"
+                    .to_owned(),
+            ),
+        ));
+    }
+    connection.busy_timeout(BUSY)?;
+    connection.execute_batch("PRAGMA locking_mode = NORMAL")
 }
 
 fn journal(wal: bool) -> &'static str {
@@ -165,15 +320,15 @@ fn journal(wal: bool) -> &'static str {
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    // NO_MUTEX: a connection is used behind our own lock.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // NO_MUTEX: a connection is used behind our own lock. NOFOLLOW: the folder may be another user's.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 
-fn failure(code: std::ffi::c_int) -> rusqlite::Error {
+pub fn failure(code: std::ffi::c_int) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
 }
 

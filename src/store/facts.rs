@@ -39,7 +39,7 @@ impl Store {
             Ok(false) => Err("two holders had the same lock at once".to_owned()),
             Err(error) => Err(error.to_string()),
         };
-        let _ = std::fs::remove_file(&trial);
+        let _ = files::remove(&trial);
         Ok(Facts {
             folder: folder.path().to_string_lossy().into_owned(),
             file_system: disk.kind,

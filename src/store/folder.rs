@@ -41,7 +41,8 @@ impl Inode {
     /// The file that has this name now.
     pub fn of(path: &Path) -> Option<Self> {
         use std::os::unix::fs::MetadataExt;
-        path.metadata().ok().map(|facts| Self(facts.dev(), facts.ino()))
+        let facts = path.symlink_metadata().ok()?;
+        Some(Self(facts.dev(), facts.ino()))
     }
 }
 
@@ -54,7 +55,7 @@ impl Folder {
         if path.exists() && !path.is_dir() {
             return Err(Error::new(
                 Status::Store,
-                format!("cache_dir {} is a file: name a folder", path.display()),
+                format!("cache_dir {} is a file: remove it, or name a folder", path.display()),
             ));
         }
         let folder = Self {
@@ -72,6 +73,15 @@ impl Folder {
         })
     }
 
+    /// The same folder, as if it were on a network.
+    #[cfg(test)]
+    pub fn without_shared_memory(self) -> Self {
+        Self {
+            shares_memory: false,
+            ..self
+        }
+    }
+
     /// The error for a folder with which something cannot be done.
     pub fn cannot(&self, verb: &str, error: &io::Error) -> Error {
         let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
@@ -81,6 +91,8 @@ impl Folder {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 "choose a cache_dir that this user may write"
             }
+            // What is in the way is named, and what to do about it.
+            _ if files::is_in_the_way(error) => "then try again",
             _ => "choose another cache_dir",
         };
         Error::new(
@@ -149,7 +161,7 @@ impl Folder {
                 .is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() < YOUNG_S));
             let stem = name.rsplit_once('-').map_or("", |(stem, _)| stem);
             if ours && !young && !keep(stem) {
-                let _ = fs::remove_file(entry.path());
+                let _ = files::remove(&entry.path());
             }
         }
     }
@@ -173,7 +185,7 @@ impl Folder {
                 changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() >= REPLACED_S))
             };
             if upto.is_some_and(|upto| upto < sequence) && name.ends_with(WARM) && old() {
-                let _ = fs::remove_file(entry.path());
+                let _ = files::remove(&entry.path());
             }
         }
     }
@@ -200,20 +212,22 @@ impl Folder {
         let cannot = |error: io::Error| self.cannot("keep the client identifier in", &error);
         let _lock = FileLock::acquire(&self.fetch_lock("client"), Some(Instant::now() + PATIENCE), &|| false)
             .map_err(cannot)?;
-        let mut file = files::private(&path).map_err(cannot)?;
-        let mut text = String::new();
-        let known = file.read_to_string(&mut text).is_ok();
-        let text = text.trim();
-        if known && !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return Ok(text.to_owned());
+        match read_text(&path) {
+            Ok(text) if is_identifier(&text) => return Ok(text),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(cannot(error)),
+            // Missing, or no identifier: a new one takes its place.
+            _ => {}
         }
         let random: [u8; 16] = files::random().map_err(cannot)?;
         let made = format!("plexindex-{:032x}", u128::from_le_bytes(random));
-        file.set_len(0).map_err(cannot)?;
-        io::Seek::rewind(&mut file).map_err(cannot)?;
-        file.write_all(made.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(cannot)?;
+        let temporary = self.path.join(format!("{NAME}.client.{}.new", std::process::id()));
+        let written = files::fresh(&temporary)
+            .and_then(|mut file| file.write_all(made.as_bytes()).and_then(|()| file.sync_all()))
+            .and_then(|()| files::rename(&temporary, &path));
+        if written.is_err() {
+            let _ = files::remove(&temporary);
+        }
+        written.map_err(cannot)?;
         Ok(made)
     }
 
@@ -227,23 +241,36 @@ impl Folder {
         files::private_dir(&self.path).map_err(cannot)?;
         let _alone = self.alone()?;
         let database = self.database();
-        if database.exists() {
-            return Ok(()); // somebody else was faster
+        if files::regular(&database).map_err(cannot)?.is_some() {
+            return Ok(()); // another process was faster
         }
         // Of a database that is not there any more; the new one must not take them for its own.
         for end in COMPANIONS {
-            gone(fs::remove_file(self.companion(end))).map_err(cannot)?;
+            gone(files::remove(&self.companion(end))).map_err(cannot)?;
         }
         let temporary = self.path.join(format!("{NAME}.db.{}.new", std::process::id()));
-        gone(fs::remove_file(&temporary)).map_err(cannot)?;
-        drop(files::private(&temporary).map_err(cannot)?);
+        drop(files::fresh(&temporary).map_err(cannot)?);
         let done = connection::make(&temporary, self.shares_memory)
             .map_err(|error| explain(&error, self))
-            .and_then(|()| fs::rename(&temporary, &database).map_err(cannot));
+            .and_then(|()| files::rename(&temporary, &database).map_err(cannot));
         if done.is_err() {
-            let _ = fs::remove_file(&temporary);
+            let _ = files::remove(&temporary);
         }
         done
+    }
+
+    /// The database, if there is one. Something else than a file in its place, or in that of what `SQLite` keeps beside it,
+    /// is an error: `SQLite` would follow a link.
+    ///
+    /// # Errors
+    /// [`Status::Store`].
+    pub fn find_database(&self) -> Result<Option<Inode>> {
+        let regular =
+            |end| files::regular(&self.companion(end)).map_err(|error| self.cannot("open the database in", &error));
+        for end in COMPANIONS {
+            regular(end)?;
+        }
+        Ok(regular("")?.map(|(device, number)| Inode(device, number)))
     }
 
     /// Held while the database gets or loses its name. Where locks do not work, nobody has it.
@@ -264,7 +291,8 @@ impl Folder {
         }
     }
 
-    fn companion(&self, end: &str) -> PathBuf {
+    /// A file that `SQLite` keeps beside the database.
+    pub fn companion(&self, end: &str) -> PathBuf {
         self.path.join(format!("{NAME}.db{end}"))
     }
 
@@ -296,7 +324,7 @@ impl Folder {
             // The database first: from then on others find it moved, and make a new one only when we are done.
             for end in std::iter::once("").chain(COMPANIONS) {
                 let from = self.companion(end);
-                gone(fs::rename(&from, self.companion(&format!("{end}.broken")))).map_err(cannot)?;
+                gone(files::rename(&from, &self.companion(&format!("{end}.broken")))).map_err(cannot)?;
             }
             log::warn!(
                 "the database in {} was broken; it is set aside as {NAME}.db.broken, and what it held is fetched anew",
@@ -310,14 +338,25 @@ impl Folder {
     /// Whether the disk, or what this user may have of it, is full: tried, not asked.
     pub fn is_full(&self) -> bool {
         let path = self.path.join(format!("{NAME}.room.{}.new", std::process::id()));
-        let tried = files::private(&path).and_then(|mut file| file.write_all(&vec![0; 1 << 16]));
-        let _ = fs::remove_file(&path);
+        let tried = files::fresh(&path).and_then(|mut file| file.write_all(&vec![0; 1 << 16]));
+        let _ = files::remove(&path);
         tried.is_err_and(|error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
     }
 }
 
 /// What `SQLite` puts beside a database.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// A short text; the rest of a long one is no use.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    files::readable(path)?.take(256).read_to_string(&mut text)?;
+    Ok(text.trim().to_owned())
+}
+
+fn is_identifier(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
 
 /// The same, but that it is not there is fine.
 fn gone(done: io::Result<()>) -> io::Result<()> {

@@ -4,6 +4,8 @@
 //! the client identifier. What a kill at each point of a write leaves behind is argued in `docs/design.md`.
 
 mod connection;
+#[cfg(test)]
+mod connection_tests;
 mod facts;
 mod folder;
 mod guids;
@@ -32,10 +34,11 @@ pub use partition::{Endpoint, USE_NOTED_MS};
 pub use patience::Patience;
 pub use rows::{Change, ChangeKind, LibraryRow, State};
 
+use std::any::Any;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
@@ -43,7 +46,7 @@ use crate::error::{Error, Result, Status};
 use crate::platform::clock::coarse_ms;
 use crate::platform::fork::{self, Forks, Release, Side};
 use crate::warm::{CounterPage, State as PageState};
-use connection::Slot;
+use connection::{Journal, Slot};
 use opened::{Opened, is_fresh, repair, warn_of_page};
 
 /// An open store. Usable from many threads; every call is short, and none waits for the network.
@@ -57,12 +60,74 @@ pub struct Store {
     unheard: AtomicBool,
     /// Episodes were swept: shows may be left without any.
     orphans: AtomicBool,
+    /// [`Journal::losses`] when the whole state was last read.
+    losses: AtomicU64,
 }
 
-/// The two connections of a process: readers never wait for a writer of the same process.
+/// The two connections of a store: readers never wait for a writer of the same process.
 struct Connections {
     reader: Mutex<Slot>,
     writer: Mutex<Slot>,
+    here: Arc<Here>,
+}
+
+/// What the stores of this process in one folder share.
+struct Here {
+    path: Box<Path>,
+    journal: Arc<Journal>,
+    /// Changed while new ones are kept from being watched, read by who holds the lock of a connection: so a fork finds it
+    /// unlocked.
+    all: Mutex<Vec<Weak<Connections>>>,
+}
+
+impl Connections {
+    /// New ones, which know of those that this process has in the same folder.
+    fn new(folder: &Folder) -> Arc<Self> {
+        fork::watch_beside(|told| {
+            let known = told
+                .iter()
+                .filter_map(|one| (&**one as &dyn Any).downcast_ref::<Self>())
+                .map(|one| &one.here)
+                .find(|here| *here.path == *folder.path());
+            let here = known.cloned().unwrap_or_else(|| {
+                Arc::new(Here {
+                    path: folder.path().into(),
+                    journal: Arc::default(),
+                    all: Mutex::default(),
+                })
+            });
+            let slot = |role| Mutex::new(Slot::new(folder, &here.journal, role));
+            let made = Arc::new(Self {
+                reader: slot(connection::Role::Reader),
+                writer: slot(connection::Role::Writer),
+                here: Arc::clone(&here),
+            });
+            let mut all = lock(&here.all);
+            all.retain(|one| one.strong_count() > 0);
+            all.push(Arc::downgrade(&made));
+            drop(all);
+            made
+        })
+    }
+
+    /// Closes those of the other stores of this process in the same folder, all at once; `false` when one is in use. The
+    /// caller has its own closed, and their locks.
+    fn close_others(&self) -> bool {
+        let all: Vec<Arc<Self>> = lock(&self.here.all).iter().filter_map(Weak::upgrade).collect();
+        let others = all.iter().filter(|one| !std::ptr::eq(Arc::as_ptr(one), self));
+        let mut held = Vec::new();
+        for slot in others.flat_map(|one| [&one.writer, &one.reader]) {
+            match slot.try_lock() {
+                Ok(guard) => held.push(guard),
+                Err(TryLockError::Poisoned(poisoned)) => held.push(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => return false,
+            }
+        }
+        for slot in &mut held {
+            slot.close();
+        }
+        true
+    }
 }
 
 impl Forks for Connections {
@@ -130,12 +195,7 @@ impl Store {
     /// [`Status::Store`] when the folder cannot be made or written, [`Status::StoreFull`].
     pub fn open(directory: &Path, believes: bool) -> Result<Self> {
         let folder = Folder::open(directory)?;
-        let slot = |role| Mutex::new(Slot::new(&folder, role));
-        let connections = Arc::new(Connections {
-            reader: slot(connection::Role::Reader),
-            writer: slot(connection::Role::Writer),
-        });
-        fork::watch(&connections);
+        let connections = Connections::new(&folder);
         let mut store = Self {
             folder,
             connections,
@@ -143,9 +203,16 @@ impl Store {
             opened: Opened::default(),
             unheard: AtomicBool::new(false),
             orphans: AtomicBool::new(false),
+            losses: AtomicU64::new(0),
         };
         let known = {
             let mut writer = lock(&store.connections.writer);
+            if writer.is_moved() {
+                // Another store of this process has to let go first.
+                drop(writer);
+                store.renew()?;
+                writer = lock(&store.connections.writer);
+            }
             match store.look(&mut writer) {
                 Err(_) if store.folder.broken().is_some() => {
                     writer.close();
@@ -156,6 +223,8 @@ impl Store {
             }
         };
         store.opened = known;
+        // Nothing was read yet.
+        store.losses = store.losses_now().into();
         Ok(store)
     }
 
@@ -191,7 +260,24 @@ impl Store {
     /// without asking the database.
     #[must_use]
     pub fn is_current(&self, sequence: u64) -> bool {
-        self.believes && self.opened.newest().state(coarse_ms()) == PageState::Equal(sequence)
+        self.believes && self.opened.newest().state(coarse_ms()) == PageState::Equal(sequence) && !self.went_back()
+    }
+
+    /// Whether what was read before may be in the database no more, so that its change sequence says nothing: the log was
+    /// lost.
+    #[inline]
+    fn went_back(&self) -> bool {
+        self.losses_now() != self.losses.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    fn losses_now(&self) -> u64 {
+        self.connections.here.journal.losses()
+    }
+
+    /// The whole state was read when there were so many losses.
+    fn caught_up_with(&self, losses: u64) {
+        self.losses.store(losses, Ordering::Release);
     }
 
     /// What stands for a token: equal for equal tokens of this store, and of no use elsewhere. Another one when the
@@ -276,6 +362,10 @@ impl Store {
         // IMMEDIATE: the sequence read here is nobody else's until the end.
         connection.execute_batch("BEGIN IMMEDIATE")?;
         let undo = Undo(connection);
+        // Those who share our index of the log wait for this transaction: what is right now stays right until its end.
+        if self.connections.here.journal.is_lost(&self.folder) {
+            return Err(connection::failure(rusqlite::ffi::SQLITE_BUSY)); // and is done again
+        }
         let before = connection
             .prepare_cached("SELECT sequence FROM store")?
             .query_row([], |row| row.get::<_, i64>(0))
@@ -325,14 +415,7 @@ impl Store {
                 done => done?,
             }
         }
-        Err(Error::new(
-            Status::Store,
-            format!(
-                "store in {}: its database is replaced or spoilt again and again; look for who does that, or choose \
-                 another cache_dir",
-                self.folder.path().display()
-            ),
-        ))
+        Err(self.replaced("its database is"))
     }
 
     fn is_written(&self) -> Error {
@@ -359,7 +442,8 @@ impl Store {
         }
         let done = work(connection).map_err(|error| self.trouble(&error, slot));
         // What was written into a database that was set aside meanwhile is written again into the one that took its place.
-        if self.folder.broken().is_some() || done.is_ok() && slot.writes() && slot.is_moved() {
+        // So is what was written into a log that lost its name, and what failed for it.
+        if self.folder.broken().is_some() || (done.is_err() || slot.writes()) && slot.is_moved() {
             return Done::Stale;
         }
         Done::Returned(done)
@@ -379,28 +463,54 @@ impl Store {
 
     /// Closes what is open and opens what has the database's name now, or a new one.
     fn renew(&self) -> Result<()> {
-        // In the order in which a fork takes them.
-        let mut writer = lock(&self.connections.writer);
-        let mut reader = lock(&self.connections.reader);
-        let known = self.opened.newest();
-        let foreign = |slot: &Slot| slot.is_moved() || slot.id().is_some_and(|id| id != known.id);
-        if self.folder.broken().is_none() && !foreign(&writer) && !foreign(&reader) {
-            return Ok(()); // another thread was faster
+        let give_up = Instant::now() + connection::BUSY;
+        loop {
+            // In the order in which a fork takes them.
+            let mut writer = lock(&self.connections.writer);
+            let mut reader = lock(&self.connections.reader);
+            let known = self.opened.newest();
+            let foreign = |slot: &Slot| slot.is_moved() || slot.id().is_some_and(|id| id != known.id);
+            if self.folder.broken().is_none() && !foreign(&writer) && !foreign(&reader) {
+                return Ok(()); // another thread was faster
+            }
+            let lost = self.connections.here.journal.is_lost(&self.folder);
+            writer.close();
+            reader.close();
+            // The connections of a process share files, which stay open until the last of them is closed. Those of others
+            // are only tried: who has one may be waiting for ours.
+            if lost && !self.connections.close_others() {
+                drop((writer, reader));
+                if Instant::now() >= give_up {
+                    return Err(self.replaced("the log of its database was"));
+                }
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            }
+            // Others who have it mapped look at the database too.
+            known.retire_page();
+            if self.folder.broken().is_some() {
+                self.folder.set_aside()?;
+            } else {
+                log::warn!(
+                    "the database in {}, or what SQLite keeps beside it, was removed or replaced while it was open; it is \
+                     opened again",
+                    self.folder.path().display()
+                );
+            }
+            known.follow(self.look(&mut writer)?);
+            return Ok(());
         }
-        writer.close();
-        reader.close();
-        // Others who have it mapped look at the database too.
-        known.retire_page();
-        if self.folder.broken().is_some() {
-            self.folder.set_aside()?;
-        } else {
-            log::warn!(
-                "the database in {} was removed or replaced while it was open; it is opened again",
+    }
+
+    fn replaced(&self, what: &str) -> Error {
+        Error::new(
+            Status::Store,
+            format!(
+                "store in {}: {what} replaced or spoilt again and again; look for who does that, or choose another \
+                 cache_dir",
                 self.folder.path().display()
-            );
-        }
-        known.follow(self.look(&mut writer)?);
-        Ok(())
+            ),
+        )
     }
 
     /// Closes the connections; they are opened again when needed.
@@ -475,6 +585,13 @@ fn is_broken(error: &rusqlite::Error) -> bool {
     )
 }
 
+/// Whether a file ended before what was to be read of it.
+fn lacks_log(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ)
+}
+
 /// The error for people: what, where, and what to do.
 fn explain(error: &rusqlite::Error, folder: &Folder) -> Error {
     const FULL: (Status, &str) = (
@@ -482,6 +599,16 @@ fn explain(error: &rusqlite::Error, folder: &Folder) -> Error {
         "the disk is full: free some space, or choose another cache_dir",
     );
     let place = folder.path().display();
+    if lacks_log(error) && folder.companion("-wal").metadata().map_or(0, |facts| facts.len()) == 0 {
+        return Error::new(
+            Status::Store,
+            format!(
+                "store in {place}: {} was removed or emptied while processes had it open, and they have what it held: let \
+                 each of them record or refresh something, or end them, then try again",
+                folder.companion("-wal").display()
+            ),
+        );
+    }
     let (status, remedy) = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => FULL,
         // What a full disk does to the memory that processes share, and to some file systems, has no name of its own.

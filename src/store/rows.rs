@@ -316,10 +316,16 @@ impl Store {
         endpoint: Option<&Endpoint>,
         known: &dyn Fn(&mut LibraryRow),
     ) -> Result<(Option<i64>, State)> {
-        self.read(|connection| {
+        let mut losses = 0;
+        let read = self.read(|connection| {
+            losses = self.losses_now();
             let identity = identity_of(connection, endpoint)?;
             Ok((identity, state(connection, identity, known)?))
-        })
+        });
+        if read.is_ok() {
+            self.caught_up_with(losses);
+        }
+        read
     }
 
     /// What happened after `since`, oldest first, with the sequence up to which it is told. `None` when so much
@@ -354,11 +360,15 @@ impl Store {
             let again = found.len() == 2000 || found.iter().any(|one| one.kind == ChangeKind::Library);
             Ok((now, (!again).then_some(found)))
         };
-        if patient {
+        let read = if patient {
             Some(self.read(work))
         } else {
             self.try_read(work)
+        };
+        if self.went_back() {
+            return read.map(|read| read.map(|(now, _)| (now, None)));
         }
+        read
     }
 
     /// Counts over the whole store.

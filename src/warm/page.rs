@@ -1,8 +1,8 @@
 //! The file behind the [`Counters`]: one page, mapped by every process that has the store open.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -64,7 +64,7 @@ impl CounterPage {
         // again; where locks do not work, mapping cannot be relied upon either, and nobody gets this far.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
-        let _alone = FileLock::acquire(folder, Some(Instant::now() + PATIENCE), &|| false)
+        let _alone = FileLock::on_folder(folder, Some(Instant::now() + PATIENCE), &|| false)
             .map_err(failed)?
             .ok_or_else(|| failed(io::ErrorKind::TimedOut.into()))?;
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {
@@ -87,9 +87,11 @@ impl CounterPage {
 
     /// The page, if there is one, whose ever it is.
     fn any(path: &Path) -> io::Result<Option<Self>> {
-        let file = match OpenOptions::new().read(true).write(true).open(path) {
+        let file = match files::existing(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // A link, a pipe, a directory: to be replaced.
+            Err(error) if files::is_in_the_way(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
         let page = match SharedPage::map(&file) {
@@ -120,16 +122,10 @@ impl CounterPage {
             bytes[at * 8..at * 8 + 8].copy_from_slice(&word.to_ne_bytes());
         }
         let temporary = path.with_extension(format!("{}.new", std::process::id()));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)?;
-        files::give_to_owner(&temporary);
-        let written = file.write_all(&bytes).and_then(|()| fs::rename(&temporary, path));
+        let mut file = files::fresh(&temporary)?;
+        let written = file.write_all(&bytes).and_then(|()| files::rename(&temporary, path));
         if written.is_err() {
-            let _ = fs::remove_file(&temporary);
+            let _ = files::remove(&temporary);
         }
         written
     }

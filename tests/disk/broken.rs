@@ -131,7 +131,8 @@ pub fn use_all(server: &Standin, index: &Index) -> usize {
     failed.len()
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder of files.
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("made");
     for entry in fs::read_dir(from).expect("the folder") {
         let entry = entry.expect("an entry");

@@ -89,7 +89,7 @@ fn assert_refused(result: Result<(), Error>, status: Status, folder: &Path, reme
     assert!(error.message.contains(remedy), "names no remedy: {error}");
 }
 
-fn try_open(options: Options) -> Result<Index, Error> {
+pub fn try_open(options: Options) -> Result<Index, Error> {
     Index::open_with(options, clock(), |options, id, meter| {
         Ok(
             std::sync::Arc::new(plexindex::source::plex::PlexHttp::new(options, id, meter)?)

@@ -12,7 +12,10 @@ mod full;
 mod growth;
 mod in_memory;
 mod names;
+mod journal;
 mod open;
+mod planted;
+mod scarce;
 mod secrecy;
 mod warm;
 
@@ -32,6 +35,8 @@ fn worker() {
         ("no warm file", full::no_warm_file),
         ("no file", in_memory::no_file),
         ("masked", secrecy::masked),
+        ("without threads", scarce::without_threads),
+        ("short of memory", scarce::short_of_memory),
     ]);
 }
 

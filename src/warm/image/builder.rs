@@ -1,10 +1,8 @@
 //! Making an image: records as items come, tables at the end, and then one file.
 
 use std::collections::HashMap;
-use std::fs::{self, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -138,12 +136,12 @@ impl ImageBuilder {
         let temporary = path.with_file_name(name);
         let written = self.write_file(&temporary, path, seal);
         if written.is_err() {
-            let _ = fs::remove_file(&temporary);
+            let _ = files::remove(&temporary);
         }
         written
     }
 
-    fn write_file(self, temporary: &PathBuf, path: &Path, seal: u64) -> Result<ImageInfo> {
+    fn write_file(self, temporary: &Path, path: &Path, seal: u64) -> Result<ImageInfo> {
         let failed = |error: io::Error| {
             let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
             let status = if full { Status::StoreFull } else { Status::Store };
@@ -152,15 +150,9 @@ impl ImageBuilder {
                 format!("the warm file {} cannot be written: {error}", path.display()),
             )
         };
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(temporary)
-            .map_err(failed)?;
-        files::give_to_owner(temporary);
+        let mut file = files::fresh(temporary).map_err(failed)?;
         let info = self.write(&mut file, seal).map_err(failed)?;
-        fs::rename(temporary, path).map_err(failed)?;
+        files::rename(temporary, path).map_err(failed)?;
         Ok(info)
     }
 

@@ -97,4 +97,6 @@ fn no_page_without_a_folder() {
         .err()
         .expect("is refused");
     assert!(error.message.contains("counters"), "{error}");
+    // A file in the folder's place would be there for good.
+    assert!(!folder.path().join("absent").exists());
 }

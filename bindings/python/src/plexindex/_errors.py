@@ -74,7 +74,7 @@ class PanicError(Error):
 
 
 class StoreError(Error):
-    """The cache directory or its database cannot be opened or written."""
+    """The cache directory or its database cannot be opened or written, or no thread can be started."""
 
     status = c.STORE
 

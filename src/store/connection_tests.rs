@@ -1,0 +1,67 @@
+//! A store that comes to a file system without shared memory.
+
+use super::connection::{Journal, Role, Slot};
+use super::{Folder, Store};
+use crate::error::Status;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A store with a write-ahead log that was not put into its database.
+fn with_log(from: &Path, to: &Path) {
+    let store = Store::open(from, true).expect("opens");
+    store.add_totals(7, 0).expect("written");
+    for end in ["", "-wal"] {
+        let name = format!("plexindex-1.db{end}");
+        fs::copy(from.join(&name), to.join(&name)).expect("copied");
+    }
+    assert!(fs::metadata(to.join("plexindex-1.db-wal")).expect("a log").len() > 0);
+}
+
+fn slot(folder: &Folder) -> Slot {
+    Slot::new(folder, &Arc::new(Journal::default()), Role::Writer)
+}
+
+fn mode(slot: &mut Slot) -> String {
+    let (connection, _) = slot.connection().expect("opens");
+    connection
+        .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+        .expect("a mode")
+}
+
+#[test]
+fn gives_its_write_ahead_log_up_without_ever_sharing_memory() {
+    let (from, to) = (
+        tempfile::tempdir().expect("a folder"),
+        tempfile::tempdir().expect("a folder"),
+    );
+    with_log(from.path(), to.path());
+    // Where memory is not shared a file for it is of no use: whatever is there, it is not looked at.
+    let shared = to.path().join("plexindex-1.db-shm");
+    fs::write(&shared, "of another machine").expect("written");
+    let folder = Folder::open(to.path()).expect("a folder").without_shared_memory();
+    let mut slot = slot(&folder);
+    assert_eq!(mode(&mut slot), "truncate");
+    let (connection, _) = slot.connection().expect("is open");
+    let requests: i64 = connection
+        .query_row("SELECT requests FROM store", [], |row| row.get(0))
+        .expect("a count");
+    assert_eq!(requests, 7, "what was in the log is there");
+    assert!(!to.path().join("plexindex-1.db-wal").exists());
+    assert_eq!(fs::read(&shared).expect("as it was"), b"of another machine");
+    // Others may open it too: nothing stays locked.
+    assert_eq!(mode(&mut self::slot(&folder)), "truncate");
+}
+
+#[test]
+fn is_refused_while_others_have_it_open_with_a_write_ahead_log() {
+    let place = tempfile::tempdir().expect("a folder");
+    let store = Store::open(place.path(), true).expect("opens");
+    let folder = Folder::open(place.path()).expect("a folder").without_shared_memory();
+    let error = slot(&folder).connection().map(drop).expect_err("refused");
+    assert_eq!(error.status, Status::Store);
+    assert!(error.message.contains("does not share memory"), "{error}");
+    assert!(error.message.contains("end the other processes"), "{error}");
+    store.close();
+    assert_eq!(mode(&mut slot(&folder)), "truncate", "now it is alone");
+}

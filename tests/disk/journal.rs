@@ -1,0 +1,190 @@
+//! What `SQLite` keeps beside the database, `-wal` and `-shm`, removed or replaced while processes have it open: no match
+//! whose recording returned afterwards is lost, and all processes go on with the same store.
+
+use std::fs;
+use std::path::Path;
+
+use plexindex_standin::Standin;
+
+use super::broken::{answer, used};
+use super::full::try_open;
+use crate::support::{self, clock, movies, options, path_of};
+use crate::worker::{Worker, assert_sound, place};
+
+fn hosts(folder: &Path, server: &Standin, count: usize) -> Vec<Worker> {
+    let place = place(folder, server);
+    let mut hosts: Vec<Worker> = (0..count)
+        .map(|_| Worker::start("host", [&place[0], &place[1], &place[2]]))
+        .collect();
+    for host in &mut hosts {
+        assert_eq!(host.hear(), "ready");
+        assert_eq!(host.ask("open"), "done");
+    }
+    hosts
+}
+
+fn remove(folder: &Path, end: &str) {
+    fs::remove_file(folder.join(format!("plexindex-1.db{end}"))).expect("removed");
+}
+
+/// Puts a copy in its place.
+fn replace(folder: &Path, end: &str) {
+    let place = folder.join(format!("plexindex-1.db{end}"));
+    fs::copy(&place, folder.join("copy")).expect("copied");
+    fs::rename(folder.join("copy"), place).expect("renamed");
+}
+
+type Trick = fn(&Path);
+
+/// What may happen to these files.
+const TRICKS: [(&str, Trick); 6] = [
+    ("shm removed", |folder| remove(folder, "-shm")),
+    ("shm replaced", |folder| replace(folder, "-shm")),
+    ("wal removed", |folder| remove(folder, "-wal")),
+    ("wal and shm removed", |folder| {
+        remove(folder, "-wal");
+        remove(folder, "-shm");
+    }),
+    ("wal replaced", |folder| replace(folder, "-wal")),
+    ("wal and shm replaced", |folder| {
+        replace(folder, "-wal");
+        replace(folder, "-shm");
+    }),
+];
+
+/// Each host records so many, in turn; gives the paths.
+fn record(hosts: &mut [Worker], key: &str, what: &str, rounds: usize) -> Vec<String> {
+    let mut taken = Vec::new();
+    for round in 0..rounds {
+        for (number, host) in hosts.iter_mut().enumerate() {
+            let path = format!("/host/{what}/{number}/{round}.mkv");
+            assert_eq!(host.ask(&format!("record {path}|{key}")), "done", "{what}");
+            taken.push(path);
+        }
+    }
+    taken
+}
+
+fn assert_there(server: &Standin, folder: &Path, paths: &[String], key: &str, what: &str) {
+    let index = support::open(options(server, folder), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let lost: Vec<&String> = paths
+        .iter()
+        .filter(|path| answer(&library, path).expect("an answer") != *key)
+        .collect();
+    assert!(
+        lost.is_empty(),
+        "{what}: {} of {} lost: {:?}",
+        lost.len(),
+        paths.len(),
+        lost.first()
+    );
+    index.close().expect("closes");
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_the_journal_is_removed_while_it_is_open() {
+    let server = movies(10);
+    let (_, key) = path_of(&server, 1, 3);
+    for (what, trick) in TRICKS {
+        let folder = tempfile::tempdir().expect("a folder");
+        used(&server, folder.path());
+        let mut hosts = hosts(folder.path(), &server, 3);
+        let mut taken = record(&mut hosts, &key, "before", 5);
+        trick(folder.path());
+        taken.extend(record(&mut hosts, &key, "after", 7));
+        for host in &mut hosts {
+            for path in &taken {
+                assert_eq!(host.ask(&format!("look {path}")), key, "{what}: {path}");
+            }
+        }
+        assert_there(&server, folder.path(), &taken, &key, what);
+        hosts.into_iter().for_each(Worker::end);
+        assert_there(&server, folder.path(), &taken, &key, what);
+        assert_sound(folder.path());
+    }
+}
+
+#[test]
+fn who_comes_after_the_removal_and_who_was_there_before_go_on_with_one_store() {
+    let server = movies(10);
+    let (_, key) = path_of(&server, 1, 3);
+    for (what, trick) in TRICKS.into_iter().filter(|(what, _)| *what != "wal removed") {
+        let folder = tempfile::tempdir().expect("a folder");
+        used(&server, folder.path());
+        let mut all = hosts(folder.path(), &server, 2);
+        record(&mut all, &key, "before", 3);
+        trick(folder.path());
+        let mut late = hosts(folder.path(), &server, 1);
+        let mut taken = record(&mut late, &key, "late", 5);
+        all.extend(late);
+        taken.extend(record(&mut all, &key, "together", 5));
+        for host in &mut all {
+            for path in &taken {
+                assert_eq!(host.ask(&format!("look {path}")), key, "{what}: {path}");
+            }
+        }
+        all.into_iter().for_each(Worker::end);
+        assert_there(&server, folder.path(), &taken, &key, what);
+        assert_sound(folder.path());
+    }
+}
+
+#[test]
+fn two_indexes_of_one_process_go_on_too() {
+    let server = movies(10);
+    let (_, key) = path_of(&server, 1, 3);
+    for (what, trick) in TRICKS {
+        let folder = tempfile::tempdir().expect("a folder");
+        used(&server, folder.path());
+        let open = || support::open(options(&server, folder.path()), &clock());
+        let (first, second) = (open(), open());
+        let libraries = [&first, &second].map(|index| index.library("Movies").expect("a handle"));
+        let mut taken = Vec::new();
+        for round in 0..8 {
+            if round == 3 {
+                trick(folder.path());
+            }
+            for (number, library) in libraries.iter().enumerate() {
+                let path = format!("/host/{number}/{round}.mkv");
+                library
+                    .record_matches(&[(path.as_bytes(), &key)])
+                    .unwrap_or_else(|error| panic!("{what}: {error}"));
+                taken.push(path);
+            }
+        }
+        for library in &libraries {
+            for path in &taken {
+                assert_eq!(answer(library, path).expect("an answer"), key, "{what}: {path}");
+            }
+        }
+        drop(libraries);
+        first.close().expect("closes");
+        second.close().expect("closes");
+        assert_there(&server, folder.path(), &taken, &key, what);
+        assert_sound(folder.path());
+    }
+}
+
+#[test]
+fn a_write_ahead_log_that_was_removed_is_named() {
+    let server = movies(10);
+    let (_, key) = path_of(&server, 1, 3);
+    let folder = tempfile::tempdir().expect("a folder");
+    used(&server, folder.path());
+    let mut hosts = hosts(folder.path(), &server, 1);
+    let taken = record(&mut hosts, &key, "before", 5);
+    remove(folder.path(), "-wal");
+    let error = try_open(options(&server, folder.path()))
+        .map(drop)
+        .expect_err("it is gone");
+    assert!(error.message.contains("plexindex-1.db-wal"), "{error}");
+    assert!(error.message.contains("removed"), "{error}");
+    assert!(!error.message.contains("failing disk"), "{error}");
+    // Who has it open saves what it holds, with the next call that needs the database.
+    record(&mut hosts, &key, "after", 1);
+    assert_there(&server, folder.path(), &taken, &key, "after the next call");
+    hosts.into_iter().for_each(Worker::end);
+    assert_there(&server, folder.path(), &taken, &key, "at the end");
+    assert_sound(folder.path());
+}

@@ -1,0 +1,204 @@
+//! No thread, no memory: a status with a clear text, and all well again once there is some.
+
+use std::ffi::{CStr, c_char};
+
+use plexindex::capi::types::{Buffer, Bytes, Edit, EditReport, Handle, LibraryHandle, Options, Query};
+use plexindex::error::Status;
+
+use super::broken::answer;
+use super::full::try_open;
+use crate::support::{movies, path_of};
+use crate::worker::{Worker, options_at, place, say, told};
+
+/// In a worker: no more address space than so many bytes.
+fn limit(to: u64) {
+    // SAFETY: plain calls on values that live here.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        assert_eq!(libc::getrlimit(libc::RLIMIT_AS, &raw mut limit), 0);
+        limit.rlim_cur = to.min(limit.rlim_max);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_AS, &raw const limit), 0);
+    }
+}
+
+/// Bytes of address space that this process has.
+fn address_space() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    pages
+        .split(' ')
+        .next()
+        .and_then(|pages| pages.parse::<u64>().ok())
+        .expect("a number")
+        * 4096
+}
+
+/// In a worker: no room for another thread's stack.
+pub fn without_threads(words: &[&str]) {
+    let index = try_open(options_at(words)).expect("opens");
+    let library = index.library("Movies").expect("a handle");
+    // What the allocator will need is taken before.
+    drop(vec![1_u8; 256 << 10]);
+    say("ready");
+    limit(address_space() + (1 << 20));
+    let errors = [
+        answer(&library, words[3]).map(drop),
+        index.refresh(&library.question(), true).map(drop),
+    ];
+    limit(libc::RLIM_INFINITY);
+    for error in errors {
+        let error = error.expect_err("no thread");
+        assert_eq!(error.status, Status::Store, "{error}");
+        assert!(error.message.contains("thread"), "{error}");
+        assert!(error.message.contains("ulimit"), "{error}");
+    }
+    assert_eq!(answer(&library, words[3]).expect("an answer"), words[4]);
+    say("done");
+    told();
+}
+
+#[test]
+fn without_a_thread_there_is_a_status() {
+    let server = movies(10);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, key) = path_of(&server, 1, 3);
+    let mut worker = Worker::start("without threads", [&place[0], &place[1], &place[2], &path, &key]);
+    assert_eq!(worker.hear(), "ready");
+    assert_eq!(worker.hear(), "done");
+    worker.end();
+}
+
+// SAFETY: as src/capi declares them; what the handles point to is not looked at.
+#[allow(improper_ctypes)]
+unsafe extern "C" {
+    fn plexindex_open(options: *const Options, handle: *mut *mut Handle) -> i32;
+    fn plexindex_close(handle: *mut Handle) -> i32;
+    fn plexindex_host_library(handle: *const Handle, name: *const c_char, length: usize) -> i32;
+    fn plexindex_library(
+        handle: *const Handle,
+        kind: i32,
+        selector: *const c_char,
+        length: usize,
+        library: *mut *const LibraryHandle,
+    ) -> i32;
+    fn plexindex_host_put(
+        library: *const LibraryHandle,
+        name: *const c_char,
+        name_length: usize,
+        value: *const c_char,
+        value_length: usize,
+        ttl_ms: i64,
+        limit: u64,
+    ) -> i32;
+    fn plexindex_match_paths(handle: *const Handle, query: *const Query, count: usize, answers: *mut Buffer) -> i32;
+    fn plexindex_record_matches(
+        library: *const LibraryHandle,
+        paths: *const c_char,
+        paths_length: usize,
+        keys: *const c_char,
+        keys_length: usize,
+        count: usize,
+    ) -> i32;
+    fn plexindex_edit_items(handle: *const Handle, edit: *const Edit, report: *mut EditReport) -> i32;
+    fn plexindex_last_error_message() -> *const c_char;
+}
+
+/// A call that may write answers.
+type Call<'c> = dyn Fn(&mut Buffer) -> i32 + 'c;
+
+fn message() -> String {
+    // SAFETY: it is NUL-terminated, and stays until the next call of this thread.
+    unsafe { CStr::from_ptr(plexindex_last_error_message()) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// In a worker: batches whose lists take more memory than there is. Through the C ABI, where they are made.
+pub fn short_of_memory(words: &[&str]) {
+    const COUNT: usize = 8 << 20;
+    let given = |bytes: &[u8]| Bytes {
+        data: bytes.as_ptr().cast(),
+        length: bytes.len(),
+    };
+    let folder = words[0].as_bytes();
+    let many = b"a\0".repeat(COUNT);
+    let listing = [
+        format!("plexindex 1\n{COUNT} -\n").as_bytes(),
+        &b"\0".repeat(3 * COUNT - 1),
+    ]
+    .concat();
+    let (mut handle, mut library) = (std::ptr::null_mut(), std::ptr::null());
+    // SAFETY: structs of zeroes with their sizes set, pointers to what lives here, and plain calls.
+    unsafe {
+        let options = Options {
+            size: size_of::<Options>(),
+            cache_dir: given(folder),
+            ..std::mem::zeroed()
+        };
+        assert_eq!(plexindex_open(&raw const options, &raw mut handle), 0, "{}", message());
+        let name = c"Mine".as_ptr();
+        assert_eq!(plexindex_host_library(handle, name, 4), 0, "{}", message());
+        let kind = plexindex::capi::constants::PLEXINDEX_SELECT_UUID;
+        let opened = plexindex_library(handle, kind, name, 4, &raw mut library);
+        assert_eq!(opened, 0, "{}", message());
+        let (data, length) = (many.as_ptr().cast(), many.len());
+        say("ready");
+        // Each list takes 128 MiB at least, which is more than the allocator keeps for a thread.
+        limit(address_space() + (16 << 20));
+        let query = Query {
+            size: size_of::<Query>(),
+            text: given(&many),
+            ..std::mem::zeroed()
+        };
+        let mut answers: Buffer = std::mem::zeroed();
+        let edit = Edit {
+            size: size_of::<Edit>(),
+            library,
+            keys: given(&many),
+            keys_count: COUNT,
+            changes: given(b"title\0x\0"),
+            changes_count: 1,
+            lock: plexindex::capi::constants::PLEXINDEX_EDIT_LOCK,
+            ..std::mem::zeroed()
+        };
+        let calls: [(&str, &Call<'_>); 4] = [
+            ("match", &|answers| {
+                plexindex_match_paths(handle, &raw const query, COUNT, answers)
+            }),
+            ("record", &|_| {
+                plexindex_record_matches(library, data, length, data, length, COUNT)
+            }),
+            ("edit", &|_| {
+                plexindex_edit_items(handle, &raw const edit, std::ptr::null_mut())
+            }),
+            ("put", &|_| {
+                let (data, length) = (listing.as_ptr().cast(), listing.len());
+                plexindex_host_put(library, std::ptr::null(), 0, data, length, 0, 0)
+            }),
+        ];
+        for (what, call) in calls {
+            let status = call(&mut answers);
+            say(&format!("{what}: {status}: {}", message()));
+        }
+        limit(libc::RLIM_INFINITY);
+        let few = plexindex_record_matches(library, c"a".as_ptr(), 2, c"1".as_ptr(), 2, 1);
+        assert_eq!(few, 0, "{}", message());
+        assert_eq!(plexindex_close(handle), 0);
+    }
+    say("done");
+    told();
+}
+
+#[test]
+fn without_memory_for_a_batch_there_is_a_status() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut worker = Worker::start("short of memory", [&*folder.path().display().to_string()]);
+    assert_eq!(worker.hear(), "ready");
+    for what in ["match", "record", "edit", "put"] {
+        let said = worker.hear();
+        let refused = format!("{what}: {}: there is no memory for ", Status::InvalidArgument as i32);
+        assert!(said.starts_with(&refused), "{said}");
+    }
+    assert_eq!(worker.hear(), "done");
+    worker.end();
+}
