@@ -361,10 +361,11 @@ impl Errand<'_> {
     fn looks_different(&self, identity: i64, shown: &[Library]) -> Result<bool> {
         let state = self.shared.store.state(Some(identity))?;
         Ok(!state.libraries.is_empty()
-            && !state
-                .libraries
-                .iter()
-                .any(|row| shown.iter().any(|library| library.uuid == row.library.uuid)))
+            && !state.libraries.iter().any(|row| {
+                shown
+                    .iter()
+                    .any(|library| library.uuid == row.library.uuid && library.has_uuid())
+            }))
     }
 
     /// Whose view of which server this is, as far as it was ever found out.

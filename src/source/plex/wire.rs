@@ -46,6 +46,7 @@ impl Lists<'_> {
         self.start_over();
         if let Self::Rows(rows) = self {
             rows.known = 0;
+            rows.kept = 0;
         }
     }
 
@@ -70,6 +71,12 @@ pub(super) struct Rows<'a> {
     pub taken: u64,
     /// So many rows were handed over by an earlier look at the same reply.
     known: u64,
+    /// The most rows that a reply may have.
+    most: u64,
+    /// What the rows that were handed over take in memory, about.
+    kept: usize,
+    /// The reply has more than that, or takes more than [`KEPT`].
+    is_over: bool,
     /// What an item is when it does not say.
     kind: ItemType,
     sink: &'a mut dyn FnMut(Item),
@@ -82,10 +89,41 @@ impl<'a> Rows<'a> {
             count: 0,
             taken: 0,
             known: 0,
+            most: u64::MAX,
+            kept: 0,
+            is_over: false,
             kind,
             sink,
         }
     }
+
+    /// The same, of a reply that ends at so many rows whatever the server sends.
+    pub fn at_most(self, most: u64) -> Self {
+        Self { most, ..self }
+    }
+
+    /// The most rows, where a reply was ended because it had more, or took more memory than any page.
+    pub fn is_over(&self) -> Option<u64> {
+        self.is_over.then_some(self.most)
+    }
+}
+
+/// The most that the rows of a reply may take in memory, about: twenty times a page of 1,000 movies.
+const KEPT: usize = 32 << 20;
+
+/// What an item takes in memory, about: a text costs some bytes besides its own.
+fn weight(item: &Item) -> usize {
+    let lists = item.guids.iter().chain(&item.parts);
+    let texts: usize = lists.map(|text| text.len() + 48).sum();
+    let own = [
+        &item.rating_key,
+        &item.title,
+        &item.show_title,
+        &item.show_rating_key,
+        &item.show_guid,
+        &item.guid,
+    ];
+    size_of::<Item>() + texts + own.iter().map(|text| text.len() + 16).sum::<usize>()
 }
 
 /// An item of which nothing is known yet.
@@ -314,8 +352,13 @@ impl Object for Row<'_, '_> {
         let rows = &mut *self.rows;
         rows.count += 1;
         let item = std::mem::replace(&mut self.item, blank(rows.kind));
+        rows.is_over = rows.count > rows.most || rows.kept > KEPT;
+        if rows.is_over {
+            return false;
+        }
         if rows.count > rows.known && !item.rating_key.is_empty() {
             rows.taken += 1;
+            rows.kept += weight(&item);
             (rows.sink)(item);
         }
         (self.go_on)()
