@@ -13,7 +13,7 @@ use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
 use crate::model::{Item, ItemType, Library, Server};
 use crate::platform::thread::aside;
-use crate::source::{Bounds, PageEnd, PageRequest, Rows, Source};
+use crate::source::{Bounds, PageEnd, PageRequest, Refused, Rows, Source};
 use crate::stats::Spent;
 use crate::store::LibraryRow;
 
@@ -145,6 +145,7 @@ impl Shared {
             // Needs no token: when the next one fails, the server was reached.
             let server = errand.source.server(errand.bounds)?;
             let took = begun.elapsed();
+            errand.note_version(&server)?;
             let shown = errand.alone("probe", || errand.probe(false))?;
             let (_, rows) = shown.ok_or_else(|| errand.late())?;
             Ok((server, took, rows.len()))
@@ -243,7 +244,13 @@ impl Shared {
             }
         };
         let asked = self.counters.read().requests;
-        let done = aside(|| work(&errand), TICK, tell);
+        let work = || {
+            errand.recall_refusals();
+            let done = work(&errand);
+            errand.keep_refusals();
+            done
+        };
+        let done = aside(work, TICK, tell);
         self.counters.spent(Spent::Away, begun.elapsed());
         if done.is_ok() {
             if report.fetching.load(Ordering::Relaxed) {
@@ -300,7 +307,62 @@ impl Errand<'_> {
         };
         let mut items = Vec::new();
         let end = self.source.page(&request, self.bounds, &mut |item| items.push(item));
+        self.keep_refusals();
         (items, end)
+    }
+
+    /// Tells the source what this process, or another one, found the server to refuse.
+    fn recall_refusals(&self) {
+        let known = self.identity().and_then(|identity| match identity {
+            Some(identity) => self.shared.store.refusals(identity),
+            None => Ok(String::new()),
+        });
+        match known {
+            Ok(known) => self.source.assume_refused(Refused::from_words(&known)),
+            Err(error) => log::debug!("what the server refuses is not known, and may be found out again: {error}"),
+        }
+    }
+
+    /// Remembers what the server was found to refuse, so that no other process tries it.
+    fn keep_refusals(&self) {
+        let found = self.source.found_refused();
+        if found.is_empty() {
+            return;
+        }
+        let add = |known: &str| Refused::from_words(known).and(found).words();
+        let kept = self.identity().and_then(|identity| match identity {
+            Some(identity) => self.shared.store.note_refusals(identity, &add),
+            None => Ok(()),
+        });
+        if let Err(error) = kept {
+            log::warn!("what the server refuses could not be stored; it is found out again: {error}");
+        }
+    }
+
+    /// Asks a server that refuses something for its version: a new one may take it again. Nothing is asked of others.
+    pub(super) fn look_at_version(&self) -> Result<()> {
+        if self.source.refused().is_empty() {
+            return Ok(());
+        }
+        let server = self.source.server(self.bounds)?;
+        self.note_version(&server)
+    }
+
+    fn note_version(&self, server: &Server) -> Result<()> {
+        let Some(identity) = self.identity()? else {
+            return Ok(());
+        };
+        if self.shared.store.machine_identifier(identity)? == server.machine_identifier
+            && self.shared.store.note_version(identity, &server.version)?
+            && !self.source.refused().is_empty()
+        {
+            log::info!(
+                "the server's version is {} now: what it refused before is asked for again",
+                server.version
+            );
+            self.recall_refusals();
+        }
+        Ok(())
     }
 
     /// The error for bounds that ended while another one fetched.

@@ -40,6 +40,7 @@ impl Errand<'_> {
         let shared = self.shared;
         let now = shared.now_ms();
         let begun = Instant::now();
+        self.look_at_version()?;
         let mut listing = match shared.store.listing(row.id)? {
             Some(listing)
                 if listing.generation == row.generation + 1

@@ -14,6 +14,7 @@ mod listing;
 mod matches;
 mod partition;
 mod questions;
+mod refusals;
 mod rows;
 mod single;
 mod titles;
@@ -429,7 +430,7 @@ fn repair(page: &CounterPage, connection: &Connection) -> rusqlite::Result<()> {
 
 /// A store of an earlier version of this format gets the tables that are new.
 fn add_tables(connection: &Connection) -> rusqlite::Result<()> {
-    let newest = "SELECT 1 FROM sqlite_schema WHERE name = 'host_values_expiry'";
+    let newest = "SELECT 1 FROM sqlite_schema WHERE name = 'refusals'";
     if connection.prepare(newest)?.exists([])? {
         return Ok(());
     }
