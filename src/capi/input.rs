@@ -739,6 +739,7 @@ mod tests {
                 rows: 3,
                 total: Some(3),
                 offset: Some(0),
+                ..PageEnd::default()
             })
         }
 

@@ -81,6 +81,9 @@ pub struct PageEnd {
     pub total: Option<u64>,
     /// `offset`; `None` when the server did not name it, so that the reply may be the whole library.
     pub offset: Option<u64>,
+    /// The rows show that they are not in the order of newest first that was asked for. Rows that do not say when they were
+    /// added or updated show nothing: tracks have no `updatedAt`.
+    pub disordered: bool,
 }
 
 /// The kinds of requests, as statistics count them.

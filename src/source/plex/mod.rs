@@ -579,6 +579,11 @@ impl Source for PlexHttp {
             rows: if let Lists::Rows(rows) = &lists { rows.count } else { 0 },
             total: head.total,
             offset: head.offset,
+            disordered: match (request.rows, &lists) {
+                (super::Rows::NewestAdded, Lists::Rows(rows)) => rows.added.is_disordered,
+                (super::Rows::NewestUpdated, Lists::Rows(rows)) => rows.updated.is_disordered,
+                _ => false,
+            },
         })
     }
 

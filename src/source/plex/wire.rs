@@ -47,6 +47,7 @@ impl Lists<'_> {
         if let Self::Rows(rows) = self {
             rows.known = 0;
             rows.kept = 0;
+            (rows.added, rows.updated) = (Newest::default(), Newest::default());
         }
     }
 
@@ -57,6 +58,7 @@ impl Lists<'_> {
             Self::Rows(rows) => {
                 rows.known = rows.count;
                 rows.count = 0;
+                (rows.added, rows.updated) = (Newest::default(), Newest::default());
             }
             Self::Libraries(libraries) => libraries.clear(),
         }
@@ -77,6 +79,9 @@ pub(super) struct Rows<'a> {
     kept: usize,
     /// The reply has more than that, or takes more than [`KEPT`].
     is_over: bool,
+    /// In which order the rows were added, and updated, as far as they say.
+    pub added: Newest,
+    pub updated: Newest,
     /// What an item is when it does not say.
     kind: ItemType,
     sink: &'a mut dyn FnMut(Item),
@@ -92,6 +97,8 @@ impl<'a> Rows<'a> {
             most: u64::MAX,
             kept: 0,
             is_over: false,
+            added: Newest::default(),
+            updated: Newest::default(),
             kind,
             sink,
         }
@@ -105,6 +112,23 @@ impl<'a> Rows<'a> {
     /// The most rows, where a reply was ended because it had more, or took more memory than any page.
     pub fn is_over(&self) -> Option<u64> {
         self.is_over.then_some(self.most)
+    }
+}
+
+/// Whether times come newest first.
+#[derive(Default)]
+pub(super) struct Newest {
+    last: Option<i64>,
+    pub is_disordered: bool,
+}
+
+impl Newest {
+    /// The next row's.
+    fn next(&mut self, time: Option<i64>) {
+        if let Some(time) = time {
+            self.is_disordered |= self.last.is_some_and(|last| last < time);
+            self.last = Some(time);
+        }
     }
 }
 
@@ -305,6 +329,8 @@ enum RowField {
     ShowGuid,
     Season,
     Episode,
+    AddedAt,
+    UpdatedAt,
     Media,
 }
 
@@ -324,6 +350,8 @@ impl Object for Row<'_, '_> {
             "grandparentGuid" => RowField::ShowGuid,
             "parentIndex" => RowField::Season,
             "index" => RowField::Episode,
+            "addedAt" => RowField::AddedAt,
+            "updatedAt" => RowField::UpdatedAt,
             "Media" => RowField::Media,
             _ => return None,
         })
@@ -343,6 +371,8 @@ impl Object for Row<'_, '_> {
             RowField::ShowGuid => item.show_guid = scalar(map)?.unwrap_or_default(),
             RowField::Season => item.season = scalar(map)?.unwrap_or(-1),
             RowField::Episode => item.episode = scalar(map)?.unwrap_or(-1),
+            RowField::AddedAt => self.rows.added.next(scalar(map)?),
+            RowField::UpdatedAt => self.rows.updated.next(scalar(map)?),
             RowField::Media => map.next_value_seed(Elements(&mut Media(&mut item.parts)))?,
         }
         Ok(())
