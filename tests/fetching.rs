@@ -488,7 +488,7 @@ fn one_of_two_types_that_is_refused_leaves_the_other() {
     let photo = server
         .paths(1)
         .into_iter()
-        .find_map(|(_, path)| path.filter(|path| path.ends_with(".jpg")))
+        .find_map(|(_, path)| path.filter(|path| path.contains(".jpg")))
         .expect("a photo");
     let found = library.match_path(photo.as_bytes()).expect("an answer");
     assert_eq!(

@@ -86,8 +86,7 @@ impl PlexHttp {
         }
         self.refusals.add(found);
         log::warn!(
-            "{} refuses {}: it is asked without, until its version changes; what the index then does is in its manual, \
-             'Refused arguments'",
+            "{} refuses {}: it is asked without, until its version changes",
             self.base.origin,
             found.words().replace(' ', ", ")
         );

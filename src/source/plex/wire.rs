@@ -444,7 +444,7 @@ impl Object for Parts<'_> {
 
 /// How many files, external ids or folders are kept of one row, and how many libraries: far more than there ever are,
 /// and few enough that looking for repeats stays cheap whatever a server sends.
-pub(super) const LIST_LIMIT: usize = 4096;
+pub(super) const LIST_LIMIT: usize = 1024;
 
 /// Keeps a text unless it is absent, empty or already there. Remote trailers have empty files; two versions of an
 /// item may name the same one.
