@@ -945,7 +945,8 @@ int32_t plexindex_notify(const struct plexindex_handle *handle,
 
 // The libraries as JSON: `[{"section","uuid","title","kind","locations","items","age_ms","fresh","generation"}]`,
 // UTF-8. Known ones are not asked for again; when none is known and the query allows it, the server is asked.
-// `library` and `text` of the query are not used.
+// `library` and `text` of the query are not used. A library that the server shows without a uuid of its own has `section:`
+// and its section id there.
 //
 // Precondition: as plexindex_match_path().
 int32_t plexindex_libraries_json(const struct plexindex_handle *handle,

@@ -215,7 +215,7 @@ pub struct Clocks {
 pub struct Library {
     /// Plex's section id (`key` in `/library/sections`), such as `1`.
     pub section: String,
-    /// Plex's identifier of the library, which outlives a renaming.
+    /// Plex's identifier of the library, which outlives a renaming; `section:` and the section id where the server shows none.
     pub uuid: String,
     /// The title that the user gave it; titles may repeat.
     pub title: String,
@@ -225,6 +225,23 @@ pub struct Library {
     pub locations: Vec<String>,
     /// Its clocks at the moment of asking.
     pub clocks: Clocks,
+}
+
+/// What a library goes by that the server shows without a uuid of its own.
+#[must_use]
+pub fn uuid_of_section(section: &str) -> String {
+    format!("{SECTION}{section}")
+}
+
+/// Begins the uuid of a library that has none.
+const SECTION: &str = "section:";
+
+impl Library {
+    /// Whether its uuid is the server's, and no other server's library can have it.
+    #[must_use]
+    pub fn has_uuid(&self) -> bool {
+        !self.uuid.starts_with(SECTION)
+    }
 }
 
 /// Which server answered.

@@ -446,3 +446,192 @@ fn what_is_no_plex_server_gets_no_token_from_who_has_the_time() {
         assert_eq!(first.target.starts_with("/identity"), !token);
     }
 }
+/// A photo library of 1,500 items on a server that refuses some arguments, and pages of 200.
+fn refusing(arguments: &[&str]) -> (Standin, tempfile::TempDir, plexindex::options::Options) {
+    let server = Standin::builder()
+        .library(LibrarySpec::photos(1_500))
+        .config(|config| config.refuse_arguments = arguments.iter().map(|one| (*one).to_owned()).collect())
+        .start()
+        .expect("starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let choice = plexindex::options::Options {
+        page_size: 200,
+        ..options(&server, folder.path())
+    };
+    (server, folder, choice)
+}
+
+/// How many requests were refused since the last reset.
+fn refused(server: &Standin) -> u64 {
+    server.stats().statuses.get(&400).copied().unwrap_or(0)
+}
+
+/// All items of the first library that have a file are found, exactly.
+fn finds_all(server: &Standin, library: &plexindex::index::Library) {
+    for (key, path) in server.paths(1) {
+        let Some(path) = path else { continue };
+        let found = library.match_path(path.as_bytes()).expect("an answer");
+        assert!(
+            found
+                .candidates
+                .iter()
+                .any(|one| one.item.rating_key == key.to_string()),
+            "{path}: {found:?}"
+        );
+        assert_eq!(found.rung, Rung::Exact, "{path}");
+    }
+}
+
+#[test]
+fn what_a_server_refuses_is_tried_once_for_all_processes_and_again_by_another_version() {
+    let (server, _folder, choice) = refusing(&["sort=id", "excludeFields"]);
+    let clock = clock();
+    let first = open(choice.clone(), &clock);
+    let library = first.library("1").expect("by section id");
+    finds_all(&server, &library);
+    assert!(refused(&server) > 0);
+    let known = first.stats().expect("statistics").items;
+    drop((library, first));
+
+    // The next process asks at once as the server wants it, and once more which version it has.
+    server.reset();
+    let next = open(choice.clone(), &clock);
+    let asked = [requests(&server)[0], requests(&server)[1]];
+    next.refresh(&Question::default(), true).expect("listed");
+    assert_eq!((refused(&server), asked), (0, [0, 0]));
+    assert_eq!(requests(&server)[0], 1);
+    assert!(server.log().iter().all(|entry| !entry.target.contains("sort=id")));
+    assert_eq!(next.stats().expect("statistics").items, known);
+    // It is as complete and final as any other: an hour later nothing but the probe is asked.
+    clock.advance_ms(HOUR_MS / 2);
+    server.reset();
+    let library = next.library("1").expect("by section id");
+    finds_all(&server, &library);
+    assert_eq!(requests(&server)[5], 0);
+
+    // Another version may take it.
+    server.config(|config| config.refuse_arguments.clear());
+    server.change(|state| state.identity.version = "1.99.0".to_owned());
+    next.refresh(&Question::default(), true).expect("listed");
+    assert!(server.log().last().is_some());
+    let listed = |entry: &plexindex_standin::LogEntry| entry.kind == Kind::Listing;
+    assert!(
+        server
+            .log()
+            .iter()
+            .filter(|entry| listed(entry))
+            .all(|entry| entry.target.contains("sort=id"))
+    );
+    drop((library, next));
+    server.reset();
+    let last = open(choice, &clock);
+    last.refresh(&Question::default(), true).expect("listed");
+    assert_eq!(
+        requests(&server)[0],
+        0,
+        "nothing is refused any more, so nobody asks for the version"
+    );
+}
+
+#[test]
+fn one_of_two_types_that_is_refused_leaves_the_other() {
+    let (server, _folder, choice) = refusing(&["type=12"]);
+    let index = open(choice, &clock());
+    let library = index.library("1").expect("by section id");
+    let photo = server
+        .paths(1)
+        .into_iter()
+        .find_map(|(_, path)| path.filter(|path| path.contains(".jpg")))
+        .expect("a photo");
+    let found = library.match_path(photo.as_bytes()).expect("an answer");
+    assert_eq!(
+        (found.status, found.rung),
+        (Status::Ok, Rung::Exact),
+        "{}",
+        found.message
+    );
+    assert!(
+        !index
+            .libraries_json(&Question::default())
+            .expect("libraries")
+            .contains("\"fresh\":false")
+    );
+}
+
+#[test]
+fn two_libraries_without_a_uuid_are_two() {
+    let server = movies(20);
+    let mut spec = LibrarySpec::new(LibraryKind::Movie, 30);
+    spec.seed = 7;
+    spec.locations = vec!["/data/others".to_owned()];
+    server.change(|state| state.add_library(spec)).expect("added");
+    server.fault(
+        Fault::new(Action::Distort {
+            numbers_as_strings: false,
+            booleans_as_numbers: false,
+            extra_fields: false,
+            drop_fields: vec!["uuid".to_owned()],
+        })
+        .on(Kind::Sections)
+        .times(0),
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let all = index.select(plexindex::index::Selector::All).expect("a handle");
+    for library in [1, 2] {
+        let (path, key) = path_of(&server, library, 5);
+        let found = all.match_path(path.as_bytes()).expect("an answer");
+        assert!(
+            found.candidates.iter().any(|one| one.item.rating_key == key),
+            "{library}: {found:?}"
+        );
+    }
+    assert_eq!(index.stats().expect("statistics").items, 50);
+
+    // Another server's first library is not taken for this one's.
+    server.change(|state| {
+        state.identity.machine_identifier = "e".repeat(40);
+        state.remove_library(2).expect("removed");
+    });
+    clock.advance_ms(HOUR_MS);
+    let (path, _) = path_of(&server, 1, 5);
+    all.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(index.stats().expect("statistics").items, 20);
+}
+
+#[test]
+fn an_answer_that_does_not_end_leaves_nothing_in_the_store() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let rows: Vec<String> = (0..20_000)
+        .map(|number| format!("{{\"ratingKey\":\"x{number}\"}}"))
+        .collect();
+    server.fault(
+        Fault::new(Action::Body {
+            status: 200,
+            content_type: "application/json".to_owned(),
+            body: format!("{{\"MediaContainer\":{{\"Metadata\":[{}]}}}}", rows.join(",")),
+        })
+        .on(Kind::Listing),
+    );
+    let error = index
+        .refresh(&Question::default(), false)
+        .expect_err("more than a page");
+    assert_eq!(error.status, Status::BadAnswer, "{error:?}");
+    let database = rusqlite::Connection::open_with_flags(
+        folder.path().join("plexindex-1.db"),
+        rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
+    )
+    .expect("opened");
+    let items = || -> i64 {
+        database
+            .query_row("SELECT count(*) FROM items", [], |row| row.get(0))
+            .expect("a count")
+    };
+    assert_eq!(items(), 0);
+    index.refresh(&Question::default(), false).expect("listed");
+    assert_eq!((items(), index.stats().expect("statistics").items), (300, 300_u64));
+}

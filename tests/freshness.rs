@@ -8,7 +8,7 @@ use std::time::Duration;
 use plexindex::error::Status;
 use plexindex::index::{Deadline, Index, Library, Question};
 use plexindex::model::{Reason, Rung};
-use plexindex_standin::{Action, Fault, FileFilter, ItemSpec, Kind, Standin};
+use plexindex_standin::{Action, Fault, FileFilter, ItemSpec, Kind, LibrarySpec, Sorting, Standin};
 use support::{HOUR_MS, add, clock, movie, movies, offline, open, options, path_of, remove, requests};
 
 fn hurried(library: &Library) -> Question<'_> {
@@ -71,6 +71,53 @@ fn a_large_library_that_changed_costs_a_probe_and_two_pages() {
     clock.advance_ms(HOUR_MS);
     library.match_path(known.as_bytes()).expect("an answer");
     assert_eq!(requests(&server), [0, 1, 0, 0, 0, 1]);
+}
+
+#[test]
+fn a_server_that_sorts_as_it_likes_is_listed_instead() {
+    let server = movies(6_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    index.refresh(&Question::default(), false).expect("listed");
+    server.config(|config| config.sorting = Sorting::Arbitrary);
+    let (path, key) = path_of(&server, 1, 3_000);
+    server
+        .change(|state| {
+            let key: u64 = key.parse().expect("a number");
+            state.change_item(key, |item| item.title = "Another Title".to_owned())?;
+            state.touch(&[key], None)
+        })
+        .expect("changed");
+    server.scan(1);
+    clock.advance_ms(HOUR_MS);
+    let library = index.library("Movies").expect("a handle");
+    let found = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(found.candidates[0].item.title, "Another Title");
+}
+
+#[test]
+fn tracks_do_not_say_when_they_were_updated_and_have_deltas_all_the_same() {
+    let server = Standin::builder()
+        .library(LibrarySpec::music(6_000).plain())
+        .start()
+        .expect("starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    index.refresh(&Question::default(), false).expect("listed");
+    server.reset();
+    add(&server, &["/data/music/n1.flac"]);
+    clock.advance_ms(HOUR_MS);
+    let library = index.library("Music").expect("a handle");
+    let found = library.match_path(b"/data/music/n1.flac").expect("an answer");
+    assert_eq!(
+        (found.status, found.rung),
+        (Status::Ok, Rung::Exact),
+        "{}",
+        found.message
+    );
+    assert_eq!(requests(&server), [0, 1, 2, 0, 0, 3]);
 }
 
 #[test]

@@ -711,7 +711,8 @@ pub unsafe extern "C" fn plexindex_notify(handle: *const Handle, body: *const c_
 
 /// The libraries as JSON: `[{"section","uuid","title","kind","locations","items","age_ms","fresh","generation"}]`,
 /// UTF-8. Known ones are not asked for again; when none is known and the query allows it, the server is asked.
-/// `library` and `text` of the query are not used.
+/// `library` and `text` of the query are not used. A library that the server shows without a uuid of its own has `section:`
+/// and its section id there.
 ///
 /// # Safety
 /// As plexindex_match_path().

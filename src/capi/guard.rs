@@ -131,7 +131,7 @@ pub fn keep_key(pieces: [&str; 2]) -> *const c_char {
         let last = unsafe { &mut *last.get() };
         let [head, tail] = pieces;
         let length = head.len() + tail.len();
-        if length >= KEY {
+        if length >= KEY || tail.as_bytes().contains(&0) {
             return std::ptr::null();
         }
         last[..head.len()].copy_from_slice(head.as_bytes());
@@ -172,6 +172,7 @@ mod tests {
     #[test]
     fn a_key_that_does_not_fit_is_no_key() {
         assert!(keep_key(["/library/metadata/", &"9".repeat(KEY)]).is_null());
+        assert!(keep_key(["/library/metadata/", "5\x005"]).is_null());
         let key = keep_key(["/library/metadata/", "55"]);
         // SAFETY: NUL-terminated, of this thread.
         assert_eq!(unsafe { CStr::from_ptr(key) }, c"/library/metadata/55");

@@ -604,6 +604,7 @@ pub fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buf
         unsafe { std::slice::from_raw_parts_mut(keys.data.cast(), keys.capacity.min(isize::MAX.unsigned_abs())) }
     };
     let mut used = 0;
+    let mut answered = 0;
     let mut put = |piece: &[u8]| {
         if let Some(place) = room.get_mut(used..used + piece.len()) {
             place.copy_from_slice(piece);
@@ -620,15 +621,25 @@ pub fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buf
         Some(path)
     });
     library.lookup_keys(pieces, |rating_key| {
-        if let Some(rating_key) = rating_key {
+        // A NUL within a key would shift all that follow. None is let in any more; an older store may hold one.
+        if let Some(rating_key) = rating_key.filter(|key| !key.as_bytes().contains(&0)) {
             put(KEY_PREFIX.as_bytes());
             put(rating_key.as_bytes());
         }
         put(&[0]);
+        answered += 1;
     });
     if seen != count || !rest.is_empty() {
         return refuse(format!(
             "paths: {seen} are followed by a NUL, but the count says {count}"
+        ));
+    }
+    if answered != count {
+        return Err(Error::new(
+            Status::Panic,
+            format!(
+                "{answered} keys for {count} paths, which is a defect in plexindex: report it, and ask path by path"
+            ),
         ));
     }
     keys.length = used;
@@ -703,6 +714,53 @@ pub unsafe fn write_stats(opened: &Opened, place: *mut Stats) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::SystemClock;
+    use crate::model::{self, Item, Server};
+    use crate::source::{Bounds, PageEnd, PageRequest, Source};
+
+    /// A source that names an item by a key that none can have, between two good ones.
+    struct Hostile;
+
+    impl Source for Hostile {
+        fn server(&self, _: Bounds<'_>) -> Result<Server> {
+            Ok(Server {
+                machine_identifier: "m".into(),
+                version: "1".into(),
+            })
+        }
+
+        fn libraries(&self, _: Bounds<'_>) -> Result<Vec<model::Library>> {
+            Ok(vec![model::Library {
+                section: "1".into(),
+                uuid: "u".into(),
+                title: "Movies".into(),
+                kind: model::LibraryKind::Movie,
+                ..model::Library::default()
+            }])
+        }
+
+        fn page(&self, _: &PageRequest<'_>, _: Bounds<'_>, sink: &mut dyn FnMut(Item)) -> Result<PageEnd> {
+            for (rating_key, part) in [("1", "/a"), ("2\0/library/metadata/3", "/b"), ("4", "/c")] {
+                sink(Item {
+                    rating_key: rating_key.into(),
+                    parts: vec![part.into()],
+                    ..Item::default()
+                });
+            }
+            Ok(PageEnd {
+                rows: 3,
+                total: Some(3),
+                offset: Some(0),
+                ..PageEnd::default()
+            })
+        }
+
+        fn items(&self, _: &[&str], _: Bounds<'_>) -> Result<Vec<Item>> {
+            Ok(Vec::new())
+        }
+
+        fn after_fork(&self) {}
+    }
 
     /// Without the quiet that a host gets: it would hide what other tests say.
     fn opened_in(folder: &std::path::Path) -> Opened {
@@ -759,5 +817,29 @@ mod tests {
         assert_eq!(state, 0);
         busy.join().expect("no panic");
         opened.close().expect("closes");
+    }
+
+    #[test]
+    fn a_key_with_a_nul_shifts_no_other_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = options::Options {
+            cache_dir: folder.path().to_owned(),
+            server_url: Some("http://127.0.0.1:9".into()),
+            ..options::Options::default()
+        };
+        let index = Index::open_with(options, Arc::new(SystemClock), |_, _, _| Ok(Arc::new(Hostile) as _)).unwrap();
+        let library = index.library("Movies").unwrap();
+        let asked = |path: &[u8]| library.match_path(path).unwrap().candidates[0].item.rating_key.clone();
+        assert_eq!((asked(b"/a"), asked(b"/c")), ("1".into(), "4".into()));
+
+        let mut room = [0_u8; 256];
+        let mut keys = Buffer {
+            data: room.as_mut_ptr().cast(),
+            capacity: room.len(),
+            length: 0,
+        };
+        assert_eq!(lookup_keys(&library, b"/a\0/b\0/c\0", 3, &mut keys), Ok(Status::Ok));
+        let length = keys.length;
+        assert_eq!(&room[..length], b"/library/metadata/1\0\0/library/metadata/4\0");
     }
 }

@@ -87,6 +87,10 @@ impl Errand<'_> {
             let Some(total) = end.total else {
                 return Ok(None);
             };
+            if end.disordered {
+                // Then what is known proves nothing of what comes behind it.
+                return Ok(None);
+            }
             start += end.rows;
             let all_known = match items.last() {
                 Some(item) => self.shared.store.has(row, item)?,

@@ -13,7 +13,7 @@ use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
 use crate::model::{Item, ItemType, Library, Server};
 use crate::platform::thread::aside;
-use crate::source::{Bounds, PageEnd, PageRequest, Rows, Source};
+use crate::source::{Bounds, PageEnd, PageRequest, Refused, Rows, Source};
 use crate::stats::Spent;
 use crate::store::{LibraryRow, Patience};
 
@@ -153,6 +153,7 @@ impl Shared {
             // Needs no token: when the next one fails, the server was reached.
             let server = errand.source.server(errand.bounds)?;
             let took = begun.elapsed();
+            errand.note_version(&server)?;
             let shown = errand.alone("probe", || errand.probe(false))?;
             let (_, rows) = shown.ok_or_else(|| errand.late())?;
             Ok((server, took, rows.len()))
@@ -253,14 +254,14 @@ impl Shared {
         let asked = self.counters.read().requests;
         // That thread has no more time than this one.
         let patience = Patience::now().until(bounds.deadline);
-        let done = aside(
-            || {
-                let _held = patience.hold();
-                work(&errand)
-            },
-            TICK,
-            tell,
-        );
+        let work = || {
+            let _held = patience.hold();
+            errand.recall_refusals();
+            let done = work(&errand);
+            errand.keep_refusals();
+            done
+        };
+        let done = aside(work, TICK, tell);
         self.counters.spent(Spent::Away, begun.elapsed());
         if done.is_ok() {
             if report.fetching.load(Ordering::Relaxed) {
@@ -328,9 +329,66 @@ impl Errand<'_> {
                     log::debug!("a page was cut off by the end of another call; it is asked for again: {error}");
                     items.clear();
                 }
-                end => return (items, end),
+                end => {
+                    self.keep_refusals();
+                    return (items, end);
+                }
             }
         }
+    }
+
+    /// Tells the source what this process, or another one, found the server to refuse.
+    fn recall_refusals(&self) {
+        let known = self.identity().and_then(|identity| match identity {
+            Some(identity) => self.shared.store.refusals(identity),
+            None => Ok(String::new()),
+        });
+        match known {
+            Ok(known) => self.source.assume_refused(Refused::from_words(&known)),
+            Err(error) => log::debug!("what the server refuses is not known, and may be found out again: {error}"),
+        }
+    }
+
+    /// Remembers what the server was found to refuse, so that no other process tries it.
+    fn keep_refusals(&self) {
+        let found = self.source.found_refused();
+        if found.is_empty() {
+            return;
+        }
+        let add = |known: &str| Refused::from_words(known).and(found).words();
+        let kept = self.identity().and_then(|identity| match identity {
+            Some(identity) => self.shared.store.note_refusals(identity, &add),
+            None => Ok(()),
+        });
+        if let Err(error) = kept {
+            log::warn!("what the server refuses could not be stored; it is found out again: {error}");
+        }
+    }
+
+    /// Asks a server that refuses something for its version: a new one may take it again. Nothing is asked of others.
+    pub(super) fn look_at_version(&self) -> Result<()> {
+        if self.source.refused().is_empty() {
+            return Ok(());
+        }
+        let server = self.source.server(self.bounds)?;
+        self.note_version(&server)
+    }
+
+    fn note_version(&self, server: &Server) -> Result<()> {
+        let Some(identity) = self.identity()? else {
+            return Ok(());
+        };
+        if self.shared.store.machine_identifier(identity)? == server.machine_identifier
+            && self.shared.store.note_version(identity, &server.version)?
+            && !self.source.refused().is_empty()
+        {
+            log::info!(
+                "the server's version is {} now: what it refused before is asked for again",
+                server.version
+            );
+            self.recall_refusals();
+        }
+        Ok(())
     }
 
     /// The error for bounds that ended while another one fetched.
@@ -364,8 +422,7 @@ impl Errand<'_> {
             });
         }
         let begun = shared.store.totals()?.sequence;
-        let mut shown = self.source.libraries(self.bounds)?;
-        tell_apart(&mut shown);
+        let shown = self.source.libraries(self.bounds)?;
         if let Some(known) = identity
             && self.looks_different(known, &shown)?
         {
@@ -392,11 +449,11 @@ impl Errand<'_> {
     fn looks_different(&self, identity: i64, shown: &[Library]) -> Result<bool> {
         let state = self.shared.store.state(Some(identity))?;
         Ok(!state.libraries.is_empty()
-            && !state
-                .libraries
-                .iter()
-                .filter(|row| !row.library.uuid.starts_with(BY_SECTION))
-                .any(|row| shown.iter().any(|library| library.uuid == row.library.uuid)))
+            && !state.libraries.iter().any(|row| {
+                shown
+                    .iter()
+                    .any(|library| library.uuid == row.library.uuid && library.has_uuid())
+            }))
     }
 
     /// Whose view of which server this is, as far as it was ever found out.
@@ -496,19 +553,6 @@ impl Errand<'_> {
             Why::Look if age.doubted => Need::Nothing,
             Why::Due | Why::Look => probed(),
         }
-    }
-}
-
-/// What stands for the uuid of a library that has none begins so; its section follows.
-const BY_SECTION: &str = "section:";
-
-/// Libraries are told apart by their uuid. Where the server names none, or the same one twice, the section stands in: the
-/// same as long as the server does not make the library anew, and no sign of which server it is.
-fn tell_apart(shown: &mut [Library]) {
-    let alike = |one: &Library| one.uuid.is_empty() || shown.iter().filter(|other| other.uuid == one.uuid).count() > 1;
-    let alike: Vec<bool> = shown.iter().map(alike).collect();
-    for (library, _) in shown.iter_mut().zip(alike).filter(|(_, alike)| *alike) {
-        library.uuid = format!("{BY_SECTION}{}", library.section);
     }
 }
 

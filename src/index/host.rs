@@ -166,8 +166,8 @@ fn expiry(expires: Ttl, now_ms: i64) -> Option<i64> {
     }
 }
 
-/// The items of a listing's text that can be matched: those with a key that is UTF-8, each key once, with the paths that
-/// are UTF-8.
+/// The items of a listing's text that can be matched: those with a key that is UTF-8 and holds no NUL, each key once, with
+/// the paths of which the same is true.
 ///
 /// The text is a line `plexindex 1`, a line with the count of items, `e` and `s` for flags, and after them `item:count` for
 /// each item that has not just one path and `item:-` for each without a title; then keys, titles and paths, all separated
@@ -221,7 +221,10 @@ fn parse(text: &[u8]) -> Option<Vec<Item>> {
         for _ in 0..parts {
             listed.extend(text(paths.next()?).filter(|path| !path.is_empty() && !path.contains('\0')));
         }
-        let Some(key) = text(key) else { continue };
+        // Answers are separated by NUL: a key that holds one would shift those behind it.
+        let Some(key) = text(key).filter(|key| !key.contains('\0')) else {
+            continue;
+        };
         let rating_key = match rating_key_of(&key) {
             rest if rest.len() < key.len()
                 && !rest.is_empty()
@@ -294,6 +297,17 @@ mod tests {
     fn what_no_path_can_be_is_left_out_and_the_rest_is_found() {
         let items = items(b"plexindex 1\n1 es 0:3\n/library/metadata/1\0\0/a\x010b\0/c\x011d\0/\xed\xb2\x80").unwrap();
         assert_eq!(items[0].parts, ["/c\u{1}d"]);
+    }
+
+    #[test]
+    fn a_key_with_a_nul_is_left_out_and_the_others_keep_their_paths() {
+        let items =
+            items(b"plexindex 1\n3 e\n/library/metadata/1\0/library/metadata/2\x010\x003\0\0\0\0/a\0/b\0/c").unwrap();
+        let shown: Vec<_> = items
+            .iter()
+            .map(|item| (&item.rating_key[..], &item.parts[0][..]))
+            .collect();
+        assert_eq!(shown, [("1", "/a"), ("=3", "/c")]);
     }
 
     #[test]

@@ -43,6 +43,7 @@ impl Errand<'_> {
         let shared = self.shared;
         let now = shared.now_ms();
         let begun = Instant::now();
+        self.look_at_version()?;
         let mut listing = match shared.store.listing(row.id)? {
             Some(listing)
                 if listing.generation == row.generation + 1
@@ -153,8 +154,10 @@ impl Errand<'_> {
                 let end = match outcome {
                     Ok(end) => end,
                     Err(error) => {
-                        // What came is true: keep it, if it goes on where the last page ended.
-                        if overlaps && items.len() as u64 > to_skip {
+                        // What came is true: keep it, if it goes on where the last page ended. Rows that were not asked for
+                        // are no page: nothing of such an answer is left in the store.
+                        let is_page = items.len() as u64 <= u64::from(size);
+                        if overlaps && is_page && items.len() as u64 > to_skip {
                             items.drain(..known);
                             let rows = items.len() as u64;
                             let _ = send.send(Page {

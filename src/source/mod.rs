@@ -6,9 +6,11 @@
 mod edit;
 mod event;
 pub mod plex;
+mod refused;
 
 pub use edit::{EditRequest, FieldChange, Lock};
 pub use event::Event;
+pub use refused::Refused;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -79,6 +81,9 @@ pub struct PageEnd {
     pub total: Option<u64>,
     /// `offset`; `None` when the server did not name it, so that the reply may be the whole library.
     pub offset: Option<u64>,
+    /// The rows show that they are not in the order of newest first that was asked for. Rows that do not say when they were
+    /// added or updated show nothing: tracks have no `updatedAt`.
+    pub disordered: bool,
 }
 
 /// The kinds of requests, as statistics count them.
@@ -201,6 +206,22 @@ pub trait Source: Send + Sync {
 
     /// Ends [`Source::events`], now, and nothing else. Bounds that are aborted must say so already.
     fn interrupt_events(&self) {}
+
+    /// What this server is known to refuse: it is asked without that from now on. Takes the place of what was said before,
+    /// but for what was found out since and not asked for by [`Source::found_refused`].
+    fn assume_refused(&self, known: Refused) {
+        let _ = known;
+    }
+
+    /// What the server was found to refuse since this was asked last: worth remembering, with the server's version.
+    fn found_refused(&self) -> Refused {
+        Refused::NONE
+    }
+
+    /// All that the server is asked without.
+    fn refused(&self) -> Refused {
+        Refused::NONE
+    }
 
     /// Called before a fork: takes the locks that another thread may hold at that moment, for a child would find them locked
     /// for ever.

@@ -20,6 +20,7 @@ mod patience;
 mod questions;
 #[cfg(test)]
 mod random_tests;
+mod refusals;
 mod rows;
 mod single;
 #[cfg(test)]
@@ -560,7 +561,7 @@ fn in_one<T>(
 
 /// A store of an earlier version of this format gets the tables that are new.
 fn add_tables(connection: &Connection) -> rusqlite::Result<()> {
-    let newest = "SELECT 1 FROM sqlite_schema WHERE name = 'host_values_expiry'";
+    let newest = "SELECT 1 FROM sqlite_schema WHERE name = 'refusals'";
     if connection.prepare(newest)?.exists([])? {
         return Ok(());
     }

@@ -189,6 +189,12 @@ CREATE TABLE IF NOT EXISTS questions (     -- what the server was asked about: p
     PRIMARY KEY (identity, library, hash)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE IF NOT EXISTS refusals (      -- arguments that a server does not take
+    server    INTEGER PRIMARY KEY REFERENCES servers (id),
+    version   TEXT    NOT NULL,            -- the server's when they were refused: another one may take them
+    arguments TEXT    NOT NULL             -- words of Refused, with a space between them
+) STRICT;
+
 CREATE TABLE IF NOT EXISTS leases (        -- who fetches, where the file system has no locks
     what     TEXT    PRIMARY KEY,
     holder   INTEGER NOT NULL,

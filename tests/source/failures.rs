@@ -103,7 +103,35 @@ fn answers_that_are_not_plex() {
     fails(
         body("text/xml", "<?xml version=\"1.0\"?><MediaContainer size=\"0\"/>"),
         Status::NotPlex,
-        &["XML though JSON was asked for"],
+        &[
+            "a Plex server answered, in XML though JSON was asked for",
+            "Accept",
+            "update it",
+        ],
+    );
+    fails(
+        body(
+            "text/xml",
+            "<Response code=\"500\" title=\"Sorry\" status=\"Not now.\"/>",
+        ),
+        Status::NotPlex,
+        &["a Plex server answered with a message", "Not now."],
+    );
+    fails(
+        body(
+            "text/xml",
+            "<?xml version=\"1.0\"?><!-- x --><rss version=\"2.0\"></rss>",
+        ),
+        Status::NotPlex,
+        &["not Plex", "<rss>"],
+    );
+    fails(
+        body(
+            "text/html",
+            "<?xml version=\"1.0\"?><!DOCTYPE html><html><title>Router</title>",
+        ),
+        Status::NotPlex,
+        &["\"Router\" is a web page"],
     );
     fails(
         body("text/html", "<html><title>Router</title>"),
@@ -256,4 +284,65 @@ fn a_server_that_echoes_the_token() {
     let raw = Raw::answering([answer("200 OK", "", format!("<html><title>bad token {TOKEN}</title>"))]);
     let error = client(&raw.url()).failure();
     assert!(error.message.contains("bad token ***"), "{error}");
+}
+
+#[test]
+fn a_server_that_speaks_xml_only_is_told_from_others() {
+    let (server, client) = standin();
+    server.config(|config| config.always_xml = true);
+    let error = client.failure();
+    assert_eq!(error.status, Status::NotPlex);
+    for words in ["a Plex server answered, in XML", "let it pass", "update it"] {
+        assert!(error.message.contains(words), "{error}");
+    }
+    assert!(client.page(Rows::All, 0, 10).unwrap_err().message.contains("in XML"));
+    assert!(client.plex.server(Bounds::NONE).unwrap_err().message.contains("in XML"));
+}
+
+/// The answer of a server that sends this many rows, compressed.
+fn rows(count: u64, row: impl Fn(u64) -> String) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(b"{\"MediaContainer\":{\"Metadata\":[").unwrap();
+    for number in 0..count {
+        let comma = if number > 0 { "," } else { "" };
+        write!(encoder, "{comma}{}", row(number)).unwrap();
+    }
+    encoder.write_all(b"]}}").unwrap();
+    answer("200 OK", "Content-Encoding: gzip\r\n", encoder.finish().unwrap())
+}
+
+#[test]
+fn a_page_ends_at_a_multiple_of_what_was_asked_for() {
+    // Little on the wire, much in memory: 50,000 rows, and rows with hundreds of texts.
+    let many = rows(50_000, |number| format!("{{\"ratingKey\":{number}}}"));
+    let guids: Vec<String> = (0..200).map(|id| format!("{{\"id\":\"{id}\"}}")).collect();
+    let guids = guids.join(",");
+    let large = rows(4_000, |number| format!("{{\"ratingKey\":{number},\"Guid\":[{guids}]}}"));
+    for (bomb, most) in [(many, 16_000), (large, 3_500)] {
+        let raw = Raw::answering([bomb]);
+        let client = client(&raw.url());
+        let request = plexindex::source::PageRequest {
+            section: "1",
+            kind: plexindex::model::ItemType::Movie,
+            rows: Rows::All,
+            start: 0,
+            size: 1_000,
+        };
+        let mut came = 0;
+        let error = client
+            .plex
+            .page(&request, Bounds::NONE, &mut |_| came += 1)
+            .unwrap_err();
+        assert_eq!(error.status, Status::BadAnswer, "{error}");
+        assert!(error.message.contains("more than 16000 rows"), "{error}");
+        assert!(error.message.contains("X-Plex-Container-Start"), "{error}");
+        assert!((1..=most).contains(&came), "{came}");
+        assert_eq!(client.meter.count(), 1);
+    }
+    // One row has its limit too.
+    let row = "x".repeat(17 << 20);
+    let body = format!("{{\"MediaContainer\":{{\"Metadata\":[{{\"title\":\"{row}\"}}]}}}}");
+    let raw = Raw::answering([answer("200 OK", "", body)]);
+    let error = client(&raw.url()).page(Rows::All, 0, 1_000).unwrap_err();
+    assert!(error.message.contains("larger than any that makes sense"), "{error}");
 }

@@ -66,6 +66,64 @@ fn the_libraries_come_in_one_request() {
 }
 
 #[test]
+fn libraries_without_a_uuid_are_as_many_as_there_are() {
+    let (server, client) = standin(2);
+    server
+        .change(|state| state.add_library(LibrarySpec::movies(3)))
+        .unwrap();
+    let uuids = || -> Vec<String> {
+        let libraries = client.plex.libraries(Bounds::NONE).unwrap();
+        libraries.into_iter().map(|library| library.uuid).collect()
+    };
+    let own = uuids();
+    server.fault(
+        Fault::new(Action::Distort {
+            numbers_as_strings: false,
+            booleans_as_numbers: false,
+            extra_fields: false,
+            drop_fields: vec!["uuid".into()],
+        })
+        .on(Kind::Sections)
+        .times(2),
+    );
+    assert_eq!(uuids(), ["section:1", "section:2"]);
+    assert_eq!(uuids(), ["section:1", "section:2"]);
+    assert_eq!(uuids(), own);
+
+    // Some show the same one for all of them, or a library twice.
+    let same = r#"{"MediaContainer":{"Directory":[{"key":"4","uuid":"u"},{"key":"5","uuid":"u"},
+        {"key":"6","uuid":"v"},{"key":"6","uuid":"v"}]}}"#;
+    let raw = Raw::answering([answer("200 OK", "", same)]);
+    let libraries = super::support::client(&raw.url()).plex.libraries(Bounds::NONE).unwrap();
+    let uuids: Vec<_> = libraries.iter().map(|library| library.uuid.as_str()).collect();
+    assert_eq!(uuids, ["section:4", "section:5", "v"]);
+}
+
+#[test]
+fn an_event_stream_is_known_by_either_name_in_any_case() {
+    for kind in [
+        "Text/Event-Stream; charset=UTF-8",
+        "application/octet-stream",
+        "APPLICATION/OCTET-STREAM;x=y",
+    ] {
+        let (server, client) = standin(1);
+        server.config(|config| config.events_type = kind.to_owned());
+        let mut told = 0;
+        let listened = client.plex.events(Bounds::NONE, &mut |_| {
+            told += 1;
+            false
+        });
+        assert_eq!((listened, told), (Ok(()), 1), "{kind}");
+    }
+    let (server, client) = standin(1);
+    server.config(|config| config.events_type = "text/event-streams".to_owned());
+    assert_eq!(
+        client.plex.events(Bounds::NONE, &mut |_| true).unwrap_err().status,
+        Status::NotPlex
+    );
+}
+
+#[test]
 fn pages_make_up_the_library() {
     let (server, client) = standin(2_500);
     let mut keys = Vec::new();

@@ -7,6 +7,7 @@ mod confirming;
 mod failures;
 mod listing;
 mod redirects;
+mod refusing;
 mod retries;
 mod stopping;
 mod support;

@@ -1,8 +1,8 @@
 //! Reading the body of an answer: counted as it comes over the wire, decompressed, limited, and parsed.
 //!
 //! Bodies up to [`HELD`] are read into a buffer that is used again, and parsed there, which is several times faster
-//! than parsing while reading. What is larger goes on from that buffer into a streaming parser: a server that ignores
-//! paging may send half a gigabyte, and memory must not grow with it.
+//! than parsing while reading. What is larger goes on from that buffer into a streaming parser, and ends at its limit:
+//! little on the wire may be much when it is decompressed, and memory must not grow with it.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -19,8 +19,8 @@ use super::wire::{self, Head, Lists};
 /// Up to this size a body is held in memory. A page of 1,000 movies takes 1.3 MB.
 const HELD: usize = 8 << 20;
 
-/// The most that one row, or anything before or behind the rows, may take.
-const ROW_LIMIT: u64 = 64 << 20;
+/// The most that one row, or anything before or behind the rows, may take: more than what is held before a row is parsed.
+const ROW_LIMIT: u64 = 2 * HELD as u64;
 
 /// How much of a page that is no answer is looked at.
 const PAGE: usize = 8 << 10;
@@ -38,6 +38,8 @@ pub(super) enum Broken {
     Compression(String),
     /// It was larger than this many bytes.
     TooLarge(u64),
+    /// It had more rows than this, or took more memory than any page.
+    TooManyRows(u64),
     /// There was nothing in it.
     Empty,
     /// It began like no JSON object; this is its beginning.

@@ -221,22 +221,32 @@ impl Asked<'_> {
                 self.error(Status::ServerError, "too many requests (429): ask less often"),
                 retry_after,
             ),
-            500 | 502 | 503 | 504 => Failure::Passing(
-                self.error(
+            500 | 502 | 503 | 504 => {
+                let error = self.error(
                     Status::ServerError,
                     format!(
                         "the server, or a proxy before it, failed ({status}{}): see its log",
                         title(&page)
                     ),
-                ),
-                retry_after,
-            ),
-            _ => self
-                .error(
+                );
+                let failure = Failure::Passing(error, retry_after);
+                if status == 500 {
+                    Failure::Refused(Box::new(failure))
+                } else {
+                    failure
+                }
+            }
+            _ => {
+                let error = self.error(
                     Status::ServerError,
                     format!("an answer that was not expected ({status}{})", title(&page)),
-                )
-                .into(),
+                );
+                if status == 400 {
+                    Failure::Refused(Box::new(error.into()))
+                } else {
+                    error.into()
+                }
+            }
         }
     }
 
@@ -334,6 +344,13 @@ impl Asked<'_> {
                 Status::BadAnswer,
                 format!("the answer was larger{place} than any that makes sense ({limit} bytes)"),
             ),
+            Broken::TooManyRows(most) => self.error(
+                Status::BadAnswer,
+                format!(
+                    "the answer had more than {most} rows, or larger ones than any page, and was ended there: a proxy \
+                     before the server may drop the headers X-Plex-Container-Start and X-Plex-Container-Size; let them pass"
+                ),
+            ),
             Broken::Empty => self.error(
                 Status::BadAnswer,
                 "the answer was empty (200): a proxy before the server may be at fault",
@@ -350,12 +367,21 @@ impl Asked<'_> {
     fn no_json(&self, page: &str) -> Error {
         let start = page.trim_start();
         let lower = start.to_ascii_lowercase();
-        let problem = if lower.starts_with("<?xml")
-            || lower.starts_with("<mediacontainer")
-            || lower.starts_with("<response")
-        {
-            "the answer is XML though JSON was asked for: a proxy may drop the header Accept, or the server is too old"
-                .to_owned()
+        let problem = if let Some(element) = xml_element(start) {
+            let name = element
+                .split([' ', '/', '>', '\n', '\r', '\t'])
+                .next()
+                .unwrap_or_default();
+            match name {
+                "MediaContainer" => "a Plex server answered, in XML though JSON was asked for: either a proxy before it \
+                     drops the header 'Accept: application/json', then let it pass; or the server is too old to know it, \
+                     then update it"
+                    .to_owned(),
+                "Response" => format!(
+                    "a Plex server answered with a message and nothing else (<{element}>): see its log, and try again"
+                ),
+                _ => format!("something that is not Plex answered, in XML (<{name}>): check server_url"),
+            }
         } else if lower.starts_with('<') {
             let login = ["login", "log in", "sign in", "password"]
                 .iter()
@@ -417,6 +443,28 @@ fn is_starting(page: &str) -> bool {
     ]
     .iter()
     .any(|word| lower.contains(word))
+}
+
+/// The first element of XML, without its brackets, 200 characters at most; `None` for what is no XML, web pages included.
+fn xml_element(text: &str) -> Option<String> {
+    let mut rest = text;
+    let mut is_xml = false;
+    loop {
+        rest = rest.trim_start();
+        // What may stand before it.
+        let end = match rest {
+            _ if rest.starts_with("<?") => "?>",
+            _ if rest.starts_with("<!--") => "-->",
+            _ => break,
+        };
+        is_xml |= rest.starts_with("<?xml");
+        rest = rest.split_once(end)?.1;
+    }
+    let element = rest.strip_prefix('<')?.split('>').next()?;
+    let is_known = element.starts_with("MediaContainer") || element.starts_with("Response");
+    let is_page = element.to_ascii_lowercase().starts_with("html") || element.starts_with('!');
+    let shown = element.trim_end_matches('/').chars().take(200);
+    (is_known || is_xml && !is_page).then(|| shown.map(|c| if c.is_control() { ' ' } else { c }).collect())
 }
 
 /// The title of a web page, in parentheses' style: `, "502 Bad Gateway"`; empty without one.

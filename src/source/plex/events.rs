@@ -156,7 +156,7 @@ fn id(value: Option<&Value>) -> Option<String> {
         Value::Number(number) => number.to_string(),
         _ => return None,
     };
-    (!id.is_empty() && !id.starts_with('-') && id.len() <= 64).then_some(id)
+    (!id.is_empty() && !id.starts_with('-') && !id.contains('\0') && id.len() <= 64).then_some(id)
 }
 
 /// Gathers the lines of a stream into events.

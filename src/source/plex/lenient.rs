@@ -27,8 +27,10 @@ pub(super) trait FromScalar: Sized {
 }
 
 impl FromScalar for String {
+    /// A text with a NUL is absent: nothing that Plex names has one, and behind it C would not read on, so that a key
+    /// would become another item's.
     fn from_text(text: &str) -> Option<Self> {
-        Some(text.to_owned())
+        (!text.contains('\0')).then(|| text.to_owned())
     }
 
     fn from_integer(value: i128) -> Option<Self> {

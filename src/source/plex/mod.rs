@@ -3,7 +3,7 @@
 //! One request after the other, JSON asked for and gzip accepted, only the fields that are stored. [`question`]
 //! knows what to ask; [`url`] where the server is, [`transport`] and [`tls`] how to reach it, [`retry`] when to try again,
 //! [`body`] how to read an answer, [`wire`], [`sections`], [`lenient`] and [`mend`] what it means, [`errors`] what went wrong.
-//! [`edits`] knows how an edit is asked for, [`events`] what the server tells of its own accord.
+//! [`refusal`] finds out which arguments a server does not take. [`edits`] knows how an edit is asked for, [`events`] what the server tells of its own accord.
 //!
 //! No thread is ever started: names are resolved, connections made and answers read in the thread that asks.
 
@@ -14,6 +14,7 @@ mod events;
 mod lenient;
 mod mend;
 mod question;
+mod refusal;
 mod retry;
 mod sections;
 mod tls;
@@ -21,6 +22,7 @@ mod transport;
 mod url;
 mod wire;
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 use std::io::Read;
@@ -36,17 +38,18 @@ use crate::model::{Item, ItemType, Library, Server, Token};
 use crate::options::Options;
 use crate::platform::fork::{Release, hold};
 
-use self::body::{Buffers, Measured, Progress};
+use self::body::{Broken, Buffers, Measured, Progress};
 use self::errors::Asked;
 pub use self::events::{Told, parse as parse_event};
-use self::question::{Question, What};
+use self::question::{Fate, Question, What};
+use self::refusal::Refusals;
 pub use self::retry::Pause;
 use self::retry::{Failure, RealPause};
 use self::transport::{TOKEN_PLACE, Transport};
 use self::url::{Base, Origin, Redirect, Target};
 use self::wire::{Head, Lists};
 
-use super::{Bounds, EditRequest, Event, Meter, PageEnd, PageRequest, RequestKind, Source};
+use super::{Bounds, EditRequest, Event, Meter, PageEnd, PageRequest, Refused, RequestKind, Source};
 
 /// How many redirects are followed for one request.
 const HOPS: usize = 3;
@@ -54,11 +57,21 @@ const HOPS: usize = 3;
 /// Items that one request confirms: some 700 bytes of URL, and an answer well under a second.
 const BATCH: usize = 100;
 
+/// The most rows that are asked for at once: more may be refused.
+const MOST_ROWS: u32 = 1_000;
+
+/// An answer ends at so many times the rows that may be asked for, whatever the server sends: one that ignores paging shows
+/// libraries of up to 16,000 items.
+const PAGES: u64 = 16;
+
 /// The longest address of an edit that is sent. Servers were seen to refuse 30,000 bytes; one that takes more may be asked.
 const LONGEST_EDIT: usize = 64 << 10;
 
 /// Where the events are. Names of events that are not known are no error; servers that know no filter send all.
 const EVENTS: &str = "/:/eventsource/notifications?filters=timeline,activity,status";
+
+/// So often a question that can do with less is refused by 500, which may pass, before it is asked with less.
+const REFUSALS: u32 = 3;
 
 /// How long an event stream may be silent: Plex sends something each 10 to 15 s.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -76,6 +89,7 @@ pub struct PlexHttp {
     retry_for: Duration,
     silence: Duration,
     buffers: Buffers,
+    refusals: Refusals,
     /// Where the server was found to want HTTPS, so that the token is sent in the clear once and never again.
     upgraded: OnceLock<Origin>,
 }
@@ -143,6 +157,7 @@ impl PlexHttp {
             retry_for: options.retry_for,
             silence: SILENCE,
             buffers: Buffers::default(),
+            refusals: Refusals::default(),
             upgraded: OnceLock::new(),
         })
     }
@@ -163,37 +178,90 @@ impl PlexHttp {
         self
     }
 
-    /// Asks, follows, tries again, and hands the rows to `lists`.
+    /// Asks, follows, tries again, and hands the rows to `lists`. What the server refuses is left out.
     fn ask(&self, question: &Question<'_>, bounds: &Bounds<'_>, lists: &mut Lists<'_>) -> Result<Head> {
         let (begun, mut busy) = (Instant::now(), Duration::ZERO);
-        let answered = retry::run(&*self.pause, self.retry_for, bounds, &question.what, || {
-            let attempted = Instant::now();
-            let result = self.attempt(question, bounds, lists);
-            busy += attempted.elapsed();
-            // Rows that were handed over must not come a second time.
-            match (&*lists, result) {
-                (Lists::Rows(rows), Err(failure)) if rows.taken > 0 => Err(failure.last()),
-                // Asking for a file name is not documented: a server that fails does so each time.
-                (_, Err(Failure::Passing(error, _)))
-                    if question.asks_for_a_file() && error.status == Status::ServerError =>
-                {
-                    Err(Failure::Final(error))
+        let end = self.pause.now().checked_add(self.retry_for);
+        let mut looked_into = question.can_do_without().is_empty();
+        let answered = loop {
+            let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(self.pause.now()));
+            // Whether the last attempt was refused, and whether for good.
+            let refused = Cell::new(None);
+            let mut refusals = 0;
+            let answered = retry::run(&*self.pause, left, bounds, &question.what, || {
+                let attempted = Instant::now();
+                let result = self.attempt(question, bounds, lists);
+                busy += attempted.elapsed();
+                refused.set(None);
+                match (&*lists, result) {
+                    // Rows that were handed over must not come a second time.
+                    (Lists::Rows(rows), Err(failure)) if rows.taken > 0 => Err(failure.last()),
+                    (_, Err(Failure::Refused(failure))) if !looked_into => {
+                        refused.set(Some(failure.is_final()));
+                        refusals += 1;
+                        let is_enough = refusals == REFUSALS || question.asks_for_a_file();
+                        Err(if is_enough { failure.last() } else { *failure })
+                    }
+                    // Asking for a file name is not documented: a server that fails does so each time.
+                    (_, Err(failure)) if question.asks_for_a_file() && failure.is_the_server_s() => Err(failure.last()),
+                    (_, result) => result,
                 }
-                (_, result) => result,
+            });
+            let (Err(error), Some(is_final), false) = (&answered, refused.get(), looked_into) else {
+                break answered;
+            };
+            if error.status == Status::Aborted {
+                break answered;
             }
-        });
+            looked_into = true;
+            let looking = Instant::now();
+            let found = self.find_refused(question, bounds);
+            busy += looking.elapsed();
+            match found {
+                Err(failure) => break Err(failure.into_error()),
+                Ok(false) if is_final || left.is_zero() => break answered,
+                Ok(_) => {}
+            }
+        };
         self.meter.paused(begun.elapsed().saturating_sub(busy));
         answered.map_err(|error| scrubbed(error, self.token.as_ref()))
     }
 
-    /// Asks once, redirects followed.
+    /// Asks once, unless the server refuses what the question is about.
     fn attempt(
         &self,
         question: &Question<'_>,
         bounds: &Bounds<'_>,
         lists: &mut Lists<'_>,
     ) -> std::result::Result<Head, Failure> {
-        self.follow(&question.address, &question.what, question.with_token, |target| {
+        let refused = self.refusals.all();
+        match question.at(refused) {
+            Fate::Asked => self.ask_without(question, refused, bounds, lists),
+            Fate::NoRows => Ok(Head {
+                total: Some(0),
+                offset: question.window.map(|(start, _)| start),
+                ..Head::default()
+            }),
+            Fate::NoOrder => {
+                let text = format!(
+                    "{}: the server refuses the order that this needs: list the library instead",
+                    question.what
+                );
+                Err(Error::new(Status::ServerError, text).into())
+            }
+        }
+    }
+
+    /// Asks once, without these arguments, redirects followed.
+    fn ask_without(
+        &self,
+        question: &Question<'_>,
+        without: Refused,
+        bounds: &Bounds<'_>,
+        lists: &mut Lists<'_>,
+    ) -> std::result::Result<Head, Failure> {
+        let address = question.address(without);
+        self.follow(&address, &question.what, question.with_token, |target| {
             self.exchange(question, target, bounds, lists)
         })
     }
@@ -280,9 +348,13 @@ impl PlexHttp {
 
         lists.begin();
         let parsed = body::parse(body, encoding, question.limit, &progress, &self.buffers, lists);
-        let mut head = parsed.map_err(|broken| {
-            let rows = if let Lists::Rows(rows) = lists { rows.count } else { 0 };
-            asked.broken(broken, rows)
+        let mut head = parsed.map_err(|broken| match lists {
+            Lists::Rows(rows) => match (rows.is_over(), broken) {
+                (_, aborted @ Broken::Aborted) => asked.broken(aborted, rows.count),
+                (Some(most), _) => asked.broken(Broken::TooManyRows(most), rows.count),
+                (None, broken) => asked.broken(broken, rows.count),
+            },
+            _ => asked.broken(broken, 0),
         })?;
         if head.is_ancient || !head.is_plex {
             return Err(asked.not_plex(head.is_ancient));
@@ -400,7 +472,7 @@ impl PlexHttp {
         };
         drop(measured); // told now: it may last for weeks
         let kind = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
-        if kind.is_some_and(|kind| !kind.trim_start().starts_with("text/event-stream")) {
+        if !kind.is_none_or(is_event_stream) {
             return Err(asked.no_stream());
         }
         let mut body = body.into_with_config().limit(u64::MAX).reader();
@@ -415,7 +487,7 @@ impl PlexHttp {
                     go_on = lines.take(buffer.get(..amount).unwrap_or_default(), sink);
                 }
                 Err(_) if (bounds.aborted)() => break,
-                Err(error) => return Err(asked.broken(body::Broken::Wire(error.into()), 0)),
+                Err(error) => return Err(asked.broken(Broken::Wire(error.into()), 0)),
             }
         }
         Ok(Outcome::Done(()))
@@ -433,7 +505,7 @@ impl PlexHttp {
                 items.push(item);
             }
         };
-        let mut lists = Lists::Rows(wire::Rows::new(ItemType::Other, &mut sink));
+        let mut lists = Lists::Rows(wire::Rows::new(ItemType::Other, &mut sink).at_most(PAGES * BATCH as u64));
         match self.ask(&question, bounds, &mut lists) {
             // None of them is left.
             Err(error) if error.status == Status::Gone => Ok(Head::default()),
@@ -453,6 +525,14 @@ struct Answer<'m> {
     measured: Measured<'m>,
     parts: response::Parts,
     body: Body,
+}
+
+/// Whether a content type is one that events come in: names count without case, and what follows them does not count.
+fn is_event_stream(content_type: &str) -> bool {
+    let name = content_type.split(';').next().unwrap_or_default().trim();
+    ["text/event-stream", "application/octet-stream"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// The last line of defence: a server may echo a token in what it sends, and that may end in a text of ours.
@@ -482,20 +562,28 @@ impl Source for PlexHttp {
         let question = Question::libraries();
         let mut lists = Lists::Libraries(Vec::new());
         self.ask(&question, &bounds, &mut lists)?;
-        Ok(match lists {
+        let mut libraries = match lists {
             Lists::Libraries(libraries) => libraries,
             Lists::None | Lists::Rows(_) => Vec::new(),
-        })
+        };
+        sections::tell_apart(&mut libraries);
+        Ok(libraries)
     }
 
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, sink: &mut dyn FnMut(Item)) -> Result<PageEnd> {
         let question = Question::page(request);
-        let mut lists = Lists::Rows(wire::Rows::new(request.kind, sink));
+        let rows = wire::Rows::new(request.kind, sink).at_most(PAGES * u64::from(request.size.max(MOST_ROWS)));
+        let mut lists = Lists::Rows(rows);
         let head = self.ask(&question, &bounds, &mut lists)?;
         Ok(PageEnd {
             rows: if let Lists::Rows(rows) = &lists { rows.count } else { 0 },
             total: head.total,
             offset: head.offset,
+            disordered: match (request.rows, &lists) {
+                (super::Rows::NewestAdded, Lists::Rows(rows)) => rows.added.is_disordered,
+                (super::Rows::NewestUpdated, Lists::Rows(rows)) => rows.updated.is_disordered,
+                _ => false,
+            },
         })
     }
 
@@ -570,13 +658,23 @@ impl Source for PlexHttp {
 
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         self.follow(EVENTS, &What::Events, true, |target| self.listen(target, &bounds, sink))
-            .map_err(|failure| match failure {
-                Failure::Final(error) | Failure::Passing(error, _) => scrubbed(error, self.token.as_ref()),
-            })
+            .map_err(|failure| scrubbed(failure.into_error(), self.token.as_ref()))
     }
 
     fn interrupt_events(&self) {
         self.transport.interrupt_stream();
+    }
+
+    fn assume_refused(&self, known: Refused) {
+        self.refusals.assume(known);
+    }
+
+    fn found_refused(&self) -> Refused {
+        self.refusals.take_found()
+    }
+
+    fn refused(&self) -> Refused {
+        self.refusals.all()
     }
 
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {

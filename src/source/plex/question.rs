@@ -4,7 +4,9 @@ use std::fmt::{self, Write as _};
 
 use crate::model::ItemType;
 
+use super::super::refused::Refused;
 use super::super::{PageRequest, RequestKind, Rows};
+use super::MOST_ROWS;
 use super::url::encode;
 
 /// Elements of a row that nothing here stores. `Media` and `Guid` must never stand here.
@@ -22,18 +24,20 @@ const EXCLUDED_FIELDS: &str = "summary,tagline,thumb,art,banner,theme,parentThum
 /// The most that `/identity` may take, decompressed.
 const TINY: u64 = 1 << 20;
 
-/// The most that other answers without pages may take.
-const SMALL: u64 = 64 << 20;
+/// The most that the list of libraries may take: one has some 1 kB.
+const SMALL: u64 = 8 << 20;
 
 /// The most that a page may take, decompressed: a server that ignores paging and exclusions sends some 3 kB a row.
-const LARGE: u64 = 4 << 30;
+const LARGE: u64 = 64 << 20;
 
 /// One question to the server.
 pub(super) struct Question<'a> {
     /// How it counts.
     pub kind: RequestKind,
-    /// Path and query below the base, encoded.
-    pub address: String,
+    /// The path below the base, encoded.
+    path: String,
+    /// The arguments in their order, encoded, each with what it is called where a server may refuse it.
+    arguments: Vec<(Refused, String)>,
     /// The container headers: first row, and how many.
     pub window: Option<(u64, u32)>,
     /// Whether the token goes with it.
@@ -49,7 +53,8 @@ impl<'a> Question<'a> {
     pub fn identity() -> Self {
         Self {
             kind: RequestKind::Identity,
-            address: "/identity".into(),
+            path: "/identity".into(),
+            arguments: Vec::new(),
             window: None,
             // It needs none, so who answers is known before the token is sent anywhere.
             with_token: false,
@@ -62,7 +67,8 @@ impl<'a> Question<'a> {
     pub fn libraries() -> Self {
         Self {
             kind: RequestKind::Probe,
-            address: "/library/sections".into(),
+            path: "/library/sections".into(),
+            arguments: Vec::new(),
             window: None,
             with_token: true,
             limit: SMALL,
@@ -78,9 +84,10 @@ impl<'a> Question<'a> {
                 Rows::NewestAdded | Rows::NewestUpdated => RequestKind::Delta,
                 Rows::Title(_) | Rows::FileName(_) => RequestKind::Question,
             },
-            address: page_address(request),
-            // Always both: with one of them alone the whole library comes. More than 1,000 may be refused.
-            window: Some((request.start, request.size.clamp(1, 1000))),
+            path: format!("/library/sections/{}/all", encode(request.section)),
+            arguments: page_arguments(request),
+            // Always both: with one of them alone the whole library comes.
+            window: Some((request.start, request.size.clamp(1, MOST_ROWS))),
             with_token: true,
             limit: LARGE,
             what: What::Page(request),
@@ -89,20 +96,84 @@ impl<'a> Question<'a> {
 
     /// Whether it asks for items by a file's name.
     pub fn asks_for_a_file(&self) -> bool {
-        matches!(self.what, What::Page(page) if matches!(page.rows, Rows::FileName(_)))
+        self.can_do_without().has(Refused::FILE)
+    }
+
+    /// The arguments that a server may refuse, and that can be left out.
+    pub fn can_do_without(&self) -> Refused {
+        let refusable = self.arguments.iter().map(|(argument, _)| *argument);
+        refusable.fold(Refused::NONE, Refused::and)
+    }
+
+    /// Path and query below the base, without the arguments that are refused.
+    pub fn address(&self, refused: Refused) -> String {
+        let mut address = self.path.clone();
+        let taken = self.arguments.iter().filter(|(argument, _)| !refused.has(*argument));
+        for (place, (_, text)) in taken.enumerate() {
+            let mark = if place == 0 { '?' } else { '&' };
+            let _ = write!(address, "{mark}{text}");
+        }
+        address
+    }
+
+    /// What becomes of it at a server that refuses these arguments.
+    pub fn at(&self, refused: Refused) -> Fate {
+        let What::Page(page) = self.what else {
+            return Fate::Asked;
+        };
+        let of_type = match page.kind {
+            ItemType::Clip => Refused::CLIPS,
+            ItemType::Photo => Refused::PHOTOS,
+            _ => Refused::NONE,
+        };
+        match page.rows {
+            _ if refused.has(of_type) => Fate::NoRows,
+            Rows::FileName(_) if refused.has(Refused::FILE) => Fate::NoRows,
+            Rows::NewestAdded if refused.has(Refused::SORT_ADDED) => Fate::NoOrder,
+            Rows::NewestUpdated if refused.has(Refused::SORT_UPDATED) => Fate::NoOrder,
+            _ => Fate::Asked,
+        }
+    }
+
+    /// The same question with another window.
+    pub fn with_window(&self, start: u64, size: u32) -> Self {
+        Self {
+            path: self.path.clone(),
+            arguments: self.arguments.clone(),
+            window: self.window.map(|_| (start, size)),
+            ..*self
+        }
     }
 
     /// Items by their rating keys.
     pub fn items(keys: &[&str]) -> Self {
         Self {
             kind: RequestKind::Confirm,
-            address: items_address(keys),
+            path: items_path(keys),
+            arguments: vec![
+                (Refused::GUIDS, "includeGuids=1".into()),
+                // Without it the server may start to refresh what it is asked for.
+                (Refused::SKIP_REFRESH, "skipRefresh=1".into()),
+                (Refused::ELEMENTS, format!("excludeElements={EXCLUDED_ELEMENTS},Stream")),
+                (Refused::FIELDS, format!("excludeFields={EXCLUDED_FIELDS}")),
+            ],
             window: None,
             with_token: true,
-            limit: SMALL,
+            limit: LARGE,
             what: What::Items(keys.len()),
         }
     }
+}
+
+/// What becomes of a question at a server that refuses some of its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is asked without them.
+    Asked,
+    /// It cannot be asked, and has no rows.
+    NoRows,
+    /// It cannot be asked: an order is what it is about.
+    NoOrder,
 }
 
 /// What is asked for, in words.
@@ -145,45 +216,42 @@ impl fmt::Display for What<'_> {
     }
 }
 
-/// Path and query of a page.
-fn page_address(request: &PageRequest<'_>) -> String {
-    let mut address = format!("/library/sections/{}/all?", encode(request.section));
+/// The arguments of a page.
+fn page_arguments(request: &PageRequest<'_>) -> Vec<(Refused, String)> {
+    let mut arguments = Vec::new();
     if request.kind != ItemType::Other {
-        let _ = write!(address, "type={}&", request.kind.number());
+        arguments.push((Refused::NONE, format!("type={}", request.kind.number())));
     }
-    let sort = match request.rows {
-        Rows::All | Rows::Title(_) | Rows::FileName(_) => "id",
-        Rows::NewestAdded => "addedAt:desc",
-        Rows::NewestUpdated => "updatedAt:desc",
+    let (sort, order, sorted_by) = match request.rows {
+        Rows::All | Rows::Title(_) | Rows::FileName(_) => (Refused::SORT_ID, "id", "id"),
+        Rows::NewestAdded => (Refused::SORT_ADDED, "addedAt:desc", "addedAt"),
+        Rows::NewestUpdated => (Refused::SORT_UPDATED, "updatedAt:desc", "updatedAt"),
     };
-    let _ = write!(address, "includeGuids=1&includeCollections=0&sort={sort}");
+    arguments.push((Refused::GUIDS, "includeGuids=1".into()));
+    arguments.push((Refused::COLLECTIONS, "includeCollections=0".into()));
+    arguments.push((sort, format!("sort={order}")));
+    if matches!(request.kind, ItemType::Photo | ItemType::Clip) {
+        // Without it a server lists neither photos nor clips, and says nothing.
+        arguments.push((Refused::CLUSTER, "clusterZoomLevel=1".into()));
+    }
     match request.rows {
-        Rows::Title(title) => {
-            let _ = write!(address, "&title={}", encode(title));
-        }
-        Rows::FileName(name) => {
-            let _ = write!(address, "&file={}", encode(name));
-        }
+        Rows::Title(title) => arguments.push((Refused::NONE, format!("title={}", encode(title)))),
+        Rows::FileName(name) => arguments.push((Refused::FILE, format!("file={}", encode(name)))),
         Rows::All | Rows::NewestAdded | Rows::NewestUpdated => {}
     }
-    let _ = write!(
-        address,
-        "&excludeElements={EXCLUDED_ELEMENTS}&excludeFields={EXCLUDED_FIELDS}"
-    );
-    address
+    arguments.push((Refused::ELEMENTS, format!("excludeElements={EXCLUDED_ELEMENTS}")));
+    // What is excluded may not even be read: then nothing can be sorted by it.
+    let fields: Vec<&str> = EXCLUDED_FIELDS.split(',').filter(|field| *field != sorted_by).collect();
+    arguments.push((Refused::FIELDS, format!("excludeFields={}", fields.join(","))));
+    arguments
 }
 
-/// Path and query of several items.
-fn items_address(keys: &[&str]) -> String {
-    let mut address = String::from("/library/metadata/");
+/// The path of several items.
+fn items_path(keys: &[&str]) -> String {
+    let mut path = String::from("/library/metadata/");
     for (index, key) in keys.iter().enumerate() {
         let comma = if index > 0 { "," } else { "" };
-        let _ = write!(address, "{comma}{}", encode(key));
+        let _ = write!(path, "{comma}{}", encode(key));
     }
-    // Without skipRefresh the server may start to refresh what it is asked for.
-    let _ = write!(
-        address,
-        "?includeGuids=1&skipRefresh=1&excludeElements={EXCLUDED_ELEMENTS},Stream&excludeFields={EXCLUDED_FIELDS}"
-    );
-    address
+    path
 }

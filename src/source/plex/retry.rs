@@ -43,6 +43,8 @@ pub(super) enum Failure {
     Final(Error),
     /// In a way that passes; the server may have said after how long.
     Passing(Error, Option<Duration>),
+    /// The server does not take the question as it was put (400 or 500); else as the failure within.
+    Refused(Box<Failure>),
 }
 
 impl Failure {
@@ -50,6 +52,40 @@ impl Failure {
     pub fn last(self) -> Self {
         match self {
             Self::Passing(error, _) | Self::Final(error) => Self::Final(error),
+            Self::Refused(failure) => failure.last(),
+        }
+    }
+
+    /// Whether it would repeat itself.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Final(_) => true,
+            Self::Passing(..) => false,
+            Self::Refused(failure) => failure.is_final(),
+        }
+    }
+
+    /// Whether the server failed, or refused, and not the way to it.
+    pub fn is_the_server_s(&self) -> bool {
+        match self {
+            Self::Final(error) | Self::Passing(error, _) => error.status == Status::ServerError,
+            Self::Refused(failure) => failure.is_the_server_s(),
+        }
+    }
+
+    /// What it is besides a refusal.
+    fn plain(self) -> Self {
+        match self {
+            Self::Refused(failure) => failure.plain(),
+            other => other,
+        }
+    }
+
+    /// The error for people.
+    pub fn into_error(self) -> Error {
+        match self {
+            Self::Final(error) | Self::Passing(error, _) => error,
+            Self::Refused(failure) => failure.into_error(),
         }
     }
 }
@@ -91,11 +127,11 @@ pub(super) fn run<T>(
     loop {
         check(pause, bounds, what)?;
         tries += 1;
-        let (error, asked) = match attempt() {
+        let (error, asked) = match attempt().map_err(Failure::plain) {
             Ok(value) => return Ok(value),
             Err(_) if (bounds.aborted)() => return Err(aborted(what)),
-            Err(Failure::Final(error)) => return Err(tried(error, tries)),
             Err(Failure::Passing(error, asked)) => (error, asked),
+            Err(failure) => return Err(tried(failure.into_error(), tries)),
         };
         let wait = asked.unwrap_or_default().max(backoff(tries, random()));
         let fits = pause

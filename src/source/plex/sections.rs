@@ -1,8 +1,10 @@
 //! The libraries that `/library/sections` lists: each a `Directory` with its folders and its clocks.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::de::MapAccess;
 
-use crate::model::{Clocks, Library, LibraryKind};
+use crate::model::{Clocks, Library, LibraryKind, uuid_of_section};
 
 use super::lenient::{Elements, Object, scalar};
 use super::wire::{LIST_LIMIT, push_new};
@@ -11,6 +13,22 @@ use super::wire::{LIST_LIMIT, push_new};
 pub(super) struct Directories<'a> {
     library: Library,
     libraries: &'a mut Vec<Library>,
+}
+
+/// Gives a library without a uuid of its own one that tells it from the others: some proxies and tools strip them, and two
+/// libraries without one are still two. A section that is listed twice is one.
+pub(super) fn tell_apart(libraries: &mut Vec<Library>) {
+    let mut sections = HashSet::new();
+    libraries.retain(|library| sections.insert(library.section.clone()));
+    let mut counts: HashMap<String, u32> = HashMap::new();
+    for library in libraries.iter() {
+        *counts.entry(library.uuid.clone()).or_default() += 1;
+    }
+    for library in libraries {
+        if library.uuid.is_empty() || counts.get(&library.uuid).is_some_and(|count| *count > 1) {
+            library.uuid = uuid_of_section(&library.section);
+        }
+    }
 }
 
 impl<'a> Directories<'a> {

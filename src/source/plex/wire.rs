@@ -46,6 +46,8 @@ impl Lists<'_> {
         self.start_over();
         if let Self::Rows(rows) = self {
             rows.known = 0;
+            rows.kept = 0;
+            (rows.added, rows.updated) = (Newest::default(), Newest::default());
         }
     }
 
@@ -56,6 +58,7 @@ impl Lists<'_> {
             Self::Rows(rows) => {
                 rows.known = rows.count;
                 rows.count = 0;
+                (rows.added, rows.updated) = (Newest::default(), Newest::default());
             }
             Self::Libraries(libraries) => libraries.clear(),
         }
@@ -70,6 +73,15 @@ pub(super) struct Rows<'a> {
     pub taken: u64,
     /// So many rows were handed over by an earlier look at the same reply.
     known: u64,
+    /// The most rows that a reply may have.
+    most: u64,
+    /// What the rows that were handed over take in memory, about.
+    kept: usize,
+    /// The reply has more than that, or takes more than [`KEPT`].
+    is_over: bool,
+    /// In which order the rows were added, and updated, as far as they say.
+    pub added: Newest,
+    pub updated: Newest,
     /// What an item is when it does not say.
     kind: ItemType,
     sink: &'a mut dyn FnMut(Item),
@@ -82,10 +94,60 @@ impl<'a> Rows<'a> {
             count: 0,
             taken: 0,
             known: 0,
+            most: u64::MAX,
+            kept: 0,
+            is_over: false,
+            added: Newest::default(),
+            updated: Newest::default(),
             kind,
             sink,
         }
     }
+
+    /// The same, of a reply that ends at so many rows whatever the server sends.
+    pub fn at_most(self, most: u64) -> Self {
+        Self { most, ..self }
+    }
+
+    /// The most rows, where a reply was ended because it had more, or took more memory than any page.
+    pub fn is_over(&self) -> Option<u64> {
+        self.is_over.then_some(self.most)
+    }
+}
+
+/// Whether times come newest first.
+#[derive(Default)]
+pub(super) struct Newest {
+    last: Option<i64>,
+    pub is_disordered: bool,
+}
+
+impl Newest {
+    /// The next row's.
+    fn next(&mut self, time: Option<i64>) {
+        if let Some(time) = time {
+            self.is_disordered |= self.last.is_some_and(|last| last < time);
+            self.last = Some(time);
+        }
+    }
+}
+
+/// The most that the rows of a reply may take in memory, about: twenty times a page of 1,000 movies.
+const KEPT: usize = 32 << 20;
+
+/// What an item takes in memory, about: a text costs some bytes besides its own.
+fn weight(item: &Item) -> usize {
+    let lists = item.guids.iter().chain(&item.parts);
+    let texts: usize = lists.map(|text| text.len() + 48).sum();
+    let own = [
+        &item.rating_key,
+        &item.title,
+        &item.show_title,
+        &item.show_rating_key,
+        &item.show_guid,
+        &item.guid,
+    ];
+    size_of::<Item>() + texts + own.iter().map(|text| text.len() + 16).sum::<usize>()
 }
 
 /// An item of which nothing is known yet.
@@ -267,6 +329,8 @@ enum RowField {
     ShowGuid,
     Season,
     Episode,
+    AddedAt,
+    UpdatedAt,
     Media,
 }
 
@@ -286,6 +350,8 @@ impl Object for Row<'_, '_> {
             "grandparentGuid" => RowField::ShowGuid,
             "parentIndex" => RowField::Season,
             "index" => RowField::Episode,
+            "addedAt" => RowField::AddedAt,
+            "updatedAt" => RowField::UpdatedAt,
             "Media" => RowField::Media,
             _ => return None,
         })
@@ -305,6 +371,8 @@ impl Object for Row<'_, '_> {
             RowField::ShowGuid => item.show_guid = scalar(map)?.unwrap_or_default(),
             RowField::Season => item.season = scalar(map)?.unwrap_or(-1),
             RowField::Episode => item.episode = scalar(map)?.unwrap_or(-1),
+            RowField::AddedAt => self.rows.added.next(scalar(map)?),
+            RowField::UpdatedAt => self.rows.updated.next(scalar(map)?),
             RowField::Media => map.next_value_seed(Elements(&mut Media(&mut item.parts)))?,
         }
         Ok(())
@@ -314,8 +382,13 @@ impl Object for Row<'_, '_> {
         let rows = &mut *self.rows;
         rows.count += 1;
         let item = std::mem::replace(&mut self.item, blank(rows.kind));
+        rows.is_over = rows.count > rows.most || rows.kept > KEPT;
+        if rows.is_over {
+            return false;
+        }
         if rows.count > rows.known && !item.rating_key.is_empty() {
             rows.taken += 1;
+            rows.kept += weight(&item);
             (rows.sink)(item);
         }
         (self.go_on)()
@@ -371,7 +444,7 @@ impl Object for Parts<'_> {
 
 /// How many files, external ids or folders are kept of one row, and how many libraries: far more than there ever are,
 /// and few enough that looking for repeats stays cheap whatever a server sends.
-pub(super) const LIST_LIMIT: usize = 4096;
+pub(super) const LIST_LIMIT: usize = 1024;
 
 /// Keeps a text unless it is absent, empty or already there. Remote trailers have empty files; two versions of an
 /// item may name the same one.

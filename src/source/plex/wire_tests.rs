@@ -246,6 +246,21 @@ fn numbers_of_the_container_come_in_any_order_and_type() {
 }
 
 #[test]
+fn texts_with_a_nul_are_absent_and_keys_with_one_stay_behind() {
+    let (_, count, items) = rows(
+        br#"{"MediaContainer":{"Metadata":[{"ratingKey":"1\u0000/library/metadata/9","title":"a"},
+        {"ratingKey":"2","title":"b\u0000","grandparentRatingKey":"\u0000",
+         "Media":[{"Part":[{"file":"/a\u0000.mkv"},{"file":"/b.mkv"}]}]}]}}"#,
+    );
+    assert_eq!((count, items.len()), (2, 1));
+    assert_eq!((items[0].rating_key.as_str(), items[0].title.as_str()), ("2", ""));
+    assert_eq!(
+        (items[0].parts.as_slice(), items[0].show_rating_key.as_str()),
+        (&["/b.mkv".to_owned()][..], "")
+    );
+}
+
+#[test]
 fn what_is_not_plex_shows() {
     for (reply, plex, ancient) in [
         ("{}", false, false),

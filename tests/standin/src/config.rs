@@ -56,6 +56,18 @@ pub struct Config {
     pub sorting: Sorting,
     /// `excludeElements` and `excludeFields` are honoured. Default true; they are advisory (§3).
     pub exclusions: bool,
+    /// Photos and clips are listed for `clusterZoomLevel=1` only (§12). Default true; older servers do not know it.
+    pub cluster_zoom: bool,
+    /// Arguments of a GET that are refused: names, or names with the beginning of a value, such as `sort=id`.
+    /// Default none; servers differ by version (§12).
+    pub refuse_arguments: Vec<String>,
+    /// The status that a refused argument gets. Default 400.
+    pub refuse_status: u16,
+    /// XML whatever was asked for: a very old server, or a proxy that drops the header `Accept`. Default false.
+    pub always_xml: bool,
+    /// The content type of the event stream. Default `text/event-stream`; a newer text says
+    /// `application/octet-stream` (§12).
+    pub events_type: String,
     /// `title=` is honoured. Default true.
     pub title_filter: bool,
     /// `guid=` is honoured. Default true.
@@ -107,6 +119,11 @@ impl Default for Config {
             date_filters: DateFilters::All,
             sorting: Sorting::Honoured,
             exclusions: true,
+            cluster_zoom: true,
+            refuse_arguments: Vec::new(),
+            refuse_status: 400,
+            always_xml: false,
+            events_type: "text/event-stream".to_owned(),
             title_filter: true,
             guid_filter: true,
             ignore_paging: false,

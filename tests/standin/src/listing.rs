@@ -97,7 +97,10 @@ fn page(
     asked: Option<(u64, u64)>,
 ) -> Result<Page, u16> {
     let config = &state.config;
+    let clustered = config.cluster_zoom && matches!(kind, Some(ItemType::Photo | ItemType::Clip));
     let mut rows = match kind {
+        // 200 with nothing, sorted or not, paged or not (§12).
+        Some(_) if clustered && ask.params.get("clusterZoomLevel") != Some("1") => Rows::Some(Vec::new()),
         Some(kind) => rows(state, ask, library, kind)?,
         None => Rows::Some(Vec::new()),
     };
@@ -183,7 +186,15 @@ impl Rows {
 
 fn rows(state: &State, ask: &Ask<'_>, library: &Library, kind: ItemType) -> Result<Rows, u16> {
     let filters = Filters::parse(state, ask, kind)?;
-    let sort = Order::parse(state.config.sorting, ask.params.get("sort"));
+    let sort = ask.params.get("sort").unwrap_or_default();
+    let excluded = ask.params.list("excludeFields");
+    // A field that is not read cannot be sorted by (§12).
+    let sort = if state.config.exclusions && fields(sort).any(|field| excluded.iter().any(|one| one == field)) {
+        ""
+    } else {
+        sort
+    };
+    let sort = Order::parse(state.config.sorting, sort)?;
     if filters.is_empty() {
         if sort.changes() {
             return Ok(Rows::Some(sort.of(library, kind, None)));
@@ -193,6 +204,14 @@ fn rows(state: &State, ask: &Ask<'_>, library: &Library, kind: ItemType) -> Resu
     }
     let matching = filters.matching(library, kind);
     Ok(Rows::Some(sort.of(library, kind, Some(matching))))
+}
+
+/// The fields that a `sort` names, without the types before them and the directions behind them.
+fn fields(sort: &str) -> impl Iterator<Item = &str> {
+    sort.split(',').map(|part| {
+        let name = part.split_once(':').map_or(part, |(name, _)| name);
+        name.rsplit('.').next().unwrap_or(name)
+    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,21 +238,24 @@ enum Value {
 struct Order(Vec<(By, bool)>);
 
 impl Order {
-    fn parse(sorting: Sorting, text: Option<&str>) -> Self {
+    /// An order that is not known is 400 (§12).
+    fn parse(sorting: Sorting, text: &str) -> Result<Self, u16> {
         match sorting {
             Sorting::Honoured => {}
-            Sorting::Arbitrary => return Order(vec![(By::Hash(7), false)]),
+            Sorting::Arbitrary => return Ok(Order(vec![(By::Hash(7), false)])),
             Sorting::Changing => {
                 let nanos = std::time::SystemTime::now()
                     .duration_since(std::time::UNIX_EPOCH)
                     .map_or(1, |d| d.subsec_nanos());
-                return Order(vec![(By::Hash(u64::from(nanos) | 1), false)]);
+                return Ok(Order(vec![(By::Hash(u64::from(nanos) | 1), false)]));
             }
         }
         let mut criteria = Vec::new();
-        for part in text.unwrap_or("").split(',') {
-            let (name, direction) = part.split_once(':').unwrap_or((part, ""));
-            let name = name.rsplit('.').next().unwrap_or(name);
+        for (part, name) in text.split(',').zip(fields(text)) {
+            let direction = part.split_once(':').map_or("", |(_, direction)| direction);
+            if !["", "asc", "desc", "nullsLast", "asc:nullsLast", "desc:nullsLast"].contains(&direction) {
+                return Err(400);
+            }
             let by = match name {
                 "id" => By::Id,
                 "titleSort" | "title" => By::Title,
@@ -244,14 +266,15 @@ impl Order {
                 "duration" => By::Duration,
                 "index" => By::Index,
                 "random" => By::Hash(0x5bd1_e995),
-                _ => continue,
+                "" => continue,
+                _ => return Err(400),
             };
             criteria.push((by, direction.starts_with("desc")));
         }
         if criteria.is_empty() {
             criteria.push((By::Title, false));
         }
-        Order(criteria)
+        Ok(Order(criteria))
     }
 
     fn changes(&self) -> bool {

@@ -45,6 +45,9 @@ pub(crate) fn answer(shared: &Arc<Shared>, ask: &Ask<'_>, kind: Kind) -> Answer 
     let Some(token) = admitted(&state, ask) else {
         return Reply::html(401).into();
     };
+    if request.method == "GET" && state.config.refuse_arguments.iter().any(|one| has(ask, one)) {
+        return Reply::html(state.config.refuse_status).into();
+    }
     let shifting = kind == Kind::Listing && !state.shifts.is_empty();
     let writes = request.method != "GET" || kind == Kind::Refresh;
     if !writes && !shifting {
@@ -60,6 +63,13 @@ pub(crate) fn answer(shared: &Arc<Shared>, ask: &Ask<'_>, kind: Kind) -> Answer 
         shared.quiet_change(|state| state.before_page(library));
     }
     read(shared, &shared.read(), ask, &token, &steps)
+}
+
+/// Whether a request has this argument: a name, or a name with the beginning of a value.
+fn has(ask: &Ask<'_>, argument: &str) -> bool {
+    let (name, beginning) = argument.split_once('=').unwrap_or((argument, ""));
+    let mut named = ask.params.0.iter().filter(|(given, _)| given == name);
+    named.any(|(_, value)| value.starts_with(beginning))
 }
 
 /// The token that a request carries, if it opens anything.

@@ -330,6 +330,9 @@ impl Connection<'_> {
             return false;
         }
         ask.distortion = met.distortion();
+        if shared.read().config.always_xml {
+            ask.format = crate::writer::Format::Xml;
+        }
         let truncated = matches!(met.action, Some(Action::Truncate { .. }));
         let gzipped = ask.gzip && shared.read().config.gzip;
         if truncated {
@@ -412,7 +415,7 @@ impl Connection<'_> {
     /// Streams events until either side ends it; gives the bytes sent.
     fn stream_events(&self, filters: Vec<String>) -> (u64, u64) {
         let events = self.shared.hub.listen(filters);
-        let reply = Reply::new(200, "text/event-stream", Vec::new());
+        let reply = Reply::new(200, &self.shared.read().config.events_type, Vec::new());
         let head = reply.head(None, false, wall_clock());
         let mut stream = self.stream;
         if stream.write_all(&head).is_err() {

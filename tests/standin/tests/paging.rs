@@ -230,3 +230,47 @@ fn rows_shift_between_pages() {
     assert_eq!(second.keys().first(), Some(&(FIRST_KEY + 11)));
     assert_eq!(second.keys().last(), Some(&(FIRST_KEY + 20)));
 }
+
+#[test]
+fn orders_that_are_not_known_are_refused_and_excluded_fields_are_not_sorted_by() {
+    let server = server(60);
+    let mut client = Client::new(&server);
+    for sort in ["nonsense", "id:up", "addedAt:desc,nonsense"] {
+        let reply = client.get(&format!("/library/sections/1/all?type=1&sort={sort}"));
+        assert_eq!(reply.status, 400, "{sort}");
+    }
+    let by_title = client.get("/library/sections/1/all?type=1").keys();
+    let mut sorted = |more: &str| {
+        client
+            .get(&format!("/library/sections/1/all?type=1&sort=addedAt:desc{more}"))
+            .keys()
+    };
+    assert_ne!(sorted(""), by_title);
+    assert_ne!(sorted("&excludeFields=summary"), by_title);
+    assert_eq!(sorted("&excludeFields=summary,addedAt"), by_title);
+}
+
+#[test]
+fn arguments_can_be_refused() {
+    let server = server(3);
+    let mut client = Client::new(&server);
+    server.config(|config| {
+        config.refuse_arguments = vec!["sort=id".into(), "type=12".into()];
+        config.refuse_status = 500;
+    });
+    let mut status = |query: &str| client.get(&format!("/library/sections/1/all?{query}")).status;
+    assert_eq!(status("type=1&sort=id"), 500);
+    assert_eq!(status("type=12"), 500);
+    assert_eq!(status("type=1&sort=addedAt:desc"), 200);
+    server.config(|config| config.refuse_arguments.clear());
+    assert_eq!(client.get("/library/sections/1/all?type=1&sort=id").status, 200);
+}
+
+#[test]
+fn a_server_may_speak_xml_only() {
+    let server = server(3);
+    server.config(|config| config.always_xml = true);
+    let reply = Client::new(&server).get("/library/sections");
+    assert_eq!(reply.header("content-type"), Some("text/xml;charset=utf-8"));
+    assert!(reply.text().contains("<MediaContainer "));
+}

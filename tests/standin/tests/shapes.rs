@@ -208,9 +208,13 @@ fn music_photos_and_videos() {
     let albums = list("/library/sections/2/all?type=14");
     assert_eq!(albums.len(), 2);
     assert!(albums[0]["type"] == "photo" && albums[0]["key"].as_str().unwrap().ends_with("/children"));
-    assert_eq!(list("/library/sections/2/all?type=13").len(), 118);
-    let clips = list("/library/sections/2/all?type=12");
-    assert_eq!(clips.len(), 2);
+    for (number, count) in [(13, 118), (12, 2)] {
+        let target = format!("/library/sections/2/all?type={number}");
+        assert_eq!(list(&target).len(), 0);
+        assert_eq!(list(&format!("{target}&sort=id&title=e")).len(), 0);
+        assert_eq!(list(&format!("{target}&clusterZoomLevel=1")).len(), count);
+    }
+    let clips = list("/library/sections/2/all?type=12&clusterZoomLevel=1");
     assert_eq!(clips[0]["type"], "clip");
     let video = &list("/library/sections/3/all?type=1")[0];
     assert!(video["type"] == "movie" && video["subtype"] == "clip");

@@ -8,7 +8,7 @@ from . import _constants as c
 from . import _convert, _log
 from ._aio import AsyncCalls
 from ._answers import Item, Match, Matches
-from ._errors import Error, InvalidArgumentError
+from ._errors import Error, InvalidArgumentError, PanicError
 from ._library import Library, LibraryInfo
 from ._native import CStats
 from ._session import Session
@@ -427,5 +427,8 @@ class Index(AsyncCalls, Session):
                 raise
             keys = answer.decode().split("\0")
             keys.pop()
+            if len(keys) != count:
+                # Shifted answers would be other items' keys.
+                raise PanicError(f"{len(keys)} keys for {count} paths: a defect in plexindex; ask path by path")
             found += keys if all(keys) else [key or None for key in keys]
         return found
