@@ -115,7 +115,7 @@ THEIRS = ["plex.cache", "plex.cache", "plex.matcher"]
 
 
 def test_the_edits_swap_what_they_name(tmp_path: Path) -> None:
-    assert run_host(tmp_path / "", 1) == [str(OURS[:2] + THEIRS[2:])]
+    assert run_host(tmp_path, 1) == [str(OURS[:2] + THEIRS[2:])]
 
 
 def test_a_sync_over_two_libraries_needs_no_configuration(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_what_is_no_exception_s_class_is_left_aside(monkeypatch: pytest.MonkeyPa
     assert type(missing()) is Final
 
 
-def test_nothing_is_imported_to_raise(tmp_path: Path) -> None:
+def test_nothing_is_imported_to_raise() -> None:
     code = (
         f"import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(plexindex.__file__).parents[1])!r}]\n"
         "from compat_items import section\n"

@@ -29,9 +29,9 @@ _draining = allocate_lock()
 
 def drain(native: Native) -> None:
     """Hands the lines that wait to ``logging``. When another thread is at it already, they are its to deliver."""
+    found = LogLines()
     if not _draining.acquire(False):
         return
-    found = LogLines()
     try:
         _ending.inside[found] = get_ident()
         if not _ending.refused():
