@@ -101,9 +101,9 @@ impl Drop for Worker {
 
 /// Calls into the host, on a thread of the host's that it may end there.
 ///
-/// CPython before 3.14 does: its finalizer ends every thread that takes the interpreter's lock, by `pthread_exit`. That
+/// `CPython` before 3.14 does: its finalizer ends every thread that takes the interpreter's lock, by `pthread_exit`. That
 /// unwinds the stack, and frames that catch panics cannot be unwound so: the process would abort. A thread that is ended
-/// in `call` therefore sleeps for ever as soon as the unwinding leaves this frame, as CPython 3.14 lets it. Nothing that
+/// in `call` therefore sleeps for ever as soon as the unwinding leaves this frame, as `CPython` 3.14 lets it. Nothing that
 /// the frames below own is destroyed: work that borrows from them on other threads goes on.
 ///
 /// `call` must own nothing, as its own frame is unwound, and not panic. Where threads end without unwinding (macOS) it is just called.
@@ -246,6 +246,9 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_thread_that_the_host_ends_sleeps_and_destroys_nothing() {
+        unsafe extern "C-unwind" {
+            fn pthread_exit(value: *mut c_void) -> !;
+        }
         struct Owned(std::sync::mpsc::Sender<&'static str>);
         impl Drop for Owned {
             fn drop(&mut self) {
@@ -262,9 +265,6 @@ mod tests {
             }));
             drop(owned);
         });
-        unsafe extern "C-unwind" {
-            fn pthread_exit(value: *mut c_void) -> !;
-        }
         // The thread would end at once; that it does not shows by nothing coming.
         let heard = hear.recv_timeout(Duration::from_millis(100));
         assert_eq!(heard, Err(std::sync::mpsc::RecvTimeoutError::Timeout));
