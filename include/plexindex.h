@@ -384,7 +384,8 @@ typedef struct plexindex_progress {
 
 // Told how far a fetch has come, at least every 100 ms while the call waits for the server. Called on the thread that
 // made the call, never on one of the library's. It may call plexindex functions, but for plexindex_close() of the same
-// handle. Return 0 to go on; anything else ends the call with
+// handle. It must return: a thread that is ended in it (pthread_exit, pthread_cancel) sleeps for ever instead, on Linux,
+// and keeps what the call holds. Return 0 to go on; anything else ends the call with
 // PLEXINDEX_ABORTED, and what was fetched is kept for the next one.
 typedef int32_t (*plexindex_progress_fn)(void *user, const struct plexindex_progress *progress);
 
@@ -513,7 +514,7 @@ typedef struct plexindex_statistics {
 
 // Receives a log line. Called on the thread that called plexindex_drain_log(). `message` is UTF-8, not
 // NUL-terminated, and valid during the callback only. It holds no token, and no full path unless `level` is
-// PLEXINDEX_LOG_DEBUG.
+// PLEXINDEX_LOG_DEBUG. It must return, as plexindex_progress_fn must.
 typedef void (*plexindex_log_fn)(void *user, int32_t level, const char *message, size_t length);
 
 // The head of a block of answers, at the buffer's first byte.
@@ -997,7 +998,7 @@ int32_t plexindex_proposals_json(const struct plexindex_handle *handle,
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER without `receive`.
 //
-// Precondition: `receive` must be a function of that type that does not unwind.
+// Precondition: `receive` must be a function of that type that does not unwind, but for the end of its thread.
 int32_t plexindex_drain_log(plexindex_log_fn receive,
                             void *user);
 

@@ -10,6 +10,7 @@ use super::input::{self, Opened, bytes, library, opened, out};
 use super::log_ring;
 use super::types::{Buffer, Edit, EditReport, Handle, LibraryHandle, LogFn, Options, Query, Stats};
 use crate::error::{Error, Status};
+use crate::platform::thread::lent;
 
 /// The crate's version, NUL-terminated.
 const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
@@ -812,14 +813,17 @@ pub unsafe extern "C" fn plexindex_proposals_json(handle: *const Handle, json: *
 /// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER without `receive`.
 ///
 /// # Safety
-/// `receive` must be a function of that type that does not unwind.
+/// `receive` must be a function of that type that does not unwind, but for the end of its thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_drain_log(receive: Option<LogFn>, user: *mut c_void) -> i32 {
     guard(|| {
         let receive = receive.ok_or_else(|| Error::new(Status::NullPointer, "receive is NULL: give a function"))?;
+        // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `lent`.
+        let receive: unsafe extern "C-unwind" fn(*mut c_void, i32, *const c_char, usize) =
+            unsafe { std::mem::transmute(receive) };
         for line in log_ring::drain() {
             // SAFETY: the caller's promise; the line outlives the call.
-            unsafe { receive(user, line.level, line.text.as_ptr().cast(), line.text.len()) };
+            lent(|| unsafe { receive(user, line.level, line.text.as_ptr().cast(), line.text.len()) });
         }
         Ok(Status::Ok)
     })

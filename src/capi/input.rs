@@ -18,6 +18,7 @@ use crate::model::{KEY_PREFIX, Token};
 use crate::options::MappingKind::{HostToServer, ServerToHost};
 use crate::options::{self, Ttl};
 use crate::platform::fork::{self, Forks, Release, Side};
+use crate::platform::thread::lent;
 
 pub fn refuse<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::new(Status::InvalidArgument, text))
@@ -474,8 +475,11 @@ fn teller<'h>(call: ProgressFn, user: *mut c_void) -> Box<Teller<'h>> {
             total: progress.total,
             elapsed_ms: u64::try_from(progress.elapsed.as_millis()).unwrap_or(u64::MAX),
         };
+        // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `lent`.
+        let call: unsafe extern "C-unwind" fn(*mut c_void, *const ProgressRecord) -> i32 =
+            unsafe { std::mem::transmute(call) };
         // SAFETY: the caller gave this function for this purpose; the record outlives the call.
-        unsafe { call(user, &raw const record) == 0 }
+        lent(|| unsafe { call(user, &raw const record) }) == 0
     })
 }
 

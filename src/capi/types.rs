@@ -135,13 +135,14 @@ pub struct Progress {
 
 /// Told how far a fetch has come, at least every 100 ms while the call waits for the server. Called on the thread that
 /// made the call, never on one of the library's. It may call plexindex functions, but for plexindex_close() of the same
-/// handle. Return 0 to go on; anything else ends the call with
+/// handle. It must return: a thread that is ended in it (pthread_exit, pthread_cancel) sleeps for ever instead, on Linux,
+/// and keeps what the call holds. Return 0 to go on; anything else ends the call with
 /// PLEXINDEX_ABORTED, and what was fetched is kept for the next one.
 pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const Progress) -> i32;
 
 /// Receives a log line. Called on the thread that called plexindex_drain_log(). `message` is UTF-8, not
 /// NUL-terminated, and valid during the callback only. It holds no token, and no full path unless `level` is
-/// PLEXINDEX_LOG_DEBUG.
+/// PLEXINDEX_LOG_DEBUG. It must return, as plexindex_progress_fn must.
 pub type LogFn = unsafe extern "C" fn(user: *mut c_void, level: i32, message: *const c_char, length: usize);
 
 /// Memory of the caller for an answer. `data` must be aligned to 8 bytes (malloc's is); it may be NULL when

@@ -102,6 +102,45 @@ impl Drop for Worker {
     }
 }
 
+/// Calls into the host, on a thread of the host's that it may end there.
+///
+/// `CPython` before 3.14 does: its finalizer ends every thread that takes the interpreter's lock, by `pthread_exit`. That
+/// unwinds the stack, and frames that catch panics cannot be unwound so: the process would abort. A thread that is ended
+/// in `call` therefore sleeps for ever as soon as the unwinding leaves this frame, as `CPython` 3.14 lets it. Nothing that
+/// the frames below own is destroyed: work that borrows from them on other threads goes on.
+///
+/// `call` must own nothing, as its own frame is unwound, and not panic. Where threads end without unwinding (macOS) it is just called.
+#[inline(never)]
+pub fn lent<R>(call: impl FnOnce() -> R) -> R {
+    #[cfg(target_os = "linux")]
+    {
+        /// At least as large as what the C library keeps there: four words with glibc, three with musl.
+        #[repr(C)]
+        struct Cleanup([*mut c_void; 8]);
+        // What is behind `pthread_cleanup_push` of C where that is a macro of two functions. With glibc these are of
+        // the time before exceptions: they need no frame that can be jumped to.
+        unsafe extern "C" {
+            fn _pthread_cleanup_push(cleanup: *mut Cleanup, run: extern "C" fn(*mut c_void), argument: *mut c_void);
+            fn _pthread_cleanup_pop(cleanup: *mut Cleanup, run: libc::c_int);
+        }
+        extern "C" fn sleep_for_ever(_: *mut c_void) {
+            loop {
+                // SAFETY: a plain POSIX call.
+                unsafe { libc::pause() };
+            }
+        }
+        let mut cleanup = Cleanup([std::ptr::null_mut(); 8]);
+        // SAFETY: it stays in place until it is taken off just below; when `call` does not come back, it runs.
+        unsafe { _pthread_cleanup_push(&raw mut cleanup, sleep_for_ever, std::ptr::null_mut()) };
+        let answer = call();
+        // SAFETY: the one that was put on above; whatever `call` put on it has taken off.
+        unsafe { _pthread_cleanup_pop(&raw mut cleanup, 0) };
+        answer
+    }
+    #[cfg(not(target_os = "linux"))]
+    call()
+}
+
 /// Joins the thread when dropped, also while `tick` unwinds: `job` must outlive it.
 struct Joined(libc::pthread_t);
 
@@ -205,6 +244,35 @@ mod tests {
         drop(worker.expect("a thread"));
         assert!(ended.load(Ordering::SeqCst));
         drop(Worker::spawn(|| panic!("goes no further")).expect("a thread"));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_thread_that_the_host_ends_sleeps_and_destroys_nothing() {
+        unsafe extern "C-unwind" {
+            fn pthread_exit(value: *mut c_void) -> !;
+        }
+        struct Owned(std::sync::mpsc::Sender<&'static str>);
+        impl Drop for Owned {
+            fn drop(&mut self) {
+                self.0.send("destroyed").expect("a listener");
+            }
+        }
+        let (say, hear) = std::sync::mpsc::channel();
+        let told = say.clone();
+        std::thread::spawn(move || {
+            let owned = Owned(say);
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                // SAFETY: as a host does it, and this frame owns nothing.
+                lent(|| unsafe { pthread_exit(std::ptr::null_mut()) });
+            }));
+            drop(owned);
+        });
+        // The thread would end at once; that it does not shows by nothing coming.
+        let heard = hear.recv_timeout(Duration::from_millis(100));
+        assert_eq!(heard, Err(std::sync::mpsc::RecvTimeoutError::Timeout));
+        drop(told);
+        assert_eq!(lent(|| 4), 4);
     }
 
     #[test]

@@ -15,6 +15,7 @@ import ctypes
 # The part of functools that is written in C: the rest takes 2 ms to import.
 from _functools import partial  # type: ignore[import-not-found]
 
+from . import _ending
 from ._native import LOG_FN, PROGRESS_FN, CProgress
 
 TYPE_CHECKING = False
@@ -69,7 +70,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.session: Session | None = None
-        """The index that is called: when somebody closes it, the call is to end."""
+        """The index that is called: when it is closed, or the interpreter ends, the call is to end."""
         self.listener: Callable[[Progress], object] | None = None
         """The host's callback."""
         self.error: BaseException | None = None
@@ -79,7 +80,7 @@ class Watch:
 
     def goes_on(self, address: int) -> bool:
         """Looks at plexindex_progress at this address, tells the host, and says whether to go on."""
-        if self.session is not None and not self.session._open:
+        if self.session is not None and (not self.session._open or _ending.refused()):
             return False
         if self.listener is None:
             return True

@@ -7,9 +7,10 @@ that made it. ``logging`` is imported with the first line.
 from __future__ import annotations
 
 import sys
-from _thread import allocate_lock
+from _thread import allocate_lock, get_ident
 
 from . import _constants as c
+from . import _ending
 from ._callbacks import LogLines, log_callback
 from ._errors import InvalidArgumentError
 
@@ -28,12 +29,15 @@ _draining = allocate_lock()
 
 def drain(native: Native) -> None:
     """Hands the lines that wait to ``logging``. When another thread is at it already, they are its to deliver."""
+    found = LogLines()
     if not _draining.acquire(False):
         return
     try:
-        found = LogLines()
-        native.drain_log(log_callback(found), None)
+        _ending.inside[found] = get_ident()
+        if not _ending.refused():
+            native.drain_log(log_callback(found), None)
     finally:
+        _ending.inside.pop(found, None)
         _draining.release()
     if found.lines:
         import logging

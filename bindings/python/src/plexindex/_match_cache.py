@@ -146,13 +146,23 @@ class MatchCache:
         """The key recorded for a path, or None."""
         return self._get(library_name, file_path)
 
+    # Hosts' tests set these two.
+
     @property
     def _hits(self) -> int:
         return self._table.counts[0]
 
+    @_hits.setter
+    def _hits(self, number: int) -> None:
+        self._table.counts[0] = number
+
     @property
     def _misses(self) -> int:
         return self._table.counts[1]
+
+    @_misses.setter
+    def _misses(self, number: int) -> None:
+        self._table.counts[1] = number
 
     def set_match(self, library_name: str, file_path: str, plex_key: str) -> None:
         """Records the key of a path: stored, for every process, when this returns."""

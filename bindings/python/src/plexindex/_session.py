@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from _thread import RLock, allocate_lock, get_ident
 
-from . import _calls, _convert, _log
+from . import _calls, _convert, _ending, _log
 from . import _constants as c
 from ._answers import log_lines
 from ._errors import ClosedError, Error, InvalidArgumentError
@@ -61,7 +62,10 @@ class Session:
         with self._closing:
             if self._handle is None:
                 return
-            self._wait_for_calls(me)
+            if not self._wait_for_calls(me):
+                # It stays open until the process is gone, which is soon.
+                self._handle = None
+                return
             # With an interpreter lock no fast lookup is running either: it would hold the lock, which is here.
             for selected in list(self._selected.values()):
                 selected.retire()
@@ -97,7 +101,8 @@ class Session:
         call = _calls.take()
         try:
             self._calls[call] = _calls.Generation.number
-            if not self._open:
+            _ending.inside[call] = call.thread
+            if not self._open or _ending.refused():
                 raise self._closed_error()
             query = call.query
             query.library = self._library_pointer(library)
@@ -115,6 +120,7 @@ class Session:
             status = self._check(call.run(function, self._handle, call.query_ref, count, call.buffer_ref))
             return status, call.detach()
         finally:
+            _ending.inside.pop(call, None)
             self._calls.pop(call, None)
             self._done(call)
 
@@ -207,6 +213,8 @@ class Session:
         failure = self._failure(status)
         if status == c.ABORTED and not self._open:
             raise ClosedError("the index was closed during this call") from failure
+        if status == c.ABORTED and _ending.refused():
+            raise self._closed_error() from failure
         raise failure
 
     def _failure(self, status: int) -> Error:
@@ -215,6 +223,8 @@ class Session:
         return failure
 
     def _closed_error(self) -> ClosedError:
+        if self._open:
+            return ClosedError("the Python interpreter is ending: only the thread that ends it may still ask")
         return ClosedError(f"the index on {self._cache_dir!r} is closed: open it again")
 
     def _done(self, call: Call) -> None:
@@ -226,7 +236,8 @@ class Session:
                 # Somebody else woke it already.
                 pass
 
-    def _wait_for_calls(self, me: int) -> None:
+    def _wait_for_calls(self, me: int) -> bool:
+        """True when none is in flight; False when the interpreter has ended the threads that they were in."""
         wakeup = allocate_lock()
         wakeup.acquire()
         self._wakeup = wakeup
@@ -234,6 +245,8 @@ class Session:
             # Of this thread none can be in flight: an interruption kept it from being struck off.
             born = _calls.Generation.number
             if not any(call.thread != me and began == born for call, began in list(self._calls.items())):
-                return
+                return True
+            if sys.is_finalizing():
+                return False
             # The time-out is for a call whose end was interrupted before it said so.
             wakeup.acquire(timeout=0.5)

@@ -1,15 +1,21 @@
 """A drop-in for the caches and the matcher of Stash2Plex: the same names and behaviour, without the waiting.
 
-Change the import, and nothing else::
+Beside the host's own, which stay where the package is missing or cannot be loaded::
 
-    from plexindex.compat import MatchCache, PlexCache, find_plex_items_with_confidence
+    try:
+        from plexindex.compat import MatchCache, PlexCache
+    except (ImportError, OSError) as error:
+        log_info(f"plexindex is not used: {error}")
 
-``docs/stash2plex.md`` tells what changes for the user, and how to go back. A host that has exception and confidence
-types of its own names them once: :func:`configure`.
+Importing this loads the shared library, so what is wrong with that shows here and not at the first use.
+``docs/stash2plex.md`` has each edit, what changes for the user, and how to go back.
 """
 
 from __future__ import annotations
 
+import sys
+
+from . import _native
 from ._errors import Error
 from ._match_cache import MatchCache
 from ._plex_cache import PlexCache
@@ -32,19 +38,32 @@ __all__ = [
 ]
 
 
+_native.load()
+
+
 class NotFoundError(Error, LookupError):
-    """No item has this path. Raised where neither the host nor plexapi supplies a class for that."""
+    """No item has this path.
+
+    What is raised derives from this and, where their modules are imported by then, from Stash2Plex's ``PlexNotFound``
+    and plexapi's ``NotFound``: whichever of them is caught. Its name is the first of those that are there.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The classes that fit are those of the process that reads it.
+        return _not_found, (str(self),), self.__dict__ or None
 
 
 _chosen: dict[str, Any] = {"not_found": None, "confidence": None}
+# Where a host and its client have classes for 'not found'. They are looked at, never imported.
+_THEIRS = (("plex.exceptions", "PlexNotFound"), ("plexapi.exceptions", "NotFound"))
+_combined: dict[tuple[type, ...], Any] = {}
 
 
 def configure(*, not_found: Callable[[str], BaseException] | None = None, confidence: Any = None) -> None:
-    """Names the host's own types, for the whole process; None is the default.
+    """Names the host's own types, for the whole process; None is the default. Stash2Plex needs none of it.
 
-    ``not_found``: what is raised when there is no item; by default ``plexapi.exceptions.NotFound``, and
-    :class:`NotFoundError` where plexapi is not installed. ``confidence``: an enum that has the values ``"high"`` and
-    ``"low"``; by default :class:`MatchConfidence`.
+    ``not_found``: what is raised when there is no item; by default :class:`NotFoundError`, which derives from what is
+    there. ``confidence``: an enum that has the values ``"high"`` and ``"low"``; by default :class:`MatchConfidence`.
     """
     _chosen["not_found"], _chosen["confidence"] = not_found, confidence
 
@@ -61,8 +80,9 @@ def find_plex_items_with_confidence(
     """The item of a plexapi library that a file is: ``(confidence, item, candidates)``.
 
     High confidence with one candidate; low, and item None, with several, and with one that the path speaks against: it
-    lies in a folder of the library where another file is listed, or tells of another year, show, season or number. Raises the not-found exception (see
-    :func:`configure`) when there is none, and what the server's client raises when the server cannot be asked.
+    lies in a folder of the library where another file is listed, or tells of another year, show, season or number.
+    Raises a :class:`NotFoundError` when there is none, and what the server's client raises when the server cannot be
+    asked.
 
     Args:
         library: A plexapi section, a stand-in for one, or what :func:`plexindex.from_section` made: that answers from
@@ -83,20 +103,37 @@ def find_plex_items_with_confidence(
     finder = Finder(library, stash_path, prefixes, library_cache, match_cache, debug=debug_logging)
     found = finder.found()
     if not found:
-        raise _not_found()(f"no item of library '{library.title}' has the file '{describe(stash_path)}'")
+        raise _not_found(f"no item of library '{library.title}' has the file '{describe(stash_path)}'")
     if len(found) == 1 and finder.sure:
         return confidence("high"), found[0], found
     return confidence("low"), None, found
 
 
-def _not_found() -> Any:
+def _not_found(text: str) -> BaseException:
+    """What says that there is no item, for all who may want to catch it."""
     if _chosen["not_found"] is not None:
-        return _chosen["not_found"]
-    try:
-        from plexapi.exceptions import NotFound
-    except ImportError:
+        return _chosen["not_found"](text)  # type: ignore[no-any-return]
+    found = (getattr(sys.modules.get(module), name, None) for module, name in _THEIRS)
+    theirs = tuple(kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception))
+    # Modules may be imported, or imported anew, at any time: a class for each combination that was met.
+    kind = _combined.get(theirs) or _combined.setdefault(theirs, _combine(theirs))
+    return kind(text)  # type: ignore[no-any-return]
+
+
+def _combine(theirs: tuple[type, ...]) -> type:
+    # The host's comes first: what an exception says of itself (its text, whether to try again) is as the host has it.
+    bases = [kind for kind in theirs if not any(kind is not other and issubclass(other, kind) for other in theirs)]
+    if not bases:
         return NotFoundError
-    return NotFound
+    members = {"__doc__": NotFoundError.__doc__, "__module__": __name__, "__reduce__": NotFoundError.__reduce__}
+    for count in range(len(bases), 0, -1):
+        try:
+            # The host's name, as hosts count and sort failures by it.
+            return type(bases[0].__name__, (*bases[:count], NotFoundError), members)
+        except TypeError:
+            # Classes that no class can derive from together.
+            pass
+    return bases[0]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,57 @@
+"""The interpreter's end, while other threads are inside of the library.
+
+Before CPython 3.14 the finalizer ends each other thread at the moment when that takes the interpreter's lock, by
+unwinding its stack. In a callback the library's frames are on that stack, and they cannot be unwound so. An exit hook
+therefore lets no other thread into a call that calls back, ends those that are under way, and waits for them. It runs
+when the threads that Python waits for, executors' among them, have ended: only daemon threads are left.
+
+It waits for no longer than ``PATIENCE``: a host's progress callback may take its time. What is inside after that
+sleeps for ever instead of being ended, until the process is gone (``platform::thread::lent`` in the library).
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from _thread import allocate_lock, get_ident
+
+PATIENCE = 5.0
+"""Seconds."""
+_STEP = 0.01
+
+inside: dict[object, int] = {}
+"""What may call back now, with its thread. A dict: adding and removing are atomic."""
+_thread: int | None = None
+
+
+def refused() -> bool:
+    """Whether the interpreter is about to end, and this thread is not the one that ends it.
+
+    Ask after adding to ``inside``: then either the hook sees the entry, or this sees the hook.
+    """
+    return _thread is not None and _thread != get_ident()
+
+
+def _end() -> None:
+    global _thread
+    _thread = me = get_ident()
+    pause = allocate_lock()
+    pause.acquire()
+    for _ in range(int(PATIENCE / _STEP)):
+        if not any(thread != me for thread in list(inside.values())):
+            return
+        pause.acquire(timeout=_STEP)
+
+
+def _only_this_thread() -> None:
+    # The others are not in the child, and nothing may wait for them.
+    me = get_ident()
+    for key, thread in list(inside.items()):
+        if thread != me:
+            del inside[key]
+
+
+# When this is loaded, and not when an index is opened: what the host registers later runs before, and may still use it.
+atexit.register(_end)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_only_this_thread)

@@ -1,0 +1,123 @@
+"""The interpreter's end, while threads are inside of calls: no crash, no waiting without end.
+
+Before CPython 3.14 the finalizer ends each other thread where that takes the interpreter's lock next. In a callback
+that is amid the library's frames, which no thread can leave in that way: the process would abort.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from conftest import Server
+
+# The finalizer, kept busy with the lock released: whatever would end a thread ends it now.
+BUSY = """
+import os, sys, threading, time
+import plexindex
+
+class Busy:
+    def __del__(self, sleep=time.sleep, finalizing=sys.is_finalizing, say=os.write):
+        if finalizing():
+            say(1, b"busy")
+            sleep(0.5)
+
+# In a module of its own: what the threads can reach does not go.
+sys.modules["busy"] = type(sys)("busy")
+sys.modules["busy"].one = Busy()
+url, token, folder = sys.argv[1:]
+inside = threading.Event()
+index = plexindex.open(folder, server_url=url, token=token, page_size=30)
+def told(_):
+    inside.set()
+"""
+
+# Each is what a daemon thread does; main ends as soon as `inside` is set.
+MODES = {
+    "a fetch": "index.refresh('Movies', full=True, progress=told)",
+    "a batch": "index.match_paths('Movies', ['/nowhere/a.mkv'], progress=told)",
+    "a callback that is Python all the time": """
+def told(_):
+    inside.set()
+    sum(range(10_000))
+    for _ in range(3):
+        time.sleep(0.01)
+index.refresh('Movies', full=True, progress=told)
+""",
+    "one call after another": """
+def calls():
+    while True:
+        try:
+            index.refresh('Movies', full=True, progress=told)
+        except plexindex.AbortedError:
+            pass
+calls()
+""",
+    "an index of its own": """
+own = plexindex.open(folder, server_url=url, token=token, page_size=30)
+with own.watch():
+    own.refresh('Movies', full=True, progress=told)
+""",
+    "log lines": """
+import logging
+logging.basicConfig(level=logging.DEBUG, stream=open(os.devnull, 'w'))
+own = plexindex.open(folder, server_url=url, token=token, page_size=30, log_level='debug')
+while True:
+    own.record_match('TV Shows', f'/{time.monotonic()}', 7) if inside.is_set() else own.libraries()
+    inside.set()
+""",
+}
+
+THREADS = {
+    "a daemon thread": "threading.Thread(target=work, daemon=True).start()",
+    "several": "for _ in range(4): threading.Thread(target=work, daemon=True).start()",
+}
+
+
+def program(work: str, start: str = THREADS["a daemon thread"], end: str = "") -> str:
+    body = "\n".join(f"    {line}" for line in work.strip().splitlines())
+    # What such a thread raises at the end is its own affair, and would only be printed.
+    quiet = "threading.excepthook = lambda _: None\n"
+    return f"{BUSY}\n{quiet}def work():\n{body}\n{start}\nassert inside.wait(30)\n{end}"
+
+
+def end_of(code: str, server: Server, folder: Path) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", code, server.url, server.token, str(folder)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.fixture
+def slow(server: Server) -> Server:
+    """A server whose listings take long."""
+    server.fault(kind="listing", action="delay", ms=30, count=0)
+    return server
+
+
+def test_a_callback_that_takes_longer_than_the_hook_waits(slow: Server, tmp_path: Path) -> None:
+    # Its thread sleeps from then on: whatever it holds stays as it is, and the end of the process takes it all.
+    code = program(MODES["a callback that is Python all the time"], end="plexindex._ending.PATIENCE = 0")
+    assert end_of(code, slow, tmp_path) == (0, "")
+
+
+def test_a_process_ends_while_threads_are_inside_of_calls(slow: Server, tmp_path: Path) -> None:
+    runs = [(mode, threads) for mode in MODES for threads in THREADS]
+    rounds = int(os.environ.get("PLEXINDEX_EXITS", "1"))
+
+    def run(number: int) -> tuple[str, str, int, str]:
+        mode, threads = runs[number % len(runs)]
+        return (mode, threads, *end_of(program(MODES[mode], THREADS[threads]), slow, tmp_path / str(number)))
+
+    with ThreadPoolExecutor(6) as pool:
+        ended = list(pool.map(run, range(rounds * len(runs))))
+    assert [one for one in ended if one[2:] != (0, "")] == []

@@ -1,0 +1,229 @@
+"""The guide for Stash2Plex, followed to the letter: its edits on a host of the same shape, and on a checkout.
+
+STASH2PLEX names a checkout of Stash2Plex, with what its tests need in this environment. It is copied, never changed.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import plexindex
+import pytest
+from compat_items import section
+from conftest import REPOSITORY
+from plexapi.exceptions import NotFound
+from plexindex.compat import MatchCache, NotFoundError, find_plex_items_with_confidence
+
+# A host of the same shape: names that others import when they need them, and a log.
+HOST = {
+    "plex/__init__.py": "from plex.exceptions import PlexNotFound\n",
+    "plex/exceptions.py": "class PlexNotFound(Exception):\n    pass\n",
+    "plex/cache.py": """
+def log_info(text):
+    print("log:", text)
+class PlexCache:
+    pass
+class MatchCache:
+    pass
+def _extract_item_data(item):
+    pass
+""",
+    "plex/matcher.py": """
+def log_info(text):
+    print("log:", text)
+class MatchConfidence:
+    pass
+def find_plex_items_with_confidence(*arguments):
+    raise NotImplementedError
+""",
+}
+# What its worker does with two libraries: the second one is asked when the first has no such item.
+WORKER = """
+import sys
+def match(sections, path, caches):
+    from plex.matcher import MatchConfidence, find_plex_items_with_confidence
+    from plex.exceptions import PlexNotFound
+    for section in sections:
+        try:
+            confidence, item, _ = find_plex_items_with_confidence(section, path, None, None, *caches)
+            assert confidence == MatchConfidence.HIGH
+            return item
+        except PlexNotFound as error:
+            missed = error
+    raise missed
+from plex.cache import MatchCache, PlexCache
+from plex.matcher import find_plex_items_with_confidence
+print([thing.__module__ for thing in (PlexCache, MatchCache, find_plex_items_with_confidence)])
+"""
+USE = """
+from compat_items import item, section
+from plex.exceptions import PlexNotFound
+film = item("/library/metadata/7", "Alien", "/plex/Alien (1979)/Alien (1979).mkv")
+caches = PlexCache(sys.argv[1]), MatchCache(sys.argv[1])
+libraries = [section([], title="Empty"), section([film], found=lambda title: [film])]
+assert match(libraries, "/stash/Alien (1979)/Alien (1979).mkv", caches) is film
+try:
+    match(libraries, "/stash/Nowhere (2001).mkv", caches)
+except PlexNotFound as error:
+    print(type(error).__name__)
+"""
+
+
+def edits() -> list[tuple[str, int, str]]:
+    """File, line and block of each edit in the guide."""
+    guide = (REPOSITORY / "docs" / "stash2plex.md").read_text(encoding="utf-8")
+    found = re.findall(r"<!-- edit: (\S+) (\d+) -->\n```python\n(.*?)```\n", guide, re.DOTALL)
+    assert [file for file, _, _ in found] == ["plex/cache.py", "plex/matcher.py"]
+    return [(file, int(line), block) for file, line, block in found]
+
+
+def edit(root: Path, count: int) -> None:
+    """The first edits of the guide."""
+    for file, _, block in edits()[:count]:
+        with (root / file).open("a", encoding="utf-8") as text:
+            text.write(block)
+
+
+def run_host(folder: Path, count: int, before: str = "", after: str = "", **variables: str) -> list[str]:
+    """What a process of the host prints."""
+    for file, text in HOST.items():
+        (folder / file).parent.mkdir(exist_ok=True)
+        (folder / file).write_text(text)
+    edit(folder, count)
+    places = [str(folder), str(Path(__file__).parent), str(Path(plexindex.__file__).parents[1])]
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\nsys.path[:0] = {places!r}\n{before}\n{WORKER}\n{after}", str(folder)],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+OURS = ["plexindex._plex_cache", "plexindex._match_cache", "plexindex.compat"]
+THEIRS = ["plex.cache", "plex.cache", "plex.matcher"]
+
+
+def test_the_edits_swap_what_they_name(tmp_path: Path) -> None:
+    assert run_host(tmp_path, 1) == [str(OURS[:2] + THEIRS[2:])]
+
+
+def test_a_sync_over_two_libraries_needs_no_configuration(tmp_path: Path) -> None:
+    assert run_host(tmp_path, 2, after=USE) == [str(OURS), "PlexNotFound"]
+
+
+def test_without_the_package_all_is_as_before(tmp_path: Path) -> None:
+    printed = run_host(tmp_path, 2, before="sys.modules['plexindex'] = None")
+    assert printed[-1] == str(THEIRS)
+    assert len(printed) == 3
+    assert all(line.startswith("log: plexindex is not used: ") for line in printed[:-1])
+
+
+@pytest.mark.parametrize("content", [b"", b"\x7fELF and no more", None])
+def test_with_a_broken_library_all_is_as_before(tmp_path: Path, content: bytes | None) -> None:
+    library = tmp_path / "broken.so"
+    if content is not None:
+        library.write_bytes(content)
+    printed = run_host(tmp_path, 2, PLEXINDEX_LIBRARY=str(library))
+    assert printed[-1] == str(THEIRS)
+    assert len(printed) == 3
+    assert all("PLEXINDEX_LIBRARY" in line for line in printed[:-1])
+
+
+class HostNotFound(Exception):  # noqa: N818
+    """A host's own, with what it says of itself."""
+
+    retry = True
+
+
+def missing() -> BaseException:
+    """What the function raises when there is no item."""
+    with pytest.raises(Exception, match="Nowhere") as caught:
+        find_plex_items_with_confidence(section(), "/x/Nowhere.mkv")
+    return caught.value
+
+
+def host_module(monkeypatch: pytest.MonkeyPatch, value: object) -> None:
+    module = types.ModuleType("plex.exceptions")
+    module.PlexNotFound = value  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "plex.exceptions", module)
+
+
+def test_what_is_raised_is_the_host_s_and_plexapi_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = missing()
+    assert type(before).__mro__[1:3] == (NotFound, NotFound.__mro__[1])
+    assert isinstance(before, NotFoundError)
+    # Imported later, it counts from then on.
+    host_module(monkeypatch, HostNotFound)
+    error = missing()
+    assert all(isinstance(error, kind) for kind in (HostNotFound, NotFound, NotFoundError, LookupError))
+    assert type(error) is type(missing())
+    assert type(error).__name__ == "HostNotFound"
+    assert error.retry  # type: ignore[attr-defined]
+    error.scene = 7  # type: ignore[attr-defined]
+    copied = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert (type(copied), str(copied), copied.scene) == (type(error), str(error), 7)
+    monkeypatch.setitem(sys.modules, "plexapi.exceptions", None)
+    assert not isinstance(missing(), NotFound)
+    assert isinstance(missing(), HostNotFound)
+
+
+def test_what_is_no_exception_s_class_is_left_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for odd in (None, object(), int, lambda text: text, type("Ours", (NotFound,), {})):
+        host_module(monkeypatch, odd)
+        assert isinstance(missing(), NotFound)
+
+    class Final(Exception):  # noqa: N818
+        """Nothing may derive from it."""
+
+        def __init_subclass__(cls) -> None:
+            raise TypeError(cls)
+
+    host_module(monkeypatch, Final)
+    assert type(missing()) is Final
+
+
+def test_nothing_is_imported_to_raise() -> None:
+    code = (
+        f"import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(plexindex.__file__).parents[1])!r}]\n"
+        "from compat_items import section\n"
+        "from plexindex import compat\n"
+        "try: compat.find_plex_items_with_confidence(section(), '/x/y.mkv')\n"
+        "except compat.NotFoundError as error: print(type(error).__name__, 'plexapi' in sys.modules)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "NotFoundError False\n"
+
+
+def test_counters_can_be_set(tmp_path: Path) -> None:
+    cache = MatchCache(tmp_path)
+    cache._hits, cache._misses = 8, 2
+    assert cache.get_match("Movies", "/x") is None
+    assert (cache._hits, cache._misses, cache.get_stats()["hits"]) == (8, 3, 8)
+    cache.close()
+
+
+@pytest.mark.skipif("STASH2PLEX" not in os.environ, reason="STASH2PLEX names no checkout")
+@pytest.mark.parametrize(("count", "broken"), [(1, False), (2, False), (2, True)])
+def test_the_host_s_own_tests_pass(tmp_path: Path, count: int, broken: bool) -> None:
+    root = tmp_path / "host"
+    shutil.copytree(os.environ["STASH2PLEX"], root, ignore=shutil.ignore_patterns(".git"))
+    for file, line, _ in edits():
+        assert len((root / file).read_text().splitlines()) == line, f"{file} is of another version"
+    edit(root, count)
+    command = [sys.executable, "-m", "pytest", "-q", "--no-cov", "-p", "no:cacheprovider"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(plexindex.__file__).parents[1])}
+    if broken:
+        environment["PLEXINDEX_LIBRARY"] = __file__
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    print(done.stdout.splitlines()[-1])
+    assert done.returncode == 0, done.stdout[-3000:]
