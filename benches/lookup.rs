@@ -197,6 +197,11 @@ fn questions(server: &Standin) -> HashMap<&'static str, Vec<(CString, String)>> 
         (CString::new(path).expect("no NUL"), String::new())
     });
     all.insert("miss", missing.collect());
+    let outside = (0..clear.len()).map(|number| {
+        let path = format!("/nowhere/No Such Film {number} (1899)/No Such Film {number} (1899) - 1080p.mkv");
+        (CString::new(path).expect("no NUL"), String::new())
+    });
+    all.insert("outside", outside.collect());
     all
 }
 
@@ -254,6 +259,27 @@ fn whole(bencher: Bencher, size: usize, name: &str) {
             .match_path_with(&question, path.to_bytes(), |answer| Ok(answer.rung))
             .expect("an answer")
     });
+}
+
+/// A miss outside of all folders, whose text names them: before any answer proposed a mapping, and after 500 did.
+#[divan::bench_group(sample_size = 1000)]
+mod index_miss_outside {
+    use super::*;
+
+    #[divan::bench(args = sizes())]
+    fn a_without_proposals(bencher: Bencher, size: usize) {
+        whole(bencher, size, "outside");
+    }
+
+    #[divan::bench(args = sizes())]
+    fn b_with_proposals(bencher: Bencher, size: usize) {
+        let world = world(size);
+        for (path, _) in world.questions["suffix"].iter().cycle().take(500) {
+            world.library.match_path(path.to_bytes()).expect("an answer");
+        }
+        assert!(!world.index.proposals().is_empty());
+        whole(bencher, size, "outside");
+    }
 }
 
 macro_rules! rungs {

@@ -106,16 +106,17 @@
 // plexindex_answer.confidence: verify it, or choose among the candidates.
 #define PLEXINDEX_CONFIDENCE_LOW 1
 
-// plexindex_answer.confidence: this item.
+// plexindex_answer.confidence: this file's item, as far as anything that is known can tell.
 #define PLEXINDEX_CONFIDENCE_HIGH 2
 
-// plexindex_answer.reason: there is a single item.
+// plexindex_answer.reason: there is a single item, recorded, listed or mapped.
 #define PLEXINDEX_REASON_NONE 0
 
 // plexindex_answer.reason: no library has a folder above this path.
 #define PLEXINDEX_REASON_NO_LOCATION 1
 
-// plexindex_answer.reason: a library has a folder above this path, but does not list the file.
+// plexindex_answer.reason: a library has a folder above this path, but does not list the file. A single item is given
+// with low confidence: only the end of its path is the same.
 #define PLEXINDEX_REASON_NOT_LISTED 2
 
 // plexindex_answer.reason: the library was never fetched completely.
@@ -129,6 +130,18 @@
 
 // plexindex_answer.reason: it was invalidated, and the server has not confirmed it since.
 #define PLEXINDEX_REASON_UNCONFIRMED 6
+
+// plexindex_answer.reason: the single item's listed path differs by its root only, so a mapping is missing. High.
+#define PLEXINDEX_REASON_ONLY_ROOT_DIFFERS 7
+
+// plexindex_answer.reason: the path carries the single item's title, and an episode's or a track's numbers. High.
+#define PLEXINDEX_REASON_PATH_TELLS 8
+
+// plexindex_answer.reason: the single item's path has the same end, or file name, and nothing else speaks for it. Low.
+#define PLEXINDEX_REASON_NO_EVIDENCE 9
+
+// plexindex_answer.reason: the same, and the path tells of another year, number or edition. Low.
+#define PLEXINDEX_REASON_CONTRADICTED 10
 
 // plexindex_answer.flags: the listing that answered has expired and could not be, or was not to be, renewed.
 #define PLEXINDEX_ANSWER_STALE 1
@@ -537,7 +550,7 @@ typedef struct plexindex_answer {
     uint8_t rung;
     // PLEXINDEX_CONFIDENCE_*.
     uint8_t confidence;
-    // PLEXINDEX_REASON_*: why there is no single item.
+    // PLEXINDEX_REASON_*: why there is no single item; at the rungs SUFFIX and FILE_NAME what speaks for one, or against.
     uint8_t reason;
     // PLEXINDEX_ANSWER_* flags, or'ed.
     uint8_t flags;
@@ -549,7 +562,7 @@ typedef struct plexindex_answer {
     uint32_t candidates_count;
     // How many there are in all.
     uint32_t candidates_total;
-    // A sentence for people: why there is no single item, or the error's text. None for PLEXINDEX_OK.
+    // A sentence for people: what `reason` says, or the error's text. None for PLEXINDEX_REASON_NONE.
     struct plexindex_text message;
     // Milliseconds since the listing that answered was last seen to be current; -1: there is none.
     int64_t age_ms;
@@ -648,7 +661,8 @@ int32_t plexindex_library(const struct plexindex_handle *handle,
                           size_t length,
                           const struct plexindex_library_handle **out_library);
 
-// The fast path: the key (`/library/metadata/<rating key>`) of the item with this path, if that is known in a glance.
+// The fast path: the key (`/library/metadata/<rating key>`) of the item with this path, if that is known in a glance, with
+// high confidence: what plexindex_match_path() would give with PLEXINDEX_CONFIDENCE_HIGH.
 //
 // `path`: the file system's bytes, NUL-terminated.
 //

@@ -280,29 +280,30 @@ impl Rung {
     }
 }
 
-/// How far an answer may be trusted.
+/// How sure an answer is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Confidence {
     /// There is no single item.
     #[default]
     None = 0,
-    /// One item, found by a weak rung where a strong one was due, or several candidates.
+    /// One item that only the end of its path speaks for, or several candidates.
     Low = 1,
-    /// This item.
+    /// This file's item, as far as anything that is known can tell.
     High = 2,
 }
 
-/// Why a path has no single item.
+/// Why a path has no single item; of a single item that was found by the end of its path, what speaks for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Reason {
-    /// There is one: no reason is needed.
+    /// There is one, by a match, a listed path or a mapping: no reason is needed.
     #[default]
     None = 0,
     /// No library has a folder above this path: a mapping is missing, or the file is none of Plex's.
     NoLocation = 1,
-    /// A library has a folder above this path, but does not list the file (yet).
+    /// A library has a folder above this path, but does not list the file (yet). A single item is another file's, as far as
+    /// is known: its confidence is low.
     NotListed = 2,
     /// The library was never fetched completely, so nothing can be said.
     NotFetched = 3,
@@ -312,6 +313,14 @@ pub enum Reason {
     SeveralLibraries = 5,
     /// The path was listed, but was invalidated, and the server has not confirmed it since.
     Unconfirmed = 6,
+    /// The path is the listed one below another root: a mapping is missing. High.
+    OnlyRootDiffers = 7,
+    /// The path carries the item's title, and whatever else it tells agrees. High.
+    PathTells = 8,
+    /// Only the end of the path, or the file's name, is the same. Low.
+    NoEvidence = 9,
+    /// The end is the same, but the path tells of another year, number or edition. Low.
+    Contradicted = 10,
 }
 
 /// A secret: it shows as `***` and is wiped from no memory, but reaches neither disk nor log.

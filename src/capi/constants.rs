@@ -66,14 +66,15 @@ pub const PLEXINDEX_RUNG_FILE_NAME: u8 = 5;
 pub const PLEXINDEX_CONFIDENCE_NONE: u8 = 0;
 /// plexindex_answer.confidence: verify it, or choose among the candidates.
 pub const PLEXINDEX_CONFIDENCE_LOW: u8 = 1;
-/// plexindex_answer.confidence: this item.
+/// plexindex_answer.confidence: this file's item, as far as anything that is known can tell.
 pub const PLEXINDEX_CONFIDENCE_HIGH: u8 = 2;
 
-/// plexindex_answer.reason: there is a single item.
+/// plexindex_answer.reason: there is a single item, recorded, listed or mapped.
 pub const PLEXINDEX_REASON_NONE: u8 = 0;
 /// plexindex_answer.reason: no library has a folder above this path.
 pub const PLEXINDEX_REASON_NO_LOCATION: u8 = 1;
-/// plexindex_answer.reason: a library has a folder above this path, but does not list the file.
+/// plexindex_answer.reason: a library has a folder above this path, but does not list the file. A single item is given
+/// with low confidence: only the end of its path is the same.
 pub const PLEXINDEX_REASON_NOT_LISTED: u8 = 2;
 /// plexindex_answer.reason: the library was never fetched completely.
 pub const PLEXINDEX_REASON_NOT_FETCHED: u8 = 3;
@@ -83,6 +84,14 @@ pub const PLEXINDEX_REASON_SEVERAL_ITEMS: u8 = 4;
 pub const PLEXINDEX_REASON_SEVERAL_LIBRARIES: u8 = 5;
 /// plexindex_answer.reason: it was invalidated, and the server has not confirmed it since.
 pub const PLEXINDEX_REASON_UNCONFIRMED: u8 = 6;
+/// plexindex_answer.reason: the single item's listed path differs by its root only, so a mapping is missing. High.
+pub const PLEXINDEX_REASON_ONLY_ROOT_DIFFERS: u8 = 7;
+/// plexindex_answer.reason: the path carries the single item's title, and an episode's or a track's numbers. High.
+pub const PLEXINDEX_REASON_PATH_TELLS: u8 = 8;
+/// plexindex_answer.reason: the single item's path has the same end, or file name, and nothing else speaks for it. Low.
+pub const PLEXINDEX_REASON_NO_EVIDENCE: u8 = 9;
+/// plexindex_answer.reason: the same, and the path tells of another year, number or edition. Low.
+pub const PLEXINDEX_REASON_CONTRADICTED: u8 = 10;
 
 /// plexindex_answer.flags: the listing that answered has expired and could not be, or was not to be, renewed.
 pub const PLEXINDEX_ANSWER_STALE: u8 = 1;

@@ -120,7 +120,8 @@ pub unsafe extern "C" fn plexindex_library(
     })
 }
 
-/// The fast path: the key (`/library/metadata/<rating key>`) of the item with this path, if that is known in a glance.
+/// The fast path: the key (`/library/metadata/<rating key>`) of the item with this path, if that is known in a glance, with
+/// high confidence: what plexindex_match_path() would give with PLEXINDEX_CONFIDENCE_HIGH.
 ///
 /// `path`: the file system's bytes, NUL-terminated.
 ///

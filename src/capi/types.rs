@@ -199,7 +199,7 @@ pub struct Answer {
     pub rung: u8,
     /// PLEXINDEX_CONFIDENCE_*.
     pub confidence: u8,
-    /// PLEXINDEX_REASON_*: why there is no single item.
+    /// PLEXINDEX_REASON_*: why there is no single item; at the rungs SUFFIX and FILE_NAME what speaks for one, or against.
     pub reason: u8,
     /// PLEXINDEX_ANSWER_* flags, or'ed.
     pub flags: u8,
@@ -211,7 +211,7 @@ pub struct Answer {
     pub candidates_count: u32,
     /// How many there are in all.
     pub candidates_total: u32,
-    /// A sentence for people: why there is no single item, or the error's text. None for PLEXINDEX_OK.
+    /// A sentence for people: what `reason` says, or the error's text. None for PLEXINDEX_REASON_NONE.
     pub message: Text,
     /// Milliseconds since the listing that answered was last seen to be current; -1: there is none.
     pub age_ms: i64,

@@ -327,7 +327,7 @@ impl Shared {
         if outcome.suspect {
             answer.reason = Reason::Unconfirmed;
         }
-        if status != Status::Ok {
+        if status != Status::Ok || answer.reason != Reason::None {
             message = self.explain(&answer, rows, path, tried.trouble.as_ref());
             answer.message = &message;
         }
@@ -339,6 +339,7 @@ impl Shared {
         );
         if matches!(outcome.rung, Rung::Suffix | Rung::FileName)
             && status == Status::Ok
+            && outcome.reason != Reason::Contradicted
             && let Some(found) = outcome.single()
         {
             self.evidence.saw(path, found.path);
@@ -529,9 +530,12 @@ fn offline(library: &str) -> Error {
 }
 
 impl Shared {
-    /// Why there is no single item, in a sentence.
+    /// Why there is no single item, or what speaks for one that was found by the end of its path, in a sentence.
     fn explain(&self, answer: &Answer<'_>, rows: &[LibraryRow], path: &[u8], trouble: Option<&Error>) -> String {
         let path = self.shown(path);
+        if answer.status == Status::Ok {
+            return self.evident(answer, &path);
+        }
         let titles = || {
             let titles: Vec<&str> = rows.iter().map(|row| row.library.title.as_str()).collect();
             titles.join("', '")
@@ -557,10 +561,10 @@ impl Shared {
             (_, Reason::NotFetched) if rows.len() > 1 => format!("libraries '{}' were never fetched", titles()),
             (_, Reason::NotFetched) => format!("library '{}' was never fetched", titles()),
             (_, Reason::NotListed) => format!("'{path}' lies in a folder of Plex's, but is not listed (yet)"),
-            (_, Reason::NoLocation | Reason::None) if rows.is_empty() => {
+            _ if rows.is_empty() => {
                 format!("no library is known, so '{path}' lies in none: a server has to be asked first")
             }
-            (_, Reason::NoLocation | Reason::None) => {
+            _ => {
                 let folders: Vec<_> = rows
                     .iter()
                     .flat_map(|row| row.library.locations.iter())
@@ -570,7 +574,7 @@ impl Shared {
                 let mapping = self
                     .evidence
                     .proposal(&|folder| self.shown(folder).into_owned())
-                    .unwrap_or_else(|| "a mapping may be missing".to_owned());
+                    .unwrap_or_else(|| "a mapping may be missing".into());
                 format!(
                     "no library has a folder above '{path}'; their folders are '{}': {mapping}",
                     folders.join("', '")
@@ -581,5 +585,26 @@ impl Shared {
             let _ = write!(text, " (and the server could not be asked: {error})");
         }
         text
+    }
+
+    /// What speaks for a single item, or against it.
+    fn evident(&self, answer: &Answer<'_>, path: &str) -> String {
+        let listed = answer.item().map(|found| self.shown(found.path)).unwrap_or_default();
+        match answer.reason {
+            Reason::OnlyRootDiffers => {
+                format!("Plex lists '{listed}': only the root of '{path}' differs, a mapping is missing")
+            }
+            Reason::PathTells => format!("Plex lists '{listed}', and '{path}' tells the same item"),
+            Reason::Contradicted => format!(
+                "Plex lists '{listed}', but '{path}' tells of another year, number or edition: most likely it is another \
+                 file"
+            ),
+            Reason::NotListed => format!(
+                "'{path}' lies in a folder of Plex's, but is not listed (yet): '{listed}' has only its end in common with it"
+            ),
+            _ => format!(
+                "Plex lists '{listed}', which has only its end in common with '{path}': verify that it is the same file"
+            ),
+        }
     }
 }

@@ -1,46 +1,57 @@
 //! What answers by the end of a path tell of the mapping that is missing.
 
 use std::borrow::Cow;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use crate::matching::propose::{Proposal, propose};
+use crate::matching::propose::{Proposal, Samples};
 
-/// How many answers are remembered: enough to weigh, and bounded.
+/// How many answers are counted: enough to weigh, and bounded.
 const SAMPLES: usize = 500;
 
-/// Pairs of a path asked for and the listed path that has the same end.
+/// What the answers tell, as counts, and the sentence that is made of them when it is first read.
 #[derive(Default)]
-pub struct Evidence(pub(super) Mutex<Vec<(Vec<u8>, Vec<u8>)>>);
+pub struct Evidence(pub(super) Mutex<Told>);
+
+#[derive(Default)]
+pub struct Told {
+    samples: Samples,
+    /// Empty when nothing is proposed; none when samples came since.
+    sentence: Option<Arc<str>>,
+}
 
 impl Evidence {
-    /// Remembers an answer, unless there are enough, or another thread is at it.
+    /// Counts an answer, unless there are enough, or another thread is at it.
     pub fn saw(&self, asked: &[u8], listed: &[u8]) {
-        if let Ok(mut samples) = self.0.try_lock()
-            && samples.len() < SAMPLES
+        if let Ok(mut told) = self.0.try_lock()
+            && told.samples.count() < SAMPLES
         {
-            samples.push((asked.to_vec(), listed.to_vec()));
+            told.samples.add(asked, [listed]);
+            told.sentence = None;
         }
     }
 
     /// Mappings that these answers speak for, the one for which most does first.
     pub fn proposals(&self) -> Vec<Proposal> {
-        let samples = super::lock(&self.0);
-        let pairs = samples
-            .iter()
-            .map(|(asked, listed)| (asked.as_slice(), [listed.as_slice()]));
-        propose(pairs)
+        super::lock(&self.0).samples.proposals()
     }
 
-    /// The mapping for which most speaks, in a sentence; `shown` says how folders are written.
-    pub fn proposal(&self, shown: &dyn Fn(&[u8]) -> String) -> Option<String> {
-        let best = self.proposals().into_iter().next()?;
-        Some(format!(
-            "{} of {} paths that were found by their end agree on {} -> {}",
-            best.matched,
-            best.of,
-            shown(&best.from),
-            shown(&best.to)
-        ))
+    /// The mapping for which most speaks, in a sentence; `shown` says how folders are written, always the same way.
+    pub fn proposal(&self, shown: &dyn Fn(&[u8]) -> String) -> Option<Arc<str>> {
+        let mut told = super::lock(&self.0);
+        if told.sentence.is_none() {
+            let best = told.samples.best();
+            let sentence = best.map(|best| {
+                format!(
+                    "{} of {} paths that were found by their end agree on {} -> {}",
+                    best.matched,
+                    best.of,
+                    shown(&best.from),
+                    shown(&best.to)
+                )
+            });
+            told.sentence = Some(sentence.unwrap_or_default().into());
+        }
+        told.sentence.clone().filter(|sentence| !sentence.is_empty())
     }
 }
 

@@ -4,8 +4,9 @@
 //! 5. file name. Within a rung the same raw bytes beat the same normal form; what then fits equally well is ambiguous.
 //!
 //! Across libraries, rungs 1 to 3 are climbed first in the libraries that can own the path (it lies under one of their
-//! folders, as given or mapped), then in the others; then 4 and 5 in the same order. If any library asked can own the
-//! path, then 4 and 5 are of low confidence wherever they find something: the path *should* be listed as it is.
+//! folders, as given or mapped), then in the others; then 4 and 5 in the same order. If any library can own the path, be
+//! it asked or not, then 4 and 5 are of low confidence wherever they find something: the path *should* be listed as it
+//! is. Else they are of high confidence when the path differs by its root only, or tells the item ([`super::telling`]).
 //!
 //! The end of a path is compared over all libraries of a group at once: three common components in one library beat
 //! two in another, as they do within one library. Paths that are not UTF-8 equal themselves only and stop at rung 3.
@@ -16,6 +17,7 @@ use super::mappings::Mappings;
 use super::normal::{Normal, Room};
 use super::outcome::{Found, GlanceHit, ItemRef, Outcome};
 use super::tally::{Candidate, Tally};
+use super::telling::{Verdict, only_root_differs, tells};
 use super::view::View;
 use crate::model::{Confidence, Reason, Rung};
 
@@ -172,7 +174,7 @@ where
 
     fn fill(&self, outcome: &mut Outcome<'v>) {
         let mut tally = Tally::new();
-        let (rung, confidence) = self.run(&mut tally);
+        let (rung, confidence, evidence) = self.run(&mut tally);
         if tally.total == 0 {
             outcome.reason = self.reason_of_miss();
         } else {
@@ -181,7 +183,7 @@ where
             outcome.total = tally.total;
             outcome.confidence = if single { confidence } else { Confidence::Low };
             outcome.reason = match tally.is_of_one_library() {
-                _ if single => Reason::None,
+                _ if single => evidence,
                 true => Reason::SeveralItems,
                 false => Reason::SeveralLibraries,
             };
@@ -203,7 +205,7 @@ where
 
     fn glance(&self) -> Option<GlanceHit<'v>> {
         let mut tally = Tally::new();
-        let (rung, confidence) = self.run(&mut tally);
+        let (rung, confidence, _) = self.run(&mut tally);
         let best = tally.first()?;
         let sure = tally.total == 1 && confidence == Confidence::High && !self.suspect(best) && !self.broken();
         sure.then_some(GlanceHit {
@@ -213,8 +215,8 @@ where
         })
     }
 
-    /// Fills the tally from the first rung that finds something; the confidence is that of a single item.
-    fn run(&self, tally: &mut Tally<'v, L>) -> (Rung, Confidence) {
+    /// Fills the tally from the first rung that finds something; the confidence and its reason are those of a single item.
+    fn run(&self, tally: &mut Tally<'v, L>) -> (Rung, Confidence, Reason) {
         let owners = match self.scope {
             Scope::One(_) => &[Group::Everyone][..],
             Scope::All => &[Group::Owners, Group::Others],
@@ -227,7 +229,7 @@ where
                     _ => self.mapped(*group, tally),
                 }
                 if tally.total > 0 {
-                    return (rung, Confidence::High);
+                    return (rung, Confidence::High, Reason::None);
                 }
             }
         }
@@ -236,12 +238,51 @@ where
                 self.alike(*group, tally);
                 if tally.total > 0 {
                     let rung = if tally.rank >= 2 { Rung::Suffix } else { Rung::FileName };
-                    let owned = self.members(Group::Owners).next().is_some();
-                    return (rung, if owned { Confidence::Low } else { Confidence::High });
+                    let evidence = match tally.first() {
+                        Some(candidate) if tally.total == 1 => self.evidence(candidate, tally.rank),
+                        _ => Reason::None,
+                    };
+                    let confidence = match evidence {
+                        Reason::OnlyRootDiffers | Reason::PathTells => Confidence::High,
+                        _ => Confidence::Low,
+                    };
+                    return (rung, confidence, evidence);
                 }
             }
         }
-        (Rung::None, Confidence::None)
+        (Rung::None, Confidence::None, Reason::None)
+    }
+
+    /// What speaks for the single item that was found by `components` of its path, or against it. Any of its files that
+    /// fit as well may: they are looked at in turn.
+    fn evidence(&self, candidate: &Candidate<'v, L>, components: usize) -> Reason {
+        if self.views.iter().any(|view| self.owns(view)) {
+            return Reason::NotListed;
+        }
+        let view = &*self.views[candidate.library];
+        let mut evidence = Reason::NoEvidence;
+        view.alike(&self.path, components, |_, hit| {
+            if matches!(evidence, Reason::OnlyRootDiffers | Reason::PathTells) {
+                return;
+            }
+            let (rating_key, listed) = view.facts(hit);
+            if rating_key != candidate.rating_key {
+                return;
+            }
+            let item = view.item(hit);
+            Normal::with(listed, |listed| {
+                let verdict = tells(&item, &self.path, listed, components);
+                evidence = match verdict {
+                    _ if only_root_differs(&item, &self.path, listed, components, view.below(listed)) => {
+                        Reason::OnlyRootDiffers
+                    }
+                    Verdict::Tells => Reason::PathTells,
+                    Verdict::Against => Reason::Contradicted,
+                    Verdict::Nothing => evidence,
+                };
+            });
+        });
+        evidence
     }
 
     fn members(&self, group: Group) -> impl Iterator<Item = (usize, &'v L)> {

@@ -12,8 +12,10 @@ pub mod point;
 pub mod propose;
 mod rewrite;
 mod tally;
+mod telling;
 pub mod text;
 mod view;
+mod words;
 
 pub use form::{Fold, Form, lies_under};
 pub use ladder::{GROUP, Scope, climb, glance, glance_all};

@@ -1,5 +1,6 @@
 //! Which mapping is missing: '482 of 500 files match if /data/media becomes /mnt/media'.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::normal::{Shape, normal_form};
@@ -17,17 +18,25 @@ pub struct Proposal {
     pub of: usize,
 }
 
-/// Weighs the evidence: each sample is a path of the host that matched nothing, with the listed paths that share its end.
-/// The best proposal comes first; pairs that explain no more than one file of several are left out.
-#[must_use]
-pub fn propose<'a, S>(samples: impl IntoIterator<Item = (&'a [u8], S)>) -> Vec<Proposal>
-where
-    S: IntoIterator<Item = &'a [u8]>,
-{
-    let mut of = 0;
-    let mut pairs: HashMap<(Vec<u8>, Vec<u8>), Proposal> = HashMap::new();
-    for (host, listed) in samples {
-        of += 1;
+/// Samples, as counts by pair of roots. What is asked of them is known at once, however many there were.
+#[derive(Debug, Default)]
+pub struct Samples {
+    of: usize,
+    pairs: HashMap<(Vec<u8>, Vec<u8>), Proposal>,
+    /// The pair for which most speaks.
+    best: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Samples {
+    /// How many paths were looked at.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.of
+    }
+
+    /// Adds a path of the host that is not listed, with the listed paths that share its end.
+    pub fn add<'a>(&mut self, host: &[u8], listed: impl IntoIterator<Item = &'a [u8]>) {
+        self.of += 1;
         let mut seen = Vec::new();
         for server in listed {
             let Some((from, to)) = differing(host, server) else {
@@ -38,27 +47,52 @@ where
             if seen.contains(&key) {
                 continue;
             }
-            let proposal = pairs.entry(key.clone()).or_insert_with(|| Proposal {
+            let proposal = self.pairs.entry(key.clone()).or_insert_with(|| Proposal {
                 from: from.to_vec(),
                 to: to.to_vec(),
                 matched: 0,
                 of: 0,
             });
             proposal.matched += 1;
+            // Counts only grow: no other pair can have become the best one.
+            let proposal = &self.pairs[&key];
+            let best = self.best.as_ref().and_then(|best| self.pairs.get(best));
+            if best.is_none_or(|best| order(proposal, best).is_lt()) {
+                self.best = Some(key.clone());
+            }
             seen.push(key);
         }
     }
-    let mut proposals: Vec<Proposal> = pairs.into_values().filter(|pair| pair.matched > 1 || of == 1).collect();
-    for proposal in &mut proposals {
-        proposal.of = of;
+
+    /// The mapping for which most speaks.
+    #[must_use]
+    pub fn best(&self) -> Option<Proposal> {
+        let best = self.pairs.get(self.best.as_ref()?)?;
+        self.shown(best)
     }
-    // The order is total, so that the same evidence gives the same text.
-    proposals.sort_by(|a, b| {
-        b.matched
-            .cmp(&a.matched)
-            .then_with(|| (&a.from, &a.to).cmp(&(&b.from, &b.to)))
-    });
-    proposals
+
+    /// All mappings for which more than one path speaks, the best first.
+    #[must_use]
+    pub fn proposals(&self) -> Vec<Proposal> {
+        let mut proposals: Vec<Proposal> = self.pairs.values().filter_map(|pair| self.shown(pair)).collect();
+        proposals.sort_by(order);
+        proposals
+    }
+
+    /// A pair that explains no more than one file of several is left out.
+    fn shown(&self, pair: &Proposal) -> Option<Proposal> {
+        (pair.matched > 1 || self.of == 1).then(|| Proposal {
+            of: self.of,
+            ..pair.clone()
+        })
+    }
+}
+
+/// The best first. Total, so that the same evidence gives the same text.
+fn order(a: &Proposal, b: &Proposal) -> Ordering {
+    b.matched
+        .cmp(&a.matched)
+        .then_with(|| (&a.from, &a.to).cmp(&(&b.from, &b.to)))
 }
 
 /// What is left of both paths when their longest common end, two components at least, is taken away.

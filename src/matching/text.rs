@@ -30,7 +30,7 @@ pub fn fold_title(title: &str) -> String {
 }
 
 /// Lower case, with the few letters that decomposition leaves alone but people type without their strokes.
-fn lower(c: char) -> impl Iterator<Item = char> {
+pub(super) fn lower(c: char) -> impl Iterator<Item = char> {
     let plain = match c {
         'ø' | 'Ø' => ['o', '\0'],
         'đ' | 'Đ' | 'ð' | 'Ð' => ['d', '\0'],

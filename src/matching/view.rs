@@ -26,6 +26,10 @@ pub trait View {
     /// Whether the path lies under one of the library's folders.
     fn owns(&self, path: &Normal<'_>) -> bool;
 
+    /// How many of a listed path's components lie below the library's folder; 0 when it lies in none. Of folders within
+    /// each other the outer one counts.
+    fn below(&self, listed: &Normal<'_>) -> usize;
+
     /// Whether it has confirmed matches or recent changes: if not, the first rung is not even tried.
     fn may_be_recorded(&self) -> bool;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::image::Image;
 use super::overlay::{Change, Overlay, Record};
 use crate::matching::normal::normal_form;
-use crate::matching::{ItemRef, Mappings, Normal, Stamp, View, lies_under};
+use crate::matching::{Form, ItemRef, Mappings, Normal, Stamp, View, lies_under};
 use crate::model::{Item, Rung};
 
 /// What is known of a library beside its items.
@@ -31,8 +31,10 @@ pub struct LibraryView {
     pub matches: Option<Arc<Image>>,
     /// What changed since both.
     pub overlay: Arc<Overlay>,
-    /// Normal forms of the folders, as the server sees them and as server-to-host rules call them.
+    /// Normal forms of the folders, as the server sees them …
     locations: Box<[Box<[u8]>]>,
+    /// … and as server-to-host rules call them.
+    hosts: Box<[Box<[u8]>]>,
 }
 
 impl LibraryView {
@@ -45,13 +47,13 @@ impl LibraryView {
         matches: Option<Arc<Image>>,
         overlay: Arc<Overlay>,
     ) -> Self {
-        let mut locations = Vec::new();
+        let (mut locations, mut hosts) = (Vec::new(), Vec::new());
         for location in facts.locations.iter().filter(|location| !location.is_empty()) {
             locations.push(normal_form(location.as_bytes()).into_boxed_slice());
             // Rules are written for files below the folder: `^/plex/media/(.*)`.
             let below = format!("{location}/");
             if let Some(host) = mappings.to_host(below.as_bytes()).filter(|host| !host.is_empty()) {
-                locations.push(normal_form(&host).into_boxed_slice());
+                hosts.push(normal_form(&host).into_boxed_slice());
             }
         }
         let ours = |image: &Arc<Image>| image.library() == facts.uuid;
@@ -61,6 +63,7 @@ impl LibraryView {
             facts,
             overlay,
             locations: locations.into_boxed_slice(),
+            hosts: hosts.into_boxed_slice(),
         }
     }
 
@@ -198,7 +201,19 @@ impl View for LibraryView {
     }
 
     fn owns(&self, path: &Normal<'_>) -> bool {
-        self.locations.iter().any(|folder| lies_under(path.form(), folder))
+        let mut folders = self.locations.iter().chain(&self.hosts);
+        folders.any(|folder| lies_under(path.form(), folder))
+    }
+
+    fn below(&self, listed: &Normal<'_>) -> usize {
+        let length = |form: &[u8]| Form::done(form).back().count();
+        let above = self
+            .locations
+            .iter()
+            .filter(|folder| lies_under(listed.form(), folder))
+            .map(|folder| length(folder))
+            .min();
+        above.map_or(0, |above| length(listed.form()) - above)
     }
 
     #[inline]

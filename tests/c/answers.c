@@ -124,11 +124,20 @@ static void file_names(const plexindex_library_handle *movies)
 {
     struct answered answered;
     uint32_t i;
-    /* Under no folder of the library, and one item with that name: this item. */
-    answered = MATCH(movies, "/elsewhere/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_FILE_NAME, HIGH, PLEXINDEX_REASON_NONE);
+    /* Under no folder of a library, and the name carries the title and the year: this item. */
+    answered = MATCH(movies, "/elsewhere/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_FILE_NAME, HIGH,
+                     PLEXINDEX_REASON_PATH_TELLS);
+    CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message), "tells the same item") != NULL);
     forget(&answered);
     /* Under one, it should be listed as such: verify it. */
-    answered = MATCH(movies, "/data/movies/new/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_FILE_NAME, LOW, PLEXINDEX_REASON_NONE);
+    answered = MATCH(movies, "/data/movies/new/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_FILE_NAME, LOW,
+                     PLEXINDEX_REASON_NOT_LISTED);
+    forget(&answered);
+    /* In a folder of another year: another file. */
+    answered = MATCH(movies, "/elsewhere/Exact (1950)/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_FILE_NAME, LOW,
+                     PLEXINDEX_REASON_CONTRADICTED);
+    CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message), "another file") != NULL);
+    CHECK(plexindex_lookup_key(movies, "/elsewhere/Exact (1950)/Exact (2001).mkv") == NULL);
     forget(&answered);
     /* Two items with that name. */
     answered = MATCH(movies, "/elsewhere/twin.mkv", PLEXINDEX_AMBIGUOUS, PLEXINDEX_RUNG_FILE_NAME, LOW,
@@ -146,10 +155,11 @@ static void file_names(const plexindex_library_handle *movies)
 static void suffixes(const plexindex_library_handle *movies)
 {
     struct answered answered = MATCH(movies, "/mnt/backup/Exact (2001)/Exact (2001).mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_SUFFIX,
-                                     HIGH, PLEXINDEX_REASON_NONE);
+                                     HIGH, PLEXINDEX_REASON_ONLY_ROOT_DIFFERS);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->key, "/library/metadata/900001");
     forget(&answered);
-    answered = MATCH(movies, "/mnt/backup/Twins B/twin.mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_SUFFIX, HIGH, PLEXINDEX_REASON_NONE);
+    answered = MATCH(movies, "/mnt/backup/Twins B/twin.mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_SUFFIX, HIGH,
+                     PLEXINDEX_REASON_ONLY_ROOT_DIFFERS);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->key, "/library/metadata/900003");
     forget(&answered);
 }

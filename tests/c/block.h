@@ -96,6 +96,8 @@ static inline void check_block(const struct answered *answered, uint32_t count)
     const plexindex_answers *head = head_of(answered);
     uint32_t i;
     uint32_t j;
+    int by_end;
+    int told;
     CHECK(answered->buffer.length >= sizeof *head);
     CHECK(answered->buffer.length <= answered->buffer.capacity);
     CHECK(head->size == sizeof *head);
@@ -108,13 +110,16 @@ static inline void check_block(const struct answered *answered, uint32_t count)
         CHECK(strcmp(plexindex_status_name(answer->status), "UNKNOWN") != 0);
         CHECK(answer->rung <= PLEXINDEX_RUNG_FILE_NAME);
         CHECK(answer->confidence <= PLEXINDEX_CONFIDENCE_HIGH);
-        CHECK(answer->reason <= PLEXINDEX_REASON_UNCONFIRMED);
+        CHECK(answer->reason <= PLEXINDEX_REASON_CONTRADICTED);
         CHECK((answer->flags & ~PLEXINDEX_ANSWER_STALE) == 0);
         CHECK(answer->age_ms >= -1);
         check_text(answered, answer->message);
         CHECK((answer->status == PLEXINDEX_OK) == (item != NULL));
-        CHECK((answer->status == PLEXINDEX_OK) == (answer->message.offset == 0));
-        CHECK((answer->status == PLEXINDEX_OK) == (answer->reason == PLEXINDEX_REASON_NONE));
+        /* A single item that was found by the end of its path says what speaks for it. */
+        by_end = answer->rung == PLEXINDEX_RUNG_SUFFIX || answer->rung == PLEXINDEX_RUNG_FILE_NAME;
+        told = answer->status != PLEXINDEX_OK || by_end;
+        CHECK(told == (answer->message.offset != 0));
+        CHECK(told == (answer->reason != PLEXINDEX_REASON_NONE));
         CHECK((answer->candidates == 0) == (answer->candidates_count == 0));
         CHECK(answer->candidates_count <= answer->candidates_total);
         if (item != NULL) {

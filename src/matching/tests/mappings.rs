@@ -1,5 +1,5 @@
 use crate::error::Status;
-use crate::matching::propose::{Proposal, propose};
+use crate::matching::propose::{Proposal, Samples};
 use crate::matching::{Mappings, Normal};
 use crate::options::{Mapping, MappingKind, Pattern};
 
@@ -157,6 +157,16 @@ fn images_depend_on_the_servers_rules_only() {
         one,
         digest(&[prefix(TO_SERVER, "/x", "/y"), prefix(TO_HOST, "/a", "/b")])
     );
+}
+
+/// The proposals, and the best one once after each sample, as it is read between answers.
+fn propose<'a, S: IntoIterator<Item = &'a [u8]>>(samples: impl IntoIterator<Item = (&'a [u8], S)>) -> Vec<Proposal> {
+    let mut all = Samples::default();
+    for (host, listed) in samples {
+        all.add(host, listed);
+        assert_eq!(all.best().as_ref(), all.proposals().first());
+    }
+    all.proposals()
 }
 
 #[test]

@@ -4,4 +4,5 @@
 mod form;
 mod mappings;
 mod normal;
+mod telling;
 mod text;

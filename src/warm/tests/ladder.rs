@@ -24,7 +24,7 @@ fn keys(keys: &[&str]) -> Vec<String> {
     keys.iter().map(|key| (*key).to_owned()).collect()
 }
 
-const FOUND: (Confidence, Reason) = (Confidence::High, Reason::None);
+const FOUND: (Confidence, Reason) = (Confidence::High, Reason::OnlyRootDiffers);
 
 #[test]
 fn the_same_name_in_many_folders_is_decided_by_the_folders() {
@@ -37,7 +37,7 @@ fn the_same_name_in_many_folders_is_decided_by_the_folders() {
         })
         .collect();
     let none = Mappings::default();
-    let music = library(&[], &items, &none);
+    let music = library(&["/plex"], &items, &none);
     let views = [&music];
     let (rung, confidence, reason, found) = ask(&views, &none, "/nas/Artist 7/Album 3/01.flac");
     assert_eq!(
@@ -61,11 +61,24 @@ fn under_a_folder_of_the_library_weak_rungs_stay_low() {
     let none = Mappings::default();
     let music = library(&["/music"], &[movie("1", &["/music/Old/CD1/01.flac"])], &none);
     let views = [&music];
-    let low = (Confidence::Low, Reason::None);
+    let low = (Confidence::Low, Reason::NotListed);
     let (rung, confidence, reason, found) = ask(&views, &none, "/music/New/CD1/01.flac");
     assert_eq!((rung, (confidence, reason), found), (Rung::Suffix, low, keys(&["1"])));
-    let (rung, confidence, reason, found) = ask(&views, &none, "/elsewhere/CD1/01.flac");
+    // Under no folder of a library: another root alone is a missing mapping, another folder another file.
+    let (rung, confidence, reason, found) = ask(&views, &none, "/elsewhere/Old/CD1/01.flac");
     assert_eq!((rung, (confidence, reason), found), (Rung::Suffix, FOUND, keys(&["1"])));
+    let low = (Confidence::Low, Reason::NoEvidence);
+    let (rung, confidence, reason, found) = ask(&views, &none, "/elsewhere/New/CD1/01.flac");
+    assert_eq!((rung, (confidence, reason), found), (Rung::Suffix, low, keys(&["1"])));
+    // Asked of one library, in a folder of another's.
+    let other = library(&["/vinyl"], &[], &none);
+    let views = [&music, &other];
+    let outcome = climb(&views, Scope::One(0), &none, b"/vinyl/Old/CD1/01.flac");
+    assert_eq!(
+        (outcome.rung, outcome.confidence, outcome.reason),
+        (Rung::Suffix, Confidence::Low, Reason::NotListed)
+    );
+    assert!(glance(&views, Scope::One(0), &none, b"/vinyl/Old/CD1/01.flac").is_none());
 }
 
 #[test]
@@ -111,7 +124,7 @@ fn names_that_differ_by_case_are_no_guess() {
 fn a_file_of_two_items_is_ambiguous_and_two_files_of_one_item_are_not() {
     let none = Mappings::default();
     let shows = library(
-        &[],
+        &["/a", "/b"],
         &[
             movie("1", &["/s/e1e2.mkv"]),
             movie("2", &["/s/e1e2.mkv"]),
@@ -126,7 +139,7 @@ fn a_file_of_two_items_is_ambiguous_and_two_files_of_one_item_are_not() {
     );
     assert_eq!(
         ask(&views, &none, "/c/4k/x.mkv"),
-        (Rung::Suffix, Confidence::High, Reason::None, keys(&["3"]))
+        (Rung::Suffix, FOUND.0, FOUND.1, keys(&["3"]))
     );
 }
 

@@ -7,6 +7,7 @@ mod naive;
 mod overlay;
 mod page;
 mod random;
+mod right;
 mod swap;
 
 use std::sync::Arc;

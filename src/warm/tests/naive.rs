@@ -263,9 +263,27 @@ fn weak(libraries: &[Naive], group: &[usize], path: &[u8]) -> Option<(Rung, Fits
     }
 }
 
+/// Whether all of a listed path below the library's folder is the end of `path` too, two names at least that are not
+/// those of any disc.
+fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
+    let form = form(listed);
+    let below = library
+        .locations
+        .iter()
+        .filter(|folder| under(listed, folder.as_bytes()))
+        .map(|folder| components(&form).len() - components(&self::form(folder.as_bytes())).len())
+        .max()
+        .unwrap_or(0);
+    let names = &components(&form)[components(&form).len() - below..];
+    let chosen = names.iter().filter(|name| **name != b"cd1").count();
+    chosen >= 2 && common(listed, path) >= below
+}
+
 pub fn climb(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -> Answer {
     let all = 0..libraries.len();
     let asked: Vec<usize> = all.filter(|n| one.is_none_or(|one| one == *n)).collect();
+    // Whoever owns the path, asked or not: it should be listed there.
+    let owned = libraries.iter().any(|library| library.owns(path, rules));
     let (owners, others): (Vec<usize>, Vec<usize>) = asked.iter().partition(|n| libraries[**n].owns(path, rules));
     let judged = !owners.is_empty();
     let responsible = if judged { &owners } else { &asked };
@@ -286,7 +304,18 @@ pub fn climb(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8
     let one_library = found.keys().all(|(library, _)| Some(*library) == first);
     let (confidence, reason) = match (found.len(), one_library) {
         (0, _) => (Confidence::None, missing),
-        (1, _) if rung > Rung::Mapped && judged => (Confidence::Low, Reason::None),
+        (1, _) if rung > Rung::Mapped && owned => (Confidence::Low, Reason::NotListed),
+        (1, _) if rung > Rung::Mapped => {
+            let ((library, _), listed) = found.iter().next().expect("there is one");
+            // No name in these tests carries a title.
+            match listed
+                .iter()
+                .any(|listed| only_root(&libraries[*library], path, listed))
+            {
+                true => (Confidence::High, Reason::OnlyRootDiffers),
+                false => (Confidence::Low, Reason::NoEvidence),
+            }
+        }
         (1, _) => (Confidence::High, Reason::None),
         (_, true) => (Confidence::Low, Reason::SeveralItems),
         (_, false) => (Confidence::Low, Reason::SeveralLibraries),

@@ -186,17 +186,23 @@ class Match:
 
     @property
     def confidence(self) -> Confidence:
-        """``"high"``: this item. ``"low"``: verify it, or choose among the candidates. ``"none"``: there is none."""
+        """``"high"``: this file's item, as far as anything that is known can tell. ``"low"``: verify it, or choose among
+        the candidates. ``"none"``: there is none.
+        """
         return _name(c.CONFIDENCES, self._answer[2])  # type: ignore[return-value]
 
     @property
     def reason_code(self) -> ReasonCode:
-        """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; ``"none"``."""
+        """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; ``"none"``.
+
+        Of a single item that was found by the end of its path, what speaks for it: ``"only_root_differs"`` or
+        ``"path_tells"`` (high); ``"no_evidence"``, ``"contradicted"`` or ``"not_listed"`` (low).
+        """
         return _name(c.REASONS, self._answer[3])  # type: ignore[return-value]
 
     @property
     def reason(self) -> str | None:
-        """The same as a sentence for people; None when there is a single item."""
+        """The same as a sentence for people; None when ``reason_code`` is ``"none"``."""
         offset, length = self._answer[9], self._answer[10]
         return self._block[offset : offset + length].decode("utf-8", "surrogateescape") if offset else None
 

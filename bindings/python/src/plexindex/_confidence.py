@@ -11,4 +11,4 @@ class MatchConfidence(str, Enum):
     HIGH = "high"
     """One item fits."""
     LOW = "low"
-    """Several do, or the one that does has the file's name only, where its path should be listed."""
+    """Several do, or the path speaks against the one that does: it should be listed itself, or tells of another."""

@@ -56,6 +56,10 @@ REASON_NOT_FETCHED = 3
 REASON_SEVERAL_ITEMS = 4
 REASON_SEVERAL_LIBRARIES = 5
 REASON_UNCONFIRMED = 6
+REASON_ONLY_ROOT_DIFFERS = 7
+REASON_PATH_TELLS = 8
+REASON_NO_EVIDENCE = 9
+REASON_CONTRADICTED = 10
 
 ANSWER_STALE = 1
 
@@ -149,6 +153,10 @@ REASONS = (
     "several_items",
     "several_libraries",
     "unconfirmed",
+    "only_root_differs",
+    "path_tells",
+    "no_evidence",
+    "contradicted",
 )
 REQUESTS = ("identity", "probe", "page", "delta", "question", "confirm", "edit", "events")
 

@@ -7,7 +7,7 @@ import os
 from ._errors import ServerError
 from ._host_store import leaves_name, library_name
 from ._match_cache import PREFIX
-from ._paths import best, components, mapped
+from ._paths import best, components, lies_under, mapped, normal
 from ._plex_cache import PlexCache
 from ._plexapi import SectionIndex
 from ._rows import extract
@@ -61,6 +61,12 @@ class Finder:
         if isinstance(self._library, SectionIndex):
             found, self.sure = self._library.candidates(self._path)
             return found
+        found = self._looked_for()
+        if len(found) == 1:
+            self.sure = not self._speaks_against(found[0])
+        return found
+
+    def _looked_for(self) -> list[Any]:
         listed = self._listed()
         if listed:
             return listed
@@ -71,6 +77,23 @@ class Finder:
             import logging
 
             logging.getLogger("plexindex").debug("%s: %s", self._path, text)
+
+    def _speaks_against(self, item: Any) -> bool:
+        """Whether the path is most likely another file's: it tells of another item, or should be listed itself."""
+        row = extract(item)
+        paths = [path for path in (self._path, self._mapped) if path]
+        if row is None or {normal(file) for file in row["file_paths"]} & {normal(path) for path in paths}:
+            return False
+        locations = getattr(self._library, "locations", None)
+        if isinstance(locations, list) and any(
+            isinstance(folder, str) and lies_under(path, folder) for path in paths for folder in locations
+        ):
+            return True
+        from ._titles import contradicts
+
+        # As they were listed: plexapi reloads an item when an empty attribute of it is read.
+        known = getattr(item, "__dict__", {})
+        return contradicts(paths[-1], row["file_paths"], known)
 
     # What the host recorded.
 

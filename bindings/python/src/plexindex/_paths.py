@@ -34,6 +34,12 @@ def normal(path: str) -> str:
     return normalize("NFC", normalize("NFC", plain).lower())
 
 
+def lies_under(path: str, folder: str) -> bool:
+    """Whether a path lies below a folder."""
+    below, above = normal(path).split("/"), normal(folder).split("/")
+    return above != [""] and len(below) > len(above) and below[: len(above)] == above
+
+
 def mapped(path: str, host: str | None, server: str | None) -> str | None:
     """The path under the server's folder instead of the host's; None when it does not lie there."""
     if not host or not server:

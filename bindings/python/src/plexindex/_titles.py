@@ -1,4 +1,4 @@
-"""Titles to search Plex for: what a file's name and its folder tell of an item."""
+"""What a file's name and its folders tell of an item: titles to search Plex for, and what speaks against one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ _EPISODE = re.compile(
     r"(?<![^\W_])(?:s\d{1,4}[ ._-]*e\d{1,4}(?:[ ._-]*e?\d{1,4})*|\d{1,2}x\d{2,3})(?![^\W_])", re.IGNORECASE
 )
 _TRACK = re.compile(r"^\d{1,3}(?:-\d{1,3})?[ ._-]+")
+_SEASON = re.compile(r"(?:season|series|staffel|saison|temporada|s)[ ._-]*(\d{1,4})", re.IGNORECASE)
+_NUMBERS = re.compile(r"\d+")
 _MOST = 3
+# The file's name and the folders above it that tell of an item.
+_TELLING = 4
 
 
 def titles(path: str) -> list[str]:
@@ -36,6 +40,56 @@ def leaf_titles(path: str) -> list[str]:
     if numbered:
         return _distinct(_bare(stem[numbered.end() :]))
     return _distinct(_bare(_TRACK.sub("", stem)), _plain(stem))
+
+
+def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
+    """Whether a path tells of another item than the one with these files: another year, show, season or number.
+
+    Only what the path has and the listed ones have not counts; that it tells nothing does not speak against an item.
+    """
+    parts = components(path)
+    known = [components(file) for file in listed]
+    common = max((_common(parts, file) for file in known), default=0)
+    folders = parts[-_TELLING : len(parts) - max(common, 1)]
+    year, season = facts.get("year"), facts.get("parentIndex")
+    if facts.get("type") == "movie":
+        years = {int(text) for folder in folders for text in _NUMBERS.findall(folder) if _YEAR.fullmatch(text)}
+        return isinstance(year, int) and bool(years) and not years & {year - 1, year, year + 1}
+    if facts.get("type") != "episode":
+        return False
+    for above, folder in zip(parts[-_TELLING:], parts[-_TELLING + 1 : -1]):
+        told = _SEASON.fullmatch(folder)
+        if told is None:
+            continue
+        if isinstance(season, int) and folder in folders and int(told[1]) != season:
+            return True
+        # What a season's folder lies in is called like the show.
+        show = facts.get("grandparentTitle")
+        if isinstance(show, str) and above in folders and not _alike(above, show):
+            return True
+    numbers = _EPISODE.search(_stem(parts[-1]))
+    number = facts.get("index")
+    if numbers is None or not isinstance(season, int) or not isinstance(number, int):
+        return False
+    first, *rest = (int(text) for text in _NUMBERS.findall(numbers[0]))
+    return first != season or bool(rest) and not min(rest) <= number <= max(rest)
+
+
+def _common(one: list[str], other: list[str]) -> int:
+    count = 0
+    for mine, its in zip(reversed(one), reversed(other)):
+        if mine.lower() != its.lower():
+            break
+        count += 1
+    return count
+
+
+def _alike(folder: str, title: str) -> bool:
+    """Whether one has the other's letters, without accents."""
+    from unicodedata import normalize
+
+    ours, its = ("".join(c for c in normalize("NFKD", text).lower() if c.isalnum()) for text in (folder, title))
+    return ours in its or its in ours
 
 
 def _stem(name: str) -> str:

@@ -28,6 +28,10 @@ ReasonCode = Literal[
     "several_items",
     "several_libraries",
     "unconfirmed",
+    "only_root_differs",
+    "path_tells",
+    "no_evidence",
+    "contradicted",
 ]
 
 __all__ = [

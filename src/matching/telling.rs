@@ -1,0 +1,588 @@
+//! What a path tells of an item: the evidence for, and against, an answer by the end of a path or by its file name.
+//!
+//! That one listed file has the same name says nothing of the files that are not listed. So a path must either be the
+//! listed one below another root ([`only_root_differs`]), or carry the item's title where names of media carry it
+//! ([`tells`]). `docs/design.md`, 'The matching ladder', argues each rule.
+
+use super::form::{Component, Form};
+use super::normal::Normal;
+use super::outcome::{GuidRef, ItemRef};
+use super::words::{Gap, Words, number, year};
+use crate::model::ItemType;
+
+/// What a path says of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is this item's.
+    Tells,
+    /// Neither that it is, nor that it is not.
+    Nothing,
+    /// It names another year, another number, another edition.
+    Against,
+}
+
+/// The file name and the three folders above it: where titles stand.
+const NAMES: usize = 4;
+
+/// The names of a path, the file's first and without its extension.
+struct Names<'p> {
+    names: [&'p str; NAMES],
+    count: usize,
+}
+
+impl<'p> Names<'p> {
+    /// Those of a path in normal form, beginning `skip` components from its end.
+    fn of(path: &Normal<'p>, skip: usize) -> Self {
+        let mut names = [""; NAMES];
+        let mut count = 0;
+        for (at, component) in Form::done(path.form()).back().enumerate().skip(skip).take(NAMES) {
+            let name = std::str::from_utf8(component.bytes()).unwrap_or_default();
+            names[count] = if at == 0 { stem(name) } else { name };
+            count += 1;
+        }
+        Self { names, count }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (usize, &'p str)> {
+        self.names[..self.count].iter().copied().enumerate()
+    }
+
+    /// Each name that can be compared, with its words.
+    fn words(&self) -> impl Iterator<Item = (usize, Words)> {
+        self.iter().filter_map(|(at, name)| Some((at, Words::of(name)?)))
+    }
+}
+
+/// A file name without its extension.
+fn stem(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((stem, end)) if !stem.is_empty() && end.len() <= 5 && end.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+            stem
+        }
+        _ => name,
+    }
+}
+
+/// The title by which paths name the item: a film's own, an episode's show, a track's artist.
+fn naming<'i>(item: &ItemRef<'i>) -> Option<&'i str> {
+    let title = match item.kind {
+        ItemType::Movie => item.title,
+        ItemType::Episode | ItemType::Track => item.show_title,
+        _ => "",
+    };
+    (!title.is_empty()).then_some(title)
+}
+
+/// Whether the listed path is the one asked for, but for the root: `common` components agree from the end, and `below` of
+/// the listed one lie below its library's folder.
+///
+/// Two of them must be names that somebody chose: `DCIM/100CANON` is on every card, `Season 01` in every show. What names
+/// the item in the library's own folder (a folder for one show) must be in the path asked for too.
+pub fn only_root_differs(
+    item: &ItemRef<'_>,
+    asked: &Normal<'_>,
+    listed: &Normal<'_>,
+    common: usize,
+    below: usize,
+) -> bool {
+    if below < 2 || common < below {
+        return false;
+    }
+    let chosen = Form::done(listed.form())
+        .back()
+        .take(below)
+        .enumerate()
+        .filter(|(at, component)| *at == 0 || !is_structure(*component))
+        .count();
+    if chosen < 2 {
+        return false;
+    }
+    let Some(title) = naming(item).and_then(Words::of) else {
+        return true;
+    };
+    let names = |path: &Normal<'_>| {
+        let named = |words: &Words| (0..words.len()).any(|at| words.title_at(at, &title).is_some());
+        Names::of(path, below).words().any(|(_, words)| named(&words))
+    };
+    !names(listed) || names(asked)
+}
+
+/// A folder that discs, cards and shows have, whatever is on them.
+fn is_structure(folder: Component<'_>) -> bool {
+    const NAMES: [&[u8]; 10] = [
+        b"bdmv",
+        b"stream",
+        b"backup",
+        b"playlist",
+        b"video_ts",
+        b"audio_ts",
+        b"private",
+        b"avchd",
+        b"dcim",
+        b"camera",
+    ];
+    let name = folder.bytes();
+    // Cards: three digits and five letters, such as `100CANON`.
+    let of_card = name.len() == 8
+        && name[..3].iter().all(u8::is_ascii_digit)
+        && name[3..]
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let words = || std::str::from_utf8(name).ok().and_then(Words::of);
+    NAMES.contains(&name)
+        || of_card
+        || words().is_some_and(|words| {
+            let whole = words.len() <= 2;
+            whole && (season_in(&words).is_some() || is_disc(&words))
+        })
+}
+
+/// What the path asked for tells of the item, whose listed path has `common` components in common with it, from the end.
+pub fn tells(item: &ItemRef<'_>, asked: &Normal<'_>, listed: &Normal<'_>, common: usize) -> Verdict {
+    let Some(title) = naming(item).and_then(Words::of) else {
+        return Verdict::Nothing;
+    };
+    let paths = Paths {
+        item,
+        title: &title,
+        asked: Names::of(asked, 0),
+        listed: Names::of(listed, 0),
+        common,
+    };
+    if paths.differ_by_tag() {
+        return Verdict::Against;
+    }
+    match item.kind {
+        ItemType::Movie => paths.film(),
+        ItemType::Episode => paths.episode(),
+        ItemType::Track => paths.track(),
+        _ => Verdict::Nothing,
+    }
+}
+
+/// Whether Plex found nothing about the item: then it made a film's title of its file's name.
+fn is_unmatched(guid: GuidRef<'_>) -> bool {
+    matches!(guid, GuidRef::Text(text) if text.starts_with("local://") || text.contains("agents.none://"))
+}
+
+/// Where a title stands in a name.
+#[derive(Clone, Copy)]
+struct Place {
+    from: usize,
+    end: usize,
+}
+
+/// How a name begins before a title.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lead {
+    /// With nothing, or with what is in brackets, or with a number.
+    Nothing,
+    /// With something else and a dash.
+    Dash,
+}
+
+fn lead(words: &Words, from: usize) -> Option<Lead> {
+    let is_count = |at: usize| {
+        let word = words.word(at);
+        let dashed = words.before(from) == Gap::Dash || word.first() == Some(&b'0');
+        number(word).is_some() && dashed
+    };
+    if (0..from).all(|at| words.is_inside(at) || is_count(at)) {
+        Some(Lead::Nothing)
+    } else {
+        (words.before(from) == Gap::Dash).then_some(Lead::Dash)
+    }
+}
+
+/// The two paths, and the item that the listed one is of.
+struct Paths<'a, 'i> {
+    item: &'a ItemRef<'i>,
+    title: &'a Words,
+    asked: Names<'a>,
+    listed: Names<'a>,
+    common: usize,
+}
+
+impl Paths<'_, '_> {
+    /// Where the title stands in a name, by itself: what follows it must end it.
+    fn place(&self, words: &Words, ends: impl Fn(Lead, Place) -> bool) -> Option<Place> {
+        (0..words.len()).find_map(|from| {
+            let lead = lead(words, from)?;
+            let end = words.title_at(from, self.title)?;
+            let place = Place { from, end };
+            ends(lead, place).then_some(place)
+        })
+    }
+
+    /// A film: its title, by itself, and no other year. The folders below the one that tells are the listed ones.
+    fn film(&self) -> Verdict {
+        if self.editions(&self.asked) != self.editions(&self.listed) || self.is_extra() {
+            return Verdict::Against;
+        }
+        // That a name carries what was made of it says nothing: `Holiday Video.mkv`.
+        let needs_year = self.title.is_short() || is_unmatched(self.item.guid);
+        let (mut told, mut dated, mut elsewhere) = (false, false, false);
+        for (at, words) in self.asked.words() {
+            let own = |word: &[u8]| year(word).is_some_and(|year| year == self.item.year);
+            let place = self.place(&words, |lead, place| {
+                let next = words.word(place.end);
+                let dated = || (place.end..words.len()).any(|at| own(words.word(at)));
+                match lead {
+                    Lead::Dash => own(next),
+                    Lead::Nothing => ends_title(&words, place.end) || at < self.common && !is_sequel(next) && dated(),
+                }
+            });
+            let outside = |word: usize| place.is_none_or(|place| !(place.from..place.end).contains(&word));
+            let years = || {
+                (0..words.len())
+                    .filter(|word| outside(*word))
+                    .filter_map(|word| year(words.word(word)))
+            };
+            let is_own = years().any(|year| year == self.item.year);
+            // Plex and a name that both paths have may be a year apart: films have several premieres.
+            let near = |year: i32| at < self.common && (year - self.item.year).abs() <= 1;
+            let is_other = self.item.year != 0 && !is_own && years().any(|year| !near(year));
+            if is_other && (place.is_some() || at == 0) {
+                return Verdict::Against;
+            }
+            dated |= is_own && place.is_some();
+            elsewhere |= is_other && at >= self.common;
+            told |= place.is_some() && at <= self.common && (is_own || !needs_year);
+        }
+        if told && (dated || !elsewhere) {
+            Verdict::Tells
+        } else {
+            Verdict::Nothing
+        }
+    }
+
+    /// An episode: its show's title by itself, its season, and its number.
+    fn episode(&self) -> Verdict {
+        let Some(file) = Words::of(self.asked.names[0]) else {
+            return Verdict::Nothing;
+        };
+        let marker = (0..file.len())
+            .find_map(|at| Marker::at(&file, at).filter(|marker| marker.season.is_some()))
+            .or_else(|| (0..file.len()).find_map(|at| Marker::at(&file, at)));
+        let Some(marker) = marker else {
+            return Verdict::Nothing;
+        };
+        let mut season = marker.season;
+        for (at, words) in self.asked.words().skip(1) {
+            if let Some(told) = season_in(&words) {
+                if at >= self.common && told != self.item.season {
+                    return Verdict::Against;
+                }
+                season = season.or(Some(told));
+            }
+        }
+        let Some(season) = season else {
+            return Verdict::Nothing;
+        };
+        if season != self.item.season || !(marker.first..=marker.last).contains(&self.item.episode) {
+            return Verdict::Against;
+        }
+        if self.is_extra() {
+            return Verdict::Against;
+        }
+        let known = |year: i32| {
+            let listed = |words: &Words| words.iter().any(|word| self::year(word) == Some(year));
+            year == self.item.year || self.listed.words().any(|(_, words)| listed(&words))
+        };
+        let mut told = false;
+        for (at, words) in self.asked.words() {
+            let numbered = |end: usize| Marker::at(&words, end).is_some();
+            let place = self.place(&words, |lead, place| match lead {
+                Lead::Dash => numbered(place.end),
+                Lead::Nothing => {
+                    numbered(place.end) || season_at(&words, place.end).is_some() || ends_title(&words, place.end)
+                }
+            });
+            let Some(place) = place else {
+                continue;
+            };
+            let mut years = (place.end..words.len()).filter_map(|at| year(words.word(at)));
+            let dated = match years.next() {
+                None => false,
+                Some(first) if known(first) || years.any(known) => true,
+                Some(_) => return Verdict::Against,
+            };
+            // Its own number right behind it: no word of chance.
+            let numbered = at == 0 && place.from == 0 && numbered(place.end);
+            told |= dated || numbered || !self.title.is_short();
+        }
+        if told { Verdict::Tells } else { Verdict::Nothing }
+    }
+
+    /// A track: its title and number in the file's name, its artist there or in a folder, and no other album between: the
+    /// album's title is not known, so its folder must be the listed one.
+    fn track(&self) -> Verdict {
+        let (Some(file), Some(title)) = (Words::of(self.asked.names[0]), Words::of(self.item.title)) else {
+            return Verdict::Nothing;
+        };
+        let begins = |from: usize| {
+            let counted = (0..from).all(|at| number(file.word(at)).is_some_and(|number| number < 1000));
+            counted || lead(&file, from).is_some()
+        };
+        let place = (0..file.len()).find_map(|from| {
+            let end = begins(from).then(|| file.title_at(from, &title)).flatten()?;
+            (end == file.len() || file.before(end) == Gap::Bracket).then_some(Place { from, end })
+        });
+        let Some(place) = place else {
+            return Verdict::Nothing;
+        };
+        let counted = place.from.checked_sub(1).and_then(|at| number(file.word(at)));
+        let own = |number: i32| number == self.item.episode || number == self.item.season * 100 + self.item.episode;
+        if counted.is_some_and(|number| !own(number)) {
+            return Verdict::Against;
+        }
+        let disc = Words::of(self.asked.names[1]).is_some_and(|words| is_disc(&words));
+        let album = if disc { 3 } else { 2 };
+        let artist = self.asked.words().find_map(|(at, words)| {
+            let place = self.place(&words, |_, artist| match at {
+                0 => artist.end <= place.from && words.before(artist.end) == Gap::Dash,
+                _ => artist.from == 0 && ends_title(&words, artist.end),
+            });
+            place.map(|_| at)
+        });
+        match artist {
+            Some(at) if self.common >= album.max(at) => Verdict::Tells,
+            _ => Verdict::Nothing,
+        }
+    }
+
+    /// Whether both paths name the item's number at a database, or its edition, and differ: `{imdb-tt0078748}`.
+    fn differ_by_tag(&self) -> bool {
+        let listed = || self.listed.iter().flat_map(|(_, name)| tags(name));
+        let differs = |(key, value): (&str, &str)| {
+            let mut same = listed().filter(|(other, _)| *other == key).peekable();
+            same.peek().is_some() && same.all(|(_, other)| other != value)
+        };
+        self.asked.iter().flat_map(|(_, name)| tags(name)).any(differs)
+    }
+
+    /// The words of editions that a path has outside of the title, as a set.
+    fn editions(&self, names: &Names<'_>) -> u32 {
+        let mut set = 0;
+        for (_, words) in names.words() {
+            let place = (0..words.len()).find_map(|from| Some((from, words.title_at(from, self.title)?)));
+            for at in 0..words.len() {
+                if place.is_some_and(|(from, end)| (from..end).contains(&at)) {
+                    continue;
+                }
+                if let Some(bit) = EDITIONS.iter().position(|edition| *edition == words.word(at)) {
+                    set |= 1 << bit;
+                }
+            }
+        }
+        set
+    }
+
+    /// Whether the path lies in a folder for what belongs to a film or show and is not it, and the listed one does not.
+    fn is_extra(&self) -> bool {
+        self.asked
+            .iter()
+            .skip(self.common.max(1))
+            .any(|(_, name)| EXTRAS.contains(&name))
+    }
+}
+
+/// What a name says in braces of the item: its number at a database, or its edition.
+fn tags(name: &str) -> impl Iterator<Item = (&str, &str)> {
+    const KEYS: [&str; 7] = ["imdb", "imdbid", "tmdb", "tmdbid", "tvdb", "tvdbid", "edition"];
+    name.split(['{', '[']).skip(1).filter_map(|rest| {
+        let tag = rest.split(['}', ']']).next()?;
+        tag.split_once(['-', '=']).filter(|(key, _)| KEYS.contains(key))
+    })
+}
+
+/// Words that make an edition of a film.
+const EDITIONS: [&[u8]; 16] = [
+    b"edition",
+    b"cut",
+    b"extended",
+    b"unrated",
+    b"uncut",
+    b"uncensored",
+    b"remastered",
+    b"restored",
+    b"theatrical",
+    b"directors",
+    b"final",
+    b"redux",
+    b"imax",
+    b"ultimate",
+    b"fanedit",
+    b"3d",
+];
+
+/// Folders that Plex keeps apart from the film or show beside them.
+const EXTRAS: [&str; 11] = [
+    "behind the scenes",
+    "bonus",
+    "deleted scenes",
+    "extras",
+    "featurettes",
+    "interviews",
+    "other",
+    "sample",
+    "scenes",
+    "shorts",
+    "trailers",
+];
+
+/// Words that describe a file, and are in no title.
+const ABOUT: [&[u8]; 20] = [
+    b"4k", b"uhd", b"hdr", b"bluray", b"bdrip", b"brrip", b"bdremux", b"remux", b"webrip", b"webdl", b"web", b"hdtv",
+    b"hdrip", b"dvdrip", b"dvd", b"x264", b"x265", b"h264", b"h265", b"hevc",
+];
+
+/// Whether a title is at its end before this word: nothing follows, or what names have behind a title.
+fn ends_title(words: &Words, at: usize) -> bool {
+    let word = words.word(at);
+    let lines = word
+        .strip_suffix(b"p")
+        .or(word.strip_suffix(b"i"))
+        .is_some_and(|digits| digits.len() >= 3 && number(digits).is_some());
+    at >= words.len()
+        || year(word).is_some()
+        || words.before(at) == Gap::Bracket
+        || ABOUT.contains(&word)
+        || lines
+        || is_disc_word(word)
+}
+
+/// Whether a word behind a title makes it another title: `II`, `3`, `Part`.
+fn is_sequel(word: &[u8]) -> bool {
+    let roman = !word.is_empty() && word.iter().all(|letter| b"ivx".contains(letter));
+    let digit = word.first().is_some_and(u8::is_ascii_digit);
+    roman || digit || [&b"part"[..], b"pt", b"vol", b"volume", b"chapter", b"episode"].contains(&word)
+}
+
+fn is_disc_word(word: &[u8]) -> bool {
+    DISCS
+        .iter()
+        .any(|name| word.strip_prefix(*name).and_then(number).is_some())
+}
+
+/// Whether a folder is a disc of several: `CD1`, `Disc 2`.
+fn is_disc(words: &Words) -> bool {
+    words.len() == 1 && is_disc_word(words.word(0))
+        || words.len() == 2 && DISCS.contains(&words.word(0)) && number(words.word(1)).is_some()
+}
+
+const DISCS: [&[u8]; 5] = [b"cd", b"disc", b"disk", b"dvd", b"disque"];
+
+/// The season that a folder's name tells; 0 is 'Specials'.
+fn season_in(words: &Words) -> Option<i32> {
+    (0..words.len()).find_map(|at| season_at(words, at))
+}
+
+fn season_at(words: &Words, at: usize) -> Option<i32> {
+    const SEASONS: [&[u8]; 7] = [
+        b"season",
+        b"series",
+        b"staffel",
+        b"saison",
+        b"temporada",
+        b"stagione",
+        b"seizoen",
+    ];
+    let word = words.word(at);
+    if SEASONS.contains(&word) {
+        return number(words.word(at + 1));
+    }
+    if word == b"specials" && words.len() == 1 {
+        return Some(0);
+    }
+    number(word.strip_prefix(b"s")?)
+}
+
+/// The number of an episode, or of several in one file.
+struct Marker {
+    season: Option<i32>,
+    first: i32,
+    last: i32,
+}
+
+impl Marker {
+    /// The one that begins with this word: `S01E02`, `s01e02e03`, `S01 E02`, `1x02`, `Season 1 Episode 2`, `E02`.
+    fn at(words: &Words, at: usize) -> Option<Self> {
+        let word = words.word(at);
+        let digits = |from: &[u8]| from.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if let Some(rest) = word.strip_prefix(b"s")
+            && let (season, rest) = rest.split_at(digits(rest))
+            && let Some(season) = number(season)
+        {
+            let (first, last) = if rest.is_empty() {
+                episode_at(words, at + 1)?
+            } else {
+                episodes(rest)?
+            };
+            let last = last.max(further(words, at + 1 + usize::from(rest.is_empty())));
+            return Some(Self {
+                season: Some(season),
+                first,
+                last,
+            });
+        }
+        if let (season, rest) = word.split_at(digits(word))
+            && (1..=2).contains(&season.len())
+            && let Some(episode) = rest.strip_prefix(b"x")
+            && (2..=3).contains(&episode.len())
+        {
+            let episode = number(episode)?;
+            return Some(Self {
+                season: number(season),
+                first: episode,
+                last: episode,
+            });
+        }
+        if word == b"season" {
+            let season = number(words.word(at + 1))?;
+            let (first, last) = episode_at(words, at + 2)?;
+            return Some(Self {
+                season: Some(season),
+                first,
+                last,
+            });
+        }
+        let (first, last) = episode_at(words, at)?;
+        Some(Self {
+            season: None,
+            first,
+            last,
+        })
+    }
+}
+
+/// `E02`, `Ep02`, `Episode 2`.
+fn episode_at(words: &Words, at: usize) -> Option<(i32, i32)> {
+    let word = words.word(at);
+    if [&b"episode"[..], b"ep", b"e"].contains(&word) {
+        let episode = number(words.word(at + 1))?;
+        return Some((episode, episode));
+    }
+    if let Some(digits) = word.strip_prefix(b"ep") {
+        return number(digits).map(|episode| (episode, episode));
+    }
+    let (first, last) = episodes(word)?;
+    Some((first, last.max(further(words, at + 1))))
+}
+
+/// `e01`, `e01e02`: the first and the last.
+fn episodes(word: &[u8]) -> Option<(i32, i32)> {
+    let mut all = word.strip_prefix(b"e")?.split(|byte| *byte == b'e').map(number);
+    let first = all.next()??;
+    let last = all.try_fold(first, |last, episode| Some(last.max(episode?)))?;
+    Some((first, last))
+}
+
+/// The last episode of those that follow: `S01E01-E03`. 0 when none does.
+fn further(words: &Words, from: usize) -> i32 {
+    (from..words.len())
+        .map_while(|at| episodes(words.word(at)))
+        .map(|(_, last)| last)
+        .last()
+        .unwrap_or(0)
+}

@@ -1,0 +1,263 @@
+//! The words of a name, as titles are compared: without case, accents and punctuation, on the stack.
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+use super::text::lower;
+
+/// Bytes of folded words: more than file systems allow for a name, but for some scripts that grow.
+const BYTES: usize = 512;
+/// Words of a name.
+const WORDS: usize = 64;
+
+/// What stands between two words; of several the strongest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gap {
+    /// A space, a dot, an underscore, a hyphen inside of a word …
+    #[default]
+    Plain,
+    /// A dash with spaces around it.
+    Dash,
+    /// `[` or `{`: what follows describes the file.
+    Bracket,
+    /// `(`: a year, or a part of the title.
+    Round,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Word {
+    start: u16,
+    end: u16,
+    before: Gap,
+    inside: bool,
+}
+
+/// A name or a title, folded.
+pub struct Words {
+    bytes: [u8; BYTES],
+    words: [Word; WORDS],
+    used: usize,
+    count: usize,
+}
+
+impl Words {
+    /// Folds `text`. `None` when it is too long to be compared: then it tells nothing. Allocates nothing, but for letters
+    /// with more than four marks.
+    pub fn of(text: &str) -> Option<Self> {
+        let mut folder = Folder {
+            words: Self {
+                bytes: [0; BYTES],
+                words: [Word::default(); WORDS],
+                used: 0,
+                count: 0,
+            },
+            open: false,
+            wide: false,
+            gap: Gap::Plain,
+            depth: 0,
+        };
+        let mut before = ' ';
+        let mut all = text.chars().peekable();
+        while let Some(c) = all.next() {
+            let spaced = matches!(c, '-' | '–' | '—') && before.is_whitespace() && all.peek().is_none_or(|c| *c == ' ');
+            before = c;
+            if c.is_ascii() {
+                folder.put(c.to_ascii_lowercase(), spaced)?;
+                continue;
+            }
+            for c in std::iter::once(c)
+                .nfkd()
+                .filter(|c| !is_combining_mark(*c))
+                .flat_map(lower)
+            {
+                folder.put(c, spaced)?;
+            }
+        }
+        folder.close();
+        Some(folder.words)
+    }
+
+    /// How many words there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The word at a place; empty behind the last.
+    pub fn word(&self, at: usize) -> &[u8] {
+        match self.words[..self.count].get(at) {
+            Some(word) => &self.bytes[usize::from(word.start)..usize::from(word.end)],
+            None => b"",
+        }
+    }
+
+    /// What stands before the word at a place.
+    pub fn before(&self, at: usize) -> Gap {
+        self.words[..self.count].get(at).map_or(Gap::Plain, |word| word.before)
+    }
+
+    /// Whether the word stands in brackets.
+    pub fn is_inside(&self, at: usize) -> bool {
+        self.words[..self.count].get(at).is_some_and(|word| word.inside)
+    }
+
+    /// All words.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.count).map(|at| self.word(at))
+    }
+
+    /// The place behind the words that begin at `from` here and say what `title` says from its word `first` to `last`
+    /// (excluded). How letters are parted into words does not matter (`S.H.I.E.L.D.`, `Spider-Man`); how digits are does.
+    fn says(&self, from: usize, title: &Words, first: usize, last: usize) -> Option<usize> {
+        let (mut here, mut there) = ((from, 0), (first, 0));
+        loop {
+            let (ours, theirs) = (self.word(here.0), title.word(there.0));
+            if ours.get(here.1)? != theirs.get(there.1)? {
+                return None;
+            }
+            (here.1, there.1) = (here.1 + 1, there.1 + 1);
+            let ends = (here.1 == ours.len(), there.1 == theirs.len());
+            if ends.1 && there.0 + 1 == last {
+                return ends.0.then_some(here.0 + 1);
+            }
+            let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+            if ends.0 != ends.1 {
+                let (last, next) = if ends.0 {
+                    (ours.last(), self.word(here.0 + 1).first())
+                } else {
+                    (theirs.last(), title.word(there.0 + 1).first())
+                };
+                if digit(last) && digit(next) {
+                    return None;
+                }
+            }
+            if ends.0 {
+                here = (here.0 + 1, 0);
+            }
+            if ends.1 {
+                there = (there.0 + 1, 0);
+            }
+        }
+    }
+
+    /// The place behind `title`, where it begins at `from` here; its article may have moved to the end.
+    pub fn title_at(&self, from: usize, title: &Words) -> Option<usize> {
+        let last = title.len();
+        if last == 0 {
+            return None;
+        }
+        let moved = || {
+            let article = title.word(0);
+            (last > 1 && ARTICLES.contains(&article))
+                .then(|| self.says(from, title, 1, last))
+                .flatten()
+                .filter(|end| self.word(*end) == article)
+                .map(|end| end + 1)
+        };
+        self.says(from, title, 0, last).or_else(moved)
+    }
+
+    /// Whether the title is a single short word, which a path may have by chance. Digits and an article do not count;
+    /// scripts without spaces say more with a letter.
+    pub fn is_short(&self) -> bool {
+        let begin = usize::from(self.len() > 1 && ARTICLES.contains(&self.word(0)));
+        let (mut words, mut letters) = (0, 0);
+        for at in begin..self.len() {
+            let text = std::str::from_utf8(self.word(at)).unwrap_or_default();
+            let own: usize = text
+                .chars()
+                .filter(|c| !c.is_numeric())
+                .map(|c| if is_wide(c) { 3 } else { 1 })
+                .sum();
+            words += usize::from(own > 0);
+            letters += own;
+        }
+        letters < if words > 1 { 6 } else { 9 }
+    }
+}
+
+/// Articles that are moved to the end of a title.
+const ARTICLES: [&[u8]; 22] = [
+    b"the", b"a", b"an", b"der", b"die", b"das", b"ein", b"eine", b"le", b"la", b"les", b"l", b"un", b"une", b"el",
+    b"los", b"las", b"il", b"lo", b"gli", b"de", b"het",
+];
+
+/// The year that a word is; `None` for others.
+pub fn year(word: &[u8]) -> Option<i32> {
+    let value = number(word).filter(|_| word.len() == 4)?;
+    (1900..2100).contains(&value).then_some(value)
+}
+
+/// The number that a word of at most four digits is.
+pub fn number(word: &[u8]) -> Option<i32> {
+    let digits = (1..=4).contains(&word.len()) && word.iter().all(u8::is_ascii_digit);
+    digits.then(|| word.iter().fold(0, |value, digit| value * 10 + i32::from(digit - b'0')))
+}
+
+/// Scripts that are written without spaces: what is beside them in another script is another word.
+fn is_wide(c: char) -> bool {
+    matches!(c, '\u{2E80}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
+}
+
+struct Folder {
+    words: Words,
+    /// A word is being read.
+    open: bool,
+    wide: bool,
+    gap: Gap,
+    depth: u32,
+}
+
+impl Folder {
+    fn put(&mut self, c: char, spaced: bool) -> Option<()> {
+        if c.is_alphanumeric() {
+            if self.open && is_wide(c) != self.wide {
+                self.close();
+            }
+            self.wide = is_wide(c);
+            return self.letter(c);
+        }
+        match c {
+            '\'' | '\u{2019}' | '\u{2BC}' => return Some(()),
+            '&' => {
+                self.close();
+                for c in "and".chars() {
+                    self.letter(c)?;
+                }
+            }
+            '(' => (self.gap, self.depth) = (self.gap.max(Gap::Round), self.depth + 1),
+            '[' | '{' | '【' | '「' => (self.gap, self.depth) = (self.gap.max(Gap::Bracket), self.depth + 1),
+            ')' | ']' | '}' | '】' | '」' => {
+                self.close();
+                self.depth = self.depth.saturating_sub(1);
+            }
+            _ if spaced => self.gap = self.gap.max(Gap::Dash),
+            _ => {}
+        }
+        self.close();
+        Some(())
+    }
+
+    fn letter(&mut self, c: char) -> Option<()> {
+        let words = &mut self.words;
+        if !self.open {
+            let at = u16::try_from(words.used).ok()?;
+            *words.words.get_mut(words.count)? = Word {
+                start: at,
+                end: at,
+                before: std::mem::take(&mut self.gap),
+                inside: self.depth > 0,
+            };
+            words.count += 1;
+            self.open = true;
+        }
+        let room = words.bytes.get_mut(words.used..words.used + c.len_utf8())?;
+        c.encode_utf8(room);
+        words.used += c.len_utf8();
+        words.words[words.count - 1].end = u16::try_from(words.used).ok()?;
+        Some(())
+    }
+
+    fn close(&mut self) {
+        self.open = false;
+    }
+}

@@ -1,0 +1,136 @@
+//! What an answer by the end of a path or by a file's name says of itself, and that it never depends on earlier ones.
+
+mod support;
+
+use plexindex::error::Status;
+use plexindex::model::{Confidence, Reason, Rung};
+use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
+use support::{clock, open, options, path_of};
+
+fn collection() -> Standin {
+    let film = |title: &str, year: i32, path: &str| ItemSpec::file(title, path).year(year);
+    Standin::builder()
+        .library(LibrarySpec::movies(600).plain().title("Movies"))
+        .library(LibrarySpec::shows(20).plain().title("Shows"))
+        .items(
+            1,
+            [
+                film("Quiet River", 1999, "/data/movies/Quiet River (1999)/movie.mkv"),
+                film("Golden Window", 2004, "/data/movies/Golden Window (2004).mkv"),
+                film("Film Seven", 2010, "/data/movies/film7.mkv"),
+            ],
+        )
+        .items(
+            2,
+            [ItemSpec::episode(
+                "Some Show",
+                17,
+                21,
+                "Pilot",
+                "/data/tv/Some Show/Season 17/S17E21.mkv",
+            )],
+        )
+        .start()
+        .expect("the stand-in starts")
+}
+
+#[test]
+fn an_answer_says_why_and_forgets_what_was_asked() {
+    let server = collection();
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    index
+        .refresh(&plexindex::index::Question::default(), false)
+        .expect("fetched");
+    let all = index.select(plexindex::index::Selector::All).expect("a handle");
+    let high = |reason| (Confidence::High, reason);
+    let low = |reason| (Confidence::Low, reason);
+    let cases = [
+        (
+            "/nas/Quiet River (1999)/movie.mkv",
+            high(Reason::OnlyRootDiffers),
+            "a mapping is missing",
+        ),
+        (
+            "/nas/Some Show/Season 17/S17E21.mkv",
+            high(Reason::OnlyRootDiffers),
+            "a mapping is missing",
+        ),
+        (
+            "/nas/Golden Window (2004).mkv",
+            high(Reason::PathTells),
+            "tells the same item",
+        ),
+        (
+            "/nas/Other Show/Season 17/S17E21.mkv",
+            low(Reason::NoEvidence),
+            "verify",
+        ),
+        ("/nas/Loud Sea (1999)/movie.mkv", low(Reason::NoEvidence), "verify"),
+        ("/nas/film7.mkv", low(Reason::NoEvidence), "verify"),
+        ("/nas/movies/film7.mkv", low(Reason::NoEvidence), "verify"),
+        (
+            "/nas/Quiet River (1950)/movie.mkv",
+            low(Reason::Contradicted),
+            "another file",
+        ),
+        ("/data/movies/new/film7.mkv", low(Reason::NotListed), "is not listed"),
+        // A folder of the library of films: no other library's file.
+        (
+            "/data/movies/Some Show/Season 17/S17E21.mkv",
+            low(Reason::NotListed),
+            "is not listed",
+        ),
+    ];
+    let ask = || {
+        for (path, (confidence, reason), text) in cases {
+            let found = all.match_path(path.as_bytes()).expect("an answer");
+            assert_eq!(found.status, Status::Ok, "{path}: {}", found.message);
+            assert!(
+                matches!(found.rung, Rung::Suffix | Rung::FileName),
+                "{path}: {:?}",
+                found.rung
+            );
+            assert_eq!(
+                (found.confidence, found.reason),
+                (confidence, reason),
+                "{path}: {}",
+                found.message
+            );
+            assert!(found.message.contains(text), "{path}: {}", found.message);
+            let key = all.lookup_key(path.as_bytes(), str::to_owned);
+            let item = found.item.expect("an item");
+            let sure = (confidence == Confidence::High).then_some(item.item.rating_key);
+            assert_eq!(key, sure, "{path}");
+            let shows = index.library("Shows").expect("a handle");
+            if path.contains("/data/movies/Some Show") {
+                let found = shows.match_path(path.as_bytes()).expect("an answer");
+                assert_eq!(
+                    (found.confidence, found.reason),
+                    (confidence, reason),
+                    "asked of the shows alone"
+                );
+            }
+        }
+    };
+    ask();
+    let miss = || all.match_path(b"/nas/Nothing (1900).mkv").expect("an answer");
+    assert!(!miss().message.contains("600"), "{}", miss().message);
+    for nth in 0..600 {
+        let (path, _) = path_of(&server, 1, nth);
+        let path = path.replace("/data/movies", "/nas");
+        all.match_path(path.as_bytes()).expect("an answer");
+    }
+    // So many agree on a mapping. It is proposed, and makes nothing surer.
+    let missed = miss();
+    assert_eq!((missed.status, missed.reason), (Status::NotFound, Reason::NoLocation));
+    assert!(missed.message.contains("/nas -> /data/movies"), "{}", missed.message);
+    assert_eq!(missed.message, miss().message);
+    let best = &index.proposals()[0];
+    assert_eq!(
+        (best.from.as_slice(), best.to.as_slice()),
+        (&b"/nas"[..], &b"/data/movies"[..])
+    );
+    assert!(best.matched > 400 && best.of == 500, "{best:?}");
+    ask();
+}
