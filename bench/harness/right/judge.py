@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+from zlib import crc32
 
 import plexindex
 
@@ -157,6 +158,12 @@ def make(seed: int, size: str, share: float = 1.0) -> list[Collection]:
     return made
 
 
+def _guid(collection: Collection, at: int) -> str:
+    """Of an item that Plex has matched: most are."""
+    kind = {"movie": "movie", "show": "episode", "artist": "track"}.get(collection.scheme.kind)
+    return f"plex://{kind}/{crc32(collection.title.encode()):016x}{at:08x}" if kind else f"local://{at}"
+
+
 def serve(server: Server, collections: Iterable[Collection]) -> None:
     """Gives the server what it lists of them, a library each; the items get their keys."""
     for number, collection in enumerate(collections, 1):
@@ -168,7 +175,7 @@ def serve(server: Server, collections: Iterable[Collection]) -> None:
             "key": number,
         }
         server.post("library/add", spec)
-        rows = list(collection.items())
+        rows = [(work, {"guid": _guid(collection, at), **item}) for at, (work, item) in enumerate(collection.items())]
         for start in range(0, len(rows), 1000):
             some = rows[start : start + 1000]
             added = server.post("items/add", {"library": number, "items": [item for _, item in some]})

@@ -85,23 +85,20 @@ def boxes(draw: Draw, count: int) -> Iterator[Work]:
 
 
 def untold(draw: Draw, count: int) -> Iterator[Work]:
-    """Neither folders nor names tell a title."""
+    """Neither folders nor names tell a title: some were matched by hand, of others Plex made a title of the name."""
     for film in draw.films(count):
         number = draw.random.randint(1, count)
-        yield Work(
-            of(film),
-            [
-                draw.pick(
-                    (
-                        f"{number:04}/movie.mkv",
-                        f"Disc {number}/film{draw.random.randint(1, count)}.mkv",
-                        f"{film.year}/{number:02}.mkv",
-                        f"{number:03}.mkv",
-                        f"New Folder ({number})/video{draw.random.randint(1, count)}.mp4",
-                    )
-                )
-            ],
+        path = draw.pick(
+            (
+                f"{number:04}/movie.mkv",
+                f"Disc {number}/film{draw.random.randint(1, count)}.mkv",
+                f"{film.year}/{number:02}.mkv",
+                f"{number:03}.mkv",
+                f"New Folder ({number})/video{draw.random.randint(1, count)}.mp4",
+            )
         )
+        made = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+        yield Work(of(film) if draw.chance(0.5) else {"title": made, "guid": f"local://{number}"}, [path])
 
 
 def streams(draw: Draw) -> str:
@@ -321,7 +318,7 @@ SCHEMES = (
     Scheme("discs of an album", "artist", partial(tracks, "{a}/{b}/CD{c}/{n:02} {t}.flac"), names_tell=False),
     Scheme("titles without numbers", "artist", partial(tracks, "{a}/{b}/{t}.mp3"), names_tell=False),
     Scheme("numbers only", "artist", partial(tracks, "{a}/{b}/Track {n:02}.flac"), names_tell=False),
-    Scheme("flat", "artist", partial(tracks, "{a} - {b} - {n:02} - {t}.mp3"), True),
+    Scheme("flat", "artist", partial(tracks, "{a} - {b} - {n:02} - {t}.mp3")),
     Scheme("various artists", "artist", compilations),
     Scheme(
         "Chinese, Japanese, Korean",
