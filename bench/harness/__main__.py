@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
-from . import chart, goals, machine, markdown, peers
-from .measure import cold, fetching, lookups, native, processes, refreshing, sizes, writing
+from . import chart, goals, machine, markdown, peers, rightness
+from .measure import cold, fetching, lookups, native, processes, refreshing, right, sizes, writing
 from .results import Results
 from .run import BENCH, Run
 from .timing import WrongAnswerError
@@ -27,6 +27,8 @@ MEASURES = {
     "sizes": sizes.measure,
     "refreshing": refreshing.measure,
 }
+RIGHT = "right"
+"""Has worlds of its own."""
 NEEDED = {"diskcache": "diskcache", "diskcache_rs": "diskcache_rs", "cachetools": "cachetools", "lmdb": "lmdb"}
 
 
@@ -38,7 +40,7 @@ def main() -> int:
     parser.add_argument("--library", type=Path, required=True)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", nargs="+", choices=list(MEASURES), default=list(MEASURES))
+    parser.add_argument("--only", nargs="+", choices=[*MEASURES, RIGHT], default=[*MEASURES, RIGHT])
     parser.add_argument("--absent", type=Path, help="JSON: peers that could not be installed, and why")
     parser.add_argument("--divan", help="a command whose output is read at the end")
     parser.add_argument("--profile", default="unknown", help="cargo's profile, for the record")
@@ -51,7 +53,10 @@ def main() -> int:
     before = machine.load()
     failed = 0
     try:
-        for size in results.sizes:
+        if RIGHT in arguments.only:
+            with tempfile.TemporaryDirectory(prefix="plexindex-bench-") as folder:
+                right.measure(Run(results, Path(folder), arguments.standin, arguments.native, arguments.library, 1))
+        for size in results.sizes if set(arguments.only) & set(MEASURES) else []:
             one_size(arguments, results, size)
     except WrongAnswerError as error:
         print(f"bench: FAILED: {error}", file=sys.stderr)
@@ -60,7 +65,10 @@ def main() -> int:
         failed = divan(arguments, results)
     results.load = (before, machine.load())
     results.seconds = perf_counter() - begun
-    write(results)
+    if results.right:
+        rightness.write(results, BENCH / "results")
+    if results.rows:
+        write(results)
     return failed
 
 

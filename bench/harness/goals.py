@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from . import rightness
 from .results import Results, Row
 from .timing import Spread
 from .units import show, times
@@ -147,4 +148,4 @@ def table(results: Results) -> list[dict[str, Any]]:
                 "why": "" if exact else f"at {row.size:,} it {'would be' if reached else 'is not'} reached",
             }
         )
-    return lines
+    return lines + rightness.goals(results)

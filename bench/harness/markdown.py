@@ -34,7 +34,7 @@ def render(results: Results, goals: list[dict[str, Any]], chart: str) -> str:
         "",
         "| what | best peer in this run | goal | plexindex | ratio | reached |",
         "|---|---|---|---|---|---|",
-        *(_goal(goal) for goal in goals),
+        *(goal_line(goal) for goal in goals),
         "",
         "The best peer is the fastest that keeps its entries on disk for every process; a `dict` and cachetools hold",
         "those of one process. Where the goal names a call (`match`), that call counts, not the fastest one.",
@@ -62,7 +62,8 @@ def _place(results: Results) -> Any:
     return lambda row: order[row.group]
 
 
-def _goal(goal: dict[str, Any]) -> str:
+def goal_line(goal: dict[str, Any]) -> str:
+    """A line of the table of goals."""
     reached = {True: "yes", False: "**no**", None: "–"}[goal["reached"]]
     if goal["why"]:
         reached += f" ({goal['why']})"

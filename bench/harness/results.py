@@ -73,6 +73,8 @@ class Results:
     """Peers that are not here, and why."""
     facts: dict[str, float] = field(default_factory=dict)
     """Counts that are no times: requests, say."""
+    right: list[dict[str, Any]] = field(default_factory=list)
+    """How often answers are right, and how often wrong: a row for each naming scheme, view and contender."""
     load: tuple[float, float] = (0.0, 0.0)
     """How busy the machine was before and after."""
     seconds: float = 0.0

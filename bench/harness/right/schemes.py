@@ -1,0 +1,350 @@
+"""The naming schemes."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from functools import partial
+
+from .collection import Scheme, Work
+from .words import COMMON_TRACKS, GROUPS, NOUNS, PLACES, SHORT, Draw, Film, dotted, file
+
+EDITIONS = ("Director's Cut", "Extended", "Theatrical", "Remastered", "Unrated")
+FILM_NAMES = ("movie.mkv", "film.mkv", "video.mp4", "feature.mkv", "main.mkv", "Movie.mkv", "title.mkv", "title00.mkv")
+EXTRAS = ("Featurettes", "Extras", "Trailers", "Sample", "Deleted Scenes")
+
+
+def nfd(text: str) -> str:
+    """As an old Mac wrote it to the disk."""
+    return unicodedata.normalize("NFD", text)
+
+
+def of(film: Film) -> dict[str, object]:
+    """What the server tells of it."""
+    return {"title": film.title, "year": film.year}
+
+
+# Films
+
+
+def films(pattern: str, draw: Draw, count: int, *, remakes: bool = True) -> Iterator[Work]:
+    """A file each, named by a pattern."""
+    for film in draw.films(count, remakes=remakes):
+        title = file(film.title)
+        yield Work(
+            of(film),
+            [
+                pattern.format(
+                    t=title,
+                    y=film.year,
+                    d=dotted(film.title),
+                    g=draw.pick(GROUPS),
+                    n=draw.random.randint(1_000_000, 9_999_999),
+                    q=draw.pick(("720p", "1080p", "2160p")),
+                    short="".join(word[0] for word in title.split()).lower(),
+                    general=draw.pick((draw.pick(FILM_NAMES), f"film{draw.random.randint(1, count)}.mkv")),
+                )
+            ],
+        )
+
+
+def beside(pattern: str, draw: Draw, count: int, *, remakes: bool = True) -> Iterator[Work]:
+    """As films(), with extras in folders beside some of them: files that Plex does not list as items."""
+    for work in films(pattern, draw, count, remakes=remakes):
+        yield work
+        if draw.chance(0.2):
+            folder, name = work.paths[0].split("/", 1)
+            yield Work({}, [f"{folder}/{draw.pick(EXTRAS)}/{name}"], listed=False)
+
+
+def editions(pattern: str, draw: Draw, count: int) -> Iterator[Work]:
+    """Several editions of a film, each an item; and versions in several languages, which are files of one item."""
+    for film in draw.films(count // 2):
+        title = file(film.title)
+        plain = pattern.format(t=title, y=film.year, e="").replace(" .", ".").replace(" /", "/")
+        stem, dot = plain.rsplit(".", 1)
+        paths = [f"{stem} - German.{dot}", f"{stem} - English.{dot}"] if draw.chance(0.3) else [plain]
+        yield Work(of(film), paths)
+        for edition in draw.random.sample(EDITIONS, draw.random.randint(0, 2)):
+            yield Work(of(film), [pattern.format(t=title, y=film.year, e=f"{{edition-{edition}}}")])
+
+
+def boxes(draw: Draw, count: int) -> Iterator[Work]:
+    """Series of films in a folder that is called by the first."""
+    while count > 0:
+        first = draw.fresh(draw.title)
+        year = draw.year()
+        box = file(first) + draw.pick(("", " Collection", " (Trilogy)"))
+        dated = draw.chance(0.5)
+        for number in range(1, 5):
+            title = first if number == 1 else f"{first} {number}"
+            folder = f"{file(title)} ({year + number})" if dated else file(title)
+            name = draw.pick(FILM_NAMES)
+            yield Work({"title": title, "year": year + number}, [f"{box}/{folder}/{name}"])
+            count -= 1
+
+
+def untold(draw: Draw, count: int) -> Iterator[Work]:
+    """Neither folders nor names tell a title: some were matched by hand, of others Plex made a title of the name."""
+    for film in draw.films(count):
+        number = draw.random.randint(1, count)
+        path = draw.pick(
+            (
+                f"{number:04}/movie.mkv",
+                f"Disc {number}/film{draw.random.randint(1, count)}.mkv",
+                f"{film.year}/{number:02}.mkv",
+                f"{number:03}.mkv",
+                f"New Folder ({number})/video{draw.random.randint(1, count)}.mp4",
+            )
+        )
+        made = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+        yield Work(of(film) if draw.chance(0.5) else {"title": made, "guid": f"local://{number}"}, [path])
+
+
+def streams(draw: Draw) -> str:
+    """The main stream of a Blu-ray: often 00000 to 00012, sometimes any number."""
+    return f"{draw.random.randint(0, 12) if draw.chance(0.4) else draw.random.randint(0, 999):05}.m2ts"
+
+
+def discs(pattern: str, draw: Draw, count: int) -> Iterator[Work]:
+    """Disc structures, with or without a second disc of extras."""
+    for number, film in enumerate(draw.films(count)):
+        folder = pattern.format(t=file(film.title), y=film.year, d=dotted(film.title), number=number)
+        stream = f"BDMV/STREAM/{streams(draw)}"
+        yield Work(of(film), [f"{folder}/{stream}"])
+        if draw.chance(0.15):
+            yield Work({}, [f"{folder}/{draw.pick(('Extras', 'Bonus Disc', 'Disc 2'))}/{stream}"], listed=False)
+
+
+def dvds(draw: Draw, count: int) -> Iterator[Work]:
+    """Title sets of DVDs: stacked files."""
+    for film in draw.films(count):
+        folder = f"{file(film.title)} ({film.year})/VIDEO_TS"
+        title_set = draw.random.randint(1, 40)
+        parts = range(1, draw.random.randint(2, 4))
+        yield Work(of(film), [f"{folder}/VTS_{title_set:02}_{part}.VOB" for part in parts])
+
+
+def foreign_films(script: str, draw: Draw, count: int) -> Iterator[Work]:
+    """Titles that are not ASCII, some decomposed on disk."""
+    for _ in range(count):
+        film = Film(draw.foreign(script), draw.year())
+        path = f"{film.title} ({film.year})/{film.title} ({film.year}){draw.pick(('', ' - 1080p'))}.mkv"
+        yield Work(of(film), [nfd(path) if script == "accents" or draw.chance(0.3) else path])
+
+
+# Shows
+
+
+def episodes(
+    pattern: str, draw: Draw, count: int, *, foreign: str = "", namesakes: bool = False, absolute: bool = False
+) -> Iterator[Work]:
+    """Seasons of shows. Namesakes: each title is that of two shows of different years, one of which Plex has."""
+    length = 25 if count < 1000 else 60
+    shows = draw.shows(max(4, count // length))
+    titles = (draw.foreign(foreign) for _ in range(max(4, count // length))) if foreign else shows
+    for title in titles:
+        year = draw.year() - 5
+        years: list[tuple[int, bool | None]]
+        years = [(year, draw.chance(0.5)), (year - 20, False)] if namesakes else [(year, None)]
+        if namesakes and not years[0][1]:
+            years[1] = (year - 20, True)
+        for begun, listed in years:
+            running = 0
+            for season in range(0 if draw.chance(0.2) else 1, draw.random.randint(2, 3 if length == 25 else 8)):
+                group = draw.pick(GROUPS)
+                for number in range(1, draw.random.randint(6, 13)):
+                    running += 1
+                    name = f"{draw.pick(NOUNS)} {draw.pick(PLACES)}".title()
+                    yield Work(
+                        {"title": name, "show": title, "season": season, "episode": number, "year": begun + season},
+                        [
+                            pattern.format(
+                                t=file(title),
+                                y=begun,
+                                d=dotted(title),
+                                s=season,
+                                e=running if absolute else number,
+                                name=name,
+                                dotted=dotted(name),
+                                g=group,
+                                folder="Specials" if season == 0 else f"Season {season:02}",
+                                date=f"{begun + season}-{1 + number % 12:02}-{1 + (season * 7 + number) % 28:02}",
+                                disc=1 + number // 4,
+                                stream=streams(draw),
+                            )
+                        ],
+                        group=f"{title}{begun if namesakes else ''}",
+                        listed=listed,
+                    )
+
+
+# Music
+
+
+def tracks(pattern: str, draw: Draw, count: int, *, foreign: str = "") -> Iterator[Work]:
+    """Albums of artists; every artist has some tracks again, on other albums."""
+    for _ in range(max(3, count // 30)):
+        artist = draw.foreign(foreign) if foreign else draw.fresh(draw.title)
+        if draw.chance(0.1) and not foreign:
+            artist = draw.fresh(lambda: draw.pick(SHORT) if draw.chance(0.7) else draw.title())
+        known = [draw.title() for _ in range(4)]
+        albums = [artist] if draw.chance(0.2) else []
+        albums += [
+            draw.foreign(foreign) if foreign else draw.fresh(draw.title) for _ in range(draw.random.randint(1, 4))
+        ]
+        albums += [f"{albums[0]} (Live)"] if draw.chance(0.2) else []
+        albums += ["Greatest Hits"] if draw.chance(0.2) else []
+        for album in albums:
+            year = draw.year()
+            for number in range(1, draw.random.randint(8, 14)):
+                title = draw.title()
+                if number == 1 and draw.chance(0.5):
+                    title = draw.pick(COMMON_TRACKS[:4])
+                elif draw.chance(0.1):
+                    title = draw.pick(COMMON_TRACKS)
+                elif draw.chance(0.25):
+                    title = draw.pick(known)
+                yield Work(
+                    {"title": title, "artist": artist, "album": album, "track": number, "year": year},
+                    [pattern.format(a=file(artist), b=file(album), y=year, n=number, t=file(title), c=1 + number // 7)],
+                    group=f"{artist}/{album}",
+                )
+
+
+def compilations(draw: Draw, count: int) -> Iterator[Work]:
+    """Albums of various artists."""
+    for _ in range(max(2, count // 15)):
+        album = draw.fresh(draw.title)
+        for number in range(1, 16):
+            artist, title = draw.title(), draw.pick((draw.title(), draw.pick(COMMON_TRACKS)))
+            item = {"title": title, "artist": "Various Artists", "album": album, "track": number}
+            yield Work(item, [f"Various Artists/{file(album)}/{number:02} - {file(artist)} - {file(title)}.mp3"], album)
+
+
+# Photos and clips
+
+
+def photos(pattern: str, draw: Draw, count: int, *, twins: bool = False) -> Iterator[Work]:
+    """Pictures as cameras, telephones and scanners name them."""
+    albums = [f"{draw.pick(NOUNS).title()} in {draw.pick(PLACES)}" for _ in range(max(3, count // 40))]
+    for _ in range(count):
+        album = draw.pick(albums)
+        year = 2000 + len(album) % 20
+        name = pattern.format(
+            a=album,
+            y=year,
+            m=draw.random.randint(1, 12),
+            day=draw.random.randint(1, 28),
+            time=f"{draw.random.randint(0, 23):02}{draw.random.randint(0, 59):02}{draw.random.randint(0, 59):02}",
+            n=draw.random.randint(1, max(60, count)),
+            card=draw.random.randint(100, 104),
+            phone=draw.pick(("", "", "", "Phone/", "Old Camera/")),
+        )
+        title = name.rsplit("/", 1)[1].rsplit(".", 1)[0]
+        for folder in (0, 1) if twins else (None,):
+            item: dict[str, object] = {"title": title, "album": album, "year": year}
+            yield Work(item if folder is None else {**item, "_folder": folder}, [name], group=f"{album} {folder}")
+
+
+SCHEMES = (
+    Scheme("Plex's names", "movie", partial(films, "{t} ({y})/{t} ({y}).mkv"), well_named=True),
+    Scheme(
+        "Plex's names, ids, quality",
+        "movie",
+        partial(films, "{t} ({y}) {{imdb-tt{n}}}/{t} ({y}) {{imdb-tt{n}}} - [Bluray-{q}][x264]-{g}.mkv"),
+        well_named=True,
+    ),
+    Scheme("editions, languages", "movie", partial(editions, "{t} ({y}) {e}/{t} ({y}) {e}.mkv"), well_named=True),
+    Scheme("editions under one name", "movie", partial(editions, "{t} ({y}) {e}/{t}.mkv")),
+    Scheme("scene names", "movie", partial(films, "{d}.{y}.{q}.BluRay.x264-{g}/{d}.{y}.{q}.BluRay.x264-{g}.mkv"), True),
+    Scheme(
+        "scene folders, short names",
+        "movie",
+        partial(films, "{d}.{y}.{q}.WEB.x265-{g}/{g}-{short}-{q}.mkv"),
+        names_tell=False,
+    ),
+    Scheme("flat", "movie", partial(films, "{t} ({y}).mkv"), well_named=True),
+    Scheme("flat, no years", "movie", partial(films, "{t}.mkv", remakes=False)),
+    Scheme("general names", "movie", partial(beside, "{t} ({y})/{general}"), names_tell=False),
+    Scheme("general names, no years", "movie", partial(beside, "{t}/{general}", remakes=False), names_tell=False),
+    Scheme("boxes of a series", "movie", boxes, names_tell=False),
+    Scheme("no title anywhere", "movie", untold, names_tell=False),
+    Scheme("Blu-ray discs", "movie", partial(discs, "{t} ({y})"), names_tell=False),
+    Scheme("Blu-ray discs, scene folders", "movie", partial(discs, "{d}.{y}.COMPLETE.BLURAY-RVN"), names_tell=False),
+    Scheme("Blu-ray discs, no title", "movie", partial(discs, "DISC_{number:03}"), names_tell=False),
+    Scheme("DVDs", "movie", dvds, names_tell=False),
+    Scheme("Chinese, Japanese, Korean", "movie", partial(foreign_films, "cjk"), well_named=True),
+    Scheme("Hebrew, Arabic", "movie", partial(foreign_films, "rtl"), well_named=True),
+    Scheme("accents, NFD on disk", "movie", partial(foreign_films, "accents"), well_named=True),
+    Scheme(
+        "Plex's names", "show", partial(episodes, "{t} ({y})/{folder}/{t} ({y}) - S{s:02}E{e:02} - {name}.mkv"), True
+    ),
+    Scheme("S01E01", "show", partial(episodes, "{t}/{folder}/S{s:02}E{e:02}.mkv"), numbered=True, names_tell=False),
+    Scheme(
+        "S01E01, namesakes",
+        "show",
+        partial(episodes, "{t} ({y})/{folder}/S{s:02}E{e:02}.mkv", namesakes=True),
+        numbered=True,
+        names_tell=False,
+    ),
+    Scheme(
+        "S01E01, a location for each show",
+        "show",
+        partial(episodes, "{folder}/S{s:02}E{e:02}.mkv"),
+        names_tell=False,
+        folders="each",
+    ),
+    Scheme(
+        "scene names", "show", partial(episodes, "{d}.S{s:02}.1080p.WEB-{g}/{d}.S{s:02}E{e:02}.1080p.WEB-{g}.mkv"), True
+    ),
+    Scheme("flat", "show", partial(episodes, "{t} S{s:02}E{e:02}.mkv"), True),
+    Scheme("1x01 and a name", "show", partial(episodes, "{t}/{folder}/{s}x{e:02} {name}.mkv"), names_tell=False),
+    Scheme("numbers only", "show", partial(episodes, "{t}/{s}/{e:02}.mkv"), names_tell=False),
+    Scheme(
+        "numbers through all seasons", "show", partial(episodes, "{t}/[{g}] {t} - {e:03} [1080p].mkv", absolute=True)
+    ),
+    Scheme("dates", "show", partial(episodes, "{t}/{folder}/{t} - {date}.mkv")),
+    Scheme("discs", "show", partial(episodes, "{t}/{folder}/Disc {disc}/BDMV/STREAM/{stream}"), names_tell=False),
+    Scheme(
+        "Japanese, Chinese, Korean",
+        "show",
+        partial(episodes, "{t}/シーズン{s}/第{e:02}話.mkv", foreign="cjk"),
+        names_tell=False,
+    ),
+    Scheme("Hebrew, Arabic", "show", partial(episodes, "{t}/{folder}/{t} - S{s:02}E{e:02}.mkv", foreign="rtl"), True),
+    Scheme("Plex's names", "artist", partial(tracks, "{a}/{b} ({y})/{n:02} - {t}.flac"), True, names_tell=False),
+    Scheme("artist and album in one folder", "artist", partial(tracks, "{a} - {b}/{n:02}. {t}.mp3"), names_tell=False),
+    Scheme("discs of an album", "artist", partial(tracks, "{a}/{b}/CD{c}/{n:02} {t}.flac"), names_tell=False),
+    Scheme("titles without numbers", "artist", partial(tracks, "{a}/{b}/{t}.mp3"), names_tell=False),
+    Scheme("numbers only", "artist", partial(tracks, "{a}/{b}/Track {n:02}.flac"), names_tell=False),
+    Scheme("flat", "artist", partial(tracks, "{a} - {b} - {n:02} - {t}.mp3")),
+    Scheme("various artists", "artist", compilations),
+    Scheme(
+        "Chinese, Japanese, Korean",
+        "artist",
+        partial(tracks, "{a}/{b}/{n:02} - {t}.flac", foreign="cjk"),
+        names_tell=False,
+    ),
+    Scheme("by year and album", "photo", partial(photos, "{y}/{a}/IMG_{n:04}.JPG"), names_tell=False),
+    Scheme("by year", "photo", partial(photos, "{phone}{y}/IMG_{n:04}.JPG"), names_tell=False),
+    Scheme("memory cards", "photo", partial(photos, "{a}/DCIM/{card}CANON/IMG_{n:04}.JPG"), names_tell=False),
+    Scheme(
+        "dates and times", "photo", partial(photos, "{y}/{m:02}/IMG_{y}{m:02}{day:02}_{time}.jpg"), names_tell=False
+    ),
+    Scheme("scans", "photo", partial(photos, "{a}/scan{n:03}.tif"), names_tell=False),
+    Scheme(
+        "two cameras",
+        "photo",
+        partial(photos, "DCIM/{card}CANON/IMG_{n:04}.JPG", twins=True),
+        names_tell=False,
+        twins=True,
+    ),
+    Scheme("clips of cameras", "other_videos", partial(photos, "{y}/{a}/MVI_{n:04}.AVI"), names_tell=False),
+    Scheme(
+        "clips of telephones",
+        "other_videos",
+        partial(photos, "{phone}{y}/VID_{y}{m:02}{day:02}_{time}.mp4"),
+        names_tell=False,
+    ),
+)
