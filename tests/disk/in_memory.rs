@@ -20,14 +20,29 @@ fn index_files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Puts something in the place of each index file that can be neither opened nor replaced.
-fn block(folder: &Path) -> Vec<PathBuf> {
+/// Removes the index files; from now on none can be written in this process, nor anything else.
+fn take_away(folder: &Path) -> Vec<PathBuf> {
     let files = index_files(folder);
     for file in &files {
         fs::remove_file(file).expect("removed");
-        fs::create_dir_all(file.join("something")).expect("made");
     }
+    limit_files(1);
     files
+}
+
+/// Does something that writes to the store, which may grow meanwhile.
+fn writing<T>(work: impl FnOnce() -> T) -> T {
+    limit_files(libc::RLIM_INFINITY);
+    let done = work();
+    limit_files(1);
+    done
+}
+
+/// Runs a role to its end: limits are those of a whole process.
+fn play_to_the_end(role: &str) {
+    let mut worker = Worker::start(role, []);
+    assert_eq!(worker.hear(), "done");
+    worker.end();
 }
 
 fn warm_us(index: &Index) -> u64 {
@@ -44,15 +59,20 @@ fn assert_right(library: &Library, all: &[(String, String)], what: &str) {
 
 #[test]
 fn answers_are_right_and_made_once_while_no_index_file_can_be_written() {
+    play_to_the_end("made once");
+}
+
+/// In a worker: see the test above.
+pub fn made_once(_: &[&str]) {
     let server = movies(60);
     let folder = tempfile::tempdir().expect("a folder");
     used(&server, folder.path());
     let (_, own) = path_of(&server, 1, 3);
     let mut all: Vec<(String, String)> = (0..60).map(|nth| path_of(&server, 1, nth)).collect();
     all.extend((10..40).map(|nth| (format!("/host/{nth}.mkv"), own.clone())));
-    let blocked = block(folder.path());
     let clock: Arc<ManualClock> = clock();
-    let index = open(options(&server, folder.path()), &clock);
+    let lost = take_away(folder.path());
+    let index = writing(|| open(options(&server, folder.path()), &clock));
     let library = index.library("Movies").expect("a handle");
     server.reset();
     assert_right(&library, &all[..1], "the first");
@@ -61,23 +81,21 @@ fn answers_are_right_and_made_once_while_no_index_file_can_be_written() {
     assert_eq!(warm_us(&index), made, "it was made once");
     assert_eq!(answer(&library, "/nowhere/else.mkv").expect("an answer"), "NoLocation");
     // What changes, changes there too.
-    library.record_matches(&[(b"/host/new.mkv", &own)]).expect("recorded");
+    writing(|| library.record_matches(&[(b"/host/new.mkv", &own)])).expect("recorded");
     assert_eq!(answer(&library, "/host/new.mkv").expect("an answer"), own);
     let (listed, key) = all[7].clone();
     let offline = crate::support::offline(&library);
-    library.invalidate_path(listed.as_bytes()).expect("invalidated");
+    writing(|| library.invalidate_path(listed.as_bytes())).expect("invalidated");
     let found = index.match_path(&offline, listed.as_bytes()).expect("an answer");
     assert!(found.item.is_none() || found.status as i32 != 0, "{found:?}");
-    library.record_matches(&[(listed.as_bytes(), &key)]).expect("recorded");
+    writing(|| library.record_matches(&[(listed.as_bytes(), &key)])).expect("recorded");
     assert_right(&library, &all, "after changes");
     assert_eq!(server.stats().total, 0, "made from the database");
-    // The place is free again. It is not tried at once, but after a while, and then the next process is warm.
-    for file in &blocked {
-        fs::remove_dir_all(file).expect("removed");
-    }
+    // Files can be written again. It is not tried at once, but after a while, and then the next process is warm.
+    limit_files(libc::RLIM_INFINITY);
     assert_right(&library, &all, "within the back-off");
     let listing = |file: &&PathBuf| file.display().to_string().contains("plexindex-1-l");
-    let listing = blocked.iter().find(listing).expect("the listing's");
+    let listing = lost.iter().find(listing).expect("the listing's");
     assert!(!listing.exists(), "not yet");
     clock.advance_ms(61_000);
     assert_right(&library, &all, "after the back-off");
@@ -86,16 +104,25 @@ fn answers_are_right_and_made_once_while_no_index_file_can_be_written() {
     let library = late.library("Movies").expect("a handle");
     let (path, key) = &all[5];
     assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true));
+    say("done");
 }
 
 #[test]
 fn what_cannot_be_written_is_tried_less_and_less() {
+    play_to_the_end("less and less");
+}
+
+/// In a worker: see the test above.
+pub fn less_and_less(_: &[&str]) {
     let server = movies(60);
     let folder = tempfile::tempdir().expect("a folder");
     used(&server, folder.path());
-    block(folder.path());
     let clock: Arc<ManualClock> = clock();
+    for file in index_files(folder.path()) {
+        fs::remove_file(file).expect("removed");
+    }
     let index = open(options(&server, folder.path()), &clock);
+    limit_files(1);
     let library = index.library("Movies").expect("a handle");
     let (path, key) = path_of(&server, 1, 5);
     let mut tries = Vec::new();
@@ -115,6 +142,8 @@ fn what_cannot_be_written_is_tried_less_and_less() {
         clock.advance_ms(60_000);
     }
     assert_eq!(tries, [0, 1, 3, 7, 15, 31, 63]);
+    limit_files(libc::RLIM_INFINITY);
+    say("done");
 }
 
 /// In a worker: no file may grow, and the index files are missing.

@@ -34,6 +34,8 @@ fn worker() {
         ("limited files", full::limited),
         ("no warm file", full::no_warm_file),
         ("no file", in_memory::no_file),
+        ("made once", in_memory::made_once),
+        ("less and less", in_memory::less_and_less),
         ("masked", secrecy::masked),
         ("without threads", scarce::without_threads),
         ("short of memory", scarce::short_of_memory),
