@@ -61,8 +61,10 @@ def find_plex_items_with_confidence(
     """The item of a plexapi library that a file is: ``(confidence, item, candidates)``.
 
     High confidence with one candidate; low, and item None, with several, and with one that the path speaks against: it
-    lies in a folder of the library where another file is listed, or tells of another year, show, season or number. Raises the not-found exception (see
-    :func:`configure`) when there is none, and what the server's client raises when the server cannot be asked.
+    lies in a folder of the library where another file is listed, or tells of another year, show, season or number.
+
+    Raises the not-found exception (see :func:`configure`) when there is none, and what the server's client raises when
+    the server cannot be asked.
 
     Args:
         library: A plexapi section, a stand-in for one, or what :func:`plexindex.from_section` made: that answers from
