@@ -378,12 +378,16 @@ impl Paths<'_, '_> {
         set
     }
 
-    /// Whether the path lies in a folder for what belongs to a film or show and is not it, and the listed one does not.
+    /// Whether the path lies in a folder for what belongs to the film or show and is not it, in a folder that has the
+    /// title, and the listed one does not.
     fn is_extra(&self) -> bool {
-        self.asked
-            .iter()
-            .skip(self.common.max(1))
-            .any(|(_, name)| EXTRAS.contains(&name))
+        let has_title = |name: &str| {
+            Words::of(name).is_some_and(|words| (0..words.len()).any(|at| words.title_at(at, self.title).is_some()))
+        };
+        let folders = &self.asked.names[self.common.max(1).min(self.asked.count)..self.asked.count];
+        folders
+            .windows(2)
+            .any(|pair| EXTRAS.contains(&pair[0]) && has_title(pair[1]))
     }
 }
 

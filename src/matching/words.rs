@@ -35,7 +35,7 @@ struct Word {
 /// A name or a title, folded.
 pub struct Words {
     bytes: [u8; BYTES],
-    words: [Word; WORDS],
+    places: [Word; WORDS],
     used: usize,
     count: usize,
 }
@@ -47,7 +47,7 @@ impl Words {
         let mut folder = Folder {
             words: Self {
                 bytes: [0; BYTES],
-                words: [Word::default(); WORDS],
+                places: [Word::default(); WORDS],
                 used: 0,
                 count: 0,
             },
@@ -84,7 +84,7 @@ impl Words {
 
     /// The word at a place; empty behind the last.
     pub fn word(&self, at: usize) -> &[u8] {
-        match self.words[..self.count].get(at) {
+        match self.places[..self.count].get(at) {
             Some(word) => &self.bytes[usize::from(word.start)..usize::from(word.end)],
             None => b"",
         }
@@ -92,12 +92,12 @@ impl Words {
 
     /// What stands before the word at a place.
     pub fn before(&self, at: usize) -> Gap {
-        self.words[..self.count].get(at).map_or(Gap::Plain, |word| word.before)
+        self.places[..self.count].get(at).map_or(Gap::Plain, |word| word.before)
     }
 
     /// Whether the word stands in brackets.
     pub fn is_inside(&self, at: usize) -> bool {
-        self.words[..self.count].get(at).is_some_and(|word| word.inside)
+        self.places[..self.count].get(at).is_some_and(|word| word.inside)
     }
 
     /// All words.
@@ -241,7 +241,7 @@ impl Folder {
         let words = &mut self.words;
         if !self.open {
             let at = u16::try_from(words.used).ok()?;
-            *words.words.get_mut(words.count)? = Word {
+            *words.places.get_mut(words.count)? = Word {
                 start: at,
                 end: at,
                 before: std::mem::take(&mut self.gap),
@@ -253,7 +253,7 @@ impl Folder {
         let room = words.bytes.get_mut(words.used..words.used + c.len_utf8())?;
         c.encode_utf8(room);
         words.used += c.len_utf8();
-        words.words[words.count - 1].end = u16::try_from(words.used).ok()?;
+        words.places[words.count - 1].end = u16::try_from(words.used).ok()?;
         Some(())
     }
 

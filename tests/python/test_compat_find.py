@@ -17,7 +17,7 @@ from plexapi.exceptions import NotFound as PlexNotFound
 from plexapi.exceptions import Unauthorized
 from plexindex import Mapping, _find, compat
 from plexindex._paths import best, is_windows, mapped
-from plexindex._titles import leaf_titles, titles
+from plexindex._titles import contradicts, leaf_titles, titles
 from plexindex.compat import MatchCache, MatchConfidence, PlexCache, find_plex_items_with_confidence
 
 ALIEN = item("/library/metadata/1", "Alien", "/plex/movies/Alien (1979)/Alien (1979).mkv")
@@ -128,6 +128,58 @@ def test_several_that_fit_are_low(plex: PlexCache) -> None:
     assert asked(library) == ["fetchItem", "fetchItem"]
     library = section(ITEMS)
     assert find_plex_items_with_confidence(library, "/stash/movie.mkv") == (MatchConfidence.LOW, None, [HEAT, RONIN])
+
+
+def _episode(show: str, season: int, number: int, path: str) -> Any:
+    mock = item("/library/metadata/7", "Pilot", path)
+    mock.type, mock.grandparentTitle, mock.parentIndex, mock.index = "episode", show, season, number
+    return mock
+
+
+@pytest.mark.parametrize(
+    ("path", "confidence"),
+    [
+        ("/stash/Some Show/Season 17/S17E21.mkv", "high"),
+        ("/stash/some show (2001)/Season 17/S17E21.mkv", "high"),
+        ("/stash/S17E21.mkv", "high"),
+        ("/stash/Other Show/Season 17/S17E21.mkv", "low"),
+        ("/stash/Some Show/Season 16/S17E21.mkv", "low"),
+        # Where the library would list it as it is.
+        ("/plex/tv/New Show/Season 17/S17E21.mkv", "low"),
+    ],
+)
+def test_a_path_that_speaks_against_its_single_item_is_low(path: str, confidence: str) -> None:
+    one = _episode("Some Show", 17, 21, "/plex/tv/Some Show/Season 17/S17E21.mkv")
+    library = section([one], "Shows")
+    library.locations = ["/plex/tv"]
+    found = find_plex_items_with_confidence(library, path)
+    assert found == (confidence, one if confidence == "high" else None, [one])
+
+
+def test_another_year_or_number_speaks_against_an_item() -> None:
+    film = {"type": "movie", "year": 1979}
+    listed = ["/plex/movies/Alien (1979)/movie.mkv"]
+    for path, against in [
+        ("/stash/Alien (1979)/movie.mkv", False),
+        ("/stash/Alien/movie.mkv", False),
+        ("/stash/2019/Alien (1979)/movie.mkv", False),
+        ("/stash/Aliens (1986)/movie.mkv", True),
+        ("/stash/Alien (1980)/movie.mkv", False),
+    ]:
+        assert contradicts(path, listed, film) is against, path
+    numbers = {"type": "episode", "parentIndex": 1, "index": 2}
+    for name, against in [
+        ("Show S01E02.mkv", False),
+        ("Show S01E01E03.mkv", False),
+        ("Show 1x02.mkv", False),
+        ("Show.mkv", False),
+        ("Show S01E03.mkv", True),
+        ("Show S02E02.mkv", True),
+    ]:
+        assert contradicts(f"/stash/{name}", [f"/plex/{name}"], numbers) is against, name
+    # Of mocks and of what is no item nothing is known.
+    assert not contradicts("/stash/Aliens (1986)/movie.mkv", listed, {"type": "movie", "year": None})
+    assert not contradicts("/stash/a.flac", ["/plex/a.flac"], {})
 
 
 def test_what_is_nowhere_is_scanned_for_once(plex: PlexCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

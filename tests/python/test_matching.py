@@ -59,6 +59,27 @@ def test_a_file_name_is_enough_under_no_location(index: plexindex.Index, server:
     row = server.paths(1)[7]
     match = index.match_path("Movies", "/elsewhere/" + os.path.basename(row["path"]))
     assert (match.rung, match.confidence, match.rating_key) == ("file_name", "high", row["ratingKey"])
+    assert match.reason_code == "path_tells"
+    assert "tells the same item" in (match.reason or "")
+    assert index.library("Movies").lookup_key("/elsewhere/" + os.path.basename(row["path"])) == match.key
+
+
+def test_the_end_of_a_path_is_high_on_evidence_only(index: plexindex.Index, server: Server) -> None:
+    files = [f"/data/movies/{name}" for name in ("Quiet River (1999)/movie.mkv", "film7.mkv")]
+    items = [{"title": title, "year": 1999, "files": [file]} for title, file in zip(("Quiet River", "Film"), files)]
+    server.post("items/add", {"library": 1, "items": items})
+    movies = index.library("Movies")
+    for path, confidence, code in [
+        ("/nas/Quiet River (1999)/movie.mkv", "high", "only_root_differs"),
+        ("/nas/Loud Sea (1999)/movie.mkv", "low", "no_evidence"),
+        ("/nas/Quiet River (1950)/movie.mkv", "low", "contradicted"),
+        ("/nas/film7.mkv", "low", "no_evidence"),
+        ("/data/movies/new/film7.mkv", "low", "not_listed"),
+    ]:
+        match = movies.match(path)
+        assert (match.status, match.confidence, match.reason_code) == ("ok", confidence, code), path
+        assert match.reason
+        assert movies.lookup_key(path) == (match.key if confidence == "high" else None), path
 
 
 def test_two_files_of_one_name_are_ambiguous(index: plexindex.Index, server: Server) -> None:

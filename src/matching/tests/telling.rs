@@ -146,6 +146,17 @@ fn a_folder_tells_a_film_when_nothing_below_it_differs() {
                 "/p/Big Buck Bunny (2008)/movie.mkv",
                 Against,
             ),
+            // No folder of the film's: any may be called so.
+            (
+                "/nas/other/x/Big Buck Bunny.mkv",
+                "/p/Big Buck Bunny/Big Buck Bunny.mkv",
+                Tells,
+            ),
+            (
+                "/nas/Shorts/Big Buck Bunny.mkv",
+                "/p/Big Buck Bunny/Big Buck Bunny.mkv",
+                Tells,
+            ),
             // A year apart is another film of that title, unless both paths have it.
             (
                 "/nas/Big Buck Bunny (2009)/movie.mkv",

@@ -308,12 +308,11 @@ pub fn climb(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8
         (1, _) if rung > Rung::Mapped => {
             let ((library, _), listed) = found.iter().next().expect("there is one");
             // No name in these tests carries a title.
-            match listed
-                .iter()
-                .any(|listed| only_root(&libraries[*library], path, listed))
-            {
-                true => (Confidence::High, Reason::OnlyRootDiffers),
-                false => (Confidence::Low, Reason::NoEvidence),
+            let only_root = |listed: &Vec<u8>| only_root(&libraries[*library], path, listed);
+            if listed.iter().any(only_root) {
+                (Confidence::High, Reason::OnlyRootDiffers)
+            } else {
+                (Confidence::Low, Reason::NoEvidence)
             }
         }
         (1, _) => (Confidence::High, Reason::None),

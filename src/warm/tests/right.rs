@@ -103,8 +103,11 @@ const ROOTS: [(ItemType, &str); 4] = [
     (ItemType::Photo, "/data/photos"),
 ];
 
+/// A library's number, a path below its folder, and the key under which it is listed, if it is.
+type Asked = (usize, String, Option<String>);
+
 /// The libraries, and each file's place below its library's folder with the key under which it is listed, if it is.
-fn collection(files: Vec<File>) -> (Vec<LibraryView>, Vec<(usize, String, Option<String>)>) {
+fn collection(files: Vec<File>) -> (Vec<LibraryView>, Vec<Asked>) {
     // One file a place, and one of each film and edition and of each episode: of a copy their item is right.
     let of_what = |file: &File| {
         let item = &file.item;

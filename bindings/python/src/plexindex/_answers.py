@@ -186,8 +186,8 @@ class Match:
 
     @property
     def confidence(self) -> Confidence:
-        """``"high"``: this file's item, as far as anything that is known can tell. ``"low"``: verify it, or choose among
-        the candidates. ``"none"``: there is none.
+        """``"high"``: this file's item, as far as anything that is known can tell. ``"low"``: verify it, or choose
+        among the candidates. ``"none"``: there is none.
         """
         return _name(c.CONFIDENCES, self._answer[2])  # type: ignore[return-value]
 

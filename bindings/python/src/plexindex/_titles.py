@@ -53,7 +53,9 @@ def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
     folders = parts[-_TELLING : len(parts) - max(common, 1)]
     year, season = facts.get("year"), facts.get("parentIndex")
     if facts.get("type") == "movie":
-        years = {int(text) for folder in folders for text in _NUMBERS.findall(folder) if _YEAR.fullmatch(text)}
+        # A folder of nothing but a year may be of the year when it was added.
+        numbers = (text for folder in folders if not folder.isdigit() for text in _NUMBERS.findall(folder))
+        years = {int(text) for text in numbers if _YEAR.fullmatch(text)}
         return isinstance(year, int) and bool(years) and not years & {year - 1, year, year + 1}
     if facts.get("type") != "episode":
         return False
@@ -72,7 +74,7 @@ def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
     if numbers is None or not isinstance(season, int) or not isinstance(number, int):
         return False
     first, *rest = (int(text) for text in _NUMBERS.findall(numbers[0]))
-    return first != season or bool(rest) and not min(rest) <= number <= max(rest)
+    return first != season or (bool(rest) and not min(rest) <= number <= max(rest))
 
 
 def _common(one: list[str], other: list[str]) -> int:

@@ -81,6 +81,7 @@ def find_plex_items_with_confidence(
 
     High confidence with one candidate; low, and item None, with several, and with one that the path speaks against: it
     lies in a folder of the library where another file is listed, or tells of another year, show, season or number.
+
     Raises a :class:`NotFoundError` when there is none, and what the server's client raises when the server cannot be
     asked.
 
