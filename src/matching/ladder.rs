@@ -269,14 +269,14 @@ where
             }
             let item = view.item(hit);
             Normal::with(listed, |listed| {
-                let verdict = tells(&item, &self.path, listed, components);
-                evidence = match verdict {
-                    _ if only_root_differs(&item, &self.path, listed, components, view.below(listed)) => {
-                        Reason::OnlyRootDiffers
+                evidence = if only_root_differs(&item, &self.path, listed, components, view.below(listed)) {
+                    Reason::OnlyRootDiffers
+                } else {
+                    match tells(&item, &self.path, listed, components) {
+                        Verdict::Tells => Reason::PathTells,
+                        Verdict::Against => Reason::Contradicted,
+                        Verdict::Nothing => evidence,
                     }
-                    Verdict::Tells => Reason::PathTells,
-                    Verdict::Against => Reason::Contradicted,
-                    Verdict::Nothing => evidence,
                 };
             });
         });

@@ -7,6 +7,7 @@ mod form;
 mod ladder;
 mod mappings;
 pub mod normal;
+mod numbered;
 mod outcome;
 pub mod point;
 pub mod propose;

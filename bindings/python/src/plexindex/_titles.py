@@ -54,8 +54,8 @@ def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
     year, season = facts.get("year"), facts.get("parentIndex")
     if facts.get("type") == "movie":
         # A folder of nothing but a year may be of the year when it was added.
-        numbers = (text for folder in folders if not folder.isdigit() for text in _NUMBERS.findall(folder))
-        years = {int(text) for text in numbers if _YEAR.fullmatch(text)}
+        named = [folder for folder in folders if not folder.isdigit()]
+        years = {int(text) for folder in named for text in _NUMBERS.findall(folder) if _YEAR.fullmatch(text)}
         return isinstance(year, int) and bool(years) and not years & {year - 1, year, year + 1}
     if facts.get("type") != "episode":
         return False
