@@ -1,7 +1,7 @@
 //! Warm lookups of the Rust API and of the C functions, by rung and by size: `cargo bench`.
 //!
 //! The index is the real thing: fetched over HTTP from a stand-in server in this process. Every path is a fresh copy, in
-//! random order, and every question is verified before it is timed. Sizes: `PLEXINDEX_BENCH_SIZES`, by default 10,000
+//! random order, and every query is verified before it is timed. Sizes: `PLEXINDEX_BENCH_SIZES`, by default 10,000
 //! and 100,000. Side by side with other stores: `make bench`.
 #![allow(unsafe_code)] // calls the C functions as a C program would
 
@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use divan::Bencher;
 use plexindex::capi;
-use plexindex::index::{Index, Library, Question};
+use plexindex::index::{Index, Library, QueryOptions};
 use plexindex::model::{Rung, Token};
 use plexindex::options::{Mapping, MappingKind, Options, Pattern};
 use plexindex_standin::{LibrarySpec, Standin};
@@ -76,9 +76,7 @@ impl World {
         })
         .expect("the index opens");
         let library = index.library("Movies").expect("a handle");
-        index
-            .refresh(&library.question(), false)
-            .expect("the listing is fetched");
+        index.refresh(&library.query(), false).expect("the listing is fetched");
         let world = Self {
             handle: open_in_c(folder.path().as_os_str().as_encoded_bytes(), &server),
             questions: questions(&server),
@@ -250,13 +248,13 @@ fn in_c(bencher: Bencher, size: usize, name: &str) {
 
 fn whole(bencher: Bencher, size: usize, name: &str) {
     ask(bencher, size, name, |world, path| {
-        let question = Question {
+        let query = QueryOptions {
             offline: true,
-            ..world.library.question()
+            ..world.library.query()
         };
         world
             .index
-            .match_path_with(&question, path.to_bytes(), |answer| Ok(answer.rung))
+            .match_path_with(&query, path.to_bytes(), |answer| Ok(answer.rung))
             .expect("an answer")
     });
 }
@@ -264,7 +262,7 @@ fn whole(bencher: Bencher, size: usize, name: &str) {
 /// A miss outside of all folders, whose text names them: before any answer proposed a mapping, and after 500 did.
 #[divan::bench_group(sample_size = 1000)]
 mod index_far_miss {
-    use super::{Bencher, Question, Rung, sizes, whole, world};
+    use super::{Bencher, QueryOptions, Rung, sizes, whole, world};
 
     #[divan::bench(args = sizes())]
     fn a_without_proposals(bencher: Bencher, size: usize) {
@@ -274,14 +272,14 @@ mod index_far_miss {
     #[divan::bench(args = sizes())]
     fn b_with_proposals(bencher: Bencher, size: usize) {
         let world = world(size);
-        let question = Question {
+        let query = QueryOptions {
             offline: true,
-            ..world.library.question()
+            ..world.library.query()
         };
         for (path, _) in world.questions["suffix"].iter().cycle().take(500) {
             let asked = world
                 .index
-                .match_path_with(&question, path.to_bytes(), |answer| Ok(answer.rung));
+                .match_path_with(&query, path.to_bytes(), |answer| Ok(answer.rung));
             assert_eq!(asked, Ok(Rung::Suffix));
         }
         assert_ne!(world.index.proposals(), []);

@@ -151,9 +151,9 @@ class Demo:
         t.heading("5  Close it, and ask from a second process")
         self.second_process()
 
-        t.heading("6  Distrust a path, then a library")
+        t.heading("6  Invalidation a path, then a library")
         index = self.open()
-        self.distrust(index)
+        self.invalidation(index)
 
         t.heading("Statistics")
         self.statistics(index)
@@ -267,7 +267,7 @@ class Demo:
         t.row("of which", " · ".join(f"{label} {t.duration(second[name])}" for name, label in parts))
         self.tally.check("the second process answers rightly", second["rating_key"] == item.rating_key)
 
-    def distrust(self, index: plexindex.Index) -> None:
+    def invalidation(self, index: plexindex.Index) -> None:
         """What an invalidation does, and what the next question costs."""
         library = index.library(self.main)
         item = self.items[self.main][-1]
@@ -275,8 +275,8 @@ class Demo:
         with self.tally.step("invalidate a path", promised=0) as result:
             library.invalidate_path(item.path)
         key = library.lookup_key(item.path)
-        t.row("invalidated", f"in {result()}; a glance says {key}")
-        self.tally.check("an invalidated path is not answered in a glance", key is None)
+        t.row("invalidated", f"in {result()}; a fast lookup says {key}")
+        self.tally.check("an invalidated path is not answered by a fast lookup", key is None)
         with self.tally.step("ask for it again", promised=2) as result:
             match = library.match(item.path)
         self.show(match)

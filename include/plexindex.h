@@ -43,7 +43,7 @@
 // plexindex_options.flags: take any certificate. Warns.
 #define PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS 2
 
-// plexindex_options.flags: read warm files into memory, do not map them.
+// plexindex_options.flags: read images into memory, do not map them.
 #define PLEXINDEX_OPEN_NO_MMAP 4
 
 // plexindex_options.flags: log lines, errors and reasons name media paths by a short hash and their extension.
@@ -165,7 +165,7 @@
 #define PLEXINDEX_REQUEST_DELTA 3
 
 // plexindex_statistics.requests: one path or title.
-#define PLEXINDEX_REQUEST_QUESTION 4
+#define PLEXINDEX_REQUEST_FIND_PATH 4
 
 // plexindex_statistics.requests: whether items still exist.
 #define PLEXINDEX_REQUEST_CONFIRM 5
@@ -252,7 +252,7 @@ typedef enum plexindex_status {
     // The token's user may not do this (403).
     PLEXINDEX_FORBIDDEN = 303,
     // The server has no such item, library or address (404).
-    PLEXINDEX_GONE = 304,
+    PLEXINDEX_NOT_ON_SERVER = 304,
     // What answered is no Plex Media Server, or one that speaks in a way that is not understood.
     PLEXINDEX_NOT_PLEX = 305,
     // The server is starting, or migrating its database.
@@ -262,7 +262,7 @@ typedef enum plexindex_status {
     // The server failed (5xx, or another status that is not expected).
     PLEXINDEX_SERVER_ERROR = 308,
     // Time is up: the server did not answer within the deadline or the time-outs.
-    PLEXINDEX_TIME_UP = 309,
+    PLEXINDEX_TIMEOUT = 309,
     // The server sent us elsewhere, and the token goes to no other host.
     PLEXINDEX_REDIRECTED = 310,
     // A request would be needed, but the call or the index is offline, or has no server URL.
@@ -389,7 +389,7 @@ typedef struct plexindex_progress {
 // PLEXINDEX_ABORTED, and what was fetched is kept for the next one.
 typedef int32_t (*plexindex_progress_fn)(void *user, const struct plexindex_progress *progress);
 
-// A question. Zero the struct, set `size` to sizeof(plexindex_query), then set what you need.
+// A query. Zero the struct, set `size` to sizeof(plexindex_query), then set what you need.
 typedef struct plexindex_query {
     // sizeof(plexindex_query).
     size_t size;
@@ -462,8 +462,8 @@ typedef struct plexindex_statistics {
     size_t size;
     // Answers by rung: PLEXINDEX_RUNG_* is the index; 0 counts answers without an item. Fast lookups included.
     uint64_t answers[6];
-    // plexindex_lookup_key() calls that found nothing in a glance.
-    uint64_t glance_misses;
+    // plexindex_lookup_key() calls that found nothing.
+    uint64_t lookup_misses;
     // Answers given although their listing had expired.
     uint64_t stale_answers;
     // Requests sent, retries included, by kind: PLEXINDEX_REQUEST_* is the index.
@@ -480,15 +480,15 @@ typedef struct plexindex_statistics {
     uint64_t network_us;
     // Microseconds spent reading and writing the store.
     uint64_t store_us;
-    // Microseconds spent building and opening warm files.
-    uint64_t warm_us;
+    // Microseconds spent building and opening images.
+    uint64_t image_us;
     // Items listed now, in all libraries of this view.
     uint64_t items;
     // Confirmed matches recorded now.
     uint64_t matches;
     // Libraries known now.
     uint64_t libraries;
-    // Bytes that the store takes on disk, warm files included.
+    // Bytes that the store takes on disk, images included.
     uint64_t disk_bytes;
     // The store's change sequence.
     uint64_t sequence;
@@ -525,7 +525,7 @@ typedef struct plexindex_answers {
     uint32_t answer_size;
     // sizeof(plexindex_item) as the library knows it: the step from one candidate to the next.
     uint32_t item_size;
-    // How many answers: one for each question, in order.
+    // How many answers: one for each query, in order.
     uint32_t count;
     // Where the first answer begins, from the block's first byte.
     uint32_t first;
@@ -545,7 +545,7 @@ typedef struct plexindex_text {
 // The answer for one path, GUID or title.
 typedef struct plexindex_answer {
     // PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET, PLEXINDEX_NEEDS_WARM, or, in a batch,
-    // the error of this one question.
+    // the error of this one query.
     int32_t status;
     // PLEXINDEX_RUNG_*: which step found it.
     uint8_t rung;
@@ -663,13 +663,13 @@ int32_t plexindex_library(const struct plexindex_handle *handle,
                           size_t length,
                           const struct plexindex_library_handle **out_library);
 
-// The fast path: the key (`/library/metadata/<rating key>`) of the item with this path, if that is known in a glance, with
+// The fast path: the key (`/library/metadata/<rating key>`) of the item with this path, if that is known in a fast_lookup, with
 // high confidence: what plexindex_match_path() would give with PLEXINDEX_CONFIDENCE_HIGH.
 //
 // `path`: the file system's bytes, NUL-terminated.
 //
 // Returns the key, NUL-terminated; it belongs to the thread and is valid until this thread's next plexindex call.
-// NULL for 'not in a glance': nothing known, ambiguous, low confidence, invalidated, or a change that this
+// NULL for 'not known to a fast lookup': nothing known, ambiguous, low confidence, invalidated, or a change that this
 // process must read first; ask plexindex_match_path(). NULL arguments give NULL.
 // It never blocks, never fetches and never calls back; a warm one takes no lock, allocates nothing and makes no system
 // call, but for a look twice a second whether the store is still there. An expired listing still answers here: only
@@ -684,7 +684,7 @@ const char *plexindex_lookup_key(const struct plexindex_library_handle *library,
 // plexindex_lookup_key() for many paths in one crossing.
 //
 // `paths`: `count` paths one after the other, each followed by a NUL, `length` bytes in all. `keys`: receives as many
-// keys in the same order, each followed by a NUL; an empty one says 'not in a glance'.
+// keys in the same order, each followed by a NUL; an empty one says 'not known to a fast lookup'.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT when `paths` does not
 // hold exactly `count` NULs or does not end with one.
@@ -800,7 +800,7 @@ int32_t plexindex_record_matches(const struct plexindex_library_handle *library,
                                  size_t keys_length,
                                  size_t count);
 
-// Distrusts a path: its confirmed match goes, and its listed row is not answered again before one request has
+// Invalidates a path: its confirmed match goes, and its listed row is not answered again before one request has
 // confirmed the item. A path that is not known is fine.
 //
 // Precondition: pointers must be NULL or valid; `library` must be a handle of an open index (all libraries are fine).
@@ -808,7 +808,7 @@ int32_t plexindex_invalidate_path(const struct plexindex_library_handle *library
                                   const char *path,
                                   size_t length);
 
-// Distrusts an item, by its key or rating key: as plexindex_invalidate_path() for all its paths. What to call when the
+// Invalidates an item, by its key or rating key: as plexindex_invalidate_path() for all its paths. What to call when the
 // server answered 404 for it.
 //
 // Precondition: as plexindex_invalidate_path().
@@ -816,7 +816,7 @@ int32_t plexindex_invalidate_item(const struct plexindex_library_handle *library
                                   const char *key,
                                   size_t length);
 
-// Distrusts a library, or all: its confirmed matches go, and a full listing is due now; until it came, the old one
+// Invalidates a library, or all: its confirmed matches go, and a full listing is due now; until it came, the old one
 // answers, marked stale. Takes the same time whatever the size.
 //
 // Precondition: `library` must be NULL or a handle of an open index.
@@ -904,7 +904,7 @@ int32_t plexindex_refresh(const struct plexindex_handle *handle,
 // by every call that gets as far as to look at the items, errors included.
 //
 // Returns PLEXINDEX_OK when all items were edited; PLEXINDEX_INVALID_ARGUMENT for an edit that is refused;
-// PLEXINDEX_GONE when items do not exist; PLEXINDEX_OFFLINE; PLEXINDEX_TIME_UP when the deadline came first; the
+// PLEXINDEX_NOT_ON_SERVER when items do not exist; PLEXINDEX_OFFLINE; PLEXINDEX_TIMEOUT when the deadline came first; the
 // server's error, with its answer in the message.
 //
 // Precondition: pointers must be NULL or valid; `handle` must be open, and the edit's library one of it.
@@ -913,7 +913,7 @@ int32_t plexindex_edit_items(const struct plexindex_handle *handle,
                              struct plexindex_edit_report *report);
 
 // Listens to the server's events from now on, on a thread of the library's own, until plexindex_watch_stop() or
-// plexindex_close(). What they say changed is looked at again by the next question about it; the thread itself asks for
+// plexindex_close(). What they say changed is looked at again by the next query about it; the thread itself asks for
 // nothing. A lost connection is made again, after pauses of 1 to 60 seconds, and what may have been missed is looked at
 // again too. Whether the server can be reached shows in the log. Calling it again changes nothing.
 //
@@ -930,7 +930,7 @@ int32_t plexindex_watch_start(const struct plexindex_handle *handle);
 // Precondition: `handle` must be NULL or open.
 int32_t plexindex_watch_stop(const struct plexindex_handle *handle);
 
-// Tells the index of an event that the host received itself: what it says changed is looked at again by the next question
+// Tells the index of an event that the host received itself: what it says changed is looked at again by the next query
 // about it. Asks nobody.
 //
 // `body`, `length`: a webhook's JSON (the field `payload` of what Plex sends), the whole multipart form with that field,

@@ -49,7 +49,7 @@ pub enum Status {
     /// The token's user may not do this (403).
     Forbidden = 303,
     /// The server has no such item, library or address (404).
-    Gone = 304,
+    NotOnServer = 304,
     /// What answered is no Plex Media Server, or one that speaks in a way that is not understood.
     NotPlex = 305,
     /// The server is starting, or migrating its database.
@@ -59,7 +59,7 @@ pub enum Status {
     /// The server failed (5xx, or another status that is not expected).
     ServerError = 308,
     /// Time is up: the server did not answer within the deadline or the time-outs.
-    TimeUp = 309,
+    Timeout = 309,
     /// The server sent us elsewhere, and the token goes to no other host.
     Redirected = 310,
     /// A request would be needed, but the call or the index is offline, or has no server URL.
@@ -91,12 +91,12 @@ impl Status {
         Self::Tls,
         Self::Unauthorized,
         Self::Forbidden,
-        Self::Gone,
+        Self::NotOnServer,
         Self::NotPlex,
         Self::Starting,
         Self::BadAnswer,
         Self::ServerError,
-        Self::TimeUp,
+        Self::Timeout,
         Self::Redirected,
         Self::Offline,
         Self::LibraryNotFound,
@@ -124,12 +124,12 @@ impl Status {
             Self::Tls => c"TLS",
             Self::Unauthorized => c"UNAUTHORIZED",
             Self::Forbidden => c"FORBIDDEN",
-            Self::Gone => c"GONE",
+            Self::NotOnServer => c"NOT_ON_SERVER",
             Self::NotPlex => c"NOT_PLEX",
             Self::Starting => c"STARTING",
             Self::BadAnswer => c"BAD_ANSWER",
             Self::ServerError => c"SERVER_ERROR",
-            Self::TimeUp => c"TIME_UP",
+            Self::Timeout => c"TIMEOUT",
             Self::Redirected => c"REDIRECTED",
             Self::Offline => c"OFFLINE",
             Self::LibraryNotFound => c"LIBRARY_NOT_FOUND",

@@ -7,6 +7,7 @@
 pub mod capi;
 pub mod error;
 mod freshness;
+mod image;
 pub mod index;
 mod matching;
 pub mod model;
@@ -15,4 +16,3 @@ mod platform;
 pub mod source;
 pub mod stats;
 mod store;
-mod warm;

@@ -10,7 +10,7 @@ use crate::source::{Meter, RequestKind};
 #[derive(Debug, Default)]
 pub struct Counters {
     answers: [AtomicU64; Rung::ALL.len()],
-    glance_misses: AtomicU64,
+    lookup_misses: AtomicU64,
     stale_answers: AtomicU64,
     requests: [AtomicU64; RequestKind::COUNT],
     bytes_received: AtomicU64,
@@ -19,7 +19,7 @@ pub struct Counters {
     parse_us: AtomicU64,
     wait_us: AtomicU64,
     store_us: AtomicU64,
-    warm_us: AtomicU64,
+    image_us: AtomicU64,
     events: AtomicU64,
     hints: AtomicU64,
     failures: AtomicU64,
@@ -40,8 +40,8 @@ pub enum Spent {
     Wait,
     /// Reading and writing the store.
     Store,
-    /// Building and opening warm files.
-    Warm,
+    /// Building and opening images.
+    Image,
     /// Matching, and giving the answers.
     Match,
     /// All that a call did that was not matching, while its own thread waited: no part, but what is left out of one.
@@ -65,9 +65,9 @@ impl Counters {
         }
     }
 
-    /// A fast lookup found nothing in a glance.
-    pub fn glance_missed(&self) {
-        add(&self.glance_misses, 1);
+    /// A fast lookup found nothing.
+    pub fn lookup_missed(&self) {
+        add(&self.lookup_misses, 1);
     }
 
     /// The server could not be asked, or what it said not stored.
@@ -96,7 +96,7 @@ impl Counters {
             match on {
                 Spent::Wait => &self.wait_us,
                 Spent::Store => &self.store_us,
-                Spent::Warm => &self.warm_us,
+                Spent::Image => &self.image_us,
                 Spent::Match => &self.match_us,
                 Spent::Away => &self.away_us,
             },
@@ -149,7 +149,7 @@ impl Counters {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             answers: std::array::from_fn(|rung| get(&self.answers[rung])),
-            glance_misses: get(&self.glance_misses),
+            lookup_misses: get(&self.lookup_misses),
             stale_answers: get(&self.stale_answers),
             requests: std::array::from_fn(|kind| get(&self.requests[kind])),
             bytes_received: get(&self.bytes_received),
@@ -158,7 +158,7 @@ impl Counters {
             parse_us: get(&self.parse_us),
             wait_us: get(&self.wait_us),
             store_us: get(&self.store_us),
-            warm_us: get(&self.warm_us),
+            image_us: get(&self.image_us),
             events: get(&self.events),
             hints: get(&self.hints),
             failures: get(&self.failures),
@@ -205,8 +205,8 @@ pub struct CallBegun {
 pub struct Stats {
     /// Answers by rung, in the order of [`Rung::ALL`]; the first counts those without an item.
     pub answers: [u64; Rung::ALL.len()],
-    /// Fast lookups that found nothing in a glance.
-    pub glance_misses: u64,
+    /// Fast lookups that found nothing.
+    pub lookup_misses: u64,
     /// Answers given although their listing had expired.
     pub stale_answers: u64,
     /// Requests sent, retries included, in the order of [`RequestKind::ALL`].
@@ -223,8 +223,8 @@ pub struct Stats {
     pub wait_us: u64,
     /// Microseconds spent reading and writing the store.
     pub store_us: u64,
-    /// Microseconds spent building and opening warm files.
-    pub warm_us: u64,
+    /// Microseconds spent building and opening images.
+    pub image_us: u64,
     /// Microseconds spent matching, fast lookups not included.
     pub match_us: u64,
     /// Questions, refreshes and recordings; fast lookups not included.
@@ -243,7 +243,7 @@ pub struct Stats {
     pub matches: u64,
     /// Libraries known now.
     pub libraries: u64,
-    /// Bytes on disk, warm files included.
+    /// Bytes on disk, images included.
     pub disk_bytes: u64,
     /// The store's change sequence.
     pub sequence: u64,
@@ -254,7 +254,7 @@ pub struct Stats {
     /// How often the server could not be asked, or its answer not be stored, and old answers stood in.
     pub failures: u64,
     /// Why not, the last time, in words, until new answers can be had again.
-    pub trouble: Option<String>,
+    pub last_failure: Option<String>,
 }
 
 impl Stats {
@@ -271,7 +271,7 @@ impl Stats {
             .collect();
         serde_json::json!({
             "answers": answers,
-            "glance_misses": self.glance_misses,
+            "lookup_misses": self.lookup_misses,
             "stale_answers": self.stale_answers,
             "requests": requests,
             "bytes_received": self.bytes_received,
@@ -280,7 +280,7 @@ impl Stats {
             "parse_us": self.parse_us,
             "wait_us": self.wait_us,
             "store_us": self.store_us,
-            "warm_us": self.warm_us,
+            "image_us": self.image_us,
             "match_us": self.match_us,
             "calls": self.calls,
             "calls_us": self.calls_us,
@@ -295,7 +295,7 @@ impl Stats {
             "events": self.events,
             "hints": self.hints,
             "failures": self.failures,
-            "trouble": self.trouble,
+            "last_failure": self.last_failure,
         })
         .to_string()
     }

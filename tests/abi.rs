@@ -260,8 +260,8 @@ fn c_and_rust_agree_on_every_layout() {
             year, season, episode, flags, reserved,
         }
         plexindex_statistics = Stats {
-            size, answers, glance_misses, stale_answers, requests, bytes_received, store_requests, store_answers,
-            listings, network_us, store_us, warm_us, items, matches, libraries, disk_bytes, sequence, events,
+            size, answers, lookup_misses, stale_answers, requests, bytes_received, store_requests, store_answers,
+            listings, network_us, store_us, image_us, items, matches, libraries, disk_bytes, sequence, events,
             hints, parse_us, wait_us, match_us, calls, calls_us, slow_calls, failures,
         }
         plexindex_edit = Edit {

@@ -5,7 +5,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
-use plexindex::index::{Deadline, Index, Library, Question};
+use plexindex::index::{Deadline, Index, Library, QueryOptions};
 use plexindex::model::{Reason, Rung, Token};
 use plexindex::options::{Options, Ttl};
 use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, MediaSpec, Standin};
@@ -19,15 +19,15 @@ fn replace(server: &Standin, key: u64, path: &str) {
         .expect("replaced");
 }
 
-fn within(library: &Library, ms: u64) -> Question<'_> {
-    Question {
+fn within(library: &Library, ms: u64) -> QueryOptions<'_> {
+    QueryOptions {
         deadline: Deadline::In(Duration::from_millis(ms)),
-        ..library.question()
+        ..library.query()
     }
 }
 
 fn listed(server: &Standin, index: &Index) {
-    index.refresh(&Question::default(), true).expect("listed");
+    index.refresh(&QueryOptions::default(), true).expect("listed");
     server.reset();
 }
 
@@ -44,7 +44,7 @@ fn a_delta_sees_what_changed_before_many_came() {
     let many: Vec<String> = (0..150).map(|n| format!("/data/movies/n{n}.mkv")).collect();
     add(&server, &many);
     clock.advance_ms(HOUR_MS);
-    index.refresh(&library.question(), false).expect("fresh");
+    index.refresh(&library.query(), false).expect("fresh");
     let new = index
         .match_path(&offline(&library), b"/data/movies/better.mkv")
         .expect("an answer");
@@ -75,10 +75,10 @@ fn a_delta_that_was_cut_off_is_not_taken_for_a_whole_one() {
     clock.advance_ms(HOUR_MS);
     // Both first pages come, the next one does not.
     server.fault(Fault::new(Action::Drop).on(Kind::Listing).after(2).times(1));
-    index.refresh(&Question::default(), false).expect_err("cut off");
+    index.refresh(&QueryOptions::default(), false).expect_err("cut off");
     let later = open(quick, &clock);
     let library = later.library("Movies").expect("a handle");
-    assert_eq!(later.refresh(&library.question(), false).expect("fresh"), Status::Ok);
+    assert_eq!(later.refresh(&library.query(), false).expect("fresh"), Status::Ok);
     for nth in [0, 150, 299] {
         let path = format!("/data/movies/better{nth}.mkv");
         let new = later
@@ -243,7 +243,7 @@ fn what_was_confirmed_under_a_second_url_stays_when_the_server_gets_its_name() {
         .record_matches(&[(b"/host/a.mkv", key.as_str())])
         .expect("recorded");
     assert_eq!(library.lookup_key(b"/host/a.mkv", str::to_owned), Some(key.clone()));
-    second.refresh(&library.question(), true).expect("listed");
+    second.refresh(&library.query(), true).expect("listed");
     assert_eq!(
         library.lookup_key(b"/host/a.mkv", str::to_owned),
         Some(key),
@@ -271,7 +271,7 @@ fn what_was_confirmed_for_a_named_user_has_no_expiry() {
     };
     let bob = open(bob, &clock);
     let library = bob.library("Movies").expect("a handle");
-    bob.refresh(&library.question(), true).expect("listed");
+    bob.refresh(&library.query(), true).expect("listed");
     library
         .record_matches(&[(b"/host/a.mkv", key.as_str())])
         .expect("recorded");
@@ -285,7 +285,7 @@ fn what_was_confirmed_for_a_named_user_has_no_expiry() {
         ..options(&server, folder.path())
     };
     let other = open(other, &clock);
-    other.refresh(&Question::default(), true).expect("listed");
+    other.refresh(&QueryOptions::default(), true).expect("listed");
     let answer = library.match_path(b"/host/a.mkv").expect("an answer");
     assert_eq!(answer.rung, Rung::Confirmed, "another token was used once");
 }
@@ -383,12 +383,12 @@ fn a_file_of_two_cold_libraries_is_ambiguous() {
         .expect("the stand-in starts");
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
-    let all = Question {
+    let all = QueryOptions {
         deadline: Deadline::In(Duration::from_secs(20)),
-        ..Question::default()
+        ..QueryOptions::default()
     };
     let cold = index.match_path(&all, path.as_bytes()).expect("an answer");
-    index.refresh(&Question::default(), true).expect("listed");
+    index.refresh(&QueryOptions::default(), true).expect("listed");
     let warm = index.match_path(&all, path.as_bytes()).expect("an answer");
     assert_eq!(
         (warm.status, warm.reason),
@@ -408,7 +408,7 @@ fn a_clock_that_was_set_back_does_not_end_the_limit_of_questions() {
     clock.advance_ms(50 * HOUR_MS);
     library.match_path(b"/data/movies/nowhere.mkv").expect("an answer");
     clock.advance_ms(-49 * HOUR_MS);
-    index.refresh(&library.question(), true).expect("listed");
+    index.refresh(&library.query(), true).expect("listed");
     server.reset();
     for number in 0..20 {
         let path = format!("/data/movies/nowhere{number}.mkv");
@@ -467,7 +467,7 @@ fn each_library_that_may_have_a_new_file_is_asked() {
         .change(|state| state.rename_file(number, &old, "/data/shared/renamed.mkv"))
         .expect("renamed");
     let found = index
-        .match_path(&Question::default(), b"/data/shared/renamed.mkv")
+        .match_path(&QueryOptions::default(), b"/data/shared/renamed.mkv")
         .expect("an answer");
     assert_eq!(found.status, Status::Ok, "{:?} {}", requests(&server), found.message);
 }
@@ -520,7 +520,7 @@ fn a_delta_may_be_larger_than_an_overlay() {
     add(&server, &many);
     clock.advance_ms(HOUR_MS);
     let library = index.library("Movies").expect("a handle");
-    index.refresh(&library.question(), false).expect("fresh");
+    index.refresh(&library.query(), false).expect("fresh");
     let asked = requests(&server);
     for path in many.iter().step_by(41) {
         for (index, library) in [(&index, &library), (&other, &there)] {
@@ -755,7 +755,7 @@ fn libraries_without_a_uuid_are_told_apart_by_their_section() {
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);
-    index.refresh(&Question::default(), true).expect("listed");
+    index.refresh(&QueryOptions::default(), true).expect("listed");
     let stats = index.stats().expect("statistics");
     assert_eq!((stats.libraries, stats.items), (2, 50));
     for (library, title) in [(1, "Movies"), (2, "More movies")] {
@@ -770,7 +770,7 @@ fn libraries_without_a_uuid_are_told_apart_by_their_section() {
     server.change(|state| state.identity.machine_identifier = "f".repeat(40));
     clock.advance_ms(2 * HOUR_MS);
     server.reset();
-    index.refresh(&Question::default(), false).expect("looked");
+    index.refresh(&QueryOptions::default(), false).expect("looked");
     assert_eq!(
         requests(&server)[2],
         2,
@@ -800,7 +800,7 @@ fn a_token_that_is_used_every_day_and_asks_for_nothing_is_not_forgotten() {
     };
     let index = first();
     let library = index.library("Movies").expect("a handle");
-    index.refresh(&library.question(), true).expect("listed");
+    index.refresh(&library.query(), true).expect("listed");
     library
         .record_matches(&[(b"/host/a.mkv", key.as_str())])
         .expect("recorded");
@@ -818,7 +818,7 @@ fn a_token_that_is_used_every_day_and_asks_for_nothing_is_not_forgotten() {
     };
     let list_as_another = || {
         let other = open(other.clone(), &clock);
-        other.refresh(&Question::default(), true).expect("listed");
+        other.refresh(&QueryOptions::default(), true).expect("listed");
         other.clear().expect("cleared");
     };
     list_as_another();
@@ -831,9 +831,9 @@ fn a_token_that_is_used_every_day_and_asks_for_nothing_is_not_forgotten() {
     drop(index);
     clock.advance_ms(32 * 24 * HOUR_MS);
     list_as_another();
-    let offline = Question {
+    let offline = QueryOptions {
         offline: true,
-        ..Question::default()
+        ..QueryOptions::default()
     };
     let found = first().match_path(&offline, b"/host/a.mkv");
     assert!(found.is_err() || found.is_ok_and(|found| found.item.is_none()));
@@ -865,17 +865,17 @@ fn the_newer_of_a_record_and_a_single_item_counts_whatever_is_folded() {
     let (early, late) = ("/data/movies/early.mkv", "/data/movies/late.mkv");
     record(early);
     assert_eq!(rungs(early), [Rung::Confirmed; 2]);
-    // An item comes that has the path, with so many others that all are put into a new index file.
+    // An item comes that has the path, with so many others that all are put into a new image.
     let others = (0..4_098).map(|n| format!("/data/movies/n{n}.mkv"));
     let many: Vec<String> = others.chain([early.to_owned()]).collect();
     add(&server, &many);
     clock.advance_ms(HOUR_MS);
-    index.refresh(&library.question(), false).expect("fresh");
+    index.refresh(&library.query(), false).expect("fresh");
     assert_eq!(rungs(early), [Rung::Exact; 2], "the item is newer than the record");
-    // The host knows better of one that came before: also once the matches are in a new index file.
+    // The host knows better of one that came before: also once the matches are in a new image.
     add(&server, &[late.to_owned()]);
     clock.advance_ms(HOUR_MS);
-    index.refresh(&library.question(), false).expect("fresh");
+    index.refresh(&library.query(), false).expect("fresh");
     assert_eq!(rungs(late), [Rung::Exact; 2]);
     record(late);
     assert_eq!(rungs(late), [Rung::Confirmed; 2]);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use plexindex::error::Status;
-use plexindex::index::{Deadline, Edit, EditReport, Edited, Index, Match, Question};
+use plexindex::index::{Deadline, Edit, EditReport, Edited, Index, Match, QueryOptions};
 use plexindex::options::Options;
 use plexindex::source::{FieldChange, Lock};
 use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, Standin};
@@ -24,7 +24,7 @@ fn ready(server: &Standin, folder: &Path) -> Index {
         },
         &clock(),
     );
-    index.refresh(&Question::default(), true).expect("fetched");
+    index.refresh(&QueryOptions::default(), true).expect("fetched");
     server.reset();
     index
 }
@@ -125,7 +125,7 @@ fn edited_items_are_asked_for_once_before_they_are_answered_again() {
     let (done, _) = edit(&index, "Movies", &[&key], &[set("title", "Renamed")]);
     done.expect("edited");
     server.reset();
-    assert!(library.lookup_key(path.as_bytes(), |_| ()).is_none(), "not in a glance");
+    assert!(library.lookup_key(path.as_bytes(), |_| ()).is_none(), "not in a lookup");
     let found = library.match_path(path.as_bytes()).expect("an answer");
     assert_eq!(
         found.item.as_ref().map(|item| item.item.title.as_str()),
@@ -228,13 +228,13 @@ fn an_edit_of_nothing_is_never_sent() {
         "in all libraries at once",
     );
     refused(
-        index.edit_items(&Question::default(), &request, &mut EditReport::default()),
+        index.edit_items(&QueryOptions::default(), &request, &mut EditReport::default()),
         "one library",
     );
     let library = index.library("Movies").expect("a handle");
-    let offline = Question {
+    let offline = QueryOptions {
         offline: true,
-        ..library.question()
+        ..library.query()
     };
     let error = index
         .edit_items(&offline, &request, &mut EditReport::default())
@@ -286,7 +286,7 @@ fn one_item_that_does_not_exist_keeps_all_from_being_edited() {
     let (_, key) = path_of(&server, 1, 0);
     let (done, report) = edit(&index, "Movies", &[&key, "987654"], &[set("title", "x")]);
     let error = done.expect_err("gone");
-    assert_eq!(error.status, Status::Gone);
+    assert_eq!(error.status, Status::NotOnServer);
     assert!(
         error.message.contains("987654") && error.message.contains("nothing was edited"),
         "{error}"
@@ -314,7 +314,7 @@ fn items_of_another_library_and_shows_are_refused() {
     assert!(error.message.contains("belongs to library 'TV Shows'"), "{error}");
     let (path, _) = path_of(&server, 2, 0);
     let found = index
-        .match_path(&Question::default(), path.as_bytes())
+        .match_path(&QueryOptions::default(), path.as_bytes())
         .expect("an answer");
     let show = found.item.expect("an episode").item.show_rating_key;
     let (done, _) = edit(&index, "TV Shows", &[show], &[set("title", "x")]);
@@ -330,7 +330,7 @@ fn after_a_request_that_failed_no_other_is_sent_and_the_report_says_so() {
         (400, Status::ServerError, "(400"),
         (401, Status::Unauthorized, "(401)"),
         (403, Status::Forbidden, "owner"),
-        (404, Status::Gone, "(404"),
+        (404, Status::NotOnServer, "(404"),
         (409, Status::ServerError, "(409"),
         (500, Status::ServerError, "(500"),
     ];
@@ -379,9 +379,9 @@ fn a_deadline_ends_an_edit_with_what_was_done() {
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     server.fault(Fault::new(Action::Delay { ms: 5_000 }).on(Kind::Edit).after(1).times(0));
     let library = index.library("Movies").expect("a handle");
-    let question = Question {
+    let question = QueryOptions {
         deadline: Deadline::In(Duration::from_millis(400)),
-        ..library.question()
+        ..library.query()
     };
     let mut report = EditReport::default();
     let changes = [set("title", "x")];
@@ -391,7 +391,7 @@ fn a_deadline_ends_an_edit_with_what_was_done() {
         lock: Lock::Leave,
     };
     let error = index.edit_items(&question, &edit, &mut report).expect_err("late");
-    assert_eq!(error.status, Status::TimeUp, "{error}");
+    assert_eq!(error.status, Status::Timeout, "{error}");
     assert_eq!((report.count(Edited::Done), report.count(Edited::Failed)), (100, 50));
 }
 

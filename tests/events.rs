@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
-use plexindex::index::{Edit, EditReport, Index, Library, ManualClock, Match, Pace, Question};
+use plexindex::index::{DebounceIntervals, Edit, EditReport, Index, Library, ManualClock, Match, QueryOptions};
 use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;
 use plexindex::source::{FieldChange, Lock, Source};
@@ -19,12 +19,12 @@ use serde_json::json;
 use support::{clock, movies, open, options, path_of, requests};
 
 /// As fast as a test wants it; apart from that as it is.
-fn quick() -> Pace {
-    Pace {
+fn quick() -> DebounceIntervals {
+    DebounceIntervals {
         quiet_ms: 20,
         apart_ms: 0,
         settle_ms: 100,
-        ..Pace::default()
+        ..DebounceIntervals::default()
     }
 }
 
@@ -50,9 +50,9 @@ fn key_of(found: &Match) -> Option<&str> {
 
 /// Whether the library of movies would be answered without a look at the server.
 fn is_fresh(index: &Index) -> bool {
-    let offline = Question {
+    let offline = QueryOptions {
         offline: true,
-        ..Question::default()
+        ..QueryOptions::default()
     };
     let json = index.libraries_json(&offline).expect("the libraries");
     json.contains("\"fresh\":true")
@@ -422,7 +422,7 @@ fn what_was_told_last_is_noted_when_it_stops() {
     let w = watched();
     w.index.watch_stop();
     w.index
-        .watch_start_at(Pace {
+        .watch_start_at(DebounceIntervals {
             quiet_ms: 60_000,
             ..quick()
         })
@@ -555,7 +555,7 @@ fn starting_twice_is_one_watch_and_stopping_twice_is_fine() {
     w.index.watch_start_at(quick()).expect("watching again");
     until("it listens", || w.server.stats().of(Kind::Events) == 1);
     // Fetching goes on meanwhile, over connections of its own.
-    w.index.refresh(&Question::default(), true).expect("listed");
+    w.index.refresh(&QueryOptions::default(), true).expect("listed");
     assert_eq!(w.server.stats().of(Kind::Events), 1);
     drop(w.index); // without a word
 }

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use plexindex::error::Status;
-use plexindex::index::{Deadline, Question};
+use plexindex::index::{Deadline, QueryOptions};
 use plexindex::model::{Reason, Rung};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin, Token};
 use support::{HOUR_MS, clock, movies, open, options, path_of, requests};
@@ -72,9 +72,9 @@ fn a_page_that_was_cut_off_keeps_its_rows() {
     };
     let found = index
         .match_path(
-            &Question {
+            &QueryOptions {
                 progress: Some(&watch),
-                ..library.question()
+                ..library.query()
             },
             path.as_bytes(),
         )
@@ -145,12 +145,12 @@ fn a_listing_that_shows_no_change_keeps_its_generation() {
     let (path, _) = path_of(&server, 1, 5);
     library.match_path(path.as_bytes()).expect("an answer");
     let generation = |text: String| text[text.find("generation").expect("there")..].to_owned();
-    let before = generation(index.libraries_json(&Question::default()).expect("libraries"));
+    let before = generation(index.libraries_json(&QueryOptions::default()).expect("libraries"));
     server.scan(1);
     clock.advance_ms(HOUR_MS);
     library.match_path(path.as_bytes()).expect("an answer");
     assert_eq!(
-        generation(index.libraries_json(&Question::default()).expect("libraries")),
+        generation(index.libraries_json(&QueryOptions::default()).expect("libraries")),
         before
     );
     assert_eq!(index.stats().expect("statistics").listings, 2);
@@ -212,12 +212,12 @@ fn old_answers_stand_in_while_the_server_is_down() {
     assert!(missing.message.contains("could not be asked"), "{}", missing.message);
     let stats = index.stats().expect("statistics");
     assert_eq!(stats.failures, 1, "told once");
-    assert!(stats.trouble.is_some_and(|trouble| trouble.contains("500")));
+    assert!(stats.last_failure.is_some_and(|trouble| trouble.contains("500")));
     server.clear_faults();
     clock.advance_ms(16_000);
     let fresh = library.match_path(path.as_bytes()).expect("an answer");
     assert_eq!((fresh.status, fresh.stale), (Status::Ok, false));
-    assert_eq!(index.stats().expect("statistics").trouble, None);
+    assert_eq!(index.stats().expect("statistics").last_failure, None);
 }
 
 #[test]
@@ -238,9 +238,9 @@ fn a_deadline_gives_not_yet_and_the_next_call_goes_on() {
         .after(1)
         .times(1),
     );
-    let hurried = Question {
+    let hurried = QueryOptions {
         deadline: Deadline::In(Duration::from_millis(400)),
-        ..library.question()
+        ..library.query()
     };
     // The server does not have it, so no question about it gives an answer.
     let late = index
@@ -258,9 +258,9 @@ fn a_server_that_is_too_slow_for_any_deadline_needs_warm() {
     let index = open(options(&server, folder.path()), &clock());
     let library = index.library("Movies").expect("a handle");
     server.fault(Fault::new(Action::Delay { ms: 60_000 }).on(Kind::Listing));
-    let hurried = Question {
+    let hurried = QueryOptions {
         deadline: Deadline::In(Duration::from_millis(200)),
-        ..library.question()
+        ..library.query()
     };
     let late = index
         .match_path(&hurried, b"/data/movies/nobody.mkv")
@@ -282,9 +282,9 @@ fn the_host_can_stop_a_fetch_and_what_came_is_kept() {
             .times(1),
     );
     let stop = |progress: &plexindex::index::Progress<'_>| progress.items < 2_000;
-    let question = Question {
+    let question = QueryOptions {
         progress: Some(&stop),
-        ..library.question()
+        ..library.query()
     };
     let error = index.match_path(&question, path.as_bytes()).expect_err("stopped");
     assert_eq!(error.status, Status::Aborted, "{error:?}");
@@ -390,7 +390,7 @@ fn photos_and_their_clips_are_one_library() {
     }
     assert!(
         !index
-            .libraries_json(&Question::default())
+            .libraries_json(&QueryOptions::default())
             .expect("libraries")
             .contains("\"fresh\":false")
     );
@@ -413,13 +413,13 @@ fn who_stops_a_call_cuts_nobody_elses_page() {
         .times(1),
     );
     std::thread::scope(|scope| {
-        let fetching = scope.spawn(|| index.refresh(&Question::default(), true));
+        let fetching = scope.spawn(|| index.refresh(&QueryOptions::default(), true));
         until("the second page is asked for", || server.stats().of(Kind::Listing) == 2);
         // Stopped while it waits for the other one's fetch; the page may not have begun to come at the first times.
         until("the page is cut", || {
-            let stopped = Question {
+            let stopped = QueryOptions {
                 progress: Some(&|_| false),
-                ..Question::default()
+                ..QueryOptions::default()
             };
             let error = index.refresh(&stopped, true).expect_err("stopped");
             assert_eq!(error.status, Status::Aborted, "{error}");
@@ -436,9 +436,9 @@ fn what_is_no_plex_server_gets_no_token_from_who_has_the_time() {
         let server = movies(30);
         let folder = tempfile::tempdir().expect("a folder");
         let index = open(options(&server, folder.path()), &clock());
-        let question = Question {
+        let question = QueryOptions {
             deadline,
-            ..Question::default()
+            ..QueryOptions::default()
         };
         index.libraries_json(&question).expect("libraries");
         let first = &server.log()[0];
@@ -497,7 +497,7 @@ fn what_a_server_refuses_is_tried_once_for_all_processes_and_again_by_another_ve
     server.reset();
     let next = open(choice.clone(), &clock);
     let asked = [requests(&server)[0], requests(&server)[1]];
-    next.refresh(&Question::default(), true).expect("listed");
+    next.refresh(&QueryOptions::default(), true).expect("listed");
     assert_eq!((refused(&server), asked), (0, [0, 0]));
     assert_eq!(requests(&server)[0], 1);
     assert!(server.log().iter().all(|entry| !entry.target.contains("sort=id")));
@@ -512,7 +512,7 @@ fn what_a_server_refuses_is_tried_once_for_all_processes_and_again_by_another_ve
     // Another version may take it.
     server.config(|config| config.refuse_arguments.clear());
     server.change(|state| state.identity.version = "1.99.0".to_owned());
-    next.refresh(&Question::default(), true).expect("listed");
+    next.refresh(&QueryOptions::default(), true).expect("listed");
     assert!(server.log().last().is_some());
     let listed = |entry: &plexindex_standin::LogEntry| entry.kind == Kind::Listing;
     assert!(
@@ -525,7 +525,7 @@ fn what_a_server_refuses_is_tried_once_for_all_processes_and_again_by_another_ve
     drop((library, next));
     server.reset();
     let last = open(choice, &clock);
-    last.refresh(&Question::default(), true).expect("listed");
+    last.refresh(&QueryOptions::default(), true).expect("listed");
     assert_eq!(
         requests(&server)[0],
         0,
@@ -552,7 +552,7 @@ fn one_of_two_types_that_is_refused_leaves_the_other() {
     );
     assert!(
         !index
-            .libraries_json(&Question::default())
+            .libraries_json(&QueryOptions::default())
             .expect("libraries")
             .contains("\"fresh\":false")
     );
@@ -618,7 +618,7 @@ fn an_answer_that_does_not_end_leaves_nothing_in_the_store() {
         .on(Kind::Listing),
     );
     let error = index
-        .refresh(&Question::default(), false)
+        .refresh(&QueryOptions::default(), false)
         .expect_err("more than a page");
     assert_eq!(error.status, Status::BadAnswer, "{error:?}");
     let database = rusqlite::Connection::open_with_flags(
@@ -632,6 +632,6 @@ fn an_answer_that_does_not_end_leaves_nothing_in_the_store() {
             .expect("a count")
     };
     assert_eq!(items(), 0);
-    index.refresh(&Question::default(), false).expect("listed");
+    index.refresh(&QueryOptions::default(), false).expect("listed");
     assert_eq!((items(), index.stats().expect("statistics").items), (300, 300_u64));
 }

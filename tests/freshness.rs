@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use plexindex::error::Status;
-use plexindex::index::{Deadline, Index, Library, Question};
+use plexindex::index::{Deadline, Index, Library, QueryOptions};
 use plexindex::model::{Reason, Rung};
 use plexindex_standin::{Action, Fault, FileFilter, ItemSpec, Kind, LibrarySpec, Sorting, Standin};
 use support::{HOUR_MS, add, clock, movie, movies, offline, open, options, path_of, remove, requests};
 
-fn hurried(library: &Library) -> Question<'_> {
-    Question {
+fn hurried(library: &Library) -> QueryOptions<'_> {
+    QueryOptions {
         deadline: Deadline::In(Duration::from_secs(20)),
-        ..library.question()
+        ..library.query()
     }
 }
 
@@ -79,7 +79,7 @@ fn a_server_that_sorts_as_it_likes_is_listed_instead() {
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);
-    index.refresh(&Question::default(), false).expect("listed");
+    index.refresh(&QueryOptions::default(), false).expect("listed");
     server.config(|config| config.sorting = Sorting::Arbitrary);
     let (path, key) = path_of(&server, 1, 3_000);
     server
@@ -105,7 +105,7 @@ fn tracks_do_not_say_when_they_were_updated_and_have_deltas_all_the_same() {
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);
-    index.refresh(&Question::default(), false).expect("listed");
+    index.refresh(&QueryOptions::default(), false).expect("listed");
     server.reset();
     add(&server, &["/data/music/n1.flac"]);
     clock.advance_ms(HOUR_MS);
@@ -135,7 +135,7 @@ fn what_went_away_is_found_by_bisection_not_by_listing() {
         remove(&server, &[*key]);
         add(&server, &[&format!("/data/movies/new{round}.mkv")]);
         clock.advance_ms(HOUR_MS);
-        assert_eq!(index.refresh(&library.question(), false).expect("fresh"), Status::Ok);
+        assert_eq!(index.refresh(&library.query(), false).expect("fresh"), Status::Ok);
         let asked = requests(&server);
         assert_eq!((asked[0], asked[1], asked[4]), (0, 1, 1), "{asked:?}");
         assert!(asked[2] <= 2 + 9, "{asked:?}: listing it all takes 20");
@@ -156,12 +156,12 @@ fn when_much_went_away_it_is_listed_anew() {
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);
     let library = index.library("Movies").expect("a handle");
-    index.refresh(&library.question(), true).expect("listed");
+    index.refresh(&library.query(), true).expect("listed");
     let keys: Vec<u64> = server.paths(1).iter().step_by(200).map(|(key, _)| *key).collect();
     remove(&server, &keys);
     clock.advance_ms(HOUR_MS);
     server.reset();
-    index.refresh(&library.question(), false).expect("fresh");
+    index.refresh(&library.query(), false).expect("fresh");
     assert_eq!(requests(&server)[..3], [0, 2, 2 + 6]);
     let [ours, theirs] = both(&index, &library, &server);
     assert!(ours == theirs);
@@ -182,7 +182,7 @@ fn deltas_end_where_listings_do_whatever_came_and_went() {
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);
     let library = index.library("Movies").expect("a handle");
-    index.refresh(&library.question(), true).expect("listed");
+    index.refresh(&library.query(), true).expect("listed");
     let listings = index.stats().expect("statistics").listings;
     for round in 0..12 {
         let known = server.paths(1);
@@ -220,7 +220,7 @@ fn deltas_end_where_listings_do_whatever_came_and_went() {
             &clock,
         );
         let handle = fresh.library("Movies").expect("a handle");
-        assert_eq!(fresh.refresh(&handle.question(), false).expect("fresh"), Status::Ok);
+        assert_eq!(fresh.refresh(&handle.query(), false).expect("fresh"), Status::Ok);
         let [ours, theirs] = both(&index, &library, &server);
         assert!(
             ours == theirs,
@@ -274,7 +274,7 @@ fn a_cold_library_answers_a_hurried_caller_in_two_requests() {
         .match_path(&hurried(&library), path.as_bytes())
         .expect("an answer");
     assert_eq!(requests(&server)[3], 2);
-    index.refresh(&library.question(), false).expect("listed");
+    index.refresh(&library.query(), false).expect("listed");
     assert_eq!(requests(&server)[0], 1);
     let [ours, theirs] = both(&index, &library, &server);
     assert!(ours == theirs);
@@ -367,7 +367,7 @@ fn a_path_that_is_new_is_found_before_the_listing_expires() {
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);
     let library = index.library("Movies").expect("a handle");
-    index.refresh(&library.question(), true).expect("listed");
+    index.refresh(&library.query(), true).expect("listed");
     // A season arrives: the first path that is asked for brings the others with it.
     add(
         &server,
@@ -406,7 +406,7 @@ fn paths_that_are_nowhere_cost_little_however_often_they_are_asked_for() {
     let index = open(options(&server, folder.path()), &clock);
     let other = open(options(&server, folder.path()), &clock);
     let library = index.library("Movies").expect("a handle");
-    index.refresh(&library.question(), true).expect("listed");
+    index.refresh(&library.query(), true).expect("listed");
     server.reset();
     for number in 0..50 {
         for index in [&index, &other] {
@@ -459,10 +459,10 @@ fn a_server_that_was_reached_by_two_urls_is_one() {
         assert_eq!(found.status, Status::Ok, "{}", found.message);
     }
     let library = first.library("Movies").expect("a handle");
-    first.refresh(&library.question(), false).expect("listed");
+    first.refresh(&library.query(), false).expect("listed");
     let library = second.library("Movies").expect("a handle");
     server.reset();
-    second.refresh(&library.question(), false).expect("fresh");
+    second.refresh(&library.query(), false).expect("fresh");
     assert_eq!(requests(&server)[2], 0, "it is the same server, listed already");
     let found = second
         .match_path(&offline(&library), path.as_bytes())
@@ -498,7 +498,7 @@ fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
         })
         .collect();
     let pairs: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (path.as_slice(), *key)).collect();
-    old.refresh(&library.question(), true).expect("listed");
+    old.refresh(&library.query(), true).expect("listed");
     library.record_matches(&pairs).expect("recorded");
     // One of the three is gone, or hidden from the new token: its matches stay where they are.
     remove(&server, &[seen[2].1.parse().expect("a number")]);
@@ -557,14 +557,14 @@ fn a_title_is_asked_for_where_nothing_was_fetched_and_remembered() {
     assert_eq!(requests(&server)[3], 2, "asked again after an hour");
     // Without a deadline there is time for all of it.
     let found = index
-        .search_title(&library.question(), "the winter is nowhere")
+        .search_title(&library.query(), "the winter is nowhere")
         .expect("an answer");
     assert_eq!(found.status, Status::NotFound);
     assert_eq!(requests(&server)[2], 4);
 }
 
 #[test]
-fn a_probe_of_one_process_does_not_disturb_the_glances_of_another() {
+fn a_probe_of_one_process_does_not_disturb_the_fast_lookups_of_another() {
     let server = movies(300);
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
@@ -572,12 +572,12 @@ fn a_probe_of_one_process_does_not_disturb_the_glances_of_another() {
     let other = open(options(&server, folder.path()), &clock);
     let (path, key) = path_of(&server, 1, 17);
     let library = index.library("Movies").expect("a handle");
-    index.refresh(&library.question(), true).expect("listed");
+    index.refresh(&library.query(), true).expect("listed");
     let theirs = other.library("Movies").expect("a handle");
     theirs.match_path(path.as_bytes()).expect("an answer");
     for _ in 0..3 {
         clock.advance_ms(HOUR_MS);
-        index.refresh(&library.question(), false).expect("fresh");
+        index.refresh(&library.query(), false).expect("fresh");
         assert_eq!(theirs.lookup_key(path.as_bytes(), str::to_owned), Some(key.clone()));
         server.reset();
         // And what it learnt of the clocks is not lost.
@@ -589,7 +589,7 @@ fn a_probe_of_one_process_does_not_disturb_the_glances_of_another() {
         assert_eq!(requests(&server)[5], 0);
     }
     // A listing that changed nothing is no disturbance either.
-    index.refresh(&library.question(), true).expect("listed");
+    index.refresh(&library.query(), true).expect("listed");
     assert_eq!(theirs.lookup_key(path.as_bytes(), str::to_owned), Some(key));
 }
 
@@ -600,7 +600,7 @@ fn an_item_that_went_while_an_old_one_came_is_found_gone() {
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);
     let library = index.library("Movies").expect("a handle");
-    index.refresh(&library.question(), true).expect("listed");
+    index.refresh(&library.query(), true).expect("listed");
     for round in 0..3 {
         let (gone, key) = path_of(&server, 1, 3_000 + round);
         remove(&server, &[key.parse().expect("a number")]);
@@ -624,7 +624,7 @@ fn an_item_that_went_while_an_old_one_came_is_found_gone() {
             &clock,
         );
         let handle = fresh.library("Movies").expect("a handle");
-        assert_eq!(fresh.refresh(&handle.question(), false).expect("fresh"), Status::Ok);
+        assert_eq!(fresh.refresh(&handle.query(), false).expect("fresh"), Status::Ok);
         let asked = requests(&server);
         let answer = index
             .match_path(&offline(&library), gone.as_bytes())

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use plexindex::error::Status;
-use plexindex::index::{Index, Library, Match, Question, Selector};
+use plexindex::index::{Index, Library, Match, QueryOptions, Selector};
 use plexindex::model::Rung;
 use plexindex::options::{Mapping, MappingKind, Options, Pattern, Ttl};
 
@@ -48,9 +48,9 @@ fn get(library: &Library, name: &str) -> Option<Vec<u8>> {
 }
 
 fn ask(index: &Index, library: &Library, path: &str) -> Match {
-    let question = Question {
+    let question = QueryOptions {
         library: Some(library),
-        ..Question::default()
+        ..QueryOptions::default()
     };
     index.match_path(&question, path.as_bytes()).expect("an answer")
 }
@@ -89,7 +89,7 @@ fn matches_are_recorded_without_a_server() {
 }
 
 #[test]
-fn a_glance_finds_what_was_folded() {
+fn a_fast_lookup_finds_what_was_folded() {
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(folder.path());
     index.host_library("Films").expect("made");
@@ -118,7 +118,7 @@ fn a_glance_finds_what_was_folded() {
     }
     films.record_matches(&[(pairs[7].0, "other")]).expect("recorded");
     assert_eq!(films.lookup_key(pairs[7].0, str::to_owned).as_deref(), Some("other"));
-    films.invalidate_item("8").expect("distrusted");
+    films.invalidate_item("8").expect("invalidated");
     assert_eq!(films.lookup_key(pairs[8].0, str::to_owned), None);
 }
 
@@ -233,7 +233,7 @@ fn what_makes_no_sense_is_refused() {
     let fetched = tempfile::tempdir().expect("a folder");
     let asking = support::open(support::options(&server, fetched.path()), &support::clock());
     assert_eq!(refused(asking.host_library("Films")), Status::InvalidArgument);
-    asking.refresh(&Question::default(), false).expect("fetched");
+    asking.refresh(&QueryOptions::default(), false).expect("fetched");
     drop(asking);
     let reading = open(fetched.path());
     assert_eq!(refused(reading.host_library("Films")), Status::InvalidArgument);

@@ -86,7 +86,7 @@ fn hits_of(warm: &Warm, paths: &[(String, String)]) {
     for (path, key) in paths {
         for library in [&warm.one, &warm.all] {
             assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true));
-            let question = library.question();
+            let question = library.query();
             warm.index
                 .match_path_with(&question, path.as_bytes(), |answer| {
                     assert_eq!(answer.status, Status::Ok);

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
-use plexindex::index::{Deadline, Question};
+use plexindex::index::{Deadline, QueryOptions};
 use support::{HOUR_MS, add, clock, movies, open, options, path_of, requests};
 use worker::until;
 
@@ -43,14 +43,14 @@ fn an_expired_answer_stands_in_while_another_process_keeps_the_write_lock() {
     assert_eq!(missing.status, Status::NotFound);
     assert!(missing.message.contains("locked"), "{}", missing.message);
     let stats = index.stats().expect("statistics, all the same");
-    assert!(stats.trouble.is_some_and(|trouble| trouble.contains("locked")));
+    assert!(stats.last_failure.is_some_and(|trouble| trouble.contains("locked")));
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     // And when it lets go, all is well again.
     drop(other);
     clock.advance_ms(16_000);
     let fresh = library.match_path(path.as_bytes()).expect("an answer");
     assert_eq!((fresh.status, fresh.stale), (Status::Ok, false), "{}", fresh.message);
-    assert_eq!(index.stats().expect("statistics").trouble, None);
+    assert_eq!(index.stats().expect("statistics").last_failure, None);
 }
 
 #[test]
@@ -60,9 +60,9 @@ fn a_deadline_ends_the_waiting_for_anothers_write_lock() {
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);
     let library = index.library("Movies").expect("a handle");
-    let hurried = || Question {
+    let hurried = || QueryOptions {
         deadline: Deadline::In(Duration::from_millis(200)),
-        ..library.question()
+        ..library.query()
     };
     let (path, key) = path_of(&server, 1, 7);
     // Nothing is known yet.
@@ -98,9 +98,9 @@ fn a_deadline_ends_the_waiting_for_anothers_write_lock() {
         let patient = scope.spawn(|| library.record_matches(&[(b"/host/a.mkv", key.as_str())]));
         std::thread::sleep(Duration::from_millis(50));
         let begun = Instant::now();
-        let question = Question {
+        let question = QueryOptions {
             deadline: Deadline::In(Duration::from_millis(200)),
-            ..Question::default()
+            ..QueryOptions::default()
         };
         index.refresh(&question, true).expect_err("it cannot be written");
         assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
@@ -114,7 +114,7 @@ fn a_watch_is_stopped_while_another_process_keeps_the_write_lock() {
     let server = movies(300);
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
-    index.refresh(&Question::default(), true).expect("listed");
+    index.refresh(&QueryOptions::default(), true).expect("listed");
     index.watch_start().expect("watches");
     until("it listens", || server.listeners() == 1);
     let other = hold(folder.path());

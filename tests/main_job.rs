@@ -3,7 +3,7 @@
 mod support;
 
 use plexindex::error::Status;
-use plexindex::index::Question;
+use plexindex::index::QueryOptions;
 use plexindex::model::{Confidence, Reason, Rung};
 use support::{clock, movies, open, options, path_of, requests};
 
@@ -123,9 +123,9 @@ fn an_invalidated_path_takes_one_request_to_trust_again() {
     library.invalidate_path(path.as_bytes()).expect("invalidated");
     assert!(library.lookup_key(path.as_bytes(), |_| ()).is_none());
     server.reset();
-    let offline = Question {
+    let offline = QueryOptions {
         offline: true,
-        ..library.question()
+        ..library.query()
     };
     let unsure = index.match_path(&offline, path.as_bytes()).expect("an answer");
     assert_eq!((unsure.status, unsure.reason), (Status::NotFound, Reason::Unconfirmed));
@@ -168,9 +168,9 @@ fn an_invalidated_library_is_listed_again() {
     library.invalidate().expect("invalidated");
     let old = index
         .match_path(
-            &Question {
+            &QueryOptions {
                 offline: true,
-                ..library.question()
+                ..library.query()
             },
             path.as_bytes(),
         )
@@ -197,12 +197,12 @@ fn guids_of_every_kind_find_their_items() {
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
     let found = index
-        .match_guid(&Question::default(), "com.plexapp.agents.imdb://tt1254207?lang=en")
+        .match_guid(&QueryOptions::default(), "com.plexapp.agents.imdb://tt1254207?lang=en")
         .expect("an answer");
     assert_eq!(found.status, Status::Ok, "{}", found.message);
     assert_eq!(found.item.expect("an item").item.title, "Big Buck Bunny");
     let episodes = index
-        .match_guid(&Question::default(), "com.plexapp.agents.thetvdb://268592?lang=en")
+        .match_guid(&QueryOptions::default(), "com.plexapp.agents.thetvdb://268592?lang=en")
         .expect("an answer");
     assert_eq!(episodes.status, Status::Ambiguous, "a show's GUID gives its episodes");
     assert_eq!(episodes.total, 3);
@@ -225,7 +225,7 @@ fn titles_are_found_without_case_accents_and_all_their_words() {
         .expect("starts");
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
-    let all = Question::default();
+    let all = QueryOptions::default();
     let found = index.search_title(&all, "DEBUT").expect("an answer");
     assert_eq!(found.item.expect("one item").item.title, "Début");
     let asked = requests(&server)[5];

@@ -40,7 +40,7 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
     index
-        .refresh(&plexindex::index::Question::default(), false)
+        .refresh(&plexindex::index::QueryOptions::default(), false)
         .expect("fetched");
     let all = index.select(plexindex::index::Selector::All).expect("a handle");
     let high = |reason| (Confidence::High, reason);

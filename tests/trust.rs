@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
-use plexindex::index::{Deadline, Question};
+use plexindex::index::{Deadline, QueryOptions};
 use plexindex::model::Reason;
 use plexindex::options::{Mapping, MappingKind, Options, Pattern, Ttl};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
@@ -30,7 +30,7 @@ fn half_listed(folder: &Path) -> (Standin, plexindex::index::Index, String, Stri
         .expect("renamed");
     server.fault(Fault::new(Action::Drop).on(Kind::Listing).after(3).times(0));
     open(small, &clock)
-        .refresh(&Question::default(), true)
+        .refresh(&QueryOptions::default(), true)
         .expect_err("cut off");
     server.clear_faults();
     (server, index, path, key)
@@ -48,7 +48,7 @@ fn a_moved_item_is_confirmed_beside_a_listing_that_was_cut_off() {
     let new = library.match_path(b"/data/movies/new.mkv").expect("an answer");
     assert_eq!(new.status, Status::Ok, "{}", new.message);
     // And still so when the listing is finished.
-    index.refresh(&Question::default(), true).expect("listed");
+    index.refresh(&QueryOptions::default(), true).expect("listed");
     assert_eq!(
         library.match_path(b"/data/movies/new.mkv").expect("an answer").status,
         Status::Ok
@@ -70,15 +70,15 @@ fn a_removed_item_stays_away_when_its_warm_file_is_made_anew() {
         Status::NotFound
     );
     for entry in std::fs::read_dir(folder.path()).expect("a folder").flatten() {
-        if entry.file_name().to_string_lossy().contains(".warm") {
+        if entry.file_name().to_string_lossy().contains(".image") {
             std::fs::remove_file(entry.path()).expect("removed");
         }
     }
     let other = open(options(&server, folder.path()), &clock());
     let library = other.library("Movies").expect("a handle");
-    let offline = Question {
+    let offline = QueryOptions {
         offline: true,
-        ..library.question()
+        ..library.query()
     };
     for path in [path.as_str(), "/data/movies/new.mkv"] {
         assert_eq!(
@@ -102,7 +102,7 @@ fn an_item_that_came_after_one_went_is_found_by_guid_and_title() {
         .expect("starts");
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
-    let all = Question::default();
+    let all = QueryOptions::default();
     let by_guid = |n: u64| {
         index
             .match_guid(&all, &format!("plex://movie/{n:024}"))
@@ -201,14 +201,14 @@ fn a_batch_shares_its_deadline_and_a_hanging_server_is_late_not_wrong() {
     let index = open(options(&server, folder.path()), &clock());
     let library = index.library("Movies").expect("a handle");
     server.fault(Fault::new(Action::Delay { ms: 60_000 }).times(0));
-    let hurried = Question {
+    let hurried = QueryOptions {
         deadline: Deadline::In(Duration::from_millis(100)),
-        ..library.question()
+        ..library.query()
     };
     let late = index.match_path(&hurried, b"/data/movies/x.mkv").expect("an answer");
     assert_eq!(late.status, Status::NeedsWarm);
     server.clear_faults();
-    index.libraries_json(&Question::default()).expect("libraries");
+    index.libraries_json(&QueryOptions::default()).expect("libraries");
     server.fault(Fault::new(Action::Delay { ms: 60_000 }).on(Kind::Listing).times(0));
     let paths: Vec<String> = (0..50).map(|n| format!("/data/movies/{n}.mkv")).collect();
     let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
@@ -306,9 +306,9 @@ fn an_invalidated_item_is_not_answered_by_guid_or_title_before_it_is_confirmed()
     let library = index.library("Movies").expect("a handle");
     let (guid, title) = ("plex://movie/000000000000000000000001", "film 1");
     let ask = |offline: bool| {
-        let question = Question {
+        let question = QueryOptions {
             offline,
-            ..library.question()
+            ..library.query()
         };
         [
             index.match_guid(&question, guid).expect("an answer"),
@@ -344,7 +344,7 @@ fn an_invalidated_item_is_not_answered_by_guid_or_title_before_it_is_confirmed()
     }
     assert_eq!(
         index
-            .search_title(&library.question(), "film 2")
+            .search_title(&library.query(), "film 2")
             .expect("an answer")
             .status,
         Status::Ok
@@ -367,9 +367,9 @@ fn of_two_items_on_one_path_each_may_be_invalidated() {
         let index = open(options(&server, folder.path()), &clock());
         let library = index.library("Movies").expect("a handle");
         let ask = |offline: bool| {
-            let question = Question {
+            let question = QueryOptions {
                 offline,
-                ..library.question()
+                ..library.query()
             };
             index.match_path(&question, shared.as_bytes()).expect("an answer")
         };

@@ -347,7 +347,7 @@ static void read_meanwhile(int refreshes) {
         int64_t begun = now();
         const char *found = px.lookup_key(library, pair->path);
         if (found == NULL) {
-            none++; /* not in a glance: what a host does then is part of the time */
+            none++; /* not known to a fast lookup: what a host does then is part of the time */
             found = match(pair->path, &buffer);
         }
         int64_t took = now() - begun;

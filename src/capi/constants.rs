@@ -19,7 +19,7 @@ pub const PLEXINDEX_NEVER_SLOW: i64 = -1;
 pub const PLEXINDEX_OPEN_OFFLINE: u32 = 1;
 /// plexindex_options.flags: take any certificate. Warns.
 pub const PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS: u32 = 2;
-/// plexindex_options.flags: read warm files into memory, do not map them.
+/// plexindex_options.flags: read images into memory, do not map them.
 pub const PLEXINDEX_OPEN_NO_MMAP: u32 = 4;
 /// plexindex_options.flags: log lines, errors and reasons name media paths by a short hash and their extension.
 pub const PLEXINDEX_OPEN_OBFUSCATE_PATHS: u32 = 8;
@@ -110,7 +110,7 @@ pub const PLEXINDEX_REQUEST_PAGE: u32 = 2;
 /// plexindex_statistics.requests: a page of what is new.
 pub const PLEXINDEX_REQUEST_DELTA: u32 = 3;
 /// plexindex_statistics.requests: one path or title.
-pub const PLEXINDEX_REQUEST_QUESTION: u32 = 4;
+pub const PLEXINDEX_REQUEST_FIND_PATH: u32 = 4;
 /// plexindex_statistics.requests: whether items still exist.
 pub const PLEXINDEX_REQUEST_CONFIRM: u32 = 5;
 /// plexindex_statistics.requests: a batch edit.

@@ -6,7 +6,7 @@ use super::constants as c;
 use super::input::{deadline, library, null, refuse, sized, split};
 use super::types;
 use crate::error::{Error, Result, Status, room};
-use crate::index::{Deadline, Edit, EditReport, Edited, Index, Library, Question};
+use crate::index::{Deadline, Edit, EditReport, Edited, Index, Library, QueryOptions};
 use crate::source::{FieldChange, Lock};
 
 /// An edit, checked.
@@ -116,10 +116,10 @@ pub unsafe fn run(index: &Index, given: &Given<'_>, report: *mut types::EditRepo
     }
     let mut seen = EditReport::default();
     let edited = index.edit_items(
-        &Question {
+        &QueryOptions {
             library: Some(given.library),
             deadline: given.deadline,
-            ..Question::default()
+            ..QueryOptions::default()
         },
         &Edit {
             keys: &given.keys,

@@ -122,13 +122,13 @@ pub unsafe extern "C" fn plexindex_library(
     })
 }
 
-/// The fast path: the key (`/library/metadata/<rating key>`) of the item with this path, if that is known in a glance, with
+/// The fast path: the key (`/library/metadata/<rating key>`) of the item with this path, if that is known in a fast_lookup, with
 /// high confidence: what plexindex_match_path() would give with PLEXINDEX_CONFIDENCE_HIGH.
 ///
 /// `path`: the file system's bytes, NUL-terminated.
 ///
 /// Returns the key, NUL-terminated; it belongs to the thread and is valid until this thread's next plexindex call.
-/// NULL for 'not in a glance': nothing known, ambiguous, low confidence, invalidated, or a change that this
+/// NULL for 'not known to a fast lookup': nothing known, ambiguous, low confidence, invalidated, or a change that this
 /// process must read first; ask plexindex_match_path(). NULL arguments give NULL.
 /// It never blocks, never fetches and never calls back; a warm one takes no lock, allocates nothing and makes no system
 /// call, but for a look twice a second whether the store is still there. An expired listing still answers here: only
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn plexindex_lookup_key(library: *const LibraryHandle, pat
 /// plexindex_lookup_key() for many paths in one crossing.
 ///
 /// `paths`: `count` paths one after the other, each followed by a NUL, `length` bytes in all. `keys`: receives as many
-/// keys in the same order, each followed by a NUL; an empty one says 'not in a glance'.
+/// keys in the same order, each followed by a NUL; an empty one says 'not known to a fast lookup'.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT when `paths` does not
 /// hold exactly `count` NULs or does not end with one.
@@ -195,7 +195,7 @@ pub unsafe extern "C" fn plexindex_match_path(handle: *const Handle, query: *con
         let path = query.text;
         let status = opened
             .index()
-            .match_path_with(&query.question(), path, |found| write_answer(answer, found))?;
+            .match_path_with(&query.options(), path, |found| write_answer(answer, found))?;
         recount_log_lines(answer)?;
         Ok(status)
     })
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn plexindex_match_paths(
         write_answers(answers, count, |block| {
             opened
                 .index()
-                .match_paths_with(&query.question(), &paths, |found| block.answer(found))
+                .match_paths_with(&query.options(), &paths, |found| block.answer(found))
         })?;
         recount_log_lines(answers)?;
         Ok(Status::Ok)
@@ -247,7 +247,7 @@ pub unsafe extern "C" fn plexindex_match_guid(handle: *const Handle, query: *con
         let guid = query.utf8("GUID")?;
         let status = opened
             .index()
-            .match_guid_with(&query.question(), guid, |found| write_answer(answer, found))?;
+            .match_guid_with(&query.options(), guid, |found| write_answer(answer, found))?;
         recount_log_lines(answer)?;
         Ok(status)
     })
@@ -272,7 +272,7 @@ pub unsafe extern "C" fn plexindex_search_title(
         let title = query.utf8("title")?;
         let status = opened
             .index()
-            .search_title_with(&query.question(), title, |found| write_answer(answer, found))?;
+            .search_title_with(&query.options(), title, |found| write_answer(answer, found))?;
         recount_log_lines(answer)?;
         Ok(status)
     })
@@ -420,7 +420,7 @@ pub unsafe extern "C" fn plexindex_record_matches(
     })
 }
 
-/// Distrusts a path: its confirmed match goes, and its listed row is not answered again before one request has
+/// Invalidates a path: its confirmed match goes, and its listed row is not answered again before one request has
 /// confirmed the item. A path that is not known is fine.
 ///
 /// # Safety
@@ -439,7 +439,7 @@ pub unsafe extern "C" fn plexindex_invalidate_path(
     })
 }
 
-/// Distrusts an item, by its key or rating key: as plexindex_invalidate_path() for all its paths. What to call when the
+/// Invalidates an item, by its key or rating key: as plexindex_invalidate_path() for all its paths. What to call when the
 /// server answered 404 for it.
 ///
 /// # Safety
@@ -458,7 +458,7 @@ pub unsafe extern "C" fn plexindex_invalidate_item(
     })
 }
 
-/// Distrusts a library, or all: its confirmed matches go, and a full listing is due now; until it came, the old one
+/// Invalidates a library, or all: its confirmed matches go, and a full listing is due now; until it came, the old one
 /// answers, marked stale. Takes the same time whatever the size.
 ///
 /// # Safety
@@ -625,7 +625,7 @@ pub unsafe extern "C" fn plexindex_refresh(handle: *const Handle, query: *const 
     guard(|| {
         // SAFETY: the caller's promise.
         let (opened, query) = unsafe { (opened(handle)?, input::query(query)?) };
-        opened.index().refresh(&query.question(), query.full())
+        opened.index().refresh(&query.options(), query.full())
     })
 }
 
@@ -637,7 +637,7 @@ pub unsafe extern "C" fn plexindex_refresh(handle: *const Handle, query: *const 
 /// by every call that gets as far as to look at the items, errors included.
 ///
 /// Returns PLEXINDEX_OK when all items were edited; PLEXINDEX_INVALID_ARGUMENT for an edit that is refused;
-/// PLEXINDEX_GONE when items do not exist; PLEXINDEX_OFFLINE; PLEXINDEX_TIME_UP when the deadline came first; the
+/// PLEXINDEX_NOT_ON_SERVER when items do not exist; PLEXINDEX_OFFLINE; PLEXINDEX_TIMEOUT when the deadline came first; the
 /// server's error, with its answer in the message.
 ///
 /// # Safety
@@ -656,7 +656,7 @@ pub unsafe extern "C" fn plexindex_edit_items(
 }
 
 /// Listens to the server's events from now on, on a thread of the library's own, until plexindex_watch_stop() or
-/// plexindex_close(). What they say changed is looked at again by the next question about it; the thread itself asks for
+/// plexindex_close(). What they say changed is looked at again by the next query about it; the thread itself asks for
 /// nothing. A lost connection is made again, after pauses of 1 to 60 seconds, and what may have been missed is looked at
 /// again too. Whether the server can be reached shows in the log. Calling it again changes nothing.
 ///
@@ -689,7 +689,7 @@ pub unsafe extern "C" fn plexindex_watch_stop(handle: *const Handle) -> i32 {
     })
 }
 
-/// Tells the index of an event that the host received itself: what it says changed is looked at again by the next question
+/// Tells the index of an event that the host received itself: what it says changed is looked at again by the next query
 /// about it. Asks nobody.
 ///
 /// `body`, `length`: a webhook's JSON (the field `payload` of what Plex sends), the whole multipart form with that field,
@@ -726,7 +726,7 @@ pub unsafe extern "C" fn plexindex_libraries_json(
     guard(|| {
         // SAFETY: the caller's promise.
         let (opened, query, json) = unsafe { (opened(handle)?, input::query(query)?, out(json, "json")?) };
-        let text = opened.index().libraries_json(&query.question())?;
+        let text = opened.index().libraries_json(&query.options())?;
         write_text(json, &text)
     })
 }
@@ -771,7 +771,7 @@ pub unsafe extern "C" fn plexindex_server_json(handle: *const Handle, query: *co
     guard(|| {
         // SAFETY: the caller's promise.
         let (opened, query, json) = unsafe { (opened(handle)?, input::query(query)?, out(json, "json")?) };
-        let text = opened.index().server_json(&query.question())?;
+        let text = opened.index().server_json(&query.options())?;
         write_text(json, &text)
     })
 }

@@ -13,7 +13,7 @@ use super::types::{
 };
 use super::{guard, log_ring, types};
 use crate::error::{Error, Result, Status, room};
-use crate::index::{Deadline, Index, Library, Progress, Question, Selector};
+use crate::index::{Deadline, Index, Library, Progress, QueryOptions, Selector};
 use crate::model::{KEY_PREFIX, Token};
 use crate::options::MappingKind::{HostToServer, ServerToHost};
 use crate::options::{self, Ttl};
@@ -484,8 +484,8 @@ fn teller<'h>(call: ProgressFn, user: *mut c_void) -> Box<Teller<'h>> {
 }
 
 impl<'h> Asked<'h> {
-    pub fn question(&self) -> Question<'_> {
-        Question {
+    pub fn options(&self) -> QueryOptions<'_> {
+        QueryOptions {
             library: self.library,
             deadline: self.deadline,
             offline: self.flags & c::PLEXINDEX_QUERY_OFFLINE != 0,
@@ -679,7 +679,7 @@ pub unsafe fn write_stats(opened: &Opened, place: *mut Stats) -> Result<()> {
     let stats = Stats {
         size,
         answers: counted.answers,
-        glance_misses: counted.glance_misses,
+        lookup_misses: counted.lookup_misses,
         stale_answers: counted.stale_answers,
         requests: counted.requests,
         bytes_received: counted.bytes_received,
@@ -688,7 +688,7 @@ pub unsafe fn write_stats(opened: &Opened, place: *mut Stats) -> Result<()> {
         listings: counted.listings,
         network_us: counted.network_us,
         store_us: counted.store_us,
-        warm_us: counted.warm_us,
+        image_us: counted.image_us,
         items: counted.items,
         matches: counted.matches,
         libraries: counted.libraries,

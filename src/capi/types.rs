@@ -93,7 +93,7 @@ pub struct Options {
     pub slow_ms: i64,
 }
 
-/// A question. Zero the struct, set `size` to sizeof(plexindex_query), then set what you need.
+/// A query. Zero the struct, set `size` to sizeof(plexindex_query), then set what you need.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Query {
@@ -181,7 +181,7 @@ pub struct Answers {
     pub answer_size: u32,
     /// sizeof(plexindex_item) as the library knows it: the step from one candidate to the next.
     pub item_size: u32,
-    /// How many answers: one for each question, in order.
+    /// How many answers: one for each query, in order.
     pub count: u32,
     /// Where the first answer begins, from the block's first byte.
     pub first: u32,
@@ -194,7 +194,7 @@ pub struct Answers {
 #[derive(Clone, Copy, Default)]
 pub struct Answer {
     /// PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET, PLEXINDEX_NEEDS_WARM, or, in a batch,
-    /// the error of this one question.
+    /// the error of this one query.
     pub status: i32,
     /// PLEXINDEX_RUNG_*: which step found it.
     pub rung: u8,
@@ -265,8 +265,8 @@ pub struct Stats {
     pub size: usize,
     /// Answers by rung: PLEXINDEX_RUNG_* is the index; 0 counts answers without an item. Fast lookups included.
     pub answers: [u64; 6],
-    /// plexindex_lookup_key() calls that found nothing in a glance.
-    pub glance_misses: u64,
+    /// plexindex_lookup_key() calls that found nothing.
+    pub lookup_misses: u64,
     /// Answers given although their listing had expired.
     pub stale_answers: u64,
     /// Requests sent, retries included, by kind: PLEXINDEX_REQUEST_* is the index.
@@ -283,15 +283,15 @@ pub struct Stats {
     pub network_us: u64,
     /// Microseconds spent reading and writing the store.
     pub store_us: u64,
-    /// Microseconds spent building and opening warm files.
-    pub warm_us: u64,
+    /// Microseconds spent building and opening images.
+    pub image_us: u64,
     /// Items listed now, in all libraries of this view.
     pub items: u64,
     /// Confirmed matches recorded now.
     pub matches: u64,
     /// Libraries known now.
     pub libraries: u64,
-    /// Bytes that the store takes on disk, warm files included.
+    /// Bytes that the store takes on disk, images included.
     pub disk_bytes: u64,
     /// The store's change sequence.
     pub sequence: u64,

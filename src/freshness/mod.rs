@@ -58,7 +58,7 @@ pub struct Age {
     /// It was invalidated.
     pub due: bool,
     /// A newer one was so much smaller that a second one has to agree first.
-    pub doubted: bool,
+    pub held_back: bool,
     /// It disagreed with itself: rows may be missing.
     pub partial: bool,
     /// Its items.
@@ -86,7 +86,7 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     if !age.listed {
         return Need::Listing;
     }
-    if age.doubted {
+    if age.held_back {
         // Asking again at once would find the same disk missing.
         let since = now_ms.saturating_sub(age.checked_ms);
         return if (0..PROVISIONAL_MS).contains(&since) {
@@ -122,7 +122,7 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
 pub fn need_when_probed(age: &Age, listed: &Clocks, shown: &Clocks, policy: &Policy, now_ms: i64) -> Need {
     let since_listed = now_ms.saturating_sub(age.listed_ms);
     let aged = policy.ttl != Ttl::Never && is_aged(age, policy, now_ms);
-    if !age.listed || age.due || age.doubted || age.partial || aged || since_listed < 0 {
+    if !age.listed || age.due || age.held_back || age.partial || aged || since_listed < 0 {
         Need::Listing
     } else if is_current(age, listed, shown, policy, now_ms) {
         Need::Nothing
@@ -166,7 +166,7 @@ pub fn may_look(last_ms: Option<i64>, now_ms: i64) -> bool {
     last_ms.is_none_or(|last| !(0..LOOK_AGAIN_MS).contains(&now_ms.saturating_sub(last)))
 }
 
-/// Whether what a point question found is still to be answered without asking again.
+/// Whether what a path search found is still to be answered without asking again.
 #[must_use]
 pub fn is_remembered(asked: Option<&Asked>, policy: &Policy, now_ms: i64) -> bool {
     let lives = match policy.ttl {
@@ -180,7 +180,7 @@ pub fn is_remembered(asked: Option<&Asked>, policy: &Policy, now_ms: i64) -> boo
 /// Whether answers from a listing of this age are to be marked as stale.
 #[must_use]
 pub fn is_stale(age: &Age, policy: &Policy, now_ms: i64) -> bool {
-    age.doubted || need(age, policy, now_ms) != Need::Nothing
+    age.held_back || need(age, policy, now_ms) != Need::Nothing
 }
 
 /// Whether a probe that shows `shown` proves a listing made at `listed` to be current.
@@ -189,7 +189,7 @@ pub fn is_current(age: &Age, listed: &Clocks, shown: &Clocks, policy: &Policy, n
     age.listed
         && !age.due
         && !age.provisional
-        && !age.doubted
+        && !age.held_back
         && age.hint != Hint::Changed
         && !shown.refreshing
         && !is_aged(age, policy, now_ms)
@@ -217,7 +217,7 @@ pub fn may_resume(touched_ms: i64, begun_at: &Clocks, shown: &Clocks, now_ms: i6
 /// Whether a listing is so much smaller than the last one that a second one has to agree: a disk that is not mounted
 /// empties listings.
 #[must_use]
-pub fn is_doubtful(items_before: u64, items_now: u64) -> bool {
+pub fn shrank_too_much(items_before: u64, items_now: u64) -> bool {
     items_now.saturating_mul(10) < items_before.saturating_mul(7)
 }
 
@@ -422,9 +422,9 @@ mod tests {
 
     #[test]
     fn a_third_less_is_doubtful() {
-        assert!(is_doubtful(100, 69));
-        assert!(!is_doubtful(100, 70));
-        assert!(is_doubtful(1, 0));
-        assert!(!is_doubtful(0, 0));
+        assert!(shrank_too_much(100, 69));
+        assert!(!shrank_too_much(100, 70));
+        assert!(shrank_too_much(1, 0));
+        assert!(!shrank_too_much(0, 0));
     }
 }

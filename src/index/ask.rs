@@ -6,24 +6,24 @@ use std::time::Duration;
 use super::fetch::{Doubt, Why};
 use super::library::Resolved;
 use super::snapshot::{Snapshot, age};
-use super::{Answer, COLD_MS, LEAVE_ALONE_MS, Question, Shared, Trouble};
+use super::{Answer, BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, BackOff, QueryOptions, Shared};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, is_stale, need};
 use crate::matching::{Outcome, Scope, climb};
 use crate::model::{Reason, Rung};
 use crate::store::{LibraryRow, Patience};
 
-/// How long a question that has an old answer waits for other writers.
+/// How long a query that has an old answer waits for other writers.
 pub(super) const SHORTLY: Duration = Duration::from_secs(1);
 
-/// How often a question makes index files anew that are lost again before it is answered.
+/// How often a query makes images anew that are lost again before it is answered.
 const REBUILDS: u32 = 3;
 
-/// What a question has already done on its way.
+/// What a query has already done on its way.
 #[derive(Default)]
 #[allow(clippy::struct_excessive_bools)] // each is one step, taken once
-pub(super) struct Tried {
-    /// The change sequence when the question came: what was asked later need not be asked again.
+pub(super) struct QueryState {
+    /// The change sequence when the query came: what was asked later need not be asked again.
     pub(super) since: u64,
     /// When that was, Unix ms.
     begun_ms: i64,
@@ -34,63 +34,63 @@ pub(super) struct Tried {
     /// The deadline came first.
     pub(super) late: Option<Status>,
     /// Asking failed.
-    pub(super) trouble: Option<Error>,
+    pub(super) failure: Option<Error>,
     /// The server was asked for the path where nothing was ever fetched.
     pub(super) questioned_cold: bool,
     /// Its clocks were looked at because the path is not listed.
     looked: bool,
     /// It was asked for the path because it is not listed.
     questioned: bool,
-    /// Suspects were confirmed, or not.
+    /// Unverified paths and items were confirmed, or not.
     pub(super) confirmed: bool,
-    /// How often index files were made anew.
+    /// How often images were made anew.
     rebuilt: u32,
 }
 
 impl Shared {
-    /// Whether this question may ask the server.
-    pub(super) fn may_ask(&self, question: &Question<'_>) -> bool {
-        self.source.is_some() && !question.offline
+    /// Whether this query may ask the server.
+    pub(super) fn may_ask(&self, query: &QueryOptions<'_>) -> bool {
+        self.source.is_some() && !query.offline
     }
 
     pub(super) fn match_path<R>(
         &self,
-        question: &Question<'_>,
+        query: &QueryOptions<'_>,
         path: &[u8],
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         self.check_path(path)?;
-        let question = &self.timed(question);
-        let _held = Patience::now().until(self.until(question)).hold();
-        let mut tried = self.begin()?;
+        let query = &self.timed(query);
+        let _held = Patience::now().until(self.until(query)).hold();
+        let mut state = self.begin()?;
         loop {
             self.catch_up()?;
             let snapshot = self.snapshot.read();
-            let Some(scope) = self.scope(question, &snapshot, &mut tried)? else {
+            let Some(scope) = self.scope(query, &snapshot, &mut state)? else {
                 drop(snapshot);
-                self.ask_for_libraries(question, &mut tried)?;
+                self.ask_for_libraries(query, &mut state)?;
                 continue;
             };
             let outcome = climb(&snapshot.views, scope, &self.mappings, path);
             let lost = outcome.broken || snapshot.incomplete;
-            if lost && tried.rebuilt == REBUILDS {
+            if lost && state.rebuilt == REBUILDS {
                 return Err(Error::new(
                     Status::Store,
-                    "an index file is missing or damaged, and as often as it is made anew: see the log, and look for who \
+                    "an image is missing or damaged, and as often as it is made anew: see the log, and look for who \
                      removes or overwrites files in cache_dir",
                 ));
             }
-            if lost || tried.rebuilt == 0 && self.in_memory.is_due(self.now_ms()) {
-                tried.rebuilt += 1;
+            if lost || state.rebuilt == 0 && self.in_memory.is_due(self.now_ms()) {
+                state.rebuilt += 1;
                 drop(snapshot);
                 self.rebuild_broken()?;
                 continue;
             }
-            if outcome.suspect && !tried.confirmed && self.may_ask(question) {
-                tried.confirmed = true;
+            if outcome.unverified && !state.confirmed && self.may_ask(query) {
+                state.confirmed = true;
                 // What the server says of the item is news enough: whether its file became another item, the next
-                // question about it asks.
-                (tried.looked, tried.questioned) = (true, true);
+                // query about it asks.
+                (state.looked, state.questioned) = (true, true);
                 let doubts: Vec<Doubt> = outcome
                     .found()
                     .iter()
@@ -102,121 +102,124 @@ impl Shared {
                     })
                     .collect();
                 drop(snapshot);
-                if let Err(error) = self.confirm(question, &doubts) {
-                    self.put_up_with(&mut tried, error)?;
+                if let Err(error) = self.confirm(query, &doubts) {
+                    self.back_off_after(&mut state, error)?;
                 }
                 continue;
             }
             // A confirmed match has no expiry: it needs nobody.
-            let settled = (outcome.rung == Rung::Confirmed && !outcome.suspect && !outcome.is_ambiguous())
+            let settled = (outcome.rung == Rung::Confirmed && !outcome.unverified && !outcome.is_ambiguous())
                 || self.is_remembered(&snapshot, &outcome, path)?;
             if !settled
-                && !tried.questioned_cold
-                && let Some(identity) = self.may_question(question, &snapshot, &tried)
+                && !state.questioned_cold
+                && let Some(identity) = self.may_question(query, &snapshot, &state)
             {
-                tried.questioned_cold = true;
-                let cold = self.cold(question, &snapshot, scope, path);
-                if !cold.is_empty() && self.recent_trouble(0).is_none() {
+                state.questioned_cold = true;
+                let cold = self.cold(query, &snapshot, scope, path);
+                if !cold.is_empty() && self.backing_off(0).is_none() {
                     drop(snapshot);
-                    self.ask_about(question, identity, &cold, path, true, &mut tried)?;
+                    self.ask_about(query, identity, &cold, path, true, &mut state)?;
                     continue;
                 }
             }
-            if !settled && tried.refreshed != Some(snapshot.identity.unwrap_or(0)) && self.may_ask(question) {
-                let wanting = self.wanting(&snapshot, scope, path);
-                if !wanting.is_empty() {
-                    let cold = wanting.iter().any(|row| row.generation == 0);
+            if !settled && state.refreshed != Some(snapshot.identity.unwrap_or(0)) && self.may_ask(query) {
+                let stale = self.stale(&snapshot, scope, path);
+                if !stale.is_empty() {
+                    let cold = stale.iter().any(|row| row.generation == 0);
                     // Another server may answer: then its libraries are wanted next.
-                    tried.refreshed = Some(snapshot.identity.unwrap_or(0));
+                    state.refreshed = Some(snapshot.identity.unwrap_or(0));
                     drop(snapshot);
-                    self.freshen(question, &wanting, cold, &mut tried)?;
+                    self.freshen(query, &stale, cold, &mut state)?;
                     continue;
                 }
             }
             if !settled
-                && !tried.questioned
-                && let Some(identity) = self.may_question(question, &snapshot, &tried)
-                && tried.late.is_none()
+                && !state.questioned
+                && let Some(identity) = self.may_question(query, &snapshot, &state)
+                && state.late.is_none()
             {
-                let lacking = self.lacking(&snapshot, scope, &outcome, path);
-                if !lacking.is_empty() && self.recent_trouble(0).is_none() {
+                let owners_without_it = self.owners_without_it(&snapshot, scope, &outcome, path);
+                if !owners_without_it.is_empty() && self.backing_off(0).is_none() {
                     drop(snapshot);
-                    if tried.looked {
-                        tried.questioned = true;
-                        self.ask_about(question, identity, &lacking, path, false, &mut tried)?;
+                    if state.looked {
+                        state.questioned = true;
+                        self.ask_about(query, identity, &owners_without_it, path, false, &mut state)?;
                     } else {
-                        tried.looked = true;
-                        self.look(question, identity, &lacking, &mut tried)?;
+                        state.looked = true;
+                        self.look(query, identity, &owners_without_it, &mut state)?;
                     }
                     continue;
                 }
             }
-            return self.conclude(&snapshot, scope, &outcome, path, tried, then);
+            return self.conclude(&snapshot, scope, &outcome, path, state, then);
         }
     }
 
     /// Nothing is tried yet, and what was committed before is seen.
-    pub(super) fn begin(&self) -> Result<Tried> {
+    pub(super) fn begin(&self) -> Result<QueryState> {
         self.catch_up()?;
-        Ok(Tried {
+        Ok(QueryState {
             since: self.snapshot.read().sequence(),
             begun_ms: self.now_ms(),
-            ..Tried::default()
+            ..QueryState::default()
         })
     }
 
     /// Whose libraries the server may be asked about, beyond bringing them up to date: not when it just failed.
-    pub(super) fn may_question(&self, question: &Question<'_>, snapshot: &Snapshot, tried: &Tried) -> Option<i64> {
+    pub(super) fn may_question(
+        &self,
+        query: &QueryOptions<'_>,
+        snapshot: &Snapshot,
+        state: &QueryState,
+    ) -> Option<i64> {
         snapshot
             .identity
-            .filter(|_| self.may_ask(question) && tried.trouble.is_none())
+            .filter(|_| self.may_ask(query) && state.failure.is_none())
     }
 
-    /// What the question's library is in this snapshot; `None` when the server has to be asked first.
+    /// What the query's library is in this snapshot; `None` when the server has to be asked first.
     pub(super) fn scope(
         &self,
-        question: &Question<'_>,
+        query: &QueryOptions<'_>,
         snapshot: &Snapshot,
-        tried: &mut Tried,
+        state: &mut QueryState,
     ) -> Result<Option<Scope>> {
-        let Some(library) = question.library else {
-            let ask = snapshot.rows.is_empty() && !tried.probed && self.may_ask(question);
+        let Some(library) = query.library else {
+            let ask = snapshot.rows.is_empty() && !state.probed && self.may_ask(query);
             return Ok((!ask).then_some(Scope::All));
         };
         match library.resolve(snapshot)? {
-            Resolved::Scope(Scope::All) if snapshot.rows.is_empty() && !tried.probed && self.may_ask(question) => {
-                Ok(None)
-            }
+            Resolved::Scope(Scope::All) if snapshot.rows.is_empty() && !state.probed && self.may_ask(query) => Ok(None),
             Resolved::Scope(scope) => Ok(Some(scope)),
             // Nothing is known to look in: the answer says why.
-            Resolved::Unknown if tried.late.is_some() && snapshot.rows.is_empty() => Ok(Some(Scope::All)),
-            Resolved::Unknown if tried.probed || !self.may_ask(question) => Err(match tried.trouble.take() {
+            Resolved::Unknown if state.late.is_some() && snapshot.rows.is_empty() => Ok(Some(Scope::All)),
+            Resolved::Unknown if state.probed || !self.may_ask(query) => Err(match state.failure.take() {
                 Some(error) => error,
-                None if snapshot.rows.is_empty() && !self.may_ask(question) => offline(library.selector().name()),
+                None if snapshot.rows.is_empty() && !self.may_ask(query) => offline(library.selector().name()),
                 None => library.unknown(snapshot),
             }),
             Resolved::Unknown => Ok(None),
         }
     }
 
-    pub(super) fn ask_for_libraries(&self, question: &Question<'_>, tried: &mut Tried) -> Result<()> {
-        tried.probed = true;
-        match self.probe(question, tried.since) {
+    pub(super) fn ask_for_libraries(&self, query: &QueryOptions<'_>, state: &mut QueryState) -> Result<()> {
+        state.probed = true;
+        match self.probe(query, state.since) {
             Ok(()) => Ok(()),
-            Err(error) if error.status == Status::TimeUp && self.until(question).is_some() => {
-                tried.late = Some(Status::NeedsWarm);
+            Err(error) if error.status == Status::Timeout && self.until(query).is_some() => {
+                state.late = Some(Status::NeedsWarm);
                 Ok(())
             }
-            Err(error) if question.library.is_none() && error.status != Status::Aborted => {
-                tried.trouble = Some(error);
+            Err(error) if query.library.is_none() && error.status != Status::Aborted => {
+                state.failure = Some(error);
                 Ok(())
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Libraries that this question needs and that are not fresh.
-    fn wanting(&self, snapshot: &Snapshot, scope: Scope, path: &[u8]) -> Vec<LibraryRow> {
+    /// Libraries that this query needs and that are not fresh.
+    fn stale(&self, snapshot: &Snapshot, scope: Scope, path: &[u8]) -> Vec<LibraryRow> {
         let now = self.now_ms();
         let fresh = |row: &LibraryRow| need(&age(row), &self.policy, now) == Need::Nothing;
         // What most calls are; allocates nothing.
@@ -243,73 +246,73 @@ impl Shared {
             .collect()
     }
 
-    /// Brings libraries up to date for a question. A server that just failed is left alone while old answers do.
+    /// Brings libraries up to date for a query. A server that just failed is left alone while old answers do.
     pub(super) fn freshen(
         &self,
-        question: &Question<'_>,
-        wanting: &[LibraryRow],
+        query: &QueryOptions<'_>,
+        stale: &[LibraryRow],
         cold: bool,
-        tried: &mut Tried,
+        state: &mut QueryState,
     ) -> Result<()> {
         // A server that just failed is left alone: for a while where an old answer stands in, for a moment where not.
-        if let Some(error) = self.recent_trouble(if cold { LEAVE_ALONE_MS - COLD_MS } else { 0 })
-            && (!cold || matches!(error.status, Status::Connect | Status::TimeUp | Status::Starting))
+        if let Some(error) = self.backing_off(if cold { BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS } else { 0 })
+            && (!cold || matches!(error.status, Status::Connect | Status::Timeout | Status::Starting))
         {
-            tried.trouble = Some(error);
+            state.failure = Some(error);
             return Ok(());
         }
         // Who has an old answer does not wait for long until a new one can be stored.
         let _held = (!cold).then(|| Patience::now().at_most(SHORTLY).hold());
-        match self.bring_up_to_date(question, wanting, tried.since, Why::Due) {
+        match self.bring_up_to_date(query, stale, state.since, Why::Due) {
             Ok(Status::Ok) => Ok(()),
             Ok(late) => {
                 if late == Status::NeedsWarm && !cold {
-                    self.note_trouble(&Error::new(
-                        Status::TimeUp,
+                    self.back_off(&Error::new(
+                        Status::Timeout,
                         "the server did not answer within the deadline",
                     ));
                 }
-                tried.late = Some(late);
+                state.late = Some(late);
                 Ok(())
             }
-            Err(error) => self.put_up_with(tried, error),
+            Err(error) => self.back_off_after(state, error),
         }
     }
 
     /// Keeps an error for the answer, unless it ends the call. What cannot be stored is no reason to keep back what is.
-    pub(super) fn put_up_with(&self, tried: &mut Tried, error: Error) -> Result<()> {
+    pub(super) fn back_off_after(&self, state: &mut QueryState, error: Error) -> Result<()> {
         if error.status == Status::Aborted || (error.status as i32) < Status::Store as i32 {
             return Err(error);
         }
-        self.note_trouble(&error);
-        tried.trouble = Some(error);
+        self.back_off(&error);
+        state.failure = Some(error);
         Ok(())
     }
 
     /// Remembers that the server failed, or the store; logs it once.
-    pub(super) fn note_trouble(&self, error: &Error) {
+    pub(super) fn back_off(&self, error: &Error) {
         self.counters.failed();
         let mut trouble = super::lock(&self.trouble);
         if trouble.as_ref().is_none_or(|known| known.error != *error) {
             log::warn!("{}, old answers stand in: {error}", cannot(error));
         }
-        *trouble = Some(Trouble {
+        *trouble = Some(BackOff {
             error: error.clone(),
             at_ms: self.now_ms(),
         });
     }
 
     /// The server answered: whatever was wrong is over.
-    pub(super) fn forget_trouble(&self) {
+    pub(super) fn end_back_off(&self) {
         if super::lock(&self.trouble).take().is_some() {
             log::info!("answers are new again");
         }
     }
 
     /// The server's last failure, unless it is so old that less than `left_ms` of its time is left.
-    pub(super) fn recent_trouble(&self, left_ms: i64) -> Option<Error> {
+    pub(super) fn backing_off(&self, left_ms: i64) -> Option<Error> {
         // A clock that was set back does not make it last longer.
-        let lasts = 0..LEAVE_ALONE_MS - left_ms;
+        let lasts = 0..BACK_OFF_MS - left_ms;
         let now = self.now_ms();
         super::lock(&self.trouble)
             .as_ref()
@@ -323,37 +326,37 @@ impl Shared {
         scope: Scope,
         outcome: &Outcome<'_>,
         path: &[u8],
-        tried: Tried,
+        state: QueryState,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let rows = snapshot.asked(scope);
         let unfetched = rows.iter().all(|row| row.generation == 0);
-        let status = if outcome.suspect {
+        let status = if outcome.unverified {
             Status::NotFound
         } else if outcome.is_ambiguous() {
             Status::Ambiguous
         } else if outcome.single().is_some() {
             Status::Ok
-        } else if let Some(late) = tried.late {
+        } else if let Some(late) = state.late {
             late
         } else {
             Status::NotFound
         };
         if unfetched && status != Status::Ok {
-            if let Some(error) = tried.trouble {
+            if let Some(error) = state.failure {
                 return Err(error);
             }
-            if !rows.is_empty() && tried.late.is_none() && self.source.is_none() && status == Status::NotFound {
+            if !rows.is_empty() && state.late.is_none() && self.source.is_none() && status == Status::NotFound {
                 log::debug!("nothing was fetched, and nobody may be asked");
             }
         }
         let mut answer = Answer::of(outcome, &snapshot.rows, status);
         let message;
-        if outcome.suspect {
+        if outcome.unverified {
             answer.reason = Reason::Unconfirmed;
         }
         if status != Status::Ok || answer.reason != Reason::None {
-            message = self.explain(&answer, rows, path, tried.trouble.as_ref());
+            message = self.explain(&answer, rows, path, state.failure.as_ref());
             answer.message = &message;
         }
         log::debug!(
@@ -367,17 +370,17 @@ impl Shared {
             && outcome.reason != Reason::Contradicted
             && let Some(found) = outcome.single()
         {
-            self.evidence.saw(path, found.path);
+            self.samples.saw(path, found.path);
         }
         let now = self.now_ms();
         let fetched = || rows.iter().filter(|row| row.generation > 0);
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
         let stale = |row: &LibraryRow| {
-            // 'At once' asks for each question; this one did.
-            let seen = tried.refreshed.is_some() && row.checked_ms >= tried.begun_ms;
-            is_stale(&age(row), &self.policy, now) && (!seen || row.doubted || row.due)
+            // 'At once' asks for each query; this one did.
+            let seen = state.refreshed.is_some() && row.checked_ms >= state.begun_ms;
+            is_stale(&age(row), &self.policy, now) && (!seen || row.held_back || row.due)
         };
-        // What a question found a while ago for a library that was never fetched has an age too.
+        // What a query found a while ago for a library that was never fetched has an age too.
         let old = outcome
             .single()
             .is_some_and(|found| snapshot.rows[found.library].generation == 0)
@@ -460,7 +463,7 @@ impl Shared {
                     .take(6)
                     .collect();
                 let mapping = self
-                    .evidence
+                    .samples
                     .proposal(&|folder| self.shown(folder).into_owned())
                     .unwrap_or_else(|| "a mapping may be missing".into());
                 format!(

@@ -5,11 +5,11 @@
 //! end by id whatever its clocks say, for servers number upwards: an item that came with the clocks of long ago, while
 //! another one went, is not missed. What went away shows in the count then, and is found by bisection: pages sorted by
 //! id agree with what is stored up to the first item that is missing. What only changed its files shows nowhere; that
-//! waits for the next full listing, or for a question about it.
+//! waits for the next full listing, or for a query about it.
 
 use std::time::Instant;
 
-use super::fetch::Errand;
+use super::fetch::SyncJob;
 use crate::error::{Result, Status};
 use crate::freshness;
 use crate::model::{Item, ItemType};
@@ -28,7 +28,7 @@ const COMPARED: u32 = 100;
 /// Items gone until a full listing is the better way.
 const MOST_GONE: usize = 16;
 
-impl Errand<'_> {
+impl SyncJob<'_> {
     /// Merges what is new; `false` when only a full listing tells what changed.
     pub(super) fn delta(&self, row: &LibraryRow) -> Result<bool> {
         let shared = self.shared;
@@ -58,7 +58,7 @@ impl Errand<'_> {
             Some(0) => true,
             Some(_) if types.len() > 1 => false,
             // A disk may not be mounted: a listing finds that out, and a second one.
-            Some(_) if freshness::is_doubtful(stored, total) => false,
+            Some(_) if freshness::shrank_too_much(stored, total) => false,
             Some(_) => self.find_gone(row, types[0], total)?,
         };
         if !agrees {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::library::check_key;
-use super::{Library, Question, Shared};
+use super::{Library, QueryOptions, Shared};
 use crate::error::{Error, Result, Status, no_room, room};
 use crate::model::ItemType;
 use crate::source::{EditRequest, FieldChange, Lock};
@@ -76,24 +76,24 @@ struct Wanted<'k> {
 
 impl Shared {
     /// Edits items; `report` says how far it came, also when it failed.
-    pub(super) fn edit_items(&self, question: &Question<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
+    pub(super) fn edit_items(&self, query: &QueryOptions<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
         let mut states = room(edit.keys.len(), KEYS)?;
         states.resize(edit.keys.len(), Edited::No);
         *report = EditReport { states, requests: 0 };
         check_changes(edit.changes)?;
         let mut wanted = wanted(edit.keys)?;
-        let Some(library) = question.library else {
+        let Some(library) = query.library else {
             return refuse("items are edited in one library at a time: name it");
         };
-        if !self.may_ask(question) {
+        if !self.may_ask(query) {
             return Err(Error::new(
                 Status::Offline,
                 "nothing can be edited: the index has no server_url, or it or the call is offline",
             ));
         }
-        let question = &self.timed(question);
-        let (identity, row) = library.one("edit items", question)?;
-        self.find_kinds(question, &row, &mut wanted, report)?;
+        let query = &self.timed(query);
+        let (identity, row) = library.one("edit items", query)?;
+        self.find_kinds(query, &row, &mut wanted, report)?;
         let mut kinds: Vec<ItemType> = Vec::new();
         for kind in wanted.iter().filter_map(|one| one.kind) {
             if !kinds.contains(&kind) {
@@ -103,7 +103,7 @@ impl Shared {
         for kind in kinds {
             let of_kind: Vec<&Wanted<'_>> = wanted.iter().filter(|one| one.kind == Some(kind)).collect();
             for batch in of_kind.chunks(BATCH) {
-                self.edit_batch(question, edit, (identity, &row, kind), batch, report)?;
+                self.edit_batch(query, edit, (identity, &row, kind), batch, report)?;
             }
         }
         self.catch_up()
@@ -111,7 +111,7 @@ impl Shared {
 
     fn edit_batch(
         &self,
-        question: &Question<'_>,
+        query: &QueryOptions<'_>,
         edit: &Edit<'_>,
         (identity, row, kind): (i64, &LibraryRow, ItemType),
         batch: &[&Wanted<'_>],
@@ -128,11 +128,11 @@ impl Shared {
         };
         report.requests += 1;
         self.expect_edited(request.section, &ids);
-        let done = self.errand(question, |errand| errand.source.edit(&request, errand.bounds));
+        let done = self.job(query, |job| job.source.edit(&request, job.bounds));
         let state = if done.is_ok() { Edited::Done } else { Edited::Failed };
         report.set(&places, state);
         // Also after a failure: whether it was done is not known then.
-        let doubted = self.store.doubt_items(identity, row.id, &ids);
+        let doubted = self.store.invalidate_items(identity, row.id, &ids);
         done.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
             error.while_doing(&format!(
@@ -149,7 +149,7 @@ impl Shared {
     /// Finds the type of each item: in the index, else by asking the server for those that are not there.
     fn find_kinds(
         &self,
-        question: &Question<'_>,
+        query: &QueryOptions<'_>,
         row: &LibraryRow,
         wanted: &mut [Wanted<'_>],
         report: &mut EditReport,
@@ -185,7 +185,7 @@ impl Shared {
             .map(|one| one.rating_key)
             .collect();
         if !unknown.is_empty() {
-            let items = self.errand(question, |errand| errand.source.items(&unknown, errand.bounds))?;
+            let items = self.job(query, |job| job.source.items(&unknown, job.bounds))?;
             let kinds: HashMap<&str, ItemType> =
                 items.iter().map(|item| (item.rating_key.as_str(), item.kind)).collect();
             for one in wanted.iter_mut().filter(|one| one.kind.is_none()) {
@@ -215,7 +215,7 @@ impl Shared {
         let more = missing.len().saturating_sub(NAMED);
         missing.truncate(NAMED);
         Err(Error::new(
-            Status::Gone,
+            Status::NotOnServer,
             format!(
                 "nothing was edited: the server has no item {}{}: leave them out",
                 missing.join(", "),
@@ -303,6 +303,6 @@ impl Library {
     /// # Errors
     /// As there.
     pub fn edit_items(&self, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
-        self.shared.edit_items(&self.question(), edit, report)
+        self.shared.edit_items(&self.query(), edit, report)
     }
 }

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::snapshot::{age, clocks_of};
-use super::{Deadline, Progress, Question, Shared, lock};
+use super::{Deadline, Progress, QueryOptions, Shared, lock};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
 use crate::model::{Item, ItemType, Library, Server};
-use crate::platform::thread::aside;
+use crate::platform::thread::on_worker;
 use crate::source::{Bounds, PageEnd, PageRequest, Refused, Rows, Source};
 use crate::stats::Spent;
 use crate::store::{LibraryRow, Patience};
@@ -43,7 +43,7 @@ pub(super) struct Report {
 }
 
 /// One trip to the server: bounded by the call's deadline and the host's patience.
-pub(super) struct Errand<'a> {
+pub(super) struct SyncJob<'a> {
     pub(super) shared: &'a Shared,
     pub(super) source: &'a dyn Source,
     pub(super) bounds: Bounds<'a>,
@@ -53,37 +53,35 @@ pub(super) struct Errand<'a> {
 impl Shared {
     /// Asks for the libraries and their clocks, and stores them.
     /// Not again when somebody did so after `since`.
-    pub(super) fn probe(&self, question: &Question<'_>, since: u64) -> Result<()> {
-        self.probe_shows_any(question, since).map(|_| ())
+    pub(super) fn probe(&self, query: &QueryOptions<'_>, since: u64) -> Result<()> {
+        self.probe_shows_any(query, since).map(|_| ())
     }
 
     /// The same; gives whether there are any.
-    pub(super) fn probe_shows_any(&self, question: &Question<'_>, since: u64) -> Result<bool> {
+    pub(super) fn probe_shows_any(&self, query: &QueryOptions<'_>, since: u64) -> Result<bool> {
         // Who has little time wants an answer first, and the server's name later.
-        let quick = self.until(question).is_some();
-        self.errand(question, |errand| {
-            errand.probe_alone(since, quick).map(|rows| !rows.is_empty())
-        })
+        let quick = self.until(query).is_some();
+        self.job(query, |job| job.probe_once(since, quick).map(|rows| !rows.is_empty()))
     }
 
     /// Brings libraries up to date: [`Status::Ok`], or that the deadline came first.
     pub(super) fn bring_up_to_date(
         &self,
-        question: &Question<'_>,
-        wanting: &[LibraryRow],
+        query: &QueryOptions<'_>,
+        stale: &[LibraryRow],
         since: u64,
         why: Why,
     ) -> Result<Status> {
         let some_came = AtomicBool::new(false);
-        let done = self.errand(question, |errand| {
-            let done = errand.bring_up_to_date(wanting, since, why);
-            some_came.store(errand.report.items.load(Ordering::Relaxed) > 0, Ordering::Relaxed);
+        let done = self.job(query, |job| {
+            let done = job.bring_up_to_date(stale, since, why);
+            some_came.store(job.report.items.load(Ordering::Relaxed) > 0, Ordering::Relaxed);
             done
         });
         match done {
             Ok(()) => Ok(Status::Ok),
             // With a deadline, being late is an answer: 'not yet' when something came, so that asking again helps.
-            Err(error) if error.status == Status::TimeUp && self.until(question).is_some() => {
+            Err(error) if error.status == Status::Timeout && self.until(query).is_some() => {
                 Ok(if some_came.load(Ordering::Relaxed) {
                     Status::NotYet
                 } else {
@@ -94,31 +92,31 @@ impl Shared {
         }
     }
 
-    pub(super) fn refresh(&self, question: &Question<'_>, full: bool) -> Result<Status> {
-        if !self.may_ask(question) {
+    pub(super) fn refresh(&self, query: &QueryOptions<'_>, full: bool) -> Result<Status> {
+        if !self.may_ask(query) {
             return Err(Error::new(
                 Status::Offline,
                 "nothing can be refreshed: the index has no server_url, or it or the call is offline",
             ));
         }
-        let question = &self.timed(question);
+        let query = &self.timed(query);
         self.catch_up()?;
         let since = self.snapshot.read().sequence();
         let known = {
             let snapshot = self.snapshot.read();
             !snapshot.rows.is_empty()
-                && question
+                && query
                     .library
                     .is_none_or(|library| matches!(library.resolve(&snapshot), Ok(super::library::Resolved::Scope(_))))
         };
         if !known {
-            self.probe(question, since)?;
+            self.probe(query, since)?;
             self.catch_up()?;
         }
-        let wanting: Vec<LibraryRow> = {
+        let stale: Vec<LibraryRow> = {
             let snapshot = self.snapshot.read();
             let now = self.now_ms();
-            let asked = match question.library {
+            let asked = match query.library {
                 None => &snapshot.rows[..],
                 Some(library) => match library.resolve(&snapshot)? {
                     super::library::Resolved::Scope(scope) => snapshot.asked(scope),
@@ -131,39 +129,39 @@ impl Shared {
                 .cloned()
                 .collect()
         };
-        if wanting.is_empty() {
+        if stale.is_empty() {
             return Ok(Status::Ok);
         }
-        let done = self.bring_up_to_date(question, &wanting, since, if full { Why::Full } else { Why::Due })?;
+        let done = self.bring_up_to_date(query, &stale, since, if full { Why::Full } else { Why::Due })?;
         self.catch_up()?;
         Ok(done)
     }
 
     /// Asks who the server is and which libraries it shows, whatever is known: it, and how many libraries.
-    pub(super) fn ask_server(&self, question: &Question<'_>) -> Result<(Server, Duration, usize)> {
-        if !self.may_ask(question) {
+    pub(super) fn ask_server(&self, query: &QueryOptions<'_>) -> Result<(Server, Duration, usize)> {
+        if !self.may_ask(query) {
             return Err(Error::new(
                 Status::Offline,
                 "the server cannot be asked: the index has no server_url, or it or the call is offline",
             ));
         }
-        let question = &self.timed(question);
-        self.errand(question, |errand| {
+        let query = &self.timed(query);
+        self.job(query, |job| {
             let begun = Instant::now();
             // Needs no token: when the next one fails, the server was reached.
-            let server = errand.source.server(errand.bounds)?;
+            let server = job.source.server(job.bounds)?;
             let took = begun.elapsed();
-            errand.note_version(&server)?;
-            let shown = errand.alone("probe", || errand.probe(false))?;
-            let (_, rows) = shown.ok_or_else(|| errand.late())?;
+            job.note_version(&server)?;
+            let shown = job.single_flight("probe", || job.probe(false))?;
+            let (_, rows) = shown.ok_or_else(|| job.late())?;
             Ok((server, took, rows.len()))
         })
     }
 
     /// Asks for invalidated items, all in one request; stores what they are now.
-    pub(super) fn confirm(&self, question: &Question<'_>, doubts: &[Doubt]) -> Result<()> {
+    pub(super) fn confirm(&self, query: &QueryOptions<'_>, doubts: &[Doubt]) -> Result<()> {
         let keys: Vec<&str> = doubts.iter().map(|doubt| doubt.rating_key.as_str()).collect();
-        let items = self.errand(question, |errand| errand.source.items(&keys, errand.bounds))?;
+        let items = self.job(query, |job| job.source.items(&keys, job.bounds))?;
         let Some(identity) = self.snapshot.read().identity else {
             return Ok(());
         };
@@ -172,20 +170,20 @@ impl Shared {
                 // Rows that the server gives are true whatever became of the path: a changed item is merged as it is now.
                 self.store.merge_items(row, std::slice::from_ref(item), None)?;
             } else {
-                self.store.distrust_item(identity, &[row.id], rating_key)?;
+                self.store.invalidate_item(identity, &[row.id], rating_key)?;
                 self.store.remove_item(row, rating_key)?;
                 log::info!("item {rating_key} is gone from the server; it is answered no more");
             }
-            // The index says what is true now: nothing is left to distrust.
+            // The index says what is true now: nothing is left to invalidation.
             let paths: Vec<&[u8]> = paths.iter().map(Vec::as_slice).collect();
-            self.trust(identity, row, &paths, &[rating_key])?;
+            self.verified(identity, row, &paths, &[rating_key])?;
         }
         Ok(())
     }
 
-    /// When a call with this question must have ended.
-    pub(super) fn until(&self, question: &Question<'_>) -> Option<Instant> {
-        let time = match question.deadline {
+    /// When a call with this query must have ended.
+    pub(super) fn until(&self, query: &QueryOptions<'_>) -> Option<Instant> {
+        let time = match query.deadline {
             Deadline::At(until) => return Some(until),
             Deadline::None => None,
             Deadline::Default => self.options.deadline,
@@ -194,19 +192,19 @@ impl Shared {
         time.map(|time| Instant::now() + time)
     }
 
-    /// The same question with its deadline as a moment: all trips to the server of a call share it.
-    pub(super) fn timed<'q>(&self, question: &Question<'q>) -> Question<'q> {
-        Question {
-            deadline: self.until(question).map_or(Deadline::None, Deadline::At),
-            ..*question
+    /// The same query with its deadline as a moment: all trips to the server of a call share it.
+    pub(super) fn timed<'q>(&self, query: &QueryOptions<'q>) -> QueryOptions<'q> {
+        QueryOptions {
+            deadline: self.until(query).map_or(Deadline::None, Deadline::At),
+            ..*query
         }
     }
 
     /// Runs `work` on a thread of our own; reports progress on this one.
-    pub(super) fn errand<T: Send>(
+    pub(super) fn job<T: Send>(
         &self,
-        question: &Question<'_>,
-        work: impl FnOnce(&Errand<'_>) -> Result<T> + Send,
+        query: &QueryOptions<'_>,
+        work: impl FnOnce(&SyncJob<'_>) -> Result<T> + Send,
     ) -> Result<T> {
         let Some(source) = self.source.as_deref() else {
             return Err(Error::new(
@@ -218,10 +216,10 @@ impl Shared {
         let aborted = || report.abort.load(Ordering::Relaxed);
         let begun = Instant::now();
         let bounds = Bounds {
-            deadline: self.until(question),
+            deadline: self.until(query),
             aborted: &aborted,
         };
-        let errand = Errand {
+        let job = SyncJob {
             shared: self,
             source,
             bounds,
@@ -231,7 +229,7 @@ impl Shared {
             self.flights.keep(&self.store, self.now_ms());
             // Also while no library is fetched yet, with nothing to tell of: the host may want to stop a call that waits for
             // the libraries' list, or for another process.
-            if let Some(progress) = question.progress {
+            if let Some(progress) = query.progress {
                 let fetching = report.fetching.load(Ordering::Relaxed);
                 let (library, items, total) = if fetching {
                     let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
@@ -256,12 +254,12 @@ impl Shared {
         let patience = Patience::now().until(bounds.deadline);
         let work = || {
             let _held = patience.hold();
-            errand.recall_refusals();
-            let done = work(&errand);
-            errand.keep_refusals();
+            job.recall_refusals();
+            let done = work(&job);
+            job.keep_refusals();
             done
         };
-        let done = aside(work, TICK, tell);
+        let done = on_worker(work, TICK, tell);
         self.counters.spent(Spent::Away, begun.elapsed());
         if done.is_ok() {
             if report.fetching.load(Ordering::Relaxed) {
@@ -269,19 +267,19 @@ impl Shared {
             }
             // Who found that there was nothing to ask has not heard from the server.
             if self.counters.read().requests != asked {
-                self.forget_trouble();
+                self.end_back_off();
             }
         }
         done
     }
 }
 
-impl Errand<'_> {
-    pub(super) fn alone<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
-        self.alone_within(self.bounds, what, work)
+impl SyncJob<'_> {
+    pub(super) fn single_flight<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+        self.single_flight_within(self.bounds, what, work)
     }
 
-    pub(super) fn alone_within<T>(
+    pub(super) fn single_flight_within<T>(
         &self,
         bounds: Bounds<'_>,
         what: &str,
@@ -290,7 +288,7 @@ impl Errand<'_> {
         let (shared, begun) = (self.shared, Instant::now());
         let waited = || shared.counters.spent(Spent::Wait, begun.elapsed());
         let now_ms = || shared.now_ms();
-        let done = shared.flights.alone(&shared.store, &now_ms, what, bounds, || {
+        let done = shared.flights.single_flight(&shared.store, &now_ms, what, bounds, || {
             waited();
             work()
         });
@@ -323,7 +321,7 @@ impl Errand<'_> {
             let end = self.source.page(&request, self.bounds, &mut |item| items.push(item));
             match end {
                 Err(error)
-                    if !matches!(error.status, Status::Aborted | Status::TimeUp)
+                    if !matches!(error.status, Status::Aborted | Status::Timeout)
                         && self.shared.cuts.load(Ordering::SeqCst) != cuts =>
                 {
                     log::debug!("a page was cut off by the end of another call; it is asked for again: {error}");
@@ -397,7 +395,7 @@ impl Errand<'_> {
             return aborted();
         }
         Error::new(
-            Status::TimeUp,
+            Status::Timeout,
             "time is up: another thread or process is fetching; ask again later",
         )
     }
@@ -465,9 +463,9 @@ impl Errand<'_> {
     }
 
     /// A probe, unless somebody made one after `since` while we waited for our turn: the rows then.
-    pub(super) fn probe_alone(&self, since: u64, quick: bool) -> Result<Vec<LibraryRow>> {
+    pub(super) fn probe_once(&self, since: u64, quick: bool) -> Result<Vec<LibraryRow>> {
         let shared = self.shared;
-        self.alone("probe", || {
+        self.single_flight("probe", || {
             if let Some(identity) = self.identity()?
                 && (quick || shared.store.is_named(identity)?)
             {
@@ -481,8 +479,8 @@ impl Errand<'_> {
         .ok_or_else(|| self.late())
     }
 
-    fn bring_up_to_date(&self, wanting: &[LibraryRow], since: u64, why: Why) -> Result<()> {
-        for wanted in wanting {
+    fn bring_up_to_date(&self, stale: &[LibraryRow], since: u64, why: Why) -> Result<()> {
+        for wanted in stale {
             let mut id = wanted.id;
             for attempt in 0.. {
                 // Cleared by others, it comes back under another number, and another lock.
@@ -511,7 +509,7 @@ impl Errand<'_> {
             ..self.bounds
         };
         // Numbers grow with every clear, and lock files stay for ever: so few of them.
-        let brought = self.alone_within(bounds, &format!("fetch{}", id.rem_euclid(LOCKS)), || {
+        let brought = self.single_flight_within(bounds, &format!("fetch{}", id.rem_euclid(LOCKS)), || {
             if let Ok(now) = shared.store.library_row(id)
                 && now.present
                 && (now.begun_sequence > since || now.begun_sequence != wanted.begun_sequence)
@@ -519,7 +517,7 @@ impl Errand<'_> {
             {
                 return Ok(None);
             }
-            let rows = self.probe_alone(since, false)?;
+            let rows = self.probe_once(since, false)?;
             match rows.iter().find(|row| row.library.uuid == wanted.library.uuid) {
                 Some(row) if row.id != id => return Ok(Some(row.id)),
                 Some(row) => match self.need(row, why) {
@@ -549,8 +547,8 @@ impl Errand<'_> {
         match why {
             Why::Full => Need::Listing,
             Why::Due if freshness::need(&age, &self.shared.policy, now) == Need::Nothing => Need::Nothing,
-            // A disk that is missing is not looked for at every question.
-            Why::Look if age.doubted => Need::Nothing,
+            // A disk that is missing is not looked for at every query.
+            Why::Look if age.held_back => Need::Nothing,
             Why::Due | Why::Look => probed(),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::fetch::Doubt;
 use super::snapshot::{Snapshot, age};
-use super::{Answer, Question, Shared};
+use super::{Answer, QueryOptions, Shared};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, is_stale, need};
 use crate::matching::{Found, LIMIT};
@@ -15,7 +15,7 @@ use crate::store::{LibraryRow, Patience};
 impl Shared {
     pub(super) fn match_guid<R>(
         &self,
-        question: &Question<'_>,
+        query: &QueryOptions<'_>,
         guid: &str,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
@@ -25,21 +25,21 @@ impl Shared {
                 "the GUID is empty: give one such as 'imdb://tt1254207'",
             ));
         }
-        self.find_items(question, &format!("the GUID '{guid}'"), None, then, |row| {
+        self.find_items(query, &format!("the GUID '{guid}'"), None, then, |row| {
             self.store.items_with_guid(row.id, guid, LIMIT)
         })
     }
 
     pub(super) fn search_title<R>(
         &self,
-        question: &Question<'_>,
+        query: &QueryOptions<'_>,
         title: &str,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         if title.trim().is_empty() {
             return Err(Error::new(Status::InvalidArgument, "the title is empty: give one"));
         }
-        self.find_items(question, &format!("the title '{title}'"), Some(title), then, |row| {
+        self.find_items(query, &format!("the title '{title}'"), Some(title), then, |row| {
             self.store.items_with_title(row.id, title, LIMIT)
         })
     }
@@ -104,21 +104,21 @@ impl Shared {
     /// caller asks libraries that were never fetched for it, as for a path.
     fn find_items<R>(
         &self,
-        question: &Question<'_>,
+        query: &QueryOptions<'_>,
         what: &str,
         title: Option<&str>,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
         find: impl Fn(&LibraryRow) -> Result<(Vec<Item>, usize)>,
     ) -> Result<R> {
-        let question = &self.timed(question);
-        let _held = Patience::now().until(self.until(question)).hold();
-        let mut tried = self.begin()?;
+        let query = &self.timed(query);
+        let _held = Patience::now().until(self.until(query)).hold();
+        let mut state = self.begin()?;
         loop {
             self.catch_up()?;
             let snapshot = self.snapshot.read();
-            let Some(scope) = self.scope(question, &snapshot, &mut tried)? else {
+            let Some(scope) = self.scope(query, &snapshot, &mut state)? else {
                 drop(snapshot);
-                self.ask_for_libraries(question, &mut tried)?;
+                self.ask_for_libraries(query, &mut state)?;
                 continue;
             };
             let now = self.now_ms();
@@ -129,45 +129,45 @@ impl Shared {
                 .zip(&answering)
                 .any(|(row, answers)| *answers && row.generation == 0);
             if let Some(title) = title
-                && let Some(identity) = self.may_question(question, &snapshot, &tried)
+                && let Some(identity) = self.may_question(query, &snapshot, &state)
                 && !settled
-                && !tried.questioned_cold
-                && self.until(question).is_some()
+                && !state.questioned_cold
+                && self.until(query).is_some()
             {
-                tried.questioned_cold = true;
+                state.questioned_cold = true;
                 let cold: Vec<LibraryRow> = rows.iter().filter(|row| row.generation == 0).cloned().collect();
-                if !cold.is_empty() && self.recent_trouble(0).is_none() {
+                if !cold.is_empty() && self.backing_off(0).is_none() {
                     drop(snapshot);
-                    self.ask_for_title(question, identity, &cold, title, &mut tried)?;
+                    self.ask_for_title(query, identity, &cold, title, &mut state)?;
                     continue;
                 }
             }
-            if !settled && tried.refreshed != Some(snapshot.identity.unwrap_or(0)) && self.may_ask(question) {
-                let wanting: Vec<LibraryRow> = rows
+            if !settled && state.refreshed != Some(snapshot.identity.unwrap_or(0)) && self.may_ask(query) {
+                let stale: Vec<LibraryRow> = rows
                     .iter()
                     .filter(|row| need(&age(row), &self.policy, now) != Need::Nothing)
                     .cloned()
                     .collect();
-                if !wanting.is_empty() {
-                    tried.refreshed = Some(snapshot.identity.unwrap_or(0));
+                if !stale.is_empty() {
+                    state.refreshed = Some(snapshot.identity.unwrap_or(0));
                     drop(snapshot);
-                    let cold = wanting.iter().any(|row| row.generation == 0);
-                    self.freshen(question, &wanting, cold, &mut tried)?;
+                    let cold = stale.iter().any(|row| row.generation == 0);
+                    self.freshen(query, &stale, cold, &mut state)?;
                     continue;
                 }
             }
             drop(snapshot);
             if rows.iter().all(|row| row.generation == 0)
-                && let Some(error) = tried.trouble
+                && let Some(error) = state.failure
             {
                 return Err(error);
             }
             let (items, total) = self.read_items(&rows, &answering, &find)?;
             let doubts = self.doubts(&rows, &items);
-            if !doubts.is_empty() && !tried.confirmed && self.may_ask(question) && tried.trouble.is_none() {
-                tried.confirmed = true;
-                if let Err(error) = self.confirm(question, &doubts) {
-                    self.put_up_with(&mut tried, error)?;
+            if !doubts.is_empty() && !state.confirmed && self.may_ask(query) && state.failure.is_none() {
+                state.confirmed = true;
+                if let Err(error) = self.confirm(query, &doubts) {
+                    self.back_off_after(&mut state, error)?;
                 }
                 continue;
             }
@@ -194,7 +194,7 @@ impl Shared {
                 message = format!("an item with {what} was invalidated, and the server has not confirmed it since");
                 answer.message = &message;
             } else if answer.status == Status::NotFound {
-                if let Some(late) = tried.late {
+                if let Some(late) = state.late {
                     answer.status = late;
                 }
                 message = format!("no item of the libraries asked has {what}");

@@ -34,7 +34,7 @@ impl Flights {
     ///
     /// # Errors
     /// What `work` gives.
-    pub fn alone<T>(
+    pub fn single_flight<T>(
         &self,
         store: &Store,
         now_ms: &dyn Fn() -> i64,

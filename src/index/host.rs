@@ -1,7 +1,7 @@
 //! Libraries that the host fills itself: nobody is asked about them. It records matches in them as in any other, keeps
 //! values in them by name, and lists items, which the ladder then finds.
 //!
-//! A listing is one value: the text that the host gave, from which the warm file is made, and made anew when it is lost.
+//! A listing is one value: the text that the host gave, from which the image is made, and made anew when it is lost.
 
 use std::collections::HashMap;
 
@@ -83,7 +83,7 @@ impl Shared {
             if stored {
                 if let Some(sequence) = listed {
                     self.store.folder().sweep_replaced("l", row.id, sequence);
-                    self.sweep_warm();
+                    self.sweep_images();
                 }
                 return self.catch_up();
             }
@@ -137,10 +137,10 @@ impl Shared {
         })
     }
 
-    /// Makes the warm file of a listing: its name, its generation, and how many items it holds.
+    /// Makes the image of a listing: its name, its generation, and how many items it holds.
     fn host_image(&self, row: &LibraryRow, items: &[Item]) -> Result<(String, u64, u64)> {
         let generation = self.store.totals()?.sequence + 1;
-        let name = Folder::warm_name("l", row.id, generation, generation);
+        let name = Folder::image_name("l", row.id, generation, generation);
         let mut builder = self.image_builder(row, generation, generation);
         for item in items {
             builder.push(item);
@@ -149,7 +149,7 @@ impl Shared {
         Ok((name, generation, items.len() as u64))
     }
 
-    /// The items of the listing that the host stored last, for making its warm file anew.
+    /// The items of the listing that the host stored last, for making its image anew.
     pub(super) fn host_items(&self, row: &LibraryRow) -> Result<Vec<Item>> {
         let mut found = Ok(Vec::new());
         self.store

@@ -1,4 +1,4 @@
-//! Index files that can be neither opened nor written. What they would hold is made from the store once, and kept in the
+//! Images that can be neither opened nor written. What they would hold is made from the store once, and kept in the
 //! memory of this process; the file is tried again after a while, then after twice as long each time.
 
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use std::time::Instant;
 use super::Shared;
 use super::upkeep::Lost;
 use crate::error::{Error, Result};
+use crate::image::{Image, ImageKind};
 use crate::matching::Mappings;
 use crate::stats::Spent;
 use crate::store::LibraryRow;
-use crate::warm::{Image, ImageKind};
 
 /// When a file that could not be written is tried again.
 const FIRST_MS: i64 = 60_000;
 /// At the latest.
 const LAST_MS: i64 = 3_600_000;
 
-/// What stands in for index files.
+/// What stands in for images.
 pub(super) struct InMemory {
-    /// Held by whoever makes index files anew: one thread at a time, and the others find them made.
+    /// Held by whoever makes images anew: one thread at a time, and the others find them made.
     pub making: Mutex<()>,
     pub images: Mutex<Vec<InPlace>>,
     /// When the files are tried again, Unix ms.
@@ -92,7 +92,7 @@ impl InMemory {
             match one.kind {
                 _ if !one.is_of(row) => {}
                 ImageKind::Listing => row.image_sequence = row.image_sequence.max(one.upto),
-                ImageKind::Matches => row.matches_folded = row.matches_folded.max(one.upto),
+                ImageKind::Matches => row.matches_compacted = row.matches_compacted.max(one.upto),
             }
         }
     }
@@ -133,7 +133,7 @@ impl InMemory {
 }
 
 impl Shared {
-    /// Makes an index file anew, or what stands in for it.
+    /// Makes an image anew, or what stands in for it.
     pub(super) fn remake(&self, identity: i64, kind: ImageKind, row: &LibraryRow) -> Result<()> {
         // Another process may have made it meanwhile.
         let stood_in = self.in_memory.of(kind, row).is_some();
@@ -150,7 +150,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Makes what an index file would hold, which cannot be written for this reason.
+    /// Makes what an image would hold, which cannot be written for this reason.
     pub(super) fn keep_in_memory(&self, kind: ImageKind, row: &LibraryRow, why: &Error) -> Result<()> {
         log::warn!(
             "{why}; what it would hold of '{}' is kept in memory, and the file is tried again later",
@@ -162,10 +162,10 @@ impl Shared {
                 let upto = self.store.totals()?.sequence;
                 (self.listing_builder(row, row.generation, upto)?, upto)
             }
-            ImageKind::Matches => self.matches_builder(row, row.matches_folded)?,
+            ImageKind::Matches => self.matches_builder(row, row.matches_compacted)?,
         };
         let image = Arc::new(builder.finish_in_memory().and_then(Image::in_memory)?);
-        self.counters.spent(Spent::Warm, begun.elapsed());
+        self.counters.spent(Spent::Image, begun.elapsed());
         self.in_memory.forget(kind, row.id);
         self.in_memory.lock().push(InPlace {
             library: row.id,
@@ -180,7 +180,7 @@ impl Shared {
         Ok(())
     }
 
-    /// The index file that the database names, if it can be opened.
+    /// The image that the database names, if it can be opened.
     pub(super) fn open_index_file(&self, kind: ImageKind, row: &LibraryRow) -> Option<Arc<Image>> {
         match kind {
             ImageKind::Listing => self.open_image(&row.image, &self.mappings),

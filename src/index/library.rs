@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::snapshot::Snapshot;
-use super::{Deadline, Match, Question, Shared};
+use super::{Deadline, Match, QueryOptions, Shared};
 use crate::error::{Error, Result, Status, room};
 use crate::matching::Scope;
 use crate::model::rating_key_of;
@@ -137,10 +137,10 @@ impl Library {
         )
     }
 
-    /// A question to this library.
+    /// A query to this library.
     #[must_use]
-    pub fn question(&self) -> Question<'_> {
-        Question {
+    pub fn query(&self) -> QueryOptions<'_> {
+        QueryOptions {
             library: Some(self),
             deadline: Deadline::Default,
             offline: false,
@@ -153,13 +153,12 @@ impl Library {
     /// # Errors
     /// As [`super::Index::match_path`].
     pub fn match_path(&self, path: &[u8]) -> Result<Match> {
-        let question = self.question();
-        let _timed = self.shared.timed_call("match_path", &question, None);
-        self.shared
-            .match_path(&question, path, |answer| Ok(Match::from(answer)))
+        let query = self.query();
+        let _timed = self.shared.timed_call("match_path", &query, None);
+        self.shared.match_path(&query, path, |answer| Ok(Match::from(answer)))
     }
 
-    /// The key of the item with this path, if that is known in a glance: appended to `key` by `then`.
+    /// The key of the item with this path, if a fast lookup knows it: appended to `key` by `then`.
     /// See [`super::lookup`].
     pub fn lookup_key<R>(&self, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
         self.shared.lookup_key(self, path, then)
@@ -175,8 +174,8 @@ impl Library {
     /// # Errors
     /// [`Status::InvalidArgument`]; [`Status::LibraryNotFound`]; the store's.
     pub fn record_matches(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
-        let question = self.question();
-        let _timed = self.shared.timed_call("record_matches", &question, Some(pairs.len()));
+        let query = self.query();
+        let _timed = self.shared.timed_call("record_matches", &query, Some(pairs.len()));
         let mut checked = room(pairs.len(), "matches")?;
         for (path, key) in pairs {
             self.shared.check_path(path)?;
@@ -184,7 +183,7 @@ impl Library {
         }
         let pairs = checked;
         for _ in 0..PERSISTENCE {
-            let (identity, row) = self.one("record a match", &self.question())?;
+            let (identity, row) = self.one("record a match", &self.query())?;
             if self.shared.record_matches(identity, &row, &pairs)? {
                 return Ok(());
             }
@@ -198,7 +197,7 @@ impl Library {
         ))
     }
 
-    /// Distrusts a path: see [`super::upkeep`].
+    /// Invalidates a path: see [`super::upkeep`].
     ///
     /// # Errors
     /// [`Status::InvalidArgument`]; the store's.
@@ -207,7 +206,7 @@ impl Library {
         self.shared.invalidate_path(self, path)
     }
 
-    /// Distrusts an item, by its key or rating key.
+    /// Invalidates an item, by its key or rating key.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`]; the store's.
@@ -250,7 +249,7 @@ impl Library {
     }
 
     /// The one library meant, asked for when it is not known yet.
-    pub(super) fn one(&self, what: &str, question: &Question<'_>) -> Result<(i64, LibraryRow)> {
+    pub(super) fn one(&self, what: &str, query: &QueryOptions<'_>) -> Result<(i64, LibraryRow)> {
         if self.selector == Selector::All {
             return Err(Error::new(
                 Status::InvalidArgument,
@@ -269,7 +268,7 @@ impl Library {
                             return Ok((identity, row.clone()));
                         }
                     }
-                    _ if !self.shared.may_ask(question) => return Err(self.unknown(&snapshot)),
+                    _ if !self.shared.may_ask(query) => return Err(self.unknown(&snapshot)),
                     // When not even others are known, somebody cleared them at once.
                     _ if asked > 0 && (asked == PERSISTENCE || !shown || !snapshot.rows.is_empty()) => {
                         return Err(self.unknown(&snapshot));
@@ -279,7 +278,7 @@ impl Library {
             }
             asked += 1;
             let since = self.shared.snapshot.read().sequence();
-            shown = self.shared.probe_shows_any(question, since)?;
+            shown = self.shared.probe_shows_any(query, since)?;
             self.shared.catch_up()?;
         }
     }

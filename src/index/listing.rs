@@ -4,15 +4,15 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::fetch::{Errand, aborted, cleared};
+use super::fetch::{SyncJob, aborted, cleared};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
+use crate::image::ImageBuilder;
 use crate::model::{Item, ItemType};
 use crate::platform::thread::NO_THREAD;
 use crate::source::{PageEnd, Rows};
 use crate::stats::Spent;
 use crate::store::{Finished, Folder, LibraryRow, Listing};
-use crate::warm::ImageBuilder;
 
 /// The smallest page asked for under a deadline.
 const SMALL_PAGE: u32 = 100;
@@ -37,7 +37,7 @@ struct Page {
     last: bool,
 }
 
-impl Errand<'_> {
+impl SyncJob<'_> {
     /// Makes a full listing, or goes on with one that was cut off.
     pub(super) fn list(&self, row: &LibraryRow) -> Result<()> {
         let shared = self.shared;
@@ -63,7 +63,7 @@ impl Errand<'_> {
         self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
         self.report.fetching.store(true, Ordering::Relaxed);
         let earlier = listing.rows;
-        // The warm file is made of the pages as they pass; of one that goes on, the first are not at hand any more.
+        // The image is made of the pages as they pass; of one that goes on, the first are not at hand any more.
         let mut builder = (earlier == 0).then(|| self.builder(row, &listing));
         let mut attempts = 0;
         while !self.pages(row, &mut listing, &mut builder, earlier)? {
@@ -87,7 +87,7 @@ impl Errand<'_> {
         self.complete(row, listing, builder, begun)
     }
 
-    /// Single items that come or go after the listing began lie over the warm file once more, which changes nothing.
+    /// Single items that come or go after the listing began lie over the image once more, which changes nothing.
     fn builder(&self, row: &LibraryRow, listing: &Listing) -> ImageBuilder {
         self.shared
             .image_builder(row, listing.generation, listing.begun_sequence)
@@ -274,7 +274,7 @@ impl Errand<'_> {
             if let Some(builder) = builder {
                 page.items.iter().for_each(|item| builder.push(item));
             }
-            self.shared.counters.spent(Spent::Warm, begun.elapsed());
+            self.shared.counters.spent(Spent::Image, begun.elapsed());
             self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
             self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
             if (self.bounds.aborted)() {
@@ -311,10 +311,10 @@ impl Errand<'_> {
             && freshness::agree(&listing.clocks, &shown.library.clocks);
         let now_ms = shared.now_ms();
         if row.generation > 0
-            && freshness::is_doubtful(row.items, items)
+            && freshness::shrank_too_much(row.items, items)
             && !shared
                 .store
-                .doubt_listing(identity, &listing, items, now_ms, freshness::PROVISIONAL_MS)?
+                .hold_back_listing(identity, &listing, items, now_ms, freshness::PROVISIONAL_MS)?
         {
             log::warn!(
                 "'{}' shrank from {} items to {items}: a disk may not be mounted; the old listing answers until a second \
@@ -340,7 +340,7 @@ impl Errand<'_> {
             // A row that came twice is an item once: then the store knows better.
             Some(builder) if items == listing.keyed && generation == listing.generation => {
                 let sequence = listing.begun_sequence;
-                let name = Folder::warm_name("l", row.id, generation, sequence);
+                let name = Folder::image_name("l", row.id, generation, sequence);
                 shared.write_image(builder, &name, row)?;
                 Some((name, sequence))
             }
@@ -375,7 +375,7 @@ impl Errand<'_> {
     }
 }
 
-impl Errand<'_> {
+impl SyncJob<'_> {
     /// Tokens change. What was confirmed under another one is as true for this one, of the items that both may see.
     ///
     /// Before the listing is finished: killed in between, it is done again.

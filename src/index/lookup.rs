@@ -1,15 +1,15 @@
-//! The fast path: a key in a glance, or nothing.
+//! The fast path: a key in a fast_lookup, or nothing.
 
 use std::sync::{PoisonError, TryLockError};
 
 use super::library::Resolved;
 use super::snapshot::Snapshot;
 use super::{Library, Shared};
-use crate::matching::{GROUP, Scope, glance, glance_all};
+use crate::matching::{GROUP, Scope, fast_lookup, fast_lookup_all};
 use crate::platform::swap::Guard;
 
 impl Shared {
-    /// Hands the rating key of the item with this path to `then`, if that is known in a glance.
+    /// Hands the rating key of the item with this path to `then`, if a fast lookup knows it.
     ///
     /// Warm: two loads tell that nothing was committed since the snapshot, the rest are loads from mapped memory. After
     /// a commit, here or in another process, the change is read first, unless another thread is at it.
@@ -19,12 +19,12 @@ impl Shared {
         }
         if let Some(snapshot) = self.whole()
             && let Some(scope) = scope(library, &snapshot)
-            && let Some(hit) = glance(&snapshot.views, scope, &self.mappings, path)
+            && let Some(hit) = fast_lookup(&snapshot.views, scope, &self.mappings, path)
         {
             self.counters.answered(hit.rung, false);
             return Some(then(hit.rating_key));
         }
-        self.counters.glance_missed();
+        self.counters.lookup_missed();
         None
     }
 
@@ -51,15 +51,15 @@ impl Shared {
                 .and_then(|snapshot| Some((scope(library, &snapshot)?, snapshot)));
             let Some((scope, snapshot)) = known else {
                 for _ in group {
-                    self.counters.glance_missed();
+                    self.counters.lookup_missed();
                     each(None);
                 }
                 continue;
             };
-            glance_all(&snapshot.views, scope, &self.mappings, group, |hit| {
+            fast_lookup_all(&snapshot.views, scope, &self.mappings, group, |hit| {
                 match &hit {
                     Some(hit) => self.counters.answered(hit.rung, false),
-                    None => self.counters.glance_missed(),
+                    None => self.counters.lookup_missed(),
                 }
                 each(hit.map(|hit| hit.rating_key));
             });
@@ -72,7 +72,7 @@ impl Shared {
         self.store.is_current(sequence)
     }
 
-    /// A current snapshot that lacks no index file: without that of the matches, the listing might say something else.
+    /// A current snapshot that lacks no image: without that of the matches, the listing might say something else.
     #[inline]
     fn whole(&self) -> Option<Guard<'_, Snapshot>> {
         self.current().filter(|snapshot| !snapshot.incomplete)

@@ -1,23 +1,23 @@
-//! The index: opens, answers, records, distrusts, refreshes, counts, closes. It acts on what the modules below it decide.
+//! The index: opens, answers, records, invalidates, refreshes, counts, closes. It acts on what the modules below it decide.
 //!
 //! [`Index`] is what a host holds; [`Library`] one library of it, or all. An answer is made of one [`snapshot`] of the
 //! store; [`fetch`] is the only part that speaks to the source.
 
 mod answer;
 mod ask;
+mod debounce;
 mod delta;
 mod edit;
-mod evidence;
 mod fetch;
 mod find;
 mod flight;
-mod gather;
 mod host;
 mod in_memory;
 mod library;
 mod listing;
 mod lookup;
 mod point;
+mod samples;
 mod shown;
 mod snapshot;
 mod timing;
@@ -30,9 +30,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use answer::{Answer, Candidate, Match};
-pub use edit::{Edit, EditReport, Edited};
 #[doc(hidden)]
-pub use gather::Pace;
+pub use debounce::DebounceIntervals;
+pub use edit::{Edit, EditReport, Edited};
 pub use library::{Library, Selector};
 
 pub use crate::platform::clock::{Clock, ManualClock, SystemClock};
@@ -80,13 +80,13 @@ pub(crate) struct Shared {
     /// Held by whoever brings the snapshot up to date.
     catching_up: Mutex<()>,
     flights: flight::Flights,
-    /// Held by whoever folds matches into warm files.
-    folding: Mutex<()>,
+    /// Held by whoever compacts matches into images.
+    compacting: Mutex<()>,
     in_memory: in_memory::InMemory,
-    trouble: Mutex<Option<Trouble>>,
+    trouble: Mutex<Option<BackOff>>,
     /// How often a call that was stopped closed the connections of all.
     cuts: AtomicU64,
-    evidence: evidence::Evidence,
+    samples: samples::MappingSamples,
     /// Counts of this handle that the store has not been told yet begin here.
     flushed: Mutex<(u64, u64)>,
     /// When it was last noted that the identity is used, Unix ms.
@@ -102,19 +102,19 @@ impl std::fmt::Debug for Shared {
 }
 
 /// The server's last failure: while it is young, stale answers are given without asking again.
-struct Trouble {
+struct BackOff {
     error: Error,
     at_ms: i64,
 }
 
 /// For how long a failed server is left alone while there is an old answer.
-const LEAVE_ALONE_MS: i64 = 15_000;
+const BACK_OFF_MS: i64 = 15_000;
 /// And while there is none: long enough for the questions of one batch of work, too short for a person.
-const COLD_MS: i64 = 2_000;
+const BACK_OFF_NOT_FETCHED_MS: i64 = 2_000;
 
 /// What a call may do, and whom it tells.
 #[derive(Clone, Copy, Default)]
-pub struct Question<'a> {
+pub struct QueryOptions<'a> {
     /// The library asked; `None` for all.
     pub library: Option<&'a Library>,
     /// How long the call may take; `None` for the default of the options.
@@ -203,11 +203,11 @@ impl Index {
             flights: flight::Flights::default(),
             snapshot: Swap::new(Snapshot::default()),
             catching_up: Mutex::new(()),
-            folding: Mutex::new(()),
+            compacting: Mutex::new(()),
             in_memory: in_memory::InMemory::default(),
             trouble: Mutex::new(None),
             cuts: AtomicU64::new(0),
-            evidence: evidence::Evidence::default(),
+            samples: samples::MappingSamples::default(),
             flushed: Mutex::new((0, 0)),
             use_noted: AtomicI64::new(0),
             closed: AtomicBool::new(false),
@@ -246,8 +246,8 @@ impl Index {
     /// # Errors
     /// [`Status::InvalidArgument`] for a path that none can be; the server's error when a library that was never
     /// fetched cannot be; the store's.
-    pub fn match_path(&self, question: &Question<'_>, path: &[u8]) -> Result<Match> {
-        self.match_path_with(question, path, |answer| Ok(Match::from(answer)))
+    pub fn match_path(&self, query: &QueryOptions<'_>, path: &[u8]) -> Result<Match> {
+        self.match_path_with(query, path, |answer| Ok(Match::from(answer)))
     }
 
     /// The answer for a path, borrowed by `then`, whose error is this call's. An answer counts when `then` took it.
@@ -256,12 +256,12 @@ impl Index {
     /// As [`Index::match_path`].
     pub fn match_path_with<R>(
         &self,
-        question: &Question<'_>,
+        query: &QueryOptions<'_>,
         path: &[u8],
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let _timed = self.shared.timed_call("match_path", question, None);
-        self.shared.match_path(question, path, then)
+        let _timed = self.shared.timed_call("match_path", query, None);
+        self.shared.match_path(query, path, then)
     }
 
     /// The answers for many paths, in order, each borrowed by `each` in turn; an error of one path is its answer.
@@ -270,20 +270,20 @@ impl Index {
     /// What concerns all of them.
     pub fn match_paths_with(
         &self,
-        question: &Question<'_>,
+        query: &QueryOptions<'_>,
         paths: &[&[u8]],
         mut each: impl FnMut(&Answer<'_>),
     ) -> Result<()> {
-        let _timed = self.shared.timed_call("match_paths", question, Some(paths.len()));
-        let question = self.shared.timed(question);
+        let _timed = self.shared.timed_call("match_paths", query, Some(paths.len()));
+        let query = self.shared.timed(query);
         let mut failed: Option<Error> = None;
         for (place, path) in paths.iter().enumerate() {
             // A server that failed once is not asked again for each of the others.
-            let question = Question {
-                offline: question.offline || failed.is_some(),
-                ..question
+            let query = QueryOptions {
+                offline: query.offline || failed.is_some(),
+                ..query
             };
-            let answered = self.shared.match_path(&question, path, |answer| {
+            let answered = self.shared.match_path(&query, path, |answer| {
                 each(answer);
                 Ok(())
             });
@@ -309,8 +309,8 @@ impl Index {
     ///
     /// # Errors
     /// As [`Index::match_path`].
-    pub fn match_guid(&self, question: &Question<'_>, guid: &str) -> Result<Match> {
-        self.match_guid_with(question, guid, |answer| Ok(Match::from(answer)))
+    pub fn match_guid(&self, query: &QueryOptions<'_>, guid: &str) -> Result<Match> {
+        self.match_guid_with(query, guid, |answer| Ok(Match::from(answer)))
     }
 
     /// The items with a GUID, borrowed by `then`.
@@ -319,12 +319,12 @@ impl Index {
     /// As [`Index::match_path`].
     pub fn match_guid_with<R>(
         &self,
-        question: &Question<'_>,
+        query: &QueryOptions<'_>,
         guid: &str,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let _timed = self.shared.timed_call("match_guid", question, None);
-        self.shared.match_guid(question, guid, then)
+        let _timed = self.shared.timed_call("match_guid", query, None);
+        self.shared.match_guid(query, guid, then)
     }
 
     /// The items with a title: equal but for case, accents and punctuation, else with all its words; a show's title
@@ -332,8 +332,8 @@ impl Index {
     ///
     /// # Errors
     /// As [`Index::match_path`].
-    pub fn search_title(&self, question: &Question<'_>, title: &str) -> Result<Match> {
-        self.search_title_with(question, title, |answer| Ok(Match::from(answer)))
+    pub fn search_title(&self, query: &QueryOptions<'_>, title: &str) -> Result<Match> {
+        self.search_title_with(query, title, |answer| Ok(Match::from(answer)))
     }
 
     /// The items with a title, borrowed by `then`.
@@ -342,12 +342,12 @@ impl Index {
     /// As [`Index::match_path`].
     pub fn search_title_with<R>(
         &self,
-        question: &Question<'_>,
+        query: &QueryOptions<'_>,
         title: &str,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let _timed = self.shared.timed_call("search_title", question, None);
-        self.shared.search_title(question, title, then)
+        let _timed = self.shared.timed_call("search_title", query, None);
+        self.shared.search_title(query, title, then)
     }
 
     /// The items of a library as they are stored, those after `cursor` (0 to begin), at most `limit`: each with the
@@ -396,28 +396,28 @@ impl Index {
     /// # Errors
     /// The server's; [`Status::Offline`]; [`Status::Aborted`]; the store's. That the deadline came first is
     /// [`Status::NotYet`] or [`Status::NeedsWarm`] and no error.
-    pub fn refresh(&self, question: &Question<'_>, full: bool) -> Result<Status> {
-        let _timed = self.shared.timed_call("refresh", question, None);
-        self.shared.refresh(question, full)
+    pub fn refresh(&self, query: &QueryOptions<'_>, full: bool) -> Result<Status> {
+        let _timed = self.shared.timed_call("refresh", query, None);
+        self.shared.refresh(query, full)
     }
 
     /// The libraries as JSON: an array of objects.
     ///
     /// # Errors
     /// As [`Index::refresh`], when none is known yet.
-    pub fn libraries_json(&self, question: &Question<'_>) -> Result<String> {
-        self.shared.libraries_json(question)
+    pub fn libraries_json(&self, query: &QueryOptions<'_>) -> Result<String> {
+        self.shared.libraries_json(query)
     }
 
     /// Listens to the server's events from now on, on a thread of the library's own, until [`Index::watch_stop`] or the
-    /// end: what they say changed is looked at again by the next question about it. Nothing new when it does already.
+    /// end: what they say changed is looked at again by the next query about it. Nothing new when it does already.
     /// Whether the server can be reached shows in the log; it is tried again for as long as it takes. A fork's child
     /// watches only when it begins to by itself.
     ///
     /// # Errors
     /// [`Status::Offline`] without a server; [`Status::Store`] when no thread can be had.
     pub fn watch_start(&self) -> Result<()> {
-        self.watch_start_at(Pace::default())
+        self.watch_start_at(DebounceIntervals::default())
     }
 
     /// The same, faster or slower: for tests.
@@ -425,7 +425,7 @@ impl Index {
     /// # Errors
     /// As [`Index::watch_start`].
     #[doc(hidden)]
-    pub fn watch_start_at(&self, pace: Pace) -> Result<()> {
+    pub fn watch_start_at(&self, pace: DebounceIntervals) -> Result<()> {
         self.shared.watch_start(pace)
     }
 
@@ -435,7 +435,7 @@ impl Index {
     }
 
     /// Notes what a webhook (its JSON, or the whole form) or a notification says that the host received itself: what
-    /// changed is looked at again by the next question about it. Asks nobody.
+    /// changed is looked at again by the next query about it. Asks nobody.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for a body that is neither; the store's.
@@ -443,17 +443,17 @@ impl Index {
         self.shared.notify(body)
     }
 
-    /// Gives items of the question's library the same values: one request for each hundred of a type. Items that the index
+    /// Gives items of the query's library the same values: one request for each hundred of a type. Items that the index
     /// does not know are asked for first; when one of them does not exist nothing is sent. After a request that failed no
     /// other is sent. The items that were edited are asked for once before they are answered again.
     ///
     /// `report` says what became of each item, also after an error.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`] for an edit that makes no sense, above all one without items; [`Status::Gone`] when
+    /// [`Status::InvalidArgument`] for an edit that makes no sense, above all one without items; [`Status::NotOnServer`] when
     /// items do not exist; [`Status::Offline`]; the server's; the store's.
-    pub fn edit_items(&self, question: &Question<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
-        self.shared.edit_items(question, edit, report)
+    pub fn edit_items(&self, query: &QueryOptions<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
+        self.shared.edit_items(query, edit, report)
     }
 
     /// Asks the server who it is and which libraries it shows, whatever is known: for finding out what is wrong. Costs
@@ -461,8 +461,8 @@ impl Index {
     ///
     /// # Errors
     /// The server's; [`Status::Offline`]; the store's.
-    pub fn server_json(&self, question: &Question<'_>) -> Result<String> {
-        let (server, took, libraries) = self.shared.ask_server(question)?;
+    pub fn server_json(&self, query: &QueryOptions<'_>) -> Result<String> {
+        let (server, took, libraries) = self.shared.ask_server(query)?;
         self.shared.catch_up()?;
         Ok(serde_json::json!({
             "machine_identifier": server.machine_identifier,
@@ -476,13 +476,13 @@ impl Index {
     /// Mappings that this handle's answers by the end of a path speak for, the best first.
     #[must_use]
     pub fn proposals(&self) -> Vec<Proposal> {
-        self.shared.evidence.proposals()
+        self.shared.samples.proposals()
     }
 
     /// The same as a JSON array.
     #[must_use]
     pub fn proposals_json(&self) -> String {
-        evidence::to_json(&self.proposals())
+        samples::to_json(&self.proposals())
     }
 
     /// What kind of place the store is in, as a JSON object.
@@ -578,7 +578,7 @@ impl Shared {
             store_answers: totals.answers,
             sequence: totals.sequence,
             disk_bytes: self.store.folder().disk_bytes(),
-            trouble: lock(&self.trouble).as_ref().map(|trouble| trouble.error.to_string()),
+            last_failure: lock(&self.trouble).as_ref().map(|trouble| trouble.error.to_string()),
             ..self.counters.read()
         })
     }
@@ -628,17 +628,17 @@ impl Shared {
             if self.source.is_none() {
                 self.sweep(); // no listing comes that would
             }
-            self.sweep_warm();
+            self.sweep_images();
             log::info!("the store was cleared");
         }
         Ok(())
     }
 
-    fn libraries_json(&self, question: &Question<'_>) -> Result<String> {
+    fn libraries_json(&self, query: &QueryOptions<'_>) -> Result<String> {
         self.catch_up()?;
-        if self.snapshot.read().rows.is_empty() && self.may_ask(question) {
+        if self.snapshot.read().rows.is_empty() && self.may_ask(query) {
             let since = self.snapshot.read().sequence();
-            self.probe(question, since)?;
+            self.probe(query, since)?;
             self.catch_up()?;
         }
         let snapshot = self.snapshot.read();
@@ -674,10 +674,10 @@ impl crate::platform::fork::Forks for Shared {
             Box::new(hold(&self, |all| &all.in_memory.making)),
             Box::new(hold(&self, |all| &all.catching_up)),
             Box::new(hold(&self, |all| &all.in_memory.images)),
-            Box::new(hold(&self, |all| &all.folding)),
+            Box::new(hold(&self, |all| &all.compacting)),
             Box::new(hold(&self, |all| &all.flushed)),
             Box::new(hold(&self, |all| &all.trouble)),
-            Box::new(hold(&self, |all| &all.evidence.0)),
+            Box::new(hold(&self, |all| &all.samples.0)),
             Box::new(hold(&self, |all| &all.flights.by_name)),
             Box::new(hold(&self, |all| &all.flights.leases)),
         ];

@@ -2,18 +2,18 @@
 //!
 //! Where a library was never fetched and the caller has little time, one request may give the first answer. Where a path
 //! lies in a folder of a library and is not listed, it may be new: one look at the clocks tells whether something moved,
-//! and one question whether the server has it all the same. Only what comes back and is exactly this file counts; what
+//! and one query whether the server has it all the same. Only what comes back and is exactly this file counts; what
 //! does not come back proves nothing. The store remembers what was asked, so that processes do not ask in turn.
 
 use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::ask::{SHORTLY, Tried};
-use super::fetch::{Errand, Why};
+use super::ask::{QueryState, SHORTLY};
+use super::fetch::{SyncJob, Why};
 use super::snapshot::Snapshot;
 use super::upkeep::places;
-use super::{Deadline, Question, Shared};
+use super::{Deadline, QueryOptions, Shared};
 use crate::error::{Result, Status};
 use crate::freshness::{self, COLD_QUESTIONS, LOOK_AGAIN_MS};
 use crate::matching::point::{file_name, is_same_file, title_in};
@@ -29,9 +29,9 @@ const ROWS: u32 = 100;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Shared {
-    /// Whether a library that was never fetched answers with what a point question found a while ago.
+    /// Whether a library that was never fetched answers with what a path search found a while ago.
     pub(super) fn is_remembered(&self, snapshot: &Snapshot, outcome: &Outcome<'_>, path: &[u8]) -> Result<bool> {
-        if outcome.rung == Rung::None || outcome.suspect {
+        if outcome.rung == Rung::None || outcome.unverified {
             return Ok(false);
         }
         let (Some(found), Some(identity)) = (outcome.single(), snapshot.identity) else {
@@ -53,14 +53,14 @@ impl Shared {
     /// Libraries that were never fetched and may have this path, when the caller has not the time to fetch them.
     pub(super) fn cold(
         &self,
-        question: &Question<'_>,
+        query: &QueryOptions<'_>,
         snapshot: &Snapshot,
         scope: Scope,
         path: &[u8],
     ) -> Vec<LibraryRow> {
         let is_cold = |row: &LibraryRow| row.generation == 0;
         let asked = snapshot.asked(scope);
-        if !asked.iter().any(is_cold) || self.until(question).is_none() {
+        if !asked.iter().any(is_cold) || self.until(query).is_none() {
             return Vec::new();
         }
         match scope {
@@ -70,7 +70,7 @@ impl Shared {
     }
 
     /// Libraries that should list this path, and do not: it may be new.
-    pub(super) fn lacking(
+    pub(super) fn owners_without_it(
         &self,
         snapshot: &Snapshot,
         scope: Scope,
@@ -82,7 +82,7 @@ impl Shared {
             Rung::Suffix | Rung::FileName => outcome.confidence == Confidence::Low,
             _ => false,
         };
-        if !missed || outcome.suspect {
+        if !missed || outcome.unverified {
             return Vec::new();
         }
         let mut owners = self.owners(snapshot, scope, path);
@@ -101,10 +101,10 @@ impl Shared {
     /// Looks at the clocks, and merges what moved: a path is missing that may be new. Not again within half a minute.
     pub(super) fn look(
         &self,
-        question: &Question<'_>,
+        query: &QueryOptions<'_>,
         identity: i64,
-        lacking: &[LibraryRow],
-        tried: &mut Tried,
+        owners_without_it: &[LibraryRow],
+        state: &mut QueryState,
     ) -> Result<()> {
         let may = |shared: &Self| {
             Ok(freshness::may_look(
@@ -115,73 +115,67 @@ impl Shared {
         if !may(self)? {
             return Ok(());
         }
-        // What this question itself has led to is news enough.
-        let since = tried.since;
+        // What this query itself has led to is news enough.
+        let since = state.since;
         let _held = Patience::now().at_most(SHORTLY).hold();
-        let done = self.errand(question, |errand| {
+        let done = self.job(query, |job| {
             // Another one's look is often over soon; it may also have led to a listing.
             let soon = Instant::now() + PATIENCE;
             let bounds = Bounds {
-                deadline: Some(errand.bounds.deadline.map_or(soon, |deadline| deadline.min(soon))),
-                ..errand.bounds
+                deadline: Some(job.bounds.deadline.map_or(soon, |deadline| deadline.min(soon))),
+                ..job.bounds
             };
-            errand.alone_within(bounds, "look", || {
+            job.single_flight_within(bounds, "look", || {
                 if !may(self)? {
                     return Ok(());
                 }
                 self.store.note_look(identity, self.now_ms())?;
-                for row in lacking {
-                    errand.bring_one(row, row.id, since, Why::Look)?;
+                for row in owners_without_it {
+                    job.bring_one(row, row.id, since, Why::Look)?;
                 }
                 Ok(())
             })?;
             Ok(())
         });
-        self.put_up_with_lateness(tried, done)
+        self.back_off_when_late(state, done)
     }
 
     /// Asks the server for this path in each of these libraries. With `cold` set it was never asked for its
     /// listing, and may be asked some times in a row.
     pub(super) fn ask_about(
         &self,
-        question: &Question<'_>,
+        query: &QueryOptions<'_>,
         identity: i64,
         libraries: &[LibraryRow],
         path: &[u8],
         cold: bool,
-        tried: &mut Tried,
+        state: &mut QueryState,
     ) -> Result<()> {
         let Some(name) = file_name(path) else {
             return Ok(());
         };
-        self.ask_once(
-            question,
-            identity,
-            libraries,
-            hash(path),
-            cold,
-            tried,
-            &|errand, row| errand.point(row, path, name),
-        )
+        self.ask_once(query, identity, libraries, hash(path), cold, state, &|job, row| {
+            job.point(row, path, name)
+        })
     }
 
     /// Asks the server for a title in libraries that were never fetched.
     pub(super) fn ask_for_title(
         &self,
-        question: &Question<'_>,
+        query: &QueryOptions<'_>,
         identity: i64,
         libraries: &[LibraryRow],
         title: &str,
-        tried: &mut Tried,
+        state: &mut QueryState,
     ) -> Result<()> {
         self.ask_once(
-            question,
+            query,
             identity,
             libraries,
             title_hash(title),
             true,
-            tried,
-            &|errand, row| errand.point_title(row, title),
+            state,
+            &|job, row| job.point_title(row, title),
         )
     }
 
@@ -191,16 +185,16 @@ impl Shared {
     }
 
     /// Asks these libraries in turn, as far as questions are due.
-    #[allow(clippy::too_many_arguments)] // one question, whole
+    #[allow(clippy::too_many_arguments)] // one query, whole
     fn ask_once(
         &self,
-        question: &Question<'_>,
+        query: &QueryOptions<'_>,
         identity: i64,
         libraries: &[LibraryRow],
         hash: u64,
         cold: bool,
-        tried: &mut Tried,
-        ask: &(dyn Fn(&Errand<'_>, &LibraryRow) -> Result<bool> + Sync),
+        state: &mut QueryState,
+        ask: &(dyn Fn(&SyncJob<'_>, &LibraryRow) -> Result<bool> + Sync),
     ) -> Result<()> {
         let begun = self.now_ms();
         // Of one path all libraries are asked that may have it: two that do are ambiguous.
@@ -231,17 +225,17 @@ impl Shared {
             return Ok(());
         }
         // An answer that takes long is no quick one: half of the time is left for the listing.
-        let half = self.until(question).map(|until| {
+        let half = self.until(query).map(|until| {
             let now = Instant::now();
             now + until.saturating_duration_since(now) / 2
         });
-        let hurried = Question {
+        let hurried = QueryOptions {
             deadline: half.map_or(Deadline::None, Deadline::At),
-            ..*question
+            ..*query
         };
         let _held = Patience::now().at_most(SHORTLY).hold();
-        let done = self.errand(&hurried, |errand| {
-            let asked = errand.alone("question", || {
+        let done = self.job(&hurried, |job| {
+            let asked = job.single_flight("query", || {
                 if !rested()? {
                     return Ok(());
                 }
@@ -249,29 +243,29 @@ impl Shared {
                     if !may(row)? {
                         continue;
                     }
-                    let found = ask(errand, row);
-                    // One that failed, or took too long, was a question too.
+                    let found = ask(job, row);
+                    // One that failed, or took too long, was a query too.
                     let had = matches!(found, Ok(true));
                     self.store.note_question(identity, row.id, hash, self.now_ms(), had)?;
                     found?;
                 }
                 Ok(())
             })?;
-            asked.ok_or_else(|| errand.late())
+            asked.ok_or_else(|| job.late())
         });
-        self.put_up_with_lateness(tried, done)
+        self.back_off_when_late(state, done)
     }
 
-    /// A question that came too late is as good as none; what else went wrong is kept for the answer.
-    fn put_up_with_lateness(&self, tried: &mut Tried, done: Result<()>) -> Result<()> {
+    /// A query that came too late is as good as none; what else went wrong is kept for the answer.
+    fn back_off_when_late(&self, state: &mut QueryState, done: Result<()>) -> Result<()> {
         match done {
-            Err(error) if error.status != Status::TimeUp => self.put_up_with(tried, error),
+            Err(error) if error.status != Status::Timeout => self.back_off_after(state, error),
             _ => Ok(()),
         }
     }
 }
 
-impl Errand<'_> {
+impl SyncJob<'_> {
     /// Whether the server has this path in a library; what it has is merged.
     fn point(&self, row: &LibraryRow, path: &[u8], name: &str) -> Result<bool> {
         let title = title_in(name);
@@ -288,7 +282,7 @@ impl Errand<'_> {
                     return Ok(true);
                 }
                 match asked {
-                    // Asking by file name is no documented question: some servers refuse it.
+                    // Asking by file name is no documented query: some servers refuse it.
                     Err(error) if matches!(rows, Rows::FileName(_)) && error.status == Status::ServerError => {
                         log::debug!("the server refuses to be asked for a file name: {error}");
                     }

@@ -1,4 +1,4 @@
-//! One moment of the store, ready to answer from: the libraries, their warm files, and what changed since.
+//! One moment of the store, ready to answer from: the libraries, their images, and what changed since.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -8,12 +8,12 @@ use super::Shared;
 use super::upkeep::places;
 use crate::error::Result;
 use crate::freshness::Age;
+use crate::image::{Change as Overlaid, Image, ImageKind, LibraryFacts, LibraryView};
 use crate::matching::{Mappings, Normal, Scope, View};
 use crate::model::Clocks;
 use crate::platform::map::MapMode;
 use crate::stats::Spent;
 use crate::store::{Change, ChangeKind, LibraryRow, State, USE_NOTED_MS};
-use crate::warm::{Change as Overlaid, Image, ImageKind, LibraryFacts, LibraryView};
 
 /// What lookups read. Changes of single matches and items are added to it in place; anything else replaces it.
 #[derive(Default)]
@@ -28,9 +28,9 @@ pub(crate) struct Snapshot {
     pub rows: Vec<LibraryRow>,
     /// Their warm data, in the same order.
     pub views: Vec<Arc<LibraryView>>,
-    /// What the rows say of freshness is out of date: to be read anew by whoever can wait. Glances do not look at it.
+    /// What the rows say of freshness is out of date: to be read anew by whoever can wait. Fast lookups do not look at it.
     outdated: AtomicBool,
-    /// A warm file is missing, or was made under other mappings.
+    /// An image is missing, or was made under other mappings.
     pub incomplete: bool,
 }
 
@@ -46,9 +46,9 @@ impl Snapshot {
     }
 
     /// Whether an item of a library, or the path that it was found by, is invalidated.
-    pub fn is_suspect(&self, place: usize, question: &[u8], path: &[u8], rating_key: &str) -> bool {
+    pub fn is_suspect(&self, place: usize, query: &[u8], path: &[u8], rating_key: &str) -> bool {
         let view = &self.views[place];
-        Normal::with(question, |question| view.distrusted(question, path, rating_key))
+        Normal::with(query, |query| view.is_unverified(query, path, rating_key))
     }
 
     /// For each library, whether the path, as given or mapped, lies under one of its folders.
@@ -82,7 +82,7 @@ pub(super) fn age(row: &LibraryRow) -> Age {
         checked_ms: row.checked_ms,
         provisional: row.provisional,
         due: row.due,
-        doubted: row.doubted,
+        held_back: row.held_back,
         partial: row.partial,
         items: row.items,
         hint: row.hint,
@@ -122,7 +122,7 @@ impl Shared {
         match self.store.note_use(identity, now) {
             Ok(true) => {}
             Ok(false) => self.use_noted.store(last, Ordering::Relaxed),
-            // Tried again tomorrow: an answer does not need it.
+            // QueryState again tomorrow: an answer does not need it.
             Err(error) => log::debug!("that the store is used could not be noted: {error}"),
         }
     }
@@ -142,7 +142,7 @@ impl Shared {
                     snapshot.outdated.store(true, Ordering::Release);
                     continue;
                 }
-                // Items are read from the store: a glance does not wait for that.
+                // Items are read from the store: a fast lookup does not wait for that.
                 applied = applied && (patient || change.kind != ChangeKind::Added) && self.apply(&snapshot, change)?;
             }
             applied = applied && !(patient && snapshot.outdated.load(Ordering::Acquire));
@@ -169,16 +169,16 @@ impl Shared {
         for attempt in 0.. {
             let begun = Instant::now();
             let (snapshot, full) = self.load()?;
-            self.counters.spent(Spent::Warm, begun.elapsed());
+            self.counters.spent(Spent::Image, begun.elapsed());
             self.counters.spent(Spent::Away, begun.elapsed());
             let identity = snapshot.identity;
             self.snapshot.replace(snapshot);
             let (Some(identity), false, true) = (identity, full.is_empty(), attempt < 2) else {
                 break;
             };
-            // More changed than an overlay holds: put it into index files, then read again.
+            // More changed than an overlay holds: put it into images, then read again.
             for row in full {
-                self.fold(identity, row.id)
+                self.compact(identity, row.id)
                     .or_else(|error| self.keep_in_memory(ImageKind::Matches, &row, &error))?;
                 if row.generation > 0 {
                     self.build_image(&row, row.generation)
@@ -188,7 +188,7 @@ impl Shared {
                         .or_else(|error| self.keep_in_memory(ImageKind::Listing, &row, &error))?;
                 }
                 if attempt > 0 {
-                    self.store.distrust_all(identity, row.id)?;
+                    self.store.invalidate_all_paths(identity, row.id)?;
                 }
             }
         }
@@ -204,7 +204,7 @@ impl Shared {
             sequence,
             libraries,
             changes,
-            suspects,
+            unverified,
         } = state;
         let before = self.snapshot.read();
         let views = libraries
@@ -231,19 +231,19 @@ impl Shared {
             views,
         };
         drop(before);
-        let suspects = suspects.into_iter().map(|suspect| Change {
-            library: suspect.library,
-            kind: if suspect.path.is_empty() {
-                ChangeKind::SuspectItem
+        let unverified = unverified.into_iter().map(|unverified| Change {
+            library: unverified.library,
+            kind: if unverified.path.is_empty() {
+                ChangeKind::UnverifiedItem
             } else {
-                ChangeKind::SuspectPath
+                ChangeKind::UnverifiedPath
             },
-            path: suspect.path,
-            rating_key: suspect.rating_key,
+            path: unverified.path,
+            rating_key: unverified.rating_key,
             sequence,
         });
         let mut full: Vec<LibraryRow> = Vec::new();
-        for change in changes.into_iter().chain(suspects) {
+        for change in changes.into_iter().chain(unverified) {
             if !self.apply(&snapshot, &change)?
                 && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
                 && full.iter().all(|known| known.id != row.id)
@@ -254,7 +254,7 @@ impl Shared {
         Ok((snapshot, full))
     }
 
-    /// The view of a library: its warm files, taken over from the last snapshot where they are the same.
+    /// The view of a library: its images, taken over from the last snapshot where they are the same.
     fn view(&self, row: &LibraryRow, known: Option<(&LibraryRow, &LibraryView)>) -> LibraryView {
         let image = match known {
             Some((old, view)) if old.image == row.image && usable(view.image.as_ref()) => view.image.clone(),
@@ -275,7 +275,7 @@ impl Shared {
         LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
     }
 
-    /// What stands in for an index file that could not be written, else the file.
+    /// What stands in for an image that could not be written, else the file.
     fn open_or_stand_in(&self, kind: ImageKind, row: &LibraryRow) -> Option<Arc<Image>> {
         let stands_in = self.in_memory.of(kind, row);
         stands_in.or_else(|| self.open_index_file(kind, row))
@@ -285,7 +285,7 @@ impl Shared {
         if name.is_empty() {
             return None;
         }
-        let path = self.store.folder().warm(name, mappings.digest());
+        let path = self.store.folder().image(name, mappings.digest());
         let mode = if self.options.no_mmap || !self.store.folder().shares_memory() {
             MapMode::Read
         } else {
@@ -296,7 +296,7 @@ impl Shared {
             Ok(image) if image.mappings() != mappings.digest() => None,
             Ok(image) => Some(Arc::new(image)),
             Err(error) => {
-                log::warn!("a warm file cannot be used and is made anew: {error}");
+                log::warn!("an image cannot be used and is made anew: {error}");
                 None
             }
         }
@@ -316,10 +316,10 @@ impl Shared {
                 sequence: change.sequence,
             },
             ChangeKind::Forgotten => Overlaid::Forgotten { path },
-            ChangeKind::SuspectPath => Overlaid::SuspectPath { path },
-            ChangeKind::SuspectItem => Overlaid::SuspectItem { rating_key },
-            ChangeKind::TrustedPath => Overlaid::TrustedPath { path },
-            ChangeKind::TrustedItem => Overlaid::TrustedItem { rating_key },
+            ChangeKind::UnverifiedPath => Overlaid::UnverifiedPath { path },
+            ChangeKind::UnverifiedItem => Overlaid::UnverifiedItem { rating_key },
+            ChangeKind::VerifiedPath => Overlaid::VerifiedPath { path },
+            ChangeKind::VerifiedItem => Overlaid::VerifiedItem { rating_key },
             ChangeKind::Removed => Overlaid::Removed { rating_key },
             ChangeKind::Added => {
                 let row = &snapshot.rows[place];

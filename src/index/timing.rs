@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Question, Selector, Shared};
+use super::{QueryOptions, Selector, Shared};
 use crate::source::RequestKind;
 use crate::stats::{CallBegun, Stats};
 
@@ -24,13 +24,13 @@ impl Shared {
     pub(super) fn timed_call<'a>(
         &'a self,
         what: &'static str,
-        question: &Question<'a>,
+        query: &QueryOptions<'a>,
         many: Option<usize>,
     ) -> Timed<'a> {
         Timed {
             shared: self,
             what,
-            selector: question.library.map(super::Library::selector),
+            selector: query.library.map(super::Library::selector),
             many,
             before: self.counters.read(),
             begun: self.counters.call_begins(),
@@ -81,7 +81,7 @@ impl Timed<'_> {
             ),
             ("parsing".to_owned(), after.parse_us - before.parse_us),
             ("the store".to_owned(), after.store_us - before.store_us),
-            ("warm files".to_owned(), after.warm_us - before.warm_us),
+            ("images".to_owned(), after.image_us - before.image_us),
             ("matching".to_owned(), after.match_us - before.match_us),
             (
                 "waiting for another fetch or to try again".to_owned(),

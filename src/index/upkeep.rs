@@ -1,5 +1,5 @@
-//! What hosts tell the index, and what keeps it small and quick: matches recorded and distrusted, warm files made and
-//! folded, dead rows swept.
+//! What hosts tell the index, and what keeps it small and quick: matches recorded and invalidated, images made and
+//! compacted, dead rows swept.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -7,15 +7,15 @@ use std::time::Instant;
 use super::library::Resolved;
 use super::{Library, Shared, lock};
 use crate::error::{Error, Result, Status, room};
+use crate::image::{ImageBuilder, ImageKind, ImageMeta};
 use crate::matching::normal::normal_form;
 use crate::matching::{Mappings, Scope, View, climb};
 use crate::model::Rung;
 use crate::stats::Spent;
 use crate::store::{Folder, LibraryRow};
-use crate::warm::{ImageBuilder, ImageKind, ImageMeta};
 
-/// Changes that wait before they are folded into a warm file: what a new process reads one by one.
-const FOLD: u64 = 1024;
+/// Changes that wait before they are compacted into an image: what a new process reads one by one.
+const COMPACT_AFTER: u64 = 1024;
 /// Rows swept in one transaction.
 const SWEEP: usize = 2_000;
 
@@ -40,31 +40,29 @@ impl Shared {
     /// What follows once matches are stored.
     fn recorded(&self, identity: i64, row: &LibraryRow, paths: &[&[u8]], keys: &[&str], waiting: u64) -> Result<()> {
         // The host knows better than an earlier doubt, whatever its spelling.
-        self.trust(identity, row, paths, keys)?;
-        // The matches are in the store: what becomes of the warm file is no error of this call.
-        if waiting > FOLD {
+        self.verified(identity, row, paths, keys)?;
+        // The matches are in the store: what becomes of the image is no error of this call.
+        if waiting > COMPACT_AFTER {
             let begun = Instant::now();
-            if let Err(error) = self.fold_all(identity, row.id) {
-                log::warn!(
-                    "confirmed matches could not be put into a warm file; the next ones are tried again: {error}"
-                );
+            if let Err(error) = self.compact_all(identity, row.id) {
+                log::warn!("confirmed matches could not be put into an image; the next ones are tried again: {error}");
             }
             self.counters.spent(Spent::Away, begun.elapsed());
         }
-        // Whoever writes reads on: a glance of this process must not have to.
+        // Whoever writes reads on: a fast lookup of this process must not have to.
         self.catch_up()
     }
 
     /// Folds this library's matches, and those that keep changes for too long.
-    fn fold_all(&self, identity: i64, library: i64) -> Result<()> {
-        // One thread is enough; the others' changes are folded the next time.
-        let Ok(_folding) = self.folding.try_lock() else {
+    fn compact_all(&self, identity: i64, library: i64) -> Result<()> {
+        // One thread is enough; the others' changes are compacted the next time.
+        let Ok(_compacting) = self.compacting.try_lock() else {
             return Ok(());
         };
         self.store.evict_matches(self.options.matches_limit)?;
-        self.fold(identity, library)?;
-        for (identity, library) in self.store.lagging(4 * FOLD)? {
-            self.fold(identity, library)?;
+        self.compact(identity, library)?;
+        for (identity, library) in self.store.lagging(4 * COMPACT_AFTER)? {
+            self.compact(identity, library)?;
         }
         if self.source.is_none() {
             self.sweep(); // no listing comes that would
@@ -76,7 +74,7 @@ impl Shared {
         self.forget_path(library, path, false)
     }
 
-    /// `again`: an index file was found to be damaged on the way.
+    /// `again`: an image was found to be damaged on the way.
     fn forget_path(&self, library: &Library, path: &[u8], again: bool) -> Result<()> {
         self.catch_up()?;
         // What is not seen cannot be forgotten, and would come back.
@@ -84,13 +82,13 @@ impl Shared {
         let (identity, listed, confirmed) = {
             let snapshot = self.snapshot.read();
             let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
-                return Ok(()); // nothing is known, so nothing has to be distrusted
+                return Ok(()); // nothing is known, so nothing has to be invalidated
             };
             let mut confirmed = Vec::new();
             let mut listed = Vec::new();
             for place in places(scope, snapshot.rows.len()) {
                 let row = &snapshot.rows[place];
-                // Of one that was never fetched only what a question found can be wrong.
+                // Of one that was never fetched only what a query found can be wrong.
                 let one = Scope::One(place);
                 if row.generation > 0 || climb(&snapshot.views, one, &self.mappings, path).rung != Rung::None {
                     listed.push(row.id);
@@ -103,7 +101,7 @@ impl Shared {
             }
             (identity, listed, confirmed)
         };
-        self.store.distrust_path(identity, &listed, path, &confirmed)?;
+        self.store.invalidate_path(identity, &listed, path, &confirmed)?;
         self.catch_up()
     }
 
@@ -119,7 +117,7 @@ impl Shared {
                 .collect();
             (identity, ids)
         };
-        self.store.distrust_item(identity, &libraries, rating_key)?;
+        self.store.invalidate_item(identity, &libraries, rating_key)?;
         self.catch_up()
     }
 
@@ -148,30 +146,30 @@ impl Shared {
         self.catch_up()
     }
 
-    /// What these paths and items are was confirmed: nothing about them is distrusted any more.
-    pub(super) fn trust(&self, identity: i64, row: &LibraryRow, paths: &[&[u8]], keys: &[&str]) -> Result<()> {
-        let suspects = self.store.suspects(row.id)?;
-        if suspects.is_empty() {
+    /// What these paths and items are was confirmed: nothing about them is invalidated any more.
+    pub(super) fn verified(&self, identity: i64, row: &LibraryRow, paths: &[&[u8]], keys: &[&str]) -> Result<()> {
+        let unverified = self.store.unverified(row.id)?;
+        if unverified.is_empty() {
             return Ok(());
         }
         let forms: HashSet<Vec<u8>> = paths.iter().map(|path| normal_form(path)).collect();
-        for (path, rating_key) in suspects {
+        for (path, rating_key) in unverified {
             let confirmed = if path.is_empty() {
                 keys.contains(&rating_key.as_str())
             } else {
                 forms.contains(&normal_form(&path))
             };
             if confirmed {
-                self.store.trust(identity, row.id, &path, &rating_key)?;
+                self.store.verified(identity, row.id, &path, &rating_key)?;
             }
         }
         Ok(())
     }
 
-    /// Makes the warm file of a generation; gives its name, and the change sequence up to which it is true.
+    /// Makes the image of a generation; gives its name, and the change sequence up to which it is true.
     pub(super) fn build_image(&self, row: &LibraryRow, generation: u64) -> Result<(String, u64)> {
         let sequence = self.store.totals()?.sequence;
-        let name = Folder::warm_name("l", row.id, generation, sequence);
+        let name = Folder::image_name("l", row.id, generation, sequence);
         self.build_image_as(&name, row, generation, sequence)?;
         Ok((name, sequence))
     }
@@ -179,11 +177,11 @@ impl Shared {
     fn build_image_as(&self, name: &str, row: &LibraryRow, generation: u64, sequence: u64) -> Result<()> {
         let begun = Instant::now();
         let builder = self.listing_builder(row, generation, sequence)?;
-        self.counters.spent(Spent::Warm, begun.elapsed());
+        self.counters.spent(Spent::Image, begun.elapsed());
         self.write_image(builder, name, row)
     }
 
-    /// What makes the index file of a stored generation.
+    /// What makes the image of a stored generation.
     pub(super) fn listing_builder(&self, row: &LibraryRow, generation: u64, sequence: u64) -> Result<ImageBuilder> {
         let mut builder = self.image_builder(row, generation, sequence);
         if row.is_the_host_s() {
@@ -197,7 +195,7 @@ impl Shared {
         Ok(builder)
     }
 
-    /// What makes the warm file of a generation, as it stands at a change sequence.
+    /// What makes the image of a generation, as it stands at a change sequence.
     pub(super) fn image_builder(&self, row: &LibraryRow, generation: u64, sequence: u64) -> ImageBuilder {
         ImageBuilder::new(ImageMeta {
             kind: ImageKind::Listing,
@@ -208,14 +206,14 @@ impl Shared {
         })
     }
 
-    /// Writes a warm file under this name.
+    /// Writes an image under this name.
     pub(super) fn write_image(&self, builder: ImageBuilder, name: &str, row: &LibraryRow) -> Result<()> {
         let begun = Instant::now();
-        let path = self.store.folder().warm(name, self.mappings.digest());
+        let path = self.store.folder().image(name, self.mappings.digest());
         let info = builder.finish(&path, self.store.seal(name))?;
-        self.counters.spent(Spent::Warm, begun.elapsed());
+        self.counters.spent(Spent::Image, begun.elapsed());
         log::debug!(
-            "warm file of '{}': {} items, {} bytes",
+            "image of '{}': {} items, {} bytes",
             row.library.title,
             info.items,
             info.bytes
@@ -223,7 +221,7 @@ impl Shared {
         Ok(())
     }
 
-    /// What makes the index file of a library's confirmed matches, and the change sequence up to which it knows them.
+    /// What makes the image of a library's confirmed matches, and the change sequence up to which it knows them.
     pub(super) fn matches_builder(&self, row: &LibraryRow, sequence: u64) -> Result<(ImageBuilder, u64)> {
         let mut builder = ImageBuilder::new(ImageMeta {
             kind: ImageKind::Matches,
@@ -239,23 +237,23 @@ impl Shared {
         Ok((builder, upto))
     }
 
-    /// Puts the confirmed matches of a library into a new warm file, so that new processes need not read them one by one.
-    pub(super) fn fold(&self, identity: i64, library: i64) -> Result<()> {
+    /// Puts the confirmed matches of a library into a new image, so that new processes need not read them one by one.
+    pub(super) fn compact(&self, identity: i64, library: i64) -> Result<()> {
         let begun = Instant::now();
         let row = self.store.library_row(library)?;
         let before = self.store.totals()?.sequence;
-        let (builder, folded) = self.matches_builder(&row, before)?;
-        let name = Folder::warm_name("m", library, row.generation, folded);
-        let path = self.store.folder().warm(&name, Mappings::default().digest());
+        let (builder, compacted) = self.matches_builder(&row, before)?;
+        let name = Folder::image_name("m", library, row.generation, compacted);
+        let path = self.store.folder().image(&name, Mappings::default().digest());
         builder.finish(&path, self.store.seal(&name))?;
-        self.store.folded(identity, library, row.epoch, &name, folded)?;
-        self.store.folder().sweep_replaced("m", library, folded);
-        self.counters.spent(Spent::Warm, begun.elapsed());
-        self.sweep_warm();
+        self.store.compacted(identity, library, row.epoch, &name, compacted)?;
+        self.store.folder().sweep_replaced("m", library, compacted);
+        self.counters.spent(Spent::Image, begun.elapsed());
+        self.sweep_images();
         Ok(())
     }
 
-    /// Makes the index files anew that are missing or damaged.
+    /// Makes the images anew that are missing or damaged.
     pub(super) fn rebuild_broken(&self) -> Result<()> {
         // What another thread has made meanwhile is not lost any more.
         let _making = lock(&self.in_memory.making);
@@ -274,17 +272,17 @@ impl Shared {
         self.reload()
     }
 
-    /// Makes an index file anew, and sees that it can be opened.
+    /// Makes an image anew, and sees that it can be opened.
     pub(super) fn make_file(&self, identity: i64, kind: ImageKind, row: &LibraryRow) -> Result<()> {
         if self.in_memory.of(kind, row).is_none() {
             log::warn!(
-                "an index file of '{}' is missing or damaged; it is made anew",
+                "an image of '{}' is missing or damaged; it is made anew",
                 row.library.title
             );
         }
         match kind {
             // Of the change that names it, other processes hear.
-            ImageKind::Matches => self.fold(identity, row.id),
+            ImageKind::Matches => self.compact(identity, row.id),
             ImageKind::Listing if row.image.is_empty() => {
                 let (name, sequence) = self.build_image(row, row.generation)?;
                 self.store.set_image(identity, row.id, row.generation, &name, sequence)
@@ -296,7 +294,7 @@ impl Shared {
                 self.open_index_file(kind, row).map(|_| ()).ok_or_else(|| {
                     Error::new(
                         Status::Store,
-                        format!("the index file of '{}' cannot be opened", row.library.title),
+                        format!("the image of '{}' cannot be opened", row.library.title),
                     )
                 })
             }
@@ -315,19 +313,19 @@ impl Shared {
                 }
             }
         }
-        self.sweep_warm();
+        self.sweep_images();
     }
 
-    pub(super) fn sweep_warm(&self) {
-        if let Ok(names) = self.store.warm_names() {
+    pub(super) fn sweep_images(&self) {
+        if let Ok(names) = self.store.image_names() {
             self.store
                 .folder()
-                .sweep_warm(&|name| names.iter().any(|kept| kept == name));
+                .sweep_images(&|name| names.iter().any(|kept| kept == name));
         }
     }
 }
 
-/// Index files of a snapshot that are missing or damaged.
+/// Images of a snapshot that are missing or damaged.
 pub(super) struct Lost {
     pub identity: Option<i64>,
     pub files: Vec<(ImageKind, LibraryRow)>,

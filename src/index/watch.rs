@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use super::gather::{Gather, Pace};
+use super::debounce::{DebounceIntervals, Debouncer};
 use super::{Shared, lock};
 use crate::error::{Error, Result, Status};
 use crate::platform::thread::{NO_THREAD, Worker};
@@ -43,7 +43,7 @@ struct Common {
 }
 
 struct State {
-    gather: Gather,
+    gather: Debouncer,
     stop: bool,
     /// The listening thread has ended.
     deaf: bool,
@@ -96,7 +96,7 @@ impl Watch {
 
 impl Shared {
     /// Begins to watch; nothing new when it does already.
-    pub(super) fn watch_start(self: &Arc<Self>, pace: Pace) -> Result<()> {
+    pub(super) fn watch_start(self: &Arc<Self>, pace: DebounceIntervals) -> Result<()> {
         let Some(source) = &self.source else {
             return Err(Error::new(
                 Status::Offline,
@@ -109,7 +109,7 @@ impl Shared {
         }
         let common = Arc::new(Common {
             state: Mutex::new(State {
-                gather: Gather::new(pace),
+                gather: Debouncer::new(pace),
                 stop: false,
                 deaf: false,
             }),
@@ -169,7 +169,7 @@ impl Shared {
         match parse_event(json) {
             Told::Events(events) => {
                 self.counters.told(events.len() as u64);
-                self.note(&Gather::at_once(events))
+                self.note(&Debouncer::at_once(events))
             }
             Told::NoJson => refuse(
                 "the body is no JSON object: give the field 'payload' of the webhook, or the notification's text, as it came",

@@ -13,10 +13,10 @@
 
 use std::ops::Deref;
 
+use super::candidates::{Candidate, Candidates};
 use super::mappings::Mappings;
 use super::normal::{Normal, Room};
-use super::outcome::{Found, GlanceHit, ItemRef, Outcome};
-use super::tally::{Candidate, Tally};
+use super::outcome::{Found, ItemRef, LookupHit, Outcome};
 use super::telling::{Verdict, only_root_differs, tells};
 use super::view::View;
 use crate::model::{Confidence, Reason, Rung};
@@ -48,26 +48,26 @@ where
 /// The single item of high confidence, if there is one and nothing speaks against it.
 #[inline]
 #[must_use]
-pub fn glance<'v, L, V>(views: &'v [V], scope: Scope, mappings: &Mappings, path: &[u8]) -> Option<GlanceHit<'v>>
+pub fn fast_lookup<'v, L, V>(views: &'v [V], scope: Scope, mappings: &Mappings, path: &[u8]) -> Option<LookupHit<'v>>
 where
     L: View + 'v,
     V: Deref<Target = L>,
 {
-    Normal::with(path, |path| glance_normal(views, scope, mappings, path))
+    Normal::with(path, |path| fast_lookup_normal(views, scope, mappings, path))
 }
 
-/// How many paths [`glance_all`] takes at once.
+/// How many paths [`fast_lookup_all`] takes at once.
 pub const GROUP: usize = 16;
 
-/// [`glance`] for up to [`GROUP`] paths: `each` gets what is known of each, in order. The places in memory that most of
+/// [`fast_lookup`] for up to [`GROUP`] paths: `each` gets what is known of each, in order. The places in memory that most of
 /// them need are asked for before the first is looked at, so that their ways from there overlap.
 #[inline]
-pub fn glance_all<'v, L, V>(
+pub fn fast_lookup_all<'v, L, V>(
     views: &'v [V],
     scope: Scope,
     mappings: &Mappings,
     paths: &[&[u8]],
-    mut each: impl FnMut(Option<GlanceHit<'v>>),
+    mut each: impl FnMut(Option<LookupHit<'v>>),
 ) where
     L: View + 'v,
     V: Deref<Target = L>,
@@ -87,27 +87,27 @@ pub fn glance_all<'v, L, V>(
         each(if path.is_empty() {
             None
         } else if normal.raw().is_empty() {
-            glance(views, scope, mappings, path)
+            fast_lookup(views, scope, mappings, path)
         } else {
-            glance_normal(views, scope, mappings, normal)
+            fast_lookup_normal(views, scope, mappings, normal)
         });
     }
 }
 
 #[inline]
-fn glance_normal<'v, L, V>(
+fn fast_lookup_normal<'v, L, V>(
     views: &'v [V],
     scope: Scope,
     mappings: &Mappings,
     path: &Normal<'_>,
-) -> Option<GlanceHit<'v>>
+) -> Option<LookupHit<'v>>
 where
     L: View + 'v,
     V: Deref<Target = L>,
 {
     let hit = |library: usize| {
         let (rating_key, rung) = views.get(library)?.sole(path)?;
-        Some(GlanceHit {
+        Some(LookupHit {
             library,
             rung,
             rating_key,
@@ -132,12 +132,12 @@ where
 }
 
 #[inline(never)]
-fn by_climbing<'v, L, V>(views: &'v [V], scope: Scope, mappings: &Mappings, path: &Normal<'_>) -> Option<GlanceHit<'v>>
+fn by_climbing<'v, L, V>(views: &'v [V], scope: Scope, mappings: &Mappings, path: &Normal<'_>) -> Option<LookupHit<'v>>
 where
     L: View + 'v,
     V: Deref<Target = L>,
 {
-    Climb::new(views, scope, mappings, *path).glance()
+    Climb::new(views, scope, mappings, *path).fast_lookup()
 }
 
 /// Which libraries a rung is tried in.
@@ -173,48 +173,48 @@ where
     }
 
     fn fill(&self, outcome: &mut Outcome<'v>) {
-        let mut tally = Tally::new();
-        let (rung, confidence, evidence) = self.run(&mut tally);
-        if tally.total == 0 {
+        let mut candidates = Candidates::new();
+        let (rung, confidence, evidence) = self.run(&mut candidates);
+        if candidates.total == 0 {
             outcome.reason = self.reason_of_miss();
         } else {
-            let single = tally.total == 1;
+            let single = candidates.total == 1;
             outcome.rung = rung;
-            outcome.total = tally.total;
+            outcome.total = candidates.total;
             outcome.confidence = if single { confidence } else { Confidence::Low };
-            outcome.reason = match tally.is_of_one_library() {
+            outcome.reason = match candidates.is_of_one_library() {
                 _ if single => evidence,
                 true => Reason::SeveralItems,
                 false => Reason::SeveralLibraries,
             };
             if matches!(rung, Rung::Suffix | Rung::FileName) {
-                outcome.components = tally.rank;
+                outcome.components = candidates.rank;
             }
-            tally.in_order(self.path.raw(), |candidate| {
-                outcome.suspect |= self.suspect(candidate);
+            candidates.in_order(self.path.raw(), |candidate| {
+                outcome.unverified |= self.unverified(candidate);
                 outcome.push(self.shown(candidate));
             });
-            if outcome.suspect && single {
+            if outcome.unverified && single {
                 outcome.reason = Reason::Unconfirmed;
             }
         }
         outcome.broken = self.broken();
     }
 
-    fn glance(&self) -> Option<GlanceHit<'v>> {
-        let mut tally = Tally::new();
-        let (rung, confidence, _) = self.run(&mut tally);
-        let best = tally.first()?;
-        let sure = tally.total == 1 && confidence == Confidence::High && !self.suspect(best) && !self.broken();
-        sure.then_some(GlanceHit {
+    fn fast_lookup(&self) -> Option<LookupHit<'v>> {
+        let mut candidates = Candidates::new();
+        let (rung, confidence, _) = self.run(&mut candidates);
+        let best = candidates.first()?;
+        let sure = candidates.total == 1 && confidence == Confidence::High && !self.unverified(best) && !self.broken();
+        sure.then_some(LookupHit {
             library: best.library,
             rung,
             rating_key: best.rating_key,
         })
     }
 
-    /// Fills the tally from the first rung that finds something; the confidence and its reason are those of a single item.
-    fn run(&self, tally: &mut Tally<'v, L>) -> (Rung, Confidence, Reason) {
+    /// Fills the candidates from the first rung that finds something; the confidence and its reason are those of a single item.
+    fn run(&self, candidates: &mut Candidates<'v, L>) -> (Rung, Confidence, Reason) {
         let owners = match self.scope {
             Scope::One(_) => &[Group::Everyone][..],
             Scope::All => &[Group::Owners, Group::Others],
@@ -222,22 +222,26 @@ where
         for group in owners {
             for rung in [Rung::Confirmed, Rung::Exact, Rung::Mapped] {
                 match rung {
-                    Rung::Confirmed => self.confirmed(*group, tally),
-                    Rung::Exact => self.exact(*group, tally),
-                    _ => self.mapped(*group, tally),
+                    Rung::Confirmed => self.confirmed(*group, candidates),
+                    Rung::Exact => self.exact(*group, candidates),
+                    _ => self.mapped(*group, candidates),
                 }
-                if tally.total > 0 {
+                if candidates.total > 0 {
                     return (rung, Confidence::High, Reason::None);
                 }
             }
         }
         if self.path.is_text() {
             for group in owners {
-                self.alike(*group, tally);
-                if tally.total > 0 {
-                    let rung = if tally.rank >= 2 { Rung::Suffix } else { Rung::FileName };
-                    let evidence = match tally.first() {
-                        Some(candidate) if tally.total == 1 => self.evidence(candidate, tally.rank),
+                self.alike(*group, candidates);
+                if candidates.total > 0 {
+                    let rung = if candidates.rank >= 2 {
+                        Rung::Suffix
+                    } else {
+                        Rung::FileName
+                    };
+                    let evidence = match candidates.first() {
+                        Some(candidate) if candidates.total == 1 => self.evidence(candidate, candidates.rank),
                         _ => Reason::None,
                     };
                     let confidence = match evidence {
@@ -305,7 +309,7 @@ where
         view.owns(&self.path) || self.mappings.to_server(&self.path, mapped).is_some()
     }
 
-    fn confirmed(&self, group: Group, tally: &mut Tally<'v, L>) {
+    fn confirmed(&self, group: Group, candidates: &mut Candidates<'v, L>) {
         for (library, view) in self.members(group) {
             if !view.may_be_recorded() {
                 continue;
@@ -326,52 +330,52 @@ where
                     path,
                     item,
                 };
-                tally.offer(usize::from(path == self.path.raw()), candidate);
+                candidates.offer(usize::from(path == self.path.raw()), candidate);
             });
         }
     }
 
-    fn exact(&self, group: Group, tally: &mut Tally<'v, L>) {
+    fn exact(&self, group: Group, candidates: &mut Candidates<'v, L>) {
         for (library, view) in self.members(group) {
-            Self::listed(library, view, &self.path, tally);
+            Self::listed(library, view, &self.path, candidates);
         }
     }
 
-    fn listed(library: usize, view: &'v L, path: &Normal<'_>, tally: &mut Tally<'v, L>) {
+    fn listed(library: usize, view: &'v L, path: &Normal<'_>, candidates: &mut Candidates<'v, L>) {
         view.listed(path, |hit, raw| {
-            tally.offer(usize::from(raw), Self::candidate(library, view, hit));
+            candidates.offer(usize::from(raw), Self::candidate(library, view, hit));
         });
     }
 
-    fn mapped(&self, group: Group, tally: &mut Tally<'v, L>) {
+    fn mapped(&self, group: Group, candidates: &mut Candidates<'v, L>) {
         for (library, view) in self.members(group) {
             view.mapped(&self.path, |hit, raw| {
-                tally.offer(usize::from(raw), Self::candidate(library, view, hit));
+                candidates.offer(usize::from(raw), Self::candidate(library, view, hit));
             });
         }
-        if tally.total > 0 {
+        if candidates.total > 0 {
             return;
         }
         self.mappings.to_server(&self.path, |rewritten| {
             Normal::with(rewritten, |rewritten| {
                 for (library, view) in self.members(group) {
-                    Self::listed(library, view, rewritten, tally);
+                    Self::listed(library, view, rewritten, candidates);
                 }
             });
-            (tally.total > 0).then_some(())
+            (candidates.total > 0).then_some(())
         });
     }
 
-    fn alike(&self, group: Group, tally: &mut Tally<'v, L>) {
+    fn alike(&self, group: Group, candidates: &mut Candidates<'v, L>) {
         // Of a library that was never fetched some items may be known: that none of them fits better tells nothing.
         for (library, view) in self.members(group).filter(|(_, view)| view.fetched()) {
             let mut reached = 0;
-            let more = view.alike(&self.path, tally.rank.max(1), |components, hit| {
+            let more = view.alike(&self.path, candidates.rank.max(1), |components, hit| {
                 reached = components;
-                tally.offer(components, Self::candidate(library, view, hit));
+                candidates.offer(components, Self::candidate(library, view, hit));
             });
-            if reached == tally.rank {
-                tally.total += more;
+            if reached == candidates.rank {
+                candidates.total += more;
             }
         }
     }
@@ -386,9 +390,9 @@ where
         }
     }
 
-    fn suspect(&self, candidate: &Candidate<'v, L>) -> bool {
+    fn unverified(&self, candidate: &Candidate<'v, L>) -> bool {
         let view = &*self.views[candidate.library];
-        view.distrusted(&self.path, candidate.path, candidate.rating_key)
+        view.is_unverified(&self.path, candidate.path, candidate.rating_key)
     }
 
     fn shown(&self, candidate: &Candidate<'v, L>) -> Found<'v> {

@@ -1,8 +1,9 @@
 //! Path to item: pure, without I/O, clock or lock. What it asks of a library is the trait [`View`].
 //!
 //! [`normal`] makes spellings comparable, [`form`] walks them by component, [`Mappings`] rewrites them, and the ladder
-//! ([`climb`], [`glance`]) finds the item; [`propose`] finds the mapping that is missing.
+//! ([`climb`], [`fast_lookup`]) finds the item; [`propose`] finds the mapping that is missing.
 
+mod candidates;
 mod form;
 mod ladder;
 mod mappings;
@@ -12,14 +13,13 @@ mod outcome;
 pub mod point;
 pub mod propose;
 mod rewrite;
-mod tally;
 mod telling;
 pub mod text;
 mod view;
 mod words;
 
 pub use form::{Fold, Form, lies_under};
-pub use ladder::{GROUP, Scope, climb, glance, glance_all};
+pub use ladder::{GROUP, Scope, climb, fast_lookup, fast_lookup_all};
 pub use mappings::Mappings;
 pub use normal::Normal;
 pub use outcome::{Found, GuidRef, ItemRef, LIMIT, Outcome};

@@ -7,7 +7,7 @@ use crate::model::{Confidence, Item, ItemType, Reason, Rung};
 /// How many candidates an answer holds at most.
 pub const LIMIT: usize = 16;
 
-/// A scalar GUID, as text or in the packed form that warm files keep; [`fmt::Display`] writes the text of both.
+/// A scalar GUID, as text or in the packed form that images keep; [`fmt::Display`] writes the text of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuidRef<'v> {
     /// As the server spelt it; empty when there is none.
@@ -189,8 +189,8 @@ pub struct Outcome<'v> {
     /// item may have several.
     pub total: usize,
     /// A candidate, its path, or the path asked for was invalidated: one request must confirm it first.
-    pub suspect: bool,
-    /// A warm file is damaged: this answer means nothing, make the file anew and ask again.
+    pub unverified: bool,
+    /// An image is damaged: this answer means nothing, make the file anew and ask again.
     pub broken: bool,
     /// At rungs 4 and 5, how many components agree, from the end.
     pub components: usize,
@@ -214,7 +214,7 @@ impl<'v> Outcome<'v> {
             confidence: Confidence::None,
             reason: Reason::None,
             total: 0,
-            suspect: false,
+            unverified: false,
             broken: false,
             components: 0,
             one: Self::EMPTY,
@@ -261,10 +261,10 @@ impl<'v> Outcome<'v> {
     }
 }
 
-/// What a glance finds: one item, with certainty.
+/// What a fast lookup finds: one item, with certainty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GlanceHit<'v> {
-    /// Which view: its index in the slice given to the glance.
+pub struct LookupHit<'v> {
+    /// Which view: its index in the slice given to the fast lookup.
     pub library: usize,
     /// The rung that found it, for the statistics.
     pub rung: Rung,

@@ -4,13 +4,13 @@ use super::normal::Normal;
 use super::outcome::ItemRef;
 use crate::model::Rung;
 
-/// When a fact became known: at which change sequence, then the order of changes on top of the index files.
+/// When a fact became known: at which change sequence, then the order of changes on top of the images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp {
     /// The change sequence: of a listing's facts when it began to answer, of a single item when it came, of a match when it
     /// was recorded.
     pub sequence: u64,
-    /// 0 for what an index file says; later changes count up.
+    /// 0 for what an image says; later changes count up.
     pub order: u64,
 }
 
@@ -70,7 +70,7 @@ pub trait View {
     fn stamp(&self, hit: Self::Hit<'_>) -> Stamp;
 
     /// Whether the question's path, the answer's path or the item was invalidated and not confirmed since.
-    fn distrusted(&self, question: &Normal<'_>, path: &[u8], rating_key: &str) -> bool;
+    fn is_unverified(&self, question: &Normal<'_>, path: &[u8], rating_key: &str) -> bool;
 
     /// A check sum did not agree: what was found, or not found, means nothing, and the image must be made anew.
     fn broken(&self) -> bool;

@@ -1,6 +1,6 @@
-//! Files as memory: read-only maps of warm files, and the one page that processes share for writing.
+//! Files as memory: read-only maps of images, and the one page that processes share for writing.
 //!
-//! What makes the maps sound is a promise of ours about the files: a warm file is written under another name, renamed
+//! What makes the maps sound is a promise of ours about the files: an image is written under another name, renamed
 //! into place, and never changed or shortened afterwards; the shared page has its full size before it has its name, is
 //! never shortened, and is touched through atomics only. Others who change the files *while they are open* are outside
 //! the promise (`docs/design.md`): a shortened map is a bus error, whatever language maps it.
@@ -15,7 +15,7 @@ use memmap2::{Mmap, MmapOptions, MmapRaw};
 
 use super::files;
 
-/// How a warm file is brought into memory.
+/// How an image is brought into memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MapMode {
     /// Mapped: nothing is read before it is needed, and all processes share one copy.
@@ -53,7 +53,7 @@ impl FileBytes {
         let mut file = files::readable(path)?;
         match mode {
             MapMode::Map => {
-                // SAFETY: nobody changes or shortens a warm file once it has its name; see the module's promise.
+                // SAFETY: nobody changes or shortens an image once it has its name; see the module's promise.
                 let Ok(map) = (unsafe { MmapOptions::new().map(&file) }) else {
                     return Self::open(path, MapMode::Read);
                 };

@@ -27,7 +27,7 @@ struct Job<F, R> {
 
 /// Runs `work` on a thread of its own and waits for it, calling `tick` on this thread every `every` meanwhile.
 /// A panic of `work` goes on in this thread. Where no thread can be had, `work` runs on this one.
-pub fn aside<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut tick: impl FnMut()) -> R {
+pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut tick: impl FnMut()) -> R {
     let job = Job {
         work: Mutex::new(Some(work)),
         outcome: Mutex::new(None),
@@ -62,7 +62,7 @@ pub fn aside<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut tick
 
 /// A thread that outlives the call that starts it: joined when this is dropped, so whoever owns it tells it to end first.
 ///
-/// As for [`aside`], nothing of it is left in the thread that starts it. A fork's child has no such thread and waits for
+/// As for [`on_worker`], nothing of it is left in the thread that starts it. A fork's child has no such thread and waits for
 /// none.
 pub struct Worker {
     thread: libc::pthread_t,
@@ -153,7 +153,7 @@ impl Drop for Joined {
 
 fn spawn<F: FnOnce() -> R + Send, R: Send>(job: &Job<F, R>) -> Option<Joined> {
     extern "C" fn run<F: FnOnce() -> R + Send, R: Send>(job: *mut c_void) -> *mut c_void {
-        // SAFETY: `aside` keeps the job alive until this thread was joined, and shares it by reference only.
+        // SAFETY: `on_worker` keeps the job alive until this thread was joined, and shares it by reference only.
         let job = unsafe { &*job.cast::<Job<F, R>>() };
         let work = lock(&job.work).take();
         if let Some(work) = work {
@@ -163,7 +163,7 @@ fn spawn<F: FnOnce() -> R + Send, R: Send>(job: &Job<F, R>) -> Option<Joined> {
         }
         std::ptr::null_mut()
     }
-    // SAFETY: `aside` keeps the job alive until the thread was joined.
+    // SAFETY: `on_worker` keeps the job alive until the thread was joined.
     unsafe { start(run::<F, R>, std::ptr::from_ref(job).cast_mut().cast()) }.map(Joined)
 }
 
@@ -203,14 +203,14 @@ mod tests {
     #[test]
     fn gives_the_result_and_borrows() {
         let text = String::from("seen");
-        assert_eq!(aside(|| text.len(), Duration::from_secs(1), || ()), 4);
+        assert_eq!(on_worker(|| text.len(), Duration::from_secs(1), || ()), 4);
     }
 
     #[test]
     fn ticks_while_the_work_goes_on() {
         let stop = AtomicBool::new(false);
         let ticks = AtomicUsize::new(0);
-        aside(
+        on_worker(
             || {
                 while !stop.load(Ordering::SeqCst) {
                     std::thread::yield_now();
@@ -278,6 +278,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "as it was")]
     fn a_panic_goes_on_in_the_caller() {
-        aside(|| panic!("as it was"), Duration::from_secs(1), || ());
+        on_worker(|| panic!("as it was"), Duration::from_secs(1), || ());
     }
 }

@@ -98,8 +98,8 @@ pub enum RequestKind {
     Page = 2,
     /// A page of a positive delta.
     Delta = 3,
-    /// A point question: one path, one title.
-    Question = 4,
+    /// A path search: one path, one title.
+    FindPath = 4,
     /// `/library/metadata/…`: do these items still exist, with these files.
     Confirm = 5,
     /// A batch edit.
@@ -118,7 +118,7 @@ impl RequestKind {
         Self::Probe,
         Self::Page,
         Self::Delta,
-        Self::Question,
+        Self::FindPath,
         Self::Confirm,
         Self::Edit,
         Self::Events,
@@ -132,7 +132,7 @@ impl RequestKind {
             Self::Probe => "probe",
             Self::Page => "page",
             Self::Delta => "delta",
-            Self::Question => "question",
+            Self::FindPath => "find_path",
             Self::Confirm => "confirm",
             Self::Edit => "edit",
             Self::Events => "events",
@@ -176,7 +176,7 @@ pub trait Source: Send + Sync {
     /// call fails midway, the rows handed over before are true.
     ///
     /// # Errors
-    /// As [`Source::server`]; [`crate::error::Status::Gone`] when the server has no such library.
+    /// As [`Source::server`]; [`crate::error::Status::NotOnServer`] when the server has no such library.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, sink: &mut dyn FnMut(Item)) -> Result<PageEnd>;
 
     /// The items with these rating keys that still exist, in any order; missing ones are left out.

@@ -13,10 +13,10 @@ use crate::platform::lock::FileLock;
 
 /// The format's major version: part of the file names, so that another major's processes go on with their own.
 const NAME: &str = "plexindex-1";
-/// What the names of warm files end in.
-const WARM: &str = ".warm";
+/// What the names of images end in.
+const WARM: &str = ".image";
 
-/// How old a warm file that nobody names must be before it is removed.
+/// How old an image that nobody names must be before it is removed.
 const YOUNG_S: u64 = 600;
 /// After how many seconds nobody is about to open a file that was replaced.
 const REPLACED_S: u64 = 2;
@@ -131,22 +131,22 @@ impl Folder {
         self.path.join(format!("{NAME}.trial.{}.new", std::process::id()))
     }
 
-    /// The warm file with this name, as the database has it, made under these mappings: hosts with other rules make
+    /// The image with this name, as the database has it, made under these mappings: hosts with other rules make
     /// their own from the same rows.
-    pub fn warm(&self, name: &str, mappings: u64) -> PathBuf {
+    pub fn image(&self, name: &str, mappings: u64) -> PathBuf {
         self.path.join(format!("{name}-{mappings:x}{WARM}"))
     }
 
-    /// A name for a warm file: of what it is made and when, so that no two contents ever share one.
-    pub fn warm_name(what: &str, library: i64, generation: u64, sequence: u64) -> String {
+    /// A name for an image: of what it is made and when, so that no two contents ever share one.
+    pub fn image_name(what: &str, library: i64, generation: u64, sequence: u64) -> String {
         // Numbers repeat after a power cut; a random one does not.
         let random = u32::from_le_bytes(files::random().unwrap_or_default());
         format!("{NAME}-{what}{library}-{generation}-{sequence}-{random:x}")
     }
 
-    /// Removes warm files whose name, as the database has it, `keep` does not know: those of older generations, and what
+    /// Removes images whose name, as the database has it, `keep` does not know: those of older generations, and what
     /// a kill left of these and other files. Processes that still have one mapped keep it until they let go.
-    pub fn sweep_warm(&self, keep: &dyn Fn(&str) -> bool) {
+    pub fn sweep_images(&self, keep: &dyn Fn(&str) -> bool) {
         let Ok(entries) = fs::read_dir(&self.path) else {
             return;
         };
@@ -166,7 +166,7 @@ impl Folder {
         }
     }
 
-    /// Removes warm files of a kind and library that another one replaced, which is true up to `sequence`: a host that
+    /// Removes images of a kind and library that another one replaced, which is true up to `sequence`: a host that
     /// records much makes many. Those of the last seconds stay, for who has just read their names; who comes later
     /// finds none, and makes it anew.
     pub fn sweep_replaced(&self, what: &str, library: i64, sequence: u64) {

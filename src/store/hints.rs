@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::matches::suspect;
+use super::matches::mark_unverified;
 use super::rows::{LibraryRow, libraries, one_library};
 use super::single::visible;
 use super::{Store, Tx};
@@ -35,7 +35,7 @@ impl Store {
                 for rating_key in &mark.deleted {
                     let mut known = false;
                     for row in rows.iter().filter(of_mark) {
-                        known |= doubt(tx, identity, row, rating_key)?;
+                        known |= mark_item_unverified(tx, identity, row, rating_key)?;
                     }
                     // A show, an album, or what a listing under way has just seen.
                     if !known {
@@ -67,11 +67,11 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn doubt_items(&self, identity: i64, library: i64, rating_keys: &[&str]) -> Result<()> {
+    pub fn invalidate_items(&self, identity: i64, library: i64, rating_keys: &[&str]) -> Result<()> {
         self.write(|tx| {
             let row = one_library(tx.connection, library)?;
             for rating_key in rating_keys {
-                doubt(tx, identity, &row, rating_key)?;
+                mark_item_unverified(tx, identity, &row, rating_key)?;
             }
             Ok(())
         })
@@ -79,10 +79,10 @@ impl Store {
 }
 
 /// Has an item confirmed before it is answered again; gives whether the library lists it.
-fn doubt(tx: &Tx<'_>, identity: i64, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<bool> {
+fn mark_item_unverified(tx: &Tx<'_>, identity: i64, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<bool> {
     let listed = visible(tx.connection, row.id, row.generation.cast_signed(), rating_key)?.is_some();
     if listed {
-        suspect(tx, identity, row.id, b"", rating_key)?;
+        mark_unverified(tx, identity, row.id, b"", rating_key)?;
     }
     Ok(listed)
 }

@@ -19,7 +19,7 @@ pub struct HostValue<'v> {
     pub value: &'v [u8],
     /// Until when it is given, Unix ms; `None`: for ever.
     pub expires_ms: Option<i64>,
-    /// For a listing: its warm file, its generation, and how many items it holds.
+    /// For a listing: its image, its generation, and how many items it holds.
     pub listing: Option<(String, u64, u64)>,
     /// Now, Unix ms.
     pub now_ms: i64,
@@ -98,7 +98,7 @@ impl Store {
                     items.cast_signed(),
                     given.now_ms
                 ])?;
-                c.prepare_cached("DELETE FROM suspects WHERE library = ?1")?
+                c.prepare_cached("DELETE FROM unverified WHERE library = ?1")?
                     .execute([library])?;
                 tx.libraries_changed(identity)?;
             }

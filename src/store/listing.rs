@@ -87,7 +87,7 @@ pub struct Finished {
     pub provisional: bool,
     /// It disagreed with itself: rows may be missing.
     pub partial: bool,
-    /// The listing's new warm file, and the change sequence up to which single items are in it; `None` keeps the old one.
+    /// The listing's new image, and the change sequence up to which single items are in it; `None` keeps the old one.
     pub image: Option<(String, u64)>,
     /// When it was completed, Unix ms.
     pub now_ms: i64,
@@ -168,7 +168,7 @@ impl Store {
     /// transaction.
     ///
     /// # Errors
-    /// [`Status::TimeUp`] when another process goes on with this listing, or began it anew;
+    /// [`Status::Timeout`] when another process goes on with this listing, or began it anew;
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn store_page(&self, listing: &mut Listing, items: &[Item], asked: u64) -> Result<()> {
         let stored = self.write(|tx| {
@@ -383,7 +383,7 @@ impl Store {
             tx.connection.execute("DELETE FROM listings WHERE library = ?1", [id])?;
             tx.connection.execute("DELETE FROM seen WHERE library = ?1", [id])?;
             tx.connection.execute(
-                "DELETE FROM suspects WHERE library = ?1 AND sequence < ?2",
+                "DELETE FROM unverified WHERE library = ?1 AND sequence < ?2",
                 params![id, listing.begun_sequence.cast_signed()],
             )?;
             // Listed anew, and nothing changed: answers stay what they are.
@@ -402,7 +402,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn doubt_listing(
+    pub fn hold_back_listing(
         &self,
         identity: i64,
         listing: &Listing,
@@ -438,7 +438,7 @@ impl Store {
         })
     }
 
-    /// Notes that the library has a new warm file of the same generation, with the single items up to `sequence`.
+    /// Notes that the library has a new image of the same generation, with the single items up to `sequence`.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
@@ -452,11 +452,11 @@ impl Store {
         })
     }
 
-    /// Names of all warm files that some library answers from.
+    /// Names of all images that some library answers from.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn warm_names(&self) -> Result<Vec<String>> {
+    pub fn image_names(&self) -> Result<Vec<String>> {
         self.read(|connection| {
             let mut names = Vec::new();
             let mut statement = connection.prepare_cached("SELECT image, matches_image FROM libraries")?;
@@ -528,7 +528,7 @@ fn is_own(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<bool> {
 
 fn taken_over() -> Error {
     Error::new(
-        Status::TimeUp,
+        Status::Timeout,
         "time is up: another process goes on with this listing, for this one was held up too long; ask again",
     )
 }

@@ -1,4 +1,4 @@
-//! Confirmed matches and distrust: what hosts tell the index.
+//! Confirmed matches and invalidation: what hosts tell the index.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -17,7 +17,7 @@ pub(super) const TOKEN: i64 = 32;
 const LIVING: &str = "FROM matches m JOIN libraries l ON l.id = m.library AND l.identity > 0 AND l.epoch = m.epoch";
 
 impl Store {
-    /// Stores confirmed matches in one transaction. Gives how many changes wait to be folded; `None` when the library is
+    /// Stores confirmed matches in one transaction. Gives how many changes wait to be compacted; `None` when the library is
     /// not in the store any more: it was cleared, and has another number by now.
     ///
     /// # Errors
@@ -34,11 +34,11 @@ impl Store {
         })
     }
 
-    /// Distrusts paths: `exact` are confirmed matches that go, `path` is what is not answered again unconfirmed.
+    /// Invalidates paths: `exact` are confirmed matches that go, `path` is what is not answered again unconfirmed.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn distrust_path(
+    pub fn invalidate_path(
         &self,
         identity: i64,
         libraries: &[i64],
@@ -50,17 +50,17 @@ impl Store {
                 forget(tx, identity, *library, exact)?;
             }
             for library in libraries {
-                suspect(tx, identity, *library, path, "")?;
+                mark_unverified(tx, identity, *library, path, "")?;
             }
             Ok(())
         })
     }
 
-    /// Distrusts an item in these libraries: all its confirmed matches go, and it is not answered again unconfirmed.
+    /// Invalidates an item in these libraries: all its confirmed matches go, and it is not answered again unconfirmed.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn distrust_item(&self, identity: i64, libraries: &[i64], rating_key: &str) -> Result<()> {
+    pub fn invalidate_item(&self, identity: i64, libraries: &[i64], rating_key: &str) -> Result<()> {
         self.write(|tx| {
             for library in libraries {
                 let paths: Vec<Vec<u8>> = tx
@@ -71,20 +71,20 @@ impl Store {
                 for path in paths {
                     forget(tx, identity, *library, &path)?;
                 }
-                suspect(tx, identity, *library, b"", rating_key)?;
+                mark_unverified(tx, identity, *library, b"", rating_key)?;
             }
             Ok(())
         })
     }
 
-    /// So many paths of a library are distrusted that all of it is: a full listing is due, and clears them.
+    /// So many paths of a library are invalidated that all of it is: a full listing is due, and clears them.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn distrust_all(&self, identity: i64, library: i64) -> Result<()> {
+    pub fn invalidate_all_paths(&self, identity: i64, library: i64) -> Result<()> {
         self.write(|tx| {
             tx.connection
-                .execute("DELETE FROM suspects WHERE library = ?1", [library])?;
+                .execute("DELETE FROM unverified WHERE library = ?1", [library])?;
             tx.connection.execute(
                 "UPDATE libraries SET due_seq = ?2 WHERE id = ?1",
                 [library, tx.sequence.cast_signed()],
@@ -93,14 +93,14 @@ impl Store {
         })
     }
 
-    /// What is distrusted of a library: paths, and the rating keys of items (the other one of each pair is empty).
+    /// What is invalidated of a library: paths, and the rating keys of items (the other one of each pair is empty).
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn suspects(&self, library: i64) -> Result<Vec<(Vec<u8>, String)>> {
+    pub fn unverified(&self, library: i64) -> Result<Vec<(Vec<u8>, String)>> {
         self.read(|connection| {
             connection
-                .prepare_cached("SELECT path, rating_key FROM suspects WHERE library = ?1")?
+                .prepare_cached("SELECT path, rating_key FROM unverified WHERE library = ?1")?
                 .query_map([library], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect()
         })
@@ -110,19 +110,19 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn trust(&self, identity: i64, library: i64, path: &[u8], rating_key: &str) -> Result<()> {
+    pub fn verified(&self, identity: i64, library: i64, path: &[u8], rating_key: &str) -> Result<()> {
         self.write(|tx| {
             tx.connection
-                .prepare_cached("DELETE FROM suspects WHERE library = ?1 AND path = ?2 AND rating_key = ?3")?
+                .prepare_cached("DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = ?3")?
                 .execute(params![library, path, rating_key])?;
             tx.change(
                 identity,
                 &Change {
                     library,
                     kind: if path.is_empty() {
-                        ChangeKind::TrustedItem
+                        ChangeKind::VerifiedItem
                     } else {
-                        ChangeKind::TrustedPath
+                        ChangeKind::VerifiedPath
                     },
                     path: path.to_vec(),
                     rating_key: rating_key.to_owned(),
@@ -155,23 +155,23 @@ impl Store {
         })
     }
 
-    /// Notes a new warm file of confirmed matches that holds all changes up to `folded`, and forgets changes that
-    /// every library has folded.
+    /// Notes a new image of confirmed matches that holds all changes up to `compacted`, and forgets changes that
+    /// every library has compacted.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn folded(&self, identity: i64, library: i64, epoch: i64, image: &str, folded: u64) -> Result<()> {
+    pub fn compacted(&self, identity: i64, library: i64, epoch: i64, image: &str, compacted: u64) -> Result<()> {
         self.write(|tx| {
             let c = tx.connection;
             let done = c.execute(
-                "UPDATE libraries SET matches_image = ?3, matches_folded = ?4 WHERE id = ?1 AND epoch = ?2 AND matches_folded < ?4",
-                params![library, epoch, image, folded.cast_signed()],
+                "UPDATE libraries SET matches_image = ?3, matches_compacted = ?4 WHERE id = ?1 AND epoch = ?2 AND matches_compacted < ?4",
+                params![library, epoch, image, compacted.cast_signed()],
             )?;
             if done == 0 {
-                // Invalidated meanwhile, or somebody folded more: changes that this file lacks may be gone already.
+                // Invalidated meanwhile, or somebody compacted more: changes that this file lacks may be gone already.
                 return Ok(());
             }
-            trim(tx, folded)?;
+            trim(tx, compacted)?;
             tx.libraries_changed(identity)
         })
     }
@@ -204,7 +204,7 @@ impl Store {
         })
     }
 
-    /// Libraries whose matches were folded so long ago that `most` changes or more are kept for them, with their
+    /// Libraries whose matches were compacted so long ago that `most` changes or more are kept for them, with their
     /// identities.
     ///
     /// # Errors
@@ -214,7 +214,7 @@ impl Store {
             connection
                 .prepare_cached(
                     "SELECT identity, id FROM libraries WHERE match_count > 0 AND identity > 0 AND \
-                     (SELECT count(*) FROM changes WHERE sequence > matches_folded) >= ?1",
+                     (SELECT count(*) FROM changes WHERE sequence > matches_compacted) >= ?1",
                 )?
                 .query_map([most.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect()
@@ -278,15 +278,15 @@ fn record<'m>(
         "INSERT OR REPLACE INTO matches (library, path, rating_key, generation, epoch, sequence) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    let mut trust = c.prepare_cached(
-        "DELETE FROM suspects WHERE library = ?1 AND path = ?2 AND rating_key = '' AND sequence < ?3",
+    let mut verify = c.prepare_cached(
+        "DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = '' AND sequence < ?3",
     )?;
     let (id, mut added) = (library.id, 0_i64);
     for (path, rating_key, given) in matches {
         let before: Option<i64> = known.query_row(params![id, path], |row| row.get(0)).optional()?;
         added += i64::from(before != Some(library.epoch));
         insert.execute(params![id, path, rating_key, library.generation, library.epoch, given])?;
-        trust.execute(params![id, path, given])?;
+        verify.execute(params![id, path, given])?;
         tx.change(
             library.identity,
             &Change {
@@ -320,19 +320,19 @@ pub(super) fn hand_over(tx: &Tx<'_>, from: i64, to: i64) -> rusqlite::Result<()>
     let each = given.iter().map(|(path, key, given)| (&path[..], &key[..], *given));
     record(tx, &library, each)?;
     tx.connection.execute(
-        "INSERT INTO suspects (library, path, rating_key, sequence) \
-         SELECT ?2, path, rating_key, sequence FROM suspects WHERE library = ?1 \
+        "INSERT INTO unverified (library, path, rating_key, sequence) \
+         SELECT ?2, path, rating_key, sequence FROM unverified WHERE library = ?1 \
          ON CONFLICT (library, path, rating_key) DO UPDATE SET sequence = max(sequence, excluded.sequence)",
         [from, to],
     )?;
     Ok(())
 }
 
-/// Changes of a library that wait to be folded into its warm file.
+/// Changes of a library that wait to be compacted into its image.
 fn waiting(tx: &Tx<'_>, library: i64) -> rusqlite::Result<u64> {
     tx.connection
         .prepare_cached(
-            "SELECT count(*) FROM changes WHERE sequence > (SELECT matches_folded FROM libraries WHERE id = ?1)",
+            "SELECT count(*) FROM changes WHERE sequence > (SELECT matches_compacted FROM libraries WHERE id = ?1)",
         )?
         .query_row([library], |row| row.get::<_, i64>(0))
         .map(i64::cast_unsigned)
@@ -365,10 +365,16 @@ fn forget(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8]) -> rusqlite::Re
     )
 }
 
-pub(super) fn suspect(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8], rating_key: &str) -> rusqlite::Result<()> {
+pub(super) fn mark_unverified(
+    tx: &Tx<'_>,
+    identity: i64,
+    library: i64,
+    path: &[u8],
+    rating_key: &str,
+) -> rusqlite::Result<()> {
     tx.connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO suspects (library, path, rating_key, sequence) \
+            "INSERT OR REPLACE INTO unverified (library, path, rating_key, sequence) \
              SELECT id, ?2, ?3, ?4 FROM libraries WHERE id = ?1",
         )?
         .execute(params![library, path, rating_key, tx.sequence.cast_signed()])?;
@@ -377,9 +383,9 @@ pub(super) fn suspect(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8], rat
         &Change {
             library,
             kind: if path.is_empty() {
-                ChangeKind::SuspectItem
+                ChangeKind::UnverifiedItem
             } else {
-                ChangeKind::SuspectPath
+                ChangeKind::UnverifiedPath
             },
             path: path.to_vec(),
             rating_key: rating_key.to_owned(),

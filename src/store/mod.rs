@@ -1,6 +1,6 @@
 //! `SQLite`: the one source of truth, and the only place with SQL.
 //!
-//! A [`Store`] is a folder: the database, the counter page that tells other processes of a commit, warm files, locks, and
+//! A [`Store`] is a folder: the database, the counter page that tells other processes of a commit, images, locks, and
 //! the client identifier. What a kill at each point of a write leaves behind is argued in `docs/design.md`.
 
 mod connection;
@@ -44,9 +44,9 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode};
 
 use crate::error::{Error, Result, Status};
+use crate::image::{CounterPage, State as PageState};
 use crate::platform::clock::coarse_ms;
 use crate::platform::fork::{self, Forks, Release, Side};
-use crate::warm::{CounterPage, State as PageState};
 use connection::{Journal, Slot};
 use opened::{Opened, is_fresh, repair, warn_of_page};
 
@@ -294,7 +294,7 @@ impl Store {
         *blake3::keyed_hash(&self.opened.newest().secret, bytes).as_bytes()
     }
 
-    /// What an index file carries that belongs under this name in this store. The name says all that the file is of:
+    /// What an image carries that belongs under this name in this store. The name says all that the file is of:
     /// listing or matches, the library's number, generation and change sequence.
     #[must_use]
     pub fn seal(&self, name: &str) -> u64 {

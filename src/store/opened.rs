@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use super::folder::{Folder, Inode};
 use super::{Patient, Store, Undo, sequence_of};
 use crate::error::Error;
-use crate::warm::{CounterPage, HOLDS_MS, State};
+use crate::image::{CounterPage, HOLDS_MS, State};
 
 /// What is known of the database that is open. When another takes its place, or the page is made anew, the next one is
 /// hung behind it: readers come here without a lock, so none is ever changed or freed before the end.

@@ -190,7 +190,7 @@ impl Store {
         self.write(|tx| {
             tx.connection.execute(
                 "UPDATE libraries SET due_seq = ?3, epoch = epoch + 1, dead_matches = 1, match_count = 0, matches_image = '', \
-                 matches_folded = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2)",
+                 matches_compacted = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2)",
                 params![identity, library, tx.sequence.cast_signed()],
             )?;
             tx.libraries_changed(identity)
@@ -276,7 +276,7 @@ impl Store {
             for statement in [
                 "DELETE FROM shows WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
                 "DELETE FROM shows WHERE ?1 AND id NOT IN (SELECT show FROM items WHERE show IS NOT NULL)",
-                "DELETE FROM suspects WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
+                "DELETE FROM unverified WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
                 "DELETE FROM listings WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
                 "DELETE FROM seen WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
                 "DELETE FROM libraries WHERE identity < 0",

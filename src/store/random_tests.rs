@@ -232,7 +232,7 @@ impl World {
                 let row = self.row(user, uuid);
                 let key = format!("{}", self.dice.roll(KEYS));
                 self.store
-                    .distrust_item(identity, &[row.id], &key)
+                    .invalidate_item(identity, &[row.id], &key)
                     .expect("invalidated");
                 self.expected(user, uuid).matches.retain(|_, of| *of != key);
             }
@@ -260,8 +260,8 @@ impl World {
                 let row = self.row(user, uuid);
                 let sequence = self.store.totals().expect("totals").sequence;
                 self.store
-                    .folded(identity, row.id, row.epoch, "m", sequence)
-                    .expect("folded");
+                    .compacted(identity, row.id, row.epoch, "m", sequence)
+                    .expect("compacted");
                 self.store
                     .set_image(identity, row.id, row.generation, "l", sequence)
                     .expect("set");
@@ -341,7 +341,7 @@ impl World {
             "SELECT count(*) FROM shows WHERE library NOT IN (SELECT id FROM libraries)",
             "SELECT count(*) FROM guids WHERE item NOT IN (SELECT id FROM items)",
             "SELECT count(*) FROM titles WHERE item NOT IN (SELECT id FROM items)",
-            "SELECT count(*) FROM suspects WHERE library NOT IN (SELECT id FROM libraries)",
+            "SELECT count(*) FROM unverified WHERE library NOT IN (SELECT id FROM libraries)",
             "SELECT count(*) FROM seen WHERE library NOT IN (SELECT id FROM libraries)",
             "SELECT count(*) FROM listings WHERE library NOT IN (SELECT id FROM libraries)",
         ] {

@@ -40,10 +40,10 @@ pub struct LibraryRow {
     /// Invalidated: a full listing is due now.
     pub due: bool,
     /// A newer listing was so much smaller that a second one has to agree first.
-    pub doubted: bool,
+    pub held_back: bool,
     /// The change sequence when it was invalidated last.
     pub due_sequence: u64,
-    /// Warm file of the listing; empty: none yet.
+    /// Image of the listing; empty: none yet.
     pub image: String,
     /// Single items that came or went up to this sequence are in it.
     pub image_sequence: u64,
@@ -51,10 +51,10 @@ pub struct LibraryRow {
     pub epoch: i64,
     /// Living confirmed matches.
     pub match_count: u64,
-    /// Warm file of the confirmed matches; empty: none yet.
+    /// Image of the confirmed matches; empty: none yet.
     pub matches_image: String,
     /// Changes up to this sequence are in it.
-    pub matches_folded: u64,
+    pub matches_compacted: u64,
     /// What an event said of it, that nobody has looked into yet.
     pub hint: Hint,
 }
@@ -83,13 +83,13 @@ pub enum ChangeKind {
     /// A confirmed match is gone.
     Forgotten = 2,
     /// A path is not to be answered before it was confirmed.
-    SuspectPath = 3,
+    UnverifiedPath = 3,
     /// The same for an item.
-    SuspectItem = 4,
+    UnverifiedItem = 4,
     /// A request confirmed the path.
-    TrustedPath = 5,
+    VerifiedPath = 5,
     /// A request confirmed the item.
-    TrustedItem = 6,
+    VerifiedItem = 6,
     /// Rows of libraries changed: read the state again.
     Library = 7,
     /// A single item is gone from the listing.
@@ -105,10 +105,10 @@ impl ChangeKind {
         match number {
             1 => Self::Matched,
             2 => Self::Forgotten,
-            3 => Self::SuspectPath,
-            4 => Self::SuspectItem,
-            5 => Self::TrustedPath,
-            6 => Self::TrustedItem,
+            3 => Self::UnverifiedPath,
+            4 => Self::UnverifiedItem,
+            5 => Self::VerifiedPath,
+            6 => Self::VerifiedItem,
             8 => Self::Removed,
             9 => Self::Added,
             10 => Self::Clocks,
@@ -120,7 +120,7 @@ impl ChangeKind {
 
 /// An invalidated path or item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Suspect {
+pub struct Unverified {
     /// The library's number.
     pub library: i64,
     /// The path; empty when an item is meant.
@@ -136,10 +136,10 @@ pub struct State {
     pub sequence: u64,
     /// The libraries that the last probe showed, in the server's order.
     pub libraries: Vec<LibraryRow>,
-    /// Confirmed matches and single items that came or went since their warm files were made, oldest first.
+    /// Confirmed matches and single items that came or went since their images were made, oldest first.
     pub changes: Vec<Change>,
     /// What is not to be answered.
-    pub suspects: Vec<Suspect>,
+    pub unverified: Vec<Unverified>,
 }
 
 /// Counts over the store.
@@ -155,7 +155,7 @@ pub struct Totals {
 
 const LIBRARY: &str = "SELECT id, section, uuid, title, kind, locations, present, content_changed_at, scanned_at, \
     updated_at, refreshing, generation, listed_items, listed_ccat, listed_scanned, listed_ms, checked_ms, \
-    provisional, due_seq > begun_seq, image, epoch, match_count, matches_image, matches_folded, due_seq, image_seq, probed_seq, begun_seq, \
+    provisional, due_seq > begun_seq, image, epoch, match_count, matches_image, matches_compacted, due_seq, image_seq, probed_seq, begun_seq, \
     shrunk >= 0, hint, generation_seq \
     FROM libraries";
 
@@ -193,12 +193,12 @@ fn library(row: &Row<'_>) -> rusqlite::Result<LibraryRow> {
         epoch: row.get(20)?,
         match_count: unsigned(21)?,
         matches_image: row.get(22)?,
-        matches_folded: unsigned(23)?,
+        matches_compacted: unsigned(23)?,
         due_sequence: unsigned(24)?,
         image_sequence: unsigned(25)?,
         probed_sequence: unsigned(26)?,
         begun_sequence: unsigned(27)?,
-        doubted: row.get(28)?,
+        held_back: row.get(28)?,
         hint: Hint::from_number(row.get(29)?),
         listed_sequence: unsigned(30)?,
     })
@@ -265,7 +265,7 @@ fn state(connection: &Connection, identity: Option<i64>, known: &dyn Fn(&mut Lib
         ))?;
         let found = statement.query_map(
             params![
-                row.matches_folded.cast_signed(),
+                row.matches_compacted.cast_signed(),
                 row.id,
                 row.image_sequence.cast_signed()
             ],
@@ -275,13 +275,13 @@ fn state(connection: &Connection, identity: Option<i64>, known: &dyn Fn(&mut Lib
             changes.push(one?);
         }
     }
-    let suspects = connection
+    let unverified = connection
         .prepare_cached(
-            "SELECT s.library, s.path, s.rating_key FROM suspects s JOIN libraries l ON l.id = s.library \
+            "SELECT s.library, s.path, s.rating_key FROM unverified s JOIN libraries l ON l.id = s.library \
              WHERE l.identity = ?1",
         )?
         .query_map([identity], |row| {
-            Ok(Suspect {
+            Ok(Unverified {
                 library: row.get(0)?,
                 path: row.get(1)?,
                 rating_key: row.get(2)?,
@@ -292,7 +292,7 @@ fn state(connection: &Connection, identity: Option<i64>, known: &dyn Fn(&mut Lib
         sequence: sequence(connection)?,
         libraries,
         changes,
-        suspects,
+        unverified,
     })
 }
 
@@ -445,7 +445,7 @@ impl Tx<'_> {
         self.of_libraries(identity, ChangeKind::Library)
     }
 
-    /// Tells other processes that what they know of the libraries' freshness is out of date. Glances go on.
+    /// Tells other processes that what they know of the libraries' freshness is out of date. Fast lookups go on.
     pub(super) fn clocks_changed(&self, identity: i64) -> rusqlite::Result<()> {
         self.of_libraries(identity, ChangeKind::Clocks)
     }
@@ -469,7 +469,7 @@ const TRIM_EVERY: u64 = 1_024;
 /// Transactions whose changes are kept for those who have read an earlier state.
 const KEPT: u64 = 4 * TRIM_EVERY;
 
-/// Keeps the table of changes from growing without bound, whatever is or is not recorded and folded.
+/// Keeps the table of changes from growing without bound, whatever is or is not recorded and compacted.
 pub(super) fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     if tx.sequence.is_multiple_of(TRIM_EVERY) {
         trim(tx, tx.sequence.saturating_sub(KEPT))?;
@@ -477,7 +477,7 @@ pub(super) fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Forgets changes up to a sequence. What a library's index files lack stays: its matches, and single items that came or
+/// Forgets changes up to a sequence. What a library's images lack stays: its matches, and single items that came or
 /// went. All else is for those who have read an earlier state; they read all of it again.
 pub(super) fn trim(tx: &Tx<'_>, upto: u64) -> rusqlite::Result<()> {
     let upto = [upto.cast_signed()];
@@ -485,7 +485,7 @@ pub(super) fn trim(tx: &Tx<'_>, upto: u64) -> rusqlite::Result<()> {
         .prepare_cached(
             "DELETE FROM changes WHERE sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \
              WHERE l.id = changes.library AND l.identity > 0 \
-             AND (changes.kind IN (1, 2) AND changes.sequence > l.matches_folded \
+             AND (changes.kind IN (1, 2) AND changes.sequence > l.matches_compacted \
              OR changes.kind IN (8, 9) AND changes.sequence > l.image_seq))",
         )?
         .execute(upto)?;

@@ -63,13 +63,13 @@ CREATE TABLE IF NOT EXISTS libraries (
     shrunk             INTEGER NOT NULL DEFAULT -1,  -- items of a listing that was much smaller, and waits for a second one
     shrunk_ms          INTEGER NOT NULL DEFAULT 0,   -- when that was
     -- what is derived from it
-    image              TEXT    NOT NULL DEFAULT '',  -- warm file of the listing
+    image              TEXT    NOT NULL DEFAULT '',  -- image of the listing
     image_seq          INTEGER NOT NULL DEFAULT 0,   -- single items that came or went up to here are in it
     epoch              INTEGER NOT NULL DEFAULT 0,   -- confirmed matches of other epochs are dead
     dead_matches       INTEGER NOT NULL DEFAULT 0,   -- there may be some
     match_count        INTEGER NOT NULL DEFAULT 0,
-    matches_image      TEXT    NOT NULL DEFAULT '',  -- warm file of the confirmed matches
-    matches_folded     INTEGER NOT NULL DEFAULT 0,   -- changes up to here are in it
+    matches_image      TEXT    NOT NULL DEFAULT '',  -- image of the confirmed matches
+    matches_compacted     INTEGER NOT NULL DEFAULT 0,   -- changes up to here are in it
     guids_upto         INTEGER NOT NULL DEFAULT 0,   -- items up to this id are in the GUID index
     titles_upto        INTEGER NOT NULL DEFAULT 0,   -- and in the title index
     -- what events said: see also ADDED in connection.rs, for stores that were made without these columns
@@ -159,7 +159,7 @@ CREATE TABLE IF NOT EXISTS matches (       -- confirmed by the host
 CREATE INDEX IF NOT EXISTS matches_age ON matches (sequence);
 CREATE INDEX IF NOT EXISTS matches_key ON matches (library, rating_key);
 
-CREATE TABLE IF NOT EXISTS suspects (      -- invalidated: not answered again before a request confirmed the item
+CREATE TABLE IF NOT EXISTS unverified (      -- invalidated: not answered again before a request confirmed the item
     library    INTEGER NOT NULL REFERENCES libraries (id),
     path       BLOB    NOT NULL,           -- empty: the item with the rating key
     rating_key TEXT    NOT NULL,           -- empty: the path

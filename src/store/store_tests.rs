@@ -226,7 +226,7 @@ fn an_invalidation_and_the_newer_match_survive_the_naming_of_a_server() {
         .expect("recorded");
     store.record_matches(&old, &[(b"/h/1.mkv", "2")]).expect("recorded");
     store
-        .distrust_path(unnamed, &[row.id], b"/h/3.mkv", &[])
+        .invalidate_path(unnamed, &[row.id], b"/h/3.mkv", &[])
         .expect("invalidated");
     store
         .name_server(unnamed, &endpoint("http://b"), &server("one"))
@@ -237,7 +237,7 @@ fn an_invalidation_and_the_newer_match_survive_the_naming_of_a_server() {
     ];
     assert_eq!(matches(&store, old.id), BTreeSet::from(kept));
     assert_eq!(
-        store.suspects(old.id).expect("read"),
+        store.unverified(old.id).expect("read"),
         [(b"/h/3.mkv".to_vec(), String::new())]
     );
 }
@@ -312,7 +312,7 @@ fn changes_do_not_pile_up_where_no_match_is_ever_recorded() {
         .expect("merged");
     let since = store.totals().expect("totals").sequence;
     for _ in 0..9_000 {
-        store.trust(identity, row.id, b"/h/1.mkv", "").expect("noted");
+        store.verified(identity, row.id, b"/h/1.mkv", "").expect("noted");
     }
     let kept = count(&store, "SELECT count(*) FROM changes");
     assert!((1_000..6_000).contains(&kept), "{kept}");
@@ -408,7 +408,7 @@ fn two_that_store_into_one_listing_do_not_take_each_others_rows_for_gone() {
         store
             .store_page(&mut other, &[movie("1", "/data/1.mkv")], sequence(&store))
             .expect("stored");
-        let late = |done: Result<()>| assert_eq!(done.expect_err("another one has it").status, Status::TimeUp);
+        let late = |done: Result<()>| assert_eq!(done.expect_err("another one has it").status, Status::Timeout);
         late(store.store_page(&mut held_up, &[], sequence(&store)));
         late(store.mark_gone(&mut held_up));
         let finished = Finished {
@@ -442,8 +442,8 @@ fn a_file_that_lacks_changes_which_are_forgotten_is_not_the_listing_s() {
         .set_image(identity, row.id, row.generation, "with both", now)
         .expect("set");
     store
-        .folded(identity, row.id, row.epoch, "matches", now)
-        .expect("folded");
+        .compacted(identity, row.id, row.epoch, "matches", now)
+        .expect("compacted");
     store
         .store_page(&mut listing, &[movie("1", "/data/3.mkv")], now)
         .expect("stored");

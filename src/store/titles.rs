@@ -19,7 +19,7 @@ pub(super) struct Titled {
 }
 
 impl Titled {
-    fn folds(&self) -> impl Iterator<Item = String> {
+    fn compacts(&self) -> impl Iterator<Item = String> {
         [&self.title, &self.show_title]
             .into_iter()
             .map(|title| fold_title(title))
@@ -41,7 +41,7 @@ pub(super) fn forget(tx: &Tx<'_>, library: i64, item: &Titled) -> rusqlite::Resu
     let mut statement = tx
         .connection
         .prepare_cached("DELETE FROM titles WHERE library = ?1 AND fold = ?2 AND item = ?3")?;
-    for fold in item.folds() {
+    for fold in item.compacts() {
         statement.execute(params![library, fold, item.id])?;
     }
     Ok(())
@@ -55,7 +55,7 @@ struct Taken {
 }
 
 impl Taken {
-    /// Adds the visible items with this folded title.
+    /// Adds the visible items with this compacted title.
     fn take(&mut self, connection: &Connection, library: i64, fold: &str) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(&format!(
             "{ITEM_COLUMNS} JOIN titles t ON t.item = i.id JOIN libraries l ON l.id = i.library WHERE t.library = ?1 AND t.fold = ?2 \
@@ -90,9 +90,9 @@ impl Store {
             };
             taken.take(connection, library, &wanted)?;
             if taken.total == 0 {
-                let mut folds =
+                let mut compacts =
                     connection.prepare_cached("SELECT DISTINCT fold FROM titles WHERE library = ?1 ORDER BY fold")?;
-                let mut rows = folds.query([library])?;
+                let mut rows = compacts.query([library])?;
                 let mut fitting = Vec::new();
                 while let Some(row) = rows.next()? {
                     let fold = row.get_ref(0)?.as_str().unwrap_or_default();
@@ -136,7 +136,7 @@ impl Store {
                     .collect::<rusqlite::Result<_>>()?;
                 let mut entries: Vec<(String, i64)> = rows
                     .iter()
-                    .flat_map(|item| item.folds().map(|fold| (fold, item.id)))
+                    .flat_map(|item| item.compacts().map(|fold| (fold, item.id)))
                     .collect();
                 entries.sort_unstable(); // in the order of the table
                 let mut insert =

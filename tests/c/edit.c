@@ -119,7 +119,7 @@ int main(int argc, char **argv)
     /* An item that is not there keeps the others from being edited. */
     edit.keys = BLOCK("1001\0" "777777");
     edit.keys_count = 2;
-    CHECK_REFUSED(PLEXINDEX_GONE, plexindex_edit_items(handle, &edit, &report), "777777");
+    CHECK_REFUSED(PLEXINDEX_NOT_ON_SERVER, plexindex_edit_items(handle, &edit, &report), "777777");
     CHECK(requests() == before + 1);
     CHECK(report.done == 0 && report.requests == 0);
     CHECK(states[0] == PLEXINDEX_EDITED_NO && states[1] == PLEXINDEX_EDITED_MISSING);

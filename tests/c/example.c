@@ -22,7 +22,7 @@ int main(int argc, char **argv) // URL TOKEN FOLDER LIBRARY FILE
         status = plexindex_match_path(index, &query, &answer); // fetches the library where it must
 
     const char *key = plexindex_lookup_key(library, argv[5]); // never fetches
-    printf("%s: %s\n", plexindex_status_name(status), key != NULL ? key : "not in a glance");
+    printf("%s: %s\n", plexindex_status_name(status), key != NULL ? key : "not known to a fast lookup");
     if (status >= 100) fprintf(stderr, "%s\n", plexindex_last_error_message());
     return plexindex_close(index) == PLEXINDEX_OK && status < 100 ? 0 : 1;
 }

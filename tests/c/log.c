@@ -124,7 +124,7 @@ static void failures(const struct setting *setting)
     } faults[] = {
         {"\"action\":\"status\",\"status\":401", PLEXINDEX_UNAUTHORIZED},
         {"\"action\":\"status\",\"status\":403", PLEXINDEX_FORBIDDEN},
-        {"\"action\":\"status\",\"status\":404", PLEXINDEX_GONE},
+        {"\"action\":\"status\",\"status\":404", PLEXINDEX_NOT_ON_SERVER},
         {"\"action\":\"status\",\"status\":500", PLEXINDEX_SERVER_ERROR},
         {"\"action\":\"status\",\"status\":503", PLEXINDEX_STARTING},
         {"\"action\":\"login_page\"", PLEXINDEX_NOT_PLEX},

@@ -227,15 +227,15 @@ static void patience(const struct setting *setting)
     options = fresh_options(setting);
     options.read_timeout_ms = 200;
     options.retry_ms = PLEXINDEX_NO_RETRY;
-    CHECK_STATUS(PLEXINDEX_TIME_UP, first_match(&options));
+    CHECK_STATUS(PLEXINDEX_TIMEOUT, first_match(&options));
     options = fresh_options(setting);
     options.deadline_ms = 200;
     status = first_match(&options);
-    CHECK(status == PLEXINDEX_NOT_YET || status == PLEXINDEX_NEEDS_WARM || status == PLEXINDEX_TIME_UP);
+    CHECK(status == PLEXINDEX_NOT_YET || status == PLEXINDEX_NEEDS_WARM || status == PLEXINDEX_TIMEOUT);
     harness("heal");
 }
 
-/* Whether a warm file is mapped. (SQLite maps a file of its own beside its log.) */
+/* Whether an image is mapped. (SQLite maps a file of its own beside its log.) */
 static int warm_is_mapped(void)
 {
     char line[8192];
@@ -243,7 +243,7 @@ static int warm_is_mapped(void)
     FILE *maps = fopen("/proc/self/maps", "r");
     CHECK(maps != NULL);
     while (fgets(line, sizeof line, maps) != NULL) {
-        found |= strstr(line, ".warm") != NULL;
+        found |= strstr(line, ".image") != NULL;
     }
     fclose(maps);
     return found;
@@ -256,7 +256,7 @@ static void flags(const struct setting *setting)
     int lines[5];
     CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
 
-    /* Warm files are mapped, unless the host says otherwise. */
+    /* Images are mapped, unless the host says otherwise. */
     handle = opened(&options);
     check_match(handle, library_of(handle, "Movies"), path, PLEXINDEX_OK, key);
     CHECK(warm_is_mapped());

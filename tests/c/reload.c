@@ -189,7 +189,7 @@ static void use(const struct use *use)
     CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer));
     CHECK_STATUS(PLEXINDEX_OK, api.record_match(movies, "/host/a.mkv", 11, use->key, strlen(use->key)));
     CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer));
-    /* What watches may have noted something just now: then a glance says nothing until somebody has read it. */
+    /* What watches may have noted something just now: then a fast lookup says nothing until somebody has read it. */
     while ((found = api.lookup_key(movies, use->path)) == NULL) {
         CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer));
     }

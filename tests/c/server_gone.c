@@ -82,7 +82,7 @@ static void deadline(const plexindex_handle *handle)
     int32_t status;
     query.deadline_ms = 400;
     status = fetches(plexindex_match_path, handle, &query);
-    CHECK(status == PLEXINDEX_CONNECT || status == PLEXINDEX_TIME_UP || status == PLEXINDEX_NOT_YET);
+    CHECK(status == PLEXINDEX_CONNECT || status == PLEXINDEX_TIMEOUT || status == PLEXINDEX_NOT_YET);
     CHECK(now() - begin < 5.0); /* valgrind is slow */
 }
 
@@ -127,7 +127,7 @@ static void warm(const plexindex_handle *handle, const struct setting *setting, 
     CHECK(plexindex_lookup_key(movies, "/host/a.mkv") == NULL);
     check_match(handle, movies, "/host/a.mkv", PLEXINDEX_NOT_FOUND, NULL);
 
-    /* Distrusted, and nobody there to confirm it: not answered. */
+    /* Invalidated, and nobody there to confirm it: not answered. */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(movies, key, strlen(key)));
     CHECK(plexindex_lookup_key(movies, path) == NULL);
     answered = ask(plexindex_match_path, handle, &query);

@@ -28,7 +28,7 @@ static void first_match(const struct worker *worker)
 
 static void lookups(int i)
 {
-    /* Another thread may have distrusted the path, or a change may have to be read first: then there is no key. */
+    /* Another thread may have invalidated the path, or a change may have to be read first: then there is no key. */
     const char *key = plexindex_lookup_key(movies, paths[i]);
     if (key != NULL && strcmp(key, keys[i]) != 0) {
         FAIL("%s gives %s, not %s", paths[i], key, keys[i]);

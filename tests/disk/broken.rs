@@ -53,7 +53,7 @@ pub fn damage(words: &[&str]) {
     told();
 }
 
-/// A store as it is after some use: fetched, with matches, some of them folded, GUIDs and titles indexed.
+/// A store as it is after some use: fetched, with matches, some of them compacted, GUIDs and titles indexed.
 pub fn used(server: &Standin, folder: &Path) {
     let index = open(options(server, folder), &clock());
     let library = index.library("Movies").expect("a handle");
@@ -64,9 +64,9 @@ pub fn used(server: &Standin, folder: &Path) {
     library.record_matches(&pairs).expect("recorded");
     library.record_matches(&pairs[..7]).expect("recorded");
     library.invalidate_path(b"/host/1.mkv").expect("invalidated");
-    index.search_title(&library.question(), "the").expect("an answer");
+    index.search_title(&library.query(), "the").expect("an answer");
     index
-        .match_guid(&library.question(), "imdb://tt0000001")
+        .match_guid(&library.query(), "imdb://tt0000001")
         .expect("an answer");
     index.close().expect("closes");
 }
@@ -95,8 +95,8 @@ pub fn use_all(server: &Standin, index: &Index) -> usize {
     for round in 0..2 {
         for nth in 0..5 {
             let (path, key) = path_of(server, 1, nth + 20 * round);
-            let glance = library.lookup_key(path.as_bytes(), |found| found == key);
-            checked("a glance", Ok(glance != Some(false)));
+            let lookup = library.lookup_key(path.as_bytes(), |found| found == key);
+            checked("a lookup", Ok(lookup != Some(false)));
             checked("a listed path", answer(&library, &path).map(|found| found == key));
         }
         // Matches may be lost with the database, and then the path is nobody's.
@@ -107,8 +107,8 @@ pub fn use_all(server: &Standin, index: &Index) -> usize {
             "recording",
             library.record_matches(&[(path.as_bytes(), &own)]).map(|()| true),
         );
-        checked("searching", index.search_title(&library.question(), "a").map(|_| true));
-        let guids = index.match_guid(&library.question(), "imdb://tt0000001");
+        checked("searching", index.search_title(&library.query(), "a").map(|_| true));
+        let guids = index.match_guid(&library.query(), "imdb://tt0000001");
         checked(
             "a GUID",
             guids.map(|found| found.status != Status::Ambiguous || found.total > 1),
@@ -117,9 +117,7 @@ pub fn use_all(server: &Standin, index: &Index) -> usize {
         checked("statistics", index.stats().map(|_| true));
         checked(
             "a listing",
-            index
-                .refresh(&library.question(), true)
-                .map(|status| status == Status::Ok),
+            index.refresh(&library.query(), true).map(|status| status == Status::Ok),
         );
     }
     let path = "/new/last.mkv";

@@ -287,7 +287,7 @@ pub fn full_and_closed(words: &[&str]) {
         }
         let stats = index.stats().expect("statistics");
         assert_eq!(stats.libraries, 1);
-        assert!(stats.trouble.is_some_and(|trouble| trouble.contains("full")));
+        assert!(stats.last_failure.is_some_and(|trouble| trouble.contains("full")));
         let _ = index.close(); // the counters may find no room
     }
     fs::remove_file(folder.join("ballast")).expect("removed");
@@ -355,13 +355,13 @@ pub fn limited(words: &[&str]) {
     told();
 }
 
-/// In a worker: records so much that a warm file is due, which may not be as large as it has to be.
+/// In a worker: records so much that an image is due, which may not be as large as it has to be.
 pub fn no_warm_file(words: &[&str]) {
     let options = options_at(words);
     let key = words[3];
     let index = try_open(options.clone()).expect("opens");
     let library = index.library("Movies").expect("a handle");
-    // Paths of 20,000 bytes make the warm file large, many short ones make it due, and neither makes the database's log
+    // Paths of 20,000 bytes make the image large, many short ones make it due, and neither makes the database's log
     // larger than it is by now.
     let long: Vec<String> = (0..250)
         .map(|number| format!("/{}/{number}.mkv", "l".repeat(20_000)))
@@ -373,10 +373,10 @@ pub fn no_warm_file(words: &[&str]) {
     }
     limit_files(3 << 20);
     let pairs: Vec<(&[u8], &str)> = short.iter().map(|path| (path.as_bytes(), key)).collect();
-    library.record_matches(&pairs).expect("recorded, if not folded");
+    library.record_matches(&pairs).expect("recorded, if not compacted");
     library
         .record_matches(&[(b"/host/last.mkv", key)])
-        .expect("recorded, if not folded");
+        .expect("recorded, if not compacted");
     assert_eq!(answer(&library, "/host/last.mkv").expect("an answer"), key);
     limit_files(libc::RLIM_INFINITY);
     index.close().expect("closes");
@@ -395,7 +395,7 @@ fn a_match_is_recorded_whatever_becomes_of_its_warm_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = place(folder.path(), &server);
     let (_, key) = path_of(&server, 1, 3);
-    let mut worker = Worker::start("no warm file", [&place[0], &place[1], &place[2], &key]);
+    let mut worker = Worker::start("no image", [&place[0], &place[1], &place[2], &key]);
     assert_eq!(worker.hear(), "done");
     worker.end();
 }

@@ -65,11 +65,9 @@ fn stays_bounded(items: u32, change: fn(&Standin, &plexindex::index::Index)) {
     let library = index.library("Movies").expect("a handle");
     let (path, key) = path_of(&server, 1, 3);
     assert_eq!(answer(&library, &path).expect("fetched"), key);
+    index.search_title(&library.query(), "the").expect("titles are indexed");
     index
-        .search_title(&library.question(), "the")
-        .expect("titles are indexed");
-    index
-        .match_guid(&library.question(), "imdb://tt0000001")
+        .match_guid(&library.query(), "imdb://tt0000001")
         .expect("GUIDs are indexed");
     let one = size_of(folder.path());
     let mut largest = 0;
@@ -77,17 +75,15 @@ fn stays_bounded(items: u32, change: fn(&Standin, &plexindex::index::Index)) {
         change(&server, &index);
         age_files(folder.path());
         clock.advance_ms(HOUR_MS);
-        assert_eq!(index.refresh(&library.question(), true).expect("listed"), Status::Ok);
+        assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
+        index.search_title(&library.query(), "the").expect("titles are indexed");
         index
-            .search_title(&library.question(), "the")
-            .expect("titles are indexed");
-        index
-            .match_guid(&library.question(), "imdb://tt0000001")
+            .match_guid(&library.query(), "imdb://tt0000001")
             .expect("GUIDs are indexed");
         let (path, key) = path_of(&server, 1, 5);
         assert_eq!(answer(&library, &path).expect("an answer"), key);
         largest = largest.max(size_of(folder.path()));
-        assert!(warm_files(folder.path()) <= 3, "old warm files stay");
+        assert!(warm_files(folder.path()) <= 3, "old images stay");
     }
     // The old listing and the new one live side by side for a moment; what was freed is used again.
     assert!(largest <= one * 7 / 2, "{one} bytes became {largest}");
@@ -121,7 +117,7 @@ fn shows_go_with_their_episodes() {
     let mut most = 0;
     for _ in 0..rounds("PLEXINDEX_REFRESHES", 6) {
         let library = index.library("TV Shows").expect("a handle");
-        assert_eq!(index.refresh(&library.question(), true).expect("listed"), Status::Ok);
+        assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
         most = most.max(count(folder.path(), "shows"));
         server.change(|state| state.rekey_library(1)).expect("rekeyed");
         clock.advance_ms(HOUR_MS);
@@ -181,7 +177,7 @@ fn suspects_go_when_a_listing_cleared_them() {
         library.invalidate_path(path.as_bytes()).expect("invalidated");
         library.invalidate_item(&key).expect("invalidated");
     }
-    assert_eq!(index.refresh(&library.question(), true).expect("listed"), Status::Ok);
+    assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
     index.close().expect("closes");
-    assert_eq!(count(folder.path(), "suspects"), 0);
+    assert_eq!(count(folder.path(), "unverified"), 0);
 }

@@ -1,4 +1,4 @@
-//! Index files that can be neither opened nor written: the answers are right all the same, made once, and the files come
+//! Images that can be neither opened nor written: the answers are right all the same, made once, and the files come
 //! back when they can.
 
 use std::fs;
@@ -20,7 +20,7 @@ fn index_files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Removes the index files; from now on none can be written in this process, nor anything else.
+/// Removes the images; from now on none can be written in this process, nor anything else.
 fn take_away(folder: &Path) -> Vec<PathBuf> {
     let files = index_files(folder);
     for file in &files {
@@ -45,8 +45,8 @@ fn play_to_the_end(role: &str) {
     worker.end();
 }
 
-fn warm_us(index: &Index) -> u64 {
-    index.stats().expect("statistics").warm_us
+fn image_us(index: &Index) -> u64 {
+    index.stats().expect("statistics").image_us
 }
 
 fn assert_right(library: &Library, all: &[(String, String)], what: &str) {
@@ -76,9 +76,9 @@ pub fn made_once(_: &[&str]) {
     let library = index.library("Movies").expect("a handle");
     server.reset();
     assert_right(&library, &all[..1], "the first");
-    let made = warm_us(&index);
+    let made = image_us(&index);
     assert_right(&library, &all, "all");
-    assert_eq!(warm_us(&index), made, "it was made once");
+    assert_eq!(image_us(&index), made, "it was made once");
     assert_eq!(answer(&library, "/nowhere/else.mkv").expect("an answer"), "NoLocation");
     // What changes, changes there too.
     writing(|| library.record_matches(&[(b"/host/new.mkv", &own)])).expect("recorded");
@@ -134,7 +134,7 @@ pub fn less_and_less(_: &[&str]) {
                 .expect("an answer");
             assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
         }
-        let now = warm_us(&index);
+        let now = image_us(&index);
         if now > before {
             tries.push(minute);
         }
@@ -146,7 +146,7 @@ pub fn less_and_less(_: &[&str]) {
     say("done");
 }
 
-/// In a worker: no file may grow, and the index files are missing.
+/// In a worker: no file may grow, and the images are missing.
 pub fn no_file(words: &[&str]) {
     let index = open_at(words);
     let library = index.library("Movies").expect("a handle");
@@ -195,7 +195,7 @@ fn matches_are_not_passed_over_while_their_index_file_is_lost() {
     library.record_matches(&[(listed.as_bytes(), &own)]).expect("recorded");
     let paths: Vec<String> = (0..1_100).map(|number| format!("/host/{number}.mkv")).collect();
     let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), own.as_str())).collect();
-    library.record_matches(&pairs).expect("recorded, and folded");
+    library.record_matches(&pairs).expect("recorded, and compacted");
     index.close().expect("closes");
     for file in index_files(folder.path()) {
         if file.display().to_string().contains("plexindex-1-m") {

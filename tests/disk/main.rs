@@ -10,6 +10,7 @@ mod broken;
 mod deep;
 mod full;
 mod growth;
+mod image;
 mod in_memory;
 mod journal;
 mod names;
@@ -17,7 +18,6 @@ mod open;
 mod planted;
 mod scarce;
 mod secrecy;
-mod warm;
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -32,7 +32,7 @@ fn worker() {
         ("full disk", full::full),
         ("full and closed", full::full_and_closed),
         ("limited files", full::limited),
-        ("no warm file", full::no_warm_file),
+        ("no image", full::no_warm_file),
         ("no file", in_memory::no_file),
         ("made once", in_memory::made_once),
         ("less and less", in_memory::less_and_less),

@@ -1,16 +1,16 @@
-//! An index file belongs under its own name in its own store. A whole one from anywhere else answers nothing: it is made
+//! An image belongs under its own name in its own store. A whole one from anywhere else answers nothing: it is made
 //! anew.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plexindex::index::{Index, Question};
+use plexindex::index::{Index, QueryOptions};
 use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
 
 use super::broken::answer;
 use crate::support::{clock, movies, open, options, path_of};
 
-/// The index file of a kind (`l`: the listing, `m`: the matches) that is the newest of its library.
+/// The image of a kind (`l`: the listing, `m`: the matches) that is the newest of its library.
 fn newest(folder: &Path, kind: &str) -> PathBuf {
     let begin = format!("plexindex-1-{kind}");
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
@@ -48,7 +48,7 @@ fn replace(path: &Path, bytes: &[u8]) {
     fs::rename(beside, path).expect("renamed");
 }
 
-/// A store with a listing and an index file of matches: 1,100 paths, all of the item that `nth` is.
+/// A store with a listing and an image of matches: 1,100 paths, all of the item that `nth` is.
 fn used(server: &Standin, folder: &Path, nth: usize) -> Index {
     let index = open(options(server, folder), &clock());
     let library = index.library("Movies").expect("a handle");
@@ -104,7 +104,7 @@ fn an_older_generation_does_not_come_back_under_the_name_of_a_newer_one() {
     let index = used(&server, folder.path(), 3);
     let [listing, matches] = ["l", "m"].map(|kind| fs::read(newest(folder.path(), kind)).expect("read"));
     exchange(&server, 3, 7);
-    index.refresh(&Question::default(), true).expect("listed");
+    index.refresh(&QueryOptions::default(), true).expect("listed");
     let (library, (_, key)) = (index.library("Movies").expect("a handle"), path_of(&server, 1, 9));
     let paths: Vec<String> = (0..1_100).map(|number| format!("/host/{number}.mkv")).collect();
     let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();

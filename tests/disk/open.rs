@@ -32,13 +32,13 @@ pub fn host(words: &[&str]) {
                 .record_matches(&[(path.as_bytes(), key)])
                 .map(|()| "done".to_owned()),
             "look" => {
-                let glance = library.lookup_key(path.as_bytes(), str::to_owned);
+                let lookup = library.lookup_key(path.as_bytes(), str::to_owned);
                 answer(&library, path).inspect(|found| {
-                    assert!(glance.is_none_or(|glance| glance == *found), "the glance knew better");
+                    assert!(lookup.is_none_or(|lookup| lookup == *found), "the lookup knew better");
                 })
             }
             "refresh" => index
-                .refresh(&library.question(), true)
+                .refresh(&library.query(), true)
                 .map(|status| format!("{status:?}")),
             other => panic!("what is '{other}'?"),
         };

@@ -222,7 +222,7 @@ fn a_pipe_or_a_directory_in_the_place_of_a_file_hangs_nothing() {
         fs::read_dir(sample.path())
             .expect("the folder")
             .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-            .filter(|name| name.contains(".warm")),
+            .filter(|name| name.contains(".image")),
     );
     for (kind, put) in kinds {
         for name in &names {
@@ -232,7 +232,7 @@ fn a_pipe_or_a_directory_in_the_place_of_a_file_hangs_nothing() {
             let _ = fs::remove_file(&place);
             put(&place);
             let done = use_in_time(&server, folder.path());
-            let healed = name.contains(".warm") || name.ends_with("-id") || name.contains(".page");
+            let healed = name.contains(".image") || name.ends_with("-id") || name.contains(".page");
             match done {
                 Ok(()) => {}
                 Err(error) if healed => panic!("a {kind} as {name}: {error}"),

@@ -42,7 +42,7 @@ pub fn without_threads(words: &[&str]) {
     limit(address_space() + (1 << 20));
     let errors = [
         answer(&library, words[3]).map(drop),
-        index.refresh(&library.question(), true).map(drop),
+        index.refresh(&library.query(), true).map(drop),
     ];
     limit(libc::RLIM_INFINITY);
     for error in errors {

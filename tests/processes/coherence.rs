@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use plexindex::index::{Index, Library, Question};
+use plexindex::index::{Index, Library, QueryOptions};
 use plexindex_standin::{LibrarySpec, Standin};
 
 use crate::support::{self, movies, path_of};
@@ -22,14 +22,14 @@ pub fn answer(words: &[&str]) {
         let (path, key) = rest.split_once('|').unwrap_or((rest, ""));
         match verb {
             "record" => library.record_matches(&[(path.as_bytes(), key)]).expect("recorded"),
-            "distrust" => library.invalidate_path(path.as_bytes()).expect("invalidated"),
-            "distrust_item" => library.invalidate_item(key).expect("invalidated"),
+            "invalidation" => library.invalidate_path(path.as_bytes()).expect("invalidated"),
+            "invalidate_item" => library.invalidate_item(key).expect("invalidated"),
             "look" => {
                 say(&look(&index, &library, path));
                 continue;
             }
             "misses" => {
-                say(&index.stats().expect("statistics").glance_misses.to_string());
+                say(&index.stats().expect("statistics").lookup_misses.to_string());
                 continue;
             }
             "starve" => allow_no_more_files(),
@@ -58,16 +58,16 @@ fn allow_no_more_files() {
 
 /// What both doors say: the fast path's key or `?`, and the full answer's key or its reason.
 fn look(index: &Index, library: &Library, path: &str) -> String {
-    let glance = library.lookup_key(path.as_bytes(), str::to_owned);
-    let offline = Question {
+    let lookup = library.lookup_key(path.as_bytes(), str::to_owned);
+    let offline = QueryOptions {
         offline: true,
-        ..library.question()
+        ..library.query()
     };
     let found = index.match_path(&offline, path.as_bytes()).expect("an answer");
     let full = found
         .item
         .map_or_else(|| format!("{:?}", found.reason), |item| item.item.rating_key);
-    format!("{} {full}", glance.as_deref().unwrap_or("?"))
+    format!("{} {full}", lookup.as_deref().unwrap_or("?"))
 }
 
 /// Several workers on a store with one fetched library.
@@ -88,23 +88,23 @@ pub fn workers<const N: usize>(folder: &Path, server: &Standin, more: [&str; N])
     workers
 }
 
-/// Asserts that every worker but `writer` answers so at once: a glance may know nothing, but nothing else than that.
+/// Asserts that every worker but `writer` answers so at once: a lookup may know nothing, but nothing else than that.
 fn assert_all_see(workers: &mut [Worker], writer: usize, path: &str, expected: &str, what: &str) -> usize {
-    let mut glances = 0;
+    let mut lookups = 0;
     for (number, worker) in workers.iter_mut().enumerate() {
         if number == writer {
             continue;
         }
         let seen = worker.ask(&format!("look {path}"));
-        let (glance, full) = seen.split_once(' ').expect("two answers");
+        let (lookup, full) = seen.split_once(' ').expect("two answers");
         assert_eq!(full, expected, "{what}: worker {number} after worker {writer}'s commit");
         assert!(
-            glance == "?" || glance == expected,
-            "{what}: worker {number} saw {glance} in a glance, not {expected}"
+            lookup == "?" || lookup == expected,
+            "{what}: worker {number} saw {lookup} in a lookup, not {expected}"
         );
-        glances += usize::from(glance == expected);
+        lookups += usize::from(lookup == expected);
     }
-    glances
+    lookups
 }
 
 /// Rating keys of the library: a match answers while its item is listed.
@@ -118,7 +118,7 @@ fn commits_are_seen(rounds: u64, more: [&str; 3]) {
     let mut workers = workers(folder.path(), &server, more);
     let (listed, listed_key) = path_of(&server, 1, 5);
     let keys = keys(&server);
-    let mut glances = 0;
+    let mut lookups = 0;
     let mut recorded = 0;
     for round in 0..rounds {
         let writer = usize::try_from(round % 3).expect("small");
@@ -126,24 +126,24 @@ fn commits_are_seen(rounds: u64, more: [&str; 3]) {
         let path = format!("/host/{}.mkv", round % 7);
         let what = format!("round {round}");
         if round % 10 == 9 {
-            assert_eq!(workers[writer].ask(&format!("distrust {path}")), "done");
+            assert_eq!(workers[writer].ask(&format!("invalidation {path}")), "done");
             assert_all_see(&mut workers, writer, &path, "NoLocation", &what);
         } else {
             let key = &keys[usize::try_from(round).expect("small") % keys.len()];
             assert_eq!(workers[writer].ask(&format!("record {path}|{key}")), "done");
-            glances += assert_all_see(&mut workers, writer, &path, key, &what);
+            lookups += assert_all_see(&mut workers, writer, &path, key, &what);
             recorded += 2;
         }
         if round % 50 == 49 {
-            assert_eq!(workers[writer].ask(&format!("distrust {listed}")), "done");
+            assert_eq!(workers[writer].ask(&format!("invalidation {listed}")), "done");
             assert_all_see(&mut workers, writer, &listed, "Unconfirmed", &what);
             let other = (writer + 1) % 3;
             assert_eq!(workers[other].ask(&format!("record {listed}|{listed_key}")), "done");
             assert_all_see(&mut workers, other, &listed, &listed_key, &what);
         }
     }
-    // Most glances know: it is the overlay that makes them, not the full answer behind them.
-    assert!(glances * 10 >= recorded * 9, "{glances} of {recorded} glances knew");
+    // Most lookups know: it is the overlay that makes them, not the full answer behind them.
+    assert!(lookups * 10 >= recorded * 9, "{lookups} of {recorded} lookups knew");
     for one in workers {
         one.end();
     }
@@ -279,11 +279,11 @@ fn what_was_forgotten_stays_so_when_the_change_that_says_it_is_trimmed() {
     let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), "7")).collect();
     movies
         .record_matches(&pairs)
-        .expect("recorded, and folded into a warm file");
+        .expect("recorded, and compacted into an image");
     for path in &paths {
         movies.invalidate_path(path.as_bytes()).expect("invalidated");
     }
-    // The other library's matches are folded, and with them go the changes that are in all warm files.
+    // The other library's matches are compacted, and with them go the changes that are in all images.
     shows.record_matches(&pairs).expect("recorded");
     shows.record_matches(&pairs).expect("recorded");
     index.close().expect("closes");
@@ -325,8 +325,8 @@ fn a_page_that_somebody_removed_or_spoilt_is_made_anew_at_the_next_write() {
         for writer in [0, 1, 2] {
             let key = &keys[round * 3 + writer];
             assert_eq!(workers[writer].ask(&format!("record /host/a.mkv|{key}")), "done");
-            let glances = assert_all_see(&mut workers, writer, "/host/a.mkv", key, "a new page");
-            assert_eq!(glances, 2);
+            let lookups = assert_all_see(&mut workers, writer, "/host/a.mkv", key, "a new page");
+            assert_eq!(lookups, 2);
         }
         // So is who opens now.
         let place = place(folder.path(), &server);
@@ -376,7 +376,7 @@ fn counters_that_lie_cost_time_and_no_truth() {
             assert_all_see(&mut workers, writer, "/host/a.mkv", key, "lies");
         }
     }
-    // Who opens next sets them right: a glance does not ask the database any more.
+    // Who opens next sets them right: a lookup does not ask the database any more.
     let place = place(folder.path(), &server);
     let index = open_at(&[&place[0], &place[1], &place[2]]);
     let read = |at: u64| {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use plexindex::error::Status;
-use plexindex::index::{Index, Question};
+use plexindex::index::{Index, QueryOptions};
 use plexindex::model::Reason;
 use plexindex_standin::{Action, ContentClock, Fault, ItemSpec, Kind, Standin};
 
@@ -20,9 +20,9 @@ fn open(server: &Standin, folder: &Path) -> Index {
 /// What the index says of a path without asking the server: the rating key, or the reason that there is none.
 fn answer(index: &Index, path: &str) -> String {
     let library = index.library("Movies").expect("a handle");
-    let offline = Question {
+    let offline = QueryOptions {
         offline: true,
-        ..library.question()
+        ..library.query()
     };
     let found = index.match_path(&offline, path.as_bytes()).expect("an answer");
     match found.item {
@@ -31,14 +31,14 @@ fn answer(index: &Index, path: &str) -> String {
     }
 }
 
-/// Records matches for ever, and says each number once its call has returned. So many at a time that warm files are
-/// folded all along.
+/// Records matches for ever, and says each number once its call has returned. So many at a time that images are
+/// compacted all along.
 pub fn record(words: &[&str]) {
     let index = open_at(words);
     let library = index.library("Movies").expect("a handle");
     let mut next: u64 = words[3].parse().expect("a number");
     loop {
-        // Every third call confirms many at once, so that most kills come while warm files are written.
+        // Every third call confirms many at once, so that most kills come while images are written.
         let count = if next.is_multiple_of(3) { 400 } else { 1 };
         let pairs: Vec<(String, String)> = (next..next + count)
             .map(|number| (format!("/host/{number}.mkv"), number.to_string()))
@@ -82,11 +82,11 @@ pub fn a_kill_loses_no_confirmed_match() {
         // What the last call began may be there, as a whole or not at all.
         next += 1_000;
     }
-    assert!(folded(folder.path()), "the kills met no folding");
+    assert!(compacted(folder.path()), "the kills met no folding");
     assert_tidy(folder.path());
 }
 
-fn folded(folder: &Path) -> bool {
+fn compacted(folder: &Path) -> bool {
     database(folder)
         .query_row("SELECT matches_image <> '' FROM libraries", [], |row| row.get(0))
         .expect("a row")
@@ -109,7 +109,7 @@ fn assert_tidy(folder: &Path) {
             .metadata()
             .and_then(|facts| facts.modified())
             .is_ok_and(|at| at.elapsed().is_ok_and(|age| age < Duration::from_secs(600)));
-        let passing = name.contains(".warm") || name.contains(".new") || name.ends_with(".broken");
+        let passing = name.contains(".image") || name.contains(".new") || name.ends_with(".broken");
         assert!(in_use || young && passing, "'{name}' was left behind");
     }
 }
@@ -128,22 +128,22 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
         file.set_modified(at).expect("dated");
     };
     let old = [
-        "plexindex-1-l1-7-99-0.warm",
+        "plexindex-1-l1-7-99-0.image",
         "plexindex-1-l1-7-99-0.warm.4711-0.new",
         "plexindex-1-m1-7-99-0.warm.4711-1.new",
         "plexindex-1.4711.new",
         "plexindex-1.db.4711.new",
         "plexindex-1.db.4711.new-wal",
     ];
-    let young = ["plexindex-1-l1-8-99-0.warm", "plexindex-1-l1-8-99-0.warm.4712-0.new"];
+    let young = ["plexindex-1-l1-8-99-0.image", "plexindex-1-l1-8-99-0.warm.4712-0.new"];
     for name in old {
         leave(name, hours_ago);
     }
     for name in young {
         leave(name, SystemTime::now());
     }
-    leave("notes of somebody else.warm", hours_ago);
-    // The warm file in use is old too.
+    leave("notes of somebody else.image", hours_ago);
+    // The image in use is old too.
     for entry in std::fs::read_dir(folder.path()).expect("the folder") {
         let path = entry.expect("an entry").path();
         if path.extension().is_some_and(|end| end == "warm") {
@@ -153,7 +153,7 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
             }
         }
     }
-    index.refresh(&library.question(), true).expect("listed again");
+    index.refresh(&library.query(), true).expect("listed again");
     for name in old {
         assert!(!folder.path().join(name).exists(), "'{name}' stays for ever");
     }
@@ -163,7 +163,7 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
             "'{name}' may be about to be announced"
         );
     }
-    assert!(folder.path().join("notes of somebody else.warm").exists());
+    assert!(folder.path().join("notes of somebody else.image").exists());
     index.close().expect("closes");
     assert_eq!(answer(&open(&server, folder.path()), &path), key);
 }
@@ -357,7 +357,7 @@ pub fn a_kill_while_the_store_is_made_or_set_aside_leaves_a_whole_one() {
 }
 
 /// Invalidates listed paths one after the other, and now and then the library; says what was done.
-pub fn distrust(words: &[&str]) {
+pub fn invalidation(words: &[&str]) {
     let index = open_at(words);
     let library = index.library("Movies").expect("a handle");
     for nth in 0.. {
@@ -383,7 +383,7 @@ pub fn a_kill_loses_no_invalidation() {
     library.match_path(paths[0].as_bytes()).expect("fetched");
     let mut dice = Dice::new(3);
     for _ in 0..rounds("PLEXINDEX_KILLS", 6) {
-        index.refresh(&library.question(), true).expect("all is trusted again");
+        index.refresh(&library.query(), true).expect("all is trusted again");
         assert_eq!(
             library.match_path(paths[0].as_bytes()).expect("an answer").status,
             Status::Ok
@@ -391,7 +391,7 @@ pub fn a_kill_loses_no_invalidation() {
         library.record_matches(&[(b"/host/a.mkv", "1")]).expect("recorded");
         let mut words: Vec<&str> = place.iter().map(String::as_str).collect();
         words.extend(paths.iter().map(String::as_str));
-        let mut worker = Worker::start_with("distrust", &words);
+        let mut worker = Worker::start_with("invalidation", &words);
         let mut done = Vec::new();
         for _ in 0..=dice.roll(40) {
             done.push(worker.hear());

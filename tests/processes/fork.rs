@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use plexindex::error::{Error, Status};
-use plexindex::index::{Deadline, Index, Question};
+use plexindex::index::{Deadline, Index, QueryOptions};
 use plexindex_standin::{Action, Fault, Kind};
 
 use crate::support::{self, clock, movies, options, path_of};
@@ -52,10 +52,10 @@ fn wait_for(child: i32) -> i32 {
 fn key_of(index: &Index, path: &str, offline: bool) -> String {
     let answer = || {
         let library = index.library("Movies")?;
-        let question = Question {
+        let question = QueryOptions {
             offline,
             deadline: Deadline::In(Duration::from_secs(15)),
-            ..library.question()
+            ..library.query()
         };
         index.match_path(&question, path.as_bytes())
     };
@@ -81,12 +81,12 @@ fn child(index: &Index, number: u64, path: &str, key: &str) -> Result<(), String
     done("recording", library.record_matches(&[(own.as_bytes(), key)]))?;
     same("its own match", key_of(index, &own, true))?;
     if library.lookup_key(own.as_bytes(), |found| found == key) == Some(false) {
-        return Err("a glance knew better".to_owned());
+        return Err("a lookup knew better".to_owned());
     }
     // It speaks to the server over connections of its own, and may fetch.
-    let in_time = Question {
+    let in_time = QueryOptions {
         deadline: Deadline::In(Duration::from_secs(15)),
-        ..library.question()
+        ..library.query()
     };
     if number.is_multiple_of(4) {
         match index.refresh(&in_time, true) {
@@ -129,8 +129,8 @@ pub fn busy(words: &[&str]) {
         scope.spawn(|| {
             let library = index.library("Movies").expect("a handle");
             while going() {
-                let glance = library.lookup_key(path.as_bytes(), |found| found == key);
-                assert_ne!(glance, Some(false));
+                let lookup = library.lookup_key(path.as_bytes(), |found| found == key);
+                assert_ne!(lookup, Some(false));
                 assert_eq!(key_of(&index, path, true), key);
             }
         });
@@ -142,7 +142,7 @@ pub fn busy(words: &[&str]) {
         scope.spawn(|| {
             let library = index.library("Movies").expect("a handle");
             while going() {
-                let status = index.refresh(&library.question(), true).expect("listed");
+                let status = index.refresh(&library.query(), true).expect("listed");
                 assert_eq!(status, Status::Ok);
             }
         });
@@ -208,7 +208,7 @@ pub fn fetching(words: &[&str]) {
     say("open");
     let fetch = {
         let (index, path) = (Arc::clone(&index), words[3].to_owned());
-        std::thread::spawn(move || match index.refresh(&Question::default(), true) {
+        std::thread::spawn(move || match index.refresh(&QueryOptions::default(), true) {
             Ok(_) => key_of(&index, &path, true),
             Err(error) => error.message,
         })
@@ -242,9 +242,9 @@ fn a_child_keeps_no_lock_of_the_fetch_that_its_parent_was_at() {
     // The child lives, and another process wants to fetch.
     let index = support::open(options(&server, folder.path()), &clock());
     let library = index.library("Movies").expect("a handle");
-    let in_time = Question {
+    let in_time = QueryOptions {
         deadline: Deadline::In(Duration::from_secs(5)),
-        ..library.question()
+        ..library.query()
     };
     assert_eq!(index.refresh(&in_time, true).expect("listed"), Status::Ok);
     worker.end();
@@ -282,7 +282,7 @@ fn what_a_parent_counted_is_counted_once() {
     let (path, _) = path_of(&server, 1, 3);
     // The listing's own end writes the counters: it is over before.
     let index = support::open(options(&server, folder.path()), &clock());
-    index.refresh(&Question::default(), true).expect("listed");
+    index.refresh(&QueryOptions::default(), true).expect("listed");
     index.close().expect("closes");
     let mut worker = Worker::start("fork and count", [&place[0], &place[1], &place[2], &path]);
     assert_eq!(worker.hear(), "103");
@@ -296,9 +296,9 @@ pub fn connecting(words: &[&str]) {
     for number in 0..forks {
         let index = Arc::new(open_at(words));
         let refresh = |index: &Index| {
-            let in_time = Question {
+            let in_time = QueryOptions {
                 deadline: Deadline::In(Duration::from_secs(15)),
-                ..Question::default()
+                ..QueryOptions::default()
             };
             index.libraries_json(&in_time).map_err(|error| error.message)?;
             match index.server_json(&in_time) {

@@ -27,7 +27,7 @@ fn worker() {
         ("record", crash::record),
         ("list", crash::list),
         ("begin", crash::begin),
-        ("distrust", crash::distrust),
+        ("invalidation", crash::invalidation),
         ("fork", fork::busy),
         ("fork while fetching", fork::fetching),
         ("fork and count", fork::counting),

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use plexindex::error::Status;
-use plexindex::index::{Index, Question};
+use plexindex::index::{Index, QueryOptions};
 use plexindex::options::Options;
 use plexindex_standin::{Action, Fault, Kind, Standin};
 
@@ -21,9 +21,9 @@ fn open(server: &Standin, folder: &Path) -> Index {
 
 fn answer(index: &Index, path: &str, offline: bool) -> String {
     let library = index.library("Movies").expect("a handle");
-    let question = Question {
+    let question = QueryOptions {
         offline,
-        ..library.question()
+        ..library.query()
     };
     let found = index.match_path(&question, path.as_bytes()).expect("an answer");
     found
@@ -67,7 +67,7 @@ fn what_is_confirmed_while_a_listing_is_under_way_does_not_vanish_with_it() {
     );
     let library = fetcher.library("Movies").expect("a handle");
     std::thread::scope(|scope| {
-        let listing = scope.spawn(|| fetcher.refresh(&library.question(), true));
+        let listing = scope.spawn(|| fetcher.refresh(&library.query(), true));
         until("the first page is stored", || {
             let stored: i64 = database(folder.path())
                 .query_row("SELECT coalesce(max(next_row), 0) FROM listings", [], |row| row.get(0))

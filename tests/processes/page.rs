@@ -180,7 +180,7 @@ fn a_process_that_cannot_map_the_page_is_heard_all_the_same() {
         assert_sees(&mut late, &path, &key, "recorded without a page");
         assert_sees(&mut reader, &path, &key, "recorded without a page");
     }
-    assert_eq!(starved.ask(&format!("distrust {listed}")), "done");
+    assert_eq!(starved.ask(&format!("invalidation {listed}")), "done");
     for worker in [&mut late, &mut reader] {
         assert_sees(worker, &listed, "Unconfirmed", "invalidated without a page");
     }
@@ -216,7 +216,7 @@ fn more_changes_than_fit_are_seen_where_no_index_file_can_be_made() {
         );
     }
     assert_eq!(other.ask(&format!("record /many/4199.mkv|{key}")), "done");
-    assert_eq!(other.ask(&format!("distrust {listed}")), "done");
+    assert_eq!(other.ask(&format!("invalidation {listed}")), "done");
     assert_sees(&mut starved, "/many/4199.mkv", &key, "recorded by another process");
     assert_sees(&mut starved, &listed, "Unconfirmed", "invalidated by another process");
     for worker in [starved, other] {

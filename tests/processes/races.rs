@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use plexindex::error::Status;
-use plexindex::index::{Index, Library, Question};
+use plexindex::index::{Index, Library, QueryOptions};
 use plexindex_standin::Standin;
 
 use crate::support::{self, clock, movies, options, path_of};
@@ -75,9 +75,9 @@ impl Done {
 }
 
 fn answer(index: &Index, library: &Library, path: &str) -> Option<String> {
-    let offline = Question {
+    let offline = QueryOptions {
         offline: true,
-        ..library.question()
+        ..library.query()
     };
     match index.match_path(&offline, path.as_bytes()) {
         Ok(found) => found.item.map(|item| item.item.rating_key),
@@ -116,8 +116,8 @@ fn share(index: &Index, words: &[&str], name: &str, dice: &mut Dice) -> Vec<Done
                     clears || seen.as_deref() == Some(key),
                     "{path} was confirmed, and answers {seen:?}"
                 );
-                let glance = library.lookup_key(path.as_bytes(), str::to_owned);
-                assert!(glance.is_none() || glance.as_deref() == Some(key));
+                let lookup = library.lookup_key(path.as_bytes(), str::to_owned);
+                assert!(lookup.is_none() || lookup.as_deref() == Some(key));
             }
             75..82 => {
                 let other = open_at(words);
@@ -141,7 +141,7 @@ fn share(index: &Index, words: &[&str], name: &str, dice: &mut Dice) -> Vec<Done
                 done.push(call);
             }
             90..94 => drop(index.stats().expect("statistics")),
-            94..96 => match index.refresh(&library.question(), true) {
+            94..96 => match index.refresh(&library.query(), true) {
                 Ok(status) => assert_eq!(status, Status::Ok),
                 Err(error) => assert!(clears && error.message.contains("cleared"), "{error}"),
             },

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use plexindex::error::Status;
-use plexindex::index::{Deadline, Index, Progress, Question};
+use plexindex::index::{Deadline, Index, Progress, QueryOptions};
 use plexindex_standin::{Action, Fault, Kind, Standin};
 
 use crate::support::{self, clock, movies, options, path_of, requests};
@@ -34,9 +34,9 @@ pub fn ask(words: &[&str]) {
                     }
                     true
                 };
-                let question = Question {
+                let question = QueryOptions {
                     progress: Some(&progress),
-                    ..library.question()
+                    ..library.query()
                 };
                 let found = index.match_path(&question, path.as_bytes()).expect("an answer");
                 let key = found.item.map(|item| item.item.rating_key);
@@ -202,7 +202,7 @@ fn a_lease_is_kept_while_one_page_takes_longer_than_a_minute() {
     server.fault(Fault::new(Action::Delay { ms: 2_000 }).on(Kind::Listing).times(1));
     let second = support::open(options(&server, folder.path()), &clock);
     std::thread::scope(|scope| {
-        scope.spawn(|| first.refresh(&Question::default(), true).expect("listed"));
+        scope.spawn(|| first.refresh(&QueryOptions::default(), true).expect("listed"));
         until("the page is asked for", || support::requests(&server)[2] == 1);
         let ends_at = || -> i64 {
             database(folder.path())
@@ -221,9 +221,9 @@ fn a_lease_is_kept_while_one_page_takes_longer_than_a_minute() {
             });
         }
         assert_ne!(ends_at(), 0, "the page has not come yet");
-        let hurried = Question {
+        let hurried = QueryOptions {
             deadline: Deadline::In(Duration::from_millis(50)),
-            ..Question::default()
+            ..QueryOptions::default()
         };
         assert_ne!(second.refresh(&hurried, true).expect("too late"), Status::Ok);
     });
@@ -266,11 +266,11 @@ fn where_the_file_system_has_no_locks_a_lease_keeps_the_others_away() {
             .expect("a lease");
     }
     drop(database);
-    let hurried = Question {
+    let hurried = QueryOptions {
         deadline: Deadline::In(Duration::from_millis(50)),
-        ..library.question()
+        ..library.query()
     };
     assert_ne!(first.refresh(&hurried, true).expect("too late"), Status::Ok);
     clock.advance_ms(60_000);
-    assert_eq!(first.refresh(&library.question(), true).expect("listed"), Status::Ok);
+    assert_eq!(first.refresh(&library.query(), true).expect("listed"), Status::Ok);
 }

@@ -1,4 +1,4 @@
-"""What changes an index: recorded matches, distrust, refreshing, clearing; and what it tells about itself."""
+"""What changes an index: recorded matches, invalidation, refreshing, clearing; and what it tells about itself."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_statistics_count_what_happened(index: plexindex.Index, server: Server) 
     stats = index.stats()
     added = {rung: count - before.answers[rung] for rung, count in stats.answers.items()}
     assert added == {"confirmed": 1, "exact": len(rows) + 1, "none": 1, "mapped": 0, "suffix": 0, "file_name": 0}
-    assert stats.glance_misses == before.glance_misses + 1
+    assert stats.lookup_misses == before.lookup_misses + 1
     assert stats.matches == 1
     assert stats.network_seconds > 0
     assert stats.disk_bytes > 0
@@ -207,12 +207,12 @@ def test_what_the_server_did_wrong_is_in_the_statistics(open_index: OpenIndex, s
     index = open_index(library_ttl=0)
     path = server.paths(1)[0]["path"]
     assert index.match_path("Movies", path)
-    assert (index.stats().failures, index.stats().trouble) == (0, None)
+    assert (index.stats().failures, index.stats().last_failure) == (0, None)
     server.fault(action="status", status=500, count=0)
     for _ in range(3):
         assert index.match_path("Movies", path).stale
     stats = index.stats()
     assert stats.failures == 1
-    assert stats.trouble is not None
-    assert "500" in stats.trouble
-    assert TOKEN not in stats.trouble
+    assert stats.last_failure is not None
+    assert "500" in stats.last_failure
+    assert TOKEN not in stats.last_failure

@@ -362,14 +362,14 @@ def test_the_warm_file_of_a_listing_may_go(tmp_path: Path) -> None:
     cache = PlexCache(tmp_path)
     cache.set_library_items("Movies", [item(f"{KEY}1", "A", "/a/b.mkv")])
     cache.close()
-    files = list((tmp_path / "cache").glob("*.warm"))
+    files = list((tmp_path / "cache").glob("*.image"))
     assert files
     for file in files:
         file.unlink()
     answers = cache._match("Movies", [b"/a/b.mkv"])
     assert answers is not None
     assert answers[0].key == f"{KEY}1"
-    assert list((tmp_path / "cache").glob("*.warm"))
+    assert list((tmp_path / "cache").glob("*.image"))
 
 
 def test_a_store_of_a_server_takes_nothing_of_the_host(tmp_path: Path, server: Any) -> None:

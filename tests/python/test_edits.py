@@ -178,7 +178,7 @@ def test_what_makes_no_sense_is_never_sent(ready: plexindex.Index, server: Serve
     with pytest.raises(plexindex.InvalidArgumentError):
         ready.library().edit_items([key], {"title": "x"})
     assert server.requests() == 0
-    with pytest.raises(plexindex.GoneError, match="987654") as caught:
+    with pytest.raises(plexindex.NotOnServerError, match="987654") as caught:
         ready.edit_items("Movies", [key, 987654], {"title": "x"})
     assert caught.value.report is not None
     assert (caught.value.report.missing, caught.value.report.left) == (["987654"], [key])

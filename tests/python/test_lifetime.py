@@ -143,7 +143,7 @@ def test_threads_share_an_index(index: plexindex.Index, server: Server) -> None:
     def work(number: int) -> None:
         for row, key in list(zip(rows, keys))[number::2]:
             assert movies.match(row["path"]).key == key
-            # While others record, a glance may say that there is something to read first; never anything else.
+            # While others record, a fast lookup may say that there is something to read first; never anything else.
             assert movies.lookup_key(row["path"]) in (key, None)
             assert index.match_path("Movies", row["path"]).title == row["title"]
         movies.record_match(f"/host/{number}.mkv", rows[number]["ratingKey"])

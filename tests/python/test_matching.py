@@ -152,7 +152,7 @@ def test_paths_as_str_bytes_and_path_objects(index: plexindex.Index, server: Ser
         assert [match.key for match in movies.match_paths([path, MISSING])] == [key, None]
 
 
-def test_lookup_key_is_a_glance(index: plexindex.Index, server: Server) -> None:
+def test_lookup_key_is_a_fast_lookup(index: plexindex.Index, server: Server) -> None:
     movies = index.library("Movies")
     rows = server.paths(1)
     assert movies.lookup_key(rows[0]["path"]) is None

@@ -55,11 +55,11 @@ def test_an_item_that_is_deleted_is_asked_for_once(index: plexindex.Index, serve
     movies = index.library("Movies")
     server.post("items/remove", {"ratingKeys": [rows[3]["ratingKey"]], "scanned": False})
 
-    def is_doubted() -> bool:
+    def is_held_back() -> bool:
         assert movies.match(rows[4]["path"])
         return movies.lookup_key(rows[3]["path"]) is None
 
-    until(is_doubted)
+    until(is_held_back)
     assert server.requests() == 0
     assert not movies.match(rows[3]["path"])
     assert server.requests() == 1

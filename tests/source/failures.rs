@@ -54,7 +54,7 @@ fn body(content_type: &str, body: &str) -> Action {
 fn refusals() {
     fails(status(401), Status::Unauthorized, &["the token was refused (401)"]);
     fails(status(403), Status::Forbidden, &["403", "owner"]);
-    fails(status(404), Status::Gone, &["404"]);
+    fails(status(404), Status::NotOnServer, &["404"]);
     fails(status(400), Status::ServerError, &["400"]);
     fails(status(501), Status::ServerError, &["501"]);
 }

@@ -211,8 +211,8 @@ fn deltas_and_questions_are_told_apart() {
         [
             RequestKind::Delta,
             RequestKind::Delta,
-            RequestKind::Question,
-            RequestKind::Question
+            RequestKind::FindPath,
+            RequestKind::FindPath
         ]
     );
     let sorts: Vec<_> = server
@@ -272,7 +272,7 @@ fn odd_types_change_nothing() {
 fn a_section_that_is_none_is_gone() {
     let (_server, client) = standin(1);
     let error = client.page_of("77", ItemType::Movie, Rows::All, 0, 10).unwrap_err();
-    assert_eq!(error.status, Status::Gone);
+    assert_eq!(error.status, Status::NotOnServer);
     assert!(error.message.contains("library 77"), "{error}");
     assert_eq!(client.meter.count(), 1);
 }

@@ -47,7 +47,7 @@ fn a_deadline_that_has_passed_asks_nothing() {
         aborted: &|| false,
     };
     let error = client.plex.libraries(bounds).unwrap_err();
-    assert_eq!(error.status, Status::TimeUp);
+    assert_eq!(error.status, Status::Timeout);
     assert!(error.message.contains("the list of libraries"), "{error}");
     assert_eq!((server.stats().total, client.meter.count()), (0, 0));
 }
@@ -58,7 +58,7 @@ fn a_deadline_ends_the_waiting_for_an_answer() {
     server.fault(Fault::new(Action::Delay { ms: LONG }));
     let start = Instant::now();
     let error = client.plex.libraries(soon()).unwrap_err();
-    assert_eq!(error.status, Status::TimeUp, "{error}");
+    assert_eq!(error.status, Status::Timeout, "{error}");
     assert!(error.message.contains("the list of libraries"), "{error}");
     assert!(start.elapsed() < Duration::from_secs(5));
     assert_eq!(client.meter.count(), 1);
@@ -72,7 +72,7 @@ fn a_deadline_within_a_page_keeps_the_rows_that_came() {
     server.fault(Fault::new(Action::Stall { after: None, ms: LONG }));
     let mut rows = 0;
     let error = client.plex.page(&PAGE, soon(), &mut |_| rows += 1).unwrap_err();
-    assert_eq!(error.status, Status::TimeUp, "{error}");
+    assert_eq!(error.status, Status::Timeout, "{error}");
     assert!(error.message.contains("the rows from 0 on of library 1"), "{error}");
     assert!((400..600).contains(&rows), "{rows}");
     assert_eq!(client.meter.count(), 2);
@@ -83,7 +83,7 @@ fn a_slow_answer_is_no_silence_but_the_deadline_holds() {
     let (server, client) = standin();
     server.fault(Fault::new(Action::Trickle { chunk: 100, ms: 10 }).times(0));
     let error = client.plex.page(&PAGE, soon(), &mut |_| ()).unwrap_err();
-    assert_eq!(error.status, Status::TimeUp, "{error}");
+    assert_eq!(error.status, Status::Timeout, "{error}");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn silence_has_a_limit_of_its_own() {
     });
     server.fault(Fault::new(Action::Delay { ms: LONG }));
     let error = client.plex.libraries(Bounds::NONE).unwrap_err();
-    assert_eq!(error.status, Status::TimeUp);
+    assert_eq!(error.status, Status::Timeout);
     assert!(error.message.contains("silent for 0.1 s"), "{error}");
     // A server too slow for one request is not helped by another.
     assert_eq!(client.meter.count(), 1);

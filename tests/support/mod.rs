@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use plexindex::index::{Index, Library, ManualClock, Question};
+use plexindex::index::{Index, Library, ManualClock, QueryOptions};
 use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex::source::Source;
@@ -90,10 +90,10 @@ pub fn remove(server: &Standin, keys: &[u64]) {
     server.change(|state| state.remove_items(keys, true)).expect("removed");
 }
 
-/// A question that asks nobody.
-pub fn offline(library: &Library) -> Question<'_> {
-    Question {
+/// A query that asks nobody.
+pub fn offline(library: &Library) -> QueryOptions<'_> {
+    QueryOptions {
         offline: true,
-        ..library.question()
+        ..library.query()
     }
 }

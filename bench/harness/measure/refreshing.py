@@ -18,7 +18,7 @@ KINDS = ("p50", "p99", "p999", "p9999", "max")
 
 
 def measure(run: Run, world: World) -> None:
-    """A C program looks up, and matches what has no answer in a glance, without a pause:
+    """A C program looks up, and matches what has no answer by a fast lookup, without a pause:
     alone, while another process refreshes, while a thread of its own does.
 
     Last of a world: the server's items have other keys afterwards.
@@ -51,7 +51,7 @@ def measure(run: Run, world: World) -> None:
             row.add(who, Spread.of([found[kind] * 1e-9]), ours=True, note=f"{found['asked']:,} lookups")
     facts, size = run.results.facts, f"{world.size:,}"
     for who, found in (("nobody refreshes", idle), ("another process", other), ("a thread of its own", own)):
-        facts[f"lookups with no answer in a glance, so matched: {who}, {size}"] = found["none"]
+        facts[f"lookups with no answer by a fast lookup, so matched: {who}, {size}"] = found["none"]
     facts[f"seconds of the refresh by another process, {size}"] = round(seconds, 3)
     facts[f"seconds of the refresh by a thread of the reader, {size}"] = round(own["refresh"] / 1e9, 3)
 

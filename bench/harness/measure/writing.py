@@ -136,7 +136,7 @@ def invalidate(
 
 
 def looks(movies: plexindex.Library) -> Callable[[str], object]:
-    """As a host does: in a glance, else the full answer."""
+    """As a host does: by a fast lookup, else the full answer."""
     return lambda path: movies.lookup_key(path) or movies.match(path, offline=True).key
 
 

@@ -31,7 +31,7 @@ pub(super) enum Broken {
     /// The host wants to stop.
     Aborted,
     /// The deadline passed while rows were parsed.
-    TimeUp,
+    Timeout,
     /// The connection failed.
     Wire(ureq::Error),
     /// It was compressed in a way that is not understood, or badly.
@@ -141,7 +141,7 @@ impl<'a> Progress<'a> {
         }
         // The clock costs more than a row's parsing saves: it is read now and then.
         if self.rows.get().is_multiple_of(64) && self.bounds.left() == Some(Duration::ZERO) {
-            self.fail(Broken::TimeUp);
+            self.fail(Broken::Timeout);
             return false;
         }
         true

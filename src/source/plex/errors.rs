@@ -181,19 +181,19 @@ impl Asked<'_> {
 
     fn silent(&self, timeout: Timeout) -> Error {
         if timeout == Timeout::Global {
-            return self.time_up();
+            return self.timeout();
         }
         let limit = Seconds(self.read_timeout);
         self.error(
-            Status::TimeUp,
+            Status::Timeout,
             format!("the server was silent for {limit}; it may be busy with a scan: try again, or allow a longer read_timeout"),
         )
     }
 
     /// The deadline passed.
-    pub fn time_up(&self) -> Error {
+    pub fn timeout(&self) -> Error {
         self.error(
-            Status::TimeUp,
+            Status::Timeout,
             "the deadline came before the whole answer: allow a later one",
         )
     }
@@ -212,7 +212,7 @@ impl Asked<'_> {
                 .into(),
             404 => self
                 .error(
-                    Status::Gone,
+                    Status::NotOnServer,
                     "the server has nothing there (404): the library may be gone, or the path in server_url is wrong",
                 )
                 .into(),
@@ -267,7 +267,7 @@ impl Asked<'_> {
                 format!("the token's user may not edit (403{said}): use the token of the server's owner"),
             ),
             404 => self.error(
-                Status::Gone,
+                Status::NotOnServer,
                 format!(
                     "the server has not all of these items, or not this library (404{said}): refresh and try again"
                 ),
@@ -330,7 +330,7 @@ impl Asked<'_> {
         };
         let error = match broken {
             Broken::Aborted => aborted(self.what),
-            Broken::TimeUp => self.time_up(),
+            Broken::Timeout => self.timeout(),
             Broken::Wire(ureq::Error::Timeout(timeout)) => self.silent(timeout),
             Broken::Wire(error) => self.error(
                 Status::BadAnswer,

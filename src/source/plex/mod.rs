@@ -2,7 +2,7 @@
 //!
 //! One request after the other, JSON asked for and gzip accepted, only the fields that are stored. [`question`]
 //! knows what to ask; [`url`] where the server is, [`transport`] and [`tls`] how to reach it, [`retry`] when to try again,
-//! [`body`] how to read an answer, [`wire`], [`sections`], [`lenient`] and [`mend`] what it means, [`errors`] what went wrong.
+//! [`body`] how to read an answer, [`wire`], [`sections`], [`lenient`] and [`sanitize`] what it means, [`errors`] what went wrong.
 //! [`refusal`] finds out which arguments a server does not take. [`edits`] knows how an edit is asked for, [`events`] what the server tells of its own accord.
 //!
 //! No thread is ever started: names are resolved, connections made and answers read in the thread that asks.
@@ -12,10 +12,10 @@ mod edits;
 mod errors;
 mod events;
 mod lenient;
-mod mend;
 mod question;
 mod refusal;
 mod retry;
+mod sanitize;
 mod sections;
 mod tls;
 mod transport;
@@ -385,7 +385,7 @@ impl PlexHttp {
             .map_err(|error| asked.lost(&format!("a redirect to what is no URL ({error})")))?;
         let left = bounds.left();
         if left == Some(Duration::ZERO) {
-            return Err(asked.time_up().into());
+            return Err(asked.timeout().into());
         }
         let measured = Measured::new(&*self.meter, kind);
         let sent = if kind == RequestKind::Events {
@@ -508,7 +508,7 @@ impl PlexHttp {
         let mut lists = Lists::Rows(wire::Rows::new(ItemType::Other, &mut sink).at_most(PAGES * BATCH as u64));
         match self.ask(&question, bounds, &mut lists) {
             // None of them is left.
-            Err(error) if error.status == Status::Gone => Ok(Head::default()),
+            Err(error) if error.status == Status::NotOnServer => Ok(Head::default()),
             result => result,
         }
     }

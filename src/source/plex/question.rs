@@ -82,7 +82,7 @@ impl<'a> Question<'a> {
             kind: match request.rows {
                 Rows::All => RequestKind::Page,
                 Rows::NewestAdded | Rows::NewestUpdated => RequestKind::Delta,
-                Rows::Title(_) | Rows::FileName(_) => RequestKind::Question,
+                Rows::Title(_) | Rows::FileName(_) => RequestKind::FindPath,
             },
             path: format!("/library/sections/{}/all", encode(request.section)),
             arguments: page_arguments(request),

@@ -99,7 +99,7 @@ impl PlexHttp {
             Ok(_) => Ok(true),
             Err(Failure::Refused(_)) => Ok(false),
             // It was understood: the items are gone.
-            Err(Failure::Final(error)) if error.status == Status::Gone => Ok(true),
+            Err(Failure::Final(error)) if error.status == Status::NotOnServer => Ok(true),
             Err(failure) => Err(failure),
         }
     }

@@ -109,7 +109,7 @@ const LONGEST: Duration = Duration::from_secs(8);
 /// the start, and the deadline. Then the last failure is the answer, and says how often it was tried.
 ///
 /// # Errors
-/// What the attempt failed with; [`Status::Aborted`]; [`Status::TimeUp`] when the deadline has passed before an
+/// What the attempt failed with; [`Status::Aborted`]; [`Status::Timeout`] when the deadline has passed before an
 /// attempt.
 pub(super) fn run<T>(
     pause: &dyn Pause,
@@ -164,7 +164,7 @@ pub(super) fn check(pause: &dyn Pause, bounds: &Bounds<'_>, what: &dyn std::fmt:
     }
     if bounds.deadline.is_some_and(|deadline| pause.now() >= deadline) {
         return Err(Error::new(
-            Status::TimeUp,
+            Status::Timeout,
             format!("time is up before {what} could be asked for: allow a later deadline"),
         ));
     }
@@ -328,7 +328,7 @@ pub(super) mod tests {
             aborted: &|| false,
         };
         let error = run(&pause, Duration::ZERO, &late, &"the rows", || Ok(())).unwrap_err();
-        assert_eq!(error.status, Status::TimeUp);
+        assert_eq!(error.status, Status::Timeout);
         assert!(error.message.contains("the rows"), "{error}");
     }
 

@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, MapAccess};
 use crate::model::{Item, ItemType, Library};
 
 use super::lenient::{Elements, Fields, Object, scalar};
-use super::mend::{Mended, mend};
+use super::sanitize::{Sanitized, sanitize};
 use super::sections::Directories;
 
 /// What a reply said besides its rows.
@@ -163,7 +163,7 @@ fn blank(kind: ItemType) -> Item {
 /// Asked after each row; `false` stops the parsing.
 pub(super) type GoOn<'a> = &'a dyn Fn() -> bool;
 
-/// Parses a reply held in memory; where that fails, mends it in place and goes on behind the rows handed over.
+/// Parses a reply held in memory; where that fails, sanitizes it in place and goes on behind the rows handed over.
 ///
 /// # Errors
 /// What is wrong with the JSON, or that `go_on` stopped it. Rows before that place were handed over.
@@ -172,15 +172,15 @@ pub(super) fn read_slice(
     lists: &mut Lists<'_>,
     go_on: GoOn<'_>,
 ) -> Result<Head, serde_json::Error> {
-    // Checked once for the whole body, which is several times faster than once for each string. Mending is for what
-    // needs it: looking for all that it mends would cost a sixth of the time.
+    // Checked once for the whole body, which is several times faster than once for each string. Sanitizing is for what
+    // needs it: looking for all that it sanitizes would cost a sixth of the time.
     if let Ok(text) = std::str::from_utf8(body) {
         match read(serde_json::Deserializer::from_str(text), lists, go_on) {
             Err(error) if error.is_syntax() => {}
             result => return result,
         }
     }
-    mend(body);
+    sanitize(body);
     lists.start_over();
     read(serde_json::Deserializer::from_slice(body), lists, go_on)
 }
@@ -191,7 +191,7 @@ pub(super) fn read_slice(
 /// As [`read_slice`], and what the reader failed with.
 pub(super) fn read_stream(body: impl Read, lists: &mut Lists<'_>, go_on: GoOn<'_>) -> Result<Head, serde_json::Error> {
     // The parser takes single bytes, which only a buffer of std's gives quickly.
-    let body = BufReader::with_capacity(64 << 10, Mended::new(body));
+    let body = BufReader::with_capacity(64 << 10, Sanitized::new(body));
     read(serde_json::Deserializer::from_reader(body), lists, go_on)
 }
 

@@ -33,7 +33,7 @@ REQUEST_IDENTITY = 0
 REQUEST_PROBE = 1
 REQUEST_PAGE = 2
 REQUEST_DELTA = 3
-REQUEST_QUESTION = 4
+REQUEST_FIND_PATH = 4
 REQUEST_CONFIRM = 5
 REQUEST_EDIT = 6
 REQUEST_EVENTS = 7
@@ -99,12 +99,12 @@ CONNECT = 300
 TLS = 301
 UNAUTHORIZED = 302
 FORBIDDEN = 303
-GONE = 304
+NOT_ON_SERVER = 304
 NOT_PLEX = 305
 STARTING = 306
 BAD_ANSWER = 307
 SERVER_ERROR = 308
-TIME_UP = 309
+TIMEOUT = 309
 REDIRECTED = 310
 OFFLINE = 311
 LIBRARY_NOT_FOUND = 400
@@ -130,12 +130,12 @@ STATUS_NAMES: dict[int, str] = {
     TLS: "tls",
     UNAUTHORIZED: "unauthorized",
     FORBIDDEN: "forbidden",
-    GONE: "gone",
+    NOT_ON_SERVER: "not on server",
     NOT_PLEX: "not_plex",
     STARTING: "starting",
     BAD_ANSWER: "bad_answer",
     SERVER_ERROR: "server_error",
-    TIME_UP: "time_up",
+    TIMEOUT: "timeout",
     REDIRECTED: "redirected",
     OFFLINE: "offline",
     LIBRARY_NOT_FOUND: "library_not_found",
@@ -158,7 +158,7 @@ REASONS = (
     "no_evidence",
     "contradicted",
 )
-REQUESTS = ("identity", "probe", "page", "delta", "question", "confirm", "edit", "events")
+REQUESTS = ("identity", "probe", "page", "delta", "find_path", "confirm", "edit", "events")
 
 # Plex's numbers of the types that own files.
 KINDS = {1: "movie", 4: "episode", 10: "track", 12: "clip", 13: "photo"}

@@ -115,10 +115,10 @@ class ForbiddenError(ServerError):
     status = c.FORBIDDEN
 
 
-class GoneError(ServerError):
+class NotOnServerError(ServerError):
     """The server has no such item, library or address (404)."""
 
-    status = c.GONE
+    status = c.NOT_ON_SERVER
 
 
 class NotPlexError(ServerError):
@@ -139,10 +139,10 @@ class BadAnswerError(ServerError):
     status = c.BAD_ANSWER
 
 
-class TimeUpError(ServerError, TimeoutError):
+class TimeoutError(ServerError, TimeoutError):
     """The server did not answer within the deadline or the time-outs."""
 
-    status = c.TIME_UP
+    status = c.TIMEOUT
 
 
 class RedirectedError(ServerError):
@@ -188,12 +188,12 @@ BY_STATUS: dict[int, type[Error]] = {
         TlsError,
         UnauthorizedError,
         ForbiddenError,
-        GoneError,
+        NotOnServerError,
         NotPlexError,
         StartingError,
         BadAnswerError,
         ServerError,
-        TimeUpError,
+        TimeoutError,
         RedirectedError,
         OfflineError,
         LibraryNotFoundError,

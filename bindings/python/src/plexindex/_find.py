@@ -284,7 +284,7 @@ def _is_absence(error: Exception) -> bool:
         return True
     names = {kind.__name__ for kind in type(error).__mro__}
     return (
-        bool(names & {"NotFound", "PlexNotFound", "GoneError"}) or type(error) is Exception or type(error) is KeyError
+        bool(names & {"NotFound", "PlexNotFound", "NotOnServerError"}) or type(error) is Exception or type(error) is KeyError
     )
 
 

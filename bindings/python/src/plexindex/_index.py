@@ -216,7 +216,7 @@ class Index(AsyncCalls, Session):
         _log.drain(self._native)
 
     def invalidate_path(self, library: LibraryArg, path: PathArg) -> None:
-        """Distrusts a path: its confirmed match goes, and its listed row is not answered again before one request has
+        """Invalidates a path: its confirmed match goes, and its listed row is not answered again before one request has
         confirmed the item. A path that is not known is fine.
         """
         raw = _convert.path_bytes(path, self._hides_paths)
@@ -224,13 +224,13 @@ class Index(AsyncCalls, Session):
         _log.drain(self._native)
 
     def invalidate_item(self, library: LibraryArg, key: str | int) -> None:
-        """Distrusts an item and all its paths, as :meth:`invalidate_path`: what to call when the server says 404."""
+        """Invalidates an item and all its paths, as :meth:`invalidate_path`: what to call when the server says 404."""
         raw = _convert.key_text(key).encode()
         self._do(self._native.invalidate_item, raw, len(raw), library=library)
         _log.drain(self._native)
 
     def invalidate_library(self, library: LibraryArg) -> None:
-        """Distrusts a library: its confirmed matches go, and a full listing is due now; until it came the old one
+        """Invalidates a library: its confirmed matches go, and a full listing is due now; until it came the old one
         answers, marked stale. Takes the same time whatever the size.
         """
         self._do(self._native.invalidate_library, library=library)
@@ -280,7 +280,7 @@ class Index(AsyncCalls, Session):
         (``{"title": "A", "genre": ["Drama"]}``), None changes nothing but the lock. ``remove`` names tags to take away.
         The fields named are ``locked``, so that Plex's agents leave them alone; False unlocks, None leaves the locks.
 
-        Nothing is sent without keys (Plex would edit the whole library) nor when an item does not exist (GoneError).
+        Nothing is sent without keys (Plex would edit the whole library) nor when an item does not exist (NotOnServerError).
         After a request that failed no other is sent; the error's ``report`` says what was done until then. Edited items
         are asked for once before they are answered again.
         """
@@ -355,12 +355,12 @@ class Index(AsyncCalls, Session):
 
         raw = CStats(size=ctypes.sizeof(CStats))
         self._do(self._native.stats, ctypes.byref(raw), library=self)
-        trouble = None
+        last_failure = None
         if raw.failures:
             import json
 
-            trouble = json.loads(self._do(self._native.stats_json, library=self, reserve=2048))["trouble"]
-        return Stats(raw, trouble)
+            last_failure = json.loads(self._do(self._native.stats_json, library=self, reserve=2048))["last_failure"]
+        return Stats(raw, last_failure)
 
     def profile(self) -> Profile:
         """What this index spent its time on so far."""

@@ -46,7 +46,7 @@ class Library:
         return self._title
 
     def lookup_key(self, path: PathArg) -> str | None:
-        """The key of the item with this path, if that is known in a glance: the fast path, well under a microsecond.
+        """The key of the item with this path, if a fast lookup knows it: the fast path, well under a microsecond.
 
         It never blocks, never asks the server and never renews an expired listing. None is no verdict: nothing is
         known, several items fit, or the confidence is low; :meth:`match` tells more. Raises InvalidArgumentError for
@@ -115,15 +115,15 @@ class Library:
         self._index.record_matches(self, pairs)
 
     def invalidate_path(self, path: PathArg) -> None:
-        """Distrusts a path: :meth:`Index.invalidate_path` in this library."""
+        """Invalidates a path: :meth:`Index.invalidate_path` in this library."""
         self._index.invalidate_path(self, path)
 
     def invalidate_item(self, key: str | int) -> None:
-        """Distrusts an item and all its paths: :meth:`Index.invalidate_item` in this library."""
+        """Invalidates an item and all its paths: :meth:`Index.invalidate_item` in this library."""
         self._index.invalidate_item(self, key)
 
     def invalidate(self) -> None:
-        """Distrusts the library: :meth:`Index.invalidate_library`."""
+        """Invalidates the library: :meth:`Index.invalidate_library`."""
         self._index.invalidate_library(self)
 
     def refresh(
@@ -235,7 +235,7 @@ class Selected:
         # An object that is read when C is called, and not a value that Python reads before: another thread may close
         # the index between the two.
         self.handle = c_void_p(pointer)
-        bind = _bind_glance if _holds_the_lock() else _bind_counted
+        bind = _bind_fast_lookup if _holds_the_lock() else _bind_counted
         self.lookup_for = bind(native, self.handle)
         """``lookup_for(index)`` is the fast path's function."""
 
@@ -249,12 +249,12 @@ def _holds_the_lock() -> bool:
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
-def _bind_glance(native: Native, handle: c_void_p) -> Callable[[Index], Lookup]:
+def _bind_fast_lookup(native: Native, handle: c_void_p) -> Callable[[Index], Lookup]:
     # Measured with CPython 3.11, 100,000 paths and a lookup that takes next to no time in C:
     #   a method over argtypes 322 ns · a closure over argtypes 324 · os.fsencode instead of str.encode 352 · a
     #   functools.partial 283 · this one, with its checks, 300, of which the NUL check 17.
     # No argtypes: bytes and a ctypes object are passed on as they are, checking them costs 60 ns more.
-    call = native.glance
+    call = native.fast lookup
 
     def lookup_for(index: Index) -> Lookup:
         def lookup_key(path: PathArg) -> str | None:

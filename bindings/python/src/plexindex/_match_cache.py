@@ -83,7 +83,7 @@ class _Table:
         self.quick = _holds_the_lock()
 
     def search(self, name: str, file_path: str) -> str | None:
-        """The key with certainty: a glance that finds nothing is no verdict."""
+        """The key with certainty: a fast lookup that finds nothing is no verdict."""
         path, library = stored_path(file_path), library_name(name)
         found = self.store.match(library, path)
         if self.quick and type(name) is str and not self.handles.get(name):
@@ -100,13 +100,13 @@ class _Table:
 def _bind(table: _Table) -> Callable[[str, str], str | None]:
     # A closure over local names: a tenth faster than a method, with CPython 3.11. What is ASCII is lower-cased by the
     # library (see plexindex_lookup_key), which is another tenth.
-    glance: Any = _native.load().glance
+    fast lookup: Any = _native.load().fast lookup
     handles, counts, search = table.handles, table.counts, table.search
 
     def get_match(library_name: str, file_path: str) -> str | None:
         """The key recorded for a path, or None."""
         try:
-            found = glance(
+            found = fast lookup(
                 handles[library_name],
                 file_path.encode() + b"\xfb" if file_path.isascii() else file_path.lower().encode() + b"\xff",
             )

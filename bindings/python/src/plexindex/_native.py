@@ -107,7 +107,7 @@ class CStats(Structure):
     _fields_ = [
         ("size", c_size_t),
         ("answers", c_uint64 * len(c.RUNGS)),
-        ("glance_misses", c_uint64),
+        ("lookup_misses", c_uint64),
         ("stale_answers", c_uint64),
         ("requests", c_uint64 * len(c.REQUESTS)),
         ("bytes_received", c_uint64),
@@ -116,7 +116,7 @@ class CStats(Structure):
         ("listings", c_uint64),
         ("network_us", c_uint64),
         ("store_us", c_uint64),
-        ("warm_us", c_uint64),
+        ("image_us", c_uint64),
         ("items", c_uint64),
         ("matches", c_uint64),
         ("libraries", c_uint64),
@@ -213,7 +213,7 @@ class Native:
     """The loaded library: each function of SIGNATURES as an attribute, without its prefix.
 
     They are called with the interpreter's lock released, so other threads run and signals arrive meanwhile. The one
-    exception is ``glance``, which is plexindex_lookup_key() for the fast path: it holds the lock (it never blocks),
+    exception is ``fast lookup``, which is plexindex_lookup_key() for the fast path: it holds the lock (it never blocks),
     and knows no argument types, as checking them would cost more than the lookup. Give it bytes and nothing else.
     """
 
@@ -232,8 +232,8 @@ class Native:
                 setattr(self, name, function)
         except AttributeError as error:
             raise LoadError(f"{path} is not the plexindex library that this package needs: {error}") from None
-        self.glance: Any = ctypes.PyDLL(path, handle=library._handle)["plexindex_lookup_key"]
-        self.glance.restype = c_char_p
+        self.fast lookup: Any = ctypes.PyDLL(path, handle=library._handle)["plexindex_lookup_key"]
+        self.fast lookup.restype = c_char_p
 
     if TYPE_CHECKING:
 

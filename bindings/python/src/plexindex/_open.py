@@ -63,7 +63,7 @@ def open(
             ``(host, server)``.
         page_size: Rows a page of a listing, 1 to 1000.
         matches_limit: Bytes that confirmed matches may take on disk; those recorded longest ago go first.
-        mmap: Map the warm files; False reads them into memory.
+        mmap: Map the images; False reads them into memory.
         slow: A call that takes longer is logged with what it spent its time on: as a warning, or as info when it
             fetched a library or waited for somebody who did. None: no call is.
         obfuscate_paths: Log lines, errors and reasons name media paths by a short hash and their extension, such as

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ._errors import InvalidArgumentError, TimeUpError
+from ._errors import InvalidArgumentError, TimeoutError
 from ._open import open as open_index
 
 TYPE_CHECKING = False
@@ -115,7 +115,7 @@ class SectionIndex:
         """The items that fit a path equally well, and whether a single one is of high confidence."""
         found: Match = self.library.match(path)
         if found.status in ("not_yet", "needs_warm"):
-            raise TimeUpError(found.reason or "the library is still being fetched")
+            raise TimeoutError(found.reason or "the library is still being fetched")
         return [LightItem(self, item) for item in found.candidates], found.confidence == "high"
 
     def close(self) -> None:

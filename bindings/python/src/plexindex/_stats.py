@@ -23,7 +23,7 @@ class Stats:
         "disk_bytes",
         "events",
         "failures",
-        "glance_misses",
+        "lookup_misses",
         "hints",
         "items",
         "libraries",
@@ -39,15 +39,15 @@ class Stats:
         "store_answers",
         "store_requests",
         "store_seconds",
-        "trouble",
+        "last_failure",
         "wait_seconds",
         "warm_seconds",
     )
 
     answers: dict[str, int]
     """Answers by rung, fast lookups included: ``"confirmed"``, ``"exact"``, …; ``"none"``: those without an item."""
-    glance_misses: int
-    """Calls of ``lookup_key`` that found nothing in a glance."""
+    lookup_misses: int
+    """Calls of ``lookup_key`` that found nothing."""
     stale_answers: int
     """Answers given although their listing had expired."""
     requests: dict[str, int]
@@ -67,7 +67,7 @@ class Stats:
     store_seconds: float
     """Time spent reading and writing the store."""
     warm_seconds: float
-    """Time spent building and opening warm files."""
+    """Time spent building and opening images."""
     match_seconds: float
     """Time spent matching, fast lookups not included."""
     wait_seconds: float
@@ -85,7 +85,7 @@ class Stats:
     libraries: int
     """Libraries known now."""
     disk_bytes: int
-    """Bytes that the store takes on disk, warm files included."""
+    """Bytes that the store takes on disk, images included."""
     sequence: int
     """The store's change sequence."""
     events: int
@@ -94,12 +94,12 @@ class Stats:
     """Writes that noted what events hint at: fewer than events, as these are gathered."""
     failures: int
     """How often the server could not be asked, or its answer not be stored, and old answers stood in."""
-    trouble: str | None
+    last_failure: str | None
     """Why not, the last time; None when new answers can be had."""
 
-    def __init__(self, raw: CStats, trouble: str | None = None) -> None:
+    def __init__(self, raw: CStats, last_failure: str | None = None) -> None:
         self.answers = dict(zip(c.RUNGS, raw.answers))
-        self.glance_misses = raw.glance_misses
+        self.lookup_misses = raw.lookup_misses
         self.stale_answers = raw.stale_answers
         self.requests = dict(zip(c.REQUESTS, raw.requests))
         self.bytes_received = raw.bytes_received
@@ -108,7 +108,7 @@ class Stats:
         self.listings = raw.listings
         self.network_seconds = raw.network_us / 1_000_000
         self.store_seconds = raw.store_us / 1_000_000
-        self.warm_seconds = raw.warm_us / 1_000_000
+        self.warm_seconds = raw.image_us / 1_000_000
         self.items = raw.items
         self.matches = raw.matches
         self.libraries = raw.libraries
@@ -117,7 +117,7 @@ class Stats:
         self.events = raw.events
         self.hints = raw.hints
         self.failures = raw.failures
-        self.trouble = trouble
+        self.last_failure = last_failure
         self.parse_seconds = raw.parse_us / 1_000_000
         self.match_seconds = raw.match_us / 1_000_000
         self.wait_seconds = raw.wait_us / 1_000_000
@@ -181,7 +181,7 @@ class Profile:
     store: float
     """Reading and writing the store."""
     warm: float
-    """Building and opening warm files."""
+    """Building and opening images."""
     matching: float
     """Matching."""
     waiting: float
@@ -202,7 +202,7 @@ class Profile:
             (f"server ({_counted(self.requests, 'request')})", self.server),
             ("parsing", self.parsing),
             ("store", self.store),
-            ("warm files", self.warm),
+            ("images", self.warm),
             ("matching", self.matching),
             ("waiting", self.waiting),
         )

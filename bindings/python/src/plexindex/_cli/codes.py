@@ -40,7 +40,7 @@ def of(error: Exception, *, hurried: bool = False) -> int:
         return USAGE
     if isinstance(error, (e.UnauthorizedError, e.ForbiddenError)):
         return TOKEN
-    if isinstance(error, e.TimeUpError) and hurried:
+    if isinstance(error, e.TimeoutError) and hurried:
         return NOT_YET
     if isinstance(error, e.ServerError):
         return SERVER

@@ -1,4 +1,4 @@
-//! Mending what no JSON may hold and what servers send all the same.
+//! Sanitizing what no JSON may hold and what servers send all the same.
 //!
 //! Titles and file names come from disks and web sites: bytes that are not UTF-8, raw control characters, halves of
 //! surrogate pairs where somebody cut a title at its 100th code unit. A parser must refuse each of them, and with it
@@ -6,8 +6,8 @@
 
 use std::io::{self, Read};
 
-/// Mends a piece of JSON that is cut at no character or escape.
-pub(super) fn mend(bytes: &mut Vec<u8>) {
+/// Sanitizes a piece of JSON that is cut at no character or escape.
+pub(super) fn sanitize(bytes: &mut Vec<u8>) {
     // Between strings these are white space or illegal, inside strings always illegal: a space is right in all cases.
     for byte in bytes.iter_mut() {
         if *byte < b' ' {
@@ -59,20 +59,20 @@ fn unit(text: &str, at: usize) -> Option<u16> {
     u16::from_str_radix(digits, 16).ok()
 }
 
-/// How much is read and mended at once.
+/// How much is read and sanitized at once.
 const CHUNK: usize = 64 << 10;
 
-/// Mends JSON on its way through, and buffers it.
-pub(super) struct Mended<R> {
+/// Sanitizes JSON on its way through, and buffers it.
+pub(super) struct Sanitized<R> {
     inner: R,
-    /// Mended up to `ready`, raw behind it.
+    /// Sanitized up to `ready`, raw behind it.
     buffer: Vec<u8>,
     ready: usize,
     given: usize,
     ended: bool,
 }
 
-impl<R: Read> Mended<R> {
+impl<R: Read> Sanitized<R> {
     /// Reads from `inner`.
     pub fn new(inner: R) -> Self {
         Self {
@@ -97,7 +97,7 @@ impl<R: Read> Mended<R> {
             _ => piece.len(),
         };
         let rest = piece.split_off(end);
-        mend(&mut piece);
+        sanitize(&mut piece);
         self.ready = piece.len();
         self.given = 0;
         piece.extend_from_slice(&rest);
@@ -106,7 +106,7 @@ impl<R: Read> Mended<R> {
     }
 }
 
-impl<R: Read> Read for Mended<R> {
+impl<R: Read> Read for Sanitized<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.given == self.ready {
             if self.ended && self.ready == self.buffer.len() {
@@ -127,19 +127,19 @@ mod tests {
 
     use super::*;
 
-    fn mended(text: &[u8]) -> String {
+    fn sanitized(text: &[u8]) -> String {
         let mut bytes = text.to_vec();
-        mend(&mut bytes);
+        sanitize(&mut bytes);
         String::from_utf8(bytes).unwrap()
     }
 
     #[test]
     fn replaces_what_no_json_may_hold() {
-        assert_eq!(mended(b"{\"a\":\"b\xffc\"}"), "{\"a\":\"b\u{fffd}c\"}");
-        assert_eq!(mended(b"{\n\t\"a\":\"b\x01\tc\"}"), "{  \"a\":\"b  c\"}");
-        assert_eq!(mended(br#""\ud83d""#), r#""\ufffd""#);
-        assert_eq!(mended(br#""\udE00x""#), r#""\ufffdx""#);
-        assert_eq!(mended(br#""\ud83d\ud83d\ude00""#), r#""\ufffd\ud83d\ude00""#);
+        assert_eq!(sanitized(b"{\"a\":\"b\xffc\"}"), "{\"a\":\"b\u{fffd}c\"}");
+        assert_eq!(sanitized(b"{\n\t\"a\":\"b\x01\tc\"}"), "{  \"a\":\"b  c\"}");
+        assert_eq!(sanitized(br#""\ud83d""#), r#""\ufffd""#);
+        assert_eq!(sanitized(br#""\udE00x""#), r#""\ufffdx""#);
+        assert_eq!(sanitized(br#""\ud83d\ud83d\ude00""#), r#""\ufffd\ud83d\ude00""#);
     }
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
             "\\",
             "",
         ] {
-            assert_eq!(mended(text.as_bytes()), text);
+            assert_eq!(sanitized(text.as_bytes()), text);
         }
     }
 
@@ -173,15 +173,15 @@ mod tests {
             text.push('"');
             let text = text.replace("\\\"", "\"");
             let mut streamed = String::new();
-            Mended::new(Slow(text.as_bytes(), step)).read_to_string(&mut streamed).unwrap();
-            prop_assert_eq!(streamed, mended(text.as_bytes()));
+            Sanitized::new(Slow(text.as_bytes(), step)).read_to_string(&mut streamed).unwrap();
+            prop_assert_eq!(streamed, sanitized(text.as_bytes()));
         }
 
         #[test]
         fn never_panics(bytes: Vec<u8>) {
             let mut streamed = Vec::new();
-            Mended::new(&bytes[..]).read_to_end(&mut streamed).unwrap();
-            prop_assert_eq!(streamed, mended(&bytes).into_bytes());
+            Sanitized::new(&bytes[..]).read_to_end(&mut streamed).unwrap();
+            prop_assert_eq!(streamed, sanitized(&bytes).into_bytes());
         }
     }
 }

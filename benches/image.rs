@@ -12,6 +12,8 @@ use divan::counter::ItemsCount;
 
 #[path = "../src/error.rs"]
 mod error;
+#[path = "../src/image/mod.rs"]
+mod image;
 #[path = "../src/matching/mod.rs"]
 mod matching;
 #[path = "../src/model.rs"]
@@ -22,15 +24,13 @@ mod options;
 mod platform;
 #[path = "../tests/read_path/mod.rs"]
 mod read_path;
-#[path = "../src/warm/mod.rs"]
-mod warm;
 
-use matching::{Mappings, Normal, Scope, climb, glance};
+use image::{CounterPage, Image, ImageBuilder, ImageMeta, LibraryFacts, LibraryView};
+use matching::{Mappings, Normal, Scope, climb, fast_lookup};
 use model::Item;
 use platform::map::MapMode;
 use platform::swap::Swap;
 use read_path::{Random, movie};
-use warm::{CounterPage, Image, ImageBuilder, ImageMeta, LibraryFacts, LibraryView};
 
 const SIZES: [usize; 3] = [10_000, 100_000, 1_000_000];
 /// So many distinct questions, or as many as there are items.
@@ -86,7 +86,7 @@ fn questions(size: usize, change: impl Fn(String) -> String) -> Vec<String> {
     order.iter().take(QUESTIONS).map(ask).collect()
 }
 
-/// One question of many in each iteration, one after the other.
+/// One query of many in each iteration, one after the other.
 fn ask_in_turn<R>(bencher: Bencher, questions: &[String], mut ask: impl FnMut(&[u8]) -> R) {
     let mut next = 0;
     bencher.counter(ItemsCount::new(1u32)).bench_local(|| {
@@ -97,20 +97,20 @@ fn ask_in_turn<R>(bencher: Bencher, questions: &[String], mut ask: impl FnMut(&[
 }
 
 #[divan::bench(args = SIZES, sample_count = 200, sample_size = 1000)]
-fn glance_exact(bencher: Bencher, size: usize) {
+fn fast_lookup_exact(bencher: Bencher, size: usize) {
     let (view, none) = (view(size), Mappings::default());
     let views = [&view];
     ask_in_turn(bencher, &questions(size, |path| path), |path| {
-        glance(&views, Scope::One(0), &none, path).map(|hit| hit.rating_key.len())
+        fast_lookup(&views, Scope::One(0), &none, path).map(|hit| hit.rating_key.len())
     });
 }
 
 #[divan::bench(args = SIZES, sample_count = 200, sample_size = 1000)]
-fn glance_other_case(bencher: Bencher, size: usize) {
+fn fast_lookup_other_case(bencher: Bencher, size: usize) {
     let (view, none) = (view(size), Mappings::default());
     let views = [&view];
     ask_in_turn(bencher, &questions(size, |path| path.to_uppercase()), |path| {
-        glance(&views, Scope::One(0), &none, path).map(|hit| hit.rating_key.len())
+        fast_lookup(&views, Scope::One(0), &none, path).map(|hit| hit.rating_key.len())
     });
 }
 
@@ -196,7 +196,7 @@ fn fresh_image(bencher: Bencher, size: usize) {
         let views = [&*view];
         let found = asked
             .iter()
-            .filter(|path| glance(&views, Scope::One(0), &none, path.as_bytes()).is_some());
+            .filter(|path| fast_lookup(&views, Scope::One(0), &none, path.as_bytes()).is_some());
         found.count()
     });
 }
@@ -207,7 +207,7 @@ fn open_and_first(bencher: Bencher, size: usize) {
     let asked = questions(size, |path| path);
     bencher.bench_local(|| {
         let view = view(size);
-        glance(&[&view], Scope::One(0), &none, asked[0].as_bytes()).is_some()
+        fast_lookup(&[&view], Scope::One(0), &none, asked[0].as_bytes()).is_some()
     });
 }
 

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::{listing, movie};
+use crate::image::{Image, LibraryFacts, LibraryView};
 use crate::matching::{Mappings, Scope, climb};
 use crate::model::{Item, ItemType};
 use crate::options::{Mapping, MappingKind, Pattern};
-use crate::warm::{Image, LibraryFacts, LibraryView};
 
 fn items() -> Vec<Item> {
     let episode = |n: i32| Item {

@@ -14,7 +14,7 @@ use crate::store::Mark;
 
 /// How long things wait, in milliseconds.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct DebounceIntervals {
     /// What is told is noted when nothing came for so long.
     pub quiet_ms: i64,
     /// And at the latest after so long; while a scan runs only then.
@@ -27,7 +27,7 @@ pub struct Pace {
     pub scan_silence_ms: i64,
 }
 
-impl Default for Pace {
+impl Default for DebounceIntervals {
     fn default() -> Self {
         Self {
             quiet_ms: 1_000,
@@ -70,8 +70,8 @@ struct Section {
 
 /// What was told, by library; the empty name is all of them.
 #[derive(Debug, Default)]
-pub struct Gather {
-    pace: Pace,
+pub struct Debouncer {
+    pace: DebounceIntervals,
     sections: BTreeMap<String, Section>,
     /// Stamps of events that servers repeat, by item.
     seen: HashMap<String, i64>,
@@ -92,16 +92,16 @@ impl Section {
         self.hint != Hint::None || !self.deleted.is_empty()
     }
 
-    fn is_scanning(&self, pace: &Pace, now: i64) -> bool {
+    fn is_scanning(&self, pace: &DebounceIntervals, now: i64) -> bool {
         self.scanning.is_some_and(|heard| now - heard < pace.scan_silence_ms)
     }
 
-    fn is_settling(&self, pace: &Pace, now: i64) -> bool {
+    fn is_settling(&self, pace: &DebounceIntervals, now: i64) -> bool {
         self.ended.is_some_and(|ended| now - ended < pace.settle_ms) || self.again.is_some()
     }
 
     /// Items are at work: what a scan left behind has not settled yet.
-    fn work(&mut self, pace: &Pace, now: i64) {
+    fn work(&mut self, pace: &DebounceIntervals, now: i64) {
         if self.is_scanning(pace, now) {
             self.scan_changed = true;
         } else if let Some(ended) = self.ended.filter(|_| self.is_settling(pace, now)) {
@@ -110,7 +110,7 @@ impl Section {
     }
 
     /// When what waits is noted.
-    fn due(&self, pace: &Pace, now: i64) -> Option<i64> {
+    fn due(&self, pace: &DebounceIntervals, now: i64) -> Option<i64> {
         if !self.is_pending() {
             return None;
         }
@@ -128,7 +128,7 @@ impl Section {
     }
 
     /// Whether it matters what was told of it.
-    fn is_of_use(&self, pace: &Pace, now: i64) -> bool {
+    fn is_of_use(&self, pace: &DebounceIntervals, now: i64) -> bool {
         self.is_pending()
             || self.is_scanning(pace, now)
             || self.is_settling(pace, now)
@@ -136,8 +136,8 @@ impl Section {
     }
 }
 
-impl Gather {
-    pub fn new(pace: Pace) -> Self {
+impl Debouncer {
+    pub fn new(pace: DebounceIntervals) -> Self {
         Self {
             pace,
             ..Self::default()
@@ -319,5 +319,5 @@ impl Gather {
 }
 
 #[cfg(test)]
-#[path = "gather_tests.rs"]
+#[path = "debounce_tests.rs"]
 mod tests;

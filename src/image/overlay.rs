@@ -9,8 +9,8 @@
 //! |---|---|
 //! | the confirmed match of exactly this path | `Matched`, `Forgotten` |
 //! | the item with this key | `Added`, `Removed` |
-//! | is the path distrusted | `SuspectPath`; `TrustedPath`, `Matched`, an `Added` that lists it |
-//! | is the item distrusted | `SuspectItem`; `TrustedItem`, `Matched`, `Added` |
+//! | is the path invalidated | `UnverifiedPath`; `VerifiedPath`, `Matched`, an `Added` that lists it |
+//! | is the item invalidated | `UnverifiedItem`; `VerifiedItem`, `Matched`, `Added` |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,7 +23,7 @@ use crate::matching::normal::normal_form;
 use crate::matching::{Form, Mappings, Normal};
 use crate::model::Item;
 
-/// Records that an overlay takes before it must be folded into an image.
+/// Records that an overlay takes before it must be compacted into an image.
 pub const CAPACITY: usize = 4096;
 /// Nodes of one kind: items have several parts, and parts may have a second path by a mapping.
 const NODES: usize = CAPACITY * 8;
@@ -48,22 +48,22 @@ pub enum Change {
         path: Vec<u8>,
     },
     /// The path was invalidated: no answer for it before a request confirmed one.
-    SuspectPath {
+    UnverifiedPath {
         /// Any spelling of the path.
         path: Vec<u8>,
     },
     /// A request confirmed the path's answer.
-    TrustedPath {
+    VerifiedPath {
         /// Any spelling of the path.
         path: Vec<u8>,
     },
     /// The item was invalidated, with all its paths.
-    SuspectItem {
+    UnverifiedItem {
         /// Its rating key.
         rating_key: String,
     },
     /// A request confirmed the item.
-    TrustedItem {
+    VerifiedItem {
         /// Its rating key.
         rating_key: String,
     },
@@ -330,11 +330,11 @@ impl Change {
     pub fn rating_key(&self) -> Option<&str> {
         match self {
             Self::Matched { rating_key, .. }
-            | Self::SuspectItem { rating_key }
-            | Self::TrustedItem { rating_key }
+            | Self::UnverifiedItem { rating_key }
+            | Self::VerifiedItem { rating_key }
             | Self::Removed { rating_key } => Some(rating_key),
             Self::Added { item, .. } => Some(&item.rating_key),
-            Self::Forgotten { .. } | Self::SuspectPath { .. } | Self::TrustedPath { .. } => None,
+            Self::Forgotten { .. } | Self::UnverifiedPath { .. } | Self::VerifiedPath { .. } => None,
         }
     }
 
@@ -344,8 +344,8 @@ impl Change {
         match self {
             Self::Matched { path, .. }
             | Self::Forgotten { path }
-            | Self::SuspectPath { path }
-            | Self::TrustedPath { path } => Some(path),
+            | Self::UnverifiedPath { path }
+            | Self::VerifiedPath { path } => Some(path),
             _ => None,
         }
     }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{library, movie};
-use crate::matching::{LIMIT, Mappings, Scope, climb, glance};
+use crate::image::{Change, LibraryView};
+use crate::matching::{LIMIT, Mappings, Scope, climb, fast_lookup};
 use crate::model::{Confidence, Item, Reason, Rung};
 use crate::options::{Mapping, MappingKind, Pattern};
-use crate::warm::{Change, LibraryView};
 
 /// Rung, confidence, reason and keys, best first, in a form that fits into a line.
 fn ask(views: &[&LibraryView], mappings: &Mappings, path: &str) -> (Rung, Confidence, Reason, Vec<String>) {
@@ -53,7 +53,7 @@ fn the_same_name_in_many_folders_is_decided_by_the_folders() {
         (Rung::FileName, 1, 500)
     );
     assert_eq!(outcome.confidence, Confidence::Low);
-    assert!(glance(&views, Scope::One(0), &none, b"/nas/x/y/01.flac").is_none());
+    assert!(fast_lookup(&views, Scope::One(0), &none, b"/nas/x/y/01.flac").is_none());
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn under_a_folder_of_the_library_weak_rungs_stay_low() {
         (outcome.rung, outcome.confidence, outcome.reason),
         (Rung::Suffix, Confidence::Low, Reason::NotListed)
     );
-    assert!(glance(&views, Scope::One(0), &none, b"/vinyl/Old/CD1/01.flac").is_none());
+    assert!(fast_lookup(&views, Scope::One(0), &none, b"/vinyl/Old/CD1/01.flac").is_none());
 }
 
 #[test]
@@ -210,8 +210,8 @@ fn mappings_make_paths_exact() {
             );
             assert_eq!(outcome.found()[0].item.rating_key, key);
             assert!(outcome.found()[0].path.starts_with(b"/mnt/"), "the server's spelling");
-            let glanced = glance(&views, Scope::One(0), &mappings, path.as_bytes()).expect("is sure");
-            assert_eq!((glanced.rung, glanced.rating_key), (Rung::Mapped, key));
+            let fast = fast_lookup(&views, Scope::One(0), &mappings, path.as_bytes()).expect("is sure");
+            assert_eq!((fast.rung, fast.rating_key), (Rung::Mapped, key));
         }
         // As mapped it lies under the folder: the name alone is not enough.
         let (rung, confidence, ..) = ask(&views, &mappings, &format!("{root}/new/02.mkv"));
@@ -299,23 +299,23 @@ fn what_was_invalidated_is_answered_after_a_confirmation_only() {
     let films = library(&[], &[movie("1", &["/mnt/a.mkv", "/mnt/b.mkv"])], &none);
     let views = [&films];
     let push = |change| films.overlay.push(change, &none).expect("there is room");
-    let suspect = |path: &str| climb(&views, Scope::One(0), &none, path.as_bytes()).suspect;
-    push(Change::SuspectPath {
+    let unverified = |path: &str| climb(&views, Scope::One(0), &none, path.as_bytes()).unverified;
+    push(Change::UnverifiedPath {
         path: b"/MNT/a.mkv".to_vec(),
     });
     assert_eq!(ask(&views, &none, "/mnt/a.mkv").2, Reason::Unconfirmed);
-    assert!(glance(&views, Scope::One(0), &none, b"/mnt/a.mkv").is_none());
-    assert!(!suspect("/mnt/b.mkv"));
-    // By its end it is the same row, so it is distrusted from there, too.
-    assert!(suspect("/data/mnt/a.mkv"));
-    push(Change::TrustedPath {
+    assert!(fast_lookup(&views, Scope::One(0), &none, b"/mnt/a.mkv").is_none());
+    assert!(!unverified("/mnt/b.mkv"));
+    // By its end it is the same row, so it is invalidated from there, too.
+    assert!(unverified("/data/mnt/a.mkv"));
+    push(Change::VerifiedPath {
         path: b"/mnt/a.mkv".to_vec(),
     });
-    assert!(!suspect("/mnt/a.mkv"));
-    push(Change::SuspectItem { rating_key: "1".into() });
-    assert!(suspect("/mnt/a.mkv") && suspect("/mnt/b.mkv"));
-    push(Change::TrustedItem { rating_key: "1".into() });
-    assert!(!suspect("/mnt/a.mkv") && !suspect("/mnt/b.mkv"));
+    assert!(!unverified("/mnt/a.mkv"));
+    push(Change::UnverifiedItem { rating_key: "1".into() });
+    assert!(unverified("/mnt/a.mkv") && unverified("/mnt/b.mkv"));
+    push(Change::VerifiedItem { rating_key: "1".into() });
+    assert!(!unverified("/mnt/a.mkv") && !unverified("/mnt/b.mkv"));
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::library;
-use crate::matching::{Mappings, Scope, climb, glance};
+use crate::image::LibraryView;
+use crate::matching::{Mappings, Scope, climb, fast_lookup};
 use crate::model::{Confidence, Item, ItemType, Reason};
-use crate::warm::LibraryView;
 
 const ADJECTIVES: [&str; 6] = ["Quiet", "Golden", "Last", "The Broken", "Café", "Red"];
 const NOUNS: [&str; 5] = ["River", "Heat", "Summers of Émile", "Window & Door", "夜の海"];
@@ -161,8 +161,8 @@ proptest! {
                 if key.is_some() && well_named {
                     prop_assert!(high.is_some(), "{}: {:?} {:?}", path, found.rung, found.reason);
                 }
-                let glanced = glance(&views, scope, &none, path.as_bytes());
-                prop_assert_eq!(glanced.map(|hit| hit.rating_key), high.map(|high| high.item.rating_key));
+                let fast = fast_lookup(&views, scope, &none, path.as_bytes());
+                prop_assert_eq!(fast.map(|hit| hit.rating_key), high.map(|high| high.item.rating_key));
             }
         }
     }

@@ -10,7 +10,7 @@ const SAMPLES: usize = 500;
 
 /// What the answers tell, as counts, and the sentence that is made of them when it is first read.
 #[derive(Default)]
-pub struct Evidence(pub(super) Mutex<Told>);
+pub struct MappingSamples(pub(super) Mutex<Told>);
 
 #[derive(Default)]
 pub struct Told {
@@ -19,7 +19,7 @@ pub struct Told {
     sentence: Option<Arc<str>>,
 }
 
-impl Evidence {
+impl MappingSamples {
     /// Counts an answer, unless there are enough, or another thread is at it.
     pub fn saw(&self, asked: &[u8], listed: &[u8]) {
         if let Ok(mut told) = self.0.try_lock()

@@ -2,10 +2,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{library, movie};
-use crate::matching::{Mappings, Scope, climb, glance};
+use crate::image::overlay::{Full, Overlay};
+use crate::image::{Change, LibraryView};
+use crate::matching::{Mappings, Scope, climb, fast_lookup};
 use crate::model::Item;
-use crate::warm::overlay::{Full, Overlay};
-use crate::warm::{Change, LibraryView};
 
 fn matched(n: usize, key: &str) -> Change {
     Change::Matched {
@@ -46,7 +46,7 @@ fn an_item_with_very_many_files_fills_it_without_harm() {
     };
     assert_eq!(films.overlay.push(added, &none), Err(Full));
     // What was not wholly taken hides nothing.
-    assert!(glance(&[&films], Scope::One(0), &none, b"/mnt/a.mkv").is_some());
+    assert!(fast_lookup(&[&films], Scope::One(0), &none, b"/mnt/a.mkv").is_some());
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn the_newest_counts_however_often_a_path_changes() {
     for n in 0..500 {
         let key = if n % 2 == 0 { "1" } else { "2" };
         films.overlay.push(matched(0, key), &none).expect("there is room");
-        let hit = glance(&views, Scope::One(0), &none, b"/host/0.mkv").expect("is confirmed");
+        let hit = fast_lookup(&views, Scope::One(0), &none, b"/host/0.mkv").expect("is confirmed");
         assert_eq!(hit.rating_key, key);
     }
 }

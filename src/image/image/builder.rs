@@ -147,7 +147,7 @@ impl ImageBuilder {
             let status = if full { Status::StoreFull } else { Status::Store };
             Error::new(
                 status,
-                format!("the warm file {} cannot be written: {error}", path.display()),
+                format!("the image {} cannot be written: {error}", path.display()),
             )
         };
         let mut file = files::fresh(temporary).map_err(failed)?;

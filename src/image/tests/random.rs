@@ -9,10 +9,10 @@ use proptest::prelude::*;
 
 use super::naive::{self, Naive, Rule};
 use super::{listing, matches, movie};
-use crate::matching::{GROUP, LIMIT, Mappings, Scope, climb, glance, glance_all};
+use crate::image::{Change, Image, LibraryFacts, LibraryView};
+use crate::matching::{GROUP, LIMIT, Mappings, Scope, climb, fast_lookup, fast_lookup_all};
 use crate::model::{Confidence, Item};
 use crate::options::{Mapping, MappingKind, Pattern};
-use crate::warm::{Change, Image, LibraryFacts, LibraryView};
 
 const ROOTS: [&str; 12] = [
     "/mnt",
@@ -88,10 +88,10 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         3 => (path(), key(), 0..3u64).prop_map(|(path, rating_key, sequence)| Change::Matched { path, rating_key, sequence }),
         1 => path().prop_map(|path| Change::Forgotten { path }),
-        1 => path().prop_map(|path| Change::SuspectPath { path }),
-        1 => path().prop_map(|path| Change::TrustedPath { path }),
-        1 => key().prop_map(|rating_key| Change::SuspectItem { rating_key }),
-        1 => key().prop_map(|rating_key| Change::TrustedItem { rating_key }),
+        1 => path().prop_map(|path| Change::UnverifiedPath { path }),
+        1 => path().prop_map(|path| Change::VerifiedPath { path }),
+        1 => key().prop_map(|rating_key| Change::UnverifiedItem { rating_key }),
+        1 => key().prop_map(|rating_key| Change::VerifiedItem { rating_key }),
         2 => item().prop_map(|item| Change::Added { item: Arc::new(item), sequence: 1 }),
         1 => key().prop_map(|rating_key| Change::Removed { rating_key }),
     ]
@@ -203,12 +203,12 @@ fn build(setup: &Setup, rules: &[Rule], mappings: &Mappings) -> (LibraryView, Na
         .map(|(path, key, at)| (path.as_slice(), key.as_str(), *at))
         .collect();
     let recorded = (!recorded.is_empty()).then(|| open(matches(&recorded)));
-    let overlay = Arc::<crate::warm::overlay::Overlay>::default();
+    let overlay = Arc::<crate::image::overlay::Overlay>::default();
     for change in &setup.changes {
         overlay.push(change.clone(), mappings).expect("there is room");
         naive.apply(change);
         if let Change::Added { item, .. } = change {
-            naive.trust(item, rules);
+            naive.verify(item, rules);
         }
     }
     let facts = LibraryFacts {
@@ -276,21 +276,21 @@ fn compare(
         );
         seen.push(id);
     }
-    let suspect = got.found().iter().any(|best| {
+    let unverified = got.found().iter().any(|best| {
         let library = &naive[best.library];
-        library.distrusts(asked, best.item.rating_key) || library.distrusts(best.path, best.item.rating_key)
+        library.is_unverified(asked, best.item.rating_key) || library.is_unverified(best.path, best.item.rating_key)
     });
-    assert_eq!(got.suspect, suspect, "{context}");
-    if !(suspect && got.total == 1) && wanted.found.len() <= LIMIT {
+    assert_eq!(got.unverified, unverified, "{context}");
+    if !(unverified && got.total == 1) && wanted.found.len() <= LIMIT {
         assert_eq!(got.reason, wanted.reason, "{context}");
     }
-    let sure = got.total == 1 && got.confidence == Confidence::High && !suspect;
-    let glanced = glance(&views, scope, mappings, asked);
-    assert_eq!(glanced.is_some(), sure, "{context}\n{glanced:?}");
-    if let Some(glanced) = glanced {
+    let sure = got.total == 1 && got.confidence == Confidence::High && !unverified;
+    let fast = fast_lookup(&views, scope, mappings, asked);
+    assert_eq!(fast.is_some(), sure, "{context}\n{fast:?}");
+    if let Some(fast) = fast {
         let best = &got.found()[0];
         assert_eq!(
-            (glanced.library, glanced.rung, glanced.rating_key),
+            (fast.library, fast.rung, fast.rating_key),
             (best.library, got.rung, best.item.rating_key)
         );
     }
@@ -331,8 +331,8 @@ proptest! {
             for group in asked.chunks(GROUP) {
                 let group: Vec<&[u8]> = group.iter().map(Vec::as_slice).collect();
                 let mut together = Vec::new();
-                glance_all(&views, scope, &mappings, &group, |hit| together.push(hit.map(|hit| (hit.library, hit.rung, hit.rating_key))));
-                let alone = group.iter().map(|path| glance(&views, scope, &mappings, path).map(|hit| (hit.library, hit.rung, hit.rating_key)));
+                fast_lookup_all(&views, scope, &mappings, &group, |hit| together.push(hit.map(|hit| (hit.library, hit.rung, hit.rating_key))));
+                let alone = group.iter().map(|path| fast_lookup(&views, scope, &mappings, path).map(|hit| (hit.library, hit.rung, hit.rating_key)));
                 prop_assert_eq!(together, alone.collect::<Vec<_>>());
             }
         }

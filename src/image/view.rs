@@ -125,7 +125,7 @@ impl LibraryView {
         records.find(about)
     }
 
-    /// The item that the host recorded since the warm file for a path that equals itself only, where nothing is listed that
+    /// The item that the host recorded since the image for a path that equals itself only, where nothing is listed that
     /// could speak against it.
     fn sole_recorded<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, Rung)> {
         if self.facts.fetched || path.is_text() {
@@ -134,7 +134,7 @@ impl LibraryView {
         let Change::Matched { rating_key, .. } = &self.match_of(path, path.raw())?.change else {
             return None;
         };
-        (!self.distrusted(path, path.raw(), rating_key) && !self.broken()).then_some((rating_key, Rung::Confirmed))
+        (!self.is_unverified(path, path.raw(), rating_key) && !self.broken()).then_some((rating_key, Rung::Confirmed))
     }
 
     /// The listed paths of this normal form: those listed so, or those that a rule made so.
@@ -350,7 +350,7 @@ impl View for LibraryView {
         Stamp { sequence, order }
     }
 
-    fn distrusted(&self, question: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
+    fn is_unverified(&self, question: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
         if self.overlay.is_empty() {
             return false;
         }
@@ -358,15 +358,15 @@ impl View for LibraryView {
             .overlay
             .about_item(rating_key)
             .find_map(|record| match record.change {
-                Change::SuspectItem { .. } => Some(true),
-                Change::TrustedItem { .. } | Change::Matched { .. } | Change::Added { .. } => Some(false),
+                Change::UnverifiedItem { .. } => Some(true),
+                Change::VerifiedItem { .. } | Change::Matched { .. } | Change::Added { .. } => Some(false),
                 _ => None,
             });
         let at = |path: &Normal<'_>| {
             let mut records = self.overlay.about_path(path);
             let newest = records.find_map(|(record, _)| match record.change {
-                Change::SuspectPath { .. } => Some(true),
-                Change::TrustedPath { .. } | Change::Matched { .. } | Change::Added { .. } => Some(false),
+                Change::UnverifiedPath { .. } => Some(true),
+                Change::VerifiedPath { .. } | Change::Matched { .. } | Change::Added { .. } => Some(false),
                 _ => None,
             });
             newest == Some(true)

@@ -21,7 +21,7 @@ impl<'v, L: View + 'v> Clone for Candidate<'v, L> {
 impl<'v, L: View + 'v> Copy for Candidate<'v, L> {}
 
 /// The best candidates so far: a better rank throws out all that came before, a worse one is ignored.
-pub struct Tally<'v, L: View + 'v> {
+pub struct Candidates<'v, L: View + 'v> {
     found: [Option<Candidate<'v, L>>; LIMIT],
     length: usize,
     /// Distinct items of the best rank, those that found no room included.
@@ -30,7 +30,7 @@ pub struct Tally<'v, L: View + 'v> {
     pub rank: usize,
 }
 
-impl<'v, L: View + 'v> Tally<'v, L> {
+impl<'v, L: View + 'v> Candidates<'v, L> {
     pub fn new() -> Self {
         Self {
             found: [None; LIMIT],

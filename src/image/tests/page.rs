@@ -1,7 +1,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use crate::warm::{CounterPage, State};
+use crate::image::{CounterPage, State};
 
 #[test]
 fn processes_share_one_page() {

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use super::{listing, matches, movie};
+use crate::image::{Image, ImageBuilder, ImageKind, ImageMeta, LibraryFacts, LibraryView};
 use crate::matching::{GuidRef, ItemRef, Mappings, Normal};
 use crate::model::{Item, ItemType};
 use crate::platform::map::MapMode;
-use crate::warm::{Image, ImageBuilder, ImageKind, ImageMeta, LibraryFacts, LibraryView};
 
 fn open(items: &[Item]) -> Image {
     Image::from_bytes(listing(items, &Mappings::default())).expect("an image opens")
@@ -143,7 +143,7 @@ fn matches_know_when_they_were_recorded() {
 fn files_are_replaced_whole_and_private() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("library.warm");
+    let path = folder.path().join("library.image");
     let write = |generation, count: usize| {
         let mut builder = ImageBuilder::new(ImageMeta {
             library: "0f4d".into(),
@@ -207,11 +207,11 @@ fn an_image_of_another_library_is_as_good_as_none() {
 #[test]
 fn what_cannot_be_written_leaves_the_old_file() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("absent").join("library.warm");
+    let path = folder.path().join("absent").join("library.image");
     let error = ImageBuilder::new(ImageMeta::default())
         .finish(&path, 7)
         .expect_err("no such folder");
-    assert!(error.message.contains("library.warm"), "{error}");
+    assert!(error.message.contains("library.image"), "{error}");
     assert!(Image::open(&path, MapMode::Map, 7).is_err());
 }
 

@@ -253,6 +253,6 @@ impl Image {
 pub(super) fn refuse(path: &Path, why: &str) -> Error {
     Error::new(
         Status::Store,
-        format!("the warm file {} cannot be used: {why}", path.display()),
+        format!("the image {} cannot be used: {why}", path.display()),
     )
 }

@@ -106,7 +106,7 @@ impl Head {
     pub fn decode(file: &[u8]) -> Result<Self, &'static str> {
         let head = file.get(..BLOCK).ok_or("it is too short")?;
         if head[..8] != MAGIC {
-            return Err("it is no warm file");
+            return Err("it is no image");
         }
         if xxh3_64(&head[..AT_SUM]) != u64_at(head, AT_SUM) {
             return Err("its head is damaged");

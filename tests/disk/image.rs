@@ -1,4 +1,4 @@
-//! Warm files are derived: whatever becomes of them costs the time to make them anew, and no answer.
+//! Images are derived: whatever becomes of them costs the time to make them anew, and no answer.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::broken::{answer, used};
 use crate::support::{clock, movies, open, options, path_of};
 
-/// What somebody does to a warm file.
+/// What somebody does to an image.
 type Way = fn(&Path);
 
 fn warm_files(folder: &Path) -> Vec<PathBuf> {
@@ -48,8 +48,8 @@ fn warm_files_that_are_damaged_before_they_are_opened_are_made_anew() {
         server.reset();
         for nth in 0..150 {
             let (path, key) = path_of(&server, 1, nth);
-            let glance = library.lookup_key(path.as_bytes(), |found| found == key);
-            assert_ne!(glance, Some(false), "{what}");
+            let lookup = library.lookup_key(path.as_bytes(), |found| found == key);
+            assert_ne!(lookup, Some(false), "{what}");
             assert_eq!(answer(&library, &path).expect("an answer"), key, "{what}");
             let path = format!("/host/{}.mkv", nth + 10);
             assert_eq!(answer(&library, &path).expect("an answer"), own, "{what}");

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::image::Change;
 use crate::model::{Confidence, Item, Reason, Rung};
-use crate::warm::Change;
 
 /// A library as lists.
 #[derive(Clone, Debug, Default)]
@@ -16,8 +16,8 @@ pub struct Naive {
     pub items: Vec<(Item, (u64, u64))>,
     /// Recorded matches: path, rating key, moment.
     pub matches: Vec<(Vec<u8>, String, (u64, u64))>,
-    pub suspect_paths: Vec<Vec<u8>>,
-    pub suspect_items: Vec<String>,
+    pub unverified_paths: Vec<Vec<u8>>,
+    pub unverified_items: Vec<String>,
     pub changes: u64,
 }
 
@@ -106,34 +106,34 @@ impl Naive {
                 self.matches.retain(|(known, _, _)| known != path);
                 self.matches
                     .push((path.clone(), rating_key.clone(), (*sequence, self.changes)));
-                self.suspect_paths.retain(|known| form(known) != form(path));
-                forget_item(&mut self.suspect_items, rating_key);
+                self.unverified_paths.retain(|known| form(known) != form(path));
+                forget_item(&mut self.unverified_items, rating_key);
             }
             Change::Forgotten { path } => self.matches.retain(|(known, _, _)| known != path),
-            Change::SuspectPath { path } => self.suspect_paths.push(path.clone()),
-            Change::TrustedPath { path } => self.suspect_paths.retain(|known| form(known) != form(path)),
-            Change::SuspectItem { rating_key } => self.suspect_items.push(rating_key.clone()),
-            Change::TrustedItem { rating_key } => forget_item(&mut self.suspect_items, rating_key),
+            Change::UnverifiedPath { path } => self.unverified_paths.push(path.clone()),
+            Change::VerifiedPath { path } => self.unverified_paths.retain(|known| form(known) != form(path)),
+            Change::UnverifiedItem { rating_key } => self.unverified_items.push(rating_key.clone()),
+            Change::VerifiedItem { rating_key } => forget_item(&mut self.unverified_items, rating_key),
             Change::Added { item, .. } => {
                 self.items.retain(|(known, _)| known.rating_key != item.rating_key);
                 self.items.push(((**item).clone(), moment));
-                forget_item(&mut self.suspect_items, &item.rating_key);
+                forget_item(&mut self.unverified_items, &item.rating_key);
             }
             Change::Removed { rating_key } => self.items.retain(|(known, _)| known.rating_key != *rating_key),
         }
     }
 
     /// What an added item says about its paths, host names included.
-    pub fn trust(&mut self, item: &Item, rules: &[Rule]) {
+    pub fn verify(&mut self, item: &Item, rules: &[Rule]) {
         let mut listed: Vec<Vec<u8>> = item.parts.iter().map(|path| path.clone().into_bytes()).collect();
         listed.extend(item.parts.iter().filter_map(|path| to_host(path.as_bytes(), rules)));
-        self.suspect_paths
+        self.unverified_paths
             .retain(|known| listed.iter().all(|path| form(path) != form(known)));
     }
 
-    pub fn distrusts(&self, path: &[u8], rating_key: &str) -> bool {
-        self.suspect_items.iter().any(|known| known == rating_key)
-            || self.suspect_paths.iter().any(|known| form(known) == form(path))
+    pub fn is_unverified(&self, path: &[u8], rating_key: &str) -> bool {
+        self.unverified_items.iter().any(|known| known == rating_key)
+            || self.unverified_paths.iter().any(|known| form(known) == form(path))
     }
 
     fn owns(&self, path: &[u8], rules: &[Rule]) -> bool {

@@ -3,7 +3,7 @@
 use super::*;
 
 struct Bench {
-    gather: Gather,
+    gather: Debouncer,
     now: i64,
     /// What was noted, with its time.
     noted: Vec<(i64, Mark)>,
@@ -12,7 +12,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         Self {
-            gather: Gather::new(Pace::default()),
+            gather: Debouncer::new(DebounceIntervals::default()),
             now: 1_000_000,
             noted: Vec::new(),
         }
@@ -282,11 +282,11 @@ fn what_waits_is_noted_when_nobody_will_be_there_any_more() {
 
 #[test]
 fn what_a_host_received_is_noted_at_once() {
-    let marks = Gather::at_once(vec![changed(1), deleted(2), Event::Scanning { section: one() }]);
+    let marks = Debouncer::at_once(vec![changed(1), deleted(2), Event::Scanning { section: one() }]);
     assert_eq!(marks.len(), 1);
     assert_eq!(
         (marks[0].hint, &marks[0].deleted),
         (Hint::Changed, &vec!["2".to_owned()])
     );
-    assert_eq!(Gather::at_once(vec![Event::Working { section: None }]), []);
+    assert_eq!(Debouncer::at_once(vec![Event::Working { section: None }]), []);
 }
