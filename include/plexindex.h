@@ -197,6 +197,18 @@
 // plexindex_edit_report.states: the server has no such item; nothing was edited.
 #define PLEXINDEX_EDITED_MISSING 3
 
+// plexindex_table(): `A` to `Z` in names of entries count as `a` to `z`.
+#define PLEXINDEX_TABLE_FOLD_ASCII 1
+
+// plexindex_table_op.kind: stores `value` under `name`.
+#define PLEXINDEX_TABLE_PUT 1
+
+// plexindex_table_op.kind: removes the entry `name`.
+#define PLEXINDEX_TABLE_REMOVE 2
+
+// plexindex_table_op.kind: removes all entries of the table.
+#define PLEXINDEX_TABLE_CLEAR 3
+
 // Log levels: nothing; errors; warnings; what is done; all, full paths included.
 #define PLEXINDEX_LOG_OFF (-1)
 
@@ -279,6 +291,10 @@ typedef struct plexindex_handle plexindex_handle;
 // A library of an index, or all of them. Made by plexindex_library(); belongs to the index, is never freed by the
 // caller, and stays valid until plexindex_close(). Usable from any thread.
 typedef struct plexindex_library_handle plexindex_library_handle;
+
+// A table of what the host keeps itself, or all of them. Made by plexindex_table(); belongs to the index, is never freed by
+// the caller, and stays valid until plexindex_close(). Usable from any thread.
+typedef struct plexindex_table_handle plexindex_table_handle;
 
 // Text or a path given to plexindex: raw bytes, not NUL-terminated. `data` may be NULL where `length` is 0; both 0
 // means that nothing is given. The bytes are read during the call only.
@@ -517,6 +533,20 @@ typedef struct plexindex_statistics {
 // PLEXINDEX_LOG_DEBUG. It must return, as plexindex_progress_fn must.
 typedef void (*plexindex_log_fn)(void *user, int32_t level, const char *message, size_t length);
 
+// A change of a table, for plexindex_table_write().
+typedef struct plexindex_table_op {
+    // PLEXINDEX_TABLE_PUT, PLEXINDEX_TABLE_REMOVE or PLEXINDEX_TABLE_CLEAR.
+    int32_t kind;
+    // Zero.
+    uint32_t reserved;
+    // The table.
+    const struct plexindex_table_handle *table;
+    // The entry's name; NULL and 0 for PLEXINDEX_TABLE_CLEAR.
+    struct plexindex_bytes name;
+    // Its value; NULL and 0 but for PLEXINDEX_TABLE_PUT.
+    struct plexindex_bytes value;
+} plexindex_table_op;
+
 // The head of a block of answers, at the buffer's first byte.
 typedef struct plexindex_answers {
     // sizeof(plexindex_answers) as the library knows it.
@@ -674,8 +704,6 @@ int32_t plexindex_library(const struct plexindex_handle *handle,
 // It never blocks, never fetches and never calls back; a warm one takes no lock, allocates nothing and makes no system
 // call, but for a look twice a second whether the store is still there. An expired listing still answers here: only
 // plexindex_match_path() renews it.
-// For hosts that keep names of their own, which equal themselves only, by ending them in the byte 0xFF (no UTF-8 does): an
-// ASCII name of up to 255 bytes that ends in 0xFB here is looked for in lower case, with 0xFF in the place of 0xFB.
 //
 // Precondition: `library` must be NULL or a handle of an open index; `path` NULL or NUL-terminated.
 const char *plexindex_lookup_key(const struct plexindex_library_handle *library,
@@ -833,59 +861,6 @@ int32_t plexindex_invalidate_all(const struct plexindex_handle *handle);
 // Precondition: `handle` must be NULL or open.
 int32_t plexindex_clear(const struct plexindex_handle *handle);
 
-// Makes a library that the host fills itself, unless it is there: nobody is asked about it. Its uuid and its title are
-// the name; plexindex_library() selects it by PLEXINDEX_SELECT_UUID. Matches are recorded in it as in any other.
-//
-// `name`: UTF-8, not empty. The index must have been opened without a server_url, on a store that holds nothing of a
-// server; both are refused with PLEXINDEX_INVALID_ARGUMENT otherwise.
-//
-// Precondition: pointers must be NULL or valid; `handle` must be open.
-int32_t plexindex_host_library(const struct plexindex_handle *handle,
-                               const char *name,
-                               size_t length);
-
-// Keeps a value in a library of the host's, in the place of the one of the same name; the library is made when it is not
-// there.
-//
-// `library`: selected by PLEXINDEX_SELECT_UUID. `name`: any bytes. With `name_length` 0 the value is the library's listing,
-// and plexindex_match_path() finds its items from then on. It is a line `plexindex 1`; a line with the count of items, a
-// space, the flags, for each item that has not just one path a space and `item:paths`, both numbers, items counted
-// from 0, and for each without a title a space and `item:-`; then the keys of all items, the titles of all and the
-// paths of all, each separated from the next by a NUL. Flags: `-` for none; `e` says that a NUL in them stands as the bytes 1 `0`, and 1 as 1 `1`;
-// `s` that lone surrogates are encoded in them. A key that is not `/library/metadata/<rating key>` is answered
-// as the rating key `=<key>`.
-// `ttl_ms`: for how long it is given; PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. 0: one hour.
-// `limit`: bytes that all values of the store may take; those stored longest ago go first. Each call also removes some
-// that have expired.
-//
-// Returns PLEXINDEX_OK once it is stored, for every process; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE…
-//
-// Precondition: pointers must be NULL or valid; `library` must be a handle of an open index.
-int32_t plexindex_host_put(const struct plexindex_library_handle *library,
-                           const char *name,
-                           size_t name_length,
-                           const char *value,
-                           size_t value_length,
-                           int64_t ttl_ms,
-                           uint64_t limit);
-
-// A value that plexindex_host_put() stored.
-//
-// `value`: receives it; NULL to ask only whether there is one.
-//
-// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is none, or it has expired; PLEXINDEX_BUFFER_TOO_SMALL.
-//
-// Precondition: pointers must be NULL or valid; `library` must be a handle of an open index.
-int32_t plexindex_host_get(const struct plexindex_library_handle *library,
-                           const char *name,
-                           size_t name_length,
-                           struct plexindex_buffer *value);
-
-// How many values the libraries of the host's hold, expired ones that are still stored included.
-//
-// Precondition: pointers must be NULL or valid; `handle` must be open.
-int32_t plexindex_host_count(const struct plexindex_handle *handle, uint64_t *count);
-
 // Brings the query's library, or all, up to date now: what a match does by itself when a listing has expired. `text`
 // is not used. With PLEXINDEX_QUERY_FULL a full listing is fetched whatever the clocks say.
 //
@@ -1001,6 +976,113 @@ int32_t plexindex_proposals_json(const struct plexindex_handle *handle,
 // Precondition: `receive` must be a function of that type that does not unwind, but for the end of its thread.
 int32_t plexindex_drain_log(plexindex_log_fn receive,
                             void *user);
+
+// A handle for a table of what the host keeps itself: values by name. Names and values are bytes and equal themselves only;
+// plexindex_match_path() and the like know nothing of them, and no server is asked. They are in the index's folder, for
+// every process that opens it, beside what servers show. A table is made when something is put into it.
+//
+// `name`, `length`: any bytes; NULL and 0 for all tables at once, for plexindex_table_count() and plexindex_table_clear().
+// `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`: receives the handle; the same one for the same name and flags. It
+// lasts as long as the index; 10,000 are given out at most.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_UNSUPPORTED for other flags; PLEXINDEX_NULL_POINTER.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open.
+int32_t plexindex_table(const struct plexindex_handle *handle,
+                        const char *name,
+                        size_t length,
+                        uint32_t flags,
+                        const struct plexindex_table_handle **out_table);
+
+// The fast path: the value of this name, if a fast lookup knows it.
+//
+// `name`: NUL-terminated. A name that holds a NUL is asked for by plexindex_table_get().
+//
+// Returns the value, NUL-terminated; it belongs to the thread and is valid until this thread's next plexindex call.
+// NULL for 'not known to a fast lookup': nothing known, expired, a value of more than 1,000 bytes or with a NUL in it, or a
+// change that this process must read first; ask plexindex_table_get(). NULL arguments give NULL.
+// It never blocks and never calls back; it takes no lock, allocates nothing and makes no system call when nothing was
+// written since the last one, but for a look twice a second whether the store is still there.
+//
+// Precondition: `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated.
+const char *plexindex_table_lookup(const struct plexindex_table_handle *table,
+                                   const char *name);
+
+// The value of this name.
+//
+// `value`: receives it, with a NUL behind it that its length does not count; NULL to ask only whether there is one.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is none, or it has expired; PLEXINDEX_BUFFER_TOO_SMALL;
+// PLEXINDEX_INVALID_ARGUMENT for the handle of all tables.
+//
+// Precondition: pointers must be NULL or valid; `table` must be a handle of an open index.
+int32_t plexindex_table_get(const struct plexindex_table_handle *table,
+                            const char *name,
+                            size_t name_length,
+                            struct plexindex_buffer *value);
+
+// Stores a value, in the place of the one of the same name.
+//
+// `ttl_ms`: for how long it is given; PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. 0: one hour. `limit`: bytes that all tables
+// of the store may take, 64 for each entry beside its name and value. What was written longest ago goes first, but never
+// what this call wrote; and each call removes some entries that have expired.
+//
+// Returns PLEXINDEX_OK once it is stored, for every process; PLEXINDEX_INVALID_ARGUMENT, also for a name of more than 1 MiB;
+// PLEXINDEX_STORE…
+//
+// Precondition: pointers must be NULL or valid; `table` must be a handle of an open index.
+int32_t plexindex_table_put(const struct plexindex_table_handle *table,
+                            const char *name,
+                            size_t name_length,
+                            const char *value,
+                            size_t value_length,
+                            int64_t ttl_ms,
+                            uint64_t limit);
+
+// Removes an entry. One that is not there is fine.
+//
+// Precondition: as plexindex_table_put().
+int32_t plexindex_table_remove(const struct plexindex_table_handle *table,
+                               const char *name,
+                               size_t name_length);
+
+// Makes many changes in one transaction, in their order: all or none. When they go because all tables take more than the
+// limit, they go together.
+//
+// `ops`: `count` of them, of tables of this index. `ttl_ms`, `limit`: as for plexindex_table_put().
+//
+// Returns as plexindex_table_put().
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open, and the tables handles of it.
+int32_t plexindex_table_write(const struct plexindex_handle *handle,
+                              const struct plexindex_table_op *ops,
+                              size_t count,
+                              int64_t ttl_ms,
+                              uint64_t limit);
+
+// The names of a table's entries, one a call, in the order of their bytes. Those that have expired are left out.
+//
+// `after`: the name before; NULL to begin. An empty name is one: it is given as a pointer and 0. `name`: receives the next
+// name, with a NUL behind it that its length does not count.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND behind the last; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT for the
+// handle of all tables.
+//
+// Precondition: pointers must be NULL or valid; `table` must be a handle of an open index.
+int32_t plexindex_table_next(const struct plexindex_table_handle *table,
+                             const char *after,
+                             size_t after_length,
+                             struct plexindex_buffer *name);
+
+// How many entries a table has, or all tables together: also those that have expired and are still stored.
+//
+// Precondition: pointers must be NULL or valid; `table` must be a handle of an open index.
+int32_t plexindex_table_count(const struct plexindex_table_handle *table, uint64_t *count);
+
+// Removes all entries of a table, in the same time whatever their number, or those of all tables.
+//
+// Precondition: `table` must be NULL or a handle of an open index.
+int32_t plexindex_table_clear(const struct plexindex_table_handle *table);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,7 +1,7 @@
 //! plexindex tells which Plex item a file is, without asking the server.
 //!
 //! The map, from the top: [`capi`] crosses the C boundary; [`index`] acts; `freshness` decides when to ask, `matching`
-//! finds, `warm` holds what a hit reads, `store` is `SQLite`, [`source`] the network; [`model`], [`error`], [`options`],
+//! finds, `image` holds what a hit reads, [`tables`] is what a host keeps itself, `store` is `SQLite`, [`source`] the network; [`model`], [`error`], [`options`],
 //! [`stats`] and `platform` know nothing of the others. Arrows point down only: `docs/design.md`.
 
 pub mod capi;
@@ -16,3 +16,4 @@ mod platform;
 pub mod source;
 pub mod stats;
 mod store;
+pub mod tables;

@@ -268,6 +268,7 @@ fn c_and_rust_agree_on_every_layout() {
             size, library, keys, keys_count, changes, changes_count, deadline_ms, lock, reserved,
         }
         plexindex_edit_report = EditReport { size, states, states_capacity, done, failed, requests }
+        plexindex_table_op = TableOp { kind, reserved, table, name, value }
     };
     let mut expected = BTreeSet::new();
     for (name, size, fields) in rust {

@@ -41,7 +41,6 @@ programs! {
     answers,
     batch,
     edit,
-    host,
     items,
     log,
     misuse,
@@ -49,6 +48,7 @@ programs! {
     progress,
     reload,
     server_gone,
+    tables,
     threads,
     watch,
 }

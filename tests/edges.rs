@@ -670,7 +670,7 @@ fn an_old_store_is_extended_by_many_at_once() {
     index.close().expect("closed");
     let old = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("opened");
     old.execute_batch(
-        "DROP TABLE questions; DROP TABLE leases; DROP TABLE host_values; \
+        "DROP TABLE questions; DROP TABLE leases; DROP TABLE entries; DROP TABLE tables; \
          ALTER TABLE libraries DROP COLUMN hint; ALTER TABLE libraries DROP COLUMN hint_seq; \
          PRAGMA user_version = 1;",
     )

@@ -134,6 +134,16 @@ pub const PLEXINDEX_EDITED_FAILED: u8 = 2;
 /// plexindex_edit_report.states: the server has no such item; nothing was edited.
 pub const PLEXINDEX_EDITED_MISSING: u8 = 3;
 
+/// plexindex_table(): `A` to `Z` in names of entries count as `a` to `z`.
+pub const PLEXINDEX_TABLE_FOLD_ASCII: u32 = 1;
+
+/// plexindex_table_op.kind: stores `value` under `name`.
+pub const PLEXINDEX_TABLE_PUT: i32 = 1;
+/// plexindex_table_op.kind: removes the entry `name`.
+pub const PLEXINDEX_TABLE_REMOVE: i32 = 2;
+/// plexindex_table_op.kind: removes all entries of the table.
+pub const PLEXINDEX_TABLE_CLEAR: i32 = 3;
+
 /// Log levels: nothing; errors; warnings; what is done; all, full paths included.
 pub const PLEXINDEX_LOG_OFF: i32 = -1;
 /// Errors only.

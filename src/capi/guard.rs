@@ -123,19 +123,24 @@ pub fn last_error_message() -> *const c_char {
     LAST_MESSAGE.with(|last| last.get().cast_const().cast())
 }
 
-/// Keeps a key for the caller: the pieces joined, NUL-terminated. NULL when it is too long or holds a NUL.
+/// Keeps a key for the caller, as [`keep_text`].
 #[inline]
-pub fn keep_key(pieces: [&str; 2]) -> *const c_char {
+pub fn keep_key([head, tail]: [&str; 2]) -> *const c_char {
+    keep_text([head.as_bytes(), tail.as_bytes()])
+}
+
+/// Keeps a text for the caller: the pieces joined, NUL-terminated. NULL when it is too long or the second piece holds a NUL.
+#[inline]
+pub fn keep_text([head, tail]: [&[u8]; 2]) -> *const c_char {
     LAST_KEY.with(|last| {
         // SAFETY: of this thread only, and no reference to it lives while plexindex runs.
         let last = unsafe { &mut *last.get() };
-        let [head, tail] = pieces;
         let length = head.len() + tail.len();
-        if length >= KEY || tail.as_bytes().contains(&0) {
+        if length >= KEY || tail.contains(&0) {
             return std::ptr::null();
         }
-        last[..head.len()].copy_from_slice(head.as_bytes());
-        last[head.len()..length].copy_from_slice(tail.as_bytes());
+        last[..head.len()].copy_from_slice(head);
+        last[head.len()..length].copy_from_slice(tail);
         last[length] = 0;
         last.as_ptr().cast()
     })

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::constants as c;
 use super::guard::keep_key;
+use super::tables::TableHandles;
 use super::types::{
     Buffer, Bytes, Handle, LibraryHandle, Options, Progress as ProgressRecord, ProgressFn, Query, Stats,
 };
@@ -35,6 +36,7 @@ const MOST_UNKNOWN: usize = 1_024;
 pub struct Opened {
     index: Index,
     libraries: Arc<Libraries>,
+    tables: Arc<TableHandles>,
 }
 
 /// The libraries that handles were given out for.
@@ -61,9 +63,14 @@ impl Opened {
     }
 
     fn over(index: Index) -> Self {
-        let libraries = Arc::default();
+        let (libraries, tables) = (Arc::default(), Arc::default());
         fork::watch(&libraries);
-        Self { index, libraries }
+        fork::watch(&tables);
+        Self {
+            index,
+            libraries,
+            tables,
+        }
     }
 
     pub fn into_handle(self) -> *mut Handle {
@@ -84,12 +91,16 @@ impl Opened {
     }
 
     fn close_all(self) -> Result<()> {
-        drop(self.libraries);
+        drop((self.libraries, self.tables));
         self.index.close()
     }
 
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    pub fn tables(&self) -> &TableHandles {
+        &self.tables
     }
 
     pub fn library(&self, selector: Selector) -> Result<*const LibraryHandle> {
@@ -567,33 +578,8 @@ pub unsafe fn lookup_key(handle: *const LibraryHandle, path: *const c_char) -> *
     };
     // SAFETY: the caller's promise.
     let path = unsafe { CStr::from_ptr(path) }.to_bytes();
-    if path.last() == Some(&ASCII_NAME) {
-        return lookup_name(library, path);
-    }
     library
         .lookup_key(path, |rating_key| keep_key([KEY_PREFIX, rating_key]))
-        .unwrap_or(std::ptr::null())
-}
-
-/// Ends an ASCII name that stands for itself in lower case with [`EXACT_NAME`] behind it.
-const ASCII_NAME: u8 = 0xFB;
-/// Ends names that equal themselves only: in no UTF-8.
-const EXACT_NAME: u8 = 0xFF;
-
-/// Names are kept by hosts whose own lower case is to count. That of ASCII is everybody's, and made faster here.
-#[inline(never)]
-fn lookup_name(library: &Library, name: &[u8]) -> *const c_char {
-    let mut room = [0; 256];
-    let Some(lower) = room.get_mut(..name.len()) else {
-        return std::ptr::null();
-    };
-    lower.copy_from_slice(name);
-    lower.make_ascii_lowercase();
-    if let Some(last) = lower.last_mut() {
-        *last = EXACT_NAME;
-    }
-    library
-        .lookup_key(lower, |rating_key| keep_key([KEY_PREFIX, rating_key]))
         .unwrap_or(std::ptr::null())
 }
 

@@ -16,6 +16,11 @@ mod functions;
 mod guard;
 mod input;
 mod log_ring;
+mod tables;
 pub mod types;
 
 pub use functions::*;
+pub use tables::{
+    plexindex_table, plexindex_table_clear, plexindex_table_count, plexindex_table_get, plexindex_table_lookup,
+    plexindex_table_next, plexindex_table_put, plexindex_table_remove, plexindex_table_write,
+};

@@ -13,6 +13,12 @@ pub struct LibraryHandle {
     _private: [u8; 0],
 }
 
+/// A table of what the host keeps itself, or all of them. Made by plexindex_table(); belongs to the index, is never freed by
+/// the caller, and stays valid until plexindex_close(). Usable from any thread.
+pub struct TableHandle {
+    _private: [u8; 0],
+}
+
 /// Text or a path given to plexindex: raw bytes, not NUL-terminated. `data` may be NULL where `length` is 0; both 0
 /// means that nothing is given. The bytes are read during the call only.
 #[repr(C)]
@@ -362,4 +368,20 @@ pub struct EditReport {
     pub failed: u64,
     /// Out: edits that were asked for, the failed one included; retries are not counted.
     pub requests: u64,
+}
+
+/// A change of a table, for plexindex_table_write().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct TableOp {
+    /// PLEXINDEX_TABLE_PUT, PLEXINDEX_TABLE_REMOVE or PLEXINDEX_TABLE_CLEAR.
+    pub kind: i32,
+    /// Zero.
+    pub reserved: u32,
+    /// The table.
+    pub table: *const TableHandle,
+    /// The entry's name; NULL and 0 for PLEXINDEX_TABLE_CLEAR.
+    pub name: Bytes,
+    /// Its value; NULL and 0 but for PLEXINDEX_TABLE_PUT.
+    pub value: Bytes,
 }

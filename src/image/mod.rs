@@ -1,7 +1,9 @@
 //! What a hit reads: the immutable [`Image`] of a listing, the [`Overlay`] of what changed since, the [`LibraryView`] that
 //! joins them for `matching`, and the [`CounterPage`] that tells whether all of that is still current.
 
+mod chains;
 mod counters;
+mod entry_overlay;
 mod image;
 mod log;
 mod overlay;
@@ -9,7 +11,8 @@ mod page;
 mod view;
 
 pub use counters::State;
-pub use image::{Image, ImageBuilder, ImageKind, ImageMeta};
+pub use entry_overlay::EntryOverlay;
+pub use image::{Entries, EntriesBuilder, Image, ImageBuilder, ImageKind, ImageMeta, Kept};
 pub use overlay::Change;
 pub use page::{CounterPage, HOLDS_MS};
 pub use view::{LibraryFacts, LibraryView};

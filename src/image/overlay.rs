@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use once_cell::race::OnceBox;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::chains::{Chains, Full, Node};
 use super::log::Log;
 use crate::matching::normal::normal_form;
 use crate::matching::{Form, Mappings, Normal};
@@ -27,8 +28,6 @@ use crate::model::Item;
 pub const CAPACITY: usize = 4096;
 /// Nodes of one kind: items have several parts, and parts may have a second path by a mapping.
 const NODES: usize = CAPACITY * 8;
-/// Chains of one kind; a power of two.
-const CHAINS: usize = 1024;
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,10 +80,6 @@ pub enum Change {
     },
 }
 
-/// The overlay has no room left: fold it into an image and begin a new one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
-
 /// The changes since an image.
 #[derive(Default)]
 pub struct Overlay {
@@ -110,64 +105,6 @@ pub struct Record {
     forms: Vec<Box<[u8]>>,
     /// Of `Added`: which part is called what on the host.
     pub mapped: Vec<(usize, Vec<u8>)>,
-}
-
-/// Where a chain leads: a record, and which of its forms is meant.
-struct Node {
-    hash: u64,
-    record: u32,
-    form: u32,
-    /// Node index plus one; 0 ends the chain.
-    next: u32,
-}
-
-struct Chains {
-    heads: Box<[AtomicU32]>,
-    nodes: Log<Node>,
-    length: AtomicU32,
-}
-
-impl Chains {
-    fn new() -> Self {
-        Self {
-            heads: (0..CHAINS).map(|_| AtomicU32::new(0)).collect(),
-            nodes: Log::new(),
-            length: AtomicU32::new(0),
-        }
-    }
-
-    fn head(&self, hash: u64) -> &AtomicU32 {
-        &self.heads[usize::try_from(hash).unwrap_or(0) % CHAINS]
-    }
-
-    /// Makes the chain of `hash` lead to a record first. The record is in its place already.
-    fn link(&self, hash: u64, record: u32, form: usize) -> Result<(), Full> {
-        let index = self.length.load(Ordering::Relaxed);
-        let head = self.head(hash);
-        let node = Node {
-            hash,
-            record,
-            form: u32::try_from(form).map_err(|_| Full)?,
-            next: head.load(Ordering::Relaxed),
-        };
-        if index as usize >= NODES || !self.nodes.set(index as usize, node) {
-            return Err(Full);
-        }
-        self.length.store(index + 1, Ordering::Relaxed);
-        // Release: whoever is led to the node sees the node and the record behind it.
-        head.store(index + 1, Ordering::Release);
-        Ok(())
-    }
-
-    fn walk(&self, hash: u64) -> impl Iterator<Item = &Node> {
-        let mut next = self.head(hash).load(Ordering::Acquire);
-        std::iter::from_fn(move || {
-            let node = self.nodes.get((next as usize).checked_sub(1)?)?;
-            next = node.next;
-            Some(node)
-        })
-        .filter(move |node| node.hash == hash)
-    }
 }
 
 impl Overlay {
@@ -196,9 +133,9 @@ impl Overlay {
             Box::new(Inner {
                 records: Log::new(),
                 length: AtomicU32::new(0),
-                paths: Chains::new(),
-                keys: Chains::new(),
-                names: Chains::new(),
+                paths: Chains::new(NODES),
+                keys: Chains::new(NODES),
+                names: Chains::new(NODES),
             })
         });
         inner.push(change, mappings)

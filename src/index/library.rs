@@ -222,24 +222,6 @@ impl Library {
         self.shared.item(self, check_key(key)?)
     }
 
-    /// Keeps a value in this library of the host's, until it expires or all values take more than `limit` bytes. The
-    /// one without a name is the library's listing: see [`super::host`].
-    ///
-    /// # Errors
-    /// [`Status::InvalidArgument`]; the store's.
-    pub fn put_value(&self, name: &[u8], value: &[u8], expires: crate::options::Ttl, limit: u64) -> Result<()> {
-        self.shared.put_value(self, name, value, expires, limit)
-    }
-
-    /// Hands a value of this library of the host's to `then` when it has at most `room` bytes: a larger one is not read.
-    /// Gives its length, `None` when there is none that has not expired.
-    ///
-    /// # Errors
-    /// [`Status::InvalidArgument`]; the store's.
-    pub fn value(&self, name: &[u8], room: usize, then: &mut dyn FnMut(&[u8])) -> Result<Option<usize>> {
-        self.shared.value(self, name, room, then)
-    }
-
     /// Makes a full listing due, and forgets the library's confirmed matches.
     ///
     /// # Errors

@@ -11,7 +11,6 @@ mod edit;
 mod fetch;
 mod find;
 mod flight;
-mod host;
 mod in_memory;
 mod library;
 mod listing;
@@ -47,6 +46,7 @@ use crate::source::plex::PlexHttp;
 use crate::source::{Meter, Source};
 use crate::stats::{Counters, Stats};
 use crate::store::{Endpoint, Patience, Store};
+use crate::tables::Tables;
 use snapshot::Snapshot;
 
 /// An open index. Usable from any thread; cheap calls never wait for expensive ones.
@@ -65,6 +65,7 @@ use snapshot::Snapshot;
 #[derive(Debug)]
 pub struct Index {
     shared: Arc<Shared>,
+    tables: Arc<Tables>,
 }
 
 /// What all handles of one open index share.
@@ -72,7 +73,7 @@ pub(crate) struct Shared {
     options: Options,
     policy: Policy,
     mappings: Mappings,
-    store: Store,
+    store: Arc<Store>,
     source: Option<Arc<dyn Source>>,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
@@ -198,6 +199,8 @@ impl Index {
         counters: Arc<Counters>,
     ) -> Result<Self> {
         let mappings = Mappings::new(&options.mappings)?;
+        let store = Arc::new(store);
+        let tables = Tables::new(Arc::clone(&store), Arc::clone(&clock), options.no_mmap);
         let shared = Arc::new(Shared {
             policy: Policy::new(&options),
             flights: flight::Flights::default(),
@@ -221,7 +224,7 @@ impl Index {
         });
         shared.reload()?;
         crate::platform::fork::watch(&shared);
-        Ok(Self { shared })
+        Ok(Self { shared, tables })
     }
 
     /// A library by title, section id or uuid.
@@ -375,20 +378,10 @@ impl Index {
         self.shared.clear()
     }
 
-    /// Makes a library of this name (its uuid and title) that the host fills itself, unless it is there.
-    ///
-    /// # Errors
-    /// [`Status::InvalidArgument`] for an index with a server, or over a store that was fetched from one; the store's.
-    pub fn host_library(&self, name: &str) -> Result<()> {
-        self.shared.host_library(name)
-    }
-
-    /// How many values the host keeps in its libraries, expired ones that are still stored included.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn count_values(&self) -> Result<u64> {
-        self.shared.count_values()
+    /// What the host keeps itself, beside what servers show.
+    #[must_use]
+    pub fn tables(&self) -> &Arc<Tables> {
+        &self.tables
     }
 
     /// Brings libraries up to date now. `full`: by a full listing, whatever the clocks say.

@@ -184,14 +184,10 @@ impl Shared {
     /// What makes the image of a stored generation.
     pub(super) fn listing_builder(&self, row: &LibraryRow, generation: u64, sequence: u64) -> Result<ImageBuilder> {
         let mut builder = self.image_builder(row, generation, sequence);
-        if row.is_the_host_s() {
-            self.host_items(row)?.iter().for_each(|item| builder.push(item));
-        } else {
-            self.store.for_each_item(row.id, generation, &mut |item, came| {
-                builder.push_single(&item, came);
-                Ok(())
-            })?;
-        }
+        self.store.for_each_item(row.id, generation, &mut |item, came| {
+            builder.push_single(&item, came);
+            Ok(())
+        })?;
         Ok(builder)
     }
 

@@ -459,11 +459,11 @@ impl Store {
     pub fn image_names(&self) -> Result<Vec<String>> {
         self.read(|connection| {
             let mut names = Vec::new();
-            let mut statement = connection.prepare_cached("SELECT image, matches_image FROM libraries")?;
+            let mut statement = connection
+                .prepare_cached("SELECT image FROM libraries UNION ALL SELECT matches_image FROM libraries UNION ALL SELECT image FROM tables")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 names.push(row.get(0)?);
-                names.push(row.get(1)?);
             }
             Ok(names)
         })

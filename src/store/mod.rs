@@ -10,7 +10,6 @@ mod facts;
 mod folder;
 mod guids;
 mod hints;
-mod host;
 mod leases;
 mod listing;
 mod matches;
@@ -25,15 +24,16 @@ mod rows;
 mod single;
 #[cfg(test)]
 mod store_tests;
+mod tables;
 mod titles;
 
 pub use folder::Folder;
 pub use hints::Mark;
-pub use host::HostValue;
 pub use listing::{Finished, Listing};
 pub use partition::{Endpoint, USE_NOTED_MS};
 pub use patience::Patience;
 pub use rows::{Change, ChangeKind, LibraryRow, State};
+pub use tables::{Epoch, Put, TableOp, TableRow, TableState, Written};
 
 use std::any::Any;
 use std::path::Path;
@@ -561,7 +561,7 @@ fn in_one<T>(
 
 /// A store of an earlier version of this format gets the tables that are new.
 fn add_tables(connection: &Connection) -> rusqlite::Result<()> {
-    let newest = "SELECT 1 FROM sqlite_schema WHERE name = 'refusals'";
+    let newest = "SELECT 1 FROM sqlite_schema WHERE name = 'entries'";
     if connection.prepare(newest)?.exists([])? {
         return Ok(());
     }

@@ -423,18 +423,12 @@ pub(super) fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> 
              JOIN matches m ON m.library = l.id WHERE l.dead_matches AND m.epoch <> l.epoch LIMIT ?1)",
         )?
         .execute([slice])?;
-    let values = c
-        .prepare_cached(
-            "DELETE FROM host_values WHERE (library, name) IN (SELECT v.library, v.name FROM libraries l \
-             JOIN host_values v ON v.library = l.id WHERE l.identity < 0 LIMIT ?1)",
-        )?
-        .execute([slice])?;
     // Of an empty page nothing was looked for.
     if ended == 0 && slice > 0 {
         c.execute("UPDATE libraries SET dead_matches = 0 WHERE dead_matches", [])?;
     }
     Ok(Swept {
-        rows: dead.len() + disowned + ended + values,
+        rows: dead.len() + disowned + ended,
         of_shows,
     })
 }

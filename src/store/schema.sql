@@ -201,14 +201,24 @@ CREATE TABLE IF NOT EXISTS leases (        -- who fetches, where the file system
     until_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS host_values (   -- what a host keeps in a library that it fills itself
-    library    INTEGER NOT NULL REFERENCES libraries (id),
-    name       BLOB    NOT NULL,           -- empty: the library's listing
-    expires_ms INTEGER,                    -- NULL: never
-    sequence   INTEGER NOT NULL,           -- change sequence when it was stored: the oldest go first
-    bytes      INTEGER NOT NULL,           -- of name and value
-    value      BLOB    NOT NULL,
-    PRIMARY KEY (library, name)
+CREATE TABLE IF NOT EXISTS tables (        -- what a host keeps itself; a table is made when something is put into it
+    id        INTEGER PRIMARY KEY AUTOINCREMENT, -- no number is ever used twice: processes remember them
+    name      BLOB    UNIQUE,              -- NULL: it was cleared, and its entries are to be swept
+    entries   INTEGER NOT NULL DEFAULT 0,  -- those that are stored, expired ones included
+    bytes     INTEGER NOT NULL DEFAULT 0,  -- that they take
+    loose     INTEGER NOT NULL DEFAULT 0,  -- writes since its image was made
+    image     TEXT    NOT NULL DEFAULT '',
+    compacted INTEGER NOT NULL DEFAULT 0,  -- what was written up to here is in the image
+    changed   INTEGER NOT NULL             -- change sequence when it was made or compacted: then it is read anew
 ) STRICT;
-CREATE INDEX IF NOT EXISTS host_values_age ON host_values (sequence, bytes);
-CREATE INDEX IF NOT EXISTS host_values_expiry ON host_values (expires_ms) WHERE expires_ms IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS entries (
+    in_table   INTEGER NOT NULL REFERENCES tables (id),
+    name       BLOB    NOT NULL,
+    expires_ms INTEGER,                    -- NULL: never
+    sequence   INTEGER NOT NULL,           -- change sequence when it was put or removed: others read what is new by it
+    value      BLOB,                       -- NULL: it was removed; the row goes when the table is compacted
+    PRIMARY KEY (in_table, name)
+) STRICT;
+CREATE INDEX IF NOT EXISTS entries_age ON entries (in_table, sequence);
+CREATE INDEX IF NOT EXISTS entries_expiry ON entries (expires_ms) WHERE expires_ms IS NOT NULL;

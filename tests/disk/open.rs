@@ -201,7 +201,7 @@ fn a_store_of_the_first_version_gets_what_came_to_the_format_since() {
     let database = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("the database");
     database
         .execute_batch(
-            "DROP TABLE questions; DROP TABLE leases; DROP TABLE host_values; ALTER TABLE libraries DROP COLUMN hint; \
+            "DROP TABLE questions; DROP TABLE leases; DROP TABLE entries; DROP TABLE tables; ALTER TABLE libraries DROP COLUMN hint; \
              ALTER TABLE libraries DROP COLUMN hint_seq; ALTER TABLE identities DROP COLUMN cleared; PRAGMA user_version = 1;",
         )
         .expect("as it was");

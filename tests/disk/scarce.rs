@@ -2,7 +2,9 @@
 
 use std::ffi::{CStr, c_char};
 
-use plexindex::capi::types::{Buffer, Bytes, Edit, EditReport, Handle, LibraryHandle, Options, Query};
+use plexindex::capi::types::{
+    Buffer, Bytes, Edit, EditReport, Handle, LibraryHandle, Options, Query, TableHandle, TableOp,
+};
 use plexindex::error::Status;
 
 use super::broken::answer;
@@ -73,7 +75,6 @@ fn without_a_thread_there_is_a_status() {
 unsafe extern "C" {
     fn plexindex_open(options: *const Options, handle: *mut *mut Handle) -> i32;
     fn plexindex_close(handle: *mut Handle) -> i32;
-    fn plexindex_host_library(handle: *const Handle, name: *const c_char, length: usize) -> i32;
     fn plexindex_library(
         handle: *const Handle,
         kind: i32,
@@ -81,8 +82,15 @@ unsafe extern "C" {
         length: usize,
         library: *mut *const LibraryHandle,
     ) -> i32;
-    fn plexindex_host_put(
-        library: *const LibraryHandle,
+    fn plexindex_table(
+        handle: *const Handle,
+        name: *const c_char,
+        length: usize,
+        flags: u32,
+        table: *mut *const TableHandle,
+    ) -> i32;
+    fn plexindex_table_put(
+        table: *const TableHandle,
         name: *const c_char,
         name_length: usize,
         value: *const c_char,
@@ -90,6 +98,7 @@ unsafe extern "C" {
         ttl_ms: i64,
         limit: u64,
     ) -> i32;
+    fn plexindex_table_write(handle: *const Handle, ops: *const TableOp, count: usize, ttl_ms: i64, limit: u64) -> i32;
     fn plexindex_match_paths(handle: *const Handle, query: *const Query, count: usize, answers: *mut Buffer) -> i32;
     fn plexindex_record_matches(
         library: *const LibraryHandle,
@@ -122,11 +131,7 @@ pub fn short_of_memory(words: &[&str]) {
     };
     let folder = words[0].as_bytes();
     let many = b"a\0".repeat(COUNT);
-    let listing = [
-        format!("plexindex 1\n{COUNT} -\n").as_bytes(),
-        &b"\0".repeat(3 * COUNT - 1),
-    ]
-    .concat();
+    let ops = vec![0_u8; COUNT * size_of::<TableOp>()];
     let (mut handle, mut library) = (std::ptr::null_mut(), std::ptr::null());
     // SAFETY: structs of zeroes with their sizes set, pointers to what lives here, and plain calls.
     unsafe {
@@ -137,7 +142,6 @@ pub fn short_of_memory(words: &[&str]) {
         };
         assert_eq!(plexindex_open(&raw const options, &raw mut handle), 0, "{}", message());
         let name = c"Mine".as_ptr();
-        assert_eq!(plexindex_host_library(handle, name, 4), 0, "{}", message());
         let kind = plexindex::capi::constants::PLEXINDEX_SELECT_UUID;
         let opened = plexindex_library(handle, kind, name, 4, &raw mut library);
         assert_eq!(opened, 0, "{}", message());
@@ -171,9 +175,8 @@ pub fn short_of_memory(words: &[&str]) {
             ("edit", &|_| {
                 plexindex_edit_items(handle, &raw const edit, std::ptr::null_mut())
             }),
-            ("put", &|_| {
-                let (data, length) = (listing.as_ptr().cast(), listing.len());
-                plexindex_host_put(library, std::ptr::null(), 0, data, length, 0, 0)
+            ("write", &|_| {
+                plexindex_table_write(handle, ops.as_ptr().cast(), COUNT, 0, 0)
             }),
         ];
         for (what, call) in calls {
@@ -181,7 +184,9 @@ pub fn short_of_memory(words: &[&str]) {
             say(&format!("{what}: {status}: {}", message()));
         }
         limit(libc::RLIM_INFINITY);
-        let few = plexindex_record_matches(library, c"a".as_ptr(), 2, c"1".as_ptr(), 2, 1);
+        let mut table = std::ptr::null();
+        assert_eq!(plexindex_table(handle, name, 4, 0, &raw mut table), 0, "{}", message());
+        let few = plexindex_table_put(table, name, 4, name, 4, 0, u64::MAX);
         assert_eq!(few, 0, "{}", message());
         assert_eq!(plexindex_close(handle), 0);
     }
@@ -194,7 +199,7 @@ fn without_memory_for_a_batch_there_is_a_status() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut worker = Worker::start("short of memory", [&*folder.path().display().to_string()]);
     assert_eq!(worker.hear(), "ready");
-    for what in ["match", "record", "edit", "put"] {
+    for what in ["match", "record", "edit", "write"] {
         let said = worker.hear();
         let refused = format!("{what}: {}: there is no memory for ", Status::InvalidArgument as i32);
         assert!(said.starts_with(&refused), "{said}");

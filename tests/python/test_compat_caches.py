@@ -358,26 +358,85 @@ def test_processes_see_each_other_s_writes(tmp_path: Path) -> None:
         assert plex.get_library_items("Movies") == [{"key": str(number), "title": "T", "file_paths": []}]
 
 
-def test_the_warm_file_of_a_listing_may_go(tmp_path: Path) -> None:
-    cache = PlexCache(tmp_path)
-    cache.set_library_items("Movies", [item(f"{KEY}1", "A", "/a/b.mkv")])
+def test_the_image_of_matches_may_go(tmp_path: Path) -> None:
+    cache = MatchCache(tmp_path)
+    for number in range(1_100):
+        cache.set_match("Movies", f"/A/{number}.mkv", f"{KEY}{number}")
     cache.close()
-    files = list((tmp_path / "cache").glob("*.image"))
+    files = list((tmp_path / "match_cache").glob("*.image"))
     assert files
     for file in files:
         file.unlink()
-    answers = cache._match("Movies", [b"/a/b.mkv"])
-    assert answers is not None
-    assert answers[0].key == f"{KEY}1"
-    assert list((tmp_path / "cache").glob("*.image"))
+    for one in (cache, MatchCache(tmp_path)):
+        found = [one.get_match("Movies", f"/a/{number}.MKV") for number in range(1_101)]
+        assert found == [*(f"{KEY}{number}" for number in range(1_100)), None]
+    assert list((tmp_path / "match_cache").glob("*.image"))
 
 
-def test_a_store_of_a_server_takes_nothing_of_the_host(tmp_path: Path, server: Any) -> None:
+def test_a_listing_is_searched_by_the_names_of_its_files(tmp_path: Path) -> None:
+    cache = PlexCache(tmp_path)
+    names = ["a.mkv", "A.MKV", "É.mkv", "x\\b.mkv", "c.mkv/", "d", "/", "e\0"]
+    paths = [f"/m/{n}/{name}" for n, name in enumerate(names)]
+    items = [item(f"{KEY}{n}", "T", path) for n, path in enumerate(paths)]
+    items += [item(f"{KEY}many", "T", *(f"/many/{n}.mkv" for n in range(500)))]
+    items += [item(f"{KEY}0", "T", "/m/0/again.mkv"), item("nul\0", "T", "/nul.mkv"), item("\ud800", "T", "/bad.mkv")]
+    assert cache._match("Movies", "/m/0/a.mkv") is None
+    cache.set_library_items("Movies", items)
+    for asked, expected in [
+        ("/m/0/a.mkv", ["0"]),
+        ("/x/m/1/a.mkv", ["1"]),
+        ("/x/a.mkv", ["0", "1"]),
+        ("/m/2/E\u0301.MKV", ["2"]),
+        ("/m/3/x\\b.mkv", ["3"]),
+        ("/m/4/C.mkv", ["4"]),
+        ("/m/d", ["5"]),
+        ("/many/499.mkv", ["many"]),
+        ("/x/AGAIN.mkv", ["0"]),
+        ("/nul.mkv", []),
+        ("/bad.mkv", []),
+        ("/nothing.mkv", []),
+    ]:
+        assert cache._match("Movies", asked) == [f"{KEY}{key}" for key in expected], asked
+    assert cache._match("Shows", "/m/0/a.mkv") is None
+    assert cache._match("Movies", "/m/0/a.mkv", leaves=True) is None
+    # The next listing takes its place, whole; and what is searched by is not counted.
+    cache.set_library_items("Movies", [])
+    assert cache._match("Movies", "/m/0/a.mkv") == []
+    assert cache.get_stats()["count"] == 1
+
+
+def test_rules_apply_to_a_listing_as_to_a_server_s(tmp_path: Path) -> None:
+    rows = [item("1", "A", "/plex/a/x/f.mkv"), item("2", "B", "/plex/b/x/f.mkv"), item("3", "C", "/host/b/x/f.mkv")]
+    PlexCache(tmp_path).set_library_items("Movies", rows)
+    for rules, asked, expected in [
+        ([("/stash", "/plex")], "/stash/b/x/f.mkv", ["2"]),
+        ([("/STASH/", "/plex/")], "/stash/b/x/f.mkv", ["2"]),
+        ([plexindex.Mapping.server_prefix("/plex", "/host")], "/host/a/x/f.mkv", ["1"]),
+        # What is listed as it is comes first.
+        ([plexindex.Mapping.server_prefix("/plex", "/host")], "/host/b/x/f.mkv", ["3"]),
+        (
+            [plexindex.Mapping.host_pattern(r"^/(\w)-files/(?P<rest>.*)$", r"/plex/\1/\g<rest>")],
+            "/b-files/x/f.mkv",
+            ["2"],
+        ),
+        ([plexindex.Mapping.server_pattern(r"^/plex/(.)/x/f(.*)$", r"M:\new\\\1\2")], "m:/new/b.mkv", ["2"]),
+    ]:
+        cache = PlexCache(tmp_path, mappings=rules)
+        assert cache._match("Movies", asked) == expected, (rules, asked)
+    with pytest.raises(plexindex.InvalidArgumentError, match="look-around"):
+        PlexCache(tmp_path, mappings=[plexindex.Mapping.host_pattern("(?=x)", "y")])
+
+
+def test_a_store_of_a_server_and_the_host_s_are_beside_each_other(tmp_path: Path, server: Any) -> None:
     folder = tmp_path / "match_cache"
     with plexindex.open(folder, server_url=server.url, token=server.token) as index:
         index.refresh("Movies")
-    with pytest.raises(plexindex.InvalidArgumentError, match="cache_dir"):
-        MatchCache(tmp_path).set_match("Films of the Host", "/a", "1")
+        cache = MatchCache(tmp_path)
+        cache.set_match("Movies", "/a", "1")
+        index.clear()
+        index.refresh("Movies")
+        assert cache.get_match("Movies", "/a") == "1"
+    cache.clear()
     with plexindex.open(folder) as index:
         assert index.stats().items == 300
 

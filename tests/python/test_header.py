@@ -28,6 +28,7 @@ STRUCTS: dict[str, Any] = {
     "statistics": _native.CStats,
     "edit": _native.CEdit,
     "edit_report": _native.CEditReport,
+    "table_op": _native.CTableOp,
 }
 
 # A plexindex_bytes that is two fields in Python.
@@ -47,6 +48,9 @@ TYPES: dict[str, Any] = {
     "plexindex_handle**": ctypes.POINTER(ctypes.c_void_p),
     "plexindex_library_handle*": ctypes.c_void_p,
     "plexindex_library_handle**": ctypes.POINTER(ctypes.c_void_p),
+    "plexindex_table_handle*": ctypes.c_void_p,
+    "plexindex_table_handle**": ctypes.POINTER(ctypes.c_void_p),
+    "plexindex_table_op*": ctypes.POINTER(_native.CTableOp),
     "plexindex_options*": ctypes.POINTER(_native.COptions),
     "plexindex_query*": ctypes.POINTER(_native.CQuery),
     "plexindex_buffer*": ctypes.POINTER(_native.CBuffer),

@@ -1,6 +1,7 @@
 //! Making an image: records as items come, tables at the end, and then one file.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -129,31 +130,7 @@ impl ImageBuilder {
     /// # Errors
     /// [`Status::Store`] or [`Status::StoreFull`]; `path` is as it was.
     pub fn finish(self, path: &Path, seal: u64) -> Result<ImageInfo> {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}-{number}.new", std::process::id()));
-        let temporary = path.with_file_name(name);
-        let written = self.write_file(&temporary, path, seal);
-        if written.is_err() {
-            let _ = files::remove(&temporary);
-        }
-        written
-    }
-
-    fn write_file(self, temporary: &Path, path: &Path, seal: u64) -> Result<ImageInfo> {
-        let failed = |error: io::Error| {
-            let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-            let status = if full { Status::StoreFull } else { Status::Store };
-            Error::new(
-                status,
-                format!("the image {} cannot be written: {error}", path.display()),
-            )
-        };
-        let mut file = files::fresh(temporary).map_err(failed)?;
-        let info = self.write(&mut file, seal).map_err(failed)?;
-        files::rename(temporary, path).map_err(failed)?;
-        Ok(info)
+        write_in_place(path, |file| self.write(file, seal))
     }
 
     /// The image as bytes, of no name.
@@ -206,15 +183,7 @@ impl ImageBuilder {
         head.names = body.part(&array, 8)?;
         head.directory = body.part(&directory, 4)?;
         let sums = body.finish();
-        head.sums = Part {
-            at: sums.at,
-            count: sums.table.len() as u64 / 8,
-        };
-        head.sums_sum = xxh3_64(&sums.table);
-        head.length = sums.at + sums.table.len() as u64;
-        out.write_all(&sums.table)?;
-        out.seek(SeekFrom::Start(0))?;
-        out.write_all(&head.encode())?;
+        write_ends(out, &mut head, &sums)?;
         Ok(ImageInfo {
             bytes: head.length,
             items: self.items,
@@ -314,8 +283,44 @@ fn form_of(records: &[u8], entry: u32) -> Form<'_> {
     }
 }
 
+/// Writes a file under another name beside `path`, and renames it into place.
+pub(super) fn write_in_place<T>(path: &Path, write: impl FnOnce(&mut File) -> io::Result<T>) -> Result<T> {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}-{number}.new", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let written = files::fresh(&temporary).and_then(|mut file| {
+        let written = write(&mut file)?;
+        files::rename(&temporary, path)?;
+        Ok(written)
+    });
+    written.map_err(|error| {
+        let _ = files::remove(&temporary);
+        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let status = if full { Status::StoreFull } else { Status::Store };
+        Error::new(
+            status,
+            format!("the image {} cannot be written: {error}", path.display()),
+        )
+    })
+}
+
+/// Writes what stands around the parts: the check sums behind them, and the head before them.
+pub(super) fn write_ends(out: &mut (impl Write + Seek), head: &mut Head, sums: &Sums) -> io::Result<()> {
+    head.sums = Part {
+        at: sums.at,
+        count: sums.table.len() as u64 / 8,
+    };
+    head.sums_sum = xxh3_64(&sums.table);
+    head.length = sums.at + sums.table.len() as u64;
+    out.write_all(&sums.table)?;
+    out.seek(SeekFrom::Start(0))?;
+    out.write_all(&head.encode())
+}
+
 /// Writes what check sums cover, and takes them on the way.
-struct Body<'o, W> {
+pub(super) struct Body<'o, W> {
     out: &'o mut W,
     at: u64,
     /// The block that is not complete yet.
@@ -323,13 +328,14 @@ struct Body<'o, W> {
     table: Vec<u8>,
 }
 
-struct Sums {
+/// Where the parts end, and their check sums.
+pub(super) struct Sums {
     at: u64,
     table: Vec<u8>,
 }
 
 impl<'o, W: Write> Body<'o, W> {
-    fn new(out: &'o mut W) -> Self {
+    pub(super) fn new(out: &'o mut W) -> Self {
         Self {
             out,
             at: BLOCK as u64,
@@ -339,7 +345,7 @@ impl<'o, W: Write> Body<'o, W> {
     }
 
     /// Writes a part of elements of this size, and what pads it to eight bytes.
-    fn part(&mut self, part: &[u8], size: usize) -> io::Result<Part> {
+    pub(super) fn part(&mut self, part: &[u8], size: usize) -> io::Result<Part> {
         let at = self.at;
         self.write(part)?;
         self.write(&[0; 8][..part.len().next_multiple_of(8) - part.len()])?;
@@ -368,7 +374,7 @@ impl<'o, W: Write> Body<'o, W> {
         Ok(())
     }
 
-    fn finish(mut self) -> Sums {
+    pub(super) fn finish(mut self) -> Sums {
         self.table.extend(bytes::sums(&self.rest));
         Sums {
             at: self.at,

@@ -17,6 +17,7 @@
 
 mod builder;
 mod bytes;
+mod entries;
 #[cfg(test)]
 mod inspect;
 mod layout;
@@ -27,6 +28,7 @@ mod sort;
 mod table;
 
 pub use builder::{ImageBuilder, ImageMeta};
+pub use entries::{Entries, EntriesBuilder, Kept};
 pub use layout::ImageKind;
 pub use names::name_hash;
 pub use read::Image;

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 
 from ._errors import ServerError
-from ._host_store import leaves_name, library_name
-from ._match_cache import PREFIX
 from ._paths import best, components, lies_under, mapped, normal
 from ._plex_cache import PlexCache
 from ._plexapi import SectionIndex
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from ._answers import Match
-
 # For how long a path that Plex did not find is not searched for again.
 _MISSED_FOR = 30.0
 # Rows of an answer to the question for a file's name: a server that does not know it sends any rows.
@@ -26,7 +22,6 @@ _ASKED_ROWS = 50
 # Bytes of a path that the ladder takes.
 _LONGEST = 32_767
 _LEAVES = {"show": ("episode", 4), "artist": ("track", 10)}
-_EXACT = ("confirmed", "exact", "mapped")
 
 
 class Finder:
@@ -130,27 +125,22 @@ class Finder:
         """From the stored listing; None: there is none."""
         if not self._ours:
             return None
-        name = library_name(self._title)
-        found = self._match(leaves_name(self._title) if self._leaf else name)
+        found = self._match(leaves=self._leaf is not None)
         if not found and self._leaf:
-            found = self._match(name) or found
+            found = self._match(leaves=False) or found
         return found
 
-    def _match(self, name: str) -> list[Any] | None:
+    def _match(self, *, leaves: bool) -> list[Any] | None:
         try:
             paths = [path.encode() for path in (self._path, self._mapped) if path]
         except UnicodeEncodeError:
             return None
         if not paths or any(b"\0" in path or len(path) > _LONGEST for path in paths):
             return None
-        answers = self._cache._match(name, paths)
-        if answers is None:
-            return None
-        answer = _better(answers)
-        if answer is None:
-            return []
-        self._say(f"the stored listing: {answer.status}, {answer.rung}")
-        return self._fetch_all(_key(item.rating_key) for item in answer.candidates)
+        keys = self._cache._match(self._title, self._path, self._mapped, leaves=leaves)
+        if keys:
+            self._say(f"the stored listing: {len(keys)} items")
+        return None if keys is None else self._fetch_all(keys)
 
     # What Plex finds by its title.
 
@@ -225,7 +215,7 @@ class Finder:
 
     def _leaves(self) -> list[Any]:
         """All episodes or tracks, unless their listing is stored already."""
-        if self._ours and self._cache._store.has(leaves_name(self._title), b""):
+        if self._ours and self._cache._has_leaves(self._title):
             return []
         items = self._list(lambda: self._library.search(libtype=self._leaf[0] if self._leaf else None))
         if self._ours:
@@ -254,18 +244,6 @@ class Finder:
             if not _is_absence(error):
                 raise
             return []
-
-
-def _better(answers: list[Match]) -> Match | None:
-    """Of the answers for a path and for the path after mappings that which found more."""
-    sure = [answer for answer in answers if answer.candidates]
-    exact = [answer for answer in sure if answer.rung in _EXACT]
-    # The mapped path comes last, and shares more with what the server lists.
-    return exact[0] if exact else min(sure, key=lambda a: (a.rung != "suffix", a.candidates_total), default=None)
-
-
-def _key(rating_key: str) -> str:
-    return rating_key[1:] if rating_key.startswith("=") else PREFIX + rating_key
 
 
 def _is_trouble(error: Exception) -> bool:

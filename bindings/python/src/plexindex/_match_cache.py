@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from . import _native
-from ._host_store import HostStore, library_name, library_of
 from ._library import _holds_the_lock
+from ._tables import TableStore, name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,65 +16,47 @@ if TYPE_CHECKING:
 
     PathLike = Union[str, "os.PathLike[str]"]
 
-PREFIX = "/library/metadata/"
-# A key of another form than PREFIX and a rating key is stored as a rating key that begins with one of these: the text
-# itself, an int, the hexadecimal digits of its UTF-8. All come before the digits: one comparison tells them apart.
-_TEXT, _INT, _HEX = "!", "#", "%"
-_MARK_AT = len(PREFIX)
-
-# What the path ends with in the store. Neither byte is in any UTF-8, so the path equals itself only: no normal form.
-# And a question that holds a NUL, at which C takes it to end, has lost this byte and finds nothing.
-_PLAIN, _DIGEST = b"\xff", b"\xfe"
-_LONGEST = 32_000
+# A key is stored as its UTF-8. One that has none, or that holds a NUL, at which C takes a text to end, begins with one
+# of these: the text with its lone surrogates; an int.
+_ODD, _INT = b"\0s", b"\0i"
 
 
-def stored_path(file_path: str) -> bytes:
-    """A path as the store has it: lower case, exactly. What the library takes for no path is there by its digest."""
-    lower = file_path.lower()
-    if "\0" not in lower:
-        try:
-            raw = lower.encode()
-            if len(raw) <= _LONGEST:
-                return raw + _PLAIN
-        except UnicodeEncodeError:
-            pass
-    from hashlib import blake2b
-
-    return blake2b(lower.encode("utf-8", "surrogatepass")).hexdigest().encode() + _DIGEST
+def _table_of(library: object) -> bytes:
+    # With "=" the library takes A to Z in paths for a to z.
+    return b"=" + name_of(library)
 
 
-def stored_key(key: str | int) -> str:
-    """A key as the rating key that is recorded."""
+def _name_of(file_path: str) -> bytes:
+    return name_of(file_path.lower())
+
+
+def _stored(key: str | int) -> bytes:
+    """A key as the value that is kept."""
     if isinstance(key, int):
-        return f"{_INT}{int(key)}"
+        return _INT + str(int(key)).encode()
     if not isinstance(key, str):
         raise TypeError(f"plex_key must be str, not {type(key).__name__}")
-    rating_key = key[_MARK_AT:]
-    if key.startswith(PREFIX) and rating_key.isascii() and rating_key.isalnum():
-        return rating_key
-    if key.isascii() and key.isalnum():
-        return _TEXT + key
-    return _HEX + key.encode("utf-8", "surrogatepass").hex()
+    try:
+        if "\0" not in key:
+            return key.encode()
+    except UnicodeEncodeError:
+        pass
+    return _ODD + key.encode("utf-8", "surrogatepass")
 
 
-def given_key(key: str) -> Any:
-    """The key that was recorded, from PREFIX and what ``stored_key`` made of it."""
-    mark, rest = key[_MARK_AT], key[_MARK_AT + 1 :]
-    if mark == _TEXT:
-        return rest
-    if mark == _INT:
-        return int(rest)
-    if mark == _HEX:
-        return bytes.fromhex(rest).decode("utf-8", "surrogatepass")
-    return key
+def _given(value: bytes | bytearray) -> Any:
+    """The key that ``_stored`` made the value of."""
+    if value[:2] == _INT:
+        return int(value[2:])
+    return value[2:].decode("utf-8", "surrogatepass") if value[:2] == _ODD else value.decode()
 
 
 class _Table:
-    """What the fast path needs: no reference leads back to the cache, so that the cache goes when nobody has it."""
+    """What the fast path needs: no reference leads back to the cache, so that the cache goes when nothing has it."""
 
     __slots__ = ("counts", "handles", "quick", "store")
 
-    def __init__(self, store: HostStore) -> None:
+    def __init__(self, store: TableStore) -> None:
         self.store = store
         self.counts = [0, 0]
         """Hits and misses."""
@@ -84,36 +66,34 @@ class _Table:
 
     def search(self, name: str, file_path: str) -> str | None:
         """The key with certainty: a fast lookup that finds nothing is no verdict."""
-        path, library = stored_path(file_path), library_name(name)
-        found = self.store.match(library, path)
+        path, table = _name_of(file_path), _table_of(name)
+        value = self.store.get(table, path)
         if self.quick and type(name) is str and not self.handles.get(name):
             # Not yet, or the index was closed.
-            self.handles[name] = self.store.run(library_of, library)._selected.handle
-        rating_key = None if found is None else found.rating_key
-        if rating_key is None:
+            self.handles[name] = self.store.handle(table).handle
+        if value is None:
             self.counts[1] += 1
             return None
         self.counts[0] += 1
-        return given_key(PREFIX + rating_key)  # type: ignore[no-any-return]
+        return _given(value)  # type: ignore[no-any-return]
 
 
 def _bind(table: _Table) -> Callable[[str, str], str | None]:
     # A closure over local names: a tenth faster than a method, with CPython 3.11. What is ASCII is lower-cased by the
-    # library (see plexindex_lookup_key), which is another tenth.
-    fast_lookup: Any = _native.load().fast_lookup
+    # library (PLEXINDEX_TABLE_FOLD_ASCII), which is another tenth.
+    lookup: Any = _native.load().fast_table_lookup
     handles, counts, search = table.handles, table.counts, table.search
 
     def get_match(library_name: str, file_path: str) -> str | None:
         """The key recorded for a path, or None."""
         try:
-            found = fast_lookup(
-                handles[library_name],
-                file_path.encode() + b"\xfb" if file_path.isascii() else file_path.lower().encode() + b"\xff",
-            )
-            if found is not None:
-                counts[0] += 1
-                key: str = found.decode()
-                return key if found[18] > 47 else given_key(key)
+            if "\0" not in file_path:
+                found = lookup(
+                    handles[library_name], file_path.encode() if file_path.isascii() else file_path.lower().encode()
+                )
+                if found is not None:
+                    counts[0] += 1
+                    return found.decode()  # type: ignore[no-any-return]
         except (AttributeError, KeyError, TypeError, UnicodeEncodeError):
             pass
         return search(library_name, file_path)
@@ -135,7 +115,7 @@ class MatchCache:
         """Opens the cache below this folder, and makes what is missing."""
         self._data_dir = data_dir
         self._size_limit = size_limit
-        self._store = HostStore(os.path.join(data_dir, "match_cache"), size_limit)
+        self._store = TableStore(os.path.join(data_dir, "match_cache"), size_limit)
         self._table = _Table(self._store)
         self._get = _bind(self._table)
         if type(self).get_match is _METHOD:
@@ -169,21 +149,19 @@ class MatchCache:
         if plex_key is None:
             self.invalidate(library_name, file_path)
             return
-        self._store.record(_name(library_name), stored_path(file_path), stored_key(plex_key))
+        self._store.put(_table_of(library_name), _name_of(file_path), _stored(plex_key))
 
     def invalidate(self, library_name: str, file_path: str) -> None:
         """Forgets a path. One that is not there is fine."""
-        library, path = _name(library_name), stored_path(file_path)
-        self._store.run(lambda index: index.invalidate_path(library_of(index, library), path))
+        self._store.remove(_table_of(library_name), _name_of(file_path))
 
     def invalidate_library(self, library_name: str) -> None:
         """Forgets all of a library, in the same time whatever their number."""
-        library = _name(library_name)
-        self._store.run(lambda index: index.invalidate_library(library_of(index, library)))
+        self._store.clear(_table_of(library_name))
 
     def clear(self) -> None:
         """Forgets everything, and zeroes the counters."""
-        self._store.run(lambda index: index.clear())
+        self._store.clear()
         self._table.counts[:] = 0, 0
 
     def close(self) -> None:
@@ -192,9 +170,8 @@ class MatchCache:
 
     def get_stats(self) -> dict[str, Any]:
         """``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object; ``size`` in bytes and ``count``."""
-        stats = self._store.run(lambda index: index.stats())
         hits, misses = self._table.counts
-        return counted(hits, misses, stats.disk_bytes, stats.matches)
+        return counted(hits, misses, self._store.disk_bytes(), self._store.count())
 
     def __repr__(self) -> str:
         stats = self.get_stats()
@@ -202,7 +179,6 @@ class MatchCache:
 
 
 _METHOD = MatchCache.get_match  # a test may put another in its place
-_name = library_name
 
 
 def counted(hits: int, misses: int, size: int, count: int) -> dict[str, Any]:

@@ -163,6 +163,12 @@ class CEditReport(Structure):
     ]
 
 
+class CTableOp(Structure):
+    """plexindex_table_op."""
+
+    _fields_ = [("kind", c_int32), ("reserved", c_uint32), ("table", c_void_p), ("name", CBytes), ("value", CBytes)]
+
+
 _QUERY = POINTER(CQuery)
 _BUFFER = POINTER(CBuffer)
 
@@ -190,10 +196,15 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "invalidate_library": (c_int32, (c_void_p,)),
     "invalidate_all": (c_int32, (c_void_p,)),
     "clear": (c_int32, (c_void_p,)),
-    "host_library": (c_int32, (c_void_p, c_char_p, c_size_t)),
-    "host_put": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int64, c_uint64)),
-    "host_get": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
-    "host_count": (c_int32, (c_void_p, POINTER(c_uint64))),
+    "table": (c_int32, (c_void_p, c_char_p, c_size_t, c_uint32, POINTER(c_void_p))),
+    "table_lookup": (c_char_p, (c_void_p, c_char_p)),
+    "table_get": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
+    "table_put": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int64, c_uint64)),
+    "table_remove": (c_int32, (c_void_p, c_char_p, c_size_t)),
+    "table_write": (c_int32, (c_void_p, POINTER(CTableOp), c_size_t, c_int64, c_uint64)),
+    "table_next": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
+    "table_count": (c_int32, (c_void_p, POINTER(c_uint64))),
+    "table_clear": (c_int32, (c_void_p,)),
     "refresh": (c_int32, (c_void_p, _QUERY)),
     "edit_items": (c_int32, (c_void_p, POINTER(CEdit), POINTER(CEditReport))),
     "watch_start": (c_int32, (c_void_p,)),
@@ -232,8 +243,10 @@ class Native:
                 setattr(self, name, function)
         except AttributeError as error:
             raise LoadError(f"{path} is not the plexindex library that this package needs: {error}") from None
-        self.fast_lookup: Any = ctypes.PyDLL(path, handle=library._handle)["plexindex_lookup_key"]
-        self.fast_lookup.restype = c_char_p
+        fast = ctypes.PyDLL(path, handle=library._handle)
+        self.fast_lookup: Any = fast["plexindex_lookup_key"]
+        self.fast_table_lookup: Any = fast["plexindex_table_lookup"]
+        self.fast_lookup.restype = self.fast_table_lookup.restype = c_char_p
 
     if TYPE_CHECKING:
 

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import os
 
-from ._host_store import HostStore, leaves_name, library_name
 from ._match_cache import counted
-from ._rows import extract, pack, unpack
+from ._rows import extract, file_name, find_in, pack, pack_files, unpack
+from ._tables import CLEAR, PUT, TableStore, name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from ._answers import Match
     from ._match_cache import PathLike
     from ._rows import Row
+    from ._tables import Op
     from ._types import MappingArg
 
-_LISTING = b""
+# What a cache counts is in one table: rows by library, rows by library and title, paths that were missed. Beside it
+# are tables by which a library's listing, or that of its episodes and tracks, is searched: a value for some file names
+# each, and under no name how many values there are.
+_ROWS = b"rows"
+_LISTED, _LEAVES = b"l", b"e"
+_SHAPE = b""
+# Items that fit a path: each costs a request.
+_CANDIDATES = 16
 
 
 class PlexCache:
@@ -48,27 +55,29 @@ class PlexCache:
         self._size_limit = size_limit
         self._hits = 0
         self._misses = 0
-        self._store = HostStore(os.path.join(data_dir, "cache"), size_limit, mappings)
+        self._store = TableStore(os.path.join(data_dir, "cache"), size_limit, mappings)
+        self._rules: Any = None
 
     def set_library_items(self, library_name: str, items: Iterable[Any]) -> None:
         """Keeps key, title and paths of each item, for the TTL of now. An empty list is kept too."""
-        self._put(_name(library_name), _LISTING, items)
+        self._put_listing(_LISTED, library_name, items)
 
     def get_library_items(self, library_name: str) -> list[Row] | None:
         """The rows of a library, in order; None when none were stored, or they have expired."""
-        return self._get(_name(library_name), _LISTING)
+        return self._get(_entry(_LISTED, library_name))
 
     def set_search_results(self, library_name: str, title: str, results: Iterable[Any]) -> None:
         """Keeps what a search for a title found, as :meth:`set_library_items`."""
-        self._put(_name(library_name), _search_name(title), results)
+        rows = [row for row in map(extract, results) if row is not None]
+        self._store.put(_ROWS, _entry(b"s", library_name, title), pack(rows), self._library_ttl)
 
     def get_search_results(self, library_name: str, title: str) -> list[Row] | None:
         """What was kept for this title, by its very spelling; None as :meth:`get_library_items`."""
-        return self._get(_name(library_name), _search_name(title))
+        return self._get(_entry(b"s", library_name, title))
 
     def clear(self) -> None:
         """Removes everything, and zeroes the counters."""
-        self._store.run(lambda index: index.clear())
+        self._store.clear()
         self._hits = self._misses = 0
 
     def close(self) -> None:
@@ -77,8 +86,7 @@ class PlexCache:
 
     def get_stats(self) -> dict[str, Any]:
         """``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object; ``size`` in bytes and ``count``."""
-        size = self._store.run(lambda index: index.stats()).disk_bytes
-        return counted(self._hits, self._misses, size, self._store.count())
+        return counted(self._hits, self._misses, self._store.disk_bytes(), self._store.count(_ROWS))
 
     def __repr__(self) -> str:
         stats = self.get_stats()
@@ -87,46 +95,77 @@ class PlexCache:
             f"hit_rate={stats['hit_rate']:.1f}%)"
         )
 
-    def _put(self, library: str, name: bytes, items: Iterable[Any]) -> None:
-        rows = [row for row in map(extract, items) if row is not None]
-        self._store.put(library, name, pack(rows), self._library_ttl)
-
-    def _get(self, library: str, name: bytes) -> list[Row] | None:
-        text = self._store.get(library, name)
+    def _get(self, entry: bytes) -> list[Row] | None:
+        text = self._store.get(_ROWS, entry)
         if text is None:
             self._misses += 1
             return None
         self._hits += 1
         return unpack(text)
 
+    def _put_listing(self, kind: bytes, library_name: str, items: Iterable[Any]) -> None:
+        rows = [row for row in map(extract, items) if row is not None]
+        table, files = kind + name_of(library_name), pack_files(rows)
+        ops: list[Op] = [(PUT, _ROWS, _entry(kind, library_name), pack(rows)), (CLEAR, table, b"", b"")]
+        ops.append((PUT, table, _SHAPE, str(len(files)).encode()))
+        ops += [(PUT, table, _bucket(number), text) for number, text in enumerate(files) if text]
+        # All or none: what is matched is what is given.
+        self._store.write(ops, self._library_ttl)
+
     # For the function that finds items: matching inside of the library.
 
     def _put_leaves(self, library_name: str, items: Iterable[Any]) -> None:
         """Keeps the episodes or tracks of a library beside what the host stored of it."""
-        self._put(leaves_name(library_name), _LISTING, items)
+        self._put_listing(_LEAVES, library_name, items)
+
+    def _has_leaves(self, library_name: str) -> bool:
+        return self._store.has(_LEAVES + name_of(library_name), _SHAPE)
 
     def _was_missed(self, library_name: str, path: str) -> bool:
         """Whether a path was looked for in vain a moment ago, by this process or another."""
-        return self._store.has(_name(library_name), _missed_name(path))
+        return self._store.has(_ROWS, _entry(b"m", library_name, path))
 
     def _note_miss(self, library_name: str, path: str, seconds: float) -> None:
         """Notes that a path was looked for in vain."""
-        self._store.put(_name(library_name), _missed_name(path), b"", seconds)
+        self._store.put(_ROWS, _entry(b"m", library_name, path), b"", seconds)
 
-    def _match(self, library: str, paths: list[bytes]) -> list[Match] | None:
-        """The answers for these paths from a listing that has not expired; None when there is none."""
-        if not self._store.has(library, _LISTING):
+    def _match(
+        self, library_name: str, path: str, other: str | None = None, *, leaves: bool = False
+    ) -> list[str] | None:
+        """The keys of the items that fit a path best, ``other`` being the path after mappings.
+
+        From a listing that has not expired; None when there is none.
+        """
+        kind = _LEAVES if leaves else _LISTED
+        table = kind + name_of(library_name)
+        shape = self._store.get(table, _SHAPE)
+        if shape is None:
             return None
-        answers = [self._store.match(library, path) for path in paths]
-        return [answer for answer in answers if answer is not None]
+        if self._rules is None:
+            from ._rules import Rules
+
+            self._rules = Rules(self._store.mappings)
+        rules = self._rules
+        found: dict[str, list[str]] = {}
+        if rules.rename:
+            # What a file is called on the host says nothing of its name on the server.
+            for row in unpack(self._store.get(_ROWS, _entry(kind, library_name)) or pack([])):
+                found.setdefault(row["key"], []).extend(row["file_paths"])
+        else:
+            names = {file_name(asked) for asked in (path, other, *rules.to_server(path)) if asked}
+            for number in {find_in(int(shape), name) for name in names}:
+                text = bytes(self._store.get(table, _bucket(number)) or b"").decode()
+                fields = text.split("\0")
+                for key, file in zip(fields[::2], fields[1::2]):
+                    found.setdefault(key, []).append(file)
+        best: list[str] = rules.best(list(found.items()), path, other)
+        return best[:_CANDIDATES]
 
 
-_name = library_name
+def _entry(kind: bytes, library_name: object, rest: object = "") -> bytes:
+    library = name_of(library_name)
+    return b"%s%d:%s%s" % (kind, len(library), library, name_of(rest))
 
 
-def _search_name(title: object) -> bytes:
-    return b"s" + (title if isinstance(title, str) else str(title)).encode("utf-8", "surrogatepass")
-
-
-def _missed_name(path: str) -> bytes:
-    return b"m" + path.encode("utf-8", "surrogatepass")
+def _bucket(number: int) -> bytes:
+    return b"%d" % number

@@ -1,7 +1,10 @@
 """Rows of a library as the drop-in keeps them: taken from items, written as one text, read back as dicts.
 
-The text is the listing of ``plexindex_host_put()``: ``include/plexindex.h`` describes it. Columns, because joining and
-splitting strings is what Python does fastest.
+The text is a line ``plexindex 1``; a line with the count of rows, the flags, for each row that has not just one path
+``row:paths``, rows counted from 0, and for each without a title ``row:-``; then the keys of all rows, the titles of all
+and the paths of all, separated by NUL. Flags: ``-`` for none; ``e``: a NUL in them stands as the characters 1 and
+``0``, and 1 as 1 and ``1``; ``s``: lone surrogates are in them. Columns, because joining and splitting strings is what
+Python does fastest.
 """
 
 from __future__ import annotations
@@ -50,6 +53,49 @@ def extract(item: Any) -> Row | None:
 
 def _path(path: Any) -> str:
     return os.fsdecode(path) if isinstance(path, (bytes, os.PathLike)) else str(path)
+
+
+# Paths that share a value, on average, and bytes of the longest one that is searched.
+_TOGETHER, _LONGEST = 32, 32_767
+
+
+def file_name(path: str) -> str:
+    """What a path is searched by: what is behind its last separator, of whatever system, without case."""
+    name = path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+    if name.isascii():
+        return name.lower()
+    from unicodedata import normalize
+
+    return normalize("NFC", normalize("NFC", name).lower())
+
+
+def find_in(count: int, name: str) -> int:
+    """In which of so many values a file name is."""
+    from binascii import crc32
+
+    return crc32(name.encode()) % count
+
+
+def pack_files(rows: list[Row]) -> list[bytes]:
+    """Keys and paths by file name: in each value pairs of a key and a path, all separated by NUL.
+
+    What no path of a file can be is left out, as are keys with a NUL.
+    """
+    from binascii import crc32
+
+    count = max(1, sum([len(row["file_paths"]) for row in rows]) // _TOGETHER)
+    fields: list[list[str]] = [[] for _ in range(count)]
+    for row in rows:
+        key = row["key"]
+        for path in row["file_paths"]:
+            try:
+                if not path or "\0" in path or "\0" in key or len(path.encode()) > _LONGEST:
+                    continue
+                key.encode()
+                fields[crc32(file_name(path).encode()) % count] += key, path
+            except UnicodeEncodeError:
+                pass
+    return ["\0".join(pairs).encode() for pairs in fields]
 
 
 def pack(rows: list[Row]) -> bytes:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ._calls import Call
     from ._native import COptions, Native
+    from ._tables import TableHandle
     from ._types import LibraryArg, ProgressArg
 
 
@@ -36,6 +37,7 @@ class Session:
         self._hides_paths = bool(options.flags & c.OPEN_OBFUSCATE_PATHS)
         self._cache_dir = os.fsdecode(options.cache_dir.data or b"")
         self._selected: dict[tuple[int, str], Selected] = {}
+        self._tables: dict[bytes, TableHandle] = {}
         # Calls in flight, each with the fork generation that it began in. A dict: adding and removing are atomic.
         self._calls: dict[Call, int] = {}
         # Reentrant, as a signal handler may close what the interrupted code is closing.
@@ -69,6 +71,8 @@ class Session:
             # With an interpreter lock no fast lookup is running either: it would hold the lock, which is here.
             for selected in list(self._selected.values()):
                 selected.retire()
+            for table in list(self._tables.values()):
+                table.retire()
             handle, self._handle = self._handle, None
             status = self._native.close(handle)
             failure = self._failure(status) if status else None
@@ -142,15 +146,21 @@ class Session:
             _log.drain(self._native)
         return block
 
-    def _do(self, function: Any, *arguments: Any, library: LibraryArg | Session, reserve: int | None = None) -> bytes:
-        """A call on the handle (``library=self``) or on a library; with ``reserve`` one that fills a buffer."""
+    def _do(
+        self,
+        function: Any,
+        *arguments: Any,
+        library: LibraryArg | Session | TableHandle,
+        reserve: int | None = None,
+    ) -> bytes:
+        """A call on the handle (``library=self``), a library or a table; with ``reserve`` one that fills a buffer."""
         return bytes(self._ask(function, *arguments, library=library, reserve=reserve)[1])
 
     def _ask(
         self,
         function: Any,
         *arguments: Any,
-        library: LibraryArg | Session,
+        library: LibraryArg | Session | TableHandle,
         reserve: int | None = None,
         detach: bool = False,
     ) -> tuple[int, bytes | bytearray]:
@@ -160,7 +170,7 @@ class Session:
             self._calls[call] = _calls.Generation.number
             if not self._open:
                 raise self._closed_error()
-            pointer = self._handle if library is self else self._library_pointer(library)  # type: ignore[arg-type]
+            pointer = self._handle if library is self else self._pointer(library)
             if reserve is None:
                 return self._check(call.run(function, pointer, *arguments)), b""
             call.reserve(reserve)
@@ -195,6 +205,10 @@ class Session:
             found.retire()
             raise self._closed_error()
         return found
+
+    def _pointer(self, given: Any) -> int:
+        table = getattr(given, "pointer", None)
+        return self._library_pointer(given) if table is None else table
 
     def _library_pointer(self, library: LibraryArg) -> int:
         if isinstance(library, Library):

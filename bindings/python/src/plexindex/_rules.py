@@ -1,0 +1,77 @@
+"""Mappings applied to rows that the drop-in keeps: as the library applies them to what a server lists."""
+
+from __future__ import annotations
+
+import re
+
+from . import _constants as c
+from ._mapping import Mapping
+from ._paths import best, components, lies_under, normal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ._types import MappingArg
+
+    Rule = Callable[[str], "str | None"]
+    Keyed = list[tuple[str, list[str]]]
+
+# In a replacement a backslash is one, but before a group.
+_BACKSLASH = re.compile(r"\\\\|\\(?![1-9]|g<)")
+
+
+class Rules:
+    """The rules of a cache, in their order. The library has compiled them too: what it refuses never gets here."""
+
+    def __init__(self, mappings: Iterable[MappingArg]) -> None:
+        rules = [rule if isinstance(rule, Mapping) else Mapping.host_prefix(*rule) for rule in mappings]
+        host = (c.MAPPING_HOST_PREFIX, c.MAPPING_HOST_PATTERN)
+        self._to_server = [_rule(rule) for rule in rules if rule.kind in host]
+        self._to_host = [_rule(rule) for rule in rules if rule.kind not in host]
+        self.rename = any(rule.kind == c.MAPPING_SERVER_PATTERN for rule in rules)
+        """Whether a listed file may be called otherwise on the host."""
+
+    def to_server(self, path: str) -> list[str]:
+        """What the path may be called on the server."""
+        return [found for found in (rule(path) for rule in self._to_server) if found]
+
+    def best(self, rows: Keyed, path: str, other: str | None) -> list[str]:
+        """Those of the rows that fit the path best: a path that is listed comes before one that a rule gives."""
+        if not _listing(rows, path):
+            for name in self.to_server(path):
+                found = _listing(rows, name)
+                if found:
+                    return found
+            if self._to_host:
+                found = _listing([(key, [self._host(file) for file in files]) for key, files in rows], path)
+                if found:
+                    return found
+        return best(rows, path, other)
+
+    def _host(self, path: str) -> str:
+        return next((found for found in (rule(path) for rule in self._to_host) if found is not None), "")
+
+
+def _listing(rows: Keyed, path: str) -> list[str]:
+    form = normal(path)
+    return [key for key, files in rows if any(normal(file) == form for file in files)]
+
+
+def _rule(rule: Mapping) -> Rule:
+    find, replace = (text.decode("utf-8", "surrogateescape") for text in (rule.find, rule.replace))
+    if rule.kind in (c.MAPPING_HOST_PREFIX, c.MAPPING_SERVER_PREFIX):
+        return lambda path: _moved(path, find, replace)
+    pattern, template = re.compile(find), _BACKSLASH.sub(r"\\\\\\\\", replace)
+
+    def rewritten(path: str) -> str | None:
+        fits = pattern.search(path)
+        return fits and fits.expand(template)
+
+    return rewritten
+
+
+def _moved(path: str, folder: str, to: str) -> str | None:
+    if not lies_under(path, folder):
+        return None
+    return "/".join([to.rstrip("/\\"), *components(path)[len(components(folder)) :]])

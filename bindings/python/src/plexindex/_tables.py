@@ -1,0 +1,215 @@
+"""What a host keeps itself, for plexindex.compat: tables of bytes by name, in a folder that is opened when needed."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from _thread import allocate_lock
+
+from . import _constants as c
+from . import _convert
+from ._errors import ClosedError
+from ._native import CBytes, CTableOp
+from ._open import open as open_index
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
+
+    from ._index import Index
+    from ._types import MappingArg
+
+    T = TypeVar("T")
+    Op = tuple[int, bytes, bytes, bytes]
+    """PUT, REMOVE or CLEAR; the table; the entry's name; its value."""
+
+# How often something is done again that other threads close at the same time.
+_PERSISTENCE = 20
+_MOST = 2**63 - 1
+_LONGEST = 400_000
+
+PUT, REMOVE, CLEAR = c.TABLE_PUT, c.TABLE_REMOVE, c.TABLE_CLEAR
+ALL = b""
+"""All tables of a folder, where they are counted and cleared."""
+
+
+def name_of(text: object) -> bytes:
+    """Any text as bytes, exactly; the longest by a digest. What is no text is shown as one, as in an f-string."""
+    raw = (text if isinstance(text, str) else str(text)).encode("utf-8", "surrogatepass")
+    if len(raw) <= _LONGEST:
+        return raw
+    from hashlib import blake2b
+
+    return b"\xff" + blake2b(raw).digest()  # begins no UTF-8
+
+
+def whole(limit: object) -> int:
+    """A limit in bytes as the library takes it."""
+    try:
+        return min(max(1, int(limit)), _MOST)  # type: ignore[call-overload, no-any-return]
+    except (TypeError, ValueError, OverflowError):
+        return _MOST
+
+
+def _ttl_ms(ttl: float | None) -> int:
+    if ttl is None:
+        return c.TTL_NEVER
+    if not ttl > 0:
+        return c.TTL_AT_ONCE
+    return _convert.FOREVER_MS if ttl * 1000 >= _convert.FOREVER_MS else max(1, round(ttl * 1000))
+
+
+class TableHandle:
+    """The library's own handle of a table. Knows no index, so an index may hold it without a cycle."""
+
+    __slots__ = ("handle", "pointer")
+
+    def __init__(self, pointer: int) -> None:
+        self.pointer = pointer
+        # An object that is read when C is called, and not a value that Python reads before: another thread may close
+        # the index between the two.
+        self.handle = ctypes.c_void_p(pointer)
+
+    def retire(self) -> None:
+        """plexindex_table_lookup() finds nothing at NULL."""
+        self.handle.value = None
+
+
+class TableStore:
+    """The tables in a folder. Every call may come after a close: it opens again."""
+
+    def __init__(self, folder: str, limit: object, mappings: Iterable[MappingArg] = ()) -> None:
+        """Opens them, making the folder and those above it. Mappings that make no sense are refused."""
+        # It is opened again after a close, and the current folder may be another by then.
+        self._folder = folder = os.path.abspath(folder)
+        self._limit = whole(limit)
+        self.mappings = tuple(mappings)
+        self._opening = allocate_lock()
+        self._open: Index | None = None
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        self.index()
+
+    def index(self) -> Index:
+        """The open index."""
+        found = self._open
+        if found is not None and found.is_open:
+            return found
+        with self._opening:
+            found = self._open
+            if found is None or not found.is_open:
+                found = self._open = open_index(self._folder, mappings=self.mappings)
+            return found
+
+    def close(self) -> None:
+        """Closes it. It opens again with the next call."""
+        with self._opening:
+            found, self._open = self._open, None
+        if found is not None:
+            found.close()
+
+    def run(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Does something with the index, again when another thread closed it meanwhile."""
+        for _ in range(_PERSISTENCE):
+            try:
+                return work(self.index(), *arguments)
+            except ClosedError:
+                pass
+        return work(self.index(), *arguments)
+
+    def handle(self, table: bytes) -> TableHandle:
+        """The handle of a table, until the index is closed."""
+        return self.run(_handle, table)
+
+    def get(self, table: bytes, name: bytes) -> bytes | bytearray | None:
+        """A value that has not expired."""
+        return self.run(_get, table, name)
+
+    def has(self, table: bytes, name: bytes) -> bool:
+        """Whether there is one, without reading it."""
+        return self.run(_has, table, name)
+
+    def put(self, table: bytes, name: bytes, value: bytes, ttl: float | None = None) -> None:
+        """Keeps a value. ``ttl`` in seconds: not more than 0 expires at once, None never."""
+        self.run(_put, table, name, value, _ttl_ms(ttl), self._limit)
+
+    def remove(self, table: bytes, name: bytes) -> None:
+        """Removes a value. One that is not there is fine."""
+        self.run(_remove, table, name)
+
+    def write(self, ops: list[Op], ttl: float | None) -> None:
+        """Makes many changes, all or none."""
+        self.run(_write, ops, _ttl_ms(ttl), self._limit)
+
+    def count(self, table: bytes = ALL) -> int:
+        """How many values are kept."""
+        return self.run(_count, table)
+
+    def clear(self, table: bytes = ALL) -> None:
+        """Removes all values, of one table in the same time whatever their number."""
+        self.run(_clear, table)
+
+    def disk_bytes(self) -> int:
+        """What all of it takes on the disk."""
+        return self.run(_disk_bytes)
+
+
+# In tables whose name begins so the library takes A to Z for a to z: see MatchCache.
+_FOLDING = b"="
+
+
+def _handle(index: Index, table: bytes) -> TableHandle:
+    found = index._tables.get(table)
+    if found is not None:
+        return found
+    pointer = ctypes.c_void_p()
+    flags = c.TABLE_FOLD_ASCII if table.startswith(_FOLDING) else 0
+    index._do(index._native.table, table or None, len(table), flags, ctypes.byref(pointer), library=index)
+    found = index._tables.setdefault(table, TableHandle(pointer.value or 0))
+    if not index.is_open:
+        # Another thread closed it meanwhile, and may not have seen this one.
+        found.retire()
+        raise index._closed_error()
+    return found
+
+
+def _get(index: Index, table: bytes, name: bytes) -> bytes | bytearray | None:
+    call, handle = index._native.table_get, _handle(index, table)
+    status, value = index._ask(call, name, len(name), library=handle, reserve=0, detach=True)
+    return value if status == c.OK else None
+
+
+def _has(index: Index, table: bytes, name: bytes) -> bool:
+    status, _ = index._ask(index._native.table_get, name, len(name), None, library=_handle(index, table))
+    return status == c.OK
+
+
+def _put(index: Index, table: bytes, name: bytes, value: bytes, ttl_ms: int, limit: int) -> None:
+    call, handle = index._native.table_put, _handle(index, table)
+    index._do(call, name, len(name), value, len(value), ttl_ms, limit, library=handle)
+
+
+def _remove(index: Index, table: bytes, name: bytes) -> None:
+    index._do(index._native.table_remove, name, len(name), library=_handle(index, table))
+
+
+def _write(index: Index, ops: list[Op], ttl_ms: int, limit: int) -> None:
+    given = (CTableOp * len(ops))()
+    for slot, (kind, table, name, value) in zip(given, ops):
+        slot.kind, slot.table = kind, _handle(index, table).pointer
+        slot.name, slot.value = CBytes.of(name), CBytes.of(value)
+    index._do(index._native.table_write, given, len(ops), ttl_ms, limit, library=index)
+
+
+def _count(index: Index, table: bytes) -> int:
+    count = ctypes.c_uint64()
+    index._do(index._native.table_count, ctypes.byref(count), library=_handle(index, table))
+    return count.value
+
+
+def _disk_bytes(index: Index) -> int:
+    return index.stats().disk_bytes
+
+
+def _clear(index: Index, table: bytes) -> None:
+    index._do(index._native.table_clear, library=_handle(index, table))

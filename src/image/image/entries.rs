@@ -1,0 +1,246 @@
+//! The image of a host's table: names that are bytes, each with a short value. Head, check sums and hash table are those of
+//! every image; its normal form is none.
+//!
+//! An entry begins at a multiple of four bytes: the length of its name (varint), the name, what is kept of it (varint: 0 for
+//! a value that only the database has, else the value's length plus one), Unix ms after which it has expired plus one
+//! (varint; 0: never), the value.
+
+use std::io::{self, Seek, Write};
+use std::path::Path;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::builder::{Body, write_ends, write_in_place};
+use super::bytes::{Checked, Read};
+use super::layout::{BLOCK, Head, LONGEST_VARINT, put_varint, varint};
+use super::read::refuse;
+use super::table::{self, Table};
+use crate::error::Result;
+use crate::platform::map::{FileBytes, MapMode};
+
+/// In the place of the normal form's version, which is never 0.
+const BYTES: u32 = 0;
+
+/// What is kept of an entry's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept<'i> {
+    /// The value; `None` for a long one, which only the database has.
+    pub value: Option<&'i [u8]>,
+    /// From then on it is not given any more, Unix ms.
+    pub expires_ms: Option<i64>,
+}
+
+/// Gathers entries and writes them as one image.
+#[derive(Default)]
+pub struct EntriesBuilder {
+    records: Vec<u8>,
+    /// Hashes of names, and entries.
+    names: Vec<(u64, u32)>,
+    full: bool,
+}
+
+impl EntriesBuilder {
+    /// Adds an entry. Names must differ.
+    pub fn push(&mut self, name: &[u8], kept: Kept<'_>) {
+        self.records.resize(self.records.len().next_multiple_of(4), 0);
+        let number = u32::try_from((BLOCK + self.records.len()) / 4);
+        self.full |= number.is_err();
+        self.names.push((xxh3_64(name), number.unwrap_or(u32::MAX)));
+        put_varint(&mut self.records, name.len() as u64);
+        self.records.extend_from_slice(name);
+        put_varint(&mut self.records, kept.value.map_or(0, |value| value.len() as u64 + 1));
+        let expires = kept.expires_ms.map_or(0, |ms| ms.max(0).cast_unsigned() + 1);
+        put_varint(&mut self.records, expires);
+        self.records.extend_from_slice(kept.value.unwrap_or_default());
+    }
+
+    /// Writes the image, as [`super::ImageBuilder::finish`] does.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`] or [`crate::error::Status::StoreFull`]; `path` is as it was.
+    pub fn finish(self, path: &Path, seal: u64) -> Result<()> {
+        write_in_place(path, |file| self.write(file, seal))
+    }
+
+    fn write(mut self, out: &mut (impl Write + Seek), seal: u64) -> io::Result<()> {
+        if self.full {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                "an image holds 16 GiB at most",
+            ));
+        }
+        self.names.sort_unstable();
+        out.write_all(&[0; BLOCK])?;
+        let mut body = Body::new(out);
+        let mut head = Head {
+            form: BYTES,
+            items: self.names.len() as u64,
+            path_homes: table::homes(self.names.len()) as u64,
+            seal,
+            ..Head::default()
+        };
+        head.records = body.part(&self.records, 1)?;
+        head.paths = body.part(&table::build(&self.names), 8)?;
+        let sums = body.finish();
+        write_ends(out, &mut head, &sums)
+    }
+}
+
+/// An open image of a table.
+pub struct Entries {
+    file: Checked,
+    names: Table,
+}
+
+impl Entries {
+    /// Opens the image at `path`, as [`super::Image::open`] does.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`]: make it anew.
+    pub fn open(path: &Path, mode: MapMode, seal: u64) -> Result<Self> {
+        let bytes = FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
+        let head = Head::decode(&bytes).map_err(|why| refuse(path, why))?;
+        if head.form != BYTES || head.seal != seal {
+            return Err(refuse(path, "it was made for another name, or for another store"));
+        }
+        Ok(Self {
+            names: Table::new(head.paths, head.path_homes),
+            file: Checked::new(bytes, &head).map_err(|why| refuse(path, why))?,
+        })
+    }
+
+    /// A check failed.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.file.is_broken()
+    }
+
+    /// What is kept under this name. An error: a check failed, and nothing it says counts.
+    #[inline]
+    pub fn find(&self, name: &[u8], hash: u64) -> Read<Option<Kept<'_>>> {
+        let mut found = None;
+        self.names.find(&self.file, hash, |number| {
+            found = self.entry(number, name)?;
+            Ok(found.is_some())
+        })?;
+        Ok(found)
+    }
+
+    /// The entry, if it has this name.
+    #[inline]
+    fn entry(&self, number: u32, name: &[u8]) -> Read<Option<Kept<'_>>> {
+        const NUMBERS: usize = 3 * LONGEST_VARINT;
+        let at = number as usize * 4;
+        let bytes = self.file.up_to(at, name.len() + NUMBERS)?;
+        let broken = || self.file.fail();
+        let (length, begin) = varint(bytes).ok_or_else(broken)?;
+        if length != name.len() as u64 || bytes.get(begin..begin + name.len()) != Some(name) {
+            return Ok(None);
+        }
+        let mut used = begin + name.len();
+        let mut number = || {
+            let (number, bytes) = varint(bytes.get(used..)?)?;
+            used += bytes;
+            Some(number)
+        };
+        let (Some(length), Some(expires)) = (number(), number()) else {
+            return Err(broken());
+        };
+        let value = match usize::try_from(length) {
+            Ok(0) => None,
+            Ok(length) => Some(self.file.slice(at + used, length - 1)?),
+            Err(_) => return Err(broken()),
+        };
+        Ok(Some(Kept {
+            value,
+            expires_ms: expires.checked_sub(1).map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn written(entries: &[(&[u8], Kept<'_>)]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.image");
+        let mut builder = EntriesBuilder::default();
+        entries.iter().for_each(|(name, kept)| builder.push(name, *kept));
+        builder.finish(&path, 7).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn entries_are_found_by_exactly_their_names() {
+        let text: Vec<(String, String)> = (0..3_000).map(|n| (format!("/Films/{n}.mkv"), n.to_string())).collect();
+        let long = [b'x'; 5_000];
+        let kept = |value| Kept {
+            value: Some(value),
+            expires_ms: None,
+        };
+        let mut entries: Vec<(&[u8], Kept<'_>)> = text
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), kept(value.as_bytes())))
+            .collect();
+        let until = |ms| Kept {
+            value: Some(b"soon"),
+            expires_ms: Some(ms),
+        };
+        entries.extend([
+            (&b""[..], kept(b"")),
+            (b"\0\xff", kept(&long)),
+            (
+                b"long",
+                Kept {
+                    value: None,
+                    expires_ms: None,
+                },
+            ),
+            (b"0", until(0)),
+            (b"max", until(i64::MAX)),
+        ]);
+        let (_folder, path) = written(&entries);
+        let image = Entries::open(&path, MapMode::Map, 7).unwrap();
+        let find = |name: &[u8]| image.find(name, xxh3_64(name)).unwrap();
+        for (name, kept) in &entries {
+            assert_eq!(find(name), Some(*kept));
+        }
+        assert_eq!(
+            (find(b"/films/1.mkv"), find(b"/Films/1.mkv\0"), find(b"x")),
+            (None, None, None)
+        );
+        assert!(Entries::open(&path, MapMode::Read, 8).is_err(), "the seal is another's");
+        assert!(
+            super::super::Image::open(&path, MapMode::Read, 7).is_err(),
+            "it is no listing"
+        );
+    }
+
+    #[test]
+    fn damage_gives_an_error_or_the_entry_as_it_was() {
+        let kept = Kept {
+            value: Some(b"value"),
+            expires_ms: Some(5),
+        };
+        let (_folder, path) = written(&[(b"name", kept), (b"other", kept)]);
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x10;
+            fs::write(&path, bytes).unwrap();
+            if let Ok(image) = Entries::open(&path, MapMode::Read, 7) {
+                match image.find(b"name", xxh3_64(b"name")) {
+                    Ok(found) => assert_eq!(found, Some(kept), "byte {at}"),
+                    Err(_) => {}
+                }
+            }
+        }
+        for length in [0, 100, BLOCK, whole.len() - 1] {
+            fs::write(&path, &whole[..length]).unwrap();
+            assert!(Entries::open(&path, MapMode::Read, 7).is_err());
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! One moment of the tables, ready to answer from.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::image::{Entries, EntryOverlay, Kept};
+use crate::store::{Epoch, TableRow, Written};
+
+/// What lookups read. What is written is added to it in place; anything else replaces it.
+#[derive(Default)]
+pub struct Snapshot {
+    /// Counts snapshots, from 1; 0 is the empty one before the first.
+    pub number: u64,
+    /// Up to here every commit shows.
+    sequence: AtomicU64,
+    pub epoch: Epoch,
+    pub tables: Vec<TableView>,
+}
+
+/// A table in a snapshot.
+pub struct TableView {
+    pub row: TableRow,
+    image: Option<Arc<Entries>>,
+    overlay: EntryOverlay,
+    /// The image is lost, or the overlay had no room: only the database knows.
+    lost: AtomicBool,
+}
+
+/// What a table has under a name.
+pub enum Found<'t> {
+    Entry(Kept<'t>),
+    Nothing,
+    /// Only the database knows.
+    Lost,
+}
+
+impl Snapshot {
+    pub fn new(number: u64, sequence: u64, epoch: Epoch) -> Self {
+        Self {
+            number,
+            sequence: AtomicU64::new(sequence),
+            epoch,
+            tables: Vec::new(),
+        }
+    }
+
+    /// Up to which change sequence every commit shows.
+    #[inline]
+    pub fn sequence(&self) -> u64 {
+        self.sequence.load(Ordering::Acquire)
+    }
+
+    pub fn caught_up_to(&self, sequence: u64) {
+        self.sequence.store(sequence, Ordering::Release);
+    }
+
+    /// Adds what was written. One thread at a time.
+    pub fn apply(&self, written: Written) {
+        let Some(view) = self.tables.iter().find(|view| view.row.id == written.table) else {
+            return; // of a table that was cleared
+        };
+        let hash = xxh3_64(&written.name);
+        if view.overlay.push(written.name, hash, written.state).is_err() {
+            view.lost.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl TableView {
+    pub fn new(row: TableRow, image: Option<Arc<Entries>>, whole: bool) -> Self {
+        Self {
+            row,
+            image,
+            overlay: EntryOverlay::default(),
+            lost: AtomicBool::new(!whole),
+        }
+    }
+
+    /// Its image, unless a check of it failed.
+    pub fn whole_image(&self) -> Option<Arc<Entries>> {
+        self.image.clone().filter(|image| !image.is_broken())
+    }
+
+    /// What it has under this name.
+    #[inline]
+    pub fn find(&self, name: &[u8], hash: u64) -> Found<'_> {
+        if self.lost.load(Ordering::Acquire) {
+            return Found::Lost;
+        }
+        if let Some(written) = self.overlay.find(name, hash) {
+            return written.map_or(Found::Nothing, Found::Entry);
+        }
+        match self.image.as_ref().map(|image| image.find(name, hash)) {
+            None | Some(Ok(None)) => Found::Nothing,
+            Some(Ok(Some(kept))) => Found::Entry(kept),
+            Some(Err(_)) => Found::Lost,
+        }
+    }
+}

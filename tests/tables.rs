@@ -1,0 +1,518 @@
+//! What a host keeps itself: exact names, values, expiry and a limit. No server is asked, and every process sees what another
+//! stored.
+#![allow(unsafe_code)] // fork has no safe door
+
+mod support;
+#[path = "support/worker.rs"]
+mod worker;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use plexindex::error::Status;
+use plexindex::index::{Index, QueryOptions};
+use plexindex::options::{Options, Ttl};
+use plexindex::tables::{LONGEST_NAME, Op, Table, Terms};
+use worker::{Worker, rounds, say, told, until};
+
+const KEEP: Terms = Terms {
+    ttl: Ttl::Never,
+    limit: u64::MAX,
+};
+
+fn open(folder: &Path) -> Index {
+    Index::open(Options {
+        cache_dir: folder.into(),
+        ..Options::default()
+    })
+    .expect("it opens")
+}
+
+fn table(index: &Index, name: &str) -> Table {
+    index.tables().table(name.as_bytes(), false).expect("a table")
+}
+
+fn put(table: &Table, name: &str, value: &str) {
+    table.put(name.as_bytes(), value.as_bytes(), &KEEP).expect("stored");
+}
+
+fn get(table: &Table, name: &str) -> Option<String> {
+    let mut found = None;
+    let mut take = |value: &[u8]| found = Some(String::from_utf8_lossy(value).into_owned());
+    let length = table.get(name.as_bytes(), usize::MAX, &mut take).expect("asked");
+    assert_eq!(length.is_some(), found.is_some());
+    found
+}
+
+fn lookup(table: &Table, name: &str) -> Option<String> {
+    table.lookup(name.as_bytes(), |value| String::from_utf8_lossy(value).into_owned())
+}
+
+fn images(folder: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder).expect("a folder");
+    files
+        .map(|file| file.expect("a file").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "image"))
+        .collect()
+}
+
+/// Enough for an image.
+fn fill(table: &Table, from: u32) {
+    let names: Vec<String> = (from..from + 3_000).map(|n| format!("/films/{n}.mkv\u{e9}")).collect();
+    let ops: Vec<Op<'_>> = names
+        .iter()
+        .map(|name| Op::Put(table, name.as_bytes(), name.as_bytes()))
+        .collect();
+    table.tables().write(&ops, &KEEP).expect("stored");
+}
+
+#[test]
+fn names_equal_themselves_only_and_all_handles_see_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, other) = (open(folder.path()), open(folder.path()));
+    let (films, same) = (table(&one, "Films"), table(&other, "Films"));
+    assert_eq!((get(&films, "/a"), lookup(&films, "/a")), (None, None));
+    for (name, value) in [
+        ("/a", "1"),
+        ("/b", "2"),
+        ("", "empty"),
+        ("\0", "nul"),
+        ("/e\u{301}", ""),
+    ] {
+        put(&films, name, value);
+        assert_eq!(get(&same, name).as_deref(), Some(value));
+        assert_eq!(lookup(&same, name).as_deref(), Some(value));
+    }
+    for name in ["/A", "/a/", "/a\0", "/\u{e9}"] {
+        assert_eq!((get(&same, name), lookup(&same, name)), (None, None), "{name}");
+    }
+    assert_eq!(get(&table(&one, "films"), "/a"), None, "tables are apart");
+    same.remove(b"/a").expect("removed");
+    same.remove(b"/never").expect("removed");
+    assert_eq!((lookup(&films, "/a"), get(&films, "/a")), (None, None));
+    put(&films, "/a", "3");
+    assert_eq!(lookup(&films, "/a").as_deref(), Some("3"));
+    assert_eq!(
+        (
+            films.count().expect("counted"),
+            other.tables().count().expect("counted")
+        ),
+        (5, 5)
+    );
+    assert_eq!(one.stats().expect("counted").matches, 0, "they are no matches");
+}
+
+#[test]
+fn case_of_ascii_is_folded_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(folder.path());
+    let folding = index.tables().table(b"Films", true).expect("a table");
+    put(&folding, "/A/\u{c9}.mkv", "1");
+    for name in ["/A/\u{c9}.mkv", "/a/\u{c9}.MKV"] {
+        assert_eq!(get(&folding, name).as_deref(), Some("1"));
+        assert_eq!(lookup(&folding, name).as_deref(), Some("1"));
+    }
+    assert_eq!(get(&folding, "/a/\u{e9}.mkv"), None);
+    assert_eq!(get(&table(&index, "Films"), "/a/\u{c9}.mkv").as_deref(), Some("1"));
+    let long = "X".repeat(300);
+    put(&folding, &long, "long");
+    assert_eq!(get(&folding, &long.to_lowercase()).as_deref(), Some("long"));
+    folding.remove(b"/A/\xc3\x89.MKV").expect("removed");
+    assert_eq!(get(&folding, "/A/\u{c9}.mkv"), None);
+}
+
+#[test]
+fn a_fast_lookup_finds_what_was_compacted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(folder.path());
+    let films = table(&index, "Films");
+    fill(&films, 0);
+    assert_eq!(images(folder.path()).len(), 1);
+    put(&films, "/films/7.mkv\u{e9}", "other");
+    films.remove("/films/8.mkv\u{e9}".as_bytes()).expect("removed");
+    for index in [index, open(folder.path())] {
+        let films = table(&index, "Films");
+        get(&films, "");
+        for n in 0..3_000 {
+            let name = format!("/films/{n}.mkv\u{e9}");
+            let expected = match n {
+                7 => Some("other".to_owned()),
+                8 => None,
+                _ => Some(name.clone()),
+            };
+            assert_eq!(
+                (lookup(&films, &name), get(&films, &name)),
+                (expected.clone(), expected)
+            );
+            assert_eq!(lookup(&films, &name[1..]), None);
+        }
+        assert_eq!(films.count().expect("counted"), 2_999);
+    }
+}
+
+#[test]
+fn an_image_that_is_lost_or_damaged_is_made_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let name = "/films/2999.mkv\u{e9}";
+    fill(&table(&open(folder.path()), "Films"), 0);
+    let kept = open(folder.path());
+    let mapped = table(&kept, "Films");
+    assert_eq!(get(&mapped, name).as_deref(), Some(name));
+    let damages: [&dyn Fn(&Path); 3] = [
+        &|path| std::fs::remove_file(path).expect("removed"),
+        &|path| {
+            std::fs::remove_file(path).expect("removed");
+            std::fs::write(path, b"no image").expect("written");
+        },
+        &|path| {
+            let mut bytes = std::fs::read(path).expect("read");
+            let end = bytes.len() - 3_000 * 8;
+            bytes[4096..end].fill(0xA5);
+            std::fs::remove_file(path).expect("removed");
+            std::fs::write(path, bytes).expect("written");
+        },
+    ];
+    for damage in damages {
+        let [path] = &images(folder.path())[..] else {
+            panic!("one image: {:?}", images(folder.path()))
+        };
+        damage(path);
+        let index = open(folder.path());
+        let films = table(&index, "Films");
+        assert_eq!(get(&films, name).as_deref(), Some(name));
+        assert_eq!(get(&films, "/nothing"), None);
+        until("the image is back", || {
+            get(&films, name);
+            lookup(&films, name).as_deref() == Some(name)
+        });
+        // Those that no row names go once they are old.
+        let before = SystemTime::now() - Duration::from_secs(3_600);
+        for path in images(folder.path()) {
+            let file = std::fs::File::options().append(true).open(&path).expect("a file");
+            file.set_modified(before).expect("made older");
+        }
+        fill(&films, 0);
+        assert_eq!(get(&mapped, name).as_deref(), Some(name));
+    }
+}
+
+#[test]
+fn values_are_kept_until_they_expire() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, other) = (open(folder.path()), open(folder.path()));
+    let films = table(&one, "Films");
+    put(&films, "x", "1");
+    put(&films, "x", "two");
+    put(&films, "y", "");
+    let with = |ttl| Terms { ttl, limit: u64::MAX };
+    films.put(b"z", b"z", &with(Ttl::AtOnce)).expect("stored");
+    assert_eq!((get(&films, "z"), lookup(&films, "z")), (None, None));
+    assert_eq!(films.count().expect("counted"), 3, "until more is stored");
+    films
+        .put(b"h", b"h", &with(Ttl::For(Duration::from_secs(3600))))
+        .expect("stored");
+    assert_eq!((get(&films, "z"), get(&films, "h").is_some()), (None, true));
+    assert_eq!(other.tables().count().expect("counted"), 3);
+    films
+        .put(b"soon", b"1", &with(Ttl::For(Duration::from_millis(30))))
+        .expect("stored");
+    let same = table(&other, "Films");
+    until("it expires", || {
+        get(&same, "soon").is_none() && lookup(&same, "soon").is_none()
+    });
+    assert_eq!(
+        films.next(Some(b"h")).expect("asked").as_deref(),
+        Some(&b"x"[..]),
+        "it is not listed either"
+    );
+    // Too large for the room: its length is told, and it is not read. The same for long values.
+    let long = "long".repeat(10_000);
+    put(&films, "long", &long);
+    for (name, length) in [("x", 3), ("long", 40_000)] {
+        let told = same
+            .get(name.as_bytes(), 2, &mut |_| panic!("it does not fit"))
+            .expect("asked");
+        assert_eq!(told, Some(length));
+    }
+    assert_eq!((get(&same, "long"), lookup(&same, "long")), (Some(long), None));
+}
+
+#[test]
+fn a_table_is_cleared_at_once_and_filled_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (one, other) = (open(folder.path()), open(folder.path()));
+    let (films, shows) = (table(&one, "Films"), table(&one, "Shows"));
+    let same = table(&other, "Films");
+    for number in 0..3 {
+        fill(&films, 0);
+        put(&films, "x", "1");
+        put(&shows, "x", "2");
+        assert_eq!(get(&same, "x").as_deref(), Some("1"));
+        if number == 1 {
+            one.tables().clear().expect("cleared");
+        } else {
+            films.clear().expect("cleared");
+        }
+        assert_eq!(
+            (lookup(&same, "x"), get(&same, "x"), same.next(None).expect("asked")),
+            (None, None, None)
+        );
+        assert_eq!(get(&same, "/films/7.mkv\u{e9}"), None);
+        assert_eq!(films.count().expect("counted"), 0);
+        assert_eq!(get(&shows, "x").is_some(), number != 1);
+        put(&same, "x", "again");
+        assert_eq!(
+            (get(&films, "x").as_deref(), films.count().expect("counted")),
+            (Some("again"), 1)
+        );
+        films.clear().expect("cleared");
+    }
+    one.clear().expect("cleared");
+    assert_eq!(
+        get(&shows, "x").as_deref(),
+        Some("2"),
+        "the index's clear is for what servers show"
+    );
+}
+
+#[test]
+fn what_was_written_longest_ago_goes_first_and_together() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(folder.path());
+    let (films, shows) = (table(&index, "Films"), table(&index, "Shows"));
+    let terms = Terms {
+        ttl: Ttl::Never,
+        limit: 3 * (64 + 101) + 20,
+    };
+    let value = [0; 100];
+    let pair = [Op::Put(&films, b"1", &value), Op::Put(&shows, b"2", &value)];
+    index.tables().write(&pair, &terms).expect("stored");
+    films.put(b"3", &value, &terms).expect("stored");
+    assert_eq!(index.tables().count().expect("counted"), 3);
+    films.put(b"4", &value, &terms).expect("stored");
+    let kept = [get(&films, "1"), get(&shows, "2"), get(&films, "3"), get(&films, "4")].map(|one| one.is_some());
+    assert_eq!(kept, [false, false, true, true]);
+    // Written again, it is the youngest; and what is stored now stays however large.
+    films.put(b"3", &value, &terms).expect("stored");
+    shows.put(b"5", &value, &terms).expect("stored");
+    shows.put(b"6", &value, &terms).expect("stored");
+    assert_eq!((get(&films, "4"), get(&films, "3").is_some()), (None, true));
+    shows.put(b"large", &[1; 5_000], &terms).expect("stored");
+    assert_eq!(
+        (
+            index.tables().count().expect("counted"),
+            get(&shows, "large").map(|value| value.len())
+        ),
+        (1, Some(5_000))
+    );
+    shows.put(b"7", b"", &terms).expect("stored");
+    assert_eq!((get(&shows, "large"), get(&shows, "7").as_deref()), (None, Some("")));
+}
+
+#[test]
+fn names_are_listed_in_their_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(folder.path());
+    let films = table(&index, "Films");
+    for name in ["b", "", "a\0", "a", "\u{ff}"] {
+        put(&films, name, "1");
+    }
+    films.remove(b"b").expect("removed");
+    put(&table(&index, "Shows"), "aa", "1");
+    let mut names = Vec::new();
+    let mut after: Option<Vec<u8>> = None;
+    while let Some(next) = films.next(after.as_deref()).expect("asked") {
+        names.push(String::from_utf8(next.clone()).expect("text"));
+        after = Some(next);
+    }
+    assert_eq!(names, ["", "a", "a\0", "\u{ff}"]);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_nothing_of_it_is_stored() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(folder.path());
+    let films = table(&index, "Films");
+    let long = vec![b'x'; LONGEST_NAME + 1];
+    let refused = index
+        .tables()
+        .write(&[Op::Put(&films, b"a", b"1"), Op::Put(&films, &long, b"2")], &KEEP);
+    assert_eq!(refused.expect_err("refused").status, Status::InvalidArgument);
+    assert_eq!(index.tables().count().expect("counted"), 0);
+    assert!(index.tables().table(&long, false).is_err());
+    films.put(&long[1..], b"long", &KEEP).expect("stored");
+    assert_eq!(films.get(&long[1..], 9, &mut |_| {}).expect("asked"), Some(4));
+}
+
+#[test]
+fn tables_and_a_server_s_libraries_are_beside_each_other() {
+    let server = support::movies(5);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = support::open(support::options(&server, folder.path()), &support::clock());
+    put(&table(&index, "Movies"), "x", "1");
+    index.refresh(&QueryOptions::default(), false).expect("fetched");
+    assert_eq!(get(&table(&index, "Movies"), "x").as_deref(), Some("1"));
+    index.clear().expect("cleared");
+    index.refresh(&QueryOptions::default(), false).expect("fetched");
+    index.tables().clear().expect("cleared");
+    assert_eq!(index.stats().expect("counted").items, 5);
+    let movies = index.library("Movies").expect("a handle");
+    assert!(movies.lookup_key(b"x", str::to_owned).is_none());
+}
+
+#[test]
+fn files_that_were_replaced_go_soon() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(folder.path());
+    let films = table(&index, "Films");
+    for round in 0..3 {
+        fill(&films, round * 3_000);
+    }
+    let made = images(folder.path());
+    assert_eq!(made.len(), 3, "young ones stay");
+    let before = SystemTime::now() - Duration::from_secs(10);
+    for path in &made {
+        let file = std::fs::File::options().append(true).open(path).expect("a file");
+        file.set_modified(before).expect("made older");
+    }
+    fill(&films, 20_000);
+    assert_eq!(images(folder.path()).len(), 1);
+    assert_eq!(
+        get(&films, "/films/10.mkv\u{e9}").as_deref(),
+        Some("/films/10.mkv\u{e9}")
+    );
+}
+
+#[test]
+#[ignore = "played by the other tests, as another process"]
+fn worker() {
+    worker::play(&[("answer", answer), ("fill", fill_for_ever)]);
+}
+
+/// In a worker: answers until it is told no more.
+fn answer(words: &[&str]) {
+    let index = open(Path::new(words[0]));
+    let films = table(&index, "Films");
+    say("ready");
+    while let Some(line) = told() {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[..] {
+            ["get", name] => say(&get(&films, name).unwrap_or_default()),
+            ["put", name, value] => {
+                put(&films, name, value);
+                say("done");
+            }
+            _ => {
+                films.clear().expect("cleared");
+                say("done");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_commit_is_seen_by_the_next_lookup_of_another_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(folder.path());
+    let films = table(&index, "Films");
+    let mut other = Worker::start("answer", [&*folder.path().display().to_string()]);
+    assert_eq!(other.hear(), "ready");
+    for number in 0..rounds("PLEXINDEX_ROUNDS", 200) {
+        let value = number.to_string();
+        put(&films, "a", &value);
+        assert_eq!(other.ask("get a"), value);
+        assert_eq!(other.ask(&format!("put b {value}")), "done");
+        // A fast lookup may have to leave it to the other, and never gives what was before.
+        assert!(lookup(&films, "b").is_none_or(|found| found == value));
+        assert_eq!(get(&films, "b"), Some(value.clone()));
+        assert_eq!(lookup(&films, "b"), Some(value));
+        if number % 50 == 49 {
+            assert_eq!(other.ask("clear"), "done");
+            assert_eq!((lookup(&films, "a"), get(&films, "a")), (None, None));
+            fill(&films, 0);
+        }
+    }
+    other.end();
+}
+
+/// In a worker: writes pairs until it is killed.
+fn fill_for_ever(words: &[&str]) {
+    let index = open(Path::new(words[0]));
+    let (films, shows) = (table(&index, "Films"), table(&index, "Shows"));
+    for number in words[1].parse::<u64>().expect("a number").. {
+        let value = number.to_string();
+        let pair = [
+            Op::Clear(&shows),
+            Op::Put(&films, b"last", value.as_bytes()),
+            Op::Put(&shows, value.as_bytes(), value.as_bytes()),
+        ];
+        index.tables().write(&pair, &KEEP).expect("stored");
+        if number % 64 == 0 {
+            fill(&films, 0);
+        }
+        say(&value);
+    }
+}
+
+#[test]
+fn a_kill_loses_nothing_and_leaves_nothing_half() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().display().to_string();
+    let mut said = 0_u64;
+    for round in 0..rounds("PLEXINDEX_ROUNDS", 12) {
+        let mut writer = Worker::start("fill", [&*place, &(said + 1).to_string()]);
+        for _ in 0..1 + round * 17 % 90 {
+            said = writer.hear().parse().expect("a number");
+        }
+        let rest = writer.kill();
+        said = rest.iter().filter_map(|line| line.parse().ok()).max().unwrap_or(said);
+        let index = open(folder.path());
+        let (films, shows) = (table(&index, "Films"), table(&index, "Shows"));
+        let last: u64 = get(&films, "last").expect("stored").parse().expect("a number");
+        assert!(last == said || last == said + 1, "{last}, and it said {said}");
+        assert_eq!(get(&shows, &last.to_string()), Some(last.to_string()), "all or nothing");
+        assert_eq!(shows.next(None).expect("asked"), Some(last.to_string().into_bytes()));
+        assert_eq!(shows.count().expect("counted"), 1);
+        said = last;
+    }
+}
+
+#[test]
+fn both_sides_of_a_fork_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(folder.path());
+    let films = table(&index, "Films");
+    fill(&films, 0);
+    put(&films, "busy", "0");
+    for number in 0..20 {
+        let name = format!("child {number}");
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let state = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // Holds what a fork has to wait for, again and again.
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    put(&films, "busy", "1");
+                    lookup(&films, "busy");
+                    get(&films, "/films/1.mkv\u{e9}");
+                }
+            });
+            // SAFETY: the child uses what a fork leaves usable, and ends without returning.
+            let state = unsafe {
+                let child = libc::fork();
+                if child == 0 {
+                    put(&films, &name, "here");
+                    let right = get(&films, &name).as_deref() == Some("here") && get(&films, "busy").is_some();
+                    libc::_exit(i32::from(!right));
+                }
+                let mut state = 0;
+                assert_eq!(libc::waitpid(child, &raw mut state, 0), child);
+                state
+            };
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            state
+        });
+        assert_eq!(state, 0);
+        assert_eq!(get(&films, &name).as_deref(), Some("here"));
+    }
+    assert_eq!(films.count().expect("counted"), 3_021);
+}
