@@ -761,10 +761,20 @@ mod tests {
         Opened::over(Index::open(options).expect("opens"))
     }
 
+    /// An index of that server.
+    fn hostile(folder: &std::path::Path) -> Index {
+        let options = options::Options {
+            cache_dir: folder.to_owned(),
+            server_url: Some("http://127.0.0.1:9".into()),
+            ..options::Options::default()
+        };
+        Index::open_with(options, Arc::new(SystemClock), |_, _, _| Ok(Arc::new(Hostile) as _)).expect("opens")
+    }
+
     #[test]
     fn handles_of_libraries_that_nobody_has_are_so_many_and_no_more() {
         let folder = tempfile::tempdir().expect("a folder");
-        let opened = opened_in(folder.path());
+        let opened = Opened::over(hostile(folder.path()));
         let ask = |number: usize| opened.library(Selector::Any(format!("Name {number}")));
         for number in 0..MOST_UNKNOWN {
             ask(number).expect("a handle");
@@ -774,8 +784,9 @@ mod tests {
         assert!(error.message.contains("Name 1024"), "{error}");
         // Those that were given out stay; libraries that are known always have one.
         assert_eq!(ask(0).expect("the same"), ask(0).expect("the same"));
-        opened.index().host_library("Mine").expect("made");
-        opened.library(Selector::Any("Mine".to_owned())).expect("a handle");
+        let movies = opened.index().library("Movies").expect("a handle");
+        movies.match_path(b"/a").expect("listed");
+        opened.library(Selector::Any("Movies".to_owned())).expect("a handle");
         opened.library(Selector::All).expect("a handle");
         opened.close().expect("closes");
     }
@@ -812,12 +823,7 @@ mod tests {
     #[test]
     fn a_key_with_a_nul_shifts_no_other_answer() {
         let folder = tempfile::tempdir().unwrap();
-        let options = options::Options {
-            cache_dir: folder.path().to_owned(),
-            server_url: Some("http://127.0.0.1:9".into()),
-            ..options::Options::default()
-        };
-        let index = Index::open_with(options, Arc::new(SystemClock), |_, _, _| Ok(Arc::new(Hostile) as _)).unwrap();
+        let index = hostile(folder.path());
         let library = index.library("Movies").unwrap();
         let asked = |path: &[u8]| library.match_path(path).unwrap().candidates[0].item.rating_key.clone();
         assert_eq!((asked(b"/a"), asked(b"/c")), ("1".into(), "4".into()));

@@ -36,6 +36,14 @@ struct Stored {
     expires_ms: Option<i64>,
 }
 
+/// What became of a name.
+pub enum Overlaid<'o> {
+    /// A value was put under it.
+    Put(Kept<'o>),
+    /// It was removed.
+    Removed,
+}
+
 impl EntryOverlay {
     /// Appends what became of a name; `None`: it was removed. One thread at a time: the caller holds a lock.
     ///
@@ -66,16 +74,19 @@ impl EntryOverlay {
 
     /// What became of a name; `None`: nothing, since the image was made.
     #[inline]
-    pub fn find(&self, name: &[u8], hash: u64) -> Option<Option<Kept<'_>>> {
+    pub fn find(&self, name: &[u8], hash: u64) -> Option<Overlaid<'_>> {
         let inner = self.inner.get()?;
         let mut records = inner
             .names
             .walk(hash)
             .filter_map(|node| inner.records.get(node.record as usize));
         let record = records.find(|record| *record.name == *name)?;
-        Some(record.state.as_ref().map(|stored| Kept {
-            value: stored.value.as_deref(),
-            expires_ms: stored.expires_ms,
-        }))
+        Some(match &record.state {
+            Some(stored) => Overlaid::Put(Kept {
+                value: stored.value.as_deref(),
+                expires_ms: stored.expires_ms,
+            }),
+            None => Overlaid::Removed,
+        })
     }
 }

@@ -11,7 +11,7 @@ mod page;
 mod view;
 
 pub use counters::State;
-pub use entry_overlay::EntryOverlay;
+pub use entry_overlay::{EntryOverlay, Overlaid};
 pub use image::{Entries, EntriesBuilder, Image, ImageBuilder, ImageKind, ImageMeta, Kept};
 pub use overlay::Change;
 pub use page::{CounterPage, HOLDS_MS};

@@ -1,13 +1,13 @@
 //! What a host keeps itself: tables of values by name.
 //!
-//! The rows are their own change log: each carries the change sequence at which it was put or removed, so whoever has read
-//! an earlier state reads the rows that are newer. Rows that go for good (a table that was cleared, removals that an image
-//! holds) show in `tables`: a row is gone, or was changed, and then others read all of it anew.
+//! The rows are their own change log: each carries the change sequence at which it was put or removed. Rows that go for good
+//! (a table that was cleared, removals that an image holds) show in `tables`, and then all is read anew.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{PageState, Store, Tx};
 use crate::error::Result;
+use crate::image::Kept;
 use crate::platform::clock::coarse_ms;
 
 /// Bytes that an entry takes beside its name and value, for the limit.
@@ -177,10 +177,11 @@ impl Store {
             if let Some((since, _)) = since
                 && since == sequence
             {
+                let (tables, written) = (None, Vec::new());
                 return Ok(TableState {
                     sequence,
-                    tables: None,
-                    written: Vec::new(),
+                    tables,
+                    written,
                 });
             }
             let known = match since {
@@ -283,7 +284,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn for_each_entry(&self, table: i64, each: &mut dyn FnMut(&[u8], Option<&[u8]>, Option<i64>)) -> Result<u64> {
+    pub fn for_each_entry(&self, table: i64, each: &mut dyn FnMut(&[u8], Kept<'_>)) -> Result<u64> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT name, CASE WHEN length(value) <= ?2 THEN value END, expires_ms FROM entries \
@@ -291,11 +292,8 @@ impl Store {
             )?;
             let mut rows = statement.query([table, LONG])?;
             while let Some(row) = rows.next()? {
-                each(
-                    row.get_ref(0)?.as_blob()?,
-                    row.get_ref(1)?.as_blob_or_null()?,
-                    row.get(2)?,
-                );
+                let (value, expires_ms) = (row.get_ref(1)?.as_blob_or_null()?, row.get(2)?);
+                each(row.get_ref(0)?.as_blob()?, Kept { value, expires_ms });
             }
             super::sequence_of(connection)
         })

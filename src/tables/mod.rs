@@ -153,7 +153,9 @@ impl Tables {
                 limit: terms.limit,
             },
         )?;
-        due.iter().for_each(|table| self.compact_now(table));
+        for table in &due {
+            self.compact_now(table);
+        }
         Ok(())
     }
 
@@ -194,9 +196,9 @@ impl Tables {
     /// The same, now. The caller holds `compacting`.
     fn compact(&self, table: &TableRow) -> Result<()> {
         let mut builder = EntriesBuilder::default();
-        let sequence = self.store.for_each_entry(table.id, &mut |name, value, expires_ms| {
-            builder.push(name, Kept { value, expires_ms });
-        })?;
+        let sequence = self
+            .store
+            .for_each_entry(table.id, &mut |name, kept| builder.push(name, kept))?;
         let name = Folder::image_name("t", table.id, 0, sequence);
         let path = self.store.folder().image(&name, 0);
         builder.finish(&path, self.store.seal(&name))?;
@@ -266,10 +268,14 @@ impl Tables {
             let mut snapshot = Snapshot::new(before.number + 1, sequence, epoch);
             snapshot.tables = rows.into_iter().map(|row| self.view(row, &before)).collect();
             drop(before);
-            written.into_iter().for_each(|written| snapshot.apply(written));
+            for written in written {
+                snapshot.apply(written);
+            }
             self.snapshot.replace(snapshot);
         } else {
-            written.into_iter().for_each(|written| before.apply(written));
+            for written in written {
+                before.apply(written);
+            }
             before.caught_up_to(sequence);
         }
         Ok(true)

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::image::{Entries, EntryOverlay, Kept};
+use crate::image::{Entries, EntryOverlay, Kept, Overlaid};
 use crate::store::{Epoch, TableRow, Written};
 
 /// What lookups read. What is written is added to it in place; anything else replaces it.
@@ -89,8 +89,10 @@ impl TableView {
         if self.lost.load(Ordering::Acquire) {
             return Found::Lost;
         }
-        if let Some(written) = self.overlay.find(name, hash) {
-            return written.map_or(Found::Nothing, Found::Entry);
+        match self.overlay.find(name, hash) {
+            Some(Overlaid::Put(kept)) => return Found::Entry(kept),
+            Some(Overlaid::Removed) => return Found::Nothing,
+            None => {}
         }
         match self.image.as_ref().map(|image| image.find(name, hash)) {
             None | Some(Ok(None)) => Found::Nothing,

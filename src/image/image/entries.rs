@@ -168,7 +168,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.image");
         let mut builder = EntriesBuilder::default();
-        entries.iter().for_each(|(name, kept)| builder.push(name, *kept));
+        for (name, kept) in entries {
+            builder.push(name, *kept);
+        }
         builder.finish(&path, 7).unwrap();
         (folder, path)
     }

@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{library, movie};
-use crate::image::overlay::{Full, Overlay};
+use crate::image::chains::Full;
+use crate::image::overlay::Overlay;
 use crate::image::{Change, LibraryView};
 use crate::matching::{Mappings, Scope, climb, fast_lookup};
 use crate::model::Item;

@@ -157,7 +157,8 @@ class PlexCache:
                 text = bytes(self._store.get(table, _bucket(number)) or b"").decode()
                 fields = text.split("\0")
                 for key, file in zip(fields[::2], fields[1::2]):
-                    found.setdefault(key, []).append(file)
+                    if file_name(file) in names:
+                        found.setdefault(key, []).append(file)
         best: list[str] = rules.best(list(found.items()), path, other)
         return best[:_CANDIDATES]
 

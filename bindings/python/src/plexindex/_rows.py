@@ -56,7 +56,7 @@ def _path(path: Any) -> str:
 
 
 # Paths that share a value, on average, and bytes of the longest one that is searched.
-_TOGETHER, _LONGEST = 32, 32_767
+_TOGETHER, _LONGEST = 16, 32_767
 
 
 def file_name(path: str) -> str:
@@ -89,13 +89,17 @@ def pack_files(rows: list[Row]) -> list[bytes]:
         key = row["key"]
         for path in row["file_paths"]:
             try:
-                if not path or "\0" in path or "\0" in key or len(path.encode()) > _LONGEST:
+                if not path or "\0" in path or "\0" in key or _is_odd(path) or _is_odd(key):
                     continue
-                key.encode()
                 fields[crc32(file_name(path).encode()) % count] += key, path
             except UnicodeEncodeError:
                 pass
     return ["\0".join(pairs).encode() for pairs in fields]
+
+
+def _is_odd(text: str) -> bool:
+    """Too long, or an error: not to be encoded. Most texts are neither, for a look."""
+    return len(text) > _LONGEST if text.isascii() else len(text.encode()) > _LONGEST
 
 
 def pack(rows: list[Row]) -> bytes:

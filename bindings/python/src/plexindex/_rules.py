@@ -38,15 +38,14 @@ class Rules:
 
     def best(self, rows: Keyed, path: str, other: str | None) -> list[str]:
         """Those of the rows that fit the path best: a path that is listed comes before one that a rule gives."""
-        if not _listing(rows, path):
+        if (self._to_server or self._to_host) and not _listing(rows, path):
             for name in self.to_server(path):
                 found = _listing(rows, name)
                 if found:
                     return found
-            if self._to_host:
-                found = _listing([(key, [self._host(file) for file in files]) for key, files in rows], path)
-                if found:
-                    return found
+            found = _listing([(key, [self._host(file) for file in files]) for key, files in rows], path)
+            if found:
+                return found
         return best(rows, path, other)
 
     def _host(self, path: str) -> str:
