@@ -10,6 +10,8 @@ use std::process::Command;
 
 use plexindex::error::Status;
 use plexindex::index::{Library, Selector};
+use plexindex::options::Ttl;
+use plexindex::tables::{Op, Table, Terms};
 use support::{clock, movies, open, options};
 
 /// Counts what this thread allocates.
@@ -47,6 +49,8 @@ struct Warm {
     index: plexindex::index::Index,
     one: Library,
     all: Library,
+    /// What the host keeps: the same paths and keys.
+    kept: Table,
     paths: Vec<(String, String)>,
     _folder: tempfile::TempDir,
     _server: plexindex_standin::Standin,
@@ -63,14 +67,27 @@ fn warm() -> Warm {
         .into_iter()
         .filter_map(|(key, path)| Some((path?, key.to_string())))
         .collect();
+    let kept = index.tables().table(b"Movies", true).expect("a table");
+    let ops: Vec<Op<'_>> = paths
+        .iter()
+        .map(|(path, key)| Op::Put(&kept, path.as_bytes(), key.as_bytes()))
+        .collect();
+    let terms = Terms {
+        ttl: Ttl::Never,
+        limit: u64::MAX,
+    };
+    index.tables().write(&ops, &terms).expect("stored, and compacted");
+    kept.put(b"since", b"1", &terms).expect("stored");
     one.match_path(paths[0].0.as_bytes()).expect("an answer");
     one.record_matches(&[(b"/host/confirmed.mkv", "1001")])
         .expect("recorded");
     one.match_path(b"/host/confirmed.mkv").expect("an answer");
+    kept.get(b"since", 9, &mut |_| {}).expect("asked");
     Warm {
         index,
         one,
         all,
+        kept,
         paths,
         _folder: folder,
         _server: server,
@@ -84,6 +101,8 @@ fn hits(warm: &Warm) {
 
 fn hits_of(warm: &Warm, paths: &[(String, String)]) {
     for (path, key) in paths {
+        let found = warm.kept.lookup(path.as_bytes(), |found| found == key.as_bytes());
+        assert_eq!(found, Some(true));
         for library in [&warm.one, &warm.all] {
             assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true));
             let question = library.query();
@@ -98,6 +117,8 @@ fn hits_of(warm: &Warm, paths: &[(String, String)]) {
     }
     assert!(warm.one.lookup_key(b"/host/confirmed.mkv", |_| ()).is_some());
     assert!(warm.one.lookup_key(b"/nowhere/at all.mkv", |_| ()).is_none());
+    assert!(warm.kept.lookup(b"SINCE", |_| ()).is_some());
+    assert!(warm.kept.lookup(b"/nowhere/at all.mkv", |_| ()).is_none());
 }
 
 #[test]
