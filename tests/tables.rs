@@ -386,7 +386,7 @@ fn files_that_were_replaced_go_soon() {
 #[test]
 #[ignore = "played by the other tests, as another process"]
 fn worker() {
-    worker::play(&[("answer", answer), ("fill", fill_for_ever)]);
+    worker::play(&[("answer", answer), ("fill", fill_for_ever), ("forks", forks)]);
 }
 
 /// In a worker: answers until it is told no more.
@@ -461,7 +461,7 @@ fn a_kill_loses_nothing_and_leaves_nothing_half() {
     let mut said = 0_u64;
     for round in 0..rounds("PLEXINDEX_ROUNDS", 12) {
         let mut writer = Worker::start("fill", [&*place, &(said + 1).to_string()]);
-        for _ in 0..1 + round * 17 % 90 {
+        for _ in 0..=round * 17 % 90 {
             said = writer.hear().parse().expect("a number");
         }
         let rest = writer.kill();
@@ -477,10 +477,9 @@ fn a_kill_loses_nothing_and_leaves_nothing_half() {
     }
 }
 
-#[test]
-fn both_sides_of_a_fork_go_on() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(folder.path());
+/// In a worker, as a fork waits for all indexes of its process: forks while another thread reads and writes.
+fn forks(words: &[&str]) {
+    let index = open(Path::new(words[0]));
     let films = table(&index, "Films");
     fill(&films, 0);
     put(&films, "busy", "0");
@@ -515,4 +514,14 @@ fn both_sides_of_a_fork_go_on() {
         assert_eq!(get(&films, &name).as_deref(), Some("here"));
     }
     assert_eq!(films.count().expect("counted"), 3_021);
+    say("done");
+}
+
+#[test]
+fn both_sides_of_a_fork_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut worker = Worker::start("forks", [&*folder.path().display().to_string()]);
+    assert_eq!(worker.hear(), "done");
+    worker.end();
+    assert_eq!(table(&open(folder.path()), "Films").count().expect("counted"), 3_021);
 }
