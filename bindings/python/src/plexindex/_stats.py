@@ -163,7 +163,7 @@ class Profile:
         "slow_calls",
         "store",
         "waiting",
-        "warm",
+        "images",
     )
 
     calls: int
@@ -180,7 +180,7 @@ class Profile:
     """Reading its answers: decompressing and parsing."""
     store: float
     """Reading and writing the store."""
-    warm: float
+    images: float
     """Building and opening images."""
     matching: float
     """Matching."""
