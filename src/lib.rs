@@ -9,6 +9,7 @@ pub mod error;
 mod freshness;
 mod image;
 pub mod index;
+mod maintenance;
 mod matching;
 pub mod model;
 pub mod options;

@@ -80,7 +80,7 @@ impl Shared {
                      removes or overwrites files in cache_dir",
                 ));
             }
-            if lost || state.rebuilt == 0 && self.in_memory.is_due(self.now_ms()) {
+            if lost || state.rebuilt == 0 && self.images.are_due() {
                 state.rebuilt += 1;
                 drop(snapshot);
                 self.rebuild_broken()?;

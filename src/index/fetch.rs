@@ -176,7 +176,7 @@ impl Shared {
             }
             // The index says what is true now: nothing is left to invalidation.
             let paths: Vec<&[u8]> = paths.iter().map(Vec::as_slice).collect();
-            self.verified(identity, row, &paths, &[rating_key])?;
+            self.maintenance.verified(identity, row, &paths, &[rating_key])?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result, Status, room};
 use crate::matching::Scope;
 use crate::model::{Item, rating_key_of};
 use crate::options::Ttl;
-use crate::store::{Folder, HostValue, LibraryRow};
+use crate::store::{Folder, HostValue, LibraryRow, Store};
 
 /// How often a library is made that others clear at the same time.
 const PERSISTENCE: u32 = 20;
@@ -83,7 +83,7 @@ impl Shared {
             if stored {
                 if let Some(sequence) = listed {
                     self.store.folder().sweep_replaced("l", row.id, sequence);
-                    self.sweep_images();
+                    self.images.sweep_images();
                 }
                 return self.catch_up();
             }
@@ -141,21 +141,20 @@ impl Shared {
     fn host_image(&self, row: &LibraryRow, items: &[Item]) -> Result<(String, u64, u64)> {
         let generation = self.store.totals()?.sequence + 1;
         let name = Folder::image_name("l", row.id, generation, generation);
-        let mut builder = self.image_builder(row, generation, generation);
+        let mut builder = self.images.builder(row, generation, generation);
         for item in items {
             builder.push(item);
         }
-        self.write_image(builder, &name, row)?;
+        self.images.write(builder, &name, row)?;
         Ok((name, generation, items.len() as u64))
     }
+}
 
-    /// The items of the listing that the host stored last, for making its image anew.
-    pub(super) fn host_items(&self, row: &LibraryRow) -> Result<Vec<Item>> {
-        let mut found = Ok(Vec::new());
-        self.store
-            .value(row.id, b"", i64::MIN, usize::MAX, &mut |value| found = items(value))?;
-        found
-    }
+/// The items of the listing that the host stored last, for making its image anew.
+pub(super) fn host_items(store: &Store, row: &LibraryRow) -> Result<Vec<Item>> {
+    let mut found = Ok(Vec::new());
+    store.value(row.id, b"", i64::MIN, usize::MAX, &mut |value| found = items(value))?;
+    found
 }
 
 fn expiry(expires: Ttl, now_ms: i64) -> Option<i64> {

@@ -90,7 +90,8 @@ impl SyncJob<'_> {
     /// Single items that come or go after the listing began lie over the image once more, which changes nothing.
     fn builder(&self, row: &LibraryRow, listing: &Listing) -> ImageBuilder {
         self.shared
-            .image_builder(row, listing.generation, listing.begun_sequence)
+            .images
+            .builder(row, listing.generation, listing.begun_sequence)
     }
 
     /// Fetches and stores the pages that are left. `false`: the list moved, begin anew.
@@ -341,10 +342,10 @@ impl SyncJob<'_> {
             Some(builder) if items == listing.keyed && generation == listing.generation => {
                 let sequence = listing.begun_sequence;
                 let name = Folder::image_name("l", row.id, generation, sequence);
-                shared.write_image(builder, &name, row)?;
+                shared.images.write(builder, &name, row)?;
                 Some((name, sequence))
             }
-            _ => Some(shared.build_image(row, generation)?),
+            _ => Some(shared.images.build(row, generation)?),
         };
         let storing = Instant::now();
         let stored = shared.store.finish_listing(
@@ -367,7 +368,7 @@ impl SyncJob<'_> {
             begun.elapsed().as_secs_f64(),
             if stored.provisional { ", provisionally" } else { "" }
         );
-        shared.sweep();
+        shared.maintenance.sweep();
         if let Err(error) = shared.flush_counters() {
             log::debug!("the counters are written later: {error}");
         }
@@ -383,7 +384,7 @@ impl SyncJob<'_> {
         let inherited = self.shared.store.matches_of_others(identity, listing)?;
         for some in inherited.chunks(INHERITED) {
             let pairs: Vec<(&[u8], &str)> = some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
-            self.shared.record_matches(identity, row, &pairs)?;
+            self.shared.maintenance.record_matches(identity, row, &pairs)?;
         }
         if !inherited.is_empty() {
             log::info!(

@@ -12,7 +12,7 @@ mod fetch;
 mod find;
 mod flight;
 mod host;
-mod in_memory;
+mod invalidate;
 mod library;
 mod listing;
 mod lookup;
@@ -21,7 +21,6 @@ mod samples;
 mod shown;
 mod snapshot;
 mod timing;
-mod upkeep;
 mod watch;
 
 use std::path::Path;
@@ -39,6 +38,7 @@ pub use crate::platform::clock::{Clock, ManualClock, SystemClock};
 
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Policy};
+use crate::maintenance::{Images, Maintenance};
 use crate::matching::Mappings;
 pub use crate::matching::propose::Proposal;
 use crate::options::Options;
@@ -72,17 +72,18 @@ pub(crate) struct Shared {
     options: Options,
     policy: Policy,
     mappings: Mappings,
-    store: Store,
+    store: Arc<Store>,
+    images: Arc<Images>,
+    maintenance: Arc<Maintenance>,
     source: Option<Arc<dyn Source>>,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     snapshot: Swap<Snapshot>,
+    /// Held by the thread that makes images anew: the others find them made.
+    rebuilding: Mutex<()>,
     /// Held by whoever brings the snapshot up to date.
     catching_up: Mutex<()>,
     flights: flight::Flights,
-    /// Held by whoever compacts matches into images.
-    compacting: Mutex<()>,
-    in_memory: in_memory::InMemory,
     trouble: Mutex<Option<BackOff>>,
     /// How often a call that was stopped closed the connections of all.
     cuts: AtomicU64,
@@ -198,13 +199,28 @@ impl Index {
         counters: Arc<Counters>,
     ) -> Result<Self> {
         let mappings = Mappings::new(&options.mappings)?;
+        let store = Arc::new(store);
+        let images = Arc::new(Images::new(
+            Arc::clone(&store),
+            mappings.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&counters),
+            options.no_mmap,
+            host::host_items,
+        ));
+        let maintenance = Arc::new(Maintenance::new(
+            Arc::clone(&store),
+            Arc::clone(&images),
+            Arc::clone(&counters),
+            options.matches_limit,
+            source.is_none(),
+        ));
         let shared = Arc::new(Shared {
             policy: Policy::new(&options),
             flights: flight::Flights::default(),
             snapshot: Swap::new(Snapshot::default()),
             catching_up: Mutex::new(()),
-            compacting: Mutex::new(()),
-            in_memory: in_memory::InMemory::default(),
+            rebuilding: Mutex::new(()),
             trouble: Mutex::new(None),
             cuts: AtomicU64::new(0),
             samples: samples::MappingSamples::default(),
@@ -215,6 +231,8 @@ impl Index {
             options,
             mappings,
             store,
+            images,
+            maintenance,
             source,
             clock,
             counters,
@@ -606,7 +624,7 @@ impl Shared {
         let rows: Vec<(i64, u64)> = {
             let snapshot = self.snapshot.read();
             match library.resolve(&snapshot)? {
-                library::Resolved::Scope(scope) => upkeep::places(scope, snapshot.rows.len())
+                library::Resolved::Scope(scope) => snapshot::places(scope, snapshot.rows.len())
                     .map(|place| (snapshot.rows[place].id, snapshot.rows[place].generation))
                     .collect(),
                 library::Resolved::Unknown => Vec::new(),
@@ -625,10 +643,7 @@ impl Shared {
         if let Some(identity) = identity {
             self.store.clear_for_good(identity)?;
             self.catch_up()?;
-            if self.source.is_none() {
-                self.sweep(); // no listing comes that would
-            }
-            self.sweep_images();
+            self.maintenance.cleared();
             log::info!("the store was cleared");
         }
         Ok(())
@@ -671,10 +686,10 @@ impl crate::platform::fork::Forks for Shared {
         // What a call holds while it waits for the store, which is held next.
         let mut held: Vec<Box<dyn crate::platform::fork::Release>> = vec![
             Box::new(hold(&self, |all| &all.watch)),
-            Box::new(hold(&self, |all| &all.in_memory.making)),
+            Box::new(hold(&self, |all| &all.rebuilding)),
             Box::new(hold(&self, |all| &all.catching_up)),
-            Box::new(hold(&self, |all| &all.in_memory.images)),
-            Box::new(hold(&self, |all| &all.compacting)),
+            self.images.hold(),
+            self.maintenance.hold(),
             Box::new(hold(&self, |all| &all.flushed)),
             Box::new(hold(&self, |all| &all.trouble)),
             Box::new(hold(&self, |all| &all.samples.0)),

@@ -11,8 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::ask::{QueryState, SHORTLY};
 use super::fetch::{SyncJob, Why};
-use super::snapshot::Snapshot;
-use super::upkeep::places;
+use super::snapshot::{Snapshot, places};
 use super::{Deadline, QueryOptions, Shared};
 use crate::error::{Result, Status};
 use crate::freshness::{self, COLD_QUESTIONS, LOOK_AGAIN_MS};

@@ -4,14 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use super::Shared;
-use super::upkeep::places;
+use super::{Shared, lock};
 use crate::error::Result;
 use crate::freshness::Age;
 use crate::image::{Change as Overlaid, Image, ImageKind, LibraryFacts, LibraryView};
 use crate::matching::{Mappings, Normal, Scope, View};
 use crate::model::Clocks;
-use crate::platform::map::MapMode;
 use crate::stats::Spent;
 use crate::store::{Change, ChangeKind, LibraryRow, State, USE_NOTED_MS};
 
@@ -178,15 +176,7 @@ impl Shared {
             };
             // More changed than an overlay holds: put it into images, then read again.
             for row in full {
-                self.compact(identity, row.id)
-                    .or_else(|error| self.keep_in_memory(ImageKind::Matches, &row, &error))?;
-                if row.generation > 0 {
-                    self.build_image(&row, row.generation)
-                        .and_then(|(name, sequence)| {
-                            self.store.set_image(identity, row.id, row.generation, &name, sequence)
-                        })
-                        .or_else(|error| self.keep_in_memory(ImageKind::Listing, &row, &error))?;
-                }
+                self.images.make_both(identity, &row)?;
                 if attempt > 0 {
                     self.store.invalidate_all_paths(identity, row.id)?;
                 }
@@ -199,7 +189,7 @@ impl Shared {
     fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let (identity, state) = self
             .store
-            .state_at(self.endpoint().as_ref(), &|row| self.in_memory.raise(row))?;
+            .state_at(self.endpoint().as_ref(), &|row| self.images.raise(row))?;
         let State {
             sequence,
             libraries,
@@ -258,13 +248,13 @@ impl Shared {
     fn view(&self, row: &LibraryRow, known: Option<(&LibraryRow, &LibraryView)>) -> LibraryView {
         let image = match known {
             Some((old, view)) if old.image == row.image && usable(view.image.as_ref()) => view.image.clone(),
-            _ => self.open_or_stand_in(ImageKind::Listing, row),
+            _ => self.images.open(ImageKind::Listing, row),
         };
         let matches = match known {
             Some((old, view)) if old.matches_image == row.matches_image && usable(view.matches.as_ref()) => {
                 view.matches.clone()
             }
-            _ => self.open_or_stand_in(ImageKind::Matches, row),
+            _ => self.images.open(ImageKind::Matches, row),
         };
         let facts = LibraryFacts {
             uuid: row.library.uuid.clone(),
@@ -275,30 +265,46 @@ impl Shared {
         LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
     }
 
-    /// What stands in for an image that could not be written, else the file.
-    fn open_or_stand_in(&self, kind: ImageKind, row: &LibraryRow) -> Option<Arc<Image>> {
-        let stands_in = self.in_memory.of(kind, row);
-        stands_in.or_else(|| self.open_index_file(kind, row))
+    /// Makes the images anew that are missing or damaged.
+    pub(super) fn rebuild_broken(&self) -> Result<()> {
+        // What another thread has made meanwhile is not lost any more.
+        let _making = lock(&self.rebuilding);
+        self.images.prune(&self.snapshot.read().rows);
+        let Lost { identity, files } = self.lost();
+        let Some(identity) = identity.filter(|_| !files.is_empty()) else {
+            if self.images.are_due() {
+                self.images.tried();
+            }
+            return Ok(());
+        };
+        for (kind, row) in &files {
+            self.images.remake(identity, *kind, row)?;
+        }
+        self.images.tried();
+        self.reload()
     }
 
-    pub(super) fn open_image(&self, name: &str, mappings: &Mappings) -> Option<Arc<Image>> {
-        if name.is_empty() {
-            return None;
-        }
-        let path = self.store.folder().image(name, mappings.digest());
-        let mode = if self.options.no_mmap || !self.store.folder().shares_memory() {
-            MapMode::Read
-        } else {
-            MapMode::Map
+    /// What is missing or damaged in the snapshot, or may be tried again.
+    pub(super) fn lost(&self) -> Lost {
+        let snapshot = self.snapshot.read();
+        let again = self.images.are_due();
+        let bad = |image: Option<&Arc<Image>>, wanted: bool| {
+            image.map_or(wanted, |image| {
+                image.is_broken() || again && self.images.stands_in(image)
+            })
         };
-        match Image::open(&path, mode, self.store.seal(name)) {
-            // Made by a host with other rules: the paths that its rules made are not ours.
-            Ok(image) if image.mappings() != mappings.digest() => None,
-            Ok(image) => Some(Arc::new(image)),
-            Err(error) => {
-                log::warn!("an image cannot be used and is made anew: {error}");
-                None
+        let mut files = Vec::new();
+        for (row, view) in snapshot.rows.iter().zip(&snapshot.views) {
+            if bad(view.image.as_ref(), row.generation > 0) {
+                files.push((ImageKind::Listing, row.clone()));
             }
+            if bad(view.matches.as_ref(), !row.matches_image.is_empty()) {
+                files.push((ImageKind::Matches, row.clone()));
+            }
+        }
+        Lost {
+            identity: snapshot.identity,
+            files,
         }
     }
 
@@ -333,5 +339,19 @@ impl Shared {
             }
         };
         Ok(snapshot.views[place].overlay.push(overlaid, &self.mappings).is_ok())
+    }
+}
+
+/// Images of a snapshot that are missing or damaged.
+pub(super) struct Lost {
+    pub identity: Option<i64>,
+    pub files: Vec<(ImageKind, LibraryRow)>,
+}
+
+/// The libraries that a scope means.
+pub(super) fn places(scope: Scope, count: usize) -> std::ops::Range<usize> {
+    match scope {
+        Scope::One(place) => place..place + 1,
+        Scope::All => 0..count,
     }
 }
