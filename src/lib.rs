@@ -14,6 +14,7 @@ mod matching;
 pub mod model;
 pub mod options;
 mod platform;
+mod reading;
 pub mod source;
 pub mod stats;
 mod store;

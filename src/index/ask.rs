@@ -4,13 +4,13 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::fetch::{Doubt, Why};
-use super::library::Resolved;
-use super::snapshot::{Snapshot, age};
 use super::{Answer, BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, BackOff, QueryOptions, Shared};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, is_stale, need};
 use crate::matching::{Outcome, Scope, climb};
 use crate::model::{Reason, Rung};
+use crate::reading::Resolved;
+use crate::reading::{Snapshot, age};
 use crate::store::{LibraryRow, Patience};
 
 /// How long a query that has an old answer waits for other writers.
@@ -64,14 +64,14 @@ impl Shared {
         let _held = Patience::now().until(self.until(query)).hold();
         let mut state = self.begin()?;
         loop {
-            self.catch_up()?;
-            let snapshot = self.snapshot.read();
+            self.reading.catch_up()?;
+            let snapshot = self.reading.snapshot();
             let Some(scope) = self.scope(query, &snapshot, &mut state)? else {
                 drop(snapshot);
                 self.ask_for_libraries(query, &mut state)?;
                 continue;
             };
-            let outcome = climb(&snapshot.views, scope, &self.mappings, path);
+            let outcome = climb(&snapshot.views, scope, self.reading.mappings(), path);
             let lost = outcome.broken || snapshot.incomplete;
             if lost && state.rebuilt == REBUILDS {
                 return Err(Error::new(
@@ -83,7 +83,7 @@ impl Shared {
             if lost || state.rebuilt == 0 && self.images.are_due() {
                 state.rebuilt += 1;
                 drop(snapshot);
-                self.rebuild_broken()?;
+                self.reading.rebuild_broken()?;
                 continue;
             }
             if outcome.unverified && !state.confirmed && self.may_ask(query) {
@@ -157,9 +157,9 @@ impl Shared {
 
     /// Nothing is tried yet, and what was committed before is seen.
     pub(super) fn begin(&self) -> Result<QueryState> {
-        self.catch_up()?;
+        self.reading.catch_up()?;
         Ok(QueryState {
-            since: self.snapshot.read().sequence(),
+            since: self.reading.snapshot().sequence(),
             begun_ms: self.now_ms(),
             ..QueryState::default()
         })
@@ -188,7 +188,7 @@ impl Shared {
             let ask = snapshot.rows.is_empty() && !state.probed && self.may_ask(query);
             return Ok((!ask).then_some(Scope::All));
         };
-        match library.resolve(snapshot)? {
+        match library.selection.resolve(snapshot)? {
             Resolved::Scope(Scope::All) if snapshot.rows.is_empty() && !state.probed && self.may_ask(query) => Ok(None),
             Resolved::Scope(scope) => Ok(Some(scope)),
             // Nothing is known to look in: the answer says why.
@@ -196,7 +196,7 @@ impl Shared {
             Resolved::Unknown if state.probed || !self.may_ask(query) => Err(match state.failure.take() {
                 Some(error) => error,
                 None if snapshot.rows.is_empty() && !self.may_ask(query) => offline(library.selector().name()),
-                None => library.unknown(snapshot),
+                None => library.selection.unknown(snapshot),
             }),
             Resolved::Unknown => Ok(None),
         }
@@ -231,7 +231,7 @@ impl Shared {
             // Those that can own the path, and those that were fetched before: a library that cannot own it is not
             // fetched for it.
             Scope::All => snapshot
-                .owners(path, &self.mappings)
+                .owners(path, self.reading.mappings())
                 .into_iter()
                 .enumerate()
                 .filter(|(place, owns)| *owns || snapshot.rows[*place].generation > 0)

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::library::check_key;
 use super::{Library, QueryOptions, Shared};
 use crate::error::{Error, Result, Status, no_room, room};
 use crate::model::ItemType;
+use crate::reading::check_key;
 use crate::source::{EditRequest, FieldChange, Lock};
 use crate::store::LibraryRow;
 
@@ -106,7 +106,7 @@ impl Shared {
                 self.edit_batch(query, edit, (identity, &row, kind), batch, report)?;
             }
         }
-        self.catch_up()
+        self.reading.catch_up()
     }
 
     fn edit_batch(
@@ -155,7 +155,7 @@ impl Shared {
         report: &mut EditReport,
     ) -> Result<()> {
         let others: Vec<LibraryRow> = {
-            let snapshot = self.snapshot.read();
+            let snapshot = self.reading.snapshot();
             let others = snapshot
                 .rows
                 .iter()

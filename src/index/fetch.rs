@@ -7,12 +7,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::snapshot::{age, clocks_of};
 use super::{Deadline, Progress, QueryOptions, Shared, lock};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
 use crate::model::{Item, ItemType, Library, Server};
 use crate::platform::thread::on_worker;
+use crate::reading::{age, clocks_of};
 use crate::source::{Bounds, PageEnd, PageRequest, Refused, Rows, Source};
 use crate::stats::Spent;
 use crate::store::{LibraryRow, Patience};
@@ -100,27 +100,30 @@ impl Shared {
             ));
         }
         let query = &self.timed(query);
-        self.catch_up()?;
-        let since = self.snapshot.read().sequence();
+        self.reading.catch_up()?;
+        let since = self.reading.snapshot().sequence();
         let known = {
-            let snapshot = self.snapshot.read();
+            let snapshot = self.reading.snapshot();
             !snapshot.rows.is_empty()
-                && query
-                    .library
-                    .is_none_or(|library| matches!(library.resolve(&snapshot), Ok(super::library::Resolved::Scope(_))))
+                && query.library.is_none_or(|library| {
+                    matches!(
+                        library.selection.resolve(&snapshot),
+                        Ok(crate::reading::Resolved::Scope(_))
+                    )
+                })
         };
         if !known {
             self.probe(query, since)?;
-            self.catch_up()?;
+            self.reading.catch_up()?;
         }
         let stale: Vec<LibraryRow> = {
-            let snapshot = self.snapshot.read();
+            let snapshot = self.reading.snapshot();
             let now = self.now_ms();
             let asked = match query.library {
                 None => &snapshot.rows[..],
-                Some(library) => match library.resolve(&snapshot)? {
-                    super::library::Resolved::Scope(scope) => snapshot.asked(scope),
-                    super::library::Resolved::Unknown => return Err(library.unknown(&snapshot)),
+                Some(library) => match library.selection.resolve(&snapshot)? {
+                    crate::reading::Resolved::Scope(scope) => snapshot.asked(scope),
+                    crate::reading::Resolved::Unknown => return Err(library.selection.unknown(&snapshot)),
                 },
             };
             asked
@@ -133,7 +136,7 @@ impl Shared {
             return Ok(Status::Ok);
         }
         let done = self.bring_up_to_date(query, &stale, since, if full { Why::Full } else { Why::Due })?;
-        self.catch_up()?;
+        self.reading.catch_up()?;
         Ok(done)
     }
 
@@ -162,7 +165,7 @@ impl Shared {
     pub(super) fn confirm(&self, query: &QueryOptions<'_>, doubts: &[Doubt]) -> Result<()> {
         let keys: Vec<&str> = doubts.iter().map(|doubt| doubt.rating_key.as_str()).collect();
         let items = self.job(query, |job| job.source.items(&keys, job.bounds))?;
-        let Some(identity) = self.snapshot.read().identity else {
+        let Some(identity) = self.reading.identity() else {
             return Ok(());
         };
         for Doubt { row, rating_key, paths } in doubts {
@@ -404,7 +407,7 @@ impl SyncJob<'_> {
     /// server that was never asked keeps the name of its URL for now: one request less before the first answer.
     pub(super) fn probe(&self, quick: bool) -> Result<(i64, Vec<LibraryRow>)> {
         let shared = self.shared;
-        let Some(endpoint) = &shared.endpoint() else {
+        let Some(endpoint) = &shared.reading.endpoint() else {
             return Err(Error::new(Status::Offline, "the index has no server_url"));
         };
         let mut identity = shared.store.identity(endpoint)?;
@@ -456,7 +459,7 @@ impl SyncJob<'_> {
 
     /// Whose view of which server this is, as far as it was ever found out.
     pub(super) fn identity(&self) -> Result<Option<i64>> {
-        match &self.shared.endpoint() {
+        match &self.shared.reading.endpoint() {
             Some(endpoint) => self.shared.store.identity(endpoint),
             None => Ok(None),
         }

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use super::fetch::Doubt;
-use super::snapshot::{Snapshot, age};
 use super::{Answer, QueryOptions, Shared};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, is_stale, need};
 use crate::matching::{Found, LIMIT};
 use crate::model::{Confidence, Item, Reason};
+use crate::reading::{Snapshot, age};
 use crate::stats::Spent;
 use crate::store::{LibraryRow, Patience};
 
@@ -46,7 +46,7 @@ impl Shared {
 
     /// Which of these items were invalidated, or one of their files, and not confirmed since.
     fn doubts(&self, rows: &[LibraryRow], items: &[(usize, Item)]) -> Vec<Doubt> {
-        let snapshot = self.snapshot.read();
+        let snapshot = self.reading.snapshot();
         let mut doubts = Vec::new();
         for (at, item) in items {
             let row = &rows[*at];
@@ -114,8 +114,8 @@ impl Shared {
         let _held = Patience::now().until(self.until(query)).hold();
         let mut state = self.begin()?;
         loop {
-            self.catch_up()?;
-            let snapshot = self.snapshot.read();
+            self.reading.catch_up()?;
+            let snapshot = self.reading.snapshot();
             let Some(scope) = self.scope(query, &snapshot, &mut state)? else {
                 drop(snapshot);
                 self.ask_for_libraries(query, &mut state)?;

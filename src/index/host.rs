@@ -5,12 +5,12 @@
 
 use std::collections::HashMap;
 
-use super::library::Resolved;
 use super::{Library, Selector, Shared};
 use crate::error::{Error, Result, Status, room};
 use crate::matching::Scope;
 use crate::model::{Item, rating_key_of};
 use crate::options::Ttl;
+use crate::reading::Resolved;
 use crate::store::{Folder, HostValue, LibraryRow, Store};
 
 /// How often a library is made that others clear at the same time.
@@ -38,7 +38,7 @@ impl Shared {
                 ),
             ));
         }
-        self.catch_up()
+        self.reading.catch_up()
     }
 
     /// Stores a value in a library, which is made when it is not there.
@@ -85,9 +85,9 @@ impl Shared {
                     self.store.folder().sweep_replaced("l", row.id, sequence);
                     self.images.sweep_images();
                 }
-                return self.catch_up();
+                return self.reading.catch_up();
             }
-            self.catch_up()?;
+            self.reading.catch_up()?;
         }
         Err(Error::new(
             Status::Store,
@@ -103,7 +103,7 @@ impl Shared {
         room: usize,
         then: &mut dyn FnMut(&[u8]),
     ) -> Result<Option<usize>> {
-        self.catch_up()?;
+        self.reading.catch_up()?;
         match self.host_row(library)? {
             Some((_, row)) => self.store.value(row.id, name, self.now_ms(), room, then),
             None => Ok(None),
@@ -112,14 +112,14 @@ impl Shared {
 
     /// How many values are stored.
     pub(super) fn count_values(&self) -> Result<u64> {
-        self.catch_up()?;
-        let identity = self.snapshot.read().identity;
+        self.reading.catch_up()?;
+        let identity = self.reading.identity();
         identity.map_or(Ok(0), |identity| self.store.count_values(identity))
     }
 
     fn host_row(&self, library: &Library) -> Result<Option<(i64, LibraryRow)>> {
-        let snapshot = self.snapshot.read();
-        Ok(match (library.resolve(&snapshot)?, snapshot.identity) {
+        let snapshot = self.reading.snapshot();
+        Ok(match (library.selection.resolve(&snapshot)?, snapshot.identity) {
             (Resolved::Scope(Scope::One(place)), Some(identity)) => {
                 let row = &snapshot.rows[place];
                 if !row.is_the_host_s() {

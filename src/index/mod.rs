@@ -12,27 +12,25 @@ mod fetch;
 mod find;
 mod flight;
 mod host;
-mod invalidate;
 mod library;
 mod listing;
-mod lookup;
 mod point;
 mod samples;
 mod shown;
-mod snapshot;
 mod timing;
 mod watch;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use crate::reading::Selector;
 pub use answer::{Answer, Candidate, Match};
 #[doc(hidden)]
 pub use debounce::DebounceIntervals;
 pub use edit::{Edit, EditReport, Edited};
-pub use library::{Library, Selector};
+pub use library::Library;
 
 pub use crate::platform::clock::{Clock, ManualClock, SystemClock};
 
@@ -42,12 +40,11 @@ use crate::maintenance::{Images, Maintenance};
 use crate::matching::Mappings;
 pub use crate::matching::propose::Proposal;
 use crate::options::Options;
-use crate::platform::swap::Swap;
+use crate::reading::{self, Reading};
 use crate::source::plex::PlexHttp;
 use crate::source::{Meter, Source};
 use crate::stats::{Counters, Stats};
-use crate::store::{Endpoint, Patience, Store};
-use snapshot::Snapshot;
+use crate::store::{Patience, Store};
 
 /// An open index. Usable from any thread; cheap calls never wait for expensive ones.
 ///
@@ -71,18 +68,13 @@ pub struct Index {
 pub(crate) struct Shared {
     options: Options,
     policy: Policy,
-    mappings: Mappings,
     store: Arc<Store>,
     images: Arc<Images>,
     maintenance: Arc<Maintenance>,
+    reading: Arc<Reading>,
     source: Option<Arc<dyn Source>>,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
-    snapshot: Swap<Snapshot>,
-    /// Held by the thread that makes images anew: the others find them made.
-    rebuilding: Mutex<()>,
-    /// Held by whoever brings the snapshot up to date.
-    catching_up: Mutex<()>,
     flights: flight::Flights,
     trouble: Mutex<Option<BackOff>>,
     /// How often a call that was stopped closed the connections of all.
@@ -90,8 +82,6 @@ pub(crate) struct Shared {
     samples: samples::MappingSamples,
     /// Counts of this handle that the store has not been told yet begin here.
     flushed: Mutex<(u64, u64)>,
-    /// When it was last noted that the identity is used, Unix ms.
-    use_noted: AtomicI64,
     closed: AtomicBool,
     watch: Mutex<Option<watch::Watch>>,
 }
@@ -215,29 +205,33 @@ impl Index {
             options.matches_limit,
             source.is_none(),
         ));
+        let reading = Arc::new(Reading::new(
+            Arc::clone(&store),
+            Arc::clone(&images),
+            mappings,
+            Arc::clone(&clock),
+            Arc::clone(&counters),
+            &options,
+        ));
+        reading.reload()?;
         let shared = Arc::new(Shared {
             policy: Policy::new(&options),
             flights: flight::Flights::default(),
-            snapshot: Swap::new(Snapshot::default()),
-            catching_up: Mutex::new(()),
-            rebuilding: Mutex::new(()),
             trouble: Mutex::new(None),
             cuts: AtomicU64::new(0),
             samples: samples::MappingSamples::default(),
             flushed: Mutex::new((0, 0)),
-            use_noted: AtomicI64::new(0),
             closed: AtomicBool::new(false),
             watch: Mutex::new(None),
             options,
-            mappings,
             store,
             images,
             maintenance,
+            reading,
             source,
             clock,
             counters,
         });
-        shared.reload()?;
         crate::platform::fork::watch(&shared);
         Ok(Self { shared })
     }
@@ -374,7 +368,7 @@ impl Index {
     /// # Errors
     /// [`Status::InvalidArgument`] for all libraries at once; [`Status::LibraryNotFound`]; the store's.
     pub fn items(&self, library: &Library, cursor: i64, limit: usize) -> Result<Vec<(i64, crate::model::Item)>> {
-        self.shared.items(library, cursor, limit)
+        self.shared.reading.items(&library.selection, cursor, limit)
     }
 
     /// Makes a full listing of every library due, and forgets all confirmed matches.
@@ -382,7 +376,7 @@ impl Index {
     /// # Errors
     /// The store's.
     pub fn invalidate_all(&self) -> Result<()> {
-        self.shared.invalidate(None)
+        self.shared.reading.invalidate(None)
     }
 
     /// Empties the store of this server and user.
@@ -481,7 +475,7 @@ impl Index {
     /// The server's; [`Status::Offline`]; the store's.
     pub fn server_json(&self, query: &QueryOptions<'_>) -> Result<String> {
         let (server, took, libraries) = self.shared.ask_server(query)?;
-        self.shared.catch_up()?;
+        self.shared.reading.catch_up()?;
         Ok(serde_json::json!({
             "machine_identifier": server.machine_identifier,
             "version": server.version,
@@ -535,19 +529,6 @@ impl Drop for Index {
 }
 
 impl Shared {
-    /// Where this index asks, and as whom. The store knows users by a secret of its database, which may be made anew.
-    fn endpoint(&self) -> Option<Endpoint> {
-        self.options.server_url.as_deref().map(|url| Endpoint {
-            url: url.trim_end_matches('/').to_owned(),
-            who: match (&self.options.user, &self.options.token) {
-                // One byte more than a token's: nobody takes over what was confirmed for a user who was named.
-                (Some(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
-                (None, Some(token)) => self.store.fingerprint(token.reveal()),
-                (None, None) => Vec::new(),
-            },
-        })
-    }
-
     fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }
@@ -581,9 +562,9 @@ impl Shared {
         if let Err(error) = self.flush_counters() {
             log::debug!("the counters are written later: {error}");
         }
-        self.catch_up()?;
+        self.reading.catch_up()?;
         let totals = self.store.totals()?;
-        let identity = self.snapshot.read().identity;
+        let identity = self.reading.identity();
         let [libraries, items, matches] = match identity {
             Some(identity) => self.store.counts(identity)?,
             None => [0; 3],
@@ -601,48 +582,11 @@ impl Shared {
         })
     }
 
-    fn items(&self, library: &Library, cursor: i64, limit: usize) -> Result<Vec<(i64, crate::model::Item)>> {
-        self.catch_up()?;
-        let row = {
-            let snapshot = self.snapshot.read();
-            match library.resolve(&snapshot)? {
-                library::Resolved::Scope(crate::matching::Scope::One(place)) => snapshot.rows[place].clone(),
-                library::Resolved::Scope(crate::matching::Scope::All) => {
-                    return Err(Error::new(
-                        Status::InvalidArgument,
-                        "items are listed one library at a time: name one",
-                    ));
-                }
-                library::Resolved::Unknown => return Err(library.unknown(&snapshot)),
-            }
-        };
-        self.store.items_after(row.id, row.generation, cursor, limit)
-    }
-
-    fn item(&self, library: &Library, rating_key: &str) -> Result<Option<crate::model::Item>> {
-        self.catch_up()?;
-        let rows: Vec<(i64, u64)> = {
-            let snapshot = self.snapshot.read();
-            match library.resolve(&snapshot)? {
-                library::Resolved::Scope(scope) => snapshot::places(scope, snapshot.rows.len())
-                    .map(|place| (snapshot.rows[place].id, snapshot.rows[place].generation))
-                    .collect(),
-                library::Resolved::Unknown => Vec::new(),
-            }
-        };
-        for (id, generation) in rows {
-            if let Some(item) = self.store.item(id, generation, rating_key)? {
-                return Ok(Some(item));
-            }
-        }
-        Ok(None)
-    }
-
     fn clear(&self) -> Result<()> {
-        let identity = self.snapshot.read().identity;
+        let identity = self.reading.identity();
         if let Some(identity) = identity {
             self.store.clear_for_good(identity)?;
-            self.catch_up()?;
+            self.reading.catch_up()?;
             self.maintenance.cleared();
             log::info!("the store was cleared");
         }
@@ -650,19 +594,19 @@ impl Shared {
     }
 
     fn libraries_json(&self, query: &QueryOptions<'_>) -> Result<String> {
-        self.catch_up()?;
-        if self.snapshot.read().rows.is_empty() && self.may_ask(query) {
-            let since = self.snapshot.read().sequence();
+        self.reading.catch_up()?;
+        if self.reading.snapshot().rows.is_empty() && self.may_ask(query) {
+            let since = self.reading.snapshot().sequence();
             self.probe(query, since)?;
-            self.catch_up()?;
+            self.reading.catch_up()?;
         }
-        let snapshot = self.snapshot.read();
+        let snapshot = self.reading.snapshot();
         let now = self.now_ms();
         let rows: Vec<_> = snapshot
             .rows
             .iter()
             .map(|row| {
-                let age = snapshot::age(row);
+                let age = reading::age(row);
                 serde_json::json!({
                     "section": row.library.section,
                     "uuid": row.library.uuid,
@@ -684,10 +628,9 @@ impl crate::platform::fork::Forks for Shared {
     fn before(self: Arc<Self>) -> Vec<Box<dyn crate::platform::fork::Release>> {
         use crate::platform::fork::hold;
         // What a call holds while it waits for the store, which is held next.
-        let mut held: Vec<Box<dyn crate::platform::fork::Release>> = vec![
-            Box::new(hold(&self, |all| &all.watch)),
-            Box::new(hold(&self, |all| &all.rebuilding)),
-            Box::new(hold(&self, |all| &all.catching_up)),
+        let mut held: Vec<Box<dyn crate::platform::fork::Release>> = vec![Box::new(hold(&self, |all| &all.watch))];
+        held.extend(self.reading.hold());
+        held.extend([
             self.images.hold(),
             self.maintenance.hold(),
             Box::new(hold(&self, |all| &all.flushed)),
@@ -695,14 +638,14 @@ impl crate::platform::fork::Forks for Shared {
             Box::new(hold(&self, |all| &all.samples.0)),
             Box::new(hold(&self, |all| &all.flights.by_name)),
             Box::new(hold(&self, |all| &all.flights.leases)),
-        ];
+        ]);
         held.extend(self.source.iter().flat_map(|source| Arc::clone(source).before_fork()));
         held
     }
 
     fn after(&self, side: &crate::platform::fork::Side) {
         if let crate::platform::fork::Side::Child(alone) = side {
-            self.snapshot.reset_after_fork(alone);
+            self.reading.after_fork(alone);
             self.flights.reset_after_fork();
             self.forget_watch();
             // What the parent counted is the parent's to tell the store.

@@ -11,7 +11,6 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::ask::{QueryState, SHORTLY};
 use super::fetch::{SyncJob, Why};
-use super::snapshot::{Snapshot, places};
 use super::{Deadline, QueryOptions, Shared};
 use crate::error::{Result, Status};
 use crate::freshness::{self, COLD_QUESTIONS, LOOK_AGAIN_MS};
@@ -19,6 +18,7 @@ use crate::matching::point::{file_name, is_same_file, title_in};
 use crate::matching::text::{fold_title, has_all_words};
 use crate::matching::{Normal, Outcome, Scope};
 use crate::model::{Confidence, Rung};
+use crate::reading::{Snapshot, places};
 use crate::source::{Bounds, Rows};
 use crate::store::{LibraryRow, Patience};
 
@@ -90,7 +90,7 @@ impl Shared {
     }
 
     fn owners(&self, snapshot: &Snapshot, scope: Scope, path: &[u8]) -> Vec<LibraryRow> {
-        let owns = snapshot.owners(path, &self.mappings);
+        let owns = snapshot.owners(path, self.reading.mappings());
         places(scope, snapshot.rows.len())
             .filter(|place| owns[*place])
             .map(|place| snapshot.rows[place].clone())
@@ -274,7 +274,7 @@ impl SyncJob<'_> {
                 let (mut items, asked) = self.some_rows(&row.library.section, *kind, rows, 0, ROWS);
                 items.retain(|item| {
                     let mut parts = item.parts.iter();
-                    parts.any(|part| is_same_file(&self.shared.mappings, path, part.as_bytes()))
+                    parts.any(|part| is_same_file(self.shared.reading.mappings(), path, part.as_bytes()))
                 });
                 if !items.is_empty() {
                     self.shared.store.merge_items(row, &items, None)?;

@@ -185,14 +185,14 @@ impl Shared {
         if marks.is_empty() {
             return Ok(());
         }
-        self.catch_up()?;
-        let identity = self.snapshot.read().identity;
+        self.reading.catch_up()?;
+        let identity = self.reading.identity();
         let Some(identity) = identity else {
             return Ok(()); // nothing is known, so nothing can be out of date
         };
         self.store.mark(identity, marks)?;
         self.counters.noted();
-        self.catch_up()
+        self.reading.catch_up()
     }
 }
 

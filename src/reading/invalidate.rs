@@ -1,24 +1,24 @@
 //! What hosts say is wrong: paths, items and libraries invalidated.
 
-use super::library::Resolved;
+use super::catch_up::Reading;
+use super::selection::{Resolved, Selection};
 use super::snapshot::places;
-use super::{Library, Shared};
 use crate::error::Result;
 use crate::matching::{Scope, View, climb};
 use crate::model::Rung;
 
-impl Shared {
-    pub(super) fn invalidate_path(&self, library: &Library, path: &[u8]) -> Result<()> {
+impl Reading {
+    pub fn invalidate_path(&self, library: &Selection, path: &[u8]) -> Result<()> {
         self.forget_path(library, path, false)
     }
 
     /// `again`: an image was found to be damaged on the way.
-    fn forget_path(&self, library: &Library, path: &[u8], again: bool) -> Result<()> {
+    fn forget_path(&self, library: &Selection, path: &[u8], again: bool) -> Result<()> {
         self.catch_up()?;
         // What is not seen cannot be forgotten, and would come back.
         self.rebuild_broken()?;
         let (identity, listed, confirmed) = {
-            let snapshot = self.snapshot.read();
+            let snapshot = self.snapshot();
             let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
                 return Ok(()); // nothing is known, so nothing has to be invalidated
             };
@@ -43,10 +43,10 @@ impl Shared {
         self.catch_up()
     }
 
-    pub(super) fn invalidate_item(&self, library: &Library, rating_key: &str) -> Result<()> {
+    pub fn invalidate_item(&self, library: &Selection, rating_key: &str) -> Result<()> {
         self.catch_up()?;
         let (identity, libraries) = {
-            let snapshot = self.snapshot.read();
+            let snapshot = self.snapshot();
             let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
                 return Ok(());
             };
@@ -59,10 +59,10 @@ impl Shared {
         self.catch_up()
     }
 
-    pub(super) fn invalidate(&self, library: Option<&Library>) -> Result<()> {
+    pub fn invalidate(&self, library: Option<&Selection>) -> Result<()> {
         self.catch_up()?;
         let (identity, id) = {
-            let snapshot = self.snapshot.read();
+            let snapshot = self.snapshot();
             let Some(identity) = snapshot.identity else {
                 return Ok(());
             };
