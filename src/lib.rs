@@ -18,3 +18,4 @@ mod reading;
 pub mod source;
 pub mod stats;
 mod store;
+mod sync;

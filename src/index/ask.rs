@@ -1,10 +1,8 @@
 //! Questions: from a path or a GUID to an answer, by way of the server where that is needed and allowed.
 
 use std::fmt::Write;
-use std::time::Duration;
 
-use super::fetch::{Doubt, Why};
-use super::{Answer, BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, BackOff, QueryOptions, Shared};
+use super::{Answer, Shared};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, is_stale, need};
 use crate::matching::{Outcome, Scope, climb};
@@ -12,9 +10,7 @@ use crate::model::{Reason, Rung};
 use crate::reading::Resolved;
 use crate::reading::{Snapshot, age};
 use crate::store::{LibraryRow, Patience};
-
-/// How long a query that has an old answer waits for other writers.
-pub(super) const SHORTLY: Duration = Duration::from_secs(1);
+use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, SHORTLY, Unverified, Why, cannot};
 
 /// How often a query makes images anew that are lost again before it is answered.
 const REBUILDS: u32 = 3;
@@ -48,27 +44,21 @@ pub(super) struct QueryState {
 }
 
 impl Shared {
-    /// Whether this query may ask the server.
-    pub(super) fn may_ask(&self, query: &QueryOptions<'_>) -> bool {
-        self.source.is_some() && !query.offline
-    }
-
     pub(super) fn match_path<R>(
         &self,
-        query: &QueryOptions<'_>,
+        call: &Call<'_>,
         path: &[u8],
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         self.check_path(path)?;
-        let query = &self.timed(query);
-        let _held = Patience::now().until(self.until(query)).hold();
+        let _held = Patience::now().until(call.until).hold();
         let mut state = self.begin()?;
         loop {
             self.reading.catch_up()?;
             let snapshot = self.reading.snapshot();
-            let Some(scope) = self.scope(query, &snapshot, &mut state)? else {
+            let Some(scope) = self.scope(call, &snapshot, &mut state)? else {
                 drop(snapshot);
-                self.ask_for_libraries(query, &mut state)?;
+                self.ask_for_libraries(call, &mut state)?;
                 continue;
             };
             let outcome = climb(&snapshot.views, scope, self.reading.mappings(), path);
@@ -86,23 +76,23 @@ impl Shared {
                 self.reading.rebuild_broken()?;
                 continue;
             }
-            if outcome.unverified && !state.confirmed && self.may_ask(query) {
+            if outcome.unverified && !state.confirmed && self.sync.may_ask(call) {
                 state.confirmed = true;
                 // What the server says of the item is news enough: whether its file became another item, the next
                 // query about it asks.
                 (state.looked, state.questioned) = (true, true);
-                let doubts: Vec<Doubt> = outcome
+                let unverified: Vec<Unverified> = outcome
                     .found()
                     .iter()
                     .filter(|found| snapshot.is_suspect(found.library, path, found.path, found.item.rating_key))
-                    .map(|found| Doubt {
+                    .map(|found| Unverified {
                         row: snapshot.rows[found.library].clone(),
                         rating_key: found.item.rating_key.to_owned(),
                         paths: vec![path.to_vec(), found.path.to_vec()],
                     })
                     .collect();
                 drop(snapshot);
-                if let Err(error) = self.confirm(query, &doubts) {
+                if let Err(error) = self.sync.verify(call, &unverified) {
                     self.back_off_after(&mut state, error)?;
                 }
                 continue;
@@ -112,41 +102,44 @@ impl Shared {
                 || self.is_remembered(&snapshot, &outcome, path)?;
             if !settled
                 && !state.questioned_cold
-                && let Some(identity) = self.may_question(query, &snapshot, &state)
+                && let Some(identity) = self.may_question(call, &snapshot, &state)
             {
                 state.questioned_cold = true;
-                let cold = self.cold(query, &snapshot, scope, path);
-                if !cold.is_empty() && self.backing_off(0).is_none() {
+                let cold = self.cold(call, &snapshot, scope, path);
+                if !cold.is_empty() && self.sync.back_off().last(0).is_none() {
                     drop(snapshot);
-                    self.ask_about(query, identity, &cold, path, true, &mut state)?;
+                    let failure = self.sync.find_path(call, identity, &cold, path, true)?;
+                    self.note_failure(&mut state, failure)?;
                     continue;
                 }
             }
-            if !settled && state.refreshed != Some(snapshot.identity.unwrap_or(0)) && self.may_ask(query) {
+            if !settled && state.refreshed != Some(snapshot.identity.unwrap_or(0)) && self.sync.may_ask(call) {
                 let stale = self.stale(&snapshot, scope, path);
                 if !stale.is_empty() {
                     let cold = stale.iter().any(|row| row.generation == 0);
                     // Another server may answer: then its libraries are wanted next.
                     state.refreshed = Some(snapshot.identity.unwrap_or(0));
                     drop(snapshot);
-                    self.freshen(query, &stale, cold, &mut state)?;
+                    self.freshen(call, &stale, cold, &mut state)?;
                     continue;
                 }
             }
             if !settled
                 && !state.questioned
-                && let Some(identity) = self.may_question(query, &snapshot, &state)
+                && let Some(identity) = self.may_question(call, &snapshot, &state)
                 && state.late.is_none()
             {
                 let owners_without_it = self.owners_without_it(&snapshot, scope, &outcome, path);
-                if !owners_without_it.is_empty() && self.backing_off(0).is_none() {
+                if !owners_without_it.is_empty() && self.sync.back_off().last(0).is_none() {
                     drop(snapshot);
                     if state.looked {
                         state.questioned = true;
-                        self.ask_about(query, identity, &owners_without_it, path, false, &mut state)?;
+                        let failure = self.sync.find_path(call, identity, &owners_without_it, path, false)?;
+                        self.note_failure(&mut state, failure)?;
                     } else {
                         state.looked = true;
-                        self.look(query, identity, &owners_without_it, &mut state)?;
+                        let failure = self.sync.look(call, identity, &owners_without_it, state.since)?;
+                        self.note_failure(&mut state, failure)?;
                     }
                     continue;
                 }
@@ -166,51 +159,43 @@ impl Shared {
     }
 
     /// Whose libraries the server may be asked about, beyond bringing them up to date: not when it just failed.
-    pub(super) fn may_question(
-        &self,
-        query: &QueryOptions<'_>,
-        snapshot: &Snapshot,
-        state: &QueryState,
-    ) -> Option<i64> {
+    pub(super) fn may_question(&self, call: &Call<'_>, snapshot: &Snapshot, state: &QueryState) -> Option<i64> {
         snapshot
             .identity
-            .filter(|_| self.may_ask(query) && state.failure.is_none())
+            .filter(|_| self.sync.may_ask(call) && state.failure.is_none())
     }
 
     /// What the query's library is in this snapshot; `None` when the server has to be asked first.
-    pub(super) fn scope(
-        &self,
-        query: &QueryOptions<'_>,
-        snapshot: &Snapshot,
-        state: &mut QueryState,
-    ) -> Result<Option<Scope>> {
-        let Some(library) = query.library else {
-            let ask = snapshot.rows.is_empty() && !state.probed && self.may_ask(query);
+    pub(super) fn scope(&self, call: &Call<'_>, snapshot: &Snapshot, state: &mut QueryState) -> Result<Option<Scope>> {
+        let Some(library) = call.library else {
+            let ask = snapshot.rows.is_empty() && !state.probed && self.sync.may_ask(call);
             return Ok((!ask).then_some(Scope::All));
         };
-        match library.selection.resolve(snapshot)? {
-            Resolved::Scope(Scope::All) if snapshot.rows.is_empty() && !state.probed && self.may_ask(query) => Ok(None),
+        match library.resolve(snapshot)? {
+            Resolved::Scope(Scope::All) if snapshot.rows.is_empty() && !state.probed && self.sync.may_ask(call) => {
+                Ok(None)
+            }
             Resolved::Scope(scope) => Ok(Some(scope)),
             // Nothing is known to look in: the answer says why.
             Resolved::Unknown if state.late.is_some() && snapshot.rows.is_empty() => Ok(Some(Scope::All)),
-            Resolved::Unknown if state.probed || !self.may_ask(query) => Err(match state.failure.take() {
+            Resolved::Unknown if state.probed || !self.sync.may_ask(call) => Err(match state.failure.take() {
                 Some(error) => error,
-                None if snapshot.rows.is_empty() && !self.may_ask(query) => offline(library.selector().name()),
-                None => library.selection.unknown(snapshot),
+                None if snapshot.rows.is_empty() && !self.sync.may_ask(call) => offline(library.selector().name()),
+                None => library.unknown(snapshot),
             }),
             Resolved::Unknown => Ok(None),
         }
     }
 
-    pub(super) fn ask_for_libraries(&self, query: &QueryOptions<'_>, state: &mut QueryState) -> Result<()> {
+    pub(super) fn ask_for_libraries(&self, call: &Call<'_>, state: &mut QueryState) -> Result<()> {
         state.probed = true;
-        match self.probe(query, state.since) {
+        match self.sync.probe(call, state.since) {
             Ok(()) => Ok(()),
-            Err(error) if error.status == Status::Timeout && self.until(query).is_some() => {
+            Err(error) if error.status == Status::Timeout && call.until.is_some() => {
                 state.late = Some(Status::NeedsWarm);
                 Ok(())
             }
-            Err(error) if query.library.is_none() && error.status != Status::Aborted => {
+            Err(error) if call.library.is_none() && error.status != Status::Aborted => {
                 state.failure = Some(error);
                 Ok(())
             }
@@ -249,13 +234,16 @@ impl Shared {
     /// Brings libraries up to date for a query. A server that just failed is left alone while old answers do.
     pub(super) fn freshen(
         &self,
-        query: &QueryOptions<'_>,
+        call: &Call<'_>,
         stale: &[LibraryRow],
         cold: bool,
         state: &mut QueryState,
     ) -> Result<()> {
         // A server that just failed is left alone: for a while where an old answer stands in, for a moment where not.
-        if let Some(error) = self.backing_off(if cold { BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS } else { 0 })
+        if let Some(error) = self
+            .sync
+            .back_off()
+            .last(if cold { BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS } else { 0 })
             && (!cold || matches!(error.status, Status::Connect | Status::Timeout | Status::Starting))
         {
             state.failure = Some(error);
@@ -263,11 +251,11 @@ impl Shared {
         }
         // Who has an old answer does not wait for long until a new one can be stored.
         let _held = (!cold).then(|| Patience::now().at_most(SHORTLY).hold());
-        match self.bring_up_to_date(query, stale, state.since, Why::Due) {
+        match self.sync.bring_up_to_date(call, stale, state.since, Why::Due) {
             Ok(Status::Ok) => Ok(()),
             Ok(late) => {
                 if late == Status::NeedsWarm && !cold {
-                    self.back_off(&Error::new(
+                    self.sync.back_off().begin(&Error::new(
                         Status::Timeout,
                         "the server did not answer within the deadline",
                     ));
@@ -284,40 +272,14 @@ impl Shared {
         if error.status == Status::Aborted || (error.status as i32) < Status::Store as i32 {
             return Err(error);
         }
-        self.back_off(&error);
+        self.sync.back_off().begin(&error);
         state.failure = Some(error);
         Ok(())
     }
 
-    /// Remembers that the server failed, or the store; logs it once.
-    pub(super) fn back_off(&self, error: &Error) {
-        self.counters.failed();
-        let mut trouble = super::lock(&self.trouble);
-        if trouble.as_ref().is_none_or(|known| known.error != *error) {
-            log::warn!("{}, old answers stand in: {error}", cannot(error));
-        }
-        *trouble = Some(BackOff {
-            error: error.clone(),
-            at_ms: self.now_ms(),
-        });
-    }
-
-    /// The server answered: whatever was wrong is over.
-    pub(super) fn end_back_off(&self) {
-        if super::lock(&self.trouble).take().is_some() {
-            log::info!("answers are new again");
-        }
-    }
-
-    /// The server's last failure, unless it is so old that less than `left_ms` of its time is left.
-    pub(super) fn backing_off(&self, left_ms: i64) -> Option<Error> {
-        // A clock that was set back does not make it last longer.
-        let lasts = 0..BACK_OFF_MS - left_ms;
-        let now = self.now_ms();
-        super::lock(&self.trouble)
-            .as_ref()
-            .filter(|trouble| lasts.contains(&now.saturating_sub(trouble.at_ms)))
-            .map(|trouble| trouble.error.clone())
+    /// The same for a failure, if there was one.
+    pub(super) fn note_failure(&self, state: &mut QueryState, failure: Option<Error>) -> Result<()> {
+        failure.map_or(Ok(()), |error| self.back_off_after(state, error))
     }
 
     fn conclude<R>(
@@ -399,14 +361,6 @@ impl Shared {
         };
         self.counters.answered(rung, answer.stale);
         Ok(taken)
-    }
-}
-
-/// What this error keeps from happening.
-fn cannot(error: &Error) -> &'static str {
-    match error.status {
-        Status::Store | Status::StoreFull => "nothing new can be stored",
-        _ => "the server could not be asked",
     }
 }
 

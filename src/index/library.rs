@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use super::{Deadline, Match, QueryOptions, Shared};
 use crate::error::{Error, Result, Status, room};
-use crate::matching::Scope;
 use crate::reading::{Reading, Resolved, Selection, Selector, check_key};
-use crate::store::LibraryRow;
 
 /// How often a library is looked for that others clear at the same time.
 const PERSISTENCE: u32 = 20;
@@ -62,7 +60,8 @@ impl Library {
     pub fn match_path(&self, path: &[u8]) -> Result<Match> {
         let query = self.query();
         let _timed = self.shared.timed_call("match_path", &query, None);
-        self.shared.match_path(&query, path, |answer| Ok(Match::from(answer)))
+        self.shared
+            .match_path(&self.shared.call(&query), path, |answer| Ok(Match::from(answer)))
     }
 
     /// The key of the item with this path, if a fast lookup knows it: appended to `key` by `then`.
@@ -89,8 +88,9 @@ impl Library {
             checked.push((*path, check_key(key)?));
         }
         let pairs = checked;
+        let sync = &self.shared.sync;
         for _ in 0..PERSISTENCE {
-            let (identity, row) = self.one("record a match", &self.query())?;
+            let (identity, row) = sync.find_library(&self.selection, "record a match", &self.shared.call(&query))?;
             if self.shared.maintenance.record_matches(identity, &row, &pairs)? {
                 // A thread that writes reads on: a fast lookup of this process must not have to.
                 return self.reading.catch_up();
@@ -154,41 +154,6 @@ impl Library {
     /// [`Status::LibraryAmbiguous`]; the store's.
     pub fn invalidate(&self) -> Result<()> {
         self.reading.invalidate(Some(&self.selection))
-    }
-
-    /// The one library meant, asked for when it is not known yet.
-    pub(super) fn one(&self, what: &str, query: &QueryOptions<'_>) -> Result<(i64, LibraryRow)> {
-        if *self.selector() == Selector::All {
-            return Err(Error::new(
-                Status::InvalidArgument,
-                format!("cannot {what} in all libraries at once: name one"),
-            ));
-        }
-        self.reading.catch_up()?;
-        let mut asked = 0;
-        let mut shown = true;
-        loop {
-            {
-                let snapshot = self.reading.snapshot();
-                match (self.selection.resolve(&snapshot)?, snapshot.identity) {
-                    (Resolved::Scope(Scope::One(place)), Some(identity)) => {
-                        if let Some(row) = snapshot.rows.get(place) {
-                            return Ok((identity, row.clone()));
-                        }
-                    }
-                    _ if !self.shared.may_ask(query) => return Err(self.selection.unknown(&snapshot)),
-                    // When not even others are known, somebody cleared them at once.
-                    _ if asked > 0 && (asked == PERSISTENCE || !shown || !snapshot.rows.is_empty()) => {
-                        return Err(self.selection.unknown(&snapshot));
-                    }
-                    _ => {}
-                }
-            }
-            asked += 1;
-            let since = self.reading.snapshot().sequence();
-            shown = self.shared.probe_shows_any(query, since)?;
-            self.reading.catch_up()?;
-        }
     }
 }
 

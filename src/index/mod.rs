@@ -6,14 +6,10 @@
 mod answer;
 mod ask;
 mod debounce;
-mod delta;
 mod edit;
-mod fetch;
 mod find;
-mod flight;
 mod host;
 mod library;
-mod listing;
 mod point;
 mod samples;
 mod shown;
@@ -21,7 +17,7 @@ mod timing;
 mod watch;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,7 +40,9 @@ use crate::reading::{self, Reading};
 use crate::source::plex::PlexHttp;
 use crate::source::{Meter, Source};
 use crate::stats::{Counters, Stats};
-use crate::store::{Patience, Store};
+use crate::store::Store;
+pub use crate::sync::Progress;
+use crate::sync::{Call, Syncing};
 
 /// An open index. Usable from any thread; cheap calls never wait for expensive ones.
 ///
@@ -75,13 +73,8 @@ pub(crate) struct Shared {
     source: Option<Arc<dyn Source>>,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
-    flights: flight::Flights,
-    trouble: Mutex<Option<BackOff>>,
-    /// How often a call that was stopped closed the connections of all.
-    cuts: AtomicU64,
+    sync: Arc<Syncing>,
     samples: samples::MappingSamples,
-    /// Counts of this handle that the store has not been told yet begin here.
-    flushed: Mutex<(u64, u64)>,
     closed: AtomicBool,
     watch: Mutex<Option<watch::Watch>>,
 }
@@ -91,17 +84,6 @@ impl std::fmt::Debug for Shared {
         write!(f, "Index({})", self.store.folder().path().display())
     }
 }
-
-/// The server's last failure: while it is young, stale answers are given without asking again.
-struct BackOff {
-    error: Error,
-    at_ms: i64,
-}
-
-/// For how long a failed server is left alone while there is an old answer.
-const BACK_OFF_MS: i64 = 15_000;
-/// And while there is none: long enough for the questions of one batch of work, too short for a person.
-const BACK_OFF_NOT_FETCHED_MS: i64 = 2_000;
 
 /// What a call may do, and whom it tells.
 #[derive(Clone, Copy, Default)]
@@ -128,19 +110,6 @@ pub enum Deadline {
     In(Duration),
     /// Until this moment.
     At(Instant),
-}
-
-/// How far a fetch has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Progress<'a> {
-    /// Title of the library; empty while none is fetched yet: the libraries are asked for, or another one fetches.
-    pub library: &'a str,
-    /// Items fetched, those of an earlier, interrupted fetch included.
-    pub items: u64,
-    /// Items in all; 0 when the server did not say.
-    pub total: u64,
-    /// Since this call began to fetch.
-    pub elapsed: Duration,
 }
 
 impl Index {
@@ -214,13 +183,19 @@ impl Index {
             &options,
         ));
         reading.reload()?;
+        let sync = Arc::new(Syncing::new(
+            Arc::clone(&store),
+            source.clone(),
+            Arc::clone(&images),
+            Arc::clone(&maintenance),
+            Arc::clone(&reading),
+            Arc::clone(&clock),
+            Arc::clone(&counters),
+            &options,
+        ));
         let shared = Arc::new(Shared {
             policy: Policy::new(&options),
-            flights: flight::Flights::default(),
-            trouble: Mutex::new(None),
-            cuts: AtomicU64::new(0),
             samples: samples::MappingSamples::default(),
-            flushed: Mutex::new((0, 0)),
             closed: AtomicBool::new(false),
             watch: Mutex::new(None),
             options,
@@ -228,6 +203,7 @@ impl Index {
             images,
             maintenance,
             reading,
+            sync,
             source,
             clock,
             counters,
@@ -273,7 +249,7 @@ impl Index {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let _timed = self.shared.timed_call("match_path", query, None);
-        self.shared.match_path(query, path, then)
+        self.shared.match_path(&self.shared.call(query), path, then)
     }
 
     /// The answers for many paths, in order, each borrowed by `each` in turn; an error of one path is its answer.
@@ -287,15 +263,15 @@ impl Index {
         mut each: impl FnMut(&Answer<'_>),
     ) -> Result<()> {
         let _timed = self.shared.timed_call("match_paths", query, Some(paths.len()));
-        let query = self.shared.timed(query);
+        let call = self.shared.call(query);
         let mut failed: Option<Error> = None;
         for (place, path) in paths.iter().enumerate() {
             // A server that failed once is not asked again for each of the others.
-            let query = QueryOptions {
-                offline: query.offline || failed.is_some(),
-                ..query
+            let call = Call {
+                offline: call.offline || failed.is_some(),
+                ..call
             };
-            let answered = self.shared.match_path(&query, path, |answer| {
+            let answered = self.shared.match_path(&call, path, |answer| {
                 each(answer);
                 Ok(())
             });
@@ -336,7 +312,7 @@ impl Index {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let _timed = self.shared.timed_call("match_guid", query, None);
-        self.shared.match_guid(query, guid, then)
+        self.shared.match_guid(&self.shared.call(query), guid, then)
     }
 
     /// The items with a title: equal but for case, accents and punctuation, else with all its words; a show's title
@@ -359,7 +335,7 @@ impl Index {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let _timed = self.shared.timed_call("search_title", query, None);
-        self.shared.search_title(query, title, then)
+        self.shared.search_title(&self.shared.call(query), title, then)
     }
 
     /// The items of a library as they are stored, those after `cursor` (0 to begin), at most `limit`: each with the
@@ -410,7 +386,7 @@ impl Index {
     /// [`Status::NotYet`] or [`Status::NeedsWarm`] and no error.
     pub fn refresh(&self, query: &QueryOptions<'_>, full: bool) -> Result<Status> {
         let _timed = self.shared.timed_call("refresh", query, None);
-        self.shared.refresh(query, full)
+        self.shared.sync.refresh(&self.shared.call(query), full)
     }
 
     /// The libraries as JSON: an array of objects.
@@ -418,7 +394,7 @@ impl Index {
     /// # Errors
     /// As [`Index::refresh`], when none is known yet.
     pub fn libraries_json(&self, query: &QueryOptions<'_>) -> Result<String> {
-        self.shared.libraries_json(query)
+        self.shared.libraries_json(&self.shared.call(query))
     }
 
     /// Listens to the server's events from now on, on a thread of the library's own, until [`Index::watch_stop`] or the
@@ -465,7 +441,7 @@ impl Index {
     /// [`Status::InvalidArgument`] for an edit that makes no sense, above all one without items; [`Status::NotOnServer`] when
     /// items do not exist; [`Status::Offline`]; the server's; the store's.
     pub fn edit_items(&self, query: &QueryOptions<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
-        self.shared.edit_items(query, edit, report)
+        self.shared.edit_items(&self.shared.call(query), edit, report)
     }
 
     /// Asks the server who it is and which libraries it shows, whatever is known: for finding out what is wrong. Costs
@@ -474,7 +450,7 @@ impl Index {
     /// # Errors
     /// The server's; [`Status::Offline`]; the store's.
     pub fn server_json(&self, query: &QueryOptions<'_>) -> Result<String> {
-        let (server, took, libraries) = self.shared.ask_server(query)?;
+        let (server, took, libraries) = self.shared.sync.ask_server(&self.shared.call(query))?;
         self.shared.reading.catch_up()?;
         Ok(serde_json::json!({
             "machine_identifier": server.machine_identifier,
@@ -529,6 +505,22 @@ impl Drop for Index {
 }
 
 impl Shared {
+    /// One call of the host, with its deadline as a moment: all that it does shares that.
+    fn call<'q>(&self, query: &QueryOptions<'q>) -> Call<'q> {
+        let time = match query.deadline {
+            Deadline::At(until) => Err(until),
+            Deadline::None => Ok(None),
+            Deadline::Default => Ok(self.options.deadline),
+            Deadline::In(time) => Ok(Some(time)),
+        };
+        Call {
+            library: query.library.map(|library| &library.selection),
+            until: time.map_or_else(Some, |time| time.map(|time| Instant::now() + time)),
+            offline: query.offline,
+            progress: query.progress,
+        }
+    }
+
     fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }
@@ -538,28 +530,13 @@ impl Shared {
             return Ok(());
         }
         self.watch_stop();
-        let flushed = self.flush_counters();
+        let flushed = self.maintenance.flush_counters();
         self.store.close();
         flushed
     }
 
-    /// Adds what this handle counted to the counters of the store's life.
-    fn flush_counters(&self) -> Result<()> {
-        let mut flushed = lock(&self.flushed);
-        // Read behind the lock: another thread's newer numbers must not be flushed before these.
-        let now = self.counters.totals();
-        if *flushed == now {
-            return Ok(());
-        }
-        // They are not worth waiting for.
-        let _held = Patience::now().at_most(ask::SHORTLY).hold();
-        self.store.add_totals(now.0 - flushed.0, now.1 - flushed.1)?;
-        *flushed = now;
-        Ok(())
-    }
-
     fn stats(&self) -> Result<Stats> {
-        if let Err(error) = self.flush_counters() {
+        if let Err(error) = self.maintenance.flush_counters() {
             log::debug!("the counters are written later: {error}");
         }
         self.reading.catch_up()?;
@@ -577,7 +554,7 @@ impl Shared {
             store_answers: totals.answers,
             sequence: totals.sequence,
             disk_bytes: self.store.folder().disk_bytes(),
-            last_failure: lock(&self.trouble).as_ref().map(|trouble| trouble.error.to_string()),
+            last_failure: self.sync.back_off().text(),
             ..self.counters.read()
         })
     }
@@ -593,11 +570,11 @@ impl Shared {
         Ok(())
     }
 
-    fn libraries_json(&self, query: &QueryOptions<'_>) -> Result<String> {
+    fn libraries_json(&self, call: &Call<'_>) -> Result<String> {
         self.reading.catch_up()?;
-        if self.reading.snapshot().rows.is_empty() && self.may_ask(query) {
+        if self.reading.snapshot().rows.is_empty() && self.sync.may_ask(call) {
             let since = self.reading.snapshot().sequence();
-            self.probe(query, since)?;
+            self.sync.probe(call, since)?;
             self.reading.catch_up()?;
         }
         let snapshot = self.reading.snapshot();
@@ -630,31 +607,19 @@ impl crate::platform::fork::Forks for Shared {
         // What a call holds while it waits for the store, which is held next.
         let mut held: Vec<Box<dyn crate::platform::fork::Release>> = vec![Box::new(hold(&self, |all| &all.watch))];
         held.extend(self.reading.hold());
-        held.extend([
-            self.images.hold(),
-            self.maintenance.hold(),
-            Box::new(hold(&self, |all| &all.flushed)),
-            Box::new(hold(&self, |all| &all.trouble)),
-            Box::new(hold(&self, |all| &all.samples.0)),
-            Box::new(hold(&self, |all| &all.flights.by_name)),
-            Box::new(hold(&self, |all| &all.flights.leases)),
-        ]);
-        held.extend(self.source.iter().flat_map(|source| Arc::clone(source).before_fork()));
+        held.extend([self.images.hold()]);
+        held.extend(self.maintenance.hold());
+        held.push(Box::new(hold(&self, |all| &all.samples.0)));
+        held.extend(self.sync.hold());
         held
     }
 
     fn after(&self, side: &crate::platform::fork::Side) {
         if let crate::platform::fork::Side::Child(alone) = side {
             self.reading.after_fork(alone);
-            self.flights.reset_after_fork();
+            self.maintenance.after_fork();
+            self.sync.after_fork();
             self.forget_watch();
-            // What the parent counted is the parent's to tell the store.
-            if let Ok(mut flushed) = self.flushed.try_lock() {
-                *flushed = self.counters.begin_child();
-            }
-            if let Some(source) = &self.source {
-                source.after_fork();
-            }
         }
     }
 }

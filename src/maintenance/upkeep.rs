@@ -1,18 +1,20 @@
 //! What keeps a store small and quick: matches recorded and compacted, invalidations lifted, dead rows swept.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::images::Images;
 use crate::error::{Result, room};
 use crate::matching::normal::normal_form;
 use crate::platform::fork::{Release, hold};
 use crate::stats::{Counters, Spent};
-use crate::store::{LibraryRow, Store};
+use crate::store::{LibraryRow, Patience, Store};
 
 /// Changes that wait before they are compacted into an image: what a new process reads one by one.
 const COMPACT_AFTER: u64 = 1024;
+/// How long writing the counters waits for other writers.
+const SHORTLY: Duration = Duration::from_secs(1);
 /// Rows swept in one transaction.
 const SWEEP: usize = 2_000;
 
@@ -26,6 +28,8 @@ pub struct Maintenance {
     sweeps: bool,
     /// Held by the thread that compacts matches into images.
     compacting: Mutex<()>,
+    /// Counts of this handle that the store has not been told yet begin here.
+    flushed: Mutex<(u64, u64)>,
 }
 
 impl Maintenance {
@@ -43,12 +47,38 @@ impl Maintenance {
             matches_limit,
             sweeps,
             compacting: Mutex::new(()),
+            flushed: Mutex::new((0, 0)),
         }
     }
 
     /// Its locks, held through a fork.
-    pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
-        Box::new(hold(self, |all| &all.compacting))
+    pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 2] {
+        [
+            Box::new(hold(self, |all| &all.compacting)),
+            Box::new(hold(self, |all| &all.flushed)),
+        ]
+    }
+
+    /// In the child of a fork: what the parent counted is the parent's to tell the store.
+    pub fn after_fork(&self) {
+        if let Ok(mut flushed) = self.flushed.try_lock() {
+            *flushed = self.counters.begin_child();
+        }
+    }
+
+    /// Adds what this handle counted to the counters of the store's life.
+    pub fn flush_counters(&self) -> Result<()> {
+        let mut flushed = self.flushed.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read behind the lock: another thread's newer numbers must not be flushed before these.
+        let now = self.counters.totals();
+        if *flushed == now {
+            return Ok(());
+        }
+        // They are not worth waiting for.
+        let _held = Patience::now().at_most(SHORTLY).hold();
+        self.store.add_totals(now.0 - flushed.0, now.1 - flushed.1)?;
+        *flushed = now;
+        Ok(())
     }
 
     /// Sweeps what was cleared.
