@@ -5,7 +5,9 @@
 //! [`stats`] and `platform` know nothing of the others. Arrows point down only: `docs/design.md`.
 
 pub mod capi;
+mod edit;
 pub mod error;
+mod events;
 mod freshness;
 mod image;
 pub mod index;

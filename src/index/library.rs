@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Deadline, Match, QueryOptions, Shared};
+use super::{Deadline, Edit, EditReport, Match, QueryOptions, Shared};
 use crate::error::{Error, Result, Status, room};
 use crate::reading::{Reading, Resolved, Selection, Selector, check_key};
 
@@ -154,6 +154,16 @@ impl Library {
     /// [`Status::LibraryAmbiguous`]; the store's.
     pub fn invalidate(&self) -> Result<()> {
         self.reading.invalidate(Some(&self.selection))
+    }
+
+    /// Gives items of this library the same values: [`super::Index::edit_items`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn edit_items(&self, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
+        self.shared
+            .editing
+            .edit_items(&self.shared.call(&self.query()), edit, report)
     }
 }
 

@@ -5,8 +5,6 @@
 
 mod answer;
 mod ask;
-mod debounce;
-mod edit;
 mod find;
 mod host;
 mod library;
@@ -14,23 +12,24 @@ mod point;
 mod samples;
 mod shown;
 mod timing;
-mod watch;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+#[doc(hidden)]
+pub use crate::edit::{Edit, EditReport, Edited};
+pub use crate::events::DebounceIntervals;
 pub use crate::reading::Selector;
 pub use answer::{Answer, Candidate, Match};
-#[doc(hidden)]
-pub use debounce::DebounceIntervals;
-pub use edit::{Edit, EditReport, Edited};
 pub use library::Library;
 
 pub use crate::platform::clock::{Clock, ManualClock, SystemClock};
 
+use crate::edit::Editing;
 use crate::error::{Error, Result, Status};
+use crate::events::Events;
 use crate::freshness::{self, Policy};
 use crate::maintenance::{Images, Maintenance};
 use crate::matching::Mappings;
@@ -76,7 +75,8 @@ pub(crate) struct Shared {
     sync: Arc<Syncing>,
     samples: samples::MappingSamples,
     closed: AtomicBool,
-    watch: Mutex<Option<watch::Watch>>,
+    events: Arc<Events>,
+    editing: Editing,
 }
 
 impl std::fmt::Debug for Shared {
@@ -193,11 +193,23 @@ impl Index {
             Arc::clone(&counters),
             &options,
         ));
+        let events = Arc::new(Events::new(
+            Arc::clone(&store),
+            source.clone(),
+            Arc::clone(&reading),
+            Arc::clone(&counters),
+        ));
         let shared = Arc::new(Shared {
             policy: Policy::new(&options),
             samples: samples::MappingSamples::default(),
             closed: AtomicBool::new(false),
-            watch: Mutex::new(None),
+            editing: Editing::new(
+                Arc::clone(&store),
+                Arc::clone(&reading),
+                Arc::clone(&sync),
+                Arc::clone(&events),
+            ),
+            events,
             options,
             store,
             images,
@@ -414,12 +426,12 @@ impl Index {
     /// As [`Index::watch_start`].
     #[doc(hidden)]
     pub fn watch_start_at(&self, pace: DebounceIntervals) -> Result<()> {
-        self.shared.watch_start(pace)
+        self.shared.events.watch_start(pace)
     }
 
     /// Ends watching, within a second; returns when no thread watches any more. Not watching is fine.
     pub fn watch_stop(&self) {
-        self.shared.watch_stop();
+        self.shared.events.watch_stop();
     }
 
     /// Notes what a webhook (its JSON, or the whole form) or a notification says that the host received itself: what
@@ -428,7 +440,7 @@ impl Index {
     /// # Errors
     /// [`Status::InvalidArgument`] for a body that is neither; the store's.
     pub fn notify(&self, body: &[u8]) -> Result<()> {
-        self.shared.notify(body)
+        self.shared.events.notify(body)
     }
 
     /// Gives items of the query's library the same values: one request for each hundred of a type. Items that the index
@@ -441,7 +453,7 @@ impl Index {
     /// [`Status::InvalidArgument`] for an edit that makes no sense, above all one without items; [`Status::NotOnServer`] when
     /// items do not exist; [`Status::Offline`]; the server's; the store's.
     pub fn edit_items(&self, query: &QueryOptions<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
-        self.shared.edit_items(&self.shared.call(query), edit, report)
+        self.shared.editing.edit_items(&self.shared.call(query), edit, report)
     }
 
     /// Asks the server who it is and which libraries it shows, whatever is known: for finding out what is wrong. Costs
@@ -529,7 +541,7 @@ impl Shared {
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        self.watch_stop();
+        self.events.watch_stop();
         let flushed = self.maintenance.flush_counters();
         self.store.close();
         flushed
@@ -605,7 +617,7 @@ impl crate::platform::fork::Forks for Shared {
     fn before(self: Arc<Self>) -> Vec<Box<dyn crate::platform::fork::Release>> {
         use crate::platform::fork::hold;
         // What a call holds while it waits for the store, which is held next.
-        let mut held: Vec<Box<dyn crate::platform::fork::Release>> = vec![Box::new(hold(&self, |all| &all.watch))];
+        let mut held: Vec<Box<dyn crate::platform::fork::Release>> = vec![self.events.hold()];
         held.extend(self.reading.hold());
         held.extend([self.images.hold()]);
         held.extend(self.maintenance.hold());
@@ -619,7 +631,7 @@ impl crate::platform::fork::Forks for Shared {
             self.reading.after_fork(alone);
             self.maintenance.after_fork();
             self.sync.after_fork();
-            self.forget_watch();
+            self.events.after_fork();
         }
     }
 }

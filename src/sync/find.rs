@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::call::Call;
-use super::job::{Syncing, SyncJob};
+use super::job::{SyncJob, Syncing};
 use super::refresh::Why;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, COLD_QUESTIONS, LOOK_AGAIN_MS};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::call::Call;
-use super::job::{Syncing, SyncJob};
+use super::job::{SyncJob, Syncing};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::matching::Scope;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::call::Call;
-use super::job::{Syncing, SyncJob, cleared, lock};
+use super::job::{SyncJob, Syncing, cleared, lock};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
 use crate::reading::{Resolved, age, clocks_of};

@@ -1,14 +1,15 @@
 //! Batch edits: many items get the same values, in as few requests as types and the server's limits allow.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::{Library, Shared};
 use crate::error::{Error, Result, Status, no_room, room};
+use crate::events::Events;
 use crate::model::ItemType;
-use crate::reading::check_key;
+use crate::reading::{Reading, check_key};
 use crate::source::{EditRequest, FieldChange, Lock};
-use crate::store::LibraryRow;
-use crate::sync::Call;
+use crate::store::{LibraryRow, Store};
+use crate::sync::{Call, Syncing};
 
 /// Items of one request. Thousands were refused by servers for the length of the address; other clients use so many.
 const BATCH: usize = 100;
@@ -75,9 +76,26 @@ struct Wanted<'k> {
     kind: Option<ItemType>,
 }
 
-impl Shared {
+/// Edits of items, on the server and as they are noted in the store.
+pub struct Editing {
+    store: Arc<Store>,
+    reading: Arc<Reading>,
+    sync: Arc<Syncing>,
+    events: Arc<Events>,
+}
+
+impl Editing {
+    pub fn new(store: Arc<Store>, reading: Arc<Reading>, sync: Arc<Syncing>, events: Arc<Events>) -> Self {
+        Self {
+            store,
+            reading,
+            sync,
+            events,
+        }
+    }
+
     /// Edits items; `report` says how far it came, also when it failed.
-    pub(super) fn edit_items(&self, call: &Call<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
+    pub fn edit_items(&self, call: &Call<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
         let mut states = room(edit.keys.len(), KEYS)?;
         states.resize(edit.keys.len(), Edited::No);
         *report = EditReport { states, requests: 0 };
@@ -127,7 +145,7 @@ impl Shared {
             lock: edit.lock,
         };
         report.requests += 1;
-        self.expect_edited(request.section, &ids);
+        self.events.expect_edited(request.section, &ids);
         let done = self.sync.edit(call, &request);
         let state = if done.is_ok() { Edited::Done } else { Edited::Failed };
         report.set(&places, state);
@@ -295,14 +313,4 @@ fn check_changes(changes: &[FieldChange]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-impl Library {
-    /// Gives items of this library the same values: [`super::Index::edit_items`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn edit_items(&self, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
-        self.shared.edit_items(&self.shared.call(&self.query()), edit, report)
-    }
 }
