@@ -16,6 +16,7 @@ mod matching;
 pub mod model;
 pub mod options;
 mod platform;
+mod query;
 mod reading;
 pub mod source;
 pub mod stats;

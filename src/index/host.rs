@@ -5,12 +5,12 @@
 
 use std::collections::HashMap;
 
-use super::{Library, Selector, Shared};
+use super::inner::Inner;
 use crate::error::{Error, Result, Status, room};
 use crate::matching::Scope;
 use crate::model::{Item, rating_key_of};
 use crate::options::Ttl;
-use crate::reading::Resolved;
+use crate::reading::{Resolved, Selection, Selector};
 use crate::store::{Folder, HostValue, LibraryRow, Store};
 
 /// How often a library is made that others clear at the same time.
@@ -20,7 +20,7 @@ const LISTING: &[u8] = b"plexindex 1\n";
 /// What a rating key begins with that stands for a key of another form.
 pub const OTHER_KEY: char = '=';
 
-impl Shared {
+impl Inner {
     /// Makes a library, unless it is there.
     pub(super) fn host_library(&self, name: &str) -> Result<()> {
         if name.is_empty() {
@@ -29,7 +29,7 @@ impl Shared {
                 "the library's name is empty: give one",
             ));
         }
-        if self.options.server_url.is_some() || !self.store.make_host_library(name)? {
+        if self.has_server || !self.store.make_host_library(name)? {
             return Err(Error::new(
                 Status::InvalidArgument,
                 format!(
@@ -44,7 +44,7 @@ impl Shared {
     /// Stores a value in a library, which is made when it is not there.
     pub(super) fn put_value(
         &self,
-        library: &Library,
+        library: &Selection,
         name: &[u8],
         value: &[u8],
         expires: Ttl,
@@ -62,7 +62,7 @@ impl Shared {
                 self.host_library(title)?;
                 continue;
             };
-            let now_ms = self.now_ms();
+            let now_ms = self.clock.now_ms();
             let listing = match &items {
                 Some(items) => Some(self.host_image(&row, items)?),
                 None => None,
@@ -98,14 +98,14 @@ impl Shared {
     /// Hands a value to `then` when it has at most `room` bytes; gives its length, `None` without one that has not expired.
     pub(super) fn value(
         &self,
-        library: &Library,
+        library: &Selection,
         name: &[u8],
         room: usize,
         then: &mut dyn FnMut(&[u8]),
     ) -> Result<Option<usize>> {
         self.reading.catch_up()?;
         match self.host_row(library)? {
-            Some((_, row)) => self.store.value(row.id, name, self.now_ms(), room, then),
+            Some((_, row)) => self.store.value(row.id, name, self.clock.now_ms(), room, then),
             None => Ok(None),
         }
     }
@@ -117,9 +117,9 @@ impl Shared {
         identity.map_or(Ok(0), |identity| self.store.count_values(identity))
     }
 
-    fn host_row(&self, library: &Library) -> Result<Option<(i64, LibraryRow)>> {
+    fn host_row(&self, library: &Selection) -> Result<Option<(i64, LibraryRow)>> {
         let snapshot = self.reading.snapshot();
-        Ok(match (library.selection.resolve(&snapshot)?, snapshot.identity) {
+        Ok(match (library.resolve(&snapshot)?, snapshot.identity) {
             (Resolved::Scope(Scope::One(place)), Some(identity)) => {
                 let row = &snapshot.rows[place];
                 if !row.is_the_host_s() {

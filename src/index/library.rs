@@ -1,30 +1,79 @@
 //! One library of an index, or all of them.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::{Deadline, Edit, EditReport, Match, QueryOptions, Shared};
+use super::inner::Inner;
+use crate::edit::{Edit, EditReport};
 use crate::error::{Error, Result, Status, room};
+use crate::query::Match;
 use crate::reading::{Reading, Resolved, Selection, Selector, check_key};
+use crate::sync::{Call, Progress};
 
 /// How often a library is looked for that others clear at the same time.
 const PERSISTENCE: u32 = 20;
 
+/// What a call may do, and whom it tells.
+#[derive(Clone, Copy, Default)]
+pub struct QueryOptions<'a> {
+    /// The library asked; `None` for all.
+    pub library: Option<&'a Library>,
+    /// How long the call may take; `None` for the default of the options.
+    pub deadline: Deadline,
+    /// Ask nobody.
+    pub offline: bool,
+    /// Told how far a fetch has come, on the caller's thread; `false` stops it.
+    pub progress: Option<&'a dyn Fn(&Progress<'_>) -> bool>,
+}
+
+impl<'q> QueryOptions<'q> {
+    /// One call of the host, with its deadline as a moment: all that it does shares that.
+    pub(super) fn call(&self, inner: &Inner) -> Call<'q> {
+        let within = |time| Instant::now() + time;
+        Call {
+            library: self.library.map(|library| &library.selection),
+            until: match self.deadline {
+                Deadline::At(until) => Some(until),
+                Deadline::None => None,
+                Deadline::Default => inner.deadline.map(within),
+                Deadline::In(time) => Some(within(time)),
+            },
+            offline: self.offline,
+            progress: self.progress,
+        }
+    }
+}
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deadline {
+    /// As the options say.
+    #[default]
+    Default,
+    /// As long as it takes.
+    None,
+    /// This long.
+    In(Duration),
+    /// Until this moment.
+    At(Instant),
+}
+
 /// A library of an index, or all of them. Usable from any thread; outlives no call of its index's `close`.
 pub struct Library {
-    pub(super) shared: Arc<Shared>,
+    inner: Arc<Inner>,
     /// For fast lookups: one pointer away.
     reading: Arc<Reading>,
     pub(super) selection: Selection,
 }
 
 impl Library {
-    pub(super) fn new(shared: &Arc<Shared>, selector: Selector) -> Result<Self> {
+    pub(super) fn new(inner: &Arc<Inner>, selector: Selector) -> Result<Self> {
         let selection = Selection::new(selector)?;
-        shared.reading.catch_up()?;
-        selection.resolve(&shared.reading.snapshot())?;
+        inner.reading.catch_up()?;
+        selection.resolve(&inner.reading.snapshot())?;
         Ok(Self {
-            shared: Arc::clone(shared),
-            reading: Arc::clone(&shared.reading),
+            inner: Arc::clone(inner),
+            reading: Arc::clone(&inner.reading),
             selection,
         })
     }
@@ -59,9 +108,10 @@ impl Library {
     /// As [`super::Index::match_path`].
     pub fn match_path(&self, path: &[u8]) -> Result<Match> {
         let query = self.query();
-        let _timed = self.shared.timed_call("match_path", &query, None);
-        self.shared
-            .match_path(&self.shared.call(&query), path, |answer| Ok(Match::from(answer)))
+        let _timed = self.inner.timed("match_path", Some(self.selector()), None);
+        self.inner
+            .queries
+            .match_path(&query.call(&self.inner), path, |answer| Ok(Match::from(answer)))
     }
 
     /// The key of the item with this path, if a fast lookup knows it: appended to `key` by `then`.
@@ -81,17 +131,19 @@ impl Library {
     /// [`Status::InvalidArgument`]; [`Status::LibraryNotFound`]; the store's.
     pub fn record_matches(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
         let query = self.query();
-        let _timed = self.shared.timed_call("record_matches", &query, Some(pairs.len()));
+        let _timed = self
+            .inner
+            .timed("record_matches", Some(self.selector()), Some(pairs.len()));
         let mut checked = room(pairs.len(), "matches")?;
         for (path, key) in pairs {
-            self.shared.check_path(path)?;
+            self.inner.queries.check_path(path)?;
             checked.push((*path, check_key(key)?));
         }
         let pairs = checked;
-        let sync = &self.shared.sync;
+        let sync = &self.inner.sync;
         for _ in 0..PERSISTENCE {
-            let (identity, row) = sync.find_library(&self.selection, "record a match", &self.shared.call(&query))?;
-            if self.shared.maintenance.record_matches(identity, &row, &pairs)? {
+            let (identity, row) = sync.find_library(&self.selection, "record a match", &query.call(&self.inner))?;
+            if self.inner.maintenance.record_matches(identity, &row, &pairs)? {
                 // A thread that writes reads on: a fast lookup of this process must not have to.
                 return self.reading.catch_up();
             }
@@ -110,7 +162,7 @@ impl Library {
     /// # Errors
     /// [`Status::InvalidArgument`]; the store's.
     pub fn invalidate_path(&self, path: &[u8]) -> Result<()> {
-        self.shared.check_path(path)?;
+        self.inner.queries.check_path(path)?;
         self.reading.invalidate_path(&self.selection, path)
     }
 
@@ -136,7 +188,7 @@ impl Library {
     /// # Errors
     /// [`Status::InvalidArgument`]; the store's.
     pub fn put_value(&self, name: &[u8], value: &[u8], expires: crate::options::Ttl, limit: u64) -> Result<()> {
-        self.shared.put_value(self, name, value, expires, limit)
+        self.inner.put_value(&self.selection, name, value, expires, limit)
     }
 
     /// Hands a value of this library of the host's to `then` when it has at most `room` bytes: a larger one is not read.
@@ -145,7 +197,7 @@ impl Library {
     /// # Errors
     /// [`Status::InvalidArgument`]; the store's.
     pub fn value(&self, name: &[u8], room: usize, then: &mut dyn FnMut(&[u8])) -> Result<Option<usize>> {
-        self.shared.value(self, name, room, then)
+        self.inner.value(&self.selection, name, room, then)
     }
 
     /// Makes a full listing due, and forgets the library's confirmed matches.
@@ -161,9 +213,9 @@ impl Library {
     /// # Errors
     /// As there.
     pub fn edit_items(&self, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
-        self.shared
+        self.inner
             .editing
-            .edit_items(&self.shared.call(&self.query()), edit, report)
+            .edit_items(&self.query().call(&self.inner), edit, report)
     }
 }
 

@@ -4,5 +4,5 @@ mod images;
 mod in_memory;
 mod upkeep;
 
-pub use images::Images;
+pub use images::{HostItems, Images};
 pub use upkeep::Maintenance;

@@ -92,6 +92,11 @@ impl Reading {
         self.snapshot.reset_after_fork(alone);
     }
 
+    /// Whether images that could not be written are to be tried again.
+    pub fn images_are_due(&self) -> bool {
+        self.images.are_due()
+    }
+
     /// What was read last.
     #[inline]
     pub fn snapshot(&self) -> Guard<'_, Snapshot> {

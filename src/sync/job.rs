@@ -103,9 +103,14 @@ impl Syncing {
         }
     }
 
+    /// Whether there is a server at all.
+    pub fn has_source(&self) -> bool {
+        self.source.is_some()
+    }
+
     /// Whether this call may ask the server.
     pub fn may_ask(&self, call: &Call<'_>) -> bool {
-        self.source.is_some() && !call.offline
+        self.has_source() && !call.offline
     }
 
     /// What went wrong the last time.

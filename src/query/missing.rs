@@ -1,6 +1,6 @@
 //! Whether the server is asked about one path: where its library was never fetched, or does not list it.
 
-use super::Shared;
+use super::room::Queries;
 use crate::error::Result;
 use crate::matching::{Outcome, Scope};
 use crate::model::{Confidence, Rung};
@@ -8,9 +8,9 @@ use crate::reading::{Snapshot, places};
 use crate::store::LibraryRow;
 use crate::sync::Call;
 
-impl Shared {
+impl Queries {
     /// Whether a library that was never fetched answers with what a path search found a while ago.
-    pub(super) fn is_remembered(&self, snapshot: &Snapshot, outcome: &Outcome<'_>, path: &[u8]) -> Result<bool> {
+    pub fn is_remembered(&self, snapshot: &Snapshot, outcome: &Outcome<'_>, path: &[u8]) -> Result<bool> {
         if outcome.rung == Rung::None || outcome.unverified {
             return Ok(false);
         }
@@ -25,7 +25,7 @@ impl Shared {
     }
 
     /// Libraries that were never fetched and may have this path, when the caller has not the time to fetch them.
-    pub(super) fn cold(&self, call: &Call<'_>, snapshot: &Snapshot, scope: Scope, path: &[u8]) -> Vec<LibraryRow> {
+    pub fn cold(&self, call: &Call<'_>, snapshot: &Snapshot, scope: Scope, path: &[u8]) -> Vec<LibraryRow> {
         let is_cold = |row: &LibraryRow| row.generation == 0;
         let asked = snapshot.asked(scope);
         if !asked.iter().any(is_cold) || call.until.is_none() {
@@ -38,7 +38,7 @@ impl Shared {
     }
 
     /// Libraries that should list this path, and do not: it may be new.
-    pub(super) fn owners_without_it(
+    pub fn owners_without_it(
         &self,
         snapshot: &Snapshot,
         scope: Scope,

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::{Answer, Shared};
+use super::answer::Answer;
+use super::room::Queries;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, is_stale, need};
 use crate::matching::{Found, LIMIT};
@@ -12,13 +13,8 @@ use crate::stats::Spent;
 use crate::store::{LibraryRow, Patience};
 use crate::sync::{Call, Unverified};
 
-impl Shared {
-    pub(super) fn match_guid<R>(
-        &self,
-        call: &Call<'_>,
-        guid: &str,
-        then: impl FnOnce(&Answer<'_>) -> Result<R>,
-    ) -> Result<R> {
+impl Queries {
+    pub fn match_guid<R>(&self, call: &Call<'_>, guid: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         if guid.is_empty() {
             return Err(Error::new(
                 Status::InvalidArgument,
@@ -30,7 +26,7 @@ impl Shared {
         })
     }
 
-    pub(super) fn search_title<R>(
+    pub fn search_title<R>(
         &self,
         call: &Call<'_>,
         title: &str,
@@ -120,7 +116,7 @@ impl Shared {
                 self.ask_for_libraries(call, &mut state)?;
                 continue;
             };
-            let now = self.now_ms();
+            let now = self.clock.now_ms();
             let rows = snapshot.asked(scope).to_vec();
             let answering = self.answering(&snapshot, &rows, title)?;
             let settled = rows
