@@ -19,7 +19,7 @@ mod view;
 mod words;
 
 pub use form::{Fold, Form, lies_under};
-pub use ladder::{GROUP, Scope, climb, fast_lookup, fast_lookup_all};
+pub use ladder::{GROUP, Scope, climb, climb_normal, fast_lookup, fast_lookup_all};
 pub use mappings::Mappings;
 pub use normal::Normal;
 pub use outcome::{Found, GuidRef, ItemRef, LIMIT, Outcome};

@@ -29,8 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Syncing {
     /// Whether a library that was never fetched was asked for this path a while ago, and had it.
-    pub fn remembers_path(&self, identity: i64, row: &LibraryRow, path: &[u8]) -> Result<bool> {
-        self.remembers(identity, row, hash(path))
+    pub fn remembers_path(&self, identity: i64, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
+        self.remembers(identity, row, path.hash())
     }
 
     /// Whether a library that was never fetched was asked for this title a while ago, and had it.
@@ -96,14 +96,15 @@ impl Syncing {
         call: &Call<'_>,
         identity: i64,
         libraries: &[LibraryRow],
-        path: &[u8],
+        path: &Normal<'_>,
         cold: bool,
     ) -> Result<Option<Error>> {
-        let Some(name) = file_name(path) else {
+        let raw = path.raw();
+        let Some(name) = file_name(raw) else {
             return Ok(None);
         };
-        self.ask_once(call, identity, libraries, hash(path), cold, &|job, row| {
-            job.point(row, path, name)
+        self.ask_once(call, identity, libraries, path.hash(), cold, &|job, row| {
+            job.point(row, raw, name)
         })
     }
 
@@ -248,9 +249,4 @@ impl SyncJob<'_> {
 fn title_hash(title: &str) -> u64 {
     // No path begins so.
     xxh3_64(format!("\0title\0{}", fold_title(title)).as_bytes())
-}
-
-fn hash(path: &[u8]) -> u64 {
-    #[allow(clippy::redundant_closure_for_method_calls)] // the method by its name has one lifetime, not any
-    Normal::with(path, |normal| normal.hash())
 }
