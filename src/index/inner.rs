@@ -87,7 +87,7 @@ impl Inner {
         ));
         let events = Arc::new(Events::new(
             Arc::clone(&store),
-            source.clone(),
+            source,
             Arc::clone(&reading),
             Arc::clone(&counters),
         ));

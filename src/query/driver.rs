@@ -244,8 +244,8 @@ impl Queries {
     }
 
     /// Brings libraries up to date for a query. A server that just failed is left alone while old answers do.
-    fn freshen(&self, call: &Call<'_>, stale: &[LibraryRow], state: &mut QueryState) -> Result<()> {
-        let cold = stale.iter().any(|row| row.generation == 0);
+    fn freshen(&self, call: &Call<'_>, libraries: &[LibraryRow], state: &mut QueryState) -> Result<()> {
+        let cold = libraries.iter().any(|row| row.generation == 0);
         // A server that just failed is left alone: for a while where an old answer stands in, for a moment where not.
         if let Some(error) = self
             .sync
@@ -258,7 +258,7 @@ impl Queries {
         }
         // Who has an old answer does not wait for long until a new one can be stored.
         let _held = (!cold).then(|| Patience::now().at_most(SHORTLY).hold());
-        match self.sync.bring_up_to_date(call, stale, state.since, Why::Due) {
+        match self.sync.bring_up_to_date(call, libraries, state.since, Why::Due) {
             Ok(Status::Ok) => Ok(()),
             Ok(late) => {
                 if late == Status::NeedsWarm && !cold {

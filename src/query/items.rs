@@ -60,10 +60,6 @@ impl By<'_> {
         }
     }
 
-    fn unfetched_rows<'t>(&self, turn: &Turn<'t>) -> impl Iterator<Item = &'t LibraryRow> + use<'t> {
-        turn.snapshot.asked(turn.scope).iter().filter(|row| row.generation == 0)
-    }
-
     /// What the store finds in the libraries that answer; read once a turn.
     fn read<'f>(&self, turn: &Turn<'_>, found: &'f OnceCell<Items>) -> Result<&'f Items> {
         if let Some(items) = found.get() {
@@ -91,11 +87,16 @@ impl By<'_> {
     }
 }
 
+/// The libraries asked that were never fetched.
+fn unfetched_rows<'t>(turn: &Turn<'t>) -> impl Iterator<Item = &'t LibraryRow> + use<'t> {
+    turn.snapshot.asked(turn.scope).iter().filter(|row| row.generation == 0)
+}
+
 impl Question for By<'_> {
     type Found<'t> = OnceCell<Items>;
     const VERIFIES_FIRST: bool = false;
 
-    fn look<'t>(&self, _: &Turn<'t>) -> OnceCell<Items> {
+    fn look(&self, _: &Turn<'_>) -> OnceCell<Items> {
         OnceCell::new()
     }
 
@@ -127,7 +128,7 @@ impl Question for By<'_> {
 
     /// A library that was never fetched answers with what a search found a while ago.
     fn is_settled(&self, turn: &Turn<'_>, _: &OnceCell<Items>) -> Result<bool> {
-        for row in self.unfetched_rows(turn) {
+        for row in unfetched_rows(turn) {
             if self.is_answered_by(turn, row)? {
                 return Ok(true);
             }
@@ -137,7 +138,7 @@ impl Question for By<'_> {
 
     fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
         match self {
-            By::Title(_) if turn.call.until.is_some() => self.unfetched_rows(turn).cloned().collect(),
+            By::Title(_) if turn.call.until.is_some() => unfetched_rows(turn).cloned().collect(),
             _ => Vec::new(),
         }
     }

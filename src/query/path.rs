@@ -244,7 +244,7 @@ impl Question for PathQuestion<'_> {
         let now = queries.clock.now_ms();
         let fetched = || rows.iter().filter(|row| row.generation > 0);
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
-        let stale = |row: &LibraryRow| {
+        let expired = |row: &LibraryRow| {
             // 'At once' asks for each query; this one did.
             let seen = state.refreshed.is_some() && row.checked_ms >= state.begun_ms;
             is_stale(&age(row), &queries.policy, now) && (!seen || row.held_back || row.due)
@@ -254,7 +254,7 @@ impl Question for PathQuestion<'_> {
             .single()
             .is_some_and(|found| snapshot.rows[found.library].generation == 0)
             && !self.is_remembered(turn, outcome)?;
-        answer.stale = outcome.rung != Rung::Confirmed && (old || fetched().any(stale));
+        answer.stale = outcome.rung != Rung::Confirmed && (old || fetched().any(expired));
         queries.hand_over(&answer, then)
     }
 }

@@ -86,7 +86,7 @@ impl Syncing {
             })?;
             Ok(())
         });
-        failure(done)
+        Ok(failure(done))
     }
 
     /// Asks the server for this path in each of these libraries. With `cold` set it was never asked for its
@@ -187,13 +187,13 @@ impl Syncing {
             })?;
             asked.ok_or_else(|| job.late())
         });
-        failure(done)
+        Ok(failure(done))
     }
 }
 
 /// What went wrong, for the answer: a reply that came too late is as good as none.
-fn failure(done: Result<()>) -> Result<Option<Error>> {
-    Ok(done.err().filter(|error| error.status != Status::Timeout))
+fn failure(done: Result<()>) -> Option<Error> {
+    done.err().filter(|error| error.status != Status::Timeout)
 }
 
 impl SyncJob<'_> {
