@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._answers import Item, Match
-    from ._index import Index
-    from ._library import Library
+    from ._index import Index, Library
     from ._types import PathArg
 
 
