@@ -134,7 +134,7 @@ STATUS_NAMES: dict[int, str] = {
     TLS: "tls",
     UNAUTHORIZED: "unauthorized",
     FORBIDDEN: "forbidden",
-    NOT_ON_SERVER: "not on server",
+    NOT_ON_SERVER: "not_on_server",
     NOT_PLEX: "not_plex",
     STARTING: "starting",
     BAD_ANSWER: "bad_answer",
