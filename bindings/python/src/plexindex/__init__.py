@@ -133,7 +133,7 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    # What a short-lived process rarely needs is loaded when it is asked for.
+    # Loaded at first use: a short-lived process rarely needs it.
     for module, names in _LATER.items():
         if name in names:
             __import__(f"{__name__}.{module}")

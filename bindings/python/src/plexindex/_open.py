@@ -6,13 +6,14 @@ import ctypes
 import os
 
 from . import _constants as c
-from . import _convert, _log, _mapping, _native
+from . import _convert, _log, _native
 from ._errors import InvalidArgumentError
 from ._index import Index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from ._callbacks import ProgressArg
     from ._mapping import MappingArg
@@ -86,7 +87,7 @@ def open(
         raise InvalidArgumentError(f"cache_dir={cache_dir!r} is refused: give the path of a folder")
     ms = _convert.milliseconds
     forever = _convert.FOREVER_MS
-    rules = _mapping.array_of(mappings)
+    rules = _rules(mappings) if mappings else ()
     options = _native.COptions(
         size=ctypes.sizeof(_native.COptions),
         cache_dir=_native.CBytes.of(folder),
@@ -107,11 +108,18 @@ def open(
         | (c.OPEN_OBFUSCATE_PATHS if obfuscate_paths else 0),
         page_size=_whole("page_size", page_size, 1000),
         log_level=_log.level_for(log_level),
-        mappings=rules,
+        mappings=rules or None,
         mappings_count=len(rules),
         slow_ms=ms("slow", slow, none=c.NEVER_SLOW),
     )
     return Index(_native.load(), options, progress)
+
+
+def _rules(mappings: Iterable[MappingArg]) -> Any:
+    # Many hosts have none, and a short-lived process need not load what they take.
+    from ._mapping import array_of
+
+    return array_of(mappings)
 
 
 def _text(name: str, value: str | None) -> _native.CBytes:
