@@ -41,7 +41,7 @@ pub unsafe extern "C" fn plexindex_compare_paths(
         if others.last().is_some_and(|byte| *byte != 0) {
             return refuse("others: the last path is not followed by a NUL: end each path with one");
         }
-        let found = others.iter().filter(|byte| **byte == 0).count();
+        let found = others.split_inclusive(|byte| *byte == 0).count();
         if found != count {
             return refuse(format!(
                 "others: {found} paths are followed by a NUL, but the count says {count}"
