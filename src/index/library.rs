@@ -11,7 +11,7 @@ use crate::model::rating_key_of;
 use crate::store::LibraryRow;
 
 /// How often a library is looked for that others clear at the same time.
-const PERSISTENCE: u32 = 20;
+pub(super) const PERSISTENCE: u32 = 20;
 
 /// How a library is named.
 #[derive(Clone, Debug, PartialEq, Eq)]

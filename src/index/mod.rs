@@ -621,10 +621,16 @@ impl Shared {
     }
 
     fn clear(&self) -> Result<()> {
-        let identity = self.snapshot.read().identity;
-        if let Some(identity) = identity {
+        let mut cleared = false;
+        self.insist(|| {
+            let Some(identity) = self.snapshot.read().identity else {
+                return Ok(None);
+            };
             self.store.clear_for_good(identity)?;
-            self.catch_up()?;
+            cleared = true;
+            Ok(Some((identity, Vec::new())))
+        })?;
+        if cleared {
             if self.source.is_none() {
                 self.sweep(); // no listing comes that would
             }
