@@ -206,6 +206,7 @@ impl Shared {
 
     /// What makes the image of a stored generation.
     pub(super) fn listing_builder(&self, row: &LibraryRow, generation: u64, sequence: u64) -> Result<ImageBuilder> {
+        ImageBuilder::expect(row.items)?;
         let mut builder = self.image_builder(row, generation, sequence);
         if row.is_the_host_s() {
             self.host_items(row)?.iter().for_each(|item| builder.push(item));

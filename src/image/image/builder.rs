@@ -62,6 +62,9 @@ pub struct ImageBuilder {
     short: bool,
 }
 
+/// So many items are held at once while an image is made of what is stored.
+const HELD: usize = 10_000;
+
 /// What an item takes at most beside its texts, its show's and its paths.
 const ITEM_ROOM: usize = 4096;
 
@@ -81,6 +84,22 @@ impl ImageBuilder {
             full: false,
             short: false,
         }
+    }
+
+    /// Whether there is memory for one of so many items, with those that are held meanwhile: it is tried, and given back.
+    /// Where it is short every text of an item may be what ends the host.
+    ///
+    /// # Errors
+    /// [`Status::Store`].
+    pub fn expect(items: u64) -> Result<()> {
+        let items_here = usize::try_from(items).unwrap_or(usize::MAX);
+        let size = items_here
+            .saturating_mul(512)
+            .saturating_add(items_here.min(HELD) * 1024);
+        Vec::<u8>::new().try_reserve_exact(size).map_err(|_| {
+            let error = no_memory(items);
+            Error::new(status_of(&error), error.to_string())
+        })
     }
 
     /// Whether there is memory for one more, of so many paths with texts of so many bytes. Without it the host would be
@@ -350,7 +369,7 @@ impl ImageBuilder {
 fn no_memory(items: u64) -> io::Error {
     io::Error::new(
         io::ErrorKind::OutOfMemory,
-        format!("there is no memory to make it of {items} items: raise the limit on memory (ulimit -v)"),
+        format!("there is no memory for an image of {items} items: raise the limit on memory (ulimit -v)"),
     )
 }
 
