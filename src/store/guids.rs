@@ -1,15 +1,20 @@
 //! Items by GUID. The index is made when it is first asked: most hosts never do.
 
+use std::time::Duration;
+
 use rusqlite::params;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::listing::{ITEM_COLUMNS, item};
-use super::{Store, Tx};
+use super::{Patience, Store, Tx};
 use crate::error::Result;
 use crate::model::Item;
 
 /// Rows that one transaction indexes.
 const SLICE: i64 = 20_000;
+
+/// How long a question waits for other writers until an index is made: without one it takes longer, and is answered.
+const SHORTLY: Duration = Duration::from_secs(1);
 
 fn hash(guid: &str) -> i64 {
     xxh3_64(guid.as_bytes()).cast_signed()
@@ -60,12 +65,17 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn items_with_guid(&self, library: i64, guid: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
-        self.index_guids(library)?;
+        // Without the index every row is looked at.
+        let by_index = if self.was_indexed("GUIDs", || self.index_guids(library)) {
+            "JOIN guids g ON g.item = i.id AND g.hash = ?3"
+        } else {
+            ""
+        };
         self.read(|connection| {
             let mut found = Vec::new();
             let mut total = 0;
             let mut statement = connection.prepare_cached(&format!(
-                "{ITEM_COLUMNS} JOIN guids g ON g.item = i.id JOIN libraries l ON l.id = i.library WHERE g.hash = ?3 AND i.library = ?1 \
+                "{ITEM_COLUMNS} {by_index} JOIN libraries l ON l.id = i.library WHERE i.library = ?1 AND ?3 = ?3 \
                  AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) AND (i.guid = ?2 OR s.guid = ?2 \
                  OR instr(char(10) || i.guids || char(10), char(10) || ?2 || char(10))) ORDER BY i.id"
             ))?;
@@ -82,6 +92,16 @@ impl Store {
             }
             Ok((found, total))
         })
+    }
+
+    /// Whether an index could be brought up to date. Not where the store cannot be written: the rows know the same.
+    pub(super) fn was_indexed(&self, what: &str, index: impl FnOnce() -> Result<()>) -> bool {
+        let _held = Patience::now().at_most(SHORTLY).hold();
+        let done = index();
+        if let Err(error) = &done {
+            log::warn!("the index of {what} cannot be stored now, every row is looked at instead: {error}");
+        }
+        done.is_ok()
     }
 
     /// Brings the GUID index of a library up to date, in slices.
