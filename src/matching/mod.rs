@@ -12,6 +12,7 @@ mod numbered;
 mod outcome;
 pub mod point;
 pub mod propose;
+mod relation;
 mod rewrite;
 mod telling;
 pub mod text;
@@ -23,6 +24,7 @@ pub use ladder::{GROUP, Scope, climb, climb_normal, fast_lookup, fast_lookup_all
 pub use mappings::Mappings;
 pub use normal::Normal;
 pub use outcome::{Found, GuidRef, ItemRef, LIMIT, Outcome};
+pub use relation::Relation;
 pub use view::{Stamp, View};
 
 #[cfg(test)]
