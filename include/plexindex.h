@@ -743,37 +743,6 @@ int32_t plexindex_search_title(const struct plexindex_handle *handle,
                                const struct plexindex_query *query,
                                struct plexindex_buffer *answer);
 
-// The items of a library as the store has them, a page a call. Asks nobody.
-//
-// `library`: one library, not all. `cursor`: 0 to begin; moved behind the last item of the page. `limit`: how many items
-// at most, 1 to 10,000. `page`: receives a block with one answer whose candidates are the items; the answer's
-// status is PLEXINDEX_OK with items, and PLEXINDEX_NOT_FOUND when there are no more.
-//
-// Returns the answer's status; PLEXINDEX_BUFFER_TOO_SMALL, with the cursor as it was; PLEXINDEX_INVALID_ARGUMENT;
-// PLEXINDEX_LIBRARY_NOT_FOUND when the library is not in the store.
-//
-// Precondition: pointers must be NULL or valid; `handle` must be open, and `library` one of it.
-int32_t plexindex_items(const struct plexindex_handle *handle,
-                        const struct plexindex_library_handle *library,
-                        int64_t *cursor,
-                        size_t limit,
-                        struct plexindex_buffer *page);
-
-// One item of a library, or of any, as the store has it, with all its files and external ids, as a JSON object, UTF-8:
-// `{"key","rating_key","kind","title","year","show_title","show_rating_key","season","episode","guid","guids","paths"}`; `kind`
-// is Plex's word, season and episode are -1 for none. Asks nobody.
-//
-// `key`: the item's key or rating key.
-//
-// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when no listing holds it; PLEXINDEX_BUFFER_TOO_SMALL;
-// PLEXINDEX_INVALID_ARGUMENT for what is no key.
-//
-// Precondition: pointers must be NULL or valid; `library` must be a handle of an open index.
-int32_t plexindex_item_json(const struct plexindex_library_handle *library,
-                            const char *key,
-                            size_t key_length,
-                            struct plexindex_buffer *json);
-
 // Confirms that the item with this key has this path. A confirmed match has no expiry; it answers first.
 //
 // `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key or rating key.
@@ -833,6 +802,64 @@ int32_t plexindex_invalidate_all(const struct plexindex_handle *handle);
 // Precondition: `handle` must be NULL or open.
 int32_t plexindex_clear(const struct plexindex_handle *handle);
 
+// Brings the query's library, or all, up to date now: what a match does by itself when a listing has expired. `text`
+// is not used. With PLEXINDEX_QUERY_FULL a full listing is fetched whatever the clocks say.
+//
+// Returns PLEXINDEX_OK when it is up to date; PLEXINDEX_NOT_YET when the deadline came first (call again: it goes on);
+// PLEXINDEX_ABORTED; the server's error.
+//
+// Precondition: as plexindex_match_path().
+int32_t plexindex_refresh(const struct plexindex_handle *handle,
+                          const struct plexindex_query *query);
+
+// Listens to the server's events from now on, on a thread of the library's own, until plexindex_watch_stop() or
+// plexindex_close(). What they say changed is looked at again by the next query about it; the thread itself asks for
+// nothing. A lost connection is made again, after pauses of 1 to 60 seconds, and what may have been missed is looked at
+// again too. Whether the server can be reached shows in the log. Calling it again changes nothing.
+//
+// The child of a fork does not watch; it may begin to.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_OFFLINE without a server to listen to; PLEXINDEX_STORE when no thread can be started.
+//
+// Precondition: `handle` must be NULL or open.
+int32_t plexindex_watch_start(const struct plexindex_handle *handle);
+
+// Ends what plexindex_watch_start() began, within a second, but for the resolving of a name: afterwards that thread does
+// not run any more. When nothing is watched nothing happens.
+//
+// Precondition: `handle` must be NULL or open.
+int32_t plexindex_watch_stop(const struct plexindex_handle *handle);
+
+// Tells the index of an event that the host received itself: what it says changed is looked at again by the next query
+// about it. Asks nobody.
+//
+// `body`, `length`: a webhook's JSON (the field `payload` of what Plex sends), the whole multipart form with that field,
+// or the text of a notification as it comes from the server's WebSocket or event stream.
+//
+// Returns PLEXINDEX_OK once that is stored, for every process, also for events that tell of nothing;
+// PLEXINDEX_INVALID_ARGUMENT for a body that is none of these; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE…
+//
+// Precondition: `handle` must be NULL or open; `body` NULL or valid.
+int32_t plexindex_notify(const struct plexindex_handle *handle,
+                         const char *body,
+                         size_t length);
+
+// Gives many items the same values: one request to the server for each hundred items of a type. Nothing is sent for an
+// edit without items or without changes, nor when one of the items does not exist. After a request that failed no other
+// is sent. Items that were edited are asked for once before they are answered again; matches that were recorded stay.
+//
+// `edit`: see plexindex_edit; read during the call only. `report`: see plexindex_edit_report; may be NULL. It is filled in
+// by every call that gets as far as to look at the items, errors included.
+//
+// Returns PLEXINDEX_OK when all items were edited; PLEXINDEX_INVALID_ARGUMENT for an edit that is refused;
+// PLEXINDEX_NOT_ON_SERVER when items do not exist; PLEXINDEX_OFFLINE; PLEXINDEX_TIMEOUT when the deadline came first; the
+// server's error, with its answer in the message.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open, and the edit's library one of it.
+int32_t plexindex_edit_items(const struct plexindex_handle *handle,
+                             const struct plexindex_edit *edit,
+                             struct plexindex_edit_report *report);
+
 // Makes a library that the host fills itself, unless it is there: nobody is asked about it. Its uuid and its title are
 // the name; plexindex_library() selects it by PLEXINDEX_SELECT_UUID. Matches are recorded in it as in any other.
 //
@@ -886,63 +913,36 @@ int32_t plexindex_host_get(const struct plexindex_library_handle *library,
 // Precondition: pointers must be NULL or valid; `handle` must be open.
 int32_t plexindex_host_count(const struct plexindex_handle *handle, uint64_t *count);
 
-// Brings the query's library, or all, up to date now: what a match does by itself when a listing has expired. `text`
-// is not used. With PLEXINDEX_QUERY_FULL a full listing is fetched whatever the clocks say.
+// The items of a library as the store has them, a page a call. Asks nobody.
 //
-// Returns PLEXINDEX_OK when it is up to date; PLEXINDEX_NOT_YET when the deadline came first (call again: it goes on);
-// PLEXINDEX_ABORTED; the server's error.
+// `library`: one library, not all. `cursor`: 0 to begin; moved behind the last item of the page. `limit`: how many items
+// at most, 1 to 10,000. `page`: receives a block with one answer whose candidates are the items; the answer's
+// status is PLEXINDEX_OK with items, and PLEXINDEX_NOT_FOUND when there are no more.
 //
-// Precondition: as plexindex_match_path().
-int32_t plexindex_refresh(const struct plexindex_handle *handle,
-                          const struct plexindex_query *query);
+// Returns the answer's status; PLEXINDEX_BUFFER_TOO_SMALL, with the cursor as it was; PLEXINDEX_INVALID_ARGUMENT;
+// PLEXINDEX_LIBRARY_NOT_FOUND when the library is not in the store.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open, and `library` one of it.
+int32_t plexindex_items(const struct plexindex_handle *handle,
+                        const struct plexindex_library_handle *library,
+                        int64_t *cursor,
+                        size_t limit,
+                        struct plexindex_buffer *page);
 
-// Gives many items the same values: one request to the server for each hundred items of a type. Nothing is sent for an
-// edit without items or without changes, nor when one of the items does not exist. After a request that failed no other
-// is sent. Items that were edited are asked for once before they are answered again; matches that were recorded stay.
+// One item of a library, or of any, as the store has it, with all its files and external ids, as a JSON object, UTF-8:
+// `{"key","rating_key","kind","title","year","show_title","show_rating_key","season","episode","guid","guids","paths"}`; `kind`
+// is Plex's word, season and episode are -1 for none. Asks nobody.
 //
-// `edit`: see plexindex_edit; read during the call only. `report`: see plexindex_edit_report; may be NULL. It is filled in
-// by every call that gets as far as to look at the items, errors included.
+// `key`: the item's key or rating key.
 //
-// Returns PLEXINDEX_OK when all items were edited; PLEXINDEX_INVALID_ARGUMENT for an edit that is refused;
-// PLEXINDEX_NOT_ON_SERVER when items do not exist; PLEXINDEX_OFFLINE; PLEXINDEX_TIMEOUT when the deadline came first; the
-// server's error, with its answer in the message.
+// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when no listing holds it; PLEXINDEX_BUFFER_TOO_SMALL;
+// PLEXINDEX_INVALID_ARGUMENT for what is no key.
 //
-// Precondition: pointers must be NULL or valid; `handle` must be open, and the edit's library one of it.
-int32_t plexindex_edit_items(const struct plexindex_handle *handle,
-                             const struct plexindex_edit *edit,
-                             struct plexindex_edit_report *report);
-
-// Listens to the server's events from now on, on a thread of the library's own, until plexindex_watch_stop() or
-// plexindex_close(). What they say changed is looked at again by the next query about it; the thread itself asks for
-// nothing. A lost connection is made again, after pauses of 1 to 60 seconds, and what may have been missed is looked at
-// again too. Whether the server can be reached shows in the log. Calling it again changes nothing.
-//
-// The child of a fork does not watch; it may begin to.
-//
-// Returns PLEXINDEX_OK; PLEXINDEX_OFFLINE without a server to listen to; PLEXINDEX_STORE when no thread can be started.
-//
-// Precondition: `handle` must be NULL or open.
-int32_t plexindex_watch_start(const struct plexindex_handle *handle);
-
-// Ends what plexindex_watch_start() began, within a second, but for the resolving of a name: afterwards that thread does
-// not run any more. When nothing is watched nothing happens.
-//
-// Precondition: `handle` must be NULL or open.
-int32_t plexindex_watch_stop(const struct plexindex_handle *handle);
-
-// Tells the index of an event that the host received itself: what it says changed is looked at again by the next query
-// about it. Asks nobody.
-//
-// `body`, `length`: a webhook's JSON (the field `payload` of what Plex sends), the whole multipart form with that field,
-// or the text of a notification as it comes from the server's WebSocket or event stream.
-//
-// Returns PLEXINDEX_OK once that is stored, for every process, also for events that tell of nothing;
-// PLEXINDEX_INVALID_ARGUMENT for a body that is none of these; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE…
-//
-// Precondition: `handle` must be NULL or open; `body` NULL or valid.
-int32_t plexindex_notify(const struct plexindex_handle *handle,
-                         const char *body,
-                         size_t length);
+// Precondition: pointers must be NULL or valid; `library` must be a handle of an open index.
+int32_t plexindex_item_json(const struct plexindex_library_handle *library,
+                            const char *key,
+                            size_t key_length,
+                            struct plexindex_buffer *json);
 
 // The libraries as JSON: `[{"section","uuid","title","kind","locations","items","age_ms","fresh","generation"}]`,
 // UTF-8. Known ones are not asked for again; when none is known and the query allows it, the server is asked.
@@ -953,16 +953,6 @@ int32_t plexindex_notify(const struct plexindex_handle *handle,
 int32_t plexindex_libraries_json(const struct plexindex_handle *handle,
                                  const struct plexindex_query *query,
                                  struct plexindex_buffer *json);
-
-// Fills in the statistics. `stats`: its `size` must be set.
-//
-// Precondition: pointers must be NULL or valid; `handle` must be open.
-int32_t plexindex_stats(const struct plexindex_handle *handle, struct plexindex_statistics *stats);
-
-// The statistics as a JSON object with named counts, UTF-8.
-//
-// Precondition: pointers must be NULL or valid; `handle` must be open.
-int32_t plexindex_stats_json(const struct plexindex_handle *handle, struct plexindex_buffer *json);
 
 // Asks the server who it is and which libraries it shows, whatever is known: for finding out what is wrong. Two
 // requests, three at the first contact; what they tell is stored. The first one needs no token, so PLEXINDEX_UNAUTHORIZED
@@ -991,6 +981,16 @@ int32_t plexindex_store_json(const struct plexindex_handle *handle,
 // Precondition: pointers must be NULL or valid; `handle` must be open.
 int32_t plexindex_proposals_json(const struct plexindex_handle *handle,
                                  struct plexindex_buffer *json);
+
+// Fills in the statistics. `stats`: its `size` must be set.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open.
+int32_t plexindex_stats(const struct plexindex_handle *handle, struct plexindex_statistics *stats);
+
+// The statistics as a JSON object with named counts, UTF-8.
+//
+// Precondition: pointers must be NULL or valid; `handle` must be open.
+int32_t plexindex_stats_json(const struct plexindex_handle *handle, struct plexindex_buffer *json);
 
 // Hands the log lines that wait, oldest first, to `receive` on this thread. The ring holds 256 lines for the whole
 // process; when it overflows the oldest go, and a line says how many. A host that unloads the library calls this after
