@@ -1,8 +1,9 @@
 //! plexindex tells which Plex item a file is, without asking the server.
 //!
-//! The map, from the top: [`capi`] crosses the C boundary; [`index`] acts; `freshness` decides when to ask, `matching`
-//! finds, `warm` holds what a hit reads, `store` is `SQLite`, [`source`] the network; [`model`], [`error`], [`options`],
-//! [`stats`] and `platform` know nothing of the others. Arrows point down only: `docs/design.md`.
+//! The map, from the top: [`capi`] crosses the C boundary; [`index`] acts; `freshness` decides when to ask; `store` is
+//! `SQLite`; [`stats`] counts; `image` holds what a hit reads, `matching` finds, [`source`] is the network; [`options`],
+//! [`error`], [`model`] and `platform` know nothing of the others. Arrows point down only: `docs/design.md`, and
+//! `tests/map.rs`.
 
 pub mod capi;
 pub mod error;

@@ -29,7 +29,7 @@ pub struct Counters {
     slow_calls: AtomicU64,
     /// Calls that run now.
     running: AtomicU64,
-    /// Microseconds that calls did not spend matching: on errands, and in the store.
+    /// Microseconds that calls did not spend matching: on the way to the server, and in the store.
     away_us: AtomicU64,
 }
 
