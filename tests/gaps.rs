@@ -9,24 +9,16 @@ use std::path::Path;
 
 use plexindex::index::{Edit, EditReport, QueryOptions};
 use plexindex::model::Rung;
-use plexindex::options::Options;
 use plexindex::source::{FieldChange, Lock};
 use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
-use support::{clock, movies, open, options, path_of};
+use support::{Scene, path_of};
 
 #[test]
 #[ignore = "docs/design.md, 'What does not hold yet', 8"]
 fn gap_8_a_match_that_is_used_is_not_evicted() {
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
-    let small = Options {
-        matches_limit: 100_000,
-        ..options(&server, folder.path())
-    };
-    let index = open(small, &clock());
-    index.refresh(&QueryOptions::default(), true).expect("listed");
-    let library = index.library("Movies").expect("a handle");
-    let (_, key) = path_of(&server, 1, 3);
+    let at = Scene::movies(20).with(|options| options.matches_limit = 100_000);
+    let (_index, library) = at.listed();
+    let (_, key) = path_of(&at.server, 1, 3);
     let rung = || library.match_path(b"/host/used.mkv").expect("an answer").rung;
     library.record_matches(&[(b"/host/used.mkv", &key)]).expect("recorded");
     for round in 0..10 {
@@ -40,14 +32,11 @@ fn gap_8_a_match_that_is_used_is_not_evicted() {
 #[test]
 #[ignore = "docs/design.md, 'What does not hold yet', 10"]
 fn gap_10_a_show_can_be_edited() {
-    let server = Standin::builder()
-        .library(LibrarySpec::new(LibraryKind::Show, 20))
-        .start()
-        .expect("the stand-in starts");
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
-    index.refresh(&QueryOptions::default(), true).expect("listed");
-    let (path, _) = path_of(&server, 1, 3);
+    let shows = Standin::builder().library(LibrarySpec::new(LibraryKind::Show, 20));
+    let at = Scene::of(shows.start().expect("the stand-in starts"));
+    let index = at.open();
+    at.list(&index);
+    let (path, _) = path_of(&at.server, 1, 3);
     let found = index
         .match_path(&QueryOptions::default(), path.as_bytes())
         .expect("an answer");
