@@ -11,14 +11,14 @@ use crate::capi::strings::{null, out, refuse, utf8};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, Query, Stats};
 use crate::error::{Result, Status};
 
-/// The items of a library as the store has them, a page a call. Asks nobody.
+/// The items of a library as the store has them, one page a call. Sends no request.
 ///
-/// `library`: one library, not all. `cursor`: 0 to begin; moved behind the last item of the page. `limit`: how many items
-/// at most, 1 to 10,000. `page`: receives a block with one answer whose candidates are the items; the answer's
-/// status is PLEXINDEX_OK with items, and PLEXINDEX_NOT_FOUND when there are no more.
+/// `library`: one library, not all. `cursor`: 0 for the first page; the call moves it to the next one. `limit`: the
+/// most items of a page, 1 to 10,000. `page`: receives a block with one answer whose candidates are the items.
 ///
-/// Returns the answer's status; PLEXINDEX_BUFFER_TOO_SMALL, with the cursor as it was; PLEXINDEX_INVALID_ARGUMENT;
-/// PLEXINDEX_LIBRARY_NOT_FOUND when the library is not in the store.
+/// Returns the answer's status: PLEXINDEX_OK with items, PLEXINDEX_NOT_FOUND after the last page. Returns
+/// PLEXINDEX_BUFFER_TOO_SMALL with the cursor as it was; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND when
+/// the library is not in the store.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open, and `library` one of it.
@@ -56,14 +56,14 @@ pub unsafe extern "C" fn plexindex_items(
     })
 }
 
-/// One item of a library, or of any, as the store has it, with all its files and external ids, as a JSON object, UTF-8:
-/// `{"key","rating_key","kind","title","year","show_title","show_rating_key","season","episode","guid","guids","paths"}`; `kind`
-/// is Plex's word, season and episode are -1 for none. Asks nobody.
+/// One item of a library, or of any, as the store has it, with all its files and external ids. Sends no request.
 ///
-/// `key`: the item's key or rating key.
+/// `key`: the item's key or rating key. `json`: receives a JSON object, UTF-8:
+/// `{"key","rating_key","kind","title","year","show_title","show_rating_key","season","episode","guid","guids","paths"}`.
+/// `kind` is Plex's word. `season` and `episode` are -1 for none.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when no listing holds it; PLEXINDEX_BUFFER_TOO_SMALL;
-/// PLEXINDEX_INVALID_ARGUMENT for what is no key.
+/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when no listing holds the item; PLEXINDEX_BUFFER_TOO_SMALL;
+/// PLEXINDEX_INVALID_ARGUMENT when `key` is no key.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index.
@@ -90,10 +90,10 @@ pub unsafe extern "C" fn plexindex_item_json(
     })
 }
 
-/// The libraries as JSON: `[{"section","uuid","title","kind","locations","items","age_ms","fresh","generation"}]`,
-/// UTF-8. Known ones are not asked for again; when none is known and the query allows it, the server is asked.
-/// `library` and `text` of the query are not used. A library that the server shows without a uuid of its own has `section:`
-/// and its section id there.
+/// The libraries, as JSON, UTF-8:
+/// `[{"section","uuid","title","kind","locations","items","age_ms","fresh","generation"}]`. A request is sent only when
+/// no library is known and the query allows it. `library` and `text` of the query are not used. For a library that has
+/// no uuid of its own on the server, `uuid` is `section:` and the section id.
 ///
 /// # Safety
 /// As plexindex_match_path().
@@ -111,10 +111,12 @@ pub unsafe extern "C" fn plexindex_libraries_json(
     })
 }
 
-/// Asks the server who it is and which libraries it shows, whatever is known: for finding out what is wrong. Two
-/// requests, three at the first contact; what they tell is stored. The first one needs no token, so PLEXINDEX_UNAUTHORIZED
-/// says that the server was reached. JSON: `{"machine_identifier","version","answered_us","libraries"}`, UTF-8.
-/// `library` and `text` of the query are not used.
+/// Asks the server who it is and which libraries it shows, whatever the store has. For finding out what is wrong. Takes
+/// two requests, three at the first contact, and stores what they tell. The first one carries no token, so
+/// PLEXINDEX_UNAUTHORIZED says that the server was reached.
+///
+/// `json`: receives `{"machine_identifier","version","answered_us","libraries"}`, UTF-8. `library` and `text` of the
+/// query are not used.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_OFFLINE; the server's error.
 ///
@@ -131,8 +133,8 @@ pub unsafe extern "C" fn plexindex_server_json(handle: *const Handle, query: *co
 }
 
 /// What kind of place the store is in, as JSON, UTF-8: `{"folder","file_system","journal","shares_memory",
-/// "counter_page","locks","locks_error","disk_bytes","free_bytes"}`. `locks` is tried, with a file that is removed again;
-/// `file_system` and `free_bytes` are null where the system does not say. Asks nobody.
+/// "counter_page","locks","locks_error","disk_bytes","free_bytes"}`. `locks` is tried on a file that is removed again.
+/// `file_system` and `free_bytes` are null where the system does not tell. Sends no request.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
@@ -145,9 +147,10 @@ pub unsafe extern "C" fn plexindex_store_json(handle: *const Handle, json: *mut 
     })
 }
 
-/// Mappings that seem to be missing, the best first, as JSON, UTF-8: `[{"from","to","matched","of"}]`: `matched` of `of`
-/// paths that this handle found by their end or file name would be listed if the host's folder `from` were the server's
-/// folder `to` (PLEXINDEX_MAPPING_HOST_PREFIX). The first 500 such answers are remembered. Never obfuscated.
+/// Mappings that seem to be missing, the best first, as JSON, UTF-8: `[{"from","to","matched","of"}]`. This handle
+/// found `of` paths by their end or file name; `matched` of them would be listed if the host's folder `from` were the
+/// server's folder `to` (PLEXINDEX_MAPPING_HOST_PREFIX). The first 500 such answers count. Folders are given in full,
+/// also with PLEXINDEX_OPEN_OBFUSCATE_PATHS.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.

@@ -9,15 +9,15 @@ use crate::capi::strings::out;
 use crate::capi::types::{Handle, LibraryHandle};
 use crate::error::Status;
 
-/// A handle for a library, or for all of them. Fetches nothing: a library that the store does not know yet is looked
-/// for when it is first asked.
+/// Gives a handle for one library, or for all. Sends no request. A library that the store does not know yet is looked
+/// for by the first call that asks it.
 ///
 /// `kind`: PLEXINDEX_SELECT_*. `selector`, `length`: the title, section id or uuid, UTF-8; NULL and 0 with
-/// PLEXINDEX_SELECT_ALL. `out_library`: receives the handle; the same one for the same selector. It lasts as long as the
-/// index: for names that no known library has, 1,024 are given out at most.
+/// PLEXINDEX_SELECT_ALL. `out_library`: receives the handle. The same selector gives the same handle. It lasts as long
+/// as the index. For names that no known library has, an index gives out 1,024 handles at most.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS when two known libraries share the title (the message lists
-/// their ids); PLEXINDEX_INVALID_ARGUMENT, also for one name too many; PLEXINDEX_NULL_POINTER.
+/// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS when two known libraries have the title (the message lists their
+/// ids); PLEXINDEX_INVALID_ARGUMENT, also for one unknown name too many; PLEXINDEX_NULL_POINTER.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.

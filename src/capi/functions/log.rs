@@ -8,9 +8,11 @@ use crate::capi::types::LogFn;
 use crate::error::{Error, Status};
 use crate::platform::thread::lent;
 
-/// Hands the log lines that wait, oldest first, to `receive` on this thread. The ring holds 256 lines for the whole
-/// process; when it overflows the oldest go, and a line says how many. A host that unloads the library calls this after
-/// its last plexindex_close(): lines that nobody took are memory that nobody frees.
+/// Hands the log lines that wait to `receive`, oldest first, on this thread. The ring holds 256 lines for the whole
+/// process. When it overflows, the oldest lines are lost, and a line says how many.
+///
+/// A host that unloads the library calls this after its last plexindex_close(): lines that still wait are memory that
+/// is never freed.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER without `receive`.
 ///

@@ -11,19 +11,22 @@ use crate::error::{Error, Result, Status};
 use crate::index::Library;
 use crate::model::KEY_PREFIX;
 
-/// The fast path: the key (`/library/metadata/<rating key>`) of the item with this path, if that is known in a fast_lookup, with
-/// high confidence: what plexindex_match_path() would give with PLEXINDEX_CONFIDENCE_HIGH.
+/// The fast lookup: the key (`/library/metadata/<rating key>`) of the item with this path, where the index has it at
+/// hand with PLEXINDEX_CONFIDENCE_HIGH.
 ///
 /// `path`: the file system's bytes, NUL-terminated.
 ///
-/// Returns the key, NUL-terminated; it belongs to the thread and is valid until this thread's next plexindex call.
-/// NULL for 'not known to a fast lookup': nothing known, ambiguous, low confidence, invalidated, or a change that this
-/// process must read first; ask plexindex_match_path(). NULL arguments give NULL.
-/// It never blocks, never fetches and never calls back; a warm one takes no lock, allocates nothing and makes no system
-/// call, but for a look twice a second whether the store is still there. An expired listing still answers here: only
-/// plexindex_match_path() renews it.
-/// For hosts that keep names of their own, which equal themselves only, by ending them in the byte 0xFF (no UTF-8 does): an
-/// ASCII name of up to 255 bytes that ends in 0xFB here is looked for in lower case, with 0xFF in the place of 0xFB.
+/// Returns the key, NUL-terminated. It belongs to the thread and is valid until the thread's next plexindex call.
+/// NULL says that a fast lookup does not know: the path is not known, ambiguous, of low confidence or invalidated, or
+/// this process has to read a change first. Ask plexindex_match_path() then. NULL arguments give NULL.
+///
+/// It never blocks, never sends a request and never calls back. Once the library's images are open it takes no lock,
+/// allocates nothing and makes no system call, except that twice a second it looks whether the store is still there. It
+/// answers from an expired listing too: only plexindex_match_path() renews one.
+///
+/// For hosts that keep names of their own, which equal themselves only, by ending them in the byte 0xFF (no UTF-8
+/// does): an ASCII name of up to 255 bytes that ends in 0xFB here is looked for in lower case, with 0xFF in the place
+/// of 0xFB.
 ///
 /// # Safety
 /// `library` must be NULL or a handle of an open index; `path` NULL or NUL-terminated.
@@ -35,13 +38,13 @@ pub unsafe extern "C" fn plexindex_lookup_key(library: *const LibraryHandle, pat
     })
 }
 
-/// plexindex_lookup_key() for many paths in one crossing.
+/// plexindex_lookup_key() for many paths in one call.
 ///
-/// `paths`: `count` paths one after the other, each followed by a NUL, `length` bytes in all. `keys`: receives as many
-/// keys in the same order, each followed by a NUL; an empty one says 'not known to a fast lookup'.
+/// `paths`: `count` paths, each followed by a NUL, `length` bytes in all. `keys`: receives `count` keys in the same
+/// order, each followed by a NUL. An empty key says that a fast lookup does not know.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT when `paths` does not
-/// hold exactly `count` NULs or does not end with one.
+/// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT when `paths`
+/// does not hold exactly `count` NULs or does not end with one.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index.

@@ -8,13 +8,15 @@ use crate::capi::strings::{out, split};
 use crate::capi::types::{Buffer, Handle, Query};
 use crate::error::Status;
 
-/// The full answer for one path: climbs the ladder, and asks the server where that is needed and allowed.
+/// The full answer for one path. Climbs the ladder of PLEXINDEX_RUNG_*, and sends requests where they are needed and
+/// allowed.
 ///
-/// `query`: see plexindex_query. `answer`: receives a block: plexindex_answers, one plexindex_answer, and what they point to.
+/// `query`: see plexindex_query. `answer`: receives a block: plexindex_answers, one plexindex_answer, and what they
+/// point to.
 ///
-/// Returns the answer's status (PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET,
-/// PLEXINDEX_NEEDS_WARM), each with the block written; PLEXINDEX_BUFFER_TOO_SMALL; any error: when the library was
-/// never fetched and cannot be, that is the server's error.
+/// Returns the answer's status, with the block written: PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS,
+/// PLEXINDEX_NOT_YET or PLEXINDEX_NEEDS_WARM. Returns PLEXINDEX_BUFFER_TOO_SMALL, or an error, without a block. When
+/// the library was never fetched and cannot be fetched now, that is the server's error.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open, and the query's library one of it.
@@ -34,10 +36,11 @@ pub unsafe extern "C" fn plexindex_match_path(handle: *const Handle, query: *con
 
 /// plexindex_match_path() for many paths: one block with `count` answers, in order, each with its own status.
 ///
-/// `query`: `text` holds `count` paths one after the other, each followed by a NUL.
+/// `query`: `text` holds `count` paths, each followed by a NUL.
 ///
-/// Returns PLEXINDEX_OK with the block written, whatever the answers' statuses; PLEXINDEX_BUFFER_TOO_SMALL (the answers
-/// are not kept: enlarge and call again); PLEXINDEX_INVALID_ARGUMENT; an error that concerns all of them.
+/// Returns PLEXINDEX_OK with the block written, whatever the answers' statuses; PLEXINDEX_BUFFER_TOO_SMALL;
+/// PLEXINDEX_INVALID_ARGUMENT; an error that concerns all paths. After PLEXINDEX_BUFFER_TOO_SMALL the answers are lost:
+/// enlarge the buffer and call again.
 ///
 /// # Safety
 /// As plexindex_match_path().
@@ -62,11 +65,13 @@ pub unsafe extern "C" fn plexindex_match_paths(
     })
 }
 
-/// The items with this GUID (`plex://…`, `imdb://tt…`, `tmdb://…`, `tvdb://…`, or a legacy agent's); a show's GUID
-/// gives its episodes. Answered from the index; a library that is cold or expired is fetched first, as by
-/// plexindex_match_path(). One item: PLEXINDEX_OK; several: PLEXINDEX_AMBIGUOUS with all candidates up to the limit.
+/// The items with this GUID: `plex://…`, `imdb://tt…`, `tmdb://…`, `tvdb://…`, or that of a legacy agent. The GUID of a
+/// show gives its episodes. One item is PLEXINDEX_OK, several are PLEXINDEX_AMBIGUOUS.
 ///
-/// Returns, and writes, as plexindex_match_path(); the GUID is `text` of the query.
+/// `query`: `text` is the GUID. `answer`: as for plexindex_match_path().
+///
+/// The index answers. A library that was never fetched, or whose listing has expired, is fetched first, as by
+/// plexindex_match_path(). Returns what plexindex_match_path() returns.
 ///
 /// # Safety
 /// As plexindex_match_path().
@@ -84,10 +89,12 @@ pub unsafe extern "C" fn plexindex_match_guid(handle: *const Handle, query: *con
     })
 }
 
-/// The items with this title, compared without case, accents and punctuation; when there are none, those that have all
-/// its words. A show's title gives its episodes. Answered from the index, as plexindex_match_guid().
+/// The items with this title. Case, accents and punctuation do not count. When no item has the title, the items whose
+/// titles hold all its words. The title of a show gives its episodes.
 ///
-/// Returns, and writes, as plexindex_match_path(); the title is `text` of the query, UTF-8.
+/// `query`: `text` is the title, UTF-8. `answer`: as for plexindex_match_path().
+///
+/// The index answers, as for plexindex_match_guid(). Returns what plexindex_match_path() returns.
 ///
 /// # Safety
 /// As plexindex_match_path().

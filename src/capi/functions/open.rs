@@ -16,7 +16,7 @@ const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_V
     Err(_) => c"",
 };
 
-/// The ABI version of this library, PLEXINDEX_ABI_VERSION of the header it was built with. Never fails.
+/// The ABI version of this library: PLEXINDEX_ABI_VERSION of the header that it was built with. Never fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn plexindex_abi_version() -> u32 {
     guard_value(0, || c::PLEXINDEX_ABI_VERSION)
@@ -28,8 +28,8 @@ pub extern "C" fn plexindex_version() -> *const c_char {
     guard_value(c"".as_ptr(), || VERSION.as_ptr())
 }
 
-/// The name of a status without its prefix, such as `NOT_FOUND`: static, NUL-terminated; `UNKNOWN` for a number that
-/// this version does not know. Never NULL.
+/// The name of a status without its prefix, such as `NOT_FOUND`. A number that this version does not know gives
+/// `UNKNOWN`. Static, NUL-terminated, never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn plexindex_status_name(status: i32) -> *const c_char {
     guard_value(c"UNKNOWN".as_ptr(), || {
@@ -37,22 +37,22 @@ pub extern "C" fn plexindex_status_name(status: i32) -> *const c_char {
     })
 }
 
-/// What went wrong in this thread's last plexindex call that returned an error (a status from 100 on): names the input
-/// and the remedy. UTF-8, NUL-terminated, never NULL, empty when nothing went wrong yet. The text belongs to the
-/// thread and is valid until its next plexindex call. Longer texts end in `…`.
+/// The text of this thread's last error: a status from 100 on. It names the input and the remedy. UTF-8,
+/// NUL-terminated, never NULL, and empty before the first error. It belongs to the thread and is valid until the
+/// thread's next plexindex call. A text that is too long ends in `…`.
 #[unsafe(no_mangle)]
 pub extern "C" fn plexindex_last_error_message() -> *const c_char {
     guard_value(c"".as_ptr(), last_error_message)
 }
 
-/// Opens an index. Touches the disk only: no request is sent.
+/// Opens an index. Reads the disk only and sends no request. Several handles and several processes may have the same
+/// folder open.
 ///
-/// `options`: see plexindex_options; read during the call only. `out_handle`: receives the handle on PLEXINDEX_OK and
+/// `options`: see plexindex_options; read during the call only. `out_handle`: receives the handle on PLEXINDEX_OK, and
 /// NULL otherwise.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT or PLEXINDEX_UNSUPPORTED for options that
-/// are refused; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL when the store cannot be opened or made. The same folder may be
-/// opened several times and by several processes at once.
+/// are refused; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL when the store cannot be opened or made.
 ///
 /// # Safety
 /// Pointers must be NULL or valid.
@@ -69,11 +69,12 @@ pub unsafe extern "C" fn plexindex_open(options: *const Options, out_handle: *mu
     })
 }
 
-/// Closes an index and writes its counters; no thread of the library runs afterwards. NULL is fine. No other thread may
-/// be in a call with the handle or its library handles, and none may begin one: both are invalid from now on, and the
-/// library cannot detect their use.
+/// Closes an index. Its counters are written, and no thread of the library runs afterwards. NULL is fine.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written (the index is closed all the same).
+/// The handle and its library handles are invalid from the start of this call on, and the library cannot detect their
+/// use: no other thread may be in a call with them, and none may begin one.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written. The index is closed all the same.
 ///
 /// # Safety
 /// `handle` must be NULL or come from plexindex_open() and not be closed yet.

@@ -8,12 +8,12 @@ use crate::capi::strings::{bytes, split_pairs, utf8};
 use crate::capi::types::{Handle, LibraryHandle};
 use crate::error::Status;
 
-/// Confirms that the item with this key has this path. A confirmed match has no expiry; it answers first.
+/// Records that the item with this key has this path. A recorded match is stored, never expires, and answers first.
 ///
-/// `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key or rating key.
+/// `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key or rating key, UTF-8.
 ///
-/// Returns PLEXINDEX_OK once the match is stored, for every process; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE…;
-/// PLEXINDEX_LIBRARY_NOT_FOUND when the library is not known and cannot be asked for.
+/// Returns PLEXINDEX_OK once the match is stored, for every process; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE or
+/// PLEXINDEX_STORE_FULL; PLEXINDEX_LIBRARY_NOT_FOUND when the library is not known and the server cannot be asked.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index.
@@ -39,9 +39,11 @@ pub unsafe extern "C" fn plexindex_record_match(
     })
 }
 
-/// plexindex_record_match() for many in one transaction: all or none.
+/// plexindex_record_match() for many in one transaction: all are recorded, or none.
 ///
 /// `paths`, `keys`: `count` of each, each followed by a NUL.
+///
+/// Returns what plexindex_record_match() returns.
 ///
 /// # Safety
 /// As plexindex_record_match().
@@ -68,8 +70,10 @@ pub unsafe extern "C" fn plexindex_record_matches(
     })
 }
 
-/// Invalidates a path: its confirmed match goes, and its listed row is not answered again before one request has
-/// confirmed the item. A path that is not known is fine.
+/// Invalidates a path. Its recorded match is removed. An item that lists the path is not answered for it again until
+/// one request has verified it.
+///
+/// Returns PLEXINDEX_OK, also for a path that is not known; an error of the arguments or of the store.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index (all libraries are fine).
@@ -87,8 +91,10 @@ pub unsafe extern "C" fn plexindex_invalidate_path(
     })
 }
 
-/// Invalidates an item, by its key or rating key: as plexindex_invalidate_path() for all its paths. What to call when the
-/// server answered 404 for it.
+/// Invalidates an item, by its key or rating key: plexindex_invalidate_path() for all its paths. Call it when the
+/// server answers 404 for an item.
+///
+/// Returns what plexindex_invalidate_path() returns.
 ///
 /// # Safety
 /// As plexindex_invalidate_path().
@@ -106,8 +112,11 @@ pub unsafe extern "C" fn plexindex_invalidate_item(
     })
 }
 
-/// Invalidates a library, or all: its confirmed matches go, and a full listing is due now; until it came, the old one
-/// answers, marked stale. Takes the same time whatever the size.
+/// Invalidates a library, or all. The recorded matches are removed, and the next call that may ask the server fetches a
+/// full listing. Until that is complete the old listing answers, marked PLEXINDEX_ANSWER_STALE. The call takes the same
+/// time for a library of any size.
+///
+/// Returns what plexindex_invalidate_path() returns.
 ///
 /// # Safety
 /// `library` must be NULL or a handle of an open index.
@@ -120,7 +129,7 @@ pub unsafe extern "C" fn plexindex_invalidate_library(library: *const LibraryHan
     })
 }
 
-/// plexindex_invalidate_library() for every library of the store's server and user.
+/// plexindex_invalidate_library() for every library of this server and user.
 ///
 /// # Safety
 /// `handle` must be NULL or open.
@@ -133,8 +142,10 @@ pub unsafe extern "C" fn plexindex_invalidate_all(handle: *const Handle) -> i32 
     })
 }
 
-/// Empties the store of this server and user: listings, matches, everything but the client identifier and the
-/// counters of the store's life.
+/// Removes all that the store holds of this server and user: listings, recorded matches, and all else. The client
+/// identifier and the counters of the store's life stay.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 ///
 /// # Safety
 /// `handle` must be NULL or open.

@@ -9,11 +9,11 @@ use crate::capi::strings::bytes;
 use crate::capi::types::{Handle, Query};
 use crate::error::Status;
 
-/// Brings the query's library, or all, up to date now: what a match does by itself when a listing has expired. `text`
-/// is not used. With PLEXINDEX_QUERY_FULL a full listing is fetched whatever the clocks say.
+/// Brings the query's library, or all, up to date now. A match does the same by itself when a listing has expired. With
+/// PLEXINDEX_QUERY_FULL a full listing is fetched in any case. `text` of the query is not used.
 ///
-/// Returns PLEXINDEX_OK when it is up to date; PLEXINDEX_NOT_YET when the deadline came first (call again: it goes on);
-/// PLEXINDEX_ABORTED; the server's error.
+/// Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first;
+/// PLEXINDEX_ABORTED; the server's error. After PLEXINDEX_NOT_YET the next call goes on where this one stopped.
 ///
 /// # Safety
 /// As plexindex_match_path().
@@ -26,14 +26,17 @@ pub unsafe extern "C" fn plexindex_refresh(handle: *const Handle, query: *const 
     })
 }
 
-/// Listens to the server's events from now on, on a thread of the library's own, until plexindex_watch_stop() or
-/// plexindex_close(). What they say changed is looked at again by the next query about it; the thread itself asks for
-/// nothing. A lost connection is made again, after pauses of 1 to 60 seconds, and what may have been missed is looked at
-/// again too. Whether the server can be reached shows in the log. Calling it again changes nothing.
+/// Begins to listen to the server's events, on a thread of the library's own, until plexindex_watch_stop() or
+/// plexindex_close(). An event makes the next query about the library ask the server; the thread itself asks for
+/// nothing. Calling it again changes nothing.
 ///
-/// The child of a fork does not watch; it may begin to.
+/// A lost connection is made again after a pause of 1 to 60 seconds. What may have changed in between is asked for by
+/// the next queries. The log says whether the server can be reached.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_OFFLINE without a server to listen to; PLEXINDEX_STORE when no thread can be started.
+/// The child of a fork does not listen; it may begin to.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_OFFLINE when there is no server to listen to; PLEXINDEX_STORE when no thread can be
+/// started.
 ///
 /// # Safety
 /// `handle` must be NULL or open.
@@ -46,8 +49,8 @@ pub unsafe extern "C" fn plexindex_watch_start(handle: *const Handle) -> i32 {
     })
 }
 
-/// Ends what plexindex_watch_start() began, within a second, but for the resolving of a name: afterwards that thread does
-/// not run any more. When nothing is watched nothing happens.
+/// Ends what plexindex_watch_start() began. The thread has ended when the call returns: within a second, or later while
+/// the system resolves a host name. Without a watch the call does nothing.
 ///
 /// # Safety
 /// `handle` must be NULL or open.
@@ -60,14 +63,14 @@ pub unsafe extern "C" fn plexindex_watch_stop(handle: *const Handle) -> i32 {
     })
 }
 
-/// Tells the index of an event that the host received itself: what it says changed is looked at again by the next query
-/// about it. Asks nobody.
+/// Tells the index of an event that the host received itself. The next query about what it names asks the server. Sends
+/// no request.
 ///
-/// `body`, `length`: a webhook's JSON (the field `payload` of what Plex sends), the whole multipart form with that field,
-/// or the text of a notification as it comes from the server's WebSocket or event stream.
+/// `body`, `length`: a webhook's JSON (the field `payload` of what Plex sends), the whole multipart form with that
+/// field, or the text of a notification from the server's WebSocket or event stream.
 ///
-/// Returns PLEXINDEX_OK once that is stored, for every process, also for events that tell of nothing;
-/// PLEXINDEX_INVALID_ARGUMENT for a body that is none of these; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE…
+/// Returns PLEXINDEX_OK once the event is stored, for every process, and for events that name no change;
+/// PLEXINDEX_INVALID_ARGUMENT for any other body; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 ///
 /// # Safety
 /// `handle` must be NULL or open; `body` NULL or valid.
