@@ -23,7 +23,7 @@ pub struct CheckedEdit<'h> {
 /// # Safety
 /// `given` must be NULL or valid, and its library one of an open index.
 pub unsafe fn edit<'h>(given: *const types::Edit) -> Result<CheckedEdit<'h>> {
-    // Taken apart field by field: a new one that nobody handles does not compile.
+    // Taken apart field by field: a new one that is not handled does not compile.
     // SAFETY: the caller's promise.
     let types::Edit {
         size: _,

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn handles_of_libraries_that_nobody_has_are_so_many_and_no_more() {
+    fn handles_of_libraries_that_do_not_exist_are_limited() {
         let folder = tempfile::tempdir().expect("a folder");
         let opened = opened_in(folder.path());
         let ask = |number: usize| opened.library(Selector::Any(format!("Name {number}")));

@@ -50,7 +50,7 @@ fn path(bytes: &[u8]) -> PathBuf {
 /// # Safety
 /// `given` must be NULL or valid.
 pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
-    // Taken apart field by field: a new one that nobody handles does not compile.
+    // Taken apart field by field: a new one that is not handled does not compile.
     // SAFETY: the caller's promise.
     let Options {
         size: _,

@@ -60,7 +60,7 @@ impl PlexHttp {
         let Some(url) = options.server_url.as_deref() else {
             return Err(Error::new(
                 Status::Offline,
-                "there is no server_url, so there is nobody to ask: set it, such as http://127.0.0.1:32400",
+                "there is no server_url, and so no server to ask: set it, such as http://127.0.0.1:32400",
             ));
         };
         let base = Base::parse(url).map_err(|error| scrubbed(error, options.token.as_ref()))?;

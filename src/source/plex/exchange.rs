@@ -71,10 +71,10 @@ impl PlexHttp {
 
     pub(super) fn remember(&self, origin: Origin) {
         log::warn!(
-            "{} sends us to {origin}: make that server_url, so that the token is never sent in the clear",
+            "{} redirects to {origin}: make that server_url, so that the token is never sent in the clear",
             self.base.origin
         );
-        // Whoever was first wins; there is but one server.
+        // The first thread wins; there is one server only.
         let _ = self.upgraded.set(origin);
     }
 
