@@ -4,7 +4,7 @@
 //! `events` listens; `sync` asks the source, `reading` holds what answers are made of, `maintenance` keeps it small;
 //! `freshness` decides when to ask, `matching` finds, `image` holds what a hit reads, `store` is `SQLite`, [`source`] the
 //! network, and [`stats`] counts. [`model`], [`error`], [`options`] and `platform` know nothing of the others. Arrows point
-//! down only: `docs/design.md`.
+//! down only: `docs/design.md`, and `tests/map.rs`.
 
 pub mod capi;
 mod edit;

@@ -2,9 +2,9 @@
 
 use std::ffi::c_char;
 
-use super::constants as c;
-use super::guard::guard;
-use super::input::{bytes, null, refuse};
+use crate::capi::constants as c;
+use crate::capi::guard::guard;
+use crate::capi::strings::{bytes, null, refuse};
 use crate::error::Status;
 use crate::matching::{Normal, Relation};
 
