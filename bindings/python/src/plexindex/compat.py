@@ -80,7 +80,8 @@ def find_plex_items_with_confidence(
     """The item of a plexapi library that a file is: ``(confidence, item, candidates)``.
 
     High confidence with one candidate; low, and item None, with several, and with one that the path speaks against: it
-    lies in a folder of the library where another file is listed, or tells of another year, show, season or number.
+    lies in a folder of the library where another file is listed, or tells of another year, title, show, season, number
+    or album.
 
     Raises a :class:`NotFoundError` when there is none, and what the server's client raises when the server cannot be
     asked.
