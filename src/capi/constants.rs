@@ -86,11 +86,11 @@ pub const PLEXINDEX_REASON_SEVERAL_LIBRARIES: u8 = 5;
 pub const PLEXINDEX_REASON_UNCONFIRMED: u8 = 6;
 /// plexindex_answer.reason: the single item's listed path differs by its root only, so a mapping is missing. High.
 pub const PLEXINDEX_REASON_ONLY_ROOT_DIFFERS: u8 = 7;
-/// plexindex_answer.reason: the path carries the single item's title, and an episode's or a track's numbers. High.
+/// plexindex_answer.reason: the path carries the single item's title with a film's year or an episode's or a track's number. High.
 pub const PLEXINDEX_REASON_PATH_TELLS: u8 = 8;
 /// plexindex_answer.reason: the single item's path has the same end, or file name, and nothing else speaks for it. Low.
 pub const PLEXINDEX_REASON_NO_EVIDENCE: u8 = 9;
-/// plexindex_answer.reason: the same, and the path tells of another year, number or edition. Low.
+/// plexindex_answer.reason: the same, and the path tells of another year, number or edition, or lies among extras. Low.
 pub const PLEXINDEX_REASON_CONTRADICTED: u8 = 10;
 
 /// plexindex_answer.flags: the listing that answered has expired and could not be, or was not to be, renewed.

@@ -4,6 +4,7 @@
 //! listed one below another root ([`only_root_differs`]), or carry the item's title where names of media carry it
 //! ([`tells`]). `docs/design.md`, 'The matching ladder', argues each rule.
 
+use super::beside::{EDITIONS, EXTRAS, ends_title, is_about, is_general, is_sequel};
 use super::form::{Component, Form};
 use super::normal::Normal;
 use super::numbered::{Marker, is_disc, is_disc_word, season_at, season_in};
@@ -264,7 +265,8 @@ impl Paths<'_, '_> {
             if is_other && (place.is_some() || at == 0) {
                 return Verdict::Against;
             }
-            let is_near = || years().any(|(_, year)| near(year));
+            let numbered = at < self.common && has_number(self.asked.names[at]);
+            let is_near = || numbered || years().any(|(_, year)| near(year));
             dated |= at < self.common && is_near();
             // Of a title that was made of the file's name a year is part that was meant as one: no `Recording 2019.mp4`.
             let meant = |word: usize| words.is_inside(word) || is_about(words.word(word + 1));
@@ -373,11 +375,11 @@ impl Paths<'_, '_> {
             });
             place.map(|place| (at, place))
         });
+        // `Unknown Artist/Unknown Album/01 Track 01.mp3` is on every computer.
+        let is_name = !self.title.iter().all(is_general);
         match artist {
-            Some((0, artist)) if !self.title.iter().all(is_general) && names_album(&file, artist.end, place.from) => {
-                Verdict::Tells
-            }
-            Some((at, _)) if self.common >= album.max(at) => Verdict::Tells,
+            Some((0, artist)) if is_name && names_album(&file, artist.end, place.from) => Verdict::Tells,
+            Some((at, _)) if is_name && self.common >= album.max(at) => Verdict::Tells,
             _ => Verdict::Nothing,
         }
     }
@@ -436,203 +438,4 @@ fn tags(name: &str) -> impl Iterator<Item = (&str, &str)> {
         let tag = rest.split(['}', ']']).next()?;
         tag.split_once(['-', '=']).filter(|(key, _)| KEYS.contains(key))
     })
-}
-
-/// Words that make an edition of a film.
-const EDITIONS: [&[u8]; 16] = [
-    b"edition",
-    b"cut",
-    b"extended",
-    b"unrated",
-    b"uncut",
-    b"uncensored",
-    b"remastered",
-    b"restored",
-    b"theatrical",
-    b"directors",
-    b"final",
-    b"redux",
-    b"imax",
-    b"ultimate",
-    b"fanedit",
-    b"3d",
-];
-
-/// Folders that Plex keeps apart from the film or show beside them.
-const EXTRAS: [&str; 11] = [
-    "behind the scenes",
-    "bonus",
-    "deleted scenes",
-    "extras",
-    "featurettes",
-    "interviews",
-    "other",
-    "sample",
-    "scenes",
-    "shorts",
-    "trailers",
-];
-
-/// Words of folders that tell nothing of what is in them, sorted.
-const GENERAL: &[&[u8]] = &[
-    b"album",
-    b"albums",
-    b"apr",
-    b"april",
-    b"archive",
-    b"archives",
-    b"artist",
-    b"artists",
-    b"audio",
-    b"aug",
-    b"august",
-    b"avchd",
-    b"backup",
-    b"backups",
-    b"bdmv",
-    b"bilder",
-    b"bluray",
-    b"bonus",
-    b"camera",
-    b"cameras",
-    b"cd",
-    b"clip",
-    b"clips",
-    b"complete",
-    b"completed",
-    b"data",
-    b"dcim",
-    b"dec",
-    b"december",
-    b"disc",
-    b"disk",
-    b"disks",
-    b"download",
-    b"downloads",
-    b"drive",
-    b"dvd",
-    b"extras",
-    b"feature",
-    b"features",
-    b"feb",
-    b"february",
-    b"file",
-    b"files",
-    b"film",
-    b"filme",
-    b"films",
-    b"folder",
-    b"fotos",
-    b"home",
-    b"image",
-    b"images",
-    b"img",
-    b"jan",
-    b"january",
-    b"jul",
-    b"july",
-    b"jun",
-    b"june",
-    b"libraries",
-    b"library",
-    b"main",
-    b"mar",
-    b"march",
-    b"may",
-    b"media",
-    b"misc",
-    b"mnt",
-    b"mobile",
-    b"movie",
-    b"movies",
-    b"music",
-    b"musik",
-    b"nas",
-    b"new",
-    b"nov",
-    b"november",
-    b"oct",
-    b"october",
-    b"old",
-    b"other",
-    b"phone",
-    b"photo",
-    b"photos",
-    b"pics",
-    b"picture",
-    b"pictures",
-    b"playlist",
-    b"plex",
-    b"private",
-    b"recording",
-    b"recordings",
-    b"roll",
-    b"sample",
-    b"saved",
-    b"scan",
-    b"scans",
-    b"screenshots",
-    b"season",
-    b"seasons",
-    b"sep",
-    b"sept",
-    b"september",
-    b"serien",
-    b"series",
-    b"share",
-    b"shared",
-    b"shows",
-    b"sorted",
-    b"specials",
-    b"stream",
-    b"television",
-    b"temp",
-    b"title",
-    b"tmp",
-    b"ts",
-    b"tv",
-    b"unknown",
-    b"unsorted",
-    b"untitled",
-    b"upload",
-    b"uploads",
-    b"usb",
-    b"various",
-    b"video",
-    b"videos",
-    b"volume",
-    b"whatsapp",
-];
-
-fn is_general(word: &[u8]) -> bool {
-    GENERAL.binary_search(&word).is_ok()
-}
-
-/// Words that describe a file, and are in no title.
-const ABOUT: [&[u8]; 20] = [
-    b"4k", b"uhd", b"hdr", b"bluray", b"bdrip", b"brrip", b"bdremux", b"remux", b"webrip", b"webdl", b"web", b"hdtv",
-    b"hdrip", b"dvdrip", b"dvd", b"x264", b"x265", b"h264", b"h265", b"hevc",
-];
-
-/// Whether a title is at its end before this word: nothing follows, or what names have behind a title.
-fn ends_title(words: &Words, at: usize) -> bool {
-    let word = words.word(at);
-    at >= words.len()
-        || year(word).is_some()
-        || words.before(at) == Gap::Bracket
-        || is_about(word)
-        || is_disc_word(word)
-}
-
-/// Whether a word describes a file: `x264`, `1080p`.
-fn is_about(word: &[u8]) -> bool {
-    let lines = word.strip_suffix(b"p").or(word.strip_suffix(b"i"));
-    ABOUT.contains(&word) || lines.is_some_and(|digits| digits.len() >= 3 && number(digits).is_some())
-}
-
-/// Whether a word behind a title makes it another title: `II`, `3`, `Part`.
-fn is_sequel(word: &[u8]) -> bool {
-    let roman = !word.is_empty() && word.iter().all(|letter| b"ivx".contains(letter));
-    let digit = word.first().is_some_and(u8::is_ascii_digit);
-    roman || digit || [&b"part"[..], b"pt", b"vol", b"volume", b"chapter", b"episode"].contains(&word)
 }

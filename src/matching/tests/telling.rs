@@ -298,6 +298,13 @@ fn words_are_compared_as_people_write_them() {
 
 #[test]
 fn an_edition_or_a_number_at_a_database_tells_against() {
+    names(
+        &film("King Kong", 1933),
+        &[
+            ("King Kong {imdb-tt0024216}.mkv", Tells),
+            ("King Kong {edition-Extended}.mkv", Nothing),
+        ],
+    );
     let two = film("Blade Runner", 1982);
     let (base, name) = ("/n/Blade Runner (1982)", "/movie.mkv");
     for (asked, listed, verdict) in [
@@ -570,6 +577,15 @@ fn a_track_is_told_by_title_artist_and_the_album_s_folder() {
             ),
         ],
     );
+}
+
+#[test]
+fn words_that_tell_nothing_are_sorted() {
+    use crate::matching::beside::GENERAL;
+    assert!(GENERAL.is_sorted());
+    let ripped = track("Unknown Artist", "Track 01", 1);
+    let below = "Unknown Artist/Unknown Album/01 Track 01.mp3";
+    check(&ripped, &[(&format!("/n/{below}"), &format!("/p/{below}"), Nothing)]);
 }
 
 /// The first rule, with the library's folder.
