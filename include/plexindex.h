@@ -135,13 +135,15 @@
 // plexindex_answer.reason: the item's listed path differs by its root only, so a mapping is missing. High confidence.
 #define PLEXINDEX_REASON_ONLY_ROOT_DIFFERS 7
 
-// plexindex_answer.reason: the path holds the item's title, and an episode's or a track's numbers. High confidence.
+// plexindex_answer.reason: the path holds the item's title, with a film's year or an episode's or a track's number. High
+// confidence.
 #define PLEXINDEX_REASON_PATH_TELLS 8
 
 // plexindex_answer.reason: the item's path has the same end or file name; nothing else speaks for it. Low confidence.
 #define PLEXINDEX_REASON_NO_EVIDENCE 9
 
-// plexindex_answer.reason: the same, and the path names another year, number or edition. Low confidence.
+// plexindex_answer.reason: the same, and the path names another year, number or edition, or lies among extras. Low
+// confidence.
 #define PLEXINDEX_REASON_CONTRADICTED 10
 
 // plexindex_answer.flags: the listing that answered has expired, and was not renewed: it could not be, or no request

@@ -86,11 +86,13 @@ pub const PLEXINDEX_REASON_SEVERAL_LIBRARIES: u8 = 5;
 pub const PLEXINDEX_REASON_UNCONFIRMED: u8 = 6;
 /// plexindex_answer.reason: the item's listed path differs by its root only, so a mapping is missing. High confidence.
 pub const PLEXINDEX_REASON_ONLY_ROOT_DIFFERS: u8 = 7;
-/// plexindex_answer.reason: the path holds the item's title, and an episode's or a track's numbers. High confidence.
+/// plexindex_answer.reason: the path holds the item's title, with a film's year or an episode's or a track's number. High
+/// confidence.
 pub const PLEXINDEX_REASON_PATH_TELLS: u8 = 8;
 /// plexindex_answer.reason: the item's path has the same end or file name; nothing else speaks for it. Low confidence.
 pub const PLEXINDEX_REASON_NO_EVIDENCE: u8 = 9;
-/// plexindex_answer.reason: the same, and the path names another year, number or edition. Low confidence.
+/// plexindex_answer.reason: the same, and the path names another year, number or edition, or lies among extras. Low
+/// confidence.
 pub const PLEXINDEX_REASON_CONTRADICTED: u8 = 10;
 
 /// plexindex_answer.flags: the listing that answered has expired, and was not renewed: it could not be, or no request

@@ -3,6 +3,7 @@
 //! [`normal`] makes spellings comparable, [`form`] walks them by component, [`Mappings`] rewrites them, and the ladder
 //! ([`climb`], [`fast_lookup`]) finds the item; [`propose`] finds the mapping that is missing.
 
+mod beside;
 mod candidates;
 mod form;
 mod ladder;

@@ -79,14 +79,15 @@ impl Queries {
             }
             Reason::PathTells => format!("Plex lists '{listed}', and '{path}' tells the same item"),
             Reason::Contradicted => format!(
-                "Plex lists '{listed}', but '{path}' tells of another year, number or edition: most likely it is another \
-                 file"
+                "Plex lists '{listed}', but '{path}' tells of another year, number or edition, or lies among extras: most \
+                 likely it is another file"
             ),
             Reason::NotListed => format!(
                 "'{path}' lies in a folder of Plex's, but is not listed (yet): '{listed}' has only its end in common with it"
             ),
             _ => format!(
-                "Plex lists '{listed}', which has only its end in common with '{path}': verify that it is the same file"
+                "Plex lists '{listed}', which has only its end in common with '{path}': verify that it is the same file, \
+                 or give the mapping that is missing"
             ),
         }
     }

@@ -234,9 +234,10 @@ impl Question for PathQuestion<'_> {
             status.name(),
             outcome.rung.name()
         );
-        if matches!(outcome.rung, Rung::Suffix | Rung::FileName)
+        // A name alone names no folders, and a path in a folder of Plex's lacks no mapping.
+        if outcome.rung == Rung::Suffix
             && status == Status::Ok
-            && outcome.reason != Reason::Contradicted
+            && !matches!(outcome.reason, Reason::Contradicted | Reason::NotListed)
             && let Some(found) = outcome.single()
         {
             queries.samples.saw(path, found.path);

@@ -195,8 +195,9 @@ class Match:
     def reason_code(self) -> ReasonCode:
         """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; ``"none"``.
 
-        For a single item that was found by the end of its path it is the evidence: ``"only_root_differs"`` or
-        ``"path_tells"`` (high); ``"no_evidence"``, ``"contradicted"`` or ``"not_listed"`` (low).
+        Of a single item that was found by the end of its path, what speaks for it: ``"only_root_differs"`` (a mapping
+        is missing) or ``"path_tells"`` (title with year or number), both high; or why it is low: ``"no_evidence"``,
+        ``"contradicted"`` (another year, number or edition, or an extra), ``"not_listed"`` (a folder of Plex's).
         """
         return _name(c.REASONS, self._answer[3])  # type: ignore[return-value]
 

@@ -81,8 +81,8 @@ def find_plex_items_with_confidence(
     """The item of a plexapi library that a file is: ``(confidence, item, candidates)``.
 
     One candidate gives high confidence. Several give low confidence and no item, and so does one that the path speaks
-    against: the path lies in a folder of the library where another file is listed, or it tells of another year, show,
-    season or number.
+    against: the path lies in a folder of the library where another file is listed, or it tells of another year, title,
+    show, season, number or album.
 
     Raises a :class:`NotFoundError` when there is no candidate, and the exception of the server's client when the server
     cannot be asked.
