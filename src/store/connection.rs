@@ -255,9 +255,6 @@ fn open(folder: &Folder) -> rusqlite::Result<Open> {
     // nothing could be read.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let journal_mode = settle_journal(&connection, folder)?;
-    if made < FORMAT {
-        extend(&connection)?;
-    }
     let id = connection.query_row("SELECT store_id FROM store", [], |row| row.get::<_, i64>(0))?;
     Ok(Open {
         connection,
@@ -375,37 +372,5 @@ fn schema() -> String {
         .collect()
 }
 
-/// Additions to the format within its major, counted: `user_version` of the database.
-const FORMAT: i64 = 3;
-
-/// Columns that came after the first release of the format, as `schema.sql` has them.
-const ADDED: [(&str, &str, &str); 7] = [
-    ("identities", "cleared", "INTEGER NOT NULL DEFAULT 0"),
-    ("identities", "used_ms", "INTEGER NOT NULL DEFAULT 0"),
-    ("libraries", "gone_ms", "INTEGER NOT NULL DEFAULT 0"),
-    ("libraries", "generation_seq", "INTEGER NOT NULL DEFAULT 0"),
-    ("items", "since", "INTEGER NOT NULL DEFAULT 0"),
-    ("libraries", "hint", "INTEGER NOT NULL DEFAULT 0"),
-    ("libraries", "hint_seq", "INTEGER NOT NULL DEFAULT 0"),
-];
-
-/// Adds what came to the format since the database was made. An older process goes on with what it knows of it.
-fn extend(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let undo = super::Undo(connection);
-    connection.execute_batch(&schema())?;
-    for (table, column, kind) in ADDED {
-        let known = connection
-            .prepare("SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2")?
-            .exists([table, column])?;
-        if !known {
-            connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {kind}"))?;
-        }
-    }
-    // What came before it was noted is no newer than this.
-    connection.execute_batch("UPDATE libraries SET generation_seq = begun_seq WHERE generation_seq = 0")?;
-    connection.pragma_update(None, "user_version", FORMAT)?;
-    connection.execute_batch("COMMIT")?;
-    drop(undo);
-    Ok(())
-}
+/// The format's number, as in the names of its files: `user_version` of the database.
+const FORMAT: i64 = 2;

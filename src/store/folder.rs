@@ -11,10 +11,11 @@ use crate::error::{Error, Result, Status};
 use crate::platform::files;
 use crate::platform::lock::FileLock;
 
-/// The format's major version: part of the file names, so that another major's processes go on with their own.
-const NAME: &str = "plexindex-1";
+/// What the files' names begin with. The number is the format's, so that processes with another format go on with files of
+/// their own.
+const NAME: &str = "plexindex-2";
 /// What the names of images end in.
-const WARM: &str = ".image";
+const IMAGE: &str = ".image";
 
 /// How old an image that nobody names must be before it is removed.
 const YOUNG_S: u64 = 600;
@@ -134,7 +135,7 @@ impl Folder {
     /// The image with this name, as the database has it, made under these mappings: hosts with other rules make
     /// their own from the same rows.
     pub fn image(&self, name: &str, mappings: u64) -> PathBuf {
-        self.path.join(format!("{name}-{mappings:x}{WARM}"))
+        self.path.join(format!("{name}-{mappings:x}{IMAGE}"))
     }
 
     /// A name for an image: of what it is made and when, so that no two contents ever share one.
@@ -153,7 +154,7 @@ impl Folder {
         for entry in entries.flatten() {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            let ours = name.starts_with(NAME) && (name.contains(WARM) || name.contains(".new"));
+            let ours = name.starts_with(NAME) && (name.contains(IMAGE) || name.contains(".new"));
             // A young file may be one that another process is about to announce; one that a kill left grows old.
             let young = entry
                 .metadata()
@@ -184,7 +185,7 @@ impl Folder {
                 let changed = entry.metadata().and_then(|facts| facts.modified());
                 changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() >= REPLACED_S))
             };
-            if upto.is_some_and(|upto| upto < sequence) && name.ends_with(WARM) && old() {
+            if upto.is_some_and(|upto| upto < sequence) && name.ends_with(IMAGE) && old() {
                 let _ = files::remove(&entry.path());
             }
         }

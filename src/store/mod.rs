@@ -17,7 +17,7 @@ mod matches;
 mod opened;
 mod partition;
 mod patience;
-mod questions;
+mod path_searches;
 #[cfg(test)]
 mod random_tests;
 mod refusals;
@@ -232,8 +232,6 @@ impl Store {
     /// What the writer's connection has open.
     fn look(&self, writer: &mut Slot) -> Result<Opened> {
         let (connection, id) = writer.connection()?;
-        add_tables(connection).map_err(|error| self.trouble(&error, writer))?;
-        let (connection, _) = writer.connection()?;
         let (secret, sequence) = connection
             .query_row("SELECT secret, sequence FROM store", [], |row| {
                 Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
@@ -557,15 +555,6 @@ fn in_one<T>(
         tx.finish()?;
         Ok(value)
     }
-}
-
-/// A store of an earlier version of this format gets the tables that are new.
-fn add_tables(connection: &Connection) -> rusqlite::Result<()> {
-    let newest = "SELECT 1 FROM sqlite_schema WHERE name = 'refusals'";
-    if connection.prepare(newest)?.exists([])? {
-        return Ok(());
-    }
-    connection.execute_batch(include_str!("schema.sql"))
 }
 
 fn sequence_of(connection: &Connection) -> rusqlite::Result<u64> {

@@ -425,8 +425,8 @@ impl Tx<'_> {
         self.changes.set(n + 1);
         self.connection
             .prepare_cached(
-                "INSERT INTO changes (sequence, n, identity, library, kind, path, rating_key, generation) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)",
+                "INSERT INTO changes (sequence, n, identity, library, kind, path, rating_key) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![
                 self.sequence.cast_signed(),

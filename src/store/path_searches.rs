@@ -21,7 +21,7 @@ impl Store {
         self.read(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT first_ms, last_ms, found FROM questions WHERE identity = ?1 AND library = ?2 AND hash = ?3",
+                    "SELECT first_ms, last_ms, found FROM path_searches WHERE identity = ?1 AND library = ?2 AND hash = ?3",
                 )?
                 .query_row(params![identity, library, hash.cast_signed()], |row| {
                     Ok(Asked {
@@ -43,7 +43,7 @@ impl Store {
         self.read(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT max(last_ms), count(*) FILTER (WHERE last_ms > ?3) FROM questions \
+                    "SELECT max(last_ms), count(*) FILTER (WHERE last_ms > ?3) FROM path_searches \
                      WHERE identity = ?1 AND library <> ?2 AND last_ms <= ?4",
                 )?
                 .query_row([identity, LOOK, since_ms, now_ms], |row| {
@@ -76,7 +76,7 @@ impl Store {
         self.write(|tx| {
             tx.connection
                 .prepare_cached(
-                    "INSERT INTO questions (identity, library, hash, first_ms, last_ms, found) \
+                    "INSERT INTO path_searches (identity, library, hash, first_ms, last_ms, found) \
                      VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (identity, library, hash) DO UPDATE SET \
                      first_ms = CASE WHEN found <> excluded.found THEN excluded.first_ms ELSE first_ms END, \
                      last_ms = excluded.last_ms, found = excluded.found",
@@ -84,7 +84,7 @@ impl Store {
                 .execute(params![identity, library, hash.cast_signed(), now_ms, found])?;
             // Those of the future too: the clock was set back, and they would be the last ones until it is there again.
             tx.connection
-                .prepare_cached("DELETE FROM questions WHERE last_ms NOT BETWEEN ?1 AND ?2")?
+                .prepare_cached("DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2")?
                 .execute([now_ms - FORGOTTEN_MS, now_ms])?;
             Ok(())
         })
