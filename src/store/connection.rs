@@ -1,20 +1,17 @@
 //! One connection to `SQLite`: opened when needed, closed at any time.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode};
 
+use super::explain::{explain, is_broken};
 use super::folder::{Folder, Inode};
-use super::{explain, is_broken};
+use super::patience::BUSY;
+use super::schema::{connect, failure, journal};
 use crate::error::{Error, Result, Status};
-use crate::platform::files;
-
-/// How long a write waits for another process's.
-pub const BUSY: Duration = Duration::from_secs(10);
 
 /// How long a database is waited for that others have open with a write-ahead log.
 const ALONE: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
@@ -311,66 +308,3 @@ fn give_log_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     connection.execute_batch("PRAGMA locking_mode = NORMAL")
 }
-
-fn journal(wal: bool) -> &'static str {
-    if wal { "WAL" } else { "TRUNCATE" }
-}
-
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    // NO_MUTEX: a connection is used behind our own lock. NOFOLLOW: the folder may be another user's.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
-}
-
-pub fn failure(code: std::ffi::c_int) -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
-}
-
-/// Makes a database, whole and closed, in an empty file that nobody else knows.
-pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
-    let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
-    let store_id = i64::from_le_bytes(files::random().map_err(random)?);
-    let secret: [u8; 32] = files::random().map_err(random)?;
-    // No two databases share a change sequence or a number of a library: what a process remembers of one that was set
-    // aside, and the names of its images, mean nothing in the next. Below 2^52, for JSON.
-    let first = i64::from(u32::from_le_bytes(files::random().map_err(random)?) >> 12) + 1;
-    let first = first << 32;
-
-    let connection = connect(path)?;
-    connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
-    let wanted = journal(wal);
-    let mode: String = connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0))?;
-    if !mode.eq_ignore_ascii_case("wal") {
-        log::warn!(
-            "this file system does not share memory between processes: the store works without WAL, more slowly"
-        );
-    }
-    let tx = connection.unchecked_transaction()?;
-    tx.execute_batch(&schema())?;
-    tx.execute(
-        "INSERT INTO store (one, store_id, secret, sequence, trimmed) VALUES (1, ?1, ?2, ?3, ?3)",
-        rusqlite::params![store_id, secret, first],
-    )?;
-    tx.execute(
-        "INSERT INTO sqlite_sequence (name, seq) VALUES ('identities', ?1), ('libraries', ?1)",
-        [first],
-    )?;
-    tx.pragma_update(None, "user_version", FORMAT)?;
-    tx.commit()?;
-    connection.close().map_err(|(_, error)| error)
-}
-
-/// The statements of `schema.sql`, which the database keeps as they are and reads at each open: without the comments.
-fn schema() -> String {
-    let without = |line: &str| line.split("--").next().unwrap_or_default().trim_end().to_owned();
-    include_str!("schema.sql")
-        .lines()
-        .map(|line| without(line) + "\n")
-        .collect()
-}
-
-/// The format's number, as in the names of its files: `user_version` of the database.
-const FORMAT: i64 = 2;

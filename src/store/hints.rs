@@ -2,10 +2,10 @@
 
 use rusqlite::params;
 
-use super::matches::mark_unverified;
-use super::rows::{LibraryRow, libraries, one_library};
-use super::single::visible;
-use super::{Store, Tx};
+use super::invalidation::mark_item_unverified;
+use super::libraries::{LibraryRow, libraries};
+use super::open::Store;
+use super::tx::Tx;
 use crate::error::Result;
 use crate::model::Hint;
 
@@ -62,29 +62,6 @@ impl Store {
             Ok(())
         })
     }
-
-    /// Has items of a library confirmed by a request before they are answered again. What hosts recorded of them stays.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn invalidate_items(&self, identity: i64, library: i64, rating_keys: &[&str]) -> Result<()> {
-        self.write(|tx| {
-            let row = one_library(tx.connection, library)?;
-            for rating_key in rating_keys {
-                mark_item_unverified(tx, identity, &row, rating_key)?;
-            }
-            Ok(())
-        })
-    }
-}
-
-/// Has an item confirmed before it is answered again; gives whether the library lists it.
-fn mark_item_unverified(tx: &Tx<'_>, identity: i64, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<bool> {
-    let listed = visible(tx.connection, row.id, row.generation.cast_signed(), rating_key)?.is_some();
-    if listed {
-        mark_unverified(tx, identity, row.id, b"", rating_key)?;
-    }
-    Ok(listed)
 }
 
 fn note(tx: &Tx<'_>, library: i64, hint: Hint) -> rusqlite::Result<()> {

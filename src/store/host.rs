@@ -2,9 +2,9 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::partition::upsert;
-use super::rows::LibraryRow;
-use super::{Store, Tx};
+use super::libraries::{LibraryRow, upsert};
+use super::open::Store;
+use super::tx::Tx;
 use crate::error::Result;
 use crate::model::Library;
 

@@ -1,17 +1,17 @@
-//! Confirmed matches and invalidation: what hosts tell the index.
+//! Confirmed matches: what hosts recorded as true.
 
 use rusqlite::{OptionalExtension, params};
 
-use super::listing::Listing;
-use super::rows::{Change, ChangeKind, LibraryRow, trim};
-use super::{Living, Store, Tx};
+use super::changes::{Change, ChangeKind, trim};
+use super::endpoints::TOKEN;
+use super::libraries::{LibraryRow, Living};
+use super::listings::Listing;
+use super::open::Store;
+use super::tx::{Tx, sequence_of};
 use crate::error::Result;
 
 /// Bytes that a match takes beside its path and key, for the size limit.
 const ROW: u64 = 64;
-
-/// Bytes that stand for a token; a user who was named has one more.
-pub(super) const TOKEN: i64 = 32;
 
 /// Matches that may answer: of an identity's library, and of its epoch. The planner keeps to their age where that is asked.
 const LIVING: &str = "FROM matches m JOIN libraries l ON l.id = m.library AND l.identity > 0 AND l.epoch = m.epoch";
@@ -34,104 +34,6 @@ impl Store {
         })
     }
 
-    /// Invalidates paths: `exact` are confirmed matches that go, `path` is what is not answered again unconfirmed.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn invalidate_path(
-        &self,
-        identity: i64,
-        libraries: &[i64],
-        path: &[u8],
-        confirmed: &[(i64, Vec<u8>)],
-    ) -> Result<()> {
-        self.write(|tx| {
-            for (library, exact) in confirmed {
-                forget(tx, identity, *library, exact)?;
-            }
-            for library in libraries {
-                mark_unverified(tx, identity, *library, path, "")?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Invalidates an item in these libraries: all its confirmed matches go, and it is not answered again unconfirmed.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn invalidate_item(&self, identity: i64, libraries: &[i64], rating_key: &str) -> Result<()> {
-        self.write(|tx| {
-            for library in libraries {
-                let paths: Vec<Vec<u8>> = tx
-                    .connection
-                    .prepare_cached("SELECT path FROM matches WHERE library = ?1 AND rating_key = ?2")?
-                    .query_map(params![library, rating_key], |row| row.get(0))?
-                    .collect::<rusqlite::Result<_>>()?;
-                for path in paths {
-                    forget(tx, identity, *library, &path)?;
-                }
-                mark_unverified(tx, identity, *library, b"", rating_key)?;
-            }
-            Ok(())
-        })
-    }
-
-    /// So many paths of a library are invalidated that all of it is: a full listing is due, and clears them.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn invalidate_all_paths(&self, identity: i64, library: i64) -> Result<()> {
-        self.write(|tx| {
-            tx.connection
-                .execute("DELETE FROM unverified WHERE library = ?1", [library])?;
-            tx.connection.execute(
-                "UPDATE libraries SET due_seq = ?2 WHERE id = ?1",
-                [library, tx.sequence.cast_signed()],
-            )?;
-            tx.libraries_changed(identity)
-        })
-    }
-
-    /// What is invalidated of a library: paths, and the rating keys of items (the other one of each pair is empty).
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
-    pub fn unverified(&self, library: i64) -> Result<Vec<(Vec<u8>, String)>> {
-        self.read(|connection| {
-            connection
-                .prepare_cached("SELECT path, rating_key FROM unverified WHERE library = ?1")?
-                .query_map([library], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect()
-        })
-    }
-
-    /// Notes that a request confirmed a path (or, with an empty path, an item).
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn verified(&self, identity: i64, library: i64, path: &[u8], rating_key: &str) -> Result<()> {
-        self.write(|tx| {
-            tx.connection
-                .prepare_cached("DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = ?3")?
-                .execute(params![library, path, rating_key])?;
-            tx.change(
-                identity,
-                &Change {
-                    library,
-                    kind: if path.is_empty() {
-                        ChangeKind::VerifiedItem
-                    } else {
-                        ChangeKind::VerifiedPath
-                    },
-                    path: path.to_vec(),
-                    rating_key: rating_key.to_owned(),
-                    sequence: tx.sequence,
-                },
-            )
-        })
-    }
-
     /// Hands every living confirmed match of a library to `each`: path, rating key, and the change sequence at which
     /// it was recorded. Gives the change sequence of that moment.
     ///
@@ -149,9 +51,7 @@ impl Store {
                 let key = row.get_ref(1)?.as_str().unwrap_or_default();
                 each(path, key, row.get::<_, i64>(2)?.cast_unsigned());
             }
-            connection
-                .query_row("SELECT sequence FROM store", [], |row| row.get::<_, i64>(0))
-                .map(i64::cast_unsigned)
+            sequence_of(connection)
         })
     }
 
@@ -305,7 +205,7 @@ fn record<'m>(
 
 /// Gives a library what hosts told another one that it stands for from now on: the living matches, unless it has newer
 /// ones itself, and what was invalidated.
-pub(super) fn hand_over(tx: &Tx<'_>, from: i64, to: i64) -> rusqlite::Result<()> {
+pub fn hand_over(tx: &Tx<'_>, from: i64, to: i64) -> rusqlite::Result<()> {
     let given: Vec<(Vec<u8>, String, i64)> = tx
         .connection
         .prepare_cached(
@@ -338,7 +238,8 @@ fn waiting(tx: &Tx<'_>, library: i64) -> rusqlite::Result<u64> {
         .map(i64::cast_unsigned)
 }
 
-fn forget(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8]) -> rusqlite::Result<()> {
+/// Removes a match, and tells of it if it was living.
+pub fn forget(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8]) -> rusqlite::Result<()> {
     let c = tx.connection;
     let living = c
         .prepare_cached(
@@ -360,35 +261,6 @@ fn forget(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8]) -> rusqlite::Re
             kind: ChangeKind::Forgotten,
             path: path.to_vec(),
             rating_key: String::new(),
-            sequence: tx.sequence,
-        },
-    )
-}
-
-pub(super) fn mark_unverified(
-    tx: &Tx<'_>,
-    identity: i64,
-    library: i64,
-    path: &[u8],
-    rating_key: &str,
-) -> rusqlite::Result<()> {
-    tx.connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO unverified (library, path, rating_key, sequence) \
-             SELECT id, ?2, ?3, ?4 FROM libraries WHERE id = ?1",
-        )?
-        .execute(params![library, path, rating_key, tx.sequence.cast_signed()])?;
-    tx.change(
-        identity,
-        &Change {
-            library,
-            kind: if path.is_empty() {
-                ChangeKind::UnverifiedItem
-            } else {
-                ChangeKind::UnverifiedPath
-            },
-            path: path.to_vec(),
-            rating_key: rating_key.to_owned(),
             sequence: tx.sequence,
         },
     )

@@ -7,13 +7,12 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use once_cell::race::OnceBox;
 use rusqlite::Connection;
 
 use super::folder::{Folder, Inode};
-use super::{Patient, Store, Undo, sequence_of};
+use super::tx::{Hasty, Undo, sequence_of};
 use crate::error::Error;
 use crate::image::{CounterPage, HOLDS_MS, State};
 
@@ -104,68 +103,6 @@ impl Opened {
     }
 }
 
-impl Store {
-    /// Says on the counter page that transaction `sequence` is under way, and gives the page. Called under the write lock.
-    ///
-    /// A page that somebody removed or replaced is made anew: those who open it now would not see this one. Where it cannot
-    /// be mapped it is taken away, so that nobody goes on believing it: others have to see what is written.
-    pub(super) fn begin_on_page(&self, sequence: u64) -> rusqlite::Result<Option<&CounterPage>> {
-        let opened = self.opened.newest();
-        let begun = |page: &CounterPage| page.begin(sequence);
-        if !self.folder.shares_memory() {
-            return Ok(None);
-        }
-        if opened.has_page() {
-            return Ok(opened.page.as_ref().inspect(|page| begun(page)));
-        }
-        opened.retire_page();
-        let place = self.folder.page();
-        let page = CounterPage::open(&place, opened.id, is_fresh(sequence - 1));
-        match &page {
-            Ok(page) => {
-                begun(page);
-                self.unheard.store(false, Ordering::Relaxed);
-                log::info!("the counter page in {} is opened anew", self.folder.path().display());
-            }
-            Err(error) => {
-                if opened.page.is_some() {
-                    warn_of_page(error);
-                }
-                CounterPage::take_away(&place, self.unheard.load(Ordering::Relaxed))
-                    .map_err(|_| rusqlite::Error::ToSqlConversionFailure(Box::new(error.clone())))?;
-                self.unheard.store(true, Ordering::Relaxed);
-                if opened.page.is_none() {
-                    return Ok(None); // as it was
-                }
-            }
-        }
-        opened.follow(opened.with_page(&self.folder, page.ok()));
-        Ok(self.opened.newest().page.as_ref())
-    }
-
-    /// Looks for the counter page that a writer has made where this process has none, or had one that is gone. Waits for
-    /// nobody: the next call may find it.
-    pub fn find_page(&self) {
-        let opened = self.opened.newest();
-        if !self.believes || !self.folder.shares_memory() || opened.has_page() {
-            return;
-        }
-        let Ok(mut writer) = self.connections.writer.try_lock() else {
-            return;
-        };
-        if self.is_stale(&writer) || writer.id() != Some(opened.id) {
-            return;
-        }
-        if let Ok(Some(page)) = CounterPage::existing(&self.folder.page(), opened.id)
-            && let Ok((connection, _)) = writer.connection()
-            && let Ok(sequence) = repair(&page, connection)
-            && page.state() == State::Equal(sequence)
-        {
-            opened.follow(opened.with_page(&self.folder, Some(page)));
-        }
-    }
-}
-
 /// Makes the page agree with the database where it does not: it is new, its writer died, or the machine did. When
 /// somebody is writing that is left to them. Gives the database's change sequence.
 pub fn repair(page: &CounterPage, connection: &Connection) -> rusqlite::Result<u64> {
@@ -173,8 +110,7 @@ pub fn repair(page: &CounterPage, connection: &Connection) -> rusqlite::Result<u
     if page.state() == State::Equal(sequence) {
         return Ok(sequence);
     }
-    connection.busy_timeout(Duration::ZERO)?;
-    let _patient = Patient(connection);
+    let _hasty = Hasty::new(connection)?;
     if connection.execute_batch("BEGIN IMMEDIATE").is_ok() {
         let _undo = Undo(connection);
         if let Ok(now) = sequence_of(connection) {

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use std::path::Path;
+
 use super::*;
 use crate::model::{Clocks, Item, ItemType, Library, LibraryKind, Server};
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::error::{Result, Status};
 use crate::model::{Clocks, Item, ItemType, Library, LibraryKind, Server};
 
 const DAY_MS: i64 = 86_400_000;

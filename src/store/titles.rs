@@ -2,8 +2,10 @@
 
 use rusqlite::{Connection, params};
 
-use super::listing::{ITEM_COLUMNS, item};
-use super::{Store, Tx};
+use super::columns::{Cells, FromCells, list, read};
+use super::items::{FROM, ItemRow};
+use super::open::Store;
+use super::tx::Tx;
 use crate::error::Result;
 use crate::matching::text::{fold_title, has_all_words};
 use crate::model::Item;
@@ -12,14 +14,14 @@ use crate::model::Item;
 const SLICE: i64 = 20_000;
 
 /// An item's row number, its title, and its show's.
-pub(super) struct Titled {
+pub struct Titled {
     id: i64,
     title: String,
     show_title: String,
 }
 
 impl Titled {
-    fn compacts(&self) -> impl Iterator<Item = String> {
+    fn folds(&self) -> impl Iterator<Item = String> {
         [&self.title, &self.show_title]
             .into_iter()
             .map(|title| fold_title(title))
@@ -27,21 +29,22 @@ impl Titled {
     }
 }
 
-/// From a row that begins with the item's number, and has both titles from a column on.
-pub(super) fn titled(row: &rusqlite::Row<'_>, titles: usize) -> rusqlite::Result<Titled> {
-    Ok(Titled {
-        id: row.get(0)?,
-        title: row.get(titles)?,
-        show_title: row.get(titles + 1)?,
-    })
+impl FromCells for Titled {
+    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: cells.get("i.id")?,
+            title: cells.get("i.title")?,
+            show_title: cells.get("coalesce(s.title, '')")?,
+        })
+    }
 }
 
 /// Removes an item's entries.
-pub(super) fn forget(tx: &Tx<'_>, library: i64, item: &Titled) -> rusqlite::Result<()> {
+pub fn forget(tx: &Tx<'_>, library: i64, item: &Titled) -> rusqlite::Result<()> {
     let mut statement = tx
         .connection
         .prepare_cached("DELETE FROM titles WHERE library = ?1 AND fold = ?2 AND item = ?3")?;
-    for fold in item.compacts() {
+    for fold in item.folds() {
         statement.execute(params![library, fold, item.id])?;
     }
     Ok(())
@@ -55,18 +58,20 @@ struct Taken {
 }
 
 impl Taken {
-    /// Adds the visible items with this compacted title.
+    /// Adds the visible items with this folded title.
     fn take(&mut self, connection: &Connection, library: i64, fold: &str) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(&format!(
-            "{ITEM_COLUMNS} JOIN titles t ON t.item = i.id JOIN libraries l ON l.id = i.library WHERE t.library = ?1 AND t.fold = ?2 \
-             AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id"
+            "SELECT {} {FROM} JOIN titles t ON t.item = i.id JOIN libraries l ON l.id = i.library \
+             WHERE t.library = ?1 AND t.fold = ?2 \
+             AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id",
+            list::<ItemRow>()
         ))?;
-        let rows = statement.query_map(params![library, fold], item)?;
+        let rows = statement.query_map(params![library, fold], read::<ItemRow>)?;
         for row in rows {
-            let (_, item) = row?;
+            let row = row?;
             self.total += 1;
             if self.found.len() < self.limit {
-                self.found.push(item);
+                self.found.push(row.item);
             }
         }
         Ok(())
@@ -90,9 +95,9 @@ impl Store {
             };
             taken.take(connection, library, &wanted)?;
             if taken.total == 0 {
-                let mut compacts =
+                let mut folds =
                     connection.prepare_cached("SELECT DISTINCT fold FROM titles WHERE library = ?1 ORDER BY fold")?;
-                let mut rows = compacts.query([library])?;
+                let mut rows = folds.query([library])?;
                 let mut fitting = Vec::new();
                 while let Some(row) = rows.next()? {
                     let fold = row.get_ref(0)?.as_str().unwrap_or_default();
@@ -127,16 +132,16 @@ impl Store {
             self.write(|tx| {
                 let c = tx.connection;
                 let rows: Vec<Titled> = c
-                    .prepare_cached(
-                        "SELECT i.id, i.title, coalesce(s.title, '') FROM items i \
-                         JOIN libraries l ON l.id = i.library LEFT JOIN shows s ON s.id = i.show \
+                    .prepare_cached(&format!(
+                        "SELECT {} {FROM} JOIN libraries l ON l.id = i.library \
                          WHERE l.id = ?1 AND i.id > l.titles_upto ORDER BY i.id LIMIT ?2",
-                    )?
-                    .query_map([library, SLICE], |row| titled(row, 1))?
+                        list::<Titled>()
+                    ))?
+                    .query_map([library, SLICE], read)?
                     .collect::<rusqlite::Result<_>>()?;
                 let mut entries: Vec<(String, i64)> = rows
                     .iter()
-                    .flat_map(|item| item.compacts().map(|fold| (fold, item.id)))
+                    .flat_map(|item| item.folds().map(|fold| (fold, item.id)))
                     .collect();
                 entries.sort_unstable(); // in the order of the table
                 let mut insert =

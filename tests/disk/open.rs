@@ -219,7 +219,9 @@ fn a_store_of_another_format_is_left_alone_and_not_read() {
         if let Some(rest) = name.strip_prefix("plexindex-2") {
             let to = folder.path().join(format!("plexindex-1{rest}"));
             fs::rename(&from, &to).expect("renamed");
-            fs::File::open(&to).and_then(|file| file.set_modified(hours_ago)).expect("dated");
+            fs::File::open(&to)
+                .and_then(|file| file.set_modified(hours_ago))
+                .expect("dated");
         }
     }
     let before = of_format_1(folder.path());
@@ -234,7 +236,10 @@ fn a_store_of_another_format_is_left_alone_and_not_read() {
     assert_eq!(missed.status, plexindex::error::Status::NotFound, "it is recorded anew");
     // Clearing, sweeping and fetching again touch the files of this format only.
     index.clear().expect("cleared");
-    assert_eq!(index.refresh(&library.query(), true).expect("listed"), plexindex::error::Status::Ok);
+    assert_eq!(
+        index.refresh(&library.query(), true).expect("listed"),
+        plexindex::error::Status::Ok
+    );
     index.close().expect("closes");
     assert!(folder.path().join("plexindex-2.db").exists());
     assert_eq!(of_format_1(folder.path()), before);

@@ -1,24 +1,24 @@
 //! Full listings: begun, stored page by page, finished or taken up again.
 //!
-//! A row of `items` is visible in the generations from `born` on and before `died`. A listing that will become generation
-//! g + 1 writes `born = g + 1` and `died = g + 1` only, so nothing that it does shows before the one row of
-//! `libraries` says g + 1; and a second attempt at g + 1 may find what a first one left, and use it.
+//! A listing that will become generation g + 1 writes `born = g + 1` and `died = g + 1` only, so nothing that it does shows
+//! before the one row of `libraries` says g + 1; and a second attempt at g + 1 may find what a first one left, and use it.
 
 use std::sync::atomic::Ordering;
 
-use rusqlite::{Connection, OptionalExtension, params};
-use xxhash_rust::xxh3::Xxh3;
+use rusqlite::{OptionalExtension, params};
 
-use super::partition::sweep_slice;
-use super::rows::one_library;
-use super::{LibraryRow, Store, Tx};
+use super::columns::{self, Cells, FromCells, list, read};
+use super::items::{ShowCache, digest, insert};
+use super::libraries::{LibraryRow, one_library};
+use super::open::Store;
+use super::seen;
+use super::sweeping::sweep_slice;
+use super::tx::Tx;
 use crate::error::{Error, Result, Status};
-use crate::model::{Clocks, Item, ItemType};
+use crate::model::{Clocks, Item};
 
 /// Rows that a continuation fetches again, to see that the list did not move.
 pub const OVERLAP: usize = 50;
-/// Pages of `seen` from here on hold single items that were merged while a listing was under way.
-pub(super) const MERGED_PAGES: i64 = 1 << 40;
 /// Rows that one transaction marks as gone.
 const SLICE: usize = 5_000;
 
@@ -93,6 +93,33 @@ pub struct Finished {
     pub now_ms: i64,
 }
 
+impl FromCells for Listing {
+    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
+        let unsigned = |cells: &mut Cells<'_, '_>, column| cells.get::<i64>(column).map(i64::cast_unsigned);
+        Ok(Self {
+            library: cells.get("library")?,
+            generation: unsigned(cells, "generation")?,
+            type_index: usize::try_from(cells.get::<i64>("type_index")?).unwrap_or(0),
+            next_row: unsigned(cells, "next_row")?,
+            rows: unsigned(cells, "rows")?,
+            keyed: unsigned(cells, "keyed")?,
+            total: u64::try_from(cells.get::<i64>("total")?).ok(),
+            tail: Tail(serde_json::from_str(&cells.get::<String>("tail")?).unwrap_or_default()),
+            clocks: Clocks {
+                content_changed_at: cells.get("ccat")?,
+                scanned_at: cells.get("scanned")?,
+                refreshing: cells.get("refreshing")?,
+                updated_at: 0,
+            },
+            begun_sequence: unsigned(cells, "begun_seq")?,
+            begun_ms: cells.get("begun_ms")?,
+            touched_ms: cells.get("touched_ms")?,
+            pages: unsigned(cells, "pages")?,
+            changed: cells.get("changed")?,
+        })
+    }
+}
+
 impl Store {
     /// The listing of this library that is under way.
     ///
@@ -101,35 +128,11 @@ impl Store {
     pub fn listing(&self, library: i64) -> Result<Option<Listing>> {
         self.read(|connection| {
             connection
-                .query_row(
-                    "SELECT library, generation, type_index, next_row, rows, total, tail, ccat, scanned, refreshing, \
-                     begun_seq, begun_ms, touched_ms, pages, changed, keyed FROM listings WHERE library = ?1",
-                    [library],
-                    |row| {
-                        let unsigned = |index| row.get::<_, i64>(index).map(i64::cast_unsigned);
-                        Ok(Listing {
-                            library: row.get(0)?,
-                            generation: unsigned(1)?,
-                            type_index: usize::try_from(row.get::<_, i64>(2)?).unwrap_or(0),
-                            next_row: unsigned(3)?,
-                            rows: unsigned(4)?,
-                            total: u64::try_from(row.get::<_, i64>(5)?).ok(),
-                            tail: Tail(serde_json::from_str(&row.get::<_, String>(6)?).unwrap_or_default()),
-                            clocks: Clocks {
-                                content_changed_at: row.get(7)?,
-                                scanned_at: row.get(8)?,
-                                refreshing: row.get(9)?,
-                                updated_at: 0,
-                            },
-                            begun_sequence: unsigned(10)?,
-                            begun_ms: row.get(11)?,
-                            touched_ms: row.get(12)?,
-                            pages: unsigned(13)?,
-                            changed: row.get(14)?,
-                            keyed: unsigned(15)?,
-                        })
-                    },
-                )
+                .prepare_cached(&format!(
+                    "SELECT {} FROM listings WHERE library = ?1",
+                    list::<Listing>()
+                ))?
+                .query_row([library], read)
                 .optional()
         })
     }
@@ -148,7 +151,7 @@ impl Store {
                 })
                 .optional()?
                 .unwrap_or(false);
-            tx.connection.execute("DELETE FROM seen WHERE library = ?1", [row.id])?;
+            seen::forget(tx, row.id)?;
             let listing = Listing {
                 library: row.id,
                 generation: row.generation + 1,
@@ -178,9 +181,7 @@ impl Store {
             }
             let mut next = listing.clone();
             let ids = store_items(tx, &mut next, items, asked)?;
-            tx.connection
-                .prepare_cached("INSERT OR REPLACE INTO seen (library, page, ids) VALUES (?1, ?2, ?3)")?
-                .execute(params![next.library, next.pages.cast_signed(), ids])?;
+            seen::note_page(tx, next.library, next.pages.cast_signed(), &ids)?;
             next.pages += 1;
             save(tx, &next)?;
             // What died with earlier generations goes while this one comes: the store is never larger than two.
@@ -198,11 +199,8 @@ impl Store {
     /// [`crate::error::Status::Store`].
     pub fn distinct(&self, listing: &Listing) -> Result<u64> {
         self.read(|connection| {
-            let ids = seen(connection, listing.library)?;
-            let merged = connection
-                .prepare_cached("SELECT 1 FROM seen WHERE library = ?1 AND page >= ?2")?
-                .exists(params![listing.library, MERGED_PAGES])?;
-            if !merged {
+            let ids = seen::ids(connection, listing.library)?;
+            if !seen::has_merged(connection, listing.library)? {
                 return Ok(ids.len() as u64);
             }
             // Single items were merged meanwhile, in the place of rows that are seen too.
@@ -226,7 +224,7 @@ impl Store {
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn mark_gone(&self, listing: &mut Listing) -> Result<()> {
         let gone: Vec<i64> = self.read(|connection| {
-            let seen = seen(connection, listing.library)?;
+            let seen = seen::ids(connection, listing.library)?;
             let mut gone = Vec::new();
             let mut statement =
                 connection.prepare_cached("SELECT id FROM items WHERE library = ?1 AND died IS NULL")?;
@@ -261,85 +259,6 @@ impl Store {
             listing.changed = true;
         }
         Ok(())
-    }
-
-    /// Hands the items of a generation to `each`, in the order in which they were stored, with the change sequence at which
-    /// each came singly; 0 for those that came with a listing.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], or what `each` gives.
-    pub fn for_each_item(
-        &self,
-        library: i64,
-        generation: u64,
-        each: &mut dyn FnMut(Item, u64) -> Result<()>,
-    ) -> Result<()> {
-        // Batches: the connection's lock is let go between them, and no read transaction outlives a batch.
-        let mut after = 0_i64;
-        loop {
-            let batch = self.batch(library, generation, after, 10_000, |row| {
-                Ok((item(row)?, row.get::<_, i64>(13)?.cast_unsigned()))
-            })?;
-            let Some(((last, _), _)) = batch.last() else {
-                return Ok(());
-            };
-            after = *last;
-            for ((_, item), came) in batch {
-                each(item, came)?;
-            }
-        }
-    }
-
-    /// Items of a generation whose number in the store is above `after`, with that number, at most `limit`.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
-    pub fn items_after(&self, library: i64, generation: u64, after: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
-        self.batch(library, generation, after, limit, item)
-    }
-
-    fn batch<T>(
-        &self,
-        library: i64,
-        generation: u64,
-        after: i64,
-        limit: usize,
-        each: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(&format!(
-                    "{ITEM} WHERE i.library = ?1 AND i.id > ?3 AND i.born <= ?2 AND (i.died IS NULL OR i.died > ?2) \
-                     ORDER BY i.id LIMIT ?4"
-                ))?
-                .query_map(
-                    params![
-                        library,
-                        generation.cast_signed(),
-                        after,
-                        i64::try_from(limit).unwrap_or(i64::MAX)
-                    ],
-                    &each,
-                )?
-                .collect()
-        })
-    }
-
-    /// The item with this rating key, as the generation that answers has it.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
-    pub fn item(&self, library: i64, generation: u64, rating_key: &str) -> Result<Option<Item>> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(&format!(
-                    "{ITEM} WHERE i.library = ?1 AND i.rating_key = ?3 AND i.born <= ?2 \
-                     AND (i.died IS NULL OR i.died > ?2)"
-                ))?
-                .query_row(params![library, generation.cast_signed(), rating_key], item)
-                .optional()
-        })
-        .map(|found| found.map(|(_, item)| item))
     }
 
     /// Makes the listing the one that answers: one short transaction. Without a change the generation stays.
@@ -381,7 +300,7 @@ impl Store {
                 )?;
             }
             tx.connection.execute("DELETE FROM listings WHERE library = ?1", [id])?;
-            tx.connection.execute("DELETE FROM seen WHERE library = ?1", [id])?;
+            seen::forget(tx, id)?;
             tx.connection.execute(
                 "DELETE FROM unverified WHERE library = ?1 AND sequence < ?2",
                 params![id, listing.begun_sequence.cast_signed()],
@@ -437,81 +356,6 @@ impl Store {
             Ok(false)
         })
     }
-
-    /// Notes that the library has a new image of the same generation, with the single items up to `sequence`.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn set_image(&self, identity: i64, library: i64, generation: u64, image: &str, sequence: u64) -> Result<()> {
-        self.write(|tx| {
-            tx.connection.execute(
-                "UPDATE libraries SET image = ?3, image_seq = ?4 WHERE id = ?1 AND generation = ?2 AND image_seq <= ?4",
-                params![library, generation.cast_signed(), image, sequence.cast_signed()],
-            )?;
-            tx.libraries_changed(identity)
-        })
-    }
-
-    /// Names of all images that some library answers from.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
-    pub fn image_names(&self) -> Result<Vec<String>> {
-        self.read(|connection| {
-            let mut names = Vec::new();
-            let mut statement = connection.prepare_cached("SELECT image, matches_image FROM libraries")?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                names.push(row.get(0)?);
-                names.push(row.get(1)?);
-            }
-            Ok(names)
-        })
-    }
-}
-
-const ITEM: &str = "SELECT i.id, i.rating_key, i.kind, i.title, i.year, i.season, i.episode, i.guid, i.guids, i.parts, \
-    s.title, s.rating_key, s.guid, i.since FROM items i LEFT JOIN shows s ON s.id = i.show";
-
-pub(super) fn item(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, Item)> {
-    let optional = |index| row.get::<_, Option<String>>(index).map(Option::unwrap_or_default);
-    let guids: String = row.get(8)?;
-    Ok((
-        row.get(0)?,
-        Item {
-            rating_key: row.get(1)?,
-            kind: ItemType::from_number(row.get(2)?),
-            title: row.get(3)?,
-            year: row.get(4)?,
-            season: row.get(5)?,
-            episode: row.get(6)?,
-            guid: row.get(7)?,
-            guids: guids.lines().map(str::to_owned).collect(),
-            parts: serde_json::from_str(&row.get::<_, String>(9)?).unwrap_or_default(),
-            show_title: optional(10)?,
-            show_rating_key: optional(11)?,
-            show_guid: optional(12)?,
-        },
-    ))
-}
-
-pub(super) const ITEM_COLUMNS: &str = ITEM;
-
-fn seen(connection: &Connection, library: i64) -> rusqlite::Result<Vec<i64>> {
-    let mut ids = Vec::new();
-    let mut statement = connection.prepare_cached("SELECT ids FROM seen WHERE library = ?1")?;
-    let mut rows = statement.query([library])?;
-    while let Some(row) = rows.next()? {
-        let blob: &[u8] = row.get_ref(0)?.as_blob().unwrap_or_default();
-        ids.extend(
-            blob.chunks_exact(8)
-                .filter_map(|id| id.try_into().ok())
-                .map(i64::from_le_bytes),
-        );
-    }
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(ids)
 }
 
 /// Whether a listing is where its fetcher left it. Locks see to that; but a lease ends while its holder's machine sleeps,
@@ -534,31 +378,41 @@ fn taken_over() -> Error {
 }
 
 fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
-    tx.connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO listings (library, generation, type_index, next_row, rows, total, tail, ccat, \
-             scanned, refreshing, begun_seq, begun_ms, touched_ms, pages, changed, keyed) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-        )?
-        .execute(params![
-            listing.library,
-            listing.generation.cast_signed(),
-            i64::try_from(listing.type_index).unwrap_or(0),
-            listing.next_row.cast_signed(),
-            listing.rows.cast_signed(),
-            listing.total.map_or(-1, u64::cast_signed),
-            serde_json::to_string(&listing.tail.0).unwrap_or_default(),
-            listing.clocks.content_changed_at,
-            listing.clocks.scanned_at,
-            listing.clocks.refreshing,
-            listing.begun_sequence.cast_signed(),
-            listing.begun_ms,
-            listing.touched_ms,
-            listing.pages.cast_signed(),
-            listing.changed,
-            listing.keyed.cast_signed(),
-        ])?;
-    Ok(())
+    let Listing {
+        library,
+        generation,
+        type_index,
+        next_row,
+        rows,
+        keyed,
+        total,
+        tail,
+        clocks,
+        begun_sequence,
+        begun_ms,
+        touched_ms,
+        pages,
+        changed,
+    } = listing;
+    let cells: &columns::Filled<'_> = &[
+        ("library", library),
+        ("generation", &generation.cast_signed()),
+        ("type_index", &i64::try_from(*type_index).unwrap_or(0)),
+        ("next_row", &next_row.cast_signed()),
+        ("rows", &rows.cast_signed()),
+        ("keyed", &keyed.cast_signed()),
+        ("total", &total.map_or(-1, u64::cast_signed)),
+        ("tail", &serde_json::to_string(&tail.0).unwrap_or_default()),
+        ("ccat", &clocks.content_changed_at),
+        ("scanned", &clocks.scanned_at),
+        ("refreshing", &clocks.refreshing),
+        ("begun_seq", &begun_sequence.cast_signed()),
+        ("begun_ms", begun_ms),
+        ("touched_ms", touched_ms),
+        ("pages", &pages.cast_signed()),
+        ("changed", changed),
+    ];
+    columns::insert(tx.connection, "INSERT OR REPLACE INTO listings", cells, "")
 }
 
 /// Stores what differs, and gives the numbers of all these items' rows, 8 bytes each.
@@ -614,108 +468,4 @@ fn put(
     }
     let id = insert(tx, shows, listing.library, generation, item)?;
     Ok(Some((id, true)))
-}
-
-/// Adds a row that is born with a generation.
-pub(super) fn insert(
-    tx: &Tx<'_>,
-    shows: &mut ShowCache,
-    library: i64,
-    generation: i64,
-    item: &Item,
-) -> rusqlite::Result<i64> {
-    let c = tx.connection;
-    let show = shows.id(tx, library, item)?;
-    let parts = serde_json::to_string(&item.parts).unwrap_or_else(|_| "[]".to_owned());
-    c.prepare_cached(
-        "INSERT INTO items (library, rating_key, kind, title, year, show, season, episode, guid, guids, parts, \
-         digest, born) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-    )?
-    .execute(params![
-        library,
-        item.rating_key,
-        item.kind.number(),
-        item.title,
-        item.year,
-        show,
-        item.season,
-        item.episode,
-        item.guid,
-        item.guids.join("\n"),
-        parts,
-        digest(item).cast_signed(),
-        generation,
-    ])?;
-    Ok(c.last_insert_rowid())
-}
-
-/// The last show: the episodes of one come together.
-#[derive(Default)]
-pub(super) struct ShowCache {
-    last: Option<(String, String, String, i64)>,
-}
-
-impl ShowCache {
-    fn id(&mut self, tx: &Tx<'_>, library: i64, item: &Item) -> rusqlite::Result<Option<i64>> {
-        if item.show_rating_key.is_empty() && item.show_title.is_empty() && item.show_guid.is_empty() {
-            return Ok(None);
-        }
-        if let Some((key, title, guid, id)) = &self.last
-            && *key == item.show_rating_key
-            && *title == item.show_title
-            && *guid == item.show_guid
-        {
-            return Ok(Some(*id));
-        }
-        let of = params![library, item.show_rating_key, item.show_title, item.show_guid];
-        let find = "SELECT id FROM shows WHERE library = ?1 AND rating_key = ?2 AND title = ?3 AND guid = ?4";
-        let mut find = tx.connection.prepare_cached(find)?;
-        let id = if let Some(id) = find.query_row(of, |row| row.get(0)).optional()? {
-            id
-        } else {
-            tx.connection
-                .prepare_cached("INSERT INTO shows (library, rating_key, title, guid) VALUES (?1, ?2, ?3, ?4)")?
-                .execute(of)?;
-            tx.connection.last_insert_rowid()
-        };
-        self.last = Some((
-            item.show_rating_key.clone(),
-            item.show_title.clone(),
-            item.show_guid.clone(),
-            id,
-        ));
-        Ok(Some(id))
-    }
-}
-
-/// Equal for items of equal content.
-pub(super) fn digest(item: &Item) -> u64 {
-    let mut hash = Xxh3::new();
-    let mut text = |text: &str| {
-        hash.update(&(text.len() as u64).to_le_bytes());
-        hash.update(text.as_bytes());
-    };
-    for one in [
-        &item.rating_key,
-        &item.title,
-        &item.show_title,
-        &item.show_rating_key,
-        &item.show_guid,
-        &item.guid,
-    ] {
-        text(one);
-    }
-    for one in item.guids.iter().chain(&item.parts) {
-        text(one);
-    }
-    for number in [
-        i64::from(item.kind.number()),
-        i64::from(item.year),
-        i64::from(item.season),
-        i64::from(item.episode),
-        i64::try_from(item.guids.len()).unwrap_or(i64::MAX),
-    ] {
-        hash.update(&number.to_le_bytes());
-    }
-    hash.digest()
 }
