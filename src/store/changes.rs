@@ -5,11 +5,13 @@ use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use super::columns::{self, Cells, FromCells};
 use super::tx::Tx;
 
+use crate::model::{IdentityId, LibraryId, Sequence};
+
 /// What happened to one library, for those who have read an earlier state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The library's number; 0: all.
-    pub library: i64,
+    pub library: LibraryId,
     /// What happened.
     pub kind: ChangeKind,
     /// The path concerned; empty for none.
@@ -17,7 +19,7 @@ pub struct Change {
     /// The item concerned; empty for none.
     pub rating_key: String,
     /// The change sequence when it happened.
-    pub sequence: u64,
+    pub sequence: Sequence,
 }
 
 /// Kinds of change. The numbers are on disk.
@@ -84,14 +86,14 @@ impl FromCells for Change {
             kind: cells.get("kind")?,
             path: cells.get("path")?,
             rating_key: cells.get("rating_key")?,
-            sequence: cells.get::<i64>("sequence")?.cast_unsigned(),
+            sequence: cells.get("sequence")?,
         })
     }
 }
 
 impl Tx<'_> {
     /// Tells other processes what this transaction does.
-    pub fn change(&self, identity: i64, change: &Change) -> rusqlite::Result<()> {
+    pub fn change(&self, identity: IdentityId, change: &Change) -> rusqlite::Result<()> {
         let Change {
             library,
             kind,
@@ -100,7 +102,7 @@ impl Tx<'_> {
             sequence: _, // is this transaction's
         } = change;
         let cells: &columns::Filled<'_> = &[
-            ("sequence", &self.sequence.cast_signed()),
+            ("sequence", &self.sequence),
             ("n", &self.next_change()),
             ("identity", &identity),
             ("library", library),
@@ -112,20 +114,20 @@ impl Tx<'_> {
     }
 
     /// Tells other processes that rows of libraries changed: they read everything anew before they answer.
-    pub fn libraries_changed(&self, identity: i64) -> rusqlite::Result<()> {
+    pub fn libraries_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
         self.of_libraries(identity, ChangeKind::Library)
     }
 
     /// Tells other processes that what they know of the libraries' freshness is out of date. Fast lookups go on.
-    pub fn clocks_changed(&self, identity: i64) -> rusqlite::Result<()> {
+    pub fn clocks_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
         self.of_libraries(identity, ChangeKind::Clocks)
     }
 
-    fn of_libraries(&self, identity: i64, kind: ChangeKind) -> rusqlite::Result<()> {
+    fn of_libraries(&self, identity: IdentityId, kind: ChangeKind) -> rusqlite::Result<()> {
         self.change(
             identity,
             &Change {
-                library: 0,
+                library: LibraryId::ALL,
                 kind,
                 path: Vec::new(),
                 rating_key: String::new(),
@@ -142,16 +144,16 @@ const KEPT: u64 = 4 * TRIM_EVERY;
 
 /// Keeps the table of changes from growing without bound, whatever is or is not recorded and compacted.
 pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
-    if tx.sequence.is_multiple_of(TRIM_EVERY) {
-        trim(tx, tx.sequence.saturating_sub(KEPT))?;
+    if tx.sequence.0.is_multiple_of(TRIM_EVERY) {
+        trim(tx, Sequence(tx.sequence.0.saturating_sub(KEPT)))?;
     }
     Ok(())
 }
 
 /// Forgets changes up to a sequence. What a library's images lack stays: its matches, and single items that came or
 /// went. All else is for those who have read an earlier state; they read all of it again.
-pub fn trim(tx: &Tx<'_>, upto: u64) -> rusqlite::Result<()> {
-    let upto = [upto.cast_signed()];
+pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
+    let upto = [upto];
     tx.connection
         .prepare_cached(
             "DELETE FROM changes WHERE sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \

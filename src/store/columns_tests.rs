@@ -3,7 +3,7 @@
 use super::columns::{FromCells, names};
 use super::items::{ItemRow, digest};
 use super::{Change, Endpoint, LibraryRow, Listing, Store};
-use crate::model::{Item, ItemType, Library, LibraryKind, Server};
+use crate::model::{Item, ItemType, Library, LibraryKind, Sequence, Server};
 
 /// The columns of a table, but for those that are the store's own affair.
 fn columns(store: &Store, table: &str, own: &[&str]) -> Vec<String> {
@@ -140,7 +140,7 @@ fn whatever_an_item_has_is_stored_and_makes_it_another_one() {
         ..Library::default()
     };
     let row = store
-        .probed(identity, &[library], 0, 1, &|_, _| false)
+        .probed(identity, &[library], Sequence::default(), 1, &|_, _| false)
         .expect("probed")
         .remove(0);
     for item in others.iter().chain([&whole]) {

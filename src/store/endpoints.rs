@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
+use crate::model::IdentityId;
 
 /// Where an identity was last reached, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +24,13 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn identity(&self, endpoint: &Endpoint) -> Result<Option<i64>> {
+    pub fn identity(&self, endpoint: &Endpoint) -> Result<Option<IdentityId>> {
         self.read(|connection| identity_of(connection, Some(endpoint)))
     }
 }
 
 /// The identity that an endpoint led to last; without one that of a store that has just one, or the newest.
-pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusqlite::Result<Option<i64>> {
+pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusqlite::Result<Option<IdentityId>> {
     let Some(endpoint) = endpoint else {
         // The newest that has libraries: a token that was refused leaves an identity without any.
         return connection.query_row(
@@ -45,10 +46,10 @@ pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusq
 }
 
 /// Notes that an endpoint leads to an identity.
-pub fn leads_to(tx: &Tx<'_>, endpoint: &Endpoint, identity: i64) -> rusqlite::Result<()> {
+pub fn leads_to(tx: &Tx<'_>, endpoint: &Endpoint, identity: IdentityId) -> rusqlite::Result<()> {
     tx.connection.execute(
         "INSERT OR REPLACE INTO endpoints (url, who, identity) VALUES (?1, ?2, ?3)",
         params![endpoint.url, endpoint.who, identity],
     )?;
-    tx.libraries_changed(0)
+    tx.libraries_changed(IdentityId::ALL)
 }

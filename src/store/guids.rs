@@ -8,7 +8,7 @@ use super::items::{FROM, ItemRow};
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::Item;
+use crate::model::{Item, LibraryId};
 
 /// Rows that one transaction indexes.
 const SLICE: i64 = 20_000;
@@ -63,7 +63,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn items_with_guid(&self, library: i64, guid: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
+    pub fn items_with_guid(&self, library: LibraryId, guid: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
         self.index_guids(library)?;
         self.read(|connection| {
             let mut found = Vec::new();
@@ -87,7 +87,7 @@ impl Store {
     }
 
     /// Brings the GUID index of a library up to date, in slices.
-    fn index_guids(&self, library: i64) -> Result<()> {
+    fn index_guids(&self, library: LibraryId) -> Result<()> {
         loop {
             let behind: bool = self.read(|connection| {
                 connection
@@ -108,7 +108,7 @@ impl Store {
                          WHERE l.id = ?1 AND i.id > l.guids_upto ORDER BY i.id LIMIT ?2",
                         list::<Carrier>()
                     ))?
-                    .query_map([library, SLICE], read)?
+                    .query_map(params![library, SLICE], read)?
                     .collect::<rusqlite::Result<_>>()?;
                 let mut entries: Vec<(i64, i64)> = rows
                     .iter()
@@ -120,7 +120,10 @@ impl Store {
                     insert.execute([hash, id])?;
                 }
                 if let Some(last) = rows.last() {
-                    c.execute("UPDATE libraries SET guids_upto = ?2 WHERE id = ?1", [library, last.id])?;
+                    c.execute(
+                        "UPDATE libraries SET guids_upto = ?2 WHERE id = ?1",
+                        params![library, last.id],
+                    )?;
                 }
                 Ok(())
             })?;

@@ -7,7 +7,7 @@ use super::libraries::{LibraryRow, libraries};
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::Hint;
+use crate::model::{Hint, IdentityId, LibraryId};
 
 /// What is to be noted of a library.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn mark(&self, identity: i64, marks: &[Mark]) -> Result<()> {
+    pub fn mark(&self, identity: IdentityId, marks: &[Mark]) -> Result<()> {
         self.write(|tx| {
             let rows = libraries(tx.connection, identity)?;
             let mut hinted = false;
@@ -64,9 +64,9 @@ impl Store {
     }
 }
 
-fn note(tx: &Tx<'_>, library: i64, hint: Hint) -> rusqlite::Result<()> {
+fn note(tx: &Tx<'_>, library: LibraryId, hint: Hint) -> rusqlite::Result<()> {
     tx.connection
         .prepare_cached("UPDATE libraries SET hint = max(hint, ?2), hint_seq = ?3 WHERE id = ?1")?
-        .execute(params![library, hint as i64, tx.sequence.cast_signed()])?;
+        .execute(params![library, hint as i64, tx.sequence])?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::matches::hand_over;
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::Server;
+use crate::model::{IdentityId, LibraryId, Server};
 
 /// How often it is noted that an identity is used.
 pub const USE_NOTED_MS: i64 = 86_400_000;
@@ -21,7 +21,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn machine_identifier(&self, identity: i64) -> Result<String> {
+    pub fn machine_identifier(&self, identity: IdentityId) -> Result<String> {
         self.read(|connection| {
             connection.query_row(
                 "SELECT s.machine_identifier FROM servers s JOIN identities i ON i.server = s.id WHERE i.id = ?1",
@@ -36,7 +36,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<i64> {
+    pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<IdentityId> {
         self.write(|tx| {
             let connection = tx.connection;
             let name = match server.machine_identifier.as_str() {
@@ -48,7 +48,7 @@ impl Store {
                 "INSERT OR IGNORE INTO identities (server, who) VALUES (?1, ?2)",
                 params![id, endpoint.who],
             )?;
-            let identity: i64 = connection.query_row(
+            let identity: IdentityId = connection.query_row(
                 "SELECT id FROM identities WHERE server = ?1 AND who = ?2",
                 params![id, endpoint.who],
                 |row| row.get(0),
@@ -62,7 +62,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn is_named(&self, identity: i64) -> Result<bool> {
+    pub fn is_named(&self, identity: IdentityId) -> Result<bool> {
         Ok(!self.machine_identifier(identity)?.starts_with(UNNAMED))
     }
 
@@ -71,11 +71,11 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn name_server(&self, unnamed: i64, endpoint: &Endpoint, server: &Server) -> Result<i64> {
+    pub fn name_server(&self, unnamed: IdentityId, endpoint: &Endpoint, server: &Server) -> Result<IdentityId> {
         // In one transaction: what a host records meanwhile is handed over, or finds its library gone and is recorded again.
         self.write(|tx| {
             let id = server_number(tx, &server.machine_identifier, &server.version)?;
-            let known: Option<i64> = tx
+            let known: Option<IdentityId> = tx
                 .connection
                 .query_row(
                     "SELECT id FROM identities WHERE server = ?1 AND who = ?2 AND id <> ?3",
@@ -85,8 +85,8 @@ impl Store {
                 .optional()?;
             let Some(known) = known else {
                 tx.connection
-                    .execute("UPDATE identities SET server = ?2 WHERE id = ?1", [unnamed, id])?;
-                tx.libraries_changed(0)?;
+                    .execute("UPDATE identities SET server = ?2 WHERE id = ?1", params![unnamed, id])?;
+                tx.libraries_changed(IdentityId::ALL)?;
                 return Ok(unnamed);
             };
             tx.connection.execute(
@@ -94,7 +94,7 @@ impl Store {
                  AND uuid NOT IN (SELECT uuid FROM libraries WHERE identity = ?2)",
                 [unnamed, known],
             )?;
-            let both: Vec<(i64, i64)> = tx
+            let both: Vec<(LibraryId, LibraryId)> = tx
                 .connection
                 .prepare_cached(
                     "SELECT a.id, b.id FROM libraries a JOIN libraries b ON b.uuid = a.uuid \
@@ -115,7 +115,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn clear_for_good(&self, identity: i64) -> Result<()> {
+    pub fn clear_for_good(&self, identity: IdentityId) -> Result<()> {
         self.write(|tx| {
             tx.connection
                 .execute("UPDATE identities SET cleared = 1 WHERE id = ?1", [identity])?;
@@ -127,7 +127,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn clear(&self, identity: i64) -> Result<()> {
+    pub fn clear(&self, identity: IdentityId) -> Result<()> {
         self.write(|tx| empty(tx, identity))
     }
 
@@ -136,12 +136,12 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn note_use(&self, identity: i64, now_ms: i64) -> Result<bool> {
+    pub fn note_use(&self, identity: IdentityId, now_ms: i64) -> Result<bool> {
         let known = self.try_read(|connection| {
             // Those of users who were named are never forgotten.
             connection
                 .prepare_cached("SELECT used_ms FROM identities WHERE id = ?1 AND length(who) = ?2")?
-                .query_row([identity, TOKEN], |row| row.get::<_, i64>(0))
+                .query_row(params![identity, TOKEN], |row| row.get::<_, i64>(0))
                 .optional()
         });
         let Some(known) = known.transpose()? else {
@@ -151,8 +151,10 @@ impl Store {
             return Ok(true);
         }
         let noted = self.try_write(|tx| {
-            tx.connection
-                .execute("UPDATE identities SET used_ms = ?2 WHERE id = ?1", [identity, now_ms])
+            tx.connection.execute(
+                "UPDATE identities SET used_ms = ?2 WHERE id = ?1",
+                params![identity, now_ms],
+            )
         });
         Ok(noted.transpose()?.is_some())
     }
@@ -162,20 +164,20 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn forget_unused(&self, identity: i64, before_ms: i64) -> Result<()> {
+    pub fn forget_unused(&self, identity: IdentityId, before_ms: i64) -> Result<()> {
         const UNUSED: &str = "SELECT i.id FROM identities me JOIN identities i ON i.server = me.server AND i.id <> me.id \
              JOIN libraries l ON l.identity = i.id WHERE me.id = ?1 AND length(i.who) = ?3 \
              GROUP BY i.id HAVING max(i.used_ms, max(l.checked_ms)) BETWEEN 1 AND ?2";
-        let unused: Vec<i64> = self.read(|connection| {
+        let unused: Vec<IdentityId> = self.read(|connection| {
             let mut statement = connection.prepare_cached(UNUSED)?;
-            let ids = statement.query_map([identity, before_ms, TOKEN], |row| row.get(0))?;
+            let ids = statement.query_map(params![identity, before_ms, TOKEN], |row| row.get(0))?;
             ids.collect()
         })?;
         unused.into_iter().try_for_each(|unused| self.clear(unused))
     }
 }
 
-fn empty(tx: &Tx<'_>, identity: i64) -> rusqlite::Result<()> {
+fn empty(tx: &Tx<'_>, identity: IdentityId) -> rusqlite::Result<()> {
     disown(tx, "identity", identity)?;
     tx.libraries_changed(identity)
 }

@@ -9,6 +9,7 @@ use super::open::Store;
 use super::tx::Tx;
 use super::unverified::mark_unverified;
 use crate::error::Result;
+use crate::model::{IdentityId, LibraryId};
 
 impl Store {
     /// Invalidates paths: `exact` are confirmed matches that go, `path` is what is not answered again unconfirmed.
@@ -17,10 +18,10 @@ impl Store {
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn invalidate_path(
         &self,
-        identity: i64,
-        libraries: &[i64],
+        identity: IdentityId,
+        libraries: &[LibraryId],
         path: &[u8],
-        confirmed: &[(i64, Vec<u8>)],
+        confirmed: &[(LibraryId, Vec<u8>)],
     ) -> Result<()> {
         self.write(|tx| {
             for (library, exact) in confirmed {
@@ -37,7 +38,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn invalidate_item(&self, identity: i64, libraries: &[i64], rating_key: &str) -> Result<()> {
+    pub fn invalidate_item(&self, identity: IdentityId, libraries: &[LibraryId], rating_key: &str) -> Result<()> {
         self.write(|tx| {
             for library in libraries {
                 let paths: Vec<Vec<u8>> = tx
@@ -58,7 +59,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn invalidate_items(&self, identity: i64, library: i64, rating_keys: &[&str]) -> Result<()> {
+    pub fn invalidate_items(&self, identity: IdentityId, library: LibraryId, rating_keys: &[&str]) -> Result<()> {
         self.write(|tx| {
             let row = one_library(tx.connection, library)?;
             for rating_key in rating_keys {
@@ -72,13 +73,13 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn invalidate_all_paths(&self, identity: i64, library: i64) -> Result<()> {
+    pub fn invalidate_all_paths(&self, identity: IdentityId, library: LibraryId) -> Result<()> {
         self.write(|tx| {
             tx.connection
                 .execute("DELETE FROM unverified WHERE library = ?1", [library])?;
             tx.connection.execute(
                 "UPDATE libraries SET due_seq = ?2 WHERE id = ?1",
-                [library, tx.sequence.cast_signed()],
+                params![library, tx.sequence],
             )?;
             tx.libraries_changed(identity)
         })
@@ -89,12 +90,12 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn invalidate_libraries(&self, identity: i64, library: Option<i64>) -> Result<()> {
+    pub fn invalidate_libraries(&self, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
         self.write(|tx| {
             tx.connection.execute(
                 "UPDATE libraries SET due_seq = ?3, epoch = epoch + 1, dead_matches = 1, match_count = 0, matches_image = '', \
                  matches_compacted = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2)",
-                params![identity, library, tx.sequence.cast_signed()],
+                params![identity, library, tx.sequence],
             )?;
             tx.libraries_changed(identity)
         })
@@ -102,8 +103,13 @@ impl Store {
 }
 
 /// Has an item confirmed before it is answered again; gives whether the library lists it.
-pub fn mark_item_unverified(tx: &Tx<'_>, identity: i64, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<bool> {
-    let listed = visible(tx.connection, row.id, row.generation.cast_signed(), rating_key)?.is_some();
+pub fn mark_item_unverified(
+    tx: &Tx<'_>,
+    identity: IdentityId,
+    row: &LibraryRow,
+    rating_key: &str,
+) -> rusqlite::Result<bool> {
+    let listed = visible(tx.connection, row.id, row.generation, rating_key)?.is_some();
     if listed {
         mark_unverified(tx, identity, row.id, b"", rating_key)?;
     }

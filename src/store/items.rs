@@ -10,7 +10,7 @@ use super::libraries::LibraryRow;
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::{Item, ItemType};
+use crate::model::{Generation, Item, ItemType, LibraryId, Sequence};
 
 /// A row of `items`, with its show's: what a SELECT over [`FROM`] reads.
 pub struct ItemRow {
@@ -19,7 +19,7 @@ pub struct ItemRow {
     /// The item itself.
     pub item: Item,
     /// The change sequence at which it came singly; 0: with a listing.
-    pub since: u64,
+    pub since: Sequence,
 }
 
 /// The tables that an [`ItemRow`] is read from.
@@ -31,7 +31,7 @@ impl FromCells for ItemRow {
             |cells: &mut Cells<'_, '_>, column| cells.get::<Option<String>>(column).map(Option::unwrap_or_default);
         Ok(Self {
             id: cells.get("i.id")?,
-            since: cells.get::<i64>("i.since")?.cast_unsigned(),
+            since: cells.get("i.since")?,
             item: Item {
                 rating_key: cells.get("i.rating_key")?,
                 kind: ItemType::from_number(cells.get("i.kind")?),
@@ -58,9 +58,9 @@ impl Store {
     /// [`crate::error::Status::Store`], or what `each` gives.
     pub fn for_each_item(
         &self,
-        library: i64,
-        generation: u64,
-        each: &mut dyn FnMut(Item, u64) -> Result<()>,
+        library: LibraryId,
+        generation: Generation,
+        each: &mut dyn FnMut(Item, Sequence) -> Result<()>,
     ) -> Result<()> {
         // Batches: the connection's lock is let go between them, and no read transaction outlives a batch.
         let mut after = 0_i64;
@@ -80,12 +80,18 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn items_after(&self, library: i64, generation: u64, after: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
+    pub fn items_after(
+        &self,
+        library: LibraryId,
+        generation: Generation,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, Item)>> {
         let rows = self.batch(library, generation, after, limit)?;
         Ok(rows.into_iter().map(|row| (row.id, row.item)).collect())
     }
 
-    fn batch(&self, library: i64, generation: u64, after: i64, limit: usize) -> Result<Vec<ItemRow>> {
+    fn batch(&self, library: LibraryId, generation: Generation, after: i64, limit: usize) -> Result<Vec<ItemRow>> {
         self.read(|connection| {
             connection
                 .prepare_cached(&format!(
@@ -94,12 +100,7 @@ impl Store {
                     list::<ItemRow>()
                 ))?
                 .query_map(
-                    params![
-                        library,
-                        generation.cast_signed(),
-                        after,
-                        i64::try_from(limit).unwrap_or(i64::MAX)
-                    ],
+                    params![library, generation, after, i64::try_from(limit).unwrap_or(i64::MAX)],
                     read,
                 )?
                 .collect()
@@ -110,7 +111,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn item(&self, library: i64, generation: u64, rating_key: &str) -> Result<Option<Item>> {
+    pub fn item(&self, library: LibraryId, generation: Generation, rating_key: &str) -> Result<Option<Item>> {
         self.read(|connection| {
             connection
                 .prepare_cached(&format!(
@@ -118,7 +119,7 @@ impl Store {
                      AND (i.died IS NULL OR i.died > ?2)",
                     list::<ItemRow>()
                 ))?
-                .query_row(params![library, generation.cast_signed(), rating_key], read::<ItemRow>)
+                .query_row(params![library, generation, rating_key], read::<ItemRow>)
                 .optional()
         })
         .map(|found| found.map(|row| row.item))
@@ -129,7 +130,7 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn has(&self, row: &LibraryRow, item: &Item) -> Result<bool> {
-        let known = self.read(|c| visible(c, row.id, row.generation.cast_signed(), &item.rating_key))?;
+        let known = self.read(|c| visible(c, row.id, row.generation, &item.rating_key))?;
         Ok(known.is_some_and(|(_, known)| known == digest(item).cast_signed()))
     }
 
@@ -142,7 +143,7 @@ impl Store {
             let mut statement = connection.prepare_cached(
                 "SELECT rating_key FROM items WHERE library = ?1 AND born <= ?2 AND (died IS NULL OR died > ?2)",
             )?;
-            let keys = statement.query_map(params![row.id, row.generation.cast_signed()], |row| {
+            let keys = statement.query_map(params![row.id, row.generation], |row| {
                 Ok(row.get_ref(0)?.as_str().ok().and_then(number))
             })?;
             keys.collect::<rusqlite::Result<Option<Vec<u64>>>>()
@@ -157,8 +158,8 @@ impl Store {
 /// The row of an item that a generation shows, and its digest.
 pub fn visible(
     connection: &Connection,
-    library: i64,
-    generation: i64,
+    library: LibraryId,
+    generation: Generation,
     rating_key: &str,
 ) -> rusqlite::Result<Option<(i64, i64)>> {
     connection
@@ -173,7 +174,13 @@ pub fn visible(
 }
 
 /// Adds a row that is born with a generation.
-pub fn insert(tx: &Tx<'_>, shows: &mut ShowCache, library: i64, generation: i64, item: &Item) -> rusqlite::Result<i64> {
+pub fn insert(
+    tx: &Tx<'_>,
+    shows: &mut ShowCache,
+    library: LibraryId,
+    generation: Generation,
+    item: &Item,
+) -> rusqlite::Result<i64> {
     // Whole: a field that has no column here does not compile.
     let Item {
         rating_key,
@@ -217,7 +224,7 @@ pub struct ShowCache {
 }
 
 impl ShowCache {
-    fn id(&mut self, tx: &Tx<'_>, library: i64, show: [&String; 3]) -> rusqlite::Result<Option<i64>> {
+    fn id(&mut self, tx: &Tx<'_>, library: LibraryId, show: [&String; 3]) -> rusqlite::Result<Option<i64>> {
         if show.iter().all(|text| text.is_empty()) {
             return Ok(None);
         }

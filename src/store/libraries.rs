@@ -1,31 +1,33 @@
 //! Libraries: as the last probe showed them, their newest complete listing, and what is derived from it.
 
+use rusqlite::types::ToSql;
 use rusqlite::{Connection, params};
 
 use super::columns::{self, Cells, FromCells, list, read};
+use super::ids::image_name;
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::{Clocks, Hint, Library, LibraryKind};
+use crate::model::{Clocks, Epoch, Generation, Hint, IdentityId, ImageName, Library, LibraryId, LibraryKind, Sequence};
 
 /// A library as the store has it.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[allow(clippy::struct_excessive_bools)] // columns of a row
 pub struct LibraryRow {
     /// The store's own number of it.
-    pub id: i64,
+    pub id: LibraryId,
     /// As the last probe showed it.
     pub library: Library,
     /// The last probe showed it.
     pub present: bool,
     /// The change sequence of the last probe.
-    pub probed_sequence: u64,
+    pub probed_sequence: Sequence,
     /// The change sequence when its newest complete listing began: tells listings apart.
-    pub begun_sequence: u64,
+    pub begun_sequence: Sequence,
     /// The listing's number; 0: never fetched.
-    pub generation: u64,
+    pub generation: Generation,
     /// The change sequence since when that generation answers.
-    pub listed_sequence: u64,
+    pub listed_sequence: Sequence,
     /// Items of that listing.
     pub items: u64,
     /// Clocks before that listing's first page.
@@ -43,19 +45,19 @@ pub struct LibraryRow {
     /// A newer listing was so much smaller that a second one has to agree first.
     pub held_back: bool,
     /// The change sequence when it was invalidated last.
-    pub due_sequence: u64,
-    /// Image of the listing; empty: none yet.
-    pub image: String,
+    pub due_sequence: Sequence,
+    /// Image of the listing; `None`: none yet.
+    pub image: Option<ImageName>,
     /// Single items that came or went up to this sequence are in it.
-    pub image_sequence: u64,
+    pub image_sequence: Sequence,
     /// Confirmed matches of other epochs are dead.
-    pub epoch: i64,
+    pub epoch: Epoch,
     /// Living confirmed matches.
     pub match_count: u64,
-    /// Image of the confirmed matches; empty: none yet.
-    pub matches_image: String,
+    /// Image of the confirmed matches; `None`: none yet.
+    pub matches_image: Option<ImageName>,
     /// Changes up to this sequence are in it.
-    pub matches_compacted: u64,
+    pub matches_compacted: Sequence,
     /// What an event said of it, that nobody has looked into yet.
     pub hint: Hint,
 }
@@ -63,8 +65,8 @@ pub struct LibraryRow {
 impl FromCells for LibraryRow {
     fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
         let provisional: i64 = cells.get("provisional")?;
-        let due_sequence = unsigned(cells, "due_seq")?;
-        let begun_sequence = unsigned(cells, "begun_seq")?;
+        let due_sequence: Sequence = cells.get("due_seq")?;
+        let begun_sequence: Sequence = cells.get("begun_seq")?;
         Ok(Self {
             id: cells.get("id")?,
             library: Library {
@@ -81,10 +83,10 @@ impl FromCells for LibraryRow {
                 },
             },
             present: cells.get("present")?,
-            probed_sequence: unsigned(cells, "probed_seq")?,
+            probed_sequence: cells.get("probed_seq")?,
             begun_sequence,
-            generation: unsigned(cells, "generation")?,
-            listed_sequence: unsigned(cells, "generation_seq")?,
+            generation: cells.get("generation")?,
+            listed_sequence: cells.get("generation_seq")?,
             items: unsigned(cells, "listed_items")?,
             listed: Clocks {
                 content_changed_at: cells.get("listed_ccat")?,
@@ -98,12 +100,12 @@ impl FromCells for LibraryRow {
             due: due_sequence > begun_sequence,
             held_back: cells.get::<i64>("shrunk")? >= 0,
             due_sequence,
-            image: cells.get("image")?,
-            image_sequence: unsigned(cells, "image_seq")?,
+            image: image_name(&cells.get::<String>("image")?),
+            image_sequence: cells.get("image_seq")?,
             epoch: cells.get("epoch")?,
             match_count: unsigned(cells, "match_count")?,
-            matches_image: cells.get("matches_image")?,
-            matches_compacted: unsigned(cells, "matches_compacted")?,
+            matches_image: image_name(&cells.get::<String>("matches_image")?),
+            matches_compacted: cells.get("matches_compacted")?,
             hint: Hint::from_number(cells.get("hint")?),
         })
     }
@@ -124,7 +126,7 @@ fn kind_from_number(number: i64) -> LibraryKind {
 }
 
 /// The libraries that the last probe showed, in the server's order.
-pub fn libraries(connection: &Connection, identity: i64) -> rusqlite::Result<Vec<LibraryRow>> {
+pub fn libraries(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Vec<LibraryRow>> {
     connection
         .prepare_cached(&format!(
             "SELECT {} FROM libraries WHERE identity = ?1 AND present ORDER BY position, id",
@@ -135,7 +137,7 @@ pub fn libraries(connection: &Connection, identity: i64) -> rusqlite::Result<Vec
 }
 
 /// One library.
-pub fn one_library(connection: &Connection, id: i64) -> rusqlite::Result<LibraryRow> {
+pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<LibraryRow> {
     connection
         .prepare_cached(&format!("SELECT {} FROM libraries WHERE id = ?1", list::<LibraryRow>()))?
         .query_row([id], read)
@@ -143,16 +145,16 @@ pub fn one_library(connection: &Connection, id: i64) -> rusqlite::Result<Library
 
 /// A library that belongs to an identity, as it is under the write lock.
 pub struct Living {
-    pub id: i64,
-    pub identity: i64,
-    pub generation: i64,
-    pub epoch: i64,
+    pub id: LibraryId,
+    pub identity: IdentityId,
+    pub generation: Generation,
+    pub epoch: Epoch,
 }
 
 impl Tx<'_> {
     /// The library as it is now. Ends the transaction with an error when it is gone: cleared by another process, or it
     /// belongs to a database that was set aside. No number of a library is ever used twice.
-    pub fn expect_library(&self, library: i64) -> rusqlite::Result<Living> {
+    pub fn expect_library(&self, library: LibraryId) -> rusqlite::Result<Living> {
         self.connection
             .prepare_cached("SELECT identity, generation, epoch FROM libraries WHERE id = ?1 AND identity > 0")?
             .query_row([library], |row| {
@@ -171,7 +173,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn library_row(&self, id: i64) -> Result<LibraryRow> {
+    pub fn library_row(&self, id: LibraryId) -> Result<LibraryRow> {
         self.read(|connection| one_library(connection, id))
     }
 
@@ -179,7 +181,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn counts(&self, identity: i64) -> Result<[u64; 3]> {
+    pub fn counts(&self, identity: IdentityId) -> Result<[u64; 3]> {
         self.read(|connection| {
             connection
                 .prepare_cached(
@@ -192,15 +194,15 @@ impl Store {
         })
     }
 
-    /// Notes that the library has a new image of the same generation, with the single items up to `sequence`.
+    /// Notes that the library has a new image of the same generation, with the single items up to its sequence.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn set_image(&self, identity: i64, library: i64, generation: u64, image: &str, sequence: u64) -> Result<()> {
+    pub fn set_image(&self, identity: IdentityId, image: &ImageName) -> Result<()> {
         self.write(|tx| {
             tx.connection.execute(
                 "UPDATE libraries SET image = ?3, image_seq = ?4 WHERE id = ?1 AND generation = ?2 AND image_seq <= ?4",
-                params![library, generation.cast_signed(), image, sequence.cast_signed()],
+                params![image.library, image.generation, image, image.sequence],
             )?;
             tx.libraries_changed(identity)
         })
@@ -210,14 +212,15 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn image_names(&self) -> Result<Vec<String>> {
+    pub fn image_names(&self) -> Result<Vec<ImageName>> {
         self.read(|connection| {
             let mut names = Vec::new();
             let mut statement = connection.prepare_cached("SELECT image, matches_image FROM libraries")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                names.push(row.get(0)?);
-                names.push(row.get(1)?);
+                for text in [row.get_ref(0)?, row.get_ref(1)?] {
+                    names.extend(text.as_str().ok().and_then(image_name));
+                }
             }
             Ok(names)
         })
@@ -225,7 +228,7 @@ impl Store {
 }
 
 /// Stores a library as a probe showed it.
-pub fn upsert(tx: &Tx<'_>, identity: i64, position: i64, library: &Library) -> rusqlite::Result<()> {
+pub fn upsert(tx: &Tx<'_>, identity: IdentityId, position: i64, library: &Library) -> rusqlite::Result<()> {
     let Library {
         section,
         uuid,
@@ -255,7 +258,7 @@ pub fn upsert(tx: &Tx<'_>, identity: i64, position: i64, library: &Library) -> r
         ("scanned_at", scanned_at),
         ("updated_at", updated_at),
         ("refreshing", refreshing),
-        ("probed_seq", &tx.sequence.cast_signed()),
+        ("probed_seq", &tx.sequence),
     ];
     let end = format!(
         "ON CONFLICT (identity, uuid) DO UPDATE SET {}",
@@ -267,9 +270,9 @@ pub fn upsert(tx: &Tx<'_>, identity: i64, position: i64, library: &Library) -> r
 /// Notes that a library's listing is current at these clocks, as seen by what began at the change sequence `begun`.
 pub fn renew(
     tx: &Tx<'_>,
-    library: i64,
+    library: LibraryId,
     clocks: &Clocks,
-    begun: u64,
+    begun: Sequence,
     now_ms: i64,
     provisional: bool,
 ) -> rusqlite::Result<()> {
@@ -284,13 +287,13 @@ pub fn renew(
             clocks.content_changed_at,
             clocks.scanned_at,
             provisional,
-            begun.cast_signed(),
+            begun,
         ])?;
     Ok(())
 }
 
 /// Makes libraries belong to no identity: their rows are swept. `which` is a condition on ?1.
-pub fn disown(tx: &Tx<'_>, which: &str, of: i64) -> rusqlite::Result<()> {
+pub fn disown(tx: &Tx<'_>, which: &str, of: impl ToSql) -> rusqlite::Result<()> {
     tx.connection
         .prepare_cached(&format!(
             "UPDATE libraries SET identity = -id, present = 0, image = '', matches_image = '' WHERE {which} = ?1"

@@ -15,7 +15,7 @@ use super::seen;
 use super::sweeping::sweep_slice;
 use super::tx::Tx;
 use crate::error::{Error, Result, Status};
-use crate::model::{Clocks, Item};
+use crate::model::{Clocks, Generation, IdentityId, ImageName, Item, LibraryId, Sequence};
 
 /// Rows that a continuation fetches again, to see that the list did not move.
 pub const OVERLAP: usize = 50;
@@ -26,9 +26,9 @@ const SLICE: usize = 5_000;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listing {
     /// The library's number in the store.
-    pub library: i64,
+    pub library: LibraryId,
     /// The generation that it becomes.
-    pub generation: u64,
+    pub generation: Generation,
     /// Which of the library's leaf types is being listed.
     pub type_index: usize,
     /// The next row of that type.
@@ -44,7 +44,7 @@ pub struct Listing {
     /// The library's clocks before the first page.
     pub clocks: Clocks,
     /// The change sequence when it began.
-    pub begun_sequence: u64,
+    pub begun_sequence: Sequence,
     /// When it began, Unix ms.
     pub begun_ms: i64,
     /// When its last page was stored, Unix ms.
@@ -87,8 +87,8 @@ pub struct Finished {
     pub provisional: bool,
     /// It disagreed with itself: rows may be missing.
     pub partial: bool,
-    /// The listing's new image, and the change sequence up to which single items are in it; `None` keeps the old one.
-    pub image: Option<(String, u64)>,
+    /// The listing's new image, which has the single items up to its sequence; `None` keeps the old one.
+    pub image: Option<ImageName>,
     /// When it was completed, Unix ms.
     pub now_ms: i64,
 }
@@ -98,7 +98,7 @@ impl FromCells for Listing {
         let unsigned = |cells: &mut Cells<'_, '_>, column| cells.get::<i64>(column).map(i64::cast_unsigned);
         Ok(Self {
             library: cells.get("library")?,
-            generation: unsigned(cells, "generation")?,
+            generation: cells.get("generation")?,
             type_index: usize::try_from(cells.get::<i64>("type_index")?).unwrap_or(0),
             next_row: unsigned(cells, "next_row")?,
             rows: unsigned(cells, "rows")?,
@@ -111,7 +111,7 @@ impl FromCells for Listing {
                 refreshing: cells.get("refreshing")?,
                 updated_at: 0,
             },
-            begun_sequence: unsigned(cells, "begun_seq")?,
+            begun_sequence: cells.get("begun_seq")?,
             begun_ms: cells.get("begun_ms")?,
             touched_ms: cells.get("touched_ms")?,
             pages: unsigned(cells, "pages")?,
@@ -125,7 +125,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn listing(&self, library: i64) -> Result<Option<Listing>> {
+    pub fn listing(&self, library: LibraryId) -> Result<Option<Listing>> {
         self.read(|connection| {
             connection
                 .prepare_cached(&format!(
@@ -154,7 +154,7 @@ impl Store {
             seen::forget(tx, row.id)?;
             let listing = Listing {
                 library: row.id,
-                generation: row.generation + 1,
+                generation: row.generation.next(),
                 clocks: row.library.clocks,
                 begun_sequence: tx.sequence,
                 begun_ms: now_ms,
@@ -173,7 +173,7 @@ impl Store {
     /// # Errors
     /// [`Status::Timeout`] when another process goes on with this listing, or began it anew;
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn store_page(&self, listing: &mut Listing, items: &[Item], asked: u64) -> Result<()> {
+    pub fn store_page(&self, listing: &mut Listing, items: &[Item], asked: Sequence) -> Result<()> {
         let stored = self.write(|tx| {
             tx.expect_library(listing.library)?;
             if !is_own(tx, listing)? {
@@ -247,7 +247,7 @@ impl Store {
                     .connection
                     .prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1 AND died IS NULL")?;
                 for id in slice {
-                    statement.execute([*id, listing.generation.cast_signed()])?;
+                    statement.execute(params![id, listing.generation])?;
                 }
                 tx.connection
                     .execute("UPDATE listings SET changed = 1 WHERE library = ?1", [listing.library])?;
@@ -265,7 +265,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn finish_listing(&self, identity: i64, listing: &Listing, finished: &Finished) -> Result<LibraryRow> {
+    pub fn finish_listing(&self, identity: IdentityId, listing: &Listing, finished: &Finished) -> Result<LibraryRow> {
         let finished = self.write(|tx| {
             let id = listing.library;
             tx.expect_library(id)?;
@@ -281,29 +281,29 @@ impl Store {
                 params![
                     id,
                     listing.changed,
-                    listing.generation.cast_signed(),
+                    listing.generation,
                     finished.items.cast_signed(),
                     listing.clocks.content_changed_at,
                     listing.clocks.scanned_at,
                     finished.now_ms,
                     i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
-                    listing.begun_sequence.cast_signed(),
-                    tx.sequence.cast_signed(),
+                    listing.begun_sequence,
+                    tx.sequence,
                 ],
             )?;
-            if let Some((image, sequence)) = &finished.image {
+            if let Some(image) = &finished.image {
                 // Changes that a file made meanwhile holds may be forgotten already: one that lacks them is none.
                 tx.connection.execute(
                     "UPDATE libraries SET image = CASE WHEN image_seq <= ?3 THEN ?2 ELSE '' END, \
                      image_seq = max(image_seq, ?3) WHERE id = ?1",
-                    params![id, image, sequence.cast_signed()],
+                    params![id, image, image.sequence],
                 )?;
             }
             tx.connection.execute("DELETE FROM listings WHERE library = ?1", [id])?;
             seen::forget(tx, id)?;
             tx.connection.execute(
                 "DELETE FROM unverified WHERE library = ?1 AND sequence < ?2",
-                params![id, listing.begun_sequence.cast_signed()],
+                params![id, listing.begun_sequence],
             )?;
             // Listed anew, and nothing changed: answers stay what they are.
             if finished.image.is_some() || listing.changed {
@@ -323,7 +323,7 @@ impl Store {
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn hold_back_listing(
         &self,
-        identity: i64,
+        identity: IdentityId,
         listing: &Listing,
         items: u64,
         now_ms: i64,
@@ -365,7 +365,7 @@ fn is_own(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<bool> {
         .prepare_cached("SELECT 1 FROM listings WHERE library = ?1 AND begun_seq = ?2 AND pages = ?3")?
         .exists(params![
             listing.library,
-            listing.begun_sequence.cast_signed(),
+            listing.begun_sequence,
             listing.pages.cast_signed()
         ])
 }
@@ -396,7 +396,7 @@ fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
     } = listing;
     let cells: &columns::Filled<'_> = &[
         ("library", library),
-        ("generation", &generation.cast_signed()),
+        ("generation", generation),
         ("type_index", &i64::try_from(*type_index).unwrap_or(0)),
         ("next_row", &next_row.cast_signed()),
         ("rows", &rows.cast_signed()),
@@ -406,7 +406,7 @@ fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
         ("ccat", &clocks.content_changed_at),
         ("scanned", &clocks.scanned_at),
         ("refreshing", &clocks.refreshing),
-        ("begun_seq", &begun_sequence.cast_signed()),
+        ("begun_seq", begun_sequence),
         ("begun_ms", begun_ms),
         ("touched_ms", touched_ms),
         ("pages", &pages.cast_signed()),
@@ -416,7 +416,7 @@ fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
 }
 
 /// Stores what differs, and gives the numbers of all these items' rows, 8 bytes each.
-fn store_items(tx: &Tx<'_>, listing: &mut Listing, items: &[Item], asked: u64) -> rusqlite::Result<Vec<u8>> {
+fn store_items(tx: &Tx<'_>, listing: &mut Listing, items: &[Item], asked: Sequence) -> rusqlite::Result<Vec<u8>> {
     let mut shows = ShowCache::default();
     let mut ids = Vec::with_capacity(items.len() * 8);
     for item in items {
@@ -438,19 +438,19 @@ fn put(
     shows: &mut ShowCache,
     listing: &Listing,
     item: &Item,
-    asked: u64,
+    asked: Sequence,
 ) -> rusqlite::Result<Option<(i64, bool)>> {
     let c = tx.connection;
-    let generation = listing.generation.cast_signed();
+    let generation = listing.generation;
     let digest = digest(item).cast_signed();
     let mut known = c.prepare_cached(
         "SELECT id, digest, since, died IS NULL FROM items WHERE library = ?1 AND rating_key = ?2 \
          AND (died IS NULL OR since > ?3)",
     )?;
-    let mut rows = known.query(params![listing.library, item.rating_key, asked.cast_signed()])?;
+    let mut rows = known.query(params![listing.library, item.rating_key, asked])?;
     let (mut living, mut went) = (None, false);
     while let Some(row) = rows.next()? {
-        let newer = row.get::<_, i64>(2)?.cast_unsigned() > asked;
+        let newer = row.get::<_, Sequence>(2)? > asked;
         if row.get(3)? {
             living = Some((row.get::<_, i64>(0)?, row.get::<_, i64>(1)? == digest || newer));
         } else {
@@ -461,7 +461,7 @@ fn put(
         Some((id, true)) => return Ok(Some((id, false))),
         Some((id, false)) => {
             c.prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1")?
-                .execute([id, generation])?;
+                .execute(params![id, generation])?;
         }
         None if went => return Ok(None),
         None => {}

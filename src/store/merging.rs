@@ -9,7 +9,7 @@ use super::open::Store;
 use super::seen;
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::Item;
+use crate::model::{Generation, IdentityId, Item, LibraryId, Sequence};
 
 impl Store {
     /// Merges rows that the server gave into the generation that answers: true now, whatever a listing will say. With
@@ -18,7 +18,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn merge_items(&self, row: &LibraryRow, items: &[Item], asked: Option<u64>) -> Result<()> {
+    pub fn merge_items(&self, row: &LibraryRow, items: &[Item], asked: Option<Sequence>) -> Result<()> {
         self.write(|tx| {
             let library = tx.expect_library(row.id)?;
             for item in items {
@@ -40,7 +40,14 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn caught_up(&self, identity: i64, row: &LibraryRow, begun: u64, now_ms: i64, provisional: bool) -> Result<()> {
+    pub fn caught_up(
+        &self,
+        identity: IdentityId,
+        row: &LibraryRow,
+        begun: Sequence,
+        now_ms: i64,
+        provisional: bool,
+    ) -> Result<()> {
         self.write(|tx| {
             tx.expect_library(row.id)?;
             renew(tx, row.id, &row.library.clocks, begun, now_ms, provisional)?;
@@ -62,24 +69,24 @@ impl Store {
             end_attempted(tx, &library, rating_key)?;
             tx.connection
                 .prepare_cached("UPDATE libraries SET listed_items = max(listed_items - ?2, 0) WHERE id = ?1")?
-                .execute([library.id, i64::from(visible.is_some())])?;
+                .execute(params![library.id, i64::from(visible.is_some())])?;
             tell(tx, &library, ChangeKind::Removed, rating_key)
         })
     }
 }
 
 /// Whether an item came or went singly after a change sequence.
-fn is_newer(tx: &Tx<'_>, library: i64, rating_key: &str, asked: u64) -> rusqlite::Result<bool> {
+fn is_newer(tx: &Tx<'_>, library: LibraryId, rating_key: &str, asked: Sequence) -> rusqlite::Result<bool> {
     tx.connection
         .prepare_cached("SELECT 1 FROM items WHERE library = ?1 AND rating_key = ?2 AND since > ?3")?
-        .exists(params![library, rating_key, asked.cast_signed()])
+        .exists(params![library, rating_key, asked])
 }
 
 /// Ends a row singly: a page that was asked for before must not bring it back.
-fn end(tx: &Tx<'_>, id: i64, generation: i64) -> rusqlite::Result<()> {
+fn end(tx: &Tx<'_>, id: i64, generation: Generation) -> rusqlite::Result<()> {
     tx.connection
         .prepare_cached("UPDATE items SET died = ?2, since = ?3 WHERE id = ?1")?
-        .execute([id, generation, tx.sequence.cast_signed()])?;
+        .execute(params![id, generation, tx.sequence])?;
     Ok(())
 }
 
@@ -90,12 +97,7 @@ fn end_attempted(tx: &Tx<'_>, library: &Living, rating_key: &str) -> rusqlite::R
             "UPDATE items SET died = born, since = ?4 WHERE library = ?1 AND rating_key = ?2 AND born > ?3 \
              AND died IS NULL",
         )?
-        .execute(params![
-            library.id,
-            rating_key,
-            library.generation,
-            tx.sequence.cast_signed()
-        ])?;
+        .execute(params![library.id, rating_key, library.generation, tx.sequence])?;
     Ok(())
 }
 
@@ -116,7 +118,7 @@ fn merge(tx: &Tx<'_>, library: &Living, item: &Item) -> rusqlite::Result<bool> {
     let id = insert(tx, &mut ShowCache::default(), library.id, library.generation, item)?;
     tx.connection
         .prepare_cached("UPDATE items SET since = ?2 WHERE id = ?1")?
-        .execute([id, tx.sequence.cast_signed()])?;
+        .execute(params![id, tx.sequence])?;
     seen::note_merged(tx, library.id, id)?;
     Ok(true)
 }

@@ -31,6 +31,7 @@ mod guids;
 mod hints;
 mod host;
 mod identities;
+mod ids;
 mod invalidation;
 mod items;
 mod leases;

@@ -9,10 +9,12 @@ use super::connection::Slot;
 use super::connections::Connections;
 use super::explain::{explain, is_broken};
 use super::folder::Folder;
+use super::ids::image_text;
 use super::opened::{Opened, is_fresh, repair, warn_of_page};
 use super::patience::{BUSY, lock};
 use crate::error::{Error, Result, Status};
 use crate::image::{CounterPage, State as PageState};
+use crate::model::{ImageName, Sequence};
 use crate::platform::clock::coarse_ms;
 
 /// An open store. Usable from many threads; every call is short, and none waits for the network.
@@ -76,7 +78,7 @@ impl Store {
         let (connection, id) = writer.connection()?;
         let (secret, sequence) = connection
             .query_row("SELECT secret, sequence FROM store", [], |row| {
-                Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
+                Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Sequence>(1)?))
             })
             .map_err(|error| self.trouble(&error, writer))?;
         let page = if self.folder.shares_memory() {
@@ -100,8 +102,8 @@ impl Store {
     /// Whether nothing was committed since `sequence`, for the price of some loads. `false` when that cannot be told
     /// without asking the database.
     #[must_use]
-    pub fn is_current(&self, sequence: u64) -> bool {
-        self.believes && self.opened.newest().state(coarse_ms()) == PageState::Equal(sequence) && !self.went_back()
+    pub fn is_current(&self, sequence: Sequence) -> bool {
+        self.believes && self.opened.newest().state(coarse_ms()) == PageState::Equal(sequence.0) && !self.went_back()
     }
 
     /// Whether what was read before may be in the database no more, so that its change sequence says nothing: the log was
@@ -137,9 +139,9 @@ impl Store {
     /// What an image carries that belongs under this name in this store. The name says all that the file is of:
     /// listing or matches, the library's number, generation and change sequence.
     #[must_use]
-    pub fn seal(&self, name: &str) -> u64 {
+    pub fn seal(&self, name: &ImageName) -> u64 {
         let mut seal = [0; 8];
-        seal.copy_from_slice(&self.keyed(name.as_bytes())[..8]);
+        seal.copy_from_slice(&self.keyed(image_text(name).as_bytes())[..8]);
         u64::from_le_bytes(seal)
     }
 

@@ -15,6 +15,7 @@ use super::folder::{Folder, Inode};
 use super::tx::{Hasty, Undo, sequence_of};
 use crate::error::Error;
 use crate::image::{CounterPage, HOLDS_MS, State};
+use crate::model::Sequence;
 
 /// What is known of the database that is open. When another takes its place, or the page is made anew, the next one is
 /// hung behind it: readers come here without a lock, so none is ever changed or freed before the end.
@@ -105,16 +106,16 @@ impl Opened {
 
 /// Makes the page agree with the database where it does not: it is new, its writer died, or the machine did. When
 /// somebody is writing that is left to them. Gives the database's change sequence.
-pub fn repair(page: &CounterPage, connection: &Connection) -> rusqlite::Result<u64> {
+pub fn repair(page: &CounterPage, connection: &Connection) -> rusqlite::Result<Sequence> {
     let mut sequence = sequence_of(connection)?;
-    if page.state() == State::Equal(sequence) {
+    if page.state() == State::Equal(sequence.0) {
         return Ok(sequence);
     }
     let _hasty = Hasty::new(connection)?;
     if connection.execute_batch("BEGIN IMMEDIATE").is_ok() {
         let _undo = Undo(connection);
         if let Ok(now) = sequence_of(connection) {
-            page.repair(now);
+            page.repair(now.0);
             sequence = now;
         }
     }
@@ -122,8 +123,8 @@ pub fn repair(page: &CounterPage, connection: &Connection) -> rusqlite::Result<u
 }
 
 /// Whether nothing was ever committed to the database with this change sequence: it begins at a multiple.
-pub fn is_fresh(sequence: u64) -> bool {
-    sequence.trailing_zeros() >= 32
+pub fn is_fresh(sequence: Sequence) -> bool {
+    sequence.0.trailing_zeros() >= 32
 }
 
 pub fn warn_of_page(error: &Error) {

@@ -5,15 +5,16 @@ use std::sync::atomic::Ordering;
 use super::open::Store;
 use super::opened::{is_fresh, repair, warn_of_page};
 use crate::image::{CounterPage, State};
+use crate::model::Sequence;
 
 impl Store {
-    /// Says on the counter page that transaction `sequence` is under way, and gives the page. Called under the write lock.
+    /// Says on the counter page that transaction `sequence`, after `before`, is under way, and gives the page. Called under the write lock.
     ///
     /// A page that somebody removed or replaced is made anew: those who open it now would not see this one. Where it cannot
     /// be mapped it is taken away, so that nobody goes on believing it: others have to see what is written.
-    pub(super) fn begin_on_page(&self, sequence: u64) -> rusqlite::Result<Option<&CounterPage>> {
+    pub(super) fn begin_on_page(&self, before: Sequence, sequence: Sequence) -> rusqlite::Result<Option<&CounterPage>> {
         let opened = self.opened.newest();
-        let begun = |page: &CounterPage| page.begin(sequence);
+        let begun = |page: &CounterPage| page.begin(sequence.0);
         if !self.folder.shares_memory() {
             return Ok(None);
         }
@@ -22,7 +23,7 @@ impl Store {
         }
         opened.retire_page();
         let place = self.folder.page();
-        let page = CounterPage::open(&place, opened.id, is_fresh(sequence - 1));
+        let page = CounterPage::open(&place, opened.id, is_fresh(before));
         match &page {
             Ok(page) => {
                 begun(page);
@@ -61,7 +62,7 @@ impl Store {
         if let Ok(Some(page)) = CounterPage::existing(&self.folder.page(), opened.id)
             && let Ok((connection, _)) = writer.connection()
             && let Ok(sequence) = repair(&page, connection)
-            && page.state() == State::Equal(sequence)
+            && page.state() == State::Equal(sequence.0)
         {
             opened.follow(opened.with_page(&self.folder, Some(page)));
         }

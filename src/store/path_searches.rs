@@ -4,20 +4,20 @@ use rusqlite::{OptionalExtension, params};
 
 use super::open::Store;
 use crate::error::Result;
-use crate::model::Asked;
+use crate::model::{Asked, IdentityId, LibraryId};
 
 /// Questions older than this are forgotten: a day, longer than any pause between two of them.
 const FORGOTTEN_MS: i64 = 86_400_000;
 
 /// The library number of a look at the clocks.
-const LOOK: i64 = 0;
+const LOOK: LibraryId = LibraryId(0);
 
 impl Store {
     /// When the server was asked about the path with this hash.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn asked(&self, identity: i64, library: i64, hash: u64) -> Result<Option<Asked>> {
+    pub fn asked(&self, identity: IdentityId, library: LibraryId, hash: u64) -> Result<Option<Asked>> {
         self.read(|connection| {
             connection
                 .prepare_cached(
@@ -39,14 +39,14 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn last_asked(&self, identity: i64, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
+    pub fn last_asked(&self, identity: IdentityId, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
         self.read(|connection| {
             connection
                 .prepare_cached(
                     "SELECT max(last_ms), count(*) FILTER (WHERE last_ms > ?3) FROM path_searches \
                      WHERE identity = ?1 AND library <> ?2 AND last_ms <= ?4",
                 )?
-                .query_row([identity, LOOK, since_ms, now_ms], |row| {
+                .query_row(params![identity, LOOK, since_ms, now_ms], |row| {
                     Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
                 })
         })
@@ -56,7 +56,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn last_looked(&self, identity: i64) -> Result<Option<i64>> {
+    pub fn last_looked(&self, identity: IdentityId) -> Result<Option<i64>> {
         Ok(self.asked(identity, LOOK, 0)?.map(|asked| asked.last_ms))
     }
 
@@ -64,7 +64,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn note_look(&self, identity: i64, now_ms: i64) -> Result<()> {
+    pub fn note_look(&self, identity: IdentityId, now_ms: i64) -> Result<()> {
         self.note_question(identity, LOOK, 0, now_ms, false)
     }
 
@@ -72,7 +72,14 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn note_question(&self, identity: i64, library: i64, hash: u64, now_ms: i64, found: bool) -> Result<()> {
+    pub fn note_question(
+        &self,
+        identity: IdentityId,
+        library: LibraryId,
+        hash: u64,
+        now_ms: i64,
+        found: bool,
+    ) -> Result<()> {
         self.write(|tx| {
             tx.connection
                 .prepare_cached(

@@ -10,12 +10,13 @@ use super::open::Store;
 use super::tx::sequence_of;
 use super::unverified::{Unverified, unverified_of};
 use crate::error::Result;
+use crate::model::{IdentityId, Sequence};
 
 /// Everything that a process needs in order to answer, read at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct State {
     /// The change sequence of that moment.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// The libraries that the last probe showed, in the server's order.
     pub libraries: Vec<LibraryRow>,
     /// Confirmed matches and single items that came or went since their images were made, oldest first.
@@ -24,7 +25,11 @@ pub struct State {
     pub unverified: Vec<Unverified>,
 }
 
-fn state(connection: &Connection, identity: Option<i64>, known: &dyn Fn(&mut LibraryRow)) -> rusqlite::Result<State> {
+fn state(
+    connection: &Connection,
+    identity: Option<IdentityId>,
+    known: &dyn Fn(&mut LibraryRow),
+) -> rusqlite::Result<State> {
     let Some(identity) = identity else {
         return Ok(State {
             sequence: sequence_of(connection)?,
@@ -41,11 +46,7 @@ fn state(connection: &Connection, identity: Option<i64>, known: &dyn Fn(&mut Lib
             list::<Change>()
         ))?;
         let found = statement.query_map(
-            params![
-                row.matches_compacted.cast_signed(),
-                row.id,
-                row.image_sequence.cast_signed()
-            ],
+            params![row.matches_compacted, row.id, row.image_sequence],
             read::<Change>,
         )?;
         for one in found {
@@ -66,7 +67,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn state(&self, identity: Option<i64>) -> Result<State> {
+    pub fn state(&self, identity: Option<IdentityId>) -> Result<State> {
         self.read(|connection| state(connection, identity, &|_| ()))
     }
 
@@ -80,7 +81,7 @@ impl Store {
         &self,
         endpoint: Option<&Endpoint>,
         known: &dyn Fn(&mut LibraryRow),
-    ) -> Result<(Option<i64>, State)> {
+    ) -> Result<(Option<IdentityId>, State)> {
         let mut losses = 0;
         let read = self.read(|connection| {
             losses = self.losses_now();
@@ -101,19 +102,19 @@ impl Store {
     /// [`crate::error::Status::Store`].
     pub fn changes(
         &self,
-        identity: Option<i64>,
-        since: u64,
+        identity: Option<IdentityId>,
+        since: Sequence,
         patient: bool,
-    ) -> Option<Result<(u64, Option<Vec<Change>>)>> {
+    ) -> Option<Result<(Sequence, Option<Vec<Change>>)>> {
         let work = |connection: &Connection| {
             let now = sequence_of(connection)?;
             if now == since {
                 return Ok((now, Some(Vec::new())));
             }
-            let trimmed: i64 = connection
+            let trimmed: Sequence = connection
                 .prepare_cached("SELECT trimmed FROM store")?
                 .query_row([], |row| row.get(0))?;
-            if trimmed.cast_unsigned() > since || now < since {
+            if trimmed > since || now < since {
                 return Ok((now, None));
             }
             let found: Vec<Change> = connection
@@ -121,7 +122,7 @@ impl Store {
                     "SELECT {} FROM changes WHERE sequence > ?1 AND (?2 IS NULL OR identity IN (0, ?2)) ORDER BY sequence, n LIMIT 2000",
                     list::<Change>()
                 ))?
-                .query_map(params![since.cast_signed(), identity], read::<Change>)?
+                .query_map(params![since, identity], read::<Change>)?
                 .collect::<rusqlite::Result<_>>()?;
             let again = found.len() == 2000 || found.iter().any(|one| one.kind == ChangeKind::Library);
             Ok((now, (!again).then_some(found)))

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::error::{Result, Status};
-use crate::model::{Clocks, Item, ItemType, Library, LibraryKind, Server};
+use crate::model::{
+    Clocks, Generation, IdentityId, ImageKind, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server,
+};
 
 const DAY_MS: i64 = 86_400_000;
 const NOW_MS: i64 = 20_000 * DAY_MS;
@@ -52,7 +54,7 @@ fn movie(key: &str, path: &str) -> Item {
 }
 
 /// The rows of an identity that a probe shows with these libraries.
-fn probed(store: &Store, identity: i64, uuids: &[&str], now_ms: i64) -> Vec<LibraryRow> {
+fn probed(store: &Store, identity: IdentityId, uuids: &[&str], now_ms: i64) -> Vec<LibraryRow> {
     let shown: Vec<Library> = uuids.iter().map(|uuid| library(uuid)).collect();
     let begun = store.totals().expect("totals").sequence;
     store
@@ -60,7 +62,7 @@ fn probed(store: &Store, identity: i64, uuids: &[&str], now_ms: i64) -> Vec<Libr
         .expect("probed")
 }
 
-fn finish(store: &Store, identity: i64, listing: &mut Listing) -> LibraryRow {
+fn finish(store: &Store, identity: IdentityId, listing: &mut Listing) -> LibraryRow {
     store.mark_gone(listing).expect("marked");
     let finished = Finished {
         items: store.distinct(listing).expect("counted"),
@@ -72,13 +74,15 @@ fn finish(store: &Store, identity: i64, listing: &mut Listing) -> LibraryRow {
     store.finish_listing(identity, listing, &finished).expect("finished")
 }
 
-fn listed(store: &Store, identity: i64, row: &LibraryRow, items: &[Item]) -> LibraryRow {
+fn listed(store: &Store, identity: IdentityId, row: &LibraryRow, items: &[Item]) -> LibraryRow {
     let mut listing = store.begin_listing(row, NOW_MS).expect("begun");
-    store.store_page(&mut listing, items, u64::MAX >> 1).expect("stored");
+    store
+        .store_page(&mut listing, items, Sequence(u64::MAX >> 1))
+        .expect("stored");
     finish(store, identity, &mut listing)
 }
 
-fn matches(store: &Store, library: i64) -> BTreeSet<(Vec<u8>, String)> {
+fn matches(store: &Store, library: LibraryId) -> BTreeSet<(Vec<u8>, String)> {
     let mut found = BTreeSet::new();
     store
         .for_each_match(library, &mut |path, key, _| {
@@ -296,7 +300,7 @@ fn a_library_that_the_server_does_not_show_any_more_leaves_its_matches_only() {
     assert_eq!(count(&store, "SELECT count(*) FROM libraries"), 2);
     // It comes back: nothing is listed, and what was confirmed is there, in all that a new process reads.
     let row = probed(&store, identity, &["films", "shows"], NOW_MS + 61 * DAY_MS).remove(1);
-    assert_eq!((row.generation, row.match_count), (0, 1));
+    assert_eq!((row.generation, row.match_count), (Generation(0), 1));
     assert_eq!(matches(&store, row.id).len(), 1);
     let changes = store.state(Some(identity)).expect("state").changes;
     assert_eq!(changes.iter().map(|one| one.library).collect::<Vec<_>>(), [row.id]);
@@ -346,7 +350,7 @@ fn paths(store: &Store, row: &LibraryRow) -> Vec<String> {
     found
 }
 
-fn sequence(store: &Store) -> u64 {
+fn sequence(store: &Store) -> Sequence {
     store.totals().expect("totals").sequence
 }
 
@@ -439,11 +443,10 @@ fn a_file_that_lacks_changes_which_are_forgotten_is_not_the_listing_s() {
         .merge_items(&row, &[movie("2", "/data/2.mkv")], None)
         .expect("merged");
     let now = sequence(&store);
+    let name = |kind, sequence| Folder::image_name(kind, row.id, row.generation, sequence);
+    store.set_image(identity, &name(ImageKind::Listing, now)).expect("set");
     store
-        .set_image(identity, row.id, row.generation, "with both", now)
-        .expect("set");
-    store
-        .compacted(identity, row.id, row.epoch, "matches", now)
+        .compacted(identity, row.epoch, &name(ImageKind::Matches, now))
         .expect("compacted");
     store
         .store_page(&mut listing, &[movie("1", "/data/3.mkv")], now)
@@ -453,14 +456,14 @@ fn a_file_that_lacks_changes_which_are_forgotten_is_not_the_listing_s() {
         items: 2,
         provisional: false,
         partial: false,
-        image: Some(("with one".to_owned(), listing.begun_sequence)),
+        image: Some(name(ImageKind::Listing, listing.begun_sequence)),
         now_ms: NOW_MS,
     };
     let row = store.finish_listing(identity, &listing, &finished).expect("finished");
     let known = store.state(Some(identity)).expect("state").changes.len();
     assert!(
-        row.image.is_empty() || known > 0,
-        "item 2 is neither in {} nor among the changes",
+        row.image.is_none() || known > 0,
+        "item 2 is neither in {:?} nor among the changes",
         row.image
     );
 }
@@ -497,7 +500,7 @@ fn a_match_is_as_new_as_its_write_whatever_listing_its_caller_knew() {
     store
         .record_matches(&before, &[(b"/data/1.mkv", "3")])
         .expect("recorded");
-    let mut recorded = 0;
+    let mut recorded = Sequence::default();
     store
         .for_each_match(row.id, &mut |_, _, sequence| recorded = sequence)
         .expect("read");

@@ -8,6 +8,7 @@ use super::open::Store;
 use super::titles::Titled;
 use super::tx::Tx;
 use crate::error::Result;
+use crate::model::LibraryId;
 
 impl Store {
     /// Removes rows that nobody can see any more, at most `slice` of each kind. Gives whether some may be left.
@@ -59,7 +60,7 @@ pub struct Swept {
 struct Dead {
     guids: Carrier,
     titles: Titled,
-    library: i64,
+    library: LibraryId,
     of_show: bool,
 }
 

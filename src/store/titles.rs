@@ -8,7 +8,7 @@ use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::matching::text::{fold_title, has_all_words};
-use crate::model::Item;
+use crate::model::{Item, LibraryId};
 
 /// Rows that one transaction indexes.
 const SLICE: i64 = 20_000;
@@ -40,7 +40,7 @@ impl FromCells for Titled {
 }
 
 /// Removes an item's entries.
-pub fn forget(tx: &Tx<'_>, library: i64, item: &Titled) -> rusqlite::Result<()> {
+pub fn forget(tx: &Tx<'_>, library: LibraryId, item: &Titled) -> rusqlite::Result<()> {
     let mut statement = tx
         .connection
         .prepare_cached("DELETE FROM titles WHERE library = ?1 AND fold = ?2 AND item = ?3")?;
@@ -59,7 +59,7 @@ struct Taken {
 
 impl Taken {
     /// Adds the visible items with this folded title.
-    fn take(&mut self, connection: &Connection, library: i64, fold: &str) -> rusqlite::Result<()> {
+    fn take(&mut self, connection: &Connection, library: LibraryId, fold: &str) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(&format!(
             "SELECT {} {FROM} JOIN titles t ON t.item = i.id JOIN libraries l ON l.id = i.library \
              WHERE t.library = ?1 AND t.fold = ?2 \
@@ -84,7 +84,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn items_with_title(&self, library: i64, title: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
+    pub fn items_with_title(&self, library: LibraryId, title: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
         self.index_titles(library)?;
         let wanted = fold_title(title);
         self.read(|connection| {
@@ -116,7 +116,7 @@ impl Store {
     }
 
     /// Brings the title index of a library up to date, in slices.
-    fn index_titles(&self, library: i64) -> Result<()> {
+    fn index_titles(&self, library: LibraryId) -> Result<()> {
         loop {
             let behind: bool = self.read(|connection| {
                 connection
@@ -137,7 +137,7 @@ impl Store {
                          WHERE l.id = ?1 AND i.id > l.titles_upto ORDER BY i.id LIMIT ?2",
                         list::<Titled>()
                     ))?
-                    .query_map([library, SLICE], read)?
+                    .query_map(params![library, SLICE], read)?
                     .collect::<rusqlite::Result<_>>()?;
                 let mut entries: Vec<(String, i64)> = rows
                     .iter()
@@ -152,7 +152,7 @@ impl Store {
                 if let Some(last) = rows.last() {
                     c.execute(
                         "UPDATE libraries SET titles_upto = ?2 WHERE id = ?1",
-                        [library, last.id],
+                        params![library, last.id],
                     )?;
                 }
                 Ok(())

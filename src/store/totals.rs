@@ -2,6 +2,7 @@
 
 use super::open::Store;
 use crate::error::Result;
+use crate::model::Sequence;
 
 /// Counts over the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,7 +12,7 @@ pub struct Totals {
     /// Answers over the store's life.
     pub answers: u64,
     /// The change sequence.
-    pub sequence: u64,
+    pub sequence: Sequence,
 }
 
 impl Store {
@@ -25,7 +26,7 @@ impl Store {
                 Ok(Totals {
                     requests: row.get::<_, i64>(0)?.cast_unsigned(),
                     answers: row.get::<_, i64>(1)?.cast_unsigned(),
-                    sequence: row.get::<_, i64>(2)?.cast_unsigned(),
+                    sequence: row.get(2)?,
                 })
             })
         })

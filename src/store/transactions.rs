@@ -78,23 +78,23 @@ impl Store {
             return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // and is done again
         }
         let before = sequence_of(connection)?;
-        let tx = Tx::new(connection, before + 1);
-        let page = self.begin_on_page(tx.sequence)?;
+        let tx = Tx::new(connection, before.next());
+        let page = self.begin_on_page(before, tx.sequence)?;
         let done = work(&tx).and_then(|value| {
             trim_now_and_then(&tx)?;
             connection
                 .prepare_cached("UPDATE store SET sequence = ?1")?
-                .execute([tx.sequence.cast_signed()])?;
+                .execute([tx.sequence])?;
             connection.execute_batch("COMMIT")?;
             Ok(value)
         });
         if let Some(page) = page {
             if done.is_ok() {
-                page.commit(tx.sequence);
+                page.commit(tx.sequence.0);
             } else if !connection.is_autocommit() {
                 // The write lock is still ours: what was announced will not come. Where SQLite rolled back by itself
                 // it is not; then readers ask the database until the next writer repairs the page.
-                page.repair(before);
+                page.repair(before.0);
             }
         }
         drop(undo);

@@ -7,18 +7,20 @@ use rusqlite::Connection;
 
 use super::patience::BUSY;
 
+use crate::model::Sequence;
+
 /// A write transaction under way.
 pub struct Tx<'c> {
     pub connection: &'c Connection,
     /// The change sequence that this transaction becomes.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// How many changes it has told so far.
     told: Cell<i64>,
 }
 
 impl<'c> Tx<'c> {
     /// The transaction that the connection has begun.
-    pub fn new(connection: &'c Connection, sequence: u64) -> Self {
+    pub fn new(connection: &'c Connection, sequence: Sequence) -> Self {
         Self {
             connection,
             sequence,
@@ -60,9 +62,8 @@ impl Drop for Hasty<'_> {
 }
 
 /// The change sequence, as the connection sees it.
-pub fn sequence_of(connection: &Connection) -> rusqlite::Result<u64> {
+pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection
         .prepare_cached("SELECT sequence FROM store")?
-        .query_row([], |row| row.get::<_, i64>(0))
-        .map(i64::cast_unsigned)
+        .query_row([], |row| row.get(0))
 }

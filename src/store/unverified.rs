@@ -7,12 +7,13 @@ use super::columns::{Cells, FromCells, list, read};
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
+use crate::model::{IdentityId, LibraryId};
 
 /// An invalidated path or item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unverified {
     /// The library's number.
-    pub library: i64,
+    pub library: LibraryId,
     /// The path; empty when an item is meant.
     pub path: Vec<u8>,
     /// The item; empty when a path is meant.
@@ -34,7 +35,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn unverified(&self, library: i64) -> Result<Vec<(Vec<u8>, String)>> {
+    pub fn unverified(&self, library: LibraryId) -> Result<Vec<(Vec<u8>, String)>> {
         self.read(|connection| {
             connection
                 .prepare_cached("SELECT path, rating_key FROM unverified WHERE library = ?1")?
@@ -47,7 +48,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn verified(&self, identity: i64, library: i64, path: &[u8], rating_key: &str) -> Result<()> {
+    pub fn verified(&self, identity: IdentityId, library: LibraryId, path: &[u8], rating_key: &str) -> Result<()> {
         self.write(|tx| {
             tx.connection
                 .prepare_cached("DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = ?3")?
@@ -71,7 +72,7 @@ impl Store {
 }
 
 /// What is invalidated in the libraries of an identity.
-pub fn unverified_of(connection: &Connection, identity: i64) -> rusqlite::Result<Vec<Unverified>> {
+pub fn unverified_of(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Vec<Unverified>> {
     connection
         .prepare_cached(&format!(
             "SELECT {} FROM unverified u JOIN libraries l ON l.id = u.library WHERE l.identity = ?1",
@@ -84,8 +85,8 @@ pub fn unverified_of(connection: &Connection, identity: i64) -> rusqlite::Result
 /// Has a path, or with an empty path an item, confirmed before it is answered again.
 pub fn mark_unverified(
     tx: &Tx<'_>,
-    identity: i64,
-    library: i64,
+    identity: IdentityId,
+    library: LibraryId,
     path: &[u8],
     rating_key: &str,
 ) -> rusqlite::Result<()> {
@@ -94,7 +95,7 @@ pub fn mark_unverified(
             "INSERT OR REPLACE INTO unverified (library, path, rating_key, sequence) \
              SELECT id, ?2, ?3, ?4 FROM libraries WHERE id = ?1",
         )?
-        .execute(params![library, path, rating_key, tx.sequence.cast_signed()])?;
+        .execute(params![library, path, rating_key, tx.sequence])?;
     tx.change(
         identity,
         &Change {

@@ -2,7 +2,11 @@
 //!
 //! Words are those of `docs/design.md`, 'Vocabulary'. Everything here is plain data.
 
+mod ids;
+
 use std::fmt;
+
+pub use ids::{Epoch, Generation, IdentityId, ImageKind, ImageName, LibraryId, Sequence};
 
 /// What kind of leaf an item is. Only leaves own files; shows, seasons, artists and albums never appear.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
