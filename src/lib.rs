@@ -5,14 +5,20 @@
 //! [`stats`] and `platform` know nothing of the others. Arrows point down only: `docs/design.md`.
 
 pub mod capi;
+mod edit;
 pub mod error;
+mod events;
 mod freshness;
 mod image;
 pub mod index;
+mod maintenance;
 mod matching;
 pub mod model;
 pub mod options;
 mod platform;
+mod query;
+mod reading;
 pub mod source;
 pub mod stats;
 mod store;
+mod sync;

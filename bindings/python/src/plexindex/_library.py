@@ -254,7 +254,7 @@ def _bind_fast_lookup(native: Native, handle: c_void_p) -> Callable[[Index], Loo
     #   a method over argtypes 322 ns · a closure over argtypes 324 · os.fsencode instead of str.encode 352 · a
     #   functools.partial 283 · this one, with its checks, 300, of which the NUL check 17.
     # No argtypes: bytes and a ctypes object are passed on as they are, checking them costs 60 ns more.
-    call = native.fast lookup
+    call = native.fast_lookup
 
     def lookup_for(index: Index) -> Lookup:
         def lookup_key(path: PathArg) -> str | None:

@@ -213,7 +213,7 @@ class Native:
     """The loaded library: each function of SIGNATURES as an attribute, without its prefix.
 
     They are called with the interpreter's lock released, so other threads run and signals arrive meanwhile. The one
-    exception is ``fast lookup``, which is plexindex_lookup_key() for the fast path: it holds the lock (it never blocks),
+    exception is ``fast_lookup``, which is plexindex_lookup_key() for the fast path: it holds the lock (it never blocks),
     and knows no argument types, as checking them would cost more than the lookup. Give it bytes and nothing else.
     """
 
@@ -232,8 +232,8 @@ class Native:
                 setattr(self, name, function)
         except AttributeError as error:
             raise LoadError(f"{path} is not the plexindex library that this package needs: {error}") from None
-        self.fast lookup: Any = ctypes.PyDLL(path, handle=library._handle)["plexindex_lookup_key"]
-        self.fast lookup.restype = c_char_p
+        self.fast_lookup: Any = ctypes.PyDLL(path, handle=library._handle)["plexindex_lookup_key"]
+        self.fast_lookup.restype = c_char_p
 
     if TYPE_CHECKING:
 

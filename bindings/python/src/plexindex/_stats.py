@@ -41,7 +41,7 @@ class Stats:
         "store_seconds",
         "last_failure",
         "wait_seconds",
-        "warm_seconds",
+        "image_seconds",
     )
 
     answers: dict[str, int]
@@ -66,7 +66,7 @@ class Stats:
     """Time spent reading the server's answers: decompressing and parsing."""
     store_seconds: float
     """Time spent reading and writing the store."""
-    warm_seconds: float
+    image_seconds: float
     """Time spent building and opening images."""
     match_seconds: float
     """Time spent matching, fast lookups not included."""
@@ -108,7 +108,7 @@ class Stats:
         self.listings = raw.listings
         self.network_seconds = raw.network_us / 1_000_000
         self.store_seconds = raw.store_us / 1_000_000
-        self.warm_seconds = raw.image_us / 1_000_000
+        self.image_seconds = raw.image_us / 1_000_000
         self.items = raw.items
         self.matches = raw.matches
         self.libraries = raw.libraries
@@ -163,7 +163,7 @@ class Profile:
         "slow_calls",
         "store",
         "waiting",
-        "warm",
+        "images",
     )
 
     calls: int
@@ -180,7 +180,7 @@ class Profile:
     """Reading its answers: decompressing and parsing."""
     store: float
     """Reading and writing the store."""
-    warm: float
+    images: float
     """Building and opening images."""
     matching: float
     """Matching."""
@@ -190,7 +190,7 @@ class Profile:
     def __init__(self, stats: Stats) -> None:
         self.calls, self.slow_calls, self.seconds = stats.calls, stats.slow_calls, stats.calls_seconds
         self.server, self.requests = stats.network_seconds, stats.request_count
-        self.parsing, self.store, self.warm = stats.parse_seconds, stats.store_seconds, stats.warm_seconds
+        self.parsing, self.store, self.images = stats.parse_seconds, stats.store_seconds, stats.image_seconds
         self.matching, self.waiting = stats.match_seconds, stats.wait_seconds
 
     def as_dict(self) -> dict[str, float]:
@@ -202,7 +202,7 @@ class Profile:
             (f"server ({_counted(self.requests, 'request')})", self.server),
             ("parsing", self.parsing),
             ("store", self.store),
-            ("images", self.warm),
+            ("images", self.images),
             ("matching", self.matching),
             ("waiting", self.waiting),
         )

@@ -2,52 +2,48 @@
 
 use std::time::Instant;
 
-use super::fetch::Doubt;
-use super::snapshot::{Snapshot, age};
-use super::{Answer, QueryOptions, Shared};
+use super::answer::Answer;
+use super::room::Queries;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, is_stale, need};
 use crate::matching::{Found, LIMIT};
 use crate::model::{Confidence, Item, Reason};
+use crate::reading::{Snapshot, age};
 use crate::stats::Spent;
 use crate::store::{LibraryRow, Patience};
+use crate::sync::{Call, Unverified};
 
-impl Shared {
-    pub(super) fn match_guid<R>(
-        &self,
-        query: &QueryOptions<'_>,
-        guid: &str,
-        then: impl FnOnce(&Answer<'_>) -> Result<R>,
-    ) -> Result<R> {
+impl Queries {
+    pub fn match_guid<R>(&self, call: &Call<'_>, guid: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         if guid.is_empty() {
             return Err(Error::new(
                 Status::InvalidArgument,
                 "the GUID is empty: give one such as 'imdb://tt1254207'",
             ));
         }
-        self.find_items(query, &format!("the GUID '{guid}'"), None, then, |row| {
+        self.find_items(call, &format!("the GUID '{guid}'"), None, then, |row| {
             self.store.items_with_guid(row.id, guid, LIMIT)
         })
     }
 
-    pub(super) fn search_title<R>(
+    pub fn search_title<R>(
         &self,
-        query: &QueryOptions<'_>,
+        call: &Call<'_>,
         title: &str,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         if title.trim().is_empty() {
             return Err(Error::new(Status::InvalidArgument, "the title is empty: give one"));
         }
-        self.find_items(query, &format!("the title '{title}'"), Some(title), then, |row| {
+        self.find_items(call, &format!("the title '{title}'"), Some(title), then, |row| {
             self.store.items_with_title(row.id, title, LIMIT)
         })
     }
 
     /// Which of these items were invalidated, or one of their files, and not confirmed since.
-    fn doubts(&self, rows: &[LibraryRow], items: &[(usize, Item)]) -> Vec<Doubt> {
-        let snapshot = self.snapshot.read();
-        let mut doubts = Vec::new();
+    fn unverified(&self, rows: &[LibraryRow], items: &[(usize, Item)]) -> Vec<Unverified> {
+        let snapshot = self.reading.snapshot();
+        let mut unverified = Vec::new();
         for (at, item) in items {
             let row = &rows[*at];
             // Another snapshot may have come since the rows were read.
@@ -57,14 +53,14 @@ impl Shared {
             let key = item.rating_key.as_str();
             let is_suspect = |path: &[u8]| snapshot.is_suspect(place, path, path, key);
             if is_suspect(b"") || item.parts.iter().any(|part| is_suspect(part.as_bytes())) {
-                doubts.push(Doubt {
+                unverified.push(Unverified {
                     row: row.clone(),
                     rating_key: key.to_owned(),
                     paths: item.parts.iter().map(|part| part.as_bytes().to_vec()).collect(),
                 });
             }
         }
-        doubts
+        unverified
     }
 
     /// What the store finds in the libraries that answer, each with the place of its library: so many as an answer holds, and
@@ -94,7 +90,7 @@ impl Shared {
         rows.iter()
             .map(|row| match (title, snapshot.identity) {
                 _ if row.generation > 0 => Ok(true),
-                (Some(title), Some(identity)) => self.knows_title(identity, row, title),
+                (Some(title), Some(identity)) => self.sync.remembers_title(identity, row, title),
                 _ => Ok(false),
             })
             .collect()
@@ -104,24 +100,23 @@ impl Shared {
     /// caller asks libraries that were never fetched for it, as for a path.
     fn find_items<R>(
         &self,
-        query: &QueryOptions<'_>,
+        call: &Call<'_>,
         what: &str,
         title: Option<&str>,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
         find: impl Fn(&LibraryRow) -> Result<(Vec<Item>, usize)>,
     ) -> Result<R> {
-        let query = &self.timed(query);
-        let _held = Patience::now().until(self.until(query)).hold();
+        let _held = Patience::now().until(call.until).hold();
         let mut state = self.begin()?;
         loop {
-            self.catch_up()?;
-            let snapshot = self.snapshot.read();
-            let Some(scope) = self.scope(query, &snapshot, &mut state)? else {
+            self.reading.catch_up()?;
+            let snapshot = self.reading.snapshot();
+            let Some(scope) = self.scope(call, &snapshot, &mut state)? else {
                 drop(snapshot);
-                self.ask_for_libraries(query, &mut state)?;
+                self.ask_for_libraries(call, &mut state)?;
                 continue;
             };
-            let now = self.now_ms();
+            let now = self.clock.now_ms();
             let rows = snapshot.asked(scope).to_vec();
             let answering = self.answering(&snapshot, &rows, title)?;
             let settled = rows
@@ -129,20 +124,21 @@ impl Shared {
                 .zip(&answering)
                 .any(|(row, answers)| *answers && row.generation == 0);
             if let Some(title) = title
-                && let Some(identity) = self.may_question(query, &snapshot, &state)
+                && let Some(identity) = self.may_question(call, &snapshot, &state)
                 && !settled
                 && !state.questioned_cold
-                && self.until(query).is_some()
+                && call.until.is_some()
             {
                 state.questioned_cold = true;
                 let cold: Vec<LibraryRow> = rows.iter().filter(|row| row.generation == 0).cloned().collect();
-                if !cold.is_empty() && self.backing_off(0).is_none() {
+                if !cold.is_empty() && self.sync.back_off().last(0).is_none() {
                     drop(snapshot);
-                    self.ask_for_title(query, identity, &cold, title, &mut state)?;
+                    let failure = self.sync.find_title(call, identity, &cold, title)?;
+                    self.note_failure(&mut state, failure)?;
                     continue;
                 }
             }
-            if !settled && state.refreshed != Some(snapshot.identity.unwrap_or(0)) && self.may_ask(query) {
+            if !settled && state.refreshed != Some(snapshot.identity.unwrap_or(0)) && self.sync.may_ask(call) {
                 let stale: Vec<LibraryRow> = rows
                     .iter()
                     .filter(|row| need(&age(row), &self.policy, now) != Need::Nothing)
@@ -152,7 +148,7 @@ impl Shared {
                     state.refreshed = Some(snapshot.identity.unwrap_or(0));
                     drop(snapshot);
                     let cold = stale.iter().any(|row| row.generation == 0);
-                    self.freshen(query, &stale, cold, &mut state)?;
+                    self.freshen(call, &stale, cold, &mut state)?;
                     continue;
                 }
             }
@@ -163,10 +159,10 @@ impl Shared {
                 return Err(error);
             }
             let (items, total) = self.read_items(&rows, &answering, &find)?;
-            let doubts = self.doubts(&rows, &items);
-            if !doubts.is_empty() && !state.confirmed && self.may_ask(query) && state.failure.is_none() {
+            let unverified = self.unverified(&rows, &items);
+            if !unverified.is_empty() && !state.confirmed && self.sync.may_ask(call) && state.failure.is_none() {
                 state.confirmed = true;
-                if let Err(error) = self.confirm(query, &doubts) {
+                if let Err(error) = self.sync.verify(call, &unverified) {
                     self.back_off_after(&mut state, error)?;
                 }
                 continue;
@@ -188,7 +184,7 @@ impl Shared {
                 .iter()
                 .any(|row| row.generation > 0 && is_stale(&age(row), &self.policy, now));
             let message;
-            if !doubts.is_empty() {
+            if !unverified.is_empty() {
                 (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
                 answer.reason = Reason::Unconfirmed;
                 message = format!("an item with {what} was invalidated, and the server has not confirmed it since");

@@ -1,0 +1,15 @@
+//! Queries: from a path, a GUID or a title to an answer, by way of the server where that is needed and allowed.
+
+mod answer;
+mod explain;
+mod items;
+mod libraries;
+mod missing;
+mod path;
+mod room;
+mod samples;
+mod shown;
+
+pub use answer::{Answer, Candidate, Match};
+pub use room::Queries;
+pub use samples::to_json;
