@@ -89,7 +89,7 @@ impl Queries {
     fn answering(&self, snapshot: &Snapshot, rows: &[LibraryRow], title: Option<&str>) -> Result<Vec<bool>> {
         rows.iter()
             .map(|row| match (title, snapshot.identity) {
-                _ if row.generation > 0 => Ok(true),
+                _ if row.generation.is_fetched() => Ok(true),
                 (Some(title), Some(identity)) => self.sync.remembers_title(identity, row, title),
                 _ => Ok(false),
             })
@@ -122,7 +122,7 @@ impl Queries {
             let settled = rows
                 .iter()
                 .zip(&answering)
-                .any(|(row, answers)| *answers && row.generation == 0);
+                .any(|(row, answers)| *answers && !row.generation.is_fetched());
             if let Some(title) = title
                 && let Some(identity) = self.may_question(call, &snapshot, &state)
                 && !settled
@@ -130,7 +130,11 @@ impl Queries {
                 && call.until.is_some()
             {
                 state.questioned_cold = true;
-                let cold: Vec<LibraryRow> = rows.iter().filter(|row| row.generation == 0).cloned().collect();
+                let cold: Vec<LibraryRow> = rows
+                    .iter()
+                    .filter(|row| !row.generation.is_fetched())
+                    .cloned()
+                    .collect();
                 if !cold.is_empty() && self.sync.back_off().last(0).is_none() {
                     drop(snapshot);
                     let failure = self.sync.find_title(call, identity, &cold, title)?;
@@ -138,22 +142,22 @@ impl Queries {
                     continue;
                 }
             }
-            if !settled && state.refreshed != Some(snapshot.identity.unwrap_or(0)) && self.sync.may_ask(call) {
+            if !settled && state.refreshed != Some(snapshot.identity.unwrap_or_default()) && self.sync.may_ask(call) {
                 let stale: Vec<LibraryRow> = rows
                     .iter()
                     .filter(|row| need(&age(row), &self.policy, now) != Need::Nothing)
                     .cloned()
                     .collect();
                 if !stale.is_empty() {
-                    state.refreshed = Some(snapshot.identity.unwrap_or(0));
+                    state.refreshed = Some(snapshot.identity.unwrap_or_default());
                     drop(snapshot);
-                    let cold = stale.iter().any(|row| row.generation == 0);
+                    let cold = stale.iter().any(|row| !row.generation.is_fetched());
                     self.freshen(call, &stale, cold, &mut state)?;
                     continue;
                 }
             }
             drop(snapshot);
-            if rows.iter().all(|row| row.generation == 0)
+            if rows.iter().all(|row| !row.generation.is_fetched())
                 && let Some(error) = state.failure
             {
                 return Err(error);
@@ -177,12 +181,12 @@ impl Queries {
             let mut answer = Answer::of_items(&found, total, &rows);
             answer.age_ms = rows
                 .iter()
-                .filter(|row| row.generation > 0)
+                .filter(|row| row.generation.is_fetched())
                 .map(|row| now - row.checked_ms)
                 .max();
             answer.stale = rows
                 .iter()
-                .any(|row| row.generation > 0 && is_stale(&age(row), &self.policy, now));
+                .any(|row| row.generation.is_fetched() && is_stale(&age(row), &self.policy, now));
             let message;
             if !unverified.is_empty() {
                 (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);

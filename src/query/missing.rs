@@ -18,7 +18,7 @@ impl Queries {
             return Ok(false);
         };
         let row = &snapshot.rows[found.library];
-        if row.generation > 0 || row.due || !matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
+        if row.generation.is_fetched() || row.due || !matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
             return Ok(false);
         }
         self.sync.remembers_path(identity, row, path)
@@ -26,7 +26,7 @@ impl Queries {
 
     /// Libraries that were never fetched and may have this path, when the caller has not the time to fetch them.
     pub fn cold(&self, call: &Call<'_>, snapshot: &Snapshot, scope: Scope, path: &[u8]) -> Vec<LibraryRow> {
-        let is_cold = |row: &LibraryRow| row.generation == 0;
+        let is_cold = |row: &LibraryRow| !row.generation.is_fetched();
         let asked = snapshot.asked(scope);
         if !asked.iter().any(is_cold) || call.until.is_none() {
             return Vec::new();
@@ -54,7 +54,7 @@ impl Queries {
             return Vec::new();
         }
         let mut owners = self.owners(snapshot, scope, path);
-        owners.retain(|row| row.generation > 0);
+        owners.retain(|row| row.generation.is_fetched());
         owners
     }
 

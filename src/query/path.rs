@@ -114,12 +114,12 @@ impl Queries {
                     continue;
                 }
             }
-            if !settled && state.refreshed != Some(snapshot.identity.unwrap_or(0)) && self.sync.may_ask(call) {
+            if !settled && state.refreshed != Some(snapshot.identity.unwrap_or_default()) && self.sync.may_ask(call) {
                 let stale = self.stale(&snapshot, scope, path);
                 if !stale.is_empty() {
-                    let cold = stale.iter().any(|row| row.generation == 0);
+                    let cold = stale.iter().any(|row| !row.generation.is_fetched());
                     // Another server may answer: then its libraries are wanted next.
-                    state.refreshed = Some(snapshot.identity.unwrap_or(0));
+                    state.refreshed = Some(snapshot.identity.unwrap_or_default());
                     drop(snapshot);
                     self.freshen(call, &stale, cold, &mut state)?;
                     continue;
@@ -165,7 +165,7 @@ impl Queries {
                 .owners(path, self.reading.mappings())
                 .into_iter()
                 .enumerate()
-                .filter(|(place, owns)| *owns || snapshot.rows[*place].generation > 0)
+                .filter(|(place, owns)| *owns || snapshot.rows[*place].generation.is_fetched())
                 .map(|(place, _)| place)
                 .collect(),
         };
@@ -187,7 +187,7 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let rows = snapshot.asked(scope);
-        let unfetched = rows.iter().all(|row| row.generation == 0);
+        let unfetched = rows.iter().all(|row| !row.generation.is_fetched());
         let status = if outcome.unverified {
             Status::NotFound
         } else if outcome.is_ambiguous() {
@@ -230,7 +230,7 @@ impl Queries {
             self.samples.saw(path, found.path);
         }
         let now = self.clock.now_ms();
-        let fetched = || rows.iter().filter(|row| row.generation > 0);
+        let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
         let stale = |row: &LibraryRow| {
             // 'At once' asks for each query; this one did.
@@ -240,7 +240,7 @@ impl Queries {
         // What a query found a while ago for a library that was never fetched has an age too.
         let old = outcome
             .single()
-            .is_some_and(|found| snapshot.rows[found.library].generation == 0)
+            .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
             && !self.is_remembered(snapshot, outcome, path)?;
         answer.stale = outcome.rung != Rung::Confirmed && (old || fetched().any(stale));
         self.hand_over(&answer, then)

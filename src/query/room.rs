@@ -8,7 +8,7 @@ use super::shown::Shown;
 use crate::error::{Error, Result, Status};
 use crate::freshness::Policy;
 use crate::matching::Scope;
-use crate::model::Rung;
+use crate::model::{IdentityId, Rung, Sequence};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
@@ -34,13 +34,13 @@ pub struct Queries {
 #[allow(clippy::struct_excessive_bools)] // each is one step, taken once
 pub struct QueryState {
     /// The change sequence when the query came: what was asked later need not be asked again.
-    pub since: u64,
+    pub since: Sequence,
     /// When that was, Unix ms.
     pub begun_ms: i64,
     /// The libraries' list was asked for.
     pub probed: bool,
     /// Libraries were brought up to date, as far as it went: those of this identity (0: none yet).
-    pub refreshed: Option<i64>,
+    pub refreshed: Option<IdentityId>,
     /// The deadline came first.
     pub late: Option<Status>,
     /// Asking failed.
@@ -107,7 +107,7 @@ impl Queries {
     }
 
     /// Whose libraries the server may be asked about, beyond bringing them up to date: not when it just failed.
-    pub fn may_question(&self, call: &Call<'_>, snapshot: &Snapshot, state: &QueryState) -> Option<i64> {
+    pub fn may_question(&self, call: &Call<'_>, snapshot: &Snapshot, state: &QueryState) -> Option<IdentityId> {
         snapshot
             .identity
             .filter(|_| self.sync.may_ask(call) && state.failure.is_none())

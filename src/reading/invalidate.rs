@@ -5,7 +5,7 @@ use super::selection::{Resolved, Selection};
 use super::snapshot::places;
 use crate::error::Result;
 use crate::matching::{Scope, View, climb};
-use crate::model::Rung;
+use crate::model::{LibraryId, Rung};
 
 impl Reading {
     pub fn invalidate_path(&self, library: &Selection, path: &[u8]) -> Result<()> {
@@ -28,7 +28,7 @@ impl Reading {
                 let row = &snapshot.rows[place];
                 // Of one that was never fetched only what a query found can be wrong.
                 let one = Scope::One(place);
-                if row.generation > 0 || climb(&snapshot.views, one, &self.mappings, path).rung != Rung::None {
+                if row.generation.is_fetched() || climb(&snapshot.views, one, &self.mappings, path).rung != Rung::None {
                     listed.push(row.id);
                 }
                 snapshot.views[place].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
@@ -50,7 +50,7 @@ impl Reading {
             let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
                 return Ok(());
             };
-            let ids: Vec<i64> = places(scope, snapshot.rows.len())
+            let ids: Vec<LibraryId> = places(scope, snapshot.rows.len())
                 .map(|place| snapshot.rows[place].id)
                 .collect();
             (identity, ids)

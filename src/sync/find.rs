@@ -17,6 +17,7 @@ use crate::freshness::{self, COLD_QUESTIONS, LOOK_AGAIN_MS};
 use crate::matching::Normal;
 use crate::matching::point::{file_name, is_same_file, title_in};
 use crate::matching::text::{fold_title, has_all_words};
+use crate::model::{IdentityId, Sequence};
 use crate::source::{Bounds, Rows};
 use crate::store::{LibraryRow, Patience};
 
@@ -29,17 +30,17 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Syncing {
     /// Whether a library that was never fetched was asked for this path a while ago, and had it.
-    pub fn remembers_path(&self, identity: i64, row: &LibraryRow, path: &[u8]) -> Result<bool> {
+    pub fn remembers_path(&self, identity: IdentityId, row: &LibraryRow, path: &[u8]) -> Result<bool> {
         self.remembers(identity, row, hash(path))
     }
 
     /// Whether a library that was never fetched was asked for this title a while ago, and had it.
-    pub fn remembers_title(&self, identity: i64, row: &LibraryRow, title: &str) -> Result<bool> {
+    pub fn remembers_title(&self, identity: IdentityId, row: &LibraryRow, title: &str) -> Result<bool> {
         self.remembers(identity, row, title_hash(title))
     }
 
     /// Whether what the server was asked about has been found, and not too long ago.
-    fn remembers(&self, identity: i64, row: &LibraryRow, hash: u64) -> Result<bool> {
+    fn remembers(&self, identity: IdentityId, row: &LibraryRow, hash: u64) -> Result<bool> {
         let asked = self.store.asked(identity, row.id, hash)?;
         Ok(freshness::is_remembered(
             asked.as_ref(),
@@ -53,9 +54,9 @@ impl Syncing {
     pub fn look(
         &self,
         call: &Call<'_>,
-        identity: i64,
+        identity: IdentityId,
         owners_without_it: &[LibraryRow],
-        since: u64,
+        since: Sequence,
     ) -> Result<Option<Error>> {
         let may = |sync: &Self| {
             Ok(freshness::may_look(
@@ -94,7 +95,7 @@ impl Syncing {
     pub fn find_path(
         &self,
         call: &Call<'_>,
-        identity: i64,
+        identity: IdentityId,
         libraries: &[LibraryRow],
         path: &[u8],
         cold: bool,
@@ -111,7 +112,7 @@ impl Syncing {
     pub fn find_title(
         &self,
         call: &Call<'_>,
-        identity: i64,
+        identity: IdentityId,
         libraries: &[LibraryRow],
         title: &str,
     ) -> Result<Option<Error>> {
@@ -125,7 +126,7 @@ impl Syncing {
     fn ask_once(
         &self,
         call: &Call<'_>,
-        identity: i64,
+        identity: IdentityId,
         libraries: &[LibraryRow],
         hash: u64,
         cold: bool,
