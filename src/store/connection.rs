@@ -158,7 +158,7 @@ impl Slot {
         self.journal.closed();
     }
 
-    /// Empties the log into the database, as far as nobody reads: so that it stays small from one process to the next.
+    /// Empties the log into the database, as far as no process reads: so that it stays small from one process to the next.
     pub fn settle(&self) {
         if let Some(Open { connection, .. }) = &self.open {
             let settled = connection
@@ -245,7 +245,7 @@ fn open(folder: &Folder) -> rusqlite::Result<Open> {
     )?;
     let made: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if made == 0 {
-        // It got its name when it was whole; so this is an empty file, or somebody else's.
+        // It got its name when it was whole; so this is an empty file, or not a store's.
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }
     // The last one to close leaves `-wal` and `-shm` where they are: a full disk has no room to make them anew, and then
@@ -270,7 +270,7 @@ fn settle_journal(connection: &Connection, folder: &Folder) -> rusqlite::Result<
     }
     let changed: rusqlite::Result<String> =
         connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0));
-    // While others have it open it cannot be changed; whoever is alone will.
+    // While others have it open it cannot be changed; the next that is alone does it.
     log::debug!("journal mode {mode}, wanted {wanted}: {changed:?}");
     Ok(changed.unwrap_or(mode))
 }

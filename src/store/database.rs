@@ -14,7 +14,7 @@ use crate::platform::lock::FileLock;
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 impl Folder {
-    /// Makes the database when none has its name. It gets the name when it is whole and closed, so nobody ever finds half
+    /// Makes the database when none has its name. It gets the name when it is whole and closed, so no process ever finds half
     /// of one; and no descriptor of it is closed later, which would free the locks that this process has on it.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Held while the database gets or loses its name. Where locks do not work, nobody has it.
+    /// Held while the database gets or loses its name. Where locks do not work, none has it.
     fn alone(&self) -> Result<Option<FileLock>> {
         let path = self.fetch_lock("store");
         match FileLock::acquire(&path, Some(Instant::now() + PATIENCE), &|| false) {

@@ -117,7 +117,7 @@ impl Folder {
         self.path.join(format!("{NAME}.page"))
     }
 
-    /// The lock that whoever fetches this library holds.
+    /// The lock that is held by what fetches this library.
     pub fn fetch_lock(&self, what: &str) -> PathBuf {
         self.path.join(format!("{NAME}-{what}.lock"))
     }

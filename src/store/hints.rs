@@ -1,4 +1,4 @@
-//! What events say of libraries and items: hints that somebody should look again, kept until somebody did.
+//! What events say of libraries and items: hints that one should be probed again, kept until it was.
 
 use rusqlite::params;
 

@@ -123,7 +123,7 @@ impl Store {
         })
     }
 
-    /// Empties an identity: its libraries become nobody's at once, and their rows are swept by later writes.
+    /// Empties an identity: its libraries belong to none at once, and their rows are swept by later writes.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].

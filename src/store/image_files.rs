@@ -11,9 +11,9 @@ use crate::platform::files;
 /// What the names of images end in.
 const IMAGE: &str = ".image";
 
-/// How old an image that nobody names must be before it is removed.
+/// How old an image that no library names must be before it is removed.
 const YOUNG_S: u64 = 600;
-/// After how many seconds nobody is about to open a file that was replaced.
+/// After how many seconds no process is about to open a file that was replaced.
 const REPLACED_S: u64 = 2;
 
 impl Folder {

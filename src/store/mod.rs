@@ -54,6 +54,10 @@ mod columns_tests;
 #[cfg(test)]
 mod connection_tests;
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod listing_tests;
+#[cfg(test)]
 mod random_tests;
 #[cfg(test)]
 mod store_tests;

@@ -80,7 +80,7 @@ impl Store {
             .query_row("SELECT secret, sequence FROM store", [], |row| {
                 Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Sequence>(1)?))
             })
-            .map_err(|error| self.trouble(&error, writer))?;
+            .map_err(|error| self.explained(&error, writer))?;
         let page = if self.folder.shares_memory() {
             let page = CounterPage::open(&self.folder.page(), id, is_fresh(sequence));
             page.inspect_err(warn_of_page).ok()
@@ -89,7 +89,7 @@ impl Store {
         };
         if let Some(page) = &page {
             let (connection, _) = writer.connection()?;
-            repair(page, connection).map_err(|error| self.trouble(&error, writer))?;
+            repair(page, connection).map_err(|error| self.explained(&error, writer))?;
         }
         Ok(Opened::new(&self.folder, id, secret, writer.file(), page))
     }
@@ -130,7 +130,7 @@ impl Store {
         self.keyed(token.as_bytes()).to_vec()
     }
 
-    /// A hash under the secret of this store: the same for the same bytes, and nobody else can try it.
+    /// A hash under the secret of this store: the same for the same bytes, and of no use without the store.
     #[must_use]
     pub fn keyed(&self, bytes: &[u8]) -> [u8; 32] {
         *blake3::keyed_hash(&self.opened.newest().secret, bytes).as_bytes()
@@ -150,7 +150,7 @@ impl Store {
     }
 
     /// The error for people; notes that the database is broken when that is what it says.
-    pub(super) fn trouble(&self, error: &rusqlite::Error, slot: &Slot) -> Error {
+    pub(super) fn explained(&self, error: &rusqlite::Error, slot: &Slot) -> Error {
         if is_broken(error) {
             self.folder.mark_broken(slot.file());
         }

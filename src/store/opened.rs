@@ -1,8 +1,8 @@
 //! The database that is open, its counter page, and whether both still have their names.
 //!
-//! Whoever removes or replaces the counter page takes nothing from those who have it mapped: they would go on believing a
+//! Removing or replacing the counter page takes nothing from those who have it mapped: they would go on believing a
 //! page that no writer writes to any more. So what a look at the names showed holds for [`HOLDS_MS`] and no longer, by a
-//! clock that costs no system call; and whoever makes a new page, where it cannot tell those who have the old one, first
+//! clock that costs no system call; and a process that makes a new page, where it cannot tell those who have the old one, first
 //! leaves the name free for that long.
 
 use std::path::PathBuf;
@@ -90,7 +90,7 @@ impl Opened {
         true
     }
 
-    /// Whether the page has its name, and had it whenever somebody looked.
+    /// Whether the page has its name, and had it at every look.
     pub fn has_page(&self) -> bool {
         let page = self.page.as_ref().filter(|_| !self.gone.load(Ordering::Relaxed));
         page.is_some_and(|page| page.is_at(&self.place))
@@ -105,7 +105,7 @@ impl Opened {
 }
 
 /// Makes the page agree with the database where it does not: it is new, its writer died, or the machine did. When
-/// somebody is writing that is left to them. Gives the database's change sequence.
+/// another process is writing, that is left to it. Gives the database's change sequence.
 pub fn repair(page: &CounterPage, connection: &Connection) -> rusqlite::Result<Sequence> {
     let mut sequence = sequence_of(connection)?;
     if page.state() == State::Equal(sequence.0) {

@@ -10,8 +10,8 @@ use crate::model::Sequence;
 impl Store {
     /// Says on the counter page that transaction `sequence`, after `before`, is under way, and gives the page. Called under the write lock.
     ///
-    /// A page that somebody removed or replaced is made anew: those who open it now would not see this one. Where it cannot
-    /// be mapped it is taken away, so that nobody goes on believing it: others have to see what is written.
+    /// A page that was removed or replaced is made anew: those who open it now would not see this one. Where it cannot
+    /// be mapped it is taken away, so that no process goes on believing it: others have to see what is written.
     pub(super) fn begin_on_page(&self, before: Sequence, sequence: Sequence) -> rusqlite::Result<Option<&CounterPage>> {
         let opened = self.opened.newest();
         let begun = |page: &CounterPage| page.begin(sequence.0);
@@ -47,7 +47,7 @@ impl Store {
     }
 
     /// Looks for the counter page that a writer has made where this process has none, or had one that is gone. Waits for
-    /// nobody: the next call may find it.
+    /// none: the next call may find it.
     pub fn find_page(&self) {
         let opened = self.opened.newest();
         if !self.believes || !self.folder.shares_memory() || opened.has_page() {

@@ -29,7 +29,7 @@ pub fn failure(code: std::ffi::c_int) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
 }
 
-/// Makes a database, whole and closed, in an empty file that nobody else knows.
+/// Makes a database, whole and closed, in an empty file that no other process knows.
 pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
     let store_id = i64::from_le_bytes(files::random().map_err(random)?);

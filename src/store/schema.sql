@@ -180,7 +180,7 @@ CREATE TABLE changes (       -- what other processes have to hear of
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE path_searches ( -- what the server was asked about: paths that were not listed
-    library  INTEGER NOT NULL,             -- 0: a look at the clocks for such a path
+    library  INTEGER NOT NULL,             -- 0: a probe for such a path
     hash     INTEGER NOT NULL,             -- of the path's normal form
     identity INTEGER NOT NULL,
     first_ms INTEGER NOT NULL,

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::model::LibraryId;
 
 impl Store {
-    /// Removes rows that nobody can see any more, at most `slice` of each kind. Gives whether some may be left.
+    /// Removes rows that nothing shows any more, at most `slice` of each kind. Gives whether some may be left.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
@@ -75,7 +75,7 @@ impl FromCells for Dead {
     }
 }
 
-/// Removes rows that nobody can see any more, at most `slice` of each kind.
+/// Removes rows that nothing shows any more, at most `slice` of each kind.
 pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
     let slice = i64::try_from(slice).unwrap_or(i64::MAX);
     let c = tx.connection;

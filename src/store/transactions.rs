@@ -20,7 +20,7 @@ impl Store {
     }
 
     /// Reads when no other thread does and the connection is open; `None` otherwise, at once. An error when another
-    /// process keeps the database locked: nobody is waited for.
+    /// process keeps the database locked: this waits for none.
     pub(super) fn try_read<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Option<Result<T>> {
         let mut work = in_one(work);
         let mut hasty = |connection: &Connection| {
@@ -32,7 +32,7 @@ impl Store {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        // Opening a database takes its time, and may wait for whoever makes or recovers it.
+        // Opening a database takes its time, and may wait for the process that makes or recovers it.
         slot.id()?;
         match self.run(&mut slot, &mut hasty) {
             Done::Returned(done) => Some(done),
@@ -70,7 +70,7 @@ impl Store {
         connection: &Connection,
         work: &mut impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        // IMMEDIATE: the sequence read here is nobody else's until the end.
+        // IMMEDIATE: no other transaction gets the sequence read here before the end.
         connection.execute_batch("BEGIN IMMEDIATE")?;
         let undo = Undo(connection);
         // Those who share our index of the log wait for this transaction: what is right now stays right until its end.
@@ -144,7 +144,7 @@ impl Store {
         if id != self.opened.newest().id {
             return Done::Stale;
         }
-        let done = work(connection).map_err(|error| self.trouble(&error, slot));
+        let done = work(connection).map_err(|error| self.explained(&error, slot));
         // What was written into a database that was set aside meanwhile is written again into the one that took its place.
         // So is what was written into a log that lost its name, and what failed for it.
         if self.folder.broken().is_some() || (done.is_err() || slot.writes()) && slot.is_moved() {

@@ -41,7 +41,7 @@ impl Syncing {
 
     /// Whether what the server was asked about has been found, and not too long ago.
     fn remembers(&self, identity: IdentityId, row: &LibraryRow, hash: u64) -> Result<bool> {
-        let asked = self.store.asked(identity, row.id, hash)?;
+        let asked = self.store.path_search(identity, row.id, hash)?;
         Ok(freshness::is_remembered(
             asked.as_ref(),
             &self.policy,
@@ -60,7 +60,7 @@ impl Syncing {
     ) -> Result<Option<Error>> {
         let may = |sync: &Self| {
             Ok(freshness::may_look(
-                sync.store.last_looked(identity)?,
+                sync.store.last_probe_for_path(identity)?,
                 sync.clock.now_ms(),
             ))
         };
@@ -79,7 +79,7 @@ impl Syncing {
                 if !may(self)? {
                     return Ok(());
                 }
-                self.store.note_look(identity, self.clock.now_ms())?;
+                self.store.note_probe_for_path(identity, self.clock.now_ms())?;
                 for row in owners_without_it {
                     job.bring_one(row, row.id, since, Why::Look)?;
                 }
@@ -136,7 +136,7 @@ impl Syncing {
         // Of one path all libraries are asked that may have it: two that do are ambiguous.
         let rested = || -> Result<bool> {
             let now = self.clock.now_ms();
-            let (last, count) = self.store.last_asked(identity, now - LOOK_AGAIN_MS, now)?;
+            let (last, count) = self.store.last_path_search(identity, now - LOOK_AGAIN_MS, now)?;
             Ok(if cold {
                 count < COLD_QUESTIONS
             } else {
@@ -144,7 +144,7 @@ impl Syncing {
             })
         };
         let may = |row: &LibraryRow| -> Result<bool> {
-            let asked = self.store.asked(identity, row.id, hash)?;
+            let asked = self.store.path_search(identity, row.id, hash)?;
             let fresh = asked.is_some_and(|asked| asked.found && asked.last_ms >= begun);
             Ok(!fresh && freshness::may_ask_again(asked.as_ref(), &self.policy, self.clock.now_ms()))
         };
@@ -180,7 +180,7 @@ impl Syncing {
                     // One that failed, or took too long, was a query too.
                     let had = matches!(found, Ok(true));
                     self.store
-                        .note_question(identity, row.id, hash, self.clock.now_ms(), had)?;
+                        .note_path_search(identity, row.id, hash, self.clock.now_ms(), had)?;
                     found?;
                 }
                 Ok(())
