@@ -43,6 +43,7 @@ impl Index {
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for options that are refused, [`Status::Store`], [`Status::StoreFull`].
+    #[allow(clippy::needless_pass_by_value)] // given away: an index has its own
     pub fn open(options: Options) -> Result<Self> {
         options.check()?;
         let store = Store::open(&options.cache_dir, !options.no_mmap)?;
@@ -63,6 +64,7 @@ impl Index {
     ///
     /// # Errors
     /// As [`Index::open`].
+    #[allow(clippy::needless_pass_by_value)] // as above
     pub fn open_with(
         options: Options,
         clock: Arc<dyn Clock>,

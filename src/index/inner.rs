@@ -87,7 +87,7 @@ impl Inner {
         ));
         let events = Arc::new(Events::new(
             Arc::clone(&store),
-            source.clone(),
+            source,
             Arc::clone(&reading),
             Arc::clone(&counters),
         ));
@@ -163,10 +163,16 @@ impl Inner {
     }
 
     pub fn clear(&self) -> Result<()> {
-        let identity = self.reading.identity();
-        if let Some(identity) = identity {
+        let mut cleared = false;
+        self.reading.insist(|| {
+            let Some(identity) = self.reading.identity() else {
+                return Ok(None);
+            };
             self.store.clear_for_good(identity)?;
-            self.reading.catch_up()?;
+            cleared = true;
+            Ok(Some((identity, Vec::new())))
+        })?;
+        if cleared {
             self.maintenance.cleared();
             log::info!("the store was cleared");
         }

@@ -11,7 +11,7 @@ use crate::reading::{Reading, Resolved, Selection, Selector, check_key};
 use crate::sync::{Call, Progress};
 
 /// How often a library is looked for that others clear at the same time.
-const PERSISTENCE: u32 = 20;
+pub(super) const PERSISTENCE: u32 = 20;
 
 /// What a call may do, and whom it tells.
 #[derive(Clone, Copy, Default)]

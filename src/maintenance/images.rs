@@ -113,6 +113,7 @@ impl Images {
 
     /// What makes the image of a stored generation.
     fn listing_builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<ImageBuilder> {
+        ImageBuilder::expect(row.items)?;
         let mut builder = self.builder(row, generation, sequence);
         if row.is_the_host_s() {
             (self.host_items)(&self.store, row)?

@@ -1,17 +1,30 @@
-//! Questions by GUID and by title: answered from what the store has an index of.
+//! From a GUID or a title to an answer: what the store has an index of, in all libraries asked, brought up to date first.
+//! For a title a hurried caller asks libraries that were never fetched for it, as for a path.
 
+use std::cell::OnceCell;
 use std::time::Instant;
 
 use super::answer::Answer;
+use super::driver::{Question, Turn};
+use super::planner::QueryState;
 use super::room::Queries;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, is_stale, need};
-use crate::matching::{Found, LIMIT};
-use crate::model::{Confidence, Item, Reason};
-use crate::reading::{Snapshot, age};
+use crate::matching::{Found, LIMIT, Normal};
+use crate::model::{Confidence, IdentityId, Item, Reason};
+use crate::reading::{age, places};
 use crate::stats::Spent;
-use crate::store::{LibraryRow, Patience};
-use crate::sync::{Call, Unverified};
+use crate::store::LibraryRow;
+use crate::sync::{Call, Syncing, Unverified};
+
+/// What items are asked for by.
+enum By<'q> {
+    Guid(&'q str),
+    Title(&'q str),
+}
+
+/// Items with the place of their library: so many as an answer holds, and the count of all.
+type Items = (Vec<(usize, Item)>, usize);
 
 impl Queries {
     pub fn match_guid<R>(&self, call: &Call<'_>, guid: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
@@ -21,9 +34,7 @@ impl Queries {
                 "the GUID is empty: give one such as 'imdb://tt1254207'",
             ));
         }
-        self.find_items(call, &format!("the GUID '{guid}'"), None, then, |row| {
-            self.store.items_with_guid(row.id, guid, LIMIT)
-        })
+        self.answer(call, &By::Guid(guid), then)
     }
 
     pub fn search_title<R>(
@@ -35,175 +46,186 @@ impl Queries {
         if title.trim().is_empty() {
             return Err(Error::new(Status::InvalidArgument, "the title is empty: give one"));
         }
-        self.find_items(call, &format!("the title '{title}'"), Some(title), then, |row| {
-            self.store.items_with_title(row.id, title, LIMIT)
-        })
+        self.answer(call, &By::Title(title), then)
+    }
+}
+
+impl By<'_> {
+    /// Whether a library answers: it was fetched, or asked for this title a while ago.
+    fn is_answered_by(&self, turn: &Turn<'_>, row: &LibraryRow) -> Result<bool> {
+        match (self, turn.snapshot.identity) {
+            _ if row.generation.is_fetched() => Ok(true),
+            (By::Title(title), Some(identity)) => turn.queries.sync.remembers_title(identity, row, title),
+            _ => Ok(false),
+        }
     }
 
-    /// Which of these items were invalidated, or one of their files, and not confirmed since.
-    fn unverified(&self, rows: &[LibraryRow], items: &[(usize, Item)]) -> Vec<Unverified> {
-        let snapshot = self.reading.snapshot();
+    /// What the store finds in the libraries that answer; read once a turn.
+    fn read<'f>(&self, turn: &Turn<'_>, found: &'f OnceCell<Items>) -> Result<&'f Items> {
+        if let Some(items) = found.get() {
+            return Ok(items);
+        }
+        let queries = turn.queries;
+        let mut items = Vec::new();
+        let mut total = 0;
+        for (at, row) in turn.snapshot.asked(turn.scope).iter().enumerate() {
+            if !self.is_answered_by(turn, row)? {
+                continue;
+            }
+            let reading = Instant::now();
+            let (some, count) = match self {
+                By::Guid(guid) => queries.store.items_with_guid(row.id, guid, LIMIT)?,
+                By::Title(title) => queries.store.items_with_title(row.id, title, LIMIT)?,
+            };
+            queries.counters.spent(Spent::Store, reading.elapsed());
+            queries.counters.spent(Spent::Away, reading.elapsed());
+            total += count;
+            items.extend(some.into_iter().map(|item| (at, item)));
+        }
+        items.truncate(LIMIT);
+        Ok(found.get_or_init(|| (items, total)))
+    }
+}
+
+/// The libraries asked that were never fetched.
+fn unfetched_rows<'t>(turn: &Turn<'t>) -> impl Iterator<Item = &'t LibraryRow> + use<'t> {
+    turn.snapshot
+        .asked(turn.scope)
+        .iter()
+        .filter(|row| !row.generation.is_fetched())
+}
+
+impl Question for By<'_> {
+    type Found<'t> = OnceCell<Items>;
+    const VERIFIES_FIRST: bool = false;
+
+    fn look(&self, _: &Turn<'_>) -> OnceCell<Items> {
+        OnceCell::new()
+    }
+
+    /// The store is asked, not the images.
+    fn is_lost(&self, _: &Turn<'_>, _: &OnceCell<Items>) -> bool {
+        false
+    }
+
+    /// Which of the items were invalidated, or one of their files, and not verified since.
+    fn unverified(&self, turn: &Turn<'_>, found: &OnceCell<Items>) -> Result<Vec<Unverified>> {
+        let snapshot = turn.snapshot;
+        let first = places(turn.scope, snapshot.rows.len()).start;
+        let (items, _) = self.read(turn, found)?;
         let mut unverified = Vec::new();
         for (at, item) in items {
-            let row = &rows[*at];
-            // Another snapshot may have come since the rows were read.
-            let Some(place) = snapshot.rows.iter().position(|one| one.id == row.id) else {
-                continue;
-            };
-            let key = item.rating_key.as_str();
-            let is_suspect = |path: &[u8]| snapshot.is_suspect(place, path, path, key);
-            if is_suspect(b"") || item.parts.iter().any(|part| is_suspect(part.as_bytes())) {
+            let (place, key) = (first + at, item.rating_key.as_str());
+            let is_unverified =
+                |path: &[u8]| Normal::with(path, |normal| snapshot.is_unverified(place, normal, path, key));
+            if is_unverified(b"") || item.parts.iter().any(|part| is_unverified(part.as_bytes())) {
                 unverified.push(Unverified {
-                    row: row.clone(),
+                    row: snapshot.rows[place].clone(),
                     rating_key: key.to_owned(),
                     paths: item.parts.iter().map(|part| part.as_bytes().to_vec()).collect(),
                 });
             }
         }
-        unverified
+        Ok(unverified)
     }
 
-    /// What the store finds in the libraries that answer, each with the place of its library: so many as an answer holds, and
-    /// the count of all.
-    fn read_items(
-        &self,
-        rows: &[LibraryRow],
-        answering: &[bool],
-        find: impl Fn(&LibraryRow) -> Result<(Vec<Item>, usize)>,
-    ) -> Result<(Vec<(usize, Item)>, usize)> {
-        let mut items = Vec::new();
-        let mut total = 0;
-        for (at, row) in rows.iter().enumerate().filter(|(at, _)| answering[*at]) {
-            let reading = Instant::now();
-            let (found, count) = find(row)?;
-            self.counters.spent(Spent::Store, reading.elapsed());
-            self.counters.spent(Spent::Away, reading.elapsed());
-            total += count;
-            items.extend(found.into_iter().map(|item| (at, item)));
+    /// A library that was never fetched answers with what a search found a while ago.
+    fn is_settled(&self, turn: &Turn<'_>, _: &OnceCell<Items>) -> Result<bool> {
+        for row in unfetched_rows(turn) {
+            if self.is_answered_by(turn, row)? {
+                return Ok(true);
+            }
         }
-        items.truncate(LIMIT);
-        Ok((items, total))
+        Ok(false)
     }
 
-    /// For each library whether it answers: it was fetched, or asked for this title a while ago.
-    fn answering(&self, snapshot: &Snapshot, rows: &[LibraryRow], title: Option<&str>) -> Result<Vec<bool>> {
-        rows.iter()
-            .map(|row| match (title, snapshot.identity) {
-                _ if row.generation.is_fetched() => Ok(true),
-                (Some(title), Some(identity)) => self.sync.remembers_title(identity, row, title),
-                _ => Ok(false),
-            })
+    fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
+        match self {
+            By::Title(_) if turn.call.until.is_some() => unfetched_rows(turn).cloned().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn stale(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
+        let now = turn.queries.clock.now_ms();
+        let rows = turn.snapshot.asked(turn.scope).iter();
+        rows.filter(|row| need(&age(row), &turn.queries.policy, now) != Need::Nothing)
+            .cloned()
             .collect()
     }
 
-    /// Items by what the store has an index of, in all libraries asked, brought up to date first. For a title a hurried
-    /// caller asks libraries that were never fetched for it, as for a path.
-    fn find_items<R>(
+    /// A GUID or title lies in no folder.
+    fn missing(&self, _: &Turn<'_>, _: &OnceCell<Items>) -> Vec<LibraryRow> {
+        Vec::new()
+    }
+
+    fn search(
         &self,
+        sync: &Syncing,
         call: &Call<'_>,
-        what: &str,
-        title: Option<&str>,
-        then: impl FnOnce(&Answer<'_>) -> Result<R>,
-        find: impl Fn(&LibraryRow) -> Result<(Vec<Item>, usize)>,
-    ) -> Result<R> {
-        let _held = Patience::now().until(call.until).hold();
-        let mut state = self.begin()?;
-        loop {
-            self.reading.catch_up()?;
-            let snapshot = self.reading.snapshot();
-            let Some(scope) = self.scope(call, &snapshot, &mut state)? else {
-                drop(snapshot);
-                self.ask_for_libraries(call, &mut state)?;
-                continue;
-            };
-            let now = self.clock.now_ms();
-            let rows = snapshot.asked(scope).to_vec();
-            let answering = self.answering(&snapshot, &rows, title)?;
-            let settled = rows
-                .iter()
-                .zip(&answering)
-                .any(|(row, answers)| *answers && !row.generation.is_fetched());
-            if let Some(title) = title
-                && let Some(identity) = self.may_question(call, &snapshot, &state)
-                && !settled
-                && !state.questioned_cold
-                && call.until.is_some()
-            {
-                state.questioned_cold = true;
-                let cold: Vec<LibraryRow> = rows
-                    .iter()
-                    .filter(|row| !row.generation.is_fetched())
-                    .cloned()
-                    .collect();
-                if !cold.is_empty() && self.sync.back_off().last(0).is_none() {
-                    drop(snapshot);
-                    let failure = self.sync.find_title(call, identity, &cold, title)?;
-                    self.note_failure(&mut state, failure)?;
-                    continue;
-                }
-            }
-            if !settled && state.refreshed != Some(snapshot.identity.unwrap_or_default()) && self.sync.may_ask(call) {
-                let stale: Vec<LibraryRow> = rows
-                    .iter()
-                    .filter(|row| need(&age(row), &self.policy, now) != Need::Nothing)
-                    .cloned()
-                    .collect();
-                if !stale.is_empty() {
-                    state.refreshed = Some(snapshot.identity.unwrap_or_default());
-                    drop(snapshot);
-                    let cold = stale.iter().any(|row| !row.generation.is_fetched());
-                    self.freshen(call, &stale, cold, &mut state)?;
-                    continue;
-                }
-            }
-            drop(snapshot);
-            if rows.iter().all(|row| !row.generation.is_fetched())
-                && let Some(error) = state.failure
-            {
-                return Err(error);
-            }
-            let (items, total) = self.read_items(&rows, &answering, &find)?;
-            let unverified = self.unverified(&rows, &items);
-            if !unverified.is_empty() && !state.confirmed && self.sync.may_ask(call) && state.failure.is_none() {
-                state.confirmed = true;
-                if let Err(error) = self.sync.verify(call, &unverified) {
-                    self.back_off_after(&mut state, error)?;
-                }
-                continue;
-            }
-            let found: Vec<Found<'_>> = items
-                .iter()
-                .map(|(at, item)| Found {
-                    library: *at,
-                    ..Found::of(item)
-                })
-                .collect();
-            let mut answer = Answer::of_items(&found, total, &rows);
-            answer.age_ms = rows
-                .iter()
-                .filter(|row| row.generation.is_fetched())
-                .map(|row| now - row.checked_ms)
-                .max();
-            answer.stale = rows
-                .iter()
-                .any(|row| row.generation.is_fetched() && is_stale(&age(row), &self.policy, now));
-            let message;
-            if !unverified.is_empty() {
-                (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
-                answer.reason = Reason::Unconfirmed;
-                message = format!("an item with {what} was invalidated, and the server has not confirmed it since");
-                answer.message = &message;
-            } else if answer.status == Status::NotFound {
-                if let Some(late) = state.late {
-                    answer.status = late;
-                }
-                message = format!("no item of the libraries asked has {what}");
-                answer.message = &message;
-            } else if answer.status == Status::Ambiguous {
-                message = format!("{total} items have {what}");
-                answer.message = &message;
-            }
-            return self.hand_over(&answer, then);
+        identity: IdentityId,
+        libraries: &[LibraryRow],
+        _unfetched: bool,
+    ) -> Result<Option<Error>> {
+        match self {
+            By::Title(title) => sync.find_title(call, identity, libraries, title),
+            By::Guid(_) => Ok(None),
         }
+    }
+
+    fn answer<R>(
+        &self,
+        turn: &Turn<'_>,
+        found: &OnceCell<Items>,
+        state: QueryState,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let queries = turn.queries;
+        let rows = turn.snapshot.asked(turn.scope);
+        if rows.iter().all(|row| !row.generation.is_fetched())
+            && let Some(error) = state.failure
+        {
+            return Err(error);
+        }
+        let now = queries.clock.now_ms();
+        let (items, total) = self.read(turn, found)?;
+        let (total, unverified) = (*total, self.unverified(turn, found)?);
+        let what = match self {
+            By::Guid(guid) => format!("the GUID '{guid}'"),
+            By::Title(title) => format!("the title '{title}'"),
+        };
+        let found: Vec<Found<'_>> = items
+            .iter()
+            .map(|(at, item)| Found {
+                library: *at,
+                ..Found::of(item)
+            })
+            .collect();
+        let mut answer = Answer::of_items(&found, total, rows);
+        answer.age_ms = rows
+            .iter()
+            .filter(|row| row.generation.is_fetched())
+            .map(|row| now - row.checked_ms)
+            .max();
+        answer.stale = rows
+            .iter()
+            .any(|row| row.generation.is_fetched() && is_stale(&age(row), &queries.policy, now));
+        let message;
+        if !unverified.is_empty() {
+            (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
+            answer.reason = Reason::Unconfirmed;
+            message = format!("an item with {what} was invalidated, and the server has not confirmed it since");
+            answer.message = &message;
+        } else if answer.status == Status::NotFound {
+            if let Some(late) = state.late {
+                answer.status = late;
+            }
+            message = format!("no item of the libraries asked has {what}");
+            answer.message = &message;
+        } else if answer.status == Status::Ambiguous {
+            message = format!("{total} items have {what}");
+            answer.message = &message;
+        }
+        queries.hand_over(&answer, then)
     }
 }

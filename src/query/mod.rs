@@ -1,11 +1,12 @@
 //! Queries: from a path, a GUID or a title to an answer, by way of the server where that is needed and allowed.
 
 mod answer;
+mod driver;
 mod explain;
 mod items;
 mod libraries;
-mod missing;
 mod path;
+mod planner;
 mod room;
 mod samples;
 mod shown;

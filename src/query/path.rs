@@ -1,19 +1,31 @@
 //! From a path to an answer, by way of the server where that is needed and allowed.
 
 use super::answer::Answer;
-use super::room::{Queries, QueryState};
+use super::driver::{Question, Turn};
+use super::planner::QueryState;
+use super::room::Queries;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, is_stale, need};
-use crate::matching::{Outcome, Scope, climb};
-use crate::model::{Reason, Rung};
-use crate::reading::{Snapshot, age};
-use crate::store::{LibraryRow, Patience};
-use crate::sync::{Call, Unverified};
+use crate::matching::{Normal, Outcome, Scope, climb_normal};
+use crate::model::{Confidence, IdentityId, Reason, Rung};
+use crate::reading::{age, places};
+use crate::store::LibraryRow;
+use crate::sync::{Call, Syncing, Unverified};
 
-/// How often a query makes images anew that are lost again before it is answered.
-const REBUILDS: u32 = 3;
+/// A path that is asked for, normalised once.
+struct PathQuestion<'p>(&'p Normal<'p>);
 
 impl Queries {
+    pub fn match_path<R>(
+        &self,
+        call: &Call<'_>,
+        path: &[u8],
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        self.shown.check_path(path)?;
+        Normal::with(path, |path| self.answer(call, &PathQuestion(path), then))
+    }
+
     /// The answers for many paths, in order, each borrowed by `each` in turn; an error of one path is its answer.
     pub fn match_paths(&self, call: &Call<'_>, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
         let mut failed: Option<Error> = None;
@@ -44,125 +56,101 @@ impl Queries {
         }
         Ok(())
     }
+}
 
-    pub fn match_path<R>(
-        &self,
-        call: &Call<'_>,
-        path: &[u8],
-        then: impl FnOnce(&Answer<'_>) -> Result<R>,
-    ) -> Result<R> {
-        self.shown.check_path(path)?;
-        let _held = Patience::now().until(call.until).hold();
-        let mut state = self.begin()?;
-        loop {
-            self.reading.catch_up()?;
-            let snapshot = self.reading.snapshot();
-            let Some(scope) = self.scope(call, &snapshot, &mut state)? else {
-                drop(snapshot);
-                self.ask_for_libraries(call, &mut state)?;
-                continue;
-            };
-            let outcome = climb(&snapshot.views, scope, self.reading.mappings(), path);
-            let lost = outcome.broken || snapshot.incomplete;
-            if lost && state.rebuilt == REBUILDS {
-                return Err(Error::new(
-                    Status::Store,
-                    "an image is missing or damaged, and as often as it is made anew: see the log, and look for who \
-                     removes or overwrites files in cache_dir",
-                ));
-            }
-            if lost || state.rebuilt == 0 && self.reading.images_are_due() {
-                state.rebuilt += 1;
-                drop(snapshot);
-                self.reading.rebuild_broken()?;
-                continue;
-            }
-            if outcome.unverified && !state.confirmed && self.sync.may_ask(call) {
-                state.confirmed = true;
-                // What the server says of the item is news enough: whether its file became another item, the next
-                // query about it asks.
-                (state.looked, state.questioned) = (true, true);
-                let unverified: Vec<Unverified> = outcome
-                    .found()
-                    .iter()
-                    .filter(|found| snapshot.is_suspect(found.library, path, found.path, found.item.rating_key))
-                    .map(|found| Unverified {
-                        row: snapshot.rows[found.library].clone(),
-                        rating_key: found.item.rating_key.to_owned(),
-                        paths: vec![path.to_vec(), found.path.to_vec()],
-                    })
-                    .collect();
-                drop(snapshot);
-                if let Err(error) = self.sync.verify(call, &unverified) {
-                    self.back_off_after(&mut state, error)?;
-                }
-                continue;
-            }
-            // A confirmed match has no expiry: it needs nobody.
-            let settled = (outcome.rung == Rung::Confirmed && !outcome.unverified && !outcome.is_ambiguous())
-                || self.is_remembered(&snapshot, &outcome, path)?;
-            if !settled
-                && !state.questioned_cold
-                && let Some(identity) = self.may_question(call, &snapshot, &state)
-            {
-                state.questioned_cold = true;
-                let cold = self.cold(call, &snapshot, scope, path);
-                if !cold.is_empty() && self.sync.back_off().last(0).is_none() {
-                    drop(snapshot);
-                    let failure = self.sync.find_path(call, identity, &cold, path, true)?;
-                    self.note_failure(&mut state, failure)?;
-                    continue;
-                }
-            }
-            if !settled && state.refreshed != Some(snapshot.identity.unwrap_or_default()) && self.sync.may_ask(call) {
-                let stale = self.stale(&snapshot, scope, path);
-                if !stale.is_empty() {
-                    let cold = stale.iter().any(|row| !row.generation.is_fetched());
-                    // Another server may answer: then its libraries are wanted next.
-                    state.refreshed = Some(snapshot.identity.unwrap_or_default());
-                    drop(snapshot);
-                    self.freshen(call, &stale, cold, &mut state)?;
-                    continue;
-                }
-            }
-            if !settled
-                && !state.questioned
-                && let Some(identity) = self.may_question(call, &snapshot, &state)
-                && state.late.is_none()
-            {
-                let owners_without_it = self.owners_without_it(&snapshot, scope, &outcome, path);
-                if !owners_without_it.is_empty() && self.sync.back_off().last(0).is_none() {
-                    drop(snapshot);
-                    if state.looked {
-                        state.questioned = true;
-                        let failure = self.sync.find_path(call, identity, &owners_without_it, path, false)?;
-                        self.note_failure(&mut state, failure)?;
-                    } else {
-                        state.looked = true;
-                        let failure = self.sync.look(call, identity, &owners_without_it, state.since)?;
-                        self.note_failure(&mut state, failure)?;
-                    }
-                    continue;
-                }
-            }
-            return self.conclude(&snapshot, scope, &outcome, path, state, then);
+impl PathQuestion<'_> {
+    /// Whether a library that was never fetched answers with what a path search found a while ago.
+    fn is_remembered(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Result<bool> {
+        if outcome.rung == Rung::None || outcome.unverified {
+            return Ok(false);
+        }
+        let (Some(found), Some(identity)) = (outcome.single(), turn.snapshot.identity) else {
+            return Ok(false);
+        };
+        let row = &turn.snapshot.rows[found.library];
+        if row.generation.is_fetched() || row.due || !matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
+            return Ok(false);
+        }
+        turn.queries.sync.remembers_path(identity, row, self.0)
+    }
+
+    /// The libraries asked in whose folders it lies.
+    fn owners(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
+        let owns = turn.snapshot.owners(self.0, turn.queries.reading.mappings());
+        places(turn.scope, turn.snapshot.rows.len())
+            .filter(|place| owns[*place])
+            .map(|place| turn.snapshot.rows[place].clone())
+            .collect()
+    }
+}
+
+impl Question for PathQuestion<'_> {
+    type Found<'t> = Outcome<'t>;
+    const VERIFIES_FIRST: bool = true;
+
+    fn look<'t>(&self, turn: &Turn<'t>) -> Outcome<'t> {
+        climb_normal(
+            &turn.snapshot.views,
+            turn.scope,
+            turn.queries.reading.mappings(),
+            self.0,
+        )
+    }
+
+    fn is_lost(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> bool {
+        outcome.broken || turn.snapshot.incomplete
+    }
+
+    fn unverified(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Result<Vec<Unverified>> {
+        if !outcome.unverified {
+            return Ok(Vec::new());
+        }
+        let snapshot = turn.snapshot;
+        let found = outcome.found().iter();
+        Ok(found
+            .filter(|found| snapshot.is_unverified(found.library, self.0, found.path, found.item.rating_key))
+            .map(|found| Unverified {
+                row: snapshot.rows[found.library].clone(),
+                rating_key: found.item.rating_key.to_owned(),
+                paths: vec![self.0.raw().to_vec(), found.path.to_vec()],
+            })
+            .collect())
+    }
+
+    fn is_settled(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Result<bool> {
+        // A confirmed match has no expiry: it needs no server.
+        Ok(
+            (outcome.rung == Rung::Confirmed && !outcome.unverified && !outcome.is_ambiguous())
+                || self.is_remembered(turn, outcome)?,
+        )
+    }
+
+    fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
+        let is_unfetched = |row: &LibraryRow| !row.generation.is_fetched();
+        let asked = turn.snapshot.asked(turn.scope);
+        if !asked.iter().any(is_unfetched) || turn.call.until.is_none() {
+            return Vec::new();
+        }
+        match turn.scope {
+            Scope::One(_) => asked.to_vec(),
+            Scope::All => self.owners(turn).into_iter().filter(is_unfetched).collect(),
         }
     }
 
-    /// Libraries that this query needs and that are not fresh.
-    fn stale(&self, snapshot: &Snapshot, scope: Scope, path: &[u8]) -> Vec<LibraryRow> {
-        let now = self.clock.now_ms();
-        let fresh = |row: &LibraryRow| need(&age(row), &self.policy, now) == Need::Nothing;
+    fn stale(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
+        let (queries, snapshot) = (turn.queries, turn.snapshot);
+        let now = queries.clock.now_ms();
+        let fresh = |row: &LibraryRow| need(&age(row), &queries.policy, now) == Need::Nothing;
         // What most calls are; allocates nothing.
-        if snapshot.asked(scope).iter().all(fresh) {
+        if snapshot.asked(turn.scope).iter().all(fresh) {
             return Vec::new();
         }
-        let asked: Vec<usize> = match scope {
+        let asked: Vec<usize> = match turn.scope {
             Scope::One(place) => vec![place],
             // Those that can own the path, and those that were fetched before: a library that cannot own it is not
             // fetched for it.
             Scope::All => snapshot
-                .owners(path, self.reading.mappings())
+                .owners(self.0, queries.reading.mappings())
                 .into_iter()
                 .enumerate()
                 .filter(|(place, owns)| *owns || snapshot.rows[*place].generation.is_fetched())
@@ -177,16 +165,40 @@ impl Queries {
             .collect()
     }
 
-    fn conclude<R>(
+    fn missing(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Vec<LibraryRow> {
+        let missed = match outcome.rung {
+            Rung::None => true,
+            Rung::Suffix | Rung::FileName => outcome.confidence == Confidence::Low,
+            _ => false,
+        };
+        if !missed || outcome.unverified {
+            return Vec::new();
+        }
+        let mut owners = self.owners(turn);
+        owners.retain(|row| row.generation.is_fetched());
+        owners
+    }
+
+    fn search(
         &self,
-        snapshot: &Snapshot,
-        scope: Scope,
+        sync: &Syncing,
+        call: &Call<'_>,
+        identity: IdentityId,
+        libraries: &[LibraryRow],
+        unfetched: bool,
+    ) -> Result<Option<Error>> {
+        sync.find_path(call, identity, libraries, self.0, unfetched)
+    }
+
+    fn answer<R>(
+        &self,
+        turn: &Turn<'_>,
         outcome: &Outcome<'_>,
-        path: &[u8],
         state: QueryState,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let rows = snapshot.asked(scope);
+        let (queries, snapshot, path) = (turn.queries, turn.snapshot, self.0.raw());
+        let rows = snapshot.asked(turn.scope);
         let unfetched = rows.iter().all(|row| !row.generation.is_fetched());
         let status = if outcome.unverified {
             Status::NotFound
@@ -203,7 +215,7 @@ impl Queries {
             if let Some(error) = state.failure {
                 return Err(error);
             }
-            if !rows.is_empty() && state.late.is_none() && !self.sync.has_source() && status == Status::NotFound {
+            if !rows.is_empty() && state.late.is_none() && !queries.sync.has_source() && status == Status::NotFound {
                 log::debug!("nothing was fetched, and nobody may be asked");
             }
         }
@@ -213,12 +225,12 @@ impl Queries {
             answer.reason = Reason::Unconfirmed;
         }
         if status != Status::Ok || answer.reason != Reason::None {
-            message = self.explain(&answer, rows, path, state.failure.as_ref());
+            message = queries.explain(&answer, rows, path, state.failure.as_ref());
             answer.message = &message;
         }
         log::debug!(
             "'{}': {}, rung {}",
-            self.shown.path(path),
+            queries.shown.path(path),
             status.name(),
             outcome.rung.name()
         );
@@ -227,22 +239,22 @@ impl Queries {
             && outcome.reason != Reason::Contradicted
             && let Some(found) = outcome.single()
         {
-            self.samples.saw(path, found.path);
+            queries.samples.saw(path, found.path);
         }
-        let now = self.clock.now_ms();
+        let now = queries.clock.now_ms();
         let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
-        let stale = |row: &LibraryRow| {
+        let expired = |row: &LibraryRow| {
             // 'At once' asks for each query; this one did.
             let seen = state.refreshed.is_some() && row.checked_ms >= state.begun_ms;
-            is_stale(&age(row), &self.policy, now) && (!seen || row.held_back || row.due)
+            is_stale(&age(row), &queries.policy, now) && (!seen || row.held_back || row.due)
         };
         // What a query found a while ago for a library that was never fetched has an age too.
         let old = outcome
             .single()
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
-            && !self.is_remembered(snapshot, outcome, path)?;
-        answer.stale = outcome.rung != Rung::Confirmed && (old || fetched().any(stale));
-        self.hand_over(&answer, then)
+            && !self.is_remembered(turn, outcome)?;
+        answer.stale = outcome.rung != Rung::Confirmed && (old || fetched().any(expired));
+        queries.hand_over(&answer, then)
     }
 }

@@ -153,7 +153,7 @@ impl Reading {
         match self.store.note_use(identity, now) {
             Ok(true) => {}
             Ok(false) => self.use_noted.store(last, Ordering::Relaxed),
-            // QueryState again tomorrow: an answer does not need it.
+            // Tried again with the next call: an answer does not need it.
             Err(error) => log::debug!("that the store is used could not be noted: {error}"),
         }
     }

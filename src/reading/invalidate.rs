@@ -1,26 +1,53 @@
 //! What hosts say is wrong: paths, items and libraries invalidated.
 
 use super::catch_up::Reading;
-use super::selection::{Resolved, Selection};
+use super::selection::{Resolved, Selection, Selector};
 use super::snapshot::places;
-use crate::error::Result;
+use crate::error::{Error, Result, Status};
 use crate::matching::{Scope, View, climb};
-use crate::model::{LibraryId, Rung};
+use crate::model::{IdentityId, LibraryId, Rung};
+use crate::store::LibraryRow;
+
+/// How often a library is looked for that others clear at the same time.
+const PERSISTENCE: u32 = 20;
+
+/// An identity, and the numbers of its libraries that a write concerned.
+type Told = (IdentityId, Vec<LibraryId>);
 
 impl Reading {
+    /// Tells the store something, until it concerns what answers: what is cleared, or gets its name, in between lives under
+    /// other numbers. `tell` gives what it told of; `None` when there is nothing to tell.
+    pub fn insist(&self, mut tell: impl FnMut() -> Result<Option<Told>>) -> Result<()> {
+        for _ in 0..PERSISTENCE {
+            self.catch_up()?;
+            let Some((identity, libraries)) = tell()? else {
+                return Ok(());
+            };
+            self.catch_up()?;
+            let snapshot = self.snapshot();
+            let lives = |id: &LibraryId| snapshot.rows.iter().any(|row| row.id == *id);
+            if snapshot.identity == Some(identity) && libraries.iter().all(lives) {
+                return Ok(());
+            }
+        }
+        Err(Error::new(
+            Status::Store,
+            "what this concerns is cleared again and again: try again later",
+        ))
+    }
+
     pub fn invalidate_path(&self, library: &Selection, path: &[u8]) -> Result<()> {
-        self.forget_path(library, path, false)
+        self.insist(|| self.forget_path(library, path, false))
     }
 
     /// `again`: an image was found to be damaged on the way.
-    fn forget_path(&self, library: &Selection, path: &[u8], again: bool) -> Result<()> {
-        self.catch_up()?;
+    fn forget_path(&self, library: &Selection, path: &[u8], again: bool) -> Result<Option<Told>> {
         // What is not seen cannot be forgotten, and would come back.
         self.rebuild_broken()?;
-        let (identity, listed, confirmed) = {
+        let (identity, ids, listed, confirmed) = {
             let snapshot = self.snapshot();
             let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
-                return Ok(()); // nothing is known, so nothing has to be invalidated
+                return Ok(None); // nothing is known, so nothing has to be invalidated
             };
             let mut confirmed = Vec::new();
             let mut listed = Vec::new();
@@ -37,50 +64,58 @@ impl Reading {
                 drop(snapshot);
                 return self.forget_path(library, path, true);
             }
-            (identity, listed, confirmed)
+            (identity, ids_of(&snapshot.rows, scope), listed, confirmed)
         };
         self.store.invalidate_path(identity, &listed, path, &confirmed)?;
-        self.catch_up()
+        Ok(Some((identity, ids)))
     }
 
     pub fn invalidate_item(&self, library: &Selection, rating_key: &str) -> Result<()> {
-        self.catch_up()?;
-        let (identity, libraries) = {
-            let snapshot = self.snapshot();
-            let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
-                return Ok(());
+        self.insist(|| {
+            let Some((identity, ids)) = self.meant(library)? else {
+                return Ok(None);
             };
-            let ids: Vec<LibraryId> = places(scope, snapshot.rows.len())
-                .map(|place| snapshot.rows[place].id)
-                .collect();
-            (identity, ids)
-        };
-        self.store.invalidate_item(identity, &libraries, rating_key)?;
-        self.catch_up()
+            self.store.invalidate_item(identity, &ids, rating_key)?;
+            Ok(Some((identity, ids)))
+        })
     }
 
     pub fn invalidate(&self, library: Option<&Selection>) -> Result<()> {
-        self.catch_up()?;
-        let (identity, id) = {
-            let snapshot = self.snapshot();
-            let Some(identity) = snapshot.identity else {
-                return Ok(());
+        let one = library.filter(|library| *library.selector() != Selector::All);
+        self.insist(|| {
+            let Some(library) = one else {
+                let Some(identity) = self.identity() else {
+                    return Ok(None);
+                };
+                self.store.invalidate_libraries(identity, None)?;
+                return Ok(Some((identity, Vec::new())));
             };
-            let id = match library {
-                None => None,
-                Some(library) => match library.resolve(&snapshot)? {
-                    Resolved::Scope(Scope::All) => None,
-                    Resolved::Scope(Scope::One(place)) => Some(snapshot.rows[place].id),
-                    Resolved::Unknown => return Ok(()),
-                },
+            let Some((identity, ids)) = self.meant(library)? else {
+                return Ok(None);
             };
-            (identity, id)
-        };
-        self.store.invalidate_libraries(identity, id)?;
-        match library {
-            Some(library) if id.is_some() => log::info!("library '{}' was invalidated", library.selector().name()),
-            _ => log::info!("all libraries were invalidated"),
+            for id in &ids {
+                self.store.invalidate_libraries(identity, Some(*id))?;
+            }
+            Ok(Some((identity, ids)))
+        })?;
+        match one {
+            Some(library) => log::info!("library '{}' was invalidated", library.selector().name()),
+            None => log::info!("all libraries were invalidated"),
         }
-        self.catch_up()
+        Ok(())
     }
+
+    /// The identity and the numbers of what a library means now; `None` where nothing is known of it.
+    fn meant(&self, library: &Selection) -> Result<Option<Told>> {
+        let snapshot = self.snapshot();
+        let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
+            return Ok(None);
+        };
+        Ok(Some((identity, ids_of(&snapshot.rows, scope))))
+    }
+}
+
+/// The numbers of the libraries that a scope means.
+fn ids_of(rows: &[LibraryRow], scope: Scope) -> Vec<LibraryId> {
+    places(scope, rows.len()).map(|place| rows[place].id).collect()
 }

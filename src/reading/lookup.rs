@@ -1,4 +1,4 @@
-//! The fast path: a key in a fast_lookup, or nothing.
+//! The fast path: a key from memory, or nothing.
 
 use super::catch_up::Reading;
 use super::selection::{Resolved, Selection};

@@ -40,26 +40,23 @@ impl Snapshot {
     }
 
     /// Whether an item of a library, or the path that it was found by, is invalidated.
-    pub fn is_suspect(&self, place: usize, query: &[u8], path: &[u8], rating_key: &str) -> bool {
-        let view = &self.views[place];
-        Normal::with(query, |query| view.is_unverified(query, path, rating_key))
+    pub fn is_unverified(&self, place: usize, asked: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
+        self.views[place].is_unverified(asked, path, rating_key)
     }
 
     /// For each library, whether the path, as given or mapped, lies under one of its folders.
-    pub fn owners(&self, path: &[u8], mappings: &Mappings) -> Vec<bool> {
-        Normal::with(path, |path| {
-            self.views
-                .iter()
-                .map(|view| {
-                    view.owns(path)
-                        || mappings
-                            .to_server(path, |mapped| {
-                                Normal::with(mapped, |mapped| view.owns(mapped).then_some(()))
-                            })
-                            .is_some()
-                })
-                .collect()
-        })
+    pub fn owners(&self, path: &Normal<'_>, mappings: &Mappings) -> Vec<bool> {
+        self.views
+            .iter()
+            .map(|view| {
+                view.owns(path)
+                    || mappings
+                        .to_server(path, |mapped| {
+                            Normal::with(mapped, |mapped| view.owns(mapped).then_some(()))
+                        })
+                        .is_some()
+            })
+            .collect()
     }
 }
 

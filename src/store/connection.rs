@@ -44,8 +44,11 @@ struct Seen {
 }
 
 impl Journal {
+    /// What the names of its files end in.
+    pub const ENDS: [&str; 2] = ["-wal", "-shm"];
+
     fn now(folder: &Folder) -> [Option<Inode>; 2] {
-        ["-wal", "-shm"].map(|end| Inode::of(&folder.companion(end)))
+        Self::ENDS.map(|end| Inode::of(&folder.companion(end)))
     }
 
     /// Whether what is open has not its name any more: it was removed or replaced. The caller holds the lock of a

@@ -64,13 +64,18 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn items_with_guid(&self, library: LibraryId, guid: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
-        self.index_guids(library)?;
+        // Without the index every row is looked at.
+        let by_index = if self.was_indexed("GUIDs", || self.index_guids(library)) {
+            "JOIN guids g ON g.item = i.id AND g.hash = ?3"
+        } else {
+            ""
+        };
         self.read(|connection| {
             let mut found = Vec::new();
             let mut total = 0;
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT {} {FROM} JOIN guids g ON g.item = i.id JOIN libraries l ON l.id = i.library \
-                 WHERE g.hash = ?3 AND i.library = ?1 AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) AND (i.guid = ?2 OR s.guid = ?2 \
+                "SELECT {} {FROM} {by_index} JOIN libraries l ON l.id = i.library WHERE i.library = ?1 AND ?3 = ?3 \
+                 AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) AND (i.guid = ?2 OR s.guid = ?2 \
                  OR instr(char(10) || i.guids || char(10), char(10) || ?2 || char(10))) ORDER BY i.id",
                 list::<ItemRow>()
             ))?;

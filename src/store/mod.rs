@@ -32,6 +32,7 @@ mod hints;
 mod host;
 mod identities;
 mod ids;
+mod indexing;
 mod invalidation;
 mod items;
 mod leases;

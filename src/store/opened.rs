@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use once_cell::race::OnceBox;
 use rusqlite::Connection;
 
+use super::connection::Journal;
 use super::folder::{Folder, Inode};
 use super::tx::{Hasty, Undo, sequence_of};
 use crate::error::Error;
@@ -28,6 +29,8 @@ pub struct Opened {
     file: Option<Inode>,
     database: PathBuf,
     place: PathBuf,
+    /// What `-wal` and `-shm` were, and their names.
+    log: [(PathBuf, Option<Inode>); 2],
     /// Until then the last look at the names holds.
     until: AtomicU64,
     /// A look found another file, or none, under a name. What comes back later may have missed commits.
@@ -45,6 +48,11 @@ impl Opened {
             file,
             database: folder.database(),
             place: folder.page(),
+            log: Journal::ENDS.map(|end| {
+                let name = folder.companion(end);
+                let file = Inode::of(&name);
+                (name, file)
+            }),
             ..Self::default()
         }
     }
@@ -78,11 +86,13 @@ impl Opened {
         }
     }
 
-    /// Whether page and database still have their names.
+    /// Whether page and database still have their names, and what `SQLite` keeps beside it: who opens the database after its
+    /// log was lost may come to the very change sequence that was read here, by other changes.
     #[cold]
     #[inline(never)]
     fn look(&self, now_ms: u64) -> bool {
-        if !self.has_page() || Inode::of(&self.database) != self.file {
+        let has_name = |(name, file): &(PathBuf, Option<Inode>)| Inode::of(name) == *file;
+        if !self.has_page() || Inode::of(&self.database) != self.file || !self.log.iter().all(has_name) {
             self.gone.store(true, Ordering::Relaxed);
             return false;
         }

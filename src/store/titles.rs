@@ -1,5 +1,7 @@
 //! Items by title. The index is made when a title is first searched: most hosts never do.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, params};
 
 use super::columns::{Cells, FromCells, list, read};
@@ -22,11 +24,15 @@ pub struct Titled {
 
 impl Titled {
     fn folds(&self) -> impl Iterator<Item = String> {
-        [&self.title, &self.show_title]
-            .into_iter()
-            .map(|title| fold_title(title))
-            .filter(|fold| !fold.is_empty())
+        folds(&self.title, &self.show_title)
     }
+}
+
+fn folds<'t>(title: &'t str, show_title: &'t str) -> impl Iterator<Item = String> + use<'t> {
+    [title, show_title]
+        .into_iter()
+        .map(fold_title)
+        .filter(|fold| !fold.is_empty())
 }
 
 impl FromCells for Titled {
@@ -78,6 +84,38 @@ impl Taken {
     }
 }
 
+/// What the index would give, from the rows themselves.
+fn without_index(
+    connection: &Connection,
+    library: LibraryId,
+    wanted: &str,
+    limit: usize,
+) -> rusqlite::Result<(Vec<Item>, usize)> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {} {FROM} JOIN libraries l ON l.id = i.library WHERE i.library = ?1 AND i.born <= l.generation \
+         AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id",
+        list::<ItemRow>()
+    ))?;
+    let (mut equal, mut fitting) = (Vec::new(), Vec::new());
+    for row in statement.query_map([library], read::<ItemRow>)? {
+        let item = row?.item;
+        let folds: BTreeSet<String> = folds(&item.title, &item.show_title).collect();
+        if folds.contains(wanted) {
+            equal.push(item);
+        } else if equal.is_empty() {
+            let fits = folds.into_iter().filter(|fold| has_all_words(fold, wanted));
+            fitting.extend(fits.map(|fold| (fold.len(), fold, item.clone())));
+        }
+    }
+    if equal.is_empty() {
+        fitting.sort_by(|(a_length, a, _), (b_length, b, _)| (a_length, a).cmp(&(b_length, b)));
+        equal.extend(fitting.into_iter().map(|(.., item)| item));
+    }
+    let total = equal.len();
+    equal.truncate(limit);
+    Ok((equal, total))
+}
+
 impl Store {
     /// The listed items whose title, or whose show's, is this one but for case, accents and punctuation; when
     /// there are none, those that have all its words. At most `limit`, with the count of all.
@@ -85,8 +123,10 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn items_with_title(&self, library: LibraryId, title: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
-        self.index_titles(library)?;
         let wanted = fold_title(title);
+        if !self.was_indexed("titles", || self.index_titles(library)) {
+            return self.read(|connection| without_index(connection, library, &wanted, limit));
+        }
         self.read(|connection| {
             let mut taken = Taken {
                 found: Vec::new(),

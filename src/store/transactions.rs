@@ -34,9 +34,17 @@ impl Store {
         };
         // Opening a database takes its time, and may wait for the process that makes or recovers it.
         slot.id()?;
+        let known = self.folder.broken();
         match self.run(&mut slot, &mut hasty) {
             Done::Returned(done) => Some(done),
-            Done::Stale => None,
+            Done::Stale => {
+                // The next call that can wait finds the damage itself. A mark that waits may outlive the file: the one that
+                // is made in its place can get its number.
+                if known.is_none() {
+                    self.folder.mark_broken(None);
+                }
+                None
+            }
         }
     }
 

@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Syncing {
     /// Whether a library that was never fetched was asked for this path a while ago, and had it.
-    pub fn remembers_path(&self, identity: IdentityId, row: &LibraryRow, path: &[u8]) -> Result<bool> {
-        self.remembers(identity, row, hash(path))
+    pub fn remembers_path(&self, identity: IdentityId, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
+        self.remembers(identity, row, path.hash())
     }
 
     /// Whether a library that was never fetched was asked for this title a while ago, and had it.
@@ -87,7 +87,7 @@ impl Syncing {
             })?;
             Ok(())
         });
-        failure(done)
+        Ok(failure(done))
     }
 
     /// Asks the server for this path in each of these libraries. With `cold` set it was never asked for its
@@ -97,14 +97,15 @@ impl Syncing {
         call: &Call<'_>,
         identity: IdentityId,
         libraries: &[LibraryRow],
-        path: &[u8],
+        path: &Normal<'_>,
         cold: bool,
     ) -> Result<Option<Error>> {
-        let Some(name) = file_name(path) else {
+        let raw = path.raw();
+        let Some(name) = file_name(raw) else {
             return Ok(None);
         };
-        self.ask_once(call, identity, libraries, hash(path), cold, &|job, row| {
-            job.point(row, path, name)
+        self.ask_once(call, identity, libraries, path.hash(), cold, &|job, row| {
+            job.point(row, raw, name)
         })
     }
 
@@ -187,13 +188,13 @@ impl Syncing {
             })?;
             asked.ok_or_else(|| job.late())
         });
-        failure(done)
+        Ok(failure(done))
     }
 }
 
 /// What went wrong, for the answer: a reply that came too late is as good as none.
-fn failure(done: Result<()>) -> Result<Option<Error>> {
-    Ok(done.err().filter(|error| error.status != Status::Timeout))
+fn failure(done: Result<()>) -> Option<Error> {
+    done.err().filter(|error| error.status != Status::Timeout)
 }
 
 impl SyncJob<'_> {
@@ -249,9 +250,4 @@ impl SyncJob<'_> {
 fn title_hash(title: &str) -> u64 {
     // No path begins so.
     xxh3_64(format!("\0title\0{}", fold_title(title)).as_bytes())
-}
-
-fn hash(path: &[u8]) -> u64 {
-    #[allow(clippy::redundant_closure_for_method_calls)] // the method by its name has one lifetime, not any
-    Normal::with(path, |normal| normal.hash())
 }

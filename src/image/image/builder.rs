@@ -58,7 +58,15 @@ pub struct ImageBuilder {
     items: u64,
     parts: u64,
     full: bool,
+    /// There was no memory for all of it: nothing more is taken, and the end is an error.
+    short: bool,
 }
+
+/// So many items are held at once while an image is made of what is stored.
+const HELD: usize = 10_000;
+
+/// What an item takes at most beside its texts, its show's and its paths.
+const ITEM_ROOM: usize = 4096;
 
 impl ImageBuilder {
     /// Begins an image.
@@ -74,7 +82,50 @@ impl ImageBuilder {
             items: 0,
             parts: 0,
             full: false,
+            short: false,
         }
+    }
+
+    /// Whether there is memory for one of so many items, with those that are held meanwhile: it is tried, and given back.
+    /// Where it is short every text of an item may be what ends the host.
+    ///
+    /// # Errors
+    /// [`Status::Store`].
+    pub fn expect(items: u64) -> Result<()> {
+        let items_here = usize::try_from(items).unwrap_or(usize::MAX);
+        let size = items_here
+            .saturating_mul(512)
+            .saturating_add(items_here.min(HELD) * 1024);
+        Vec::<u8>::new().try_reserve_exact(size).map_err(|_| {
+            let error = no_memory(items);
+            Error::new(status_of(&error), error.to_string())
+        })
+    }
+
+    /// Whether there is memory for one more, of so many paths with texts of so many bytes. Without it the host would be
+    /// ended.
+    fn has_room(&mut self, paths: usize, texts: usize) -> bool {
+        // A path stands there as it is, folded, and as mappings make it; tables take an entry for each.
+        let entries = 2 * paths + 1;
+        let done = self
+            .records
+            .try_reserve(ITEM_ROOM + entries * 64 + texts.saturating_mul(8))
+            .and_then(|()| self.paths.try_reserve(entries))
+            .and_then(|()| self.keys.try_reserve(1))
+            .and_then(|()| self.names.try_reserve(entries))
+            .is_ok()
+            && self.shows.try_reserve(1).is_ok();
+        self.short |= !done;
+        !self.short
+    }
+
+    /// Whether there is memory for the tables, which are made one after the other. It is tried, and given back.
+    fn has_room_for_tables(&self) -> bool {
+        let entries = self.paths.len().max(self.keys.len()).max(self.names.len());
+        let mut tried: [Vec<u64>; 2] = Default::default();
+        tried
+            .iter_mut()
+            .all(|one| one.try_reserve_exact(entries * 2 + BLOCK).is_ok())
     }
 
     /// Adds an item with all its files. Rating keys must differ; external ids are not kept.
@@ -84,6 +135,18 @@ impl ImageBuilder {
 
     /// The same for one that came singly, at this change sequence; 0: with the listing.
     pub fn push_single(&mut self, item: &Item, came: u64) {
+        let texts = [
+            &item.rating_key,
+            &item.title,
+            &item.guid,
+            &item.show_title,
+            &item.show_rating_key,
+            &item.show_guid,
+        ];
+        let bytes = texts.into_iter().chain(&item.parts).map(String::len).sum();
+        if !self.has_room(item.parts.len(), bytes) {
+            return;
+        }
         let show = self.show(item);
         let first = self.align();
         let mut parts = item.parts.iter().map(String::as_bytes);
@@ -114,6 +177,9 @@ impl ImageBuilder {
 
     /// Adds a match that was confirmed at this change sequence: of [`ImageKind::Matches`] only.
     pub fn push_match(&mut self, path: &[u8], rating_key: &str, sequence: u64) {
+        if !self.has_room(1, path.len() + rating_key.len()) {
+            return;
+        }
         let first = self.align();
         self.entry(path, FIRST, first);
         record::put_match(&mut self.records, rating_key, sequence);
@@ -143,10 +209,8 @@ impl ImageBuilder {
 
     fn write_file(self, temporary: &Path, path: &Path, seal: u64) -> Result<ImageInfo> {
         let failed = |error: io::Error| {
-            let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-            let status = if full { Status::StoreFull } else { Status::Store };
             Error::new(
-                status,
+                status_of(&error),
                 format!("the image {} cannot be written: {error}", path.display()),
             )
         };
@@ -159,12 +223,18 @@ impl ImageBuilder {
     /// The image as bytes, of no name.
     ///
     /// # Errors
-    /// [`Status::StoreFull`] when it would be larger than the format allows.
+    /// [`Status::StoreFull`] when it would be larger than the format allows; [`Status::Store`] without memory for it.
     pub fn finish_in_memory(self) -> Result<Vec<u8>> {
         let mut out = io::Cursor::new(Vec::new());
+        // Its records, and some 40 bytes of tables for each path.
+        let size = self.records.len() + 40 * (self.paths.len() + self.keys.len() + self.names.len());
+        if out.get_mut().try_reserve(size + 4 * BLOCK).is_err() {
+            let error = no_memory(self.items);
+            return Err(Error::new(status_of(&error), error.to_string()));
+        }
         match self.write(&mut out, 0) {
             Ok(_) => Ok(out.into_inner()),
-            Err(error) => Err(Error::new(Status::StoreFull, error.to_string())),
+            Err(error) => Err(Error::new(status_of(&error), error.to_string())),
         }
     }
 
@@ -175,6 +245,9 @@ impl ImageBuilder {
                 io::ErrorKind::StorageFull,
                 "an image holds 16 GiB at most",
             ));
+        }
+        if self.short || !self.has_room_for_tables() {
+            return Err(no_memory(self.items));
         }
         self.mark_twins();
         let mut names = std::mem::take(&mut self.names);
@@ -290,6 +363,20 @@ impl ImageBuilder {
             self.shows.insert(hash, number);
         }
         Some(number)
+    }
+}
+
+fn no_memory(items: u64) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::OutOfMemory,
+        format!("there is no memory for an image of {items} items: raise the limit on memory (ulimit -v)"),
+    )
+}
+
+fn status_of(error: &io::Error) -> Status {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Status::StoreFull,
+        _ => Status::Store,
     }
 }
 
