@@ -115,7 +115,7 @@ impl Library {
     }
 
     /// The key of the item with this path, if a fast lookup knows it: appended to `key` by `then`.
-    /// See [`Reading::lookup_key`].
+    /// It never asks the server, and waits for no other thread.
     pub fn lookup_key<R>(&self, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
         self.reading.lookup_key(&self.selection, path, then)
     }
