@@ -554,7 +554,7 @@ fn a_miss_needs_no_write() {
     let index = open(options(&server, folder.path()), &clock);
     listed(&server, &index);
     let library = index.library("Movies").expect("a handle");
-    let other = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("opened");
+    let other = rusqlite::Connection::open(folder.path().join("plexindex-2.db")).expect("opened");
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
     let begun = Instant::now();
     let answer = index.match_path(&within(&library, 400), b"/data/movies/nowhere.mkv");
@@ -599,21 +599,16 @@ fn a_server_that_refuses_file_names_is_not_asked_again_and_again() {
 }
 
 #[test]
-fn an_old_store_is_extended_by_many_at_once() {
+fn a_store_is_made_beside_one_of_another_format_by_many_at_once() {
     let server = movies(300);
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);
     listed(&server, &index);
     index.close().expect("closed");
-    let old = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("opened");
-    old.execute_batch(
-        "DROP TABLE questions; DROP TABLE leases; DROP TABLE host_values; \
-         ALTER TABLE libraries DROP COLUMN hint; ALTER TABLE libraries DROP COLUMN hint_seq; \
-         PRAGMA user_version = 1;",
-    )
-    .expect("an old store");
-    drop(old);
+    let old = folder.path().join("plexindex-1.db");
+    std::fs::rename(folder.path().join("plexindex-2.db"), &old).expect("a store of another format");
+    let before = std::fs::read(&old).expect("read");
     let barrier = std::sync::Barrier::new(8);
     std::thread::scope(|scope| {
         for number in 0..8 {
@@ -629,6 +624,8 @@ fn an_old_store_is_extended_by_many_at_once() {
             });
         }
     });
+    assert!(folder.path().join("plexindex-2.db").exists());
+    assert_eq!(std::fs::read(&old).expect("read"), before);
 }
 
 #[test]

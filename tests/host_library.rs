@@ -256,7 +256,7 @@ fn files_that_were_replaced_go_soon() {
         let names = std::fs::read_dir(folder.path()).expect("a folder");
         names
             .map(|file| file.expect("a file").path())
-            .filter(|path| path.to_string_lossy().contains(&format!("plexindex-1-{kind}")))
+            .filter(|path| path.to_string_lossy().contains(&format!("plexindex-2-{kind}")))
             .filter(|path| path.extension().is_some_and(|end| end == "image"))
             .collect::<Vec<_>>()
     };

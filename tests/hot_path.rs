@@ -168,7 +168,7 @@ fn a_hit_makes_no_system_call() {
     assert_eq!(rounds.len(), ROUNDS);
     let looks = |line: &&str| {
         line.contains("stat")
-            && ["plexindex-1.page", "plexindex-1.db\""]
+            && ["plexindex-2.page", "plexindex-2.db\""]
                 .iter()
                 .any(|name| line.contains(name))
     };

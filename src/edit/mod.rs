@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result, Status, no_room, room};
 use crate::events::Events;
-use crate::model::ItemType;
+use crate::model::{IdentityId, ItemType};
 use crate::reading::{Reading, check_key};
 use crate::source::{EditRequest, FieldChange, Lock};
 use crate::store::{LibraryRow, Store};
@@ -131,7 +131,7 @@ impl Editing {
         &self,
         call: &Call<'_>,
         edit: &Edit<'_>,
-        (identity, row, kind): (i64, &LibraryRow, ItemType),
+        (identity, row, kind): (IdentityId, &LibraryRow, ItemType),
         batch: &[&Wanted<'_>],
         report: &mut EditReport,
     ) -> Result<()> {
@@ -177,12 +177,12 @@ impl Editing {
             let others = snapshot
                 .rows
                 .iter()
-                .filter(|one| one.id != row.id && one.generation > 0);
+                .filter(|one| one.id != row.id && one.generation.is_fetched());
             others.cloned().collect()
         };
         for one in wanted.iter_mut() {
             let known = |row: &LibraryRow| self.store.item(row.id, row.generation, one.rating_key);
-            if row.generation > 0
+            if row.generation.is_fetched()
                 && let Some(item) = known(row)?
             {
                 one.kind = Some(item.kind);

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::inner::Inner;
 use crate::error::{Error, Result, Status, room};
 use crate::matching::Scope;
-use crate::model::{Item, rating_key_of};
+use crate::model::{Generation, IdentityId, ImageKind, ImageName, Item, rating_key_of};
 use crate::options::Ttl;
 use crate::reading::{Resolved, Selection, Selector};
 use crate::store::{Folder, HostValue, LibraryRow, Store};
@@ -67,7 +67,7 @@ impl Inner {
                 Some(items) => Some(self.host_image(&row, items)?),
                 None => None,
             };
-            let listed = listing.as_ref().map(|(_, generation, _)| *generation);
+            let listed = listing.as_ref().map(|(name, _)| *name);
             let stored = self.store.put_value(
                 identity,
                 row.id,
@@ -81,8 +81,8 @@ impl Inner {
                 },
             )?;
             if stored {
-                if let Some(sequence) = listed {
-                    self.store.folder().sweep_replaced("l", row.id, sequence);
+                if let Some(name) = listed {
+                    self.store.folder().sweep_replaced(&name);
                     self.images.sweep_images();
                 }
                 return self.reading.catch_up();
@@ -117,7 +117,7 @@ impl Inner {
         identity.map_or(Ok(0), |identity| self.store.count_values(identity))
     }
 
-    fn host_row(&self, library: &Selection) -> Result<Option<(i64, LibraryRow)>> {
+    fn host_row(&self, library: &Selection) -> Result<Option<(IdentityId, LibraryRow)>> {
         let snapshot = self.reading.snapshot();
         Ok(match (library.resolve(&snapshot)?, snapshot.identity) {
             (Resolved::Scope(Scope::One(place)), Some(identity)) => {
@@ -137,16 +137,17 @@ impl Inner {
         })
     }
 
-    /// Makes the image of a listing: its name, its generation, and how many items it holds.
-    fn host_image(&self, row: &LibraryRow, items: &[Item]) -> Result<(String, u64, u64)> {
-        let generation = self.store.totals()?.sequence + 1;
-        let name = Folder::image_name("l", row.id, generation, generation);
-        let mut builder = self.images.builder(row, generation, generation);
+    /// Makes the image of a listing: its name, and how many items it holds.
+    fn host_image(&self, row: &LibraryRow, items: &[Item]) -> Result<(ImageName, u64)> {
+        let sequence = self.store.totals()?.sequence.next();
+        let generation = Generation(sequence.0);
+        let name = Folder::image_name(ImageKind::Listing, row.id, generation, sequence);
+        let mut builder = self.images.builder(row, generation, sequence);
         for item in items {
             builder.push(item);
         }
         self.images.write(builder, &name, row)?;
-        Ok((name, generation, items.len() as u64))
+        Ok((name, items.len() as u64))
     }
 }
 

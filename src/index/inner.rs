@@ -155,7 +155,7 @@ impl Inner {
             libraries,
             store_requests: totals.requests,
             store_answers: totals.answers,
-            sequence: totals.sequence,
+            sequence: totals.sequence.0,
             disk_bytes: self.store.folder().disk_bytes(),
             last_failure: self.sync.back_off().text(),
             ..self.counters.read()

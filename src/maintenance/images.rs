@@ -7,7 +7,7 @@ use super::in_memory::{InMemory, InPlace, name_of};
 use crate::error::{Error, Result, Status};
 use crate::image::{Image, ImageBuilder, ImageKind, ImageMeta};
 use crate::matching::Mappings;
-use crate::model::Item;
+use crate::model::{Generation, IdentityId, ImageName, Item, LibraryId, Sequence};
 use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
 use crate::platform::map::MapMode;
@@ -85,26 +85,26 @@ impl Images {
     }
 
     /// Makes room for changes that are too many to lie over an image: they are put into new ones.
-    pub fn make_both(&self, identity: i64, row: &LibraryRow) -> Result<()> {
+    pub fn make_both(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
         self.compact(identity, row.id)
             .or_else(|error| self.keep_in_memory(ImageKind::Matches, row, &error))?;
-        if row.generation > 0 {
+        if row.generation.is_fetched() {
             self.build(row, row.generation)
-                .and_then(|(name, sequence)| self.store.set_image(identity, row.id, row.generation, &name, sequence))
+                .and_then(|name| self.store.set_image(identity, &name))
                 .or_else(|error| self.keep_in_memory(ImageKind::Listing, row, &error))?;
         }
         Ok(())
     }
 
-    /// Makes the image of a generation; gives its name, and the change sequence up to which it is true.
-    pub fn build(&self, row: &LibraryRow, generation: u64) -> Result<(String, u64)> {
+    /// Makes the image of a generation; gives its name.
+    pub fn build(&self, row: &LibraryRow, generation: Generation) -> Result<ImageName> {
         let sequence = self.store.totals()?.sequence;
-        let name = Folder::image_name("l", row.id, generation, sequence);
+        let name = Folder::image_name(ImageKind::Listing, row.id, generation, sequence);
         self.build_as(&name, row, generation, sequence)?;
-        Ok((name, sequence))
+        Ok(name)
     }
 
-    fn build_as(&self, name: &str, row: &LibraryRow, generation: u64, sequence: u64) -> Result<()> {
+    fn build_as(&self, name: &ImageName, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<()> {
         let begun = Instant::now();
         let builder = self.listing_builder(row, generation, sequence)?;
         self.counters.spent(Spent::Image, begun.elapsed());
@@ -112,7 +112,7 @@ impl Images {
     }
 
     /// What makes the image of a stored generation.
-    fn listing_builder(&self, row: &LibraryRow, generation: u64, sequence: u64) -> Result<ImageBuilder> {
+    fn listing_builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<ImageBuilder> {
         ImageBuilder::expect(row.items)?;
         let mut builder = self.builder(row, generation, sequence);
         if row.is_the_host_s() {
@@ -121,7 +121,7 @@ impl Images {
                 .for_each(|item| builder.push(item));
         } else {
             self.store.for_each_item(row.id, generation, &mut |item, came| {
-                builder.push_single(&item, came);
+                builder.push_single(&item, came.0);
                 Ok(())
             })?;
         }
@@ -129,34 +129,34 @@ impl Images {
     }
 
     /// What makes the image of a generation, as it stands at a change sequence.
-    pub fn builder(&self, row: &LibraryRow, generation: u64, sequence: u64) -> ImageBuilder {
+    pub fn builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ImageBuilder {
         ImageBuilder::new(ImageMeta {
             kind: ImageKind::Listing,
             library: row.library.uuid.clone(),
-            generation,
-            sequence,
+            generation: generation.0,
+            sequence: sequence.0,
             mappings: self.mappings.clone(),
         })
     }
 
     /// What makes the image of a library's confirmed matches, and the change sequence up to which it knows them.
-    fn matches_builder(&self, row: &LibraryRow, sequence: u64) -> Result<(ImageBuilder, u64)> {
+    fn matches_builder(&self, row: &LibraryRow, sequence: Sequence) -> Result<(ImageBuilder, Sequence)> {
         let mut builder = ImageBuilder::new(ImageMeta {
             kind: ImageKind::Matches,
             library: row.library.uuid.clone(),
-            generation: row.generation,
-            sequence,
+            generation: row.generation.0,
+            sequence: sequence.0,
             mappings: Mappings::default(),
         });
         // The sequence of the very read: what is committed later is not in the file.
         let upto = self.store.for_each_match(row.id, &mut |path, rating_key, sequence| {
-            builder.push_match(path, rating_key, sequence);
+            builder.push_match(path, rating_key, sequence.0);
         })?;
         Ok((builder, upto))
     }
 
     /// Writes an image under this name.
-    pub fn write(&self, builder: ImageBuilder, name: &str, row: &LibraryRow) -> Result<()> {
+    pub fn write(&self, builder: ImageBuilder, name: &ImageName, row: &LibraryRow) -> Result<()> {
         let begun = Instant::now();
         let path = self.store.folder().image(name, self.mappings.digest());
         let info = builder.finish(&path, self.store.seal(name))?;
@@ -171,16 +171,16 @@ impl Images {
     }
 
     /// Puts the confirmed matches of a library into a new image, so that new processes need not read them one by one.
-    pub fn compact(&self, identity: i64, library: i64) -> Result<()> {
+    pub fn compact(&self, identity: IdentityId, library: LibraryId) -> Result<()> {
         let begun = Instant::now();
         let row = self.store.library_row(library)?;
         let before = self.store.totals()?.sequence;
         let (builder, compacted) = self.matches_builder(&row, before)?;
-        let name = Folder::image_name("m", library, row.generation, compacted);
+        let name = Folder::image_name(ImageKind::Matches, library, row.generation, compacted);
         let path = self.store.folder().image(&name, Mappings::default().digest());
         builder.finish(&path, self.store.seal(&name))?;
-        self.store.compacted(identity, library, row.epoch, &name, compacted)?;
-        self.store.folder().sweep_replaced("m", library, compacted);
+        self.store.compacted(identity, row.epoch, &name)?;
+        self.store.folder().sweep_replaced(&name);
         self.counters.spent(Spent::Image, begun.elapsed());
         self.sweep_images();
         Ok(())
@@ -189,15 +189,13 @@ impl Images {
     /// The image that the database names, if it can be opened.
     fn open_file(&self, kind: ImageKind, row: &LibraryRow) -> Option<Arc<Image>> {
         match kind {
-            ImageKind::Listing => self.open_image(&row.image, &self.mappings),
-            ImageKind::Matches => self.open_image(&row.matches_image, &Mappings::default()),
+            ImageKind::Listing => self.open_image(row.image.as_ref(), &self.mappings),
+            ImageKind::Matches => self.open_image(row.matches_image.as_ref(), &Mappings::default()),
         }
     }
 
-    fn open_image(&self, name: &str, mappings: &Mappings) -> Option<Arc<Image>> {
-        if name.is_empty() {
-            return None;
-        }
+    fn open_image(&self, name: Option<&ImageName>, mappings: &Mappings) -> Option<Arc<Image>> {
+        let name = name?;
         let path = self.store.folder().image(name, mappings.digest());
         let mode = if self.no_mmap || !self.store.folder().shares_memory() {
             MapMode::Read
@@ -216,7 +214,7 @@ impl Images {
     }
 
     /// Makes an image anew, or what stands in for it.
-    pub fn remake(&self, identity: i64, kind: ImageKind, row: &LibraryRow) -> Result<()> {
+    pub fn remake(&self, identity: IdentityId, kind: ImageKind, row: &LibraryRow) -> Result<()> {
         // Another process may have made it meanwhile.
         let stood_in = self.in_memory.of(kind, row).is_some();
         let tried = if stood_in && self.open_file(kind, row).is_some() {
@@ -233,7 +231,7 @@ impl Images {
     }
 
     /// Makes an image anew, and sees that it can be opened.
-    fn make_file(&self, identity: i64, kind: ImageKind, row: &LibraryRow) -> Result<()> {
+    fn make_file(&self, identity: IdentityId, kind: ImageKind, row: &LibraryRow) -> Result<()> {
         if self.in_memory.of(kind, row).is_none() {
             log::warn!(
                 "an image of '{}' is missing or damaged; it is made anew",
@@ -243,14 +241,14 @@ impl Images {
         match kind {
             // Of the change that names it, other processes hear.
             ImageKind::Matches => self.compact(identity, row.id),
-            ImageKind::Listing if row.image.is_empty() => {
-                let (name, sequence) = self.build(row, row.generation)?;
-                self.store.set_image(identity, row.id, row.generation, &name, sequence)
-            }
             ImageKind::Listing => {
+                let Some(name) = &row.image else {
+                    let name = self.build(row, row.generation)?;
+                    return self.store.set_image(identity, &name);
+                };
                 // Under the name that the database has: other processes may have a good one of it, made under other
                 // mappings. Later changes lie on it once more, which changes nothing.
-                self.build_as(&row.image, row, row.generation, row.image_sequence)?;
+                self.build_as(name, row, row.generation, row.image_sequence)?;
                 self.open_file(kind, row).map(|_| ()).ok_or_else(|| {
                     Error::new(
                         Status::Store,
@@ -280,7 +278,7 @@ impl Images {
         let in_place = InPlace {
             library: row.id,
             kind,
-            name: name_of(kind, row).to_owned(),
+            name: name_of(kind, row),
             generation: row.generation,
             epoch: row.epoch,
             upto,
@@ -292,9 +290,7 @@ impl Images {
 
     pub fn sweep_images(&self) {
         if let Ok(names) = self.store.image_names() {
-            self.store
-                .folder()
-                .sweep_images(&|name| names.iter().any(|kept| kept == name));
+            self.store.folder().sweep_images(&names);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::image::{Image, ImageKind};
+use crate::model::{Epoch, Generation, ImageName, LibraryId, Sequence};
 use crate::platform::fork::{Release, hold};
 use crate::store::LibraryRow;
 
@@ -24,15 +25,15 @@ pub(super) struct InMemory {
 
 /// An image in the place of a file.
 pub(super) struct InPlace {
-    pub library: i64,
+    pub library: LibraryId,
     pub kind: ImageKind,
-    /// As the database has it; empty when it names no file yet.
-    pub name: String,
-    pub generation: u64,
+    /// As the database has it; `None` when it names no file yet.
+    pub name: Option<ImageName>,
+    pub generation: Generation,
     /// Matches of another one are dead.
-    pub epoch: i64,
+    pub epoch: Epoch,
     /// The change sequence up to which it knows everything.
-    pub upto: u64,
+    pub upto: Sequence,
     pub image: Arc<Image>,
 }
 
@@ -47,10 +48,10 @@ impl Default for InMemory {
 }
 
 /// The name that the database has for a library's file; empty when there is none.
-pub(super) fn name_of(kind: ImageKind, row: &LibraryRow) -> &str {
+pub(super) fn name_of(kind: ImageKind, row: &LibraryRow) -> Option<ImageName> {
     match kind {
-        ImageKind::Listing => &row.image,
-        ImageKind::Matches => &row.matches_image,
+        ImageKind::Listing => row.image,
+        ImageKind::Matches => row.matches_image,
     }
 }
 
@@ -106,7 +107,7 @@ impl InMemory {
     }
 
     /// Forgets what stands in for this library's file, of whatever generation.
-    pub fn forget(&self, kind: ImageKind, library: i64) {
+    pub fn forget(&self, kind: ImageKind, library: LibraryId) {
         self.lock().retain(|one| (one.library, one.kind) != (library, kind));
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::images::Images;
 use crate::error::{Result, room};
 use crate::matching::normal::normal_form;
+use crate::model::{IdentityId, LibraryId};
 use crate::platform::fork::{Release, hold};
 use crate::stats::{Counters, Spent};
 use crate::store::{LibraryRow, Patience, Store};
@@ -90,7 +91,7 @@ impl Maintenance {
     }
 
     /// Gives whether it was done; not when the library was cleared meanwhile, and has to be looked for again.
-    pub fn record_matches(&self, identity: i64, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<bool> {
+    pub fn record_matches(&self, identity: IdentityId, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<bool> {
         // Before anything is stored: there may be no memory for them.
         let mut paths = room(pairs.len(), "matches")?;
         let mut keys = room(pairs.len(), "matches")?;
@@ -107,7 +108,14 @@ impl Maintenance {
     }
 
     /// What follows once matches are stored.
-    fn recorded(&self, identity: i64, row: &LibraryRow, paths: &[&[u8]], keys: &[&str], waiting: u64) -> Result<()> {
+    fn recorded(
+        &self,
+        identity: IdentityId,
+        row: &LibraryRow,
+        paths: &[&[u8]],
+        keys: &[&str],
+        waiting: u64,
+    ) -> Result<()> {
         // The host knows better than an earlier doubt, whatever its spelling.
         self.verified(identity, row, paths, keys)?;
         // The matches are in the store: what becomes of the image is no error of this call.
@@ -122,7 +130,7 @@ impl Maintenance {
     }
 
     /// Compacts this library's matches, and those that keep changes for too long.
-    fn compact_all(&self, identity: i64, library: i64) -> Result<()> {
+    fn compact_all(&self, identity: IdentityId, library: LibraryId) -> Result<()> {
         // One thread is enough; the others' changes are compacted the next time.
         let Ok(_compacting) = self.compacting.try_lock() else {
             return Ok(());
@@ -139,7 +147,7 @@ impl Maintenance {
     }
 
     /// What these paths and items are was confirmed: nothing about them is invalidated any more.
-    pub fn verified(&self, identity: i64, row: &LibraryRow, paths: &[&[u8]], keys: &[&str]) -> Result<()> {
+    pub fn verified(&self, identity: IdentityId, row: &LibraryRow, paths: &[&[u8]], keys: &[&str]) -> Result<()> {
         let unverified = self.store.unverified(row.id)?;
         if unverified.is_empty() {
             return Ok(());

@@ -7,6 +7,7 @@ use super::planner::{Facts, Libraries, ListStep, QueryState, Step};
 use super::room::Queries;
 use crate::error::{Error, Result, Status};
 use crate::matching::Scope;
+use crate::model::IdentityId;
 use crate::reading::{Resolved, Snapshot};
 use crate::store::{LibraryRow, Patience};
 use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, SHORTLY, Syncing, Unverified, Why};
@@ -45,7 +46,7 @@ pub trait Question {
         &self,
         sync: &Syncing,
         call: &Call<'_>,
-        identity: i64,
+        identity: IdentityId,
         libraries: &[LibraryRow],
         unfetched: bool,
     ) -> Result<Option<Error>>;
@@ -85,7 +86,7 @@ impl<Q: Question> Facts for Known<'_, '_, Q> {
         self.turn.queries.sync.may_ask(self.turn.call)
     }
 
-    fn identity(&self) -> Option<i64> {
+    fn identity(&self) -> Option<IdentityId> {
         self.turn.snapshot.identity
     }
 
@@ -245,7 +246,7 @@ impl Queries {
 
     /// Brings libraries up to date for a query. A server that just failed is left alone while old answers do.
     fn freshen(&self, call: &Call<'_>, libraries: &[LibraryRow], state: &mut QueryState) -> Result<()> {
-        let cold = libraries.iter().any(|row| row.generation == 0);
+        let cold = libraries.iter().any(|row| !row.generation.is_fetched());
         // A server that just failed is left alone: for a while where an old answer stands in, for a moment where not.
         if let Some(error) = self
             .sync

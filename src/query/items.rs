@@ -11,7 +11,7 @@ use super::room::Queries;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, is_stale, need};
 use crate::matching::{Found, LIMIT, Normal};
-use crate::model::{Confidence, Item, Reason};
+use crate::model::{Confidence, IdentityId, Item, Reason};
 use crate::reading::{age, places};
 use crate::stats::Spent;
 use crate::store::LibraryRow;
@@ -54,7 +54,7 @@ impl By<'_> {
     /// Whether a library answers: it was fetched, or asked for this title a while ago.
     fn is_answered_by(&self, turn: &Turn<'_>, row: &LibraryRow) -> Result<bool> {
         match (self, turn.snapshot.identity) {
-            _ if row.generation > 0 => Ok(true),
+            _ if row.generation.is_fetched() => Ok(true),
             (By::Title(title), Some(identity)) => turn.queries.sync.remembers_title(identity, row, title),
             _ => Ok(false),
         }
@@ -89,7 +89,10 @@ impl By<'_> {
 
 /// The libraries asked that were never fetched.
 fn unfetched_rows<'t>(turn: &Turn<'t>) -> impl Iterator<Item = &'t LibraryRow> + use<'t> {
-    turn.snapshot.asked(turn.scope).iter().filter(|row| row.generation == 0)
+    turn.snapshot
+        .asked(turn.scope)
+        .iter()
+        .filter(|row| !row.generation.is_fetched())
 }
 
 impl Question for By<'_> {
@@ -160,7 +163,7 @@ impl Question for By<'_> {
         &self,
         sync: &Syncing,
         call: &Call<'_>,
-        identity: i64,
+        identity: IdentityId,
         libraries: &[LibraryRow],
         _unfetched: bool,
     ) -> Result<Option<Error>> {
@@ -179,7 +182,7 @@ impl Question for By<'_> {
     ) -> Result<R> {
         let queries = turn.queries;
         let rows = turn.snapshot.asked(turn.scope);
-        if rows.iter().all(|row| row.generation == 0)
+        if rows.iter().all(|row| !row.generation.is_fetched())
             && let Some(error) = state.failure
         {
             return Err(error);
@@ -201,12 +204,12 @@ impl Question for By<'_> {
         let mut answer = Answer::of_items(&found, total, rows);
         answer.age_ms = rows
             .iter()
-            .filter(|row| row.generation > 0)
+            .filter(|row| row.generation.is_fetched())
             .map(|row| now - row.checked_ms)
             .max();
         answer.stale = rows
             .iter()
-            .any(|row| row.generation > 0 && is_stale(&age(row), &queries.policy, now));
+            .any(|row| row.generation.is_fetched() && is_stale(&age(row), &queries.policy, now));
         let message;
         if !unverified.is_empty() {
             (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);

@@ -30,9 +30,9 @@ impl Queries {
                     "kind": row.library.kind.name(),
                     "locations": row.library.locations,
                     "items": row.items,
-                    "age_ms": (row.generation > 0).then(|| now - row.checked_ms),
+                    "age_ms": (row.generation.is_fetched()).then(|| now - row.checked_ms),
                     "fresh": freshness::need(&age, &self.policy, now) == freshness::Need::Nothing,
-                    "generation": row.generation,
+                    "generation": row.generation.0,
                 })
             })
             .collect();

@@ -7,7 +7,7 @@ use super::room::Queries;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, is_stale, need};
 use crate::matching::{Normal, Outcome, Scope, climb_normal};
-use crate::model::{Confidence, Reason, Rung};
+use crate::model::{Confidence, IdentityId, Reason, Rung};
 use crate::reading::{age, places};
 use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
@@ -68,7 +68,7 @@ impl PathQuestion<'_> {
             return Ok(false);
         };
         let row = &turn.snapshot.rows[found.library];
-        if row.generation > 0 || row.due || !matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
+        if row.generation.is_fetched() || row.due || !matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
             return Ok(false);
         }
         turn.queries.sync.remembers_path(identity, row, self.0)
@@ -126,7 +126,7 @@ impl Question for PathQuestion<'_> {
     }
 
     fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
-        let is_unfetched = |row: &LibraryRow| row.generation == 0;
+        let is_unfetched = |row: &LibraryRow| !row.generation.is_fetched();
         let asked = turn.snapshot.asked(turn.scope);
         if !asked.iter().any(is_unfetched) || turn.call.until.is_none() {
             return Vec::new();
@@ -153,7 +153,7 @@ impl Question for PathQuestion<'_> {
                 .owners(self.0, queries.reading.mappings())
                 .into_iter()
                 .enumerate()
-                .filter(|(place, owns)| *owns || snapshot.rows[*place].generation > 0)
+                .filter(|(place, owns)| *owns || snapshot.rows[*place].generation.is_fetched())
                 .map(|(place, _)| place)
                 .collect(),
         };
@@ -175,7 +175,7 @@ impl Question for PathQuestion<'_> {
             return Vec::new();
         }
         let mut owners = self.owners(turn);
-        owners.retain(|row| row.generation > 0);
+        owners.retain(|row| row.generation.is_fetched());
         owners
     }
 
@@ -183,7 +183,7 @@ impl Question for PathQuestion<'_> {
         &self,
         sync: &Syncing,
         call: &Call<'_>,
-        identity: i64,
+        identity: IdentityId,
         libraries: &[LibraryRow],
         unfetched: bool,
     ) -> Result<Option<Error>> {
@@ -199,7 +199,7 @@ impl Question for PathQuestion<'_> {
     ) -> Result<R> {
         let (queries, snapshot, path) = (turn.queries, turn.snapshot, self.0.raw());
         let rows = snapshot.asked(turn.scope);
-        let unfetched = rows.iter().all(|row| row.generation == 0);
+        let unfetched = rows.iter().all(|row| !row.generation.is_fetched());
         let status = if outcome.unverified {
             Status::NotFound
         } else if outcome.is_ambiguous() {
@@ -243,7 +243,7 @@ impl Question for PathQuestion<'_> {
             queries.samples.saw(path, found.path);
         }
         let now = queries.clock.now_ms();
-        let fetched = || rows.iter().filter(|row| row.generation > 0);
+        let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
         let expired = |row: &LibraryRow| {
             // 'At once' asks for each query; this one did.
@@ -253,7 +253,7 @@ impl Question for PathQuestion<'_> {
         // What a query found a while ago for a library that was never fetched has an age too.
         let old = outcome
             .single()
-            .is_some_and(|found| snapshot.rows[found.library].generation == 0)
+            .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
             && !self.is_remembered(turn, outcome)?;
         answer.stale = outcome.rung != Rung::Confirmed && (old || fetched().any(expired));
         queries.hand_over(&answer, then)

@@ -4,6 +4,7 @@
 //! ends with an answer or a refusal (the random walks in the tests).
 
 use crate::error::{Error, Result, Status};
+use crate::model::{IdentityId, Sequence};
 
 /// How often a query makes images anew that are lost again before it is answered.
 const REBUILDS: u32 = 3;
@@ -15,7 +16,7 @@ const REFRESHES: u32 = 3;
 #[allow(clippy::struct_excessive_bools)] // each is one step, taken once
 pub struct QueryState {
     /// The change sequence when the query came: what was asked later need not be asked again.
-    pub since: u64,
+    pub since: Sequence,
     /// When that was, Unix ms.
     pub begun_ms: i64,
     /// The deadline came first.
@@ -23,7 +24,7 @@ pub struct QueryState {
     /// Asking failed.
     pub failure: Option<Error>,
     /// Libraries were brought up to date, as far as it went: last those of this identity (0: none yet).
-    pub refreshed: Option<i64>,
+    pub refreshed: Option<IdentityId>,
     refreshes: u32,
     listed_libraries: bool,
     rebuilt: u32,
@@ -65,13 +66,13 @@ pub enum Step {
     /// Invalidated items that were found are asked for.
     Verify,
     /// The server is asked for this in libraries of this identity that were never fetched.
-    SearchUnfetched(i64),
+    SearchUnfetched(IdentityId),
     /// Stale libraries are brought up to date.
     Refresh,
     /// The clocks of libraries of this identity are read: what they should list is missing.
-    Probe(i64),
+    Probe(IdentityId),
     /// The server is asked for it there.
-    Search(i64),
+    Search(IdentityId),
     /// What is known is the answer.
     Answer,
 }
@@ -81,7 +82,7 @@ pub trait Facts {
     /// Whether the server may be asked at all.
     fn may_ask(&self) -> bool;
     /// Whose view of which server is read.
-    fn identity(&self) -> Option<i64>;
+    fn identity(&self) -> Option<IdentityId>;
     /// Whether an image is missing or damaged.
     fn lost(&self) -> bool;
     /// Whether images that could not be written are to be tried again.
@@ -103,7 +104,7 @@ pub trait Facts {
 
 impl QueryState {
     /// A query that begins.
-    pub fn new(since: u64, begun_ms: i64) -> Self {
+    pub fn new(since: Sequence, begun_ms: i64) -> Self {
         Self {
             since,
             begun_ms,
@@ -154,7 +155,7 @@ impl QueryState {
                     return Ok(Step::SearchUnfetched(identity));
                 }
             }
-            let identity = facts.identity().unwrap_or(0);
+            let identity = facts.identity().unwrap_or_default();
             if self.refreshed != Some(identity) && self.refreshes < REFRESHES && facts.stale() {
                 self.refreshed = Some(identity);
                 self.refreshes += 1;

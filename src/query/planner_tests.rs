@@ -3,13 +3,14 @@
 use std::cell::Cell;
 
 use super::*;
+use crate::model::IdentityId;
 
 /// Facts as a test states them.
 #[derive(Clone, Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // each is one fact
 struct Stated {
     may_ask: bool,
-    identity: Option<i64>,
+    identity: Option<IdentityId>,
     lost: bool,
     rebuild_due: bool,
     path: bool,
@@ -33,7 +34,7 @@ impl Facts for Stated {
     fn may_ask(&self) -> bool {
         self.may_ask
     }
-    fn identity(&self) -> Option<i64> {
+    fn identity(&self) -> Option<IdentityId> {
         self.identity
     }
     fn lost(&self) -> bool {
@@ -66,7 +67,7 @@ impl Facts for Stated {
 fn calm() -> Stated {
     Stated {
         may_ask: true,
-        identity: Some(7),
+        identity: Some(IdentityId(7)),
         path: true,
         ..Stated::default()
     }
@@ -125,7 +126,7 @@ fn each_fact_leads_to_its_steps() {
                 unfetched: true,
                 ..calm()
             },
-            vec![SearchUnfetched(7), Answer],
+            vec![SearchUnfetched(IdentityId(7)), Answer],
         ),
         ("stale", Stated { stale: true, ..calm() }, vec![Refresh, Answer]),
         (
@@ -134,7 +135,7 @@ fn each_fact_leads_to_its_steps() {
                 missing: true,
                 ..calm()
             },
-            vec![Probe(7), Search(7), Answer],
+            vec![Probe(IdentityId(7)), Search(IdentityId(7)), Answer],
         ),
         (
             "not listed where no identity is known",
@@ -158,7 +159,7 @@ fn each_fact_leads_to_its_steps() {
         (
             "all at once: what was verified is not searched for as well",
             all.clone(),
-            vec![Rebuild, Verify, SearchUnfetched(7), Refresh, Answer],
+            vec![Rebuild, Verify, SearchUnfetched(IdentityId(7)), Refresh, Answer],
         ),
         (
             "all at once, by GUID or title: verified when all is fresh",
@@ -167,7 +168,7 @@ fn each_fact_leads_to_its_steps() {
                 missing: false,
                 ..all.clone()
             },
-            vec![Rebuild, SearchUnfetched(7), Refresh, Verify, Answer],
+            vec![Rebuild, SearchUnfetched(IdentityId(7)), Refresh, Verify, Answer],
         ),
         (
             "settled",
@@ -221,10 +222,10 @@ fn another_server_s_libraries_are_brought_up_to_date_too() {
     let mut state = QueryState::default();
     for (identity, expected) in [
         (None, true),
-        (Some(1), true),
-        (Some(1), false),
-        (Some(2), true),
-        (Some(3), false),
+        (Some(IdentityId(1)), true),
+        (Some(IdentityId(1)), false),
+        (Some(IdentityId(2)), true),
+        (Some(IdentityId(3)), false),
     ] {
         let step = state
             .next(&Stated {
@@ -300,7 +301,7 @@ fn every_walk_ends_and_asks_nothing_twice() {
             let bit = |nth: u32| bits >> nth & 1 == 1;
             let facts = Stated {
                 may_ask,
-                identity: (bits >> 20 & 3 != 0).then_some((bits >> 24 & 3).cast_signed()),
+                identity: (bits >> 20 & 3 != 0).then(|| IdentityId((bits >> 24 & 3).cast_signed())),
                 lost: bits >> 28 & 3 == 0,
                 rebuild_due: bit(0),
                 path,
@@ -321,9 +322,13 @@ fn every_walk_ends_and_asks_nothing_twice() {
             match step {
                 Step::Rebuild => assert!(times < REBUILDS as usize, "walk {walk}: {taken:?}"),
                 Step::Refresh => {
-                    assert_ne!(refreshed, Some(facts.identity.unwrap_or(0)), "walk {walk}: {taken:?}");
+                    assert_ne!(
+                        refreshed,
+                        Some(facts.identity.unwrap_or_default()),
+                        "walk {walk}: {taken:?}"
+                    );
                     assert!(times < REFRESHES as usize, "walk {walk}: {taken:?}");
-                    refreshed = Some(facts.identity.unwrap_or(0));
+                    refreshed = Some(facts.identity.unwrap_or_default());
                 }
                 step => {
                     assert_eq!(times, 0, "walk {walk}: {step:?} twice: {taken:?}");
@@ -332,7 +337,7 @@ fn every_walk_ends_and_asks_nothing_twice() {
                 }
             }
             assert!(may_ask || step == Step::Rebuild, "walk {walk}: {step:?} without leave");
-            if step == (Step::Search(facts.identity.unwrap_or(0))) {
+            if step == (Step::Search(facts.identity.unwrap_or_default())) {
                 assert!(
                     taken.iter().any(|one| matches!(one, Step::Probe(_))),
                     "walk {walk}: searched without a look at the clocks"

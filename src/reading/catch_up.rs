@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::image::{Change as Overlaid, Image, ImageKind, LibraryFacts, LibraryView};
 use crate::maintenance::Images;
 use crate::matching::Mappings;
-use crate::model::Token;
+use crate::model::{IdentityId, Token};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{Alone, Release, hold};
@@ -48,7 +48,7 @@ fn usable(image: Option<&Arc<Image>>) -> bool {
 
 /// Images of a snapshot that are missing or damaged.
 struct Lost {
-    identity: Option<i64>,
+    identity: Option<IdentityId>,
     files: Vec<(ImageKind, LibraryRow)>,
 }
 
@@ -104,7 +104,7 @@ impl Reading {
     }
 
     /// Whose view of which server that is.
-    pub fn identity(&self) -> Option<i64> {
+    pub fn identity(&self) -> Option<IdentityId> {
         self.snapshot.read().identity
     }
 
@@ -178,7 +178,7 @@ impl Reading {
             }
             applied = applied && !(patient && snapshot.outdated.load(Ordering::Acquire));
             if applied {
-                snapshot.sequence.store(sequence, Ordering::Release);
+                snapshot.sequence.store(sequence.0, Ordering::Release);
                 return Ok(true);
             }
         }
@@ -242,13 +242,14 @@ impl Reading {
             })
             .collect::<Vec<Arc<LibraryView>>>();
         let incomplete = libraries.iter().zip(&views).any(|(row, view)| {
-            (row.generation > 0 && view.image.is_none()) || (!row.matches_image.is_empty() && view.matches.is_none())
+            (row.generation.is_fetched() && view.image.is_none())
+                || (!row.matches_image.is_none() && view.matches.is_none())
         });
         let snapshot = Snapshot {
             incomplete,
             outdated: AtomicBool::new(false),
             number: before.number + 1,
-            sequence: AtomicU64::new(sequence),
+            sequence: AtomicU64::new(sequence.0),
             identity,
             rows: libraries,
             views,
@@ -292,8 +293,8 @@ impl Reading {
         let facts = LibraryFacts {
             uuid: row.library.uuid.clone(),
             locations: row.library.locations.clone(),
-            listed_at: row.listed_sequence,
-            fetched: row.generation > 0,
+            listed_at: row.listed_sequence.0,
+            fetched: row.generation.is_fetched(),
         };
         LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
     }
@@ -328,10 +329,10 @@ impl Reading {
         };
         let mut files = Vec::new();
         for (row, view) in snapshot.rows.iter().zip(&snapshot.views) {
-            if bad(view.image.as_ref(), row.generation > 0) {
+            if bad(view.image.as_ref(), row.generation.is_fetched()) {
                 files.push((ImageKind::Listing, row.clone()));
             }
-            if bad(view.matches.as_ref(), !row.matches_image.is_empty()) {
+            if bad(view.matches.as_ref(), !row.matches_image.is_none()) {
                 files.push((ImageKind::Matches, row.clone()));
             }
         }
@@ -352,7 +353,7 @@ impl Reading {
             ChangeKind::Matched => Overlaid::Matched {
                 path,
                 rating_key,
-                sequence: change.sequence,
+                sequence: change.sequence.0,
             },
             ChangeKind::Forgotten => Overlaid::Forgotten { path },
             ChangeKind::UnverifiedPath => Overlaid::UnverifiedPath { path },
@@ -365,7 +366,7 @@ impl Reading {
                 match self.store.item(row.id, row.generation, &rating_key)? {
                     Some(item) => Overlaid::Added {
                         item: Arc::new(item),
-                        sequence: change.sequence,
+                        sequence: change.sequence.0,
                     },
                     None => Overlaid::Removed { rating_key },
                 }

@@ -5,14 +5,14 @@ use super::selection::{Resolved, Selection, Selector};
 use super::snapshot::places;
 use crate::error::{Error, Result, Status};
 use crate::matching::{Scope, View, climb};
-use crate::model::Rung;
+use crate::model::{IdentityId, LibraryId, Rung};
 use crate::store::LibraryRow;
 
 /// How often a library is looked for that others clear at the same time.
 const PERSISTENCE: u32 = 20;
 
 /// An identity, and the numbers of its libraries that a write concerned.
-type Told = (i64, Vec<i64>);
+type Told = (IdentityId, Vec<LibraryId>);
 
 impl Reading {
     /// Tells the store something, until it concerns what answers: what is cleared, or gets its name, in between lives under
@@ -25,7 +25,7 @@ impl Reading {
             };
             self.catch_up()?;
             let snapshot = self.snapshot();
-            let lives = |id: &i64| snapshot.rows.iter().any(|row| row.id == *id);
+            let lives = |id: &LibraryId| snapshot.rows.iter().any(|row| row.id == *id);
             if snapshot.identity == Some(identity) && libraries.iter().all(lives) {
                 return Ok(());
             }
@@ -55,7 +55,7 @@ impl Reading {
                 let row = &snapshot.rows[place];
                 // Of one that was never fetched only what a query found can be wrong.
                 let one = Scope::One(place);
-                if row.generation > 0 || climb(&snapshot.views, one, &self.mappings, path).rung != Rung::None {
+                if row.generation.is_fetched() || climb(&snapshot.views, one, &self.mappings, path).rung != Rung::None {
                     listed.push(row.id);
                 }
                 snapshot.views[place].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
@@ -116,6 +116,6 @@ impl Reading {
 }
 
 /// The numbers of the libraries that a scope means.
-fn ids_of(rows: &[LibraryRow], scope: Scope) -> Vec<i64> {
+fn ids_of(rows: &[LibraryRow], scope: Scope) -> Vec<LibraryId> {
     places(scope, rows.len()).map(|place| rows[place].id).collect()
 }

@@ -5,7 +5,7 @@ use super::selection::{Resolved, Selection};
 use super::snapshot::places;
 use crate::error::{Error, Result, Status};
 use crate::matching::Scope;
-use crate::model::Item;
+use crate::model::{Generation, Item, LibraryId};
 
 impl Reading {
     /// Those of a library after `cursor`, each with the cursor behind it.
@@ -30,7 +30,7 @@ impl Reading {
     /// The one with this rating key.
     pub fn item(&self, library: &Selection, rating_key: &str) -> Result<Option<Item>> {
         self.catch_up()?;
-        let rows: Vec<(i64, u64)> = {
+        let rows: Vec<(LibraryId, Generation)> = {
             let snapshot = self.snapshot();
             match library.resolve(&snapshot)? {
                 Resolved::Scope(scope) => places(scope, snapshot.rows.len())

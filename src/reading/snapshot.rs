@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::freshness::Age;
 use crate::image::LibraryView;
 use crate::matching::{Mappings, Normal, Scope, View};
-use crate::model::Clocks;
+use crate::model::{Clocks, IdentityId, Sequence};
 use crate::store::LibraryRow;
 
 /// What lookups read. Changes of single matches and items are added to it in place; anything else replaces it.
@@ -17,7 +17,7 @@ pub struct Snapshot {
     /// Up to here every commit shows.
     pub(super) sequence: AtomicU64,
     /// Whose view of which server; `None` until the server was first reached.
-    pub identity: Option<i64>,
+    pub identity: Option<IdentityId>,
     /// The libraries, in the server's order.
     pub rows: Vec<LibraryRow>,
     /// Their warm data, in the same order.
@@ -30,8 +30,8 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Up to which change sequence every commit shows.
-    pub fn sequence(&self) -> u64 {
-        self.sequence.load(Ordering::Acquire)
+    pub fn sequence(&self) -> Sequence {
+        Sequence(self.sequence.load(Ordering::Acquire))
     }
 
     /// The libraries of a scope.
@@ -63,7 +63,7 @@ impl Snapshot {
 /// What the rules of freshness want to know of a library.
 pub fn age(row: &LibraryRow) -> Age {
     Age {
-        listed: row.generation > 0,
+        listed: row.generation.is_fetched(),
         listed_ms: row.listed_ms,
         checked_ms: row.checked_ms,
         provisional: row.provisional,

@@ -2,11 +2,11 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::partition::upsert;
-use super::rows::LibraryRow;
-use super::{Store, Tx};
+use super::libraries::{LibraryRow, upsert};
+use super::open::Store;
+use super::tx::Tx;
 use crate::error::Result;
-use crate::model::Library;
+use crate::model::{IdentityId, ImageName, Library, LibraryId};
 
 /// Expired values that one call removes.
 const EXPIRED: i64 = 10;
@@ -19,8 +19,8 @@ pub struct HostValue<'v> {
     pub value: &'v [u8],
     /// Until when it is given, Unix ms; `None`: for ever.
     pub expires_ms: Option<i64>,
-    /// For a listing: its image, its generation, and how many items it holds.
-    pub listing: Option<(String, u64, u64)>,
+    /// For a listing: its image, and how many items it holds.
+    pub listing: Option<(ImageName, u64)>,
     /// Now, Unix ms.
     pub now_ms: i64,
     /// Bytes that all values of the store may take.
@@ -45,7 +45,7 @@ impl Store {
                 "INSERT OR IGNORE INTO servers (machine_identifier, version) VALUES ('', ''); \
                  INSERT OR IGNORE INTO identities (server, who) SELECT id, x'' FROM servers;",
             )?;
-            let identity: i64 = c.query_row("SELECT id FROM identities", [], |row| row.get(0))?;
+            let identity: IdentityId = c.query_row("SELECT id FROM identities", [], |row| row.get(0))?;
             let there = c
                 .prepare("SELECT 1 FROM libraries WHERE identity = ?1 AND uuid = ?2")?
                 .exists(params![identity, name])?;
@@ -57,7 +57,7 @@ impl Store {
                 };
                 upsert(tx, identity, 0, &library)?;
             }
-            tx.libraries_changed(0)?;
+            tx.libraries_changed(IdentityId::ALL)?;
             Ok(true)
         })
     }
@@ -67,7 +67,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn put_value(&self, identity: i64, library: i64, given: &HostValue<'_>) -> Result<bool> {
+    pub fn put_value(&self, identity: IdentityId, library: LibraryId, given: &HostValue<'_>) -> Result<bool> {
         self.write(|tx| {
             if tx.expect_library(library).optional()?.is_none() {
                 return Ok(false);
@@ -81,10 +81,10 @@ impl Store {
                 library,
                 given.name,
                 given.expires_ms,
-                tx.sequence.cast_signed(),
+                tx.sequence,
                 given.value
             ])?;
-            if let Some((image, generation, items)) = &given.listing {
+            if let Some((image, items)) = &given.listing {
                 // Never smaller than what any match was recorded at.
                 c.prepare_cached(
                     "UPDATE libraries SET generation = max(generation + 1, ?3), generation_seq = ?4, image = ?2, image_seq = ?4, \
@@ -93,8 +93,8 @@ impl Store {
                 .execute(params![
                     library,
                     image,
-                    generation.cast_signed(),
-                    tx.sequence.cast_signed(),
+                    image.generation,
+                    tx.sequence,
                     items.cast_signed(),
                     given.now_ms
                 ])?;
@@ -114,7 +114,7 @@ impl Store {
     /// [`crate::error::Status::Store`].
     pub fn value(
         &self,
-        library: i64,
+        library: LibraryId,
         name: &[u8],
         now_ms: i64,
         room: usize,
@@ -141,7 +141,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn count_values(&self, identity: i64) -> Result<u64> {
+    pub fn count_values(&self, identity: IdentityId) -> Result<u64> {
         self.read(|connection| {
             connection
                 .prepare_cached(
@@ -163,10 +163,10 @@ impl LibraryRow {
 
 /// Removes values that have expired, a few at a time, and the oldest while all take more than the limit. The one just
 /// stored stays, however large: it goes when the next comes.
-fn evict(tx: &Tx<'_>, identity: i64, given: &HostValue<'_>) -> rusqlite::Result<()> {
+fn evict(tx: &Tx<'_>, identity: IdentityId, given: &HostValue<'_>) -> rusqlite::Result<()> {
     let c = tx.connection;
-    let stored_now = tx.sequence.cast_signed();
-    let mut gone: Vec<(i64, Vec<u8>)> = c
+    let stored_now = tx.sequence;
+    let mut gone: Vec<(LibraryId, Vec<u8>)> = c
         .prepare_cached(
             "SELECT library, name FROM host_values WHERE expires_ms <= ?1 AND sequence <> ?2 ORDER BY expires_ms LIMIT ?3",
         )?
@@ -198,7 +198,7 @@ fn evict(tx: &Tx<'_>, identity: i64, given: &HostValue<'_>) -> rusqlite::Result<
 }
 
 /// Removes values; gives whether listings were among them.
-fn forget(tx: &Tx<'_>, values: &[(i64, Vec<u8>)]) -> rusqlite::Result<bool> {
+fn forget(tx: &Tx<'_>, values: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<bool> {
     let c = tx.connection;
     let mut emptied = false;
     for (library, name) in values {

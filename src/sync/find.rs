@@ -17,6 +17,7 @@ use crate::freshness::{self, COLD_QUESTIONS, LOOK_AGAIN_MS};
 use crate::matching::Normal;
 use crate::matching::point::{file_name, is_same_file, title_in};
 use crate::matching::text::{fold_title, has_all_words};
+use crate::model::{IdentityId, Sequence};
 use crate::source::{Bounds, Rows};
 use crate::store::{LibraryRow, Patience};
 
@@ -29,18 +30,18 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Syncing {
     /// Whether a library that was never fetched was asked for this path a while ago, and had it.
-    pub fn remembers_path(&self, identity: i64, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
+    pub fn remembers_path(&self, identity: IdentityId, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
         self.remembers(identity, row, path.hash())
     }
 
     /// Whether a library that was never fetched was asked for this title a while ago, and had it.
-    pub fn remembers_title(&self, identity: i64, row: &LibraryRow, title: &str) -> Result<bool> {
+    pub fn remembers_title(&self, identity: IdentityId, row: &LibraryRow, title: &str) -> Result<bool> {
         self.remembers(identity, row, title_hash(title))
     }
 
     /// Whether what the server was asked about has been found, and not too long ago.
-    fn remembers(&self, identity: i64, row: &LibraryRow, hash: u64) -> Result<bool> {
-        let asked = self.store.asked(identity, row.id, hash)?;
+    fn remembers(&self, identity: IdentityId, row: &LibraryRow, hash: u64) -> Result<bool> {
+        let asked = self.store.path_search(identity, row.id, hash)?;
         Ok(freshness::is_remembered(
             asked.as_ref(),
             &self.policy,
@@ -53,13 +54,13 @@ impl Syncing {
     pub fn look(
         &self,
         call: &Call<'_>,
-        identity: i64,
+        identity: IdentityId,
         owners_without_it: &[LibraryRow],
-        since: u64,
+        since: Sequence,
     ) -> Result<Option<Error>> {
         let may = |sync: &Self| {
             Ok(freshness::may_look(
-                sync.store.last_looked(identity)?,
+                sync.store.last_probe_for_path(identity)?,
                 sync.clock.now_ms(),
             ))
         };
@@ -78,7 +79,7 @@ impl Syncing {
                 if !may(self)? {
                     return Ok(());
                 }
-                self.store.note_look(identity, self.clock.now_ms())?;
+                self.store.note_probe_for_path(identity, self.clock.now_ms())?;
                 for row in owners_without_it {
                     job.bring_one(row, row.id, since, Why::Look)?;
                 }
@@ -94,7 +95,7 @@ impl Syncing {
     pub fn find_path(
         &self,
         call: &Call<'_>,
-        identity: i64,
+        identity: IdentityId,
         libraries: &[LibraryRow],
         path: &Normal<'_>,
         cold: bool,
@@ -112,7 +113,7 @@ impl Syncing {
     pub fn find_title(
         &self,
         call: &Call<'_>,
-        identity: i64,
+        identity: IdentityId,
         libraries: &[LibraryRow],
         title: &str,
     ) -> Result<Option<Error>> {
@@ -126,7 +127,7 @@ impl Syncing {
     fn ask_once(
         &self,
         call: &Call<'_>,
-        identity: i64,
+        identity: IdentityId,
         libraries: &[LibraryRow],
         hash: u64,
         cold: bool,
@@ -136,7 +137,7 @@ impl Syncing {
         // Of one path all libraries are asked that may have it: two that do are ambiguous.
         let rested = || -> Result<bool> {
             let now = self.clock.now_ms();
-            let (last, count) = self.store.last_asked(identity, now - LOOK_AGAIN_MS, now)?;
+            let (last, count) = self.store.last_path_search(identity, now - LOOK_AGAIN_MS, now)?;
             Ok(if cold {
                 count < COLD_QUESTIONS
             } else {
@@ -144,7 +145,7 @@ impl Syncing {
             })
         };
         let may = |row: &LibraryRow| -> Result<bool> {
-            let asked = self.store.asked(identity, row.id, hash)?;
+            let asked = self.store.path_search(identity, row.id, hash)?;
             let fresh = asked.is_some_and(|asked| asked.found && asked.last_ms >= begun);
             Ok(!fresh && freshness::may_ask_again(asked.as_ref(), &self.policy, self.clock.now_ms()))
         };
@@ -180,7 +181,7 @@ impl Syncing {
                     // One that failed, or took too long, was a query too.
                     let had = matches!(found, Ok(true));
                     self.store
-                        .note_question(identity, row.id, hash, self.clock.now_ms(), had)?;
+                        .note_path_search(identity, row.id, hash, self.clock.now_ms(), had)?;
                     found?;
                 }
                 Ok(())

@@ -11,7 +11,7 @@ use super::flight::Flights;
 use crate::error::{Error, Result, Status};
 use crate::freshness::Policy;
 use crate::maintenance::{Images, Maintenance};
-use crate::model::{Item, ItemType, Server};
+use crate::model::{IdentityId, Item, ItemType, Server};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
@@ -260,7 +260,7 @@ impl SyncJob<'_> {
     }
 
     /// Whose view of which server this is, as far as it was ever found out.
-    pub fn identity(&self) -> Result<Option<i64>> {
+    pub fn identity(&self) -> Result<Option<IdentityId>> {
         match &self.sync.reading.endpoint() {
             Some(endpoint) => self.sync.store.identity(endpoint),
             None => Ok(None),

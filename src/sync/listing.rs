@@ -8,7 +8,7 @@ use super::job::{SyncJob, aborted, cleared};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::image::ImageBuilder;
-use crate::model::{Item, ItemType};
+use crate::model::{IdentityId, ImageKind, Item, ItemType, Sequence};
 use crate::platform::thread::NO_THREAD;
 use crate::source::{PageEnd, Rows};
 use crate::stats::Spent;
@@ -30,7 +30,7 @@ struct Page {
     total: Option<u64>,
     items: Vec<Item>,
     /// The change sequence when it was asked for.
-    asked: u64,
+    asked: Sequence,
     /// The type begins anew with this page.
     first: bool,
     /// The type ends with this page.
@@ -46,7 +46,7 @@ impl SyncJob<'_> {
         self.look_at_version()?;
         let mut listing = match sync.store.listing(row.id)? {
             Some(listing)
-                if listing.generation == row.generation + 1
+                if listing.generation == row.generation.next()
                     && listing.begun_sequence >= row.due_sequence
                     && freshness::may_resume(listing.touched_ms, &listing.clocks, &row.library.clocks, now) =>
             {
@@ -311,7 +311,7 @@ impl SyncJob<'_> {
             && !shown.library.clocks.refreshing
             && freshness::agree(&listing.clocks, &shown.library.clocks);
         let now_ms = sync.clock.now_ms();
-        if row.generation > 0
+        if row.generation.is_fetched()
             && freshness::shrank_too_much(row.items, items)
             && !sync
                 .store
@@ -326,24 +326,23 @@ impl SyncJob<'_> {
             return Ok(());
         }
         sync.store.mark_gone(&mut listing)?;
-        if row.generation == 0 {
+        if !row.generation.is_fetched() {
             self.inherit(identity, row, &listing)?;
         }
         sync.counters.spent(Spent::Store, storing.elapsed());
-        let generation = if listing.changed || row.generation == 0 {
+        let generation = if listing.changed || !row.generation.is_fetched() {
             listing.generation
         } else {
             row.generation
         };
-        let keep = generation == row.generation && !row.image.is_empty();
+        let keep = generation == row.generation && !row.image.is_none();
         let image = match builder {
             _ if keep => None,
             // A row that came twice is an item once: then the store knows better.
             Some(builder) if items == listing.keyed && generation == listing.generation => {
-                let sequence = listing.begun_sequence;
-                let name = Folder::image_name("l", row.id, generation, sequence);
+                let name = Folder::image_name(ImageKind::Listing, row.id, generation, listing.begun_sequence);
                 sync.images.write(builder, &name, row)?;
-                Some((name, sequence))
+                Some(name)
             }
             _ => Some(sync.images.build(row, generation)?),
         };
@@ -380,7 +379,7 @@ impl SyncJob<'_> {
     /// Tokens change. What was confirmed under another one is as true for this one, of the items that both may see.
     ///
     /// Before the listing is finished: killed in between, it is done again.
-    fn inherit(&self, identity: i64, row: &LibraryRow, listing: &Listing) -> Result<()> {
+    fn inherit(&self, identity: IdentityId, row: &LibraryRow, listing: &Listing) -> Result<()> {
         let inherited = self.sync.store.matches_of_others(identity, listing)?;
         for some in inherited.chunks(INHERITED) {
             let pairs: Vec<(&[u8], &str)> = some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();

@@ -7,7 +7,7 @@ use super::job::{SyncJob, Syncing};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::matching::Scope;
-use crate::model::{Library, Server};
+use crate::model::{IdentityId, Library, Sequence, Server};
 use crate::reading::{Resolved, Selection, Selector, age, clocks_of};
 use crate::stats::Spent;
 use crate::store::LibraryRow;
@@ -18,12 +18,12 @@ const PERSISTENCE: u32 = 20;
 impl Syncing {
     /// Asks for the libraries and their clocks, and stores them.
     /// Not again when somebody did so after `since`.
-    pub fn probe(&self, call: &Call<'_>, since: u64) -> Result<()> {
+    pub fn probe(&self, call: &Call<'_>, since: Sequence) -> Result<()> {
         self.probe_shows_any(call, since).map(|_| ())
     }
 
     /// The same; gives whether there are any.
-    pub fn probe_shows_any(&self, call: &Call<'_>, since: u64) -> Result<bool> {
+    pub fn probe_shows_any(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
         // Who has little time wants an answer first, and the server's name later.
         let quick = call.until.is_some();
         self.job(call, |job| job.probe_once(since, quick).map(|rows| !rows.is_empty()))
@@ -50,7 +50,7 @@ impl Syncing {
     }
 
     /// The one library meant, asked for when it is not known yet.
-    pub fn find_library(&self, library: &Selection, what: &str, call: &Call<'_>) -> Result<(i64, LibraryRow)> {
+    pub fn find_library(&self, library: &Selection, what: &str, call: &Call<'_>) -> Result<(IdentityId, LibraryRow)> {
         if *library.selector() == Selector::All {
             return Err(Error::new(
                 Status::InvalidArgument,
@@ -88,7 +88,7 @@ impl Syncing {
 impl SyncJob<'_> {
     /// Asks for the libraries; finds out which server it is when that is new or looks different. With `quick` set, a
     /// server that was never asked keeps the name of its URL for now: one request less before the first answer.
-    pub fn probe(&self, quick: bool) -> Result<(i64, Vec<LibraryRow>)> {
+    pub fn probe(&self, quick: bool) -> Result<(IdentityId, Vec<LibraryRow>)> {
         let sync = self.sync;
         let Some(endpoint) = &sync.reading.endpoint() else {
             return Err(Error::new(Status::Offline, "the index has no server_url"));
@@ -130,7 +130,7 @@ impl SyncJob<'_> {
     }
 
     /// A probe, unless somebody made one after `since` while we waited for our turn: the rows then.
-    pub fn probe_once(&self, since: u64, quick: bool) -> Result<Vec<LibraryRow>> {
+    pub fn probe_once(&self, since: Sequence, quick: bool) -> Result<Vec<LibraryRow>> {
         let sync = self.sync;
         self.single_flight("probe", || {
             if let Some(identity) = self.identity()?
@@ -147,7 +147,7 @@ impl SyncJob<'_> {
     }
 
     /// Libraries are known, and the server shows none of them.
-    fn looks_different(&self, identity: i64, shown: &[Library]) -> Result<bool> {
+    fn looks_different(&self, identity: IdentityId, shown: &[Library]) -> Result<bool> {
         let state = self.sync.store.state(Some(identity))?;
         Ok(!state.libraries.is_empty()
             && !state.libraries.iter().any(|row| {

@@ -7,6 +7,7 @@ use super::call::Call;
 use super::job::{SyncJob, Syncing, cleared, lock};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
+use crate::model::{LibraryId, Sequence};
 use crate::reading::{Resolved, age, clocks_of};
 use crate::source::Bounds;
 use crate::store::LibraryRow;
@@ -29,7 +30,7 @@ pub enum Why {
 
 impl Syncing {
     /// Brings libraries up to date: [`Status::Ok`], or that the deadline came first.
-    pub fn bring_up_to_date(&self, call: &Call<'_>, stale: &[LibraryRow], since: u64, why: Why) -> Result<Status> {
+    pub fn bring_up_to_date(&self, call: &Call<'_>, stale: &[LibraryRow], since: Sequence, why: Why) -> Result<Status> {
         let some_came = AtomicBool::new(false);
         let done = self.job(call, |job| {
             let done = job.bring_up_to_date(stale, since, why);
@@ -96,7 +97,7 @@ impl Syncing {
 }
 
 impl SyncJob<'_> {
-    pub fn bring_up_to_date(&self, stale: &[LibraryRow], since: u64, why: Why) -> Result<()> {
+    pub fn bring_up_to_date(&self, stale: &[LibraryRow], since: Sequence, why: Why) -> Result<()> {
         for wanted in stale {
             let mut id = wanted.id;
             for attempt in 0.. {
@@ -113,7 +114,13 @@ impl SyncJob<'_> {
 
     /// Makes a library fresh, unless somebody else did while we waited for our turn: who comes while it is fetched asks the
     /// server nothing. Gives its number when that is another one by now, and nothing was done.
-    pub fn bring_one(&self, wanted: &LibraryRow, id: i64, since: u64, why: Why) -> Result<Option<i64>> {
+    pub fn bring_one(
+        &self,
+        wanted: &LibraryRow,
+        id: LibraryId,
+        since: Sequence,
+        why: Why,
+    ) -> Result<Option<LibraryId>> {
         let sync = self.sync;
         lock(&self.report.library).clone_from(&wanted.library.title);
         // Who only looks does not wait for a listing that is under way: it may take minutes.
@@ -126,7 +133,7 @@ impl SyncJob<'_> {
             ..self.bounds
         };
         // Numbers grow with every clear, and lock files stay for ever: so few of them.
-        let brought = self.single_flight_within(bounds, &format!("fetch{}", id.rem_euclid(LOCKS)), || {
+        let brought = self.single_flight_within(bounds, &format!("fetch{}", id.0.rem_euclid(LOCKS)), || {
             if let Ok(now) = sync.store.library_row(id)
                 && now.present
                 && (now.begun_sequence > since || now.begun_sequence != wanted.begun_sequence)

@@ -14,7 +14,7 @@ use crate::worker::{database, rounds};
 const LOG: u64 = 6 << 20;
 
 fn size_of(folder: &Path) -> u64 {
-    let log = folder.join("plexindex-1.db-wal").metadata();
+    let log = folder.join("plexindex-2.db-wal").metadata();
     assert!(log.is_ok_and(|facts| facts.len() <= LOG), "the write-ahead log grows");
     count_as(folder, "page_count * page_size", "pragma_page_count, pragma_page_size")
 }
@@ -166,7 +166,7 @@ fn matches_that_an_invalidation_killed_are_swept() {
 }
 
 #[test]
-fn suspects_go_when_a_listing_cleared_them() {
+fn what_was_invalidated_goes_when_a_listing_cleared_them() {
     let server = movies(300);
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());

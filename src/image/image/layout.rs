@@ -2,6 +2,8 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+pub use crate::model::ImageKind;
+
 /// The bytes under one check sum, and the head's size.
 pub const BLOCK: usize = 4096;
 const MAGIC: [u8; 8] = *b"PLXWARM\0";
@@ -15,16 +17,6 @@ const AT_KIND: usize = 247;
 const AT_UUID: usize = 248;
 /// The longest uuid that fits; Plex's have 36 bytes.
 pub const LONGEST_UUID: usize = 255;
-
-/// What an image holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ImageKind {
-    /// The items of a complete listing.
-    #[default]
-    Listing,
-    /// Confirmed matches: entries with a rating key and the generation they were recorded at.
-    Matches,
-}
 
 /// Where a part lies, and how many elements it has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,12 +1,15 @@
 //! Single items that come to, change in or go from the listing that answers, between two full listings.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::params;
 
-use super::listing::{MERGED_PAGES, ShowCache, digest, insert};
-use super::rows::{Change, ChangeKind, LibraryRow};
-use super::{Living, Store, Tx};
+use super::changes::{Change, ChangeKind};
+use super::items::{ShowCache, digest, insert, visible};
+use super::libraries::{LibraryRow, Living, renew};
+use super::open::Store;
+use super::seen;
+use super::tx::Tx;
 use crate::error::Result;
-use crate::model::{Clocks, Item};
+use crate::model::{Generation, IdentityId, Item, LibraryId, Sequence};
 
 impl Store {
     /// Merges rows that the server gave into the generation that answers: true now, whatever a listing will say. With
@@ -15,7 +18,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn merge_items(&self, row: &LibraryRow, items: &[Item], asked: Option<u64>) -> Result<()> {
+    pub fn merge_items(&self, row: &LibraryRow, items: &[Item], asked: Option<Sequence>) -> Result<()> {
         self.write(|tx| {
             let library = tx.expect_library(row.id)?;
             for item in items {
@@ -32,46 +35,24 @@ impl Store {
         })
     }
 
-    /// Whether the generation that answers has this item just so.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
-    pub fn has(&self, row: &LibraryRow, item: &Item) -> Result<bool> {
-        let known = self.read(|c| visible(c, row.id, row.generation.cast_signed(), &item.rating_key))?;
-        Ok(known.is_some_and(|(_, known)| known == digest(item).cast_signed()))
-    }
-
     /// Notes that what changed up to the clocks of the last probe was merged, by pages asked for after the change sequence
     /// `begun`: the listing is as good as new.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn caught_up(&self, identity: i64, row: &LibraryRow, begun: u64, now_ms: i64, provisional: bool) -> Result<()> {
+    pub fn caught_up(
+        &self,
+        identity: IdentityId,
+        row: &LibraryRow,
+        begun: Sequence,
+        now_ms: i64,
+        provisional: bool,
+    ) -> Result<()> {
         self.write(|tx| {
             tx.expect_library(row.id)?;
             renew(tx, row.id, &row.library.clocks, begun, now_ms, provisional)?;
             tx.clocks_changed(identity)
         })
-    }
-
-    /// The numbers that the rating keys of the generation that answers are, in order; `None` when some is no number.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
-    pub fn numeric_keys(&self, row: &LibraryRow) -> Result<Option<Vec<u64>>> {
-        let keys = self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT rating_key FROM items WHERE library = ?1 AND born <= ?2 AND (died IS NULL OR died > ?2)",
-            )?;
-            let keys = statement.query_map(params![row.id, row.generation.cast_signed()], |row| {
-                Ok(row.get_ref(0)?.as_str().ok().and_then(number))
-            })?;
-            keys.collect::<rusqlite::Result<Option<Vec<u64>>>>()
-        })?;
-        Ok(keys.map(|mut keys| {
-            keys.sort_unstable();
-            keys
-        }))
     }
 
     /// Takes an item that the server does not know any more out of the generation that answers.
@@ -88,67 +69,24 @@ impl Store {
             end_attempted(tx, &library, rating_key)?;
             tx.connection
                 .prepare_cached("UPDATE libraries SET listed_items = max(listed_items - ?2, 0) WHERE id = ?1")?
-                .execute([library.id, i64::from(visible.is_some())])?;
+                .execute(params![library.id, i64::from(visible.is_some())])?;
             tell(tx, &library, ChangeKind::Removed, rating_key)
         })
     }
 }
 
-/// Notes that a library's listing is current at these clocks, as seen by what began at the change sequence `begun`.
-pub(super) fn renew(
-    tx: &Tx<'_>,
-    library: i64,
-    clocks: &Clocks,
-    begun: u64,
-    now_ms: i64,
-    provisional: bool,
-) -> rusqlite::Result<()> {
-    tx.connection
-        .prepare_cached(
-            "UPDATE libraries SET checked_ms = ?2, listed_ccat = ?3, listed_scanned = ?4, provisional = ?5, \
-             hint = CASE WHEN hint_seq <= ?6 THEN 0 ELSE hint END WHERE id = ?1",
-        )?
-        .execute(params![
-            library,
-            now_ms,
-            clocks.content_changed_at,
-            clocks.scanned_at,
-            provisional,
-            begun.cast_signed(),
-        ])?;
-    Ok(())
-}
-
-/// The row of an item that a generation shows, and its digest.
-pub(super) fn visible(
-    connection: &Connection,
-    library: i64,
-    generation: i64,
-    rating_key: &str,
-) -> rusqlite::Result<Option<(i64, i64)>> {
-    connection
-        .prepare_cached(
-            "SELECT id, digest FROM items WHERE library = ?1 AND rating_key = ?2 AND born <= ?3 \
-             AND (died IS NULL OR died > ?3)",
-        )?
-        .query_row(params![library, rating_key, generation], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()
-}
-
 /// Whether an item came or went singly after a change sequence.
-fn is_newer(tx: &Tx<'_>, library: i64, rating_key: &str, asked: u64) -> rusqlite::Result<bool> {
+fn is_newer(tx: &Tx<'_>, library: LibraryId, rating_key: &str, asked: Sequence) -> rusqlite::Result<bool> {
     tx.connection
         .prepare_cached("SELECT 1 FROM items WHERE library = ?1 AND rating_key = ?2 AND since > ?3")?
-        .exists(params![library, rating_key, asked.cast_signed()])
+        .exists(params![library, rating_key, asked])
 }
 
 /// Ends a row singly: a page that was asked for before must not bring it back.
-fn end(tx: &Tx<'_>, id: i64, generation: i64) -> rusqlite::Result<()> {
+fn end(tx: &Tx<'_>, id: i64, generation: Generation) -> rusqlite::Result<()> {
     tx.connection
         .prepare_cached("UPDATE items SET died = ?2, since = ?3 WHERE id = ?1")?
-        .execute([id, generation, tx.sequence.cast_signed()])?;
+        .execute(params![id, generation, tx.sequence])?;
     Ok(())
 }
 
@@ -159,12 +97,7 @@ fn end_attempted(tx: &Tx<'_>, library: &Living, rating_key: &str) -> rusqlite::R
             "UPDATE items SET died = born, since = ?4 WHERE library = ?1 AND rating_key = ?2 AND born > ?3 \
              AND died IS NULL",
         )?
-        .execute(params![
-            library.id,
-            rating_key,
-            library.generation,
-            tx.sequence.cast_signed()
-        ])?;
+        .execute(params![library.id, rating_key, library.generation, tx.sequence])?;
     Ok(())
 }
 
@@ -185,11 +118,8 @@ fn merge(tx: &Tx<'_>, library: &Living, item: &Item) -> rusqlite::Result<bool> {
     let id = insert(tx, &mut ShowCache::default(), library.id, library.generation, item)?;
     tx.connection
         .prepare_cached("UPDATE items SET since = ?2 WHERE id = ?1")?
-        .execute([id, tx.sequence.cast_signed()])?;
-    // A listing under way has seen it: it must not be marked as gone at its end. A page of its own, far behind.
-    tx.connection
-        .prepare_cached("INSERT OR REPLACE INTO seen (library, page, ids) VALUES (?1, ?2, ?3)")?
-        .execute(params![library.id, MERGED_PAGES + id, id.to_le_bytes()])?;
+        .execute(params![id, tx.sequence])?;
+    seen::note_merged(tx, library.id, id)?;
     Ok(true)
 }
 
@@ -204,10 +134,4 @@ fn tell(tx: &Tx<'_>, library: &Living, kind: ChangeKind, rating_key: &str) -> ru
             sequence: tx.sequence,
         },
     )
-}
-
-/// The number that a text spells as numbers are spelled, and in no other way.
-fn number(text: &str) -> Option<u64> {
-    let number = text.parse::<u64>().ok()?;
-    (number.to_string() == text).then_some(number)
 }

@@ -2,29 +2,29 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::Store;
+use super::open::Store;
 use crate::error::Result;
-use crate::model::Asked;
+use crate::model::{IdentityId, LibraryId, PathSearch};
 
-/// Questions older than this are forgotten: a day, longer than any pause between two of them.
+/// Path searches older than this are forgotten: a day, longer than any pause between two of them.
 const FORGOTTEN_MS: i64 = 86_400_000;
 
-/// The library number of a look at the clocks.
-const LOOK: i64 = 0;
+/// The library number of a probe for a path that is not listed.
+const PROBE: LibraryId = LibraryId(0);
 
 impl Store {
     /// When the server was asked about the path with this hash.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn asked(&self, identity: i64, library: i64, hash: u64) -> Result<Option<Asked>> {
+    pub fn path_search(&self, identity: IdentityId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
         self.read(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT first_ms, last_ms, found FROM questions WHERE identity = ?1 AND library = ?2 AND hash = ?3",
+                    "SELECT first_ms, last_ms, found FROM path_searches WHERE identity = ?1 AND library = ?2 AND hash = ?3",
                 )?
                 .query_row(params![identity, library, hash.cast_signed()], |row| {
-                    Ok(Asked {
+                    Ok(PathSearch {
                         first_ms: row.get(0)?,
                         last_ms: row.get(1)?,
                         found: row.get(2)?,
@@ -34,49 +34,56 @@ impl Store {
         })
     }
 
-    /// When the server was last asked about any path, and how often since `since_ms`. Questions of the future are of a
+    /// When the server was last asked about any path, and how often since `since_ms`. Those of the future are of a
     /// clock that was set back: they are not counted.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn last_asked(&self, identity: i64, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
+    pub fn last_path_search(&self, identity: IdentityId, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
         self.read(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT max(last_ms), count(*) FILTER (WHERE last_ms > ?3) FROM questions \
+                    "SELECT max(last_ms), count(*) FILTER (WHERE last_ms > ?3) FROM path_searches \
                      WHERE identity = ?1 AND library <> ?2 AND last_ms <= ?4",
                 )?
-                .query_row([identity, LOOK, since_ms, now_ms], |row| {
+                .query_row(params![identity, PROBE, since_ms, now_ms], |row| {
                     Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
                 })
         })
     }
 
-    /// When somebody last looked at the clocks because a path was not listed.
+    /// When the last probe was made because a path was not listed.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn last_looked(&self, identity: i64) -> Result<Option<i64>> {
-        Ok(self.asked(identity, LOOK, 0)?.map(|asked| asked.last_ms))
+    pub fn last_probe_for_path(&self, identity: IdentityId) -> Result<Option<i64>> {
+        Ok(self.path_search(identity, PROBE, 0)?.map(|probe| probe.last_ms))
     }
 
-    /// Notes such a look.
+    /// Notes such a probe.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn note_look(&self, identity: i64, now_ms: i64) -> Result<()> {
-        self.note_question(identity, LOOK, 0, now_ms, false)
+    pub fn note_probe_for_path(&self, identity: IdentityId, now_ms: i64) -> Result<()> {
+        self.note_path_search(identity, PROBE, 0, now_ms, false)
     }
 
     /// Notes that the server was asked about a path, and whether it had it.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn note_question(&self, identity: i64, library: i64, hash: u64, now_ms: i64, found: bool) -> Result<()> {
+    pub fn note_path_search(
+        &self,
+        identity: IdentityId,
+        library: LibraryId,
+        hash: u64,
+        now_ms: i64,
+        found: bool,
+    ) -> Result<()> {
         self.write(|tx| {
             tx.connection
                 .prepare_cached(
-                    "INSERT INTO questions (identity, library, hash, first_ms, last_ms, found) \
+                    "INSERT INTO path_searches (identity, library, hash, first_ms, last_ms, found) \
                      VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (identity, library, hash) DO UPDATE SET \
                      first_ms = CASE WHEN found <> excluded.found THEN excluded.first_ms ELSE first_ms END, \
                      last_ms = excluded.last_ms, found = excluded.found",
@@ -84,7 +91,7 @@ impl Store {
                 .execute(params![identity, library, hash.cast_signed(), now_ms, found])?;
             // Those of the future too: the clock was set back, and they would be the last ones until it is there again.
             tx.connection
-                .prepare_cached("DELETE FROM questions WHERE last_ms NOT BETWEEN ?1 AND ?2")?
+                .prepare_cached("DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2")?
                 .execute([now_ms - FORGOTTEN_MS, now_ms])?;
             Ok(())
         })

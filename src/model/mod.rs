@@ -2,7 +2,11 @@
 //!
 //! Words are those of `docs/design.md`, 'Vocabulary'. Everything here is plain data.
 
+mod ids;
+
 use std::fmt;
+
+pub use ids::{Epoch, Generation, IdentityId, ImageKind, ImageName, LibraryId, Sequence};
 
 /// What kind of leaf an item is. Only leaves own files; shows, seasons, artists and albums never appear.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -366,7 +370,7 @@ impl fmt::Debug for Token {
 
 /// When a server was asked about a path that was not listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct PathSearch {
     /// For the first time, Unix ms.
     pub first_ms: i64,
     /// Last, Unix ms.
@@ -375,14 +379,14 @@ pub struct Asked {
     pub found: bool,
 }
 
-/// What an event said of a library, and nobody has looked into yet.
+/// What an event said of a library, and no probe has looked into yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i64)]
 pub enum Hint {
     /// Nothing.
     #[default]
     None = 0,
-    /// Something may have changed: one look at the clocks tells.
+    /// Something may have changed: a probe tells.
     Probe = 1,
     /// Items changed: clocks that stand still prove nothing, for they lag.
     Changed = 2,
