@@ -14,7 +14,7 @@ use syn::visit::Visit;
 
 /// Folders whose files still use each other in a circle, and are being taken apart. A line goes with its circle: the
 /// test fails when there is none left.
-const TIED: [&str; 1] = ["store"];
+const TIED: [&str; 0] = [];
 
 /// A module's place: `["source", "plex", "wire"]`; the crate itself is empty.
 type Place = Vec<String>;

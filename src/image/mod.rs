@@ -2,14 +2,14 @@
 //! joins them for `matching`, and the [`CounterPage`] that tells whether all of that is still current.
 
 mod counters;
-mod image;
+mod file;
 mod log;
 mod overlay;
 mod page;
 mod view;
 
 pub use counters::State;
-pub use image::{Image, ImageBuilder, ImageKind, ImageMeta};
+pub use file::{Image, ImageBuilder, ImageKind, ImageMeta};
 pub use overlay::Change;
 pub use page::{CounterPage, HOLDS_MS};
 pub use view::{LibraryFacts, LibraryView};

@@ -302,11 +302,11 @@ fn every_walk_ends_and_asks_nothing_twice() {
             let facts = Stated {
                 may_ask,
                 identity: (bits >> 20 & 3 != 0).then(|| IdentityId((bits >> 24 & 3).cast_signed())),
-                lost: bits >> 28 & 3 == 0,
+                lost: !bit(28) && !bit(29),
                 rebuild_due: bit(0),
                 path,
                 unverified: bit(1),
-                settled: bits >> 32 & 7 == 0,
+                settled: !bit(32) && !bit(33) && !bit(34),
                 unfetched: bit(2),
                 stale: bit(3),
                 missing: bit(4),

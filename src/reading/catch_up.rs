@@ -243,7 +243,7 @@ impl Reading {
             .collect::<Vec<Arc<LibraryView>>>();
         let incomplete = libraries.iter().zip(&views).any(|(row, view)| {
             (row.generation.is_fetched() && view.image.is_none())
-                || (!row.matches_image.is_none() && view.matches.is_none())
+                || (row.matches_image.is_some() && view.matches.is_none())
         });
         let snapshot = Snapshot {
             incomplete,
@@ -332,7 +332,7 @@ impl Reading {
             if bad(view.image.as_ref(), row.generation.is_fetched()) {
                 files.push((ImageKind::Listing, row.clone()));
             }
-            if bad(view.matches.as_ref(), !row.matches_image.is_none()) {
+            if bad(view.matches.as_ref(), row.matches_image.is_some()) {
                 files.push((ImageKind::Matches, row.clone()));
             }
         }

@@ -4,6 +4,7 @@ use rusqlite::params;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::columns::{Cells, FromCells, list, read};
+use super::indexing::was_indexed;
 use super::items::{FROM, ItemRow};
 use super::open::Store;
 use super::tx::Tx;
@@ -65,7 +66,7 @@ impl Store {
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn items_with_guid(&self, library: LibraryId, guid: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
         // Without the index every row is looked at.
-        let by_index = if self.was_indexed("GUIDs", || self.index_guids(library)) {
+        let by_index = if was_indexed("GUIDs", || self.index_guids(library)) {
             "JOIN guids g ON g.item = i.id AND g.hash = ?3"
         } else {
             ""

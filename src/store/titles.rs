@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use super::columns::{Cells, FromCells, list, read};
+use super::indexing::was_indexed;
 use super::items::{FROM, ItemRow};
 use super::open::Store;
 use super::tx::Tx;
@@ -124,7 +125,7 @@ impl Store {
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn items_with_title(&self, library: LibraryId, title: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
         let wanted = fold_title(title);
-        if !self.was_indexed("titles", || self.index_titles(library)) {
+        if !was_indexed("titles", || self.index_titles(library)) {
             return self.read(|connection| without_index(connection, library, &wanted, limit));
         }
         self.read(|connection| {

@@ -335,7 +335,7 @@ impl SyncJob<'_> {
         } else {
             row.generation
         };
-        let keep = generation == row.generation && !row.image.is_none();
+        let keep = generation == row.generation && row.image.is_some();
         let image = match builder {
             _ if keep => None,
             // A row that came twice is an item once: then the store knows better.

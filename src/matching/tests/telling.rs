@@ -600,6 +600,7 @@ fn root_only(item: &ItemRef<'_>, asked: &str, location: &str, below: &str) -> bo
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // one table of cases
 fn another_root_is_a_missing_mapping() {
     let one = episode("Some Show", 17, 21);
     for (asked, location, below, wanted) in [
