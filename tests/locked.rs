@@ -175,10 +175,10 @@ fn what_is_invalidated_while_others_clear_concerns_what_comes_after() {
     let server = movies(300);
     let cases: [(&str, Invalidate); 3] = [
         ("path", |library, path, _| {
-            library.invalidate_path(path.as_bytes()).expect("invalidated")
+            library.invalidate_path(path.as_bytes()).expect("invalidated");
         }),
         ("item", |library, _, key| {
-            library.invalidate_item(key).expect("invalidated")
+            library.invalidate_item(key).expect("invalidated");
         }),
         ("library", |library, _, _| library.invalidate().expect("invalidated")),
     ];
