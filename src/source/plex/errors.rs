@@ -307,7 +307,7 @@ impl Asked<'_> {
     pub fn sent_elsewhere(&self, place: &str) -> Failure {
         self.error(
             Status::Redirected,
-            format!("the server redirects to {place}, where the token is not sent: if that is the server, make it server_url"),
+            format!("the server redirects to {place}, and the token goes to no other place: if that is the server, make it server_url"),
         )
         .into()
     }

@@ -371,6 +371,10 @@ pub(super) mod tests {
             Some(Duration::from_secs(10))
         );
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:27 GMT", now), Some(Duration::ZERO));
+        // The forms that HTTP had before.
+        for old in ["Sunday, 06-Nov-94 08:49:47 GMT", "Sun Nov  6 08:49:47 1994"] {
+            assert_eq!(retry_after(old, now), Some(Duration::from_secs(10)), "{old}");
+        }
         assert_eq!(
             retry_after("Thu, 29 Feb 2024 00:00:00 GMT", SystemTime::UNIX_EPOCH),
             Some(Duration::from_secs(1_709_164_800))
