@@ -1,4 +1,4 @@
-//! What a warm hit costs beside time: nothing allocated, and no system call but for a look at two names twice a second.
+//! What a warm hit costs beside time: nothing allocated, and no system call but for a look at four names twice a second.
 
 #![allow(unsafe_code)] // an allocator that counts, and a call that marks
 
