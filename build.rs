@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What the header is made of.
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 5] = [
     "src/error.rs",
     "src/capi/constants.rs",
     "src/capi/types.rs",
     "src/capi/functions.rs",
+    "src/capi/paths.rs",
 ];
 
 /// How it is made.

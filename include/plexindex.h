@@ -146,6 +146,15 @@
 // plexindex_answer.flags: the listing that answered has expired and could not be, or was not to be, renewed.
 #define PLEXINDEX_ANSWER_STALE 1
 
+// plexindex_compare_paths(): the two paths have the same components.
+#define PLEXINDEX_PATHS_EQUAL 65536
+
+// plexindex_compare_paths(): the path lies under the other one, which is a folder then.
+#define PLEXINDEX_PATHS_UNDER 131072
+
+// plexindex_compare_paths(): these bits are the number of components that agree, from the end.
+#define PLEXINDEX_PATHS_COMMON 65535
+
 // plexindex_item.flags: `path` is not valid UTF-8.
 #define PLEXINDEX_ITEM_PATH_NOT_UTF8 1
 
@@ -1001,6 +1010,25 @@ int32_t plexindex_proposals_json(const struct plexindex_handle *handle,
 // Precondition: `receive` must be a function of that type that does not unwind, but for the end of its thread.
 int32_t plexindex_drain_log(plexindex_log_fn receive,
                             void *user);
+
+// Compares one path with others as the library compares a path with what Plex lists: without case, with either Unicode
+// form, and with `\` as a separator in paths that begin like those of Windows. Needs no index, reads no file and asks no
+// server. It is for hosts that hold a listing of their own.
+//
+// `path`: `path_length` bytes. `others`: `count` paths one after the other, each followed by a NUL, `others_length` bytes
+// in all. `relations`: room for `count` numbers; each receives PLEXINDEX_PATHS_EQUAL, PLEXINDEX_PATHS_UNDER or neither,
+// and in the bits of PLEXINDEX_PATHS_COMMON how many components agree, from the end.
+//
+// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT when `others` does not hold exactly `count` NULs
+// or does not end with one.
+//
+// Precondition: pointers must be NULL or valid.
+int32_t plexindex_compare_paths(const char *path,
+                                size_t path_length,
+                                const char *others,
+                                size_t others_length,
+                                size_t count,
+                                uint32_t *relations);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -200,7 +200,7 @@ fn a_listing_is_climbed_and_made_anew() {
     drop((index, other));
     for file in std::fs::read_dir(folder.path()).expect("a folder") {
         let path = file.expect("a file").path();
-        if path.extension().is_some_and(|end| end == "warm") {
+        if path.extension().is_some_and(|end| end == "image") {
             std::fs::remove_file(path).expect("removed");
         }
     }
@@ -257,7 +257,7 @@ fn files_that_were_replaced_go_soon() {
         names
             .map(|file| file.expect("a file").path())
             .filter(|path| path.to_string_lossy().contains(&format!("plexindex-1-{kind}")))
-            .filter(|path| path.extension().is_some_and(|end| end == "warm"))
+            .filter(|path| path.extension().is_some_and(|end| end == "image"))
             .collect::<Vec<_>>()
     };
     let record = |from: u32| {

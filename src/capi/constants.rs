@@ -96,6 +96,13 @@ pub const PLEXINDEX_REASON_CONTRADICTED: u8 = 10;
 /// plexindex_answer.flags: the listing that answered has expired and could not be, or was not to be, renewed.
 pub const PLEXINDEX_ANSWER_STALE: u8 = 1;
 
+/// plexindex_compare_paths(): the two paths have the same components.
+pub const PLEXINDEX_PATHS_EQUAL: u32 = 0x1_0000;
+/// plexindex_compare_paths(): the path lies under the other one, which is a folder then.
+pub const PLEXINDEX_PATHS_UNDER: u32 = 0x2_0000;
+/// plexindex_compare_paths(): these bits are the number of components that agree, from the end.
+pub const PLEXINDEX_PATHS_COMMON: u32 = 0xFFFF;
+
 /// plexindex_item.flags: `path` is not valid UTF-8.
 pub const PLEXINDEX_ITEM_PATH_NOT_UTF8: u32 = 1;
 /// plexindex_item.flags: only the key is known: a confirmed match of an item that no listing holds.

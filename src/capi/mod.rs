@@ -16,6 +16,8 @@ mod functions;
 mod guard;
 mod input;
 mod log_ring;
+mod paths;
 pub mod types;
 
 pub use functions::*;
+pub use paths::*;

@@ -5,13 +5,13 @@
 
 use std::collections::HashMap;
 
-use super::library::Resolved;
-use super::{Library, Selector, Shared};
+use super::inner::Inner;
 use crate::error::{Error, Result, Status, room};
 use crate::matching::Scope;
 use crate::model::{Item, rating_key_of};
 use crate::options::Ttl;
-use crate::store::{Folder, HostValue, LibraryRow};
+use crate::reading::{Resolved, Selection, Selector};
+use crate::store::{Folder, HostValue, LibraryRow, Store};
 
 /// How often a library is made that others clear at the same time.
 const PERSISTENCE: u32 = 20;
@@ -20,7 +20,7 @@ const LISTING: &[u8] = b"plexindex 1\n";
 /// What a rating key begins with that stands for a key of another form.
 pub const OTHER_KEY: char = '=';
 
-impl Shared {
+impl Inner {
     /// Makes a library, unless it is there.
     pub(super) fn host_library(&self, name: &str) -> Result<()> {
         if name.is_empty() {
@@ -29,7 +29,7 @@ impl Shared {
                 "the library's name is empty: give one",
             ));
         }
-        if self.options.server_url.is_some() || !self.store.make_host_library(name)? {
+        if self.has_server || !self.store.make_host_library(name)? {
             return Err(Error::new(
                 Status::InvalidArgument,
                 format!(
@@ -38,13 +38,13 @@ impl Shared {
                 ),
             ));
         }
-        self.catch_up()
+        self.reading.catch_up()
     }
 
     /// Stores a value in a library, which is made when it is not there.
     pub(super) fn put_value(
         &self,
-        library: &Library,
+        library: &Selection,
         name: &[u8],
         value: &[u8],
         expires: Ttl,
@@ -62,7 +62,7 @@ impl Shared {
                 self.host_library(title)?;
                 continue;
             };
-            let now_ms = self.now_ms();
+            let now_ms = self.clock.now_ms();
             let listing = match &items {
                 Some(items) => Some(self.host_image(&row, items)?),
                 None => None,
@@ -83,11 +83,11 @@ impl Shared {
             if stored {
                 if let Some(sequence) = listed {
                     self.store.folder().sweep_replaced("l", row.id, sequence);
-                    self.sweep_images();
+                    self.images.sweep_images();
                 }
-                return self.catch_up();
+                return self.reading.catch_up();
             }
-            self.catch_up()?;
+            self.reading.catch_up()?;
         }
         Err(Error::new(
             Status::Store,
@@ -98,27 +98,27 @@ impl Shared {
     /// Hands a value to `then` when it has at most `room` bytes; gives its length, `None` without one that has not expired.
     pub(super) fn value(
         &self,
-        library: &Library,
+        library: &Selection,
         name: &[u8],
         room: usize,
         then: &mut dyn FnMut(&[u8]),
     ) -> Result<Option<usize>> {
-        self.catch_up()?;
+        self.reading.catch_up()?;
         match self.host_row(library)? {
-            Some((_, row)) => self.store.value(row.id, name, self.now_ms(), room, then),
+            Some((_, row)) => self.store.value(row.id, name, self.clock.now_ms(), room, then),
             None => Ok(None),
         }
     }
 
     /// How many values are stored.
     pub(super) fn count_values(&self) -> Result<u64> {
-        self.catch_up()?;
-        let identity = self.snapshot.read().identity;
+        self.reading.catch_up()?;
+        let identity = self.reading.identity();
         identity.map_or(Ok(0), |identity| self.store.count_values(identity))
     }
 
-    fn host_row(&self, library: &Library) -> Result<Option<(i64, LibraryRow)>> {
-        let snapshot = self.snapshot.read();
+    fn host_row(&self, library: &Selection) -> Result<Option<(i64, LibraryRow)>> {
+        let snapshot = self.reading.snapshot();
         Ok(match (library.resolve(&snapshot)?, snapshot.identity) {
             (Resolved::Scope(Scope::One(place)), Some(identity)) => {
                 let row = &snapshot.rows[place];
@@ -141,21 +141,20 @@ impl Shared {
     fn host_image(&self, row: &LibraryRow, items: &[Item]) -> Result<(String, u64, u64)> {
         let generation = self.store.totals()?.sequence + 1;
         let name = Folder::image_name("l", row.id, generation, generation);
-        let mut builder = self.image_builder(row, generation, generation);
+        let mut builder = self.images.builder(row, generation, generation);
         for item in items {
             builder.push(item);
         }
-        self.write_image(builder, &name, row)?;
+        self.images.write(builder, &name, row)?;
         Ok((name, generation, items.len() as u64))
     }
+}
 
-    /// The items of the listing that the host stored last, for making its image anew.
-    pub(super) fn host_items(&self, row: &LibraryRow) -> Result<Vec<Item>> {
-        let mut found = Ok(Vec::new());
-        self.store
-            .value(row.id, b"", i64::MIN, usize::MAX, &mut |value| found = items(value))?;
-        found
-    }
+/// The items of the listing that the host stored last, for making its image anew.
+pub(super) fn host_items(store: &Store, row: &LibraryRow) -> Result<Vec<Item>> {
+    let mut found = Ok(Vec::new());
+    store.value(row.id, b"", i64::MIN, usize::MAX, &mut |value| found = items(value))?;
+    found
 }
 
 fn expiry(expires: Ttl, now_ms: i64) -> Option<i64> {

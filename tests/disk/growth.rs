@@ -35,7 +35,7 @@ fn age_files(folder: &Path) {
     let hour_ago = SystemTime::now() - Duration::from_secs(3_600);
     for entry in std::fs::read_dir(folder).expect("the folder") {
         let path = entry.expect("an entry").path();
-        if path.extension().is_some_and(|end| end == "warm") {
+        if path.extension().is_some_and(|end| end == "image") {
             let file = std::fs::File::open(path).expect("opened");
             file.set_modified(hour_ago).expect("dated");
         }
@@ -51,7 +51,7 @@ fn warm_files(folder: &Path) -> usize {
                 .expect("an entry")
                 .path()
                 .extension()
-                .is_some_and(|end| end == "warm")
+                .is_some_and(|end| end == "image")
         })
         .count()
 }

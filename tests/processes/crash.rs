@@ -129,13 +129,13 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
     };
     let old = [
         "plexindex-1-l1-7-99-0.image",
-        "plexindex-1-l1-7-99-0.warm.4711-0.new",
-        "plexindex-1-m1-7-99-0.warm.4711-1.new",
+        "plexindex-1-l1-7-99-0.image.4711-0.new",
+        "plexindex-1-m1-7-99-0.image.4711-1.new",
         "plexindex-1.4711.new",
         "plexindex-1.db.4711.new",
         "plexindex-1.db.4711.new-wal",
     ];
-    let young = ["plexindex-1-l1-8-99-0.image", "plexindex-1-l1-8-99-0.warm.4712-0.new"];
+    let young = ["plexindex-1-l1-8-99-0.image", "plexindex-1-l1-8-99-0.image.4712-0.new"];
     for name in old {
         leave(name, hours_ago);
     }
@@ -146,7 +146,7 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
     // The image in use is old too.
     for entry in std::fs::read_dir(folder.path()).expect("the folder") {
         let path = entry.expect("an entry").path();
-        if path.extension().is_some_and(|end| end == "warm") {
+        if path.extension().is_some_and(|end| end == "image") {
             let file = std::fs::File::open(&path).expect("opened");
             if file.metadata().expect("facts").len() > 0 {
                 file.set_modified(hours_ago).expect("dated");

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ._answers import Match
-    from ._index import Index
-    from ._library import Library
-    from ._types import MappingArg
+    from ._index import Index, Library
+    from ._mapping import MappingArg
 
     T = TypeVar("T")
 

@@ -100,13 +100,13 @@ class _Table:
 def _bind(table: _Table) -> Callable[[str, str], str | None]:
     # A closure over local names: a tenth faster than a method, with CPython 3.11. What is ASCII is lower-cased by the
     # library (see plexindex_lookup_key), which is another tenth.
-    fast lookup: Any = _native.load().fast lookup
+    fast_lookup: Any = _native.load().fast_lookup
     handles, counts, search = table.handles, table.counts, table.search
 
     def get_match(library_name: str, file_path: str) -> str | None:
         """The key recorded for a path, or None."""
         try:
-            found = fast lookup(
+            found = fast_lookup(
                 handles[library_name],
                 file_path.encode() + b"\xfb" if file_path.isascii() else file_path.lower().encode() + b"\xff",
             )

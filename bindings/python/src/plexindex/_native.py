@@ -205,6 +205,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "server_json": (c_int32, (c_void_p, _QUERY, _BUFFER)),
     "store_json": (c_int32, (c_void_p, _BUFFER)),
     "proposals_json": (c_int32, (c_void_p, _BUFFER)),
+    "compare_paths": (c_int32, (c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, POINTER(c_uint32))),
     "drain_log": (c_int32, (LOG_FN, c_void_p)),
 }
 
@@ -213,8 +214,8 @@ class Native:
     """The loaded library: each function of SIGNATURES as an attribute, without its prefix.
 
     They are called with the interpreter's lock released, so other threads run and signals arrive meanwhile. The one
-    exception is ``fast lookup``, which is plexindex_lookup_key() for the fast path: it holds the lock (it never blocks),
-    and knows no argument types, as checking them would cost more than the lookup. Give it bytes and nothing else.
+    exception is ``fast_lookup``, which is plexindex_lookup_key() for the fast path. It holds the lock, as it never
+    blocks. It knows no argument types, as checking them would cost more than the lookup: give it bytes only.
     """
 
     def __init__(self, path: str) -> None:
@@ -232,8 +233,8 @@ class Native:
                 setattr(self, name, function)
         except AttributeError as error:
             raise LoadError(f"{path} is not the plexindex library that this package needs: {error}") from None
-        self.fast lookup: Any = ctypes.PyDLL(path, handle=library._handle)["plexindex_lookup_key"]
-        self.fast lookup.restype = c_char_p
+        self.fast_lookup: Any = ctypes.PyDLL(path, handle=library._handle)["plexindex_lookup_key"]
+        self.fast_lookup.restype = c_char_p
 
     if TYPE_CHECKING:
 

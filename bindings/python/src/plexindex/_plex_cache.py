@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._answers import Match
+    from ._mapping import MappingArg
     from ._match_cache import PathLike
     from ._rows import Row
-    from ._types import MappingArg
 
 _LISTING = b""
 

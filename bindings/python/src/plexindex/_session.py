@@ -11,15 +11,17 @@ from . import _calls, _convert, _ending, _log
 from . import _constants as c
 from ._answers import log_lines
 from ._errors import ClosedError, Error, InvalidArgumentError
-from ._library import Library, Selected
+from ._library import Chosen, Selected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Union
 
+    from ._callbacks import ProgressArg
     from ._calls import Call
     from ._native import COptions, Native
-    from ._types import LibraryArg, ProgressArg
+
+    ChosenArg = Union[str, Chosen, None]
 
 
 class Session:
@@ -81,13 +83,13 @@ class Session:
             if self._handle is not None:
                 self.close()
         except Exception:
-            # At the interpreter's end modules are half gone, and nobody is there to be told.
+            # At the interpreter's end modules are half gone, and no caller is left to be told.
             pass
 
     def _query(
         self,
         function: Any,
-        library: LibraryArg,
+        library: ChosenArg,
         text: bytes,
         deadline: float | None,
         flags: int,
@@ -127,7 +129,7 @@ class Session:
     def _block(
         self,
         function: Any,
-        library: LibraryArg,
+        library: ChosenArg,
         text: bytes,
         deadline: float | None,
         offline: bool,
@@ -142,7 +144,7 @@ class Session:
             _log.drain(self._native)
         return block
 
-    def _do(self, function: Any, *arguments: Any, library: LibraryArg | Session, reserve: int | None = None) -> bytes:
+    def _do(self, function: Any, *arguments: Any, library: ChosenArg | Session, reserve: int | None = None) -> bytes:
         """A call on the handle (``library=self``) or on a library; with ``reserve`` one that fills a buffer."""
         return bytes(self._ask(function, *arguments, library=library, reserve=reserve)[1])
 
@@ -150,7 +152,7 @@ class Session:
         self,
         function: Any,
         *arguments: Any,
-        library: LibraryArg | Session,
+        library: ChosenArg | Session,
         reserve: int | None = None,
         detach: bool = False,
     ) -> tuple[int, bytes | bytearray]:
@@ -191,13 +193,13 @@ class Session:
         self._do(self._native.library, kind, raw or None, len(raw), ctypes.byref(pointer), library=self)
         found = self._selected.setdefault((kind, selector), Selected(self._native, pointer.value or 0))
         if not self._open:
-            # Somebody closed it meanwhile, and may not have seen this one.
+            # It was closed meanwhile, and that close may not have seen this one.
             found.retire()
             raise self._closed_error()
         return found
 
-    def _library_pointer(self, library: LibraryArg) -> int:
-        if isinstance(library, Library):
+    def _library_pointer(self, library: ChosenArg) -> int:
+        if isinstance(library, Chosen):
             if library._index is not self:
                 raise InvalidArgumentError(f"{library!r} belongs to another index")
             return library._selected.pointer
@@ -233,7 +235,7 @@ class Session:
             try:
                 self._wakeup.release()
             except RuntimeError:
-                # Somebody else woke it already.
+                # Another thread woke it already.
                 pass
 
     def _wait_for_calls(self, me: int) -> bool:

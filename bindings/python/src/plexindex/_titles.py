@@ -1,4 +1,10 @@
-"""What a file's name and its folders tell of an item: titles to search Plex for, and what speaks against one."""
+"""What a file's name and its folders tell of an item: titles to search Plex for, and what speaks against one.
+
+The index has rules of its own for this (``matching::point``, ``matching::telling``), which differ on purpose. The index
+asks for one title, since each costs a request; the drop-in asks for up to three, in the order of the host that it
+replaces. The index judges a path by words and editions against its listing; here plexapi's object is all that is known,
+and only a plain contradiction counts.
+"""
 
 from __future__ import annotations
 

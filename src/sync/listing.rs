@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::fetch::{SyncJob, aborted, cleared};
+use super::job::{SyncJob, aborted, cleared};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::image::ImageBuilder;
@@ -39,12 +39,12 @@ struct Page {
 
 impl SyncJob<'_> {
     /// Makes a full listing, or goes on with one that was cut off.
-    pub(super) fn list(&self, row: &LibraryRow) -> Result<()> {
-        let shared = self.shared;
-        let now = shared.now_ms();
+    pub fn list(&self, row: &LibraryRow) -> Result<()> {
+        let sync = self.sync;
+        let now = sync.clock.now_ms();
         let begun = Instant::now();
         self.look_at_version()?;
-        let mut listing = match shared.store.listing(row.id)? {
+        let mut listing = match sync.store.listing(row.id)? {
             Some(listing)
                 if listing.generation == row.generation + 1
                     && listing.begun_sequence >= row.due_sequence
@@ -57,7 +57,7 @@ impl SyncJob<'_> {
                 );
                 listing
             }
-            _ => shared.store.begin_listing(row, now)?,
+            _ => sync.store.begin_listing(row, now)?,
         };
         self.report.items.store(listing.rows, Ordering::Relaxed);
         self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
@@ -81,7 +81,7 @@ impl SyncJob<'_> {
                 "'{}': rows moved while it was listed; it is begun anew",
                 row.library.title
             );
-            listing = shared.store.begin_listing(row, shared.now_ms())?;
+            listing = sync.store.begin_listing(row, sync.clock.now_ms())?;
             builder = Some(self.builder(row, &listing));
         }
         self.complete(row, listing, builder, begun)
@@ -89,8 +89,9 @@ impl SyncJob<'_> {
 
     /// Single items that come or go after the listing began lie over the image once more, which changes nothing.
     fn builder(&self, row: &LibraryRow, listing: &Listing) -> ImageBuilder {
-        self.shared
-            .image_builder(row, listing.generation, listing.begun_sequence)
+        self.sync
+            .images
+            .builder(row, listing.generation, listing.begun_sequence)
     }
 
     /// Fetches and stores the pages that are left. `false`: the list moved, begin anew.
@@ -146,7 +147,7 @@ impl SyncJob<'_> {
             };
             let mut first = type_index != first_type || first_row == 0;
             loop {
-                let (began, asked) = (Instant::now(), self.shared.store.totals()?.sequence);
+                let (began, asked) = (Instant::now(), self.sync.store.totals()?.sequence);
                 let (mut items, outcome) = self.some_rows(section, *kind, Rows::All, row, size);
                 // A page may be smaller than the overlap: the next one shows the rest of it.
                 let known = overlap.len().min(items.len());
@@ -212,7 +213,7 @@ impl SyncJob<'_> {
     }
 
     fn page_size(&self) -> u32 {
-        let most = self.shared.options.page_size;
+        let most = self.sync.page_size;
         match self.bounds.left() {
             // A first byte comes sooner when fewer rows have to be gathered for it.
             Some(left) if left < Duration::from_secs(2) => {
@@ -223,7 +224,7 @@ impl SyncJob<'_> {
     }
 
     fn next_size(&self, size: u32, took: Duration) -> u32 {
-        let most = self.shared.options.page_size;
+        let most = self.sync.page_size;
         match self.bounds.left() {
             None => most,
             // As many rows as half of what is left allows, at the speed of the last page.
@@ -260,7 +261,7 @@ impl SyncJob<'_> {
             listing.next_row += page.rows;
             listing.rows += page.rows;
             listing.keyed += page.items.len() as u64;
-            listing.touched_ms = self.shared.now_ms();
+            listing.touched_ms = self.sync.clock.now_ms();
             listing
                 .tail
                 .extend(page.items.iter().map(|item| item.rating_key.as_str()));
@@ -268,13 +269,13 @@ impl SyncJob<'_> {
                 // The type is done: a continuation begins with the next one, or finds nothing left of this one.
                 listing.tail.clear();
             }
-            self.shared.store.store_page(listing, &page.items, page.asked)?;
-            self.shared.counters.spent(Spent::Store, begun.elapsed());
+            self.sync.store.store_page(listing, &page.items, page.asked)?;
+            self.sync.counters.spent(Spent::Store, begun.elapsed());
             let begun = Instant::now();
             if let Some(builder) = builder {
                 page.items.iter().for_each(|item| builder.push(item));
             }
-            self.shared.counters.spent(Spent::Image, begun.elapsed());
+            self.sync.counters.spent(Spent::Image, begun.elapsed());
             self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
             self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
             if (self.bounds.aborted)() {
@@ -292,7 +293,7 @@ impl SyncJob<'_> {
         builder: Option<ImageBuilder>,
         begun: Instant,
     ) -> Result<()> {
-        let shared = self.shared;
+        let sync = self.sync;
         let (identity, shown) = self.probe(false)?;
         let Some(shown) = shown.iter().find(|one| one.id == row.id) else {
             if shown.iter().any(|one| one.library.uuid == row.library.uuid) {
@@ -304,15 +305,15 @@ impl SyncJob<'_> {
             ));
         };
         let storing = Instant::now();
-        let items = shared.store.distinct(&listing)?;
+        let items = sync.store.distinct(&listing)?;
         let whole = listing.total.is_none_or(|total| total == listing.rows) && items == listing.keyed;
         let settled = !freshness::unsettled(&listing.clocks, listing.begun_ms)
             && !shown.library.clocks.refreshing
             && freshness::agree(&listing.clocks, &shown.library.clocks);
-        let now_ms = shared.now_ms();
+        let now_ms = sync.clock.now_ms();
         if row.generation > 0
             && freshness::shrank_too_much(row.items, items)
-            && !shared
+            && !sync
                 .store
                 .hold_back_listing(identity, &listing, items, now_ms, freshness::PROVISIONAL_MS)?
         {
@@ -324,11 +325,11 @@ impl SyncJob<'_> {
             );
             return Ok(());
         }
-        shared.store.mark_gone(&mut listing)?;
+        sync.store.mark_gone(&mut listing)?;
         if row.generation == 0 {
             self.inherit(identity, row, &listing)?;
         }
-        shared.counters.spent(Spent::Store, storing.elapsed());
+        sync.counters.spent(Spent::Store, storing.elapsed());
         let generation = if listing.changed || row.generation == 0 {
             listing.generation
         } else {
@@ -341,13 +342,13 @@ impl SyncJob<'_> {
             Some(builder) if items == listing.keyed && generation == listing.generation => {
                 let sequence = listing.begun_sequence;
                 let name = Folder::image_name("l", row.id, generation, sequence);
-                shared.write_image(builder, &name, row)?;
+                sync.images.write(builder, &name, row)?;
                 Some((name, sequence))
             }
-            _ => Some(shared.build_image(row, generation)?),
+            _ => Some(sync.images.build(row, generation)?),
         };
         let storing = Instant::now();
-        let stored = shared.store.finish_listing(
+        let stored = sync.store.finish_listing(
             identity,
             &listing,
             &Finished {
@@ -358,8 +359,8 @@ impl SyncJob<'_> {
                 now_ms,
             },
         )?;
-        shared.counters.spent(Spent::Store, storing.elapsed());
-        shared.counters.listed();
+        sync.counters.spent(Spent::Store, storing.elapsed());
+        sync.counters.listed();
         log::info!(
             "'{}': {} items listed in {:.1} s{}",
             row.library.title,
@@ -367,8 +368,8 @@ impl SyncJob<'_> {
             begun.elapsed().as_secs_f64(),
             if stored.provisional { ", provisionally" } else { "" }
         );
-        shared.sweep();
-        if let Err(error) = shared.flush_counters() {
+        sync.maintenance.sweep();
+        if let Err(error) = sync.maintenance.flush_counters() {
             log::debug!("the counters are written later: {error}");
         }
         Ok(())
@@ -380,10 +381,10 @@ impl SyncJob<'_> {
     ///
     /// Before the listing is finished: killed in between, it is done again.
     fn inherit(&self, identity: i64, row: &LibraryRow, listing: &Listing) -> Result<()> {
-        let inherited = self.shared.store.matches_of_others(identity, listing)?;
+        let inherited = self.sync.store.matches_of_others(identity, listing)?;
         for some in inherited.chunks(INHERITED) {
             let pairs: Vec<(&[u8], &str)> = some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
-            self.shared.record_matches(identity, row, &pairs)?;
+            self.sync.maintenance.record_matches(identity, row, &pairs)?;
         }
         if !inherited.is_empty() {
             log::info!(
@@ -392,8 +393,8 @@ impl SyncJob<'_> {
                 inherited.len()
             );
         }
-        let unused = self.shared.now_ms().saturating_sub(UNUSED_MS);
-        self.shared.store.forget_unused(identity, unused)
+        let unused = self.sync.clock.now_ms().saturating_sub(UNUSED_MS);
+        self.sync.store.forget_unused(identity, unused)
     }
 }
 

@@ -1,25 +1,31 @@
 //! What answers by the end of a path tell of the mapping that is missing.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::matching::propose::{Proposal, Samples};
+use crate::platform::fork::{Release, hold};
 
 /// How many answers are counted: enough to weigh, and bounded.
 const SAMPLES: usize = 500;
 
 /// What the answers tell, as counts, and the sentence that is made of them when it is first read.
 #[derive(Default)]
-pub struct MappingSamples(pub(super) Mutex<Told>);
+pub struct MappingSamples(Mutex<Told>);
 
 #[derive(Default)]
-pub struct Told {
+struct Told {
     samples: Samples,
     /// Empty when nothing is proposed; none when samples came since.
     sentence: Option<Arc<str>>,
 }
 
 impl MappingSamples {
+    /// Its lock, held through a fork.
+    pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
+        Box::new(hold(owner, |owner| &within(owner).0))
+    }
+
     /// Counts an answer, unless there are enough, or another thread is at it.
     pub fn saw(&self, asked: &[u8], listed: &[u8]) {
         if let Ok(mut told) = self.0.try_lock()
@@ -32,12 +38,12 @@ impl MappingSamples {
 
     /// Mappings that these answers speak for, the one for which most does first.
     pub fn proposals(&self) -> Vec<Proposal> {
-        super::lock(&self.0).samples.proposals()
+        lock(&self.0).samples.proposals()
     }
 
     /// The mapping for which most speaks, in a sentence; `shown` says how folders are written, always the same way.
     pub fn proposal(&self, shown: &dyn Fn(&[u8]) -> String) -> Option<Arc<str>> {
-        let mut told = super::lock(&self.0);
+        let mut told = lock(&self.0);
         if told.sentence.is_none() {
             let best = told.samples.best();
             let sentence = best.map(|best| {
@@ -70,4 +76,8 @@ pub fn to_json(proposals: &[Proposal]) -> String {
         })
         .collect();
     serde_json::Value::Array(array).to_string()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,19 +1,16 @@
-//! The fast path: a key in a fast_lookup, or nothing.
+//! The fast path: a key from memory, or nothing.
 
-use std::sync::{PoisonError, TryLockError};
-
-use super::library::Resolved;
+use super::catch_up::Reading;
+use super::selection::{Resolved, Selection};
 use super::snapshot::Snapshot;
-use super::{Library, Shared};
 use crate::matching::{GROUP, Scope, fast_lookup, fast_lookup_all};
-use crate::platform::swap::Guard;
 
-impl Shared {
+impl Reading {
     /// Hands the rating key of the item with this path to `then`, if a fast lookup knows it.
     ///
     /// Warm: two loads tell that nothing was committed since the snapshot, the rest are loads from mapped memory. After
     /// a commit, here or in another process, the change is read first, unless another thread is at it.
-    pub(super) fn lookup_key<R>(&self, library: &Library, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
+    pub fn lookup_key<R>(&self, library: &Selection, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
         if path.is_empty() {
             return None;
         }
@@ -30,9 +27,9 @@ impl Shared {
 
     /// The same for many paths: `each` gets what is known of each, in order. Faster for each than one by one, since the
     /// memory that they need is asked for at once.
-    pub(super) fn lookup_keys<'p>(
+    pub fn lookup_keys<'p>(
         &self,
-        library: &Library,
+        library: &Selection,
         paths: impl Iterator<Item = &'p [u8]>,
         mut each: impl FnMut(Option<&str>),
     ) {
@@ -65,44 +62,11 @@ impl Shared {
             });
         }
     }
-
-    /// Whether the snapshot shows all that was committed, for the price of some loads.
-    pub(super) fn is_current(&self) -> bool {
-        let sequence = self.snapshot.read().sequence();
-        self.store.is_current(sequence)
-    }
-
-    /// A current snapshot that lacks no image: without that of the matches, the listing might say something else.
-    #[inline]
-    fn whole(&self) -> Option<Guard<'_, Snapshot>> {
-        self.current().filter(|snapshot| !snapshot.incomplete)
-    }
-
-    /// A snapshot that shows all that was committed; `None` when it would have to be waited for.
-    #[inline]
-    fn current(&self) -> Option<Guard<'_, Snapshot>> {
-        let snapshot = self.snapshot.read();
-        if self.store.is_current(snapshot.sequence()) {
-            return Some(snapshot);
-        }
-        drop(snapshot);
-        self.try_catch_up().then(|| self.snapshot.read())
-    }
-
-    /// Brings the snapshot up to date unless another thread is at it, or is reading.
-    fn try_catch_up(&self) -> bool {
-        let _catching_up = match self.catching_up.try_lock() {
-            Ok(guard) => guard,
-            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
-            Err(TryLockError::WouldBlock) => return false,
-        };
-        matches!(self.catch_up_alone(false), Ok(true))
-    }
 }
 
 /// What the library is in this snapshot, if that is known.
 #[inline]
-fn scope(library: &Library, snapshot: &Snapshot) -> Option<Scope> {
+fn scope(library: &Selection, snapshot: &Snapshot) -> Option<Scope> {
     if let Some(place) = library.remembered(snapshot) {
         return Some(Scope::One(place));
     }

@@ -1,13 +1,15 @@
 //! Batch edits: many items get the same values, in as few requests as types and the server's limits allow.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::library::check_key;
-use super::{Library, QueryOptions, Shared};
 use crate::error::{Error, Result, Status, no_room, room};
+use crate::events::Events;
 use crate::model::ItemType;
+use crate::reading::{Reading, check_key};
 use crate::source::{EditRequest, FieldChange, Lock};
-use crate::store::LibraryRow;
+use crate::store::{LibraryRow, Store};
+use crate::sync::{Call, Syncing};
 
 /// Items of one request. Thousands were refused by servers for the length of the address; other clients use so many.
 const BATCH: usize = 100;
@@ -74,26 +76,42 @@ struct Wanted<'k> {
     kind: Option<ItemType>,
 }
 
-impl Shared {
+/// Edits of items, on the server and as they are noted in the store.
+pub struct Editing {
+    store: Arc<Store>,
+    reading: Arc<Reading>,
+    sync: Arc<Syncing>,
+    events: Arc<Events>,
+}
+
+impl Editing {
+    pub fn new(store: Arc<Store>, reading: Arc<Reading>, sync: Arc<Syncing>, events: Arc<Events>) -> Self {
+        Self {
+            store,
+            reading,
+            sync,
+            events,
+        }
+    }
+
     /// Edits items; `report` says how far it came, also when it failed.
-    pub(super) fn edit_items(&self, query: &QueryOptions<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
+    pub fn edit_items(&self, call: &Call<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
         let mut states = room(edit.keys.len(), KEYS)?;
         states.resize(edit.keys.len(), Edited::No);
         *report = EditReport { states, requests: 0 };
         check_changes(edit.changes)?;
         let mut wanted = wanted(edit.keys)?;
-        let Some(library) = query.library else {
+        let Some(library) = call.library else {
             return refuse("items are edited in one library at a time: name it");
         };
-        if !self.may_ask(query) {
+        if !self.sync.may_ask(call) {
             return Err(Error::new(
                 Status::Offline,
                 "nothing can be edited: the index has no server_url, or it or the call is offline",
             ));
         }
-        let query = &self.timed(query);
-        let (identity, row) = library.one("edit items", query)?;
-        self.find_kinds(query, &row, &mut wanted, report)?;
+        let (identity, row) = self.sync.find_library(library, "edit items", call)?;
+        self.find_kinds(call, &row, &mut wanted, report)?;
         let mut kinds: Vec<ItemType> = Vec::new();
         for kind in wanted.iter().filter_map(|one| one.kind) {
             if !kinds.contains(&kind) {
@@ -103,15 +121,15 @@ impl Shared {
         for kind in kinds {
             let of_kind: Vec<&Wanted<'_>> = wanted.iter().filter(|one| one.kind == Some(kind)).collect();
             for batch in of_kind.chunks(BATCH) {
-                self.edit_batch(query, edit, (identity, &row, kind), batch, report)?;
+                self.edit_batch(call, edit, (identity, &row, kind), batch, report)?;
             }
         }
-        self.catch_up()
+        self.reading.catch_up()
     }
 
     fn edit_batch(
         &self,
-        query: &QueryOptions<'_>,
+        call: &Call<'_>,
         edit: &Edit<'_>,
         (identity, row, kind): (i64, &LibraryRow, ItemType),
         batch: &[&Wanted<'_>],
@@ -127,8 +145,8 @@ impl Shared {
             lock: edit.lock,
         };
         report.requests += 1;
-        self.expect_edited(request.section, &ids);
-        let done = self.job(query, |job| job.source.edit(&request, job.bounds));
+        self.events.expect_edited(request.section, &ids);
+        let done = self.sync.edit(call, &request);
         let state = if done.is_ok() { Edited::Done } else { Edited::Failed };
         report.set(&places, state);
         // Also after a failure: whether it was done is not known then.
@@ -149,13 +167,13 @@ impl Shared {
     /// Finds the type of each item: in the index, else by asking the server for those that are not there.
     fn find_kinds(
         &self,
-        query: &QueryOptions<'_>,
+        call: &Call<'_>,
         row: &LibraryRow,
         wanted: &mut [Wanted<'_>],
         report: &mut EditReport,
     ) -> Result<()> {
         let others: Vec<LibraryRow> = {
-            let snapshot = self.snapshot.read();
+            let snapshot = self.reading.snapshot();
             let others = snapshot
                 .rows
                 .iter()
@@ -185,7 +203,7 @@ impl Shared {
             .map(|one| one.rating_key)
             .collect();
         if !unknown.is_empty() {
-            let items = self.job(query, |job| job.source.items(&unknown, job.bounds))?;
+            let items = self.sync.items(call, &unknown)?;
             let kinds: HashMap<&str, ItemType> =
                 items.iter().map(|item| (item.rating_key.as_str(), item.kind)).collect();
             for one in wanted.iter_mut().filter(|one| one.kind.is_none()) {
@@ -295,14 +313,4 @@ fn check_changes(changes: &[FieldChange]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-impl Library {
-    /// Gives items of this library the same values: [`super::Index::edit_items`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn edit_items(&self, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
-        self.shared.edit_items(&self.query(), edit, report)
-    }
 }

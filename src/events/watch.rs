@@ -8,13 +8,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
+use super::body::json_of;
 use super::debounce::{DebounceIntervals, Debouncer};
-use super::{Shared, lock};
 use crate::error::{Error, Result, Status};
+use crate::platform::fork::{Release, hold};
 use crate::platform::thread::{NO_THREAD, Worker};
+use crate::reading::Reading;
 use crate::source::plex::{Told, parse_event};
 use crate::source::{Bounds, Event, Source};
-use crate::store::Patience;
+use crate::stats::Counters;
+use crate::store::{Mark, Patience, Store};
 
 /// The pause before the first attempt to connect again; doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -26,11 +29,11 @@ const GOOD: Duration = Duration::from_secs(60);
 const NUDGE: Duration = Duration::from_millis(20);
 /// How long noting waits for other writers.
 const NOTED: Duration = Duration::from_millis(500);
-/// The longest body that [`Shared::notify`] reads: those of Plex take kilobytes, and a JPEG.
+/// The longest body that [`Events::notify`] reads: those of Plex take kilobytes, and a JPEG.
 const BODY_MOST: usize = 16 << 20;
 
 /// A watch that runs. Stopped by [`Watch::end`].
-pub(super) struct Watch {
+struct Watch {
     common: Arc<Common>,
     worker: Worker,
 }
@@ -94,9 +97,38 @@ impl Watch {
     }
 }
 
-impl Shared {
+/// What the server, or the host, tells of changes: noted in the store.
+pub struct Events {
+    store: Arc<Store>,
+    source: Option<Arc<dyn Source>>,
+    reading: Arc<Reading>,
+    counters: Arc<Counters>,
+    watch: Mutex<Option<Watch>>,
+}
+
+impl Events {
+    pub fn new(
+        store: Arc<Store>,
+        source: Option<Arc<dyn Source>>,
+        reading: Arc<Reading>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            store,
+            source,
+            reading,
+            counters,
+            watch: Mutex::new(None),
+        }
+    }
+
+    /// Its locks, held through a fork.
+    pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
+        Box::new(hold(self, |events| &events.watch))
+    }
+
     /// Begins to watch; nothing new when it does already.
-    pub(super) fn watch_start(self: &Arc<Self>, pace: DebounceIntervals) -> Result<()> {
+    pub fn watch_start(self: &Arc<Self>, pace: DebounceIntervals) -> Result<()> {
         let Some(source) = &self.source else {
             return Err(Error::new(
                 Status::Offline,
@@ -117,8 +149,8 @@ impl Shared {
             begun: Instant::now(),
         });
         let worker = Worker::spawn({
-            let (shared, source, common) = (Arc::clone(self), Arc::clone(source), Arc::clone(&common));
-            move || run(&shared, &*source, &common)
+            let (events, source, common) = (Arc::clone(self), Arc::clone(source), Arc::clone(&common));
+            move || run(&events, &*source, &common)
         });
         let Some(worker) = worker else {
             return Err(Error::new(
@@ -131,7 +163,7 @@ impl Shared {
     }
 
     /// Ends watching; returns when no thread watches any more.
-    pub(super) fn watch_stop(&self) {
+    pub fn watch_stop(&self) {
         // Not behind the lock: a fork waits for that, and what is waited for here may wait for the fork.
         let watch = lock(&self.watch).take();
         if let Some(watch) = watch {
@@ -140,7 +172,7 @@ impl Shared {
     }
 
     /// Items are about to be edited here: what the server tells of that is expected.
-    pub(super) fn expect_edited(&self, section: &str, rating_keys: &[&str]) {
+    pub fn expect_edited(&self, section: &str, rating_keys: &[&str]) {
         if let Some(watch) = &*lock(&self.watch) {
             let now = watch.common.now_ms();
             watch.common.lock().gather.expect_edited(section, rating_keys, now);
@@ -148,14 +180,14 @@ impl Shared {
     }
 
     /// In a child the threads of the parent do not exist, and what they hold is never let go: it is left alone.
-    pub(super) fn forget_watch(&self) {
+    pub fn after_fork(&self) {
         if let Ok(mut watch) = self.watch.try_lock() {
             std::mem::forget(watch.take());
         }
     }
 
     /// Notes what a notification or a webhook that the host received hints at.
-    pub(super) fn notify(&self, body: &[u8]) -> Result<()> {
+    pub fn notify(&self, body: &[u8]) -> Result<()> {
         let refuse = |text: &str| Err(Error::new(Status::InvalidArgument, text));
         if body.len() > BODY_MOST {
             return refuse("the body is larger than 16 MiB: none of Plex's is");
@@ -181,67 +213,36 @@ impl Shared {
         }
     }
 
-    fn note(&self, marks: &[crate::store::Mark]) -> Result<()> {
+    fn note(&self, marks: &[Mark]) -> Result<()> {
         if marks.is_empty() {
             return Ok(());
         }
-        self.catch_up()?;
-        let identity = self.snapshot.read().identity;
+        self.reading.catch_up()?;
+        let identity = self.reading.identity();
         let Some(identity) = identity else {
             return Ok(()); // nothing is known, so nothing can be out of date
         };
         self.store.mark(identity, marks)?;
         self.counters.noted();
-        self.catch_up()
+        self.reading.catch_up()
     }
-}
-
-/// The JSON in a body: all of it, or the field `payload` of a form as browsers and Plex send them.
-fn json_of(body: &[u8]) -> Option<&[u8]> {
-    let body = body.trim_ascii_start();
-    if !body.starts_with(b"--") {
-        return body.starts_with(b"{").then_some(body);
-    }
-    let end = body.iter().position(|byte| *byte == b'\n')?;
-    let boundary = body.get(..end)?.trim_ascii_end();
-    if boundary.len() <= 2 {
-        return None;
-    }
-    let mut rest = body.get(boundary.len()..)?;
-    while let Some(next) = find(rest, boundary) {
-        let (part, behind) = (rest.get(..next)?, rest.get(next + boundary.len()..)?);
-        let head = find(part, b"\r\n\r\n")
-            .map(|at| (at, 4))
-            .or_else(|| find(part, b"\n\n").map(|at| (at, 2)));
-        if let Some((at, blank)) = head
-            && find(part.get(..at)?, b"name=\"payload\"").is_some()
-        {
-            return part.get(at + blank..).map(<[u8]>::trim_ascii);
-        }
-        rest = behind;
-    }
-    None
-}
-
-fn find(within: &[u8], what: &[u8]) -> Option<usize> {
-    within.windows(what.len()).position(|piece| piece == what)
 }
 
 /// The life of a watch.
-fn run(shared: &Shared, source: &dyn Source, common: &Common) {
+fn run(events: &Events, source: &dyn Source, common: &Common) {
     // Whoever stops it waits for a write under way; what cannot be noted in that time is noted later.
     let _held = Patience::now().at_most(NOTED).hold();
     std::thread::scope(|scope| {
         let listening = std::thread::Builder::new().spawn_scoped(scope, || {
             let _deaf = Deaf(common);
-            listen(shared, source, common);
+            listen(events, source, common);
         });
         if let Err(error) = &listening {
             // What the host tells is still noted.
             drop(Deaf(common));
             log::warn!("the server's events cannot be had ({error}): {NO_THREAD}, then begin to watch again");
         }
-        keep_notes(shared, common);
+        keep_notes(events, common);
         // The listening thread may wait for the server, or be about to.
         let mut state = common.lock();
         while !state.deaf {
@@ -258,7 +259,7 @@ fn run(shared: &Shared, source: &dyn Source, common: &Common) {
     });
     // Nobody will be there when the rest is due.
     let marks = common.lock().gather.rest(common.now_ms());
-    if let Err(error) = shared.note(&marks) {
+    if let Err(error) = events.note(&marks) {
         log::warn!("what the server told last could not be noted: {error}");
     }
 }
@@ -274,7 +275,7 @@ impl Drop for Deaf<'_> {
 }
 
 /// Connects, listens, and connects again.
-fn listen(shared: &Shared, source: &dyn Source, common: &Common) {
+fn listen(events: &Events, source: &dyn Source, common: &Common) {
     let aborted = || common.is_stopped();
     let bounds = Bounds {
         deadline: None,
@@ -289,7 +290,7 @@ fn listen(shared: &Shared, source: &dyn Source, common: &Common) {
                 log::info!("listening to the server's events");
                 warned = false;
             } else {
-                shared.counters.told(1);
+                events.counters.told(1);
             }
             let mut state = common.lock();
             state.gather.take(event, common.now_ms());
@@ -318,14 +319,14 @@ fn listen(shared: &Shared, source: &dyn Source, common: &Common) {
 }
 
 /// Writes what was gathered, when it is due.
-fn keep_notes(shared: &Shared, common: &Common) {
+fn keep_notes(events: &Events, common: &Common) {
     let mut state = common.lock();
     while !state.stop {
         let now = common.now_ms();
         let marks = state.gather.due(now);
         if !marks.is_empty() {
             drop(state);
-            let noted = shared.note(&marks);
+            let noted = events.note(&marks);
             state = common.lock();
             if let Err(error) = noted {
                 log::warn!("what the server told could not be noted, it is tried again: {error}");
@@ -341,27 +342,6 @@ fn keep_notes(shared: &Shared, common: &Common) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn forms_hold_their_payload_between_two_boundaries() {
-        let form = b"--xYz\r\nContent-Disposition: form-data; name=\"thumb\"; filename=\"a.jpg\"\r\n\
-                     Content-Type: image/jpeg\r\n\r\n\xff\xd8--\xff\r\n--xYz\r\n\
-                     Content-Disposition: form-data; name=\"payload\"\r\nContent-Type: application/json\r\n\r\n\
-                     {\"event\":\"library.new\"}\r\n--xYz--\r\n";
-        assert_eq!(json_of(form), Some(&b"{\"event\":\"library.new\"}"[..]));
-        assert_eq!(json_of(b" {\"a\":1}"), Some(&b"{\"a\":1}"[..]));
-        for none in [
-            &b"payload=%7B"[..],
-            b"",
-            b"--",
-            b"--\n--",
-            b"--x",
-            b"--x\r\n\r\n{}\r\n--x--",
-        ] {
-            assert_eq!(json_of(none), None, "{}", String::from_utf8_lossy(none));
-        }
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

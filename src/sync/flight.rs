@@ -2,11 +2,12 @@
 //! the file system has no locks, a lease in the store, which a killed holder keeps for a minute.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::platform::files;
+use crate::platform::fork::{Release, hold};
 use crate::platform::lock::FileLock;
 use crate::source::Bounds;
 use crate::store::Store;
@@ -24,12 +25,20 @@ const LOOK_UP: Duration = Duration::from_millis(20);
 /// waiting leaves a thread-local with a destructor behind.
 #[derive(Default)]
 pub struct Flights {
-    pub(super) by_name: Mutex<HashMap<String, Arc<parking_lot::Mutex<()>>>>,
+    by_name: Mutex<HashMap<String, Arc<parking_lot::Mutex<()>>>>,
     /// Leases that this process holds.
-    pub(super) leases: Mutex<HashMap<String, Term>>,
+    leases: Mutex<HashMap<String, Term>>,
 }
 
 impl Flights {
+    /// Its locks, held through a fork.
+    pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> [Box<dyn Release>; 2] {
+        [
+            Box::new(hold(owner, |owner| &within(owner).by_name)),
+            Box::new(hold(owner, |owner| &within(owner).leases)),
+        ]
+    }
+
     /// Runs `work` when nobody else fetches `what`; `None` when the bounds end first.
     ///
     /// # Errors
@@ -42,14 +51,8 @@ impl Flights {
         bounds: Bounds<'_>,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<Option<T>> {
-        let lock = Arc::clone(
-            self.by_name
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry(what.to_owned())
-                .or_default(),
-        );
-        let Some(_alone_here) = wait(&lock, bounds) else {
+        let here = Arc::clone(lock(&self.by_name).entry(what.to_owned()).or_default());
+        let Some(_alone_here) = wait(&here, bounds) else {
             return Ok(None);
         };
         let path = store.folder().fetch_lock(what);
@@ -71,7 +74,7 @@ impl Flights {
     /// is fetched, however long the server takes for it. What cannot be written now is tried again the next time; who finds
     /// the lease taken over hears of it from the store (`store_page`).
     pub fn keep(&self, store: &Store, now_ms: i64) {
-        let due: Vec<(String, u64)> = super::lock(&self.leases)
+        let due: Vec<(String, u64)> = lock(&self.leases)
             .iter_mut()
             .filter(|(_, term)| now_ms.saturating_sub(term.since_ms) >= RENEW_MS)
             .map(|(what, term)| {
@@ -130,7 +133,7 @@ impl<'s> Lease<'s> {
         loop {
             let now = now_ms();
             if store.take_lease(what, holder, now, now.saturating_add(LEASE_MS))? {
-                super::lock(held).insert(what.to_owned(), Term { holder, since_ms: now });
+                lock(held).insert(what.to_owned(), Term { holder, since_ms: now });
                 return Ok(Some(Self {
                     held,
                     store,
@@ -148,7 +151,7 @@ impl<'s> Lease<'s> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        super::lock(self.held).remove(self.what);
+        lock(self.held).remove(self.what);
         if let Err(error) = self.store.end_lease(self.what, self.holder) {
             log::debug!("a lease could not be given back; it ends by itself: {error}");
         }
@@ -170,4 +173,8 @@ fn wait<'l>(lock: &'l parking_lot::Mutex<()>, bounds: Bounds<'_>) -> Option<park
             return None;
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,7 +9,7 @@
 
 use std::time::Instant;
 
-use super::fetch::SyncJob;
+use super::job::SyncJob;
 use crate::error::{Result, Status};
 use crate::freshness;
 use crate::model::{Item, ItemType};
@@ -30,12 +30,12 @@ const MOST_GONE: usize = 16;
 
 impl SyncJob<'_> {
     /// Merges what is new; `false` when only a full listing tells what changed.
-    pub(super) fn delta(&self, row: &LibraryRow) -> Result<bool> {
-        let shared = self.shared;
+    pub fn delta(&self, row: &LibraryRow) -> Result<bool> {
+        let sync = self.sync;
         let Some(identity) = self.identity()? else {
             return Ok(false);
         };
-        let begun = shared.store.totals()?.sequence;
+        let begun = sync.store.totals()?.sequence;
         let types = row.library.kind.leaf_types();
         let mut total = 0;
         let mut new = Vec::new();
@@ -50,9 +50,9 @@ impl SyncJob<'_> {
         }
         // All at once: what is known ends the reading of pages, so a part of it must not be known without the rest.
         let storing = Instant::now();
-        shared.store.merge_items(row, &new, Some(begun))?;
-        shared.counters.spent(Spent::Store, storing.elapsed());
-        let stored = shared.store.library_row(row.id)?.items;
+        sync.store.merge_items(row, &new, Some(begun))?;
+        sync.counters.spent(Spent::Store, storing.elapsed());
+        let stored = sync.store.library_row(row.id)?.items;
         let agrees = match stored.checked_sub(total) {
             None => false, // something is old and new to us at once
             Some(0) => true,
@@ -64,10 +64,10 @@ impl SyncJob<'_> {
         if !agrees {
             return Ok(false);
         }
-        let now = shared.now_ms();
+        let now = sync.clock.now_ms();
         let clocks = &row.library.clocks;
         let unsettled = clocks.refreshing || freshness::unsettled(clocks, now);
-        shared.store.caught_up(identity, row, begun, now, unsettled)?;
+        sync.store.caught_up(identity, row, begun, now, unsettled)?;
         Ok(true)
     }
 
@@ -93,7 +93,7 @@ impl SyncJob<'_> {
             }
             start += end.rows;
             let all_known = match items.last() {
-                Some(item) => self.shared.store.has(row, item)?,
+                Some(item) => self.sync.store.has(row, item)?,
                 None => true,
             };
             new.extend(items);
@@ -118,7 +118,7 @@ impl SyncJob<'_> {
             }
             total = end.total.unwrap_or(total);
             let all_known = match items.first() {
-                Some(item) => self.shared.store.has(row, item)?,
+                Some(item) => self.sync.store.has(row, item)?,
                 None => true,
             };
             new.extend(items);
@@ -132,7 +132,7 @@ impl SyncJob<'_> {
 
     /// So many rows of a page, or as many as the host lets a page have.
     fn most(&self, rows: u32) -> u32 {
-        rows.min(self.shared.options.page_size)
+        rows.min(self.sync.page_size)
     }
 
     /// Finds and removes what the server does not list any more. `false` when that cannot be told so.
@@ -140,7 +140,7 @@ impl SyncJob<'_> {
     /// Both sides are in the order of their ids, and the server's is ours without what is gone: so where its row stands
     /// at the same place as ours, nothing before it is gone.
     fn find_gone(&self, row: &LibraryRow, kind: ItemType, total: u64) -> Result<bool> {
-        let Some(ours) = self.shared.store.numeric_keys(row)? else {
+        let Some(ours) = self.sync.store.numeric_keys(row)? else {
             return Ok(false);
         };
         let total = usize::try_from(total).unwrap_or(usize::MAX);
@@ -206,7 +206,7 @@ impl SyncJob<'_> {
             return Ok(false);
         }
         for key in keys {
-            self.shared.store.remove_item(row, key)?;
+            self.sync.store.remove_item(row, key)?;
         }
         Ok(true)
     }

@@ -1,19 +1,31 @@
 //! Media paths in texts for people: as they are, or, where the host wishes that, as names that say nothing.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use super::Shared;
+use crate::error::{Error, Result, Status};
+use crate::store::Store;
 
 /// Bytes of the hash that are shown: enough to tell the paths of a log apart.
 const SHOWN: usize = 5;
 /// Longer ends of a name are no extension, and may say something.
 const EXTENSION: usize = 5;
 
-impl Shared {
+/// How media paths are shown.
+pub struct Shown {
+    store: Arc<Store>,
+    obfuscate: bool,
+}
+
+impl Shown {
+    pub fn new(store: Arc<Store>, obfuscate: bool) -> Self {
+        Self { store, obfuscate }
+    }
+
     /// A path for an error or a log line. Obfuscated it is `path-` and a hash, and the extension: the same for the same
     /// path in the same store, and nobody without the store can try what it may be.
-    pub(super) fn shown<'p>(&self, path: &'p [u8]) -> Cow<'p, str> {
-        if !self.options.obfuscate_paths {
+    pub fn path<'p>(&self, path: &'p [u8]) -> Cow<'p, str> {
+        if !self.obfuscate {
             return String::from_utf8_lossy(path);
         }
         let hash = self.store.keyed(&[b"path ", path].concat());
@@ -21,6 +33,30 @@ impl Shared {
             .iter()
             .fold(0, |hash: u64, byte| hash << 8 | u64::from(*byte));
         Cow::Owned(format!("path-{hash:010x}{}", extension(path)))
+    }
+
+    /// Refuses what no path can be.
+    pub fn check_path(&self, path: &[u8]) -> Result<()> {
+        /// The longest that Windows knows, in its own units; POSIX systems stop at 4,096 bytes.
+        const LONGEST: usize = 32_767;
+        let refuse = |text: String| Err(Error::new(Status::InvalidArgument, text));
+        if path.is_empty() {
+            return refuse("the path is empty: give the path of a file".into());
+        }
+        if path.len() > LONGEST {
+            return refuse(format!(
+                "the path is {} bytes long and begins with '{}': paths have at most {LONGEST}",
+                path.len(),
+                self.path(&path[..32]),
+            ));
+        }
+        if path.contains(&0) {
+            return refuse(format!(
+                "the path '{}' holds a NUL byte: no file has such a name",
+                self.path(path)
+            ));
+        }
+        Ok(())
     }
 }
 

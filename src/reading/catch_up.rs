@@ -1,72 +1,44 @@
-//! One moment of the store, ready to answer from: the libraries, their images, and what changed since.
+//! Reading: one moment of the store in memory, and how it is kept up to date.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
-use super::Shared;
-use super::upkeep::places;
+use super::snapshot::Snapshot;
 use crate::error::Result;
-use crate::freshness::Age;
 use crate::image::{Change as Overlaid, Image, ImageKind, LibraryFacts, LibraryView};
-use crate::matching::{Mappings, Normal, Scope, View};
-use crate::model::Clocks;
-use crate::platform::map::MapMode;
-use crate::stats::Spent;
-use crate::store::{Change, ChangeKind, LibraryRow, State, USE_NOTED_MS};
+use crate::maintenance::Images;
+use crate::matching::Mappings;
+use crate::model::Token;
+use crate::options::Options;
+use crate::platform::clock::Clock;
+use crate::platform::fork::{Alone, Release, hold};
+use crate::platform::swap::{Guard, Swap};
+use crate::stats::{Counters, Spent};
+use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, State, Store, USE_NOTED_MS};
 
-/// What lookups read. Changes of single matches and items are added to it in place; anything else replaces it.
-#[derive(Default)]
-pub(crate) struct Snapshot {
-    /// Counts snapshots of this handle, from 1; 0 is the empty one before the first.
-    pub number: u64,
-    /// Up to here every commit shows.
-    sequence: AtomicU64,
-    /// Whose view of which server; `None` until the server was first reached.
-    pub identity: Option<i64>,
-    /// The libraries, in the server's order.
-    pub rows: Vec<LibraryRow>,
-    /// Their warm data, in the same order.
-    pub views: Vec<Arc<LibraryView>>,
-    /// What the rows say of freshness is out of date: to be read anew by whoever can wait. Fast lookups do not look at it.
-    outdated: AtomicBool,
-    /// An image is missing, or was made under other mappings.
-    pub incomplete: bool,
+/// Where an index asks, and as whom.
+struct Asker {
+    url: Option<String>,
+    user: Option<String>,
+    token: Option<Token>,
 }
 
-impl Snapshot {
-    /// Up to which change sequence every commit shows.
-    pub fn sequence(&self) -> u64 {
-        self.sequence.load(Ordering::Acquire)
-    }
-
-    /// The libraries of a scope.
-    pub fn asked(&self, scope: Scope) -> &[LibraryRow] {
-        &self.rows[places(scope, self.rows.len())]
-    }
-
-    /// Whether an item of a library, or the path that it was found by, is invalidated.
-    pub fn is_suspect(&self, place: usize, query: &[u8], path: &[u8], rating_key: &str) -> bool {
-        let view = &self.views[place];
-        Normal::with(query, |query| view.is_unverified(query, path, rating_key))
-    }
-
-    /// For each library, whether the path, as given or mapped, lies under one of its folders.
-    pub fn owners(&self, path: &[u8], mappings: &Mappings) -> Vec<bool> {
-        Normal::with(path, |path| {
-            self.views
-                .iter()
-                .map(|view| {
-                    view.owns(path)
-                        || mappings
-                            .to_server(path, |mapped| {
-                                Normal::with(mapped, |mapped| view.owns(mapped).then_some(()))
-                            })
-                            .is_some()
-                })
-                .collect()
-        })
-    }
+/// What one handle has read of a store. Fast lookups begin here: it is one pointer away from a library's handle.
+pub struct Reading {
+    pub(super) store: Arc<Store>,
+    images: Arc<Images>,
+    pub(super) mappings: Mappings,
+    clock: Arc<dyn Clock>,
+    pub(super) counters: Arc<Counters>,
+    asker: Asker,
+    snapshot: Swap<Snapshot>,
+    /// Held by the thread that makes images anew: the others find them made.
+    rebuilding: Mutex<()>,
+    /// Held by the thread that brings the snapshot up to date.
+    catching_up: Mutex<()>,
+    /// When it was last noted that the identity is used, Unix ms.
+    use_noted: AtomicI64,
 }
 
 /// Whether an image of the last snapshot can be taken over: what stands in for a file is looked for anew.
@@ -74,34 +46,93 @@ fn usable(image: Option<&Arc<Image>>) -> bool {
     image.is_some_and(|image| !image.is_broken() && !image.stands_in())
 }
 
-/// What the rules of freshness want to know of a library.
-pub(super) fn age(row: &LibraryRow) -> Age {
-    Age {
-        listed: row.generation > 0,
-        listed_ms: row.listed_ms,
-        checked_ms: row.checked_ms,
-        provisional: row.provisional,
-        due: row.due,
-        held_back: row.held_back,
-        partial: row.partial,
-        items: row.items,
-        hint: row.hint,
+/// Images of a snapshot that are missing or damaged.
+struct Lost {
+    identity: Option<i64>,
+    files: Vec<(ImageKind, LibraryRow)>,
+}
+
+impl Reading {
+    pub fn new(
+        store: Arc<Store>,
+        images: Arc<Images>,
+        mappings: Mappings,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+        options: &Options,
+    ) -> Self {
+        Self {
+            store,
+            images,
+            mappings,
+            clock,
+            counters,
+            asker: Asker {
+                url: options.server_url.clone(),
+                user: options.user.clone(),
+                token: options.token.clone(),
+            },
+            snapshot: Swap::new(Snapshot::default()),
+            rebuilding: Mutex::new(()),
+            catching_up: Mutex::new(()),
+            use_noted: AtomicI64::new(0),
+        }
     }
-}
 
-/// The clocks at which a library's listing was made.
-pub(super) fn clocks_of(row: &LibraryRow) -> Clocks {
-    row.listed
-}
+    /// Its locks, held through a fork, in the order in which calls take them.
+    pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 2] {
+        [
+            Box::new(hold(self, |all| &all.rebuilding)),
+            Box::new(hold(self, |all| &all.catching_up)),
+        ]
+    }
 
-impl Shared {
+    /// In the child of a fork.
+    pub fn after_fork(&self, alone: &Alone) {
+        self.snapshot.reset_after_fork(alone);
+    }
+
+    /// Whether images that could not be written are to be tried again.
+    pub fn images_are_due(&self) -> bool {
+        self.images.are_due()
+    }
+
+    /// What was read last.
+    #[inline]
+    pub fn snapshot(&self) -> Guard<'_, Snapshot> {
+        self.snapshot.read()
+    }
+
+    /// Whose view of which server that is.
+    pub fn identity(&self) -> Option<i64> {
+        self.snapshot.read().identity
+    }
+
+    /// The rules between the host's paths and the server's.
+    pub fn mappings(&self) -> &Mappings {
+        &self.mappings
+    }
+
+    /// Where this index asks, and as whom. The store knows users by a secret of its database, which may be made anew.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        self.asker.url.as_deref().map(|url| Endpoint {
+            url: url.trim_end_matches('/').to_owned(),
+            who: match (&self.asker.user, &self.asker.token) {
+                // One byte more than a token's: nobody takes over what was confirmed for a user who was named.
+                (Some(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
+                (None, Some(token)) => self.store.fingerprint(token.reveal()),
+                (None, None) => Vec::new(),
+            },
+        })
+    }
+
     /// Brings the snapshot up to date, waiting for another thread that is at it.
-    pub(super) fn catch_up(&self) -> Result<()> {
+    pub fn catch_up(&self) -> Result<()> {
         self.note_use();
         if self.is_current() && !self.snapshot.read().outdated.load(Ordering::Acquire) {
             return Ok(());
         }
-        let _catching_up = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let _catching_up = lock(&self.catching_up);
         self.catch_up_alone(true)?;
         self.store.find_page();
         Ok(())
@@ -110,7 +141,7 @@ impl Shared {
     /// Notes that the identity is used: one that is not used for a month is forgotten, and with `library_ttl` 'never' the
     /// server is not asked either. A load and a look at the clock; once a day for a store a write that waits for no other.
     fn note_use(&self) {
-        let now = self.now_ms();
+        let now = self.clock.now_ms();
         let last = self.use_noted.load(Ordering::Relaxed);
         if (0..USE_NOTED_MS).contains(&now.saturating_sub(last)) {
             return;
@@ -122,14 +153,14 @@ impl Shared {
         match self.store.note_use(identity, now) {
             Ok(true) => {}
             Ok(false) => self.use_noted.store(last, Ordering::Relaxed),
-            // QueryState again tomorrow: an answer does not need it.
+            // Tried again with the next call: an answer does not need it.
             Err(error) => log::debug!("that the store is used could not be noted: {error}"),
         }
     }
 
     /// Reads what was committed since the snapshot. `patient` unset: gives up (`false`) where it would have to wait.
     /// The caller holds `catching_up`.
-    pub(super) fn catch_up_alone(&self, patient: bool) -> Result<bool> {
+    fn catch_up_alone(&self, patient: bool) -> Result<bool> {
         let snapshot = self.snapshot.read();
         let Some(changes) = self.store.changes(snapshot.identity, snapshot.sequence(), patient) else {
             return Ok(false);
@@ -160,8 +191,8 @@ impl Shared {
     }
 
     /// Reads the whole state anew.
-    pub(super) fn reload(&self) -> Result<()> {
-        let _catching_up = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn reload(&self) -> Result<()> {
+        let _catching_up = lock(&self.catching_up);
         self.reload_alone()
     }
 
@@ -178,15 +209,7 @@ impl Shared {
             };
             // More changed than an overlay holds: put it into images, then read again.
             for row in full {
-                self.compact(identity, row.id)
-                    .or_else(|error| self.keep_in_memory(ImageKind::Matches, &row, &error))?;
-                if row.generation > 0 {
-                    self.build_image(&row, row.generation)
-                        .and_then(|(name, sequence)| {
-                            self.store.set_image(identity, row.id, row.generation, &name, sequence)
-                        })
-                        .or_else(|error| self.keep_in_memory(ImageKind::Listing, &row, &error))?;
-                }
+                self.images.make_both(identity, &row)?;
                 if attempt > 0 {
                     self.store.invalidate_all_paths(identity, row.id)?;
                 }
@@ -199,7 +222,7 @@ impl Shared {
     fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let (identity, state) = self
             .store
-            .state_at(self.endpoint().as_ref(), &|row| self.in_memory.raise(row))?;
+            .state_at(self.endpoint().as_ref(), &|row| self.images.raise(row))?;
         let State {
             sequence,
             libraries,
@@ -258,13 +281,13 @@ impl Shared {
     fn view(&self, row: &LibraryRow, known: Option<(&LibraryRow, &LibraryView)>) -> LibraryView {
         let image = match known {
             Some((old, view)) if old.image == row.image && usable(view.image.as_ref()) => view.image.clone(),
-            _ => self.open_or_stand_in(ImageKind::Listing, row),
+            _ => self.images.open(ImageKind::Listing, row),
         };
         let matches = match known {
             Some((old, view)) if old.matches_image == row.matches_image && usable(view.matches.as_ref()) => {
                 view.matches.clone()
             }
-            _ => self.open_or_stand_in(ImageKind::Matches, row),
+            _ => self.images.open(ImageKind::Matches, row),
         };
         let facts = LibraryFacts {
             uuid: row.library.uuid.clone(),
@@ -275,30 +298,46 @@ impl Shared {
         LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
     }
 
-    /// What stands in for an image that could not be written, else the file.
-    fn open_or_stand_in(&self, kind: ImageKind, row: &LibraryRow) -> Option<Arc<Image>> {
-        let stands_in = self.in_memory.of(kind, row);
-        stands_in.or_else(|| self.open_index_file(kind, row))
+    /// Makes the images anew that are missing or damaged.
+    pub fn rebuild_broken(&self) -> Result<()> {
+        // What another thread has made meanwhile is not lost any more.
+        let _making = lock(&self.rebuilding);
+        self.images.prune(&self.snapshot.read().rows);
+        let Lost { identity, files } = self.lost();
+        let Some(identity) = identity.filter(|_| !files.is_empty()) else {
+            if self.images.are_due() {
+                self.images.tried();
+            }
+            return Ok(());
+        };
+        for (kind, row) in &files {
+            self.images.remake(identity, *kind, row)?;
+        }
+        self.images.tried();
+        self.reload()
     }
 
-    pub(super) fn open_image(&self, name: &str, mappings: &Mappings) -> Option<Arc<Image>> {
-        if name.is_empty() {
-            return None;
-        }
-        let path = self.store.folder().image(name, mappings.digest());
-        let mode = if self.options.no_mmap || !self.store.folder().shares_memory() {
-            MapMode::Read
-        } else {
-            MapMode::Map
+    /// What is missing or damaged in the snapshot, or may be tried again.
+    fn lost(&self) -> Lost {
+        let snapshot = self.snapshot.read();
+        let again = self.images.are_due();
+        let bad = |image: Option<&Arc<Image>>, wanted: bool| {
+            image.map_or(wanted, |image| {
+                image.is_broken() || again && self.images.stands_in(image)
+            })
         };
-        match Image::open(&path, mode, self.store.seal(name)) {
-            // Made by a host with other rules: the paths that its rules made are not ours.
-            Ok(image) if image.mappings() != mappings.digest() => None,
-            Ok(image) => Some(Arc::new(image)),
-            Err(error) => {
-                log::warn!("an image cannot be used and is made anew: {error}");
-                None
+        let mut files = Vec::new();
+        for (row, view) in snapshot.rows.iter().zip(&snapshot.views) {
+            if bad(view.image.as_ref(), row.generation > 0) {
+                files.push((ImageKind::Listing, row.clone()));
             }
+            if bad(view.matches.as_ref(), !row.matches_image.is_empty()) {
+                files.push((ImageKind::Matches, row.clone()));
+            }
+        }
+        Lost {
+            identity: snapshot.identity,
+            files,
         }
     }
 
@@ -334,4 +373,41 @@ impl Shared {
         };
         Ok(snapshot.views[place].overlay.push(overlaid, &self.mappings).is_ok())
     }
+
+    /// Whether the snapshot shows all that was committed, for the price of some loads.
+    fn is_current(&self) -> bool {
+        let sequence = self.snapshot.read().sequence();
+        self.store.is_current(sequence)
+    }
+
+    /// A current snapshot that lacks no image: without that of the matches, the listing might say something else.
+    #[inline]
+    pub(super) fn whole(&self) -> Option<Guard<'_, Snapshot>> {
+        self.current().filter(|snapshot| !snapshot.incomplete)
+    }
+
+    /// A snapshot that shows all that was committed; `None` when it would have to be waited for.
+    #[inline]
+    fn current(&self) -> Option<Guard<'_, Snapshot>> {
+        let snapshot = self.snapshot.read();
+        if self.store.is_current(snapshot.sequence()) {
+            return Some(snapshot);
+        }
+        drop(snapshot);
+        self.try_catch_up().then(|| self.snapshot.read())
+    }
+
+    /// Brings the snapshot up to date unless another thread is at it, or is reading.
+    fn try_catch_up(&self) -> bool {
+        let _catching_up = match self.catching_up.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        matches!(self.catch_up_alone(false), Ok(true))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
