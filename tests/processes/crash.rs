@@ -282,11 +282,20 @@ fn a_listing_that_moved_while_nobody_listed_begins_anew() {
     let place = place(folder.path(), &server);
     let (path, _) = path_of(&server, 1, 7);
     server.change(|state| state.library_mut(1).expect("it is there").content_clock = ContentClock::Frozen);
-    server.fault(Fault::new(Action::Delay { ms: 3 }).on(Kind::Listing).times(0));
+    // The server waits in the middle: long enough for a busy machine to see it and to kill.
+    server.fault(
+        Fault::new(Action::Delay { ms: 400 })
+            .on(Kind::Listing)
+            .after(6)
+            .times(0),
+    );
     let worker = Worker::start("list", [&place[0], &place[1], &place[2], "100", &path]);
     until("half of it is stored", || next_row(folder.path()) >= 500);
     worker.kill();
     assert!(next_row(folder.path()) < 1_000, "killed too late");
+    until("what it asked for is over, and counted", || {
+        server.open_connections() == 0
+    });
     // The clocks tell nothing of it, nor does the overlap: one more at the end.
     let new = ItemSpec::file("New", "/data/movies/New.mkv");
     let keys = server
