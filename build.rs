@@ -8,13 +8,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// What the header is made of.
-const SOURCES: [&str; 5] = [
+/// What the header is made of, in its order.
+const SOURCES: [&str; 14] = [
     "src/error.rs",
     "src/capi/constants.rs",
     "src/capi/types.rs",
-    "src/capi/functions.rs",
-    "src/capi/tables.rs",
+    "src/capi/functions/open.rs",
+    "src/capi/functions/library.rs",
+    "src/capi/functions/lookup.rs",
+    "src/capi/functions/matching.rs",
+    "src/capi/functions/paths.rs",
+    "src/capi/functions/record.rs",
+    "src/capi/functions/refresh.rs",
+    "src/capi/functions/edit.rs",
+    "src/capi/functions/tables.rs",
+    "src/capi/functions/facts.rs",
+    "src/capi/functions/log.rs",
 ];
 
 /// How it is made.

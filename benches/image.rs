@@ -16,7 +16,7 @@ mod error;
 mod image;
 #[path = "../src/matching/mod.rs"]
 mod matching;
-#[path = "../src/model.rs"]
+#[path = "../src/model/mod.rs"]
 mod model;
 #[path = "../src/options.rs"]
 mod options;

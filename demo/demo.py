@@ -151,7 +151,7 @@ class Demo:
         t.heading("5  Close it, and ask from a second process")
         self.second_process()
 
-        t.heading("6  Invalidation a path, then a library")
+        t.heading("6  Invalidate a path, then a library")
         index = self.open()
         self.invalidation(index)
 

@@ -19,9 +19,9 @@ NAME = "plexindex"
 
 
 # Run by the environment's Python. What a public class has from private ones is shown as its own: pdoc would list no
-# more than the names.
+# more than the names. A method that is made of another one has its own text, and `self` for what it is called on.
 RENDER = """
-import sys
+import inspect, sys
 from pathlib import Path
 import pdoc, plexindex
 for name in plexindex.__all__:
@@ -31,6 +31,13 @@ for name in plexindex.__all__:
             for member, value in vars(base).items():
                 if not member.startswith("_") and member not in vars(thing):
                     setattr(thing, member, value)
+for method in [*vars(plexindex.Index).values(), *vars(plexindex.Library).values()]:
+    if hasattr(method, "__wrapped__"):
+        signature = inspect.signature(method)
+        _, *others = signature.parameters.values()
+        me = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        method.__signature__ = signature.replace(parameters=[me, *others])
+        del method.__wrapped__
 pdoc.render.configure(docformat="google", show_source=False, search=True)
 pdoc.pdoc("plexindex", output_directory=Path(sys.argv[1]))
 """

@@ -3,71 +3,71 @@
 use std::ffi::CStr;
 use std::fmt;
 
-/// The outcome of a call. The numbers are part of the ABI: never reused, never changed.
+/// The outcome of a call. The numbers are part of the ABI: none is changed or used again.
 ///
-/// 0 is success, 1 to 99 are answers that are no errors, from 100 on each block of hundred has one origin:
-/// 100 the caller, 200 the store, 300 the server, 400 the libraries.
+/// 0 is success. 1 to 99 are answers that are no errors. From 100 on are errors, each hundred of one origin: 100 the
+/// caller, 200 the store, 300 the server, 400 the libraries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
 #[non_exhaustive]
 pub enum Status {
-    /// It worked; for a match: one item.
+    /// Success; for a match: one item.
     Ok = 0,
     /// No item has this path, GUID or title; the answer says why.
     NotFound = 1,
     /// Several items fit equally well; the answer lists them, best first.
     Ambiguous = 2,
-    /// The deadline came before the answer was known; the same call goes on where this one stopped.
+    /// The deadline came first. The same call, made again, goes on where this one stopped.
     NotYet = 3,
-    /// The server cannot answer within such a deadline: fetch the library once without one (`plexindex warm`).
+    /// The server cannot answer within such a short deadline. Fetch the library once without one (`plexindex warm`).
     NeedsWarm = 4,
 
-    /// An argument has a value that is refused.
+    /// The value of an argument is refused.
     InvalidArgument = 100,
-    /// A pointer that must not be NULL is.
+    /// A pointer is NULL that must not be.
     NullPointer = 101,
-    /// A struct is larger than this version knows and its unknown bytes are not zero.
+    /// A struct has fields or flags that this version does not know, and they are set.
     Unsupported = 102,
-    /// The buffer is too small; the size needed was stored in it.
+    /// The buffer is too small. Its `length` is the size needed.
     BufferTooSmall = 103,
-    /// The host's progress callback asked to stop; what was fetched is kept.
+    /// The host's progress callback ended the call. What was fetched is kept.
     Aborted = 104,
-    /// A defect in plexindex: a panic was caught. The handle stays usable.
+    /// A defect in plexindex was caught. The handle stays usable.
     Panic = 105,
 
-    /// The cache directory or its database cannot be opened or written, or no thread can be started.
+    /// The store cannot be opened, read or written, or no thread can be started.
     Store = 200,
-    /// The disk, or the limit given for a library, is full; nothing was changed.
+    /// The disk is full, or a limit is reached. Nothing was changed.
     StoreFull = 201,
 
-    /// No connection to the server.
+    /// No connection to the server can be made.
     Connect = 300,
-    /// The server's certificate was refused, or TLS failed otherwise.
+    /// The server's certificate is refused, or TLS failed in another way.
     Tls = 301,
-    /// The server refused the token (401).
+    /// The server refuses the token (401).
     Unauthorized = 302,
-    /// The token's user may not do this (403).
+    /// The server does not allow this to the token's user (403).
     Forbidden = 303,
     /// The server has no such item, library or address (404).
     NotOnServer = 304,
-    /// What answered is no Plex Media Server, or one that speaks in a way that is not understood.
+    /// The answer is not from a Plex Media Server, or from one that is too old.
     NotPlex = 305,
-    /// The server is starting, or migrating its database.
+    /// The server is starting, or upgrading its database.
     Starting = 306,
-    /// An answer was cut off or malformed.
+    /// The server's answer is cut off or malformed.
     BadAnswer = 307,
-    /// The server failed (5xx, or another status that is not expected).
+    /// The server failed: it answered 5xx, or with another status that is not expected.
     ServerError = 308,
-    /// Time is up: the server did not answer within the deadline or the time-outs.
+    /// The server did not answer within the deadline or the time-outs.
     Timeout = 309,
-    /// The server sent us elsewhere, and the token goes to no other host.
+    /// The server redirects to another host. The token is not sent there.
     Redirected = 310,
-    /// A request would be needed, but the call or the index is offline, or has no server URL.
+    /// A request is needed, but the call or the index is offline, or there is no server URL.
     Offline = 311,
 
     /// The server has no library with this title, section id or uuid.
     LibraryNotFound = 400,
-    /// Two libraries share this title.
+    /// Two libraries have this title.
     LibraryAmbiguous = 401,
 }
 

@@ -52,7 +52,7 @@ pub struct Mapping {
 pub struct Options {
     /// The folder for the store; made (0700) when missing. Required.
     pub cache_dir: PathBuf,
-    /// Base URL of the server, such as `http://127.0.0.1:32400`. Without it the index never asks anybody.
+    /// Base URL of the server, such as `http://127.0.0.1:32400`. Without it the index answers from its store only.
     pub server_url: Option<String>,
     /// The token, sent in a header to this server only.
     pub token: Option<Token>,
@@ -142,7 +142,7 @@ impl Options {
         }
         if self.accept_invalid_certs {
             log::warn!(
-                "accept_invalid_certs is on: anybody between this host and the server can read the token; give ca_file instead"
+                "accept_invalid_certs is on: every machine between this host and the server can read the token; give ca_file instead"
             );
         }
         Ok(())

@@ -29,7 +29,7 @@ pub struct Counters {
     slow_calls: AtomicU64,
     /// Calls that run now.
     running: AtomicU64,
-    /// Microseconds that calls did not spend matching: on errands, and in the store.
+    /// Microseconds that calls did not spend matching: on the way to the server, and in the store.
     away_us: AtomicU64,
 }
 
@@ -120,7 +120,7 @@ impl Counters {
         let running = self.running.fetch_sub(1, Ordering::Relaxed);
         let calls = self.calls.fetch_add(1, Ordering::Relaxed);
         add(&self.calls_us, micros(took));
-        // What the call's own thread did besides waiting. Other threads' errands may be taken off too: then it is less.
+        // What the call's own thread did besides waiting. Other threads' trips to the server may be taken off too: then it is less.
         let away = Duration::from_micros(self.away_us.load(Ordering::Relaxed) - begun.away_us);
         self.spent(Spent::Match, took.saturating_sub(away));
         (took, begun.alone && running == 1 && calls == begun.calls)

@@ -358,11 +358,11 @@ fn example() {
     assert_eq!(run.passes(&["Movies", known]), "OK: /library/metadata/900001\n");
     assert_eq!(
         run.passes(&["Movies", "/data/movies/New.mkv"]),
-        "NOT_FOUND: not in a lookup\n"
+        "NOT_FOUND: not known to a fast lookup\n"
     );
     let ended = run.ends(&["Holiday", known]);
     assert!(!ended.status.success());
-    assert_eq!(ended.output, "LIBRARY_NOT_FOUND: not in a lookup\n");
+    assert_eq!(ended.output, "LIBRARY_NOT_FOUND: not known to a fast lookup\n");
     assert!(ended.errors.contains("Holiday"), "{}", ended.errors);
 }
 

@@ -9,7 +9,7 @@ use plexindex::index::{Deadline, Index, Library, QueryOptions};
 use plexindex::model::{Reason, Rung, Token};
 use plexindex::options::{Options, Ttl};
 use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, MediaSpec, Standin};
-use support::{HOUR_MS, add, clock, movie, movies, offline, open, options, path_of, remove, requests};
+use support::{HOUR_MS, Scene, add, clock, movie, movies, offline, open, options, path_of, remove, requests};
 
 /// A file takes the place of another: `updatedAt` and the library's counter move.
 fn replace(server: &Standin, key: u64, path: &str) {
@@ -33,17 +33,13 @@ fn listed(server: &Standin, index: &Index) {
 
 #[test]
 fn a_delta_sees_what_changed_before_many_came() {
-    let server = movies(6_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    listed(&server, &index);
-    let library = index.library("Movies").expect("a handle");
-    let (old, key) = path_of(&server, 1, 17);
-    replace(&server, key.parse().expect("a number"), "/data/movies/better.mkv");
+    let at = Scene::movies(6_000);
+    let (index, library) = at.listed();
+    let (old, key) = path_of(&at.server, 1, 17);
+    replace(&at.server, key.parse().expect("a number"), "/data/movies/better.mkv");
     let many: Vec<String> = (0..150).map(|n| format!("/data/movies/n{n}.mkv")).collect();
-    add(&server, &many);
-    clock.advance_ms(HOUR_MS);
+    add(&at.server, &many);
+    at.clock.advance_ms(HOUR_MS);
     index.refresh(&library.query(), false).expect("fresh");
     let new = index
         .match_path(&offline(&library), b"/data/movies/better.mkv")
@@ -55,28 +51,23 @@ fn a_delta_sees_what_changed_before_many_came() {
 
 #[test]
 fn a_delta_that_was_cut_off_is_not_taken_for_a_whole_one() {
-    let server = movies(6_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let quick = Options {
-        retry_for: Duration::ZERO,
-        ..options(&server, folder.path())
-    };
-    let index = open(quick.clone(), &clock);
-    listed(&server, &index);
+    let at = Scene::movies(6_000).with(|options| options.retry_for = Duration::ZERO);
+    let index = at.open();
+    at.list(&index);
     for nth in 0..300 {
-        let (_, key) = path_of(&server, 1, nth);
+        let (_, key) = path_of(&at.server, 1, nth);
         replace(
-            &server,
+            &at.server,
             key.parse().expect("a number"),
             &format!("/data/movies/better{nth}.mkv"),
         );
     }
-    clock.advance_ms(HOUR_MS);
+    at.clock.advance_ms(HOUR_MS);
     // Both first pages come, the next one does not.
-    server.fault(Fault::new(Action::Drop).on(Kind::Listing).after(2).times(1));
+    at.server
+        .fault(Fault::new(Action::Drop).on(Kind::Listing).after(2).times(1));
     index.refresh(&QueryOptions::default(), false).expect_err("cut off");
-    let later = open(quick, &clock);
+    let later = at.open();
     let library = later.library("Movies").expect("a handle");
     assert_eq!(later.refresh(&library.query(), false).expect("fresh"), Status::Ok);
     for nth in [0, 150, 299] {
@@ -92,43 +83,30 @@ fn a_delta_that_was_cut_off_is_not_taken_for_a_whole_one() {
 fn a_server_that_does_not_count_still_tells_what_went() {
     let mut spec = LibrarySpec::new(LibraryKind::Movie, 80);
     spec.plain = true;
-    let server = Standin::builder()
-        .library(spec)
-        .config(|config| config.omit_total_size_when_covered = true)
-        .start()
-        .expect("the stand-in starts");
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let at_once = Options {
-        library_ttl: Ttl::AtOnce,
-        ..options(&server, folder.path())
-    };
-    let index = open(at_once, &clock);
-    listed(&server, &index);
-    let library = index.library("Movies").expect("a handle");
-    let (path, key) = path_of(&server, 1, 3);
-    remove(&server, &[key.parse().expect("a number")]);
-    clock.advance_ms(120_000);
+    let at = Scene::of(
+        Standin::builder()
+            .library(spec)
+            .config(|config| config.omit_total_size_when_covered = true)
+            .start()
+            .expect("the stand-in starts"),
+    )
+    .with(|options| options.library_ttl = Ttl::AtOnce);
+    let (_index, library) = at.listed();
+    let (path, key) = path_of(&at.server, 1, 3);
+    remove(&at.server, &[key.parse().expect("a number")]);
+    at.clock.advance_ms(120_000);
     let answer = library.match_path(path.as_bytes()).expect("an answer");
-    assert_eq!(answer.status, Status::NotFound, "{:?}", requests(&server));
+    assert_eq!(answer.status, Status::NotFound, "{:?}", requests(&at.server));
 }
 
 #[test]
 fn a_disk_that_vanished_under_a_small_library_is_doubted_too() {
-    let server = movies(40);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let at_once = Options {
-        library_ttl: Ttl::AtOnce,
-        ..options(&server, folder.path())
-    };
-    let index = open(at_once, &clock);
-    listed(&server, &index);
-    let library = index.library("Movies").expect("a handle");
-    let (path, _) = path_of(&server, 1, 3);
-    let keys: Vec<u64> = server.paths(1).iter().take(15).map(|(key, _)| *key).collect();
-    remove(&server, &keys);
-    clock.advance_ms(120_000);
+    let at = Scene::movies(40).with(|options| options.library_ttl = Ttl::AtOnce);
+    let (_index, library) = at.listed();
+    let (path, _) = path_of(&at.server, 1, 3);
+    let keys: Vec<u64> = at.server.paths(1).iter().take(15).map(|(key, _)| *key).collect();
+    remove(&at.server, &keys);
+    at.clock.advance_ms(120_000);
     let answer = library.match_path(path.as_bytes()).expect("an answer");
     assert_eq!(
         (answer.status, answer.stale),
@@ -139,13 +117,10 @@ fn a_disk_that_vanished_under_a_small_library_is_doubted_too() {
 
 #[test]
 fn questions_that_fail_are_as_rare_as_others() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    listed(&server, &index);
-    let library = index.library("Movies").expect("a handle");
-    server.fault(Fault::new(Action::Delay { ms: 2_000 }).on(Kind::Search).times(0));
+    let at = Scene::movies(300);
+    let (index, library) = at.listed();
+    at.server
+        .fault(Fault::new(Action::Delay { ms: 2_000 }).on(Kind::Search).times(0));
     let begun = Instant::now();
     for number in 0..8 {
         let path = format!("/data/movies/nowhere{number}.mkv");
@@ -154,7 +129,7 @@ fn questions_that_fail_are_as_rare_as_others() {
             .expect("an answer");
         assert_eq!(answer.status, Status::NotFound);
     }
-    let asked = requests(&server);
+    let asked = requests(&at.server);
     assert!(
         asked[3] <= 1,
         "{asked:?} in {:?}: one question in half a minute",
@@ -164,20 +139,14 @@ fn questions_that_fail_are_as_rare_as_others() {
 
 #[test]
 fn a_miss_in_a_fresh_library_waits_for_no_server_that_is_gone() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let patient = Options {
-        retry_for: Duration::from_secs(3),
-        ..options(&server, folder.path())
-    };
-    let index = open(patient.clone(), &clock);
-    listed(&server, &index);
-    server.refuse();
+    let at = Scene::movies(300).with(|options| options.retry_for = Duration::from_secs(3));
+    let index = at.open();
+    at.list(&index);
+    at.server.refuse();
     let mut took = Vec::new();
     // A new process for each file, as the first consumer has them.
     for number in 0..4 {
-        let index = open(patient.clone(), &clock);
+        let index = at.open();
         let library = index.library("Movies").expect("a handle");
         let begun = Instant::now();
         let path = format!("/data/movies/nowhere{number}.mkv");
@@ -193,17 +162,14 @@ fn a_miss_in_a_fresh_library_waits_for_no_server_that_is_gone() {
 
 #[test]
 fn many_threads_that_miss_do_not_wait_in_turn_for_a_server_that_hangs() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let impatient = Options {
-        retry_for: Duration::ZERO,
-        read_timeout: Duration::from_secs(1),
-        ..options(&server, folder.path())
-    };
-    let index = open(impatient, &clock);
-    listed(&server, &index);
-    server.fault(Fault::new(Action::Delay { ms: 30_000 }).on(Kind::Search).times(0));
+    let at = Scene::movies(300).with(|options| {
+        options.retry_for = Duration::ZERO;
+        options.read_timeout = Duration::from_secs(1);
+    });
+    let index = at.open();
+    at.list(&index);
+    at.server
+        .fault(Fault::new(Action::Delay { ms: 30_000 }).on(Kind::Search).times(0));
     let begun = Instant::now();
     std::thread::scope(|scope| {
         for number in 0..8 {
@@ -216,7 +182,7 @@ fn many_threads_that_miss_do_not_wait_in_turn_for_a_server_that_hangs() {
             });
         }
     });
-    let asked = requests(&server);
+    let asked = requests(&at.server);
     assert!(
         begun.elapsed() < Duration::from_secs(4),
         "{:?}, {asked:?}: one second each is what one question takes",
@@ -255,36 +221,36 @@ fn what_was_confirmed_under_a_second_url_stays_when_the_server_gets_its_name() {
 fn what_was_confirmed_for_a_named_user_has_no_expiry() {
     let mut spec = LibrarySpec::new(LibraryKind::Movie, 100);
     spec.plain = true;
-    let server = Standin::builder()
-        .library(spec)
-        .tokens(["the-first-token", "the-other-token"].map(plexindex_standin::Token::owner))
-        .start()
-        .expect("the stand-in starts");
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let (_, key) = path_of(&server, 1, 3);
+    let at = Scene::of(
+        Standin::builder()
+            .library(spec)
+            .tokens(["the-first-token", "the-other-token"].map(plexindex_standin::Token::owner))
+            .start()
+            .expect("the stand-in starts"),
+    );
+    let (_, key) = path_of(&at.server, 1, 3);
     let bob = Options {
         token: Token::new("the-first-token"),
         user: Some("bob".to_owned()),
         library_ttl: Ttl::Never,
-        ..options(&server, folder.path())
+        ..at.options.clone()
     };
-    let bob = open(bob, &clock);
+    let bob = open(bob, &at.clock);
     let library = bob.library("Movies").expect("a handle");
     bob.refresh(&library.query(), true).expect("listed");
     library
         .record_matches(&[(b"/host/a.mkv", key.as_str())])
         .expect("recorded");
     for _ in 0..31 {
-        clock.advance_ms(24 * HOUR_MS);
+        at.clock.advance_ms(24 * HOUR_MS);
         let answer = library.match_path(b"/host/a.mkv").expect("an answer");
         assert_eq!(answer.rung, Rung::Confirmed, "used every day");
     }
     let other = Options {
         token: Token::new("the-other-token"),
-        ..options(&server, folder.path())
+        ..at.options.clone()
     };
-    let other = open(other, &clock);
+    let other = open(other, &at.clock);
     other.refresh(&QueryOptions::default(), true).expect("listed");
     let answer = library.match_path(b"/host/a.mkv").expect("an answer");
     assert_eq!(answer.rung, Rung::Confirmed, "another token was used once");
@@ -292,16 +258,14 @@ fn what_was_confirmed_for_a_named_user_has_no_expiry() {
 
 #[test]
 fn a_path_of_a_cold_library_can_be_invalidated() {
-    let server = movies(3_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
-    let (path, key) = path_of(&server, 1, 1_234);
+    let at = Scene::movies(3_000);
+    let (index, library) = at.opened();
+    let (path, key) = path_of(&at.server, 1, 1_234);
     let found = index
         .match_path(&within(&library, 20_000), path.as_bytes())
         .expect("an answer");
     assert_eq!(found.status, Status::Ok);
-    remove(&server, &[key.parse().expect("a number")]);
+    remove(&at.server, &[key.parse().expect("a number")]);
     // The host met a 404.
     library.invalidate_path(path.as_bytes()).expect("invalidated");
     assert!(library.lookup_key(path.as_bytes(), |_| ()).is_none());
@@ -313,16 +277,14 @@ fn a_path_of_a_cold_library_can_be_invalidated() {
 
 #[test]
 fn an_item_of_a_cold_library_that_is_confirmed_is_merged() {
-    let server = movies(3_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
-    let (path, key) = path_of(&server, 1, 1_234);
+    let at = Scene::movies(3_000);
+    let (index, library) = at.opened();
+    let (path, key) = path_of(&at.server, 1, 1_234);
     let number: u64 = key.parse().expect("a number");
     index
         .match_path(&within(&library, 20_000), path.as_bytes())
         .expect("an answer");
-    server
+    at.server
         .change(|state| state.rename_file(number, &path, "/data/movies/renamed.mkv"))
         .expect("renamed");
     library.invalidate_item(&key).expect("invalidated");
@@ -337,23 +299,16 @@ fn an_item_of_a_cold_library_that_is_confirmed_is_merged() {
 
 #[test]
 fn what_a_cold_library_answers_long_after_is_stale() {
-    let server = movies(3_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let quick = Options {
-        retry_for: Duration::ZERO,
-        ..options(&server, folder.path())
-    };
-    let index = open(quick, &clock);
-    let library = index.library("Movies").expect("a handle");
-    let (path, _) = path_of(&server, 1, 1_234);
+    let at = Scene::movies(3_000).with(|options| options.retry_for = Duration::ZERO);
+    let (index, library) = at.opened();
+    let (path, _) = path_of(&at.server, 1, 1_234);
     let found = index
         .match_path(&within(&library, 20_000), path.as_bytes())
         .expect("an answer");
     assert_eq!((found.status, found.stale), (Status::Ok, false));
-    server.refuse();
-    server.close_connections();
-    clock.advance_ms(72 * HOUR_MS);
+    at.server.refuse();
+    at.server.close_connections();
+    at.clock.advance_ms(72 * HOUR_MS);
     let later = index
         .match_path(&within(&library, 2_000), path.as_bytes())
         .expect("an answer");
@@ -374,15 +329,16 @@ fn a_file_of_two_cold_libraries_is_ambiguous() {
         spec.plain = true;
         spec
     };
-    let server = Standin::builder()
-        .library(spec("A"))
-        .library(spec("B"))
-        .items(1, [movie("One", path)])
-        .items(2, [movie("One", path)])
-        .start()
-        .expect("the stand-in starts");
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
+    let at = Scene::of(
+        Standin::builder()
+            .library(spec("A"))
+            .library(spec("B"))
+            .items(1, [movie("One", path)])
+            .items(2, [movie("One", path)])
+            .start()
+            .expect("the stand-in starts"),
+    );
+    let index = at.open();
     let all = QueryOptions {
         deadline: Deadline::In(Duration::from_secs(20)),
         ..QueryOptions::default()
@@ -399,43 +355,39 @@ fn a_file_of_two_cold_libraries_is_ambiguous() {
 
 #[test]
 fn a_clock_that_was_set_back_does_not_end_the_limit_of_questions() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    listed(&server, &index);
-    let library = index.library("Movies").expect("a handle");
-    clock.advance_ms(50 * HOUR_MS);
+    let at = Scene::movies(300);
+    let (index, library) = at.listed();
+    at.clock.advance_ms(50 * HOUR_MS);
     library.match_path(b"/data/movies/nowhere.mkv").expect("an answer");
-    clock.advance_ms(-49 * HOUR_MS);
+    at.clock.advance_ms(-49 * HOUR_MS);
     index.refresh(&library.query(), true).expect("listed");
-    server.reset();
+    at.server.reset();
     for number in 0..20 {
         let path = format!("/data/movies/nowhere{number}.mkv");
         library.match_path(path.as_bytes()).expect("an answer");
     }
-    let asked = requests(&server);
+    let asked = requests(&at.server);
     assert!(asked[3] <= 2, "{asked:?}: one question in two shapes");
 }
 
 #[test]
 fn the_end_of_a_path_is_not_compared_with_the_little_that_a_cold_library_has() {
-    let server = Standin::builder()
-        .library(LibrarySpec::new(LibraryKind::Movie, 3_000).plain())
-        .items(
-            1,
-            [movie("A", "/data/movies/A/01.mkv"), movie("B", "/data/movies/B/01.mkv")],
-        )
-        .start()
-        .expect("the stand-in starts");
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
+    let at = Scene::of(
+        Standin::builder()
+            .library(LibrarySpec::new(LibraryKind::Movie, 3_000).plain())
+            .items(
+                1,
+                [movie("A", "/data/movies/A/01.mkv"), movie("B", "/data/movies/B/01.mkv")],
+            )
+            .start()
+            .expect("the stand-in starts"),
+    );
+    let (index, library) = at.opened();
     let first = index
         .match_path(&within(&library, 20_000), b"/data/movies/A/01.mkv")
         .expect("an answer");
     assert_eq!(first.status, Status::Ok);
-    assert_eq!(requests(&server)[2], 0, "nothing was listed");
+    assert_eq!(requests(&at.server)[2], 0, "nothing was listed");
     // The host sees the folder elsewhere, and no mapping was given.
     assert_eq!(library.lookup_key(b"/mnt/B/01.mkv", str::to_owned), None);
     let other = index
@@ -453,32 +405,31 @@ fn each_library_that_may_have_a_new_file_is_asked() {
         spec.plain = true;
         spec
     };
-    let server = Standin::builder()
-        .library(spec("A"))
-        .library(spec("B"))
-        .start()
-        .expect("the stand-in starts");
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
-    listed(&server, &index);
-    let (old, key) = path_of(&server, 2, 42);
+    let at = Scene::of(
+        Standin::builder()
+            .library(spec("A"))
+            .library(spec("B"))
+            .start()
+            .expect("the stand-in starts"),
+    );
+    let index = at.open();
+    at.list(&index);
+    let (old, key) = path_of(&at.server, 2, 42);
     let number: u64 = key.parse().expect("a number");
-    server
+    at.server
         .change(|state| state.rename_file(number, &old, "/data/shared/renamed.mkv"))
         .expect("renamed");
     let found = index
         .match_path(&QueryOptions::default(), b"/data/shared/renamed.mkv")
         .expect("an answer");
-    assert_eq!(found.status, Status::Ok, "{:?} {}", requests(&server), found.message);
+    assert_eq!(found.status, Status::Ok, "{:?} {}", requests(&at.server), found.message);
 }
 
 #[test]
 fn a_cold_library_that_was_invalidated_remembers_nothing() {
-    let server = movies(3_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
-    let (path, _) = path_of(&server, 1, 1_234);
+    let at = Scene::movies(3_000);
+    let (index, library) = at.opened();
+    let (path, _) = path_of(&at.server, 1, 1_234);
     index
         .match_path(&within(&library, 20_000), path.as_bytes())
         .expect("an answer");
@@ -487,41 +438,35 @@ fn a_cold_library_that_was_invalidated_remembers_nothing() {
         .match_path(&offline(&library), path.as_bytes())
         .expect("an answer");
     assert!(old.stale, "the library was invalidated");
-    server.reset();
+    at.server.reset();
     index
         .match_path(&within(&library, 20_000), path.as_bytes())
         .expect("an answer");
-    assert!(requests(&server)[5] > 0, "a listing is due");
+    assert!(requests(&at.server)[5] > 0, "a listing is due");
 }
 
 #[test]
 fn an_expired_library_is_probed_once_for_a_path_that_is_nowhere() {
-    let server = movies(6_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    listed(&server, &index);
-    let library = index.library("Movies").expect("a handle");
-    clock.advance_ms(HOUR_MS);
+    let at = Scene::movies(6_000);
+    let (_index, library) = at.listed();
+    at.clock.advance_ms(HOUR_MS);
     library.match_path(b"/data/movies/nowhere.mkv").expect("an answer");
-    assert_eq!(requests(&server)[1], 1, "{:?}", requests(&server));
+    assert_eq!(requests(&at.server)[1], 1, "{:?}", requests(&at.server));
 }
 
 #[test]
 fn a_delta_may_be_larger_than_an_overlay() {
-    let server = movies(20_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let other = open(options(&server, folder.path()), &clock);
-    listed(&server, &index);
+    let at = Scene::movies(20_000);
+    let index = at.open();
+    let other = at.open();
+    at.list(&index);
     let there = other.library("Movies").expect("a handle");
     let many: Vec<String> = (0..4_099).map(|n| format!("/data/movies/n{n}.mkv")).collect();
-    add(&server, &many);
-    clock.advance_ms(HOUR_MS);
+    add(&at.server, &many);
+    at.clock.advance_ms(HOUR_MS);
     let library = index.library("Movies").expect("a handle");
     index.refresh(&library.query(), false).expect("fresh");
-    let asked = requests(&server);
+    let asked = requests(&at.server);
     for path in many.iter().step_by(41) {
         for (index, library) in [(&index, &library), (&other, &there)] {
             let found = index.match_path(&offline(library), path.as_bytes()).expect("an answer");
@@ -533,21 +478,21 @@ fn a_delta_may_be_larger_than_an_overlay() {
 
 #[test]
 fn what_was_cleared_is_not_inherited_again() {
-    let server = Standin::builder()
-        .library(LibrarySpec::new(LibraryKind::Movie, 100).plain())
-        .tokens(["the-old-token", "the-new-token"].map(plexindex_standin::Token::owner))
-        .start()
-        .expect("the stand-in starts");
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let (_, key) = path_of(&server, 1, 3);
+    let at = Scene::of(
+        Standin::builder()
+            .library(LibrarySpec::new(LibraryKind::Movie, 100).plain())
+            .tokens(["the-old-token", "the-new-token"].map(plexindex_standin::Token::owner))
+            .start()
+            .expect("the stand-in starts"),
+    );
+    let (_, key) = path_of(&at.server, 1, 3);
     let by = |token: &str| {
         open(
             Options {
                 token: Token::new(token),
-                ..options(&server, folder.path())
+                ..at.options.clone()
             },
-            &clock,
+            &at.clock,
         )
     };
     let old = by("the-old-token");
@@ -556,9 +501,9 @@ fn what_was_cleared_is_not_inherited_again() {
         .record_matches(&[(b"/host/a.mkv", key.as_str())])
         .expect("recorded");
     let new = by("the-new-token");
-    listed(&server, &new);
+    at.list(&new);
     new.clear().expect("cleared");
-    listed(&server, &new);
+    at.list(&new);
     let library = new.library("Movies").expect("a handle");
     assert_eq!(
         library.lookup_key(b"/host/a.mkv", str::to_owned),
@@ -569,15 +514,14 @@ fn what_was_cleared_is_not_inherited_again() {
 
 #[test]
 fn who_looks_does_not_wait_for_a_listing() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    listed(&server, &index);
-    add(&server, &["/data/movies/n1.mkv".to_owned()]);
+    let at = Scene::movies(300);
+    let index = at.open();
+    at.list(&index);
+    add(&at.server, &["/data/movies/n1.mkv".to_owned()]);
     // So long after the last one that clocks that moved lead to a listing.
-    clock.advance_ms(20 * 60_000);
-    server.fault(Fault::new(Action::Delay { ms: 3_000 }).on(Kind::Listing).times(0));
+    at.clock.advance_ms(20 * 60_000);
+    at.server
+        .fault(Fault::new(Action::Delay { ms: 3_000 }).on(Kind::Listing).times(0));
     let barrier = std::sync::Barrier::new(6);
     let mut took: Vec<Duration> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..6)
@@ -610,7 +554,7 @@ fn a_miss_needs_no_write() {
     let index = open(options(&server, folder.path()), &clock);
     listed(&server, &index);
     let library = index.library("Movies").expect("a handle");
-    let other = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("opened");
+    let other = rusqlite::Connection::open(folder.path().join("plexindex-2.db")).expect("opened");
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
     let begun = Instant::now();
     let answer = index.match_path(&within(&library, 400), b"/data/movies/nowhere.mkv");
@@ -623,26 +567,20 @@ fn a_miss_needs_no_write() {
 #[test]
 fn a_server_that_refuses_file_names_is_not_asked_again_and_again() {
     for status in [400, 500] {
-        let server = movies(300);
-        let folder = tempfile::tempdir().expect("a folder");
-        let clock = clock();
-        let patient = Options {
-            retry_for: Duration::from_secs(6),
-            ..options(&server, folder.path())
-        };
-        let index = open(patient, &clock);
-        listed(&server, &index);
-        let (_, key) = path_of(&server, 1, 42);
+        let at = Scene::movies(300).with(|options| options.retry_for = Duration::from_secs(6));
+        let index = at.open();
+        at.list(&index);
+        let (_, key) = path_of(&at.server, 1, 42);
         let number: u64 = key.parse().expect("a number");
         let path = "/data/movies/Winter Is Here (2020).mkv";
         let files = vec![MediaSpec::File(path.to_owned())];
-        server
+        at.server
             .change(|state| state.set_files(number, files, false, false))
             .expect("renamed");
-        server
+        at.server
             .change(|state| state.change_item(number, |item| item.title = "Winter Is Here".to_owned()))
             .expect("renamed");
-        server.fault(
+        at.server.fault(
             Fault::new(Action::Status {
                 status,
                 retry_after: None,
@@ -654,28 +592,23 @@ fn a_server_that_refuses_file_names_is_not_asked_again_and_again() {
         let library = index.library("Movies").expect("a handle");
         let begun = Instant::now();
         let found = library.match_path(path.as_bytes()).expect("an answer");
-        let asked = requests(&server);
+        let asked = requests(&at.server);
         assert_eq!(found.status, Status::Ok, "{status}: {asked:?} {}", found.message);
         assert!(asked[3] <= 3, "{status}: {asked:?} in {:?}", begun.elapsed());
     }
 }
 
 #[test]
-fn an_old_store_is_extended_by_many_at_once() {
+fn a_store_is_made_beside_one_of_another_format_by_many_at_once() {
     let server = movies(300);
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);
     listed(&server, &index);
     index.close().expect("closed");
-    let old = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("opened");
-    old.execute_batch(
-        "DROP TABLE questions; DROP TABLE leases; DROP TABLE entries; DROP TABLE tables; \
-         ALTER TABLE libraries DROP COLUMN hint; ALTER TABLE libraries DROP COLUMN hint_seq; \
-         PRAGMA user_version = 1;",
-    )
-    .expect("an old store");
-    drop(old);
+    let old = folder.path().join("plexindex-1.db");
+    std::fs::rename(folder.path().join("plexindex-2.db"), &old).expect("a store of another format");
+    let before = std::fs::read(&old).expect("read");
     let barrier = std::sync::Barrier::new(8);
     std::thread::scope(|scope| {
         for number in 0..8 {
@@ -691,28 +624,23 @@ fn an_old_store_is_extended_by_many_at_once() {
             });
         }
     });
+    assert!(folder.path().join("plexindex-2.db").exists());
+    assert_eq!(std::fs::read(&old).expect("read"), before);
 }
 
 #[test]
 fn a_server_that_refuses_an_order_is_listed_instead() {
-    let server = movies(6_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let quick = Options {
-        retry_for: Duration::ZERO,
-        ..options(&server, folder.path())
-    };
-    let index = open(quick, &clock);
-    listed(&server, &index);
-    let library = index.library("Movies").expect("a handle");
-    let (path, key) = path_of(&server, 1, 17);
-    remove(&server, &[key.parse().expect("a number")]);
+    let at = Scene::movies(6_000).with(|options| options.retry_for = Duration::ZERO);
+    let (_index, library) = at.listed();
+    let (path, key) = path_of(&at.server, 1, 17);
+    remove(&at.server, &[key.parse().expect("a number")]);
     let refusal = Action::Status {
         status: 400,
         retry_after: None,
     };
-    server.fault(Fault::new(refusal).containing("sort=updatedAt").times(0));
-    clock.advance_ms(HOUR_MS);
+    at.server
+        .fault(Fault::new(refusal).containing("sort=updatedAt").times(0));
+    at.clock.advance_ms(HOUR_MS);
     let answer = library.match_path(path.as_bytes()).expect("an answer");
     assert_eq!(
         (answer.status, answer.stale),
@@ -724,19 +652,11 @@ fn a_server_that_refuses_an_order_is_listed_instead() {
 
 #[test]
 fn what_was_just_asked_at_once_is_not_stale() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let at_once = Options {
-        library_ttl: Ttl::AtOnce,
-        ..options(&server, folder.path())
-    };
-    let index = open(at_once, &clock);
-    listed(&server, &index);
-    let library = index.library("Movies").expect("a handle");
-    let (path, _) = path_of(&server, 1, 17);
+    let at = Scene::movies(300).with(|options| options.library_ttl = Ttl::AtOnce);
+    let (_index, library) = at.listed();
+    let (path, _) = path_of(&at.server, 1, 17);
     let answer = library.match_path(path.as_bytes()).expect("an answer");
-    assert_eq!(requests(&server)[1], 1);
+    assert_eq!(requests(&at.server)[1], 1);
     assert!(!answer.stale, "it was seen to be current by this very call");
 }
 
@@ -747,19 +667,19 @@ fn libraries_without_a_uuid_are_told_apart_by_their_section() {
         spec.uuid = Some(String::new());
         spec
     };
-    let server = Standin::builder()
-        .library(nameless("Movies", 20))
-        .library(nameless("More movies", 30))
-        .start()
-        .expect("the stand-in starts");
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
+    let at = Scene::of(
+        Standin::builder()
+            .library(nameless("Movies", 20))
+            .library(nameless("More movies", 30))
+            .start()
+            .expect("the stand-in starts"),
+    );
+    let index = at.open();
     index.refresh(&QueryOptions::default(), true).expect("listed");
     let stats = index.stats().expect("statistics");
     assert_eq!((stats.libraries, stats.items), (2, 50));
     for (library, title) in [(1, "Movies"), (2, "More movies")] {
-        let (path, key) = path_of(&server, library, 3);
+        let (path, key) = path_of(&at.server, library, 3);
         let found = index.library(title).expect("a handle").match_path(path.as_bytes());
         assert_eq!(
             found.expect("an answer").item.map(|item| item.item.rating_key),
@@ -767,12 +687,13 @@ fn libraries_without_a_uuid_are_told_apart_by_their_section() {
         );
     }
     // Sections have the same numbers everywhere: they are no sign that the same server answers.
-    server.change(|state| state.identity.machine_identifier = "f".repeat(40));
-    clock.advance_ms(2 * HOUR_MS);
-    server.reset();
+    at.server
+        .change(|state| state.identity.machine_identifier = "f".repeat(40));
+    at.clock.advance_ms(2 * HOUR_MS);
+    at.server.reset();
     index.refresh(&QueryOptions::default(), false).expect("looked");
     assert_eq!(
-        requests(&server)[2],
+        requests(&at.server)[2],
         2,
         "nothing that the old one listed is taken for the new one's"
     );
@@ -782,21 +703,21 @@ fn libraries_without_a_uuid_are_told_apart_by_their_section() {
 fn a_token_that_is_used_every_day_and_asks_for_nothing_is_not_forgotten() {
     let mut spec = LibrarySpec::new(LibraryKind::Movie, 100);
     spec.plain = true;
-    let server = Standin::builder()
-        .library(spec)
-        .tokens(["the-first-token", "the-other-token"].map(plexindex_standin::Token::owner))
-        .start()
-        .expect("the stand-in starts");
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let (path, key) = path_of(&server, 1, 3);
+    let at = Scene::of(
+        Standin::builder()
+            .library(spec)
+            .tokens(["the-first-token", "the-other-token"].map(plexindex_standin::Token::owner))
+            .start()
+            .expect("the stand-in starts"),
+    );
+    let (path, key) = path_of(&at.server, 1, 3);
     let first = || {
         let options = Options {
             token: Token::new("the-first-token"),
             library_ttl: Ttl::Never,
-            ..options(&server, folder.path())
+            ..at.options.clone()
         };
-        open(options, &clock)
+        open(options, &at.clock)
     };
     let index = first();
     let library = index.library("Movies").expect("a handle");
@@ -806,7 +727,7 @@ fn a_token_that_is_used_every_day_and_asks_for_nothing_is_not_forgotten() {
         .expect("recorded");
     drop(index);
     for _ in 0..45 {
-        clock.advance_ms(24 * HOUR_MS);
+        at.clock.advance_ms(24 * HOUR_MS);
         let index = first();
         let library = index.library("Movies").expect("a handle");
         let answer = library.match_path(path.as_bytes()).expect("an answer");
@@ -814,10 +735,10 @@ fn a_token_that_is_used_every_day_and_asks_for_nothing_is_not_forgotten() {
     }
     let other = Options {
         token: Token::new("the-other-token"),
-        ..options(&server, folder.path())
+        ..at.options.clone()
     };
     let list_as_another = || {
-        let other = open(other.clone(), &clock);
+        let other = open(other.clone(), &at.clock);
         other.refresh(&QueryOptions::default(), true).expect("listed");
         other.clear().expect("cleared");
     };
@@ -829,7 +750,7 @@ fn a_token_that_is_used_every_day_and_asks_for_nothing_is_not_forgotten() {
     assert_eq!(answer.item.map(|item| item.item.rating_key), Some(key));
     // Not used for a month, it goes.
     drop(index);
-    clock.advance_ms(32 * 24 * HOUR_MS);
+    at.clock.advance_ms(32 * 24 * HOUR_MS);
     list_as_another();
     let offline = QueryOptions {
         offline: true,
@@ -841,20 +762,16 @@ fn a_token_that_is_used_every_day_and_asks_for_nothing_is_not_forgotten() {
 
 #[test]
 fn the_newer_of_a_record_and_a_single_item_counts_whatever_is_folded() {
-    let server = movies(4_500);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
-    listed(&server, &index);
-    let (_, key) = path_of(&server, 1, 3);
+    let at = Scene::movies(4_500);
+    let (index, library) = at.listed();
+    let (_, key) = path_of(&at.server, 1, 3);
     let record = |path: &str| {
         library
             .record_matches(&[(path.as_bytes(), key.as_str())])
             .expect("recorded");
     };
     let rungs = |path: &str| {
-        [&index, &open(options(&server, folder.path()), &clock)].map(|index| {
+        [&index, &at.open()].map(|index| {
             let library = index.library("Movies").expect("a handle");
             index
                 .match_path(&offline(&library), path.as_bytes())
@@ -868,13 +785,13 @@ fn the_newer_of_a_record_and_a_single_item_counts_whatever_is_folded() {
     // An item comes that has the path, with so many others that all are put into a new image.
     let others = (0..4_098).map(|n| format!("/data/movies/n{n}.mkv"));
     let many: Vec<String> = others.chain([early.to_owned()]).collect();
-    add(&server, &many);
-    clock.advance_ms(HOUR_MS);
+    add(&at.server, &many);
+    at.clock.advance_ms(HOUR_MS);
     index.refresh(&library.query(), false).expect("fresh");
     assert_eq!(rungs(early), [Rung::Exact; 2], "the item is newer than the record");
     // The host knows better of one that came before: also once the matches are in a new image.
-    add(&server, &[late.to_owned()]);
-    clock.advance_ms(HOUR_MS);
+    add(&at.server, &[late.to_owned()]);
+    at.clock.advance_ms(HOUR_MS);
     index.refresh(&library.query(), false).expect("fresh");
     assert_eq!(rungs(late), [Rung::Exact; 2]);
     record(late);

@@ -9,7 +9,7 @@ use plexindex::error::Status;
 use plexindex::index::{Deadline, Index, Library, QueryOptions};
 use plexindex::model::{Reason, Rung};
 use plexindex_standin::{Action, Fault, FileFilter, ItemSpec, Kind, LibrarySpec, Sorting, Standin};
-use support::{HOUR_MS, add, clock, movie, movies, offline, open, options, path_of, remove, requests};
+use support::{HOUR_MS, Scene, add, clock, movie, movies, offline, open, options, path_of, remove, requests};
 
 fn hurried(library: &Library) -> QueryOptions<'_> {
     QueryOptions {
@@ -42,55 +42,50 @@ fn both(index: &Index, library: &Library, server: &Standin) -> [BTreeMap<String,
 
 #[test]
 fn a_large_library_that_changed_costs_a_probe_and_two_pages() {
-    let server = movies(6_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
-    let (known, known_key) = path_of(&server, 1, 17);
+    let at = Scene::movies(6_000);
+    let (index, library) = at.opened();
+    let (known, known_key) = path_of(&at.server, 1, 17);
     library.match_path(known.as_bytes()).expect("listed");
-    server.reset();
-    add(&server, &["/data/movies/n1.mkv", "/data/movies/n2.mkv"]);
-    clock.advance_ms(HOUR_MS);
+    at.server.reset();
+    add(&at.server, &["/data/movies/n1.mkv", "/data/movies/n2.mkv"]);
+    at.clock.advance_ms(HOUR_MS);
     let found = library.match_path(b"/data/movies/n2.mkv").expect("an answer");
     assert_eq!(
         (found.status, found.rung, found.stale),
         (Status::Ok, Rung::Exact, false)
     );
-    assert_eq!(requests(&server), [0, 1, 2, 0, 0, 3]);
+    assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
     // All of it is as good as listed now: nothing more is asked for an hour.
     for path in ["/data/movies/n1.mkv", known.as_str()] {
         let found = library.match_path(path.as_bytes()).expect("an answer");
         assert_eq!((found.status, found.stale), (Status::Ok, false), "{path}");
     }
     assert_eq!(library.lookup_key(known.as_bytes(), str::to_owned), Some(known_key));
-    assert_eq!(requests(&server)[5], 3);
+    assert_eq!(requests(&at.server)[5], 3);
     assert_eq!(index.stats().expect("statistics").items, 6_002);
     // Unmoved clocks are worth one request, as ever.
-    server.reset();
-    clock.advance_ms(HOUR_MS);
+    at.server.reset();
+    at.clock.advance_ms(HOUR_MS);
     library.match_path(known.as_bytes()).expect("an answer");
-    assert_eq!(requests(&server), [0, 1, 0, 0, 0, 1]);
+    assert_eq!(requests(&at.server), [0, 1, 0, 0, 0, 1]);
 }
 
 #[test]
 fn a_server_that_sorts_as_it_likes_is_listed_instead() {
-    let server = movies(6_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
+    let at = Scene::movies(6_000);
+    let index = at.open();
     index.refresh(&QueryOptions::default(), false).expect("listed");
-    server.config(|config| config.sorting = Sorting::Arbitrary);
-    let (path, key) = path_of(&server, 1, 3_000);
-    server
+    at.server.config(|config| config.sorting = Sorting::Arbitrary);
+    let (path, key) = path_of(&at.server, 1, 3_000);
+    at.server
         .change(|state| {
             let key: u64 = key.parse().expect("a number");
             state.change_item(key, |item| item.title = "Another Title".to_owned())?;
             state.touch(&[key], None)
         })
         .expect("changed");
-    server.scan(1);
-    clock.advance_ms(HOUR_MS);
+    at.server.scan(1);
+    at.clock.advance_ms(HOUR_MS);
     let library = index.library("Movies").expect("a handle");
     let found = library.match_path(path.as_bytes()).expect("an answer");
     assert_eq!(found.candidates[0].item.title, "Another Title");
@@ -98,17 +93,17 @@ fn a_server_that_sorts_as_it_likes_is_listed_instead() {
 
 #[test]
 fn tracks_do_not_say_when_they_were_updated_and_have_deltas_all_the_same() {
-    let server = Standin::builder()
-        .library(LibrarySpec::music(6_000).plain())
-        .start()
-        .expect("starts");
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
+    let at = Scene::of(
+        Standin::builder()
+            .library(LibrarySpec::music(6_000).plain())
+            .start()
+            .expect("starts"),
+    );
+    let index = at.open();
     index.refresh(&QueryOptions::default(), false).expect("listed");
-    server.reset();
-    add(&server, &["/data/music/n1.flac"]);
-    clock.advance_ms(HOUR_MS);
+    at.server.reset();
+    add(&at.server, &["/data/music/n1.flac"]);
+    at.clock.advance_ms(HOUR_MS);
     let library = index.library("Music").expect("a handle");
     let found = library.match_path(b"/data/music/n1.flac").expect("an answer");
     assert_eq!(
@@ -117,26 +112,23 @@ fn tracks_do_not_say_when_they_were_updated_and_have_deltas_all_the_same() {
         "{}",
         found.message
     );
-    assert_eq!(requests(&server), [0, 1, 2, 0, 0, 3]);
+    assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
 }
 
 #[test]
 fn what_went_away_is_found_by_bisection_not_by_listing() {
-    let server = movies(20_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
-    let gone: Vec<(String, String)> = [0, 7_777, 19_999].map(|nth| path_of(&server, 1, nth)).to_vec();
+    let at = Scene::movies(20_000);
+    let (index, library) = at.opened();
+    let gone: Vec<(String, String)> = [0, 7_777, 19_999].map(|nth| path_of(&at.server, 1, nth)).to_vec();
     library.match_path(gone[0].0.as_bytes()).expect("listed");
     let keys: Vec<u64> = gone.iter().map(|(_, key)| key.parse().expect("a number")).collect();
     for (round, key) in keys.iter().enumerate() {
-        server.reset();
-        remove(&server, &[*key]);
-        add(&server, &[&format!("/data/movies/new{round}.mkv")]);
-        clock.advance_ms(HOUR_MS);
+        at.server.reset();
+        remove(&at.server, &[*key]);
+        add(&at.server, &[&format!("/data/movies/new{round}.mkv")]);
+        at.clock.advance_ms(HOUR_MS);
         assert_eq!(index.refresh(&library.query(), false).expect("fresh"), Status::Ok);
-        let asked = requests(&server);
+        let asked = requests(&at.server);
         assert_eq!((asked[0], asked[1], asked[4]), (0, 1, 1), "{asked:?}");
         assert!(asked[2] <= 2 + 9, "{asked:?}: listing it all takes 20");
         let answer = index
@@ -144,26 +136,23 @@ fn what_went_away_is_found_by_bisection_not_by_listing() {
             .expect("an answer");
         assert_eq!(answer.reason, Reason::NotListed);
     }
-    let [ours, theirs] = both(&index, &library, &server);
+    let [ours, theirs] = both(&index, &library, &at.server);
     assert!(ours == theirs, "{} and {}", ours.len(), theirs.len());
     assert_eq!(index.stats().expect("statistics").items, 20_000);
 }
 
 #[test]
 fn when_much_went_away_it_is_listed_anew() {
-    let server = movies(6_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
+    let at = Scene::movies(6_000);
+    let (index, library) = at.opened();
     index.refresh(&library.query(), true).expect("listed");
-    let keys: Vec<u64> = server.paths(1).iter().step_by(200).map(|(key, _)| *key).collect();
-    remove(&server, &keys);
-    clock.advance_ms(HOUR_MS);
-    server.reset();
+    let keys: Vec<u64> = at.server.paths(1).iter().step_by(200).map(|(key, _)| *key).collect();
+    remove(&at.server, &keys);
+    at.clock.advance_ms(HOUR_MS);
+    at.server.reset();
     index.refresh(&library.query(), false).expect("fresh");
-    assert_eq!(requests(&server)[..3], [0, 2, 2 + 6]);
-    let [ours, theirs] = both(&index, &library, &server);
+    assert_eq!(requests(&at.server)[..3], [0, 2, 2 + 6]);
+    let [ours, theirs] = both(&index, &library, &at.server);
     assert!(ours == theirs);
 }
 
@@ -177,15 +166,12 @@ fn deltas_end_where_listings_do_whatever_came_and_went() {
             .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % below
     };
-    let server = movies(5_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
+    let at = Scene::movies(5_000);
+    let (index, library) = at.opened();
     index.refresh(&library.query(), true).expect("listed");
     let listings = index.stats().expect("statistics").listings;
     for round in 0..12 {
-        let known = server.paths(1);
+        let known = at.server.paths(1);
         let count = random(8);
         let mut gone: Vec<u64> = if random(3) == 0 {
             // Neighbours, as a season is.
@@ -203,25 +189,25 @@ fn deltas_end_where_listings_do_whatever_came_and_went() {
         };
         gone.sort_unstable();
         gone.dedup();
-        remove(&server, &gone);
+        remove(&at.server, &gone);
         for number in 0..random(150) {
-            add(&server, &[&format!("/data/movies/r{round}-{number}.mkv")]);
+            add(&at.server, &[&format!("/data/movies/r{round}-{number}.mkv")]);
         }
         let touched = known[usize::try_from(random(known.len() as u64)).expect("is small")].0;
-        let _ = server.change(|state| state.touch(&[touched], None));
-        clock.advance_ms(300_000);
+        let _ = at.server.change(|state| state.touch(&[touched], None));
+        at.clock.advance_ms(300_000);
         // A scan that changed nothing moves a clock too.
-        server.scan(1);
+        at.server.scan(1);
         let fresh = open(
             plexindex::options::Options {
                 library_ttl: plexindex::options::Ttl::AtOnce,
-                ..options(&server, folder.path())
+                ..at.options.clone()
             },
-            &clock,
+            &at.clock,
         );
         let handle = fresh.library("Movies").expect("a handle");
         assert_eq!(fresh.refresh(&handle.query(), false).expect("fresh"), Status::Ok);
-        let [ours, theirs] = both(&index, &library, &server);
+        let [ours, theirs] = both(&index, &library, &at.server);
         assert!(
             ours == theirs,
             "round {round}: {gone:?} went; {} and {}",
@@ -245,13 +231,11 @@ fn deltas_end_where_listings_do_whatever_came_and_went() {
 
 #[test]
 fn a_cold_library_answers_a_hurried_caller_in_two_requests() {
-    let server = movies(3_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let (path, key) = path_of(&server, 1, 2_222);
+    let at = Scene::movies(3_000);
+    let (path, key) = path_of(&at.server, 1, 2_222);
     for round in 0..2 {
         // The second process finds the answer of the first.
-        let index = open(options(&server, folder.path()), &clock);
+        let index = at.open();
         let library = index.library("Movies").expect("a handle");
         let found = index
             .match_path(&hurried(&library), path.as_bytes())
@@ -263,38 +247,35 @@ fn a_cold_library_answers_a_hurried_caller_in_two_requests() {
             found.message
         );
         assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
-        assert_eq!(requests(&server), [0, 1, 0, 1, 0, 2], "round {round}");
+        assert_eq!(requests(&at.server), [0, 1, 0, 1, 0, 2], "round {round}");
         assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), Some(key.clone()));
     }
     // Later it is asked again; a listing then knows the server by name, and all of it is right.
-    clock.advance_ms(HOUR_MS);
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
+    at.clock.advance_ms(HOUR_MS);
+    let (index, library) = at.opened();
     index
         .match_path(&hurried(&library), path.as_bytes())
         .expect("an answer");
-    assert_eq!(requests(&server)[3], 2);
+    assert_eq!(requests(&at.server)[3], 2);
     index.refresh(&library.query(), false).expect("listed");
-    assert_eq!(requests(&server)[0], 1);
-    let [ours, theirs] = both(&index, &library, &server);
+    assert_eq!(requests(&at.server)[0], 1);
+    let [ours, theirs] = both(&index, &library, &at.server);
     assert!(ours == theirs);
     assert_eq!(index.stats().expect("statistics").items, 3_000);
 }
 
 #[test]
 fn after_some_questions_a_cold_library_is_listed() {
-    let server = movies(3_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
+    let at = Scene::movies(3_000);
+    let (index, library) = at.opened();
     for nth in 0..20 {
-        let (path, _) = path_of(&server, 1, nth * 100);
+        let (path, _) = path_of(&at.server, 1, nth * 100);
         let found = index
             .match_path(&hurried(&library), path.as_bytes())
             .expect("an answer");
         assert_eq!(found.status, Status::Ok, "{}", found.message);
     }
-    let asked = requests(&server);
+    let asked = requests(&at.server);
     assert_eq!(
         (asked[2], asked[3]),
         (3, 3),
@@ -304,12 +285,11 @@ fn after_some_questions_a_cold_library_is_listed() {
 
 #[test]
 fn many_who_ask_for_the_same_cold_path_at_once_ask_once() {
-    let server = movies(3_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let (path, key) = path_of(&server, 1, 2_222);
-    let indexes: Vec<Index> = (0..4).map(|_| open(options(&server, folder.path()), &clock)).collect();
-    server.fault(Fault::new(Action::Delay { ms: 50 }).on(Kind::Search).times(0));
+    let at = Scene::movies(3_000);
+    let (path, key) = path_of(&at.server, 1, 2_222);
+    let indexes: Vec<Index> = (0..4).map(|_| at.open()).collect();
+    at.server
+        .fault(Fault::new(Action::Delay { ms: 50 }).on(Kind::Search).times(0));
     std::thread::scope(|scope| {
         for index in &indexes {
             for _ in 0..4 {
@@ -323,7 +303,7 @@ fn many_who_ask_for_the_same_cold_path_at_once_ask_once() {
             }
         }
     });
-    assert_eq!(requests(&server), [0, 1, 0, 1, 0, 2]);
+    assert_eq!(requests(&at.server), [0, 1, 0, 1, 0, 2]);
 }
 
 #[test]
@@ -331,14 +311,15 @@ fn a_server_that_knows_no_file_names_is_asked_for_the_title() {
     for filter in [FileFilter::Substring, FileFilter::Ignored, FileFilter::Nothing] {
         let mut spec = plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 3_000);
         spec.plain = true;
-        let server = Standin::builder()
-            .library(spec)
-            .config(|config| config.file_filter = filter)
-            .start()
-            .expect("the stand-in starts");
-        let folder = tempfile::tempdir().expect("a folder");
-        let index = open(options(&server, folder.path()), &clock());
-        server
+        let at = Scene::of(
+            Standin::builder()
+                .library(spec)
+                .config(|config| config.file_filter = filter)
+                .start()
+                .expect("the stand-in starts"),
+        );
+        let index = at.open();
+        at.server
             .change(|state| {
                 state.add_items(
                     1,
@@ -356,40 +337,37 @@ fn a_server_that_knows_no_file_names_is_asked_for_the_title() {
             "{filter:?}: {}",
             found.message
         );
-        assert_eq!(requests(&server)[2], 0, "{filter:?}: no listing");
+        assert_eq!(requests(&at.server)[2], 0, "{filter:?}: no listing");
     }
 }
 
 #[test]
 fn a_path_that_is_new_is_found_before_the_listing_expires() {
-    let server = movies(6_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
+    let at = Scene::movies(6_000);
+    let (index, library) = at.opened();
     index.refresh(&library.query(), true).expect("listed");
     // A season arrives: the first path that is asked for brings the others with it.
     add(
-        &server,
+        &at.server,
         &["/data/movies/s1.mkv", "/data/movies/s2.mkv", "/data/movies/s3.mkv"],
     );
-    server.reset();
+    at.server.reset();
     for path in ["/data/movies/s1.mkv", "/data/movies/s2.mkv", "/data/movies/s3.mkv"] {
         let found = library.match_path(path.as_bytes()).expect("an answer");
         assert_eq!((found.status, found.rung), (Status::Ok, Rung::Exact), "{path}");
     }
-    assert_eq!(requests(&server), [0, 1, 2, 0, 0, 3]);
+    assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
     // A file renamed without a trace in any clock: one question finds it under its new name.
-    let (old, key) = path_of(&server, 1, 42);
+    let (old, key) = path_of(&at.server, 1, 42);
     let number: u64 = key.parse().expect("a number");
-    clock.advance_ms(31_000);
-    server
+    at.clock.advance_ms(31_000);
+    at.server
         .change(|state| state.rename_file(number, &old, "/data/movies/renamed.mkv"))
         .expect("renamed");
-    server.reset();
+    at.server.reset();
     let found = library.match_path(b"/data/movies/renamed.mkv").expect("an answer");
     assert_eq!(found.item.map(|item| item.item.rating_key), Some(key));
-    assert_eq!(requests(&server), [0, 1, 0, 1, 0, 2]);
+    assert_eq!(requests(&at.server), [0, 1, 0, 1, 0, 2]);
     let was = index.match_path(&offline(&library), old.as_bytes()).expect("an answer");
     assert_eq!(
         was.reason,
@@ -400,14 +378,12 @@ fn a_path_that_is_new_is_found_before_the_listing_expires() {
 
 #[test]
 fn paths_that_are_nowhere_cost_little_however_often_they_are_asked_for() {
-    let server = movies(2_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let other = open(options(&server, folder.path()), &clock);
+    let at = Scene::movies(2_000);
+    let index = at.open();
+    let other = at.open();
     let library = index.library("Movies").expect("a handle");
     index.refresh(&library.query(), true).expect("listed");
-    server.reset();
+    at.server.reset();
     for number in 0..50 {
         for index in [&index, &other] {
             let path = format!("/data/movies/nowhere{number}.mkv");
@@ -416,41 +392,39 @@ fn paths_that_are_nowhere_cost_little_however_often_they_are_asked_for() {
             assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::NotListed));
         }
     }
-    let asked = requests(&server);
+    let asked = requests(&at.server);
     assert!(
         asked[1] == 1 && asked[3] <= 2 && asked[5] <= 3,
         "{asked:?}: one look, one question in two shapes"
     );
     // Elsewhere than in the library's folders nobody is asked.
-    clock.advance_ms(31_000);
-    server.reset();
+    at.clock.advance_ms(31_000);
+    at.server.reset();
     let answer = library.match_path(b"/elsewhere/nowhere.mkv").expect("an answer");
     assert_eq!(answer.reason, Reason::NoLocation);
-    assert_eq!(requests(&server)[5], 0);
+    assert_eq!(requests(&at.server)[5], 0);
     // One path, asked for every half a minute for most of an hour.
     for _ in 0..110 {
         library.match_path(b"/data/movies/nowhere.mkv").expect("an answer");
-        clock.advance_ms(30_000);
+        at.clock.advance_ms(30_000);
     }
-    let asked = requests(&server);
+    let asked = requests(&at.server);
     assert!(asked[3] <= 16, "{asked:?}: ever more rarely");
 }
 
 #[test]
 fn a_server_that_was_reached_by_two_urls_is_one() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
+    let at = Scene::movies(300);
     let by = |url: String| {
         let options = plexindex::options::Options {
             server_url: Some(url),
-            ..options(&server, folder.path())
+            ..at.options.clone()
         };
-        open(options, &clock)
+        open(options, &at.clock)
     };
-    let (path, key) = path_of(&server, 1, 3);
-    let first = by(server.url());
-    let second = by(server.url().replace("127.0.0.1", "localhost"));
+    let (path, key) = path_of(&at.server, 1, 3);
+    let first = by(at.server.url());
+    let second = by(at.server.url().replace("127.0.0.1", "localhost"));
     for index in [&first, &second] {
         let library = index.library("Movies").expect("a handle");
         let found = index
@@ -461,9 +435,9 @@ fn a_server_that_was_reached_by_two_urls_is_one() {
     let library = first.library("Movies").expect("a handle");
     first.refresh(&library.query(), false).expect("listed");
     let library = second.library("Movies").expect("a handle");
-    server.reset();
+    at.server.reset();
     second.refresh(&library.query(), false).expect("fresh");
-    assert_eq!(requests(&server)[2], 0, "it is the same server, listed already");
+    assert_eq!(requests(&at.server)[2], 0, "it is the same server, listed already");
     let found = second
         .match_path(&offline(&library), path.as_bytes())
         .expect("an answer");
@@ -474,20 +448,20 @@ fn a_server_that_was_reached_by_two_urls_is_one() {
 fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
     let mut spec = plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 1_200);
     spec.plain = true;
-    let server = Standin::builder()
-        .library(spec)
-        .tokens(["the-old-token", "the-new-token", "the-newest-token"].map(plexindex_standin::Token::owner))
-        .start()
-        .expect("the stand-in starts");
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let seen: Vec<(String, String)> = [1, 2, 3].map(|nth| path_of(&server, 1, nth)).to_vec();
+    let at = Scene::of(
+        Standin::builder()
+            .library(spec)
+            .tokens(["the-old-token", "the-new-token", "the-newest-token"].map(plexindex_standin::Token::owner))
+            .start()
+            .expect("the stand-in starts"),
+    );
+    let seen: Vec<(String, String)> = [1, 2, 3].map(|nth| path_of(&at.server, 1, nth)).to_vec();
     let as_user = |token: &str| {
         let options = plexindex::options::Options {
             token: plexindex::model::Token::new(token),
-            ..options(&server, folder.path())
+            ..at.options.clone()
         };
-        open(options, &clock)
+        open(options, &at.clock)
     };
     let old = as_user("the-old-token");
     let library = old.library("Movies").expect("a handle");
@@ -501,7 +475,7 @@ fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
     old.refresh(&library.query(), true).expect("listed");
     library.record_matches(&pairs).expect("recorded");
     // One of the three is gone, or hidden from the new token: its matches stay where they are.
-    remove(&server, &[seen[2].1.parse().expect("a number")]);
+    remove(&at.server, &[seen[2].1.parse().expect("a number")]);
     let new = as_user("the-new-token");
     let library = new.library("Movies").expect("a handle");
     assert_eq!(
@@ -520,7 +494,7 @@ fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
     assert_eq!(library.lookup_key(b"/host/2.mkv", str::to_owned), None);
     assert_eq!(new.stats().expect("statistics").matches, 1_000);
     // A month later the old one's partition is gone, and what was inherited stays.
-    clock.advance_ms(31 * 24 * HOUR_MS);
+    at.clock.advance_ms(31 * 24 * HOUR_MS);
     drop(old);
     let newer = as_user("the-newest-token");
     let library = newer.library("Movies").expect("a handle");
@@ -565,28 +539,26 @@ fn a_title_is_asked_for_where_nothing_was_fetched_and_remembered() {
 
 #[test]
 fn a_probe_of_one_process_does_not_disturb_the_fast_lookups_of_another() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let other = open(options(&server, folder.path()), &clock);
-    let (path, key) = path_of(&server, 1, 17);
+    let at = Scene::movies(300);
+    let index = at.open();
+    let other = at.open();
+    let (path, key) = path_of(&at.server, 1, 17);
     let library = index.library("Movies").expect("a handle");
     index.refresh(&library.query(), true).expect("listed");
     let theirs = other.library("Movies").expect("a handle");
     theirs.match_path(path.as_bytes()).expect("an answer");
     for _ in 0..3 {
-        clock.advance_ms(HOUR_MS);
+        at.clock.advance_ms(HOUR_MS);
         index.refresh(&library.query(), false).expect("fresh");
         assert_eq!(theirs.lookup_key(path.as_bytes(), str::to_owned), Some(key.clone()));
-        server.reset();
+        at.server.reset();
         // And what it learnt of the clocks is not lost.
         let answer = theirs.match_path(path.as_bytes()).expect("an answer");
         assert_eq!(
             (answer.status, answer.stale, answer.age_ms),
             (Status::Ok, false, Some(0))
         );
-        assert_eq!(requests(&server)[5], 0);
+        assert_eq!(requests(&at.server)[5], 0);
     }
     // A listing that changed nothing is no disturbance either.
     index.refresh(&library.query(), true).expect("listed");
@@ -595,42 +567,39 @@ fn a_probe_of_one_process_does_not_disturb_the_fast_lookups_of_another() {
 
 #[test]
 fn an_item_that_went_while_an_old_one_came_is_found_gone() {
-    let server = movies(6_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
+    let at = Scene::movies(6_000);
+    let (index, library) = at.opened();
     index.refresh(&library.query(), true).expect("listed");
     for round in 0..3 {
-        let (gone, key) = path_of(&server, 1, 3_000 + round);
-        remove(&server, &[key.parse().expect("a number")]);
+        let (gone, key) = path_of(&at.server, 1, 3_000 + round);
+        remove(&at.server, &[key.parse().expect("a number")]);
         // Its own clocks are those of long ago: it is among neither the newest added nor the newest updated.
         let old = ItemSpec {
             added_at: Some(1_000),
             updated_at: Some(1_000),
             ..movie("An old one", &format!("/data/movies/old{round}.mkv"))
         };
-        server
+        at.server
             .change(|state| state.add_items(1, vec![old], true))
             .expect("added");
-        clock.advance_ms(300_000);
-        server.scan(1);
-        server.reset();
+        at.clock.advance_ms(300_000);
+        at.server.scan(1);
+        at.server.reset();
         let fresh = open(
             plexindex::options::Options {
                 library_ttl: plexindex::options::Ttl::AtOnce,
-                ..options(&server, folder.path())
+                ..at.options.clone()
             },
-            &clock,
+            &at.clock,
         );
         let handle = fresh.library("Movies").expect("a handle");
         assert_eq!(fresh.refresh(&handle.query(), false).expect("fresh"), Status::Ok);
-        let asked = requests(&server);
+        let asked = requests(&at.server);
         let answer = index
             .match_path(&offline(&library), gone.as_bytes())
             .expect("an answer");
         assert_eq!(answer.reason, Reason::NotListed, "round {round}, {asked:?}");
-        let [ours, theirs] = both(&index, &library, &server);
+        let [ours, theirs] = both(&index, &library, &at.server);
         assert!(ours == theirs, "round {round}: {} and {}", ours.len(), theirs.len());
     }
     assert_eq!(index.stats().expect("statistics").listings, 1);
@@ -638,21 +607,18 @@ fn an_item_that_went_while_an_old_one_came_is_found_gone() {
 
 #[test]
 fn a_listing_made_while_the_clock_was_ahead_is_no_younger_for_it() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    clock.advance_ms(239 * HOUR_MS);
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
-    let (path, key) = path_of(&server, 1, 5);
+    let at = Scene::movies(300);
+    at.clock.advance_ms(239 * HOUR_MS);
+    let (index, library) = at.opened();
+    let (path, key) = path_of(&at.server, 1, 5);
     library.match_path(path.as_bytes()).expect("listed");
-    clock.advance_ms(-239 * HOUR_MS);
+    at.clock.advance_ms(-239 * HOUR_MS);
     // No clock of the server's moves.
-    server
+    at.server
         .change(|state| state.rename_file(key.parse().expect("a number"), &path, "/data/movies/new.mkv"))
         .expect("renamed");
     for _ in 0..24 {
-        clock.advance_ms(HOUR_MS);
+        at.clock.advance_ms(HOUR_MS);
         library.match_path(path.as_bytes()).expect("an answer");
     }
     let old = library.match_path(path.as_bytes()).expect("an answer");
@@ -662,47 +628,42 @@ fn a_listing_made_while_the_clock_was_ahead_is_no_younger_for_it() {
 
 #[test]
 fn a_server_that_failed_while_the_clock_was_ahead_is_asked_again() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
+    let at = Scene::movies(300);
     let index = open(
         plexindex::options::Options {
             retry_for: Duration::ZERO,
-            ..options(&server, folder.path())
+            ..at.options.clone()
         },
-        &clock,
+        &at.clock,
     );
     let library = index.library("Movies").expect("a handle");
-    let (path, _) = path_of(&server, 1, 5);
+    let (path, _) = path_of(&at.server, 1, 5);
     library.match_path(path.as_bytes()).expect("listed");
-    clock.advance_ms(10 * HOUR_MS);
-    server.fault(Fault::new(Action::Status {
+    at.clock.advance_ms(10 * HOUR_MS);
+    at.server.fault(Fault::new(Action::Status {
         status: 500,
         retry_after: None,
     }));
     assert!(library.match_path(path.as_bytes()).expect("an answer").stale);
-    server.clear_faults();
-    clock.advance_ms(-5 * HOUR_MS);
+    at.server.clear_faults();
+    at.clock.advance_ms(-5 * HOUR_MS);
     assert!(!library.match_path(path.as_bytes()).expect("an answer").stale);
 }
 
 #[test]
 fn questions_of_a_clock_that_was_ahead_spend_none_of_todays() {
-    let server = movies(3_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    clock.advance_ms(10 * HOUR_MS);
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
+    let at = Scene::movies(3_000);
+    at.clock.advance_ms(10 * HOUR_MS);
+    let (index, library) = at.opened();
     for nth in 0..4 {
         if nth == 3 {
-            clock.advance_ms(-10 * HOUR_MS);
+            at.clock.advance_ms(-10 * HOUR_MS);
         }
-        let (path, _) = path_of(&server, 1, nth * 100);
+        let (path, _) = path_of(&at.server, 1, nth * 100);
         index
             .match_path(&hurried(&library), path.as_bytes())
             .expect("an answer");
     }
-    let asked = requests(&server);
+    let asked = requests(&at.server);
     assert_eq!((asked[2], asked[3]), (0, 4), "{asked:?}");
 }

@@ -8,14 +8,18 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
-use plexindex::index::{Deadline, QueryOptions};
-use support::{HOUR_MS, add, clock, movies, open, options, path_of, requests};
+use plexindex::index::{Deadline, Library, QueryOptions};
+use plexindex::model::Reason;
+use support::{HOUR_MS, add, clock, movies, offline, open, options, path_of, requests};
 use worker::until;
 
 /// Keeps everybody from writing, as a process does that hangs within a transaction.
 fn hold(folder: &Path) -> rusqlite::Connection {
-    let other = rusqlite::Connection::open(folder.join("plexindex-1.db")).expect("the database opens");
+    let other = rusqlite::Connection::open(folder.join("plexindex-2.db")).expect("the database opens");
     other.busy_timeout(Duration::from_secs(10)).expect("patience");
+    other
+        .execute_batch("PRAGMA foreign_keys = OFF")
+        .expect("as in the store");
     other.execute_batch("BEGIN IMMEDIATE").expect("the write lock");
     other
 }
@@ -124,4 +128,117 @@ fn a_watch_is_stopped_while_another_process_keeps_the_write_lock() {
     index.watch_stop();
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     drop(other);
+}
+
+#[test]
+fn a_guid_and_a_title_are_answered_where_their_index_cannot_be_stored() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 7);
+    let listed = library.match_path(path.as_bytes()).expect("listed");
+    let item = listed.item.expect("an item").item;
+    let words: Vec<&str> = item.title.split(' ').collect();
+    let some_words = words[1..].join(" ");
+    let ask = || {
+        [
+            index.match_guid(&library.query(), &item.guid),
+            index.search_title(&library.query(), &item.title.to_uppercase()),
+            index.search_title(&library.query(), &some_words),
+            index.match_guid(&library.query(), "imdb://none"),
+            index.search_title(&library.query(), "none such"),
+        ]
+        .map(|answer| {
+            let answer = answer.expect("an answer");
+            let keys = answer.candidates.into_iter().map(|found| found.item.rating_key);
+            let keys: Vec<String> = keys.collect();
+            (answer.status, answer.confidence, keys)
+        })
+    };
+    // Never asked before: there is no index, and none can be made.
+    let other = hold(folder.path());
+    let begun = Instant::now();
+    let answers = ask();
+    assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
+    assert_eq!(answers[0].2, [key.as_str()]);
+    assert_eq!(answers[1].2, [key.as_str()]);
+    assert!(answers[2].2.contains(&key), "{answers:?}");
+    assert_eq!(answers[3].0, Status::NotFound);
+    drop(other);
+    assert_eq!(ask(), answers, "with the index it is the same");
+}
+
+#[test]
+fn what_is_invalidated_while_others_clear_concerns_what_comes_after() {
+    type Invalidate = fn(&Library, &str, &str);
+    let server = movies(300);
+    let cases: [(&str, Invalidate); 3] = [
+        ("path", |library, path, _| {
+            library.invalidate_path(path.as_bytes()).expect("invalidated");
+        }),
+        ("item", |library, _, key| {
+            library.invalidate_item(key).expect("invalidated");
+        }),
+        ("library", |library, _, _| library.invalidate().expect("invalidated")),
+    ];
+    for (what, invalidate) in cases {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = clock();
+        let index = open(options(&server, folder.path()), &clock);
+        let library = index.library("Movies").expect("a handle");
+        let (path, key) = path_of(&server, 1, 7);
+        library.match_path(path.as_bytes()).expect("listed");
+        library
+            .record_matches(&[(b"/host/a.mkv", key.as_str())])
+            .expect("recorded");
+        // What another process does that clears, lists and records, all within one transaction: the library has another
+        // number afterwards.
+        let other = hold(folder.path());
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| invalidate(&library, &path, &key));
+            std::thread::sleep(Duration::from_millis(100)); // it has looked, and waits for the lock
+            other
+                .execute_batch(
+                    "UPDATE libraries SET id = id + 100; UPDATE items SET library = library + 100; \
+                     UPDATE matches SET library = library + 100; UPDATE store SET sequence = sequence + 1; \
+                     INSERT INTO changes SELECT sequence, 0, (SELECT max(id) FROM identities), 0, 7, x'', '', 0 FROM store; \
+                     COMMIT",
+                )
+                .expect("renumbered");
+            waits.join().expect("no panic");
+        });
+        let answer = |path: &str| {
+            index
+                .match_path(&offline(&library), path.as_bytes())
+                .expect("an answer")
+        };
+        let confirmed = answer("/host/a.mkv");
+        if what != "path" {
+            assert_eq!(confirmed.status, Status::NotFound, "{what}: {confirmed:?}");
+        }
+        let listed = answer(&path);
+        if what == "library" {
+            assert!(listed.stale, "{listed:?}");
+        } else {
+            assert_eq!(listed.reason, Reason::Unconfirmed, "{what}: {listed:?}");
+        }
+    }
+}
+
+#[test]
+fn clear_empties_what_another_process_has_fetched() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    // It was opened before anything was known of the server.
+    let early = open(options(&server, folder.path()), &clock);
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (_, key) = path_of(&server, 1, 7);
+    library
+        .record_matches(&[(b"/host/a.mkv", key.as_str())])
+        .expect("recorded");
+    early.clear().expect("cleared");
+    assert_eq!(index.stats().expect("statistics").matches, 0);
 }

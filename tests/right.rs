@@ -134,3 +134,29 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
     assert!(best.matched > 400 && best.of == 500, "{best:?}");
     ask();
 }
+
+#[test]
+fn answers_by_name_alone_leave_room_for_a_proposal() {
+    let server = collection();
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    index
+        .refresh(&plexindex::index::QueryOptions::default(), false)
+        .expect("fetched");
+    let all = index.select(plexindex::index::Selector::All).expect("a handle");
+    let ask = |rewrite: &dyn Fn(&str) -> String| {
+        for nth in 0..600 {
+            let (path, _) = path_of(&server, 1, nth);
+            all.match_path(rewrite(&path).as_bytes()).expect("an answer");
+        }
+    };
+    // Neither a name alone nor a place in a folder of Plex's says which mapping is missing.
+    ask(&|path| format!("/downloads/{}", path.rsplit('/').next().unwrap_or_default()));
+    ask(&|path| path.replace("/data/movies", "/data/movies/new"));
+    assert_eq!(index.proposals(), []);
+    ask(&|path| path.replace("/data/movies", "/nas"));
+    let missed = all.match_path(b"/nas/Nothing (1900).mkv").expect("an answer");
+    assert!(missed.message.contains("/nas -> /data/movies"), "{}", missed.message);
+    let best = &index.proposals()[0];
+    assert!(best.matched > 400 && best.of == 500, "{best:?}");
+}

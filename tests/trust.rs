@@ -10,7 +10,7 @@ use plexindex::index::{Deadline, QueryOptions};
 use plexindex::model::Reason;
 use plexindex::options::{Mapping, MappingKind, Options, Pattern, Ttl};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
-use support::{HOUR_MS, clock, movies, open, options, path_of, requests};
+use support::{HOUR_MS, Scene, clock, movies, open, options, path_of, requests};
 
 /// A server and an index over it whose second full listing was cut off after a few pages, after `key` was renamed.
 fn half_listed(folder: &Path) -> (Standin, plexindex::index::Index, String, String) {
@@ -95,13 +95,14 @@ fn an_item_that_came_after_one_went_is_found_by_guid_and_title() {
         item.guid = Some(format!("plex://movie/{n:024}"));
         item
     };
-    let server = Standin::builder()
-        .library(LibrarySpec::movies(10).plain().title("Movies"))
-        .items(1, [item(1), item(2)])
-        .start()
-        .expect("starts");
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
+    let at = Scene::of(
+        Standin::builder()
+            .library(LibrarySpec::movies(10).plain().title("Movies"))
+            .items(1, [item(1), item(2)])
+            .start()
+            .expect("starts"),
+    );
+    let index = at.open();
     let all = QueryOptions::default();
     let by_guid = |n: u64| {
         index
@@ -116,11 +117,11 @@ fn an_item_that_came_after_one_went_is_found_by_guid_and_title() {
             .status
     };
     assert_eq!((by_guid(2), by_title(2)), (Status::Ok, Status::Ok));
-    server
+    at.server
         .change(|state| state.remove_items(&[9002], true))
         .expect("removed");
     index.refresh(&all, true).expect("listed");
-    server
+    at.server
         .change(|state| state.add_items(1, vec![item(3)], true))
         .expect("added");
     index.refresh(&all, true).expect("listed");
@@ -130,19 +131,16 @@ fn an_item_that_came_after_one_went_is_found_by_guid_and_title() {
 
 #[test]
 fn a_recorded_match_ends_every_doubt_about_it_in_all_processes() {
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
-    let (path, key) = path_of(&server, 1, 1);
+    let at = Scene::movies(20);
+    let (_index, library) = at.opened();
+    let (path, key) = path_of(&at.server, 1, 1);
     library.match_path(path.as_bytes()).expect("an answer");
     library.invalidate_item(&key).expect("invalidated");
     library.invalidate_path(b"/H/B.mkv").expect("invalidated");
     library
         .record_matches(&[(b"/h/a.mkv", key.as_str()), (b"/h/b.mkv", "1005")])
         .expect("recorded");
-    let other = open(options(&server, folder.path()), &clock);
+    let other = at.open();
     for library in [&library, &other.library("Movies").expect("a handle")] {
         assert_eq!(
             library.lookup_key(b"/h/a.mkv", str::to_owned).as_deref(),
@@ -154,22 +152,19 @@ fn a_recorded_match_ends_every_doubt_about_it_in_all_processes() {
 
 #[test]
 fn two_listings_of_an_empty_disk_must_lie_a_minute_apart() {
-    let server = movies(100);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
-    let (path, _) = path_of(&server, 1, 1);
+    let at = Scene::movies(100);
+    let (_index, library) = at.opened();
+    let (path, _) = path_of(&at.server, 1, 1);
     library.match_path(path.as_bytes()).expect("an answer");
     library.invalidate().expect("invalidated");
-    server.change(|state| state.empty_library(1)).expect("emptied");
-    server.reset();
+    at.server.change(|state| state.empty_library(1)).expect("emptied");
+    at.server.reset();
     for _ in 0..3 {
         let old = library.match_path(path.as_bytes()).expect("an answer");
         assert_eq!((old.status, old.stale), (Status::Ok, true));
     }
-    assert_eq!(requests(&server)[2], 1, "one listing is enough for a minute");
-    clock.advance_ms(61_000);
+    assert_eq!(requests(&at.server)[2], 1, "one listing is enough for a minute");
+    at.clock.advance_ms(61_000);
     assert_eq!(
         library.match_path(path.as_bytes()).expect("an answer").status,
         Status::NotFound
@@ -196,20 +191,19 @@ fn short_pages_without_a_total_are_not_the_end() {
 
 #[test]
 fn a_batch_shares_its_deadline_and_a_hanging_server_is_late_not_wrong() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
-    server.fault(Fault::new(Action::Delay { ms: 60_000 }).times(0));
+    let at = Scene::movies(300);
+    let (index, library) = at.opened();
+    at.server.fault(Fault::new(Action::Delay { ms: 60_000 }).times(0));
     let hurried = QueryOptions {
         deadline: Deadline::In(Duration::from_millis(100)),
         ..library.query()
     };
     let late = index.match_path(&hurried, b"/data/movies/x.mkv").expect("an answer");
     assert_eq!(late.status, Status::NeedsWarm);
-    server.clear_faults();
+    at.server.clear_faults();
     index.libraries_json(&QueryOptions::default()).expect("libraries");
-    server.fault(Fault::new(Action::Delay { ms: 60_000 }).on(Kind::Listing).times(0));
+    at.server
+        .fault(Fault::new(Action::Delay { ms: 60_000 }).on(Kind::Listing).times(0));
     let paths: Vec<String> = (0..50).map(|n| format!("/data/movies/{n}.mkv")).collect();
     let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
     let begun = Instant::now();
@@ -224,24 +218,17 @@ fn a_batch_shares_its_deadline_and_a_hanging_server_is_late_not_wrong() {
 
 #[test]
 fn max_age_counts_from_the_listing_whatever_the_ttl() {
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let choice = Options {
-        library_ttl: Ttl::For(Duration::from_secs(20 * 3600)),
-        ..options(&server, folder.path())
-    };
-    let index = open(choice, &clock);
-    let library = index.library("Movies").expect("a handle");
-    let (path, _) = path_of(&server, 1, 1);
+    let at = Scene::movies(20).with(|options| options.library_ttl = Ttl::For(Duration::from_secs(20 * 3600)));
+    let (_index, library) = at.opened();
+    let (path, _) = path_of(&at.server, 1, 1);
     library.match_path(path.as_bytes()).expect("an answer");
-    server.reset();
-    clock.advance_ms(23 * HOUR_MS);
+    at.server.reset();
+    at.clock.advance_ms(23 * HOUR_MS);
     library.match_path(path.as_bytes()).expect("an answer");
-    assert_eq!(requests(&server)[2], 0);
-    clock.advance_ms(HOUR_MS);
+    assert_eq!(requests(&at.server)[2], 0);
+    at.clock.advance_ms(HOUR_MS);
     library.match_path(path.as_bytes()).expect("an answer");
-    assert_eq!(requests(&server)[2], 1);
+    assert_eq!(requests(&at.server)[2], 1);
 }
 
 #[test]
@@ -355,17 +342,17 @@ fn an_invalidated_item_is_not_answered_by_guid_or_title_before_it_is_confirmed()
 fn of_two_items_on_one_path_each_may_be_invalidated() {
     let shared = "/data/movies/both.mkv";
     for invalidated in [9001_u64, 9002] {
-        let server = Standin::builder()
-            .library(LibrarySpec::movies(10).plain().title("Movies"))
-            .items(
-                1,
-                [9001, 9002].map(|key| ItemSpec::file(&format!("Film {key}"), shared).key(key)),
-            )
-            .start()
-            .expect("starts");
-        let folder = tempfile::tempdir().expect("a folder");
-        let index = open(options(&server, folder.path()), &clock());
-        let library = index.library("Movies").expect("a handle");
+        let at = Scene::of(
+            Standin::builder()
+                .library(LibrarySpec::movies(10).plain().title("Movies"))
+                .items(
+                    1,
+                    [9001, 9002].map(|key| ItemSpec::file(&format!("Film {key}"), shared).key(key)),
+                )
+                .start()
+                .expect("starts"),
+        );
+        let (index, library) = at.opened();
         let ask = |offline: bool| {
             let question = QueryOptions {
                 offline,
@@ -381,11 +368,11 @@ fn of_two_items_on_one_path_each_may_be_invalidated() {
             (Status::NotFound, Reason::Unconfirmed),
             "{invalidated}"
         );
-        server.reset();
+        at.server.reset();
         assert_eq!(ask(false).status, Status::Ambiguous);
-        assert_eq!(requests(&server)[4], 1, "{invalidated}");
+        assert_eq!(requests(&at.server)[4], 1, "{invalidated}");
         library.invalidate_path(shared.as_bytes()).expect("invalidated");
-        server
+        at.server
             .change(|state| state.remove_items(&[invalidated], false))
             .expect("removed");
         let left = ask(false);

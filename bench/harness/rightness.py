@@ -17,6 +17,7 @@ BARE = (
     "| consumer: right | wrong | each | same name: right | wrong |"
 )
 SUMS = "| the host's view | kind | size | listed, absent | right | wrong | low | each |"
+KINDS = ("movie", "show", "artist", "photo", "other_videos")
 COUNTS = ("listed", "absent", "right", "wrong", "low")
 
 
@@ -84,7 +85,8 @@ def render(results: Results) -> str:
     for row in results.right:
         if row["view"] == "no mapping":
             whole[row["kind"], row["scheme"], row["size"]][row["who"]] = row
-    lines += [_bare(kind, scheme, size, rows) for (kind, scheme, size), rows in whole.items()]
+    rows_of = sorted(whole.items(), key=lambda row: [*KINDS, row[0][0]].index(row[0][0]))
+    lines += [_bare(kind, scheme, size, rows) for (kind, scheme, size), rows in rows_of]
     lines += [
         "",
         "## In every view",

@@ -40,7 +40,8 @@ fn room(buffer: &mut Buffer) -> Result<&mut [u8]> {
     Ok(unsafe { std::slice::from_raw_parts_mut(buffer.data.cast(), capacity) })
 }
 
-fn too_small(needed: usize, capacity: usize) -> Error {
+/// The error for a buffer without room for so many bytes.
+pub fn too_small(needed: usize, capacity: usize) -> Error {
     Error::new(
         Status::BufferTooSmall,
         format!("the buffer has {capacity} bytes, {needed} are needed: enlarge it and call again"),

@@ -1,25 +1,25 @@
 //! The constants of the header that are no statuses. Numbers are part of the ABI.
 
-/// The version of this ABI. It changes when a program compiled against an older header would misbehave; a host that
-/// loads the library at run time compares it with the one it was written for.
+/// The version of this ABI. It changes when a program that was compiled against an older header would misbehave. A host
+/// that loads the library at run time compares it with plexindex_abi_version().
 pub const PLEXINDEX_ABI_VERSION: u32 = 1;
 
 /// plexindex_options.library_ttl_ms: a listing is never fresh.
 pub const PLEXINDEX_TTL_AT_ONCE: i64 = -1;
 /// plexindex_options.library_ttl_ms: a listing is fresh until it is invalidated.
 pub const PLEXINDEX_TTL_NEVER: i64 = -2;
-/// plexindex_query.deadline_ms: for as long as it takes.
+/// plexindex_query.deadline_ms: the call takes as long as it takes.
 pub const PLEXINDEX_NO_DEADLINE: i64 = -1;
 /// plexindex_options.retry_ms: a request that failed is not tried again.
 pub const PLEXINDEX_NO_RETRY: i64 = -1;
 /// plexindex_options.slow_ms: no call is slow.
 pub const PLEXINDEX_NEVER_SLOW: i64 = -1;
 
-/// plexindex_options.flags: never ask the server.
+/// plexindex_options.flags: no request is ever sent.
 pub const PLEXINDEX_OPEN_OFFLINE: u32 = 1;
-/// plexindex_options.flags: take any certificate. Warns.
+/// plexindex_options.flags: any certificate is accepted. Opening logs a warning.
 pub const PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS: u32 = 2;
-/// plexindex_options.flags: read images into memory, do not map them.
+/// plexindex_options.flags: images are read into memory instead of mapped.
 pub const PLEXINDEX_OPEN_NO_MMAP: u32 = 4;
 /// plexindex_options.flags: log lines, errors and reasons name media paths by a short hash and their extension.
 pub const PLEXINDEX_OPEN_OBFUSCATE_PATHS: u32 = 8;
@@ -33,9 +33,9 @@ pub const PLEXINDEX_MAPPING_SERVER_PREFIX: i32 = 3;
 /// plexindex_mapping.kind: `from` is a pattern over the server's paths, `to` a replacement that gives the host's.
 pub const PLEXINDEX_MAPPING_SERVER_PATTERN: i32 = 4;
 
-/// plexindex_query.flags: answer without asking the server, whatever that answer is.
+/// plexindex_query.flags: the call sends no request, and answers with what is known.
 pub const PLEXINDEX_QUERY_OFFLINE: u32 = 1;
-/// plexindex_query.flags, plexindex_refresh() only: fetch a full listing, whatever the clocks say.
+/// plexindex_query.flags, plexindex_refresh() only: a full listing is fetched, even if the server reports no change.
 pub const PLEXINDEX_QUERY_FULL: u32 = 2;
 
 /// plexindex_library(): the selector is a uuid, else a title, else a section id: the first that fits.
@@ -49,32 +49,32 @@ pub const PLEXINDEX_SELECT_UUID: i32 = 3;
 /// plexindex_library(): all libraries; the selector must be empty.
 pub const PLEXINDEX_SELECT_ALL: i32 = 4;
 
-/// plexindex_answer.rung: nothing found.
+/// plexindex_answer.rung: nothing was found.
 pub const PLEXINDEX_RUNG_NONE: u8 = 0;
 /// plexindex_answer.rung: the host recorded this match.
 pub const PLEXINDEX_RUNG_CONFIRMED: u8 = 1;
 /// plexindex_answer.rung: the path is listed.
 pub const PLEXINDEX_RUNG_EXACT: u8 = 2;
-/// plexindex_answer.rung: the path is listed once a mapping rewrote it.
+/// plexindex_answer.rung: a mapping gives a listed path.
 pub const PLEXINDEX_RUNG_MAPPED: u8 = 3;
-/// plexindex_answer.rung: the longest common end of two or more components.
+/// plexindex_answer.rung: a listed path has the same end, of two or more components.
 pub const PLEXINDEX_RUNG_SUFFIX: u8 = 4;
-/// plexindex_answer.rung: the same file name.
+/// plexindex_answer.rung: a listed path has the same file name.
 pub const PLEXINDEX_RUNG_FILE_NAME: u8 = 5;
 
 /// plexindex_answer.confidence: there is no item.
 pub const PLEXINDEX_CONFIDENCE_NONE: u8 = 0;
-/// plexindex_answer.confidence: verify it, or choose among the candidates.
+/// plexindex_answer.confidence: the host has to verify the item, or to choose among the candidates.
 pub const PLEXINDEX_CONFIDENCE_LOW: u8 = 1;
-/// plexindex_answer.confidence: this file's item, as far as anything that is known can tell.
+/// plexindex_answer.confidence: this is the file's item, as far as anything that is known can tell.
 pub const PLEXINDEX_CONFIDENCE_HIGH: u8 = 2;
 
 /// plexindex_answer.reason: there is a single item, recorded, listed or mapped.
 pub const PLEXINDEX_REASON_NONE: u8 = 0;
 /// plexindex_answer.reason: no library has a folder above this path.
 pub const PLEXINDEX_REASON_NO_LOCATION: u8 = 1;
-/// plexindex_answer.reason: a library has a folder above this path, but does not list the file. A single item is given
-/// with low confidence: only the end of its path is the same.
+/// plexindex_answer.reason: a library has a folder above this path, but does not list the file. A single item has low
+/// confidence: only the end of its path is the same.
 pub const PLEXINDEX_REASON_NOT_LISTED: u8 = 2;
 /// plexindex_answer.reason: the library was never fetched completely.
 pub const PLEXINDEX_REASON_NOT_FETCHED: u8 = 3;
@@ -82,34 +82,44 @@ pub const PLEXINDEX_REASON_NOT_FETCHED: u8 = 3;
 pub const PLEXINDEX_REASON_SEVERAL_ITEMS: u8 = 4;
 /// plexindex_answer.reason: several libraries list it.
 pub const PLEXINDEX_REASON_SEVERAL_LIBRARIES: u8 = 5;
-/// plexindex_answer.reason: it was invalidated, and the server has not confirmed it since.
+/// plexindex_answer.reason: it was invalidated, and the server has not verified it since.
 pub const PLEXINDEX_REASON_UNCONFIRMED: u8 = 6;
-/// plexindex_answer.reason: the single item's listed path differs by its root only, so a mapping is missing. High.
+/// plexindex_answer.reason: the item's listed path differs by its root only, so a mapping is missing. High confidence.
 pub const PLEXINDEX_REASON_ONLY_ROOT_DIFFERS: u8 = 7;
-/// plexindex_answer.reason: the path carries the single item's title, and an episode's or a track's numbers. High.
+/// plexindex_answer.reason: the path holds the item's title, with a film's year or an episode's or a track's number. High
+/// confidence.
 pub const PLEXINDEX_REASON_PATH_TELLS: u8 = 8;
-/// plexindex_answer.reason: the single item's path has the same end, or file name, and nothing else speaks for it. Low.
+/// plexindex_answer.reason: the item's path has the same end or file name; nothing else speaks for it. Low confidence.
 pub const PLEXINDEX_REASON_NO_EVIDENCE: u8 = 9;
-/// plexindex_answer.reason: the same, and the path tells of another year, number or edition. Low.
+/// plexindex_answer.reason: the same, and the path names another year, number or edition, or lies among extras. Low
+/// confidence.
 pub const PLEXINDEX_REASON_CONTRADICTED: u8 = 10;
 
-/// plexindex_answer.flags: the listing that answered has expired and could not be, or was not to be, renewed.
+/// plexindex_answer.flags: the listing that answered has expired, and was not renewed: it could not be, or no request
+/// was allowed.
 pub const PLEXINDEX_ANSWER_STALE: u8 = 1;
+
+/// plexindex_compare_paths(): the two paths have the same components.
+pub const PLEXINDEX_PATHS_EQUAL: u32 = 0x1_0000;
+/// plexindex_compare_paths(): the path lies under the other one, which is a folder then.
+pub const PLEXINDEX_PATHS_UNDER: u32 = 0x2_0000;
+/// plexindex_compare_paths(): these bits are the number of components that agree, from the end.
+pub const PLEXINDEX_PATHS_COMMON: u32 = 0xFFFF;
 
 /// plexindex_item.flags: `path` is not valid UTF-8.
 pub const PLEXINDEX_ITEM_PATH_NOT_UTF8: u32 = 1;
-/// plexindex_item.flags: only the key is known: a confirmed match of an item that no listing holds.
+/// plexindex_item.flags: only the key is known. The match was recorded, and no listing holds the item.
 pub const PLEXINDEX_ITEM_KEY_ONLY: u32 = 2;
 
-/// plexindex_statistics.requests: which server is this.
+/// plexindex_statistics.requests: who the server is.
 pub const PLEXINDEX_REQUEST_IDENTITY: u32 = 0;
-/// plexindex_statistics.requests: the libraries and their clocks.
+/// plexindex_statistics.requests: the list of libraries, with the times at which they changed.
 pub const PLEXINDEX_REQUEST_PROBE: u32 = 1;
 /// plexindex_statistics.requests: a page of a full listing.
 pub const PLEXINDEX_REQUEST_PAGE: u32 = 2;
 /// plexindex_statistics.requests: a page of what is new.
 pub const PLEXINDEX_REQUEST_DELTA: u32 = 3;
-/// plexindex_statistics.requests: one path or title.
+/// plexindex_statistics.requests: a search for one path or title.
 pub const PLEXINDEX_REQUEST_FIND_PATH: u32 = 4;
 /// plexindex_statistics.requests: whether items still exist.
 pub const PLEXINDEX_REQUEST_CONFIRM: u32 = 5;
@@ -118,9 +128,9 @@ pub const PLEXINDEX_REQUEST_EDIT: u32 = 6;
 /// plexindex_statistics.requests: an event stream.
 pub const PLEXINDEX_REQUEST_EVENTS: u32 = 7;
 
-/// plexindex_edit.lock: the fields that are named are locked.
+/// plexindex_edit.lock: the named fields are locked.
 pub const PLEXINDEX_EDIT_LOCK: i32 = 0;
-/// plexindex_edit.lock: the fields that are named are unlocked.
+/// plexindex_edit.lock: the named fields are unlocked.
 pub const PLEXINDEX_EDIT_UNLOCK: i32 = 1;
 /// plexindex_edit.lock: locks stay as they are.
 pub const PLEXINDEX_EDIT_LEAVE: i32 = 2;
@@ -144,13 +154,13 @@ pub const PLEXINDEX_TABLE_REMOVE: i32 = 2;
 /// plexindex_table_op.kind: removes all entries of the table.
 pub const PLEXINDEX_TABLE_CLEAR: i32 = 3;
 
-/// Log levels: nothing; errors; warnings; what is done; all, full paths included.
+/// Log level: nothing.
 pub const PLEXINDEX_LOG_OFF: i32 = -1;
-/// Errors only.
+/// Log level: errors.
 pub const PLEXINDEX_LOG_ERROR: i32 = 1;
-/// Errors and warnings: the default.
+/// Log level: errors and warnings. The default.
 pub const PLEXINDEX_LOG_WARN: i32 = 2;
-/// Also what is done: fetches, refreshes, invalidations.
+/// Log level: also what is done, such as fetches, refreshes and invalidations.
 pub const PLEXINDEX_LOG_INFO: i32 = 3;
-/// Everything, full paths included.
+/// Log level: everything, with full paths.
 pub const PLEXINDEX_LOG_DEBUG: i32 = 4;

@@ -3,14 +3,16 @@
 use std::mem::size_of;
 
 use super::constants as c;
-use super::input::{deadline, library, null, refuse, sized, split};
+use super::handles::library;
+use super::query::deadline;
+use super::strings::{null, refuse, sized, split};
 use super::types;
 use crate::error::{Error, Result, Status, room};
 use crate::index::{Deadline, Edit, EditReport, Edited, Index, Library, QueryOptions};
 use crate::source::{FieldChange, Lock};
 
 /// An edit, checked.
-pub struct Given<'h> {
+pub struct CheckedEdit<'h> {
     library: &'h Library,
     keys: Vec<&'h str>,
     changes: Vec<FieldChange>,
@@ -20,8 +22,8 @@ pub struct Given<'h> {
 
 /// # Safety
 /// `given` must be NULL or valid, and its library one of an open index.
-pub unsafe fn edit<'h>(given: *const types::Edit) -> Result<Given<'h>> {
-    // Taken apart field by field: a new one that nobody handles does not compile.
+pub unsafe fn edit<'h>(given: *const types::Edit) -> Result<CheckedEdit<'h>> {
+    // Taken apart field by field: a new one that is not handled does not compile.
     // SAFETY: the caller's promise.
     let types::Edit {
         size: _,
@@ -49,7 +51,7 @@ pub unsafe fn edit<'h>(given: *const types::Edit) -> Result<Given<'h>> {
         )
     })?;
     let changes = texts(changes, pairs, "edit.changes")?;
-    Ok(Given {
+    Ok(CheckedEdit {
         library,
         keys: texts(keys, keys_count, "edit.keys")?,
         changes: changes
@@ -96,7 +98,7 @@ fn change(name: &str, value: &str) -> Result<FieldChange> {
 ///
 /// # Safety
 /// `report` must be NULL or valid.
-pub unsafe fn run(index: &Index, given: &Given<'_>, report: *mut types::EditReport) -> Result<()> {
+pub unsafe fn run(index: &Index, given: &CheckedEdit<'_>, report: *mut types::EditReport) -> Result<()> {
     // Checked before anything is sent.
     let place = if report.is_null() {
         None

@@ -1,7 +1,8 @@
 //! The C ABI: nothing here but crossing the boundary.
 //!
 //! Every exported function is one call of [`guard::guard`] or [`guard::guard_value`]: no panic leaves, and the
-//! thread's last error message is kept. `tests/abi.rs` fails when an export lacks it. Pointers are checked in `input`;
+//! thread's last error message is kept. `tests/abi.rs` fails when an export lacks it. `functions` has a file for each
+//! family, in the order of the header. Pointers are checked in `strings`, `handles`, `options`, `query` and `edit`;
 //! answers are laid out in `answer`.
 
 // The names of the C types and functions are the contract; Rust readers use the `index` module.
@@ -14,13 +15,14 @@ pub mod constants;
 mod edit;
 mod functions;
 mod guard;
-mod input;
+mod handles;
+#[cfg(test)]
+mod hostile;
 mod log_ring;
-mod tables;
+mod options;
+mod query;
+mod strings;
+mod table_handles;
 pub mod types;
 
 pub use functions::*;
-pub use tables::{
-    plexindex_table, plexindex_table_clear, plexindex_table_count, plexindex_table_get, plexindex_table_lookup,
-    plexindex_table_next, plexindex_table_put, plexindex_table_remove, plexindex_table_write,
-};

@@ -2,13 +2,13 @@
 
 use std::ffi::{c_char, c_void};
 
-/// An open index. Made by plexindex_open(), ended by plexindex_close(). Usable from any thread, by several at once.
+/// An open index: from plexindex_open() to plexindex_close(). Any number of threads may use it at once.
 pub struct Handle {
     _private: [u8; 0],
 }
 
-/// A library of an index, or all of them. Made by plexindex_library(); belongs to the index, is never freed by the
-/// caller, and stays valid until plexindex_close(). Usable from any thread.
+/// A library of an index, or all of them, from plexindex_library(). It belongs to the index: the caller does not free
+/// it, and it is valid until plexindex_close(). Any number of threads may use it at once.
 pub struct LibraryHandle {
     _private: [u8; 0],
 }
@@ -19,8 +19,8 @@ pub struct TableHandle {
     _private: [u8; 0],
 }
 
-/// Text or a path given to plexindex: raw bytes, not NUL-terminated. `data` may be NULL where `length` is 0; both 0
-/// means that nothing is given. The bytes are read during the call only.
+/// Text or a path given to plexindex: raw bytes, not NUL-terminated. A `length` of 0 says that nothing is given; `data`
+/// may be NULL then. The bytes are read during the call only.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Bytes {
@@ -30,72 +30,75 @@ pub struct Bytes {
     pub length: usize,
 }
 
-/// A rule between paths as the host sees them and paths as the server sees them. Rules apply in order: of rules over
-/// the server's paths the first that fits counts, of rules over the host's each that fits is tried until one is listed.
+/// A rule between paths as the host sees them and paths as the server sees them. Rules apply in order. Of the rules
+/// over the server's paths the first that fits counts. Of those over the host's paths each that fits is tried, until
+/// one gives a listed path.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Mapping {
-    /// PLEXINDEX_MAPPING_*: which way it goes, and what `from` is.
+    /// PLEXINDEX_MAPPING_*: the rule's direction, and what `from` is.
     pub kind: i32,
     /// Zero.
     pub reserved: u32,
     /// A folder, or a regular expression (UTF-8) without look-around and backreferences.
     pub from: Bytes,
-    /// What takes its place: a folder, or a replacement with `\1`, `\g<1>` or `\g<name>`.
+    /// What replaces it: a folder, or a text with `\1`, `\g<1>` or `\g<name>`.
     pub to: Bytes,
 }
 
-/// How to open an index. Zero the struct, set `size` to sizeof(plexindex_options), then set what you need: a zero
-/// field means its default. A larger struct from a newer header is accepted when what this version does not know is
+/// How to open an index. Zero the struct, set `size` to sizeof(plexindex_options), then set what you need. A zero field
+/// means its default. A newer header's larger struct is accepted while the fields that this version does not know are
 /// zero, and refused with PLEXINDEX_UNSUPPORTED otherwise.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Options {
     /// sizeof(plexindex_options).
     pub size: usize,
-    /// Folder for the store, in the file system's bytes. Made (mode 0700) when missing. Required.
+    /// The store's folder, in the file system's bytes. Required. Made, with mode 0700, when it is missing.
     pub cache_dir: Bytes,
-    /// Base URL of the server, such as `http://127.0.0.1:32400`. Without it the index answers from its store only.
+    /// The server's base URL, such as `http://127.0.0.1:32400`. Without it the index answers from its store only.
     pub server_url: Bytes,
-    /// The token. Sent in a header, to this server only; never stored.
+    /// The token. It is sent in a header, to this server only, and never stored.
     pub token: Bytes,
-    /// Whose view of the server this is, when the host has a better name for it than the token. Default: the token.
+    /// A name for the user whose view of the server this is. Default: the token. A host whose tokens change sets it,
+    /// and keeps what the index holds.
     pub user: Bytes,
-    /// PEM file with certificate authorities to trust besides the system's.
+    /// A PEM file with certificate authorities to trust besides the system's.
     pub ca_file: Bytes,
-    /// How long a listing is fresh, in milliseconds. 0: one hour. PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER.
-    /// Other negative values are refused.
+    /// For how many milliseconds a listing is fresh. 0: one hour. PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. Other
+    /// negative values are refused.
     pub library_ttl_ms: i64,
-    /// After how many milliseconds a full listing is due whatever the clocks say. 0: 24 hours. Negative: refused.
+    /// After how many milliseconds a full listing is due, even if the server reports no change. 0: 24 hours. Negative
+    /// values are refused.
     pub max_age_ms: i64,
-    /// Deadline, in milliseconds, of calls that name none. 0: none. Negative: refused.
+    /// The deadline of calls that name none, in milliseconds. 0: none. Negative values are refused.
     pub deadline_ms: i64,
-    /// How long a connection may take, in milliseconds. 0: 5,000.
+    /// How long making a connection may take, in milliseconds. 0: 5,000.
     pub connect_timeout_ms: i64,
-    /// How long the server may be silent while it owes an answer, in milliseconds. 0: 60,000.
+    /// How long the server may be silent before and within an answer, in milliseconds. 0: 60,000.
     pub read_timeout_ms: i64,
-    /// For how long a request that failed in a way that passes is tried again, in milliseconds. 0: 30,000;
-    /// PLEXINDEX_NO_RETRY: not at all.
+    /// For how many milliseconds a request is tried again after a failure that may pass. 0: 30,000. PLEXINDEX_NO_RETRY:
+    /// it is not tried again.
     pub retry_ms: i64,
-    /// Bytes that confirmed matches may take on disk; those recorded longest ago go first. 0: 52,428,800.
+    /// How many bytes recorded matches may take on disk. Those recorded longest ago are removed first. 0: 52,428,800.
     pub matches_limit: u64,
     /// PLEXINDEX_OPEN_* flags, or'ed.
     pub flags: u32,
-    /// Rows a page of a listing, 1 to 1,000. 0: 1,000.
+    /// How many rows of a listing are asked for at once, 1 to 1,000. 0: 1,000.
     pub page_size: u32,
-    /// Which log lines are kept for plexindex_drain_log(): PLEXINDEX_LOG_*. 0: warnings and errors. The level is
-    /// the process's: the last index opened sets it.
+    /// Which log lines are kept for plexindex_drain_log(): PLEXINDEX_LOG_*. 0: warnings and errors. The process has one
+    /// level: the index that is opened last sets it.
     pub log_level: i32,
     /// Zero.
     pub reserved: u32,
-    /// Rules between the host's paths and the server's; may be NULL when `mappings_count` is 0. Read during
+    /// `mappings_count` rules between the host's paths and the server's; may be NULL when that is 0. Read during
     /// plexindex_open() only.
     pub mappings: *const Mapping,
     /// How many rules.
     pub mappings_count: usize,
-    /// A call that takes so many milliseconds is logged with what it spent its time on: a warning, or PLEXINDEX_LOG_INFO
-    /// when it fetched a library or waited for somebody who did. 0: 1,000. PLEXINDEX_NEVER_SLOW. Other negative values
-    /// are refused.
+    /// A call that takes so many milliseconds is logged with what it spent its time on: as a warning, or with
+    /// PLEXINDEX_LOG_INFO when it fetched a library or waited for another call's fetch. 0: 1,000. PLEXINDEX_NEVER_SLOW.
+    /// Other negative values are refused.
     pub slow_ms: i64,
 }
 
@@ -105,20 +108,20 @@ pub struct Options {
 pub struct Query {
     /// sizeof(plexindex_query).
     pub size: usize,
-    /// Which library; NULL: all of them.
+    /// The library; NULL for all of them.
     pub library: *const LibraryHandle,
-    /// The path, GUID or title that is asked for. Paths are the file system's bytes, not empty, without NUL.
+    /// The path, GUID or title. A path is the file system's bytes, not empty, and without NUL.
     pub text: Bytes,
-    /// How long the call may take, in milliseconds. 0: the default of the options. PLEXINDEX_NO_DEADLINE: for as
-    /// long as it takes. Other negative values are refused.
+    /// How long the call may take, in milliseconds. 0: as the options say. PLEXINDEX_NO_DEADLINE: as long as it takes.
+    /// Other negative values are refused.
     pub deadline_ms: i64,
     /// PLEXINDEX_QUERY_* flags, or'ed.
     pub flags: u32,
     /// Zero.
     pub reserved: u32,
-    /// Called on this thread now and then while the call fetches; may be NULL.
+    /// Called on this thread while the call waits for the server; may be NULL.
     pub progress: Option<ProgressFn>,
-    /// Handed to `progress` as it is.
+    /// Passed to `progress` unchanged.
     pub progress_user: *mut c_void,
 }
 
@@ -128,33 +131,33 @@ pub struct Query {
 pub struct Progress {
     /// sizeof(plexindex_progress) as this library knows it.
     pub size: usize,
-    /// Title of the library being fetched; UTF-8. Empty, and the counts 0, while none is: the libraries are asked for, or
-    /// another process fetches.
+    /// The title of the library that is being fetched, UTF-8. Empty, with counts of 0, while the call waits for the
+    /// list of libraries or for another fetch.
     pub library: Bytes,
-    /// Items fetched so far, those of an earlier, interrupted fetch included.
+    /// Items fetched so far, including those of an earlier fetch that was interrupted.
     pub items: u64,
-    /// Items in all, as the server says; 0 when it did not.
+    /// Items in all, as the server reports; 0 when it does not.
     pub total: u64,
     /// Milliseconds since this call began to fetch.
     pub elapsed_ms: u64,
 }
 
-/// Told how far a fetch has come, at least every 100 ms while the call waits for the server. Called on the thread that
-/// made the call, never on one of the library's. It may call plexindex functions, but for plexindex_close() of the same
-/// handle. It must return: a thread that is ended in it (pthread_exit, pthread_cancel) sleeps for ever instead, on Linux,
-/// and keeps what the call holds. Return 0 to go on; anything else ends the call with
-/// PLEXINDEX_ABORTED, and what was fetched is kept for the next one.
+/// Receives how far a fetch has come, at least every 100 ms while a call waits for the server. Runs on the thread that
+/// made the call. Return 0 to go on. Anything else ends the call with PLEXINDEX_ABORTED; what was fetched is kept for
+/// the next one. The callback may call plexindex functions, but not plexindex_close() of the same handle.
+///
+/// It must return. A thread that is ended in it (pthread_exit, pthread_cancel) sleeps for ever instead, on Linux, and
+/// keeps what the call holds.
 pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const Progress) -> i32;
 
-/// Receives a log line. Called on the thread that called plexindex_drain_log(). `message` is UTF-8, not
-/// NUL-terminated, and valid during the callback only. It holds no token, and no full path unless `level` is
-/// PLEXINDEX_LOG_DEBUG. It must return, as plexindex_progress_fn must.
+/// Receives a log line. Runs on the thread that called plexindex_drain_log(). `message` is UTF-8, not NUL-terminated,
+/// and valid during the callback only. It holds no token, and no full path unless `level` is PLEXINDEX_LOG_DEBUG. The
+/// callback must return, as plexindex_progress_fn must.
 pub type LogFn = unsafe extern "C" fn(user: *mut c_void, level: i32, message: *const c_char, length: usize);
 
-/// Memory of the caller for an answer. `data` must be aligned to 8 bytes (malloc's is); it may be NULL when
-/// `capacity` is 0. After PLEXINDEX_OK and after every answer status `length` says how many bytes were
-/// written; after PLEXINDEX_BUFFER_TOO_SMALL it says how many are needed, and the memory holds
-/// nothing of use.
+/// The caller's memory for an answer. `data` must be aligned to 8 bytes, as malloc's memory is. It may be NULL when
+/// `capacity` is 0. With PLEXINDEX_OK and with every answer status, `length` is the number of bytes written. With
+/// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed, and the memory holds nothing of use.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Buffer {
@@ -166,8 +169,8 @@ pub struct Buffer {
     pub length: usize,
 }
 
-/// A string inside an answer: its bytes begin `offset` bytes after the block's first byte and are followed by a NUL
-/// that `length` does not count. 0, 0: there is none. An empty string has an offset.
+/// A string inside an answer. It begins `offset` bytes after the block's first byte, and a NUL that `length` does not
+/// count follows it. 0, 0: there is no string. An empty string has an offset.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct Text {
@@ -183,9 +186,9 @@ pub struct Text {
 pub struct Answers {
     /// sizeof(plexindex_answers) as the library knows it.
     pub size: u32,
-    /// sizeof(plexindex_answer) as the library knows it: the step from one answer to the next.
+    /// sizeof(plexindex_answer) as the library knows it: the distance from one answer to the next.
     pub answer_size: u32,
-    /// sizeof(plexindex_item) as the library knows it: the step from one candidate to the next.
+    /// sizeof(plexindex_item) as the library knows it: the distance from one candidate to the next.
     pub item_size: u32,
     /// How many answers: one for each query, in order.
     pub count: u32,
@@ -202,29 +205,30 @@ pub struct Answer {
     /// PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET, PLEXINDEX_NEEDS_WARM, or, in a batch,
     /// the error of this one query.
     pub status: i32,
-    /// PLEXINDEX_RUNG_*: which step found it.
+    /// PLEXINDEX_RUNG_*: how the item was found.
     pub rung: u8,
     /// PLEXINDEX_CONFIDENCE_*.
     pub confidence: u8,
-    /// PLEXINDEX_REASON_*: why there is no single item; at the rungs SUFFIX and FILE_NAME what speaks for one, or against.
+    /// PLEXINDEX_REASON_*: why there is no single item. With PLEXINDEX_RUNG_SUFFIX and PLEXINDEX_RUNG_FILE_NAME: what
+    /// speaks for the item, or against it.
     pub reason: u8,
     /// PLEXINDEX_ANSWER_* flags, or'ed.
     pub flags: u8,
-    /// Where the item (plexindex_item) begins, from the block's first byte; 0: there is no single one.
+    /// Where the single item (plexindex_item) begins, from the block's first byte; 0: there is none.
     pub item: u32,
     /// Where the candidates (an array of plexindex_item, best first) begin; 0: there are none.
     pub candidates: u32,
     /// How many candidates are in the array.
     pub candidates_count: u32,
-    /// How many there are in all.
+    /// How many fit in all.
     pub candidates_total: u32,
-    /// A sentence for people: what `reason` says, or the error's text. None for PLEXINDEX_REASON_NONE.
+    /// A sentence for people: what `reason` says, or the error's text. There is none for PLEXINDEX_REASON_NONE.
     pub message: Text,
-    /// Milliseconds since the listing that answered was last seen to be current; -1: there is none.
+    /// Milliseconds since the listing that answered was last known to be current; -1: no listing answered.
     pub age_ms: i64,
 }
 
-/// An item, as the index knows it. Texts that the index does not know are none (0, 0).
+/// An item, as the index knows it. A text that the index does not know is 0, 0.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct ItemRecord {
@@ -242,7 +246,7 @@ pub struct ItemRecord {
     pub show_rating_key: Text,
     /// Scalar GUID of the show or artist.
     pub show_guid: Text,
-    /// The listed path that fitted, in the server's spelling; for a confirmed match the recorded path.
+    /// The listed path that fits, as the server spells it; for a recorded match the recorded path.
     pub path: Text,
     /// Section id of its library.
     pub section: Text,
@@ -262,26 +266,26 @@ pub struct ItemRecord {
     pub reserved: u32,
 }
 
-/// What happened. Set `size` to sizeof(plexindex_statistics); the library fills as much as both sides know.
-/// All counts are of this handle's life, but for those that say otherwise.
+/// What happened. Set `size` to sizeof(plexindex_statistics); the library fills in what both sides know. A count is of
+/// this handle's life unless its comment says otherwise.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct Stats {
     /// sizeof(plexindex_statistics).
     pub size: usize,
-    /// Answers by rung: PLEXINDEX_RUNG_* is the index; 0 counts answers without an item. Fast lookups included.
+    /// Answers by rung, fast lookups included: PLEXINDEX_RUNG_* is the index. 0 counts answers without an item.
     pub answers: [u64; 6],
-    /// plexindex_lookup_key() calls that found nothing.
+    /// Fast lookups that found nothing.
     pub lookup_misses: u64,
-    /// Answers given although their listing had expired.
+    /// Answers from a listing that had expired.
     pub stale_answers: u64,
-    /// Requests sent, retries included, by kind: PLEXINDEX_REQUEST_* is the index.
+    /// Requests sent by kind, retries included: PLEXINDEX_REQUEST_* is the index.
     pub requests: [u64; 8],
-    /// Bytes of answers' bodies as they came over the wire.
+    /// Bytes of the server's answers as they came over the wire, without their heads.
     pub bytes_received: u64,
-    /// Requests over the life of the store, all kinds, all processes, as last written.
+    /// Requests of all kinds and all processes over the store's life, as last written.
     pub store_requests: u64,
-    /// Answers over the life of the store, all processes, as last written.
+    /// Answers of all processes over the store's life, as last written.
     pub store_answers: u64,
     /// Full listings completed.
     pub listings: u64,
@@ -291,9 +295,9 @@ pub struct Stats {
     pub store_us: u64,
     /// Microseconds spent building and opening images.
     pub image_us: u64,
-    /// Items listed now, in all libraries of this view.
+    /// Items listed now, in all libraries of this server and user.
     pub items: u64,
-    /// Confirmed matches recorded now.
+    /// Recorded matches stored now.
     pub matches: u64,
     /// Libraries known now.
     pub libraries: u64,
@@ -301,27 +305,28 @@ pub struct Stats {
     pub disk_bytes: u64,
     /// The store's change sequence.
     pub sequence: u64,
-    /// Events about libraries that the server told (plexindex_watch_start()) or that plexindex_notify() was given.
+    /// Events about libraries, from the server (plexindex_watch_start()) and from plexindex_notify().
     pub events: u64,
-    /// Writes that noted what events hint at: fewer than events, as these are gathered.
+    /// Writes that stored what events say. There are fewer than events, since several are stored at once.
     pub hints: u64,
     /// Microseconds spent reading the server's answers: decompressing and parsing.
     pub parse_us: u64,
-    /// Microseconds spent waiting for other fetches to end, and before requests were tried again.
+    /// Microseconds spent waiting for other fetches, and before requests were tried again.
     pub wait_us: u64,
     /// Microseconds spent matching, fast lookups not included.
     pub match_us: u64,
-    /// Questions, refreshes and recordings; fast lookups not included.
+    /// Calls that query, refresh or record; fast lookups not included.
     pub calls: u64,
-    /// Microseconds that these took in all. The parts above overlap: pages are stored while the next one comes.
+    /// Microseconds that these calls took in all. The parts above overlap: a page is stored while the next one comes.
     pub calls_us: u64,
-    /// How many of them were slow: plexindex_options.slow_ms.
+    /// How many of these calls were slow: plexindex_options.slow_ms.
     pub slow_calls: u64,
-    /// How often the server could not be asked, or its answer not be stored, and old answers stood in; plexindex_stats_json() says why it was last.
+    /// How often an old answer was given because the server could not be asked, or its answer could not be stored.
+    /// plexindex_stats_json() says why it was the last time.
     pub failures: u64,
 }
 
-/// What becomes of items: plexindex_edit_items(). Zero the struct, set `size` to sizeof(plexindex_edit), then set what
+/// An edit of items, for plexindex_edit_items(). Zero the struct, set `size` to sizeof(plexindex_edit), then set what
 /// you need.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -330,29 +335,29 @@ pub struct Edit {
     pub size: usize,
     /// The items' library: one, not all.
     pub library: *const LibraryHandle,
-    /// `keys_count` keys or rating keys one after the other, each followed by a NUL. Never empty: without any a server
-    /// would edit every item of the library.
+    /// `keys_count` keys or rating keys, each followed by a NUL. Never empty: a server without keys would edit every
+    /// item of the library.
     pub keys: Bytes,
     /// How many keys.
     pub keys_count: usize,
-    /// `changes_count` times a name and a value, each followed by a NUL, UTF-8. `title` sets that field to the value,
-    /// `genre+` adds the value to those tags, `genre-` removes it from them, `title!` changes nothing but the field's
-    /// lock and takes an empty value. The names are Plex's.
+    /// `changes_count` pairs of a name and a value, each followed by a NUL, UTF-8. The name `title` sets that field to
+    /// the value, `genre+` adds the value to those tags, `genre-` removes it from them. `title!` changes the field's
+    /// lock only, and its value is empty. The names are Plex's.
     pub changes: Bytes,
     /// How many pairs of a name and a value. Never 0.
     pub changes_count: usize,
-    /// How long the call may take, in milliseconds. 0: the default of the options. PLEXINDEX_NO_DEADLINE: for as long as
-    /// it takes. Other negative values are refused.
+    /// How long the call may take, in milliseconds. 0: as the options say. PLEXINDEX_NO_DEADLINE: as long as it takes.
+    /// Other negative values are refused.
     pub deadline_ms: i64,
-    /// PLEXINDEX_EDIT_LOCK: the fields named are locked, so that the server's agents leave them alone;
-    /// PLEXINDEX_EDIT_UNLOCK: they are unlocked; PLEXINDEX_EDIT_LEAVE: their locks stay as they are.
+    /// PLEXINDEX_EDIT_LOCK locks the fields that are named: the server's agents leave them alone. PLEXINDEX_EDIT_UNLOCK
+    /// unlocks them. PLEXINDEX_EDIT_LEAVE leaves their locks as they are.
     pub lock: i32,
     /// Zero.
     pub reserved: u32,
 }
 
-/// How far an edit came. Zero the struct, set `size` to sizeof(plexindex_edit_report), and `states` where it matters which
-/// items were edited. Filled in whether the edit succeeded or not.
+/// How far an edit came, whether it succeeded or not. Zero the struct and set `size` to sizeof(plexindex_edit_report).
+/// Set `states` to learn which items were edited.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct EditReport {
@@ -360,13 +365,13 @@ pub struct EditReport {
     pub size: usize,
     /// Receives PLEXINDEX_EDITED_* for each key, in order; may be NULL.
     pub states: *mut u8,
-    /// How many states there is room for; further keys have no state.
+    /// How many states fit. Keys beyond that get no state.
     pub states_capacity: usize,
     /// Out: keys whose items the server edited.
     pub done: u64,
-    /// Out: keys of the request that failed: whether their items were edited is not known.
+    /// Out: keys of the request that failed. Whether the server edited their items is not known.
     pub failed: u64,
-    /// Out: edits that were asked for, the failed one included; retries are not counted.
+    /// Out: requests, with the one that failed and without retries.
     pub requests: u64,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What Plex's clocks are worth, and so why these rules: `docs/design.md`, 'Freshness'.
 
-use crate::model::{Asked, Clocks, Hint};
+use crate::model::{Clocks, Hint, PathSearch};
 use crate::options::{Options, Ttl};
 
 /// How long a listing lives that was made during a scan, or did not agree with itself.
@@ -147,7 +147,7 @@ fn listing_due_ms(items: u64, policy: &Policy) -> i64 {
 /// Whether the server may be asked about a path again that it did not have: after half a minute, then after twice as
 /// long each time, and at the latest when the listing's time to live is over.
 #[must_use]
-pub fn may_ask_again(asked: Option<&Asked>, policy: &Policy, now_ms: i64) -> bool {
+pub fn may_ask_again(asked: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
     let Some(asked) = asked else {
         return true;
     };
@@ -168,7 +168,7 @@ pub fn may_look(last_ms: Option<i64>, now_ms: i64) -> bool {
 
 /// Whether what a path search found is still to be answered without asking again.
 #[must_use]
-pub fn is_remembered(asked: Option<&Asked>, policy: &Policy, now_ms: i64) -> bool {
+pub fn is_remembered(asked: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
     let lives = match policy.ttl {
         Ttl::For(ttl) => i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX),
         Ttl::AtOnce => 0,
@@ -391,12 +391,12 @@ mod tests {
     #[test]
     fn a_path_that_is_nowhere_is_asked_about_ever_more_rarely() {
         let policy = policy(Ttl::For(Duration::from_secs(3600)));
-        let asked = |first_ms, last_ms| Asked {
+        let asked = |first_ms, last_ms| PathSearch {
             first_ms,
             last_ms,
             found: false,
         };
-        let may = |asked: Asked, now_ms| may_ask_again(Some(&asked), &policy, now_ms);
+        let may = |asked: PathSearch, now_ms| may_ask_again(Some(&asked), &policy, now_ms);
         assert!(may_ask_again(None, &policy, 0));
         assert!(!may(asked(0, 0), LOOK_AGAIN_MS - 1));
         assert!(may(asked(0, 0), LOOK_AGAIN_MS));

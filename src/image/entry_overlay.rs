@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use once_cell::race::OnceBox;
 
 use super::chains::{Chains, Full};
-use super::image::Kept;
+use super::file::Kept;
 use super::log::Log;
 
 /// Records that an overlay takes.

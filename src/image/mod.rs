@@ -4,7 +4,7 @@
 mod chains;
 mod counters;
 mod entry_overlay;
-mod image;
+mod file;
 mod log;
 mod overlay;
 mod page;
@@ -12,7 +12,7 @@ mod view;
 
 pub use counters::State;
 pub use entry_overlay::{EntryOverlay, Overlaid};
-pub use image::{Entries, EntriesBuilder, Image, ImageBuilder, ImageKind, ImageMeta, Kept};
+pub use file::{Entries, EntriesBuilder, Image, ImageBuilder, ImageKind, ImageMeta, Kept};
 pub use overlay::Change;
 pub use page::{CounterPage, HOLDS_MS};
 pub use view::{LibraryFacts, LibraryView};

@@ -182,7 +182,7 @@ impl Overlay {
         let form = Form::done(path.form());
         let inner = self.inner.get();
         let hash = if inner.is_some() {
-            super::image::name_hash(path.form())
+            super::file::name_hash(path.form())
         } else {
             None
         };
@@ -230,7 +230,7 @@ impl Inner {
         let names: Vec<Option<u64>> = match &change {
             Change::Added { item, .. } => forms[..item.parts.len()]
                 .iter()
-                .map(|form| super::image::name_hash(form))
+                .map(|form| super::file::name_hash(form))
                 .collect(),
             _ => Vec::new(),
         };

@@ -150,7 +150,7 @@ impl CounterPage {
     /// second.
     #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
-        !self.is_retired() && fs::metadata(path).is_ok_and(|facts| (facts.dev(), facts.ino()) == self.identity)
+        !self.is_retired() && fs::symlink_metadata(path).is_ok_and(|facts| (facts.dev(), facts.ino()) == self.identity)
     }
 
     /// Another page takes its place: whoever has this one mapped asks the database from now on.

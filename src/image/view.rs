@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::image::Image;
+use super::file::Image;
 use super::overlay::{Change, Overlay, Record};
 use crate::matching::normal::normal_form;
 use crate::matching::{Form, ItemRef, Mappings, Normal, Stamp, View, lies_under};

@@ -3,13 +3,14 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{QueryOptions, Selector, Shared};
+use crate::reading::Selector;
 use crate::source::RequestKind;
-use crate::stats::{CallBegun, Stats};
+use crate::stats::{CallBegun, Counters, Stats};
 
 /// A call under way: counted when it is dropped, however it ends.
-pub(super) struct Timed<'a> {
-    shared: &'a Shared,
+pub struct Timed<'a> {
+    counters: &'a Counters,
+    slow: Option<Duration>,
     what: &'static str,
     /// In which library.
     selector: Option<&'a Selector>,
@@ -19,30 +20,32 @@ pub(super) struct Timed<'a> {
     before: Stats,
 }
 
-impl Shared {
-    /// Starts the clock of a call. `what` is its name as hosts know it.
-    pub(super) fn timed_call<'a>(
-        &'a self,
+impl<'a> Timed<'a> {
+    /// Starts the clock of a call; one that takes longer than `slow` is logged.
+    pub fn begin(
+        counters: &'a Counters,
+        slow: Option<Duration>,
         what: &'static str,
-        query: &QueryOptions<'a>,
+        selector: Option<&'a Selector>,
         many: Option<usize>,
-    ) -> Timed<'a> {
-        Timed {
-            shared: self,
+    ) -> Self {
+        Self {
+            counters,
+            slow,
             what,
-            selector: query.library.map(super::Library::selector),
+            selector,
             many,
-            before: self.counters.read(),
-            begun: self.counters.call_begins(),
+            before: counters.read(),
+            begun: counters.call_begins(),
         }
     }
 }
 
 impl Drop for Timed<'_> {
     fn drop(&mut self) {
-        let counters = &self.shared.counters;
+        let counters = self.counters;
         let (took, alone) = counters.call_ends(&self.begun);
-        if self.shared.options.slow.is_none_or(|slow| took < slow) {
+        if self.slow.is_none_or(|slow| took < slow) {
             return;
         }
         counters.was_slow();

@@ -45,6 +45,18 @@ where
     outcome
 }
 
+/// [`climb`] for a path that is normalised already.
+#[must_use]
+pub fn climb_normal<'v, L, V>(views: &'v [V], scope: Scope, mappings: &Mappings, path: &Normal<'_>) -> Outcome<'v>
+where
+    L: View + 'v,
+    V: Deref<Target = L>,
+{
+    let mut outcome = Outcome::nothing();
+    Climb::new(views, scope, mappings, *path).fill(&mut outcome);
+    outcome
+}
+
 /// The single item of high confidence, if there is one and nothing speaks against it.
 #[inline]
 #[must_use]

@@ -3,6 +3,7 @@
 //! [`normal`] makes spellings comparable, [`form`] walks them by component, [`Mappings`] rewrites them, and the ladder
 //! ([`climb`], [`fast_lookup`]) finds the item; [`propose`] finds the mapping that is missing.
 
+mod beside;
 mod candidates;
 mod form;
 mod ladder;
@@ -12,6 +13,7 @@ mod numbered;
 mod outcome;
 pub mod point;
 pub mod propose;
+mod relation;
 mod rewrite;
 mod telling;
 pub mod text;
@@ -19,10 +21,11 @@ mod view;
 mod words;
 
 pub use form::{Fold, Form, lies_under};
-pub use ladder::{GROUP, Scope, climb, fast_lookup, fast_lookup_all};
+pub use ladder::{GROUP, Scope, climb, climb_normal, fast_lookup, fast_lookup_all};
 pub use mappings::Mappings;
 pub use normal::Normal;
 pub use outcome::{Found, GuidRef, ItemRef, LIMIT, Outcome};
+pub use relation::Relation;
 pub use view::{Stamp, View};
 
 #[cfg(test)]

@@ -39,19 +39,6 @@ impl GuidRef<'_> {
             Self::Plex { what, .. } => "plex://".len() + what.len() + 1 + 24,
         }
     }
-
-    /// Appends the text.
-    pub fn append_to(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Text(text) => out.extend_from_slice(text.as_bytes()),
-            Self::Plex { what, id } => {
-                out.extend_from_slice(b"plex://");
-                out.extend_from_slice(what.as_bytes());
-                out.push(b'/');
-                out.extend_from_slice(&hex(id));
-            }
-        }
-    }
 }
 
 fn hex(id: &[u8; 12]) -> [u8; 24] {
@@ -158,19 +145,7 @@ impl<'v> Found<'v> {
     pub fn of(item: &'v Item) -> Self {
         Self {
             library: 0,
-            item: ItemRef {
-                rating_key: &item.rating_key,
-                kind: item.kind,
-                title: &item.title,
-                year: item.year,
-                show_title: &item.show_title,
-                show_rating_key: &item.show_rating_key,
-                show_guid: GuidRef::Text(&item.show_guid),
-                season: item.season,
-                episode: item.episode,
-                guid: GuidRef::Text(&item.guid),
-                key_only: false,
-            },
+            item: ItemRef::from(item),
             path: item.parts.first().map_or(b"", |path| path.as_bytes()),
         }
     }

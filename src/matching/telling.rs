@@ -4,6 +4,7 @@
 //! listed one below another root ([`only_root_differs`]), or carry the item's title where names of media carry it
 //! ([`tells`]). `docs/design.md`, 'The matching ladder', argues each rule.
 
+use super::beside::{EDITIONS, EXTRAS, ends_title, is_about, is_general, is_sequel};
 use super::form::{Component, Form};
 use super::normal::Normal;
 use super::numbered::{Marker, is_disc, is_disc_word, season_at, season_in};
@@ -77,8 +78,10 @@ fn naming<'i>(item: &ItemRef<'i>) -> Option<&'i str> {
 /// Whether the listed path is the one asked for, but for the root: `common` components agree from the end, and `below` of
 /// the listed one lie below its library's folder.
 ///
-/// Two of them must be names of a person's choice: `DCIM/100CANON` is on every card, `Season 01` in every show. What names
-/// the item in the library's own folder (a folder for one show) must be in the path asked for too.
+/// One of the folders must be a name of a person's choice, or the item's: `DCIM/100CANON` is on every card, `Season 01` in
+/// every show, `2019` in every collection of photos. The library's own folder counts when it is the item's, as a folder
+/// for one show; then its name must be in the path asked for too. A film that is called by its title must be dated:
+/// remakes have the same one.
 pub fn only_root_differs(
     item: &ItemRef<'_>,
     asked: &Normal<'_>,
@@ -89,53 +92,69 @@ pub fn only_root_differs(
     if below < 2 || common < below {
         return false;
     }
-    let chosen = Form::done(listed.form())
-        .back()
-        .take(below)
-        .enumerate()
-        .filter(|(at, component)| *at == 0 || !is_structure(*component))
-        .count();
-    if chosen < 2 {
+    let title = naming(item).and_then(Words::of);
+    let title = title.as_ref();
+    let same = common.min(below + 1);
+    let folders = || named(listed).take(same).enumerate().skip(1);
+    let of_choice = |(at, name): (usize, &str)| {
+        let words = Words::of(name);
+        words.is_none_or(|words| is_named(&words, title) || at < below && !is_structure(name.as_bytes(), &words))
+    };
+    if !folders().any(of_choice) {
         return false;
     }
-    let Some(title) = naming(item).and_then(Words::of) else {
+    let Some(title) = title else {
         return true;
     };
-    let names = |path: &Normal<'_>| {
-        let named = |words: &Words| (0..words.len()).any(|at| words.title_at(at, &title).is_some());
-        Names::of(path, below).words().any(|(_, words)| named(&words))
-    };
+    if item.kind == ItemType::Movie && !is_unmatched(item.guid) {
+        let names = || named(listed).take(same).filter_map(Words::of);
+        let called = names().any(|words| title.is_in(&words));
+        let dated = || names().any(|words| is_dated(&words, title, item.year));
+        if called && !dated() && !named(listed).take(same).any(has_number) {
+            return false;
+        }
+    }
+    let names = |path: &Normal<'_>| Names::of(path, below).words().any(|(_, words)| title.is_in(&words));
     !names(listed) || names(asked)
 }
 
-/// A folder that discs, cards and shows have, whatever is on them.
-fn is_structure(folder: Component<'_>) -> bool {
-    const NAMES: [&[u8]; 10] = [
-        b"bdmv",
-        b"stream",
-        b"backup",
-        b"playlist",
-        b"video_ts",
-        b"audio_ts",
-        b"private",
-        b"avchd",
-        b"dcim",
-        b"camera",
-    ];
-    let name = folder.bytes();
+/// The names of a path, the file's first.
+fn named<'p>(path: &Normal<'p>) -> impl Iterator<Item = &'p str> {
+    let name = |component: Component<'p>| std::str::from_utf8(component.bytes()).unwrap_or_default();
+    Form::done(path.form()).back().map(name)
+}
+
+/// Whether a folder has the title for its name, and the title says something: `Various Artists` does not.
+fn is_named(words: &Words, title: Option<&Words>) -> bool {
+    let title = title.filter(|title| !title.iter().all(is_general));
+    let end = title.and_then(|title| words.title_at(0, title));
+    end.is_some_and(|end| ends_title(words, end))
+}
+
+/// Whether a name has the film's year beside its title; the year of a name that both paths have may be one apart.
+fn is_dated(words: &Words, title: &Words, own: i32) -> bool {
+    let place = (0..words.len()).find_map(|from| Some(from..words.title_at(from, title)?));
+    let outside = |at: &usize| place.as_ref().is_none_or(|place| !place.contains(at));
+    let mut years = (0..words.len()).filter(outside).filter_map(|at| year(words.word(at)));
+    years.any(|year| own == 0 || (year - own).abs() <= 1)
+}
+
+/// Whether a name has the item's number at a database.
+fn has_number(name: &str) -> bool {
+    tags(name).any(|(key, _)| key != "edition")
+}
+
+/// A folder that discs, cards, shows and collections have, whatever is in them: of such words and numbers only.
+fn is_structure(name: &[u8], words: &Words) -> bool {
     // Cards: three digits and five letters, such as `100CANON`.
     let of_card = name.len() == 8
         && name[..3].iter().all(u8::is_ascii_digit)
         && name[3..]
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-    let words = || std::str::from_utf8(name).ok().and_then(Words::of);
-    NAMES.contains(&name)
-        || of_card
-        || words().is_some_and(|words| {
-            let whole = words.len() <= 2;
-            whole && (season_in(&words).is_some() || is_disc(&words))
-        })
+    let short = words.len() <= 2;
+    let plain = |word: &[u8]| word.iter().all(u8::is_ascii_digit) || is_general(word);
+    of_card || short && (season_in(words).is_some() || is_disc(words)) || words.iter().all(plain)
 }
 
 /// What the path asked for tells of the item, whose listed path has `common` components in common with it, from the end.
@@ -215,14 +234,14 @@ impl Paths<'_, '_> {
         })
     }
 
-    /// A film: its title, by itself, and no other year. The folders below the one that tells are the listed ones.
+    /// A film: its title, by itself, its year, and no other one. The folders below the one that tells are the listed ones.
     fn film(&self) -> Verdict {
         if self.editions(&self.asked) != self.editions(&self.listed) || self.is_extra() {
             return Verdict::Against;
         }
-        // That a name carries what was made of it says nothing: `Holiday Video.mkv`.
-        let needs_year = self.title.is_short() || is_unmatched(self.item.guid);
-        let (mut told, mut dated, mut elsewhere) = (false, false, false);
+        let found = !is_unmatched(self.item.guid);
+        let strict = self.title.is_short() || !found;
+        let (mut told, mut dated, mut beside, mut elsewhere) = (false, false, false, false);
         for (at, words) in self.asked.words() {
             let own = |word: &[u8]| year(word).is_some_and(|year| year == self.item.year);
             let place = self.place(&words, |lead, place| {
@@ -233,24 +252,31 @@ impl Paths<'_, '_> {
                     Lead::Nothing => ends_title(&words, place.end) || at < self.common && !is_sequel(next) && dated(),
                 }
             });
-            let outside = |word: usize| place.is_none_or(|place| !(place.from..place.end).contains(&word));
+            let outside = |word: &usize| place.is_none_or(|place| !(place.from..place.end).contains(word));
             let years = || {
                 (0..words.len())
-                    .filter(|word| outside(*word))
-                    .filter_map(|word| year(words.word(word)))
+                    .filter(outside)
+                    .filter_map(|word| Some((word, year(words.word(word))?)))
             };
-            let is_own = years().any(|year| year == self.item.year);
+            let is_own = years().any(|(_, year)| year == self.item.year);
             // Plex and a name that both paths have may be a year apart: films have several premieres.
-            let near = |year: i32| at < self.common && (year - self.item.year).abs() <= 1;
-            let is_other = self.item.year != 0 && !is_own && years().any(|year| !near(year));
+            let near = |year: i32| at < self.common && (self.item.year == 0 || (year - self.item.year).abs() <= 1);
+            let is_other = self.item.year != 0 && !is_own && years().any(|(_, year)| !near(year));
             if is_other && (place.is_some() || at == 0) {
                 return Verdict::Against;
             }
-            dated |= is_own && place.is_some();
+            let numbered = at < self.common && has_number(self.asked.names[at]);
+            let is_near = || numbered || years().any(|(_, year)| near(year));
+            dated |= at < self.common && is_near();
+            // Of a title that was made of the file's name a year is part that was meant as one: no `Recording 2019.mp4`.
+            let meant = |word: usize| words.is_inside(word) || is_about(words.word(word + 1));
+            let meant = || found || years().any(|(word, _)| meant(word));
+            beside |= place.is_some() && (is_own || found && is_near()) && meant();
             elsewhere |= is_other && at >= self.common;
-            told |= place.is_some() && at <= self.common && (is_own || !needs_year);
+            told |= place.is_some() && at <= self.common;
         }
-        if told && (dated || !elsewhere) {
+        // Remakes have the same title. A title of one short word may be there by chance, and its year elsewhere too.
+        if told && (beside && (found || !self.title.is_short()) || dated && !strict && !elsewhere) {
             Verdict::Tells
         } else {
             Verdict::Nothing
@@ -310,7 +336,10 @@ impl Paths<'_, '_> {
             };
             // Its own number right behind it: no word of chance.
             let numbered = at == 0 && place.from == 0 && numbered(place.end);
-            told |= dated || numbered || !self.title.is_short();
+            // A show that Plex did not find is called as its folder is: `Home Videos`.
+            told |= numbered
+                || at == 0 && !self.title.is_short()
+                || !is_unmatched(self.item.guid) && (dated || !self.title.is_short());
         }
         if told { Verdict::Tells } else { Verdict::Nothing }
     }
@@ -344,10 +373,13 @@ impl Paths<'_, '_> {
                 0 => artist.end <= place.from && words.before(artist.end) == Gap::Dash,
                 _ => artist.from == 0 && ends_title(&words, artist.end),
             });
-            place.map(|_| at)
+            place.map(|place| (at, place))
         });
+        // `Unknown Artist/Unknown Album/01 Track 01.mp3` is on every computer.
+        let is_name = !self.title.iter().all(is_general);
         match artist {
-            Some(at) if self.common >= album.max(at) => Verdict::Tells,
+            Some((0, artist)) if is_name && names_album(&file, artist.end, place.from) => Verdict::Tells,
+            Some((at, _)) if is_name && self.common >= album.max(at) => Verdict::Tells,
             _ => Verdict::Nothing,
         }
     }
@@ -382,14 +414,21 @@ impl Paths<'_, '_> {
     /// Whether the path lies in a folder for what belongs to the film or show and is not it, in a folder that has the
     /// title, and the listed one does not.
     fn is_extra(&self) -> bool {
-        let has_title = |name: &str| {
-            Words::of(name).is_some_and(|words| (0..words.len()).any(|at| words.title_at(at, self.title).is_some()))
-        };
+        let has_title = |name: &str| Words::of(name).is_some_and(|words| self.title.is_in(&words));
         let folders = &self.asked.names[self.common.max(1).min(self.asked.count)..self.asked.count];
         folders
             .windows(2)
             .any(|pair| EXTRAS.contains(&pair[0]) && has_title(pair[1]))
     }
+}
+
+/// Whether a track's file name has an album between its artist and its title: a part of its own, of more than a number or
+/// a disc. Both paths have that name, so it is the same album.
+fn names_album(file: &Words, artist: usize, title: usize) -> bool {
+    let counted = title > artist && number(file.word(title - 1)).is_some() && file.before(title - 1) == Gap::Dash;
+    let end = title - usize::from(counted);
+    let of_choice = |word: &[u8]| !is_disc_word(word) && number(word).is_none() && !is_general(word);
+    file.before(end) == Gap::Dash && (artist..end).any(|at| of_choice(file.word(at)))
 }
 
 /// What a name says in braces of the item: its number at a database, or its edition.
@@ -399,67 +438,4 @@ fn tags(name: &str) -> impl Iterator<Item = (&str, &str)> {
         let tag = rest.split(['}', ']']).next()?;
         tag.split_once(['-', '=']).filter(|(key, _)| KEYS.contains(key))
     })
-}
-
-/// Words that make an edition of a film.
-const EDITIONS: [&[u8]; 16] = [
-    b"edition",
-    b"cut",
-    b"extended",
-    b"unrated",
-    b"uncut",
-    b"uncensored",
-    b"remastered",
-    b"restored",
-    b"theatrical",
-    b"directors",
-    b"final",
-    b"redux",
-    b"imax",
-    b"ultimate",
-    b"fanedit",
-    b"3d",
-];
-
-/// Folders that Plex keeps apart from the film or show beside them.
-const EXTRAS: [&str; 11] = [
-    "behind the scenes",
-    "bonus",
-    "deleted scenes",
-    "extras",
-    "featurettes",
-    "interviews",
-    "other",
-    "sample",
-    "scenes",
-    "shorts",
-    "trailers",
-];
-
-/// Words that describe a file, and are in no title.
-const ABOUT: [&[u8]; 20] = [
-    b"4k", b"uhd", b"hdr", b"bluray", b"bdrip", b"brrip", b"bdremux", b"remux", b"webrip", b"webdl", b"web", b"hdtv",
-    b"hdrip", b"dvdrip", b"dvd", b"x264", b"x265", b"h264", b"h265", b"hevc",
-];
-
-/// Whether a title is at its end before this word: nothing follows, or what names have behind a title.
-fn ends_title(words: &Words, at: usize) -> bool {
-    let word = words.word(at);
-    let lines = word
-        .strip_suffix(b"p")
-        .or(word.strip_suffix(b"i"))
-        .is_some_and(|digits| digits.len() >= 3 && number(digits).is_some());
-    at >= words.len()
-        || year(word).is_some()
-        || words.before(at) == Gap::Bracket
-        || ABOUT.contains(&word)
-        || lines
-        || is_disc_word(word)
-}
-
-/// Whether a word behind a title makes it another title: `II`, `3`, `Part`.
-fn is_sequel(word: &[u8]) -> bool {
-    let roman = !word.is_empty() && word.iter().all(|letter| b"ivx".contains(letter));
-    let digit = word.first().is_some_and(u8::is_ascii_digit);
-    roman || digit || [&b"part"[..], b"pt", b"vol", b"volume", b"chapter", b"episode"].contains(&word)
 }

@@ -156,6 +156,11 @@ impl Words {
         self.says(from, title, 0, last).or_else(moved)
     }
 
+    /// Whether a name has this title, anywhere.
+    pub fn is_in(&self, name: &Self) -> bool {
+        (0..name.len()).any(|at| name.title_at(at, self).is_some())
+    }
+
     /// Whether the title is a single short word, which a path may have by chance. Digits and an article do not count;
     /// scripts without spaces say more with a letter.
     pub fn is_short(&self) -> bool {

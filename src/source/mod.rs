@@ -188,7 +188,7 @@ pub trait Source: Send + Sync {
     /// Gives many items the same values, in one request.
     ///
     /// # Errors
-    /// As [`Source::server`]. After one that came later than the connection nobody knows what was done.
+    /// As [`Source::server`]. After one that came later than the connection it is not known what was done.
     fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
         let _ = (request, bounds);
         Err(Error::new(Status::Unsupported, "this source cannot be edited"))
@@ -232,7 +232,7 @@ pub trait Source: Send + Sync {
     /// Forgets open connections without using them: after a fork, the child must not share them.
     fn after_fork(&self);
 
-    /// Ends what other threads wait for inside this source, now: for whoever must not wait out their time-outs.
+    /// Ends what other threads wait for inside this source, now: for a caller that must not wait out their time-outs.
     ///
     /// Calls whose bounds are aborted end with [`crate::error::Status::Aborted`]. Others lose their connection: what
     /// had not begun to come is asked for again, a page that had fails as one that was cut off. Only the resolving of

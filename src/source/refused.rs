@@ -30,9 +30,9 @@ impl Refused {
     pub const COLLECTIONS: Self = Self(1 << 1);
     /// `sort=id`: rows then come in the server's own order.
     pub const SORT_ID: Self = Self(1 << 2);
-    /// `sort=addedAt`: nobody then knows what was added last.
+    /// `sort=addedAt`: what was added last cannot be found out then.
     pub const SORT_ADDED: Self = Self(1 << 3);
-    /// `sort=updatedAt`: nobody then knows what was changed last.
+    /// `sort=updatedAt`: what was changed last cannot be found out then.
     pub const SORT_UPDATED: Self = Self(1 << 4);
     /// `clusterZoomLevel`: servers that do not know it list photos without it.
     pub const CLUSTER: Self = Self(1 << 5);

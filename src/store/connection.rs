@@ -1,20 +1,17 @@
 //! One connection to `SQLite`: opened when needed, closed at any time.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode};
 
+use super::explain::{explain, is_broken};
 use super::folder::{Folder, Inode};
-use super::{explain, is_broken};
+use super::patience::BUSY;
+use super::schema::{connect, failure, journal};
 use crate::error::{Error, Result, Status};
-use crate::platform::files;
-
-/// How long a write waits for another process's.
-pub const BUSY: Duration = Duration::from_secs(10);
 
 /// How long a database is waited for that others have open with a write-ahead log.
 const ALONE: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
@@ -47,8 +44,11 @@ struct Seen {
 }
 
 impl Journal {
+    /// What the names of its files end in.
+    pub const ENDS: [&str; 2] = ["-wal", "-shm"];
+
     fn now(folder: &Folder) -> [Option<Inode>; 2] {
-        ["-wal", "-shm"].map(|end| Inode::of(&folder.companion(end)))
+        Self::ENDS.map(|end| Inode::of(&folder.companion(end)))
     }
 
     /// Whether what is open has not its name any more: it was removed or replaced. The caller holds the lock of a
@@ -161,7 +161,7 @@ impl Slot {
         self.journal.closed();
     }
 
-    /// Empties the log into the database, as far as nobody reads: so that it stays small from one process to the next.
+    /// Empties the log into the database, as far as no process reads: so that it stays small from one process to the next.
     pub fn settle(&self) {
         if let Some(Open { connection, .. }) = &self.open {
             let settled = connection
@@ -248,16 +248,13 @@ fn open(folder: &Folder) -> rusqlite::Result<Open> {
     )?;
     let made: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if made == 0 {
-        // It got its name when it was whole; so this is an empty file, or somebody else's.
+        // It got its name when it was whole; so this is an empty file, or not a store's.
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }
     // The last one to close leaves `-wal` and `-shm` where they are: a full disk has no room to make them anew, and then
     // nothing could be read.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let journal_mode = settle_journal(&connection, folder)?;
-    if made < FORMAT {
-        extend(&connection)?;
-    }
     let id = connection.query_row("SELECT store_id FROM store", [], |row| row.get::<_, i64>(0))?;
     Ok(Open {
         connection,
@@ -276,7 +273,7 @@ fn settle_journal(connection: &Connection, folder: &Folder) -> rusqlite::Result<
     }
     let changed: rusqlite::Result<String> =
         connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0));
-    // While others have it open it cannot be changed; whoever is alone will.
+    // While others have it open it cannot be changed; the next that is alone does it.
     log::debug!("journal mode {mode}, wanted {wanted}: {changed:?}");
     Ok(changed.unwrap_or(mode))
 }
@@ -313,99 +310,4 @@ fn give_log_up(connection: &Connection) -> rusqlite::Result<()> {
     }
     connection.busy_timeout(BUSY)?;
     connection.execute_batch("PRAGMA locking_mode = NORMAL")
-}
-
-fn journal(wal: bool) -> &'static str {
-    if wal { "WAL" } else { "TRUNCATE" }
-}
-
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    // NO_MUTEX: a connection is used behind our own lock. NOFOLLOW: the folder may be another user's.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
-}
-
-pub fn failure(code: std::ffi::c_int) -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
-}
-
-/// Makes a database, whole and closed, in an empty file that nobody else knows.
-pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
-    let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
-    let store_id = i64::from_le_bytes(files::random().map_err(random)?);
-    let secret: [u8; 32] = files::random().map_err(random)?;
-    // No two databases share a change sequence or a number of a library: what a process remembers of one that was set
-    // aside, and the names of its images, mean nothing in the next. Below 2^52, for JSON.
-    let first = i64::from(u32::from_le_bytes(files::random().map_err(random)?) >> 12) + 1;
-    let first = first << 32;
-
-    let connection = connect(path)?;
-    connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
-    let wanted = journal(wal);
-    let mode: String = connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0))?;
-    if !mode.eq_ignore_ascii_case("wal") {
-        log::warn!(
-            "this file system does not share memory between processes: the store works without WAL, more slowly"
-        );
-    }
-    let tx = connection.unchecked_transaction()?;
-    tx.execute_batch(&schema())?;
-    tx.execute(
-        "INSERT INTO store (one, store_id, secret, sequence, trimmed) VALUES (1, ?1, ?2, ?3, ?3)",
-        rusqlite::params![store_id, secret, first],
-    )?;
-    tx.execute(
-        "INSERT INTO sqlite_sequence (name, seq) VALUES ('identities', ?1), ('libraries', ?1)",
-        [first],
-    )?;
-    tx.pragma_update(None, "user_version", FORMAT)?;
-    tx.commit()?;
-    connection.close().map_err(|(_, error)| error)
-}
-
-/// The statements of `schema.sql`, which the database keeps as they are and reads at each open: without the comments.
-fn schema() -> String {
-    let without = |line: &str| line.split("--").next().unwrap_or_default().trim_end().to_owned();
-    include_str!("schema.sql")
-        .lines()
-        .map(|line| without(line) + "\n")
-        .collect()
-}
-
-/// Additions to the format within its major, counted: `user_version` of the database.
-const FORMAT: i64 = 3;
-
-/// Columns that came after the first release of the format, as `schema.sql` has them.
-const ADDED: [(&str, &str, &str); 7] = [
-    ("identities", "cleared", "INTEGER NOT NULL DEFAULT 0"),
-    ("identities", "used_ms", "INTEGER NOT NULL DEFAULT 0"),
-    ("libraries", "gone_ms", "INTEGER NOT NULL DEFAULT 0"),
-    ("libraries", "generation_seq", "INTEGER NOT NULL DEFAULT 0"),
-    ("items", "since", "INTEGER NOT NULL DEFAULT 0"),
-    ("libraries", "hint", "INTEGER NOT NULL DEFAULT 0"),
-    ("libraries", "hint_seq", "INTEGER NOT NULL DEFAULT 0"),
-];
-
-/// Adds what came to the format since the database was made. An older process goes on with what it knows of it.
-fn extend(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let undo = super::Undo(connection);
-    connection.execute_batch(&schema())?;
-    for (table, column, kind) in ADDED {
-        let known = connection
-            .prepare("SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2")?
-            .exists([table, column])?;
-        if !known {
-            connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {kind}"))?;
-        }
-    }
-    // What came before it was noted is no newer than this.
-    connection.execute_batch("UPDATE libraries SET generation_seq = begun_seq WHERE generation_seq = 0")?;
-    connection.pragma_update(None, "user_version", FORMAT)?;
-    connection.execute_batch("COMMIT")?;
-    drop(undo);
-    Ok(())
 }

@@ -12,10 +12,10 @@ fn with_log(from: &Path, to: &Path) {
     let store = Store::open(from, true).expect("opens");
     store.add_totals(7, 0).expect("written");
     for end in ["", "-wal"] {
-        let name = format!("plexindex-1.db{end}");
+        let name = format!("plexindex-2.db{end}");
         fs::copy(from.join(&name), to.join(&name)).expect("copied");
     }
-    assert!(fs::metadata(to.join("plexindex-1.db-wal")).expect("a log").len() > 0);
+    assert!(fs::metadata(to.join("plexindex-2.db-wal")).expect("a log").len() > 0);
 }
 
 fn slot(folder: &Folder) -> Slot {
@@ -37,7 +37,7 @@ fn gives_its_write_ahead_log_up_without_ever_sharing_memory() {
     );
     with_log(from.path(), to.path());
     // Where memory is not shared a file for it is of no use: whatever is there, it is not looked at.
-    let shared = to.path().join("plexindex-1.db-shm");
+    let shared = to.path().join("plexindex-2.db-shm");
     fs::write(&shared, "of another machine").expect("written");
     let folder = Folder::open(to.path()).expect("a folder").without_shared_memory();
     let mut slot = slot(&folder);
@@ -47,7 +47,7 @@ fn gives_its_write_ahead_log_up_without_ever_sharing_memory() {
         .query_row("SELECT requests FROM store", [], |row| row.get(0))
         .expect("a count");
     assert_eq!(requests, 7, "what was in the log is there");
-    assert!(!to.path().join("plexindex-1.db-wal").exists());
+    assert!(!to.path().join("plexindex-2.db-wal").exists());
     assert_eq!(fs::read(&shared).expect("as it was"), b"of another machine");
     // Others may open it too: nothing stays locked.
     assert_eq!(mode(&mut self::slot(&folder)), "truncate");

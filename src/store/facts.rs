@@ -1,6 +1,6 @@
 //! What kind of place a store is in, for people who want to know why it is slow, or why it does not work.
 
-use super::Store;
+use super::open::Store;
 use crate::error::Result;
 use crate::platform::{files, lock};
 

@@ -3,10 +3,13 @@
 use rusqlite::params;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::listing::{ITEM_COLUMNS, item};
-use super::{Store, Tx};
+use super::columns::{Cells, FromCells, list, read};
+use super::indexing::was_indexed;
+use super::items::{FROM, ItemRow};
+use super::open::Store;
+use super::tx::Tx;
 use crate::error::Result;
-use crate::model::Item;
+use crate::model::{Item, LibraryId};
 
 /// Rows that one transaction indexes.
 const SLICE: i64 = 20_000;
@@ -16,8 +19,8 @@ fn hash(guid: &str) -> i64 {
 }
 
 /// An item's row number and its GUIDs: its own, its external ones a line each, its show's.
-pub(super) struct Carrier {
-    pub(super) id: i64,
+pub struct Carrier {
+    pub id: i64,
     guid: String,
     guids: String,
     show_guid: String,
@@ -33,17 +36,19 @@ impl Carrier {
     }
 }
 
-pub(super) fn carrier(row: &rusqlite::Row<'_>) -> rusqlite::Result<Carrier> {
-    Ok(Carrier {
-        id: row.get(0)?,
-        guid: row.get(1)?,
-        guids: row.get(2)?,
-        show_guid: row.get(3)?,
-    })
+impl FromCells for Carrier {
+    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: cells.get("i.id")?,
+            guid: cells.get("i.guid")?,
+            guids: cells.get("i.guids")?,
+            show_guid: cells.get("coalesce(s.guid, '')")?,
+        })
+    }
 }
 
 /// Removes an item's entries.
-pub(super) fn forget(tx: &Tx<'_>, item: &Carrier) -> rusqlite::Result<()> {
+pub fn forget(tx: &Tx<'_>, item: &Carrier) -> rusqlite::Result<()> {
     let mut statement = tx
         .connection
         .prepare_cached("DELETE FROM guids WHERE hash = ?1 AND item = ?2")?;
@@ -59,25 +64,28 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn items_with_guid(&self, library: i64, guid: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
-        self.index_guids(library)?;
+    pub fn items_with_guid(&self, library: LibraryId, guid: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
+        // Without the index every row is looked at.
+        let by_index = if was_indexed("GUIDs", || self.index_guids(library)) {
+            "JOIN guids g ON g.item = i.id AND g.hash = ?3"
+        } else {
+            ""
+        };
         self.read(|connection| {
             let mut found = Vec::new();
             let mut total = 0;
             let mut statement = connection.prepare_cached(&format!(
-                "{ITEM_COLUMNS} JOIN guids g ON g.item = i.id JOIN libraries l ON l.id = i.library WHERE g.hash = ?3 AND i.library = ?1 \
+                "SELECT {} {FROM} {by_index} JOIN libraries l ON l.id = i.library WHERE i.library = ?1 AND ?3 = ?3 \
                  AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) AND (i.guid = ?2 OR s.guid = ?2 \
-                 OR instr(char(10) || i.guids || char(10), char(10) || ?2 || char(10))) ORDER BY i.id"
+                 OR instr(char(10) || i.guids || char(10), char(10) || ?2 || char(10))) ORDER BY i.id",
+                list::<ItemRow>()
             ))?;
-            let rows = statement.query_map(
-                params![library, guid, hash(guid)],
-                item,
-            )?;
+            let rows = statement.query_map(params![library, guid, hash(guid)], read::<ItemRow>)?;
             for row in rows {
-                let (_, item) = row?;
+                let row = row?;
                 total += 1;
                 if found.len() < limit {
-                    found.push(item);
+                    found.push(row.item);
                 }
             }
             Ok((found, total))
@@ -85,7 +93,7 @@ impl Store {
     }
 
     /// Brings the GUID index of a library up to date, in slices.
-    fn index_guids(&self, library: i64) -> Result<()> {
+    fn index_guids(&self, library: LibraryId) -> Result<()> {
         loop {
             let behind: bool = self.read(|connection| {
                 connection
@@ -101,12 +109,12 @@ impl Store {
             self.write(|tx| {
                 let c = tx.connection;
                 let rows: Vec<Carrier> = c
-                    .prepare_cached(
-                        "SELECT i.id, i.guid, i.guids, coalesce(s.guid, '') FROM items i \
-                         JOIN libraries l ON l.id = i.library LEFT JOIN shows s ON s.id = i.show \
+                    .prepare_cached(&format!(
+                        "SELECT {} {FROM} JOIN libraries l ON l.id = i.library \
                          WHERE l.id = ?1 AND i.id > l.guids_upto ORDER BY i.id LIMIT ?2",
-                    )?
-                    .query_map([library, SLICE], carrier)?
+                        list::<Carrier>()
+                    ))?
+                    .query_map(params![library, SLICE], read)?
                     .collect::<rusqlite::Result<_>>()?;
                 let mut entries: Vec<(i64, i64)> = rows
                     .iter()
@@ -118,7 +126,10 @@ impl Store {
                     insert.execute([hash, id])?;
                 }
                 if let Some(last) = rows.last() {
-                    c.execute("UPDATE libraries SET guids_upto = ?2 WHERE id = ?1", [library, last.id])?;
+                    c.execute(
+                        "UPDATE libraries SET guids_upto = ?2 WHERE id = ?1",
+                        params![library, last.id],
+                    )?;
                 }
                 Ok(())
             })?;

@@ -1,13 +1,13 @@
-//! What events say of libraries and items: hints that somebody should look again, kept until somebody did.
+//! What events say of libraries and items: hints that one should be probed again, kept until it was.
 
 use rusqlite::params;
 
-use super::matches::mark_unverified;
-use super::rows::{LibraryRow, libraries, one_library};
-use super::single::visible;
-use super::{Store, Tx};
+use super::invalidation::mark_item_unverified;
+use super::libraries::{LibraryRow, libraries};
+use super::open::Store;
+use super::tx::Tx;
 use crate::error::Result;
-use crate::model::Hint;
+use crate::model::{Hint, IdentityId, LibraryId};
 
 /// What is to be noted of a library.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn mark(&self, identity: i64, marks: &[Mark]) -> Result<()> {
+    pub fn mark(&self, identity: IdentityId, marks: &[Mark]) -> Result<()> {
         self.write(|tx| {
             let rows = libraries(tx.connection, identity)?;
             let mut hinted = false;
@@ -62,34 +62,11 @@ impl Store {
             Ok(())
         })
     }
-
-    /// Has items of a library confirmed by a request before they are answered again. What hosts recorded of them stays.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn invalidate_items(&self, identity: i64, library: i64, rating_keys: &[&str]) -> Result<()> {
-        self.write(|tx| {
-            let row = one_library(tx.connection, library)?;
-            for rating_key in rating_keys {
-                mark_item_unverified(tx, identity, &row, rating_key)?;
-            }
-            Ok(())
-        })
-    }
 }
 
-/// Has an item confirmed before it is answered again; gives whether the library lists it.
-fn mark_item_unverified(tx: &Tx<'_>, identity: i64, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<bool> {
-    let listed = visible(tx.connection, row.id, row.generation.cast_signed(), rating_key)?.is_some();
-    if listed {
-        mark_unverified(tx, identity, row.id, b"", rating_key)?;
-    }
-    Ok(listed)
-}
-
-fn note(tx: &Tx<'_>, library: i64, hint: Hint) -> rusqlite::Result<()> {
+fn note(tx: &Tx<'_>, library: LibraryId, hint: Hint) -> rusqlite::Result<()> {
     tx.connection
         .prepare_cached("UPDATE libraries SET hint = max(hint, ?2), hint_seq = ?3 WHERE id = ?1")?
-        .execute(params![library, hint as i64, tx.sequence.cast_signed()])?;
+        .execute(params![library, hint as i64, tx.sequence])?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::Store;
+use super::open::Store;
 use crate::error::Result;
 
 impl Store {

@@ -1,17 +1,18 @@
-//! Confirmed matches and invalidation: what hosts tell the index.
+//! Confirmed matches: what hosts recorded as true.
 
 use rusqlite::{OptionalExtension, params};
 
-use super::listing::Listing;
-use super::rows::{Change, ChangeKind, LibraryRow, trim};
-use super::{Living, Store, Tx};
+use super::changes::{Change, ChangeKind, trim};
+use super::endpoints::TOKEN;
+use super::libraries::{LibraryRow, Living};
+use super::listings::Listing;
+use super::open::Store;
+use super::tx::{Tx, sequence_of};
 use crate::error::Result;
+use crate::model::{Epoch, IdentityId, ImageName, LibraryId, Sequence};
 
 /// Bytes that a match takes beside its path and key, for the size limit.
 const ROW: u64 = 64;
-
-/// Bytes that stand for a token; a user who was named has one more.
-pub(super) const TOKEN: i64 = 32;
 
 /// Matches that may answer: of an identity's library, and of its epoch. The planner keeps to their age where that is asked.
 const LIVING: &str = "FROM matches m JOIN libraries l ON l.id = m.library AND l.identity > 0 AND l.epoch = m.epoch";
@@ -28,107 +29,9 @@ impl Store {
             let Some(library) = tx.expect_library(row.id).optional()? else {
                 return Ok(None);
             };
-            let now = tx.sequence.cast_signed();
+            let now = tx.sequence;
             record(tx, &library, pairs.iter().map(|(path, key)| (*path, *key, now)))?;
             waiting(tx, row.id).map(Some)
-        })
-    }
-
-    /// Invalidates paths: `exact` are confirmed matches that go, `path` is what is not answered again unconfirmed.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn invalidate_path(
-        &self,
-        identity: i64,
-        libraries: &[i64],
-        path: &[u8],
-        confirmed: &[(i64, Vec<u8>)],
-    ) -> Result<()> {
-        self.write(|tx| {
-            for (library, exact) in confirmed {
-                forget(tx, identity, *library, exact)?;
-            }
-            for library in libraries {
-                mark_unverified(tx, identity, *library, path, "")?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Invalidates an item in these libraries: all its confirmed matches go, and it is not answered again unconfirmed.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn invalidate_item(&self, identity: i64, libraries: &[i64], rating_key: &str) -> Result<()> {
-        self.write(|tx| {
-            for library in libraries {
-                let paths: Vec<Vec<u8>> = tx
-                    .connection
-                    .prepare_cached("SELECT path FROM matches WHERE library = ?1 AND rating_key = ?2")?
-                    .query_map(params![library, rating_key], |row| row.get(0))?
-                    .collect::<rusqlite::Result<_>>()?;
-                for path in paths {
-                    forget(tx, identity, *library, &path)?;
-                }
-                mark_unverified(tx, identity, *library, b"", rating_key)?;
-            }
-            Ok(())
-        })
-    }
-
-    /// So many paths of a library are invalidated that all of it is: a full listing is due, and clears them.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn invalidate_all_paths(&self, identity: i64, library: i64) -> Result<()> {
-        self.write(|tx| {
-            tx.connection
-                .execute("DELETE FROM unverified WHERE library = ?1", [library])?;
-            tx.connection.execute(
-                "UPDATE libraries SET due_seq = ?2 WHERE id = ?1",
-                [library, tx.sequence.cast_signed()],
-            )?;
-            tx.libraries_changed(identity)
-        })
-    }
-
-    /// What is invalidated of a library: paths, and the rating keys of items (the other one of each pair is empty).
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
-    pub fn unverified(&self, library: i64) -> Result<Vec<(Vec<u8>, String)>> {
-        self.read(|connection| {
-            connection
-                .prepare_cached("SELECT path, rating_key FROM unverified WHERE library = ?1")?
-                .query_map([library], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect()
-        })
-    }
-
-    /// Notes that a request confirmed a path (or, with an empty path, an item).
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn verified(&self, identity: i64, library: i64, path: &[u8], rating_key: &str) -> Result<()> {
-        self.write(|tx| {
-            tx.connection
-                .prepare_cached("DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = ?3")?
-                .execute(params![library, path, rating_key])?;
-            tx.change(
-                identity,
-                &Change {
-                    library,
-                    kind: if path.is_empty() {
-                        ChangeKind::VerifiedItem
-                    } else {
-                        ChangeKind::VerifiedPath
-                    },
-                    path: path.to_vec(),
-                    rating_key: rating_key.to_owned(),
-                    sequence: tx.sequence,
-                },
-            )
         })
     }
 
@@ -137,7 +40,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn for_each_match(&self, library: i64, each: &mut dyn FnMut(&[u8], &str, u64)) -> Result<u64> {
+    pub fn for_each_match(&self, library: LibraryId, each: &mut dyn FnMut(&[u8], &str, Sequence)) -> Result<Sequence> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT m.path, m.rating_key, m.sequence FROM matches m JOIN libraries l ON l.id = m.library \
@@ -147,31 +50,29 @@ impl Store {
             while let Some(row) = rows.next()? {
                 let path = row.get_ref(0)?.as_blob().unwrap_or_default();
                 let key = row.get_ref(1)?.as_str().unwrap_or_default();
-                each(path, key, row.get::<_, i64>(2)?.cast_unsigned());
+                each(path, key, row.get(2)?);
             }
-            connection
-                .query_row("SELECT sequence FROM store", [], |row| row.get::<_, i64>(0))
-                .map(i64::cast_unsigned)
+            sequence_of(connection)
         })
     }
 
-    /// Notes a new image of confirmed matches that holds all changes up to `compacted`, and forgets changes that
-    /// every library has compacted.
+    /// Notes a new image of confirmed matches, of this epoch, that holds all changes up to its sequence; and forgets changes
+    /// that every library has compacted.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn compacted(&self, identity: i64, library: i64, epoch: i64, image: &str, compacted: u64) -> Result<()> {
+    pub fn compacted(&self, identity: IdentityId, epoch: Epoch, image: &ImageName) -> Result<()> {
         self.write(|tx| {
-            let c = tx.connection;
-            let done = c.execute(
-                "UPDATE libraries SET matches_image = ?3, matches_compacted = ?4 WHERE id = ?1 AND epoch = ?2 AND matches_compacted < ?4",
-                params![library, epoch, image, compacted.cast_signed()],
+            let done = tx.connection.execute(
+                "UPDATE libraries SET matches_image = ?3, matches_compacted = ?4 \
+                 WHERE id = ?1 AND epoch = ?2 AND matches_compacted < ?4",
+                params![image.library, epoch, image, image.sequence],
             )?;
             if done == 0 {
-                // Invalidated meanwhile, or somebody compacted more: changes that this file lacks may be gone already.
+                // Invalidated meanwhile, or another process compacted more: changes that this file lacks may be gone already.
                 return Ok(());
             }
-            trim(tx, compacted)?;
+            trim(tx, image.sequence)?;
             tx.libraries_changed(identity)
         })
     }
@@ -181,7 +82,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn matches_of_others(&self, identity: i64, listing: &Listing) -> Result<Vec<(Vec<u8>, String)>> {
+    pub fn matches_of_others(&self, identity: IdentityId, listing: &Listing) -> Result<Vec<(Vec<u8>, String)>> {
         self.read(|connection| {
             connection
                 .prepare_cached(
@@ -197,7 +98,7 @@ impl Store {
                      ORDER BY m.sequence",
                 )?
                 .query_map(
-                    params![identity, listing.library, listing.generation.cast_signed(), TOKEN],
+                    params![identity, listing.library, listing.generation, TOKEN],
                     |row| Ok((row.get(0)?, row.get(1)?)),
                 )?
                 .collect()
@@ -209,7 +110,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn lagging(&self, most: u64) -> Result<Vec<(i64, i64)>> {
+    pub fn lagging(&self, most: u64) -> Result<Vec<(IdentityId, LibraryId)>> {
         self.read(|connection| {
             connection
                 .prepare_cached(
@@ -241,7 +142,7 @@ impl Store {
         // A tenth more than needed, so that the next write does not evict again.
         let surplus = surplus + limit / 10;
         self.write(|tx| {
-            let oldest: Vec<(i64, Vec<u8>, i64)> = {
+            let oldest: Vec<(LibraryId, Vec<u8>, IdentityId)> = {
                 let mut freed = 0;
                 let mut oldest = Vec::new();
                 let mut statement = tx.connection.prepare_cached(&format!(
@@ -270,7 +171,7 @@ impl Store {
 fn record<'m>(
     tx: &Tx<'_>,
     library: &Living,
-    matches: impl Iterator<Item = (&'m [u8], &'m str, i64)>,
+    matches: impl Iterator<Item = (&'m [u8], &'m str, Sequence)>,
 ) -> rusqlite::Result<()> {
     let c = tx.connection;
     let mut known = c.prepare_cached("SELECT epoch FROM matches WHERE library = ?1 AND path = ?2")?;
@@ -283,7 +184,7 @@ fn record<'m>(
     )?;
     let (id, mut added) = (library.id, 0_i64);
     for (path, rating_key, given) in matches {
-        let before: Option<i64> = known.query_row(params![id, path], |row| row.get(0)).optional()?;
+        let before: Option<Epoch> = known.query_row(params![id, path], |row| row.get(0)).optional()?;
         added += i64::from(before != Some(library.epoch));
         insert.execute(params![id, path, rating_key, library.generation, library.epoch, given])?;
         verify.execute(params![id, path, given])?;
@@ -299,14 +200,14 @@ fn record<'m>(
         )?;
     }
     c.prepare_cached("UPDATE libraries SET match_count = match_count + ?2 WHERE id = ?1")?
-        .execute([id, added])?;
+        .execute(params![id, added])?;
     Ok(())
 }
 
 /// Gives a library what hosts told another one that it stands for from now on: the living matches, unless it has newer
 /// ones itself, and what was invalidated.
-pub(super) fn hand_over(tx: &Tx<'_>, from: i64, to: i64) -> rusqlite::Result<()> {
-    let given: Vec<(Vec<u8>, String, i64)> = tx
+pub fn hand_over(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Result<()> {
+    let given: Vec<(Vec<u8>, String, Sequence)> = tx
         .connection
         .prepare_cached(
             "SELECT m.path, m.rating_key, m.sequence FROM matches m \
@@ -329,7 +230,7 @@ pub(super) fn hand_over(tx: &Tx<'_>, from: i64, to: i64) -> rusqlite::Result<()>
 }
 
 /// Changes of a library that wait to be compacted into its image.
-fn waiting(tx: &Tx<'_>, library: i64) -> rusqlite::Result<u64> {
+fn waiting(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<u64> {
     tx.connection
         .prepare_cached(
             "SELECT count(*) FROM changes WHERE sequence > (SELECT matches_compacted FROM libraries WHERE id = ?1)",
@@ -338,7 +239,8 @@ fn waiting(tx: &Tx<'_>, library: i64) -> rusqlite::Result<u64> {
         .map(i64::cast_unsigned)
 }
 
-fn forget(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8]) -> rusqlite::Result<()> {
+/// Removes a match, and tells of it if it was living.
+pub fn forget(tx: &Tx<'_>, identity: IdentityId, library: LibraryId, path: &[u8]) -> rusqlite::Result<()> {
     let c = tx.connection;
     let living = c
         .prepare_cached(
@@ -360,35 +262,6 @@ fn forget(tx: &Tx<'_>, identity: i64, library: i64, path: &[u8]) -> rusqlite::Re
             kind: ChangeKind::Forgotten,
             path: path.to_vec(),
             rating_key: String::new(),
-            sequence: tx.sequence,
-        },
-    )
-}
-
-pub(super) fn mark_unverified(
-    tx: &Tx<'_>,
-    identity: i64,
-    library: i64,
-    path: &[u8],
-    rating_key: &str,
-) -> rusqlite::Result<()> {
-    tx.connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO unverified (library, path, rating_key, sequence) \
-             SELECT id, ?2, ?3, ?4 FROM libraries WHERE id = ?1",
-        )?
-        .execute(params![library, path, rating_key, tx.sequence.cast_signed()])?;
-    tx.change(
-        identity,
-        &Change {
-            library,
-            kind: if path.is_empty() {
-                ChangeKind::UnverifiedItem
-            } else {
-                ChangeKind::UnverifiedPath
-            },
-            path: path.to_vec(),
-            rating_key: rating_key.to_owned(),
             sequence: tx.sequence,
         },
     )

@@ -4,10 +4,11 @@
 //! the host alone. The value has no destructor, so the library can be unloaded.
 
 use std::cell::Cell;
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use super::connection::BUSY;
+/// How long a write waits for another process's.
+pub const BUSY: Duration = Duration::from_secs(10);
 
 /// How often a lock that another thread holds is tried.
 const TRY: Duration = Duration::from_millis(1);
@@ -76,7 +77,7 @@ impl Patience {
     /// Locks in time, or not at all. Who has all the time waits in line.
     pub(super) fn lock<T>(self, mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
         if self.until.is_none() && self.most == BUSY {
-            return Some(super::lock(mutex));
+            return Some(lock(mutex));
         }
         let end = Instant::now() + self.left();
         loop {
@@ -88,4 +89,9 @@ impl Patience {
             }
         }
     }
+}
+
+/// Locks, however long that takes.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use std::path::Path;
+
 use super::*;
-use crate::model::{Clocks, Item, ItemType, Library, LibraryKind, Server};
+use crate::model::{Clocks, IdentityId, ImageKind, Item, ItemType, Library, LibraryKind, Server};
 
 /// A little randomness that a failure can be repeated with.
 struct Dice(u64);
@@ -32,7 +34,7 @@ struct Expected {
 
 /// A user's view of the server.
 struct User {
-    identity: i64,
+    identity: IdentityId,
     expected: BTreeMap<&'static str, Expected>,
 }
 
@@ -140,7 +142,7 @@ impl World {
         let row = self.row(user, uuid);
         let known = self.store.listing(row.id).expect("a listing");
         let mut listing = match known {
-            Some(listing) if listing.generation == row.generation + 1 && self.dice.roll(2) == 0 => listing,
+            Some(listing) if listing.generation == row.generation.next() && self.dice.roll(2) == 0 => listing,
             _ => self.store.begin_listing(&row, self.now_ms).expect("begun"),
         };
         let items: Vec<Item> = self.server[uuid].values().cloned().collect();
@@ -259,12 +261,11 @@ impl World {
             _ => {
                 let row = self.row(user, uuid);
                 let sequence = self.store.totals().expect("totals").sequence;
+                let name = |kind| Folder::image_name(kind, row.id, row.generation, sequence);
                 self.store
-                    .compacted(identity, row.id, row.epoch, "m", sequence)
+                    .compacted(identity, row.epoch, &name(ImageKind::Matches))
                     .expect("compacted");
-                self.store
-                    .set_image(identity, row.id, row.generation, "l", sequence)
-                    .expect("set");
+                self.store.set_image(identity, &name(ImageKind::Listing)).expect("set");
             }
         }
         format!("step {what} of user {user} on {uuid}")

@@ -2,15 +2,16 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::Store;
+use super::open::Store;
 use crate::error::Result;
+use crate::model::IdentityId;
 
 impl Store {
     /// The words for what this identity's server refuses, as long as it has the version that it was found with.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn refusals(&self, identity: i64) -> Result<String> {
+    pub fn refusals(&self, identity: IdentityId) -> Result<String> {
         self.read(|connection| {
             connection
                 .prepare_cached(
@@ -27,7 +28,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn note_refusals(&self, identity: i64, add: &dyn Fn(&str) -> String) -> Result<()> {
+    pub fn note_refusals(&self, identity: IdentityId, add: &dyn Fn(&str) -> String) -> Result<()> {
         self.write(|tx| {
             let known: (i64, String, Option<String>) = tx.connection.query_row(
                 "SELECT s.id, s.version, r.arguments FROM identities i JOIN servers s ON s.id = i.server \
@@ -48,7 +49,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn note_version(&self, identity: i64, version: &str) -> Result<bool> {
+    pub fn note_version(&self, identity: IdentityId, version: &str) -> Result<bool> {
         let is_known = self.read(|connection| {
             connection
                 .prepare_cached(

@@ -1,6 +1,7 @@
--- The store's format, major 1: additions only. docs/design.md says what each table is for and what a kill leaves.
+-- The store's format, number 2: the one place that says which columns there are. docs/design.md says what each table is
+-- for, what a kill leaves, and what a change of this file needs ('The store').
 
-CREATE TABLE IF NOT EXISTS store (
+CREATE TABLE store (
     one       INTEGER PRIMARY KEY CHECK (one = 1),
     store_id  INTEGER NOT NULL,            -- random; tells a new database from the one it replaced
     secret    BLOB    NOT NULL,            -- key of the hash that stands for a token
@@ -10,13 +11,13 @@ CREATE TABLE IF NOT EXISTS store (
     answers   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
-CREATE TABLE IF NOT EXISTS servers (
+CREATE TABLE servers (
     id                 INTEGER PRIMARY KEY,
     machine_identifier TEXT NOT NULL UNIQUE,
     version            TEXT NOT NULL
 ) STRICT;
 
-CREATE TABLE IF NOT EXISTS identities (    -- whose view of which server: the partition of everything below
+CREATE TABLE identities (    -- whose view of which server: the partition of everything below
     id     INTEGER PRIMARY KEY AUTOINCREMENT, -- no number is ever used twice: processes remember them
     server INTEGER NOT NULL REFERENCES servers (id),
     who    BLOB    NOT NULL,               -- the user's name, or the keyed hash of the token
@@ -25,14 +26,14 @@ CREATE TABLE IF NOT EXISTS identities (    -- whose view of which server: the pa
     UNIQUE (server, who)
 ) STRICT;
 
-CREATE TABLE IF NOT EXISTS endpoints (     -- which identity a URL led to last: what makes opening lazy
+CREATE TABLE endpoints (     -- which identity a URL led to last: what makes opening lazy
     url      TEXT    NOT NULL,
     who      BLOB    NOT NULL,
     identity INTEGER NOT NULL REFERENCES identities (id),
     PRIMARY KEY (url, who)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS libraries (
+CREATE TABLE libraries (
     id                 INTEGER PRIMARY KEY AUTOINCREMENT, -- as above
     identity           INTEGER NOT NULL REFERENCES identities (id),
     section            TEXT    NOT NULL,
@@ -69,16 +70,16 @@ CREATE TABLE IF NOT EXISTS libraries (
     dead_matches       INTEGER NOT NULL DEFAULT 0,   -- there may be some
     match_count        INTEGER NOT NULL DEFAULT 0,
     matches_image      TEXT    NOT NULL DEFAULT '',  -- image of the confirmed matches
-    matches_compacted     INTEGER NOT NULL DEFAULT 0,   -- changes up to here are in it
+    matches_compacted  INTEGER NOT NULL DEFAULT 0,   -- changes up to here are in it
     guids_upto         INTEGER NOT NULL DEFAULT 0,   -- items up to this id are in the GUID index
     titles_upto        INTEGER NOT NULL DEFAULT 0,   -- and in the title index
-    -- what events said: see also ADDED in connection.rs, for stores that were made without these columns
+    -- what events said
     hint               INTEGER NOT NULL DEFAULT 0,   -- Hint; 0: nothing that was not looked into
     hint_seq           INTEGER NOT NULL DEFAULT 0,   -- change sequence of the last one: what began later clears it
     UNIQUE (identity, uuid)
 ) STRICT;
 
-CREATE TABLE IF NOT EXISTS shows (
+CREATE TABLE shows (
     id         INTEGER PRIMARY KEY,
     library    INTEGER NOT NULL REFERENCES libraries (id),
     rating_key TEXT    NOT NULL,
@@ -87,7 +88,7 @@ CREATE TABLE IF NOT EXISTS shows (
     UNIQUE (library, rating_key, title, guid)
 ) STRICT;
 
-CREATE TABLE IF NOT EXISTS items (         -- a row is visible in the generations from born on, before died
+CREATE TABLE items (         -- a row is visible in the generations from born on, before died
     id         INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: the indexes of GUIDs and titles remember how far they are
     library    INTEGER NOT NULL REFERENCES libraries (id),
     rating_key TEXT    NOT NULL,
@@ -105,23 +106,23 @@ CREATE TABLE IF NOT EXISTS items (         -- a row is visible in the generation
     died       INTEGER,
     since      INTEGER NOT NULL DEFAULT 0  -- change sequence when it came, or went, singly; 0: by a listing
 ) STRICT;
-CREATE INDEX IF NOT EXISTS items_key ON items (library, rating_key);
-CREATE INDEX IF NOT EXISTS items_dead ON items (library, died) WHERE died IS NOT NULL;
+CREATE INDEX items_key ON items (library, rating_key);
+CREATE INDEX items_dead ON items (library, died) WHERE died IS NOT NULL;
 
-CREATE TABLE IF NOT EXISTS guids (         -- made when a GUID is first asked for; candidates only: rows are compared
+CREATE TABLE guids (         -- made when a GUID is first asked for; candidates only: rows are compared
     hash INTEGER NOT NULL,
     item INTEGER NOT NULL,
     PRIMARY KEY (hash, item)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS titles (        -- made when a title is first searched
+CREATE TABLE titles (        -- made when a title is first searched
     library INTEGER NOT NULL,
     fold    TEXT    NOT NULL,              -- without case, accents and punctuation; the item's own, or its show's
     item    INTEGER NOT NULL,
     PRIMARY KEY (library, fold, item)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS listings (      -- a full listing under way
+CREATE TABLE listings (      -- a full listing under way
     library    INTEGER PRIMARY KEY REFERENCES libraries (id),
     generation INTEGER NOT NULL,           -- the one it will become
     type_index INTEGER NOT NULL,           -- which leaf type is being listed
@@ -140,14 +141,14 @@ CREATE TABLE IF NOT EXISTS listings (      -- a full listing under way
     changed    INTEGER NOT NULL DEFAULT 0  -- some row differs from the generation that answers
 ) STRICT;
 
-CREATE TABLE IF NOT EXISTS seen (          -- items that a listing found again, by page: 8 bytes an id
+CREATE TABLE seen (          -- items that a listing found again, by page: 8 bytes an id
     library INTEGER NOT NULL,
     page    INTEGER NOT NULL,
     ids     BLOB    NOT NULL,
     PRIMARY KEY (library, page)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS matches (       -- confirmed by the host
+CREATE TABLE matches (       -- confirmed by the host
     library     INTEGER NOT NULL REFERENCES libraries (id),
     path        BLOB    NOT NULL,
     rating_key  TEXT    NOT NULL,
@@ -156,10 +157,10 @@ CREATE TABLE IF NOT EXISTS matches (       -- confirmed by the host
     sequence    INTEGER NOT NULL,
     PRIMARY KEY (library, path)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS matches_age ON matches (sequence);
-CREATE INDEX IF NOT EXISTS matches_key ON matches (library, rating_key);
+CREATE INDEX matches_age ON matches (sequence);
+CREATE INDEX matches_key ON matches (library, rating_key);
 
-CREATE TABLE IF NOT EXISTS unverified (      -- invalidated: not answered again before a request confirmed the item
+CREATE TABLE unverified (    -- invalidated: not answered again before a request confirmed the item
     library    INTEGER NOT NULL REFERENCES libraries (id),
     path       BLOB    NOT NULL,           -- empty: the item with the rating key
     rating_key TEXT    NOT NULL,           -- empty: the path
@@ -167,7 +168,7 @@ CREATE TABLE IF NOT EXISTS unverified (      -- invalidated: not answered again 
     PRIMARY KEY (library, path, rating_key)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS changes (       -- what other processes have to hear of
+CREATE TABLE changes (       -- what other processes have to hear of
     sequence   INTEGER NOT NULL,
     n          INTEGER NOT NULL,
     identity   INTEGER NOT NULL,
@@ -175,12 +176,11 @@ CREATE TABLE IF NOT EXISTS changes (       -- what other processes have to hear 
     kind       INTEGER NOT NULL,           -- ChangeKind
     path       BLOB    NOT NULL,
     rating_key TEXT    NOT NULL,
-    generation INTEGER NOT NULL,
     PRIMARY KEY (sequence, n)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS questions (     -- what the server was asked about: paths that were not listed
-    library  INTEGER NOT NULL,             -- 0: a look at the clocks for such a path
+CREATE TABLE path_searches ( -- what the server was asked about: paths that were not listed
+    library  INTEGER NOT NULL,             -- 0: a probe for such a path
     hash     INTEGER NOT NULL,             -- of the path's normal form
     identity INTEGER NOT NULL,
     first_ms INTEGER NOT NULL,
@@ -189,19 +189,19 @@ CREATE TABLE IF NOT EXISTS questions (     -- what the server was asked about: p
     PRIMARY KEY (identity, library, hash)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS refusals (      -- arguments that a server does not take
+CREATE TABLE refusals (      -- arguments that a server does not take
     server    INTEGER PRIMARY KEY REFERENCES servers (id),
     version   TEXT    NOT NULL,            -- the server's when they were refused: another one may take them
     arguments TEXT    NOT NULL             -- words of Refused, with a space between them
 ) STRICT;
 
-CREATE TABLE IF NOT EXISTS leases (        -- who fetches, where the file system has no locks
+CREATE TABLE leases (        -- who fetches, where the file system has no locks
     what     TEXT    PRIMARY KEY,
     holder   INTEGER NOT NULL,
     until_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS tables (        -- what a host keeps itself; a table is made when something is put into it
+CREATE TABLE tables (        -- what a host keeps itself; a table is made when something is put into it
     id        INTEGER PRIMARY KEY AUTOINCREMENT, -- no number is ever used twice: processes remember them
     name      BLOB    UNIQUE,              -- NULL: it was cleared, and its entries are to be swept
     entries   INTEGER NOT NULL DEFAULT 0,  -- those that are stored, expired ones included
@@ -212,7 +212,7 @@ CREATE TABLE IF NOT EXISTS tables (        -- what a host keeps itself; a table 
     changed   INTEGER NOT NULL             -- change sequence when it was made or compacted: then it is read anew
 ) STRICT;
 
-CREATE TABLE IF NOT EXISTS entries (
+CREATE TABLE entries (
     in_table   INTEGER NOT NULL REFERENCES tables (id),
     name       BLOB    NOT NULL,
     expires_ms INTEGER,                    -- NULL: never
@@ -220,5 +220,5 @@ CREATE TABLE IF NOT EXISTS entries (
     value      BLOB,                       -- NULL: it was removed; the row goes when the table is compacted
     PRIMARY KEY (in_table, name)
 ) STRICT;
-CREATE INDEX IF NOT EXISTS entries_age ON entries (in_table, sequence);
-CREATE INDEX IF NOT EXISTS entries_expiry ON entries (expires_ms) WHERE expires_ms IS NOT NULL;
+CREATE INDEX entries_age ON entries (in_table, sequence);
+CREATE INDEX entries_expiry ON entries (expires_ms) WHERE expires_ms IS NOT NULL;

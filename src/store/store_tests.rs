@@ -3,95 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::*;
-use crate::model::{Clocks, Item, ItemType, Library, LibraryKind, Server};
-
-const DAY_MS: i64 = 86_400_000;
-const NOW_MS: i64 = 20_000 * DAY_MS;
-
-fn opened() -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::open(folder.path(), true).expect("the store opens");
-    (folder, store)
-}
-
-fn endpoint(url: &str) -> Endpoint {
-    Endpoint {
-        url: url.to_owned(),
-        who: vec![7; 32],
-    }
-}
-
-fn server(name: &str) -> Server {
-    Server {
-        machine_identifier: name.to_owned(),
-        ..Server::default()
-    }
-}
-
-fn library(uuid: &str) -> Library {
-    Library {
-        section: uuid.to_owned(),
-        uuid: uuid.to_owned(),
-        title: uuid.to_owned(),
-        kind: LibraryKind::Movie,
-        locations: vec!["/data".to_owned()],
-        clocks: Clocks::default(),
-    }
-}
-
-fn movie(key: &str, path: &str) -> Item {
-    Item {
-        rating_key: key.to_owned(),
-        kind: ItemType::Movie,
-        title: format!("Film {key}"),
-        parts: vec![path.to_owned()],
-        ..Item::default()
-    }
-}
-
-/// The rows of an identity that a probe shows with these libraries.
-fn probed(store: &Store, identity: i64, uuids: &[&str], now_ms: i64) -> Vec<LibraryRow> {
-    let shown: Vec<Library> = uuids.iter().map(|uuid| library(uuid)).collect();
-    let begun = store.totals().expect("totals").sequence;
-    store
-        .probed(identity, &shown, begun, now_ms, &|_, _| false)
-        .expect("probed")
-}
-
-fn finish(store: &Store, identity: i64, listing: &mut Listing) -> LibraryRow {
-    store.mark_gone(listing).expect("marked");
-    let finished = Finished {
-        items: store.distinct(listing).expect("counted"),
-        provisional: false,
-        partial: false,
-        image: None,
-        now_ms: NOW_MS,
-    };
-    store.finish_listing(identity, listing, &finished).expect("finished")
-}
-
-fn listed(store: &Store, identity: i64, row: &LibraryRow, items: &[Item]) -> LibraryRow {
-    let mut listing = store.begin_listing(row, NOW_MS).expect("begun");
-    store.store_page(&mut listing, items, u64::MAX >> 1).expect("stored");
-    finish(store, identity, &mut listing)
-}
-
-fn matches(store: &Store, library: i64) -> BTreeSet<(Vec<u8>, String)> {
-    let mut found = BTreeSet::new();
-    store
-        .for_each_match(library, &mut |path, key, _| {
-            found.insert((path.to_vec(), key.to_owned()));
-        })
-        .expect("read");
-    found
-}
-
-fn count(store: &Store, query: &str) -> i64 {
-    store
-        .read(|connection| connection.query_row(query, [], |row| row.get(0)))
-        .expect("counted")
-}
+use super::ChangeKind;
+use super::fixture::{DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, probed, server};
+use crate::model::{Generation, Sequence, Server};
 
 #[test]
 fn a_library_that_is_cleared_does_not_stop_the_listings_of_others() {
@@ -116,18 +30,6 @@ fn a_library_that_is_cleared_does_not_stop_the_listings_of_others() {
     }
     while store.sweep(1).expect("swept") {}
     assert_eq!(count(&store, "SELECT count(*) FROM items"), 2);
-}
-
-#[test]
-fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
-    let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-    store.record_matches(&row, &[(b"/h/1.mkv", "1")]).expect("recorded");
-    store.invalidate_libraries(identity, None).expect("invalidated");
-    listed(&store, identity, &store.library_row(row.id).expect("a row"), &[]);
-    while store.sweep(1).expect("swept") {}
-    assert_eq!(count(&store, "SELECT count(*) FROM matches"), 0);
 }
 
 #[test]
@@ -295,7 +197,7 @@ fn a_library_that_the_server_does_not_show_any_more_leaves_its_matches_only() {
     assert_eq!(count(&store, "SELECT count(*) FROM libraries"), 2);
     // It comes back: nothing is listed, and what was confirmed is there, in all that a new process reads.
     let row = probed(&store, identity, &["films", "shows"], NOW_MS + 61 * DAY_MS).remove(1);
-    assert_eq!((row.generation, row.match_count), (0, 1));
+    assert_eq!((row.generation, row.match_count), (Generation(0), 1));
     assert_eq!(matches(&store, row.id).len(), 1);
     let changes = store.state(Some(identity)).expect("state").changes;
     assert_eq!(changes.iter().map(|one| one.library).collect::<Vec<_>>(), [row.id]);
@@ -332,158 +234,6 @@ fn changes_do_not_pile_up_where_no_match_is_ever_recorded() {
     );
 }
 
-/// The paths of what a library lists.
-fn paths(store: &Store, row: &LibraryRow) -> Vec<String> {
-    let mut found = Vec::new();
-    store
-        .for_each_item(row.id, row.generation, &mut |item, _| {
-            found.extend(item.parts);
-            Ok(())
-        })
-        .expect("read");
-    found.sort();
-    found
-}
-
-fn sequence(store: &Store) -> u64 {
-    store.totals().expect("totals").sequence
-}
-
-#[test]
-fn a_page_that_was_on_its_way_does_not_undo_what_was_learned_meanwhile() {
-    let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-    let old = [
-        movie("1", "/data/1.mkv"),
-        movie("2", "/data/2.mkv"),
-        movie("3", "/data/3.mkv"),
-    ];
-    let row = listed(&store, identity, &row, &old);
-    let mut listing = store.begin_listing(&row, NOW_MS).expect("begun");
-    listing.keyed = 4;
-    let asked = sequence(&store);
-    store
-        .merge_items(&row, &[movie("1", "/data/new.mkv")], None)
-        .expect("merged");
-    store.remove_item(&row, "2").expect("removed");
-    let page: Vec<Item> = old.iter().cloned().chain([movie("4", "/data/4.mkv")]).collect();
-    store.store_page(&mut listing, &page, asked).expect("stored");
-    assert_eq!((store.distinct(&listing).expect("counted"), listing.keyed), (3, 3));
-    let row = finish(&store, identity, &mut listing);
-    assert_eq!(paths(&store, &row), ["/data/3.mkv", "/data/4.mkv", "/data/new.mkv"]);
-    // What was asked for later is newer.
-    let mut listing = store.begin_listing(&row, NOW_MS).expect("begun");
-    store.store_page(&mut listing, &old, sequence(&store)).expect("stored");
-    let row = finish(&store, identity, &mut listing);
-    assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/2.mkv", "/data/3.mkv"]);
-    // Rows gathered over several requests are merged at once.
-    let asked = sequence(&store);
-    store
-        .merge_items(&row, &[movie("1", "/data/new.mkv")], None)
-        .expect("merged");
-    store.remove_item(&row, "2").expect("removed");
-    store.merge_items(&row, &page, Some(asked)).expect("merged");
-    assert_eq!(paths(&store, &row), ["/data/3.mkv", "/data/4.mkv", "/data/new.mkv"]);
-}
-
-#[test]
-fn two_that_store_into_one_listing_do_not_take_each_others_rows_for_gone() {
-    let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-    let row = listed(
-        &store,
-        identity,
-        &row,
-        &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
-    );
-    for anew in [false, true] {
-        let mut held_up = store.begin_listing(&row, NOW_MS).expect("begun");
-        let mut other = if anew {
-            store.begin_listing(&row, NOW_MS).expect("begun")
-        } else {
-            store.listing(row.id).expect("read").expect("a listing")
-        };
-        store
-            .store_page(&mut other, &[movie("1", "/data/1.mkv")], sequence(&store))
-            .expect("stored");
-        let late = |done: Result<()>| assert_eq!(done.expect_err("another one has it").status, Status::Timeout);
-        late(store.store_page(&mut held_up, &[], sequence(&store)));
-        late(store.mark_gone(&mut held_up));
-        let finished = Finished {
-            items: 0,
-            provisional: false,
-            partial: false,
-            image: None,
-            now_ms: NOW_MS,
-        };
-        late(store.finish_listing(identity, &held_up, &finished).map(|_| ()));
-        store
-            .store_page(&mut other, &[movie("2", "/data/2.mkv")], sequence(&store))
-            .expect("stored");
-        let row = finish(&store, identity, &mut other);
-        assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/2.mkv"]);
-    }
-}
-
-#[test]
-fn a_file_that_lacks_changes_which_are_forgotten_is_not_the_listing_s() {
-    let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-    let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
-    let mut listing = store.begin_listing(&row, NOW_MS).expect("begun");
-    store
-        .merge_items(&row, &[movie("2", "/data/2.mkv")], None)
-        .expect("merged");
-    let now = sequence(&store);
-    store
-        .set_image(identity, row.id, row.generation, "with both", now)
-        .expect("set");
-    store
-        .compacted(identity, row.id, row.epoch, "matches", now)
-        .expect("compacted");
-    store
-        .store_page(&mut listing, &[movie("1", "/data/3.mkv")], now)
-        .expect("stored");
-    store.mark_gone(&mut listing).expect("marked");
-    let finished = Finished {
-        items: 2,
-        provisional: false,
-        partial: false,
-        image: Some(("with one".to_owned(), listing.begun_sequence)),
-        now_ms: NOW_MS,
-    };
-    let row = store.finish_listing(identity, &listing, &finished).expect("finished");
-    let known = store.state(Some(identity)).expect("state").changes.len();
-    assert!(
-        row.image.is_empty() || known > 0,
-        "item 2 is neither in {} nor among the changes",
-        row.image
-    );
-}
-
-#[test]
-fn what_is_merged_by_one_who_knows_an_older_generation_is_counted_once() {
-    let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-    let old = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
-    listed(
-        &store,
-        identity,
-        &old,
-        &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
-    );
-    store
-        .merge_items(&old, &[movie("2", "/data/new.mkv")], None)
-        .expect("merged");
-    let row = store.library_row(row.id).expect("a row");
-    assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/new.mkv"]);
-    assert_eq!(row.items, 2);
-}
-
 #[test]
 fn a_match_is_as_new_as_its_write_whatever_listing_its_caller_knew() {
     let (_folder, store) = opened();
@@ -496,7 +246,7 @@ fn a_match_is_as_new_as_its_write_whatever_listing_its_caller_knew() {
     store
         .record_matches(&before, &[(b"/data/1.mkv", "3")])
         .expect("recorded");
-    let mut recorded = 0;
+    let mut recorded = Sequence::default();
     store
         .for_each_match(row.id, &mut |_, _, sequence| recorded = sequence)
         .expect("read");

@@ -5,9 +5,12 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{PageState, Store, Tx};
+use super::ids::table_image;
+use super::open::Store;
+use super::tx::{Tx, sequence_of};
 use crate::error::Result;
-use crate::image::Kept;
+use crate::image::{Kept, State as PageState};
+use crate::model::{Sequence, TableId, TableImage};
 use crate::platform::clock::coarse_ms;
 
 /// Bytes that an entry takes beside its name and value, for the limit.
@@ -62,11 +65,11 @@ pub struct Put {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableRow {
     /// The store's own number of it.
-    pub id: i64,
+    pub id: TableId,
     /// Its name.
     pub name: Vec<u8>,
-    /// Its image; empty: none yet.
-    pub image: String,
+    /// Its image; `None`: none yet.
+    pub image: Option<TableImage>,
     /// Entries that are stored.
     pub entries: u64,
     /// Writes since the image was made.
@@ -77,7 +80,7 @@ pub struct TableRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     /// The table's number.
-    pub table: i64,
+    pub table: TableId,
     /// The entry's name.
     pub name: Vec<u8>,
     /// Its value, unless that is a long one, and its expiry; `None`: it was removed.
@@ -88,7 +91,7 @@ pub struct Written {
 #[derive(Clone, Debug)]
 pub struct TableState {
     /// The change sequence of that moment.
-    pub sequence: u64,
+    pub sequence: Sequence,
     /// All tables; `None`: they are those that were known, with the same images.
     pub tables: Option<Vec<TableRow>>,
     /// What was written since then, or since the images were made, oldest first.
@@ -114,10 +117,10 @@ impl Store {
     /// Whether nothing was committed since `sequence`, which was read in this epoch, for the price of some loads. `false` when
     /// that cannot be told without asking the database.
     #[inline]
-    pub fn is_unmoved(&self, sequence: u64, epoch: Epoch) -> bool {
+    pub fn is_unmoved(&self, sequence: Sequence, epoch: Epoch) -> bool {
         let opened = self.opened.newest();
         self.believes
-            && opened.state(coarse_ms()) == PageState::Equal(sequence)
+            && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
             && epoch.store == opened.id
             && epoch.losses == self.losses_now()
     }
@@ -129,7 +132,7 @@ impl Store {
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn write_tables(&self, ops: &[TableOp<'_>], terms: &Put) -> Result<Vec<TableRow>> {
         self.write(|tx| {
-            let mut known: Option<(&[u8], i64)> = None;
+            let mut known: Option<(&[u8], TableId)> = None;
             for op in ops {
                 match *op {
                     TableOp::Put { table, name, value } => {
@@ -170,9 +173,9 @@ impl Store {
 
     /// What was written since that change sequence, by who knows so many tables; `None`: everything. The result is `None` when
     /// not `patient` and it would have to be waited for.
-    pub fn tables_since(&self, since: Option<(u64, usize)>, patient: bool) -> Option<Result<TableState>> {
+    pub fn tables_since(&self, since: Option<(Sequence, usize)>, patient: bool) -> Option<Result<TableState>> {
         let work = |connection: &Connection| {
-            let sequence = super::sequence_of(connection)?;
+            let sequence = sequence_of(connection)?;
             let since = since.filter(|(since, _)| *since <= sequence);
             if let Some((since, _)) = since
                 && since == sequence
@@ -188,10 +191,8 @@ impl Store {
                 None => None,
                 Some((since, count)) => connection
                     .prepare_cached("SELECT count(*), coalesce(max(changed), 0) FROM tables WHERE name IS NOT NULL")?
-                    .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
-                    .map(|(now, changed)| {
-                        (now.cast_unsigned() == count as u64 && changed.cast_unsigned() <= since).then_some(since)
-                    })?,
+                    .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Sequence>(1)?)))
+                    .map(|(now, changed)| (now.cast_unsigned() == count as u64 && changed <= since).then_some(since))?,
             };
             Ok(TableState {
                 sequence,
@@ -202,7 +203,7 @@ impl Store {
                 },
                 written: match known {
                     Some(since) => written(connection, "?1", since)?,
-                    None => written(connection, "max(t.compacted, ?1)", 0)?,
+                    None => written(connection, "max(t.compacted, ?1)", Sequence(0))?,
                 },
             })
         };
@@ -284,39 +285,39 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn for_each_entry(&self, table: i64, each: &mut dyn FnMut(&[u8], Kept<'_>)) -> Result<u64> {
+    pub fn for_each_entry(&self, table: TableId, each: &mut dyn FnMut(&[u8], Kept<'_>)) -> Result<Sequence> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT name, CASE WHEN length(value) <= ?2 THEN value END, expires_ms FROM entries \
                  WHERE in_table = ?1 AND value IS NOT NULL",
             )?;
-            let mut rows = statement.query([table, LONG])?;
+            let mut rows = statement.query(params![table, LONG])?;
             while let Some(row) = rows.next()? {
                 let (value, expires_ms) = (row.get_ref(1)?.as_blob_or_null()?, row.get(2)?);
                 each(row.get_ref(0)?.as_blob()?, Kept { value, expires_ms });
             }
-            super::sequence_of(connection)
+            sequence_of(connection)
         })
     }
 
-    /// Notes a new image of a table that holds all that was written up to `compacted`.
+    /// Notes a new image of a table. It holds all that was written up to its sequence.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn table_compacted(&self, table: i64, image: &str, compacted: u64) -> Result<()> {
+    pub fn table_compacted(&self, image: &TableImage) -> Result<()> {
         self.write(|tx| {
             let c = tx.connection;
-            let upto = compacted.cast_signed();
+            let (table, upto) = (image.table, image.sequence);
             let done = c
                 .prepare_cached(
                     "UPDATE tables SET image = ?2, compacted = ?3, changed = ?4, loose = \
                      (SELECT count(*) FROM entries WHERE sequence > ?3 AND in_table = ?1) \
                      WHERE id = ?1 AND compacted <= ?3 AND name IS NOT NULL",
                 )?
-                .execute(params![table, image, upto, tx.sequence.cast_signed()])?;
+                .execute(params![table, image, upto, tx.sequence])?;
             if done > 0 {
                 c.prepare_cached("DELETE FROM entries WHERE in_table = ?1 AND sequence <= ?2 AND value IS NULL")?
-                    .execute([table, upto])?;
+                    .execute(params![table, upto])?;
             }
             Ok(())
         })
@@ -332,7 +333,7 @@ fn rows(connection: &Connection, which: &str) -> rusqlite::Result<Vec<TableRow>>
             Ok(TableRow {
                 id: row.get(0)?,
                 name: row.get(1)?,
-                image: row.get(2)?,
+                image: table_image(row.get_ref(2)?.as_str()?),
                 entries: row.get::<_, i64>(3)?.cast_unsigned(),
                 loose: row.get::<_, i64>(4)?.cast_unsigned(),
             })
@@ -340,14 +341,14 @@ fn rows(connection: &Connection, which: &str) -> rusqlite::Result<Vec<TableRow>>
         .collect()
 }
 
-fn written(connection: &Connection, after: &str, since: u64) -> rusqlite::Result<Vec<Written>> {
+fn written(connection: &Connection, after: &str, since: Sequence) -> rusqlite::Result<Vec<Written>> {
     connection
         .prepare_cached(&format!(
             "SELECT e.in_table, e.name, e.value IS NULL, CASE WHEN length(e.value) <= ?2 THEN e.value END, e.expires_ms \
              FROM tables t CROSS JOIN entries e ON e.in_table = t.id AND e.sequence > {after} \
              WHERE t.name IS NOT NULL ORDER BY e.sequence"
         ))?
-        .query_map([since.cast_signed(), LONG], |row| {
+        .query_map(params![since, LONG], |row| {
             Ok(Written {
                 table: row.get(0)?,
                 name: row.get(1)?,
@@ -357,7 +358,7 @@ fn written(connection: &Connection, after: &str, since: u64) -> rusqlite::Result
         .collect()
 }
 
-fn number(connection: &Connection, table: &[u8]) -> rusqlite::Result<Option<i64>> {
+fn number(connection: &Connection, table: &[u8]) -> rusqlite::Result<Option<TableId>> {
     connection
         .prepare_cached("SELECT id FROM tables WHERE name = ?1")?
         .query_row([table], |row| row.get(0))
@@ -365,18 +366,18 @@ fn number(connection: &Connection, table: &[u8]) -> rusqlite::Result<Option<i64>
 }
 
 /// The table's number; it is made when it is not there.
-fn made(tx: &Tx<'_>, table: &[u8]) -> rusqlite::Result<i64> {
+fn made(tx: &Tx<'_>, table: &[u8]) -> rusqlite::Result<TableId> {
     if let Some(id) = number(tx.connection, table)? {
         return Ok(id);
     }
     tx.connection
         .prepare_cached("INSERT INTO tables (name, changed, compacted) VALUES (?1, ?2, ?3)")?
-        .execute(params![table, tx.sequence.cast_signed(), tx.sequence.cast_signed() - 1])?;
-    Ok(tx.connection.last_insert_rowid())
+        .execute(params![table, tx.sequence, Sequence(tx.sequence.0 - 1)])?;
+    Ok(TableId(tx.connection.last_insert_rowid()))
 }
 
 /// What an entry takes; `None`: there is none.
-fn taken(tx: &Tx<'_>, table: i64, name: &[u8]) -> rusqlite::Result<Option<i64>> {
+fn taken(tx: &Tx<'_>, table: TableId, name: &[u8]) -> rusqlite::Result<Option<i64>> {
     tx.connection
         .prepare_cached(
             "SELECT length(name) + length(value) + ?3 FROM entries WHERE in_table = ?1 AND name = ?2 AND value IS NOT NULL",
@@ -385,16 +386,16 @@ fn taken(tx: &Tx<'_>, table: i64, name: &[u8]) -> rusqlite::Result<Option<i64>> 
         .optional()
 }
 
-fn count(tx: &Tx<'_>, table: i64, entries: i64, bytes: i64) -> rusqlite::Result<()> {
+fn count(tx: &Tx<'_>, table: TableId, entries: i64, bytes: i64) -> rusqlite::Result<()> {
     tx.connection
         .prepare_cached(
             "UPDATE tables SET entries = entries + ?2, bytes = bytes + ?3, loose = loose + 1 WHERE id = ?1",
         )?
-        .execute([table, entries, bytes])
+        .execute(params![table, entries, bytes])
         .map(|_| ())
 }
 
-fn put(tx: &Tx<'_>, table: i64, name: &[u8], value: &[u8], expires_ms: Option<i64>) -> rusqlite::Result<()> {
+fn put(tx: &Tx<'_>, table: TableId, name: &[u8], value: &[u8], expires_ms: Option<i64>) -> rusqlite::Result<()> {
     let before = taken(tx, table, name)?;
     tx.connection
         .prepare_cached(
@@ -402,13 +403,13 @@ fn put(tx: &Tx<'_>, table: i64, name: &[u8], value: &[u8], expires_ms: Option<i6
              ON CONFLICT (in_table, name) DO UPDATE SET expires_ms = excluded.expires_ms, sequence = excluded.sequence, \
              value = excluded.value",
         )?
-        .execute(params![table, name, expires_ms, tx.sequence.cast_signed(), value])?;
+        .execute(params![table, name, expires_ms, tx.sequence, value])?;
     let bytes = i64::try_from(name.len() + value.len()).unwrap_or(i64::MAX - ROW) + ROW;
     count(tx, table, i64::from(before.is_none()), bytes - before.unwrap_or(0))
 }
 
 /// Leaves a row without a value, for others to read.
-fn remove(tx: &Tx<'_>, table: i64, name: &[u8]) -> rusqlite::Result<()> {
+fn remove(tx: &Tx<'_>, table: TableId, name: &[u8]) -> rusqlite::Result<()> {
     let Some(bytes) = taken(tx, table, name)? else {
         return Ok(());
     };
@@ -416,7 +417,7 @@ fn remove(tx: &Tx<'_>, table: i64, name: &[u8]) -> rusqlite::Result<()> {
         .prepare_cached(
             "UPDATE entries SET value = NULL, expires_ms = NULL, sequence = ?3 WHERE in_table = ?1 AND name = ?2",
         )?
-        .execute(params![table, name, tx.sequence.cast_signed()])?;
+        .execute(params![table, name, tx.sequence])?;
     count(tx, table, -1, -bytes)
 }
 
@@ -432,7 +433,7 @@ fn clear(tx: &Tx<'_>, table: Option<&[u8]>) -> rusqlite::Result<()> {
 /// Removes entries of cleared tables, at most so many of each; gives whether there were any.
 fn sweep(tx: &Tx<'_>, most: i64) -> rusqlite::Result<bool> {
     let c = tx.connection;
-    let cleared: Vec<i64> = c
+    let cleared: Vec<TableId> = c
         .prepare_cached("SELECT id FROM tables WHERE name IS NULL LIMIT 10")?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
@@ -441,9 +442,9 @@ fn sweep(tx: &Tx<'_>, most: i64) -> rusqlite::Result<bool> {
             .prepare_cached(
                 "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE in_table = ?1 LIMIT ?2)",
             )?
-            .execute([*id, most])?;
+            .execute(params![id, most])?;
         if gone == 0 {
-            c.prepare_cached("DELETE FROM tables WHERE id = ?1")?.execute([*id])?;
+            c.prepare_cached("DELETE FROM tables WHERE id = ?1")?.execute([id])?;
         }
     }
     Ok(!cleared.is_empty())
@@ -453,8 +454,8 @@ fn sweep(tx: &Tx<'_>, most: i64) -> rusqlite::Result<bool> {
 /// just now stays, however large: it goes when more comes.
 fn cull(tx: &Tx<'_>, terms: &Put) -> rusqlite::Result<()> {
     let c = tx.connection;
-    let now = tx.sequence.cast_signed();
-    let expired: Vec<(i64, Vec<u8>)> = c
+    let now = tx.sequence;
+    let expired: Vec<(TableId, Vec<u8>)> = c
         .prepare_cached(
             "SELECT e.in_table, e.name FROM entries e JOIN tables t ON t.id = e.in_table AND t.name IS NOT NULL \
              WHERE e.expires_ms <= ?1 AND e.sequence <> ?2 ORDER BY e.expires_ms LIMIT ?3",
@@ -474,7 +475,7 @@ fn cull(tx: &Tx<'_>, terms: &Put) -> rusqlite::Result<()> {
         if surplus <= 0 {
             break;
         }
-        let oldest: Option<i64> = c
+        let oldest: Option<Sequence> = c
             .prepare_cached(
                 "SELECT min((SELECT e.sequence FROM entries e WHERE e.in_table = t.id AND e.value IS NOT NULL \
                  ORDER BY e.sequence LIMIT 1)) FROM tables t WHERE t.name IS NOT NULL",
@@ -483,13 +484,13 @@ fn cull(tx: &Tx<'_>, terms: &Put) -> rusqlite::Result<()> {
         let Some(oldest) = oldest.filter(|sequence| *sequence < now) else {
             break;
         };
-        let together: Vec<(i64, Vec<u8>, i64)> = c
+        let together: Vec<(TableId, Vec<u8>, i64)> = c
             .prepare_cached(
                 "SELECT e.in_table, e.name, length(e.name) + length(e.value) + ?2 FROM tables t \
                  CROSS JOIN entries e ON e.in_table = t.id AND e.sequence = ?1 \
                  WHERE t.name IS NOT NULL AND e.value IS NOT NULL",
             )?
-            .query_map([oldest, ROW], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .query_map(params![oldest, ROW], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
             .collect::<rusqlite::Result<_>>()?;
         for (table, name, bytes) in together {
             remove(tx, table, &name)?;

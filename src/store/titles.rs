@@ -1,47 +1,57 @@
 //! Items by title. The index is made when a title is first searched: most hosts never do.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, params};
 
-use super::listing::{ITEM_COLUMNS, item};
-use super::{Store, Tx};
+use super::columns::{Cells, FromCells, list, read};
+use super::indexing::was_indexed;
+use super::items::{FROM, ItemRow};
+use super::open::Store;
+use super::tx::Tx;
 use crate::error::Result;
 use crate::matching::text::{fold_title, has_all_words};
-use crate::model::Item;
+use crate::model::{Item, LibraryId};
 
 /// Rows that one transaction indexes.
 const SLICE: i64 = 20_000;
 
 /// An item's row number, its title, and its show's.
-pub(super) struct Titled {
+pub struct Titled {
     id: i64,
     title: String,
     show_title: String,
 }
 
 impl Titled {
-    fn compacts(&self) -> impl Iterator<Item = String> {
-        [&self.title, &self.show_title]
-            .into_iter()
-            .map(|title| fold_title(title))
-            .filter(|fold| !fold.is_empty())
+    fn folds(&self) -> impl Iterator<Item = String> {
+        folds(&self.title, &self.show_title)
     }
 }
 
-/// From a row that begins with the item's number, and has both titles from a column on.
-pub(super) fn titled(row: &rusqlite::Row<'_>, titles: usize) -> rusqlite::Result<Titled> {
-    Ok(Titled {
-        id: row.get(0)?,
-        title: row.get(titles)?,
-        show_title: row.get(titles + 1)?,
-    })
+fn folds<'t>(title: &'t str, show_title: &'t str) -> impl Iterator<Item = String> + use<'t> {
+    [title, show_title]
+        .into_iter()
+        .map(fold_title)
+        .filter(|fold| !fold.is_empty())
+}
+
+impl FromCells for Titled {
+    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: cells.get("i.id")?,
+            title: cells.get("i.title")?,
+            show_title: cells.get("coalesce(s.title, '')")?,
+        })
+    }
 }
 
 /// Removes an item's entries.
-pub(super) fn forget(tx: &Tx<'_>, library: i64, item: &Titled) -> rusqlite::Result<()> {
+pub fn forget(tx: &Tx<'_>, library: LibraryId, item: &Titled) -> rusqlite::Result<()> {
     let mut statement = tx
         .connection
         .prepare_cached("DELETE FROM titles WHERE library = ?1 AND fold = ?2 AND item = ?3")?;
-    for fold in item.compacts() {
+    for fold in item.folds() {
         statement.execute(params![library, fold, item.id])?;
     }
     Ok(())
@@ -55,22 +65,56 @@ struct Taken {
 }
 
 impl Taken {
-    /// Adds the visible items with this compacted title.
-    fn take(&mut self, connection: &Connection, library: i64, fold: &str) -> rusqlite::Result<()> {
+    /// Adds the visible items with this folded title.
+    fn take(&mut self, connection: &Connection, library: LibraryId, fold: &str) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(&format!(
-            "{ITEM_COLUMNS} JOIN titles t ON t.item = i.id JOIN libraries l ON l.id = i.library WHERE t.library = ?1 AND t.fold = ?2 \
-             AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id"
+            "SELECT {} {FROM} JOIN titles t ON t.item = i.id JOIN libraries l ON l.id = i.library \
+             WHERE t.library = ?1 AND t.fold = ?2 \
+             AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id",
+            list::<ItemRow>()
         ))?;
-        let rows = statement.query_map(params![library, fold], item)?;
+        let rows = statement.query_map(params![library, fold], read::<ItemRow>)?;
         for row in rows {
-            let (_, item) = row?;
+            let row = row?;
             self.total += 1;
             if self.found.len() < self.limit {
-                self.found.push(item);
+                self.found.push(row.item);
             }
         }
         Ok(())
     }
+}
+
+/// What the index would give, from the rows themselves.
+fn without_index(
+    connection: &Connection,
+    library: LibraryId,
+    wanted: &str,
+    limit: usize,
+) -> rusqlite::Result<(Vec<Item>, usize)> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {} {FROM} JOIN libraries l ON l.id = i.library WHERE i.library = ?1 AND i.born <= l.generation \
+         AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id",
+        list::<ItemRow>()
+    ))?;
+    let (mut equal, mut fitting) = (Vec::new(), Vec::new());
+    for row in statement.query_map([library], read::<ItemRow>)? {
+        let item = row?.item;
+        let folds: BTreeSet<String> = folds(&item.title, &item.show_title).collect();
+        if folds.contains(wanted) {
+            equal.push(item);
+        } else if equal.is_empty() {
+            let fits = folds.into_iter().filter(|fold| has_all_words(fold, wanted));
+            fitting.extend(fits.map(|fold| (fold.len(), fold, item.clone())));
+        }
+    }
+    if equal.is_empty() {
+        fitting.sort_by(|(a_length, a, _), (b_length, b, _)| (a_length, a).cmp(&(b_length, b)));
+        equal.extend(fitting.into_iter().map(|(.., item)| item));
+    }
+    let total = equal.len();
+    equal.truncate(limit);
+    Ok((equal, total))
 }
 
 impl Store {
@@ -79,9 +123,11 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn items_with_title(&self, library: i64, title: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
-        self.index_titles(library)?;
+    pub fn items_with_title(&self, library: LibraryId, title: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
         let wanted = fold_title(title);
+        if !was_indexed("titles", || self.index_titles(library)) {
+            return self.read(|connection| without_index(connection, library, &wanted, limit));
+        }
         self.read(|connection| {
             let mut taken = Taken {
                 found: Vec::new(),
@@ -90,9 +136,9 @@ impl Store {
             };
             taken.take(connection, library, &wanted)?;
             if taken.total == 0 {
-                let mut compacts =
+                let mut folds =
                     connection.prepare_cached("SELECT DISTINCT fold FROM titles WHERE library = ?1 ORDER BY fold")?;
-                let mut rows = compacts.query([library])?;
+                let mut rows = folds.query([library])?;
                 let mut fitting = Vec::new();
                 while let Some(row) = rows.next()? {
                     let fold = row.get_ref(0)?.as_str().unwrap_or_default();
@@ -111,7 +157,7 @@ impl Store {
     }
 
     /// Brings the title index of a library up to date, in slices.
-    fn index_titles(&self, library: i64) -> Result<()> {
+    fn index_titles(&self, library: LibraryId) -> Result<()> {
         loop {
             let behind: bool = self.read(|connection| {
                 connection
@@ -127,16 +173,16 @@ impl Store {
             self.write(|tx| {
                 let c = tx.connection;
                 let rows: Vec<Titled> = c
-                    .prepare_cached(
-                        "SELECT i.id, i.title, coalesce(s.title, '') FROM items i \
-                         JOIN libraries l ON l.id = i.library LEFT JOIN shows s ON s.id = i.show \
+                    .prepare_cached(&format!(
+                        "SELECT {} {FROM} JOIN libraries l ON l.id = i.library \
                          WHERE l.id = ?1 AND i.id > l.titles_upto ORDER BY i.id LIMIT ?2",
-                    )?
-                    .query_map([library, SLICE], |row| titled(row, 1))?
+                        list::<Titled>()
+                    ))?
+                    .query_map(params![library, SLICE], read)?
                     .collect::<rusqlite::Result<_>>()?;
                 let mut entries: Vec<(String, i64)> = rows
                     .iter()
-                    .flat_map(|item| item.compacts().map(|fold| (fold, item.id)))
+                    .flat_map(|item| item.folds().map(|fold| (fold, item.id)))
                     .collect();
                 entries.sort_unstable(); // in the order of the table
                 let mut insert =
@@ -147,7 +193,7 @@ impl Store {
                 if let Some(last) = rows.last() {
                     c.execute(
                         "UPDATE libraries SET titles_upto = ?2 WHERE id = ?1",
-                        [library, last.id],
+                        params![library, last.id],
                     )?;
                 }
                 Ok(())

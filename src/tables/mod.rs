@@ -199,19 +199,17 @@ impl Tables {
         let sequence = self
             .store
             .for_each_entry(table.id, &mut |name, kept| builder.push(name, kept))?;
-        let name = Folder::image_name("t", table.id, 0, sequence);
-        let path = self.store.folder().image(&name, 0);
-        builder.finish(&path, self.store.seal(&name))?;
-        self.store.table_compacted(table.id, &name, sequence)?;
-        self.store.folder().sweep_replaced("t", table.id, sequence);
+        let name = Folder::table_image_name(table.id, sequence);
+        let path = self.store.folder().table_image(&name);
+        builder.finish(&path, self.store.table_seal(&name))?;
+        self.store.table_compacted(&name)?;
+        self.store.folder().sweep_replaced_table(&name);
         Ok(())
     }
 
     fn sweep(&self) {
         if let Ok(names) = self.store.image_names() {
-            self.store
-                .folder()
-                .sweep_images(&|name| names.iter().any(|kept| kept == name));
+            self.store.folder().sweep_images(&names);
         }
     }
 
@@ -288,16 +286,14 @@ impl Tables {
             .iter()
             .find(|view| view.row.id == row.id && view.row.image == row.image);
         let image = known.and_then(TableView::whole_image).or_else(|| self.open(&row));
-        let lost = image.is_none() && !row.image.is_empty();
+        let lost = image.is_none() && row.image.is_some();
         TableView::new(row, image, !lost)
     }
 
     fn open(&self, row: &TableRow) -> Option<Arc<Entries>> {
-        if row.image.is_empty() {
-            return None;
-        }
-        let path = self.store.folder().image(&row.image, 0);
-        match Entries::open(&path, self.mode, self.store.seal(&row.image)) {
+        let name = row.image.as_ref()?;
+        let path = self.store.folder().table_image(name);
+        match Entries::open(&path, self.mode, self.store.table_seal(name)) {
             Ok(image) => Some(Arc::new(image)),
             Err(error) => {
                 log::warn!("an image of a table cannot be used and is made anew: {error}");

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::image::{Entries, EntryOverlay, Kept, Overlaid};
+use crate::model::Sequence;
 use crate::store::{Epoch, TableRow, Written};
 
 /// What lookups read. What is written is added to it in place; anything else replaces it.
@@ -37,10 +38,10 @@ pub enum Found<'t> {
 }
 
 impl Snapshot {
-    pub fn new(number: u64, sequence: u64, epoch: Epoch) -> Self {
+    pub fn new(number: u64, sequence: Sequence, epoch: Epoch) -> Self {
         Self {
             number,
-            sequence: AtomicU64::new(sequence),
+            sequence: AtomicU64::new(sequence.0),
             epoch,
             tables: Vec::new(),
         }
@@ -48,12 +49,12 @@ impl Snapshot {
 
     /// Up to which change sequence every commit shows.
     #[inline]
-    pub fn sequence(&self) -> u64 {
-        self.sequence.load(Ordering::Acquire)
+    pub fn sequence(&self) -> Sequence {
+        Sequence(self.sequence.load(Ordering::Acquire))
     }
 
-    pub fn caught_up_to(&self, sequence: u64) {
-        self.sequence.store(sequence, Ordering::Release);
+    pub fn caught_up_to(&self, sequence: Sequence) {
+        self.sequence.store(sequence.0, Ordering::Release);
     }
 
     /// Adds what was written. One thread at a time.

@@ -262,6 +262,28 @@ static void lookups(const plexindex_library_handle *movies)
 }
 
 /* What plexindex_match_path(), plexindex_match_guid() and plexindex_search_title() refuse alike. */
+static void comparisons(void)
+{
+    /* Not aligned, as everything that is written for the caller may be. */
+    static uint8_t room[4 * sizeof(uint32_t) + 1];
+    uint32_t *relations = (uint32_t *)(void *)(room + 1);
+    uint32_t found[3];
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_compare_paths(NULL, 2, "a", 2, 1, relations), "path");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_compare_paths("/a", 2, NULL, 2, 1, relations), "others");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_compare_paths("/a", 2, "a", 2, 1, NULL), "relations");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths("/a", 2, "a\0b", 4, 1, relations), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths("/a", 2, "a\0b", 3, 1, relations), "NUL");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths("/a", 2, "a\0b", 4, SIZE_MAX, relations), "count");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_compare_paths("/a", 2, NULL, 0, 0, NULL));
+
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_compare_paths("/m/f/a.mkv", 10, "/M/F/A.mkv\0/m/f\0/x/a.mkv", 25, 3, relations));
+    memcpy(found, relations, sizeof found);
+    CHECK(found[0] == (PLEXINDEX_PATHS_EQUAL | 3));
+    CHECK(found[1] == PLEXINDEX_PATHS_UNDER);
+    CHECK((found[2] & PLEXINDEX_PATHS_COMMON) == 1 && found[2] == 1);
+    CHECK(room[1 + sizeof found] == 0);
+}
+
 static void queries(ask_fn function, const plexindex_handle *handle, const plexindex_library_handle *movies, const char *good)
 {
     const size_t wrong[] = {0, 1, sizeof(size_t) - 1, SIZE_MAX};
@@ -571,6 +593,7 @@ int main(int argc, char **argv)
     libraries(handle);
     works(handle, movies);
     lookups(movies);
+    comparisons();
     works(handle, movies);
     match_paths(handle, movies);
     works(handle, movies);

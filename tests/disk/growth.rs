@@ -14,7 +14,7 @@ use crate::worker::{database, rounds};
 const LOG: u64 = 6 << 20;
 
 fn size_of(folder: &Path) -> u64 {
-    let log = folder.join("plexindex-1.db-wal").metadata();
+    let log = folder.join("plexindex-2.db-wal").metadata();
     assert!(log.is_ok_and(|facts| facts.len() <= LOG), "the write-ahead log grows");
     count_as(folder, "page_count * page_size", "pragma_page_count, pragma_page_size")
 }
@@ -35,7 +35,7 @@ fn age_files(folder: &Path) {
     let hour_ago = SystemTime::now() - Duration::from_secs(3_600);
     for entry in std::fs::read_dir(folder).expect("the folder") {
         let path = entry.expect("an entry").path();
-        if path.extension().is_some_and(|end| end == "warm") {
+        if path.extension().is_some_and(|end| end == "image") {
             let file = std::fs::File::open(path).expect("opened");
             file.set_modified(hour_ago).expect("dated");
         }
@@ -51,7 +51,7 @@ fn warm_files(folder: &Path) -> usize {
                 .expect("an entry")
                 .path()
                 .extension()
-                .is_some_and(|end| end == "warm")
+                .is_some_and(|end| end == "image")
         })
         .count()
 }
@@ -166,7 +166,7 @@ fn matches_that_an_invalidation_killed_are_swept() {
 }
 
 #[test]
-fn suspects_go_when_a_listing_cleared_them() {
+fn what_was_invalidated_goes_when_a_listing_cleared_them() {
     let server = movies(300);
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());

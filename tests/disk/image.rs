@@ -14,7 +14,7 @@ fn warm_files(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder)
         .expect("the folder")
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|end| end == "warm"))
+        .filter(|path| path.extension().is_some_and(|end| end == "image"))
         .collect()
 }
 

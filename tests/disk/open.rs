@@ -1,8 +1,10 @@
 //! A database that is damaged, removed or replaced while processes have it open: outside of what can be promised, but all
 //! go on, and together.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use plexindex_standin::Standin;
 
@@ -95,7 +97,7 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
     used(&server, other.path());
     let tricks: [(&str, Trick); 5] = [
         ("removed", |folder, _| {
-            fs::remove_file(folder.join("plexindex-1.db")).expect("removed");
+            fs::remove_file(folder.join("plexindex-2.db")).expect("removed");
         }),
         ("removed with all", |folder, _| {
             for entry in fs::read_dir(folder).expect("the folder") {
@@ -104,12 +106,12 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
         }),
         ("replaced by another store's", |folder, other| {
             // Renamed into place, as a careful restore does it.
-            fs::copy(other.join("plexindex-1.db"), folder.join("copy")).expect("copied");
-            fs::rename(folder.join("copy"), folder.join("plexindex-1.db")).expect("renamed");
+            fs::copy(other.join("plexindex-2.db"), folder.join("copy")).expect("copied");
+            fs::rename(folder.join("copy"), folder.join("plexindex-2.db")).expect("renamed");
         }),
         ("replaced by garbage", |folder, _| {
             fs::write(folder.join("copy"), vec![7; 50_000]).expect("written");
-            fs::rename(folder.join("copy"), folder.join("plexindex-1.db")).expect("renamed");
+            fs::rename(folder.join("copy"), folder.join("plexindex-2.db")).expect("renamed");
         }),
         ("gone with the folder", |folder, _| {
             fs::remove_dir_all(folder).expect("removed");
@@ -168,7 +170,7 @@ fn a_database_that_is_damaged_while_open_is_made_anew_for_all() {
         let folder = root.path().join("cache");
         used(&server, &folder);
         let mut hosts = hosts(&folder, &server);
-        let database = folder.join("plexindex-1.db").display().to_string();
+        let database = folder.join("plexindex-2.db").display().to_string();
         let mut vandal = Worker::start("damage", [&database, what]);
         assert_eq!(vandal.hear(), "done");
         vandal.end();
@@ -189,28 +191,56 @@ fn a_database_that_is_damaged_while_open_is_made_anew_for_all() {
     }
 }
 
+/// What the files of another format hold, by name.
+fn of_format_1(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    fs::read_dir(folder)
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").path())
+        .map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), path))
+        .filter(|(name, _)| name.starts_with("plexindex-1"))
+        .map(|(name, path)| (name, fs::read(path).expect("read")))
+        .collect()
+}
+
 #[test]
-fn a_store_of_the_first_version_gets_what_came_to_the_format_since() {
+fn a_store_of_another_format_is_left_alone_and_not_read() {
     let server = movies(30);
     let folder = tempfile::tempdir().expect("a folder");
     let (path, key) = path_of(&server, 1, 3);
     let index = support::open(options(&server, folder.path()), &clock());
     let library = index.library("Movies").expect("a handle");
     library.match_path(path.as_bytes()).expect("listed");
+    library.record_matches(&[(b"/host/3.mkv", &key)]).expect("recorded");
     index.close().expect("closed");
-    let database = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("the database");
-    database
-        .execute_batch(
-            "DROP TABLE questions; DROP TABLE leases; DROP TABLE entries; DROP TABLE tables; ALTER TABLE libraries DROP COLUMN hint; \
-             ALTER TABLE libraries DROP COLUMN hint_seq; ALTER TABLE identities DROP COLUMN cleared; PRAGMA user_version = 1;",
-        )
-        .expect("as it was");
-    drop(database);
+    let hours_ago = SystemTime::now() - Duration::from_secs(7_200);
+    for entry in fs::read_dir(folder.path()).expect("the folder") {
+        let from = entry.expect("an entry").path();
+        let name = from.file_name().expect("a name").to_string_lossy().into_owned();
+        if let Some(rest) = name.strip_prefix("plexindex-2") {
+            let to = folder.path().join(format!("plexindex-1{rest}"));
+            fs::rename(&from, &to).expect("renamed");
+            fs::File::open(&to)
+                .and_then(|file| file.set_modified(hours_ago))
+                .expect("dated");
+        }
+    }
+    let before = of_format_1(folder.path());
+    assert!(before.contains_key("plexindex-1.db") && before.keys().any(|name| name.contains(".image")));
     server.reset();
     let index = support::open(options(&server, folder.path()), &clock());
     let library = index.library("Movies").expect("a handle");
-    assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), Some(key));
-    let missed = library.match_path(b"/data/movies/nowhere.mkv").expect("an answer");
-    assert_eq!(missed.status, plexindex::error::Status::NotFound);
-    assert_eq!(support::requests(&server)[2], 0, "nothing was lost");
+    assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), None);
+    assert_eq!(answer(&library, &path).expect("an answer"), key);
+    assert!(support::requests(&server)[2] > 0, "it is listed anew");
+    let missed = library.match_path(b"/host/3.mkv").expect("an answer");
+    assert_eq!(missed.status, plexindex::error::Status::NotFound, "it is recorded anew");
+    // Clearing, sweeping and fetching again touch the files of this format only.
+    index.clear().expect("cleared");
+    assert_eq!(
+        index.refresh(&library.query(), true).expect("listed"),
+        plexindex::error::Status::Ok
+    );
+    index.close().expect("closes");
+    assert!(folder.path().join("plexindex-2.db").exists());
+    assert_eq!(of_format_1(folder.path()), before);
 }

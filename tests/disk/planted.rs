@@ -95,20 +95,20 @@ fn names() -> Vec<String> {
     let id = std::process::id();
     let mut names: Vec<String> = [
         "plexindex-client-id",
-        "plexindex-1.db",
-        "plexindex-1.db-wal",
-        "plexindex-1.db-shm",
-        "plexindex-1.db-journal",
-        "plexindex-1.page",
-        "plexindex-1-client.lock",
-        "plexindex-1-store.lock",
-        "plexindex-1-probe.lock",
+        "plexindex-2.db",
+        "plexindex-2.db-wal",
+        "plexindex-2.db-shm",
+        "plexindex-2.db-journal",
+        "plexindex-2.page",
+        "plexindex-2-client.lock",
+        "plexindex-2-store.lock",
+        "plexindex-2-probe.lock",
     ]
     .map(str::to_owned)
     .to_vec();
-    names.extend((0..64).map(|number| format!("plexindex-1-fetch{number}.lock")));
-    names.extend(["db", "trial", "room"].map(|what| format!("plexindex-1.{what}.{id}.new")));
-    names.push(format!("plexindex-1.{id}.new"));
+    names.extend((0..64).map(|number| format!("plexindex-2-fetch{number}.lock")));
+    names.extend(["db", "trial", "room"].map(|what| format!("plexindex-2.{what}.{id}.new")));
+    names.push(format!("plexindex-2.{id}.new"));
     names.push(format!("plexindex-client-id.{id}.new"));
     names
 }
@@ -116,12 +116,16 @@ fn names() -> Vec<String> {
 #[test]
 fn a_planted_link_leads_nowhere() {
     let server = movies(20);
-    let groups: Vec<Vec<String>> = {
-        let (locks, others): (Vec<_>, Vec<_>) = names().into_iter().partition(|name| name.contains("-fetch"));
-        std::iter::once(locks)
-            .chain(others.into_iter().map(|name| vec![name]))
-            .collect()
+    // What must not even fail is planted together.
+    let healed = |name: &String| {
+        ["-fetch", "-id", ".page", "-probe", ".new"]
+            .iter()
+            .any(|part| name.contains(part))
     };
+    let (healed, others): (Vec<_>, Vec<_>) = names().into_iter().partition(healed);
+    let groups: Vec<Vec<String>> = std::iter::once(healed)
+        .chain(others.into_iter().map(|name| vec![name]))
+        .collect();
     for there in [true, false] {
         for names in &groups {
             let root = tempfile::tempdir().expect("a folder");
@@ -141,6 +145,7 @@ fn a_planted_link_leads_nowhere() {
             let done = use_it(&server, &folder);
             assert_eq!(seen(&away), before, "{names:?}, a file there: {there}");
             if let Err(error) = done {
+                assert_eq!(names.len(), 1, "{error}");
                 let first = &names[0];
                 assert!(
                     names.iter().any(|name| error.message.contains(name)),
@@ -164,7 +169,7 @@ fn a_planted_link_leads_nowhere() {
 #[test]
 fn a_hard_link_to_a_file_elsewhere_is_not_written_through() {
     let server = movies(20);
-    for name in ["plexindex-client-id", "plexindex-1-store.lock", "plexindex-1.page"] {
+    for name in ["plexindex-client-id", "plexindex-2-store.lock", "plexindex-2.page"] {
         let root = tempfile::tempdir().expect("a folder");
         let (folder, away) = (root.path().join("cache"), root.path().join("away"));
         fs::create_dir(&folder).expect("made");
@@ -273,7 +278,9 @@ fn removing_the_folder_under_busy_hosts_leaves_no_file_in_its_place() {
                     let Ok(index) = try_open(options(server, folder)) else {
                         continue;
                     };
-                    let library = index.library("Movies").expect("a handle");
+                    let Ok(library) = index.library("Movies") else {
+                        continue;
+                    };
                     let path = format!("/host/{nth}.mkv");
                     let _ = library.record_matches(&[(path.as_bytes(), key)]);
                     let _ = library.record_matches(&[(path.as_bytes(), key)]);

@@ -193,7 +193,7 @@ pub fn half_a_commit(words: &[&str]) {
     let page = OpenOptions::new()
         .write(true)
         .read(true)
-        .open(folder.join("plexindex-1.page"))
+        .open(folder.join("plexindex-2.page"))
         .expect("the page");
     database.execute_batch("BEGIN IMMEDIATE").expect("begun");
     let sequence: i64 = database
@@ -214,8 +214,8 @@ pub fn half_a_commit(words: &[&str]) {
         .expect("a match");
     database
         .execute(
-            "INSERT INTO changes (sequence, n, identity, library, kind, path, rating_key, generation) \
-             VALUES (?1, 0, ?2, ?3, 1, ?4, ?5, 1)",
+            "INSERT INTO changes (sequence, n, identity, library, kind, path, rating_key) \
+             VALUES (?1, 0, ?2, ?3, 1, ?4, ?5)",
             rusqlite::params![sequence, identity, library, path.as_bytes(), key],
         )
         .expect("a change");
@@ -301,7 +301,7 @@ fn a_page_that_somebody_removed_or_spoilt_is_made_anew_at_the_next_write() {
     let server = movies(20);
     let folder = tempfile::tempdir().expect("a folder");
     let mut workers = workers(folder.path(), &server, [""; 3]);
-    let page = folder.path().join("plexindex-1.page");
+    let page = folder.path().join("plexindex-2.page");
     let keys = keys(&server);
     for (round, spoil) in [
         (|page: &Path| std::fs::remove_file(page).expect("removed")) as fn(&Path),
@@ -350,7 +350,7 @@ fn counters_that_lie_cost_time_and_no_truth() {
     let page = OpenOptions::new()
         .read(true)
         .write(true)
-        .open(folder.path().join("plexindex-1.page"))
+        .open(folder.path().join("plexindex-2.page"))
         .expect("the page");
     let mut turn = 0;
     let now = {

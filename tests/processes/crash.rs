@@ -98,10 +98,10 @@ fn assert_tidy(folder: &Path) {
         let entry = entry.expect("an entry");
         let name = entry.file_name().to_string_lossy().into_owned();
         let known = [
-            "plexindex-1.db",
-            "plexindex-1.db-wal",
-            "plexindex-1.db-shm",
-            "plexindex-1.page",
+            "plexindex-2.db",
+            "plexindex-2.db-wal",
+            "plexindex-2.db-shm",
+            "plexindex-2.page",
             "plexindex-client-id",
         ];
         let in_use = known.contains(&name.as_str()) || name.ends_with(".lock");
@@ -128,14 +128,14 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
         file.set_modified(at).expect("dated");
     };
     let old = [
-        "plexindex-1-l1-7-99-0.image",
-        "plexindex-1-l1-7-99-0.warm.4711-0.new",
-        "plexindex-1-m1-7-99-0.warm.4711-1.new",
-        "plexindex-1.4711.new",
-        "plexindex-1.db.4711.new",
-        "plexindex-1.db.4711.new-wal",
+        "plexindex-2-l1-7-99-0.image",
+        "plexindex-2-l1-7-99-0.image.4711-0.new",
+        "plexindex-2-m1-7-99-0.image.4711-1.new",
+        "plexindex-2.4711.new",
+        "plexindex-2.db.4711.new",
+        "plexindex-2.db.4711.new-wal",
     ];
-    let young = ["plexindex-1-l1-8-99-0.image", "plexindex-1-l1-8-99-0.warm.4712-0.new"];
+    let young = ["plexindex-2-l1-8-99-0.image", "plexindex-2-l1-8-99-0.image.4712-0.new"];
     for name in old {
         leave(name, hours_ago);
     }
@@ -256,7 +256,7 @@ fn path_of_all(server: &Standin, nth: usize) -> (String, String) {
 
 /// Rows that are stored of the listing under way.
 fn next_row(folder: &Path) -> u64 {
-    if !folder.join("plexindex-1.db").exists() {
+    if !folder.join("plexindex-2.db").exists() {
         return 0;
     }
     let read = |database: rusqlite::Connection| -> rusqlite::Result<i64> {
@@ -282,11 +282,20 @@ fn a_listing_that_moved_while_nobody_listed_begins_anew() {
     let place = place(folder.path(), &server);
     let (path, _) = path_of(&server, 1, 7);
     server.change(|state| state.library_mut(1).expect("it is there").content_clock = ContentClock::Frozen);
-    server.fault(Fault::new(Action::Delay { ms: 3 }).on(Kind::Listing).times(0));
+    // The server waits in the middle: long enough for a busy machine to see it and to kill.
+    server.fault(
+        Fault::new(Action::Delay { ms: 400 })
+            .on(Kind::Listing)
+            .after(6)
+            .times(0),
+    );
     let worker = Worker::start("list", [&place[0], &place[1], &place[2], "100", &path]);
     until("half of it is stored", || next_row(folder.path()) >= 500);
     worker.kill();
     assert!(next_row(folder.path()) < 1_000, "killed too late");
+    until("what it asked for is over, and counted", || {
+        server.open_connections() == 0
+    });
     // The clocks tell nothing of it, nor does the overlap: one more at the end.
     let new = ItemSpec::file("New", "/data/movies/New.mkv");
     let keys = server
@@ -330,7 +339,7 @@ pub fn a_kill_while_the_store_is_made_or_set_aside_leaves_a_whole_one() {
         let folder = tempfile::tempdir().expect("a folder");
         if round % 2 == 1 {
             // Something to set aside first.
-            std::fs::write(folder.path().join("plexindex-1.db"), [7; 9_000]).expect("written");
+            std::fs::write(folder.path().join("plexindex-2.db"), [7; 9_000]).expect("written");
         }
         let place = place(folder.path(), &server);
         let mut worker = Worker::start("begin", [&place[0], &place[1], &place[2]]);

@@ -59,7 +59,7 @@ fn no_write_is_missed_because_the_page_was_removed() {
     let (listed, key) = path_of(&server, 1, 5);
     let (_, other) = path_of(&server, 1, 6);
     assert_sees(&mut reader, &listed, &key, "at first");
-    fs::remove_file(folder.path().join("plexindex-1.page")).expect("removed");
+    fs::remove_file(folder.path().join("plexindex-2.page")).expect("removed");
     assert_sees(&mut reader, &listed, &key, "nothing was written");
     // A process that never had the page that the reader has.
     let (_index, library) = opened(&place);
@@ -83,7 +83,7 @@ fn a_page_that_was_replaced_by_its_copy_is_noticed() {
     let place = place(folder.path(), &server);
     let (_, key) = path_of(&server, 1, 6);
     assert_sees(&mut reader, "/host/a.mkv", "NoLocation", "at first");
-    let page = folder.path().join("plexindex-1.page");
+    let page = folder.path().join("plexindex-2.page");
     fs::copy(&page, page.with_extension("copy")).expect("copied");
     fs::rename(page.with_extension("copy"), &page).expect("renamed");
     let (_index, library) = opened(&place);
@@ -163,7 +163,7 @@ fn a_process_that_cannot_map_the_page_is_heard_all_the_same() {
     other.end();
     let (listed, key) = path_of(&server, 1, 5);
     assert_sees(&mut reader, &listed, &key, "at first");
-    let page = folder.path().join("plexindex-1.page");
+    let page = folder.path().join("plexindex-2.page");
     let place = place(folder.path(), &server);
     let mut starved = Worker::start("coherence", [&place[0], &place[1], &place[2]]);
     assert_eq!(starved.hear(), "ready");

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 import time
 from pathlib import Path
@@ -135,3 +136,21 @@ def test_asyncio_is_imported_with_the_first_call(cache: Path) -> None:
         "print(quiet, asyncio.run(index.astats()).items)\n"
     )
     assert run_python(code, cache).split() == ["True", "0"]
+
+
+def test_twins_take_what_their_question_takes(open_index: OpenIndex) -> None:
+    # They are made from it: what an editor shows at run time must not be `*arguments`.
+    index = open_index()
+    movies = index.library("Movies")
+    question = inspect.signature(index.match_path)
+    assert list(question.parameters) == ["library", "path", "deadline", "offline", "progress"]
+    assert inspect.signature(index.amatch_path) == question
+    of_library = question.replace(parameters=list(question.parameters.values())[1:])
+    assert inspect.signature(movies.match) == of_library
+    assert inspect.signature(movies.amatch) == of_library
+    assert inspect.iscoroutinefunction(index.amatch_path)
+    assert inspect.iscoroutinefunction(movies.amatch)
+    assert not inspect.iscoroutinefunction(movies.match)
+    assert plexindex.Library.amatch.__qualname__ == "Library.amatch"
+    with pytest.raises(TypeError, match="offlne"):
+        movies.match("/a", offlne=True)  # type: ignore[call-arg]

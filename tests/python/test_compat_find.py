@@ -177,6 +177,61 @@ def test_another_year_or_number_speaks_against_an_item() -> None:
         ("Show S02E02.mkv", True),
     ]:
         assert contradicts(f"/stash/{name}", [f"/plex/{name}"], numbers) is against, name
+    lost = {"type": "episode", "grandparentTitle": "Lost", "parentIndex": 1, "index": 2}
+    for folder, against in [
+        ("Lost", False),
+        ("Lost (2004)", False),
+        ("Lost 1080p BluRay", False),
+        ("Lost - Complete Series", False),
+        ("[Group] Lost", False),
+        ("Lost Girl", True),
+        ("The Lost Room", True),
+    ]:
+        for season in ("Season 1", "S01"):
+            path = f"/stash/{folder}/{season}/S01E02.mkv"
+            assert contradicts(path, ["/plex/tv/Lost/Season 1x/S01E02.mkv"], lost) is against, path
+    special = {**lost, "parentIndex": 0}
+    assert contradicts("/stash/Fringe/Specials/S00E02.mkv", ["/plex/tv/Lost/Specials/S00E02.mkv"], special)
+    assert contradicts("/stash/Lost/Specials/S00E02.mkv", ["/plex/tv/Lost/x/S00E02.mkv"], lost)
+    office = {**lost, "grandparentTitle": "The Office (US)"}
+    assert not contradicts("/stash/Office/Season 1/S01E02.mkv", ["/plex/tv/x/S01E02.mkv"], office)
+
+
+def test_another_title_or_album_speaks_against_an_item() -> None:
+    alien = {"type": "movie", "title": "Alien", "originalTitle": "Alien", "year": 1979}
+    listed = ["/plex/movies/Alien (1979)/movie.mkv"]
+    for path, against in [
+        ("/stash/Alien (1979)/movie.mkv", False),
+        ("/stash/Alien.1979.1080p.BluRay/movie.mkv", False),
+        ("/stash/films/movie.mkv", False),
+        ("/stash/Films 1979/Alien/movie.mkv", False),
+        ("/stash/Mad Max (1979)/movie.mkv", True),
+        ("/stash/Aliens (1979)/movie.mkv", True),
+    ]:
+        assert contradicts(path, listed, alien) is against, path
+    # The file's own name tells it, whatever its folder is called.
+    named = ["/plex/movies/Alien (1979)/Alien.mkv"]
+    assert not contradicts("/stash/Horror (1979)/Alien.mkv", named, alien)
+    # In another language, as the listed folder has it.
+    foreign = {**alien, "title": "Amélie", "originalTitle": None, "year": 2001}
+    folder = "Le Fabuleux Destin (2001)"
+    assert not contradicts(f"/stash/{folder}/movie.mkv", [f"/plex/{folder}/a/movie.mkv"], foreign)
+    intro = {"type": "track", "grandparentTitle": "The Nobodies", "parentTitle": "First Light", "title": "Intro"}
+    for path, against in [
+        ("/stash/The Nobodies/First Light/01 - Intro.flac", False),
+        ("/stash/Nobodies/First Light (1999)/01 - Intro.flac", False),
+        ("/stash/The Nobodies/First Light/CD1/01 - Intro.flac", False),
+        ("/stash/01 - Intro.flac", False),
+        ("/stash/music/01 - Intro.flac", False),
+        ("/stash/The Nobodies/Second Night/01 - Intro.flac", True),
+        ("/stash/The Nobodies/1999 - Second Night/01 - Intro.flac", True),
+        ("/stash/The Nobodies/1999 - First Light/01 - Intro.flac", False),
+    ]:
+        assert contradicts(path, ["/plex/music/a/b/01 - Intro.flac"], intro) is against, path
+
+
+def test_nothing_speaks_against_what_is_no_item() -> None:
+    listed = ["/plex/movies/Alien (1979)/movie.mkv"]
     # Of mocks and of what is no item nothing is known.
     assert not contradicts("/stash/Aliens (1986)/movie.mkv", listed, {"type": "movie", "year": None})
     assert not contradicts("/stash/a.flac", ["/plex/a.flac"], {})

@@ -40,6 +40,7 @@ TYPES: dict[str, Any] = {
     "size_t": ctypes.c_size_t,
     "int64_t": ctypes.c_int64,
     "uint64_t": ctypes.c_uint64,
+    "uint32_t*": ctypes.POINTER(ctypes.c_uint32),
     "uint64_t*": ctypes.POINTER(ctypes.c_uint64),
     "int64_t*": ctypes.POINTER(ctypes.c_int64),
     "char*": ctypes.c_char_p,

@@ -63,6 +63,50 @@ def test_the_drop_in_loads_little_more() -> None:
     assert set(added) <= allowed
 
 
+def imports_of(module: Path, package: Path) -> set[str]:
+    """The modules of the package that one imports, wherever in it: a reader follows those for type checkers too."""
+    above = list(module.relative_to(package).with_suffix("").parts)
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            folder = [*above[: len(above) - node.level], *(node.module or "").split(".")]
+            for name in [[*folder, alias.name] for alias in node.names] if node.module is None else [folder]:
+                named = ".".join(part for part in name if part)
+                if (package / named.replace(".", "/")).with_suffix(".py").exists():
+                    found.add(named)
+    return found
+
+
+def circle(imports: dict[str, set[str]]) -> list[str]:
+    """Modules of which each imports the next, and the last the first; none is the order that a reader wants."""
+    done: set[str] = set()
+
+    def follow(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in done:
+            return []
+        found = next(filter(None, (follow(other, [*way, name]) for other in sorted(imports.get(name, ())))), [])
+        done.add(name)
+        return found
+
+    return next(filter(None, (follow(name, []) for name in sorted(imports))), [])
+
+
+def test_a_circle_of_modules_is_seen() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+
+
+def test_no_module_leads_back_to_itself() -> None:
+    package = Path(plexindex.__file__).parent
+    names = {path: ".".join(path.relative_to(package).with_suffix("").parts) for path in package.rglob("*.py")}
+    imports = {name: imports_of(path, package) for path, name in names.items() if path.name != "__init__.py"}
+    assert imports["_index"] >= {"_session", "_library", "_stats", "_edits"}
+    assert imports["_cli.doctor"] >= {"_native", "_index", "_cli.commands"}
+    assert " -> ".join(circle(imports)) == ""
+
+
 def test_import_touches_no_shared_object() -> None:
     # With a library that cannot be loaded the import works, and the first use says what is wrong.
     printed = run_python(

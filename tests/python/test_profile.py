@@ -10,7 +10,7 @@ import plexindex
 import pytest
 from conftest import OpenIndex, Server
 
-PARTS = ("server", "parsing", "store", "warm", "matching", "waiting")
+PARTS = ("server", "parsing", "store", "images", "matching", "waiting")
 
 
 def test_the_parts_add_up(open_index: OpenIndex, server: Server) -> None:
@@ -24,7 +24,7 @@ def test_the_parts_add_up(open_index: OpenIndex, server: Server) -> None:
     assert (profile.calls, profile.slow_calls, profile.requests) == (1, 0, 4)
     assert profile.server >= 0.05
     assert profile.seconds >= profile.server
-    for part in ("parsing", "store", "warm", "matching"):
+    for part in ("parsing", "store", "images", "matching"):
         assert 0 < getattr(profile, part) < profile.seconds, part
     assert profile.matching < profile.seconds - profile.server
     assert set(profile.as_dict()) == set(profile.__slots__)

@@ -39,7 +39,7 @@ class World:
             self.looked_up[row].join(judge.judge(case.questions, judge.by_lookup(case.library)))
 
 
-@pytest.fixture(scope="module", params=[1])
+@pytest.fixture(scope="module", params=[1, 6])
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     server = Server()
     collections = judge.make(request.param, "small", SHARE)

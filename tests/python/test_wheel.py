@@ -79,7 +79,7 @@ def test_the_sdist_holds_what_cargo_needs(tmp_path: Path) -> None:
         "rust/build.rs",
         "rust/cbindgen.toml",
         "rust/src/lib.rs",
-        "rust/src/capi/functions.rs",
+        "rust/src/capi/functions/lookup.rs",
         "rust/include/plexindex.h",
         "rust/tests/standin/Cargo.toml",
         "rust/tests/standin/src/main.rs",

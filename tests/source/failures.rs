@@ -6,7 +6,7 @@ use plexindex::error::Status;
 use plexindex::source::{Bounds, Rows, Source};
 use plexindex_standin::{Action, Fault, LibrarySpec, Standin, Token};
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::support::{Client, Raw, TOKEN, answer, client, client_with, settled};
 
@@ -301,7 +301,7 @@ fn a_server_that_speaks_xml_only_is_told_from_others() {
 
 /// The answer of a server that sends this many rows, compressed.
 fn rows(count: u64, row: impl Fn(u64) -> String) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(b"{\"MediaContainer\":{\"Metadata\":[").unwrap();
     for number in 0..count {
         let comma = if number > 0 { "," } else { "" };
@@ -345,4 +345,26 @@ fn a_page_ends_at_a_multiple_of_what_was_asked_for() {
     let raw = Raw::answering([answer("200 OK", "", body)]);
     let error = client(&raw.url()).page(Rows::All, 0, 1_000).unwrap_err();
     assert!(error.message.contains("larger than any that makes sense"), "{error}");
+}
+
+#[test]
+fn what_takes_long_to_decompress_ends_with_the_deadline() {
+    // A single row: after each row the clock is looked at anyway.
+    let title = "x".repeat(15 << 20);
+    let bomb = rows(1, |number| format!("{{\"ratingKey\":{number},\"title\":\"{title}\"}}"));
+    let raw = Raw::answering([bomb]);
+    let client = client(&raw.url());
+    let request = plexindex::source::PageRequest {
+        section: "1",
+        kind: plexindex::model::ItemType::Movie,
+        rows: Rows::All,
+        start: 0,
+        size: 1_000,
+    };
+    let bounds = Bounds {
+        deadline: Some(Instant::now() + Duration::from_millis(10)),
+        ..Bounds::NONE
+    };
+    let error = client.plex.page(&request, bounds, &mut |_| {}).unwrap_err();
+    assert_eq!(error.status, Status::Timeout, "{error}");
 }

@@ -10,6 +10,7 @@ use plexindex::options::Options;
 use plexindex::source::Source;
 use plexindex::source::plex::PlexHttp;
 use plexindex_standin::{ItemSpec, Kind, LibraryKind, LibrarySpec, MediaSpec, Standin};
+use tempfile::TempDir;
 
 /// A moment long after every clock of the stand-in server.
 pub const NOW_MS: i64 = 4_000_000_000_000;
@@ -95,5 +96,66 @@ pub fn offline(library: &Library) -> QueryOptions<'_> {
     QueryOptions {
         offline: true,
         ..library.query()
+    }
+}
+
+/// A server, a clock that stands still, and a folder for the stores of the indexes on them.
+pub struct Scene {
+    pub server: Standin,
+    pub clock: Arc<ManualClock>,
+    /// Of the indexes that are opened from now on.
+    pub options: Options,
+    folder: TempDir,
+}
+
+impl Scene {
+    pub fn of(server: Standin) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self {
+            options: options(&server, folder.path()),
+            server,
+            clock: clock(),
+            folder,
+        }
+    }
+
+    /// One movie library of so many plain items.
+    pub fn movies(items: u32) -> Self {
+        Self::of(movies(items))
+    }
+
+    /// The same with other options.
+    pub fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// An index that asked nothing yet; another one each time.
+    pub fn open(&self) -> Index {
+        open(self.options.clone(), &self.clock)
+    }
+
+    /// The same, and the library of movies.
+    pub fn opened(&self) -> (Index, Library) {
+        let index = self.open();
+        let library = index.library("Movies").expect("a handle");
+        (index, library)
+    }
+
+    /// The same, listed; requests are counted from here on.
+    pub fn listed(&self) -> (Index, Library) {
+        let (index, library) = self.opened();
+        self.list(&index);
+        (index, library)
+    }
+
+    /// Lists all that the index sees; requests are counted from here on.
+    pub fn list(&self, index: &Index) {
+        index.refresh(&QueryOptions::default(), true).expect("listed");
+        self.server.reset();
     }
 }

@@ -43,8 +43,15 @@ class Scheme:
     """A file name tells what the file is."""
     twins: bool = False
     """The same paths in both folders, of different items."""
+    alike: bool = False
+    """Twins of which no answer is right without a mapping: they are asked for all the same."""
     folders: str = "two"
-    """``two`` folders of the library, or one for each ``group``."""
+    """``two`` folders of the library, or one for ``each`` group; ``each, renamed``: the host calls them otherwise."""
+
+    @property
+    def one_each(self) -> bool:
+        """Whether each group has a folder of the library."""
+        return self.folders != "two"
 
 
 @dataclass
@@ -82,7 +89,7 @@ def collect(scheme: Scheme, size: str, number: int, works: Iterable[Work], draw:
     fates: dict[str, float] = {}
     taken: set[str] = set()
     for work in works:
-        if scheme.folders == "each":
+        if scheme.one_each:
             at = folders.setdefault(work.group, len(folders))
             if at == len(collection.locations):
                 collection.locations.append(f"{base}/{usual}/{work.group}")
@@ -91,9 +98,7 @@ def collect(scheme: Scheme, size: str, number: int, works: Iterable[Work], draw:
             at = int(draw.random() < 0.3)
             at = int(work.item.pop("_folder", folders.setdefault(work.group, at) if work.group else at))
         # One tree cannot hold a path twice; two trees that do are a scheme of their own.
-        names = {
-            f"{at}/{fold(path)}" if scheme.twins or scheme.folders == "each" else fold(path) for path in work.paths
-        }
+        names = {f"{at}/{fold(path)}" if scheme.twins or scheme.one_each else fold(path) for path in work.paths}
         if names & taken:
             continue
         taken |= names

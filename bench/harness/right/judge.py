@@ -186,13 +186,21 @@ def serve(server: Server, collections: Iterable[Collection]) -> None:
 def asked(collection: Collection, view: View) -> list[Question]:
     """What a host asks for: every file as it sees it."""
     scheme = collection.scheme
-    if scheme.twins and view.name not in ("mapped", "half a mapping"):
+    if scheme.twins and not scheme.alike and view.name not in ("mapped", "half a mapping"):
         # Which of two folders is meant is not to be known then.
         return []
-    if scheme.folders == "each" and view.name in ("a moved root", "a wrong mapping"):
+    if scheme.alike and view.name == "a wrong mapping":
+        # It says that one of the folders is the other, and a mapping is believed.
         return []
+    if scheme.one_each and view.name in ("a moved root", "a wrong mapping"):
+        return []
+
+    def root(at: int) -> int:
+        # Without a mapping the even folders keep their names.
+        return 2 * at + (scheme.folders != "each") if scheme.one_each and view.name == "no mapping" else at
+
     pairs = (
-        (view.mount(at, collection.locations[at], path), work.key if work.listed else None)
+        (view.mount(root(at), collection.locations[at], path), work.key if work.listed else None)
         for at, path, work in collection.files()
     )
     return questions(pairs, names_tell=scheme.names_tell)
@@ -269,7 +277,7 @@ def everywhere(collections: list[Collection], view: View) -> list[Question]:
             below[fold(path)] += 1
     found = []
     for collection in collections:
-        if not collection.scheme.twins and collection.scheme.folders != "each":
+        if not collection.scheme.twins and not collection.scheme.one_each:
             pairs = (
                 (view.mount(at, collection.locations[at], path), work.key if work.listed else None)
                 for at, path, work in collection.files()

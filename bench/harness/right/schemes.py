@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from .collection import Scheme, Work
@@ -67,6 +67,24 @@ def editions(pattern: str, draw: Draw, count: int) -> Iterator[Work]:
         yield Work(of(film), paths)
         for edition in draw.random.sample(EDITIONS, draw.random.randint(0, 2)):
             yield Work(of(film), [pattern.format(t=title, y=film.year, e=f"{{edition-{edition}}}")])
+
+
+def remade(pattern: str, draw: Draw, count: int) -> Iterator[Work]:
+    """Two films of each title in two trees, by paths without a year: Plex has one of them, or both, or none."""
+    for film in draw.films(count // 2, remakes=False):
+        fate = draw.pick(((True, False), (False, True), (True, True), (False, False)))
+        for folder, listed in enumerate(fate):
+            one = Film(film.title, film.year + folder * draw.random.randint(2, 40))
+            path = pattern.format(t=file(film.title), d=dotted(film.title), kids=draw.pick(("Kids", "Classics")))
+            yield Work({**of(one), "_folder": folder}, [path], listed=listed)
+
+
+def unmatched(make: Callable[[Draw, int], Iterator[Work]], draw: Draw, count: int) -> Iterator[Work]:
+    """Items that Plex found nothing about: it made their titles of names."""
+    agents = ("local://{}", "com.plexapp.agents.none://{}?lang=xn", "tv.plex.agents.none://{}")
+    for number, work in enumerate(make(draw, count)):
+        work.item["guid"] = draw.pick(agents).format(number)
+        yield work
 
 
 def boxes(draw: Draw, count: int) -> Iterator[Work]:
@@ -292,6 +310,7 @@ SCHEMES = (
         "S01E01, a location for each show",
         "show",
         partial(episodes, "{folder}/S{s:02}E{e:02}.mkv"),
+        numbered=True,
         names_tell=False,
         folders="each",
     ),
@@ -318,7 +337,7 @@ SCHEMES = (
     Scheme("discs of an album", "artist", partial(tracks, "{a}/{b}/CD{c}/{n:02} {t}.flac"), names_tell=False),
     Scheme("titles without numbers", "artist", partial(tracks, "{a}/{b}/{t}.mp3"), names_tell=False),
     Scheme("numbers only", "artist", partial(tracks, "{a}/{b}/Track {n:02}.flac"), names_tell=False),
-    Scheme("flat", "artist", partial(tracks, "{a} - {b} - {n:02} - {t}.mp3")),
+    Scheme("flat", "artist", partial(tracks, "{a} - {b} - {n:02} - {t}.mp3"), well_named=True),
     Scheme("various artists", "artist", compilations),
     Scheme(
         "Chinese, Japanese, Korean",
@@ -345,6 +364,39 @@ SCHEMES = (
         "clips of telephones",
         "other_videos",
         partial(photos, "{phone}{y}/VID_{y}{m:02}{day:02}_{time}.mp4"),
+        names_tell=False,
+    ),
+    # Behind those that were there before them: what is drawn depends on the order.
+    Scheme("remakes, no years", "movie", partial(remade, "{t}/{t}.mkv"), names_tell=False, twins=True, alike=True),
+    Scheme(
+        "remakes, no years, flat", "movie", partial(remade, "{kids}/{d}.mkv"), names_tell=False, alike=True, twins=True
+    ),
+    Scheme(
+        "unmatched: Plex's names",
+        "movie",
+        partial(unmatched, partial(films, "{t} ({y})/{t} ({y}).mkv", remakes=False)),
+        well_named=True,
+    ),
+    Scheme("unmatched: flat", "movie", partial(unmatched, partial(films, "{t} ({y}).mkv", remakes=False))),
+    Scheme("unmatched: flat, no years", "movie", partial(unmatched, partial(films, "{t}.mkv", remakes=False))),
+    Scheme(
+        "S01E01, a location for each show, called otherwise by the host",
+        "show",
+        partial(episodes, "{folder}/S{s:02}E{e:02}.mkv"),
+        names_tell=False,
+        folders="each, renamed",
+    ),
+    Scheme(
+        "unmatched: Plex's names",
+        "show",
+        partial(unmatched, partial(episodes, "{t} ({y})/{folder}/{t} ({y}) - S{s:02}E{e:02} - {name}.mkv")),
+        well_named=True,
+    ),
+    Scheme(
+        "unmatched: S01E01",
+        "show",
+        partial(unmatched, partial(episodes, "{t}/{folder}/S{s:02}E{e:02}.mkv")),
+        numbered=True,
         names_tell=False,
     ),
 )

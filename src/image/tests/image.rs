@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::{listing, matches, movie};
+use crate::error::Status;
 use crate::image::{Image, ImageBuilder, ImageKind, ImageMeta, LibraryFacts, LibraryView};
 use crate::matching::{GuidRef, ItemRef, Mappings, Normal};
 use crate::model::{Item, ItemType};
@@ -74,9 +75,7 @@ fn items_come_back_as_they_went_in() {
         };
         assert_eq!(got, wanted);
         for (got, wanted) in [(got.guid, &item.guid), (got.show_guid, &item.show_guid)] {
-            let mut bytes = Vec::new();
-            got.append_to(&mut bytes);
-            assert_eq!((got.to_string(), bytes), (wanted.clone(), wanted.clone().into_bytes()));
+            assert_eq!(got.to_string(), *wanted);
             assert_eq!(got.len(), wanted.len());
             assert_eq!(got.is_empty(), wanted.is_empty());
         }
@@ -227,4 +226,14 @@ fn many_threads_may_verify_at_once() {
         }
     });
     assert!(!image.is_broken());
+}
+
+#[test]
+fn without_memory_for_an_image_there_is_a_status() {
+    assert!(ImageBuilder::expect(20_000).is_ok());
+    for items in [1 << 45, u64::MAX] {
+        let error = ImageBuilder::expect(items).expect_err("no machine has as much");
+        assert_eq!(error.status, Status::Store, "{error}");
+        assert!(error.message.contains("ulimit"), "{error}");
+    }
 }

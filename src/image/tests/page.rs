@@ -100,3 +100,18 @@ fn no_page_without_a_folder() {
     // A file in the folder's place would be there for good.
     assert!(!folder.path().join("absent").exists());
 }
+
+#[test]
+fn a_link_that_leads_to_the_page_is_not_the_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("counters");
+    let page = CounterPage::open(&path, 7, true).expect("opens");
+    assert!(page.is_at(&path));
+    let elsewhere = folder.path().join("elsewhere");
+    fs::rename(&path, &elsewhere).expect("renamed");
+    std::os::unix::fs::symlink(&elsewhere, &path).expect("linked");
+    assert!(
+        !page.is_at(&path),
+        "those who look for it find a link, and make another"
+    );
+}

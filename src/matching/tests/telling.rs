@@ -83,13 +83,16 @@ fn a_film_is_told_by_title_and_year() {
         &[
             ("Big Buck Bunny (2008).mkv", Tells),
             ("big.buck.bunny.2008.1080p.BluRay.x264-GRP.mkv", Tells),
-            ("Big_Buck_Bunny.mkv", Tells),
-            ("[Group] Big Buck Bunny [1080p].mkv", Tells),
-            ("01 - Big Buck Bunny.mkv", Tells),
+            ("Big_Buck_Bunny_2008.mkv", Tells),
+            // Remakes have the same title.
+            ("Big_Buck_Bunny.mkv", Nothing),
+            ("[Group] Big Buck Bunny [1080p].mkv", Nothing),
+            ("[Group] Big Buck Bunny 2008 [1080p].mkv", Tells),
+            ("01 - Big Buck Bunny (2008).mkv", Tells),
             ("2008 - Big Buck Bunny.mkv", Tells),
             ("Blender - Big Buck Bunny (2008).mkv", Tells),
             ("Big Buck Bunny Remastered 2008 2160p.mkv", Tells),
-            ("Big.Buck.Bunny.720p.mkv", Tells),
+            ("Big.Buck.Bunny.720p.mkv", Nothing),
             ("Big Buck Bunny (2009).mkv", Tells),
             ("Big Buck Bunny (2003).mkv", Against),
             ("Big Buck Bunny (2020) 1080p.mkv", Against),
@@ -117,9 +120,14 @@ fn a_folder_tells_a_film_when_nothing_below_it_differs() {
                 Tells,
             ),
             (
-                "/nas/Big Buck Bunny/BDMV/STREAM/00012.m2ts",
+                "/nas/Big Buck Bunny (2008)/BDMV/STREAM/00012.m2ts",
                 "/p/bbb/BDMV/STREAM/00012.m2ts",
                 Tells,
+            ),
+            (
+                "/nas/Big Buck Bunny/BDMV/STREAM/00012.m2ts",
+                "/p/Big Buck Bunny/BDMV/STREAM/00012.m2ts",
+                Nothing,
             ),
             (
                 "/nas/Big Buck Bunny/Disc 2/BDMV/STREAM/00012.m2ts",
@@ -148,15 +156,24 @@ fn a_folder_tells_a_film_when_nothing_below_it_differs() {
             ),
             // No folder of the film's: any may be called so.
             (
-                "/nas/other/x/Big Buck Bunny.mkv",
-                "/p/Big Buck Bunny/Big Buck Bunny.mkv",
+                "/nas/other/x/Big Buck Bunny (2008).mkv",
+                "/p/Big Buck Bunny/Big Buck Bunny (2008).mkv",
                 Tells,
             ),
             (
-                "/nas/Shorts/Big Buck Bunny.mkv",
-                "/p/Big Buck Bunny/Big Buck Bunny.mkv",
+                "/nas/Shorts/Big Buck Bunny (2008).mkv",
+                "/p/Big Buck Bunny/Big Buck Bunny (2008).mkv",
                 Tells,
             ),
+            // A remake's path is the same.
+            (
+                "/nas/b/Big Buck Bunny/Big Buck Bunny.mkv",
+                "/p/Big Buck Bunny/Big Buck Bunny.mkv",
+                Nothing,
+            ),
+            // The year is in a folder that both have; not in one that only the path asked for has.
+            ("/nas/2008/Big Buck Bunny.mkv", "/p/2008/Big Buck Bunny.mkv", Tells),
+            ("/nas/archive 2008/Big Buck Bunny.mkv", "/p/Big Buck Bunny.mkv", Nothing),
             // A year apart is another film of that title, unless both paths have it.
             (
                 "/nas/Big Buck Bunny (2009)/movie.mkv",
@@ -232,7 +249,13 @@ fn a_short_word_needs_its_year() {
         &film("1917", 2019),
         &[("1917.2019.1080p.mkv", Tells), ("1917 (1917).mkv", Against)],
     );
-    names(&film("Blade Runner 2049", 2017), &[("Blade Runner 2049.mkv", Tells)]);
+    names(
+        &film("Blade Runner 2049", 2017),
+        &[
+            ("Blade Runner 2049.mkv", Nothing),
+            ("Blade Runner 2049 (2017).mkv", Tells),
+        ],
+    );
     names(
         &film("Blade Runner", 1982),
         &[("Blade Runner 2049 (2017).mkv", Against)],
@@ -261,7 +284,8 @@ fn words_are_compared_as_people_write_them() {
         ("千と千尋の神隠し", "千と千尋の神隠し2001.mkv"),
         ("Ирония судьбы", "Ирония.судьбы.1080p.mkv"),
     ] {
-        names(&film(title, 2001), &[(name, Tells)]);
+        let path = |root: &str| format!("/{root}/2001/{name}");
+        check(&film(title, 2001), &[(&path("n"), &path("p"), Tells)]);
     }
     names(&film("踊る大捜査線", 1998), &[("踊る大捜査線2.mkv", Nothing)]);
     names(&film("9/11 the Movie", 2001), &[("911 the Movie.mkv", Nothing)]);
@@ -274,6 +298,13 @@ fn words_are_compared_as_people_write_them() {
 
 #[test]
 fn an_edition_or_a_number_at_a_database_tells_against() {
+    names(
+        &film("King Kong", 1933),
+        &[
+            ("King Kong {imdb-tt0024216}.mkv", Tells),
+            ("King Kong {edition-Extended}.mkv", Nothing),
+        ],
+    );
     let two = film("Blade Runner", 1982);
     let (base, name) = ("/n/Blade Runner (1982)", "/movie.mkv");
     for (asked, listed, verdict) in [
@@ -311,11 +342,28 @@ fn a_title_made_of_the_file_s_name_tells_with_its_year_only() {
             ],
         );
         let dated = ItemRef { year: 2019, ..video };
+        let by_a_program = ItemRef {
+            title: "Screen Recording",
+            ..dated
+        };
+        let by_a_phone = ItemRef { title: "VID", ..dated };
+        names(&by_a_program, &[("Screen Recording 2019.mkv", Nothing)]);
+        names(&by_a_phone, &[("VID (2019).mkv", Nothing)]);
+        let show = ItemRef {
+            guid: GuidRef::Text(guid),
+            ..episode("Home Movies", 1, 1)
+        };
+        check(
+            &show,
+            &[("/n/Home Movies/S01E01.mkv", "/p/Home Movies/S01E01.mkv", Nothing)],
+        );
+        names(&show, &[("Home Movies - S01E01.mkv", Tells)]);
         names(
             &dated,
             &[
                 ("Holiday Video Summer.mkv", Nothing),
                 ("Holiday Video Summer (2019).mkv", Tells),
+                ("Holiday.Video.Summer.2019.1080p.mkv", Tells),
             ],
         );
     }
@@ -466,6 +514,42 @@ fn a_track_is_told_by_title_artist_and_the_album_s_folder() {
                 "/p/First/The Nobodies - Intro.flac",
                 Nothing,
             ),
+            // An album in the file's name.
+            (
+                "/n/The Nobodies - First - 01 - Intro.flac",
+                "/p/The Nobodies - First - 01 - Intro.flac",
+                Tells,
+            ),
+            (
+                "/n/The Nobodies - First - 1-01 - Intro.flac",
+                "/p/The Nobodies - First - 1-01 - Intro.flac",
+                Tells,
+            ),
+            (
+                "/n/The Nobodies - First - Intro.flac",
+                "/p/The Nobodies - First - Intro.flac",
+                Tells,
+            ),
+            (
+                "/n/The Nobodies - 01 - Intro.flac",
+                "/p/The Nobodies - 01 - Intro.flac",
+                Nothing,
+            ),
+            (
+                "/n/The Nobodies - CD1 - 01 - Intro.flac",
+                "/p/The Nobodies - CD1 - 01 - Intro.flac",
+                Nothing,
+            ),
+            (
+                "/n/The Nobodies - Unknown Album - 01 - Intro.flac",
+                "/p/The Nobodies - Unknown Album - 01 - Intro.flac",
+                Nothing,
+            ),
+            (
+                "/n/The Nobodies - First - 02 - Intro.flac",
+                "/p/The Nobodies - First - 02 - Intro.flac",
+                Against,
+            ),
             (
                 "/n/The Nobodies/First/01.flac",
                 "/p/The Nobodies/First/01.flac",
@@ -495,6 +579,15 @@ fn a_track_is_told_by_title_artist_and_the_album_s_folder() {
     );
 }
 
+#[test]
+fn words_that_tell_nothing_are_sorted() {
+    use crate::matching::beside::GENERAL;
+    assert!(GENERAL.is_sorted());
+    let ripped = track("Unknown Artist", "Track 01", 1);
+    let below = "Unknown Artist/Unknown Album/01 Track 01.mp3";
+    check(&ripped, &[(&format!("/n/{below}"), &format!("/p/{below}"), Nothing)]);
+}
+
 /// The first rule, with the library's folder.
 fn root_only(item: &ItemRef<'_>, asked: &str, location: &str, below: &str) -> bool {
     let listed = format!("{location}/{below}");
@@ -507,6 +600,7 @@ fn root_only(item: &ItemRef<'_>, asked: &str, location: &str, below: &str) -> bo
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // one table of cases
 fn another_root_is_a_missing_mapping() {
     let one = episode("Some Show", 17, 21);
     for (asked, location, below, wanted) in [
@@ -560,10 +654,101 @@ fn another_root_is_a_missing_mapping() {
     ));
     assert!(root_only(
         &disc,
-        "/n/Alien/BDMV/STREAM/00012.m2ts",
+        "/n/Alien (1979)/BDMV/STREAM/00012.m2ts",
         "/films",
-        &format!("Alien/{stream}")
+        &format!("Alien (1979)/{stream}")
     ));
+}
+
+#[test]
+fn a_folder_that_tells_nothing_is_no_evidence() {
+    let photo = item(ItemType::Photo);
+    let number = |folder: &str, name: &str| {
+        let asked = format!("/nas/photos/Phone/{folder}/{name}");
+        let below = format!("{folder}/{name}");
+        root_only(&photo, &asked, "/data/photos", &below)
+    };
+    for folder in [
+        "2019",
+        "2019-07",
+        "01",
+        "2019_07_04",
+        "20190704",
+        "07 July",
+        "Camera Roll",
+        "New Folder (3)",
+        "Photos",
+    ] {
+        assert!(!number(folder, "IMG_0001.JPG"), "{folder}");
+        assert!(!number(folder, "401.mkv"), "{folder}");
+    }
+    assert!(number("2019 Crete", "IMG_0001.JPG"));
+    // The show's own name is one, whatever it is; of the library's own folder too.
+    let of = |title| episode(title, 1, 2);
+    assert!(root_only(
+        &of("24"),
+        "/n/24/Season 01/S01E02.mkv",
+        "/tv",
+        "24/Season 01/S01E02.mkv"
+    ));
+    assert!(root_only(
+        &of("Ash"),
+        "/n/Ash/Season 01/S01E02.mkv",
+        "/tv/Ash",
+        "Season 01/S01E02.mkv"
+    ));
+    assert!(root_only(
+        &of("24"),
+        "/n/24/Season 24/S24E02.mkv",
+        "/tv/24",
+        "Season 24/S24E02.mkv"
+    ));
+    assert!(!root_only(
+        &of("24"),
+        "/n/Ash/Season 24/S24E02.mkv",
+        "/tv/24",
+        "Season 24/S24E02.mkv"
+    ));
+    assert!(!root_only(
+        &of("Ash"),
+        "/n/Elm/Season 01/S01E02.mkv",
+        "/tv/Ash",
+        "Season 01/S01E02.mkv"
+    ));
+    assert!(!root_only(
+        &of("Ash"),
+        "/n/q/Ash/Elm/Season 01/S01E02.mkv",
+        "/tv/Ash",
+        "Season 01/S01E02.mkv"
+    ));
+    let unknown = track("Unknown Artist", "Track 01", 1);
+    let below = "Unknown Artist/Unknown Album/Track 01.mp3";
+    assert!(!root_only(&unknown, &format!("/n/{below}"), "/music", below));
+    assert!(!root_only(
+        &of("Home"),
+        "/home/Season 01/S01E02.mkv",
+        "/data/Home",
+        "Season 01/S01E02.mkv"
+    ));
+    // A film that is called by its title has the path of its remakes, unless it is dated.
+    let kong = film("King Kong", 1933);
+    for (below, wanted) in [
+        ("King Kong/King Kong.mkv", false),
+        ("King Kong/movie.mkv", false),
+        ("Kids/King Kong.mkv", false),
+        ("2024/King Kong/King Kong.mkv", false),
+        ("King Kong (1933)/King Kong.mkv", true),
+        ("King Kong/King Kong (1933).mkv", true),
+        ("1933/King Kong/King Kong.mkv", true),
+        ("King Kong {imdb-tt0024216}/King Kong.mkv", true),
+        ("box 3/film7.mkv", true),
+    ] {
+        assert_eq!(
+            root_only(&kong, &format!("/n/b/{below}"), "/films", below),
+            wanted,
+            "{below}"
+        );
+    }
 }
 
 /// Letters and digits only, in lower case.

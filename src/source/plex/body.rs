@@ -30,7 +30,7 @@ const PAGE: usize = 8 << 10;
 pub(super) enum Broken {
     /// The host wants to stop.
     Aborted,
-    /// The deadline passed while rows were parsed.
+    /// The deadline passed while rows were decompressed or parsed.
     Timeout,
     /// The connection failed.
     Wire(ureq::Error),
@@ -224,6 +224,13 @@ impl Read for Limited<'_> {
             })?,
         };
         progress.produced.set(produced + amount as u64);
+        // Little on the wire may be much to decompress, and a row may be long: neither outlasts the call.
+        if (progress.bounds.aborted)() {
+            return Err(progress.fail(Broken::Aborted));
+        }
+        if progress.bounds.left() == Some(Duration::ZERO) {
+            return Err(progress.fail(Broken::Timeout));
+        }
         Ok(amount)
     }
 }

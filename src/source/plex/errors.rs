@@ -152,7 +152,7 @@ impl Asked<'_> {
             return Failure::Final(self.connect(&error.to_string()));
         };
         let host = &self.target.origin.host;
-        let trust = "name its authority with ca_file, or accept_invalid_certs if nobody else can reach that network";
+        let trust = "name its authority with ca_file, or set accept_invalid_certs in a network that is all yours";
         let problem = match error {
             Tls::InvalidCertificate(Bad::UnknownIssuer) => {
                 format!("the certificate comes from an authority that is not known here: {trust}")
@@ -307,7 +307,7 @@ impl Asked<'_> {
     pub fn sent_elsewhere(&self, place: &str) -> Failure {
         self.error(
             Status::Redirected,
-            format!("the server sends us to {place}, and the token goes to no other place: if that is the server, make it server_url"),
+            format!("the server redirects to {place}, and the token goes to no other place: if that is the server, make it server_url"),
         )
         .into()
     }

@@ -111,7 +111,7 @@ fn activity(notification: &Map<String, Value>) -> Option<Event> {
         "library.update.section" if ended => Some(Event::Scanned { section }),
         "library.update.section" => Some(Event::Scanning { section }),
         "library.update.item.metadata" => Some(Event::Working { section }),
-        // `library.refresh.items` also comes when somebody looks at an item; `media.generate.*` changes no path.
+        // `library.refresh.items` also comes when a user opens an item; `media.generate.*` changes no path.
         _ => None,
     }
 }
@@ -209,7 +209,7 @@ impl Lines {
     fn end_event(&mut self, each: &mut dyn FnMut(Event) -> bool) -> bool {
         let data = std::mem::take(&mut self.data);
         if std::mem::take(&mut self.too_long) {
-            // Nobody knows what it told.
+            // What it told is not known.
             return each(Event::Told { section: None });
         }
         match parse(&data) {

@@ -313,3 +313,19 @@ impl<T: Object> Visitor<'_> for FieldName<T> {
         Ok(T::field_of(name))
     }
 }
+
+/// How many files, external ids or folders are kept of one row, and how many libraries: far more than there ever are,
+/// and few enough that looking for repeats stays cheap whatever a server sends.
+pub(super) const LIST_LIMIT: usize = 1024;
+
+/// Keeps a text unless it is absent, empty or already there. Remote trailers have empty files; two versions of an
+/// item may name the same one.
+pub(super) fn push_new(list: &mut Vec<String>, text: Option<String>) {
+    if let Some(text) = text
+        && !text.is_empty()
+        && list.len() < LIST_LIMIT
+        && !list.contains(&text)
+    {
+        list.push(text);
+    }
+}

@@ -6,8 +6,10 @@ use crate::model::ItemType;
 
 use super::super::refused::Refused;
 use super::super::{PageRequest, RequestKind, Rows};
-use super::MOST_ROWS;
 use super::url::encode;
+
+/// The most rows that are asked for at once: more may be refused.
+pub(super) const MOST_ROWS: u32 = 1_000;
 
 /// Elements of a row that nothing here stores. `Media` and `Guid` must never stand here.
 const EXCLUDED_ELEMENTS: &str = "Genre,Country,Director,Writer,Role,Producer,Collection,Rating,Similar,Style,Mood,\

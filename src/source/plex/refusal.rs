@@ -1,17 +1,8 @@
-//! Finding out which arguments a server refuses, so that it is asked without them.
-//!
-//! Versions of Plex differ in what they take, and proxies in how much. A refusal names nothing, so arguments are tried one
-//! by one, on a single row, and each verdict twice: a server that failed for another reason is not judged by that.
+//! Which arguments a server is known to refuse.
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use super::super::refused::Refused;
-use super::super::{Bounds, PageRequest, Rows};
-use super::question::{Question, What};
-use super::retry::Failure;
-use super::wire::Lists;
-use super::{PlexHttp, Status};
-use crate::model::ItemType;
 
 /// What the server is known to refuse.
 #[derive(Default)]
@@ -44,91 +35,8 @@ impl Refusals {
         Refused::from_bits(found)
     }
 
-    fn add(&self, found: Refused) {
+    /// Found out just now.
+    pub fn add(&self, found: Refused) {
         self.found.fetch_or(found.bits(), Ordering::Relaxed);
-    }
-}
-
-impl PlexHttp {
-    /// Finds out which arguments of a question that was refused are the reason. Gives whether there are any.
-    pub(super) fn find_refused(&self, question: &Question<'_>, bounds: &Bounds<'_>) -> Result<bool, Failure> {
-        let known = self.refusals.all();
-        let tried = question.can_do_without().without(known);
-        let row = question.with_window(0, 1);
-        let takes = |without: Refused| self.takes(&row, known.and(without), bounds);
-        let refuses = |without: Refused| Ok::<_, Failure>(!takes(without)? && !takes(without)?);
-
-        let found = if tried.has(Refused::FILE) && takes(Refused::FILE)? {
-            // The one argument that is not documented, and most often the reason.
-            if takes(Refused::NONE)? {
-                Refused::NONE
-            } else {
-                Refused::FILE
-            }
-        } else if !takes(tried)? {
-            self.refused_type(question, known, bounds)?
-        } else {
-            let mut found = Refused::NONE;
-            for one in tried.each() {
-                if refuses(tried.without(one))? {
-                    found = found.and(one);
-                }
-            }
-            if found.is_empty() && refuses(Refused::NONE)? {
-                // Each is taken, and not all of them: the address may be too long for a proxy.
-                let long = Refused::ELEMENTS.and(Refused::FIELDS);
-                found = if takes(long)? { long } else { tried };
-            }
-            found
-        };
-        if found.is_empty() {
-            return Ok(false);
-        }
-        self.refusals.add(found);
-        log::warn!(
-            "{} refuses {}: it is asked without, until its version changes",
-            self.base.origin,
-            found.words().replace(' ', ", ")
-        );
-        Ok(true)
-    }
-
-    /// Whether the server takes a question without these arguments.
-    fn takes(&self, question: &Question<'_>, without: Refused, bounds: &Bounds<'_>) -> Result<bool, Failure> {
-        match self.ask_without(question, without, bounds, &mut Lists::None) {
-            Ok(_) => Ok(true),
-            Err(Failure::Refused(_)) => Ok(false),
-            // It was understood: the items are gone.
-            Err(Failure::Final(error)) if error.status == Status::NotOnServer => Ok(true),
-            Err(failure) => Err(failure),
-        }
-    }
-
-    /// The leaf type of a refused page where the other type of such a library is not refused.
-    fn refused_type(&self, question: &Question<'_>, known: Refused, bounds: &Bounds<'_>) -> Result<Refused, Failure> {
-        let What::Page(page) = question.what else {
-            return Ok(Refused::NONE);
-        };
-        let (other, this) = match page.kind {
-            ItemType::Clip => (ItemType::Photo, Refused::CLIPS),
-            ItemType::Photo => (ItemType::Clip, Refused::PHOTOS),
-            _ => return Ok(Refused::NONE),
-        };
-        let bare = |kind| {
-            let page = PageRequest {
-                kind,
-                rows: Rows::All,
-                start: 0,
-                size: 1,
-                ..*page
-            };
-            let question = Question::page(&page);
-            self.takes(&question, known.and(question.can_do_without()), bounds)
-        };
-        Ok(if bare(other)? && !bare(page.kind)? {
-            this
-        } else {
-            Refused::NONE
-        })
     }
 }

@@ -204,35 +204,8 @@ pub(super) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));
     }
-    http_date(text).map(|at| at.duration_since(now).unwrap_or_default())
-}
-
-/// Reads a date such as `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that HTTP still allows to be sent.
-fn http_date(text: &str) -> Option<SystemTime> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let (_, rest) = text.split_once(", ")?;
-    let mut words = rest.split(' ');
-    let day: u64 = words.next()?.parse().ok().filter(|day| (1..=31).contains(day))?;
-    let name = words.next()?;
-    let month = MONTHS.iter().position(|month| *month == name)? as u64 + 1;
-    let year: u64 = words.next()?.parse().ok().filter(|year| (1970..=9999).contains(year))?;
-    let mut clock = words.next()?.split(':').map(|part| part.parse::<u64>().ok());
-    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    if hour > 23 || minute > 59 || second > 60 || words.next() != Some("GMT") {
-        return None;
-    }
-    // Days since 1970 by counting years from March, so that the leap day is a year's last.
-    let (shifted, years) = if month > 2 {
-        (month - 3, year)
-    } else {
-        (month + 9, year - 1)
-    };
-    let days = 365 * years + years / 4 - years / 100 + years / 400 + (153 * shifted + 2) / 5 + day - 1;
-    let since_1970 = days.checked_sub(719_468)?;
-    let seconds = ((since_1970 * 24 + hour) * 60 + minute) * 60 + second;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+    let at = httpdate::parse_http_date(text).ok()?;
+    Some(at.duration_since(now).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -398,6 +371,10 @@ pub(super) mod tests {
             Some(Duration::from_secs(10))
         );
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:27 GMT", now), Some(Duration::ZERO));
+        // The forms that HTTP had before.
+        for old in ["Sunday, 06-Nov-94 08:49:47 GMT", "Sun Nov  6 08:49:47 1994"] {
+            assert_eq!(retry_after(old, now), Some(Duration::from_secs(10)), "{old}");
+        }
         assert_eq!(
             retry_after("Thu, 29 Feb 2024 00:00:00 GMT", SystemTime::UNIX_EPOCH),
             Some(Duration::from_secs(1_709_164_800))

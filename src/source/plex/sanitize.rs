@@ -1,7 +1,7 @@
 //! Sanitizing what no JSON may hold and what servers send all the same.
 //!
 //! Titles and file names come from disks and web sites: bytes that are not UTF-8, raw control characters, halves of
-//! surrogate pairs where somebody cut a title at its 100th code unit. A parser must refuse each of them, and with it
+//! surrogate pairs where a tool cut a title at its 100th code unit. A parser must refuse each of them, and with it
 //! the page, and with that the library for ever. So they are replaced first, one for one.
 
 use std::io::{self, Read};

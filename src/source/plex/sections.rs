@@ -6,8 +6,7 @@ use serde::de::MapAccess;
 
 use crate::model::{Clocks, Library, LibraryKind, uuid_of_section};
 
-use super::lenient::{Elements, Object, scalar};
-use super::wire::{LIST_LIMIT, push_new};
+use super::lenient::{Elements, LIST_LIMIT, Object, push_new, scalar};
 
 /// The libraries, one after the other.
 pub(super) struct Directories<'a> {

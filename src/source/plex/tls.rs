@@ -80,7 +80,7 @@ mod with_tls {
                 )?)
             };
             let config = client_config(provider, verifier)?;
-            // Whoever was first wins; the other is as good.
+            // The first thread wins; the other one is as good.
             Ok(Arc::clone(setup.config.get_or_init(|| Arc::new(config))))
         }
     }

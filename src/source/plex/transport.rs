@@ -30,7 +30,7 @@ use super::tls::Tls;
 const IDLE: Duration = Duration::from_secs(15);
 
 /// How long the TCP connection of an event stream may take, without TLS: the one thing that cannot be interrupted, and
-/// whoever ends the stream waits for it. What is slower is tried again.
+/// the thread that ends the stream waits for it. What is slower is tried again.
 pub(super) const STREAM_CONNECT: Duration = Duration::from_millis(800);
 
 /// The header that carries the token, as it stands in a request's head where the token shall come.
@@ -128,7 +128,7 @@ impl Transport {
     ) -> std::result::Result<Option<Response<Body>>, ureq::Error> {
         let agent = self.new_agent(silence, Some(STREAM_CONNECT));
         *self.stream_slot() = Some(agent.clone());
-        // Whoever ends it says so first, then looks here.
+        // The thread that ends it says so first, then looks here.
         if aborted() {
             return Ok(None);
         }

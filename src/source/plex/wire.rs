@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, MapAccess};
 
 use crate::model::{Item, ItemType, Library};
 
-use super::lenient::{Elements, Fields, Object, scalar};
+use super::lenient::{Elements, Fields, Object, push_new, scalar};
 use super::sanitize::{Sanitized, sanitize};
 use super::sections::Directories;
 
@@ -439,22 +439,6 @@ impl Object for Parts<'_> {
     fn fill<'de, A: MapAccess<'de>>(&mut self, (): (), map: &mut A) -> Result<(), A::Error> {
         push_new(self.0, scalar(map)?);
         Ok(())
-    }
-}
-
-/// How many files, external ids or folders are kept of one row, and how many libraries: far more than there ever are,
-/// and few enough that looking for repeats stays cheap whatever a server sends.
-pub(super) const LIST_LIMIT: usize = 1024;
-
-/// Keeps a text unless it is absent, empty or already there. Remote trailers have empty files; two versions of an
-/// item may name the same one.
-pub(super) fn push_new(list: &mut Vec<String>, text: Option<String>) {
-    if let Some(text) = text
-        && !text.is_empty()
-        && list.len() < LIST_LIMIT
-        && !list.contains(&text)
-    {
-        list.push(text);
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::model::{Clocks, LibraryKind};
 
+use super::super::lenient::LIST_LIMIT;
 use super::*;
 
 /// Parses a listing both ways, which must agree.

@@ -15,12 +15,12 @@ with plexindex.open(cache_dir, server_url="http://127.0.0.1:32400", token=token)
         print(match.reason, match.candidates)
 ```
 
-Start at :func:`open` and :class:`Index`; for ``asyncio`` at :meth:`Index.amatch_path`. Everything that goes wrong is an
-:class:`Error`; not found, ambiguous and not yet are answers (:class:`Match`). The library's log lines go to the logger
-``plexindex``. All times are in seconds. The command ``plexindex`` is for people and scripts: ``plexindex --help``.
+Start at :func:`open` and :class:`Index`; for ``asyncio`` at :meth:`Index.amatch_path`. Every failure is an
+:class:`Error`. Not found, ambiguous and not yet are answers (:class:`Match`). Log lines go to the logger ``plexindex``.
+All times are in seconds. ``plexindex --help`` describes the command ``plexindex``.
 
-Paths may be ``str``, ``bytes`` or ``os.PathLike``; a ``str`` is taken as UTF-8 with ``surrogateescape``, which is what
-``os.fsdecode`` and ``os.listdir`` give. An empty path and a path with a NUL are refused.
+Paths may be ``str``, ``bytes`` or ``os.PathLike``. A ``str`` is encoded as UTF-8 with ``surrogateescape``, which
+reverses what ``os.fsdecode`` and ``os.listdir`` do. An empty path and a path with a NUL are refused.
 
 ``PLEXINDEX_LIBRARY`` in the environment names another shared library to load.
 """
@@ -37,12 +37,12 @@ from ._errors import (
     ConnectError,
     Error,
     ForbiddenError,
-    NotOnServerError,
     InvalidArgumentError,
     LibraryAmbiguousError,
     LibraryError,
     LibraryNotFoundError,
     LoadError,
+    NotOnServerError,
     NotPlexError,
     NullPointerError,
     OfflineError,
@@ -57,18 +57,18 @@ from ._errors import (
     UnauthorizedError,
     UnsupportedError,
 )
-from ._index import Index
-from ._library import Library, LibraryInfo
+from ._index import Index, Library
+from ._library import LibraryInfo
 from ._open import open
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._edits import EditReport
     from ._facts import Proposal, ServerInfo, StoreInfo
     from ._mapping import Mapping
     from ._plexapi import LightItem, SectionIndex, ServerIndex, from_section, from_server
+    from ._report import EditReport
     from ._stats import Profile, Stats
 
 __version__ = "0.1.0"
@@ -82,7 +82,6 @@ __all__ = [
     "EditReport",
     "Error",
     "ForbiddenError",
-    "NotOnServerError",
     "Index",
     "InvalidArgumentError",
     "Item",
@@ -96,6 +95,7 @@ __all__ = [
     "Mapping",
     "Match",
     "Matches",
+    "NotOnServerError",
     "NotPlexError",
     "NullPointerError",
     "OfflineError",
@@ -124,16 +124,16 @@ __all__ = [
 
 
 _LATER = {
-    "_edits": ("EditReport",),
     "_facts": ("Proposal", "ServerInfo", "StoreInfo"),
     "_mapping": ("Mapping",),
     "_plexapi": ("LightItem", "SectionIndex", "ServerIndex", "from_section", "from_server"),
+    "_report": ("EditReport",),
     "_stats": ("Profile", "Stats"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    # What a short-lived process rarely needs is loaded when it is asked for.
+    # Loaded at first use: a short-lived process rarely needs it.
     for module, names in _LATER.items():
         if name in names:
             __import__(f"{__name__}.{module}")

@@ -1,4 +1,4 @@
-"""Answers: items and matches, read from the library's blocks when they are looked at.
+"""Answers: items and matches, read from the library's blocks at first use.
 
 A block is a run of bytes with a head, answers, items and texts that refer to each other by offset; the layout is that
 of plexindex_answers, plexindex_answer and plexindex_item in ``include/plexindex.h``.
@@ -103,7 +103,7 @@ class Item:
     def path(self) -> str | None:
         """The listed path that fitted, as the server spells it; for a confirmed match the recorded path.
 
-        What is not UTF-8 in it is there by ``surrogateescape``: ``os.fsencode`` gives the bytes back.
+        Bytes that are not UTF-8 are decoded by ``surrogateescape``: ``os.fsencode`` gives them back.
         """
         return self._text(56)
 
@@ -195,8 +195,9 @@ class Match:
     def reason_code(self) -> ReasonCode:
         """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; ``"none"``.
 
-        Of a single item that was found by the end of its path, what speaks for it: ``"only_root_differs"`` or
-        ``"path_tells"`` (high); ``"no_evidence"``, ``"contradicted"`` or ``"not_listed"`` (low).
+        Of a single item that was found by the end of its path, what speaks for it: ``"only_root_differs"`` (a mapping
+        is missing) or ``"path_tells"`` (title with year or number), both high; or why it is low: ``"no_evidence"``,
+        ``"contradicted"`` (another year, number or edition, or an extra), ``"not_listed"`` (a folder of Plex's).
         """
         return _name(c.REASONS, self._answer[3])  # type: ignore[return-value]
 
@@ -208,7 +209,7 @@ class Match:
 
     @property
     def stale(self) -> bool:
-        """The listing that answered has expired and could not be, or was not to be, renewed."""
+        """Whether the listing that answered has expired, and could not be renewed or was not to be."""
         return bool(self._answer[4] & c.ANSWER_STALE)
 
     @property

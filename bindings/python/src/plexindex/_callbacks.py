@@ -21,9 +21,12 @@ from ._native import LOG_FN, PROGRESS_FN, CProgress
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from typing import Any
+    from typing import Any, Optional, Protocol
 
-    from ._session import Session
+    class Opened(Protocol):
+        """What a call is made on."""
+
+        _open: bool
 
 
 class Progress:
@@ -47,12 +50,16 @@ class Progress:
         return f"Progress(library={self.library!r}, items={self.items}, total={self.total}, elapsed={self.elapsed})"
 
 
+if TYPE_CHECKING:
+    ProgressArg = Optional[Callable[[Progress], object]]
+
+
 class Stoppable:
-    """A progress callback that somebody else can stop: a task that is cancelled stops the call that it waits for."""
+    """A progress callback that can be stopped from outside: a cancelled task stops the call that it waits for."""
 
     __slots__ = ("listener", "stopped")
 
-    def __init__(self, listener: Callable[[Progress], object] | None) -> None:
+    def __init__(self, listener: ProgressArg) -> None:
         self.listener = listener
         """The host's own callback."""
         self.stopped = False
@@ -69,9 +76,9 @@ class Watch:
     __slots__ = ("error", "listener", "reporting", "session")
 
     def __init__(self) -> None:
-        self.session: Session | None = None
+        self.session: Opened | None = None
         """The index that is called: when it is closed, or the interpreter ends, the call is to end."""
-        self.listener: Callable[[Progress], object] | None = None
+        self.listener: ProgressArg = None
         """The host's callback."""
         self.error: BaseException | None = None
         """What was raised, Ctrl-C included: raise it once the call is back."""

@@ -63,6 +63,10 @@ REASON_CONTRADICTED = 10
 
 ANSWER_STALE = 1
 
+PATHS_EQUAL = 0x1_0000
+PATHS_UNDER = 0x2_0000
+PATHS_COMMON = 0xFFFF
+
 ITEM_PATH_NOT_UTF8 = 1
 ITEM_KEY_ONLY = 2
 
@@ -136,7 +140,7 @@ STATUS_NAMES: dict[int, str] = {
     TLS: "tls",
     UNAUTHORIZED: "unauthorized",
     FORBIDDEN: "forbidden",
-    NOT_ON_SERVER: "not on server",
+    NOT_ON_SERVER: "not_on_server",
     NOT_PLEX: "not_plex",
     STARTING: "starting",
     BAD_ANSWER: "bad_answer",

@@ -6,18 +6,20 @@ the cache, the server and the choice of a library.
 
 from __future__ import annotations
 
+import builtins
+
 from . import _constants as c
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._edits import EditReport
+    from ._report import EditReport
 
 
 class Error(Exception):
-    """Something went wrong; the text names the input and the remedy.
+    """A call failed; the text names the input and the remedy.
 
-    ``status`` is the library's number for it, ``None`` where Python noticed it first. ``report`` says how far
-    ``edit_items`` came before it failed; None for all other calls.
+    ``status`` is the library's number for the failure, None where the package found it before calling the library.
+    ``report`` says how far ``edit_items`` came before it failed; None for all other calls.
     """
 
     status: int | None = None
@@ -122,7 +124,7 @@ class NotOnServerError(ServerError):
 
 
 class NotPlexError(ServerError):
-    """What answered is no Plex Media Server, or one that speaks in a way that is not understood."""
+    """The answer is not that of a Plex Media Server, or not one that this version understands."""
 
     status = c.NOT_PLEX
 
@@ -139,14 +141,14 @@ class BadAnswerError(ServerError):
     status = c.BAD_ANSWER
 
 
-class TimeoutError(ServerError, TimeoutError):
+class TimeoutError(ServerError, builtins.TimeoutError):
     """The server did not answer within the deadline or the time-outs."""
 
     status = c.TIMEOUT
 
 
 class RedirectedError(ServerError):
-    """The server sent us elsewhere, and the token goes to no other host."""
+    """The server redirected to another host, and the token is sent to no other host."""
 
     status = c.REDIRECTED
 

@@ -1,4 +1,4 @@
-"""What is found out about a server, a store, and the mappings that are missing: for people who look for a fault."""
+"""Facts about a server, a store and missing mappings, for people who look for a fault."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Proposal:
     __slots__ = ("host", "matched", "of", "server")
 
     host: str
-    """The folder as the paths that were asked for have it."""
+    """The folder as it is in the paths that were asked for."""
     server: str
     """The folder as the server has it."""
     matched: int
-    """So many paths would be listed if ``host`` became ``server`` …"""
+    """How many paths would be listed if ``host`` became ``server``."""
     of: int
-    """… of so many that were found by their end or their file name."""
+    """How many paths were found by their end or their file name."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> Proposal:
@@ -47,9 +47,9 @@ class ServerInfo:
     machine_identifier: str
     """The server's identity; the same behind every URL."""
     version: str
-    """Its version; empty when it did not say."""
+    """Its version; empty when it gives none."""
     answered: float
-    """Seconds until it had said so."""
+    """Seconds until it answered."""
     libraries: int
     """How many libraries it shows to the token's user."""
 
@@ -83,21 +83,21 @@ class StoreInfo:
     folder: str
     """The folder."""
     file_system: str | None
-    """Its kind of file system, such as ``"ext4"``; None where the system does not say."""
+    """Its kind of file system, such as ``"ext4"``; None where the system gives none."""
     journal: str
     """``"wal"``, or ``"truncate"`` where processes cannot share memory: slower."""
     shares_memory: bool
-    """Processes can share memory there."""
+    """Whether processes can share memory there."""
     counter_page: bool
-    """Other processes' changes are noticed without asking the database."""
+    """Whether a lookup notices other processes' changes without asking the database."""
     locks: bool
-    """A lock kept others out when that was tried just now."""
+    """Whether a lock kept another holder out when that was tried just now."""
     locks_error: str | None
-    """What happened otherwise."""
+    """What went wrong with the lock; None when it worked."""
     disk_bytes: int
     """Bytes that the store takes."""
     free_bytes: int | None
-    """Bytes that are left on the disk; None where the system does not say."""
+    """Bytes that are free on the disk; None where the system gives no number."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> StoreInfo:

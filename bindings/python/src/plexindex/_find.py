@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ._errors import ServerError
-from ._paths import best, components, lies_under, mapped, normal
+from ._paths import best, components, lies_under, mapped, same_file
 from ._plex_cache import PlexCache
 from ._plexapi import SectionIndex
 from ._rows import extract
@@ -77,12 +77,11 @@ class Finder:
         """Whether the path is most likely another file's: it tells of another item, or should be listed itself."""
         row = extract(item)
         paths = [path for path in (self._path, self._mapped) if path]
-        if row is None or {normal(file) for file in row["file_paths"]} & {normal(path) for path in paths}:
+        if row is None or any(same_file(path, row["file_paths"]) for path in paths):
             return False
         locations = getattr(self._library, "locations", None)
-        if isinstance(locations, list) and any(
-            isinstance(folder, str) and lies_under(path, folder) for path in paths for folder in locations
-        ):
+        folders = [folder for folder in locations if isinstance(folder, str)] if isinstance(locations, list) else []
+        if any(lies_under(path, folders) for path in paths):
             return True
         from ._titles import contradicts
 
@@ -261,9 +260,7 @@ def _is_absence(error: Exception) -> bool:
     if getattr(getattr(error, "response", None), "status_code", None) == 404:
         return True
     names = {kind.__name__ for kind in type(error).__mro__}
-    return (
-        bool(names & {"NotFound", "PlexNotFound", "NotOnServerError"}) or type(error) is Exception or type(error) is KeyError
-    )
+    return bool(names & {"NotFound", "PlexNotFound", "NotOnServerError"}) or type(error) in (Exception, KeyError)
 
 
 def describe(path: str) -> str:

@@ -1,29 +1,38 @@
-"""An open index: the questions that it answers."""
+"""An open index and its libraries: the questions that they answer.
+
+Each question has one implementation, a method of :class:`Index`. A :class:`Library` and ``asyncio`` have twins of it.
+"""
 
 from __future__ import annotations
 
 import ctypes
 
+from . import _aio, _convert, _log
 from . import _constants as c
-from . import _convert, _log
-from ._aio import AsyncCalls
 from ._answers import Item, Match, Matches
 from ._errors import Error, InvalidArgumentError, PanicError
-from ._library import Library, LibraryInfo
+from ._library import Chosen, LibraryInfo
 from ._native import CStats
 from ._session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
-    from typing import Any
+    from typing import Any, TypeVar, Union
 
-    from ._edits import EditReport
+    from typing_extensions import Concatenate, ParamSpec
+
+    from ._callbacks import ProgressArg
     from ._facts import Proposal, ServerInfo, StoreInfo
+    from ._library import Selected
+    from ._report import EditReport
     from ._stats import Profile, Stats
-    from ._types import FieldArg, LibraryArg, PathArg, ProgressArg
-    from ._watch import Watching
+    from ._types import FieldArg, PathArg
+
+    LibraryArg = Union[str, "Library", None]
+    P = ParamSpec("P")
+    T = TypeVar("T")
 
 # What an answer and a key take besides the path, roughly: too little costs a second call.
 _BYTES_PER_ANSWER = 400
@@ -32,16 +41,16 @@ _KEYS_AT_ONCE = 1024
 _ITEMS_A_PAGE = 1000
 
 
-class Index(AsyncCalls, Session):
+class Index(Session):
     """An open index: tells which Plex item a file is. Made by :func:`plexindex.open`, ended by :meth:`close` or `with`.
 
     Any number of threads may use it at once. A ``library`` is a title, a :class:`Library`, or None for every library;
     a ``deadline`` is in seconds, None for the one given to ``open``, infinity for none. A call that fetches tells
-    ``progress`` (default: the one given to ``open``) how far it is; Ctrl-C, an exception raised by ``progress``, or its
-    returning False ends the call, and the next one goes on where it stopped.
+    ``progress`` (default: the one given to ``open``) how far it is. Ctrl-C ends the call, and so does ``progress`` when
+    it raises or returns False; the next call goes on where it stopped.
 
     Under ``asyncio`` the methods that begin with ``a``, such as :meth:`amatch_path`, do the same on a thread of their
-    own, and ``async with`` closes the index.
+    own, where progress callbacks run too, and ``async with`` closes the index.
 
     Every method raises :class:`ClosedError` once the index is closed.
     """
@@ -61,8 +70,8 @@ class Index(AsyncCalls, Session):
     ) -> Library:
         """A library by its title, its section id or its uuid; without any of them, every library at once.
 
-        Fetches nothing: whether the server has it shows when it is first asked (LibraryNotFoundError names those that
-        exist). Raises LibraryAmbiguousError when two known libraries share the title.
+        Fetches nothing. If the server does not have it, the first question raises LibraryNotFoundError, which names
+        those that exist. Raises LibraryAmbiguousError when two known libraries share the title.
         """
         for name, value in (("title", title), ("uuid", uuid)):
             if value is not None and not isinstance(value, str):
@@ -165,9 +174,9 @@ class Index(AsyncCalls, Session):
         return Match(self._block(self._native.search_title, library, raw, deadline, offline, progress))
 
     def items(self, library: str | Library) -> Iterator[Item]:
-        """The items of a library as the store has them; asks nobody. ``library`` is one library, not all.
+        """The items of a library as the store has them, without a request. ``library`` is one library, not all.
 
-        They are read as one goes along, a page at a time; what changes meanwhile may be missed.
+        They are read a page at a time while you iterate. A change that happens meanwhile may be missed.
         """
         cursor = ctypes.c_int64(0)
         while True:
@@ -188,7 +197,7 @@ class Index(AsyncCalls, Session):
     def item_facts(self, library: LibraryArg, key: str | int) -> dict[str, object] | None:
         """All that the store has of one item, its files and external ids included; None when it is not listed.
 
-        The names are those of ``plexindex_item_json()``. Asks nobody.
+        The names are those of ``plexindex_item_json()``. Sends no request.
         """
         raw = _convert.key_text(key).encode()
         status, text = self._ask(self._native.item_json, raw, len(raw), library=library, reserve=4096)
@@ -199,9 +208,9 @@ class Index(AsyncCalls, Session):
         return json.loads(text)  # type: ignore[no-any-return]
 
     def record_match(self, library: LibraryArg, path: PathArg, key: str | int) -> None:
-        """Confirms that the item with this key (or rating key) has this path: from now on that is the first answer.
+        """Confirms that the item with this key (or rating key) has this path. From now on it is the path's answer.
 
-        On return the match is stored, for every process; it has no expiry. ``library`` is one library, not all.
+        On return the match is stored, for every process. It has no expiry. ``library`` is one library, not all.
         """
         raw, key_raw = _convert.path_bytes(path, self._hides_paths), _convert.key_text(key).encode()
         self._do(self._native.record_match, raw, len(raw), key_raw, len(key_raw), library=library)
@@ -216,22 +225,22 @@ class Index(AsyncCalls, Session):
         _log.drain(self._native)
 
     def invalidate_path(self, library: LibraryArg, path: PathArg) -> None:
-        """Invalidates a path: its confirmed match goes, and its listed row is not answered again before one request has
-        confirmed the item. A path that is not known is fine.
+        """Invalidates a path. Its confirmed match is removed. If it is listed, the next question for it asks the server
+        for the item once. A path that is not known is no error.
         """
         raw = _convert.path_bytes(path, self._hides_paths)
         self._do(self._native.invalidate_path, raw, len(raw), library=library)
         _log.drain(self._native)
 
     def invalidate_item(self, library: LibraryArg, key: str | int) -> None:
-        """Invalidates an item and all its paths, as :meth:`invalidate_path`: what to call when the server says 404."""
+        """Invalidates an item and all its paths, as :meth:`invalidate_path`. Call it when the server answers 404."""
         raw = _convert.key_text(key).encode()
         self._do(self._native.invalidate_item, raw, len(raw), library=library)
         _log.drain(self._native)
 
     def invalidate_library(self, library: LibraryArg) -> None:
-        """Invalidates a library: its confirmed matches go, and a full listing is due now; until it came the old one
-        answers, marked stale. Takes the same time whatever the size.
+        """Invalidates a library. Its confirmed matches are removed, and a full listing is due now. Until that is
+        fetched the old listing answers, marked stale. Takes the same time whatever the size.
         """
         self._do(self._native.invalidate_library, library=library)
         _log.drain(self._native)
@@ -256,8 +265,8 @@ class Index(AsyncCalls, Session):
     ) -> bool:
         """Brings a library, or all, up to date now, as a match does by itself when a listing has expired.
 
-        ``full`` fetches a full listing whatever the clocks say. Returns True when it is up to date, False when the
-        deadline came first: call again, it goes on.
+        ``full`` fetches a full listing even if the server's clocks show no change. Returns True when it is up to date,
+        False when the deadline came first: the next call goes on from there.
         """
         flags = c.QUERY_FULL if full else 0
         status, _ = self._query(self._native.refresh, library, b"", deadline, flags, progress, buffer=False)
@@ -277,12 +286,12 @@ class Index(AsyncCalls, Session):
         """Gives items of one library the same values, in one request for each hundred items of a type.
 
         ``fields`` are Plex's names of fields with their values: a text or a number replaces, a list adds tags
-        (``{"title": "A", "genre": ["Drama"]}``), None changes nothing but the lock. ``remove`` names tags to take away.
-        The fields named are ``locked``, so that Plex's agents leave them alone; False unlocks, None leaves the locks.
+        (``{"title": "A", "genre": ["Drama"]}``), None changes only the lock. ``remove`` names tags to take away.
+        The fields named are ``locked``, so that Plex's agents leave them alone; False unlocks, None keeps the locks.
 
-        Nothing is sent without keys (Plex would edit the whole library) nor when an item does not exist (NotOnServerError).
-        After a request that failed no other is sent; the error's ``report`` says what was done until then. Edited items
-        are asked for once before they are answered again.
+        Nothing is sent without keys (Plex would edit the whole library) nor when an item does not exist
+        (NotOnServerError). After a request that failed no other is sent; the error's ``report`` says what was done
+        until then. The first lookup of an edited item asks the server for it once.
         """
         if library is None:
             raise TypeError("items are edited in one library at a time: name it")
@@ -298,32 +307,30 @@ class Index(AsyncCalls, Session):
         return edit.report()
 
     def watch_start(self) -> None:
-        """Listens to the server's events from now on, on a thread of the library's own, until :meth:`watch_stop` or
-        :meth:`close`: what they say changed is looked at again by the next question about it. Asks nothing by itself.
+        """Listens to the server's events on a thread of the library's own, until :meth:`watch_stop` or :meth:`close`.
 
-        Whether the server can be reached shows in the log; it is tried again for as long as it takes. Again changes
-        nothing. A forked child does not watch; it may begin to. Raises OfflineError without a server.
+        An event makes the next question about what changed ask the server; the watch itself asks nothing. It connects
+        again for as long as it takes; the log says whether the server can be reached. A second call changes nothing. A
+        forked child does not watch until it calls this. Raises OfflineError without a server.
         """
         self._do(self._native.watch_start, library=self)
         _log.drain(self._native)
 
     def watch_stop(self) -> None:
-        """Ends what :meth:`watch_start` began, within a second. Not watching is fine."""
+        """Stops listening, within a second. Not having listened is no error."""
         self._do(self._native.watch_stop, library=self)
         _log.drain(self._native)
 
     def watch(self) -> Watching:
-        """Watches for the length of a block: ``with index.watch(): …``."""
-        from ._watch import Watching
-
+        """Listens to the server's events for the length of a block: ``with index.watch(): …``."""
         return Watching(self)
 
     def notify(self, body: bytes | bytearray | memoryview | str | Mapping[str, Any]) -> None:
-        """Tells the index of an event that the host received itself: what it says changed is looked at again by the
-        next question about it. Asks nobody.
+        """Tells the index of an event that the host received itself. The next question about what changed asks the
+        server. The call itself sends no request.
 
         ``body`` is a webhook (the JSON of its field ``payload``, as text or parsed, or the whole multipart body) or a
-        notification of the server. Events that tell of nothing are fine; what is neither is an InvalidArgumentError.
+        notification of the server. An event without a change is no error. Anything else is an InvalidArgumentError.
         """
         if isinstance(body, str):
             raw = _convert.text_bytes("body", body)
@@ -341,7 +348,7 @@ class Index(AsyncCalls, Session):
     def libraries(
         self, *, deadline: float | None = None, offline: bool = False, progress: ProgressArg = None
     ) -> list[LibraryInfo]:
-        """The server's libraries. Known ones are not asked for again; when none is known the server is asked."""
+        """The server's libraries. Asks the server only when none is known."""
         flags = c.QUERY_OFFLINE if offline else 0
         _, text = self._query(self._native.libraries_json, None, b"", deadline, flags, progress)
         _log.drain(self._native)
@@ -369,8 +376,8 @@ class Index(AsyncCalls, Session):
         return Profile(self.stats())
 
     def proposals(self) -> list[Proposal]:
-        """Mappings that seem to be missing, the best first: judged by the answers of this index, so far, that found a
-        path by its end or its file name (the first 500 of them). ``plexindex doctor`` does that for a folder of files.
+        """Mappings that seem to be missing, the best first. They follow from the first 500 answers of this index that
+        found a path by its end or its file name. ``plexindex doctor`` proposes them for a folder of files.
         """
         import json
 
@@ -380,10 +387,10 @@ class Index(AsyncCalls, Session):
         return [Proposal.from_json(entry) for entry in json.loads(found)]
 
     def server(self, *, deadline: float | None = None, progress: ProgressArg = None) -> ServerInfo:
-        """Asks the server who it is and which libraries it shows, whatever is known: for finding out what is wrong.
+        """Asks the server who it is and which libraries it shows, even if both are known, to find out what is wrong.
 
-        Two requests, three at the first contact; what they tell is stored. The first needs no token, so an
-        UnauthorizedError says that the server was reached.
+        Sends two requests, three at the first contact, and stores the answers. The first needs no token, so an
+        UnauthorizedError means that the server was reached.
         """
         _, text = self._query(self._native.server_json, None, b"", deadline, 0, progress)
         _log.drain(self._native)
@@ -401,6 +408,23 @@ class Index(AsyncCalls, Session):
 
         return StoreInfo.from_json(json.loads(self._do(self._native.store_json, library=self, reserve=4096)))
 
+    amatch_path = _aio.stopped_with_its_task(match_path)
+    amatch_paths = _aio.stopped_with_its_task(match_paths)
+    amatch_guid = _aio.stopped_with_its_task(match_guid)
+    asearch_title = _aio.stopped_with_its_task(search_title)
+    arefresh = _aio.stopped_with_its_task(refresh)
+    alibraries = _aio.stopped_with_its_task(libraries)
+    arecord_match = _aio.to_its_end(record_match)
+    arecord_matches = _aio.to_its_end(record_matches)
+    ainvalidate_path = _aio.to_its_end(invalidate_path)
+    ainvalidate_item = _aio.to_its_end(invalidate_item)
+    ainvalidate_library = _aio.to_its_end(invalidate_library)
+    astats = _aio.to_its_end(stats)
+
+    async def aclose(self) -> None:
+        """:meth:`Index.close` on a thread of its own: it waits for calls that are in flight."""
+        await _aio.on_a_thread(self.close)
+
     def __enter__(self) -> Index:
         return self
 
@@ -408,6 +432,14 @@ class Index(AsyncCalls, Session):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    async def __aenter__(self) -> Index:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
 
     def __repr__(self) -> str:
         return f"<plexindex.Index {self._cache_dir!r} {'open' if self._open else 'closed'}>"
@@ -432,3 +464,100 @@ class Index(AsyncCalls, Session):
                 raise PanicError(f"{len(keys)} keys for {count} paths: a defect in plexindex; ask path by path")
             found += keys if all(keys) else [key or None for key in keys]
         return found
+
+
+def _in_library(
+    method: Callable[Concatenate[Index, Library, P], T], name: str, what: str
+) -> Callable[Concatenate[Library, P], T]:
+    """A method of :class:`Library`: that of its index, asked of this library."""
+
+    def call(library: Any, /, *arguments: Any, **options: Any) -> Any:
+        return method(library._index, library, *arguments, **options)
+
+    call.__name__, call.__qualname__ = name, f"Library.{name}"
+    call.__doc__ = f"{what}: :meth:`Index.{method.__name__}` in this library."
+    # What inspect, and so an editor at run time, takes the signature from: the same without the index.
+    call.__wrapped__ = method.__get__(call)  # type: ignore[attr-defined]
+    return call
+
+
+class Library(Chosen):
+    """A library of an index, or all of them. Made by :meth:`Index.library`; usable from any thread.
+
+    It fetches nothing by itself and keeps its index open. Once the index is closed, every method raises
+    :class:`ClosedError`.
+    """
+
+    _index: Index
+
+    def __init__(self, index: Index, selected: Selected, title: str | None, selector: str) -> None:
+        super().__init__(index, selected)
+        self._title = title
+        self._selector = selector
+        # The fast path: as an attribute of the instance it costs no method call, and hides the method below.
+        self.__dict__["lookup_key"] = selected.lookup_for(index)
+
+    @property
+    def index(self) -> Index:
+        """The index that it belongs to."""
+        return self._index
+
+    @property
+    def _progress(self) -> ProgressArg:
+        return self._index._progress
+
+    @property
+    def title(self) -> str | None:
+        """The title by which it was selected; None when it was selected otherwise."""
+        return self._title
+
+    def lookup_key(self, path: PathArg) -> str | None:
+        """The key of the item with this path, if a fast lookup knows it: the fast path, well under a microsecond.
+
+        It never blocks, never asks the server and never renews an expired listing. None does not mean that there is no
+        item: nothing may be known yet, several items may fit, or the confidence may be low. :meth:`match` tells more.
+        Raises InvalidArgumentError for an empty path and for one with a NUL.
+        """
+        return self._selected.lookup_for(self._index)(path)
+
+    def lookup_keys(self, paths: Iterable[PathArg]) -> list[str | None]:
+        """:meth:`lookup_key` for many paths at once, in their order; faster for each than one by one."""
+        return self._index._lookup_keys(self, paths)
+
+    match = _in_library(Index.match_path, "match", "Which item this file is")
+    match_paths = _in_library(Index.match_paths, "match_paths", "Which items these files are")
+    match_guid = _in_library(Index.match_guid, "match_guid", "The item with this GUID")
+    search_title = _in_library(Index.search_title, "search_title", "The items with this title")
+    items = _in_library(Index.items, "items", "Its items as the store has them")
+    record_match = _in_library(Index.record_match, "record_match", "Confirms that the item with this key has this path")
+    record_matches = _in_library(Index.record_matches, "record_matches", "Confirms many pairs of path and key at once")
+    invalidate_path = _in_library(Index.invalidate_path, "invalidate_path", "Invalidates a path")
+    invalidate_item = _in_library(Index.invalidate_item, "invalidate_item", "Invalidates an item and all its paths")
+    invalidate = _in_library(Index.invalidate_library, "invalidate", "Invalidates the library")
+    refresh = _in_library(Index.refresh, "refresh", "Brings the library up to date now")
+    edit_items = _in_library(Index.edit_items, "edit_items", "Gives items of the library the same values")
+
+    amatch = _aio.stopped_with_its_task(match)
+    amatch_paths = _aio.stopped_with_its_task(match_paths)
+    arefresh = _aio.stopped_with_its_task(refresh)
+
+    def __repr__(self) -> str:
+        closed = "" if self._index.is_open else " (closed)"
+        return f"<plexindex.Library {self._selector}{closed}>"
+
+
+class Watching:
+    """Watches from the beginning of a ``with`` block to its end. Made by :meth:`Index.watch`."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    def __enter__(self) -> Index:
+        self._index.watch_start()
+        return self._index
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._index.is_open:
+            self._index.watch_stop()

@@ -1,7 +1,7 @@
 """The library's log lines, handed to the logger ``plexindex``.
 
-The library keeps its lines until somebody asks, so they arrive at the end of the call that caused them, on the thread
-that made it. ``logging`` is imported with the first line.
+The library keeps its lines until it is asked for them. So they arrive at the end of the call that caused them, on the
+thread that made it. ``logging`` is imported with the first line.
 """
 
 from __future__ import annotations

@@ -9,9 +9,7 @@ from ._native import CBytes, CMapping
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
-
-    from ._types import MappingArg
+    from typing import Any, Union
 
 
 class Mapping:
@@ -56,6 +54,10 @@ class Mapping:
         }
         find, replace = (part.decode("utf-8", "surrogateescape") for part in (self.find, self.replace))
         return f"Mapping.{names[self.kind]}({find!r}, {replace!r})"
+
+
+if TYPE_CHECKING:
+    MappingArg = Union[Mapping, tuple[Union[str, bytes], Union[str, bytes]]]
 
 
 def array_of(mappings: Iterable[MappingArg]) -> Any:

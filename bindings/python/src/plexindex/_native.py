@@ -216,6 +216,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "server_json": (c_int32, (c_void_p, _QUERY, _BUFFER)),
     "store_json": (c_int32, (c_void_p, _BUFFER)),
     "proposals_json": (c_int32, (c_void_p, _BUFFER)),
+    "compare_paths": (c_int32, (c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, POINTER(c_uint32))),
     "drain_log": (c_int32, (LOG_FN, c_void_p)),
 }
 
@@ -223,9 +224,10 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 class Native:
     """The loaded library: each function of SIGNATURES as an attribute, without its prefix.
 
-    They are called with the interpreter's lock released, so other threads run and signals arrive meanwhile. The one
-    exception is ``fast_lookup``, which is plexindex_lookup_key() for the fast path: it holds the lock (it never blocks),
-    and knows no argument types, as checking them would cost more than the lookup. Give it bytes and nothing else.
+    They are called with the interpreter's lock released, so other threads run and signals arrive meanwhile. The
+    exceptions are ``fast_lookup`` and ``fast_table_lookup``, which are plexindex_lookup_key() and plexindex_table_lookup()
+    for the fast path. They hold the lock, as they never block. They know no argument types, as checking them would cost
+    more than the lookup: give them bytes only.
     """
 
     def __init__(self, path: str) -> None:

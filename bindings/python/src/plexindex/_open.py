@@ -6,15 +6,18 @@ import ctypes
 import os
 
 from . import _constants as c
-from . import _convert, _log, _mapping, _native
+from . import _convert, _log, _native
 from ._errors import InvalidArgumentError
 from ._index import Index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
-    from ._types import MappingArg, PathArg, ProgressArg
+    from ._callbacks import ProgressArg
+    from ._mapping import MappingArg
+    from ._types import PathArg
 
 
 def open(
@@ -43,7 +46,7 @@ def open(
 ) -> Index:
     """Opens an index on a folder. Touches the disk only: no request is sent before a question needs one.
 
-    Several processes, and one process several times, may open the same folder. All times are in seconds.
+    Several processes may open the same folder, and one process may open it several times. All times are in seconds.
 
     Args:
         cache_dir: Folder for the store; made, readable by its owner only, when it does not exist.
@@ -51,26 +54,26 @@ def open(
         token: The Plex token. Sent to this server only, never stored, never logged.
         user: Whose view of the server this is, when there is a better name for it than the token.
         library_ttl: How long a listing is fresh. 0: never; None: until it is invalidated.
-        max_age: After how long a full listing is due whatever the server's clocks say. None: never.
-        deadline: How long a call may take that names no deadline itself. None: as long as it takes.
+        max_age: After how long a full listing is due even if the server's clocks show no change. None: never.
+        deadline: How long a call may take that names no deadline itself. None: no limit.
         connect_timeout: How long a connection may take.
         read_timeout: How long the server may be silent while it owes an answer.
-        retry_for: For how long a request that failed in a way that passes is tried again. 0: not at all.
+        retry_for: For how long a request is tried again after a failure that may pass. 0: not at all.
         ca_file: PEM file with certificate authorities to trust besides the system's.
-        accept_invalid_certs: Take any certificate; warns.
+        accept_invalid_certs: Accept any certificate, with a warning in the log.
         offline: Never ask the server.
         mappings: Rules between the host's paths and the server's: :class:`plexindex.Mapping`, or pairs of folders
             ``(host, server)``.
         page_size: Rows a page of a listing, 1 to 1000.
         matches_limit: Bytes that confirmed matches may take on disk; those recorded longest ago go first.
-        mmap: Map the images; False reads them into memory.
+        mmap: Map the index files; False reads them into memory.
         slow: A call that takes longer is logged with what it spent its time on: as a warning, or as info when it
-            fetched a library or waited for somebody who did. None: no call is.
+            fetched a library or waited for another fetch. None: no call is logged.
         obfuscate_paths: Log lines, errors and reasons name media paths by a short hash and their extension, such as
             ``path-3f9a2c1b07.mkv``: always the same for the same path in the same folder of the store.
         log_level: What the library logs: a level of ``logging``, one of ``"error"``, ``"warning"``, ``"info"``,
             ``"debug"`` (full paths included), ``"off"``, or None for what the logger ``plexindex`` lets through now.
-            It is the process's: the index opened last sets it.
+            The level is one for the whole process: the index that was opened last sets it.
         progress: Told how far a fetch is (:class:`plexindex.Progress`) in calls that name no callback themselves.
 
     Raises:
@@ -84,7 +87,7 @@ def open(
         raise InvalidArgumentError(f"cache_dir={cache_dir!r} is refused: give the path of a folder")
     ms = _convert.milliseconds
     forever = _convert.FOREVER_MS
-    rules = _mapping.array_of(mappings)
+    rules = _rules(mappings) if mappings else ()
     options = _native.COptions(
         size=ctypes.sizeof(_native.COptions),
         cache_dir=_native.CBytes.of(folder),
@@ -105,11 +108,18 @@ def open(
         | (c.OPEN_OBFUSCATE_PATHS if obfuscate_paths else 0),
         page_size=_whole("page_size", page_size, 1000),
         log_level=_log.level_for(log_level),
-        mappings=rules,
+        mappings=rules or None,
         mappings_count=len(rules),
         slow_ms=ms("slow", slow, none=c.NEVER_SLOW),
     )
     return Index(_native.load(), options, progress)
+
+
+def _rules(mappings: Iterable[MappingArg]) -> Any:
+    # Many hosts have none, and a short-lived process need not load what they take.
+    from ._mapping import array_of
+
+    return array_of(mappings)
 
 
 def _text(name: str, value: str | None) -> _native.CBytes:

@@ -1,10 +1,15 @@
-"""Paths as the drop-in compares them, by the ladder's rungs, where there is no stored listing to ask."""
+"""Paths as the drop-in compares them where there is no stored listing to ask: by the library's normal form."""
 
 from __future__ import annotations
 
+import ctypes
+
+from . import _constants as c
+from . import _native
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import TypeVar
 
     T = TypeVar("T")
@@ -24,20 +29,27 @@ def components(path: str) -> list[str]:
     return [part for part in path.split("/") if part]
 
 
-def normal(path: str) -> str:
-    """What paths are compared by: one separator, no case, composed characters."""
-    plain = "/".join(components(path))
-    if plain.isascii():
-        return plain.lower()
-    from unicodedata import normalize
+def relations(path: str, others: Sequence[str]) -> list[int]:
+    """How a path relates to each of the others: see plexindex_compare_paths()."""
+    native = _native.load()
+    # Where the library's texts end. No file has a NUL in its path, so a replacement makes two files no more alike.
+    raw, *block = (text.replace("\0", "\1").encode("utf-8", "surrogatepass") for text in (path, *others))
+    joined = b"\0".join([*block, b""])
+    found = (ctypes.c_uint32 * len(others))()
+    status = native.compare_paths(raw, len(raw), joined, len(joined), len(others), found)
+    if status:
+        raise native.error(status)
+    return list(found)
 
-    return normalize("NFC", normalize("NFC", plain).lower())
+
+def same_file(path: str, others: Sequence[str]) -> bool:
+    """Whether one of the others is this path, whatever its spelling."""
+    return any(relation & c.PATHS_EQUAL for relation in relations(path, others))
 
 
-def lies_under(path: str, folder: str) -> bool:
-    """Whether a path lies below a folder."""
-    below, above = normal(path).split("/"), normal(folder).split("/")
-    return above != [""] and len(below) > len(above) and below[: len(above)] == above
+def lies_under(path: str, folders: Sequence[str]) -> bool:
+    """Whether a path lies below one of the folders."""
+    return any(relation & c.PATHS_UNDER for relation in relations(path, folders))
 
 
 def mapped(path: str, host: str | None, server: str | None) -> str | None:
@@ -60,34 +72,23 @@ def best(rows: Iterable[tuple[T, list[str]]], path: str, other: str | None) -> l
 
     Exact, exact in the normal form, the same for the mapped path, then the longest common end.
     """
-    asked = [(path, normal(path), 5)]
-    if other is not None:
-        asked.append((other, normal(other), 3))
-    ends = [form.split("/")[::-1] for _, form, _ in asked]
-    highest, found = (0, 0), []
-    for thing, paths in rows:
-        rank = max((_rank(listed, asked, ends) for listed in paths), default=(0, 0))
+    files = [(row, file) for row in rows for file in row[1]]
+    listed = [file for _, file in files]
+    asked = [(path, 5)] if other is None else [(path, 5), (other, 3)]
+    compared = [relations(one, listed) for one, _ in asked]
+    highest: tuple[int, int] = (0, 0)
+    found: list[tuple[T, list[str]]] = []
+    for (row, file), *related in zip(files, *compared):
+        rank = max(_rank(file == one, relation, rung) for (one, rung), relation in zip(asked, related))
         if rank > highest:
-            highest, found = rank, [thing]
-        elif rank == highest and rank[0]:
-            found.append(thing)
-    return found
+            highest, found = rank, [row]
+        elif rank == highest and rank[0] and found[-1] is not row:
+            found.append(row)
+    return [thing for thing, _ in found]
 
 
-def _rank(listed: str, asked: list[tuple[str, str, int]], ends: list[list[str]]) -> tuple[int, int]:
-    form = normal(listed)
-    for path, wanted, rung in asked:
-        if listed == path:
-            return rung + 1, 0
-        if form == wanted:
-            return rung, 0
-    listed_end = form.split("/")[::-1]
-    common = 0
-    for end in ends:
-        count = 0
-        for ours, theirs in zip(end, listed_end):
-            if ours != theirs:
-                break
-            count += 1
-        common = max(common, count)
+def _rank(identical: bool, relation: int, rung: int) -> tuple[int, int]:
+    if identical or relation & c.PATHS_EQUAL:
+        return rung + identical, 0
+    common = relation & c.PATHS_COMMON
     return (1, common) if common else (0, 0)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from ._mapping import MappingArg
     from ._match_cache import PathLike
     from ._rows import Row
     from ._tables import Op
-    from ._types import MappingArg
 
 # What a cache counts is in one table: rows by library, rows by library and title, paths that were missed. Beside it
 # are tables by which a library's listing, or that of its episodes and tracks, is searched: a value for some file names

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._answers import Item, Match
-    from ._index import Index
-    from ._library import Library
+    from ._index import Index, Library
     from ._types import PathArg
 
 
@@ -45,8 +44,8 @@ def from_server(plex: Any, cache_dir: PathArg | None = None, **options: Any) -> 
 
 
 def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any) -> SectionIndex:
-    """The same for one library, a ``plexapi.library.LibrarySection``: can be used in its place where items are looked
-    for by path. Closing it closes its index.
+    """An index of one library, a ``plexapi.library.LibrarySection``. It can stand in for the section where items are
+    looked for by path. Closing it closes its index.
     """
     return SectionIndex(section, _open(section._server, cache_dir, options), owned=True)
 
@@ -84,7 +83,7 @@ class ServerIndex:
 class SectionIndex:
     """A library of plexapi's with an index of its own. Made by :func:`plexindex.from_section`.
 
-    What is not here is the plexapi object's: ``title``, ``search``, ``fetchItem`` and all the rest.
+    Every other attribute is the plexapi object's: ``title``, ``search``, ``fetchItem`` and so on.
     """
 
     def __init__(self, section: Any, index: Index, *, owned: bool) -> None:
@@ -181,8 +180,7 @@ class _Facts:
 class LightItem:
     """An item as the index knows it, with the names that plexapi has for it. It needs no request.
 
-    What it does not know is taken from the full plexapi object, which is fetched once, when it is first needed:
-    :meth:`full` gives it.
+    For any other attribute it fetches the full plexapi object, once, when it is first needed: see :meth:`full`.
     """
 
     def __init__(self, section: SectionIndex, item: Item | _Facts, facts: dict[str, Any] | None = None) -> None:

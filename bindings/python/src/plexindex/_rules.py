@@ -6,13 +6,13 @@ import re
 
 from . import _constants as c
 from ._mapping import Mapping
-from ._paths import best, components, lies_under, normal
+from ._paths import best, components, lies_under, same_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ._types import MappingArg
+    from ._mapping import MappingArg
 
     Rule = Callable[[str], "str | None"]
     Keyed = list[tuple[str, list[str]]]
@@ -53,8 +53,7 @@ class Rules:
 
 
 def _listing(rows: Keyed, path: str) -> list[str]:
-    form = normal(path)
-    return [key for key, files in rows if any(normal(file) == form for file in files)]
+    return [key for key, files in rows if same_file(path, files)]
 
 
 def _rule(rule: Mapping) -> Rule:
@@ -71,6 +70,6 @@ def _rule(rule: Mapping) -> Rule:
 
 
 def _moved(path: str, folder: str, to: str) -> str | None:
-    if not lies_under(path, folder):
+    if not lies_under(path, [folder]):
         return None
     return "/".join([to.rstrip("/\\"), *components(path)[len(components(folder)) :]])

@@ -11,16 +11,17 @@ from . import _calls, _convert, _ending, _log
 from . import _constants as c
 from ._answers import log_lines
 from ._errors import ClosedError, Error, InvalidArgumentError
-from ._library import Library, Selected
+from ._library import Chosen, Selected, TableHandle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Union
 
+    from ._callbacks import ProgressArg
     from ._calls import Call
     from ._native import COptions, Native
-    from ._tables import TableHandle
-    from ._types import LibraryArg, ProgressArg
+
+    ChosenArg = Union[str, Chosen, None]
 
 
 class Session:
@@ -85,13 +86,13 @@ class Session:
             if self._handle is not None:
                 self.close()
         except Exception:
-            # At the interpreter's end modules are half gone, and nobody is there to be told.
+            # At the interpreter's end modules are half gone, and no caller is left to be told.
             pass
 
     def _query(
         self,
         function: Any,
-        library: LibraryArg,
+        library: ChosenArg,
         text: bytes,
         deadline: float | None,
         flags: int,
@@ -131,7 +132,7 @@ class Session:
     def _block(
         self,
         function: Any,
-        library: LibraryArg,
+        library: ChosenArg,
         text: bytes,
         deadline: float | None,
         offline: bool,
@@ -150,7 +151,7 @@ class Session:
         self,
         function: Any,
         *arguments: Any,
-        library: LibraryArg | Session | TableHandle,
+        library: ChosenArg | Session | TableHandle,
         reserve: int | None = None,
     ) -> bytes:
         """A call on the handle (``library=self``), a library or a table; with ``reserve`` one that fills a buffer."""
@@ -160,7 +161,7 @@ class Session:
         self,
         function: Any,
         *arguments: Any,
-        library: LibraryArg | Session | TableHandle,
+        library: ChosenArg | Session | TableHandle,
         reserve: int | None = None,
         detach: bool = False,
     ) -> tuple[int, bytes | bytearray]:
@@ -201,17 +202,16 @@ class Session:
         self._do(self._native.library, kind, raw or None, len(raw), ctypes.byref(pointer), library=self)
         found = self._selected.setdefault((kind, selector), Selected(self._native, pointer.value or 0))
         if not self._open:
-            # Somebody closed it meanwhile, and may not have seen this one.
+            # It was closed meanwhile, and that close may not have seen this one.
             found.retire()
             raise self._closed_error()
         return found
 
     def _pointer(self, given: Any) -> int:
-        table = getattr(given, "pointer", None)
-        return self._library_pointer(given) if table is None else table
+        return given.pointer if isinstance(given, TableHandle) else self._library_pointer(given)
 
-    def _library_pointer(self, library: LibraryArg) -> int:
-        if isinstance(library, Library):
+    def _library_pointer(self, library: ChosenArg) -> int:
+        if isinstance(library, Chosen):
             if library._index is not self:
                 raise InvalidArgumentError(f"{library!r} belongs to another index")
             return library._selected.pointer
@@ -247,7 +247,7 @@ class Session:
             try:
                 self._wakeup.release()
             except RuntimeError:
-                # Somebody else woke it already.
+                # Another thread woke it already.
                 pass
 
     def _wait_for_calls(self, me: int) -> bool:

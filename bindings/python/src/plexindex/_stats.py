@@ -23,11 +23,13 @@ class Stats:
         "disk_bytes",
         "events",
         "failures",
-        "lookup_misses",
         "hints",
+        "image_seconds",
         "items",
+        "last_failure",
         "libraries",
         "listings",
+        "lookup_misses",
         "match_seconds",
         "matches",
         "network_seconds",
@@ -39,15 +41,13 @@ class Stats:
         "store_answers",
         "store_requests",
         "store_seconds",
-        "last_failure",
         "wait_seconds",
-        "warm_seconds",
     )
 
     answers: dict[str, int]
     """Answers by rung, fast lookups included: ``"confirmed"``, ``"exact"``, …; ``"none"``: those without an item."""
     lookup_misses: int
-    """Calls of ``lookup_key`` that found nothing."""
+    """Fast lookups that found nothing."""
     stale_answers: int
     """Answers given although their listing had expired."""
     requests: dict[str, int]
@@ -66,8 +66,8 @@ class Stats:
     """Time spent reading the server's answers: decompressing and parsing."""
     store_seconds: float
     """Time spent reading and writing the store."""
-    warm_seconds: float
-    """Time spent building and opening images."""
+    image_seconds: float
+    """Time spent building and opening index files."""
     match_seconds: float
     """Time spent matching, fast lookups not included."""
     wait_seconds: float
@@ -75,7 +75,7 @@ class Stats:
     calls: int
     """Questions, refreshes and recordings; fast lookups not included."""
     calls_seconds: float
-    """Time that these took in all. Less than the parts together: pages are stored while the next one comes."""
+    """Time that these took in all. The parts may add up to more: a page is stored while the next one is fetched."""
     slow_calls: int
     """How many of them took longer than ``slow`` of :func:`plexindex.open`."""
     items: int
@@ -85,17 +85,17 @@ class Stats:
     libraries: int
     """Libraries known now."""
     disk_bytes: int
-    """Bytes that the store takes on disk, images included."""
+    """Bytes that the store takes on disk, index files included."""
     sequence: int
     """The store's change sequence."""
     events: int
-    """Events about libraries that the server told, or that ``notify`` was given."""
+    """Events about libraries that the server sent, or that were given to ``notify``."""
     hints: int
-    """Writes that noted what events hint at: fewer than events, as these are gathered."""
+    """Writes that noted what events hint at. They are fewer than the events: several events share a write."""
     failures: int
-    """How often the server could not be asked, or its answer not be stored, and old answers stood in."""
+    """How often an old answer was given because the server could not be asked, or its answer not be stored."""
     last_failure: str | None
-    """Why not, the last time; None when new answers can be had."""
+    """The reason for the last of these; None once the server can be asked again."""
 
     def __init__(self, raw: CStats, last_failure: str | None = None) -> None:
         self.answers = dict(zip(c.RUNGS, raw.answers))
@@ -108,7 +108,7 @@ class Stats:
         self.listings = raw.listings
         self.network_seconds = raw.network_us / 1_000_000
         self.store_seconds = raw.store_us / 1_000_000
-        self.warm_seconds = raw.image_us / 1_000_000
+        self.image_seconds = raw.image_us / 1_000_000
         self.items = raw.items
         self.matches = raw.matches
         self.libraries = raw.libraries
@@ -150,11 +150,12 @@ class Stats:
 class Profile:
     """What an index spent its time on, fast lookups not included. Made by :meth:`Index.profile`.
 
-    Times are in seconds. The parts may be more than the whole: a page is stored while the next one is waited for.
+    Times are in seconds. The parts may add up to more than the whole: a page is stored while the next one is fetched.
     """
 
     __slots__ = (
         "calls",
+        "images",
         "matching",
         "parsing",
         "requests",
@@ -163,7 +164,6 @@ class Profile:
         "slow_calls",
         "store",
         "waiting",
-        "warm",
     )
 
     calls: int
@@ -180,17 +180,17 @@ class Profile:
     """Reading its answers: decompressing and parsing."""
     store: float
     """Reading and writing the store."""
-    warm: float
-    """Building and opening images."""
+    images: float
+    """Building and opening index files."""
     matching: float
     """Matching."""
     waiting: float
-    """Waiting for others who fetch, and before requests were tried again."""
+    """Waiting for other fetches to end, and before requests were tried again."""
 
     def __init__(self, stats: Stats) -> None:
         self.calls, self.slow_calls, self.seconds = stats.calls, stats.slow_calls, stats.calls_seconds
         self.server, self.requests = stats.network_seconds, stats.request_count
-        self.parsing, self.store, self.warm = stats.parse_seconds, stats.store_seconds, stats.warm_seconds
+        self.parsing, self.store, self.images = stats.parse_seconds, stats.store_seconds, stats.image_seconds
         self.matching, self.waiting = stats.match_seconds, stats.wait_seconds
 
     def as_dict(self) -> dict[str, float]:
@@ -202,7 +202,7 @@ class Profile:
             (f"server ({_counted(self.requests, 'request')})", self.server),
             ("parsing", self.parsing),
             ("store", self.store),
-            ("images", self.warm),
+            ("images", self.images),
             ("matching", self.matching),
             ("waiting", self.waiting),
         )

@@ -9,6 +9,7 @@ from _thread import allocate_lock
 from . import _constants as c
 from . import _convert
 from ._errors import ClosedError
+from ._library import TableHandle
 from ._native import CBytes, CTableOp
 from ._open import open as open_index
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ._index import Index
-    from ._types import MappingArg
+    from ._mapping import MappingArg
 
     T = TypeVar("T")
     Op = tuple[int, bytes, bytes, bytes]
@@ -58,22 +59,6 @@ def _ttl_ms(ttl: float | None) -> int:
     if not ttl > 0:
         return c.TTL_AT_ONCE
     return _convert.FOREVER_MS if ttl * 1000 >= _convert.FOREVER_MS else max(1, round(ttl * 1000))
-
-
-class TableHandle:
-    """The library's own handle of a table. Knows no index, so an index may hold it without a cycle."""
-
-    __slots__ = ("handle", "pointer")
-
-    def __init__(self, pointer: int) -> None:
-        self.pointer = pointer
-        # An object that is read when C is called, and not a value that Python reads before: another thread may close
-        # the index between the two.
-        self.handle = ctypes.c_void_p(pointer)
-
-    def retire(self) -> None:
-        """plexindex_table_lookup() finds nothing at NULL."""
-        self.handle.value = None
 
 
 class TableStore:

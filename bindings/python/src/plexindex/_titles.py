@@ -1,4 +1,10 @@
-"""What a file's name and its folders tell of an item: titles to search Plex for, and what speaks against one."""
+"""What a file's name and its folders tell of an item: titles to search Plex for, and what speaks against one.
+
+The index has rules of its own for this (``matching::point``, ``matching::telling``), which differ on purpose. The index
+asks for one title, since each costs a request; the drop-in asks for up to three, in the order of the host that it
+replaces. The index judges a path by words and editions against its listing; here plexapi's object is all that is known,
+and only a plain contradiction counts.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +24,14 @@ _EPISODE = re.compile(
 )
 _TRACK = re.compile(r"^\d{1,3}(?:-\d{1,3})?[ ._-]+")
 _SEASON = re.compile(r"(?:season|series|staffel|saison|temporada|s)[ ._-]*(\d{1,4})", re.IGNORECASE)
+_SPECIALS = re.compile(r"specials|season[ ._-]*0+", re.IGNORECASE)
+# What folders have beside the name of a show, an album or a film.
+_BESIDE = re.compile(
+    r"\([^)]*\)|\[[^]]*\]|\{[^}]*\}|(?<![^\W_])(?:complete|collection|the series)(?![^\W_]).*", re.IGNORECASE
+)
+_ARTICLE = re.compile(r"^\W*(?:the|a|an)\W+", re.IGNORECASE)
+_DISC = re.compile(r"(?:cd|dis[ck])[ ._-]*\d+", re.IGNORECASE)
+_TITLE_AND_YEAR = re.compile(r".*\S[ ._-]*[(\[](?:19|20)\d\d[)\]].*")
 _NUMBERS = re.compile(r"\d+")
 _MOST = 3
 # The file's name and the folders above it that tell of an item.
@@ -51,19 +65,18 @@ def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
     known = [components(file) for file in listed]
     common = max((_common(parts, file) for file in known), default=0)
     folders = parts[-_TELLING : len(parts) - max(common, 1)]
-    year, season = facts.get("year"), facts.get("parentIndex")
     if facts.get("type") == "movie":
-        # A folder of nothing but a year may be of the year when it was added.
-        named = [folder for folder in folders if not folder.isdigit()]
-        years = {int(text) for folder in named for text in _NUMBERS.findall(folder) if _YEAR.fullmatch(text)}
-        return isinstance(year, int) and bool(years) and not years & {year - 1, year, year + 1}
+        return _another_film(parts, folders, known, facts)
+    if facts.get("type") == "track":
+        return _another_album(parts, folders, facts)
     if facts.get("type") != "episode":
         return False
+    season = facts.get("parentIndex")
     for above, folder in zip(parts[-_TELLING:], parts[-_TELLING + 1 : -1]):
         told = _SEASON.fullmatch(folder)
-        if told is None:
+        if told is None and not _SPECIALS.fullmatch(folder):
             continue
-        if isinstance(season, int) and folder in folders and int(told[1]) != season:
+        if isinstance(season, int) and folder in folders and (int(told[1]) if told else 0) != season:
             return True
         # What a season's folder lies in is called like the show.
         show = facts.get("grandparentTitle")
@@ -77,6 +90,35 @@ def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
     return first != season or (bool(rest) and not min(rest) <= number <= max(rest))
 
 
+def _another_film(parts: list[str], folders: list[str], known: list[list[str]], facts: dict[str, object]) -> bool:
+    year = facts.get("year")
+    # A folder of nothing but a year may be of the year when it was added.
+    named = [folder for folder in folders if not folder.isdigit()]
+    years = {int(text) for folder in named for text in _NUMBERS.findall(folder) if _YEAR.fullmatch(text)}
+    if not isinstance(year, int) or not years:
+        return False
+    if not years & {year - 1, year, year + 1}:
+        return True
+    # 'Title (1979)' that is neither the film's title nor what it is called where it is listed. A file whose own name
+    # tells the film may lie in any folder.
+    titles = [title for title in (facts.get("title"), facts.get("originalTitle")) if isinstance(title, str)]
+    above = parts[-2]
+    if not titles or above not in named or _TITLE_AND_YEAR.fullmatch(above) is None:
+        return False
+    listed = [folder for file in known for folder in file[-_TELLING:-1]]
+    if any(_alike(above, name) for name in titles + listed):
+        return False
+    return not any(_alike(_stem(parts[-1]), title) for title in titles)
+
+
+def _another_album(parts: list[str], folders: list[str], facts: dict[str, object]) -> bool:
+    above = parts[:-2] if len(parts) > 1 and _DISC.fullmatch(parts[-2]) else parts[:-1]
+    artist, album = facts.get("grandparentTitle"), facts.get("parentTitle")
+    if len(above) < 2 or above[-1] not in folders or not isinstance(artist, str) or not isinstance(album, str):
+        return False
+    return _alike(above[-2], artist) and not _alike(re.sub(r"^(?:19|20)\d\d[ ._-]+", "", above[-1]), album)
+
+
 def _common(one: list[str], other: list[str]) -> int:
     count = 0
     for mine, its in zip(reversed(one), reversed(other)):
@@ -87,11 +129,18 @@ def _common(one: list[str], other: list[str]) -> int:
 
 
 def _alike(folder: str, title: str) -> bool:
-    """Whether one has the other's letters, without accents."""
+    """Whether both are the same name, whatever else the folder says: a year, a country, the quality."""
+    return not {_letters(folder), _letters(_BESIDE.sub(" ", folder))}.isdisjoint(
+        {_letters(title), _letters(_BESIDE.sub(" ", title))}
+    )
+
+
+def _letters(name: str) -> str:
+    """Without year and quality, an article, accents and what is no letter."""
     from unicodedata import normalize
 
-    ours, its = ("".join(c for c in normalize("NFKD", text).lower() if c.isalnum()) for text in (folder, title))
-    return ours in its or its in ours
+    text = normalize("NFKD", _ARTICLE.sub("", _bare(name)).replace("&", "and")).lower()
+    return "".join(c for c in text if c.isalnum())
 
 
 def _stem(name: str) -> str:

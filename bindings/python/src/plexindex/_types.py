@@ -1,21 +1,16 @@
-"""Types for annotations. Imported by type checkers only: it needs ``typing``, which is slow to import."""
+"""Types for annotations. Imported by type checkers only: it needs ``typing``, which is slow to import.
+
+Those that name a class of the package stand beside it: ``LibraryArg``, ``ProgressArg``, ``MappingArg``.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Literal, Union
 
-from ._answers import Match, Matches
-from ._callbacks import Progress
-from ._library import Library
-from ._mapping import Mapping
-
 PathArg = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
-LibraryArg = Union[str, Library, None]
 FieldArg = Union[str, int, float, Iterable[str], None]
-MappingArg = Union[Mapping, tuple[Union[str, bytes], Union[str, bytes]]]
-ProgressArg = Union[Callable[[Progress], object], None]
 
 Kind = Literal["movie", "episode", "track", "clip", "photo", "unknown"]
 Rung = Literal["none", "confirmed", "exact", "mapped", "suffix", "file_name"]
@@ -32,18 +27,4 @@ ReasonCode = Literal[
     "path_tells",
     "no_evidence",
     "contradicted",
-]
-
-__all__ = [
-    "Confidence",
-    "FieldArg",
-    "Kind",
-    "LibraryArg",
-    "MappingArg",
-    "Match",
-    "Matches",
-    "PathArg",
-    "ProgressArg",
-    "ReasonCode",
-    "Rung",
 ]

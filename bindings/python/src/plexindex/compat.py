@@ -1,13 +1,13 @@
 """A drop-in for the caches and the matcher of Stash2Plex: the same names and behaviour, without the waiting.
 
-Beside the host's own, which stay where the package is missing or cannot be loaded::
+Import it after the host's own classes, which stay in use where the package is missing or cannot be loaded::
 
     try:
         from plexindex.compat import MatchCache, PlexCache
     except (ImportError, OSError) as error:
         log_info(f"plexindex is not used: {error}")
 
-Importing this loads the shared library, so what is wrong with that shows here and not at the first use.
+Importing this module loads the shared library, so a library that cannot be loaded fails here and not at the first use.
 ``docs/stash2plex.md`` has each edit, what changes for the user, and how to go back.
 """
 
@@ -44,8 +44,9 @@ _native.load()
 class NotFoundError(Error, LookupError):
     """No item has this path.
 
-    What is raised derives from this and, where their modules are imported by then, from Stash2Plex's ``PlexNotFound``
-    and plexapi's ``NotFound``: whichever of them is caught. Its name is the first of those that are there.
+    The class that is raised derives from this one and, where their modules are imported by then, from Stash2Plex's
+    ``PlexNotFound`` and plexapi's ``NotFound``. So an ``except`` for any of them catches it. It has the name of the
+    first of those that exist.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -60,10 +61,10 @@ _combined: dict[tuple[type, ...], Any] = {}
 
 
 def configure(*, not_found: Callable[[str], BaseException] | None = None, confidence: Any = None) -> None:
-    """Names the host's own types, for the whole process; None is the default. Stash2Plex needs none of it.
+    """Names the host's own types, for the whole process; None is the default. Stash2Plex needs no call of it.
 
-    ``not_found``: what is raised when there is no item; by default :class:`NotFoundError`, which derives from what is
-    there. ``confidence``: an enum that has the values ``"high"`` and ``"low"``; by default :class:`MatchConfidence`.
+    ``not_found``: makes the exception for a path without an item; by default :class:`NotFoundError`. ``confidence``: an
+    enum that has the values ``"high"`` and ``"low"``; by default :class:`MatchConfidence`.
     """
     _chosen["not_found"], _chosen["confidence"] = not_found, confidence
 
@@ -79,21 +80,23 @@ def find_plex_items_with_confidence(
 ) -> tuple[Any, Any, list[Any]]:
     """The item of a plexapi library that a file is: ``(confidence, item, candidates)``.
 
-    High confidence with one candidate; low, and item None, with several, and with one that the path speaks against: it
-    lies in a folder of the library where another file is listed, or tells of another year, show, season or number.
+    One candidate gives high confidence. Several give low confidence and no item, and so does one that the path speaks
+    against: the path lies in a folder of the library where another file is listed, or it tells of another year, title,
+    show, season, number or album.
 
-    Raises a :class:`NotFoundError` when there is none, and what the server's client raises when the server cannot be
-    asked.
+    Raises a :class:`NotFoundError` when there is no candidate, and the exception of the server's client when the server
+    cannot be asked.
 
     Args:
-        library: A plexapi section, a stand-in for one, or what :func:`plexindex.from_section` made: that answers from
-            an index, with items that need no request.
+        library: A plexapi section, a stand-in for one, or the result of :func:`plexindex.from_section`, which answers
+            from an index, with items that need no request.
         stash_path: The file, as the host sees it.
         plex_path_prefix: A folder as the server sees it, and ...
         stash_path_prefix: ... the same folder as the host sees it.
-        library_cache: A :class:`PlexCache`. What it holds is matched first; what is found or listed goes there.
-        match_cache: A :class:`MatchCache`. What the host recorded there is the answer while the server has the item.
-            Nothing is recorded here: the host does so when it is sure.
+        library_cache: A :class:`PlexCache`. Its listings are matched first, and new search results and listings are
+            stored there.
+        match_cache: A :class:`MatchCache`. A match that the host recorded there is the answer while the server has the
+            item. This function records nothing: the host does so when it is sure.
         debug_logging: Tell the logger ``plexindex`` of each step, with full paths, at level debug.
 
     """
@@ -111,7 +114,7 @@ def find_plex_items_with_confidence(
 
 
 def _not_found(text: str) -> BaseException:
-    """What says that there is no item, for all who may want to catch it."""
+    """The exception for a path without an item, which an ``except`` of the host or of plexapi catches too."""
     if _chosen["not_found"] is not None:
         return _chosen["not_found"](text)  # type: ignore[no-any-return]
     found = (getattr(sys.modules.get(module), name, None) for module, name in _THEIRS)
@@ -138,7 +141,7 @@ def _combine(theirs: tuple[type, ...]) -> type:
 
 
 def __getattr__(name: str) -> Any:
-    # What takes long to import comes when it is asked for.
+    # Imported at first use: it takes long.
     if name == "MatchConfidence":
         from . import _confidence as module
 

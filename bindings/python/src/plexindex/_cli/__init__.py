@@ -31,7 +31,7 @@ def main(given: Sequence[str] | None = None) -> int:
         output.complain(f"interrupted{kept}")
         return codes.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has enough of it. Python would complain once more when it flushes at the end.
+        # The reader of the output has closed it. Python would complain once more when it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return codes.PIPE_CLOSED
     except Exception as error:

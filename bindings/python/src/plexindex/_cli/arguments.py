@@ -19,7 +19,7 @@ Tells which item of a Plex server a file is, from a small index in a folder, wit
 
 EXAMPLES = """\
 examples:
-  plexindex doctor /mnt/media              what works, what does not, and which mapping is missing
+  plexindex doctor /mnt/media              check what works, and find the mapping that is missing
   plexindex warm                           fetch all libraries now
   plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"
   find /mnt/media -name '*.mkv' | plexindex match --json -
@@ -63,15 +63,17 @@ def _warm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         commands,
         "warm",
         "fetch what is missing or has expired",
-        "Shows a progress bar on a terminal, and nothing elsewhere: fit for cron. A fetch that is interrupted goes on "
-        "where it stopped.",
+        "Shows a progress bar on a terminal, and prints nothing elsewhere, so it suits cron. The next run goes on "
+        "where an interrupted fetch stopped.",
         '  plexindex warm\n  plexindex warm Movies "TV Shows"\n  plexindex warm --full Movies',
         "warm",
     )
     command.add_argument(
         "library", nargs="*", metavar="LIBRARY", help="title, section id or uuid; all when none is named"
     )
-    command.add_argument("--full", action="store_true", help="list everything again, whatever the server's clocks say")
+    command.add_argument(
+        "--full", action="store_true", help="list everything again, even if the server's clocks show no change"
+    )
 
 
 def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -102,7 +104,7 @@ def _stats(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         commands,
         "stats",
         "tell what is in the index, and how often it was asked",
-        "Asks nobody. Answers and requests are of the store's life, over all processes that use it.",
+        "Sends no request. Answers and requests are counted over the store's life and all processes that use it.",
         "  plexindex stats\n  plexindex stats --watch 5",
         "stats",
     )
@@ -112,7 +114,7 @@ def _stats(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         type=_seconds,
         const=2.0,
         metavar="SECONDS",
-        help="again every so many seconds (2), with what was done meanwhile, until Ctrl-C",
+        help="repeat every so many seconds (2), with the change since, until Ctrl-C",
     )
     _json(command, "an object; with --watch one a line")
 
@@ -133,9 +135,9 @@ def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     command = _command(
         commands,
         "doctor",
-        "find out what works and what does not, and which path mappings are missing",
-        "Checks the server, the token, the libraries and the store. With a folder, or a file that lists paths, it "
-        "matches a sample of the files, and proposes mappings for those that are not found, ready to be pasted.",
+        "check what works and what does not, and which path mappings are missing",
+        "Looks at the server, the token, the libraries and the store. With a folder, or a file that lists paths, it "
+        "matches a sample of the files, and proposes mappings for those that are not found, ready to paste.",
         "  plexindex doctor\n  plexindex doctor /mnt/media\n  plexindex doctor --offline paths.txt",
         "doctor",
     )
@@ -194,7 +196,7 @@ def _common(command: argparse.ArgumentParser) -> None:
     server.add_argument(
         "--token",
         metavar="TOKEN",
-        help="the token. Other users of this machine can see it in the list of processes: better --token-file, or "
+        help="the token. Other users of this machine can see it in the list of processes: prefer --token-file, or "
         "PLEXINDEX_TOKEN in the environment",
     )
     server.add_argument("--user", metavar="NAME", help="whose view of the server it is, where tokens change")
@@ -206,14 +208,16 @@ def _common(command: argparse.ArgumentParser) -> None:
         metavar=("HOST", "SERVER"),
         help="the folder HOST of this machine is the folder SERVER of the server; may be repeated",
     )
-    server.add_argument("--offline", action="store_true", help="ask nobody: answer from the store")
+    server.add_argument("--offline", action="store_true", help="send no request: answer from the store")
     server.add_argument(
         "--deadline", type=_seconds, metavar="SECONDS", help="how long a question may take; default: no limit"
     )
     server.add_argument(
         "--ca-file", metavar="FILE", help="PEM file with certificate authorities to trust besides the system's"
     )
-    server.add_argument("--insecure", action="store_true", help="take any certificate: others may then read the token")
+    server.add_argument(
+        "--insecure", action="store_true", help="accept any certificate: others may then read the token"
+    )
     command.add_argument(
         "-v", "--verbose", action="count", default=0, help="say what is done; twice: everything, with full paths"
     )

@@ -1,4 +1,4 @@
-"""The progress bar of a fetch, on standard error, for people only: silent where nobody is looking."""
+"""The progress bar of a fetch, on standard error. It shows on a terminal only."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import sys
 import time
 
 from .. import _constants as c
-from .._library import Library
+from .._index import Library
 from . import codes, output
 from .bar import Bar
 from .codes import UsageError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 500
 _CANDIDATES = 5
-# A server that is down may be starting: nobody waits for that at a terminal, but `warm` in the night does.
+# A server that is down may be starting. `warm` waits for that, as it may run at night; at a terminal nothing does.
 _PATIENCE = 30.0
 _REASONS = {"not_yet": "not yet", "needs_warm": "not yet", "not_found": "not found", "ambiguous": "ambiguous"}
 
@@ -86,7 +86,7 @@ def warm(options: argparse.Namespace) -> int:
 
 
 def fetch(index: Index, title: str, library: Library | None, *, full: bool = False) -> bool:
-    """Brings a library up to date, and shows that to whoever is at the terminal. False: the deadline came first."""
+    """Brings a library up to date, with a progress bar on a terminal. False: the deadline came first."""
     bar = Bar()
     listings = index.stats().listings
     bar.begin(title)

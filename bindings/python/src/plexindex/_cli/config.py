@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from .._callbacks import ProgressArg
     from .._index import Index
-    from .._types import ProgressArg
 
 
 class Named(NamedTuple):
@@ -95,7 +95,7 @@ class Settings:
             "mappings": self.mappings + (mappings or []),
             "progress": progress,
             "retry_for": 3.0,
-            # Whoever sits at a terminal sees what takes long.
+            # At a terminal a slow call shows by itself.
             "slow": 1.0 if self.verbose else None,
             **options,
         }
@@ -103,7 +103,7 @@ class Settings:
 
 
 def default_folder() -> str:
-    """Where the store is when nobody says where."""
+    """Where the store is when no folder is named."""
     if sys.platform == "darwin":
         return os.path.expanduser("~/Library/Caches/plexindex")
     return os.path.join(_variable("XDG_CACHE_HOME").value or os.path.expanduser("~/.cache"), "plexindex")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .._library import LibraryInfo
     from .._mapping import Mapping
 
-# A server that is silent for so long is not well; nobody waits longer for that news.
+# A server that is silent for so long is reported as failing.
 _PATIENCE = 15.0
 # A mapping for fewer files is a coincidence, unless there are not many files.
 _WORTH = 0.01

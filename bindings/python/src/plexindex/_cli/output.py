@@ -36,7 +36,7 @@ def say(text: str = "") -> None:
 
 
 def say_json(value: object) -> None:
-    """A value as one line of JSON, at once: somebody may be reading along."""
+    """A value as one line of JSON, flushed at once: a pipe may read along."""
     import json
 
     sys.stdout.write(json.dumps(value) + "\n")

@@ -1,0 +1,241 @@
+//! What the index holds and did.
+
+use std::ffi::c_char;
+use std::mem::size_of;
+
+use crate::capi::answer::{write_answers, write_text};
+use crate::capi::guard::guard;
+use crate::capi::handles::{self, Opened, opened};
+use crate::capi::query;
+use crate::capi::strings::{null, out, refuse, utf8};
+use crate::capi::types::{Buffer, Handle, LibraryHandle, Query, Stats};
+use crate::error::{Result, Status};
+
+/// The items of a library as the store has them, one page a call. Sends no request.
+///
+/// `library`: one library, not all. `cursor`: 0 for the first page; the call moves it to the next one. `limit`: the
+/// most items of a page, 1 to 10,000. `page`: receives a block with one answer whose candidates are the items.
+///
+/// Returns the answer's status: PLEXINDEX_OK with items, PLEXINDEX_NOT_FOUND after the last page. Returns
+/// PLEXINDEX_BUFFER_TOO_SMALL with the cursor as it was; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND when
+/// the library is not in the store.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open, and `library` one of it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_items(
+    handle: *const Handle,
+    library: *const LibraryHandle,
+    cursor: *mut i64,
+    limit: usize,
+    page: *mut Buffer,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, library, cursor, page) = unsafe {
+            (
+                opened(handle)?,
+                handles::library(library)?,
+                out(cursor, "cursor")?,
+                out(page, "page")?,
+            )
+        };
+        if limit == 0 || limit > 10_000 {
+            return refuse(format!("limit is {limit}: give 1 to 10000"));
+        }
+        let items = opened.index().items(library, *cursor, limit)?;
+        write_answers(page, 1, |block| {
+            block.items(items.iter().map(|(_, item)| item));
+            Ok(())
+        })?;
+        let Some((last, _)) = items.last() else {
+            return Ok(Status::NotFound);
+        };
+        *cursor = *last;
+        Ok(Status::Ok)
+    })
+}
+
+/// One item of a library, or of any, as the store has it, with all its files and external ids. Sends no request.
+///
+/// `key`: the item's key or rating key. `json`: receives a JSON object, UTF-8:
+/// `{"key","rating_key","kind","title","year","show_title","show_rating_key","season","episode","guid","guids","paths"}`.
+/// `kind` is Plex's word. `season` and `episode` are -1 for none.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when no listing holds the item; PLEXINDEX_BUFFER_TOO_SMALL;
+/// PLEXINDEX_INVALID_ARGUMENT when `key` is no key.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `library` must be a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_item_json(
+    library: *const LibraryHandle,
+    key: *const c_char,
+    key_length: usize,
+    json: *mut Buffer,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (library, key, json) = unsafe {
+            (
+                handles::library(library)?,
+                utf8(key, key_length, "key")?,
+                out(json, "json")?,
+            )
+        };
+        match library.item(key)? {
+            Some(item) => write_text(json, &item.to_json()),
+            None => Ok(Status::NotFound),
+        }
+    })
+}
+
+/// The libraries, as JSON, UTF-8:
+/// `[{"section","uuid","title","kind","locations","items","age_ms","fresh","generation"}]`. A request is sent only when
+/// no library is known and the query allows it. `library` and `text` of the query are not used. For a library that has
+/// no uuid of its own on the server, `uuid` is `section:` and the section id.
+///
+/// # Safety
+/// As plexindex_match_path().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_libraries_json(
+    handle: *const Handle,
+    query: *const Query,
+    json: *mut Buffer,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, query, json) = unsafe { (opened(handle)?, query::query(query)?, out(json, "json")?) };
+        let text = opened.index().libraries_json(&query.options())?;
+        write_text(json, &text)
+    })
+}
+
+/// Asks the server who it is and which libraries it shows, whatever the store has. For finding out what is wrong. Takes
+/// two requests, three at the first contact, and stores what they tell. The first one carries no token, so
+/// PLEXINDEX_UNAUTHORIZED says that the server was reached.
+///
+/// `json`: receives `{"machine_identifier","version","answered_us","libraries"}`, UTF-8. `library` and `text` of the
+/// query are not used.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_OFFLINE; the server's error.
+///
+/// # Safety
+/// As plexindex_match_path().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_server_json(handle: *const Handle, query: *const Query, json: *mut Buffer) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, query, json) = unsafe { (opened(handle)?, query::query(query)?, out(json, "json")?) };
+        let text = opened.index().server_json(&query.options())?;
+        write_text(json, &text)
+    })
+}
+
+/// What kind of place the store is in, as JSON, UTF-8: `{"folder","file_system","journal","shares_memory",
+/// "counter_page","locks","locks_error","disk_bytes","free_bytes"}`. `locks` is tried on a file that is removed again.
+/// `file_system` and `free_bytes` are null where the system does not tell. Sends no request.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_store_json(handle: *const Handle, json: *mut Buffer) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, json) = unsafe { (opened(handle)?, out(json, "json")?) };
+        write_text(json, &opened.index().store_json()?)
+    })
+}
+
+/// Mappings that seem to be missing, the best first, as JSON, UTF-8: `[{"from","to","matched","of"}]`. This handle
+/// found `of` paths by their end or file name; `matched` of them would be listed if the host's folder `from` were the
+/// server's folder `to` (PLEXINDEX_MAPPING_HOST_PREFIX). The first 500 such answers count. Folders are given in full,
+/// also with PLEXINDEX_OPEN_OBFUSCATE_PATHS.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_proposals_json(handle: *const Handle, json: *mut Buffer) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, json) = unsafe { (opened(handle)?, out(json, "json")?) };
+        write_text(json, &opened.index().proposals_json())
+    })
+}
+
+/// Fills in the statistics. `stats`: its `size` must be set.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_stats(handle: *const Handle, stats: *mut Stats) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        unsafe { write_stats(opened(handle)?, stats) }?;
+        Ok(Status::Ok)
+    })
+}
+
+/// The statistics as a JSON object with named counts, UTF-8.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_stats_json(handle: *const Handle, json: *mut Buffer) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, json) = unsafe { (opened(handle)?, out(json, "json")?) };
+        write_text(json, &opened.index().stats()?.to_json())
+    })
+}
+
+/// # Safety
+/// `place` must be NULL or point to statistics whose size is set.
+unsafe fn write_stats(opened: &Opened, place: *mut Stats) -> Result<()> {
+    if place.is_null() {
+        return Err(null("stats"));
+    }
+    // SAFETY: the first field is there in every version.
+    let size = unsafe { place.cast::<usize>().read_unaligned() };
+    if size < size_of::<usize>() || size > 1 << 20 {
+        return refuse(format!("stats.size is {size}: set it to sizeof(plexindex_statistics)"));
+    }
+    let counted = opened.index().stats()?;
+    let stats = Stats {
+        size,
+        answers: counted.answers,
+        lookup_misses: counted.lookup_misses,
+        stale_answers: counted.stale_answers,
+        requests: counted.requests,
+        bytes_received: counted.bytes_received,
+        store_requests: counted.store_requests,
+        store_answers: counted.store_answers,
+        listings: counted.listings,
+        network_us: counted.network_us,
+        store_us: counted.store_us,
+        image_us: counted.image_us,
+        items: counted.items,
+        matches: counted.matches,
+        libraries: counted.libraries,
+        disk_bytes: counted.disk_bytes,
+        sequence: counted.sequence,
+        events: counted.events,
+        hints: counted.hints,
+        parse_us: counted.parse_us,
+        wait_us: counted.wait_us,
+        match_us: counted.match_us,
+        calls: counted.calls,
+        calls_us: counted.calls_us,
+        slow_calls: counted.slow_calls,
+        failures: counted.failures,
+    };
+    // SAFETY: both sides know so many bytes; a larger struct of a newer caller keeps the rest as it was.
+    unsafe {
+        std::ptr::copy_nonoverlapping(
+            std::ptr::from_ref(&stats).cast::<u8>(),
+            place.cast::<u8>(),
+            size.min(size_of::<Stats>()),
+        );
+    }
+    Ok(())
+}

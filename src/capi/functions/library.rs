@@ -1,0 +1,41 @@
+//! Handles of libraries.
+
+use std::ffi::c_char;
+
+use crate::capi::guard::guard;
+use crate::capi::handles::opened;
+use crate::capi::query;
+use crate::capi::strings::out;
+use crate::capi::types::{Handle, LibraryHandle};
+use crate::error::Status;
+
+/// Gives a handle for one library, or for all. Sends no request. A library that the store does not know yet is looked
+/// for by the first call that asks it.
+///
+/// `kind`: PLEXINDEX_SELECT_*. `selector`, `length`: the title, section id or uuid, UTF-8; NULL and 0 with
+/// PLEXINDEX_SELECT_ALL. `out_library`: receives the handle. The same selector gives the same handle. It lasts as long
+/// as the index. For names that no known library has, an index gives out 1,024 handles at most.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS when two known libraries have the title (the message lists their
+/// ids); PLEXINDEX_INVALID_ARGUMENT, also for one unknown name too many; PLEXINDEX_NULL_POINTER.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_library(
+    handle: *const Handle,
+    kind: i32,
+    selector: *const c_char,
+    length: usize,
+    out_library: *mut *const LibraryHandle,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, slot) = unsafe { (opened(handle)?, out(out_library, "out_library")?) };
+        *slot = std::ptr::null();
+        // SAFETY: the caller's promise.
+        let selector = unsafe { query::selector(kind, selector, length) }?;
+        *slot = opened.library(selector)?;
+        Ok(Status::Ok)
+    })
+}

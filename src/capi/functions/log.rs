@@ -1,0 +1,34 @@
+//! Log lines.
+
+use std::ffi::{c_char, c_void};
+
+use crate::capi::guard::guard;
+use crate::capi::log_ring;
+use crate::capi::types::LogFn;
+use crate::error::{Error, Status};
+use crate::platform::thread::lent;
+
+/// Hands the log lines that wait to `receive`, oldest first, on this thread. The ring holds 256 lines for the whole
+/// process. When it overflows, the oldest lines are lost, and a line says how many.
+///
+/// A host that unloads the library calls this after its last plexindex_close(): lines that still wait are memory that
+/// is never freed.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER without `receive`.
+///
+/// # Safety
+/// `receive` must be a function of that type that does not unwind, but for the end of its thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_drain_log(receive: Option<LogFn>, user: *mut c_void) -> i32 {
+    guard(|| {
+        let receive = receive.ok_or_else(|| Error::new(Status::NullPointer, "receive is NULL: give a function"))?;
+        // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `lent`.
+        let receive: unsafe extern "C-unwind" fn(*mut c_void, i32, *const c_char, usize) =
+            unsafe { std::mem::transmute(receive) };
+        for line in log_ring::drain() {
+            // SAFETY: the caller's promise; the line outlives the call.
+            lent(|| unsafe { receive(user, line.level, line.text.as_ptr().cast(), line.text.len()) });
+        }
+        Ok(Status::Ok)
+    })
+}

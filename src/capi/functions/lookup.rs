@@ -1,0 +1,147 @@
+//! The fast path.
+
+use std::ffi::{CStr, c_char};
+
+use crate::capi::answer::too_small;
+use crate::capi::guard::{guard, guard_value, keep_key};
+use crate::capi::handles;
+use crate::capi::strings::{bytes, null, out, refuse};
+use crate::capi::types::{Buffer, LibraryHandle};
+use crate::error::{Error, Result, Status};
+use crate::index::Library;
+use crate::model::KEY_PREFIX;
+
+/// The fast lookup: the key (`/library/metadata/<rating key>`) of the item with this path, where the index has it at
+/// hand with PLEXINDEX_CONFIDENCE_HIGH.
+///
+/// `path`: the file system's bytes, NUL-terminated.
+///
+/// Returns the key, NUL-terminated. It belongs to the thread and is valid until the thread's next plexindex call.
+/// NULL says that a fast lookup does not know: the path is not known, ambiguous, of low confidence or invalidated, or
+/// this process has to read a change first. Ask plexindex_match_path() then. NULL arguments give NULL.
+///
+/// It never blocks, never sends a request and never calls back. Once the library's images are open it takes no lock,
+/// allocates nothing and makes no system call, except that twice a second it looks whether the store is still there. It
+/// answers from an expired listing too: only plexindex_match_path() renews one.
+///
+/// # Safety
+/// `library` must be NULL or a handle of an open index; `path` NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_lookup_key(library: *const LibraryHandle, path: *const c_char) -> *const c_char {
+    guard_value(std::ptr::null(), || {
+        // SAFETY: the caller's promise.
+        unsafe { lookup_key(library, path) }
+    })
+}
+
+/// plexindex_lookup_key() for many paths in one call.
+///
+/// `paths`: `count` paths, each followed by a NUL, `length` bytes in all. `keys`: receives `count` keys in the same
+/// order, each followed by a NUL. An empty key says that a fast lookup does not know.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT when `paths`
+/// does not hold exactly `count` NULs or does not end with one.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `library` must be a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_lookup_keys(
+    library: *const LibraryHandle,
+    paths: *const c_char,
+    length: usize,
+    count: usize,
+    keys: *mut Buffer,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (library, paths, keys) = unsafe {
+            (
+                handles::library(library)?,
+                bytes(paths, length, "paths")?,
+                out(keys, "keys")?,
+            )
+        };
+        lookup_keys(library, paths, count, keys)
+    })
+}
+
+/// # Safety
+/// As `plexindex_lookup_key()`.
+#[inline]
+unsafe fn lookup_key(handle: *const LibraryHandle, path: *const c_char) -> *const c_char {
+    // SAFETY: the caller's promise.
+    let library = unsafe { handle.cast::<Library>().as_ref() };
+    let (Some(library), false) = (library, path.is_null()) else {
+        return std::ptr::null();
+    };
+    // SAFETY: the caller's promise.
+    let path = unsafe { CStr::from_ptr(path) }.to_bytes();
+    library
+        .lookup_key(path, |rating_key| keep_key([KEY_PREFIX, rating_key]))
+        .unwrap_or(std::ptr::null())
+}
+
+fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer) -> Result<Status> {
+    if keys.data.is_null() && keys.capacity > 0 {
+        return Err(null("keys.data"));
+    }
+    let room: &mut [u8] = if keys.data.is_null() {
+        &mut []
+    } else {
+        // SAFETY: the caller says that so many bytes are there, and lends them for the call.
+        unsafe { std::slice::from_raw_parts_mut(keys.data.cast(), keys.capacity.min(isize::MAX.unsigned_abs())) }
+    };
+    let mut used = 0;
+    let mut answered = 0;
+    let mut put = |piece: &[u8]| {
+        if let Some(place) = room.get_mut(used..used + piece.len()) {
+            place.copy_from_slice(piece);
+        }
+        used += piece.len();
+    };
+    let mut rest = paths;
+    let mut seen = 0;
+    let pieces = std::iter::from_fn(|| {
+        let end = memchr(rest)?;
+        let path = &rest[..end];
+        rest = &rest[end + 1..];
+        seen += 1;
+        Some(path)
+    });
+    library.lookup_keys(pieces, |rating_key| {
+        // A NUL within a key would shift all that follow. None is let in any more; an older store may hold one.
+        if let Some(rating_key) = rating_key.filter(|key| !key.as_bytes().contains(&0)) {
+            put(KEY_PREFIX.as_bytes());
+            put(rating_key.as_bytes());
+        }
+        put(&[0]);
+        answered += 1;
+    });
+    if seen != count || !rest.is_empty() {
+        return refuse(format!(
+            "paths: {seen} are followed by a NUL, but the count says {count}"
+        ));
+    }
+    if answered != count {
+        return Err(Error::new(
+            Status::Panic,
+            format!(
+                "{answered} keys for {count} paths, which is a defect in plexindex: report it, and ask path by path"
+            ),
+        ));
+    }
+    keys.length = used;
+    if used > keys.capacity {
+        return Err(too_small(used, keys.capacity));
+    }
+    Ok(Status::Ok)
+}
+
+fn memchr(bytes: &[u8]) -> Option<usize> {
+    // CStr's search is the C library's, which is vectorised.
+    CStr::from_bytes_until_nul(bytes).ok().map(CStr::count_bytes)
+}
+
+#[cfg(test)]
+#[path = "lookup_tests.rs"]
+mod tests;

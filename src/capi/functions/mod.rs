@@ -1,0 +1,25 @@
+//! The exported functions: a file a family, in the order of the header. Comments are written for C readers.
+
+mod edit;
+mod facts;
+mod library;
+mod log;
+mod lookup;
+mod matching;
+mod open;
+mod paths;
+mod record;
+mod refresh;
+mod tables;
+
+pub use edit::*;
+pub use facts::*;
+pub use library::*;
+pub use log::*;
+pub use lookup::*;
+pub use matching::*;
+pub use open::*;
+pub use paths::*;
+pub use record::*;
+pub use refresh::*;
+pub use tables::*;

@@ -1,0 +1,72 @@
+//! Paths compared with each other, without an index.
+
+use std::ffi::c_char;
+
+use crate::capi::constants as c;
+use crate::capi::guard::guard;
+use crate::capi::strings::{bytes, null, refuse};
+use crate::error::Status;
+use crate::matching::{Normal, Relation};
+
+/// Compares one path with others as the library compares a path with what Plex lists: without case, with either Unicode
+/// form, and with `\` as a separator in paths that begin like those of Windows. Needs no index, reads no file and asks no
+/// server. It is for hosts that hold a listing of their own.
+///
+/// `path`: `path_length` bytes. `others`: `count` paths one after the other, each followed by a NUL, `others_length` bytes
+/// in all. `relations`: room for `count` numbers; each receives PLEXINDEX_PATHS_EQUAL, PLEXINDEX_PATHS_UNDER or neither,
+/// and in the bits of PLEXINDEX_PATHS_COMMON how many components agree, from the end.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT when `others` does not hold exactly `count` NULs
+/// or does not end with one.
+///
+/// # Safety
+/// Pointers must be NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_compare_paths(
+    path: *const c_char,
+    path_length: usize,
+    others: *const c_char,
+    others_length: usize,
+    count: usize,
+    relations: *mut u32,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (path, others) = unsafe {
+            (
+                bytes(path, path_length, "path")?,
+                bytes(others, others_length, "others")?,
+            )
+        };
+        if others.last().is_some_and(|byte| *byte != 0) {
+            return refuse("others: the last path is not followed by a NUL: end each path with one");
+        }
+        let found = others.split_inclusive(|byte| *byte == 0).count();
+        if found != count {
+            return refuse(format!(
+                "others: {found} paths are followed by a NUL, but the count says {count}"
+            ));
+        }
+        if count == 0 {
+            return Ok(Status::Ok);
+        }
+        if relations.is_null() {
+            return Err(null("relations"));
+        }
+        Normal::with(path, |path| {
+            for (at, other) in others.split(|byte| *byte == 0).take(count).enumerate() {
+                // SAFETY: the caller says that `count` numbers may be written there, wherever they are aligned.
+                unsafe { relations.add(at).write_unaligned(number(Relation::of(path, other))) };
+            }
+        });
+        Ok(Status::Ok)
+    })
+}
+
+fn number(relation: Relation) -> u32 {
+    let flag = |is: bool, flag: u32| if is { flag } else { 0 };
+    let common = u32::try_from(relation.common)
+        .unwrap_or(u32::MAX)
+        .min(c::PLEXINDEX_PATHS_COMMON);
+    common | flag(relation.equal, c::PLEXINDEX_PATHS_EQUAL) | flag(relation.under, c::PLEXINDEX_PATHS_UNDER)
+}

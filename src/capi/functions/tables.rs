@@ -1,0 +1,298 @@
+//! What a host keeps itself.
+
+use std::ffi::{CStr, c_char};
+
+use crate::capi::answer::{too_small_for, write_bytes};
+use crate::capi::constants as c;
+use crate::capi::guard::{guard, guard_value, keep_text};
+use crate::capi::handles::opened;
+use crate::capi::options::ttl;
+use crate::capi::strings::{bytes, null, out, refuse};
+use crate::capi::table_handles::{Kept, kept, one};
+use crate::capi::types::{Buffer, Handle, TableHandle, TableOp};
+use crate::error::{Error, Result, Status, room};
+use crate::tables::{Op, Terms};
+
+/// A handle for a table of what the host keeps itself: values by name. Names and values are bytes and equal themselves only;
+/// plexindex_match_path() and the like know nothing of them, and no server is asked. They are in the index's folder, for
+/// every process that opens it, beside what servers show. A table is made when something is put into it.
+///
+/// `name`, `length`: any bytes; NULL and 0 for all tables at once, for plexindex_table_count() and plexindex_table_clear().
+/// `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`: receives the handle; the same one for the same name and flags. It
+/// lasts as long as the index; 10,000 are given out at most.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_UNSUPPORTED for other flags; PLEXINDEX_NULL_POINTER.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_table(
+    handle: *const Handle,
+    name: *const c_char,
+    length: usize,
+    flags: u32,
+    out_table: *mut *const TableHandle,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (opened, name, slot) = unsafe {
+            (
+                opened(handle)?,
+                bytes(name, length, "name")?,
+                out(out_table, "out_table")?,
+            )
+        };
+        *slot = std::ptr::null();
+        if flags & !c::PLEXINDEX_TABLE_FOLD_ASCII != 0 {
+            return Err(Error::new(
+                Status::Unsupported,
+                format!("flags is {flags:#x}: this version knows PLEXINDEX_TABLE_FOLD_ASCII"),
+            ));
+        }
+        *slot = opened.tables().handle(opened.index().tables(), name, flags)?;
+        Ok(Status::Ok)
+    })
+}
+
+/// The fast path: the value of this name, if a fast lookup knows it.
+///
+/// `name`: NUL-terminated. A name that holds a NUL is asked for by plexindex_table_get().
+///
+/// Returns the value, NUL-terminated; it belongs to the thread and is valid until this thread's next plexindex call.
+/// NULL for 'not known to a fast lookup': nothing known, expired, a value of more than 1,000 bytes or with a NUL in it, or a
+/// change that this process must read first; ask plexindex_table_get(). NULL arguments give NULL.
+/// It never blocks and never calls back; it takes no lock, allocates nothing and makes no system call when nothing was
+/// written since the last one, but for a look twice a second whether the store is still there.
+///
+/// # Safety
+/// `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_table_lookup(table: *const TableHandle, name: *const c_char) -> *const c_char {
+    guard_value(std::ptr::null(), || {
+        // SAFETY: the caller's promise.
+        let table = unsafe { table.cast::<Kept>().as_ref() };
+        let (Some(Kept { table: Some(table), .. }), false) = (table, name.is_null()) else {
+            return std::ptr::null();
+        };
+        // SAFETY: the caller's promise.
+        let name = unsafe { CStr::from_ptr(name) }.to_bytes();
+        table
+            .lookup(name, |value| keep_text([b"", value]))
+            .unwrap_or(std::ptr::null())
+    })
+}
+
+/// The value of this name.
+///
+/// `value`: receives it, with a NUL behind it that its length does not count; NULL to ask only whether there is one.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is none, or it has expired; PLEXINDEX_BUFFER_TOO_SMALL;
+/// PLEXINDEX_INVALID_ARGUMENT for the handle of all tables.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `table` must be a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_table_get(
+    table: *const TableHandle,
+    name: *const c_char,
+    name_length: usize,
+    value: *mut Buffer,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (table, name, value) = unsafe { (one(table)?, bytes(name, name_length, "name")?, value.as_mut()) };
+        let Some(buffer) = value else {
+            let there = table.get(name, 0, &mut |_| {})?;
+            return Ok(there.map_or(Status::NotFound, |_| Status::Ok));
+        };
+        let mut written = None;
+        let room = buffer.capacity.saturating_sub(1);
+        let length = table.get(name, room, &mut |value| written = Some(write_bytes(buffer, value)))?;
+        match (length, written) {
+            (None, _) => Ok(Status::NotFound),
+            (Some(_), Some(written)) => written,
+            (Some(length), None) => too_small_for(buffer, length),
+        }
+    })
+}
+
+/// Stores a value, in the place of the one of the same name.
+///
+/// `ttl_ms`: for how long it is given; PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. 0: one hour. `limit`: bytes that all tables
+/// of the store may take, 64 for each entry beside its name and value. What was written longest ago goes first, but never
+/// what this call wrote; and each call removes some entries that have expired.
+///
+/// Returns PLEXINDEX_OK once it is stored, for every process; PLEXINDEX_INVALID_ARGUMENT, also for a name of more than 1 MiB;
+/// PLEXINDEX_STORE…
+///
+/// # Safety
+/// Pointers must be NULL or valid; `table` must be a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_table_put(
+    table: *const TableHandle,
+    name: *const c_char,
+    name_length: usize,
+    value: *const c_char,
+    value_length: usize,
+    ttl_ms: i64,
+    limit: u64,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (table, name, value) = unsafe {
+            (
+                one(table)?,
+                bytes(name, name_length, "name")?,
+                bytes(value, value_length, "value")?,
+            )
+        };
+        let ttl = ttl(ttl_ms, "ttl_ms")?;
+        table.put(name, value, &Terms { ttl, limit })?;
+        Ok(Status::Ok)
+    })
+}
+
+/// Removes an entry. One that is not there is fine.
+///
+/// # Safety
+/// As plexindex_table_put().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_table_remove(
+    table: *const TableHandle,
+    name: *const c_char,
+    name_length: usize,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (table, name) = unsafe { (one(table)?, bytes(name, name_length, "name")?) };
+        table.remove(name)?;
+        Ok(Status::Ok)
+    })
+}
+
+/// Makes many changes in one transaction, in their order: all or none. When they go because all tables take more than the
+/// limit, they go together.
+///
+/// `ops`: `count` of them, of tables of this index. `ttl_ms`, `limit`: as for plexindex_table_put().
+///
+/// Returns as plexindex_table_put().
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open, and the tables handles of it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_table_write(
+    handle: *const Handle,
+    ops: *const TableOp,
+    count: usize,
+    ttl_ms: i64,
+    limit: u64,
+) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let opened = unsafe { opened(handle) }?;
+        if ops.is_null() && count > 0 {
+            return Err(null("ops"));
+        }
+        let mut checked = room(count, "changes")?;
+        for place in 0..count {
+            // SAFETY: the caller's promise; a pointer from another language may be misaligned.
+            checked.push(unsafe { op(ops.add(place).read_unaligned(), place) }?);
+        }
+        let ttl = ttl(ttl_ms, "ttl_ms")?;
+        opened.index().tables().write(&checked, &Terms { ttl, limit })?;
+        Ok(Status::Ok)
+    })
+}
+
+/// # Safety
+/// The pointers in `given` must be NULL or valid.
+unsafe fn op<'h>(given: TableOp, place: usize) -> Result<Op<'h>> {
+    let TableOp {
+        kind,
+        reserved,
+        table,
+        name,
+        value,
+    } = given;
+    if reserved != 0 {
+        return Err(Error::new(
+            Status::Unsupported,
+            format!("ops[{place}].reserved is {reserved}: this version knows no meaning of it"),
+        ));
+    }
+    // SAFETY: the caller's promise.
+    let (table, name, value) = unsafe { (one(table)?, name.get("ops.name")?, value.get("ops.value")?) };
+    match kind {
+        c::PLEXINDEX_TABLE_PUT => Ok(Op::Put(table, name, value)),
+        c::PLEXINDEX_TABLE_REMOVE if value.is_empty() => Ok(Op::Remove(table, name)),
+        c::PLEXINDEX_TABLE_CLEAR if name.is_empty() && value.is_empty() => Ok(Op::Clear(table)),
+        c::PLEXINDEX_TABLE_REMOVE | c::PLEXINDEX_TABLE_CLEAR => refuse(format!(
+            "ops[{place}] has a name or a value that it takes none of: leave it NULL and 0"
+        )),
+        other => refuse(format!(
+            "ops[{place}].kind is {other}: give PLEXINDEX_TABLE_PUT, PLEXINDEX_TABLE_REMOVE or PLEXINDEX_TABLE_CLEAR"
+        )),
+    }
+}
+
+/// The names of a table's entries, one a call, in the order of their bytes. Those that have expired are left out.
+///
+/// `after`: the name before; NULL to begin. An empty name is one: it is given as a pointer and 0. `name`: receives the next
+/// name, with a NUL behind it that its length does not count.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND behind the last; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT for the
+/// handle of all tables.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `table` must be a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_table_next(
+    table: *const TableHandle,
+    after: *const c_char,
+    after_length: usize,
+    name: *mut Buffer,
+) -> i32 {
+    guard(|| {
+        let first = after.is_null();
+        // SAFETY: the caller's promise.
+        let (table, after, name) = unsafe { (one(table)?, bytes(after, after_length, "after")?, out(name, "name")?) };
+        match table.next((!first).then_some(after))? {
+            Some(next) => write_bytes(name, &next),
+            None => Ok(Status::NotFound),
+        }
+    })
+}
+
+/// How many entries a table has, or all tables together: also those that have expired and are still stored.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `table` must be a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_table_count(table: *const TableHandle, count: *mut u64) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (kept, count) = unsafe { (kept(table)?, out(count, "count")?) };
+        *count = match &kept.table {
+            Some(table) => table.count()?,
+            None => kept.tables.count()?,
+        };
+        Ok(Status::Ok)
+    })
+}
+
+/// Removes all entries of a table, in the same time whatever their number, or those of all tables.
+///
+/// # Safety
+/// `table` must be NULL or a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_table_clear(table: *const TableHandle) -> i32 {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let kept = unsafe { kept(table) }?;
+        match &kept.table {
+            Some(table) => table.clear()?,
+            None => kept.tables.clear()?,
+        }
+        Ok(Status::Ok)
+    })
+}

@@ -1,0 +1,63 @@
+//! An index of a source that no server is, for tests.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::index::{Index, SystemClock};
+use crate::model::{self, Item, Server};
+use crate::options;
+use crate::source::{Bounds, PageEnd, PageRequest, Source};
+
+/// A source that names an item by a key that none can have, between two good ones.
+struct Hostile;
+
+impl Source for Hostile {
+    fn server(&self, _: Bounds<'_>) -> Result<Server> {
+        Ok(Server {
+            machine_identifier: "m".into(),
+            version: "1".into(),
+        })
+    }
+
+    fn libraries(&self, _: Bounds<'_>) -> Result<Vec<model::Library>> {
+        Ok(vec![model::Library {
+            section: "1".into(),
+            uuid: "u".into(),
+            title: "Movies".into(),
+            kind: model::LibraryKind::Movie,
+            ..model::Library::default()
+        }])
+    }
+
+    fn page(&self, _: &PageRequest<'_>, _: Bounds<'_>, sink: &mut dyn FnMut(Item)) -> Result<PageEnd> {
+        for (rating_key, part) in [("1", "/a"), ("2\0/library/metadata/3", "/b"), ("4", "/c")] {
+            sink(Item {
+                rating_key: rating_key.into(),
+                parts: vec![part.into()],
+                ..Item::default()
+            });
+        }
+        Ok(PageEnd {
+            rows: 3,
+            total: Some(3),
+            offset: Some(0),
+            ..PageEnd::default()
+        })
+    }
+
+    fn items(&self, _: &[&str], _: Bounds<'_>) -> Result<Vec<Item>> {
+        Ok(Vec::new())
+    }
+
+    fn after_fork(&self) {}
+}
+
+/// An index of that source.
+pub fn hostile(folder: &std::path::Path) -> Index {
+    let options = options::Options {
+        cache_dir: folder.to_owned(),
+        server_url: Some("http://127.0.0.1:9".into()),
+        ..options::Options::default()
+    };
+    Index::open_with(options, Arc::new(SystemClock), |_, _, _| Ok(Arc::new(Hostile) as _)).expect("opens")
+}

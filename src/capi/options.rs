@@ -1,0 +1,198 @@
+//! The options and the mappings that an index is opened with, checked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::constants as c;
+use super::strings::{null, refuse, sized};
+use super::types::{self, Options};
+use crate::error::{Error, Result, Status};
+use crate::model::Token;
+use crate::options::MappingKind::{HostToServer, ServerToHost};
+use crate::options::{self, Ttl};
+
+/// Options as the caller chose them.
+pub struct CheckedOptions {
+    pub options: options::Options,
+    pub log_level: i32,
+}
+
+fn time(ms: i64, default: Duration, what: &str) -> Result<Duration> {
+    match u64::try_from(ms) {
+        Ok(0) => Ok(default),
+        Ok(ms) => Ok(Duration::from_millis(ms)),
+        Err(_) => refuse(format!(
+            "{what} is {ms}: give milliseconds, or 0 for {} s",
+            default.as_secs()
+        )),
+    }
+}
+
+/// For how long something is fresh.
+pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
+    match ms {
+        0 => Ok(options::Options::default().library_ttl),
+        c::PLEXINDEX_TTL_AT_ONCE => Ok(Ttl::AtOnce),
+        c::PLEXINDEX_TTL_NEVER => Ok(Ttl::Never),
+        ms => Ok(Ttl::For(Duration::from_millis(u64::try_from(ms).or_else(|_| {
+            refuse(format!(
+                "{what} is {ms}: give milliseconds, 0 for one hour, PLEXINDEX_TTL_AT_ONCE or PLEXINDEX_TTL_NEVER"
+            ))
+        })?))),
+    }
+}
+
+fn path(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+/// # Safety
+/// `given` must be NULL or valid.
+pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
+    // Taken apart field by field: a new one that is not handled does not compile.
+    // SAFETY: the caller's promise.
+    let Options {
+        size: _,
+        cache_dir,
+        server_url,
+        token,
+        user,
+        ca_file,
+        library_ttl_ms,
+        max_age_ms,
+        deadline_ms,
+        connect_timeout_ms,
+        read_timeout_ms,
+        retry_ms,
+        matches_limit,
+        flags,
+        page_size,
+        log_level,
+        reserved,
+        mappings,
+        mappings_count,
+        slow_ms,
+    } = unsafe { sized(given, "options") }?;
+    let known = c::PLEXINDEX_OPEN_OFFLINE
+        | c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS
+        | c::PLEXINDEX_OPEN_NO_MMAP
+        | c::PLEXINDEX_OPEN_OBFUSCATE_PATHS;
+    if flags & !known != 0 || reserved != 0 {
+        return Err(Error::new(
+            Status::Unsupported,
+            format!("options.flags is {flags:#x} and reserved {reserved}: this version knows the flags {known:#x}"),
+        ));
+    }
+    let default = options::Options::default();
+    // SAFETY: the caller's promise, for all of these.
+    let (cache_dir, server_url, token, user, ca_file) = unsafe {
+        (
+            cache_dir.get("options.cache_dir")?,
+            server_url.text("options.server_url")?,
+            token.text("options.token").map_err(|error| match error.status {
+                // The usual text shows the value: a secret.
+                Status::InvalidArgument => {
+                    Error::new(Status::InvalidArgument, "options.token is not UTF-8: copy it again")
+                }
+                _ => error,
+            })?,
+            user.text("options.user")?,
+            ca_file.get("options.ca_file")?,
+        )
+    };
+    if cache_dir.contains(&0) || ca_file.contains(&0) {
+        return refuse("cache_dir or ca_file holds a NUL byte: no file has such a name");
+    }
+    // SAFETY: the caller's promise.
+    let mappings = unsafe { self::mappings(mappings, mappings_count) }?;
+    let library_ttl = ttl(library_ttl_ms, "library_ttl_ms")?;
+    let deadline = match deadline_ms {
+        0 => None,
+        ms => Some(time(ms, Duration::ZERO, "deadline_ms")?),
+    };
+    Ok(CheckedOptions {
+        options: options::Options {
+            cache_dir: path(cache_dir),
+            server_url,
+            token: token.as_deref().and_then(Token::new),
+            user,
+            library_ttl,
+            max_age: time(max_age_ms, default.max_age, "max_age_ms")?,
+            deadline,
+            connect_timeout: time(connect_timeout_ms, default.connect_timeout, "connect_timeout_ms")?,
+            read_timeout: time(read_timeout_ms, default.read_timeout, "read_timeout_ms")?,
+            retry_for: match retry_ms {
+                c::PLEXINDEX_NO_RETRY => Duration::ZERO,
+                ms => time(ms, default.retry_for, "retry_ms")?,
+            },
+            ca_file: (!ca_file.is_empty()).then(|| path(ca_file)),
+            accept_invalid_certs: flags & c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS != 0,
+            offline: flags & c::PLEXINDEX_OPEN_OFFLINE != 0,
+            page_size: if page_size == 0 { default.page_size } else { page_size },
+            matches_limit: if matches_limit == 0 {
+                default.matches_limit
+            } else {
+                matches_limit
+            },
+            no_mmap: flags & c::PLEXINDEX_OPEN_NO_MMAP != 0,
+            mappings,
+            slow: match slow_ms {
+                c::PLEXINDEX_NEVER_SLOW => None,
+                ms => Some(time(ms, Duration::from_secs(1), "slow_ms")?),
+            },
+            obfuscate_paths: flags & c::PLEXINDEX_OPEN_OBFUSCATE_PATHS != 0,
+        },
+        log_level,
+    })
+}
+
+/// # Safety
+/// `given` must be NULL or point to `count` mappings.
+unsafe fn mappings(given: *const types::Mapping, count: usize) -> Result<Vec<options::Mapping>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if given.is_null() {
+        return Err(null("options.mappings"));
+    }
+    if count > 10_000 {
+        return refuse(format!("options.mappings_count is {count}: give at most 10000 rules"));
+    }
+    (0..count)
+        .map(|place| {
+            // SAFETY: the caller's promise; a pointer from another language may be misaligned.
+            let rule = unsafe { given.add(place).read_unaligned() };
+            let name = format!("options.mappings[{place}]");
+            if rule.reserved != 0 {
+                return Err(Error::new(
+                    Status::Unsupported,
+                    format!(
+                        "{name}.reserved is {}: this version knows no meaning of it",
+                        rule.reserved
+                    ),
+                ));
+            }
+            // SAFETY: the caller's promise.
+            let (from, to) = unsafe { (rule.from.get(&name)?, rule.to.get(&name)?) };
+            let pattern = || -> Result<options::Pattern> {
+                let text = std::str::from_utf8(from)
+                    .map_err(|_| Error::new(Status::InvalidArgument, format!("{name}.from is not UTF-8")))?;
+                Ok(options::Pattern::Regex(text.to_owned()))
+            };
+            let prefix = || options::Pattern::Prefix(from.to_vec());
+            let (kind, from) = match rule.kind {
+                c::PLEXINDEX_MAPPING_HOST_PREFIX => (HostToServer, prefix()),
+                c::PLEXINDEX_MAPPING_HOST_PATTERN => (HostToServer, pattern()?),
+                c::PLEXINDEX_MAPPING_SERVER_PREFIX => (ServerToHost, prefix()),
+                c::PLEXINDEX_MAPPING_SERVER_PATTERN => (ServerToHost, pattern()?),
+                other => return refuse(format!("{name}.kind is {other}: give one of PLEXINDEX_MAPPING_*")),
+            };
+            Ok(options::Mapping {
+                kind,
+                from,
+                to: to.to_vec(),
+            })
+        })
+        .collect()
+}

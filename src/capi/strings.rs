@@ -1,0 +1,130 @@
+//! Pointers of the caller's: every one checked for NULL, every length and size for sense; strings and lists of them.
+
+use std::ffi::c_char;
+use std::mem::size_of;
+
+use super::types::Bytes;
+use crate::error::{Error, Result, Status, room};
+
+pub fn refuse<T>(text: impl Into<String>) -> Result<T> {
+    Err(Error::new(Status::InvalidArgument, text))
+}
+
+pub fn null(what: &str) -> Error {
+    Error::new(Status::NullPointer, format!("{what} is NULL"))
+}
+
+/// # Safety
+/// `place` must be NULL or point to a value that may be written.
+pub unsafe fn out<'h, T>(place: *mut T, what: &str) -> Result<&'h mut T> {
+    // SAFETY: the caller's promise.
+    unsafe { place.as_mut() }.ok_or_else(|| null(what))
+}
+
+/// # Safety
+/// `data` must be NULL or point to `length` bytes.
+pub unsafe fn bytes<'h>(data: *const c_char, length: usize, what: &str) -> Result<&'h [u8]> {
+    if data.is_null() {
+        return if length == 0 { Ok(&[]) } else { Err(null(what)) };
+    }
+    if length > isize::MAX.unsigned_abs() {
+        return refuse(format!("the length of {what} is {length}: no memory is so large"));
+    }
+    // SAFETY: the caller's promise.
+    Ok(unsafe { std::slice::from_raw_parts(data.cast(), length) })
+}
+
+/// # Safety
+/// As [`bytes`].
+pub unsafe fn utf8<'h>(data: *const c_char, length: usize, what: &str) -> Result<&'h str> {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { bytes(data, length, what) }?;
+    std::str::from_utf8(bytes).map_err(|_| {
+        Error::new(
+            Status::InvalidArgument,
+            format!("{what} is not UTF-8: '{}'", String::from_utf8_lossy(bytes)),
+        )
+    })
+}
+
+/// A struct of the caller's that begins with its size, as this version knows it: what is missing is zero, and what is
+/// too much must be.
+///
+/// # Safety
+/// `given` must be NULL or point to a `T` whose first field says how many bytes are there.
+pub unsafe fn sized<T: Copy>(given: *const T, what: &str) -> Result<T> {
+    if given.is_null() {
+        return Err(null(what));
+    }
+    let known = size_of::<T>();
+    // SAFETY: the first field is there in every version.
+    let size = unsafe { given.cast::<usize>().read_unaligned() };
+    if size < size_of::<usize>() || size > 1 << 20 {
+        return refuse(format!("{what}.size is {size}: set it to sizeof the struct"));
+    }
+    // SAFETY: the caller says that `size` bytes are there; only structs of integers, pointers and nullable functions come
+    // here, for which all bytes zero is a value.
+    unsafe {
+        let beyond = std::slice::from_raw_parts(given.cast::<u8>(), size);
+        if beyond.iter().skip(known).any(|byte| *byte != 0) {
+            return Err(Error::new(
+                Status::Unsupported,
+                format!(
+                    "{what} has {size} bytes, this version knows {known}, and one of the others is set: use a newer \
+                     library, or leave the new fields zero"
+                ),
+            ));
+        }
+        let mut copy = std::mem::MaybeUninit::<T>::zeroed();
+        std::ptr::copy_nonoverlapping(given.cast::<u8>(), copy.as_mut_ptr().cast(), size.min(known));
+        Ok(copy.assume_init())
+    }
+}
+
+impl Bytes {
+    /// # Safety
+    /// As [`bytes`].
+    pub(super) unsafe fn get<'h>(self, what: &str) -> Result<&'h [u8]> {
+        // SAFETY: the caller's promise.
+        unsafe { bytes(self.data, self.length, what) }
+    }
+
+    /// The text, `None` when it is not given.
+    ///
+    /// # Safety
+    /// As [`bytes`].
+    pub(super) unsafe fn text(self, what: &str) -> Result<Option<String>> {
+        // SAFETY: the caller's promise.
+        let text = unsafe { utf8(self.data, self.length, what) }?;
+        Ok((!text.is_empty()).then(|| text.to_owned()))
+    }
+}
+
+/// `count` strings, each followed by a NUL.
+pub fn split<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h [u8]>> {
+    let given = block.split(|byte| *byte == 0).count();
+    let mut strings: Vec<&[u8]> = room(given, what)?;
+    match block {
+        [] => {}
+        [rest @ .., 0] => strings.extend(rest.split(|byte| *byte == 0)),
+        _ => return refuse(format!("{what}: the last one is not followed by a NUL")),
+    }
+    if strings.len() != count {
+        return refuse(format!(
+            "{what}: {} are given, but the count says {count}",
+            strings.len()
+        ));
+    }
+    Ok(strings)
+}
+
+pub fn split_pairs<'h>(paths: &'h [u8], keys: &'h str, count: usize) -> Result<Vec<(&'h [u8], &'h str)>> {
+    let paths = split(paths, count, "paths")?;
+    let keys = split(keys.as_bytes(), count, "keys")?;
+    let mut pairs = room(count, "matches")?;
+    for (path, key) in paths.into_iter().zip(keys) {
+        let key = std::str::from_utf8(key).map_err(|_| Error::new(Status::InvalidArgument, "a key is not UTF-8"))?;
+        pairs.push((path, key));
+    }
+    Ok(pairs)
+}

@@ -1,0 +1,84 @@
+//! What handles of tables point to.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::constants as c;
+use super::strings::{null, refuse};
+use super::types::TableHandle;
+use crate::error::{Error, Result, Status};
+use crate::platform::fork::{self, Forks, Release, Side};
+use crate::tables::{Table, Tables};
+
+/// Handles of tables that an index gives out.
+const MOST: usize = 10_000;
+
+/// What a handle points to: a table, or all of them.
+pub struct Kept {
+    pub tables: Arc<Tables>,
+    pub table: Option<Table>,
+    name: Vec<u8>,
+    flags: u32,
+}
+
+/// The tables that handles were given out for.
+#[derive(Default)]
+pub struct TableHandles {
+    /// Boxed, so that handles stay where they are.
+    #[allow(clippy::vec_box)]
+    given: Mutex<Vec<Box<Kept>>>,
+}
+
+impl Forks for TableHandles {
+    fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+        vec![Box::new(fork::hold(&self, |all| &all.given))]
+    }
+
+    fn after(&self, _side: &Side) {}
+}
+
+impl TableHandles {
+    pub fn handle(&self, tables: &Arc<Tables>, name: &[u8], flags: u32) -> Result<*const TableHandle> {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = given.iter().find(|one| one.name == name && one.flags == flags) {
+            return Ok(std::ptr::from_ref::<Kept>(known).cast());
+        }
+        if given.len() >= MOST {
+            return refuse(format!(
+                "handles were given out for {MOST} tables of this index: keep more in each, under longer names"
+            ));
+        }
+        let folds = flags & c::PLEXINDEX_TABLE_FOLD_ASCII != 0;
+        let made = Box::new(Kept {
+            tables: Arc::clone(tables),
+            table: if name.is_empty() {
+                None
+            } else {
+                Some(tables.table(name, folds)?)
+            },
+            name: name.to_vec(),
+            flags,
+        });
+        let handle = std::ptr::from_ref::<Kept>(&made).cast();
+        given.push(made);
+        Ok(handle)
+    }
+}
+
+/// # Safety
+/// `table` must be NULL or a handle of an open index.
+pub unsafe fn kept<'h>(table: *const TableHandle) -> Result<&'h Kept> {
+    // SAFETY: the caller's promise.
+    unsafe { table.cast::<Kept>().as_ref() }.ok_or_else(|| null("table"))
+}
+
+/// # Safety
+/// As [`kept`].
+pub unsafe fn one<'h>(table: *const TableHandle) -> Result<&'h Table> {
+    // SAFETY: the caller's promise.
+    unsafe { kept(table) }?.table.as_ref().ok_or_else(|| {
+        Error::new(
+            Status::InvalidArgument,
+            "the handle stands for all tables, which can only be counted and cleared: give one made with a name",
+        )
+    })
+}

@@ -1,0 +1,316 @@
+//! Batch edits: many items get the same values, in as few requests as types and the server's limits allow.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::error::{Error, Result, Status, no_room, room};
+use crate::events::Events;
+use crate::model::{IdentityId, ItemType};
+use crate::reading::{Reading, check_key};
+use crate::source::{EditRequest, FieldChange, Lock};
+use crate::store::{LibraryRow, Store};
+use crate::sync::{Call, Syncing};
+
+/// Items of one request. Thousands were refused by servers for the length of the address; other clients use so many.
+const BATCH: usize = 100;
+/// What is given of the items to be edited.
+const KEYS: &str = "keys";
+/// How many items a text names.
+const NAMED: usize = 5;
+
+/// An edit: which items of a library, and what becomes of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Edit<'a> {
+    /// Their keys or rating keys. Never empty; one that is named twice is edited once.
+    pub keys: &'a [&'a str],
+    /// What is changed. Never empty.
+    pub changes: &'a [FieldChange],
+    /// Whether the fields are locked.
+    pub lock: Lock,
+}
+
+/// What became of an item of an edit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Edited {
+    /// No request was sent for it.
+    #[default]
+    No = 0,
+    /// The server took its request.
+    Done = 1,
+    /// Its request failed: whether it was done is not known.
+    Failed = 2,
+    /// The server has no such item: no request was sent at all.
+    Missing = 3,
+}
+
+/// How far an edit came, whether it succeeded or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EditReport {
+    /// For each key, in order, what became of it.
+    pub states: Vec<Edited>,
+    /// Edits that were asked for, the failed one included; retries are not counted.
+    pub requests: u64,
+}
+
+impl EditReport {
+    /// How many keys are in this state.
+    #[must_use]
+    pub fn count(&self, state: Edited) -> usize {
+        self.states.iter().filter(|one| **one == state).count()
+    }
+
+    fn set(&mut self, places: &[usize], state: Edited) {
+        for place in places {
+            if let Some(one) = self.states.get_mut(*place) {
+                *one = state;
+            }
+        }
+    }
+}
+
+/// An item to be edited: its places in the host's list.
+struct Wanted<'k> {
+    rating_key: &'k str,
+    places: Vec<usize>,
+    kind: Option<ItemType>,
+}
+
+/// Edits of items, on the server and as they are noted in the store.
+pub struct Editing {
+    store: Arc<Store>,
+    reading: Arc<Reading>,
+    sync: Arc<Syncing>,
+    events: Arc<Events>,
+}
+
+impl Editing {
+    pub fn new(store: Arc<Store>, reading: Arc<Reading>, sync: Arc<Syncing>, events: Arc<Events>) -> Self {
+        Self {
+            store,
+            reading,
+            sync,
+            events,
+        }
+    }
+
+    /// Edits items; `report` says how far it came, also when it failed.
+    pub fn edit_items(&self, call: &Call<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
+        let mut states = room(edit.keys.len(), KEYS)?;
+        states.resize(edit.keys.len(), Edited::No);
+        *report = EditReport { states, requests: 0 };
+        check_changes(edit.changes)?;
+        let mut wanted = wanted(edit.keys)?;
+        let Some(library) = call.library else {
+            return refuse("items are edited in one library at a time: name it");
+        };
+        if !self.sync.may_ask(call) {
+            return Err(Error::new(
+                Status::Offline,
+                "nothing can be edited: the index has no server_url, or it or the call is offline",
+            ));
+        }
+        let (identity, row) = self.sync.find_library(library, "edit items", call)?;
+        self.find_kinds(call, &row, &mut wanted, report)?;
+        let mut kinds: Vec<ItemType> = Vec::new();
+        for kind in wanted.iter().filter_map(|one| one.kind) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        for kind in kinds {
+            let of_kind: Vec<&Wanted<'_>> = wanted.iter().filter(|one| one.kind == Some(kind)).collect();
+            for batch in of_kind.chunks(BATCH) {
+                self.edit_batch(call, edit, (identity, &row, kind), batch, report)?;
+            }
+        }
+        self.reading.catch_up()
+    }
+
+    fn edit_batch(
+        &self,
+        call: &Call<'_>,
+        edit: &Edit<'_>,
+        (identity, row, kind): (IdentityId, &LibraryRow, ItemType),
+        batch: &[&Wanted<'_>],
+        report: &mut EditReport,
+    ) -> Result<()> {
+        let ids: Vec<&str> = batch.iter().map(|one| one.rating_key).collect();
+        let places: Vec<usize> = batch.iter().flat_map(|one| one.places.iter().copied()).collect();
+        let request = EditRequest {
+            section: &row.library.section,
+            kind,
+            ids: &ids,
+            changes: edit.changes,
+            lock: edit.lock,
+        };
+        report.requests += 1;
+        self.events.expect_edited(request.section, &ids);
+        let done = self.sync.edit(call, &request);
+        let state = if done.is_ok() { Edited::Done } else { Edited::Failed };
+        report.set(&places, state);
+        // Also after a failure: whether it was done is not known then.
+        let doubted = self.store.invalidate_items(identity, row.id, &ids);
+        done.map_err(|error| {
+            let (done, all) = (report.count(Edited::Done), report.states.len());
+            error.while_doing(&format!(
+                "after {done} of {all} items were edited, the request for {} more ({}) of '{}' failed, and nothing else was \
+                 sent",
+                ids.len(),
+                kind.name(),
+                row.library.title
+            ))
+        })?;
+        doubted
+    }
+
+    /// Finds the type of each item: in the index, else by asking the server for those that are not there.
+    fn find_kinds(
+        &self,
+        call: &Call<'_>,
+        row: &LibraryRow,
+        wanted: &mut [Wanted<'_>],
+        report: &mut EditReport,
+    ) -> Result<()> {
+        let others: Vec<LibraryRow> = {
+            let snapshot = self.reading.snapshot();
+            let others = snapshot
+                .rows
+                .iter()
+                .filter(|one| one.id != row.id && one.generation.is_fetched());
+            others.cloned().collect()
+        };
+        for one in wanted.iter_mut() {
+            let known = |row: &LibraryRow| self.store.item(row.id, row.generation, one.rating_key);
+            if row.generation.is_fetched()
+                && let Some(item) = known(row)?
+            {
+                one.kind = Some(item.kind);
+                continue;
+            }
+            for other in &others {
+                if known(other)?.is_some() {
+                    return refuse(format!(
+                        "item {} belongs to library '{}', not to '{}': edit one library at a time",
+                        one.rating_key, other.library.title, row.library.title
+                    ));
+                }
+            }
+        }
+        let unknown: Vec<&str> = wanted
+            .iter()
+            .filter(|one| one.kind.is_none())
+            .map(|one| one.rating_key)
+            .collect();
+        if !unknown.is_empty() {
+            let items = self.sync.items(call, &unknown)?;
+            let kinds: HashMap<&str, ItemType> =
+                items.iter().map(|item| (item.rating_key.as_str(), item.kind)).collect();
+            for one in wanted.iter_mut().filter(|one| one.kind.is_none()) {
+                one.kind = kinds.get(one.rating_key).copied();
+            }
+        }
+        let mut missing = Vec::new();
+        for one in wanted.iter() {
+            match one.kind {
+                Some(ItemType::Other) => {
+                    return refuse(format!(
+                        "item {} is no film, episode, track, clip or photo: shows, seasons, artists and albums cannot be \
+                         edited here",
+                        one.rating_key
+                    ));
+                }
+                Some(_) => {}
+                None => {
+                    report.set(&one.places, Edited::Missing);
+                    missing.push(one.rating_key);
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let more = missing.len().saturating_sub(NAMED);
+        missing.truncate(NAMED);
+        Err(Error::new(
+            Status::NotOnServer,
+            format!(
+                "nothing was edited: the server has no item {}{}: leave them out",
+                missing.join(", "),
+                if more > 0 {
+                    format!(" and {more} more")
+                } else {
+                    String::new()
+                }
+            ),
+        ))
+    }
+}
+
+fn refuse<T>(text: impl Into<String>) -> Result<T> {
+    Err(Error::new(Status::InvalidArgument, text))
+}
+
+/// The items named, each once.
+fn wanted<'k>(keys: &[&'k str]) -> Result<Vec<Wanted<'k>>> {
+    if keys.is_empty() {
+        return refuse(
+            "no items are named: without any the server would edit all of the library's, so nothing was sent",
+        );
+    }
+    let mut wanted: Vec<Wanted<'k>> = room(keys.len(), KEYS)?;
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    known.try_reserve(keys.len()).map_err(|_| no_room(keys.len(), KEYS))?;
+    for (place, key) in keys.iter().enumerate() {
+        let rating_key = check_key(key)?;
+        // A comma would make two of it.
+        if rating_key.contains(|c: char| c == ',' || c.is_whitespace() || c.is_control()) {
+            return refuse(format!("'{key}' is no key of one item: give one key each"));
+        }
+        let at = *known.entry(rating_key).or_insert_with(|| {
+            wanted.push(Wanted {
+                rating_key,
+                places: Vec::new(),
+                kind: None,
+            });
+            wanted.len() - 1
+        });
+        if let Some(one) = wanted.get_mut(at) {
+            one.places.push(place);
+        }
+    }
+    Ok(wanted)
+}
+
+fn check_changes(changes: &[FieldChange]) -> Result<()> {
+    if changes.is_empty() {
+        return refuse("no fields are named: give what shall change, such as title");
+    }
+    for (place, change) in changes.iter().enumerate() {
+        let field = change.field();
+        let plain =
+            field.starts_with(|c: char| c.is_ascii_alphabetic()) && field.chars().all(|c| c.is_ascii_alphanumeric());
+        if !plain || matches!(field, "id" | "type") {
+            return refuse(format!(
+                "'{field}' is no name of a field: give Plex's name of it, such as title, summary, genre or label"
+            ));
+        }
+        let before = || changes.iter().take(place).filter(|one| one.field() == field);
+        let twice = match change {
+            FieldChange::Set(..) => before().any(|one| !matches!(one, FieldChange::Keep(_))),
+            FieldChange::Add(..) | FieldChange::Remove(..) => before().any(|one| matches!(one, FieldChange::Set(..))),
+            FieldChange::Keep(_) => false,
+        };
+        if twice {
+            return refuse(format!(
+                "field '{field}' is given two values: give one, or tags to add and to remove"
+            ));
+        }
+        if let FieldChange::Add(_, tag) | FieldChange::Remove(_, tag) = change
+            && tag.trim().is_empty()
+        {
+            return refuse(format!("a tag of '{field}' is empty: leave it out"));
+        }
+    }
+    Ok(())
+}

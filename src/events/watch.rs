@@ -1,0 +1,347 @@
+//! Watching: a thread of our own that listens to the server's events and notes what they hint at, for as long as the host
+//! wants.
+//!
+//! It is a plain POSIX thread (`platform::thread` says why) that owns a second one: one listens, the other notes what was
+//! gathered when it is due. Whoever stops them waits for both.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::ScopedJoinHandle;
+use std::time::{Duration, Instant};
+
+use super::body::json_of;
+use super::debounce::{DebounceIntervals, Debouncer};
+use crate::error::{Error, Result, Status};
+use crate::platform::fork::{Release, hold};
+use crate::platform::thread::{NO_THREAD, Worker};
+use crate::reading::Reading;
+use crate::source::plex::{Told, parse_event};
+use crate::source::{Bounds, Event, Source};
+use crate::stats::Counters;
+use crate::store::{Mark, Patience, Store};
+
+/// The pause before the first attempt to connect again; doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A connection that lasted so long was a good one: the next pause is short again.
+const GOOD: Duration = Duration::from_secs(60);
+/// How often the listening thread is woken while it has to end: it may have been about to wait.
+const NUDGE: Duration = Duration::from_millis(20);
+/// How long noting waits for other writers.
+const NOTED: Duration = Duration::from_millis(500);
+/// The longest body that [`Events::notify`] reads: those of Plex take kilobytes, and a JPEG.
+const BODY_MOST: usize = 16 << 20;
+
+/// A watch that runs. Stopped by [`Watch::end`].
+struct Watch {
+    common: Arc<Common>,
+    worker: Worker,
+}
+
+/// What the two threads and whoever stops them share.
+struct Common {
+    state: Mutex<State>,
+    changed: Condvar,
+    begun: Instant,
+}
+
+struct State {
+    gather: Debouncer,
+    stop: bool,
+    /// The listening thread has ended.
+    deaf: bool,
+}
+
+impl Common {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'s>(&self, state: MutexGuard<'s, State>, time: Duration) -> MutexGuard<'s, State> {
+        let (state, _) = self
+            .changed
+            .wait_timeout(state, time)
+            .unwrap_or_else(PoisonError::into_inner);
+        state
+    }
+
+    /// By a clock that nobody sets.
+    fn now_ms(&self) -> i64 {
+        i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.lock().stop
+    }
+
+    /// Waits, unless it is to end: gives whether it goes on.
+    fn pause(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        let mut state = self.lock();
+        while !state.stop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            state = self.wait(state, left);
+        }
+        false
+    }
+}
+
+impl Watch {
+    fn end(self) {
+        self.common.lock().stop = true;
+        self.common.changed.notify_all();
+        drop(self.worker); // waits
+    }
+}
+
+/// What the server, or the host, tells of changes: noted in the store.
+pub struct Events {
+    store: Arc<Store>,
+    source: Option<Arc<dyn Source>>,
+    reading: Arc<Reading>,
+    counters: Arc<Counters>,
+    watch: Mutex<Option<Watch>>,
+}
+
+impl Events {
+    pub fn new(
+        store: Arc<Store>,
+        source: Option<Arc<dyn Source>>,
+        reading: Arc<Reading>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            store,
+            source,
+            reading,
+            counters,
+            watch: Mutex::new(None),
+        }
+    }
+
+    /// Its locks, held through a fork.
+    pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
+        Box::new(hold(self, |events| &events.watch))
+    }
+
+    /// Begins to watch; nothing new when it does already.
+    pub fn watch_start(self: &Arc<Self>, pace: DebounceIntervals) -> Result<()> {
+        let Some(source) = &self.source else {
+            return Err(Error::new(
+                Status::Offline,
+                "there is nobody to listen to: the index has no server_url, or is offline",
+            ));
+        };
+        let mut watch = lock(&self.watch);
+        if watch.is_some() {
+            return Ok(());
+        }
+        let common = Arc::new(Common {
+            state: Mutex::new(State {
+                gather: Debouncer::new(pace),
+                stop: false,
+                deaf: false,
+            }),
+            changed: Condvar::new(),
+            begun: Instant::now(),
+        });
+        let worker = Worker::spawn({
+            let (events, source, common) = (Arc::clone(self), Arc::clone(source), Arc::clone(&common));
+            move || run(&events, &*source, &common)
+        });
+        let Some(worker) = worker else {
+            return Err(Error::new(
+                Status::Store,
+                format!("no thread can be started to watch with: {NO_THREAD}"),
+            ));
+        };
+        *watch = Some(Watch { common, worker });
+        Ok(())
+    }
+
+    /// Ends watching; returns when no thread watches any more.
+    pub fn watch_stop(&self) {
+        // Not behind the lock: a fork waits for that, and what is waited for here may wait for the fork.
+        let watch = lock(&self.watch).take();
+        if let Some(watch) = watch {
+            watch.end();
+        }
+    }
+
+    /// Items are about to be edited here: what the server tells of that is expected.
+    pub fn expect_edited(&self, section: &str, rating_keys: &[&str]) {
+        if let Some(watch) = &*lock(&self.watch) {
+            let now = watch.common.now_ms();
+            watch.common.lock().gather.expect_edited(section, rating_keys, now);
+        }
+    }
+
+    /// In a child the threads of the parent do not exist, and what they hold is never let go: it is left alone.
+    pub fn after_fork(&self) {
+        if let Ok(mut watch) = self.watch.try_lock() {
+            std::mem::forget(watch.take());
+        }
+    }
+
+    /// Notes what a notification or a webhook that the host received hints at.
+    pub fn notify(&self, body: &[u8]) -> Result<()> {
+        let refuse = |text: &str| Err(Error::new(Status::InvalidArgument, text));
+        if body.len() > BODY_MOST {
+            return refuse("the body is larger than 16 MiB: none of Plex's is");
+        }
+        let Some(json) = json_of(body) else {
+            return refuse(
+                "the body is no JSON, nor multipart with a field 'payload' that is: give the field 'payload' of the \
+                 webhook, or the notification's text",
+            );
+        };
+        match parse_event(json) {
+            Told::Events(events) => {
+                self.counters.told(events.len() as u64);
+                self.note(&Debouncer::at_once(events))
+            }
+            Told::NoJson => refuse(
+                "the body is no JSON object: give the field 'payload' of the webhook, or the notification's text, as it came",
+            ),
+            Told::Foreign => refuse(
+                "the body is JSON, but neither a webhook of Plex (it has 'event') nor a notification (it has \
+                 'NotificationContainer', 'TimelineEntry' or 'ActivityNotification')",
+            ),
+        }
+    }
+
+    fn note(&self, marks: &[Mark]) -> Result<()> {
+        if marks.is_empty() {
+            return Ok(());
+        }
+        self.reading.catch_up()?;
+        let identity = self.reading.identity();
+        let Some(identity) = identity else {
+            return Ok(()); // nothing is known, so nothing can be out of date
+        };
+        self.store.mark(identity, marks)?;
+        self.counters.noted();
+        self.reading.catch_up()
+    }
+}
+
+/// The life of a watch.
+fn run(events: &Events, source: &dyn Source, common: &Common) {
+    // Whoever stops it waits for a write under way; what cannot be noted in that time is noted later.
+    let _held = Patience::now().at_most(NOTED).hold();
+    std::thread::scope(|scope| {
+        let listening = std::thread::Builder::new().spawn_scoped(scope, || {
+            let _deaf = Deaf(common);
+            listen(events, source, common);
+        });
+        if let Err(error) = &listening {
+            // What the host tells is still noted.
+            drop(Deaf(common));
+            log::warn!("the server's events cannot be had ({error}): {NO_THREAD}, then begin to watch again");
+        }
+        keep_notes(events, common);
+        // The listening thread may wait for the server, or be about to.
+        let mut state = common.lock();
+        while !state.deaf {
+            drop(state);
+            source.interrupt_events();
+            state = common.lock();
+            if !state.deaf {
+                state = common.wait(state, NUDGE);
+            }
+        }
+        drop(state);
+        // The scope alone waits for what the thread does, not for its end, and the library may be unloaded next.
+        let _ = listening.map(ScopedJoinHandle::join);
+    });
+    // Nobody will be there when the rest is due.
+    let marks = common.lock().gather.rest(common.now_ms());
+    if let Err(error) = events.note(&marks) {
+        log::warn!("what the server told last could not be noted: {error}");
+    }
+}
+
+/// Says at the end of the listening thread that it is over, also when it panics.
+struct Deaf<'c>(&'c Common);
+
+impl Drop for Deaf<'_> {
+    fn drop(&mut self) {
+        self.0.lock().deaf = true;
+        self.0.changed.notify_all();
+    }
+}
+
+/// Connects, listens, and connects again.
+fn listen(events: &Events, source: &dyn Source, common: &Common) {
+    let aborted = || common.is_stopped();
+    let bounds = Bounds {
+        deadline: None,
+        aborted: &aborted,
+    };
+    let mut pause = FIRST_PAUSE;
+    let mut warned = false;
+    while !common.is_stopped() {
+        let begun = Instant::now();
+        let ended = source.events(bounds, &mut |event| {
+            if event == Event::Connected {
+                log::info!("listening to the server's events");
+                warned = false;
+            } else {
+                events.counters.told(1);
+            }
+            let mut state = common.lock();
+            state.gather.take(event, common.now_ms());
+            common.changed.notify_all();
+            !state.stop
+        });
+        if begun.elapsed() >= GOOD {
+            pause = FIRST_PAUSE;
+        }
+        if common.is_stopped() {
+            return;
+        }
+        match ended {
+            Ok(()) => log::debug!("the server ended its events; asking again in {} s", pause.as_secs()),
+            Err(error) if warned => log::debug!("{error}; asking again in {} s", pause.as_secs()),
+            Err(error) => {
+                warned = true;
+                log::warn!("the server's events cannot be had, answers expire as without them: {error}");
+            }
+        }
+        if !common.pause(pause) {
+            return;
+        }
+        pause = (2 * pause).min(LONGEST_PAUSE);
+    }
+}
+
+/// Writes what was gathered, when it is due.
+fn keep_notes(events: &Events, common: &Common) {
+    let mut state = common.lock();
+    while !state.stop {
+        let now = common.now_ms();
+        let marks = state.gather.due(now);
+        if !marks.is_empty() {
+            drop(state);
+            let noted = events.note(&marks);
+            state = common.lock();
+            if let Err(error) = noted {
+                log::warn!("what the server told could not be noted, it is tried again: {error}");
+                state.gather.put_back(marks, common.now_ms());
+            }
+            continue;
+        }
+        let time = match state.gather.wake(now) {
+            Some(at) => Duration::from_millis(u64::try_from(at - now).unwrap_or(0).max(1)),
+            None => LONGEST_PAUSE,
+        };
+        state = common.wait(state, time);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

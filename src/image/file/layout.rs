@@ -1,0 +1,211 @@
+//! The head of an image, and the small encodings that its parts share.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+pub use crate::model::ImageKind;
+
+/// The bytes under one check sum, and the head's size.
+pub const BLOCK: usize = 4096;
+const MAGIC: [u8; 8] = *b"PLXWARM\0";
+/// 1: the first. 2: with the seal. 3: matches and single items carry the change sequence at which they became known.
+const VERSION: u32 = 3;
+/// The head's check sum stands here, over all before it.
+const AT_SUM: usize = 504;
+const AT_WORDS: usize = 16;
+const AT_KIND: usize = 247;
+/// The library's uuid: a length, then so many bytes at most.
+const AT_UUID: usize = 248;
+/// The longest uuid that fits; Plex's have 36 bytes.
+pub const LONGEST_UUID: usize = 255;
+
+/// Where a part lies, and how many elements it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Its first byte.
+    pub at: u64,
+    /// Its elements.
+    pub count: u64,
+}
+
+impl Part {
+    /// Its elements, as an index.
+    pub fn len(self) -> usize {
+        usize::try_from(self.count).unwrap_or(usize::MAX)
+    }
+
+    /// The first byte of an element of this size. An absurd one is refused where it is read.
+    #[inline]
+    pub fn byte(self, index: usize, size: usize) -> usize {
+        let at = usize::try_from(self.at).unwrap_or(usize::MAX);
+        at.saturating_add(index.saturating_mul(size))
+    }
+}
+
+/// The head, decoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    pub kind: ImageKind,
+    pub form: u32,
+    pub length: u64,
+    pub generation: u64,
+    pub sequence: u64,
+    pub mappings: u64,
+    pub items: u64,
+    pub parts: u64,
+    pub records: Part,
+    /// Slots, those behind the last home included.
+    pub paths: Part,
+    /// Homes of the paths' table: what hashes are scaled to.
+    pub path_homes: u64,
+    pub keys: Part,
+    pub key_homes: u64,
+    pub names: Part,
+    pub directory: Part,
+    pub sums: Part,
+    /// Check sum of the table of check sums.
+    pub sums_sum: u64,
+    /// Says under which name, in which store, the file belongs.
+    pub seal: u64,
+    pub uuid: String,
+}
+
+impl Head {
+    /// The head's block.
+    pub fn encode(&self) -> [u8; BLOCK] {
+        let mut out = [0; BLOCK];
+        out[..8].copy_from_slice(&MAGIC);
+        out[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        out[12..16].copy_from_slice(&self.form.to_le_bytes());
+        let mut words = self.clone();
+        for (slot, word) in out[AT_WORDS..].chunks_exact_mut(8).zip(words.words()) {
+            slot.copy_from_slice(&word.to_le_bytes());
+        }
+        let kind = match self.kind {
+            ImageKind::Listing => 0,
+            ImageKind::Matches => 1,
+        };
+        out[AT_KIND] = kind;
+        let uuid = self.uuid.as_bytes();
+        let length = uuid.len().min(LONGEST_UUID);
+        out[AT_UUID] = u8::try_from(length).unwrap_or(0);
+        out[AT_UUID + 1..][..length].copy_from_slice(&uuid[..length]);
+        let sum = xxh3_64(&out[..AT_SUM]);
+        out[AT_SUM..AT_SUM + 8].copy_from_slice(&sum.to_le_bytes());
+        out
+    }
+
+    /// The head at the beginning of `file`; the text says what is wrong with it.
+    pub fn decode(file: &[u8]) -> Result<Self, &'static str> {
+        let head = file.get(..BLOCK).ok_or("it is too short")?;
+        if head[..8] != MAGIC {
+            return Err("it is no image");
+        }
+        if xxh3_64(&head[..AT_SUM]) != u64_at(head, AT_SUM) {
+            return Err("its head is damaged");
+        }
+        if u32_at(head, 8) != VERSION {
+            return Err("it has another version");
+        }
+        let uuid = head[AT_UUID + 1..AT_SUM].get(..usize::from(head[AT_UUID]));
+        let mut decoded = Self {
+            kind: if head[AT_KIND] == 0 {
+                ImageKind::Listing
+            } else {
+                ImageKind::Matches
+            },
+            form: u32_at(head, 12),
+            uuid: uuid
+                .and_then(|uuid| std::str::from_utf8(uuid).ok())
+                .ok_or("its head is damaged")?
+                .to_owned(),
+            ..Self::default()
+        };
+        for (word, bytes) in decoded.words().into_iter().zip(head[AT_WORDS..].chunks_exact(8)) {
+            *word = u64_at(bytes, 0);
+        }
+        Ok(decoded)
+    }
+
+    /// The numbers in the order in which they stand in the file, for both directions.
+    fn words(&mut self) -> [&mut u64; 22] {
+        [
+            &mut self.length,
+            &mut self.generation,
+            &mut self.sequence,
+            &mut self.mappings,
+            &mut self.items,
+            &mut self.parts,
+            &mut self.records.at,
+            &mut self.records.count,
+            &mut self.paths.at,
+            &mut self.paths.count,
+            &mut self.path_homes,
+            &mut self.keys.at,
+            &mut self.keys.count,
+            &mut self.key_homes,
+            &mut self.names.at,
+            &mut self.names.count,
+            &mut self.directory.at,
+            &mut self.directory.count,
+            &mut self.sums.at,
+            &mut self.sums.count,
+            &mut self.sums_sum,
+            &mut self.seal,
+        ]
+    }
+}
+
+/// The number at `at`; the caller has seen to the bounds.
+pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    let mut word = [0; 4];
+    word.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(word)
+}
+
+/// The number at `at`; the caller has seen to the bounds.
+pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(word)
+}
+
+/// Appends a number in groups of seven bits, lowest first.
+pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    out.push(value.to_le_bytes()[0]);
+}
+
+/// The longest varint, of 64 bits.
+pub const LONGEST_VARINT: usize = 10;
+
+/// A varint at the beginning of `bytes`, and its length.
+#[inline]
+pub fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
+    let first = *bytes.first()?;
+    if first < 0x80 {
+        return Some((u64::from(first), 1));
+    }
+    let mut value = 0;
+    for (index, byte) in bytes.iter().take(LONGEST_VARINT).enumerate() {
+        value |= u64::from(byte & 0x7F).checked_shl(7 * u32::try_from(index).ok()?)?;
+        if *byte < 0x80 {
+            return Some((value, index + 1));
+        }
+    }
+    None
+}
+
+/// Signed numbers as unsigned ones, small ones staying small.
+pub fn zigzag(value: i32) -> u64 {
+    let value = i64::from(value);
+    ((value << 1) ^ (value >> 63)).cast_unsigned()
+}
+
+/// The inverse of [`zigzag`]; a number that never was one is 0.
+pub fn unzigzag(value: u64) -> i32 {
+    let value = (value >> 1).cast_signed() ^ -(value & 1).cast_signed();
+    i32::try_from(value).unwrap_or(0)
+}

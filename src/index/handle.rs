@@ -1,0 +1,356 @@
+//! What a host holds: an open index.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::inner::Inner;
+use super::library::{Library, QueryOptions};
+use super::timing::Timed;
+use crate::edit::{Edit, EditReport};
+use crate::error::{Result, Status};
+use crate::events::DebounceIntervals;
+use crate::matching::propose::Proposal;
+use crate::options::Options;
+use crate::platform::clock::{Clock, SystemClock};
+use crate::query::{self, Answer, Match};
+use crate::reading::Selector;
+use crate::source::plex::PlexHttp;
+use crate::source::{Meter, Source};
+use crate::stats::{Counters, Stats};
+use crate::store::Store;
+use crate::tables::Tables;
+
+/// An open index. Usable from any thread; cheap calls never wait for expensive ones.
+///
+/// ```no_run
+/// let index = plexindex::index::Index::open(plexindex::options::Options {
+///     cache_dir: "/var/cache/plexindex".into(),
+///     server_url: Some("http://127.0.0.1:32400".into()),
+///     token: plexindex::model::Token::new("token"),
+///     ..Default::default()
+/// })?;
+/// let movies = index.library("Movies")?;
+/// let found = movies.match_path(b"/media/movies/Big Buck Bunny (2008).mkv")?;
+/// # Ok::<(), plexindex::error::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Index {
+    inner: Arc<Inner>,
+}
+
+impl Index {
+    /// Opens an index. Touches the disk only.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for options that are refused, [`Status::Store`], [`Status::StoreFull`].
+    #[allow(clippy::needless_pass_by_value)] // given away: an index has its own
+    pub fn open(options: Options) -> Result<Self> {
+        options.check()?;
+        let store = Store::open(&options.cache_dir, !options.no_mmap)?;
+        let counters = Arc::new(Counters::default());
+        let source: Option<Arc<dyn Source>> = match (&options.server_url, options.offline) {
+            (Some(_), false) => {
+                let meter = Arc::clone(&counters) as Arc<dyn Meter>;
+                let id = store.folder().client_identifier()?;
+                Some(Arc::new(PlexHttp::new(&options, &id, meter)?))
+            }
+            _ => None,
+        };
+        Self::over(&options, store, source, Arc::new(SystemClock), counters)
+    }
+
+    /// Opens an index over another source, or with another clock: for tests, and for sources to come. The source
+    /// counts its requests in the meter that `source` is given.
+    ///
+    /// # Errors
+    /// As [`Index::open`].
+    #[allow(clippy::needless_pass_by_value)] // as above
+    pub fn open_with(
+        options: Options,
+        clock: Arc<dyn Clock>,
+        source: impl FnOnce(&Options, &str, Arc<dyn Meter>) -> Result<Arc<dyn Source>>,
+    ) -> Result<Self> {
+        options.check()?;
+        let store = Store::open(&options.cache_dir, !options.no_mmap)?;
+        let counters = Arc::new(Counters::default());
+        let id = store.folder().client_identifier()?;
+        let source = source(&options, &id, Arc::clone(&counters) as Arc<dyn Meter>)?;
+        Self::over(&options, store, Some(source), clock, counters)
+    }
+
+    fn over(
+        options: &Options,
+        store: Store,
+        source: Option<Arc<dyn Source>>,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+    ) -> Result<Self> {
+        let inner = Inner::new(options, store, source, clock, counters)?;
+        Ok(Self { inner })
+    }
+
+    fn timed<'a>(&'a self, what: &'static str, query: &QueryOptions<'a>, many: Option<usize>) -> Timed<'a> {
+        self.inner.timed(what, query.library.map(Library::selector), many)
+    }
+
+    /// A library by title, section id or uuid.
+    ///
+    /// # Errors
+    /// [`Status::LibraryAmbiguous`] when two known libraries share the title.
+    pub fn library(&self, name: &str) -> Result<Library> {
+        self.select(Selector::Any(name.to_owned()))
+    }
+
+    /// A library, or all of them, by selector. Fetches nothing.
+    ///
+    /// # Errors
+    /// [`Status::LibraryAmbiguous`] when two known libraries share the title; [`Status::InvalidArgument`] when the
+    /// selector is empty.
+    pub fn select(&self, selector: Selector) -> Result<Library> {
+        Library::new(&self.inner, selector)
+    }
+
+    /// The answer for a path, copied out.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for a path that none can be; the server's error when a library that was never
+    /// fetched cannot be; the store's.
+    pub fn match_path(&self, query: &QueryOptions<'_>, path: &[u8]) -> Result<Match> {
+        self.match_path_with(query, path, |answer| Ok(Match::from(answer)))
+    }
+
+    /// The answer for a path, borrowed by `then`, whose error is this call's. An answer counts when `then` took it.
+    ///
+    /// # Errors
+    /// As [`Index::match_path`].
+    pub fn match_path_with<R>(
+        &self,
+        query: &QueryOptions<'_>,
+        path: &[u8],
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let _timed = self.timed("match_path", query, None);
+        self.inner.queries.match_path(&query.call(&self.inner), path, then)
+    }
+
+    /// The answers for many paths, in order, each borrowed by `each` in turn; an error of one path is its answer.
+    ///
+    /// # Errors
+    /// What concerns all of them.
+    pub fn match_paths_with(
+        &self,
+        query: &QueryOptions<'_>,
+        paths: &[&[u8]],
+        each: impl FnMut(&Answer<'_>),
+    ) -> Result<()> {
+        let _timed = self.timed("match_paths", query, Some(paths.len()));
+        self.inner.queries.match_paths(&query.call(&self.inner), paths, each)
+    }
+
+    /// The items with a GUID.
+    ///
+    /// # Errors
+    /// As [`Index::match_path`].
+    pub fn match_guid(&self, query: &QueryOptions<'_>, guid: &str) -> Result<Match> {
+        self.match_guid_with(query, guid, |answer| Ok(Match::from(answer)))
+    }
+
+    /// The items with a GUID, borrowed by `then`.
+    ///
+    /// # Errors
+    /// As [`Index::match_path`].
+    pub fn match_guid_with<R>(
+        &self,
+        query: &QueryOptions<'_>,
+        guid: &str,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let _timed = self.timed("match_guid", query, None);
+        self.inner.queries.match_guid(&query.call(&self.inner), guid, then)
+    }
+
+    /// The items with a title: equal but for case, accents and punctuation, else with all its words; a show's title
+    /// gives its episodes.
+    ///
+    /// # Errors
+    /// As [`Index::match_path`].
+    pub fn search_title(&self, query: &QueryOptions<'_>, title: &str) -> Result<Match> {
+        self.search_title_with(query, title, |answer| Ok(Match::from(answer)))
+    }
+
+    /// The items with a title, borrowed by `then`.
+    ///
+    /// # Errors
+    /// As [`Index::match_path`].
+    pub fn search_title_with<R>(
+        &self,
+        query: &QueryOptions<'_>,
+        title: &str,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let _timed = self.timed("search_title", query, None);
+        self.inner.queries.search_title(&query.call(&self.inner), title, then)
+    }
+
+    /// The items of a library as they are stored, those after `cursor` (0 to begin), at most `limit`: each with the
+    /// cursor behind it. Asks nobody.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for all libraries at once; [`Status::LibraryNotFound`]; the store's.
+    pub fn items(&self, library: &Library, cursor: i64, limit: usize) -> Result<Vec<(i64, crate::model::Item)>> {
+        self.inner.reading.items(&library.selection, cursor, limit)
+    }
+
+    /// Makes a full listing of every library due, and forgets all confirmed matches.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn invalidate_all(&self) -> Result<()> {
+        self.inner.reading.invalidate(None)
+    }
+
+    /// Empties the store of this server and user.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn clear(&self) -> Result<()> {
+        self.inner.clear()
+    }
+
+    /// What the host keeps itself, beside what servers show.
+    #[must_use]
+    pub fn tables(&self) -> &Arc<Tables> {
+        &self.inner.tables
+    }
+
+    /// Brings libraries up to date now. `full`: by a full listing, whatever the clocks say.
+    ///
+    /// # Errors
+    /// The server's; [`Status::Offline`]; [`Status::Aborted`]; the store's. That the deadline came first is
+    /// [`Status::NotYet`] or [`Status::NeedsWarm`] and no error.
+    pub fn refresh(&self, query: &QueryOptions<'_>, full: bool) -> Result<Status> {
+        let _timed = self.timed("refresh", query, None);
+        self.inner.sync.refresh(&query.call(&self.inner), full)
+    }
+
+    /// The libraries as JSON: an array of objects.
+    ///
+    /// # Errors
+    /// As [`Index::refresh`], when none is known yet.
+    pub fn libraries_json(&self, query: &QueryOptions<'_>) -> Result<String> {
+        self.inner.queries.libraries_json(&query.call(&self.inner))
+    }
+
+    /// Listens to the server's events from now on, on a thread of the library's own, until [`Index::watch_stop`] or the
+    /// end: what they say changed is looked at again by the next query about it. Nothing new when it does already.
+    /// Whether the server can be reached shows in the log; it is tried again for as long as it takes. A fork's child
+    /// watches only when it begins to by itself.
+    ///
+    /// # Errors
+    /// [`Status::Offline`] without a server; [`Status::Store`] when no thread can be had.
+    pub fn watch_start(&self) -> Result<()> {
+        self.watch_start_at(DebounceIntervals::default())
+    }
+
+    /// The same, faster or slower: for tests.
+    ///
+    /// # Errors
+    /// As [`Index::watch_start`].
+    #[doc(hidden)]
+    pub fn watch_start_at(&self, pace: DebounceIntervals) -> Result<()> {
+        self.inner.events.watch_start(pace)
+    }
+
+    /// Ends watching, within a second; returns when no thread watches any more. Not watching is fine.
+    pub fn watch_stop(&self) {
+        self.inner.events.watch_stop();
+    }
+
+    /// Notes what a webhook (its JSON, or the whole form) or a notification says that the host received itself: what
+    /// changed is looked at again by the next query about it. Asks nobody.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for a body that is neither; the store's.
+    pub fn notify(&self, body: &[u8]) -> Result<()> {
+        self.inner.events.notify(body)
+    }
+
+    /// Gives items of the query's library the same values: one request for each hundred of a type. Items that the index
+    /// does not know are asked for first; when one of them does not exist nothing is sent. After a request that failed no
+    /// other is sent. The items that were edited are asked for once before they are answered again.
+    ///
+    /// `report` says what became of each item, also after an error.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for an edit that makes no sense, above all one without items; [`Status::NotOnServer`] when
+    /// items do not exist; [`Status::Offline`]; the server's; the store's.
+    pub fn edit_items(&self, query: &QueryOptions<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
+        self.inner.editing.edit_items(&query.call(&self.inner), edit, report)
+    }
+
+    /// Asks the server who it is and which libraries it shows, whatever is known: for finding out what is wrong. Costs
+    /// two requests, three at the first contact; what they tell is stored. A JSON object.
+    ///
+    /// # Errors
+    /// The server's; [`Status::Offline`]; the store's.
+    pub fn server_json(&self, query: &QueryOptions<'_>) -> Result<String> {
+        let (server, took, libraries) = self.inner.sync.ask_server(&query.call(&self.inner))?;
+        self.inner.reading.catch_up()?;
+        Ok(serde_json::json!({
+            "machine_identifier": server.machine_identifier,
+            "version": server.version,
+            "answered_us": u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            "libraries": libraries,
+        })
+        .to_string())
+    }
+
+    /// Mappings that this handle's answers by the end of a path speak for, the best first.
+    #[must_use]
+    pub fn proposals(&self) -> Vec<Proposal> {
+        self.inner.queries.samples().proposals()
+    }
+
+    /// The same as a JSON array.
+    #[must_use]
+    pub fn proposals_json(&self) -> String {
+        query::to_json(&self.proposals())
+    }
+
+    /// What kind of place the store is in, as a JSON object.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn store_json(&self) -> Result<String> {
+        Ok(self.inner.store.facts()?.to_json())
+    }
+
+    /// What happened.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn stats(&self) -> Result<Stats> {
+        self.inner.stats()
+    }
+
+    /// Writes the counters and closes the store. Dropping does the same and ignores errors.
+    ///
+    /// # Errors
+    /// The store's, when the counters could not be written.
+    pub fn close(self) -> Result<()> {
+        self.inner.close()
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        let _ = self.inner.close();
+    }
+}
+
+/// The folder that an index was opened in.
+impl AsRef<Path> for Index {
+    fn as_ref(&self) -> &Path {
+        self.inner.store.folder().path()
+    }
+}

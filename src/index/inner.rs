@@ -1,0 +1,212 @@
+//! The rooms of one open index: made from the bottom up, held through forks, closed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::timing::Timed;
+use crate::edit::Editing;
+use crate::error::Result;
+use crate::events::Events;
+use crate::maintenance::{Images, Maintenance};
+use crate::matching::Mappings;
+use crate::options::Options;
+use crate::platform::clock::Clock;
+use crate::platform::fork::{self, Forks, Release, Side};
+use crate::query::Queries;
+use crate::reading::{Reading, Selector};
+use crate::source::Source;
+use crate::stats::{Counters, Stats};
+use crate::store::Store;
+use crate::sync::Syncing;
+use crate::tables::Tables;
+
+/// What all handles of one open index share.
+pub(crate) struct Inner {
+    /// How long calls may take that do not say so.
+    pub deadline: Option<Duration>,
+    slow: Option<Duration>,
+    counters: Arc<Counters>,
+    pub store: Arc<Store>,
+    pub tables: Arc<Tables>,
+    pub images: Arc<Images>,
+    pub maintenance: Arc<Maintenance>,
+    pub reading: Arc<Reading>,
+    pub sync: Arc<Syncing>,
+    pub events: Arc<Events>,
+    pub editing: Editing,
+    pub queries: Arc<Queries>,
+    closed: AtomicBool,
+}
+
+impl Inner {
+    pub fn new(
+        options: &Options,
+        store: Store,
+        source: Option<Arc<dyn Source>>,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+    ) -> Result<Arc<Self>> {
+        let mappings = Mappings::new(&options.mappings)?;
+        let store = Arc::new(store);
+        let tables = Tables::new(Arc::clone(&store), Arc::clone(&clock), options.no_mmap);
+        let images = Arc::new(Images::new(
+            Arc::clone(&store),
+            mappings.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&counters),
+            options.no_mmap,
+        ));
+        let maintenance = Arc::new(Maintenance::new(
+            Arc::clone(&store),
+            Arc::clone(&images),
+            Arc::clone(&counters),
+            options.matches_limit,
+            source.is_none(),
+        ));
+        let reading = Arc::new(Reading::new(
+            Arc::clone(&store),
+            Arc::clone(&images),
+            mappings,
+            Arc::clone(&clock),
+            Arc::clone(&counters),
+            options,
+        ));
+        reading.reload()?;
+        let sync = Arc::new(Syncing::new(
+            Arc::clone(&store),
+            source.clone(),
+            Arc::clone(&images),
+            Arc::clone(&maintenance),
+            Arc::clone(&reading),
+            Arc::clone(&clock),
+            Arc::clone(&counters),
+            options,
+        ));
+        let events = Arc::new(Events::new(
+            Arc::clone(&store),
+            source,
+            Arc::clone(&reading),
+            Arc::clone(&counters),
+        ));
+        let inner = Arc::new(Self {
+            queries: Arc::new(Queries::new(
+                Arc::clone(&store),
+                Arc::clone(&reading),
+                Arc::clone(&sync),
+                Arc::clone(&clock),
+                Arc::clone(&counters),
+                options,
+            )),
+            closed: AtomicBool::new(false),
+            editing: Editing::new(
+                Arc::clone(&store),
+                Arc::clone(&reading),
+                Arc::clone(&sync),
+                Arc::clone(&events),
+            ),
+            events,
+            deadline: options.deadline,
+            slow: options.slow,
+            store,
+            tables,
+            images,
+            maintenance,
+            reading,
+            sync,
+            counters,
+        });
+        fork::watch(&inner);
+        Ok(inner)
+    }
+
+    /// Starts the clock of a call. `what` is its name as hosts know it.
+    pub fn timed<'a>(&'a self, what: &'static str, library: Option<&'a Selector>, many: Option<usize>) -> Timed<'a> {
+        Timed::begin(&self.counters, self.slow, what, library, many)
+    }
+
+    pub fn close(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.events.watch_stop();
+        let flushed = self.maintenance.flush_counters();
+        self.store.close();
+        flushed
+    }
+
+    pub fn stats(&self) -> Result<Stats> {
+        if let Err(error) = self.maintenance.flush_counters() {
+            log::debug!("the counters are written later: {error}");
+        }
+        self.reading.catch_up()?;
+        let totals = self.store.totals()?;
+        let identity = self.reading.identity();
+        let [libraries, items, matches] = match identity {
+            Some(identity) => self.store.counts(identity)?,
+            None => [0; 3],
+        };
+        Ok(Stats {
+            items,
+            matches,
+            libraries,
+            store_requests: totals.requests,
+            store_answers: totals.answers,
+            sequence: totals.sequence.0,
+            disk_bytes: self.store.folder().disk_bytes(),
+            last_failure: self.sync.back_off().text(),
+            ..self.counters.read()
+        })
+    }
+
+    pub fn clear(&self) -> Result<()> {
+        let mut cleared = false;
+        self.reading.insist(|| {
+            let Some(identity) = self.reading.identity() else {
+                return Ok(None);
+            };
+            self.store.clear_for_good(identity)?;
+            cleared = true;
+            Ok(Some((identity, Vec::new())))
+        })?;
+        if cleared {
+            self.maintenance.cleared();
+            log::info!("the store was cleared");
+        }
+        Ok(())
+    }
+}
+
+impl Forks for Inner {
+    fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+        // What a call holds while it waits for the store, which is held next.
+        let mut held: Vec<Box<dyn Release>> = vec![self.events.hold()];
+        held.extend(self.reading.hold());
+        held.extend([self.images.hold()]);
+        held.extend(self.maintenance.hold());
+        held.push(self.queries.hold());
+        held.extend(self.sync.hold());
+        held
+    }
+
+    fn after(&self, side: &Side) {
+        if let Side::Child(alone) = side {
+            self.reading.after_fork(alone);
+            self.maintenance.after_fork();
+            self.sync.after_fork();
+            self.events.after_fork();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        fork::forget_dead();
+    }
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Index({})", self.store.folder().path().display())
+    }
+}

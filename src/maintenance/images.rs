@@ -1,0 +1,284 @@
+//! The images of a store: made from it, opened, compacted, swept; and what stands in for those that cannot be written.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::in_memory::{InMemory, InPlace, name_of};
+use crate::error::{Error, Result, Status};
+use crate::image::{Image, ImageBuilder, ImageKind, ImageMeta};
+use crate::matching::Mappings;
+use crate::model::{Generation, IdentityId, ImageName, LibraryId, Sequence};
+use crate::platform::clock::Clock;
+use crate::platform::fork::Release;
+use crate::platform::map::MapMode;
+use crate::stats::{Counters, Spent};
+use crate::store::{Folder, LibraryRow, Store};
+
+/// The images of one store under one set of mappings.
+pub struct Images {
+    store: Arc<Store>,
+    mappings: Mappings,
+    clock: Arc<dyn Clock>,
+    counters: Arc<Counters>,
+    no_mmap: bool,
+    in_memory: InMemory,
+}
+
+impl Images {
+    pub fn new(
+        store: Arc<Store>,
+        mappings: Mappings,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+        no_mmap: bool,
+    ) -> Self {
+        Self {
+            store,
+            mappings,
+            clock,
+            counters,
+            no_mmap,
+            in_memory: InMemory::default(),
+        }
+    }
+
+    /// Its locks, held through a fork.
+    pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
+        InMemory::hold(self, |images| &images.in_memory)
+    }
+
+    /// What stands in for an image that could not be written, else the file.
+    pub fn open(&self, kind: ImageKind, row: &LibraryRow) -> Option<Arc<Image>> {
+        let stands_in = self.in_memory.of(kind, row);
+        stands_in.or_else(|| self.open_file(kind, row))
+    }
+
+    /// Says of a library what images in memory know of it beyond its files.
+    pub fn raise(&self, row: &mut LibraryRow) {
+        self.in_memory.raise(row);
+    }
+
+    /// Whether files that could not be written are to be tried again.
+    pub fn are_due(&self) -> bool {
+        self.in_memory.is_due(self.clock.now_ms())
+    }
+
+    /// Whether this image stands in for a file.
+    pub fn stands_in(&self, image: &Arc<Image>) -> bool {
+        self.in_memory.holds(image)
+    }
+
+    /// Forgets what stands in for files of other libraries than these.
+    pub fn prune(&self, rows: &[LibraryRow]) {
+        self.in_memory.prune(rows);
+    }
+
+    /// Files were tried: the next time is later.
+    pub fn tried(&self) {
+        self.in_memory.tried(self.clock.now_ms());
+    }
+
+    /// Makes room for changes that are too many to lie over an image: they are put into new ones.
+    pub fn make_both(&self, identity: IdentityId, row: &LibraryRow) -> Result<()> {
+        self.compact(identity, row.id)
+            .or_else(|error| self.keep_in_memory(ImageKind::Matches, row, &error))?;
+        if row.generation.is_fetched() {
+            self.build(row, row.generation)
+                .and_then(|name| self.store.set_image(identity, &name))
+                .or_else(|error| self.keep_in_memory(ImageKind::Listing, row, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the image of a generation; gives its name.
+    pub fn build(&self, row: &LibraryRow, generation: Generation) -> Result<ImageName> {
+        let sequence = self.store.totals()?.sequence;
+        let name = Folder::image_name(ImageKind::Listing, row.id, generation, sequence);
+        self.build_as(&name, row, generation, sequence)?;
+        Ok(name)
+    }
+
+    fn build_as(&self, name: &ImageName, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<()> {
+        let begun = Instant::now();
+        let builder = self.listing_builder(row, generation, sequence)?;
+        self.counters.spent(Spent::Image, begun.elapsed());
+        self.write(builder, name, row)
+    }
+
+    /// What makes the image of a stored generation.
+    fn listing_builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<ImageBuilder> {
+        ImageBuilder::expect(row.items)?;
+        let mut builder = self.builder(row, generation, sequence);
+        self.store.for_each_item(row.id, generation, &mut |item, came| {
+            builder.push_single(&item, came.0);
+            Ok(())
+        })?;
+        Ok(builder)
+    }
+
+    /// What makes the image of a generation, as it stands at a change sequence.
+    pub fn builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ImageBuilder {
+        ImageBuilder::new(ImageMeta {
+            kind: ImageKind::Listing,
+            library: row.library.uuid.clone(),
+            generation: generation.0,
+            sequence: sequence.0,
+            mappings: self.mappings.clone(),
+        })
+    }
+
+    /// What makes the image of a library's confirmed matches, and the change sequence up to which it knows them.
+    fn matches_builder(&self, row: &LibraryRow, sequence: Sequence) -> Result<(ImageBuilder, Sequence)> {
+        let mut builder = ImageBuilder::new(ImageMeta {
+            kind: ImageKind::Matches,
+            library: row.library.uuid.clone(),
+            generation: row.generation.0,
+            sequence: sequence.0,
+            mappings: Mappings::default(),
+        });
+        // The sequence of the very read: what is committed later is not in the file.
+        let upto = self.store.for_each_match(row.id, &mut |path, rating_key, sequence| {
+            builder.push_match(path, rating_key, sequence.0);
+        })?;
+        Ok((builder, upto))
+    }
+
+    /// Writes an image under this name.
+    pub fn write(&self, builder: ImageBuilder, name: &ImageName, row: &LibraryRow) -> Result<()> {
+        let begun = Instant::now();
+        let path = self.store.folder().image(name, self.mappings.digest());
+        let info = builder.finish(&path, self.store.seal(name))?;
+        self.counters.spent(Spent::Image, begun.elapsed());
+        log::debug!(
+            "image of '{}': {} items, {} bytes",
+            row.library.title,
+            info.items,
+            info.bytes
+        );
+        Ok(())
+    }
+
+    /// Puts the confirmed matches of a library into a new image, so that new processes need not read them one by one.
+    pub fn compact(&self, identity: IdentityId, library: LibraryId) -> Result<()> {
+        let begun = Instant::now();
+        let row = self.store.library_row(library)?;
+        let before = self.store.totals()?.sequence;
+        let (builder, compacted) = self.matches_builder(&row, before)?;
+        let name = Folder::image_name(ImageKind::Matches, library, row.generation, compacted);
+        let path = self.store.folder().image(&name, Mappings::default().digest());
+        builder.finish(&path, self.store.seal(&name))?;
+        self.store.compacted(identity, row.epoch, &name)?;
+        self.store.folder().sweep_replaced(&name);
+        self.counters.spent(Spent::Image, begun.elapsed());
+        self.sweep_images();
+        Ok(())
+    }
+
+    /// The image that the database names, if it can be opened.
+    fn open_file(&self, kind: ImageKind, row: &LibraryRow) -> Option<Arc<Image>> {
+        match kind {
+            ImageKind::Listing => self.open_image(row.image.as_ref(), &self.mappings),
+            ImageKind::Matches => self.open_image(row.matches_image.as_ref(), &Mappings::default()),
+        }
+    }
+
+    fn open_image(&self, name: Option<&ImageName>, mappings: &Mappings) -> Option<Arc<Image>> {
+        let name = name?;
+        let path = self.store.folder().image(name, mappings.digest());
+        let mode = if self.no_mmap || !self.store.folder().shares_memory() {
+            MapMode::Read
+        } else {
+            MapMode::Map
+        };
+        match Image::open(&path, mode, self.store.seal(name)) {
+            // Made by a host with other rules: the paths that its rules made are not ours.
+            Ok(image) if image.mappings() != mappings.digest() => None,
+            Ok(image) => Some(Arc::new(image)),
+            Err(error) => {
+                log::warn!("an image cannot be used and is made anew: {error}");
+                None
+            }
+        }
+    }
+
+    /// Makes an image anew, or what stands in for it.
+    pub fn remake(&self, identity: IdentityId, kind: ImageKind, row: &LibraryRow) -> Result<()> {
+        // Another process may have made it meanwhile.
+        let stood_in = self.in_memory.of(kind, row).is_some();
+        let tried = if stood_in && self.open_file(kind, row).is_some() {
+            Ok(())
+        } else {
+            self.make_file(identity, kind, row)
+        };
+        match tried {
+            Ok(()) => self.in_memory.forget(kind, row.id),
+            Err(_) if stood_in => {}
+            Err(error) => return self.keep_in_memory(kind, row, &error),
+        }
+        Ok(())
+    }
+
+    /// Makes an image anew, and sees that it can be opened.
+    fn make_file(&self, identity: IdentityId, kind: ImageKind, row: &LibraryRow) -> Result<()> {
+        if self.in_memory.of(kind, row).is_none() {
+            log::warn!(
+                "an image of '{}' is missing or damaged; it is made anew",
+                row.library.title
+            );
+        }
+        match kind {
+            // Of the change that names it, other processes hear.
+            ImageKind::Matches => self.compact(identity, row.id),
+            ImageKind::Listing => {
+                let Some(name) = &row.image else {
+                    let name = self.build(row, row.generation)?;
+                    return self.store.set_image(identity, &name);
+                };
+                // Under the name that the database has: other processes may have a good one of it, made under other
+                // mappings. Later changes lie on it once more, which changes nothing.
+                self.build_as(name, row, row.generation, row.image_sequence)?;
+                self.open_file(kind, row).map(|_| ()).ok_or_else(|| {
+                    Error::new(
+                        Status::Store,
+                        format!("the image of '{}' cannot be opened", row.library.title),
+                    )
+                })
+            }
+        }
+    }
+
+    /// Makes what an image would hold, which cannot be written for this reason.
+    fn keep_in_memory(&self, kind: ImageKind, row: &LibraryRow, why: &Error) -> Result<()> {
+        log::warn!(
+            "{why}; what it would hold of '{}' is kept in memory, and the file is tried again later",
+            row.library.title
+        );
+        let begun = Instant::now();
+        let (builder, upto) = match kind {
+            ImageKind::Listing => {
+                let upto = self.store.totals()?.sequence;
+                (self.listing_builder(row, row.generation, upto)?, upto)
+            }
+            ImageKind::Matches => self.matches_builder(row, row.matches_compacted)?,
+        };
+        let image = Arc::new(builder.finish_in_memory().and_then(Image::in_memory)?);
+        self.counters.spent(Spent::Image, begun.elapsed());
+        let in_place = InPlace {
+            library: row.id,
+            kind,
+            name: name_of(kind, row),
+            generation: row.generation,
+            epoch: row.epoch,
+            upto,
+            image,
+        };
+        self.in_memory.keep(in_place, self.clock.now_ms());
+        Ok(())
+    }
+
+    pub fn sweep_images(&self) {
+        if let Ok(names) = self.store.image_names() {
+            self.store.folder().sweep_images(&names);
+        }
+    }
+}

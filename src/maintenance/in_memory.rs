@@ -1,0 +1,134 @@
+//! Images that can be neither opened nor written. What they would hold is made from the store once, and kept in the
+//! memory of this process; the file is tried again after a while, then after twice as long each time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::image::{Image, ImageKind};
+use crate::model::{Epoch, Generation, ImageName, LibraryId, Sequence};
+use crate::platform::fork::{Release, hold};
+use crate::store::LibraryRow;
+
+/// When a file that could not be written is tried again.
+const FIRST_MS: i64 = 60_000;
+/// At the latest.
+const LAST_MS: i64 = 3_600_000;
+
+/// What stands in for images.
+pub(super) struct InMemory {
+    images: Mutex<Vec<InPlace>>,
+    /// When the files are tried again, Unix ms.
+    due_ms: AtomicI64,
+    wait_ms: AtomicI64,
+}
+
+/// An image in the place of a file.
+pub(super) struct InPlace {
+    pub library: LibraryId,
+    pub kind: ImageKind,
+    /// As the database has it; `None` when it names no file yet.
+    pub name: Option<ImageName>,
+    pub generation: Generation,
+    /// Matches of another one are dead.
+    pub epoch: Epoch,
+    /// The change sequence up to which it knows everything.
+    pub upto: Sequence,
+    pub image: Arc<Image>,
+}
+
+impl Default for InMemory {
+    fn default() -> Self {
+        Self {
+            images: Mutex::new(Vec::new()),
+            due_ms: AtomicI64::new(i64::MAX),
+            wait_ms: AtomicI64::new(FIRST_MS),
+        }
+    }
+}
+
+/// The name that the database has for a library's file; empty when there is none.
+pub(super) fn name_of(kind: ImageKind, row: &LibraryRow) -> Option<ImageName> {
+    match kind {
+        ImageKind::Listing => row.image,
+        ImageKind::Matches => row.matches_image,
+    }
+}
+
+impl InPlace {
+    /// Whether it stands in for a file of this library as it is now.
+    fn is_of(&self, row: &LibraryRow) -> bool {
+        (self.library, self.generation, self.epoch) == (row.id, row.generation, row.epoch)
+            && self.name == name_of(self.kind, row)
+    }
+}
+
+impl InMemory {
+    /// Locked through a fork.
+    pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
+        Box::new(hold(owner, |owner| &within(owner).images))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<InPlace>> {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What stands in for this library's file.
+    pub fn of(&self, kind: ImageKind, row: &LibraryRow) -> Option<Arc<Image>> {
+        let images = self.lock();
+        let own = images.iter().find(|one| one.kind == kind && one.is_of(row));
+        own.map(|one| Arc::clone(&one.image))
+    }
+
+    /// Forgets what no library of these has a use for.
+    pub fn prune(&self, rows: &[LibraryRow]) {
+        self.lock().retain(|one| rows.iter().any(|row| one.is_of(row)));
+    }
+
+    /// Says of a library what these images know of it beyond its files.
+    pub fn raise(&self, row: &mut LibraryRow) {
+        for one in self.lock().iter() {
+            match one.kind {
+                _ if !one.is_of(row) => {}
+                ImageKind::Listing => row.image_sequence = row.image_sequence.max(one.upto),
+                ImageKind::Matches => row.matches_compacted = row.matches_compacted.max(one.upto),
+            }
+        }
+    }
+
+    /// Whether files are to be tried again.
+    pub fn is_due(&self, now_ms: i64) -> bool {
+        now_ms >= self.due_ms.load(Ordering::Relaxed)
+    }
+
+    /// Whether this image stands in for a file that is still to be tried.
+    pub fn holds(&self, image: &Arc<Image>) -> bool {
+        self.lock().iter().any(|one| Arc::ptr_eq(&one.image, image))
+    }
+
+    /// Forgets what stands in for this library's file, of whatever generation.
+    pub fn forget(&self, kind: ImageKind, library: LibraryId) {
+        self.lock().retain(|one| (one.library, one.kind) != (library, kind));
+    }
+
+    /// Takes one in; the files are tried again in a while, if that is not so already.
+    pub fn keep(&self, one: InPlace, now_ms: i64) {
+        self.forget(one.kind, one.library);
+        self.lock().push(one);
+        let due = now_ms.saturating_add(self.wait_ms.load(Ordering::Relaxed));
+        self.due_ms.fetch_min(due, Ordering::Relaxed);
+    }
+
+    /// After files were tried: when they are tried the next time.
+    pub fn tried(&self, now_ms: i64) {
+        let due = if self.lock().is_empty() {
+            self.wait_ms.store(FIRST_MS, Ordering::Relaxed);
+            i64::MAX
+        } else {
+            let wait = self.wait_ms.load(Ordering::Relaxed);
+            self.wait_ms.store((wait * 2).min(LAST_MS), Ordering::Relaxed);
+            now_ms.saturating_add(wait)
+        };
+        self.due_ms.store(due, Ordering::Relaxed);
+    }
+}

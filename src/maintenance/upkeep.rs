@@ -1,0 +1,183 @@
+//! What keeps a store small and quick: matches recorded and compacted, invalidations lifted, dead rows swept.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::images::Images;
+use crate::error::{Result, room};
+use crate::matching::normal::normal_form;
+use crate::model::{IdentityId, LibraryId};
+use crate::platform::fork::{Release, hold};
+use crate::stats::{Counters, Spent};
+use crate::store::{LibraryRow, Patience, Store};
+
+/// Changes that wait before they are compacted into an image: what a new process reads one by one.
+const COMPACT_AFTER: u64 = 1024;
+/// How long writing the counters waits for other writers.
+const SHORTLY: Duration = Duration::from_secs(1);
+/// Rows swept in one transaction.
+const SWEEP: usize = 2_000;
+
+/// The upkeep of one store.
+pub struct Maintenance {
+    store: Arc<Store>,
+    images: Arc<Images>,
+    counters: Arc<Counters>,
+    matches_limit: u64,
+    /// No listing comes that would sweep.
+    sweeps: bool,
+    /// Held by the thread that compacts matches into images.
+    compacting: Mutex<()>,
+    /// Counts of this handle that the store has not been told yet begin here.
+    flushed: Mutex<(u64, u64)>,
+}
+
+impl Maintenance {
+    pub fn new(
+        store: Arc<Store>,
+        images: Arc<Images>,
+        counters: Arc<Counters>,
+        matches_limit: u64,
+        sweeps: bool,
+    ) -> Self {
+        Self {
+            store,
+            images,
+            counters,
+            matches_limit,
+            sweeps,
+            compacting: Mutex::new(()),
+            flushed: Mutex::new((0, 0)),
+        }
+    }
+
+    /// Its locks, held through a fork.
+    pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 2] {
+        [
+            Box::new(hold(self, |all| &all.compacting)),
+            Box::new(hold(self, |all| &all.flushed)),
+        ]
+    }
+
+    /// In the child of a fork: what the parent counted is the parent's to tell the store.
+    pub fn after_fork(&self) {
+        if let Ok(mut flushed) = self.flushed.try_lock() {
+            *flushed = self.counters.begin_child();
+        }
+    }
+
+    /// Adds what this handle counted to the counters of the store's life.
+    pub fn flush_counters(&self) -> Result<()> {
+        let mut flushed = self.flushed.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read behind the lock: another thread's newer numbers must not be flushed before these.
+        let now = self.counters.totals();
+        if *flushed == now {
+            return Ok(());
+        }
+        // They are not worth waiting for.
+        let _held = Patience::now().at_most(SHORTLY).hold();
+        self.store.add_totals(now.0 - flushed.0, now.1 - flushed.1)?;
+        *flushed = now;
+        Ok(())
+    }
+
+    /// Sweeps what was cleared.
+    pub fn cleared(&self) {
+        if self.sweeps {
+            self.sweep();
+        }
+        self.images.sweep_images();
+    }
+
+    /// Gives whether it was done; not when the library was cleared meanwhile, and has to be looked for again.
+    pub fn record_matches(&self, identity: IdentityId, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<bool> {
+        // Before anything is stored: there may be no memory for them.
+        let mut paths = room(pairs.len(), "matches")?;
+        let mut keys = room(pairs.len(), "matches")?;
+        paths.extend(pairs.iter().map(|(path, _)| *path));
+        keys.extend(pairs.iter().map(|(_, key)| *key));
+        let begun = Instant::now();
+        let stored = self.store.record_matches(row, pairs);
+        self.counters.spent(Spent::Store, begun.elapsed());
+        self.counters.spent(Spent::Away, begun.elapsed());
+        match stored? {
+            Some(waiting) => self.recorded(identity, row, &paths, &keys, waiting).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// What follows once matches are stored.
+    fn recorded(
+        &self,
+        identity: IdentityId,
+        row: &LibraryRow,
+        paths: &[&[u8]],
+        keys: &[&str],
+        waiting: u64,
+    ) -> Result<()> {
+        // The host knows better than an earlier doubt, whatever its spelling.
+        self.verified(identity, row, paths, keys)?;
+        // The matches are in the store: what becomes of the image is no error of this call.
+        if waiting > COMPACT_AFTER {
+            let begun = Instant::now();
+            if let Err(error) = self.compact_all(identity, row.id) {
+                log::warn!("confirmed matches could not be put into an image; the next ones are tried again: {error}");
+            }
+            self.counters.spent(Spent::Away, begun.elapsed());
+        }
+        Ok(())
+    }
+
+    /// Compacts this library's matches, and those that keep changes for too long.
+    fn compact_all(&self, identity: IdentityId, library: LibraryId) -> Result<()> {
+        // One thread is enough; the others' changes are compacted the next time.
+        let Ok(_compacting) = self.compacting.try_lock() else {
+            return Ok(());
+        };
+        self.store.evict_matches(self.matches_limit)?;
+        self.images.compact(identity, library)?;
+        for (identity, library) in self.store.lagging(4 * COMPACT_AFTER)? {
+            self.images.compact(identity, library)?;
+        }
+        if self.sweeps {
+            self.sweep();
+        }
+        Ok(())
+    }
+
+    /// What these paths and items are was confirmed: nothing about them is invalidated any more.
+    pub fn verified(&self, identity: IdentityId, row: &LibraryRow, paths: &[&[u8]], keys: &[&str]) -> Result<()> {
+        let unverified = self.store.unverified(row.id)?;
+        if unverified.is_empty() {
+            return Ok(());
+        }
+        let forms: HashSet<Vec<u8>> = paths.iter().map(|path| normal_form(path)).collect();
+        for (path, rating_key) in unverified {
+            let confirmed = if path.is_empty() {
+                keys.contains(&rating_key.as_str())
+            } else {
+                forms.contains(&normal_form(&path))
+            };
+            if confirmed {
+                self.store.verified(identity, row.id, &path, &rating_key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sweeps dead rows, a slice at a time, and files that nobody needs.
+    pub fn sweep(&self) {
+        for _ in 0..50 {
+            match self.store.sweep(SWEEP) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    log::warn!("dead rows could not be swept: {error}");
+                    break;
+                }
+            }
+        }
+        self.images.sweep_images();
+    }
+}

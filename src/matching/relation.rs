@@ -1,0 +1,54 @@
+//! How one path relates to another, when no library is asked: for hosts that have a listing of their own.
+
+use super::form::{Form, lies_under};
+use super::normal::Normal;
+
+/// What two paths have in common, in their normal form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// They have the same components.
+    pub equal: bool,
+    /// The first lies under the second.
+    pub under: bool,
+    /// So many components agree, from the end.
+    pub common: usize,
+}
+
+impl Relation {
+    /// That of `path` to `other`.
+    #[must_use]
+    pub fn of(path: &Normal<'_>, other: &[u8]) -> Self {
+        Normal::with(other, |other| {
+            let (mine, its) = (Form::done(path.form()), Form::done(other.form()));
+            let common = mine.common(its);
+            Self {
+                equal: mine.back().count() == common && its.back().count() == common,
+                under: lies_under(path.form(), other.form()),
+                common,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relation(path: &str, other: &str) -> (bool, bool, usize) {
+        let Relation { equal, under, common } =
+            Normal::with(path.as_bytes(), |path| Relation::of(path, other.as_bytes()));
+        (equal, under, common)
+    }
+
+    #[test]
+    fn paths_are_related_by_component_in_their_normal_form() {
+        assert_eq!(relation("/data/A.mkv", "/DATA/a.mkv"), (true, false, 2));
+        assert_eq!(relation("C:\\data\\a.mkv", "c:/data//a.mkv"), (true, false, 3));
+        assert_eq!(relation("/data/a.mkv", "/mnt/data/a.mkv"), (false, false, 2));
+        assert_eq!(relation("/data/film/a.mkv", "/data/film"), (false, true, 0));
+        assert_eq!(relation("/data/film/a.mkv", "/data/fil"), (false, false, 0));
+        assert_eq!(relation("/data", "/data"), (true, false, 1));
+        assert_eq!(relation("/data/Cafe\u{301}.mkv", "/x/CAF\u{c9}.mkv"), (false, false, 1));
+        assert_eq!(relation("", "/a"), (false, false, 0));
+    }
+}

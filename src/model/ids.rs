@@ -1,0 +1,115 @@
+//! Numbers that the store gives out, each of a type of its own: none is taken for another.
+
+use std::fmt;
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number! {
+    /// An identity: one user's view of one server. No number is ever used twice; 0 is none.
+    IdentityId(i64)
+}
+
+number! {
+    /// A library of an identity. No number is ever used twice; 0 is none.
+    LibraryId(i64)
+}
+
+number! {
+    /// A table of what a host keeps itself. No number is ever used twice.
+    TableId(i64)
+}
+
+number! {
+    /// A library's listing: a number that moves only when its content changes. 0: never fetched.
+    Generation(u64)
+}
+
+number! {
+    /// The change sequence: one number for each store, raised by every write transaction.
+    Sequence(u64)
+}
+
+number! {
+    /// A library's number for its confirmed matches: those of another epoch are dead.
+    Epoch(i64)
+}
+
+impl IdentityId {
+    /// Stands for every identity, where something is told of all.
+    pub const ALL: Self = Self(0);
+}
+
+impl LibraryId {
+    /// Stands for every library, where something is told of all.
+    pub const ALL: Self = Self(0);
+}
+
+impl Generation {
+    /// Whether there is such a listing: the library was fetched.
+    #[must_use]
+    pub fn is_fetched(self) -> bool {
+        self.0 > 0
+    }
+
+    /// The one that a listing becomes which begins now.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl Sequence {
+    /// That of the transaction after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// What an image holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ImageKind {
+    /// The items of a complete listing.
+    #[default]
+    Listing,
+    /// Confirmed matches: entries with a rating key and the generation they were recorded at.
+    Matches,
+}
+
+/// The name of an image: what it is made of, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ImageName {
+    /// What it holds.
+    pub kind: ImageKind,
+    /// Of which library.
+    pub library: LibraryId,
+    /// Of which generation of its listing.
+    pub generation: Generation,
+    /// The change sequence up to which it is true.
+    pub sequence: Sequence,
+    /// A random number: those above repeat after a power cut, and no two contents ever share a name.
+    pub number: u32,
+}
+
+/// The name of a table's image: what it is made of, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TableImage {
+    /// Of which table.
+    pub table: TableId,
+    /// The change sequence up to which it is true.
+    pub sequence: Sequence,
+    /// As in [`ImageName`].
+    pub number: u32,
+}

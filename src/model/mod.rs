@@ -1,0 +1,405 @@
+//! The nouns of plexindex, free of any way to store, fetch or find them.
+//!
+//! Words are those of `docs/design.md`, 'Vocabulary'. Everything here is plain data.
+
+mod ids;
+
+use std::fmt;
+
+pub use ids::{Epoch, Generation, IdentityId, ImageKind, ImageName, LibraryId, Sequence, TableId, TableImage};
+
+/// What kind of leaf an item is. Only leaves own files; shows, seasons, artists and albums never appear.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum ItemType {
+    /// A type that this version does not know; it is kept and matched like the others.
+    #[default]
+    Other = 0,
+    /// A film, or a home video of an 'Other Videos' library (Plex lists both as type 1).
+    Movie = 1,
+    /// An episode of a show.
+    Episode = 4,
+    /// A track of an album.
+    Track = 10,
+    /// A clip: a video in a photo library, or a trailer.
+    Clip = 12,
+    /// A photo.
+    Photo = 13,
+}
+
+impl ItemType {
+    /// Plex's number for the type, as its `type=` parameter wants it; 0 for [`ItemType::Other`].
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The inverse of [`ItemType::number`]; an unknown number is [`ItemType::Other`].
+    #[must_use]
+    pub fn from_number(number: u8) -> Self {
+        match number {
+            1 => Self::Movie,
+            4 => Self::Episode,
+            10 => Self::Track,
+            12 => Self::Clip,
+            13 => Self::Photo,
+            _ => Self::Other,
+        }
+    }
+
+    /// Plex's word for the type, as its replies spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Movie => "movie",
+            Self::Episode => "episode",
+            Self::Track => "track",
+            Self::Clip => "clip",
+            Self::Photo => "photo",
+            Self::Other => "other",
+        }
+    }
+
+    /// The inverse of [`ItemType::name`]; an unknown word is [`ItemType::Other`].
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "movie" => Self::Movie,
+            "episode" => Self::Episode,
+            "track" => Self::Track,
+            "clip" => Self::Clip,
+            "photo" => Self::Photo,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What kind of library a section is, as `/library/sections` names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum LibraryKind {
+    /// A kind that this version does not know; listed without a type.
+    #[default]
+    Other = 0,
+    /// Films, and 'Other Videos'.
+    Movie = 1,
+    /// Shows; indexed by their episodes.
+    Show = 2,
+    /// Music; indexed by its tracks.
+    Artist = 8,
+    /// Photos, and the clips among them.
+    Photo = 13,
+}
+
+impl LibraryKind {
+    /// The types to list in order to see every file of such a library.
+    #[must_use]
+    pub fn leaf_types(self) -> &'static [ItemType] {
+        match self {
+            Self::Movie => &[ItemType::Movie],
+            Self::Show => &[ItemType::Episode],
+            Self::Artist => &[ItemType::Track],
+            Self::Photo => &[ItemType::Photo, ItemType::Clip],
+            Self::Other => &[ItemType::Other],
+        }
+    }
+
+    /// Plex's word for the kind.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Movie => "movie",
+            Self::Show => "show",
+            Self::Artist => "artist",
+            Self::Photo => "photo",
+            Self::Other => "other",
+        }
+    }
+
+    /// The inverse of [`LibraryKind::name`]; an unknown word is [`LibraryKind::Other`].
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "movie" => Self::Movie,
+            "show" => Self::Show,
+            "artist" => Self::Artist,
+            "photo" => Self::Photo,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// One leaf of a library, with only what matching and its answers need.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Item {
+    /// Plex's `ratingKey`: an opaque string, never empty.
+    pub rating_key: String,
+    /// What kind of leaf it is.
+    pub kind: ItemType,
+    /// The item's own title; for an episode the episode's.
+    pub title: String,
+    /// Year of release; 0 when the server named none.
+    pub year: i32,
+    /// Title of the show (for a track: of the artist); empty when there is none.
+    pub show_title: String,
+    /// Rating key of the show or artist; empty when there is none.
+    pub show_rating_key: String,
+    /// Scalar GUID of the show or artist; empty when there is none.
+    pub show_guid: String,
+    /// Season number of an episode, disc of a track; -1 when there is none (0 is 'Specials').
+    pub season: i32,
+    /// Episode number, or track number; -1 when there is none.
+    pub episode: i32,
+    /// The scalar GUID (`plex://movie/…`, `local://…`, `com.plexapp.agents.…`); empty when there is none.
+    pub guid: String,
+    /// External ids (`imdb://…`, `tmdb://…`, `tvdb://…`, `mbid://…`), in the server's order.
+    pub guids: Vec<String>,
+    /// The files, as the server spells their paths, in the server's order and without repeats.
+    pub parts: Vec<String>,
+}
+
+impl Item {
+    /// Plex's address of the item, `/library/metadata/<rating key>`: what `fetchItem` of plexapi takes.
+    #[must_use]
+    pub fn key(&self) -> String {
+        key_of(&self.rating_key)
+    }
+
+    /// All that is known of it, as a JSON object.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::json!({
+            "key": self.key(),
+            "rating_key": self.rating_key,
+            "kind": self.kind.name(),
+            "title": self.title,
+            "year": self.year,
+            "show_title": self.show_title,
+            "show_rating_key": self.show_rating_key,
+            "season": self.season,
+            "episode": self.episode,
+            "guid": self.guid,
+            "guids": self.guids,
+            "paths": self.parts,
+        })
+        .to_string()
+    }
+}
+
+/// Where Plex serves an item.
+pub const KEY_PREFIX: &str = "/library/metadata/";
+
+/// The address of the item with this rating key.
+#[must_use]
+pub fn key_of(rating_key: &str) -> String {
+    format!("{KEY_PREFIX}{rating_key}")
+}
+
+/// The rating key in an address, or the text itself where it is none: hosts may give either.
+#[must_use]
+pub fn rating_key_of(key: &str) -> &str {
+    key.strip_prefix(KEY_PREFIX).unwrap_or(key)
+}
+
+/// What Plex says of when a library changed. None of them can be trusted alone: `docs/design.md`, 'Freshness'.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Clocks {
+    /// A change counter, not a time; 0 for ever in some libraries. Compare for inequality only.
+    pub content_changed_at: i64,
+    /// When the last scan ended, Unix seconds; also moves on scans that changed nothing.
+    pub scanned_at: i64,
+    /// When the library's settings changed, Unix seconds.
+    pub updated_at: i64,
+    /// A scan is running.
+    pub refreshing: bool,
+}
+
+/// A library as the server lists it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Library {
+    /// Plex's section id (`key` in `/library/sections`), such as `1`.
+    pub section: String,
+    /// Plex's identifier of the library, which outlives a renaming; `section:` and the section id where the server shows none.
+    pub uuid: String,
+    /// The title that the user gave it; titles may repeat.
+    pub title: String,
+    /// What it holds.
+    pub kind: LibraryKind,
+    /// Its folders, as the server sees them.
+    pub locations: Vec<String>,
+    /// Its clocks at the moment of asking.
+    pub clocks: Clocks,
+}
+
+/// What a library goes by that the server shows without a uuid of its own.
+#[must_use]
+pub fn uuid_of_section(section: &str) -> String {
+    format!("{SECTION}{section}")
+}
+
+/// Begins the uuid of a library that has none.
+const SECTION: &str = "section:";
+
+impl Library {
+    /// Whether its uuid is the server's, and no other server's library can have it.
+    #[must_use]
+    pub fn has_uuid(&self) -> bool {
+        !self.uuid.starts_with(SECTION)
+    }
+}
+
+/// Which server answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Server {
+    /// The server's identity; the same behind every URL.
+    pub machine_identifier: String,
+    /// Its version, for people; empty when it did not say.
+    pub version: String,
+}
+
+/// Which step of the ladder found an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Rung {
+    /// Nothing found.
+    #[default]
+    None = 0,
+    /// The host recorded this match as true.
+    Confirmed = 1,
+    /// The path is listed: the same bytes, or the same normal form.
+    Exact = 2,
+    /// The path is listed once a mapping rewrote it.
+    Mapped = 3,
+    /// The longest common end of two or more components.
+    Suffix = 4,
+    /// The same file name.
+    FileName = 5,
+}
+
+impl Rung {
+    /// All rungs, in the order of the ladder.
+    pub const ALL: [Self; 6] = [
+        Self::None,
+        Self::Confirmed,
+        Self::Exact,
+        Self::Mapped,
+        Self::Suffix,
+        Self::FileName,
+    ];
+
+    /// A word for people and for JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Confirmed => "confirmed",
+            Self::Exact => "exact",
+            Self::Mapped => "mapped",
+            Self::Suffix => "suffix",
+            Self::FileName => "file_name",
+        }
+    }
+}
+
+/// How sure an answer is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Confidence {
+    /// There is no single item.
+    #[default]
+    None = 0,
+    /// One item that only the end of its path speaks for, or several candidates.
+    Low = 1,
+    /// This file's item, as far as anything that is known can tell.
+    High = 2,
+}
+
+/// Why a path has no single item; of a single item that was found by the end of its path, what speaks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Reason {
+    /// There is one, by a match, a listed path or a mapping: no reason is needed.
+    #[default]
+    None = 0,
+    /// No library has a folder above this path: a mapping is missing, or the file is none of Plex's.
+    NoLocation = 1,
+    /// A library has a folder above this path, but does not list the file (yet). A single item is another file's, as far as
+    /// is known: its confidence is low.
+    NotListed = 2,
+    /// The library was never fetched completely, so nothing can be said.
+    NotFetched = 3,
+    /// Several items fit equally well.
+    SeveralItems = 4,
+    /// Several libraries list it.
+    SeveralLibraries = 5,
+    /// The path was listed, but was invalidated, and the server has not confirmed it since.
+    Unconfirmed = 6,
+    /// The path is the listed one below another root: a mapping is missing. High.
+    OnlyRootDiffers = 7,
+    /// The path carries the item's title, and whatever else it tells agrees. High.
+    PathTells = 8,
+    /// Only the end of the path, or the file's name, is the same. Low.
+    NoEvidence = 9,
+    /// The end is the same, but the path tells of another year, number or edition. Low.
+    Contradicted = 10,
+}
+
+/// A secret: it shows as `***` and is wiped from no memory, but reaches neither disk nor log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// Keeps `text`; an empty text is no token.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self(text.to_owned()))
+    }
+
+    /// The secret itself, for the one header that carries it and for hashing.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// When a server was asked about a path that was not listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathSearch {
+    /// For the first time, Unix ms.
+    pub first_ms: i64,
+    /// Last, Unix ms.
+    pub last_ms: i64,
+    /// The server had it then.
+    pub found: bool,
+}
+
+/// What an event said of a library, and no probe has looked into yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i64)]
+pub enum Hint {
+    /// Nothing.
+    #[default]
+    None = 0,
+    /// Something may have changed: a probe tells.
+    Probe = 1,
+    /// Items changed: clocks that stand still prove nothing, for they lag.
+    Changed = 2,
+}
+
+impl Hint {
+    /// The inverse of the number; an unknown one counts as the strongest.
+    #[must_use]
+    pub fn from_number(number: i64) -> Self {
+        match number {
+            0 => Self::None,
+            1 => Self::Probe,
+            _ => Self::Changed,
+        }
+    }
+}

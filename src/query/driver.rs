@@ -1,0 +1,297 @@
+//! One way for all queries: what is known is read, the plan gives a step, the step is done, until there is an answer.
+
+use std::cell::RefCell;
+
+use super::answer::Answer;
+use super::planner::{Facts, Libraries, ListStep, QueryState, Step};
+use super::room::Queries;
+use crate::error::{Error, Result, Status};
+use crate::matching::Scope;
+use crate::model::IdentityId;
+use crate::reading::{Resolved, Snapshot};
+use crate::store::{LibraryRow, Patience};
+use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, SHORTLY, Syncing, Unverified, Why};
+
+/// One turn of a query: what it reads from.
+pub struct Turn<'t> {
+    pub queries: &'t Queries,
+    pub call: &'t Call<'t>,
+    pub snapshot: &'t Snapshot,
+    pub scope: Scope,
+}
+
+/// What a host asks for: a path, a GUID or a title.
+pub trait Question {
+    /// What one turn finds.
+    type Found<'t>;
+    /// See [`Facts::verifies_first`].
+    const VERIFIES_FIRST: bool;
+
+    /// Looks in what is known.
+    fn look<'t>(&self, turn: &Turn<'t>) -> Self::Found<'t>;
+    /// Whether an image is missing or damaged that this needs.
+    fn is_lost(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> bool;
+    /// What was found and invalidated since.
+    fn unverified(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<Vec<Unverified>>;
+    /// Whether what was found needs no fresh library.
+    fn is_settled(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<bool>;
+    /// Libraries that were never fetched and may have it, when the caller has not the time to fetch them.
+    fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow>;
+    /// Libraries that this needs and that are not fresh.
+    fn stale(&self, turn: &Turn<'_>) -> Vec<LibraryRow>;
+    /// Libraries that should list it, and do not: it may be new.
+    fn missing(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Vec<LibraryRow>;
+    /// Asks the server for it in these libraries; gives the server's failure. `unfetched`: none was ever fetched.
+    fn search(
+        &self,
+        sync: &Syncing,
+        call: &Call<'_>,
+        identity: IdentityId,
+        libraries: &[LibraryRow],
+        unfetched: bool,
+    ) -> Result<Option<Error>>;
+    /// Hands the answer to `then`.
+    fn answer<R>(
+        &self,
+        turn: &Turn<'_>,
+        found: &Self::Found<'_>,
+        state: QueryState,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R>;
+}
+
+/// The facts of one turn, and what the step that they lead to is about.
+struct Known<'k, 't, Q: Question> {
+    turn: &'k Turn<'t>,
+    question: &'k Q,
+    found: &'k Q::Found<'t>,
+    libraries: RefCell<Vec<LibraryRow>>,
+    unverified: RefCell<Vec<Unverified>>,
+}
+
+impl<Q: Question> Known<'_, '_, Q> {
+    fn any(&self, libraries: Vec<LibraryRow>) -> bool {
+        *self.libraries.borrow_mut() = libraries;
+        !self.libraries.borrow().is_empty()
+    }
+
+    /// The same for a search: not of a server that just failed.
+    fn any_searchable(&self, libraries: Vec<LibraryRow>) -> bool {
+        self.any(libraries) && self.turn.queries.sync.back_off().last(0).is_none()
+    }
+}
+
+impl<Q: Question> Facts for Known<'_, '_, Q> {
+    fn may_ask(&self) -> bool {
+        self.turn.queries.sync.may_ask(self.turn.call)
+    }
+
+    fn identity(&self) -> Option<IdentityId> {
+        self.turn.snapshot.identity
+    }
+
+    fn lost(&self) -> bool {
+        self.question.is_lost(self.turn, self.found)
+    }
+
+    fn rebuild_due(&self) -> bool {
+        self.turn.queries.reading.images_are_due()
+    }
+
+    fn verifies_first(&self) -> bool {
+        Q::VERIFIES_FIRST
+    }
+
+    fn unverified(&self) -> Result<bool> {
+        *self.unverified.borrow_mut() = self.question.unverified(self.turn, self.found)?;
+        Ok(!self.unverified.borrow().is_empty())
+    }
+
+    fn settled(&self) -> Result<bool> {
+        self.question.is_settled(self.turn, self.found)
+    }
+
+    fn unfetched(&self) -> bool {
+        self.any_searchable(self.question.unfetched(self.turn))
+    }
+
+    fn stale(&self) -> bool {
+        self.any(self.question.stale(self.turn))
+    }
+
+    fn missing(&self) -> bool {
+        self.any_searchable(self.question.missing(self.turn, self.found))
+    }
+}
+
+impl Queries {
+    /// From a question to an answer.
+    pub fn answer<Q: Question, R>(
+        &self,
+        call: &Call<'_>,
+        question: &Q,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let _held = Patience::now().until(call.until).hold();
+        self.reading.catch_up()?;
+        let mut state = QueryState::new(self.reading.snapshot().sequence(), self.clock.now_ms());
+        loop {
+            self.reading.catch_up()?;
+            let snapshot = self.reading.snapshot();
+            let scope = Self::scope(call, &snapshot)?;
+            let libraries = match scope {
+                Some(Scope::All) if snapshot.rows.is_empty() => Libraries::None,
+                Some(_) => Libraries::Known,
+                None => Libraries::Unknown {
+                    others: !snapshot.rows.is_empty(),
+                },
+            };
+            match state.list(libraries, self.sync.may_ask(call)) {
+                ListStep::GoOn => {}
+                ListStep::Ask => {
+                    drop(snapshot);
+                    self.ask_for_libraries(call, &mut state)?;
+                    continue;
+                }
+                ListStep::Refuse => return Err(self.refusal(call, &snapshot, state)),
+            }
+            let turn = Turn {
+                queries: self,
+                call,
+                snapshot: &snapshot,
+                scope: scope.unwrap_or(Scope::All),
+            };
+            let found = question.look(&turn);
+            let known = Known {
+                turn: &turn,
+                question,
+                found: &found,
+                libraries: RefCell::default(),
+                unverified: RefCell::default(),
+            };
+            let step = state.next(&known)?;
+            if step == Step::Answer {
+                return question.answer(&turn, &found, state, then);
+            }
+            let (libraries, unverified) = (known.libraries.into_inner(), known.unverified.into_inner());
+            drop(found); // it borrows from the snapshot
+            drop(snapshot); // others may replace it while this waits for the server
+            self.take(step, call, question, &libraries, &unverified, &mut state)?;
+        }
+    }
+
+    /// Does a step.
+    fn take<Q: Question>(
+        &self,
+        step: Step,
+        call: &Call<'_>,
+        question: &Q,
+        libraries: &[LibraryRow],
+        unverified: &[Unverified],
+        state: &mut QueryState,
+    ) -> Result<()> {
+        let failure = match step {
+            Step::Answer => None,
+            Step::GiveUp => {
+                return Err(Error::new(
+                    Status::Store,
+                    "an image is missing or damaged, and as often as it is made anew: see the log, and look for who \
+                     removes or overwrites files in cache_dir",
+                ));
+            }
+            Step::Rebuild => return self.reading.rebuild_broken(),
+            Step::Verify => self.sync.verify(call, unverified).err(),
+            Step::SearchUnfetched(identity) => question.search(&self.sync, call, identity, libraries, true)?,
+            Step::Refresh => return self.freshen(call, libraries, state),
+            Step::Probe(identity) => self.sync.look(call, identity, libraries, state.since)?,
+            Step::Search(identity) => question.search(&self.sync, call, identity, libraries, false)?,
+        };
+        failure.map_or(Ok(()), |error| self.back_off_after(state, error))
+    }
+
+    /// What the call's library is in this snapshot; `None` when that is not known.
+    fn scope(call: &Call<'_>, snapshot: &Snapshot) -> Result<Option<Scope>> {
+        let resolved = call.library.map(|library| library.resolve(snapshot)).transpose()?;
+        Ok(match resolved {
+            None => Some(Scope::All),
+            Some(Resolved::Scope(scope)) => Some(scope),
+            Some(Resolved::Unknown) => None,
+        })
+    }
+
+    /// Why there is no such library.
+    fn refusal(&self, call: &Call<'_>, snapshot: &Snapshot, state: QueryState) -> Error {
+        match (state.failure, call.library) {
+            (Some(error), _) => error,
+            (None, Some(library)) if !snapshot.rows.is_empty() || self.sync.may_ask(call) => library.unknown(snapshot),
+            (None, library) => offline(library.map_or("", |library| library.selector().name())),
+        }
+    }
+
+    /// Asks for the libraries. A failure ends the call where one is named.
+    fn ask_for_libraries(&self, call: &Call<'_>, state: &mut QueryState) -> Result<()> {
+        match self.sync.probe(call, state.since) {
+            Ok(()) => Ok(()),
+            Err(error) if error.status == Status::Timeout && call.until.is_some() => {
+                state.late = Some(Status::NeedsWarm);
+                Ok(())
+            }
+            Err(error) if call.library.is_none() && error.status != Status::Aborted => {
+                state.failure = Some(error);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Brings libraries up to date for a query. A server that just failed is left alone while old answers do.
+    fn freshen(&self, call: &Call<'_>, libraries: &[LibraryRow], state: &mut QueryState) -> Result<()> {
+        let cold = libraries.iter().any(|row| !row.generation.is_fetched());
+        // A server that just failed is left alone: for a while where an old answer stands in, for a moment where not.
+        if let Some(error) = self
+            .sync
+            .back_off()
+            .last(if cold { BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS } else { 0 })
+            && (!cold || matches!(error.status, Status::Connect | Status::Timeout | Status::Starting))
+        {
+            state.failure = Some(error);
+            return Ok(());
+        }
+        // Who has an old answer does not wait for long until a new one can be stored.
+        let _held = (!cold).then(|| Patience::now().at_most(SHORTLY).hold());
+        match self.sync.bring_up_to_date(call, libraries, state.since, Why::Due) {
+            Ok(Status::Ok) => Ok(()),
+            Ok(late) => {
+                if late == Status::NeedsWarm && !cold {
+                    self.sync.back_off().begin(&Error::new(
+                        Status::Timeout,
+                        "the server did not answer within the deadline",
+                    ));
+                }
+                state.late = Some(late);
+                Ok(())
+            }
+            Err(error) => self.back_off_after(state, error),
+        }
+    }
+
+    /// Keeps an error for the answer, unless it ends the call. What cannot be stored is no reason to keep back what is.
+    fn back_off_after(&self, state: &mut QueryState, error: Error) -> Result<()> {
+        if error.status == Status::Aborted || (error.status as i32) < Status::Store as i32 {
+            return Err(error);
+        }
+        self.sync.back_off().begin(&error);
+        state.failure = Some(error);
+        Ok(())
+    }
+}
+
+fn offline(library: &str) -> Error {
+    Error::new(
+        Status::Offline,
+        format!(
+            "library '{library}' is not in the store, and the index may ask nobody: give server_url and token, or drop \
+             the offline flag"
+        ),
+    )
+}

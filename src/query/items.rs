@@ -1,0 +1,231 @@
+//! From a GUID or a title to an answer: what the store has an index of, in all libraries asked, brought up to date first.
+//! For a title a hurried caller asks libraries that were never fetched for it, as for a path.
+
+use std::cell::OnceCell;
+use std::time::Instant;
+
+use super::answer::Answer;
+use super::driver::{Question, Turn};
+use super::planner::QueryState;
+use super::room::Queries;
+use crate::error::{Error, Result, Status};
+use crate::freshness::{Need, is_stale, need};
+use crate::matching::{Found, LIMIT, Normal};
+use crate::model::{Confidence, IdentityId, Item, Reason};
+use crate::reading::{age, places};
+use crate::stats::Spent;
+use crate::store::LibraryRow;
+use crate::sync::{Call, Syncing, Unverified};
+
+/// What items are asked for by.
+enum By<'q> {
+    Guid(&'q str),
+    Title(&'q str),
+}
+
+/// Items with the place of their library: so many as an answer holds, and the count of all.
+type Items = (Vec<(usize, Item)>, usize);
+
+impl Queries {
+    pub fn match_guid<R>(&self, call: &Call<'_>, guid: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
+        if guid.is_empty() {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                "the GUID is empty: give one such as 'imdb://tt1254207'",
+            ));
+        }
+        self.answer(call, &By::Guid(guid), then)
+    }
+
+    pub fn search_title<R>(
+        &self,
+        call: &Call<'_>,
+        title: &str,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        if title.trim().is_empty() {
+            return Err(Error::new(Status::InvalidArgument, "the title is empty: give one"));
+        }
+        self.answer(call, &By::Title(title), then)
+    }
+}
+
+impl By<'_> {
+    /// Whether a library answers: it was fetched, or asked for this title a while ago.
+    fn is_answered_by(&self, turn: &Turn<'_>, row: &LibraryRow) -> Result<bool> {
+        match (self, turn.snapshot.identity) {
+            _ if row.generation.is_fetched() => Ok(true),
+            (By::Title(title), Some(identity)) => turn.queries.sync.remembers_title(identity, row, title),
+            _ => Ok(false),
+        }
+    }
+
+    /// What the store finds in the libraries that answer; read once a turn.
+    fn read<'f>(&self, turn: &Turn<'_>, found: &'f OnceCell<Items>) -> Result<&'f Items> {
+        if let Some(items) = found.get() {
+            return Ok(items);
+        }
+        let queries = turn.queries;
+        let mut items = Vec::new();
+        let mut total = 0;
+        for (at, row) in turn.snapshot.asked(turn.scope).iter().enumerate() {
+            if !self.is_answered_by(turn, row)? {
+                continue;
+            }
+            let reading = Instant::now();
+            let (some, count) = match self {
+                By::Guid(guid) => queries.store.items_with_guid(row.id, guid, LIMIT)?,
+                By::Title(title) => queries.store.items_with_title(row.id, title, LIMIT)?,
+            };
+            queries.counters.spent(Spent::Store, reading.elapsed());
+            queries.counters.spent(Spent::Away, reading.elapsed());
+            total += count;
+            items.extend(some.into_iter().map(|item| (at, item)));
+        }
+        items.truncate(LIMIT);
+        Ok(found.get_or_init(|| (items, total)))
+    }
+}
+
+/// The libraries asked that were never fetched.
+fn unfetched_rows<'t>(turn: &Turn<'t>) -> impl Iterator<Item = &'t LibraryRow> + use<'t> {
+    turn.snapshot
+        .asked(turn.scope)
+        .iter()
+        .filter(|row| !row.generation.is_fetched())
+}
+
+impl Question for By<'_> {
+    type Found<'t> = OnceCell<Items>;
+    const VERIFIES_FIRST: bool = false;
+
+    fn look(&self, _: &Turn<'_>) -> OnceCell<Items> {
+        OnceCell::new()
+    }
+
+    /// The store is asked, not the images.
+    fn is_lost(&self, _: &Turn<'_>, _: &OnceCell<Items>) -> bool {
+        false
+    }
+
+    /// Which of the items were invalidated, or one of their files, and not verified since.
+    fn unverified(&self, turn: &Turn<'_>, found: &OnceCell<Items>) -> Result<Vec<Unverified>> {
+        let snapshot = turn.snapshot;
+        let first = places(turn.scope, snapshot.rows.len()).start;
+        let (items, _) = self.read(turn, found)?;
+        let mut unverified = Vec::new();
+        for (at, item) in items {
+            let (place, key) = (first + at, item.rating_key.as_str());
+            let is_unverified =
+                |path: &[u8]| Normal::with(path, |normal| snapshot.is_unverified(place, normal, path, key));
+            if is_unverified(b"") || item.parts.iter().any(|part| is_unverified(part.as_bytes())) {
+                unverified.push(Unverified {
+                    row: snapshot.rows[place].clone(),
+                    rating_key: key.to_owned(),
+                    paths: item.parts.iter().map(|part| part.as_bytes().to_vec()).collect(),
+                });
+            }
+        }
+        Ok(unverified)
+    }
+
+    /// A library that was never fetched answers with what a search found a while ago.
+    fn is_settled(&self, turn: &Turn<'_>, _: &OnceCell<Items>) -> Result<bool> {
+        for row in unfetched_rows(turn) {
+            if self.is_answered_by(turn, row)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
+        match self {
+            By::Title(_) if turn.call.until.is_some() => unfetched_rows(turn).cloned().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn stale(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
+        let now = turn.queries.clock.now_ms();
+        let rows = turn.snapshot.asked(turn.scope).iter();
+        rows.filter(|row| need(&age(row), &turn.queries.policy, now) != Need::Nothing)
+            .cloned()
+            .collect()
+    }
+
+    /// A GUID or title lies in no folder.
+    fn missing(&self, _: &Turn<'_>, _: &OnceCell<Items>) -> Vec<LibraryRow> {
+        Vec::new()
+    }
+
+    fn search(
+        &self,
+        sync: &Syncing,
+        call: &Call<'_>,
+        identity: IdentityId,
+        libraries: &[LibraryRow],
+        _unfetched: bool,
+    ) -> Result<Option<Error>> {
+        match self {
+            By::Title(title) => sync.find_title(call, identity, libraries, title),
+            By::Guid(_) => Ok(None),
+        }
+    }
+
+    fn answer<R>(
+        &self,
+        turn: &Turn<'_>,
+        found: &OnceCell<Items>,
+        state: QueryState,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let queries = turn.queries;
+        let rows = turn.snapshot.asked(turn.scope);
+        if rows.iter().all(|row| !row.generation.is_fetched())
+            && let Some(error) = state.failure
+        {
+            return Err(error);
+        }
+        let now = queries.clock.now_ms();
+        let (items, total) = self.read(turn, found)?;
+        let (total, unverified) = (*total, self.unverified(turn, found)?);
+        let what = match self {
+            By::Guid(guid) => format!("the GUID '{guid}'"),
+            By::Title(title) => format!("the title '{title}'"),
+        };
+        let found: Vec<Found<'_>> = items
+            .iter()
+            .map(|(at, item)| Found {
+                library: *at,
+                ..Found::of(item)
+            })
+            .collect();
+        let mut answer = Answer::of_items(&found, total, rows);
+        answer.age_ms = rows
+            .iter()
+            .filter(|row| row.generation.is_fetched())
+            .map(|row| now - row.checked_ms)
+            .max();
+        answer.stale = rows
+            .iter()
+            .any(|row| row.generation.is_fetched() && is_stale(&age(row), &queries.policy, now));
+        let message;
+        if !unverified.is_empty() {
+            (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
+            answer.reason = Reason::Unconfirmed;
+            message = format!("an item with {what} was invalidated, and the server has not confirmed it since");
+            answer.message = &message;
+        } else if answer.status == Status::NotFound {
+            if let Some(late) = state.late {
+                answer.status = late;
+            }
+            message = format!("no item of the libraries asked has {what}");
+            answer.message = &message;
+        } else if answer.status == Status::Ambiguous {
+            message = format!("{total} items have {what}");
+            answer.message = &message;
+        }
+        queries.hand_over(&answer, then)
+    }
+}

@@ -1,0 +1,16 @@
+//! Queries: from a path, a GUID or a title to an answer, by way of the server where that is needed and allowed.
+
+mod answer;
+mod driver;
+mod explain;
+mod items;
+mod libraries;
+mod path;
+mod planner;
+mod room;
+mod samples;
+mod shown;
+
+pub use answer::{Answer, Candidate, Match};
+pub use room::Queries;
+pub use samples::to_json;

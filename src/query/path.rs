@@ -1,0 +1,261 @@
+//! From a path to an answer, by way of the server where that is needed and allowed.
+
+use super::answer::Answer;
+use super::driver::{Question, Turn};
+use super::planner::QueryState;
+use super::room::Queries;
+use crate::error::{Error, Result, Status};
+use crate::freshness::{Need, is_stale, need};
+use crate::matching::{Normal, Outcome, Scope, climb_normal};
+use crate::model::{Confidence, IdentityId, Reason, Rung};
+use crate::reading::{age, places};
+use crate::store::LibraryRow;
+use crate::sync::{Call, Syncing, Unverified};
+
+/// A path that is asked for, normalised once.
+struct PathQuestion<'p>(&'p Normal<'p>);
+
+impl Queries {
+    pub fn match_path<R>(
+        &self,
+        call: &Call<'_>,
+        path: &[u8],
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        self.shown.check_path(path)?;
+        Normal::with(path, |path| self.answer(call, &PathQuestion(path), then))
+    }
+
+    /// The answers for many paths, in order, each borrowed by `each` in turn; an error of one path is its answer.
+    pub fn match_paths(&self, call: &Call<'_>, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
+        let mut failed: Option<Error> = None;
+        for (place, path) in paths.iter().enumerate() {
+            // A server that failed once is not asked again for each of the others.
+            let call = Call {
+                offline: call.offline || failed.is_some(),
+                ..*call
+            };
+            let answered = self.match_path(&call, path, |answer| {
+                each(answer);
+                Ok(())
+            });
+            match answered {
+                Ok(()) => {}
+                Err(error) if error.status == Status::Aborted => return Err(error),
+                // Nothing could be fetched for the first: that concerns all of them.
+                Err(error) if place == 0 && error.status as i32 >= 200 => return Err(error),
+                Err(error) => {
+                    // What follows a server's failure fails for the same reason.
+                    let reason = failed.as_ref().filter(|_| error.status == Status::Offline);
+                    each(&Answer::failed(reason.unwrap_or(&error)));
+                    if error.status as i32 >= Status::Store as i32 {
+                        failed.get_or_insert(error);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl PathQuestion<'_> {
+    /// Whether a library that was never fetched answers with what a path search found a while ago.
+    fn is_remembered(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Result<bool> {
+        if outcome.rung == Rung::None || outcome.unverified {
+            return Ok(false);
+        }
+        let (Some(found), Some(identity)) = (outcome.single(), turn.snapshot.identity) else {
+            return Ok(false);
+        };
+        let row = &turn.snapshot.rows[found.library];
+        if row.generation.is_fetched() || row.due || !matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
+            return Ok(false);
+        }
+        turn.queries.sync.remembers_path(identity, row, self.0)
+    }
+
+    /// The libraries asked in whose folders it lies.
+    fn owners(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
+        let owns = turn.snapshot.owners(self.0, turn.queries.reading.mappings());
+        places(turn.scope, turn.snapshot.rows.len())
+            .filter(|place| owns[*place])
+            .map(|place| turn.snapshot.rows[place].clone())
+            .collect()
+    }
+}
+
+impl Question for PathQuestion<'_> {
+    type Found<'t> = Outcome<'t>;
+    const VERIFIES_FIRST: bool = true;
+
+    fn look<'t>(&self, turn: &Turn<'t>) -> Outcome<'t> {
+        climb_normal(
+            &turn.snapshot.views,
+            turn.scope,
+            turn.queries.reading.mappings(),
+            self.0,
+        )
+    }
+
+    fn is_lost(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> bool {
+        outcome.broken || turn.snapshot.incomplete
+    }
+
+    fn unverified(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Result<Vec<Unverified>> {
+        if !outcome.unverified {
+            return Ok(Vec::new());
+        }
+        let snapshot = turn.snapshot;
+        let found = outcome.found().iter();
+        Ok(found
+            .filter(|found| snapshot.is_unverified(found.library, self.0, found.path, found.item.rating_key))
+            .map(|found| Unverified {
+                row: snapshot.rows[found.library].clone(),
+                rating_key: found.item.rating_key.to_owned(),
+                paths: vec![self.0.raw().to_vec(), found.path.to_vec()],
+            })
+            .collect())
+    }
+
+    fn is_settled(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Result<bool> {
+        // A confirmed match has no expiry: it needs no server.
+        Ok(
+            (outcome.rung == Rung::Confirmed && !outcome.unverified && !outcome.is_ambiguous())
+                || self.is_remembered(turn, outcome)?,
+        )
+    }
+
+    fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
+        let is_unfetched = |row: &LibraryRow| !row.generation.is_fetched();
+        let asked = turn.snapshot.asked(turn.scope);
+        if !asked.iter().any(is_unfetched) || turn.call.until.is_none() {
+            return Vec::new();
+        }
+        match turn.scope {
+            Scope::One(_) => asked.to_vec(),
+            Scope::All => self.owners(turn).into_iter().filter(is_unfetched).collect(),
+        }
+    }
+
+    fn stale(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
+        let (queries, snapshot) = (turn.queries, turn.snapshot);
+        let now = queries.clock.now_ms();
+        let fresh = |row: &LibraryRow| need(&age(row), &queries.policy, now) == Need::Nothing;
+        // What most calls are; allocates nothing.
+        if snapshot.asked(turn.scope).iter().all(fresh) {
+            return Vec::new();
+        }
+        let asked: Vec<usize> = match turn.scope {
+            Scope::One(place) => vec![place],
+            // Those that can own the path, and those that were fetched before: a library that cannot own it is not
+            // fetched for it.
+            Scope::All => snapshot
+                .owners(self.0, queries.reading.mappings())
+                .into_iter()
+                .enumerate()
+                .filter(|(place, owns)| *owns || snapshot.rows[*place].generation.is_fetched())
+                .map(|(place, _)| place)
+                .collect(),
+        };
+        asked
+            .into_iter()
+            .filter_map(|place| snapshot.rows.get(place))
+            .filter(|row| !fresh(row))
+            .cloned()
+            .collect()
+    }
+
+    fn missing(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Vec<LibraryRow> {
+        let missed = match outcome.rung {
+            Rung::None => true,
+            Rung::Suffix | Rung::FileName => outcome.confidence == Confidence::Low,
+            _ => false,
+        };
+        if !missed || outcome.unverified {
+            return Vec::new();
+        }
+        let mut owners = self.owners(turn);
+        owners.retain(|row| row.generation.is_fetched());
+        owners
+    }
+
+    fn search(
+        &self,
+        sync: &Syncing,
+        call: &Call<'_>,
+        identity: IdentityId,
+        libraries: &[LibraryRow],
+        unfetched: bool,
+    ) -> Result<Option<Error>> {
+        sync.find_path(call, identity, libraries, self.0, unfetched)
+    }
+
+    fn answer<R>(
+        &self,
+        turn: &Turn<'_>,
+        outcome: &Outcome<'_>,
+        state: QueryState,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let (queries, snapshot, path) = (turn.queries, turn.snapshot, self.0.raw());
+        let rows = snapshot.asked(turn.scope);
+        let unfetched = rows.iter().all(|row| !row.generation.is_fetched());
+        let status = if outcome.unverified {
+            Status::NotFound
+        } else if outcome.is_ambiguous() {
+            Status::Ambiguous
+        } else if outcome.single().is_some() {
+            Status::Ok
+        } else if let Some(late) = state.late {
+            late
+        } else {
+            Status::NotFound
+        };
+        if unfetched && status != Status::Ok {
+            if let Some(error) = state.failure {
+                return Err(error);
+            }
+            if !rows.is_empty() && state.late.is_none() && !queries.sync.has_source() && status == Status::NotFound {
+                log::debug!("nothing was fetched, and nobody may be asked");
+            }
+        }
+        let mut answer = Answer::of(outcome, &snapshot.rows, status);
+        let message;
+        if outcome.unverified {
+            answer.reason = Reason::Unconfirmed;
+        }
+        if status != Status::Ok || answer.reason != Reason::None {
+            message = queries.explain(&answer, rows, path, state.failure.as_ref());
+            answer.message = &message;
+        }
+        log::debug!(
+            "'{}': {}, rung {}",
+            queries.shown.path(path),
+            status.name(),
+            outcome.rung.name()
+        );
+        // A name alone names no folders, and a path in a folder of Plex's lacks no mapping.
+        if outcome.rung == Rung::Suffix
+            && status == Status::Ok
+            && !matches!(outcome.reason, Reason::Contradicted | Reason::NotListed)
+            && let Some(found) = outcome.single()
+        {
+            queries.samples.saw(path, found.path);
+        }
+        let now = queries.clock.now_ms();
+        let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
+        answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
+        let expired = |row: &LibraryRow| {
+            // 'At once' asks for each query; this one did.
+            let seen = state.refreshed.is_some() && row.checked_ms >= state.begun_ms;
+            is_stale(&age(row), &queries.policy, now) && (!seen || row.held_back || row.due)
+        };
+        // What a query found a while ago for a library that was never fetched has an age too.
+        let old = outcome
+            .single()
+            .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
+            && !self.is_remembered(turn, outcome)?;
+        answer.stale = outcome.rung != Rung::Confirmed && (old || fetched().any(expired));
+        queries.hand_over(&answer, then)
+    }
+}

@@ -1,0 +1,196 @@
+//! What a query does next. Pure: from what is known and what was done to the next step.
+//!
+//! A step is recorded in the state when it is given, so none is taken twice: whatever is found out on the way, the plan
+//! ends with an answer or a refusal (the random walks in the tests).
+
+use crate::error::{Error, Result, Status};
+use crate::model::{IdentityId, Sequence};
+
+/// How often a query makes images anew that are lost again before it is answered.
+const REBUILDS: u32 = 3;
+/// How often it brings libraries up to date, each time of another identity: another server answers behind the URL.
+const REFRESHES: u32 = 3;
+
+/// What a query has already done on its way.
+#[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // each is one step, taken once
+pub struct QueryState {
+    /// The change sequence when the query came: what was asked later need not be asked again.
+    pub since: Sequence,
+    /// When that was, Unix ms.
+    pub begun_ms: i64,
+    /// The deadline came first.
+    pub late: Option<Status>,
+    /// Asking failed.
+    pub failure: Option<Error>,
+    /// Libraries were brought up to date, as far as it went: last those of this identity (0: none yet).
+    pub refreshed: Option<IdentityId>,
+    refreshes: u32,
+    listed_libraries: bool,
+    rebuilt: u32,
+    verified: bool,
+    searched_unfetched: bool,
+    probed: bool,
+    searched: bool,
+}
+
+/// What is known of the library that is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Libraries {
+    /// It is known, or all are asked and some are.
+    Known,
+    /// All are asked, and none is known.
+    None,
+    /// It is not known; `others` says whether any library is.
+    Unknown { others: bool },
+}
+
+/// What is done about the libraries' list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListStep {
+    /// The query goes on with what is known.
+    GoOn,
+    /// The server is asked which libraries it has.
+    Ask,
+    /// The library does not exist, as far as may be found out.
+    Refuse,
+}
+
+/// The next step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Images that are missing or damaged are made anew.
+    Rebuild,
+    /// They are lost each time: the query ends.
+    GiveUp,
+    /// Invalidated items that were found are asked for.
+    Verify,
+    /// The server is asked for this in libraries of this identity that were never fetched.
+    SearchUnfetched(IdentityId),
+    /// Stale libraries are brought up to date.
+    Refresh,
+    /// The clocks of libraries of this identity are read: what they should list is missing.
+    Probe(IdentityId),
+    /// The server is asked for it there.
+    Search(IdentityId),
+    /// What is known is the answer.
+    Answer,
+}
+
+/// What is known at one turn. Asked for when it counts: most answers need the first ones only.
+pub trait Facts {
+    /// Whether the server may be asked at all.
+    fn may_ask(&self) -> bool;
+    /// Whose view of which server is read.
+    fn identity(&self) -> Option<IdentityId>;
+    /// Whether an image is missing or damaged.
+    fn lost(&self) -> bool;
+    /// Whether images that could not be written are to be tried again.
+    fn rebuild_due(&self) -> bool;
+    /// Whether what was found is verified before libraries are brought up to date: of a path it is one item, and one
+    /// request.
+    fn verifies_first(&self) -> bool;
+    /// Whether what was found was invalidated.
+    fn unverified(&self) -> Result<bool>;
+    /// Whether what was found needs no fresh library.
+    fn settled(&self) -> Result<bool>;
+    /// Whether a library that was never fetched is worth a search.
+    fn unfetched(&self) -> bool;
+    /// Whether a library is stale.
+    fn stale(&self) -> bool;
+    /// Whether a library should list it and does not.
+    fn missing(&self) -> bool;
+}
+
+impl QueryState {
+    /// A query that begins.
+    pub fn new(since: Sequence, begun_ms: i64) -> Self {
+        Self {
+            since,
+            begun_ms,
+            ..Self::default()
+        }
+    }
+
+    /// What comes first: whether the library asked is known.
+    pub fn list(&mut self, libraries: Libraries, may_ask: bool) -> ListStep {
+        let ask = may_ask && !self.listed_libraries;
+        match libraries {
+            Libraries::Known => ListStep::GoOn,
+            // There is nothing to look in: the answer says why.
+            Libraries::Unknown { others: false } if self.late.is_some() => ListStep::GoOn,
+            _ if ask => {
+                self.listed_libraries = true;
+                ListStep::Ask
+            }
+            Libraries::None => ListStep::GoOn,
+            Libraries::Unknown { .. } => ListStep::Refuse,
+        }
+    }
+
+    /// The next step. It is recorded as taken.
+    ///
+    /// # Errors
+    /// Those of the facts.
+    pub fn next(&mut self, facts: &impl Facts) -> Result<Step> {
+        let lost = facts.lost();
+        if lost && self.rebuilt == REBUILDS {
+            return Ok(Step::GiveUp);
+        }
+        if lost || self.rebuilt == 0 && facts.rebuild_due() {
+            self.rebuilt += 1;
+            return Ok(Step::Rebuild);
+        }
+        if facts.verifies_first() && self.verifies(facts)? {
+            return Ok(Step::Verify);
+        }
+        if facts.may_ask() && !facts.settled()? {
+            // The server is not asked for more when it just failed.
+            let searchable = |state: &Self| facts.identity().filter(|_| state.failure.is_none());
+            if !self.searched_unfetched
+                && let Some(identity) = searchable(self)
+            {
+                self.searched_unfetched = true;
+                if facts.unfetched() {
+                    return Ok(Step::SearchUnfetched(identity));
+                }
+            }
+            let identity = facts.identity().unwrap_or_default();
+            if self.refreshed != Some(identity) && self.refreshes < REFRESHES && facts.stale() {
+                self.refreshed = Some(identity);
+                self.refreshes += 1;
+                return Ok(Step::Refresh);
+            }
+            if !self.searched
+                && self.late.is_none()
+                && let Some(identity) = searchable(self)
+                && facts.missing()
+            {
+                if self.probed {
+                    self.searched = true;
+                    return Ok(Step::Search(identity));
+                }
+                self.probed = true;
+                return Ok(Step::Probe(identity));
+            }
+        }
+        if !facts.verifies_first() && self.failure.is_none() && self.verifies(facts)? {
+            return Ok(Step::Verify);
+        }
+        Ok(Step::Answer)
+    }
+
+    fn verifies(&mut self, facts: &impl Facts) -> Result<bool> {
+        if self.verified || !facts.may_ask() || !facts.unverified()? {
+            return Ok(false);
+        }
+        // What the server says of the item is news enough: whether its file became another item, the next query about it
+        // asks.
+        (self.verified, self.probed, self.searched) = (true, true, true);
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+#[path = "planner_tests.rs"]
+mod tests;

@@ -1,0 +1,81 @@
+//! What answers queries, and what it owns.
+
+use std::sync::Arc;
+
+use super::answer::Answer;
+use super::samples::MappingSamples;
+use super::shown::Shown;
+use crate::error::{Result, Status};
+use crate::freshness::Policy;
+use crate::model::Rung;
+use crate::options::Options;
+use crate::platform::clock::Clock;
+use crate::platform::fork::Release;
+use crate::reading::Reading;
+use crate::stats::Counters;
+use crate::store::Store;
+use crate::sync::Syncing;
+
+/// The queries of one handle.
+pub struct Queries {
+    pub(super) store: Arc<Store>,
+    pub(super) reading: Arc<Reading>,
+    pub(super) sync: Arc<Syncing>,
+    pub(super) policy: Policy,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) shown: Shown,
+    pub(super) samples: MappingSamples,
+}
+
+impl Queries {
+    pub fn new(
+        store: Arc<Store>,
+        reading: Arc<Reading>,
+        sync: Arc<Syncing>,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+        options: &Options,
+    ) -> Self {
+        Self {
+            shown: Shown::new(Arc::clone(&store), options.obfuscate_paths),
+            store,
+            reading,
+            sync,
+            policy: Policy::new(options),
+            clock,
+            counters,
+            samples: MappingSamples::default(),
+        }
+    }
+
+    /// Its locks, held through a fork.
+    pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
+        MappingSamples::hold(self, |queries| &queries.samples)
+    }
+
+    /// Refuses what no path can be.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`].
+    pub fn check_path(&self, path: &[u8]) -> Result<()> {
+        self.shown.check_path(path)
+    }
+
+    /// What answers by the end of a path speak for.
+    pub fn samples(&self) -> &MappingSamples {
+        &self.samples
+    }
+
+    /// Gives an answer to the host; it counts when the host took it.
+    pub fn hand_over<R>(&self, answer: &Answer<'_>, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
+        let taken = then(answer)?;
+        let rung = if answer.status == Status::Ok {
+            answer.rung
+        } else {
+            Rung::None
+        };
+        self.counters.answered(rung, answer.stale);
+        Ok(taken)
+    }
+}

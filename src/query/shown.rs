@@ -1,0 +1,96 @@
+//! Media paths in texts for people: as they are, or, where the host wishes that, as names that say nothing.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::error::{Error, Result, Status};
+use crate::store::Store;
+
+/// Bytes of the hash that are shown: enough to tell the paths of a log apart.
+const SHOWN: usize = 5;
+/// Longer ends of a name are no extension, and may say something.
+const EXTENSION: usize = 5;
+
+/// How media paths are shown.
+pub struct Shown {
+    store: Arc<Store>,
+    obfuscate: bool,
+}
+
+impl Shown {
+    pub fn new(store: Arc<Store>, obfuscate: bool) -> Self {
+        Self { store, obfuscate }
+    }
+
+    /// A path for an error or a log line. Obfuscated it is `path-` and a hash, and the extension: the same for the same
+    /// path in the same store, and nobody without the store can try what it may be.
+    pub fn path<'p>(&self, path: &'p [u8]) -> Cow<'p, str> {
+        if !self.obfuscate {
+            return String::from_utf8_lossy(path);
+        }
+        let hash = self.store.keyed(&[b"path ", path].concat());
+        let hash = hash[..SHOWN]
+            .iter()
+            .fold(0, |hash: u64, byte| hash << 8 | u64::from(*byte));
+        Cow::Owned(format!("path-{hash:010x}{}", extension(path)))
+    }
+
+    /// Refuses what no path can be.
+    pub fn check_path(&self, path: &[u8]) -> Result<()> {
+        /// The longest that Windows knows, in its own units; POSIX systems stop at 4,096 bytes.
+        const LONGEST: usize = 32_767;
+        let refuse = |text: String| Err(Error::new(Status::InvalidArgument, text));
+        if path.is_empty() {
+            return refuse("the path is empty: give the path of a file".into());
+        }
+        if path.len() > LONGEST {
+            return refuse(format!(
+                "the path is {} bytes long and begins with '{}': paths have at most {LONGEST}",
+                path.len(),
+                self.path(&path[..32]),
+            ));
+        }
+        if path.contains(&0) {
+            return refuse(format!(
+                "the path '{}' holds a NUL byte: no file has such a name",
+                self.path(path)
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The extension with its dot; empty when there is none.
+fn extension(path: &[u8]) -> &str {
+    let name = path
+        .rsplit(|byte| matches!(byte, b'/' | b'\\'))
+        .next()
+        .unwrap_or_default();
+    let Some(dot) = name.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0) else {
+        return "";
+    };
+    let end = &name[dot + 1..];
+    let plain = !end.is_empty() && end.len() <= EXTENSION && end.iter().all(u8::is_ascii_alphanumeric);
+    std::str::from_utf8(&name[dot..]).ok().filter(|_| plain).unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::extension;
+
+    #[test]
+    fn an_extension_is_short_and_plain() {
+        assert_eq!(extension(b"/media/A Film (1999).mkv"), ".mkv");
+        assert_eq!(extension(b"D:\\Films\\x.M2TS"), ".M2TS");
+        for none in [
+            &b"/media/film"[..],
+            b"/media.d/film",
+            b"/media/.hidden",
+            b"/a/b.a secret",
+            b"/a/b.",
+            b"/a/b.\xff",
+        ] {
+            assert_eq!(extension(none), "");
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! Reading: one moment of the store in memory, and how it is kept up to date.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Instant;
+
+use super::snapshot::Snapshot;
+use crate::error::Result;
+use crate::image::{Change as Overlaid, Image, ImageKind, LibraryFacts, LibraryView};
+use crate::maintenance::Images;
+use crate::matching::Mappings;
+use crate::model::{IdentityId, Token};
+use crate::options::Options;
+use crate::platform::clock::Clock;
+use crate::platform::fork::{Alone, Release, hold};
+use crate::platform::swap::{Guard, Swap};
+use crate::stats::{Counters, Spent};
+use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, State, Store, USE_NOTED_MS};
+
+/// Where an index asks, and as whom.
+struct Asker {
+    url: Option<String>,
+    user: Option<String>,
+    token: Option<Token>,
+}
+
+/// What one handle has read of a store. Fast lookups begin here: it is one pointer away from a library's handle.
+pub struct Reading {
+    pub(super) store: Arc<Store>,
+    images: Arc<Images>,
+    pub(super) mappings: Mappings,
+    clock: Arc<dyn Clock>,
+    pub(super) counters: Arc<Counters>,
+    asker: Asker,
+    snapshot: Swap<Snapshot>,
+    /// Held by the thread that makes images anew: the others find them made.
+    rebuilding: Mutex<()>,
+    /// Held by the thread that brings the snapshot up to date.
+    catching_up: Mutex<()>,
+    /// When it was last noted that the identity is used, Unix ms.
+    use_noted: AtomicI64,
+}
+
+/// Whether an image of the last snapshot can be taken over: what stands in for a file is looked for anew.
+fn usable(image: Option<&Arc<Image>>) -> bool {
+    image.is_some_and(|image| !image.is_broken() && !image.stands_in())
+}
+
+/// Images of a snapshot that are missing or damaged.
+struct Lost {
+    identity: Option<IdentityId>,
+    files: Vec<(ImageKind, LibraryRow)>,
+}
+
+impl Reading {
+    pub fn new(
+        store: Arc<Store>,
+        images: Arc<Images>,
+        mappings: Mappings,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+        options: &Options,
+    ) -> Self {
+        Self {
+            store,
+            images,
+            mappings,
+            clock,
+            counters,
+            asker: Asker {
+                url: options.server_url.clone(),
+                user: options.user.clone(),
+                token: options.token.clone(),
+            },
+            snapshot: Swap::new(Snapshot::default()),
+            rebuilding: Mutex::new(()),
+            catching_up: Mutex::new(()),
+            use_noted: AtomicI64::new(0),
+        }
+    }
+
+    /// Its locks, held through a fork, in the order in which calls take them.
+    pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 2] {
+        [
+            Box::new(hold(self, |all| &all.rebuilding)),
+            Box::new(hold(self, |all| &all.catching_up)),
+        ]
+    }
+
+    /// In the child of a fork.
+    pub fn after_fork(&self, alone: &Alone) {
+        self.snapshot.reset_after_fork(alone);
+    }
+
+    /// Whether images that could not be written are to be tried again.
+    pub fn images_are_due(&self) -> bool {
+        self.images.are_due()
+    }
+
+    /// What was read last.
+    #[inline]
+    pub fn snapshot(&self) -> Guard<'_, Snapshot> {
+        self.snapshot.read()
+    }
+
+    /// Whose view of which server that is.
+    pub fn identity(&self) -> Option<IdentityId> {
+        self.snapshot.read().identity
+    }
+
+    /// The rules between the host's paths and the server's.
+    pub fn mappings(&self) -> &Mappings {
+        &self.mappings
+    }
+
+    /// Where this index asks, and as whom. The store knows users by a secret of its database, which may be made anew.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        self.asker.url.as_deref().map(|url| Endpoint {
+            url: url.trim_end_matches('/').to_owned(),
+            who: match (&self.asker.user, &self.asker.token) {
+                // One byte more than a token's: nobody takes over what was confirmed for a user who was named.
+                (Some(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
+                (None, Some(token)) => self.store.fingerprint(token.reveal()),
+                (None, None) => Vec::new(),
+            },
+        })
+    }
+
+    /// Brings the snapshot up to date, waiting for another thread that is at it.
+    pub fn catch_up(&self) -> Result<()> {
+        self.note_use();
+        if self.is_current() && !self.snapshot.read().outdated.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let _catching_up = lock(&self.catching_up);
+        self.catch_up_alone(true)?;
+        self.store.find_page();
+        Ok(())
+    }
+
+    /// Notes that the identity is used: one that is not used for a month is forgotten, and with `library_ttl` 'never' the
+    /// server is not asked either. A load and a look at the clock; once a day for a store a write that waits for no other.
+    fn note_use(&self) {
+        let now = self.clock.now_ms();
+        let last = self.use_noted.load(Ordering::Relaxed);
+        if (0..USE_NOTED_MS).contains(&now.saturating_sub(last)) {
+            return;
+        }
+        let Some(identity) = self.snapshot.read().identity else {
+            return;
+        };
+        self.use_noted.store(now, Ordering::Relaxed);
+        match self.store.note_use(identity, now) {
+            Ok(true) => {}
+            Ok(false) => self.use_noted.store(last, Ordering::Relaxed),
+            // Tried again with the next call: an answer does not need it.
+            Err(error) => log::debug!("that the store is used could not be noted: {error}"),
+        }
+    }
+
+    /// Reads what was committed since the snapshot. `patient` unset: gives up (`false`) where it would have to wait.
+    /// The caller holds `catching_up`.
+    fn catch_up_alone(&self, patient: bool) -> Result<bool> {
+        let snapshot = self.snapshot.read();
+        let Some(changes) = self.store.changes(snapshot.identity, snapshot.sequence(), patient) else {
+            return Ok(false);
+        };
+        let (sequence, changes) = changes?;
+        if let Some(changes) = changes {
+            let mut applied = true;
+            for change in &changes {
+                if change.kind == ChangeKind::Clocks && !patient {
+                    snapshot.outdated.store(true, Ordering::Release);
+                    continue;
+                }
+                // Items are read from the store: a fast lookup does not wait for that.
+                applied = applied && (patient || change.kind != ChangeKind::Added) && self.apply(&snapshot, change)?;
+            }
+            applied = applied && !(patient && snapshot.outdated.load(Ordering::Acquire));
+            if applied {
+                snapshot.sequence.store(sequence.0, Ordering::Release);
+                return Ok(true);
+            }
+        }
+        drop(snapshot);
+        if !patient {
+            return Ok(false); // reading everything may take milliseconds
+        }
+        self.reload_alone()?;
+        Ok(true)
+    }
+
+    /// Reads the whole state anew.
+    pub fn reload(&self) -> Result<()> {
+        let _catching_up = lock(&self.catching_up);
+        self.reload_alone()
+    }
+
+    fn reload_alone(&self) -> Result<()> {
+        for attempt in 0.. {
+            let begun = Instant::now();
+            let (snapshot, full) = self.load()?;
+            self.counters.spent(Spent::Image, begun.elapsed());
+            self.counters.spent(Spent::Away, begun.elapsed());
+            let identity = snapshot.identity;
+            self.snapshot.replace(snapshot);
+            let (Some(identity), false, true) = (identity, full.is_empty(), attempt < 2) else {
+                break;
+            };
+            // More changed than an overlay holds: put it into images, then read again.
+            for row in full {
+                self.images.make_both(identity, &row)?;
+                if attempt > 0 {
+                    self.store.invalidate_all_paths(identity, row.id)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A snapshot of now, and the libraries whose changes did not all fit.
+    fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
+        let (identity, state) = self
+            .store
+            .state_at(self.endpoint().as_ref(), &|row| self.images.raise(row))?;
+        let State {
+            sequence,
+            libraries,
+            changes,
+            unverified,
+        } = state;
+        let before = self.snapshot.read();
+        let views = libraries
+            .iter()
+            .map(|row| {
+                let known = before
+                    .rows
+                    .iter()
+                    .position(|old| old.id == row.id)
+                    .map(|place| (&before.rows[place], &*before.views[place]));
+                Arc::new(self.view(row, known))
+            })
+            .collect::<Vec<Arc<LibraryView>>>();
+        let incomplete = libraries.iter().zip(&views).any(|(row, view)| {
+            (row.generation.is_fetched() && view.image.is_none())
+                || (row.matches_image.is_some() && view.matches.is_none())
+        });
+        let snapshot = Snapshot {
+            incomplete,
+            outdated: AtomicBool::new(false),
+            number: before.number + 1,
+            sequence: AtomicU64::new(sequence.0),
+            identity,
+            rows: libraries,
+            views,
+        };
+        drop(before);
+        let unverified = unverified.into_iter().map(|unverified| Change {
+            library: unverified.library,
+            kind: if unverified.path.is_empty() {
+                ChangeKind::UnverifiedItem
+            } else {
+                ChangeKind::UnverifiedPath
+            },
+            path: unverified.path,
+            rating_key: unverified.rating_key,
+            sequence,
+        });
+        let mut full: Vec<LibraryRow> = Vec::new();
+        for change in changes.into_iter().chain(unverified) {
+            if !self.apply(&snapshot, &change)?
+                && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
+                && full.iter().all(|known| known.id != row.id)
+            {
+                full.push(row.clone());
+            }
+        }
+        Ok((snapshot, full))
+    }
+
+    /// The view of a library: its images, taken over from the last snapshot where they are the same.
+    fn view(&self, row: &LibraryRow, known: Option<(&LibraryRow, &LibraryView)>) -> LibraryView {
+        let image = match known {
+            Some((old, view)) if old.image == row.image && usable(view.image.as_ref()) => view.image.clone(),
+            _ => self.images.open(ImageKind::Listing, row),
+        };
+        let matches = match known {
+            Some((old, view)) if old.matches_image == row.matches_image && usable(view.matches.as_ref()) => {
+                view.matches.clone()
+            }
+            _ => self.images.open(ImageKind::Matches, row),
+        };
+        let facts = LibraryFacts {
+            uuid: row.library.uuid.clone(),
+            locations: row.library.locations.clone(),
+            listed_at: row.listed_sequence.0,
+            fetched: row.generation.is_fetched(),
+        };
+        LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
+    }
+
+    /// Makes the images anew that are missing or damaged.
+    pub fn rebuild_broken(&self) -> Result<()> {
+        // What another thread has made meanwhile is not lost any more.
+        let _making = lock(&self.rebuilding);
+        self.images.prune(&self.snapshot.read().rows);
+        let Lost { identity, files } = self.lost();
+        let Some(identity) = identity.filter(|_| !files.is_empty()) else {
+            if self.images.are_due() {
+                self.images.tried();
+            }
+            return Ok(());
+        };
+        for (kind, row) in &files {
+            self.images.remake(identity, *kind, row)?;
+        }
+        self.images.tried();
+        self.reload()
+    }
+
+    /// What is missing or damaged in the snapshot, or may be tried again.
+    fn lost(&self) -> Lost {
+        let snapshot = self.snapshot.read();
+        let again = self.images.are_due();
+        let bad = |image: Option<&Arc<Image>>, wanted: bool| {
+            image.map_or(wanted, |image| {
+                image.is_broken() || again && self.images.stands_in(image)
+            })
+        };
+        let mut files = Vec::new();
+        for (row, view) in snapshot.rows.iter().zip(&snapshot.views) {
+            if bad(view.image.as_ref(), row.generation.is_fetched()) {
+                files.push((ImageKind::Listing, row.clone()));
+            }
+            if bad(view.matches.as_ref(), row.matches_image.is_some()) {
+                files.push((ImageKind::Matches, row.clone()));
+            }
+        }
+        Lost {
+            identity: snapshot.identity,
+            files,
+        }
+    }
+
+    /// Adds a change to the snapshot in place; `false` when the snapshot has to be made anew instead.
+    fn apply(&self, snapshot: &Snapshot, change: &Change) -> Result<bool> {
+        let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
+            return Ok(!matches!(change.kind, ChangeKind::Library | ChangeKind::Clocks)); // of a library that nobody sees
+        };
+        let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
+        let overlaid = match change.kind {
+            ChangeKind::Library | ChangeKind::Clocks => return Ok(false),
+            ChangeKind::Matched => Overlaid::Matched {
+                path,
+                rating_key,
+                sequence: change.sequence.0,
+            },
+            ChangeKind::Forgotten => Overlaid::Forgotten { path },
+            ChangeKind::UnverifiedPath => Overlaid::UnverifiedPath { path },
+            ChangeKind::UnverifiedItem => Overlaid::UnverifiedItem { rating_key },
+            ChangeKind::VerifiedPath => Overlaid::VerifiedPath { path },
+            ChangeKind::VerifiedItem => Overlaid::VerifiedItem { rating_key },
+            ChangeKind::Removed => Overlaid::Removed { rating_key },
+            ChangeKind::Added => {
+                let row = &snapshot.rows[place];
+                match self.store.item(row.id, row.generation, &rating_key)? {
+                    Some(item) => Overlaid::Added {
+                        item: Arc::new(item),
+                        sequence: change.sequence.0,
+                    },
+                    None => Overlaid::Removed { rating_key },
+                }
+            }
+        };
+        Ok(snapshot.views[place].overlay.push(overlaid, &self.mappings).is_ok())
+    }
+
+    /// Whether the snapshot shows all that was committed, for the price of some loads.
+    fn is_current(&self) -> bool {
+        let sequence = self.snapshot.read().sequence();
+        self.store.is_current(sequence)
+    }
+
+    /// A current snapshot that lacks no image: without that of the matches, the listing might say something else.
+    #[inline]
+    pub(super) fn whole(&self) -> Option<Guard<'_, Snapshot>> {
+        self.current().filter(|snapshot| !snapshot.incomplete)
+    }
+
+    /// A snapshot that shows all that was committed; `None` when it would have to be waited for.
+    #[inline]
+    fn current(&self) -> Option<Guard<'_, Snapshot>> {
+        let snapshot = self.snapshot.read();
+        if self.store.is_current(snapshot.sequence()) {
+            return Some(snapshot);
+        }
+        drop(snapshot);
+        self.try_catch_up().then(|| self.snapshot.read())
+    }
+
+    /// Brings the snapshot up to date unless another thread is at it, or is reading.
+    fn try_catch_up(&self) -> bool {
+        let _catching_up = match self.catching_up.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        matches!(self.catch_up_alone(false), Ok(true))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,121 @@
+//! What hosts say is wrong: paths, items and libraries invalidated.
+
+use super::catch_up::Reading;
+use super::selection::{Resolved, Selection, Selector};
+use super::snapshot::places;
+use crate::error::{Error, Result, Status};
+use crate::matching::{Scope, View, climb};
+use crate::model::{IdentityId, LibraryId, Rung};
+use crate::store::LibraryRow;
+
+/// How often a library is looked for that others clear at the same time.
+const PERSISTENCE: u32 = 20;
+
+/// An identity, and the numbers of its libraries that a write concerned.
+type Told = (IdentityId, Vec<LibraryId>);
+
+impl Reading {
+    /// Tells the store something, until it concerns what answers: what is cleared, or gets its name, in between lives under
+    /// other numbers. `tell` gives what it told of; `None` when there is nothing to tell.
+    pub fn insist(&self, mut tell: impl FnMut() -> Result<Option<Told>>) -> Result<()> {
+        for _ in 0..PERSISTENCE {
+            self.catch_up()?;
+            let Some((identity, libraries)) = tell()? else {
+                return Ok(());
+            };
+            self.catch_up()?;
+            let snapshot = self.snapshot();
+            let lives = |id: &LibraryId| snapshot.rows.iter().any(|row| row.id == *id);
+            if snapshot.identity == Some(identity) && libraries.iter().all(lives) {
+                return Ok(());
+            }
+        }
+        Err(Error::new(
+            Status::Store,
+            "what this concerns is cleared again and again: try again later",
+        ))
+    }
+
+    pub fn invalidate_path(&self, library: &Selection, path: &[u8]) -> Result<()> {
+        self.insist(|| self.forget_path(library, path, false))
+    }
+
+    /// `again`: an image was found to be damaged on the way.
+    fn forget_path(&self, library: &Selection, path: &[u8], again: bool) -> Result<Option<Told>> {
+        // What is not seen cannot be forgotten, and would come back.
+        self.rebuild_broken()?;
+        let (identity, ids, listed, confirmed) = {
+            let snapshot = self.snapshot();
+            let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
+                return Ok(None); // nothing is known, so nothing has to be invalidated
+            };
+            let mut confirmed = Vec::new();
+            let mut listed = Vec::new();
+            for place in places(scope, snapshot.rows.len()) {
+                let row = &snapshot.rows[place];
+                // Of one that was never fetched only what a query found can be wrong.
+                let one = Scope::One(place);
+                if row.generation.is_fetched() || climb(&snapshot.views, one, &self.mappings, path).rung != Rung::None {
+                    listed.push(row.id);
+                }
+                snapshot.views[place].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
+            }
+            if snapshot.views.iter().any(|view| view.broken()) && !again {
+                drop(snapshot);
+                return self.forget_path(library, path, true);
+            }
+            (identity, ids_of(&snapshot.rows, scope), listed, confirmed)
+        };
+        self.store.invalidate_path(identity, &listed, path, &confirmed)?;
+        Ok(Some((identity, ids)))
+    }
+
+    pub fn invalidate_item(&self, library: &Selection, rating_key: &str) -> Result<()> {
+        self.insist(|| {
+            let Some((identity, ids)) = self.meant(library)? else {
+                return Ok(None);
+            };
+            self.store.invalidate_item(identity, &ids, rating_key)?;
+            Ok(Some((identity, ids)))
+        })
+    }
+
+    pub fn invalidate(&self, library: Option<&Selection>) -> Result<()> {
+        let one = library.filter(|library| *library.selector() != Selector::All);
+        self.insist(|| {
+            let Some(library) = one else {
+                let Some(identity) = self.identity() else {
+                    return Ok(None);
+                };
+                self.store.invalidate_libraries(identity, None)?;
+                return Ok(Some((identity, Vec::new())));
+            };
+            let Some((identity, ids)) = self.meant(library)? else {
+                return Ok(None);
+            };
+            for id in &ids {
+                self.store.invalidate_libraries(identity, Some(*id))?;
+            }
+            Ok(Some((identity, ids)))
+        })?;
+        match one {
+            Some(library) => log::info!("library '{}' was invalidated", library.selector().name()),
+            None => log::info!("all libraries were invalidated"),
+        }
+        Ok(())
+    }
+
+    /// The identity and the numbers of what a library means now; `None` where nothing is known of it.
+    fn meant(&self, library: &Selection) -> Result<Option<Told>> {
+        let snapshot = self.snapshot();
+        let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
+            return Ok(None);
+        };
+        Ok(Some((identity, ids_of(&snapshot.rows, scope))))
+    }
+}
+
+/// The numbers of the libraries that a scope means.
+fn ids_of(rows: &[LibraryRow], scope: Scope) -> Vec<LibraryId> {
+    places(scope, rows.len()).map(|place| rows[place].id).collect()
+}

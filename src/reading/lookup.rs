@@ -1,0 +1,77 @@
+//! The fast path: a key from memory, or nothing.
+
+use super::catch_up::Reading;
+use super::selection::{Resolved, Selection};
+use super::snapshot::Snapshot;
+use crate::matching::{GROUP, Scope, fast_lookup, fast_lookup_all};
+
+impl Reading {
+    /// Hands the rating key of the item with this path to `then`, if a fast lookup knows it.
+    ///
+    /// Warm: two loads tell that nothing was committed since the snapshot, the rest are loads from mapped memory. After
+    /// a commit, here or in another process, the change is read first, unless another thread is at it.
+    pub fn lookup_key<R>(&self, library: &Selection, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
+        if path.is_empty() {
+            return None;
+        }
+        if let Some(snapshot) = self.whole()
+            && let Some(scope) = scope(library, &snapshot)
+            && let Some(hit) = fast_lookup(&snapshot.views, scope, &self.mappings, path)
+        {
+            self.counters.answered(hit.rung, false);
+            return Some(then(hit.rating_key));
+        }
+        self.counters.lookup_missed();
+        None
+    }
+
+    /// The same for many paths: `each` gets what is known of each, in order. Faster for each than one by one, since the
+    /// memory that they need is asked for at once.
+    pub fn lookup_keys<'p>(
+        &self,
+        library: &Selection,
+        paths: impl Iterator<Item = &'p [u8]>,
+        mut each: impl FnMut(Option<&str>),
+    ) {
+        let mut paths = paths.peekable();
+        while paths.peek().is_some() {
+            let mut group: [&[u8]; GROUP] = [b""; GROUP];
+            let mut count = 0;
+            for (slot, path) in group.iter_mut().zip(&mut paths) {
+                *slot = path;
+                count += 1;
+            }
+            let group = &group[..count];
+            // Once a group: a commit that returned while the batch is under way shows in what follows.
+            let known = self
+                .whole()
+                .and_then(|snapshot| Some((scope(library, &snapshot)?, snapshot)));
+            let Some((scope, snapshot)) = known else {
+                for _ in group {
+                    self.counters.lookup_missed();
+                    each(None);
+                }
+                continue;
+            };
+            fast_lookup_all(&snapshot.views, scope, &self.mappings, group, |hit| {
+                match &hit {
+                    Some(hit) => self.counters.answered(hit.rung, false),
+                    None => self.counters.lookup_missed(),
+                }
+                each(hit.map(|hit| hit.rating_key));
+            });
+        }
+    }
+}
+
+/// What the library is in this snapshot, if that is known.
+#[inline]
+fn scope(library: &Selection, snapshot: &Snapshot) -> Option<Scope> {
+    if let Some(place) = library.remembered(snapshot) {
+        return Some(Scope::One(place));
+    }
+    match library.resolve(snapshot) {
+        Ok(Resolved::Scope(scope)) => Some(scope),
+        _ => None,
+    }
+}

@@ -1,0 +1,12 @@
+//! What answers are made of: a snapshot of the store, kept up to date; the fast lookups in it; which library is meant.
+
+mod catch_up;
+mod invalidate;
+mod items;
+mod lookup;
+mod selection;
+mod snapshot;
+
+pub use catch_up::Reading;
+pub use selection::{Resolved, Selection, Selector, check_key};
+pub use snapshot::{Snapshot, age, clocks_of, places};

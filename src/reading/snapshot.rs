@@ -1,0 +1,89 @@
+//! One moment of the store, ready to answer from: the libraries, their images, and what changed since.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::freshness::Age;
+use crate::image::LibraryView;
+use crate::matching::{Mappings, Normal, Scope, View};
+use crate::model::{Clocks, IdentityId, Sequence};
+use crate::store::LibraryRow;
+
+/// What lookups read. Changes of single matches and items are added to it in place; anything else replaces it.
+#[derive(Default)]
+pub struct Snapshot {
+    /// Counts snapshots of this handle, from 1; 0 is the empty one before the first.
+    pub number: u64,
+    /// Up to here every commit shows.
+    pub(super) sequence: AtomicU64,
+    /// Whose view of which server; `None` until the server was first reached.
+    pub identity: Option<IdentityId>,
+    /// The libraries, in the server's order.
+    pub rows: Vec<LibraryRow>,
+    /// Their warm data, in the same order.
+    pub views: Vec<Arc<LibraryView>>,
+    /// What the rows say of freshness is out of date: to be read anew by whoever can wait. Fast lookups do not look at it.
+    pub(super) outdated: AtomicBool,
+    /// An image is missing, or was made under other mappings.
+    pub incomplete: bool,
+}
+
+impl Snapshot {
+    /// Up to which change sequence every commit shows.
+    pub fn sequence(&self) -> Sequence {
+        Sequence(self.sequence.load(Ordering::Acquire))
+    }
+
+    /// The libraries of a scope.
+    pub fn asked(&self, scope: Scope) -> &[LibraryRow] {
+        &self.rows[places(scope, self.rows.len())]
+    }
+
+    /// Whether an item of a library, or the path that it was found by, is invalidated.
+    pub fn is_unverified(&self, place: usize, asked: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
+        self.views[place].is_unverified(asked, path, rating_key)
+    }
+
+    /// For each library, whether the path, as given or mapped, lies under one of its folders.
+    pub fn owners(&self, path: &Normal<'_>, mappings: &Mappings) -> Vec<bool> {
+        self.views
+            .iter()
+            .map(|view| {
+                view.owns(path)
+                    || mappings
+                        .to_server(path, |mapped| {
+                            Normal::with(mapped, |mapped| view.owns(mapped).then_some(()))
+                        })
+                        .is_some()
+            })
+            .collect()
+    }
+}
+
+/// What the rules of freshness want to know of a library.
+pub fn age(row: &LibraryRow) -> Age {
+    Age {
+        listed: row.generation.is_fetched(),
+        listed_ms: row.listed_ms,
+        checked_ms: row.checked_ms,
+        provisional: row.provisional,
+        due: row.due,
+        held_back: row.held_back,
+        partial: row.partial,
+        items: row.items,
+        hint: row.hint,
+    }
+}
+
+/// The clocks at which a library's listing was made.
+pub fn clocks_of(row: &LibraryRow) -> Clocks {
+    row.listed
+}
+
+/// The libraries that a scope means.
+pub fn places(scope: Scope, count: usize) -> std::ops::Range<usize> {
+    match scope {
+        Scope::One(place) => place..place + 1,
+        Scope::All => 0..count,
+    }
+}

@@ -1,0 +1,91 @@
+//! A question until it has an answer: tried again after failures that pass, and without what the server refuses.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result, Status};
+
+use super::super::Bounds;
+use super::client::{PlexHttp, scrubbed};
+use super::question::{Fate, Question};
+use super::retry::{self, Failure};
+use super::wire::{Head, Lists};
+
+/// So often a question that can do with less is refused by 500, which may pass, before it is asked with less.
+const REFUSALS: u32 = 3;
+
+impl PlexHttp {
+    /// Asks, follows, tries again, and hands the rows to `lists`. What the server refuses is left out.
+    pub(super) fn ask(&self, question: &Question<'_>, bounds: &Bounds<'_>, lists: &mut Lists<'_>) -> Result<Head> {
+        let (begun, mut busy) = (Instant::now(), Duration::ZERO);
+        let end = self.pause.now().checked_add(self.retry_for);
+        let mut looked_into = question.can_do_without().is_empty();
+        let answered = loop {
+            let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(self.pause.now()));
+            // Whether the last attempt was refused, and whether for good.
+            let refused = Cell::new(None);
+            let mut refusals = 0;
+            let answered = retry::run(&*self.pause, left, bounds, &question.what, || {
+                let attempted = Instant::now();
+                let result = self.attempt(question, bounds, lists);
+                busy += attempted.elapsed();
+                refused.set(None);
+                match (&*lists, result) {
+                    // Rows that were handed over must not come a second time.
+                    (Lists::Rows(rows), Err(failure)) if rows.taken > 0 => Err(failure.last()),
+                    (_, Err(Failure::Refused(failure))) if !looked_into => {
+                        refused.set(Some(failure.is_final()));
+                        refusals += 1;
+                        let is_enough = refusals == REFUSALS || question.asks_for_a_file();
+                        Err(if is_enough { failure.last() } else { *failure })
+                    }
+                    // Asking for a file name is not documented: a server that fails does so each time.
+                    (_, Err(failure)) if question.asks_for_a_file() && failure.is_the_server_s() => Err(failure.last()),
+                    (_, result) => result,
+                }
+            });
+            let (Err(error), Some(is_final), false) = (&answered, refused.get(), looked_into) else {
+                break answered;
+            };
+            if error.status == Status::Aborted {
+                break answered;
+            }
+            looked_into = true;
+            let looking = Instant::now();
+            let found = self.find_refused(question, bounds);
+            busy += looking.elapsed();
+            match found {
+                Err(failure) => break Err(failure.into_error()),
+                Ok(false) if is_final || left.is_zero() => break answered,
+                Ok(_) => {}
+            }
+        };
+        self.meter.paused(begun.elapsed().saturating_sub(busy));
+        answered.map_err(|error| scrubbed(error, self.token.as_ref()))
+    }
+
+    /// Asks once, unless the server refuses what the question is about.
+    fn attempt(
+        &self,
+        question: &Question<'_>,
+        bounds: &Bounds<'_>,
+        lists: &mut Lists<'_>,
+    ) -> std::result::Result<Head, Failure> {
+        let refused = self.refusals.all();
+        match question.at(refused) {
+            Fate::Asked => self.ask_without(question, refused, bounds, lists),
+            Fate::NoRows => Ok(Head {
+                total: Some(0),
+                offset: question.window.map(|(start, _)| start),
+                ..Head::default()
+            }),
+            Fate::NoOrder => {
+                let text = format!(
+                    "{}: the server refuses the order that this needs: list the library instead",
+                    question.what
+                );
+                Err(Error::new(Status::ServerError, text).into())
+            }
+        }
+    }
+}

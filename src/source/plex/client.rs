@@ -1,0 +1,138 @@
+//! What there is of a server between requests: its place, the token, the connections, what it refuses.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use ureq::http::HeaderValue;
+
+use crate::error::{Error, Result, Status};
+use crate::model::Token;
+use crate::options::Options;
+
+use super::super::Meter;
+use super::body::Buffers;
+use super::refusal::Refusals;
+use super::retry::{Pause, RealPause};
+use super::tls;
+use super::transport::Transport;
+use super::url::{Base, Origin};
+
+/// How long an event stream may be silent: Plex sends something each 10 to 15 s.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// A Plex Media Server, asked over HTTP.
+///
+/// Usable from many threads at once. Dropping it closes its connections.
+pub struct PlexHttp {
+    pub(super) base: Base,
+    pub(super) client_identifier: HeaderValue,
+    pub(super) token: Option<Token>,
+    pub(super) transport: Transport,
+    pub(super) meter: Arc<dyn Meter>,
+    pub(super) pause: Arc<dyn Pause>,
+    pub(super) retry_for: Duration,
+    pub(super) silence: Duration,
+    pub(super) buffers: Buffers,
+    pub(super) refusals: Refusals,
+    /// Where the server was found to want HTTPS, so that the token is sent in the clear once and never again.
+    pub(super) upgraded: OnceLock<Origin>,
+}
+
+impl fmt::Debug for PlexHttp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlexHttp")
+            .field("base", &self.base)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PlexHttp {
+    /// A client of the server that `options` name. Connects nowhere yet.
+    ///
+    /// `client_identifier` is what Plex knows this installation by: keep it, a new one mails the user. `meter` is
+    /// told of every request that was sent.
+    ///
+    /// # Errors
+    /// [`Status::Offline`] without a `server_url`; [`Status::InvalidArgument`] when it is none, when `ca_file` cannot
+    /// be used, or when the token or the identifier holds what no header can carry.
+    pub fn new(options: &Options, client_identifier: &str, meter: Arc<dyn Meter>) -> Result<Self> {
+        let Some(url) = options.server_url.as_deref() else {
+            return Err(Error::new(
+                Status::Offline,
+                "there is no server_url, and so no server to ask: set it, such as http://127.0.0.1:32400",
+            ));
+        };
+        let base = Base::parse(url).map_err(|error| scrubbed(error, options.token.as_ref()))?;
+        if base.origin.secure && !tls::Tls::AVAILABLE {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                format!(
+                    "server_url {base} needs TLS, and this build of plexindex has none: build it with the feature \
+                     `tls`, or use http",
+                    base = base.origin
+                ),
+            ));
+        }
+        if let Some(token) = &options.token
+            && (token.reveal().is_empty() || !token.reveal().bytes().all(|byte| byte.is_ascii_graphic()))
+        {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                "the token holds characters that no token has, such as a space or the end of a line: trim it",
+            ));
+        }
+        let visible = !client_identifier.is_empty() && client_identifier.bytes().all(|byte| byte.is_ascii_graphic());
+        let client_identifier = HeaderValue::from_str(client_identifier)
+            .ok()
+            .filter(|_| visible)
+            .ok_or_else(|| {
+                Error::new(
+                    Status::InvalidArgument,
+                    format!("client_identifier {client_identifier:?} is empty or no plain ASCII text: use a UUID"),
+                )
+            })?;
+        Ok(Self {
+            base,
+            client_identifier,
+            token: options.token.clone(),
+            transport: Transport::new(options)?,
+            meter,
+            pause: Arc::new(RealPause),
+            retry_for: options.retry_for,
+            silence: SILENCE,
+            buffers: Buffers::default(),
+            refusals: Refusals::default(),
+            upgraded: OnceLock::new(),
+        })
+    }
+
+    /// The same client with another clock for its pauses: for tests, which need not wait.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_pause(mut self, pause: Arc<dyn Pause>) -> Self {
+        self.pause = pause;
+        self
+    }
+
+    /// The same client that takes an event stream for dead after so long a silence: for tests, which need not wait.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_silence(mut self, silence: Duration) -> Self {
+        self.silence = silence;
+        self
+    }
+}
+
+/// The last line of defence: a server may echo a token in what it sends, and that may end in a text of ours.
+pub(super) fn scrubbed(mut error: Error, token: Option<&Token>) -> Error {
+    // A shorter one is part of ordinary words.
+    const TELLING: usize = 8;
+    if let Some(token) = token
+        && token.reveal().len() >= TELLING
+        && error.message.contains(token.reveal())
+    {
+        error.message = error.message.replace(token.reveal(), "***");
+    }
+    error
+}

@@ -1,0 +1,236 @@
+//! One request and the head of its answer: redirects followed, refusals told apart.
+
+use std::time::Duration;
+
+use ureq::Body;
+use ureq::http::request::Builder;
+use ureq::http::{Method, Request, StatusCode, response};
+
+use super::super::{Bounds, Refused, RequestKind};
+use super::body::{self, Broken, Measured, Progress};
+use super::client::PlexHttp;
+use super::errors::Asked;
+use super::question::{Question, What};
+use super::retry::{self, Failure};
+use super::tls;
+use super::transport::TOKEN_PLACE;
+use super::url::{Origin, Redirect, Target};
+use super::wire::{Head, Lists};
+
+/// How many redirects are followed for one request.
+const HOPS: usize = 3;
+
+impl PlexHttp {
+    /// Asks once, without these arguments, redirects followed.
+    pub(super) fn ask_without(
+        &self,
+        question: &Question<'_>,
+        without: Refused,
+        bounds: &Bounds<'_>,
+        lists: &mut Lists<'_>,
+    ) -> std::result::Result<Head, Failure> {
+        let address = question.address(without);
+        self.follow(&address, &question.what, question.with_token, |target| {
+            self.exchange(question, target, bounds, lists)
+        })
+    }
+
+    /// Sends once, and again where it is sent to.
+    pub(super) fn follow<T>(
+        &self,
+        address: &str,
+        what: &What<'_>,
+        with_token: bool,
+        mut send: impl FnMut(&Target) -> std::result::Result<Outcome<T>, Failure>,
+    ) -> std::result::Result<T, Failure> {
+        let mut target = Target {
+            origin: self.upgraded.get().unwrap_or(&self.base.origin).clone(),
+            address: format!("{}{address}", self.base.prefix),
+        };
+        let mut upgrade = None;
+        for _ in 0..=HOPS {
+            match send(&target)? {
+                Outcome::Done(done) => {
+                    // Only what has answered is worth staying with.
+                    if let Some(origin) = upgrade {
+                        self.remember(origin);
+                    }
+                    return Ok(done);
+                }
+                Outcome::Moved(next) => {
+                    log::debug!("{what} moved to {}", next.shown());
+                    if next.origin != target.origin && next.address == target.address {
+                        upgrade = Some(next.origin.clone());
+                    }
+                    target = next;
+                }
+            }
+        }
+        Err(self.asked(what, with_token, &target).lost("redirected in a circle"))
+    }
+
+    pub(super) fn remember(&self, origin: Origin) {
+        log::warn!(
+            "{} redirects to {origin}: make that server_url, so that the token is never sent in the clear",
+            self.base.origin
+        );
+        // The first thread wins; there is one server only.
+        let _ = self.upgraded.set(origin);
+    }
+
+    pub(super) fn asked<'a>(&self, what: &'a What<'_>, with_token: bool, target: &'a Target) -> Asked<'a> {
+        Asked {
+            what,
+            target,
+            with_token: with_token && self.token.is_some(),
+            has_token: self.token.is_some(),
+            connect_timeout: self.transport.connect_timeout(),
+            read_timeout: self.transport.read_timeout(),
+        }
+    }
+
+    /// One request and its answer.
+    pub(super) fn exchange(
+        &self,
+        question: &Question<'_>,
+        target: &Target,
+        bounds: &Bounds<'_>,
+        lists: &mut Lists<'_>,
+    ) -> std::result::Result<Outcome<Head>, Failure> {
+        let asked = self.asked(&question.what, question.with_token, target);
+        let mut request = self.request(Method::GET, target, question.with_token);
+        request = request
+            .header("Accept", "application/json")
+            .header("Accept-Encoding", "gzip");
+        if let Some((start, size)) = question.window {
+            request = request
+                .header("X-Plex-Container-Start", start)
+                .header("X-Plex-Container-Size", size);
+        }
+        let Answer { measured, parts, body } = match self.deliver(request, &asked, question.kind, bounds)? {
+            Outcome::Done(answer) => answer,
+            Outcome::Moved(next) => return Ok(Outcome::Moved(next)),
+        };
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let encoding = header("content-encoding");
+        let progress = Progress::new(&measured, bounds);
+
+        lists.begin();
+        let parsed = body::parse(body, encoding, question.limit, &progress, &self.buffers, lists);
+        let mut head = parsed.map_err(|broken| match lists {
+            Lists::Rows(rows) => match (rows.is_over(), broken) {
+                (_, aborted @ Broken::Aborted) => asked.broken(aborted, rows.count),
+                (Some(most), _) => asked.broken(Broken::TooManyRows(most), rows.count),
+                (None, broken) => asked.broken(broken, rows.count),
+            },
+            _ => asked.broken(broken, 0),
+        })?;
+        if head.is_ancient || !head.is_plex {
+            return Err(asked.not_plex(head.is_ancient));
+        }
+        let number = |name: &str| header(name).and_then(|text| text.trim().parse().ok());
+        head.offset = head.offset.or_else(|| number("x-plex-container-start"));
+        head.total = head.total.or_else(|| number("x-plex-container-total-size"));
+        if question.kind == RequestKind::Identity && head.machine_identifier.as_deref().is_none_or(str::is_empty) {
+            return Err(asked.no_identity());
+        }
+        Ok(Outcome::Done(head))
+    }
+
+    /// Sends a request, and sorts out redirects and refusals: the answer of a success is still to be read.
+    pub(super) fn deliver(
+        &self,
+        request: Builder,
+        asked: &Asked<'_>,
+        kind: RequestKind,
+        bounds: &Bounds<'_>,
+    ) -> std::result::Result<Outcome<Answer<'_>>, Failure> {
+        if asked.target.origin.secure && !tls::Tls::AVAILABLE {
+            return Err(asked.no_tls());
+        }
+        // Our own addresses are encoded, so only a redirect can lead to what is no URL.
+        let request: Request<()> = request
+            .body(())
+            .map_err(|error| asked.lost(&format!("a redirect to what is no URL ({error})")))?;
+        let left = bounds.left();
+        if left == Some(Duration::ZERO) {
+            return Err(asked.timeout().into());
+        }
+        let measured = Measured::new(&*self.meter, kind);
+        let sent = if kind == RequestKind::Events {
+            self.transport.open_stream(request, self.silence, bounds.aborted)
+        } else {
+            self.transport.send(request, left).map(Some)
+        };
+        let response = sent.map_err(|error| {
+            measured.head_came();
+            let (failure, sent) = asked.not_answered(error);
+            if !sent {
+                measured.not_sent();
+            }
+            failure
+        })?;
+        let Some(response) = response else {
+            measured.not_sent();
+            return Err(retry::aborted(asked.what).into());
+        };
+        measured.head_came();
+
+        let (parts, body) = response.into_parts();
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let encoding = header("content-encoding");
+        let progress = Progress::new(&measured, bounds);
+        if parts.status.is_redirection() {
+            let Some(location) = header("location") else {
+                return Err(asked.lost(&format!("a redirect to nowhere ({})", parts.status.as_u16())));
+            };
+            body::beginning(body, encoding, &progress);
+            return match asked.target.redirect(location) {
+                Redirect::Follow(next) => Ok(Outcome::Moved(next)),
+                Redirect::Elsewhere(place) => Err(asked.sent_elsewhere(&place)),
+            };
+        }
+        let is_edit = kind == RequestKind::Edit;
+        if parts.status != StatusCode::OK && !(is_edit && parts.status.is_success()) {
+            let retry_after = header("retry-after").and_then(|text| retry::retry_after(text, self.pause.date()));
+            let page = body::beginning(body, encoding, &progress);
+            let status = parts.status.as_u16();
+            return Err(if is_edit {
+                asked.refused_edit(status, retry_after, &page)
+            } else {
+                asked.refused(status, retry_after, &page)
+            });
+        }
+        Ok(Outcome::Done(Answer { measured, parts, body }))
+    }
+
+    pub(super) fn request(&self, method: Method, target: &Target, with_token: bool) -> Builder {
+        let request = Request::builder()
+            .method(method)
+            .uri(target.url())
+            .header("X-Plex-Client-Identifier", &self.client_identifier)
+            .header("X-Plex-Product", "plexindex")
+            .header("X-Plex-Version", env!("CARGO_PKG_VERSION"))
+            .header("X-Plex-Platform", std::env::consts::OS)
+            .header("X-Plex-Device", std::env::consts::OS)
+            .header("X-Plex-Device-Name", "plexindex");
+        if with_token && self.token.is_some() {
+            request.header("X-Plex-Token", TOKEN_PLACE)
+        } else {
+            request
+        }
+    }
+}
+
+/// What one request led to.
+pub(super) enum Outcome<T> {
+    Done(T),
+    Moved(Target),
+}
+
+/// The head of a success, and its body still to be read.
+pub(super) struct Answer<'m> {
+    pub measured: Measured<'m>,
+    pub parts: response::Parts,
+    pub body: Body,
+}

@@ -1,0 +1,169 @@
+//! What other processes have to hear of: told in the transaction that does it, and forgotten in time.
+
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+use super::columns::{self, Cells, FromCells};
+use super::tx::Tx;
+
+use crate::model::{IdentityId, LibraryId, Sequence};
+
+/// What happened to one library, for those who have read an earlier state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The library's number; 0: all.
+    pub library: LibraryId,
+    /// What happened.
+    pub kind: ChangeKind,
+    /// The path concerned; empty for none.
+    pub path: Vec<u8>,
+    /// The item concerned; empty for none.
+    pub rating_key: String,
+    /// The change sequence when it happened.
+    pub sequence: Sequence,
+}
+
+/// Kinds of change. The numbers are on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(i64)]
+pub enum ChangeKind {
+    /// The host confirmed a match.
+    Matched = 1,
+    /// A confirmed match is gone.
+    Forgotten = 2,
+    /// A path is not to be answered before it was confirmed.
+    UnverifiedPath = 3,
+    /// The same for an item.
+    UnverifiedItem = 4,
+    /// A request confirmed the path.
+    VerifiedPath = 5,
+    /// A request confirmed the item.
+    VerifiedItem = 6,
+    /// Rows of libraries changed: read the state again.
+    #[default]
+    Library = 7,
+    /// A single item is gone from the listing.
+    Removed = 8,
+    /// A single item came to the listing, or changed.
+    Added = 9,
+    /// Clocks, counts or hints of libraries changed, and nothing that an answer's item depends on.
+    Clocks = 10,
+}
+
+impl ChangeKind {
+    fn from_number(number: i64) -> Self {
+        match number {
+            1 => Self::Matched,
+            2 => Self::Forgotten,
+            3 => Self::UnverifiedPath,
+            4 => Self::UnverifiedItem,
+            5 => Self::VerifiedPath,
+            6 => Self::VerifiedItem,
+            8 => Self::Removed,
+            9 => Self::Added,
+            10 => Self::Clocks,
+            // What a newer version wrote: reading everything again is always right.
+            _ => Self::Library,
+        }
+    }
+}
+
+impl FromSql for ChangeKind {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        i64::column_result(value).map(Self::from_number)
+    }
+}
+
+impl ToSql for ChangeKind {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok((*self as i64).into())
+    }
+}
+
+impl FromCells for Change {
+    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            library: cells.get("library")?,
+            kind: cells.get("kind")?,
+            path: cells.get("path")?,
+            rating_key: cells.get("rating_key")?,
+            sequence: cells.get("sequence")?,
+        })
+    }
+}
+
+impl Tx<'_> {
+    /// Tells other processes what this transaction does.
+    pub fn change(&self, identity: IdentityId, change: &Change) -> rusqlite::Result<()> {
+        let Change {
+            library,
+            kind,
+            path,
+            rating_key,
+            sequence: _, // is this transaction's
+        } = change;
+        let cells: &columns::Filled<'_> = &[
+            ("sequence", &self.sequence),
+            ("n", &self.next_change()),
+            ("identity", &identity),
+            ("library", library),
+            ("kind", kind),
+            ("path", path),
+            ("rating_key", rating_key),
+        ];
+        columns::insert(self.connection, "INSERT INTO changes", cells, "")
+    }
+
+    /// Tells other processes that rows of libraries changed: they read everything anew before they answer.
+    pub fn libraries_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
+        self.of_libraries(identity, ChangeKind::Library)
+    }
+
+    /// Tells other processes that what they know of the libraries' freshness is out of date. Fast lookups go on.
+    pub fn clocks_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
+        self.of_libraries(identity, ChangeKind::Clocks)
+    }
+
+    fn of_libraries(&self, identity: IdentityId, kind: ChangeKind) -> rusqlite::Result<()> {
+        self.change(
+            identity,
+            &Change {
+                library: LibraryId::ALL,
+                kind,
+                path: Vec::new(),
+                rating_key: String::new(),
+                sequence: self.sequence,
+            },
+        )
+    }
+}
+
+/// How often old changes are trimmed, in transactions.
+const TRIM_EVERY: u64 = 1_024;
+/// Transactions whose changes are kept for those who have read an earlier state.
+const KEPT: u64 = 4 * TRIM_EVERY;
+
+/// Keeps the table of changes from growing without bound, whatever is or is not recorded and compacted.
+pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
+    if tx.sequence.0.is_multiple_of(TRIM_EVERY) {
+        trim(tx, Sequence(tx.sequence.0.saturating_sub(KEPT)))?;
+    }
+    Ok(())
+}
+
+/// Forgets changes up to a sequence. What a library's images lack stays: its matches, and single items that came or
+/// went. All else is for those who have read an earlier state; they read all of it again.
+pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
+    let upto = [upto];
+    tx.connection
+        .prepare_cached(
+            "DELETE FROM changes WHERE sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \
+             WHERE l.id = changes.library AND l.identity > 0 \
+             AND (changes.kind IN (1, 2) AND changes.sequence > l.matches_compacted \
+             OR changes.kind IN (8, 9) AND changes.sequence > l.image_seq))",
+        )?
+        .execute(upto)?;
+    tx.connection
+        .prepare_cached("UPDATE store SET trimmed = max(trimmed, ?1)")?
+        .execute(upto)?;
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! Columns by name, declared once: what reads a row also makes the list of the SELECT, and what fills a row also makes the
+//! list of the INSERT.
+//!
+//! [`FromCells::from_cells`] is run without a row to learn the names that it asks for, and with each row to read the cells
+//! in that order. So each column that is read is selected, in its place. It asks for the same columns whatever it finds.
+
+use rusqlite::types::{FromSql, ToSql};
+use rusqlite::{Connection, Row};
+
+/// The cells of a row, taken one after the other.
+pub struct Cells<'r, 's> {
+    /// `None`: only the names are wanted.
+    row: Option<&'r Row<'s>>,
+    names: Vec<&'static str>,
+    next: usize,
+}
+
+impl Cells<'_, '_> {
+    /// The cell of this column, as the tables of the statement call it.
+    pub fn get<T: FromSql + Default>(&mut self, column: &'static str) -> rusqlite::Result<T> {
+        let Some(row) = self.row else {
+            self.names.push(column);
+            return Ok(T::default());
+        };
+        self.next += 1;
+        row.get(self.next - 1)
+    }
+}
+
+/// What is read from a row.
+pub trait FromCells: Sized {
+    /// Reads it. Called without a row for the names of the columns, so an empty cell is no error.
+    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self>;
+}
+
+/// The names of the columns that a `T` is read from, in order.
+pub fn names<T: FromCells>() -> Vec<&'static str> {
+    let mut cells = Cells {
+        row: None,
+        names: Vec::new(),
+        next: 0,
+    };
+    let read = T::from_cells(&mut cells);
+    debug_assert!(read.is_ok(), "a row of empty cells is read");
+    cells.names
+}
+
+/// The list of a SELECT whose rows [`read`] takes.
+pub fn list<T: FromCells>() -> String {
+    names::<T>().join(", ")
+}
+
+/// Reads a row of a SELECT that begins with [`list`].
+pub fn read<T: FromCells>(row: &Row<'_>) -> rusqlite::Result<T> {
+    T::from_cells(&mut Cells {
+        row: Some(row),
+        names: Vec::new(),
+        next: 0,
+    })
+}
+
+/// The cells that a row is made of, each with its column's name.
+pub type Filled<'c> = [(&'static str, &'c dyn ToSql)];
+
+/// Runs an INSERT of these cells; `verb` names the table, `end` is what follows.
+pub fn insert(connection: &Connection, verb: &str, cells: &Filled<'_>, end: &str) -> rusqlite::Result<()> {
+    // Runs once for each row of a listing: one allocation.
+    let mut text = String::with_capacity(512);
+    text.push_str(verb);
+    for (at, (name, _)) in cells.iter().enumerate() {
+        text.push_str(if at == 0 { " (" } else { ", " });
+        text.push_str(name);
+    }
+    for at in 0..cells.len() {
+        text.push_str(if at == 0 { ") VALUES (?" } else { ", ?" });
+    }
+    text.push_str(") ");
+    text.push_str(end);
+    let cells = cells.iter().map(|(_, cell)| *cell);
+    connection
+        .prepare_cached(&text)?
+        .execute(rusqlite::params_from_iter(cells))?;
+    Ok(())
+}
+
+/// What makes a row that is there already like the one that was to be inserted.
+pub fn replaced(cells: &Filled<'_>) -> String {
+    let each: Vec<String> = cells
+        .iter()
+        .map(|(name, _)| format!("{name} = excluded.{name}"))
+        .collect();
+    each.join(", ")
+}

@@ -1,0 +1,153 @@
+//! A column that is stored is read, and a field that an item has is stored.
+
+use super::columns::{FromCells, names};
+use super::items::{ItemRow, digest};
+use super::{Change, Endpoint, LibraryRow, Listing, Store};
+use crate::model::{Item, ItemType, Library, LibraryKind, Sequence, Server};
+
+/// The columns of a table, but for those that are the store's own affair.
+fn columns(store: &Store, table: &str, own: &[&str]) -> Vec<String> {
+    let mut all: Vec<String> = store
+        .read(|connection| {
+            connection
+                .prepare("SELECT name FROM pragma_table_info(?1)")?
+                .query_map([table], |row| row.get(0))?
+                .collect()
+        })
+        .expect("read");
+    for name in own {
+        let at = all.iter().position(|column| column == name);
+        all.remove(at.unwrap_or_else(|| panic!("{table} has no column {name}")));
+    }
+    all.sort();
+    all
+}
+
+fn read<T: FromCells>(prefix: &str) -> Vec<String> {
+    let names = names::<T>();
+    let mut read: Vec<String> = names
+        .iter()
+        .filter_map(|name| name.strip_prefix(prefix))
+        .map(str::to_owned)
+        .collect();
+    read.sort();
+    read
+}
+
+fn opened() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path(), true).expect("the store opens");
+    (folder, store)
+}
+
+#[test]
+fn each_column_is_read_or_named_as_the_store_s_own() {
+    let (_folder, store) = opened();
+    let own = ["library", "show", "digest", "born", "died"];
+    assert_eq!(read::<ItemRow>("i."), columns(&store, "items", &own));
+    assert_eq!(read::<ItemRow>("s."), columns(&store, "shows", &["id", "library"]));
+    assert_eq!(read::<Listing>(""), columns(&store, "listings", &[]));
+    assert_eq!(read::<Change>(""), columns(&store, "changes", &["n", "identity"]));
+    let own = [
+        "identity",
+        "position",
+        "gone_ms",
+        "shrunk_ms",
+        "dead_matches",
+        "guids_upto",
+        "titles_upto",
+        "hint_seq",
+    ];
+    assert_eq!(read::<LibraryRow>(""), columns(&store, "libraries", &own));
+}
+
+#[test]
+fn whatever_an_item_has_is_stored_and_makes_it_another_one() {
+    let text = |name: &str| format!("{name}\u{e4}");
+    let whole = Item {
+        rating_key: text("key"),
+        kind: ItemType::Episode,
+        title: text("title"),
+        year: 1999,
+        show_title: text("show"),
+        show_rating_key: text("show key"),
+        show_guid: text("show guid"),
+        season: 2,
+        episode: 3,
+        guid: text("guid"),
+        guids: vec![text("a"), text("b")],
+        parts: vec![text("/1"), text("/2\n")],
+    };
+    // Each of these differs from the whole in one field, the number of them is that of the fields.
+    let Item {
+        rating_key,
+        kind,
+        title,
+        year,
+        show_title,
+        show_rating_key,
+        show_guid,
+        season,
+        episode,
+        guid,
+        guids,
+        parts,
+    } = Item::default();
+    let others = [
+        Item {
+            rating_key,
+            ..whole.clone()
+        },
+        Item { kind, ..whole.clone() },
+        Item { title, ..whole.clone() },
+        Item { year, ..whole.clone() },
+        Item {
+            show_title,
+            ..whole.clone()
+        },
+        Item {
+            show_rating_key,
+            ..whole.clone()
+        },
+        Item {
+            show_guid,
+            ..whole.clone()
+        },
+        Item {
+            season,
+            ..whole.clone()
+        },
+        Item {
+            episode,
+            ..whole.clone()
+        },
+        Item { guid, ..whole.clone() },
+        Item { guids, ..whole.clone() },
+        Item { parts, ..whole.clone() },
+    ];
+    for other in &others {
+        assert_ne!(digest(other), digest(&whole), "{other:?}");
+    }
+    let (_folder, store) = opened();
+    let endpoint = Endpoint {
+        url: "http://a".to_owned(),
+        who: Vec::new(),
+    };
+    let identity = store.reached(&endpoint, &Server::default()).expect("reached");
+    let library = Library {
+        uuid: "shows".to_owned(),
+        kind: LibraryKind::Show,
+        ..Library::default()
+    };
+    let row = store
+        .probed(identity, &[library], Sequence::default(), 1, &|_, _| false)
+        .expect("probed")
+        .remove(0);
+    for item in others.iter().chain([&whole]) {
+        store
+            .merge_items(&row, std::slice::from_ref(item), None)
+            .expect("merged");
+        let stored = store.item(row.id, row.generation, &item.rating_key).expect("read");
+        assert_eq!(stored.as_ref(), Some(item));
+    }
+}

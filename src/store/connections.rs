@@ -1,0 +1,89 @@
+//! The connections of a store, and of the other stores of this process in the same folder.
+
+use std::any::Any;
+use std::path::Path;
+use std::sync::{Arc, Mutex, TryLockError, Weak};
+
+use super::connection::{Journal, Role, Slot};
+use super::folder::Folder;
+use super::patience::lock;
+use crate::platform::fork::{self, Forks, Release, Side};
+
+/// The two connections of a store: readers never wait for a writer of the same process.
+pub struct Connections {
+    pub reader: Mutex<Slot>,
+    pub writer: Mutex<Slot>,
+    pub here: Arc<Here>,
+}
+
+/// What the stores of this process in one folder share.
+pub struct Here {
+    path: Box<Path>,
+    pub journal: Arc<Journal>,
+    /// Changed while new ones are kept from being watched, read by who holds the lock of a connection: so a fork finds it
+    /// unlocked.
+    all: Mutex<Vec<Weak<Connections>>>,
+}
+
+impl Connections {
+    /// New ones, which know of those that this process has in the same folder.
+    pub fn new(folder: &Folder) -> Arc<Self> {
+        fork::watch_beside(|told| {
+            let known = told
+                .iter()
+                .filter_map(|one| (&**one as &dyn Any).downcast_ref::<Self>())
+                .map(|one| &one.here)
+                .find(|here| *here.path == *folder.path());
+            let here = known.cloned().unwrap_or_else(|| {
+                Arc::new(Here {
+                    path: folder.path().into(),
+                    journal: Arc::default(),
+                    all: Mutex::default(),
+                })
+            });
+            let slot = |role| Mutex::new(Slot::new(folder, &here.journal, role));
+            let made = Arc::new(Self {
+                reader: slot(Role::Reader),
+                writer: slot(Role::Writer),
+                here: Arc::clone(&here),
+            });
+            let mut all = lock(&here.all);
+            all.retain(|one| one.strong_count() > 0);
+            all.push(Arc::downgrade(&made));
+            drop(all);
+            made
+        })
+    }
+
+    /// Closes those of the other stores of this process in the same folder, all at once; `false` when one is in use. The
+    /// caller has its own closed, and their locks.
+    pub fn close_others(&self) -> bool {
+        let all: Vec<Arc<Self>> = lock(&self.here.all).iter().filter_map(Weak::upgrade).collect();
+        let others = all.iter().filter(|one| !std::ptr::eq(Arc::as_ptr(one), self));
+        let mut held = Vec::new();
+        for slot in others.flat_map(|one| [&one.writer, &one.reader]) {
+            match slot.try_lock() {
+                Ok(guard) => held.push(guard),
+                Err(TryLockError::Poisoned(poisoned)) => held.push(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => return false,
+            }
+        }
+        for slot in &mut held {
+            slot.close();
+        }
+        true
+    }
+}
+
+impl Forks for Connections {
+    fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+        let close = |slot: fn(&Self) -> &Mutex<Slot>| {
+            let mut held = fork::hold(&self, slot);
+            held.get().close();
+            Box::new(held) as Box<dyn Release>
+        };
+        vec![close(|all| &all.writer), close(|all| &all.reader)]
+    }
+
+    fn after(&self, _side: &Side) {}
+}

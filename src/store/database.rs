@@ -1,0 +1,112 @@
+//! The database gets and loses its name: it is made, found, and put aside when it is broken.
+
+use std::io;
+use std::time::Instant;
+
+use super::explain::explain;
+use super::folder::{Folder, Inode, NAME, PATIENCE};
+use super::schema;
+use crate::error::{Error, Result, Status};
+use crate::platform::files;
+use crate::platform::lock::FileLock;
+
+/// What `SQLite` puts beside a database.
+const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+impl Folder {
+    /// Makes the database when none has its name. It gets the name when it is whole and closed, so no process ever finds half
+    /// of one; and no descriptor of it is closed later, which would free the locks that this process has on it.
+    ///
+    /// # Errors
+    /// [`Status::Store`], [`Status::StoreFull`].
+    pub fn make_database(&self) -> Result<()> {
+        let cannot = |error: io::Error| self.cannot("make a database in", &error);
+        files::private_dir(self.path()).map_err(cannot)?;
+        let _alone = self.alone()?;
+        let database = self.database();
+        if files::regular(&database).map_err(cannot)?.is_some() {
+            return Ok(()); // another process was faster
+        }
+        // Of a database that is not there any more; the new one must not take them for its own.
+        for end in COMPANIONS {
+            gone(files::remove(&self.companion(end))).map_err(cannot)?;
+        }
+        let temporary = self.path().join(format!("{NAME}.db.{}.new", std::process::id()));
+        drop(files::fresh(&temporary).map_err(cannot)?);
+        let done = schema::make(&temporary, self.shares_memory())
+            .map_err(|error| explain(&error, self))
+            .and_then(|()| files::rename(&temporary, &database).map_err(cannot));
+        if done.is_err() {
+            let _ = files::remove(&temporary);
+        }
+        done
+    }
+
+    /// The database, if there is one. Something else than a file in its place, or in that of what `SQLite` keeps beside it,
+    /// is an error: `SQLite` would follow a link.
+    ///
+    /// # Errors
+    /// [`Status::Store`].
+    pub fn find_database(&self) -> Result<Option<Inode>> {
+        let regular =
+            |end| files::regular(&self.companion(end)).map_err(|error| self.cannot("open the database in", &error));
+        for end in COMPANIONS {
+            regular(end)?;
+        }
+        Ok(regular("")?.map(|(device, number)| Inode::new(device, number)))
+    }
+
+    /// Puts the database that was found to be broken aside under another name, with its companions, so that a new one
+    /// can be made. What it held can be fetched again, but for confirmed matches, which is why it is kept.
+    ///
+    /// # Errors
+    /// [`Status::Store`].
+    pub fn set_aside(&self) -> Result<()> {
+        let cannot = |error: io::Error| self.cannot("set the broken database aside in", &error);
+        let _alone = self.alone()?;
+        let broken = self.broken();
+        // Another process may have been faster, and then what has the name now is not what was found to be broken.
+        if broken.is_some() && Inode::of(&self.database()) == broken {
+            // The database first: from then on others find it moved, and make a new one only when we are done.
+            for end in std::iter::once("").chain(COMPANIONS) {
+                let from = self.companion(end);
+                gone(files::rename(&from, &self.companion(&format!("{end}.broken")))).map_err(cannot)?;
+            }
+            log::warn!(
+                "the database in {} was broken; it is set aside as {NAME}.db.broken, and what it held is fetched anew",
+                self.path().display()
+            );
+        }
+        self.mark_broken(None);
+        Ok(())
+    }
+
+    /// Held while the database gets or loses its name. Where locks do not work, none has it.
+    fn alone(&self) -> Result<Option<FileLock>> {
+        let path = self.fetch_lock("store");
+        match FileLock::acquire(&path, Some(Instant::now() + PATIENCE), &|| false) {
+            Ok(Some(lock)) => Ok(Some(lock)),
+            Ok(None) => Err(Error::new(
+                Status::Store,
+                format!(
+                    "store in {}: another process makes or repairs it, and does not come to an end; look for a process \
+                     that hangs",
+                    self.path().display()
+                ),
+            )),
+            Err(error) if FileLock::are_missing(&error) => Ok(None),
+            Err(error) => Err(self.cannot("lock a file in", &error)),
+        }
+    }
+}
+
+/// The same, but that it is not there is fine.
+fn gone(done: io::Result<()>) -> io::Result<()> {
+    done.or_else(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    })
+}

@@ -1,0 +1,55 @@
+//! Where servers were reached, and to which identity that led: what makes opening ask nothing of them.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::open::Store;
+use super::tx::Tx;
+use crate::error::Result;
+use crate::model::IdentityId;
+
+/// Where an identity was last reached, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The base URL as the host gave it, without a trailing slash.
+    pub url: String,
+    /// The user's name, or what stands for the token.
+    pub who: Vec<u8>,
+}
+
+/// Bytes that stand for a token; a user who was named has one more.
+pub const TOKEN: i64 = 32;
+
+impl Store {
+    /// The identity that this endpoint led to last; `None` when it was never asked.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn identity(&self, endpoint: &Endpoint) -> Result<Option<IdentityId>> {
+        self.read(|connection| identity_of(connection, Some(endpoint)))
+    }
+}
+
+/// The identity that an endpoint led to last; without one that of a store that has just one, or the newest.
+pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusqlite::Result<Option<IdentityId>> {
+    let Some(endpoint) = endpoint else {
+        // The newest that has libraries: a token that was refused leaves an identity without any.
+        return connection.query_row(
+            "SELECT coalesce((SELECT max(identity) FROM libraries WHERE identity > 0), (SELECT max(id) FROM identities))",
+            [],
+            |row| row.get(0),
+        );
+    };
+    connection
+        .prepare_cached("SELECT identity FROM endpoints WHERE url = ?1 AND who = ?2")?
+        .query_row(params![endpoint.url, endpoint.who], |row| row.get(0))
+        .optional()
+}
+
+/// Notes that an endpoint leads to an identity.
+pub fn leads_to(tx: &Tx<'_>, endpoint: &Endpoint, identity: IdentityId) -> rusqlite::Result<()> {
+    tx.connection.execute(
+        "INSERT OR REPLACE INTO endpoints (url, who, identity) VALUES (?1, ?2, ?3)",
+        params![endpoint.url, endpoint.who, identity],
+    )?;
+    tx.libraries_changed(IdentityId::ALL)
+}

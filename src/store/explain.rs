@@ -1,0 +1,71 @@
+//! Errors of `SQLite` for people: what, where, and what to do.
+
+use rusqlite::ErrorCode;
+
+use super::folder::Folder;
+use crate::error::{Error, Status};
+
+/// Whether the database itself is damaged, or is no database.
+pub fn is_broken(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
+
+/// Whether a file ended before what was to be read of it.
+fn lacks_log(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ)
+}
+
+/// The error for people: what, where, and what to do.
+pub fn explain(error: &rusqlite::Error, folder: &Folder) -> Error {
+    const FULL: (Status, &str) = (
+        Status::StoreFull,
+        "the disk is full: free some space, or choose another cache_dir",
+    );
+    let place = folder.path().display();
+    if lacks_log(error) && folder.companion("-wal").metadata().map_or(0, |facts| facts.len()) == 0 {
+        return Error::new(
+            Status::Store,
+            format!(
+                "store in {place}: {} was removed or emptied while processes had it open, and they have what it held: let \
+                 each of them record or refresh something, or end them, then try again",
+                folder.companion("-wal").display()
+            ),
+        );
+    }
+    let (status, remedy) = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => FULL,
+        // What a full disk does to the memory that processes share, and to some file systems, has no name of its own.
+        Some(ErrorCode::SystemIoFailure) if folder.is_full() => FULL,
+        Some(ErrorCode::SystemIoFailure) => (
+            Status::Store,
+            "it cannot be read or written: look for a limit on the size of files (ulimit -f), a quota or a failing disk",
+        ),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => (
+            Status::Store,
+            "it cannot be written: check the owner and the mode of the folder and its files",
+        ),
+        Some(ErrorCode::CannotOpen) => (
+            Status::Store,
+            "it cannot be opened: check that the folder exists and may be written",
+        ),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
+            Status::Store,
+            "another process keeps it locked: try again, and look for a process that hangs",
+        ),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => (
+            Status::Store,
+            "the database is broken: it is set aside at the next call",
+        ),
+        _ if matches!(error, rusqlite::Error::QueryReturnedNoRows) => (
+            Status::Store,
+            "it was cleared, or made anew, while this call was at it: try again",
+        ),
+        _ => (Status::Store, "try again, or choose another cache_dir"),
+    };
+    Error::new(status, format!("store in {place}: {error}; {remedy}"))
+}

@@ -1,0 +1,112 @@
+//! A store and what is put into it, for the tests of this folder.
+
+use std::collections::BTreeSet;
+
+use super::{Endpoint, Finished, LibraryRow, Listing, Store};
+use crate::model::{Clocks, IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};
+
+pub const DAY_MS: i64 = 86_400_000;
+pub const NOW_MS: i64 = 20_000 * DAY_MS;
+
+pub fn opened() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path(), true).expect("the store opens");
+    (folder, store)
+}
+
+pub fn endpoint(url: &str) -> Endpoint {
+    Endpoint {
+        url: url.to_owned(),
+        who: vec![7; 32],
+    }
+}
+
+pub fn server(name: &str) -> Server {
+    Server {
+        machine_identifier: name.to_owned(),
+        ..Server::default()
+    }
+}
+
+pub fn library(uuid: &str) -> Library {
+    Library {
+        section: uuid.to_owned(),
+        uuid: uuid.to_owned(),
+        title: uuid.to_owned(),
+        kind: LibraryKind::Movie,
+        locations: vec!["/data".to_owned()],
+        clocks: Clocks::default(),
+    }
+}
+
+pub fn movie(key: &str, path: &str) -> Item {
+    Item {
+        rating_key: key.to_owned(),
+        kind: ItemType::Movie,
+        title: format!("Film {key}"),
+        parts: vec![path.to_owned()],
+        ..Item::default()
+    }
+}
+
+/// The rows of an identity that a probe shows with these libraries.
+pub fn probed(store: &Store, identity: IdentityId, uuids: &[&str], now_ms: i64) -> Vec<LibraryRow> {
+    let shown: Vec<Library> = uuids.iter().map(|uuid| library(uuid)).collect();
+    let begun = store.totals().expect("totals").sequence;
+    store
+        .probed(identity, &shown, begun, now_ms, &|_, _| false)
+        .expect("probed")
+}
+
+pub fn finish(store: &Store, identity: IdentityId, listing: &mut Listing) -> LibraryRow {
+    store.mark_gone(listing).expect("marked");
+    let finished = Finished {
+        items: store.distinct(listing).expect("counted"),
+        provisional: false,
+        partial: false,
+        image: None,
+        now_ms: NOW_MS,
+    };
+    store.finish_listing(identity, listing, &finished).expect("finished")
+}
+
+pub fn listed(store: &Store, identity: IdentityId, row: &LibraryRow, items: &[Item]) -> LibraryRow {
+    let mut listing = store.begin_listing(row, NOW_MS).expect("begun");
+    store
+        .store_page(&mut listing, items, Sequence(u64::MAX >> 1))
+        .expect("stored");
+    finish(store, identity, &mut listing)
+}
+
+pub fn matches(store: &Store, library: LibraryId) -> BTreeSet<(Vec<u8>, String)> {
+    let mut found = BTreeSet::new();
+    store
+        .for_each_match(library, &mut |path, key, _| {
+            found.insert((path.to_vec(), key.to_owned()));
+        })
+        .expect("read");
+    found
+}
+
+pub fn count(store: &Store, query: &str) -> i64 {
+    store
+        .read(|connection| connection.query_row(query, [], |row| row.get(0)))
+        .expect("counted")
+}
+
+/// The paths of what a library lists.
+pub fn paths(store: &Store, row: &LibraryRow) -> Vec<String> {
+    let mut found = Vec::new();
+    store
+        .for_each_item(row.id, row.generation, &mut |item, _| {
+            found.extend(item.parts);
+            Ok(())
+        })
+        .expect("read");
+    found.sort();
+    found
+}
+
+pub fn sequence(store: &Store) -> Sequence {
+    store.totals().expect("totals").sequence
+}

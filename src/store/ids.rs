@@ -1,0 +1,144 @@
+//! Numbers and names of the model as the database has them.
+
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+use super::folder::NAME;
+use crate::model::{Epoch, Generation, IdentityId, ImageKind, ImageName, LibraryId, Sequence, TableId, TableImage};
+
+/// `SQLite` has 64 bits with a sign: what has none keeps its bits.
+macro_rules! column {
+    ($name:ident, $to:expr, $from:expr) => {
+        impl ToSql for $name {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                let to: fn(_) -> i64 = $to;
+                Ok(to(self.0).into())
+            }
+        }
+
+        impl FromSql for $name {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                i64::column_result(value).map($from).map(Self)
+            }
+        }
+    };
+}
+
+column!(IdentityId, |number| number, |number| number);
+column!(LibraryId, |number| number, |number| number);
+column!(TableId, |number| number, |number| number);
+column!(Epoch, |number| number, |number| number);
+column!(Generation, u64::cast_signed, i64::cast_unsigned);
+column!(Sequence, u64::cast_signed, i64::cast_unsigned);
+
+impl ToSql for ImageName {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(image_text(self).into())
+    }
+}
+
+impl ToSql for TableImage {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(table_image_text(self).into())
+    }
+}
+
+/// The letter of a kind, in the names of images.
+fn letter(kind: ImageKind) -> char {
+    match kind {
+        ImageKind::Listing => 'l',
+        ImageKind::Matches => 'm',
+    }
+}
+
+/// The name of an image as the database has it, and as its file begins.
+pub fn image_text(name: &ImageName) -> String {
+    let ImageName {
+        kind,
+        library,
+        generation,
+        sequence,
+        number,
+    } = name;
+    format!("{NAME}-{}{library}-{generation}-{sequence}-{number:x}", letter(*kind))
+}
+
+/// The inverse of [`image_text`]; `None` where there is no image, or none of this format.
+pub fn image_name(text: &str) -> Option<ImageName> {
+    let rest = text.strip_prefix(NAME)?.strip_prefix('-')?;
+    let kind = [ImageKind::Listing, ImageKind::Matches]
+        .into_iter()
+        .find(|kind| rest.starts_with(letter(*kind)))?;
+    let mut parts = rest[1..].split('-');
+    let name = ImageName {
+        kind,
+        library: LibraryId(parts.next()?.parse().ok()?),
+        generation: Generation(parts.next()?.parse().ok()?),
+        sequence: Sequence(parts.next()?.parse().ok()?),
+        number: u32::from_str_radix(parts.next()?, 16).ok()?,
+    };
+    (image_text(&name) == text).then_some(name)
+}
+
+/// The name of a table's image as the database has it, and as its file begins.
+pub fn table_image_text(name: &TableImage) -> String {
+    let TableImage {
+        table,
+        sequence,
+        number,
+    } = name;
+    format!("{NAME}-t{table}-{sequence}-{number:x}")
+}
+
+/// The inverse of [`table_image_text`]; `None` where there is no image, or none of this format.
+pub fn table_image(text: &str) -> Option<TableImage> {
+    let mut parts = text.strip_prefix(NAME)?.strip_prefix("-t")?.split('-');
+    let name = TableImage {
+        table: TableId(parts.next()?.parse().ok()?),
+        sequence: Sequence(parts.next()?.parse().ok()?),
+        number: u32::from_str_radix(parts.next()?, 16).ok()?,
+    };
+    (table_image_text(&name) == text).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_an_image_is_read_as_it_is_written() {
+        let name = ImageName {
+            kind: ImageKind::Matches,
+            library: LibraryId(7 << 32),
+            generation: Generation(3),
+            sequence: Sequence(u64::MAX),
+            number: 0xAB,
+        };
+        let text = image_text(&name);
+        assert_eq!(text, format!("{NAME}-m30064771072-3-18446744073709551615-ab"));
+        assert_eq!(image_name(&text), Some(name));
+        for other in [
+            "",
+            "m1-2-3-4",
+            "plexindex-1-m1-2-3-4",
+            &format!("{text}-5"),
+            &text.replace("-m", "-k"),
+        ] {
+            assert_eq!(image_name(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_table_s_image_is_read_as_it_is_written() {
+        let name = TableImage {
+            table: TableId(7),
+            sequence: Sequence(u64::MAX),
+            number: 0xAB,
+        };
+        let text = table_image_text(&name);
+        assert_eq!(text, format!("{NAME}-t7-18446744073709551615-ab"));
+        assert_eq!((table_image(&text), image_name(&text)), (Some(name), None));
+        for other in ["", "t7-8-9", &format!("{text}-5"), &text.replace("-t", "-l")] {
+            assert_eq!(table_image(other), None, "{other}");
+        }
+    }
+}

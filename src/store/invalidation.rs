@@ -1,0 +1,117 @@
+//! What is not to be answered any more as it is: a path, an item, a library.
+
+use rusqlite::params;
+
+use super::items::visible;
+use super::libraries::{LibraryRow, one_library};
+use super::matches::forget;
+use super::open::Store;
+use super::tx::Tx;
+use super::unverified::mark_unverified;
+use crate::error::Result;
+use crate::model::{IdentityId, LibraryId};
+
+impl Store {
+    /// Invalidates paths: `exact` are confirmed matches that go, `path` is what is not answered again unconfirmed.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn invalidate_path(
+        &self,
+        identity: IdentityId,
+        libraries: &[LibraryId],
+        path: &[u8],
+        confirmed: &[(LibraryId, Vec<u8>)],
+    ) -> Result<()> {
+        self.write(|tx| {
+            for (library, exact) in confirmed {
+                forget(tx, identity, *library, exact)?;
+            }
+            for library in libraries {
+                mark_unverified(tx, identity, *library, path, "")?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Invalidates an item in these libraries: all its confirmed matches go, and it is not answered again unconfirmed.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn invalidate_item(&self, identity: IdentityId, libraries: &[LibraryId], rating_key: &str) -> Result<()> {
+        self.write(|tx| {
+            for library in libraries {
+                let paths: Vec<Vec<u8>> = tx
+                    .connection
+                    .prepare_cached("SELECT path FROM matches WHERE library = ?1 AND rating_key = ?2")?
+                    .query_map(params![library, rating_key], |row| row.get(0))?
+                    .collect::<rusqlite::Result<_>>()?;
+                for path in paths {
+                    forget(tx, identity, *library, &path)?;
+                }
+                mark_unverified(tx, identity, *library, b"", rating_key)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Has items of a library confirmed by a request before they are answered again. What hosts recorded of them stays.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn invalidate_items(&self, identity: IdentityId, library: LibraryId, rating_keys: &[&str]) -> Result<()> {
+        self.write(|tx| {
+            let row = one_library(tx.connection, library)?;
+            for rating_key in rating_keys {
+                mark_item_unverified(tx, identity, &row, rating_key)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// So many paths of a library are invalidated that all of it is: a full listing is due, and clears them.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn invalidate_all_paths(&self, identity: IdentityId, library: LibraryId) -> Result<()> {
+        self.write(|tx| {
+            tx.connection
+                .execute("DELETE FROM unverified WHERE library = ?1", [library])?;
+            tx.connection.execute(
+                "UPDATE libraries SET due_seq = ?2 WHERE id = ?1",
+                params![library, tx.sequence],
+            )?;
+            tx.libraries_changed(identity)
+        })
+    }
+
+    /// Makes a full listing due, and all confirmed matches of the library dead, whatever their number. Without a library: of
+    /// every library of the identity.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn invalidate_libraries(&self, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
+        self.write(|tx| {
+            tx.connection.execute(
+                "UPDATE libraries SET due_seq = ?3, epoch = epoch + 1, dead_matches = 1, match_count = 0, matches_image = '', \
+                 matches_compacted = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2)",
+                params![identity, library, tx.sequence],
+            )?;
+            tx.libraries_changed(identity)
+        })
+    }
+}
+
+/// Has an item confirmed before it is answered again; gives whether the library lists it.
+pub fn mark_item_unverified(
+    tx: &Tx<'_>,
+    identity: IdentityId,
+    row: &LibraryRow,
+    rating_key: &str,
+) -> rusqlite::Result<bool> {
+    let listed = visible(tx.connection, row.id, row.generation, rating_key)?.is_some();
+    if listed {
+        mark_unverified(tx, identity, row.id, b"", rating_key)?;
+    }
+    Ok(listed)
+}

@@ -1,0 +1,300 @@
+//! Items and the shows they belong to.
+//!
+//! A row of `items` is visible in the generations from `born` on and before `died`.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::columns::{self, Cells, FromCells, list, read};
+use super::libraries::LibraryRow;
+use super::open::Store;
+use super::tx::Tx;
+use crate::error::Result;
+use crate::model::{Generation, Item, ItemType, LibraryId, Sequence};
+
+/// A row of `items`, with its show's: what a SELECT over [`FROM`] reads.
+pub struct ItemRow {
+    /// The number of the row.
+    pub id: i64,
+    /// The item itself.
+    pub item: Item,
+    /// The change sequence at which it came singly; 0: with a listing.
+    pub since: Sequence,
+}
+
+/// The tables that an [`ItemRow`] is read from.
+pub const FROM: &str = "FROM items i LEFT JOIN shows s ON s.id = i.show";
+
+impl FromCells for ItemRow {
+    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
+        let of_show =
+            |cells: &mut Cells<'_, '_>, column| cells.get::<Option<String>>(column).map(Option::unwrap_or_default);
+        Ok(Self {
+            id: cells.get("i.id")?,
+            since: cells.get("i.since")?,
+            item: Item {
+                rating_key: cells.get("i.rating_key")?,
+                kind: ItemType::from_number(cells.get("i.kind")?),
+                title: cells.get("i.title")?,
+                year: cells.get("i.year")?,
+                show_title: of_show(cells, "s.title")?,
+                show_rating_key: of_show(cells, "s.rating_key")?,
+                show_guid: of_show(cells, "s.guid")?,
+                season: cells.get("i.season")?,
+                episode: cells.get("i.episode")?,
+                guid: cells.get("i.guid")?,
+                guids: cells.get::<String>("i.guids")?.lines().map(str::to_owned).collect(),
+                parts: serde_json::from_str(&cells.get::<String>("i.parts")?).unwrap_or_default(),
+            },
+        })
+    }
+}
+
+impl Store {
+    /// Hands the items of a generation to `each`, in the order in which they were stored, with the change sequence at which
+    /// each came singly; 0 for those that came with a listing.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], or what `each` gives.
+    pub fn for_each_item(
+        &self,
+        library: LibraryId,
+        generation: Generation,
+        each: &mut dyn FnMut(Item, Sequence) -> Result<()>,
+    ) -> Result<()> {
+        // Batches: the connection's lock is let go between them, and no read transaction outlives a batch.
+        let mut after = 0_i64;
+        loop {
+            let batch = self.batch(library, generation, after, 10_000)?;
+            let Some(last) = batch.last() else {
+                return Ok(());
+            };
+            after = last.id;
+            for row in batch {
+                each(row.item, row.since)?;
+            }
+        }
+    }
+
+    /// Items of a generation whose number in the store is above `after`, with that number, at most `limit`.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn items_after(
+        &self,
+        library: LibraryId,
+        generation: Generation,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, Item)>> {
+        let rows = self.batch(library, generation, after, limit)?;
+        Ok(rows.into_iter().map(|row| (row.id, row.item)).collect())
+    }
+
+    fn batch(&self, library: LibraryId, generation: Generation, after: i64, limit: usize) -> Result<Vec<ItemRow>> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {} {FROM} WHERE i.library = ?1 AND i.id > ?3 AND i.born <= ?2 \
+                     AND (i.died IS NULL OR i.died > ?2) ORDER BY i.id LIMIT ?4",
+                    list::<ItemRow>()
+                ))?
+                .query_map(
+                    params![library, generation, after, i64::try_from(limit).unwrap_or(i64::MAX)],
+                    read,
+                )?
+                .collect()
+        })
+    }
+
+    /// The item with this rating key, as the generation that answers has it.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn item(&self, library: LibraryId, generation: Generation, rating_key: &str) -> Result<Option<Item>> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {} {FROM} WHERE i.library = ?1 AND i.rating_key = ?3 AND i.born <= ?2 \
+                     AND (i.died IS NULL OR i.died > ?2)",
+                    list::<ItemRow>()
+                ))?
+                .query_row(params![library, generation, rating_key], read::<ItemRow>)
+                .optional()
+        })
+        .map(|found| found.map(|row| row.item))
+    }
+
+    /// Whether the generation that answers has this item just so.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn has(&self, row: &LibraryRow, item: &Item) -> Result<bool> {
+        let known = self.read(|c| visible(c, row.id, row.generation, &item.rating_key))?;
+        Ok(known.is_some_and(|(_, known)| known == digest(item).cast_signed()))
+    }
+
+    /// The numbers that the rating keys of the generation that answers are, in order; `None` when some is no number.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn numeric_keys(&self, row: &LibraryRow) -> Result<Option<Vec<u64>>> {
+        let keys = self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT rating_key FROM items WHERE library = ?1 AND born <= ?2 AND (died IS NULL OR died > ?2)",
+            )?;
+            let keys = statement.query_map(params![row.id, row.generation], |row| {
+                Ok(row.get_ref(0)?.as_str().ok().and_then(number))
+            })?;
+            keys.collect::<rusqlite::Result<Option<Vec<u64>>>>()
+        })?;
+        Ok(keys.map(|mut keys| {
+            keys.sort_unstable();
+            keys
+        }))
+    }
+}
+
+/// The row of an item that a generation shows, and its digest.
+pub fn visible(
+    connection: &Connection,
+    library: LibraryId,
+    generation: Generation,
+    rating_key: &str,
+) -> rusqlite::Result<Option<(i64, i64)>> {
+    connection
+        .prepare_cached(
+            "SELECT id, digest FROM items WHERE library = ?1 AND rating_key = ?2 AND born <= ?3 \
+             AND (died IS NULL OR died > ?3)",
+        )?
+        .query_row(params![library, rating_key, generation], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()
+}
+
+/// Adds a row that is born with a generation.
+pub fn insert(
+    tx: &Tx<'_>,
+    shows: &mut ShowCache,
+    library: LibraryId,
+    generation: Generation,
+    item: &Item,
+) -> rusqlite::Result<i64> {
+    // Whole: a field that has no column here does not compile.
+    let Item {
+        rating_key,
+        kind,
+        title,
+        year,
+        show_title,
+        show_rating_key,
+        show_guid,
+        season,
+        episode,
+        guid,
+        guids,
+        parts,
+    } = item;
+    let show = shows.id(tx, library, [show_rating_key, show_title, show_guid])?;
+    let parts = serde_json::to_string(parts).unwrap_or_else(|_| "[]".to_owned());
+    let cells: &columns::Filled<'_> = &[
+        ("library", &library),
+        ("rating_key", rating_key),
+        ("kind", &kind.number()),
+        ("title", title),
+        ("year", year),
+        ("show", &show),
+        ("season", season),
+        ("episode", episode),
+        ("guid", guid),
+        ("guids", &guids.join("\n")),
+        ("parts", &parts),
+        ("digest", &digest(item).cast_signed()),
+        ("born", &generation),
+    ];
+    columns::insert(tx.connection, "INSERT INTO items", cells, "")?;
+    Ok(tx.connection.last_insert_rowid())
+}
+
+/// The last show, as rating key, title and GUID: the episodes of one come together.
+#[derive(Default)]
+pub struct ShowCache {
+    last: Option<([String; 3], i64)>,
+}
+
+impl ShowCache {
+    fn id(&mut self, tx: &Tx<'_>, library: LibraryId, show: [&String; 3]) -> rusqlite::Result<Option<i64>> {
+        if show.iter().all(|text| text.is_empty()) {
+            return Ok(None);
+        }
+        if let Some((last, id)) = &self.last
+            && last.iter().eq(show)
+        {
+            return Ok(Some(*id));
+        }
+        let [rating_key, title, guid] = show;
+        let find = "SELECT id FROM shows WHERE library = ?1 AND rating_key = ?2 AND title = ?3 AND guid = ?4";
+        let mut find = tx.connection.prepare_cached(find)?;
+        let known = find.query_row(params![library, rating_key, title, guid], |row| row.get(0));
+        let id = if let Some(id) = known.optional()? {
+            id
+        } else {
+            let cells: &columns::Filled<'_> = &[
+                ("library", &library),
+                ("rating_key", rating_key),
+                ("title", title),
+                ("guid", guid),
+            ];
+            columns::insert(tx.connection, "INSERT INTO shows", cells, "")?;
+            tx.connection.last_insert_rowid()
+        };
+        self.last = Some((show.map(String::clone), id));
+        Ok(Some(id))
+    }
+}
+
+/// Equal for items of equal content.
+pub fn digest(item: &Item) -> u64 {
+    let Item {
+        rating_key,
+        kind,
+        title,
+        year,
+        show_title,
+        show_rating_key,
+        show_guid,
+        season,
+        episode,
+        guid,
+        guids,
+        parts,
+    } = item;
+    let mut hash = Xxh3::new();
+    let mut text = |text: &str| {
+        hash.update(&(text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    for one in [rating_key, title, show_title, show_rating_key, show_guid, guid] {
+        text(one);
+    }
+    for one in guids.iter().chain(parts) {
+        text(one);
+    }
+    for number in [
+        i64::from(kind.number()),
+        i64::from(*year),
+        i64::from(*season),
+        i64::from(*episode),
+        i64::try_from(guids.len()).unwrap_or(i64::MAX),
+    ] {
+        hash.update(&number.to_le_bytes());
+    }
+    hash.digest()
+}
+
+/// The number that a text spells as numbers are spelled, and in no other way.
+fn number(text: &str) -> Option<u64> {
+    let number = text.parse::<u64>().ok()?;
+    (number.to_string() == text).then_some(number)
+}

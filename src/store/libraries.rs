@@ -1,0 +1,300 @@
+//! Libraries: as the last probe showed them, their newest complete listing, and what is derived from it.
+
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, params};
+
+use super::columns::{self, Cells, FromCells, list, read};
+use super::ids::image_name;
+use super::open::Store;
+use super::tx::Tx;
+use crate::error::Result;
+use crate::model::{Clocks, Epoch, Generation, Hint, IdentityId, ImageName, Library, LibraryId, LibraryKind, Sequence};
+
+/// A library as the store has it.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(clippy::struct_excessive_bools)] // columns of a row
+pub struct LibraryRow {
+    /// The store's own number of it.
+    pub id: LibraryId,
+    /// As the last probe showed it.
+    pub library: Library,
+    /// The last probe showed it.
+    pub present: bool,
+    /// The change sequence of the last probe.
+    pub probed_sequence: Sequence,
+    /// The change sequence when its newest complete listing began: tells listings apart.
+    pub begun_sequence: Sequence,
+    /// The listing's number; 0: never fetched.
+    pub generation: Generation,
+    /// The change sequence since when that generation answers.
+    pub listed_sequence: Sequence,
+    /// Items of that listing.
+    pub items: u64,
+    /// Clocks before that listing's first page.
+    pub listed: Clocks,
+    /// When that listing was completed, Unix ms.
+    pub listed_ms: i64,
+    /// When it was last seen to be current, Unix ms.
+    pub checked_ms: i64,
+    /// It was made during a scan, or did not agree with itself: it lives shortly.
+    pub provisional: bool,
+    /// It did not agree with itself.
+    pub partial: bool,
+    /// Invalidated: a full listing is due now.
+    pub due: bool,
+    /// A newer listing was so much smaller that a second one has to agree first.
+    pub held_back: bool,
+    /// The change sequence when it was invalidated last.
+    pub due_sequence: Sequence,
+    /// Image of the listing; `None`: none yet.
+    pub image: Option<ImageName>,
+    /// Single items that came or went up to this sequence are in it.
+    pub image_sequence: Sequence,
+    /// Confirmed matches of other epochs are dead.
+    pub epoch: Epoch,
+    /// Living confirmed matches.
+    pub match_count: u64,
+    /// Image of the confirmed matches; `None`: none yet.
+    pub matches_image: Option<ImageName>,
+    /// Changes up to this sequence are in it.
+    pub matches_compacted: Sequence,
+    /// What an event said of it, and no probe has looked into yet.
+    pub hint: Hint,
+}
+
+impl FromCells for LibraryRow {
+    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
+        let provisional: i64 = cells.get("provisional")?;
+        let due_sequence: Sequence = cells.get("due_seq")?;
+        let begun_sequence: Sequence = cells.get("begun_seq")?;
+        Ok(Self {
+            id: cells.get("id")?,
+            library: Library {
+                section: cells.get("section")?,
+                uuid: cells.get("uuid")?,
+                title: cells.get("title")?,
+                kind: kind_from_number(cells.get("kind")?),
+                locations: serde_json::from_str(&cells.get::<String>("locations")?).unwrap_or_default(),
+                clocks: Clocks {
+                    content_changed_at: cells.get("content_changed_at")?,
+                    scanned_at: cells.get("scanned_at")?,
+                    updated_at: cells.get("updated_at")?,
+                    refreshing: cells.get("refreshing")?,
+                },
+            },
+            present: cells.get("present")?,
+            probed_sequence: cells.get("probed_seq")?,
+            begun_sequence,
+            generation: cells.get("generation")?,
+            listed_sequence: cells.get("generation_seq")?,
+            items: unsigned(cells, "listed_items")?,
+            listed: Clocks {
+                content_changed_at: cells.get("listed_ccat")?,
+                scanned_at: cells.get("listed_scanned")?,
+                ..Clocks::default()
+            },
+            listed_ms: cells.get("listed_ms")?,
+            checked_ms: cells.get("checked_ms")?,
+            provisional: provisional != 0,
+            partial: provisional == 2,
+            due: due_sequence > begun_sequence,
+            held_back: cells.get::<i64>("shrunk")? >= 0,
+            due_sequence,
+            image: image_name(&cells.get::<String>("image")?),
+            image_sequence: cells.get("image_seq")?,
+            epoch: cells.get("epoch")?,
+            match_count: unsigned(cells, "match_count")?,
+            matches_image: image_name(&cells.get::<String>("matches_image")?),
+            matches_compacted: cells.get("matches_compacted")?,
+            hint: Hint::from_number(cells.get("hint")?),
+        })
+    }
+}
+
+fn unsigned(cells: &mut Cells<'_, '_>, column: &'static str) -> rusqlite::Result<u64> {
+    cells.get::<i64>(column).map(i64::cast_unsigned)
+}
+
+fn kind_from_number(number: i64) -> LibraryKind {
+    match number {
+        1 => LibraryKind::Movie,
+        2 => LibraryKind::Show,
+        8 => LibraryKind::Artist,
+        13 => LibraryKind::Photo,
+        _ => LibraryKind::Other,
+    }
+}
+
+/// The libraries that the last probe showed, in the server's order.
+pub fn libraries(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Vec<LibraryRow>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {} FROM libraries WHERE identity = ?1 AND present ORDER BY position, id",
+            list::<LibraryRow>()
+        ))?
+        .query_map([identity], read)?
+        .collect()
+}
+
+/// One library.
+pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<LibraryRow> {
+    connection
+        .prepare_cached(&format!("SELECT {} FROM libraries WHERE id = ?1", list::<LibraryRow>()))?
+        .query_row([id], read)
+}
+
+/// A library that belongs to an identity, as it is under the write lock.
+pub struct Living {
+    pub id: LibraryId,
+    pub identity: IdentityId,
+    pub generation: Generation,
+    pub epoch: Epoch,
+}
+
+impl Tx<'_> {
+    /// The library as it is now. Ends the transaction with an error when it is gone: cleared by another process, or it
+    /// belongs to a database that was set aside. No number of a library is ever used twice.
+    pub fn expect_library(&self, library: LibraryId) -> rusqlite::Result<Living> {
+        self.connection
+            .prepare_cached("SELECT identity, generation, epoch FROM libraries WHERE id = ?1 AND identity > 0")?
+            .query_row([library], |row| {
+                Ok(Living {
+                    id: library,
+                    identity: row.get(0)?,
+                    generation: row.get(1)?,
+                    epoch: row.get(2)?,
+                })
+            })
+    }
+}
+
+impl Store {
+    /// The library's row as it is now.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn library_row(&self, id: LibraryId) -> Result<LibraryRow> {
+        self.read(|connection| one_library(connection, id))
+    }
+
+    /// How many libraries, items and confirmed matches an identity has now.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn counts(&self, identity: IdentityId) -> Result<[u64; 3]> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT count(*), coalesce(sum(listed_items), 0), coalesce(sum(match_count), 0) FROM libraries \
+                     WHERE identity = ?1 AND present",
+                )?
+                .query_row([identity], |row| {
+                    Ok([row.get(0)?, row.get(1)?, row.get(2)?].map(i64::cast_unsigned))
+                })
+        })
+    }
+
+    /// Notes that the library has a new image of the same generation, with the single items up to its sequence.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn set_image(&self, identity: IdentityId, image: &ImageName) -> Result<()> {
+        self.write(|tx| {
+            tx.connection.execute(
+                "UPDATE libraries SET image = ?3, image_seq = ?4 WHERE id = ?1 AND generation = ?2 AND image_seq <= ?4",
+                params![image.library, image.generation, image, image.sequence],
+            )?;
+            tx.libraries_changed(identity)
+        })
+    }
+
+    /// Names of all images that some library or table answers from.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn image_names(&self) -> Result<Vec<String>> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT image FROM libraries UNION ALL SELECT matches_image FROM libraries UNION ALL SELECT image FROM tables",
+                )?
+                .query_map([], |row| row.get(0))?
+                .collect()
+        })
+    }
+}
+
+/// Stores a library as a probe showed it.
+pub fn upsert(tx: &Tx<'_>, identity: IdentityId, position: i64, library: &Library) -> rusqlite::Result<()> {
+    let Library {
+        section,
+        uuid,
+        title,
+        kind,
+        locations,
+        clocks,
+    } = library;
+    let Clocks {
+        content_changed_at,
+        scanned_at,
+        updated_at,
+        refreshing,
+    } = clocks;
+    let locations = serde_json::to_string(locations).unwrap_or_else(|_| "[]".to_owned());
+    let cells: &columns::Filled<'_> = &[
+        ("identity", &identity),
+        ("section", section),
+        ("uuid", uuid),
+        ("title", title),
+        ("kind", &(*kind as i64)),
+        ("locations", &locations),
+        ("position", &position),
+        ("present", &true),
+        ("gone_ms", &0),
+        ("content_changed_at", content_changed_at),
+        ("scanned_at", scanned_at),
+        ("updated_at", updated_at),
+        ("refreshing", refreshing),
+        ("probed_seq", &tx.sequence),
+    ];
+    let end = format!(
+        "ON CONFLICT (identity, uuid) DO UPDATE SET {}",
+        columns::replaced(cells)
+    );
+    columns::insert(tx.connection, "INSERT INTO libraries", cells, &end)
+}
+
+/// Notes that a library's listing is current at these clocks, as seen by what began at the change sequence `begun`.
+pub fn renew(
+    tx: &Tx<'_>,
+    library: LibraryId,
+    clocks: &Clocks,
+    begun: Sequence,
+    now_ms: i64,
+    provisional: bool,
+) -> rusqlite::Result<()> {
+    tx.connection
+        .prepare_cached(
+            "UPDATE libraries SET checked_ms = ?2, listed_ccat = ?3, listed_scanned = ?4, provisional = ?5, \
+             hint = CASE WHEN hint_seq <= ?6 THEN 0 ELSE hint END WHERE id = ?1",
+        )?
+        .execute(params![
+            library,
+            now_ms,
+            clocks.content_changed_at,
+            clocks.scanned_at,
+            provisional,
+            begun,
+        ])?;
+    Ok(())
+}
+
+/// Makes libraries belong to no identity: their rows are swept. `which` is a condition on ?1.
+pub fn disown(tx: &Tx<'_>, which: &str, of: impl ToSql) -> rusqlite::Result<()> {
+    tx.connection
+        .prepare_cached(&format!(
+            "UPDATE libraries SET identity = -id, present = 0, image = '', matches_image = '' WHERE {which} = ?1"
+        ))?
+        .execute([of])?;
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! Single defects of listings and of items that are merged meanwhile, each as it once was, and how it has to be.
+
+use super::fixture::{NOW_MS, count, endpoint, finish, listed, movie, opened, paths, probed, sequence, server};
+use super::{Finished, Folder};
+use crate::error::{Result, Status};
+use crate::model::{ImageKind, Item};
+
+#[test]
+fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
+    let (_folder, store) = opened();
+    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    store.record_matches(&row, &[(b"/h/1.mkv", "1")]).expect("recorded");
+    store.invalidate_libraries(identity, None).expect("invalidated");
+    listed(&store, identity, &store.library_row(row.id).expect("a row"), &[]);
+    while store.sweep(1).expect("swept") {}
+    assert_eq!(count(&store, "SELECT count(*) FROM matches"), 0);
+}
+
+#[test]
+fn a_page_that_was_on_its_way_does_not_undo_what_was_learned_meanwhile() {
+    let (_folder, store) = opened();
+    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let old = [
+        movie("1", "/data/1.mkv"),
+        movie("2", "/data/2.mkv"),
+        movie("3", "/data/3.mkv"),
+    ];
+    let row = listed(&store, identity, &row, &old);
+    let mut listing = store.begin_listing(&row, NOW_MS).expect("begun");
+    listing.keyed = 4;
+    let asked = sequence(&store);
+    store
+        .merge_items(&row, &[movie("1", "/data/new.mkv")], None)
+        .expect("merged");
+    store.remove_item(&row, "2").expect("removed");
+    let page: Vec<Item> = old.iter().cloned().chain([movie("4", "/data/4.mkv")]).collect();
+    store.store_page(&mut listing, &page, asked).expect("stored");
+    assert_eq!((store.distinct(&listing).expect("counted"), listing.keyed), (3, 3));
+    let row = finish(&store, identity, &mut listing);
+    assert_eq!(paths(&store, &row), ["/data/3.mkv", "/data/4.mkv", "/data/new.mkv"]);
+    // What was asked for later is newer.
+    let mut listing = store.begin_listing(&row, NOW_MS).expect("begun");
+    store.store_page(&mut listing, &old, sequence(&store)).expect("stored");
+    let row = finish(&store, identity, &mut listing);
+    assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/2.mkv", "/data/3.mkv"]);
+    // Rows gathered over several requests are merged at once.
+    let asked = sequence(&store);
+    store
+        .merge_items(&row, &[movie("1", "/data/new.mkv")], None)
+        .expect("merged");
+    store.remove_item(&row, "2").expect("removed");
+    store.merge_items(&row, &page, Some(asked)).expect("merged");
+    assert_eq!(paths(&store, &row), ["/data/3.mkv", "/data/4.mkv", "/data/new.mkv"]);
+}
+
+#[test]
+fn two_that_store_into_one_listing_do_not_take_each_others_rows_for_gone() {
+    let (_folder, store) = opened();
+    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let row = listed(
+        &store,
+        identity,
+        &row,
+        &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
+    );
+    for anew in [false, true] {
+        let mut held_up = store.begin_listing(&row, NOW_MS).expect("begun");
+        let mut other = if anew {
+            store.begin_listing(&row, NOW_MS).expect("begun")
+        } else {
+            store.listing(row.id).expect("read").expect("a listing")
+        };
+        store
+            .store_page(&mut other, &[movie("1", "/data/1.mkv")], sequence(&store))
+            .expect("stored");
+        let late = |done: Result<()>| assert_eq!(done.expect_err("another one has it").status, Status::Timeout);
+        late(store.store_page(&mut held_up, &[], sequence(&store)));
+        late(store.mark_gone(&mut held_up));
+        let finished = Finished {
+            items: 0,
+            provisional: false,
+            partial: false,
+            image: None,
+            now_ms: NOW_MS,
+        };
+        late(store.finish_listing(identity, &held_up, &finished).map(|_| ()));
+        store
+            .store_page(&mut other, &[movie("2", "/data/2.mkv")], sequence(&store))
+            .expect("stored");
+        let row = finish(&store, identity, &mut other);
+        assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/2.mkv"]);
+    }
+}
+
+#[test]
+fn a_file_that_lacks_changes_which_are_forgotten_is_not_the_listing_s() {
+    let (_folder, store) = opened();
+    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
+    let mut listing = store.begin_listing(&row, NOW_MS).expect("begun");
+    store
+        .merge_items(&row, &[movie("2", "/data/2.mkv")], None)
+        .expect("merged");
+    let now = sequence(&store);
+    let name = |kind, sequence| Folder::image_name(kind, row.id, row.generation, sequence);
+    store.set_image(identity, &name(ImageKind::Listing, now)).expect("set");
+    store
+        .compacted(identity, row.epoch, &name(ImageKind::Matches, now))
+        .expect("compacted");
+    store
+        .store_page(&mut listing, &[movie("1", "/data/3.mkv")], now)
+        .expect("stored");
+    store.mark_gone(&mut listing).expect("marked");
+    let finished = Finished {
+        items: 2,
+        provisional: false,
+        partial: false,
+        image: Some(name(ImageKind::Listing, listing.begun_sequence)),
+        now_ms: NOW_MS,
+    };
+    let row = store.finish_listing(identity, &listing, &finished).expect("finished");
+    let known = store.state(Some(identity)).expect("state").changes.len();
+    assert!(
+        row.image.is_none() || known > 0,
+        "item 2 is neither in {:?} nor among the changes",
+        row.image
+    );
+}
+
+#[test]
+fn what_is_merged_by_one_who_knows_an_older_generation_is_counted_once() {
+    let (_folder, store) = opened();
+    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let old = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
+    listed(
+        &store,
+        identity,
+        &old,
+        &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
+    );
+    store
+        .merge_items(&old, &[movie("2", "/data/new.mkv")], None)
+        .expect("merged");
+    let row = store.library_row(row.id).expect("a row");
+    assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/new.mkv"]);
+    assert_eq!(row.items, 2);
+}

@@ -1,0 +1,471 @@
+//! Full listings: begun, stored page by page, finished or taken up again.
+//!
+//! A listing that will become generation g + 1 writes `born = g + 1` and `died = g + 1` only, so nothing that it does shows
+//! before the one row of `libraries` says g + 1; and a second attempt at g + 1 may find what a first one left, and use it.
+
+use std::sync::atomic::Ordering;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::columns::{self, Cells, FromCells, list, read};
+use super::items::{ShowCache, digest, insert};
+use super::libraries::{LibraryRow, one_library};
+use super::open::Store;
+use super::seen;
+use super::sweeping::sweep_slice;
+use super::tx::Tx;
+use crate::error::{Error, Result, Status};
+use crate::model::{Clocks, Generation, IdentityId, ImageName, Item, LibraryId, Sequence};
+
+/// Rows that a continuation fetches again, to see that the list did not move.
+pub const OVERLAP: usize = 50;
+/// Rows that one transaction marks as gone.
+const SLICE: usize = 5_000;
+
+/// A full listing under way, as stored.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Listing {
+    /// The library's number in the store.
+    pub library: LibraryId,
+    /// The generation that it becomes.
+    pub generation: Generation,
+    /// Which of the library's leaf types is being listed.
+    pub type_index: usize,
+    /// The next row of that type.
+    pub next_row: u64,
+    /// Rows that the server returned so far, over all types.
+    pub rows: u64,
+    /// Those of them that have a rating key.
+    pub keyed: u64,
+    /// Rows of all types begun, as the server counts them; `None` when it does not say.
+    pub total: Option<u64>,
+    /// The last rating keys of the current type, newest last.
+    pub tail: Tail,
+    /// The library's clocks before the first page.
+    pub clocks: Clocks,
+    /// The change sequence when it began.
+    pub begun_sequence: Sequence,
+    /// When it began, Unix ms.
+    pub begun_ms: i64,
+    /// When its last page was stored, Unix ms.
+    pub touched_ms: i64,
+    /// Pages stored.
+    pub pages: u64,
+    /// Some row differs from the generation that answers.
+    pub changed: bool,
+}
+
+/// The last rating keys of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tail(Vec<String>);
+
+impl Tail {
+    /// The keys, oldest first.
+    pub fn keys(&self) -> &[String] {
+        &self.0
+    }
+
+    /// Adds keys, keeping the last [`OVERLAP`].
+    pub fn extend<'k>(&mut self, keys: impl Iterator<Item = &'k str>) {
+        self.0.extend(keys.map(str::to_owned));
+        let surplus = self.0.len().saturating_sub(OVERLAP);
+        self.0.drain(..surplus);
+    }
+
+    /// Forgets them: a new type begins.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// What a finished listing is worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Distinct items.
+    pub items: u64,
+    /// It lives shortly: made during a scan, or in disagreement with itself.
+    pub provisional: bool,
+    /// It disagreed with itself: rows may be missing.
+    pub partial: bool,
+    /// The listing's new image, which has the single items up to its sequence; `None` keeps the old one.
+    pub image: Option<ImageName>,
+    /// When it was completed, Unix ms.
+    pub now_ms: i64,
+}
+
+impl FromCells for Listing {
+    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
+        let unsigned = |cells: &mut Cells<'_, '_>, column| cells.get::<i64>(column).map(i64::cast_unsigned);
+        Ok(Self {
+            library: cells.get("library")?,
+            generation: cells.get("generation")?,
+            type_index: usize::try_from(cells.get::<i64>("type_index")?).unwrap_or(0),
+            next_row: unsigned(cells, "next_row")?,
+            rows: unsigned(cells, "rows")?,
+            keyed: unsigned(cells, "keyed")?,
+            total: u64::try_from(cells.get::<i64>("total")?).ok(),
+            tail: Tail(serde_json::from_str(&cells.get::<String>("tail")?).unwrap_or_default()),
+            clocks: Clocks {
+                content_changed_at: cells.get("ccat")?,
+                scanned_at: cells.get("scanned")?,
+                refreshing: cells.get("refreshing")?,
+                updated_at: 0,
+            },
+            begun_sequence: cells.get("begun_seq")?,
+            begun_ms: cells.get("begun_ms")?,
+            touched_ms: cells.get("touched_ms")?,
+            pages: unsigned(cells, "pages")?,
+            changed: cells.get("changed")?,
+        })
+    }
+}
+
+impl Store {
+    /// The listing of this library that is under way.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn listing(&self, library: LibraryId) -> Result<Option<Listing>> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {} FROM listings WHERE library = ?1",
+                    list::<Listing>()
+                ))?
+                .query_row([library], read)
+                .optional()
+        })
+    }
+
+    /// Begins a full listing anew. What an earlier attempt stored is kept and compared with.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn begin_listing(&self, row: &LibraryRow, now_ms: i64) -> Result<Listing> {
+        self.write(|tx| {
+            tx.expect_library(row.id)?;
+            let changed = tx
+                .connection
+                .query_row("SELECT changed FROM listings WHERE library = ?1", [row.id], |row| {
+                    row.get(0)
+                })
+                .optional()?
+                .unwrap_or(false);
+            seen::forget(tx, row.id)?;
+            let listing = Listing {
+                library: row.id,
+                generation: row.generation.next(),
+                clocks: row.library.clocks,
+                begun_sequence: tx.sequence,
+                begun_ms: now_ms,
+                touched_ms: now_ms,
+                changed,
+                ..Listing::default()
+            };
+            save(tx, &listing)?;
+            Ok(listing)
+        })
+    }
+
+    /// Stores rows of a page that was asked for at the change sequence `asked`, and how far the listing has come, in one
+    /// transaction.
+    ///
+    /// # Errors
+    /// [`Status::Timeout`] when another process goes on with this listing, or began it anew;
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn store_page(&self, listing: &mut Listing, items: &[Item], asked: Sequence) -> Result<()> {
+        let stored = self.write(|tx| {
+            tx.expect_library(listing.library)?;
+            if !is_own(tx, listing)? {
+                return Ok(None);
+            }
+            let mut next = listing.clone();
+            let ids = store_items(tx, &mut next, items, asked)?;
+            seen::note_page(tx, next.library, next.pages.cast_signed(), &ids)?;
+            next.pages += 1;
+            save(tx, &next)?;
+            // What died with earlier generations goes while this one comes: the store is never larger than two.
+            let swept = sweep_slice(tx, 2 * items.len())?;
+            self.orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
+            Ok(Some(next))
+        })?;
+        *listing = stored.ok_or_else(taken_over)?;
+        Ok(())
+    }
+
+    /// How many distinct items the listing found so far.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn distinct(&self, listing: &Listing) -> Result<u64> {
+        self.read(|connection| {
+            let ids = seen::ids(connection, listing.library)?;
+            if !seen::has_merged(connection, listing.library)? {
+                return Ok(ids.len() as u64);
+            }
+            // Single items were merged meanwhile, in the place of rows that are seen too.
+            let mut living = connection.prepare_cached("SELECT died IS NULL FROM items WHERE id = ?1")?;
+            let mut count = 0;
+            for id in ids {
+                count += u64::from(
+                    living
+                        .query_row([id], |row| row.get::<_, bool>(0))
+                        .optional()?
+                        .unwrap_or(false),
+                );
+            }
+            Ok(count)
+        })
+    }
+
+    /// Marks the rows that a listing did not find as gone from its generation on. Nothing shows yet.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn mark_gone(&self, listing: &mut Listing) -> Result<()> {
+        let gone: Vec<i64> = self.read(|connection| {
+            let seen = seen::ids(connection, listing.library)?;
+            let mut gone = Vec::new();
+            let mut statement =
+                connection.prepare_cached("SELECT id FROM items WHERE library = ?1 AND died IS NULL")?;
+            let ids = statement.query_map([listing.library], |row| row.get::<_, i64>(0))?;
+            for id in ids {
+                let id = id?;
+                if seen.binary_search(&id).is_err() {
+                    gone.push(id);
+                }
+            }
+            Ok(gone)
+        })?;
+        for slice in gone.chunks(SLICE) {
+            let own = self.write(|tx| {
+                if !is_own(tx, listing)? {
+                    return Ok(false);
+                }
+                // One that was merged or removed singly since they were read has ended already, and earlier.
+                let mut statement = tx
+                    .connection
+                    .prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1 AND died IS NULL")?;
+                for id in slice {
+                    statement.execute(params![id, listing.generation])?;
+                }
+                tx.connection
+                    .execute("UPDATE listings SET changed = 1 WHERE library = ?1", [listing.library])?;
+                Ok(true)
+            })?;
+            if !own {
+                return Err(taken_over());
+            }
+            listing.changed = true;
+        }
+        Ok(())
+    }
+
+    /// Makes the listing the one that answers: one short transaction. Without a change the generation stays.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn finish_listing(&self, identity: IdentityId, listing: &Listing, finished: &Finished) -> Result<LibraryRow> {
+        let finished = self.write(|tx| {
+            let id = listing.library;
+            tx.expect_library(id)?;
+            if !is_own(tx, listing)? {
+                return Ok(None);
+            }
+            tx.connection.execute(
+                "UPDATE libraries SET generation = CASE WHEN ?2 OR generation = 0 THEN ?3 ELSE generation END, \
+                 generation_seq = CASE WHEN ?2 OR generation = 0 THEN ?10 ELSE generation_seq END, \
+                 listed_items = ?4, listed_ccat = ?5, listed_scanned = ?6, listed_ms = ?7, checked_ms = ?7, \
+                 provisional = ?8, begun_seq = ?9, shrunk = -1, \
+                 hint = CASE WHEN hint_seq <= ?9 THEN 0 ELSE hint END WHERE id = ?1",
+                params![
+                    id,
+                    listing.changed,
+                    listing.generation,
+                    finished.items.cast_signed(),
+                    listing.clocks.content_changed_at,
+                    listing.clocks.scanned_at,
+                    finished.now_ms,
+                    i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
+                    listing.begun_sequence,
+                    tx.sequence,
+                ],
+            )?;
+            if let Some(image) = &finished.image {
+                // Changes that a file made meanwhile holds may be forgotten already: one that lacks them is none.
+                tx.connection.execute(
+                    "UPDATE libraries SET image = CASE WHEN image_seq <= ?3 THEN ?2 ELSE '' END, \
+                     image_seq = max(image_seq, ?3) WHERE id = ?1",
+                    params![id, image, image.sequence],
+                )?;
+            }
+            tx.connection.execute("DELETE FROM listings WHERE library = ?1", [id])?;
+            seen::forget(tx, id)?;
+            tx.connection.execute(
+                "DELETE FROM unverified WHERE library = ?1 AND sequence < ?2",
+                params![id, listing.begun_sequence],
+            )?;
+            // Listed anew, and nothing changed: answers stay what they are.
+            if finished.image.is_some() || listing.changed {
+                tx.libraries_changed(identity)?;
+            } else {
+                tx.clocks_changed(identity)?;
+            }
+            one_library(tx.connection, id).map(Some)
+        })?;
+        finished.ok_or_else(taken_over)
+    }
+
+    /// Gives a listing up that is much smaller than the last one: the old one answers on, and a second of the same size
+    /// will be believed, `apart_ms` after the first. Gives whether this is the second.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn hold_back_listing(
+        &self,
+        identity: IdentityId,
+        listing: &Listing,
+        items: u64,
+        now_ms: i64,
+        apart_ms: i64,
+    ) -> Result<bool> {
+        self.write(|tx| {
+            let (before, since): (i64, i64) = tx.connection.query_row(
+                "SELECT shrunk, shrunk_ms FROM libraries WHERE id = ?1",
+                [listing.library],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?;
+            let same = u64::try_from(before).is_ok_and(|before| before == items);
+            if same && now_ms.saturating_sub(since) >= apart_ms {
+                return Ok(true);
+            }
+            tx.connection.execute(
+                "UPDATE libraries SET shrunk = ?2, checked_ms = ?3, provisional = 1, shrunk_ms = ?4 WHERE id = ?1",
+                params![
+                    listing.library,
+                    items.cast_signed(),
+                    now_ms,
+                    if same { since } else { now_ms }
+                ],
+            )?;
+            tx.connection.execute(
+                "UPDATE listings SET touched_ms = 0 WHERE library = ?1",
+                [listing.library],
+            )?;
+            tx.clocks_changed(identity)?;
+            Ok(false)
+        })
+    }
+}
+
+/// Whether a listing is where its fetcher left it. Locks see to that; but a lease ends while its holder's machine sleeps,
+/// and lock files can be removed. Two that store into one listing would take each other's rows for gone.
+fn is_own(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<bool> {
+    tx.connection
+        .prepare_cached("SELECT 1 FROM listings WHERE library = ?1 AND begun_seq = ?2 AND pages = ?3")?
+        .exists(params![
+            listing.library,
+            listing.begun_sequence,
+            listing.pages.cast_signed()
+        ])
+}
+
+fn taken_over() -> Error {
+    Error::new(
+        Status::Timeout,
+        "time is up: another process goes on with this listing, for this one was held up too long; ask again",
+    )
+}
+
+fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
+    let Listing {
+        library,
+        generation,
+        type_index,
+        next_row,
+        rows,
+        keyed,
+        total,
+        tail,
+        clocks,
+        begun_sequence,
+        begun_ms,
+        touched_ms,
+        pages,
+        changed,
+    } = listing;
+    let cells: &columns::Filled<'_> = &[
+        ("library", library),
+        ("generation", generation),
+        ("type_index", &i64::try_from(*type_index).unwrap_or(0)),
+        ("next_row", &next_row.cast_signed()),
+        ("rows", &rows.cast_signed()),
+        ("keyed", &keyed.cast_signed()),
+        ("total", &total.map_or(-1, u64::cast_signed)),
+        ("tail", &serde_json::to_string(&tail.0).unwrap_or_default()),
+        ("ccat", &clocks.content_changed_at),
+        ("scanned", &clocks.scanned_at),
+        ("refreshing", &clocks.refreshing),
+        ("begun_seq", begun_sequence),
+        ("begun_ms", begun_ms),
+        ("touched_ms", touched_ms),
+        ("pages", &pages.cast_signed()),
+        ("changed", changed),
+    ];
+    columns::insert(tx.connection, "INSERT OR REPLACE INTO listings", cells, "")
+}
+
+/// Stores what differs, and gives the numbers of all these items' rows, 8 bytes each.
+fn store_items(tx: &Tx<'_>, listing: &mut Listing, items: &[Item], asked: Sequence) -> rusqlite::Result<Vec<u8>> {
+    let mut shows = ShowCache::default();
+    let mut ids = Vec::with_capacity(items.len() * 8);
+    for item in items {
+        match put(tx, &mut shows, listing, item, asked)? {
+            Some((id, different)) => {
+                ids.extend(id.to_le_bytes());
+                listing.changed |= different;
+            }
+            // As if the page had not had it.
+            None => listing.keyed = listing.keyed.saturating_sub(1),
+        }
+    }
+    Ok(ids)
+}
+
+/// Stores an item if it differs: its row, and whether it does. `None`: it went while the page was on its way.
+fn put(
+    tx: &Tx<'_>,
+    shows: &mut ShowCache,
+    listing: &Listing,
+    item: &Item,
+    asked: Sequence,
+) -> rusqlite::Result<Option<(i64, bool)>> {
+    let c = tx.connection;
+    let generation = listing.generation;
+    let digest = digest(item).cast_signed();
+    let mut known = c.prepare_cached(
+        "SELECT id, digest, since, died IS NULL FROM items WHERE library = ?1 AND rating_key = ?2 \
+         AND (died IS NULL OR since > ?3)",
+    )?;
+    let mut rows = known.query(params![listing.library, item.rating_key, asked])?;
+    let (mut living, mut went) = (None, false);
+    while let Some(row) = rows.next()? {
+        let newer = row.get::<_, Sequence>(2)? > asked;
+        if row.get(3)? {
+            living = Some((row.get::<_, i64>(0)?, row.get::<_, i64>(1)? == digest || newer));
+        } else {
+            went = true;
+        }
+    }
+    match living {
+        Some((id, true)) => return Ok(Some((id, false))),
+        Some((id, false)) => {
+            c.prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1")?
+                .execute(params![id, generation])?;
+        }
+        None if went => return Ok(None),
+        None => {}
+    }
+    let id = insert(tx, shows, listing.library, generation, item)?;
+    Ok(Some((id, true)))
+}

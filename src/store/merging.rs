@@ -1,0 +1,137 @@
+//! Single items that come to, change in or go from the listing that answers, between two full listings.
+
+use rusqlite::params;
+
+use super::changes::{Change, ChangeKind};
+use super::items::{ShowCache, digest, insert, visible};
+use super::libraries::{LibraryRow, Living, renew};
+use super::open::Store;
+use super::seen;
+use super::tx::Tx;
+use crate::error::Result;
+use crate::model::{Generation, IdentityId, Item, LibraryId, Sequence};
+
+impl Store {
+    /// Merges rows that the server gave into the generation that answers: true now, whatever a listing will say. With
+    /// `asked`, the change sequence when the first of them was asked for: what came or went singly since is newer, and
+    /// stays.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn merge_items(&self, row: &LibraryRow, items: &[Item], asked: Option<Sequence>) -> Result<()> {
+        self.write(|tx| {
+            let library = tx.expect_library(row.id)?;
+            for item in items {
+                if let Some(asked) = asked
+                    && is_newer(tx, library.id, &item.rating_key, asked)?
+                {
+                    continue;
+                }
+                if merge(tx, &library, item)? {
+                    tell(tx, &library, ChangeKind::Added, &item.rating_key)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Notes that what changed up to the clocks of the last probe was merged, by pages asked for after the change sequence
+    /// `begun`: the listing is as good as new.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn caught_up(
+        &self,
+        identity: IdentityId,
+        row: &LibraryRow,
+        begun: Sequence,
+        now_ms: i64,
+        provisional: bool,
+    ) -> Result<()> {
+        self.write(|tx| {
+            tx.expect_library(row.id)?;
+            renew(tx, row.id, &row.library.clocks, begun, now_ms, provisional)?;
+            tx.clocks_changed(identity)
+        })
+    }
+
+    /// Takes an item that the server does not know any more out of the generation that answers.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn remove_item(&self, row: &LibraryRow, rating_key: &str) -> Result<()> {
+        self.write(|tx| {
+            let library = tx.expect_library(row.id)?;
+            let visible = visible(tx.connection, library.id, library.generation, rating_key)?;
+            if let Some((id, _)) = visible {
+                end(tx, id, library.generation)?;
+            }
+            end_attempted(tx, &library, rating_key)?;
+            tx.connection
+                .prepare_cached("UPDATE libraries SET listed_items = max(listed_items - ?2, 0) WHERE id = ?1")?
+                .execute(params![library.id, i64::from(visible.is_some())])?;
+            tell(tx, &library, ChangeKind::Removed, rating_key)
+        })
+    }
+}
+
+/// Whether an item came or went singly after a change sequence.
+fn is_newer(tx: &Tx<'_>, library: LibraryId, rating_key: &str, asked: Sequence) -> rusqlite::Result<bool> {
+    tx.connection
+        .prepare_cached("SELECT 1 FROM items WHERE library = ?1 AND rating_key = ?2 AND since > ?3")?
+        .exists(params![library, rating_key, asked])
+}
+
+/// Ends a row singly: a page that was asked for before must not bring it back.
+fn end(tx: &Tx<'_>, id: i64, generation: Generation) -> rusqlite::Result<()> {
+    tx.connection
+        .prepare_cached("UPDATE items SET died = ?2, since = ?3 WHERE id = ?1")?
+        .execute(params![id, generation, tx.sequence])?;
+    Ok(())
+}
+
+/// Ends the rows of an item that a listing under way has stored for the next generation: what is known now is newer.
+fn end_attempted(tx: &Tx<'_>, library: &Living, rating_key: &str) -> rusqlite::Result<()> {
+    tx.connection
+        .prepare_cached(
+            "UPDATE items SET died = born, since = ?4 WHERE library = ?1 AND rating_key = ?2 AND born > ?3 \
+             AND died IS NULL",
+        )?
+        .execute(params![library.id, rating_key, library.generation, tx.sequence])?;
+    Ok(())
+}
+
+/// Puts an item into the generation that answers; gives whether it differs from what was there.
+fn merge(tx: &Tx<'_>, library: &Living, item: &Item) -> rusqlite::Result<bool> {
+    let before = visible(tx.connection, library.id, library.generation, &item.rating_key)?;
+    if before.is_some_and(|(_, before)| before == digest(item).cast_signed()) {
+        return Ok(false);
+    }
+    if let Some((id, _)) = before {
+        end(tx, id, library.generation)?;
+    } else {
+        tx.connection
+            .prepare_cached("UPDATE libraries SET listed_items = listed_items + 1 WHERE id = ?1")?
+            .execute([library.id])?;
+    }
+    end_attempted(tx, library, &item.rating_key)?;
+    let id = insert(tx, &mut ShowCache::default(), library.id, library.generation, item)?;
+    tx.connection
+        .prepare_cached("UPDATE items SET since = ?2 WHERE id = ?1")?
+        .execute(params![id, tx.sequence])?;
+    seen::note_merged(tx, library.id, id)?;
+    Ok(true)
+}
+
+fn tell(tx: &Tx<'_>, library: &Living, kind: ChangeKind, rating_key: &str) -> rusqlite::Result<()> {
+    tx.change(
+        library.identity,
+        &Change {
+            library: library.id,
+            kind,
+            path: Vec::new(),
+            rating_key: rating_key.to_owned(),
+            sequence: tx.sequence,
+        },
+    )
+}

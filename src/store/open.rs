@@ -1,0 +1,236 @@
+//! A store that is open: opened, followed when its database is replaced, closed.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::connection::Slot;
+use super::connections::Connections;
+use super::explain::{explain, is_broken};
+use super::folder::Folder;
+use super::ids::{image_text, table_image_text};
+use super::opened::{Opened, is_fresh, repair, warn_of_page};
+use super::patience::{BUSY, lock};
+use crate::error::{Error, Result, Status};
+use crate::image::{CounterPage, State as PageState};
+use crate::model::{ImageName, Sequence, TableImage};
+use crate::platform::clock::coarse_ms;
+
+/// An open store. Usable from many threads; every call is short, and none waits for the network.
+pub struct Store {
+    pub(super) folder: Folder,
+    pub(super) connections: Arc<Connections>,
+    /// Whether the counter page is believed, and not only kept right for those who do.
+    pub(super) believes: bool,
+    pub(super) opened: Opened,
+    /// No page can be mapped, and all who had one have noticed that it is gone.
+    pub(super) unheard: AtomicBool,
+    /// Episodes were swept: shows may be left without any.
+    pub(super) orphans: AtomicBool,
+    /// [`Journal::losses`] when the whole state was last read.
+    pub(super) losses: AtomicU64,
+}
+
+impl Store {
+    /// Opens the store in `folder`, making what is missing. A database that is none, or is broken, is set aside.
+    /// With `believes` unset the counter page is not relied upon: each lookup asks the database.
+    ///
+    /// # Errors
+    /// [`Status::Store`] when the folder cannot be made or written, [`Status::StoreFull`].
+    pub fn open(directory: &Path, believes: bool) -> Result<Self> {
+        let folder = Folder::open(directory)?;
+        let connections = Connections::new(&folder);
+        let mut store = Self {
+            folder,
+            connections,
+            believes,
+            opened: Opened::default(),
+            unheard: AtomicBool::new(false),
+            orphans: AtomicBool::new(false),
+            losses: AtomicU64::new(0),
+        };
+        let known = {
+            let mut writer = lock(&store.connections.writer);
+            if writer.is_moved() {
+                // Another store of this process has to let go first.
+                drop(writer);
+                store.renew()?;
+                writer = lock(&store.connections.writer);
+            }
+            match store.look(&mut writer) {
+                Err(_) if store.folder.broken().is_some() => {
+                    writer.close();
+                    store.folder.set_aside()?;
+                    store.look(&mut writer)?
+                }
+                other => other?,
+            }
+        };
+        store.opened = known;
+        // Nothing was read yet.
+        store.losses = store.losses_now().into();
+        Ok(store)
+    }
+
+    /// What the writer's connection has open.
+    fn look(&self, writer: &mut Slot) -> Result<Opened> {
+        let (connection, id) = writer.connection()?;
+        let (secret, sequence) = connection
+            .query_row("SELECT secret, sequence FROM store", [], |row| {
+                Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Sequence>(1)?))
+            })
+            .map_err(|error| self.explained(&error, writer))?;
+        let page = if self.folder.shares_memory() {
+            let page = CounterPage::open(&self.folder.page(), id, is_fresh(sequence));
+            page.inspect_err(warn_of_page).ok()
+        } else {
+            None
+        };
+        if let Some(page) = &page {
+            let (connection, _) = writer.connection()?;
+            repair(page, connection).map_err(|error| self.explained(&error, writer))?;
+        }
+        Ok(Opened::new(&self.folder, id, secret, writer.file(), page))
+    }
+
+    /// The folder of the store.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Whether nothing was committed since `sequence`, for the price of some loads. `false` when that cannot be told
+    /// without asking the database.
+    #[must_use]
+    pub fn is_current(&self, sequence: Sequence) -> bool {
+        self.believes && self.opened.newest().state(coarse_ms()) == PageState::Equal(sequence.0) && !self.went_back()
+    }
+
+    /// Whether what was read before may be in the database no more, so that its change sequence says nothing: the log was
+    /// lost.
+    #[inline]
+    pub(super) fn went_back(&self) -> bool {
+        self.losses_now() != self.losses.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    pub(super) fn losses_now(&self) -> u64 {
+        self.connections.here.journal.losses()
+    }
+
+    /// The whole state was read when there were so many losses.
+    pub(super) fn caught_up_with(&self, losses: u64) {
+        self.losses.store(losses, Ordering::Release);
+    }
+
+    /// What stands for a token: equal for equal tokens of this store, and of no use elsewhere. Another one when the
+    /// database had to be made anew.
+    #[must_use]
+    pub fn fingerprint(&self, token: &str) -> Vec<u8> {
+        self.keyed(token.as_bytes()).to_vec()
+    }
+
+    /// A hash under the secret of this store: the same for the same bytes, and of no use without the store.
+    #[must_use]
+    pub fn keyed(&self, bytes: &[u8]) -> [u8; 32] {
+        *blake3::keyed_hash(&self.opened.newest().secret, bytes).as_bytes()
+    }
+
+    /// What an image carries that belongs under this name in this store. The name says all that the file is of:
+    /// listing or matches, the library's number, generation and change sequence.
+    #[must_use]
+    pub fn seal(&self, name: &ImageName) -> u64 {
+        self.seal_of(&image_text(name))
+    }
+
+    /// The same for the image of a table.
+    #[must_use]
+    pub fn table_seal(&self, name: &TableImage) -> u64 {
+        self.seal_of(&table_image_text(name))
+    }
+
+    fn seal_of(&self, name: &str) -> u64 {
+        let mut seal = [0; 8];
+        seal.copy_from_slice(&self.keyed(name.as_bytes())[..8]);
+        u64::from_le_bytes(seal)
+    }
+
+    pub(super) fn is_stale(&self, slot: &Slot) -> bool {
+        self.folder.broken().is_some() || slot.is_moved()
+    }
+
+    /// The error for people; notes that the database is broken when that is what it says.
+    pub(super) fn explained(&self, error: &rusqlite::Error, slot: &Slot) -> Error {
+        if is_broken(error) {
+            self.folder.mark_broken(slot.file());
+        }
+        explain(error, &self.folder)
+    }
+
+    /// Closes what is open and opens what has the database's name now, or a new one.
+    pub(super) fn renew(&self) -> Result<()> {
+        let give_up = Instant::now() + BUSY;
+        loop {
+            // In the order in which a fork takes them.
+            let mut writer = lock(&self.connections.writer);
+            let mut reader = lock(&self.connections.reader);
+            let known = self.opened.newest();
+            let foreign = |slot: &Slot| slot.is_moved() || slot.id().is_some_and(|id| id != known.id);
+            if self.folder.broken().is_none() && !foreign(&writer) && !foreign(&reader) {
+                return Ok(()); // another thread was faster
+            }
+            let lost = self.connections.here.journal.is_lost(&self.folder);
+            writer.close();
+            reader.close();
+            // The connections of a process share files, which stay open until the last of them is closed. Those of others
+            // are only tried: who has one may be waiting for ours.
+            if lost && !self.connections.close_others() {
+                drop((writer, reader));
+                if Instant::now() >= give_up {
+                    return Err(self.replaced("the log of its database was"));
+                }
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            }
+            // Others who have it mapped look at the database too.
+            known.retire_page();
+            if self.folder.broken().is_some() {
+                self.folder.set_aside()?;
+            } else {
+                log::warn!(
+                    "the database in {}, or what SQLite keeps beside it, was removed or replaced while it was open; it is \
+                     opened again",
+                    self.folder.path().display()
+                );
+            }
+            known.follow(self.look(&mut writer)?);
+            return Ok(());
+        }
+    }
+
+    pub(super) fn replaced(&self, what: &str) -> Error {
+        Error::new(
+            Status::Store,
+            format!(
+                "store in {}: {what} replaced or spoilt again and again; look for who does that, or choose another \
+                 cache_dir",
+                self.folder.path().display()
+            ),
+        )
+    }
+
+    /// Closes the connections; they are opened again when needed.
+    pub fn close(&self) {
+        lock(&self.connections.reader).close();
+        let mut writer = lock(&self.connections.writer);
+        writer.settle();
+        writer.close();
+    }
+}
+
+impl Drop for Store {
+    /// While the fork handlers still know of the connections: none may be closing at the moment of a fork.
+    fn drop(&mut self) {
+        self.close();
+    }
+}

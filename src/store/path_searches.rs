@@ -1,0 +1,99 @@
+//! What the server was asked about, so that no process asks it again too soon.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::open::Store;
+use crate::error::Result;
+use crate::model::{IdentityId, LibraryId, PathSearch};
+
+/// Path searches older than this are forgotten: a day, longer than any pause between two of them.
+const FORGOTTEN_MS: i64 = 86_400_000;
+
+/// The library number of a probe for a path that is not listed.
+const PROBE: LibraryId = LibraryId(0);
+
+impl Store {
+    /// When the server was asked about the path with this hash.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn path_search(&self, identity: IdentityId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT first_ms, last_ms, found FROM path_searches WHERE identity = ?1 AND library = ?2 AND hash = ?3",
+                )?
+                .query_row(params![identity, library, hash.cast_signed()], |row| {
+                    Ok(PathSearch {
+                        first_ms: row.get(0)?,
+                        last_ms: row.get(1)?,
+                        found: row.get(2)?,
+                    })
+                })
+                .optional()
+        })
+    }
+
+    /// When the server was last asked about any path, and how often since `since_ms`. Those of the future are of a
+    /// clock that was set back: they are not counted.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn last_path_search(&self, identity: IdentityId, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT max(last_ms), count(*) FILTER (WHERE last_ms > ?3) FROM path_searches \
+                     WHERE identity = ?1 AND library <> ?2 AND last_ms <= ?4",
+                )?
+                .query_row(params![identity, PROBE, since_ms, now_ms], |row| {
+                    Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
+                })
+        })
+    }
+
+    /// When the last probe was made because a path was not listed.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn last_probe_for_path(&self, identity: IdentityId) -> Result<Option<i64>> {
+        Ok(self.path_search(identity, PROBE, 0)?.map(|probe| probe.last_ms))
+    }
+
+    /// Notes such a probe.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn note_probe_for_path(&self, identity: IdentityId, now_ms: i64) -> Result<()> {
+        self.note_path_search(identity, PROBE, 0, now_ms, false)
+    }
+
+    /// Notes that the server was asked about a path, and whether it had it.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn note_path_search(
+        &self,
+        identity: IdentityId,
+        library: LibraryId,
+        hash: u64,
+        now_ms: i64,
+        found: bool,
+    ) -> Result<()> {
+        self.write(|tx| {
+            tx.connection
+                .prepare_cached(
+                    "INSERT INTO path_searches (identity, library, hash, first_ms, last_ms, found) \
+                     VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (identity, library, hash) DO UPDATE SET \
+                     first_ms = CASE WHEN found <> excluded.found THEN excluded.first_ms ELSE first_ms END, \
+                     last_ms = excluded.last_ms, found = excluded.found",
+                )?
+                .execute(params![identity, library, hash.cast_signed(), now_ms, found])?;
+            // Those of the future too: the clock was set back, and they would be the last ones until it is there again.
+            tx.connection
+                .prepare_cached("DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2")?
+                .execute([now_ms - FORGOTTEN_MS, now_ms])?;
+            Ok(())
+        })
+    }
+}

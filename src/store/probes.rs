@@ -1,0 +1,99 @@
+//! What a probe showed: the libraries of an identity and their clocks, and what becomes of those that it did not show.
+
+use rusqlite::params;
+
+use super::libraries::{LibraryRow, disown, libraries, renew, upsert};
+use super::matches::hand_over;
+use super::open::Store;
+use super::tx::Tx;
+use crate::error::Result;
+use crate::model::{Clocks, IdentityId, Library, LibraryId, Sequence};
+
+/// After how long the listing of a library is forgotten that the server does not show any more.
+const GONE_MS: i64 = 30 * 86_400_000;
+
+impl Store {
+    /// Notes what a probe showed that began at the change sequence `begun`, and which libraries it proved to be current:
+    /// `current` decides, from the row as it was and the library as it is.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn probed(
+        &self,
+        identity: IdentityId,
+        shown: &[Library],
+        begun: Sequence,
+        now_ms: i64,
+        current: &dyn Fn(&LibraryRow, &Library) -> bool,
+    ) -> Result<Vec<LibraryRow>> {
+        self.write(|tx| {
+            // It may be one of a database that was set aside.
+            tx.connection
+                .query_row("SELECT 1 FROM identities WHERE id = ?1", [identity], |_| Ok(()))?;
+            let before = libraries(tx.connection, identity)?;
+            tx.connection
+                .execute("UPDATE libraries SET present = 0 WHERE identity = ?1", [identity])?;
+            tx.connection.execute(
+                "UPDATE identities SET used_ms = ?2 WHERE id = ?1",
+                params![identity, now_ms],
+            )?;
+            for (position, library) in (0_i64..).zip(shown) {
+                upsert(tx, identity, position, library)?;
+                if let Some(row) = before.iter().find(|row| row.library.uuid == library.uuid)
+                    && row.generation.is_fetched()
+                    && current(row, library)
+                {
+                    renew(tx, row.id, &library.clocks, begun, now_ms, row.provisional)?;
+                }
+            }
+            forget_gone(tx, identity, now_ms)?;
+            let after = libraries(tx.connection, identity)?;
+            if before.iter().map(lasting).eq(after.iter().map(lasting)) {
+                tx.clocks_changed(identity)?;
+            } else {
+                tx.libraries_changed(identity)?;
+            }
+            Ok(after)
+        })
+    }
+}
+
+/// Forgets the listings of libraries that the server has not shown for a month, and those libraries of which nothing was
+/// confirmed. What was confirmed has no expiry: it waits, under a new number, for the library to come back.
+fn forget_gone(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Result<()> {
+    let c = tx.connection;
+    c.execute(
+        "UPDATE libraries SET gone_ms = ?2 WHERE identity = ?1 AND NOT present AND gone_ms NOT BETWEEN 1 AND ?2",
+        params![identity, now_ms],
+    )?;
+    let gone: Vec<(LibraryId, bool)> = c
+        .prepare_cached(
+            "SELECT id, match_count > 0 FROM libraries l WHERE identity = ?1 AND NOT present AND gone_ms <= ?2 \
+             AND (match_count = 0 OR generation > 0 OR EXISTS (SELECT 1 FROM items WHERE library = l.id))",
+        )?
+        .query_map(params![identity, now_ms.saturating_sub(GONE_MS)], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    for (id, has_matches) in gone {
+        disown(tx, "id", id)?;
+        if has_matches {
+            c.execute(
+                "INSERT INTO libraries (identity, section, uuid, title, kind, locations, position, present, gone_ms) \
+                 SELECT ?2, section, uuid, title, kind, locations, position, 0, gone_ms FROM libraries WHERE id = ?1",
+                params![id, identity],
+            )?;
+            hand_over(tx, id, LibraryId(c.last_insert_rowid()))?;
+        }
+    }
+    Ok(())
+}
+
+/// What of a library an answer's item depends on, as far as a probe shows it.
+fn lasting(row: &LibraryRow) -> (LibraryId, Library) {
+    let library = Library {
+        clocks: Clocks::default(),
+        ..row.library.clone()
+    };
+    (row.id, library)
+}

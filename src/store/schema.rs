@@ -1,0 +1,73 @@
+//! Making a database, and connecting to one.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::patience::BUSY;
+use crate::platform::files;
+
+/// The format's number, as in the names of its files: `user_version` of the database. `docs/design.md`, 'The store', says when
+/// it changes.
+const FORMAT: i64 = 2;
+
+/// The journal mode that is wanted.
+pub fn journal(wal: bool) -> &'static str {
+    if wal { "WAL" } else { "TRUNCATE" }
+}
+
+pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    // NO_MUTEX: a connection is used behind our own lock. NOFOLLOW: the folder may be another user's.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+pub fn failure(code: std::ffi::c_int) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
+}
+
+/// Makes a database, whole and closed, in an empty file that no other process knows.
+pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
+    let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
+    let store_id = i64::from_le_bytes(files::random().map_err(random)?);
+    let secret: [u8; 32] = files::random().map_err(random)?;
+    // No two databases share a change sequence or a number of a library: what a process remembers of one that was set
+    // aside, and the names of its images, mean nothing in the next. Below 2^52, for JSON.
+    let first = i64::from(u32::from_le_bytes(files::random().map_err(random)?) >> 12) + 1;
+    let first = first << 32;
+
+    let connection = connect(path)?;
+    connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
+    let wanted = journal(wal);
+    let mode: String = connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        log::warn!(
+            "this file system does not share memory between processes: the store works without WAL, more slowly"
+        );
+    }
+    let tx = connection.unchecked_transaction()?;
+    tx.execute_batch(&schema())?;
+    tx.execute(
+        "INSERT INTO store (one, store_id, secret, sequence, trimmed) VALUES (1, ?1, ?2, ?3, ?3)",
+        rusqlite::params![store_id, secret, first],
+    )?;
+    tx.execute(
+        "INSERT INTO sqlite_sequence (name, seq) VALUES ('identities', ?1), ('libraries', ?1)",
+        [first],
+    )?;
+    tx.pragma_update(None, "user_version", FORMAT)?;
+    tx.commit()?;
+    connection.close().map_err(|(_, error)| error)
+}
+
+/// The statements of `schema.sql`, which the database keeps as they are and reads at each open: without the comments.
+fn schema() -> String {
+    let without = |line: &str| line.split("--").next().unwrap_or_default().trim_end().to_owned();
+    include_str!("schema.sql")
+        .lines()
+        .map(|line| without(line) + "\n")
+        .collect()
+}

@@ -1,0 +1,140 @@
+//! A whole view of the store at one moment, and what happened since.
+
+use rusqlite::{Connection, params};
+
+use super::changes::{Change, ChangeKind};
+use super::columns::{list, read};
+use super::endpoints::{Endpoint, identity_of};
+use super::libraries::{LibraryRow, libraries};
+use super::open::Store;
+use super::tx::sequence_of;
+use super::unverified::{Unverified, unverified_of};
+use crate::error::Result;
+use crate::model::{IdentityId, Sequence};
+
+/// Everything that a process needs in order to answer, read at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// The change sequence of that moment.
+    pub sequence: Sequence,
+    /// The libraries that the last probe showed, in the server's order.
+    pub libraries: Vec<LibraryRow>,
+    /// Confirmed matches and single items that came or went since their images were made, oldest first.
+    pub changes: Vec<Change>,
+    /// What is not to be answered.
+    pub unverified: Vec<Unverified>,
+}
+
+fn state(
+    connection: &Connection,
+    identity: Option<IdentityId>,
+    known: &dyn Fn(&mut LibraryRow),
+) -> rusqlite::Result<State> {
+    let Some(identity) = identity else {
+        return Ok(State {
+            sequence: sequence_of(connection)?,
+            ..State::default()
+        });
+    };
+    let mut libraries = libraries(connection, identity)?;
+    libraries.iter_mut().for_each(known);
+    let mut changes = Vec::new();
+    for row in &libraries {
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT {} FROM changes WHERE sequence > min(?1, ?3) AND library = ?2 AND (kind IN (1, 2) AND sequence > ?1 \
+             OR kind IN (8, 9) AND sequence > ?3) ORDER BY sequence, n",
+            list::<Change>()
+        ))?;
+        let found = statement.query_map(
+            params![row.matches_compacted, row.id, row.image_sequence],
+            read::<Change>,
+        )?;
+        for one in found {
+            changes.push(one?);
+        }
+    }
+    let unverified = unverified_of(connection, identity)?;
+    Ok(State {
+        sequence: sequence_of(connection)?,
+        libraries,
+        changes,
+        unverified,
+    })
+}
+
+impl Store {
+    /// Everything that a process needs in order to answer for this identity.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn state(&self, identity: Option<IdentityId>) -> Result<State> {
+        self.read(|connection| state(connection, identity, &|_| ()))
+    }
+
+    /// The same for the identity that an endpoint leads to, which is given too. Of one moment: otherwise the sequence could
+    /// say that the commit shows which made the identity known. `known` may say of a library up to which sequences its
+    /// matches and single items are known already.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn state_at(
+        &self,
+        endpoint: Option<&Endpoint>,
+        known: &dyn Fn(&mut LibraryRow),
+    ) -> Result<(Option<IdentityId>, State)> {
+        let mut losses = 0;
+        let read = self.read(|connection| {
+            losses = self.losses_now();
+            let identity = identity_of(connection, endpoint)?;
+            Ok((identity, state(connection, identity, known)?))
+        });
+        if read.is_ok() {
+            self.caught_up_with(losses);
+        }
+        read
+    }
+
+    /// What happened after `since`, oldest first, with the sequence up to which it is told. `None` when so much
+    /// happened, or such things, that [`Store::state`] has to be read again. With `patient` unset: `None` at once
+    /// when another thread is reading.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn changes(
+        &self,
+        identity: Option<IdentityId>,
+        since: Sequence,
+        patient: bool,
+    ) -> Option<Result<(Sequence, Option<Vec<Change>>)>> {
+        let work = |connection: &Connection| {
+            let now = sequence_of(connection)?;
+            if now == since {
+                return Ok((now, Some(Vec::new())));
+            }
+            let trimmed: Sequence = connection
+                .prepare_cached("SELECT trimmed FROM store")?
+                .query_row([], |row| row.get(0))?;
+            if trimmed > since || now < since {
+                return Ok((now, None));
+            }
+            let found: Vec<Change> = connection
+                .prepare_cached(&format!(
+                    "SELECT {} FROM changes WHERE sequence > ?1 AND (?2 IS NULL OR identity IN (0, ?2)) ORDER BY sequence, n LIMIT 2000",
+                    list::<Change>()
+                ))?
+                .query_map(params![since, identity], read::<Change>)?
+                .collect::<rusqlite::Result<_>>()?;
+            let again = found.len() == 2000 || found.iter().any(|one| one.kind == ChangeKind::Library);
+            Ok((now, (!again).then_some(found)))
+        };
+        let read = if patient {
+            Some(self.read(work))
+        } else {
+            self.try_read(work)
+        };
+        if self.went_back() {
+            return read.map(|read| read.map(|(now, _)| (now, None)));
+        }
+        read
+    }
+}

@@ -1,0 +1,126 @@
+//! Rows that nothing shows any more are removed, a slice at a time.
+
+use std::sync::atomic::Ordering;
+
+use super::columns::{Cells, FromCells, list, read};
+use super::guids::Carrier;
+use super::open::Store;
+use super::titles::Titled;
+use super::tx::Tx;
+use crate::error::Result;
+use crate::model::LibraryId;
+
+impl Store {
+    /// Removes rows that nothing shows any more, at most `slice` of each kind. Gives whether some may be left.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn sweep(&self, slice: usize) -> Result<bool> {
+        // Shows of which the last episode was swept can be told only by looking at all episodes.
+        let shows = self.orphans.load(Ordering::Relaxed);
+        let left = self.write(|tx| {
+            let swept = sweep_slice(tx, slice)?;
+            if swept.rows > 0 {
+                self.orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
+                return Ok(true);
+            }
+            for statement in [
+                "DELETE FROM shows WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
+                "DELETE FROM shows WHERE ?1 AND id NOT IN (SELECT show FROM items WHERE show IS NOT NULL)",
+                "DELETE FROM unverified WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
+                "DELETE FROM listings WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
+                "DELETE FROM seen WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
+                "DELETE FROM libraries WHERE identity < 0",
+                "PRAGMA incremental_vacuum(256)",
+            ] {
+                let mut statement = tx.connection.prepare_cached(statement)?;
+                if statement.parameter_count() > 0 {
+                    statement.raw_bind_parameter(1, shows)?;
+                }
+                let mut rows = statement.raw_query();
+                while rows.next()?.is_some() {} // a pragma gives rows
+            }
+            Ok(false)
+        })?;
+        if !left && shows {
+            self.orphans.store(false, Ordering::Relaxed);
+        }
+        Ok(left)
+    }
+}
+
+/// What one slice of sweeping removed.
+pub struct Swept {
+    pub rows: usize,
+    /// Episodes were among them.
+    pub of_shows: bool,
+}
+
+/// A row of `items` that goes, with what stands of it in the indexes.
+struct Dead {
+    guids: Carrier,
+    titles: Titled,
+    library: LibraryId,
+    of_show: bool,
+}
+
+impl FromCells for Dead {
+    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            guids: Carrier::from_cells(cells)?,
+            titles: Titled::from_cells(cells)?,
+            library: cells.get("i.library")?,
+            of_show: cells.get("i.show IS NOT NULL")?,
+        })
+    }
+}
+
+/// Removes rows that nothing shows any more, at most `slice` of each kind.
+pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
+    let slice = i64::try_from(slice).unwrap_or(i64::MAX);
+    let c = tx.connection;
+    // Items of libraries of no identity, then those of others that died before the generation that answers: two
+    // statements, for one with OR would read every item. No item is in both: what is swept is swept once. One that went
+    // singly stays while a page may be on its way that still has it.
+    let mut dead: Vec<Dead> = Vec::new();
+    for whose in [
+        "l.identity < 0",
+        "l.identity > 0 AND i.died IS NOT NULL AND i.died <= l.generation \
+         AND NOT EXISTS (SELECT 1 FROM listings n WHERE n.library = l.id AND n.begun_seq < i.since)",
+    ] {
+        let mut rows = c.prepare_cached(&format!(
+            "SELECT {} FROM libraries l JOIN items i ON i.library = l.id LEFT JOIN shows s ON s.id = i.show \
+             WHERE {whose} LIMIT ?1",
+            list::<Dead>()
+        ))?;
+        for row in rows.query_map([slice], read)? {
+            dead.push(row?);
+        }
+    }
+    for row in &dead {
+        super::guids::forget(tx, &row.guids)?;
+        super::titles::forget(tx, row.library, &row.titles)?;
+        c.prepare_cached("DELETE FROM items WHERE id = ?1")?
+            .execute([row.guids.id])?;
+    }
+    let disowned = c
+        .prepare_cached(
+            "DELETE FROM matches WHERE (library, path) IN (SELECT m.library, m.path FROM libraries l \
+             JOIN matches m ON m.library = l.id WHERE l.identity < 0 LIMIT ?1)",
+        )?
+        .execute([slice])?;
+    let ended = c
+        .prepare_cached(
+            "DELETE FROM matches WHERE (library, path) IN (SELECT m.library, m.path FROM libraries l \
+             JOIN matches m ON m.library = l.id WHERE l.dead_matches AND m.epoch <> l.epoch LIMIT ?1)",
+        )?
+        .execute([slice])?;
+    // Of an empty page nothing was looked for.
+    if ended == 0 && slice > 0 {
+        c.execute("UPDATE libraries SET dead_matches = 0 WHERE dead_matches", [])?;
+    }
+    Ok(Swept {
+        rows: dead.len() + disowned + ended,
+        of_shows: dead.iter().any(|row| row.of_show),
+    })
+}

@@ -1,0 +1,47 @@
+//! Counters of the store's life.
+
+use super::open::Store;
+use crate::error::Result;
+use crate::model::Sequence;
+
+/// Counts over the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Requests over the store's life.
+    pub requests: u64,
+    /// Answers over the store's life.
+    pub answers: u64,
+    /// The change sequence.
+    pub sequence: Sequence,
+}
+
+impl Store {
+    /// Counts over the whole store.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn totals(&self) -> Result<Totals> {
+        self.read(|connection| {
+            connection.query_row("SELECT requests, answers, sequence FROM store", [], |row| {
+                Ok(Totals {
+                    requests: row.get::<_, i64>(0)?.cast_unsigned(),
+                    answers: row.get::<_, i64>(1)?.cast_unsigned(),
+                    sequence: row.get(2)?,
+                })
+            })
+        })
+    }
+
+    /// Adds to the counters of the store's life.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn add_totals(&self, requests: u64, answers: u64) -> Result<()> {
+        self.write(|tx| {
+            tx.connection
+                .prepare_cached("UPDATE store SET requests = requests + ?1, answers = answers + ?2")?
+                .execute([requests.cast_signed(), answers.cast_signed()])?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,69 @@
+//! A write transaction under way, and what ends it.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::patience::BUSY;
+
+use crate::model::Sequence;
+
+/// A write transaction under way.
+pub struct Tx<'c> {
+    pub connection: &'c Connection,
+    /// The change sequence that this transaction becomes.
+    pub sequence: Sequence,
+    /// How many changes it has told so far.
+    told: Cell<i64>,
+}
+
+impl<'c> Tx<'c> {
+    /// The transaction that the connection has begun.
+    pub fn new(connection: &'c Connection, sequence: Sequence) -> Self {
+        Self {
+            connection,
+            sequence,
+            told: Cell::new(0),
+        }
+    }
+
+    /// The number of the next change that it tells.
+    pub fn next_change(&self) -> i64 {
+        self.told.replace(self.told.get() + 1)
+    }
+}
+
+/// Rolls back when it is dropped, unless the transaction is over by then: also when its work panics.
+pub struct Undo<'c>(pub &'c Connection);
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit() {
+            let _ = self.0.execute_batch("ROLLBACK");
+        }
+    }
+}
+
+/// Has a connection wait for none, and for others again when it is dropped.
+pub struct Hasty<'c>(&'c Connection);
+
+impl<'c> Hasty<'c> {
+    pub fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
+        connection.busy_timeout(Duration::ZERO)?;
+        Ok(Self(connection))
+    }
+}
+
+impl Drop for Hasty<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.busy_timeout(BUSY);
+    }
+}
+
+/// The change sequence, as the connection sees it.
+pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
+    connection
+        .prepare_cached("SELECT sequence FROM store")?
+        .query_row([], |row| row.get(0))
+}

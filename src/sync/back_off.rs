@@ -1,0 +1,88 @@
+//! After a failure the server is left alone for a while.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Error, Status};
+use crate::platform::clock::Clock;
+use crate::platform::fork::{Release, hold};
+use crate::stats::Counters;
+
+/// For how long a failed server is left alone while there is an old answer.
+pub const BACK_OFF_MS: i64 = 15_000;
+/// And while there is none: long enough for the questions of one batch of work, too short for a person.
+pub const BACK_OFF_NOT_FETCHED_MS: i64 = 2_000;
+
+/// The last failure: while it is young, stale answers are given without asking again.
+pub struct BackOff {
+    clock: Arc<dyn Clock>,
+    counters: Arc<Counters>,
+    failure: Mutex<Option<Failure>>,
+}
+
+struct Failure {
+    error: Error,
+    at_ms: i64,
+}
+
+impl BackOff {
+    pub fn new(clock: Arc<dyn Clock>, counters: Arc<Counters>) -> Self {
+        Self {
+            clock,
+            counters,
+            failure: Mutex::new(None),
+        }
+    }
+
+    /// Its lock, held through a fork.
+    pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
+        Box::new(hold(owner, |owner| &within(owner).failure))
+    }
+
+    /// Remembers that the server failed, or the store; logs it once.
+    pub fn begin(&self, error: &Error) {
+        self.counters.failed();
+        let mut failure = lock(&self.failure);
+        if failure.as_ref().is_none_or(|known| known.error != *error) {
+            log::warn!("{}, old answers stand in: {error}", cannot(error));
+        }
+        *failure = Some(Failure {
+            error: error.clone(),
+            at_ms: self.clock.now_ms(),
+        });
+    }
+
+    /// The server answered: whatever was wrong is over.
+    pub fn end(&self) {
+        if lock(&self.failure).take().is_some() {
+            log::info!("answers are new again");
+        }
+    }
+
+    /// The server's last failure, unless it is so old that less than `left_ms` of its time is left.
+    pub fn last(&self, left_ms: i64) -> Option<Error> {
+        // A clock that was set back does not make it last longer.
+        let lasts = 0..BACK_OFF_MS - left_ms;
+        let now = self.clock.now_ms();
+        lock(&self.failure)
+            .as_ref()
+            .filter(|failure| lasts.contains(&now.saturating_sub(failure.at_ms)))
+            .map(|failure| failure.error.clone())
+    }
+
+    /// The last failure, in words, however old, until new answers can be had again.
+    pub fn text(&self) -> Option<String> {
+        lock(&self.failure).as_ref().map(|failure| failure.error.to_string())
+    }
+}
+
+/// What this error keeps from happening.
+pub fn cannot(error: &Error) -> &'static str {
+    match error.status {
+        Status::Store | Status::StoreFull => "nothing new can be stored",
+        _ => "the server could not be asked",
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,31 @@
+//! One call of the host: what it may do, and who is told.
+
+use std::time::{Duration, Instant};
+
+use crate::reading::Selection;
+
+/// What a call asks about, how long it may take, and whether it may ask the server.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    /// The library asked; `None` for all.
+    pub library: Option<&'a Selection>,
+    /// When it must have ended: all its jobs share this moment.
+    pub until: Option<Instant>,
+    /// The server is not asked.
+    pub offline: bool,
+    /// Told how far a fetch has come, on the caller's thread; `false` stops it.
+    pub progress: Option<&'a dyn Fn(&Progress<'_>) -> bool>,
+}
+
+/// How far a fetch has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// Title of the library; empty while none is fetched yet: the libraries are asked for, or another one fetches.
+    pub library: &'a str,
+    /// Items fetched, those of an earlier, interrupted fetch included.
+    pub items: u64,
+    /// Items in all; 0 when the server did not say.
+    pub total: u64,
+    /// Since this call began to fetch.
+    pub elapsed: Duration,
+}

@@ -1,0 +1,253 @@
+//! Point questions: the server is asked about one path.
+//!
+//! Where a library was never fetched and the caller has little time, one request may give the first answer. Where a path
+//! lies in a folder of a library and is not listed, it may be new: one look at the clocks tells whether something moved,
+//! and one query whether the server has it all the same. Only what comes back and is exactly this file counts; what
+//! does not come back proves nothing. The store remembers what was asked, so that processes do not ask in turn.
+
+use std::time::{Duration, Instant};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::call::Call;
+use super::job::{SyncJob, Syncing};
+use super::refresh::Why;
+use crate::error::{Error, Result, Status};
+use crate::freshness::{self, COLD_QUESTIONS, LOOK_AGAIN_MS};
+use crate::matching::Normal;
+use crate::matching::point::{file_name, is_same_file, title_in};
+use crate::matching::text::{fold_title, has_all_words};
+use crate::model::{IdentityId, Sequence};
+use crate::source::{Bounds, Rows};
+use crate::store::{LibraryRow, Patience};
+
+/// How long asking waits for other writers where an answer is at hand.
+pub const SHORTLY: Duration = Duration::from_secs(1);
+/// Rows looked through for the path: a name is rarely in more.
+const ROWS: u32 = 100;
+/// How long somebody else's look is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Syncing {
+    /// Whether a library that was never fetched was asked for this path a while ago, and had it.
+    pub fn remembers_path(&self, identity: IdentityId, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
+        self.remembers(identity, row, path.hash())
+    }
+
+    /// Whether a library that was never fetched was asked for this title a while ago, and had it.
+    pub fn remembers_title(&self, identity: IdentityId, row: &LibraryRow, title: &str) -> Result<bool> {
+        self.remembers(identity, row, title_hash(title))
+    }
+
+    /// Whether what the server was asked about has been found, and not too long ago.
+    fn remembers(&self, identity: IdentityId, row: &LibraryRow, hash: u64) -> Result<bool> {
+        let asked = self.store.path_search(identity, row.id, hash)?;
+        Ok(freshness::is_remembered(
+            asked.as_ref(),
+            &self.policy,
+            self.clock.now_ms(),
+        ))
+    }
+
+    /// Looks at the clocks, and merges what moved: a path is missing that may be new. Not again within half a
+    /// minute, and not for what was shown after `since`. Gives the server's failure, if it was more than late.
+    pub fn look(
+        &self,
+        call: &Call<'_>,
+        identity: IdentityId,
+        owners_without_it: &[LibraryRow],
+        since: Sequence,
+    ) -> Result<Option<Error>> {
+        let may = |sync: &Self| {
+            Ok(freshness::may_look(
+                sync.store.last_probe_for_path(identity)?,
+                sync.clock.now_ms(),
+            ))
+        };
+        if !may(self)? {
+            return Ok(None);
+        }
+        let _held = Patience::now().at_most(SHORTLY).hold();
+        let done = self.job(call, |job| {
+            // Another one's look is often over soon; it may also have led to a listing.
+            let soon = Instant::now() + PATIENCE;
+            let bounds = Bounds {
+                deadline: Some(job.bounds.deadline.map_or(soon, |deadline| deadline.min(soon))),
+                ..job.bounds
+            };
+            job.single_flight_within(bounds, "look", || {
+                if !may(self)? {
+                    return Ok(());
+                }
+                self.store.note_probe_for_path(identity, self.clock.now_ms())?;
+                for row in owners_without_it {
+                    job.bring_one(row, row.id, since, Why::Look)?;
+                }
+                Ok(())
+            })?;
+            Ok(())
+        });
+        Ok(failure(done))
+    }
+
+    /// Asks the server for this path in each of these libraries. With `cold` set it was never asked for its
+    /// listing, and may be asked some times in a row.
+    pub fn find_path(
+        &self,
+        call: &Call<'_>,
+        identity: IdentityId,
+        libraries: &[LibraryRow],
+        path: &Normal<'_>,
+        cold: bool,
+    ) -> Result<Option<Error>> {
+        let raw = path.raw();
+        let Some(name) = file_name(raw) else {
+            return Ok(None);
+        };
+        self.ask_once(call, identity, libraries, path.hash(), cold, &|job, row| {
+            job.point(row, raw, name)
+        })
+    }
+
+    /// Asks the server for a title in libraries that were never fetched.
+    pub fn find_title(
+        &self,
+        call: &Call<'_>,
+        identity: IdentityId,
+        libraries: &[LibraryRow],
+        title: &str,
+    ) -> Result<Option<Error>> {
+        self.ask_once(call, identity, libraries, title_hash(title), true, &|job, row| {
+            job.point_title(row, title)
+        })
+    }
+
+    /// Asks these libraries in turn, as far as questions are due.
+    #[allow(clippy::too_many_arguments)] // one call, whole
+    fn ask_once(
+        &self,
+        call: &Call<'_>,
+        identity: IdentityId,
+        libraries: &[LibraryRow],
+        hash: u64,
+        cold: bool,
+        ask: &(dyn Fn(&SyncJob<'_>, &LibraryRow) -> Result<bool> + Sync),
+    ) -> Result<Option<Error>> {
+        let begun = self.clock.now_ms();
+        // Of one path all libraries are asked that may have it: two that do are ambiguous.
+        let rested = || -> Result<bool> {
+            let now = self.clock.now_ms();
+            let (last, count) = self.store.last_path_search(identity, now - LOOK_AGAIN_MS, now)?;
+            Ok(if cold {
+                count < COLD_QUESTIONS
+            } else {
+                freshness::may_look(last, now)
+            })
+        };
+        let may = |row: &LibraryRow| -> Result<bool> {
+            let asked = self.store.path_search(identity, row.id, hash)?;
+            let fresh = asked.is_some_and(|asked| asked.found && asked.last_ms >= begun);
+            Ok(!fresh && freshness::may_ask_again(asked.as_ref(), &self.policy, self.clock.now_ms()))
+        };
+        if !rested()? {
+            return Ok(None);
+        }
+        let mut wanted = Vec::new();
+        for row in libraries {
+            if may(row)? {
+                wanted.push(row);
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        // An answer that takes long is no quick one: half of the time is left for the listing.
+        let half = call.until.map(|until| {
+            let now = Instant::now();
+            now + until.saturating_duration_since(now) / 2
+        });
+        let hurried = Call { until: half, ..*call };
+        let _held = Patience::now().at_most(SHORTLY).hold();
+        let done = self.job(&hurried, |job| {
+            let asked = job.single_flight("query", || {
+                if !rested()? {
+                    return Ok(());
+                }
+                for row in &wanted {
+                    if !may(row)? {
+                        continue;
+                    }
+                    let found = ask(job, row);
+                    // One that failed, or took too long, was a query too.
+                    let had = matches!(found, Ok(true));
+                    self.store
+                        .note_path_search(identity, row.id, hash, self.clock.now_ms(), had)?;
+                    found?;
+                }
+                Ok(())
+            })?;
+            asked.ok_or_else(|| job.late())
+        });
+        Ok(failure(done))
+    }
+}
+
+/// What went wrong, for the answer: a reply that came too late is as good as none.
+fn failure(done: Result<()>) -> Option<Error> {
+    done.err().filter(|error| error.status != Status::Timeout)
+}
+
+impl SyncJob<'_> {
+    /// Whether the server has this path in a library; what it has is merged.
+    fn point(&self, row: &LibraryRow, path: &[u8], name: &str) -> Result<bool> {
+        let title = title_in(name);
+        for kind in row.library.kind.leaf_types() {
+            let by_title = title.as_deref().map(Rows::Title);
+            for rows in [Some(Rows::FileName(name)), by_title].into_iter().flatten() {
+                let (mut items, asked) = self.some_rows(&row.library.section, *kind, rows, 0, ROWS);
+                items.retain(|item| {
+                    let mut parts = item.parts.iter();
+                    parts.any(|part| is_same_file(self.sync.reading.mappings(), path, part.as_bytes()))
+                });
+                if !items.is_empty() {
+                    self.sync.store.merge_items(row, &items, None)?;
+                    return Ok(true);
+                }
+                match asked {
+                    // Asking by file name is no documented query: some servers refuse it.
+                    Err(error) if matches!(rows, Rows::FileName(_)) && error.status == Status::ServerError => {
+                        log::debug!("the server refuses to be asked for a file name: {error}");
+                    }
+                    other => {
+                        other?;
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether the server has items with this title in a library; what it has is merged. More than a page of them is none:
+    /// what is not seen would be missing for as long as the rest is remembered.
+    fn point_title(&self, row: &LibraryRow, title: &str) -> Result<bool> {
+        let wanted = fold_title(title);
+        let mut found = false;
+        for kind in row.library.kind.leaf_types() {
+            let (mut items, end) = self.some_rows(&row.library.section, *kind, Rows::Title(title), 0, ROWS);
+            let end = end?;
+            items.retain(|item| has_all_words(&fold_title(&item.title), &wanted));
+            self.sync.store.merge_items(row, &items, None)?;
+            let all = end.rows < u64::from(ROWS) || end.total.is_some_and(|total| total <= end.rows);
+            if !all {
+                return Ok(false);
+            }
+            found |= !items.is_empty();
+        }
+        Ok(found)
+    }
+}
+
+fn title_hash(title: &str) -> u64 {
+    // No path begins so.
+    xxh3_64(format!("\0title\0{}", fold_title(title)).as_bytes())
+}

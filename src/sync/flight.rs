@@ -1,0 +1,180 @@
+//! One fetch at a time: among threads a lock with a time-out, among processes a file lock that dies with its holder. Where
+//! the file system has no locks, a lease in the store, which a killed holder keeps for a minute.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::Result;
+use crate::platform::files;
+use crate::platform::fork::{Release, hold};
+use crate::platform::lock::FileLock;
+use crate::source::Bounds;
+use crate::store::Store;
+
+/// How long a lease lasts that nobody makes longer.
+const LEASE_MS: i64 = 60_000;
+/// How often its holder does.
+const RENEW_MS: i64 = 15_000;
+/// How often a lease of others is looked at.
+const LOOK_UP: Duration = Duration::from_millis(20);
+
+/// The fetches under way in this process, by what they fetch.
+///
+/// `parking_lot`, for its locks can be waited for with a deadline. They are taken on the library's own threads only:
+/// waiting leaves a thread-local with a destructor behind.
+#[derive(Default)]
+pub struct Flights {
+    by_name: Mutex<HashMap<String, Arc<parking_lot::Mutex<()>>>>,
+    /// Leases that this process holds.
+    leases: Mutex<HashMap<String, Term>>,
+}
+
+impl Flights {
+    /// Its locks, held through a fork.
+    pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> [Box<dyn Release>; 2] {
+        [
+            Box::new(hold(owner, |owner| &within(owner).by_name)),
+            Box::new(hold(owner, |owner| &within(owner).leases)),
+        ]
+    }
+
+    /// Runs `work` when nobody else fetches `what`; `None` when the bounds end first.
+    ///
+    /// # Errors
+    /// What `work` gives.
+    pub fn single_flight<T>(
+        &self,
+        store: &Store,
+        now_ms: &dyn Fn() -> i64,
+        what: &str,
+        bounds: Bounds<'_>,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<Option<T>> {
+        let here = Arc::clone(lock(&self.by_name).entry(what.to_owned()).or_default());
+        let Some(_alone_here) = wait(&here, bounds) else {
+            return Ok(None);
+        };
+        let path = store.folder().fetch_lock(what);
+        let _alone_anywhere = match FileLock::acquire(&path, bounds.deadline, bounds.aborted) {
+            Ok(Some(lock)) => Held::Lock(lock),
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                log::debug!("no file lock on {}: a lease stands in for it: {error}", path.display());
+                match Lease::take(&self.leases, store, now_ms, what, bounds)? {
+                    Some(lease) => Held::Lease(lease),
+                    None => return Ok(None),
+                }
+            }
+        };
+        work().map(Some)
+    }
+
+    /// Makes those leases of this process last longer that have lasted for a while: called again and again while something
+    /// is fetched, however long the server takes for it. What cannot be written now is tried again the next time; who finds
+    /// the lease taken over hears of it from the store (`store_page`).
+    pub fn keep(&self, store: &Store, now_ms: i64) {
+        let due: Vec<(String, u64)> = lock(&self.leases)
+            .iter_mut()
+            .filter(|(_, term)| now_ms.saturating_sub(term.since_ms) >= RENEW_MS)
+            .map(|(what, term)| {
+                term.since_ms = now_ms;
+                (what.clone(), term.holder)
+            })
+            .collect();
+        for (what, holder) in due {
+            if let Err(error) = store.take_lease(&what, holder, now_ms, now_ms.saturating_add(LEASE_MS)) {
+                log::debug!("a lease could not be made longer: {error}");
+            }
+        }
+    }
+
+    /// In a child the fetching threads of the parent do not exist.
+    pub fn reset_after_fork(&self) {
+        if let Ok(mut by_name) = self.by_name.try_lock() {
+            by_name.clear();
+        }
+        if let Ok(mut leases) = self.leases.try_lock() {
+            leases.clear();
+        }
+    }
+}
+
+/// What keeps other processes away; given back when it is dropped.
+#[allow(dead_code)] // held, not read
+enum Held<'s> {
+    Lock(FileLock),
+    Lease(Lease<'s>),
+}
+
+/// As whom a lease is held, and since when it was not made longer, Unix ms.
+pub struct Term {
+    holder: u64,
+    since_ms: i64,
+}
+
+/// A lease, while its work is done.
+struct Lease<'s> {
+    held: &'s Mutex<HashMap<String, Term>>,
+    store: &'s Store,
+    what: &'s str,
+    holder: u64,
+}
+
+impl<'s> Lease<'s> {
+    fn take(
+        held: &'s Mutex<HashMap<String, Term>>,
+        store: &'s Store,
+        now_ms: &dyn Fn() -> i64,
+        what: &'s str,
+        bounds: Bounds<'_>,
+    ) -> Result<Option<Self>> {
+        let holder = files::random().map_or(0, u64::from_le_bytes);
+        loop {
+            let now = now_ms();
+            if store.take_lease(what, holder, now, now.saturating_add(LEASE_MS))? {
+                lock(held).insert(what.to_owned(), Term { holder, since_ms: now });
+                return Ok(Some(Self {
+                    held,
+                    store,
+                    what,
+                    holder,
+                }));
+            }
+            if is_over(bounds) {
+                return Ok(None);
+            }
+            std::thread::sleep(LOOK_UP);
+        }
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        lock(self.held).remove(self.what);
+        if let Err(error) = self.store.end_lease(self.what, self.holder) {
+            log::debug!("a lease could not be given back; it ends by itself: {error}");
+        }
+    }
+}
+
+fn is_over(bounds: Bounds<'_>) -> bool {
+    (bounds.aborted)() || bounds.deadline.is_some_and(|deadline| deadline <= Instant::now())
+}
+
+fn wait<'l>(lock: &'l parking_lot::Mutex<()>, bounds: Bounds<'_>) -> Option<parking_lot::MutexGuard<'l, ()>> {
+    loop {
+        let until = Instant::now() + LOOK_UP;
+        let until = bounds.deadline.map_or(until, |deadline| until.min(deadline));
+        if let Some(guard) = lock.try_lock_until(until) {
+            return Some(guard);
+        }
+        if is_over(bounds) {
+            return None;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

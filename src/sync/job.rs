@@ -1,0 +1,355 @@
+//! Jobs: trips to the server. All of a job runs on a thread of the library's own while the caller waits and reports
+//! progress: `platform::thread` says why.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::back_off::BackOff;
+use super::call::{Call, Progress};
+use super::flight::Flights;
+use crate::error::{Error, Result, Status};
+use crate::freshness::Policy;
+use crate::maintenance::{Images, Maintenance};
+use crate::model::{IdentityId, Item, ItemType, Server};
+use crate::options::Options;
+use crate::platform::clock::Clock;
+use crate::platform::fork::Release;
+use crate::platform::thread::on_worker;
+use crate::reading::Reading;
+use crate::source::{Bounds, EditRequest, PageEnd, PageRequest, Refused, Rows, Source};
+use crate::stats::{Counters, Spent};
+use crate::store::{LibraryRow, Patience, Store};
+
+/// How often the host hears of progress.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What the fetching thread tells the waiting one.
+#[derive(Default)]
+pub struct Report {
+    pub library: Mutex<String>,
+    pub items: AtomicU64,
+    pub total: AtomicU64,
+    pub fetching: AtomicBool,
+    abort: AtomicBool,
+}
+
+/// Bringing the store up to date: what one handle asks its server.
+pub struct Syncing {
+    pub(super) store: Arc<Store>,
+    pub(super) source: Option<Arc<dyn Source>>,
+    pub(super) images: Arc<Images>,
+    pub(super) maintenance: Arc<Maintenance>,
+    pub(super) reading: Arc<Reading>,
+    pub(super) policy: Policy,
+    pub(super) page_size: u32,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) counters: Arc<Counters>,
+    flights: Flights,
+    back_off: BackOff,
+    /// How often a call that was stopped closed the connections of all.
+    cuts: AtomicU64,
+}
+
+/// One trip to the server: bounded by the call's deadline and the host's patience.
+pub struct SyncJob<'a> {
+    pub sync: &'a Syncing,
+    pub source: &'a dyn Source,
+    pub bounds: Bounds<'a>,
+    pub report: &'a Report,
+}
+
+impl Syncing {
+    #[allow(clippy::too_many_arguments)] // the rooms below it
+    pub fn new(
+        store: Arc<Store>,
+        source: Option<Arc<dyn Source>>,
+        images: Arc<Images>,
+        maintenance: Arc<Maintenance>,
+        reading: Arc<Reading>,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+        options: &Options,
+    ) -> Self {
+        Self {
+            store,
+            source,
+            images,
+            maintenance,
+            reading,
+            policy: Policy::new(options),
+            page_size: options.page_size,
+            flights: Flights::default(),
+            back_off: BackOff::new(Arc::clone(&clock), Arc::clone(&counters)),
+            cuts: AtomicU64::new(0),
+            clock,
+            counters,
+        }
+    }
+
+    /// Its locks, held through a fork, and what the source holds.
+    pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
+        let mut held = vec![BackOff::hold(self, |sync| &sync.back_off)];
+        held.extend(Flights::hold(self, |sync| &sync.flights));
+        held.extend(self.source.iter().flat_map(|source| Arc::clone(source).before_fork()));
+        held
+    }
+
+    /// In the child of a fork.
+    pub fn after_fork(&self) {
+        self.flights.reset_after_fork();
+        if let Some(source) = &self.source {
+            source.after_fork();
+        }
+    }
+
+    /// Whether there is a server at all.
+    pub fn has_source(&self) -> bool {
+        self.source.is_some()
+    }
+
+    /// Whether this call may ask the server.
+    pub fn may_ask(&self, call: &Call<'_>) -> bool {
+        self.has_source() && !call.offline
+    }
+
+    /// What went wrong the last time.
+    pub fn back_off(&self) -> &BackOff {
+        &self.back_off
+    }
+
+    /// Items by their rating keys; those that the server does not have are missing.
+    pub fn items(&self, call: &Call<'_>, keys: &[&str]) -> Result<Vec<Item>> {
+        self.job(call, |job| job.source.items(keys, job.bounds))
+    }
+
+    /// Edits items.
+    pub fn edit(&self, call: &Call<'_>, request: &EditRequest<'_>) -> Result<()> {
+        self.job(call, |job| job.source.edit(request, job.bounds))
+    }
+
+    /// Runs `work` on a thread of our own; reports progress on this one.
+    pub fn job<T: Send>(&self, call: &Call<'_>, work: impl FnOnce(&SyncJob<'_>) -> Result<T> + Send) -> Result<T> {
+        let Some(source) = self.source.as_deref() else {
+            return Err(Error::new(
+                Status::Offline,
+                "the server would have to be asked, but the index has no server_url or is offline",
+            ));
+        };
+        let report = Report::default();
+        let aborted = || report.abort.load(Ordering::Relaxed);
+        let begun = Instant::now();
+        let bounds = Bounds {
+            deadline: call.until,
+            aborted: &aborted,
+        };
+        let job = SyncJob {
+            sync: self,
+            source,
+            bounds,
+            report: &report,
+        };
+        let tell = || {
+            self.flights.keep(&self.store, self.clock.now_ms());
+            // Also while no library is fetched yet, with nothing to tell of: the host may want to stop a call that waits for
+            // the libraries' list, or for another process.
+            if let Some(progress) = call.progress {
+                let fetching = report.fetching.load(Ordering::Relaxed);
+                let (library, items, total) = if fetching {
+                    let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
+                    (lock(&report.library).clone(), load(&report.items), load(&report.total))
+                } else {
+                    (String::new(), 0, 0)
+                };
+                let go_on = progress(&Progress {
+                    library: &library,
+                    items,
+                    total,
+                    elapsed: begun.elapsed(),
+                });
+                if !go_on && !report.abort.swap(true, Ordering::Relaxed) {
+                    self.cuts.fetch_add(1, Ordering::SeqCst);
+                    source.interrupt(); // it may be waiting for an answer
+                }
+            }
+        };
+        let asked = self.counters.read().requests;
+        // That thread has no more time than this one.
+        let patience = Patience::now().until(bounds.deadline);
+        let work = || {
+            let _held = patience.hold();
+            job.recall_refusals();
+            let done = work(&job);
+            job.keep_refusals();
+            done
+        };
+        let done = on_worker(work, TICK, tell);
+        self.counters.spent(Spent::Away, begun.elapsed());
+        if done.is_ok() {
+            if report.fetching.load(Ordering::Relaxed) {
+                tell(); // the last state, so that a bar can end full
+            }
+            // Who found that there was nothing to ask has not heard from the server.
+            if self.counters.read().requests != asked {
+                self.back_off.end();
+            }
+        }
+        done
+    }
+}
+
+impl SyncJob<'_> {
+    pub fn single_flight<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+        self.single_flight_within(self.bounds, what, work)
+    }
+
+    pub fn single_flight_within<T>(
+        &self,
+        bounds: Bounds<'_>,
+        what: &str,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<Option<T>> {
+        let (sync, begun) = (self.sync, Instant::now());
+        let waited = || sync.counters.spent(Spent::Wait, begun.elapsed());
+        let now_ms = || sync.clock.now_ms();
+        let done = sync.flights.single_flight(&sync.store, &now_ms, what, bounds, || {
+            waited();
+            work()
+        });
+        if let Ok(None) = done {
+            waited();
+        }
+        done
+    }
+
+    /// Rows of a library: those that came, and how the page ended. What came before it was cut off is as true as the rest.
+    /// A page that another call's end cut off is asked for again: that is no failure of this call.
+    pub fn some_rows(
+        &self,
+        section: &str,
+        kind: ItemType,
+        rows: Rows<'_>,
+        start: u64,
+        size: u32,
+    ) -> (Vec<Item>, Result<PageEnd>) {
+        let request = PageRequest {
+            section,
+            kind,
+            rows,
+            start,
+            size,
+        };
+        let mut items = Vec::new();
+        loop {
+            let cuts = self.sync.cuts.load(Ordering::SeqCst);
+            let end = self.source.page(&request, self.bounds, &mut |item| items.push(item));
+            match end {
+                Err(error)
+                    if !matches!(error.status, Status::Aborted | Status::Timeout)
+                        && self.sync.cuts.load(Ordering::SeqCst) != cuts =>
+                {
+                    log::debug!("a page was cut off by the end of another call; it is asked for again: {error}");
+                    items.clear();
+                }
+                end => {
+                    self.keep_refusals();
+                    return (items, end);
+                }
+            }
+        }
+    }
+
+    /// Whose view of which server this is, as far as it was ever found out.
+    pub fn identity(&self) -> Result<Option<IdentityId>> {
+        match &self.sync.reading.endpoint() {
+            Some(endpoint) => self.sync.store.identity(endpoint),
+            None => Ok(None),
+        }
+    }
+
+    /// Tells the source what this process, or another one, found the server to refuse.
+    fn recall_refusals(&self) {
+        let known = self.identity().and_then(|identity| match identity {
+            Some(identity) => self.sync.store.refusals(identity),
+            None => Ok(String::new()),
+        });
+        match known {
+            Ok(known) => self.source.assume_refused(Refused::from_words(&known)),
+            Err(error) => log::debug!("what the server refuses is not known, and may be found out again: {error}"),
+        }
+    }
+
+    /// Remembers what the server was found to refuse, so that no other process tries it.
+    fn keep_refusals(&self) {
+        let found = self.source.found_refused();
+        if found.is_empty() {
+            return;
+        }
+        let add = |known: &str| Refused::from_words(known).and(found).words();
+        let kept = self.identity().and_then(|identity| match identity {
+            Some(identity) => self.sync.store.note_refusals(identity, &add),
+            None => Ok(()),
+        });
+        if let Err(error) = kept {
+            log::warn!("what the server refuses could not be stored; it is found out again: {error}");
+        }
+    }
+
+    /// Asks a server that refuses something for its version: a new one may take it again. Nothing is asked of others.
+    pub fn look_at_version(&self) -> Result<()> {
+        if self.source.refused().is_empty() {
+            return Ok(());
+        }
+        let server = self.source.server(self.bounds)?;
+        self.note_version(&server)
+    }
+
+    pub fn note_version(&self, server: &Server) -> Result<()> {
+        let Some(identity) = self.identity()? else {
+            return Ok(());
+        };
+        if self.sync.store.machine_identifier(identity)? == server.machine_identifier
+            && self.sync.store.note_version(identity, &server.version)?
+            && !self.source.refused().is_empty()
+        {
+            log::info!(
+                "the server's version is {} now: what it refused before is asked for again",
+                server.version
+            );
+            self.recall_refusals();
+        }
+        Ok(())
+    }
+
+    /// The error for bounds that ended while another one fetched.
+    pub fn late(&self) -> Error {
+        if (self.bounds.aborted)() {
+            return aborted();
+        }
+        Error::new(
+            Status::Timeout,
+            "time is up: another thread or process is fetching; ask again later",
+        )
+    }
+}
+
+pub fn cleared(row: &LibraryRow) -> Error {
+    Error::new(
+        Status::Store,
+        format!(
+            "library '{}' was cleared while it was listed: try again",
+            row.library.title
+        ),
+    )
+}
+
+pub fn aborted() -> Error {
+    Error::new(
+        Status::Aborted,
+        "the host stopped the fetch; what was fetched is kept, and the next call goes on from there",
+    )
+}
+
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,412 @@
+//! Full listings: page by page, each page stored as the next one comes.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use super::job::{SyncJob, aborted, cleared};
+use crate::error::{Error, Result, Status};
+use crate::freshness;
+use crate::image::ImageBuilder;
+use crate::model::{IdentityId, ImageKind, Item, ItemType, Sequence};
+use crate::platform::thread::NO_THREAD;
+use crate::source::{PageEnd, Rows};
+use crate::stats::Spent;
+use crate::store::{Finished, Folder, LibraryRow, Listing};
+
+/// The smallest page asked for under a deadline.
+const SMALL_PAGE: u32 = 100;
+
+/// Confirmed matches that one transaction takes over from another token.
+const INHERITED: usize = 1_000;
+/// After how long without a look at its libraries a token's partition is forgotten.
+const UNUSED_MS: i64 = 30 * 86_400_000;
+
+/// One page, or the rows of it that came before something went wrong.
+struct Page {
+    type_index: usize,
+    /// Rows the server returned; of a page that was cut off, those that were handed over.
+    rows: u64,
+    total: Option<u64>,
+    items: Vec<Item>,
+    /// The change sequence when it was asked for.
+    asked: Sequence,
+    /// The type begins anew with this page.
+    first: bool,
+    /// The type ends with this page.
+    last: bool,
+}
+
+impl SyncJob<'_> {
+    /// Makes a full listing, or goes on with one that was cut off.
+    pub fn list(&self, row: &LibraryRow) -> Result<()> {
+        let sync = self.sync;
+        let now = sync.clock.now_ms();
+        let begun = Instant::now();
+        self.look_at_version()?;
+        let mut listing = match sync.store.listing(row.id)? {
+            Some(listing)
+                if listing.generation == row.generation.next()
+                    && listing.begun_sequence >= row.due_sequence
+                    && freshness::may_resume(listing.touched_ms, &listing.clocks, &row.library.clocks, now) =>
+            {
+                log::info!(
+                    "'{}': the listing goes on after {} rows",
+                    row.library.title,
+                    listing.rows
+                );
+                listing
+            }
+            _ => sync.store.begin_listing(row, now)?,
+        };
+        self.report.items.store(listing.rows, Ordering::Relaxed);
+        self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
+        self.report.fetching.store(true, Ordering::Relaxed);
+        let earlier = listing.rows;
+        // The image is made of the pages as they pass; of one that goes on, the first are not at hand any more.
+        let mut builder = (earlier == 0).then(|| self.builder(row, &listing));
+        let mut attempts = 0;
+        while !self.pages(row, &mut listing, &mut builder, earlier)? {
+            attempts += 1;
+            if attempts > 2 {
+                return Err(Error::new(
+                    Status::BadAnswer,
+                    format!(
+                        "library '{}' changes faster than it can be listed: try again when its scan is over",
+                        row.library.title
+                    ),
+                ));
+            }
+            log::info!(
+                "'{}': rows moved while it was listed; it is begun anew",
+                row.library.title
+            );
+            listing = sync.store.begin_listing(row, sync.clock.now_ms())?;
+            builder = Some(self.builder(row, &listing));
+        }
+        self.complete(row, listing, builder, begun)
+    }
+
+    /// Single items that come or go after the listing began lie over the image once more, which changes nothing.
+    fn builder(&self, row: &LibraryRow, listing: &Listing) -> ImageBuilder {
+        self.sync
+            .images
+            .builder(row, listing.generation, listing.begun_sequence)
+    }
+
+    /// Fetches and stores the pages that are left. `false`: the list moved, begin anew.
+    fn pages(
+        &self,
+        row: &LibraryRow,
+        listing: &mut Listing,
+        builder: &mut Option<ImageBuilder>,
+        earlier: u64,
+    ) -> Result<bool> {
+        let types = row.library.kind.leaf_types();
+        let from = (listing.type_index, listing.next_row);
+        let (total, tail) = (listing.total, listing.tail.keys().to_vec());
+        let (send, receive) = sync_channel(2);
+        std::thread::scope(|scope| {
+            let fetch = move || self.fetch_pages(&row.library.section, types, from, total, &tail, &send);
+            let fetcher = std::thread::Builder::new()
+                .spawn_scoped(scope, fetch)
+                .map_err(|error| {
+                    Error::new(
+                        Status::Store,
+                        format!("no thread can be started to fetch with ({error}): {NO_THREAD}"),
+                    )
+                })?;
+            let stored = self.store_pages(listing, builder, &receive, earlier);
+            drop(receive); // a fetcher that still sends must hear that nobody listens
+            let done = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            stored?;
+            done
+        })
+    }
+
+    /// Sends the pages from a row on. `false`: the overlap, or the total, is not what it was.
+    fn fetch_pages(
+        &self,
+        section: &str,
+        types: &[ItemType],
+        (first_type, first_row): (usize, u64),
+        total: Option<u64>,
+        tail: &[String],
+        send: &SyncSender<Page>,
+    ) -> Result<bool> {
+        let mut size = self.page_size();
+        for (type_index, kind) in types.iter().enumerate().skip(first_type) {
+            let mut overlap = if type_index == first_type { tail } else { &[] };
+            let mut row = if type_index == first_type { first_row } else { 0 };
+            let mut to_skip = overlap.len() as u64;
+            row -= to_skip.min(row);
+            let mut known_total = if type_index == 0 && first_type == 0 {
+                total
+            } else {
+                None
+            };
+            let mut first = type_index != first_type || first_row == 0;
+            loop {
+                let (began, asked) = (Instant::now(), self.sync.store.totals()?.sequence);
+                let (mut items, outcome) = self.some_rows(section, *kind, Rows::All, row, size);
+                // A page may be smaller than the overlap: the next one shows the rest of it.
+                let known = overlap.len().min(items.len());
+                let overlaps = items.iter().zip(overlap).all(|(item, key)| item.rating_key == *key);
+                let end = match outcome {
+                    Ok(end) => end,
+                    Err(error) => {
+                        // What came is true: keep it, if it goes on where the last page ended. Rows that were not asked for
+                        // are no page: nothing of such an answer is left in the store.
+                        let is_page = items.len() as u64 <= u64::from(size);
+                        if overlaps && is_page && items.len() as u64 > to_skip {
+                            items.drain(..known);
+                            let rows = items.len() as u64;
+                            let _ = send.send(Page {
+                                type_index,
+                                rows,
+                                total: known_total,
+                                items,
+                                asked,
+                                first,
+                                last: false,
+                            });
+                        }
+                        return Err(error);
+                    }
+                };
+                if !overlaps || (known_total.is_some() && end.total.is_some() && end.total != known_total) {
+                    return Ok(false);
+                }
+                known_total = end.total;
+                // A reply without offset and total is no page: a server that ignores paging sends everything.
+                let whole = row == 0 && end.total.is_none() && end.offset.is_none();
+                if end.offset.is_some_and(|offset| offset != row) {
+                    return Ok(false);
+                }
+                let last = whole || is_last(section, row, &end)?;
+                items.drain(..known);
+                overlap = &overlap[known..];
+                let skipped = to_skip.min(end.rows);
+                let rows = end.rows - skipped;
+                to_skip -= skipped;
+                row += end.rows;
+                let delivered = send.send(Page {
+                    type_index,
+                    rows,
+                    total: end.total,
+                    items,
+                    asked,
+                    first,
+                    last,
+                });
+                if delivered.is_err() {
+                    return Ok(true); // storing failed, and says why
+                }
+                first = false;
+                if last {
+                    break;
+                }
+                size = self.next_size(size, began.elapsed());
+            }
+        }
+        Ok(true)
+    }
+
+    fn page_size(&self) -> u32 {
+        let most = self.sync.page_size;
+        match self.bounds.left() {
+            // A first byte comes sooner when fewer rows have to be gathered for it.
+            Some(left) if left < Duration::from_secs(2) => {
+                most.min(SMALL_PAGE.max(u32::try_from(left.as_millis()).unwrap_or(most) / 2))
+            }
+            _ => most,
+        }
+    }
+
+    fn next_size(&self, size: u32, took: Duration) -> u32 {
+        let most = self.sync.page_size;
+        match self.bounds.left() {
+            None => most,
+            // As many rows as half of what is left allows, at the speed of the last page.
+            Some(left) => {
+                let rows = f64::from(size) * left.as_secs_f64() / (2.0 * took.as_secs_f64().max(1e-6));
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
+                let rows = rows.clamp(1.0, f64::from(most)) as u32;
+                rows.max(SMALL_PAGE.min(most))
+            }
+        }
+    }
+
+    fn store_pages(
+        &self,
+        listing: &mut Listing,
+        builder: &mut Option<ImageBuilder>,
+        pages: &Receiver<Page>,
+        earlier: u64,
+    ) -> Result<()> {
+        for page in pages {
+            let begun = Instant::now();
+            if page.first && page.type_index != listing.type_index {
+                listing.type_index = page.type_index;
+                listing.next_row = 0;
+                listing.tail.clear();
+            }
+            if page.first {
+                listing.total = match (listing.total, page.total, page.type_index) {
+                    (_, total, 0) => total,
+                    (Some(before), Some(total), _) => Some(before + total),
+                    _ => None,
+                };
+            }
+            listing.next_row += page.rows;
+            listing.rows += page.rows;
+            listing.keyed += page.items.len() as u64;
+            listing.touched_ms = self.sync.clock.now_ms();
+            listing
+                .tail
+                .extend(page.items.iter().map(|item| item.rating_key.as_str()));
+            if page.last {
+                // The type is done: a continuation begins with the next one, or finds nothing left of this one.
+                listing.tail.clear();
+            }
+            self.sync.store.store_page(listing, &page.items, page.asked)?;
+            self.sync.counters.spent(Spent::Store, begun.elapsed());
+            let begun = Instant::now();
+            if let Some(builder) = builder {
+                page.items.iter().for_each(|item| builder.push(item));
+            }
+            self.sync.counters.spent(Spent::Image, begun.elapsed());
+            self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
+            self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
+            if (self.bounds.aborted)() {
+                return Err(aborted());
+            }
+        }
+        Ok(())
+    }
+
+    /// All pages are stored: does the listing agree with itself and with the clocks, and is it to be believed?
+    fn complete(
+        &self,
+        row: &LibraryRow,
+        mut listing: Listing,
+        builder: Option<ImageBuilder>,
+        begun: Instant,
+    ) -> Result<()> {
+        let sync = self.sync;
+        let (identity, shown) = self.probe(false)?;
+        let Some(shown) = shown.iter().find(|one| one.id == row.id) else {
+            if shown.iter().any(|one| one.library.uuid == row.library.uuid) {
+                return Err(cleared(row));
+            }
+            return Err(Error::new(
+                Status::LibraryNotFound,
+                format!("library '{}' went away while it was listed", row.library.title),
+            ));
+        };
+        let storing = Instant::now();
+        let items = sync.store.distinct(&listing)?;
+        let whole = listing.total.is_none_or(|total| total == listing.rows) && items == listing.keyed;
+        let settled = !freshness::unsettled(&listing.clocks, listing.begun_ms)
+            && !shown.library.clocks.refreshing
+            && freshness::agree(&listing.clocks, &shown.library.clocks);
+        let now_ms = sync.clock.now_ms();
+        if row.generation.is_fetched()
+            && freshness::shrank_too_much(row.items, items)
+            && !sync
+                .store
+                .hold_back_listing(identity, &listing, items, now_ms, freshness::PROVISIONAL_MS)?
+        {
+            log::warn!(
+                "'{}' shrank from {} items to {items}: a disk may not be mounted; the old listing answers until a second \
+                 one agrees",
+                row.library.title,
+                row.items
+            );
+            return Ok(());
+        }
+        sync.store.mark_gone(&mut listing)?;
+        if !row.generation.is_fetched() {
+            self.inherit(identity, row, &listing)?;
+        }
+        sync.counters.spent(Spent::Store, storing.elapsed());
+        let generation = if listing.changed || !row.generation.is_fetched() {
+            listing.generation
+        } else {
+            row.generation
+        };
+        let keep = generation == row.generation && row.image.is_some();
+        let image = match builder {
+            _ if keep => None,
+            // A row that came twice is an item once: then the store knows better.
+            Some(builder) if items == listing.keyed && generation == listing.generation => {
+                let name = Folder::image_name(ImageKind::Listing, row.id, generation, listing.begun_sequence);
+                sync.images.write(builder, &name, row)?;
+                Some(name)
+            }
+            _ => Some(sync.images.build(row, generation)?),
+        };
+        let storing = Instant::now();
+        let stored = sync.store.finish_listing(
+            identity,
+            &listing,
+            &Finished {
+                items,
+                provisional: !(whole && settled),
+                partial: !whole,
+                image,
+                now_ms,
+            },
+        )?;
+        sync.counters.spent(Spent::Store, storing.elapsed());
+        sync.counters.listed();
+        log::info!(
+            "'{}': {} items listed in {:.1} s{}",
+            row.library.title,
+            stored.items,
+            begun.elapsed().as_secs_f64(),
+            if stored.provisional { ", provisionally" } else { "" }
+        );
+        sync.maintenance.sweep();
+        if let Err(error) = sync.maintenance.flush_counters() {
+            log::debug!("the counters are written later: {error}");
+        }
+        Ok(())
+    }
+}
+
+impl SyncJob<'_> {
+    /// Tokens change. What was confirmed under another one is as true for this one, of the items that both may see.
+    ///
+    /// Before the listing is finished: killed in between, it is done again.
+    fn inherit(&self, identity: IdentityId, row: &LibraryRow, listing: &Listing) -> Result<()> {
+        let inherited = self.sync.store.matches_of_others(identity, listing)?;
+        for some in inherited.chunks(INHERITED) {
+            let pairs: Vec<(&[u8], &str)> = some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
+            self.sync.maintenance.record_matches(identity, row, &pairs)?;
+        }
+        if !inherited.is_empty() {
+            log::info!(
+                "'{}': {} confirmed matches were taken over from another token",
+                row.library.title,
+                inherited.len()
+            );
+        }
+        let unused = self.sync.clock.now_ms().saturating_sub(UNUSED_MS);
+        self.sync.store.forget_unused(identity, unused)
+    }
+}
+
+/// Whether nothing comes behind this page; an error when the server contradicts itself.
+fn is_last(section: &str, row: u64, end: &PageEnd) -> Result<bool> {
+    match end.total {
+        Some(total) if row + end.rows >= total => Ok(true),
+        Some(total) if end.rows == 0 => Err(Error::new(
+            Status::BadAnswer,
+            format!("section {section}: the server says {total} rows, but gave none after row {row}; try again"),
+        )),
+        Some(_) => Ok(false),
+        // Servers may give fewer rows than asked: only a page without any is behind the last.
+        None => Ok(end.rows == 0),
+    }
+}

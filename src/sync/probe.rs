@@ -1,0 +1,159 @@
+//! The probe: which server it is, which libraries it shows, and their clocks.
+
+use std::time::{Duration, Instant};
+
+use super::call::Call;
+use super::job::{SyncJob, Syncing};
+use crate::error::{Error, Result, Status};
+use crate::freshness;
+use crate::matching::Scope;
+use crate::model::{IdentityId, Library, Sequence, Server};
+use crate::reading::{Resolved, Selection, Selector, age, clocks_of};
+use crate::stats::Spent;
+use crate::store::LibraryRow;
+
+/// How often a library is looked for that others clear at the same time.
+const PERSISTENCE: u32 = 20;
+
+impl Syncing {
+    /// Asks for the libraries and their clocks, and stores them.
+    /// Not again when somebody did so after `since`.
+    pub fn probe(&self, call: &Call<'_>, since: Sequence) -> Result<()> {
+        self.probe_shows_any(call, since).map(|_| ())
+    }
+
+    /// The same; gives whether there are any.
+    pub fn probe_shows_any(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
+        // Who has little time wants an answer first, and the server's name later.
+        let quick = call.until.is_some();
+        self.job(call, |job| job.probe_once(since, quick).map(|rows| !rows.is_empty()))
+    }
+
+    /// Asks who the server is and which libraries it shows, whatever is known: it, and how many libraries.
+    pub fn ask_server(&self, call: &Call<'_>) -> Result<(Server, Duration, usize)> {
+        if !self.may_ask(call) {
+            return Err(Error::new(
+                Status::Offline,
+                "the server cannot be asked: the index has no server_url, or it or the call is offline",
+            ));
+        }
+        self.job(call, |job| {
+            let begun = Instant::now();
+            // Needs no token: when the next one fails, the server was reached.
+            let server = job.source.server(job.bounds)?;
+            let took = begun.elapsed();
+            job.note_version(&server)?;
+            let shown = job.single_flight("probe", || job.probe(false))?;
+            let (_, rows) = shown.ok_or_else(|| job.late())?;
+            Ok((server, took, rows.len()))
+        })
+    }
+
+    /// The one library meant, asked for when it is not known yet.
+    pub fn find_library(&self, library: &Selection, what: &str, call: &Call<'_>) -> Result<(IdentityId, LibraryRow)> {
+        if *library.selector() == Selector::All {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                format!("cannot {what} in all libraries at once: name one"),
+            ));
+        }
+        self.reading.catch_up()?;
+        let mut asked = 0;
+        let mut shown = true;
+        loop {
+            {
+                let snapshot = self.reading.snapshot();
+                match (library.resolve(&snapshot)?, snapshot.identity) {
+                    (Resolved::Scope(Scope::One(place)), Some(identity)) => {
+                        if let Some(row) = snapshot.rows.get(place) {
+                            return Ok((identity, row.clone()));
+                        }
+                    }
+                    _ if !self.may_ask(call) => return Err(library.unknown(&snapshot)),
+                    // When not even others are known, somebody cleared them at once.
+                    _ if asked > 0 && (asked == PERSISTENCE || !shown || !snapshot.rows.is_empty()) => {
+                        return Err(library.unknown(&snapshot));
+                    }
+                    _ => {}
+                }
+            }
+            asked += 1;
+            let since = self.reading.snapshot().sequence();
+            shown = self.probe_shows_any(call, since)?;
+            self.reading.catch_up()?;
+        }
+    }
+}
+
+impl SyncJob<'_> {
+    /// Asks for the libraries; finds out which server it is when that is new or looks different. With `quick` set, a
+    /// server that was never asked keeps the name of its URL for now: one request less before the first answer.
+    pub fn probe(&self, quick: bool) -> Result<(IdentityId, Vec<LibraryRow>)> {
+        let sync = self.sync;
+        let Some(endpoint) = &sync.reading.endpoint() else {
+            return Err(Error::new(Status::Offline, "the index has no server_url"));
+        };
+        let mut identity = sync.store.identity(endpoint)?;
+        let named = match identity {
+            Some(identity) => sync.store.is_named(identity)?,
+            None => false,
+        };
+        if !named && !quick {
+            let server = self.source.server(self.bounds)?;
+            identity = Some(match identity {
+                Some(unnamed) => sync.store.name_server(unnamed, endpoint, &server)?,
+                None => sync.store.reached(endpoint, &server)?,
+            });
+        }
+        let begun = sync.store.totals()?.sequence;
+        let shown = self.source.libraries(self.bounds)?;
+        if let Some(known) = identity
+            && self.looks_different(known, &shown)?
+        {
+            let server = self.source.server(self.bounds)?;
+            if server.machine_identifier != sync.store.machine_identifier(known)? {
+                log::warn!("another server answers behind this URL: nothing of the old one is answered");
+                identity = Some(sync.store.reached(endpoint, &server)?);
+            }
+        }
+        let identity = match identity {
+            Some(identity) => identity,
+            None => sync.store.reached(endpoint, &Server::default())?,
+        };
+        let now = sync.clock.now_ms();
+        let storing = Instant::now();
+        let rows = sync.store.probed(identity, &shown, begun, now, &|row, library| {
+            freshness::is_current(&age(row), &clocks_of(row), &library.clocks, &sync.policy, now)
+        })?;
+        sync.counters.spent(Spent::Store, storing.elapsed());
+        Ok((identity, rows))
+    }
+
+    /// A probe, unless somebody made one after `since` while we waited for our turn: the rows then.
+    pub fn probe_once(&self, since: Sequence, quick: bool) -> Result<Vec<LibraryRow>> {
+        let sync = self.sync;
+        self.single_flight("probe", || {
+            if let Some(identity) = self.identity()?
+                && (quick || sync.store.is_named(identity)?)
+            {
+                let rows = sync.store.state(Some(identity))?.libraries;
+                if rows.iter().any(|row| row.probed_sequence > since) {
+                    return Ok(rows);
+                }
+            }
+            Ok(self.probe(quick)?.1)
+        })?
+        .ok_or_else(|| self.late())
+    }
+
+    /// Libraries are known, and the server shows none of them.
+    fn looks_different(&self, identity: IdentityId, shown: &[Library]) -> Result<bool> {
+        let state = self.sync.store.state(Some(identity))?;
+        Ok(!state.libraries.is_empty()
+            && !state.libraries.iter().any(|row| {
+                shown
+                    .iter()
+                    .any(|library| library.uuid == row.library.uuid && library.has_uuid())
+            }))
+    }
+}

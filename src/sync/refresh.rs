@@ -1,0 +1,178 @@
+//! What a library is brought up to date by: nothing, a delta, or a full listing.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::call::Call;
+use super::job::{SyncJob, Syncing, cleared, lock};
+use crate::error::{Error, Result, Status};
+use crate::freshness::{self, Need};
+use crate::model::{LibraryId, Sequence};
+use crate::reading::{Resolved, age, clocks_of};
+use crate::source::Bounds;
+use crate::store::LibraryRow;
+
+/// How often a library is looked for that others clear at the same time.
+const MOVES: u32 = 8;
+/// How many locks there are for fetching; two libraries that share one wait for each other.
+const LOCKS: i64 = 64;
+
+/// Why a library is brought up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its time is over.
+    Due,
+    /// A path that should be listed is not: something may have moved before the time is over.
+    Look,
+    /// The host wants all of it listed anew.
+    Full,
+}
+
+impl Syncing {
+    /// Brings libraries up to date: [`Status::Ok`], or that the deadline came first.
+    pub fn bring_up_to_date(&self, call: &Call<'_>, stale: &[LibraryRow], since: Sequence, why: Why) -> Result<Status> {
+        let some_came = AtomicBool::new(false);
+        let done = self.job(call, |job| {
+            let done = job.bring_up_to_date(stale, since, why);
+            some_came.store(job.report.items.load(Ordering::Relaxed) > 0, Ordering::Relaxed);
+            done
+        });
+        match done {
+            Ok(()) => Ok(Status::Ok),
+            // With a deadline, being late is an answer: 'not yet' when something came, so that asking again helps.
+            Err(error) if error.status == Status::Timeout && call.until.is_some() => {
+                Ok(if some_came.load(Ordering::Relaxed) {
+                    Status::NotYet
+                } else {
+                    Status::NeedsWarm
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub fn refresh(&self, call: &Call<'_>, full: bool) -> Result<Status> {
+        if !self.may_ask(call) {
+            return Err(Error::new(
+                Status::Offline,
+                "nothing can be refreshed: the index has no server_url, or it or the call is offline",
+            ));
+        }
+        self.reading.catch_up()?;
+        let since = self.reading.snapshot().sequence();
+        let known = {
+            let snapshot = self.reading.snapshot();
+            !snapshot.rows.is_empty()
+                && call
+                    .library
+                    .is_none_or(|library| matches!(library.resolve(&snapshot), Ok(Resolved::Scope(_))))
+        };
+        if !known {
+            self.probe(call, since)?;
+            self.reading.catch_up()?;
+        }
+        let stale: Vec<LibraryRow> = {
+            let snapshot = self.reading.snapshot();
+            let now = self.clock.now_ms();
+            let asked = match call.library {
+                None => &snapshot.rows[..],
+                Some(library) => match library.resolve(&snapshot)? {
+                    Resolved::Scope(scope) => snapshot.asked(scope),
+                    Resolved::Unknown => return Err(library.unknown(&snapshot)),
+                },
+            };
+            asked
+                .iter()
+                .filter(|row| full || freshness::need(&age(row), &self.policy, now) != Need::Nothing)
+                .cloned()
+                .collect()
+        };
+        if stale.is_empty() {
+            return Ok(Status::Ok);
+        }
+        let done = self.bring_up_to_date(call, &stale, since, if full { Why::Full } else { Why::Due })?;
+        self.reading.catch_up()?;
+        Ok(done)
+    }
+}
+
+impl SyncJob<'_> {
+    pub fn bring_up_to_date(&self, stale: &[LibraryRow], since: Sequence, why: Why) -> Result<()> {
+        for wanted in stale {
+            let mut id = wanted.id;
+            for attempt in 0.. {
+                // Cleared by others, it comes back under another number, and another lock.
+                match self.bring_one(wanted, id, since, why)? {
+                    None => break,
+                    Some(_) if attempt == MOVES => return Err(cleared(wanted)),
+                    Some(other) => id = other,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a library fresh, unless somebody else did while we waited for our turn: who comes while it is fetched asks the
+    /// server nothing. Gives its number when that is another one by now, and nothing was done.
+    pub fn bring_one(
+        &self,
+        wanted: &LibraryRow,
+        id: LibraryId,
+        since: Sequence,
+        why: Why,
+    ) -> Result<Option<LibraryId>> {
+        let sync = self.sync;
+        lock(&self.report.library).clone_from(&wanted.library.title);
+        // Who only looks does not wait for a listing that is under way: it may take minutes.
+        let bounds = Bounds {
+            deadline: if why == Why::Look {
+                Some(Instant::now())
+            } else {
+                self.bounds.deadline
+            },
+            ..self.bounds
+        };
+        // Numbers grow with every clear, and lock files stay for ever: so few of them.
+        let brought = self.single_flight_within(bounds, &format!("fetch{}", id.0.rem_euclid(LOCKS)), || {
+            if let Ok(now) = sync.store.library_row(id)
+                && now.present
+                && (now.begun_sequence > since || now.begun_sequence != wanted.begun_sequence)
+                && (why == Why::Full || self.need(&now, why) == Need::Nothing)
+            {
+                return Ok(None);
+            }
+            let rows = self.probe_once(since, false)?;
+            match rows.iter().find(|row| row.library.uuid == wanted.library.uuid) {
+                Some(row) if row.id != id => return Ok(Some(row.id)),
+                Some(row) => match self.need(row, why) {
+                    Need::Nothing | Need::Probe => {}
+                    Need::Delta => {
+                        if !self.delta(row)? {
+                            self.list(&sync.store.library_row(id)?)?;
+                        }
+                    }
+                    Need::Listing => self.list(row)?,
+                },
+                None => {} // the server does not show it any more
+            }
+            Ok(None)
+        })?;
+        match brought {
+            None if why != Why::Look => Err(self.late()),
+            moved => Ok(moved.flatten()),
+        }
+    }
+
+    /// What a library needs whose clocks were just seen.
+    fn need(&self, row: &LibraryRow, why: Why) -> Need {
+        let (age, now) = (age(row), self.sync.clock.now_ms());
+        let probed = || freshness::need_when_probed(&age, &clocks_of(row), &row.library.clocks, &self.sync.policy, now);
+        match why {
+            Why::Full => Need::Listing,
+            Why::Due if freshness::need(&age, &self.sync.policy, now) == Need::Nothing => Need::Nothing,
+            // A disk that is missing is not looked for at every query.
+            Why::Look if age.held_back => Need::Nothing,
+            Why::Due | Why::Look => probed(),
+        }
+    }
+}

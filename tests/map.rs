@@ -1,0 +1,455 @@
+//! The floor plan of docs/design.md is what the sources say: which folder of src/ uses which, and no circle, neither
+//! between folders nor between the files of one.
+//!
+//! Read are the `use` lines and the paths in the code, of what is no test. What a macro is given is not read. Methods
+//! have no path: a struct whose methods stand in several files ties these together only where they name each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use syn::visit::Visit;
+
+/// Folders whose files still use each other in a circle, and are being taken apart. A line goes with its circle: the
+/// test fails when there is none left.
+const TIED: [&str; 0] = [];
+
+/// A module's place: `["source", "plex", "wire"]`; the crate itself is empty.
+type Place = Vec<String>;
+
+/// A path in a module's code.
+struct Named {
+    segments: Vec<String>,
+    /// `pub use`, which hands on what stands elsewhere.
+    hands_on: bool,
+    /// The name that a `use` gives it; `*` for all that is there.
+    as_name: Option<String>,
+}
+
+/// A module of its own file, with the modules inside of it.
+#[derive(Default)]
+struct Module {
+    children: BTreeSet<String>,
+    /// Everything that it declares.
+    declared: BTreeSet<String>,
+    named: Vec<Named>,
+    /// First segments of the paths in its code.
+    mentioned: BTreeSet<String>,
+}
+
+/// All modules of the crate that are no tests.
+struct Map(BTreeMap<Place, Module>);
+
+fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        let test = |list: &syn::MetaList| list.tokens.to_string() == "test";
+        attribute.path().is_ident("test")
+            || attribute.path().is_ident("cfg") && attribute.meta.require_list().is_ok_and(test)
+    })
+}
+
+impl Module {
+    fn trees(&mut self, tree: &syn::UseTree, before: &mut Vec<String>, hands_on: bool) {
+        let add = |module: &mut Self, segments: Vec<String>, name: String| {
+            module.named.push(Named {
+                segments,
+                hands_on,
+                as_name: Some(name),
+            });
+        };
+        match tree {
+            syn::UseTree::Path(path) => {
+                before.push(path.ident.to_string());
+                self.trees(&path.tree, before, hands_on);
+                before.pop();
+            }
+            syn::UseTree::Group(group) => {
+                for tree in &group.items {
+                    self.trees(tree, before, hands_on);
+                }
+            }
+            syn::UseTree::Name(name) if name.ident == "self" => {
+                add(self, before.clone(), before.last().cloned().unwrap_or_default());
+            }
+            syn::UseTree::Name(name) => {
+                let segments = before.iter().cloned().chain([name.ident.to_string()]).collect();
+                add(self, segments, name.ident.to_string());
+            }
+            syn::UseTree::Rename(name) => {
+                let last = (name.ident != "self").then(|| name.ident.to_string());
+                add(
+                    self,
+                    before.iter().cloned().chain(last).collect(),
+                    name.rename.to_string(),
+                );
+            }
+            syn::UseTree::Glob(_) => add(self, before.clone(), "*".to_owned()),
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Module {
+    fn visit_item(&mut self, item: &'ast syn::Item) {
+        let (attributes, name) = match item {
+            syn::Item::Const(one) => (&one.attrs, Some(&one.ident)),
+            syn::Item::Enum(one) => (&one.attrs, Some(&one.ident)),
+            syn::Item::Fn(one) => (&one.attrs, Some(&one.sig.ident)),
+            syn::Item::Impl(one) => (&one.attrs, None),
+            syn::Item::Macro(one) => (&one.attrs, one.ident.as_ref()),
+            syn::Item::Mod(one) => (&one.attrs, Some(&one.ident)),
+            syn::Item::Static(one) => (&one.attrs, Some(&one.ident)),
+            syn::Item::Struct(one) => (&one.attrs, Some(&one.ident)),
+            syn::Item::Trait(one) => (&one.attrs, Some(&one.ident)),
+            syn::Item::Type(one) => (&one.attrs, Some(&one.ident)),
+            syn::Item::Union(one) => (&one.attrs, Some(&one.ident)),
+            syn::Item::Use(one) => (&one.attrs, None),
+            _ => return,
+        };
+        if is_for_tests(attributes) {
+            return;
+        }
+        self.declared.extend(name.map(ToString::to_string));
+        syn::visit::visit_item(self, item);
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
+        if !is_for_tests(&item.attrs) {
+            syn::visit::visit_impl_item_fn(self, item);
+        }
+    }
+
+    fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        let hands_on = !matches!(item.vis, syn::Visibility::Inherited);
+        self.trees(&item.tree, &mut Vec::new(), hands_on);
+    }
+
+    /// `pub(super)` uses nothing.
+    fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let segments: Vec<String> = path.segments.iter().map(|one| one.ident.to_string()).collect();
+        self.mentioned.extend(segments.first().cloned());
+        self.named.push(Named {
+            segments,
+            hands_on: false,
+            as_name: None,
+        });
+        syn::visit::visit_path(self, path);
+    }
+}
+
+impl Map {
+    /// Reads the crate from its root on, module by module, as the compiler does.
+    fn of(source: &Path) -> Self {
+        let mut map = Self(BTreeMap::new());
+        map.read(&source.join("lib.rs"), source, Vec::new());
+        map
+    }
+
+    fn read(&mut self, file: &Path, folder: &Path, place: Place) {
+        let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let mut module = Module::default();
+        module.visit_file(&parsed);
+        for item in &parsed.items {
+            let syn::Item::Mod(child) = item else { continue };
+            if child.content.is_some() || is_for_tests(&child.attrs) {
+                continue;
+            }
+            let name = child.ident.to_string();
+            let below = folder.join(&name);
+            let own = below.join("mod.rs");
+            let file: PathBuf = if own.exists() {
+                own
+            } else {
+                folder.join(format!("{name}.rs"))
+            };
+            module.children.insert(name.clone());
+            let place = place.iter().cloned().chain([name]).collect();
+            self.read(&file, &below, place);
+        }
+        self.0.insert(place, module);
+    }
+
+    /// The full path that these segments mean in a module; `None` for what is no path of the crate.
+    fn absolute(&self, place: &Place, segments: &[String]) -> Option<Vec<String>> {
+        let mut base = place.clone();
+        let mut rest = segments;
+        match rest.first()?.as_str() {
+            "crate" => {
+                base.clear();
+                rest = &rest[1..];
+            }
+            "self" => rest = &rest[1..],
+            "super" => {
+                // An inline module's `super` may be the file itself, and leads too high here: only what exists counts.
+                while rest.first().is_some_and(|first| first == "super") {
+                    base.pop()?;
+                    rest = &rest[1..];
+                }
+            }
+            first if self.0[place].children.contains(first) => {}
+            _ => return None,
+        }
+        base.extend(rest.iter().cloned());
+        Some(base)
+    }
+
+    /// The module that declares what a full path names: behind all that hands it on.
+    fn home(&self, path: &[String], depth: u32) -> Option<Place> {
+        let modules = (0..=path.len()).rev().find(|end| self.0.contains_key(&path[..*end]))?;
+        let (place, rest) = path.split_at(modules);
+        let place = place.to_vec();
+        let module = &self.0[&place];
+        let Some(name) = rest.first() else {
+            return Some(place);
+        };
+        if module.declared.contains(name) || depth == 0 {
+            return Some(place);
+        }
+        let uses = module.named.iter();
+        for named in uses.filter(|named| {
+            named
+                .as_name
+                .as_deref()
+                .is_some_and(|given| given == name || given == "*")
+        }) {
+            let mut onward = self.absolute(&place, &named.segments)?;
+            if named.as_name.as_deref() == Some("*") {
+                onward.push(name.clone());
+            }
+            if let Some(home) = self.home(&onward, depth - 1).filter(|home| *home != place) {
+                return Some(home);
+            }
+        }
+        Some(place)
+    }
+
+    /// What each folder of src/, or file beside them, names of the others.
+    fn between_folders(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (place, module) in &self.0 {
+            let Some(from) = place.first() else { continue };
+            let to = arrows.entry(from.clone()).or_default();
+            let paths = module
+                .named
+                .iter()
+                .filter_map(|named| self.absolute(place, &named.segments));
+            to.extend(
+                paths
+                    .filter_map(|path| path.first().cloned())
+                    .filter(|to| to != from && self.0[&Vec::new()].children.contains(to)),
+            );
+        }
+        arrows
+    }
+
+    /// What the files, and folders, of a folder use of each other; its own `mod.rs` is called so.
+    fn within(&self, folder: &Place) -> BTreeMap<String, BTreeSet<String>> {
+        let child = |place: &[String]| place.get(folder.len()).map_or("mod", String::as_str).to_owned();
+        let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (place, module) in self.0.iter().filter(|(place, _)| place.starts_with(folder)) {
+            let from = child(place);
+            for named in &module.named {
+                // What is only handed on is not used.
+                if named.hands_on
+                    && !named
+                        .as_name
+                        .as_ref()
+                        .is_some_and(|name| module.mentioned.contains(name))
+                {
+                    continue;
+                }
+                let path = self.absolute(place, &named.segments);
+                let Some(home) = path.and_then(|path| self.home(&path, 4)) else {
+                    continue;
+                };
+                if home.starts_with(folder) && child(&home) != from {
+                    arrows.entry(from.clone()).or_default().insert(child(&home));
+                }
+            }
+        }
+        arrows
+    }
+
+    /// The folders that have files below them.
+    fn folders(&self) -> impl Iterator<Item = &Place> {
+        let with_files = self
+            .0
+            .iter()
+            .filter(|(place, module)| !place.is_empty() && !module.children.is_empty());
+        with_files.map(|(place, _)| place)
+    }
+}
+
+/// Sets of names that all lead to each other.
+fn circles(arrows: &BTreeMap<String, BTreeSet<String>>) -> Vec<BTreeSet<String>> {
+    let reach = |from: &String| {
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut next: Vec<&String> = arrows.get(from).into_iter().flatten().collect();
+        while let Some(name) = next.pop() {
+            if seen.insert(name.clone()) {
+                next.extend(arrows.get(name).into_iter().flatten());
+            }
+        }
+        seen
+    };
+    let reached: BTreeMap<&String, BTreeSet<String>> = arrows.keys().map(|name| (name, reach(name))).collect();
+    let mut found: Vec<BTreeSet<String>> = Vec::new();
+    for (name, all) in reached.iter().filter(|(name, all)| all.contains(**name)) {
+        let back = all
+            .iter()
+            .filter(|other| reached.get(other).is_some_and(|all| all.contains(*name)));
+        let circle: BTreeSet<String> = back.cloned().collect();
+        if !found.contains(&circle) {
+            found.push(circle);
+        }
+    }
+    found
+}
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+static MAP: LazyLock<Map> = LazyLock::new(|| Map::of(&repository("src")));
+
+const FENCE: &str = "```arrows\n";
+
+/// The arrows that docs/design.md shows, from the top to the bottom.
+fn plan() -> Vec<(String, BTreeSet<String>)> {
+    let design = fs::read_to_string(repository("docs/design.md")).expect("the design");
+    let (_, rest) = design.split_once(FENCE).expect("the floor plan has a block of arrows");
+    let (block, _) = rest.split_once("```").expect("it ends");
+    let line = |line: &str| {
+        let (from, to) = line.split_once('→').unwrap_or_else(|| panic!("no arrow in `{line}`"));
+        (
+            from.trim().to_owned(),
+            to.split_whitespace().map(str::to_owned).collect(),
+        )
+    };
+    block.lines().map(line).collect()
+}
+
+/// Each folder has a line; what it uses stands further down, so that no arrow leads up and there is no circle.
+#[test]
+fn arrows_of_the_plan_lead_down() {
+    let plan = plan();
+    for (at, (from, to)) in plan.iter().enumerate() {
+        for name in to {
+            let there = plan.iter().position(|(other, _)| other == name);
+            let there = there.unwrap_or_else(|| panic!("{from} → {name}, which has no line of its own"));
+            assert!(there > at, "{from} → {name} leads up: {name} stands above");
+        }
+    }
+}
+
+#[test]
+fn the_plan_shows_every_arrow_and_no_other() {
+    let plan = plan();
+    let shown: BTreeMap<_, _> = plan.iter().cloned().collect();
+    assert_eq!(shown.len(), plan.len(), "a folder has two lines");
+    let there = MAP.between_folders();
+    let mut wrong = String::new();
+    let nothing = BTreeSet::new();
+    for from in shown.keys().chain(there.keys()).collect::<BTreeSet<_>>() {
+        let (in_plan, in_code) = (shown.get(from), there.get(from));
+        if in_plan.is_none() || in_code.is_none() {
+            writeln!(
+                wrong,
+                "{from} is {}",
+                if in_plan.is_none() {
+                    "not in the plan"
+                } else {
+                    "no folder"
+                }
+            )
+            .expect("text");
+        }
+        let (in_plan, in_code) = (in_plan.unwrap_or(&nothing), in_code.unwrap_or(&nothing));
+        if in_plan != in_code {
+            let names: Vec<&str> = in_code.iter().map(String::as_str).collect();
+            writeln!(wrong, "  the code says: {from} → {}", names.join(" ")).expect("text");
+        }
+        for to in in_code.difference(in_plan) {
+            writeln!(wrong, "{from} uses {to}, and the plan shows no such arrow").expect("text");
+        }
+        for to in in_plan.difference(in_code) {
+            writeln!(wrong, "{from} → {to} is in the plan, and not in the code").expect("text");
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "src/ and the arrows in docs/design.md differ:\n{wrong}"
+    );
+}
+
+#[test]
+fn no_files_of_a_folder_use_each_other_in_a_circle() {
+    let mut found = String::new();
+    let mut tied = BTreeSet::new();
+    for folder in MAP.folders() {
+        let circles = circles(&MAP.within(folder));
+        let name = folder.join("/");
+        if !circles.is_empty() && TIED.contains(&name.as_str()) {
+            tied.insert(name);
+        } else {
+            for circle in circles {
+                writeln!(found, "src/{name}: {circle:?}").expect("text");
+            }
+        }
+    }
+    assert!(found.is_empty(), "files use each other in a circle:\n{found}");
+    assert_eq!(
+        tied,
+        TIED.map(str::to_owned).into(),
+        "these have no circle any more: take them out of TIED"
+    );
+}
+
+/// The tests above see what they shall see.
+#[test]
+fn arrows_and_circles_are_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (file, text) in [
+        ("lib.rs", "mod high; mod low; pub mod alone;"),
+        ("alone.rs", "fn f() { let _: crate::low::Two; }"),
+        (
+            "high.rs",
+            "use crate::low::{One as First, two}; #[cfg(test)] mod tests { use crate::alone; }",
+        ),
+        // The folder hands on what `one` declares, and uses `two` itself.
+        (
+            "low/mod.rs",
+            "mod one; mod two; mod three; pub use one::*; pub use two::Two; fn f() -> Two { Two }",
+        ),
+        (
+            "low/one.rs",
+            "use super::Two; pub struct One; #[test] fn t() { super::three::f(); }",
+        ),
+        ("low/two.rs", "pub struct Two; pub fn two() { super::three::f(); }"),
+        ("low/three.rs", "pub(super) fn f() { let _ = super::One; }"),
+    ] {
+        let file = folder.path().join(file);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        fs::write(file, text).expect("written");
+    }
+    let set = |names: &[&str]| -> BTreeSet<String> { names.iter().map(|name| (*name).to_owned()).collect() };
+    let map = Map::of(folder.path());
+    let expected = [("alone", set(&["low"])), ("high", set(&["low"])), ("low", set(&[]))];
+    assert_eq!(
+        map.between_folders(),
+        expected.map(|(from, to)| (from.to_owned(), to)).into()
+    );
+    let low = map.within(&vec!["low".to_owned()]);
+    let expected = [
+        ("mod", set(&["two"])),
+        ("one", set(&["two"])),
+        ("three", set(&["one"])),
+        ("two", set(&["three"])),
+    ];
+    assert_eq!(low, expected.map(|(from, to)| (from.to_owned(), to)).into());
+    assert_eq!(circles(&low), [set(&["one", "three", "two"])]);
+}
