@@ -66,7 +66,7 @@ impl Store {
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn items_with_guid(&self, library: i64, guid: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
         // Without the index every row is looked at.
-        let by_index = if self.was_indexed("GUIDs", || self.index_guids(library)) {
+        let by_index = if Self::was_indexed("GUIDs", || self.index_guids(library)) {
             "JOIN guids g ON g.item = i.id AND g.hash = ?3"
         } else {
             ""
@@ -95,7 +95,7 @@ impl Store {
     }
 
     /// Whether an index could be brought up to date. Not where the store cannot be written: the rows know the same.
-    pub(super) fn was_indexed(&self, what: &str, index: impl FnOnce() -> Result<()>) -> bool {
+    pub(super) fn was_indexed(what: &str, index: impl FnOnce() -> Result<()>) -> bool {
         let _held = Patience::now().at_most(SHORTLY).hold();
         let done = index();
         if let Err(error) = &done {

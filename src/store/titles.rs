@@ -118,7 +118,7 @@ impl Store {
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn items_with_title(&self, library: i64, title: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
         let wanted = fold_title(title);
-        if !self.was_indexed("titles", || self.index_titles(library)) {
+        if !Self::was_indexed("titles", || self.index_titles(library)) {
             return self.read(|connection| without_index(connection, library, &wanted, limit));
         }
         self.read(|connection| {
