@@ -643,6 +643,25 @@ fn another_root_is_a_missing_mapping() {
     ] {
         assert_eq!(root_only(&photo, asked, "/photos", below), wanted, "{asked}");
     }
+    let disc = film("Alien", 1979);
+    let stream = "BDMV/STREAM/00012.m2ts";
+    assert!(!root_only(
+        &disc,
+        "/nas/Heat/BDMV/STREAM/00012.m2ts",
+        "/films/Alien",
+        stream
+    ));
+    assert!(root_only(
+        &disc,
+        "/n/Alien (1979)/BDMV/STREAM/00012.m2ts",
+        "/films",
+        &format!("Alien (1979)/{stream}")
+    ));
+}
+
+#[test]
+fn a_folder_that_tells_nothing_is_no_evidence() {
+    let photo = item(ItemType::Photo);
     let number = |folder: &str, name: &str| {
         let asked = format!("/nas/photos/Phone/{folder}/{name}");
         let below = format!("{folder}/{name}");
@@ -729,20 +748,6 @@ fn another_root_is_a_missing_mapping() {
             "{below}"
         );
     }
-    let disc = film("Alien", 1979);
-    let stream = "BDMV/STREAM/00012.m2ts";
-    assert!(!root_only(
-        &disc,
-        "/nas/Heat/BDMV/STREAM/00012.m2ts",
-        "/films/Alien",
-        stream
-    ));
-    assert!(root_only(
-        &disc,
-        "/n/Alien (1979)/BDMV/STREAM/00012.m2ts",
-        "/films",
-        &format!("Alien (1979)/{stream}")
-    ));
 }
 
 /// Letters and digits only, in lower case.
