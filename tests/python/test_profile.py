@@ -151,7 +151,7 @@ def test_proposals_are_what_answers_speak_for(open_index: OpenIndex, server: Ser
     (proposal,) = index.proposals()
     # An answer by the file name alone names no folders: it speaks for no mapping, and against none.
     assert (proposal.host, proposal.server, proposal.matched, proposal.of) == ("/mnt/media", "/data", 30, 30)
-    assert repr(proposal) == "<plexindex.Proposal '/mnt/media' -> '/data': 30 of 31 paths>"
+    assert repr(proposal) == "<plexindex.Proposal '/mnt/media' -> '/data': 30 of 30 paths>"
     mapped = open_index(mappings=[proposal.mapping])
     assert mapped.match_path("Movies", rows[0]["path"].replace("/data/", "/mnt/media/")).rung == "mapped"
 
