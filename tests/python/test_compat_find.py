@@ -216,7 +216,12 @@ def test_another_title_or_album_speaks_against_an_item() -> None:
     foreign = {**alien, "title": "Amélie", "originalTitle": None, "year": 2001}
     folder = "Le Fabuleux Destin (2001)"
     assert not contradicts(f"/stash/{folder}/movie.mkv", [f"/plex/{folder}/a/movie.mkv"], foreign)
-    intro = {"type": "track", "grandparentTitle": "The Nobodies", "parentTitle": "First Light", "title": "Intro"}
+    intro: dict[str, object] = {
+        "type": "track",
+        "grandparentTitle": "The Nobodies",
+        "parentTitle": "First Light",
+        "title": "Intro",
+    }
     for path, against in [
         ("/stash/The Nobodies/First Light/01 - Intro.flac", False),
         ("/stash/Nobodies/First Light (1999)/01 - Intro.flac", False),

@@ -149,8 +149,9 @@ def test_proposals_are_what_answers_speak_for(open_index: OpenIndex, server: Ser
         assert index.match_path("Movies", row["path"].replace("/data/", "/mnt/media/")).rung == "suffix"
     index.match_path("Movies", "/elsewhere/" + rows[31]["path"].rpartition("/")[2])
     (proposal,) = index.proposals()
-    assert (proposal.host, proposal.server, proposal.matched, proposal.of) == ("/mnt/media", "/data", 30, 31)
-    assert repr(proposal) == "<plexindex.Proposal '/mnt/media' -> '/data': 30 of 31 paths>"
+    # An answer by the file name alone names no folders: it speaks for no mapping, and against none.
+    assert (proposal.host, proposal.server, proposal.matched, proposal.of) == ("/mnt/media", "/data", 30, 30)
+    assert repr(proposal) == "<plexindex.Proposal '/mnt/media' -> '/data': 30 of 30 paths>"
     mapped = open_index(mappings=[proposal.mapping])
     assert mapped.match_path("Movies", rows[0]["path"].replace("/data/", "/mnt/media/")).rung == "mapped"
 

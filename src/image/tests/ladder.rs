@@ -32,19 +32,19 @@ fn the_same_name_in_many_folders_is_decided_by_the_folders() {
         .map(|n| {
             movie(
                 &n.to_string(),
-                &[&format!("/plex/artist {}/album {}/01.flac", n / 10, n % 10)],
+                &[&format!("/plex/Quartet {}/Suite {}/01.flac", n / 10, n % 10)],
             )
         })
         .collect();
     let none = Mappings::default();
     let music = library(&["/plex"], &items, &none);
     let views = [&music];
-    let (rung, confidence, reason, found) = ask(&views, &none, "/nas/Artist 7/Album 3/01.flac");
+    let (rung, confidence, reason, found) = ask(&views, &none, "/nas/quartet 7/suite 3/01.flac");
     assert_eq!(
         (rung, (confidence, reason), found),
         (Rung::Suffix, FOUND, keys(&["73"]))
     );
-    let outcome = climb(&views, Scope::One(0), &none, b"/nas/elsewhere/album 3/01.flac");
+    let outcome = climb(&views, Scope::One(0), &none, b"/nas/elsewhere/suite 3/01.flac");
     assert_eq!((outcome.rung, outcome.components, outcome.total), (Rung::Suffix, 2, 50));
     assert_eq!((outcome.found().len(), outcome.reason), (LIMIT, Reason::SeveralItems));
     let outcome = climb(&views, Scope::One(0), &none, b"/nas/x/y/01.flac");
@@ -59,26 +59,26 @@ fn the_same_name_in_many_folders_is_decided_by_the_folders() {
 #[test]
 fn under_a_folder_of_the_library_weak_rungs_stay_low() {
     let none = Mappings::default();
-    let music = library(&["/music"], &[movie("1", &["/music/Old/CD1/01.flac"])], &none);
+    let music = library(&["/music"], &[movie("1", &["/music/Birch/CD1/01.flac"])], &none);
     let views = [&music];
     let low = (Confidence::Low, Reason::NotListed);
-    let (rung, confidence, reason, found) = ask(&views, &none, "/music/New/CD1/01.flac");
+    let (rung, confidence, reason, found) = ask(&views, &none, "/music/Cedar/CD1/01.flac");
     assert_eq!((rung, (confidence, reason), found), (Rung::Suffix, low, keys(&["1"])));
     // Under no folder of a library: another root alone is a missing mapping, another folder another file.
-    let (rung, confidence, reason, found) = ask(&views, &none, "/elsewhere/Old/CD1/01.flac");
+    let (rung, confidence, reason, found) = ask(&views, &none, "/elsewhere/Birch/CD1/01.flac");
     assert_eq!((rung, (confidence, reason), found), (Rung::Suffix, FOUND, keys(&["1"])));
     let low = (Confidence::Low, Reason::NoEvidence);
-    let (rung, confidence, reason, found) = ask(&views, &none, "/elsewhere/New/CD1/01.flac");
+    let (rung, confidence, reason, found) = ask(&views, &none, "/elsewhere/Cedar/CD1/01.flac");
     assert_eq!((rung, (confidence, reason), found), (Rung::Suffix, low, keys(&["1"])));
     // Asked of one library, in a folder of another's.
     let other = library(&["/vinyl"], &[], &none);
     let views = [&music, &other];
-    let outcome = climb(&views, Scope::One(0), &none, b"/vinyl/Old/CD1/01.flac");
+    let outcome = climb(&views, Scope::One(0), &none, b"/vinyl/Birch/CD1/01.flac");
     assert_eq!(
         (outcome.rung, outcome.confidence, outcome.reason),
         (Rung::Suffix, Confidence::Low, Reason::NotListed)
     );
-    assert!(fast_lookup(&views, Scope::One(0), &none, b"/vinyl/Old/CD1/01.flac").is_none());
+    assert!(fast_lookup(&views, Scope::One(0), &none, b"/vinyl/Birch/CD1/01.flac").is_none());
 }
 
 #[test]

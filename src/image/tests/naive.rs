@@ -263,9 +263,11 @@ fn weak(libraries: &[Naive], group: &[usize], path: &[u8]) -> Option<(Rung, Fits
     }
 }
 
-/// Whether all of a listed path below the library's folder is the end of `path` too, two names at least that are not
-/// those of any disc.
+/// Whether all of a listed path below the library's folder is the end of `path` too, two names at least, of which one
+/// folder tells something.
 fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
+    /// Of the names in these tests those that every disc or collection has.
+    const GENERAL: [&[u8]; 4] = [b"cd1", b"films", b"media", b"data"];
     let form = form(listed);
     let below = library
         .locations
@@ -275,8 +277,8 @@ fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
         .max()
         .unwrap_or(0);
     let names = &components(&form)[components(&form).len() - below..];
-    let chosen = names.iter().filter(|name| **name != b"cd1").count();
-    chosen >= 2 && common(listed, path) >= below
+    let folders = &names[..below.saturating_sub(1)];
+    folders.iter().any(|name| !GENERAL.contains(name)) && common(listed, path) >= below
 }
 
 pub fn climb(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -> Answer {
