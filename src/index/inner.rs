@@ -94,7 +94,7 @@ impl Inner {
                 Arc::clone(&store),
                 Arc::clone(&reading),
                 Arc::clone(&sync),
-                Arc::clone(&clock),
+                clock,
                 Arc::clone(&counters),
                 options,
             )),
