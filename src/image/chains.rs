@@ -60,7 +60,7 @@ impl Chains {
             return Err(Full);
         }
         self.length.store(index + 1, Ordering::Relaxed);
-        // Release: whoever is led to the node sees the node and the record behind it.
+        // Release: a reader that is led to the node sees the node and the record behind it.
         head.store(index + 1, Ordering::Release);
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! What a host keeps itself: tables of values by name, each with an expiry, all within a limit. Names and values are bytes,
-//! and equal themselves only; nobody is asked about them, and no server's listing knows of them.
+//! and equal themselves only; no server is asked about them, and no listing knows of them.
 //!
 //! A lookup reads a snapshot: for each table its image, and what was written since. The counter page tells for some loads
 //! whether that is current, as for everything else; if it is not, the rows that are newer are read. Long values stay in the
@@ -33,9 +33,9 @@ pub struct Tables {
     clock: Arc<dyn Clock>,
     mode: MapMode,
     snapshot: Swap<Snapshot>,
-    /// Held by whoever brings the snapshot up to date.
+    /// Held while a thread brings the snapshot up to date.
     catching_up: Mutex<()>,
-    /// Held by whoever makes images: when the next may be made, Unix ms.
+    /// Held while a thread makes images: when the next may be made, Unix ms.
     compacting: Mutex<i64>,
 }
 

@@ -408,7 +408,7 @@ def test_a_listing_is_searched_by_the_names_of_its_files(tmp_path: Path) -> None
 def test_rules_apply_to_a_listing_as_to_a_server_s(tmp_path: Path) -> None:
     rows = [item("1", "A", "/plex/a/x/f.mkv"), item("2", "B", "/plex/b/x/f.mkv"), item("3", "C", "/host/b/x/f.mkv")]
     PlexCache(tmp_path).set_library_items("Movies", rows)
-    for rules, asked, expected in [
+    cases: list[tuple[list[Any], str, list[str]]] = [
         ([("/stash", "/plex")], "/stash/b/x/f.mkv", ["2"]),
         ([("/STASH/", "/plex/")], "/stash/b/x/f.mkv", ["2"]),
         ([plexindex.Mapping.server_prefix("/plex", "/host")], "/host/a/x/f.mkv", ["1"]),
@@ -420,7 +420,8 @@ def test_rules_apply_to_a_listing_as_to_a_server_s(tmp_path: Path) -> None:
             ["2"],
         ),
         ([plexindex.Mapping.server_pattern(r"^/plex/(.)/x/f(.*)$", r"M:\new\\\1\2")], "m:/new/b.mkv", ["2"]),
-    ]:
+    ]
+    for rules, asked, expected in cases:
         cache = PlexCache(tmp_path, mappings=rules)
         assert cache._match("Movies", asked) == expected, (rules, asked)
     with pytest.raises(plexindex.InvalidArgumentError, match="look-around"):

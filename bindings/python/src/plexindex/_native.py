@@ -225,8 +225,8 @@ class Native:
     """The loaded library: each function of SIGNATURES as an attribute, without its prefix.
 
     They are called with the interpreter's lock released, so other threads run and signals arrive meanwhile. The
-    exceptions are ``fast_lookup`` and ``fast_table_lookup``, which are plexindex_lookup_key() and plexindex_table_lookup()
-    for the fast path. They hold the lock, as they never block. They know no argument types, as checking them would cost
+    exceptions are ``fast_lookup`` and ``fast_table_lookup``: plexindex_lookup_key() and plexindex_table_lookup() for
+    the fast path. They hold the lock, as they never block. They know no argument types, as checking them would cost
     more than the lookup: give them bytes only.
     """
 
