@@ -86,8 +86,8 @@ impl Queries {
                 "'{path}' lies in a folder of Plex's, but is not listed (yet): '{listed}' has only its end in common with it"
             ),
             _ => format!(
-                "Plex lists '{listed}', which has only its end in common with '{path}': verify that it is the same file, \
-                 or give the mapping that is missing"
+                "Plex lists '{listed}', and what '{path}' has in common with it is too little (a film needs its year): verify \
+                 that it is the same file, or give the mapping that is missing"
             ),
         }
     }

@@ -15,7 +15,7 @@ int main(int argc, char **argv) // URL TOKEN FOLDER LIBRARY FILE
     if (status == PLEXINDEX_OK)
         status = plexindex_library(index, PLEXINDEX_SELECT_TITLE, argv[4], strlen(argv[4]), &library);
 
-    uint64_t memory[512];
+    uint64_t memory[4096]; // 32 KiB: room for 16 candidates with paths of 1,000 bytes
     plexindex_buffer answer = {.data = memory, .capacity = sizeof memory};
     plexindex_query query = {.size = sizeof query, .library = library, .text = TEXT(argv[5])};
     if (status == PLEXINDEX_OK)
