@@ -136,7 +136,6 @@ impl Queries {
         self.reading.catch_up()?;
         let mut state = QueryState::new(self.reading.snapshot().sequence(), self.clock.now_ms());
         loop {
-            self.reading.catch_up()?;
             let snapshot = self.reading.snapshot();
             let scope = Self::scope(call, &snapshot)?;
             let libraries = match scope {
@@ -151,6 +150,7 @@ impl Queries {
                 ListStep::Ask => {
                     drop(snapshot);
                     self.ask_for_libraries(call, &mut state)?;
+                    self.reading.catch_up()?;
                     continue;
                 }
                 ListStep::Refuse => return Err(self.refusal(call, &snapshot, state)),
@@ -177,6 +177,7 @@ impl Queries {
             drop(found); // it borrows from the snapshot
             drop(snapshot); // others may replace it while this waits for the server
             self.take(step, call, question, &libraries, &unverified, &mut state)?;
+            self.reading.catch_up()?;
         }
     }
 
