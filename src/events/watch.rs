@@ -12,6 +12,7 @@ use super::body::json_of;
 use super::debounce::{DebounceIntervals, Debouncer};
 use crate::error::{Error, Result, Status};
 use crate::platform::fork::{Release, hold};
+use crate::platform::mutex::lock;
 use crate::platform::thread::{NO_THREAD, Worker};
 use crate::reading::Reading;
 use crate::source::plex::{Told, parse_event};
@@ -340,8 +341,4 @@ fn keep_notes(events: &Events, common: &Common) {
         };
         state = common.wait(state, time);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -13,6 +13,8 @@ use std::ops::Deref;
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
 
+use super::mutex::lock;
+
 /// On which side of a fork code runs afterwards.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Side {
@@ -185,10 +187,6 @@ pub fn forget_dead() {
     if watched.is_empty() {
         *watched = Vec::new();
     }
-}
-
-fn lock<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 extern "C" fn before() {

@@ -8,5 +8,6 @@ pub mod files;
 pub mod fork;
 pub mod lock;
 pub mod map;
+pub mod mutex;
 pub mod swap;
 pub mod thread;

@@ -11,6 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::mutex::lock;
+
 /// Stack of such a thread: TLS handshakes and JSON nesting need some, a database little.
 const STACK: usize = 2 << 20;
 
@@ -189,10 +191,6 @@ unsafe fn start(run: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c
         libc::pthread_attr_destroy(&raw mut attributes);
         (failed == 0).then_some(thread)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

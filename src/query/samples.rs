@@ -1,10 +1,11 @@
 //! What answers by the end of a path tell of the mapping that is missing.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::matching::propose::{Proposal, Samples};
 use crate::platform::fork::{Release, hold};
+use crate::platform::mutex::lock;
 
 /// How many answers are counted: enough to weigh, and bounded.
 const SAMPLES: usize = 500;
@@ -76,8 +77,4 @@ pub fn to_json(proposals: &[Proposal]) -> String {
         })
         .collect();
     serde_json::Value::Array(array).to_string()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

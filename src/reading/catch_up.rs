@@ -1,7 +1,7 @@
 //! Reading: one moment of the store in memory, and how it is kept up to date.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Instant;
 
 use super::snapshot::Snapshot;
@@ -13,6 +13,7 @@ use crate::model::{IdentityId, Token};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{Alone, Release, hold};
+use crate::platform::mutex::lock;
 use crate::platform::swap::{Guard, Swap};
 use crate::stats::{Counters, Spent};
 use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, State, Store, USE_NOTED_MS};
@@ -407,8 +408,4 @@ impl Reading {
         };
         matches!(self.catch_up_alone(false), Ok(true))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, TryLockError, Weak};
 
 use super::connection::{Journal, Role, Slot};
 use super::folder::Folder;
-use super::patience::lock;
 use crate::platform::fork::{self, Forks, Release, Side};
+use crate::platform::mutex::lock;
 
 /// The two connections of a store: readers never wait for a writer of the same process.
 pub struct Connections {

@@ -11,11 +11,12 @@ use super::explain::{explain, is_broken};
 use super::folder::Folder;
 use super::ids::{image_text, table_image_text};
 use super::opened::{Opened, is_fresh, repair, warn_of_page};
-use super::patience::{BUSY, lock};
+use super::patience::BUSY;
 use crate::error::{Error, Result, Status};
 use crate::image::{CounterPage, State as PageState};
 use crate::model::{ImageName, Sequence, TableImage};
 use crate::platform::clock::coarse_ms;
+use crate::platform::mutex::lock;
 
 /// An open store. Usable from many threads; every call is short, and none waits for the network.
 pub struct Store {

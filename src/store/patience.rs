@@ -4,8 +4,10 @@
 //! the host alone. The value has no destructor, so the library can be unloaded.
 
 use std::cell::Cell;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
+
+use crate::platform::mutex::lock;
 
 /// How long a write waits for another process's.
 pub const BUSY: Duration = Duration::from_secs(10);
@@ -89,9 +91,4 @@ impl Patience {
             }
         }
     }
-}
-
-/// Locks, however long that takes.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

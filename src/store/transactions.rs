@@ -8,10 +8,11 @@ use rusqlite::{Connection, ErrorCode};
 use super::changes::trim_now_and_then;
 use super::connection::Slot;
 use super::open::Store;
-use super::patience::{Patience, lock};
+use super::patience::Patience;
 use super::schema::failure;
 use super::tx::{Hasty, Tx, Undo, sequence_of};
 use crate::error::{Error, Result, Status};
+use crate::platform::mutex::lock;
 
 impl Store {
     /// Reads, in one short transaction. `work` may be run again, when the database had to be made anew.

@@ -1,10 +1,11 @@
 //! After a failure the server is left alone for a while.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::error::{Error, Status};
 use crate::platform::clock::Clock;
 use crate::platform::fork::{Release, hold};
+use crate::platform::mutex::lock;
 use crate::stats::Counters;
 
 /// For how long a failed server is left alone while there is an old answer.
@@ -81,8 +82,4 @@ pub fn cannot(error: &Error) -> &'static str {
         Status::Store | Status::StoreFull => "nothing new can be stored",
         _ => "the server could not be asked",
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

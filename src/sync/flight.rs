@@ -2,13 +2,14 @@
 //! the file system has no locks, a lease in the store, which a killed holder keeps for a minute.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::platform::files;
 use crate::platform::fork::{Release, hold};
 use crate::platform::lock::FileLock;
+use crate::platform::mutex::lock;
 use crate::source::Bounds;
 use crate::store::Store;
 
@@ -173,8 +174,4 @@ fn wait<'l>(lock: &'l parking_lot::Mutex<()>, bounds: Bounds<'_>) -> Option<park
             return None;
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

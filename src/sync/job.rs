@@ -2,7 +2,7 @@
 //! progress: `platform::thread` says why.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::back_off::BackOff;
@@ -15,6 +15,7 @@ use crate::model::{IdentityId, Item, ItemType, Server};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
+use crate::platform::mutex::lock;
 use crate::platform::thread::on_worker;
 use crate::reading::Reading;
 use crate::source::{Bounds, EditRequest, PageEnd, PageRequest, Refused, Rows, Source};
@@ -348,8 +349,4 @@ pub fn aborted() -> Error {
         Status::Aborted,
         "the host stopped the fetch; what was fetched is kept, and the next call goes on from there",
     )
-}
-
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::call::Call;
-use super::job::{SyncJob, Syncing, cleared, lock};
+use super::job::{SyncJob, Syncing, cleared};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
 use crate::model::{LibraryId, Sequence};
+use crate::platform::mutex::lock;
 use crate::reading::{Resolved, age, clocks_of};
 use crate::source::Bounds;
 use crate::store::LibraryRow;
