@@ -17,7 +17,7 @@ mod functions;
 mod guard;
 mod handles;
 #[cfg(test)]
-mod hostile;
+mod for_tests;
 mod log_ring;
 mod options;
 mod query;

@@ -55,7 +55,7 @@ mod columns_tests;
 #[cfg(test)]
 mod connection_tests;
 #[cfg(test)]
-mod fixture;
+mod for_tests;
 #[cfg(test)]
 mod listing_tests;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::ChangeKind;
-use super::fixture::{DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, probed, server};
+use super::for_tests::{DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, probed, server};
 use crate::model::{Generation, Sequence, Server};
 
 #[test]
