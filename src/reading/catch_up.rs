@@ -228,7 +228,6 @@ impl Reading {
             sequence,
             libraries,
             changes,
-            unverified,
         } = state;
         let before = self.snapshot.read();
         let views = libraries
@@ -256,19 +255,8 @@ impl Reading {
             views,
         };
         drop(before);
-        let unverified = unverified.into_iter().map(|unverified| Change {
-            library: unverified.library,
-            kind: if unverified.path.is_empty() {
-                ChangeKind::UnverifiedItem
-            } else {
-                ChangeKind::UnverifiedPath
-            },
-            path: unverified.path,
-            rating_key: unverified.rating_key,
-            sequence,
-        });
         let mut full: Vec<LibraryRow> = Vec::new();
-        for change in changes.into_iter().chain(unverified) {
+        for change in changes {
             if !self.apply(&snapshot, &change)?
                 && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
                 && full.iter().all(|known| known.id != row.id)

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::changes::{Change, ChangeKind, trim};
+use super::changes::{ChangeKind, trim};
 use super::endpoints::TOKEN;
 use super::libraries::{LibraryRow, Living};
 use super::listings::Listing;
@@ -188,16 +188,7 @@ fn record<'m>(
         added += i64::from(before != Some(library.epoch));
         insert.execute(params![id, path, rating_key, library.generation, library.epoch, given])?;
         verify.execute(params![id, path, given])?;
-        tx.change(
-            library.identity,
-            &Change {
-                library: id,
-                kind: ChangeKind::Matched,
-                path: path.to_vec(),
-                rating_key: rating_key.to_owned(),
-                sequence: tx.sequence,
-            },
-        )?;
+        tx.change(library.identity, id, ChangeKind::Matched, path, rating_key)?;
     }
     c.prepare_cached("UPDATE libraries SET match_count = match_count + ?2 WHERE id = ?1")?
         .execute(params![id, added])?;
@@ -255,14 +246,5 @@ pub fn forget(tx: &Tx<'_>, identity: IdentityId, library: LibraryId, path: &[u8]
     }
     c.prepare_cached("UPDATE libraries SET match_count = max(match_count - 1, 0) WHERE id = ?1")?
         .execute([library])?;
-    tx.change(
-        identity,
-        &Change {
-            library,
-            kind: ChangeKind::Forgotten,
-            path: path.to_vec(),
-            rating_key: String::new(),
-            sequence: tx.sequence,
-        },
-    )
+    tx.change(identity, library, ChangeKind::Forgotten, path, "")
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::changes::{Change, ChangeKind};
+use super::changes::ChangeKind;
 use super::items::{ShowCache, digest, insert, visible};
 use super::libraries::{LibraryRow, Living, renew};
 use super::open::Store;
@@ -28,7 +28,7 @@ impl Store {
                     continue;
                 }
                 if merge(tx, &library, item)? {
-                    tell(tx, &library, ChangeKind::Added, &item.rating_key)?;
+                    tx.change(library.identity, library.id, ChangeKind::Added, b"", &item.rating_key)?;
                 }
             }
             Ok(())
@@ -70,7 +70,7 @@ impl Store {
             tx.connection
                 .prepare_cached("UPDATE libraries SET listed_items = max(listed_items - ?2, 0) WHERE id = ?1")?
                 .execute(params![library.id, i64::from(visible.is_some())])?;
-            tell(tx, &library, ChangeKind::Removed, rating_key)
+            tx.change(library.identity, library.id, ChangeKind::Removed, b"", rating_key)
         })
     }
 }
@@ -121,17 +121,4 @@ fn merge(tx: &Tx<'_>, library: &Living, item: &Item) -> rusqlite::Result<bool> {
         .execute(params![id, tx.sequence])?;
     seen::note_merged(tx, library.id, id)?;
     Ok(true)
-}
-
-fn tell(tx: &Tx<'_>, library: &Living, kind: ChangeKind, rating_key: &str) -> rusqlite::Result<()> {
-    tx.change(
-        library.identity,
-        &Change {
-            library: library.id,
-            kind,
-            path: Vec::new(),
-            rating_key: rating_key.to_owned(),
-            sequence: tx.sequence,
-        },
-    )
 }

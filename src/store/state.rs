@@ -8,7 +8,7 @@ use super::endpoints::{Endpoint, identity_of};
 use super::libraries::{LibraryRow, libraries};
 use super::open::Store;
 use super::tx::sequence_of;
-use super::unverified::{Unverified, unverified_of};
+use super::unverified::unverified_of;
 use crate::error::Result;
 use crate::model::{IdentityId, Sequence};
 
@@ -19,10 +19,9 @@ pub struct State {
     pub sequence: Sequence,
     /// The libraries that the last probe showed, in the server's order.
     pub libraries: Vec<LibraryRow>,
-    /// Confirmed matches and single items that came or went since their images were made, oldest first.
+    /// Confirmed matches and single items that came or went since their images were made, oldest first; then what is not
+    /// to be answered.
     pub changes: Vec<Change>,
-    /// What is not to be answered.
-    pub unverified: Vec<Unverified>,
 }
 
 fn state(
@@ -53,12 +52,12 @@ fn state(
             changes.push(one?);
         }
     }
-    let unverified = unverified_of(connection, identity)?;
+    let sequence = sequence_of(connection)?;
+    changes.extend(unverified_of(connection, identity, sequence)?);
     Ok(State {
-        sequence: sequence_of(connection)?,
+        sequence,
         libraries,
         changes,
-        unverified,
     })
 }
 
