@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::columns::{Cells, FromCells, list, read};
 use super::guids::Carrier;
+use super::indexing::forget;
 use super::open::Store;
 use super::titles::Titled;
 use super::tx::Tx;
@@ -98,8 +99,8 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
         }
     }
     for row in &dead {
-        super::guids::forget(tx, &row.guids)?;
-        super::titles::forget(tx, row.library, &row.titles)?;
+        forget(tx, row.library, &row.guids)?;
+        forget(tx, row.library, &row.titles)?;
         c.prepare_cached("DELETE FROM items WHERE id = ?1")?
             .execute([row.guids.id])?;
     }
