@@ -10,6 +10,7 @@ use super::{guard, log_ring};
 use crate::error::Result;
 use crate::index::{Index, Library, Selector};
 use crate::platform::fork::{self, Forks, Release, Side};
+use crate::platform::mutex::lock;
 
 /// Handles given out for names that no known library has.
 const MOST_UNKNOWN: usize = 1_024;
@@ -86,11 +87,7 @@ impl Opened {
     }
 
     pub fn library(&self, selector: Selector) -> Result<*const LibraryHandle> {
-        let mut libraries = self
-            .libraries
-            .known
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut libraries = lock(&self.libraries.known);
         if let Some(known) = libraries.iter().find(|one| *one.selector() == selector) {
             return Ok(std::ptr::from_ref::<Library>(known).cast());
         }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -10,6 +10,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use super::constants as c;
 use crate::error::{Error, Result, Status};
 use crate::platform::fork::{self, Release};
+use crate::platform::mutex::{lock, try_lock};
 
 /// How many lines wait at most.
 const CAPACITY: usize = 256;
@@ -41,11 +42,13 @@ static WAITING: AtomicU32 = AtomicU32::new(0);
 /// host that hangs.
 fn ring() -> Option<MutexGuard<'static, Ring>> {
     for attempt in 0..2000 {
-        match RING.try_lock() {
-            Ok(ring) => return Some(ring),
-            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) if attempt < 1000 => std::thread::yield_now(),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+        if let Some(ring) = try_lock(&RING) {
+            return Some(ring);
+        }
+        if attempt < 1000 {
+            std::thread::yield_now();
+        } else {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
     None
@@ -59,9 +62,7 @@ struct Held {
 impl Release for Held {}
 
 fn hold() -> Box<dyn Release> {
-    Box::new(Held {
-        _ring: RING.lock().unwrap_or_else(PoisonError::into_inner),
-    })
+    Box::new(Held { _ring: lock(&RING) })
 }
 
 impl Log for RingLogger {

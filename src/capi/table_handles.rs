@@ -1,12 +1,13 @@
 //! What handles of tables point to.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::constants as c;
 use super::strings::{null, refuse};
 use super::types::TableHandle;
 use crate::error::{Error, Result, Status};
 use crate::platform::fork::{self, Forks, Release, Side};
+use crate::platform::mutex::lock;
 use crate::tables::{Table, Tables};
 
 /// Handles of tables that an index gives out.
@@ -38,7 +39,7 @@ impl Forks for TableHandles {
 
 impl TableHandles {
     pub fn handle(&self, tables: &Arc<Tables>, name: &[u8], flags: u32) -> Result<*const TableHandle> {
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut given = lock(&self.given);
         if let Some(known) = given.iter().find(|one| one.name == name && one.flags == flags) {
             return Ok(std::ptr::from_ref::<Kept>(known).cast());
         }

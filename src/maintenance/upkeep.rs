@@ -1,7 +1,7 @@
 //! What keeps a store small and quick: matches recorded and compacted, invalidations lifted, dead rows swept.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::images::Images;
@@ -9,6 +9,7 @@ use crate::error::{Result, room};
 use crate::matching::normal::normal_form;
 use crate::model::{IdentityId, LibraryId};
 use crate::platform::fork::{Release, hold};
+use crate::platform::mutex::lock;
 use crate::stats::{Counters, Spent};
 use crate::store::{LibraryRow, Patience, Store};
 
@@ -69,7 +70,7 @@ impl Maintenance {
 
     /// Adds what this handle counted to the counters of the store's life.
     pub fn flush_counters(&self) -> Result<()> {
-        let mut flushed = self.flushed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flushed = lock(&self.flushed);
         // Read behind the lock: another thread's newer numbers must not be flushed before these.
         let now = self.counters.totals();
         if *flushed == now {

@@ -1,7 +1,7 @@
 //! Reading: one moment of the store in memory, and how it is kept up to date.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::snapshot::Snapshot;
@@ -13,7 +13,7 @@ use crate::model::{IdentityId, Token};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{Alone, Release, hold};
-use crate::platform::mutex::lock;
+use crate::platform::mutex::{lock, try_lock};
 use crate::platform::swap::{Guard, Swap};
 use crate::stats::{Counters, Spent};
 use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, State, Store, USE_NOTED_MS};
@@ -389,10 +389,8 @@ impl Reading {
 
     /// Brings the snapshot up to date unless another thread is at it, or is reading.
     fn try_catch_up(&self) -> bool {
-        let _catching_up = match self.catching_up.try_lock() {
-            Ok(guard) => guard,
-            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
-            Err(TryLockError::WouldBlock) => return false,
+        let Some(_catching_up) = try_lock(&self.catching_up) else {
+            return false;
         };
         matches!(self.catch_up_alone(false), Ok(true))
     }

@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::{Error, Result, Status};
 use crate::platform::files;
+use crate::platform::mutex::lock;
 
 /// What the files' names begin with. The number is the format's, so that processes with another format go on with files of
 /// their own.
@@ -144,18 +145,14 @@ impl Folder {
         self.path.join(format!("{NAME}.db{end}"))
     }
 
-    fn mark(&self) -> MutexGuard<'_, Option<Inode>> {
-        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Notes that `SQLite` called this file broken.
     pub fn mark_broken(&self, file: Option<Inode>) {
-        *self.mark() = file;
+        *lock(&self.broken) = file;
     }
 
     /// The database that is to be set aside.
     pub fn broken(&self) -> Option<Inode> {
-        *self.mark()
+        *lock(&self.broken)
     }
 
     /// Whether the disk, or what this user may have of it, is full: tried, not asked.

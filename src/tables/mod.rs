@@ -8,7 +8,7 @@
 mod view;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -18,6 +18,7 @@ use crate::options::Ttl;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{self, Forks, Release, Side, hold};
 use crate::platform::map::MapMode;
+use crate::platform::mutex::{lock, try_lock};
 use crate::platform::swap::{Guard, Swap};
 use crate::store::{Folder, Put, Store, TableOp, TableRow, TableState};
 use view::{Found, Snapshot, TableView};
@@ -221,11 +222,7 @@ impl Tables {
             return Some(snapshot);
         }
         drop(snapshot);
-        let _catching_up = match self.catching_up.try_lock() {
-            Ok(guard) => guard,
-            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
-            Err(TryLockError::WouldBlock) => return None,
-        };
+        let _catching_up = try_lock(&self.catching_up)?;
         matches!(self.catch_up_alone(false), Ok(true)).then(|| self.snapshot.read())
     }
 
@@ -236,7 +233,7 @@ impl Tables {
             return Ok(snapshot);
         }
         drop(snapshot);
-        let _catching_up = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let _catching_up = lock(&self.catching_up);
         self.catch_up_alone(true)?;
         self.store.find_page();
         Ok(self.snapshot.read())
