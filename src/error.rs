@@ -150,6 +150,13 @@ impl Status {
     }
 }
 
+/// A call that gives nothing has succeeded.
+impl From<()> for Status {
+    fn from((): ()) -> Self {
+        Self::Ok
+    }
+}
+
 /// Something that did not work: what, with which input, and what the host can do about it.
 ///
 /// The text never holds a token, and names a media path only where the host passed it in this very call.
@@ -188,6 +195,7 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
 /// An empty list with room for so many of what a caller gave: where there is no memory that is an error, and not the
 /// end of the host.
 ///

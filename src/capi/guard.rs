@@ -44,7 +44,7 @@ const NOWHERE: Place = Place {
 };
 
 /// Runs the body of an exported function that gives a status.
-pub fn guard(body: impl FnOnce() -> Result<Status>) -> i32 {
+pub fn guard<S: Into<Status>>(body: impl FnOnce() -> Result<S>) -> i32 {
     let outcome = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
         Err(Error::new(
             Status::Panic,
@@ -55,7 +55,7 @@ pub fn guard(body: impl FnOnce() -> Result<Status>) -> i32 {
         ))
     });
     match outcome {
-        Ok(status) => status as i32,
+        Ok(status) => status.into() as i32,
         Err(error) => {
             keep_message(&error.message);
             error.status as i32

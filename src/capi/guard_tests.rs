@@ -10,7 +10,7 @@ fn message() -> String {
 
 #[test]
 fn a_panic_becomes_a_status_with_a_text() {
-    assert_eq!(guard(|| panic!("never seen outside")), Status::Panic as i32);
+    assert_eq!(guard::<()>(|| panic!("never seen outside")), Status::Panic as i32);
     assert!(message().contains("defect"));
     assert!(!message().contains("never seen"));
     assert_eq!(guard_value(7, || panic!("never seen outside")), 7);
@@ -19,7 +19,7 @@ fn a_panic_becomes_a_status_with_a_text() {
 
 #[test]
 fn a_long_message_says_that_it_was_cut() {
-    guard(|| Err(Error::new(Status::Store, "é".repeat(3000))));
+    guard::<()>(|| Err(Error::new(Status::Store, "é".repeat(3000))));
     assert!(message().ends_with("é…"));
     assert!(message().len() < MESSAGE);
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::constants as c;
-use super::strings::{null, refuse, sized};
+use super::strings::{check_flags, check_reserved, decoded, null, refuse, sized};
 use super::types::{self, Options};
 use crate::error::{Error, Result, Status};
 use crate::model::Token;
@@ -78,12 +78,7 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
         | c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS
         | c::PLEXINDEX_OPEN_NO_MMAP
         | c::PLEXINDEX_OPEN_OBFUSCATE_PATHS;
-    if flags & !known != 0 || reserved != 0 {
-        return Err(Error::new(
-            Status::Unsupported,
-            format!("options.flags is {flags:#x} and reserved {reserved}: this version knows the flags {known:#x}"),
-        ));
-    }
+    check_flags(flags, reserved, known, "options")?;
     let default = options::Options::default();
     // SAFETY: the caller's promise, for all of these.
     let (cache_dir, server_url, token, user, ca_file) = unsafe {
@@ -164,22 +159,11 @@ unsafe fn mappings(given: *const types::Mapping, count: usize) -> Result<Vec<opt
             // SAFETY: the caller's promise; a pointer from another language may be misaligned.
             let rule = unsafe { given.add(place).read_unaligned() };
             let name = format!("options.mappings[{place}]");
-            if rule.reserved != 0 {
-                return Err(Error::new(
-                    Status::Unsupported,
-                    format!(
-                        "{name}.reserved is {}: this version knows no meaning of it",
-                        rule.reserved
-                    ),
-                ));
-            }
+            check_reserved(rule.reserved, &name)?;
             // SAFETY: the caller's promise.
             let (from, to) = unsafe { (rule.from.get(&name)?, rule.to.get(&name)?) };
-            let pattern = || -> Result<options::Pattern> {
-                let text = std::str::from_utf8(from)
-                    .map_err(|_| Error::new(Status::InvalidArgument, format!("{name}.from is not UTF-8")))?;
-                Ok(options::Pattern::Regex(text.to_owned()))
-            };
+            let pattern =
+                || decoded(from, &format!("{name}.from")).map(|text| options::Pattern::Regex(text.to_owned()));
             let prefix = || options::Pattern::Prefix(from.to_vec());
             let (kind, from) = match rule.kind {
                 c::PLEXINDEX_MAPPING_HOST_PREFIX => (HostToServer, prefix()),

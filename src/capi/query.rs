@@ -5,9 +5,9 @@ use std::mem::size_of;
 use std::time::Duration;
 
 use super::constants as c;
-use super::strings::{refuse, sized, utf8};
+use super::strings::{check_flags, decoded, refuse, sized, utf8};
 use super::types::{Bytes, Progress as ProgressRecord, ProgressFn, Query};
-use crate::error::{Error, Result, Status};
+use crate::error::Result;
 use crate::index::{Deadline, Library, Progress, QueryOptions, Selector};
 use crate::platform::thread::lent;
 
@@ -39,12 +39,7 @@ pub unsafe fn query<'h>(given: *const Query) -> Result<CheckedQuery<'h>> {
         progress_user,
     } = unsafe { sized(given, "query") }?;
     let known = c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL;
-    if flags & !known != 0 || reserved != 0 {
-        return Err(Error::new(
-            Status::Unsupported,
-            format!("query.flags is {flags:#x} and reserved {reserved}: this version knows the flags {known:#x}"),
-        ));
-    }
+    check_flags(flags, reserved, known, "query")?;
     let deadline = deadline(deadline_ms, "query.deadline_ms")?;
     // SAFETY: the caller's promise.
     let (library, text) = unsafe { (library.cast::<Library>().as_ref(), text.get("query.text")?) };
@@ -106,12 +101,7 @@ impl<'h> CheckedQuery<'h> {
     }
 
     pub fn utf8(&self, what: &str) -> Result<&'h str> {
-        std::str::from_utf8(self.text).map_err(|_| {
-            Error::new(
-                Status::InvalidArgument,
-                format!("the {what} is not UTF-8: '{}'", String::from_utf8_lossy(self.text)),
-            )
-        })
+        decoded(self.text, what)
     }
 }
 
