@@ -310,6 +310,12 @@ fn explain(error: io::Error, path: &Path) -> io::Error {
     }
 }
 
+/// Whether the error says that there is no room left on the disk, or none for this user.
+#[must_use]
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Whether the error says that something else than a file of ours has the name.
 #[must_use]
 pub fn is_in_the_way(error: &io::Error) -> bool {

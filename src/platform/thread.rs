@@ -35,7 +35,8 @@ pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut 
         outcome: Mutex::new(None),
         done: Condvar::new(),
     };
-    let Some(joined) = spawn(&job) else {
+    // Joined when it is dropped, also while `tick` unwinds: the job outlives the thread.
+    let Some(worker) = spawn(&job) else {
         let work = lock(&job.work).take();
         // The closure was never handed over: nobody else can have taken it.
         return work.map_or_else(|| unreachable!("the job lost its work"), |work| work());
@@ -58,7 +59,7 @@ pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut 
             }
         }
     };
-    drop(joined);
+    drop(worker);
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
@@ -83,15 +84,12 @@ impl Worker {
         }
         let work: *mut Work = Box::into_raw(Box::new(Box::new(work)));
         // SAFETY: the thread that takes the work over owns it.
-        let thread = unsafe { start(run, work.cast()) };
-        if thread.is_none() {
+        let worker = unsafe { start(run, work.cast()) };
+        if worker.is_none() {
             // SAFETY: there is no thread, so nobody took it.
             drop(unsafe { Box::from_raw(work) });
         }
-        thread.map(|thread| Self {
-            thread,
-            process: std::process::id(),
-        })
+        worker
     }
 }
 
@@ -143,17 +141,7 @@ pub fn lent<R>(call: impl FnOnce() -> R) -> R {
     call()
 }
 
-/// Joins the thread when dropped, also while `tick` unwinds: `job` must outlive it.
-struct Joined(libc::pthread_t);
-
-impl Drop for Joined {
-    fn drop(&mut self) {
-        // SAFETY: the thread was created joinable and is joined just here, once.
-        unsafe { libc::pthread_join(self.0, std::ptr::null_mut()) };
-    }
-}
-
-fn spawn<F: FnOnce() -> R + Send, R: Send>(job: &Job<F, R>) -> Option<Joined> {
+fn spawn<F: FnOnce() -> R + Send, R: Send>(job: &Job<F, R>) -> Option<Worker> {
     extern "C" fn run<F: FnOnce() -> R + Send, R: Send>(job: *mut c_void) -> *mut c_void {
         // SAFETY: `on_worker` keeps the job alive until this thread was joined, and shares it by reference only.
         let job = unsafe { &*job.cast::<Job<F, R>>() };
@@ -166,14 +154,14 @@ fn spawn<F: FnOnce() -> R + Send, R: Send>(job: &Job<F, R>) -> Option<Joined> {
         std::ptr::null_mut()
     }
     // SAFETY: `on_worker` keeps the job alive until the thread was joined.
-    unsafe { start(run::<F, R>, std::ptr::from_ref(job).cast_mut().cast()) }.map(Joined)
+    unsafe { start(run::<F, R>, std::ptr::from_ref(job).cast_mut().cast()) }
 }
 
 /// Starts a joinable thread with all signals blocked: they are the host's, and its own threads must get them.
 ///
 /// # Safety
 /// `argument` must be what `run` wants, for as long as it runs.
-unsafe fn start(run: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> Option<libc::pthread_t> {
+unsafe fn start(run: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> Option<Worker> {
     // SAFETY: plain POSIX calls on values that live here.
     unsafe {
         let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
@@ -189,7 +177,10 @@ unsafe fn start(run: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c
         let failed = libc::pthread_create(&raw mut thread, &raw const attributes, run, argument);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
         libc::pthread_attr_destroy(&raw mut attributes);
-        (failed == 0).then_some(thread)
+        (failed == 0).then(|| Worker {
+            thread,
+            process: std::process::id(),
+        })
     }
 }
 

@@ -81,7 +81,7 @@ impl Folder {
 
     /// The error for a folder with which something cannot be done.
     pub fn cannot(&self, verb: &str, error: &io::Error) -> Error {
-        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let full = files::is_full(error);
         let status = if full { Status::StoreFull } else { Status::Store };
         let remedy = match error.kind() {
             _ if full => "free some space, or choose another cache_dir",
@@ -160,6 +160,6 @@ impl Folder {
         let path = self.path.join(format!("{NAME}.room.{}.new", std::process::id()));
         let tried = files::fresh(&path).and_then(|mut file| file.write_all(&vec![0; 1 << 16]));
         let _ = files::remove(&path);
-        tried.is_err_and(|error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+        tried.is_err_and(|error| files::is_full(&error))
     }
 }

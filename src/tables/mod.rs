@@ -307,12 +307,6 @@ impl Table {
         &self.tables
     }
 
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &[u8] {
-        &self.name
-    }
-
     /// Hands the value of this name to `then`, if a fast lookup knows it: no lock, no wait, and no system call but for a look
     /// twice a second whether the store still has its names. `None` is no verdict.
     #[inline]

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::builder::{Body, write_ends, write_in_place};
+use super::builder::{Body, too_large, write_ends, write_in_place};
 use super::bytes::{Checked, Read};
 use super::layout::{BLOCK, Head, LONGEST_VARINT, put_varint, varint};
 use super::read::refuse;
@@ -64,10 +64,7 @@ impl EntriesBuilder {
 
     fn write(mut self, out: &mut (impl Write + Seek), seal: u64) -> io::Result<()> {
         if self.full {
-            return Err(io::Error::new(
-                io::ErrorKind::StorageFull,
-                "an image holds 16 GiB at most",
-            ));
+            return Err(too_large());
         }
         self.names.sort_unstable();
         out.write_all(&[0; BLOCK])?;
