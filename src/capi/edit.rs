@@ -3,9 +3,9 @@
 use super::constants as c;
 use super::handles::library;
 use super::query::deadline;
-use super::strings::{check_reserved, decoded, fill, null, refuse, sized, split};
+use super::strings::{check_reserved, decoded, fill, null, sized, split};
 use super::types;
-use crate::error::{Result, room};
+use crate::error::{Result, refuse, room};
 use crate::index::{Deadline, Edit, EditReport, Edited, Index, Library, QueryOptions};
 use crate::source::{FieldChange, Lock};
 

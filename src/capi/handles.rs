@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use super::options::CheckedOptions;
-use super::strings::{null, refuse};
+use super::strings::null;
 use super::table_handles::TableHandles;
 use super::types::{Handle, LibraryHandle};
 use super::{guard, log_ring};
-use crate::error::Result;
+use crate::error::{Result, refuse};
 use crate::index::{Index, Library, Selector};
-use crate::platform::fork::{self, Forks, Release, Side};
+use crate::platform::fork::{self, Forks, Release};
 use crate::platform::mutex::lock;
 
 /// Handles given out for names that no known library has.
@@ -34,8 +34,6 @@ impl Forks for Libraries {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![Box::new(fork::hold(&self, |all| &all.known))]
     }
-
-    fn after(&self, _side: &Side) {}
 }
 
 impl Opened {

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::constants as c;
-use super::strings::{check_flags, check_reserved, decoded, null, refuse, sized};
+use super::strings::{check_flags, check_reserved, decoded, null, sized};
 use super::types::{self, Options};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, refuse};
 use crate::model::Token;
 use crate::options::MappingKind::{HostToServer, ServerToHost};
 use crate::options::{self, Ttl};

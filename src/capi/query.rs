@@ -5,9 +5,9 @@ use std::mem::size_of;
 use std::time::Duration;
 
 use super::constants as c;
-use super::strings::{check_flags, decoded, refuse, sized, utf8};
+use super::strings::{check_flags, decoded, sized, utf8};
 use super::types::{Bytes, Progress as ProgressRecord, ProgressFn, Query};
-use crate::error::Result;
+use crate::error::{Result, refuse};
 use crate::index::{Deadline, Library, Progress, QueryOptions, Selector};
 use crate::platform::thread::lent;
 

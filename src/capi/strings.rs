@@ -4,11 +4,7 @@ use std::ffi::c_char;
 use std::mem::size_of;
 
 use super::types::Bytes;
-use crate::error::{Error, Result, Status, room};
-
-pub fn refuse<T>(text: impl Into<String>) -> Result<T> {
-    Err(Error::new(Status::InvalidArgument, text))
-}
+use crate::error::{Error, Result, Status, refuse, room};
 
 pub fn unsupported<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::new(Status::Unsupported, text))

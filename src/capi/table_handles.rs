@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use super::constants as c;
-use super::strings::{null, refuse};
+use super::strings::null;
 use super::types::TableHandle;
-use crate::error::{Error, Result, Status};
-use crate::platform::fork::{self, Forks, Release, Side};
+use crate::error::{Error, Result, Status, refuse};
+use crate::platform::fork::{self, Forks, Release};
 use crate::platform::mutex::lock;
 use crate::tables::{Table, Tables};
 
@@ -33,8 +33,6 @@ impl Forks for TableHandles {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![Box::new(fork::hold(&self, |all| &all.given))]
     }
-
-    fn after(&self, _side: &Side) {}
 }
 
 impl TableHandles {

@@ -36,7 +36,7 @@ pub trait Forks: Any + Send + Sync {
     /// come first, so what is built on others is watched after them.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>>;
     /// Called afterwards, once everything is let go.
-    fn after(&self, side: &Side);
+    fn after(&self, _side: &Side) {}
 }
 
 /// Held through a fork; dropped afterwards.

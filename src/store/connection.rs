@@ -8,10 +8,11 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
 use super::explain::{explain, is_broken};
-use super::folder::{Folder, Inode};
+use super::folder::Folder;
 use super::patience::BUSY;
 use super::schema::{connect, failure, journal};
 use crate::error::{Error, Result, Status};
+use crate::platform::files::Inode;
 use crate::platform::mutex::lock;
 
 /// How long a database is waited for that others have open with a write-ahead log.

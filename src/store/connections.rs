@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use super::connection::{Journal, Role, Slot};
 use super::folder::Folder;
-use crate::platform::fork::{self, Forks, Release, Side};
+use crate::platform::fork::{self, Forks, Release};
 use crate::platform::mutex::{lock, try_lock};
 
 /// The two connections of a store: readers never wait for a writer of the same process.
@@ -83,6 +83,4 @@ impl Forks for Connections {
         };
         vec![close(|all| &all.writer), close(|all| &all.reader)]
     }
-
-    fn after(&self, _side: &Side) {}
 }

@@ -4,10 +4,10 @@ use std::io;
 use std::time::Instant;
 
 use super::explain::explain;
-use super::folder::{Folder, Inode, NAME, PATIENCE};
+use super::folder::{Folder, NAME, PATIENCE};
 use super::schema;
 use crate::error::{Error, Result, Status};
-use crate::platform::files;
+use crate::platform::files::{self, Inode};
 use crate::platform::lock::FileLock;
 
 /// What `SQLite` puts beside a database.
@@ -53,7 +53,7 @@ impl Folder {
         for end in COMPANIONS {
             regular(end)?;
         }
-        Ok(regular("")?.map(|(device, number)| Inode::new(device, number)))
+        regular("")
     }
 
     /// Puts the database that was found to be broken aside under another name, with its companions, so that a new one

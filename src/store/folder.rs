@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::{Error, Result, Status};
-use crate::platform::files;
+use crate::platform::files::{self, Inode};
 use crate::platform::mutex::lock;
 
 /// What the files' names begin with. The number is the format's, so that processes with another format go on with files of
@@ -23,24 +23,6 @@ pub struct Folder {
     shares_memory: bool,
     /// The database that was found to be broken and has to be set aside.
     broken: Arc<Mutex<Option<Inode>>>,
-}
-
-/// Which file it is, whatever its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Inode(u64, u64);
-
-impl Inode {
-    /// The file with this device and number.
-    pub fn new(device: u64, number: u64) -> Self {
-        Self(device, number)
-    }
-
-    /// The file that has this name now.
-    pub fn of(path: &Path) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt;
-        let facts = path.symlink_metadata().ok()?;
-        Some(Self(facts.dev(), facts.ino()))
-    }
 }
 
 impl Folder {
@@ -64,7 +46,7 @@ impl Folder {
         // Absolute: a host may change its working directory later.
         let path = path.canonicalize().map_err(|error| folder.cannot("find", &error))?;
         Ok(Self {
-            shares_memory: files::shares_memory(&path),
+            shares_memory: files::disk(&path).shares_memory,
             path: path.into(),
             ..folder
         })

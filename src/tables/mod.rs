@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::error::{Error, Result, Status};
+use crate::error::{Result, refuse};
 use crate::image::{Entries, EntriesBuilder, Kept};
 use crate::options::Ttl;
 use crate::platform::clock::Clock;
@@ -69,12 +69,6 @@ pub enum Op<'o> {
     Clear(&'o Table),
 }
 
-impl std::fmt::Debug for Tables {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Tables({})", self.store.folder().path().display())
-    }
-}
-
 impl Tables {
     pub(crate) fn new(store: Arc<Store>, clock: Arc<dyn Clock>, no_mmap: bool) -> Arc<Self> {
         let mode = if no_mmap || !store.folder().shares_memory() {
@@ -97,7 +91,7 @@ impl Tables {
     /// The table of this name. With `folds` set, `A` to `Z` in names of entries count as `a` to `z`.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`] for a name of more than [`LONGEST_NAME`] bytes.
+    /// [`crate::error::Status::InvalidArgument`] for a name of more than [`LONGEST_NAME`] bytes.
     pub fn table(self: &Arc<Self>, name: &[u8], folds: bool) -> Result<Table> {
         check_name("table", name)?;
         Ok(Table {
@@ -112,7 +106,7 @@ impl Tables {
     /// limit. What one call wrote goes together.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`]; the store's.
+    /// [`crate::error::Status::InvalidArgument`]; the store's.
     pub fn write(&self, ops: &[Op<'_>], terms: &Terms) -> Result<()> {
         // Lower case first: what is written refers to it.
         let folded: Vec<Option<Vec<u8>>> = ops
@@ -363,7 +357,7 @@ impl Table {
     /// Stores a value, as [`Tables::write`].
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`]; the store's.
+    /// [`crate::error::Status::InvalidArgument`]; the store's.
     pub fn put(&self, name: &[u8], value: &[u8], terms: &Terms) -> Result<()> {
         self.tables.write(&[Op::Put(self, name, value)], terms)
     }
@@ -371,7 +365,7 @@ impl Table {
     /// Removes an entry. One that is not there is fine.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`]; the store's.
+    /// [`crate::error::Status::InvalidArgument`]; the store's.
     pub fn remove(&self, name: &[u8]) -> Result<()> {
         self.tables.write(&[Op::Remove(self, name)], &KEEP)
     }
@@ -430,12 +424,9 @@ const KEEP: Terms = Terms {
 
 fn check_name(what: &str, name: &[u8]) -> Result<()> {
     if name.len() > LONGEST_NAME {
-        return Err(Error::new(
-            Status::InvalidArgument,
-            format!(
-                "the name of the {what} has {} bytes: give at most {LONGEST_NAME}, such as a digest of it",
-                name.len()
-            ),
+        return refuse(format!(
+            "the name of the {what} has {} bytes: give at most {LONGEST_NAME}, such as a digest of it",
+            name.len()
         ));
     }
     Ok(())

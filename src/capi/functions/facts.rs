@@ -6,9 +6,9 @@ use crate::capi::answer::{write_answers, write_text};
 use crate::capi::guard::guard;
 use crate::capi::handles::{self, Opened, opened};
 use crate::capi::query;
-use crate::capi::strings::{fill, out, refuse, size_given, utf8};
+use crate::capi::strings::{fill, out, size_given, utf8};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, Query, Stats};
-use crate::error::{Result, Status};
+use crate::error::{Result, Status, refuse};
 
 /// The items of a library as the store has them, one page a call. Sends no request.
 ///

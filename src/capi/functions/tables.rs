@@ -7,10 +7,10 @@ use crate::capi::constants as c;
 use crate::capi::guard::{guard, guard_value, keep_text};
 use crate::capi::handles::opened;
 use crate::capi::options::ttl;
-use crate::capi::strings::{bytes, check_reserved, null, out, refuse, unsupported};
+use crate::capi::strings::{bytes, check_reserved, null, out, unsupported};
 use crate::capi::table_handles::{Kept, kept, one};
 use crate::capi::types::{Buffer, Handle, TableHandle, TableOp};
-use crate::error::{Result, Status, room};
+use crate::error::{Result, Status, refuse, room};
 use crate::tables::{Op, Terms};
 
 /// A handle for a table of what the host keeps itself: values by name. Names and values are bytes and equal themselves only;
