@@ -163,7 +163,8 @@ impl Reading {
     /// The caller holds `catching_up`.
     fn catch_up_alone(&self, patient: bool) -> Result<bool> {
         let snapshot = self.snapshot.read();
-        let Some(changes) = self.store.changes(snapshot.identity, snapshot.sequence(), patient) else {
+        let (since, epoch) = (snapshot.sequence(), snapshot.epoch);
+        let Some(changes) = self.store.changes(snapshot.identity, since, epoch, patient) else {
             return Ok(false);
         };
         let (sequence, changes) = changes?;
@@ -226,6 +227,7 @@ impl Reading {
             .state_at(self.endpoint().as_ref(), &|row| self.images.raise(row))?;
         let State {
             sequence,
+            epoch,
             libraries,
             changes,
         } = state;
@@ -250,6 +252,7 @@ impl Reading {
             outdated: AtomicBool::new(false),
             number: before.number + 1,
             sequence: AtomicU64::new(sequence.0),
+            epoch,
             identity,
             rows: libraries,
             views,
@@ -366,8 +369,8 @@ impl Reading {
 
     /// Whether the snapshot shows all that was committed, for the price of some loads.
     fn is_current(&self) -> bool {
-        let sequence = self.snapshot.read().sequence();
-        self.store.is_current(sequence)
+        let snapshot = self.snapshot.read();
+        self.store.is_current(snapshot.sequence(), snapshot.epoch)
     }
 
     /// A current snapshot that lacks no image: without that of the matches, the listing might say something else.
@@ -380,7 +383,7 @@ impl Reading {
     #[inline]
     fn current(&self) -> Option<Guard<'_, Snapshot>> {
         let snapshot = self.snapshot.read();
-        if self.store.is_current(snapshot.sequence()) {
+        if self.store.is_current(snapshot.sequence(), snapshot.epoch) {
             return Some(snapshot);
         }
         drop(snapshot);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::connection::Slot;
@@ -18,6 +18,14 @@ use crate::model::{ImageName, Sequence, TableImage};
 use crate::platform::clock::coarse_ms;
 use crate::platform::mutex::lock;
 
+/// Tells whether a change sequence that was read before still means anything: not in another database, nor after a log was
+/// lost, for then what was read may be in the database no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Epoch {
+    store: u64,
+    losses: u64,
+}
+
 /// An open store. Usable from many threads; every call is short, and none waits for the network.
 pub struct Store {
     pub(super) folder: Folder,
@@ -29,8 +37,6 @@ pub struct Store {
     pub(super) unheard: AtomicBool,
     /// Episodes were swept: shows may be left without any.
     pub(super) orphans: AtomicBool,
-    /// [`Journal::losses`] when the whole state was last read.
-    pub(super) losses: AtomicU64,
 }
 
 impl Store {
@@ -49,7 +55,6 @@ impl Store {
             opened: Opened::default(),
             unheard: AtomicBool::new(false),
             orphans: AtomicBool::new(false),
-            losses: AtomicU64::new(0),
         };
         let known = {
             let mut writer = lock(&store.connections.writer);
@@ -69,8 +74,6 @@ impl Store {
             }
         };
         store.opened = known;
-        // Nothing was read yet.
-        store.losses = store.losses_now().into();
         Ok(store)
     }
 
@@ -100,28 +103,28 @@ impl Store {
         &self.folder
     }
 
-    /// Whether nothing was committed since `sequence`, for the price of some loads. `false` when that cannot be told
-    /// without asking the database.
+    /// The epoch of what is read from now on.
+    #[inline]
     #[must_use]
-    pub fn is_current(&self, sequence: Sequence) -> bool {
-        self.believes && self.opened.newest().state(coarse_ms()) == PageState::Equal(sequence.0) && !self.went_back()
-    }
-
-    /// Whether what was read before may be in the database no more, so that its change sequence says nothing: the log was
-    /// lost.
-    #[inline]
-    pub(super) fn went_back(&self) -> bool {
-        self.losses_now() != self.losses.load(Ordering::Acquire)
+    pub fn epoch(&self) -> Epoch {
+        self.epoch_of(self.opened.newest())
     }
 
     #[inline]
-    pub(super) fn losses_now(&self) -> u64 {
-        self.connections.here.journal.losses()
+    fn epoch_of(&self, opened: &Opened) -> Epoch {
+        Epoch {
+            store: opened.id,
+            losses: self.connections.here.journal.losses(),
+        }
     }
 
-    /// The whole state was read when there were so many losses.
-    pub(super) fn caught_up_with(&self, losses: u64) {
-        self.losses.store(losses, Ordering::Release);
+    /// Whether nothing was committed since `sequence`, which was read in this epoch, for the price of some loads. `false`
+    /// when that cannot be told without asking the database.
+    #[inline]
+    #[must_use]
+    pub fn is_current(&self, sequence: Sequence, epoch: Epoch) -> bool {
+        let opened = self.opened.newest();
+        self.believes && opened.state(coarse_ms()) == PageState::Equal(sequence.0) && epoch == self.epoch_of(opened)
     }
 
     /// What stands for a token: equal for equal tokens of this store, and of no use elsewhere. Another one when the

@@ -6,7 +6,7 @@ use super::changes::{Change, ChangeKind};
 use super::columns::{list, read};
 use super::endpoints::{Endpoint, identity_of};
 use super::libraries::{LibraryRow, libraries};
-use super::open::Store;
+use super::open::{Epoch, Store};
 use super::tx::sequence_of;
 use super::unverified::unverified_of;
 use crate::error::Result;
@@ -17,6 +17,8 @@ use crate::model::{IdentityId, Sequence};
 pub struct State {
     /// The change sequence of that moment.
     pub sequence: Sequence,
+    /// The epoch in which that means something.
+    pub epoch: Epoch,
     /// The libraries that the last probe showed, in the server's order.
     pub libraries: Vec<LibraryRow>,
     /// Confirmed matches and single items that came or went since their images were made, oldest first; then what is not
@@ -26,12 +28,14 @@ pub struct State {
 
 fn state(
     connection: &Connection,
+    epoch: Epoch,
     identity: Option<IdentityId>,
     known: &dyn Fn(&mut LibraryRow),
 ) -> rusqlite::Result<State> {
     let Some(identity) = identity else {
         return Ok(State {
             sequence: sequence_of(connection)?,
+            epoch,
             ..State::default()
         });
     };
@@ -56,6 +60,7 @@ fn state(
     changes.extend(unverified_of(connection, identity, sequence)?);
     Ok(State {
         sequence,
+        epoch,
         libraries,
         changes,
     })
@@ -67,7 +72,7 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn state(&self, identity: Option<IdentityId>) -> Result<State> {
-        self.read(|connection| state(connection, identity, &|_| ()))
+        self.read(|connection| state(connection, self.epoch(), identity, &|_| ()))
     }
 
     /// The same for the identity that an endpoint leads to, which is given too. Of one moment: otherwise the sequence could
@@ -81,19 +86,15 @@ impl Store {
         endpoint: Option<&Endpoint>,
         known: &dyn Fn(&mut LibraryRow),
     ) -> Result<(Option<IdentityId>, State)> {
-        let mut losses = 0;
-        let read = self.read(|connection| {
-            losses = self.losses_now();
+        self.read(|connection| {
+            // Before anything is read: a log that is lost meanwhile ends the epoch.
+            let epoch = self.epoch();
             let identity = identity_of(connection, endpoint)?;
-            Ok((identity, state(connection, identity, known)?))
-        });
-        if read.is_ok() {
-            self.caught_up_with(losses);
-        }
-        read
+            Ok((identity, state(connection, epoch, identity, known)?))
+        })
     }
 
-    /// What happened after `since`, oldest first, with the sequence up to which it is told. `None` when so much
+    /// What happened after `since`, which was read in this epoch, oldest first, with the sequence up to which it is told. `None` when so much
     /// happened, or such things, that [`Store::state`] has to be read again. With `patient` unset: `None` at once
     /// when another thread is reading.
     ///
@@ -103,6 +104,7 @@ impl Store {
         &self,
         identity: Option<IdentityId>,
         since: Sequence,
+        epoch: Epoch,
         patient: bool,
     ) -> Option<Result<(Sequence, Option<Vec<Change>>)>> {
         let work = |connection: &Connection| {
@@ -131,7 +133,7 @@ impl Store {
         } else {
             self.try_read(work)
         };
-        if self.went_back() {
+        if self.epoch() != epoch {
             return read.map(|read| read.map(|(now, _)| (now, None)));
         }
         read

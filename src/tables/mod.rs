@@ -212,7 +212,7 @@ impl Tables {
     #[inline]
     fn current(&self) -> Option<Guard<'_, Snapshot>> {
         let snapshot = self.snapshot.read();
-        if self.store.is_unmoved(snapshot.sequence(), snapshot.epoch) {
+        if self.store.is_current(snapshot.sequence(), snapshot.epoch) {
             return Some(snapshot);
         }
         drop(snapshot);
@@ -223,7 +223,7 @@ impl Tables {
     /// The same, waiting for what has to be waited for.
     fn caught_up(&self) -> Result<Guard<'_, Snapshot>> {
         let snapshot = self.snapshot.read();
-        if self.store.is_unmoved(snapshot.sequence(), snapshot.epoch) {
+        if self.store.is_current(snapshot.sequence(), snapshot.epoch) {
             return Ok(snapshot);
         }
         drop(snapshot);
