@@ -163,8 +163,8 @@ impl Reading {
     /// The caller holds `catching_up`.
     fn catch_up_alone(&self, patient: bool) -> Result<bool> {
         let snapshot = self.snapshot.read();
-        let (since, epoch) = (snapshot.sequence(), snapshot.epoch);
-        let Some(changes) = self.store.changes(snapshot.identity, since, epoch, patient) else {
+        let (since, timeline) = (snapshot.sequence(), snapshot.timeline);
+        let Some(changes) = self.store.changes(snapshot.identity, since, timeline, patient) else {
             return Ok(false);
         };
         let (sequence, changes) = changes?;
@@ -227,7 +227,7 @@ impl Reading {
             .state_at(self.endpoint().as_ref(), &|row| self.images.raise(row))?;
         let State {
             sequence,
-            epoch,
+            timeline,
             libraries,
             changes,
         } = state;
@@ -252,7 +252,7 @@ impl Reading {
             outdated: AtomicBool::new(false),
             number: before.number + 1,
             sequence: AtomicU64::new(sequence.0),
-            epoch,
+            timeline,
             identity,
             rows: libraries,
             views,
@@ -370,7 +370,7 @@ impl Reading {
     /// Whether the snapshot shows all that was committed, for the price of some loads.
     fn is_current(&self) -> bool {
         let snapshot = self.snapshot.read();
-        self.store.is_current(snapshot.sequence(), snapshot.epoch)
+        self.store.is_current_in(snapshot.timeline, snapshot.sequence())
     }
 
     /// A current snapshot that lacks no image: without that of the matches, the listing might say something else.
@@ -383,7 +383,7 @@ impl Reading {
     #[inline]
     fn current(&self) -> Option<Guard<'_, Snapshot>> {
         let snapshot = self.snapshot.read();
-        if self.store.is_current(snapshot.sequence(), snapshot.epoch) {
+        if self.store.is_current_in(snapshot.timeline, snapshot.sequence()) {
             return Some(snapshot);
         }
         drop(snapshot);

@@ -70,7 +70,7 @@ pub use hints::Mark;
 pub use identities::USE_NOTED_MS;
 pub use libraries::LibraryRow;
 pub use listings::{Finished, Listing};
-pub use open::{Epoch, Store};
+pub use open::{Store, Timeline};
 pub use patience::Patience;
 pub use state::State;
 pub use tables::{Put, TableOp, TableRow, TableState, Written};

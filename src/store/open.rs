@@ -18,14 +18,6 @@ use crate::model::{ImageName, Sequence, TableImage};
 use crate::platform::clock::coarse_ms;
 use crate::platform::mutex::lock;
 
-/// Tells whether a change sequence that was read before still means anything: not in another database, nor after a log was
-/// lost, for then what was read may be in the database no more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Epoch {
-    store: u64,
-    losses: u64,
-}
-
 /// An open store. Usable from many threads; every call is short, and none waits for the network.
 pub struct Store {
     pub(super) folder: Folder,
@@ -37,6 +29,14 @@ pub struct Store {
     pub(super) unheard: AtomicBool,
     /// Episodes were swept: shows may be left without any.
     pub(super) orphans: AtomicBool,
+}
+
+/// The history that a change sequence belongs to. A sequence of another timeline says nothing: another database has the
+/// name, or its log was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeline {
+    store: u64,
+    losses: u64,
 }
 
 impl Store {
@@ -103,28 +103,25 @@ impl Store {
         &self.folder
     }
 
-    /// The epoch of what is read from now on.
-    #[inline]
+    /// The timeline of what is read from now on.
     #[must_use]
-    pub fn epoch(&self) -> Epoch {
-        self.epoch_of(self.opened.newest())
-    }
-
-    #[inline]
-    fn epoch_of(&self, opened: &Opened) -> Epoch {
-        Epoch {
-            store: opened.id,
+    pub fn timeline(&self) -> Timeline {
+        Timeline {
+            store: self.opened.newest().id,
             losses: self.connections.here.journal.losses(),
         }
     }
 
-    /// Whether nothing was committed since `sequence`, which was read in this epoch, for the price of some loads. `false`
-    /// when that cannot be told without asking the database.
+    /// Whether nothing was committed since `sequence` of this timeline, for the price of some loads. `false` when that
+    /// cannot be told without asking the database.
     #[inline]
     #[must_use]
-    pub fn is_current(&self, sequence: Sequence, epoch: Epoch) -> bool {
+    pub fn is_current_in(&self, timeline: Timeline, sequence: Sequence) -> bool {
         let opened = self.opened.newest();
-        self.believes && opened.state(coarse_ms()) == PageState::Equal(sequence.0) && epoch == self.epoch_of(opened)
+        self.believes
+            && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
+            && timeline.store == opened.id
+            && timeline.losses == self.connections.here.journal.losses()
     }
 
     /// What stands for a token: equal for equal tokens of this store, and of no use elsewhere. Another one when the

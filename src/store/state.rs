@@ -6,7 +6,7 @@ use super::changes::{Change, ChangeKind};
 use super::columns::{list, read};
 use super::endpoints::{Endpoint, identity_of};
 use super::libraries::{LibraryRow, libraries};
-use super::open::{Epoch, Store};
+use super::open::{Store, Timeline};
 use super::tx::sequence_of;
 use super::unverified::unverified_of;
 use crate::error::Result;
@@ -17,8 +17,8 @@ use crate::model::{IdentityId, Sequence};
 pub struct State {
     /// The change sequence of that moment.
     pub sequence: Sequence,
-    /// The epoch in which that means something.
-    pub epoch: Epoch,
+    /// The timeline that this is of.
+    pub timeline: Timeline,
     /// The libraries that the last probe showed, in the server's order.
     pub libraries: Vec<LibraryRow>,
     /// Confirmed matches and single items that came or went since their images were made, oldest first; then what is not
@@ -28,14 +28,14 @@ pub struct State {
 
 fn state(
     connection: &Connection,
-    epoch: Epoch,
+    timeline: Timeline,
     identity: Option<IdentityId>,
     known: &dyn Fn(&mut LibraryRow),
 ) -> rusqlite::Result<State> {
     let Some(identity) = identity else {
         return Ok(State {
             sequence: sequence_of(connection)?,
-            epoch,
+            timeline,
             ..State::default()
         });
     };
@@ -60,7 +60,7 @@ fn state(
     changes.extend(unverified_of(connection, identity, sequence)?);
     Ok(State {
         sequence,
-        epoch,
+        timeline,
         libraries,
         changes,
     })
@@ -72,7 +72,7 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn state(&self, identity: Option<IdentityId>) -> Result<State> {
-        self.read(|connection| state(connection, self.epoch(), identity, &|_| ()))
+        self.read(|connection| state(connection, self.timeline(), identity, &|_| ()))
     }
 
     /// The same for the identity that an endpoint leads to, which is given too. Of one moment: otherwise the sequence could
@@ -87,14 +87,14 @@ impl Store {
         known: &dyn Fn(&mut LibraryRow),
     ) -> Result<(Option<IdentityId>, State)> {
         self.read(|connection| {
-            // Before anything is read: a log that is lost meanwhile ends the epoch.
-            let epoch = self.epoch();
+            // Before anything is read: a log that is lost meanwhile ends the timeline.
+            let timeline = self.timeline();
             let identity = identity_of(connection, endpoint)?;
-            Ok((identity, state(connection, epoch, identity, known)?))
+            Ok((identity, state(connection, timeline, identity, known)?))
         })
     }
 
-    /// What happened after `since`, which was read in this epoch, oldest first, with the sequence up to which it is told. `None` when so much
+    /// What happened after `since`, which is of this timeline, oldest first, with the sequence up to which it is told. `None` when so much
     /// happened, or such things, that [`Store::state`] has to be read again. With `patient` unset: `None` at once
     /// when another thread is reading.
     ///
@@ -104,7 +104,7 @@ impl Store {
         &self,
         identity: Option<IdentityId>,
         since: Sequence,
-        epoch: Epoch,
+        timeline: Timeline,
         patient: bool,
     ) -> Option<Result<(Sequence, Option<Vec<Change>>)>> {
         let work = |connection: &Connection| {
@@ -133,7 +133,7 @@ impl Store {
         } else {
             self.try_read(work)
         };
-        if self.epoch() != epoch {
+        if self.timeline() != timeline {
             return read.map(|read| read.map(|(now, _)| (now, None)));
         }
         read
