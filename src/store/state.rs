@@ -68,9 +68,6 @@ fn state(
 
 impl Store {
     /// Everything that a process needs in order to answer for this identity.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn state(&self, identity: Option<IdentityId>) -> Result<State> {
         self.read(|connection| state(connection, self.timeline(), identity, &|_| ()))
     }
@@ -78,9 +75,6 @@ impl Store {
     /// The same for the identity that an endpoint leads to, which is given too. Of one moment: otherwise the sequence could
     /// say that the commit shows which made the identity known. `known` may say of a library up to which sequences its
     /// matches and single items are known already.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn state_at(
         &self,
         endpoint: Option<&Endpoint>,
@@ -97,9 +91,6 @@ impl Store {
     /// What happened after `since`, which is of this timeline, oldest first, with the sequence up to which it is told. `None` when so much
     /// happened, or such things, that [`Store::state`] has to be read again. With `patient` unset: `None` at once
     /// when another thread is reading.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn changes(
         &self,
         identity: Option<IdentityId>,

@@ -13,9 +13,6 @@ use crate::model::LibraryId;
 
 impl Store {
     /// Removes rows that nothing shows any more, at most `slice` of each kind. Gives whether some may be left.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn sweep(&self, slice: usize) -> Result<bool> {
         // Shows of which the last episode was swept can be told only by looking at all episodes.
         let shows = self.orphans.load(Ordering::Relaxed);
