@@ -213,7 +213,7 @@ fn what_was_confirmed_under_a_second_url_stays_when_the_server_gets_its_name() {
     assert_eq!(
         library.lookup_key(b"/host/a.mkv", str::to_owned),
         Some(key),
-        "it was recorded, and nobody took it back"
+        "it was recorded, and not taken back"
     );
 }
 
@@ -315,7 +315,7 @@ fn what_a_cold_library_answers_long_after_is_stale() {
     assert_eq!(
         (later.status, later.stale),
         (Status::Ok, true),
-        "three days old, and nobody can be asked"
+        "three days old, and no server can be asked"
     );
 }
 

@@ -314,7 +314,7 @@ fn what_happened_while_the_connection_was_lost_is_seen_after_it() {
     w.server
         .change(|state| state.add_items(1, vec![new_movie()], true))
         .expect("added");
-    assert!(is_fresh(&w.index), "nobody told");
+    assert!(is_fresh(&w.index), "no event told");
     w.server.reopen();
     until_hinted(&w.index);
     assert_eq!(ask(&w.index, NEW).status, Status::Ok);
@@ -459,7 +459,7 @@ fn stops_quickly(index: Index) {
 fn it_stops_within_a_second_while_a_connected_server_is_silent() {
     let w = watched();
     stops_quickly(w.index);
-    until("the server hears that nobody listens", || {
+    until("the server hears that the connection has ended", || {
         w.server.push(&Event::new("status", json!({})));
         w.server.listeners() == 0
     });
@@ -478,7 +478,7 @@ fn it_stops_within_a_second_while_a_server_owes_its_answer() {
 
 #[test]
 fn it_stops_within_a_second_while_no_server_can_be_reached() {
-    // Nobody listens; a network that swallows what is sent to it.
+    // A port without a listener; a network that swallows what is sent to it.
     for url in ["http://127.0.0.1:1", "http://192.0.2.1:32400"] {
         let folder = tempfile::tempdir().expect("a folder");
         let choice = Options {
@@ -494,7 +494,7 @@ fn it_stops_within_a_second_while_no_server_can_be_reached() {
 
 #[test]
 fn it_stops_within_a_second_while_a_connection_is_made() {
-    // One that accepts no more, so that making a connection takes until somebody gives up; and one that never answers, in
+    // One that accepts no more, so that making a connection lasts until one side gives up; and one that never answers, in
     // the clear and where TLS is to be spoken.
     let full = TcpListener::bind("127.0.0.1:0").expect("a port");
     // SAFETY: a plain call on a socket of our own.
@@ -561,14 +561,14 @@ fn starting_twice_is_one_watch_and_stopping_twice_is_fine() {
 }
 
 #[test]
-fn without_a_server_there_is_nobody_to_listen_to() {
+fn without_a_server_a_watch_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let index = Index::open(Options {
         cache_dir: folder.path().to_owned(),
         ..Options::default()
     })
     .expect("the index opens");
-    let error = index.watch_start().expect_err("nobody there");
+    let error = index.watch_start().expect_err("no server");
     assert_eq!(error.status, Status::Offline);
     assert!(error.message.contains("server_url"), "{error}");
 }
@@ -637,7 +637,7 @@ fn notified(body: &[u8]) -> [u64; 6] {
     ask(&index, &path);
     server.reset();
     index.notify(body).expect("understood");
-    assert_eq!(requests(&server), NOTHING, "nobody is asked yet");
+    assert_eq!(requests(&server), NOTHING, "the server is not asked yet");
     assert_eq!(ask(&index, &path).status, Status::Ok);
     let seen = requests(&server);
     ask(&index, &path);

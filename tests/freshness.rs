@@ -397,7 +397,7 @@ fn paths_that_are_nowhere_cost_little_however_often_they_are_asked_for() {
         asked[1] == 1 && asked[3] <= 2 && asked[5] <= 3,
         "{asked:?}: one look, one question in two shapes"
     );
-    // Elsewhere than in the library's folders nobody is asked.
+    // Elsewhere than in the library's folders the server is not asked.
     at.clock.advance_ms(31_000);
     at.server.reset();
     let answer = library.match_path(b"/elsewhere/nowhere.mkv").expect("an answer");

@@ -141,7 +141,7 @@ fn worker() {
     let warm = warm();
     hits(&warm);
     let mark = |number| {
-        // SAFETY: closing a descriptor that nobody has changes nothing; the call itself is the mark.
+        // SAFETY: closing a descriptor that is not open changes nothing; the call itself is the mark.
         unsafe { libc::close(number) };
     };
     for some in warm.paths.chunks(warm.paths.len().div_ceil(ROUNDS)) {

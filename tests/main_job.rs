@@ -8,12 +8,12 @@ use plexindex::model::{Confidence, Reason, Rung};
 use support::{clock, movies, open, options, path_of, requests};
 
 #[test]
-fn the_first_question_fetches_the_library_and_the_rest_ask_nobody() {
+fn the_first_question_fetches_the_library_and_the_rest_send_no_request() {
     let server = movies(2_500);
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);
-    assert_eq!(requests(&server)[5], 0, "opening asks nobody");
+    assert_eq!(requests(&server)[5], 0, "opening sends no request");
 
     let library = index.library("Movies").expect("a handle fetches nothing");
     assert_eq!(requests(&server)[5], 0);
@@ -38,7 +38,7 @@ fn the_first_question_fetches_the_library_and_the_rest_ask_nobody() {
     let missing = library.match_path(b"/elsewhere/No Such Film.mkv").expect("an answer");
     assert_eq!((missing.status, missing.reason), (Status::NotFound, Reason::NoLocation));
     assert!(missing.message.contains("/data/movies"), "{}", missing.message);
-    assert_eq!(requests(&server)[5], 6, "a miss in a fresh library asks nobody");
+    assert_eq!(requests(&server)[5], 6, "a miss in a fresh library sends no request");
 }
 
 #[test]

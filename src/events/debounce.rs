@@ -255,7 +255,7 @@ impl Debouncer {
         self.noted(now, false)
     }
 
-    /// All that is to be noted some time: nobody will be there when it is due.
+    /// All that is to be noted some time: the watch ends before it is due.
     pub fn rest(&mut self, now: i64) -> Vec<Mark> {
         self.noted(now, true)
     }

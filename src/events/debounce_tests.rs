@@ -113,7 +113,7 @@ fn what_trickles_in_is_noted_every_ten_seconds() {
     bench.wait(100_000);
     let at: Vec<i64> = bench.noted().iter().map(|one| one.0).collect();
     assert_eq!(at, [1_000, 11_000, 21_000, 31_000, 41_000]);
-    // What is gone is told at once: it costs a request only when somebody asks for it.
+    // A deletion is noted at once: it costs a request only when the item is asked for.
     bench.tell(changed(1)).wait(1_500).tell(deleted(2)).wait(1_500);
     let noted = bench.noted();
     assert_eq!(noted.iter().map(|one| one.3).collect::<Vec<_>>(), [0, 1]);
@@ -267,7 +267,7 @@ fn what_could_not_be_noted_is_due_again() {
 }
 
 #[test]
-fn what_waits_is_noted_when_nobody_will_be_there_any_more() {
+fn what_waits_is_noted_when_the_watch_ends() {
     let mut bench = Bench::new();
     bench.tell(Event::Scanning { section: one() }).tell(changed(1));
     bench.tell(Event::Scanned { section: one() }).wait(2_000);

@@ -2,7 +2,7 @@
 //! wants.
 //!
 //! It is a plain POSIX thread (`platform::thread` says why) that owns a second one: one listens, the other notes what was
-//! gathered when it is due. Whoever stops them waits for both.
+//! collected when it is due. Stopping a watch waits for both.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ScopedJoinHandle;
@@ -39,7 +39,7 @@ struct Watch {
     worker: Worker,
 }
 
-/// What the two threads and whoever stops them share.
+/// What the two threads share with the thread that stops them.
 struct Common {
     state: Mutex<State>,
     changed: Condvar,
@@ -66,7 +66,7 @@ impl Common {
         state
     }
 
-    /// By a clock that nobody sets.
+    /// By a clock that cannot be set.
     fn now_ms(&self) -> i64 {
         i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
@@ -133,7 +133,7 @@ impl Events {
         let Some(source) = &self.source else {
             return Err(Error::new(
                 Status::Offline,
-                "there is nobody to listen to: the index has no server_url, or is offline",
+                "there is no server to listen to: the index has no server_url, or is offline",
             ));
         };
         let mut watch = lock(&self.watch);
@@ -231,7 +231,7 @@ impl Events {
 
 /// The life of a watch.
 fn run(events: &Events, source: &dyn Source, common: &Common) {
-    // Whoever stops it waits for a write under way; what cannot be noted in that time is noted later.
+    // Stopping waits for a write under way; what cannot be noted in that time is noted later.
     let _held = Patience::now().at_most(NOTED).hold();
     std::thread::scope(|scope| {
         let listening = std::thread::Builder::new().spawn_scoped(scope, || {
@@ -258,7 +258,7 @@ fn run(events: &Events, source: &dyn Source, common: &Common) {
         // The scope alone waits for what the thread does, not for its end, and the library may be unloaded next.
         let _ = listening.map(ScopedJoinHandle::join);
     });
-    // Nobody will be there when the rest is due.
+    // The watch ends before the rest is due.
     let marks = common.lock().gather.rest(common.now_ms());
     if let Err(error) = events.note(&marks) {
         log::warn!("what the server told last could not be noted: {error}");

@@ -133,7 +133,7 @@ pub fn need_when_probed(age: &Age, listed: &Clocks, shown: &Clocks, policy: &Pol
     }
 }
 
-/// Whether `max_age` is over. A listing of the future was made while the clock was ahead: nobody knows how old it is.
+/// Whether `max_age` is over. A listing of the future was made while the clock was ahead: its age is unknown.
 fn is_aged(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     !(-STEP_MS..policy.max_age_ms).contains(&now_ms.saturating_sub(age.listed_ms))
 }

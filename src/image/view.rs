@@ -38,7 +38,7 @@ pub struct LibraryView {
 }
 
 impl LibraryView {
-    /// Puts a view together. An image of another library, such as a file that somebody copied, is as good as none.
+    /// Puts a view together. An image of another library, such as a copied file, is as good as none.
     #[must_use]
     pub fn new(
         facts: LibraryFacts,

@@ -193,7 +193,7 @@ impl Index {
     }
 
     /// The items of a library as they are stored, those after `cursor` (0 to begin), at most `limit`: each with the
-    /// cursor behind it. Asks nobody.
+    /// cursor behind it. Sends no request.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for all libraries at once; [`Status::LibraryNotFound`]; the store's.
@@ -267,7 +267,7 @@ impl Index {
     }
 
     /// Notes what a webhook (its JSON, or the whole form) or a notification says that the host received itself: what
-    /// changed is looked at again by the next query about it. Asks nobody.
+    /// changed is looked at again by the next query about it. Sends no request.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for a body that is neither; the store's.

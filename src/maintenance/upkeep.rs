@@ -166,7 +166,7 @@ impl Maintenance {
         Ok(())
     }
 
-    /// Sweeps dead rows, a slice at a time, and files that nobody needs.
+    /// Sweeps dead rows, a slice at a time, and files that are not needed.
     pub fn sweep(&self) {
         for _ in 0..50 {
             match self.store.sweep(SWEEP) {

@@ -6,7 +6,7 @@
 //! later reads what the look wrote, hence also sees the pointer that was swapped before. (`tests/loom.rs` has the model.)
 //!
 //! Crates that do this keep lists in thread-locals with destructors, and those keep a library loaded for ever after
-//! `dlclose`. Here a thread is told from another by the address of a thread-local byte that nobody destroys.
+//! `dlclose`. Here a thread is told from another by the address of a thread-local byte that has no destructor.
 
 #[cfg(not(loom))]
 use std::sync::{
@@ -29,7 +29,7 @@ const COUNTERS: usize = if cfg!(loom) { 2 } else { 64 };
 #[repr(align(128))]
 struct Counter(AtomicUsize);
 
-/// The value and those it replaced that somebody may still read.
+/// The value, and those it replaced that may still be read.
 pub struct Swap<T> {
     current: AtomicPtr<T>,
     readers: [Counter; COUNTERS],
@@ -70,12 +70,12 @@ impl<T> Swap<T> {
     pub fn read_as(&self, thread: usize) -> Guard<'_, T> {
         let counter = &self.readers[thread % COUNTERS].0;
         counter.fetch_add(1, Ordering::AcqRel);
-        // SAFETY: the counter says that somebody reads, so whatever is current now is not freed before `fetch_sub`.
+        // SAFETY: the counter says that there is a reader, so what is current now is not freed before `fetch_sub`.
         let value = unsafe { &*self.current.load(Ordering::Acquire) };
         Guard { value, counter }
     }
 
-    /// Replaces the value. Old ones are freed now, if nobody reads them, or by a later call.
+    /// Replaces the value. Old ones are freed now, if there is no reader, or by a later call.
     pub fn replace(&self, value: T) {
         let new = Box::into_raw(Box::new(value));
         let mut retired = lock(&self.retired);
@@ -87,7 +87,7 @@ impl<T> Swap<T> {
         self.free(&mut retired);
     }
 
-    /// Frees what nobody reads any more, without replacing anything. Returns how many old values are still kept.
+    /// Frees what is read no more, without replacing anything. Returns how many old values are still kept.
     #[cfg(any(test, loom))]
     pub fn collect(&self) -> usize {
         let mut retired = lock(&self.retired);

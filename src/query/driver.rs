@@ -291,7 +291,7 @@ fn offline(library: &str) -> Error {
     Error::new(
         Status::Offline,
         format!(
-            "library '{library}' is not in the store, and the index may ask nobody: give server_url and token, or drop \
+            "library '{library}' is not in the store, and no server may be asked: give server_url and token, or drop \
              the offline flag"
         ),
     )

@@ -264,7 +264,7 @@ fn the_libraries_are_asked_for_once_and_only_where_one_is_not_known() {
 }
 
 #[test]
-fn an_answer_that_needs_nobody_reads_nothing_more() {
+fn an_answer_that_needs_no_server_reads_nothing_more() {
     let offline = Stated {
         may_ask: false,
         ..calm()

@@ -119,7 +119,7 @@ impl Reading {
         self.asker.url.as_deref().map(|url| Endpoint {
             url: url.trim_end_matches('/').to_owned(),
             who: match (&self.asker.user, &self.asker.token) {
-                // One byte more than a token's: nobody takes over what was confirmed for a user who was named.
+                // One byte more than a token's: what was confirmed for a named user is never inherited.
                 (Some(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
                 (None, Some(token)) => self.store.fingerprint(token.reveal()),
                 (None, None) => Vec::new(),
@@ -346,7 +346,7 @@ impl Reading {
     /// Adds a change to the snapshot in place; `false` when the snapshot has to be made anew instead.
     fn apply(&self, snapshot: &Snapshot, change: &Change) -> Result<bool> {
         let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
-            return Ok(!matches!(change.kind, ChangeKind::Library | ChangeKind::Clocks)); // of a library that nobody sees
+            return Ok(!matches!(change.kind, ChangeKind::Library | ChangeKind::Clocks)); // of a library that is not in the snapshot
         };
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
         let overlaid = match change.kind {

@@ -25,7 +25,7 @@ use crate::store::{LibraryRow, Patience};
 pub const SHORTLY: Duration = Duration::from_secs(1);
 /// Rows looked through for the path: a name is rarely in more.
 const ROWS: u32 = 100;
-/// How long somebody else's look is waited for.
+/// How long another thread's or process's probe is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Syncing {

@@ -117,7 +117,7 @@ impl SyncJob<'_> {
                     )
                 })?;
             let stored = self.store_pages(listing, builder, &receive, earlier);
-            drop(receive); // a fetcher that still sends must hear that nobody listens
+            drop(receive); // a fetcher that still sends must hear that it may stop
             let done = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             stored?;
             done

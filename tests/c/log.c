@@ -205,7 +205,7 @@ int main(int argc, char **argv)
     failures(&setting);
     CHECK(strcmp(harness("tokens_in_urls"), "0") == 0);
 
-    /* A token that somebody put into the URL is no less secret. */
+    /* A token within the URL is no less secret. */
     snprintf(url, sizeof url, "%s/?X-Plex-Token=%s", setting.url, token);
     options.server_url = bytes_of(url);
     handle = NULL;

@@ -127,7 +127,7 @@ static void warm(const plexindex_handle *handle, const struct setting *setting, 
     CHECK(plexindex_lookup_key(movies, "/host/a.mkv") == NULL);
     check_match(handle, movies, "/host/a.mkv", PLEXINDEX_NOT_FOUND, NULL);
 
-    /* Invalidated, and nobody there to confirm it: not answered. */
+    /* Invalidated, and no server there to confirm it: not answered. */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(movies, key, strlen(key)));
     CHECK(plexindex_lookup_key(movies, path) == NULL);
     answered = ask(plexindex_match_path, handle, &query);

@@ -257,7 +257,7 @@ fn a_full_disk_is_told_and_changes_nothing() {
     }
 }
 
-/// In a worker: a small disk of its own that gets full when nobody has the store open.
+/// In a worker: a small disk of its own that gets full while the store is closed.
 pub fn full_and_closed(words: &[&str]) {
     let options = options_at(words);
     let folder = options.cache_dir.clone();

@@ -78,7 +78,7 @@ def test_the_fast_path_keeps_its_index(cache: Path) -> None:
     assert lookup("/x") is None
 
 
-def test_an_index_nobody_holds_closes_itself(cache: Path) -> None:
+def test_an_index_without_a_reference_closes_itself(cache: Path) -> None:
     index = plexindex.open(cache)
     movies = index.library("Movies")
     movies.lookup_key("/x")

@@ -14,7 +14,7 @@ fn processes_share_one_page() {
     assert_eq!(other.state(), State::Pending);
     one.commit(1);
     assert_eq!(other.state(), State::Equal(1));
-    // A writer that died: somebody else repairs.
+    // A writer died: another process repairs.
     one.begin(2);
     other.repair(1);
     assert_eq!(one.state(), State::Equal(1));
