@@ -224,17 +224,17 @@ def _store(report: Report, index: Index) -> None:
 
 def _fetch(report: Report, index: Index, libraries: list[LibraryInfo], yes: bool) -> list[LibraryInfo]:
     """Fetches what was never fetched, when that is wished for: nothing matches before."""
-    cold = [library for library in libraries if library.age is None]
-    if not cold:
+    unfetched = [library for library in libraries if library.age is None]
+    if not unfetched:
         return libraries
-    names = ", ".join(f"'{library.title}'" for library in cold)
+    names = ", ".join(f"'{library.title}'" for library in unfetched)
     if not yes:
         yes = (
-            output.confirm(f"{names} {'was' if len(cold) == 1 else 'were'} never fetched: fetch now?", default=True)
+            output.confirm(f"{names} {'was' if len(unfetched) == 1 else 'were'} never fetched: fetch now?", default=True)
             or False
         )
     if yes:
-        for library in cold:
+        for library in unfetched:
             try:
                 commands.fetch(index, library.title, index.library(section=library.section))
             except ServerError as error:
