@@ -33,6 +33,14 @@ pub struct Store {
     pub(super) losses: AtomicU64,
 }
 
+/// The history that a change sequence belongs to. A sequence of another timeline says nothing: another database has the
+/// name, or its log was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeline {
+    store: u64,
+    losses: u64,
+}
+
 impl Store {
     /// Opens the store in `folder`, making what is missing. A database that is none, or is broken, is set aside.
     /// With `believes` unset the counter page is not relied upon: each lookup asks the database.
@@ -59,11 +67,11 @@ impl Store {
                 store.renew()?;
                 writer = lock(&store.connections.writer);
             }
-            match store.look(&mut writer) {
+            match store.inspect(&mut writer) {
                 Err(_) if store.folder.broken().is_some() => {
                     writer.close();
                     store.folder.set_aside()?;
-                    store.look(&mut writer)?
+                    store.inspect(&mut writer)?
                 }
                 other => other?,
             }
@@ -74,8 +82,8 @@ impl Store {
         Ok(store)
     }
 
-    /// What the writer's connection has open.
-    fn look(&self, writer: &mut Slot) -> Result<Opened> {
+    /// Reads what the writer's connection has open, and maps its counter page.
+    fn inspect(&self, writer: &mut Slot) -> Result<Opened> {
         let (connection, id) = writer.connection()?;
         let (secret, sequence) = connection
             .query_row("SELECT secret, sequence FROM store", [], |row| {
@@ -105,6 +113,24 @@ impl Store {
     #[must_use]
     pub fn is_current(&self, sequence: Sequence) -> bool {
         self.believes && self.opened.newest().state(coarse_ms()) == PageState::Equal(sequence.0) && !self.went_back()
+    }
+
+    /// The timeline of what is read from now on.
+    pub fn timeline(&self) -> Timeline {
+        Timeline {
+            store: self.opened.newest().id,
+            losses: self.losses_now(),
+        }
+    }
+
+    /// The same as [`Store::is_current`] for a sequence of this timeline.
+    #[inline]
+    pub fn is_current_in(&self, timeline: Timeline, sequence: Sequence) -> bool {
+        let opened = self.opened.newest();
+        self.believes
+            && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
+            && timeline.store == opened.id
+            && timeline.losses == self.losses_now()
     }
 
     /// Whether what was read before may be in the database no more, so that its change sequence says nothing: the log was
@@ -204,7 +230,7 @@ impl Store {
                     self.folder.path().display()
                 );
             }
-            known.follow(self.look(&mut writer)?);
+            known.follow(self.inspect(&mut writer)?);
             return Ok(());
         }
     }
