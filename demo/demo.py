@@ -160,7 +160,7 @@ class Demo:
         self.tally.close(index)
 
     def first_path(self, index: plexindex.Index, library: str, item: Item) -> None:
-        """A cold question."""
+        """A question that fetches first."""
         t.row("path", t.shortened(item.path))
         bar = t.Bar()
         with self.tally.step(f"first path of {library}") as result:
@@ -172,7 +172,7 @@ class Demo:
         self.verify(match, item)
 
     def many(self, index: plexindex.Index) -> None:
-        """Warm questions."""
+        """Questions that the index answers by itself."""
         # Nine of ten are of the first library, the rest of the others, as far as there are that many.
         share = MANY if len(self.items) == 1 else MANY // 10
         by_library = {

@@ -343,14 +343,14 @@ fn a_file_of_two_cold_libraries_is_ambiguous() {
         deadline: Deadline::In(Duration::from_secs(20)),
         ..QueryOptions::default()
     };
-    let cold = index.match_path(&all, path.as_bytes()).expect("an answer");
+    let first = index.match_path(&all, path.as_bytes()).expect("an answer");
     index.refresh(&QueryOptions::default(), true).expect("listed");
-    let warm = index.match_path(&all, path.as_bytes()).expect("an answer");
+    let later = index.match_path(&all, path.as_bytes()).expect("an answer");
     assert_eq!(
-        (warm.status, warm.reason),
+        (later.status, later.reason),
         (Status::Ambiguous, Reason::SeveralLibraries)
     );
-    assert_eq!(cold.status, warm.status, "the first answer was one of two");
+    assert_eq!(first.status, later.status, "the first answer was one of two");
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn a_deleted_item_is_asked_for_once_and_others_are_not() {
         .change(|state| state.remove_items(&[key.parse().expect("a number")], false))
         .expect("removed");
     let movies = library(&w.index);
-    until("it is doubted", || {
+    until("it is unverified", || {
         let _ = ask(&w.index, &other);
         movies.lookup_key(gone.as_bytes(), |_| ()).is_none()
     });
@@ -171,7 +171,9 @@ fn a_lie_about_a_deleted_item_costs_one_request() {
         .expect("recorded");
     let event = Event::timeline(1, key.parse().expect("a number"), ItemType::Movie, "X", 9, "deleted", 1);
     assert_eq!(w.server.push(&event), 1);
-    until("it is doubted", || movies.lookup_key(path.as_bytes(), |_| ()).is_none());
+    until("it is unverified", || {
+        movies.lookup_key(path.as_bytes(), |_| ()).is_none()
+    });
     assert_eq!(ask(&w.index, &path).status, Status::Ok);
     assert_eq!(requests(&w.server), CONFIRMED);
     assert_eq!(key_of(&ask(&w.index, "/host/a.mkv")), Some(key.as_str()));

@@ -186,7 +186,7 @@ fn old_answers_stand_in_while_the_server_is_down() {
     assert!(missing.message.contains("could not be asked"), "{}", missing.message);
     let stats = index.stats().expect("statistics");
     assert_eq!(stats.failures, 1, "told once");
-    assert!(stats.last_failure.is_some_and(|trouble| trouble.contains("500")));
+    assert!(stats.last_failure.is_some_and(|failure| failure.contains("500")));
     at.server.clear_faults();
     at.clock.advance_ms(16_000);
     let fresh = library.match_path(path.as_bytes()).expect("an answer");

@@ -47,7 +47,7 @@ fn an_expired_answer_stands_in_while_another_process_keeps_the_write_lock() {
     assert_eq!(missing.status, Status::NotFound);
     assert!(missing.message.contains("locked"), "{}", missing.message);
     let stats = index.stats().expect("statistics, all the same");
-    assert!(stats.last_failure.is_some_and(|trouble| trouble.contains("locked")));
+    assert!(stats.last_failure.is_some_and(|failure| failure.contains("locked")));
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     // And when it lets go, all is well again.
     drop(other);

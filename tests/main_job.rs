@@ -60,7 +60,7 @@ fn a_second_process_opens_warm() {
     let index = open(options(&server, folder.path()), &clock);
     let library = index.library("Movies").expect("a handle");
     let seen = library.lookup_key(path.as_bytes(), str::to_owned);
-    assert_eq!(seen.as_deref(), Some(key.as_str()), "warm at open");
+    assert_eq!(seen.as_deref(), Some(key.as_str()), "a fast lookup right after opening");
     assert_eq!(requests(&server)[5], 0);
     assert_eq!(index.stats().expect("statistics").store_requests, 5);
 }
@@ -112,7 +112,7 @@ fn confirmed_matches_answer_first_and_without_the_server() {
 }
 
 #[test]
-fn an_invalidated_path_takes_one_request_to_trust_again() {
+fn an_invalidated_path_takes_one_request_to_verify() {
     let server = movies(50);
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();

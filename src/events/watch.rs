@@ -47,7 +47,7 @@ struct Common {
 }
 
 struct State {
-    gather: Debouncer,
+    debouncer: Debouncer,
     stop: bool,
     /// The listening thread has ended.
     deaf: bool,
@@ -129,7 +129,7 @@ impl Events {
     }
 
     /// Begins to watch; nothing new when it does already.
-    pub fn watch_start(self: &Arc<Self>, pace: DebounceIntervals) -> Result<()> {
+    pub fn watch_start(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<()> {
         let Some(source) = &self.source else {
             return Err(Error::new(
                 Status::Offline,
@@ -142,7 +142,7 @@ impl Events {
         }
         let common = Arc::new(Common {
             state: Mutex::new(State {
-                gather: Debouncer::new(pace),
+                debouncer: Debouncer::new(intervals),
                 stop: false,
                 deaf: false,
             }),
@@ -176,7 +176,7 @@ impl Events {
     pub fn expect_edited(&self, section: &str, rating_keys: &[&str]) {
         if let Some(watch) = &*lock(&self.watch) {
             let now = watch.common.now_ms();
-            watch.common.lock().gather.expect_edited(section, rating_keys, now);
+            watch.common.lock().debouncer.expect_edited(section, rating_keys, now);
         }
     }
 
@@ -259,7 +259,7 @@ fn run(events: &Events, source: &dyn Source, common: &Common) {
         let _ = listening.map(ScopedJoinHandle::join);
     });
     // The watch ends before the rest is due.
-    let marks = common.lock().gather.rest(common.now_ms());
+    let marks = common.lock().debouncer.rest(common.now_ms());
     if let Err(error) = events.note(&marks) {
         log::warn!("what the server told last could not be noted: {error}");
     }
@@ -294,7 +294,7 @@ fn listen(events: &Events, source: &dyn Source, common: &Common) {
                 events.counters.told(1);
             }
             let mut state = common.lock();
-            state.gather.take(event, common.now_ms());
+            state.debouncer.take(event, common.now_ms());
             common.changed.notify_all();
             !state.stop
         });
@@ -319,23 +319,23 @@ fn listen(events: &Events, source: &dyn Source, common: &Common) {
     }
 }
 
-/// Writes what was gathered, when it is due.
+/// Writes what was collected, when it is due.
 fn keep_notes(events: &Events, common: &Common) {
     let mut state = common.lock();
     while !state.stop {
         let now = common.now_ms();
-        let marks = state.gather.due(now);
+        let marks = state.debouncer.due(now);
         if !marks.is_empty() {
             drop(state);
             let noted = events.note(&marks);
             state = common.lock();
             if let Err(error) = noted {
                 log::warn!("what the server told could not be noted, it is tried again: {error}");
-                state.gather.put_back(marks, common.now_ms());
+                state.debouncer.put_back(marks, common.now_ms());
             }
             continue;
         }
-        let time = match state.gather.wake(now) {
+        let time = match state.debouncer.wake(now) {
             Some(at) => Duration::from_millis(u64::try_from(at - now).unwrap_or(0).max(1)),
             None => LONGEST_PAUSE,
         };

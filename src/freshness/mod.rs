@@ -25,7 +25,7 @@ pub const COLD_QUESTIONS: u64 = 3;
 /// A clock that is set back by no more than this makes no listing old: clocks are put right by such steps all the time.
 const STEP_MS: i64 = 60_000;
 
-/// How long listings are trusted.
+/// How long listings count as fresh.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     ttl: Ttl,

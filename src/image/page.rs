@@ -64,7 +64,7 @@ impl CounterPage {
         // again. Where locks do not work, mapping cannot be relied upon either, and no page is made.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
-        let _alone = FileLock::on_folder(folder, Some(Instant::now() + PATIENCE), &|| false)
+        let _exclusive = FileLock::on_folder(folder, Some(Instant::now() + PATIENCE), &|| false)
             .map_err(failed)?
             .ok_or_else(|| failed(io::ErrorKind::TimedOut.into()))?;
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {

@@ -88,7 +88,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
     remove_in(&folder, &name).map_err(|error| explain(error, path))
 }
 
-/// Gives a file another name in the same folder. What has that name is replaced; a directory that has it is put aside.
+/// Gives a file another name in the same folder. What has that name is replaced; a directory that has it is renamed.
 ///
 /// # Errors
 /// The operating system's.
@@ -106,7 +106,7 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
             let aside = CString::new(format!("{}.{number:x}.broken", name.to_string_lossy()))?;
             rename_in(&folder, &name, &aside)?;
             log::warn!(
-                "{} was a directory; it is put aside as {}",
+                "{} was a directory; it is renamed to {}",
                 to.display(),
                 aside.to_string_lossy()
             );

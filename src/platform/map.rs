@@ -21,7 +21,7 @@ pub enum MapMode {
     /// Mapped: nothing is read before it is needed, and all processes share one copy.
     #[default]
     Map,
-    /// Read: for file systems where mapping cannot be trusted.
+    /// Read: for file systems where mapping is unreliable.
     Read,
 }
 

@@ -88,7 +88,7 @@ impl Question for PathQuestion<'_> {
     type Found<'t> = Outcome<'t>;
     const VERIFIES_FIRST: bool = true;
 
-    fn look<'t>(&self, turn: &Turn<'t>) -> Outcome<'t> {
+    fn find<'t>(&self, turn: &Turn<'t>) -> Outcome<'t> {
         climb_normal(
             &turn.snapshot.views,
             turn.scope,

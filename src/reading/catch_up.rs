@@ -134,13 +134,13 @@ impl Reading {
             return Ok(());
         }
         let _catching_up = lock(&self.catching_up);
-        self.catch_up_alone(true)?;
+        self.catch_up_locked(true)?;
         self.store.find_page();
         Ok(())
     }
 
     /// Notes that the identity is used: one that is not used for a month is forgotten, and with `library_ttl` 'never' the
-    /// server is not asked either. A load and a look at the clock; once a day for a store a write that waits for no other.
+    /// server is not asked either. Costs a load and reading the clock; once a day for a store a write that waits for no other.
     fn note_use(&self) {
         let now = self.clock.now_ms();
         let last = self.use_noted.load(Ordering::Relaxed);
@@ -161,7 +161,7 @@ impl Reading {
 
     /// Reads what was committed since the snapshot. `patient` unset: gives up (`false`) where it would have to wait.
     /// The caller holds `catching_up`.
-    fn catch_up_alone(&self, patient: bool) -> Result<bool> {
+    fn catch_up_locked(&self, patient: bool) -> Result<bool> {
         let snapshot = self.snapshot.read();
         let Some(changes) = self.store.changes(snapshot.identity, snapshot.sequence(), patient) else {
             return Ok(false);
@@ -187,17 +187,17 @@ impl Reading {
         if !patient {
             return Ok(false); // reading everything may take milliseconds
         }
-        self.reload_alone()?;
+        self.reload_locked()?;
         Ok(true)
     }
 
     /// Reads the whole state anew.
     pub fn reload(&self) -> Result<()> {
         let _catching_up = lock(&self.catching_up);
-        self.reload_alone()
+        self.reload_locked()
     }
 
-    fn reload_alone(&self) -> Result<()> {
+    fn reload_locked(&self) -> Result<()> {
         for attempt in 0.. {
             let begun = Instant::now();
             let (snapshot, full) = self.load()?;
@@ -406,6 +406,6 @@ impl Reading {
             Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
             Err(TryLockError::WouldBlock) => return false,
         };
-        matches!(self.catch_up_alone(false), Ok(true))
+        matches!(self.catch_up_locked(false), Ok(true))
     }
 }

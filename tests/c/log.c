@@ -171,7 +171,7 @@ int main(int argc, char **argv)
     CHECK(strlen(token) >= 8);
     snprintf(path, sizeof path, "%s", harness("path 5"));
 
-    /* By default a day without trouble is silent. */
+    /* By default the log is silent where nothing fails. */
     handle = opened(&options);
     movies = library_of(handle, "Movies");
     check_match(handle, movies, path, PLEXINDEX_OK, NULL);

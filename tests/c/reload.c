@@ -164,7 +164,7 @@ static void use(const struct use *use)
     if (use->round % 4 == 3) {
         return;
     }
-    /* Each fourth round fetches into a new store; the others find a warm one. */
+    /* Each fourth round fetches into a new store; the others find a filled one. */
     if (use->round % 4 == 0) {
         snprintf(folder, sizeof folder, "%s/%d", use->setting->folder, use->round);
     } else {

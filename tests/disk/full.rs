@@ -287,7 +287,7 @@ pub fn full_and_closed(words: &[&str]) {
         }
         let stats = index.stats().expect("statistics");
         assert_eq!(stats.libraries, 1);
-        assert!(stats.last_failure.is_some_and(|trouble| trouble.contains("full")));
+        assert!(stats.last_failure.is_some_and(|failure| failure.contains("full")));
         let _ = index.close(); // the counters may find no room
     }
     fs::remove_file(folder.join("ballast")).expect("removed");

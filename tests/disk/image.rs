@@ -60,7 +60,7 @@ fn images_that_are_damaged_before_they_are_opened_are_made_anew() {
             "{what}: made from the database, not from the server"
         );
         index.close().expect("closes");
-        // They are as good as new: the next process is warm at open.
+        // They are as good as new: the next process answers fast lookups at once.
         let index = open(options(&server, folder.path()), &clock());
         let library = index.library("Movies").expect("a handle");
         let (path, key) = path_of(&server, 1, 77);

@@ -80,7 +80,11 @@ fn assert_right(server: &Standin, folder: &Path, open_already: &Index, recorded:
                         "{what}, round {round}"
                     );
                     let fast = library.lookup_key(path.as_bytes(), |found| found == key);
-                    assert_eq!(fast, Some(true), "{what}, round {round}: a fast lookup right after opening");
+                    assert_eq!(
+                        fast,
+                        Some(true),
+                        "{what}, round {round}: a fast lookup right after opening"
+                    );
                 }
             }
         }

@@ -146,7 +146,7 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
     // The image in use is old too.
     for entry in std::fs::read_dir(folder.path()).expect("the folder") {
         let path = entry.expect("an entry").path();
-        if path.extension().is_some_and(|end| end == "warm") {
+        if path.extension().is_some_and(|end| end == "image") {
             let file = std::fs::File::open(&path).expect("opened");
             if file.metadata().expect("facts").len() > 0 {
                 file.set_modified(hours_ago).expect("dated");
@@ -392,7 +392,7 @@ pub fn a_kill_loses_no_invalidation() {
     library.match_path(paths[0].as_bytes()).expect("fetched");
     let mut dice = Dice::new(3);
     for _ in 0..rounds("PLEXINDEX_KILLS", 6) {
-        index.refresh(&library.query(), true).expect("all is trusted again");
+        index.refresh(&library.query(), true).expect("all is verified");
         assert_eq!(
             library.match_path(paths[0].as_bytes()).expect("an answer").status,
             Status::Ok

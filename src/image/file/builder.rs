@@ -44,7 +44,7 @@ pub struct ImageInfo {
     pub parts: u64,
 }
 
-/// Gathers items and writes them as one image.
+/// Collects items and writes them as one image.
 pub struct ImageBuilder {
     meta: ImageMeta,
     /// Everything between the head and the tables.
