@@ -398,10 +398,7 @@ fn the_readme_s_commands_compile_and_run_the_example() {
         .replace("$PWD/target/release", &library.display().to_string())
         .replace("target/release", &library.display().to_string())
         .replace("target/example", &build.path().join("example").display().to_string())
-        .replace(
-            "URL TOKEN FOLDER LIBRARY FILE",
-            "no-url T cache Movies /a.mkv",
-        );
+        .replace("URL TOKEN FOLDER LIBRARY FILE", "no-url T cache Movies /a.mkv");
     let (compiling, running) = commands.trim_end().split_once('\n').expect("two commands");
     let sh = |command: &str, folder: &Path| {
         let mut sh = Command::new("sh");

@@ -48,7 +48,7 @@ fn key_of(found: &Match) -> Option<&str> {
     found.item.as_ref().map(|found| found.item.rating_key.as_str())
 }
 
-/// Whether the library of movies would be answered without a look at the server.
+/// Whether the library of movies would be answered without asking the server.
 fn is_fresh(index: &Index) -> bool {
     let offline = QueryOptions {
         offline: true,
@@ -80,7 +80,7 @@ fn watched() -> Watched {
     assert!(is_fresh(&index));
     index.watch_start_at(quick()).expect("watching");
     until("it listens", || server.listeners() == 1);
-    // What happened before was not told: one look at the clocks, and all is as before.
+    // What happened before was not told: one probe, and all is as before.
     until_hinted(&index);
     server.reset();
     assert_eq!(ask(&index, &path).status, Status::Ok);
@@ -97,7 +97,7 @@ fn watched() -> Watched {
 
 /// What is new costs: a probe, a page newest added, a page newest updated.
 const MERGED: [u64; 6] = [0, 1, 2, 0, 0, 3];
-/// What a look at the clocks costs.
+/// What a probe costs.
 const PROBED: [u64; 6] = [0, 1, 0, 0, 0, 1];
 /// What asking for one item costs.
 const CONFIRMED: [u64; 6] = [0, 0, 0, 0, 1, 1];
@@ -153,7 +153,7 @@ fn a_deleted_item_is_asked_for_once_and_others_are_not() {
     assert_eq!(requests(&w.server), NOTHING);
     assert_eq!(ask(&w.index, &gone).status, Status::NotFound);
     assert_eq!(requests(&w.server), CONFIRMED);
-    // The file may have become another item: one look at what is new, and one question, by file name and by title.
+    // The file may have become another item: one delta of what is new, and one search, by file name and by title.
     assert_eq!(ask(&w.index, &gone).status, Status::NotFound);
     assert_eq!(requests(&w.server), [0, 1, 2, 2, 1, 6]);
     assert_eq!(ask(&w.index, &gone).status, Status::NotFound);
@@ -197,7 +197,7 @@ fn a_replaced_file_is_found_by_its_new_path() {
 }
 
 #[test]
-fn a_scan_that_changed_nothing_costs_a_look_at_the_clocks() {
+fn a_scan_that_changed_nothing_costs_one_probe() {
     let w = watched();
     let activity = json!({"uuid": "u", "type": "library.update.section", "Context": {"librarySectionID": 1}});
     w.server.push(&Event::activity("started", activity.clone()));
@@ -210,7 +210,7 @@ fn a_scan_that_changed_nothing_costs_a_look_at_the_clocks() {
 }
 
 #[test]
-fn a_scan_is_looked_at_when_it_is_over_and_when_its_items_have_settled() {
+fn a_scan_is_noted_when_it_is_over_and_when_its_items_have_settled() {
     let w = watched();
     w.server.config(|config| config.scan_ms = 100);
     w.server
@@ -220,7 +220,7 @@ fn a_scan_is_looked_at_when_it_is_over_and_when_its_items_have_settled() {
     until_hinted(&w.index);
     assert_eq!(ask(&w.index, NEW).status, Status::Ok);
     assert_eq!(requests(&w.server), MERGED);
-    // Whatever the listing saw of it: once it is quiet there is another look.
+    // Whatever the listing saw of it: once it is quiet there is another probe.
     until_hinted(&w.index);
     assert_eq!(ask(&w.index, NEW).status, Status::Ok);
     assert_eq!(requests(&w.server), [0, 2, 4, 0, 0, 6]);
@@ -228,7 +228,7 @@ fn a_scan_is_looked_at_when_it_is_over_and_when_its_items_have_settled() {
 }
 
 #[test]
-fn a_status_without_a_library_costs_a_look_at_the_clocks() {
+fn a_status_without_a_library_costs_one_probe() {
     let w = watched();
     w.server.push(&Event::status("Library scan complete", "LIBRARY_UPDATE"));
     until_hinted(&w.index);
@@ -415,7 +415,7 @@ fn a_hint_that_comes_during_a_probe_is_not_disproved_by_it() {
         w.index.notify(told).expect("noted");
     });
     assert_eq!(ask(&w.index, &path).status, Status::Ok);
-    assert!(w.server.stats().of(Kind::Sections) > 1, "looked at again");
+    assert!(w.server.stats().of(Kind::Sections) > 1, "probed again");
     assert!(is_fresh(&w.index));
 }
 

@@ -183,7 +183,7 @@ fn a_scan_of_which_nothing_is_heard_is_over() {
 }
 
 #[test]
-fn a_new_connection_is_a_look_at_everything_at_once() {
+fn a_new_connection_hints_at_all_libraries_at_once() {
     let mut bench = Bench::new();
     bench.tell(Event::Scanning { section: one() }).tell(changed(1));
     bench.tell(Event::Connected).wait(0);
@@ -233,7 +233,7 @@ fn items_that_are_edited_here_are_no_news_for_a_minute_but_their_files_are() {
 }
 
 #[test]
-fn without_a_library_all_of_them_are_looked_at_and_none_is_listed() {
+fn without_a_library_all_of_them_are_probed_and_none_is_listed() {
     let mut bench = Bench::new();
     bench.tell(Event::Changed {
         section: None,

@@ -196,7 +196,7 @@ pub fn is_current(age: &Age, listed: &Clocks, shown: &Clocks, policy: &Policy, n
         && agree(listed, shown)
 }
 
-/// Whether nothing moved between two looks at the clocks.
+/// Whether nothing moved between two probes.
 #[must_use]
 pub fn agree(before: &Clocks, after: &Clocks) -> bool {
     before.content_changed_at == after.content_changed_at && before.scanned_at == after.scanned_at
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn scans_leave_a_minute_of_doubt() {
+    fn scans_leave_a_minute_of_uncertainty() {
         let at = |scanned_at| Clocks {
             scanned_at,
             ..Clocks::default()
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn a_third_less_is_doubtful() {
+    fn a_third_less_is_held_back() {
         assert!(shrank_too_much(100, 69));
         assert!(!shrank_too_much(100, 70));
         assert!(shrank_too_much(1, 0));

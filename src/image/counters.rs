@@ -1,4 +1,4 @@
-//! The coherence counters: how a reader learns, for two loads, that nothing was committed since it looked.
+//! The coherence counters: how a reader learns, for two loads, that nothing was committed since it last asked.
 //!
 //! `pending` and `done` lie in a page that all processes map. Every write transaction has a number, one above the last
 //! one's, which the database keeps too. While it holds the database's write lock, a writer

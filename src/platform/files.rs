@@ -33,7 +33,7 @@ pub fn private(path: &Path) -> io::Result<File> {
     }
     Err(in_the_way(
         path,
-        "made and removed again and again: look for who does that",
+        "made and removed again and again: look for the program that does that",
     ))
 }
 

@@ -1,9 +1,9 @@
 //! A value that many threads read without waiting while one thread replaces it.
 //!
 //! A reader announces itself in one of 64 counters, loads the pointer, reads, and takes itself back. A writer swaps the
-//! pointer and keeps the old value until it has seen each counter at zero once since. It looks by a read-modify-write that
-//! changes nothing, so look and announcement have an order: an announcement that comes first is seen, and one that comes
-//! later reads what the look wrote, hence also sees the pointer that was swapped before. (`tests/loom.rs` has the model.)
+//! pointer and keeps the old value until it has seen each counter at zero once since. It reads a counter by a read-modify-write
+//! that changes nothing, so that read and announcement have an order: an announcement that comes first is seen, and one
+//! that comes later reads what that wrote, hence also sees the pointer that was swapped before. (`tests/loom.rs` has the model.)
 //!
 //! Crates that do this keep lists in thread-locals with destructors, and those keep a library loaded for ever after
 //! `dlclose`. Here a thread is told from another by the address of a thread-local byte that has no destructor.
@@ -103,7 +103,7 @@ impl<T> Swap<T> {
         retired.retain_mut(|old| {
             old.waiting &= !idle;
             if old.waiting == 0 {
-                // SAFETY: the value left `current` before the counters were looked at, and each of them has been zero
+                // SAFETY: the value left `current` before the counters were read, and each of them has been zero
                 // since: no reader that could have loaded it is left, and none will come. It came from a box.
                 drop(unsafe { Box::from_raw(old.value) });
             }

@@ -196,8 +196,8 @@ impl Queries {
             Step::GiveUp => {
                 return Err(Error::new(
                     Status::Store,
-                    "an image is missing or damaged, and as often as it is made anew: see the log, and look for who \
-                     removes or overwrites files in cache_dir",
+                    "an image is missing or damaged again each time that it is made anew: see the log, and look for the \
+                     program that removes or overwrites files in cache_dir",
                 ));
             }
             Step::Rebuild => return self.reading.rebuild_broken(),
@@ -258,7 +258,7 @@ impl Queries {
             state.failure = Some(error);
             return Ok(());
         }
-        // Who has an old answer does not wait for long until a new one can be stored.
+        // With an old answer at hand the call does not wait for long until a new one can be stored.
         let _held = (!unfetched).then(|| Patience::now().at_most(SHORTLY).hold());
         match self.sync.bring_up_to_date(call, libraries, state.since, Why::Due) {
             Ok(Status::Ok) => Ok(()),

@@ -340,7 +340,7 @@ fn every_walk_ends_and_asks_nothing_twice() {
             if step == (Step::Search(facts.identity.unwrap_or_default())) {
                 assert!(
                     taken.iter().any(|one| matches!(one, Step::Probe(_))),
-                    "walk {walk}: searched without a look at the clocks"
+                    "walk {walk}: searched without a probe"
                 );
             }
             taken.push(step);

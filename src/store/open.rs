@@ -25,7 +25,7 @@ pub struct Store {
     /// Whether the counter page is believed, and not only kept right for those who do.
     pub(super) believes: bool,
     pub(super) opened: Opened,
-    /// No page can be mapped, and all who had one have noticed that it is gone.
+    /// No page can be mapped, and all processes that had one have noticed its removal.
     pub(super) unheard: AtomicBool,
     /// Episodes were swept: shows may be left without any.
     pub(super) orphans: AtomicBool,
@@ -210,7 +210,7 @@ impl Store {
             writer.close();
             reader.close();
             // The connections of a process share files, which stay open until the last of them is closed. Those of others
-            // are only tried: who has one may be waiting for ours.
+            // are only tried: the thread that has one may be waiting for ours.
             if lost && !self.connections.close_others() {
                 drop((writer, reader));
                 if Instant::now() >= give_up {
@@ -219,7 +219,7 @@ impl Store {
                 std::thread::sleep(Duration::from_millis(1));
                 continue;
             }
-            // Others who have it mapped look at the database too.
+            // Others who have it mapped ask the database too.
             known.retire_page();
             if self.folder.broken().is_some() {
                 self.folder.set_aside()?;
@@ -239,8 +239,8 @@ impl Store {
         Error::new(
             Status::Store,
             format!(
-                "store in {}: {what} replaced or spoilt again and again; look for who does that, or choose another \
-                 cache_dir",
+                "store in {}: {what} replaced or spoilt again and again; look for the program that does that, or choose \
+                 another cache_dir",
                 self.folder.path().display()
             ),
         )

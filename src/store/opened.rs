@@ -86,8 +86,8 @@ impl Opened {
         }
     }
 
-    /// Whether page and database still have their names, and what `SQLite` keeps beside it: who opens the database after its
-    /// log was lost may come to the very change sequence that was read here, by other changes.
+    /// Whether page and database still have their names, and what `SQLite` keeps beside it. After the log was lost, other
+    /// changes may lead to the very change sequence that was read here.
     #[cold]
     #[inline(never)]
     fn check_names(&self, now_ms: u64) -> bool {

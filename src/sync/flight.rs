@@ -17,7 +17,7 @@ use crate::store::Store;
 const LEASE_MS: i64 = 60_000;
 /// How often its holder does.
 const RENEW_MS: i64 = 15_000;
-/// How often a lease of others is looked at.
+/// How often a lease of others is read.
 const LOOK_UP: Duration = Duration::from_millis(20);
 
 /// The fetches under way in this process, by what they fetch.

@@ -24,7 +24,7 @@ impl Syncing {
 
     /// The same; gives whether there are any.
     pub fn probe_shows_any(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
-        // Who has little time wants an answer first, and the server's name later.
+        // A call with little time wants an answer first, and the server's name later.
         let quick = call.until.is_some();
         self.job(call, |job| job.probe_once(since, quick).map(|rows| !rows.is_empty()))
     }

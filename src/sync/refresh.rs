@@ -124,7 +124,7 @@ impl SyncJob<'_> {
     ) -> Result<Option<LibraryId>> {
         let sync = self.sync;
         lock(&self.report.library).clone_from(&wanted.library.title);
-        // Who only looks does not wait for a listing that is under way: it may take minutes.
+        // A probe for a missing path does not wait for a listing that is under way: it may take minutes.
         let bounds = Bounds {
             deadline: if why == Why::Look {
                 Some(Instant::now())

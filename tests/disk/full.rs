@@ -356,7 +356,7 @@ pub fn limited(words: &[&str]) {
 }
 
 /// In a worker: records so much that an image is due, which may not be as large as it has to be.
-pub fn no_warm_file(words: &[&str]) {
+pub fn no_image(words: &[&str]) {
     let options = options_at(words);
     let key = words[3];
     let index = try_open(options.clone()).expect("opens");
@@ -390,7 +390,7 @@ pub fn no_warm_file(words: &[&str]) {
 }
 
 #[test]
-fn a_match_is_recorded_whatever_becomes_of_its_warm_file() {
+fn a_match_is_recorded_whatever_becomes_of_its_image() {
     let server = movies(20);
     let folder = tempfile::tempdir().expect("a folder");
     let place = place(folder.path(), &server);

@@ -1,4 +1,4 @@
-//! However many ask for the same cold library at once, one fetches.
+//! However many ask for the same unfetched library at once, one fetches.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -116,7 +116,7 @@ pub fn one_fetch(processes: u64, threads: u64) {
 }
 
 #[test]
-fn many_processes_that_ask_for_a_cold_library_at_once_cost_one_fetch() {
+fn many_processes_that_ask_for_an_unfetched_library_at_once_cost_one_fetch() {
     one_fetch(12, 3);
 }
 

@@ -23,7 +23,7 @@ with plexindex.open(cache, server_url=url, token=token) as index:
 """
 
 
-def test_a_second_process_is_warm_at_open(index: plexindex.Index, cache: Path, server: Server) -> None:
+def test_a_second_process_answers_fast_lookups_at_once(index: plexindex.Index, cache: Path, server: Server) -> None:
     movies = index.library("Movies")
     movies.refresh()
     index.refresh("TV Shows")

@@ -188,7 +188,7 @@ impl ImageBuilder {
     }
 
     /// Writes the image under another name beside `path`, and renames it into place: `path` is always the
-    /// whole old file or the whole new one. Only who knows its `seal` can open it.
+    /// whole old file or the whole new one. Opening needs its `seal`.
     ///
     /// The file is not forced to the disk. After a crash of the machine it may be damaged; its check sums tell, and it is
     /// made anew from the database, which costs less than waiting for the disk each time.

@@ -51,7 +51,7 @@ fn the_page_of_another_store_is_replaced_and_says_so() {
     assert_eq!(
         old.state(),
         State::Pending,
-        "who has it mapped must not believe it any more"
+        "a process that has it mapped must not believe it any more"
     );
     old.repair(41);
     assert_eq!(old.state(), State::Pending);
