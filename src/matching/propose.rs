@@ -88,7 +88,7 @@ impl Samples {
     }
 }
 
-/// The best first. Total, so that the same evidence gives the same text.
+/// The best first. Total, so that the same samples give the same text.
 fn order(a: &Proposal, b: &Proposal) -> Ordering {
     b.matched
         .cmp(&a.matched)
