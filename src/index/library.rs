@@ -17,7 +17,7 @@ pub struct QueryOptions<'a> {
     pub library: Option<&'a Library>,
     /// How long the call may take; `None` for the default of the options.
     pub deadline: Deadline,
-    /// Ask nobody.
+    /// Send no request: answer from the store.
     pub offline: bool,
     /// Told how far a fetch has come, on the caller's thread; `false` stops it.
     pub progress: Option<&'a dyn Fn(&Progress<'_>) -> bool>,
@@ -168,7 +168,7 @@ impl Library {
         self.reading.invalidate_item(&self.selection, check_key(key)?)
     }
 
-    /// A listed item by its key or rating key, with all its files and external ids. Asks nobody.
+    /// A listed item by its key or rating key, with all its files and external ids. Sends no request.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`]; [`Status::LibraryAmbiguous`]; the store's.

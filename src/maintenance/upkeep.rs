@@ -100,7 +100,7 @@ impl Maintenance {
         let Some(waiting) = stored? else {
             return Ok(false);
         };
-        // The host knows better than an earlier invalidation, whatever its spelling.
+        // What the host records ends an earlier invalidation, whatever the spelling of its path.
         let paths = pairs.iter().map(|(path, _)| *path);
         self.verified(identity, row, paths, |key| pairs.iter().any(|(_, own)| *own == key))?;
         // The matches are in the store: what becomes of the image is no error of this call.
@@ -158,7 +158,7 @@ impl Maintenance {
         Ok(())
     }
 
-    /// Sweeps dead rows, a slice at a time, and files that nobody needs.
+    /// Sweeps dead rows, a slice at a time, and files that are not needed.
     pub fn sweep(&self) {
         for _ in 0..50 {
             match self.store.sweep(SWEEP) {

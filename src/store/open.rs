@@ -25,7 +25,7 @@ pub struct Store {
     /// Whether the counter page is believed, and not only kept right for those who do.
     pub(super) believes: bool,
     pub(super) opened: Opened,
-    /// No page can be mapped, and all who had one have noticed that it is gone.
+    /// No page can be mapped, and all processes that had one have noticed its removal.
     pub(super) unheard: AtomicBool,
     /// Episodes were swept: shows may be left without any.
     pub(super) orphans: AtomicBool,
@@ -64,11 +64,11 @@ impl Store {
                 store.renew()?;
                 writer = lock(&store.connections.writer);
             }
-            match store.look(&mut writer) {
+            match store.inspect(&mut writer) {
                 Err(_) if store.folder.broken().is_some() => {
                     writer.close();
                     store.folder.set_aside()?;
-                    store.look(&mut writer)?
+                    store.inspect(&mut writer)?
                 }
                 other => other?,
             }
@@ -77,8 +77,8 @@ impl Store {
         Ok(store)
     }
 
-    /// What the writer's connection has open.
-    fn look(&self, writer: &mut Slot) -> Result<Opened> {
+    /// Reads what the writer's connection has open, and maps its counter page.
+    fn inspect(&self, writer: &mut Slot) -> Result<Opened> {
         let (connection, id) = writer.connection()?;
         let (secret, sequence) = connection
             .query_row("SELECT secret, sequence FROM store", [], |row| {
@@ -184,7 +184,7 @@ impl Store {
             writer.close();
             reader.close();
             // The connections of a process share files, which stay open until the last of them is closed. Those of others
-            // are only tried: who has one may be waiting for ours.
+            // are only tried: the thread that has one may be waiting for ours.
             if lost && !self.connections.close_others() {
                 drop((writer, reader));
                 if Instant::now() >= give_up {
@@ -193,7 +193,7 @@ impl Store {
                 std::thread::sleep(Duration::from_millis(1));
                 continue;
             }
-            // Others who have it mapped look at the database too.
+            // Others who have it mapped ask the database too.
             known.retire_page();
             if self.folder.broken().is_some() {
                 self.folder.set_aside()?;
@@ -204,7 +204,7 @@ impl Store {
                     self.folder.path().display()
                 );
             }
-            known.follow(self.look(&mut writer)?);
+            known.follow(self.inspect(&mut writer)?);
             return Ok(());
         }
     }
@@ -213,8 +213,8 @@ impl Store {
         Error::new(
             Status::Store,
             format!(
-                "store in {}: {what} replaced or spoilt again and again; look for who does that, or choose another \
-                 cache_dir",
+                "store in {}: {what} replaced or spoilt again and again; look for the program that does that, or choose \
+                 another cache_dir",
                 self.folder.path().display()
             ),
         )

@@ -138,8 +138,8 @@ impl Store {
         Ok(())
     }
 
-    /// What was written since that change sequence, by who knows so many tables; `None`: everything. The result is `None` when
-    /// not `patient` and it would have to be waited for.
+    /// What was written since that change sequence, for a reader that knows so many tables; `None`: everything. The result is
+    /// `None` when not `patient` and the call would have to wait.
     pub fn tables_since(&self, since: Option<(Sequence, usize)>, patient: bool) -> Option<Result<TableState>> {
         let work = |connection: &Connection| {
             let sequence = sequence_of(connection)?;

@@ -217,7 +217,7 @@ impl Tables {
         }
         drop(snapshot);
         let _catching_up = try_lock(&self.catching_up)?;
-        matches!(self.catch_up_alone(false), Ok(true)).then(|| self.snapshot.read())
+        matches!(self.catch_up_locked(false), Ok(true)).then(|| self.snapshot.read())
     }
 
     /// The same, waiting for what has to be waited for.
@@ -228,14 +228,14 @@ impl Tables {
         }
         drop(snapshot);
         let _catching_up = lock(&self.catching_up);
-        self.catch_up_alone(true)?;
+        self.catch_up_locked(true)?;
         self.store.find_page();
         Ok(self.snapshot.read())
     }
 
     /// Reads what was written since the snapshot. `patient` unset: gives up (`false`) where it would have to wait. The caller
     /// holds `catching_up`.
-    fn catch_up_alone(&self, patient: bool) -> Result<bool> {
+    fn catch_up_locked(&self, patient: bool) -> Result<bool> {
         let timeline = self.store.timeline();
         let before = self.snapshot.read();
         let since =
