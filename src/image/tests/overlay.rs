@@ -117,7 +117,7 @@ fn files_of_an_item_are_those_of_its_newest_state() {
     let paths_of = |key: &str| {
         let mut paths = Vec::new();
         files_of(&films, key, |path| {
-            paths.push(String::from_utf8_lossy(path).into_owned())
+            paths.push(String::from_utf8_lossy(path).into_owned());
         });
         paths
     };
