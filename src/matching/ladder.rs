@@ -372,7 +372,9 @@ where
     }
 
     fn mapped(&self, group: Group, candidates: &mut Candidates<'v, L>) {
-        for (library, view) in self.members(group) {
+        // Without a rule to the host no listed path has a second one.
+        let members = self.members(group).filter(|_| self.mappings.digest() != 0);
+        for (library, view) in members {
             view.mapped(&self.path, |hit, raw| {
                 candidates.offer(usize::from(raw), Self::candidate(library, view, hit));
             });
