@@ -136,7 +136,7 @@ impl CounterPage {
     /// # Errors
     /// When it cannot be removed.
     pub fn take_away(path: &Path, noticed: bool) -> io::Result<()> {
-        match fs::remove_file(path) {
+        match files::remove(path) {
             // What is no file, such as a directory, cannot be mapped by anybody.
             Err(error) if error.kind() != io::ErrorKind::NotFound && path.is_file() => return Err(error),
             Err(_) if noticed => {}

@@ -10,6 +10,8 @@ pub use crate::edit::{Edit, EditReport, Edited};
 #[doc(hidden)]
 pub use crate::events::DebounceIntervals;
 pub use crate::matching::propose::Proposal;
+#[doc(hidden)]
+pub use crate::platform::witness;
 pub use crate::platform::clock::{Clock, ManualClock, SystemClock};
 pub use crate::query::{Answer, Candidate, Match};
 pub use crate::reading::Selector;

@@ -12,6 +12,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, fchown};
 use std::path::{Component, Path};
 
+use super::witness::{Step, is_on_a_network, tell};
+
 /// How often a file is looked for that others make and remove meanwhile.
 const TURNS: u32 = 8;
 
@@ -26,6 +28,7 @@ pub fn private(path: &Path) -> io::Result<File> {
             done => return done,
         }
         let (folder, name) = place(path)?;
+        tell(Step::Make(path))?;
         match make_in(&folder, &name) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {} // another process was faster
             done => return done.map_err(|error| explain(error, path)),
@@ -66,7 +69,17 @@ pub fn fresh(path: &Path) -> io::Result<File> {
     {
         removed.map_err(|error| explain(error, path))?;
     }
+    tell(Step::Make(path))?;
     make_in(&folder, &name).map_err(|error| explain(error, path))
+}
+
+/// Forces what was written to a file to the disk.
+///
+/// # Errors
+/// The operating system's.
+pub fn sync(file: &File, path: &Path) -> io::Result<()> {
+    tell(Step::Sync(path))?;
+    file.sync_all()
 }
 
 /// A folder, for locking it. It is not made when it is missing.
@@ -85,6 +98,7 @@ pub fn folder(path: &Path) -> io::Result<File> {
 /// As [`private`].
 pub fn remove(path: &Path) -> io::Result<()> {
     let (folder, name) = place(path)?;
+    tell(Step::Remove(path))?;
     remove_in(&folder, &name).map_err(|error| explain(error, path))
 }
 
@@ -94,6 +108,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 /// The operating system's.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let (folder, name) = place(to)?;
+    tell(Step::Rename(from, to))?;
     let from = c_name(from.file_name().unwrap_or_default())?;
     match rename_in(&folder, &from, &name) {
         Err(error)
@@ -413,7 +428,7 @@ pub fn disk(directory: &Path) -> Disk {
 /// systems and FUSE unions.
 #[must_use]
 pub fn shares_memory(directory: &Path) -> bool {
-    disk(directory).shares_memory
+    disk(directory).shares_memory && !is_on_a_network()
 }
 
 /// Random bytes from the operating system.

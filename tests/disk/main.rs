@@ -5,6 +5,8 @@
 mod support;
 #[path = "../support/worker.rs"]
 mod worker;
+#[path = "../support/vfs.rs"]
+mod vfs;
 
 mod broken;
 mod deep;
@@ -16,6 +18,7 @@ mod journal;
 mod names;
 mod open;
 mod planted;
+mod power;
 mod scarce;
 mod secrecy;
 
@@ -37,6 +40,7 @@ fn worker() {
         ("made once", in_memory::made_once),
         ("less and less", in_memory::less_and_less),
         ("masked", secrecy::masked),
+        ("power", power::power),
         ("without threads", scarce::without_threads),
         ("short of memory", scarce::short_of_memory),
     ]);
