@@ -15,6 +15,7 @@ mod growth;
 mod image;
 mod in_memory;
 mod journal;
+mod mutations;
 mod names;
 mod open;
 mod planted;

@@ -12,6 +12,7 @@ use plexindex::index::{Index, Library, QueryOptions, witness};
 use plexindex::model::Rung;
 use rusqlite::ffi::SQLITE_OK;
 
+use super::broken::{copy, spoil};
 use crate::support::{add, clock, movies, offline, open, options, path_of};
 use crate::vfs::{self, Call, Paths};
 use crate::worker::{Dice, Worker, assert_sound, choice, rounds, say, told};
@@ -377,18 +378,37 @@ pub fn power(words: &[&str]) {
     let (root, journal) = (Path::new(words[0]), words[1]);
     let number = |nth: usize| words[nth].parse::<u64>().expect("a number");
     let (seed, states) = (number(2), number(3));
-    let has_log = journal == "wal";
+    let (has_log, aside) = (journal != "journal", journal == "aside");
     listen();
     witness::as_on_a_network(!has_log);
-    vfs::register(of_sqlite, has_log);
-    witness::listen(of_ours);
     let server = movies(150);
     let cache = root.join("cache");
-    *TAPE.lock().expect("no panic") = Some(Tape {
+    let (_, key) = path_of(&server, 1, 3);
+    let mut tape = Tape {
         root: cache.clone(),
         ..Tape::default()
-    });
-    let (_, key) = path_of(&server, 1, 3);
+    };
+    if aside {
+        // What a killed process left, with a log; then the disk spoilt the database.
+        let index = open(options(&server, &root.join("before")), &clock());
+        let library = index.library("Movies").expect("a handle");
+        library.match_path(b"/host/none.mkv").expect("listed");
+        library.record_matches(&[(b"/host/lost.mkv", &key)]).expect("recorded");
+        copy(&root.join("before"), &cache);
+        index.close().expect("closes");
+        spoil(&cache.join("plexindex-2.db"), "header");
+        for entry in fs::read_dir(&cache).expect("the folder") {
+            let path = entry.expect("an entry").path();
+            let number = tape.make(tape.name(&path).expect("a file"));
+            tape.events.push(Event::Write(number, 0, fs::read(&path).expect("read")));
+            tape.events.push(Event::Sync(number));
+        }
+        tape.events.push(Event::SyncNames);
+    }
+    let begin = tape.events.len();
+    *TAPE.lock().expect("no panic") = Some(tape);
+    vfs::register(of_sqlite, has_log);
+    witness::listen(of_ours);
     let mut index = open(options(&server, &cache), &clock());
     for number in 0..STEPS.len() {
         if number % 7 == 1 {
@@ -406,14 +426,17 @@ pub fn power(words: &[&str]) {
     let events = tape.events;
     drop(index);
 
-    let is_cut = |event: &Event| matches!(event, Event::Sync(_) | Event::SyncNames | Event::Rename(..));
-    let mut cuts: Vec<usize> = (0..events.len())
+    assert!(aside || !cache.join("plexindex-2.db.broken").exists());
+    let is_cut = |event: &Event| aside || matches!(event, Event::Sync(_) | Event::SyncNames | Event::Rename(..));
+    // Where something was set aside, that is what is looked at.
+    let end = if aside { begin + 400 } else { events.len() };
+    let mut cuts: Vec<usize> = (begin..end)
         .filter(|at| is_cut(&events[*at]))
         .flat_map(|at| [at, at + 1])
         .collect();
-    cuts.push(events.len());
+    cuts.push(end);
     let mut dice = Dice::new(seed);
-    let (mut most_lost, mut broken) = (0, 0);
+    let mut most_lost = 0;
     for state in 0..states {
         // Every point in turn; where there are fewer states than points, any of them.
         let cut = if states >= cuts.len() as u64 {
@@ -426,39 +449,34 @@ pub fn power(words: &[&str]) {
         fail(given, &folder, &mut dice);
         let what = format!("{journal}, seed {seed}, state {state} behind event {cut}");
         let begun = count(given, |event| matches!(event, Event::Begun));
-        // What was in the log when it was last forced to the disk is there.
+        // What was in the log when it was last forced to the disk is there; without a log each commit is.
         let log = given.iter().rposition(|event| match event {
-            Event::Sync(file) => has_log && tape.files.get("plexindex-2.db-wal") == Some(file),
-            _ => false,
+            Event::Sync(file) => tape.files.get("plexindex-2.db-wal") == Some(file),
+            _ => !has_log,
         });
-        let kept = log.map_or(0, |log| count(&given[..log], |event| matches!(event, Event::Done)));
-        match check(&folder, &server, &key, kept..=begun, &what, has_log) {
-            Some(there) => {
-                let done = count(given, |event| matches!(event, Event::Done));
-                most_lost = most_lost.max(done.saturating_sub(there));
-            }
-            None => broken += 1,
-        }
+        let kept = log.map_or(0, |log| count(&given[..=log], |event| matches!(event, Event::Done)));
+        let there = check(&folder, &server, &key, kept..=begun, &what);
+        let done = count(given, |event| matches!(event, Event::Done));
+        most_lost = most_lost.max(done.saturating_sub(there));
+        assert!(aside || !folder.join("plexindex-2.db.broken").exists(), "{what}: {:?}", warnings(&folder));
         fs::remove_dir_all(&folder).expect("removed");
     }
     say(&format!(
-        "{journal}: seed {seed}: {states} states at {} points of {} events: at most {most_lost} transactions missing, \
-         {broken} databases set aside",
+        "{journal}: seed {seed}: {states} states at {} points of {} events: at most {most_lost} transactions missing",
         cuts.len(),
         events.len()
     ));
     told();
 }
 
-/// How many steps are there; `None` where the database broke and was set aside, which only one without a log may.
+/// How many steps are there.
 fn check(
     folder: &Path,
     server: &plexindex_standin::Standin,
     key: &str,
     may_be: std::ops::RangeInclusive<usize>,
     what: &str,
-    has_log: bool,
-) -> Option<usize> {
+) -> usize {
     let index = open(options(server, folder), &clock());
     let library = index.library("Movies").expect("a handle");
     for nth in [0, 3, 70, 149] {
@@ -484,17 +502,11 @@ fn check(
         .unwrap_or_else(|error| panic!("{what}: {error}"));
     index.close().unwrap_or_else(|error| panic!("{what}: {error}"));
     assert_sound(folder);
-    let aside = warnings(folder);
-    let broken = folder.join("plexindex-2.db.broken").exists();
-    if broken && !has_log {
-        return None;
-    }
-    assert!(!broken, "{what}: {aside:?}");
     let there = may_be.clone().find(|steps| after(*steps) == seen);
-    Some(there.unwrap_or_else(|| {
+    there.unwrap_or_else(|| {
         let any: Vec<usize> = (0..=STEPS.len()).filter(|steps| after(*steps) == seen).collect();
         panic!("{what}: there may be {may_be:?} steps, and it is as after {any:?}: {seen:?}")
-    }))
+    })
 }
 
 fn cut_the_power(journal: &str, seeds: u64, states: u64) {
@@ -514,6 +526,11 @@ pub fn a_power_cut_takes_the_last_commits_at_most() {
 }
 
 #[test]
-pub fn a_power_cut_where_no_memory_is_shared_leaves_a_store_that_works() {
+pub fn a_power_cut_while_a_database_is_set_aside_leaves_no_mixture() {
+    cut_the_power("aside", 1, rounds("PLEXINDEX_POWER_CUTS", 20));
+}
+
+#[test]
+pub fn a_power_cut_where_no_memory_is_shared_takes_nothing() {
     cut_the_power("journal", 1, rounds("PLEXINDEX_POWER_CUTS", 10));
 }

@@ -7,11 +7,14 @@
 mod support;
 #[path = "../support/worker.rs"]
 mod worker;
+#[path = "../support/vfs.rs"]
+mod vfs;
 
 mod coherence;
 mod crash;
 mod deep;
 mod fork;
+mod kills;
 mod merging;
 mod page;
 mod races;
@@ -29,6 +32,7 @@ fn worker() {
         ("begin", crash::begin),
         ("invalidation", crash::invalidation),
         ("fork", fork::busy),
+        ("act", kills::act),
         ("fork while fetching", fork::fetching),
         ("fork and count", fork::counting),
         ("fork while connecting", fork::connecting),
