@@ -19,6 +19,7 @@ mod merging;
 mod page;
 mod races;
 mod single_flight;
+mod storm;
 mod waiting;
 
 #[test]
@@ -40,5 +41,6 @@ fn worker() {
         ("make", races::make),
         ("flight", single_flight::ask),
         ("recover", waiting::recover),
+        ("storm", storm::storm),
     ]);
 }
