@@ -18,7 +18,9 @@ impl Folder {
     pub fn client_identifier(&self) -> Result<String> {
         let path = self.path().join("plexindex-client-id");
         let cannot = |error: io::Error| self.cannot("keep the client identifier in", &error);
+        // Where locks do not work, two processes that begin at once may register a device each.
         let _lock = FileLock::acquire(&self.fetch_lock("client"), Some(Instant::now() + PATIENCE), &|| false)
+            .or_else(|error| FileLock::are_missing(&error).then_some(None).ok_or(error))
             .map_err(cannot)?;
         match read_text(&path) {
             Ok(text) if is_identifier(&text) => return Ok(text),

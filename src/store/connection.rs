@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::explain::{explain, is_broken};
 use super::folder::{Folder, Inode};
 use super::patience::BUSY;
-use super::schema::{connect, failure, journal};
+use super::schema::{connect, failure, journal, warn_of_network};
 use crate::error::{Error, Result, Status};
 
 /// How long a database is waited for that others have open with a write-ahead log.
@@ -290,7 +290,11 @@ fn give_log_up(connection: &Connection) -> rusqlite::Result<()> {
         .query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))
         .and_then(|mode| {
             if mode.eq_ignore_ascii_case("wal") {
-                connection.query_row("PRAGMA journal_mode = TRUNCATE", [], |row| row.get(0))
+                let mode = connection.query_row("PRAGMA journal_mode = TRUNCATE", [], |row| row.get(0));
+                if mode.is_ok() {
+                    warn_of_network();
+                }
+                mode
             } else {
                 Ok(mode)
             }

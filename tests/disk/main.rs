@@ -10,6 +10,7 @@ mod vfs;
 
 mod broken;
 mod deep;
+mod every_write;
 mod full;
 mod growth;
 mod image;
@@ -17,6 +18,7 @@ mod in_memory;
 mod journal;
 mod mutations;
 mod names;
+mod network;
 mod open;
 mod planted;
 mod power;
@@ -42,6 +44,8 @@ fn worker() {
         ("less and less", in_memory::less_and_less),
         ("masked", secrecy::masked),
         ("power", power::power),
+        ("every write", every_write::every_write),
+        ("on a network", network::on_a_network),
         ("without threads", scarce::without_threads),
         ("short of memory", scarce::short_of_memory),
     ]);
