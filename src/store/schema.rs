@@ -46,11 +46,6 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
 
     let connection = connect(path)?;
     connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
-    let wanted = journal(wal);
-    let mode: String = connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0))?;
-    if !mode.eq_ignore_ascii_case("wal") {
-        warn_of_network();
-    }
     let tx = connection.unchecked_transaction()?;
     tx.execute_batch(&schema())?;
     tx.execute(
@@ -63,6 +58,13 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     )?;
     tx.pragma_update(None, "user_version", FORMAT)?;
     tx.commit()?;
+    // Last, so that nothing is in a log when it is closed: a log that cannot be emptied then, on a full disk, is no error
+    // of closing, and the file would get its name without what it holds.
+    let wanted = journal(wal);
+    let mode: String = connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        warn_of_network();
+    }
     connection.close().map_err(|(_, error)| error)
 }
 
