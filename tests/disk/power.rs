@@ -460,6 +460,7 @@ pub fn power(words: &[&str]) {
         most_lost = most_lost.max(done.saturating_sub(there));
         assert!(aside || !folder.join("plexindex-2.db.broken").exists(), "{what}: {:?}", warnings(&folder));
         fs::remove_dir_all(&folder).expect("removed");
+        say("alive");
     }
     say(&format!(
         "{journal}: seed {seed}: {states} states at {} points of {} events: at most {most_lost} transactions missing",
@@ -515,7 +516,8 @@ fn cut_the_power(journal: &str, seeds: u64, states: u64) {
         let root = tempfile::tempdir().expect("a folder");
         let root_name = root.path().canonicalize().expect("a folder").display().to_string();
         let mut worker = Worker::start("power", [&root_name, journal, &seed.to_string(), &states.to_string()]);
-        println!("{}", worker.hear());
+        let said = std::iter::from_fn(|| worker.next()).find(|said| said != "alive");
+        println!("{}", said.expect("how it went"));
         worker.end();
     }
 }
