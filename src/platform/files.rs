@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, fchown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Component, Path};
 
 use super::witness::{Step, is_on_a_network, tell};
@@ -175,6 +175,9 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
             Err(error)
         };
     }
+    // The host's mask may have taken rights of its own user. Where that cannot be mended, what follows says so.
+    // SAFETY: a plain call with an open descriptor and a NUL-terminated name.
+    unsafe { libc::fchmodat(above.as_raw_fd(), name.as_ptr(), 0o700, libc::AT_SYMLINK_NOFOLLOW) };
     let made = open_at(
         above.as_raw_fd(),
         &name,
@@ -262,6 +265,8 @@ fn open(path: &Path, flags: libc::c_int) -> io::Result<File> {
 fn make_in(folder: &OwnedFd, name: &CString) -> io::Result<File> {
     let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
     let file = File::from(open_at(folder.as_raw_fd(), name, flags)?);
+    // The host's mask may have taken rights of its own user, who opens it again later.
+    let _ = file.set_permissions(fs::Permissions::from_mode(0o600));
     give_to_owner(&file, folder);
     Ok(file)
 }

@@ -47,6 +47,8 @@ fn worker() {
         ("every write", every_write::every_write),
         ("on a network", network::on_a_network),
         ("without threads", scarce::without_threads),
+        ("without descriptors", scarce::without_descriptors),
+        ("remembered", secrecy::remembered),
         ("short of memory", scarce::short_of_memory),
     ]);
 }

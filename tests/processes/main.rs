@@ -15,9 +15,11 @@ mod crash;
 mod deep;
 mod fork;
 mod kills;
+mod load;
 mod merging;
 mod page;
 mod races;
+mod signals;
 mod single_flight;
 mod storm;
 mod waiting;
@@ -42,5 +44,9 @@ fn worker() {
         ("flight", single_flight::ask),
         ("recover", waiting::recover),
         ("storm", storm::storm),
+        ("interrupted", signals::interrupted),
+        ("load: read", load::read),
+        ("load: write", load::write),
+        ("load: refresh", load::refresh),
     ]);
 }

@@ -1,0 +1,189 @@
+//! Load for a minute: processes with many threads read at full speed while one refreshes a large library in a loop and
+//! others record and invalidate. No call fails, every answer is checked, and how long lookups took is told.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use plexindex::index::QueryOptions;
+
+use crate::support::{add, movies, path_of};
+use crate::worker::{Dice, Worker, assert_sound, choice, open_at, place, say, told};
+
+/// What is being recorded and invalidated: each by one process, a path a number.
+fn own(process: u64, number: u64) -> String {
+    format!("/host/{process}/{number}.mkv")
+}
+
+/// In a worker: reads with so many threads until it is told to stop; says how many lookups and how long they took.
+pub fn read(words: &[&str]) {
+    let known: Vec<(&str, &str)> = words[4].split('|').filter_map(|pair| pair.split_once('=')).collect();
+    let index = open_at(words);
+    let library = index.library("Movies").expect("a handle");
+    let stop = AtomicBool::new(false);
+    let (done, misses) = (AtomicU64::new(0), AtomicU64::new(0));
+    let times: Mutex<Vec<u64>> = Mutex::default();
+    say("ready");
+    told();
+    std::thread::scope(|threads| {
+        for thread in 0..words[3].parse::<u64>().expect("a number") {
+            let (library, known, stop, times, done, misses) = (&library, &known, &stop, &times, &done, &misses);
+            threads.spawn(move || {
+                let mut dice = Dice::new(thread);
+                let mut took = Vec::new();
+                while !stop.load(Ordering::Relaxed) {
+                    let (path, key) = known[usize::try_from(dice.roll(known.len() as u64)).expect("small")];
+                    let begun = Instant::now();
+                    let found = library.lookup_key(path.as_bytes(), |found| found == key);
+                    took.push(u64::try_from(begun.elapsed().as_nanos()).expect("short"));
+                    assert_ne!(found, Some(false), "a wrong answer for {path}");
+                    misses.fetch_add(u64::from(found.is_none()), Ordering::Relaxed);
+                    // Now and then the full answer, of a listed path and of one that others record and forget.
+                    if dice.roll(500) == 0 {
+                        let found = library.match_path(path.as_bytes()).expect("an answer");
+                        assert_eq!(found.item.expect("an item").item.rating_key, key, "{path}");
+                        let theirs = own(dice.roll(2), dice.roll(50));
+                        let found = library.match_path(theirs.as_bytes()).expect("an answer");
+                        assert!(found.item.is_none_or(|item| item.item.rating_key == known[0].1), "{theirs}");
+                    }
+                    if took.len() == 100_000 {
+                        done.fetch_add(100_000, Ordering::Relaxed);
+                        // One in a hundred, and the longest.
+                        took.sort_unstable();
+                        let mut times = times.lock().expect("no panic");
+                        times.extend(took.iter().skip(50).step_by(100));
+                        times.extend(&took[took.len() - 20..]);
+                        took.clear();
+                    }
+                }
+            });
+        }
+        told();
+        stop.store(true, Ordering::Relaxed);
+    });
+    index.close().expect("closes");
+    let times = times.into_inner().expect("no panic");
+    let words: Vec<String> = times.iter().map(u64::to_string).collect();
+    say(&format!("{} {} {}", done.into_inner(), misses.into_inner(), words.join(",")));
+    told();
+}
+
+/// In a worker: records and invalidates its own paths until it is told to stop, and sees at once what it did.
+pub fn write(words: &[&str]) {
+    let process: u64 = words[3].parse().expect("a number");
+    let index = open_at(words);
+    let library = index.library("Movies").expect("a handle");
+    say("ready");
+    told();
+    let stop = AtomicBool::new(false);
+    let mut writes = 0;
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            told();
+            stop.store(true, Ordering::Relaxed);
+        });
+        while !stop.load(Ordering::Relaxed) {
+            let path = own(process, writes % 50);
+            library.record_matches(&[(path.as_bytes(), words[4])]).expect("recorded");
+            let found = library.match_path(path.as_bytes()).expect("an answer");
+            assert_eq!(found.item.expect("an item").item.rating_key, words[4], "{path}");
+            if writes % 3 == 0 {
+                library.invalidate_path(path.as_bytes()).expect("invalidated");
+                let fast = library.lookup_key(path.as_bytes(), str::to_owned);
+                assert_eq!(fast, None, "{path} was invalidated");
+            }
+            writes += 1;
+        }
+    });
+    index.close().expect("closes");
+    say(&writes.to_string());
+    told();
+}
+
+/// In a worker: lists all of it, again and again.
+pub fn refresh(words: &[&str]) {
+    let index = open_at(words);
+    say("ready");
+    told();
+    let stop = AtomicBool::new(false);
+    let mut listings = 0;
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            told();
+            stop.store(true, Ordering::Relaxed);
+        });
+        while !stop.load(Ordering::Relaxed) {
+            index.refresh(&QueryOptions::default(), true).expect("listed");
+            listings += 1;
+        }
+    });
+    index.close().expect("closes");
+    say(&listings.to_string());
+    told();
+}
+
+#[test]
+#[ignore = "deep: a minute and a half"]
+fn readers_are_right_and_quick_while_others_write() {
+    let items = choice("PLEXINDEX_LOAD_ITEMS", 100_000);
+    let seconds = choice("PLEXINDEX_LOAD_SECONDS", 60);
+    let server = movies(u32::try_from(items).expect("a number"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let known: Vec<String> = (0..200)
+        .map(|nth| path_of(&server, 1, nth * (usize::try_from(items).expect("small") / 200)))
+        .map(|(path, key)| format!("{path}={key}"))
+        .collect();
+    let first = known[0].split_once('=').expect("a pair").1.to_owned();
+    let known = known.join("|");
+    let start = |role: &str, more: &[&str]| {
+        let words: Vec<&str> = place.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        let mut worker = Worker::start_with(role, &words);
+        assert_eq!(worker.hear(), "ready");
+        worker
+    };
+    {
+        let index = open_at(&[&place[0], &place[1], &place[2]]);
+        index.refresh(&QueryOptions::default(), true).expect("listed");
+        index.close().expect("closes");
+    }
+    let mut readers: Vec<Worker> = (0..8).map(|_| start("load: read", &["8", &known])).collect();
+    let mut others = vec![
+        start("load: refresh", &[]),
+        start("load: write", &["0", &first]),
+        start("load: write", &["1", &first]),
+    ];
+    for worker in readers.iter_mut().chain(&mut others) {
+        worker.tell("go");
+    }
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut round = 0;
+    while Instant::now() < end {
+        // So that listings publish something.
+        add(&server, &[format!("/data/movies/New {round}/New {round}.mkv")]);
+        round += 1;
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    for worker in readers.iter_mut().chain(&mut others) {
+        worker.tell("stop");
+    }
+    let (mut lookups, mut misses, mut times) = (0, 0, Vec::new());
+    for worker in &mut readers {
+        let said = worker.hear();
+        let words: Vec<&str> = said.split(' ').collect();
+        lookups += words[0].parse::<u64>().expect("a number");
+        misses += words[1].parse::<u64>().expect("a number");
+        times.extend(words[2].split(',').filter_map(|word| word.parse::<u64>().ok()));
+    }
+    let [listings, a, b] = [0, 1, 2].map(|nth| others[nth].hear());
+    readers.into_iter().chain(others).for_each(Worker::end);
+    times.sort_unstable();
+    let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize] as f64 / 1_000.0;
+    println!(
+        "{lookups} lookups of {items} items in {seconds} s, {misses} of them not at once; {listings} listings, {a} and {b} \
+         recorded; of the lookups, in µs: p50 {:.1}, p99 {:.1}, p99.9 {:.1}, longest {:.0}",
+        at(0.5), at(0.99), at(0.999), at(1.0)
+    );
+    assert!(lookups > 0 && listings != "0");
+    assert_sound(folder.path());
+}
