@@ -35,14 +35,25 @@ fn page(head: &str, rows: &[String]) -> Vec<u8> {
 
 fn send(out: &mut TcpStream, headers: &str, body: &[u8]) -> std::io::Result<()> {
     let length = body.len();
-    write!(out, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}\r\n\r\n")?;
+    write!(
+        out,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}\r\n\r\n"
+    )?;
     out.write_all(body)
 }
 
 fn good(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
-    let rows = if start == 0 { vec![row("\"7\"", "", GOOD)] } else { Vec::new() };
+    let rows = if start == 0 {
+        vec![row("\"7\"", "", GOOD)]
+    } else {
+        Vec::new()
+    };
     let size = rows.len();
-    send(out, "", &page(&format!(r#""size":{size},"totalSize":1,"offset":{start},"#), &rows))
+    send(
+        out,
+        "",
+        &page(&format!(r#""size":{size},"totalSize":1,"offset":{start},"#), &rows),
+    )
 }
 
 fn rows_from(start: u64, count: u64) -> Vec<String> {
@@ -53,7 +64,10 @@ fn rows_from(start: u64, count: u64) -> Vec<String> {
 
 /// So much that only the first part of it is ever sent.
 fn ten_gigabytes(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
-    write!(out, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10000000000\r\n\r\n")?;
+    write!(
+        out,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10000000000\r\n\r\n"
+    )?;
     out.write_all(br#"{"MediaContainer":{"size":1,"totalSize":1,"title":""#)?;
     let piece = vec![b'x'; 1 << 20];
     (0..10_000).try_for_each(|_| out.write_all(&piece))
@@ -61,7 +75,10 @@ fn ten_gigabytes(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
 
 /// A page of rows that goes on and on.
 fn ten_gigabytes_of_rows(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
-    write!(out, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10000000000\r\n\r\n")?;
+    write!(
+        out,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10000000000\r\n\r\n"
+    )?;
     out.write_all(br#"{"MediaContainer":{"size":1,"totalSize":1,"Metadata":["#)?;
     for number in 0..60_000_000_u64 {
         write!(out, "{},", row(&number.to_string(), "", &format!("/data/{number}.mkv")))?;
@@ -76,12 +93,24 @@ fn endless(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
 
 fn deep(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
     let deep = format!(r#""extra":{}1{},"#, "[".repeat(1_000_000), "]".repeat(1_000_000));
-    send(out, "", &page(r#""size":1,"totalSize":1,"#, &[row("\"7\"", &deep, GOOD)]))
+    send(
+        out,
+        "",
+        &page(r#""size":1,"totalSize":1,"#, &[row("\"7\"", &deep, GOOD)]),
+    )
 }
 
 fn deep_objects(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
-    let deep = format!(r#""Media":{}1{},"#, r#"{"Media":"#.repeat(1_000_000), "}".repeat(1_000_000));
-    send(out, "", &page(r#""size":1,"totalSize":1,"#, &[row("\"7\"", &deep, GOOD)]))
+    let deep = format!(
+        r#""Media":{}1{},"#,
+        r#"{"Media":"#.repeat(1_000_000),
+        "}".repeat(1_000_000)
+    );
+    send(
+        out,
+        "",
+        &page(r#""size":1,"totalSize":1,"#, &[row("\"7\"", &deep, GOOD)]),
+    )
 }
 
 /// 10 GB of one letter, and in 10 MB.
@@ -98,7 +127,11 @@ fn bomb(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
 
 fn huge_total(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
     let rows = if start == 0 { rows_from(0, 10) } else { Vec::new() };
-    send(out, "", &page(r#""size":18446744073709551615,"totalSize":9223372036854775807,"#, &rows))
+    send(
+        out,
+        "",
+        &page(r#""size":18446744073709551615,"totalSize":9223372036854775807,"#, &rows),
+    )
 }
 
 fn small_total(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
@@ -108,7 +141,11 @@ fn small_total(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
 }
 
 fn negative(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
-    let rows = [row("-1", r#""year":-5,"duration":-1,"index":-9,"#, "/data/movies/minus.mkv")];
+    let rows = [row(
+        "-1",
+        r#""year":-5,"duration":-1,"index":-9,"#,
+        "/data/movies/minus.mkv",
+    )];
     send(out, "", &page(r#""size":-1,"totalSize":-5,"offset":-3,"#, &rows))
 }
 
@@ -137,7 +174,11 @@ fn no_utf8(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
 fn drip(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
     let mut whole = Vec::new();
     let body = page(r#""size":1,"totalSize":1,"#, &[row("\"7\"", "", GOOD)]);
-    write!(whole, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len())?;
+    write!(
+        whole,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    )?;
     whole.extend(body);
     let _ = start;
     whole.into_iter().try_for_each(|byte| {
@@ -208,7 +249,11 @@ fn serve(way: Arc<Mutex<Way>>) -> String {
                     } else if target.starts_with("/library/sections") {
                         send(&mut stream, "", SECTIONS.as_bytes())
                     } else {
-                        send(&mut stream, "", br#"{"MediaContainer":{"machineIdentifier":"m","version":"1.43.0"}}"#)
+                        send(
+                            &mut stream,
+                            "",
+                            br#"{"MediaContainer":{"machineIdentifier":"m","version":"1.43.0"}}"#,
+                        )
                     };
                     if done.is_err() {
                         return;
@@ -227,7 +272,11 @@ const SECTIONS: &str = r#"{"MediaContainer":{"size":1,"Directory":[{"key":"1","t
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with("VmHWM")).expect("a peak");
-    line.split_whitespace().nth(1).expect("a number").parse().expect("a number")
+    line.split_whitespace()
+        .nth(1)
+        .expect("a number")
+        .parse()
+        .expect("a number")
 }
 
 /// In a worker: asks the server once, with so much time, and says what came of it; then again, when told to.
@@ -260,7 +309,11 @@ fn ask(words: &[&str]) {
             let _ = write!(said, "{:?} {short}", error.status);
         }
     }
-    say(&format!("{} {} {said}", begun.elapsed().as_millis(), (peak() - before) / 1024));
+    say(&format!(
+        "{} {} {said}",
+        begun.elapsed().as_millis(),
+        (peak() - before) / 1024
+    ));
     told();
     index.refresh(&library.query(), true).expect("listed");
     let found = library.match_path(GOOD.as_bytes()).expect("an answer");

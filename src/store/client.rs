@@ -32,7 +32,10 @@ impl Folder {
         let made = format!("plexindex-{:032x}", u128::from_le_bytes(random));
         let temporary = self.path().join(format!("{NAME}.client.{}.new", std::process::id()));
         let written = files::fresh(&temporary)
-            .and_then(|mut file| file.write_all(made.as_bytes()).and_then(|()| files::sync(&file, &temporary)))
+            .and_then(|mut file| {
+                file.write_all(made.as_bytes())
+                    .and_then(|()| files::sync(&file, &temporary))
+            })
             .and_then(|()| files::rename(&temporary, &path));
         if written.is_err() {
             let _ = files::remove(&temporary);

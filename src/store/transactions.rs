@@ -59,10 +59,7 @@ impl Store {
     }
 
     /// The same; `None` when other processes write until this thread's [`Patience`] ends.
-    pub(super) fn write_in_turn<T>(
-        &self,
-        mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Option<T>> {
+    pub(super) fn write_in_turn<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Result<Option<T>> {
         self.with(&self.connections.writer, |connection| {
             connection.busy_timeout(Patience::now().left())?;
             match self.transaction(connection, &mut work) {

@@ -14,10 +14,10 @@ use plexindex_standin::Standin;
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_WRITE, SQLITE_OK, SQLITE_READONLY};
 
 use super::full::try_open;
-use crate::{listen, warnings};
 use crate::support::{movies, offline, options, path_of};
 use crate::vfs::{self, Call};
 use crate::worker::{Dice, Worker, assert_sound, choice, rounds, say, told};
+use crate::{listen, warnings};
 
 /// What goes wrong: `SQLite`'s code, the operating system's, and whether it says that there is no room.
 const CAUSES: [(c_int, c_int, bool); 4] = [
@@ -132,7 +132,9 @@ impl Life<'_> {
             match index.match_path(&offline(&library), path.as_bytes()) {
                 Ok(found) => assert_eq!(found.rung == Rung::Confirmed, well, "{what}: {path}"),
                 // Nothing is known of the library yet.
-                Err(error) if error.status == Status::InvalidArgument || error.message.contains("is not in the store") => {
+                Err(error)
+                    if error.status == Status::InvalidArgument || error.message.contains("is not in the store") =>
+                {
                     assert!(!well, "{what}: {path}: {error}");
                 }
                 Err(error) => {
@@ -157,7 +159,11 @@ pub fn every_write(words: &[&str]) {
     let mut failed = 0;
     for life in 0..=lives {
         // The first is a good one, which counts the writes.
-        let from = if life == 0 { u64::MAX } else { (life - 1) * in_all / lives };
+        let from = if life == 0 {
+            u64::MAX
+        } else {
+            (life - 1) * in_all / lives
+        };
         let length = [1, 5, u64::MAX / 2][usize::try_from(dice.roll(3)).expect("small")];
         CAUSE.store(dice.roll(CAUSES.len() as u64), Ordering::SeqCst);
         let cause = CAUSES[usize::try_from(CAUSE.load(Ordering::SeqCst)).expect("small")];
@@ -188,11 +194,17 @@ pub fn every_write(words: &[&str]) {
         alive.live(1);
         assert_eq!(alive.failed, 0, "{what}: it goes on failing");
         assert_sound(&folder);
-        assert!(!folder.join("plexindex-2.db.broken").exists(), "{what}: {:?}", warnings(&folder));
+        assert!(
+            !folder.join("plexindex-2.db.broken").exists(),
+            "{what}: {:?}",
+            warnings(&folder)
+        );
         std::fs::remove_dir_all(&folder).expect("removed");
         say("alive");
     }
-    say(&format!("seed {seed}: {lives} lives of {in_all} writes, {failed} calls failed"));
+    say(&format!(
+        "seed {seed}: {lives} lives of {in_all} writes, {failed} calls failed"
+    ));
     told();
 }
 

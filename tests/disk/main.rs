@@ -3,10 +3,10 @@
 
 #[path = "../support/mod.rs"]
 mod support;
-#[path = "../support/worker.rs"]
-mod worker;
 #[path = "../support/vfs.rs"]
 mod vfs;
+#[path = "../support/worker.rs"]
+mod worker;
 
 mod broken;
 mod deep;

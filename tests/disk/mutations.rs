@@ -23,8 +23,20 @@ use crate::worker::{Dice, assert_sound, choice, rounds};
 const HANGS: Duration = Duration::from_secs(10);
 
 const WAYS: [&str; 14] = [
-    "a bit", "some bits", "a stretch", "zeroes", "shorter", "longer", "empty", "another file's", "another store's",
-    "exchanged", "removed", "a directory", "a link", "a pipe",
+    "a bit",
+    "some bits",
+    "a stretch",
+    "zeroes",
+    "shorter",
+    "longer",
+    "empty",
+    "another file's",
+    "another store's",
+    "exchanged",
+    "removed",
+    "a directory",
+    "a link",
+    "a pipe",
 ];
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -54,7 +66,9 @@ fn damage(path: &Path, way: &str, other_store: &Path, dice: &mut Dice) {
         }
         "a stretch" | "zeroes" if length > 0 => {
             let from = at(dice);
-            let to = bytes.len().min(from + 1 + usize::try_from(dice.roll(6_000)).expect("small"));
+            let to = bytes
+                .len()
+                .min(from + 1 + usize::try_from(dice.roll(6_000)).expect("small"));
             for byte in &mut bytes[from..to] {
                 *byte = if way == "zeroes" { 0 } else { dice.roll(256) as u8 };
             }
@@ -65,7 +79,11 @@ fn damage(path: &Path, way: &str, other_store: &Path, dice: &mut Dice) {
         "another file's" => bytes = fs::read(any(dice, &files(folder))).expect("read"),
         "another store's" => {
             let same = other_store.join(path.file_name().expect("a name"));
-            let from = if same.exists() { same } else { any(dice, &files(other_store)).clone() };
+            let from = if same.exists() {
+                same
+            } else {
+                any(dice, &files(other_store)).clone()
+            };
             bytes = fs::read(from).expect("read");
         }
         "exchanged" => {

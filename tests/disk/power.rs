@@ -349,7 +349,9 @@ fn after(steps: usize) -> Vec<bool> {
     looked_at()
         .iter()
         .map(|(number, nth)| {
-            let goes = |later: &Step| matches!(later, Step::Clear) || *nth == 0 && matches!(later, Step::Forget(of) if of == number);
+            let goes = |later: &Step| {
+                matches!(later, Step::Clear) || *nth == 0 && matches!(later, Step::Forget(of) if of == number)
+            };
             *number < steps && !STEPS[number + 1..steps.max(number + 1)].iter().any(goes)
         })
         .collect()
@@ -400,7 +402,8 @@ pub fn power(words: &[&str]) {
         for entry in fs::read_dir(&cache).expect("the folder") {
             let path = entry.expect("an entry").path();
             let number = tape.make(tape.name(&path).expect("a file"));
-            tape.events.push(Event::Write(number, 0, fs::read(&path).expect("read")));
+            tape.events
+                .push(Event::Write(number, 0, fs::read(&path).expect("read")));
             tape.events.push(Event::Sync(number));
         }
         tape.events.push(Event::SyncNames);
@@ -458,7 +461,11 @@ pub fn power(words: &[&str]) {
         let there = check(&folder, &server, &key, kept..=begun, &what);
         let done = count(given, |event| matches!(event, Event::Done));
         most_lost = most_lost.max(done.saturating_sub(there));
-        assert!(aside || !folder.join("plexindex-2.db.broken").exists(), "{what}: {:?}", warnings(&folder));
+        assert!(
+            aside || !folder.join("plexindex-2.db.broken").exists(),
+            "{what}: {:?}",
+            warnings(&folder)
+        );
         fs::remove_dir_all(&folder).expect("removed");
         say("alive");
     }
@@ -482,7 +489,9 @@ fn check(
     let library = index.library("Movies").expect("a handle");
     for nth in [0, 3, 70, 149] {
         let (path, key) = path_of(server, 1, nth);
-        let found = library.match_path(path.as_bytes()).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let found = library
+            .match_path(path.as_bytes())
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!(found.item.map(|item| item.item.rating_key), Some(key), "{what}: {path}");
     }
     let seen: Vec<bool> = looked_at()
@@ -494,7 +503,10 @@ fn check(
                 .unwrap_or_else(|error| panic!("{what}: {error}"));
             let is_there = found.rung == Rung::Confirmed;
             let fast = library.lookup_key(path.as_bytes(), |found| found == key);
-            assert!(fast != Some(false) && (fast.is_none() || is_there), "{what}: {path}: {fast:?}");
+            assert!(
+                fast != Some(false) && (fast.is_none() || is_there),
+                "{what}: {path}: {fast:?}"
+            );
             is_there
         })
         .collect();

@@ -92,7 +92,10 @@ pub fn without_descriptors(words: &[&str]) {
         let used = std::fs::read_dir("/proc/self/fd").expect("Linux").count() as u64 - 1;
         limit_descriptors(Some(used + left));
         // A hit needs none.
-        assert_eq!(library.lookup_key(words[3].as_bytes(), |found| found == words[4]), Some(true));
+        assert_eq!(
+            library.lookup_key(words[3].as_bytes(), |found| found == words[4]),
+            Some(true)
+        );
         let other = try_open(options.clone());
         let path = format!("/host/{left}.mkv");
         let recorded = library.record_matches(&[(path.as_bytes(), words[4])]);
@@ -104,7 +107,10 @@ pub fn without_descriptors(words: &[&str]) {
         if recorded.is_ok() {
             taken.push(path);
         }
-        for error in [other.err(), recorded.err(), listed.err(), found.err()].into_iter().flatten() {
+        for error in [other.err(), recorded.err(), listed.err(), found.err()]
+            .into_iter()
+            .flatten()
+        {
             assert!(!error.message.is_empty());
             failed += 1;
         }
@@ -114,7 +120,11 @@ pub fn without_descriptors(words: &[&str]) {
     assert!(taken.len() > 1, "and too few: {failed} calls failed");
     index.refresh(&library.query(), true).expect("listed");
     for path in taken {
-        assert_eq!(answer(&library, &path).expect("an answer"), words[4], "acknowledged, then lost");
+        assert_eq!(
+            answer(&library, &path).expect("an answer"),
+            words[4],
+            "acknowledged, then lost"
+        );
     }
     index.close().expect("closes");
     crate::worker::assert_sound(&options.cache_dir);

@@ -185,7 +185,11 @@ fn in_memory() -> usize {
     let is_there = |bytes: &[u8]| (16..).zip(bytes).all(|(nth, byte)| *byte == b'a' + (nth * 7 + 3) % 26);
     let mut found = 0;
     for line in maps.lines().filter(|line| line.contains(" rw")) {
-        let (from, to) = line.split(' ').next().and_then(|range| range.split_once('-')).expect("a range");
+        let (from, to) = line
+            .split(' ')
+            .next()
+            .and_then(|range| range.split_once('-'))
+            .expect("a range");
         let place = |text| u64::from_str_radix(text, 16).expect("an address");
         let (from, to) = (place(from), place(to));
         let mut at = from;
@@ -242,7 +246,10 @@ fn closing_gives_back_the_memory_that_holds_the_token() {
     println!("in memory while open, and when closed: {said}");
     let (open, closed) = said.split_once(' ').expect("two numbers");
     let number = |text: &str| text.parse::<u32>().expect("a number");
-    assert!(number(open) > 0, "it is needed while the index is open, and looking finds it");
+    assert!(
+        number(open) > 0,
+        "it is needed while the index is open, and looking finds it"
+    );
     // Memory that is given back is not cleaned: SECURITY.md says so.
     assert!(number(closed) < number(open), "closing gives back what holds it");
 }

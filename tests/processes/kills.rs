@@ -143,7 +143,10 @@ fn sees(index: &Index, server: &Standin, numbers: &[u64], key: &str, what: &str)
             .match_path(&support::offline(&library), path.as_bytes())
             .unwrap_or_else(|error| panic!("{what}: {error}"));
         let there = found.rung == Rung::Confirmed;
-        assert!(fast.is_none() || fast == Some(true) && there, "{what}: {path}: {fast:?}, {there}");
+        assert!(
+            fast.is_none() || fast == Some(true) && there,
+            "{what}: {path}: {fast:?}, {there}"
+        );
         there
     };
     numbers.iter().map(see).collect()
@@ -163,7 +166,7 @@ pub fn a_kill_at_any_moment_loses_nothing_acknowledged() {
     let mut state = State::new();
     let mut next = 0;
     let mut met: BTreeMap<String, u32> = BTreeMap::new();
-    for round in 0..rounds("PLEXINDEX_ANY_KILLS", 16) {
+    for round in 0..rounds("PLEXINDEX_ANY_KILLS", 12) {
         // Half of them at a counted step, half at any instruction.
         let steps = if round % 2 == 0 { 1 + dice.roll(600) } else { 0 };
         let words = [round + seed * 1_000_000, next, steps].map(|number| number.to_string());
@@ -189,10 +192,14 @@ pub fn a_kill_at_any_moment_loses_nothing_acknowledged() {
                 (_, _) => under_way = Some(said),
             }
         }
-        let what = format!("seed {seed}, round {round}, killed in '{}'", under_way.as_deref().unwrap_or("-"));
+        let what = format!(
+            "seed {seed}, round {round}, killed in '{}'",
+            under_way.as_deref().unwrap_or("-")
+        );
         let mut either = state.clone();
         if let Some(act) = &under_way {
-            *met.entry(act.split(' ').next().unwrap_or_default().to_owned()).or_default() += 1;
+            *met.entry(act.split(' ').next().unwrap_or_default().to_owned())
+                .or_default() += 1;
             apply(&mut either, act);
         }
         next = either.keys().last().map_or(next, |last| next.max(last + 1));
@@ -208,8 +215,15 @@ pub fn a_kill_at_any_moment_loses_nothing_acknowledged() {
         };
         let fresh = open();
         let seen = sees(&fresh, &server, &numbers, &key, &what);
-        assert!(seen == of(&state) || seen == of(&either), "{what}: {numbers:?}: {seen:?}");
-        assert_eq!(sees(&index, &server, &numbers, &key, &what), seen, "{what}: the one that had it open");
+        assert!(
+            seen == of(&state) || seen == of(&either),
+            "{what}: {numbers:?}: {seen:?}"
+        );
+        assert_eq!(
+            sees(&index, &server, &numbers, &key, &what),
+            seen,
+            "{what}: the one that had it open"
+        );
         // What was under way is known now, as a whole.
         if seen == of(&either) {
             state = either;

@@ -1,7 +1,6 @@
 //! Load for a minute: processes with many threads read at full speed while one refreshes a large library in a loop and
 //! others record and invalidate. No call fails, every answer is checked, and how long lookups took is told.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,27 +14,47 @@ fn own(process: u64, number: u64) -> String {
     format!("/host/{process}/{number}.mkv")
 }
 
+/// How many took how long: 16 steps to each doubling of nanoseconds.
+const STEPS: usize = 1_024;
+
+fn step_of(nanoseconds: u64) -> usize {
+    if nanoseconds < 16 {
+        return usize::try_from(nanoseconds).expect("small");
+    }
+    let doublings = 63 - nanoseconds.leading_zeros();
+    let within = (nanoseconds >> (doublings - 4)) & 15;
+    (usize::try_from(doublings).expect("small") - 3) * 16 + usize::try_from(within).expect("small")
+}
+
+/// The longest that belongs to a step.
+fn end_of(step: usize) -> u64 {
+    if step < 16 {
+        return step as u64;
+    }
+    let (doublings, within) = (step / 16 + 3, step as u64 % 16);
+    ((16 + within + 1) << (doublings - 4)) - 1
+}
+
 /// In a worker: reads with so many threads until it is told to stop; says how many lookups and how long they took.
 pub fn read(words: &[&str]) {
     let known: Vec<(&str, &str)> = words[4].split('|').filter_map(|pair| pair.split_once('=')).collect();
     let index = open_at(words);
     let library = index.library("Movies").expect("a handle");
     let stop = AtomicBool::new(false);
-    let (done, misses) = (AtomicU64::new(0), AtomicU64::new(0));
-    let times: Mutex<Vec<u64>> = Mutex::default();
+    let (misses, times) = (AtomicU64::new(0), [const { AtomicU64::new(0) }; STEPS]);
     say("ready");
     told();
     std::thread::scope(|threads| {
         for thread in 0..words[3].parse::<u64>().expect("a number") {
-            let (library, known, stop, times, done, misses) = (&library, &known, &stop, &times, &done, &misses);
+            let (library, known, stop, times, misses) = (&library, &known, &stop, &times, &misses);
             threads.spawn(move || {
                 let mut dice = Dice::new(thread);
-                let mut took = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
                     let (path, key) = known[usize::try_from(dice.roll(known.len() as u64)).expect("small")];
                     let begun = Instant::now();
                     let found = library.lookup_key(path.as_bytes(), |found| found == key);
-                    took.push(u64::try_from(begun.elapsed().as_nanos()).expect("short"));
+                    let took = u64::try_from(begun.elapsed().as_nanos()).expect("short");
+                    times[step_of(took)].fetch_add(1, Ordering::Relaxed);
                     assert_ne!(found, Some(false), "a wrong answer for {path}");
                     misses.fetch_add(u64::from(found.is_none()), Ordering::Relaxed);
                     // Now and then the full answer, of a listed path and of one that others record and forget.
@@ -44,16 +63,10 @@ pub fn read(words: &[&str]) {
                         assert_eq!(found.item.expect("an item").item.rating_key, key, "{path}");
                         let theirs = own(dice.roll(2), dice.roll(50));
                         let found = library.match_path(theirs.as_bytes()).expect("an answer");
-                        assert!(found.item.is_none_or(|item| item.item.rating_key == known[0].1), "{theirs}");
-                    }
-                    if took.len() == 100_000 {
-                        done.fetch_add(100_000, Ordering::Relaxed);
-                        // One in a hundred, and the longest.
-                        took.sort_unstable();
-                        let mut times = times.lock().expect("no panic");
-                        times.extend(took.iter().skip(50).step_by(100));
-                        times.extend(&took[took.len() - 20..]);
-                        took.clear();
+                        assert!(
+                            found.item.is_none_or(|item| item.item.rating_key == known[0].1),
+                            "{theirs}"
+                        );
                     }
                 }
             });
@@ -62,9 +75,11 @@ pub fn read(words: &[&str]) {
         stop.store(true, Ordering::Relaxed);
     });
     index.close().expect("closes");
-    let times = times.into_inner().expect("no panic");
-    let words: Vec<String> = times.iter().map(u64::to_string).collect();
-    say(&format!("{} {} {}", done.into_inner(), misses.into_inner(), words.join(",")));
+    let words: Vec<String> = times
+        .iter()
+        .map(|count| count.load(Ordering::Relaxed).to_string())
+        .collect();
+    say(&format!("{} {}", misses.into_inner(), words.join(",")));
     told();
 }
 
@@ -84,7 +99,9 @@ pub fn write(words: &[&str]) {
         });
         while !stop.load(Ordering::Relaxed) {
             let path = own(process, writes % 50);
-            library.record_matches(&[(path.as_bytes(), words[4])]).expect("recorded");
+            library
+                .record_matches(&[(path.as_bytes(), words[4])])
+                .expect("recorded");
             let found = library.match_path(path.as_bytes()).expect("an answer");
             assert_eq!(found.item.expect("an item").item.rating_key, words[4], "{path}");
             if writes % 3 == 0 {
@@ -100,26 +117,15 @@ pub fn write(words: &[&str]) {
     told();
 }
 
-/// In a worker: lists all of it, again and again.
+/// In a worker: lists all of it whenever it is told to.
 pub fn refresh(words: &[&str]) {
     let index = open_at(words);
     say("ready");
-    told();
-    let stop = AtomicBool::new(false);
-    let mut listings = 0;
-    std::thread::scope(|threads| {
-        threads.spawn(|| {
-            told();
-            stop.store(true, Ordering::Relaxed);
-        });
-        while !stop.load(Ordering::Relaxed) {
-            index.refresh(&QueryOptions::default(), true).expect("listed");
-            listings += 1;
-        }
-    });
+    while let Some(_go) = told() {
+        index.refresh(&QueryOptions::default(), true).expect("listed");
+        say("listed");
+    }
     index.close().expect("closes");
-    say(&listings.to_string());
-    told();
 }
 
 #[test]
@@ -148,42 +154,56 @@ fn readers_are_right_and_quick_while_others_write() {
         index.close().expect("closes");
     }
     let mut readers: Vec<Worker> = (0..8).map(|_| start("load: read", &["8", &known])).collect();
-    let mut others = vec![
-        start("load: refresh", &[]),
-        start("load: write", &["0", &first]),
-        start("load: write", &["1", &first]),
-    ];
+    let mut refresher = start("load: refresh", &[]);
+    let mut others = ["0", "1"].map(|process| start("load: write", &[process, &first]));
     for worker in readers.iter_mut().chain(&mut others) {
         worker.tell("go");
     }
     let end = Instant::now() + Duration::from_secs(seconds);
-    let mut round = 0;
+    let mut listings = 0;
     while Instant::now() < end {
-        // So that listings publish something.
-        add(&server, &[format!("/data/movies/New {round}/New {round}.mkv")]);
-        round += 1;
-        std::thread::sleep(Duration::from_millis(500));
+        // Each listing has something to publish.
+        add(&server, &[format!("/data/movies/New {listings}/New {listings}.mkv")]);
+        assert_eq!(refresher.ask("go"), "listed");
+        listings += 1;
     }
     for worker in readers.iter_mut().chain(&mut others) {
         worker.tell("stop");
     }
-    let (mut lookups, mut misses, mut times) = (0, 0, Vec::new());
+    let (mut misses, mut times) = (0, vec![0_u64; STEPS]);
     for worker in &mut readers {
         let said = worker.hear();
-        let words: Vec<&str> = said.split(' ').collect();
-        lookups += words[0].parse::<u64>().expect("a number");
-        misses += words[1].parse::<u64>().expect("a number");
-        times.extend(words[2].split(',').filter_map(|word| word.parse::<u64>().ok()));
+        let (missed, counts) = said.split_once(' ').expect("two words");
+        misses += missed.parse::<u64>().expect("a number");
+        for (step, count) in counts.split(',').enumerate() {
+            times[step] += count.parse::<u64>().expect("a number");
+        }
     }
-    let [listings, a, b] = [0, 1, 2].map(|nth| others[nth].hear());
-    readers.into_iter().chain(others).for_each(Worker::end);
-    times.sort_unstable();
-    let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize] as f64 / 1_000.0;
+    let [a, b] = others.each_mut().map(Worker::hear);
+    readers
+        .into_iter()
+        .chain(others)
+        .chain([refresher])
+        .for_each(Worker::end);
+    let lookups: u64 = times.iter().sum();
+    let at = |part: f64| {
+        let mut left = (lookups as f64 * part) as u64;
+        let step = times.iter().position(|count| {
+            let there = *count > left;
+            left = left.saturating_sub(*count);
+            there
+        });
+        let last = times.iter().rposition(|count| *count > 0).expect("some");
+        end_of(step.unwrap_or(last)) as f64 / 1_000.0
+    };
     println!(
         "{lookups} lookups of {items} items in {seconds} s, {misses} of them not at once; {listings} listings, {a} and {b} \
          recorded; of the lookups, in µs: p50 {:.1}, p99 {:.1}, p99.9 {:.1}, longest {:.0}",
-        at(0.5), at(0.99), at(0.999), at(1.0)
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0)
     );
-    assert!(lookups > 0 && listings != "0");
+    assert!(lookups > 0 && listings > 0);
     assert_sound(folder.path());
 }

@@ -19,10 +19,22 @@ pub fn interrupted(words: &[&str]) {
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = caught as *const () as usize;
-        assert_eq!(libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()), 0);
-        let pace = libc::timeval { tv_sec: 0, tv_usec: 500 };
-        let timer = libc::itimerval { it_interval: pace, it_value: pace };
-        assert_eq!(libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()), 0);
+        assert_eq!(
+            libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()),
+            0
+        );
+        let pace = libc::timeval {
+            tv_sec: 0,
+            tv_usec: 500,
+        };
+        let timer = libc::itimerval {
+            it_interval: pace,
+            it_value: pace,
+        };
+        assert_eq!(
+            libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()),
+            0
+        );
     }
     let mut rounds = 0;
     while rounds < 3 || CAUGHT.load(Ordering::Relaxed) < 500 {
@@ -31,7 +43,9 @@ pub fn interrupted(words: &[&str]) {
         index.refresh(&QueryOptions::default(), true).expect("listed");
         for number in 0..20 {
             let path = format!("/host/{rounds}/{number}.mkv");
-            library.record_matches(&[(path.as_bytes(), words[4])]).expect("recorded");
+            library
+                .record_matches(&[(path.as_bytes(), words[4])])
+                .expect("recorded");
             for path in [&path, words[3]] {
                 let found = library.match_path(path.as_bytes()).expect("an answer");
                 assert_eq!(found.item.expect("an item").item.rating_key, words[4]);

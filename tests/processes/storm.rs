@@ -13,7 +13,9 @@ use crate::worker::{Worker, assert_sound, choice, database, open_at, place, roun
 
 fn answer(index: &Index, path: &str) -> Option<String> {
     let library = index.library("Movies").expect("a handle");
-    let found = index.match_path(&offline(&library), path.as_bytes()).expect("an answer");
+    let found = index
+        .match_path(&offline(&library), path.as_bytes())
+        .expect("an answer");
     found.item.map(|item| item.item.rating_key)
 }
 
@@ -71,7 +73,10 @@ fn begin(server: &Standin, folder: &Path, children: u64) {
     worker.end();
     let [identity, sections, listing, _, _, all] = requests(server);
     // A process that opens the store behind the first probe's back may look once more at which libraries there are.
-    assert!(identity == 1 && listing == 1 && sections <= 3, "{identity}, {sections}, {listing}");
+    assert!(
+        identity == 1 && listing == 1 && sections <= 3,
+        "{identity}, {sections}, {listing}"
+    );
     assert_eq!(all, identity + sections + listing);
     let index = support::open(options(server, folder), &clock());
     for number in 0..children {
@@ -80,7 +85,9 @@ fn begin(server: &Standin, folder: &Path, children: u64) {
     index.close().expect("closes");
     assert_sound(folder);
     let libraries: i64 = database(folder)
-        .query_row("SELECT count(*) FROM libraries WHERE identity > 0", [], |row| row.get(0))
+        .query_row("SELECT count(*) FROM libraries WHERE identity > 0", [], |row| {
+            row.get(0)
+        })
         .expect("a count");
     assert_eq!(libraries, 1);
     let broken = std::fs::read_dir(folder).expect("the folder").filter(|entry| {
@@ -97,6 +104,10 @@ pub fn many_processes_begin_on_a_new_folder_at_once() {
     server.fault(Fault::new(Action::Delay { ms: 20 }).on(Kind::Listing).times(0));
     for _ in 0..rounds("PLEXINDEX_STORMS", 2) {
         let folder = tempfile::tempdir().expect("a folder");
-        begin(&server, &folder.path().join("new"), choice("PLEXINDEX_STORM_PROCESSES", 64));
+        begin(
+            &server,
+            &folder.path().join("new"),
+            choice("PLEXINDEX_STORM_PROCESSES", 64),
+        );
     }
 }

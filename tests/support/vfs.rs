@@ -78,7 +78,11 @@ unsafe extern "C" fn open(
         if !name.is_null() {
             let path = named(name);
             let made = path.symlink_metadata().is_err();
-            let told = hear(Call::Open { file: file as usize, path, made });
+            let told = hear(Call::Open {
+                file: file as usize,
+                path,
+                made,
+            });
             if told != SQLITE_OK {
                 return told;
             }
@@ -122,7 +126,11 @@ unsafe extern "C" fn write(file: *mut sqlite3_file, bytes: *const c_void, length
     // SAFETY: as SQLite called us: there are so many bytes.
     unsafe {
         let given = std::slice::from_raw_parts(bytes.cast::<u8>(), usize::try_from(length).expect("a length"));
-        let told = hear(Call::Write { file: file as usize, at: at.cast_unsigned(), bytes: given });
+        let told = hear(Call::Write {
+            file: file as usize,
+            at: at.cast_unsigned(),
+            bytes: given,
+        });
         if told != SQLITE_OK {
             return told;
         }
@@ -131,7 +139,10 @@ unsafe extern "C" fn write(file: *mut sqlite3_file, bytes: *const c_void, length
 }
 
 unsafe extern "C" fn truncate(file: *mut sqlite3_file, length: sqlite3_int64) -> c_int {
-    let told = hear(Call::Truncate { file: file as usize, length: length.cast_unsigned() });
+    let told = hear(Call::Truncate {
+        file: file as usize,
+        length: length.cast_unsigned(),
+    });
     if told != SQLITE_OK {
         return told;
     }
