@@ -61,10 +61,10 @@ fn each_test_that_is_named_exists() {
     assert!(rows.len() > 50, "{} rows", rows.len());
     for row in rows {
         let (file, test) = named(&row);
-        let text = repository(&file);
+        let content = repository(&file);
         let there = ["fn ", "def ", "int "]
             .iter()
-            .any(|what| text.contains(&format!("{what}{test}(")));
+            .any(|what| content.contains(&format!("{what}{test}(")));
         assert!(there, "{file} has no {test}");
     }
 }
@@ -80,10 +80,10 @@ fn each_count_is_what_is_done() {
         if quick == "0" {
             continue; // deep only
         }
-        let text = repository(&file);
-        let body = function(&text, &test).expect("the test");
+        let content = repository(&file);
+        let body = function(&content, &test).expect("the test");
         // A test may only say how often another function does it.
-        let done = number(body, "rounds(\"").or_else(|| number(&text, "rounds(\""));
+        let done = number(body, "rounds(\"").or_else(|| number(&content, "rounds(\""));
         assert_eq!(done, quick.parse().ok(), "{test} in make test");
         let times = times(&file, &test).unwrap_or_else(|| panic!("{test} is not among the deep tests"));
         if deep != "all" {

@@ -1,4 +1,4 @@
-//! The disk is full, fails, or becomes read-only at any write, sync, renaming or making of a file: SQLite's and our own.
+//! The disk is full, fails, or becomes read-only at any write, sync, renaming or making of a file: `SQLite`'s and our own.
 //! Calls succeed or say why not, lookups go on, nothing that was acknowledged is lost, and all is well when the cause went.
 
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ fn fails() -> Option<(c_int, c_int, bool)> {
     fails.then(|| CAUSES[usize::try_from(CAUSE.load(Ordering::SeqCst)).expect("small")])
 }
 
-fn of_sqlite(call: Call<'_>) -> c_int {
+fn of_sqlite(call: &Call<'_>) -> c_int {
     match call {
         Call::Write { .. } | Call::Sync { .. } => fails().map_or(SQLITE_OK, |(code, ..)| code),
         _ => SQLITE_OK,

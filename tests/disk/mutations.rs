@@ -52,6 +52,10 @@ fn any<'a, T>(dice: &mut Dice, all: &'a [T]) -> &'a T {
     &all[usize::try_from(dice.roll(all.len() as u64)).expect("small")]
 }
 
+fn any_byte(dice: &mut Dice) -> u8 {
+    u8::try_from(dice.roll(256)).expect("small")
+}
+
 /// Does it to a file.
 fn damage(path: &Path, way: &str, other_store: &Path, dice: &mut Dice) {
     let mut bytes = fs::read(path).expect("read");
@@ -70,11 +74,11 @@ fn damage(path: &Path, way: &str, other_store: &Path, dice: &mut Dice) {
                 .len()
                 .min(from + 1 + usize::try_from(dice.roll(6_000)).expect("small"));
             for byte in &mut bytes[from..to] {
-                *byte = if way == "zeroes" { 0 } else { dice.roll(256) as u8 };
+                *byte = if way == "zeroes" { 0 } else { any_byte(dice) };
             }
         }
         "shorter" => bytes.truncate(at(dice)),
-        "longer" => bytes.extend((0..=dice.roll(9_000)).map(|_| dice.roll(256) as u8)),
+        "longer" => bytes.extend((0..=dice.roll(9_000)).map(|_| any_byte(dice))),
         "empty" => bytes.clear(),
         "another file's" => bytes = fs::read(any(dice, &files(folder))).expect("read"),
         "another store's" => {

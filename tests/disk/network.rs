@@ -22,7 +22,7 @@ fn no_locks(step: witness::Step<'_>) -> io::Result<()> {
     }
 }
 
-fn all_well(_: Call<'_>) -> c_int {
+fn all_well(_: &Call<'_>) -> c_int {
     SQLITE_OK
 }
 

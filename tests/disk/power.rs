@@ -85,8 +85,8 @@ fn tape(work: impl FnOnce(&mut Tape)) {
     }
 }
 
-fn of_sqlite(call: Call<'_>) -> c_int {
-    tape(|tape| match call {
+fn of_sqlite(call: &Call<'_>) -> c_int {
+    tape(|tape| match *call {
         Call::Open { file, path, made } => {
             tape.open.remove(&file);
             let Some(name) = tape.name(path) else { return };
@@ -408,7 +408,7 @@ pub fn power(words: &[&str]) {
         }
         tape.events.push(Event::SyncNames);
     }
-    let begin = tape.events.len();
+    let first = tape.events.len();
     *TAPE.lock().expect("no panic") = Some(tape);
     vfs::register(of_sqlite, has_log);
     witness::listen(of_ours);
@@ -432,8 +432,8 @@ pub fn power(words: &[&str]) {
     assert!(aside || !cache.join("plexindex-2.db.broken").exists());
     let is_cut = |event: &Event| aside || matches!(event, Event::Sync(_) | Event::SyncNames | Event::Rename(..));
     // Where something was set aside, that is what is looked at.
-    let end = if aside { begin + 400 } else { events.len() };
-    let mut cuts: Vec<usize> = (begin..end)
+    let end = if aside { first + 400 } else { events.len() };
+    let mut cuts: Vec<usize> = (first..end)
         .filter(|at| is_cut(&events[*at]))
         .flat_map(|at| [at, at + 1])
         .collect();

@@ -29,7 +29,7 @@ fn step() {
     }
 }
 
-fn of_sqlite(_: Call<'_>) -> c_int {
+fn of_sqlite(_: &Call<'_>) -> c_int {
     step();
     SQLITE_OK
 }
@@ -214,18 +214,18 @@ pub fn a_kill_at_any_moment_loses_nothing_acknowledged() {
             numbers.iter().map(there).collect()
         };
         let fresh = open();
-        let seen = sees(&fresh, &server, &numbers, &key, &what);
+        let found = sees(&fresh, &server, &numbers, &key, &what);
         assert!(
-            seen == of(&state) || seen == of(&either),
-            "{what}: {numbers:?}: {seen:?}"
+            found == of(&state) || found == of(&either),
+            "{what}: {numbers:?}: {found:?}"
         );
         assert_eq!(
             sees(&index, &server, &numbers, &key, &what),
-            seen,
+            found,
             "{what}: the one that had it open"
         );
         // What was under way is known now, as a whole.
-        if seen == of(&either) {
+        if found == of(&either) {
             state = either;
         }
         fresh.close().expect("closes");

@@ -58,7 +58,7 @@ pub fn storm(words: &[&str]) {
         // SAFETY: a plain call; whose state it is does not matter.
         unsafe { libc::wait(std::ptr::null_mut()) };
     }
-    let well = all.iter().filter(|done| **done == 1).count();
+    let well: u32 = all.iter().map(|done| u32::from(*done)).sum();
     say(&format!("{well} of {children}"));
     told();
 }

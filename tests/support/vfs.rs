@@ -24,7 +24,7 @@ pub enum Call<'c> {
 }
 
 /// Hears of each call. What it gives is the call's result, unless it is `SQLITE_OK`: then the call is made.
-pub type Ear = fn(Call<'_>) -> c_int;
+pub type Ear = fn(&Call<'_>) -> c_int;
 
 static EAR: OnceLock<Ear> = OnceLock::new();
 static REAL: OnceLock<usize> = OnceLock::new();
@@ -46,13 +46,13 @@ pub fn register(ear: Ear, shares_memory: bool) {
         ours.zName = c"told".as_ptr();
         ours.xOpen = Some(open);
         ours.xDelete = Some(delete);
-        assert_eq!(sqlite3_vfs_register(Box::leak(Box::new(ours)), 1), SQLITE_OK);
+        assert_eq!(sqlite3_vfs_register(Box::into_raw(Box::new(ours)), 1), SQLITE_OK);
     }
 }
 
 static SHARES: OnceLock<bool> = OnceLock::new();
 
-fn hear(call: Call<'_>) -> c_int {
+fn hear(call: &Call<'_>) -> c_int {
     EAR.get().expect("registered")(call)
 }
 
@@ -78,7 +78,7 @@ unsafe extern "C" fn open(
         if !name.is_null() {
             let path = named(name);
             let made = path.symlink_metadata().is_err();
-            let told = hear(Call::Open {
+            let told = hear(&Call::Open {
                 file: file as usize,
                 path,
                 made,
@@ -100,7 +100,7 @@ unsafe extern "C" fn open(
                 table.xSync = Some(sync);
                 table.xLock = Some(lock);
                 table.iVersion = if SHARES.get() == Some(&true) { 2 } else { 1 };
-                Box::leak(Box::new(table)) as *const sqlite3_io_methods as usize
+                Box::into_raw(Box::new(table)) as usize
             });
             (*file).pMethods = *table as *const sqlite3_io_methods;
         }
@@ -126,7 +126,7 @@ unsafe extern "C" fn write(file: *mut sqlite3_file, bytes: *const c_void, length
     // SAFETY: as SQLite called us: there are so many bytes.
     unsafe {
         let given = std::slice::from_raw_parts(bytes.cast::<u8>(), usize::try_from(length).expect("a length"));
-        let told = hear(Call::Write {
+        let told = hear(&Call::Write {
             file: file as usize,
             at: at.cast_unsigned(),
             bytes: given,
@@ -139,7 +139,7 @@ unsafe extern "C" fn write(file: *mut sqlite3_file, bytes: *const c_void, length
 }
 
 unsafe extern "C" fn truncate(file: *mut sqlite3_file, length: sqlite3_int64) -> c_int {
-    let told = hear(Call::Truncate {
+    let told = hear(&Call::Truncate {
         file: file as usize,
         length: length.cast_unsigned(),
     });
@@ -151,7 +151,7 @@ unsafe extern "C" fn truncate(file: *mut sqlite3_file, length: sqlite3_int64) ->
 }
 
 unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
-    let told = hear(Call::Sync { file: file as usize });
+    let told = hear(&Call::Sync { file: file as usize });
     if told != SQLITE_OK {
         return told;
     }
@@ -160,7 +160,7 @@ unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
 }
 
 unsafe extern "C" fn lock(file: *mut sqlite3_file, kind: c_int) -> c_int {
-    let told = hear(Call::Lock { file: file as usize });
+    let told = hear(&Call::Lock { file: file as usize });
     if told != SQLITE_OK {
         return told;
     }
@@ -171,7 +171,7 @@ unsafe extern "C" fn lock(file: *mut sqlite3_file, kind: c_int) -> c_int {
 unsafe extern "C" fn delete(_: *mut sqlite3_vfs, name: *const c_char, sync_names: c_int) -> c_int {
     // SAFETY: as SQLite called us.
     unsafe {
-        let told = hear(Call::Delete { path: named(name) });
+        let told = hear(&Call::Delete { path: named(name) });
         if told != SQLITE_OK {
             return told;
         }
