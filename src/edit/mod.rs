@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::error::{Error, Result, Status, no_room, room};
+use crate::error::{Error, Result, Status, no_room, refuse, room};
 use crate::events::Events;
 use crate::model::{IdentityId, ItemType};
 use crate::reading::{Reading, check_key};
@@ -150,7 +150,7 @@ impl Editing {
         let state = if done.is_ok() { Edited::Done } else { Edited::Failed };
         report.set(&places, state);
         // Also after a failure: whether it was done is not known then.
-        let doubted = self.store.invalidate_items(identity, row.id, &ids);
+        let invalidated = self.store.invalidate_items(identity, row.id, &ids);
         done.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
             error.while_doing(&format!(
@@ -161,7 +161,7 @@ impl Editing {
                 row.library.title
             ))
         })?;
-        doubted
+        invalidated
     }
 
     /// Finds the type of each item: in the index, else by asking the server for those that are not there.
@@ -245,10 +245,6 @@ impl Editing {
             ),
         ))
     }
-}
-
-fn refuse<T>(text: impl Into<String>) -> Result<T> {
-    Err(Error::new(Status::InvalidArgument, text))
 }
 
 /// The items named, each once.

@@ -25,7 +25,7 @@ pub const COLD_QUESTIONS: u64 = 3;
 /// A clock that is set back by no more than this makes no listing old: clocks are put right by such steps all the time.
 const STEP_MS: i64 = 60_000;
 
-/// How long listings are trusted.
+/// How long listings count as fresh.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     ttl: Ttl,
@@ -133,7 +133,7 @@ pub fn need_when_probed(age: &Age, listed: &Clocks, shown: &Clocks, policy: &Pol
     }
 }
 
-/// Whether `max_age` is over. A listing of the future was made while the clock was ahead: nobody knows how old it is.
+/// Whether `max_age` is over. A listing of the future was made while the clock was ahead: its age is unknown.
 fn is_aged(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     !(-STEP_MS..policy.max_age_ms).contains(&now_ms.saturating_sub(age.listed_ms))
 }
@@ -196,7 +196,7 @@ pub fn is_current(age: &Age, listed: &Clocks, shown: &Clocks, policy: &Policy, n
         && agree(listed, shown)
 }
 
-/// Whether nothing moved between two looks at the clocks.
+/// Whether nothing moved between two probes.
 #[must_use]
 pub fn agree(before: &Clocks, after: &Clocks) -> bool {
     before.content_changed_at == after.content_changed_at && before.scanned_at == after.scanned_at
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn scans_leave_a_minute_of_doubt() {
+    fn scans_leave_a_minute_of_uncertainty() {
         let at = |scanned_at| Clocks {
             scanned_at,
             ..Clocks::default()
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn a_third_less_is_doubtful() {
+    fn a_third_less_is_held_back() {
         assert!(shrank_too_much(100, 69));
         assert!(!shrank_too_much(100, 70));
         assert!(shrank_too_much(1, 0));

@@ -45,18 +45,13 @@ impl Index {
     /// [`Status::InvalidArgument`] for options that are refused, [`Status::Store`], [`Status::StoreFull`].
     #[allow(clippy::needless_pass_by_value)] // given away: an index has its own
     pub fn open(options: Options) -> Result<Self> {
-        options.check()?;
-        let store = Store::open(&options.cache_dir, !options.no_mmap)?;
-        let counters = Arc::new(Counters::default());
-        let source: Option<Arc<dyn Source>> = match (&options.server_url, options.offline) {
-            (Some(_), false) => {
-                let meter = Arc::clone(&counters) as Arc<dyn Meter>;
-                let id = store.folder().client_identifier()?;
-                Some(Arc::new(PlexHttp::new(&options, &id, meter)?))
+        Self::over(&options, Arc::new(SystemClock), |store, meter| {
+            if options.server_url.is_none() || options.offline {
+                return Ok(None);
             }
-            _ => None,
-        };
-        Self::over(&options, store, source, Arc::new(SystemClock), counters)
+            let id = store.folder().client_identifier()?;
+            Ok(Some(Arc::new(PlexHttp::new(&options, &id, meter)?)))
+        })
     }
 
     /// Opens an index over another source, or with another clock: for tests, and for sources to come. The source
@@ -70,21 +65,21 @@ impl Index {
         clock: Arc<dyn Clock>,
         source: impl FnOnce(&Options, &str, Arc<dyn Meter>) -> Result<Arc<dyn Source>>,
     ) -> Result<Self> {
-        options.check()?;
-        let store = Store::open(&options.cache_dir, !options.no_mmap)?;
-        let counters = Arc::new(Counters::default());
-        let id = store.folder().client_identifier()?;
-        let source = source(&options, &id, Arc::clone(&counters) as Arc<dyn Meter>)?;
-        Self::over(&options, store, Some(source), clock, counters)
+        Self::over(&options, clock, |store, meter| {
+            let id = store.folder().client_identifier()?;
+            source(&options, &id, meter).map(Some)
+        })
     }
 
     fn over(
         options: &Options,
-        store: Store,
-        source: Option<Arc<dyn Source>>,
         clock: Arc<dyn Clock>,
-        counters: Arc<Counters>,
+        source: impl FnOnce(&Store, Arc<dyn Meter>) -> Result<Option<Arc<dyn Source>>>,
     ) -> Result<Self> {
+        options.check()?;
+        let store = Store::open(&options.cache_dir, !options.no_mmap)?;
+        let counters = Arc::new(Counters::default());
+        let source = source(&store, Arc::clone(&counters) as Arc<dyn Meter>)?;
         let inner = Inner::new(options, store, source, clock, counters)?;
         Ok(Self { inner })
     }
@@ -193,7 +188,7 @@ impl Index {
     }
 
     /// The items of a library as they are stored, those after `cursor` (0 to begin), at most `limit`: each with the
-    /// cursor behind it. Asks nobody.
+    /// cursor behind it. Sends no request.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for all libraries at once; [`Status::LibraryNotFound`]; the store's.
@@ -242,7 +237,7 @@ impl Index {
     }
 
     /// Listens to the server's events from now on, on a thread of the library's own, until [`Index::watch_stop`] or the
-    /// end: what they say changed is looked at again by the next query about it. Nothing new when it does already.
+    /// end: the next query about what changed probes or verifies it. Nothing new when it does already.
     /// Whether the server can be reached shows in the log; it is tried again for as long as it takes. A fork's child
     /// watches only when it begins to by itself.
     ///
@@ -257,8 +252,8 @@ impl Index {
     /// # Errors
     /// As [`Index::watch_start`].
     #[doc(hidden)]
-    pub fn watch_start_at(&self, pace: DebounceIntervals) -> Result<()> {
-        self.inner.events.watch_start(pace)
+    pub fn watch_start_at(&self, intervals: DebounceIntervals) -> Result<()> {
+        self.inner.events.watch_start(intervals)
     }
 
     /// Ends watching, within a second; returns when no thread watches any more. Not watching is fine.
@@ -267,7 +262,7 @@ impl Index {
     }
 
     /// Notes what a webhook (its JSON, or the whole form) or a notification says that the host received itself: what
-    /// changed is looked at again by the next query about it. Asks nobody.
+    /// changed is probed or verified by the next query about it. Sends no request.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for a body that is neither; the store's.

@@ -7,11 +7,8 @@ use super::inner::Inner;
 use crate::edit::{Edit, EditReport};
 use crate::error::{Error, Result, Status, room};
 use crate::query::Match;
-use crate::reading::{Reading, Resolved, Selection, Selector, check_key};
+use crate::reading::{PERSISTENCE, Reading, Resolved, Selection, Selector, check_key};
 use crate::sync::{Call, Progress};
-
-/// How often a library is looked for that others clear at the same time.
-pub(super) const PERSISTENCE: u32 = 20;
 
 /// What a call may do, and whom it tells.
 #[derive(Clone, Copy, Default)]
@@ -20,7 +17,7 @@ pub struct QueryOptions<'a> {
     pub library: Option<&'a Library>,
     /// How long the call may take; `None` for the default of the options.
     pub deadline: Deadline,
-    /// Ask nobody.
+    /// Send no request: answer from the store.
     pub offline: bool,
     /// Told how far a fetch has come, on the caller's thread; `false` stops it.
     pub progress: Option<&'a dyn Fn(&Progress<'_>) -> bool>,
@@ -33,7 +30,6 @@ impl<'q> QueryOptions<'q> {
         Call {
             library: self.library.map(|library| &library.selection),
             until: match self.deadline {
-                Deadline::At(until) => Some(until),
                 Deadline::None => None,
                 Deadline::Default => inner.deadline.map(within),
                 Deadline::In(time) => Some(within(time)),
@@ -54,8 +50,6 @@ pub enum Deadline {
     None,
     /// This long.
     In(Duration),
-    /// Until this moment.
-    At(Instant),
 }
 
 /// A library of an index, or all of them. Usable from any thread; outlives no call of its index's `close`.
@@ -174,7 +168,7 @@ impl Library {
         self.reading.invalidate_item(&self.selection, check_key(key)?)
     }
 
-    /// A listed item by its key or rating key, with all its files and external ids. Asks nobody.
+    /// A listed item by its key or rating key, with all its files and external ids. Sends no request.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`]; [`Status::LibraryAmbiguous`]; the store's.

@@ -1,4 +1,4 @@
-//! What a climb answers: borrowed from the views, so that nothing is copied that nobody reads.
+//! What a climb answers: borrowed from the views, so that only what is read is copied.
 
 use std::fmt;
 
@@ -24,21 +24,6 @@ pub enum GuidRef<'v> {
 impl GuidRef<'_> {
     /// No GUID.
     pub const NONE: Self = Self::Text("");
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::NONE
-    }
-
-    /// The length of the text in bytes.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Plex { what, .. } => "plex://".len() + what.len() + 1 + 24,
-        }
-    }
 }
 
 fn hex(id: &[u8; 12]) -> [u8; 24] {

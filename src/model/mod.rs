@@ -201,7 +201,7 @@ pub fn rating_key_of(key: &str) -> &str {
     key.strip_prefix(KEY_PREFIX).unwrap_or(key)
 }
 
-/// What Plex says of when a library changed. None of them can be trusted alone: `docs/design.md`, 'Freshness'.
+/// What Plex says of when a library changed. None of them is reliable by itself: `docs/design.md`, 'Freshness'.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Clocks {
     /// A change counter, not a time; 0 for ever in some libraries. Compare for inequality only.
@@ -379,7 +379,7 @@ pub struct PathSearch {
     pub found: bool,
 }
 
-/// What an event said of a library, and no probe has looked into yet.
+/// What an event said of a library, and no probe has followed up yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i64)]
 pub enum Hint {

@@ -1,4 +1,4 @@
-//! Files that nobody else may read, and what kind of disk they are on.
+//! Files that only their owner may read, and what kind of disk they are on.
 //!
 //! The folder may belong to another user than this process's, as when root in a container works for the user of the
 //! host. What that user can put into it must not lead this process elsewhere. So each name is looked up in a descriptor of
@@ -36,7 +36,7 @@ pub fn private(path: &Path) -> io::Result<File> {
     }
     Err(in_the_way(
         path,
-        "made and removed again and again: look for who does that",
+        "made and removed again and again: look for the program that does that",
     ))
 }
 
@@ -102,7 +102,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
     remove_in(&folder, &name).map_err(|error| explain(error, path))
 }
 
-/// Gives a file another name in the same folder. What has that name is replaced; a directory that has it is put aside.
+/// Gives a file another name in the same folder. What has that name is replaced; a directory that has it is renamed.
 ///
 /// # Errors
 /// The operating system's.
@@ -121,7 +121,7 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
             let aside = CString::new(format!("{}.{number:x}.broken", name.to_string_lossy()))?;
             rename_in(&folder, &name, &aside)?;
             log::warn!(
-                "{} was a directory; it is put aside as {}",
+                "{} was a directory; it is renamed to {}",
                 to.display(),
                 aside.to_string_lossy()
             );
@@ -131,15 +131,33 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// The device and the number of the file that has this name now; `None` when there is none.
+/// Which file it is, whatever its name: the device, and the number on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inode(u64, u64);
+
+impl Inode {
+    /// The file with these facts.
+    #[must_use]
+    pub fn new(facts: &fs::Metadata) -> Self {
+        Self(facts.dev(), facts.ino())
+    }
+
+    /// What has this name now.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        fs::symlink_metadata(path).ok().map(|facts| Self::new(&facts))
+    }
+}
+
+/// The file that has this name now; `None` when there is none.
 ///
 /// # Errors
 /// As [`private`].
-pub fn regular(path: &Path) -> io::Result<Option<(u64, u64)>> {
+pub fn regular(path: &Path) -> io::Result<Option<Inode>> {
     // In a folder that is no link.
     match place(path).and_then(|_| fs::symlink_metadata(path)) {
-        Ok(facts) if facts.is_file() => Ok(Some((facts.dev(), facts.ino()))),
-        Ok(facts) => Err(in_the_way(path, &format!("{}: remove it", kind(&facts)))),
+        Ok(facts) if facts.is_file() => Ok(Some(Inode::new(&facts))),
+        Ok(facts) => Err(no_file(path, &facts)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
@@ -168,14 +186,14 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     // SAFETY: a plain call with an open descriptor and a NUL-terminated name.
     if unsafe { libc::mkdirat(above.as_raw_fd(), name.as_ptr(), 0o700) } != 0 {
         let error = io::Error::last_os_error();
-        // Another process was faster; or it is a file, and then whoever uses it will see.
+        // Another process was faster; or it is a file, and then using it fails.
         return if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() {
             Ok(())
         } else {
             Err(error)
         };
     }
-    // The host's mask may have taken rights of its own user. Where that cannot be mended, what follows says so.
+    // The host's mask may have taken rights of its own user. Where that cannot be put right, what follows says so.
     // SAFETY: a plain call with an open descriptor and a NUL-terminated name.
     unsafe { libc::fchmodat(above.as_raw_fd(), name.as_ptr(), 0o700, libc::AT_SYMLINK_NOFOLLOW) };
     let made = open_at(
@@ -257,7 +275,7 @@ fn open(path: &Path, flags: libc::c_int) -> io::Result<File> {
     let file = File::from(open_at(folder.as_raw_fd(), &name, flags).map_err(|error| explain(error, path))?);
     let facts = file.metadata()?;
     if !facts.is_file() {
-        return Err(in_the_way(path, &format!("{}: remove it", kind(&facts))));
+        return Err(no_file(path, &facts));
     }
     Ok(file)
 }
@@ -325,9 +343,15 @@ fn explain(error: io::Error, path: &Path) -> io::Error {
         return in_the_way(link, "a symbolic link: remove it");
     }
     match fs::symlink_metadata(path) {
-        Ok(facts) if !facts.is_file() => in_the_way(path, &format!("{}: remove it", kind(&facts))),
+        Ok(facts) if !facts.is_file() => no_file(path, &facts),
         _ => error,
     }
+}
+
+/// Whether the error says that there is no room left on the disk, or none for this user.
+#[must_use]
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Whether the error says that something else than a file of ours has the name.
@@ -340,9 +364,9 @@ fn in_the_way(path: &Path, what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is {what}", path.display()))
 }
 
-fn kind(facts: &fs::Metadata) -> &'static str {
+fn no_file(path: &Path, facts: &fs::Metadata) -> io::Error {
     let kind = facts.file_type();
-    if kind.is_symlink() {
+    let what = if kind.is_symlink() {
         "a symbolic link"
     } else if kind.is_dir() {
         "a directory"
@@ -350,7 +374,8 @@ fn kind(facts: &fs::Metadata) -> &'static str {
         "a pipe"
     } else {
         "no regular file"
-    }
+    };
+    in_the_way(path, &format!("{what}: remove it"))
 }
 
 /// What a directory's file system is.
@@ -358,7 +383,7 @@ fn kind(facts: &fs::Metadata) -> &'static str {
 pub struct Disk {
     /// Its kind, such as `ext4`; a number where it has no name here, `None` where the system does not say.
     pub kind: Option<String>,
-    /// Whether memory shared between processes can be relied upon.
+    /// Whether memory shared between processes, and so WAL, can be relied upon: not on network file systems and FUSE unions.
     pub shares_memory: bool,
     /// Bytes that are left for this user.
     pub free: Option<u64>,
@@ -418,7 +443,7 @@ pub fn disk(directory: &Path) -> Disk {
         let free = (facts.f_bavail as u64).checked_mul(facts.f_bsize as u64);
         Disk {
             kind: Some(known.map_or_else(|| format!("{number:#x}"), |(_, name, _)| (*name).to_owned())),
-            shares_memory: known.is_none_or(|(.., shares)| *shares),
+            shares_memory: known.is_none_or(|(.., shares)| *shares) && !is_on_a_network(),
             free,
         }
     }
@@ -427,13 +452,6 @@ pub fn disk(directory: &Path) -> Disk {
         let _ = name;
         local
     }
-}
-
-/// Whether memory shared between processes, and so WAL, can be relied upon in this directory: not on network file
-/// systems and FUSE unions.
-#[must_use]
-pub fn shares_memory(directory: &Path) -> bool {
-    disk(directory).shares_memory && !is_on_a_network()
 }
 
 /// Random bytes from the operating system.

@@ -12,7 +12,7 @@ pub struct Answer<'a> {
     pub status: Status,
     /// The rung that found it.
     pub rung: Rung,
-    /// How far it may be trusted.
+    /// How sure it is.
     pub confidence: Confidence,
     /// Why there is no single item.
     pub reason: Reason,
@@ -119,7 +119,7 @@ pub struct Match {
     pub status: Status,
     /// The rung that found it.
     pub rung: Rung,
-    /// How far it may be trusted.
+    /// How sure it is.
     pub confidence: Confidence,
     /// Why there is no single item.
     pub reason: Reason,

@@ -1,7 +1,7 @@
 //! Reading: one moment of the store in memory, and how it is kept up to date.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::snapshot::Snapshot;
@@ -13,7 +13,7 @@ use crate::model::{IdentityId, Token};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{Alone, Release, hold};
-use crate::platform::mutex::lock;
+use crate::platform::mutex::{lock, try_lock};
 use crate::platform::swap::{Guard, Swap};
 use crate::stats::{Counters, Spent};
 use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, State, Store, USE_NOTED_MS};
@@ -119,7 +119,7 @@ impl Reading {
         self.asker.url.as_deref().map(|url| Endpoint {
             url: url.trim_end_matches('/').to_owned(),
             who: match (&self.asker.user, &self.asker.token) {
-                // One byte more than a token's: nobody takes over what was confirmed for a user who was named.
+                // One byte more than a token's: what was confirmed for a named user is never inherited.
                 (Some(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
                 (None, Some(token)) => self.store.fingerprint(token.reveal()),
                 (None, None) => Vec::new(),
@@ -134,13 +134,13 @@ impl Reading {
             return Ok(());
         }
         let _catching_up = lock(&self.catching_up);
-        self.catch_up_alone(true)?;
+        self.catch_up_locked(true)?;
         self.store.find_page();
         Ok(())
     }
 
     /// Notes that the identity is used: one that is not used for a month is forgotten, and with `library_ttl` 'never' the
-    /// server is not asked either. A load and a look at the clock; once a day for a store a write that waits for no other.
+    /// server is not asked either. Costs a load and reading the clock; once a day for a store a write that waits for no other.
     fn note_use(&self) {
         let now = self.clock.now_ms();
         let last = self.use_noted.load(Ordering::Relaxed);
@@ -161,9 +161,10 @@ impl Reading {
 
     /// Reads what was committed since the snapshot. `patient` unset: gives up (`false`) where it would have to wait.
     /// The caller holds `catching_up`.
-    fn catch_up_alone(&self, patient: bool) -> Result<bool> {
+    fn catch_up_locked(&self, patient: bool) -> Result<bool> {
         let snapshot = self.snapshot.read();
-        let Some(changes) = self.store.changes(snapshot.identity, snapshot.sequence(), patient) else {
+        let (since, timeline) = (snapshot.sequence(), snapshot.timeline);
+        let Some(changes) = self.store.changes(snapshot.identity, since, timeline, patient) else {
             return Ok(false);
         };
         let (sequence, changes) = changes?;
@@ -187,17 +188,17 @@ impl Reading {
         if !patient {
             return Ok(false); // reading everything may take milliseconds
         }
-        self.reload_alone()?;
+        self.reload_locked()?;
         Ok(true)
     }
 
     /// Reads the whole state anew.
     pub fn reload(&self) -> Result<()> {
         let _catching_up = lock(&self.catching_up);
-        self.reload_alone()
+        self.reload_locked()
     }
 
-    fn reload_alone(&self) -> Result<()> {
+    fn reload_locked(&self) -> Result<()> {
         for attempt in 0.. {
             let begun = Instant::now();
             let (snapshot, full) = self.load()?;
@@ -226,9 +227,9 @@ impl Reading {
             .state_at(self.endpoint().as_ref(), &|row| self.images.raise(row))?;
         let State {
             sequence,
+            timeline,
             libraries,
             changes,
-            unverified,
         } = state;
         let before = self.snapshot.read();
         let views = libraries
@@ -251,24 +252,14 @@ impl Reading {
             outdated: AtomicBool::new(false),
             number: before.number + 1,
             sequence: AtomicU64::new(sequence.0),
+            timeline,
             identity,
             rows: libraries,
             views,
         };
         drop(before);
-        let unverified = unverified.into_iter().map(|unverified| Change {
-            library: unverified.library,
-            kind: if unverified.path.is_empty() {
-                ChangeKind::UnverifiedItem
-            } else {
-                ChangeKind::UnverifiedPath
-            },
-            path: unverified.path,
-            rating_key: unverified.rating_key,
-            sequence,
-        });
         let mut full: Vec<LibraryRow> = Vec::new();
-        for change in changes.into_iter().chain(unverified) {
+        for change in changes {
             if !self.apply(&snapshot, &change)?
                 && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
                 && full.iter().all(|known| known.id != row.id)
@@ -346,7 +337,7 @@ impl Reading {
     /// Adds a change to the snapshot in place; `false` when the snapshot has to be made anew instead.
     fn apply(&self, snapshot: &Snapshot, change: &Change) -> Result<bool> {
         let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
-            return Ok(!matches!(change.kind, ChangeKind::Library | ChangeKind::Clocks)); // of a library that nobody sees
+            return Ok(!matches!(change.kind, ChangeKind::Library | ChangeKind::Clocks)); // of a library that is not in the snapshot
         };
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
         let overlaid = match change.kind {
@@ -378,8 +369,8 @@ impl Reading {
 
     /// Whether the snapshot shows all that was committed, for the price of some loads.
     fn is_current(&self) -> bool {
-        let sequence = self.snapshot.read().sequence();
-        self.store.is_current(sequence)
+        let snapshot = self.snapshot.read();
+        self.store.is_current_in(snapshot.timeline, snapshot.sequence())
     }
 
     /// A current snapshot that lacks no image: without that of the matches, the listing might say something else.
@@ -392,7 +383,7 @@ impl Reading {
     #[inline]
     fn current(&self) -> Option<Guard<'_, Snapshot>> {
         let snapshot = self.snapshot.read();
-        if self.store.is_current(snapshot.sequence()) {
+        if self.store.is_current_in(snapshot.timeline, snapshot.sequence()) {
             return Some(snapshot);
         }
         drop(snapshot);
@@ -401,11 +392,9 @@ impl Reading {
 
     /// Brings the snapshot up to date unless another thread is at it, or is reading.
     fn try_catch_up(&self) -> bool {
-        let _catching_up = match self.catching_up.try_lock() {
-            Ok(guard) => guard,
-            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
-            Err(TryLockError::WouldBlock) => return false,
+        let Some(_catching_up) = try_lock(&self.catching_up) else {
+            return false;
         };
-        matches!(self.catch_up_alone(false), Ok(true))
+        matches!(self.catch_up_locked(false), Ok(true))
     }
 }

@@ -8,5 +8,6 @@ mod selection;
 mod snapshot;
 
 pub use catch_up::Reading;
+pub use invalidate::PERSISTENCE;
 pub use selection::{Resolved, Selection, Selector, check_key};
 pub use snapshot::{Snapshot, age, clocks_of, places};

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::snapshot::Snapshot;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, refuse};
 use crate::matching::Scope;
 use crate::model::rating_key_of;
 use crate::store::LibraryRow;
@@ -45,10 +45,9 @@ impl Selection {
     /// [`Status::InvalidArgument`] for a selector without a name.
     pub fn new(selector: Selector) -> Result<Self> {
         if selector.name().is_empty() && selector != Selector::All {
-            return Err(Error::new(
-                Status::InvalidArgument,
+            return refuse(
                 "the library's name is empty: give a title, a section id or a uuid, or select all libraries",
-            ));
+            );
         }
         Ok(Self {
             selector,
@@ -164,9 +163,8 @@ impl Selector {
 pub fn check_key(key: &str) -> Result<&str> {
     let rating_key = rating_key_of(key);
     if rating_key.is_empty() || rating_key.contains(['/', '\0']) {
-        return Err(Error::new(
-            Status::InvalidArgument,
-            format!("'{key}' is no key of an item: give '/library/metadata/<rating key>' or the rating key alone"),
+        return refuse(format!(
+            "'{key}' is no key of an item: give '/library/metadata/<rating key>' or the rating key alone"
         ));
     }
     Ok(rating_key)

@@ -7,7 +7,7 @@ use crate::freshness::Age;
 use crate::image::LibraryView;
 use crate::matching::{Mappings, Normal, Scope, View};
 use crate::model::{Clocks, IdentityId, Sequence};
-use crate::store::LibraryRow;
+use crate::store::{LibraryRow, Timeline};
 
 /// What lookups read. Changes of single matches and items are added to it in place; anything else replaces it.
 #[derive(Default)]
@@ -16,13 +16,15 @@ pub struct Snapshot {
     pub number: u64,
     /// Up to here every commit shows.
     pub(super) sequence: AtomicU64,
+    /// The timeline that this is of.
+    pub(super) timeline: Timeline,
     /// Whose view of which server; `None` until the server was first reached.
     pub identity: Option<IdentityId>,
     /// The libraries, in the server's order.
     pub rows: Vec<LibraryRow>,
-    /// Their warm data, in the same order.
+    /// Their images and overlays, in the same order.
     pub views: Vec<Arc<LibraryView>>,
-    /// What the rows say of freshness is out of date: to be read anew by whoever can wait. Fast lookups do not look at it.
+    /// What the rows say of freshness is out of date: a call that can wait reads them anew. Fast lookups ignore it.
     pub(super) outdated: AtomicBool,
     /// An image is missing, or was made under other mappings.
     pub incomplete: bool,

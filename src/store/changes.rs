@@ -28,7 +28,7 @@ pub struct Change {
 pub enum ChangeKind {
     /// The host confirmed a match.
     Matched = 1,
-    /// A confirmed match is gone.
+    /// A confirmed match was removed.
     Forgotten = 2,
     /// A path is not to be answered before it was confirmed.
     UnverifiedPath = 3,
@@ -41,7 +41,7 @@ pub enum ChangeKind {
     /// Rows of libraries changed: read the state again.
     #[default]
     Library = 7,
-    /// A single item is gone from the listing.
+    /// A single item was removed from the listing.
     Removed = 8,
     /// A single item came to the listing, or changed.
     Added = 9,
@@ -92,48 +92,36 @@ impl FromCells for Change {
 }
 
 impl Tx<'_> {
-    /// Tells other processes what this transaction does.
-    pub fn change(&self, identity: IdentityId, change: &Change) -> rusqlite::Result<()> {
-        let Change {
-            library,
-            kind,
-            path,
-            rating_key,
-            sequence: _, // is this transaction's
-        } = change;
+    /// Tells other processes what this transaction does to a library. The path and the rating key are empty where it
+    /// concerns none.
+    pub fn change(
+        &self,
+        identity: IdentityId,
+        library: LibraryId,
+        kind: ChangeKind,
+        path: &[u8],
+        rating_key: &str,
+    ) -> rusqlite::Result<()> {
         let cells: &columns::Filled<'_> = &[
             ("sequence", &self.sequence),
             ("n", &self.next_change()),
             ("identity", &identity),
-            ("library", library),
-            ("kind", kind),
-            ("path", path),
-            ("rating_key", rating_key),
+            ("library", &library),
+            ("kind", &kind),
+            ("path", &path),
+            ("rating_key", &rating_key),
         ];
         columns::insert(self.connection, "INSERT INTO changes", cells, "")
     }
 
     /// Tells other processes that rows of libraries changed: they read everything anew before they answer.
     pub fn libraries_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
-        self.of_libraries(identity, ChangeKind::Library)
+        self.change(identity, LibraryId::ALL, ChangeKind::Library, b"", "")
     }
 
     /// Tells other processes that what they know of the libraries' freshness is out of date. Fast lookups go on.
     pub fn clocks_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
-        self.of_libraries(identity, ChangeKind::Clocks)
-    }
-
-    fn of_libraries(&self, identity: IdentityId, kind: ChangeKind) -> rusqlite::Result<()> {
-        self.change(
-            identity,
-            &Change {
-                library: LibraryId::ALL,
-                kind,
-                path: Vec::new(),
-                rating_key: String::new(),
-                sequence: self.sequence,
-            },
-        )
+        self.change(identity, LibraryId::ALL, ChangeKind::Clocks, b"", "")
     }
 }
 

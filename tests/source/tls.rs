@@ -70,7 +70,7 @@ impl Secure {
         Self::with(&certificate, &key, answer)
     }
 
-    /// A server whose certificate nobody but itself has signed.
+    /// A server whose certificate is signed by itself alone.
     fn signed_by_itself(name: &str) -> Self {
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let key = KeyPair::generate().unwrap();
