@@ -43,7 +43,7 @@ fn power_cuts_for_long() {
 #[ignore = "deep: five minutes"]
 fn damage_of_all_kinds() {
     deeply(
-        29,
+        51,
         mutations::a_file_may_be_damaged_in_any_way_while_the_store_is_closed,
     );
 }
@@ -51,5 +51,5 @@ fn damage_of_all_kinds() {
 #[test]
 #[ignore = "deep: three minutes"]
 fn every_write_fails_once() {
-    deeply(18, every_write::any_write_may_fail);
+    deeply(36, every_write::any_write_may_fail);
 }

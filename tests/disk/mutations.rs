@@ -222,7 +222,7 @@ pub fn a_file_may_be_damaged_in_any_way_while_the_store_is_closed() {
     index.close().expect("closes");
 
     let mut ends: BTreeMap<End, u32> = BTreeMap::new();
-    for round in 0..rounds("PLEXINDEX_MUTATIONS", 70) {
+    for round in 0..rounds("PLEXINDEX_MUTATIONS", 40) {
         let folder = root.path().join(round.to_string());
         copy(if round % 2 == 0 { &closed } else { &killed }, &folder);
         // Each file and each way in turn, so that all pairs are met.
