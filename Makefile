@@ -47,8 +47,8 @@ test-rust: ## the Rust tests and the C programs only
 test-python: ## ruff, mypy, and the tests of the Python package only
 	$(PYTHON) scripts/run_tests.py python
 
-check-deep: ## the long fault tests in full: kills, races, damage, forks; PLEXINDEX_DEPTH=N scales them
-	$(CARGO) test --test processes --test disk -- --ignored
+check-deep: ## the long fault tests in full (docs/faults.md): kills, power cuts, damage, load; PLEXINDEX_DEPTH=N scales them
+	$(CARGO) test --test processes --test disk --test hostile -- --ignored
 
 lint: ## cargo fmt --check and clippy only
 	$(PYTHON) scripts/run_tests.py lint

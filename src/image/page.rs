@@ -135,6 +135,7 @@ impl CounterPage {
     /// # Errors
     /// When it cannot be removed.
     pub fn take_away(path: &Path, noticed: bool) -> io::Result<()> {
+        // By its path: a process that has no descriptor left has to do this too.
         match fs::remove_file(path) {
             // What is no file, such as a directory, cannot be mapped.
             Err(error) if error.kind() != io::ErrorKind::NotFound && path.is_file() => return Err(error),

@@ -78,8 +78,11 @@ impl Maintenance {
         }
         // They are not worth waiting for.
         let _held = Patience::now().at_most(SHORTLY).hold();
-        self.store.add_totals(now.0 - flushed.0, now.1 - flushed.1)?;
-        *flushed = now;
+        if self.store.add_totals(now.0 - flushed.0, now.1 - flushed.1)? {
+            *flushed = now;
+        } else {
+            log::debug!("other processes write to the store: the counters are written later, or never");
+        }
         Ok(())
     }
 

@@ -9,8 +9,10 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, fchown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Component, Path};
+
+use super::witness::{Step, is_on_a_network, tell};
 
 /// How often a file is looked for that others make and remove meanwhile.
 const TURNS: u32 = 8;
@@ -26,6 +28,7 @@ pub fn private(path: &Path) -> io::Result<File> {
             done => return done,
         }
         let (folder, name) = place(path)?;
+        tell(Step::Make(path))?;
         match make_in(&folder, &name) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {} // another process was faster
             done => return done.map_err(|error| explain(error, path)),
@@ -66,7 +69,17 @@ pub fn fresh(path: &Path) -> io::Result<File> {
     {
         removed.map_err(|error| explain(error, path))?;
     }
+    tell(Step::Make(path))?;
     make_in(&folder, &name).map_err(|error| explain(error, path))
+}
+
+/// Forces what was written to a file to the disk.
+///
+/// # Errors
+/// The operating system's.
+pub fn sync(file: &File, path: &Path) -> io::Result<()> {
+    tell(Step::Sync(path))?;
+    file.sync_all()
 }
 
 /// A folder, for locking it. It is not made when it is missing.
@@ -85,6 +98,7 @@ pub fn folder(path: &Path) -> io::Result<File> {
 /// As [`private`].
 pub fn remove(path: &Path) -> io::Result<()> {
     let (folder, name) = place(path)?;
+    tell(Step::Remove(path))?;
     remove_in(&folder, &name).map_err(|error| explain(error, path))
 }
 
@@ -94,6 +108,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 /// The operating system's.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let (folder, name) = place(to)?;
+    tell(Step::Rename(from, to))?;
     let from = c_name(from.file_name().unwrap_or_default())?;
     match rename_in(&folder, &from, &name) {
         Err(error)
@@ -178,6 +193,9 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
             Err(error)
         };
     }
+    // The host's mask may have taken rights of its own user. Where that cannot be put right, what follows says so.
+    // SAFETY: a plain call with an open descriptor and a NUL-terminated name.
+    unsafe { libc::fchmodat(above.as_raw_fd(), name.as_ptr(), 0o700, libc::AT_SYMLINK_NOFOLLOW) };
     let made = open_at(
         above.as_raw_fd(),
         &name,
@@ -265,6 +283,8 @@ fn open(path: &Path, flags: libc::c_int) -> io::Result<File> {
 fn make_in(folder: &OwnedFd, name: &CString) -> io::Result<File> {
     let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
     let file = File::from(open_at(folder.as_raw_fd(), name, flags)?);
+    // The host's mask may have taken rights of its own user, who opens it again later.
+    let _ = file.set_permissions(fs::Permissions::from_mode(0o600));
     give_to_owner(&file, folder);
     Ok(file)
 }
@@ -423,7 +443,7 @@ pub fn disk(directory: &Path) -> Disk {
         let free = (facts.f_bavail as u64).checked_mul(facts.f_bsize as u64);
         Disk {
             kind: Some(known.map_or_else(|| format!("{number:#x}"), |(_, name, _)| (*name).to_owned())),
-            shares_memory: known.is_none_or(|(.., shares)| *shares),
+            shares_memory: known.is_none_or(|(.., shares)| *shares) && !is_on_a_network(),
             free,
         }
     }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::explain::{explain, is_broken};
 use super::folder::Folder;
 use super::patience::BUSY;
-use super::schema::{connect, failure, journal};
+use super::schema::{connect, failure, journal, warn_of_network};
 use crate::error::{Error, Result, Status};
 use crate::platform::files::Inode;
 use crate::platform::mutex::lock;
@@ -243,10 +243,12 @@ fn open(folder: &Folder) -> rusqlite::Result<Open> {
         give_log_up(&connection)?;
     }
     // NORMAL: with WAL a kill loses nothing that was committed; a power cut may lose the last commits, never the form.
-    connection.execute_batch(
-        "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; \
+    // Without WAL it may take half of a commit back and leave an index that disagrees with its table: FULL does not.
+    let synchronous = if folder.shares_memory() { "NORMAL" } else { "FULL" };
+    connection.execute_batch(&format!(
+        "PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; \
          PRAGMA journal_size_limit = 16777216;",
-    )?;
+    ))?;
     let made: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if made == 0 {
         // It got its name when it was whole; so this is an empty file, or not a store's.
@@ -289,7 +291,11 @@ fn give_log_up(connection: &Connection) -> rusqlite::Result<()> {
         .query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))
         .and_then(|mode| {
             if mode.eq_ignore_ascii_case("wal") {
-                connection.query_row("PRAGMA journal_mode = TRUNCATE", [], |row| row.get(0))
+                let mode = connection.query_row("PRAGMA journal_mode = TRUNCATE", [], |row| row.get(0));
+                if mode.is_ok() {
+                    warn_of_network();
+                }
+                mode
             } else {
                 Ok(mode)
             }

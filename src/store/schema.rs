@@ -29,6 +29,11 @@ pub fn failure(code: std::ffi::c_int) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
 }
 
+/// Said once for a store: when it is made there, or comes there.
+pub fn warn_of_network() {
+    log::warn!("this file system does not share memory between processes: the store works without WAL, more slowly");
+}
+
 /// Makes a database, whole and closed, in an empty file that no other process knows.
 pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
@@ -41,13 +46,6 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
 
     let connection = connect(path)?;
     connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
-    let wanted = journal(wal);
-    let mode: String = connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0))?;
-    if !mode.eq_ignore_ascii_case("wal") {
-        log::warn!(
-            "this file system does not share memory between processes: the store works without WAL, more slowly"
-        );
-    }
     let tx = connection.unchecked_transaction()?;
     tx.execute_batch(&schema())?;
     tx.execute(
@@ -60,6 +58,13 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     )?;
     tx.pragma_update(None, "user_version", FORMAT)?;
     tx.commit()?;
+    // Last, so that nothing is in a log when it is closed: a log that cannot be emptied then, on a full disk, is no error
+    // of closing, and the file would get its name without what it holds.
+    let wanted = journal(wal);
+    let mode: String = connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        warn_of_network();
+    }
     connection.close().map_err(|(_, error)| error)
 }
 

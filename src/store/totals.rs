@@ -29,13 +29,14 @@ impl Store {
         })
     }
 
-    /// Adds to the counters of the store's life.
-    pub fn add_totals(&self, requests: u64, answers: u64) -> Result<()> {
-        self.write(|tx| {
+    /// Adds to the counters of the store's life. Gives whether that was done: not while other processes write.
+    pub fn add_totals(&self, requests: u64, answers: u64) -> Result<bool> {
+        let added = self.write_in_turn(|tx| {
             tx.connection
                 .prepare_cached("UPDATE store SET requests = requests + ?1, answers = answers + ?2")?
                 .execute([requests.cast_signed(), answers.cast_signed()])?;
             Ok(())
-        })
+        })?;
+        Ok(added.is_some())
     }
 }

@@ -1,7 +1,7 @@
 //! The same for longer: `make check-deep`. Every count has an environment variable of its own, named where it is used.
 
 use crate::worker::deeply;
-use crate::{coherence, crash, fork, races, single_flight};
+use crate::{coherence, crash, fork, kills, races, single_flight, storm};
 
 #[test]
 #[ignore = "deep: half a minute"]
@@ -52,4 +52,16 @@ fn single_flight_of_fifty_processes_with_eight_threads() {
     single_flight::one_fetch(50, 8);
     single_flight::one_continuation(50, 8);
     deeply(8, single_flight::who_comes_while_it_is_fetched_waits_and_asks_nothing);
+}
+
+#[test]
+#[ignore = "deep: five minutes"]
+fn kills_at_any_moment_for_long() {
+    deeply(42, kills::a_kill_at_any_moment_loses_nothing_acknowledged);
+}
+
+#[test]
+#[ignore = "deep: six minutes"]
+fn two_hundred_storms() {
+    deeply(100, storm::many_processes_begin_on_a_new_folder_at_once);
 }
