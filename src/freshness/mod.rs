@@ -1,14 +1,15 @@
-//! When to ask the server, and what: pure decisions over clocks and counts. The time is passed in.
+//! When to ask the server, and what: pure decisions over ages, tokens and counts. The time is passed in.
 //!
-//! What Plex's clocks are worth, and so why these rules: `docs/design.md`, 'Freshness'.
+//! What a source's change tokens are worth, it says itself ([`Trust`]); what follows from that stands in `docs/design.md`,
+//! 'Freshness'.
 
-use crate::model::{Clocks, Hint, PathSearch};
+use crate::model::{Change, Hint, PathSearch, Trust};
 use crate::options::{Options, Ttl};
 
 /// How long a listing lives that was made during a scan, or did not agree with itself.
 pub const PROVISIONAL_MS: i64 = 60_000;
 /// How long after a scan items go on settling.
-pub const SETTLING_S: i64 = 60;
+pub const SETTLING_MS: i64 = 60_000;
 /// After how long a listing that was cut off is not taken up again.
 const RESUME_MS: i64 = 600_000;
 
@@ -65,6 +66,8 @@ pub struct Age {
     pub items: u64,
     /// What an event said of it since.
     pub hint: Hint,
+    /// What an equal token is worth, as the source said last.
+    pub trust: Trust,
 }
 
 /// What a library needs before it may answer as fresh.
@@ -98,7 +101,7 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     if age.due {
         return Need::Listing;
     }
-    if policy.ttl != Ttl::Never && is_aged(age, policy, now_ms) {
+    if policy.ttl != Ttl::Never && is_too_old(age, policy, now_ms) {
         return Need::Listing;
     }
     if age.hint != Hint::None {
@@ -117,20 +120,30 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     Need::Probe
 }
 
-/// What a library needs now that a probe showed its clocks.
+/// What a library needs whose listing was made at the token `listed`, now that a probe shows `shown`. With `told_all` set the
+/// source tells all changes, and deltas stand in for a listing for ever.
 #[must_use]
-pub fn need_when_probed(age: &Age, listed: &Clocks, shown: &Clocks, policy: &Policy, now_ms: i64) -> Need {
+pub fn need_when_probed(age: &Age, listed: &str, shown: &Change, told_all: bool, policy: &Policy, now_ms: i64) -> Need {
     let since_listed = now_ms.saturating_sub(age.listed_ms);
-    let aged = policy.ttl != Ttl::Never && is_aged(age, policy, now_ms);
-    if !age.listed || age.due || age.held_back || age.partial || aged || since_listed < 0 {
+    let too_old = (policy.ttl != Ttl::Never && is_too_old(age, policy, now_ms))
+        || (since_listed < 0 && shown.trust != Trust::Exact);
+    if !age.listed || age.due || age.held_back || age.partial || too_old {
         Need::Listing
     } else if is_current(age, listed, shown, policy, now_ms) {
         Need::Nothing
+    } else if told_all {
+        Need::Delta
     } else if since_listed >= listing_due_ms(age.items, policy) {
         Need::Listing
     } else {
         Need::Delta
     }
+}
+
+/// Whether a listing is so old that another one is due whatever the source says. Never where a probe tells for sure whether
+/// anything changed.
+fn is_too_old(age: &Age, policy: &Policy, now_ms: i64) -> bool {
+    age.trust != Trust::Exact && is_aged(age, policy, now_ms)
 }
 
 /// Whether `max_age` is over. A listing of the future was made while the clock was ahead: nobody knows how old it is.
@@ -183,35 +196,36 @@ pub fn is_stale(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     age.held_back || need(age, policy, now_ms) != Need::Nothing
 }
 
-/// Whether a probe that shows `shown` proves a listing made at `listed` to be current.
+/// Whether a probe that shows `shown` proves a listing made at the token `listed` to be current.
 #[must_use]
-pub fn is_current(age: &Age, listed: &Clocks, shown: &Clocks, policy: &Policy, now_ms: i64) -> bool {
-    age.listed
-        && !age.due
-        && !age.provisional
-        && !age.held_back
-        && age.hint != Hint::Changed
-        && !shown.refreshing
-        && !is_aged(age, policy, now_ms)
-        && agree(listed, shown)
+pub fn is_current(age: &Age, listed: &str, shown: &Change, policy: &Policy, now_ms: i64) -> bool {
+    let believable = match shown.trust {
+        Trust::Useless => false,
+        Trust::Hint => age.hint != Hint::Changed && !shown.busy && !is_aged(age, policy, now_ms),
+        Trust::Exact => true,
+    };
+    believable && age.listed && !age.due && !age.provisional && !age.held_back && listed == shown.token
 }
 
-/// Whether nothing moved between two looks at the clocks.
+/// Whether a listing that begins in this state can be no more than provisional: a scan runs, or ended just now, and items go
+/// on settling. A token that is exact would move with them.
 #[must_use]
-pub fn agree(before: &Clocks, after: &Clocks) -> bool {
-    before.content_changed_at == after.content_changed_at && before.scanned_at == after.scanned_at
+pub fn unsettled(change: &Change, now_ms: i64) -> bool {
+    let since = now_ms.saturating_sub(change.scanned_ms);
+    change.trust != Trust::Exact && (change.busy || (0..SETTLING_MS).contains(&since))
 }
 
-/// Whether a listing that begins at these clocks can be no more than provisional.
+/// Whether a listing that began in the state `before` and ended in `after` is the state that it shows.
 #[must_use]
-pub fn unsettled(clocks: &Clocks, now_ms: i64) -> bool {
-    clocks.refreshing || (0..SETTLING_S).contains(&(now_ms / 1000 - clocks.scanned_at))
+pub fn is_settled(before: &Change, begun_ms: i64, after: &Change) -> bool {
+    let moving = after.busy && after.trust != Trust::Exact;
+    !unsettled(before, begun_ms) && !moving && before.token == after.token
 }
 
 /// Whether a listing that was cut off may be taken up where it stopped.
 #[must_use]
-pub fn may_resume(touched_ms: i64, begun_at: &Clocks, shown: &Clocks, now_ms: i64) -> bool {
-    (0..RESUME_MS).contains(&now_ms.saturating_sub(touched_ms)) && agree(begun_at, shown)
+pub fn may_resume(touched_ms: i64, begun_at: &Change, shown: &Change, now_ms: i64) -> bool {
+    (0..RESUME_MS).contains(&now_ms.saturating_sub(touched_ms)) && begun_at.token == shown.token
 }
 
 /// Whether a listing is so much smaller than the last one that a second one has to agree: a disk that is not mounted
@@ -240,7 +254,17 @@ mod tests {
             listed: true,
             listed_ms: ms,
             checked_ms: ms,
+            trust: Trust::Hint,
             ..Age::default()
+        }
+    }
+
+    /// A state that shows this token, which is a hint.
+    fn shows(token: &str) -> Change {
+        Change {
+            token: token.to_owned(),
+            trust: Trust::Hint,
+            ..Change::default()
         }
     }
 
@@ -257,9 +281,9 @@ mod tests {
     #[test]
     fn a_listing_of_the_future_is_older_than_any_age() {
         let policy = policy(Ttl::For(Duration::from_secs(3600)));
-        let (clocks, age) = (Clocks::default(), listed_at(239 * HOUR));
+        let (shown, age) = (shows("a"), listed_at(239 * HOUR));
         assert_eq!(need(&age, &policy, 0), Need::Listing, "the clock was ahead");
-        assert!(!is_current(&age, &clocks, &clocks, &policy, 0));
+        assert!(!is_current(&age, "a", &shown, &policy, 0));
         // Looked at since, by the right clock.
         let checked = Age { checked_ms: 0, ..age };
         assert_eq!(need(&checked, &policy, 1), Need::Listing);
@@ -275,7 +299,7 @@ mod tests {
             ),
             Need::Nothing
         );
-        assert!(is_current(&listed_at(STEP_MS), &clocks, &clocks, &policy, 0));
+        assert!(is_current(&listed_at(STEP_MS), "a", &shown, &policy, 0));
     }
 
     #[test]
@@ -297,63 +321,81 @@ mod tests {
         let policy = policy(Ttl::Never);
         assert_eq!(need(&age, &policy, PROVISIONAL_MS - 1), Need::Nothing);
         assert_eq!(need(&age, &policy, PROVISIONAL_MS), Need::Probe);
-        assert!(!is_current(&age, &Clocks::default(), &Clocks::default(), &policy, 0));
+        assert!(!is_current(&age, "a", &shows("a"), &policy, 0));
     }
 
     #[test]
     fn a_hint_asks_for_a_probe_and_a_change_is_not_disproved_by_one() {
         let policy = policy(Ttl::Never);
-        let clocks = Clocks::default();
+        let shown = shows("a");
         let hinted = |hint| Age { hint, ..listed_at(0) };
         assert_eq!(need(&hinted(Hint::None), &policy, 1), Need::Nothing);
         assert_eq!(need(&hinted(Hint::Probe), &policy, 1), Need::Probe);
         assert_eq!(need(&hinted(Hint::Changed), &policy, 1), Need::Probe);
         assert!(is_stale(&hinted(Hint::Probe), &policy, 1));
-        assert!(is_current(&hinted(Hint::Probe), &clocks, &clocks, &policy, 1));
-        assert!(!is_current(&hinted(Hint::Changed), &clocks, &clocks, &policy, 1));
+        assert!(is_current(&hinted(Hint::Probe), "a", &shown, &policy, 1));
+        assert!(!is_current(&hinted(Hint::Changed), "a", &shown, &policy, 1));
     }
 
     #[test]
-    fn any_clock_that_moves_counts_also_backwards() {
+    fn a_token_proves_what_it_is_worth() {
         let policy = policy(Ttl::Never);
-        let listed = Clocks {
-            content_changed_at: 10,
-            scanned_at: 20,
-            ..Clocks::default()
+        let current = |shown: &Change| is_current(&listed_at(0), "a", shown, &policy, 1);
+        let with = |token: &str, trust| Change { trust, ..shows(token) };
+        let busy = |change: Change| Change { busy: true, ..change };
+        assert!(current(&shows("a")));
+        assert!(!current(&shows("b")));
+        assert!(!current(&busy(shows("a"))), "what is being scanned is about to change");
+        assert!(current(&with("a", Trust::Exact)));
+        assert!(
+            current(&busy(with("a", Trust::Exact))),
+            "it will move when something changes"
+        );
+        assert!(!current(&with("b", Trust::Exact)));
+        assert!(!current(&with("a", Trust::Useless)));
+        // An event says that items changed: a hint lags, what is exact knows better.
+        let told = Age {
+            hint: Hint::Changed,
+            ..listed_at(0)
         };
-        let current = |shown: Clocks| is_current(&listed_at(0), &listed, &shown, &policy, 1);
-        assert!(current(Clocks {
-            updated_at: 99,
-            ..listed
-        }));
-        assert!(!current(Clocks {
-            content_changed_at: 9,
-            ..listed
-        }));
-        assert!(!current(Clocks {
-            scanned_at: 21,
-            ..listed
-        }));
-        assert!(!current(Clocks {
-            refreshing: true,
-            ..listed
-        }));
+        assert!(!is_current(&told, "a", &shows("a"), &policy, 1));
+        assert!(is_current(&told, "a", &with("a", Trust::Exact), &policy, 1));
+    }
+
+    #[test]
+    fn an_exact_token_outlives_every_age() {
+        let policy = policy(Ttl::For(Duration::from_secs(3600)));
+        let exact = Age {
+            trust: Trust::Exact,
+            items: 100_000,
+            ..listed_at(0)
+        };
+        let shown = |token: &str| Change {
+            trust: Trust::Exact,
+            ..shows(token)
+        };
+        let late = 1_000 * HOUR;
+        assert_eq!(need(&exact, &policy, late), Need::Probe);
+        assert!(is_current(&exact, "a", &shown("a"), &policy, late));
+        let needs = |shown: &Change, told_all| need_when_probed(&exact, "a", shown, told_all, &policy, late);
+        assert_eq!(needs(&shown("a"), false), Need::Nothing);
+        assert_eq!(needs(&shown("b"), true), Need::Delta, "all changes are told");
+        assert_eq!(needs(&shown("b"), false), Need::Listing, "most changes are told");
+        let useless = Age {
+            trust: Trust::Useless,
+            checked_ms: late,
+            ..exact
+        };
+        assert_eq!(need(&useless, &policy, late), Need::Listing, "max_age is over");
     }
 
     #[test]
     fn what_a_probe_leads_to_depends_on_the_size_of_the_library() {
         let policy = policy(Ttl::For(Duration::from_secs(3600)));
-        let (listed, moved) = (
-            Clocks::default(),
-            Clocks {
-                content_changed_at: 1,
-                scanned_at: -100_000,
-                ..Clocks::default()
-            },
-        );
-        let needs = |items, shown: &Clocks, now_ms| {
+        let (listed, moved) = (shows("a"), shows("b"));
+        let needs = |items, shown: &Change, now_ms| {
             let age = Age { items, ..listed_at(0) };
-            need_when_probed(&age, &listed, shown, &policy, now_ms)
+            need_when_probed(&age, "a", shown, false, &policy, now_ms)
         };
         assert_eq!(needs(100_000, &listed, HOUR), Need::Nothing);
         assert_eq!(needs(100_000, &moved, HOUR), Need::Delta);
@@ -376,13 +418,16 @@ mod tests {
             items: 100_000,
             ..listed_at(0)
         };
-        assert_eq!(need_when_probed(&partial, &listed, &listed, &policy, 1), Need::Listing);
+        assert_eq!(
+            need_when_probed(&partial, "a", &listed, false, &policy, 1),
+            Need::Listing
+        );
         let provisional = Age {
             partial: false,
             ..partial
         };
         assert_eq!(
-            need_when_probed(&provisional, &listed, &listed, &policy, 1),
+            need_when_probed(&provisional, "a", &listed, false, &policy, 1),
             Need::Delta,
             "what settled after a scan is new"
         );
@@ -407,17 +452,32 @@ mod tests {
     }
 
     #[test]
-    fn scans_leave_a_minute_of_doubt() {
-        let at = |scanned_at| Clocks {
-            scanned_at,
-            ..Clocks::default()
+    fn scans_leave_a_minute_in_which_items_settle() {
+        let at = |scanned_ms| Change {
+            scanned_ms,
+            ..shows("a")
         };
-        assert!(unsettled(&at(1_000), 1_059_999));
-        assert!(!unsettled(&at(1_000), 1_060_000));
+        assert!(unsettled(&at(1_000_000), 1_059_999));
+        assert!(!unsettled(&at(1_000_000), 1_060_000));
         assert!(
-            !unsettled(&at(2_000), 1_000_000),
+            !unsettled(&at(2_000_000), 1_000_000),
             "a server's clock that is ahead is no scan"
         );
+        let (before, now) = (at(1_000_000), 1_060_000);
+        let settled = |after: &Change| is_settled(&before, now, after);
+        assert!(settled(&before));
+        assert!(!is_settled(&before, 1_059_999, &before));
+        assert!(!settled(&shows("b")));
+        let busy = Change {
+            busy: true,
+            ..before.clone()
+        };
+        assert!(!settled(&busy) && unsettled(&busy, now));
+        let exact = Change {
+            trust: Trust::Exact,
+            ..busy
+        };
+        assert!(is_settled(&exact, 1_059_999, &exact), "its token would have moved");
     }
 
     #[test]

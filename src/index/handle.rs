@@ -14,8 +14,7 @@ use crate::options::Options;
 use crate::platform::clock::{Clock, SystemClock};
 use crate::query::{self, Answer, Match};
 use crate::reading::Selector;
-use crate::source::plex::PlexHttp;
-use crate::source::{Meter, Source};
+use crate::source::{self, Meter, Source};
 use crate::stats::{Counters, Stats};
 use crate::store::Store;
 use crate::tables::Tables;
@@ -48,14 +47,8 @@ impl Index {
         options.check()?;
         let store = Store::open(&options.cache_dir, !options.no_mmap)?;
         let counters = Arc::new(Counters::default());
-        let source: Option<Arc<dyn Source>> = match (&options.server_url, options.offline) {
-            (Some(_), false) => {
-                let meter = Arc::clone(&counters) as Arc<dyn Meter>;
-                let id = store.folder().client_identifier()?;
-                Some(Arc::new(PlexHttp::new(&options, &id, meter)?))
-            }
-            _ => None,
-        };
+        let meter = Arc::clone(&counters) as Arc<dyn Meter>;
+        let source = source::open(&options, || store.folder().client_identifier(), meter)?;
         Self::over(&options, store, source, Arc::new(SystemClock), counters)
     }
 
@@ -223,7 +216,7 @@ impl Index {
         &self.inner.tables
     }
 
-    /// Brings libraries up to date now. `full`: by a full listing, whatever the clocks say.
+    /// Brings libraries up to date now. `full`: by a full listing, whatever its change token says.
     ///
     /// # Errors
     /// The server's; [`Status::Offline`]; [`Status::Aborted`]; the store's. That the deadline came first is

@@ -15,6 +15,7 @@ use crate::platform::clock::Clock;
 use crate::platform::fork::{Alone, Release, hold};
 use crate::platform::mutex::lock;
 use crate::platform::swap::{Guard, Swap};
+use crate::source::Kind;
 use crate::stats::{Counters, Spent};
 use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, State, Store, USE_NOTED_MS};
 
@@ -27,6 +28,7 @@ struct Asker {
 
 /// What one handle has read of a store. Fast lookups begin here: it is one pointer away from a library's handle.
 pub struct Reading {
+    kind: &'static Kind,
     pub(super) store: Arc<Store>,
     images: Arc<Images>,
     pub(super) mappings: Mappings,
@@ -60,9 +62,11 @@ impl Reading {
         mappings: Mappings,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
+        kind: &'static Kind,
         options: &Options,
     ) -> Self {
         Self {
+            kind,
             store,
             images,
             mappings,
@@ -78,6 +82,12 @@ impl Reading {
             catching_up: Mutex::new(()),
             use_noted: AtomicI64::new(0),
         }
+    }
+
+    /// What kind of source the items are of: how their keys look.
+    #[inline]
+    pub fn kind(&self) -> &'static Kind {
+        self.kind
     }
 
     /// Its locks, held through a fork, in the order in which calls take them.
@@ -170,7 +180,7 @@ impl Reading {
         if let Some(changes) = changes {
             let mut applied = true;
             for change in &changes {
-                if change.kind == ChangeKind::Clocks && !patient {
+                if change.kind == ChangeKind::Freshness && !patient {
                     snapshot.outdated.store(true, Ordering::Release);
                     continue;
                 }
@@ -346,11 +356,11 @@ impl Reading {
     /// Adds a change to the snapshot in place; `false` when the snapshot has to be made anew instead.
     fn apply(&self, snapshot: &Snapshot, change: &Change) -> Result<bool> {
         let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
-            return Ok(!matches!(change.kind, ChangeKind::Library | ChangeKind::Clocks)); // of a library that nobody sees
+            return Ok(!matches!(change.kind, ChangeKind::Library | ChangeKind::Freshness)); // of a library that nobody sees
         };
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
         let overlaid = match change.kind {
-            ChangeKind::Library | ChangeKind::Clocks => return Ok(false),
+            ChangeKind::Library | ChangeKind::Freshness => return Ok(false),
             ChangeKind::Matched => Overlaid::Matched {
                 path,
                 rating_key,

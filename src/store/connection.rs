@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::explain::{explain, is_broken};
 use super::folder::{Folder, Inode};
 use super::patience::BUSY;
-use super::schema::{connect, failure, journal};
+use super::schema::{MADE, connect, failure, journal};
 use crate::error::{Error, Result, Status};
 
 /// How long a database is waited for that others have open with a write-ahead log.
@@ -247,8 +247,8 @@ fn open(folder: &Folder) -> rusqlite::Result<Open> {
          PRAGMA journal_size_limit = 16777216;",
     )?;
     let made: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if made == 0 {
-        // It got its name when it was whole; so this is an empty file, or not a store's.
+    if made < MADE {
+        // It got its name when it was whole; so this is an empty file, or not a store's, or lacks columns.
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }
     // The last one to close leaves `-wal` and `-shm` where they are: a full disk has no room to make them anew, and then

@@ -57,7 +57,7 @@ impl Store {
                 }
             }
             if hinted {
-                tx.clocks_changed(identity)?;
+                tx.freshness_changed(identity)?;
             }
             Ok(())
         })
