@@ -81,6 +81,9 @@ pub struct PageEnd {
 
 /// What the index has of a library that a source is asked to tell the changes of.
 pub trait Known {
+    /// The change token that it was listed at, or brought up to date with last.
+    fn since(&self) -> &str;
+
     /// Takes items in, all or none: the index has them from now on.
     ///
     /// # Errors

@@ -20,6 +20,10 @@ struct Ours<'o> {
 }
 
 impl Known for Ours<'_> {
+    fn since(&self) -> &str {
+        &self.row.listed_token
+    }
+
     fn add(&self, items: &[Item]) -> Result<()> {
         let storing = Instant::now();
         self.sync.store.merge_items(self.row, items, Some(self.begun))?;
