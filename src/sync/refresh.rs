@@ -149,7 +149,12 @@ impl SyncJob<'_> {
                     Need::Nothing | Need::Probe => {}
                     Need::Delta => {
                         if !self.delta(row)? {
-                            self.list(&sync.store.library_row(id)?)?;
+                            // What was merged is not listed yet: a listing that has no more than before has not shrunk.
+                            let items = row.items;
+                            self.list(&LibraryRow {
+                                items,
+                                ..sync.store.library_row(id)?
+                            })?;
                         }
                     }
                     Need::Listing => self.list(row)?,

@@ -111,7 +111,7 @@ pub fn a_token_moves_as_far_as_it_is_trusted<R: Rig>() {
     let again = library_of(&*source);
     assert_eq!((&again.change.token, again.change.trust), (&first.change.token, trust));
     let mut seen = BTreeSet::from([first.change.token.clone()]);
-    let mut moves = || !seen.insert(library_of(&*source).change.token) == (trust == Trust::Useless);
+    let mut moves = || seen.insert(library_of(&*source).change.token) != (trust == Trust::Useless);
     let key = rig.add("Another", &format!("{FOLDER}/Another.mkv"));
     assert!(moves(), "an item came");
     if trust == Trust::Exact {
@@ -177,7 +177,7 @@ pub fn changes_lead_to_what_is_there<R: Rig>() {
         if round > 0 {
             rig.remove(&[keys[7 * round].clone(), keys[100 + round].clone()]);
         }
-        for number in 0..round + 1 {
+        for number in 0..=round {
             rig.add("A new one", &format!("{FOLDER}/New {round} {number}.mkv"));
         }
         if source.abilities().changes == Delta::Complete {

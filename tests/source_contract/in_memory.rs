@@ -11,7 +11,7 @@ use crate::rig::{FOLDER, Failure, Rig, TITLE};
 /// A server in memory with the rig's library.
 pub struct InMemory {
     pub memory: Memory,
-    section: String,
+    pub section: String,
 }
 
 impl InMemory {

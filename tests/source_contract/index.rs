@@ -1,7 +1,5 @@
 //! An index over a source: what hosts see is the same, whatever the source can do.
 
-use std::time::Duration;
-
 use plexindex::error::Status;
 use plexindex::index::{Edit, EditReport, Library, Match, QueryOptions};
 use plexindex::model::{Confidence, Reason, Rung, Trust};
@@ -41,7 +39,7 @@ pub fn every_path_guid_and_title_is_answered<R: Rig>() {
         );
         let item = found.item.expect("one");
         assert_eq!((&item.item.rating_key, &item.key), (&key, &kind.key(&key)));
-        let looked_up = library.lookup_key(path.as_bytes(), |rating_key| rating_key.to_owned());
+        let looked_up = library.lookup_key(path.as_bytes(), str::to_owned);
         assert_eq!(looked_up.as_ref(), Some(&key), "{path}");
         let query = QueryOptions::default();
         let by_guid = scene.index.match_guid(&query, &item.item.guid).expect("an answer");
@@ -199,7 +197,7 @@ pub fn a_new_path_is_found_before_its_time<R: Rig>() {
     // What is nowhere is not asked for again and again.
     let nowhere = format!("{FOLDER}/Nowhere.mkv");
     assert_eq!(ask(&scene, &nowhere).status, Status::NotFound);
-    let (_, requests) = scene.costs(|| (0..20).for_each(|_| drop(ask(&scene, &nowhere))));
+    let ((), requests) = scene.costs(|| (0..20).for_each(|_| drop(ask(&scene, &nowhere))));
     assert_eq!(requests, 0);
 }
 
@@ -253,7 +251,7 @@ pub fn a_library_that_lost_its_disk_is_not_believed_at_once<R: Rig>() {
     let found = ask(&scene, &path);
     assert_eq!((key_of(&found), found.stale), (Some(key.as_str()), true));
     // A second listing that agrees is believed.
-    scene.clock.advance_ms(Duration::from_secs(61).as_millis() as i64);
+    scene.clock.advance_ms(61_000);
     assert_eq!(ask(&scene, &path).status, Status::NotFound);
 }
 

@@ -5,6 +5,7 @@
 mod contract;
 mod in_memory;
 mod index;
+mod knobs;
 #[path = "../support/memory.rs"]
 mod memory;
 mod plex;

@@ -114,7 +114,7 @@ struct Row {
     silent: bool,
 }
 
-struct Shelf {
+struct Stock {
     library: Library,
     rows: Vec<Row>,
     /// Versions at which items went, with their keys.
@@ -127,7 +127,7 @@ struct Shelf {
     unmounted: bool,
 }
 
-impl Shelf {
+impl Stock {
     /// What it shows, in the order of the listing.
     fn shown(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|_| !self.unmounted)
@@ -151,7 +151,7 @@ fn partition_of(item: &Item) -> usize {
 struct State {
     knobs: Knobs,
     server: Server,
-    shelves: Vec<Shelf>,
+    stocks: Vec<Stock>,
     made: u64,
     fault: Option<Fault>,
     events: Vec<Event>,
@@ -171,7 +171,7 @@ impl Memory {
                 machine_identifier: "a server in memory".to_owned(),
                 version: "1".to_owned(),
             },
-            shelves: Vec::new(),
+            stocks: Vec::new(),
             made: 0,
             fault: None,
             events: Vec::new(),
@@ -183,17 +183,17 @@ impl Memory {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change<T>(&self, section: &str, how: impl FnOnce(&mut Shelf, u64) -> T) -> T {
+    fn change<T>(&self, section: &str, how: impl FnOnce(&mut Stock, u64) -> T) -> T {
         let mut state = self.state();
         let token = state.knobs.token;
-        let shelf = (state.shelves.iter_mut())
-            .find(|shelf| shelf.library.section == section)
+        let stock = (state.stocks.iter_mut())
+            .find(|stock| stock.library.section == section)
             .expect("such a library");
-        shelf.version += 1;
-        let version = shelf.version;
-        let done = how(shelf, version);
+        stock.version += 1;
+        let version = stock.version;
+        let done = how(stock, version);
         if token == Token::Exact {
-            shelf.told = version;
+            stock.told = version;
         }
         done
     }
@@ -210,7 +210,7 @@ impl Memory {
     pub fn add_library(&self, title: &str, location: &str) -> String {
         let mut state = self.state();
         let section = key(&mut state.made);
-        state.shelves.push(Shelf {
+        state.stocks.push(Stock {
             library: Library {
                 section: section.clone(),
                 uuid: format!("uuid-of-{section}"),
@@ -241,8 +241,8 @@ impl Memory {
             episode: -1,
             ..Item::default()
         };
-        self.change(section, |shelf, version| {
-            shelf.rows.push(Row {
+        self.change(section, |stock, version| {
+            stock.rows.push(Row {
                 item,
                 born: version,
                 changed: version,
@@ -255,18 +255,18 @@ impl Memory {
 
     /// An item goes.
     pub fn remove(&self, section: &str, key: &str) {
-        self.change(section, |shelf, version| {
-            shelf.find(key);
-            shelf.rows.retain(|row| row.item.rating_key != key);
-            shelf.gone.push((version, key.to_owned()));
+        self.change(section, |stock, version| {
+            stock.find(key);
+            stock.rows.retain(|row| row.item.rating_key != key);
+            stock.gone.push((version, key.to_owned()));
         });
         self.noticed(section);
     }
 
     /// An item's file has another name, or another file takes its place.
     pub fn rename(&self, section: &str, key: &str, path: &str) {
-        self.change(section, |shelf, version| {
-            let row = shelf.find(key);
+        self.change(section, |stock, version| {
+            let row = stock.find(key);
             row.item.parts = vec![path.to_owned()];
             (row.changed, row.silent) = (version, true);
         });
@@ -283,28 +283,28 @@ impl Memory {
 
     /// The library's disk goes, or comes back.
     pub fn mount(&self, section: &str, mounted: bool) {
-        self.change(section, |shelf, _| shelf.unmounted = !mounted);
+        self.change(section, |stock, _| stock.unmounted = !mounted);
         self.noticed(section);
     }
 
     /// Begins or ends a scan.
     pub fn scan(&self, section: &str, busy: bool) {
         let mut state = self.state();
-        let shelf = state.shelves.iter_mut().find(|shelf| shelf.library.section == section);
-        shelf.expect("such a library").library.change.busy = busy;
+        let stock = state.stocks.iter_mut().find(|stock| stock.library.section == section);
+        stock.expect("such a library").library.change.busy = busy;
     }
 
     /// Tokens that lag show what there is now.
     pub fn catch_up(&self) {
-        for shelf in &mut self.state().shelves {
-            shelf.told = shelf.version;
+        for stock in &mut self.state().stocks {
+            stock.told = stock.version;
         }
     }
 
     /// Items came or went: coarse tokens move.
     fn noticed(&self, section: &str) {
         if self.state().knobs.token == Token::Coarse {
-            self.change(section, |shelf, version| shelf.told = version);
+            self.change(section, |stock, version| stock.told = version);
         }
     }
 
@@ -321,8 +321,8 @@ impl Memory {
     /// The items of a library, as they are.
     pub fn items(&self, section: &str) -> Vec<Item> {
         let state = self.state();
-        let shelf = state.shelves.iter().find(|shelf| shelf.library.section == section);
-        shelf
+        let stock = state.stocks.iter().find(|stock| stock.library.section == section);
+        stock
             .expect("such a library")
             .rows
             .iter()
@@ -401,9 +401,9 @@ impl MemorySource {
 }
 
 impl State {
-    fn shelf(&self, library: &Library) -> Result<&Shelf> {
-        let shelf = (self.shelves.iter()).find(|shelf| shelf.library.section == library.section);
-        shelf.ok_or_else(|| Error::new(Status::NotOnServer, format!("no library {}", library.section)))
+    fn stock(&self, library: &Library) -> Result<&Stock> {
+        let stock = (self.stocks.iter()).find(|stock| stock.library.section == library.section);
+        stock.ok_or_else(|| Error::new(Status::NotOnServer, format!("no library {}", library.section)))
     }
 }
 
@@ -422,24 +422,24 @@ impl Source for MemorySource {
 
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         let state = self.ask(RequestKind::Probe, &bounds)?;
-        let shown = |shelf: &Shelf| {
+        let shown = |stock: &Stock| {
             let (token, trust) = match state.knobs.token {
-                Token::Exact => (shelf.told.to_string(), Trust::Exact),
-                Token::Coarse | Token::Lagging => (shelf.told.to_string(), Trust::Hint),
+                Token::Exact => (stock.told.to_string(), Trust::Exact),
+                Token::Coarse | Token::Lagging => (stock.told.to_string(), Trust::Hint),
                 Token::Lying => ("as ever".to_owned(), Trust::Hint),
                 Token::Useless => (String::new(), Trust::Useless),
             };
             let change = Change {
                 token,
                 trust,
-                ..shelf.library.change.clone()
+                ..stock.library.change.clone()
             };
             Library {
                 change,
-                ..shelf.library.clone()
+                ..stock.library.clone()
             }
         };
-        Ok(state.shelves.iter().map(shown).collect())
+        Ok(state.stocks.iter().map(shown).collect())
     }
 
     fn partitions(&self, _: &Library) -> usize {
@@ -448,14 +448,14 @@ impl Source for MemorySource {
 
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         let state = self.ask(RequestKind::Page, &bounds)?;
-        let shelf = state.shelf(request.library)?;
-        let total = shelf.partition(request.partition).count() as u64;
+        let stock = state.stock(request.library)?;
+        let total = stock.partition(request.partition).count() as u64;
         let size = request.size as usize;
         let by_row = state.knobs.abilities.resume != Resume::ByPosition;
         // By position, a place in the order of the listing; else a number of rows.
         let place = |row: &Row, at: u64| if by_row { at } else { row.born };
         let rows: Vec<(u64, &Row)> = (0..)
-            .zip(shelf.partition(request.partition))
+            .zip(stock.partition(request.partition))
             .map(|(at, row)| (place(row, at), row))
             .skip_while(|(place, _)| *place < request.position)
             .collect();
@@ -480,17 +480,17 @@ impl Source for MemorySource {
         // Given out first: the index asks nothing of this server while it is locked.
         let (new, gone) = {
             let state = self.ask(RequestKind::Delta, &bounds)?;
-            let shelf = state.shelf(library)?;
+            let stock = state.stock(library)?;
             let told = state.knobs.abilities.changes;
             let Some(since) = known.since().parse::<u64>().ok().filter(|_| told != Delta::None) else {
                 return Ok(Changes::Unknown);
             };
-            if shelf.unmounted {
+            if stock.unmounted {
                 return Ok(Changes::Unknown);
             }
             let is_new = |row: &&Row| row.changed > since && (told == Delta::Complete || !row.silent);
-            let new: Vec<Item> = shelf.rows.iter().filter(is_new).map(|row| row.item.clone()).collect();
-            let gone = shelf.gone.iter().filter(|(version, _)| *version > since);
+            let new: Vec<Item> = stock.rows.iter().filter(is_new).map(|row| row.item.clone()).collect();
+            let gone = stock.gone.iter().filter(|(version, _)| *version > since);
             (new, gone.map(|(_, key)| key.clone()).collect())
         };
         known.add(&new)?;
@@ -506,9 +506,9 @@ impl Source for MemorySource {
     ) -> Result<bool> {
         let found = {
             let state = self.ask(RequestKind::FindPath, &bounds)?;
-            let shelf = state.shelf(library)?;
+            let stock = state.stock(library)?;
             let named = |path: &String| path.rsplit('/').next() == Some(wanted.name);
-            let rows = shelf.shown().filter(|row| row.item.parts.iter().any(named));
+            let rows = stock.shown().filter(|row| row.item.parts.iter().any(named));
             rows.map(|row| row.item.clone()).collect()
         };
         is_it(found)
@@ -523,9 +523,9 @@ impl Source for MemorySource {
     ) -> Result<bool> {
         let found = {
             let state = self.ask(RequestKind::FindPath, &bounds)?;
-            let shelf = state.shelf(library)?;
+            let stock = state.stock(library)?;
             let wanted = title.to_lowercase();
-            let rows = shelf
+            let rows = stock
                 .shown()
                 .filter(|row| row.item.title.to_lowercase().contains(&wanted));
             rows.map(|row| row.item.clone()).collect()
@@ -536,7 +536,7 @@ impl Source for MemorySource {
 
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
         let state = self.ask(RequestKind::Confirm, &bounds)?;
-        let rows = state.shelves.iter().flat_map(|shelf| &shelf.rows);
+        let rows = state.stocks.iter().flat_map(|stock| &stock.rows);
         let wanted = rows.filter(|row| rating_keys.contains(&row.item.rating_key.as_str()));
         Ok(wanted.map(|row| row.item.clone()).collect())
     }
@@ -550,8 +550,8 @@ impl Source for MemorySource {
         }
         drop(self.ask(RequestKind::Edit, &bounds)?);
         for key in request.ids {
-            self.memory.change(request.section, |shelf, version| {
-                let row = shelf.find(key);
+            self.memory.change(request.section, |stock, version| {
+                let row = stock.find(key);
                 for change in request.changes {
                     if let FieldChange::Set(field, value) = change
                         && field == "title"
