@@ -80,7 +80,7 @@ pub struct Options {
     pub page_size: u32,
     /// Bytes that confirmed matches may take on disk. 50 MiB by default.
     pub matches_limit: u64,
-    /// Do not map files into memory, read them: for file systems where mapping cannot be trusted.
+    /// Do not map files into memory, read them: for file systems where mapping is unreliable.
     pub no_mmap: bool,
     /// Rules between the host's paths and the server's, in order. None by default.
     pub mappings: Vec<Mapping>,

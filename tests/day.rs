@@ -145,9 +145,9 @@ fn happen(server: &Standin, event: &Event) {
         .expect("it happens");
 }
 
-struct Nobody;
+struct NoMeter;
 
-impl Meter for Nobody {
+impl Meter for NoMeter {
     fn request(&self, _: RequestKind, _: u64, _: std::time::Duration) {}
 }
 
@@ -173,7 +173,7 @@ fn consumer(server: &Standin, day: &Day, told: bool) -> (u64, u64) {
         token: Token::new(&server.token()),
         ..Options::default()
     };
-    let source = PlexHttp::new(&options, "5f1c0a52-7a3e-4a3c-9a53-0f6f0a1d2b3c", Arc::new(Nobody)).expect("a source");
+    let source = PlexHttp::new(&options, "5f1c0a52-7a3e-4a3c-9a53-0f6f0a1d2b3c", Arc::new(NoMeter)).expect("a source");
     let ask = |rows: Rows<'_>, size: u32| {
         let request = RowsRequest {
             section: "1",

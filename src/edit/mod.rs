@@ -156,7 +156,7 @@ impl Editing {
         let state = if done.is_ok() { Edited::Done } else { Edited::Failed };
         report.set(&places, state);
         // Also after a failure: whether it was done is not known then.
-        let doubted = self.store.invalidate_items(identity, row.id, &ids);
+        let invalidated = self.store.invalidate_items(identity, row.id, &ids);
         done.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
             error.while_doing(&format!(
@@ -167,7 +167,7 @@ impl Editing {
                 row.library.title
             ))
         })?;
-        doubted
+        invalidated
     }
 
     /// Finds the type of each item: in the index, else by asking the server for those that are not there.

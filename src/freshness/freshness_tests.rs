@@ -244,7 +244,7 @@ fn scans_leave_a_minute_in_which_items_settle() {
 }
 
 #[test]
-fn a_third_less_is_doubtful() {
+fn a_third_less_is_held_back() {
     assert!(shrank_too_much(100, 69));
     assert!(!shrank_too_much(100, 70));
     assert!(shrank_too_much(1, 0));

@@ -26,7 +26,7 @@ pub const COLD_QUESTIONS: u64 = 3;
 /// A clock that is set back by no more than this makes no listing old: clocks are put right by such steps all the time.
 const STEP_MS: i64 = 60_000;
 
-/// How long listings are trusted.
+/// How long listings count as fresh.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     ttl: Ttl,
@@ -146,7 +146,7 @@ fn is_too_old(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     age.trust != Trust::Exact && is_aged(age, policy, now_ms)
 }
 
-/// Whether `max_age` is over. A listing of the future was made while the clock was ahead: nobody knows how old it is.
+/// Whether `max_age` is over. A listing of the future was made while the clock was ahead: its age is unknown.
 fn is_aged(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     !(-STEP_MS..policy.max_age_ms).contains(&now_ms.saturating_sub(age.listed_ms))
 }

@@ -38,7 +38,7 @@ pub struct LibraryView {
 }
 
 impl LibraryView {
-    /// Puts a view together. An image of another library, such as a file that somebody copied, is as good as none.
+    /// Puts a view together. An image of another library, such as a copied file, is as good as none.
     #[must_use]
     pub fn new(
         facts: LibraryFacts,
@@ -230,8 +230,8 @@ impl View for LibraryView {
         // Nothing is listed that could speak against what the host recorded.
         if !self.facts.fetched {
             let rating_key = self.matches.as_ref()?.sole(path)?;
-            let doubted = changed && self.overlay.about_item(rating_key).next().is_some();
-            return (!doubted && !self.broken()).then_some((rating_key, Rung::Confirmed));
+            let outdated = changed && self.overlay.about_item(rating_key).next().is_some();
+            return (!outdated && !self.broken()).then_some((rating_key, Rung::Confirmed));
         }
         let recorded = match &self.matches {
             Some(matches) if matches.may_have(path) => Some(matches.sole(path)?),

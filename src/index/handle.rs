@@ -186,7 +186,7 @@ impl Index {
     }
 
     /// The items of a library as they are stored, those after `cursor` (0 to begin), at most `limit`: each with the
-    /// cursor behind it. Asks nobody.
+    /// cursor behind it. Sends no request.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for all libraries at once; [`Status::LibraryNotFound`]; the store's.
@@ -235,7 +235,7 @@ impl Index {
     }
 
     /// Listens to the server's events from now on, on a thread of the library's own, until [`Index::watch_stop`] or the
-    /// end: what they say changed is looked at again by the next query about it. Nothing new when it does already.
+    /// end: the next query about what changed probes or verifies it. Nothing new when it does already.
     /// Whether the server can be reached shows in the log; it is tried again for as long as it takes. A fork's child
     /// watches only when it begins to by itself.
     ///
@@ -250,8 +250,8 @@ impl Index {
     /// # Errors
     /// As [`Index::watch_start`].
     #[doc(hidden)]
-    pub fn watch_start_at(&self, pace: DebounceIntervals) -> Result<()> {
-        self.inner.events.watch_start(pace)
+    pub fn watch_start_at(&self, intervals: DebounceIntervals) -> Result<()> {
+        self.inner.events.watch_start(intervals)
     }
 
     /// Ends watching, within a second; returns when no thread watches any more. Not watching is fine.
@@ -260,7 +260,7 @@ impl Index {
     }
 
     /// Notes what a webhook (its JSON, or the whole form) or a notification says that the host received itself: what
-    /// changed is looked at again by the next query about it. Asks nobody.
+    /// changed is probed or verified by the next query about it. Sends no request.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for a body that is neither; the store's.

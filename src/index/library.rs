@@ -20,7 +20,7 @@ pub struct QueryOptions<'a> {
     pub library: Option<&'a Library>,
     /// How long the call may take; `None` for the default of the options.
     pub deadline: Deadline,
-    /// Ask nobody.
+    /// Send no request: answer from the store.
     pub offline: bool,
     /// Told how far a fetch has come, on the caller's thread; `false` stops it.
     pub progress: Option<&'a dyn Fn(&Progress<'_>) -> bool>,
@@ -188,7 +188,7 @@ impl Library {
             .invalidate_item(&self.selection, self.reading.kind().rating_key(key)?)
     }
 
-    /// A listed item by its key or rating key, with all its files and external ids. Asks nobody.
+    /// A listed item by its key or rating key, with all its files and external ids. Sends no request.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`]; [`Status::LibraryAmbiguous`]; the store's.

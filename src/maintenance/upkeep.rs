@@ -116,7 +116,7 @@ impl Maintenance {
         keys: &[&str],
         waiting: u64,
     ) -> Result<()> {
-        // The host knows better than an earlier doubt, whatever its spelling.
+        // What the host records ends an earlier invalidation, whatever the spelling of its path.
         self.verified(identity, row, paths, keys)?;
         // The matches are in the store: what becomes of the image is no error of this call.
         if waiting > COMPACT_AFTER {
@@ -166,7 +166,7 @@ impl Maintenance {
         Ok(())
     }
 
-    /// Sweeps dead rows, a slice at a time, and files that nobody needs.
+    /// Sweeps dead rows, a slice at a time, and files that are not needed.
     pub fn sweep(&self) {
         for _ in 0..50 {
             match self.store.sweep(SWEEP) {

@@ -72,7 +72,7 @@ where
 pub const GROUP: usize = 16;
 
 /// [`fast_lookup`] for up to [`GROUP`] paths: `each` gets what is known of each, in order. The places in memory that most of
-/// them need are asked for before the first is looked at, so that their ways from there overlap.
+/// them need are asked for before the first is read, so that their ways from there overlap.
 #[inline]
 pub fn fast_lookup_all<'v, L, V>(
     views: &'v [V],
@@ -268,7 +268,7 @@ where
     }
 
     /// What speaks for the single item that was found by `components` of its path, or against it. Any of its files that
-    /// fit as well may: they are looked at in turn.
+    /// fit as well may: they are examined in turn.
     fn evidence(&self, candidate: &Candidate<'v, L>, components: usize) -> Reason {
         if self.views.iter().any(|view| self.owns(view)) {
             return Reason::NotListed;

@@ -124,7 +124,7 @@ impl<'a> Normal<'a> {
     }
 }
 
-/// The normal form on the heap, for whoever keeps it.
+/// The normal form on the heap, to be kept.
 #[must_use]
 pub fn normal_form(path: &[u8]) -> Vec<u8> {
     Normal::with(path, |normal| normal.form().to_vec())

@@ -1,4 +1,4 @@
-//! What a climb answers: borrowed from the views, so that nothing is copied that nobody reads.
+//! What a climb answers: borrowed from the views, so that only what is read is copied.
 
 use std::fmt;
 

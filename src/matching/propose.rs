@@ -14,7 +14,7 @@ pub struct Proposal {
     pub to: Vec<u8>,
     /// So many of the paths would match …
     pub matched: usize,
-    /// … of so many that were looked at.
+    /// … of so many that were examined.
     pub of: usize,
 }
 
@@ -28,7 +28,7 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// How many paths were looked at.
+    /// How many paths were examined.
     #[must_use]
     pub fn count(&self) -> usize {
         self.of
@@ -88,7 +88,7 @@ impl Samples {
     }
 }
 
-/// The best first. Total, so that the same evidence gives the same text.
+/// The best first. Total, so that the same samples give the same text.
 fn order(a: &Proposal, b: &Proposal) -> Ordering {
     b.matched
         .cmp(&a.matched)

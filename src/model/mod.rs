@@ -371,7 +371,7 @@ pub struct PathSearch {
     pub found: bool,
 }
 
-/// What an event said of a library, and no probe has looked into yet.
+/// What an event said of a library, and no probe has followed up yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i64)]
 pub enum Hint {

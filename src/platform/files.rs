@@ -1,4 +1,4 @@
-//! Files that nobody else may read, and what kind of disk they are on.
+//! Files that only their owner may read, and what kind of disk they are on.
 //!
 //! The folder may belong to another user than this process's, as when root in a container works for the user of the
 //! host. What that user can put into it must not lead this process elsewhere. So each name is looked up in a descriptor of
@@ -33,7 +33,7 @@ pub fn private(path: &Path) -> io::Result<File> {
     }
     Err(in_the_way(
         path,
-        "made and removed again and again: look for who does that",
+        "made and removed again and again: look for the program that does that",
     ))
 }
 
@@ -88,7 +88,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
     remove_in(&folder, &name).map_err(|error| explain(error, path))
 }
 
-/// Gives a file another name in the same folder. What has that name is replaced; a directory that has it is put aside.
+/// Gives a file another name in the same folder. What has that name is replaced; a directory that has it is renamed.
 ///
 /// # Errors
 /// The operating system's.
@@ -106,7 +106,7 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
             let aside = CString::new(format!("{}.{number:x}.broken", name.to_string_lossy()))?;
             rename_in(&folder, &name, &aside)?;
             log::warn!(
-                "{} was a directory; it is put aside as {}",
+                "{} was a directory; it is renamed to {}",
                 to.display(),
                 aside.to_string_lossy()
             );
@@ -153,7 +153,7 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     // SAFETY: a plain call with an open descriptor and a NUL-terminated name.
     if unsafe { libc::mkdirat(above.as_raw_fd(), name.as_ptr(), 0o700) } != 0 {
         let error = io::Error::last_os_error();
-        // Another process was faster; or it is a file, and then whoever uses it will see.
+        // Another process was faster; or it is a file, and then using it fails.
         return if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() {
             Ok(())
         } else {

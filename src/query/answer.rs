@@ -13,7 +13,7 @@ pub struct Answer<'a> {
     pub status: Status,
     /// The rung that found it.
     pub rung: Rung,
-    /// How far it may be trusted.
+    /// How sure it is.
     pub confidence: Confidence,
     /// Why there is no single item.
     pub reason: Reason,
@@ -124,7 +124,7 @@ pub struct Match {
     pub status: Status,
     /// The rung that found it.
     pub rung: Rung,
-    /// How far it may be trusted.
+    /// How sure it is.
     pub confidence: Confidence,
     /// Why there is no single item.
     pub reason: Reason,

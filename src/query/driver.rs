@@ -27,8 +27,8 @@ pub trait Question {
     /// See [`Facts::verifies_first`].
     const VERIFIES_FIRST: bool;
 
-    /// Looks in what is known.
-    fn look<'t>(&self, turn: &Turn<'t>) -> Self::Found<'t>;
+    /// Searches what is known.
+    fn find<'t>(&self, turn: &Turn<'t>) -> Self::Found<'t>;
     /// Whether an image is missing or damaged that this needs.
     fn is_lost(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> bool;
     /// What was found and invalidated since.
@@ -161,7 +161,7 @@ impl Queries {
                 snapshot: &snapshot,
                 scope: scope.unwrap_or(Scope::All),
             };
-            let found = question.look(&turn);
+            let found = question.find(&turn);
             let known = Known {
                 turn: &turn,
                 question,
@@ -196,8 +196,8 @@ impl Queries {
             Step::GiveUp => {
                 return Err(Error::new(
                     Status::Store,
-                    "an image is missing or damaged, and as often as it is made anew: see the log, and look for who \
-                     removes or overwrites files in cache_dir",
+                    "an image is missing or damaged again each time that it is made anew: see the log, and look for the \
+                     program that removes or overwrites files in cache_dir",
                 ));
             }
             Step::Rebuild => return self.reading.rebuild_broken(),
@@ -247,23 +247,23 @@ impl Queries {
 
     /// Brings libraries up to date for a query. A server that just failed is left alone while old answers do.
     fn freshen(&self, call: &Call<'_>, libraries: &[LibraryRow], state: &mut QueryState) -> Result<()> {
-        let cold = libraries.iter().any(|row| !row.generation.is_fetched());
+        let unfetched = libraries.iter().any(|row| !row.generation.is_fetched());
         // A server that just failed is left alone: for a while where an old answer stands in, for a moment where not.
-        if let Some(error) = self
-            .sync
-            .back_off()
-            .last(if cold { BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS } else { 0 })
-            && (!cold || error.status.meaning() == Meaning::NotNow)
+        if let Some(error) = self.sync.back_off().last(if unfetched {
+            BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS
+        } else {
+            0
+        }) && (!unfetched || error.status.meaning() == Meaning::NotNow)
         {
             state.failure = Some(error);
             return Ok(());
         }
-        // Who has an old answer does not wait for long until a new one can be stored.
-        let _held = (!cold).then(|| Patience::now().at_most(SHORTLY).hold());
+        // With an old answer at hand the call does not wait for long until a new one can be stored.
+        let _held = (!unfetched).then(|| Patience::now().at_most(SHORTLY).hold());
         match self.sync.bring_up_to_date(call, libraries, state.since, Why::Due) {
             Ok(Status::Ok) => Ok(()),
             Ok(late) => {
-                if late == Status::NeedsWarm && !cold {
+                if late == Status::NeedsWarm && !unfetched {
                     self.sync.back_off().begin(&Error::new(
                         Status::Timeout,
                         "the server did not answer within the deadline",
@@ -291,7 +291,7 @@ fn offline(library: &str) -> Error {
     Error::new(
         Status::Offline,
         format!(
-            "library '{library}' is not in the store, and the index may ask nobody: give server_url and token, or drop \
+            "library '{library}' is not in the store, and no server may be asked: give server_url and token, or drop \
              the offline flag"
         ),
     )

@@ -99,7 +99,7 @@ impl Question for By<'_> {
     type Found<'t> = OnceCell<Items>;
     const VERIFIES_FIRST: bool = false;
 
-    fn look(&self, _: &Turn<'_>) -> OnceCell<Items> {
+    fn find(&self, _: &Turn<'_>) -> OnceCell<Items> {
         OnceCell::new()
     }
 

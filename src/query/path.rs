@@ -88,7 +88,7 @@ impl Question for PathQuestion<'_> {
     type Found<'t> = Outcome<'t>;
     const VERIFIES_FIRST: bool = true;
 
-    fn look<'t>(&self, turn: &Turn<'t>) -> Outcome<'t> {
+    fn find<'t>(&self, turn: &Turn<'t>) -> Outcome<'t> {
         climb_normal(
             &turn.snapshot.views,
             turn.scope,
@@ -216,7 +216,7 @@ impl Question for PathQuestion<'_> {
                 return Err(error);
             }
             if !rows.is_empty() && state.late.is_none() && !queries.sync.has_source() && status == Status::NotFound {
-                log::debug!("nothing was fetched, and nobody may be asked");
+                log::debug!("nothing was fetched, and no server may be asked");
             }
         }
         let mut answer = Answer::of(queries.reading.kind(), outcome, &snapshot.rows, status);

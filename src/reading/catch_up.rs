@@ -129,7 +129,7 @@ impl Reading {
         self.asker.url.as_deref().map(|url| Endpoint {
             url: url.trim_end_matches('/').to_owned(),
             who: match (&self.asker.user, &self.asker.token) {
-                // One byte more than a token's: nobody takes over what was confirmed for a user who was named.
+                // One byte more than a token's: what was confirmed for a named user is never inherited.
                 (Some(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
                 (None, Some(token)) => self.store.fingerprint(token.reveal()),
                 (None, None) => Vec::new(),
@@ -144,13 +144,13 @@ impl Reading {
             return Ok(());
         }
         let _catching_up = lock(&self.catching_up);
-        self.catch_up_alone(true)?;
+        self.catch_up_locked(true)?;
         self.store.find_page();
         Ok(())
     }
 
     /// Notes that the identity is used: one that is not used for a month is forgotten, and with `library_ttl` 'never' the
-    /// server is not asked either. A load and a look at the clock; once a day for a store a write that waits for no other.
+    /// server is not asked either. Costs a load and reading the clock; once a day for a store a write that waits for no other.
     fn note_use(&self) {
         let now = self.clock.now_ms();
         let last = self.use_noted.load(Ordering::Relaxed);
@@ -171,7 +171,7 @@ impl Reading {
 
     /// Reads what was committed since the snapshot. `patient` unset: gives up (`false`) where it would have to wait.
     /// The caller holds `catching_up`.
-    fn catch_up_alone(&self, patient: bool) -> Result<bool> {
+    fn catch_up_locked(&self, patient: bool) -> Result<bool> {
         let snapshot = self.snapshot.read();
         let Some(changes) = self.store.changes(snapshot.identity, snapshot.sequence(), patient) else {
             return Ok(false);
@@ -197,17 +197,17 @@ impl Reading {
         if !patient {
             return Ok(false); // reading everything may take milliseconds
         }
-        self.reload_alone()?;
+        self.reload_locked()?;
         Ok(true)
     }
 
     /// Reads the whole state anew.
     pub fn reload(&self) -> Result<()> {
         let _catching_up = lock(&self.catching_up);
-        self.reload_alone()
+        self.reload_locked()
     }
 
-    fn reload_alone(&self) -> Result<()> {
+    fn reload_locked(&self) -> Result<()> {
         for attempt in 0.. {
             let begun = Instant::now();
             let (snapshot, full) = self.load()?;
@@ -356,7 +356,7 @@ impl Reading {
     /// Adds a change to the snapshot in place; `false` when the snapshot has to be made anew instead.
     fn apply(&self, snapshot: &Snapshot, change: &Change) -> Result<bool> {
         let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
-            return Ok(!matches!(change.kind, ChangeKind::Library | ChangeKind::Freshness)); // of a library that nobody sees
+            return Ok(!matches!(change.kind, ChangeKind::Library | ChangeKind::Freshness)); // of a library that is not in the snapshot
         };
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
         let overlaid = match change.kind {
@@ -416,6 +416,6 @@ impl Reading {
             Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
             Err(TryLockError::WouldBlock) => return false,
         };
-        matches!(self.catch_up_alone(false), Ok(true))
+        matches!(self.catch_up_locked(false), Ok(true))
     }
 }

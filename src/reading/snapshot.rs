@@ -20,9 +20,9 @@ pub struct Snapshot {
     pub identity: Option<IdentityId>,
     /// The libraries, in the server's order.
     pub rows: Vec<LibraryRow>,
-    /// Their warm data, in the same order.
+    /// Their images and overlays, in the same order.
     pub views: Vec<Arc<LibraryView>>,
-    /// What the rows say of freshness is out of date: to be read anew by whoever can wait. Fast lookups do not look at it.
+    /// What the rows say of freshness is out of date: a call that can wait reads them anew. Fast lookups ignore it.
     pub(super) outdated: AtomicBool,
     /// An image is missing, or was made under other mappings.
     pub incomplete: bool,

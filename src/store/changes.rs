@@ -28,7 +28,7 @@ pub struct Change {
 pub enum ChangeKind {
     /// The host confirmed a match.
     Matched = 1,
-    /// A confirmed match is gone.
+    /// A confirmed match was removed.
     Forgotten = 2,
     /// A path is not to be answered before it was confirmed.
     UnverifiedPath = 3,
@@ -41,7 +41,7 @@ pub enum ChangeKind {
     /// Rows of libraries changed: read the state again.
     #[default]
     Library = 7,
-    /// A single item is gone from the listing.
+    /// A single item was removed from the listing.
     Removed = 8,
     /// A single item came to the listing, or changed.
     Added = 9,

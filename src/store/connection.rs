@@ -231,7 +231,10 @@ impl Slot {
         }
         Err(Error::new(
             Status::Store,
-            format!("{} is replaced again and again: look for who does that", path.display()),
+            format!(
+                "{} is replaced again and again: look for the program that does that",
+                path.display()
+            ),
         ))
     }
 }

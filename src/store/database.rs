@@ -1,4 +1,4 @@
-//! The database gets and loses its name: it is made, found, and put aside when it is broken.
+//! The database gets and loses its name: it is made, found, and set aside when it is broken.
 
 use std::io;
 use std::time::Instant;
@@ -22,7 +22,7 @@ impl Folder {
     pub fn make_database(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("make a database in", &error);
         files::private_dir(self.path()).map_err(cannot)?;
-        let _alone = self.alone()?;
+        let _exclusive = self.exclusive()?;
         let database = self.database();
         if files::regular(&database).map_err(cannot)?.is_some() {
             return Ok(()); // another process was faster
@@ -56,14 +56,14 @@ impl Folder {
         Ok(regular("")?.map(|(device, number)| Inode::new(device, number)))
     }
 
-    /// Puts the database that was found to be broken aside under another name, with its companions, so that a new one
+    /// Gives the database that was found to be broken another name, with its companions, so that a new one
     /// can be made. What it held can be fetched again, but for confirmed matches, which is why it is kept.
     ///
     /// # Errors
     /// [`Status::Store`].
     pub fn set_aside(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("set the broken database aside in", &error);
-        let _alone = self.alone()?;
+        let _exclusive = self.exclusive()?;
         let broken = self.broken();
         // Another process may have been faster, and then what has the name now is not what was found to be broken.
         if broken.is_some() && Inode::of(&self.database()) == broken {
@@ -82,7 +82,7 @@ impl Folder {
     }
 
     /// Held while the database gets or loses its name. Where locks do not work, none has it.
-    fn alone(&self) -> Result<Option<FileLock>> {
+    fn exclusive(&self) -> Result<Option<FileLock>> {
         let path = self.fetch_lock("store");
         match FileLock::acquire(&path, Some(Instant::now() + PATIENCE), &|| false) {
             Ok(Some(lock)) => Ok(Some(lock)),

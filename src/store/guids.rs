@@ -65,7 +65,7 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn items_with_guid(&self, library: LibraryId, guid: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
-        // Without the index every row is looked at.
+        // Without the index every row is read.
         let by_index = if was_indexed("GUIDs", || self.index_guids(library)) {
             "JOIN guids g ON g.item = i.id AND g.hash = ?3"
         } else {

@@ -16,12 +16,12 @@ pub struct Mark {
     pub section: Option<String>,
     /// What was said of the library.
     pub hint: Hint,
-    /// Items that are said to be gone: each is asked for once before it is answered again.
+    /// Items that are said to be deleted: each is asked for once before it is answered again.
     pub deleted: Vec<String>,
 }
 
 impl Store {
-    /// Notes what events said, in one transaction. A library that is not known is a reason to look at all of them.
+    /// Notes what events said, in one transaction. A library that is not known is a reason to probe all of them.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].

@@ -72,7 +72,7 @@ impl Folder {
     }
 
     /// Removes images of the same kind and library that this one replaced: a host that records much makes many. Those of
-    /// the last seconds stay, for who has just read their names; who comes later finds none, and makes it anew.
+    /// the last seconds stay: another process may just have read their names. One that comes later makes them anew.
     pub fn sweep_replaced(&self, by: &ImageName) {
         self.sweep_those(&|stem| {
             image_name(stem)

@@ -13,7 +13,7 @@ pub(super) fn was_indexed(what: &str, index: impl FnOnce() -> Result<()>) -> boo
     let _held = Patience::now().at_most(SHORTLY).hold();
     let done = index();
     if let Err(error) = &done {
-        log::warn!("the index of {what} cannot be stored now, every row is looked at instead: {error}");
+        log::warn!("the index of {what} cannot be stored now, every row is read instead: {error}");
     }
     done.is_ok()
 }

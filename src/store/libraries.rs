@@ -60,7 +60,7 @@ pub struct LibraryRow {
     pub matches_image: Option<ImageName>,
     /// Changes up to this sequence are in it.
     pub matches_compacted: Sequence,
-    /// What an event said of it, and no probe has looked into yet.
+    /// What an event said of it, and no probe has followed up yet.
     pub hint: Hint,
 }
 

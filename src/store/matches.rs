@@ -25,7 +25,7 @@ impl Store {
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn record_matches(&self, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<Option<u64>> {
         self.write(|tx| {
-            // As it is by now: it may have got another identity and another listing since the caller looked.
+            // As it is by now: it may have got another identity and another listing since the caller read it.
             let Some(library) = tx.expect_library(row.id).optional()? else {
                 return Ok(None);
             };

@@ -25,12 +25,20 @@ pub struct Store {
     /// Whether the counter page is believed, and not only kept right for those who do.
     pub(super) believes: bool,
     pub(super) opened: Opened,
-    /// No page can be mapped, and all who had one have noticed that it is gone.
+    /// No page can be mapped, and all processes that had one have noticed its removal.
     pub(super) unheard: AtomicBool,
     /// Episodes were swept: shows may be left without any.
     pub(super) orphans: AtomicBool,
     /// [`Journal::losses`] when the whole state was last read.
     pub(super) losses: AtomicU64,
+}
+
+/// The history that a change sequence belongs to. A sequence of another timeline says nothing: another database has the
+/// name, or its log was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeline {
+    store: u64,
+    losses: u64,
 }
 
 impl Store {
@@ -59,11 +67,11 @@ impl Store {
                 store.renew()?;
                 writer = lock(&store.connections.writer);
             }
-            match store.look(&mut writer) {
+            match store.inspect(&mut writer) {
                 Err(_) if store.folder.broken().is_some() => {
                     writer.close();
                     store.folder.set_aside()?;
-                    store.look(&mut writer)?
+                    store.inspect(&mut writer)?
                 }
                 other => other?,
             }
@@ -74,8 +82,8 @@ impl Store {
         Ok(store)
     }
 
-    /// What the writer's connection has open.
-    fn look(&self, writer: &mut Slot) -> Result<Opened> {
+    /// Reads what the writer's connection has open, and maps its counter page.
+    fn inspect(&self, writer: &mut Slot) -> Result<Opened> {
         let (connection, id) = writer.connection()?;
         let (secret, sequence) = connection
             .query_row("SELECT secret, sequence FROM store", [], |row| {
@@ -105,6 +113,24 @@ impl Store {
     #[must_use]
     pub fn is_current(&self, sequence: Sequence) -> bool {
         self.believes && self.opened.newest().state(coarse_ms()) == PageState::Equal(sequence.0) && !self.went_back()
+    }
+
+    /// The timeline of what is read from now on.
+    pub fn timeline(&self) -> Timeline {
+        Timeline {
+            store: self.opened.newest().id,
+            losses: self.losses_now(),
+        }
+    }
+
+    /// The same as [`Store::is_current`] for a sequence of this timeline.
+    #[inline]
+    pub fn is_current_in(&self, timeline: Timeline, sequence: Sequence) -> bool {
+        let opened = self.opened.newest();
+        self.believes
+            && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
+            && timeline.store == opened.id
+            && timeline.losses == self.losses_now()
     }
 
     /// Whether what was read before may be in the database no more, so that its change sequence says nothing: the log was
@@ -184,7 +210,7 @@ impl Store {
             writer.close();
             reader.close();
             // The connections of a process share files, which stay open until the last of them is closed. Those of others
-            // are only tried: who has one may be waiting for ours.
+            // are only tried: the thread that has one may be waiting for ours.
             if lost && !self.connections.close_others() {
                 drop((writer, reader));
                 if Instant::now() >= give_up {
@@ -193,7 +219,7 @@ impl Store {
                 std::thread::sleep(Duration::from_millis(1));
                 continue;
             }
-            // Others who have it mapped look at the database too.
+            // Others who have it mapped ask the database too.
             known.retire_page();
             if self.folder.broken().is_some() {
                 self.folder.set_aside()?;
@@ -204,7 +230,7 @@ impl Store {
                     self.folder.path().display()
                 );
             }
-            known.follow(self.look(&mut writer)?);
+            known.follow(self.inspect(&mut writer)?);
             return Ok(());
         }
     }
@@ -213,8 +239,8 @@ impl Store {
         Error::new(
             Status::Store,
             format!(
-                "store in {}: {what} replaced or spoilt again and again; look for who does that, or choose another \
-                 cache_dir",
+                "store in {}: {what} replaced or spoilt again and again; look for the program that does that, or choose \
+                 another cache_dir",
                 self.folder.path().display()
             ),
         )

@@ -73,7 +73,7 @@ CREATE TABLE libraries (
     guids_upto         INTEGER NOT NULL DEFAULT 0,   -- items up to this id are in the GUID index
     titles_upto        INTEGER NOT NULL DEFAULT 0,   -- and in the title index
     -- what events said
-    hint               INTEGER NOT NULL DEFAULT 0,   -- Hint; 0: nothing that was not looked into
+    hint               INTEGER NOT NULL DEFAULT 0,   -- Hint; 0: nothing that no probe has followed up
     hint_seq           INTEGER NOT NULL DEFAULT 0,   -- change sequence of the last one: what began later clears it
     UNIQUE (identity, uuid)
 ) STRICT;

@@ -240,7 +240,7 @@ fn a_match_is_as_new_as_its_write_whatever_listing_its_caller_knew() {
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let before = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
-    // The listing finishes between the caller's look and its write.
+    // The listing finishes between the caller's read and its write.
     let now = listed(&store, identity, &before, &[movie("2", "/data/1.mkv")]);
     assert!(now.generation > before.generation);
     store

@@ -9,9 +9,8 @@ use super::ids::table_image;
 use super::open::Store;
 use super::tx::{Tx, sequence_of};
 use crate::error::Result;
-use crate::image::{Kept, State as PageState};
+use crate::image::Kept;
 use crate::model::{Sequence, TableId, TableImage};
-use crate::platform::clock::coarse_ms;
 
 /// Bytes that an entry takes beside its name and value, for the limit.
 const ROW: i64 = 64;
@@ -98,33 +97,7 @@ pub struct TableState {
     pub written: Vec<Written>,
 }
 
-/// Tells whether a change sequence that was read before still means anything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Epoch {
-    store: u64,
-    losses: u64,
-}
-
 impl Store {
-    /// The epoch of what is read from now on.
-    pub fn epoch(&self) -> Epoch {
-        Epoch {
-            store: self.opened.newest().id,
-            losses: self.losses_now(),
-        }
-    }
-
-    /// Whether nothing was committed since `sequence`, which was read in this epoch, for the price of some loads. `false` when
-    /// that cannot be told without asking the database.
-    #[inline]
-    pub fn is_unmoved(&self, sequence: Sequence, epoch: Epoch) -> bool {
-        let opened = self.opened.newest();
-        self.believes
-            && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
-            && epoch.store == opened.id
-            && epoch.losses == self.losses_now()
-    }
-
     /// Changes tables in one transaction, and removes other entries: some that have expired, and, while all take more than
     /// the limit, those written longest ago. What one call wrote goes together. Gives the tables that wait to be compacted.
     ///
@@ -171,8 +144,8 @@ impl Store {
         Ok(())
     }
 
-    /// What was written since that change sequence, by who knows so many tables; `None`: everything. The result is `None` when
-    /// not `patient` and it would have to be waited for.
+    /// What was written since that change sequence, for a reader that knows so many tables; `None`: everything. The result is
+    /// `None` when not `patient` and the call would have to wait.
     pub fn tables_since(&self, since: Option<(Sequence, usize)>, patient: bool) -> Option<Result<TableState>> {
         let work = |connection: &Connection| {
             let sequence = sequence_of(connection)?;

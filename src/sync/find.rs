@@ -1,8 +1,8 @@
 //! Point questions: the server is asked about one path.
 //!
 //! Where a library was never fetched and the caller has little time, one request may give the first answer. Where a path
-//! lies in a folder of a library and is not listed, it may be new: one look at the change tokens tells whether something moved,
-//! and one query whether the server has it all the same. Only what comes back and is exactly this file counts; what
+//! lies in a folder of a library and is not listed, it may be new: one probe tells whether something moved, and
+//! one search whether the server has it all the same. Only what comes back and is exactly this file counts; what
 //! does not come back proves nothing. The store remembers what was asked, so that processes do not ask in turn.
 
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use crate::store::{LibraryRow, Patience};
 
 /// How long asking waits for other writers where an answer is at hand.
 pub const SHORTLY: Duration = Duration::from_secs(1);
-/// How long somebody else's look is waited for.
+/// How long another thread's or process's probe is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Syncing {
@@ -47,7 +47,7 @@ impl Syncing {
         ))
     }
 
-    /// Looks at the clocks, and merges what moved: a path is missing that may be new. Not again within half a
+    /// Probes, and merges what moved: a path is missing that may be new. Not again within half a
     /// minute, and not for what was shown after `since`. Gives the server's failure, if it was more than late.
     pub fn look(
         &self,
@@ -67,7 +67,7 @@ impl Syncing {
         }
         let _held = Patience::now().at_most(SHORTLY).hold();
         let done = self.job(call, |job| {
-            // Another one's look is often over soon; it may also have led to a listing.
+            // Another one's probe is often over soon; it may also have led to a listing.
             let soon = Instant::now() + PATIENCE;
             let bounds = Bounds {
                 deadline: Some(job.bounds.deadline.map_or(soon, |deadline| deadline.min(soon))),

@@ -19,7 +19,7 @@ const SMALL_PAGE: u32 = 100;
 
 /// Confirmed matches that one transaction takes over from another token.
 const INHERITED: usize = 1_000;
-/// After how long without a look at its libraries a token's partition is forgotten.
+/// After how long without a probe a token's partition is forgotten.
 const UNUSED_MS: i64 = 30 * 86_400_000;
 
 /// One page, or the rows of it that came before something went wrong.
@@ -119,7 +119,7 @@ impl SyncJob<'_> {
                     )
                 })?;
             let stored = self.store_pages(listing, builder, &receive, earlier);
-            drop(receive); // a fetcher that still sends must hear that nobody listens
+            drop(receive); // a fetcher that still sends must hear that it may stop
             let done = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             stored?;
             done

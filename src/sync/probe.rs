@@ -17,14 +17,14 @@ const PERSISTENCE: u32 = 20;
 
 impl Syncing {
     /// Asks for the libraries and their change tokens, and stores them.
-    /// Not again when somebody did so after `since`.
+    /// Not again when another thread or process did so after `since`.
     pub fn probe(&self, call: &Call<'_>, since: Sequence) -> Result<()> {
         self.probe_shows_any(call, since).map(|_| ())
     }
 
     /// The same; gives whether there are any.
     pub fn probe_shows_any(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
-        // Who has little time wants an answer first, and the server's name later.
+        // A call with little time wants an answer first, and the server's name later.
         let quick = call.until.is_some();
         self.job(call, |job| job.probe_once(since, quick).map(|rows| !rows.is_empty()))
     }
@@ -70,7 +70,7 @@ impl Syncing {
                         }
                     }
                     _ if !self.may_ask(call) => return Err(library.unknown(&snapshot)),
-                    // When not even others are known, somebody cleared them at once.
+                    // When not even others are known, they were cleared at once.
                     _ if asked > 0 && (asked == PERSISTENCE || !shown || !snapshot.rows.is_empty()) => {
                         return Err(library.unknown(&snapshot));
                     }
@@ -129,7 +129,7 @@ impl SyncJob<'_> {
         Ok((identity, rows))
     }
 
-    /// A probe, unless somebody made one after `since` while we waited for our turn: the rows then.
+    /// Probes, unless another did after `since` while this one waited for its turn. Gives the rows.
     pub fn probe_once(&self, since: Sequence, quick: bool) -> Result<Vec<LibraryRow>> {
         let sync = self.sync;
         self.single_flight("probe", || {

@@ -113,8 +113,8 @@ impl SyncJob<'_> {
         Ok(())
     }
 
-    /// Makes a library fresh, unless somebody else did while we waited for our turn: who comes while it is fetched asks the
-    /// server nothing. Gives its number when that is another one by now, and nothing was done.
+    /// Makes a library fresh, unless another call did while this one waited for its turn: a call that comes while the
+    /// library is fetched asks the server nothing. Gives the library's number when that has changed and nothing was done.
     pub fn bring_one(
         &self,
         wanted: &LibraryRow,
@@ -124,7 +124,7 @@ impl SyncJob<'_> {
     ) -> Result<Option<LibraryId>> {
         let sync = self.sync;
         lock(&self.report.library).clone_from(&wanted.library.title);
-        // Who only looks does not wait for a listing that is under way: it may take minutes.
+        // A probe for a missing path does not wait for a listing that is under way: it may take minutes.
         let bounds = Bounds {
             deadline: if why == Why::Look {
                 Some(Instant::now())

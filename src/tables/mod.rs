@@ -217,7 +217,7 @@ impl Tables {
     #[inline]
     fn current(&self) -> Option<Guard<'_, Snapshot>> {
         let snapshot = self.snapshot.read();
-        if self.store.is_unmoved(snapshot.sequence(), snapshot.epoch) {
+        if self.store.is_current_in(snapshot.timeline, snapshot.sequence()) {
             return Some(snapshot);
         }
         drop(snapshot);
@@ -226,28 +226,29 @@ impl Tables {
             Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
             Err(TryLockError::WouldBlock) => return None,
         };
-        matches!(self.catch_up_alone(false), Ok(true)).then(|| self.snapshot.read())
+        matches!(self.catch_up_locked(false), Ok(true)).then(|| self.snapshot.read())
     }
 
     /// The same, waiting for what has to be waited for.
     fn caught_up(&self) -> Result<Guard<'_, Snapshot>> {
         let snapshot = self.snapshot.read();
-        if self.store.is_unmoved(snapshot.sequence(), snapshot.epoch) {
+        if self.store.is_current_in(snapshot.timeline, snapshot.sequence()) {
             return Ok(snapshot);
         }
         drop(snapshot);
         let _catching_up = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
-        self.catch_up_alone(true)?;
+        self.catch_up_locked(true)?;
         self.store.find_page();
         Ok(self.snapshot.read())
     }
 
     /// Reads what was written since the snapshot. `patient` unset: gives up (`false`) where it would have to wait. The caller
     /// holds `catching_up`.
-    fn catch_up_alone(&self, patient: bool) -> Result<bool> {
-        let epoch = self.store.epoch();
+    fn catch_up_locked(&self, patient: bool) -> Result<bool> {
+        let timeline = self.store.timeline();
         let before = self.snapshot.read();
-        let since = (before.number > 0 && before.epoch == epoch).then(|| (before.sequence(), before.tables.len()));
+        let since =
+            (before.number > 0 && before.timeline == timeline).then(|| (before.sequence(), before.tables.len()));
         if since.is_none() && !patient {
             return Ok(false); // reading everything may take milliseconds
         }
@@ -263,7 +264,7 @@ impl Tables {
             if !patient {
                 return Ok(false);
             }
-            let mut snapshot = Snapshot::new(before.number + 1, sequence, epoch);
+            let mut snapshot = Snapshot::new(before.number + 1, sequence, timeline);
             snapshot.tables = rows.into_iter().map(|row| self.view(row, &before)).collect();
             drop(before);
             for written in written {

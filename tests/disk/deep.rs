@@ -14,7 +14,7 @@ fn every_page_may_be_lost() {
 fn broken_stores_are_found_by_many_at_once() {
     deeply(
         10,
-        broken::whoever_finds_it_broken_first_sets_it_aside_and_the_others_take_the_new_one,
+        broken::the_first_to_find_it_broken_sets_it_aside_and_the_others_take_the_new_one,
     );
 }
 

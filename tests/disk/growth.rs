@@ -42,7 +42,7 @@ fn age_files(folder: &Path) {
     }
 }
 
-fn warm_files(folder: &Path) -> usize {
+fn images(folder: &Path) -> usize {
     std::fs::read_dir(folder)
         .expect("the folder")
         .filter(|entry| {
@@ -83,7 +83,7 @@ fn stays_bounded(items: u32, change: fn(&Standin, &plexindex::index::Index)) {
         let (path, key) = path_of(&server, 1, 5);
         assert_eq!(answer(&library, &path).expect("an answer"), key);
         largest = largest.max(size_of(folder.path()));
-        assert!(warm_files(folder.path()) <= 3, "old images stay");
+        assert!(images(folder.path()) <= 3, "old images stay");
     }
     // The old listing and the new one live side by side for a moment; what was freed is used again.
     assert!(largest <= one * 7 / 2, "{one} bytes became {largest}");

@@ -32,7 +32,7 @@ fn worker() {
         ("full disk", full::full),
         ("full and closed", full::full_and_closed),
         ("limited files", full::limited),
-        ("no image", full::no_warm_file),
+        ("no image", full::no_image),
         ("no file", in_memory::no_file),
         ("made once", in_memory::made_once),
         ("less and less", in_memory::less_and_less),

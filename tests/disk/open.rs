@@ -12,7 +12,7 @@ use super::broken::{DAMAGES, answer, used};
 use crate::support::{self, clock, movies, options, path_of};
 use crate::worker::{Worker, assert_sound, database, options_at, place, say, told};
 
-/// What somebody does to the folder of a store, given another store's.
+/// What is done to the folder of a store, given another store's.
 type Trick = fn(&Path, &Path);
 
 /// A host that does as it is told. Until it is told to it opens nothing.

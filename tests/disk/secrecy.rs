@@ -1,4 +1,4 @@
-//! Nobody else may read the store, and what is secret is not in it.
+//! Only its owner may read the store, and what is secret is not in it.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -12,7 +12,7 @@ use super::broken::{answer, spoil, used};
 use crate::support::{clock, open, options, path_of};
 use crate::worker::{Worker, place, say, told};
 
-const TOKEN: &str = "t0ken-that-nobody-may-see";
+const TOKEN: &str = "t0ken-that-must-not-show";
 const USER: &str = "Perpetua Featherstonehaugh";
 
 fn assert_nowhere(folder: &Path, secret: &str) {
@@ -118,7 +118,7 @@ pub fn masked(words: &[&str]) {
 }
 
 #[test]
-fn nobody_else_may_read_and_files_belong_to_the_owner_of_the_folder() {
+fn only_the_owner_may_read_and_files_belong_to_the_owner_of_the_folder() {
     // Root in a container works for whom the folder belongs to.
     // SAFETY: cannot fail.
     let root = unsafe { libc::geteuid() } == 0;

@@ -253,7 +253,7 @@ fn a_page_that_breaks_midway_keeps_its_whole_rows() {
 }
 
 #[test]
-fn nobody_listens() {
+fn a_port_without_a_listener() {
     let (server, client) = standin();
     server.refuse();
     let error = client.failure();
@@ -271,7 +271,7 @@ fn nobody_listens() {
 
 #[test]
 fn names_that_cannot_be_resolved() {
-    // A label of more than 63 letters: no resolver asks anybody about it.
+    // A label of more than 63 letters: a resolver sends no request for it.
     let client = client(&format!("http://{}.invalid:32400", "x".repeat(70)));
     let error = client.failure();
     assert_eq!(error.status, Status::Connect);

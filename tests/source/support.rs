@@ -242,7 +242,7 @@ pub fn settled(server: &Standin) -> Stats {
 pub fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     // The servers here end each connection with its answer: they say so, or the next request would sometimes go where
-    // nobody listens any more, and be sent twice.
+    // nothing listens any more, and be sent twice.
     let length = body.len();
     let mut answer =
         format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n").into_bytes();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plexindex::error::Status;
 use plexindex::index::{Deadline, Index, Library, ManualClock, Match, QueryOptions};
-use plexindex::options::Options;
+use plexindex::options::{Options, Ttl};
 use plexindex::source::{Abilities, Delta, Resume};
 use tempfile::TempDir;
 
@@ -81,16 +81,20 @@ fn path(name: &str) -> String {
 
 #[test]
 fn a_token_that_lags_is_believed_and_a_path_is_found_all_the_same() {
-    let at = Place::listed(with(Token::Lagging, |_| ()), 6_000);
+    let at = Place::new(with(Token::Lagging, |_| ()), 1_000, |options| {
+        options.library_ttl = Ttl::For(Duration::from_secs(60));
+    });
+    at.index.refresh(&QueryOptions::default(), true).expect("listed");
+    at.requests();
     at.memory.add(&at.section, "One", &path("One"));
     at.memory.add(&at.section, "Two", &path("Two"));
-    at.clock.advance_ms(HOUR_MS + 1);
+    at.clock.advance_ms(60_001);
     // The probe says that nothing changed; the path that is missing is searched, and comes alone.
     assert_eq!(at.ask(&path("One")).status, Status::Ok);
     assert_eq!(at.requests(), [("find_path", 1), ("probe", 1)]);
     // The token moves, and what changed comes without a listing.
     at.memory.catch_up();
-    at.clock.advance_ms(HOUR_MS + 1);
+    at.clock.advance_ms(60_001);
     assert_eq!(at.ask(&path("Film 1")).status, Status::Ok);
     assert_eq!(at.requests(), [("delta", 1), ("probe", 1)]);
     assert_eq!(at.ask(&path("Two")).status, Status::Ok);

@@ -21,7 +21,7 @@ pub const FOLDER: &str = "/data/movies";
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Nobody is there.
+    /// No server is there.
     Down,
     /// It is starting.
     Starting,

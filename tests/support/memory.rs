@@ -42,7 +42,7 @@ pub enum Token {
 /// What goes wrong with each request from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nobody is there.
+    /// No server is there.
     Down,
     /// The server is starting.
     Starting,

@@ -133,7 +133,7 @@ pub unsafe extern "C" fn plexindex_server_json(handle: *const Handle, query: *co
 }
 
 /// What kind of place the store is in, as JSON, UTF-8: `{"folder","file_system","journal","shares_memory",
-/// "counter_page","locks","locks_error","disk_bytes","free_bytes"}`. `locks` is tried on a file that is removed again.
+/// "counter_page","locks","locks_error","disk_bytes","free_bytes"}`. `locks` is tested on a file that is removed again.
 /// `file_system` and `free_bytes` are null where the system does not tell. Sends no request.
 ///
 /// # Safety

@@ -71,7 +71,7 @@ impl Checked {
         self.slice(at, length.min(self.sums.saturating_sub(at)))
     }
 
-    /// A byte that nobody may believe: it was not verified. For what wants it loaded, and no more.
+    /// A byte whose sum was not verified: it may be loaded into the cache, and must not be believed.
     #[inline]
     pub fn glimpse(&self, at: usize) -> u8 {
         self.bytes.get(at).copied().unwrap_or(0)

@@ -30,7 +30,7 @@ pub struct Kept<'i> {
     pub expires_ms: Option<i64>,
 }
 
-/// Gathers entries and writes them as one image.
+/// Collects entries and writes them as one image.
 #[derive(Default)]
 pub struct EntriesBuilder {
     records: Vec<u8>,

@@ -93,7 +93,7 @@ impl Image {
         self.head.mappings
     }
 
-    /// A check failed: nothing that it said since it was opened and nobody asked before can be relied upon.
+    /// A check failed: nothing can be relied upon that it has said since the last time this was asked.
     #[inline]
     #[must_use]
     pub fn is_broken(&self) -> bool {

@@ -168,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn streams_as_it_mends_at_once(pieces in proptest::collection::vec("[a-z\"é😀]{0,40}(\\\\\\\\|\\\\ud83d|\\\\ude00|)", 0..40), repeat in 1_usize..300, step in 1_usize..100_000) {
+        fn streams_as_it_sanitizes_at_once(pieces in proptest::collection::vec("[a-z\"é😀]{0,40}(\\\\\\\\|\\\\ud83d|\\\\ude00|)", 0..40), repeat in 1_usize..300, step in 1_usize..100_000) {
             let mut text = pieces.concat().repeat(repeat);
             text.push('"');
             let text = text.replace("\\\"", "\"");

@@ -8,7 +8,7 @@ use crate::model::{Change, Library, LibraryKind, Trust, uuid_of_section};
 
 use super::lenient::{Elements, LIST_LIMIT, Object, push_new, scalar};
 
-/// When Plex says that a library changed. Neither of them can be trusted alone: `docs/design.md`, 'Freshness'.
+/// When Plex says that a library changed. Neither of them is reliable by itself: `docs/design.md`, 'Freshness'.
 #[derive(Clone, Copy, Default)]
 struct Clocks {
     /// A change counter, not a time; 0 for ever in some libraries, and it lags.

@@ -1,4 +1,4 @@
-//! Answers that were wrong once: each test is a defect that a reviewer reproduced, and how it has to be.
+//! Answers that were wrong once: each test reproduces a defect, and asserts what holds instead.
 
 mod support;
 
@@ -57,7 +57,7 @@ fn a_moved_item_is_confirmed_beside_a_listing_that_was_cut_off() {
 }
 
 #[test]
-fn a_removed_item_stays_away_when_its_warm_file_is_made_anew() {
+fn a_removed_item_stays_away_when_its_image_is_made_anew() {
     let folder = tempfile::tempdir().expect("a folder");
     let (server, index, path, key) = half_listed(folder.path());
     let library = index.library("Movies").expect("a handle");
@@ -130,7 +130,7 @@ fn an_item_that_came_after_one_went_is_found_by_guid_and_title() {
 }
 
 #[test]
-fn a_recorded_match_ends_every_doubt_about_it_in_all_processes() {
+fn a_recorded_match_verifies_its_path_and_item_in_all_processes() {
     let at = Scene::movies(20);
     let (_index, library) = at.opened();
     let (path, key) = path_of(&at.server, 1, 1);
@@ -232,7 +232,7 @@ fn max_age_counts_from_the_listing_whatever_the_ttl() {
 }
 
 #[test]
-fn hosts_with_other_rules_do_not_take_each_others_warm_files_away() {
+fn hosts_with_other_rules_do_not_take_each_others_images_away() {
     let server = movies(200);
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
