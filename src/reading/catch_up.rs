@@ -9,22 +9,15 @@ use crate::error::Result;
 use crate::image::{Change as Overlaid, Image, ImageKind, LibraryFacts, LibraryView};
 use crate::maintenance::Images;
 use crate::matching::Mappings;
-use crate::model::{IdentityId, Token};
+use crate::model::IdentityId;
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{Alone, Release, hold};
 use crate::platform::mutex::lock;
 use crate::platform::swap::{Guard, Swap};
-use crate::source::Kind;
+use crate::source::{self, Kind, View, Viewer};
 use crate::stats::{Counters, Spent};
 use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, State, Store, USE_NOTED_MS};
-
-/// Where an index asks, and as whom.
-struct Asker {
-    url: Option<String>,
-    user: Option<String>,
-    token: Option<Token>,
-}
 
 /// What one handle has read of a store. Fast lookups begin here: it is one pointer away from a library's handle.
 pub struct Reading {
@@ -34,7 +27,8 @@ pub struct Reading {
     pub(super) mappings: Mappings,
     clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
-    asker: Asker,
+    /// Where this index asks, and as whom.
+    view: Option<View>,
     snapshot: Swap<Snapshot>,
     /// Held by the thread that makes images anew: the others find them made.
     rebuilding: Mutex<()>,
@@ -72,11 +66,7 @@ impl Reading {
             mappings,
             clock,
             counters,
-            asker: Asker {
-                url: options.server_url.clone(),
-                user: options.user.clone(),
-                token: options.token.clone(),
-            },
+            view: source::view(options),
             snapshot: Swap::new(Snapshot::default()),
             rebuilding: Mutex::new(()),
             catching_up: Mutex::new(()),
@@ -126,13 +116,13 @@ impl Reading {
 
     /// Where this index asks, and as whom. The store knows users by a secret of its database, which may be made anew.
     pub fn endpoint(&self) -> Option<Endpoint> {
-        self.asker.url.as_deref().map(|url| Endpoint {
-            url: url.trim_end_matches('/').to_owned(),
-            who: match (&self.asker.user, &self.asker.token) {
+        self.view.as_ref().map(|View { place, viewer }| Endpoint {
+            url: place.clone(),
+            who: match viewer {
                 // One byte more than a token's: what was confirmed for a named user is never inherited.
-                (Some(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
-                (None, Some(token)) => self.store.fingerprint(token.reveal()),
-                (None, None) => Vec::new(),
+                Viewer::Named(user) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
+                Viewer::Holder(token) => self.store.fingerprint(token.reveal()),
+                Viewer::Anyone => Vec::new(),
             },
         })
     }

@@ -1,6 +1,7 @@
 //! What is known of a kind of source without asking it, and so also while an index is offline.
 
 use crate::error::{Error, Result, Status};
+use crate::model::Token;
 
 use super::event::Event;
 
@@ -13,6 +14,26 @@ pub struct Kind {
     pub key_prefix: &'static str,
     /// Reads the JSON of a notification or webhook that a host received; [`Status::InvalidArgument`] when it is none.
     pub read_events: fn(&[u8]) -> Result<Vec<Event>>,
+}
+
+/// Where a source is asked, and as whom: what it shows is that user's view of that server, and no other's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The server's place, such as its URL: the same text for the same place.
+    pub place: String,
+    /// As whom.
+    pub viewer: Viewer,
+}
+
+/// As whom a source is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Viewer {
+    /// A user whom the host named: tokens may change.
+    Named(String),
+    /// Who has this token.
+    Holder(Token),
+    /// Any caller sees the same.
+    Anyone,
 }
 
 impl Kind {

@@ -17,6 +17,6 @@ pub use bounds::Bounds;
 pub use contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Resume, Source, WantedPath};
 pub use edit::{EditRequest, FieldChange, Lock};
 pub use event::Event;
-pub use kind::Kind;
+pub use kind::{Kind, View, Viewer};
 pub use meter::{Meter, RequestKind};
-pub use open::{kind, open};
+pub use open::{kind, open, view};

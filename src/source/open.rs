@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::options::Options;
 
 use super::contract::Source;
-use super::kind::Kind;
+use super::kind::{Kind, View, Viewer};
 use super::meter::Meter;
 use super::plex;
 
@@ -14,6 +14,20 @@ use super::plex;
 #[must_use]
 pub fn kind(_options: &Options) -> &'static Kind {
     &plex::KIND
+}
+
+/// Where the source that the options name is, and as whom it is asked; `None` where they name none. Also what is known of it
+/// while it is not to be asked goes by that.
+#[must_use]
+pub fn view(options: &Options) -> Option<View> {
+    options.server_url.as_deref().map(|url| View {
+        place: url.trim_end_matches('/').to_owned(),
+        viewer: match (&options.user, &options.token) {
+            (Some(user), _) => Viewer::Named(user.clone()),
+            (None, Some(token)) => Viewer::Holder(token.clone()),
+            (None, None) => Viewer::Anyone,
+        },
+    })
 }
 
 /// The source that the options name; `None` where there is none to ask. Connects nowhere yet.
