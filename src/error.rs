@@ -71,70 +71,51 @@ pub enum Status {
     LibraryAmbiguous = 401,
 }
 
-impl Status {
-    /// Every status, in ascending order of its number.
-    pub const ALL: [Self; 27] = [
-        Self::Ok,
-        Self::NotFound,
-        Self::Ambiguous,
-        Self::NotYet,
-        Self::NeedsWarm,
-        Self::InvalidArgument,
-        Self::NullPointer,
-        Self::Unsupported,
-        Self::BufferTooSmall,
-        Self::Aborted,
-        Self::Panic,
-        Self::Store,
-        Self::StoreFull,
-        Self::Connect,
-        Self::Tls,
-        Self::Unauthorized,
-        Self::Forbidden,
-        Self::NotOnServer,
-        Self::NotPlex,
-        Self::Starting,
-        Self::BadAnswer,
-        Self::ServerError,
-        Self::Timeout,
-        Self::Redirected,
-        Self::Offline,
-        Self::LibraryNotFound,
-        Self::LibraryAmbiguous,
-    ];
+/// Names each status once: for the list of all, and for C.
+macro_rules! named {
+    ($($status:ident $name:literal)*) => {
+        /// Every status, in ascending order of its number.
+        pub const ALL: [Self; [$($name),*].len()] = [$(Self::$status),*];
 
-    /// The constant's name in the C header without its prefix, such as `NOT_FOUND`.
-    #[must_use]
-    pub fn c_name(self) -> &'static CStr {
-        match self {
-            Self::Ok => c"OK",
-            Self::NotFound => c"NOT_FOUND",
-            Self::Ambiguous => c"AMBIGUOUS",
-            Self::NotYet => c"NOT_YET",
-            Self::NeedsWarm => c"NEEDS_WARM",
-            Self::InvalidArgument => c"INVALID_ARGUMENT",
-            Self::NullPointer => c"NULL_POINTER",
-            Self::Unsupported => c"UNSUPPORTED",
-            Self::BufferTooSmall => c"BUFFER_TOO_SMALL",
-            Self::Aborted => c"ABORTED",
-            Self::Panic => c"PANIC",
-            Self::Store => c"STORE",
-            Self::StoreFull => c"STORE_FULL",
-            Self::Connect => c"CONNECT",
-            Self::Tls => c"TLS",
-            Self::Unauthorized => c"UNAUTHORIZED",
-            Self::Forbidden => c"FORBIDDEN",
-            Self::NotOnServer => c"NOT_ON_SERVER",
-            Self::NotPlex => c"NOT_PLEX",
-            Self::Starting => c"STARTING",
-            Self::BadAnswer => c"BAD_ANSWER",
-            Self::ServerError => c"SERVER_ERROR",
-            Self::Timeout => c"TIMEOUT",
-            Self::Redirected => c"REDIRECTED",
-            Self::Offline => c"OFFLINE",
-            Self::LibraryNotFound => c"LIBRARY_NOT_FOUND",
-            Self::LibraryAmbiguous => c"LIBRARY_AMBIGUOUS",
+        /// The constant's name in the C header without its prefix, such as `NOT_FOUND`.
+        #[must_use]
+        pub fn c_name(self) -> &'static CStr {
+            match self {
+                $(Self::$status => $name,)*
+            }
         }
+    };
+}
+
+impl Status {
+    named! {
+        Ok c"OK"
+        NotFound c"NOT_FOUND"
+        Ambiguous c"AMBIGUOUS"
+        NotYet c"NOT_YET"
+        NeedsWarm c"NEEDS_WARM"
+        InvalidArgument c"INVALID_ARGUMENT"
+        NullPointer c"NULL_POINTER"
+        Unsupported c"UNSUPPORTED"
+        BufferTooSmall c"BUFFER_TOO_SMALL"
+        Aborted c"ABORTED"
+        Panic c"PANIC"
+        Store c"STORE"
+        StoreFull c"STORE_FULL"
+        Connect c"CONNECT"
+        Tls c"TLS"
+        Unauthorized c"UNAUTHORIZED"
+        Forbidden c"FORBIDDEN"
+        NotOnServer c"NOT_ON_SERVER"
+        NotPlex c"NOT_PLEX"
+        Starting c"STARTING"
+        BadAnswer c"BAD_ANSWER"
+        ServerError c"SERVER_ERROR"
+        Timeout c"TIMEOUT"
+        Redirected c"REDIRECTED"
+        Offline c"OFFLINE"
+        LibraryNotFound c"LIBRARY_NOT_FOUND"
+        LibraryAmbiguous c"LIBRARY_AMBIGUOUS"
     }
 
     /// [`Status::c_name`] as text.
@@ -176,6 +157,13 @@ impl Status {
     }
 }
 
+/// A call that gives nothing has succeeded.
+impl From<()> for Status {
+    fn from((): ()) -> Self {
+        Self::Ok
+    }
+}
+
 /// Something that did not work: what, with which input, and what the host can do about it.
 ///
 /// The text never holds a token, and names a media path only where the host passed it in this very call.
@@ -214,6 +202,15 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Refuses what a caller gave.
+///
+/// # Errors
+/// [`Status::InvalidArgument`], always.
+pub fn refuse<T>(text: impl Into<String>) -> Result<T> {
+    Err(Error::new(Status::InvalidArgument, text))
+}
+
 /// An empty list with room for so many of what a caller gave: where there is no memory that is an error, and not the
 /// end of the host.
 ///

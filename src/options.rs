@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::error::{Error, Result, Status};
+use crate::error::{Result, refuse};
 use crate::model::Token;
 
 /// How long a library's listing is taken as fresh.
@@ -120,11 +120,10 @@ impl Options {
     /// Refuses what cannot work, naming the option and the remedy, and warns of what is unwise.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`].
+    /// [`crate::error::Status::InvalidArgument`].
     pub fn check(&self) -> Result<()> {
-        let refuse = |text: String| Err(Error::new(Status::InvalidArgument, text));
         if self.cache_dir.as_os_str().is_empty() {
-            return refuse("cache_dir is empty: name the folder that shall hold the store".into());
+            return refuse("cache_dir is empty: name the folder that shall hold the store");
         }
         if self.page_size == 0 || self.page_size > 1000 {
             return refuse(format!(

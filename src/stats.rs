@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use serde::{Serialize, Serializer};
+
 use crate::model::Rung;
 use crate::source::{Meter, RequestKind};
 
@@ -201,15 +203,17 @@ pub struct CallBegun {
 }
 
 /// Counts as a host reads them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
     /// Answers by rung, in the order of [`Rung::ALL`]; the first counts those without an item.
+    #[serde(serialize_with = "by_rung")]
     pub answers: [u64; Rung::ALL.len()],
     /// Fast lookups that found nothing.
     pub lookup_misses: u64,
     /// Answers given although their listing had expired.
     pub stale_answers: u64,
     /// Requests sent, retries included, in the order of [`RequestKind::ALL`].
+    #[serde(serialize_with = "by_kind")]
     pub requests: [u64; RequestKind::COUNT],
     /// Bytes of answers' bodies as they came over the wire.
     pub bytes_received: u64,
@@ -261,42 +265,14 @@ impl Stats {
     /// A JSON object; answers and requests are objects by name.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let answers: serde_json::Map<_, _> = Rung::ALL
-            .iter()
-            .map(|rung| (rung.name().to_owned(), self.answers[*rung as usize].into()))
-            .collect();
-        let requests: serde_json::Map<_, _> = RequestKind::ALL
-            .iter()
-            .map(|kind| (kind.name().to_owned(), self.requests[*kind as usize].into()))
-            .collect();
-        serde_json::json!({
-            "answers": answers,
-            "lookup_misses": self.lookup_misses,
-            "stale_answers": self.stale_answers,
-            "requests": requests,
-            "bytes_received": self.bytes_received,
-            "listings": self.listings,
-            "network_us": self.network_us,
-            "parse_us": self.parse_us,
-            "wait_us": self.wait_us,
-            "store_us": self.store_us,
-            "image_us": self.image_us,
-            "match_us": self.match_us,
-            "calls": self.calls,
-            "calls_us": self.calls_us,
-            "slow_calls": self.slow_calls,
-            "store_requests": self.store_requests,
-            "store_answers": self.store_answers,
-            "items": self.items,
-            "matches": self.matches,
-            "libraries": self.libraries,
-            "disk_bytes": self.disk_bytes,
-            "sequence": self.sequence,
-            "events": self.events,
-            "hints": self.hints,
-            "failures": self.failures,
-            "last_failure": self.last_failure,
-        })
-        .to_string()
+        serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+fn by_rung<S: Serializer>(counts: &[u64], out: S) -> Result<S::Ok, S::Error> {
+    out.collect_map(Rung::ALL.iter().map(|rung| rung.name()).zip(counts))
+}
+
+fn by_kind<S: Serializer>(counts: &[u64], out: S) -> Result<S::Ok, S::Error> {
+    out.collect_map(RequestKind::ALL.iter().map(|kind| kind.name()).zip(counts))
 }

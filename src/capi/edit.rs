@@ -1,13 +1,11 @@
 //! Edits as C gives them, and reports as it gets them.
 
-use std::mem::size_of;
-
 use super::constants as c;
 use super::handles::library;
 use super::query::deadline;
-use super::strings::{null, refuse, sized, split};
+use super::strings::{check_reserved, decoded, fill, null, sized, split};
 use super::types;
-use crate::error::{Error, Result, Status, room};
+use crate::error::{Result, refuse, room};
 use crate::index::{Deadline, Edit, EditReport, Edited, Index, Library, QueryOptions};
 use crate::source::{FieldChange, Lock};
 
@@ -36,20 +34,12 @@ pub unsafe fn edit<'h>(given: *const types::Edit) -> Result<CheckedEdit<'h>> {
         lock,
         reserved,
     } = unsafe { sized(given, "edit") }?;
-    if reserved != 0 {
-        return Err(Error::new(
-            Status::Unsupported,
-            format!("edit.reserved is {reserved}: this version knows no meaning of it"),
-        ));
-    }
+    check_reserved(reserved, "edit")?;
     // SAFETY: the caller's promise, for all of these.
     let (library, keys, changes) = unsafe { (library(of)?, keys.get("edit.keys")?, changes.get("edit.changes")?) };
-    let pairs = changes_count.checked_mul(2).ok_or_else(|| {
-        Error::new(
-            Status::InvalidArgument,
-            format!("edit.changes_count is {changes_count}"),
-        )
-    })?;
+    let Some(pairs) = changes_count.checked_mul(2) else {
+        return refuse(format!("edit.changes_count is {changes_count}"));
+    };
     let changes = texts(changes, pairs, "edit.changes")?;
     Ok(CheckedEdit {
         library,
@@ -71,10 +61,7 @@ pub unsafe fn edit<'h>(given: *const types::Edit) -> Result<CheckedEdit<'h>> {
 fn texts<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h str>> {
     let mut texts = room(count, what)?;
     for text in split(block, count, what)? {
-        texts.push(std::str::from_utf8(text).map_err(|_| {
-            let shown = String::from_utf8_lossy(text);
-            Error::new(Status::InvalidArgument, format!("{what}: '{shown}' is not UTF-8"))
-        })?);
+        texts.push(decoded(text, what)?);
     }
     Ok(texts)
 }
@@ -132,14 +119,14 @@ pub unsafe fn run(index: &Index, given: &CheckedEdit<'_>, report: *mut types::Ed
     );
     if let Some(place) = place {
         // SAFETY: the caller's promise.
-        unsafe { fill(&seen, place, report) };
+        unsafe { tell(&seen, place, report) };
     }
     edited
 }
 
 /// # Safety
 /// `report` must be valid for the size that `given`, its copy, says.
-unsafe fn fill(seen: &EditReport, given: types::EditReport, report: *mut types::EditReport) {
+unsafe fn tell(seen: &EditReport, given: types::EditReport, report: *mut types::EditReport) {
     let count = |state| u64::try_from(seen.count(state)).unwrap_or(u64::MAX);
     let filled = types::EditReport {
         done: count(Edited::Done),
@@ -151,12 +138,6 @@ unsafe fn fill(seen: &EditReport, given: types::EditReport, report: *mut types::
         // SAFETY: the caller says that there is room for so many.
         unsafe { given.states.add(at).write(*state as u8) };
     }
-    // SAFETY: both sides know so many bytes; a larger struct of a newer caller keeps the rest as it was.
-    unsafe {
-        std::ptr::copy_nonoverlapping(
-            std::ptr::from_ref(&filled).cast::<u8>(),
-            report.cast::<u8>(),
-            given.size.min(size_of::<types::EditReport>()),
-        );
-    }
+    // SAFETY: the caller's promise.
+    unsafe { fill(&filled, report, given.size) };
 }

@@ -44,7 +44,7 @@ const NOWHERE: Place = Place {
 };
 
 /// Runs the body of an exported function that gives a status.
-pub fn guard(body: impl FnOnce() -> Result<Status>) -> i32 {
+pub fn guard<S: Into<Status>>(body: impl FnOnce() -> Result<S>) -> i32 {
     let outcome = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
         Err(Error::new(
             Status::Panic,
@@ -55,7 +55,7 @@ pub fn guard(body: impl FnOnce() -> Result<Status>) -> i32 {
         ))
     });
     match outcome {
-        Ok(status) => status as i32,
+        Ok(status) => status.into() as i32,
         Err(error) => {
             keep_message(&error.message);
             error.status as i32
@@ -147,39 +147,5 @@ pub fn keep_text([head, tail]: [&[u8]; 2]) -> *const c_char {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::ffi::CStr;
-
-    fn message() -> String {
-        // SAFETY: NUL-terminated, of this thread.
-        unsafe { CStr::from_ptr(last_error_message()) }
-            .to_string_lossy()
-            .into_owned()
-    }
-
-    #[test]
-    fn a_panic_becomes_a_status_with_a_text() {
-        assert_eq!(guard(|| panic!("never seen outside")), Status::Panic as i32);
-        assert!(message().contains("defect"));
-        assert!(!message().contains("never seen"));
-        assert_eq!(guard_value(7, || panic!("never seen outside")), 7);
-        assert_eq!(guard(|| Ok(Status::Ambiguous)), Status::Ambiguous as i32);
-    }
-
-    #[test]
-    fn a_long_message_says_that_it_was_cut() {
-        guard(|| Err(Error::new(Status::Store, "é".repeat(3000))));
-        assert!(message().ends_with("é…"));
-        assert!(message().len() < MESSAGE);
-    }
-
-    #[test]
-    fn a_key_that_does_not_fit_is_no_key() {
-        assert!(keep_key(["/library/metadata/", &"9".repeat(KEY)]).is_null());
-        assert!(keep_key(["/library/metadata/", "5\x005"]).is_null());
-        let key = keep_key(["/library/metadata/", "55"]);
-        // SAFETY: NUL-terminated, of this thread.
-        assert_eq!(unsafe { CStr::from_ptr(key) }, c"/library/metadata/55");
-    }
-}
+#[path = "guard_tests.rs"]
+mod tests;

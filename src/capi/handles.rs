@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use super::options::CheckedOptions;
-use super::strings::{null, refuse};
+use super::strings::null;
 use super::table_handles::TableHandles;
 use super::types::{Handle, LibraryHandle};
 use super::{guard, log_ring};
-use crate::error::Result;
+use crate::error::{Result, refuse};
 use crate::index::{Index, Library, Selector};
-use crate::platform::fork::{self, Forks, Release, Side};
+use crate::platform::fork::{self, Forks, Release};
+use crate::platform::mutex::lock;
 
 /// Handles given out for names that no known library has.
 const MOST_UNKNOWN: usize = 1_024;
@@ -33,8 +34,6 @@ impl Forks for Libraries {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![Box::new(fork::hold(&self, |all| &all.known))]
     }
-
-    fn after(&self, _side: &Side) {}
 }
 
 impl Opened {
@@ -86,11 +85,7 @@ impl Opened {
     }
 
     pub fn library(&self, selector: Selector) -> Result<*const LibraryHandle> {
-        let mut libraries = self
-            .libraries
-            .known
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut libraries = lock(&self.libraries.known);
         if let Some(known) = libraries.iter().find(|one| *one.selector() == selector) {
             return Ok(std::ptr::from_ref::<Library>(known).cast());
         }
@@ -125,69 +120,5 @@ pub unsafe fn library<'h>(library: *const LibraryHandle) -> Result<&'h Library> 
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::capi::hostile::hostile;
-    use crate::error::Status;
-    use crate::options;
-
-    /// Without the quiet that a host gets: it would hide what other tests say.
-    fn opened_in(folder: &std::path::Path) -> Opened {
-        let options = options::Options {
-            cache_dir: folder.to_owned(),
-            ..options::Options::default()
-        };
-        Opened::over(Index::open(options).expect("opens"))
-    }
-
-    #[test]
-    fn handles_of_libraries_that_do_not_exist_are_limited() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let opened = Opened::over(hostile(folder.path()));
-        let ask = |number: usize| opened.library(Selector::Any(format!("Name {number}")));
-        for number in 0..MOST_UNKNOWN {
-            ask(number).expect("a handle");
-        }
-        let error = ask(MOST_UNKNOWN).expect_err("one too many");
-        assert_eq!(error.status, Status::InvalidArgument);
-        assert!(error.message.contains("Name 1024"), "{error}");
-        // Those that were given out stay; libraries that are known always have one.
-        assert_eq!(ask(0).expect("the same"), ask(0).expect("the same"));
-        let movies = opened.index().library("Movies").expect("a handle");
-        movies.match_path(b"/a").expect("listed");
-        opened.library(Selector::Any("Movies".to_owned())).expect("a handle");
-        opened.library(Selector::All).expect("a handle");
-        opened.close().expect("closes");
-    }
-
-    #[test]
-    fn a_child_gets_handles_though_a_thread_got_its_first_at_the_fork() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let opened = opened_in(folder.path());
-        let (say, said) = std::sync::mpsc::channel();
-        let libraries = Arc::clone(&opened.libraries);
-        let busy = std::thread::spawn(move || {
-            let _known = libraries.known.lock();
-            say.send(()).expect("heard");
-            std::thread::sleep(Duration::from_millis(100));
-        });
-        said.recv().expect("it is held");
-        // SAFETY: the child asks for a handle and ends at once; one that hangs is ended by its alarm.
-        let state = unsafe {
-            let child = libc::fork();
-            assert!(child >= 0, "forked");
-            if child == 0 {
-                libc::alarm(10);
-                libc::_exit(i32::from(opened.library(Selector::All).is_err()));
-            }
-            let mut state = 0;
-            assert_eq!(libc::waitpid(child, &raw mut state, 0), child);
-            state
-        };
-        assert_eq!(state, 0);
-        busy.join().expect("no panic");
-        opened.close().expect("closes");
-    }
-}
+#[path = "handles_tests.rs"]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -10,6 +10,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use super::constants as c;
 use crate::error::{Error, Result, Status};
 use crate::platform::fork::{self, Release};
+use crate::platform::mutex::{lock, try_lock};
 
 /// How many lines wait at most.
 const CAPACITY: usize = 256;
@@ -41,11 +42,13 @@ static WAITING: AtomicU32 = AtomicU32::new(0);
 /// host that hangs.
 fn ring() -> Option<MutexGuard<'static, Ring>> {
     for attempt in 0..2000 {
-        match RING.try_lock() {
-            Ok(ring) => return Some(ring),
-            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) if attempt < 1000 => std::thread::yield_now(),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+        if let Some(ring) = try_lock(&RING) {
+            return Some(ring);
+        }
+        if attempt < 1000 {
+            std::thread::yield_now();
+        } else {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
     None
@@ -59,9 +62,7 @@ struct Held {
 impl Release for Held {}
 
 fn hold() -> Box<dyn Release> {
-    Box::new(Held {
-        _ring: RING.lock().unwrap_or_else(PoisonError::into_inner),
-    })
+    Box::new(Held { _ring: lock(&RING) })
 }
 
 impl Log for RingLogger {
@@ -138,35 +139,5 @@ pub fn drain() -> Vec<Line> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc::channel;
-
-    use super::*;
-
-    #[test]
-    fn a_child_has_a_log_though_a_thread_drained_it_at_the_fork() {
-        install(LevelFilter::Warn);
-        let (say, said) = channel();
-        let drainer = std::thread::spawn(move || {
-            let _ring = ring();
-            say.send(()).expect("heard");
-            std::thread::sleep(Duration::from_millis(100));
-        });
-        said.recv().expect("the ring is held");
-        // SAFETY: the child logs, drains and ends at once.
-        let state = unsafe {
-            let child = libc::fork();
-            assert!(child >= 0, "forked");
-            if child == 0 {
-                log::warn!(target: "plexindex", "a line of the child");
-                let has_it = drain().iter().any(|line| line.text == "a line of the child");
-                libc::_exit(i32::from(!has_it));
-            }
-            let mut state = 0;
-            assert_eq!(libc::waitpid(child, &raw mut state, 0), child);
-            state
-        };
-        assert_eq!(state, 0, "it was silent");
-        drainer.join().expect("no panic");
-    }
-}
+#[path = "log_ring_tests.rs"]
+mod tests;

@@ -13,11 +13,11 @@
 mod answer;
 pub mod constants;
 mod edit;
+#[cfg(test)]
+mod for_tests;
 mod functions;
 mod guard;
 mod handles;
-#[cfg(test)]
-mod hostile;
 mod log_ring;
 mod options;
 mod query;

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::constants as c;
-use super::strings::{null, refuse, sized};
+use super::strings::{check_flags, check_reserved, decoded, null, sized};
 use super::types::{self, Options};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, refuse};
 use crate::model::Token;
 use crate::options::MappingKind::{HostToServer, ServerToHost};
 use crate::options::{self, Ttl};
@@ -17,15 +17,17 @@ pub struct CheckedOptions {
     pub log_level: i32,
 }
 
-fn time(ms: i64, default: Duration, what: &str) -> Result<Duration> {
+/// A time; `or` is what may be given instead of milliseconds.
+pub fn millis(ms: i64, what: &str, or: &str) -> Result<Duration> {
     match u64::try_from(ms) {
-        Ok(0) => Ok(default),
         Ok(ms) => Ok(Duration::from_millis(ms)),
-        Err(_) => refuse(format!(
-            "{what} is {ms}: give milliseconds, or 0 for {} s",
-            default.as_secs()
-        )),
+        Err(_) => refuse(format!("{what} is {ms}: give milliseconds, {or}")),
     }
+}
+
+fn time(ms: i64, default: Duration, what: &str) -> Result<Duration> {
+    let given = millis(ms, what, &format!("or 0 for {} s", default.as_secs()))?;
+    Ok(if given.is_zero() { default } else { given })
 }
 
 /// For how long something is fresh.
@@ -34,11 +36,7 @@ pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
         0 => Ok(options::Options::default().library_ttl),
         c::PLEXINDEX_TTL_AT_ONCE => Ok(Ttl::AtOnce),
         c::PLEXINDEX_TTL_NEVER => Ok(Ttl::Never),
-        ms => Ok(Ttl::For(Duration::from_millis(u64::try_from(ms).or_else(|_| {
-            refuse(format!(
-                "{what} is {ms}: give milliseconds, 0 for one hour, PLEXINDEX_TTL_AT_ONCE or PLEXINDEX_TTL_NEVER"
-            ))
-        })?))),
+        ms => millis(ms, what, "0 for one hour, PLEXINDEX_TTL_AT_ONCE or PLEXINDEX_TTL_NEVER").map(Ttl::For),
     }
 }
 
@@ -78,12 +76,7 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
         | c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS
         | c::PLEXINDEX_OPEN_NO_MMAP
         | c::PLEXINDEX_OPEN_OBFUSCATE_PATHS;
-    if flags & !known != 0 || reserved != 0 {
-        return Err(Error::new(
-            Status::Unsupported,
-            format!("options.flags is {flags:#x} and reserved {reserved}: this version knows the flags {known:#x}"),
-        ));
-    }
+    check_flags(flags, reserved, known, "options")?;
     let default = options::Options::default();
     // SAFETY: the caller's promise, for all of these.
     let (cache_dir, server_url, token, user, ca_file) = unsafe {
@@ -164,22 +157,11 @@ unsafe fn mappings(given: *const types::Mapping, count: usize) -> Result<Vec<opt
             // SAFETY: the caller's promise; a pointer from another language may be misaligned.
             let rule = unsafe { given.add(place).read_unaligned() };
             let name = format!("options.mappings[{place}]");
-            if rule.reserved != 0 {
-                return Err(Error::new(
-                    Status::Unsupported,
-                    format!(
-                        "{name}.reserved is {}: this version knows no meaning of it",
-                        rule.reserved
-                    ),
-                ));
-            }
+            check_reserved(rule.reserved, &name)?;
             // SAFETY: the caller's promise.
             let (from, to) = unsafe { (rule.from.get(&name)?, rule.to.get(&name)?) };
-            let pattern = || -> Result<options::Pattern> {
-                let text = std::str::from_utf8(from)
-                    .map_err(|_| Error::new(Status::InvalidArgument, format!("{name}.from is not UTF-8")))?;
-                Ok(options::Pattern::Regex(text.to_owned()))
-            };
+            let pattern =
+                || decoded(from, &format!("{name}.from")).map(|text| options::Pattern::Regex(text.to_owned()));
             let prefix = || options::Pattern::Prefix(from.to_vec());
             let (kind, from) = match rule.kind {
                 c::PLEXINDEX_MAPPING_HOST_PREFIX => (HostToServer, prefix()),

@@ -2,12 +2,12 @@
 
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
-use std::time::Duration;
 
 use super::constants as c;
-use super::strings::{refuse, sized, utf8};
+use super::options::millis;
+use super::strings::{check_flags, decoded, sized, utf8};
 use super::types::{Bytes, Progress as ProgressRecord, ProgressFn, Query};
-use crate::error::{Error, Result, Status};
+use crate::error::{Result, refuse};
 use crate::index::{Deadline, Library, Progress, QueryOptions, Selector};
 use crate::platform::thread::lent;
 
@@ -39,12 +39,7 @@ pub unsafe fn query<'h>(given: *const Query) -> Result<CheckedQuery<'h>> {
         progress_user,
     } = unsafe { sized(given, "query") }?;
     let known = c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL;
-    if flags & !known != 0 || reserved != 0 {
-        return Err(Error::new(
-            Status::Unsupported,
-            format!("query.flags is {flags:#x} and reserved {reserved}: this version knows the flags {known:#x}"),
-        ));
-    }
+    check_flags(flags, reserved, known, "query")?;
     let deadline = deadline(deadline_ms, "query.deadline_ms")?;
     // SAFETY: the caller's promise.
     let (library, text) = unsafe { (library.cast::<Library>().as_ref(), text.get("query.text")?) };
@@ -61,13 +56,7 @@ pub fn deadline(ms: i64, what: &str) -> Result<Deadline> {
     match ms {
         0 => Ok(Deadline::Default),
         c::PLEXINDEX_NO_DEADLINE => Ok(Deadline::None),
-        ms => Ok(Deadline::In(Duration::from_millis(u64::try_from(ms).or_else(
-            |_| {
-                refuse(format!(
-                    "{what} is {ms}: give milliseconds, 0 for the options' default, or PLEXINDEX_NO_DEADLINE"
-                ))
-            },
-        )?))),
+        ms => millis(ms, what, "0 for the options' default, or PLEXINDEX_NO_DEADLINE").map(Deadline::In),
     }
 }
 
@@ -106,12 +95,7 @@ impl<'h> CheckedQuery<'h> {
     }
 
     pub fn utf8(&self, what: &str) -> Result<&'h str> {
-        std::str::from_utf8(self.text).map_err(|_| {
-            Error::new(
-                Status::InvalidArgument,
-                format!("the {what} is not UTF-8: '{}'", String::from_utf8_lossy(self.text)),
-            )
-        })
+        decoded(self.text, what)
     }
 }
 

@@ -4,10 +4,30 @@ use std::ffi::c_char;
 use std::mem::size_of;
 
 use super::types::Bytes;
-use crate::error::{Error, Result, Status, room};
+use crate::error::{Error, Result, Status, refuse, room};
 
-pub fn refuse<T>(text: impl Into<String>) -> Result<T> {
-    Err(Error::new(Status::InvalidArgument, text))
+pub fn unsupported<T>(text: impl Into<String>) -> Result<T> {
+    Err(Error::new(Status::Unsupported, text))
+}
+
+/// Refuses a struct whose reserved field is set.
+pub fn check_reserved(reserved: u32, what: &str) -> Result<()> {
+    if reserved == 0 {
+        return Ok(());
+    }
+    unsupported(format!(
+        "{what}.reserved is {reserved}: this version knows no meaning of it"
+    ))
+}
+
+/// Refuses a struct with flags that this version does not know, or whose reserved field is set.
+pub fn check_flags(flags: u32, reserved: u32, known: u32, what: &str) -> Result<()> {
+    if flags & !known == 0 && reserved == 0 {
+        return Ok(());
+    }
+    unsupported(format!(
+        "{what}.flags is {flags:#x} and reserved {reserved}: this version knows the flags {known:#x}"
+    ))
 }
 
 pub fn null(what: &str) -> Error {
@@ -38,46 +58,67 @@ pub unsafe fn bytes<'h>(data: *const c_char, length: usize, what: &str) -> Resul
 /// As [`bytes`].
 pub unsafe fn utf8<'h>(data: *const c_char, length: usize, what: &str) -> Result<&'h str> {
     // SAFETY: the caller's promise.
-    let bytes = unsafe { bytes(data, length, what) }?;
-    std::str::from_utf8(bytes).map_err(|_| {
-        Error::new(
-            Status::InvalidArgument,
-            format!("{what} is not UTF-8: '{}'", String::from_utf8_lossy(bytes)),
-        )
-    })
+    decoded(unsafe { bytes(data, length, what) }?, what)
+}
+
+/// The text that these bytes are.
+pub fn decoded<'h>(bytes: &'h [u8], what: &str) -> Result<&'h str> {
+    std::str::from_utf8(bytes).or_else(|_| refuse(format!("{what} is not UTF-8: '{}'", String::from_utf8_lossy(bytes))))
+}
+
+/// How many bytes a struct has that begins with its size.
+///
+/// # Safety
+/// `given` must be NULL or point to a `T` whose first field says how many bytes are there.
+pub unsafe fn size_given<T>(given: *const T, what: &str) -> Result<usize> {
+    if given.is_null() {
+        return Err(null(what));
+    }
+    // SAFETY: the first field is there in every version.
+    let size = unsafe { given.cast::<usize>().read_unaligned() };
+    if size < size_of::<usize>() || size > 1 << 20 {
+        return refuse(format!("{what}.size is {size}: set it to sizeof the struct"));
+    }
+    Ok(size)
 }
 
 /// A struct of the caller's that begins with its size, as this version knows it: what is missing is zero, and what is
 /// too much must be.
 ///
 /// # Safety
-/// `given` must be NULL or point to a `T` whose first field says how many bytes are there.
+/// As [`size_given`].
 pub unsafe fn sized<T: Copy>(given: *const T, what: &str) -> Result<T> {
-    if given.is_null() {
-        return Err(null(what));
-    }
     let known = size_of::<T>();
-    // SAFETY: the first field is there in every version.
-    let size = unsafe { given.cast::<usize>().read_unaligned() };
-    if size < size_of::<usize>() || size > 1 << 20 {
-        return refuse(format!("{what}.size is {size}: set it to sizeof the struct"));
-    }
+    // SAFETY: the caller's promise.
+    let size = unsafe { size_given(given, what) }?;
     // SAFETY: the caller says that `size` bytes are there; only structs of integers, pointers and nullable functions come
     // here, for which all bytes zero is a value.
     unsafe {
         let beyond = std::slice::from_raw_parts(given.cast::<u8>(), size);
         if beyond.iter().skip(known).any(|byte| *byte != 0) {
-            return Err(Error::new(
-                Status::Unsupported,
-                format!(
-                    "{what} has {size} bytes, this version knows {known}, and one of the others is set: use a newer \
-                     library, or leave the new fields zero"
-                ),
+            return unsupported(format!(
+                "{what} has {size} bytes, this version knows {known}, and one of the others is set: use a newer library, \
+                 or leave the new fields zero"
             ));
         }
         let mut copy = std::mem::MaybeUninit::<T>::zeroed();
         std::ptr::copy_nonoverlapping(given.cast::<u8>(), copy.as_mut_ptr().cast(), size.min(known));
         Ok(copy.assume_init())
+    }
+}
+
+/// Fills in a struct of the caller's as far as both sides know it: a larger one of a newer caller keeps the rest.
+///
+/// # Safety
+/// `place` must be valid for `size` bytes.
+pub unsafe fn fill<T: Copy>(filled: &T, place: *mut T, size: usize) {
+    // SAFETY: both sides have so many bytes.
+    unsafe {
+        std::ptr::copy_nonoverlapping(
+            std::ptr::from_ref(filled).cast::<u8>(),
+            place.cast::<u8>(),
+            size.min(size_of::<T>()),
+        );
     }
 }
 
@@ -123,8 +164,7 @@ pub fn split_pairs<'h>(paths: &'h [u8], keys: &'h str, count: usize) -> Result<V
     let keys = split(keys.as_bytes(), count, "keys")?;
     let mut pairs = room(count, "matches")?;
     for (path, key) in paths.into_iter().zip(keys) {
-        let key = std::str::from_utf8(key).map_err(|_| Error::new(Status::InvalidArgument, "a key is not UTF-8"))?;
-        pairs.push((path, key));
+        pairs.push((path, decoded(key, "a key")?));
     }
     Ok(pairs)
 }

@@ -1,12 +1,13 @@
 //! What handles of tables point to.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::constants as c;
-use super::strings::{null, refuse};
+use super::strings::null;
 use super::types::TableHandle;
-use crate::error::{Error, Result, Status};
-use crate::platform::fork::{self, Forks, Release, Side};
+use crate::error::{Error, Result, Status, refuse};
+use crate::platform::fork::{self, Forks, Release};
+use crate::platform::mutex::lock;
 use crate::tables::{Table, Tables};
 
 /// Handles of tables that an index gives out.
@@ -32,13 +33,11 @@ impl Forks for TableHandles {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![Box::new(fork::hold(&self, |all| &all.given))]
     }
-
-    fn after(&self, _side: &Side) {}
 }
 
 impl TableHandles {
     pub fn handle(&self, tables: &Arc<Tables>, name: &[u8], flags: u32) -> Result<*const TableHandle> {
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut given = lock(&self.given);
         if let Some(known) = given.iter().find(|one| one.name == name && one.flags == flags) {
             return Ok(std::ptr::from_ref::<Kept>(known).cast());
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::error::{Error, Result, Status, no_room, room};
+use crate::error::{Error, Result, Status, no_room, refuse, room};
 use crate::events::Events;
 use crate::model::{IdentityId, ItemType};
 use crate::reading::Reading;
@@ -251,10 +251,6 @@ impl Editing {
             ),
         ))
     }
-}
-
-fn refuse<T>(text: impl Into<String>) -> Result<T> {
-    Err(Error::new(Status::InvalidArgument, text))
 }
 
 /// The items named, each once.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::body::json_of;
 use super::debounce::{DebounceIntervals, Debouncer};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, refuse};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 use crate::platform::thread::{NO_THREAD, Worker};
@@ -54,7 +54,7 @@ struct State {
 
 impl Common {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn wait<'s>(&self, state: MutexGuard<'s, State>, time: Duration) -> MutexGuard<'s, State> {
@@ -197,7 +197,6 @@ impl Events {
 
     /// Notes what a notification or a webhook that the host received hints at.
     pub fn notify(&self, body: &[u8]) -> Result<()> {
-        let refuse = |text: &str| Err(Error::new(Status::InvalidArgument, text));
         if body.len() > BODY_MOST {
             return refuse("the body is larger than 16 MiB: none of Plex's is");
         }

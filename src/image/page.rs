@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::counters::{Counters, State};
 use crate::error::{Error, Result, Status};
-use crate::platform::files;
+use crate::platform::files::{self, Inode};
 use crate::platform::lock::FileLock;
 use crate::platform::map::{PAGE, SharedPage};
 
@@ -37,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The coherence counters of a store, shared between processes.
 pub struct CounterPage {
     page: SharedPage,
-    identity: (u64, u64),
+    file: Inode,
 }
 
 impl CounterPage {
@@ -103,7 +102,7 @@ impl CounterPage {
         let facts = file.metadata()?;
         let found = Self {
             page,
-            identity: (facts.dev(), facts.ino()),
+            file: Inode::new(&facts),
         };
         let is_page = found.word(AT_MAGIC) == MAGIC && found.word(AT_VERSION) == VERSION;
         Ok(is_page.then_some(found))
@@ -150,7 +149,7 @@ impl CounterPage {
     /// twice a second.
     #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
-        !self.is_retired() && fs::symlink_metadata(path).is_ok_and(|facts| (facts.dev(), facts.ino()) == self.identity)
+        !self.is_retired() && Inode::of(path) == Some(self.file)
     }
 
     /// Another page takes its place: processes that have this one mapped ask the database from now on.

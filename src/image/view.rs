@@ -75,28 +75,6 @@ impl LibraryView {
         });
     }
 
-    /// The listed item with this rating key.
-    #[cfg(test)]
-    #[must_use]
-    pub fn item_with_key(&self, rating_key: &str) -> Option<ItemRef<'_>> {
-        self.find(rating_key).map(|hit| self.item(hit))
-    }
-
-    /// Gives `each` the listed paths of the item with this rating key.
-    #[cfg(test)]
-    pub fn files_of(&self, rating_key: &str, mut each: impl FnMut(&[u8])) {
-        match (self.find(rating_key), &self.image) {
-            (Some(Hit::Listed(number)), Some(image)) => image.files(number, each),
-            (Some(Hit::Added(record, _)), _) => {
-                let parts = added(record).map_or(&[][..], |item| &item.parts);
-                for path in parts {
-                    each(path.as_bytes());
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// The newest record that says whether and how the item is listed; `None` leaves it to the image.
     fn overridden(&self, rating_key: &str) -> Option<&Record> {
         self.overlay

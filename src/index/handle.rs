@@ -44,12 +44,9 @@ impl Index {
     /// [`Status::InvalidArgument`] for options that are refused, [`Status::Store`], [`Status::StoreFull`].
     #[allow(clippy::needless_pass_by_value)] // given away: an index has its own
     pub fn open(options: Options) -> Result<Self> {
-        options.check()?;
-        let store = Store::open(&options.cache_dir, !options.no_mmap)?;
-        let counters = Arc::new(Counters::default());
-        let meter = Arc::clone(&counters) as Arc<dyn Meter>;
-        let source = source::open(&options, || store.folder().client_identifier(), meter)?;
-        Self::over(&options, store, source, Arc::new(SystemClock), counters)
+        Self::over(&options, Arc::new(SystemClock), |store, meter| {
+            source::open(&options, || store.folder().client_identifier(), meter)
+        })
     }
 
     /// Opens an index over another source, or with another clock: for tests, and for sources to come. The source
@@ -63,21 +60,21 @@ impl Index {
         clock: Arc<dyn Clock>,
         source: impl FnOnce(&Options, &str, Arc<dyn Meter>) -> Result<Arc<dyn Source>>,
     ) -> Result<Self> {
-        options.check()?;
-        let store = Store::open(&options.cache_dir, !options.no_mmap)?;
-        let counters = Arc::new(Counters::default());
-        let id = store.folder().client_identifier()?;
-        let source = source(&options, &id, Arc::clone(&counters) as Arc<dyn Meter>)?;
-        Self::over(&options, store, Some(source), clock, counters)
+        Self::over(&options, clock, |store, meter| {
+            let id = store.folder().client_identifier()?;
+            source(&options, &id, meter).map(Some)
+        })
     }
 
     fn over(
         options: &Options,
-        store: Store,
-        source: Option<Arc<dyn Source>>,
         clock: Arc<dyn Clock>,
-        counters: Arc<Counters>,
+        source: impl FnOnce(&Store, Arc<dyn Meter>) -> Result<Option<Arc<dyn Source>>>,
     ) -> Result<Self> {
+        options.check()?;
+        let store = Store::open(&options.cache_dir, !options.no_mmap)?;
+        let counters = Arc::new(Counters::default());
+        let source = source(&store, Arc::clone(&counters) as Arc<dyn Meter>)?;
         let inner = Inner::new(options, store, source, clock, counters)?;
         Ok(Self { inner })
     }

@@ -7,11 +7,8 @@ use super::inner::Inner;
 use crate::edit::{Edit, EditReport};
 use crate::error::{Error, Result, Status, room};
 use crate::query::Match;
-use crate::reading::{Reading, Resolved, Selection, Selector};
+use crate::reading::{PERSISTENCE, Reading, Resolved, Selection, Selector};
 use crate::sync::{Call, Progress};
-
-/// How often a library is looked for that others clear at the same time.
-pub(super) const PERSISTENCE: u32 = 20;
 
 /// What a call may do, and whom it tells.
 #[derive(Clone, Copy, Default)]
@@ -33,7 +30,6 @@ impl<'q> QueryOptions<'q> {
         Call {
             library: self.library.map(|library| &library.selection),
             until: match self.deadline {
-                Deadline::At(until) => Some(until),
                 Deadline::None => None,
                 Deadline::Default => inner.deadline.map(within),
                 Deadline::In(time) => Some(within(time)),
@@ -54,8 +50,6 @@ pub enum Deadline {
     None,
     /// This long.
     In(Duration),
-    /// Until this moment.
-    At(Instant),
 }
 
 /// A library of an index, or all of them. Usable from any thread; outlives no call of its index's `close`.

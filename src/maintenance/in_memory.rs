@@ -1,13 +1,13 @@
 //! Images that can be neither opened nor written. What they would hold is made from the store once, and kept in the
 //! memory of this process; the file is tried again after a while, then after twice as long each time.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::image::{Image, ImageKind};
 use crate::model::{Epoch, Generation, ImageName, LibraryId, Sequence};
 use crate::platform::fork::{Release, hold};
+use crate::platform::mutex::lock;
 use crate::store::LibraryRow;
 
 /// When a file that could not be written is tried again.
@@ -69,25 +69,21 @@ impl InMemory {
         Box::new(hold(owner, |owner| &within(owner).images))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<InPlace>> {
-        self.images.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What stands in for this library's file.
     pub fn of(&self, kind: ImageKind, row: &LibraryRow) -> Option<Arc<Image>> {
-        let images = self.lock();
+        let images = lock(&self.images);
         let own = images.iter().find(|one| one.kind == kind && one.is_of(row));
         own.map(|one| Arc::clone(&one.image))
     }
 
     /// Forgets what no library of these has a use for.
     pub fn prune(&self, rows: &[LibraryRow]) {
-        self.lock().retain(|one| rows.iter().any(|row| one.is_of(row)));
+        lock(&self.images).retain(|one| rows.iter().any(|row| one.is_of(row)));
     }
 
     /// Says of a library what these images know of it beyond its files.
     pub fn raise(&self, row: &mut LibraryRow) {
-        for one in self.lock().iter() {
+        for one in lock(&self.images).iter() {
             match one.kind {
                 _ if !one.is_of(row) => {}
                 ImageKind::Listing => row.image_sequence = row.image_sequence.max(one.upto),
@@ -103,25 +99,25 @@ impl InMemory {
 
     /// Whether this image stands in for a file that is still to be tried.
     pub fn holds(&self, image: &Arc<Image>) -> bool {
-        self.lock().iter().any(|one| Arc::ptr_eq(&one.image, image))
+        lock(&self.images).iter().any(|one| Arc::ptr_eq(&one.image, image))
     }
 
     /// Forgets what stands in for this library's file, of whatever generation.
     pub fn forget(&self, kind: ImageKind, library: LibraryId) {
-        self.lock().retain(|one| (one.library, one.kind) != (library, kind));
+        lock(&self.images).retain(|one| (one.library, one.kind) != (library, kind));
     }
 
     /// Takes one in; the files are tried again in a while, if that is not so already.
     pub fn keep(&self, one: InPlace, now_ms: i64) {
         self.forget(one.kind, one.library);
-        self.lock().push(one);
+        lock(&self.images).push(one);
         let due = now_ms.saturating_add(self.wait_ms.load(Ordering::Relaxed));
         self.due_ms.fetch_min(due, Ordering::Relaxed);
     }
 
     /// After files were tried: when they are tried the next time.
     pub fn tried(&self, now_ms: i64) {
-        let due = if self.lock().is_empty() {
+        let due = if lock(&self.images).is_empty() {
             self.wait_ms.store(FIRST_MS, Ordering::Relaxed);
             i64::MAX
         } else {

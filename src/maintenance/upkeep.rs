@@ -1,14 +1,15 @@
 //! What keeps a store small and quick: matches recorded and compacted, invalidations lifted, dead rows swept.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::images::Images;
-use crate::error::{Result, room};
+use crate::error::Result;
 use crate::matching::normal::normal_form;
 use crate::model::{IdentityId, LibraryId};
 use crate::platform::fork::{Release, hold};
+use crate::platform::mutex::lock;
 use crate::stats::{Counters, Spent};
 use crate::store::{LibraryRow, Patience, Store};
 
@@ -69,7 +70,7 @@ impl Maintenance {
 
     /// Adds what this handle counted to the counters of the store's life.
     pub fn flush_counters(&self) -> Result<()> {
-        let mut flushed = self.flushed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flushed = lock(&self.flushed);
         // Read behind the lock: another thread's newer numbers must not be flushed before these.
         let now = self.counters.totals();
         if *flushed == now {
@@ -92,32 +93,16 @@ impl Maintenance {
 
     /// Gives whether it was done; not when the library was cleared meanwhile, and has to be looked for again.
     pub fn record_matches(&self, identity: IdentityId, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<bool> {
-        // Before anything is stored: there may be no memory for them.
-        let mut paths = room(pairs.len(), "matches")?;
-        let mut keys = room(pairs.len(), "matches")?;
-        paths.extend(pairs.iter().map(|(path, _)| *path));
-        keys.extend(pairs.iter().map(|(_, key)| *key));
         let begun = Instant::now();
         let stored = self.store.record_matches(row, pairs);
         self.counters.spent(Spent::Store, begun.elapsed());
         self.counters.spent(Spent::Away, begun.elapsed());
-        match stored? {
-            Some(waiting) => self.recorded(identity, row, &paths, &keys, waiting).map(|()| true),
-            None => Ok(false),
-        }
-    }
-
-    /// What follows once matches are stored.
-    fn recorded(
-        &self,
-        identity: IdentityId,
-        row: &LibraryRow,
-        paths: &[&[u8]],
-        keys: &[&str],
-        waiting: u64,
-    ) -> Result<()> {
+        let Some(waiting) = stored? else {
+            return Ok(false);
+        };
         // What the host records ends an earlier invalidation, whatever the spelling of its path.
-        self.verified(identity, row, paths, keys)?;
+        let paths = pairs.iter().map(|(path, _)| *path);
+        self.verified(identity, row, paths, |key| pairs.iter().any(|(_, own)| *own == key))?;
         // The matches are in the store: what becomes of the image is no error of this call.
         if waiting > COMPACT_AFTER {
             let begun = Instant::now();
@@ -126,7 +111,7 @@ impl Maintenance {
             }
             self.counters.spent(Spent::Away, begun.elapsed());
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Compacts this library's matches, and those that keep changes for too long.
@@ -146,16 +131,23 @@ impl Maintenance {
         Ok(())
     }
 
-    /// What these paths and items are was confirmed: nothing about them is invalidated any more.
-    pub fn verified(&self, identity: IdentityId, row: &LibraryRow, paths: &[&[u8]], keys: &[&str]) -> Result<()> {
+    /// What these paths are was confirmed, and the items whose rating keys `is_key` knows: nothing about them is invalidated
+    /// any more.
+    pub fn verified<'p>(
+        &self,
+        identity: IdentityId,
+        row: &LibraryRow,
+        paths: impl Iterator<Item = &'p [u8]>,
+        is_key: impl Fn(&str) -> bool,
+    ) -> Result<()> {
         let unverified = self.store.unverified(row.id)?;
         if unverified.is_empty() {
             return Ok(());
         }
-        let forms: HashSet<Vec<u8>> = paths.iter().map(|path| normal_form(path)).collect();
+        let forms: HashSet<Vec<u8>> = paths.map(normal_form).collect();
         for (path, rating_key) in unverified {
             let confirmed = if path.is_empty() {
-                keys.contains(&rating_key.as_str())
+                is_key(&rating_key)
             } else {
                 forms.contains(&normal_form(&path))
             };

@@ -24,21 +24,6 @@ pub enum GuidRef<'v> {
 impl GuidRef<'_> {
     /// No GUID.
     pub const NONE: Self = Self::Text("");
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::NONE
-    }
-
-    /// The length of the text in bytes.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Plex { what, .. } => "plex://".len() + what.len() + 1 + 24,
-        }
-    }
 }
 
 fn hex(id: &[u8; 12]) -> [u8; 24] {

@@ -116,15 +116,33 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// The device and the number of the file that has this name now; `None` when there is none.
+/// Which file it is, whatever its name: the device, and the number on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inode(u64, u64);
+
+impl Inode {
+    /// The file with these facts.
+    #[must_use]
+    pub fn new(facts: &fs::Metadata) -> Self {
+        Self(facts.dev(), facts.ino())
+    }
+
+    /// What has this name now.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        fs::symlink_metadata(path).ok().map(|facts| Self::new(&facts))
+    }
+}
+
+/// The file that has this name now; `None` when there is none.
 ///
 /// # Errors
 /// As [`private`].
-pub fn regular(path: &Path) -> io::Result<Option<(u64, u64)>> {
+pub fn regular(path: &Path) -> io::Result<Option<Inode>> {
     // In a folder that is no link.
     match place(path).and_then(|_| fs::symlink_metadata(path)) {
-        Ok(facts) if facts.is_file() => Ok(Some((facts.dev(), facts.ino()))),
-        Ok(facts) => Err(in_the_way(path, &format!("{}: remove it", kind(&facts)))),
+        Ok(facts) if facts.is_file() => Ok(Some(Inode::new(&facts))),
+        Ok(facts) => Err(no_file(path, &facts)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
@@ -239,7 +257,7 @@ fn open(path: &Path, flags: libc::c_int) -> io::Result<File> {
     let file = File::from(open_at(folder.as_raw_fd(), &name, flags).map_err(|error| explain(error, path))?);
     let facts = file.metadata()?;
     if !facts.is_file() {
-        return Err(in_the_way(path, &format!("{}: remove it", kind(&facts))));
+        return Err(no_file(path, &facts));
     }
     Ok(file)
 }
@@ -305,9 +323,15 @@ fn explain(error: io::Error, path: &Path) -> io::Error {
         return in_the_way(link, "a symbolic link: remove it");
     }
     match fs::symlink_metadata(path) {
-        Ok(facts) if !facts.is_file() => in_the_way(path, &format!("{}: remove it", kind(&facts))),
+        Ok(facts) if !facts.is_file() => no_file(path, &facts),
         _ => error,
     }
+}
+
+/// Whether the error says that there is no room left on the disk, or none for this user.
+#[must_use]
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Whether the error says that something else than a file of ours has the name.
@@ -320,9 +344,9 @@ fn in_the_way(path: &Path, what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is {what}", path.display()))
 }
 
-fn kind(facts: &fs::Metadata) -> &'static str {
+fn no_file(path: &Path, facts: &fs::Metadata) -> io::Error {
     let kind = facts.file_type();
-    if kind.is_symlink() {
+    let what = if kind.is_symlink() {
         "a symbolic link"
     } else if kind.is_dir() {
         "a directory"
@@ -330,7 +354,8 @@ fn kind(facts: &fs::Metadata) -> &'static str {
         "a pipe"
     } else {
         "no regular file"
-    }
+    };
+    in_the_way(path, &format!("{what}: remove it"))
 }
 
 /// What a directory's file system is.
@@ -338,7 +363,7 @@ fn kind(facts: &fs::Metadata) -> &'static str {
 pub struct Disk {
     /// Its kind, such as `ext4`; a number where it has no name here, `None` where the system does not say.
     pub kind: Option<String>,
-    /// Whether memory shared between processes can be relied upon.
+    /// Whether memory shared between processes, and so WAL, can be relied upon: not on network file systems and FUSE unions.
     pub shares_memory: bool,
     /// Bytes that are left for this user.
     pub free: Option<u64>,
@@ -407,13 +432,6 @@ pub fn disk(directory: &Path) -> Disk {
         let _ = name;
         local
     }
-}
-
-/// Whether memory shared between processes, and so WAL, can be relied upon in this directory: not on network file
-/// systems and FUSE unions.
-#[must_use]
-pub fn shares_memory(directory: &Path) -> bool {
-    disk(directory).shares_memory
 }
 
 /// Random bytes from the operating system.

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Once, Weak};
 
 use super::mutex::lock;
 
@@ -36,7 +36,7 @@ pub trait Forks: Any + Send + Sync {
     /// come first, so what is built on others is watched after them.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>>;
     /// Called afterwards, once everything is let go.
-    fn after(&self, side: &Side);
+    fn after(&self, _side: &Side) {}
 }
 
 /// Held through a fork; dropped afterwards.
@@ -55,11 +55,7 @@ impl<O, T> Release for Held<O, T> {}
 pub fn hold<O, T>(owner: &Arc<O>, mutex: impl FnOnce(&O) -> &Mutex<T>) -> Held<O, T> {
     let owner = Arc::clone(owner);
     // SAFETY: the guard refers to a mutex inside the `Arc`, which does not move and is dropped after it.
-    let guard = unsafe {
-        std::mem::transmute::<MutexGuard<'_, T>, MutexGuard<'static, T>>(
-            mutex(&owner).lock().unwrap_or_else(PoisonError::into_inner),
-        )
-    };
+    let guard = unsafe { std::mem::transmute::<MutexGuard<'_, T>, MutexGuard<'static, T>>(lock(mutex(&owner))) };
     Held { guard, _owner: owner }
 }
 

@@ -82,13 +82,5 @@ pub fn trial(path: &Path) -> io::Result<bool> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::trial;
-
-    #[test]
-    fn locks_work_where_the_tests_run() {
-        let folder = tempfile::tempdir().expect("a folder");
-        assert!(trial(&folder.path().join("lock")).expect("a lock"));
-        trial(&folder.path().join("missing/lock")).expect_err("no such folder");
-    }
-}
+#[path = "lock_tests.rs"]
+mod tests;

@@ -35,7 +35,8 @@ pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut 
         outcome: Mutex::new(None),
         done: Condvar::new(),
     };
-    let Some(joined) = spawn(&job) else {
+    // Joined when it is dropped, also while `tick` unwinds: the job outlives the thread.
+    let Some(worker) = spawn(&job) else {
         let work = lock(&job.work).take();
         // The closure was never handed over: no other thread can have taken it.
         return work.map_or_else(|| unreachable!("the job lost its work"), |work| work());
@@ -58,7 +59,7 @@ pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut 
             }
         }
     };
-    drop(joined);
+    drop(worker);
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
@@ -83,15 +84,12 @@ impl Worker {
         }
         let work: *mut Work = Box::into_raw(Box::new(Box::new(work)));
         // SAFETY: the thread that takes the work over owns it.
-        let thread = unsafe { start(run, work.cast()) };
-        if thread.is_none() {
+        let worker = unsafe { start(run, work.cast()) };
+        if worker.is_none() {
             // SAFETY: there is no thread, so the work was not taken.
             drop(unsafe { Box::from_raw(work) });
         }
-        thread.map(|thread| Self {
-            thread,
-            process: std::process::id(),
-        })
+        worker
     }
 }
 
@@ -143,17 +141,7 @@ pub fn lent<R>(call: impl FnOnce() -> R) -> R {
     call()
 }
 
-/// Joins the thread when dropped, also while `tick` unwinds: `job` must outlive it.
-struct Joined(libc::pthread_t);
-
-impl Drop for Joined {
-    fn drop(&mut self) {
-        // SAFETY: the thread was created joinable and is joined just here, once.
-        unsafe { libc::pthread_join(self.0, std::ptr::null_mut()) };
-    }
-}
-
-fn spawn<F: FnOnce() -> R + Send, R: Send>(job: &Job<F, R>) -> Option<Joined> {
+fn spawn<F: FnOnce() -> R + Send, R: Send>(job: &Job<F, R>) -> Option<Worker> {
     extern "C" fn run<F: FnOnce() -> R + Send, R: Send>(job: *mut c_void) -> *mut c_void {
         // SAFETY: `on_worker` keeps the job alive until this thread was joined, and shares it by reference only.
         let job = unsafe { &*job.cast::<Job<F, R>>() };
@@ -166,14 +154,14 @@ fn spawn<F: FnOnce() -> R + Send, R: Send>(job: &Job<F, R>) -> Option<Joined> {
         std::ptr::null_mut()
     }
     // SAFETY: `on_worker` keeps the job alive until the thread was joined.
-    unsafe { start(run::<F, R>, std::ptr::from_ref(job).cast_mut().cast()) }.map(Joined)
+    unsafe { start(run::<F, R>, std::ptr::from_ref(job).cast_mut().cast()) }
 }
 
 /// Starts a joinable thread with all signals blocked: they are the host's, and its own threads must get them.
 ///
 /// # Safety
 /// `argument` must be what `run` wants, for as long as it runs.
-unsafe fn start(run: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> Option<libc::pthread_t> {
+unsafe fn start(run: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> Option<Worker> {
     // SAFETY: plain POSIX calls on values that live here.
     unsafe {
         let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
@@ -189,93 +177,13 @@ unsafe fn start(run: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c
         let failed = libc::pthread_create(&raw mut thread, &raw const attributes, run, argument);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
         libc::pthread_attr_destroy(&raw mut attributes);
-        (failed == 0).then_some(thread)
+        (failed == 0).then(|| Worker {
+            thread,
+            process: std::process::id(),
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-    #[test]
-    fn gives_the_result_and_borrows() {
-        let text = String::from("seen");
-        assert_eq!(on_worker(|| text.len(), Duration::from_secs(1), || ()), 4);
-    }
-
-    #[test]
-    fn ticks_while_the_work_goes_on() {
-        let stop = AtomicBool::new(false);
-        let ticks = AtomicUsize::new(0);
-        on_worker(
-            || {
-                while !stop.load(Ordering::SeqCst) {
-                    std::thread::yield_now();
-                }
-            },
-            Duration::from_millis(1),
-            || {
-                if ticks.fetch_add(1, Ordering::SeqCst) == 2 {
-                    stop.store(true, Ordering::SeqCst);
-                }
-            },
-        );
-        // One more may come while the thread ends.
-        assert!(ticks.load(Ordering::SeqCst) >= 3);
-    }
-
-    #[test]
-    fn a_worker_goes_on_until_it_is_told_and_is_joined() {
-        let stop = std::sync::Arc::new(AtomicBool::new(false));
-        let ended = std::sync::Arc::new(AtomicBool::new(false));
-        let worker = Worker::spawn({
-            let (stop, ended) = (stop.clone(), ended.clone());
-            move || {
-                while !stop.load(Ordering::SeqCst) {
-                    std::thread::yield_now();
-                }
-                ended.store(true, Ordering::SeqCst);
-            }
-        });
-        stop.store(true, Ordering::SeqCst);
-        drop(worker.expect("a thread"));
-        assert!(ended.load(Ordering::SeqCst));
-        drop(Worker::spawn(|| panic!("goes no further")).expect("a thread"));
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn a_thread_that_the_host_ends_sleeps_and_destroys_nothing() {
-        unsafe extern "C-unwind" {
-            fn pthread_exit(value: *mut c_void) -> !;
-        }
-        struct Owned(std::sync::mpsc::Sender<&'static str>);
-        impl Drop for Owned {
-            fn drop(&mut self) {
-                self.0.send("destroyed").expect("a listener");
-            }
-        }
-        let (say, hear) = std::sync::mpsc::channel();
-        let told = say.clone();
-        std::thread::spawn(move || {
-            let owned = Owned(say);
-            let _ = catch_unwind(AssertUnwindSafe(|| {
-                // SAFETY: as a host does it, and this frame owns nothing.
-                lent(|| unsafe { pthread_exit(std::ptr::null_mut()) });
-            }));
-            drop(owned);
-        });
-        // The thread would end at once; that it does not shows by nothing coming.
-        let heard = hear.recv_timeout(Duration::from_millis(100));
-        assert_eq!(heard, Err(std::sync::mpsc::RecvTimeoutError::Timeout));
-        drop(told);
-        assert_eq!(lent(|| 4), 4);
-    }
-
-    #[test]
-    #[should_panic(expected = "as it was")]
-    fn a_panic_goes_on_in_the_caller() {
-        on_worker(|| panic!("as it was"), Duration::from_secs(1), || ());
-    }
-}
+#[path = "thread_tests.rs"]
+mod tests;

@@ -8,7 +8,7 @@ use super::answer::Answer;
 use super::driver::{Question, Turn};
 use super::planner::QueryState;
 use super::room::Queries;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, is_stale, need};
 use crate::matching::{Found, LIMIT, Normal};
 use crate::model::{Confidence, IdentityId, Item, Reason};
@@ -29,10 +29,7 @@ type Items = (Vec<(usize, Item)>, usize);
 impl Queries {
     pub fn match_guid<R>(&self, call: &Call<'_>, guid: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         if guid.is_empty() {
-            return Err(Error::new(
-                Status::InvalidArgument,
-                "the GUID is empty: give one such as 'imdb://tt1254207'",
-            ));
+            return refuse("the GUID is empty: give one such as 'imdb://tt1254207'");
         }
         self.answer(call, &By::Guid(guid), then)
     }
@@ -44,7 +41,7 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         if title.trim().is_empty() {
-            return Err(Error::new(Status::InvalidArgument, "the title is empty: give one"));
+            return refuse("the title is empty: give one");
         }
         self.answer(call, &By::Title(title), then)
     }

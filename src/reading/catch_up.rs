@@ -1,7 +1,7 @@
 //! Reading: one moment of the store in memory, and how it is kept up to date.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::snapshot::Snapshot;
@@ -13,7 +13,7 @@ use crate::model::IdentityId;
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{Alone, Release, hold};
-use crate::platform::mutex::lock;
+use crate::platform::mutex::{lock, try_lock};
 use crate::platform::swap::{Guard, Swap};
 use crate::source::{self, Kind, View, Viewer};
 use crate::stats::{Counters, Spent};
@@ -163,7 +163,8 @@ impl Reading {
     /// The caller holds `catching_up`.
     fn catch_up_locked(&self, patient: bool) -> Result<bool> {
         let snapshot = self.snapshot.read();
-        let Some(changes) = self.store.changes(snapshot.identity, snapshot.sequence(), patient) else {
+        let (since, timeline) = (snapshot.sequence(), snapshot.timeline);
+        let Some(changes) = self.store.changes(snapshot.identity, since, timeline, patient) else {
             return Ok(false);
         };
         let (sequence, changes) = changes?;
@@ -226,9 +227,9 @@ impl Reading {
             .state_at(self.endpoint().as_ref(), &|row| self.images.raise(row))?;
         let State {
             sequence,
+            timeline,
             libraries,
             changes,
-            unverified,
         } = state;
         let before = self.snapshot.read();
         let views = libraries
@@ -251,24 +252,14 @@ impl Reading {
             outdated: AtomicBool::new(false),
             number: before.number + 1,
             sequence: AtomicU64::new(sequence.0),
+            timeline,
             identity,
             rows: libraries,
             views,
         };
         drop(before);
-        let unverified = unverified.into_iter().map(|unverified| Change {
-            library: unverified.library,
-            kind: if unverified.path.is_empty() {
-                ChangeKind::UnverifiedItem
-            } else {
-                ChangeKind::UnverifiedPath
-            },
-            path: unverified.path,
-            rating_key: unverified.rating_key,
-            sequence,
-        });
         let mut full: Vec<LibraryRow> = Vec::new();
-        for change in changes.into_iter().chain(unverified) {
+        for change in changes {
             if !self.apply(&snapshot, &change)?
                 && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
                 && full.iter().all(|known| known.id != row.id)
@@ -378,8 +369,8 @@ impl Reading {
 
     /// Whether the snapshot shows all that was committed, for the price of some loads.
     fn is_current(&self) -> bool {
-        let sequence = self.snapshot.read().sequence();
-        self.store.is_current(sequence)
+        let snapshot = self.snapshot.read();
+        self.store.is_current_in(snapshot.timeline, snapshot.sequence())
     }
 
     /// A current snapshot that lacks no image: without that of the matches, the listing might say something else.
@@ -392,7 +383,7 @@ impl Reading {
     #[inline]
     fn current(&self) -> Option<Guard<'_, Snapshot>> {
         let snapshot = self.snapshot.read();
-        if self.store.is_current(snapshot.sequence()) {
+        if self.store.is_current_in(snapshot.timeline, snapshot.sequence()) {
             return Some(snapshot);
         }
         drop(snapshot);
@@ -401,10 +392,8 @@ impl Reading {
 
     /// Brings the snapshot up to date unless another thread is at it, or is reading.
     fn try_catch_up(&self) -> bool {
-        let _catching_up = match self.catching_up.try_lock() {
-            Ok(guard) => guard,
-            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
-            Err(TryLockError::WouldBlock) => return false,
+        let Some(_catching_up) = try_lock(&self.catching_up) else {
+            return false;
         };
         matches!(self.catch_up_locked(false), Ok(true))
     }

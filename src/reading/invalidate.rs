@@ -9,7 +9,7 @@ use crate::model::{IdentityId, LibraryId, Rung};
 use crate::store::LibraryRow;
 
 /// How often a library is looked for that others clear at the same time.
-const PERSISTENCE: u32 = 20;
+pub const PERSISTENCE: u32 = 20;
 
 /// An identity, and the numbers of its libraries that a write concerned.
 type Told = (IdentityId, Vec<LibraryId>);

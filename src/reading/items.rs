@@ -3,7 +3,7 @@
 use super::catch_up::Reading;
 use super::selection::{Resolved, Selection};
 use super::snapshot::places;
-use crate::error::{Error, Result, Status};
+use crate::error::{Result, refuse};
 use crate::matching::Scope;
 use crate::model::{Generation, Item, LibraryId};
 
@@ -16,10 +16,7 @@ impl Reading {
             match library.resolve(&snapshot)? {
                 Resolved::Scope(Scope::One(place)) => snapshot.rows[place].clone(),
                 Resolved::Scope(Scope::All) => {
-                    return Err(Error::new(
-                        Status::InvalidArgument,
-                        "items are listed one library at a time: name one",
-                    ));
+                    return refuse("items are listed one library at a time: name one");
                 }
                 Resolved::Unknown => return Err(library.unknown(&snapshot)),
             }

@@ -8,5 +8,6 @@ mod selection;
 mod snapshot;
 
 pub use catch_up::Reading;
+pub use invalidate::PERSISTENCE;
 pub use selection::{Resolved, Selection, Selector};
 pub use snapshot::{Snapshot, age, places};

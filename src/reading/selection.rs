@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::snapshot::Snapshot;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, refuse};
 use crate::matching::Scope;
 use crate::store::LibraryRow;
 
@@ -44,10 +44,9 @@ impl Selection {
     /// [`Status::InvalidArgument`] for a selector without a name.
     pub fn new(selector: Selector) -> Result<Self> {
         if selector.name().is_empty() && selector != Selector::All {
-            return Err(Error::new(
-                Status::InvalidArgument,
+            return refuse(
                 "the library's name is empty: give a title, a section id or a uuid, or select all libraries",
-            ));
+            );
         }
         Ok(Self {
             selector,

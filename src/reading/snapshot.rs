@@ -7,7 +7,7 @@ use crate::freshness::Age;
 use crate::image::LibraryView;
 use crate::matching::{Mappings, Normal, Scope, View};
 use crate::model::{IdentityId, Sequence};
-use crate::store::LibraryRow;
+use crate::store::{LibraryRow, Timeline};
 
 /// What lookups read. Changes of single matches and items are added to it in place; anything else replaces it.
 #[derive(Default)]
@@ -16,6 +16,8 @@ pub struct Snapshot {
     pub number: u64,
     /// Up to here every commit shows.
     pub(super) sequence: AtomicU64,
+    /// The timeline that this is of.
+    pub(super) timeline: Timeline,
     /// Whose view of which server; `None` until the server was first reached.
     pub identity: Option<IdentityId>,
     /// The libraries, in the server's order.

@@ -92,48 +92,36 @@ impl FromCells for Change {
 }
 
 impl Tx<'_> {
-    /// Tells other processes what this transaction does.
-    pub fn change(&self, identity: IdentityId, change: &Change) -> rusqlite::Result<()> {
-        let Change {
-            library,
-            kind,
-            path,
-            rating_key,
-            sequence: _, // is this transaction's
-        } = change;
+    /// Tells other processes what this transaction does to a library. The path and the rating key are empty where it
+    /// concerns none.
+    pub fn change(
+        &self,
+        identity: IdentityId,
+        library: LibraryId,
+        kind: ChangeKind,
+        path: &[u8],
+        rating_key: &str,
+    ) -> rusqlite::Result<()> {
         let cells: &columns::Filled<'_> = &[
             ("sequence", &self.sequence),
             ("n", &self.next_change()),
             ("identity", &identity),
-            ("library", library),
-            ("kind", kind),
-            ("path", path),
-            ("rating_key", rating_key),
+            ("library", &library),
+            ("kind", &kind),
+            ("path", &path),
+            ("rating_key", &rating_key),
         ];
         columns::insert(self.connection, "INSERT INTO changes", cells, "")
     }
 
     /// Tells other processes that rows of libraries changed: they read everything anew before they answer.
     pub fn libraries_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
-        self.of_libraries(identity, ChangeKind::Library)
+        self.change(identity, LibraryId::ALL, ChangeKind::Library, b"", "")
     }
 
     /// Tells other processes that what they know of the libraries' freshness is out of date. Fast lookups go on.
     pub fn freshness_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
-        self.of_libraries(identity, ChangeKind::Freshness)
-    }
-
-    fn of_libraries(&self, identity: IdentityId, kind: ChangeKind) -> rusqlite::Result<()> {
-        self.change(
-            identity,
-            &Change {
-                library: LibraryId::ALL,
-                kind,
-                path: Vec::new(),
-                rating_key: String::new(),
-                sequence: self.sequence,
-            },
-        )
+        self.change(identity, LibraryId::ALL, ChangeKind::Freshness, b"", "")
     }
 }
 

@@ -12,9 +12,6 @@ use crate::platform::lock::FileLock;
 impl Folder {
     /// The identifier under which this installation speaks to Plex: made once and kept, for each new one registers a
     /// device and may mail the user.
-    ///
-    /// # Errors
-    /// [`Status::Store`].
     pub fn client_identifier(&self) -> Result<String> {
         let path = self.path().join("plexindex-client-id");
         let cannot = |error: io::Error| self.cannot("keep the client identifier in", &error);

@@ -1,17 +1,19 @@
 //! One connection to `SQLite`: opened when needed, closed at any time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
 use super::explain::{explain, is_broken};
-use super::folder::{Folder, Inode};
+use super::folder::Folder;
 use super::patience::BUSY;
 use super::schema::{MADE, connect, failure, journal};
 use crate::error::{Error, Result, Status};
+use crate::platform::files::Inode;
+use crate::platform::mutex::lock;
 
 /// How long a database is waited for that others have open with a write-ahead log.
 const ALONE: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
@@ -54,7 +56,7 @@ impl Journal {
     /// Whether what is open has not its name any more: it was removed or replaced. The caller holds the lock of a
     /// connection, so that no fork comes between.
     pub fn is_lost(&self, folder: &Folder) -> bool {
-        let seen = self.seen();
+        let seen = lock(&self.seen);
         seen.open > 0
             && seen
                 .files
@@ -63,7 +65,7 @@ impl Journal {
 
     /// Whether what was written to the log that is open can still be put into the database: no process has a newer one.
     fn may_be_saved(&self, folder: &Folder) -> bool {
-        let Some([_, shm]) = self.seen().files else {
+        let Some([_, shm]) = lock(&self.seen).files else {
             return false;
         };
         // A process that opens the database makes a log. One that shares the index with us has written nothing to an empty
@@ -81,7 +83,7 @@ impl Journal {
     }
 
     fn opened(&self, folder: &Folder, has_log: bool) {
-        let mut seen = self.seen();
+        let mut seen = lock(&self.seen);
         if seen.open == 0 {
             seen.files = has_log.then(|| Self::now(folder));
         }
@@ -89,11 +91,7 @@ impl Journal {
     }
 
     fn closed(&self) {
-        self.seen().open -= 1;
-    }
-
-    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.seen).open -= 1;
     }
 }
 

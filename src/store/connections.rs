@@ -2,12 +2,12 @@
 
 use std::any::Any;
 use std::path::Path;
-use std::sync::{Arc, Mutex, TryLockError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::connection::{Journal, Role, Slot};
 use super::folder::Folder;
-use crate::platform::fork::{self, Forks, Release, Side};
-use crate::platform::mutex::lock;
+use crate::platform::fork::{self, Forks, Release};
+use crate::platform::mutex::{lock, try_lock};
 
 /// The two connections of a store: readers never wait for a writer of the same process.
 pub struct Connections {
@@ -62,11 +62,10 @@ impl Connections {
         let others = all.iter().filter(|one| !std::ptr::eq(Arc::as_ptr(one), self));
         let mut held = Vec::new();
         for slot in others.flat_map(|one| [&one.writer, &one.reader]) {
-            match slot.try_lock() {
-                Ok(guard) => held.push(guard),
-                Err(TryLockError::Poisoned(poisoned)) => held.push(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) => return false,
-            }
+            let Some(guard) = try_lock(slot) else {
+                return false;
+            };
+            held.push(guard);
         }
         for slot in &mut held {
             slot.close();
@@ -84,6 +83,4 @@ impl Forks for Connections {
         };
         vec![close(|all| &all.writer), close(|all| &all.reader)]
     }
-
-    fn after(&self, _side: &Side) {}
 }

@@ -4,10 +4,10 @@ use std::io;
 use std::time::Instant;
 
 use super::explain::explain;
-use super::folder::{Folder, Inode, NAME, PATIENCE};
+use super::folder::{Folder, NAME, PATIENCE};
 use super::schema;
 use crate::error::{Error, Result, Status};
-use crate::platform::files;
+use crate::platform::files::{self, Inode};
 use crate::platform::lock::FileLock;
 
 /// What `SQLite` puts beside a database.
@@ -16,9 +16,6 @@ const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 impl Folder {
     /// Makes the database when none has its name. It gets the name when it is whole and closed, so no process ever finds half
     /// of one; and no descriptor of it is closed later, which would free the locks that this process has on it.
-    ///
-    /// # Errors
-    /// [`Status::Store`], [`Status::StoreFull`].
     pub fn make_database(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("make a database in", &error);
         files::private_dir(self.path()).map_err(cannot)?;
@@ -44,23 +41,17 @@ impl Folder {
 
     /// The database, if there is one. Something else than a file in its place, or in that of what `SQLite` keeps beside it,
     /// is an error: `SQLite` would follow a link.
-    ///
-    /// # Errors
-    /// [`Status::Store`].
     pub fn find_database(&self) -> Result<Option<Inode>> {
         let regular =
             |end| files::regular(&self.companion(end)).map_err(|error| self.cannot("open the database in", &error));
         for end in COMPANIONS {
             regular(end)?;
         }
-        Ok(regular("")?.map(|(device, number)| Inode::new(device, number)))
+        regular("")
     }
 
     /// Gives the database that was found to be broken another name, with its companions, so that a new one
     /// can be made. What it held can be fetched again, but for confirmed matches, which is why it is kept.
-    ///
-    /// # Errors
-    /// [`Status::Store`].
     pub fn set_aside(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("set the broken database aside in", &error);
         let _exclusive = self.exclusive()?;

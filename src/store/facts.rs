@@ -1,11 +1,13 @@
 //! What kind of place a store is in, for people who want to know why it is slow, or why it does not work.
 
+use serde::Serialize;
+
 use super::open::Store;
 use crate::error::Result;
 use crate::platform::{files, lock};
 
 /// What kind of place a store is in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Facts {
     /// The folder.
     pub folder: String,
@@ -17,8 +19,10 @@ pub struct Facts {
     pub shares_memory: bool,
     /// Whether other processes' commits are seen for a few loads, or by asking the database each time.
     pub counter_page: bool,
-    /// Whether a lock keeps others out, tried just now; else what happened.
-    pub locks: std::result::Result<(), String>,
+    /// Whether a lock keeps others out, tried just now.
+    pub locks: bool,
+    /// What happened where it does not.
+    pub locks_error: Option<String>,
     /// Bytes that the store takes.
     pub disk_bytes: u64,
     /// Bytes that are left for this user.
@@ -27,17 +31,14 @@ pub struct Facts {
 
 impl Store {
     /// What kind of place it is in. Tries a lock, with a file that is removed again.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn facts(&self) -> Result<Facts> {
         let folder = self.folder();
         let disk = files::disk(folder.path());
         let trial = folder.trial();
-        let locks = match lock::trial(&trial) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err("two holders had the same lock at once".to_owned()),
-            Err(error) => Err(error.to_string()),
+        let locks_error = match lock::trial(&trial) {
+            Ok(true) => None,
+            Ok(false) => Some("two holders had the same lock at once".to_owned()),
+            Err(error) => Some(error.to_string()),
         };
         let _ = files::remove(&trial);
         Ok(Facts {
@@ -46,7 +47,8 @@ impl Store {
             journal: self.read(|connection| connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)))?,
             shares_memory: folder.shares_memory(),
             counter_page: self.believes && self.opened.newest().page.is_some(),
-            locks,
+            locks: locks_error.is_none(),
+            locks_error,
             disk_bytes: folder.disk_bytes(),
             free_bytes: disk.free,
         })
@@ -57,17 +59,6 @@ impl Facts {
     /// A JSON object.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::json!({
-            "folder": self.folder,
-            "file_system": self.file_system,
-            "journal": self.journal,
-            "shares_memory": self.shares_memory,
-            "counter_page": self.counter_page,
-            "locks": self.locks.is_ok(),
-            "locks_error": self.locks.as_ref().err(),
-            "disk_bytes": self.disk_bytes,
-            "free_bytes": self.free_bytes,
-        })
-        .to_string()
+        serde_json::to_string(self).unwrap_or_default()
     }
 }

@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::{Error, Result, Status};
-use crate::platform::files;
+use crate::platform::files::{self, Inode};
+use crate::platform::mutex::lock;
 
 /// What the files' names begin with. The number is the format's, so that processes with another format go on with files of
 /// their own.
@@ -22,24 +23,6 @@ pub struct Folder {
     shares_memory: bool,
     /// The database that was found to be broken and has to be set aside.
     broken: Arc<Mutex<Option<Inode>>>,
-}
-
-/// Which file it is, whatever its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Inode(u64, u64);
-
-impl Inode {
-    /// The file with this device and number.
-    pub fn new(device: u64, number: u64) -> Self {
-        Self(device, number)
-    }
-
-    /// The file that has this name now.
-    pub fn of(path: &Path) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt;
-        let facts = path.symlink_metadata().ok()?;
-        Some(Self(facts.dev(), facts.ino()))
-    }
 }
 
 impl Folder {
@@ -63,7 +46,7 @@ impl Folder {
         // Absolute: a host may change its working directory later.
         let path = path.canonicalize().map_err(|error| folder.cannot("find", &error))?;
         Ok(Self {
-            shares_memory: files::shares_memory(&path),
+            shares_memory: files::disk(&path).shares_memory,
             path: path.into(),
             ..folder
         })
@@ -80,7 +63,7 @@ impl Folder {
 
     /// The error for a folder with which something cannot be done.
     pub fn cannot(&self, verb: &str, error: &io::Error) -> Error {
-        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let full = files::is_full(error);
         let status = if full { Status::StoreFull } else { Status::Store };
         let remedy = match error.kind() {
             _ if full => "free some space, or choose another cache_dir",
@@ -144,18 +127,14 @@ impl Folder {
         self.path.join(format!("{NAME}.db{end}"))
     }
 
-    fn mark(&self) -> MutexGuard<'_, Option<Inode>> {
-        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Notes that `SQLite` called this file broken.
     pub fn mark_broken(&self, file: Option<Inode>) {
-        *self.mark() = file;
+        *lock(&self.broken) = file;
     }
 
     /// The database that is to be set aside.
     pub fn broken(&self) -> Option<Inode> {
-        *self.mark()
+        *lock(&self.broken)
     }
 
     /// Whether the disk, or what this user may have of it, is full: tried, not asked.
@@ -163,6 +142,6 @@ impl Folder {
         let path = self.path.join(format!("{NAME}.room.{}.new", std::process::id()));
         let tried = files::fresh(&path).and_then(|mut file| file.write_all(&vec![0; 1 << 16]));
         let _ = files::remove(&path);
-        tried.is_err_and(|error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+        tried.is_err_and(|error| files::is_full(&error))
     }
 }

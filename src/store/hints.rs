@@ -22,9 +22,6 @@ pub struct Mark {
 
 impl Store {
     /// Notes what events said, in one transaction. A library that is not known is a reason to probe all of them.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn mark(&self, identity: IdentityId, marks: &[Mark]) -> Result<()> {
         self.write(|tx| {
             let rows = libraries(tx.connection, identity)?;

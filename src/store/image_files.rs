@@ -51,24 +51,13 @@ impl Folder {
     /// Removes images that are not among those to be kept: those of older generations, and what a kill left of these and
     /// other files. Processes that still have one mapped keep it until they let go.
     pub fn sweep_images(&self, keep: &[String]) {
-        let Ok(entries) = fs::read_dir(self.path()) else {
-            return;
-        };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
+        self.remove_files(|name, age_s| {
             let ours = name.starts_with(NAME) && (name.contains(IMAGE) || name.contains(".new"));
             // A young file may be one that another process is about to announce; one that a kill left grows old.
-            let young = entry
-                .metadata()
-                .and_then(|facts| facts.modified())
-                .is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() < YOUNG_S));
+            let young = age_s.is_some_and(|age| age < YOUNG_S);
             let stem = name.rsplit_once('-').map_or("", |(stem, _)| stem);
-            let is_kept = || keep.iter().any(|name| name == stem);
-            if ours && !young && !is_kept() {
-                let _ = files::remove(&entry.path());
-            }
-        }
+            ours && !young && keep.iter().all(|name| name != stem)
+        });
     }
 
     /// Removes images of the same kind and library that this one replaced: a host that records much makes many. Those of
@@ -88,19 +77,22 @@ impl Folder {
     }
 
     fn sweep_those(&self, replaced: &dyn Fn(&str) -> bool) {
+        self.remove_files(|name, age_s| {
+            let stem = name.strip_suffix(IMAGE).and_then(|name| name.rsplit_once('-'));
+            stem.is_some_and(|(stem, _)| replaced(stem)) && age_s.is_some_and(|age| age >= REPLACED_S)
+        });
+    }
+
+    /// Removes the files of which `dead` says so, by the name and by how many seconds ago it was changed; `None`: that is not
+    /// known, or in the future.
+    fn remove_files(&self, dead: impl Fn(&str, Option<u64>) -> bool) {
         let Ok(entries) = fs::read_dir(self.path()) else {
             return;
         };
         for entry in entries.flatten() {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let stem = name.strip_suffix(IMAGE).and_then(|name| name.rsplit_once('-'));
-            let is_replaced = stem.is_some_and(|(stem, _)| replaced(stem));
-            let is_old = || {
-                let changed = entry.metadata().and_then(|facts| facts.modified());
-                changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() >= REPLACED_S))
-            };
-            if is_replaced && is_old() {
+            let changed = entry.metadata().and_then(|facts| facts.modified());
+            let age_s = changed.ok().and_then(|at| Some(at.elapsed().ok()?.as_secs()));
+            if dead(&entry.file_name().to_string_lossy(), age_s) {
                 let _ = files::remove(&entry.path());
             }
         }

@@ -77,9 +77,6 @@ impl Store {
     }
 
     /// Items of a generation whose number in the store is above `after`, with that number, at most `limit`.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn items_after(
         &self,
         library: LibraryId,
@@ -108,9 +105,6 @@ impl Store {
     }
 
     /// The item with this rating key, as the generation that answers has it.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn item(&self, library: LibraryId, generation: Generation, rating_key: &str) -> Result<Option<Item>> {
         self.read(|connection| {
             connection
@@ -126,18 +120,12 @@ impl Store {
     }
 
     /// Whether the generation that answers has this item just so.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn has(&self, row: &LibraryRow, item: &Item) -> Result<bool> {
         let known = self.read(|c| visible(c, row.id, row.generation, &item.rating_key))?;
         Ok(known.is_some_and(|(_, known)| known == digest(item).cast_signed()))
     }
 
     /// Hands over the rating keys of the generation that answers, in no order.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn keys(&self, row: &LibraryRow, each: &mut dyn FnMut(&str)) -> Result<()> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(

@@ -8,9 +8,6 @@ use crate::error::Result;
 impl Store {
     /// Takes a lease, or makes the holder's own last longer; `false` when it is another's. One that lasts twice as long as
     /// leases do is of a clock that was set back; a little longer is only younger than the moment this call was given.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn take_lease(&self, what: &str, holder: u64, now_ms: i64, until_ms: i64) -> Result<bool> {
         self.write(|tx| {
             let taken = tx
@@ -26,9 +23,6 @@ impl Store {
     }
 
     /// Gives a lease back.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn end_lease(&self, what: &str, holder: u64) -> Result<()> {
         self.write(|tx| {
             tx.connection
@@ -40,22 +34,5 @@ impl Store {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_late_write_with_an_early_time_takes_no_lease_away() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(folder.path(), true).expect("the store opens");
-        let take = |holder, now_ms: i64| {
-            store
-                .take_lease("fetch1", holder, now_ms, now_ms + 60_000)
-                .expect("asked")
-        };
-        assert!(take(1, 1_000_005));
-        assert!(!take(2, 1_000_000), "it is held");
-        assert!(!take(2, 1_060_000));
-        assert!(take(2, 1_060_005), "it ended");
-        assert!(take(3, 900_000), "the clock was set back");
-    }
-}
+#[path = "leases_tests.rs"]
+mod tests;

@@ -168,17 +168,11 @@ impl Tx<'_> {
 
 impl Store {
     /// The library's row as it is now.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn library_row(&self, id: LibraryId) -> Result<LibraryRow> {
         self.read(|connection| one_library(connection, id))
     }
 
     /// How many libraries, items and confirmed matches an identity has now.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn counts(&self, identity: IdentityId) -> Result<[u64; 3]> {
         self.read(|connection| {
             connection
@@ -193,9 +187,6 @@ impl Store {
     }
 
     /// Notes that the library has a new image of the same generation, with the single items up to its sequence.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn set_image(&self, identity: IdentityId, image: &ImageName) -> Result<()> {
         self.write(|tx| {
             tx.connection.execute(
@@ -207,9 +198,6 @@ impl Store {
     }
 
     /// Names of all images that some library or table answers from.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn image_names(&self) -> Result<Vec<String>> {
         self.read(|connection| {
             connection

@@ -1,6 +1,6 @@
 //! Single defects of listings and of items that are merged meanwhile, each as it once was, and how it has to be.
 
-use super::fixture::{NOW_MS, count, endpoint, finish, listed, movie, opened, paths, probed, sequence, server};
+use super::for_tests::{NOW_MS, count, endpoint, finish, listed, movie, opened, paths, probed, sequence, server};
 use super::{Finished, Folder};
 use crate::error::{Result, Status};
 use crate::model::{ImageKind, Item};

@@ -122,9 +122,6 @@ impl FromCells for Listing {
 
 impl Store {
     /// The listing of this library that is under way.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn listing(&self, library: LibraryId) -> Result<Option<Listing>> {
         self.read(|connection| {
             connection
@@ -138,9 +135,6 @@ impl Store {
     }
 
     /// Begins a full listing anew. What an earlier attempt stored is kept and compared with.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn begin_listing(&self, row: &LibraryRow, now_ms: i64) -> Result<Listing> {
         self.write(|tx| {
             tx.expect_library(row.id)?;
@@ -194,9 +188,6 @@ impl Store {
     }
 
     /// How many distinct items the listing found so far.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn distinct(&self, listing: &Listing) -> Result<u64> {
         self.read(|connection| {
             let ids = seen::ids(connection, listing.library)?;
@@ -219,9 +210,6 @@ impl Store {
     }
 
     /// Marks the rows that a listing did not find as gone from its generation on. Nothing shows yet.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn mark_gone(&self, listing: &mut Listing) -> Result<()> {
         let gone: Vec<i64> = self.read(|connection| {
             let seen = seen::ids(connection, listing.library)?;
@@ -262,9 +250,6 @@ impl Store {
     }
 
     /// Makes the listing the one that answers: one short transaction. Without a change the generation stays.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn finish_listing(&self, identity: IdentityId, listing: &Listing, finished: &Finished) -> Result<LibraryRow> {
         let finished = self.write(|tx| {
             let id = listing.library;
@@ -317,9 +302,6 @@ impl Store {
 
     /// Gives a listing up that is much smaller than the last one: the old one answers on, and a second of the same size
     /// will be believed, `apart_ms` after the first. Gives whether this is the second.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn hold_back_listing(
         &self,
         identity: IdentityId,

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::changes::{Change, ChangeKind, trim};
+use super::changes::{ChangeKind, trim};
 use super::endpoints::TOKEN;
 use super::libraries::{LibraryRow, Living};
 use super::listings::Listing;
@@ -20,9 +20,6 @@ const LIVING: &str = "FROM matches m JOIN libraries l ON l.id = m.library AND l.
 impl Store {
     /// Stores confirmed matches in one transaction. Gives how many changes wait to be compacted; `None` when the library is
     /// not in the store any more: it was cleared, and has another number by now.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn record_matches(&self, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<Option<u64>> {
         self.write(|tx| {
             // As it is by now: it may have got another identity and another listing since the caller read it.
@@ -37,9 +34,6 @@ impl Store {
 
     /// Hands every living confirmed match of a library to `each`: path, rating key, and the change sequence at which
     /// it was recorded. Gives the change sequence of that moment.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn for_each_match(&self, library: LibraryId, each: &mut dyn FnMut(&[u8], &str, Sequence)) -> Result<Sequence> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
@@ -58,9 +52,6 @@ impl Store {
 
     /// Notes a new image of confirmed matches, of this epoch, that holds all changes up to its sequence; and forgets changes
     /// that every library has compacted.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn compacted(&self, identity: IdentityId, epoch: Epoch, image: &ImageName) -> Result<()> {
         self.write(|tx| {
             let done = tx.connection.execute(
@@ -79,9 +70,6 @@ impl Store {
 
     /// Confirmed matches that others recorded for the same library of the same server, under another token, of items
     /// that the listing under way has too: what this token's user may see as well. Those known already are left out.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn matches_of_others(&self, identity: IdentityId, listing: &Listing) -> Result<Vec<(Vec<u8>, String)>> {
         self.read(|connection| {
             connection
@@ -107,9 +95,6 @@ impl Store {
 
     /// Libraries whose matches were compacted so long ago that `most` changes or more are kept for them, with their
     /// identities.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn lagging(&self, most: u64) -> Result<Vec<(IdentityId, LibraryId)>> {
         self.read(|connection| {
             connection
@@ -124,9 +109,6 @@ impl Store {
 
     /// Removes the oldest confirmed matches while they take more than `limit` bytes: living ones, for the dead are swept
     /// anyway. Gives how many went.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn evict_matches(&self, limit: u64) -> Result<u64> {
         let taken: i64 = self.read(|connection| {
             connection.query_row(
@@ -188,16 +170,7 @@ fn record<'m>(
         added += i64::from(before != Some(library.epoch));
         insert.execute(params![id, path, rating_key, library.generation, library.epoch, given])?;
         verify.execute(params![id, path, given])?;
-        tx.change(
-            library.identity,
-            &Change {
-                library: id,
-                kind: ChangeKind::Matched,
-                path: path.to_vec(),
-                rating_key: rating_key.to_owned(),
-                sequence: tx.sequence,
-            },
-        )?;
+        tx.change(library.identity, id, ChangeKind::Matched, path, rating_key)?;
     }
     c.prepare_cached("UPDATE libraries SET match_count = match_count + ?2 WHERE id = ?1")?
         .execute(params![id, added])?;
@@ -255,14 +228,5 @@ pub fn forget(tx: &Tx<'_>, identity: IdentityId, library: LibraryId, path: &[u8]
     }
     c.prepare_cached("UPDATE libraries SET match_count = max(match_count - 1, 0) WHERE id = ?1")?
         .execute([library])?;
-    tx.change(
-        identity,
-        &Change {
-            library,
-            kind: ChangeKind::Forgotten,
-            path: path.to_vec(),
-            rating_key: String::new(),
-            sequence: tx.sequence,
-        },
-    )
+    tx.change(identity, library, ChangeKind::Forgotten, path, "")
 }

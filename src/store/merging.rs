@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::changes::{Change, ChangeKind};
+use super::changes::ChangeKind;
 use super::items::{ShowCache, digest, insert, visible};
 use super::libraries::{LibraryRow, Living, renew};
 use super::open::Store;
@@ -15,9 +15,6 @@ impl Store {
     /// Merges rows that the server gave into the generation that answers: true now, whatever a listing will say. With
     /// `asked`, the change sequence when the first of them was asked for: what came or went singly since is newer, and
     /// stays.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn merge_items(&self, row: &LibraryRow, items: &[Item], asked: Option<Sequence>) -> Result<()> {
         self.write(|tx| {
             let library = tx.expect_library(row.id)?;
@@ -28,7 +25,7 @@ impl Store {
                     continue;
                 }
                 if merge(tx, &library, item)? {
-                    tell(tx, &library, ChangeKind::Added, &item.rating_key)?;
+                    tx.change(library.identity, library.id, ChangeKind::Added, b"", &item.rating_key)?;
                 }
             }
             Ok(())
@@ -37,9 +34,6 @@ impl Store {
 
     /// Notes that what changed up to the last probe was merged, by pages asked for after the change sequence
     /// `begun`: the listing is as good as new.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn caught_up(
         &self,
         identity: IdentityId,
@@ -56,9 +50,6 @@ impl Store {
     }
 
     /// Takes an item that the server does not know any more out of the generation that answers.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn remove_item(&self, row: &LibraryRow, rating_key: &str) -> Result<()> {
         self.write(|tx| {
             let library = tx.expect_library(row.id)?;
@@ -70,7 +61,7 @@ impl Store {
             tx.connection
                 .prepare_cached("UPDATE libraries SET listed_items = max(listed_items - ?2, 0) WHERE id = ?1")?
                 .execute(params![library.id, i64::from(visible.is_some())])?;
-            tell(tx, &library, ChangeKind::Removed, rating_key)
+            tx.change(library.identity, library.id, ChangeKind::Removed, b"", rating_key)
         })
     }
 }
@@ -121,17 +112,4 @@ fn merge(tx: &Tx<'_>, library: &Living, item: &Item) -> rusqlite::Result<bool> {
         .execute(params![id, tx.sequence])?;
     seen::note_merged(tx, library.id, id)?;
     Ok(true)
-}
-
-fn tell(tx: &Tx<'_>, library: &Living, kind: ChangeKind, rating_key: &str) -> rusqlite::Result<()> {
-    tx.change(
-        library.identity,
-        &Change {
-            library: library.id,
-            kind,
-            path: Vec::new(),
-            rating_key: rating_key.to_owned(),
-            sequence: tx.sequence,
-        },
-    )
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::connection::Slot;
@@ -29,8 +29,6 @@ pub struct Store {
     pub(super) unheard: AtomicBool,
     /// Episodes were swept: shows may be left without any.
     pub(super) orphans: AtomicBool,
-    /// [`Journal::losses`] when the whole state was last read.
-    pub(super) losses: AtomicU64,
 }
 
 /// The history that a change sequence belongs to. A sequence of another timeline says nothing: another database has the
@@ -57,7 +55,6 @@ impl Store {
             opened: Opened::default(),
             unheard: AtomicBool::new(false),
             orphans: AtomicBool::new(false),
-            losses: AtomicU64::new(0),
         };
         let known = {
             let mut writer = lock(&store.connections.writer);
@@ -77,8 +74,6 @@ impl Store {
             }
         };
         store.opened = known;
-        // Nothing was read yet.
-        store.losses = store.losses_now().into();
         Ok(store)
     }
 
@@ -108,46 +103,25 @@ impl Store {
         &self.folder
     }
 
-    /// Whether nothing was committed since `sequence`, for the price of some loads. `false` when that cannot be told
-    /// without asking the database.
-    #[must_use]
-    pub fn is_current(&self, sequence: Sequence) -> bool {
-        self.believes && self.opened.newest().state(coarse_ms()) == PageState::Equal(sequence.0) && !self.went_back()
-    }
-
     /// The timeline of what is read from now on.
+    #[must_use]
     pub fn timeline(&self) -> Timeline {
         Timeline {
             store: self.opened.newest().id,
-            losses: self.losses_now(),
+            losses: self.connections.here.journal.losses(),
         }
     }
 
-    /// The same as [`Store::is_current`] for a sequence of this timeline.
+    /// Whether nothing was committed since `sequence` of this timeline, for the price of some loads. `false` when that
+    /// cannot be told without asking the database.
     #[inline]
+    #[must_use]
     pub fn is_current_in(&self, timeline: Timeline, sequence: Sequence) -> bool {
         let opened = self.opened.newest();
         self.believes
             && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
             && timeline.store == opened.id
-            && timeline.losses == self.losses_now()
-    }
-
-    /// Whether what was read before may be in the database no more, so that its change sequence says nothing: the log was
-    /// lost.
-    #[inline]
-    pub(super) fn went_back(&self) -> bool {
-        self.losses_now() != self.losses.load(Ordering::Acquire)
-    }
-
-    #[inline]
-    pub(super) fn losses_now(&self) -> u64 {
-        self.connections.here.journal.losses()
-    }
-
-    /// The whole state was read when there were so many losses.
-    pub(super) fn caught_up_with(&self, losses: u64) {
-        self.losses.store(losses, Ordering::Release);
+            && timeline.losses == self.connections.here.journal.losses()
     }
 
     /// What stands for a token: equal for equal tokens of this store, and of no use elsewhere. Another one when the

@@ -12,11 +12,12 @@ use once_cell::race::OnceBox;
 use rusqlite::Connection;
 
 use super::connection::Journal;
-use super::folder::{Folder, Inode};
+use super::folder::Folder;
 use super::tx::{Hasty, Undo, sequence_of};
 use crate::error::Error;
 use crate::image::{CounterPage, HOLDS_MS, State};
 use crate::model::Sequence;
+use crate::platform::files::Inode;
 
 /// What is known of the database that is open. When another takes its place, or the page is made anew, the next one is
 /// hung behind it: readers come here without a lock, so none is ever changed or freed before the end.

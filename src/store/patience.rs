@@ -4,10 +4,10 @@
 //! the host alone. The value has no destructor, so the library can be unloaded.
 
 use std::cell::Cell;
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::platform::mutex::lock;
+use crate::platform::mutex::{lock, try_lock};
 
 /// How long a write waits for another process's.
 pub const BUSY: Duration = Duration::from_secs(10);
@@ -83,12 +83,11 @@ impl Patience {
         }
         let end = Instant::now() + self.left();
         loop {
-            match mutex.try_lock() {
-                Ok(guard) => return Some(guard),
-                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) if Instant::now() >= end => return None,
-                Err(TryLockError::WouldBlock) => std::thread::sleep(TRY),
+            let locked = try_lock(mutex);
+            if locked.is_some() || Instant::now() >= end {
+                return locked;
             }
+            std::thread::sleep(TRY);
         }
     }
 }

@@ -15,9 +15,6 @@ const GONE_MS: i64 = 30 * 86_400_000;
 impl Store {
     /// Notes what a probe showed that began at the change sequence `begun`, and which libraries it proved to be current:
     /// `current` decides, from the row as it was and the library as it is.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn probed(
         &self,
         identity: IdentityId,

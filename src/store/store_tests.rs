@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::fixture::{DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, probed, server};
+use super::for_tests::{DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, probed, server};
 use super::{ChangeKind, Store};
 use crate::model::{Generation, Sequence, Server};
 
@@ -104,7 +104,7 @@ fn what_is_recorded_in_a_library_that_moved_is_told_to_those_who_see_it_now() {
     // By a process that has not heard of the name.
     store.record_matches(&row, &[(b"/h/1.mkv", "1")]).expect("recorded");
     let (_, changes) = store
-        .changes(Some(known), before, true)
+        .changes(Some(known), before, store.timeline(), true)
         .expect("patient")
         .expect("read");
     let told = changes.expect("told one by one");
@@ -221,7 +221,7 @@ fn changes_do_not_pile_up_where_no_match_is_ever_recorded() {
     // Who read an earlier state reads all of it again; what no file has yet is kept.
     assert_eq!(
         store
-            .changes(Some(identity), since, true)
+            .changes(Some(identity), since, store.timeline(), true)
             .expect("patient")
             .expect("read")
             .1,

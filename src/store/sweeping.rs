@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::columns::{Cells, FromCells, list, read};
 use super::guids::Carrier;
+use super::indexing::forget;
 use super::open::Store;
 use super::titles::Titled;
 use super::tx::Tx;
@@ -12,9 +13,6 @@ use crate::model::LibraryId;
 
 impl Store {
     /// Removes rows that nothing shows any more, at most `slice` of each kind. Gives whether some may be left.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn sweep(&self, slice: usize) -> Result<bool> {
         // Shows of which the last episode was swept can be told only by reading all episodes.
         let shows = self.orphans.load(Ordering::Relaxed);
@@ -98,8 +96,8 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
         }
     }
     for row in &dead {
-        super::guids::forget(tx, &row.guids)?;
-        super::titles::forget(tx, row.library, &row.titles)?;
+        forget(tx, row.library, &row.guids)?;
+        forget(tx, row.library, &row.titles)?;
         c.prepare_cached("DELETE FROM items WHERE id = ?1")?
             .execute([row.guids.id])?;
     }

@@ -100,9 +100,6 @@ pub struct TableState {
 impl Store {
     /// Changes tables in one transaction, and removes other entries: some that have expired, and, while all take more than
     /// the limit, those written longest ago. What one call wrote goes together. Gives the tables that wait to be compacted.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn write_tables(&self, ops: &[TableOp<'_>], terms: &Put) -> Result<Vec<TableRow>> {
         self.write(|tx| {
             let mut known: Option<(&[u8], TableId)> = None;
@@ -135,9 +132,6 @@ impl Store {
     }
 
     /// Removes all entries of all tables.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn clear_tables(&self) -> Result<()> {
         self.write(|tx| clear(tx, None))?;
         while self.write(|tx| sweep(tx, 10 * SWEPT))? {}
@@ -189,9 +183,6 @@ impl Store {
 
     /// Hands a value to `then` when it has at most `room` bytes: a larger one is not read. Gives its length, `None` when
     /// there is none that has not expired by `now_ms`.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn entry(
         &self,
         table: &[u8],
@@ -220,9 +211,6 @@ impl Store {
 
     /// The first name behind `after` in the order of their bytes (`None`: the first of all) of an entry that has not expired
     /// by `now_ms`.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn next_entry(&self, table: &[u8], after: Option<&[u8]>, now_ms: i64) -> Result<Option<Vec<u8>>> {
         self.read(|connection| {
             connection
@@ -240,9 +228,6 @@ impl Store {
     }
 
     /// How many entries a table has, or all (`None`), expired ones that are still stored included.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn count_entries(&self, table: Option<&[u8]>) -> Result<u64> {
         self.read(|connection| {
             connection
@@ -255,9 +240,6 @@ impl Store {
     }
 
     /// Gives all entries of a table to `each`, without long values, and then the change sequence at which they are that.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn for_each_entry(&self, table: TableId, each: &mut dyn FnMut(&[u8], Kept<'_>)) -> Result<Sequence> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
@@ -274,9 +256,6 @@ impl Store {
     }
 
     /// Notes a new image of a table. It holds all that was written up to its sequence.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn table_compacted(&self, image: &TableImage) -> Result<()> {
         self.write(|tx| {
             let c = tx.connection;

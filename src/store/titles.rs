@@ -5,28 +5,18 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use super::columns::{Cells, FromCells, list, read};
-use super::indexing::was_indexed;
+use super::indexing::{Found, Indexed};
 use super::items::{FROM, ItemRow};
 use super::open::Store;
-use super::tx::Tx;
 use crate::error::Result;
 use crate::matching::text::{fold_title, has_all_words};
 use crate::model::{Item, LibraryId};
-
-/// Rows that one transaction indexes.
-const SLICE: i64 = 20_000;
 
 /// An item's row number, its title, and its show's.
 pub struct Titled {
     id: i64,
     title: String,
     show_title: String,
-}
-
-impl Titled {
-    fn folds(&self) -> impl Iterator<Item = String> {
-        folds(&self.title, &self.show_title)
-    }
 }
 
 fn folds<'t>(title: &'t str, show_title: &'t str) -> impl Iterator<Item = String> + use<'t> {
@@ -46,42 +36,19 @@ impl FromCells for Titled {
     }
 }
 
-/// Removes an item's entries.
-pub fn forget(tx: &Tx<'_>, library: LibraryId, item: &Titled) -> rusqlite::Result<()> {
-    let mut statement = tx
-        .connection
-        .prepare_cached("DELETE FROM titles WHERE library = ?1 AND fold = ?2 AND item = ?3")?;
-    for fold in item.folds() {
-        statement.execute(params![library, fold, item.id])?;
+impl Indexed for Titled {
+    type Key = String;
+    const NAME: &'static str = "titles";
+    const UPTO: &'static str = "titles_upto";
+    const ADD: &'static str = "INSERT OR IGNORE INTO titles (library, fold, item) VALUES (?1, ?2, ?3)";
+    const REMOVE: &'static str = "DELETE FROM titles WHERE library = ?1 AND fold = ?2 AND item = ?3";
+
+    fn item(&self) -> i64 {
+        self.id
     }
-    Ok(())
-}
 
-/// Items found so far.
-struct Taken {
-    found: Vec<Item>,
-    total: usize,
-    limit: usize,
-}
-
-impl Taken {
-    /// Adds the visible items with this folded title.
-    fn take(&mut self, connection: &Connection, library: LibraryId, fold: &str) -> rusqlite::Result<()> {
-        let mut statement = connection.prepare_cached(&format!(
-            "SELECT {} {FROM} JOIN titles t ON t.item = i.id JOIN libraries l ON l.id = i.library \
-             WHERE t.library = ?1 AND t.fold = ?2 \
-             AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id",
-            list::<ItemRow>()
-        ))?;
-        let rows = statement.query_map(params![library, fold], read::<ItemRow>)?;
-        for row in rows {
-            let row = row?;
-            self.total += 1;
-            if self.found.len() < self.limit {
-                self.found.push(row.item);
-            }
-        }
-        Ok(())
+    fn keys(&self) -> impl Iterator<Item = String> {
+        folds(&self.title, &self.show_title)
     }
 }
 
@@ -120,22 +87,21 @@ fn without_index(
 impl Store {
     /// The listed items whose title, or whose show's, is this one but for case, accents and punctuation; when
     /// there are none, those that have all its words. At most `limit`, with the count of all.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn items_with_title(&self, library: LibraryId, title: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
         let wanted = fold_title(title);
-        if !was_indexed("titles", || self.index_titles(library)) {
+        if !self.is_indexed::<Titled>(library) {
             return self.read(|connection| without_index(connection, library, &wanted, limit));
         }
         self.read(|connection| {
-            let mut taken = Taken {
-                found: Vec::new(),
-                total: 0,
-                limit,
-            };
-            taken.take(connection, library, &wanted)?;
-            if taken.total == 0 {
+            let mut found = Found::new(limit);
+            let mut select = connection.prepare_cached(&format!(
+                "SELECT {} {FROM} JOIN titles t ON t.item = i.id JOIN libraries l ON l.id = i.library \
+                 WHERE t.library = ?1 AND t.fold = ?2 \
+                 AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id",
+                list::<ItemRow>()
+            ))?;
+            found.add(&mut select, params![library, wanted])?;
+            if found.total == 0 {
                 let mut folds =
                     connection.prepare_cached("SELECT DISTINCT fold FROM titles WHERE library = ?1 ORDER BY fold")?;
                 let mut rows = folds.query([library])?;
@@ -149,55 +115,10 @@ impl Store {
                 // The shorter title says less beside what was asked for.
                 fitting.sort_by_key(String::len);
                 for fold in &fitting {
-                    taken.take(connection, library, fold)?;
+                    found.add(&mut select, params![library, fold])?;
                 }
             }
-            Ok((taken.found, taken.total))
+            Ok((found.items, found.total))
         })
-    }
-
-    /// Brings the title index of a library up to date, in slices.
-    fn index_titles(&self, library: LibraryId) -> Result<()> {
-        loop {
-            let behind: bool = self.read(|connection| {
-                connection
-                    .prepare_cached(
-                        "SELECT EXISTS (SELECT 1 FROM libraries l JOIN items i ON i.library = l.id \
-                         WHERE l.id = ?1 AND i.id > l.titles_upto)",
-                    )?
-                    .query_row([library], |row| row.get(0))
-            })?;
-            if !behind {
-                return Ok(());
-            }
-            self.write(|tx| {
-                let c = tx.connection;
-                let rows: Vec<Titled> = c
-                    .prepare_cached(&format!(
-                        "SELECT {} {FROM} JOIN libraries l ON l.id = i.library \
-                         WHERE l.id = ?1 AND i.id > l.titles_upto ORDER BY i.id LIMIT ?2",
-                        list::<Titled>()
-                    ))?
-                    .query_map(params![library, SLICE], read)?
-                    .collect::<rusqlite::Result<_>>()?;
-                let mut entries: Vec<(String, i64)> = rows
-                    .iter()
-                    .flat_map(|item| item.folds().map(|fold| (fold, item.id)))
-                    .collect();
-                entries.sort_unstable(); // in the order of the table
-                let mut insert =
-                    c.prepare_cached("INSERT OR IGNORE INTO titles (library, fold, item) VALUES (?1, ?2, ?3)")?;
-                for (fold, id) in entries {
-                    insert.execute(params![library, fold, id])?;
-                }
-                if let Some(last) = rows.last() {
-                    c.execute(
-                        "UPDATE libraries SET titles_upto = ?2 WHERE id = ?1",
-                        params![library, last.id],
-                    )?;
-                }
-                Ok(())
-            })?;
-        }
     }
 }

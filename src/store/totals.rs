@@ -17,9 +17,6 @@ pub struct Totals {
 
 impl Store {
     /// Counts over the whole store.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn totals(&self) -> Result<Totals> {
         self.read(|connection| {
             connection.query_row("SELECT requests, answers, sequence FROM store", [], |row| {
@@ -33,9 +30,6 @@ impl Store {
     }
 
     /// Adds to the counters of the store's life.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn add_totals(&self, requests: u64, answers: u64) -> Result<()> {
         self.write(|tx| {
             tx.connection

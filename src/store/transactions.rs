@@ -1,6 +1,6 @@
 //! Reading and writing: one short transaction each, on the database that has the store's name.
 
-use std::sync::{Mutex, TryLockError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
@@ -12,7 +12,7 @@ use super::patience::Patience;
 use super::schema::failure;
 use super::tx::{Hasty, Tx, Undo, sequence_of};
 use crate::error::{Error, Result, Status};
-use crate::platform::mutex::lock;
+use crate::platform::mutex::{lock, try_lock};
 
 impl Store {
     /// Reads, in one short transaction. `work` may be run again, when the database had to be made anew.
@@ -28,11 +28,7 @@ impl Store {
             let _hasty = Hasty::new(connection)?;
             work(connection)
         };
-        let mut slot = match self.connections.reader.try_lock() {
-            Ok(slot) => slot,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
+        let mut slot = try_lock(&self.connections.reader)?;
         // Opening a database takes its time, and may wait for the process that makes or recovers it.
         slot.id()?;
         let known = self.folder.broken();

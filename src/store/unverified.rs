@@ -3,38 +3,13 @@
 use rusqlite::{Connection, params};
 
 use super::changes::{Change, ChangeKind};
-use super::columns::{Cells, FromCells, list, read};
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::{IdentityId, LibraryId};
-
-/// An invalidated path or item.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unverified {
-    /// The library's number.
-    pub library: LibraryId,
-    /// The path; empty when an item is meant.
-    pub path: Vec<u8>,
-    /// The item; empty when a path is meant.
-    pub rating_key: String,
-}
-
-impl FromCells for Unverified {
-    fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            library: cells.get("u.library")?,
-            path: cells.get("u.path")?,
-            rating_key: cells.get("u.rating_key")?,
-        })
-    }
-}
+use crate::model::{IdentityId, LibraryId, Sequence};
 
 impl Store {
     /// What is invalidated of a library: paths, and the rating keys of items (the other one of each pair is empty).
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn unverified(&self, library: LibraryId) -> Result<Vec<(Vec<u8>, String)>> {
         self.read(|connection| {
             connection
@@ -45,40 +20,47 @@ impl Store {
     }
 
     /// Notes that a request confirmed a path (or, with an empty path, an item).
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn verified(&self, identity: IdentityId, library: LibraryId, path: &[u8], rating_key: &str) -> Result<()> {
         self.write(|tx| {
             tx.connection
                 .prepare_cached("DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = ?3")?
                 .execute(params![library, path, rating_key])?;
-            tx.change(
-                identity,
-                &Change {
-                    library,
-                    kind: if path.is_empty() {
-                        ChangeKind::VerifiedItem
-                    } else {
-                        ChangeKind::VerifiedPath
-                    },
-                    path: path.to_vec(),
-                    rating_key: rating_key.to_owned(),
-                    sequence: tx.sequence,
-                },
-            )
+            let kind = if path.is_empty() {
+                ChangeKind::VerifiedItem
+            } else {
+                ChangeKind::VerifiedPath
+            };
+            tx.change(identity, library, kind, path, rating_key)
         })
     }
 }
 
-/// What is invalidated in the libraries of an identity.
-pub fn unverified_of(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Vec<Unverified>> {
+/// The kind of change by which a path, or with an empty path an item, is invalidated.
+fn kind_of(path: &[u8]) -> ChangeKind {
+    if path.is_empty() {
+        ChangeKind::UnverifiedItem
+    } else {
+        ChangeKind::UnverifiedPath
+    }
+}
+
+/// What is invalidated in the libraries of an identity, as if it had been just now.
+pub fn unverified_of(connection: &Connection, identity: IdentityId, now: Sequence) -> rusqlite::Result<Vec<Change>> {
     connection
-        .prepare_cached(&format!(
-            "SELECT {} FROM unverified u JOIN libraries l ON l.id = u.library WHERE l.identity = ?1",
-            list::<Unverified>()
-        ))?
-        .query_map([identity], read)?
+        .prepare_cached(
+            "SELECT u.library, u.path, u.rating_key FROM unverified u JOIN libraries l ON l.id = u.library \
+             WHERE l.identity = ?1",
+        )?
+        .query_map([identity], |row| {
+            let path: Vec<u8> = row.get(1)?;
+            Ok(Change {
+                library: row.get(0)?,
+                kind: kind_of(&path),
+                path,
+                rating_key: row.get(2)?,
+                sequence: now,
+            })
+        })?
         .collect()
 }
 
@@ -96,18 +78,5 @@ pub fn mark_unverified(
              SELECT id, ?2, ?3, ?4 FROM libraries WHERE id = ?1",
         )?
         .execute(params![library, path, rating_key, tx.sequence])?;
-    tx.change(
-        identity,
-        &Change {
-            library,
-            kind: if path.is_empty() {
-                ChangeKind::UnverifiedItem
-            } else {
-                ChangeKind::UnverifiedPath
-            },
-            path: path.to_vec(),
-            rating_key: rating_key.to_owned(),
-            sequence: tx.sequence,
-        },
-    )
+    tx.change(identity, library, kind_of(path), path, rating_key)
 }

@@ -39,8 +39,9 @@ impl Syncing {
                 log::info!("item {rating_key} is gone from the server; it is answered no more");
             }
             // The index says what is true now: nothing is left to invalidation.
-            let paths: Vec<&[u8]> = paths.iter().map(Vec::as_slice).collect();
-            self.maintenance.verified(identity, row, &paths, &[rating_key])?;
+            let paths = paths.iter().map(Vec::as_slice);
+            self.maintenance
+                .verified(identity, row, paths, |key| key == rating_key)?;
         }
         Ok(())
     }

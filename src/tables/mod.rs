@@ -8,16 +8,17 @@
 mod view;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::error::{Error, Result, Status};
+use crate::error::{Result, refuse};
 use crate::image::{Entries, EntriesBuilder, Kept};
 use crate::options::Ttl;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{self, Forks, Release, Side, hold};
 use crate::platform::map::MapMode;
+use crate::platform::mutex::{lock, try_lock};
 use crate::platform::swap::{Guard, Swap};
 use crate::store::{Folder, Put, Store, TableOp, TableRow, TableState};
 use view::{Found, Snapshot, TableView};
@@ -68,12 +69,6 @@ pub enum Op<'o> {
     Clear(&'o Table),
 }
 
-impl std::fmt::Debug for Tables {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Tables({})", self.store.folder().path().display())
-    }
-}
-
 impl Tables {
     pub(crate) fn new(store: Arc<Store>, clock: Arc<dyn Clock>, no_mmap: bool) -> Arc<Self> {
         let mode = if no_mmap || !store.folder().shares_memory() {
@@ -96,7 +91,7 @@ impl Tables {
     /// The table of this name. With `folds` set, `A` to `Z` in names of entries count as `a` to `z`.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`] for a name of more than [`LONGEST_NAME`] bytes.
+    /// [`crate::error::Status::InvalidArgument`] for a name of more than [`LONGEST_NAME`] bytes.
     pub fn table(self: &Arc<Self>, name: &[u8], folds: bool) -> Result<Table> {
         check_name("table", name)?;
         Ok(Table {
@@ -111,7 +106,7 @@ impl Tables {
     /// limit. What one call wrote goes together.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`]; the store's.
+    /// [`crate::error::Status::InvalidArgument`]; the store's.
     pub fn write(&self, ops: &[Op<'_>], terms: &Terms) -> Result<()> {
         // Lower case first: what is written refers to it.
         let folded: Vec<Option<Vec<u8>>> = ops
@@ -221,11 +216,7 @@ impl Tables {
             return Some(snapshot);
         }
         drop(snapshot);
-        let _catching_up = match self.catching_up.try_lock() {
-            Ok(guard) => guard,
-            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
-            Err(TryLockError::WouldBlock) => return None,
-        };
+        let _catching_up = try_lock(&self.catching_up)?;
         matches!(self.catch_up_locked(false), Ok(true)).then(|| self.snapshot.read())
     }
 
@@ -236,7 +227,7 @@ impl Tables {
             return Ok(snapshot);
         }
         drop(snapshot);
-        let _catching_up = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let _catching_up = lock(&self.catching_up);
         self.catch_up_locked(true)?;
         self.store.find_page();
         Ok(self.snapshot.read())
@@ -311,12 +302,6 @@ impl Table {
         &self.tables
     }
 
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &[u8] {
-        &self.name
-    }
-
     /// Hands the value of this name to `then`, if a fast lookup knows it: no lock, no wait, and no system call but for a look
     /// twice a second whether the store still has its names. `None` is no verdict.
     #[inline]
@@ -373,7 +358,7 @@ impl Table {
     /// Stores a value, as [`Tables::write`].
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`]; the store's.
+    /// [`crate::error::Status::InvalidArgument`]; the store's.
     pub fn put(&self, name: &[u8], value: &[u8], terms: &Terms) -> Result<()> {
         self.tables.write(&[Op::Put(self, name, value)], terms)
     }
@@ -381,7 +366,7 @@ impl Table {
     /// Removes an entry. One that is not there is fine.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`]; the store's.
+    /// [`crate::error::Status::InvalidArgument`]; the store's.
     pub fn remove(&self, name: &[u8]) -> Result<()> {
         self.tables.write(&[Op::Remove(self, name)], &KEEP)
     }
@@ -440,12 +425,9 @@ const KEEP: Terms = Terms {
 
 fn check_name(what: &str, name: &[u8]) -> Result<()> {
     if name.len() > LONGEST_NAME {
-        return Err(Error::new(
-            Status::InvalidArgument,
-            format!(
-                "the name of the {what} has {} bytes: give at most {LONGEST_NAME}, such as a digest of it",
-                name.len()
-            ),
+        return refuse(format!(
+            "the name of the {what} has {} bytes: give at most {LONGEST_NAME}, such as a digest of it",
+            name.len()
         ));
     }
     Ok(())

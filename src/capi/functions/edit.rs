@@ -4,7 +4,6 @@ use crate::capi::edit;
 use crate::capi::guard::guard;
 use crate::capi::handles::opened;
 use crate::capi::types::{Edit, EditReport, Handle};
-use crate::error::Status;
 
 /// Gives many items the same values, with one request for each hundred items of a type. No request is sent for an edit
 /// without items or without changes, or when one of the items does not exist. The first request that fails is the last
@@ -27,7 +26,6 @@ pub unsafe extern "C" fn plexindex_edit_items(
 ) -> i32 {
     guard(|| {
         // SAFETY: the caller's promise.
-        unsafe { edit::run(opened(handle)?.index(), &edit::edit(edit)?, report) }?;
-        Ok(Status::Ok)
+        unsafe { edit::run(opened(handle)?.index(), &edit::edit(edit)?, report) }
     })
 }

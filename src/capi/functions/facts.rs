@@ -1,15 +1,14 @@
 //! What the index holds and did.
 
 use std::ffi::c_char;
-use std::mem::size_of;
 
 use crate::capi::answer::{write_answers, write_text};
 use crate::capi::guard::guard;
 use crate::capi::handles::{self, Opened, opened};
 use crate::capi::query;
-use crate::capi::strings::{null, out, refuse, utf8};
+use crate::capi::strings::{fill, out, size_given, utf8};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, Query, Stats};
-use crate::error::{Result, Status};
+use crate::error::{Result, Status, refuse};
 
 /// The items of a library as the store has them, one page a call. Sends no request.
 ///
@@ -171,8 +170,7 @@ pub unsafe extern "C" fn plexindex_proposals_json(handle: *const Handle, json: *
 pub unsafe extern "C" fn plexindex_stats(handle: *const Handle, stats: *mut Stats) -> i32 {
     guard(|| {
         // SAFETY: the caller's promise.
-        unsafe { write_stats(opened(handle)?, stats) }?;
-        Ok(Status::Ok)
+        unsafe { write_stats(opened(handle)?, stats) }
     })
 }
 
@@ -192,14 +190,8 @@ pub unsafe extern "C" fn plexindex_stats_json(handle: *const Handle, json: *mut 
 /// # Safety
 /// `place` must be NULL or point to statistics whose size is set.
 unsafe fn write_stats(opened: &Opened, place: *mut Stats) -> Result<()> {
-    if place.is_null() {
-        return Err(null("stats"));
-    }
-    // SAFETY: the first field is there in every version.
-    let size = unsafe { place.cast::<usize>().read_unaligned() };
-    if size < size_of::<usize>() || size > 1 << 20 {
-        return refuse(format!("stats.size is {size}: set it to sizeof(plexindex_statistics)"));
-    }
+    // SAFETY: the caller's promise.
+    let size = unsafe { size_given(place, "stats") }?;
     let counted = opened.index().stats()?;
     let stats = Stats {
         size,
@@ -229,13 +221,7 @@ unsafe fn write_stats(opened: &Opened, place: *mut Stats) -> Result<()> {
         slow_calls: counted.slow_calls,
         failures: counted.failures,
     };
-    // SAFETY: both sides know so many bytes; a larger struct of a newer caller keeps the rest as it was.
-    unsafe {
-        std::ptr::copy_nonoverlapping(
-            std::ptr::from_ref(&stats).cast::<u8>(),
-            place.cast::<u8>(),
-            size.min(size_of::<Stats>()),
-        );
-    }
+    // SAFETY: the caller's promise.
+    unsafe { fill(&stats, place, size) };
     Ok(())
 }

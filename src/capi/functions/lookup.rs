@@ -5,9 +5,9 @@ use std::ffi::{CStr, c_char};
 use crate::capi::answer::too_small;
 use crate::capi::guard::{guard, guard_value, keep_key};
 use crate::capi::handles;
-use crate::capi::strings::{bytes, null, out, refuse};
+use crate::capi::strings::{bytes, null, out};
 use crate::capi::types::{Buffer, LibraryHandle};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, refuse};
 use crate::index::Library;
 
 /// The fast lookup: the key (`/library/metadata/<rating key>`) of the item with this path, where the index has it at

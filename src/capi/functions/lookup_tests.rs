@@ -1,7 +1,7 @@
 //! The fast path's outputs, over a source that no server is.
 
 use super::*;
-use crate::capi::hostile::hostile;
+use crate::capi::for_tests::hostile;
 
 #[test]
 fn a_key_with_a_nul_shifts_no_other_answer() {

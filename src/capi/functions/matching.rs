@@ -80,7 +80,7 @@ pub unsafe extern "C" fn plexindex_match_guid(handle: *const Handle, query: *con
     guard(|| {
         // SAFETY: the caller's promise.
         let (opened, query, answer) = unsafe { (opened(handle)?, query::query(query)?, out(answer, "answer")?) };
-        let guid = query.utf8("GUID")?;
+        let guid = query.utf8("the GUID")?;
         let status = opened
             .index()
             .match_guid_with(&query.options(), guid, |found| write_answer(answer, found))?;
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn plexindex_search_title(
     guard(|| {
         // SAFETY: the caller's promise.
         let (opened, query, answer) = unsafe { (opened(handle)?, query::query(query)?, out(answer, "answer")?) };
-        let title = query.utf8("title")?;
+        let title = query.utf8("the title")?;
         let status = opened
             .index()
             .search_title_with(&query.options(), title, |found| write_answer(answer, found))?;

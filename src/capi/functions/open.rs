@@ -82,10 +82,9 @@ pub unsafe extern "C" fn plexindex_open(options: *const Options, out_handle: *mu
 pub unsafe extern "C" fn plexindex_close(handle: *mut Handle) -> i32 {
     guard(|| {
         if handle.is_null() {
-            return Ok(Status::Ok);
+            return Ok(());
         }
         // SAFETY: the caller's promise.
-        unsafe { Opened::from_handle(handle) }.close()?;
-        Ok(Status::Ok)
+        unsafe { Opened::from_handle(handle) }.close()
     })
 }

@@ -4,8 +4,8 @@ use std::ffi::c_char;
 
 use crate::capi::constants as c;
 use crate::capi::guard::guard;
-use crate::capi::strings::{bytes, null, refuse};
-use crate::error::Status;
+use crate::capi::strings::{bytes, null};
+use crate::error::{Status, refuse};
 use crate::matching::{Normal, Relation};
 
 /// Compares one path with others, as the index compares a path with what Plex lists. Case and the Unicode form do not

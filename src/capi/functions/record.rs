@@ -6,7 +6,6 @@ use crate::capi::guard::guard;
 use crate::capi::handles::{self, opened};
 use crate::capi::strings::{bytes, split_pairs, utf8};
 use crate::capi::types::{Handle, LibraryHandle};
-use crate::error::Status;
 
 /// Records that the item with this key has this path. A recorded match is stored, never expires, and answers first.
 ///
@@ -34,8 +33,7 @@ pub unsafe extern "C" fn plexindex_record_match(
                 utf8(key, key_length, "key")?,
             )
         };
-        library.record_matches(&[(path, key)])?;
-        Ok(Status::Ok)
+        library.record_matches(&[(path, key)])
     })
 }
 
@@ -65,8 +63,7 @@ pub unsafe extern "C" fn plexindex_record_matches(
                 utf8(keys, keys_length, "keys")?,
             )
         };
-        library.record_matches(&split_pairs(paths, keys, count)?)?;
-        Ok(Status::Ok)
+        library.record_matches(&split_pairs(paths, keys, count)?)
     })
 }
 
@@ -86,8 +83,7 @@ pub unsafe extern "C" fn plexindex_invalidate_path(
     guard(|| {
         // SAFETY: the caller's promise.
         let (library, path) = unsafe { (handles::library(library)?, bytes(path, length, "path")?) };
-        library.invalidate_path(path)?;
-        Ok(Status::Ok)
+        library.invalidate_path(path)
     })
 }
 
@@ -107,8 +103,7 @@ pub unsafe extern "C" fn plexindex_invalidate_item(
     guard(|| {
         // SAFETY: the caller's promise.
         let (library, key) = unsafe { (handles::library(library)?, utf8(key, length, "key")?) };
-        library.invalidate_item(key)?;
-        Ok(Status::Ok)
+        library.invalidate_item(key)
     })
 }
 
@@ -124,8 +119,7 @@ pub unsafe extern "C" fn plexindex_invalidate_item(
 pub unsafe extern "C" fn plexindex_invalidate_library(library: *const LibraryHandle) -> i32 {
     guard(|| {
         // SAFETY: the caller's promise.
-        unsafe { handles::library(library) }?.invalidate()?;
-        Ok(Status::Ok)
+        unsafe { handles::library(library) }?.invalidate()
     })
 }
 
@@ -137,8 +131,7 @@ pub unsafe extern "C" fn plexindex_invalidate_library(library: *const LibraryHan
 pub unsafe extern "C" fn plexindex_invalidate_all(handle: *const Handle) -> i32 {
     guard(|| {
         // SAFETY: the caller's promise.
-        unsafe { opened(handle) }?.index().invalidate_all()?;
-        Ok(Status::Ok)
+        unsafe { opened(handle) }?.index().invalidate_all()
     })
 }
 
@@ -153,7 +146,6 @@ pub unsafe extern "C" fn plexindex_invalidate_all(handle: *const Handle) -> i32 
 pub unsafe extern "C" fn plexindex_clear(handle: *const Handle) -> i32 {
     guard(|| {
         // SAFETY: the caller's promise.
-        unsafe { opened(handle) }?.index().clear()?;
-        Ok(Status::Ok)
+        unsafe { opened(handle) }?.index().clear()
     })
 }

@@ -44,8 +44,7 @@ pub unsafe extern "C" fn plexindex_refresh(handle: *const Handle, query: *const 
 pub unsafe extern "C" fn plexindex_watch_start(handle: *const Handle) -> i32 {
     guard(|| {
         // SAFETY: the caller's promise.
-        unsafe { opened(handle) }?.index().watch_start()?;
-        Ok(Status::Ok)
+        unsafe { opened(handle) }?.index().watch_start()
     })
 }
 
@@ -79,7 +78,6 @@ pub unsafe extern "C" fn plexindex_notify(handle: *const Handle, body: *const c_
     guard(|| {
         // SAFETY: the caller's promise.
         let (opened, body) = unsafe { (opened(handle)?, bytes(body, length, "body")?) };
-        opened.index().notify(body)?;
-        Ok(Status::Ok)
+        opened.index().notify(body)
     })
 }

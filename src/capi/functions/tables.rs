@@ -7,10 +7,10 @@ use crate::capi::constants as c;
 use crate::capi::guard::{guard, guard_value, keep_text};
 use crate::capi::handles::opened;
 use crate::capi::options::ttl;
-use crate::capi::strings::{bytes, null, out, refuse};
+use crate::capi::strings::{bytes, check_reserved, null, out, unsupported};
 use crate::capi::table_handles::{Kept, kept, one};
 use crate::capi::types::{Buffer, Handle, TableHandle, TableOp};
-use crate::error::{Error, Result, Status, room};
+use crate::error::{Result, Status, refuse, room};
 use crate::tables::{Op, Terms};
 
 /// Gives a handle for a table of the host's own values. A table holds values by name, both any bytes. It is stored in the
@@ -44,9 +44,8 @@ pub unsafe extern "C" fn plexindex_table(
         };
         *slot = std::ptr::null();
         if flags & !c::PLEXINDEX_TABLE_FOLD_ASCII != 0 {
-            return Err(Error::new(
-                Status::Unsupported,
-                format!("flags is {flags:#x}: this version knows PLEXINDEX_TABLE_FOLD_ASCII"),
+            return unsupported(format!(
+                "flags is {flags:#x}: this version knows PLEXINDEX_TABLE_FOLD_ASCII"
             ));
         }
         *slot = opened.tables().handle(opened.index().tables(), name, flags)?;
@@ -149,8 +148,7 @@ pub unsafe extern "C" fn plexindex_table_put(
             )
         };
         let ttl = ttl(ttl_ms, "ttl_ms")?;
-        table.put(name, value, &Terms { ttl, limit })?;
-        Ok(Status::Ok)
+        table.put(name, value, &Terms { ttl, limit })
     })
 }
 
@@ -167,8 +165,7 @@ pub unsafe extern "C" fn plexindex_table_remove(
     guard(|| {
         // SAFETY: the caller's promise.
         let (table, name) = unsafe { (one(table)?, bytes(name, name_length, "name")?) };
-        table.remove(name)?;
-        Ok(Status::Ok)
+        table.remove(name)
     })
 }
 
@@ -201,8 +198,7 @@ pub unsafe extern "C" fn plexindex_table_write(
             checked.push(unsafe { op(ops.add(place).read_unaligned(), place) }?);
         }
         let ttl = ttl(ttl_ms, "ttl_ms")?;
-        opened.index().tables().write(&checked, &Terms { ttl, limit })?;
-        Ok(Status::Ok)
+        opened.index().tables().write(&checked, &Terms { ttl, limit })
     })
 }
 
@@ -216,12 +212,7 @@ unsafe fn op<'h>(given: TableOp, place: usize) -> Result<Op<'h>> {
         name,
         value,
     } = given;
-    if reserved != 0 {
-        return Err(Error::new(
-            Status::Unsupported,
-            format!("ops[{place}].reserved is {reserved}: this version knows no meaning of it"),
-        ));
-    }
+    check_reserved(reserved, &format!("ops[{place}]"))?;
     // SAFETY: the caller's promise.
     let (table, name, value) = unsafe { (one(table)?, name.get("ops.name")?, value.get("ops.value")?) };
     match kind {
@@ -292,9 +283,8 @@ pub unsafe extern "C" fn plexindex_table_clear(table: *const TableHandle) -> i32
         // SAFETY: the caller's promise.
         let kept = unsafe { kept(table) }?;
         match &kept.table {
-            Some(table) => table.clear()?,
-            None => kept.tables.clear()?,
+            Some(table) => table.clear(),
+            None => kept.tables.clear(),
         }
-        Ok(Status::Ok)
     })
 }

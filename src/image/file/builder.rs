@@ -97,10 +97,9 @@ impl ImageBuilder {
         let size = items_here
             .saturating_mul(512)
             .saturating_add(items_here.min(HELD) * 1024);
-        Vec::<u8>::new().try_reserve_exact(size).map_err(|_| {
-            let error = no_memory(items);
-            Error::new(status_of(&error), error.to_string())
-        })
+        Vec::<u8>::new()
+            .try_reserve_exact(size)
+            .map_err(|_| failed("", &no_memory(items)))
     }
 
     /// Whether there is memory for one more, of so many paths with texts of so many bytes. Without it the host would be
@@ -208,22 +207,16 @@ impl ImageBuilder {
         // Its records, and some 40 bytes of tables for each path.
         let size = self.records.len() + 40 * (self.paths.len() + self.keys.len() + self.names.len());
         if out.get_mut().try_reserve(size + 4 * BLOCK).is_err() {
-            let error = no_memory(self.items);
-            return Err(Error::new(status_of(&error), error.to_string()));
+            return Err(failed("", &no_memory(self.items)));
         }
-        match self.write(&mut out, 0) {
-            Ok(_) => Ok(out.into_inner()),
-            Err(error) => Err(Error::new(status_of(&error), error.to_string())),
-        }
+        self.write(&mut out, 0).map_err(|error| failed("", &error))?;
+        Ok(out.into_inner())
     }
 
     fn write(mut self, out: &mut (impl Write + Seek), seal: u64) -> io::Result<ImageInfo> {
         self.align();
         if self.full {
-            return Err(io::Error::new(
-                io::ErrorKind::StorageFull,
-                "an image holds 16 GiB at most",
-            ));
+            return Err(too_large());
         }
         if self.short || !self.has_room_for_tables() {
             return Err(no_memory(self.items));
@@ -344,11 +337,15 @@ fn no_memory(items: u64) -> io::Error {
     )
 }
 
-fn status_of(error: &io::Error) -> Status {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Status::StoreFull,
-        _ => Status::Store,
-    }
+pub(super) fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::StorageFull, "an image holds 16 GiB at most")
+}
+
+/// The error with what could not be done before its text.
+fn failed(what: &str, error: &io::Error) -> Error {
+    let full = files::is_full(error);
+    let status = if full { Status::StoreFull } else { Status::Store };
+    Error::new(status, format!("{what}{error}"))
 }
 
 /// The normal form of an entry of records that are still in memory. They are ours, so nothing is checked but by slicing.
@@ -386,12 +383,7 @@ pub(super) fn write_in_place<T>(path: &Path, write: impl FnOnce(&mut File) -> io
     });
     written.map_err(|error| {
         let _ = files::remove(&temporary);
-        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        let status = if full { Status::StoreFull } else { Status::Store };
-        Error::new(
-            status,
-            format!("the image {} cannot be written: {error}", path.display()),
-        )
+        failed(&format!("the image {} cannot be written: ", path.display()), &error)
     })
 }
 

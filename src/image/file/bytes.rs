@@ -119,18 +119,6 @@ impl Checked {
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed)
     }
-
-    /// Bytes that check sums cover, the head included.
-    #[cfg(test)]
-    pub fn covered(&self) -> usize {
-        self.sums
-    }
-
-    /// Bytes of the file.
-    #[cfg(test)]
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
 }
 
 /// The check sums of everything behind the head, for the table.

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::builder::{Body, write_ends, write_in_place};
+use super::builder::{Body, too_large, write_ends, write_in_place};
 use super::bytes::{Checked, Read};
 use super::layout::{BLOCK, Head, LONGEST_VARINT, put_varint, varint};
 use super::read::refuse;
@@ -64,10 +64,7 @@ impl EntriesBuilder {
 
     fn write(mut self, out: &mut (impl Write + Seek), seal: u64) -> io::Result<()> {
         if self.full {
-            return Err(io::Error::new(
-                io::ErrorKind::StorageFull,
-                "an image holds 16 GiB at most",
-            ));
+            return Err(too_large());
         }
         self.names.sort_unstable();
         out.write_all(&[0; BLOCK])?;
@@ -159,89 +156,5 @@ impl Entries {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    fn written(entries: &[(&[u8], Kept<'_>)]) -> (tempfile::TempDir, std::path::PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.image");
-        let mut builder = EntriesBuilder::default();
-        for (name, kept) in entries {
-            builder.push(name, *kept);
-        }
-        builder.finish(&path, 7).unwrap();
-        (folder, path)
-    }
-
-    #[test]
-    fn entries_are_found_by_exactly_their_names() {
-        let text: Vec<(String, String)> = (0..3_000).map(|n| (format!("/Films/{n}.mkv"), n.to_string())).collect();
-        let long = [b'x'; 5_000];
-        let kept = |value| Kept {
-            value: Some(value),
-            expires_ms: None,
-        };
-        let mut entries: Vec<(&[u8], Kept<'_>)> = text
-            .iter()
-            .map(|(name, value)| (name.as_bytes(), kept(value.as_bytes())))
-            .collect();
-        let until = |ms| Kept {
-            value: Some(b"soon"),
-            expires_ms: Some(ms),
-        };
-        entries.extend([
-            (&b""[..], kept(b"")),
-            (b"\0\xff", kept(&long)),
-            (
-                b"long",
-                Kept {
-                    value: None,
-                    expires_ms: None,
-                },
-            ),
-            (b"0", until(0)),
-            (b"max", until(i64::MAX)),
-        ]);
-        let (_folder, path) = written(&entries);
-        let image = Entries::open(&path, MapMode::Map, 7).unwrap();
-        let find = |name: &[u8]| image.find(name, xxh3_64(name)).unwrap();
-        for (name, kept) in &entries {
-            assert_eq!(find(name), Some(*kept));
-        }
-        assert_eq!(
-            (find(b"/films/1.mkv"), find(b"/Films/1.mkv\0"), find(b"x")),
-            (None, None, None)
-        );
-        assert!(Entries::open(&path, MapMode::Read, 8).is_err(), "the seal is another's");
-        assert!(
-            super::super::Image::open(&path, MapMode::Read, 7).is_err(),
-            "it is no listing"
-        );
-    }
-
-    #[test]
-    fn damage_gives_an_error_or_the_entry_as_it_was() {
-        let kept = Kept {
-            value: Some(b"value"),
-            expires_ms: Some(5),
-        };
-        let (_folder, path) = written(&[(b"name", kept), (b"other", kept)]);
-        let whole = fs::read(&path).unwrap();
-        for at in 0..whole.len() {
-            let mut bytes = whole.clone();
-            bytes[at] ^= 0x10;
-            fs::write(&path, bytes).unwrap();
-            if let Ok(image) = Entries::open(&path, MapMode::Read, 7)
-                && let Ok(found) = image.find(b"name", xxh3_64(b"name"))
-            {
-                assert_eq!(found, Some(kept), "byte {at}");
-            }
-        }
-        for length in [0, 100, BLOCK, whole.len() - 1] {
-            fs::write(&path, &whole[..length]).unwrap();
-            assert!(Entries::open(&path, MapMode::Read, 7).is_err());
-        }
-    }
-}
+#[path = "entries_tests.rs"]
+mod tests;

@@ -19,7 +19,7 @@ mod builder;
 mod bytes;
 mod entries;
 #[cfg(test)]
-mod inspect;
+mod for_tests;
 mod layout;
 mod names;
 mod read;

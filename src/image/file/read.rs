@@ -80,13 +80,6 @@ impl Image {
         &self.head.uuid
     }
 
-    /// The generation of the listing; for matches, of when the image was made.
-    #[cfg(test)]
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.head.generation
-    }
-
     /// [`crate::matching::Mappings::digest`] of the rules it was built with.
     #[must_use]
     pub fn mappings(&self) -> u64 {

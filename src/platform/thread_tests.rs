@@ -1,0 +1,83 @@
+use super::*;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+#[test]
+fn gives_the_result_and_borrows() {
+    let text = String::from("seen");
+    assert_eq!(on_worker(|| text.len(), Duration::from_secs(1), || ()), 4);
+}
+
+#[test]
+fn ticks_while_the_work_goes_on() {
+    let stop = AtomicBool::new(false);
+    let ticks = AtomicUsize::new(0);
+    on_worker(
+        || {
+            while !stop.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+        },
+        Duration::from_millis(1),
+        || {
+            if ticks.fetch_add(1, Ordering::SeqCst) == 2 {
+                stop.store(true, Ordering::SeqCst);
+            }
+        },
+    );
+    // One more may come while the thread ends.
+    assert!(ticks.load(Ordering::SeqCst) >= 3);
+}
+
+#[test]
+fn a_worker_goes_on_until_it_is_told_and_is_joined() {
+    let stop = std::sync::Arc::new(AtomicBool::new(false));
+    let ended = std::sync::Arc::new(AtomicBool::new(false));
+    let worker = Worker::spawn({
+        let (stop, ended) = (stop.clone(), ended.clone());
+        move || {
+            while !stop.load(Ordering::SeqCst) {
+                std::thread::yield_now();
+            }
+            ended.store(true, Ordering::SeqCst);
+        }
+    });
+    stop.store(true, Ordering::SeqCst);
+    drop(worker.expect("a thread"));
+    assert!(ended.load(Ordering::SeqCst));
+    drop(Worker::spawn(|| panic!("goes no further")).expect("a thread"));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_thread_that_the_host_ends_sleeps_and_destroys_nothing() {
+    unsafe extern "C-unwind" {
+        fn pthread_exit(value: *mut c_void) -> !;
+    }
+    struct Owned(std::sync::mpsc::Sender<&'static str>);
+    impl Drop for Owned {
+        fn drop(&mut self) {
+            self.0.send("destroyed").expect("a listener");
+        }
+    }
+    let (say, hear) = std::sync::mpsc::channel();
+    let told = say.clone();
+    std::thread::spawn(move || {
+        let owned = Owned(say);
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: as a host does it, and this frame owns nothing.
+            lent(|| unsafe { pthread_exit(std::ptr::null_mut()) });
+        }));
+        drop(owned);
+    });
+    // The thread would end at once; that it does not shows by nothing coming.
+    let heard = hear.recv_timeout(Duration::from_millis(100));
+    assert_eq!(heard, Err(std::sync::mpsc::RecvTimeoutError::Timeout));
+    drop(told);
+    assert_eq!(lent(|| 4), 4);
+}
+
+#[test]
+#[should_panic(expected = "as it was")]
+fn a_panic_goes_on_in_the_caller() {
+    on_worker(|| panic!("as it was"), Duration::from_secs(1), || ());
+}
