@@ -8,6 +8,7 @@ use super::room::Queries;
 use crate::error::{Error, Meaning, Result, Status};
 use crate::matching::Scope;
 use crate::model::IdentityId;
+use crate::platform::swap::Guard;
 use crate::reading::{Resolved, Snapshot};
 use crate::store::{LibraryRow, Patience};
 use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, SHORTLY, Syncing, Unverified, Why};
@@ -18,17 +19,19 @@ pub struct Turn<'t> {
     pub call: &'t Call<'t>,
     pub snapshot: &'t Snapshot,
     pub scope: Scope,
+    /// When the snapshot was taken, Unix ms.
+    pub now_ms: i64,
 }
 
 /// What a host asks for: a path, a GUID or a title.
 pub trait Question {
     /// What one turn finds.
-    type Found<'t>;
+    type Found<'t>: Default;
     /// See [`Facts::verifies_first`].
     const VERIFIES_FIRST: bool;
 
-    /// Searches what is known.
-    fn find<'t>(&self, turn: &Turn<'t>) -> Self::Found<'t>;
+    /// Searches what is known. What is found is filled in where it stands: it may be large.
+    fn find<'t>(&self, turn: &Turn<'t>, found: &mut Self::Found<'t>);
     /// Whether an image is missing or damaged that this needs.
     fn is_lost(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> bool;
     /// What was found and invalidated since.
@@ -133,10 +136,13 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let _held = Patience::now().until(call.until).hold();
-        self.reading.catch_up()?;
-        let mut state = QueryState::new(self.reading.snapshot().sequence(), self.clock.now_ms());
+        let (mut snapshot, mut now_ms) = self.read_on()?;
+        if self.reading.note_use(now_ms) {
+            drop(snapshot);
+            (snapshot, now_ms) = self.read_on()?;
+        }
+        let mut state = QueryState::new(snapshot.sequence(), now_ms);
         loop {
-            let snapshot = self.reading.snapshot();
             let scope = Self::scope(call, &snapshot)?;
             let libraries = match scope {
                 Some(Scope::All) if snapshot.rows.is_empty() => Libraries::None,
@@ -150,7 +156,7 @@ impl Queries {
                 ListStep::Ask => {
                     drop(snapshot);
                     self.ask_for_libraries(call, &mut state)?;
-                    self.reading.catch_up()?;
+                    (snapshot, now_ms) = self.read_on()?;
                     continue;
                 }
                 ListStep::Refuse => return Err(self.refusal(call, &snapshot, state)),
@@ -160,8 +166,10 @@ impl Queries {
                 call,
                 snapshot: &snapshot,
                 scope: scope.unwrap_or(Scope::All),
+                now_ms,
             };
-            let found = question.find(&turn);
+            let mut found = Q::Found::default();
+            question.find(&turn, &mut found);
             let known = Known {
                 turn: &turn,
                 question,
@@ -177,8 +185,14 @@ impl Queries {
             drop(found); // it borrows from the snapshot
             drop(snapshot); // others may replace it while this waits for the server
             self.take(step, call, question, &libraries, &unverified, &mut state)?;
-            self.reading.catch_up()?;
+            (snapshot, now_ms) = self.read_on()?;
         }
+    }
+
+    /// What was committed so far, and the time: one look at the clock for a turn.
+    fn read_on(&self) -> Result<(Guard<'_, Snapshot>, i64)> {
+        self.reading.read_on()?;
+        Ok((self.reading.snapshot(), self.clock.now_ms()))
     }
 
     /// Does a step.

@@ -96,9 +96,7 @@ impl Question for By<'_> {
     type Found<'t> = OnceCell<Items>;
     const VERIFIES_FIRST: bool = false;
 
-    fn find(&self, _: &Turn<'_>) -> OnceCell<Items> {
-        OnceCell::new()
-    }
+    fn find(&self, _: &Turn<'_>, _: &mut OnceCell<Items>) {}
 
     /// The store is asked, not the images.
     fn is_lost(&self, _: &Turn<'_>, _: &OnceCell<Items>) -> bool {
@@ -144,7 +142,7 @@ impl Question for By<'_> {
     }
 
     fn stale(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
-        let now = turn.queries.clock.now_ms();
+        let now = turn.now_ms;
         let rows = turn.snapshot.asked(turn.scope).iter();
         rows.filter(|row| need(&age(row), &turn.queries.policy, now) != Need::Nothing)
             .cloned()
@@ -184,7 +182,7 @@ impl Question for By<'_> {
         {
             return Err(error);
         }
-        let now = queries.clock.now_ms();
+        let now = turn.now_ms;
         let (items, total) = self.read(turn, found)?;
         let (total, unverified) = (*total, self.unverified(turn, found)?);
         let what = match self {

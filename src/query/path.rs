@@ -88,13 +88,9 @@ impl Question for PathQuestion<'_> {
     type Found<'t> = Outcome<'t>;
     const VERIFIES_FIRST: bool = true;
 
-    fn find<'t>(&self, turn: &Turn<'t>) -> Outcome<'t> {
-        climb_normal(
-            &turn.snapshot.views,
-            turn.scope,
-            turn.queries.reading.mappings(),
-            self.0,
-        )
+    fn find<'t>(&self, turn: &Turn<'t>, outcome: &mut Outcome<'t>) {
+        let mappings = turn.queries.reading.mappings();
+        climb_normal(&turn.snapshot.views, turn.scope, mappings, self.0, outcome);
     }
 
     fn is_lost(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> bool {
@@ -139,8 +135,7 @@ impl Question for PathQuestion<'_> {
 
     fn stale(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
         let (queries, snapshot) = (turn.queries, turn.snapshot);
-        let now = queries.clock.now_ms();
-        let fresh = |row: &LibraryRow| need(&age(row), &queries.policy, now) == Need::Nothing;
+        let fresh = |row: &LibraryRow| need(&age(row), &queries.policy, turn.now_ms) == Need::Nothing;
         // What most calls are; allocates nothing.
         if snapshot.asked(turn.scope).iter().all(fresh) {
             return Vec::new();
@@ -242,7 +237,7 @@ impl Question for PathQuestion<'_> {
         {
             queries.samples.saw(path, found.path);
         }
-        let now = queries.clock.now_ms();
+        let now = turn.now_ms;
         let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
         let expired = |row: &LibraryRow| {

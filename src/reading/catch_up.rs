@@ -129,7 +129,12 @@ impl Reading {
 
     /// Brings the snapshot up to date, waiting for another thread that is at it.
     pub fn catch_up(&self) -> Result<()> {
-        self.note_use();
+        self.note_use(self.clock.now_ms());
+        self.read_on()
+    }
+
+    /// [`Reading::catch_up`] for what notes itself that the identity is used.
+    pub fn read_on(&self) -> Result<()> {
         if self.is_current() && !self.snapshot.read().outdated.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -140,15 +145,14 @@ impl Reading {
     }
 
     /// Notes that the identity is used: one that is not used for a month is forgotten, and with `library_ttl` 'never' the
-    /// server is not asked either. Costs a load and reading the clock; once a day for a store a write that waits for no other.
-    fn note_use(&self) {
-        let now = self.clock.now_ms();
+    /// server is not asked either. A load; once a day for a store a write that waits for no other, and `true` then.
+    pub fn note_use(&self, now: i64) -> bool {
         let last = self.use_noted.load(Ordering::Relaxed);
         if (0..USE_NOTED_MS).contains(&now.saturating_sub(last)) {
-            return;
+            return false;
         }
         let Some(identity) = self.snapshot.read().identity else {
-            return;
+            return false;
         };
         self.use_noted.store(now, Ordering::Relaxed);
         match self.store.note_use(identity, now) {
@@ -157,6 +161,7 @@ impl Reading {
             // Tried again with the next call: an answer does not need it.
             Err(error) => log::debug!("that the store is used could not be noted: {error}"),
         }
+        true
     }
 
     /// Reads what was committed since the snapshot. `patient` unset: gives up (`false`) where it would have to wait.
