@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::freshness::{PROVISIONAL_MS, SETTLING_S};
+use crate::freshness::{PROVISIONAL_MS, SETTLING_MS};
 use crate::model::Hint;
 use crate::source::Event;
 use crate::store::Mark;
@@ -34,7 +34,7 @@ impl Default for DebounceIntervals {
             // As long as a listing lives that was made meanwhile: what is noted costs none more.
             patience_ms: PROVISIONAL_MS,
             apart_ms: 10_000,
-            settle_ms: SETTLING_S * 1_000,
+            settle_ms: SETTLING_MS,
             scan_silence_ms: 600_000,
         }
     }

@@ -15,7 +15,6 @@ use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 use crate::platform::thread::{NO_THREAD, Worker};
 use crate::reading::Reading;
-use crate::source::plex::{Told, parse_event};
 use crate::source::{Bounds, Event, Source};
 use crate::stats::Counters;
 use crate::store::{Mark, Patience, Store};
@@ -136,6 +135,15 @@ impl Events {
                 "there is no server to listen to: the index has no server_url, or is offline",
             ));
         };
+        if !source.abilities().events {
+            return Err(Error::new(
+                Status::Unsupported,
+                format!(
+                    "{} tells of no changes by itself: its answers expire",
+                    source.kind().name
+                ),
+            ));
+        }
         let mut watch = lock(&self.watch);
         if watch.is_some() {
             return Ok(());
@@ -198,19 +206,9 @@ impl Events {
                  webhook, or the notification's text",
             );
         };
-        match parse_event(json) {
-            Told::Events(events) => {
-                self.counters.told(events.len() as u64);
-                self.note(&Debouncer::at_once(events))
-            }
-            Told::NoJson => refuse(
-                "the body is no JSON object: give the field 'payload' of the webhook, or the notification's text, as it came",
-            ),
-            Told::Foreign => refuse(
-                "the body is JSON, but neither a webhook of Plex (it has 'event') nor a notification (it has \
-                 'NotificationContainer', 'TimelineEntry' or 'ActivityNotification')",
-            ),
-        }
+        let events = (self.reading.kind().read_events)(json)?;
+        self.counters.told(events.len() as u64);
+        self.note(&Debouncer::at_once(events))
     }
 
     fn note(&self, marks: &[Mark]) -> Result<()> {

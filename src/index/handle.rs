@@ -14,8 +14,7 @@ use crate::options::Options;
 use crate::platform::clock::{Clock, SystemClock};
 use crate::query::{self, Answer, Match};
 use crate::reading::Selector;
-use crate::source::plex::PlexHttp;
-use crate::source::{Meter, Source};
+use crate::source::{self, Meter, Source};
 use crate::stats::{Counters, Stats};
 use crate::store::Store;
 use crate::tables::Tables;
@@ -46,11 +45,7 @@ impl Index {
     #[allow(clippy::needless_pass_by_value)] // given away: an index has its own
     pub fn open(options: Options) -> Result<Self> {
         Self::over(&options, Arc::new(SystemClock), |store, meter| {
-            if options.server_url.is_none() || options.offline {
-                return Ok(None);
-            }
-            let id = store.folder().client_identifier()?;
-            Ok(Some(Arc::new(PlexHttp::new(&options, &id, meter)?)))
+            source::open(&options, || store.folder().client_identifier(), meter)
         })
     }
 
@@ -218,7 +213,7 @@ impl Index {
         &self.inner.tables
     }
 
-    /// Brings libraries up to date now. `full`: by a full listing, whatever the clocks say.
+    /// Brings libraries up to date now. `full`: by a full listing, whatever its change token says.
     ///
     /// # Errors
     /// The server's; [`Status::Offline`]; [`Status::Aborted`]; the store's. That the deadline came first is

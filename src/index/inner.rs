@@ -15,7 +15,7 @@ use crate::platform::clock::Clock;
 use crate::platform::fork::{self, Forks, Release, Side};
 use crate::query::Queries;
 use crate::reading::{Reading, Selector};
-use crate::source::Source;
+use crate::source::{self, Source};
 use crate::stats::{Counters, Stats};
 use crate::store::Store;
 use crate::sync::Syncing;
@@ -70,6 +70,7 @@ impl Inner {
             mappings,
             Arc::clone(&clock),
             Arc::clone(&counters),
+            source.as_deref().map_or_else(|| source::kind(options), Source::kind),
             options,
         ));
         reading.reload()?;

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::answer::Answer;
 use super::planner::{Facts, Libraries, ListStep, QueryState, Step};
 use super::room::Queries;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Meaning, Result, Status};
 use crate::matching::Scope;
 use crate::model::IdentityId;
 use crate::platform::swap::Guard;
@@ -267,7 +267,7 @@ impl Queries {
             BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS
         } else {
             0
-        }) && (!unfetched || matches!(error.status, Status::Connect | Status::Timeout | Status::Starting))
+        }) && (!unfetched || error.status.meaning() == Meaning::NotNow)
         {
             state.failure = Some(error);
             return Ok(());

@@ -196,7 +196,7 @@ impl Question for By<'_> {
                 ..Found::of(item)
             })
             .collect();
-        let mut answer = Answer::of_items(&found, total, rows);
+        let mut answer = Answer::of_items(queries.reading.kind(), &found, total, rows);
         answer.age_ms = rows
             .iter()
             .filter(|row| row.generation.is_fetched())

@@ -47,7 +47,7 @@ impl Queries {
                 Err(error) => {
                     // What follows a server's failure fails for the same reason.
                     let reason = failed.as_ref().filter(|_| error.status == Status::Offline);
-                    each(&Answer::failed(reason.unwrap_or(&error)));
+                    each(&Answer::failed(self.reading.kind(), reason.unwrap_or(&error)));
                     if error.status as i32 >= Status::Store as i32 {
                         failed.get_or_insert(error);
                     }
@@ -214,7 +214,7 @@ impl Question for PathQuestion<'_> {
                 log::debug!("nothing was fetched, and no server may be asked");
             }
         }
-        let mut answer = Answer::of(outcome, &snapshot.rows, status);
+        let mut answer = Answer::of(queries.reading.kind(), outcome, &snapshot.rows, status);
         let message;
         if outcome.unverified {
             answer.reason = Reason::Unconfirmed;

@@ -9,30 +9,26 @@ use crate::error::Result;
 use crate::image::{Change as Overlaid, Image, ImageKind, LibraryFacts, LibraryView};
 use crate::maintenance::Images;
 use crate::matching::Mappings;
-use crate::model::{IdentityId, Token};
+use crate::model::IdentityId;
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{Alone, Release, hold};
 use crate::platform::mutex::{lock, try_lock};
 use crate::platform::swap::{Guard, Swap};
+use crate::source::{self, Kind, View, Viewer};
 use crate::stats::{Counters, Spent};
 use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, State, Store, USE_NOTED_MS};
 
-/// Where an index asks, and as whom.
-struct Asker {
-    url: Option<String>,
-    user: Option<String>,
-    token: Option<Token>,
-}
-
 /// What one handle has read of a store. Fast lookups begin here: it is one pointer away from a library's handle.
 pub struct Reading {
+    kind: &'static Kind,
     pub(super) store: Arc<Store>,
     images: Arc<Images>,
     pub(super) mappings: Mappings,
     clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
-    asker: Asker,
+    /// Where this index asks, and as whom.
+    view: Option<View>,
     snapshot: Swap<Snapshot>,
     /// Held by the thread that makes images anew: the others find them made.
     rebuilding: Mutex<()>,
@@ -60,24 +56,28 @@ impl Reading {
         mappings: Mappings,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
+        kind: &'static Kind,
         options: &Options,
     ) -> Self {
         Self {
+            kind,
             store,
             images,
             mappings,
             clock,
             counters,
-            asker: Asker {
-                url: options.server_url.clone(),
-                user: options.user.clone(),
-                token: options.token.clone(),
-            },
+            view: source::view(options),
             snapshot: Swap::new(Snapshot::default()),
             rebuilding: Mutex::new(()),
             catching_up: Mutex::new(()),
             use_noted: AtomicI64::new(0),
         }
+    }
+
+    /// What kind of source the items are of: how their keys look.
+    #[inline]
+    pub fn kind(&self) -> &'static Kind {
+        self.kind
     }
 
     /// Its locks, held through a fork, in the order in which calls take them.
@@ -116,13 +116,13 @@ impl Reading {
 
     /// Where this index asks, and as whom. The store knows users by a secret of its database, which may be made anew.
     pub fn endpoint(&self) -> Option<Endpoint> {
-        self.asker.url.as_deref().map(|url| Endpoint {
-            url: url.trim_end_matches('/').to_owned(),
-            who: match (&self.asker.user, &self.asker.token) {
+        self.view.as_ref().map(|View { place, viewer }| Endpoint {
+            url: place.clone(),
+            who: match viewer {
                 // One byte more than a token's: what was confirmed for a named user is never inherited.
-                (Some(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
-                (None, Some(token)) => self.store.fingerprint(token.reveal()),
-                (None, None) => Vec::new(),
+                Viewer::Named(user) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
+                Viewer::Holder(token) => self.store.fingerprint(token.reveal()),
+                Viewer::Anyone => Vec::new(),
             },
         })
     }
@@ -176,7 +176,7 @@ impl Reading {
         if let Some(changes) = changes {
             let mut applied = true;
             for change in &changes {
-                if change.kind == ChangeKind::Clocks && !patient {
+                if change.kind == ChangeKind::Freshness && !patient {
                     snapshot.outdated.store(true, Ordering::Release);
                     continue;
                 }
@@ -342,11 +342,11 @@ impl Reading {
     /// Adds a change to the snapshot in place; `false` when the snapshot has to be made anew instead.
     fn apply(&self, snapshot: &Snapshot, change: &Change) -> Result<bool> {
         let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
-            return Ok(!matches!(change.kind, ChangeKind::Library | ChangeKind::Clocks)); // of a library that is not in the snapshot
+            return Ok(!matches!(change.kind, ChangeKind::Library | ChangeKind::Freshness)); // of a library that is not in the snapshot
         };
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
         let overlaid = match change.kind {
-            ChangeKind::Library | ChangeKind::Clocks => return Ok(false),
+            ChangeKind::Library | ChangeKind::Freshness => return Ok(false),
             ChangeKind::Matched => Overlaid::Matched {
                 path,
                 rating_key,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::freshness::Age;
 use crate::image::LibraryView;
 use crate::matching::{Mappings, Normal, Scope, View};
-use crate::model::{Clocks, IdentityId, Sequence};
+use crate::model::{IdentityId, Sequence};
 use crate::store::{LibraryRow, Timeline};
 
 /// What lookups read. Changes of single matches and items are added to it in place; anything else replaces it.
@@ -74,12 +74,8 @@ pub fn age(row: &LibraryRow) -> Age {
         partial: row.partial,
         items: row.items,
         hint: row.hint,
+        trust: row.library.change.trust,
     }
-}
-
-/// The clocks at which a library's listing was made.
-pub fn clocks_of(row: &LibraryRow) -> Clocks {
-    row.listed
 }
 
 /// The libraries that a scope means.

@@ -45,8 +45,8 @@ pub enum ChangeKind {
     Removed = 8,
     /// A single item came to the listing, or changed.
     Added = 9,
-    /// Clocks, counts or hints of libraries changed, and nothing that an answer's item depends on.
-    Clocks = 10,
+    /// Change tokens, counts or hints of libraries changed, and nothing that an answer's item depends on.
+    Freshness = 10,
 }
 
 impl ChangeKind {
@@ -60,7 +60,7 @@ impl ChangeKind {
             6 => Self::VerifiedItem,
             8 => Self::Removed,
             9 => Self::Added,
-            10 => Self::Clocks,
+            10 => Self::Freshness,
             // What a newer version wrote: reading everything again is always right.
             _ => Self::Library,
         }
@@ -120,8 +120,8 @@ impl Tx<'_> {
     }
 
     /// Tells other processes that what they know of the libraries' freshness is out of date. Fast lookups go on.
-    pub fn clocks_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
-        self.change(identity, LibraryId::ALL, ChangeKind::Clocks, b"", "")
+    pub fn freshness_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
+        self.change(identity, LibraryId::ALL, ChangeKind::Freshness, b"", "")
     }
 }
 

@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::explain::{explain, is_broken};
 use super::folder::Folder;
 use super::patience::BUSY;
-use super::schema::{connect, failure, journal, warn_of_network};
+use super::schema::{MADE, connect, failure, journal, warn_of_network};
 use crate::error::{Error, Result, Status};
 use crate::platform::files::Inode;
 use crate::platform::mutex::lock;
@@ -250,8 +250,8 @@ fn open(folder: &Folder) -> rusqlite::Result<Open> {
          PRAGMA journal_size_limit = 16777216;",
     ))?;
     let made: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if made == 0 {
-        // It got its name when it was whole; so this is an empty file, or not a store's.
+    if made < MADE {
+        // It got its name when it was whole; so this is an empty file, or not a store's, or lacks columns.
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }
     // The last one to close leaves `-wal` and `-shm` where they are: a full disk has no room to make them anew, and then

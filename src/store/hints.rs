@@ -54,7 +54,7 @@ impl Store {
                 }
             }
             if hinted {
-                tx.clocks_changed(identity)?;
+                tx.freshness_changed(identity)?;
             }
             Ok(())
         })

@@ -125,21 +125,18 @@ impl Store {
         Ok(known.is_some_and(|(_, known)| known == digest(item).cast_signed()))
     }
 
-    /// The numbers that the rating keys of the generation that answers are, in order; `None` when some is no number.
-    pub fn numeric_keys(&self, row: &LibraryRow) -> Result<Option<Vec<u64>>> {
-        let keys = self.read(|connection| {
+    /// Hands over the rating keys of the generation that answers, in no order.
+    pub fn keys(&self, row: &LibraryRow, each: &mut dyn FnMut(&str)) -> Result<()> {
+        self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT rating_key FROM items WHERE library = ?1 AND born <= ?2 AND (died IS NULL OR died > ?2)",
             )?;
-            let keys = statement.query_map(params![row.id, row.generation], |row| {
-                Ok(row.get_ref(0)?.as_str().ok().and_then(number))
-            })?;
-            keys.collect::<rusqlite::Result<Option<Vec<u64>>>>()
-        })?;
-        Ok(keys.map(|mut keys| {
-            keys.sort_unstable();
-            keys
-        }))
+            let mut keys = statement.query(params![row.id, row.generation])?;
+            while let Some(key) = keys.next()? {
+                each(key.get_ref(0)?.as_str()?);
+            }
+            Ok(())
+        })
     }
 }
 
@@ -279,10 +276,4 @@ pub fn digest(item: &Item) -> u64 {
         hash.update(&number.to_le_bytes());
     }
     hash.digest()
-}
-
-/// The number that a text spells as numbers are spelled, and in no other way.
-fn number(text: &str) -> Option<u64> {
-    let number = text.parse::<u64>().ok()?;
-    (number.to_string() == text).then_some(number)
 }

@@ -8,7 +8,9 @@ use super::ids::image_name;
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::{Clocks, Epoch, Generation, Hint, IdentityId, ImageName, Library, LibraryId, LibraryKind, Sequence};
+use crate::model::{
+    Change, Epoch, Generation, Hint, IdentityId, ImageName, Library, LibraryId, LibraryKind, Sequence, Trust,
+};
 
 /// A library as the store has it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,8 +32,8 @@ pub struct LibraryRow {
     pub listed_sequence: Sequence,
     /// Items of that listing.
     pub items: u64,
-    /// Clocks before that listing's first page.
-    pub listed: Clocks,
+    /// The change token before that listing's first page.
+    pub listed_token: String,
     /// When that listing was completed, Unix ms.
     pub listed_ms: i64,
     /// When it was last seen to be current, Unix ms.
@@ -75,11 +77,11 @@ impl FromCells for LibraryRow {
                 title: cells.get("title")?,
                 kind: kind_from_number(cells.get("kind")?),
                 locations: serde_json::from_str(&cells.get::<String>("locations")?).unwrap_or_default(),
-                clocks: Clocks {
-                    content_changed_at: cells.get("content_changed_at")?,
-                    scanned_at: cells.get("scanned_at")?,
-                    updated_at: cells.get("updated_at")?,
-                    refreshing: cells.get("refreshing")?,
+                change: Change {
+                    token: cells.get("token")?,
+                    trust: Trust::from_number(cells.get("trust")?),
+                    busy: cells.get("busy")?,
+                    scanned_ms: cells.get("scanned_ms")?,
                 },
             },
             present: cells.get("present")?,
@@ -88,11 +90,7 @@ impl FromCells for LibraryRow {
             generation: cells.get("generation")?,
             listed_sequence: cells.get("generation_seq")?,
             items: unsigned(cells, "listed_items")?,
-            listed: Clocks {
-                content_changed_at: cells.get("listed_ccat")?,
-                scanned_at: cells.get("listed_scanned")?,
-                ..Clocks::default()
-            },
+            listed_token: cells.get("listed_token")?,
             listed_ms: cells.get("listed_ms")?,
             checked_ms: cells.get("checked_ms")?,
             provisional: provisional != 0,
@@ -220,14 +218,14 @@ pub fn upsert(tx: &Tx<'_>, identity: IdentityId, position: i64, library: &Librar
         title,
         kind,
         locations,
-        clocks,
+        change,
     } = library;
-    let Clocks {
-        content_changed_at,
-        scanned_at,
-        updated_at,
-        refreshing,
-    } = clocks;
+    let Change {
+        token,
+        trust,
+        busy,
+        scanned_ms,
+    } = change;
     let locations = serde_json::to_string(locations).unwrap_or_else(|_| "[]".to_owned());
     let cells: &columns::Filled<'_> = &[
         ("identity", &identity),
@@ -239,10 +237,10 @@ pub fn upsert(tx: &Tx<'_>, identity: IdentityId, position: i64, library: &Librar
         ("position", &position),
         ("present", &true),
         ("gone_ms", &0),
-        ("content_changed_at", content_changed_at),
-        ("scanned_at", scanned_at),
-        ("updated_at", updated_at),
-        ("refreshing", refreshing),
+        ("token", token),
+        ("trust", &(*trust as i64)),
+        ("busy", busy),
+        ("scanned_ms", scanned_ms),
         ("probed_seq", &tx.sequence),
     ];
     let end = format!(
@@ -252,28 +250,21 @@ pub fn upsert(tx: &Tx<'_>, identity: IdentityId, position: i64, library: &Librar
     columns::insert(tx.connection, "INSERT INTO libraries", cells, &end)
 }
 
-/// Notes that a library's listing is current at these clocks, as seen by what began at the change sequence `begun`.
+/// Notes that a library's listing is current at this change token, as seen by what began at the change sequence `begun`.
 pub fn renew(
     tx: &Tx<'_>,
     library: LibraryId,
-    clocks: &Clocks,
+    token: &str,
     begun: Sequence,
     now_ms: i64,
     provisional: bool,
 ) -> rusqlite::Result<()> {
     tx.connection
         .prepare_cached(
-            "UPDATE libraries SET checked_ms = ?2, listed_ccat = ?3, listed_scanned = ?4, provisional = ?5, \
-             hint = CASE WHEN hint_seq <= ?6 THEN 0 ELSE hint END WHERE id = ?1",
+            "UPDATE libraries SET checked_ms = ?2, listed_token = ?3, provisional = ?4, \
+             hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END WHERE id = ?1",
         )?
-        .execute(params![
-            library,
-            now_ms,
-            clocks.content_changed_at,
-            clocks.scanned_at,
-            provisional,
-            begun,
-        ])?;
+        .execute(params![library, now_ms, token, provisional, begun])?;
     Ok(())
 }
 

@@ -32,7 +32,7 @@ impl Store {
         })
     }
 
-    /// Notes that what changed up to the clocks of the last probe was merged, by pages asked for after the change sequence
+    /// Notes that what changed up to the last probe was merged, by pages asked for after the change sequence
     /// `begun`: the listing is as good as new.
     pub fn caught_up(
         &self,
@@ -44,8 +44,8 @@ impl Store {
     ) -> Result<()> {
         self.write(|tx| {
             tx.expect_library(row.id)?;
-            renew(tx, row.id, &row.library.clocks, begun, now_ms, provisional)?;
-            tx.clocks_changed(identity)
+            renew(tx, row.id, &row.library.change.token, begun, now_ms, provisional)?;
+            tx.freshness_changed(identity)
         })
     }
 

@@ -7,9 +7,9 @@ use rusqlite::{Connection, OpenFlags};
 use super::patience::BUSY;
 use crate::platform::files;
 
-/// The format's number, as in the names of its files: `user_version` of the database. `docs/design.md`, 'The store', says when
-/// it changes.
-const FORMAT: i64 = 2;
+/// `user_version` of what is made from this `schema.sql`. `docs/design.md`, 'The store', says when it changes. Less than this
+/// says a database that lacks columns, made by a build before the first release.
+pub const MADE: i64 = 3;
 
 /// The journal mode that is wanted.
 pub fn journal(wal: bool) -> &'static str {
@@ -56,7 +56,7 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
         "INSERT INTO sqlite_sequence (name, seq) VALUES ('identities', ?1), ('libraries', ?1)",
         [first],
     )?;
-    tx.pragma_update(None, "user_version", FORMAT)?;
+    tx.pragma_update(None, "user_version", MADE)?;
     tx.commit()?;
     // Last, so that nothing is in a log when it is closed: a log that cannot be emptied then, on a full disk, is no error
     // of closing, and the file would get its name without what it holds.

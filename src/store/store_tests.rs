@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::ChangeKind;
 use super::for_tests::{DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, probed, server};
+use super::{ChangeKind, Store};
 use crate::model::{Generation, Sequence, Server};
 
 #[test]
@@ -259,4 +259,26 @@ fn a_match_is_as_new_as_its_write_whatever_listing_its_caller_knew() {
     assert!(same.listed_sequence < recorded);
     let other = listed(&store, identity, &same, &[movie("4", "/data/1.mkv")]);
     assert!(other.listed_sequence > recorded);
+}
+
+/// Builds before the first release made databases of the same name that lack columns.
+#[test]
+fn a_database_that_lacks_columns_is_set_aside_and_a_newer_one_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let is_set_aside = |version: i64| {
+        drop(Store::open(folder.path(), true).expect("opens"));
+        let connection = rusqlite::Connection::open(folder.path().join("plexindex-2.db")).expect("connects");
+        connection
+            .pragma_update(None, "user_version", version)
+            .expect("written");
+        drop(connection);
+        let store = Store::open(folder.path(), true).expect("opens");
+        store.add_totals(1, 0).expect("written");
+        folder.path().join("plexindex-2.db.broken").exists()
+    };
+    assert!(
+        !is_set_aside(super::schema::MADE + 1),
+        "it may have more, and nothing less"
+    );
+    assert!(is_set_aside(super::schema::MADE - 1));
 }

@@ -1,4 +1,4 @@
-//! The probe: which server it is, which libraries it shows, and their clocks.
+//! The probe: which server it is, which libraries it shows, and their change tokens.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::matching::Scope;
 use crate::model::{IdentityId, Library, Sequence, Server};
-use crate::reading::{Resolved, Selection, Selector, age, clocks_of};
+use crate::reading::{Resolved, Selection, Selector, age};
 use crate::stats::Spent;
 use crate::store::LibraryRow;
 
@@ -16,7 +16,7 @@ use crate::store::LibraryRow;
 const PERSISTENCE: u32 = 20;
 
 impl Syncing {
-    /// Asks for the libraries and their clocks, and stores them.
+    /// Asks for the libraries and their change tokens, and stores them.
     /// Not again when another thread or process did so after `since`.
     pub fn probe(&self, call: &Call<'_>, since: Sequence) -> Result<()> {
         self.probe_shows_any(call, since).map(|_| ())
@@ -123,7 +123,7 @@ impl SyncJob<'_> {
         let now = sync.clock.now_ms();
         let storing = Instant::now();
         let rows = sync.store.probed(identity, &shown, begun, now, &|row, library| {
-            freshness::is_current(&age(row), &clocks_of(row), &library.clocks, &sync.policy, now)
+            freshness::is_current(&age(row), &row.listed_token, &library.change, &sync.policy, now)
         })?;
         sync.counters.spent(Spent::Store, storing.elapsed());
         Ok((identity, rows))

@@ -9,8 +9,8 @@ use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
 use crate::model::{LibraryId, Sequence};
 use crate::platform::mutex::lock;
-use crate::reading::{Resolved, age, clocks_of};
-use crate::source::Bounds;
+use crate::reading::{Resolved, age};
+use crate::source::{Bounds, Delta};
 use crate::store::LibraryRow;
 
 /// How often a library is looked for that others clear at the same time.
@@ -149,7 +149,12 @@ impl SyncJob<'_> {
                     Need::Nothing | Need::Probe => {}
                     Need::Delta => {
                         if !self.delta(row)? {
-                            self.list(&sync.store.library_row(id)?)?;
+                            // What was merged is not listed yet: a listing that has no more than before has not shrunk.
+                            let items = row.items;
+                            self.list(&LibraryRow {
+                                items,
+                                ..sync.store.library_row(id)?
+                            })?;
                         }
                     }
                     Need::Listing => self.list(row)?,
@@ -164,10 +169,12 @@ impl SyncJob<'_> {
         }
     }
 
-    /// What a library needs whose clocks were just seen.
+    /// What a library needs whose change token was just seen.
     fn need(&self, row: &LibraryRow, why: Why) -> Need {
         let (age, now) = (age(row), self.sync.clock.now_ms());
-        let probed = || freshness::need_when_probed(&age, &clocks_of(row), &row.library.clocks, &self.sync.policy, now);
+        let told_all = self.source.abilities().changes == Delta::Complete;
+        let (listed, shown) = (&row.listed_token, &row.library.change);
+        let probed = || freshness::need_when_probed(&age, listed, shown, told_all, &self.sync.policy, now);
         match why {
             Why::Full => Need::Listing,
             Why::Due if freshness::need(&age, &self.sync.policy, now) == Need::Nothing => Need::Nothing,

@@ -260,7 +260,7 @@ fn next_row(folder: &Path) -> u64 {
         return 0;
     }
     let read = |database: rusqlite::Connection| -> rusqlite::Result<i64> {
-        database.query_row("SELECT coalesce(max(next_row), 0) FROM listings", [], |row| row.get(0))
+        database.query_row("SELECT coalesce(max(position), 0) FROM listings", [], |row| row.get(0))
     };
     read(database(folder)).map_or(0, i64::cast_unsigned)
 }

@@ -44,7 +44,7 @@ pub unsafe extern "C" fn plexindex_items(
         }
         let items = opened.index().items(library, *cursor, limit)?;
         write_answers(page, 1, |block| {
-            block.items(items.iter().map(|(_, item)| item));
+            block.items(library.key_prefix(), items.iter().map(|(_, item)| item));
             Ok(())
         })?;
         let Some((last, _)) = items.last() else {
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn plexindex_item_json(
             )
         };
         match library.item(key)? {
-            Some(item) => write_text(json, &item.to_json()),
+            Some(item) => write_text(json, &item.to_json(&library.key(&item))),
             None => Ok(Status::NotFound),
         }
     })

@@ -5,12 +5,11 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Refused(u16);
 
-/// The arguments by the place of their bit. The words are on disk: a new one is added at the end.
-const WORDS: [&str; 12] = [
+/// The arguments by the place of their bit. The words are on disk, their places are not.
+const WORDS: [&str; 11] = [
     "includeGuids",
     "includeCollections",
     "sort=id",
-    "sort=addedAt",
     "sort=updatedAt",
     "clusterZoomLevel",
     "excludeElements",
@@ -30,24 +29,22 @@ impl Refused {
     pub const COLLECTIONS: Self = Self(1 << 1);
     /// `sort=id`: rows then come in the server's own order.
     pub const SORT_ID: Self = Self(1 << 2);
-    /// `sort=addedAt`: what was added last cannot be found out then.
-    pub const SORT_ADDED: Self = Self(1 << 3);
     /// `sort=updatedAt`: what was changed last cannot be found out then.
-    pub const SORT_UPDATED: Self = Self(1 << 4);
+    pub const SORT_UPDATED: Self = Self(1 << 3);
     /// `clusterZoomLevel`: servers that do not know it list photos without it.
-    pub const CLUSTER: Self = Self(1 << 5);
+    pub const CLUSTER: Self = Self(1 << 4);
     /// `excludeElements`: rows are larger then.
-    pub const ELEMENTS: Self = Self(1 << 6);
+    pub const ELEMENTS: Self = Self(1 << 5);
     /// `excludeFields`: rows are larger then.
-    pub const FIELDS: Self = Self(1 << 7);
+    pub const FIELDS: Self = Self(1 << 6);
     /// `skipRefresh`.
-    pub const SKIP_REFRESH: Self = Self(1 << 8);
+    pub const SKIP_REFRESH: Self = Self(1 << 7);
     /// `file`: then no item can be asked for by a file's name.
-    pub const FILE: Self = Self(1 << 9);
+    pub const FILE: Self = Self(1 << 8);
     /// Clips (`type=12`) are not listed at all.
-    pub const CLIPS: Self = Self(1 << 10);
+    pub const CLIPS: Self = Self(1 << 9);
     /// Photos (`type=13`) are not listed at all.
-    pub const PHOTOS: Self = Self(1 << 11);
+    pub const PHOTOS: Self = Self(1 << 10);
 
     /// Whether one of these arguments is in the set.
     #[must_use]
