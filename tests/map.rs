@@ -1,7 +1,7 @@
 //! The floor plan of docs/design.md is what the sources say: which folder of src/ uses which, and no circle, neither
 //! between folders nor between the files of one.
 //!
-//! Read are the `use` lines and the paths in the code, of what is no test. What a macro is given is not read. Methods
+//! Read are the `use` lines and the paths in the code, of what is no test, what macros are given included. Methods
 //! have no path: a struct whose methods stand in several files ties these together only where they name each other.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +37,8 @@ struct Module {
     named: Vec<Named>,
     /// First segments of the paths in its code.
     mentioned: BTreeSet<String>,
+    /// How many modules without a file of their own stand around what is read.
+    inline: usize,
 }
 
 /// All modules of the crate that are no tests.
@@ -50,9 +52,70 @@ fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
     })
 }
 
+/// The paths in what a macro is given: words with `::` between them, and single words.
+fn paths_in(tokens: &str) -> Vec<Vec<String>> {
+    let mut paths: Vec<Vec<String>> = Vec::new();
+    let mut rest = tokens.trim_start();
+    let mut goes_on = false;
+    while let Some(first) = rest.chars().next() {
+        let length = if first.is_alphabetic() || first == '_' {
+            let length = rest
+                .find(|c: char| !c.is_alphanumeric() && c != '_')
+                .unwrap_or(rest.len());
+            let word = rest[..length].to_owned();
+            match paths.last_mut().filter(|_| goes_on) {
+                Some(path) => path.push(word),
+                None => paths.push(vec![word]),
+            }
+            goes_on = false;
+            length
+        } else if rest.starts_with("::") {
+            goes_on = true;
+            2
+        } else if first == '"' {
+            goes_on = false;
+            let mut escaped = false;
+            let end = rest[1..].find(|c: char| {
+                let end = c == '"' && !escaped;
+                escaped = c == '\\' && !escaped;
+                end
+            });
+            end.map_or(rest.len(), |end| end + 2)
+        } else {
+            goes_on = false;
+            first.len_utf8()
+        };
+        rest = rest[length..].trim_start();
+    }
+    paths
+}
+
 impl Module {
+    /// What a path names from this file: a module without a file stands in it.
+    fn seen_by_file(&self, segments: Vec<String>) -> Vec<String> {
+        let up = segments.iter().take_while(|one| *one == "super").count();
+        let within = up.min(self.inline);
+        if within == 0 {
+            return segments;
+        }
+        let here = (up == within).then(|| "self".to_owned());
+        here.into_iter().chain(segments.into_iter().skip(within)).collect()
+    }
+
+    /// Notes a path in the code.
+    fn name(&mut self, segments: Vec<String>) {
+        self.mentioned.extend(segments.first().cloned());
+        let segments = self.seen_by_file(segments);
+        self.named.push(Named {
+            segments,
+            hands_on: false,
+            as_name: None,
+        });
+    }
+
     fn trees(&mut self, tree: &syn::UseTree, before: &mut Vec<String>, hands_on: bool) {
         let add = |module: &mut Self, segments: Vec<String>, name: String| {
+            let segments = module.seen_by_file(segments);
             module.named.push(Named {
                 segments,
                 hands_on,
@@ -95,7 +158,15 @@ impl<'ast> Visit<'ast> for Module {
         let (attributes, name) = match item {
             syn::Item::Const(one) => (&one.attrs, Some(&one.ident)),
             syn::Item::Enum(one) => (&one.attrs, Some(&one.ident)),
+            syn::Item::ExternCrate(one) => {
+                assert!(
+                    one.ident != "self",
+                    "`extern crate self` hides what is named through it"
+                );
+                return;
+            }
             syn::Item::Fn(one) => (&one.attrs, Some(&one.sig.ident)),
+            syn::Item::ForeignMod(one) => (&one.attrs, None),
             syn::Item::Impl(one) => (&one.attrs, None),
             syn::Item::Macro(one) => (&one.attrs, one.ident.as_ref()),
             syn::Item::Mod(one) => (&one.attrs, Some(&one.ident)),
@@ -110,8 +181,20 @@ impl<'ast> Visit<'ast> for Module {
         if is_for_tests(attributes) {
             return;
         }
-        self.declared.extend(name.map(ToString::to_string));
+        let inline = usize::from(matches!(item, syn::Item::Mod(one) if one.content.is_some()));
+        if self.inline == 0 {
+            self.declared.extend(name.map(ToString::to_string));
+        }
+        self.inline += inline;
         syn::visit::visit_item(self, item);
+        self.inline -= inline;
+    }
+
+    fn visit_macro(&mut self, item: &'ast syn::Macro) {
+        for segments in paths_in(&item.tokens.to_string()) {
+            self.name(segments);
+        }
+        syn::visit::visit_macro(self, item);
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
@@ -129,13 +212,7 @@ impl<'ast> Visit<'ast> for Module {
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        let segments: Vec<String> = path.segments.iter().map(|one| one.ident.to_string()).collect();
-        self.mentioned.extend(segments.first().cloned());
-        self.named.push(Named {
-            segments,
-            hands_on: false,
-            as_name: None,
-        });
+        self.name(path.segments.iter().map(|one| one.ident.to_string()).collect());
         syn::visit::visit_path(self, path);
     }
 }
@@ -175,6 +252,11 @@ impl Map {
 
     /// The full path that these segments mean in a module; `None` for what is no path of the crate.
     fn absolute(&self, place: &Place, segments: &[String]) -> Option<Vec<String>> {
+        self.absolute_by(place, segments, 4)
+    }
+
+    /// The same, through no more than so many names that a `use` gives.
+    fn absolute_by(&self, place: &Place, segments: &[String], names: u32) -> Option<Vec<String>> {
         let mut base = place.clone();
         let mut rest = segments;
         match rest.first()?.as_str() {
@@ -184,14 +266,19 @@ impl Map {
             }
             "self" => rest = &rest[1..],
             "super" => {
-                // An inline module's `super` may be the file itself, and leads too high here: only what exists counts.
                 while rest.first().is_some_and(|first| first == "super") {
                     base.pop()?;
                     rest = &rest[1..];
                 }
             }
             first if self.0[place].children.contains(first) => {}
-            _ => return None,
+            first => {
+                let uses = self.0[place].named.iter();
+                let mut given = uses.filter(|named| named.as_name.as_deref() == Some(first));
+                let short = names.checked_sub(1)?;
+                base = given.find_map(|named| self.absolute_by(place, &named.segments, short))?;
+                rest = &rest[1..];
+            }
         }
         base.extend(rest.iter().cloned());
         Some(base)
@@ -216,7 +303,10 @@ impl Map {
                 .as_deref()
                 .is_some_and(|given| given == name || given == "*")
         }) {
-            let mut onward = self.absolute(&place, &named.segments)?;
+            // What another crate declares goes by the name given here.
+            let Some(mut onward) = self.absolute(&place, &named.segments) else {
+                continue;
+            };
             if named.as_name.as_deref() == Some("*") {
                 onward.push(name.clone());
             }
@@ -227,21 +317,32 @@ impl Map {
         Some(place)
     }
 
+    /// The full paths that one naming leads to: behind a `*` stands each name that is used and not declared here.
+    fn all_of(&self, place: &Place, module: &Module, named: &Named) -> Vec<Vec<String>> {
+        let Some(path) = self.absolute(place, &named.segments) else {
+            return Vec::new();
+        };
+        let all = named.as_name.as_deref() == Some("*");
+        let behind = module.mentioned.difference(&module.declared).filter(|_| all);
+        let behind = behind.map(|name| path.iter().cloned().chain([name.clone()]).collect());
+        behind.chain([path.clone()]).collect()
+    }
+
     /// What each folder of src/, or file beside them, names of the others.
     fn between_folders(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (place, module) in &self.0 {
             let Some(from) = place.first() else { continue };
             let to = arrows.entry(from.clone()).or_default();
-            let paths = module
-                .named
-                .iter()
-                .filter_map(|named| self.absolute(place, &named.segments));
-            to.extend(
-                paths
-                    .filter_map(|path| path.first().cloned())
-                    .filter(|to| to != from && self.0[&Vec::new()].children.contains(to)),
-            );
+            let paths = module.named.iter().flat_map(|named| self.all_of(place, module, named));
+            // What the crate's root hands on has its home below.
+            let folder = |path: Vec<String>| {
+                let child = path
+                    .first()
+                    .filter(|first| self.0[&Vec::new()].children.contains(*first));
+                child.cloned().or_else(|| self.home(&path, 4)?.first().cloned())
+            };
+            to.extend(paths.filter_map(folder).filter(|to| to != from));
         }
         arrows
     }
@@ -262,12 +363,14 @@ impl Map {
                 {
                     continue;
                 }
-                let path = self.absolute(place, &named.segments);
-                let Some(home) = path.and_then(|path| self.home(&path, 4)) else {
-                    continue;
-                };
-                if home.starts_with(folder) && child(&home) != from {
-                    arrows.entry(from.clone()).or_default().insert(child(&home));
+                for home in self
+                    .all_of(place, module, named)
+                    .iter()
+                    .filter_map(|path| self.home(path, 4))
+                {
+                    if home.starts_with(folder) && child(&home) != from {
+                        arrows.entry(from.clone()).or_default().insert(child(&home));
+                    }
                 }
             }
         }
@@ -452,4 +555,68 @@ fn arrows_and_circles_are_found() {
     ];
     assert_eq!(low, expected.map(|(from, to)| (from.to_owned(), to)).into());
     assert_eq!(circles(&low), [set(&["one", "three", "two"])]);
+}
+
+/// No way of writing a path leads round the map.
+#[test]
+fn each_way_to_name_a_path_is_seen() {
+    for (what, low) in [
+        ("a path without `use`", "fn f() { crate::high::f(); }"),
+        (
+            "what a macro is given",
+            "fn f() { log::warn!(\"{}\", crate::high::f()); }",
+        ),
+        ("a macro's own text", "macro_rules! m { () => { crate::high::f() } }"),
+        ("a name for the crate", "use crate as all; fn f() { all::high::f(); }"),
+        (
+            "a name for what is above",
+            "use super::super as up; fn f() { up::high::f(); }",
+        ),
+        ("what the root hands on", "use crate::High;"),
+        ("all that the root hands on", "use crate::*; fn f(_: High) {}"),
+        (
+            "a module without a file",
+            "mod inline { use super::super::super::high; }",
+        ),
+        ("a `use` in a function", "fn f() { use crate::high; }"),
+        (
+            "another language's function",
+            "unsafe extern \"C\" { fn f(one: crate::high::High); }",
+        ),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (file, text) in [
+            ("lib.rs", "mod high; mod low; pub use high::High;"),
+            ("high.rs", "pub struct High; pub fn f() {}"),
+            ("low/mod.rs", "mod one;"),
+            ("low/one.rs", low),
+        ] {
+            let file = folder.path().join(file);
+            fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+            fs::write(file, text).expect("written");
+        }
+        let arrows = Map::of(folder.path()).between_folders();
+        assert!(arrows["low"].contains("high"), "{what} is not seen: {arrows:?}");
+    }
+}
+
+/// Two files that name each other through `*` of their folder, and through macros.
+#[test]
+fn a_circle_through_a_glob_or_a_macro_is_seen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (file, text) in [
+        ("lib.rs", "mod low;"),
+        (
+            "low/mod.rs",
+            "mod one; mod two; pub use std::fmt::*; pub use one::*; pub use two::*;",
+        ),
+        ("low/one.rs", "use super::*; pub struct One; fn f(_: Two) {}"),
+        ("low/two.rs", "pub struct Two; fn f() { assert!(super::one::f()); }"),
+    ] {
+        let file = folder.path().join(file);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        fs::write(file, text).expect("written");
+    }
+    let low = Map::of(folder.path()).within(&vec!["low".to_owned()]);
+    assert!(low["one"].contains("two") && low["two"].contains("one"), "{low:?}");
 }
