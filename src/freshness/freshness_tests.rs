@@ -206,8 +206,8 @@ fn a_path_that_is_nowhere_is_asked_about_ever_more_rarely() {
     };
     let may = |asked: PathSearch, now_ms| may_ask_again(Some(&asked), &policy, now_ms);
     assert!(may_ask_again(None, &policy, 0));
-    assert!(!may(asked(0, 0), LOOK_AGAIN_MS - 1));
-    assert!(may(asked(0, 0), LOOK_AGAIN_MS));
+    assert!(!may(asked(0, 0), ASK_AGAIN_MS - 1));
+    assert!(may(asked(0, 0), ASK_AGAIN_MS));
     assert!(!may(asked(0, 600_000), 1_199_999));
     assert!(may(asked(0, 600_000), 1_200_000));
     assert!(may(asked(0, 100 * HOUR), 101 * HOUR), "at least once an hour");

@@ -19,9 +19,9 @@ const LISTING_EACH_MS: i64 = 15 * 60_000;
 /// Rows of a page of a full listing.
 const PAGE_ROWS: u64 = 1_000;
 /// A server is asked about a path that is not listed no more often than this, across processes.
-pub const LOOK_AGAIN_MS: i64 = 30_000;
-/// Point questions to a server within [`LOOK_AGAIN_MS`] while a library was never fetched: then the listing is better.
-pub const COLD_QUESTIONS: u64 = 3;
+pub const ASK_AGAIN_MS: i64 = 30_000;
+/// How often a server is searched within [`ASK_AGAIN_MS`] while a library was never fetched: then the listing is better.
+pub const SEARCHES_UNFETCHED: u64 = 3;
 
 /// A clock that is set back by no more than this makes no listing old: clocks are put right by such steps all the time.
 const STEP_MS: i64 = 60_000;
@@ -166,17 +166,17 @@ pub fn may_ask_again(asked: Option<&PathSearch>, policy: &Policy, now_ms: i64) -
     };
     let most = match policy.ttl {
         Ttl::For(ttl) => i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX),
-        Ttl::AtOnce => LOOK_AGAIN_MS,
+        Ttl::AtOnce => ASK_AGAIN_MS,
         Ttl::Never => policy.max_age_ms,
     };
-    let pause = (asked.last_ms - asked.first_ms).clamp(LOOK_AGAIN_MS, most.max(LOOK_AGAIN_MS));
+    let pause = (asked.last_ms - asked.first_ms).clamp(ASK_AGAIN_MS, most.max(ASK_AGAIN_MS));
     !(0..pause).contains(&now_ms.saturating_sub(asked.last_ms))
 }
 
 /// Whether a server may be asked about some path that is not listed, having been asked about one at `last_ms`.
 #[must_use]
-pub fn may_look(last_ms: Option<i64>, now_ms: i64) -> bool {
-    last_ms.is_none_or(|last| !(0..LOOK_AGAIN_MS).contains(&now_ms.saturating_sub(last)))
+pub fn may_ask_for_a_path(last_ms: Option<i64>, now_ms: i64) -> bool {
+    last_ms.is_none_or(|last| !(0..ASK_AGAIN_MS).contains(&now_ms.saturating_sub(last)))
 }
 
 /// Whether what a path search found is still to be answered without asking again.

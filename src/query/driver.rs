@@ -189,7 +189,7 @@ impl Queries {
         }
     }
 
-    /// What was committed so far, and the time: one look at the clock for a turn.
+    /// What was committed so far, and the time: the clock is read once a turn.
     fn read_on(&self) -> Result<(Guard<'_, Snapshot>, i64)> {
         self.reading.read_on()?;
         Ok((self.reading.snapshot(), self.clock.now_ms()))
@@ -218,7 +218,7 @@ impl Queries {
             Step::Verify => self.sync.verify(call, unverified).err(),
             Step::SearchUnfetched(identity) => question.search(&self.sync, call, identity, libraries, true)?,
             Step::Refresh => return self.freshen(call, libraries, state),
-            Step::Probe(identity) => self.sync.look(call, identity, libraries, state.since)?,
+            Step::Probe(identity) => self.sync.probe_for_path(call, identity, libraries, state.since)?,
             Step::Search(identity) => question.search(&self.sync, call, identity, libraries, false)?,
         };
         failure.map_or(Ok(()), |error| self.back_off_after(state, error))

@@ -1,4 +1,4 @@
-//! Point questions: the server is asked about one path.
+//! Path searches: the server is asked about one path or title.
 //!
 //! Where a library was never fetched and the caller has little time, one request may give the first answer. Where a path
 //! lies in a folder of a library and is not listed, it may be new: one probe tells whether something moved, and
@@ -13,7 +13,7 @@ use super::call::Call;
 use super::job::{SyncJob, Syncing};
 use super::refresh::Why;
 use crate::error::{Error, Result, Status};
-use crate::freshness::{self, COLD_QUESTIONS, LOOK_AGAIN_MS};
+use crate::freshness::{self, ASK_AGAIN_MS, SEARCHES_UNFETCHED};
 use crate::matching::Normal;
 use crate::matching::point::{file_name, is_same_file, title_in};
 use crate::matching::text::{fold_title, has_all_words};
@@ -49,7 +49,7 @@ impl Syncing {
 
     /// Probes, and merges what moved: a path is missing that may be new. Not again within half a
     /// minute, and not for what was shown after `since`. Gives the server's failure, if it was more than late.
-    pub fn look(
+    pub fn probe_for_path(
         &self,
         call: &Call<'_>,
         identity: IdentityId,
@@ -57,7 +57,7 @@ impl Syncing {
         since: Sequence,
     ) -> Result<Option<Error>> {
         let may = |sync: &Self| {
-            Ok(freshness::may_look(
+            Ok(freshness::may_ask_for_a_path(
                 sync.store.last_probe_for_path(identity)?,
                 sync.clock.now_ms(),
             ))
@@ -73,13 +73,13 @@ impl Syncing {
                 deadline: Some(job.bounds.deadline.map_or(soon, |deadline| deadline.min(soon))),
                 ..job.bounds
             };
-            job.single_flight_within(bounds, "look", || {
+            job.single_flight_within(bounds, "path_probe", || {
                 if !may(self)? {
                     return Ok(());
                 }
                 self.store.note_probe_for_path(identity, self.clock.now_ms())?;
                 for row in owners_without_it {
-                    job.bring_one(row, row.id, since, Why::Look)?;
+                    job.bring_one(row, row.id, since, Why::Missing)?;
                 }
                 Ok(())
             })?;
@@ -88,15 +88,15 @@ impl Syncing {
         Ok(failure(done))
     }
 
-    /// Asks the server for this path in each of these libraries. With `cold` set it was never asked for its
-    /// listing, and may be asked some times in a row.
+    /// Asks the server for this path in each of these libraries. With `unfetched` set none was
+    /// ever listed, and the server may be asked some times in a row.
     pub fn find_path(
         &self,
         call: &Call<'_>,
         identity: IdentityId,
         libraries: &[LibraryRow],
         path: &Normal<'_>,
-        cold: bool,
+        unfetched: bool,
     ) -> Result<Option<Error>> {
         let raw = path.raw();
         let Some(name) = file_name(raw) else {
@@ -113,8 +113,8 @@ impl Syncing {
             name,
             title: title.as_deref(),
         };
-        self.ask_once(call, identity, libraries, path.hash(), cold, &|job, row| {
-            job.point(row, &wanted, raw)
+        self.ask_once(call, identity, libraries, path.hash(), unfetched, &|job, row| {
+            job.search_path(row, &wanted, raw)
         })
     }
 
@@ -127,11 +127,11 @@ impl Syncing {
         title: &str,
     ) -> Result<Option<Error>> {
         self.ask_once(call, identity, libraries, title_hash(title), true, &|job, row| {
-            job.point_title(row, title)
+            job.search_title(row, title)
         })
     }
 
-    /// Asks these libraries in turn, as far as questions are due.
+    /// Asks these libraries in turn, as far as searches are due.
     #[allow(clippy::too_many_arguments)] // one call, whole
     fn ask_once(
         &self,
@@ -139,18 +139,18 @@ impl Syncing {
         identity: IdentityId,
         libraries: &[LibraryRow],
         hash: u64,
-        cold: bool,
+        unfetched: bool,
         ask: &(dyn Fn(&SyncJob<'_>, &LibraryRow) -> Result<bool> + Sync),
     ) -> Result<Option<Error>> {
         let begun = self.clock.now_ms();
         // Of one path all libraries are asked that may have it: two that do are ambiguous.
         let rested = || -> Result<bool> {
             let now = self.clock.now_ms();
-            let (last, count) = self.store.last_path_search(identity, now - LOOK_AGAIN_MS, now)?;
-            Ok(if cold {
-                count < COLD_QUESTIONS
+            let (last, count) = self.store.last_path_search(identity, now - ASK_AGAIN_MS, now)?;
+            Ok(if unfetched {
+                count < SEARCHES_UNFETCHED
             } else {
-                freshness::may_look(last, now)
+                freshness::may_ask_for_a_path(last, now)
             })
         };
         let may = |row: &LibraryRow| -> Result<bool> {
@@ -178,7 +178,7 @@ impl Syncing {
         let hurried = Call { until: half, ..*call };
         let _held = Patience::now().at_most(SHORTLY).hold();
         let done = self.job(&hurried, |job| {
-            let asked = job.single_flight("query", || {
+            let asked = job.single_flight("path_search", || {
                 if !rested()? {
                     return Ok(());
                 }
@@ -208,7 +208,7 @@ fn failure(done: Result<()>) -> Option<Error> {
 
 impl SyncJob<'_> {
     /// Whether the server has this path in a library; what it has is merged.
-    fn point(&self, row: &LibraryRow, wanted: &WantedPath<'_>, path: &[u8]) -> Result<bool> {
+    fn search_path(&self, row: &LibraryRow, wanted: &WantedPath<'_>, path: &[u8]) -> Result<bool> {
         let mappings = self.sync.reading.mappings();
         self.source
             .find_path(&row.library, wanted, self.bounds, &mut |mut items| {
@@ -225,7 +225,7 @@ impl SyncJob<'_> {
 
     /// Whether the server has items with this title in a library; what it has is merged. Where it does not give all of them
     /// that is none: what is not seen would be missing for as long as the rest is remembered.
-    fn point_title(&self, row: &LibraryRow, title: &str) -> Result<bool> {
+    fn search_title(&self, row: &LibraryRow, title: &str) -> Result<bool> {
         let wanted = fold_title(title);
         let mut found = false;
         let all = self

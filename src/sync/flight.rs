@@ -18,7 +18,7 @@ const LEASE_MS: i64 = 60_000;
 /// How often its holder does.
 const RENEW_MS: i64 = 15_000;
 /// How often a lease of others is read.
-const LOOK_UP: Duration = Duration::from_millis(20);
+const POLL: Duration = Duration::from_millis(20);
 
 /// The fetches under way in this process, by what they fetch.
 ///
@@ -53,11 +53,11 @@ impl Flights {
         work: impl FnOnce() -> Result<T>,
     ) -> Result<Option<T>> {
         let here = Arc::clone(lock(&self.by_name).entry(what.to_owned()).or_default());
-        let Some(_alone_here) = wait(&here, bounds) else {
+        let Some(_among_threads) = wait(&here, bounds) else {
             return Ok(None);
         };
         let path = store.folder().fetch_lock(what);
-        let _alone_anywhere = match FileLock::acquire(&path, bounds.deadline, bounds.aborted) {
+        let _among_processes = match FileLock::acquire(&path, bounds.deadline, bounds.aborted) {
             Ok(Some(lock)) => Held::Lock(lock),
             Ok(None) => return Ok(None),
             Err(error) => {
@@ -145,7 +145,7 @@ impl<'s> Lease<'s> {
             if is_over(bounds) {
                 return Ok(None);
             }
-            std::thread::sleep(LOOK_UP);
+            std::thread::sleep(POLL);
         }
     }
 }
@@ -165,7 +165,7 @@ fn is_over(bounds: Bounds<'_>) -> bool {
 
 fn wait<'l>(lock: &'l parking_lot::Mutex<()>, bounds: Bounds<'_>) -> Option<parking_lot::MutexGuard<'l, ()>> {
     loop {
-        let until = Instant::now() + LOOK_UP;
+        let until = Instant::now() + POLL;
         let until = bounds.deadline.map_or(until, |deadline| until.min(deadline));
         if let Some(guard) = lock.try_lock_until(until) {
             return Some(guard);

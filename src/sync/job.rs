@@ -270,7 +270,7 @@ impl SyncJob<'_> {
     }
 
     /// Asks a server that refuses something for its version: a new one may take it again. Nothing is asked of others.
-    pub fn look_at_version(&self) -> Result<()> {
+    pub fn check_version(&self) -> Result<()> {
         if !self.source.is_limited() {
             return Ok(());
         }

@@ -45,7 +45,7 @@ impl SyncJob<'_> {
         let sync = self.sync;
         let now = sync.clock.now_ms();
         let begun = Instant::now();
-        self.look_at_version()?;
+        self.check_version()?;
         let mut listing = match sync.store.listing(row.id)? {
             Some(listing)
                 if listing.generation == row.generation.next()

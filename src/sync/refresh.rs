@@ -24,7 +24,7 @@ pub enum Why {
     /// Its time is over.
     Due,
     /// A path that should be listed is not: something may have moved before the time is over.
-    Look,
+    Missing,
     /// The host wants all of it listed anew.
     Full,
 }
@@ -126,7 +126,7 @@ impl SyncJob<'_> {
         lock(&self.report.library).clone_from(&wanted.library.title);
         // A probe for a missing path does not wait for a listing that is under way: it may take minutes.
         let bounds = Bounds {
-            deadline: if why == Why::Look {
+            deadline: if why == Why::Missing {
                 Some(Instant::now())
             } else {
                 self.bounds.deadline
@@ -164,7 +164,7 @@ impl SyncJob<'_> {
             Ok(None)
         })?;
         match brought {
-            None if why != Why::Look => Err(self.late()),
+            None if why != Why::Missing => Err(self.late()),
             moved => Ok(moved.flatten()),
         }
     }
@@ -179,8 +179,8 @@ impl SyncJob<'_> {
             Why::Full => Need::Listing,
             Why::Due if freshness::need(&age, &self.sync.policy, now) == Need::Nothing => Need::Nothing,
             // A disk that is missing is not looked for at every query.
-            Why::Look if age.held_back => Need::Nothing,
-            Why::Due | Why::Look => probed(),
+            Why::Missing if age.held_back => Need::Nothing,
+            Why::Due | Why::Missing => probed(),
         }
     }
 }
