@@ -150,19 +150,33 @@ impl Item {
     /// All that is known of it, as a JSON object; `key` is its public key.
     #[must_use]
     pub fn to_json(&self, key: &str) -> String {
+        let Self {
+            rating_key,
+            kind,
+            title,
+            year,
+            show_title,
+            show_rating_key,
+            show_guid: _,
+            season,
+            episode,
+            guid,
+            guids,
+            parts,
+        } = self;
         serde_json::json!({
             "key": key,
-            "rating_key": self.rating_key,
-            "kind": self.kind.name(),
-            "title": self.title,
-            "year": self.year,
-            "show_title": self.show_title,
-            "show_rating_key": self.show_rating_key,
-            "season": self.season,
-            "episode": self.episode,
-            "guid": self.guid,
-            "guids": self.guids,
-            "paths": self.parts,
+            "rating_key": rating_key,
+            "kind": kind.name(),
+            "title": title,
+            "year": year,
+            "show_title": show_title,
+            "show_rating_key": show_rating_key,
+            "season": season,
+            "episode": episode,
+            "guid": guid,
+            "guids": guids,
+            "paths": parts,
         })
         .to_string()
     }

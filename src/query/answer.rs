@@ -163,7 +163,9 @@ impl From<&Answer<'_>> for Match {
                         season: item.season,
                         episode: item.episode,
                         guid: item.guid.to_string(),
-                        ..Item::default()
+                        // An image has neither; `Library::item` gives them.
+                        guids: Vec::new(),
+                        parts: Vec::new(),
                     },
                     path: found.path.to_vec(),
                     section: library.map(|one| one.section.clone()).unwrap_or_default(),

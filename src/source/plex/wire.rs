@@ -135,26 +135,41 @@ const KEPT: usize = 32 << 20;
 
 /// What an item takes in memory, about: a text costs some bytes besides its own.
 fn weight(item: &Item) -> usize {
-    let lists = item.guids.iter().chain(&item.parts);
-    let texts: usize = lists.map(|text| text.len() + 48).sum();
-    let own = [
-        &item.rating_key,
-        &item.title,
-        &item.show_title,
-        &item.show_rating_key,
-        &item.show_guid,
-        &item.guid,
-    ];
+    let Item {
+        rating_key,
+        kind: _,
+        title,
+        year: _,
+        show_title,
+        show_rating_key,
+        show_guid,
+        season: _,
+        episode: _,
+        guid,
+        guids,
+        parts,
+    } = item;
+    let texts: usize = guids.iter().chain(parts).map(|text| text.len() + 48).sum();
+    let own = [rating_key, title, show_title, show_rating_key, show_guid, guid];
     size_of::<Item>() + texts + own.iter().map(|text| text.len() + 16).sum::<usize>()
 }
 
 /// An item of which nothing is known yet.
 fn blank(kind: ItemType) -> Item {
+    // Whole: a field that is not read here does not compile.
     Item {
+        rating_key: String::new(),
         kind,
+        title: String::new(),
+        year: 0,
+        show_title: String::new(),
+        show_rating_key: String::new(),
+        show_guid: String::new(),
         season: -1,
         episode: -1,
-        ..Item::default()
+        guid: String::new(),
+        guids: Vec::new(),
+        parts: Vec::new(),
     }
 }
 
