@@ -9,6 +9,7 @@ use std::process::Command;
 
 use plexindex::capi::types;
 use plexindex::error::Status;
+use plexindex::model::Rung;
 use syn::visit::Visit;
 
 #[path = "c/compile.rs"]
@@ -309,6 +310,70 @@ fn every_status_has_its_name() {
     let printed = printed_by(&statements, true);
     let expected: Vec<&str> = declared.keys().map(String::as_str).chain(["UNKNOWN"; 3]).collect();
     assert_eq!(printed.lines().collect::<Vec<_>>(), expected);
+}
+
+/// An enum of the model whose numbers answers carry has a constant for each variant, and the header no other.
+#[test]
+fn every_number_of_an_answer_has_its_constant() {
+    let model = fs::read_to_string(compile::repository("src/model/mod.rs")).expect("readable");
+    let model = syn::parse_file(&model).expect("Rust");
+    let header = header();
+    for (name, prefix) in [
+        ("Rung", "PLEXINDEX_RUNG_"),
+        ("Confidence", "PLEXINDEX_CONFIDENCE_"),
+        ("Reason", "PLEXINDEX_REASON_"),
+    ] {
+        let found = model.items.iter().find_map(|item| match item {
+            syn::Item::Enum(one) if one.ident == name => Some(one),
+            _ => None,
+        });
+        let variants: BTreeMap<String, String> = found
+            .expect("the model has it")
+            .variants
+            .iter()
+            .map(|variant| {
+                let words = variant.ident.to_string();
+                let words = words.chars().enumerate().flat_map(|(at, c)| {
+                    let apart = (at > 0 && c.is_uppercase()).then_some('_');
+                    apart.into_iter().chain([c.to_ascii_uppercase()])
+                });
+                let Some((_, syn::Expr::Lit(number))) = &variant.discriminant else {
+                    panic!("{name}::{} has no number", variant.ident);
+                };
+                let syn::Lit::Int(number) = &number.lit else {
+                    panic!("{name}::{} has no number", variant.ident);
+                };
+                (words.collect(), number.base10_digits().to_owned())
+            })
+            .collect();
+        let constants: BTreeMap<String, String> = header
+            .lines()
+            .filter_map(|line| line.strip_prefix("#define ")?.strip_prefix(prefix)?.split_once(' '))
+            .map(|(name, number)| (name.to_owned(), number.trim().to_owned()))
+            .collect();
+        assert_eq!(variants, constants, "{name}");
+        if name == "Rung" {
+            assert_eq!(variants.len(), Rung::ALL.len(), "Rung::ALL has each rung");
+        }
+    }
+}
+
+/// Each function is called by a program in C.
+#[test]
+fn every_function_is_called_from_c() {
+    let folder = compile::repository("tests/c");
+    let programs: String = fs::read_dir(folder)
+        .expect("readable")
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
+        .map(|path| fs::read_to_string(path).expect("readable"))
+        .collect();
+    let words: BTreeSet<&str> = programs
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .collect();
+    let functions = Declared::read(&header()).functions;
+    let missing: Vec<_> = functions.iter().filter(|name| !words.contains(name.as_str())).collect();
+    assert!(missing.is_empty(), "no program in tests/c calls these: {missing:?}");
 }
 
 /// Functions with a C ABI, wherever they stand, that are not one call of a guard.

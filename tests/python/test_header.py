@@ -9,12 +9,13 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import header
 import plexindex
 import pytest
-from plexindex import _answers, _constants, _errors, _native
+from plexindex import _answers, _constants, _errors, _native, _types
+from plexindex._cli import doctor
 
 CONSTANTS = {name: value for name, value in vars(_constants).items() if name.isupper() and isinstance(value, int)}
 
@@ -106,6 +107,13 @@ def test_an_unknown_status_falls_to_the_parent_of_its_block() -> None:
 def test_names_stand_at_their_number(prefix: str, names: tuple[str, ...]) -> None:
     numbers = {name: number for name, number in header.constants().items() if name.startswith(prefix)}
     assert {prefix + name.upper(): number for number, name in enumerate(names)} == numbers
+
+
+def test_each_rung_has_its_word_and_its_row_in_the_doctor_s_report() -> None:
+    assert get_args(_types.Rung) == _constants.RUNGS
+    assert ("none", *(name for name, _ in doctor._RUNGS)) == _constants.RUNGS
+    assert get_args(_types.Confidence) == _constants.CONFIDENCES
+    assert get_args(_types.ReasonCode) == _constants.REASONS
 
 
 def test_item_kinds_are_those_of_the_comment() -> None:
