@@ -17,6 +17,8 @@ mod edits;
 mod errors;
 mod events;
 mod exchange;
+#[doc(hidden)]
+pub mod fuzz;
 mod lenient;
 mod narrow;
 mod question;
