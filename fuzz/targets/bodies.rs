@@ -60,13 +60,9 @@ fn check(answer: &Answered, most: u64) {
                 .all(|text| !text.contains('\0'))
         );
     }
-    if let Some((_, _, _, machine, version)) = &answer.head {
-        assert!(
-            [machine, version]
-                .into_iter()
-                .flatten()
-                .all(|text| !text.contains('\0'))
-        );
+    if let Some(head) = &answer.head {
+        let texts = [&head.machine_identifier, &head.version];
+        assert!(texts.into_iter().flatten().all(|text| !text.contains('\0')));
     }
 }
 

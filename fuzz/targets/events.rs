@@ -21,7 +21,7 @@ fn check(event: &Event) {
         | Event::Working { section }
         | Event::Scanned { section }
         | Event::Scanning { section } => section,
-        _ => &None,
+        Event::Connected => &None,
     };
     if let Some(section) = section {
         id(section);

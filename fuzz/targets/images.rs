@@ -20,6 +20,9 @@ const AT_SUMS_SUM: usize = 16 + 20 * 8;
 const AT_HEAD_SUM: usize = 504;
 const SEAL: u64 = 7;
 
+/// A value, unless it is long, and its expiry.
+type Entry = (Option<Vec<u8>>, Option<i64>);
+
 /// The images as they were made, what is asked, and what they say then.
 struct Whole {
     listing: Vec<u8>,
@@ -30,7 +33,7 @@ struct Whole {
     keys: Vec<String>,
     names: Vec<Vec<u8>>,
     told: Vec<String>,
-    told_entries: Vec<Option<(Option<Vec<u8>>, Option<i64>)>>,
+    told_entries: Vec<Option<Entry>>,
     /// Of images of tables, which are opened by name.
     place: PathBuf,
     _folder: tempfile::TempDir,
@@ -110,7 +113,7 @@ impl Whole {
                 1 => Some(long.as_slice()),
                 _ => Some(name.as_slice()),
             };
-            let expires_ms = (n % 3 == 0).then_some(n as i64 * 1_000_000_007);
+            let expires_ms = (n % 3 == 0).then_some(i64::try_from(n).unwrap_or(0) * 1_000_000_007);
             builder.push(name, Kept { value, expires_ms });
         }
         builder.finish(&place, SEAL).expect("an image is made");
@@ -182,7 +185,7 @@ impl Whole {
         (!broken()).then_some(told)
     }
 
-    fn tell_entries(&self, image: &Entries) -> Vec<Result<Option<(Option<Vec<u8>>, Option<i64>)>, ()>> {
+    fn tell_entries(&self, image: &Entries) -> Vec<Result<Option<Entry>, ()>> {
         let find = |name: &Vec<u8>| match image.find(name, xxh3_64(name)) {
             Ok(found) => Ok(found.map(|kept| (kept.value.map(<[u8]>::to_vec), kept.expires_ms))),
             Err(_) => Err(()),

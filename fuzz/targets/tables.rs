@@ -191,7 +191,7 @@ fn operations(here: &Here, data: &[u8]) {
             }
         }
         if now_ms < latest_ms {
-            let gone = |until: &Option<i64>| until.is_some_and(|until| until <= latest_ms);
+            let gone = |until: &Option<i64>| until.is_some_and(|until| now_ms < until && until <= latest_ms);
             model.retain(|(table, name), (_, until)| {
                 !gone(until)
                     || here.tables[0][*table]

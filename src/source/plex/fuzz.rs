@@ -23,6 +23,21 @@ pub enum Wanted {
     Items(ItemType, u64),
 }
 
+/// What an answer said beside its rows.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// A Plex server answered.
+    pub is_plex: bool,
+    /// How many rows there are, and which is the first.
+    pub total: Option<u64>,
+    /// As above.
+    pub offset: Option<u64>,
+    /// Who answered.
+    pub machine_identifier: Option<String>,
+    /// Its version.
+    pub version: Option<String>,
+}
+
 /// What an answer said.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Answered {
@@ -32,8 +47,8 @@ pub struct Answered {
     pub rows: u64,
     /// The libraries, told apart.
     pub libraries: Vec<Library>,
-    /// The numbers and names beside the rows; `None` when the answer could not be read.
-    pub head: Option<(bool, Option<u64>, Option<u64>, Option<String>, Option<String>)>,
+    /// What stood beside the rows; `None` when the answer could not be read.
+    pub head: Option<Beside>,
     /// It ended because it had too many rows, or too large ones.
     pub is_over: bool,
 }
@@ -84,14 +99,12 @@ fn read(wanted: Wanted, parse: &mut dyn FnMut(&mut Lists<'_>) -> Option<Head>) -
         items,
         rows,
         libraries,
-        head: head.map(|head| {
-            (
-                head.is_plex,
-                head.total,
-                head.offset,
-                head.machine_identifier,
-                head.version,
-            )
+        head: head.map(|head| Beside {
+            is_plex: head.is_plex,
+            total: head.total,
+            offset: head.offset,
+            machine_identifier: head.machine_identifier,
+            version: head.version,
         }),
         is_over,
     }
