@@ -32,7 +32,7 @@ const fn target(name: &'static str, tries: u32, run: fn(&[u8])) -> Target {
 pub const TARGETS: &[Target] = &[
     target("bodies", 4_000, bodies::run),
     target("events", 4_000, events::run),
-    target("paths", 4_000, paths::run),
+    target("paths", 1_000, paths::run),
     target("ladder", 400, ladder::run),
     target("images", 2_000, images::run),
     target("pages", 2_000, pages::run),
