@@ -147,6 +147,12 @@ pub struct Item {
 }
 
 impl Item {
+    /// Whether it has a rating key that hosts can be given: one, and without a NUL, which ends it in a batch.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        !self.rating_key.is_empty() && !self.rating_key.contains('\0')
+    }
+
     /// All that is known of it, as a JSON object; `key` is its public key.
     #[must_use]
     pub fn to_json(&self, key: &str) -> String {

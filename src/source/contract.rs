@@ -72,8 +72,8 @@ pub struct PageEnd {
     pub rows: u64,
     /// Rows of the whole partition; `None` when the server does not say.
     pub total: Option<u64>,
-    /// Where the next page begins; `None` behind the last one. The page's own position: the server says that there is more,
-    /// and gives nothing.
+    /// Where the next page begins; `None` behind the last one. Positions go forward, and only the last page may be empty: else
+    /// the listing fails, for it would not end. The page's own position: the server says that there is more, and gives nothing.
     pub next: Option<u64>,
     /// These are not the rows that were asked for: the listing has to begin anew.
     pub moved: bool,

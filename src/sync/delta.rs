@@ -26,6 +26,13 @@ impl Known for Ours<'_> {
 
     fn add(&self, items: &[Item]) -> Result<()> {
         let storing = Instant::now();
+        let mut keyed = Vec::new();
+        let items = if items.iter().all(Item::has_key) {
+            items
+        } else {
+            keyed.extend(items.iter().filter(|item| item.has_key()).cloned());
+            &keyed
+        };
         self.sync.store.merge_items(self.row, items, Some(self.begun))?;
         self.sync.counters.spent(Spent::Store, storing.elapsed());
         Ok(())

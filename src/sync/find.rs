@@ -214,7 +214,7 @@ impl SyncJob<'_> {
             .find_path(&row.library, wanted, self.bounds, &mut |mut items| {
                 items.retain(|item| {
                     let mut parts = item.parts.iter();
-                    parts.any(|part| is_same_file(mappings, path, part.as_bytes()))
+                    item.has_key() && parts.any(|part| is_same_file(mappings, path, part.as_bytes()))
                 });
                 if !items.is_empty() {
                     self.sync.store.merge_items(row, &items, None)?;
@@ -231,7 +231,7 @@ impl SyncJob<'_> {
         let all = self
             .source
             .find_title(&row.library, title, self.bounds, &mut |mut items| {
-                items.retain(|item| has_all_words(&fold_title(&item.title), &wanted));
+                items.retain(|item| item.has_key() && has_all_words(&fold_title(&item.title), &wanted));
                 found |= !items.is_empty();
                 self.sync.store.merge_items(row, &items, None)
             })?;

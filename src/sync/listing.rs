@@ -145,6 +145,7 @@ impl SyncJob<'_> {
             position -= to_skip.min(position);
             let mut known_total = if partition == 0 { total } else { None };
             let mut first = !goes_on || first_position == 0;
+            let mut came = 0;
             loop {
                 let (began, asked) = (Instant::now(), self.sync.store.totals()?.sequence);
                 let request = PageRequest {
@@ -156,6 +157,8 @@ impl SyncJob<'_> {
                 let mut items = Vec::new();
                 let outcome = self.source.page(&request, self.bounds, &mut items);
                 self.keep_what_was_learned();
+                // No host could be given these, and in a batch of keys a NUL shifts all that follow.
+                items.retain(Item::has_key);
                 // A page may be smaller than the overlap: the next one shows the rest of it.
                 let known = overlap.len().min(items.len());
                 let overlaps = items.iter().zip(overlap).all(|(item, key)| item.rating_key == *key);
@@ -187,8 +190,12 @@ impl SyncJob<'_> {
                 if !overlaps || total_moved || end.moved {
                     return Ok(false);
                 }
-                if end.next == Some(position) {
+                if counts_too_far(&end) || end.next.is_some_and(|next| next <= position || end.rows == 0) {
                     return Err(gives_nothing(library, &end, position));
+                }
+                came += end.rows;
+                if end.next.is_some() && end.total.is_some_and(|total| came > total) {
+                    return Ok(false); // else pages would come without end
                 }
                 known_total = end.total;
                 items.drain(..known);
@@ -400,6 +407,12 @@ impl SyncJob<'_> {
         let unused = self.sync.clock.now_ms().saturating_sub(UNUSED_MS);
         self.sync.store.forget_unused(identity, unused)
     }
+}
+
+/// No library has so many rows: sums of them would not fit into a number. Nor does the store keep such a position.
+fn counts_too_far(end: &PageEnd) -> bool {
+    const MOST_ROWS: u64 = 1 << 40;
+    end.rows.max(end.total.unwrap_or(0)) > MOST_ROWS || end.next.is_some_and(|next| i64::try_from(next).is_err())
 }
 
 /// The error for a server that contradicts itself.

@@ -8,7 +8,7 @@ use plexindex::source::plex::{Refused, Rows};
 use plexindex::source::{Bounds, RequestKind, Source};
 use plexindex_standin::{Action, Fault, LibrarySpec, Standin};
 
-use super::support::{Client, TOKEN, client};
+use super::support::{Client, TOKEN, client, client_with};
 
 /// A server with 60 movies and as many photos that answers these arguments with this status.
 fn refusing(arguments: &[&str], status: u16) -> (Standin, Client) {
@@ -160,6 +160,20 @@ fn failures_for_other_reasons_blame_no_argument() {
         server.fault(failure().after(skip));
         assert_eq!(client.page(Rows::All, 0, 100).unwrap().1.len(), 60, "{skip}");
         assert_eq!(client.plex.refused(), Refused::NONE, "{skip}");
+    }
+}
+
+#[test]
+fn a_refusal_that_has_passed_when_arguments_are_tried_fails_nothing() {
+    for status in [400, 500] {
+        let (server, _) = refusing(&[], 400);
+        let client = client_with(&server.url(), |options| options.retry_for = Duration::ZERO);
+        server.fault(Fault::new(Action::Status {
+            status,
+            retry_after: None,
+        }));
+        assert_eq!(client.page(Rows::All, 0, 100).expect("a page").1.len(), 60, "{status}");
+        assert_eq!(client.plex.refused(), Refused::NONE, "{status}");
     }
 }
 

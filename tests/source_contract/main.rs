@@ -6,6 +6,7 @@ mod contract;
 mod in_memory;
 mod index;
 mod knobs;
+mod liars;
 #[path = "../support/memory.rs"]
 mod memory;
 mod plex;

@@ -15,7 +15,8 @@ use super::rows::{Rows, RowsRequest};
 use super::wire::Lists;
 
 impl PlexHttp {
-    /// Finds out which arguments of a question that was refused are the reason. Gives whether there are any.
+    /// Finds out which arguments of a question that was refused are the reason. Gives whether to ask again: there are some, or
+    /// all of it is taken by now.
     pub(super) fn find_refused(&self, question: &Question<'_>, bounds: &Bounds<'_>) -> Result<bool, Failure> {
         let known = self.refusals.all();
         let tried = question.can_do_without().without(known);
@@ -23,13 +24,11 @@ impl PlexHttp {
         let takes = |without: Refused| self.takes(&row, known.and(without), bounds);
         let refuses = |without: Refused| Ok::<_, Failure>(!takes(without)? && !takes(without)?);
 
+        let mut has_passed = false;
         let found = if tried.has(Refused::FILE) && takes(Refused::FILE)? {
             // The one argument that is not documented, and most often the reason.
-            if takes(Refused::NONE)? {
-                Refused::NONE
-            } else {
-                Refused::FILE
-            }
+            has_passed = takes(Refused::NONE)?;
+            if has_passed { Refused::NONE } else { Refused::FILE }
         } else if !takes(tried)? {
             self.refused_type(question, known, bounds)?
         } else {
@@ -39,15 +38,18 @@ impl PlexHttp {
                     found = found.and(one);
                 }
             }
-            if found.is_empty() && refuses(Refused::NONE)? {
-                // Each is taken, and not all of them: the address may be too long for a proxy.
-                let long = Refused::ELEMENTS.and(Refused::FIELDS);
-                found = if takes(long)? { long } else { tried };
+            if found.is_empty() {
+                has_passed = !refuses(Refused::NONE)?;
+                if !has_passed {
+                    // Each is taken, and not all of them: the address may be too long for a proxy.
+                    let long = Refused::ELEMENTS.and(Refused::FIELDS);
+                    found = if takes(long)? { long } else { tried };
+                }
             }
             found
         };
         if found.is_empty() {
-            return Ok(false);
+            return Ok(has_passed);
         }
         self.refusals.add(found);
         log::warn!(
