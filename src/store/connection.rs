@@ -46,11 +46,8 @@ struct Seen {
 }
 
 impl Journal {
-    /// What the names of its files end in.
-    pub const ENDS: [&str; 2] = ["-wal", "-shm"];
-
     fn now(folder: &Folder) -> [Option<Inode>; 2] {
-        Self::ENDS.map(|end| Inode::of(&folder.companion(end)))
+        folder.log().map(Inode::of)
     }
 
     /// Whether what is open has not its name any more: it was removed or replaced. The caller holds the lock of a
@@ -70,7 +67,7 @@ impl Journal {
         };
         // A process that opens the database makes a log. One that shares the index with us has written nothing to an empty
         // log.
-        match folder.companion("-wal").symlink_metadata() {
+        match folder.log()[0].symlink_metadata() {
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
             Ok(facts) => facts.len() == 0 && shm.is_some() && Self::now(folder)[1] == shm,
         }
@@ -200,13 +197,12 @@ impl Slot {
     /// Whether what is open has not the database's name any more, or not that of its log: it was removed or replaced.
     /// One that is not open must not be opened then: connections of a process share files.
     pub fn is_moved(&self) -> bool {
-        self.open.is_some() && self.file != Inode::of(&self.folder.database()) || self.journal.is_lost(&self.folder)
+        self.open.is_some() && self.file != Inode::of(self.folder.database()) || self.journal.is_lost(&self.folder)
     }
 
     /// Opens the file that has the database's name, and its companions. A file that loses the name meanwhile may have got
     /// the companions of its successor: then once more.
     fn open_now(&mut self) -> Result<Open> {
-        let path = self.folder.database();
         for _ in 0..8 {
             self.file = self.folder.find_database()?;
             if self.file.is_none() {
@@ -214,7 +210,7 @@ impl Slot {
                 continue;
             }
             let opened = open(&self.folder);
-            if self.file == Inode::of(&path) {
+            if self.file == Inode::of(self.folder.database()) {
                 if opened.is_ok() {
                     self.journal
                         .opened(&self.folder, opened.as_ref().is_ok_and(|open| open.has_log));
@@ -231,14 +227,14 @@ impl Slot {
             Status::Store,
             format!(
                 "{} is replaced again and again: look for the program that does that",
-                path.display()
+                self.folder.database().display()
             ),
         ))
     }
 }
 
 fn open(folder: &Folder) -> rusqlite::Result<Open> {
-    let connection = connect(&folder.database())?;
+    let connection = connect(folder.database())?;
     if !folder.shares_memory() {
         give_log_up(&connection)?;
     }
