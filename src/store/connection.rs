@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, FileControl};
 
 use super::explain::{explain, is_broken};
 use super::folder::Folder;
@@ -156,12 +156,13 @@ impl Slot {
         self.journal.closed();
     }
 
-    /// Empties the log into the database, as far as no process reads: so that it stays small from one process to the next.
-    pub fn settle(&self) {
+    /// Has the last connection that is closed to the database, of all processes, empty the log into it: so that it stays
+    /// small from one process to the next. `-wal` and `-shm` stay where they are all the same.
+    pub fn settle_when_closed(&self) {
         if let Some(Open { connection, .. }) = &self.open {
             let settled = connection
-                .busy_timeout(Duration::ZERO)
-                .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+                .file_control(None::<&str>, FileControl::PersistWal(&mut 1))
+                .and_then(|()| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false));
             if let Err(error) = settled {
                 log::debug!("the log is emptied later: {error}");
             }

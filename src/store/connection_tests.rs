@@ -1,4 +1,4 @@
-//! A store that comes to a file system without shared memory.
+//! Connections: on a file system without shared memory, closed, and opened only when needed.
 
 use super::connection::{Journal, Role, Slot};
 use super::{Folder, Store};
@@ -64,4 +64,23 @@ fn is_refused_while_others_have_it_open_with_a_write_ahead_log() {
     assert!(error.message.contains("end the other processes"), "{error}");
     store.close();
     assert_eq!(mode(&mut slot(&folder)), "truncate", "now it is alone");
+}
+
+#[test]
+fn the_last_to_close_empties_the_log_and_leaves_it_in_its_place() {
+    let place = tempfile::tempdir().expect("a folder");
+    let open = || Store::open(place.path(), true).expect("opens");
+    let log = || {
+        fs::metadata(place.path().join("plexindex-2.db-wal"))
+            .expect("a log")
+            .len()
+    };
+    let (one, other) = (open(), open());
+    one.add_totals(7, 0).expect("written");
+    one.close();
+    assert!(log() > 0, "another one has it open");
+    other.close();
+    assert_eq!(log(), 0);
+    assert!(place.path().join("plexindex-2.db-shm").exists());
+    assert_eq!(open().totals().expect("read").requests, 7);
 }
