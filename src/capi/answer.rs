@@ -118,6 +118,12 @@ pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
     Ok(Status::Ok)
 }
 
+/// There is nothing to write.
+pub fn write_nothing(buffer: &mut Buffer) -> Status {
+    buffer.length = 0;
+    Status::NotFound
+}
+
 /// The buffer has no room for so many bytes and a NUL.
 pub fn too_small_for(buffer: &mut Buffer, length: usize) -> Result<Status> {
     buffer.length = length + 1;

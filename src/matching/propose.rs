@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::normal::{Shape, normal_form};
+use super::normal::{Normal, Shape, normal_form};
+use super::rewrite::Prefix;
 
 /// A prefix pair that would have made paths match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,8 +110,15 @@ fn differing<'a>(host: &'a [u8], server: &'a [u8]) -> Option<(&'a [u8], &'a [u8]
         common += 1;
         (from, to) = (shorter_from, shorter_to);
     }
-    let differ = normal_form(from) != normal_form(to);
-    (common >= 2 && differ).then(|| (or_root(from, host), or_root(to, server)))
+    let (from, to) = (or_root(from, host), or_root(to, server));
+    (common >= 2 && leads(from, to, host, server)).then_some((from, to))
+}
+
+/// Whether this rule makes the host's path the server's. It does not where one of them has no folder, nor where they differ
+/// in other ways too.
+fn leads(from: &[u8], to: &[u8], host: &[u8], server: &[u8]) -> bool {
+    let made = Normal::with(host, |host| Prefix::new(from, to).rewrite(host, &mut normal_form));
+    normal_form(host) != normal_form(server) && made.is_some_and(|made| made == normal_form(server))
 }
 
 /// Without its last component, and that component.

@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use crate::capi::answer::{write_answers, write_text};
+use crate::capi::answer::{write_answers, write_nothing, write_text};
 use crate::capi::guard::guard;
 use crate::capi::handles::{self, Opened, opened};
 use crate::capi::query;
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn plexindex_item_json(
         };
         match library.item(key)? {
             Some(item) => write_text(json, &item.to_json(&library.key(&item))),
-            None => Ok(Status::NotFound),
+            None => Ok(write_nothing(json)),
         }
     })
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char};
 
-use crate::capi::answer::{too_small_for, write_bytes};
+use crate::capi::answer::{too_small_for, write_bytes, write_nothing};
 use crate::capi::constants as c;
 use crate::capi::guard::{guard, guard_value, keep_text};
 use crate::capi::handles::opened;
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn plexindex_table_get(
         let room = buffer.capacity.saturating_sub(1);
         let length = table.get(name, room, &mut |value| written = Some(write_bytes(buffer, value)))?;
         match (length, written) {
-            (None, _) => Ok(Status::NotFound),
+            (None, _) => Ok(write_nothing(buffer)),
             (Some(_), Some(written)) => written,
             (Some(length), None) => too_small_for(buffer, length),
         }
@@ -251,7 +251,7 @@ pub unsafe extern "C" fn plexindex_table_next(
         let (table, after, name) = unsafe { (one(table)?, bytes(after, after_length, "after")?, out(name, "name")?) };
         match table.next((!first).then_some(after))? {
             Some(next) => write_bytes(name, &next),
-            None => Ok(Status::NotFound),
+            None => Ok(write_nothing(name)),
         }
     })
 }

@@ -112,7 +112,10 @@ impl Entries {
         self.file.is_broken()
     }
 
-    /// What is kept under this name. An error: a check failed, and nothing it says counts.
+    /// What is kept under this name.
+    ///
+    /// # Errors
+    /// A check failed, and nothing it says counts.
     #[inline]
     pub fn find(&self, name: &[u8], hash: u64) -> Read<Option<Kept<'_>>> {
         let mut found = None;

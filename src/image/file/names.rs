@@ -56,8 +56,10 @@ fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
+/// Where a hash stands in the directory. None has 2^32 places; of one that says so the place is any, and checked where it is
+/// read.
 fn place(kept: u32, places: usize) -> usize {
-    usize::try_from((u64::from(kept) * places as u64) >> 32).unwrap_or(0)
+    usize::try_from(u64::from(kept).wrapping_mul(places as u64) >> 32).unwrap_or(0)
 }
 
 /// The array in an image.

@@ -44,9 +44,10 @@ fn halves(slot: u64) -> [u32; 2] {
     [slot & 0xFFFF_FFFF, slot >> 32].map(|half| u32::try_from(half).unwrap_or(u32::MAX))
 }
 
+/// Where a search begins. No table has 2^32 homes; of one that says so the slot is any, and checked where it is read.
 #[inline]
 fn home(hash: u64, homes: u64) -> usize {
-    usize::try_from(((hash >> 32) * homes) >> 32).unwrap_or(usize::MAX)
+    usize::try_from((hash >> 32).wrapping_mul(homes) >> 32).unwrap_or(usize::MAX)
 }
 
 /// A table in an image.

@@ -21,6 +21,8 @@ mod errors;
 mod events;
 mod exchange;
 mod find;
+#[doc(hidden)]
+pub mod fuzz;
 mod lenient;
 mod listing;
 mod narrow;
