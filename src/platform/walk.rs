@@ -111,6 +111,6 @@ pub fn open_at(folder: RawFd, name: &CStr, flags: libc::c_int) -> io::Result<Own
     Ok(unsafe { OwnedFd::from_raw_fd(opened) })
 }
 
-#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+#[cfg(test)]
 #[path = "walk_tests.rs"]
 mod tests;

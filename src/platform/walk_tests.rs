@@ -1,3 +1,5 @@
+#![cfg(any(target_os = "linux", target_os = "android"))]
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 
