@@ -99,7 +99,7 @@ fn a_second_connection_is_opened_when_a_read_waits_or_before_the_first_write() {
     assert!(changes(&store, true).is_some() && has_two(&store));
 
     let store = open();
-    store.write(|_| Ok(assert!(has_two(&store)))).expect("written");
+    assert!(store.write(|_| Ok(has_two(&store))).expect("written"));
     // What is written last of all, before the store is closed, needs no reader.
     let store = open();
     store.add_totals(7, 0).expect("written");
