@@ -155,7 +155,9 @@ class World:
         clear = [
             (path, key)
             for path, key in self.pairs
+            # A file name that does not tell its title is no evidence: a lookup gives no key for it.
             if path.startswith(SERVER + "/")
+            and "/xq-" not in path
             and paths[fold(path)] == 1
             and ends[fold("/".join(path.rsplit("/", 2)[1:]))] == 1
             and names[fold(path.rsplit("/", 1)[1])] == 1

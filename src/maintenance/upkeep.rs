@@ -11,7 +11,7 @@ use crate::model::{IdentityId, LibraryId};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 use crate::stats::{Counters, Spent};
-use crate::store::{LibraryRow, Patience, Store};
+use crate::store::{LibraryRow, Patience, Recorded, Store};
 
 /// Changes that wait before they are compacted into an image: what a new process reads one by one.
 const COMPACT_AFTER: u64 = 1024;
@@ -100,12 +100,13 @@ impl Maintenance {
         let stored = self.store.record_matches(row, pairs);
         self.counters.spent(Spent::Store, begun.elapsed());
         self.counters.spent(Spent::Away, begun.elapsed());
-        let Some(waiting) = stored? else {
+        let Some(Recorded { waiting, unverified }) = stored? else {
             return Ok(false);
         };
         // What the host records ends an earlier invalidation, whatever the spelling of its path.
         let paths = pairs.iter().map(|(path, _)| *path);
-        self.verified(identity, row, paths, |key| pairs.iter().any(|(_, own)| *own == key))?;
+        let is_key = |key: &str| pairs.iter().any(|(_, own)| *own == key);
+        self.lift(identity, row, unverified, paths, is_key)?;
         // The matches are in the store: what becomes of the image is no error of this call.
         if waiting > COMPACT_AFTER {
             let begun = Instant::now();
@@ -143,7 +144,17 @@ impl Maintenance {
         paths: impl Iterator<Item = &'p [u8]>,
         is_key: impl Fn(&str) -> bool,
     ) -> Result<()> {
-        let unverified = self.store.unverified(row.id)?;
+        self.lift(identity, row, self.store.unverified(row.id)?, paths, is_key)
+    }
+
+    fn lift<'p>(
+        &self,
+        identity: IdentityId,
+        row: &LibraryRow,
+        unverified: Vec<(Vec<u8>, String)>,
+        paths: impl Iterator<Item = &'p [u8]>,
+        is_key: impl Fn(&str) -> bool,
+    ) -> Result<()> {
         if unverified.is_empty() {
             return Ok(());
         }

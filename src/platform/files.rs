@@ -4,14 +4,15 @@
 //! host. What that user can put into it must not lead this process elsewhere. So each name is looked up in a descriptor of
 //! its folder, no symbolic link is followed, what is made is new, and only what was made here is given away.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
-use std::path::{Component, Path};
+use std::path::Path;
 
+use super::walk::{ONLY_A_PLACE, c_name, open_at, open_at_once, walk};
 use super::witness::{Step, is_on_a_network, tell};
 
 /// How often a file is looked for that others make and remove meanwhile.
@@ -149,18 +150,26 @@ impl Inode {
     }
 }
 
-/// The file that has this name now; `None` when there is none.
+/// The files that have these names in a folder now; `None` where there is none.
 ///
 /// # Errors
 /// As [`private`].
-pub fn regular(path: &Path) -> io::Result<Option<Inode>> {
-    // In a folder that is no link.
-    match place(path).and_then(|_| fs::symlink_metadata(path)) {
-        Ok(facts) if facts.is_file() => Ok(Some(Inode::new(&facts))),
-        Ok(facts) => Err(no_file(path, &facts)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+pub fn regular<const N: usize>(folder: &Path, names: [&Path; N]) -> io::Result<[Option<Inode>; N]> {
+    // It is no link, nor in a place behind one.
+    match walk(folder, ONLY_A_PLACE) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok([None; N]),
+        walked => walked.map_err(|error| explain(error, folder))?,
+    };
+    let mut found = [None; N];
+    for (found, name) in found.iter_mut().zip(names) {
+        match fs::symlink_metadata(name) {
+            Ok(facts) if facts.is_file() => *found = Some(Inode::new(&facts)),
+            Ok(facts) => return Err(no_file(name, &facts)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok(found)
 }
 
 /// Makes a directory and its parents with mode 0700; an existing one is left as it is. Links that are there already are
@@ -205,12 +214,6 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A descriptor that only names in it are looked up with: needs no right to read.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const ONLY_A_PLACE: libc::c_int = libc::O_PATH;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const ONLY_A_PLACE: libc::c_int = libc::O_RDONLY;
-
 /// The folder of a file, and the file's name in it.
 fn place(path: &Path) -> io::Result<(OwnedFd, CString)> {
     let name = c_name(path.file_name().ok_or(io::ErrorKind::InvalidInput)?)?;
@@ -220,59 +223,14 @@ fn place(path: &Path) -> io::Result<(OwnedFd, CString)> {
     Ok((opened, name))
 }
 
-/// Opens a folder by its path without following a link, step by step: a user who may rename a folder on the
-/// way could put one there.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn walk(path: &Path, flags: libc::c_int) -> io::Result<OwnedFd> {
-    let step = |from: &OwnedFd, name: &OsStr, flags| {
-        open_at(
-            from.as_raw_fd(),
-            &c_name(name)?,
-            flags | libc::O_DIRECTORY | libc::O_NOFOLLOW,
-        )
-    };
-    let start = if path.is_absolute() { c"/" } else { c"." };
-    let mut here = open_at(libc::AT_FDCWD, start, ONLY_A_PLACE | libc::O_DIRECTORY)?;
-    for component in path.components() {
-        if !matches!(component, Component::RootDir | Component::CurDir) {
-            here = step(&here, component.as_os_str(), ONLY_A_PLACE)?;
-        }
-    }
-    if flags == ONLY_A_PLACE {
-        return Ok(here);
-    }
-    step(&here, OsStr::new("."), flags)
-}
-
-/// Opens a folder by its path. Only its last name must be no link: elsewhere each step would need the right to read.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn walk(path: &Path, flags: libc::c_int) -> io::Result<OwnedFd> {
-    open_at(
-        libc::AT_FDCWD,
-        &c_name(path.as_os_str())?,
-        flags | libc::O_DIRECTORY | libc::O_NOFOLLOW,
-    )
-}
-
-fn c_name(name: &OsStr) -> io::Result<CString> {
-    Ok(CString::new(name.as_bytes())?)
-}
-
-fn open_at(folder: RawFd, name: &std::ffi::CStr, flags: libc::c_int) -> io::Result<OwnedFd> {
-    // SAFETY: a plain call with a descriptor that is open, or AT_FDCWD, and a NUL-terminated name.
-    let opened = unsafe { libc::openat(folder, name.as_ptr(), flags | libc::O_CLOEXEC, 0o600 as libc::c_uint) };
-    if opened < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: it was opened just now, and nothing else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(opened) })
-}
-
 fn open(path: &Path, flags: libc::c_int) -> io::Result<File> {
-    let (folder, name) = place(path)?;
     // A pipe would be waited for.
     let flags = flags | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = File::from(open_at(folder.as_raw_fd(), &name, flags).map_err(|error| explain(error, path))?);
+    let opened = open_at_once(path, flags).unwrap_or_else(|| {
+        let (folder, name) = place(path)?;
+        open_at(folder.as_raw_fd(), &name, flags)
+    });
+    let file = File::from(opened.map_err(|error| explain(error, path))?);
     let facts = file.metadata()?;
     if !facts.is_file() {
         return Err(no_file(path, &facts));

@@ -11,4 +11,5 @@ pub mod map;
 pub mod mutex;
 pub mod swap;
 pub mod thread;
+mod walk;
 pub mod witness;

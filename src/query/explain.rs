@@ -73,22 +73,39 @@ impl Queries {
             .item()
             .map(|found| self.shown.path(found.path))
             .unwrap_or_default();
-        match answer.reason {
-            Reason::OnlyRootDiffers => {
-                format!("Plex lists '{listed}': only the root of '{path}' differs, a mapping is missing")
-            }
-            Reason::PathTells => format!("Plex lists '{listed}', and '{path}' tells the same item"),
-            Reason::Contradicted => format!(
-                "Plex lists '{listed}', but '{path}' tells of another year, number or edition, or lies among extras: most \
-                 likely it is another file"
-            ),
-            Reason::NotListed => format!(
-                "'{path}' lies in a folder of Plex's, but is not listed (yet): '{listed}' has only its end in common with it"
-            ),
-            _ => format!(
-                "Plex lists '{listed}', and what '{path}' has in common with it is too little (a film needs its year): verify \
-                 that it is the same file, or give the mapping that is missing"
-            ),
-        }
+        // Put together without formatting: an answer by the end of its path is written as often as any other.
+        let parts: &[&str] = match answer.reason {
+            Reason::OnlyRootDiffers => &[
+                "Plex lists '",
+                &listed,
+                "': only the root of '",
+                path,
+                "' differs, a mapping is missing",
+            ],
+            Reason::PathTells => &["Plex lists '", &listed, "', and '", path, "' tells the same item"],
+            Reason::Contradicted => &[
+                "Plex lists '",
+                &listed,
+                "', but '",
+                path,
+                "' tells of another year, number or edition, or lies among extras: most likely it is another file",
+            ],
+            Reason::NotListed => &[
+                "'",
+                path,
+                "' lies in a folder of Plex's, but is not listed (yet): '",
+                &listed,
+                "' has only its end in common with it",
+            ],
+            _ => &[
+                "Plex lists '",
+                &listed,
+                "', and what '",
+                path,
+                "' has in common with it is too little (a film needs its year): verify that it is the same file, or give \
+                 the mapping that is missing",
+            ],
+        };
+        parts.concat()
     }
 }

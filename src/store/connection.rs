@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, FileControl};
 
 use super::explain::{explain, is_broken};
 use super::folder::Folder;
@@ -46,11 +46,8 @@ struct Seen {
 }
 
 impl Journal {
-    /// What the names of its files end in.
-    pub const ENDS: [&str; 2] = ["-wal", "-shm"];
-
     fn now(folder: &Folder) -> [Option<Inode>; 2] {
-        Self::ENDS.map(|end| Inode::of(&folder.companion(end)))
+        folder.log().map(Inode::of)
     }
 
     /// Whether what is open has not its name any more: it was removed or replaced. The caller holds the lock of a
@@ -70,7 +67,7 @@ impl Journal {
         };
         // A process that opens the database makes a log. One that shares the index with us has written nothing to an empty
         // log.
-        match folder.companion("-wal").symlink_metadata() {
+        match folder.log()[0].symlink_metadata() {
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
             Ok(facts) => facts.len() == 0 && shm.is_some() && Self::now(folder)[1] == shm,
         }
@@ -159,12 +156,13 @@ impl Slot {
         self.journal.closed();
     }
 
-    /// Empties the log into the database, as far as no process reads: so that it stays small from one process to the next.
-    pub fn settle(&self) {
+    /// Has the last connection that is closed to the database, of all processes, empty the log into it: so that it stays
+    /// small from one process to the next. `-wal` and `-shm` stay where they are all the same.
+    pub fn settle_when_closed(&self) {
         if let Some(Open { connection, .. }) = &self.open {
             let settled = connection
-                .busy_timeout(Duration::ZERO)
-                .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+                .file_control(None::<&str>, FileControl::PersistWal(&mut 1))
+                .and_then(|()| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false));
             if let Err(error) = settled {
                 log::debug!("the log is emptied later: {error}");
             }
@@ -200,13 +198,12 @@ impl Slot {
     /// Whether what is open has not the database's name any more, or not that of its log: it was removed or replaced.
     /// One that is not open must not be opened then: connections of a process share files.
     pub fn is_moved(&self) -> bool {
-        self.open.is_some() && self.file != Inode::of(&self.folder.database()) || self.journal.is_lost(&self.folder)
+        self.open.is_some() && self.file != Inode::of(self.folder.database()) || self.journal.is_lost(&self.folder)
     }
 
     /// Opens the file that has the database's name, and its companions. A file that loses the name meanwhile may have got
     /// the companions of its successor: then once more.
     fn open_now(&mut self) -> Result<Open> {
-        let path = self.folder.database();
         for _ in 0..8 {
             self.file = self.folder.find_database()?;
             if self.file.is_none() {
@@ -214,7 +211,7 @@ impl Slot {
                 continue;
             }
             let opened = open(&self.folder);
-            if self.file == Inode::of(&path) {
+            if self.file == Inode::of(self.folder.database()) {
                 if opened.is_ok() {
                     self.journal
                         .opened(&self.folder, opened.as_ref().is_ok_and(|open| open.has_log));
@@ -231,14 +228,14 @@ impl Slot {
             Status::Store,
             format!(
                 "{} is replaced again and again: look for the program that does that",
-                path.display()
+                self.folder.database().display()
             ),
         ))
     }
 }
 
 fn open(folder: &Folder) -> rusqlite::Result<Open> {
-    let connection = connect(&folder.database())?;
+    let connection = connect(folder.database())?;
     if !folder.shares_memory() {
         give_log_up(&connection)?;
     }

@@ -1,8 +1,9 @@
-//! A store that comes to a file system without shared memory.
+//! Connections: on a file system without shared memory, closed, and opened only when needed.
 
 use super::connection::{Journal, Role, Slot};
 use super::{Folder, Store};
 use crate::error::Status;
+use crate::platform::mutex::lock;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -64,4 +65,43 @@ fn is_refused_while_others_have_it_open_with_a_write_ahead_log() {
     assert!(error.message.contains("end the other processes"), "{error}");
     store.close();
     assert_eq!(mode(&mut slot(&folder)), "truncate", "now it is alone");
+}
+
+#[test]
+fn the_last_to_close_empties_the_log_and_leaves_it_in_its_place() {
+    let place = tempfile::tempdir().expect("a folder");
+    let open = || Store::open(place.path(), true).expect("opens");
+    let log = || {
+        fs::metadata(place.path().join("plexindex-2.db-wal"))
+            .expect("a log")
+            .len()
+    };
+    let (one, other) = (open(), open());
+    one.add_totals(7, 0).expect("written");
+    one.close();
+    assert!(log() > 0, "another one has it open");
+    other.close();
+    assert_eq!(log(), 0);
+    assert!(place.path().join("plexindex-2.db-shm").exists());
+    assert_eq!(open().totals().expect("read").requests, 7);
+}
+
+#[test]
+fn a_second_connection_is_opened_when_a_read_waits_or_before_the_first_write() {
+    let place = tempfile::tempdir().expect("a folder");
+    let open = || Store::open(place.path(), true).expect("opens");
+    let has_two = |store: &Store| lock(&store.connections.reader).id().is_some();
+    let store = open();
+    let (_, state) = store.state_at(None, &|_| ()).expect("read");
+    let changes = |store: &Store, patient| store.changes(None, state.sequence, state.timeline, patient);
+    assert!(matches!(changes(&store, false), Some(Ok(_))), "it is asked at once");
+    assert!(!has_two(&store));
+    assert!(changes(&store, true).is_some() && has_two(&store));
+
+    let store = open();
+    assert!(store.write(|_| Ok(has_two(&store))).expect("written"));
+    // What is written last of all, before the store is closed, needs no reader.
+    let store = open();
+    store.add_totals(7, 0).expect("written");
+    assert!(!has_two(&store));
 }

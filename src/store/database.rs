@@ -21,7 +21,7 @@ impl Folder {
         files::private_dir(self.path()).map_err(cannot)?;
         let _exclusive = self.exclusive()?;
         let database = self.database();
-        if files::regular(&database).map_err(cannot)?.is_some() {
+        if files::regular(self.path(), [database]).map_err(cannot)? != [None] {
             return Ok(()); // another process was faster
         }
         // Of a database that is not there any more; the new one must not take them for its own.
@@ -32,7 +32,7 @@ impl Folder {
         drop(files::fresh(&temporary).map_err(cannot)?);
         let done = schema::make(&temporary, self.shares_memory())
             .map_err(|error| explain(&error, self))
-            .and_then(|()| files::rename(&temporary, &database).map_err(cannot));
+            .and_then(|()| files::rename(&temporary, database).map_err(cannot));
         if done.is_err() {
             let _ = files::remove(&temporary);
         }
@@ -42,12 +42,10 @@ impl Folder {
     /// The database, if there is one. Something else than a file in its place, or in that of what `SQLite` keeps beside it,
     /// is an error: `SQLite` would follow a link.
     pub fn find_database(&self) -> Result<Option<Inode>> {
-        let regular =
-            |end| files::regular(&self.companion(end)).map_err(|error| self.cannot("open the database in", &error));
-        for end in COMPANIONS {
-            regular(end)?;
-        }
-        regular("")
+        let [wal, shm, journal] = COMPANIONS.map(|end| self.companion(end));
+        let found = files::regular(self.path(), [&wal, &shm, &journal, self.database()]);
+        let [.., database] = found.map_err(|error| self.cannot("open the database in", &error))?;
+        Ok(database)
     }
 
     /// Gives the database that was found to be broken another name, with its companions, so that a new one
@@ -57,7 +55,7 @@ impl Folder {
         let _exclusive = self.exclusive()?;
         let broken = self.broken();
         // Another process may have been faster, and then what has the name now is not what was found to be broken.
-        if broken.is_some() && Inode::of(&self.database()) == broken {
+        if broken.is_some() && Inode::of(self.database()) == broken {
             // The database first: from then on others find it moved, and make a new one only when we are done.
             for end in std::iter::once("").chain(COMPANIONS) {
                 let from = self.companion(end);

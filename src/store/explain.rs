@@ -27,13 +27,13 @@ pub fn explain(error: &rusqlite::Error, folder: &Folder) -> Error {
         "the disk is full: free some space, or choose another cache_dir",
     );
     let place = folder.path().display();
-    if lacks_log(error) && folder.companion("-wal").metadata().map_or(0, |facts| facts.len()) == 0 {
+    if lacks_log(error) && folder.log()[0].metadata().map_or(0, |facts| facts.len()) == 0 {
         return Error::new(
             Status::Store,
             format!(
                 "store in {place}: {} was removed or emptied while processes had it open, and they have what it held: let \
                  each of them record or refresh something, or end them, then try again",
-                folder.companion("-wal").display()
+                folder.log()[0].display()
             ),
         );
     }

@@ -20,6 +20,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug)]
 pub struct Folder {
     path: Arc<Path>,
+    /// The database, `-wal` and `-shm`: compared with what is open in each transaction.
+    compared: Arc<[PathBuf; 3]>,
     shares_memory: bool,
     /// The database that was found to be broken and has to be set aside.
     broken: Arc<Mutex<Option<Inode>>>,
@@ -31,7 +33,8 @@ impl Folder {
     /// # Errors
     /// [`Status::Store`] when it cannot be made, or is a file.
     pub fn open(path: &Path) -> Result<Self> {
-        if path.exists() && !path.is_dir() {
+        let there = path.metadata();
+        if there.as_ref().is_ok_and(|facts| !facts.is_dir()) {
             return Err(Error::new(
                 Status::Store,
                 format!("cache_dir {} is a file: remove it, or name a folder", path.display()),
@@ -39,14 +42,20 @@ impl Folder {
         }
         let folder = Self {
             path: path.into(),
+            compared: Arc::default(),
             shares_memory: false,
             broken: Arc::default(),
         };
-        files::private_dir(path).map_err(|error| folder.cannot("make", &error))?;
+        if there.is_err() {
+            files::private_dir(path).map_err(|error| folder.cannot("make", &error))?;
+        }
         // Absolute: a host may change its working directory later.
         let path = path.canonicalize().map_err(|error| folder.cannot("find", &error))?;
         Ok(Self {
             shares_memory: files::disk(&path).shares_memory,
+            compared: ["", "-wal", "-shm"]
+                .map(|end| path.join(format!("{NAME}.db{end}")))
+                .into(),
             path: path.into(),
             ..folder
         })
@@ -91,8 +100,13 @@ impl Folder {
     }
 
     /// The database.
-    pub fn database(&self) -> PathBuf {
-        self.path.join(format!("{NAME}.db"))
+    pub fn database(&self) -> &Path {
+        &self.compared[0]
+    }
+
+    /// `-wal` and `-shm`.
+    pub fn log(&self) -> [&Path; 2] {
+        [&self.compared[1], &self.compared[2]]
     }
 
     /// The counter page.

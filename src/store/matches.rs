@@ -8,6 +8,7 @@ use super::libraries::{LibraryRow, Living};
 use super::listings::Listing;
 use super::open::Store;
 use super::tx::{Tx, sequence_of};
+use super::unverified::unverified_in;
 use crate::error::Result;
 use crate::model::{Epoch, IdentityId, ImageName, LibraryId, Sequence};
 
@@ -17,10 +18,18 @@ const ROW: u64 = 64;
 /// Matches that may answer: of an identity's library, and of its epoch. The planner keeps to their age where that is asked.
 const LIVING: &str = "FROM matches m JOIN libraries l ON l.id = m.library AND l.identity > 0 AND l.epoch = m.epoch";
 
+/// What [`Store::record_matches`] found in the store.
+pub struct Recorded {
+    /// How many changes wait to be compacted.
+    pub waiting: u64,
+    /// What is invalidated of the library, as [`Store::unverified`]: some of it may be what was recorded.
+    pub unverified: Vec<(Vec<u8>, String)>,
+}
+
 impl Store {
-    /// Stores confirmed matches in one transaction. Gives how many changes wait to be compacted; `None` when the library is
-    /// not in the store any more: it was cleared, and has another number by now.
-    pub fn record_matches(&self, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<Option<u64>> {
+    /// Stores confirmed matches in one transaction. `None` when the library is not in the store any more: it was cleared,
+    /// and has another number by now.
+    pub fn record_matches(&self, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<Option<Recorded>> {
         self.write(|tx| {
             // As it is by now: it may have got another identity and another listing since the caller read it.
             let Some(library) = tx.expect_library(row.id).optional()? else {
@@ -28,7 +37,10 @@ impl Store {
             };
             let now = tx.sequence;
             record(tx, &library, pairs.iter().map(|(path, key)| (*path, *key, now)))?;
-            waiting(tx, row.id).map(Some)
+            Ok(Some(Recorded {
+                waiting: waiting(tx, row.id)?,
+                unverified: unverified_in(tx.connection, row.id)?,
+            }))
         })
     }
 

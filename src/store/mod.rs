@@ -73,6 +73,7 @@ pub use hints::Mark;
 pub use identities::USE_NOTED_MS;
 pub use libraries::LibraryRow;
 pub use listings::{Finished, Listing};
+pub use matches::Recorded;
 pub use open::{Store, Timeline};
 pub use patience::Patience;
 pub use state::State;

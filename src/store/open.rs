@@ -224,7 +224,7 @@ impl Store {
     pub fn close(&self) {
         lock(&self.connections.reader).close();
         let mut writer = lock(&self.connections.writer);
-        writer.settle();
+        writer.settle_when_closed();
         writer.close();
     }
 }

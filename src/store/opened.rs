@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use once_cell::race::OnceBox;
 use rusqlite::Connection;
 
-use super::connection::Journal;
 use super::folder::Folder;
 use super::tx::{Hasty, Undo, sequence_of};
 use crate::error::Error;
@@ -47,13 +46,9 @@ impl Opened {
             secret,
             page,
             file,
-            database: folder.database(),
+            database: folder.database().to_owned(),
             place: folder.page(),
-            log: Journal::ENDS.map(|end| {
-                let name = folder.companion(end);
-                let file = Inode::of(&name);
-                (name, file)
-            }),
+            log: folder.log().map(|name| (name.to_owned(), Inode::of(name))),
             ..Self::default()
         }
     }

@@ -6,6 +6,7 @@ use super::open::Store;
 use super::opened::{is_fresh, repair, warn_of_page};
 use crate::image::{CounterPage, State};
 use crate::model::Sequence;
+use crate::platform::clock::coarse_ms;
 
 impl Store {
     /// Says on the counter page that transaction `sequence`, after `before`, is under way, and gives the page. Called under the write lock.
@@ -50,7 +51,8 @@ impl Store {
     /// none: the next call may find it.
     pub fn find_page(&self) {
         let opened = self.opened.newest();
-        if !self.believes || !self.folder.shares_memory() || opened.has_page() {
+        let has_page = || matches!(opened.state(coarse_ms()), State::Equal(_)) || opened.has_page();
+        if !self.believes || !self.folder.shares_memory() || has_page() {
             return;
         }
         let Ok(mut writer) = self.connections.writer.try_lock() else {

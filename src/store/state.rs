@@ -80,7 +80,7 @@ impl Store {
         endpoint: Option<&Endpoint>,
         known: &dyn Fn(&mut LibraryRow),
     ) -> Result<(Option<IdentityId>, State)> {
-        self.read(|connection| {
+        self.read_first(|connection| {
             // Before anything is read: a log that is lost meanwhile ends the timeline.
             let timeline = self.timeline();
             let identity = identity_of(connection, endpoint)?;

@@ -1,6 +1,6 @@
 //! Reading and writing: one short transaction each, on the database that has the store's name.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::changes::trim_now_and_then;
 use super::connection::Slot;
 use super::open::Store;
-use super::patience::Patience;
+use super::patience::{BUSY, Patience};
 use super::schema::failure;
 use super::tx::{Hasty, Tx, Undo, sequence_of};
 use crate::error::{Error, Result, Status};
@@ -28,9 +28,7 @@ impl Store {
             let _hasty = Hasty::new(connection)?;
             work(connection)
         };
-        let mut slot = try_lock(&self.connections.reader)?;
-        // Opening a database takes its time, and may wait for the process that makes or recovers it.
-        slot.id()?;
+        let mut slot = self.open_slot()?;
         let known = self.folder.broken();
         match self.run(&mut slot, &mut hasty) {
             Done::Returned(done) => Some(done),
@@ -45,9 +43,49 @@ impl Store {
         }
     }
 
+    /// Reads as [`Store::read`] does, but with the connection that is open: to open a second one takes as long as the
+    /// first, and a process that only looks up needs none.
+    pub(super) fn read_first<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let mut work = in_one(work);
+        let mut patient = |connection: &Connection| {
+            connection.busy_timeout(BUSY)?;
+            work(connection)
+        };
+        if let Some(mut slot) = self.open_slot()
+            && let Done::Returned(done) = self.run(&mut slot, &mut patient)
+        {
+            return done;
+        }
+        self.with(&self.connections.reader, patient)
+    }
+
+    /// The connection that can be read with at once, if there is one: the writer's as long as it is the only one. None is
+    /// opened: that takes its time, and may wait for the process that makes or recovers the database.
+    fn open_slot(&self) -> Option<MutexGuard<'_, Slot>> {
+        let is_open = |slot: &MutexGuard<'_, Slot>| slot.id().is_some();
+        let reader = try_lock(&self.connections.reader)?;
+        if is_open(&reader) {
+            return Some(reader);
+        }
+        drop(reader);
+        try_lock(&self.connections.writer).filter(is_open)
+    }
+
+    /// Opens the reader's connection before the first write: lookups of other threads do not wait for that.
+    fn open_reader(&self) {
+        // Where another thread has it, it is open. What is wrong with it, the write finds too.
+        if let Some(mut reader) = try_lock(&self.connections.reader)
+            && reader.id().is_none()
+            && !self.is_stale(&reader)
+        {
+            let _ = reader.connection();
+        }
+    }
+
     /// Writes, in one transaction that raises the change sequence: all of it or nothing. `work` may be run again, when
     /// the database had to be made anew. Waits for other writers as long as this thread's [`Patience`] lasts.
     pub(super) fn write<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        self.open_reader();
         self.with(&self.connections.writer, |connection| {
             connection.busy_timeout(Patience::now().left())?;
             self.transaction(connection, &mut work)

@@ -11,12 +11,7 @@ use crate::model::{IdentityId, LibraryId, Sequence};
 impl Store {
     /// What is invalidated of a library: paths, and the rating keys of items (the other one of each pair is empty).
     pub fn unverified(&self, library: LibraryId) -> Result<Vec<(Vec<u8>, String)>> {
-        self.read(|connection| {
-            connection
-                .prepare_cached("SELECT path, rating_key FROM unverified WHERE library = ?1")?
-                .query_map([library], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect()
-        })
+        self.read(|connection| unverified_in(connection, library))
     }
 
     /// Notes that a request confirmed a path (or, with an empty path, an item).
@@ -33,6 +28,14 @@ impl Store {
             tx.change(identity, library, kind, path, rating_key)
         })
     }
+}
+
+/// What is invalidated of a library, as [`Store::unverified`].
+pub fn unverified_in(connection: &Connection, library: LibraryId) -> rusqlite::Result<Vec<(Vec<u8>, String)>> {
+    connection
+        .prepare_cached("SELECT path, rating_key FROM unverified WHERE library = ?1")?
+        .query_map([library], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
 }
 
 /// The kind of change by which a path, or with an empty path an item, is invalidated.

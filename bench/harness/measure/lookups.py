@@ -179,8 +179,9 @@ def never_seen(run: Run, world: World, movies: plexindex.Library) -> None:
     run.say(f"{world.size:,}: file names never seen")
     asked = world.questions["named otherwise"]
     row = run.results.row("never seen", "A path never seen, by file name", world.size)
-    ours = "plexindex lookup_key"
-    asked_by_us = timed(movies.lookup_key, ours, asked, None)
+    # The name is all that speaks for the item, and tells nothing: an answer of low confidence, which no lookup gives.
+    ours = "plexindex match"
+    asked_by_us = timed(lambda path: movies.match(path).key, ours, asked, None)
     if "diskcache" in run.results.absent or "plexapi" in run.results.absent:
         row.add(ours, interleaved(run.rounds, [(ours, asked_by_us)])[ours], ours=True)
         return

@@ -1,0 +1,43 @@
+#![cfg(any(target_os = "linux", target_os = "android"))]
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+
+use super::*;
+
+/// Both ways to a folder: a system that lacks the one call goes the other, and must come to the same.
+#[test]
+fn one_call_and_single_steps_lead_to_the_same_and_never_through_a_link() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().canonicalize().expect("its path");
+    fs::create_dir_all(root.join("a/b")).expect("made");
+    fs::write(root.join("a/file"), b"").expect("written");
+    symlink(root.join("a"), root.join("link")).expect("linked");
+    symlink(root.join("a/b"), root.join("a/last")).expect("linked");
+    for flags in [ONLY_A_PLACE, libc::O_RDONLY] {
+        for (path, leads) in [
+            ("a/b", true),
+            ("a/./b", true),
+            ("a/b/..", true),
+            ("a/file", false),
+            ("a/none", false),
+            ("a/last", false),
+            ("link", false),
+            ("link/b", false),
+        ] {
+            let path = root.join(path);
+            let inode = |opened: io::Result<OwnedFd>| {
+                let facts = opened.map(fs::File::from).and_then(|file| file.metadata());
+                facts.ok().map(|facts| (facts.dev(), facts.ino()))
+            };
+            let (walked, stepped) = (inode(walk(&path, flags)), inode(walk_stepwise(&path, flags)));
+            assert_eq!(walked, stepped, "{}", path.display());
+            assert_eq!(walked.is_some(), leads, "{}", path.display());
+        }
+    }
+    let opened = |path: &str| open_at_once(&root.join(path), libc::O_RDONLY).is_none_or(|opened| opened.is_ok());
+    assert!(opened("a/file"));
+    if cfg!(target_os = "linux") && open_at_once(&root, libc::O_RDONLY).is_some() {
+        assert!(!opened("link/file") && !opened("link") && !opened("a/none"));
+    }
+}
