@@ -88,7 +88,7 @@ impl Maintenance {
         if self.sweeps {
             self.sweep();
         }
-        self.images.sweep_images();
+        self.store.sweep_images();
     }
 
     /// Gives whether it was done; not when the library was cleared meanwhile, and has to be looked for again.
@@ -179,6 +179,6 @@ impl Maintenance {
                 }
             }
         }
-        self.images.sweep_images();
+        self.store.sweep_images();
     }
 }

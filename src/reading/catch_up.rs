@@ -18,6 +18,9 @@ use crate::platform::swap::{Guard, Swap};
 use crate::stats::{Counters, Spent};
 use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, State, Store, USE_NOTED_MS};
 
+/// How often the state is read again whose images were replaced before they could be opened.
+const REPLACED: u32 = 32;
+
 /// Where an index asks, and as whom.
 struct Asker {
     url: Option<String>,
@@ -220,7 +223,22 @@ impl Reading {
     }
 
     /// A snapshot of now, and the libraries whose changes did not all fit.
+    ///
+    /// An image that was replaced is removed at once: its name may have been read before that, and its file be gone by the
+    /// time it is opened. Then another one is named by now.
     fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
+        let mut loaded = self.load_once()?;
+        for _ in 0..REPLACED {
+            let (snapshot, _) = &loaded;
+            if !snapshot.incomplete || self.store.totals()?.sequence == snapshot.sequence() {
+                break;
+            }
+            loaded = self.load_once()?;
+        }
+        Ok(loaded)
+    }
+
+    fn load_once(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let (identity, state) = self
             .store
             .state_at(self.endpoint().as_ref(), &|row| self.images.raise(row))?;

@@ -207,21 +207,6 @@ impl Store {
             tx.libraries_changed(identity)
         })
     }
-
-    /// Names of all images that some library or table answers from.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
-    pub fn image_names(&self) -> Result<Vec<String>> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT image FROM libraries UNION ALL SELECT matches_image FROM libraries UNION ALL SELECT image FROM tables",
-                )?
-                .query_map([], |row| row.get(0))?
-                .collect()
-        })
-    }
 }
 
 /// Stores a library as a probe showed it.

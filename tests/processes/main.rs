@@ -12,6 +12,7 @@ mod coherence;
 mod crash;
 mod deep;
 mod fork;
+mod images;
 mod merging;
 mod page;
 mod races;
@@ -32,6 +33,7 @@ fn worker() {
         ("fork while fetching", fork::fetching),
         ("fork and count", fork::counting),
         ("fork while connecting", fork::connecting),
+        ("newcomer", images::newcomer),
         ("race", races::race),
         ("make", races::make),
         ("flight", single_flight::ask),
