@@ -122,7 +122,7 @@ impl Images {
         ImageBuilder::new(ImageMeta {
             kind: ImageKind::Listing,
             library: row.library.uuid.clone(),
-            generation: generation.0,
+            generation: generation.0.cast_unsigned(),
             sequence: sequence.0,
             mappings: self.mappings.clone(),
         })
@@ -133,7 +133,7 @@ impl Images {
         let mut builder = ImageBuilder::new(ImageMeta {
             kind: ImageKind::Matches,
             library: row.library.uuid.clone(),
-            generation: row.generation.0,
+            generation: row.generation.0.cast_unsigned(),
             sequence: sequence.0,
             mappings: Mappings::default(),
         });

@@ -18,7 +18,7 @@ const COMPACT_AFTER: u64 = 1024;
 /// How long writing the counters waits for other writers.
 const SHORTLY: Duration = Duration::from_secs(1);
 /// Rows swept in one transaction.
-const SWEEP: usize = 2_000;
+pub(super) const SWEEP: usize = 2_000;
 
 /// The upkeep of one store.
 pub struct Maintenance {

@@ -29,6 +29,10 @@ pub trait Question {
 
     /// Looks in what is known.
     fn look<'t>(&self, turn: &Turn<'t>) -> Self::Found<'t>;
+    /// Which libraries it asks for, where it names none: their places.
+    fn asks_for(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Vec<usize>;
+    /// Whether a library went from the store after this turn's snapshot: what was found there is less than there was.
+    fn is_outrun(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<bool>;
     /// Whether an image is missing or damaged that this needs.
     fn is_lost(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> bool;
     /// What was found and invalidated since.
@@ -134,6 +138,7 @@ impl Queries {
     ) -> Result<R> {
         let _held = Patience::now().until(call.until).hold();
         self.reading.catch_up()?;
+        let mut wanted = self.reading.wanted();
         let mut state = QueryState::new(self.reading.snapshot().sequence(), self.clock.now_ms());
         loop {
             let snapshot = self.reading.snapshot();
@@ -170,10 +175,32 @@ impl Queries {
                 unverified: RefCell::default(),
             };
             let step = state.next(&known)?;
-            if step == Step::Answer {
-                return question.answer(&turn, &found, state, then);
-            }
             let (libraries, unverified) = (known.libraries.into_inner(), known.unverified.into_inner());
+            let asked = match turn.scope {
+                Scope::One(_) => Vec::new(),
+                Scope::All => question.asks_for(&turn, &found),
+            };
+            let places = match turn.scope {
+                Scope::One(place) => place..place + 1,
+                Scope::All => 0..0,
+            };
+            let places = || places.clone().chain(asked.iter().copied());
+            self.reading.ask_for(&snapshot, places());
+            if step == Step::Answer {
+                if question.is_outrun(&turn, &found)? {
+                    drop(found);
+                    drop(snapshot);
+                    self.reading.catch_up()?;
+                    continue;
+                }
+                let given = question.answer(&turn, &found, state, then);
+                drop(found);
+                drop(snapshot);
+                self.reading.answered(call.until);
+                return given;
+            }
+            let asked = places().filter_map(|place| snapshot.rows.get(place));
+            wanted.add(asked.chain(&libraries).map(|row| row.id));
             drop(found); // it borrows from the snapshot
             drop(snapshot); // others may replace it while this waits for the server
             self.take(step, call, question, &libraries, &unverified, &mut state)?;

@@ -97,6 +97,21 @@ impl Question for PathQuestion<'_> {
         )
     }
 
+    /// Those that have it, else those that should.
+    fn asks_for(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Vec<usize> {
+        let found = outcome.found();
+        if !found.is_empty() {
+            return found.iter().map(|found| found.library).collect();
+        }
+        let owns = turn.snapshot.owners(self.0, turn.queries.reading.mappings());
+        (0..owns.len()).filter(|place| owns[*place]).collect()
+    }
+
+    /// Images stay what they are while they are read.
+    fn is_outrun(&self, _: &Turn<'_>, _: &Outcome<'_>) -> Result<bool> {
+        Ok(false)
+    }
+
     fn is_lost(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> bool {
         outcome.broken || turn.snapshot.incomplete
     }

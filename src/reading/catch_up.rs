@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use super::asked::Asked;
 use super::snapshot::Snapshot;
 use crate::error::Result;
 use crate::image::{Change as Overlaid, Image, ImageKind, LibraryFacts, LibraryView};
-use crate::maintenance::Images;
+use crate::maintenance::{Images, Limit};
 use crate::matching::Mappings;
-use crate::model::{IdentityId, Token};
+use crate::model::{IdentityId, LibraryId, Token};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{Alone, Release, hold};
@@ -32,8 +33,9 @@ struct Asker {
 pub struct Reading {
     pub(super) store: Arc<Store>,
     images: Arc<Images>,
+    pub(super) limit: Arc<Limit>,
     pub(super) mappings: Mappings,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
     asker: Asker,
     snapshot: Swap<Snapshot>,
@@ -43,6 +45,8 @@ pub struct Reading {
     catching_up: Mutex<()>,
     /// When it was last noted that the identity is used, Unix ms.
     use_noted: AtomicI64,
+    /// Libraries that calls under way ask for.
+    pub(super) wanted: Mutex<Vec<LibraryId>>,
 }
 
 /// Whether an image of the last snapshot can be taken over: what stands in for a file is looked for anew.
@@ -60,6 +64,7 @@ impl Reading {
     pub fn new(
         store: Arc<Store>,
         images: Arc<Images>,
+        limit: Arc<Limit>,
         mappings: Mappings,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
@@ -68,6 +73,7 @@ impl Reading {
         Self {
             store,
             images,
+            limit,
             mappings,
             clock,
             counters,
@@ -80,20 +86,26 @@ impl Reading {
             rebuilding: Mutex::new(()),
             catching_up: Mutex::new(()),
             use_noted: AtomicI64::new(0),
+            wanted: Mutex::default(),
         }
     }
 
     /// Its locks, held through a fork, in the order in which calls take them.
-    pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 2] {
+    pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 3] {
         [
             Box::new(hold(self, |all| &all.rebuilding)),
             Box::new(hold(self, |all| &all.catching_up)),
+            Box::new(hold(self, |all| &all.wanted)),
         ]
     }
 
     /// In the child of a fork.
     pub fn after_fork(&self, alone: &Alone) {
         self.snapshot.reset_after_fork(alone);
+        // The calls of the parent's other threads go on there only.
+        if let Some(mut wanted) = try_lock(&self.wanted) {
+            wanted.clear();
+        }
     }
 
     /// Whether images that could not be written are to be tried again.
@@ -133,6 +145,7 @@ impl Reading {
     /// Brings the snapshot up to date, waiting for another thread that is at it.
     pub fn catch_up(&self) -> Result<()> {
         self.note_use();
+        self.note_asked(false);
         if self.is_current() && !self.snapshot.read().outdated.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -263,7 +276,15 @@ impl Reading {
             (row.generation.is_fetched() && view.image.is_none())
                 || (row.matches_image.is_some() && view.matches.is_none())
         });
+        let asked = libraries
+            .iter()
+            .map(|row| {
+                let place = before.rows.iter().position(|old| old.id == row.id);
+                Asked::new(row.asked_ms, place.map(|place| &before.asked[place]))
+            })
+            .collect();
         let snapshot = Snapshot {
+            asked,
             incomplete,
             outdated: AtomicBool::new(false),
             number: before.number + 1,

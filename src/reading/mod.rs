@@ -1,8 +1,10 @@
 //! What answers are made of: a snapshot of the store, kept up to date; the fast lookups in it; which library is meant.
 
+mod asked;
 mod catch_up;
 mod invalidate;
 mod items;
+mod limit;
 mod lookup;
 mod selection;
 mod snapshot;

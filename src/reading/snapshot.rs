@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::asked::Asked;
 use crate::freshness::Age;
 use crate::image::LibraryView;
 use crate::matching::{Mappings, Normal, Scope, View};
@@ -22,6 +23,8 @@ pub struct Snapshot {
     pub rows: Vec<LibraryRow>,
     /// Their warm data, in the same order.
     pub views: Vec<Arc<LibraryView>>,
+    /// When each was asked for, in the same order.
+    pub(super) asked: Vec<Asked>,
     /// What the rows say of freshness is out of date: to be read anew by whoever can wait. Fast lookups do not look at it.
     pub(super) outdated: AtomicBool,
     /// An image is missing, or was made under other mappings.

@@ -53,6 +53,7 @@ fn each_column_is_read_or_named_as_the_store_s_own() {
         "position",
         "gone_ms",
         "shrunk_ms",
+        "dead_items",
         "dead_matches",
         "guids_upto",
         "titles_upto",

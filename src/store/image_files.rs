@@ -29,7 +29,7 @@ impl Folder {
         ImageName {
             kind,
             library,
-            generation,
+            generation: Generation(generation.0.max(0)),
             sequence,
             number: u32::from_le_bytes(files::random().unwrap_or_default()),
         }

@@ -84,6 +84,8 @@ impl Syncing {
             };
             asked
                 .iter()
+                // What went for the limit comes back when it is asked for: of all libraries, nothing of it is out of date.
+                .filter(|row| call.library.is_some() || !self.reading.is_evicted(row))
                 .filter(|row| full || freshness::need(&age(row), &self.policy, now) != Need::Nothing)
                 .cloned()
                 .collect()
