@@ -139,8 +139,7 @@ impl Limit {
                 self.said.store(false, Ordering::Relaxed);
                 return Ok(true);
             }
-            let mut libraries = self.store.evictable(self.clock.now_ms())?;
-            libraries.pop(); // the one that was asked for last would be fetched again at once
+            let libraries = self.store.evictable(self.clock.now_ms())?;
             let Some(library) = libraries.iter().find(|one| !stays(one.id)) else {
                 if !self.said.swap(true, Ordering::Relaxed) {
                     log::warn!(

@@ -7,7 +7,7 @@ use super::planner::{Facts, Libraries, ListStep, QueryState, Step};
 use super::room::Queries;
 use crate::error::{Error, Result, Status};
 use crate::matching::Scope;
-use crate::model::IdentityId;
+use crate::model::{Generation, IdentityId};
 use crate::reading::{Resolved, Snapshot};
 use crate::store::{LibraryRow, Patience};
 use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, SHORTLY, Syncing, Unverified, Why};
@@ -29,8 +29,8 @@ pub trait Question {
 
     /// Looks in what is known.
     fn look<'t>(&self, turn: &Turn<'t>) -> Self::Found<'t>;
-    /// Which libraries it asks for, where it names none: their places.
-    fn asks_for(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Vec<usize>;
+    /// Hands the places of the libraries that it asks for to `each`, where it names none.
+    fn asks_for(&self, turn: &Turn<'_>, found: &Self::Found<'_>, each: &mut dyn FnMut(usize));
     /// Whether a library went from the store after this turn's snapshot: what was found there is less than there was.
     fn is_outrun(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<bool>;
     /// Whether an image is missing or damaged that this needs.
@@ -176,18 +176,17 @@ impl Queries {
             };
             let step = state.next(&known)?;
             let (libraries, unverified) = (known.libraries.into_inner(), known.unverified.into_inner());
-            let asked = match turn.scope {
-                Scope::One(_) => Vec::new(),
-                Scope::All => question.asks_for(&turn, &found),
+            let asked = |each: &mut dyn FnMut(usize)| match turn.scope {
+                Scope::One(place) => each(place),
+                Scope::All => question.asks_for(&turn, &found, each),
             };
-            let places = match turn.scope {
-                Scope::One(place) => place..place + 1,
-                Scope::All => 0..0,
-            };
-            let places = || places.clone().chain(asked.iter().copied());
-            self.reading.ask_for(&snapshot, places());
+            asked(&mut |place| self.reading.ask_for(&snapshot, place));
             if step == Step::Answer {
-                if question.is_outrun(&turn, &found)? {
+                let mut outrun = question.is_outrun(&turn, &found)?;
+                if state.was_refreshed() {
+                    asked(&mut |place| outrun |= snapshot.rows[place].generation < Generation::default());
+                }
+                if outrun && state.begin_again() {
                     drop(found);
                     drop(snapshot);
                     self.reading.catch_up()?;
@@ -196,11 +195,13 @@ impl Queries {
                 let given = question.answer(&turn, &found, state, then);
                 drop(found);
                 drop(snapshot);
-                self.reading.answered(call.until);
+                self.reading.answered(wanted, call.until);
                 return given;
             }
-            let asked = places().filter_map(|place| snapshot.rows.get(place));
-            wanted.add(asked.chain(&libraries).map(|row| row.id));
+            asked(&mut |place| wanted.add(snapshot.rows[place].id));
+            for row in &libraries {
+                wanted.add(row.id);
+            }
             drop(found); // it borrows from the snapshot
             drop(snapshot); // others may replace it while this waits for the server
             self.take(step, call, question, &libraries, &unverified, &mut state)?;

@@ -101,8 +101,8 @@ impl Question for By<'_> {
     }
 
     /// A GUID or title may be of any.
-    fn asks_for(&self, turn: &Turn<'_>, _: &OnceCell<Items>) -> Vec<usize> {
-        places(turn.scope, turn.snapshot.rows.len()).collect()
+    fn asks_for(&self, turn: &Turn<'_>, _: &OnceCell<Items>, each: &mut dyn FnMut(usize)) {
+        places(turn.scope, turn.snapshot.rows.len()).for_each(each);
     }
 
     fn is_outrun(&self, turn: &Turn<'_>, found: &OnceCell<Items>) -> Result<bool> {

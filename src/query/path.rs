@@ -98,13 +98,15 @@ impl Question for PathQuestion<'_> {
     }
 
     /// Those that have it, else those that should.
-    fn asks_for(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Vec<usize> {
+    fn asks_for(&self, turn: &Turn<'_>, outcome: &Outcome<'_>, each: &mut dyn FnMut(usize)) {
         let found = outcome.found();
-        if !found.is_empty() {
-            return found.iter().map(|found| found.library).collect();
+        for one in found {
+            each(one.library);
         }
-        let owns = turn.snapshot.owners(self.0, turn.queries.reading.mappings());
-        (0..owns.len()).filter(|place| owns[*place]).collect()
+        if found.is_empty() {
+            let owns = turn.snapshot.owners(self.0, turn.queries.reading.mappings());
+            (0..owns.len()).filter(|place| owns[*place]).for_each(each);
+        }
     }
 
     /// Images stay what they are while they are read.

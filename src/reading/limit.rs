@@ -20,10 +20,11 @@ pub struct Wanted<'r> {
 }
 
 impl Wanted<'_> {
-    pub fn add(&mut self, libraries: impl Iterator<Item = LibraryId>) {
-        let before = self.libraries.len();
-        self.libraries.extend(libraries);
-        lock(&self.reading.wanted).extend(&self.libraries[before..]);
+    pub fn add(&mut self, library: LibraryId) {
+        if !self.libraries.contains(&library) {
+            self.libraries.push(library);
+            lock(&self.reading.wanted).push(library);
+        }
     }
 }
 
@@ -50,11 +51,10 @@ impl Reading {
         }
     }
 
-    /// The libraries at these places of the snapshot are asked for now.
-    pub fn ask_for(&self, snapshot: &Snapshot, places: impl Iterator<Item = usize>) {
-        let now = self.clock.now_ms();
-        for asked in places.filter_map(|place| snapshot.asked.get(place)) {
-            asked.at(now);
+    /// The library at this place of the snapshot is asked for now.
+    pub fn ask_for(&self, snapshot: &Snapshot, place: usize) {
+        if let Some(asked) = snapshot.asked.get(place) {
+            asked.at(self.clock.now_ms());
         }
     }
 
@@ -104,10 +104,19 @@ impl Reading {
         self.limit.bytes().is_some() && row.generation < Generation::default()
     }
 
+    /// Libraries that were fetched for a call were read by it: other processes may evict them from now on.
+    pub fn have_read(&self, libraries: &[LibraryId]) {
+        if let Err(error) = self.store.have_read(libraries) {
+            log::debug!("that libraries were read could not be noted, and is soon taken for granted: {error}");
+        }
+    }
+
     /// What the limit needs when a question was answered: little at a time.
-    pub fn answered(&self, until: Option<Instant>) {
+    pub fn answered(&self, wanted: Wanted<'_>, until: Option<Instant>) {
         self.note_asked(false);
+        self.have_read(&wanted.libraries);
         let soon = Instant::now() + HELD_UP;
         self.keep_within_limit(LOOKED_AT, Some(until.map_or(soon, |until| until.min(soon))));
+        drop(wanted);
     }
 }

@@ -58,6 +58,7 @@ fn each_column_is_read_or_named_as_the_store_s_own() {
         "guids_upto",
         "titles_upto",
         "hint_seq",
+        "wanted_ms",
     ];
     assert_eq!(read::<LibraryRow>(""), columns(&store, "libraries", &own));
 }

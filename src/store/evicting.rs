@@ -81,27 +81,56 @@ impl Store {
     }
 
     /// The libraries that have listed items, or some of a listing that was given up: the one that was asked for longest ago
-    /// first. Without those that are being listed.
+    /// first. Without the one that was asked for last, those that are being listed, and those that were and are about to be
+    /// read.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn evictable(&self, now_ms: i64) -> Result<Vec<Evictable>> {
-        self.read(|connection| {
+        let mut libraries: Vec<(Evictable, bool)> = self.read(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT l.id, l.title FROM libraries l LEFT JOIN listings n ON n.library = l.id \
+                    "SELECT l.id, l.title, l.wanted_ms BETWEEN ?1 + 1 AND ?1 + ?3 AS wanted \
+                     FROM libraries l LEFT JOIN listings n ON n.library = l.id \
                      WHERE l.identity > 0 AND (l.generation > 0 OR n.library IS NOT NULL) \
                      AND coalesce(n.touched_ms, 0) NOT BETWEEN ?1 - ?2 AND ?1 + ?3 \
                      AND EXISTS (SELECT 1 FROM items i WHERE i.library = l.id) \
-                     ORDER BY CASE WHEN l.asked_ms > ?1 + ?3 THEN 0 ELSE l.asked_ms END, l.listed_ms, l.id",
+                     ORDER BY wanted, CASE WHEN l.asked_ms > ?1 + ?3 THEN 0 ELSE l.asked_ms END, l.listed_ms, l.id",
                 )?
                 .query_map(params![now_ms, UNDER_WAY_MS, AHEAD_MS], |row| {
-                    Ok(Evictable {
-                        id: row.get(0)?,
-                        title: row.get(1)?,
-                    })
+                    let (id, title) = (row.get(0)?, row.get(1)?);
+                    Ok((Evictable { id, title }, row.get(2)?))
                 })?
                 .collect()
+        })?;
+        libraries.pop(); // it would be fetched again at once
+        libraries.retain(|(_, wanted)| !wanted);
+        Ok(libraries.into_iter().map(|(library, _)| library).collect())
+    }
+
+    /// Libraries that were fetched for a call were read by it.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    pub fn have_read(&self, libraries: &[LibraryId]) -> Result<()> {
+        if libraries.is_empty() {
+            return Ok(());
+        }
+        let wanted: Vec<LibraryId> = self.read(|connection| {
+            let mut wanted = connection.prepare_cached("SELECT id FROM libraries WHERE wanted_ms <> 0")?;
+            wanted.query_map([], |row| row.get(0))?.collect()
+        })?;
+        if !wanted.iter().any(|id| libraries.contains(id)) {
+            return Ok(());
+        }
+        self.write(|tx| {
+            let mut read = tx
+                .connection
+                .prepare_cached("UPDATE libraries SET wanted_ms = 0 WHERE id = ?1")?;
+            for library in libraries {
+                read.execute([library])?;
+            }
+            Ok(())
         })
     }
 

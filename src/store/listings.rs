@@ -78,6 +78,9 @@ impl Tail {
     }
 }
 
+/// How long a call has for its first look at what it fetched: until then no process evicts it.
+const WANTED_MS: i64 = 10_000;
+
 /// What a finished listing is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
@@ -276,6 +279,7 @@ impl Store {
                 "UPDATE libraries SET generation = CASE WHEN ?2 OR generation <= 0 THEN ?3 ELSE generation END, \
                  generation_seq = CASE WHEN ?2 OR generation <= 0 THEN ?10 ELSE generation_seq END, \
                  asked_ms = CASE WHEN generation <= 0 THEN ?7 ELSE asked_ms END, \
+                 wanted_ms = CASE WHEN generation <= 0 THEN ?7 + ?11 ELSE wanted_ms END, \
                  listed_items = ?4, listed_ccat = ?5, listed_scanned = ?6, listed_ms = ?7, checked_ms = ?7, \
                  provisional = ?8, begun_seq = ?9, shrunk = -1, \
                  hint = CASE WHEN hint_seq <= ?9 THEN 0 ELSE hint END WHERE id = ?1",
@@ -290,6 +294,7 @@ impl Store {
                     i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
                     listing.begun_sequence,
                     tx.sequence,
+                    WANTED_MS,
                 ],
             )?;
             if let Some(image) = &finished.image {

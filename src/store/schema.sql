@@ -54,6 +54,7 @@ CREATE TABLE libraries (
     -- the newest complete listing
     generation         INTEGER NOT NULL DEFAULT 0,   -- 0: never fetched; below: the listing of that number was evicted
     asked_ms           INTEGER NOT NULL DEFAULT 0,   -- when it was asked for last, to the hour
+    wanted_ms          INTEGER NOT NULL DEFAULT 0,   -- until when a call reads it that fetched it
     dead_items         INTEGER NOT NULL DEFAULT 0,   -- there may be some of what was evicted
     generation_seq     INTEGER NOT NULL DEFAULT 0,   -- change sequence since when that generation answers
     listed_items       INTEGER NOT NULL DEFAULT 0,

@@ -95,6 +95,8 @@ impl Syncing {
         }
         let done = self.bring_up_to_date(call, &stale, since, if full { Why::Full } else { Why::Due })?;
         self.reading.catch_up()?;
+        self.reading
+            .have_read(&stale.iter().map(|row| row.id).collect::<Vec<_>>());
         Ok(done)
     }
 }
