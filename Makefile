@@ -48,7 +48,7 @@ test-python: ## ruff, mypy, and the tests of the Python package only
 	$(PYTHON) scripts/run_tests.py python
 
 check-deep: ## the long fault tests in full: kills, races, damage, forks; PLEXINDEX_DEPTH=N scales them
-	$(CARGO) test --test processes --test disk -- --ignored
+	$(CARGO) test --test processes --test disk --test limit -- --ignored
 
 lint: ## cargo fmt --check and clippy only
 	$(PYTHON) scripts/run_tests.py lint

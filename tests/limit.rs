@@ -18,7 +18,7 @@ use plexindex::stats::Stats;
 use plexindex::tables::Terms;
 use plexindex_standin::{LibrarySpec, Standin};
 use support::{HOUR_MS, Scene, clock, open, options, path_of, requests};
-use worker::{Dice, Worker, assert_sound, database, options_at, place, rounds, say, told};
+use worker::{Dice, Worker, assert_sound, database, deeply, options_at, place, rounds, say, told};
 
 /// Items of each library.
 const ITEMS: u32 = 400;
@@ -60,8 +60,8 @@ fn takes(server: &Standin) -> [u64; 3] {
 
 /// A server with three libraries of the same size, and a limit that two of them are within.
 fn three() -> (Scene, u64) {
-    let at = Scene::of(server([ITEMS; 3]));
     static TAKES: OnceLock<[u64; 3]> = OnceLock::new();
+    let at = Scene::of(server([ITEMS; 3]));
     let [_, two, three] = TAKES.get_or_init(|| takes(&at.server));
     (at, u64::midpoint(*two, *three))
 }
@@ -452,6 +452,13 @@ fn both_sides_of_a_fork_go_on() {
         "the child failed"
     );
     assert!(stats(&index).disk_bytes <= limit);
+}
+
+#[test]
+#[ignore = "deep: a minute"]
+fn limits_for_long() {
+    deeply(10, processes_with_limits_of_their_own_answer_right_all_along);
+    deeply(10, a_kill_while_libraries_go_loses_nothing);
 }
 
 #[test]

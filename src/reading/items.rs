@@ -10,18 +10,27 @@ use crate::model::{Generation, Item, LibraryId};
 impl Reading {
     /// Those of a library after `cursor`, each with the cursor behind it.
     pub fn items(&self, library: &Selection, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
-        self.catch_up()?;
-        let row = {
-            let snapshot = self.snapshot();
-            match library.resolve(&snapshot)? {
-                Resolved::Scope(Scope::One(place)) => snapshot.rows[place].clone(),
-                Resolved::Scope(Scope::All) => {
-                    return refuse("items are listed one library at a time: name one");
+        loop {
+            self.catch_up()?;
+            let row = {
+                let snapshot = self.snapshot();
+                match library.resolve(&snapshot)? {
+                    Resolved::Scope(Scope::One(place)) => {
+                        self.ask_for(&snapshot, place);
+                        snapshot.rows[place].clone()
+                    }
+                    Resolved::Scope(Scope::All) => {
+                        return refuse("items are listed one library at a time: name one");
+                    }
+                    Resolved::Unknown => return Err(library.unknown(&snapshot)),
                 }
-                Resolved::Unknown => return Err(library.unknown(&snapshot)),
+            };
+            let items = self.store.items_after(row.id, row.generation, cursor, limit)?;
+            // Evicted meanwhile, some may have been swept before they were read.
+            if !row.generation.is_fetched() || !self.store.were_evicted(&[row.id])? {
+                return Ok(items);
             }
-        };
-        self.store.items_after(row.id, row.generation, cursor, limit)
+        }
     }
 
     /// The one with this rating key.

@@ -42,10 +42,10 @@ pub fn newcomers_find_an_index_file_while_others_are_published_and_removed() {
     let mut workers: Vec<Worker> = (0..choice("PLEXINDEX_PROCESSES", 3))
         .map(|_| Worker::start("newcomer", [&at[0], &at[1], &at[2], &path, &key].map(String::as_str)))
         .collect();
-    workers.iter_mut().for_each(|worker| {
+    for worker in &mut workers {
         worker.hear();
-    });
-    workers.iter_mut().for_each(|worker| worker.tell("go"));
+        worker.tell("go");
+    }
     for round in 0..rounds("PLEXINDEX_REFRESHES", 60) {
         crate::support::add(&server, &[format!("/data/Movies/new {round}.mkv")]);
         index.refresh(&library.query(), true).expect("listed");

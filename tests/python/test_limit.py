@@ -49,13 +49,12 @@ def test_the_command_takes_a_limit_by_flag_environment_and_file(tmp_path: Path, 
     assert cli.json("stats", PLEXINDEX_SIZE_LIMIT="500M")["size_limit"] == 500_000_000
     file = tmp_path / "plexapi.ini"
     file.write_text("[plexindex]\nsize_limit = 70k\n")
-    environment = {"PLEXAPI_CONFIG_PATH": str(file)}
-    assert cli.json("stats", **environment)["size_limit"] == 70_000
-    assert cli.json("stats", "--size-limit", "90k", **environment)["size_limit"] == 90_000
-    assert " of 70.0 kB allowed, too small by " in cli.run("stats", **environment).stdout
-    done = cli.run("doctor", **environment)
+    assert cli.json("stats", PLEXAPI_CONFIG_PATH=str(file))["size_limit"] == 70_000
+    assert cli.json("stats", "--size-limit", "90k", PLEXAPI_CONFIG_PATH=str(file))["size_limit"] == 90_000
+    assert " of 70.0 kB allowed, too small by " in cli.run("stats", PLEXAPI_CONFIG_PATH=str(file)).stdout
+    done = cli.run("doctor", PLEXAPI_CONFIG_PATH=str(file))
     assert "raise --size-limit" in done.stdout
-    assert cli.json("doctor", **environment)["store"]["over_limit"] > 0
+    assert cli.json("doctor", PLEXAPI_CONFIG_PATH=str(file))["store"]["over_limit"] > 0
     done = cli.run("stats", PLEXINDEX_SIZE_LIMIT="much")
     assert done.returncode == 2
     assert "PLEXINDEX_SIZE_LIMIT: 'much' is no size" in done.stderr

@@ -67,9 +67,9 @@ def open(
             ``(host, server)``.
         page_size: Rows a page of a listing, 1 to 1000.
         matches_limit: Bytes that confirmed matches may take on disk; those recorded longest ago go first.
-        size_limit: Bytes that the whole folder may take. The libraries that were asked for longest ago are removed first,
-            and fetched again when they are asked for; recorded matches, tables and the library asked for last stay.
-            Processes with limits of their own keep to the smallest. None: no limit.
+        size_limit: Bytes that the whole folder may take. The libraries that were asked for longest ago are removed
+            first, and fetched again when they are asked for; recorded matches, tables and the library asked for last
+            stay. Where processes have limits of their own, the smallest holds. None: no limit.
         mmap: Map the index files; False reads them into memory.
         slow: A call that takes longer is logged with what it spent its time on: as a warning, or as info when it
             fetched a library or waited for another fetch. None: no call is logged.
