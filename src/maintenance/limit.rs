@@ -150,7 +150,7 @@ impl Limit {
                 }
                 return Ok(true);
             };
-            if self.store.evict(library.id)? {
+            if self.store.evict(library.id, self.clock.now_ms())? {
                 log::info!(
                     "'{}' was asked for longest ago, and goes: {kept} bytes are more than size_limit={limit}; the next \
                      question fetches it again",

@@ -151,16 +151,25 @@ impl Store {
     }
 
     /// Makes a library one that was never fetched, but for its matches and what was invalidated: one short transaction. Its
-    /// items are swept by later ones. `false`: it is gone.
+    /// items are swept by later ones. `false`: it is gone, or is being listed or read by now.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn evict(&self, library: LibraryId) -> Result<bool> {
+    pub fn evict(&self, library: LibraryId, now_ms: i64) -> Result<bool> {
         self.write(|tx| {
             let Some(living) = tx.expect_library(library).optional()? else {
                 return Ok(false);
             };
             let c = tx.connection;
+            let busy = c
+                .prepare_cached(
+                    "SELECT 1 FROM libraries l LEFT JOIN listings n ON n.library = l.id WHERE l.id = ?1 \
+                     AND (n.touched_ms BETWEEN ?2 - ?3 AND ?2 + ?4 OR l.wanted_ms BETWEEN ?2 + 1 AND ?2 + ?4)",
+                )?
+                .exists(params![library, now_ms, UNDER_WAY_MS, AHEAD_MS])?;
+            if busy {
+                return Ok(false);
+            }
             // Generations go on where they were: rows that are not swept yet are of none to come. No image that was begun before
             // is named any more.
             c.execute(
