@@ -8,11 +8,11 @@ CARGO ?= cargo
 ITEMS ?= 20000
 
 export CARGO
-export SERVER TOKEN LIBRARY FILE
+export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE
 # The stand-in and the demo's library, built by one command, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build header demo standin docs bench test test-rust test-python check-deep lint valgrind clean
+.PHONY: help build header demo standin docs bench test test-rust test-python check-deep fuzz fuzz-planted lint valgrind clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -47,8 +47,14 @@ test-rust: ## the Rust tests and the C programs only
 test-python: ## ruff, mypy, and the tests of the Python package only
 	$(PYTHON) scripts/run_tests.py python
 
-check-deep: ## the long fault tests in full: kills, races, damage, forks; PLEXINDEX_DEPTH=N scales them
-	$(CARGO) test --test processes --test disk --test limit -- --ignored
+check-deep: ## the long fault tests in full (docs/faults.md): kills, power cuts, damage, load; PLEXINDEX_DEPTH=N scales them
+	$(CARGO) test --test processes --test disk --test hostile --test limit -- --ignored
+
+fuzz: ## the fuzz targets, guided by coverage: TIME=60 seconds each, or RUNS=1000000; TARGETS="paths …"
+	$(PYTHON) scripts/run_fuzz.py
+
+fuzz-planted: ## whether the fuzzer finds a read out of bounds that is planted
+	$(PYTHON) scripts/run_fuzz.py planted
 
 lint: ## cargo fmt --check and clippy only
 	$(PYTHON) scripts/run_tests.py lint

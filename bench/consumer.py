@@ -194,7 +194,7 @@ def measure(server: Standin, folder: Path, rounds: int) -> str:
         return one
 
     def missing(who: Any, of: Any, *, again: bool) -> Callable[[int], tuple[Any, Any]]:
-        return lambda number: (who.find(of, f"/stash/nowhere/Nobody Made This {0 if again else number}.mkv"), [])
+        return lambda number: (who.find(of, f"/stash/nowhere/Not a Known Film {0 if again else number}.mkv"), [])
 
     pair = [("before", before, section), ("after", after, section)]
     costs.case("first path, nothing stored; its title is found", 1, [(w, ask(c, s, paths)) for w, c, s in pair])

@@ -1,4 +1,4 @@
-//! The read path alone, below the index: `cargo bench --bench warm`. Questions are asked in random order over distinct
+//! The read path alone, below the index: `cargo bench --bench image`. Questions are asked in random order over distinct
 //! paths, laid out in memory in that order, as a host would make them.
 
 #![allow(dead_code, unused_imports)] // modules are included whole
@@ -175,7 +175,7 @@ fn climb_repeated_name(bencher: Bencher, depth: usize) {
         Arc::default(),
     );
     let views = [&view];
-    // Either one of a hundred albums of that name, or an album of which nobody heard.
+    // Either one of a hundred albums of that name, or an album that does not exist.
     let asked: Vec<String> = Random(7)
         .order(100_000)
         .iter()

@@ -160,7 +160,7 @@ class Demo:
         self.tally.close(index)
 
     def first_path(self, index: plexindex.Index, library: str, item: Item) -> None:
-        """A cold question."""
+        """A question that fetches first."""
         t.row("path", t.shortened(item.path))
         bar = t.Bar()
         with self.tally.step(f"first path of {library}") as result:
@@ -172,7 +172,7 @@ class Demo:
         self.verify(match, item)
 
     def many(self, index: plexindex.Index) -> None:
-        """Warm questions."""
+        """Questions that the index answers by itself."""
         # Nine of ten are of the first library, the rest of the others, as far as there are that many.
         share = MANY if len(self.items) == 1 else MANY // 10
         by_library = {
@@ -205,7 +205,7 @@ class Demo:
         single = next((item for item in items[1:] if names[file_name(item.path)] == 1), None)
         repeated = next((name for name, number in names.most_common(1) if number > 1), None)
         folder = next(info.locations[0] for info in index.libraries() if info.title == library)
-        inside = f"{folder}{separator(folder)}Nobody Made This (2031).mkv"
+        inside = f"{folder}{separator(folder)}Not a Known Film (2031).mkv"
         # For the path that should be listed: one look at the clocks, and a question by file name and by title.
         with self.tally.step("one of each answer", promised=3) as result:
             self.ask(index, "exact", library, items[-1].path, items[-1])

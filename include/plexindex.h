@@ -142,8 +142,8 @@
 // plexindex_answer.reason: the item's path has the same end or file name; nothing else speaks for it. Low confidence.
 #define PLEXINDEX_REASON_NO_EVIDENCE 9
 
-// plexindex_answer.reason: the same, and the path names another year, number or edition, or lies among extras. Low
-// confidence.
+// plexindex_answer.reason: the item's path has the same end or file name, but the path asked for names another year,
+// number or edition, or lies among extras. Low confidence.
 #define PLEXINDEX_REASON_CONTRADICTED 10
 
 // plexindex_answer.flags: the listing that answered has expired, and was not renewed: it could not be, or no request
@@ -305,8 +305,8 @@ typedef struct plexindex_handle plexindex_handle;
 // it, and it is valid until plexindex_close(). Any number of threads may use it at once.
 typedef struct plexindex_library_handle plexindex_library_handle;
 
-// A table of what the host keeps itself, or all of them. Made by plexindex_table(); belongs to the index, is never freed by
-// the caller, and stays valid until plexindex_close(). Usable from any thread.
+// A table of the host's own values, or all of them, from plexindex_table(). It belongs to the index: the caller does
+// not free it, and it is valid until plexindex_close(). Any number of threads may use it at once.
 typedef struct plexindex_table_handle plexindex_table_handle;
 
 // Text or a path given to plexindex: raw bytes, not NUL-terminated. A `length` of 0 says that nothing is given; `data`
@@ -318,9 +318,9 @@ typedef struct plexindex_bytes {
     size_t length;
 } plexindex_bytes;
 
-// A rule between paths as the host sees them and paths as the server sees them. Rules apply in order. Of the rules
-// over the server's paths the first that fits counts. Of those over the host's paths each that fits is tried, until
-// one gives a listed path.
+// A rule between paths as the host sees them and paths as the server sees them. Rules apply in order. A rule over the
+// server's paths rewrites a listed path: the first that fits it. A rule over the host's paths rewrites the path asked
+// for: each that fits it, until one gives a listed path.
 typedef struct plexindex_mapping {
     // PLEXINDEX_MAPPING_*: the rule's direction, and what `from` is.
     int32_t kind;
@@ -344,8 +344,8 @@ typedef struct plexindex_options {
     struct plexindex_bytes server_url;
     // The token. It is sent in a header, to this server only, and never stored.
     struct plexindex_bytes token;
-    // A name for the user whose view of the server this is. Default: the token. A host whose tokens change sets it,
-    // and keeps what the index holds.
+    // A name for the user whose view of the server this is. Default: the token. Set it when the token changes now and
+    // then: a new token of the same user keeps what the index holds.
     struct plexindex_bytes user;
     // A PEM file with certificate authorities to trust besides the system's.
     struct plexindex_bytes ca_file;
@@ -705,8 +705,8 @@ int32_t plexindex_open(const struct plexindex_options *options,
 // Precondition: `handle` must be NULL or come from plexindex_open() and not be closed yet.
 int32_t plexindex_close(struct plexindex_handle *handle);
 
-// Gives a handle for one library, or for all. Sends no request. A library that the store does not know yet is looked
-// for by the first call that asks it.
+// Gives a handle for one library, or for all. Sends no request. A library that the store does not know is no error
+// here: the first call that uses the handle asks the server for it.
 //
 // `kind`: PLEXINDEX_SELECT_*. `selector`, `length`: the title, section id or uuid, UTF-8; NULL and 0 with
 // PLEXINDEX_SELECT_ALL. `out_library`: receives the handle. The same selector gives the same handle. It lasts as long
@@ -808,16 +808,16 @@ int32_t plexindex_search_title(const struct plexindex_handle *handle,
                                const struct plexindex_query *query,
                                struct plexindex_buffer *answer);
 
-// Compares one path with others as the library compares a path with what Plex lists: without case, with either Unicode
-// form, and with `\` as a separator in paths that begin like those of Windows. Needs no index, reads no file and asks no
-// server. It is for hosts that hold a listing of their own.
+// Compares one path with others, as the index compares a path with what Plex lists. Case and the Unicode form do not
+// count. `\` separates components in paths that begin like those of Windows. For hosts that have a listing of their
+// own: the call needs no index, reads no file and sends no request.
 //
-// `path`: `path_length` bytes. `others`: `count` paths one after the other, each followed by a NUL, `others_length` bytes
-// in all. `relations`: room for `count` numbers; each receives PLEXINDEX_PATHS_EQUAL, PLEXINDEX_PATHS_UNDER or neither,
-// and in the bits of PLEXINDEX_PATHS_COMMON how many components agree, from the end.
+// `path`: `path_length` bytes. `others`: `count` paths, each followed by a NUL, `others_length` bytes in all.
+// `relations`: receives `count` numbers. Each holds PLEXINDEX_PATHS_EQUAL, PLEXINDEX_PATHS_UNDER or neither; its bits
+// PLEXINDEX_PATHS_COMMON say how many components agree, counted from the end.
 //
-// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT when `others` does not hold exactly `count` NULs
-// or does not end with one.
+// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT when `others` does not hold exactly `count`
+// NULs or does not end with one.
 //
 // Precondition: pointers must be NULL or valid.
 int32_t plexindex_compare_paths(const char *path,
@@ -947,7 +947,7 @@ int32_t plexindex_notify(const struct plexindex_handle *handle,
 // one. Before an edited item is answered again, one request verifies it. Recorded matches stay.
 //
 // `edit`: see plexindex_edit; read during the call only. `report`: see plexindex_edit_report; may be NULL. It is
-// filled in as soon as the call looks at the items, also when it fails.
+// filled in also when the call fails, unless an argument was refused.
 //
 // Returns PLEXINDEX_OK when all items were edited; PLEXINDEX_INVALID_ARGUMENT for an edit that is refused;
 // PLEXINDEX_NOT_ON_SERVER when items do not exist; PLEXINDEX_OFFLINE; PLEXINDEX_TIMEOUT when the deadline came first;
@@ -958,13 +958,13 @@ int32_t plexindex_edit_items(const struct plexindex_handle *handle,
                              const struct plexindex_edit *edit,
                              struct plexindex_edit_report *report);
 
-// A handle for a table of what the host keeps itself: values by name. Names and values are bytes and equal themselves only;
-// plexindex_match_path() and the like know nothing of them, and no server is asked. They are in the index's folder, for
-// every process that opens it, beside what servers show. A table is made when something is put into it.
+// Gives a handle for a table of the host's own values. A table holds values by name, both any bytes. It is stored in the
+// index's folder, for every process that opens that. It has nothing to do with libraries: no query reads it, and no
+// server is asked. The first plexindex_table_put() makes the table.
 //
-// `name`, `length`: any bytes; NULL and 0 for all tables at once, for plexindex_table_count() and plexindex_table_clear().
-// `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`: receives the handle; the same one for the same name and flags. It
-// lasts as long as the index; 10,000 are given out at most.
+// `name`, `length`: the table's name, any bytes; NULL and 0 for all tables, as plexindex_table_count() and
+// plexindex_table_clear() take them. `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`: receives the handle. The
+// same name and flags give the same handle. It lasts as long as the index, which gives out 10,000 at most.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_UNSUPPORTED for other flags; PLEXINDEX_NULL_POINTER.
 //
@@ -975,15 +975,16 @@ int32_t plexindex_table(const struct plexindex_handle *handle,
                         uint32_t flags,
                         const struct plexindex_table_handle **out_table);
 
-// The fast path: the value of this name, if a fast lookup knows it.
+// The fast lookup: the value of this name, where the index has it at hand.
 //
-// `name`: NUL-terminated. A name that holds a NUL is asked for by plexindex_table_get().
+// `name`: NUL-terminated. For a name that holds a NUL use plexindex_table_get().
 //
-// Returns the value, NUL-terminated; it belongs to the thread and is valid until this thread's next plexindex call.
-// NULL for 'not known to a fast lookup': nothing known, expired, a value of more than 1,000 bytes or with a NUL in it, or a
-// change that this process must read first; ask plexindex_table_get(). NULL arguments give NULL.
-// It never blocks and never calls back; it takes no lock, allocates nothing and makes no system call when nothing was
-// written since the last one, but for a look twice a second whether the store is still there.
+// Returns the value, NUL-terminated. It belongs to the thread and is valid until the thread's next plexindex call.
+// NULL says that a fast lookup does not know: there is no value, it has expired, it has more than 1,000 bytes or holds a
+// NUL, or this process has to read a change first. Ask plexindex_table_get() then. NULL arguments give NULL.
+//
+// It never blocks and never calls back. When nothing was written since the last one, it takes no lock, allocates nothing
+// and makes no system call, except that twice a second it checks whether the store is still there.
 //
 // Precondition: `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated.
 const char *plexindex_table_lookup(const struct plexindex_table_handle *table,
@@ -991,9 +992,9 @@ const char *plexindex_table_lookup(const struct plexindex_table_handle *table,
 
 // The value of this name.
 //
-// `value`: receives it, with a NUL behind it that its length does not count; NULL to ask only whether there is one.
+// `value`: receives the value, followed by a NUL that `length` does not count. NULL asks only whether there is a value.
 //
-// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is none, or it has expired; PLEXINDEX_BUFFER_TOO_SMALL;
+// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is no value, or it has expired; PLEXINDEX_BUFFER_TOO_SMALL;
 // PLEXINDEX_INVALID_ARGUMENT for the handle of all tables.
 //
 // Precondition: pointers must be NULL or valid; `table` must be a handle of an open index.
@@ -1002,14 +1003,15 @@ int32_t plexindex_table_get(const struct plexindex_table_handle *table,
                             size_t name_length,
                             struct plexindex_buffer *value);
 
-// Stores a value, in the place of the one of the same name.
+// Stores a value. It replaces the value of the same name.
 //
-// `ttl_ms`: for how long it is given; PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. 0: one hour. `limit`: bytes that all tables
-// of the store may take, 64 for each entry beside its name and value. What was written longest ago goes first, but never
-// what this call wrote; and each call removes some entries that have expired.
+// `ttl_ms`: after how many milliseconds the value expires. 0: one hour. PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER.
+// `limit`: how many bytes all tables of the store may take; an entry takes its name, its value and 64 bytes. Beyond that
+// the entries written longest ago are removed, but never what this call wrote. Each call also removes some entries that
+// have expired.
 //
-// Returns PLEXINDEX_OK once it is stored, for every process; PLEXINDEX_INVALID_ARGUMENT, also for a name of more than 1 MiB;
-// PLEXINDEX_STORE…
+// Returns PLEXINDEX_OK once the value is stored, for every process; PLEXINDEX_INVALID_ARGUMENT, also for a name of more
+// than 1 MiB; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 //
 // Precondition: pointers must be NULL or valid; `table` must be a handle of an open index.
 int32_t plexindex_table_put(const struct plexindex_table_handle *table,
@@ -1020,19 +1022,19 @@ int32_t plexindex_table_put(const struct plexindex_table_handle *table,
                             int64_t ttl_ms,
                             uint64_t limit);
 
-// Removes an entry. One that is not there is fine.
+// Removes an entry. An entry that does not exist is no error.
 //
 // Precondition: as plexindex_table_put().
 int32_t plexindex_table_remove(const struct plexindex_table_handle *table,
                                const char *name,
                                size_t name_length);
 
-// Makes many changes in one transaction, in their order: all or none. When they go because all tables take more than the
-// limit, they go together.
+// Makes many changes in one transaction, in order: all are made, or none. When the limit later removes one of the values
+// that the call stored, it removes all of them.
 //
-// `ops`: `count` of them, of tables of this index. `ttl_ms`, `limit`: as for plexindex_table_put().
+// `ops`: `count` changes, of tables of this index. `ttl_ms`, `limit`: as for plexindex_table_put().
 //
-// Returns as plexindex_table_put().
+// Returns what plexindex_table_put() returns.
 //
 // Precondition: pointers must be NULL or valid; `handle` must be open, and the tables handles of it.
 int32_t plexindex_table_write(const struct plexindex_handle *handle,
@@ -1041,13 +1043,13 @@ int32_t plexindex_table_write(const struct plexindex_handle *handle,
                               int64_t ttl_ms,
                               uint64_t limit);
 
-// The names of a table's entries, one a call, in the order of their bytes. Those that have expired are left out.
+// The names of a table's entries, one a call, in the order of their bytes. Entries that have expired are left out.
 //
-// `after`: the name before; NULL to begin. An empty name is one: it is given as a pointer and 0. `name`: receives the next
-// name, with a NUL behind it that its length does not count.
+// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. `name`: receives
+// the next name, followed by a NUL that `length` does not count.
 //
-// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND behind the last; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT for the
-// handle of all tables.
+// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT
+// for the handle of all tables.
 //
 // Precondition: pointers must be NULL or valid; `table` must be a handle of an open index.
 int32_t plexindex_table_next(const struct plexindex_table_handle *table,
@@ -1055,12 +1057,13 @@ int32_t plexindex_table_next(const struct plexindex_table_handle *table,
                              size_t after_length,
                              struct plexindex_buffer *name);
 
-// How many entries a table has, or all tables together: also those that have expired and are still stored.
+// How many entries a table has, or all tables together. Entries that have expired and are still stored count too.
 //
 // Precondition: pointers must be NULL or valid; `table` must be a handle of an open index.
-int32_t plexindex_table_count(const struct plexindex_table_handle *table, uint64_t *count);
+int32_t plexindex_table_count(const struct plexindex_table_handle *table,
+                              uint64_t *count);
 
-// Removes all entries of a table, in the same time whatever their number, or those of all tables.
+// Removes all entries of a table, or of all tables. A table of any size takes the same time.
 //
 // Precondition: `table` must be NULL or a handle of an open index.
 int32_t plexindex_table_clear(const struct plexindex_table_handle *table);
@@ -1121,7 +1124,7 @@ int32_t plexindex_server_json(const struct plexindex_handle *handle,
                               struct plexindex_buffer *json);
 
 // What kind of place the store is in, as JSON, UTF-8: `{"folder","file_system","journal","shares_memory",
-// "counter_page","locks","locks_error","disk_bytes","free_bytes"}`. `locks` is tried on a file that is removed again.
+// "counter_page","locks","locks_error","disk_bytes","free_bytes"}`. `locks` is tested on a file that is removed again.
 // `file_system` and `free_bytes` are null where the system does not tell. Sends no request.
 //
 // Precondition: pointers must be NULL or valid; `handle` must be open.

@@ -131,6 +131,32 @@ impl Status {
     }
 }
 
+/// What a failure of the source says of the next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// It has no such thing.
+    NothingThere,
+    /// It cannot be had now; that passes by itself, and asking at once does not help.
+    NotNow,
+    /// It was there and did not answer this: the next attempt may go better.
+    Failed,
+    /// Not before a person changes something.
+    Never,
+}
+
+impl Status {
+    /// What it says of the next attempt where a source failed with it. Every source uses these statuses so.
+    #[must_use]
+    pub fn meaning(self) -> Meaning {
+        match self {
+            Self::NotOnServer | Self::LibraryNotFound => Meaning::NothingThere,
+            Self::Connect | Self::Timeout | Self::Starting => Meaning::NotNow,
+            Self::BadAnswer | Self::ServerError | Self::Aborted => Meaning::Failed,
+            _ => Meaning::Never,
+        }
+    }
+}
+
 /// A call that gives nothing has succeeded.
 impl From<()> for Status {
     fn from((): ()) -> Self {

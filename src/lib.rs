@@ -5,12 +5,15 @@
 //! [`tables`] is what a host keeps itself; `freshness` decides when to ask, `matching` finds, `image` holds what a hit
 //! reads, `store` is `SQLite`, [`source`] the network, and [`stats`] counts. [`model`], [`error`], [`options`] and
 //! `platform` know nothing of the others. Arrows point down only: `docs/design.md`, and `tests/map.rs`.
+//! `fuzzing` shows the fuzz targets of `fuzz/` what is not public, and is no part of the API.
 
 pub mod capi;
 mod edit;
 pub mod error;
 mod events;
 mod freshness;
+#[doc(hidden)]
+pub mod fuzzing;
 mod image;
 pub mod index;
 mod maintenance;

@@ -83,7 +83,7 @@ pub struct Options {
     /// Bytes that the whole folder may take: the libraries that were asked for longest ago are evicted, and fetched again
     /// when they are asked for. None by default.
     pub size_limit: Option<u64>,
-    /// Do not map files into memory, read them: for file systems where mapping cannot be trusted.
+    /// Do not map files into memory, read them: for file systems where mapping is unreliable.
     pub no_mmap: bool,
     /// Rules between the host's paths and the server's, in order. None by default.
     pub mappings: Vec<Mapping>,

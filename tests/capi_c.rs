@@ -366,16 +366,57 @@ fn example() {
     assert!(ended.errors.contains("Holiday"), "{}", ended.errors);
 }
 
+/// A block of the README between markers.
+fn shown<'r>(readme: &'r str, begin: &str) -> &'r str {
+    let shown = readme
+        .split_once(begin)
+        .and_then(|(_, rest)| rest.split_once("```\n<!-- end -->"));
+    shown
+        .unwrap_or_else(|| panic!("README.md has no block that begins with {begin:?}"))
+        .0
+}
+
 /// What the README shows between the markers is the program that `example` ran.
 #[test]
 fn the_readme_shows_the_example() {
-    const BEGIN: &str = "<!-- tests/c/example.c -->\n```c\n";
-    const END: &str = "```\n<!-- end -->";
     let readme = fs::read_to_string(compile::repository("README.md")).expect("a README.md");
     let program = fs::read_to_string(compile::repository("tests/c/example.c")).expect("the example");
-    let shown = readme.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
-    let (shown, _) = shown.unwrap_or_else(|| {
-        panic!("README.md has no C example between {BEGIN:?} and {END:?}");
-    });
-    assert_eq!(shown, program, "copy tests/c/example.c into README.md");
+    assert_eq!(
+        shown(&readme, "<!-- tests/c/example.c -->\n```c\n"),
+        program,
+        "copy tests/c/example.c into README.md"
+    );
+}
+
+/// The README's commands compile the example, which then runs in any folder.
+#[test]
+fn the_readme_s_commands_compile_and_run_the_example() {
+    let readme = fs::read_to_string(compile::repository("README.md")).expect("a README.md");
+    let build = tempfile::tempdir().expect("a folder");
+    let library = compile::library_folder();
+    let commands = shown(&readme, "<!-- tests/capi_c.rs -->\n```sh\n")
+        .replace("$PWD/target/release", &library.display().to_string())
+        .replace("target/release", &library.display().to_string())
+        .replace("target/example", &build.path().join("example").display().to_string())
+        .replace("URL TOKEN FOLDER LIBRARY FILE", "no-url T cache Movies /a.mkv");
+    let (compiling, running) = commands.trim_end().split_once('\n').expect("two commands");
+    let sh = |command: &str, folder: &Path| {
+        let mut sh = Command::new("sh");
+        // Cargo names folders there that may hold an older library.
+        sh.args(["-c", command])
+            .current_dir(folder)
+            .env_remove("LD_LIBRARY_PATH");
+        sh.output().expect("a shell")
+    };
+    let compiled = sh(compiling, &compile::repository(""));
+    assert!(
+        compiled.status.success(),
+        "{}",
+        String::from_utf8_lossy(&compiled.stderr)
+    );
+    let ran = sh(running, build.path());
+    assert_eq!(
+        String::from_utf8_lossy(&ran.stdout),
+        "INVALID_ARGUMENT: not known to a fast lookup\n"
+    );
 }

@@ -17,7 +17,8 @@ use plexindex::index::ManualClock;
 use plexindex::model::{ItemType, Token};
 use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;
-use plexindex::source::{Bounds, Meter, PageRequest, RequestKind, Rows, Source};
+use plexindex::source::plex::{Rows, RowsRequest};
+use plexindex::source::{Bounds, Meter, RequestKind};
 use plexindex_standin::{ItemSpec, MediaSpec, Standin};
 use support::{HOUR_MS, movies, open, options};
 
@@ -144,9 +145,9 @@ fn happen(server: &Standin, event: &Event) {
         .expect("it happens");
 }
 
-struct Nobody;
+struct NoMeter;
 
-impl Meter for Nobody {
+impl Meter for NoMeter {
     fn request(&self, _: RequestKind, _: u64, _: std::time::Duration) {}
 }
 
@@ -172,9 +173,9 @@ fn consumer(server: &Standin, day: &Day, told: bool) -> (u64, u64) {
         token: Token::new(&server.token()),
         ..Options::default()
     };
-    let source = PlexHttp::new(&options, "5f1c0a52-7a3e-4a3c-9a53-0f6f0a1d2b3c", Arc::new(Nobody)).expect("a source");
+    let source = PlexHttp::new(&options, "5f1c0a52-7a3e-4a3c-9a53-0f6f0a1d2b3c", Arc::new(NoMeter)).expect("a source");
     let ask = |rows: Rows<'_>, size: u32| {
-        let request = PageRequest {
+        let request = RowsRequest {
             section: "1",
             kind: ItemType::Movie,
             rows,
@@ -183,7 +184,7 @@ fn consumer(server: &Standin, day: &Day, told: bool) -> (u64, u64) {
         };
         let mut found = Vec::new();
         source
-            .page(&request, Bounds::NONE, &mut |item| found.push(item))
+            .rows(&request, Bounds::NONE, &mut |item| found.push(item))
             .expect("an answer");
         found
     };

@@ -100,7 +100,7 @@ fn a_server_that_does_not_count_still_tells_what_went() {
 }
 
 #[test]
-fn a_disk_that_vanished_under_a_small_library_is_doubted_too() {
+fn a_disk_that_vanished_under_a_small_library_is_noticed_too() {
     let at = Scene::movies(40).with(|options| options.library_ttl = Ttl::AtOnce);
     let (_index, library) = at.listed();
     let (path, _) = path_of(&at.server, 1, 3);
@@ -156,7 +156,7 @@ fn a_miss_in_a_fresh_library_waits_for_no_server_that_is_gone() {
     }
     assert!(
         took.iter().filter(|took| **took > Duration::from_secs(1)).count() <= 2,
-        "{took:?}: one look, one question"
+        "{took:?}: one probe, one search"
     );
 }
 
@@ -213,7 +213,7 @@ fn what_was_confirmed_under_a_second_url_stays_when_the_server_gets_its_name() {
     assert_eq!(
         library.lookup_key(b"/host/a.mkv", str::to_owned),
         Some(key),
-        "it was recorded, and nobody took it back"
+        "it was recorded, and not taken back"
     );
 }
 
@@ -257,7 +257,7 @@ fn what_was_confirmed_for_a_named_user_has_no_expiry() {
 }
 
 #[test]
-fn a_path_of_a_cold_library_can_be_invalidated() {
+fn a_path_of_an_unfetched_library_can_be_invalidated() {
     let at = Scene::movies(3_000);
     let (index, library) = at.opened();
     let (path, key) = path_of(&at.server, 1, 1_234);
@@ -276,7 +276,7 @@ fn a_path_of_a_cold_library_can_be_invalidated() {
 }
 
 #[test]
-fn an_item_of_a_cold_library_that_is_confirmed_is_merged() {
+fn an_item_of_an_unfetched_library_that_is_confirmed_is_merged() {
     let at = Scene::movies(3_000);
     let (index, library) = at.opened();
     let (path, key) = path_of(&at.server, 1, 1_234);
@@ -298,7 +298,7 @@ fn an_item_of_a_cold_library_that_is_confirmed_is_merged() {
 }
 
 #[test]
-fn what_a_cold_library_answers_long_after_is_stale() {
+fn what_an_unfetched_library_answers_long_after_is_stale() {
     let at = Scene::movies(3_000).with(|options| options.retry_for = Duration::ZERO);
     let (index, library) = at.opened();
     let (path, _) = path_of(&at.server, 1, 1_234);
@@ -315,12 +315,12 @@ fn what_a_cold_library_answers_long_after_is_stale() {
     assert_eq!(
         (later.status, later.stale),
         (Status::Ok, true),
-        "three days old, and nobody can be asked"
+        "three days old, and no server can be asked"
     );
 }
 
 #[test]
-fn a_file_of_two_cold_libraries_is_ambiguous() {
+fn a_file_of_two_unfetched_libraries_is_ambiguous() {
     let path = "/data/shared/One (2020).mkv";
     let spec = |title: &str| {
         let mut spec = LibrarySpec::new(LibraryKind::Movie, 1_500)
@@ -343,14 +343,14 @@ fn a_file_of_two_cold_libraries_is_ambiguous() {
         deadline: Deadline::In(Duration::from_secs(20)),
         ..QueryOptions::default()
     };
-    let cold = index.match_path(&all, path.as_bytes()).expect("an answer");
+    let first = index.match_path(&all, path.as_bytes()).expect("an answer");
     index.refresh(&QueryOptions::default(), true).expect("listed");
-    let warm = index.match_path(&all, path.as_bytes()).expect("an answer");
+    let later = index.match_path(&all, path.as_bytes()).expect("an answer");
     assert_eq!(
-        (warm.status, warm.reason),
+        (later.status, later.reason),
         (Status::Ambiguous, Reason::SeveralLibraries)
     );
-    assert_eq!(cold.status, warm.status, "the first answer was one of two");
+    assert_eq!(first.status, later.status, "the first answer was one of two");
 }
 
 #[test]
@@ -371,7 +371,7 @@ fn a_clock_that_was_set_back_does_not_end_the_limit_of_questions() {
 }
 
 #[test]
-fn the_end_of_a_path_is_not_compared_with_the_little_that_a_cold_library_has() {
+fn the_end_of_a_path_is_not_compared_with_the_little_that_an_unfetched_library_has() {
     let at = Scene::of(
         Standin::builder()
             .library(LibrarySpec::new(LibraryKind::Movie, 3_000).plain())
@@ -426,7 +426,7 @@ fn each_library_that_may_have_a_new_file_is_asked() {
 }
 
 #[test]
-fn a_cold_library_that_was_invalidated_remembers_nothing() {
+fn an_unfetched_library_that_was_invalidated_remembers_nothing() {
     let at = Scene::movies(3_000);
     let (index, library) = at.opened();
     let (path, _) = path_of(&at.server, 1, 1_234);
@@ -513,7 +513,7 @@ fn what_was_cleared_is_not_inherited_again() {
 }
 
 #[test]
-fn who_looks_does_not_wait_for_a_listing() {
+fn a_probe_for_a_missing_path_does_not_wait_for_a_listing() {
     let at = Scene::movies(300);
     let index = at.open();
     at.list(&index);
@@ -542,7 +542,7 @@ fn who_looks_does_not_wait_for_a_listing() {
     took.sort();
     assert!(
         took[4] < Duration::from_secs(2),
-        "{took:?}: one lists, the others only look"
+        "{took:?}: one lists, the others only probe"
     );
 }
 
@@ -691,7 +691,7 @@ fn libraries_without_a_uuid_are_told_apart_by_their_section() {
         .change(|state| state.identity.machine_identifier = "f".repeat(40));
     at.clock.advance_ms(2 * HOUR_MS);
     at.server.reset();
-    index.refresh(&QueryOptions::default(), false).expect("looked");
+    index.refresh(&QueryOptions::default(), false).expect("probed");
     assert_eq!(
         requests(&at.server)[2],
         2,

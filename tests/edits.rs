@@ -244,7 +244,7 @@ fn an_edit_of_nothing_is_never_sent() {
 }
 
 #[test]
-fn values_that_fit_into_no_request_are_refused_by_whoever_knows() {
+fn values_that_fit_into_no_request_are_refused_by_the_library_or_the_server() {
     let server = movies(3);
     let folder = tempfile::tempdir().expect("a folder");
     let index = ready(&server, folder.path());

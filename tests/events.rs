@@ -48,7 +48,7 @@ fn key_of(found: &Match) -> Option<&str> {
     found.item.as_ref().map(|found| found.item.rating_key.as_str())
 }
 
-/// Whether the library of movies would be answered without a look at the server.
+/// Whether the library of movies would be answered without asking the server.
 fn is_fresh(index: &Index) -> bool {
     let offline = QueryOptions {
         offline: true,
@@ -80,7 +80,7 @@ fn watched() -> Watched {
     assert!(is_fresh(&index));
     index.watch_start_at(quick()).expect("watching");
     until("it listens", || server.listeners() == 1);
-    // What happened before was not told: one look at the clocks, and all is as before.
+    // What happened before was not told: one probe, and all is as before.
     until_hinted(&index);
     server.reset();
     assert_eq!(ask(&index, &path).status, Status::Ok);
@@ -97,7 +97,7 @@ fn watched() -> Watched {
 
 /// What is new costs: a probe, a page newest added, a page newest updated.
 const MERGED: [u64; 6] = [0, 1, 2, 0, 0, 3];
-/// What a look at the clocks costs.
+/// What a probe costs.
 const PROBED: [u64; 6] = [0, 1, 0, 0, 0, 1];
 /// What asking for one item costs.
 const CONFIRMED: [u64; 6] = [0, 0, 0, 0, 1, 1];
@@ -146,14 +146,14 @@ fn a_deleted_item_is_asked_for_once_and_others_are_not() {
         .change(|state| state.remove_items(&[key.parse().expect("a number")], false))
         .expect("removed");
     let movies = library(&w.index);
-    until("it is doubted", || {
+    until("it is unverified", || {
         let _ = ask(&w.index, &other);
         movies.lookup_key(gone.as_bytes(), |_| ()).is_none()
     });
     assert_eq!(requests(&w.server), NOTHING);
     assert_eq!(ask(&w.index, &gone).status, Status::NotFound);
     assert_eq!(requests(&w.server), CONFIRMED);
-    // The file may have become another item: one look at what is new, and one question, by file name and by title.
+    // The file may have become another item: one delta of what is new, and one search, by file name and by title.
     assert_eq!(ask(&w.index, &gone).status, Status::NotFound);
     assert_eq!(requests(&w.server), [0, 1, 2, 2, 1, 6]);
     assert_eq!(ask(&w.index, &gone).status, Status::NotFound);
@@ -171,7 +171,9 @@ fn a_lie_about_a_deleted_item_costs_one_request() {
         .expect("recorded");
     let event = Event::timeline(1, key.parse().expect("a number"), ItemType::Movie, "X", 9, "deleted", 1);
     assert_eq!(w.server.push(&event), 1);
-    until("it is doubted", || movies.lookup_key(path.as_bytes(), |_| ()).is_none());
+    until("it is unverified", || {
+        movies.lookup_key(path.as_bytes(), |_| ()).is_none()
+    });
     assert_eq!(ask(&w.index, &path).status, Status::Ok);
     assert_eq!(requests(&w.server), CONFIRMED);
     assert_eq!(key_of(&ask(&w.index, "/host/a.mkv")), Some(key.as_str()));
@@ -195,7 +197,7 @@ fn a_replaced_file_is_found_by_its_new_path() {
 }
 
 #[test]
-fn a_scan_that_changed_nothing_costs_a_look_at_the_clocks() {
+fn a_scan_that_changed_nothing_costs_one_probe() {
     let w = watched();
     let activity = json!({"uuid": "u", "type": "library.update.section", "Context": {"librarySectionID": 1}});
     w.server.push(&Event::activity("started", activity.clone()));
@@ -208,7 +210,7 @@ fn a_scan_that_changed_nothing_costs_a_look_at_the_clocks() {
 }
 
 #[test]
-fn a_scan_is_looked_at_when_it_is_over_and_when_its_items_have_settled() {
+fn a_scan_is_noted_when_it_is_over_and_when_its_items_have_settled() {
     let w = watched();
     w.server.config(|config| config.scan_ms = 100);
     w.server
@@ -218,7 +220,7 @@ fn a_scan_is_looked_at_when_it_is_over_and_when_its_items_have_settled() {
     until_hinted(&w.index);
     assert_eq!(ask(&w.index, NEW).status, Status::Ok);
     assert_eq!(requests(&w.server), MERGED);
-    // Whatever the listing saw of it: once it is quiet there is another look.
+    // Whatever the listing saw of it: once it is quiet there is another probe.
     until_hinted(&w.index);
     assert_eq!(ask(&w.index, NEW).status, Status::Ok);
     assert_eq!(requests(&w.server), [0, 2, 4, 0, 0, 6]);
@@ -226,7 +228,7 @@ fn a_scan_is_looked_at_when_it_is_over_and_when_its_items_have_settled() {
 }
 
 #[test]
-fn a_status_without_a_library_costs_a_look_at_the_clocks() {
+fn a_status_without_a_library_costs_one_probe() {
     let w = watched();
     w.server.push(&Event::status("Library scan complete", "LIBRARY_UPDATE"));
     until_hinted(&w.index);
@@ -314,7 +316,7 @@ fn what_happened_while_the_connection_was_lost_is_seen_after_it() {
     w.server
         .change(|state| state.add_items(1, vec![new_movie()], true))
         .expect("added");
-    assert!(is_fresh(&w.index), "nobody told");
+    assert!(is_fresh(&w.index), "no event told");
     w.server.reopen();
     until_hinted(&w.index);
     assert_eq!(ask(&w.index, NEW).status, Status::Ok);
@@ -413,7 +415,7 @@ fn a_hint_that_comes_during_a_probe_is_not_disproved_by_it() {
         w.index.notify(told).expect("noted");
     });
     assert_eq!(ask(&w.index, &path).status, Status::Ok);
-    assert!(w.server.stats().of(Kind::Sections) > 1, "looked at again");
+    assert!(w.server.stats().of(Kind::Sections) > 1, "probed again");
     assert!(is_fresh(&w.index));
 }
 
@@ -459,7 +461,7 @@ fn stops_quickly(index: Index) {
 fn it_stops_within_a_second_while_a_connected_server_is_silent() {
     let w = watched();
     stops_quickly(w.index);
-    until("the server hears that nobody listens", || {
+    until("the server hears that the connection has ended", || {
         w.server.push(&Event::new("status", json!({})));
         w.server.listeners() == 0
     });
@@ -478,7 +480,7 @@ fn it_stops_within_a_second_while_a_server_owes_its_answer() {
 
 #[test]
 fn it_stops_within_a_second_while_no_server_can_be_reached() {
-    // Nobody listens; a network that swallows what is sent to it.
+    // A port without a listener; a network that swallows what is sent to it.
     for url in ["http://127.0.0.1:1", "http://192.0.2.1:32400"] {
         let folder = tempfile::tempdir().expect("a folder");
         let choice = Options {
@@ -494,7 +496,7 @@ fn it_stops_within_a_second_while_no_server_can_be_reached() {
 
 #[test]
 fn it_stops_within_a_second_while_a_connection_is_made() {
-    // One that accepts no more, so that making a connection takes until somebody gives up; and one that never answers, in
+    // One that accepts no more, so that making a connection lasts until one side gives up; and one that never answers, in
     // the clear and where TLS is to be spoken.
     let full = TcpListener::bind("127.0.0.1:0").expect("a port");
     // SAFETY: a plain call on a socket of our own.
@@ -561,14 +563,14 @@ fn starting_twice_is_one_watch_and_stopping_twice_is_fine() {
 }
 
 #[test]
-fn without_a_server_there_is_nobody_to_listen_to() {
+fn without_a_server_a_watch_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let index = Index::open(Options {
         cache_dir: folder.path().to_owned(),
         ..Options::default()
     })
     .expect("the index opens");
-    let error = index.watch_start().expect_err("nobody there");
+    let error = index.watch_start().expect_err("no server");
     assert_eq!(error.status, Status::Offline);
     assert!(error.message.contains("server_url"), "{error}");
 }
@@ -637,7 +639,7 @@ fn notified(body: &[u8]) -> [u64; 6] {
     ask(&index, &path);
     server.reset();
     index.notify(body).expect("understood");
-    assert_eq!(requests(&server), NOTHING, "nobody is asked yet");
+    assert_eq!(requests(&server), NOTHING, "the server is not asked yet");
     assert_eq!(ask(&index, &path).status, Status::Ok);
     let seen = requests(&server);
     ask(&index, &path);

@@ -181,12 +181,12 @@ fn old_answers_stand_in_while_the_server_is_down() {
         1,
         "a server that failed is left alone for a while"
     );
-    let missing = library.match_path(b"/data/movies/nobody.mkv").expect("an answer");
+    let missing = library.match_path(b"/data/movies/unknown.mkv").expect("an answer");
     assert_eq!(missing.status, Status::NotFound);
     assert!(missing.message.contains("could not be asked"), "{}", missing.message);
     let stats = index.stats().expect("statistics");
     assert_eq!(stats.failures, 1, "told once");
-    assert!(stats.last_failure.is_some_and(|trouble| trouble.contains("500")));
+    assert!(stats.last_failure.is_some_and(|failure| failure.contains("500")));
     at.server.clear_faults();
     at.clock.advance_ms(16_000);
     let fresh = library.match_path(path.as_bytes()).expect("an answer");
@@ -215,7 +215,7 @@ fn a_deadline_gives_not_yet_and_the_next_call_goes_on() {
     };
     // The server does not have it, so no question about it gives an answer.
     let late = index
-        .match_path(&hurried, b"/data/movies/nobody.mkv")
+        .match_path(&hurried, b"/data/movies/unknown.mkv")
         .expect("an answer");
     assert_eq!(late.status, Status::NotYet, "{}", late.message);
     let found = library.match_path(path.as_bytes()).expect("an answer");
@@ -233,7 +233,7 @@ fn a_server_that_is_too_slow_for_any_deadline_needs_warm() {
         ..library.query()
     };
     let late = index
-        .match_path(&hurried, b"/data/movies/nobody.mkv")
+        .match_path(&hurried, b"/data/movies/unknown.mkv")
         .expect("an answer");
     assert_eq!(late.status, Status::NeedsWarm, "{}", late.message);
 }
@@ -367,7 +367,7 @@ fn photos_and_their_clips_are_one_library() {
 }
 
 #[test]
-fn who_stops_a_call_cuts_nobody_elses_page() {
+fn stopping_a_call_cuts_no_page_of_another() {
     let server = movies(3_000);
     server.config(|config| config.gzip = false);
     let folder = tempfile::tempdir().expect("a folder");
@@ -506,7 +506,7 @@ fn what_a_server_refuses_is_tried_once_for_all_processes_and_again_by_another_ve
     assert_eq!(
         requests(&server)[0],
         0,
-        "nothing is refused any more, so nobody asks for the version"
+        "nothing is refused any more, so the version is not asked for"
     );
 }
 

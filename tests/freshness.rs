@@ -230,7 +230,7 @@ fn deltas_end_where_listings_do_whatever_came_and_went() {
 }
 
 #[test]
-fn a_cold_library_answers_a_hurried_caller_in_two_requests() {
+fn an_unfetched_library_answers_a_hurried_caller_in_two_requests() {
     let at = Scene::movies(3_000);
     let (path, key) = path_of(&at.server, 1, 2_222);
     for round in 0..2 {
@@ -265,7 +265,7 @@ fn a_cold_library_answers_a_hurried_caller_in_two_requests() {
 }
 
 #[test]
-fn after_some_questions_a_cold_library_is_listed() {
+fn after_some_questions_an_unfetched_library_is_listed() {
     let at = Scene::movies(3_000);
     let (index, library) = at.opened();
     for nth in 0..20 {
@@ -284,7 +284,7 @@ fn after_some_questions_a_cold_library_is_listed() {
 }
 
 #[test]
-fn many_who_ask_for_the_same_cold_path_at_once_ask_once() {
+fn many_calls_for_the_same_unfetched_path_at_once_ask_once() {
     let at = Scene::movies(3_000);
     let (path, key) = path_of(&at.server, 1, 2_222);
     let indexes: Vec<Index> = (0..4).map(|_| at.open()).collect();
@@ -395,9 +395,9 @@ fn paths_that_are_nowhere_cost_little_however_often_they_are_asked_for() {
     let asked = requests(&at.server);
     assert!(
         asked[1] == 1 && asked[3] <= 2 && asked[5] <= 3,
-        "{asked:?}: one look, one question in two shapes"
+        "{asked:?}: one probe, one search in two shapes"
     );
-    // Elsewhere than in the library's folders nobody is asked.
+    // Elsewhere than in the library's folders the server is not asked.
     at.clock.advance_ms(31_000);
     at.server.reset();
     let answer = library.match_path(b"/elsewhere/nowhere.mkv").expect("an answer");

@@ -1,4 +1,4 @@
-//! What a warm hit costs beside time: nothing allocated, and no system call but for a look at four names twice a second.
+//! What a warm hit costs beside time: nothing allocated, and no system call but for a check of four names twice a second.
 
 #![allow(unsafe_code)] // an allocator that counts, and a call that marks
 
@@ -128,7 +128,7 @@ fn a_hit_allocates_nothing() {
     assert_eq!(allocations(|| hits(&warm)), 0);
 }
 
-/// How many parts the hits are made in: a look at the names falls into few of them.
+/// How many parts the hits are made in: a check of the names falls into few of them.
 const ROUNDS: usize = 20;
 
 /// Run by the next test under strace: says where the hits begin and end by closing descriptors that are none.
@@ -141,7 +141,7 @@ fn worker() {
     let warm = warm();
     hits(&warm);
     let mark = |number| {
-        // SAFETY: closing a descriptor that nobody has changes nothing; the call itself is the mark.
+        // SAFETY: closing a descriptor that is not open changes nothing; the call itself is the mark.
         unsafe { libc::close(number) };
     };
     for some in warm.paths.chunks(warm.paths.len().div_ceil(ROUNDS)) {
@@ -187,7 +187,7 @@ fn a_hit_makes_no_system_call() {
         })
         .collect();
     assert_eq!(rounds.len(), ROUNDS);
-    let looks = |line: &&str| {
+    let checks = |line: &&str| {
         line.contains("stat")
             && [
                 "plexindex-2.page",
@@ -199,8 +199,8 @@ fn a_hit_makes_no_system_call() {
             .any(|name| line.contains(name))
     };
     for call in rounds.iter().flatten() {
-        assert!(looks(call), "a system call: {call}");
+        assert!(checks(call), "a system call: {call}");
     }
     let without = rounds.iter().filter(|round| round.is_empty()).count();
-    assert!(without * 2 >= ROUNDS, "looks at the names too often: {rounds:?}");
+    assert!(without * 2 >= ROUNDS, "the names are checked too often: {rounds:?}");
 }

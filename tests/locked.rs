@@ -13,7 +13,7 @@ use plexindex::model::Reason;
 use support::{HOUR_MS, add, clock, movies, offline, open, options, path_of, requests};
 use worker::until;
 
-/// Keeps everybody from writing, as a process does that hangs within a transaction.
+/// Keeps all others from writing, as a process does that hangs within a transaction.
 fn hold(folder: &Path) -> rusqlite::Connection {
     let other = rusqlite::Connection::open(folder.join("plexindex-2.db")).expect("the database opens");
     other.busy_timeout(Duration::from_secs(10)).expect("patience");
@@ -47,7 +47,7 @@ fn an_expired_answer_stands_in_while_another_process_keeps_the_write_lock() {
     assert_eq!(missing.status, Status::NotFound);
     assert!(missing.message.contains("locked"), "{}", missing.message);
     let stats = index.stats().expect("statistics, all the same");
-    assert!(stats.last_failure.is_some_and(|trouble| trouble.contains("locked")));
+    assert!(stats.last_failure.is_some_and(|failure| failure.contains("locked")));
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     // And when it lets go, all is well again.
     drop(other);
@@ -96,7 +96,7 @@ fn a_deadline_ends_the_waiting_for_anothers_write_lock() {
     assert_eq!(error.status, Status::Store, "{error}");
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     drop(other);
-    // A thread of the same process that waits for that lock without a deadline holds nobody up who has one.
+    // A thread of the same process that waits for that lock without a deadline does not hold up one that has a deadline.
     let other = hold(folder.path());
     std::thread::scope(|scope| {
         let patient = scope.spawn(|| library.record_matches(&[(b"/host/a.mkv", key.as_str())]));

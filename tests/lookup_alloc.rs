@@ -1,5 +1,5 @@
 //! A warm lookup allocates nothing: counted by the allocator, at every rung. A program of its own and without the test
-//! harness, so that nobody else allocates.
+//! harness, so that nothing else allocates.
 
 #![allow(dead_code, unused_imports)] // modules are included whole
 #![allow(missing_docs)]

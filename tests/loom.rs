@@ -95,7 +95,7 @@ impl Store {
         self.told.fetch_max(number, Ordering::SeqCst);
     }
 
-    /// Somebody who opens the store, or finds the counters apart for long.
+    /// A process that opens the store, or finds the counters apart for long.
     fn repair(&self) {
         let _lock = self.write_lock.lock().unwrap();
         self.counters().repair(self.database.load(Ordering::SeqCst));
@@ -228,7 +228,7 @@ fn what_is_read_is_not_freed() {
             reader.join().unwrap();
         }
         swap.replace(value(2));
-        assert_eq!(swap.collect(), 0, "nobody reads, nothing is kept");
+        assert_eq!(swap.collect(), 0, "without a reader nothing is kept");
         let freed = |number: usize| gone[number].load(Ordering::SeqCst);
         assert_eq!((freed(0), freed(1), freed(2)), (1, 1, 0));
         drop(swap);

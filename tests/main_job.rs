@@ -8,12 +8,12 @@ use plexindex::model::{Confidence, Reason, Rung};
 use support::{clock, movies, open, options, path_of, requests};
 
 #[test]
-fn the_first_question_fetches_the_library_and_the_rest_ask_nobody() {
+fn the_first_question_fetches_the_library_and_the_rest_send_no_request() {
     let server = movies(2_500);
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);
-    assert_eq!(requests(&server)[5], 0, "opening asks nobody");
+    assert_eq!(requests(&server)[5], 0, "opening sends no request");
 
     let library = index.library("Movies").expect("a handle fetches nothing");
     assert_eq!(requests(&server)[5], 0);
@@ -38,7 +38,7 @@ fn the_first_question_fetches_the_library_and_the_rest_ask_nobody() {
     let missing = library.match_path(b"/elsewhere/No Such Film.mkv").expect("an answer");
     assert_eq!((missing.status, missing.reason), (Status::NotFound, Reason::NoLocation));
     assert!(missing.message.contains("/data/movies"), "{}", missing.message);
-    assert_eq!(requests(&server)[5], 6, "a miss in a fresh library asks nobody");
+    assert_eq!(requests(&server)[5], 6, "a miss in a fresh library sends no request");
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_second_process_opens_warm() {
     let index = open(options(&server, folder.path()), &clock);
     let library = index.library("Movies").expect("a handle");
     let seen = library.lookup_key(path.as_bytes(), str::to_owned);
-    assert_eq!(seen.as_deref(), Some(key.as_str()), "warm at open");
+    assert_eq!(seen.as_deref(), Some(key.as_str()), "a fast lookup right after opening");
     assert_eq!(requests(&server)[5], 0);
     assert_eq!(index.stats().expect("statistics").store_requests, 5);
 }
@@ -112,7 +112,7 @@ fn confirmed_matches_answer_first_and_without_the_server() {
 }
 
 #[test]
-fn an_invalidated_path_takes_one_request_to_trust_again() {
+fn an_invalidated_path_takes_one_request_to_verify() {
     let server = movies(50);
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();

@@ -46,7 +46,7 @@ class Run:
         return self.results.quick
 
     def say(self, text: str) -> None:
-        """Progress, for whoever waits."""
+        """Progress of a long run."""
         print(f"bench: {text}", flush=True)
 
     def python(self, script: str, *arguments: object, world: Served) -> tuple[float, Any]:

@@ -117,7 +117,7 @@ static void open_store(const char *so, const char *store, const char *host, cons
     options.library_ttl_ms = PLEXINDEX_TTL_NEVER;
     options.mappings = &mapping;
     options.mappings_count = 1;
-    /* Whose view it is follows from the server and the token, so both are named though nobody is asked. */
+    /* Whose view it is follows from the server and the token, so both are named though no server is asked. */
     const char *token = getenv("PLEX_TOKEN"), *named = getenv("PLEX_URL");
     if (url == NULL) url = named;
     if (url != NULL) options.server_url = text(url);

@@ -9,7 +9,7 @@ use super::types::{Answer as AnswerRecord, Answers, Buffer, ItemRecord, Text};
 use crate::error::{Error, Result, Status};
 use crate::index::Answer;
 use crate::matching::{Found, GuidRef};
-use crate::model::{Item, KEY_PREFIX, Library};
+use crate::model::{Item, Library};
 
 /// A block being laid out in the caller's memory. What does not fit is counted, not written.
 pub struct Block<'b> {
@@ -118,6 +118,12 @@ pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
     Ok(Status::Ok)
 }
 
+/// There is nothing to write.
+pub fn write_nothing(buffer: &mut Buffer) -> Status {
+    buffer.length = 0;
+    Status::NotFound
+}
+
 /// The buffer has no room for so many bytes and a NUL.
 pub fn too_small_for(buffer: &mut Buffer, length: usize) -> Result<Status> {
     buffer.length = length + 1;
@@ -184,7 +190,7 @@ impl Block<'_> {
         self.used = self.used.next_multiple_of(align_of::<u64>());
     }
 
-    fn item(&mut self, at: usize, found: &Found<'_>, library: Option<&Library>) {
+    fn item(&mut self, at: usize, prefix: &str, found: &Found<'_>, library: Option<&Library>) {
         let item = &found.item;
         let mut flags = 0;
         if std::str::from_utf8(found.path).is_err() {
@@ -194,7 +200,7 @@ impl Block<'_> {
             flags |= c::PLEXINDEX_ITEM_KEY_ONLY;
         }
         let record = ItemRecord {
-            key: self.bytes([KEY_PREFIX.as_bytes(), item.rating_key.as_bytes()]),
+            key: self.bytes([prefix.as_bytes(), item.rating_key.as_bytes()]),
             rating_key: self.bytes([item.rating_key.as_bytes(), b""]),
             title: self.known(item.title),
             guid: self.guid(item.guid),
@@ -219,7 +225,7 @@ impl Block<'_> {
     }
 
     /// Adds an answer whose candidates are these items.
-    pub fn items<'i>(&mut self, items: impl ExactSizeIterator<Item = &'i Item>) {
+    pub fn items<'i>(&mut self, prefix: &str, items: impl ExactSizeIterator<Item = &'i Item>) {
         let at = self.next_answer;
         self.next_answer += size_of::<AnswerRecord>();
         self.align();
@@ -227,7 +233,7 @@ impl Block<'_> {
         let count = items.len();
         self.used += count * size_of::<ItemRecord>();
         for (place, item) in items.enumerate() {
-            self.item(array + place * size_of::<ItemRecord>(), &Found::of(item), None);
+            self.item(array + place * size_of::<ItemRecord>(), prefix, &Found::of(item), None);
         }
         let record = AnswerRecord {
             status: if count == 0 { Status::NotFound } else { Status::Ok } as i32,
@@ -249,7 +255,8 @@ impl Block<'_> {
         let array = self.used;
         self.used += candidates.len() * size_of::<ItemRecord>();
         for (place, found) in candidates.iter().enumerate() {
-            self.item(array + place * size_of::<ItemRecord>(), found, answer.library(found));
+            let at = array + place * size_of::<ItemRecord>();
+            self.item(at, answer.kind.key_prefix, found, answer.library(found));
         }
         let mut flags = 0;
         if answer.stale {

@@ -91,8 +91,8 @@ pub const PLEXINDEX_REASON_ONLY_ROOT_DIFFERS: u8 = 7;
 pub const PLEXINDEX_REASON_PATH_TELLS: u8 = 8;
 /// plexindex_answer.reason: the item's path has the same end or file name; nothing else speaks for it. Low confidence.
 pub const PLEXINDEX_REASON_NO_EVIDENCE: u8 = 9;
-/// plexindex_answer.reason: the same, and the path names another year, number or edition, or lies among extras. Low
-/// confidence.
+/// plexindex_answer.reason: the item's path has the same end or file name, but the path asked for names another year,
+/// number or edition, or lies among extras. Low confidence.
 pub const PLEXINDEX_REASON_CONTRADICTED: u8 = 10;
 
 /// plexindex_answer.flags: the listing that answered has expired, and was not renewed: it could not be, or no request

@@ -6,12 +6,27 @@ use crate::error::Result;
 use crate::index::{Index, SystemClock};
 use crate::model::{self, Item, Server};
 use crate::options;
-use crate::source::{Bounds, PageEnd, PageRequest, Source};
+use crate::source::{Abilities, Bounds, Delta, Kind, PageEnd, PageRequest, Resume, Source, plex};
 
 /// A source that names an item by a key that none can have, between two good ones.
 struct Hostile;
 
 impl Source for Hostile {
+    fn kind(&self) -> &'static Kind {
+        &plex::KIND
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            resume: Resume::Never,
+            changes: Delta::None,
+            find: false,
+            items: false,
+            events: false,
+            edits: false,
+        }
+    }
+
     fn server(&self, _: Bounds<'_>) -> Result<Server> {
         Ok(Server {
             machine_identifier: "m".into(),
@@ -29,9 +44,9 @@ impl Source for Hostile {
         }])
     }
 
-    fn page(&self, _: &PageRequest<'_>, _: Bounds<'_>, sink: &mut dyn FnMut(Item)) -> Result<PageEnd> {
+    fn page(&self, _: &PageRequest<'_>, _: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         for (rating_key, part) in [("1", "/a"), ("2\0/library/metadata/3", "/b"), ("4", "/c")] {
-            sink(Item {
+            items.push(Item {
                 rating_key: rating_key.into(),
                 parts: vec![part.into()],
                 ..Item::default()
@@ -40,7 +55,6 @@ impl Source for Hostile {
         Ok(PageEnd {
             rows: 3,
             total: Some(3),
-            offset: Some(0),
             ..PageEnd::default()
         })
     }

@@ -17,15 +17,17 @@ pub struct CheckedOptions {
     pub log_level: i32,
 }
 
-fn time(ms: i64, default: Duration, what: &str) -> Result<Duration> {
+/// A time; `or` is what may be given instead of milliseconds.
+pub fn millis(ms: i64, what: &str, or: &str) -> Result<Duration> {
     match u64::try_from(ms) {
-        Ok(0) => Ok(default),
         Ok(ms) => Ok(Duration::from_millis(ms)),
-        Err(_) => refuse(format!(
-            "{what} is {ms}: give milliseconds, or 0 for {} s",
-            default.as_secs()
-        )),
+        Err(_) => refuse(format!("{what} is {ms}: give milliseconds, {or}")),
     }
+}
+
+fn time(ms: i64, default: Duration, what: &str) -> Result<Duration> {
+    let given = millis(ms, what, &format!("or 0 for {} s", default.as_secs()))?;
+    Ok(if given.is_zero() { default } else { given })
 }
 
 /// For how long something is fresh.
@@ -34,11 +36,7 @@ pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
         0 => Ok(options::Options::default().library_ttl),
         c::PLEXINDEX_TTL_AT_ONCE => Ok(Ttl::AtOnce),
         c::PLEXINDEX_TTL_NEVER => Ok(Ttl::Never),
-        ms => Ok(Ttl::For(Duration::from_millis(u64::try_from(ms).or_else(|_| {
-            refuse(format!(
-                "{what} is {ms}: give milliseconds, 0 for one hour, PLEXINDEX_TTL_AT_ONCE or PLEXINDEX_TTL_NEVER"
-            ))
-        })?))),
+        ms => millis(ms, what, "0 for one hour, PLEXINDEX_TTL_AT_ONCE or PLEXINDEX_TTL_NEVER").map(Ttl::For),
     }
 }
 

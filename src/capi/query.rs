@@ -2,9 +2,9 @@
 
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
-use std::time::Duration;
 
 use super::constants as c;
+use super::options::millis;
 use super::strings::{check_flags, decoded, sized, utf8};
 use super::types::{Bytes, Progress as ProgressRecord, ProgressFn, Query};
 use crate::error::{Result, refuse};
@@ -56,13 +56,7 @@ pub fn deadline(ms: i64, what: &str) -> Result<Deadline> {
     match ms {
         0 => Ok(Deadline::Default),
         c::PLEXINDEX_NO_DEADLINE => Ok(Deadline::None),
-        ms => Ok(Deadline::In(Duration::from_millis(u64::try_from(ms).or_else(
-            |_| {
-                refuse(format!(
-                    "{what} is {ms}: give milliseconds, 0 for the options' default, or PLEXINDEX_NO_DEADLINE"
-                ))
-            },
-        )?))),
+        ms => millis(ms, what, "0 for the options' default, or PLEXINDEX_NO_DEADLINE").map(Deadline::In),
     }
 }
 

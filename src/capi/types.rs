@@ -13,8 +13,8 @@ pub struct LibraryHandle {
     _private: [u8; 0],
 }
 
-/// A table of what the host keeps itself, or all of them. Made by plexindex_table(); belongs to the index, is never freed by
-/// the caller, and stays valid until plexindex_close(). Usable from any thread.
+/// A table of the host's own values, or all of them, from plexindex_table(). It belongs to the index: the caller does
+/// not free it, and it is valid until plexindex_close(). Any number of threads may use it at once.
 pub struct TableHandle {
     _private: [u8; 0],
 }
@@ -30,9 +30,9 @@ pub struct Bytes {
     pub length: usize,
 }
 
-/// A rule between paths as the host sees them and paths as the server sees them. Rules apply in order. Of the rules
-/// over the server's paths the first that fits counts. Of those over the host's paths each that fits is tried, until
-/// one gives a listed path.
+/// A rule between paths as the host sees them and paths as the server sees them. Rules apply in order. A rule over the
+/// server's paths rewrites a listed path: the first that fits it. A rule over the host's paths rewrites the path asked
+/// for: each that fits it, until one gives a listed path.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Mapping {
@@ -60,8 +60,8 @@ pub struct Options {
     pub server_url: Bytes,
     /// The token. It is sent in a header, to this server only, and never stored.
     pub token: Bytes,
-    /// A name for the user whose view of the server this is. Default: the token. A host whose tokens change sets it,
-    /// and keeps what the index holds.
+    /// A name for the user whose view of the server this is. Default: the token. Set it when the token changes now and
+    /// then: a new token of the same user keeps what the index holds.
     pub user: Bytes,
     /// A PEM file with certificate authorities to trust besides the system's.
     pub ca_file: Bytes,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::error::{Error, Result, Status, no_room, refuse, room};
 use crate::events::Events;
 use crate::model::{IdentityId, ItemType};
-use crate::reading::{Reading, check_key};
-use crate::source::{EditRequest, FieldChange, Lock};
+use crate::reading::Reading;
+use crate::source::{EditRequest, FieldChange, Kind, Lock};
 use crate::store::{LibraryRow, Store};
 use crate::sync::{Call, Syncing};
 
@@ -100,7 +100,7 @@ impl Editing {
         states.resize(edit.keys.len(), Edited::No);
         *report = EditReport { states, requests: 0 };
         check_changes(edit.changes)?;
-        let mut wanted = wanted(edit.keys)?;
+        let mut wanted = wanted(self.reading.kind(), edit.keys)?;
         let Some(library) = call.library else {
             return refuse("items are edited in one library at a time: name it");
         };
@@ -108,6 +108,12 @@ impl Editing {
             return Err(Error::new(
                 Status::Offline,
                 "nothing can be edited: the index has no server_url, or it or the call is offline",
+            ));
+        }
+        if !self.sync.abilities().is_some_and(|can| can.edits) {
+            return Err(Error::new(
+                Status::Unsupported,
+                format!("items of {} cannot be edited", self.reading.kind().name),
             ));
         }
         let (identity, row) = self.sync.find_library(library, "edit items", call)?;
@@ -150,7 +156,7 @@ impl Editing {
         let state = if done.is_ok() { Edited::Done } else { Edited::Failed };
         report.set(&places, state);
         // Also after a failure: whether it was done is not known then.
-        let doubted = self.store.invalidate_items(identity, row.id, &ids);
+        let invalidated = self.store.invalidate_items(identity, row.id, &ids);
         done.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
             error.while_doing(&format!(
@@ -161,7 +167,7 @@ impl Editing {
                 row.library.title
             ))
         })?;
-        doubted
+        invalidated
     }
 
     /// Finds the type of each item: in the index, else by asking the server for those that are not there.
@@ -248,7 +254,7 @@ impl Editing {
 }
 
 /// The items named, each once.
-fn wanted<'k>(keys: &[&'k str]) -> Result<Vec<Wanted<'k>>> {
+fn wanted<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<Wanted<'k>>> {
     if keys.is_empty() {
         return refuse(
             "no items are named: without any the server would edit all of the library's, so nothing was sent",
@@ -258,7 +264,7 @@ fn wanted<'k>(keys: &[&'k str]) -> Result<Vec<Wanted<'k>>> {
     let mut known: HashMap<&str, usize> = HashMap::new();
     known.try_reserve(keys.len()).map_err(|_| no_room(keys.len(), KEYS))?;
     for (place, key) in keys.iter().enumerate() {
-        let rating_key = check_key(key)?;
+        let rating_key = kind.rating_key(key)?;
         // A comma would make two of it.
         if rating_key.contains(|c: char| c == ',' || c.is_whitespace() || c.is_control()) {
             return refuse(format!("'{key}' is no key of one item: give one key each"));

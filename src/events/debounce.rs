@@ -1,5 +1,5 @@
-//! From what a server tells to what is noted of it: gathered, so that a storm is a handful of writes. Pure: the time is
-//! passed in, and nothing is written here.
+//! From the events of a server to what is noted of them: collected, so that a storm is a handful of writes. Pure: the
+//! time is passed in, and nothing is written here.
 //!
 //! What is told of a library waits until it is quiet there. A scan tells hundreds of things and goes on for minutes: what
 //! it tells is noted now and then, once when it is over, and once more when its items have settled, for a listing in
@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::freshness::{PROVISIONAL_MS, SETTLING_S};
+use crate::freshness::{PROVISIONAL_MS, SETTLING_MS};
 use crate::model::Hint;
 use crate::source::Event;
 use crate::store::Mark;
@@ -34,13 +34,13 @@ impl Default for DebounceIntervals {
             // As long as a listing lives that was made meanwhile: what is noted costs none more.
             patience_ms: PROVISIONAL_MS,
             apart_ms: 10_000,
-            settle_ms: SETTLING_S * 1_000,
+            settle_ms: SETTLING_MS,
             scan_silence_ms: 600_000,
         }
     }
 }
 
-/// Gone items that are doubted one by one; when there are more at once the library is looked at instead.
+/// Deleted items that are invalidated one by one; when there are more at once the library is probed instead.
 const DELETED_MOST: usize = 256;
 /// Libraries that are told apart, and items whose repetitions are known: more than there are.
 const SECTIONS_MOST: usize = 1_000;
@@ -71,7 +71,7 @@ struct Section {
 /// What was told, by library; the empty name is all of them.
 #[derive(Debug, Default)]
 pub struct Debouncer {
-    pace: DebounceIntervals,
+    intervals: DebounceIntervals,
     sections: BTreeMap<String, Section>,
     /// Stamps of events that servers repeat, by item.
     seen: HashMap<String, i64>,
@@ -92,71 +92,72 @@ impl Section {
         self.hint != Hint::None || !self.deleted.is_empty()
     }
 
-    fn is_scanning(&self, pace: &DebounceIntervals, now: i64) -> bool {
-        self.scanning.is_some_and(|heard| now - heard < pace.scan_silence_ms)
+    fn is_scanning(&self, intervals: &DebounceIntervals, now: i64) -> bool {
+        self.scanning
+            .is_some_and(|heard| now - heard < intervals.scan_silence_ms)
     }
 
-    fn is_settling(&self, pace: &DebounceIntervals, now: i64) -> bool {
-        self.ended.is_some_and(|ended| now - ended < pace.settle_ms) || self.again.is_some()
+    fn is_settling(&self, intervals: &DebounceIntervals, now: i64) -> bool {
+        self.ended.is_some_and(|ended| now - ended < intervals.settle_ms) || self.again.is_some()
     }
 
     /// Items are at work: what a scan left behind has not settled yet.
-    fn work(&mut self, pace: &DebounceIntervals, now: i64) {
-        if self.is_scanning(pace, now) {
+    fn work(&mut self, intervals: &DebounceIntervals, now: i64) {
+        if self.is_scanning(intervals, now) {
             self.scan_changed = true;
-        } else if let Some(ended) = self.ended.filter(|_| self.is_settling(pace, now)) {
-            self.again = Some((now + pace.settle_ms).min(ended + SETTLE_LIMIT * pace.settle_ms));
+        } else if let Some(ended) = self.ended.filter(|_| self.is_settling(intervals, now)) {
+            self.again = Some((now + intervals.settle_ms).min(ended + SETTLE_LIMIT * intervals.settle_ms));
         }
     }
 
     /// When what waits is noted.
-    fn due(&self, pace: &DebounceIntervals, now: i64) -> Option<i64> {
+    fn due(&self, intervals: &DebounceIntervals, now: i64) -> Option<i64> {
         if !self.is_pending() {
             return None;
         }
-        let latest = self.first + pace.patience_ms;
-        let at = if self.is_scanning(pace, now) {
+        let latest = self.first + intervals.patience_ms;
+        let at = if self.is_scanning(intervals, now) {
             latest
         } else {
-            latest.min(self.last + pace.quiet_ms)
+            latest.min(self.last + intervals.quiet_ms)
         };
         let earliest = self
             .noted
             .filter(|_| self.hint != Hint::None)
-            .map(|noted| noted + pace.apart_ms);
+            .map(|noted| noted + intervals.apart_ms);
         Some(earliest.map_or(at, |earliest| at.max(earliest)))
     }
 
     /// Whether it matters what was told of it.
-    fn is_of_use(&self, pace: &DebounceIntervals, now: i64) -> bool {
+    fn is_of_use(&self, intervals: &DebounceIntervals, now: i64) -> bool {
         self.is_pending()
-            || self.is_scanning(pace, now)
-            || self.is_settling(pace, now)
-            || self.noted.is_some_and(|noted| now - noted < pace.apart_ms)
+            || self.is_scanning(intervals, now)
+            || self.is_settling(intervals, now)
+            || self.noted.is_some_and(|noted| now - noted < intervals.apart_ms)
     }
 }
 
 impl Debouncer {
-    pub fn new(pace: DebounceIntervals) -> Self {
+    pub fn new(intervals: DebounceIntervals) -> Self {
         Self {
-            pace,
+            intervals,
             ..Self::default()
         }
     }
 
     /// Takes one event.
     pub fn take(&mut self, event: Event, now: i64) {
-        let pace = self.pace;
+        let intervals = self.intervals;
         match event {
             Event::Connected => {
                 // What happened before was not told: ends of scans above all.
                 for of in self.sections.values_mut().filter(|of| of.scanning.is_some()) {
                     of.scanning = None;
                     of.ended = Some(now);
-                    of.again = std::mem::take(&mut of.scan_changed).then_some(now + pace.settle_ms);
+                    of.again = std::mem::take(&mut of.scan_changed).then_some(now + intervals.settle_ms);
                 }
                 self.seen.clear();
-                let quiet_ms = pace.quiet_ms;
+                let quiet_ms = intervals.quiet_ms;
                 self.section(None).tell(Hint::Probe, now - quiet_ms);
             }
             Event::Changed {
@@ -167,11 +168,11 @@ impl Debouncer {
                 if self.is_known(section.as_deref(), &rating_key, stamp, now) {
                     return;
                 }
-                // Without a library: one look at all of them, but no listing of each.
+                // Without a library: one probe of all of them, but no listing of each.
                 let hint = if section.is_some() { Hint::Changed } else { Hint::Probe };
                 let of = self.section(section);
                 of.tell(hint, now);
-                of.work(&pace, now);
+                of.work(&intervals, now);
             }
             Event::Deleted { section, rating_key } => {
                 let known = section.is_some();
@@ -189,12 +190,12 @@ impl Debouncer {
                     if of.is_pending() {
                         of.last = now;
                     }
-                    of.work(&pace, now);
+                    of.work(&intervals, now);
                 }
             }
             Event::Scanning { section: Some(section) } => {
                 let of = self.section(Some(section));
-                if !of.is_scanning(&pace, now) {
+                if !of.is_scanning(&intervals, now) {
                     of.scan_changed = of.is_pending();
                 }
                 of.scanning = Some(now);
@@ -204,12 +205,12 @@ impl Debouncer {
                 of.tell(Hint::Probe, now);
                 of.ended = Some(now);
                 if std::mem::take(&mut of.scan_changed) || of.hint == Hint::Changed {
-                    of.again = Some(now + pace.settle_ms);
+                    of.again = Some(now + intervals.settle_ms);
                 }
                 of.scanning = None;
             }
             Event::Told { section } => {
-                let settling = |of: &Section| of.is_scanning(&pace, now) || of.is_settling(&pace, now);
+                let settling = |of: &Section| of.is_scanning(&intervals, now) || of.is_settling(&intervals, now);
                 // It comes at the beginning of a scan and at its end, which are told by name.
                 if section.is_none() && self.sections.values().any(settling) {
                     return;
@@ -246,7 +247,7 @@ impl Debouncer {
         self.edited.retain(|_, until| *until > now);
         for rating_key in rating_keys {
             self.edited
-                .insert(format!("{section}/{rating_key}"), now + self.pace.settle_ms);
+                .insert(format!("{section}/{rating_key}"), now + self.intervals.settle_ms);
         }
     }
 
@@ -255,18 +256,18 @@ impl Debouncer {
         self.noted(now, false)
     }
 
-    /// All that is to be noted some time: nobody will be there when it is due.
+    /// All that is to be noted some time: the watch ends before it is due.
     pub fn rest(&mut self, now: i64) -> Vec<Mark> {
         self.noted(now, true)
     }
 
     fn noted(&mut self, now: i64, all: bool) -> Vec<Mark> {
-        let pace = self.pace;
+        let intervals = self.intervals;
         let mut marks = Vec::new();
         for (name, of) in &mut self.sections {
             let mut hint = Hint::None;
             let mut deleted = BTreeSet::new();
-            if of.due(&pace, now).is_some_and(|at| all || at <= now) {
+            if of.due(&intervals, now).is_some_and(|at| all || at <= now) {
                 hint = std::mem::take(&mut of.hint);
                 deleted = std::mem::take(&mut of.deleted);
             }
@@ -286,7 +287,7 @@ impl Debouncer {
                 });
             }
         }
-        self.sections.retain(|_, of| of.is_of_use(&pace, now));
+        self.sections.retain(|_, of| of.is_of_use(&intervals, now));
         marks
     }
 
@@ -303,18 +304,18 @@ impl Debouncer {
     pub fn wake(&self, now: i64) -> Option<i64> {
         self.sections
             .values()
-            .flat_map(|of| [of.due(&self.pace, now), of.again])
+            .flat_map(|of| [of.due(&self.intervals, now), of.again])
             .flatten()
             .min()
     }
 
     /// What these events say, noted at once: for those that a host received itself.
     pub fn at_once(events: Vec<Event>) -> Vec<Mark> {
-        let mut gather = Self::default();
+        let mut debouncer = Self::default();
         for event in events {
-            gather.take(event, 0);
+            debouncer.take(event, 0);
         }
-        gather.rest(0)
+        debouncer.rest(0)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 struct Bench {
-    gather: Debouncer,
+    debouncer: Debouncer,
     now: i64,
     /// What was noted, with its time.
     noted: Vec<(i64, Mark)>,
@@ -12,7 +12,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         Self {
-            gather: Debouncer::new(DebounceIntervals::default()),
+            debouncer: Debouncer::new(DebounceIntervals::default()),
             now: 1_000_000,
             noted: Vec::new(),
         }
@@ -21,9 +21,9 @@ impl Bench {
     /// Lets time go by, and notes what is due when it is, as the watching thread does.
     fn wait(&mut self, ms: i64) -> &mut Self {
         let end = self.now + ms;
-        while let Some(at) = self.gather.wake(self.now).filter(|at| *at <= end) {
+        while let Some(at) = self.debouncer.wake(self.now).filter(|at| *at <= end) {
             self.now = at.max(self.now);
-            let marks = self.gather.due(self.now);
+            let marks = self.debouncer.due(self.now);
             assert!(!marks.is_empty(), "woken for nothing at {}", self.now);
             self.noted.extend(marks.into_iter().map(|mark| (self.now, mark)));
         }
@@ -32,7 +32,7 @@ impl Bench {
     }
 
     fn tell(&mut self, event: Event) -> &mut Self {
-        self.gather.take(event, self.now);
+        self.debouncer.take(event, self.now);
         self
     }
 
@@ -88,8 +88,8 @@ fn an_event_is_noted_after_a_second_of_quiet() {
     assert_eq!(bench.noted(), []);
     bench.wait(100_000);
     assert_eq!(bench.noted(), [(2_200, Some("1"), Hint::Changed, 0)]);
-    assert_eq!(bench.gather.due(bench.now), []);
-    assert!(bench.gather.sections.is_empty(), "nothing is kept that is of no use");
+    assert_eq!(bench.debouncer.due(bench.now), []);
+    assert!(bench.debouncer.sections.is_empty(), "nothing is kept that is of no use");
 }
 
 #[test]
@@ -113,14 +113,14 @@ fn what_trickles_in_is_noted_every_ten_seconds() {
     bench.wait(100_000);
     let at: Vec<i64> = bench.noted().iter().map(|one| one.0).collect();
     assert_eq!(at, [1_000, 11_000, 21_000, 31_000, 41_000]);
-    // What is gone is told at once: it costs a request only when somebody asks for it.
+    // A deletion is noted at once: it costs a request only when the item is asked for.
     bench.tell(changed(1)).wait(1_500).tell(deleted(2)).wait(1_500);
     let noted = bench.noted();
     assert_eq!(noted.iter().map(|one| one.3).collect::<Vec<_>>(), [0, 1]);
 }
 
 #[test]
-fn gone_items_are_noted_one_by_one_until_they_are_too_many() {
+fn deleted_items_are_noted_one_by_one_until_they_are_too_many() {
     let mut bench = Bench::new();
     bench.tell(deleted(1)).tell(deleted(2)).tell(deleted(2)).wait(5_000);
     assert_eq!(bench.noted(), [(1_000, Some("1"), Hint::None, 2)]);
@@ -183,7 +183,7 @@ fn a_scan_of_which_nothing_is_heard_is_over() {
 }
 
 #[test]
-fn a_new_connection_is_a_look_at_everything_at_once() {
+fn a_new_connection_hints_at_all_libraries_at_once() {
     let mut bench = Bench::new();
     bench.tell(Event::Scanning { section: one() }).tell(changed(1));
     bench.tell(Event::Connected).wait(0);
@@ -211,13 +211,13 @@ fn repetitions_are_no_news() {
     for key in 0..20_000 {
         bench.tell(processed(key, 1));
     }
-    assert!(bench.gather.seen.len() <= SEEN_MOST);
+    assert!(bench.debouncer.seen.len() <= SEEN_MOST);
 }
 
 #[test]
 fn items_that_are_edited_here_are_no_news_for_a_minute_but_their_files_are() {
     let mut bench = Bench::new();
-    bench.gather.expect_edited("1", &["1", "2"], bench.now);
+    bench.debouncer.expect_edited("1", &["1", "2"], bench.now);
     bench
         .tell(processed(1, 7))
         .wait(2_000)
@@ -228,12 +228,12 @@ fn items_that_are_edited_here_are_no_news_for_a_minute_but_their_files_are() {
     assert_eq!(bench.noted().len(), 1);
     bench.wait(10_000).tell(processed(1, 7)).wait(2_000);
     assert_eq!(bench.noted().len(), 1);
-    bench.gather.expect_edited("1", &["3"], bench.now);
-    assert_eq!(bench.gather.edited.len(), 1, "what is over is forgotten");
+    bench.debouncer.expect_edited("1", &["3"], bench.now);
+    assert_eq!(bench.debouncer.edited.len(), 1, "what is over is forgotten");
 }
 
 #[test]
-fn without_a_library_all_of_them_are_looked_at_and_none_is_listed() {
+fn without_a_library_all_of_them_are_probed_and_none_is_listed() {
     let mut bench = Bench::new();
     bench.tell(Event::Changed {
         section: None,
@@ -252,32 +252,32 @@ fn a_server_that_invents_libraries_takes_no_memory() {
             section: Some(section.to_string()),
         });
     }
-    assert!(bench.gather.sections.len() <= SECTIONS_MOST + 1);
+    assert!(bench.debouncer.sections.len() <= SECTIONS_MOST + 1);
 }
 
 #[test]
 fn what_could_not_be_noted_is_due_again() {
     let mut bench = Bench::new();
     bench.tell(changed(1)).tell(deleted(2));
-    let marks = bench.gather.due(bench.now + 1_000);
+    let marks = bench.debouncer.due(bench.now + 1_000);
     assert_eq!(marks.len(), 1);
-    bench.gather.put_back(marks, bench.now + 1_000);
+    bench.debouncer.put_back(marks, bench.now + 1_000);
     bench.wait(20_000);
     assert_eq!(bench.noted(), [(11_000, Some("1"), Hint::Changed, 1)]);
 }
 
 #[test]
-fn what_waits_is_noted_when_nobody_will_be_there_any_more() {
+fn what_waits_is_noted_when_the_watch_ends() {
     let mut bench = Bench::new();
     bench.tell(Event::Scanning { section: one() }).tell(changed(1));
     bench.tell(Event::Scanned { section: one() }).wait(2_000);
     assert_eq!(bench.noted().len(), 1);
     // Its items have not settled.
-    let rest = bench.gather.rest(bench.now);
+    let rest = bench.debouncer.rest(bench.now);
     assert_eq!(rest.iter().map(|mark| mark.hint).collect::<Vec<_>>(), [Hint::Changed]);
-    assert_eq!(bench.gather.rest(bench.now), []);
+    assert_eq!(bench.debouncer.rest(bench.now), []);
     bench.tell(deleted(5));
-    assert_eq!(bench.gather.rest(bench.now)[0].deleted, ["5"]);
+    assert_eq!(bench.debouncer.rest(bench.now)[0].deleted, ["5"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Events: what the server tells of changes while it is watched, and what hosts hand over, gathered and noted.
+//! Events: what the server tells of changes while it is watched, and what hosts hand over, collected and noted.
 
 mod body;
 mod debounce;

@@ -2,7 +2,7 @@
 //! wants.
 //!
 //! It is a plain POSIX thread (`platform::thread` says why) that owns a second one: one listens, the other notes what was
-//! gathered when it is due. Whoever stops them waits for both.
+//! collected when it is due. Stopping a watch waits for both.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ScopedJoinHandle;
@@ -15,7 +15,6 @@ use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 use crate::platform::thread::{NO_THREAD, Worker};
 use crate::reading::Reading;
-use crate::source::plex::{Told, parse_event};
 use crate::source::{Bounds, Event, Source};
 use crate::stats::Counters;
 use crate::store::{Mark, Patience, Store};
@@ -39,7 +38,7 @@ struct Watch {
     worker: Worker,
 }
 
-/// What the two threads and whoever stops them share.
+/// What the two threads share with the thread that stops them.
 struct Common {
     state: Mutex<State>,
     changed: Condvar,
@@ -47,7 +46,7 @@ struct Common {
 }
 
 struct State {
-    gather: Debouncer,
+    debouncer: Debouncer,
     stop: bool,
     /// The listening thread has ended.
     deaf: bool,
@@ -66,7 +65,7 @@ impl Common {
         state
     }
 
-    /// By a clock that nobody sets.
+    /// By a clock that cannot be set.
     fn now_ms(&self) -> i64 {
         i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
@@ -129,20 +128,29 @@ impl Events {
     }
 
     /// Begins to watch; nothing new when it does already.
-    pub fn watch_start(self: &Arc<Self>, pace: DebounceIntervals) -> Result<()> {
+    pub fn watch_start(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<()> {
         let Some(source) = &self.source else {
             return Err(Error::new(
                 Status::Offline,
-                "there is nobody to listen to: the index has no server_url, or is offline",
+                "there is no server to listen to: the index has no server_url, or is offline",
             ));
         };
+        if !source.abilities().events {
+            return Err(Error::new(
+                Status::Unsupported,
+                format!(
+                    "{} tells of no changes by itself: its answers expire",
+                    source.kind().name
+                ),
+            ));
+        }
         let mut watch = lock(&self.watch);
         if watch.is_some() {
             return Ok(());
         }
         let common = Arc::new(Common {
             state: Mutex::new(State {
-                gather: Debouncer::new(pace),
+                debouncer: Debouncer::new(intervals),
                 stop: false,
                 deaf: false,
             }),
@@ -176,7 +184,7 @@ impl Events {
     pub fn expect_edited(&self, section: &str, rating_keys: &[&str]) {
         if let Some(watch) = &*lock(&self.watch) {
             let now = watch.common.now_ms();
-            watch.common.lock().gather.expect_edited(section, rating_keys, now);
+            watch.common.lock().debouncer.expect_edited(section, rating_keys, now);
         }
     }
 
@@ -198,19 +206,9 @@ impl Events {
                  webhook, or the notification's text",
             );
         };
-        match parse_event(json) {
-            Told::Events(events) => {
-                self.counters.told(events.len() as u64);
-                self.note(&Debouncer::at_once(events))
-            }
-            Told::NoJson => refuse(
-                "the body is no JSON object: give the field 'payload' of the webhook, or the notification's text, as it came",
-            ),
-            Told::Foreign => refuse(
-                "the body is JSON, but neither a webhook of Plex (it has 'event') nor a notification (it has \
-                 'NotificationContainer', 'TimelineEntry' or 'ActivityNotification')",
-            ),
-        }
+        let events = (self.reading.kind().read_events)(json)?;
+        self.counters.told(events.len() as u64);
+        self.note(&Debouncer::at_once(events))
     }
 
     fn note(&self, marks: &[Mark]) -> Result<()> {
@@ -230,7 +228,7 @@ impl Events {
 
 /// The life of a watch.
 fn run(events: &Events, source: &dyn Source, common: &Common) {
-    // Whoever stops it waits for a write under way; what cannot be noted in that time is noted later.
+    // Stopping waits for a write under way; what cannot be noted in that time is noted later.
     let _held = Patience::now().at_most(NOTED).hold();
     std::thread::scope(|scope| {
         let listening = std::thread::Builder::new().spawn_scoped(scope, || {
@@ -257,8 +255,8 @@ fn run(events: &Events, source: &dyn Source, common: &Common) {
         // The scope alone waits for what the thread does, not for its end, and the library may be unloaded next.
         let _ = listening.map(ScopedJoinHandle::join);
     });
-    // Nobody will be there when the rest is due.
-    let marks = common.lock().gather.rest(common.now_ms());
+    // The watch ends before the rest is due.
+    let marks = common.lock().debouncer.rest(common.now_ms());
     if let Err(error) = events.note(&marks) {
         log::warn!("what the server told last could not be noted: {error}");
     }
@@ -293,7 +291,7 @@ fn listen(events: &Events, source: &dyn Source, common: &Common) {
                 events.counters.told(1);
             }
             let mut state = common.lock();
-            state.gather.take(event, common.now_ms());
+            state.debouncer.take(event, common.now_ms());
             common.changed.notify_all();
             !state.stop
         });
@@ -318,23 +316,23 @@ fn listen(events: &Events, source: &dyn Source, common: &Common) {
     }
 }
 
-/// Writes what was gathered, when it is due.
+/// Writes what was collected, when it is due.
 fn keep_notes(events: &Events, common: &Common) {
     let mut state = common.lock();
     while !state.stop {
         let now = common.now_ms();
-        let marks = state.gather.due(now);
+        let marks = state.debouncer.due(now);
         if !marks.is_empty() {
             drop(state);
             let noted = events.note(&marks);
             state = common.lock();
             if let Err(error) = noted {
                 log::warn!("what the server told could not be noted, it is tried again: {error}");
-                state.gather.put_back(marks, common.now_ms());
+                state.debouncer.put_back(marks, common.now_ms());
             }
             continue;
         }
-        let time = match state.gather.wake(now) {
+        let time = match state.debouncer.wake(now) {
             Some(at) => Duration::from_millis(u64::try_from(at - now).unwrap_or(0).max(1)),
             None => LONGEST_PAUSE,
         };

@@ -1,14 +1,15 @@
-//! When to ask the server, and what: pure decisions over clocks and counts. The time is passed in.
+//! When to ask the server, and what: pure decisions over ages, tokens and counts. The time is passed in.
 //!
-//! What Plex's clocks are worth, and so why these rules: `docs/design.md`, 'Freshness'.
+//! What a source's change tokens are worth, it says itself ([`Trust`]); what follows from that stands in `docs/design.md`,
+//! 'Freshness'.
 
-use crate::model::{Clocks, Hint, PathSearch};
+use crate::model::{Change, Hint, PathSearch, Trust};
 use crate::options::{Options, Ttl};
 
 /// How long a listing lives that was made during a scan, or did not agree with itself.
 pub const PROVISIONAL_MS: i64 = 60_000;
 /// How long after a scan items go on settling.
-pub const SETTLING_S: i64 = 60;
+pub const SETTLING_MS: i64 = 60_000;
 /// After how long a listing that was cut off is not taken up again.
 const RESUME_MS: i64 = 600_000;
 
@@ -25,7 +26,7 @@ pub const COLD_QUESTIONS: u64 = 3;
 /// A clock that is set back by no more than this makes no listing old: clocks are put right by such steps all the time.
 const STEP_MS: i64 = 60_000;
 
-/// How long listings are trusted.
+/// How long listings count as fresh.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     ttl: Ttl,
@@ -65,6 +66,8 @@ pub struct Age {
     pub items: u64,
     /// What an event said of it since.
     pub hint: Hint,
+    /// What an equal token is worth, as the source said last.
+    pub trust: Trust,
 }
 
 /// What a library needs before it may answer as fresh.
@@ -98,7 +101,7 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     if age.due {
         return Need::Listing;
     }
-    if policy.ttl != Ttl::Never && is_aged(age, policy, now_ms) {
+    if policy.ttl != Ttl::Never && is_too_old(age, policy, now_ms) {
         return Need::Listing;
     }
     if age.hint != Hint::None {
@@ -117,15 +120,19 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     Need::Probe
 }
 
-/// What a library needs now that a probe showed its clocks.
+/// What a library needs whose listing was made at the token `listed`, now that a probe shows `shown`. With `told_all` set the
+/// source tells all changes, and deltas stand in for a listing for ever.
 #[must_use]
-pub fn need_when_probed(age: &Age, listed: &Clocks, shown: &Clocks, policy: &Policy, now_ms: i64) -> Need {
+pub fn need_when_probed(age: &Age, listed: &str, shown: &Change, told_all: bool, policy: &Policy, now_ms: i64) -> Need {
     let since_listed = now_ms.saturating_sub(age.listed_ms);
-    let aged = policy.ttl != Ttl::Never && is_aged(age, policy, now_ms);
-    if !age.listed || age.due || age.held_back || age.partial || aged || since_listed < 0 {
+    let too_old = (policy.ttl != Ttl::Never && is_too_old(age, policy, now_ms))
+        || (since_listed < 0 && shown.trust != Trust::Exact);
+    if !age.listed || age.due || age.held_back || age.partial || too_old {
         Need::Listing
     } else if is_current(age, listed, shown, policy, now_ms) {
         Need::Nothing
+    } else if told_all {
+        Need::Delta
     } else if since_listed >= listing_due_ms(age.items, policy) {
         Need::Listing
     } else {
@@ -133,7 +140,13 @@ pub fn need_when_probed(age: &Age, listed: &Clocks, shown: &Clocks, policy: &Pol
     }
 }
 
-/// Whether `max_age` is over. A listing of the future was made while the clock was ahead: nobody knows how old it is.
+/// Whether a listing is so old that another one is due whatever the source says. Never where a probe tells for sure whether
+/// anything changed.
+fn is_too_old(age: &Age, policy: &Policy, now_ms: i64) -> bool {
+    age.trust != Trust::Exact && is_aged(age, policy, now_ms)
+}
+
+/// Whether `max_age` is over. A listing of the future was made while the clock was ahead: its age is unknown.
 fn is_aged(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     !(-STEP_MS..policy.max_age_ms).contains(&now_ms.saturating_sub(age.listed_ms))
 }
@@ -183,35 +196,36 @@ pub fn is_stale(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     age.held_back || need(age, policy, now_ms) != Need::Nothing
 }
 
-/// Whether a probe that shows `shown` proves a listing made at `listed` to be current.
+/// Whether a probe that shows `shown` proves a listing made at the token `listed` to be current.
 #[must_use]
-pub fn is_current(age: &Age, listed: &Clocks, shown: &Clocks, policy: &Policy, now_ms: i64) -> bool {
-    age.listed
-        && !age.due
-        && !age.provisional
-        && !age.held_back
-        && age.hint != Hint::Changed
-        && !shown.refreshing
-        && !is_aged(age, policy, now_ms)
-        && agree(listed, shown)
+pub fn is_current(age: &Age, listed: &str, shown: &Change, policy: &Policy, now_ms: i64) -> bool {
+    let believable = match shown.trust {
+        Trust::Useless => false,
+        Trust::Hint => age.hint != Hint::Changed && !shown.busy && !is_aged(age, policy, now_ms),
+        Trust::Exact => true,
+    };
+    believable && age.listed && !age.due && !age.provisional && !age.held_back && listed == shown.token
 }
 
-/// Whether nothing moved between two looks at the clocks.
+/// Whether a listing that begins in this state can be no more than provisional: a scan runs, or ended just now, and items go
+/// on settling. A token that is exact would move with them.
 #[must_use]
-pub fn agree(before: &Clocks, after: &Clocks) -> bool {
-    before.content_changed_at == after.content_changed_at && before.scanned_at == after.scanned_at
+pub fn unsettled(change: &Change, now_ms: i64) -> bool {
+    let since = now_ms.saturating_sub(change.scanned_ms);
+    change.trust != Trust::Exact && (change.busy || (0..SETTLING_MS).contains(&since))
 }
 
-/// Whether a listing that begins at these clocks can be no more than provisional.
+/// Whether a listing that began in the state `before` and ended in `after` is the state that it shows.
 #[must_use]
-pub fn unsettled(clocks: &Clocks, now_ms: i64) -> bool {
-    clocks.refreshing || (0..SETTLING_S).contains(&(now_ms / 1000 - clocks.scanned_at))
+pub fn is_settled(before: &Change, begun_ms: i64, after: &Change) -> bool {
+    let moving = after.busy && after.trust != Trust::Exact;
+    !unsettled(before, begun_ms) && !moving && before.token == after.token
 }
 
 /// Whether a listing that was cut off may be taken up where it stopped.
 #[must_use]
-pub fn may_resume(touched_ms: i64, begun_at: &Clocks, shown: &Clocks, now_ms: i64) -> bool {
-    (0..RESUME_MS).contains(&now_ms.saturating_sub(touched_ms)) && agree(begun_at, shown)
+pub fn may_resume(touched_ms: i64, begun_at: &Change, shown: &Change, now_ms: i64) -> bool {
+    (0..RESUME_MS).contains(&now_ms.saturating_sub(touched_ms)) && begun_at.token == shown.token
 }
 
 /// Whether a listing is so much smaller than the last one that a second one has to agree: a disk that is not mounted
@@ -222,209 +236,5 @@ pub fn shrank_too_much(items_before: u64, items_now: u64) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    const HOUR: i64 = 3_600_000;
-
-    fn policy(ttl: Ttl) -> Policy {
-        Policy::new(&Options {
-            library_ttl: ttl,
-            ..Options::default()
-        })
-    }
-
-    fn listed_at(ms: i64) -> Age {
-        Age {
-            listed: true,
-            listed_ms: ms,
-            checked_ms: ms,
-            ..Age::default()
-        }
-    }
-
-    #[test]
-    fn a_listing_is_fresh_for_its_ttl_then_probed_then_listed_again() {
-        let policy = policy(Ttl::For(Duration::from_secs(3600)));
-        let age = listed_at(0);
-        assert_eq!(need(&age, &policy, HOUR - 1), Need::Nothing);
-        assert_eq!(need(&age, &policy, HOUR), Need::Probe);
-        assert_eq!(need(&age, &policy, 24 * HOUR), Need::Listing);
-        assert_eq!(need(&age, &policy, -1), Need::Probe, "the clock was set back");
-    }
-
-    #[test]
-    fn a_listing_of_the_future_is_older_than_any_age() {
-        let policy = policy(Ttl::For(Duration::from_secs(3600)));
-        let (clocks, age) = (Clocks::default(), listed_at(239 * HOUR));
-        assert_eq!(need(&age, &policy, 0), Need::Listing, "the clock was ahead");
-        assert!(!is_current(&age, &clocks, &clocks, &policy, 0));
-        // Looked at since, by the right clock.
-        let checked = Age { checked_ms: 0, ..age };
-        assert_eq!(need(&checked, &policy, 1), Need::Listing);
-        // A small step costs no listing.
-        assert_eq!(
-            need(
-                &Age {
-                    checked_ms: 0,
-                    ..listed_at(STEP_MS)
-                },
-                &policy,
-                0
-            ),
-            Need::Nothing
-        );
-        assert!(is_current(&listed_at(STEP_MS), &clocks, &clocks, &policy, 0));
-    }
-
-    #[test]
-    fn at_once_never_and_due() {
-        let age = listed_at(0);
-        assert_eq!(need(&age, &policy(Ttl::AtOnce), 0), Need::Probe);
-        assert_eq!(need(&age, &policy(Ttl::Never), 1000 * HOUR), Need::Nothing);
-        let due = Age { due: true, ..age };
-        assert_eq!(need(&due, &policy(Ttl::Never), 0), Need::Listing);
-        assert_eq!(need(&Age::default(), &policy(Ttl::Never), 0), Need::Listing);
-    }
-
-    #[test]
-    fn a_provisional_listing_lives_a_minute() {
-        let age = Age {
-            provisional: true,
-            ..listed_at(0)
-        };
-        let policy = policy(Ttl::Never);
-        assert_eq!(need(&age, &policy, PROVISIONAL_MS - 1), Need::Nothing);
-        assert_eq!(need(&age, &policy, PROVISIONAL_MS), Need::Probe);
-        assert!(!is_current(&age, &Clocks::default(), &Clocks::default(), &policy, 0));
-    }
-
-    #[test]
-    fn a_hint_asks_for_a_probe_and_a_change_is_not_disproved_by_one() {
-        let policy = policy(Ttl::Never);
-        let clocks = Clocks::default();
-        let hinted = |hint| Age { hint, ..listed_at(0) };
-        assert_eq!(need(&hinted(Hint::None), &policy, 1), Need::Nothing);
-        assert_eq!(need(&hinted(Hint::Probe), &policy, 1), Need::Probe);
-        assert_eq!(need(&hinted(Hint::Changed), &policy, 1), Need::Probe);
-        assert!(is_stale(&hinted(Hint::Probe), &policy, 1));
-        assert!(is_current(&hinted(Hint::Probe), &clocks, &clocks, &policy, 1));
-        assert!(!is_current(&hinted(Hint::Changed), &clocks, &clocks, &policy, 1));
-    }
-
-    #[test]
-    fn any_clock_that_moves_counts_also_backwards() {
-        let policy = policy(Ttl::Never);
-        let listed = Clocks {
-            content_changed_at: 10,
-            scanned_at: 20,
-            ..Clocks::default()
-        };
-        let current = |shown: Clocks| is_current(&listed_at(0), &listed, &shown, &policy, 1);
-        assert!(current(Clocks {
-            updated_at: 99,
-            ..listed
-        }));
-        assert!(!current(Clocks {
-            content_changed_at: 9,
-            ..listed
-        }));
-        assert!(!current(Clocks {
-            scanned_at: 21,
-            ..listed
-        }));
-        assert!(!current(Clocks {
-            refreshing: true,
-            ..listed
-        }));
-    }
-
-    #[test]
-    fn what_a_probe_leads_to_depends_on_the_size_of_the_library() {
-        let policy = policy(Ttl::For(Duration::from_secs(3600)));
-        let (listed, moved) = (
-            Clocks::default(),
-            Clocks {
-                content_changed_at: 1,
-                scanned_at: -100_000,
-                ..Clocks::default()
-            },
-        );
-        let needs = |items, shown: &Clocks, now_ms| {
-            let age = Age { items, ..listed_at(0) };
-            need_when_probed(&age, &listed, shown, &policy, now_ms)
-        };
-        assert_eq!(needs(100_000, &listed, HOUR), Need::Nothing);
-        assert_eq!(needs(100_000, &moved, HOUR), Need::Delta);
-        assert_eq!(
-            needs(100_000, &moved, 24 * HOUR),
-            Need::Listing,
-            "at the latest after max_age"
-        );
-        assert_eq!(needs(100_000, &listed, 24 * HOUR), Need::Listing);
-        assert_eq!(
-            needs(3_000, &moved, HOUR),
-            Need::Listing,
-            "four pages are due after an hour"
-        );
-        assert_eq!(needs(4_000, &moved, HOUR), Need::Delta);
-        assert_eq!(needs(100_000, &listed, -1), Need::Listing, "the clock was set back");
-        let partial = Age {
-            partial: true,
-            provisional: true,
-            items: 100_000,
-            ..listed_at(0)
-        };
-        assert_eq!(need_when_probed(&partial, &listed, &listed, &policy, 1), Need::Listing);
-        let provisional = Age {
-            partial: false,
-            ..partial
-        };
-        assert_eq!(
-            need_when_probed(&provisional, &listed, &listed, &policy, 1),
-            Need::Delta,
-            "what settled after a scan is new"
-        );
-    }
-
-    #[test]
-    fn a_path_that_is_nowhere_is_asked_about_ever_more_rarely() {
-        let policy = policy(Ttl::For(Duration::from_secs(3600)));
-        let asked = |first_ms, last_ms| PathSearch {
-            first_ms,
-            last_ms,
-            found: false,
-        };
-        let may = |asked: PathSearch, now_ms| may_ask_again(Some(&asked), &policy, now_ms);
-        assert!(may_ask_again(None, &policy, 0));
-        assert!(!may(asked(0, 0), LOOK_AGAIN_MS - 1));
-        assert!(may(asked(0, 0), LOOK_AGAIN_MS));
-        assert!(!may(asked(0, 600_000), 1_199_999));
-        assert!(may(asked(0, 600_000), 1_200_000));
-        assert!(may(asked(0, 100 * HOUR), 101 * HOUR), "at least once an hour");
-        assert!(may(asked(0, 600_000), 0), "the clock was set back");
-    }
-
-    #[test]
-    fn scans_leave_a_minute_of_doubt() {
-        let at = |scanned_at| Clocks {
-            scanned_at,
-            ..Clocks::default()
-        };
-        assert!(unsettled(&at(1_000), 1_059_999));
-        assert!(!unsettled(&at(1_000), 1_060_000));
-        assert!(
-            !unsettled(&at(2_000), 1_000_000),
-            "a server's clock that is ahead is no scan"
-        );
-    }
-
-    #[test]
-    fn a_third_less_is_doubtful() {
-        assert!(shrank_too_much(100, 69));
-        assert!(!shrank_too_much(100, 70));
-        assert!(shrank_too_much(1, 0));
-        assert!(!shrank_too_much(0, 0));
-    }
-}
+#[path = "freshness_tests.rs"]
+mod tests;

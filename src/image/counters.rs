@@ -1,4 +1,4 @@
-//! The coherence counters: how a reader learns, for two loads, that nothing was committed since it looked.
+//! The coherence counters: how a reader learns, for two loads, that nothing was committed since it last asked.
 //!
 //! `pending` and `done` lie in a page that all processes map. Every write transaction has a number, one above the last
 //! one's, which the database keeps too. While it holds the database's write lock, a writer
@@ -17,8 +17,8 @@
 //!
 //! **The same if the writer dies.** Before 1: nothing happened. Between 1 and 2: nothing was committed (the database rolls
 //! back); `pending` is ahead of `done`, so readers ask the database and get the old, right answer. Between 2 and 3: `done`
-//! still has the old number, but `pending` was stored before the commit, so nobody who sees the commit's effects
-//! anywhere can still see the counters equal at the old number; readers ask the database and get the new answer. That lasts
+//! still has the old number, but `pending` was stored before the commit, so a reader that sees the commit's effects
+//! cannot see the counters equal at the old number; it asks the database and gets the new answer. That lasts
 //! until the next writer: its own steps, or [`Counters::repair`], leave the counters equal at the database's number.
 //! Whatever it finds, `done ≤ database ≤ pending`, and every store of a repair keeps that, so no state in between
 //! shows an old number twice. (After a crash of the machine the page may hold anything: repair it when the first process
@@ -78,7 +78,7 @@ impl<'a, W: Word> Counters<'a, W> {
         self.pending.store(number);
     }
 
-    /// After the commit, still under the lock or not, but before anybody is told of it.
+    /// After the commit, still under the lock or not, but before any reader is told of it.
     ///
     /// Without the lock a later writer may have passed: its number must not be taken back.
     pub fn commit(&self, number: u64) {

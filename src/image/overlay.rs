@@ -41,7 +41,7 @@ pub enum Change {
         /// The change sequence then.
         sequence: u64,
     },
-    /// The confirmed match of exactly this path is gone.
+    /// The confirmed match of exactly this path was removed.
     Forgotten {
         /// The path it was recorded with.
         path: Vec<u8>,
@@ -73,7 +73,7 @@ pub enum Change {
         /// The change sequence when it came.
         sequence: u64,
     },
-    /// The item is gone.
+    /// The item was removed.
     Removed {
         /// Its rating key.
         rating_key: String,
@@ -127,7 +127,7 @@ impl Overlay {
     /// Appends a change. One thread at a time: the caller holds a lock. `mappings` are those of the image.
     ///
     /// # Errors
-    /// [`Full`]: the change is not, or not wholly, in the overlay, and the caller must fold.
+    /// [`Full`]: the change is not, or not wholly, in the overlay, and the caller must compact.
     pub fn push(&self, change: Change, mappings: &Mappings) -> Result<(), Full> {
         let inner = self.inner.get_or_init(|| {
             Box::new(Inner {

@@ -44,8 +44,8 @@ impl CounterPage {
     /// changed in size or cleared: others may have it mapped. One that loses its place says so to those. Both counters of a new page are 0: call
     /// [`CounterPage::repair`] under the database's write lock before it is relied upon.
     ///
-    /// A missing page may have been removed, and others may have it mapped: it is made when they have noticed. Nobody has
-    /// one of a store that is `fresh`: nothing was ever committed to it.
+    /// A missing page may have been removed, and others may have it mapped: it is made when they have noticed. A store that is
+    /// `fresh` has none yet: nothing was ever committed to it.
     ///
     /// # Errors
     /// [`Status::Store`] when the file cannot be made or mapped; then every lookup has to ask the database.
@@ -59,11 +59,11 @@ impl CounterPage {
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {
             return Ok(page);
         }
-        // Two processes that both find it missing must not end up with a page each. Whoever has the folder's lock looks
-        // again; where locks do not work, mapping cannot be relied upon either, and nobody gets this far.
+        // Two processes that both find it missing must not end up with a page each. The holder of the folder's lock looks
+        // again. Where locks do not work, mapping cannot be relied upon either, and no page is made.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
-        let _alone = FileLock::on_folder(folder, Some(Instant::now() + PATIENCE), &|| false)
+        let _exclusive = FileLock::on_folder(folder, Some(Instant::now() + PATIENCE), &|| false)
             .map_err(failed)?
             .ok_or_else(|| failed(io::ErrorKind::TimedOut.into()))?;
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {
@@ -135,8 +135,9 @@ impl CounterPage {
     /// # Errors
     /// When it cannot be removed.
     pub fn take_away(path: &Path, noticed: bool) -> io::Result<()> {
+        // By its path: a process that has no descriptor left has to do this too.
         match fs::remove_file(path) {
-            // What is no file, such as a directory, cannot be mapped by anybody.
+            // What is no file, such as a directory, cannot be mapped.
             Err(error) if error.kind() != io::ErrorKind::NotFound && path.is_file() => return Err(error),
             Err(_) if noticed => {}
             _ => std::thread::sleep(NOTICED),
@@ -144,15 +145,15 @@ impl CounterPage {
         Ok(())
     }
 
-    /// Whether the file at `path` is still this page. If somebody removed or replaced the file, those who open it now do
-    /// not see this page's counters, nor this page what they write: a writer asks before it writes, a reader twice a
-    /// second.
+    /// Whether the file at `path` is still this page. If the file was removed or replaced, a process that opens it now does
+    /// not see this page's counters, nor this page what that process writes: a writer asks before it writes, a reader
+    /// twice a second.
     #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
         !self.is_retired() && Inode::of(path) == Some(self.file)
     }
 
-    /// Another page takes its place: whoever has this one mapped asks the database from now on.
+    /// Another page takes its place: processes that have this one mapped ask the database from now on.
     pub fn retire(&self) {
         self.page.words()[AT_RETIRED].store(1, Ordering::SeqCst);
     }
@@ -166,7 +167,7 @@ impl CounterPage {
         self.counters().begin(sequence);
     }
 
-    /// After the commit, before anybody is told of it.
+    /// After the commit, before any reader is told of it.
     pub fn commit(&self, sequence: u64) {
         self.counters().commit(sequence);
     }

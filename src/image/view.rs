@@ -38,7 +38,7 @@ pub struct LibraryView {
 }
 
 impl LibraryView {
-    /// Puts a view together. An image of another library, such as a file that somebody copied, is as good as none.
+    /// Puts a view together. An image of another library, such as a copied file, is as good as none.
     #[must_use]
     pub fn new(
         facts: LibraryFacts,
@@ -73,28 +73,6 @@ impl LibraryView {
         Normal::with(path, |path| {
             self.recorded(path, |hit| each(self.facts(hit).1));
         });
-    }
-
-    /// The listed item with this rating key.
-    #[cfg(test)]
-    #[must_use]
-    pub fn item_with_key(&self, rating_key: &str) -> Option<ItemRef<'_>> {
-        self.find(rating_key).map(|hit| self.item(hit))
-    }
-
-    /// Gives `each` the listed paths of the item with this rating key.
-    #[cfg(test)]
-    pub fn files_of(&self, rating_key: &str, mut each: impl FnMut(&[u8])) {
-        match (self.find(rating_key), &self.image) {
-            (Some(Hit::Listed(number)), Some(image)) => image.files(number, each),
-            (Some(Hit::Added(record, _)), _) => {
-                let parts = added(record).map_or(&[][..], |item| &item.parts);
-                for path in parts {
-                    each(path.as_bytes());
-                }
-            }
-            _ => {}
-        }
     }
 
     /// The newest record that says whether and how the item is listed; `None` leaves it to the image.
@@ -230,8 +208,8 @@ impl View for LibraryView {
         // Nothing is listed that could speak against what the host recorded.
         if !self.facts.fetched {
             let rating_key = self.matches.as_ref()?.sole(path)?;
-            let doubted = changed && self.overlay.about_item(rating_key).next().is_some();
-            return (!doubted && !self.broken()).then_some((rating_key, Rung::Confirmed));
+            let outdated = changed && self.overlay.about_item(rating_key).next().is_some();
+            return (!outdated && !self.broken()).then_some((rating_key, Rung::Confirmed));
         }
         let recorded = match &self.matches {
             Some(matches) if matches.may_have(path) => Some(matches.sole(path)?),

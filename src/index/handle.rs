@@ -14,8 +14,7 @@ use crate::options::Options;
 use crate::platform::clock::{Clock, SystemClock};
 use crate::query::{self, Answer, Match};
 use crate::reading::Selector;
-use crate::source::plex::PlexHttp;
-use crate::source::{Meter, Source};
+use crate::source::{self, Meter, Source};
 use crate::stats::{Counters, Stats};
 use crate::store::Store;
 use crate::tables::Tables;
@@ -46,11 +45,7 @@ impl Index {
     #[allow(clippy::needless_pass_by_value)] // given away: an index has its own
     pub fn open(options: Options) -> Result<Self> {
         Self::over(&options, Arc::new(SystemClock), |store, meter| {
-            if options.server_url.is_none() || options.offline {
-                return Ok(None);
-            }
-            let id = store.folder().client_identifier()?;
-            Ok(Some(Arc::new(PlexHttp::new(&options, &id, meter)?)))
+            source::open(&options, || store.folder().client_identifier(), meter)
         })
     }
 
@@ -188,7 +183,7 @@ impl Index {
     }
 
     /// The items of a library as they are stored, those after `cursor` (0 to begin), at most `limit`: each with the
-    /// cursor behind it. Asks nobody.
+    /// cursor behind it. Sends no request.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for all libraries at once; [`Status::LibraryNotFound`]; the store's.
@@ -218,7 +213,7 @@ impl Index {
         &self.inner.tables
     }
 
-    /// Brings libraries up to date now. `full`: by a full listing, whatever the clocks say.
+    /// Brings libraries up to date now. `full`: by a full listing, whatever its change token says.
     ///
     /// # Errors
     /// The server's; [`Status::Offline`]; [`Status::Aborted`]; the store's. That the deadline came first is
@@ -237,7 +232,7 @@ impl Index {
     }
 
     /// Listens to the server's events from now on, on a thread of the library's own, until [`Index::watch_stop`] or the
-    /// end: what they say changed is looked at again by the next query about it. Nothing new when it does already.
+    /// end: the next query about what changed probes or verifies it. Nothing new when it does already.
     /// Whether the server can be reached shows in the log; it is tried again for as long as it takes. A fork's child
     /// watches only when it begins to by itself.
     ///
@@ -252,8 +247,8 @@ impl Index {
     /// # Errors
     /// As [`Index::watch_start`].
     #[doc(hidden)]
-    pub fn watch_start_at(&self, pace: DebounceIntervals) -> Result<()> {
-        self.inner.events.watch_start(pace)
+    pub fn watch_start_at(&self, intervals: DebounceIntervals) -> Result<()> {
+        self.inner.events.watch_start(intervals)
     }
 
     /// Ends watching, within a second; returns when no thread watches any more. Not watching is fine.
@@ -262,7 +257,7 @@ impl Index {
     }
 
     /// Notes what a webhook (its JSON, or the whole form) or a notification says that the host received itself: what
-    /// changed is looked at again by the next query about it. Asks nobody.
+    /// changed is probed or verified by the next query about it. Sends no request.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for a body that is neither; the store's.

@@ -8,21 +8,21 @@ use super::timing::Timed;
 use crate::edit::Editing;
 use crate::error::Result;
 use crate::events::Events;
-use crate::maintenance::{Images, Limit, Maintenance};
+use crate::maintenance::{Images, Maintenance};
 use crate::matching::Mappings;
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{self, Forks, Release, Side};
 use crate::query::Queries;
 use crate::reading::{Reading, Selector};
-use crate::source::Source;
+use crate::source::{self, Source};
 use crate::stats::{Counters, Stats};
 use crate::store::Store;
 use crate::sync::Syncing;
 use crate::tables::Tables;
 
 /// How often the folder is looked at by who asks for statistics.
-const LOOKED_AT: Duration = Duration::from_secs(1);
+const LOOKED_AT_MS: i64 = 1_000;
 
 /// How long statistics wait until the folder is within its limit.
 const TIDIED: Duration = Duration::from_secs(2);
@@ -37,7 +37,6 @@ pub(crate) struct Inner {
     pub tables: Arc<Tables>,
     pub images: Arc<Images>,
     pub maintenance: Arc<Maintenance>,
-    limit: Arc<Limit>,
     pub reading: Arc<Reading>,
     pub sync: Arc<Syncing>,
     pub events: Arc<Events>,
@@ -71,14 +70,13 @@ impl Inner {
             options.matches_limit,
             source.is_none(),
         ));
-        let limit = Arc::new(Limit::new(Arc::clone(&store), Arc::clone(&clock), options.size_limit));
         let reading = Arc::new(Reading::new(
             Arc::clone(&store),
             Arc::clone(&images),
-            Arc::clone(&limit),
             mappings,
             Arc::clone(&clock),
             Arc::clone(&counters),
+            source.as_deref().map_or_else(|| source::kind(options), Source::kind),
             options,
         ));
         reading.reload()?;
@@ -121,7 +119,6 @@ impl Inner {
             tables,
             images,
             maintenance,
-            limit,
             reading,
             sync,
             counters,
@@ -140,7 +137,7 @@ impl Inner {
             return Ok(());
         }
         self.events.watch_stop();
-        self.reading.note_asked(false);
+        self.reading.note_asked(false, self.reading.now_ms());
         let flushed = self.maintenance.flush_counters();
         self.store.close();
         flushed
@@ -151,7 +148,8 @@ impl Inner {
             log::debug!("the counters are written later: {error}");
         }
         self.reading.catch_up()?;
-        self.reading.keep_within_limit(LOOKED_AT, Some(Instant::now() + TIDIED));
+        self.reading
+            .keep_within_limit(LOOKED_AT_MS, Some(Instant::now() + TIDIED), self.reading.now_ms());
         let totals = self.store.totals()?;
         let identity = self.reading.identity();
         let [libraries, items, matches] = match identity {
@@ -166,8 +164,8 @@ impl Inner {
             store_answers: totals.answers,
             sequence: totals.sequence.0,
             disk_bytes: self.store.folder().disk_bytes(),
-            size_limit: self.limit.bytes().unwrap_or(0),
-            over_limit: self.limit.exceeded()?,
+            size_limit: self.reading.limit.bytes().unwrap_or(0),
+            over_limit: self.reading.limit.exceeded()?,
             evictions: totals.evictions,
             last_failure: self.sync.back_off().text(),
             ..self.counters.read()
@@ -197,7 +195,6 @@ impl Forks for Inner {
         // What a call holds while it waits for the store, which is held next.
         let mut held: Vec<Box<dyn Release>> = vec![self.events.hold()];
         held.extend(self.reading.hold());
-        held.push(self.limit.hold());
         held.extend([self.images.hold()]);
         held.extend(self.maintenance.hold());
         held.push(self.queries.hold());
@@ -209,7 +206,6 @@ impl Forks for Inner {
         if let Side::Child(alone) = side {
             self.reading.after_fork(alone);
             self.maintenance.after_fork();
-            self.limit.after_fork();
             self.sync.after_fork();
             self.events.after_fork();
         }

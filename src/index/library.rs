@@ -7,7 +7,7 @@ use super::inner::Inner;
 use crate::edit::{Edit, EditReport};
 use crate::error::{Error, Result, Status, room};
 use crate::query::Match;
-use crate::reading::{PERSISTENCE, Reading, Resolved, Selection, Selector, check_key};
+use crate::reading::{PERSISTENCE, Reading, Resolved, Selection, Selector};
 use crate::sync::{Call, Progress};
 
 /// What a call may do, and whom it tells.
@@ -17,7 +17,7 @@ pub struct QueryOptions<'a> {
     pub library: Option<&'a Library>,
     /// How long the call may take; `None` for the default of the options.
     pub deadline: Deadline,
-    /// Ask nobody.
+    /// Send no request: answer from the store.
     pub offline: bool,
     /// Told how far a fetch has come, on the caller's thread; `false` stops it.
     pub progress: Option<&'a dyn Fn(&Progress<'_>) -> bool>,
@@ -78,6 +78,19 @@ impl Library {
         self.selection.selector()
     }
 
+    /// What a public key begins with: the rating key follows.
+    #[must_use]
+    #[inline]
+    pub fn key_prefix(&self) -> &'static str {
+        self.reading.kind().key_prefix
+    }
+
+    /// The public key of an item.
+    #[must_use]
+    pub fn key(&self, item: &crate::model::Item) -> String {
+        self.reading.kind().key(&item.rating_key)
+    }
+
     /// Whether a library of this name is known; all libraries always are.
     #[must_use]
     pub fn is_known(&self) -> bool {
@@ -108,7 +121,7 @@ impl Library {
             .match_path(&query.call(&self.inner), path, |answer| Ok(Match::from(answer)))
     }
 
-    /// The key of the item with this path, if a fast lookup knows it: appended to `key` by `then`.
+    /// The rating key of the item with this path, if a fast lookup knows it, handed to `then`.
     /// It never asks the server, and waits for no other thread.
     pub fn lookup_key<R>(&self, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
         self.reading.lookup_key(&self.selection, path, then)
@@ -131,7 +144,7 @@ impl Library {
         let mut checked = room(pairs.len(), "matches")?;
         for (path, key) in pairs {
             self.inner.queries.check_path(path)?;
-            checked.push((*path, check_key(key)?));
+            checked.push((*path, self.reading.kind().rating_key(key)?));
         }
         let pairs = checked;
         let sync = &self.inner.sync;
@@ -165,15 +178,16 @@ impl Library {
     /// # Errors
     /// [`Status::InvalidArgument`]; the store's.
     pub fn invalidate_item(&self, key: &str) -> Result<()> {
-        self.reading.invalidate_item(&self.selection, check_key(key)?)
+        self.reading
+            .invalidate_item(&self.selection, self.reading.kind().rating_key(key)?)
     }
 
-    /// A listed item by its key or rating key, with all its files and external ids. Asks nobody.
+    /// A listed item by its key or rating key, with all its files and external ids. Sends no request.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`]; [`Status::LibraryAmbiguous`]; the store's.
     pub fn item(&self, key: &str) -> Result<Option<crate::model::Item>> {
-        self.reading.item(&self.selection, check_key(key)?)
+        self.reading.item(&self.selection, self.reading.kind().rating_key(key)?)
     }
 
     /// Makes a full listing due, and forgets the library's confirmed matches.

@@ -11,6 +11,8 @@ pub use crate::edit::{Edit, EditReport, Edited};
 pub use crate::events::DebounceIntervals;
 pub use crate::matching::propose::Proposal;
 pub use crate::platform::clock::{Clock, ManualClock, SystemClock};
+#[doc(hidden)]
+pub use crate::platform::witness;
 pub use crate::query::{Answer, Candidate, Match};
 pub use crate::reading::Selector;
 pub use crate::sync::Progress;

@@ -60,7 +60,7 @@ impl Images {
 
     /// Whether files that could not be written are to be tried again.
     pub fn are_due(&self) -> bool {
-        self.in_memory.is_due(self.clock.now_ms())
+        self.in_memory.is_due(|| self.clock.now_ms())
     }
 
     /// Whether this image stands in for a file.

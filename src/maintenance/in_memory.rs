@@ -93,8 +93,9 @@ impl InMemory {
     }
 
     /// Whether files are to be tried again.
-    pub fn is_due(&self, now_ms: i64) -> bool {
-        now_ms >= self.due_ms.load(Ordering::Relaxed)
+    pub fn is_due(&self, now_ms: impl FnOnce() -> i64) -> bool {
+        let due = self.due_ms.load(Ordering::Relaxed);
+        due != i64::MAX && now_ms() >= due
     }
 
     /// Whether this image stands in for a file that is still to be tried.

@@ -1,38 +1,29 @@
 //! A limit on what the folder takes: libraries that were asked for longest ago are evicted, one by one.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::upkeep::SWEEP;
 use crate::error::Result;
 use crate::model::LibraryId;
-use crate::platform::clock::Clock;
-use crate::platform::fork::{Release, hold};
-use crate::platform::mutex::lock;
 use crate::store::{Patience, Store};
 
 /// How long this waits for other writers.
 const SHORTLY: Duration = Duration::from_secs(1);
+/// No time: the folder is looked at by the next call.
+const UNFINISHED: i64 = i64::MIN;
 
 /// The limit of one handle on its folder.
 pub struct Limit {
     store: Arc<Store>,
-    clock: Arc<dyn Clock>,
     bytes: Option<u64>,
-    looked: Mutex<Looked>,
+    /// When the folder was looked at last, Unix ms; [`UNFINISHED`]: something is left to be done.
+    looked_ms: AtomicI64,
     /// A thread is evicting. No lock: a fork would wait for it, and it may take its time.
     evicting: AtomicBool,
     /// The log says that the limit is too small.
     said: AtomicBool,
-}
-
-/// When the folder was looked at last.
-#[derive(Default)]
-struct Looked {
-    at: Option<Instant>,
-    /// Something is left to be done.
-    unfinished: bool,
 }
 
 /// Until it is dropped, a thread evicts.
@@ -45,20 +36,14 @@ impl Drop for Busy<'_> {
 }
 
 impl Limit {
-    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, bytes: Option<u64>) -> Self {
+    pub fn new(store: Arc<Store>, bytes: Option<u64>) -> Self {
         Self {
             store,
-            clock,
             bytes,
-            looked: Mutex::default(),
+            looked_ms: AtomicI64::new(UNFINISHED),
             evicting: AtomicBool::new(false),
             said: AtomicBool::new(false),
         }
-    }
-
-    /// Its lock, held through a fork.
-    pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
-        Box::new(hold(self, |limit| &limit.looked))
     }
 
     /// In the child of a fork: the thread that evicts goes on in the parent only.
@@ -86,34 +71,38 @@ impl Limit {
     }
 
     /// Whether the folder has to be looked at: it was not within this time, or what was begun then is not done.
-    pub fn is_due(&self, every: Duration) -> bool {
+    pub fn is_due(&self, every_ms: i64, now_ms: i64) -> bool {
         self.bytes.is_some() && {
-            let looked = lock(&self.looked);
-            looked.unfinished || looked.at.is_none_or(|at| at.elapsed() >= every)
+            let looked_ms = self.looked_ms.load(Ordering::Relaxed);
+            !(0..every_ms).contains(&now_ms.saturating_sub(looked_ms))
         }
     }
 
     /// Brings the folder within the limit, as far as that can be done until then. The libraries that `stays` names are being
     /// read. An error is no caller's: its answer does not need this.
-    pub fn keep(&self, until: Option<Instant>, stays: &dyn Fn(LibraryId) -> bool) {
+    pub fn keep(&self, until: Option<Instant>, now_ms: i64, stays: &dyn Fn(LibraryId) -> bool) {
         let Some(limit) = self.bytes else { return };
         if self.evicting.swap(true, Ordering::AcqRel) {
             return; // one thread is enough
         }
         let _busy = Busy(&self.evicting);
         let _held = Patience::now().at_most(SHORTLY).until(until).hold();
-        let done = self.evict_down_to(limit, until, stays);
+        let done = self.evict_down_to(limit, until, now_ms, stays);
         if let Err(error) = &done {
             log::warn!("the folder could not be brought within size_limit; it is tried again later: {error}");
         }
-        *lock(&self.looked) = Looked {
-            at: Some(Instant::now()),
-            unfinished: matches!(done, Ok(false)),
-        };
+        let looked_ms = if matches!(done, Ok(false)) { UNFINISHED } else { now_ms };
+        self.looked_ms.store(looked_ms, Ordering::Relaxed);
     }
 
     /// Whether all was done that can be done.
-    fn evict_down_to(&self, limit: u64, until: Option<Instant>, stays: &dyn Fn(LibraryId) -> bool) -> Result<bool> {
+    fn evict_down_to(
+        &self,
+        limit: u64,
+        until: Option<Instant>,
+        now_ms: i64,
+        stays: &dyn Fn(LibraryId) -> bool,
+    ) -> Result<bool> {
         let late = || until.is_some_and(|until| Instant::now() >= until);
         loop {
             if self.store.folder().disk_bytes() <= limit {
@@ -139,7 +128,7 @@ impl Limit {
                 self.said.store(false, Ordering::Relaxed);
                 return Ok(true);
             }
-            let libraries = self.store.evictable(self.clock.now_ms())?;
+            let libraries = self.store.evictable(now_ms)?;
             let Some(library) = libraries.iter().find(|one| !stays(one.id)) else {
                 if !self.said.swap(true, Ordering::Relaxed) {
                     log::warn!(
@@ -150,7 +139,7 @@ impl Limit {
                 }
                 return Ok(true);
             };
-            if self.store.evict(library.id, self.clock.now_ms())? {
+            if self.store.evict(library.id, now_ms)? {
                 log::info!(
                     "'{}' was asked for longest ago, and goes: {kept} bytes are more than size_limit={limit}; the next \
                      question fetches it again",

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::images::Images;
-use crate::error::{Result, room};
+use crate::error::Result;
 use crate::matching::normal::normal_form;
 use crate::model::{IdentityId, LibraryId};
 use crate::platform::fork::{Release, hold};
@@ -78,8 +78,11 @@ impl Maintenance {
         }
         // They are not worth waiting for.
         let _held = Patience::now().at_most(SHORTLY).hold();
-        self.store.add_totals(now.0 - flushed.0, now.1 - flushed.1)?;
-        *flushed = now;
+        if self.store.add_totals(now.0 - flushed.0, now.1 - flushed.1)? {
+            *flushed = now;
+        } else {
+            log::debug!("other processes write to the store: the counters are written later, or never");
+        }
         Ok(())
     }
 
@@ -93,32 +96,16 @@ impl Maintenance {
 
     /// Gives whether it was done; not when the library was cleared meanwhile, and has to be looked for again.
     pub fn record_matches(&self, identity: IdentityId, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<bool> {
-        // Before anything is stored: there may be no memory for them.
-        let mut paths = room(pairs.len(), "matches")?;
-        let mut keys = room(pairs.len(), "matches")?;
-        paths.extend(pairs.iter().map(|(path, _)| *path));
-        keys.extend(pairs.iter().map(|(_, key)| *key));
         let begun = Instant::now();
         let stored = self.store.record_matches(row, pairs);
         self.counters.spent(Spent::Store, begun.elapsed());
         self.counters.spent(Spent::Away, begun.elapsed());
-        match stored? {
-            Some(waiting) => self.recorded(identity, row, &paths, &keys, waiting).map(|()| true),
-            None => Ok(false),
-        }
-    }
-
-    /// What follows once matches are stored.
-    fn recorded(
-        &self,
-        identity: IdentityId,
-        row: &LibraryRow,
-        paths: &[&[u8]],
-        keys: &[&str],
-        waiting: u64,
-    ) -> Result<()> {
-        // The host knows better than an earlier doubt, whatever its spelling.
-        self.verified(identity, row, paths, keys)?;
+        let Some(waiting) = stored? else {
+            return Ok(false);
+        };
+        // What the host records ends an earlier invalidation, whatever the spelling of its path.
+        let paths = pairs.iter().map(|(path, _)| *path);
+        self.verified(identity, row, paths, |key| pairs.iter().any(|(_, own)| *own == key))?;
         // The matches are in the store: what becomes of the image is no error of this call.
         if waiting > COMPACT_AFTER {
             let begun = Instant::now();
@@ -127,7 +114,7 @@ impl Maintenance {
             }
             self.counters.spent(Spent::Away, begun.elapsed());
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Compacts this library's matches, and those that keep changes for too long.
@@ -147,16 +134,23 @@ impl Maintenance {
         Ok(())
     }
 
-    /// What these paths and items are was confirmed: nothing about them is invalidated any more.
-    pub fn verified(&self, identity: IdentityId, row: &LibraryRow, paths: &[&[u8]], keys: &[&str]) -> Result<()> {
+    /// What these paths are was confirmed, and the items whose rating keys `is_key` knows: nothing about them is invalidated
+    /// any more.
+    pub fn verified<'p>(
+        &self,
+        identity: IdentityId,
+        row: &LibraryRow,
+        paths: impl Iterator<Item = &'p [u8]>,
+        is_key: impl Fn(&str) -> bool,
+    ) -> Result<()> {
         let unverified = self.store.unverified(row.id)?;
         if unverified.is_empty() {
             return Ok(());
         }
-        let forms: HashSet<Vec<u8>> = paths.iter().map(|path| normal_form(path)).collect();
+        let forms: HashSet<Vec<u8>> = paths.map(normal_form).collect();
         for (path, rating_key) in unverified {
             let confirmed = if path.is_empty() {
-                keys.contains(&rating_key.as_str())
+                is_key(&rating_key)
             } else {
                 forms.contains(&normal_form(&path))
             };
@@ -167,7 +161,7 @@ impl Maintenance {
         Ok(())
     }
 
-    /// Sweeps dead rows, a slice at a time, and files that nobody needs.
+    /// Sweeps dead rows, a slice at a time, and files that are not needed.
     pub fn sweep(&self) {
         for _ in 0..50 {
             match self.store.sweep(SWEEP) {

@@ -28,6 +28,8 @@ pub struct Candidates<'v, L: View + 'v> {
     pub total: usize,
     /// The best rank.
     pub rank: usize,
+    /// An item was offered more than once at that rank: several of its files fit.
+    pub repeated: bool,
 }
 
 impl<'v, L: View + 'v> Candidates<'v, L> {
@@ -37,6 +39,7 @@ impl<'v, L: View + 'v> Candidates<'v, L> {
             length: 0,
             total: 0,
             rank: 0,
+            repeated: false,
         }
     }
 
@@ -48,10 +51,12 @@ impl<'v, L: View + 'v> Candidates<'v, L> {
             self.rank = rank;
             self.length = 0;
             self.total = 0;
+            self.repeated = false;
         }
         let same =
             |known: &Candidate<'v, L>| known.library == candidate.library && known.rating_key == candidate.rating_key;
         if self.candidates().any(same) {
+            self.repeated = true;
             return;
         }
         self.total += 1;

@@ -80,10 +80,11 @@ impl<'a> Iterator for Back<'a> {
             if self.rest.is_empty() {
                 return None;
             }
-            let cut = self
-                .rest
-                .iter()
-                .rposition(|byte| *byte == b'/' || (self.windows && *byte == b'\\'));
+            let cut = if self.windows {
+                self.rest.iter().rposition(|byte| matches!(byte, b'/' | b'\\'))
+            } else {
+                self.rest.iter().rposition(|byte| *byte == b'/')
+            };
             let bytes = match cut {
                 Some(at) => {
                     let (head, tail) = self.rest.split_at(at);
@@ -113,7 +114,14 @@ impl<'a> Component<'a> {
     /// The same bytes in their form?
     #[must_use]
     pub fn same(self, other: Component<'_>) -> bool {
-        self.bytes.len() == other.bytes.len() && self.folded().zip(other.folded()).all(|(a, b)| a == b)
+        let lower = |one: &[u8], folded: &[u8]| one.iter().zip(folded).all(|(a, b)| a.to_ascii_lowercase() == *b);
+        self.bytes.len() == other.bytes.len()
+            && match (self.lower, other.lower) {
+                (false, false) => self.bytes == other.bytes,
+                (true, true) => self.bytes.eq_ignore_ascii_case(other.bytes),
+                (true, false) => lower(self.bytes, other.bytes),
+                (false, true) => lower(other.bytes, self.bytes),
+            }
     }
 
     /// The order of the forms' bytes: total, and the same in every process.
@@ -147,6 +155,12 @@ pub fn lies_under(path: &[u8], folder: &[u8]) -> bool {
     let rooted = |form: &[u8]| form.first() == Some(&b'/');
     if folder.is_empty() || rooted(path) != rooted(folder) {
         return false;
+    }
+    // What nearly every path in a folder is; which components are empty does not matter then.
+    if let Some([b'/', first, ..]) = path.strip_prefix(folder)
+        && *first != b'/'
+    {
+        return true;
     }
     let mut inner = components(path);
     components(folder).all(|component| inner.next() == Some(component)) && inner.next().is_some()

@@ -38,23 +38,25 @@ where
     V: Deref<Target = L>,
 {
     // Filled where it stands: an outcome is large, and moving it would cost more than most climbs.
-    let mut outcome = Outcome::nothing();
+    let mut outcome = Outcome::default();
     Normal::with(path, |path| {
         Climb::new(views, scope, mappings, *path).fill(&mut outcome);
     });
     outcome
 }
 
-/// [`climb`] for a path that is normalised already.
-#[must_use]
-pub fn climb_normal<'v, L, V>(views: &'v [V], scope: Scope, mappings: &Mappings, path: &Normal<'_>) -> Outcome<'v>
-where
+/// [`climb`] for a path that is normalised already, into an outcome that is still empty.
+pub fn climb_normal<'v, L, V>(
+    views: &'v [V],
+    scope: Scope,
+    mappings: &Mappings,
+    path: &Normal<'_>,
+    outcome: &mut Outcome<'v>,
+) where
     L: View + 'v,
     V: Deref<Target = L>,
 {
-    let mut outcome = Outcome::nothing();
-    Climb::new(views, scope, mappings, *path).fill(&mut outcome);
-    outcome
+    Climb::new(views, scope, mappings, *path).fill(outcome);
 }
 
 /// The single item of high confidence, if there is one and nothing speaks against it.
@@ -72,7 +74,7 @@ where
 pub const GROUP: usize = 16;
 
 /// [`fast_lookup`] for up to [`GROUP`] paths: `each` gets what is known of each, in order. The places in memory that most of
-/// them need are asked for before the first is looked at, so that their ways from there overlap.
+/// them need are asked for before the first is read, so that their ways from there overlap.
 #[inline]
 pub fn fast_lookup_all<'v, L, V>(
     views: &'v [V],
@@ -253,7 +255,7 @@ where
                         Rung::FileName
                     };
                     let evidence = match candidates.first() {
-                        Some(candidate) if candidates.total == 1 => self.evidence(candidate, candidates.rank),
+                        Some(candidate) if candidates.total == 1 => self.evidence(candidate, candidates),
                         _ => Reason::None,
                     };
                     let confidence = match evidence {
@@ -267,36 +269,46 @@ where
         (Rung::None, Confidence::None, Reason::None)
     }
 
-    /// What speaks for the single item that was found by `components` of its path, or against it. Any of its files that
-    /// fit as well may: they are looked at in turn.
-    fn evidence(&self, candidate: &Candidate<'v, L>, components: usize) -> Reason {
+    /// What speaks for the single item that was found by its end, or against it. Any of its files that fit as well may:
+    /// where there are several they are examined in turn.
+    fn evidence(&self, candidate: &Candidate<'v, L>, candidates: &Candidates<'v, L>) -> Reason {
         if self.views.iter().any(|view| self.owns(view)) {
             return Reason::NotListed;
         }
         let view = &*self.views[candidate.library];
         let mut evidence = Reason::NoEvidence;
-        view.alike(&self.path, components, |_, hit| {
-            if matches!(evidence, Reason::OnlyRootDiffers | Reason::PathTells) {
-                return;
+        let mut look = |hit: L::Hit<'v>, listed: &[u8]| {
+            if !matches!(evidence, Reason::OnlyRootDiffers | Reason::PathTells) {
+                evidence = self.evidence_of(view, hit, listed, candidates.rank, evidence);
             }
-            let (rating_key, listed) = view.facts(hit);
-            if rating_key != candidate.rating_key {
-                return;
-            }
-            let item = view.item(hit);
-            Normal::with(listed, |listed| {
-                evidence = if only_root_differs(&item, &self.path, listed, components, view.below(listed)) {
-                    Reason::OnlyRootDiffers
-                } else {
-                    match tells(&item, &self.path, listed, components) {
-                        Verdict::Tells => Reason::PathTells,
-                        Verdict::Against => Reason::Contradicted,
-                        Verdict::Nothing => evidence,
+        };
+        match candidate.item {
+            Some(hit) if !candidates.repeated => look(hit, candidate.path),
+            _ => {
+                view.alike(&self.path, candidates.rank, |_, hit| {
+                    let (rating_key, listed) = view.facts(hit);
+                    if rating_key == candidate.rating_key {
+                        look(hit, listed);
                     }
-                };
-            });
-        });
+                });
+            }
+        }
         evidence
+    }
+
+    /// What one of its files says; `before` where it says nothing.
+    fn evidence_of(&self, view: &'v L, hit: L::Hit<'v>, listed: &[u8], components: usize, before: Reason) -> Reason {
+        let item = view.item(hit);
+        Normal::with(listed, |listed| {
+            if only_root_differs(&item, &self.path, listed, components, view.below(listed)) {
+                return Reason::OnlyRootDiffers;
+            }
+            match tells(&item, &self.path, listed, components) {
+                Verdict::Tells => Reason::PathTells,
+                Verdict::Against => Reason::Contradicted,
+                Verdict::Nothing => before,
+            }
+        })
     }
 
     fn members(&self, group: Group) -> impl Iterator<Item = (usize, &'v L)> {
@@ -360,7 +372,9 @@ where
     }
 
     fn mapped(&self, group: Group, candidates: &mut Candidates<'v, L>) {
-        for (library, view) in self.members(group) {
+        // Without a rule to the host no listed path has a second one.
+        let members = self.members(group).filter(|_| self.mappings.digest() != 0);
+        for (library, view) in members {
             view.mapped(&self.path, |hit, raw| {
                 candidates.offer(usize::from(raw), Self::candidate(library, view, hit));
             });

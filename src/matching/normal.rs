@@ -124,7 +124,7 @@ impl<'a> Normal<'a> {
     }
 }
 
-/// The normal form on the heap, for whoever keeps it.
+/// The normal form on the heap, to be kept.
 #[must_use]
 pub fn normal_form(path: &[u8]) -> Vec<u8> {
     Normal::with(path, |normal| normal.form().to_vec())
@@ -137,8 +137,11 @@ fn with_large(path: &[u8], then: &mut dyn FnMut(&Normal<'_>)) {
         return then(&Normal::new(path, path, false));
     };
     let shape = Shape::of(path);
-    let fold =
-        |room: &mut [u8]| fold_ascii(path, shape, room).or_else(|| fold_text(text, shape, &mut Fixed::new(room)));
+    // A short path that comes here is hardly ever ASCII.
+    let fold = |room: &mut [u8]| match path.len() {
+        ..=SMALL => fold_text(text, shape, &mut Fixed::new(room)),
+        _ => fold_ascii(path, shape, room).or_else(|| fold_text(text, shape, &mut Fixed::new(room))),
+    };
     // Zeroing the larger room takes longer than folding a usual path.
     if text.len() <= SMALL {
         let mut middle = [0; 3 * SMALL + 64];
@@ -295,7 +298,7 @@ fn fold_runs(text: &str, out: &mut impl Sink) -> Option<()> {
         rest = tail;
         out.put(plain)?;
         let lower = || other.chars().flat_map(char::to_lowercase);
-        if is_nfc_quick(other.chars()) == IsNormalized::Yes && is_nfc_quick(lower()) == IsNormalized::Yes {
+        if is_composed(other.chars()) && is_composed(lower()) {
             put_all(lower(), out)?;
             continue;
         }
@@ -307,6 +310,14 @@ fn fold_runs(text: &str, out: &mut impl Sink) -> Option<()> {
     }
     out.written().make_ascii_lowercase();
     Some(())
+}
+
+/// Whether text is composed already, as far as a quick look tells.
+fn is_composed(chars: impl Iterator<Item = char> + Clone) -> bool {
+    // Before the first combining mark, and among the common ideographs, are none that anything composes with; of these no
+    // table has to be asked.
+    let alone = |c: char| matches!(c, ..'\u{300}' | '\u{4E00}'..='\u{9FFF}');
+    chars.clone().all(alone) || is_nfc_quick(chars) == IsNormalized::Yes
 }
 
 fn put_all(chars: impl Iterator<Item = char>, out: &mut impl Sink) -> Option<()> {

@@ -1,4 +1,4 @@
-//! What a climb answers: borrowed from the views, so that nothing is copied that nobody reads.
+//! What a climb answers: borrowed from the views, so that only what is read is copied.
 
 use std::fmt;
 
@@ -160,15 +160,10 @@ pub struct Outcome<'v> {
     length: usize,
 }
 
-impl<'v> Outcome<'v> {
-    const EMPTY: Found<'static> = Found {
-        library: 0,
-        item: ItemRef::key_only(""),
-        path: b"",
-    };
-
+impl Default for Outcome<'_> {
+    /// Nothing found.
     #[inline]
-    pub(super) fn nothing() -> Self {
+    fn default() -> Self {
         Self {
             rung: Rung::None,
             confidence: Confidence::None,
@@ -182,6 +177,14 @@ impl<'v> Outcome<'v> {
             length: 0,
         }
     }
+}
+
+impl<'v> Outcome<'v> {
+    const EMPTY: Found<'static> = Found {
+        library: 0,
+        item: ItemRef::key_only(""),
+        path: b"",
+    };
 
     const NONE: [Found<'static>; LIMIT] = [Self::EMPTY; LIMIT];
 

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::normal::{Shape, normal_form};
+use super::normal::{Normal, Shape, normal_form};
+use super::rewrite::Prefix;
 
 /// A prefix pair that would have made paths match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct Proposal {
     pub to: Vec<u8>,
     /// So many of the paths would match …
     pub matched: usize,
-    /// … of so many that were looked at.
+    /// … of so many that were examined.
     pub of: usize,
 }
 
@@ -28,7 +29,7 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// How many paths were looked at.
+    /// How many paths were examined.
     #[must_use]
     pub fn count(&self) -> usize {
         self.of
@@ -88,7 +89,7 @@ impl Samples {
     }
 }
 
-/// The best first. Total, so that the same evidence gives the same text.
+/// The best first. Total, so that the same samples give the same text.
 fn order(a: &Proposal, b: &Proposal) -> Ordering {
     b.matched
         .cmp(&a.matched)
@@ -109,8 +110,15 @@ fn differing<'a>(host: &'a [u8], server: &'a [u8]) -> Option<(&'a [u8], &'a [u8]
         common += 1;
         (from, to) = (shorter_from, shorter_to);
     }
-    let differ = normal_form(from) != normal_form(to);
-    (common >= 2 && differ).then(|| (or_root(from, host), or_root(to, server)))
+    let (from, to) = (or_root(from, host), or_root(to, server));
+    (common >= 2 && leads(from, to, host, server)).then_some((from, to))
+}
+
+/// Whether this rule makes the host's path the server's. It does not where one of them has no folder, nor where they differ
+/// in other ways too.
+fn leads(from: &[u8], to: &[u8], host: &[u8], server: &[u8]) -> bool {
+    let made = Normal::with(host, |host| Prefix::new(from, to).rewrite(host, &mut normal_form));
+    normal_form(host) != normal_form(server) && made.is_some_and(|made| made == normal_form(server))
 }
 
 /// Without its last component, and that component.

@@ -4,6 +4,9 @@
 //! listed one below another root ([`only_root_differs`]), or carry the item's title where names of media carry it
 //! ([`tells`]). `docs/design.md`, 'The matching ladder', argues each rule.
 
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::ops::Range;
+
 use super::beside::{EDITIONS, EXTRAS, ends_title, is_about, is_general, is_sequel};
 use super::form::{Component, Form};
 use super::normal::Normal;
@@ -49,10 +52,32 @@ impl<'p> Names<'p> {
         self.names[..self.count].iter().copied().enumerate()
     }
 
-    /// Each name that can be compared, with its words.
-    fn words(&self) -> impl Iterator<Item = (usize, Words)> {
-        self.iter().filter_map(|(at, name)| Some((at, Words::of(name)?)))
+    /// Gives `each` those of these names that can be compared, with their words, until it ends that.
+    fn each<B>(&self, places: Range<usize>, each: impl FnMut(usize, &Words) -> ControlFlow<B>) -> Option<B> {
+        each_of(self.iter().take(places.end).skip(places.start), each)
     }
+}
+
+/// Gives `each` those names that can be compared, with their words, until it ends that.
+fn each_of<'p, B>(
+    names: impl Iterator<Item = (usize, &'p str)>,
+    mut each: impl FnMut(usize, &Words) -> ControlFlow<B>,
+) -> Option<B> {
+    let mut words = Words::new();
+    for (at, name) in names {
+        if words.fold(name)
+            && let Break(end) = each(at, &words)
+        {
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// Whether `test` holds of the words of any of these names.
+fn any<'p>(names: impl Iterator<Item = &'p str>, mut test: impl FnMut(&Words) -> bool) -> bool {
+    let ends = |_, words: &Words| if test(words) { Break(()) } else { Continue(()) };
+    each_of(names.enumerate(), ends).is_some()
 }
 
 /// A file name without its extension.
@@ -95,27 +120,28 @@ pub fn only_root_differs(
     let title = naming(item).and_then(Words::of);
     let title = title.as_ref();
     let same = common.min(below + 1);
-    let folders = || named(listed).take(same).enumerate().skip(1);
+    let mut words = Words::new();
     let of_choice = |(at, name): (usize, &str)| {
-        let words = Words::of(name);
-        words.is_none_or(|words| is_named(&words, title) || at < below && !is_structure(name.as_bytes(), &words))
+        !words.fold(name) || is_named(&words, title) || at < below && !is_structure(name.as_bytes(), &words)
     };
-    if !folders().any(of_choice) {
+    if !named(listed).enumerate().take(same).skip(1).any(of_choice) {
         return false;
     }
     let Some(title) = title else {
         return true;
     };
     if item.kind == ItemType::Movie && !is_unmatched(item.guid) {
-        let names = || named(listed).take(same).filter_map(Words::of);
-        let called = names().any(|words| title.is_in(&words));
-        let dated = || names().any(|words| is_dated(&words, title, item.year));
-        if called && !dated() && !named(listed).take(same).any(has_number) {
+        let mut called = false;
+        let dated = any(named(listed).take(same), |words| {
+            called |= title.is_in(words);
+            is_dated(words, title, item.year)
+        });
+        if called && !dated && !named(listed).take(same).any(has_number) {
             return false;
         }
     }
-    let names = |path: &Normal<'_>| Names::of(path, below).words().any(|(_, words)| title.is_in(&words));
-    !names(listed) || names(asked)
+    let above = |path| any(named(path).skip(below).take(NAMES), |words| title.is_in(words));
+    !above(listed) || above(asked)
 }
 
 /// The names of a path, the file's first.
@@ -133,15 +159,18 @@ fn is_named(words: &Words, title: Option<&Words>) -> bool {
 
 /// Whether a name has the film's year beside its title; the year of a name that both paths have may be one apart.
 fn is_dated(words: &Words, title: &Words, own: i32) -> bool {
+    let is_own = |at: &usize| year(words.word(*at)).is_some_and(|year| own == 0 || (year - own).abs() <= 1);
+    let mut years = (0..words.len()).filter(is_own).peekable();
+    if years.peek().is_none() {
+        return false;
+    }
     let place = (0..words.len()).find_map(|from| Some(from..words.title_at(from, title)?));
-    let outside = |at: &usize| place.as_ref().is_none_or(|place| !place.contains(at));
-    let mut years = (0..words.len()).filter(outside).filter_map(|at| year(words.word(at)));
-    years.any(|year| own == 0 || (year - own).abs() <= 1)
+    years.any(|at| place.as_ref().is_none_or(|place| !place.contains(&at)))
 }
 
 /// Whether a name has the item's number at a database.
 fn has_number(name: &str) -> bool {
-    tags(name).any(|(key, _)| key != "edition")
+    has_braces(name) && tags(name).any(|(key, _)| key != "edition")
 }
 
 /// A folder that discs, cards, shows and collections have, whatever is in them: of such words and numbers only.
@@ -236,20 +265,23 @@ impl Paths<'_, '_> {
 
     /// A film: its title, by itself, its year, and no other one. The folders below the one that tells are the listed ones.
     fn film(&self) -> Verdict {
-        if self.editions(&self.asked) != self.editions(&self.listed) || self.is_extra() {
+        if self.is_extra() {
             return Verdict::Against;
         }
         let found = !is_unmatched(self.item.guid);
         let strict = self.title.is_short() || !found;
         let (mut told, mut dated, mut beside, mut elsewhere) = (false, false, false, false);
-        for (at, words) in self.asked.words() {
+        // Names that both paths have are folded once.
+        let (mut both, mut ours) = (0, 0);
+        let against = self.asked.each(0..NAMES, |at, words| {
+            *(if at < self.common { &mut both } else { &mut ours }) |= self.editions(words);
             let own = |word: &[u8]| year(word).is_some_and(|year| year == self.item.year);
-            let place = self.place(&words, |lead, place| {
+            let place = self.place(words, |lead, place| {
                 let next = words.word(place.end);
                 let dated = || (place.end..words.len()).any(|at| own(words.word(at)));
                 match lead {
                     Lead::Dash => own(next),
-                    Lead::Nothing => ends_title(&words, place.end) || at < self.common && !is_sequel(next) && dated(),
+                    Lead::Nothing => ends_title(words, place.end) || at < self.common && !is_sequel(next) && dated(),
                 }
             });
             let outside = |word: &usize| place.is_none_or(|place| !(place.from..place.end).contains(word));
@@ -263,7 +295,7 @@ impl Paths<'_, '_> {
             let near = |year: i32| at < self.common && (self.item.year == 0 || (year - self.item.year).abs() <= 1);
             let is_other = self.item.year != 0 && !is_own && years().any(|(_, year)| !near(year));
             if is_other && (place.is_some() || at == 0) {
-                return Verdict::Against;
+                return Break(());
             }
             let numbered = at < self.common && has_number(self.asked.names[at]);
             let is_near = || numbered || years().any(|(_, year)| near(year));
@@ -274,6 +306,15 @@ impl Paths<'_, '_> {
             beside |= place.is_some() && (is_own || found && is_near()) && meant();
             elsewhere |= is_other && at >= self.common;
             told |= place.is_some() && at <= self.common;
+            Continue(())
+        });
+        let mut theirs = 0;
+        self.listed.each(self.common..NAMES, |_, words| {
+            theirs |= self.editions(words);
+            Continue::<()>(())
+        });
+        if against.is_some() || both | ours != both | theirs {
+            return Verdict::Against;
         }
         // Remakes have the same title. A title of one short word may be there by chance, and its year elsewhere too.
         if told && (beside && (found || !self.title.is_short()) || dated && !strict && !elsewhere) {
@@ -295,13 +336,17 @@ impl Paths<'_, '_> {
             return Verdict::Nothing;
         };
         let mut season = marker.season;
-        for (at, words) in self.asked.words().skip(1) {
-            if let Some(told) = season_in(&words) {
+        let against = self.asked.each(1..NAMES, |at, words| {
+            if let Some(told) = season_in(words) {
                 if at >= self.common && told != self.item.season {
-                    return Verdict::Against;
+                    return Break(());
                 }
                 season = season.or(Some(told));
             }
+            Continue(())
+        });
+        if against.is_some() {
+            return Verdict::Against;
         }
         let Some(season) = season else {
             return Verdict::Nothing;
@@ -314,25 +359,25 @@ impl Paths<'_, '_> {
         }
         let known = |year: i32| {
             let listed = |words: &Words| words.iter().any(|word| self::year(word) == Some(year));
-            year == self.item.year || self.listed.words().any(|(_, words)| listed(&words))
+            year == self.item.year || any(self.listed.iter().map(|(_, name)| name), listed)
         };
         let mut told = false;
-        for (at, words) in self.asked.words() {
-            let numbered = |end: usize| Marker::at(&words, end).is_some();
-            let place = self.place(&words, |lead, place| match lead {
+        let against = self.asked.each(0..NAMES, |at, words| {
+            let numbered = |end: usize| Marker::at(words, end).is_some();
+            let place = self.place(words, |lead, place| match lead {
                 Lead::Dash => numbered(place.end),
                 Lead::Nothing => {
-                    numbered(place.end) || season_at(&words, place.end).is_some() || ends_title(&words, place.end)
+                    numbered(place.end) || season_at(words, place.end).is_some() || ends_title(words, place.end)
                 }
             });
             let Some(place) = place else {
-                continue;
+                return Continue(());
             };
             let mut years = (place.end..words.len()).filter_map(|at| year(words.word(at)));
             let dated = match years.next() {
                 None => false,
                 Some(first) if known(first) || years.any(known) => true,
-                Some(_) => return Verdict::Against,
+                Some(_) => return Break(()),
             };
             // Its own number right behind it: no word of chance.
             let numbered = at == 0 && place.from == 0 && numbered(place.end);
@@ -340,6 +385,10 @@ impl Paths<'_, '_> {
             told |= numbered
                 || at == 0 && !self.title.is_short()
                 || !is_unmatched(self.item.guid) && (dated || !self.title.is_short());
+            Continue(())
+        });
+        if against.is_some() {
+            return Verdict::Against;
         }
         if told { Verdict::Tells } else { Verdict::Nothing }
     }
@@ -368,12 +417,12 @@ impl Paths<'_, '_> {
         }
         let disc = Words::of(self.asked.names[1]).is_some_and(|words| is_disc(&words));
         let album = if disc { 3 } else { 2 };
-        let artist = self.asked.words().find_map(|(at, words)| {
-            let place = self.place(&words, |_, artist| match at {
+        let artist = self.asked.each(0..NAMES, |at, words| {
+            let place = self.place(words, |_, artist| match at {
                 0 => artist.end <= place.from && words.before(artist.end) == Gap::Dash,
-                _ => artist.from == 0 && ends_title(&words, artist.end),
+                _ => artist.from == 0 && ends_title(words, artist.end),
             });
-            place.map(|place| (at, place))
+            place.map_or(Continue(()), |place| Break((at, place)))
         });
         // `Unknown Artist/Unknown Album/01 Track 01.mp3` is on every computer.
         let is_name = !self.title.iter().all(is_general);
@@ -391,34 +440,30 @@ impl Paths<'_, '_> {
             let mut same = listed().filter(|(other, _)| *other == key).peekable();
             same.peek().is_some() && same.all(|(_, other)| other != value)
         };
-        self.asked.iter().flat_map(|(_, name)| tags(name)).any(differs)
+        let tagged = self.asked.iter().filter(|(_, name)| has_braces(name));
+        tagged.flat_map(|(_, name)| tags(name)).any(differs)
     }
 
-    /// The words of editions that a path has outside of the title, as a set.
-    fn editions(&self, names: &Names<'_>) -> u32 {
-        let mut set = 0;
-        for (_, words) in names.words() {
-            let place = (0..words.len()).find_map(|from| Some((from, words.title_at(from, self.title)?)));
-            for at in 0..words.len() {
-                if place.is_some_and(|(from, end)| (from..end).contains(&at)) {
-                    continue;
-                }
-                if let Some(bit) = EDITIONS.iter().position(|edition| *edition == words.word(at)) {
-                    set |= 1 << bit;
-                }
-            }
+    /// The words of editions that a name has outside of the title, as a set.
+    fn editions(&self, words: &Words) -> u32 {
+        let edition = |at: usize| EDITIONS.iter().position(|edition| *edition == words.word(at));
+        let mut found = (0..words.len()).filter_map(|at| Some((at, edition(at)?))).peekable();
+        if found.peek().is_none() {
+            return 0;
         }
-        set
+        let place = (0..words.len()).find_map(|from| Some(from..words.title_at(from, self.title)?));
+        let outside = |at: usize| place.as_ref().is_none_or(|place| !place.contains(&at));
+        found
+            .filter(|(at, _)| outside(*at))
+            .fold(0, |set, (_, bit)| set | 1 << bit)
     }
 
     /// Whether the path lies in a folder for what belongs to the film or show and is not it, in a folder that has the
     /// title, and the listed one does not.
     fn is_extra(&self) -> bool {
-        let has_title = |name: &str| Words::of(name).is_some_and(|words| self.title.is_in(&words));
-        let folders = &self.asked.names[self.common.max(1).min(self.asked.count)..self.asked.count];
-        folders
-            .windows(2)
-            .any(|pair| EXTRAS.contains(&pair[0]) && has_title(pair[1]))
+        let has_title = |at: usize| Words::of(self.asked.names[at]).is_some_and(|words| self.title.is_in(&words));
+        let mut folders = self.common.max(1)..self.asked.count.saturating_sub(1);
+        folders.any(|at| EXTRAS.contains(&self.asked.names[at]) && has_title(at + 1))
     }
 }
 
@@ -429,6 +474,10 @@ fn names_album(file: &Words, artist: usize, title: usize) -> bool {
     let end = title - usize::from(counted);
     let of_choice = |word: &[u8]| !is_disc_word(word) && number(word).is_none() && !is_general(word);
     file.before(end) == Gap::Dash && (artist..end).any(|at| of_choice(file.word(at)))
+}
+
+fn has_braces(name: &str) -> bool {
+    name.bytes().any(|byte| matches!(byte, b'{' | b'['))
 }
 
 /// What a name says in braces of the item: its number at a database, or its edition.

@@ -1,4 +1,4 @@
-//! What a climb asks of one library. `warm` implements it; tests implement it by a linear scan.
+//! What a climb asks of one library. `image` implements it; tests implement it by a linear scan.
 
 use super::normal::Normal;
 use super::outcome::ItemRef;

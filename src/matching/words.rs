@@ -41,40 +41,35 @@ pub struct Words {
 }
 
 impl Words {
-    /// Folds `text`. `None` when it is too long to be compared: then it tells nothing. Allocates nothing, but for letters
-    /// with more than four marks.
+    /// The words of `text`. `None` when it is too long to be compared: then it tells nothing. Allocates nothing, but for
+    /// letters with more than four marks.
     pub fn of(text: &str) -> Option<Self> {
-        let mut folder = Folder {
-            words: Self {
-                bytes: [0; BYTES],
-                places: [Word::default(); WORDS],
-                used: 0,
-                count: 0,
-            },
+        let mut words = Self::new();
+        words.fold(text).then_some(words)
+    }
+
+    /// Of nothing yet.
+    pub fn new() -> Self {
+        Self {
+            bytes: [0; BYTES],
+            places: [Word::default(); WORDS],
+            used: 0,
+            count: 0,
+        }
+    }
+
+    /// [`Words::of`] in the place of what was folded here before; `false` when the text is too long. For one name after the
+    /// other: clearing and moving the room takes as long as folding a name.
+    pub fn fold(&mut self, text: &str) -> bool {
+        (self.used, self.count) = (0, 0);
+        let folder = Folder {
+            words: self,
             open: false,
             wide: false,
             gap: Gap::Plain,
             depth: 0,
         };
-        let mut before = ' ';
-        let mut all = text.chars().peekable();
-        while let Some(c) = all.next() {
-            let spaced = matches!(c, '-' | '–' | '—') && before.is_whitespace() && all.peek().is_none_or(|c| *c == ' ');
-            before = c;
-            if c.is_ascii() {
-                folder.put(c.to_ascii_lowercase(), spaced)?;
-                continue;
-            }
-            for c in std::iter::once(c)
-                .nfkd()
-                .filter(|c| !is_combining_mark(*c))
-                .flat_map(lower)
-            {
-                folder.put(c, spaced)?;
-            }
-        }
-        folder.close();
-        Some(folder.words)
+        folder.fold(text).is_some()
     }
 
     /// How many words there are.
@@ -108,33 +103,36 @@ impl Words {
     /// The place behind the words that begin at `from` here and say what `title` says from its word `first` to `last`
     /// (excluded). How letters are parted into words does not matter (`S.H.I.E.L.D.`, `Spider-Man`); how digits are does.
     fn says(&self, from: usize, title: &Words, first: usize, last: usize) -> Option<usize> {
-        let (mut here, mut there) = ((from, 0), (first, 0));
+        let (mut here, mut there) = (from, first);
+        let (mut ours, mut theirs) = (self.word(here), title.word(there));
         loop {
-            let (ours, theirs) = (self.word(here.0), title.word(there.0));
-            if ours.get(here.1)? != theirs.get(there.1)? {
+            let same = ours.len().min(theirs.len());
+            if same == 0 || ours[0] != theirs[0] || ours[..same] != theirs[..same] {
                 return None;
             }
-            (here.1, there.1) = (here.1 + 1, there.1 + 1);
-            let ends = (here.1 == ours.len(), there.1 == theirs.len());
-            if ends.1 && there.0 + 1 == last {
-                return ends.0.then_some(here.0 + 1);
+            let ends = (same == ours.len(), same == theirs.len());
+            if ends.1 && there + 1 == last {
+                return ends.0.then_some(here + 1);
             }
             let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
             if ends.0 != ends.1 {
                 let (last, next) = if ends.0 {
-                    (ours.last(), self.word(here.0 + 1).first())
+                    (ours.last(), self.word(here + 1).first())
                 } else {
-                    (theirs.last(), title.word(there.0 + 1).first())
+                    (theirs.last(), title.word(there + 1).first())
                 };
                 if digit(last) && digit(next) {
                     return None;
                 }
             }
+            (ours, theirs) = (&ours[same..], &theirs[same..]);
             if ends.0 {
-                here = (here.0 + 1, 0);
+                here += 1;
+                ours = self.word(here);
             }
             if ends.1 {
-                there = (there.0 + 1, 0);
+                there += 1;
+                theirs = title.word(there);
             }
         }
     }
@@ -146,12 +144,9 @@ impl Words {
             return None;
         }
         let moved = || {
+            let end = (last > 1).then(|| self.says(from, title, 1, last)).flatten()?;
             let article = title.word(0);
-            (last > 1 && ARTICLES.contains(&article))
-                .then(|| self.says(from, title, 1, last))
-                .flatten()
-                .filter(|end| self.word(*end) == article)
-                .map(|end| end + 1)
+            (self.word(end) == article && ARTICLES.contains(&article)).then_some(end + 1)
         };
         self.says(from, title, 0, last).or_else(moved)
     }
@@ -167,17 +162,22 @@ impl Words {
         let begin = usize::from(self.len() > 1 && ARTICLES.contains(&self.word(0)));
         let (mut words, mut letters) = (0, 0);
         for at in begin..self.len() {
-            let text = std::str::from_utf8(self.word(at)).unwrap_or_default();
-            let own: usize = text
-                .chars()
-                .filter(|c| !c.is_numeric())
-                .map(|c| if is_wide(c) { 3 } else { 1 })
-                .sum();
+            let own = own_letters(self.word(at));
             words += usize::from(own > 0);
             letters += own;
         }
         letters < if words > 1 { 6 } else { 9 }
     }
+}
+
+/// How much a word says: its letters, those of scripts without spaces for three each.
+fn own_letters(word: &[u8]) -> usize {
+    if word.is_ascii() {
+        return word.iter().filter(|byte| !byte.is_ascii_digit()).count();
+    }
+    let text = std::str::from_utf8(word).unwrap_or_default();
+    let letters = text.chars().filter(|c| !c.is_numeric());
+    letters.map(|c| if is_wide(c) { 3 } else { 1 }).sum()
 }
 
 /// Articles that are moved to the end of a title.
@@ -203,8 +203,21 @@ fn is_wide(c: char) -> bool {
     matches!(c, '\u{2E80}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
 }
 
-struct Folder {
-    words: Words,
+/// Letters and digits of ASCII in lower case; 0 for other bytes.
+const LETTERS: [u8; 256] = {
+    let mut letters = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        if byte.is_ascii_alphanumeric() {
+            letters[byte as usize] = byte.to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    letters
+};
+
+struct Folder<'w> {
+    words: &'w mut Words,
     /// A word is being read.
     open: bool,
     wide: bool,
@@ -212,7 +225,44 @@ struct Folder {
     depth: u32,
 }
 
-impl Folder {
+impl Folder<'_> {
+    fn fold(mut self, text: &str) -> Option<()> {
+        let bytes = text.as_bytes();
+        let mut before = ' ';
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            // Most names are words of plain letters, with single bytes between them that mean nothing.
+            if LETTERS[usize::from(*byte)] != 0 {
+                (before, at) = ('a', at + self.plain(&bytes[at..])?);
+                continue;
+            }
+            if matches!(byte, b' ' | b'.' | b'_') {
+                self.close();
+                (before, at) = (char::from(*byte), at + 1);
+                continue;
+            }
+            let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) else {
+                break;
+            };
+            at += c.len_utf8();
+            let ends = bytes.get(at).is_none_or(|next| *next == b' ');
+            let spaced = matches!(c, '-' | '–' | '—') && before.is_whitespace() && ends;
+            before = c;
+            if c.is_ascii() {
+                self.put(c, spaced)?;
+                continue;
+            }
+            for c in std::iter::once(c)
+                .nfkd()
+                .filter(|c| !is_combining_mark(*c))
+                .flat_map(lower)
+            {
+                self.put(c, spaced)?;
+            }
+        }
+        Some(())
+    }
+
     fn put(&mut self, c: char, spaced: bool) -> Option<()> {
         if c.is_alphanumeric() {
             if self.open && is_wide(c) != self.wide {
@@ -242,22 +292,57 @@ impl Folder {
         Some(())
     }
 
-    fn letter(&mut self, c: char) -> Option<()> {
-        let words = &mut self.words;
-        if !self.open {
-            let at = u16::try_from(words.used).ok()?;
-            *words.places.get_mut(words.count)? = Word {
-                start: at,
-                end: at,
-                before: std::mem::take(&mut self.gap),
-                inside: self.depth > 0,
-            };
-            words.count += 1;
-            self.open = true;
+    /// The letters and digits of ASCII that `text` begins with: how many there are.
+    fn plain(&mut self, text: &[u8]) -> Option<usize> {
+        if self.wide {
+            self.close();
         }
-        let room = words.bytes.get_mut(words.used..words.used + c.len_utf8())?;
+        self.wide = false;
+        self.open()?;
+        let mut length = 0;
+        for (room, byte) in self.words.bytes[self.words.used..].iter_mut().zip(text) {
+            let letter = LETTERS[usize::from(*byte)];
+            if letter == 0 {
+                break;
+            }
+            *room = letter;
+            length += 1;
+        }
+        let fits = text.get(length).is_none_or(|next| LETTERS[usize::from(*next)] == 0);
+        fits.then(|| self.extend(length)).flatten()?;
+        Some(length)
+    }
+
+    fn letter(&mut self, c: char) -> Option<()> {
+        self.open()?;
+        let length = c.len_utf8();
+        let room = self.words.bytes.get_mut(self.words.used..self.words.used + length)?;
         c.encode_utf8(room);
-        words.used += c.len_utf8();
+        self.extend(length)
+    }
+
+    /// Begins a word, unless one is being read.
+    fn open(&mut self) -> Option<()> {
+        if self.open {
+            return Some(());
+        }
+        let words = &mut *self.words;
+        let at = u16::try_from(words.used).ok()?;
+        *words.places.get_mut(words.count)? = Word {
+            start: at,
+            end: at,
+            before: std::mem::take(&mut self.gap),
+            inside: self.depth > 0,
+        };
+        words.count += 1;
+        self.open = true;
+        Some(())
+    }
+
+    /// The word got so many bytes more.
+    fn extend(&mut self, length: usize) -> Option<()> {
+        let words = &mut *self.words;
+        words.used += length;
         words.places[words.count - 1].end = u16::try_from(words.used).ok()?;
         Some(())
     }

@@ -92,18 +92,6 @@ pub enum LibraryKind {
 }
 
 impl LibraryKind {
-    /// The types to list in order to see every file of such a library.
-    #[must_use]
-    pub fn leaf_types(self) -> &'static [ItemType] {
-        match self {
-            Self::Movie => &[ItemType::Movie],
-            Self::Show => &[ItemType::Episode],
-            Self::Artist => &[ItemType::Track],
-            Self::Photo => &[ItemType::Photo, ItemType::Clip],
-            Self::Other => &[ItemType::Other],
-        }
-    }
-
     /// Plex's word for the kind.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -159,17 +147,11 @@ pub struct Item {
 }
 
 impl Item {
-    /// Plex's address of the item, `/library/metadata/<rating key>`: what `fetchItem` of plexapi takes.
+    /// All that is known of it, as a JSON object; `key` is its public key.
     #[must_use]
-    pub fn key(&self) -> String {
-        key_of(&self.rating_key)
-    }
-
-    /// All that is known of it, as a JSON object.
-    #[must_use]
-    pub fn to_json(&self) -> String {
+    pub fn to_json(&self, key: &str) -> String {
         serde_json::json!({
-            "key": self.key(),
+            "key": key,
             "rating_key": self.rating_key,
             "kind": self.kind.name(),
             "title": self.title,
@@ -186,32 +168,42 @@ impl Item {
     }
 }
 
-/// Where Plex serves an item.
-pub const KEY_PREFIX: &str = "/library/metadata/";
-
-/// The address of the item with this rating key.
-#[must_use]
-pub fn key_of(rating_key: &str) -> String {
-    format!("{KEY_PREFIX}{rating_key}")
+/// How far a change token may be trusted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i64)]
+pub enum Trust {
+    /// An equal token proves nothing.
+    #[default]
+    Useless = 0,
+    /// An equal token mostly says that nothing changed: it may lag, or miss some kinds of changes.
+    Hint = 1,
+    /// An equal token proves that nothing changed.
+    Exact = 2,
 }
 
-/// The rating key in an address, or the text itself where it is none: hosts may give either.
-#[must_use]
-pub fn rating_key_of(key: &str) -> &str {
-    key.strip_prefix(KEY_PREFIX).unwrap_or(key)
+impl Trust {
+    /// The inverse of the number; an unknown one counts as the weakest.
+    #[must_use]
+    pub fn from_number(number: i64) -> Self {
+        match number {
+            1 => Self::Hint,
+            2 => Self::Exact,
+            _ => Self::Useless,
+        }
+    }
 }
 
-/// What Plex says of when a library changed. None of them can be trusted alone: `docs/design.md`, 'Freshness'.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Clocks {
-    /// A change counter, not a time; 0 for ever in some libraries. Compare for inequality only.
-    pub content_changed_at: i64,
-    /// When the last scan ended, Unix seconds; also moves on scans that changed nothing.
-    pub scanned_at: i64,
-    /// When the library's settings changed, Unix seconds.
-    pub updated_at: i64,
-    /// A scan is running.
-    pub refreshing: bool,
+/// What a source says of the state that a library is in, so that one can tell later whether it changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Opaque: compared with others of the same library for equality, and for nothing else.
+    pub token: String,
+    /// What an equal token is worth.
+    pub trust: Trust,
+    /// It is being scanned: what it shows is about to change.
+    pub busy: bool,
+    /// When a scan of it ended last, Unix ms by the server's clock; 0: not known.
+    pub scanned_ms: i64,
 }
 
 /// A library as the server lists it.
@@ -227,8 +219,8 @@ pub struct Library {
     pub kind: LibraryKind,
     /// Its folders, as the server sees them.
     pub locations: Vec<String>,
-    /// Its clocks at the moment of asking.
-    pub clocks: Clocks,
+    /// What tells whether it changed, as of the moment of asking.
+    pub change: Change,
 }
 
 /// What a library goes by that the server shows without a uuid of its own.
@@ -379,7 +371,7 @@ pub struct PathSearch {
     pub found: bool,
 }
 
-/// What an event said of a library, and no probe has looked into yet.
+/// What an event said of a library, and no probe has followed up yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i64)]
 pub enum Hint {

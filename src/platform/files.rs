@@ -1,4 +1,4 @@
-//! Files that nobody else may read, and what kind of disk they are on.
+//! Files that only their owner may read, and what kind of disk they are on.
 //!
 //! The folder may belong to another user than this process's, as when root in a container works for the user of the
 //! host. What that user can put into it must not lead this process elsewhere. So each name is looked up in a descriptor of
@@ -9,8 +9,10 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, fchown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Component, Path};
+
+use super::witness::{Step, is_on_a_network, tell};
 
 /// How often a file is looked for that others make and remove meanwhile.
 const TURNS: u32 = 8;
@@ -26,6 +28,7 @@ pub fn private(path: &Path) -> io::Result<File> {
             done => return done,
         }
         let (folder, name) = place(path)?;
+        tell(Step::Make(path))?;
         match make_in(&folder, &name) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {} // another process was faster
             done => return done.map_err(|error| explain(error, path)),
@@ -33,7 +36,7 @@ pub fn private(path: &Path) -> io::Result<File> {
     }
     Err(in_the_way(
         path,
-        "made and removed again and again: look for who does that",
+        "made and removed again and again: look for the program that does that",
     ))
 }
 
@@ -66,7 +69,17 @@ pub fn fresh(path: &Path) -> io::Result<File> {
     {
         removed.map_err(|error| explain(error, path))?;
     }
+    tell(Step::Make(path))?;
     make_in(&folder, &name).map_err(|error| explain(error, path))
+}
+
+/// Forces what was written to a file to the disk.
+///
+/// # Errors
+/// The operating system's.
+pub fn sync(file: &File, path: &Path) -> io::Result<()> {
+    tell(Step::Sync(path))?;
+    file.sync_all()
 }
 
 /// A folder, for locking it. It is not made when it is missing.
@@ -85,15 +98,17 @@ pub fn folder(path: &Path) -> io::Result<File> {
 /// As [`private`].
 pub fn remove(path: &Path) -> io::Result<()> {
     let (folder, name) = place(path)?;
+    tell(Step::Remove(path))?;
     remove_in(&folder, &name).map_err(|error| explain(error, path))
 }
 
-/// Gives a file another name in the same folder. What has that name is replaced; a directory that has it is put aside.
+/// Gives a file another name in the same folder. What has that name is replaced; a directory that has it is renamed.
 ///
 /// # Errors
 /// The operating system's.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let (folder, name) = place(to)?;
+    tell(Step::Rename(from, to))?;
     let from = c_name(from.file_name().unwrap_or_default())?;
     match rename_in(&folder, &from, &name) {
         Err(error)
@@ -106,7 +121,7 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
             let aside = CString::new(format!("{}.{number:x}.broken", name.to_string_lossy()))?;
             rename_in(&folder, &name, &aside)?;
             log::warn!(
-                "{} was a directory; it is put aside as {}",
+                "{} was a directory; it is renamed to {}",
                 to.display(),
                 aside.to_string_lossy()
             );
@@ -171,13 +186,16 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     // SAFETY: a plain call with an open descriptor and a NUL-terminated name.
     if unsafe { libc::mkdirat(above.as_raw_fd(), name.as_ptr(), 0o700) } != 0 {
         let error = io::Error::last_os_error();
-        // Another process was faster; or it is a file, and then whoever uses it will see.
+        // Another process was faster; or it is a file, and then using it fails.
         return if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() {
             Ok(())
         } else {
             Err(error)
         };
     }
+    // The host's mask may have taken rights of its own user. Where that cannot be put right, what follows says so.
+    // SAFETY: a plain call with an open descriptor and a NUL-terminated name.
+    unsafe { libc::fchmodat(above.as_raw_fd(), name.as_ptr(), 0o700, libc::AT_SYMLINK_NOFOLLOW) };
     let made = open_at(
         above.as_raw_fd(),
         &name,
@@ -265,6 +283,8 @@ fn open(path: &Path, flags: libc::c_int) -> io::Result<File> {
 fn make_in(folder: &OwnedFd, name: &CString) -> io::Result<File> {
     let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
     let file = File::from(open_at(folder.as_raw_fd(), name, flags)?);
+    // The host's mask may have taken rights of its own user, who opens it again later.
+    let _ = file.set_permissions(fs::Permissions::from_mode(0o600));
     give_to_owner(&file, folder);
     Ok(file)
 }
@@ -423,7 +443,7 @@ pub fn disk(directory: &Path) -> Disk {
         let free = (facts.f_bavail as u64).checked_mul(facts.f_bsize as u64);
         Disk {
             kind: Some(known.map_or_else(|| format!("{number:#x}"), |(_, name, _)| (*name).to_owned())),
-            shares_memory: known.is_none_or(|(.., shares)| *shares),
+            shares_memory: known.is_none_or(|(.., shares)| *shares) && !is_on_a_network(),
             free,
         }
     }

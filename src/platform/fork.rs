@@ -70,7 +70,7 @@ impl<O, T> Held<O, T> {
 #[derive(Debug)]
 pub struct OwnFile(Option<File>);
 
-/// The descriptors of such files. Held through a fork, and by nobody for longer than it takes to open a file.
+/// The descriptors of such files. Held through a fork, and otherwise no longer than it takes to open a file.
 static OWN_FILES: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
 impl OwnFile {
@@ -201,8 +201,8 @@ fn after(side: &Side) {
     drop(last);
     if matches!(side, Side::Child(_)) {
         for descriptor in own.drain(..) {
-            // SAFETY: it was open when the fork came, and nobody in this process can use it: the threads that did are
-            // in the parent.
+            // SAFETY: it was open when the fork came, and no thread of this process can use it: those that did are in
+            // the parent.
             unsafe { libc::close(descriptor) };
         }
     }

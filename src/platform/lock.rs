@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::files;
 use super::fork::OwnFile;
+use super::witness::{Step, tell};
 
 /// A held lock; dropping it frees it, also when a child that was forked meanwhile lives on. The file stays: removing it
 /// would let two holders hold two files.
@@ -39,6 +40,7 @@ impl FileLock {
         give_up: &dyn Fn() -> bool,
     ) -> io::Result<Option<Self>> {
         let file = OwnFile::open(open)?;
+        tell(Step::Lock)?;
         let mut pause = Duration::from_millis(1);
         loop {
             match file.try_lock() {

@@ -21,7 +21,7 @@ pub enum MapMode {
     /// Mapped: nothing is read before it is needed, and all processes share one copy.
     #[default]
     Map,
-    /// Read: for file systems where mapping cannot be trusted.
+    /// Read: for file systems where mapping is unreliable.
     Read,
 }
 
@@ -53,7 +53,7 @@ impl FileBytes {
         let mut file = files::readable(path)?;
         match mode {
             MapMode::Map => {
-                // SAFETY: nobody changes or shortens an image once it has its name; see the module's promise.
+                // SAFETY: an image is neither changed nor shortened once it has its name; see the module's promise.
                 let Ok(map) = (unsafe { MmapOptions::new().map(&file) }) else {
                     return Self::open(path, MapMode::Read);
                 };

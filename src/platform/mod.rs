@@ -11,3 +11,4 @@ pub mod map;
 pub mod mutex;
 pub mod swap;
 pub mod thread;
+pub mod witness;

@@ -1,12 +1,12 @@
 //! A value that many threads read without waiting while one thread replaces it.
 //!
 //! A reader announces itself in one of 64 counters, loads the pointer, reads, and takes itself back. A writer swaps the
-//! pointer and keeps the old value until it has seen each counter at zero once since. It looks by a read-modify-write that
-//! changes nothing, so look and announcement have an order: an announcement that comes first is seen, and one that comes
-//! later reads what the look wrote, hence also sees the pointer that was swapped before. (`tests/loom.rs` has the model.)
+//! pointer and keeps the old value until it has seen each counter at zero once since. It reads a counter by a read-modify-write
+//! that changes nothing, so that read and announcement have an order: an announcement that comes first is seen, and one
+//! that comes later reads what that wrote, hence also sees the pointer that was swapped before. (`tests/loom.rs` has the model.)
 //!
 //! Crates that do this keep lists in thread-locals with destructors, and those keep a library loaded for ever after
-//! `dlclose`. Here a thread is told from another by the address of a thread-local byte that nobody destroys.
+//! `dlclose`. Here a thread is told from another by the address of a thread-local byte that has no destructor.
 
 #[cfg(not(loom))]
 use std::sync::{
@@ -29,7 +29,7 @@ const COUNTERS: usize = if cfg!(loom) { 2 } else { 64 };
 #[repr(align(128))]
 struct Counter(AtomicUsize);
 
-/// The value and those it replaced that somebody may still read.
+/// The value, and those it replaced that may still be read.
 pub struct Swap<T> {
     current: AtomicPtr<T>,
     readers: [Counter; COUNTERS],
@@ -70,12 +70,12 @@ impl<T> Swap<T> {
     pub fn read_as(&self, thread: usize) -> Guard<'_, T> {
         let counter = &self.readers[thread % COUNTERS].0;
         counter.fetch_add(1, Ordering::AcqRel);
-        // SAFETY: the counter says that somebody reads, so whatever is current now is not freed before `fetch_sub`.
+        // SAFETY: the counter says that there is a reader, so what is current now is not freed before `fetch_sub`.
         let value = unsafe { &*self.current.load(Ordering::Acquire) };
         Guard { value, counter }
     }
 
-    /// Replaces the value. Old ones are freed now, if nobody reads them, or by a later call.
+    /// Replaces the value. Old ones are freed now, if there is no reader, or by a later call.
     pub fn replace(&self, value: T) {
         let new = Box::into_raw(Box::new(value));
         let mut retired = lock(&self.retired);
@@ -87,7 +87,7 @@ impl<T> Swap<T> {
         self.free(&mut retired);
     }
 
-    /// Frees what nobody reads any more, without replacing anything. Returns how many old values are still kept.
+    /// Frees what is read no more, without replacing anything. Returns how many old values are still kept.
     #[cfg(any(test, loom))]
     pub fn collect(&self) -> usize {
         let mut retired = lock(&self.retired);
@@ -103,7 +103,7 @@ impl<T> Swap<T> {
         retired.retain_mut(|old| {
             old.waiting &= !idle;
             if old.waiting == 0 {
-                // SAFETY: the value left `current` before the counters were looked at, and each of them has been zero
+                // SAFETY: the value left `current` before the counters were read, and each of them has been zero
                 // since: no reader that could have loaded it is left, and none will come. It came from a box.
                 drop(unsafe { Box::from_raw(old.value) });
             }

@@ -38,7 +38,7 @@ pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut 
     // Joined when it is dropped, also while `tick` unwinds: the job outlives the thread.
     let Some(worker) = spawn(&job) else {
         let work = lock(&job.work).take();
-        // The closure was never handed over: nobody else can have taken it.
+        // The closure was never handed over: no other thread can have taken it.
         return work.map_or_else(|| unreachable!("the job lost its work"), |work| work());
     };
     let outcome = {
@@ -63,7 +63,7 @@ pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut 
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// A thread that outlives the call that starts it: joined when this is dropped, so whoever owns it tells it to end first.
+/// A thread that outlives the call that starts it: joined when this is dropped. Tell it to end before.
 ///
 /// As for [`on_worker`], nothing of it is left in the thread that starts it. A fork's child has no such thread and waits for
 /// none.
@@ -86,7 +86,7 @@ impl Worker {
         // SAFETY: the thread that takes the work over owns it.
         let worker = unsafe { start(run, work.cast()) };
         if worker.is_none() {
-            // SAFETY: there is no thread, so nobody took it.
+            // SAFETY: there is no thread, so the work was not taken.
             drop(unsafe { Box::from_raw(work) });
         }
         worker

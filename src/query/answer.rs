@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Status};
 use crate::matching::{Found, Outcome};
-use crate::model::{Confidence, Item, Library, Reason, Rung, key_of};
+use crate::model::{Confidence, Item, Library, Reason, Rung};
+use crate::source::Kind;
 use crate::store::LibraryRow;
 
 /// The answer for a path or GUID; valid while it is borrowed.
@@ -12,7 +13,7 @@ pub struct Answer<'a> {
     pub status: Status,
     /// The rung that found it.
     pub rung: Rung,
-    /// How far it may be trusted.
+    /// How sure it is.
     pub confidence: Confidence,
     /// Why there is no single item.
     pub reason: Reason,
@@ -24,12 +25,14 @@ pub struct Answer<'a> {
     pub stale: bool,
     /// Milliseconds since the listing was last seen to be current; `None` when there is none.
     pub age_ms: Option<i64>,
+    /// What kind of source the items are of: how their keys look.
+    pub kind: &'static Kind,
     found: &'a [Found<'a>],
     rows: &'a [LibraryRow],
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn of(outcome: &'a Outcome<'a>, rows: &'a [LibraryRow], status: Status) -> Self {
+    pub(super) fn of(kind: &'static Kind, outcome: &'a Outcome<'a>, rows: &'a [LibraryRow], status: Status) -> Self {
         Self {
             status,
             rung: outcome.rung,
@@ -39,12 +42,13 @@ impl<'a> Answer<'a> {
             message: "",
             stale: false,
             age_ms: None,
+            kind,
             found: outcome.found(),
             rows,
         }
     }
 
-    pub(super) fn of_items(found: &'a [Found<'a>], total: usize, rows: &'a [LibraryRow]) -> Self {
+    pub(super) fn of_items(kind: &'static Kind, found: &'a [Found<'a>], total: usize, rows: &'a [LibraryRow]) -> Self {
         let (status, confidence, reason) = match total {
             0 => (Status::NotFound, Confidence::None, Reason::NotListed),
             1 => (Status::Ok, Confidence::High, Reason::None),
@@ -59,17 +63,18 @@ impl<'a> Answer<'a> {
             message: "",
             stale: false,
             age_ms: None,
+            kind,
             found,
             rows,
         }
     }
 
     /// An answer that is an error.
-    pub(super) fn failed(error: &'a Error) -> Self {
+    pub(super) fn failed(kind: &'static Kind, error: &'a Error) -> Self {
         Self {
             status: error.status,
             message: &error.message,
-            ..Self::of_items(&[], 0, &[])
+            ..Self::of_items(kind, &[], 0, &[])
         }
     }
 
@@ -99,7 +104,7 @@ impl<'a> Answer<'a> {
 /// An item as an answer shows it, copied out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Candidate {
-    /// Plex's address of the item.
+    /// The item's public key.
     pub key: String,
     /// What is known of it; external ids and other files are not. Of a confirmed match that no listing holds only the
     /// rating key is.
@@ -119,7 +124,7 @@ pub struct Match {
     pub status: Status,
     /// The rung that found it.
     pub rung: Rung,
-    /// How far it may be trusted.
+    /// How sure it is.
     pub confidence: Confidence,
     /// Why there is no single item.
     pub reason: Reason,
@@ -146,7 +151,7 @@ impl From<&Answer<'_>> for Match {
                 let library = answer.library(found);
                 let item = &found.item;
                 Candidate {
-                    key: key_of(item.rating_key),
+                    key: answer.kind.key(item.rating_key),
                     item: Item {
                         rating_key: item.rating_key.to_owned(),
                         kind: item.kind,

@@ -5,9 +5,10 @@ use std::cell::RefCell;
 use super::answer::Answer;
 use super::planner::{Facts, Libraries, ListStep, QueryState, Step};
 use super::room::Queries;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Meaning, Result, Status};
 use crate::matching::Scope;
 use crate::model::{Generation, IdentityId};
+use crate::platform::swap::Guard;
 use crate::reading::{Resolved, Snapshot};
 use crate::store::{LibraryRow, Patience};
 use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, SHORTLY, Syncing, Unverified, Why};
@@ -18,17 +19,19 @@ pub struct Turn<'t> {
     pub call: &'t Call<'t>,
     pub snapshot: &'t Snapshot,
     pub scope: Scope,
+    /// When the snapshot was taken, Unix ms.
+    pub now_ms: i64,
 }
 
 /// What a host asks for: a path, a GUID or a title.
 pub trait Question {
     /// What one turn finds.
-    type Found<'t>;
+    type Found<'t>: Default;
     /// See [`Facts::verifies_first`].
     const VERIFIES_FIRST: bool;
 
-    /// Looks in what is known.
-    fn look<'t>(&self, turn: &Turn<'t>) -> Self::Found<'t>;
+    /// Searches what is known. What is found is filled in where it stands: it may be large.
+    fn find<'t>(&self, turn: &Turn<'t>, found: &mut Self::Found<'t>);
     /// Hands the places of the libraries that it asks for to `each`, where it names none.
     fn asks_for(&self, turn: &Turn<'_>, found: &Self::Found<'_>, each: &mut dyn FnMut(usize));
     /// Whether a library went from the store after this turn's snapshot: what was found there is less than there was.
@@ -137,11 +140,14 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let _held = Patience::now().until(call.until).hold();
-        self.reading.catch_up()?;
+        let (mut snapshot, mut now_ms) = self.read_on()?;
+        if self.reading.note_use(now_ms) {
+            drop(snapshot);
+            (snapshot, now_ms) = self.read_on()?;
+        }
         let mut wanted = self.reading.wanted();
-        let mut state = QueryState::new(self.reading.snapshot().sequence(), self.clock.now_ms());
+        let mut state = QueryState::new(snapshot.sequence(), now_ms);
         loop {
-            let snapshot = self.reading.snapshot();
             let scope = Self::scope(call, &snapshot)?;
             let libraries = match scope {
                 Some(Scope::All) if snapshot.rows.is_empty() => Libraries::None,
@@ -155,7 +161,7 @@ impl Queries {
                 ListStep::Ask => {
                     drop(snapshot);
                     self.ask_for_libraries(call, &mut state)?;
-                    self.reading.catch_up()?;
+                    (snapshot, now_ms) = self.read_on()?;
                     continue;
                 }
                 ListStep::Refuse => return Err(self.refusal(call, &snapshot, state)),
@@ -165,8 +171,10 @@ impl Queries {
                 call,
                 snapshot: &snapshot,
                 scope: scope.unwrap_or(Scope::All),
+                now_ms,
             };
-            let found = question.look(&turn);
+            let mut found = Q::Found::default();
+            question.find(&turn, &mut found);
             let known = Known {
                 turn: &turn,
                 question,
@@ -180,7 +188,7 @@ impl Queries {
                 Scope::One(place) => each(place),
                 Scope::All => question.asks_for(&turn, &found, each),
             };
-            asked(&mut |place| self.reading.ask_for(&snapshot, place));
+            asked(&mut |place| snapshot.ask_for(place, now_ms));
             if step == Step::Answer {
                 let mut outrun = question.is_outrun(&turn, &found)?;
                 if state.was_refreshed() {
@@ -189,13 +197,13 @@ impl Queries {
                 if outrun && state.begin_again() {
                     drop(found);
                     drop(snapshot);
-                    self.reading.catch_up()?;
+                    (snapshot, now_ms) = self.read_on()?;
                     continue;
                 }
                 let given = question.answer(&turn, &found, state, then);
                 drop(found);
                 drop(snapshot);
-                self.reading.answered(wanted, call.until);
+                self.reading.answered(wanted, call.until, now_ms);
                 return given;
             }
             asked(&mut |place| wanted.add(snapshot.rows[place].id));
@@ -205,8 +213,14 @@ impl Queries {
             drop(found); // it borrows from the snapshot
             drop(snapshot); // others may replace it while this waits for the server
             self.take(step, call, question, &libraries, &unverified, &mut state)?;
-            self.reading.catch_up()?;
+            (snapshot, now_ms) = self.read_on()?;
         }
+    }
+
+    /// What was committed so far, and the time: one look at the clock for a turn.
+    fn read_on(&self) -> Result<(Guard<'_, Snapshot>, i64)> {
+        self.reading.read_on()?;
+        Ok((self.reading.snapshot(), self.clock.now_ms()))
     }
 
     /// Does a step.
@@ -224,8 +238,8 @@ impl Queries {
             Step::GiveUp => {
                 return Err(Error::new(
                     Status::Store,
-                    "an image is missing or damaged, and as often as it is made anew: see the log, and look for who \
-                     removes or overwrites files in cache_dir",
+                    "an image is missing or damaged again each time that it is made anew: see the log, and look for the \
+                     program that removes or overwrites files in cache_dir",
                 ));
             }
             Step::Rebuild => return self.reading.rebuild_broken(),
@@ -275,23 +289,23 @@ impl Queries {
 
     /// Brings libraries up to date for a query. A server that just failed is left alone while old answers do.
     fn freshen(&self, call: &Call<'_>, libraries: &[LibraryRow], state: &mut QueryState) -> Result<()> {
-        let cold = libraries.iter().any(|row| !row.generation.is_fetched());
+        let unfetched = libraries.iter().any(|row| !row.generation.is_fetched());
         // A server that just failed is left alone: for a while where an old answer stands in, for a moment where not.
-        if let Some(error) = self
-            .sync
-            .back_off()
-            .last(if cold { BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS } else { 0 })
-            && (!cold || matches!(error.status, Status::Connect | Status::Timeout | Status::Starting))
+        if let Some(error) = self.sync.back_off().last(if unfetched {
+            BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS
+        } else {
+            0
+        }) && (!unfetched || error.status.meaning() == Meaning::NotNow)
         {
             state.failure = Some(error);
             return Ok(());
         }
-        // Who has an old answer does not wait for long until a new one can be stored.
-        let _held = (!cold).then(|| Patience::now().at_most(SHORTLY).hold());
+        // With an old answer at hand the call does not wait for long until a new one can be stored.
+        let _held = (!unfetched).then(|| Patience::now().at_most(SHORTLY).hold());
         match self.sync.bring_up_to_date(call, libraries, state.since, Why::Due) {
             Ok(Status::Ok) => Ok(()),
             Ok(late) => {
-                if late == Status::NeedsWarm && !cold {
+                if late == Status::NeedsWarm && !unfetched {
                     self.sync.back_off().begin(&Error::new(
                         Status::Timeout,
                         "the server did not answer within the deadline",
@@ -319,7 +333,7 @@ fn offline(library: &str) -> Error {
     Error::new(
         Status::Offline,
         format!(
-            "library '{library}' is not in the store, and the index may ask nobody: give server_url and token, or drop \
+            "library '{library}' is not in the store, and no server may be asked: give server_url and token, or drop \
              the offline flag"
         ),
     )

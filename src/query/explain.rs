@@ -11,7 +11,7 @@ use crate::sync::cannot;
 
 impl Queries {
     /// Why there is no single item, or what speaks for one that was found by the end of its path, in a sentence.
-    pub fn explain(&self, answer: &Answer<'_>, rows: &[LibraryRow], path: &[u8], trouble: Option<&Error>) -> String {
+    pub fn explain(&self, answer: &Answer<'_>, rows: &[LibraryRow], path: &[u8], failure: Option<&Error>) -> String {
         let path = self.shown.path(path);
         if answer.status == Status::Ok {
             return self.evident(answer, &path);
@@ -61,7 +61,7 @@ impl Queries {
                 )
             }
         };
-        if let Some(error) = trouble {
+        if let Some(error) = failure {
             let _ = write!(text, " (and {}: {error})", cannot(error));
         }
         text

@@ -96,9 +96,7 @@ impl Question for By<'_> {
     type Found<'t> = OnceCell<Items>;
     const VERIFIES_FIRST: bool = false;
 
-    fn look(&self, _: &Turn<'_>) -> OnceCell<Items> {
-        OnceCell::new()
-    }
+    fn find(&self, _: &Turn<'_>, _: &mut OnceCell<Items>) {}
 
     /// A GUID or title may be of any.
     fn asks_for(&self, turn: &Turn<'_>, _: &OnceCell<Items>, each: &mut dyn FnMut(usize)) {
@@ -160,7 +158,7 @@ impl Question for By<'_> {
     }
 
     fn stale(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
-        let now = turn.queries.clock.now_ms();
+        let now = turn.now_ms;
         let rows = turn.snapshot.asked(turn.scope).iter();
         rows.filter(|row| need(&age(row), &turn.queries.policy, now) != Need::Nothing)
             .cloned()
@@ -200,7 +198,7 @@ impl Question for By<'_> {
         {
             return Err(error);
         }
-        let now = queries.clock.now_ms();
+        let now = turn.now_ms;
         let (items, total) = self.read(turn, found)?;
         let (total, unverified) = (*total, self.unverified(turn, found)?);
         let what = match self {
@@ -214,7 +212,7 @@ impl Question for By<'_> {
                 ..Found::of(item)
             })
             .collect();
-        let mut answer = Answer::of_items(&found, total, rows);
+        let mut answer = Answer::of_items(queries.reading.kind(), &found, total, rows);
         answer.age_ms = rows
             .iter()
             .filter(|row| row.generation.is_fetched())

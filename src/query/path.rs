@@ -47,7 +47,7 @@ impl Queries {
                 Err(error) => {
                     // What follows a server's failure fails for the same reason.
                     let reason = failed.as_ref().filter(|_| error.status == Status::Offline);
-                    each(&Answer::failed(reason.unwrap_or(&error)));
+                    each(&Answer::failed(self.reading.kind(), reason.unwrap_or(&error)));
                     if error.status as i32 >= Status::Store as i32 {
                         failed.get_or_insert(error);
                     }
@@ -88,13 +88,9 @@ impl Question for PathQuestion<'_> {
     type Found<'t> = Outcome<'t>;
     const VERIFIES_FIRST: bool = true;
 
-    fn look<'t>(&self, turn: &Turn<'t>) -> Outcome<'t> {
-        climb_normal(
-            &turn.snapshot.views,
-            turn.scope,
-            turn.queries.reading.mappings(),
-            self.0,
-        )
+    fn find<'t>(&self, turn: &Turn<'t>, outcome: &mut Outcome<'t>) {
+        let mappings = turn.queries.reading.mappings();
+        climb_normal(&turn.snapshot.views, turn.scope, mappings, self.0, outcome);
     }
 
     /// Those that have it, else those that should.
@@ -156,8 +152,7 @@ impl Question for PathQuestion<'_> {
 
     fn stale(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
         let (queries, snapshot) = (turn.queries, turn.snapshot);
-        let now = queries.clock.now_ms();
-        let fresh = |row: &LibraryRow| need(&age(row), &queries.policy, now) == Need::Nothing;
+        let fresh = |row: &LibraryRow| need(&age(row), &queries.policy, turn.now_ms) == Need::Nothing;
         // What most calls are; allocates nothing.
         if snapshot.asked(turn.scope).iter().all(fresh) {
             return Vec::new();
@@ -233,10 +228,10 @@ impl Question for PathQuestion<'_> {
                 return Err(error);
             }
             if !rows.is_empty() && state.late.is_none() && !queries.sync.has_source() && status == Status::NotFound {
-                log::debug!("nothing was fetched, and nobody may be asked");
+                log::debug!("nothing was fetched, and no server may be asked");
             }
         }
-        let mut answer = Answer::of(outcome, &snapshot.rows, status);
+        let mut answer = Answer::of(queries.reading.kind(), outcome, &snapshot.rows, status);
         let message;
         if outcome.unverified {
             answer.reason = Reason::Unconfirmed;
@@ -259,7 +254,7 @@ impl Question for PathQuestion<'_> {
         {
             queries.samples.saw(path, found.path);
         }
-        let now = queries.clock.now_ms();
+        let now = turn.now_ms;
         let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
         let expired = |row: &LibraryRow| {

@@ -264,7 +264,7 @@ fn the_libraries_are_asked_for_once_and_only_where_one_is_not_known() {
 }
 
 #[test]
-fn an_answer_that_needs_nobody_reads_nothing_more() {
+fn an_answer_that_needs_no_server_reads_nothing_more() {
     let offline = Stated {
         may_ask: false,
         ..calm()
@@ -340,7 +340,7 @@ fn every_walk_ends_and_asks_nothing_twice() {
             if step == (Step::Search(facts.identity.unwrap_or_default())) {
                 assert!(
                     taken.iter().any(|one| matches!(one, Step::Probe(_))),
-                    "walk {walk}: searched without a look at the clocks"
+                    "walk {walk}: searched without a probe"
                 );
             }
             taken.push(step);

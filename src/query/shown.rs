@@ -23,7 +23,7 @@ impl Shown {
     }
 
     /// A path for an error or a log line. Obfuscated it is `path-` and a hash, and the extension: the same for the same
-    /// path in the same store, and nobody without the store can try what it may be.
+    /// path in the same store, and without the store's key guesses cannot be compared with it.
     pub fn path<'p>(&self, path: &'p [u8]) -> Cow<'p, str> {
         if !self.obfuscate {
             return String::from_utf8_lossy(path);

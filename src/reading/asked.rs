@@ -36,9 +36,11 @@ impl Asked {
         }
     }
 
-    /// A call asks that reads the clock.
+    /// A call asks that reads the clock. Stores once a millisecond, for the same reason.
     pub fn at(&self, now_ms: i64) {
-        self.ms.store(now_ms, Ordering::Relaxed);
+        if self.ms.load(Ordering::Relaxed) != now_ms {
+            self.ms.store(now_ms, Ordering::Relaxed);
+        }
     }
 
     /// Whether a fast lookup asked since this was called last.

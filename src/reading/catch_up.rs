@@ -10,34 +10,30 @@ use crate::error::Result;
 use crate::image::{Change as Overlaid, Image, ImageKind, LibraryFacts, LibraryView};
 use crate::maintenance::{Images, Limit};
 use crate::matching::Mappings;
-use crate::model::{IdentityId, LibraryId, Token};
+use crate::model::{IdentityId, LibraryId};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{Alone, Release, hold};
 use crate::platform::mutex::{lock, try_lock};
 use crate::platform::swap::{Guard, Swap};
+use crate::source::{self, Kind, View, Viewer};
 use crate::stats::{Counters, Spent};
 use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, State, Store, USE_NOTED_MS};
 
 /// How often the state is read again whose images were replaced before they could be opened.
 const REPLACED: u32 = 32;
 
-/// Where an index asks, and as whom.
-struct Asker {
-    url: Option<String>,
-    user: Option<String>,
-    token: Option<Token>,
-}
-
 /// What one handle has read of a store. Fast lookups begin here: it is one pointer away from a library's handle.
 pub struct Reading {
+    kind: &'static Kind,
     pub(super) store: Arc<Store>,
     images: Arc<Images>,
-    pub(super) limit: Arc<Limit>,
+    pub limit: Limit,
     pub(super) mappings: Mappings,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
-    asker: Asker,
+    /// Where this index asks, and as whom.
+    view: Option<View>,
     snapshot: Swap<Snapshot>,
     /// Held by the thread that makes images anew: the others find them made.
     rebuilding: Mutex<()>,
@@ -64,30 +60,33 @@ impl Reading {
     pub fn new(
         store: Arc<Store>,
         images: Arc<Images>,
-        limit: Arc<Limit>,
         mappings: Mappings,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
+        kind: &'static Kind,
         options: &Options,
     ) -> Self {
         Self {
+            kind,
+            limit: Limit::new(Arc::clone(&store), options.size_limit),
             store,
             images,
-            limit,
             mappings,
             clock,
             counters,
-            asker: Asker {
-                url: options.server_url.clone(),
-                user: options.user.clone(),
-                token: options.token.clone(),
-            },
+            view: source::view(options),
             snapshot: Swap::new(Snapshot::default()),
             rebuilding: Mutex::new(()),
             catching_up: Mutex::new(()),
             use_noted: AtomicI64::new(0),
             wanted: Mutex::default(),
         }
+    }
+
+    /// What kind of source the items are of: how their keys look.
+    #[inline]
+    pub fn kind(&self) -> &'static Kind {
+        self.kind
     }
 
     /// Its locks, held through a fork, in the order in which calls take them.
@@ -102,6 +101,7 @@ impl Reading {
     /// In the child of a fork.
     pub fn after_fork(&self, alone: &Alone) {
         self.snapshot.reset_after_fork(alone);
+        self.limit.after_fork();
         // The calls of the parent's other threads go on there only.
         if let Some(mut wanted) = try_lock(&self.wanted) {
             wanted.clear();
@@ -131,40 +131,45 @@ impl Reading {
 
     /// Where this index asks, and as whom. The store knows users by a secret of its database, which may be made anew.
     pub fn endpoint(&self) -> Option<Endpoint> {
-        self.asker.url.as_deref().map(|url| Endpoint {
-            url: url.trim_end_matches('/').to_owned(),
-            who: match (&self.asker.user, &self.asker.token) {
-                // One byte more than a token's: nobody takes over what was confirmed for a user who was named.
-                (Some(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
-                (None, Some(token)) => self.store.fingerprint(token.reveal()),
-                (None, None) => Vec::new(),
+        self.view.as_ref().map(|View { place, viewer }| Endpoint {
+            url: place.clone(),
+            who: match viewer {
+                // One byte more than a token's: what was confirmed for a named user is never inherited.
+                Viewer::Named(user) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
+                Viewer::Holder(token) => self.store.fingerprint(token.reveal()),
+                Viewer::Anyone => Vec::new(),
             },
         })
     }
 
     /// Brings the snapshot up to date, waiting for another thread that is at it.
     pub fn catch_up(&self) -> Result<()> {
-        self.note_use();
-        self.note_asked(false);
+        let now_ms = self.clock.now_ms();
+        self.note_use(now_ms);
+        self.note_asked(false, now_ms);
+        self.read_on()
+    }
+
+    /// [`Reading::catch_up`] for what notes itself what is used and asked for.
+    pub fn read_on(&self) -> Result<()> {
         if self.is_current() && !self.snapshot.read().outdated.load(Ordering::Acquire) {
             return Ok(());
         }
         let _catching_up = lock(&self.catching_up);
-        self.catch_up_alone(true)?;
+        self.catch_up_locked(true)?;
         self.store.find_page();
         Ok(())
     }
 
     /// Notes that the identity is used: one that is not used for a month is forgotten, and with `library_ttl` 'never' the
-    /// server is not asked either. A load and a look at the clock; once a day for a store a write that waits for no other.
-    fn note_use(&self) {
-        let now = self.clock.now_ms();
+    /// server is not asked either. A load; once a day for a store a write that waits for no other, and `true` then.
+    pub fn note_use(&self, now: i64) -> bool {
         let last = self.use_noted.load(Ordering::Relaxed);
         if (0..USE_NOTED_MS).contains(&now.saturating_sub(last)) {
-            return;
+            return false;
         }
         let Some(identity) = self.snapshot.read().identity else {
-            return;
+            return false;
         };
         self.use_noted.store(now, Ordering::Relaxed);
         match self.store.note_use(identity, now) {
@@ -173,20 +178,22 @@ impl Reading {
             // Tried again with the next call: an answer does not need it.
             Err(error) => log::debug!("that the store is used could not be noted: {error}"),
         }
+        true
     }
 
     /// Reads what was committed since the snapshot. `patient` unset: gives up (`false`) where it would have to wait.
     /// The caller holds `catching_up`.
-    fn catch_up_alone(&self, patient: bool) -> Result<bool> {
+    fn catch_up_locked(&self, patient: bool) -> Result<bool> {
         let snapshot = self.snapshot.read();
-        let Some(changes) = self.store.changes(snapshot.identity, snapshot.sequence(), patient) else {
+        let (since, timeline) = (snapshot.sequence(), snapshot.timeline);
+        let Some(changes) = self.store.changes(snapshot.identity, since, timeline, patient) else {
             return Ok(false);
         };
         let (sequence, changes) = changes?;
         if let Some(changes) = changes {
             let mut applied = true;
             for change in &changes {
-                if change.kind == ChangeKind::Clocks && !patient {
+                if change.kind == ChangeKind::Freshness && !patient {
                     snapshot.outdated.store(true, Ordering::Release);
                     continue;
                 }
@@ -203,17 +210,17 @@ impl Reading {
         if !patient {
             return Ok(false); // reading everything may take milliseconds
         }
-        self.reload_alone()?;
+        self.reload_locked()?;
         Ok(true)
     }
 
     /// Reads the whole state anew.
     pub fn reload(&self) -> Result<()> {
         let _catching_up = lock(&self.catching_up);
-        self.reload_alone()
+        self.reload_locked()
     }
 
-    fn reload_alone(&self) -> Result<()> {
+    fn reload_locked(&self) -> Result<()> {
         for attempt in 0.. {
             let begun = Instant::now();
             let (snapshot, full) = self.load()?;
@@ -257,6 +264,7 @@ impl Reading {
             .state_at(self.endpoint().as_ref(), &|row| self.images.raise(row))?;
         let State {
             sequence,
+            timeline,
             libraries,
             changes,
         } = state;
@@ -289,6 +297,7 @@ impl Reading {
             outdated: AtomicBool::new(false),
             number: before.number + 1,
             sequence: AtomicU64::new(sequence.0),
+            timeline,
             identity,
             rows: libraries,
             views,
@@ -373,11 +382,11 @@ impl Reading {
     /// Adds a change to the snapshot in place; `false` when the snapshot has to be made anew instead.
     fn apply(&self, snapshot: &Snapshot, change: &Change) -> Result<bool> {
         let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
-            return Ok(!matches!(change.kind, ChangeKind::Library | ChangeKind::Clocks)); // of a library that nobody sees
+            return Ok(!matches!(change.kind, ChangeKind::Library | ChangeKind::Freshness)); // of a library that is not in the snapshot
         };
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
         let overlaid = match change.kind {
-            ChangeKind::Library | ChangeKind::Clocks => return Ok(false),
+            ChangeKind::Library | ChangeKind::Freshness => return Ok(false),
             ChangeKind::Matched => Overlaid::Matched {
                 path,
                 rating_key,
@@ -405,8 +414,8 @@ impl Reading {
 
     /// Whether the snapshot shows all that was committed, for the price of some loads.
     fn is_current(&self) -> bool {
-        let sequence = self.snapshot.read().sequence();
-        self.store.is_current(sequence)
+        let snapshot = self.snapshot.read();
+        self.store.is_current_in(snapshot.timeline, snapshot.sequence())
     }
 
     /// A current snapshot that lacks no image: without that of the matches, the listing might say something else.
@@ -419,7 +428,7 @@ impl Reading {
     #[inline]
     fn current(&self) -> Option<Guard<'_, Snapshot>> {
         let snapshot = self.snapshot.read();
-        if self.store.is_current(snapshot.sequence()) {
+        if self.store.is_current_in(snapshot.timeline, snapshot.sequence()) {
             return Some(snapshot);
         }
         drop(snapshot);
@@ -431,6 +440,6 @@ impl Reading {
         let Some(_catching_up) = try_lock(&self.catching_up) else {
             return false;
         };
-        matches!(self.catch_up_alone(false), Ok(true))
+        matches!(self.catch_up_locked(false), Ok(true))
     }
 }

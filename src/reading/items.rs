@@ -16,7 +16,7 @@ impl Reading {
                 let snapshot = self.snapshot();
                 match library.resolve(&snapshot)? {
                     Resolved::Scope(Scope::One(place)) => {
-                        self.ask_for(&snapshot, place);
+                        snapshot.ask_for(place, self.clock.now_ms());
                         snapshot.rows[place].clone()
                     }
                     Resolved::Scope(Scope::All) => {

@@ -3,15 +3,14 @@
 use std::time::{Duration, Instant};
 
 use super::catch_up::Reading;
-use super::snapshot::Snapshot;
 use crate::model::{Generation, LibraryId};
 use crate::platform::mutex::lock;
 use crate::store::LibraryRow;
 
 /// How long an answer is held up by what the limit needs.
 const HELD_UP: Duration = Duration::from_millis(100);
-/// How often the folder is looked at by who asks.
-const LOOKED_AT: Duration = Duration::from_secs(60);
+/// How often questions look at the folder.
+const LOOKED_AT_MS: i64 = 60_000;
 
 /// Libraries that a call asks for, until it is over: none of them is evicted by this process meanwhile.
 pub struct Wanted<'r> {
@@ -43,6 +42,11 @@ impl Drop for Wanted<'_> {
 }
 
 impl Reading {
+    /// The time, Unix ms.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
     /// Nothing yet.
     pub fn wanted(&self) -> Wanted<'_> {
         Wanted {
@@ -51,19 +55,12 @@ impl Reading {
         }
     }
 
-    /// The library at this place of the snapshot is asked for now.
-    pub fn ask_for(&self, snapshot: &Snapshot, place: usize) {
-        if let Some(asked) = snapshot.asked.get(place) {
-            asked.at(self.clock.now_ms());
-        }
-    }
-
     /// Notes in the store what was asked for: of each library once an hour, unless it has to be exact.
-    pub fn note_asked(&self, exactly: bool) {
+    pub fn note_asked(&self, exactly: bool, now_ms: i64) {
         let due: Vec<(LibraryId, i64)> = {
             let snapshot = self.snapshot();
             for asked in snapshot.asked.iter().filter(|asked| asked.was_touched()) {
-                asked.at(self.clock.now_ms());
+                asked.at(now_ms);
             }
             let rows = snapshot.rows.iter().zip(&snapshot.asked);
             rows.filter_map(|(row, asked)| Some((row.id, asked.due(exactly)?)))
@@ -88,15 +85,16 @@ impl Reading {
         }
     }
 
-    /// Brings the folder within its limit, if it was not looked at within `every`, and as far as that can be done until then.
-    pub fn keep_within_limit(&self, every: Duration, until: Option<Instant>) {
-        if !self.limit.is_due(every) {
+    /// Brings the folder within its limit, if it was not looked at within `every_ms`, and as far as that can be done until then.
+    pub fn keep_within_limit(&self, every_ms: i64, until: Option<Instant>, now_ms: i64) {
+        if !self.limit.is_due(every_ms, now_ms) {
             return;
         }
         if self.limit.is_over() {
-            self.note_asked(true);
+            self.note_asked(true, now_ms);
         }
-        self.limit.keep(until, &|library| lock(&self.wanted).contains(&library));
+        self.limit
+            .keep(until, now_ms, &|library| lock(&self.wanted).contains(&library));
     }
 
     /// Whether a library went for the limit of this handle.
@@ -112,11 +110,14 @@ impl Reading {
     }
 
     /// What the limit needs when a question was answered: little at a time.
-    pub fn answered(&self, wanted: Wanted<'_>, until: Option<Instant>) {
-        self.note_asked(false);
+    pub fn answered(&self, wanted: Wanted<'_>, until: Option<Instant>, now_ms: i64) {
+        self.note_asked(false, now_ms);
         self.have_read(&wanted.libraries);
-        let soon = Instant::now() + HELD_UP;
-        self.keep_within_limit(LOOKED_AT, Some(until.map_or(soon, |until| until.min(soon))));
+        if self.limit.is_due(LOOKED_AT_MS, now_ms) {
+            let soon = Instant::now() + HELD_UP;
+            let until = until.map_or(soon, |until| until.min(soon));
+            self.keep_within_limit(LOOKED_AT_MS, Some(until), now_ms);
+        }
         drop(wanted);
     }
 }

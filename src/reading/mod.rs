@@ -11,5 +11,5 @@ mod snapshot;
 
 pub use catch_up::Reading;
 pub use invalidate::PERSISTENCE;
-pub use selection::{Resolved, Selection, Selector, check_key};
-pub use snapshot::{Snapshot, age, clocks_of, places};
+pub use selection::{Resolved, Selection, Selector};
+pub use snapshot::{Snapshot, age, places};

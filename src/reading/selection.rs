@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::snapshot::Snapshot;
 use crate::error::{Error, Result, Status, refuse};
 use crate::matching::Scope;
-use crate::model::rating_key_of;
 use crate::store::LibraryRow;
 
 /// How a library is named.
@@ -157,15 +156,4 @@ impl Selector {
             Self::All => "",
         }
     }
-}
-
-/// The rating key in a key, refused when it is none.
-pub fn check_key(key: &str) -> Result<&str> {
-    let rating_key = rating_key_of(key);
-    if rating_key.is_empty() || rating_key.contains(['/', '\0']) {
-        return refuse(format!(
-            "'{key}' is no key of an item: give '/library/metadata/<rating key>' or the rating key alone"
-        ));
-    }
-    Ok(rating_key)
 }

@@ -7,8 +7,8 @@ use super::asked::Asked;
 use crate::freshness::Age;
 use crate::image::LibraryView;
 use crate::matching::{Mappings, Normal, Scope, View};
-use crate::model::{Clocks, IdentityId, Sequence};
-use crate::store::LibraryRow;
+use crate::model::{IdentityId, Sequence};
+use crate::store::{LibraryRow, Timeline};
 
 /// What lookups read. Changes of single matches and items are added to it in place; anything else replaces it.
 #[derive(Default)]
@@ -17,15 +17,17 @@ pub struct Snapshot {
     pub number: u64,
     /// Up to here every commit shows.
     pub(super) sequence: AtomicU64,
+    /// The timeline that this is of.
+    pub(super) timeline: Timeline,
     /// Whose view of which server; `None` until the server was first reached.
     pub identity: Option<IdentityId>,
     /// The libraries, in the server's order.
     pub rows: Vec<LibraryRow>,
-    /// Their warm data, in the same order.
+    /// Their images and overlays, in the same order.
     pub views: Vec<Arc<LibraryView>>,
     /// When each was asked for, in the same order.
     pub(super) asked: Vec<Asked>,
-    /// What the rows say of freshness is out of date: to be read anew by whoever can wait. Fast lookups do not look at it.
+    /// What the rows say of freshness is out of date: a call that can wait reads them anew. Fast lookups ignore it.
     pub(super) outdated: AtomicBool,
     /// An image is missing, or was made under other mappings.
     pub incomplete: bool,
@@ -35,6 +37,11 @@ impl Snapshot {
     /// Up to which change sequence every commit shows.
     pub fn sequence(&self) -> Sequence {
         Sequence(self.sequence.load(Ordering::Acquire))
+    }
+
+    /// The library at this place is asked for now.
+    pub fn ask_for(&self, place: usize, now_ms: i64) {
+        self.asked[place].at(now_ms);
     }
 
     /// The libraries of a scope.
@@ -75,12 +82,8 @@ pub fn age(row: &LibraryRow) -> Age {
         partial: row.partial,
         items: row.items,
         hint: row.hint,
+        trust: row.library.change.trust,
     }
-}
-
-/// The clocks at which a library's listing was made.
-pub fn clocks_of(row: &LibraryRow) -> Clocks {
-    row.listed
 }
 
 /// The libraries that a scope means.

@@ -28,7 +28,7 @@ pub struct Change {
 pub enum ChangeKind {
     /// The host confirmed a match.
     Matched = 1,
-    /// A confirmed match is gone.
+    /// A confirmed match was removed.
     Forgotten = 2,
     /// A path is not to be answered before it was confirmed.
     UnverifiedPath = 3,
@@ -41,12 +41,12 @@ pub enum ChangeKind {
     /// Rows of libraries changed: read the state again.
     #[default]
     Library = 7,
-    /// A single item is gone from the listing.
+    /// A single item was removed from the listing.
     Removed = 8,
     /// A single item came to the listing, or changed.
     Added = 9,
-    /// Clocks, counts or hints of libraries changed, and nothing that an answer's item depends on.
-    Clocks = 10,
+    /// Change tokens, counts or hints of libraries changed, and nothing that an answer's item depends on.
+    Freshness = 10,
 }
 
 impl ChangeKind {
@@ -60,7 +60,7 @@ impl ChangeKind {
             6 => Self::VerifiedItem,
             8 => Self::Removed,
             9 => Self::Added,
-            10 => Self::Clocks,
+            10 => Self::Freshness,
             // What a newer version wrote: reading everything again is always right.
             _ => Self::Library,
         }
@@ -120,8 +120,8 @@ impl Tx<'_> {
     }
 
     /// Tells other processes that what they know of the libraries' freshness is out of date. Fast lookups go on.
-    pub fn clocks_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
-        self.change(identity, LibraryId::ALL, ChangeKind::Clocks, b"", "")
+    pub fn freshness_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
+        self.change(identity, LibraryId::ALL, ChangeKind::Freshness, b"", "")
     }
 }
 

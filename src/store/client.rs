@@ -12,13 +12,12 @@ use crate::platform::lock::FileLock;
 impl Folder {
     /// The identifier under which this installation speaks to Plex: made once and kept, for each new one registers a
     /// device and may mail the user.
-    ///
-    /// # Errors
-    /// [`Status::Store`].
     pub fn client_identifier(&self) -> Result<String> {
         let path = self.path().join("plexindex-client-id");
         let cannot = |error: io::Error| self.cannot("keep the client identifier in", &error);
+        // Where locks do not work, two processes that begin at once may register a device each.
         let _lock = FileLock::acquire(&self.fetch_lock("client"), Some(Instant::now() + PATIENCE), &|| false)
+            .or_else(|error| FileLock::are_missing(&error).then_some(None).ok_or(error))
             .map_err(cannot)?;
         match read_text(&path) {
             Ok(text) if is_identifier(&text) => return Ok(text),
@@ -30,7 +29,10 @@ impl Folder {
         let made = format!("plexindex-{:032x}", u128::from_le_bytes(random));
         let temporary = self.path().join(format!("{NAME}.client.{}.new", std::process::id()));
         let written = files::fresh(&temporary)
-            .and_then(|mut file| file.write_all(made.as_bytes()).and_then(|()| file.sync_all()))
+            .and_then(|mut file| {
+                file.write_all(made.as_bytes())
+                    .and_then(|()| files::sync(&file, &temporary))
+            })
             .and_then(|()| files::rename(&temporary, &path));
         if written.is_err() {
             let _ = files::remove(&temporary);

@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::explain::{explain, is_broken};
 use super::folder::Folder;
 use super::patience::BUSY;
-use super::schema::{connect, failure, journal};
+use super::schema::{MADE, connect, failure, journal, warn_of_network};
 use crate::error::{Error, Result, Status};
 use crate::platform::files::Inode;
 use crate::platform::mutex::lock;
@@ -229,7 +229,10 @@ impl Slot {
         }
         Err(Error::new(
             Status::Store,
-            format!("{} is replaced again and again: look for who does that", path.display()),
+            format!(
+                "{} is replaced again and again: look for the program that does that",
+                path.display()
+            ),
         ))
     }
 }
@@ -240,13 +243,15 @@ fn open(folder: &Folder) -> rusqlite::Result<Open> {
         give_log_up(&connection)?;
     }
     // NORMAL: with WAL a kill loses nothing that was committed; a power cut may lose the last commits, never the form.
-    connection.execute_batch(
-        "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; \
+    // Without WAL it may take half of a commit back and leave an index that disagrees with its table: FULL does not.
+    let synchronous = if folder.shares_memory() { "NORMAL" } else { "FULL" };
+    connection.execute_batch(&format!(
+        "PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; \
          PRAGMA journal_size_limit = 16777216;",
-    )?;
+    ))?;
     let made: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if made == 0 {
-        // It got its name when it was whole; so this is an empty file, or not a store's.
+    if made < MADE {
+        // It got its name when it was whole; so this is an empty file, or not a store's, or lacks columns.
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }
     // The last one to close leaves `-wal` and `-shm` where they are: a full disk has no room to make them anew, and then
@@ -286,7 +291,11 @@ fn give_log_up(connection: &Connection) -> rusqlite::Result<()> {
         .query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))
         .and_then(|mode| {
             if mode.eq_ignore_ascii_case("wal") {
-                connection.query_row("PRAGMA journal_mode = TRUNCATE", [], |row| row.get(0))
+                let mode = connection.query_row("PRAGMA journal_mode = TRUNCATE", [], |row| row.get(0));
+                if mode.is_ok() {
+                    warn_of_network();
+                }
+                mode
             } else {
                 Ok(mode)
             }

@@ -1,4 +1,4 @@
-//! The database gets and loses its name: it is made, found, and put aside when it is broken.
+//! The database gets and loses its name: it is made, found, and set aside when it is broken.
 
 use std::io;
 use std::time::Instant;
@@ -16,13 +16,10 @@ const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 impl Folder {
     /// Makes the database when none has its name. It gets the name when it is whole and closed, so no process ever finds half
     /// of one; and no descriptor of it is closed later, which would free the locks that this process has on it.
-    ///
-    /// # Errors
-    /// [`Status::Store`], [`Status::StoreFull`].
     pub fn make_database(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("make a database in", &error);
         files::private_dir(self.path()).map_err(cannot)?;
-        let _alone = self.alone()?;
+        let _exclusive = self.exclusive()?;
         let database = self.database();
         if files::regular(&database).map_err(cannot)?.is_some() {
             return Ok(()); // another process was faster
@@ -44,9 +41,6 @@ impl Folder {
 
     /// The database, if there is one. Something else than a file in its place, or in that of what `SQLite` keeps beside it,
     /// is an error: `SQLite` would follow a link.
-    ///
-    /// # Errors
-    /// [`Status::Store`].
     pub fn find_database(&self) -> Result<Option<Inode>> {
         let regular =
             |end| files::regular(&self.companion(end)).map_err(|error| self.cannot("open the database in", &error));
@@ -56,14 +50,11 @@ impl Folder {
         regular("")
     }
 
-    /// Puts the database that was found to be broken aside under another name, with its companions, so that a new one
+    /// Gives the database that was found to be broken another name, with its companions, so that a new one
     /// can be made. What it held can be fetched again, but for confirmed matches, which is why it is kept.
-    ///
-    /// # Errors
-    /// [`Status::Store`].
     pub fn set_aside(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("set the broken database aside in", &error);
-        let _alone = self.alone()?;
+        let _exclusive = self.exclusive()?;
         let broken = self.broken();
         // Another process may have been faster, and then what has the name now is not what was found to be broken.
         if broken.is_some() && Inode::of(&self.database()) == broken {
@@ -82,7 +73,7 @@ impl Folder {
     }
 
     /// Held while the database gets or loses its name. Where locks do not work, none has it.
-    fn alone(&self) -> Result<Option<FileLock>> {
+    fn exclusive(&self) -> Result<Option<FileLock>> {
         let path = self.fetch_lock("store");
         match FileLock::acquire(&path, Some(Instant::now() + PATIENCE), &|| false) {
             Ok(Some(lock)) => Ok(Some(lock)),

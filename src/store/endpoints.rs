@@ -21,9 +21,6 @@ pub const TOKEN: i64 = 32;
 
 impl Store {
     /// The identity that this endpoint led to last; `None` when it was never asked.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn identity(&self, endpoint: &Endpoint) -> Result<Option<IdentityId>> {
         self.read(|connection| identity_of(connection, Some(endpoint)))
     }

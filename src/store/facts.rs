@@ -31,9 +31,6 @@ pub struct Facts {
 
 impl Store {
     /// What kind of place it is in. Tries a lock, with a file that is removed again.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn facts(&self) -> Result<Facts> {
         let folder = self.folder();
         let disk = files::disk(folder.path());

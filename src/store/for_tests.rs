@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Endpoint, Finished, LibraryRow, Listing, Store};
-use crate::model::{Clocks, IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};
+use crate::model::{Change, IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};
 
 pub const DAY_MS: i64 = 86_400_000;
 pub const NOW_MS: i64 = 20_000 * DAY_MS;
@@ -35,7 +35,7 @@ pub fn library(uuid: &str) -> Library {
         title: uuid.to_owned(),
         kind: LibraryKind::Movie,
         locations: vec!["/data".to_owned()],
-        clocks: Clocks::default(),
+        change: Change::default(),
     }
 }
 

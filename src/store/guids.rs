@@ -56,11 +56,8 @@ impl Indexed for Carrier {
 impl Store {
     /// The listed items that have this GUID, as their own or as an external id; a show's own gives its episodes.
     /// At most `limit`, with the count of all.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn items_with_guid(&self, library: LibraryId, guid: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
-        // Without the index every row is looked at.
+        // Without the index every row is read.
         let by_index = if self.is_indexed::<Carrier>(library) {
             "JOIN guids g ON g.item = i.id AND g.hash = ?3"
         } else {

@@ -16,15 +16,12 @@ pub struct Mark {
     pub section: Option<String>,
     /// What was said of the library.
     pub hint: Hint,
-    /// Items that are said to be gone: each is asked for once before it is answered again.
+    /// Items that are said to be deleted: each is asked for once before it is answered again.
     pub deleted: Vec<String>,
 }
 
 impl Store {
-    /// Notes what events said, in one transaction. A library that is not known is a reason to look at all of them.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
+    /// Notes what events said, in one transaction. A library that is not known is a reason to probe all of them.
     pub fn mark(&self, identity: IdentityId, marks: &[Mark]) -> Result<()> {
         self.write(|tx| {
             let rows = libraries(tx.connection, identity)?;
@@ -57,7 +54,7 @@ impl Store {
                 }
             }
             if hinted {
-                tx.clocks_changed(identity)?;
+                tx.freshness_changed(identity)?;
             }
             Ok(())
         })

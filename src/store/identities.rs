@@ -18,9 +18,6 @@ const UNNAMED: char = '?';
 
 impl Store {
     /// The machine identifier of an identity's server.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn machine_identifier(&self, identity: IdentityId) -> Result<String> {
         self.read(|connection| {
             connection.query_row(
@@ -33,9 +30,6 @@ impl Store {
 
     /// Notes that this endpoint led to this server: gives the identity, made when it is new. A server without a machine
     /// identifier was not asked for it yet.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<IdentityId> {
         self.write(|tx| {
             let connection = tx.connection;
@@ -59,18 +53,12 @@ impl Store {
     }
 
     /// Whether it is known which server an identity is of.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn is_named(&self, identity: IdentityId) -> Result<bool> {
         Ok(!self.machine_identifier(identity)?.starts_with(UNNAMED))
     }
 
     /// Notes which server an identity is of that had no name before. Gives the identity that stands for it from now on:
     /// another one when the same server was reached before under another URL. It gets what hosts confirmed meanwhile.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn name_server(&self, unnamed: IdentityId, endpoint: &Endpoint, server: &Server) -> Result<IdentityId> {
         // In one transaction: what a host records meanwhile is handed over, or finds its library gone and is recorded again.
         self.write(|tx| {
@@ -112,9 +100,6 @@ impl Store {
     }
 
     /// Empties an identity because the host says so: it inherits nothing from others either.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn clear_for_good(&self, identity: IdentityId) -> Result<()> {
         self.write(|tx| {
             tx.connection
@@ -124,18 +109,12 @@ impl Store {
     }
 
     /// Empties an identity: its libraries belong to none at once, and their rows are swept by later writes.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn clear(&self, identity: IdentityId) -> Result<()> {
         self.write(|tx| empty(tx, identity))
     }
 
     /// Notes that an identity is used, once a day; not where that would have to wait for other writers: then the next
     /// call does. `false`: it was not possible now.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn note_use(&self, identity: IdentityId, now_ms: i64) -> Result<bool> {
         let known = self.try_read(|connection| {
             // Those of users who were named are never forgotten.
@@ -161,9 +140,6 @@ impl Store {
 
     /// Empties the identities of this one's server that were not used since `before_ms`: those of old tokens. A
     /// user who was named stays the same, and what was confirmed for him has no expiry.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn forget_unused(&self, identity: IdentityId, before_ms: i64) -> Result<()> {
         const UNUSED: &str = "SELECT i.id FROM identities me JOIN identities i ON i.server = me.server AND i.id <> me.id \
              JOIN libraries l ON l.identity = i.id WHERE me.id = ?1 AND length(i.who) = ?3 \

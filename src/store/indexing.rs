@@ -54,7 +54,7 @@ impl Store {
         let done = self.index::<I>(library);
         if let Err(error) = &done {
             log::warn!(
-                "the index of {} cannot be stored now, every row is looked at instead: {error}",
+                "the index of {} cannot be stored now, every row is read instead: {error}",
                 I::NAME
             );
         }

@@ -13,9 +13,6 @@ use crate::model::{IdentityId, LibraryId};
 
 impl Store {
     /// Invalidates paths: `exact` are confirmed matches that go, `path` is what is not answered again unconfirmed.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn invalidate_path(
         &self,
         identity: IdentityId,
@@ -35,9 +32,6 @@ impl Store {
     }
 
     /// Invalidates an item in these libraries: all its confirmed matches go, and it is not answered again unconfirmed.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn invalidate_item(&self, identity: IdentityId, libraries: &[LibraryId], rating_key: &str) -> Result<()> {
         self.write(|tx| {
             for library in libraries {
@@ -56,9 +50,6 @@ impl Store {
     }
 
     /// Has items of a library confirmed by a request before they are answered again. What hosts recorded of them stays.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn invalidate_items(&self, identity: IdentityId, library: LibraryId, rating_keys: &[&str]) -> Result<()> {
         self.write(|tx| {
             let row = one_library(tx.connection, library)?;
@@ -70,9 +61,6 @@ impl Store {
     }
 
     /// So many paths of a library are invalidated that all of it is: a full listing is due, and clears them.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn invalidate_all_paths(&self, identity: IdentityId, library: LibraryId) -> Result<()> {
         self.write(|tx| {
             tx.connection
@@ -87,9 +75,6 @@ impl Store {
 
     /// Makes a full listing due, and all confirmed matches of the library dead, whatever their number. Without a library: of
     /// every library of the identity.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn invalidate_libraries(&self, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
         self.write(|tx| {
             tx.connection.execute(

@@ -80,9 +80,6 @@ impl Store {
     }
 
     /// Items of a generation whose number in the store is above `after`, with that number, at most `limit`.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn items_after(
         &self,
         library: LibraryId,
@@ -95,9 +92,6 @@ impl Store {
     }
 
     /// The item with this rating key, as the generation that answers has it.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn item(&self, library: LibraryId, generation: Generation, rating_key: &str) -> Result<Option<Item>> {
         self.read(|connection| {
             connection
@@ -113,32 +107,23 @@ impl Store {
     }
 
     /// Whether the generation that answers has this item just so.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn has(&self, row: &LibraryRow, item: &Item) -> Result<bool> {
         let known = self.read(|c| visible(c, row.id, row.generation, &item.rating_key))?;
         Ok(known.is_some_and(|(_, known)| known == digest(item).cast_signed()))
     }
 
-    /// The numbers that the rating keys of the generation that answers are, in order; `None` when some is no number.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
-    pub fn numeric_keys(&self, row: &LibraryRow) -> Result<Option<Vec<u64>>> {
-        let keys = self.read(|connection| {
+    /// Hands over the rating keys of the generation that answers, in no order.
+    pub fn keys(&self, row: &LibraryRow, each: &mut dyn FnMut(&str)) -> Result<()> {
+        self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT rating_key FROM items WHERE library = ?1 AND born <= ?2 AND (died IS NULL OR died > ?2)",
             )?;
-            let keys = statement.query_map(params![row.id, row.generation], |row| {
-                Ok(row.get_ref(0)?.as_str().ok().and_then(number))
-            })?;
-            keys.collect::<rusqlite::Result<Option<Vec<u64>>>>()
-        })?;
-        Ok(keys.map(|mut keys| {
-            keys.sort_unstable();
-            keys
-        }))
+            let mut keys = statement.query(params![row.id, row.generation])?;
+            while let Some(key) = keys.next()? {
+                each(key.get_ref(0)?.as_str()?);
+            }
+            Ok(())
+        })
     }
 }
 
@@ -308,10 +293,4 @@ pub fn digest(item: &Item) -> u64 {
         hash.update(&number.to_le_bytes());
     }
     hash.digest()
-}
-
-/// The number that a text spells as numbers are spelled, and in no other way.
-fn number(text: &str) -> Option<u64> {
-    let number = text.parse::<u64>().ok()?;
-    (number.to_string() == text).then_some(number)
 }

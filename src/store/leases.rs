@@ -8,9 +8,6 @@ use crate::error::Result;
 impl Store {
     /// Takes a lease, or makes the holder's own last longer; `false` when it is another's. One that lasts twice as long as
     /// leases do is of a clock that was set back; a little longer is only younger than the moment this call was given.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn take_lease(&self, what: &str, holder: u64, now_ms: i64, until_ms: i64) -> Result<bool> {
         self.write(|tx| {
             let taken = tx
@@ -26,9 +23,6 @@ impl Store {
     }
 
     /// Gives a lease back.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn end_lease(&self, what: &str, holder: u64) -> Result<()> {
         self.write(|tx| {
             tx.connection

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn who_looked_at_the_clock_first_and_wrote_last_takes_no_lease_away() {
+fn a_late_write_with_an_early_time_takes_no_lease_away() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path(), true).expect("the store opens");
     let take = |holder, now_ms: i64| {

@@ -8,7 +8,9 @@ use super::ids::image_name;
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::{Clocks, Epoch, Generation, Hint, IdentityId, ImageName, Library, LibraryId, LibraryKind, Sequence};
+use crate::model::{
+    Change, Epoch, Generation, Hint, IdentityId, ImageName, Library, LibraryId, LibraryKind, Sequence, Trust,
+};
 
 /// A library as the store has it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,8 +34,8 @@ pub struct LibraryRow {
     pub listed_sequence: Sequence,
     /// Items of that listing.
     pub items: u64,
-    /// Clocks before that listing's first page.
-    pub listed: Clocks,
+    /// The change token before that listing's first page.
+    pub listed_token: String,
     /// When that listing was completed, Unix ms.
     pub listed_ms: i64,
     /// When it was last seen to be current, Unix ms.
@@ -60,7 +62,7 @@ pub struct LibraryRow {
     pub matches_image: Option<ImageName>,
     /// Changes up to this sequence are in it.
     pub matches_compacted: Sequence,
-    /// What an event said of it, and no probe has looked into yet.
+    /// What an event said of it, and no probe has followed up yet.
     pub hint: Hint,
 }
 
@@ -77,11 +79,11 @@ impl FromCells for LibraryRow {
                 title: cells.get("title")?,
                 kind: kind_from_number(cells.get("kind")?),
                 locations: serde_json::from_str(&cells.get::<String>("locations")?).unwrap_or_default(),
-                clocks: Clocks {
-                    content_changed_at: cells.get("content_changed_at")?,
-                    scanned_at: cells.get("scanned_at")?,
-                    updated_at: cells.get("updated_at")?,
-                    refreshing: cells.get("refreshing")?,
+                change: Change {
+                    token: cells.get("token")?,
+                    trust: Trust::from_number(cells.get("trust")?),
+                    busy: cells.get("busy")?,
+                    scanned_ms: cells.get("scanned_ms")?,
                 },
             },
             present: cells.get("present")?,
@@ -91,11 +93,7 @@ impl FromCells for LibraryRow {
             asked_ms: cells.get("asked_ms")?,
             listed_sequence: cells.get("generation_seq")?,
             items: unsigned(cells, "listed_items")?,
-            listed: Clocks {
-                content_changed_at: cells.get("listed_ccat")?,
-                scanned_at: cells.get("listed_scanned")?,
-                ..Clocks::default()
-            },
+            listed_token: cells.get("listed_token")?,
             listed_ms: cells.get("listed_ms")?,
             checked_ms: cells.get("checked_ms")?,
             provisional: provisional != 0,
@@ -173,17 +171,11 @@ impl Tx<'_> {
 
 impl Store {
     /// The library's row as it is now.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn library_row(&self, id: LibraryId) -> Result<LibraryRow> {
         self.read(|connection| one_library(connection, id))
     }
 
     /// How many libraries, items and confirmed matches an identity has now.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn counts(&self, identity: IdentityId) -> Result<[u64; 3]> {
         self.read(|connection| {
             connection
@@ -198,9 +190,6 @@ impl Store {
     }
 
     /// Notes that the library has a new image of the same generation, with the single items up to its sequence.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn set_image(&self, identity: IdentityId, image: &ImageName) -> Result<()> {
         self.write(|tx| {
             tx.connection.execute(
@@ -220,14 +209,14 @@ pub fn upsert(tx: &Tx<'_>, identity: IdentityId, position: i64, library: &Librar
         title,
         kind,
         locations,
-        clocks,
+        change,
     } = library;
-    let Clocks {
-        content_changed_at,
-        scanned_at,
-        updated_at,
-        refreshing,
-    } = clocks;
+    let Change {
+        token,
+        trust,
+        busy,
+        scanned_ms,
+    } = change;
     let locations = serde_json::to_string(locations).unwrap_or_else(|_| "[]".to_owned());
     let cells: &columns::Filled<'_> = &[
         ("identity", &identity),
@@ -239,10 +228,10 @@ pub fn upsert(tx: &Tx<'_>, identity: IdentityId, position: i64, library: &Librar
         ("position", &position),
         ("present", &true),
         ("gone_ms", &0),
-        ("content_changed_at", content_changed_at),
-        ("scanned_at", scanned_at),
-        ("updated_at", updated_at),
-        ("refreshing", refreshing),
+        ("token", token),
+        ("trust", &(*trust as i64)),
+        ("busy", busy),
+        ("scanned_ms", scanned_ms),
         ("probed_seq", &tx.sequence),
     ];
     let end = format!(
@@ -252,28 +241,21 @@ pub fn upsert(tx: &Tx<'_>, identity: IdentityId, position: i64, library: &Librar
     columns::insert(tx.connection, "INSERT INTO libraries", cells, &end)
 }
 
-/// Notes that a library's listing is current at these clocks, as seen by what began at the change sequence `begun`.
+/// Notes that a library's listing is current at this change token, as seen by what began at the change sequence `begun`.
 pub fn renew(
     tx: &Tx<'_>,
     library: LibraryId,
-    clocks: &Clocks,
+    token: &str,
     begun: Sequence,
     now_ms: i64,
     provisional: bool,
 ) -> rusqlite::Result<()> {
     tx.connection
         .prepare_cached(
-            "UPDATE libraries SET checked_ms = ?2, listed_ccat = ?3, listed_scanned = ?4, provisional = ?5, \
-             hint = CASE WHEN hint_seq <= ?6 THEN 0 ELSE hint END WHERE id = ?1",
+            "UPDATE libraries SET checked_ms = ?2, listed_token = ?3, provisional = ?4, \
+             hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END WHERE id = ?1",
         )?
-        .execute(params![
-            library,
-            now_ms,
-            clocks.content_changed_at,
-            clocks.scanned_at,
-            provisional,
-            begun,
-        ])?;
+        .execute(params![library, now_ms, token, provisional, begun])?;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use super::seen;
 use super::sweeping::sweep_slice;
 use super::tx::Tx;
 use crate::error::{Error, Result, Status};
-use crate::model::{Clocks, Generation, IdentityId, ImageName, Item, LibraryId, Sequence};
+use crate::model::{Change, Generation, IdentityId, ImageName, Item, LibraryId, Sequence, Trust};
 
 /// Rows that a continuation fetches again, to see that the list did not move.
 pub const OVERLAP: usize = 50;
@@ -29,20 +29,20 @@ pub struct Listing {
     pub library: LibraryId,
     /// The generation that it becomes.
     pub generation: Generation,
-    /// Which of the library's leaf types is being listed.
-    pub type_index: usize,
-    /// The next row of that type.
-    pub next_row: u64,
-    /// Rows that the server returned so far, over all types.
+    /// Which of the library's partitions is being listed.
+    pub partition: usize,
+    /// Where its next page begins.
+    pub position: u64,
+    /// Rows that the server returned so far, over all partitions.
     pub rows: u64,
     /// Those of them that have a rating key.
     pub keyed: u64,
-    /// Rows of all types begun, as the server counts them; `None` when it does not say.
+    /// Rows of all partitions begun, as the server counts them; `None` when it does not say.
     pub total: Option<u64>,
-    /// The last rating keys of the current type, newest last.
+    /// The last rating keys of the current partition, newest last.
     pub tail: Tail,
-    /// The library's clocks before the first page.
-    pub clocks: Clocks,
+    /// The library's state before the first page.
+    pub change: Change,
     /// The change sequence when it began.
     pub begun_sequence: Sequence,
     /// When it began, Unix ms.
@@ -72,7 +72,7 @@ impl Tail {
         self.0.drain(..surplus);
     }
 
-    /// Forgets them: a new type begins.
+    /// Forgets them: a new partition begins.
     pub fn clear(&mut self) {
         self.0.clear();
     }
@@ -102,17 +102,17 @@ impl FromCells for Listing {
         Ok(Self {
             library: cells.get("library")?,
             generation: cells.get("generation")?,
-            type_index: usize::try_from(cells.get::<i64>("type_index")?).unwrap_or(0),
-            next_row: unsigned(cells, "next_row")?,
+            partition: usize::try_from(cells.get::<i64>("partition")?).unwrap_or(0),
+            position: unsigned(cells, "position")?,
             rows: unsigned(cells, "rows")?,
             keyed: unsigned(cells, "keyed")?,
             total: u64::try_from(cells.get::<i64>("total")?).ok(),
             tail: Tail(serde_json::from_str(&cells.get::<String>("tail")?).unwrap_or_default()),
-            clocks: Clocks {
-                content_changed_at: cells.get("ccat")?,
-                scanned_at: cells.get("scanned")?,
-                refreshing: cells.get("refreshing")?,
-                updated_at: 0,
+            change: Change {
+                token: cells.get("token")?,
+                trust: Trust::from_number(cells.get("trust")?),
+                busy: cells.get("busy")?,
+                scanned_ms: cells.get("scanned_ms")?,
             },
             begun_sequence: cells.get("begun_seq")?,
             begun_ms: cells.get("begun_ms")?,
@@ -125,9 +125,6 @@ impl FromCells for Listing {
 
 impl Store {
     /// The listing of this library that is under way.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn listing(&self, library: LibraryId) -> Result<Option<Listing>> {
         self.read(|connection| {
             connection
@@ -141,9 +138,6 @@ impl Store {
     }
 
     /// Begins a full listing anew. What an earlier attempt stored is kept and compared with.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn begin_listing(&self, row: &LibraryRow, now_ms: i64) -> Result<Listing> {
         self.write(|tx| {
             tx.expect_library(row.id)?;
@@ -158,7 +152,7 @@ impl Store {
             let listing = Listing {
                 library: row.id,
                 generation: row.generation.next(),
-                clocks: row.library.clocks,
+                change: row.library.change.clone(),
                 begun_sequence: tx.sequence,
                 begun_ms: now_ms,
                 touched_ms: now_ms,
@@ -197,9 +191,6 @@ impl Store {
     }
 
     /// How many distinct items the listing found so far.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn distinct(&self, listing: &Listing) -> Result<u64> {
         self.read(|connection| {
             let ids = seen::ids(connection, listing.library)?;
@@ -222,9 +213,6 @@ impl Store {
     }
 
     /// Marks the rows that a listing did not find as gone from its generation on. Nothing shows yet.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn mark_gone(&self, listing: &mut Listing) -> Result<()> {
         let gone: Vec<i64> = self.read(|connection| {
             let seen = seen::ids(connection, listing.library)?;
@@ -265,9 +253,6 @@ impl Store {
     }
 
     /// Makes the listing the one that answers: one short transaction. Without a change the generation stays.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn finish_listing(&self, identity: IdentityId, listing: &Listing, finished: &Finished) -> Result<LibraryRow> {
         let finished = self.write(|tx| {
             let id = listing.library;
@@ -277,19 +262,18 @@ impl Store {
             }
             tx.connection.execute(
                 "UPDATE libraries SET generation = CASE WHEN ?2 OR generation <= 0 THEN ?3 ELSE generation END, \
-                 generation_seq = CASE WHEN ?2 OR generation <= 0 THEN ?10 ELSE generation_seq END, \
-                 asked_ms = CASE WHEN generation <= 0 THEN ?7 ELSE asked_ms END, \
-                 wanted_ms = CASE WHEN generation <= 0 THEN ?7 + ?11 ELSE wanted_ms END, \
-                 listed_items = ?4, listed_ccat = ?5, listed_scanned = ?6, listed_ms = ?7, checked_ms = ?7, \
-                 provisional = ?8, begun_seq = ?9, shrunk = -1, \
-                 hint = CASE WHEN hint_seq <= ?9 THEN 0 ELSE hint END WHERE id = ?1",
+                 generation_seq = CASE WHEN ?2 OR generation <= 0 THEN ?9 ELSE generation_seq END, \
+                 asked_ms = CASE WHEN generation <= 0 THEN ?6 ELSE asked_ms END, \
+                 wanted_ms = CASE WHEN generation <= 0 THEN ?6 + ?10 ELSE wanted_ms END, \
+                 listed_items = ?4, listed_token = ?5, listed_ms = ?6, checked_ms = ?6, \
+                 provisional = ?7, begun_seq = ?8, shrunk = -1, \
+                 hint = CASE WHEN hint_seq <= ?8 THEN 0 ELSE hint END WHERE id = ?1",
                 params![
                     id,
                     listing.changed,
                     listing.generation,
                     finished.items.cast_signed(),
-                    listing.clocks.content_changed_at,
-                    listing.clocks.scanned_at,
+                    listing.change.token,
                     finished.now_ms,
                     i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
                     listing.begun_sequence,
@@ -315,7 +299,7 @@ impl Store {
             if finished.image.is_some() || listing.changed {
                 tx.libraries_changed(identity)?;
             } else {
-                tx.clocks_changed(identity)?;
+                tx.freshness_changed(identity)?;
             }
             one_library(tx.connection, id).map(Some)
         })?;
@@ -324,9 +308,6 @@ impl Store {
 
     /// Gives a listing up that is much smaller than the last one: the old one answers on, and a second of the same size
     /// will be believed, `apart_ms` after the first. Gives whether this is the second.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn hold_back_listing(
         &self,
         identity: IdentityId,
@@ -358,7 +339,7 @@ impl Store {
                 "UPDATE listings SET touched_ms = 0 WHERE library = ?1",
                 [listing.library],
             )?;
-            tx.clocks_changed(identity)?;
+            tx.freshness_changed(identity)?;
             Ok(false)
         })
     }
@@ -387,13 +368,13 @@ fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
     let Listing {
         library,
         generation,
-        type_index,
-        next_row,
+        partition,
+        position,
         rows,
         keyed,
         total,
         tail,
-        clocks,
+        change,
         begun_sequence,
         begun_ms,
         touched_ms,
@@ -403,15 +384,16 @@ fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
     let cells: &columns::Filled<'_> = &[
         ("library", library),
         ("generation", generation),
-        ("type_index", &i64::try_from(*type_index).unwrap_or(0)),
-        ("next_row", &next_row.cast_signed()),
+        ("partition", &i64::try_from(*partition).unwrap_or(0)),
+        ("position", &position.cast_signed()),
         ("rows", &rows.cast_signed()),
         ("keyed", &keyed.cast_signed()),
         ("total", &total.map_or(-1, u64::cast_signed)),
         ("tail", &serde_json::to_string(&tail.0).unwrap_or_default()),
-        ("ccat", &clocks.content_changed_at),
-        ("scanned", &clocks.scanned_at),
-        ("refreshing", &clocks.refreshing),
+        ("token", &change.token),
+        ("trust", &(change.trust as i64)),
+        ("busy", &change.busy),
+        ("scanned_ms", &change.scanned_ms),
         ("begun_seq", begun_sequence),
         ("begun_ms", begun_ms),
         ("touched_ms", touched_ms),

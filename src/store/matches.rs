@@ -20,12 +20,9 @@ const LIVING: &str = "FROM matches m JOIN libraries l ON l.id = m.library AND l.
 impl Store {
     /// Stores confirmed matches in one transaction. Gives how many changes wait to be compacted; `None` when the library is
     /// not in the store any more: it was cleared, and has another number by now.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn record_matches(&self, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<Option<u64>> {
         self.write(|tx| {
-            // As it is by now: it may have got another identity and another listing since the caller looked.
+            // As it is by now: it may have got another identity and another listing since the caller read it.
             let Some(library) = tx.expect_library(row.id).optional()? else {
                 return Ok(None);
             };
@@ -37,9 +34,6 @@ impl Store {
 
     /// Hands every living confirmed match of a library to `each`: path, rating key, and the change sequence at which
     /// it was recorded. Gives the change sequence of that moment.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn for_each_match(&self, library: LibraryId, each: &mut dyn FnMut(&[u8], &str, Sequence)) -> Result<Sequence> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
@@ -58,9 +52,6 @@ impl Store {
 
     /// Notes a new image of confirmed matches, of this epoch, that holds all changes up to its sequence; and forgets changes
     /// that every library has compacted.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn compacted(&self, identity: IdentityId, epoch: Epoch, image: &ImageName) -> Result<()> {
         self.write(|tx| {
             let done = tx.connection.execute(
@@ -79,9 +70,6 @@ impl Store {
 
     /// Confirmed matches that others recorded for the same library of the same server, under another token, of items
     /// that the listing under way has too: what this token's user may see as well. Those known already are left out.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn matches_of_others(&self, identity: IdentityId, listing: &Listing) -> Result<Vec<(Vec<u8>, String)>> {
         self.read(|connection| {
             connection
@@ -107,9 +95,6 @@ impl Store {
 
     /// Libraries whose matches were compacted so long ago that `most` changes or more are kept for them, with their
     /// identities.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn lagging(&self, most: u64) -> Result<Vec<(IdentityId, LibraryId)>> {
         self.read(|connection| {
             connection
@@ -124,9 +109,6 @@ impl Store {
 
     /// Removes the oldest confirmed matches while they take more than `limit` bytes: living ones, for the dead are swept
     /// anyway. Gives how many went.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn evict_matches(&self, limit: u64) -> Result<u64> {
         let taken: i64 = self.read(|connection| {
             connection.query_row(

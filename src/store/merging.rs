@@ -15,9 +15,6 @@ impl Store {
     /// Merges rows that the server gave into the generation that answers: true now, whatever a listing will say. With
     /// `asked`, the change sequence when the first of them was asked for: what came or went singly since is newer, and
     /// stays.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn merge_items(&self, row: &LibraryRow, items: &[Item], asked: Option<Sequence>) -> Result<()> {
         self.write(|tx| {
             let library = tx.expect_library(row.id)?;
@@ -35,11 +32,8 @@ impl Store {
         })
     }
 
-    /// Notes that what changed up to the clocks of the last probe was merged, by pages asked for after the change sequence
+    /// Notes that what changed up to the last probe was merged, by pages asked for after the change sequence
     /// `begun`: the listing is as good as new.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn caught_up(
         &self,
         identity: IdentityId,
@@ -50,15 +44,12 @@ impl Store {
     ) -> Result<()> {
         self.write(|tx| {
             tx.expect_library(row.id)?;
-            renew(tx, row.id, &row.library.clocks, begun, now_ms, provisional)?;
-            tx.clocks_changed(identity)
+            renew(tx, row.id, &row.library.change.token, begun, now_ms, provisional)?;
+            tx.freshness_changed(identity)
         })
     }
 
     /// Takes an item that the server does not know any more out of the generation that answers.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn remove_item(&self, row: &LibraryRow, rating_key: &str) -> Result<()> {
         self.write(|tx| {
             let library = tx.expect_library(row.id)?;

@@ -3,6 +3,9 @@
 //! A [`Store`] is a folder: the database, the counter page that tells other processes of a commit, images, locks, and
 //! the client identifier. What a kill at each point of a write leaves behind is argued in `docs/design.md`.
 //!
+//! A method that gives a [`crate::error::Result`] fails with [`Status::Store`](crate::error::Status::Store), and one that
+//! writes with [`Status::StoreFull`](crate::error::Status::StoreFull) too; what else it may fail with stands there.
+//!
 //! One file for each kind of thing that is stored, on top of those that open a database and write to it. No file uses one
 //! that uses it.
 
@@ -71,7 +74,7 @@ pub use hints::Mark;
 pub use identities::USE_NOTED_MS;
 pub use libraries::LibraryRow;
 pub use listings::{Finished, Listing};
-pub use open::Store;
+pub use open::{Store, Timeline};
 pub use patience::Patience;
 pub use state::State;
-pub use tables::{Epoch, Put, TableOp, TableRow, TableState, Written};
+pub use tables::{Put, TableOp, TableRow, TableState, Written};

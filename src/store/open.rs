@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::connection::Slot;
@@ -25,12 +25,18 @@ pub struct Store {
     /// Whether the counter page is believed, and not only kept right for those who do.
     pub(super) believes: bool,
     pub(super) opened: Opened,
-    /// No page can be mapped, and all who had one have noticed that it is gone.
+    /// No page can be mapped, and all processes that had one have noticed its removal.
     pub(super) unheard: AtomicBool,
     /// Episodes were swept: shows may be left without any.
     pub(super) orphans: AtomicBool,
-    /// [`Journal::losses`] when the whole state was last read.
-    pub(super) losses: AtomicU64,
+}
+
+/// The history that a change sequence belongs to. A sequence of another timeline says nothing: another database has the
+/// name, or its log was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeline {
+    store: u64,
+    losses: u64,
 }
 
 impl Store {
@@ -49,7 +55,6 @@ impl Store {
             opened: Opened::default(),
             unheard: AtomicBool::new(false),
             orphans: AtomicBool::new(false),
-            losses: AtomicU64::new(0),
         };
         let known = {
             let mut writer = lock(&store.connections.writer);
@@ -59,23 +64,21 @@ impl Store {
                 store.renew()?;
                 writer = lock(&store.connections.writer);
             }
-            match store.look(&mut writer) {
+            match store.inspect(&mut writer) {
                 Err(_) if store.folder.broken().is_some() => {
                     writer.close();
                     store.folder.set_aside()?;
-                    store.look(&mut writer)?
+                    store.inspect(&mut writer)?
                 }
                 other => other?,
             }
         };
         store.opened = known;
-        // Nothing was read yet.
-        store.losses = store.losses_now().into();
         Ok(store)
     }
 
-    /// What the writer's connection has open.
-    fn look(&self, writer: &mut Slot) -> Result<Opened> {
+    /// Reads what the writer's connection has open, and maps its counter page.
+    fn inspect(&self, writer: &mut Slot) -> Result<Opened> {
         let (connection, id) = writer.connection()?;
         let (secret, sequence) = connection
             .query_row("SELECT secret, sequence FROM store", [], |row| {
@@ -100,28 +103,25 @@ impl Store {
         &self.folder
     }
 
-    /// Whether nothing was committed since `sequence`, for the price of some loads. `false` when that cannot be told
-    /// without asking the database.
+    /// The timeline of what is read from now on.
     #[must_use]
-    pub fn is_current(&self, sequence: Sequence) -> bool {
-        self.believes && self.opened.newest().state(coarse_ms()) == PageState::Equal(sequence.0) && !self.went_back()
+    pub fn timeline(&self) -> Timeline {
+        Timeline {
+            store: self.opened.newest().id,
+            losses: self.connections.here.journal.losses(),
+        }
     }
 
-    /// Whether what was read before may be in the database no more, so that its change sequence says nothing: the log was
-    /// lost.
+    /// Whether nothing was committed since `sequence` of this timeline, for the price of some loads. `false` when that
+    /// cannot be told without asking the database.
     #[inline]
-    pub(super) fn went_back(&self) -> bool {
-        self.losses_now() != self.losses.load(Ordering::Acquire)
-    }
-
-    #[inline]
-    pub(super) fn losses_now(&self) -> u64 {
-        self.connections.here.journal.losses()
-    }
-
-    /// The whole state was read when there were so many losses.
-    pub(super) fn caught_up_with(&self, losses: u64) {
-        self.losses.store(losses, Ordering::Release);
+    #[must_use]
+    pub fn is_current_in(&self, timeline: Timeline, sequence: Sequence) -> bool {
+        let opened = self.opened.newest();
+        self.believes
+            && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
+            && timeline.store == opened.id
+            && timeline.losses == self.connections.here.journal.losses()
     }
 
     /// What stands for a token: equal for equal tokens of this store, and of no use elsewhere. Another one when the
@@ -184,7 +184,7 @@ impl Store {
             writer.close();
             reader.close();
             // The connections of a process share files, which stay open until the last of them is closed. Those of others
-            // are only tried: who has one may be waiting for ours.
+            // are only tried: the thread that has one may be waiting for ours.
             if lost && !self.connections.close_others() {
                 drop((writer, reader));
                 if Instant::now() >= give_up {
@@ -193,7 +193,7 @@ impl Store {
                 std::thread::sleep(Duration::from_millis(1));
                 continue;
             }
-            // Others who have it mapped look at the database too.
+            // Others who have it mapped ask the database too.
             known.retire_page();
             if self.folder.broken().is_some() {
                 self.folder.set_aside()?;
@@ -204,7 +204,7 @@ impl Store {
                     self.folder.path().display()
                 );
             }
-            known.follow(self.look(&mut writer)?);
+            known.follow(self.inspect(&mut writer)?);
             return Ok(());
         }
     }
@@ -213,8 +213,8 @@ impl Store {
         Error::new(
             Status::Store,
             format!(
-                "store in {}: {what} replaced or spoilt again and again; look for who does that, or choose another \
-                 cache_dir",
+                "store in {}: {what} replaced or spoilt again and again; look for the program that does that, or choose \
+                 another cache_dir",
                 self.folder.path().display()
             ),
         )

@@ -1,7 +1,7 @@
 //! The database that is open, its counter page, and whether both still have their names.
 //!
 //! Removing or replacing the counter page takes nothing from those who have it mapped: they would go on believing a
-//! page that no writer writes to any more. So what a look at the names showed holds for [`HOLDS_MS`] and no longer, by a
+//! page that no writer writes to any more. So what a check of the names showed holds for [`HOLDS_MS`] and no longer, by a
 //! clock that costs no system call; and a process that makes a new page, where it cannot tell those who have the old one, first
 //! leaves the name free for that long.
 
@@ -32,15 +32,15 @@ pub struct Opened {
     place: PathBuf,
     /// What `-wal` and `-shm` were, and their names.
     log: [(PathBuf, Option<Inode>); 2],
-    /// Until then the last look at the names holds.
+    /// Until then the last check of the names holds.
     until: AtomicU64,
-    /// A look found another file, or none, under a name. What comes back later may have missed commits.
+    /// A check found another file, or none, under a name. What comes back later may have missed commits.
     gone: AtomicBool,
     next: OnceBox<Self>,
 }
 
 impl Opened {
-    /// A database and its page, both opened by their names; they are looked at when the page is asked first.
+    /// A database and its page, both opened by their names; they are checked when the page is asked first.
     pub fn new(folder: &Folder, id: u64, secret: [u8; 32], file: Option<Inode>, page: Option<CounterPage>) -> Self {
         Self {
             id,
@@ -82,16 +82,16 @@ impl Opened {
     #[inline]
     pub fn state(&self, now_ms: u64) -> State {
         match &self.page {
-            Some(page) if now_ms < self.until.load(Ordering::Relaxed) || self.look(now_ms) => page.state(),
+            Some(page) if now_ms < self.until.load(Ordering::Relaxed) || self.check_names(now_ms) => page.state(),
             _ => State::Pending,
         }
     }
 
-    /// Whether page and database still have their names, and what `SQLite` keeps beside it: who opens the database after its
-    /// log was lost may come to the very change sequence that was read here, by other changes.
+    /// Whether page and database still have their names, and what `SQLite` keeps beside it. After the log was lost, other
+    /// changes may lead to the very change sequence that was read here.
     #[cold]
     #[inline(never)]
-    fn look(&self, now_ms: u64) -> bool {
+    fn check_names(&self, now_ms: u64) -> bool {
         let has_name = |(name, file): &(PathBuf, Option<Inode>)| Inode::of(name) == *file;
         if !self.has_page() || Inode::of(&self.database) != self.file || !self.log.iter().all(has_name) {
             self.gone.store(true, Ordering::Relaxed);
@@ -101,7 +101,7 @@ impl Opened {
         true
     }
 
-    /// Whether the page has its name, and had it at every look.
+    /// Whether the page has its name, and had it at every check.
     pub fn has_page(&self) -> bool {
         let page = self.page.as_ref().filter(|_| !self.gone.load(Ordering::Relaxed));
         page.is_some_and(|page| page.is_at(&self.place))

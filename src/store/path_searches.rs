@@ -14,9 +14,6 @@ const PROBE: LibraryId = LibraryId(0);
 
 impl Store {
     /// When the server was asked about the path with this hash.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn path_search(&self, identity: IdentityId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
         self.read(|connection| {
             connection
@@ -36,9 +33,6 @@ impl Store {
 
     /// When the server was last asked about any path, and how often since `since_ms`. Those of the future are of a
     /// clock that was set back: they are not counted.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn last_path_search(&self, identity: IdentityId, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
         self.read(|connection| {
             connection
@@ -53,25 +47,16 @@ impl Store {
     }
 
     /// When the last probe was made because a path was not listed.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn last_probe_for_path(&self, identity: IdentityId) -> Result<Option<i64>> {
         Ok(self.path_search(identity, PROBE, 0)?.map(|probe| probe.last_ms))
     }
 
     /// Notes such a probe.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn note_probe_for_path(&self, identity: IdentityId, now_ms: i64) -> Result<()> {
         self.note_path_search(identity, PROBE, 0, now_ms, false)
     }
 
     /// Notes that the server was asked about a path, and whether it had it.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn note_path_search(
         &self,
         identity: IdentityId,

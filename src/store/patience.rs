@@ -76,7 +76,7 @@ impl Patience {
         })
     }
 
-    /// Locks in time, or not at all. Who has all the time waits in line.
+    /// Locks in time, or not at all. A call without a deadline waits in line.
     pub(super) fn lock<T>(self, mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
         if self.until.is_none() && self.most == BUSY {
             return Some(lock(mutex));

@@ -1,4 +1,4 @@
-//! What a probe showed: the libraries of an identity and their clocks, and what becomes of those that it did not show.
+//! What a probe showed: the libraries of an identity and their change tokens, and what becomes of those that it did not show.
 
 use rusqlite::params;
 
@@ -7,7 +7,7 @@ use super::matches::hand_over;
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::{Clocks, IdentityId, Library, LibraryId, Sequence};
+use crate::model::{Change, IdentityId, Library, LibraryId, Sequence};
 
 /// After how long the listing of a library is forgotten that the server does not show any more.
 const GONE_MS: i64 = 30 * 86_400_000;
@@ -15,9 +15,6 @@ const GONE_MS: i64 = 30 * 86_400_000;
 impl Store {
     /// Notes what a probe showed that began at the change sequence `begun`, and which libraries it proved to be current:
     /// `current` decides, from the row as it was and the library as it is.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn probed(
         &self,
         identity: IdentityId,
@@ -43,13 +40,13 @@ impl Store {
                     && row.generation.is_fetched()
                     && current(row, library)
                 {
-                    renew(tx, row.id, &library.clocks, begun, now_ms, row.provisional)?;
+                    renew(tx, row.id, &library.change.token, begun, now_ms, row.provisional)?;
                 }
             }
             forget_gone(tx, identity, now_ms)?;
             let after = libraries(tx.connection, identity)?;
             if before.iter().map(lasting).eq(after.iter().map(lasting)) {
-                tx.clocks_changed(identity)?;
+                tx.freshness_changed(identity)?;
             } else {
                 tx.libraries_changed(identity)?;
             }
@@ -92,7 +89,7 @@ fn forget_gone(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Resu
 /// What of a library an answer's item depends on, as far as a probe shows it.
 fn lasting(row: &LibraryRow) -> (LibraryId, Library) {
     let library = Library {
-        clocks: Clocks::default(),
+        change: Change::default(),
         ..row.library.clone()
     };
     (row.id, library)

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::*;
-use crate::model::{Clocks, IdentityId, ImageKind, Item, ItemType, Library, LibraryKind, Server};
+use crate::model::{Change, IdentityId, ImageKind, Item, ItemType, Library, LibraryKind, Server};
 
 /// A little randomness that a failure can be repeated with.
 struct Dice(u64);
@@ -113,7 +113,7 @@ impl World {
                 title: (*uuid).to_owned(),
                 kind: LibraryKind::Movie,
                 locations: vec![format!("/data/{uuid}")],
-                clocks: Clocks::default(),
+                change: Change::default(),
             })
             .collect()
     }

@@ -8,9 +8,6 @@ use crate::model::IdentityId;
 
 impl Store {
     /// The words for what this identity's server refuses, as long as it has the version that it was found with.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn refusals(&self, identity: IdentityId) -> Result<String> {
         self.read(|connection| {
             connection
@@ -25,9 +22,6 @@ impl Store {
     }
 
     /// Notes what else this identity's server refuses: `add` joins it to what is known.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn note_refusals(&self, identity: IdentityId, add: &dyn Fn(&str) -> String) -> Result<()> {
         self.write(|tx| {
             let known: (i64, String, Option<String>) = tx.connection.query_row(
@@ -46,9 +40,6 @@ impl Store {
     }
 
     /// Notes the version of this identity's server; gives whether it is another one than before.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn note_version(&self, identity: IdentityId, version: &str) -> Result<bool> {
         let is_known = self.read(|connection| {
             connection

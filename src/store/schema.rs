@@ -7,9 +7,9 @@ use rusqlite::{Connection, OpenFlags};
 use super::patience::BUSY;
 use crate::platform::files;
 
-/// The format's number, as in the names of its files: `user_version` of the database. `docs/design.md`, 'The store', says when
-/// it changes.
-const FORMAT: i64 = 2;
+/// `user_version` of what is made from this `schema.sql`. `docs/design.md`, 'The store', says when it changes. Less than this
+/// says a database that lacks columns, made by a build before the first release.
+pub const MADE: i64 = 4;
 
 /// The journal mode that is wanted.
 pub fn journal(wal: bool) -> &'static str {
@@ -29,6 +29,11 @@ pub fn failure(code: std::ffi::c_int) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
 }
 
+/// Said once for a store: when it is made there, or comes there.
+pub fn warn_of_network() {
+    log::warn!("this file system does not share memory between processes: the store works without WAL, more slowly");
+}
+
 /// Makes a database, whole and closed, in an empty file that no other process knows.
 pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
@@ -41,13 +46,6 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
 
     let connection = connect(path)?;
     connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
-    let wanted = journal(wal);
-    let mode: String = connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0))?;
-    if !mode.eq_ignore_ascii_case("wal") {
-        log::warn!(
-            "this file system does not share memory between processes: the store works without WAL, more slowly"
-        );
-    }
     let tx = connection.unchecked_transaction()?;
     tx.execute_batch(&schema())?;
     tx.execute(
@@ -58,8 +56,15 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
         "INSERT INTO sqlite_sequence (name, seq) VALUES ('identities', ?1), ('libraries', ?1)",
         [first],
     )?;
-    tx.pragma_update(None, "user_version", FORMAT)?;
+    tx.pragma_update(None, "user_version", MADE)?;
     tx.commit()?;
+    // Last, so that nothing is in a log when it is closed: a log that cannot be emptied then, on a full disk, is no error
+    // of closing, and the file would get its name without what it holds.
+    let wanted = journal(wal);
+    let mode: String = connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        warn_of_network();
+    }
     connection.close().map_err(|(_, error)| error)
 }
 

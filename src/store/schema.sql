@@ -45,11 +45,11 @@ CREATE TABLE libraries (
     position           INTEGER NOT NULL DEFAULT 0,   -- in the server's list
     present            INTEGER NOT NULL DEFAULT 1,   -- 0: the last probe did not show it
     gone_ms            INTEGER NOT NULL DEFAULT 0,   -- when a probe first did not show it
-    -- clocks as of the last probe
-    content_changed_at INTEGER NOT NULL DEFAULT 0,
-    scanned_at         INTEGER NOT NULL DEFAULT 0,
-    updated_at         INTEGER NOT NULL DEFAULT 0,
-    refreshing         INTEGER NOT NULL DEFAULT 0,
+    -- its state as of the last probe
+    token              TEXT    NOT NULL DEFAULT '',  -- the source's change token: compared for equality only
+    trust              INTEGER NOT NULL DEFAULT 0,   -- Trust: what an equal token is worth
+    busy               INTEGER NOT NULL DEFAULT 0,   -- a scan ran
+    scanned_ms         INTEGER NOT NULL DEFAULT 0,   -- when a scan ended last
     probed_seq         INTEGER NOT NULL DEFAULT 0,   -- change sequence of that probe
     -- the newest complete listing
     generation         INTEGER NOT NULL DEFAULT 0,   -- 0: never fetched; below: the listing of that number was evicted
@@ -58,8 +58,7 @@ CREATE TABLE libraries (
     dead_items         INTEGER NOT NULL DEFAULT 0,   -- there may be some of what was evicted
     generation_seq     INTEGER NOT NULL DEFAULT 0,   -- change sequence since when that generation answers
     listed_items       INTEGER NOT NULL DEFAULT 0,
-    listed_ccat        INTEGER NOT NULL DEFAULT 0,   -- its clocks, read before its first page
-    listed_scanned     INTEGER NOT NULL DEFAULT 0,
+    listed_token       TEXT    NOT NULL DEFAULT '',  -- the token before its first page
     listed_ms          INTEGER NOT NULL DEFAULT 0,   -- when it was completed
     checked_ms         INTEGER NOT NULL DEFAULT 0,   -- when it was last seen to be current
     provisional        INTEGER NOT NULL DEFAULT 0,   -- 1: made during a scan; 2: it disagreed with itself
@@ -78,7 +77,7 @@ CREATE TABLE libraries (
     guids_upto         INTEGER NOT NULL DEFAULT 0,   -- items up to this id are in the GUID index
     titles_upto        INTEGER NOT NULL DEFAULT 0,   -- and in the title index
     -- what events said
-    hint               INTEGER NOT NULL DEFAULT 0,   -- Hint; 0: nothing that was not looked into
+    hint               INTEGER NOT NULL DEFAULT 0,   -- Hint; 0: nothing that no probe has followed up
     hint_seq           INTEGER NOT NULL DEFAULT 0,   -- change sequence of the last one: what began later clears it
     UNIQUE (identity, uuid)
 ) STRICT;
@@ -129,15 +128,16 @@ CREATE TABLE titles (        -- made when a title is first searched
 CREATE TABLE listings (      -- a full listing under way
     library    INTEGER PRIMARY KEY REFERENCES libraries (id),
     generation INTEGER NOT NULL,           -- the one it will become
-    type_index INTEGER NOT NULL,           -- which leaf type is being listed
-    next_row   INTEGER NOT NULL,           -- within that type
-    rows       INTEGER NOT NULL,           -- returned so far, over all types
+    partition  INTEGER NOT NULL,           -- which of the library's partitions is being listed
+    position   INTEGER NOT NULL,           -- within that one
+    rows       INTEGER NOT NULL,           -- returned so far, over all partitions
     keyed      INTEGER NOT NULL,           -- those of them that have a rating key
-    total      INTEGER NOT NULL,           -- of all types begun, as the server said; -1: it did not
+    total      INTEGER NOT NULL,           -- of all partitions begun, as the server said; -1: it did not
     tail       TEXT    NOT NULL,           -- the last rating keys, JSON: the overlap that a continuation must find
-    ccat       INTEGER NOT NULL,           -- clocks before the first page
-    scanned    INTEGER NOT NULL,
-    refreshing INTEGER NOT NULL,
+    token      TEXT    NOT NULL,           -- the library's state before the first page
+    trust      INTEGER NOT NULL,
+    busy       INTEGER NOT NULL,
+    scanned_ms INTEGER NOT NULL,
     begun_seq  INTEGER NOT NULL,
     begun_ms   INTEGER NOT NULL,
     touched_ms INTEGER NOT NULL,
@@ -196,7 +196,7 @@ CREATE TABLE path_searches ( -- what the server was asked about: paths that were
 CREATE TABLE refusals (      -- arguments that a server does not take
     server    INTEGER PRIMARY KEY REFERENCES servers (id),
     version   TEXT    NOT NULL,            -- the server's when they were refused: another one may take them
-    arguments TEXT    NOT NULL             -- words of Refused, with a space between them
+    arguments TEXT    NOT NULL             -- words of the source, with a space between them
 ) STRICT;
 
 CREATE TABLE leases (        -- who fetches, where the file system has no locks

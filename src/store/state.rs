@@ -6,7 +6,7 @@ use super::changes::{Change, ChangeKind};
 use super::columns::{list, read};
 use super::endpoints::{Endpoint, identity_of};
 use super::libraries::{LibraryRow, libraries};
-use super::open::Store;
+use super::open::{Store, Timeline};
 use super::tx::sequence_of;
 use super::unverified::unverified_of;
 use crate::error::Result;
@@ -17,6 +17,8 @@ use crate::model::{IdentityId, Sequence};
 pub struct State {
     /// The change sequence of that moment.
     pub sequence: Sequence,
+    /// The timeline that this is of.
+    pub timeline: Timeline,
     /// The libraries that the last probe showed, in the server's order.
     pub libraries: Vec<LibraryRow>,
     /// Confirmed matches and single items that came or went since their images were made, oldest first; then what is not
@@ -26,12 +28,14 @@ pub struct State {
 
 fn state(
     connection: &Connection,
+    timeline: Timeline,
     identity: Option<IdentityId>,
     known: &dyn Fn(&mut LibraryRow),
 ) -> rusqlite::Result<State> {
     let Some(identity) = identity else {
         return Ok(State {
             sequence: sequence_of(connection)?,
+            timeline,
             ..State::default()
         });
     };
@@ -56,6 +60,7 @@ fn state(
     changes.extend(unverified_of(connection, identity, sequence)?);
     Ok(State {
         sequence,
+        timeline,
         libraries,
         changes,
     })
@@ -63,46 +68,34 @@ fn state(
 
 impl Store {
     /// Everything that a process needs in order to answer for this identity.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn state(&self, identity: Option<IdentityId>) -> Result<State> {
-        self.read(|connection| state(connection, identity, &|_| ()))
+        self.read(|connection| state(connection, self.timeline(), identity, &|_| ()))
     }
 
     /// The same for the identity that an endpoint leads to, which is given too. Of one moment: otherwise the sequence could
     /// say that the commit shows which made the identity known. `known` may say of a library up to which sequences its
     /// matches and single items are known already.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn state_at(
         &self,
         endpoint: Option<&Endpoint>,
         known: &dyn Fn(&mut LibraryRow),
     ) -> Result<(Option<IdentityId>, State)> {
-        let mut losses = 0;
-        let read = self.read(|connection| {
-            losses = self.losses_now();
+        self.read(|connection| {
+            // Before anything is read: a log that is lost meanwhile ends the timeline.
+            let timeline = self.timeline();
             let identity = identity_of(connection, endpoint)?;
-            Ok((identity, state(connection, identity, known)?))
-        });
-        if read.is_ok() {
-            self.caught_up_with(losses);
-        }
-        read
+            Ok((identity, state(connection, timeline, identity, known)?))
+        })
     }
 
-    /// What happened after `since`, oldest first, with the sequence up to which it is told. `None` when so much
+    /// What happened after `since`, which is of this timeline, oldest first, with the sequence up to which it is told. `None` when so much
     /// happened, or such things, that [`Store::state`] has to be read again. With `patient` unset: `None` at once
     /// when another thread is reading.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn changes(
         &self,
         identity: Option<IdentityId>,
         since: Sequence,
+        timeline: Timeline,
         patient: bool,
     ) -> Option<Result<(Sequence, Option<Vec<Change>>)>> {
         let work = |connection: &Connection| {
@@ -131,7 +124,7 @@ impl Store {
         } else {
             self.try_read(work)
         };
-        if self.went_back() {
+        if self.timeline() != timeline {
             return read.map(|read| read.map(|(now, _)| (now, None)));
         }
         read

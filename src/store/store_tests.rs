@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::ChangeKind;
 use super::for_tests::{DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, probed, server};
+use super::{ChangeKind, Store};
 use crate::model::{Generation, Sequence, Server};
 
 #[test]
@@ -104,7 +104,7 @@ fn what_is_recorded_in_a_library_that_moved_is_told_to_those_who_see_it_now() {
     // By a process that has not heard of the name.
     store.record_matches(&row, &[(b"/h/1.mkv", "1")]).expect("recorded");
     let (_, changes) = store
-        .changes(Some(known), before, true)
+        .changes(Some(known), before, store.timeline(), true)
         .expect("patient")
         .expect("read");
     let told = changes.expect("told one by one");
@@ -221,7 +221,7 @@ fn changes_do_not_pile_up_where_no_match_is_ever_recorded() {
     // Who read an earlier state reads all of it again; what no file has yet is kept.
     assert_eq!(
         store
-            .changes(Some(identity), since, true)
+            .changes(Some(identity), since, store.timeline(), true)
             .expect("patient")
             .expect("read")
             .1,
@@ -240,7 +240,7 @@ fn a_match_is_as_new_as_its_write_whatever_listing_its_caller_knew() {
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let before = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
-    // The listing finishes between the caller's look and its write.
+    // The listing finishes between the caller's read and its write.
     let now = listed(&store, identity, &before, &[movie("2", "/data/1.mkv")]);
     assert!(now.generation > before.generation);
     store
@@ -259,4 +259,26 @@ fn a_match_is_as_new_as_its_write_whatever_listing_its_caller_knew() {
     assert!(same.listed_sequence < recorded);
     let other = listed(&store, identity, &same, &[movie("4", "/data/1.mkv")]);
     assert!(other.listed_sequence > recorded);
+}
+
+/// Builds before the first release made databases of the same name that lack columns.
+#[test]
+fn a_database_that_lacks_columns_is_set_aside_and_a_newer_one_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let is_set_aside = |version: i64| {
+        drop(Store::open(folder.path(), true).expect("opens"));
+        let connection = rusqlite::Connection::open(folder.path().join("plexindex-2.db")).expect("connects");
+        connection
+            .pragma_update(None, "user_version", version)
+            .expect("written");
+        drop(connection);
+        let store = Store::open(folder.path(), true).expect("opens");
+        store.add_totals(1, 0).expect("written");
+        folder.path().join("plexindex-2.db.broken").exists()
+    };
+    assert!(
+        !is_set_aside(super::schema::MADE + 1),
+        "it may have more, and nothing less"
+    );
+    assert!(is_set_aside(super::schema::MADE - 1));
 }

@@ -13,11 +13,8 @@ use crate::model::LibraryId;
 
 impl Store {
     /// Removes rows that nothing shows any more, at most `slice` of each kind. Gives whether some may be left.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn sweep(&self, slice: usize) -> Result<bool> {
-        // Shows of which the last episode was swept can be told only by looking at all episodes.
+        // Shows of which the last episode was swept can be told only by reading all episodes.
         let shows = self.orphans.load(Ordering::Relaxed);
         let left = self.write(|tx| {
             let swept = sweep_slice(tx, slice)?;

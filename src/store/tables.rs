@@ -9,9 +9,8 @@ use super::ids::table_image;
 use super::open::Store;
 use super::tx::{Tx, sequence_of};
 use crate::error::Result;
-use crate::image::{Kept, State as PageState};
+use crate::image::Kept;
 use crate::model::{Sequence, TableId, TableImage};
-use crate::platform::clock::coarse_ms;
 
 /// Bytes that an entry takes beside its name and value, for the limit.
 const ROW: i64 = 64;
@@ -98,38 +97,9 @@ pub struct TableState {
     pub written: Vec<Written>,
 }
 
-/// Tells whether a change sequence that was read before still means anything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Epoch {
-    store: u64,
-    losses: u64,
-}
-
 impl Store {
-    /// The epoch of what is read from now on.
-    pub fn epoch(&self) -> Epoch {
-        Epoch {
-            store: self.opened.newest().id,
-            losses: self.losses_now(),
-        }
-    }
-
-    /// Whether nothing was committed since `sequence`, which was read in this epoch, for the price of some loads. `false` when
-    /// that cannot be told without asking the database.
-    #[inline]
-    pub fn is_unmoved(&self, sequence: Sequence, epoch: Epoch) -> bool {
-        let opened = self.opened.newest();
-        self.believes
-            && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
-            && epoch.store == opened.id
-            && epoch.losses == self.losses_now()
-    }
-
     /// Changes tables in one transaction, and removes other entries: some that have expired, and, while all take more than
     /// the limit, those written longest ago. What one call wrote goes together. Gives the tables that wait to be compacted.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn write_tables(&self, ops: &[TableOp<'_>], terms: &Put) -> Result<Vec<TableRow>> {
         self.write(|tx| {
             let mut known: Option<(&[u8], TableId)> = None;
@@ -162,17 +132,14 @@ impl Store {
     }
 
     /// Removes all entries of all tables.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn clear_tables(&self) -> Result<()> {
         self.write(|tx| clear(tx, None))?;
         while self.write(|tx| sweep(tx, 10 * SWEPT))? {}
         Ok(())
     }
 
-    /// What was written since that change sequence, by who knows so many tables; `None`: everything. The result is `None` when
-    /// not `patient` and it would have to be waited for.
+    /// What was written since that change sequence, for a reader that knows so many tables; `None`: everything. The result is
+    /// `None` when not `patient` and the call would have to wait.
     pub fn tables_since(&self, since: Option<(Sequence, usize)>, patient: bool) -> Option<Result<TableState>> {
         let work = |connection: &Connection| {
             let sequence = sequence_of(connection)?;
@@ -216,9 +183,6 @@ impl Store {
 
     /// Hands a value to `then` when it has at most `room` bytes: a larger one is not read. Gives its length, `None` when
     /// there is none that has not expired by `now_ms`.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn entry(
         &self,
         table: &[u8],
@@ -247,9 +211,6 @@ impl Store {
 
     /// The first name behind `after` in the order of their bytes (`None`: the first of all) of an entry that has not expired
     /// by `now_ms`.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn next_entry(&self, table: &[u8], after: Option<&[u8]>, now_ms: i64) -> Result<Option<Vec<u8>>> {
         self.read(|connection| {
             connection
@@ -267,9 +228,6 @@ impl Store {
     }
 
     /// How many entries a table has, or all (`None`), expired ones that are still stored included.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn count_entries(&self, table: Option<&[u8]>) -> Result<u64> {
         self.read(|connection| {
             connection
@@ -282,9 +240,6 @@ impl Store {
     }
 
     /// Gives all entries of a table to `each`, without long values, and then the change sequence at which they are that.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn for_each_entry(&self, table: TableId, each: &mut dyn FnMut(&[u8], Kept<'_>)) -> Result<Sequence> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
@@ -301,9 +256,6 @@ impl Store {
     }
 
     /// Notes a new image of a table. It holds all that was written up to its sequence.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn table_compacted(&self, image: &TableImage) -> Result<()> {
         self.write(|tx| {
             let c = tx.connection;

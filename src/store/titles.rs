@@ -87,9 +87,6 @@ fn without_index(
 impl Store {
     /// The listed items whose title, or whose show's, is this one but for case, accents and punctuation; when
     /// there are none, those that have all its words. At most `limit`, with the count of all.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn items_with_title(&self, library: LibraryId, title: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
         let wanted = fold_title(title);
         if !self.is_indexed::<Titled>(library) {

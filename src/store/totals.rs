@@ -19,9 +19,6 @@ pub struct Totals {
 
 impl Store {
     /// Counts over the whole store.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn totals(&self) -> Result<Totals> {
         self.read(|connection| {
             connection.query_row("SELECT requests, answers, sequence, evictions FROM store", [], |row| {
@@ -35,16 +32,14 @@ impl Store {
         })
     }
 
-    /// Adds to the counters of the store's life.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn add_totals(&self, requests: u64, answers: u64) -> Result<()> {
-        self.write(|tx| {
+    /// Adds to the counters of the store's life. Gives whether that was done: not while other processes write.
+    pub fn add_totals(&self, requests: u64, answers: u64) -> Result<bool> {
+        let added = self.write_in_turn(|tx| {
             tx.connection
                 .prepare_cached("UPDATE store SET requests = requests + ?1, answers = answers + ?2")?
                 .execute([requests.cast_signed(), answers.cast_signed()])?;
             Ok(())
-        })
+        })?;
+        Ok(added.is_some())
     }
 }

@@ -54,6 +54,17 @@ impl Store {
         })
     }
 
+    /// The same; `None` when other processes write until this thread's [`Patience`] ends.
+    pub(super) fn write_in_turn<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Result<Option<T>> {
+        self.with(&self.connections.writer, |connection| {
+            connection.busy_timeout(Patience::now().left())?;
+            match self.transaction(connection, &mut work) {
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(None),
+                done => done.map(Some),
+            }
+        })
+    }
+
     /// Writes when no one else does, in this or another process; `None` otherwise, at once.
     pub(super) fn try_write<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Option<Result<T>> {
         let mut slot = self.connections.writer.try_lock().ok()?;

@@ -10,9 +10,6 @@ use crate::model::{IdentityId, LibraryId, Sequence};
 
 impl Store {
     /// What is invalidated of a library: paths, and the rating keys of items (the other one of each pair is empty).
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
     pub fn unverified(&self, library: LibraryId) -> Result<Vec<(Vec<u8>, String)>> {
         self.read(|connection| {
             connection
@@ -23,9 +20,6 @@ impl Store {
     }
 
     /// Notes that a request confirmed a path (or, with an empty path, an item).
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn verified(&self, identity: IdentityId, library: LibraryId, path: &[u8], rating_key: &str) -> Result<()> {
         self.write(|tx| {
             tx.connection

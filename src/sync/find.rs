@@ -1,8 +1,8 @@
 //! Point questions: the server is asked about one path.
 //!
 //! Where a library was never fetched and the caller has little time, one request may give the first answer. Where a path
-//! lies in a folder of a library and is not listed, it may be new: one look at the clocks tells whether something moved,
-//! and one query whether the server has it all the same. Only what comes back and is exactly this file counts; what
+//! lies in a folder of a library and is not listed, it may be new: one probe tells whether something moved, and
+//! one search whether the server has it all the same. Only what comes back and is exactly this file counts; what
 //! does not come back proves nothing. The store remembers what was asked, so that processes do not ask in turn.
 
 use std::time::{Duration, Instant};
@@ -18,14 +18,12 @@ use crate::matching::Normal;
 use crate::matching::point::{file_name, is_same_file, title_in};
 use crate::matching::text::{fold_title, has_all_words};
 use crate::model::{IdentityId, Sequence};
-use crate::source::{Bounds, Rows};
+use crate::source::{Bounds, WantedPath};
 use crate::store::{LibraryRow, Patience};
 
 /// How long asking waits for other writers where an answer is at hand.
 pub const SHORTLY: Duration = Duration::from_secs(1);
-/// Rows looked through for the path: a name is rarely in more.
-const ROWS: u32 = 100;
-/// How long somebody else's look is waited for.
+/// How long another thread's or process's probe is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Syncing {
@@ -49,7 +47,7 @@ impl Syncing {
         ))
     }
 
-    /// Looks at the clocks, and merges what moved: a path is missing that may be new. Not again within half a
+    /// Probes, and merges what moved: a path is missing that may be new. Not again within half a
     /// minute, and not for what was shown after `since`. Gives the server's failure, if it was more than late.
     pub fn look(
         &self,
@@ -69,7 +67,7 @@ impl Syncing {
         }
         let _held = Patience::now().at_most(SHORTLY).hold();
         let done = self.job(call, |job| {
-            // Another one's look is often over soon; it may also have led to a listing.
+            // Another one's probe is often over soon; it may also have led to a listing.
             let soon = Instant::now() + PATIENCE;
             let bounds = Bounds {
                 deadline: Some(job.bounds.deadline.map_or(soon, |deadline| deadline.min(soon))),
@@ -104,8 +102,19 @@ impl Syncing {
         let Some(name) = file_name(raw) else {
             return Ok(None);
         };
+        let mut spellings = vec![raw.to_vec()];
+        self.reading.mappings().to_server(path, |mapped| {
+            spellings.push(mapped.to_vec());
+            None::<()>
+        });
+        let title = title_in(name);
+        let wanted = WantedPath {
+            spellings: &spellings,
+            name,
+            title: title.as_deref(),
+        };
         self.ask_once(call, identity, libraries, path.hash(), cold, &|job, row| {
-            job.point(row, raw, name)
+            job.point(row, &wanted, raw)
         })
     }
 
@@ -149,7 +158,7 @@ impl Syncing {
             let fresh = asked.is_some_and(|asked| asked.found && asked.last_ms >= begun);
             Ok(!fresh && freshness::may_ask_again(asked.as_ref(), &self.policy, self.clock.now_ms()))
         };
-        if !rested()? {
+        if !self.abilities().is_some_and(|can| can.find) || !rested()? {
             return Ok(None);
         }
         let mut wanted = Vec::new();
@@ -199,51 +208,34 @@ fn failure(done: Result<()>) -> Option<Error> {
 
 impl SyncJob<'_> {
     /// Whether the server has this path in a library; what it has is merged.
-    fn point(&self, row: &LibraryRow, path: &[u8], name: &str) -> Result<bool> {
-        let title = title_in(name);
-        for kind in row.library.kind.leaf_types() {
-            let by_title = title.as_deref().map(Rows::Title);
-            for rows in [Some(Rows::FileName(name)), by_title].into_iter().flatten() {
-                let (mut items, asked) = self.some_rows(&row.library.section, *kind, rows, 0, ROWS);
+    fn point(&self, row: &LibraryRow, wanted: &WantedPath<'_>, path: &[u8]) -> Result<bool> {
+        let mappings = self.sync.reading.mappings();
+        self.source
+            .find_path(&row.library, wanted, self.bounds, &mut |mut items| {
                 items.retain(|item| {
                     let mut parts = item.parts.iter();
-                    parts.any(|part| is_same_file(self.sync.reading.mappings(), path, part.as_bytes()))
+                    parts.any(|part| is_same_file(mappings, path, part.as_bytes()))
                 });
                 if !items.is_empty() {
                     self.sync.store.merge_items(row, &items, None)?;
-                    return Ok(true);
                 }
-                match asked {
-                    // Asking by file name is no documented query: some servers refuse it.
-                    Err(error) if matches!(rows, Rows::FileName(_)) && error.status == Status::ServerError => {
-                        log::debug!("the server refuses to be asked for a file name: {error}");
-                    }
-                    other => {
-                        other?;
-                    }
-                }
-            }
-        }
-        Ok(false)
+                Ok(!items.is_empty())
+            })
     }
 
-    /// Whether the server has items with this title in a library; what it has is merged. More than a page of them is none:
-    /// what is not seen would be missing for as long as the rest is remembered.
+    /// Whether the server has items with this title in a library; what it has is merged. Where it does not give all of them
+    /// that is none: what is not seen would be missing for as long as the rest is remembered.
     fn point_title(&self, row: &LibraryRow, title: &str) -> Result<bool> {
         let wanted = fold_title(title);
         let mut found = false;
-        for kind in row.library.kind.leaf_types() {
-            let (mut items, end) = self.some_rows(&row.library.section, *kind, Rows::Title(title), 0, ROWS);
-            let end = end?;
-            items.retain(|item| has_all_words(&fold_title(&item.title), &wanted));
-            self.sync.store.merge_items(row, &items, None)?;
-            let all = end.rows < u64::from(ROWS) || end.total.is_some_and(|total| total <= end.rows);
-            if !all {
-                return Ok(false);
-            }
-            found |= !items.is_empty();
-        }
-        Ok(found)
+        let all = self
+            .source
+            .find_title(&row.library, title, self.bounds, &mut |mut items| {
+                items.retain(|item| has_all_words(&fold_title(&item.title), &wanted));
+                found |= !items.is_empty();
+                self.sync.store.merge_items(row, &items, None)
+            })?;
+        Ok(all && found)
     }
 }
 

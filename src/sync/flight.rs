@@ -13,11 +13,11 @@ use crate::platform::mutex::lock;
 use crate::source::Bounds;
 use crate::store::Store;
 
-/// How long a lease lasts that nobody makes longer.
+/// How long a lease lasts that is not renewed.
 const LEASE_MS: i64 = 60_000;
 /// How often its holder does.
 const RENEW_MS: i64 = 15_000;
-/// How often a lease of others is looked at.
+/// How often a lease of others is read.
 const LOOK_UP: Duration = Duration::from_millis(20);
 
 /// The fetches under way in this process, by what they fetch.
@@ -40,7 +40,7 @@ impl Flights {
         ]
     }
 
-    /// Runs `work` when nobody else fetches `what`; `None` when the bounds end first.
+    /// Runs `work` when no other thread or process fetches `what`; `None` when the bounds end first.
     ///
     /// # Errors
     /// What `work` gives.

@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 use super::back_off::BackOff;
 use super::call::{Call, Progress};
 use super::flight::Flights;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::Policy;
 use crate::maintenance::{Images, Maintenance};
-use crate::model::{IdentityId, Item, ItemType, Server};
+use crate::model::{IdentityId, Item, Server};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_worker;
 use crate::reading::Reading;
-use crate::source::{Bounds, EditRequest, PageEnd, PageRequest, Refused, Rows, Source};
+use crate::source::{Abilities, Bounds, EditRequest, Source};
 use crate::stats::{Counters, Spent};
 use crate::store::{LibraryRow, Patience, Store};
 
@@ -48,8 +48,6 @@ pub struct Syncing {
     pub(super) counters: Arc<Counters>,
     flights: Flights,
     back_off: BackOff,
-    /// How often a call that was stopped closed the connections of all.
-    cuts: AtomicU64,
 }
 
 /// One trip to the server: bounded by the call's deadline and the host's patience.
@@ -82,7 +80,6 @@ impl Syncing {
             page_size: options.page_size,
             flights: Flights::default(),
             back_off: BackOff::new(Arc::clone(&clock), Arc::clone(&counters)),
-            cuts: AtomicU64::new(0),
             clock,
             counters,
         }
@@ -114,6 +111,11 @@ impl Syncing {
         self.has_source() && !call.offline
     }
 
+    /// What the source can do; nothing without one.
+    pub fn abilities(&self) -> Option<Abilities> {
+        self.source.as_deref().map(Source::abilities)
+    }
+
     /// What went wrong the last time.
     pub fn back_off(&self) -> &BackOff {
         &self.back_off
@@ -121,7 +123,10 @@ impl Syncing {
 
     /// Items by their rating keys; those that the server does not have are missing.
     pub fn items(&self, call: &Call<'_>, keys: &[&str]) -> Result<Vec<Item>> {
-        self.job(call, |job| job.source.items(keys, job.bounds))
+        self.job(call, |job| match job.source.items(keys, job.bounds) {
+            Err(error) if error.status.meaning() == Meaning::NothingThere => Ok(Vec::new()),
+            items => items,
+        })
     }
 
     /// Edits items.
@@ -169,7 +174,6 @@ impl Syncing {
                     elapsed: begun.elapsed(),
                 });
                 if !go_on && !report.abort.swap(true, Ordering::Relaxed) {
-                    self.cuts.fetch_add(1, Ordering::SeqCst);
                     source.interrupt(); // it may be waiting for an answer
                 }
             }
@@ -179,9 +183,9 @@ impl Syncing {
         let patience = Patience::now().until(bounds.deadline);
         let work = || {
             let _held = patience.hold();
-            job.recall_refusals();
+            job.recall_what_was_learned();
             let done = work(&job);
-            job.keep_refusals();
+            job.keep_what_was_learned();
             done
         };
         let done = on_worker(work, TICK, tell);
@@ -223,43 +227,6 @@ impl SyncJob<'_> {
         done
     }
 
-    /// Rows of a library: those that came, and how the page ended. What came before it was cut off is as true as the rest.
-    /// A page that another call's end cut off is asked for again: that is no failure of this call.
-    pub fn some_rows(
-        &self,
-        section: &str,
-        kind: ItemType,
-        rows: Rows<'_>,
-        start: u64,
-        size: u32,
-    ) -> (Vec<Item>, Result<PageEnd>) {
-        let request = PageRequest {
-            section,
-            kind,
-            rows,
-            start,
-            size,
-        };
-        let mut items = Vec::new();
-        loop {
-            let cuts = self.sync.cuts.load(Ordering::SeqCst);
-            let end = self.source.page(&request, self.bounds, &mut |item| items.push(item));
-            match end {
-                Err(error)
-                    if !matches!(error.status, Status::Aborted | Status::Timeout)
-                        && self.sync.cuts.load(Ordering::SeqCst) != cuts =>
-                {
-                    log::debug!("a page was cut off by the end of another call; it is asked for again: {error}");
-                    items.clear();
-                }
-                end => {
-                    self.keep_refusals();
-                    return (items, end);
-                }
-            }
-        }
-    }
-
     /// Whose view of which server this is, as far as it was ever found out.
     pub fn identity(&self) -> Result<Option<IdentityId>> {
         match &self.sync.reading.endpoint() {
@@ -269,24 +236,30 @@ impl SyncJob<'_> {
     }
 
     /// Tells the source what this process, or another one, found the server to refuse.
-    fn recall_refusals(&self) {
+    fn recall_what_was_learned(&self) {
         let known = self.identity().and_then(|identity| match identity {
             Some(identity) => self.sync.store.refusals(identity),
             None => Ok(String::new()),
         });
         match known {
-            Ok(known) => self.source.assume_refused(Refused::from_words(&known)),
+            Ok(known) => self.source.recall(&known),
             Err(error) => log::debug!("what the server refuses is not known, and may be found out again: {error}"),
         }
     }
 
     /// Remembers what the server was found to refuse, so that no other process tries it.
-    fn keep_refusals(&self) {
-        let found = self.source.found_refused();
-        if found.is_empty() {
+    pub fn keep_what_was_learned(&self) {
+        let learned = self.source.learned();
+        if learned.is_empty() {
             return;
         }
-        let add = |known: &str| Refused::from_words(known).and(found).words();
+        let add = |known: &str| {
+            let new = learned
+                .split(' ')
+                .filter(|word| !known.split(' ').any(|one| one == *word));
+            let words: Vec<&str> = (!known.is_empty()).then_some(known).into_iter().chain(new).collect();
+            words.join(" ")
+        };
         let kept = self.identity().and_then(|identity| match identity {
             Some(identity) => self.sync.store.note_refusals(identity, &add),
             None => Ok(()),
@@ -298,7 +271,7 @@ impl SyncJob<'_> {
 
     /// Asks a server that refuses something for its version: a new one may take it again. Nothing is asked of others.
     pub fn look_at_version(&self) -> Result<()> {
-        if self.source.refused().is_empty() {
+        if !self.source.is_limited() {
             return Ok(());
         }
         let server = self.source.server(self.bounds)?;
@@ -311,13 +284,13 @@ impl SyncJob<'_> {
         };
         if self.sync.store.machine_identifier(identity)? == server.machine_identifier
             && self.sync.store.note_version(identity, &server.version)?
-            && !self.source.refused().is_empty()
+            && self.source.is_limited()
         {
             log::info!(
                 "the server's version is {} now: what it refused before is asked for again",
                 server.version
             );
-            self.recall_refusals();
+            self.recall_what_was_learned();
         }
         Ok(())
     }

@@ -8,9 +8,9 @@ use super::job::{SyncJob, aborted, cleared};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::image::ImageBuilder;
-use crate::model::{Generation, IdentityId, ImageKind, Item, ItemType, Sequence};
+use crate::model::{Generation, IdentityId, ImageKind, Item, Library, Sequence};
 use crate::platform::thread::NO_THREAD;
-use crate::source::{PageEnd, Rows};
+use crate::source::{PageEnd, PageRequest, Resume};
 use crate::stats::Spent;
 use crate::store::{Finished, Folder, LibraryRow, Listing};
 
@@ -18,24 +18,26 @@ use crate::store::{Finished, Folder, LibraryRow, Listing};
 const SMALL_PAGE: u32 = 100;
 
 /// How often the folder is looked at while it grows.
-const LOOKED_AT: Duration = Duration::from_secs(1);
+const LOOKED_AT_MS: i64 = 1_000;
 /// Confirmed matches that one transaction takes over from another token.
 const INHERITED: usize = 1_000;
-/// After how long without a look at its libraries a token's partition is forgotten.
+/// After how long without a probe a token's partition is forgotten.
 const UNUSED_MS: i64 = 30 * 86_400_000;
 
 /// One page, or the rows of it that came before something went wrong.
 struct Page {
-    type_index: usize,
-    /// Rows the server returned; of a page that was cut off, those that were handed over.
+    partition: usize,
+    /// Rows the server returned; of a page that was cut off, those that came.
     rows: u64,
+    /// Where the next one begins.
+    next: u64,
     total: Option<u64>,
     items: Vec<Item>,
     /// The change sequence when it was asked for.
     asked: Sequence,
-    /// The type begins anew with this page.
+    /// The partition begins anew with this page.
     first: bool,
-    /// The type ends with this page.
+    /// The partition ends with this page.
     last: bool,
 }
 
@@ -50,7 +52,8 @@ impl SyncJob<'_> {
             Some(listing)
                 if listing.generation == row.generation.next()
                     && listing.begun_sequence >= row.due_sequence
-                    && freshness::may_resume(listing.touched_ms, &listing.clocks, &row.library.clocks, now) =>
+                    && self.source.abilities().resume != Resume::Never
+                    && freshness::may_resume(listing.touched_ms, &listing.change, &row.library.change, now) =>
             {
                 log::info!(
                     "'{}': the listing goes on after {} rows",
@@ -104,12 +107,11 @@ impl SyncJob<'_> {
         builder: &mut Option<ImageBuilder>,
         earlier: u64,
     ) -> Result<bool> {
-        let types = row.library.kind.leaf_types();
-        let from = (listing.type_index, listing.next_row);
+        let from = (listing.partition, listing.position);
         let (total, tail) = (listing.total, listing.tail.keys().to_vec());
         let (send, receive) = sync_channel(2);
         std::thread::scope(|scope| {
-            let fetch = move || self.fetch_pages(&row.library.section, types, from, total, &tail, &send);
+            let fetch = move || self.fetch_pages(&row.library, from, total, &tail, &send);
             let fetcher = std::thread::Builder::new()
                 .spawn_scoped(scope, fetch)
                 .map_err(|error| {
@@ -119,38 +121,43 @@ impl SyncJob<'_> {
                     )
                 })?;
             let stored = self.store_pages(listing, builder, &receive, earlier);
-            drop(receive); // a fetcher that still sends must hear that nobody listens
+            drop(receive); // a fetcher that still sends must hear that it may stop
             let done = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             stored?;
             done
         })
     }
 
-    /// Sends the pages from a row on. `false`: the overlap, or the total, is not what it was.
+    /// Sends the pages from a position on. `false`: the overlap, or the total, is not what it was.
     fn fetch_pages(
         &self,
-        section: &str,
-        types: &[ItemType],
-        (first_type, first_row): (usize, u64),
+        library: &Library,
+        (first_partition, first_position): (usize, u64),
         total: Option<u64>,
         tail: &[String],
         send: &SyncSender<Page>,
     ) -> Result<bool> {
+        let by_row = self.source.abilities().resume == Resume::ByRow;
         let mut size = self.page_size();
-        for (type_index, kind) in types.iter().enumerate().skip(first_type) {
-            let mut overlap = if type_index == first_type { tail } else { &[] };
-            let mut row = if type_index == first_type { first_row } else { 0 };
+        for partition in first_partition..self.source.partitions(library) {
+            let goes_on = partition == first_partition;
+            let mut overlap = if goes_on && by_row { tail } else { &[] };
+            let mut position = if goes_on { first_position } else { 0 };
             let mut to_skip = overlap.len() as u64;
-            row -= to_skip.min(row);
-            let mut known_total = if type_index == 0 && first_type == 0 {
-                total
-            } else {
-                None
-            };
-            let mut first = type_index != first_type || first_row == 0;
+            position -= to_skip.min(position);
+            let mut known_total = if partition == 0 { total } else { None };
+            let mut first = !goes_on || first_position == 0;
             loop {
                 let (began, asked) = (Instant::now(), self.sync.store.totals()?.sequence);
-                let (mut items, outcome) = self.some_rows(section, *kind, Rows::All, row, size);
+                let request = PageRequest {
+                    library,
+                    partition,
+                    position,
+                    size,
+                };
+                let mut items = Vec::new();
+                let outcome = self.source.page(&request, self.bounds, &mut items);
+                self.keep_what_was_learned();
                 // A page may be smaller than the overlap: the next one shows the rest of it.
                 let known = overlap.len().min(items.len());
                 let overlaps = items.iter().zip(overlap).all(|(item, key)| item.rating_key == *key);
@@ -160,12 +167,14 @@ impl SyncJob<'_> {
                         // What came is true: keep it, if it goes on where the last page ended. Rows that were not asked for
                         // are no page: nothing of such an answer is left in the store.
                         let is_page = items.len() as u64 <= u64::from(size);
-                        if overlaps && is_page && items.len() as u64 > to_skip {
+                        if by_row && overlaps && is_page && items.len() as u64 > to_skip {
+                            let next = position + items.len() as u64;
                             items.drain(..known);
                             let rows = items.len() as u64;
                             let _ = send.send(Page {
-                                type_index,
+                                partition,
                                 rows,
+                                next,
                                 total: known_total,
                                 items,
                                 asked,
@@ -176,25 +185,24 @@ impl SyncJob<'_> {
                         return Err(error);
                     }
                 };
-                if !overlaps || (known_total.is_some() && end.total.is_some() && end.total != known_total) {
+                let total_moved = known_total.is_some() && end.total.is_some() && end.total != known_total;
+                if !overlaps || total_moved || end.moved {
                     return Ok(false);
+                }
+                if end.next == Some(position) {
+                    return Err(gives_nothing(library, &end, position));
                 }
                 known_total = end.total;
-                // A reply without offset and total is no page: a server that ignores paging sends everything.
-                let whole = row == 0 && end.total.is_none() && end.offset.is_none();
-                if end.offset.is_some_and(|offset| offset != row) {
-                    return Ok(false);
-                }
-                let last = whole || is_last(section, row, &end)?;
                 items.drain(..known);
                 overlap = &overlap[known..];
                 let skipped = to_skip.min(end.rows);
-                let rows = end.rows - skipped;
                 to_skip -= skipped;
-                row += end.rows;
+                let last = end.next.is_none();
+                position = end.next.unwrap_or(position + end.rows);
                 let delivered = send.send(Page {
-                    type_index,
-                    rows,
+                    partition,
+                    rows: end.rows - skipped,
+                    next: if to_skip > 0 { first_position } else { position },
                     total: end.total,
                     items,
                     asked,
@@ -248,19 +256,18 @@ impl SyncJob<'_> {
     ) -> Result<()> {
         for page in pages {
             let begun = Instant::now();
-            if page.first && page.type_index != listing.type_index {
-                listing.type_index = page.type_index;
-                listing.next_row = 0;
+            if page.first && page.partition != listing.partition {
+                listing.partition = page.partition;
                 listing.tail.clear();
             }
             if page.first {
-                listing.total = match (listing.total, page.total, page.type_index) {
+                listing.total = match (listing.total, page.total, page.partition) {
                     (_, total, 0) => total,
                     (Some(before), Some(total), _) => Some(before + total),
                     _ => None,
                 };
             }
-            listing.next_row += page.rows;
+            listing.position = page.next;
             listing.rows += page.rows;
             listing.keyed += page.items.len() as u64;
             listing.touched_ms = self.sync.clock.now_ms();
@@ -268,7 +275,7 @@ impl SyncJob<'_> {
                 .tail
                 .extend(page.items.iter().map(|item| item.rating_key.as_str()));
             if page.last {
-                // The type is done: a continuation begins with the next one, or finds nothing left of this one.
+                // The partition is done: a continuation begins with the next one, or finds nothing left of this one.
                 listing.tail.clear();
             }
             self.sync.store.store_page(listing, &page.items, page.asked)?;
@@ -280,7 +287,9 @@ impl SyncJob<'_> {
             self.sync.counters.spent(Spent::Image, begun.elapsed());
             self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
             self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
-            self.sync.reading.keep_within_limit(LOOKED_AT, self.bounds.deadline);
+            self.sync
+                .reading
+                .keep_within_limit(LOOKED_AT_MS, self.bounds.deadline, listing.touched_ms);
             if (self.bounds.aborted)() {
                 return Err(aborted());
             }
@@ -288,7 +297,7 @@ impl SyncJob<'_> {
         Ok(())
     }
 
-    /// All pages are stored: does the listing agree with itself and with the clocks, and is it to be believed?
+    /// All pages are stored: does the listing agree with itself and with the change token, and is it to be believed?
     fn complete(
         &self,
         row: &LibraryRow,
@@ -310,9 +319,7 @@ impl SyncJob<'_> {
         let storing = Instant::now();
         let items = sync.store.distinct(&listing)?;
         let whole = listing.total.is_none_or(|total| total == listing.rows) && items == listing.keyed;
-        let settled = !freshness::unsettled(&listing.clocks, listing.begun_ms)
-            && !shown.library.clocks.refreshing
-            && freshness::agree(&listing.clocks, &shown.library.clocks);
+        let settled = freshness::is_settled(&listing.change, listing.begun_ms, &shown.library.change);
         let now_ms = sync.clock.now_ms();
         if row.generation.is_fetched()
             && freshness::shrank_too_much(row.items, items)
@@ -372,7 +379,7 @@ impl SyncJob<'_> {
             if stored.provisional { ", provisionally" } else { "" }
         );
         sync.maintenance.sweep();
-        sync.reading.keep_within_limit(Duration::ZERO, self.bounds.deadline);
+        sync.reading.keep_within_limit(0, self.bounds.deadline, now_ms);
         if let Err(error) = sync.maintenance.flush_counters() {
             log::debug!("the counters are written later: {error}");
         }
@@ -402,16 +409,14 @@ impl SyncJob<'_> {
     }
 }
 
-/// Whether nothing comes behind this page; an error when the server contradicts itself.
-fn is_last(section: &str, row: u64, end: &PageEnd) -> Result<bool> {
-    match end.total {
-        Some(total) if row + end.rows >= total => Ok(true),
-        Some(total) if end.rows == 0 => Err(Error::new(
-            Status::BadAnswer,
-            format!("section {section}: the server says {total} rows, but gave none after row {row}; try again"),
-        )),
-        Some(_) => Ok(false),
-        // Servers may give fewer rows than asked: only a page without any is behind the last.
-        None => Ok(end.rows == 0),
-    }
+/// The error for a server that contradicts itself.
+fn gives_nothing(library: &Library, end: &PageEnd, position: u64) -> Error {
+    let total = end.total.map_or_else(|| "more".to_owned(), |total| total.to_string());
+    Error::new(
+        Status::BadAnswer,
+        format!(
+            "section {}: the server says {total} rows, but gave none after row {position}; try again",
+            library.section
+        ),
+    )
 }

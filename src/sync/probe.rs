@@ -1,4 +1,4 @@
-//! The probe: which server it is, which libraries it shows, and their clocks.
+//! The probe: which server it is, which libraries it shows, and their change tokens.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::matching::Scope;
 use crate::model::{IdentityId, Library, Sequence, Server};
-use crate::reading::{Resolved, Selection, Selector, age, clocks_of};
+use crate::reading::{Resolved, Selection, Selector, age};
 use crate::stats::Spent;
 use crate::store::LibraryRow;
 
@@ -16,15 +16,15 @@ use crate::store::LibraryRow;
 const PERSISTENCE: u32 = 20;
 
 impl Syncing {
-    /// Asks for the libraries and their clocks, and stores them.
-    /// Not again when somebody did so after `since`.
+    /// Asks for the libraries and their change tokens, and stores them.
+    /// Not again when another thread or process did so after `since`.
     pub fn probe(&self, call: &Call<'_>, since: Sequence) -> Result<()> {
         self.probe_shows_any(call, since).map(|_| ())
     }
 
     /// The same; gives whether there are any.
     pub fn probe_shows_any(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
-        // Who has little time wants an answer first, and the server's name later.
+        // A call with little time wants an answer first, and the server's name later.
         let quick = call.until.is_some();
         self.job(call, |job| job.probe_once(since, quick).map(|rows| !rows.is_empty()))
     }
@@ -70,7 +70,7 @@ impl Syncing {
                         }
                     }
                     _ if !self.may_ask(call) => return Err(library.unknown(&snapshot)),
-                    // When not even others are known, somebody cleared them at once.
+                    // When not even others are known, they were cleared at once.
                     _ if asked > 0 && (asked == PERSISTENCE || !shown || !snapshot.rows.is_empty()) => {
                         return Err(library.unknown(&snapshot));
                     }
@@ -123,13 +123,13 @@ impl SyncJob<'_> {
         let now = sync.clock.now_ms();
         let storing = Instant::now();
         let rows = sync.store.probed(identity, &shown, begun, now, &|row, library| {
-            freshness::is_current(&age(row), &clocks_of(row), &library.clocks, &sync.policy, now)
+            freshness::is_current(&age(row), &row.listed_token, &library.change, &sync.policy, now)
         })?;
         sync.counters.spent(Spent::Store, storing.elapsed());
         Ok((identity, rows))
     }
 
-    /// A probe, unless somebody made one after `since` while we waited for our turn: the rows then.
+    /// Probes, unless another did after `since` while this one waited for its turn. Gives the rows.
     pub fn probe_once(&self, since: Sequence, quick: bool) -> Result<Vec<LibraryRow>> {
         let sync = self.sync;
         self.single_flight("probe", || {

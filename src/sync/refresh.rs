@@ -9,8 +9,8 @@ use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
 use crate::model::{LibraryId, Sequence};
 use crate::platform::mutex::lock;
-use crate::reading::{Resolved, age, clocks_of};
-use crate::source::Bounds;
+use crate::reading::{Resolved, age};
+use crate::source::{Bounds, Delta};
 use crate::store::LibraryRow;
 
 /// How often a library is looked for that others clear at the same time.
@@ -117,8 +117,8 @@ impl SyncJob<'_> {
         Ok(())
     }
 
-    /// Makes a library fresh, unless somebody else did while we waited for our turn: who comes while it is fetched asks the
-    /// server nothing. Gives its number when that is another one by now, and nothing was done.
+    /// Makes a library fresh, unless another call did while this one waited for its turn: a call that comes while the
+    /// library is fetched asks the server nothing. Gives the library's number when that has changed and nothing was done.
     pub fn bring_one(
         &self,
         wanted: &LibraryRow,
@@ -128,7 +128,7 @@ impl SyncJob<'_> {
     ) -> Result<Option<LibraryId>> {
         let sync = self.sync;
         lock(&self.report.library).clone_from(&wanted.library.title);
-        // Who only looks does not wait for a listing that is under way: it may take minutes.
+        // A probe for a missing path does not wait for a listing that is under way: it may take minutes.
         let bounds = Bounds {
             deadline: if why == Why::Look {
                 Some(Instant::now())
@@ -153,7 +153,12 @@ impl SyncJob<'_> {
                     Need::Nothing | Need::Probe => {}
                     Need::Delta => {
                         if !self.delta(row)? {
-                            self.list(&sync.store.library_row(id)?)?;
+                            // What was merged is not listed yet: a listing that has no more than before has not shrunk.
+                            let items = row.items;
+                            self.list(&LibraryRow {
+                                items,
+                                ..sync.store.library_row(id)?
+                            })?;
                         }
                     }
                     Need::Listing => self.list(row)?,
@@ -168,10 +173,12 @@ impl SyncJob<'_> {
         }
     }
 
-    /// What a library needs whose clocks were just seen.
+    /// What a library needs whose change token was just seen.
     fn need(&self, row: &LibraryRow, why: Why) -> Need {
         let (age, now) = (age(row), self.sync.clock.now_ms());
-        let probed = || freshness::need_when_probed(&age, &clocks_of(row), &row.library.clocks, &self.sync.policy, now);
+        let told_all = self.source.abilities().changes == Delta::Complete;
+        let (listed, shown) = (&row.listed_token, &row.library.change);
+        let probed = || freshness::need_when_probed(&age, listed, shown, told_all, &self.sync.policy, now);
         match why {
             Why::Full => Need::Listing,
             Why::Due if freshness::need(&age, &self.sync.policy, now) == Need::Nothing => Need::Nothing,

@@ -2,6 +2,7 @@
 
 use super::call::Call;
 use super::job::Syncing;
+use super::refresh::Why;
 use crate::error::Result;
 use crate::store::LibraryRow;
 
@@ -16,6 +17,13 @@ pub struct Unverified {
 impl Syncing {
     /// Asks for invalidated items, all in one request; stores what they are now.
     pub fn verify(&self, call: &Call<'_>, unverified: &[Unverified]) -> Result<()> {
+        if !self.abilities().is_some_and(|can| can.items) {
+            // Then a listing tells, and ends all that was invalidated before it.
+            let rows: Vec<LibraryRow> = unverified.iter().map(|one| one.row.clone()).collect();
+            return self
+                .bring_up_to_date(call, &rows, self.reading.snapshot().sequence(), Why::Full)
+                .map(|_| ());
+        }
         let keys: Vec<&str> = unverified.iter().map(|one| one.rating_key.as_str()).collect();
         let items = self.items(call, &keys)?;
         let Some(identity) = self.reading.identity() else {
@@ -31,8 +39,9 @@ impl Syncing {
                 log::info!("item {rating_key} is gone from the server; it is answered no more");
             }
             // The index says what is true now: nothing is left to invalidation.
-            let paths: Vec<&[u8]> = paths.iter().map(Vec::as_slice).collect();
-            self.maintenance.verified(identity, row, &paths, &[rating_key])?;
+            let paths = paths.iter().map(Vec::as_slice);
+            self.maintenance
+                .verified(identity, row, paths, |key| key == rating_key)?;
         }
         Ok(())
     }

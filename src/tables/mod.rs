@@ -208,23 +208,23 @@ impl Tables {
     #[inline]
     fn current(&self) -> Option<Guard<'_, Snapshot>> {
         let snapshot = self.snapshot.read();
-        if self.store.is_unmoved(snapshot.sequence(), snapshot.epoch) {
+        if self.store.is_current_in(snapshot.timeline, snapshot.sequence()) {
             return Some(snapshot);
         }
         drop(snapshot);
         let _catching_up = try_lock(&self.catching_up)?;
-        matches!(self.catch_up_alone(false), Ok(true)).then(|| self.snapshot.read())
+        matches!(self.catch_up_locked(false), Ok(true)).then(|| self.snapshot.read())
     }
 
     /// The same, waiting for what has to be waited for.
     fn caught_up(&self) -> Result<Guard<'_, Snapshot>> {
         let snapshot = self.snapshot.read();
-        if self.store.is_unmoved(snapshot.sequence(), snapshot.epoch) {
+        if self.store.is_current_in(snapshot.timeline, snapshot.sequence()) {
             return Ok(snapshot);
         }
         drop(snapshot);
         let _catching_up = lock(&self.catching_up);
-        self.catch_up_alone(true)?;
+        self.catch_up_locked(true)?;
         self.store.find_page();
         Ok(self.snapshot.read())
     }
@@ -233,7 +233,7 @@ impl Tables {
     /// holds `catching_up`.
     ///
     /// An image that was replaced is removed at once: one that is gone when it is opened may have a successor by then.
-    fn catch_up_alone(&self, patient: bool) -> Result<bool> {
+    fn catch_up_locked(&self, patient: bool) -> Result<bool> {
         let caught_up = self.catch_up_once(patient)?;
         for _ in 0..REPLACED {
             let snapshot = self.snapshot.read();
@@ -249,9 +249,10 @@ impl Tables {
     }
 
     fn catch_up_once(&self, patient: bool) -> Result<bool> {
-        let epoch = self.store.epoch();
+        let timeline = self.store.timeline();
         let before = self.snapshot.read();
-        let since = (before.number > 0 && before.epoch == epoch).then(|| (before.sequence(), before.tables.len()));
+        let since =
+            (before.number > 0 && before.timeline == timeline).then(|| (before.sequence(), before.tables.len()));
         if since.is_none() && !patient {
             return Ok(false); // reading everything may take milliseconds
         }
@@ -267,7 +268,7 @@ impl Tables {
             if !patient {
                 return Ok(false);
             }
-            let mut snapshot = Snapshot::new(before.number + 1, sequence, epoch);
+            let mut snapshot = Snapshot::new(before.number + 1, sequence, timeline);
             snapshot.tables = rows.into_iter().map(|row| self.view(row, &before)).collect();
             drop(before);
             for written in written {

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::image::{Entries, EntryOverlay, Kept, Overlaid};
 use crate::model::Sequence;
-use crate::store::{Epoch, TableRow, Written};
+use crate::store::{TableRow, Timeline, Written};
 
 /// What lookups read. What is written is added to it in place; anything else replaces it.
 #[derive(Default)]
@@ -16,7 +16,7 @@ pub struct Snapshot {
     pub number: u64,
     /// Up to here every commit shows.
     sequence: AtomicU64,
-    pub epoch: Epoch,
+    pub timeline: Timeline,
     pub tables: Vec<TableView>,
 }
 
@@ -38,11 +38,11 @@ pub enum Found<'t> {
 }
 
 impl Snapshot {
-    pub fn new(number: u64, sequence: Sequence, epoch: Epoch) -> Self {
+    pub fn new(number: u64, sequence: Sequence, timeline: Timeline) -> Self {
         Self {
             number,
             sequence: AtomicU64::new(sequence.0),
-            epoch,
+            timeline,
             tables: Vec::new(),
         }
     }

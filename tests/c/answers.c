@@ -232,7 +232,7 @@ static void titles(const plexindex_library_handle *movies, const plexindex_libra
     CHECK_STATUS(PLEXINDEX_AMBIGUOUS, answered.status);
     CHECK(answer_of(&answered, 0)->candidates_total == 3);
     forget(&answered);
-    query = query_of(movies, "nobody made this");
+    query = query_of(movies, "not a known film");
     answered = ask(plexindex_search_title, handle, &query);
     CHECK_STATUS(PLEXINDEX_NOT_FOUND, answered.status);
     forget(&answered);
@@ -316,7 +316,7 @@ static void guids(const plexindex_library_handle *movies, const plexindex_librar
     forget(&answered);
 }
 
-/* What nobody has fetched, and what was fetched long ago. */
+/* What was never fetched, and what was fetched long ago. */
 static void not_fetched_and_stale(const struct setting *setting)
 {
     plexindex_options options = options_of(setting);

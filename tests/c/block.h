@@ -1,5 +1,5 @@
 /*
- * Asking, and a walk over a block of answers that trusts no offset.
+ * Asking, and a walk over a block of answers that checks each offset.
  */
 #ifndef BLOCK_H
 #define BLOCK_H

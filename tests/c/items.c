@@ -67,7 +67,7 @@ int main(int argc, char **argv)
     uint64_t sum;
     long before;
 
-    /* Nothing is known yet, and nobody is asked. */
+    /* Nothing is known yet, and no server is asked. */
     library = library_of(handle, "Movies");
     CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, library, &cursor, 10, &buffer), "Movies");
     CHECK(requests() == 0);

@@ -171,7 +171,7 @@ int main(int argc, char **argv)
     CHECK(strlen(token) >= 8);
     snprintf(path, sizeof path, "%s", harness("path 5"));
 
-    /* By default a day without trouble is silent. */
+    /* By default the log is silent where nothing fails. */
     handle = opened(&options);
     movies = library_of(handle, "Movies");
     check_match(handle, movies, path, PLEXINDEX_OK, NULL);
@@ -205,7 +205,7 @@ int main(int argc, char **argv)
     failures(&setting);
     CHECK(strcmp(harness("tokens_in_urls"), "0") == 0);
 
-    /* A token that somebody put into the URL is no less secret. */
+    /* A token within the URL is no less secret. */
     snprintf(url, sizeof url, "%s/?X-Plex-Token=%s", setting.url, token);
     options.server_url = bytes_of(url);
     handle = NULL;

@@ -68,7 +68,7 @@ static void open_sizes(const struct setting *setting)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
     options.size = sizeof options.size;
     CHECK_OPEN_REFUSED(PLEXINDEX_INVALID_ARGUMENT, &options, "cache_dir");
-    /* The caller from the future: what it does not use is zero and harms nobody; what it asks for is not ignored. */
+    /* The caller from the future: what it does not use is zero and does no harm; what it asks for is not ignored. */
     memset(&future, 0, sizeof future);
     future.known = options_of(setting);
     future.known.size = sizeof future;
@@ -129,7 +129,7 @@ static void open_arguments(const struct setting *setting)
     options.ca_file = bytes_of("/no/such/authority.pem");
     CHECK_OPEN_REFUSED(PLEXINDEX_INVALID_ARGUMENT, &options, "/no/such/authority.pem");
 
-    /* A folder that is a file, one below a file, one that nobody can make. */
+    /* A folder that is a file, one below a file, one that cannot be made. */
     snprintf(file, sizeof file, "%s/a file", setting->folder);
     made = fopen(file, "w");
     CHECK(made != NULL && fclose(made) == 0);
@@ -484,7 +484,7 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(NULL, "/a", 2), "library");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(movies, NULL, 2), "path");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_path(movies, "", 0), "path", "empty");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/nobody/knows/this.mkv", 22));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/unknown/is/this/a.mkv", 22));
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_item(NULL, "7", 1), "library");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_item(movies, NULL, 1), "key");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_item(movies, "", 0), "key", "/library/metadata/");
@@ -612,7 +612,7 @@ int main(int argc, char **argv)
     /* A success keeps the last error's text; the text outlives the index. */
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_refresh(handle, NULL));
     snprintf(message, sizeof message, "%s", plexindex_last_error_message());
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/nobody/knows/this.mkv", 22));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/unknown/is/this/a.mkv", 22));
     CHECK(strcmp(message, plexindex_last_error_message()) == 0);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
     CHECK(strcmp(message, plexindex_last_error_message()) == 0);

@@ -126,7 +126,7 @@ static void zero_is_the_default(const struct setting *setting)
     CHECK(zeroed.lines[0] == 0);
 }
 
-/* Without a server there is nobody to ask. */
+/* Without a server nothing can be fetched. */
 static void only_a_folder(const struct setting *setting)
 {
     plexindex_options options = fresh_options(setting);
@@ -270,7 +270,7 @@ static void flags(const struct setting *setting)
     /* Another user's view of the same server starts empty. */
     options.flags = PLEXINDEX_OPEN_OFFLINE;
     CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
-    options.user = bytes_of("somebody else");
+    options.user = bytes_of("another user");
     CHECK_STATUS(PLEXINDEX_OFFLINE, first_match(&options));
 
     drain(lines);

@@ -164,7 +164,7 @@ static void use(const struct use *use)
     if (use->round % 4 == 3) {
         return;
     }
-    /* Each fourth round fetches into a new store; the others find a warm one. */
+    /* Each fourth round fetches into a new store; the others find a filled one. */
     if (use->round % 4 == 0) {
         snprintf(folder, sizeof folder, "%s/%d", use->setting->folder, use->round);
     } else {
@@ -189,13 +189,13 @@ static void use(const struct use *use)
     CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer));
     CHECK_STATUS(PLEXINDEX_OK, api.record_match(movies, "/host/a.mkv", 11, use->key, strlen(use->key)));
     CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer));
-    /* What watches may have noted something just now: then a fast lookup says nothing until somebody has read it. */
+    /* What watches may have noted something just now: then a fast lookup says nothing until a call has read it. */
     while ((found = api.lookup_key(movies, use->path)) == NULL) {
         CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer));
     }
     CHECK(strcmp(found, use->key) == 0);
     CHECK_STATUS(PLEXINDEX_OK, api.close(handle));
-    /* Lines that nobody took would stay behind: what watches may write one until it is closed. */
+    /* Lines that are not drained stay behind: what watches may write one until it is closed. */
     CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL));
 }
 

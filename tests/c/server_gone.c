@@ -1,6 +1,7 @@
 /*
- * Every function on a handle whose server is gone. Cold: an error of its own that names the server, within the time that
- * was given. Warm: the old answers go on, marked stale once they have expired, and what the host tells is kept.
+ * Every function on a handle whose server does not answer. Never fetched: an error of its own that names the server,
+ * within the time that was given. Fetched: the old answers go on, marked stale once they have expired, and what the host
+ * tells is kept.
  */
 #include "block.h"
 
@@ -31,7 +32,7 @@ static int32_t refresh(const plexindex_handle *handle, const plexindex_query *qu
     return plexindex_refresh(handle, query);
 }
 
-static void cold(const plexindex_handle *handle, const struct setting *setting)
+static void not_fetched(const plexindex_handle *handle, const struct setting *setting)
 {
     const plexindex_library_handle *movies = library_of(handle, "Movies");
     const plexindex_library_handle *all = library_of(handle, NULL);
@@ -86,7 +87,7 @@ static void deadline(const plexindex_handle *handle)
     CHECK(now() - begin < 5.0); /* valgrind is slow */
 }
 
-static void warm(const plexindex_handle *handle, const struct setting *setting, const char *path, const char *key,
+static void fetched(const plexindex_handle *handle, const struct setting *setting, const char *path, const char *key,
                  const char *other_key)
 {
     const plexindex_library_handle *movies = library_of(handle, "Movies");
@@ -127,7 +128,7 @@ static void warm(const plexindex_handle *handle, const struct setting *setting, 
     CHECK(plexindex_lookup_key(movies, "/host/a.mkv") == NULL);
     check_match(handle, movies, "/host/a.mkv", PLEXINDEX_NOT_FOUND, NULL);
 
-    /* Invalidated, and nobody there to confirm it: not answered. */
+    /* Invalidated, and no server there to confirm it: not answered. */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(movies, key, strlen(key)));
     CHECK(plexindex_lookup_key(movies, path) == NULL);
     answered = ask(plexindex_match_path, handle, &query);
@@ -158,7 +159,7 @@ int main(int argc, char **argv)
     handle = opened(&options);
     check_match(handle, library_of(handle, "Movies"), path, PLEXINDEX_OK, key);
     harness("stop");
-    warm(handle, &setting, path, key, other_key);
+    fetched(handle, &setting, path, key, other_key);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
 
     /* The next process has the same answers. */
@@ -166,10 +167,10 @@ int main(int argc, char **argv)
     check_match(handle, library_of(handle, "Movies"), other_path, PLEXINDEX_OK, other_key);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
 
-    snprintf(folder, sizeof folder, "%s/cold", setting.folder);
+    snprintf(folder, sizeof folder, "%s/empty", setting.folder);
     options.cache_dir = bytes_of(folder);
     handle = opened(&options);
-    cold(handle, &setting);
+    not_fetched(handle, &setting);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
 
     options.retry_ms = 0;

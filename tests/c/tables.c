@@ -38,9 +38,10 @@ static uint64_t count_of(const plexindex_table_handle *table)
 static void values(void)
 {
     uint64_t memory[32];
-    plexindex_buffer buffer = {memory, 4, 0};
+    plexindex_buffer buffer = {memory, 4, 77};
     CHECK(plexindex_table_lookup(films, "a") == NULL);
     CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_get(films, "a", 1, &buffer));
+    CHECK(buffer.length == 0);
     CHECK_STATUS(PLEXINDEX_OK, put("a", "one", 3));
     CHECK_STATUS(PLEXINDEX_OK, put("a", "four", 4));
     CHECK_STATUS(PLEXINDEX_OK, put("b", "", 0));
@@ -91,6 +92,7 @@ static void names(void)
     name.capacity = 1;
     CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_table_next(films, "a", 1, &name));
     CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_next(films, "b", 1, &name));
+    CHECK(name.length == 0);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_remove(films, "", 0));
 }
 
@@ -197,7 +199,9 @@ static void beside_a_server(const struct setting *setting)
     films = table_of(handle, "Movies", 0);
     CHECK_STATUS(PLEXINDEX_OK, put("a", "four", 4));
     movies = library_of(handle, "Movies");
+    json.length = 77;
     CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_item_json(movies, "1", 1, &json));
+    CHECK(json.length == 0);
     query = query_of(movies, NULL);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query));
     snprintf(key, sizeof key, "%s", harness("key 5"));

@@ -109,7 +109,7 @@ int main(int argc, char **argv)
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_watch_start(NULL), "handle");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_watch_stop(NULL), "handle");
 
-    /* Without a server nobody tells anything. */
+    /* Without a server there are no events. */
     snprintf(folder, sizeof folder, "%s/alone", setting.folder);
     memset(&options, 0, sizeof options);
     options.size = sizeof options;

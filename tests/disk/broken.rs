@@ -1,4 +1,4 @@
-//! A database that is damaged before anybody opens it: it is set aside with a warning when that shows, and all goes on.
+//! A database that is damaged while it is closed: it is set aside with a warning when that shows, and all goes on.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -36,7 +36,7 @@ pub fn spoil(path: &Path, how: &str) {
             .expect("written"),
         "header" => file.write_all_at(&[0xFF; 100], 0).expect("written"),
         "text" => file
-            .write_all_at(b"This was my shopping list, and somebody renamed it.", 0)
+            .write_all_at(b"This was my shopping list, under another name now.", 0)
             .expect("written"),
         page => {
             let at = page.parse::<u64>().expect("a page's number") * 4096;
@@ -99,7 +99,7 @@ pub fn use_all(server: &Standin, index: &Index) -> usize {
             checked("a lookup", Ok(lookup != Some(false)));
             checked("a listed path", answer(&library, &path).map(|found| found == key));
         }
-        // Matches may be lost with the database, and then the path is nobody's.
+        // Matches may be lost with the database, and then the path leads to no item.
         let old = answer(&library, "/host/1200.mkv");
         checked("an old match", old.map(|found| found == own || found == "NoLocation"));
         let path = format!("/new/{round}.mkv");
@@ -189,7 +189,7 @@ pub fn any_page_may_be_lost() {
 }
 
 #[test]
-pub fn whoever_finds_it_broken_first_sets_it_aside_and_the_others_take_the_new_one() {
+pub fn the_first_to_find_it_broken_sets_it_aside_and_the_others_take_the_new_one() {
     let server = movies(20);
     for round in 0..rounds("PLEXINDEX_SET_ASIDES", 4) {
         let how = ["garbage", "half"][usize::try_from(round % 2).expect("small")];

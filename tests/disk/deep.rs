@@ -1,7 +1,7 @@
 //! The same for longer: `make check-deep`. Every count has an environment variable of its own, named where it is used.
 
 use crate::worker::deeply;
-use crate::{broken, full, growth};
+use crate::{broken, every_write, full, growth, mutations, power};
 
 #[test]
 #[ignore = "deep: half a minute"]
@@ -14,7 +14,7 @@ fn every_page_may_be_lost() {
 fn broken_stores_are_found_by_many_at_once() {
     deeply(
         10,
-        broken::whoever_finds_it_broken_first_sets_it_aside_and_the_others_take_the_new_one,
+        broken::the_first_to_find_it_broken_sets_it_aside_and_the_others_take_the_new_one,
     );
 }
 
@@ -29,4 +29,27 @@ fn failing_writers_for_long() {
 fn refreshes_for_long() {
     deeply(4, growth::refreshes_that_change_everything_do_not_grow_the_store);
     deeply(4, growth::clearing_and_fetching_again_does_not_grow_the_store);
+}
+
+#[test]
+#[ignore = "deep: two minutes"]
+fn power_cuts_for_long() {
+    deeply(30, power::a_power_cut_takes_the_last_commits_at_most);
+    deeply(30, power::a_power_cut_while_a_database_is_set_aside_leaves_no_mixture);
+    deeply(60, power::a_power_cut_where_no_memory_is_shared_takes_nothing);
+}
+
+#[test]
+#[ignore = "deep: five minutes"]
+fn damage_of_all_kinds() {
+    deeply(
+        51,
+        mutations::a_file_may_be_damaged_in_any_way_while_the_store_is_closed,
+    );
+}
+
+#[test]
+#[ignore = "deep: three minutes"]
+fn every_write_fails_once() {
+    deeply(36, every_write::any_write_may_fail);
 }

@@ -257,7 +257,7 @@ fn a_full_disk_is_told_and_changes_nothing() {
     }
 }
 
-/// In a worker: a small disk of its own that gets full when nobody has the store open.
+/// In a worker: a small disk of its own that gets full while the store is closed.
 pub fn full_and_closed(words: &[&str]) {
     let options = options_at(words);
     let folder = options.cache_dir.clone();
@@ -287,7 +287,7 @@ pub fn full_and_closed(words: &[&str]) {
         }
         let stats = index.stats().expect("statistics");
         assert_eq!(stats.libraries, 1);
-        assert!(stats.last_failure.is_some_and(|trouble| trouble.contains("full")));
+        assert!(stats.last_failure.is_some_and(|failure| failure.contains("full")));
         let _ = index.close(); // the counters may find no room
     }
     fs::remove_file(folder.join("ballast")).expect("removed");
@@ -356,7 +356,7 @@ pub fn limited(words: &[&str]) {
 }
 
 /// In a worker: records so much that an image is due, which may not be as large as it has to be.
-pub fn no_warm_file(words: &[&str]) {
+pub fn no_image(words: &[&str]) {
     let options = options_at(words);
     let key = words[3];
     let index = try_open(options.clone()).expect("opens");
@@ -390,7 +390,7 @@ pub fn no_warm_file(words: &[&str]) {
 }
 
 #[test]
-fn a_match_is_recorded_whatever_becomes_of_its_warm_file() {
+fn a_match_is_recorded_whatever_becomes_of_its_image() {
     let server = movies(20);
     let folder = tempfile::tempdir().expect("a folder");
     let place = place(folder.path(), &server);

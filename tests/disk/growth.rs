@@ -42,7 +42,7 @@ fn age_files(folder: &Path) {
     }
 }
 
-fn warm_files(folder: &Path) -> usize {
+fn images(folder: &Path) -> usize {
     std::fs::read_dir(folder)
         .expect("the folder")
         .filter(|entry| {
@@ -83,7 +83,7 @@ fn stays_bounded(items: u32, change: fn(&Standin, &plexindex::index::Index)) {
         let (path, key) = path_of(&server, 1, 5);
         assert_eq!(answer(&library, &path).expect("an answer"), key);
         largest = largest.max(size_of(folder.path()));
-        assert!(warm_files(folder.path()) <= 3, "old images stay");
+        assert!(images(folder.path()) <= 3, "old images stay");
     }
     // The old listing and the new one live side by side for a moment; what was freed is used again.
     assert!(largest <= one * 7 / 2, "{one} bytes became {largest}");
@@ -120,7 +120,7 @@ pub fn index_files_of_past_generations_go_at_once() {
         library.record_matches(&[(b"/elsewhere.mkv", &key)]).expect("recorded");
         let elsewhere = other.library("Movies").expect("a handle");
         assert_eq!(answer(&elsewhere, &path).expect("an answer"), key);
-        assert!(warm_files(folder.path()) <= 2, "old images stay");
+        assert!(images(folder.path()) <= 2, "old images stay");
     }
 }
 

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use super::broken::{answer, used};
 use crate::support::{clock, movies, open, options, path_of};
 
-/// What somebody does to an image.
+/// What is done to an image.
 type Way = fn(&Path);
 
-fn warm_files(folder: &Path) -> Vec<PathBuf> {
+fn images(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder)
         .expect("the folder")
         .map(|entry| entry.expect("an entry").path())
@@ -19,7 +19,7 @@ fn warm_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn warm_files_that_are_damaged_before_they_are_opened_are_made_anew() {
+fn images_that_are_damaged_before_they_are_opened_are_made_anew() {
     let server = movies(150);
     let folder = tempfile::tempdir().expect("a folder");
     used(&server, folder.path());
@@ -38,7 +38,7 @@ fn warm_files_that_are_damaged_before_they_are_opened_are_made_anew() {
         ("an end of garbage", |path| overwrite(path, |length| length - 64, 64)),
     ];
     for (what, way) in ways {
-        let files = warm_files(folder.path());
+        let files = images(folder.path());
         assert!(files.len() >= 2, "of the listing and of the matches");
         for path in &files {
             way(path);
@@ -60,7 +60,7 @@ fn warm_files_that_are_damaged_before_they_are_opened_are_made_anew() {
             "{what}: made from the database, not from the server"
         );
         index.close().expect("closes");
-        // They are as good as new: the next process is warm at open.
+        // They are as good as new: the next process answers fast lookups at once.
         let index = open(options(&server, folder.path()), &clock());
         let library = index.library("Movies").expect("a handle");
         let (path, key) = path_of(&server, 1, 77);
@@ -84,7 +84,7 @@ fn overwrite(path: &Path, at: fn(u64) -> u64, length: usize) {
 }
 
 #[test]
-fn warm_files_may_be_removed_while_they_are_in_use() {
+fn images_may_be_removed_while_they_are_in_use() {
     let server = movies(100);
     let folder = tempfile::tempdir().expect("a folder");
     used(&server, folder.path());
@@ -92,7 +92,7 @@ fn warm_files_may_be_removed_while_they_are_in_use() {
     let library = index.library("Movies").expect("a handle");
     let (path, key) = path_of(&server, 1, 5);
     assert_eq!(answer(&library, &path).expect("an answer"), key);
-    for file in warm_files(folder.path()) {
+    for file in images(folder.path()) {
         fs::remove_file(file).expect("removed");
     }
     assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true));

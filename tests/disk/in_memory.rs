@@ -91,7 +91,7 @@ pub fn made_once(_: &[&str]) {
     writing(|| library.record_matches(&[(listed.as_bytes(), &key)])).expect("recorded");
     assert_right(&library, &all, "after changes");
     assert_eq!(server.stats().total, 0, "made from the database");
-    // Files can be written again. It is not tried at once, but after a while, and then the next process is warm.
+    // Files can be written again. It is not tried at once, but after a while, and then the next process answers at once.
     limit_files(libc::RLIM_INFINITY);
     assert_right(&library, &all, "within the back-off");
     let listing = |file: &&PathBuf| file.display().to_string().contains("plexindex-2-l");

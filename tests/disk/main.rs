@@ -3,19 +3,25 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/vfs.rs"]
+mod vfs;
 #[path = "../support/worker.rs"]
 mod worker;
 
 mod broken;
 mod deep;
+mod every_write;
 mod full;
 mod growth;
 mod image;
 mod in_memory;
 mod journal;
+mod mutations;
 mod names;
+mod network;
 mod open;
 mod planted;
+mod power;
 mod scarce;
 mod secrecy;
 
@@ -32,12 +38,17 @@ fn worker() {
         ("full disk", full::full),
         ("full and closed", full::full_and_closed),
         ("limited files", full::limited),
-        ("no image", full::no_warm_file),
+        ("no image", full::no_image),
         ("no file", in_memory::no_file),
         ("made once", in_memory::made_once),
         ("less and less", in_memory::less_and_less),
         ("masked", secrecy::masked),
+        ("power", power::power),
+        ("every write", every_write::every_write),
+        ("on a network", network::on_a_network),
         ("without threads", scarce::without_threads),
+        ("without descriptors", scarce::without_descriptors),
+        ("remembered", secrecy::remembered),
         ("short of memory", scarce::short_of_memory),
     ]);
 }

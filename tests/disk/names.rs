@@ -60,8 +60,8 @@ fn used(server: &Standin, folder: &Path, nth: usize) -> Index {
     index
 }
 
-/// Every answer is right, in the process that has the store open and in those that open it, and asks nobody; the last is
-/// warm when it opens.
+/// Every answer is right, in the process that has the store open and in those that open it, and no server is asked; the last
+/// answers fast lookups at once.
 fn assert_right(server: &Standin, folder: &Path, open_already: &Index, recorded: usize, what: &str) {
     let (_, own) = path_of(server, 1, recorded);
     server.reset();
@@ -80,7 +80,11 @@ fn assert_right(server: &Standin, folder: &Path, open_already: &Index, recorded:
                         "{what}, round {round}"
                     );
                     let fast = library.lookup_key(path.as_bytes(), |found| found == key);
-                    assert_eq!(fast, Some(true), "{what}, round {round}: is warm");
+                    assert_eq!(
+                        fast,
+                        Some(true),
+                        "{what}, round {round}: a fast lookup right after opening"
+                    );
                 }
             }
         }

@@ -12,7 +12,7 @@ use super::broken::{DAMAGES, answer, used};
 use crate::support::{self, clock, movies, options, path_of};
 use crate::worker::{Worker, assert_sound, database, options_at, place, say, told};
 
-/// What somebody does to the folder of a store, given another store's.
+/// What is done to the folder of a store, given another store's.
 type Trick = fn(&Path, &Path);
 
 /// A host that does as it is told. Until it is told to it opens nothing.
@@ -243,4 +243,31 @@ fn a_store_of_another_format_is_left_alone_and_not_read() {
     index.close().expect("closes");
     assert!(folder.path().join("plexindex-2.db").exists());
     assert_eq!(of_format_1(folder.path()), before);
+}
+
+#[test]
+fn a_store_that_a_newer_version_added_to_goes_on() {
+    let server = movies(60);
+    let folder = tempfile::tempdir().expect("a folder");
+    used(&server, folder.path());
+    // Within a format there are only additions: docs/design.md, 'The store'.
+    let newer = |sql: &str| database(folder.path()).execute_batch(sql).expect("added");
+    newer(
+        "ALTER TABLE items ADD COLUMN newer TEXT; ALTER TABLE matches ADD COLUMN newer INTEGER DEFAULT 0;
+         ALTER TABLE libraries ADD COLUMN newer INTEGER DEFAULT 0;
+         CREATE TABLE newer (one INTEGER PRIMARY KEY, two TEXT) STRICT; INSERT INTO newer VALUES (1, 'kept');
+         CREATE INDEX newer_items ON items (newer); PRAGMA user_version = 99",
+    );
+    let index = support::open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (_, own) = path_of(&server, 1, 3);
+    assert_eq!(answer(&library, "/host/1200.mkv").expect("an answer"), own);
+    assert_eq!(super::broken::use_all(&server, &index), 0);
+    index.close().expect("closes");
+    assert_sound(folder.path());
+    let kept: String = database(folder.path())
+        .query_row("SELECT two FROM newer", [], |row| row.get(0))
+        .expect("a row");
+    assert_eq!(kept, "kept");
+    assert!(!folder.path().join("plexindex-2.db.broken").exists());
 }

@@ -70,6 +70,79 @@ fn without_a_thread_there_is_a_status() {
     worker.end();
 }
 
+/// In a worker: no more than so many descriptors.
+fn limit_descriptors(to: Option<u64>) {
+    // SAFETY: plain calls on values that live here.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
+        limit.rlim_cur = to.unwrap_or(limit.rlim_max).min(limit.rlim_max);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
+    }
+}
+
+/// In a worker: all there is to do, with so many descriptors left, from none to more than are needed.
+pub fn without_descriptors(words: &[&str]) {
+    let options = options_at(words);
+    let index = try_open(options.clone()).expect("opens");
+    let library = index.library("Movies").expect("a handle");
+    assert_eq!(answer(&library, words[3]).expect("fetched"), words[4]);
+    let (mut failed, mut taken) = (0, Vec::new());
+    for left in 0..16 {
+        let used = std::fs::read_dir("/proc/self/fd").expect("Linux").count() as u64 - 1;
+        limit_descriptors(Some(used + left));
+        // A hit needs none.
+        assert_eq!(
+            library.lookup_key(words[3].as_bytes(), |found| found == words[4]),
+            Some(true)
+        );
+        let other = try_open(options.clone());
+        let path = format!("/host/{left}.mkv");
+        let recorded = library.record_matches(&[(path.as_bytes(), words[4])]);
+        let listed = index.refresh(&library.query(), true).map(drop);
+        let found = answer(&library, words[3]);
+        if let Ok(found) = &found {
+            assert_eq!(found, words[4]);
+        }
+        if recorded.is_ok() {
+            taken.push(path);
+        }
+        for error in [other.err(), recorded.err(), listed.err(), found.err()]
+            .into_iter()
+            .flatten()
+        {
+            assert!(!error.message.is_empty());
+            failed += 1;
+        }
+        limit_descriptors(None);
+    }
+    assert!(failed > 0, "there were too many descriptors");
+    assert!(taken.len() > 1, "and too few: {failed} calls failed");
+    index.refresh(&library.query(), true).expect("listed");
+    for path in taken {
+        assert_eq!(
+            answer(&library, &path).expect("an answer"),
+            words[4],
+            "acknowledged, then lost"
+        );
+    }
+    index.close().expect("closes");
+    crate::worker::assert_sound(&options.cache_dir);
+    say("done");
+    told();
+}
+
+#[test]
+fn without_descriptors_calls_say_so_and_hits_go_on() {
+    let server = movies(10);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, key) = path_of(&server, 1, 3);
+    let mut worker = Worker::start("without descriptors", [&place[0], &place[1], &place[2], &path, &key]);
+    assert_eq!(worker.hear(), "done");
+    worker.end();
+}
+
 // SAFETY: as src/capi declares them; what the handles point to is not looked at.
 #[allow(improper_ctypes)]
 unsafe extern "C" {

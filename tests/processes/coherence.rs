@@ -167,7 +167,7 @@ fn a_process_that_closes_takes_nothing_from_those_that_stay() {
     let keys = keys(&server);
     let place = place(folder.path(), &server);
     for (round, key) in keys.iter().take(5).enumerate() {
-        // All that stays open is what this worker has; whoever closes last thinks that nobody is left.
+        // All that stays open is what this worker has; the last to close takes itself for the only one.
         workers.truncate(1);
         let path = format!("/host/{round}.mkv");
         let index = open_at(&[&place[0], &place[1], &place[2]]);
@@ -297,7 +297,7 @@ fn what_was_forgotten_stays_so_when_the_change_that_says_it_is_trimmed() {
 }
 
 #[test]
-fn a_page_that_somebody_removed_or_spoilt_is_made_anew_at_the_next_write() {
+fn a_page_that_was_removed_or_spoilt_is_made_anew_at_the_next_write() {
     let server = movies(20);
     let folder = tempfile::tempdir().expect("a folder");
     let mut workers = workers(folder.path(), &server, [""; 3]);

@@ -142,11 +142,11 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
     for name in young {
         leave(name, SystemTime::now());
     }
-    leave("notes of somebody else.image", hours_ago);
+    leave("notes of another program.image", hours_ago);
     // The image in use is old too.
     for entry in std::fs::read_dir(folder.path()).expect("the folder") {
         let path = entry.expect("an entry").path();
-        if path.extension().is_some_and(|end| end == "warm") {
+        if path.extension().is_some_and(|end| end == "image") {
             let file = std::fs::File::open(&path).expect("opened");
             if file.metadata().expect("facts").len() > 0 {
                 file.set_modified(hours_ago).expect("dated");
@@ -163,7 +163,7 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
             "'{name}' may be about to be announced"
         );
     }
-    assert!(folder.path().join("notes of somebody else.image").exists());
+    assert!(folder.path().join("notes of another program.image").exists());
     index.close().expect("closes");
     assert_eq!(answer(&open(&server, folder.path()), &path), key);
 }
@@ -260,7 +260,7 @@ fn next_row(folder: &Path) -> u64 {
         return 0;
     }
     let read = |database: rusqlite::Connection| -> rusqlite::Result<i64> {
-        database.query_row("SELECT coalesce(max(next_row), 0) FROM listings", [], |row| row.get(0))
+        database.query_row("SELECT coalesce(max(position), 0) FROM listings", [], |row| row.get(0))
     };
     read(database(folder)).map_or(0, i64::cast_unsigned)
 }
@@ -276,7 +276,7 @@ pub fn a_listing_goes_on_also_when_a_page_is_smaller_than_the_overlap() {
 }
 
 #[test]
-fn a_listing_that_moved_while_nobody_listed_begins_anew() {
+fn a_listing_whose_library_changed_between_two_attempts_begins_anew() {
     let server = movies(1_000);
     let folder = tempfile::tempdir().expect("a folder");
     let place = place(folder.path(), &server);
@@ -392,7 +392,7 @@ pub fn a_kill_loses_no_invalidation() {
     library.match_path(paths[0].as_bytes()).expect("fetched");
     let mut dice = Dice::new(3);
     for _ in 0..rounds("PLEXINDEX_KILLS", 6) {
-        index.refresh(&library.query(), true).expect("all is trusted again");
+        index.refresh(&library.query(), true).expect("all is verified");
         assert_eq!(
             library.match_path(paths[0].as_bytes()).expect("an answer").status,
             Status::Ok

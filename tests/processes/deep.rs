@@ -1,7 +1,7 @@
 //! The same for longer: `make check-deep`. Every count has an environment variable of its own, named where it is used.
 
 use crate::worker::deeply;
-use crate::{coherence, crash, fork, images, races, single_flight};
+use crate::{coherence, crash, fork, images, kills, races, single_flight, storm};
 
 #[test]
 #[ignore = "deep: half a minute"]
@@ -61,4 +61,16 @@ fn newcomers_for_long() {
         5,
         images::newcomers_find_an_index_file_while_others_are_published_and_removed,
     );
+}
+
+#[test]
+#[ignore = "deep: five minutes"]
+fn kills_at_any_moment_for_long() {
+    deeply(42, kills::a_kill_at_any_moment_loses_nothing_acknowledged);
+}
+
+#[test]
+#[ignore = "deep: six minutes"]
+fn two_hundred_storms() {
+    deeply(100, storm::many_processes_begin_on_a_new_folder_at_once);
 }

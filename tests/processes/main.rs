@@ -5,6 +5,8 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/vfs.rs"]
+mod vfs;
 #[path = "../support/worker.rs"]
 mod worker;
 
@@ -13,10 +15,14 @@ mod crash;
 mod deep;
 mod fork;
 mod images;
+mod kills;
+mod load;
 mod merging;
 mod page;
 mod races;
+mod signals;
 mod single_flight;
+mod storm;
 mod waiting;
 
 #[test]
@@ -30,6 +36,7 @@ fn worker() {
         ("begin", crash::begin),
         ("invalidation", crash::invalidation),
         ("fork", fork::busy),
+        ("act", kills::act),
         ("fork while fetching", fork::fetching),
         ("fork and count", fork::counting),
         ("fork while connecting", fork::connecting),
@@ -38,5 +45,10 @@ fn worker() {
         ("make", races::make),
         ("flight", single_flight::ask),
         ("recover", waiting::recover),
+        ("storm", storm::storm),
+        ("interrupted", signals::interrupted),
+        ("load: read", load::read),
+        ("load: write", load::write),
+        ("load: refresh", load::refresh),
     ]);
 }

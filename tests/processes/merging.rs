@@ -70,7 +70,7 @@ fn what_is_confirmed_while_a_listing_is_under_way_does_not_vanish_with_it() {
         let listing = scope.spawn(|| fetcher.refresh(&library.query(), true));
         until("the first page is stored", || {
             let stored: i64 = database(folder.path())
-                .query_row("SELECT coalesce(max(next_row), 0) FROM listings", [], |row| row.get(0))
+                .query_row("SELECT coalesce(max(position), 0) FROM listings", [], |row| row.get(0))
                 .expect("a number");
             stored >= 100
         });
@@ -84,7 +84,7 @@ fn what_is_confirmed_while_a_listing_is_under_way_does_not_vanish_with_it() {
         confirm(&server, &other, same, same.0, "/data/movies/same.mkv");
         confirm(&server, &other, last, last.0, "/data/movies/last.mkv");
         let stored: i64 = database(folder.path())
-            .query_row("SELECT coalesce(max(next_row), 0) FROM listings", [], |row| row.get(0))
+            .query_row("SELECT coalesce(max(position), 0) FROM listings", [], |row| row.get(0))
             .expect("a number");
         assert!(stored > 0 && stored < 400, "confirmed too late to prove anything");
         assert_eq!(listing.join().expect("no panic").expect("listed"), Status::Ok);

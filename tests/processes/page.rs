@@ -1,5 +1,5 @@
-//! Somebody removes the counter page, or the whole store, while processes use it: what is written afterwards is seen all
-//! the same.
+//! The counter page, or the whole store, is removed while processes use it: what is written afterwards is seen all the
+//! same.
 
 use std::fs;
 use std::path::Path;

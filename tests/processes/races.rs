@@ -1,5 +1,5 @@
 //! Many processes with many threads do everything at once on one folder: nothing acknowledged is lost, nothing comes
-//! back, nobody waits for ever.
+//! back, no call waits for ever.
 
 use std::path::Path;
 use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! However many ask for the same cold library at once, one fetches.
+//! However many ask for the same unfetched library at once, one fetches.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ impl Crowd {
         }
     }
 
-    /// Takes the answers of everybody who is left.
+    /// Takes the answers of all that are left.
     fn assert_all_right(self) {
         for (mut worker, mut expected) in self.workers.into_iter().zip(self.expected) {
             while !expected.is_empty() {
@@ -107,7 +107,7 @@ pub fn one_fetch(processes: u64, threads: u64) {
     let server = movies(3_500);
     let folder = tempfile::tempdir().expect("a folder");
     let mut crowd = Crowd::gather(&server, folder.path(), processes, threads, "1000");
-    assert_eq!(requests(&server)[5], 0, "opening asks nobody");
+    assert_eq!(requests(&server)[5], 0, "opening sends no request");
     server.fault(Fault::new(Action::Delay { ms: 20 }).times(0));
     crowd.go();
     crowd.assert_all_right();
@@ -116,7 +116,7 @@ pub fn one_fetch(processes: u64, threads: u64) {
 }
 
 #[test]
-fn many_processes_that_ask_for_a_cold_library_at_once_cost_one_fetch() {
+fn many_processes_that_ask_for_an_unfetched_library_at_once_cost_one_fetch() {
     one_fetch(12, 3);
 }
 

@@ -1,4 +1,4 @@
-//! A fast lookup waits for nobody, whatever others do with the database.
+//! A fast lookup never waits, whatever others do with the database.
 
 use std::fs::OpenOptions;
 use std::os::fd::AsRawFd;

@@ -259,7 +259,7 @@ def test_stats(cli: Cli, server: Server) -> None:
     assert re.search(r"^answers +2 in its life$", text, re.MULTILINE)
     values = cli.json("stats")
     assert (values["items"], values["libraries"], values["folder"]) == (420, 2, str(cli.store))
-    # Without naming a server the store speaks of the one it knows, whoever failed to reach it since.
+    # Without naming a server the store speaks of the one it knows, though another token failed to reach it since.
     cli.run("warm", PLEXINDEX_TOKEN="another")
     assert cli.json("stats", PLEXINDEX_URL=None, PLEXINDEX_TOKEN=None)["items"] == 420
 

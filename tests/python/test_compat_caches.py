@@ -159,7 +159,7 @@ def test_a_method_may_be_replaced_in_the_class(tmp_path: Path, monkeypatch: pyte
     assert MatchCache(tmp_path).get_match("Movies", "/a") == "another"
 
 
-def test_folders_are_made_and_nobody_else_s_files_are_touched(tmp_path: Path) -> None:
+def test_folders_are_made_and_files_of_others_are_not_touched(tmp_path: Path) -> None:
     data = tmp_path / "deep" / "data"
     (data / "cache").mkdir(parents=True)
     (data / "cache" / "cache.db").write_bytes(b"another program's")

@@ -155,7 +155,7 @@ def test_leaves_are_found(world: Server, plex_server: Any, caches: dict[str, Any
     assert caches["library_cache"].get_library_items(title) is None
 
 
-def test_a_deleted_item_is_forgotten_and_a_server_in_trouble_is_not(
+def test_a_deleted_item_is_forgotten_and_a_failing_server_is_not(
     world: Server, movies: Any, caches: dict[str, Any]
 ) -> None:
     rows = world.paths()

@@ -12,6 +12,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import plexindex
 import pytest
 from conftest import Server
 
@@ -121,3 +122,35 @@ def test_a_process_ends_while_threads_are_inside_of_calls(slow: Server, tmp_path
     with ThreadPoolExecutor(6) as pool:
         ended = list(pool.map(run, range(rounds * len(runs))))
     assert [one for one in ended if one[2:] != (0, "")] == []
+
+
+# Ways to leave while an index is open, a watch runs, and a thread may be inside of a call.
+ENDS = {
+    "returns": "",
+    "os._exit": "os._exit(0)",
+    "sys.exit": "sys.exit(0)",
+    "a signal": "os.kill(os.getpid(), 9)",
+    "os._exit amid a fetch": """
+threading.Thread(target=lambda: index.refresh('Movies', full=True, progress=told), daemon=True).start()
+assert inside.wait(30)
+os._exit(0)""",
+    "a thread that died": """
+def die():
+    index.record_match('Movies', '/host/thread.mkv', 7)
+    raise SystemExit
+thread = threading.Thread(target=die)
+thread.start()
+thread.join()""",
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_process_may_leave_at_any_time_with_a_watch_running(server: Server, tmp_path: Path, end: str) -> None:
+    row = server.paths(1)[0]
+    key = row["ratingKey"]
+    code = f"{BUSY}\nindex.watch_start()\nindex.record_match('Movies', '/host/a.mkv', {key!r})\n{ENDS[end]}"
+    assert end_of(code, server, tmp_path) == (-9 if end == "a signal" else 0, "")
+    with plexindex.open(tmp_path, server_url=server.url, token=server.token) as index:
+        movies = index.library("Movies")
+        assert movies.match("/host/a.mkv").rung == "confirmed"
+        assert movies.match(row["path"]).rating_key == key

@@ -102,7 +102,8 @@ def test_no_module_leads_back_to_itself() -> None:
     package = Path(plexindex.__file__).parent
     names = {path: ".".join(path.relative_to(package).with_suffix("").parts) for path in package.rglob("*.py")}
     imports = {name: imports_of(path, package) for path, name in names.items() if path.name != "__init__.py"}
-    assert imports["_index"] >= {"_session", "_library", "_stats", "_edits"}
+    assert imports["_index"] >= {"_reporting", "_library", "_edits"}
+    assert imports["_reporting"] >= {"_session", "_library", "_stats"}
     assert imports["_cli.doctor"] >= {"_native", "_index", "_cli.commands"}
     assert " -> ".join(circle(imports)) == ""
 
@@ -147,10 +148,10 @@ def test_another_abi_version_is_refused_naming_both(tmp_path: Path) -> None:
 def test_another_library_is_refused(tmp_path: Path) -> None:
     with pytest.raises(plexindex.LoadError, match="is not the plexindex library"):
         _native.Native(compile_library(tmp_path, "int other(void) { return 1; }\n"))
-    lacking = f"int plexindex_abi_version(void) {{ return {_constants.ABI_VERSION}; }}\n"
-    lacking += 'const char *plexindex_version(void) { return "x"; }\n'
+    incomplete = f"int plexindex_abi_version(void) {{ return {_constants.ABI_VERSION}; }}\n"
+    incomplete += 'const char *plexindex_version(void) { return "x"; }\n'
     with pytest.raises(plexindex.LoadError, match="plexindex_status_name"):
-        _native.Native(compile_library(tmp_path, lacking))
+        _native.Native(compile_library(tmp_path, incomplete))
 
 
 def test_the_environment_names_the_library(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def test_the_fast_path_keeps_its_index(cache: Path) -> None:
     assert lookup("/x") is None
 
 
-def test_an_index_nobody_holds_closes_itself(cache: Path) -> None:
+def test_an_index_without_a_reference_closes_itself(cache: Path) -> None:
     index = plexindex.open(cache)
     movies = index.library("Movies")
     movies.lookup_key("/x")
@@ -148,8 +148,8 @@ def test_threads_share_an_index(index: plexindex.Index, server: Server) -> None:
             assert index.match_path("Movies", row["path"]).title == row["title"]
         movies.record_match(f"/host/{number}.mkv", rows[number]["ratingKey"])
         assert [match.key for match in movies.match_paths(row["path"] for row in rows)] == keys
-        glanced = movies.lookup_keys([row["path"] for row in rows])
-        assert all(found in (key, None) for found, key in zip(glanced, keys))
+        fast = movies.lookup_keys([row["path"] for row in rows])
+        assert all(found in (key, None) for found, key in zip(fast, keys))
         assert movies.match(f"/host/{number}.mkv").key == keys[number]
 
     run_threads(8, work)

@@ -1,4 +1,4 @@
-"""Several processes on one cache: warm at once, and coherent."""
+"""Several processes on one cache: each answers at once, and all agree."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ with plexindex.open(cache, server_url=url, token=token) as index:
 """
 
 
-def test_a_second_process_is_warm_at_open(index: plexindex.Index, cache: Path, server: Server) -> None:
+def test_a_second_process_answers_fast_lookups_at_once(index: plexindex.Index, cache: Path, server: Server) -> None:
     movies = index.library("Movies")
     movies.refresh()
     index.refresh("TV Shows")
@@ -38,7 +38,7 @@ def test_a_second_process_is_warm_at_open(index: plexindex.Index, cache: Path, s
 
 
 def child(cache: str, path: str, key: str) -> None:
-    """In a process of its own: a warm answer, or an exit code."""
+    """In a process of its own: the fast lookup's answer, or an exit code."""
     with plexindex.open(cache, offline=True) as index:
         sys.exit(0 if index.library("Movies").lookup_key(path) == key else 3)
 

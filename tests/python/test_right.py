@@ -107,7 +107,7 @@ def test_a_mapped_path_is_found_whatever_its_name(world: World) -> None:
 
 
 def test_the_same_collections_show_what_comparing_names_does(world: World) -> None:
-    """The traps are real: whoever compares file names falls into them."""
+    """The traps are real: comparing file names falls into them."""
     view = next(view for view in judge.VIEWS if view.name == "no mapping")
     fallen = {
         collection.scheme.name

@@ -113,7 +113,7 @@ def test_closing_inside_of_the_block_is_fine(open_index: OpenIndex) -> None:
         index.close()
 
 
-def test_without_a_server_there_is_nobody_to_listen_to(open_index: OpenIndex) -> None:
+def test_without_a_server_a_watch_is_refused(open_index: OpenIndex) -> None:
     index = open_index(server_url=None, token=None)
     with pytest.raises(plexindex.OfflineError, match="server_url"):
         index.watch_start()

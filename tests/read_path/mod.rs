@@ -1,4 +1,4 @@
-//! Generated movies, for whoever measures the read path: titles of some 21 bytes, paths of some 78.
+//! Generated movies, to measure the read path with: titles of some 21 bytes, paths of some 78.
 
 use crate::model::{Item, ItemType};
 

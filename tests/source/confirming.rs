@@ -1,6 +1,7 @@
 //! Asking for items by their rating keys.
 
-use plexindex::source::{Bounds, RequestKind, Rows, Source};
+use plexindex::source::plex::Rows;
+use plexindex::source::{Bounds, RequestKind, Source};
 use plexindex_standin::{Kind, LibrarySpec, Standin};
 
 use super::support::{Client, Raw, TOKEN, answer, client};

@@ -3,7 +3,8 @@
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use plexindex::error::Status;
-use plexindex::source::{Bounds, Rows, Source};
+use plexindex::source::plex::Rows;
+use plexindex::source::{Bounds, Source};
 use plexindex_standin::{Action, Fault, LibrarySpec, Standin, Token};
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -226,7 +227,7 @@ fn a_page_that_breaks_midway_keeps_its_whole_rows() {
         let (_, all) = client.page(Rows::All, 0, 200).unwrap();
         server.fault(Fault::new(action.clone()).times(0));
         let mut items = Vec::new();
-        let request = plexindex::source::PageRequest {
+        let request = plexindex::source::plex::RowsRequest {
             section: "1",
             kind: plexindex::model::ItemType::Movie,
             rows: Rows::All,
@@ -235,7 +236,7 @@ fn a_page_that_breaks_midway_keeps_its_whole_rows() {
         };
         let error = client
             .plex
-            .page(&request, Bounds::NONE, &mut |item| items.push(item))
+            .rows(&request, Bounds::NONE, &mut |item| items.push(item))
             .unwrap_err();
         assert_eq!(error.status, Status::BadAnswer, "{error}");
         assert!(error.message.contains("the rows from 0 on of library 1"), "{error}");
@@ -252,7 +253,7 @@ fn a_page_that_breaks_midway_keeps_its_whole_rows() {
 }
 
 #[test]
-fn nobody_listens() {
+fn a_port_without_a_listener() {
     let (server, client) = standin();
     server.refuse();
     let error = client.failure();
@@ -270,7 +271,7 @@ fn nobody_listens() {
 
 #[test]
 fn names_that_cannot_be_resolved() {
-    // A label of more than 63 letters: no resolver asks anybody about it.
+    // A label of more than 63 letters: a resolver sends no request for it.
     let client = client(&format!("http://{}.invalid:32400", "x".repeat(70)));
     let error = client.failure();
     assert_eq!(error.status, Status::Connect);
@@ -321,7 +322,7 @@ fn a_page_ends_at_a_multiple_of_what_was_asked_for() {
     for (bomb, most) in [(many, 16_000), (large, 3_500)] {
         let raw = Raw::answering([bomb]);
         let client = client(&raw.url());
-        let request = plexindex::source::PageRequest {
+        let request = plexindex::source::plex::RowsRequest {
             section: "1",
             kind: plexindex::model::ItemType::Movie,
             rows: Rows::All,
@@ -331,7 +332,7 @@ fn a_page_ends_at_a_multiple_of_what_was_asked_for() {
         let mut came = 0;
         let error = client
             .plex
-            .page(&request, Bounds::NONE, &mut |_| came += 1)
+            .rows(&request, Bounds::NONE, &mut |_| came += 1)
             .unwrap_err();
         assert_eq!(error.status, Status::BadAnswer, "{error}");
         assert!(error.message.contains("more than 16000 rows"), "{error}");
@@ -354,7 +355,7 @@ fn what_takes_long_to_decompress_ends_with_the_deadline() {
     let bomb = rows(1, |number| format!("{{\"ratingKey\":{number},\"title\":\"{title}\"}}"));
     let raw = Raw::answering([bomb]);
     let client = client(&raw.url());
-    let request = plexindex::source::PageRequest {
+    let request = plexindex::source::plex::RowsRequest {
         section: "1",
         kind: plexindex::model::ItemType::Movie,
         rows: Rows::All,
@@ -365,6 +366,6 @@ fn what_takes_long_to_decompress_ends_with_the_deadline() {
         deadline: Some(Instant::now() + Duration::from_millis(10)),
         ..Bounds::NONE
     };
-    let error = client.plex.page(&request, bounds, &mut |_| {}).unwrap_err();
+    let error = client.plex.rows(&request, bounds, &mut |_| {}).unwrap_err();
     assert_eq!(error.status, Status::Timeout, "{error}");
 }

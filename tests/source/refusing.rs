@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use plexindex::error::Status;
 use plexindex::model::ItemType;
-use plexindex::source::{Bounds, Refused, RequestKind, Rows, Source};
+use plexindex::source::plex::{Refused, Rows};
+use plexindex::source::{Bounds, RequestKind, Source};
 use plexindex_standin::{Action, Fault, LibrarySpec, Standin};
 
 use super::support::{Client, TOKEN, client};
@@ -42,9 +43,9 @@ fn what_is_refused_is_left_out_once_and_for_all() {
             let (end, items) = page(0).unwrap_or_else(|error| panic!("{argument} {status}: {error}"));
             assert_eq!((end.total, items.len()), (Some(118), 50), "{argument}");
             assert!(items.iter().all(|item| item.parts.len() == 1), "{argument}");
-            assert_eq!(client.plex.found_refused(), Refused::from_words(argument));
+            assert_eq!(client.plex.learned(), argument);
             // Told once, and known from then on.
-            assert_eq!(client.plex.found_refused(), Refused::NONE);
+            assert_eq!(client.plex.learned(), "");
             assert_eq!(client.plex.refused(), Refused::from_words(argument));
             server.reset();
             let before = client.meter.count();
@@ -58,14 +59,14 @@ fn what_is_refused_is_left_out_once_and_for_all() {
 #[test]
 fn what_another_process_found_is_not_tried_again() {
     let (server, client) = refusing(&["sort=id", "includeGuids"], 400);
-    let known = Refused::from_words("sort=id includeGuids");
-    client.plex.assume_refused(known);
+    let known = "sort=id includeGuids";
+    client.plex.recall(known);
     assert_eq!(client.page(Rows::All, 0, 100).unwrap().1.len(), 60);
     assert_eq!(client.meter.kinds(), [RequestKind::Page]);
-    assert_eq!(client.plex.found_refused(), Refused::NONE);
+    assert_eq!(client.plex.learned(), "");
     // A newer version takes them.
     server.config(|config| config.refuse_arguments.clear());
-    client.plex.assume_refused(Refused::NONE);
+    client.plex.recall("");
     client.page(Rows::All, 0, 100).unwrap();
     assert!(server.log().last().unwrap().target.contains("sort=id"));
 }
@@ -74,10 +75,7 @@ fn what_another_process_found_is_not_tried_again() {
 fn several_that_are_refused_are_all_found() {
     let (_server, client) = refusing(&["sort=id", "excludeFields", "includeCollections"], 400);
     assert_eq!(client.page(Rows::All, 0, 100).unwrap().1.len(), 60);
-    assert_eq!(
-        client.plex.found_refused().words(),
-        "includeCollections sort=id excludeFields"
-    );
+    assert_eq!(client.plex.learned(), "includeCollections sort=id excludeFields");
 }
 
 #[test]
@@ -87,7 +85,7 @@ fn a_file_name_that_cannot_be_asked_for_has_no_rows() {
         let ask = || client.page(Rows::FileName("x.mkv"), 0, 100).unwrap();
         let (end, items) = ask();
         assert_eq!((end.rows, end.total, items.len()), (0, Some(0), 0));
-        assert_eq!(client.plex.found_refused(), Refused::FILE);
+        assert_eq!(client.plex.learned(), Refused::FILE.words());
         let asked = server.stats().total;
         assert!(asked <= 3, "{status}: {asked} requests");
         ask();
@@ -102,13 +100,12 @@ fn an_order_that_is_refused_is_an_error_without_a_request() {
     let error = client.page(Rows::NewestUpdated, 0, 100).unwrap_err();
     assert_eq!(error.status, Status::ServerError);
     assert!(error.message.contains("refuses the order"), "{error}");
-    assert_eq!(client.plex.found_refused(), Refused::SORT_UPDATED);
+    assert_eq!(client.plex.learned(), Refused::SORT_UPDATED.words());
     let asked = server.stats().total;
     client.page(Rows::NewestUpdated, 0, 100).unwrap_err();
     assert_eq!(server.stats().total, asked);
-    // The other orders are not concerned.
-    assert_eq!(client.page(Rows::NewestAdded, 0, 100).unwrap().1.len(), 60);
-    client.page(Rows::All, 0, 100).unwrap();
+    // The other order is not concerned.
+    assert_eq!(client.page(Rows::All, 0, 100).unwrap().1.len(), 60);
     assert!(server.log().last().unwrap().target.contains("sort=id"));
 }
 
@@ -117,7 +114,7 @@ fn one_of_two_types_that_is_refused_is_empty() {
     let (_server, client) = refusing(&["type=12"], 400);
     let (end, items) = client.page_of("2", ItemType::Clip, Rows::All, 0, 50).unwrap();
     assert_eq!((end.rows, end.total, end.offset, items.len()), (0, Some(0), Some(0), 0));
-    assert_eq!(client.plex.found_refused(), Refused::CLIPS);
+    assert_eq!(client.plex.learned(), Refused::CLIPS.words());
     let (end, _) = client.page_of("2", ItemType::Photo, Rows::All, 0, 50).unwrap();
     assert_eq!(end.total, Some(118));
 }
@@ -127,7 +124,7 @@ fn details_are_asked_for_with_less_too() {
     let (server, client) = refusing(&["excludeFields", "skipRefresh"], 400);
     let key = server.paths(1)[0].0.to_string();
     assert_eq!(client.plex.items(&[&key], Bounds::NONE).unwrap().len(), 1);
-    assert_eq!(client.plex.found_refused().words(), "excludeFields skipRefresh");
+    assert_eq!(client.plex.learned(), "excludeFields skipRefresh");
     assert_eq!(client.plex.items(&[&key, "1"], Bounds::NONE).unwrap().len(), 1);
     // All gone is an answer too.
     assert_eq!(client.plex.items(&["1"], Bounds::NONE), Ok(Vec::new()));
@@ -174,13 +171,13 @@ fn a_host_that_stops_is_heard_while_arguments_are_tried() {
         deadline: None,
         aborted: &|| asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 20,
     };
-    let request = plexindex::source::PageRequest {
+    let request = plexindex::source::plex::RowsRequest {
         section: "1",
         kind: ItemType::Movie,
         rows: Rows::All,
         start: 0,
         size: 100,
     };
-    let error = client.plex.page(&request, bounds, &mut |_| {}).unwrap_err();
+    let error = client.plex.rows(&request, bounds, &mut |_| {}).unwrap_err();
     assert_eq!(error.status, Status::Aborted, "{error}");
 }

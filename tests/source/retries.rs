@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
-use plexindex::source::{Bounds, Rows, Source};
+use plexindex::source::plex::Rows;
+use plexindex::source::{Bounds, Source};
 use plexindex_standin::{Action, Fault, LibrarySpec, Standin};
 
 use super::support::{Client, Raw, TOKEN, answer, client, client_that_at_pauses, client_with, no_libraries};

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
 use plexindex::model::ItemType;
-use plexindex::source::{Bounds, PageRequest, Rows, Source};
+use plexindex::source::plex::{Rows, RowsRequest};
+use plexindex::source::{Bounds, Source};
 use plexindex_standin::{Action, Fault, Kind, LibrarySpec, Standin};
 
 use super::support::{Client, TOKEN, client, client_with};
@@ -24,7 +25,7 @@ fn standin() -> (Standin, Client) {
     (server, client)
 }
 
-const PAGE: PageRequest<'static> = PageRequest {
+const PAGE: RowsRequest<'static> = RowsRequest {
     section: "1",
     kind: ItemType::Movie,
     rows: Rows::All,
@@ -68,10 +69,10 @@ fn a_deadline_ends_the_waiting_for_an_answer() {
 fn a_deadline_within_a_page_keeps_the_rows_that_came() {
     let (server, client) = standin();
     // Once without haste, so that the server has the page at hand.
-    client.plex.page(&PAGE, Bounds::NONE, &mut |_| ()).unwrap();
+    client.plex.rows(&PAGE, Bounds::NONE, &mut |_| ()).unwrap();
     server.fault(Fault::new(Action::Stall { after: None, ms: LONG }));
     let mut rows = 0;
-    let error = client.plex.page(&PAGE, soon(), &mut |_| rows += 1).unwrap_err();
+    let error = client.plex.rows(&PAGE, soon(), &mut |_| rows += 1).unwrap_err();
     assert_eq!(error.status, Status::Timeout, "{error}");
     assert!(error.message.contains("the rows from 0 on of library 1"), "{error}");
     assert!((400..600).contains(&rows), "{rows}");
@@ -82,7 +83,7 @@ fn a_deadline_within_a_page_keeps_the_rows_that_came() {
 fn a_slow_answer_is_no_silence_but_the_deadline_holds() {
     let (server, client) = standin();
     server.fault(Fault::new(Action::Trickle { chunk: 100, ms: 10 }).times(0));
-    let error = client.plex.page(&PAGE, soon(), &mut |_| ()).unwrap_err();
+    let error = client.plex.rows(&PAGE, soon(), &mut |_| ()).unwrap_err();
     assert_eq!(error.status, Status::Timeout, "{error}");
 }
 
@@ -118,7 +119,7 @@ fn the_host_can_stop_before_and_between() {
     let mut sink = |_| {
         rows.fetch_add(1, Ordering::Relaxed);
     };
-    let error = client.plex.page(&PAGE, midway, &mut sink).unwrap_err();
+    let error = client.plex.rows(&PAGE, midway, &mut sink).unwrap_err();
     assert_eq!(error.status, Status::Aborted);
     assert_eq!(rows.load(Ordering::Relaxed), 10);
     assert_eq!(client.meter.count(), 1);

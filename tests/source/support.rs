@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 use plexindex::error::{Error, Result};
 use plexindex::model::{Item, ItemType, Token};
 use plexindex::options::Options;
-use plexindex::source::plex::{Pause, PlexHttp};
-use plexindex::source::{Bounds, Meter, PageEnd, PageRequest, RequestKind, Rows, Source};
+use plexindex::source::plex::{Pause, PlexHttp, Rows, RowsEnd, RowsRequest};
+use plexindex::source::{Bounds, Meter, RequestKind, Source};
 use plexindex_standin::{Standin, Stats};
 
 /// The token of every test: long enough to be looked for in texts.
@@ -116,7 +116,7 @@ fn build(url: &str, set: impl FnOnce(&mut Options), at_pause: impl Fn() + Send +
 
 impl Client {
     /// One page of section 1.
-    pub fn page(&self, rows: Rows<'_>, start: u64, size: u32) -> Result<(PageEnd, Vec<Item>)> {
+    pub fn page(&self, rows: Rows<'_>, start: u64, size: u32) -> Result<(RowsEnd, Vec<Item>)> {
         self.page_of("1", ItemType::Movie, rows, start, size)
     }
 
@@ -128,8 +128,8 @@ impl Client {
         rows: Rows<'_>,
         start: u64,
         size: u32,
-    ) -> Result<(PageEnd, Vec<Item>)> {
-        let request = PageRequest {
+    ) -> Result<(RowsEnd, Vec<Item>)> {
+        let request = RowsRequest {
             section,
             kind,
             rows,
@@ -137,7 +137,7 @@ impl Client {
             size,
         };
         let mut items = Vec::new();
-        let end = self.plex.page(&request, Bounds::NONE, &mut |item| items.push(item))?;
+        let end = self.plex.rows(&request, Bounds::NONE, &mut |item| items.push(item))?;
         Ok((end, items))
     }
 
@@ -242,7 +242,7 @@ pub fn settled(server: &Standin) -> Stats {
 pub fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     // The servers here end each connection with its answer: they say so, or the next request would sometimes go where
-    // nobody listens any more, and be sent twice.
+    // nothing listens any more, and be sent twice.
     let length = body.len();
     let mut answer =
         format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n").into_bytes();

@@ -67,6 +67,18 @@ impl Secure {
         set(&mut params);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &authority.issuer).unwrap();
+        Self::with(&certificate, &key, answer)
+    }
+
+    /// A server whose certificate is signed by itself alone.
+    fn signed_by_itself(name: &str) -> Self {
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Self::with(&certificate, &key, no_libraries())
+    }
+
+    fn with(certificate: &rcgen::Certificate, key: &KeyPair, answer: Vec<u8>) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -159,6 +171,16 @@ fn an_unknown_authority() {
     let error = wrong.failure();
     assert_eq!(error.status, Status::Tls);
     assert!(error.message.contains("authority that is not known here"), "{error}");
+}
+
+#[test]
+fn a_certificate_that_signed_itself() {
+    let server = Secure::signed_by_itself("127.0.0.1");
+    let unknown = client(&server.url());
+    let error = unknown.failure();
+    assert_eq!(error.status, Status::Tls);
+    assert!(error.message.contains("ca_file"), "{error}");
+    assert!(server.heads.lock().unwrap().is_empty(), "no request was sent");
 }
 
 #[test]

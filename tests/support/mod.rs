@@ -91,7 +91,7 @@ pub fn remove(server: &Standin, keys: &[u64]) {
     server.change(|state| state.remove_items(keys, true)).expect("removed");
 }
 
-/// A query that asks nobody.
+/// A query that sends no request.
 pub fn offline(library: &Library) -> QueryOptions<'_> {
     QueryOptions {
         offline: true,

@@ -112,7 +112,7 @@ impl Worker {
 
     pub fn tell(&mut self, words: &str) {
         let input = self.input.as_mut().expect("it listens");
-        // A dead worker does not listen; whoever waits for its answer will see.
+        // A dead worker does not listen: waiting for its answer shows that.
         let _ = input.write_all(format!("{words}\n").as_bytes());
     }
 
@@ -138,12 +138,12 @@ impl Worker {
         self.hear()
     }
 
-    /// What it has said and nobody heard yet.
+    /// What it has said and was not heard yet.
     pub fn heard(&mut self) -> Option<String> {
         self.kept.pop_front().or_else(|| self.said.try_recv().ok())
     }
 
-    /// Kills it now, at whatever instruction it is. Gives what it had said and nobody heard yet.
+    /// Kills it now, at whatever instruction it is. Gives what it had said and was not heard yet.
     pub fn kill(mut self) -> Vec<String> {
         self.child.kill().expect("killed");
         self.child.wait().expect("it is gone");
@@ -191,7 +191,7 @@ pub fn play(roles: &[Role]) {
 /// In a worker: says something.
 pub fn say(words: &str) {
     let mut out = std::io::stdout().lock();
-    // One write a line, so that a kill leaves whole lines; without a reader there is nobody to work for.
+    // One write a line, so that a kill leaves whole lines; without a reader there is nothing to work for.
     if out.write_all(format!("{MARK}{words}\n").as_bytes()).is_err() {
         std::process::exit(1);
     }
@@ -227,7 +227,7 @@ pub fn open_at(words: &[&str]) -> Index {
     crate::support::open(options_at(words), &crate::support::clock())
 }
 
-/// The database, opened past the library: for looking into it while nobody else in this process has it open.
+/// The database, opened past the library: for looking into it while nothing else in this process has it open.
 pub fn database(folder: &Path) -> rusqlite::Connection {
     let connection = rusqlite::Connection::open_with_flags(
         folder.join("plexindex-2.db"),

@@ -118,7 +118,7 @@ def missed(run: Run, world: World, movies: plexindex.Library) -> None:
         ("lookup_key", timed(movies.lookup_key, "lookup_key, miss", asked, None)),
         ("match", timed(lambda path: movies.match(path, offline=True).key, "match, miss", asked, BATCH)),
     ]
-    row = run.results.row("rung miss", "By rung, in Python", world.size, note="nothing is found, and nobody asked")
+    row = run.results.row("rung miss", "By rung, in Python", world.size, note="nothing is found, and no server asked")
     for who, spread in interleaved(run.rounds, contenders).items():
         row.add(f"plexindex {who}", spread, ours=True)
 
@@ -172,7 +172,7 @@ def batches(run: Run, world: World, movies: plexindex.Library) -> None:
 
 
 def never_seen(run: Run, world: World, movies: plexindex.Library) -> None:
-    """A path that nobody recorded, in a folder that the server does not have: found by its file name.
+    """A path that was not recorded, in a folder that the server does not have: found by its file name.
 
     The title cannot be told from the file name, so the consumer's searches miss, and it scans its stored list.
     """

@@ -50,7 +50,7 @@ def measure(run: Run, world: World) -> None:
         ):
             row.add(who, Spread.of([found[kind] * 1e-9]), ours=True, note=f"{found['asked']:,} lookups")
     facts, size = run.results.facts, f"{world.size:,}"
-    for who, found in (("nobody refreshes", idle), ("another process", other), ("a thread of its own", own)):
+    for who, found in (("no refresh", idle), ("another process", other), ("a thread of its own", own)):
         facts[f"lookups with no answer by a fast lookup, so matched: {who}, {size}"] = found["none"]
     facts[f"seconds of the refresh by another process, {size}"] = round(seconds, 3)
     facts[f"seconds of the refresh by a thread of the reader, {size}"] = round(own["refresh"] / 1e9, 3)

@@ -10,7 +10,7 @@ use crate::capi::types::{Edit, EditReport, Handle};
 /// one. Before an edited item is answered again, one request verifies it. Recorded matches stay.
 ///
 /// `edit`: see plexindex_edit; read during the call only. `report`: see plexindex_edit_report; may be NULL. It is
-/// filled in as soon as the call looks at the items, also when it fails.
+/// filled in also when the call fails, unless an argument was refused.
 ///
 /// Returns PLEXINDEX_OK when all items were edited; PLEXINDEX_INVALID_ARGUMENT for an edit that is refused;
 /// PLEXINDEX_NOT_ON_SERVER when items do not exist; PLEXINDEX_OFFLINE; PLEXINDEX_TIMEOUT when the deadline came first;

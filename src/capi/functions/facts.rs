@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use crate::capi::answer::{write_answers, write_text};
+use crate::capi::answer::{write_answers, write_nothing, write_text};
 use crate::capi::guard::guard;
 use crate::capi::handles::{self, Opened, opened};
 use crate::capi::query;
@@ -44,7 +44,7 @@ pub unsafe extern "C" fn plexindex_items(
         }
         let items = opened.index().items(library, *cursor, limit)?;
         write_answers(page, 1, |block| {
-            block.items(items.iter().map(|(_, item)| item));
+            block.items(library.key_prefix(), items.iter().map(|(_, item)| item));
             Ok(())
         })?;
         let Some((last, _)) = items.last() else {
@@ -83,8 +83,8 @@ pub unsafe extern "C" fn plexindex_item_json(
             )
         };
         match library.item(key)? {
-            Some(item) => write_text(json, &item.to_json()),
-            None => Ok(Status::NotFound),
+            Some(item) => write_text(json, &item.to_json(&library.key(&item))),
+            None => Ok(write_nothing(json)),
         }
     })
 }
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn plexindex_server_json(handle: *const Handle, query: *co
 }
 
 /// What kind of place the store is in, as JSON, UTF-8: `{"folder","file_system","journal","shares_memory",
-/// "counter_page","locks","locks_error","disk_bytes","free_bytes"}`. `locks` is tried on a file that is removed again.
+/// "counter_page","locks","locks_error","disk_bytes","free_bytes"}`. `locks` is tested on a file that is removed again.
 /// `file_system` and `free_bytes` are null where the system does not tell. Sends no request.
 ///
 /// # Safety

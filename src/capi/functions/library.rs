@@ -9,8 +9,8 @@ use crate::capi::strings::out;
 use crate::capi::types::{Handle, LibraryHandle};
 use crate::error::Status;
 
-/// Gives a handle for one library, or for all. Sends no request. A library that the store does not know yet is looked
-/// for by the first call that asks it.
+/// Gives a handle for one library, or for all. Sends no request. A library that the store does not know is no error
+/// here: the first call that uses the handle asks the server for it.
 ///
 /// `kind`: PLEXINDEX_SELECT_*. `selector`, `length`: the title, section id or uuid, UTF-8; NULL and 0 with
 /// PLEXINDEX_SELECT_ALL. `out_library`: receives the handle. The same selector gives the same handle. It lasts as long

@@ -9,7 +9,6 @@ use crate::capi::strings::{bytes, null, out};
 use crate::capi::types::{Buffer, LibraryHandle};
 use crate::error::{Error, Result, Status, refuse};
 use crate::index::Library;
-use crate::model::KEY_PREFIX;
 
 /// The fast lookup: the key (`/library/metadata/<rating key>`) of the item with this path, where the index has it at
 /// hand with PLEXINDEX_CONFIDENCE_HIGH.
@@ -77,7 +76,7 @@ unsafe fn lookup_key(handle: *const LibraryHandle, path: *const c_char) -> *cons
     // SAFETY: the caller's promise.
     let path = unsafe { CStr::from_ptr(path) }.to_bytes();
     library
-        .lookup_key(path, |rating_key| keep_key([KEY_PREFIX, rating_key]))
+        .lookup_key(path, |rating_key| keep_key([library.key_prefix(), rating_key]))
         .unwrap_or(std::ptr::null())
 }
 
@@ -91,6 +90,7 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
         // SAFETY: the caller says that so many bytes are there, and lends them for the call.
         unsafe { std::slice::from_raw_parts_mut(keys.data.cast(), keys.capacity.min(isize::MAX.unsigned_abs())) }
     };
+    let prefix = library.key_prefix();
     let mut used = 0;
     let mut answered = 0;
     let mut put = |piece: &[u8]| {
@@ -111,7 +111,7 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
     library.lookup_keys(pieces, |rating_key| {
         // A NUL within a key would shift all that follow. None is let in any more; an older store may hold one.
         if let Some(rating_key) = rating_key.filter(|key| !key.as_bytes().contains(&0)) {
-            put(KEY_PREFIX.as_bytes());
+            put(prefix.as_bytes());
             put(rating_key.as_bytes());
         }
         put(&[0]);

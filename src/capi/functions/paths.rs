@@ -8,16 +8,16 @@ use crate::capi::strings::{bytes, null};
 use crate::error::{Status, refuse};
 use crate::matching::{Normal, Relation};
 
-/// Compares one path with others as the library compares a path with what Plex lists: without case, with either Unicode
-/// form, and with `\` as a separator in paths that begin like those of Windows. Needs no index, reads no file and asks no
-/// server. It is for hosts that hold a listing of their own.
+/// Compares one path with others, as the index compares a path with what Plex lists. Case and the Unicode form do not
+/// count. `\` separates components in paths that begin like those of Windows. For hosts that have a listing of their
+/// own: the call needs no index, reads no file and sends no request.
 ///
-/// `path`: `path_length` bytes. `others`: `count` paths one after the other, each followed by a NUL, `others_length` bytes
-/// in all. `relations`: room for `count` numbers; each receives PLEXINDEX_PATHS_EQUAL, PLEXINDEX_PATHS_UNDER or neither,
-/// and in the bits of PLEXINDEX_PATHS_COMMON how many components agree, from the end.
+/// `path`: `path_length` bytes. `others`: `count` paths, each followed by a NUL, `others_length` bytes in all.
+/// `relations`: receives `count` numbers. Each holds PLEXINDEX_PATHS_EQUAL, PLEXINDEX_PATHS_UNDER or neither; its bits
+/// PLEXINDEX_PATHS_COMMON say how many components agree, counted from the end.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT when `others` does not hold exactly `count` NULs
-/// or does not end with one.
+/// Returns PLEXINDEX_OK; PLEXINDEX_NULL_POINTER; PLEXINDEX_INVALID_ARGUMENT when `others` does not hold exactly `count`
+/// NULs or does not end with one.
 ///
 /// # Safety
 /// Pointers must be NULL or valid.

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char};
 
-use crate::capi::answer::{too_small_for, write_bytes};
+use crate::capi::answer::{too_small_for, write_bytes, write_nothing};
 use crate::capi::constants as c;
 use crate::capi::guard::{guard, guard_value, keep_text};
 use crate::capi::handles::opened;
@@ -13,13 +13,13 @@ use crate::capi::types::{Buffer, Handle, TableHandle, TableOp};
 use crate::error::{Result, Status, refuse, room};
 use crate::tables::{Op, Terms};
 
-/// A handle for a table of what the host keeps itself: values by name. Names and values are bytes and equal themselves only;
-/// plexindex_match_path() and the like know nothing of them, and no server is asked. They are in the index's folder, for
-/// every process that opens it, beside what servers show. A table is made when something is put into it.
+/// Gives a handle for a table of the host's own values. A table holds values by name, both any bytes. It is stored in the
+/// index's folder, for every process that opens that. It has nothing to do with libraries: no query reads it, and no
+/// server is asked. The first plexindex_table_put() makes the table.
 ///
-/// `name`, `length`: any bytes; NULL and 0 for all tables at once, for plexindex_table_count() and plexindex_table_clear().
-/// `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`: receives the handle; the same one for the same name and flags. It
-/// lasts as long as the index; 10,000 are given out at most.
+/// `name`, `length`: the table's name, any bytes; NULL and 0 for all tables, as plexindex_table_count() and
+/// plexindex_table_clear() take them. `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`: receives the handle. The
+/// same name and flags give the same handle. It lasts as long as the index, which gives out 10,000 at most.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_UNSUPPORTED for other flags; PLEXINDEX_NULL_POINTER.
 ///
@@ -53,15 +53,16 @@ pub unsafe extern "C" fn plexindex_table(
     })
 }
 
-/// The fast path: the value of this name, if a fast lookup knows it.
+/// The fast lookup: the value of this name, where the index has it at hand.
 ///
-/// `name`: NUL-terminated. A name that holds a NUL is asked for by plexindex_table_get().
+/// `name`: NUL-terminated. For a name that holds a NUL use plexindex_table_get().
 ///
-/// Returns the value, NUL-terminated; it belongs to the thread and is valid until this thread's next plexindex call.
-/// NULL for 'not known to a fast lookup': nothing known, expired, a value of more than 1,000 bytes or with a NUL in it, or a
-/// change that this process must read first; ask plexindex_table_get(). NULL arguments give NULL.
-/// It never blocks and never calls back; it takes no lock, allocates nothing and makes no system call when nothing was
-/// written since the last one, but for a look twice a second whether the store is still there.
+/// Returns the value, NUL-terminated. It belongs to the thread and is valid until the thread's next plexindex call.
+/// NULL says that a fast lookup does not know: there is no value, it has expired, it has more than 1,000 bytes or holds a
+/// NUL, or this process has to read a change first. Ask plexindex_table_get() then. NULL arguments give NULL.
+///
+/// It never blocks and never calls back. When nothing was written since the last one, it takes no lock, allocates nothing
+/// and makes no system call, except that twice a second it checks whether the store is still there.
 ///
 /// # Safety
 /// `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated.
@@ -83,9 +84,9 @@ pub unsafe extern "C" fn plexindex_table_lookup(table: *const TableHandle, name:
 
 /// The value of this name.
 ///
-/// `value`: receives it, with a NUL behind it that its length does not count; NULL to ask only whether there is one.
+/// `value`: receives the value, followed by a NUL that `length` does not count. NULL asks only whether there is a value.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is none, or it has expired; PLEXINDEX_BUFFER_TOO_SMALL;
+/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is no value, or it has expired; PLEXINDEX_BUFFER_TOO_SMALL;
 /// PLEXINDEX_INVALID_ARGUMENT for the handle of all tables.
 ///
 /// # Safety
@@ -108,21 +109,22 @@ pub unsafe extern "C" fn plexindex_table_get(
         let room = buffer.capacity.saturating_sub(1);
         let length = table.get(name, room, &mut |value| written = Some(write_bytes(buffer, value)))?;
         match (length, written) {
-            (None, _) => Ok(Status::NotFound),
+            (None, _) => Ok(write_nothing(buffer)),
             (Some(_), Some(written)) => written,
             (Some(length), None) => too_small_for(buffer, length),
         }
     })
 }
 
-/// Stores a value, in the place of the one of the same name.
+/// Stores a value. It replaces the value of the same name.
 ///
-/// `ttl_ms`: for how long it is given; PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. 0: one hour. `limit`: bytes that all tables
-/// of the store may take, 64 for each entry beside its name and value. What was written longest ago goes first, but never
-/// what this call wrote; and each call removes some entries that have expired.
+/// `ttl_ms`: after how many milliseconds the value expires. 0: one hour. PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER.
+/// `limit`: how many bytes all tables of the store may take; an entry takes its name, its value and 64 bytes. Beyond that
+/// the entries written longest ago are removed, but never what this call wrote. Each call also removes some entries that
+/// have expired.
 ///
-/// Returns PLEXINDEX_OK once it is stored, for every process; PLEXINDEX_INVALID_ARGUMENT, also for a name of more than 1 MiB;
-/// PLEXINDEX_STORE…
+/// Returns PLEXINDEX_OK once the value is stored, for every process; PLEXINDEX_INVALID_ARGUMENT, also for a name of more
+/// than 1 MiB; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `table` must be a handle of an open index.
@@ -150,7 +152,7 @@ pub unsafe extern "C" fn plexindex_table_put(
     })
 }
 
-/// Removes an entry. One that is not there is fine.
+/// Removes an entry. An entry that does not exist is no error.
 ///
 /// # Safety
 /// As plexindex_table_put().
@@ -167,12 +169,12 @@ pub unsafe extern "C" fn plexindex_table_remove(
     })
 }
 
-/// Makes many changes in one transaction, in their order: all or none. When they go because all tables take more than the
-/// limit, they go together.
+/// Makes many changes in one transaction, in order: all are made, or none. When the limit later removes one of the values
+/// that the call stored, it removes all of them.
 ///
-/// `ops`: `count` of them, of tables of this index. `ttl_ms`, `limit`: as for plexindex_table_put().
+/// `ops`: `count` changes, of tables of this index. `ttl_ms`, `limit`: as for plexindex_table_put().
 ///
-/// Returns as plexindex_table_put().
+/// Returns what plexindex_table_put() returns.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open, and the tables handles of it.
@@ -226,13 +228,13 @@ unsafe fn op<'h>(given: TableOp, place: usize) -> Result<Op<'h>> {
     }
 }
 
-/// The names of a table's entries, one a call, in the order of their bytes. Those that have expired are left out.
+/// The names of a table's entries, one a call, in the order of their bytes. Entries that have expired are left out.
 ///
-/// `after`: the name before; NULL to begin. An empty name is one: it is given as a pointer and 0. `name`: receives the next
-/// name, with a NUL behind it that its length does not count.
+/// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. `name`: receives
+/// the next name, followed by a NUL that `length` does not count.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND behind the last; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT for the
-/// handle of all tables.
+/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT
+/// for the handle of all tables.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `table` must be a handle of an open index.
@@ -249,12 +251,12 @@ pub unsafe extern "C" fn plexindex_table_next(
         let (table, after, name) = unsafe { (one(table)?, bytes(after, after_length, "after")?, out(name, "name")?) };
         match table.next((!first).then_some(after))? {
             Some(next) => write_bytes(name, &next),
-            None => Ok(Status::NotFound),
+            None => Ok(write_nothing(name)),
         }
     })
 }
 
-/// How many entries a table has, or all tables together: also those that have expired and are still stored.
+/// How many entries a table has, or all tables together. Entries that have expired and are still stored count too.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `table` must be a handle of an open index.
@@ -271,7 +273,7 @@ pub unsafe extern "C" fn plexindex_table_count(table: *const TableHandle, count:
     })
 }
 
-/// Removes all entries of a table, in the same time whatever their number, or those of all tables.
+/// Removes all entries of a table, or of all tables. A table of any size takes the same time.
 ///
 /// # Safety
 /// `table` must be NULL or a handle of an open index.

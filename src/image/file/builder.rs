@@ -44,7 +44,7 @@ pub struct ImageInfo {
     pub parts: u64,
 }
 
-/// Gathers items and writes them as one image.
+/// Collects items and writes them as one image.
 pub struct ImageBuilder {
     meta: ImageMeta,
     /// Everything between the head and the tables.
@@ -186,8 +186,8 @@ impl ImageBuilder {
         self.items += 1;
     }
 
-    /// Writes the image under another name beside `path`, and renames it into place: whoever opens `path` finds the old
-    /// file or the new one, whole. Only who knows its `seal` can open it.
+    /// Writes the image under another name beside `path`, and renames it into place: `path` is always the
+    /// whole old file or the whole new one. Opening needs its `seal`.
     ///
     /// The file is not forced to the disk. After a crash of the machine it may be damaged; its check sums tell, and it is
     /// made anew from the database, which costs less than waiting for the disk each time.

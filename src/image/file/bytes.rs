@@ -71,7 +71,7 @@ impl Checked {
         self.slice(at, length.min(self.sums.saturating_sub(at)))
     }
 
-    /// A byte that nobody may believe: it was not verified. For what wants it loaded, and no more.
+    /// A byte whose sum was not verified: it may be loaded into the cache, and must not be believed.
     #[inline]
     pub fn glimpse(&self, at: usize) -> u8 {
         self.bytes.get(at).copied().unwrap_or(0)
@@ -118,18 +118,6 @@ impl Checked {
     #[inline]
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed)
-    }
-
-    /// Bytes that check sums cover, the head included.
-    #[cfg(test)]
-    pub fn covered(&self) -> usize {
-        self.sums
-    }
-
-    /// Bytes of the file.
-    #[cfg(test)]
-    pub fn len(&self) -> usize {
-        self.bytes.len()
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Kept<'i> {
     pub expires_ms: Option<i64>,
 }
 
-/// Gathers entries and writes them as one image.
+/// Collects entries and writes them as one image.
 #[derive(Default)]
 pub struct EntriesBuilder {
     records: Vec<u8>,
@@ -112,7 +112,10 @@ impl Entries {
         self.file.is_broken()
     }
 
-    /// What is kept under this name. An error: a check failed, and nothing it says counts.
+    /// What is kept under this name.
+    ///
+    /// # Errors
+    /// A check failed, and nothing it says counts.
     #[inline]
     pub fn find(&self, name: &[u8], hash: u64) -> Read<Option<Kept<'_>>> {
         let mut found = None;

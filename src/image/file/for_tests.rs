@@ -25,6 +25,12 @@ impl Image {
         self.head.kind
     }
 
+    /// The generation of the listing; for matches, of when the image was made.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.head.generation
+    }
+
     /// The change sequence up to which it knows everything.
     #[must_use]
     pub fn sequence(&self) -> u64 {
@@ -46,7 +52,7 @@ impl Image {
     /// Its size in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.file.len() as u64
+        self.head.length
     }
 
     /// Gives `each` the paths of the item that begins with this entry, in the server's order.
@@ -108,7 +114,7 @@ impl Image {
     /// [`Status::Store`] when any of it is damaged.
     pub fn verify(&self) -> Result<()> {
         self.file
-            .slice(0, self.file.covered())
+            .slice(0, self.head.sums.byte(0, 1))
             .map(|_| ())
             .map_err(|Broken| refuse(Path::new(&self.head.uuid), "it is damaged"))
     }

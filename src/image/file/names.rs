@@ -17,9 +17,9 @@ use crate::matching::{Form, Normal};
 
 /// Elements for one place of the directory.
 const STEP: usize = 4;
-/// A range of no more than this is looked through, not bisected.
+/// A range of no more than this is scanned, not bisected.
 const FEW: usize = 16;
-/// Components that are compared by bisection; a longer common end is found by looking through what is left.
+/// Components that are compared by bisection; a longer common end is found by scanning what is left.
 const DEPTH: usize = 32;
 /// Enough distinct items for an answer, and one more, to know that there are more.
 const ENOUGH: usize = crate::matching::LIMIT + 1;
@@ -56,8 +56,10 @@ fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
+/// Where a hash stands in the directory. None has 2^32 places; of one that says so the place is any, and checked where it is
+/// read.
 fn place(kept: u32, places: usize) -> usize {
-    usize::try_from((u64::from(kept) * places as u64) >> 32).unwrap_or(0)
+    usize::try_from(u64::from(kept).wrapping_mul(places as u64) >> 32).unwrap_or(0)
 }
 
 /// The array in an image.
@@ -100,7 +102,7 @@ impl Names {
 
     /// Gives `each` the entries with the longest common end, of `least` components (and one) at least, but for those that
     /// `hidden` knows to be overridden, until it got as many distinct items as an answer can show: those whose next
-    /// component is nearest in the alphabet. Returns how many entries were not looked at.
+    /// component is nearest in the alphabet. Returns how many entries were not read.
     pub fn alike<'i>(
         &self,
         file: &'i Checked,
@@ -114,7 +116,7 @@ impl Names {
             return Ok(0);
         };
         // The narrowest range has the longest ends, and is usually all. When everything in it is hidden, the next wider
-        // one is looked at, but for what was seen already.
+        // one is read, but for what was seen already.
         let mut seen = 0..0;
         for (index, range) in narrowed.ranges[..narrowed.depth].iter().enumerate().rev() {
             let innermost = index + 1 == narrowed.depth;
@@ -245,7 +247,7 @@ fn equal(
     if begin == to || order(begin)?.is_ne() {
         return Ok(None);
     }
-    // The end is rarely far from the beginning: steps that double find it with few looks.
+    // The end is rarely far from the beginning: steps that double find it with few reads.
     let mut known = begin;
     let mut step = 1;
     while known + step < to && order(known + step)?.is_eq() {

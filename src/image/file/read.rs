@@ -80,20 +80,13 @@ impl Image {
         &self.head.uuid
     }
 
-    /// The generation of the listing; for matches, of when the image was made.
-    #[cfg(test)]
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.head.generation
-    }
-
     /// [`crate::matching::Mappings::digest`] of the rules it was built with.
     #[must_use]
     pub fn mappings(&self) -> u64 {
         self.head.mappings
     }
 
-    /// A check failed: nothing that it said since it was opened and nobody asked before can be relied upon.
+    /// A check failed: nothing can be relied upon that it has said since the last time this was asked.
     #[inline]
     #[must_use]
     pub fn is_broken(&self) -> bool {

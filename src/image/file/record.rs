@@ -215,10 +215,14 @@ pub fn rating_key(file: &Checked, item: usize) -> Read<&str> {
 #[inline]
 pub fn sole<'i>(file: &'i Checked, number: u32, path: &[u8]) -> Read<Option<&'i str>> {
     const AROUND: usize = 1 + 2 + 2 + 1 + 32;
-    // A stored form is rarely longer than its path.
-    let behind = if path.is_ascii() { 0 } else { path.len() + 2 };
-    let bytes = file.up_to(number as usize * 4, path.len() + behind + AROUND)?;
-    let [flags, bytes @ ..] = bytes else {
+    let at = number as usize * 4;
+    let mut read = file.up_to(at, path.len() + AROUND)?;
+    let stores_form = read.first().is_some_and(|flags| flags & FORM == FORM_STORED);
+    if stores_form {
+        // It is rarely longer than the path.
+        read = file.up_to(at, 2 * path.len() + 2 + AROUND)?;
+    }
+    let [flags, bytes @ ..] = read else {
         return Ok(None);
     };
     if flags & (FIRST | TWIN | MAPPED | BARE) != FIRST {
@@ -232,7 +236,7 @@ pub fn sole<'i>(file: &'i Checked, number: u32, path: &[u8]) -> Read<Option<&'i 
         return Ok(None);
     }
     let mut bytes = &bytes[used + path.len()..];
-    if flags & FORM == FORM_STORED {
+    if stores_form {
         let form = varint(bytes).and_then(|(length, used)| Some((usize::try_from(length).ok()?, used)));
         let Some(item) = form.and_then(|(length, used)| bytes.get(used.checked_add(length)?..)) else {
             return Ok(None);

@@ -6,7 +6,7 @@
 //! one. It may reach beyond the last home, but never wraps around.
 
 use super::bytes::{Checked, Read};
-use super::layout::{BLOCK, Part, u32_at};
+use super::layout::{BLOCK, Part};
 
 /// Slots in a hundred that are taken.
 const LOAD: usize = 85;
@@ -38,9 +38,16 @@ pub fn upper(hash: u64) -> u32 {
     u32::try_from(hash >> 32).unwrap_or(u32::MAX)
 }
 
+/// The hash's half in a slot, and the entry.
+#[inline]
+fn halves(slot: u64) -> [u32; 2] {
+    [slot & 0xFFFF_FFFF, slot >> 32].map(|half| u32::try_from(half).unwrap_or(u32::MAX))
+}
+
+/// Where a search begins. No table has 2^32 homes; of one that says so the slot is any, and checked where it is read.
 #[inline]
 fn home(hash: u64, homes: u64) -> usize {
-    usize::try_from(((hash >> 32) * homes) >> 32).unwrap_or(usize::MAX)
+    usize::try_from((hash >> 32).wrapping_mul(homes) >> 32).unwrap_or(usize::MAX)
 }
 
 /// A table in an image.
@@ -83,8 +90,8 @@ impl Table {
             // To the block's end at most: what lies behind it may not have been verified, and is rarely needed.
             let at = self.part.byte(slot, 8);
             let here = ((BLOCK - at % BLOCK) / 8).clamp(1, slots - slot);
-            for bytes in file.slice(at, here * 8)?.chunks_exact(8) {
-                let (kept, entry) = (u32_at(bytes, 0), u32_at(bytes, 4));
+            for bytes in file.slice(at, here * 8)?.as_chunks().0 {
+                let [kept, entry] = halves(u64::from_le_bytes(*bytes));
                 if entry == 0 || kept > wanted {
                     return Ok(());
                 }

@@ -169,7 +169,7 @@ fn files_are_replaced_whole_and_private() {
         write(2, 10);
         let new = Image::open(&path, mode, 7).expect("opens");
         assert_eq!((new.generation(), new.items_count(), new.parts_count()), (2, 10, 20));
-        // Who has the old file open goes on with it.
+        // A process that has the old file open goes on with it.
         assert_eq!(old.items().count(), 1000);
         old.verify().expect("is whole");
         write(1, 1000);

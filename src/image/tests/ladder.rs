@@ -85,16 +85,16 @@ fn under_a_folder_of_the_library_weak_rungs_stay_low() {
 fn a_miss_has_a_reason() {
     let none = Mappings::default();
     let films = library(&["/films"], &[], &none);
-    let mut cold = library(&["/tv"], &[], &none);
-    cold.facts.fetched = false;
+    let mut unfetched = library(&["/tv"], &[], &none);
+    unfetched.facts.fetched = false;
     for (views, path, wanted) in [
         (vec![&films], "/films/x.mkv", Reason::NotListed),
         (vec![&films], "/data/x.mkv", Reason::NoLocation),
-        (vec![&cold], "/tv/x.mkv", Reason::NotFetched),
-        (vec![&cold], "/data/x.mkv", Reason::NotFetched),
-        (vec![&films, &cold], "/films/x.mkv", Reason::NotListed),
-        (vec![&films, &cold], "/tv/x.mkv", Reason::NotFetched),
-        (vec![&films, &cold], "/data/x.mkv", Reason::NotFetched),
+        (vec![&unfetched], "/tv/x.mkv", Reason::NotFetched),
+        (vec![&unfetched], "/data/x.mkv", Reason::NotFetched),
+        (vec![&films, &unfetched], "/films/x.mkv", Reason::NotListed),
+        (vec![&films, &unfetched], "/tv/x.mkv", Reason::NotFetched),
+        (vec![&films, &unfetched], "/data/x.mkv", Reason::NotFetched),
     ] {
         let (rung, confidence, reason, found) = ask(&views, &none, path);
         assert_eq!(
@@ -278,15 +278,15 @@ fn confirmed_matches_sleep_wake_and_are_overruled() {
 #[test]
 fn of_an_item_that_no_listing_holds_only_the_key_is_known() {
     let none = Mappings::default();
-    let mut cold = library(&[], &[], &none);
-    cold.facts.fetched = false;
+    let mut unfetched = library(&[], &[], &none);
+    unfetched.facts.fetched = false;
     let matched = Change::Matched {
         path: b"/a\xff.mkv".to_vec(),
         rating_key: "9".into(),
         sequence: 0,
     };
-    cold.overlay.push(matched, &none).expect("there is room");
-    let views = [&cold];
+    unfetched.overlay.push(matched, &none).expect("there is room");
+    let views = [&unfetched];
     let outcome = climb(&views, Scope::One(0), &none, b"/a\xff.mkv");
     assert_eq!((outcome.rung, outcome.confidence), (Rung::Confirmed, Confidence::High));
     assert!(outcome.found()[0].item.key_only);

@@ -284,7 +284,7 @@ fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
 pub fn climb(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -> Answer {
     let all = 0..libraries.len();
     let asked: Vec<usize> = all.filter(|n| one.is_none_or(|one| one == *n)).collect();
-    // Whoever owns the path, asked or not: it should be listed there.
+    // The library that owns the path, asked or not, should list it.
     let owned = libraries.iter().any(|library| library.owns(path, rules));
     let (owners, others): (Vec<usize>, Vec<usize>) = asked.iter().partition(|n| libraries[**n].owns(path, rules));
     let judged = !owners.is_empty();

@@ -3,9 +3,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{library, movie};
 use crate::image::chains::Full;
-use crate::image::overlay::Overlay;
+use crate::image::overlay::{Overlay, Record};
+use crate::image::view::Hit;
 use crate::image::{Change, LibraryView};
-use crate::matching::{Mappings, Scope, climb, fast_lookup};
+use crate::matching::{Mappings, Scope, View, climb, fast_lookup};
 use crate::model::Item;
 
 fn matched(n: usize, key: &str) -> Change {
@@ -89,13 +90,35 @@ fn forgetting_asks_for_the_spellings_that_were_recorded() {
     assert_eq!(recorded(&films), [b"/host/a.mkv".to_vec()]);
 }
 
+/// Gives `each` the listed paths of the item with this rating key.
+fn files_of(view: &LibraryView, rating_key: &str, mut each: impl FnMut(&[u8])) {
+    match (view.find(rating_key), &view.image) {
+        (Some(Hit::Listed(number)), Some(image)) => image.files(number, each),
+        (
+            Some(Hit::Added(
+                Record {
+                    change: Change::Added { item, .. },
+                    ..
+                },
+                _,
+            )),
+            _,
+        ) => {
+            item.parts.iter().for_each(|path| each(path.as_bytes()));
+        }
+        _ => {}
+    }
+}
+
 #[test]
 fn files_of_an_item_are_those_of_its_newest_state() {
     let none = Mappings::default();
     let films = library(&[], &[movie("1", &["/mnt/a.mkv", "/mnt/b.mkv"])], &none);
     let paths_of = |key: &str| {
         let mut paths = Vec::new();
-        films.files_of(key, |path| paths.push(String::from_utf8_lossy(path).into_owned()));
+        files_of(&films, key, |path| {
+            paths.push(String::from_utf8_lossy(path).into_owned());
+        });
         paths
     };
     assert_eq!(paths_of("1"), ["/mnt/a.mkv", "/mnt/b.mkv"]);
@@ -105,11 +128,11 @@ fn files_of_an_item_are_those_of_its_newest_state() {
     };
     films.overlay.push(added, &none).expect("there is room");
     assert_eq!(paths_of("1"), ["/mnt/c.mkv"]);
-    assert!(films.item_with_key("1").is_some());
+    assert!(films.find("1").is_some());
     let removed = Change::Removed { rating_key: "1".into() };
     films.overlay.push(removed, &none).expect("there is room");
     assert_eq!(paths_of("1"), Vec::<String>::new());
-    assert!(films.item_with_key("1").is_none());
+    assert!(films.find("1").is_none());
 }
 
 /// A reader never sees half a change: an item that moves is always at exactly one of its paths, or at the next one.

@@ -14,7 +14,7 @@ fn processes_share_one_page() {
     assert_eq!(other.state(), State::Pending);
     one.commit(1);
     assert_eq!(other.state(), State::Equal(1));
-    // A writer that died: somebody else repairs.
+    // A writer died: another process repairs.
     one.begin(2);
     other.repair(1);
     assert_eq!(one.state(), State::Equal(1));
@@ -51,7 +51,7 @@ fn the_page_of_another_store_is_replaced_and_says_so() {
     assert_eq!(
         old.state(),
         State::Pending,
-        "who has it mapped must not believe it any more"
+        "a process that has it mapped must not believe it any more"
     );
     old.repair(41);
     assert_eq!(old.state(), State::Pending);

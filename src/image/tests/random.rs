@@ -7,49 +7,12 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::naive::{self, Naive, Rule};
-use super::{listing, matches, movie};
-use crate::image::{Change, Image, LibraryFacts, LibraryView};
-use crate::matching::{GROUP, LIMIT, Mappings, Scope, climb, fast_lookup, fast_lookup_all};
-use crate::model::{Confidence, Item};
-use crate::options::{Mapping, MappingKind, Pattern};
-
-const ROOTS: [&str; 12] = [
-    "/mnt",
-    "/mnt/media",
-    "/data",
-    "/data/media",
-    "/",
-    "",
-    r"C:\",
-    "c:/",
-    r"\\srv\share\",
-    r"\\?\C:\",
-    r"\\?\UNC\srv\share\",
-    "//srv/share",
-];
-const FOLDERS: [&str; 9] = [
-    "Films",
-    "films",
-    "Caf\u{e9}",
-    "cafe\u{301}",
-    "CD1",
-    "x",
-    r"a\b",
-    "İ",
-    "i\u{307}",
-];
-const NAMES: [&str; 9] = [
-    "01.mkv",
-    "01.MKV",
-    "Film.mkv",
-    "film.mkv",
-    "\u{e9}.mkv",
-    "e\u{301}.mkv",
-    r"AC\DC.mkv",
-    "DC.mkv",
-    "other.mkv",
-];
+use super::against::{FOLDERS, NAMES, ROOTS, Setup, build, compare, compiled};
+use super::movie;
+use super::naive::Rule;
+use crate::image::{Change, LibraryView};
+use crate::matching::{GROUP, Scope, fast_lookup, fast_lookup_all};
+use crate::model::Item;
 
 fn path() -> impl Strategy<Value = String> {
     let folders = proptest::collection::vec(proptest::sample::select(&FOLDERS[..]), 0..3);
@@ -106,15 +69,6 @@ fn item() -> impl Strategy<Value = Item> {
     })
 }
 
-#[derive(Clone, Debug)]
-struct Setup {
-    locations: Vec<String>,
-    fetched: bool,
-    items: Vec<Item>,
-    recorded: Vec<(Vec<u8>, String, u64)>,
-    changes: Vec<Change>,
-}
-
 fn setup() -> impl Strategy<Value = Setup> {
     let locations = proptest::collection::vec(
         proptest::sample::select(&["/mnt/media", "/mnt", "/data/", r"C:\", r"\\srv\share", "/"][..])
@@ -164,136 +118,6 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
     let folders = || proptest::sample::select(&["/mnt", "/data", "/mnt/media", "/host"][..]).prop_map(str::to_owned);
     let rule = (any::<bool>(), folders(), folders()).prop_map(|(to_server, from, to)| Rule { to_server, from, to });
     proptest::collection::vec(rule, 0..3)
-}
-
-fn compiled(rules: &[Rule]) -> Mappings {
-    let mappings: Vec<Mapping> = rules
-        .iter()
-        .map(|rule| Mapping {
-            kind: if rule.to_server {
-                MappingKind::HostToServer
-            } else {
-                MappingKind::ServerToHost
-            },
-            // Exact bytes, as the naive rules compare them.
-            from: Pattern::Regex(format!("^{}/", rule.from)),
-            to: format!("{}/", rule.to).into_bytes(),
-        })
-        .collect();
-    Mappings::new(&mappings).expect("rules compile")
-}
-
-fn build(setup: &Setup, rules: &[Rule], mappings: &Mappings) -> (LibraryView, Naive) {
-    let mut naive = Naive {
-        locations: setup.locations.clone(),
-        fetched: setup.fetched,
-        items: setup.items.iter().map(|item| (item.clone(), (1, 0))).collect(),
-        matches: setup
-            .recorded
-            .iter()
-            .map(|(path, key, at)| (path.clone(), key.clone(), (*at, 0)))
-            .collect(),
-        ..Naive::default()
-    };
-    let open = |bytes| Arc::new(Image::from_bytes(bytes).expect("an image opens"));
-    let image = setup.fetched.then(|| open(listing(&setup.items, mappings)));
-    let recorded: Vec<(&[u8], &str, u64)> = setup
-        .recorded
-        .iter()
-        .map(|(path, key, at)| (path.as_slice(), key.as_str(), *at))
-        .collect();
-    let recorded = (!recorded.is_empty()).then(|| open(matches(&recorded)));
-    let overlay = Arc::<crate::image::overlay::Overlay>::default();
-    for change in &setup.changes {
-        overlay.push(change.clone(), mappings).expect("there is room");
-        naive.apply(change);
-        if let Change::Added { item, .. } = change {
-            naive.verify(item, rules);
-        }
-    }
-    let facts = LibraryFacts {
-        uuid: "uuid".into(),
-        locations: setup.locations.clone(),
-        listed_at: 1,
-        fetched: setup.fetched,
-    };
-    (LibraryView::new(facts, mappings, image, recorded, overlay), naive)
-}
-
-fn compare(
-    views: &[LibraryView],
-    naive: &[Naive],
-    one: Option<usize>,
-    rules: &[Rule],
-    mappings: &Mappings,
-    asked: &[u8],
-) {
-    let views: Vec<&LibraryView> = views.iter().collect();
-    let scope = one.map_or(Scope::All, Scope::One);
-    let got = climb(&views, scope, mappings, asked);
-    let wanted = naive::climb(naive, one, rules, asked);
-    let keys: Vec<_> = got
-        .found()
-        .iter()
-        .map(|found| (found.library, found.item.rating_key))
-        .collect();
-    let context = format!(
-        "{:?}: {:?} {} {keys:?}, wanted {wanted:?}",
-        String::from_utf8_lossy(asked),
-        got.rung,
-        got.total
-    );
-    assert!(!got.broken, "{context}");
-    assert_eq!(
-        (got.rung, got.confidence),
-        (wanted.rung, wanted.confidence),
-        "{context}"
-    );
-    assert_eq!(got.found().len(), wanted.found.len().min(LIMIT), "{context}");
-    if wanted.found.len() <= LIMIT {
-        assert_eq!(got.total, wanted.found.len(), "{context}");
-    } else {
-        assert!(got.total >= wanted.found.len(), "{context}");
-    }
-    let mut seen = Vec::new();
-    for found in got.found() {
-        let id = (found.library, found.item.rating_key.to_owned());
-        let paths = wanted
-            .found
-            .get(&id)
-            .unwrap_or_else(|| panic!("{id:?} does not fit: {context}"));
-        assert!(paths.iter().any(|path| path == found.path), "{context}");
-        assert!(!seen.contains(&id), "twice: {context}");
-        let listed = naive[found.library]
-            .items
-            .iter()
-            .find(|(item, _)| item.rating_key == id.1);
-        assert_eq!(found.item.key_only, listed.is_none(), "{context}");
-        assert_eq!(
-            found.item.title,
-            listed.map_or("", |(item, _)| &item.title),
-            "{context}"
-        );
-        seen.push(id);
-    }
-    let unverified = got.found().iter().any(|best| {
-        let library = &naive[best.library];
-        library.is_unverified(asked, best.item.rating_key) || library.is_unverified(best.path, best.item.rating_key)
-    });
-    assert_eq!(got.unverified, unverified, "{context}");
-    if !(unverified && got.total == 1) && wanted.found.len() <= LIMIT {
-        assert_eq!(got.reason, wanted.reason, "{context}");
-    }
-    let sure = got.total == 1 && got.confidence == Confidence::High && !unverified;
-    let fast = fast_lookup(&views, scope, mappings, asked);
-    assert_eq!(fast.is_some(), sure, "{context}\n{fast:?}");
-    if let Some(fast) = fast {
-        let best = &got.found()[0];
-        assert_eq!(
-            (fast.library, fast.rung, fast.rating_key),
-            (best.library, got.rung, best.item.rating_key)
-        );
-    }
 }
 
 /// Each case asks some hundred questions. `PROPTEST_CASES` asks for more.

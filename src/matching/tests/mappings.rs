@@ -202,3 +202,26 @@ fn windows_and_posix_can_be_told_apart_in_proposals() {
     );
     assert_eq!((proposals[0].matched, proposals[0].of), (2, 3));
 }
+
+#[test]
+fn a_proposal_does_what_it_says() {
+    // No folder is left to be replaced; and what is written in another way is no other folder.
+    for (host, server) in [
+        ("films/A/a.mkv", "/mnt/films/A/a.mkv"),
+        ("/mnt/films/A/a.mkv", "films/A/a.mkv"),
+        ("\u{e9}/A/a.mkv", "/mnt/\u{e9}/A/a.mkv"),
+        (r"\\?\C:\A\a.mkv", "c:/A/a.mkv"),
+        ("/data/A//a.mkv", "/mnt/A/a.mkv"),
+    ] {
+        assert_eq!(
+            propose([(host.as_bytes(), [server.as_bytes()])]),
+            [],
+            "{host} and {server}"
+        );
+    }
+    let rooted = propose([(&b"/A/a.mkv"[..], [&b"/mnt/A/a.mkv"[..]])]);
+    assert_eq!(
+        (rooted[0].from.as_slice(), rooted[0].to.as_slice()),
+        (&b"/"[..], &b"/mnt"[..])
+    );
+}

@@ -1,4 +1,4 @@
-//! Tests of matching without a library: forms, components, mappings, titles. The ladder itself is tested in `warm`,
+//! Tests of matching without a library: forms, components, mappings, titles. The ladder itself is tested in `image`,
 //! against a model.
 
 mod form;

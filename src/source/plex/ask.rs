@@ -4,12 +4,14 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result, Status};
+use crate::model::Item;
 
-use super::super::Bounds;
+use super::super::bounds::Bounds;
 use super::client::{PlexHttp, scrubbed};
-use super::question::{Fate, Question};
+use super::question::{Fate, MOST_ROWS, PAGES, Question};
 use super::retry::{self, Failure};
-use super::wire::{Head, Lists};
+use super::rows::{Rows, RowsEnd, RowsRequest};
+use super::wire::{self, Head, Lists};
 
 /// So often a question that can do with less is refused by 500, which may pass, before it is asked with less.
 const REFUSALS: u32 = 3;
@@ -85,6 +87,53 @@ impl PlexHttp {
                     question.what
                 );
                 Err(Error::new(Status::ServerError, text).into())
+            }
+        }
+    }
+}
+
+impl PlexHttp {
+    /// Hands rows to `sink`, as they are parsed.
+    ///
+    /// Items without a rating key are counted and not handed over; items without files are handed over. When the call fails
+    /// midway, the rows handed over before are true.
+    ///
+    /// # Errors
+    /// Those of [`crate::source::Source::page`].
+    pub fn rows(&self, request: &RowsRequest<'_>, bounds: Bounds<'_>, sink: &mut dyn FnMut(Item)) -> Result<RowsEnd> {
+        let question = Question::page(request);
+        let rows = wire::Rows::new(request.kind, sink).at_most(PAGES * u64::from(request.size.max(MOST_ROWS)));
+        let mut lists = Lists::Rows(rows);
+        let head = self.ask(&question, &bounds, &mut lists)?;
+        Ok(RowsEnd {
+            rows: if let Lists::Rows(rows) = &lists { rows.count } else { 0 },
+            total: head.total,
+            offset: head.offset,
+            disordered: match (request.rows, &lists) {
+                (Rows::NewestUpdated, Lists::Rows(rows)) => rows.updated.is_disordered,
+                _ => false,
+            },
+        })
+    }
+
+    /// Adds rows to `items`. Those that the end of another call cut off are asked for again: that is no failure of this one.
+    pub(super) fn some_rows(
+        &self,
+        request: &RowsRequest<'_>,
+        bounds: Bounds<'_>,
+        items: &mut Vec<Item>,
+    ) -> Result<RowsEnd> {
+        let before = items.len();
+        loop {
+            let cuts = self.transport.cuts();
+            match self.rows(request, bounds, &mut |item| items.push(item)) {
+                Err(error)
+                    if !matches!(error.status, Status::Aborted | Status::Timeout) && self.transport.cuts() != cuts =>
+                {
+                    log::debug!("rows were cut off by the end of another call; they are asked for again: {error}");
+                    items.truncate(before);
+                }
+                end => return end,
             }
         }
     }

@@ -13,6 +13,7 @@ use crate::options::Options;
 use super::super::Meter;
 use super::body::Buffers;
 use super::refusal::Refusals;
+use super::refused::Refused;
 use super::retry::{Pause, RealPause};
 use super::tls;
 use super::transport::Transport;
@@ -32,6 +33,8 @@ pub struct PlexHttp {
     pub(super) meter: Arc<dyn Meter>,
     pub(super) pause: Arc<dyn Pause>,
     pub(super) retry_for: Duration,
+    /// The most rows of a page.
+    pub(super) page_size: u32,
     pub(super) silence: Duration,
     pub(super) buffers: Buffers,
     pub(super) refusals: Refusals,
@@ -100,11 +103,18 @@ impl PlexHttp {
             meter,
             pause: Arc::new(RealPause),
             retry_for: options.retry_for,
+            page_size: options.page_size,
             silence: SILENCE,
             buffers: Buffers::default(),
             refusals: Refusals::default(),
             upgraded: OnceLock::new(),
         })
+    }
+
+    /// What the server is asked without.
+    #[must_use]
+    pub fn refused(&self) -> Refused {
+        self.refusals.all()
     }
 
     /// The same client with another clock for its pauses: for tests, which need not wait.

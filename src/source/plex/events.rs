@@ -7,6 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::super::event::Event;
+use crate::error::{Error, Result, Status};
 
 /// The longest event that is read; the longest seen are a few kilobytes.
 const LONGEST: usize = 1 << 20;
@@ -45,6 +46,21 @@ pub fn parse(json: &[u8]) -> Told {
             Told::Events(events)
         }
         None => Told::Foreign,
+    }
+}
+
+/// The same, with what is wrong with a body that tells nothing.
+pub fn read(json: &[u8]) -> Result<Vec<Event>> {
+    let refuse = |text| Err(Error::new(Status::InvalidArgument, text));
+    match parse(json) {
+        Told::Events(events) => Ok(events),
+        Told::NoJson => refuse(
+            "the body is no JSON object: give the field 'payload' of the webhook, or the notification's text, as it came",
+        ),
+        Told::Foreign => refuse(
+            "the body is JSON, but neither a webhook of Plex (it has 'event') nor a notification (it has \
+             'NotificationContainer', 'TimelineEntry' or 'ActivityNotification')",
+        ),
     }
 }
 

@@ -157,7 +157,7 @@ fn statuses_and_webhooks_name_libraries_or_none() {
 }
 
 #[test]
-fn what_concerns_nobody_is_passed_over_and_what_is_none_is_said_to_be_none() {
+fn events_of_no_concern_are_passed_over_and_what_is_no_event_is_reported() {
     assert_eq!(
         events(r#"{"PlaySessionStateNotification":{"sessionKey":"1","state":"playing"}}"#),
         []
@@ -206,7 +206,7 @@ fn what_is_too_long_is_a_hint_and_the_next_one_is_read() {
 }
 
 #[test]
-fn whoever_listens_may_stop() {
+fn a_listener_may_stop() {
     let text = format!("{ENTRY}\n\n{ENTRY}\n\n");
     let mut seen = 0;
     let on = Lines::default().take(text.as_bytes(), &mut |_| {

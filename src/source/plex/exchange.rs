@@ -6,11 +6,12 @@ use ureq::Body;
 use ureq::http::request::Builder;
 use ureq::http::{Method, Request, StatusCode, response};
 
-use super::super::{Bounds, Refused, RequestKind};
+use super::super::{Bounds, RequestKind};
 use super::body::{self, Broken, Measured, Progress};
 use super::client::PlexHttp;
 use super::errors::Asked;
 use super::question::{Question, What};
+use super::refused::Refused;
 use super::retry::{self, Failure};
 use super::tls;
 use super::transport::TOKEN_PLACE;

@@ -5,23 +5,32 @@
 //! [`exchange`], which sends one request. [`question`] knows what to ask; [`url`] where the server is, [`transport`] and
 //! [`tls`] how to reach it, [`retry`] when to try again, [`body`] how to read an answer, [`wire`], [`sections`],
 //! [`lenient`] and [`sanitize`] what it means, [`errors`] what went wrong. [`narrow`] finds out which arguments a server
-//! does not take, and [`refusal`] keeps them. [`edits`] knows how an edit is asked for, [`events`] what the server tells
+//! does not take, and [`refusal`] keeps them. [`rows`] asks for rows, for [`listing`], [`changes`] and [`find`]; [`confirm`]
+//! for items by their keys. [`edits`] knows how an edit is asked for, [`events`] what the server tells
 //! of its own accord, and [`stream`] listens to it.
 //!
 //! No thread is ever started: names are resolved, connections made and answers read in the thread that asks.
 
 mod ask;
 mod body;
+mod changes;
 mod client;
+mod confirm;
 mod edits;
 mod errors;
 mod events;
 mod exchange;
+mod find;
+#[doc(hidden)]
+pub mod fuzz;
 mod lenient;
+mod listing;
 mod narrow;
 mod question;
 mod refusal;
+mod refused;
 mod retry;
+mod rows;
 mod sanitize;
 mod sections;
 mod stream;
@@ -30,13 +39,12 @@ mod transport;
 mod url;
 mod wire;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use ureq::http::Method;
 
 use crate::error::{Error, Result, Status};
-use crate::model::{Item, ItemType, Library, Server};
+use crate::model::{Item, Library, Server};
 use crate::platform::fork::{Release, hold};
 
 use self::body::Progress;
@@ -44,46 +52,47 @@ pub use self::client::PlexHttp;
 use self::client::scrubbed;
 pub use self::events::{Told, parse as parse_event};
 use self::exchange::Outcome;
-use self::question::{MOST_ROWS, Question, What};
+use self::question::{KEY_PREFIX, Question, What};
+pub use self::refused::Refused;
 pub use self::retry::Pause;
+pub use self::rows::{Rows, RowsEnd, RowsRequest};
 use self::stream::EVENTS;
-use self::wire::{Head, Lists};
+use self::wire::Lists;
 
-use super::{Bounds, EditRequest, Event, PageEnd, PageRequest, Refused, RequestKind, Source};
+use super::bounds::Bounds;
+use super::contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Resume, Source, WantedPath};
+use super::edit::EditRequest;
+use super::event::Event;
+use super::kind::Kind;
+use super::meter::RequestKind;
 
-/// Items that one request confirms: some 700 bytes of URL, and an answer well under a second.
-const BATCH: usize = 100;
-
-/// An answer ends at so many times the rows that may be asked for, whatever the server sends: one that ignores paging shows
-/// libraries of up to 16,000 items.
-const PAGES: u64 = 16;
+/// What is known of every Plex Media Server.
+pub static KIND: Kind = Kind {
+    name: "Plex",
+    key_prefix: KEY_PREFIX,
+    read_events: events::read,
+};
 
 /// The longest address of an edit that is sent. Servers were seen to refuse 30,000 bytes; one that takes more may be asked.
 const LONGEST_EDIT: usize = 64 << 10;
 
-impl PlexHttp {
-    /// Asks for up to [`BATCH`] items.
-    fn batch(&self, keys: &[&str], bounds: &Bounds<'_>, items: &mut Vec<Item>) -> Result<Head> {
-        let question = Question::items(keys);
-        let known = items.len();
-        let mut sink = |item: Item| {
-            let of_this_batch = items.get(known..).unwrap_or_default();
-            if keys.contains(&item.rating_key.as_str())
-                && of_this_batch.iter().all(|other| other.rating_key != item.rating_key)
-            {
-                items.push(item);
-            }
-        };
-        let mut lists = Lists::Rows(wire::Rows::new(ItemType::Other, &mut sink).at_most(PAGES * BATCH as u64));
-        match self.ask(&question, bounds, &mut lists) {
-            // None of them is left.
-            Err(error) if error.status == Status::NotOnServer => Ok(Head::default()),
-            result => result,
+impl Source for PlexHttp {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            resume: Resume::ByRow,
+            // Of items that only changed their files nothing is told.
+            changes: Delta::Mostly,
+            find: true,
+            items: true,
+            events: true,
+            edits: true,
         }
     }
-}
 
-impl Source for PlexHttp {
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
         let question = Question::identity();
         let head = self.ask(&question, &bounds, &mut Lists::None)?;
@@ -105,51 +114,40 @@ impl Source for PlexHttp {
         Ok(libraries)
     }
 
-    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, sink: &mut dyn FnMut(Item)) -> Result<PageEnd> {
-        let question = Question::page(request);
-        let rows = wire::Rows::new(request.kind, sink).at_most(PAGES * u64::from(request.size.max(MOST_ROWS)));
-        let mut lists = Lists::Rows(rows);
-        let head = self.ask(&question, &bounds, &mut lists)?;
-        Ok(PageEnd {
-            rows: if let Lists::Rows(rows) = &lists { rows.count } else { 0 },
-            total: head.total,
-            offset: head.offset,
-            disordered: match (request.rows, &lists) {
-                (super::Rows::NewestAdded, Lists::Rows(rows)) => rows.added.is_disordered,
-                (super::Rows::NewestUpdated, Lists::Rows(rows)) => rows.updated.is_disordered,
-                _ => false,
-            },
-        })
+    fn partitions(&self, library: &Library) -> usize {
+        listing::leaf_types(library.kind).len()
+    }
+
+    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
+        self.listed(request, bounds, items)
+    }
+
+    fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
+        self.changed(library, known, bounds)
+    }
+
+    fn find_path(
+        &self,
+        library: &Library,
+        wanted: &WantedPath<'_>,
+        bounds: Bounds<'_>,
+        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+    ) -> Result<bool> {
+        self.search_path(library, wanted, bounds, is_it)
+    }
+
+    fn find_title(
+        &self,
+        library: &Library,
+        title: &str,
+        bounds: Bounds<'_>,
+        sink: &mut dyn FnMut(Vec<Item>) -> Result<()>,
+    ) -> Result<bool> {
+        self.search_title(library, title, bounds, sink)
     }
 
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
-        let mut items = Vec::new();
-        let keys: Vec<&str> = rating_keys.iter().copied().filter(|key| !key.is_empty()).collect();
-        for batch in keys.chunks(BATCH) {
-            let mut wanted = batch.to_vec();
-            while !wanted.is_empty() {
-                let before = items.len();
-                let head = self.batch(&wanted, &bounds, &mut items)?;
-                let new = items.get(before..).unwrap_or_default();
-                let seen: HashSet<&str> = new.iter().map(|item| item.rating_key.as_str()).collect();
-                // Answers come in the order of the question. A server that cuts them, said or not, cuts at the end:
-                // what is missing there may still exist, so it is asked for again. Missing before it means gone.
-                let answered = wanted
-                    .iter()
-                    .rposition(|key| seen.contains(key))
-                    .map_or(0, |last| last + 1);
-                let cut = head.total.is_some_and(|total| total > new.len() as u64);
-                if answered == 0 {
-                    break;
-                }
-                if cut {
-                    wanted.retain(|key| !seen.contains(key));
-                } else {
-                    wanted.drain(..answered);
-                }
-            }
-        }
-        Ok(items)
+        self.confirmed(rating_keys, bounds)
     }
 
     fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
@@ -200,16 +198,16 @@ impl Source for PlexHttp {
         self.transport.interrupt_stream();
     }
 
-    fn assume_refused(&self, known: Refused) {
-        self.refusals.assume(known);
+    fn recall(&self, words: &str) {
+        self.refusals.assume(Refused::from_words(words));
     }
 
-    fn found_refused(&self) -> Refused {
-        self.refusals.take_found()
+    fn learned(&self) -> String {
+        self.refusals.take_found().words()
     }
 
-    fn refused(&self) -> Refused {
-        self.refusals.all()
+    fn is_limited(&self) -> bool {
+        !self.refusals.all().is_empty()
     }
 
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {

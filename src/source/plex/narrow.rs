@@ -6,11 +6,12 @@
 use crate::error::Status;
 use crate::model::ItemType;
 
-use super::super::refused::Refused;
-use super::super::{Bounds, PageRequest, Rows};
+use super::super::bounds::Bounds;
 use super::client::PlexHttp;
 use super::question::{Question, What};
+use super::refused::Refused;
 use super::retry::Failure;
+use super::rows::{Rows, RowsRequest};
 use super::wire::Lists;
 
 impl PlexHttp {
@@ -79,7 +80,7 @@ impl PlexHttp {
             _ => return Ok(Refused::NONE),
         };
         let bare = |kind| {
-            let page = PageRequest {
+            let page = RowsRequest {
                 kind,
                 rows: Rows::All,
                 start: 0,

@@ -4,12 +4,20 @@ use std::fmt::{self, Write as _};
 
 use crate::model::ItemType;
 
-use super::super::refused::Refused;
-use super::super::{PageRequest, RequestKind, Rows};
+use super::super::RequestKind;
+use super::refused::Refused;
+use super::rows::{Rows, RowsRequest};
 use super::url::encode;
+
+/// Where items are: their public keys are their addresses.
+pub(super) const KEY_PREFIX: &str = "/library/metadata/";
 
 /// The most rows that are asked for at once: more may be refused.
 pub(super) const MOST_ROWS: u32 = 1_000;
+
+/// An answer ends at so many times the rows that may be asked for, whatever the server sends: one that ignores paging shows
+/// libraries of up to 16,000 items.
+pub(super) const PAGES: u64 = 16;
 
 /// Elements of a row that nothing here stores. `Media` and `Guid` must never stand here.
 const EXCLUDED_ELEMENTS: &str = "Genre,Country,Director,Writer,Role,Producer,Collection,Rating,Similar,Style,Mood,\
@@ -79,11 +87,11 @@ impl<'a> Question<'a> {
     }
 
     /// One page of a library.
-    pub fn page(request: &'a PageRequest<'a>) -> Self {
+    pub fn page(request: &'a RowsRequest<'a>) -> Self {
         Self {
             kind: match request.rows {
                 Rows::All => RequestKind::Page,
-                Rows::NewestAdded | Rows::NewestUpdated => RequestKind::Delta,
+                Rows::NewestUpdated => RequestKind::Delta,
                 Rows::Title(_) | Rows::FileName(_) => RequestKind::FindPath,
             },
             path: format!("/library/sections/{}/all", encode(request.section)),
@@ -131,7 +139,6 @@ impl<'a> Question<'a> {
         match page.rows {
             _ if refused.has(of_type) => Fate::NoRows,
             Rows::FileName(_) if refused.has(Refused::FILE) => Fate::NoRows,
-            Rows::NewestAdded if refused.has(Refused::SORT_ADDED) => Fate::NoOrder,
             Rows::NewestUpdated if refused.has(Refused::SORT_UPDATED) => Fate::NoOrder,
             _ => Fate::Asked,
         }
@@ -186,7 +193,7 @@ pub(super) enum What<'a> {
     /// `/library/sections`.
     Libraries,
     /// A page of a library.
-    Page(&'a PageRequest<'a>),
+    Page(&'a RowsRequest<'a>),
     /// So many items by their rating keys.
     Items(usize),
     /// An edit of so many items of a library.
@@ -204,7 +211,6 @@ impl fmt::Display for What<'_> {
                 let (start, section) = (page.start, page.section);
                 match page.rows {
                     Rows::All => write!(f, "the rows from {start} on of library {section}"),
-                    Rows::NewestAdded => write!(f, "the newest rows of library {section}"),
                     Rows::NewestUpdated => write!(f, "the rows of library {section} that changed last"),
                     Rows::Title(_) => write!(f, "the rows of library {section} with a title"),
                     Rows::FileName(_) => write!(f, "the rows of library {section} with a file name"),
@@ -219,14 +225,13 @@ impl fmt::Display for What<'_> {
 }
 
 /// The arguments of a page.
-fn page_arguments(request: &PageRequest<'_>) -> Vec<(Refused, String)> {
+fn page_arguments(request: &RowsRequest<'_>) -> Vec<(Refused, String)> {
     let mut arguments = Vec::new();
     if request.kind != ItemType::Other {
         arguments.push((Refused::NONE, format!("type={}", request.kind.number())));
     }
     let (sort, order, sorted_by) = match request.rows {
         Rows::All | Rows::Title(_) | Rows::FileName(_) => (Refused::SORT_ID, "id", "id"),
-        Rows::NewestAdded => (Refused::SORT_ADDED, "addedAt:desc", "addedAt"),
         Rows::NewestUpdated => (Refused::SORT_UPDATED, "updatedAt:desc", "updatedAt"),
     };
     arguments.push((Refused::GUIDS, "includeGuids=1".into()));
@@ -239,7 +244,7 @@ fn page_arguments(request: &PageRequest<'_>) -> Vec<(Refused, String)> {
     match request.rows {
         Rows::Title(title) => arguments.push((Refused::NONE, format!("title={}", encode(title)))),
         Rows::FileName(name) => arguments.push((Refused::FILE, format!("file={}", encode(name)))),
-        Rows::All | Rows::NewestAdded | Rows::NewestUpdated => {}
+        Rows::All | Rows::NewestUpdated => {}
     }
     arguments.push((Refused::ELEMENTS, format!("excludeElements={EXCLUDED_ELEMENTS}")));
     // What is excluded may not even be read: then nothing can be sorted by it.
@@ -250,7 +255,7 @@ fn page_arguments(request: &PageRequest<'_>) -> Vec<(Refused, String)> {
 
 /// The path of several items.
 fn items_path(keys: &[&str]) -> String {
-    let mut path = String::from("/library/metadata/");
+    let mut path = String::from(KEY_PREFIX);
     for (index, key) in keys.iter().enumerate() {
         let comma = if index > 0 { "," } else { "" };
         let _ = write!(path, "{comma}{}", encode(key));

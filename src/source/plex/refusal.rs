@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use super::super::refused::Refused;
+use super::refused::Refused;
 
 /// What the server is known to refuse.
 #[derive(Default)]

@@ -1,16 +1,34 @@
-//! The libraries that `/library/sections` lists: each a `Directory` with its folders and its clocks.
+//! The libraries that `/library/sections` lists: each a `Directory` with its folders, and its clocks, which become its change token.
 
 use std::collections::{HashMap, HashSet};
 
 use serde::de::MapAccess;
 
-use crate::model::{Clocks, Library, LibraryKind, uuid_of_section};
+use crate::model::{Change, Library, LibraryKind, Trust, uuid_of_section};
 
 use super::lenient::{Elements, LIST_LIMIT, Object, push_new, scalar};
+
+/// When Plex says that a library changed. Neither of them is reliable by itself: `docs/design.md`, 'Freshness'.
+#[derive(Clone, Copy, Default)]
+struct Clocks {
+    /// A change counter, not a time; 0 for ever in some libraries, and it lags.
+    content_changed_at: i64,
+    /// When the last scan ended, Unix seconds; also moves on scans that changed nothing.
+    scanned_at: i64,
+}
+
+impl Clocks {
+    fn tell(self, change: &mut Change) {
+        change.token = format!("{} {}", self.content_changed_at, self.scanned_at);
+        change.trust = Trust::Hint;
+        change.scanned_ms = self.scanned_at.saturating_mul(1_000);
+    }
+}
 
 /// The libraries, one after the other.
 pub(super) struct Directories<'a> {
     library: Library,
+    clocks: Clocks,
     libraries: &'a mut Vec<Library>,
 }
 
@@ -35,6 +53,7 @@ impl<'a> Directories<'a> {
     pub fn new(libraries: &'a mut Vec<Library>) -> Self {
         Self {
             library: Library::default(),
+            clocks: Clocks::default(),
             libraries,
         }
     }
@@ -48,7 +67,6 @@ pub(super) enum DirectoryField {
     Location,
     ContentChangedAt,
     ScannedAt,
-    UpdatedAt,
     Refreshing,
 }
 
@@ -64,7 +82,6 @@ impl Object for Directories<'_> {
             "Location" => DirectoryField::Location,
             "contentChangedAt" => DirectoryField::ContentChangedAt,
             "scannedAt" => DirectoryField::ScannedAt,
-            "updatedAt" => DirectoryField::UpdatedAt,
             "refreshing" => DirectoryField::Refreshing,
             _ => return None,
         })
@@ -77,30 +94,24 @@ impl Object for Directories<'_> {
             title,
             kind,
             locations,
-            clocks,
+            change,
         } = &mut self.library;
-        let Clocks {
-            content_changed_at,
-            scanned_at,
-            updated_at,
-            refreshing,
-        } = clocks;
         match field {
             DirectoryField::Key => *section = scalar(map)?.unwrap_or_default(),
             DirectoryField::Uuid => *uuid = scalar(map)?.unwrap_or_default(),
             DirectoryField::Title => *title = scalar(map)?.unwrap_or_default(),
             DirectoryField::Type => *kind = scalar(map)?.unwrap_or(LibraryKind::Other),
             DirectoryField::Location => map.next_value_seed(Elements(&mut Locations(locations)))?,
-            DirectoryField::ContentChangedAt => *content_changed_at = scalar(map)?.unwrap_or_default(),
-            DirectoryField::ScannedAt => *scanned_at = scalar(map)?.unwrap_or_default(),
-            DirectoryField::UpdatedAt => *updated_at = scalar(map)?.unwrap_or_default(),
-            DirectoryField::Refreshing => *refreshing = scalar(map)?.unwrap_or_default(),
+            DirectoryField::ContentChangedAt => self.clocks.content_changed_at = scalar(map)?.unwrap_or_default(),
+            DirectoryField::ScannedAt => self.clocks.scanned_at = scalar(map)?.unwrap_or_default(),
+            DirectoryField::Refreshing => change.busy = scalar(map)?.unwrap_or_default(),
         }
         Ok(())
     }
 
     fn after_element(&mut self) -> bool {
-        let library = std::mem::take(&mut self.library);
+        let mut library = std::mem::take(&mut self.library);
+        std::mem::take(&mut self.clocks).tell(&mut library.change);
         // Without a section id nothing can be asked of it; and no server has so many.
         if !library.section.is_empty() && self.libraries.len() < LIST_LIMIT {
             self.libraries.push(library);

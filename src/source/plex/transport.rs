@@ -8,6 +8,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +46,7 @@ pub(super) struct Transport {
     pub(super) agent: Mutex<Option<Agent>>,
     /// The event stream's own, so that it can be ended alone.
     pub(super) stream: Mutex<Option<Agent>>,
+    cuts: AtomicU64,
     token: Option<Token>,
     tls: Tls,
     connect_timeout: Duration,
@@ -61,6 +63,7 @@ impl Transport {
         let sane = |time: Duration| time.clamp(Duration::from_millis(1), Duration::from_secs(24 * 3600));
         Ok(Self {
             agent: Mutex::default(),
+            cuts: AtomicU64::new(0),
             stream: Mutex::default(),
             token: options.token.clone(),
             tls: Tls::new(options)?,
@@ -149,10 +152,16 @@ impl Transport {
 
     /// Ends what any thread waits for, by closing its connection.
     pub fn interrupt(&self) {
+        self.cuts.fetch_add(1, Ordering::SeqCst);
         let agent = self.slot().take();
         if let Some(agent) = agent {
             agent.shutdown();
         }
+    }
+
+    /// How often that was done: what fails meanwhile may have been cut off by it.
+    pub fn cuts(&self) -> u64 {
+        self.cuts.load(Ordering::SeqCst)
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Agent>> {

@@ -47,7 +47,7 @@ impl Lists<'_> {
         if let Self::Rows(rows) = self {
             rows.known = 0;
             rows.kept = 0;
-            (rows.added, rows.updated) = (Newest::default(), Newest::default());
+            rows.updated = Newest::default();
         }
     }
 
@@ -58,7 +58,7 @@ impl Lists<'_> {
             Self::Rows(rows) => {
                 rows.known = rows.count;
                 rows.count = 0;
-                (rows.added, rows.updated) = (Newest::default(), Newest::default());
+                rows.updated = Newest::default();
             }
             Self::Libraries(libraries) => libraries.clear(),
         }
@@ -79,8 +79,7 @@ pub(super) struct Rows<'a> {
     kept: usize,
     /// The reply has more than that, or takes more than [`KEPT`].
     is_over: bool,
-    /// In which order the rows were added, and updated, as far as they say.
-    pub added: Newest,
+    /// In which order the rows were updated, as far as they say.
     pub updated: Newest,
     /// What an item is when it does not say.
     kind: ItemType,
@@ -97,7 +96,6 @@ impl<'a> Rows<'a> {
             most: u64::MAX,
             kept: 0,
             is_over: false,
-            added: Newest::default(),
             updated: Newest::default(),
             kind,
             sink,
@@ -329,7 +327,6 @@ enum RowField {
     ShowGuid,
     Season,
     Episode,
-    AddedAt,
     UpdatedAt,
     Media,
 }
@@ -350,7 +347,6 @@ impl Object for Row<'_, '_> {
             "grandparentGuid" => RowField::ShowGuid,
             "parentIndex" => RowField::Season,
             "index" => RowField::Episode,
-            "addedAt" => RowField::AddedAt,
             "updatedAt" => RowField::UpdatedAt,
             "Media" => RowField::Media,
             _ => return None,
@@ -371,7 +367,6 @@ impl Object for Row<'_, '_> {
             RowField::ShowGuid => item.show_guid = scalar(map)?.unwrap_or_default(),
             RowField::Season => item.season = scalar(map)?.unwrap_or(-1),
             RowField::Episode => item.episode = scalar(map)?.unwrap_or(-1),
-            RowField::AddedAt => self.rows.added.next(scalar(map)?),
             RowField::UpdatedAt => self.rows.updated.next(scalar(map)?),
             RowField::Media => map.next_value_seed(Elements(&mut Media(&mut item.parts)))?,
         }

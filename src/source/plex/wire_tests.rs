@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::model::{Clocks, LibraryKind};
+use crate::model::{Change, LibraryKind, Trust};
 
 use super::super::lenient::LIST_LIMIT;
 use super::*;
@@ -342,12 +342,12 @@ fn composed_libraries() {
     assert_eq!((movies.section.as_str(), movies.kind), ("1", LibraryKind::Movie));
     assert_eq!(movies.locations, ["/data/movies"]);
     assert_eq!(
-        movies.clocks,
-        Clocks {
-            content_changed_at: 10,
-            scanned_at: 1_791_097_146,
-            updated_at: 1_791_097_144,
-            refreshing: false,
+        movies.change,
+        Change {
+            token: "10 1791097146".to_owned(),
+            trust: Trust::Hint,
+            busy: false,
+            scanned_ms: 1_791_097_146_000,
         }
     );
     assert_eq!(
@@ -355,8 +355,11 @@ fn composed_libraries() {
         ("2", LibraryKind::Show, "33a7d582")
     );
     assert_eq!(shows.locations, [r"M:\TV", r"\\nas\media\TV-Kids"]);
-    assert_eq!((shows.clocks.content_changed_at, shows.clocks.refreshing), (2222, true));
-    assert_eq!((mixed.kind, mixed.clocks.refreshing), (LibraryKind::Other, true));
+    assert_eq!(
+        (shows.change.token.as_str(), shows.change.busy),
+        ("2222 1790299565", true)
+    );
+    assert_eq!((mixed.kind, mixed.change.busy), (LibraryKind::Other, true));
 }
 
 #[test]

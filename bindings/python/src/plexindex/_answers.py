@@ -209,7 +209,9 @@ class Match:
 
     @property
     def stale(self) -> bool:
-        """Whether the listing that answered has expired, and could not be renewed or was not to be."""
+        """Whether the listing that answered has expired. It was not renewed: the server did not answer, or was not to
+        be asked.
+        """
         return bool(self._answer[4] & c.ANSWER_STALE)
 
     @property

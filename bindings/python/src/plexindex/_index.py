@@ -11,9 +11,8 @@ from . import _aio, _convert, _log
 from . import _constants as c
 from ._answers import Item, Match, Matches
 from ._errors import Error, InvalidArgumentError, PanicError
-from ._library import Chosen, LibraryInfo
-from ._native import CStats
-from ._session import Session
+from ._library import Chosen
+from ._reporting import Reporting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +23,8 @@ if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec
 
     from ._callbacks import ProgressArg
-    from ._facts import Proposal, ServerInfo, StoreInfo
     from ._library import Selected
     from ._report import EditReport
-    from ._stats import Profile, Stats
     from ._types import FieldArg, PathArg
 
     LibraryArg = Union[str, "Library", None]
@@ -41,7 +38,7 @@ _KEYS_AT_ONCE = 1024
 _ITEMS_A_PAGE = 1000
 
 
-class Index(Session):
+class Index(Reporting):
     """An open index: tells which Plex item a file is. Made by :func:`plexindex.open`, ended by :meth:`close` or `with`.
 
     Any number of threads may use it at once. A ``library`` is a title, a :class:`Library`, or None for every library;
@@ -213,47 +210,40 @@ class Index(Session):
         On return the match is stored, for every process. It has no expiry. ``library`` is one library, not all.
         """
         raw, key_raw = _convert.path_bytes(path, self._hides_paths), _convert.key_text(key).encode()
-        self._do(self._native.record_match, raw, len(raw), key_raw, len(key_raw), library=library)
-        _log.drain(self._native)
+        self._tell(self._native.record_match, raw, len(raw), key_raw, len(key_raw), library=library)
 
     def record_matches(self, library: LibraryArg, pairs: Iterable[tuple[PathArg, str | int]]) -> None:
         """:meth:`record_match` for many pairs of path and key in one transaction: all or none."""
         pairs = list(pairs)
         paths = b"".join([_convert.path_bytes(path, self._hides_paths) + b"\0" for path, _ in pairs])
         keys = "".join([f"{_convert.key_text(key)}\0" for _, key in pairs]).encode()
-        self._do(self._native.record_matches, paths, len(paths), keys, len(keys), len(pairs), library=library)
-        _log.drain(self._native)
+        self._tell(self._native.record_matches, paths, len(paths), keys, len(keys), len(pairs), library=library)
 
     def invalidate_path(self, library: LibraryArg, path: PathArg) -> None:
         """Invalidates a path. Its confirmed match is removed. If it is listed, the next question for it asks the server
         for the item once. A path that is not known is no error.
         """
         raw = _convert.path_bytes(path, self._hides_paths)
-        self._do(self._native.invalidate_path, raw, len(raw), library=library)
-        _log.drain(self._native)
+        self._tell(self._native.invalidate_path, raw, len(raw), library=library)
 
     def invalidate_item(self, library: LibraryArg, key: str | int) -> None:
         """Invalidates an item and all its paths, as :meth:`invalidate_path`. Call it when the server answers 404."""
         raw = _convert.key_text(key).encode()
-        self._do(self._native.invalidate_item, raw, len(raw), library=library)
-        _log.drain(self._native)
+        self._tell(self._native.invalidate_item, raw, len(raw), library=library)
 
     def invalidate_library(self, library: LibraryArg) -> None:
         """Invalidates a library. Its confirmed matches are removed, and a full listing is due now. Until that is
         fetched the old listing answers, marked stale. Takes the same time whatever the size.
         """
-        self._do(self._native.invalidate_library, library=library)
-        _log.drain(self._native)
+        self._tell(self._native.invalidate_library, library=library)
 
     def invalidate_all(self) -> None:
         """:meth:`invalidate_library` for every library of the server."""
-        self._do(self._native.invalidate_all, library=self)
-        _log.drain(self._native)
+        self._tell(self._native.invalidate_all, library=self)
 
     def clear(self) -> None:
         """Empties the store of this server and user: listings and matches."""
-        self._do(self._native.clear, library=self)
-        _log.drain(self._native)
+        self._tell(self._native.clear, library=self)
 
     def refresh(
         self,
@@ -313,13 +303,11 @@ class Index(Session):
         again for as long as it takes; the log says whether the server can be reached. A second call changes nothing. A
         forked child does not watch until it calls this. Raises OfflineError without a server.
         """
-        self._do(self._native.watch_start, library=self)
-        _log.drain(self._native)
+        self._tell(self._native.watch_start, library=self)
 
     def watch_stop(self) -> None:
         """Stops listening, within a second. Not having listened is no error."""
-        self._do(self._native.watch_stop, library=self)
-        _log.drain(self._native)
+        self._tell(self._native.watch_stop, library=self)
 
     def watch(self) -> Watching:
         """Listens to the server's events for the length of a block: ``with index.watch(): …``."""
@@ -342,84 +330,18 @@ class Index(Session):
             raw = json.dumps(dict(body)).encode()
         else:
             raise TypeError(f"body must be bytes, str or a dict, not {type(body).__name__}")
-        self._do(self._native.notify, raw, len(raw), library=self)
-        _log.drain(self._native)
-
-    def libraries(
-        self, *, deadline: float | None = None, offline: bool = False, progress: ProgressArg = None
-    ) -> list[LibraryInfo]:
-        """The server's libraries. Asks the server only when none is known."""
-        flags = c.QUERY_OFFLINE if offline else 0
-        _, text = self._query(self._native.libraries_json, None, b"", deadline, flags, progress)
-        _log.drain(self._native)
-        import json
-
-        return [LibraryInfo.from_json(entry) for entry in json.loads(text)]
-
-    def stats(self) -> Stats:
-        """What this index did so far: counts and times."""
-        from ._stats import Stats
-
-        raw = CStats(size=ctypes.sizeof(CStats))
-        self._do(self._native.stats, ctypes.byref(raw), library=self)
-        last_failure = None
-        if raw.failures:
-            import json
-
-            last_failure = json.loads(self._do(self._native.stats_json, library=self, reserve=2048))["last_failure"]
-        return Stats(raw, last_failure)
-
-    def profile(self) -> Profile:
-        """What this index spent its time on so far."""
-        from ._stats import Profile
-
-        return Profile(self.stats())
-
-    def proposals(self) -> list[Proposal]:
-        """Mappings that seem to be missing, the best first. They follow from the first 500 answers of this index that
-        found a path by its end or its file name. ``plexindex doctor`` proposes them for a folder of files.
-        """
-        import json
-
-        from ._facts import Proposal
-
-        found = self._do(self._native.proposals_json, library=self, reserve=4096)
-        return [Proposal.from_json(entry) for entry in json.loads(found)]
-
-    def server(self, *, deadline: float | None = None, progress: ProgressArg = None) -> ServerInfo:
-        """Asks the server who it is and which libraries it shows, even if both are known, to find out what is wrong.
-
-        Sends two requests, three at the first contact, and stores the answers. The first needs no token, so an
-        UnauthorizedError means that the server was reached.
-        """
-        _, text = self._query(self._native.server_json, None, b"", deadline, 0, progress)
-        _log.drain(self._native)
-        import json
-
-        from ._facts import ServerInfo
-
-        return ServerInfo.from_json(json.loads(text))
-
-    def store(self) -> StoreInfo:
-        """What kind of place the store is in: its file system, its size, and whether locks work there (tried now)."""
-        import json
-
-        from ._facts import StoreInfo
-
-        return StoreInfo.from_json(json.loads(self._do(self._native.store_json, library=self, reserve=4096)))
+        self._tell(self._native.notify, raw, len(raw), library=self)
 
     amatch_path = _aio.stopped_with_its_task(match_path)
     amatch_paths = _aio.stopped_with_its_task(match_paths)
     amatch_guid = _aio.stopped_with_its_task(match_guid)
     asearch_title = _aio.stopped_with_its_task(search_title)
     arefresh = _aio.stopped_with_its_task(refresh)
-    alibraries = _aio.stopped_with_its_task(libraries)
     arecord_match = _aio.to_its_end(record_match)
     arecord_matches = _aio.to_its_end(record_matches)
     ainvalidate_path = _aio.to_its_end(invalidate_path)
     ainvalidate_item = _aio.to_its_end(invalidate_item)
     ainvalidate_library = _aio.to_its_end(invalidate_library)
-    astats = _aio.to_its_end(stats)
 
     async def aclose(self) -> None:
         """:meth:`Index.close` on a thread of its own: it waits for calls that are in flight."""

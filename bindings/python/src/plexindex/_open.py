@@ -53,7 +53,8 @@ def open(
         cache_dir: Folder for the store; made, readable by its owner only, when it does not exist.
         server_url: Base URL, such as ``http://127.0.0.1:32400``. Without it the store alone answers.
         token: The Plex token. Sent to this server only, never stored, never logged.
-        user: Whose view of the server this is, when there is a better name for it than the token.
+        user: A name for the user whose view of the server this is. None: the token. Set it when the token changes now
+            and then: a new token of the same user keeps what the index holds.
         library_ttl: How long a listing is fresh. 0: never; None: until it is invalidated.
         max_age: After how long a full listing is due even if the server's clocks show no change. None: never.
         deadline: How long a call may take that names no deadline itself. None: no limit.

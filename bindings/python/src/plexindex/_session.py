@@ -157,6 +157,11 @@ class Session:
         """A call on the handle (``library=self``), a library or a table; with ``reserve`` one that fills a buffer."""
         return bytes(self._ask(function, *arguments, library=library, reserve=reserve)[1])
 
+    def _tell(self, function: Any, *arguments: Any, library: ChosenArg | Session) -> None:
+        """A call without an answer, and the log lines that it caused."""
+        self._do(function, *arguments, library=library)
+        _log.drain(self._native)
+
     def _ask(
         self,
         function: Any,

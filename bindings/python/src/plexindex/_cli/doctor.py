@@ -232,17 +232,15 @@ def _store(report: Report, index: Index) -> None:
 
 def _fetch(report: Report, index: Index, libraries: list[LibraryInfo], yes: bool) -> list[LibraryInfo]:
     """Fetches what was never fetched, when that is wished for: nothing matches before."""
-    cold = [library for library in libraries if library.age is None]
-    if not cold:
+    unfetched = [library for library in libraries if library.age is None]
+    if not unfetched:
         return libraries
-    names = ", ".join(f"'{library.title}'" for library in cold)
+    names = ", ".join(f"'{library.title}'" for library in unfetched)
     if not yes:
-        yes = (
-            output.confirm(f"{names} {'was' if len(cold) == 1 else 'were'} never fetched: fetch now?", default=True)
-            or False
-        )
+        verb = "was" if len(unfetched) == 1 else "were"
+        yes = output.confirm(f"{names} {verb} never fetched: fetch now?", default=True) or False
     if yes:
-        for library in cold:
+        for library in unfetched:
             try:
                 commands.fetch(index, library.title, index.library(section=library.section))
             except ServerError as error:
@@ -306,7 +304,7 @@ def _files(
 
 
 def _mixed(paths: list[bytes]) -> list[bytes]:
-    """The same, so that any 500 in a row are from all over: of more the index remembers no evidence."""
+    """The same in another order: any 500 in a row are from all over, since the index learns from no more than 500."""
     step = -(-len(paths) // _REMEMBERED)
     return [path for start in range(step) for path in paths[start::step]]
 

@@ -1,0 +1,86 @@
+"""What an open index tells of itself, its server and its store: for people, not for matching."""
+
+from __future__ import annotations
+
+import ctypes
+
+from . import _aio, _log
+from . import _constants as c
+from ._library import LibraryInfo
+from ._native import CStats
+from ._session import Session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._callbacks import ProgressArg
+    from ._facts import Proposal, ServerInfo, StoreInfo
+    from ._stats import Profile, Stats
+
+
+class Reporting(Session):
+    """The half of an index that reports."""
+
+    def libraries(
+        self, *, deadline: float | None = None, offline: bool = False, progress: ProgressArg = None
+    ) -> list[LibraryInfo]:
+        """The server's libraries. Asks the server only when none is known."""
+        flags = c.QUERY_OFFLINE if offline else 0
+        _, text = self._query(self._native.libraries_json, None, b"", deadline, flags, progress)
+        _log.drain(self._native)
+        return [LibraryInfo.from_json(entry) for entry in _parsed(text)]
+
+    def stats(self) -> Stats:
+        """What this index did so far: counts and times."""
+        from ._stats import Stats
+
+        raw = CStats(size=ctypes.sizeof(CStats))
+        self._do(self._native.stats, ctypes.byref(raw), library=self)
+        last_failure = None
+        if raw.failures:
+            last_failure = _parsed(self._do(self._native.stats_json, library=self, reserve=2048))["last_failure"]
+        return Stats(raw, last_failure)
+
+    def profile(self) -> Profile:
+        """What this index spent its time on so far."""
+        from ._stats import Profile
+
+        return Profile(self.stats())
+
+    def proposals(self) -> list[Proposal]:
+        """Mappings that seem to be missing, the best first. They follow from the first 500 answers of this index that
+        found a path by its end or its file name. ``plexindex doctor`` proposes them for a folder of files.
+        """
+        from ._facts import Proposal
+
+        found = self._do(self._native.proposals_json, library=self, reserve=4096)
+        return [Proposal.from_json(entry) for entry in _parsed(found)]
+
+    def server(self, *, deadline: float | None = None, progress: ProgressArg = None) -> ServerInfo:
+        """Asks the server for its name and its libraries, even if both are known: for finding a fault.
+
+        Sends two requests, three at the first contact, and stores the answers. The first needs no token, so an
+        UnauthorizedError means that the server was reached.
+        """
+        from ._facts import ServerInfo
+
+        _, text = self._query(self._native.server_json, None, b"", deadline, 0, progress)
+        _log.drain(self._native)
+        return ServerInfo.from_json(_parsed(text))
+
+    def store(self) -> StoreInfo:
+        """What kind of place the store is in: its file system, its size, and whether locks work there (tested now)."""
+        from ._facts import StoreInfo
+
+        return StoreInfo.from_json(_parsed(self._do(self._native.store_json, library=self, reserve=4096)))
+
+    alibraries = _aio.stopped_with_its_task(libraries)
+    astats = _aio.to_its_end(stats)
+
+
+def _parsed(text: bytes | bytearray) -> Any:
+    # Loaded at first use: most hosts never ask for JSON.
+    import json
+
+    return json.loads(text)

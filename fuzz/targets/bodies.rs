@@ -1,0 +1,110 @@
+//! What a server answers: identity, libraries, pages, items. What is read obeys the limits, holds no text that C cannot
+//! hold, and is the same whether the answer is read at once or while it comes.
+
+use std::io::Read;
+
+use plexindex::fuzzing::plex::{Answered, Wanted, held, streamed};
+use plexindex::model::ItemType;
+
+use super::input::Input;
+
+/// The most entries of a list within a row.
+const LIST: usize = 1_024;
+
+/// Gives a few bytes at a time.
+struct Drip<'d>(&'d [u8], usize);
+
+impl Read for Drip<'_> {
+    fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+        let most = room.len().min(self.1);
+        self.0.read(&mut room[..most])
+    }
+}
+
+fn check(answer: &Answered, most: u64) {
+    for item in &answer.items {
+        assert!(!item.rating_key.is_empty(), "an item without a key");
+        let own = [
+            &item.rating_key,
+            &item.title,
+            &item.show_title,
+            &item.show_rating_key,
+            &item.show_guid,
+            &item.guid,
+        ];
+        for text in own.into_iter().chain(&item.guids).chain(&item.parts) {
+            assert!(!text.contains('\0'), "a NUL in {text:?}");
+        }
+        for list in [&item.guids, &item.parts] {
+            assert!(list.len() <= LIST);
+            assert!(list.iter().all(|one| !one.is_empty()));
+            assert!(
+                list.len() > 64 || (1..list.len()).all(|at| !list[..at].contains(&list[at])),
+                "twice"
+            );
+        }
+    }
+    assert!(answer.items.len() as u64 <= most.min(answer.rows.max(answer.items.len() as u64)));
+    let libraries = &answer.libraries;
+    for (at, library) in libraries.iter().enumerate() {
+        assert!(!library.section.is_empty() && !library.uuid.is_empty());
+        assert!(
+            libraries[..at].iter().all(|other| other.section != library.section),
+            "a section twice"
+        );
+        let texts = [&library.section, &library.uuid, &library.title];
+        assert!(
+            texts
+                .into_iter()
+                .chain(&library.locations)
+                .all(|text| !text.contains('\0'))
+        );
+    }
+    if let Some(head) = &answer.head {
+        let texts = [&head.machine_identifier, &head.version];
+        assert!(texts.into_iter().flatten().all(|text| !text.contains('\0')));
+    }
+}
+
+pub fn run(data: &[u8]) {
+    let mut input = Input(data);
+    let mode = input.byte();
+    let most = [0, 1, 3, 1_000][usize::from(mode >> 3 & 3)];
+    let wanted = match mode & 7 {
+        0 => Wanted::Head,
+        1 => Wanted::Libraries,
+        2 => Wanted::Items(ItemType::Episode, most),
+        3 => Wanted::Items(ItemType::Other, most),
+        _ => Wanted::Items(ItemType::Movie, most),
+    };
+    let limit = if mode & 32 == 0 { u64::MAX } else { 64 };
+    let encoding = match mode >> 6 {
+        0 | 1 => None,
+        2 => Some("gzip"),
+        _ => Some("x-gzip "),
+    };
+    let body = input.0;
+    let answer = held(body, encoding, limit, wanted);
+    check(&answer, most);
+    assert_eq!(
+        answer,
+        held(body, encoding, limit, wanted),
+        "the same answer, read twice"
+    );
+    if encoding.is_some() {
+        return;
+    }
+    if body.len() as u64 > limit {
+        assert_eq!(answer.head, None, "over the limit");
+        return;
+    }
+    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    if text.trim_ascii_start().first() != Some(&b'{') {
+        assert_eq!(answer, Answered::default(), "no object");
+        return;
+    }
+    let piece = 1 + usize::from(mode) % 7 * 13;
+    let coming = streamed(Drip(text, piece), wanted);
+    check(&coming, most);
+    assert_eq!(answer, coming, "held, and while it came");
+}

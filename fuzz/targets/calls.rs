@@ -1,0 +1,616 @@
+//! The C ABI over an open index, called as a careless or hostile caller may: any text, any size of a struct, NULL wherever a
+//! pointer stands, buffers of any size. Each call gives a status that has a name; blocks are what the header says.
+
+use std::cell::RefCell;
+use std::ffi::{c_char, c_void};
+use std::fs;
+use std::mem::size_of;
+use std::path::{Path, PathBuf};
+use std::ptr::null;
+use std::sync::LazyLock;
+
+use plexindex::capi::types::{
+    Answer, Answers, Buffer, Bytes, Edit, EditReport, Handle, ItemRecord, LibraryHandle, Options, Query, Stats,
+    TableHandle, TableOp, Text,
+};
+use plexindex::capi::*;
+use plexindex::error::Status;
+
+use super::input::{Input, folder};
+use super::opening::{check_status, exactly, loud, size_near};
+use super::server;
+
+/// A store as it is filled, a copy that is worked on, and what is open there.
+struct Here {
+    template: tempfile::TempDir,
+    place: PathBuf,
+    open: Option<Open>,
+    _folder: tempfile::TempDir,
+}
+
+struct Open {
+    handle: *mut Handle,
+    libraries: [*const LibraryHandle; 4],
+    tables: [*const TableHandle; 4],
+}
+
+thread_local! {
+    static HERE: RefCell<Here> = RefCell::new(Here::new());
+}
+
+fn copied(from: &Path, to: &Path) {
+    let _ = fs::remove_dir_all(to);
+    fs::create_dir(to).expect("a folder");
+    for file in fs::read_dir(from).expect("the template") {
+        let file = file.expect("a file");
+        if !file.file_name().to_string_lossy().ends_with("-shm") {
+            fs::copy(file.path(), to.join(file.file_name())).expect("copied");
+        }
+    }
+}
+
+impl Here {
+    fn new() -> Self {
+        let template = folder();
+        server::fill(template.path());
+        let folder = folder();
+        Self {
+            template,
+            place: folder.path().join("store"),
+            open: None,
+            _folder: folder,
+        }
+    }
+
+    fn open(&mut self) -> &Open {
+        if self.open.is_none() {
+            copied(self.template.path(), &self.place);
+            self.open = Some(Open::new(&self.place));
+        }
+        self.open.as_ref().expect("opened")
+    }
+
+    /// What was written is forgotten, so that the next run begins as this one did.
+    fn close(&mut self) {
+        if let Some(open) = self.open.take() {
+            // SAFETY: it is open, and nothing uses it any more.
+            assert_eq!(unsafe { plexindex_close(open.handle) }, 0);
+        }
+    }
+}
+
+fn bytes(text: &[u8]) -> Bytes {
+    Bytes {
+        data: text.as_ptr().cast(),
+        length: text.len(),
+    }
+}
+
+impl Open {
+    fn new(place: &Path) -> Self {
+        // SAFETY: integers, pointers and nullable functions; all that is set is valid during the calls.
+        unsafe {
+            let mut options: Options = std::mem::zeroed();
+            options.size = size_of::<Options>();
+            options.cache_dir = bytes(place.to_str().expect("a plain name").as_bytes());
+            options.server_url = bytes(server::URL.as_bytes());
+            options.token = bytes(server::TOKEN.as_bytes());
+            options.flags = constants::PLEXINDEX_OPEN_OFFLINE;
+            options.log_level = constants::PLEXINDEX_LOG_OFF;
+            let mut handle = std::ptr::null_mut();
+            assert_eq!(
+                plexindex_open(&raw const options, &raw mut handle),
+                0,
+                "{}",
+                super::opening::message()
+            );
+            loud();
+            let library = |kind: i32, name: &[u8]| {
+                let mut library = null();
+                let status = plexindex_library(handle, kind, name.as_ptr().cast(), name.len(), &raw mut library);
+                assert_eq!(status, 0);
+                library
+            };
+            let table = |name: &[u8], flags: u32| {
+                let mut table = null();
+                assert_eq!(
+                    plexindex_table(handle, name.as_ptr().cast(), name.len(), flags, &raw mut table),
+                    0
+                );
+                table
+            };
+            Self {
+                handle,
+                libraries: [
+                    null(),
+                    library(constants::PLEXINDEX_SELECT_TITLE, b"Movies"),
+                    library(constants::PLEXINDEX_SELECT_ALL, b""),
+                    library(constants::PLEXINDEX_SELECT_TITLE, b"Unknown"),
+                ],
+                tables: [
+                    null(),
+                    table(b"kept", 0),
+                    table(b"kept", constants::PLEXINDEX_TABLE_FOLD_ASCII),
+                    {
+                        let mut all = null();
+                        assert_eq!(plexindex_table(handle, null(), 0, 0, &raw mut all), 0);
+                        all
+                    },
+                ],
+            }
+        }
+    }
+}
+
+/// A text: one that means something here, or any.
+fn text(input: &mut Input<'_>) -> Vec<u8> {
+    const KNOWN: [&[u8]; 20] = [
+        b"/mnt/films/Film 1 (1999)/Film 1.mkv",
+        b"/MNT/films/film 2 (1999)/FILM 2.mkv",
+        b"/elsewhere/Film 5 (1999)/Film 5.mkv",
+        b"/host/a.mkv",
+        b"/host/\xff.mkv",
+        b"/x/twin.mkv",
+        b"101",
+        b"/library/metadata/102",
+        b"Title 103",
+        b"A Show",
+        b"imdb://tt0000301",
+        b"plex://show/5d9c086fe9d5a1001f4d9fe6",
+        b"plex://movie/5d776825880197001ec90a2f",
+        b"name 1",
+        b"NAME 2",
+        b"/a\0/mnt/films/Film 7 (1999)/Film 7.mkv\0",
+        b"101\x00102\0",
+        b"title\0A\0genre+\0B\0",
+        b"{\"NotificationContainer\":{\"type\":\"timeline\",\"TimelineEntry\":[{\"sectionID\":1,\"itemID\":101,\"state\":9}]}}",
+        b"",
+    ];
+    match input.byte() {
+        own @ 0xC0.. => input.take(usize::from(own & 63)).to_vec(),
+        long @ 0xB8.. => [&b"/mnt"[..], &vec![b'/' + (long & 3); 70_000]].concat(),
+        mixed @ 0x80.. => {
+            let mut text = KNOWN[usize::from(mixed) % KNOWN.len()].to_vec();
+            text.extend_from_slice(input.take(usize::from(mixed >> 4 & 3)));
+            text
+        }
+        one => KNOWN[usize::from(one) % KNOWN.len()].to_vec(),
+    }
+}
+
+/// A text as it is given: its pointer, which may be NULL, and its length.
+fn given(text: &[u8], nulls: u8) -> (*const c_char, usize) {
+    let data = if nulls & 0xE0 == 0xE0 {
+        null()
+    } else {
+        text.as_ptr().cast()
+    };
+    (data, text.len())
+}
+
+/// A buffer of exactly this size, so that writing more is found.
+struct Room {
+    memory: Vec<u64>,
+    buffer: Buffer,
+}
+
+impl Room {
+    fn new(input: &mut Input<'_>) -> Self {
+        let capacity = match input.byte() {
+            small @ ..0x40 => usize::from(small),
+            middle @ ..0x80 => usize::from(middle) * 8,
+            _ => 16 << 10,
+        };
+        let mut memory = vec![0xA5A5_A5A5_A5A5_A5A5_u64; capacity.div_ceil(8)];
+        let data = if capacity == 0 {
+            std::ptr::null_mut()
+        } else {
+            memory.as_mut_ptr().cast::<c_void>()
+        };
+        Self {
+            memory,
+            buffer: Buffer {
+                data,
+                capacity,
+                length: 77,
+            },
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: so many bytes were made.
+        unsafe { std::slice::from_raw_parts(self.memory.as_ptr().cast(), self.buffer.capacity) }
+    }
+
+    /// What was written, where something was.
+    fn check(&self, status: Status) -> Option<&[u8]> {
+        let behind = self.buffer.capacity % 8;
+        if behind > 0 {
+            let last = self.memory.last().expect("it has some").to_ne_bytes();
+            assert!(
+                last[behind..].iter().all(|byte| *byte == 0xA5),
+                "written behind the buffer's end"
+            );
+        }
+        if status == Status::BufferTooSmall {
+            // Texts have a NUL that their length does not count.
+            assert!(
+                self.buffer.length > self.buffer.capacity,
+                "too small, though {} do",
+                self.buffer.length
+            );
+            return None;
+        }
+        let answered = (status as i32) < Status::InvalidArgument as i32;
+        answered.then(|| {
+            self.bytes()
+                .get(..self.buffer.length)
+                .expect("no more than there is room for")
+        })
+    }
+
+    /// A text with a NUL behind it.
+    fn check_text(&self, status: Status) -> Option<&[u8]> {
+        let written = self.check(status).filter(|_| status == Status::Ok)?;
+        assert_eq!(self.bytes().get(written.len()), Some(&0));
+        Some(written)
+    }
+}
+
+fn read<T: Copy>(block: &[u8], at: u32) -> T {
+    let at = at as usize;
+    let bytes = block.get(at..at + size_of::<T>()).expect("a record inside the block");
+    assert_eq!(at % 8, 0, "a record at {at}");
+    // SAFETY: so many bytes are there, and all bytes make a value.
+    unsafe { bytes.as_ptr().cast::<T>().read_unaligned() }
+}
+
+fn string(block: &[u8], text: Text) -> &[u8] {
+    if (text.offset, text.length) == (0, 0) {
+        return b"";
+    }
+    let (at, length) = (text.offset as usize, text.length as usize);
+    let string = block.get(at..at + length).expect("a text inside the block");
+    assert_eq!(block.get(at + length), Some(&0), "a text without a NUL");
+    string
+}
+
+fn check_item(block: &[u8], at: u32) {
+    let item: ItemRecord = read(block, at);
+    let key = std::str::from_utf8(string(block, item.key)).expect("UTF-8");
+    let rating_key = std::str::from_utf8(string(block, item.rating_key)).expect("UTF-8");
+    assert!(!rating_key.is_empty() && !rating_key.contains('\0'), "{rating_key:?}");
+    assert_eq!(key.strip_prefix("/library/metadata/"), Some(rating_key));
+    for text in [
+        item.title,
+        item.guid,
+        item.show_title,
+        item.show_rating_key,
+        item.show_guid,
+        item.section,
+        item.library_title,
+    ] {
+        std::str::from_utf8(string(block, text)).expect("UTF-8");
+    }
+    let path = string(block, item.path);
+    let is_text = std::str::from_utf8(path).is_ok();
+    assert_eq!(item.flags & constants::PLEXINDEX_ITEM_PATH_NOT_UTF8 == 0, is_text);
+    assert_eq!(item.reserved, 0);
+}
+
+fn check_block(block: &[u8], count: usize, status: Status, of_items: bool) {
+    let head: Answers = read(block, 0);
+    assert_eq!(head.size as usize, size_of::<Answers>());
+    assert_eq!(
+        (head.answer_size as usize, head.item_size as usize),
+        (size_of::<Answer>(), size_of::<ItemRecord>())
+    );
+    if of_items {
+        return;
+    }
+    assert_eq!(head.count as usize, count);
+    for number in 0..head.count {
+        let answer: Answer = read(block, head.first + number * head.answer_size);
+        let own = check_status_of(answer.status);
+        if count == 1 && status != Status::Ok {
+            assert_eq!(own, status);
+        }
+        string(block, answer.message);
+        assert_eq!(own == Status::Ok, answer.item != 0, "{own:?}");
+        if answer.item != 0 {
+            check_item(block, answer.item);
+        }
+        for candidate in 0..answer.candidates_count {
+            check_item(block, answer.candidates + candidate * head.item_size);
+        }
+        assert!(answer.candidates_total >= answer.candidates_count);
+    }
+}
+
+fn check_status_of(status: i32) -> Status {
+    let status = Status::from_number(status).expect("a status");
+    assert_ne!(status, Status::Panic);
+    status
+}
+
+/// Makes one call; tells whether it may have written to the store.
+fn call(open: &Open, input: &mut Input<'_>) -> bool {
+    let (function, nulls) = (input.byte(), input.byte());
+    let handle: *const Handle = if nulls & 0x0F == 0x0F { null() } else { open.handle };
+    let library = open.libraries[if nulls & 0x10 == 0 { 1 } else { input.below(4) }];
+    let table = open.tables[if nulls & 0x10 == 0 { 1 } else { input.below(4) }];
+    let (one, two) = (text(input), text(input));
+    let (first, first_length) = given(&one, nulls);
+    let (second, second_length) = given(&two, nulls << 1);
+    let mut room = Room::new(input);
+    let place: *mut Buffer = if nulls & 0xF0 == 0x50 {
+        std::ptr::null_mut()
+    } else {
+        &raw mut room.buffer
+    };
+    // SAFETY: integers, pointers and nullable functions.
+    let mut query: Query = unsafe { std::mem::zeroed() };
+    query.library = library;
+    query.text = Bytes {
+        data: first,
+        length: first_length,
+    };
+    query.deadline_ms = input.number();
+    query.flags = u32::from(input.byte() % 5);
+    query.reserved = u32::from(input.byte() == 255);
+    let asked = exactly(&query, size_near(size_of::<Query>(), input));
+    let query: *const Query = if nulls & 0xF0 == 0x60 {
+        null()
+    } else {
+        asked.as_ptr().cast()
+    };
+    let count = match input.byte() {
+        255 => usize::MAX,
+        254 => usize::MAX / 2,
+        small @ 128.. => usize::from(small & 3),
+        _ => one.iter().filter(|byte| **byte == 0).count(),
+    };
+    // SAFETY: pointers are NULL, or as the header wants them: this is what it promises to take.
+    let (status, writes) = unsafe {
+        match function % 36 {
+            0 => {
+                let slot = &mut null();
+                let status = plexindex_library(handle, i32::from(input.byte() % 7) - 1, first, first_length, slot);
+                assert_eq!(status == 0, !slot.is_null());
+                (status, false)
+            }
+            1..=5 => {
+                let status = plexindex_match_path(handle, query, place);
+                let known = check_status(status);
+                if let Some(block) = room.check(known).filter(|_| !place.is_null()) {
+                    check_block(block, 1, known, false);
+                }
+                (status, false)
+            }
+            6..=8 => {
+                let status = plexindex_match_paths(handle, query, count, place);
+                let known = check_status(status);
+                if let Some(block) = room.check(known).filter(|_| !place.is_null()) {
+                    check_block(block, count, Status::Ok, false);
+                }
+                (status, false)
+            }
+            9 | 10 => {
+                let status = if function % 36 == 9 {
+                    plexindex_match_guid(handle, query, place)
+                } else {
+                    plexindex_search_title(handle, query, place)
+                };
+                let known = check_status(status);
+                if let Some(block) = room.check(known).filter(|_| !place.is_null()) {
+                    check_block(block, 1, known, false);
+                }
+                (status, false)
+            }
+            11 | 12 => {
+                let path = [&one[..], b"\0"].concat();
+                let found = plexindex_lookup_key(library, path.as_ptr().cast());
+                if !found.is_null() {
+                    let key = std::ffi::CStr::from_ptr(found).to_str().expect("UTF-8");
+                    assert!(
+                        key.strip_prefix("/library/metadata/")
+                            .is_some_and(|key| !key.is_empty()),
+                        "{key:?}"
+                    );
+                }
+                (0, false)
+            }
+            13 => {
+                let status = plexindex_lookup_keys(library, first, first_length, count, place);
+                if let Some(keys) = room.check(check_status(status)).filter(|_| !place.is_null()) {
+                    assert_eq!(keys.iter().filter(|byte| **byte == 0).count(), count);
+                }
+                (status, false)
+            }
+            14 => {
+                let wanted = two.iter().filter(|byte| **byte == 0).count();
+                let wanted = if count > 1 << 20 { count } else { wanted };
+                let mut relations = vec![u32::MAX; if wanted > 1 << 20 { 0 } else { wanted }];
+                (
+                    plexindex_compare_paths(
+                        first,
+                        first_length,
+                        second,
+                        second_length,
+                        wanted,
+                        relations.as_mut_ptr(),
+                    ),
+                    false,
+                )
+            }
+            15 => (
+                plexindex_record_match(library, first, first_length, second, second_length),
+                true,
+            ),
+            16 => (
+                plexindex_record_matches(library, first, first_length, second, second_length, count),
+                true,
+            ),
+            17 => (plexindex_invalidate_path(library, first, first_length), true),
+            18 => (plexindex_invalidate_item(library, first, first_length), true),
+            19 => (plexindex_invalidate_library(library), true),
+            20 => (
+                if nulls & 1 == 0 {
+                    plexindex_clear(handle)
+                } else {
+                    plexindex_invalidate_all(handle)
+                },
+                true,
+            ),
+            21 => (plexindex_refresh(handle, query), true),
+            22 => (
+                if nulls & 1 == 0 {
+                    plexindex_watch_start(handle)
+                } else {
+                    plexindex_watch_stop(handle)
+                },
+                false,
+            ),
+            23 => (plexindex_notify(handle, first, first_length), true),
+            24 => {
+                let mut edit: Edit = std::mem::zeroed();
+                edit.library = library;
+                (edit.keys.data, edit.keys.length) = (first, first_length);
+                (edit.changes.data, edit.changes.length) = (second, second_length);
+                edit.keys_count = count;
+                edit.changes_count = input.below(4);
+                edit.lock = i32::from(input.byte() % 4) - 1;
+                let edit = exactly(&edit, size_near(size_of::<Edit>(), input));
+                let mut states = vec![9_u8; input.below(4)];
+                let mut report: EditReport = std::mem::zeroed();
+                report.states = states.as_mut_ptr();
+                report.states_capacity = states.len();
+                let mut report = exactly(&report, size_near(size_of::<EditReport>(), input));
+                (
+                    plexindex_edit_items(handle, edit.as_ptr().cast(), report.as_mut_ptr().cast()),
+                    false,
+                )
+            }
+            25 => {
+                let mut slot = null();
+                (
+                    plexindex_table(handle, first, first_length, u32::from(input.byte() % 3), &raw mut slot),
+                    false,
+                )
+            }
+            26 => {
+                let name = [&one[..], b"\0"].concat();
+                let value = plexindex_table_lookup(table, name.as_ptr().cast());
+                if !value.is_null() {
+                    assert!(std::ffi::CStr::from_ptr(value).to_bytes().len() <= 1000);
+                }
+                (0, false)
+            }
+            27 => {
+                let status = plexindex_table_get(table, first, first_length, place);
+                if !place.is_null() {
+                    room.check_text(check_status(status));
+                }
+                (status, false)
+            }
+            28 => {
+                let (ttl, limit) = (input.number(), input.number().cast_unsigned());
+                (
+                    plexindex_table_put(table, first, first_length, second, second_length, ttl, limit),
+                    true,
+                )
+            }
+            29 => (plexindex_table_remove(table, first, first_length), true),
+            30 => {
+                let op = |input: &mut Input<'_>| TableOp {
+                    kind: i32::from(input.byte() % 5),
+                    reserved: u32::from(input.byte() == 255),
+                    table,
+                    name: Bytes {
+                        data: first,
+                        length: first_length,
+                    },
+                    value: Bytes {
+                        data: second,
+                        length: second_length,
+                    },
+                };
+                let ops: Vec<TableOp> = (0..input.below(4)).map(|_| op(input)).collect();
+                let pointer = if nulls & 0xF0 == 0x70 { null() } else { ops.as_ptr() };
+                let status = plexindex_table_write(
+                    handle,
+                    pointer,
+                    ops.len(),
+                    input.number(),
+                    input.number().cast_unsigned(),
+                );
+                (status, true)
+            }
+            31 => {
+                let status = plexindex_table_next(table, first, first_length, place);
+                if !place.is_null() {
+                    room.check_text(check_status(status));
+                }
+                (status, false)
+            }
+            32 => {
+                let mut count = 0;
+                if nulls & 1 == 0 {
+                    (plexindex_table_count(table, &raw mut count), false)
+                } else {
+                    (plexindex_table_clear(table), true)
+                }
+            }
+            33 => {
+                let mut cursor = input.number();
+                let status = plexindex_items(handle, library, &raw mut cursor, input.below(40), place);
+                if let Some(block) = room.check(check_status(status)).filter(|_| !place.is_null()) {
+                    check_block(block, 0, Status::Ok, true);
+                }
+                (status, false)
+            }
+            34 => {
+                let status = match nulls & 7 {
+                    0 => plexindex_item_json(library, first, first_length, place),
+                    1 => plexindex_libraries_json(handle, query, place),
+                    2 => plexindex_server_json(handle, query, place),
+                    3 => plexindex_store_json(handle, place),
+                    4 => plexindex_proposals_json(handle, place),
+                    _ => plexindex_stats_json(handle, place),
+                };
+                if !place.is_null()
+                    && let Some(json) = room.check_text(check_status(status))
+                {
+                    assert!(
+                        json.is_empty() || serde_json::from_slice::<serde_json::Value>(json).is_ok(),
+                        "no JSON"
+                    );
+                }
+                (status, false)
+            }
+            _ => {
+                let stats: Stats = Stats::default();
+                let mut stats = exactly(&stats, size_near(size_of::<Stats>(), input));
+                (plexindex_stats(handle, stats.as_mut_ptr().cast()), false)
+            }
+        }
+    };
+    check_status(status);
+    writes
+}
+
+pub fn run(data: &[u8]) {
+    let mut input = Input(data);
+    HERE.with_borrow_mut(|here| {
+        let mut written = false;
+        for _ in 0..6 {
+            if input.is_empty() {
+                break;
+            }
+            written |= call(here.open(), &mut input);
+        }
+        if written {
+            here.close();
+        }
+    });
+}

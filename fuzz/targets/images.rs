@@ -1,0 +1,260 @@
+//! Index files that are damaged: of a listing, of recorded matches, of a host's table. As long as the check sums are not
+//! made to fit, an image is refused, says that it is broken, or answers as before. Where they are, it never crashes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use plexindex::fuzzing::xxh3_64;
+
+use super::input::{Input, folder, patched};
+use super::ladder::against::{listing, matches, movie};
+use crate::image::{Entries, EntriesBuilder, Image, Kept, LibraryFacts, LibraryView, MapMode};
+use crate::matching::{Mappings, Scope, climb, fast_lookup};
+use crate::model::{Item, ItemType};
+use crate::options::{Mapping, MappingKind, Pattern};
+
+const BLOCK: usize = 4096;
+/// In the head: where the table of check sums begins, its own check sum, and the head's.
+const AT_SUMS: usize = 16 + 18 * 8;
+const AT_SUMS_SUM: usize = 16 + 20 * 8;
+const AT_HEAD_SUM: usize = 504;
+const SEAL: u64 = 7;
+
+/// A value, unless it is long, and its expiry.
+type Entry = (Option<Vec<u8>>, Option<i64>);
+
+/// The images as they were made, what is asked, and what they say then.
+struct Whole {
+    listing: Vec<u8>,
+    matches: Vec<u8>,
+    entries: Vec<u8>,
+    mappings: Mappings,
+    questions: Vec<Vec<u8>>,
+    keys: Vec<String>,
+    names: Vec<Vec<u8>>,
+    told: Vec<String>,
+    told_entries: Vec<Option<Entry>>,
+    /// Of images of tables, which are opened by name.
+    place: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+thread_local! {
+    static WHOLE: Whole = Whole::new();
+}
+
+fn items() -> Vec<Item> {
+    let episode = |n: i32| Item {
+        rating_key: format!("e{n}"),
+        kind: ItemType::Episode,
+        title: format!("Pilot {n}"),
+        year: 2008,
+        show_title: "A Show".into(),
+        show_rating_key: "77".into(),
+        show_guid: "plex://show/5d9c086fe9d5a1001f4d9fe6".into(),
+        season: 1,
+        episode: n,
+        guid: format!("com.plexapp.agents.thetvdb://81189/1/{n}?lang=en"),
+        parts: vec![format!("/mnt/tv/A Show/Season 01/S01E{n:02}.mkv")],
+        ..Item::default()
+    };
+    let mut items: Vec<Item> = (1..4).map(episode).collect();
+    items.push(movie(
+        "100",
+        &["/mnt/films/Caf\u{e9}/Film.mkv", "/mnt/films/Caf\u{e9}/Film - 4K.mkv"],
+    ));
+    items.push(movie("101", &["/mnt/films/Other/Film.mkv"]));
+    items.push(movie("102", &["/mnt/films/other/film.mkv", r"\\?\C:\Media\x.mkv"]));
+    items.push(movie("103", &[]));
+    // More than one block.
+    for n in 0..30 {
+        items.push(movie(
+            &format!("m{n}"),
+            &[&format!("/mnt/films/Number {}/{}.mkv", n / 7, n % 5)],
+        ));
+    }
+    items
+}
+
+impl Whole {
+    fn new() -> Self {
+        let rule = Mapping {
+            kind: MappingKind::ServerToHost,
+            from: Pattern::Prefix(b"/mnt".to_vec()),
+            to: b"/host".to_vec(),
+        };
+        let mappings = Mappings::new(&[rule]).expect("a rule that compiles");
+        let items = items();
+        let mut questions: Vec<Vec<u8>> = vec![b"/mnt/films/none.mkv".to_vec(), b"/rec/\xff.mkv".to_vec()];
+        for path in items.iter().flat_map(|item| &item.parts).step_by(2) {
+            let texts = [
+                path.clone(),
+                path.replace("/mnt", "/host"),
+                path.replace("/mnt", "/x").to_uppercase(),
+            ];
+            questions.extend(texts.map(String::into_bytes));
+        }
+        questions.truncate(24);
+        let recorded: [(&[u8], &str, u64); 3] = [
+            (b"/rec/\xff.mkv", "101", 1),
+            (b"/rec/b.mkv", "102", 2),
+            (b"/mnt/films/Other/Film.mkv", "101", 9),
+        ];
+        questions.push(b"/REC/B.mkv".to_vec());
+        let long = vec![b'v'; 700];
+        let mut names: Vec<Vec<u8>> = (0..40).map(|n| format!("/films/{n}.mkv").into_bytes()).collect();
+        names.extend([b"".to_vec(), b"\0\xff".to_vec(), b"gone".to_vec()]);
+        let folder = folder();
+        let place = folder.path().join("entries.image");
+        let mut builder = EntriesBuilder::default();
+        for (n, name) in names.iter().enumerate().take(42) {
+            let value = match n % 7 {
+                0 => None,
+                1 => Some(long.as_slice()),
+                _ => Some(name.as_slice()),
+            };
+            let expires_ms = (n % 3 == 0).then_some(i64::try_from(n).unwrap_or(0) * 1_000_000_007);
+            builder.push(name, Kept { value, expires_ms });
+        }
+        builder.finish(&place, SEAL).expect("an image is made");
+        let mut whole = Self {
+            listing: listing(&items, &mappings),
+            matches: matches(&recorded),
+            entries: std::fs::read(&place).expect("the image"),
+            mappings,
+            questions,
+            keys: items.iter().map(|item| item.rating_key.clone()).collect(),
+            names,
+            told: Vec::new(),
+            told_entries: Vec::new(),
+            place,
+            _folder: folder,
+        };
+        whole.told = whole
+            .tell(Some(whole.listing.clone()), Some(whole.matches.clone()))
+            .expect("fresh images answer");
+        let image = Entries::open(&whole.place, MapMode::Read, SEAL).expect("a fresh image opens");
+        whole.told_entries = whole
+            .tell_entries(&image)
+            .into_iter()
+            .map(|one| one.expect("whole"))
+            .collect();
+        whole
+    }
+
+    /// All that these images say; nothing when one is, or turns out to be, broken.
+    fn tell(&self, listing: Option<Vec<u8>>, matches: Option<Vec<u8>>) -> Option<Vec<String>> {
+        let open = |bytes: Option<Vec<u8>>| bytes.map(Image::in_memory).transpose();
+        let (listing, matches) = (open(listing).ok()?.map(Arc::new), open(matches).ok()?.map(Arc::new));
+        let facts = LibraryFacts {
+            uuid: "uuid".into(),
+            locations: vec!["/mnt/films".into()],
+            listed_at: 5,
+            fetched: true,
+        };
+        let view = LibraryView::new(facts, &self.mappings, listing.clone(), matches.clone(), Arc::default());
+        let broken = || {
+            [&listing, &matches]
+                .into_iter()
+                .flatten()
+                .any(|image| image.is_broken())
+        };
+        let views = [&view];
+        let mut told = Vec::new();
+        for question in &self.questions {
+            let outcome = climb(&views, Scope::One(0), &self.mappings, question);
+            let outcome = (!outcome.broken).then(|| format!("{outcome:?}"));
+            let fast = fast_lookup(&views, Scope::One(0), &self.mappings, question);
+            let fast = format!("{:?}", fast.map(|hit| (hit.rung, hit.rating_key)));
+            // An answer that says it is whole has to be right, whatever is found out later.
+            told.extend(outcome);
+            if broken() {
+                return None;
+            }
+            told.push(fast);
+        }
+        if let Some(image) = &listing {
+            for key in &self.keys {
+                let number = image.find(key);
+                told.push(format!(
+                    "{key}: {:?}",
+                    number.map(|at| (image.item(at), image.facts(at), image.came_at(at)))
+                ));
+            }
+        }
+        (!broken()).then_some(told)
+    }
+
+    fn tell_entries(&self, image: &Entries) -> Vec<Result<Option<Entry>, ()>> {
+        let find = |name: &Vec<u8>| match image.find(name, xxh3_64(name)) {
+            Ok(found) => Ok(found.map(|kept| (kept.value.map(<[u8]>::to_vec), kept.expires_ms))),
+            Err(_) => Err(()),
+        };
+        self.names.iter().map(find).collect()
+    }
+}
+
+/// Makes all check sums fit, as one could who wants to do harm.
+fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.len() < BLOCK {
+        return bytes;
+    }
+    let word = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+    let sums = usize::try_from(word(&bytes, AT_SUMS))
+        .unwrap_or(usize::MAX)
+        .clamp(BLOCK, bytes.len());
+    let table: Vec<u8> = bytes[BLOCK..sums]
+        .chunks(BLOCK)
+        .flat_map(|block| xxh3_64(block).to_le_bytes())
+        .collect();
+    bytes.truncate(sums);
+    bytes.extend_from_slice(&table);
+    let length = bytes.len() as u64;
+    bytes[16..24].copy_from_slice(&length.to_le_bytes());
+    bytes[AT_SUMS_SUM..][..8].copy_from_slice(&xxh3_64(&table).to_le_bytes());
+    let sum = xxh3_64(&bytes[..AT_HEAD_SUM]);
+    bytes[AT_HEAD_SUM..][..8].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+fn table(whole: &Whole, bytes: &[u8], sealed: bool) {
+    std::fs::write(&whole.place, bytes).expect("written");
+    let Ok(image) = Entries::open(&whole.place, MapMode::Read, SEAL) else {
+        return;
+    };
+    let told = whole.tell_entries(&image);
+    if !sealed {
+        for ((found, wanted), name) in told.iter().zip(&whole.told_entries).zip(&whole.names) {
+            assert!(
+                found.as_ref().is_ok_and(|found| found == wanted) || found.is_err(),
+                "{name:?}: {found:?}"
+            );
+        }
+    }
+    assert!(told.iter().all(Result::is_ok) || image.is_broken());
+}
+
+pub fn run(data: &[u8]) {
+    WHOLE.with(|whole| damaged(whole, data));
+}
+
+fn damaged(whole: &Whole, data: &[u8]) {
+    let mut input = Input(data);
+    let mode = input.byte();
+    let fit = mode & 1 == 1;
+    let of = match mode >> 1 & 3 {
+        0 | 1 => &whole.listing,
+        2 => &whole.matches,
+        _ => &whole.entries,
+    };
+    let bytes = patched(of, &mut input);
+    let bytes = if fit { sealed(bytes) } else { bytes };
+    let told = match mode >> 1 & 3 {
+        0 | 1 => whole.tell(Some(bytes), Some(whole.matches.clone())),
+        2 => whole.tell(Some(whole.listing.clone()), Some(bytes)),
+        _ => return table(whole, &bytes, fit),
+    };
+    if let Some(told) = told.filter(|_| !fit) {
+        assert_eq!(told, whole.told, "another answer, and no check that fails");
+    }
+}

@@ -1,0 +1,52 @@
+//! The targets: each takes any bytes, does with them what a server, a disk or a caller may do, and holds what comes back
+//! against what was promised. `fuzz/` runs them guided by coverage, `tests/fuzz.rs` with the plain compiler.
+
+#![allow(clippy::naive_bytecount)] // a crate for the sake of some bytes
+#![allow(clippy::too_many_lines)] // one arm for each operation
+
+mod bodies;
+mod calls;
+mod databases;
+mod events;
+mod images;
+mod input;
+mod ladder;
+mod opening;
+mod pages;
+mod paths;
+mod server;
+mod tables;
+
+/// A target.
+pub struct Target {
+    pub name: &'static str,
+    pub run: fn(&[u8]),
+    /// So many mutations `make test` tries: fewer where each writes to the disk.
+    pub tries: u32,
+}
+
+const fn target(name: &'static str, tries: u32, run: fn(&[u8])) -> Target {
+    Target { name, run, tries }
+}
+
+pub const TARGETS: &[Target] = &[
+    target("bodies", 4_000, bodies::run),
+    target("events", 4_000, events::run),
+    target("paths", 1_000, paths::run),
+    target("ladder", 400, ladder::run),
+    target("images", 2_000, images::run),
+    target("pages", 2_000, pages::run),
+    target("opening", 2_000, opening::run),
+    target("calls", 1_000, calls::run),
+    target("tables", 200, tables::run),
+    target("databases", 60, databases::run),
+];
+
+/// The target of this name.
+#[allow(dead_code)] // the tests have a function for each
+pub fn named(name: &str) -> Option<fn(&[u8])> {
+    TARGETS
+        .iter()
+        .find(|target| target.name == name)
+        .map(|target| target.run)
+}

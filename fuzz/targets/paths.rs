@@ -1,0 +1,202 @@
+//! Paths by themselves: the normal form, how paths relate, mappings, and the mapping that is proposed.
+
+use crate::matching::{Mappings, Normal, Relation, Samples, lies_under, normal_form};
+use crate::options::{Mapping, MappingKind, Pattern};
+
+use super::input::Input;
+use super::ladder::naive;
+
+/// What paths are made of where the bytes as they are would lead nowhere.
+const PIECES: [&str; 24] = [
+    "/",
+    "\\",
+    "//",
+    "C:\\",
+    "c:/",
+    "\\\\?\\",
+    "\\\\?\\UNC\\",
+    "\\\\?\\C:\\",
+    "\\\\srv\\",
+    "/mnt",
+    "/data",
+    "Films",
+    "films",
+    "a",
+    ".mkv",
+    " ",
+    "e\u{301}",
+    "\u{e9}",
+    "\u{130}",
+    "\u{3a3}",
+    "\u{1e9e}",
+    "\u{212b}",
+    "\u{1100}\u{1161}",
+    "1",
+];
+
+/// A path, of pieces or as it is.
+fn path(input: &mut Input<'_>) -> Vec<u8> {
+    let how = input.byte();
+    if how & 0x80 == 0 {
+        return input.take(usize::from(how)).to_vec();
+    }
+    let mut path = String::new();
+    for _ in 0..how & 0x0F {
+        path.push_str(input.pick(&PIECES));
+    }
+    // Some are long: other code folds them.
+    if how & 0x30 == 0x30 {
+        path = path.repeat(1 + 40 * usize::from(how & 0x0F));
+    }
+    path.into_bytes()
+}
+
+fn components(form: &[u8]) -> Vec<&[u8]> {
+    form.split(|byte| *byte == b'/').filter(|one| !one.is_empty()).collect()
+}
+
+fn form_is_a_fixed_point(path: &[u8]) -> Vec<u8> {
+    let form = normal_form(path);
+    assert_eq!(
+        form,
+        naive::form(path),
+        "the form of {:?}",
+        String::from_utf8_lossy(path)
+    );
+    assert_eq!(
+        normal_form(&form),
+        form,
+        "the form's form, of {:?}",
+        String::from_utf8_lossy(path)
+    );
+    Normal::with(path, |normal| {
+        assert_eq!(normal.raw(), path);
+        assert_eq!(normal.form(), form);
+        assert_eq!(normal.is_text(), std::str::from_utf8(path).is_ok());
+        Normal::with(&form, |again| assert_eq!(normal.hash(), again.hash()));
+    });
+    form
+}
+
+fn relations_agree(one: &[u8], other: &[u8]) {
+    let relation = |a: &[u8], b: &[u8]| Normal::with(a, |a| Relation::of(a, b));
+    let (there, back) = (relation(one, other), relation(other, one));
+    let (mine, its) = (normal_form(one), normal_form(other));
+    let common = components(&mine)
+        .iter()
+        .rev()
+        .zip(components(&its).iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
+    assert_eq!(
+        (there.common, there.equal),
+        (common, components(&mine) == components(&its))
+    );
+    assert_eq!((back.common, back.equal), (there.common, there.equal));
+    assert_eq!(there.under, lies_under(&mine, &its));
+    assert!(!there.under || !(back.under || there.equal));
+}
+
+/// What rules make of a path; whatever they are, nothing may go wrong.
+fn rewritten(rules: &Mappings, path: &[u8]) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    Normal::with(path, |path| {
+        rules.to_server(path, |one| {
+            all.push(one.to_vec());
+            None::<()>
+        });
+    });
+    if let Some(host) = rules.to_host(path) {
+        assert_ne!(host, path, "a rule that changes nothing");
+        all.push(host);
+    }
+    all
+}
+
+fn prefix(kind: MappingKind, from: &[u8], to: &[u8]) -> Mapping {
+    Mapping {
+        kind,
+        from: Pattern::Prefix(from.to_vec()),
+        to: to.to_vec(),
+    }
+}
+
+fn a_folder_takes_the_others_place(from: &[u8], to: &[u8], path: &[u8]) {
+    let Ok(rules) = Mappings::new(&[prefix(MappingKind::HostToServer, from, to)]) else {
+        assert!(from.is_empty() || to.is_empty());
+        return;
+    };
+    let (form, folder) = (normal_form(path), normal_form(from));
+    let all = rewritten(&rules, path);
+    assert!(all.len() <= 1);
+    let context = || [from, to, path].map(|one| String::from_utf8_lossy(one).into_owned());
+    // A path that is no text is its own form: its components are others. So are those of a name with a `\` in another place.
+    let text = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok_and(|text| !text.contains('\\'));
+    if let Some(server) = all.first().filter(|_| text(path) && text(from) && text(to)) {
+        let below = components(&form).len() - components(&folder).len();
+        let server = normal_form(server);
+        let (mine, its) = (components(&form), components(&server));
+        let same = mine.iter().rev().zip(its.iter().rev()).take_while(|(a, b)| a == b);
+        // What lies below the folder stays.
+        assert!(same.count() >= below.min(its.len()), "{:?}", context());
+    }
+}
+
+fn a_proposal_does_what_it_says(host: &[u8], server: &[u8]) {
+    let mut samples = Samples::default();
+    samples.add(host, [server, server]);
+    let Some(best) = samples.best() else { return };
+    assert_eq!((best.matched, best.of, samples.count()), (1, 1, 1));
+    assert_eq!(samples.proposals(), std::slice::from_ref(&best));
+    let rules =
+        Mappings::new(&[prefix(MappingKind::HostToServer, &best.from, &best.to)]).expect("a rule that compiles");
+    let found = rewritten(&rules, host);
+    assert!(
+        found
+            .iter()
+            .any(|one| Normal::with(server, |server| Relation::of(server, one).equal)),
+        "{:?} and {:?}: {best:?} gives {found:?}",
+        String::from_utf8_lossy(host),
+        String::from_utf8_lossy(server)
+    );
+}
+
+pub fn run(data: &[u8]) {
+    let mut input = Input(data);
+    let (one, other, third) = (path(&mut input), path(&mut input), path(&mut input));
+    for path in [&one, &other, &third] {
+        form_is_a_fixed_point(path);
+    }
+    relations_agree(&one, &other);
+    relations_agree(&one, &third);
+    a_folder_takes_the_others_place(&one, &other, &third);
+    a_folder_takes_the_others_place(&one, &other, &[one.as_slice(), b"/", &third].concat());
+    a_proposal_does_what_it_says(&one, &other);
+    // The same file below two folders: what a proposal is made of.
+    a_proposal_does_what_it_says(
+        &[&one, &b"/"[..], &third].concat(),
+        &[&other, &b"/"[..], &third].concat(),
+    );
+    // Patterns: few bytes make large ones.
+    let mut rules = vec![prefix(MappingKind::ServerToHost, &one, &other)];
+    if let Ok(pattern) = std::str::from_utf8(input.bytes()) {
+        let kind = if input.bool() {
+            MappingKind::HostToServer
+        } else {
+            MappingKind::ServerToHost
+        };
+        rules.push(Mapping {
+            kind,
+            from: Pattern::Regex(pattern.to_owned()),
+            to: input.bytes().to_vec(),
+        });
+    }
+    rules.retain(|rule| Mappings::new(std::slice::from_ref(rule)).is_ok());
+    let mappings = Mappings::new(&rules).expect("each compiles");
+    assert_eq!(mappings.digest(), Mappings::new(&rules).expect("again").digest());
+    for path in [&one, &other, &third] {
+        for made in rewritten(&mappings, path) {
+            form_is_a_fixed_point(&made);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+"""The fuzz targets, guided by coverage, under AddressSanitizer: `make fuzz`, `make fuzz-planted`.
+
+    make fuzz                       each target for TIME seconds, 60 unless told
+    make fuzz TARGETS="paths calls" RUNS=1000000
+    make fuzz FILE=build/fuzz/paths/found/crash-… TARGETS=paths
+    make fuzz-planted               whether a read out of bounds is found that is planted in a target
+
+What a run learns stays in build/fuzz/NAME/corpus; inputs that fail lie in build/fuzz/NAME/found. MERGE=1 writes the
+smallest inputs that reach what all of them reach to fuzz/corpus, which the repository keeps and `tests/fuzz.rs` runs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from environment import ROOT, build_folder, target_folder
+
+CARGO = os.environ.get("CARGO", "cargo")
+PLACE = ROOT / "fuzz"
+CORPUS = PLACE / "corpus"
+# The largest input: larger ones are slow and show nothing more. And the most that a target keeps in the repository.
+LONGEST, MOST_FILES, MOST_BYTES = 1024, 40, 60_000
+# The compiler's own passes, which a stable compiler has too, but hides.
+PASSES = [
+    "-Zsanitizer=address",
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "--cfg",
+    "fuzzing",
+    "-Ccodegen-units=1",
+]
+
+
+def build(*features: str) -> Path:
+    """The fuzzer. SQLite and the other C code are instrumented too: their builds look at the compiler's flags."""
+    triple = subprocess.run([CARGO, "-vV"], check=True, capture_output=True, text=True).stdout
+    host = re.search(r"^host: (\S+)$", triple, re.M)
+    assert host is not None
+    folder = target_folder() / "fuzz"
+    variables = {"RUSTC_BOOTSTRAP": "1", "RUSTFLAGS": " ".join(PASSES), "CARGO_TARGET_DIR": str(folder)}
+    command = [CARGO, "build", "--release", "--target", host[1], "--manifest-path", str(PLACE / "Cargo.toml")]
+    command += [f"--features={feature}" for feature in features]
+    if subprocess.run(command, env={**os.environ, **variables}).returncode:
+        sys.exit("the fuzzer does not build: it needs a C++ compiler, and the package libfuzzer-sys from crates.io")
+    return folder / host[1] / "release" / "plexindex-fuzz"
+
+
+def targets() -> list[str]:
+    """All, as `fuzz/targets/mod.rs` names them, or those of TARGETS."""
+    known = re.findall(r'^    target\("(\w+)"', (PLACE / "targets" / "mod.rs").read_text(), re.M)
+    wanted = os.environ.get("TARGETS", "").split()
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        sys.exit(f"TARGETS has {' '.join(unknown)}: name some of {' '.join(known)}")
+    return wanted or known
+
+
+def run(program: Path, name: str, *arguments: str) -> tuple[int, str]:
+    """Runs a target; what it says is shown as it comes, and given back."""
+    # In memory, where there is a file system in memory: some targets write files with each input.
+    memory = Path("/dev") / "shm"
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        variables = {
+            "PLEXINDEX_FUZZ": name,
+            "PLEXINDEX_FUZZ_FOLDER": folder,
+            # SQLite has one array under two names.
+            "ASAN_OPTIONS": "detect_odr_violation=0:allocator_may_return_null=1",
+        }
+        process = subprocess.Popen(
+            [str(program), f"-max_len={LONGEST}", "-timeout=30", *arguments],
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if not re.match(r"#\d+\s+(NEW|REDUCE)", line):
+                sys.stdout.write(line)
+                sys.stdout.flush()
+        return process.wait(), "".join(said)
+
+
+def number(pattern: str, text: str) -> str:
+    """The last thing that fits, or a question mark."""
+    found = re.findall(pattern, text)
+    return found[-1] if found else "?"
+
+
+def fuzz() -> int:
+    """Runs the targets, and shows what each came to."""
+    program = build()
+    if file := os.environ.get("FILE"):
+        names = targets()
+        if len(names) != 1:
+            sys.exit("FILE is an input of one target: name it, such as TARGETS=paths")
+        return run(program, names[0], file)[0]
+    rows, failed = [], 0
+    for name in targets():
+        own = build_folder() / "fuzz" / name
+        learnt, found = own / "corpus", own / "found"
+        for folder in (learnt, found):
+            folder.mkdir(parents=True, exist_ok=True)
+        runs, seconds = os.environ.get("RUNS"), os.environ.get("TIME") or 60
+        limit = f"-runs={runs}" if runs else f"-max_total_time={seconds}"
+        print(f"\n{name}: {limit}", flush=True)
+        code, said = run(
+            program, name, limit, "-print_final_stats=1", f"-artifact_prefix={found}/", str(learnt), str(CORPUS / name)
+        )
+        executions = number(r"stat::number_of_executed_units:\s+(\d+)", said)
+        covered, features, corpus = (
+            number(pattern, said) for pattern in (r"cov: (\d+)", r"ft: (\d+)", r"corp: (\d+/\w+)")
+        )
+        rows.append((name, executions, corpus, covered, features, "ok" if code == 0 else "FAILED"))
+        if code:
+            failed += 1
+            file = number(r"Test unit written to (\S+)", said)
+            print(f"{name} fails. Again: make fuzz TARGETS={name} FILE={file}", flush=True)
+        elif os.environ.get("MERGE"):
+            merge(program, name, learnt)
+    print(f"\n{'target':<12}{'executions':>12}{'corpus':>14}{'edges':>9}{'features':>10}")
+    for name, executions, corpus, covered, features, result in rows:
+        print(f"{name:<12}{executions:>12}{corpus:>14}{covered:>9}{features:>10}  {result}")
+    return int(failed > 0)
+
+
+def merge(program: Path, name: str, learnt: Path) -> None:
+    """Puts the smallest inputs that reach everything into the repository, as far as there is room: small ones first."""
+    with tempfile.TemporaryDirectory() as folder:
+        if run(program, name, "-merge=1", folder, str(learnt), str(CORPUS / name))[0]:
+            print(f"{name}: the corpus is as it was", flush=True)
+            return
+        files = sorted(Path(folder).iterdir(), key=lambda file: (file.stat().st_size, file.name))
+        # Of many every so-manyth: small and large ones. Those with a name of their own were written by hand, and stay.
+        files = files[:: max(1, -(-len(files) // MOST_FILES))]
+        (CORPUS / name).mkdir(parents=True, exist_ok=True)
+        for file in (CORPUS / name).iterdir():
+            if re.fullmatch("[0-9a-f]{16}", file.name):
+                file.unlink()
+        size = 0
+        for file in files:
+            size += file.stat().st_size
+            if size <= MOST_BYTES:
+                shutil.copy(file, CORPUS / name / file.name[:16])
+
+
+def planted() -> int:
+    """Coverage has to lead to a read behind a buffer's end, and AddressSanitizer has to see it."""
+    program = build("planted")
+    with tempfile.TemporaryDirectory() as folder:
+        code, said = run(program, "planted", "-max_total_time=300", "-seed=1", f"-artifact_prefix={folder}/")
+    report = re.search(r"ERROR: AddressSanitizer: heap-buffer-overflow.*\n.*READ of size 1", said)
+    if code == 0 or report is None or "planted" not in said:
+        print("the read out of bounds that is planted was not found: the fuzzer finds nothing, whatever it says")
+        return 1
+    executions = number(r"(?m)^#(\d+)\s+(?:NEW|REDUCE|RELOAD|pulse)", said)
+    print(f"\nplanted: found after some {executions} executions: {report[0].splitlines()[0]}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(planted() if "planted" in sys.argv[1:] else fuzz())

@@ -1,0 +1,252 @@
+//! What is asked when, as a table.
+
+use super::*;
+use std::time::Duration;
+
+const HOUR: i64 = 3_600_000;
+
+fn policy(ttl: Ttl) -> Policy {
+    Policy::new(&Options {
+        library_ttl: ttl,
+        ..Options::default()
+    })
+}
+
+fn listed_at(ms: i64) -> Age {
+    Age {
+        listed: true,
+        listed_ms: ms,
+        checked_ms: ms,
+        trust: Trust::Hint,
+        ..Age::default()
+    }
+}
+
+/// A state that shows this token, which is a hint.
+fn shows(token: &str) -> Change {
+    Change {
+        token: token.to_owned(),
+        trust: Trust::Hint,
+        ..Change::default()
+    }
+}
+
+#[test]
+fn a_listing_is_fresh_for_its_ttl_then_probed_then_listed_again() {
+    let policy = policy(Ttl::For(Duration::from_secs(3600)));
+    let age = listed_at(0);
+    assert_eq!(need(&age, &policy, HOUR - 1), Need::Nothing);
+    assert_eq!(need(&age, &policy, HOUR), Need::Probe);
+    assert_eq!(need(&age, &policy, 24 * HOUR), Need::Listing);
+    assert_eq!(need(&age, &policy, -1), Need::Probe, "the clock was set back");
+}
+
+#[test]
+fn a_listing_of_the_future_is_older_than_any_age() {
+    let policy = policy(Ttl::For(Duration::from_secs(3600)));
+    let (shown, age) = (shows("a"), listed_at(239 * HOUR));
+    assert_eq!(need(&age, &policy, 0), Need::Listing, "the clock was ahead");
+    assert!(!is_current(&age, "a", &shown, &policy, 0));
+    // Looked at since, by the right clock.
+    let checked = Age { checked_ms: 0, ..age };
+    assert_eq!(need(&checked, &policy, 1), Need::Listing);
+    // A small step costs no listing.
+    assert_eq!(
+        need(
+            &Age {
+                checked_ms: 0,
+                ..listed_at(STEP_MS)
+            },
+            &policy,
+            0
+        ),
+        Need::Nothing
+    );
+    assert!(is_current(&listed_at(STEP_MS), "a", &shown, &policy, 0));
+}
+
+#[test]
+fn at_once_never_and_due() {
+    let age = listed_at(0);
+    assert_eq!(need(&age, &policy(Ttl::AtOnce), 0), Need::Probe);
+    assert_eq!(need(&age, &policy(Ttl::Never), 1000 * HOUR), Need::Nothing);
+    let due = Age { due: true, ..age };
+    assert_eq!(need(&due, &policy(Ttl::Never), 0), Need::Listing);
+    assert_eq!(need(&Age::default(), &policy(Ttl::Never), 0), Need::Listing);
+}
+
+#[test]
+fn a_provisional_listing_lives_a_minute() {
+    let age = Age {
+        provisional: true,
+        ..listed_at(0)
+    };
+    let policy = policy(Ttl::Never);
+    assert_eq!(need(&age, &policy, PROVISIONAL_MS - 1), Need::Nothing);
+    assert_eq!(need(&age, &policy, PROVISIONAL_MS), Need::Probe);
+    assert!(!is_current(&age, "a", &shows("a"), &policy, 0));
+}
+
+#[test]
+fn a_hint_asks_for_a_probe_and_a_change_is_not_disproved_by_one() {
+    let policy = policy(Ttl::Never);
+    let shown = shows("a");
+    let hinted = |hint| Age { hint, ..listed_at(0) };
+    assert_eq!(need(&hinted(Hint::None), &policy, 1), Need::Nothing);
+    assert_eq!(need(&hinted(Hint::Probe), &policy, 1), Need::Probe);
+    assert_eq!(need(&hinted(Hint::Changed), &policy, 1), Need::Probe);
+    assert!(is_stale(&hinted(Hint::Probe), &policy, 1));
+    assert!(is_current(&hinted(Hint::Probe), "a", &shown, &policy, 1));
+    assert!(!is_current(&hinted(Hint::Changed), "a", &shown, &policy, 1));
+}
+
+#[test]
+fn a_token_proves_what_it_is_worth() {
+    let policy = policy(Ttl::Never);
+    let current = |shown: &Change| is_current(&listed_at(0), "a", shown, &policy, 1);
+    let with = |token: &str, trust| Change { trust, ..shows(token) };
+    let busy = |change: Change| Change { busy: true, ..change };
+    assert!(current(&shows("a")));
+    assert!(!current(&shows("b")));
+    assert!(!current(&busy(shows("a"))), "what is being scanned is about to change");
+    assert!(current(&with("a", Trust::Exact)));
+    assert!(
+        current(&busy(with("a", Trust::Exact))),
+        "it will move when something changes"
+    );
+    assert!(!current(&with("b", Trust::Exact)));
+    assert!(!current(&with("a", Trust::Useless)));
+    // An event says that items changed: a hint lags, what is exact knows better.
+    let told = Age {
+        hint: Hint::Changed,
+        ..listed_at(0)
+    };
+    assert!(!is_current(&told, "a", &shows("a"), &policy, 1));
+    assert!(is_current(&told, "a", &with("a", Trust::Exact), &policy, 1));
+}
+
+#[test]
+fn an_exact_token_outlives_every_age() {
+    let policy = policy(Ttl::For(Duration::from_secs(3600)));
+    let exact = Age {
+        trust: Trust::Exact,
+        items: 100_000,
+        ..listed_at(0)
+    };
+    let shown = |token: &str| Change {
+        trust: Trust::Exact,
+        ..shows(token)
+    };
+    let late = 1_000 * HOUR;
+    assert_eq!(need(&exact, &policy, late), Need::Probe);
+    assert!(is_current(&exact, "a", &shown("a"), &policy, late));
+    let needs = |shown: &Change, told_all| need_when_probed(&exact, "a", shown, told_all, &policy, late);
+    assert_eq!(needs(&shown("a"), false), Need::Nothing);
+    assert_eq!(needs(&shown("b"), true), Need::Delta, "all changes are told");
+    assert_eq!(needs(&shown("b"), false), Need::Listing, "most changes are told");
+    let useless = Age {
+        trust: Trust::Useless,
+        checked_ms: late,
+        ..exact
+    };
+    assert_eq!(need(&useless, &policy, late), Need::Listing, "max_age is over");
+}
+
+#[test]
+fn what_a_probe_leads_to_depends_on_the_size_of_the_library() {
+    let policy = policy(Ttl::For(Duration::from_secs(3600)));
+    let (listed, moved) = (shows("a"), shows("b"));
+    let needs = |items, shown: &Change, now_ms| {
+        let age = Age { items, ..listed_at(0) };
+        need_when_probed(&age, "a", shown, false, &policy, now_ms)
+    };
+    assert_eq!(needs(100_000, &listed, HOUR), Need::Nothing);
+    assert_eq!(needs(100_000, &moved, HOUR), Need::Delta);
+    assert_eq!(
+        needs(100_000, &moved, 24 * HOUR),
+        Need::Listing,
+        "at the latest after max_age"
+    );
+    assert_eq!(needs(100_000, &listed, 24 * HOUR), Need::Listing);
+    assert_eq!(
+        needs(3_000, &moved, HOUR),
+        Need::Listing,
+        "four pages are due after an hour"
+    );
+    assert_eq!(needs(4_000, &moved, HOUR), Need::Delta);
+    assert_eq!(needs(100_000, &listed, -1), Need::Listing, "the clock was set back");
+    let partial = Age {
+        partial: true,
+        provisional: true,
+        items: 100_000,
+        ..listed_at(0)
+    };
+    assert_eq!(
+        need_when_probed(&partial, "a", &listed, false, &policy, 1),
+        Need::Listing
+    );
+    let provisional = Age {
+        partial: false,
+        ..partial
+    };
+    assert_eq!(
+        need_when_probed(&provisional, "a", &listed, false, &policy, 1),
+        Need::Delta,
+        "what settled after a scan is new"
+    );
+}
+
+#[test]
+fn a_path_that_is_nowhere_is_asked_about_ever_more_rarely() {
+    let policy = policy(Ttl::For(Duration::from_secs(3600)));
+    let asked = |first_ms, last_ms| PathSearch {
+        first_ms,
+        last_ms,
+        found: false,
+    };
+    let may = |asked: PathSearch, now_ms| may_ask_again(Some(&asked), &policy, now_ms);
+    assert!(may_ask_again(None, &policy, 0));
+    assert!(!may(asked(0, 0), LOOK_AGAIN_MS - 1));
+    assert!(may(asked(0, 0), LOOK_AGAIN_MS));
+    assert!(!may(asked(0, 600_000), 1_199_999));
+    assert!(may(asked(0, 600_000), 1_200_000));
+    assert!(may(asked(0, 100 * HOUR), 101 * HOUR), "at least once an hour");
+    assert!(may(asked(0, 600_000), 0), "the clock was set back");
+}
+
+#[test]
+fn scans_leave_a_minute_in_which_items_settle() {
+    let at = |scanned_ms| Change {
+        scanned_ms,
+        ..shows("a")
+    };
+    assert!(unsettled(&at(1_000_000), 1_059_999));
+    assert!(!unsettled(&at(1_000_000), 1_060_000));
+    assert!(
+        !unsettled(&at(2_000_000), 1_000_000),
+        "a server's clock that is ahead is no scan"
+    );
+    let (before, now) = (at(1_000_000), 1_060_000);
+    let settled = |after: &Change| is_settled(&before, now, after);
+    assert!(settled(&before));
+    assert!(!is_settled(&before, 1_059_999, &before));
+    assert!(!settled(&shows("b")));
+    let busy = Change {
+        busy: true,
+        ..before.clone()
+    };
+    assert!(!settled(&busy) && unsettled(&busy, now));
+    let exact = Change {
+        trust: Trust::Exact,
+        ..busy
+    };
+    assert!(is_settled(&exact, 1_059_999, &exact), "its token would have moved");
+}
+
+#[test]
+fn a_third_less_is_held_back() {
+    assert!(shrank_too_much(100, 69));
+    assert!(!shrank_too_much(100, 70));
+    assert!(shrank_too_much(1, 0));
+    assert!(!shrank_too_much(0, 0));
+}

@@ -1,0 +1,29 @@
+//! What the fuzz targets reach of the inside: `fuzz/`, and `tests/fuzz.rs`. No part of the API, and without any code of its
+//! own but for doors.
+
+/// Index files, the views that answer from them, the counter page.
+pub mod image {
+    pub use crate::image::{
+        Change, CounterPage, Entries, EntriesBuilder, Image, ImageBuilder, ImageKind, ImageMeta, Kept, LibraryFacts,
+        LibraryView, State,
+    };
+    pub use crate::platform::map::MapMode;
+}
+
+/// Paths and the ladder.
+pub mod matching {
+    pub use crate::matching::normal::normal_form;
+    pub use crate::matching::propose::{Proposal, Samples};
+    pub use crate::matching::{
+        Found, GROUP, ItemRef, LIMIT, Mappings, Normal, Outcome, Relation, Scope, climb, fast_lookup, fast_lookup_all,
+        lies_under,
+    };
+}
+
+/// What a server sends.
+pub mod plex {
+    pub use crate::source::plex::fuzz::{Answered, Wanted, held, stream, streamed};
+}
+
+/// The hash of index files.
+pub use xxhash_rust::xxh3::xxh3_64;

@@ -1,0 +1,175 @@
+//! Paths that differ by their root only.
+
+use super::*;
+
+#[test]
+fn words_that_tell_nothing_are_sorted() {
+    use crate::matching::beside::GENERAL;
+    assert!(GENERAL.is_sorted());
+    let ripped = track("Unknown Artist", "Track 01", 1);
+    let below = "Unknown Artist/Unknown Album/01 Track 01.mp3";
+    check(&ripped, &[(&format!("/n/{below}"), &format!("/p/{below}"), Nothing)]);
+}
+
+/// The first rule, with the library's folder.
+fn root_only(item: &ItemRef<'_>, asked: &str, location: &str, below: &str) -> bool {
+    let listed = format!("{location}/{below}");
+    Normal::with(asked.as_bytes(), |asked| {
+        Normal::with(listed.as_bytes(), |listed| {
+            let below = Form::done(below.as_bytes()).back().count();
+            only_root_differs(item, asked, listed, common(asked, listed), below)
+        })
+    })
+}
+
+#[test]
+#[allow(clippy::too_many_lines)] // one table of cases
+fn another_root_is_a_missing_mapping() {
+    let one = episode("Some Show", 17, 21);
+    for (asked, location, below, wanted) in [
+        (
+            "/nas/Some Show/Season 17/S17E21.mkv",
+            "/tv",
+            "Some Show/Season 17/S17E21.mkv",
+            true,
+        ),
+        (
+            r"Z:\tv\Some Show\Season 17\S17E21.mkv",
+            "/tv",
+            "Some Show/Season 17/S17E21.mkv",
+            true,
+        ),
+        (
+            "/nas/other/Season 17/S17E21.mkv",
+            "/tv",
+            "Some Show/Season 17/S17E21.mkv",
+            false,
+        ),
+        // The file's name alone, and what every show has.
+        ("/nas/tv/S17E21.mkv", "/tv", "S17E21.mkv", false),
+        ("/nas/tv/Season 17/S17E21.mkv", "/tv", "Season 17/S17E21.mkv", false),
+        // A folder of the library for each show: its name is what tells.
+        ("/nas/Some Show/a/S17E21.mkv", "/tv/Some Show", "a/S17E21.mkv", true),
+        ("/nas/Other Show/a/S17E21.mkv", "/tv/Some Show", "a/S17E21.mkv", false),
+    ] {
+        assert_eq!(root_only(&one, asked, location, below), wanted, "{asked}");
+    }
+    let photo = item(ItemType::Photo);
+    for (asked, below, wanted) in [
+        ("/nas/2019 Crete/IMG_0001.JPG", "2019 Crete/IMG_0001.JPG", true),
+        ("/nas/2020 Malta/IMG_0001.JPG", "2019 Crete/IMG_0001.JPG", false),
+        ("/card/DCIM/100CANON/IMG_0001.JPG", "DCIM/100CANON/IMG_0001.JPG", false),
+        (
+            "/card/Crete/DCIM/100CANON/IMG_0001.JPG",
+            "Crete/DCIM/100CANON/IMG_0001.JPG",
+            true,
+        ),
+    ] {
+        assert_eq!(root_only(&photo, asked, "/photos", below), wanted, "{asked}");
+    }
+    let disc = film("Alien", 1979);
+    let stream = "BDMV/STREAM/00012.m2ts";
+    assert!(!root_only(
+        &disc,
+        "/nas/Heat/BDMV/STREAM/00012.m2ts",
+        "/films/Alien",
+        stream
+    ));
+    assert!(root_only(
+        &disc,
+        "/n/Alien (1979)/BDMV/STREAM/00012.m2ts",
+        "/films",
+        &format!("Alien (1979)/{stream}")
+    ));
+}
+
+#[test]
+fn a_folder_that_tells_nothing_is_no_evidence() {
+    let photo = item(ItemType::Photo);
+    let number = |folder: &str, name: &str| {
+        let asked = format!("/nas/photos/Phone/{folder}/{name}");
+        let below = format!("{folder}/{name}");
+        root_only(&photo, &asked, "/data/photos", &below)
+    };
+    for folder in [
+        "2019",
+        "2019-07",
+        "01",
+        "2019_07_04",
+        "20190704",
+        "07 July",
+        "Camera Roll",
+        "New Folder (3)",
+        "Photos",
+    ] {
+        assert!(!number(folder, "IMG_0001.JPG"), "{folder}");
+        assert!(!number(folder, "401.mkv"), "{folder}");
+    }
+    assert!(number("2019 Crete", "IMG_0001.JPG"));
+    // The show's own name is one, whatever it is; of the library's own folder too.
+    let of = |title| episode(title, 1, 2);
+    assert!(root_only(
+        &of("24"),
+        "/n/24/Season 01/S01E02.mkv",
+        "/tv",
+        "24/Season 01/S01E02.mkv"
+    ));
+    assert!(root_only(
+        &of("Ash"),
+        "/n/Ash/Season 01/S01E02.mkv",
+        "/tv/Ash",
+        "Season 01/S01E02.mkv"
+    ));
+    assert!(root_only(
+        &of("24"),
+        "/n/24/Season 24/S24E02.mkv",
+        "/tv/24",
+        "Season 24/S24E02.mkv"
+    ));
+    assert!(!root_only(
+        &of("24"),
+        "/n/Ash/Season 24/S24E02.mkv",
+        "/tv/24",
+        "Season 24/S24E02.mkv"
+    ));
+    assert!(!root_only(
+        &of("Ash"),
+        "/n/Elm/Season 01/S01E02.mkv",
+        "/tv/Ash",
+        "Season 01/S01E02.mkv"
+    ));
+    assert!(!root_only(
+        &of("Ash"),
+        "/n/q/Ash/Elm/Season 01/S01E02.mkv",
+        "/tv/Ash",
+        "Season 01/S01E02.mkv"
+    ));
+    let unknown = track("Unknown Artist", "Track 01", 1);
+    let below = "Unknown Artist/Unknown Album/Track 01.mp3";
+    assert!(!root_only(&unknown, &format!("/n/{below}"), "/music", below));
+    assert!(!root_only(
+        &of("Home"),
+        "/home/Season 01/S01E02.mkv",
+        "/data/Home",
+        "Season 01/S01E02.mkv"
+    ));
+    // A film that is called by its title has the path of its remakes, unless it is dated.
+    let kong = film("King Kong", 1933);
+    for (below, wanted) in [
+        ("King Kong/King Kong.mkv", false),
+        ("King Kong/movie.mkv", false),
+        ("Kids/King Kong.mkv", false),
+        ("2024/King Kong/King Kong.mkv", false),
+        ("King Kong (1933)/King Kong.mkv", true),
+        ("King Kong/King Kong (1933).mkv", true),
+        ("1933/King Kong/King Kong.mkv", true),
+        ("King Kong {imdb-tt0024216}/King Kong.mkv", true),
+        ("box 3/film7.mkv", true),
+    ] {
+        assert_eq!(
+            root_only(&kong, &format!("/n/b/{below}"), "/films", below),
+            wanted,
+            "{below}"
+        );
+    }
+}

@@ -1,0 +1,26 @@
+//! What bounds a call to a source.
+
+use std::time::{Duration, Instant};
+
+/// What bounds one call: a deadline, and the host's wish to stop.
+#[derive(Clone, Copy)]
+pub struct Bounds<'a> {
+    /// When the call must have ended, retries and pauses included; `None` leaves the source's own time-outs.
+    pub deadline: Option<Instant>,
+    /// Asked between pieces of work and during pauses; `true` ends the call with [`crate::error::Status::Aborted`].
+    pub aborted: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Bounds<'_> {
+    /// No bounds but the source's own time-outs.
+    pub const NONE: Bounds<'static> = Bounds {
+        deadline: None,
+        aborted: &|| false,
+    };
+
+    /// The time left until the deadline; `None` without one, zero when it has passed.
+    #[must_use]
+    pub fn left(&self) -> Option<Duration> {
+        self.deadline.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+}

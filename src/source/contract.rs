@@ -1,0 +1,279 @@
+//! The contract of a source: what it is asked, what it says of itself, and what follows from that.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result, Status};
+use crate::model::{Item, Library, Server};
+use crate::platform::fork::Release;
+
+use super::bounds::Bounds;
+use super::edit::EditRequest;
+use super::event::Event;
+use super::kind::Kind;
+
+/// What a source can do. What it cannot is not asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // independent facts
+pub struct Abilities {
+    /// Whether a listing that was cut off may go on.
+    pub resume: Resume,
+    /// What [`Source::changes`] tells.
+    pub changes: Delta,
+    /// [`Source::find_path`] and [`Source::find_title`] look for what they are asked.
+    pub find: bool,
+    /// [`Source::items`] gives single items: one that was invalidated is verified so. Without it its library is listed.
+    pub items: bool,
+    /// [`Source::events`] tells something.
+    pub events: bool,
+    /// [`Source::edit`] edits.
+    pub edits: bool,
+}
+
+/// Whether a listing that was cut off may go on, perhaps in another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// It begins anew.
+    Never,
+    /// A position is a number of rows, so that all behind it moves when an item comes or goes: some rows are read again and
+    /// compared.
+    ByRow,
+    /// A position stays where it is, whatever comes or goes.
+    ByPosition,
+}
+
+/// What a source tells of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delta {
+    /// Nothing: a library that changed is listed.
+    None,
+    /// What came and what went, mostly: a full listing is due from time to time.
+    Mostly,
+    /// All of it: a library that was listed once is never listed again for its age.
+    Complete,
+}
+
+/// Which page of a library's listing is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageRequest<'a> {
+    /// The library.
+    pub library: &'a Library,
+    /// Which of its partitions, below [`Source::partitions`].
+    pub partition: usize,
+    /// Where it begins: 0, or a position that an earlier page ended at.
+    pub position: u64,
+    /// How many rows at most, 1 to 1,000.
+    pub size: u32,
+}
+
+/// What is known of a page once its rows are there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PageEnd {
+    /// Rows that the server returned, those without a rating key or a usable shape included.
+    pub rows: u64,
+    /// Rows of the whole partition; `None` when the server does not say.
+    pub total: Option<u64>,
+    /// Where the next page begins; `None` behind the last one. The page's own position: the server says that there is more,
+    /// and gives nothing.
+    pub next: Option<u64>,
+    /// These are not the rows that were asked for: the listing has to begin anew.
+    pub moved: bool,
+}
+
+/// What the index has of a library that a source is asked to tell the changes of.
+pub trait Known {
+    /// The change token that it was listed at, or brought up to date with last.
+    fn since(&self) -> &str;
+
+    /// Takes items in, all or none: the index has them from now on.
+    ///
+    /// # Errors
+    /// The store's.
+    fn add(&self, items: &[Item]) -> Result<()>;
+
+    /// Whether it has this item just so.
+    ///
+    /// # Errors
+    /// The store's.
+    fn has(&self, item: &Item) -> Result<bool>;
+
+    /// How many items it has.
+    ///
+    /// # Errors
+    /// The store's.
+    fn count(&self) -> Result<u64>;
+
+    /// Hands over the rating keys of all that it has, in no order.
+    ///
+    /// # Errors
+    /// The store's.
+    fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()>;
+
+    /// Whether so many items would be believed to be left without a second listing that agrees: else there is no use in
+    /// finding out which ones went.
+    ///
+    /// # Errors
+    /// The store's.
+    fn may_shrink_to(&self, items: u64) -> Result<bool>;
+}
+
+/// How far a source could tell the changes of a library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// The index was given all that is new to it, and these are gone.
+    Known {
+        /// Rating keys of what the server does not have any more.
+        gone: Vec<String>,
+    },
+    /// Only a listing tells.
+    Unknown,
+}
+
+/// A path that is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WantedPath<'a> {
+    /// As the host spells it, then as each mapping does that fits.
+    pub spellings: &'a [Vec<u8>],
+    /// Its last component.
+    pub name: &'a str,
+    /// The title that the name most likely carries.
+    pub title: Option<&'a str>,
+}
+
+/// Where items come from. Implementations are used from many threads at once.
+pub trait Source: Send + Sync {
+    /// What kind of source it is.
+    fn kind(&self) -> &'static Kind;
+
+    /// What it can do. The same each time.
+    fn abilities(&self) -> Abilities;
+
+    /// Which server this is. Needs no token.
+    ///
+    /// # Errors
+    /// Every status of the 300 block, and [`crate::error::Status::Aborted`].
+    fn server(&self, bounds: Bounds<'_>) -> Result<Server>;
+
+    /// The libraries that the user may see, each with its change token as of now: the probe.
+    ///
+    /// # Errors
+    /// As [`Source::server`].
+    fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>>;
+
+    /// How many partitions the listing of a library has, which are listed one after the other. The same each time.
+    fn partitions(&self, library: &Library) -> usize {
+        let _ = library;
+        1
+    }
+
+    /// Adds the rows of one page to `items`.
+    ///
+    /// Items without a rating key are counted and left out; items without files are not. When the call fails midway, what it
+    /// added is true. The pages of all partitions, from 0 on as each tells the next, have each item once.
+    ///
+    /// # Errors
+    /// As [`Source::server`]; [`crate::error::Status::NotOnServer`] when the server has no such library.
+    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd>;
+
+    /// Tells what changed in a library since `known`, as far as [`Abilities::changes`] says: adds what is new to it, and
+    /// gives what is gone.
+    ///
+    /// # Errors
+    /// As [`Source::server`]; those of `known`.
+    fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
+        let _ = (library, known, bounds);
+        Ok(Changes::Unknown)
+    }
+
+    /// Hands over items that may have this path, some at a time, until `is_it` finds it among them: gives whether it did.
+    /// What comes is true; what does not come proves nothing.
+    ///
+    /// # Errors
+    /// As [`Source::server`]; those of `is_it`.
+    fn find_path(
+        &self,
+        library: &Library,
+        wanted: &WantedPath<'_>,
+        bounds: Bounds<'_>,
+        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+    ) -> Result<bool> {
+        let _ = (library, wanted, bounds, is_it);
+        Ok(false)
+    }
+
+    /// Hands over items that may have this title, by the server's own idea of it, some at a time: gives whether these are
+    /// all.
+    ///
+    /// # Errors
+    /// As [`Source::server`]; those of `sink`.
+    fn find_title(
+        &self,
+        library: &Library,
+        title: &str,
+        bounds: Bounds<'_>,
+        sink: &mut dyn FnMut(Vec<Item>) -> Result<()>,
+    ) -> Result<bool> {
+        let _ = (library, title, bounds, sink);
+        Ok(false)
+    }
+
+    /// The items with these rating keys that still exist, in any order; missing ones are left out.
+    ///
+    /// # Errors
+    /// As [`Source::server`]; that none exists is no error.
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>>;
+
+    /// Gives many items the same values, in one request.
+    ///
+    /// # Errors
+    /// As [`Source::server`]. After one that came later than the connection it is not known what was done.
+    fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
+        let _ = (request, bounds);
+        Err(Error::new(Status::Unsupported, "this source cannot be edited"))
+    }
+
+    /// Listens to what the server tells, until one side ends it: [`Event::Connected`] comes first, and `false` of `sink`
+    /// ends it. Not tried again.
+    ///
+    /// # Errors
+    /// As [`Source::server`]; that the server ended it, or [`Source::interrupt_events`], is none.
+    fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
+        let _ = (bounds, sink);
+        Err(Error::new(Status::Unsupported, "this source tells no events"))
+    }
+
+    /// Ends [`Source::events`], now, and nothing else. Bounds that are aborted must say so already.
+    fn interrupt_events(&self) {}
+
+    /// What was learned of this server before, as words of the source's own: takes the place of what was said earlier, but for
+    /// what was learned since and not asked for by [`Source::learned`].
+    fn recall(&self, words: &str) {
+        let _ = words;
+    }
+
+    /// What was learned of the server since this was asked last, as words with a space between them: worth remembering for as
+    /// long as the server has its version. Empty: nothing.
+    fn learned(&self) -> String {
+        String::new()
+    }
+
+    /// Whether the server is asked for less, because of what was learned, than another version might give.
+    fn is_limited(&self) -> bool {
+        false
+    }
+
+    /// Called before a fork: takes the locks that another thread may hold at that moment, for a child would find them locked
+    /// for ever.
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+        Vec::new()
+    }
+
+    /// Forgets open connections without using them: after a fork, the child must not share them.
+    fn after_fork(&self);
+
+    /// Ends what other threads wait for inside this source, now: for a caller that must not wait out their time-outs.
+    ///
+    /// Calls whose bounds are aborted end with [`crate::error::Status::Aborted`]. Others lose their connection: what
+    /// had not begun to come is asked for again, a page that had fails as one that was cut off. Only the resolving of
+    /// a name and the making of a connection are not cut short.
+    fn interrupt(&self) {}
+}

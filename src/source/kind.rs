@@ -1,0 +1,63 @@
+//! What is known of a kind of source without asking it, and so also while an index is offline.
+
+use crate::error::{Error, Result, Status};
+use crate::model::Token;
+
+use super::event::Event;
+
+/// A kind of source: how its items are addressed, and how to read what its servers send to others.
+#[derive(Debug)]
+pub struct Kind {
+    /// Its name, for people.
+    pub name: &'static str,
+    /// A public key is this and the item's rating key.
+    pub key_prefix: &'static str,
+    /// Reads the JSON of a notification or webhook that a host received; [`Status::InvalidArgument`] when it is none.
+    pub read_events: fn(&[u8]) -> Result<Vec<Event>>,
+}
+
+/// Where a source is asked, and as whom: what it shows is that user's view of that server, and no other's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The server's place, such as its URL: the same text for the same place.
+    pub place: String,
+    /// As whom.
+    pub viewer: Viewer,
+}
+
+/// As whom a source is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Viewer {
+    /// A user whom the host named: tokens may change.
+    Named(String),
+    /// Who has this token.
+    Holder(Token),
+    /// Any caller sees the same.
+    Anyone,
+}
+
+impl Kind {
+    /// The public key of the item with this rating key.
+    #[must_use]
+    pub fn key(&self, rating_key: &str) -> String {
+        format!("{}{rating_key}", self.key_prefix)
+    }
+
+    /// The rating key in a public key, or the text itself where it is none: hosts may give either.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] for what is neither.
+    pub fn rating_key<'k>(&self, key: &'k str) -> Result<&'k str> {
+        let rating_key = key.strip_prefix(self.key_prefix).unwrap_or(key);
+        if rating_key.is_empty() || rating_key.contains(['/', '\0']) {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                format!(
+                    "'{key}' is no key of an item: give '{}<rating key>' or the rating key alone",
+                    self.key_prefix
+                ),
+            ));
+        }
+        Ok(rating_key)
+    }
+}

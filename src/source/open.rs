@@ -1,0 +1,49 @@
+//! Which source the options name. A new source is named here and nowhere else outside of its folder.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::options::Options;
+
+use super::contract::Source;
+use super::kind::{Kind, View, Viewer};
+use super::meter::Meter;
+use super::plex;
+
+/// The kind of source that the options name, also where it is not to be asked.
+#[must_use]
+pub fn kind(_options: &Options) -> &'static Kind {
+    &plex::KIND
+}
+
+/// Where the source that the options name is, and as whom it is asked; `None` where they name none. Also what is known of it
+/// while it is not to be asked goes by that.
+#[must_use]
+pub fn view(options: &Options) -> Option<View> {
+    options.server_url.as_deref().map(|url| View {
+        place: url.trim_end_matches('/').to_owned(),
+        viewer: match (&options.user, &options.token) {
+            (Some(user), _) => Viewer::Named(user.clone()),
+            (None, Some(token)) => Viewer::Holder(token.clone()),
+            (None, None) => Viewer::Anyone,
+        },
+    })
+}
+
+/// The source that the options name; `None` where there is none to ask. Connects nowhere yet.
+///
+/// `installation` names this installation, and is only asked for where there is a source. `meter` is told of every request.
+///
+/// # Errors
+/// [`crate::error::Status::InvalidArgument`] for options that the source refuses; those of `installation`.
+pub fn open(
+    options: &Options,
+    installation: impl FnOnce() -> Result<String>,
+    meter: Arc<dyn Meter>,
+) -> Result<Option<Arc<dyn Source>>> {
+    if options.server_url.is_none() || options.offline {
+        return Ok(None);
+    }
+    let plex = plex::PlexHttp::new(options, &installation()?, meter)?;
+    Ok(Some(Arc::new(plex)))
+}

@@ -1,0 +1,75 @@
+//! Asking for one path or one title: by the file's name, which no document tells of and some servers refuse, and by title.
+
+use super::super::bounds::Bounds;
+use super::super::contract::WantedPath;
+use super::client::PlexHttp;
+use super::listing::leaf_types;
+use super::rows::{Rows, RowsRequest};
+use crate::error::{Result, Status};
+use crate::model::{Item, Library};
+
+/// Rows looked through: a name is rarely in more.
+const ROWS: u32 = 100;
+
+impl PlexHttp {
+    pub(super) fn search_path(
+        &self,
+        library: &Library,
+        wanted: &WantedPath<'_>,
+        bounds: Bounds<'_>,
+        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+    ) -> Result<bool> {
+        for kind in leaf_types(library.kind) {
+            let by_title = wanted.title.map(Rows::Title);
+            for rows in [Some(Rows::FileName(wanted.name)), by_title].into_iter().flatten() {
+                let request = RowsRequest {
+                    section: &library.section,
+                    kind: *kind,
+                    rows,
+                    start: 0,
+                    size: ROWS,
+                };
+                let mut items = Vec::new();
+                let asked = self.some_rows(&request, bounds, &mut items);
+                // What came before it was cut off is as true as the rest.
+                if is_it(items)? {
+                    return Ok(true);
+                }
+                match asked {
+                    Err(error) if matches!(rows, Rows::FileName(_)) && error.status == Status::ServerError => {
+                        log::debug!("the server refuses to be asked for a file name: {error}");
+                    }
+                    other => {
+                        other?;
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    pub(super) fn search_title(
+        &self,
+        library: &Library,
+        title: &str,
+        bounds: Bounds<'_>,
+        sink: &mut dyn FnMut(Vec<Item>) -> Result<()>,
+    ) -> Result<bool> {
+        for kind in leaf_types(library.kind) {
+            let request = RowsRequest {
+                section: &library.section,
+                kind: *kind,
+                rows: Rows::Title(title),
+                start: 0,
+                size: ROWS,
+            };
+            let mut items = Vec::new();
+            let end = self.some_rows(&request, bounds, &mut items)?;
+            sink(items)?;
+            if end.rows >= u64::from(ROWS) && end.total.is_none_or(|total| total > end.rows) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

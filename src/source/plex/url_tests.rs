@@ -1,0 +1,102 @@
+use super::*;
+
+fn base(text: &str) -> String {
+    Base::parse(text).map_or_else(|error| panic!("{error}"), |base| base.url("/identity"))
+}
+
+fn refusal(text: &str) -> String {
+    match Base::parse(text) {
+        Ok(base) => panic!("{text} was taken as {base:?}"),
+        Err(error) => {
+            assert_eq!(error.status, Status::InvalidArgument);
+            error.message
+        }
+    }
+}
+
+#[test]
+fn base_urls_are_normalised() {
+    assert_eq!(base("http://plex:32400"), "http://plex:32400/identity");
+    assert_eq!(base(" HTTP://Plex:32400/ "), "http://plex:32400/identity");
+    assert_eq!(base("https://plex"), "https://plex/identity");
+    assert_eq!(base("https://plex:443//"), "https://plex/identity");
+    assert_eq!(base("http://[::1]:32400"), "http://[::1]:32400/identity");
+    assert_eq!(base("https://home.example/plex/"), "https://home.example/plex/identity");
+}
+
+#[test]
+fn refusals_name_input_and_remedy_and_no_secret() {
+    for (text, expected) in [
+        ("192.168.1.5:32400", "has no scheme: write it as http://host:32400"),
+        ("plex", "has no scheme"),
+        ("ftp://plex", "use http:// or https://"),
+        ("http://", "names no host"),
+        ("http://:32400", "names no host"),
+        ("http://plex:0", "a port that is none"),
+        ("http://plex:99999", "a port that is none"),
+        ("http://plex:32400x", "a port that is none"),
+        ("http://[::1", "names no host"),
+        ("http://me:SECRET@plex:32400", "names a user"),
+        (
+            "http://plex:32400/?X-Plex-Token=SECRET",
+            "pass the token as the option `token`",
+        ),
+        (
+            "http://plex:32400/&x-plex-token=SECRET",
+            "pass the token as the option `token`",
+        ),
+        ("http://plex:32400/web/index.html#!/SECRET", "has a fragment"),
+        ("http://plex:32400/a b", "percent-encode"),
+        ("http://pl ex:32400", "names no host"),
+    ] {
+        let message = refusal(text);
+        assert!(message.contains(expected), "{text}: {message}");
+        assert!(!message.contains("SECRET"), "{text}: {message}");
+    }
+    assert!(refusal("192.168.1.5:32400").contains("\"192.168.1.5:32400\""));
+    assert!(!refusal("me:SECRET@plex").contains("SECRET"));
+}
+
+fn target(origin: &str, address: &str) -> Target {
+    let base = Base::parse(origin).unwrap_or_else(|error| panic!("{error}"));
+    Target {
+        origin: base.origin,
+        address: address.to_owned(),
+    }
+}
+
+#[test]
+fn redirects_stay_or_leave() {
+    let from = target("http://plex:32400", "/library/sections?x=1");
+    let follow = |location: &str| match from.redirect(location) {
+        Redirect::Follow(target) => target.url(),
+        Redirect::Elsewhere(place) => panic!("{location} leaves for {place}"),
+    };
+    assert_eq!(follow("/a?b=c#d"), "http://plex:32400/a?b=c");
+    assert_eq!(follow("http://PLEX:32400/a"), "http://plex:32400/a");
+    assert_eq!(follow("//plex:32400/a"), "http://plex:32400/a");
+    assert_eq!(follow("http://plex:32400"), "http://plex:32400/");
+    assert_eq!(follow("https://plex/a"), "https://plex/a");
+    assert_eq!(follow("https://plex:32443/a"), "https://plex:32443/a");
+    assert_eq!(follow("sections/1"), "http://plex:32400/library/sections/1");
+    assert_eq!(follow("?y=2"), "http://plex:32400/library/sections?y=2");
+
+    for location in [
+        "http://elsewhere:32400/a",
+        "http://plex/a",
+        "http://plex:32401/a",
+        "//elsewhere/a",
+        "http://plex:32400@elsewhere/a",
+        "http://elsewhere\\@plex:32400/a",
+        "ftp://plex:32400/a",
+        "https://plex.elsewhere/",
+    ] {
+        let redirect = from.redirect(location);
+        assert!(matches!(redirect, Redirect::Elsewhere(_)), "{location}: {redirect:?}");
+    }
+    let secure = target("https://plex:32400", "/");
+    assert_eq!(
+        secure.redirect("http://plex:32400/"),
+        Redirect::Elsewhere("http://plex:32400".into())
+    );
+}

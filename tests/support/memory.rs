@@ -1,0 +1,581 @@
+//! A source in memory: libraries that tests change as they like, behind the contract that every source meets. Its keys are 32
+//! hex digits, its listings have three partitions, and how honest it is about changes is a knob. It starts no thread, reads
+//! no clock and opens no connection: the same calls give the same answers.
+#![allow(dead_code)] // each test file uses its part
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use plexindex::error::{Error, Result, Status};
+use plexindex::model::{Change, Item, ItemType, Library, LibraryKind, Server, Trust};
+use plexindex::source::{
+    Abilities, Bounds, Changes, Delta, EditRequest, Event, FieldChange, Kind, Known, Meter, PageEnd, PageRequest,
+    RequestKind, Resume, Source, WantedPath,
+};
+
+/// What is known of every server in memory.
+pub static KIND: Kind = Kind {
+    name: "Memory",
+    key_prefix: "memory:items:",
+    read_events,
+};
+
+/// How many partitions the listing of a library has.
+const PARTITIONS: usize = 3;
+
+/// What a change token does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// It moves with each change, and says that it is exact.
+    Exact,
+    /// A hint that moves when items come or go, and not when one only changes.
+    Coarse,
+    /// A hint that moves when [`Memory::catch_up`] is called, and not before.
+    Lagging,
+    /// A hint that never moves.
+    Lying,
+    /// It is always the same, and says that it is useless.
+    Useless,
+}
+
+/// What goes wrong with each request from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// No server is there.
+    Down,
+    /// The server is starting.
+    Starting,
+    /// The token is refused.
+    Unauthorized,
+    /// The user may not do this.
+    Forbidden,
+    /// Pages are cut off after so many rows; nothing else is concerned.
+    CutAfter(usize),
+    /// So many pages are given, and nothing after that.
+    DownAfterPages(u64),
+    /// Each answer takes so long: under a shorter deadline there is none.
+    Slow(Duration),
+}
+
+/// How a server behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Knobs {
+    pub token: Token,
+    pub abilities: Abilities,
+}
+
+impl Knobs {
+    /// All that a source can have.
+    pub const BEST: Self = Self {
+        token: Token::Exact,
+        abilities: Abilities {
+            resume: Resume::ByPosition,
+            changes: Delta::Complete,
+            find: true,
+            items: true,
+            events: true,
+            edits: true,
+        },
+    };
+
+    /// About what a server over HTTP has.
+    pub const USUAL: Self = Self {
+        token: Token::Coarse,
+        abilities: Abilities {
+            resume: Resume::ByRow,
+            changes: Delta::Mostly,
+            ..Self::BEST.abilities
+        },
+    };
+
+    /// Listings, and nothing else.
+    pub const BARE: Self = Self {
+        token: Token::Useless,
+        abilities: Abilities {
+            resume: Resume::Never,
+            changes: Delta::None,
+            find: false,
+            items: false,
+            events: false,
+            edits: false,
+        },
+    };
+}
+
+/// An item with what the server knows of it besides.
+struct Row {
+    item: Item,
+    /// The library's version when it came: the order of its listing, and its place in it.
+    born: u64,
+    /// The library's version when it changed last.
+    changed: u64,
+    /// Whether that was noticed only by who looks closely.
+    silent: bool,
+}
+
+struct Stock {
+    library: Library,
+    rows: Vec<Row>,
+    /// Versions at which items went, with their keys.
+    gone: Vec<(u64, String)>,
+    /// Counts changes.
+    version: u64,
+    /// The version that the token shows.
+    told: u64,
+    /// Its disk is not there: it lists nothing.
+    unmounted: bool,
+}
+
+impl Stock {
+    /// What it shows, in the order of the listing.
+    fn shown(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|_| !self.unmounted)
+    }
+
+    /// The same of one partition.
+    fn partition(&self, partition: usize) -> impl Iterator<Item = &Row> {
+        self.shown().filter(move |row| partition_of(&row.item) == partition)
+    }
+
+    fn find(&mut self, key: &str) -> &mut Row {
+        let row = self.rows.iter_mut().find(|row| row.item.rating_key == key);
+        row.unwrap_or_else(|| panic!("no item {key}"))
+    }
+}
+
+fn partition_of(item: &Item) -> usize {
+    item.rating_key.bytes().map(usize::from).sum::<usize>() % PARTITIONS
+}
+
+struct State {
+    knobs: Knobs,
+    server: Server,
+    stocks: Vec<Stock>,
+    made: u64,
+    fault: Option<Fault>,
+    events: Vec<Event>,
+    requests: BTreeMap<&'static str, u64>,
+}
+
+/// A server in memory. Clones are the same server.
+#[derive(Clone)]
+pub struct Memory(Arc<Mutex<State>>);
+
+impl Memory {
+    /// A server without libraries.
+    pub fn new(knobs: Knobs) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            knobs,
+            server: Server {
+                machine_identifier: "a server in memory".to_owned(),
+                version: "1".to_owned(),
+            },
+            stocks: Vec::new(),
+            made: 0,
+            fault: None,
+            events: Vec::new(),
+            requests: BTreeMap::new(),
+        })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, section: &str, how: impl FnOnce(&mut Stock, u64) -> T) -> T {
+        let mut state = self.state();
+        let token = state.knobs.token;
+        let stock = (state.stocks.iter_mut())
+            .find(|stock| stock.library.section == section)
+            .expect("such a library");
+        stock.version += 1;
+        let version = stock.version;
+        let done = how(stock, version);
+        if token == Token::Exact {
+            stock.told = version;
+        }
+        done
+    }
+
+    /// A source that asks this server.
+    pub fn source(&self, meter: Arc<dyn Meter>) -> Arc<dyn Source> {
+        Arc::new(MemorySource {
+            memory: self.clone(),
+            meter,
+        })
+    }
+
+    /// A library of films below this folder; gives its section id.
+    pub fn add_library(&self, title: &str, location: &str) -> String {
+        let mut state = self.state();
+        let section = key(&mut state.made);
+        state.stocks.push(Stock {
+            library: Library {
+                section: section.clone(),
+                uuid: format!("uuid-of-{section}"),
+                title: title.to_owned(),
+                kind: LibraryKind::Movie,
+                locations: vec![location.to_owned()],
+                change: Change::default(),
+            },
+            rows: Vec::new(),
+            gone: Vec::new(),
+            version: 1,
+            told: 1,
+            unmounted: false,
+        });
+        section
+    }
+
+    /// A film with this title and file comes; gives its key.
+    pub fn add(&self, section: &str, title: &str, path: &str) -> String {
+        let rating_key = key(&mut self.state().made);
+        let item = Item {
+            rating_key: rating_key.clone(),
+            kind: ItemType::Movie,
+            title: title.to_owned(),
+            guid: format!("memory://{rating_key}"),
+            parts: vec![path.to_owned()],
+            season: -1,
+            episode: -1,
+            ..Item::default()
+        };
+        self.change(section, |stock, version| {
+            stock.rows.push(Row {
+                item,
+                born: version,
+                changed: version,
+                silent: false,
+            });
+        });
+        self.noticed(section);
+        rating_key
+    }
+
+    /// An item goes.
+    pub fn remove(&self, section: &str, key: &str) {
+        self.change(section, |stock, version| {
+            stock.find(key);
+            stock.rows.retain(|row| row.item.rating_key != key);
+            stock.gone.push((version, key.to_owned()));
+        });
+        self.noticed(section);
+    }
+
+    /// An item's file has another name, or another file takes its place.
+    pub fn rename(&self, section: &str, key: &str, path: &str) {
+        self.change(section, |stock, version| {
+            let row = stock.find(key);
+            row.item.parts = vec![path.to_owned()];
+            (row.changed, row.silent) = (version, true);
+        });
+    }
+
+    /// All items get other keys, as when a library is made anew.
+    pub fn rekey(&self, section: &str) {
+        let items: Vec<Item> = self.items(section);
+        for item in items {
+            self.remove(section, &item.rating_key);
+            self.add(section, &item.title, &item.parts[0]);
+        }
+    }
+
+    /// The library's disk goes, or comes back.
+    pub fn mount(&self, section: &str, mounted: bool) {
+        self.change(section, |stock, _| stock.unmounted = !mounted);
+        self.noticed(section);
+    }
+
+    /// Begins or ends a scan.
+    pub fn scan(&self, section: &str, busy: bool) {
+        let mut state = self.state();
+        let stock = state.stocks.iter_mut().find(|stock| stock.library.section == section);
+        stock.expect("such a library").library.change.busy = busy;
+    }
+
+    /// Tokens that lag show what there is now.
+    pub fn catch_up(&self) {
+        for stock in &mut self.state().stocks {
+            stock.told = stock.version;
+        }
+    }
+
+    /// Items came or went: coarse tokens move.
+    fn noticed(&self, section: &str) {
+        if self.state().knobs.token == Token::Coarse {
+            self.change(section, |stock, version| stock.told = version);
+        }
+    }
+
+    /// What goes wrong from now on.
+    pub fn fail(&self, fault: Option<Fault>) {
+        self.state().fault = fault;
+    }
+
+    /// What the server tells to who listens next.
+    pub fn tell(&self, event: Event) {
+        self.state().events.push(event);
+    }
+
+    /// The items of a library, as they are.
+    pub fn items(&self, section: &str) -> Vec<Item> {
+        let state = self.state();
+        let stock = state.stocks.iter().find(|stock| stock.library.section == section);
+        stock
+            .expect("such a library")
+            .rows
+            .iter()
+            .map(|row| row.item.clone())
+            .collect()
+    }
+
+    /// Requests since this was called last, by kind.
+    pub fn take_requests(&self) -> BTreeMap<&'static str, u64> {
+        std::mem::take(&mut self.state().requests)
+    }
+}
+
+/// Thirty-two hex digits that no order can be read from, and each time others.
+fn key(made: &mut u64) -> String {
+    *made += 1;
+    let mix = |seed: u64| {
+        let mut x = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        x ^ (x >> 31)
+    };
+    format!("{:016x}{:016x}", mix(*made), mix(!*made))
+}
+
+/// `{"section": …, "changed": key}` or `"deleted"`.
+fn read_events(json: &[u8]) -> Result<Vec<Event>> {
+    let refuse = || Error::new(Status::InvalidArgument, "the body is no event of a server in memory");
+    let body: serde_json::Value = serde_json::from_slice(json).map_err(|_| refuse())?;
+    let text = |name: &str| body.get(name).and_then(|it| it.as_str()).map(str::to_owned);
+    let section = text("section");
+    match (text("changed"), text("deleted")) {
+        (Some(rating_key), _) => Ok(vec![Event::Changed {
+            section,
+            rating_key,
+            stamp: None,
+        }]),
+        (None, Some(rating_key)) => Ok(vec![Event::Deleted { section, rating_key }]),
+        (None, None) => Err(refuse()),
+    }
+}
+
+struct MemorySource {
+    memory: Memory,
+    meter: Arc<dyn Meter>,
+}
+
+impl MemorySource {
+    /// A request begins: counted, and as far as the fault lets it come.
+    fn ask(&self, kind: RequestKind, bounds: &Bounds<'_>) -> Result<MutexGuard<'_, State>> {
+        if (bounds.aborted)() {
+            return Err(Error::new(Status::Aborted, "the host stopped it"));
+        }
+        let late = || Error::new(Status::Timeout, "the server in memory did not answer in time");
+        if bounds.left() == Some(Duration::ZERO) {
+            return Err(late());
+        }
+        self.meter.request(kind, 1, Duration::ZERO);
+        let mut state = self.memory.state();
+        let count = state.requests.entry(kind.name()).or_default();
+        *count += 1;
+        let pages = *count;
+        let failed = |status, text| Err(Error::new(status, text));
+        match state.fault {
+            Some(Fault::Down) => failed(Status::Connect, "no server in memory is there"),
+            Some(Fault::Starting) => failed(Status::Starting, "the server in memory is starting"),
+            Some(Fault::Unauthorized) => failed(Status::Unauthorized, "the server in memory refuses the token"),
+            Some(Fault::Forbidden) => failed(Status::Forbidden, "the server in memory does not allow this"),
+            Some(Fault::Slow(took)) if bounds.left().is_some_and(|left| left < took) => Err(late()),
+            Some(Fault::DownAfterPages(most)) if kind == RequestKind::Page && pages > most => {
+                failed(Status::Connect, "the server in memory went away")
+            }
+            _ => Ok(state),
+        }
+    }
+}
+
+impl State {
+    fn stock(&self, library: &Library) -> Result<&Stock> {
+        let stock = (self.stocks.iter()).find(|stock| stock.library.section == library.section);
+        stock.ok_or_else(|| Error::new(Status::NotOnServer, format!("no library {}", library.section)))
+    }
+}
+
+impl Source for MemorySource {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn abilities(&self) -> Abilities {
+        self.memory.state().knobs.abilities
+    }
+
+    fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
+        Ok(self.ask(RequestKind::Identity, &bounds)?.server.clone())
+    }
+
+    fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
+        let state = self.ask(RequestKind::Probe, &bounds)?;
+        let shown = |stock: &Stock| {
+            let (token, trust) = match state.knobs.token {
+                Token::Exact => (stock.told.to_string(), Trust::Exact),
+                Token::Coarse | Token::Lagging => (stock.told.to_string(), Trust::Hint),
+                Token::Lying => ("as ever".to_owned(), Trust::Hint),
+                Token::Useless => (String::new(), Trust::Useless),
+            };
+            let change = Change {
+                token,
+                trust,
+                ..stock.library.change.clone()
+            };
+            Library {
+                change,
+                ..stock.library.clone()
+            }
+        };
+        Ok(state.stocks.iter().map(shown).collect())
+    }
+
+    fn partitions(&self, _: &Library) -> usize {
+        PARTITIONS
+    }
+
+    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
+        let state = self.ask(RequestKind::Page, &bounds)?;
+        let stock = state.stock(request.library)?;
+        let total = stock.partition(request.partition).count() as u64;
+        let size = request.size as usize;
+        let by_row = state.knobs.abilities.resume != Resume::ByPosition;
+        // By position, a place in the order of the listing; else a number of rows.
+        let place = |row: &Row, at: u64| if by_row { at } else { row.born };
+        let rows: Vec<(u64, &Row)> = (0..)
+            .zip(stock.partition(request.partition))
+            .map(|(at, row)| (place(row, at), row))
+            .skip_while(|(place, _)| *place < request.position)
+            .collect();
+        for (number, (_, row)) in rows.iter().take(size).enumerate() {
+            if (bounds.aborted)() {
+                return Err(Error::new(Status::Aborted, "the host stopped it"));
+            }
+            if matches!(state.fault, Some(Fault::CutAfter(most)) if number == most) {
+                return Err(Error::new(Status::BadAnswer, "the answer was cut off"));
+            }
+            items.push(row.item.clone());
+        }
+        Ok(PageEnd {
+            rows: rows.len().min(size) as u64,
+            total: Some(total),
+            next: rows.get(size).map(|(place, _)| *place),
+            moved: false,
+        })
+    }
+
+    fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
+        // Given out first: the index asks nothing of this server while it is locked.
+        let (new, gone) = {
+            let state = self.ask(RequestKind::Delta, &bounds)?;
+            let stock = state.stock(library)?;
+            let told = state.knobs.abilities.changes;
+            let Some(since) = known.since().parse::<u64>().ok().filter(|_| told != Delta::None) else {
+                return Ok(Changes::Unknown);
+            };
+            if stock.unmounted {
+                return Ok(Changes::Unknown);
+            }
+            let is_new = |row: &&Row| row.changed > since && (told == Delta::Complete || !row.silent);
+            let new: Vec<Item> = stock.rows.iter().filter(is_new).map(|row| row.item.clone()).collect();
+            let gone = stock.gone.iter().filter(|(version, _)| *version > since);
+            (new, gone.map(|(_, key)| key.clone()).collect())
+        };
+        known.add(&new)?;
+        Ok(Changes::Known { gone })
+    }
+
+    fn find_path(
+        &self,
+        library: &Library,
+        wanted: &WantedPath<'_>,
+        bounds: Bounds<'_>,
+        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+    ) -> Result<bool> {
+        let found = {
+            let state = self.ask(RequestKind::FindPath, &bounds)?;
+            let stock = state.stock(library)?;
+            let named = |path: &String| path.rsplit('/').next() == Some(wanted.name);
+            let rows = stock.shown().filter(|row| row.item.parts.iter().any(named));
+            rows.map(|row| row.item.clone()).collect()
+        };
+        is_it(found)
+    }
+
+    fn find_title(
+        &self,
+        library: &Library,
+        title: &str,
+        bounds: Bounds<'_>,
+        sink: &mut dyn FnMut(Vec<Item>) -> Result<()>,
+    ) -> Result<bool> {
+        let found = {
+            let state = self.ask(RequestKind::FindPath, &bounds)?;
+            let stock = state.stock(library)?;
+            let wanted = title.to_lowercase();
+            let rows = stock
+                .shown()
+                .filter(|row| row.item.title.to_lowercase().contains(&wanted));
+            rows.map(|row| row.item.clone()).collect()
+        };
+        sink(found)?;
+        Ok(true)
+    }
+
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
+        let state = self.ask(RequestKind::Confirm, &bounds)?;
+        let rows = state.stocks.iter().flat_map(|stock| &stock.rows);
+        let wanted = rows.filter(|row| rating_keys.contains(&row.item.rating_key.as_str()));
+        Ok(wanted.map(|row| row.item.clone()).collect())
+    }
+
+    fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
+        if !self.abilities().edits {
+            return Err(Error::new(
+                Status::Unsupported,
+                "a server in memory that cannot be edited",
+            ));
+        }
+        drop(self.ask(RequestKind::Edit, &bounds)?);
+        for key in request.ids {
+            self.memory.change(request.section, |stock, version| {
+                let row = stock.find(key);
+                for change in request.changes {
+                    if let FieldChange::Set(field, value) = change
+                        && field == "title"
+                    {
+                        row.item.title.clone_from(value);
+                    }
+                }
+                (row.changed, row.silent) = (version, true);
+            });
+        }
+        Ok(())
+    }
+
+    /// What was told so far; then the server ends it.
+    fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
+        if !self.abilities().events {
+            return Err(Error::new(Status::Unsupported, "a server in memory that tells nothing"));
+        }
+        let events = std::mem::take(&mut self.ask(RequestKind::Events, &bounds)?.events);
+        if sink(Event::Connected) {
+            events.into_iter().all(sink);
+        }
+        Ok(())
+    }
+
+    fn after_fork(&self) {}
+}

@@ -1,0 +1,194 @@
+//! `SQLite`'s system calls as a test sees them: a VFS that says each write, sync and removal before it is done, and may be
+//! told to fail. It becomes the default of the process, so only workers use it.
+#![allow(dead_code)] // each test file uses its part
+
+use std::collections::HashMap;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, OnceLock};
+
+use rusqlite::ffi::{
+    SQLITE_OK, sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register,
+};
+
+/// What `SQLite` is about to do. `file` tells open files apart.
+#[derive(Debug)]
+pub enum Call<'c> {
+    Open { file: usize, path: &'c Path, made: bool },
+    Write { file: usize, at: u64, bytes: &'c [u8] },
+    Truncate { file: usize, length: u64 },
+    Sync { file: usize },
+    Lock { file: usize },
+    Delete { path: &'c Path },
+}
+
+/// Hears of each call. What it gives is the call's result, unless it is `SQLITE_OK`: then the call is made.
+pub type Ear = fn(&Call<'_>) -> c_int;
+
+static EAR: OnceLock<Ear> = OnceLock::new();
+static REAL: OnceLock<usize> = OnceLock::new();
+/// Tables of methods by the address of those that they stand in for.
+static TABLES: LazyLock<Mutex<HashMap<usize, usize>>> = LazyLock::new(Mutex::default);
+/// The methods that each open file really has.
+static OPEN: LazyLock<Mutex<HashMap<usize, usize>>> = LazyLock::new(Mutex::default);
+
+/// From now on this process's `SQLite` says what it does. Without `shares_memory` its files have no `-shm`, as on a
+/// network.
+pub fn register(ear: Ear, shares_memory: bool) {
+    EAR.set(ear).expect("registered once");
+    SHARES.set(shares_memory).expect("registered once");
+    // SAFETY: the default VFS lives for ever, and so does the copy of it that is registered.
+    unsafe {
+        let real = sqlite3_vfs_find(std::ptr::null());
+        REAL.set(real as usize).expect("registered once");
+        let mut ours: sqlite3_vfs = *real;
+        ours.zName = c"told".as_ptr();
+        ours.xOpen = Some(open);
+        ours.xDelete = Some(delete);
+        assert_eq!(sqlite3_vfs_register(Box::into_raw(Box::new(ours)), 1), SQLITE_OK);
+    }
+}
+
+static SHARES: OnceLock<bool> = OnceLock::new();
+
+fn hear(call: &Call<'_>) -> c_int {
+    EAR.get().expect("registered")(call)
+}
+
+fn real() -> *mut sqlite3_vfs {
+    *REAL.get().expect("registered") as *mut sqlite3_vfs
+}
+
+unsafe fn named<'n>(name: *const c_char) -> &'n Path {
+    // SAFETY: SQLite gives names that end in NUL and live as long as the call.
+    Path::new(std::ffi::OsStr::from_bytes(unsafe { CStr::from_ptr(name) }.to_bytes()))
+}
+
+unsafe extern "C" fn open(
+    _: *mut sqlite3_vfs,
+    name: *const c_char,
+    file: *mut sqlite3_file,
+    flags: c_int,
+    out: *mut c_int,
+) -> c_int {
+    // SAFETY: what SQLite gives is handed on; the file that was opened has a table of methods.
+    unsafe {
+        (*file).pMethods = std::ptr::null();
+        if !name.is_null() {
+            let path = named(name);
+            let made = path.symlink_metadata().is_err();
+            let told = hear(&Call::Open {
+                file: file as usize,
+                path,
+                made,
+            });
+            if told != SQLITE_OK {
+                return told;
+            }
+        }
+        let done = (*real()).xOpen.expect("it opens")(real(), name, file, flags, out);
+        if done == SQLITE_OK && !name.is_null() && !(*file).pMethods.is_null() {
+            let methods = (*file).pMethods;
+            OPEN.lock().expect("no panic").insert(file as usize, methods as usize);
+            let mut tables = TABLES.lock().expect("no panic");
+            let table = tables.entry(methods as usize).or_insert_with(|| {
+                let mut table: sqlite3_io_methods = *methods;
+                table.xClose = Some(close);
+                table.xWrite = Some(write);
+                table.xTruncate = Some(truncate);
+                table.xSync = Some(sync);
+                table.xLock = Some(lock);
+                table.iVersion = if SHARES.get() == Some(&true) { 2 } else { 1 };
+                Box::into_raw(Box::new(table)) as usize
+            });
+            (*file).pMethods = *table as *const sqlite3_io_methods;
+        }
+        done
+    }
+}
+
+/// The methods that the file really has.
+fn methods(file: *mut sqlite3_file) -> &'static sqlite3_io_methods {
+    let table = OPEN.lock().expect("no panic")[&(file as usize)];
+    // SAFETY: SQLite's tables of methods live for ever.
+    unsafe { &*(table as *const sqlite3_io_methods) }
+}
+
+unsafe extern "C" fn close(file: *mut sqlite3_file) -> c_int {
+    let real = methods(file);
+    OPEN.lock().expect("no panic").remove(&(file as usize));
+    // SAFETY: as SQLite called us.
+    unsafe { real.xClose.expect("a method")(file) }
+}
+
+unsafe extern "C" fn write(file: *mut sqlite3_file, bytes: *const c_void, length: c_int, at: sqlite3_int64) -> c_int {
+    // SAFETY: as SQLite called us: there are so many bytes.
+    unsafe {
+        let given = std::slice::from_raw_parts(bytes.cast::<u8>(), usize::try_from(length).expect("a length"));
+        let told = hear(&Call::Write {
+            file: file as usize,
+            at: at.cast_unsigned(),
+            bytes: given,
+        });
+        if told != SQLITE_OK {
+            return told;
+        }
+        methods(file).xWrite.expect("a method")(file, bytes, length, at)
+    }
+}
+
+unsafe extern "C" fn truncate(file: *mut sqlite3_file, length: sqlite3_int64) -> c_int {
+    let told = hear(&Call::Truncate {
+        file: file as usize,
+        length: length.cast_unsigned(),
+    });
+    if told != SQLITE_OK {
+        return told;
+    }
+    // SAFETY: as SQLite called us.
+    unsafe { methods(file).xTruncate.expect("a method")(file, length) }
+}
+
+unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
+    let told = hear(&Call::Sync { file: file as usize });
+    if told != SQLITE_OK {
+        return told;
+    }
+    // SAFETY: as SQLite called us.
+    unsafe { methods(file).xSync.expect("a method")(file, flags) }
+}
+
+unsafe extern "C" fn lock(file: *mut sqlite3_file, kind: c_int) -> c_int {
+    let told = hear(&Call::Lock { file: file as usize });
+    if told != SQLITE_OK {
+        return told;
+    }
+    // SAFETY: as SQLite called us.
+    unsafe { methods(file).xLock.expect("a method")(file, kind) }
+}
+
+unsafe extern "C" fn delete(_: *mut sqlite3_vfs, name: *const c_char, sync_names: c_int) -> c_int {
+    // SAFETY: as SQLite called us.
+    unsafe {
+        let told = hear(&Call::Delete { path: named(name) });
+        if told != SQLITE_OK {
+            return told;
+        }
+        (*real()).xDelete.expect("it removes")(real(), name, sync_names)
+    }
+}
+
+/// Which open file is which path: what an [`Ear`] that wants paths keeps.
+#[derive(Default)]
+pub struct Paths(HashMap<usize, PathBuf>);
+
+impl Paths {
+    pub fn opened(&mut self, file: usize, path: &Path) {
+        self.0.insert(file, path.to_owned());
+    }
+
+    pub fn of(&self, file: usize) -> &Path {
+        self.0.get(&file).map_or(Path::new(""), PathBuf::as_path)
+    }
+}
