@@ -286,6 +286,82 @@ fn a_question_about_all_libraries_ends_though_they_are_more_than_the_limit() {
 }
 
 #[test]
+fn a_call_keeps_what_it_reads_and_lets_go_of_it_at_its_end() {
+    let at = Scene::of(server([ITEMS; 3])).with(|options| options.size_limit = Some(1));
+    let index = at.open();
+    let (paths, keys): (Vec<String>, Vec<String>) = (1..=3)
+        .cycle()
+        .zip(0..12)
+        .map(|(number, nth)| path_of(&at.server, number, nth))
+        .unzip();
+    let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
+    at.server.reset();
+    let mut found = Vec::new();
+    let each = |answer: &plexindex::index::Answer<'_>| {
+        found.extend(answer.item().map(|one| one.item.rating_key.to_owned()));
+    };
+    index
+        .match_paths_with(&QueryOptions::default(), &paths, each)
+        .expect("answers");
+    assert_eq!(found, keys);
+    assert_eq!(requests(&at.server)[2], 3, "each library is listed once");
+    // An answer is held up for a moment only: what is left to be done then, the next call does, here for the statistics.
+    stats(&index);
+    assert_eq!(fetched(&index).len(), 1, "the limit holds afterwards");
+    let found = index
+        .match_guid(&QueryOptions::default(), "imdb://tt9999999")
+        .expect("an answer");
+    assert_eq!(found.status, Status::NotFound);
+    stats(&index);
+    assert_eq!(fetched(&index).len(), 1);
+}
+
+#[test]
+fn what_hosts_say_of_a_library_that_went_counts() {
+    let (at, _) = limited();
+    let index = at.open();
+    ask(&index, &at.server, 1);
+    let one = index.library("One").expect("a handle");
+    let (_, key) = path_of(&at.server, 1, 3);
+    let (_, other) = path_of(&at.server, 1, 4);
+    one.record_matches(&[(b"/host/a.mkv", &key), (b"/host/b.mkv", &key), (b"/host/c.mkv", &other)])
+        .expect("recorded");
+    for number in [2, 3] {
+        at.clock.advance_ms(1_000);
+        ask(&index, &at.server, number);
+    }
+    assert_eq!(fetched(&index), ["Two", "Three"]);
+    let confirmed = |path: &[u8]| one.lookup_key(path, str::to_owned);
+    // Recorded while it is gone, and invalidated, by path and by item.
+    one.record_matches(&[(b"/host/d.mkv", &other)]).expect("recorded");
+    assert_eq!(confirmed(b"/host/d.mkv").as_ref(), Some(&other));
+    one.invalidate_path(b"/host/a.mkv").expect("invalidated");
+    assert_eq!(confirmed(b"/host/a.mkv"), None);
+    assert_eq!(confirmed(b"/host/b.mkv").as_ref(), Some(&key));
+    one.invalidate_item(&key).expect("invalidated");
+    assert_eq!(confirmed(b"/host/b.mkv"), None);
+    // Listed again, and gone again: all as before.
+    for number in [1, 2, 3] {
+        at.clock.advance_ms(1_000);
+        ask(&index, &at.server, number);
+        let again = at.open();
+        for index in [&index, &again] {
+            let one = index.library("One").expect("a handle");
+            for path in [&b"/host/c.mkv"[..], b"/host/d.mkv"] {
+                let found = index.match_path(&support::offline(&one), path).expect("an answer");
+                assert_eq!(found.rung, Rung::Confirmed);
+                assert_eq!(one.lookup_key(path, str::to_owned).as_ref(), Some(&other));
+            }
+            assert_eq!(one.lookup_key(b"/host/a.mkv", str::to_owned), None);
+        }
+    }
+    index.clear().expect("cleared");
+    assert_eq!(confirmed(b"/host/c.mkv"), None);
+    ask(&index, &at.server, 1);
+    assert_eq!(fetched(&index), ["One"]);
+}
+
+#[test]
 fn bringing_all_libraries_up_to_date_fetches_none_that_went() {
     let (at, _) = limited();
     let index = at.open();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::upkeep::SWEEP;
 use crate::error::Result;
 use crate::model::LibraryId;
+use crate::platform::clock::Clock;
 use crate::store::{Patience, Store};
 
 /// How long this waits for other writers.
@@ -17,6 +18,7 @@ const UNFINISHED: i64 = i64::MIN;
 /// The limit of one handle on its folder.
 pub struct Limit {
     store: Arc<Store>,
+    clock: Arc<dyn Clock>,
     bytes: Option<u64>,
     /// When the folder was looked at last, Unix ms; [`UNFINISHED`]: something is left to be done.
     looked_ms: AtomicI64,
@@ -36,9 +38,10 @@ impl Drop for Busy<'_> {
 }
 
 impl Limit {
-    pub fn new(store: Arc<Store>, bytes: Option<u64>) -> Self {
+    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, bytes: Option<u64>) -> Self {
         Self {
             store,
+            clock,
             bytes,
             looked_ms: AtomicI64::new(UNFINISHED),
             evicting: AtomicBool::new(false),
@@ -87,7 +90,7 @@ impl Limit {
         }
         let _busy = Busy(&self.evicting);
         let _held = Patience::now().at_most(SHORTLY).until(until).hold();
-        let done = self.evict_down_to(limit, until, now_ms, stays);
+        let done = self.evict_down_to(limit, until, stays);
         if let Err(error) = &done {
             log::warn!("the folder could not be brought within size_limit; it is tried again later: {error}");
         }
@@ -96,13 +99,7 @@ impl Limit {
     }
 
     /// Whether all was done that can be done.
-    fn evict_down_to(
-        &self,
-        limit: u64,
-        until: Option<Instant>,
-        now_ms: i64,
-        stays: &dyn Fn(LibraryId) -> bool,
-    ) -> Result<bool> {
+    fn evict_down_to(&self, limit: u64, until: Option<Instant>, stays: &dyn Fn(LibraryId) -> bool) -> Result<bool> {
         let late = || until.is_some_and(|until| Instant::now() >= until);
         loop {
             if self.store.folder().disk_bytes() <= limit {
@@ -128,9 +125,12 @@ impl Limit {
                 self.said.store(false, Ordering::Relaxed);
                 return Ok(true);
             }
+            // Sweeping may have taken long.
+            let now_ms = self.clock.now_ms();
             let libraries = self.store.evictable(now_ms)?;
             let Some(library) = libraries.iter().find(|one| !stays(one.id)) else {
-                if !self.said.swap(true, Ordering::Relaxed) {
+                // A call that reads one looks again at its end.
+                if libraries.is_empty() && !self.said.swap(true, Ordering::Relaxed) {
                     log::warn!(
                         "{} takes {kept} bytes, more than size_limit={limit}, and all of it has to stay: recorded matches, \
                          what the host keeps, and the library asked for last; raise size_limit",

@@ -70,10 +70,10 @@ impl Generation {
         Self(self.0.abs() + 1)
     }
 
-    /// Up to which generation rows are gone; -1: none.
+    /// Up to which generation rows are gone; 0: none.
     #[must_use]
     pub fn evicted(self) -> i64 {
-        if self.0 < 0 { -self.0 } else { -1 }
+        if self.0 < 0 { -self.0 } else { 0 }
     }
 }
 

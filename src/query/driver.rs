@@ -9,7 +9,7 @@ use crate::error::{Error, Meaning, Result, Status};
 use crate::matching::Scope;
 use crate::model::{Generation, IdentityId};
 use crate::platform::swap::Guard;
-use crate::reading::{Resolved, Snapshot};
+use crate::reading::{Resolved, Snapshot, Wanted};
 use crate::store::{LibraryRow, Patience};
 use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, SHORTLY, Syncing, Unverified, Why};
 
@@ -139,13 +139,23 @@ impl Queries {
         question: &Q,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
+        self.answer_among(&mut self.reading.wanted(false), call, question, then)
+    }
+
+    /// The same for one question of a call, which wants these libraries.
+    pub fn answer_among<Q: Question, R>(
+        &self,
+        wanted: &mut Wanted<'_>,
+        call: &Call<'_>,
+        question: &Q,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
         let _held = Patience::now().until(call.until).hold();
         let (mut snapshot, mut now_ms) = self.read_on()?;
         if self.reading.note_use(now_ms) {
             drop(snapshot);
             (snapshot, now_ms) = self.read_on()?;
         }
-        let mut wanted = self.reading.wanted();
         let mut state = QueryState::new(snapshot.sequence(), now_ms);
         loop {
             let scope = Self::scope(call, &snapshot)?;
@@ -200,15 +210,16 @@ impl Queries {
                     (snapshot, now_ms) = self.read_on()?;
                     continue;
                 }
+                asked(&mut |place| wanted.read(snapshot.rows[place].id));
                 let given = question.answer(&turn, &found, state, then);
                 drop(found);
                 drop(snapshot);
                 self.reading.answered(wanted, call.until, now_ms);
                 return given;
             }
-            asked(&mut |place| wanted.add(snapshot.rows[place].id));
+            asked(&mut |place| wanted.fetch(snapshot.rows[place].id));
             for row in &libraries {
-                wanted.add(row.id);
+                wanted.fetch(row.id);
             }
             drop(found); // it borrows from the snapshot
             drop(snapshot); // others may replace it while this waits for the server

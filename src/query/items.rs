@@ -11,7 +11,7 @@ use super::room::Queries;
 use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, is_stale, need};
 use crate::matching::{Found, LIMIT, Normal};
-use crate::model::{Confidence, IdentityId, Item, LibraryId, Reason};
+use crate::model::{Confidence, IdentityId, Item, Reason};
 use crate::reading::{age, places};
 use crate::stats::Spent;
 use crate::store::LibraryRow;
@@ -105,13 +105,9 @@ impl Question for By<'_> {
 
     fn is_outrun(&self, turn: &Turn<'_>, found: &OnceCell<Items>) -> Result<bool> {
         self.read(turn, found)?;
-        let asked = turn.snapshot.asked(turn.scope);
-        let fetched: Vec<LibraryId> = asked
-            .iter()
-            .filter(|row| row.generation.is_fetched())
-            .map(|row| row.id)
-            .collect();
-        turn.queries.store.were_evicted(&fetched)
+        let rows = turn.snapshot.asked(turn.scope).iter();
+        let answering = rows.filter(|row| row.generation.is_fetched());
+        Ok(!turn.queries.store.still_answer(answering)?)
     }
 
     /// The store is asked, not the images.

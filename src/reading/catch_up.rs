@@ -68,7 +68,7 @@ impl Reading {
     ) -> Self {
         Self {
             kind,
-            limit: Limit::new(Arc::clone(&store), options.size_limit),
+            limit: Limit::new(Arc::clone(&store), Arc::clone(&clock), options.size_limit),
             store,
             images,
             mappings,

@@ -2,10 +2,10 @@
 
 use super::catch_up::Reading;
 use super::selection::{Resolved, Selection};
-use super::snapshot::places;
 use crate::error::{Result, refuse};
 use crate::matching::Scope;
-use crate::model::{Generation, Item, LibraryId};
+use crate::model::Item;
+use crate::store::LibraryRow;
 
 impl Reading {
     /// Those of a library after `cursor`, each with the cursor behind it.
@@ -26,8 +26,8 @@ impl Reading {
                 }
             };
             let items = self.store.items_after(row.id, row.generation, cursor, limit)?;
-            // Evicted meanwhile, some may have been swept before they were read.
-            if !row.generation.is_fetched() || !self.store.were_evicted(&[row.id])? {
+            // Evicted or listed anew meanwhile, some may have been swept before they were read.
+            if !row.generation.is_fetched() || self.store.still_answer([&row])? {
                 return Ok(items);
             }
         }
@@ -35,21 +35,26 @@ impl Reading {
 
     /// The one with this rating key.
     pub fn item(&self, library: &Selection, rating_key: &str) -> Result<Option<Item>> {
-        self.catch_up()?;
-        let rows: Vec<(LibraryId, Generation)> = {
-            let snapshot = self.snapshot();
-            match library.resolve(&snapshot)? {
-                Resolved::Scope(scope) => places(scope, snapshot.rows.len())
-                    .map(|place| (snapshot.rows[place].id, snapshot.rows[place].generation))
-                    .collect(),
-                Resolved::Unknown => Vec::new(),
+        loop {
+            self.catch_up()?;
+            let rows: Vec<LibraryRow> = {
+                let snapshot = self.snapshot();
+                match library.resolve(&snapshot)? {
+                    Resolved::Scope(scope) => snapshot.asked(scope).to_vec(),
+                    Resolved::Unknown => Vec::new(),
+                }
+            };
+            for row in &rows {
+                if let Some(item) = self.store.item(row.id, row.generation, rating_key)? {
+                    return Ok(Some(item));
+                }
             }
-        };
-        for (id, generation) in rows {
-            if let Some(item) = self.store.item(id, generation, rating_key)? {
-                return Ok(Some(item));
+            if self
+                .store
+                .still_answer(rows.iter().filter(|row| row.generation.is_fetched()))?
+            {
+                return Ok(None);
             }
         }
-        Ok(None)
     }
 }

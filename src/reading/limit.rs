@@ -16,28 +16,51 @@ const LOOKED_AT_MS: i64 = 60_000;
 pub struct Wanted<'r> {
     reading: &'r Reading,
     libraries: Vec<LibraryId>,
+    /// Those of them that were not read since they were fetched.
+    unread: Vec<LibraryId>,
+    /// Whether other questions of the same call follow, which may ask for the same libraries.
+    many: bool,
 }
 
 impl Wanted<'_> {
-    pub fn add(&mut self, library: LibraryId) {
+    /// A library that is about to be fetched.
+    pub fn fetch(&mut self, library: LibraryId) {
+        if !self.unread.contains(&library) {
+            self.unread.push(library);
+        }
+        self.stays(library);
+    }
+
+    /// A library that was read, and may be again.
+    pub fn read(&mut self, library: LibraryId) {
+        if self.many {
+            self.stays(library);
+        }
+    }
+
+    fn stays(&mut self, library: LibraryId) {
         if !self.libraries.contains(&library) {
             self.libraries.push(library);
             lock(&self.reading.wanted).push(library);
+        }
+    }
+
+    fn release(&mut self) {
+        if self.libraries.is_empty() {
+            return;
+        }
+        let mut wanted = lock(&self.reading.wanted);
+        for library in self.libraries.drain(..) {
+            if let Some(place) = wanted.iter().position(|one| *one == library) {
+                wanted.swap_remove(place);
+            }
         }
     }
 }
 
 impl Drop for Wanted<'_> {
     fn drop(&mut self) {
-        if self.libraries.is_empty() {
-            return;
-        }
-        let mut wanted = lock(&self.reading.wanted);
-        for library in &self.libraries {
-            if let Some(place) = wanted.iter().position(|one| one == library) {
-                wanted.swap_remove(place);
-            }
-        }
+        self.release();
     }
 }
 
@@ -47,11 +70,13 @@ impl Reading {
         self.clock.now_ms()
     }
 
-    /// Nothing yet.
-    pub fn wanted(&self) -> Wanted<'_> {
+    /// Nothing yet. `many`: for more than one question.
+    pub fn wanted(&self, many: bool) -> Wanted<'_> {
         Wanted {
             reading: self,
             libraries: Vec::new(),
+            unread: Vec::new(),
+            many,
         }
     }
 
@@ -109,15 +134,24 @@ impl Reading {
         }
     }
 
-    /// What the limit needs when a question was answered: little at a time.
-    pub fn answered(&self, wanted: Wanted<'_>, until: Option<Instant>, now_ms: i64) {
+    /// What the limit needs when a question was answered, at this time.
+    pub fn answered(&self, wanted: &mut Wanted<'_>, until: Option<Instant>, now_ms: i64) {
         self.note_asked(false, now_ms);
-        self.have_read(&wanted.libraries);
-        if self.limit.is_due(LOOKED_AT_MS, now_ms) {
+        self.have_read(&wanted.unread);
+        wanted.unread.clear();
+        if !wanted.many {
+            self.let_go(wanted, until, now_ms);
+        }
+    }
+
+    /// What the limit needs when a call is over: little at a time. What stayed for it may be more than the limit allows.
+    pub fn let_go(&self, wanted: &mut Wanted<'_>, until: Option<Instant>, now_ms: i64) {
+        let every_ms = if wanted.libraries.is_empty() { LOOKED_AT_MS } else { 0 };
+        wanted.release();
+        if self.limit.is_due(every_ms, now_ms) {
             let soon = Instant::now() + HELD_UP;
             let until = until.map_or(soon, |until| until.min(soon));
-            self.keep_within_limit(LOOKED_AT_MS, Some(until), now_ms);
+            self.keep_within_limit(every_ms, Some(until), now_ms);
         }
-        drop(wanted);
     }
 }

@@ -11,5 +11,6 @@ mod snapshot;
 
 pub use catch_up::Reading;
 pub use invalidate::PERSISTENCE;
+pub use limit::Wanted;
 pub use selection::{Resolved, Selection, Selector};
 pub use snapshot::{Snapshot, age, places};

@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::folder::NAME;
+use super::libraries::LibraryRow;
 use super::open::Store;
 use super::seen;
 use crate::error::Result;
@@ -134,19 +135,21 @@ impl Store {
         })
     }
 
-    /// Whether one of these was evicted.
+    /// Whether these listings still answer: none was evicted since, made anew, or cleared. What was read of one that was may
+    /// be less than there is.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn were_evicted(&self, libraries: &[LibraryId]) -> Result<bool> {
+    pub fn still_answer<'r>(&self, rows: impl IntoIterator<Item = &'r LibraryRow> + Clone) -> Result<bool> {
         self.read(|connection| {
-            let mut evicted = connection.prepare_cached("SELECT 1 FROM libraries WHERE id = ?1 AND generation < 0")?;
-            for library in libraries {
-                if evicted.exists([library])? {
-                    return Ok(true);
+            let mut answers = connection
+                .prepare_cached("SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation = ?2")?;
+            for row in rows.clone() {
+                if !answers.exists(params![row.id, row.generation])? {
+                    return Ok(false);
                 }
             }
-            Ok(false)
+            Ok(true)
         })
     }
 

@@ -441,7 +441,7 @@ fn put(
     // Rows of what was evicted are about to be swept.
     let mut known = c.prepare_cached(
         "SELECT id, digest, since, died IS NULL FROM items WHERE library = ?1 AND rating_key = ?2 \
-         AND (died IS NULL OR since > ?3) AND born NOT BETWEEN 0 AND ?4",
+         AND (died IS NULL OR since > ?3) AND born NOT BETWEEN 1 - ?4 AND ?4",
     )?;
     let evicted = library.generation.evicted();
     let mut rows = known.query(params![listing.library, item.rating_key, asked, evicted])?;

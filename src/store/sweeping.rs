@@ -73,8 +73,10 @@ impl FromCells for Dead {
     }
 }
 
-/// Items of listings that were evicted. Rows of a listing that began since are born later, single items before 0.
-const EVICTED: &str = "l.identity > 0 AND l.dead_items AND l.generation < 0 AND i.born BETWEEN 0 AND -l.generation";
+/// Items of listings that were evicted, and those found singly before. Rows of a listing that began since are born later;
+/// what was found singly since has the number of the generation, which is below 0.
+const EVICTED: &str =
+    "l.identity > 0 AND l.dead_items AND l.generation < 0 AND i.born BETWEEN l.generation + 1 AND -l.generation";
 
 /// Removes rows that nothing shows any more, at most `slice` of each kind.
 pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
