@@ -7,13 +7,16 @@ mod support;
 mod worker;
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use plexindex::error::Status;
-use plexindex::index::{Index, QueryOptions};
+use plexindex::index::{Clock, Index, QueryOptions};
 use plexindex::model::Rung;
 use plexindex::options::Ttl;
+use plexindex::source::Source;
+use plexindex::source::plex::PlexHttp;
 use plexindex::stats::Stats;
 use plexindex::tables::Terms;
 use plexindex_standin::{LibrarySpec, Standin};
@@ -314,6 +317,37 @@ fn a_call_keeps_what_it_reads_and_lets_go_of_it_at_its_end() {
     assert_eq!(found.status, Status::NotFound);
     stats(&index);
     assert_eq!(fetched(&index).len(), 1);
+}
+
+/// A clock that counts how often it is read.
+struct Counted(AtomicU64);
+
+impl Clock for Counted {
+    fn now_ms(&self) -> i64 {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        support::NOW_MS
+    }
+}
+
+#[test]
+fn an_answer_reads_the_clock_no_more_often_for_a_limit() {
+    let at = Scene::of(server([ITEMS; 3])).with(|options| options.size_limit = Some(1 << 30));
+    let counted = Arc::new(Counted(AtomicU64::new(0)));
+    let index = Index::open_with(at.options.clone(), Arc::clone(&counted) as _, |options, id, meter| {
+        Ok(Arc::new(PlexHttp::new(options, id, meter)?) as Arc<dyn Source>)
+    })
+    .expect("the index opens");
+    ask(&index, &at.server, 1);
+    let library = index.library("One").expect("a handle");
+    let (path, key) = path_of(&at.server, 1, 7);
+    let reads = |what: &dyn Fn()| {
+        let before = counted.0.load(Ordering::Relaxed);
+        what();
+        counted.0.load(Ordering::Relaxed) - before
+    };
+    let full = || assert!(library.match_path(path.as_bytes()).expect("an answer").item.is_some());
+    let fast = || assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned).as_ref(), Some(&key));
+    assert_eq!([reads(&full), reads(&fast), reads(&full)], [1, 0, 1]);
 }
 
 #[test]

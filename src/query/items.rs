@@ -107,7 +107,7 @@ impl Question for By<'_> {
         self.read(turn, found)?;
         let rows = turn.snapshot.asked(turn.scope).iter();
         let answering = rows.filter(|row| row.generation.is_fetched());
-        Ok(!turn.queries.store.still_answer(answering)?)
+        Ok(!turn.queries.store.still_answer(&answering)?)
     }
 
     /// The store is asked, not the images.

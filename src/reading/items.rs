@@ -1,5 +1,7 @@
 //! Items of the libraries, as they are stored.
 
+use std::iter;
+
 use super::catch_up::Reading;
 use super::selection::{Resolved, Selection};
 use crate::error::{Result, refuse};
@@ -27,7 +29,7 @@ impl Reading {
             };
             let items = self.store.items_after(row.id, row.generation, cursor, limit)?;
             // Evicted or listed anew meanwhile, some may have been swept before they were read.
-            if !row.generation.is_fetched() || self.store.still_answer([&row])? {
+            if !row.generation.is_fetched() || self.store.still_answer(&iter::once(&row))? {
                 return Ok(items);
             }
         }
@@ -49,10 +51,8 @@ impl Reading {
                     return Ok(Some(item));
                 }
             }
-            if self
-                .store
-                .still_answer(rows.iter().filter(|row| row.generation.is_fetched()))?
-            {
+            let fetched = rows.iter().filter(|row| row.generation.is_fetched());
+            if self.store.still_answer(&fetched)? {
                 return Ok(None);
             }
         }

@@ -140,7 +140,7 @@ impl Store {
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
-    pub fn still_answer<'r>(&self, rows: impl IntoIterator<Item = &'r LibraryRow> + Clone) -> Result<bool> {
+    pub fn still_answer<'r>(&self, rows: &(impl Iterator<Item = &'r LibraryRow> + Clone)) -> Result<bool> {
         self.read(|connection| {
             let mut answers = connection
                 .prepare_cached("SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation = ?2")?;

@@ -289,17 +289,17 @@ fn a_library_that_was_evicted_and_listed_anew_is_not_the_one_that_was_read() {
     let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
     let read = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
-    assert!(store.still_answer([&read]).expect("asked"));
+    assert!(store.still_answer(&[&read].into_iter()).expect("asked"));
     assert!(store.evict(read.id, NOW_MS + DAY_MS).expect("evicted"));
-    assert!(!store.still_answer([&read]).expect("asked"));
+    assert!(!store.still_answer(&[&read].into_iter()).expect("asked"));
     // What was read in between was nothing.
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
     let again = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
     assert!(again.generation.is_fetched());
-    assert!(!store.still_answer([&read]).expect("asked"));
-    assert!(store.still_answer([&again]).expect("asked"));
+    assert!(!store.still_answer(&[&read].into_iter()).expect("asked"));
+    assert!(store.still_answer(&[&again].into_iter()).expect("asked"));
     store.clear(mine).expect("cleared");
-    assert!(!store.still_answer([&again]).expect("asked"));
+    assert!(!store.still_answer(&[&again].into_iter()).expect("asked"));
 }
 
 #[test]
