@@ -48,7 +48,7 @@ test-python: ## ruff, mypy, and the tests of the Python package only
 	$(PYTHON) scripts/run_tests.py python
 
 check-deep: ## the long fault tests in full (docs/faults.md): kills, power cuts, damage, load; PLEXINDEX_DEPTH=N scales them
-	$(CARGO) test --test processes --test disk --test hostile -- --ignored
+	$(CARGO) test --test processes --test disk --test hostile --test limit -- --ignored
 
 fuzz: ## the fuzz targets, guided by coverage: TIME=60 seconds each, or RUNS=1000000; TARGETS="paths …"
 	$(PYTHON) scripts/run_fuzz.py

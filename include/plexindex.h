@@ -384,6 +384,10 @@ typedef struct plexindex_options {
     // PLEXINDEX_LOG_INFO when it fetched a library or waited for another call's fetch. 0: 1,000. PLEXINDEX_NEVER_SLOW.
     // Other negative values are refused.
     int64_t slow_ms;
+    // How many bytes the whole folder may take. Libraries that were asked for longest ago are removed first, one by one,
+    // and fetched again when they are asked for. Recorded matches, tables, and the library asked for last stay, even if
+    // they take more: plexindex_statistics.over_limit says so. 0: no limit.
+    uint64_t size_limit;
 } plexindex_options;
 
 // The caller's memory for an answer. `data` must be aligned to 8 bytes, as malloc's memory is. It may be NULL when
@@ -557,6 +561,12 @@ typedef struct plexindex_statistics {
     // How often an old answer was given because the server could not be asked, or its answer could not be stored.
     // plexindex_stats_json() says why it was the last time.
     uint64_t failures;
+    // How many bytes the folder may take: plexindex_options.size_limit. 0: no limit.
+    uint64_t size_limit;
+    // How many bytes what has to stay is beyond that limit. Not 0: the limit is too small.
+    uint64_t over_limit;
+    // How many libraries were removed for a limit, by all processes over the store's life.
+    uint64_t evictions;
 } plexindex_statistics;
 
 // Receives a log line. Runs on the thread that called plexindex_drain_log(). `message` is UTF-8, not NUL-terminated,

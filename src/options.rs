@@ -80,6 +80,9 @@ pub struct Options {
     pub page_size: u32,
     /// Bytes that confirmed matches may take on disk. 50 MiB by default.
     pub matches_limit: u64,
+    /// Bytes that the whole folder may take: the libraries that were asked for longest ago are evicted, and fetched again
+    /// when they are asked for. None by default.
+    pub size_limit: Option<u64>,
     /// Do not map files into memory, read them: for file systems where mapping is unreliable.
     pub no_mmap: bool,
     /// Rules between the host's paths and the server's, in order. None by default.
@@ -108,6 +111,7 @@ impl Default for Options {
             offline: false,
             page_size: 1000,
             matches_limit: 50 << 20,
+            size_limit: None,
             no_mmap: false,
             mappings: Vec::new(),
             slow: Some(Duration::from_secs(1)),
@@ -130,6 +134,9 @@ impl Options {
                 "page_size is {}: Plex serves 1 to 1000 rows a page",
                 self.page_size
             ));
+        }
+        if self.size_limit == Some(0) {
+            return refuse("size_limit is 0: give the bytes that the folder may take, or none");
         }
         if let Ttl::For(ttl) = self.library_ttl
             && ttl < Duration::from_secs(300)

@@ -249,6 +249,12 @@ pub struct Stats {
     pub libraries: u64,
     /// Bytes on disk, images included.
     pub disk_bytes: u64,
+    /// Bytes that all of the folder may take; 0: no limit.
+    pub size_limit: u64,
+    /// Bytes by which what has to stay is more than that.
+    pub over_limit: u64,
+    /// Libraries that went for that limit, over the store's life.
+    pub evictions: u64,
     /// The store's change sequence.
     pub sequence: u64,
     /// Events about libraries that the server told, or that the host received and handed over.

@@ -242,7 +242,7 @@ fn c_and_rust_agree_on_every_layout() {
         plexindex_options = Options {
             size, cache_dir, server_url, token, user, ca_file, library_ttl_ms, max_age_ms, deadline_ms,
             connect_timeout_ms, read_timeout_ms, retry_ms, matches_limit, flags, page_size, log_level, reserved,
-            mappings, mappings_count, slow_ms,
+            mappings, mappings_count, slow_ms, size_limit,
         }
         plexindex_mapping = Mapping { kind, reserved, from, to }
         plexindex_query = Query {
@@ -264,6 +264,7 @@ fn c_and_rust_agree_on_every_layout() {
             size, answers, lookup_misses, stale_answers, requests, bytes_received, store_requests, store_answers,
             listings, network_us, store_us, image_us, items, matches, libraries, disk_bytes, sequence, events,
             hints, parse_us, wait_us, match_us, calls, calls_us, slow_calls, failures,
+            size_limit, over_limit, evictions,
         }
         plexindex_edit = Edit {
             size, library, keys, keys_count, changes, changes_count, deadline_ms, lock, reserved,

@@ -44,14 +44,18 @@ fn number(text: &str, before: &str) -> Option<u64> {
         .ok()
 }
 
-/// How many times as often the deep tests of this folder run a test.
+/// How many times as often the deep tests of its folder, or of its file, run a test.
 fn times(file: &str, test: &str) -> Option<u64> {
     let (folder, _) = file.rsplit_once('/')?;
-    let deep: String = repository(&format!("{folder}/deep.rs")).split_whitespace().collect();
+    let deep = match folder {
+        "tests" => repository(file),
+        folder => repository(&format!("{folder}/deep.rs")),
+    };
+    let deep: String = deep.split_whitespace().collect();
     let calls = deep.split("deeply(").skip(1);
     let call = calls
         .filter_map(|call| call.split_once(')'))
-        .find(|(call, _)| call.trim_end_matches(',').ends_with(&format!("::{test}")))?;
+        .find(|(call, _)| call.trim_end_matches(',').rsplit([':', ',']).next() == Some(test))?;
     call.0.split_once(',')?.0.replace('_', "").parse().ok()
 }
 

@@ -71,6 +71,7 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
         mappings,
         mappings_count,
         slow_ms,
+        size_limit,
     } = unsafe { sized(given, "options") }?;
     let known = c::PLEXINDEX_OPEN_OFFLINE
         | c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS
@@ -128,6 +129,7 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
             } else {
                 matches_limit
             },
+            size_limit: (size_limit > 0).then_some(size_limit),
             no_mmap: flags & c::PLEXINDEX_OPEN_NO_MMAP != 0,
             mappings,
             slow: match slow_ms {

@@ -100,6 +100,10 @@ pub struct Options {
     /// PLEXINDEX_LOG_INFO when it fetched a library or waited for another call's fetch. 0: 1,000. PLEXINDEX_NEVER_SLOW.
     /// Other negative values are refused.
     pub slow_ms: i64,
+    /// How many bytes the whole folder may take. Libraries that were asked for longest ago are removed first, one by one,
+    /// and fetched again when they are asked for. Recorded matches, tables, and the library asked for last stay, even if
+    /// they take more: plexindex_statistics.over_limit says so. 0: no limit.
+    pub size_limit: u64,
 }
 
 /// A query. Zero the struct, set `size` to sizeof(plexindex_query), then set what you need.
@@ -324,6 +328,12 @@ pub struct Stats {
     /// How often an old answer was given because the server could not be asked, or its answer could not be stored.
     /// plexindex_stats_json() says why it was the last time.
     pub failures: u64,
+    /// How many bytes the folder may take: plexindex_options.size_limit. 0: no limit.
+    pub size_limit: u64,
+    /// How many bytes what has to stay is beyond that limit. Not 0: the limit is too small.
+    pub over_limit: u64,
+    /// How many libraries were removed for a limit, by all processes over the store's life.
+    pub evictions: u64,
 }
 
 /// An edit of items, for plexindex_edit_items(). Zero the struct, set `size` to sizeof(plexindex_edit), then set what

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::timing::Timed;
 use crate::edit::Editing;
@@ -20,6 +20,12 @@ use crate::stats::{Counters, Stats};
 use crate::store::Store;
 use crate::sync::Syncing;
 use crate::tables::Tables;
+
+/// How often the folder is looked at by who asks for statistics.
+const LOOKED_AT_MS: i64 = 1_000;
+
+/// How long statistics wait until the folder is within its limit.
+const TIDIED: Duration = Duration::from_secs(2);
 
 /// What all handles of one open index share.
 pub(crate) struct Inner {
@@ -131,6 +137,7 @@ impl Inner {
             return Ok(());
         }
         self.events.watch_stop();
+        self.reading.note_asked(false, self.reading.now_ms());
         let flushed = self.maintenance.flush_counters();
         self.store.close();
         flushed
@@ -141,6 +148,8 @@ impl Inner {
             log::debug!("the counters are written later: {error}");
         }
         self.reading.catch_up()?;
+        self.reading
+            .keep_within_limit(LOOKED_AT_MS, Some(Instant::now() + TIDIED), self.reading.now_ms());
         let totals = self.store.totals()?;
         let identity = self.reading.identity();
         let [libraries, items, matches] = match identity {
@@ -155,6 +164,9 @@ impl Inner {
             store_answers: totals.answers,
             sequence: totals.sequence.0,
             disk_bytes: self.store.folder().disk_bytes(),
+            size_limit: self.reading.limit.bytes().unwrap_or(0),
+            over_limit: self.reading.limit.exceeded()?,
+            evictions: totals.evictions,
             last_failure: self.sync.back_off().text(),
             ..self.counters.read()
         })

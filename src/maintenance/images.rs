@@ -87,6 +87,7 @@ impl Images {
                 .and_then(|name| self.store.set_image(identity, &name))
                 .or_else(|error| self.keep_in_memory(ImageKind::Listing, row, &error))?;
         }
+        self.store.sweep_images();
         Ok(())
     }
 
@@ -121,7 +122,7 @@ impl Images {
         ImageBuilder::new(ImageMeta {
             kind: ImageKind::Listing,
             library: row.library.uuid.clone(),
-            generation: generation.0,
+            generation: generation.0.cast_unsigned(),
             sequence: sequence.0,
             mappings: self.mappings.clone(),
         })
@@ -132,7 +133,7 @@ impl Images {
         let mut builder = ImageBuilder::new(ImageMeta {
             kind: ImageKind::Matches,
             library: row.library.uuid.clone(),
-            generation: row.generation.0,
+            generation: row.generation.0.cast_unsigned(),
             sequence: sequence.0,
             mappings: Mappings::default(),
         });
@@ -168,9 +169,8 @@ impl Images {
         let path = self.store.folder().image(&name, Mappings::default().digest());
         builder.finish(&path, self.store.seal(&name))?;
         self.store.compacted(identity, row.epoch, &name)?;
-        self.store.folder().sweep_replaced(&name);
+        self.store.sweep_images();
         self.counters.spent(Spent::Image, begun.elapsed());
-        self.sweep_images();
         Ok(())
     }
 
@@ -195,14 +195,37 @@ impl Images {
             Ok(image) if image.mappings() != mappings.digest() => None,
             Ok(image) => Some(Arc::new(image)),
             Err(error) => {
-                log::warn!("an image cannot be used and is made anew: {error}");
+                // One that is gone may have been replaced since its name was read.
+                let level = if path.exists() {
+                    log::Level::Warn
+                } else {
+                    log::Level::Debug
+                };
+                log::log!(level, "an image cannot be used and is made anew: {error}");
                 None
             }
         }
     }
 
-    /// Makes an image anew, or what stands in for it.
+    /// Makes an image anew, or what stands in for it; not one that the database does not name any more.
     pub fn remake(&self, identity: IdentityId, kind: ImageKind, row: &LibraryRow) -> Result<()> {
+        match self.remake_named(identity, kind, row) {
+            // Replaced meanwhile, with its rows: the caller reads what answers now.
+            Err(_) if !self.is_named(kind, row) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Whether the database names the image that this row does, of the same generation.
+    fn is_named(&self, kind: ImageKind, row: &LibraryRow) -> bool {
+        let now = self.store.library_row(row.id);
+        now.is_ok_and(|now| now.generation == row.generation && name_of(kind, &now) == name_of(kind, row))
+    }
+
+    fn remake_named(&self, identity: IdentityId, kind: ImageKind, row: &LibraryRow) -> Result<()> {
+        if !self.is_named(kind, row) {
+            return Ok(());
+        }
         // Another process may have made it meanwhile.
         let stood_in = self.in_memory.of(kind, row).is_some();
         let tried = if stood_in && self.open_file(kind, row).is_some() {
@@ -274,11 +297,5 @@ impl Images {
         };
         self.in_memory.keep(in_place, self.clock.now_ms());
         Ok(())
-    }
-
-    pub fn sweep_images(&self) {
-        if let Ok(names) = self.store.image_names() {
-            self.store.folder().sweep_images(&names);
-        }
     }
 }

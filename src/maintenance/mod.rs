@@ -1,8 +1,11 @@
-//! What keeps a store small and quick: images made, opened and compacted, matches recorded, dead rows and files swept.
+//! What keeps a store small and quick: images made, opened and compacted, matches recorded, dead rows and files swept; the limit
+//! on its folder.
 
 mod images;
 mod in_memory;
+mod limit;
 mod upkeep;
 
 pub use images::Images;
+pub use limit::Limit;
 pub use upkeep::Maintenance;

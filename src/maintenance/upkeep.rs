@@ -18,7 +18,7 @@ const COMPACT_AFTER: u64 = 1024;
 /// How long writing the counters waits for other writers.
 const SHORTLY: Duration = Duration::from_secs(1);
 /// Rows swept in one transaction.
-const SWEEP: usize = 2_000;
+pub(super) const SWEEP: usize = 2_000;
 
 /// The upkeep of one store.
 pub struct Maintenance {
@@ -91,7 +91,7 @@ impl Maintenance {
         if self.sweeps {
             self.sweep();
         }
-        self.images.sweep_images();
+        self.store.sweep_images();
     }
 
     /// Gives whether it was done; not when the library was cleared meanwhile, and has to be looked for again.
@@ -184,6 +184,6 @@ impl Maintenance {
                 }
             }
         }
-        self.images.sweep_images();
+        self.store.sweep_images();
     }
 }

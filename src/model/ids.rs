@@ -32,8 +32,9 @@ number! {
 }
 
 number! {
-    /// A library's listing: a number that moves only when its content changes. 0: never fetched.
-    Generation(u64)
+    /// A library's listing: a number that moves only when its content changes. 0: never fetched. Below 0: the same again, since
+    /// the listing of that number was evicted.
+    Generation(i64)
 }
 
 number! {
@@ -57,7 +58,7 @@ impl LibraryId {
 }
 
 impl Generation {
-    /// Whether there is such a listing: the library was fetched.
+    /// Whether there is such a listing: the library was fetched, and not evicted since.
     #[must_use]
     pub fn is_fetched(self) -> bool {
         self.0 > 0
@@ -66,7 +67,13 @@ impl Generation {
     /// The one that a listing becomes which begins now.
     #[must_use]
     pub fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.abs() + 1)
+    }
+
+    /// Up to which generation rows are gone; 0: none.
+    #[must_use]
+    pub fn evicted(self) -> i64 {
+        if self.0 < 0 { -self.0 } else { 0 }
     }
 }
 

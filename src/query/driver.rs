@@ -7,9 +7,9 @@ use super::planner::{Facts, Libraries, ListStep, QueryState, Step};
 use super::room::Queries;
 use crate::error::{Error, Meaning, Result, Status};
 use crate::matching::Scope;
-use crate::model::IdentityId;
+use crate::model::{Generation, IdentityId};
 use crate::platform::swap::Guard;
-use crate::reading::{Resolved, Snapshot};
+use crate::reading::{Resolved, Snapshot, Wanted};
 use crate::store::{LibraryRow, Patience};
 use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, SHORTLY, Syncing, Unverified, Why};
 
@@ -32,6 +32,10 @@ pub trait Question {
 
     /// Searches what is known. What is found is filled in where it stands: it may be large.
     fn find<'t>(&self, turn: &Turn<'t>, found: &mut Self::Found<'t>);
+    /// Hands the places of the libraries that it asks for to `each`, where it names none.
+    fn asks_for(&self, turn: &Turn<'_>, found: &Self::Found<'_>, each: &mut dyn FnMut(usize));
+    /// Whether a library went from the store after this turn's snapshot: what was found there is less than there was.
+    fn is_outrun(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<bool>;
     /// Whether an image is missing or damaged that this needs.
     fn is_lost(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> bool;
     /// What was found and invalidated since.
@@ -135,6 +139,17 @@ impl Queries {
         question: &Q,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
+        self.answer_among(&mut self.reading.wanted(false), call, question, then)
+    }
+
+    /// The same for one question of a call, which wants these libraries.
+    pub fn answer_among<Q: Question, R>(
+        &self,
+        wanted: &mut Wanted<'_>,
+        call: &Call<'_>,
+        question: &Q,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
         let _held = Patience::now().until(call.until).hold();
         let (mut snapshot, mut now_ms) = self.read_on()?;
         if self.reading.note_use(now_ms) {
@@ -178,10 +193,34 @@ impl Queries {
                 unverified: RefCell::default(),
             };
             let step = state.next(&known)?;
-            if step == Step::Answer {
-                return question.answer(&turn, &found, state, then);
-            }
             let (libraries, unverified) = (known.libraries.into_inner(), known.unverified.into_inner());
+            let asked = |each: &mut dyn FnMut(usize)| match turn.scope {
+                Scope::One(place) => each(place),
+                Scope::All => question.asks_for(&turn, &found, each),
+            };
+            asked(&mut |place| snapshot.ask_for(place, now_ms));
+            if step == Step::Answer {
+                let mut outrun = question.is_outrun(&turn, &found)?;
+                if state.was_refreshed() {
+                    asked(&mut |place| outrun |= snapshot.rows[place].generation < Generation::default());
+                }
+                if outrun && state.begin_again() {
+                    drop(found);
+                    drop(snapshot);
+                    (snapshot, now_ms) = self.read_on()?;
+                    continue;
+                }
+                asked(&mut |place| wanted.read(snapshot.rows[place].id));
+                let given = question.answer(&turn, &found, state, then);
+                drop(found);
+                drop(snapshot);
+                self.reading.answered(wanted, call.until, now_ms);
+                return given;
+            }
+            asked(&mut |place| wanted.fetch(snapshot.rows[place].id));
+            for row in &libraries {
+                wanted.fetch(row.id);
+            }
             drop(found); // it borrows from the snapshot
             drop(snapshot); // others may replace it while this waits for the server
             self.take(step, call, question, &libraries, &unverified, &mut state)?;

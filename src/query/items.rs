@@ -98,6 +98,18 @@ impl Question for By<'_> {
 
     fn find(&self, _: &Turn<'_>, _: &mut OnceCell<Items>) {}
 
+    /// A GUID or title may be of any.
+    fn asks_for(&self, turn: &Turn<'_>, _: &OnceCell<Items>, each: &mut dyn FnMut(usize)) {
+        places(turn.scope, turn.snapshot.rows.len()).for_each(each);
+    }
+
+    fn is_outrun(&self, turn: &Turn<'_>, found: &OnceCell<Items>) -> Result<bool> {
+        self.read(turn, found)?;
+        let rows = turn.snapshot.asked(turn.scope).iter();
+        let answering = rows.filter(|row| row.generation.is_fetched());
+        Ok(!turn.queries.store.still_answer(&answering)?)
+    }
+
     /// The store is asked, not the images.
     fn is_lost(&self, _: &Turn<'_>, _: &OnceCell<Items>) -> bool {
         false

@@ -32,7 +32,7 @@ impl Queries {
                     "items": row.items,
                     "age_ms": (row.generation.is_fetched()).then(|| now - row.checked_ms),
                     "fresh": freshness::need(&age, &self.policy, now) == freshness::Need::Nothing,
-                    "generation": row.generation.0,
+                    "generation": row.generation.0.max(0),
                 })
             })
             .collect();

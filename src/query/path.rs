@@ -8,7 +8,7 @@ use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, is_stale, need};
 use crate::matching::{Normal, Outcome, Scope, climb_normal};
 use crate::model::{Confidence, IdentityId, Reason, Rung};
-use crate::reading::{age, places};
+use crate::reading::{Wanted, age, places};
 use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
 
@@ -22,12 +22,23 @@ impl Queries {
         path: &[u8],
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
+        self.match_among(&mut self.reading.wanted(false), call, path, then)
+    }
+
+    fn match_among<R>(
+        &self,
+        wanted: &mut Wanted<'_>,
+        call: &Call<'_>,
+        path: &[u8],
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
         self.shown.check_path(path)?;
-        Normal::with(path, |path| self.answer(call, &PathQuestion(path), then))
+        Normal::with(path, |path| self.answer_among(wanted, call, &PathQuestion(path), then))
     }
 
     /// The answers for many paths, in order, each borrowed by `each` in turn; an error of one path is its answer.
     pub fn match_paths(&self, call: &Call<'_>, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
+        let mut wanted = self.reading.wanted(true);
         let mut failed: Option<Error> = None;
         for (place, path) in paths.iter().enumerate() {
             // A server that failed once is not asked again for each of the others.
@@ -35,7 +46,7 @@ impl Queries {
                 offline: call.offline || failed.is_some(),
                 ..*call
             };
-            let answered = self.match_path(&call, path, |answer| {
+            let answered = self.match_among(&mut wanted, &call, path, |answer| {
                 each(answer);
                 Ok(())
             });
@@ -54,6 +65,7 @@ impl Queries {
                 }
             }
         }
+        self.reading.let_go(&mut wanted, call.until, self.clock.now_ms());
         Ok(())
     }
 }
@@ -91,6 +103,23 @@ impl Question for PathQuestion<'_> {
     fn find<'t>(&self, turn: &Turn<'t>, outcome: &mut Outcome<'t>) {
         let mappings = turn.queries.reading.mappings();
         climb_normal(&turn.snapshot.views, turn.scope, mappings, self.0, outcome);
+    }
+
+    /// Those that have it, else those that should.
+    fn asks_for(&self, turn: &Turn<'_>, outcome: &Outcome<'_>, each: &mut dyn FnMut(usize)) {
+        let found = outcome.found();
+        for one in found {
+            each(one.library);
+        }
+        if found.is_empty() {
+            let owns = turn.snapshot.owners(self.0, turn.queries.reading.mappings());
+            (0..owns.len()).filter(|place| owns[*place]).for_each(each);
+        }
+    }
+
+    /// Images stay what they are while they are read.
+    fn is_outrun(&self, _: &Turn<'_>, _: &Outcome<'_>) -> Result<bool> {
+        Ok(false)
     }
 
     fn is_lost(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> bool {

@@ -10,6 +10,8 @@ use crate::model::{IdentityId, Sequence};
 const REBUILDS: u32 = 3;
 /// How often it brings libraries up to date, each time of another identity: another server answers behind the URL.
 const REFRESHES: u32 = 3;
+/// How often it begins again since libraries that it needs were evicted.
+const AGAIN: u32 = 8;
 
 /// What a query has already done on its way.
 #[derive(Debug, Default)]
@@ -26,6 +28,7 @@ pub struct QueryState {
     /// Libraries were brought up to date, as far as it went: last those of this identity (0: none yet).
     pub refreshed: Option<IdentityId>,
     refreshes: u32,
+    begun_again: u32,
     listed_libraries: bool,
     rebuilt: u32,
     verified: bool,
@@ -178,6 +181,25 @@ impl QueryState {
             return Ok(Step::Verify);
         }
         Ok(Step::Answer)
+    }
+
+    /// Whether libraries were brought up to date, as far as is known.
+    pub fn was_refreshed(&self) -> bool {
+        self.refreshed.is_some() && self.failure.is_none() && self.late.is_none()
+    }
+
+    /// Libraries went from the store while the query was at it: they may be brought up to date once more. `false` when that
+    /// was so again and again; then the host is told to ask again.
+    pub fn begin_again(&mut self) -> bool {
+        if self.begun_again == AGAIN {
+            self.late.get_or_insert(Status::NotYet);
+            return false;
+        }
+        self.begun_again += 1;
+        if self.refreshed.take().is_some() {
+            self.refreshes -= 1;
+        }
+        true
     }
 
     fn verifies(&mut self, facts: &impl Facts) -> Result<bool> {

@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use super::asked::Asked;
 use super::snapshot::Snapshot;
 use crate::error::Result;
 use crate::image::{Change as Overlaid, Image, ImageKind, LibraryFacts, LibraryView};
-use crate::maintenance::Images;
+use crate::maintenance::{Images, Limit};
 use crate::matching::Mappings;
-use crate::model::IdentityId;
+use crate::model::{IdentityId, LibraryId};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{Alone, Release, hold};
@@ -19,13 +20,17 @@ use crate::source::{self, Kind, View, Viewer};
 use crate::stats::{Counters, Spent};
 use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, State, Store, USE_NOTED_MS};
 
+/// How often the state is read again whose images were replaced before they could be opened.
+const REPLACED: u32 = 32;
+
 /// What one handle has read of a store. Fast lookups begin here: it is one pointer away from a library's handle.
 pub struct Reading {
     kind: &'static Kind,
     pub(super) store: Arc<Store>,
     images: Arc<Images>,
+    pub limit: Limit,
     pub(super) mappings: Mappings,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
     /// Where this index asks, and as whom.
     view: Option<View>,
@@ -36,6 +41,8 @@ pub struct Reading {
     catching_up: Mutex<()>,
     /// When it was last noted that the identity is used, Unix ms.
     use_noted: AtomicI64,
+    /// Libraries that calls under way ask for.
+    pub(super) wanted: Mutex<Vec<LibraryId>>,
 }
 
 /// Whether an image of the last snapshot can be taken over: what stands in for a file is looked for anew.
@@ -61,6 +68,7 @@ impl Reading {
     ) -> Self {
         Self {
             kind,
+            limit: Limit::new(Arc::clone(&store), Arc::clone(&clock), options.size_limit),
             store,
             images,
             mappings,
@@ -71,6 +79,7 @@ impl Reading {
             rebuilding: Mutex::new(()),
             catching_up: Mutex::new(()),
             use_noted: AtomicI64::new(0),
+            wanted: Mutex::default(),
         }
     }
 
@@ -81,16 +90,22 @@ impl Reading {
     }
 
     /// Its locks, held through a fork, in the order in which calls take them.
-    pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 2] {
+    pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 3] {
         [
             Box::new(hold(self, |all| &all.rebuilding)),
             Box::new(hold(self, |all| &all.catching_up)),
+            Box::new(hold(self, |all| &all.wanted)),
         ]
     }
 
     /// In the child of a fork.
     pub fn after_fork(&self, alone: &Alone) {
         self.snapshot.reset_after_fork(alone);
+        self.limit.after_fork();
+        // The calls of the parent's other threads go on there only.
+        if let Some(mut wanted) = try_lock(&self.wanted) {
+            wanted.clear();
+        }
     }
 
     /// Whether images that could not be written are to be tried again.
@@ -129,11 +144,13 @@ impl Reading {
 
     /// Brings the snapshot up to date, waiting for another thread that is at it.
     pub fn catch_up(&self) -> Result<()> {
-        self.note_use(self.clock.now_ms());
+        let now_ms = self.clock.now_ms();
+        self.note_use(now_ms);
+        self.note_asked(false, now_ms);
         self.read_on()
     }
 
-    /// [`Reading::catch_up`] for what notes itself that the identity is used.
+    /// [`Reading::catch_up`] for what notes itself what is used and asked for.
     pub fn read_on(&self) -> Result<()> {
         if self.is_current() && !self.snapshot.read().outdated.load(Ordering::Acquire) {
             return Ok(());
@@ -226,7 +243,22 @@ impl Reading {
     }
 
     /// A snapshot of now, and the libraries whose changes did not all fit.
+    ///
+    /// An image that was replaced is removed at once: its name may have been read before that, and its file be gone by the
+    /// time it is opened. Then another one is named by now.
     fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
+        let mut loaded = self.load_once()?;
+        for _ in 0..REPLACED {
+            let (snapshot, _) = &loaded;
+            if !snapshot.incomplete || self.store.totals()?.sequence == snapshot.sequence() {
+                break;
+            }
+            loaded = self.load_once()?;
+        }
+        Ok(loaded)
+    }
+
+    fn load_once(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let (identity, state) = self
             .store
             .state_at(self.endpoint().as_ref(), &|row| self.images.raise(row))?;
@@ -252,7 +284,15 @@ impl Reading {
             (row.generation.is_fetched() && view.image.is_none())
                 || (row.matches_image.is_some() && view.matches.is_none())
         });
+        let asked = libraries
+            .iter()
+            .map(|row| {
+                let place = before.rows.iter().position(|old| old.id == row.id);
+                Asked::new(row.asked_ms, place.map(|place| &before.asked[place]))
+            })
+            .collect();
         let snapshot = Snapshot {
+            asked,
             incomplete,
             outdated: AtomicBool::new(false),
             number: before.number + 1,

@@ -18,6 +18,7 @@ impl Reading {
             && let Some(scope) = scope(library, &snapshot)
             && let Some(hit) = fast_lookup(&snapshot.views, scope, &self.mappings, path)
         {
+            snapshot.asked[hit.library].touch();
             self.counters.answered(hit.rung, false);
             return Some(then(hit.rating_key));
         }
@@ -55,7 +56,10 @@ impl Reading {
             };
             fast_lookup_all(&snapshot.views, scope, &self.mappings, group, |hit| {
                 match &hit {
-                    Some(hit) => self.counters.answered(hit.rung, false),
+                    Some(hit) => {
+                        snapshot.asked[hit.library].touch();
+                        self.counters.answered(hit.rung, false);
+                    }
                     None => self.counters.lookup_missed(),
                 }
                 each(hit.map(|hit| hit.rating_key));

@@ -1,13 +1,16 @@
 //! What answers are made of: a snapshot of the store, kept up to date; the fast lookups in it; which library is meant.
 
+mod asked;
 mod catch_up;
 mod invalidate;
 mod items;
+mod limit;
 mod lookup;
 mod selection;
 mod snapshot;
 
 pub use catch_up::Reading;
 pub use invalidate::PERSISTENCE;
+pub use limit::Wanted;
 pub use selection::{Resolved, Selection, Selector};
 pub use snapshot::{Snapshot, age, places};

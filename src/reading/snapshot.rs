@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::asked::Asked;
 use crate::freshness::Age;
 use crate::image::LibraryView;
 use crate::matching::{Mappings, Normal, Scope, View};
@@ -24,6 +25,8 @@ pub struct Snapshot {
     pub rows: Vec<LibraryRow>,
     /// Their images and overlays, in the same order.
     pub views: Vec<Arc<LibraryView>>,
+    /// When each was asked for, in the same order.
+    pub(super) asked: Vec<Asked>,
     /// What the rows say of freshness is out of date: a call that can wait reads them anew. Fast lookups ignore it.
     pub(super) outdated: AtomicBool,
     /// An image is missing, or was made under other mappings.
@@ -34,6 +37,11 @@ impl Snapshot {
     /// Up to which change sequence every commit shows.
     pub fn sequence(&self) -> Sequence {
         Sequence(self.sequence.load(Ordering::Acquire))
+    }
+
+    /// The library at this place is asked for now.
+    pub fn ask_for(&self, place: usize, now_ms: i64) {
+        self.asked[place].at(now_ms);
     }
 
     /// The libraries of a scope.

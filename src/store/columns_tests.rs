@@ -53,10 +53,12 @@ fn each_column_is_read_or_named_as_the_store_s_own() {
         "position",
         "gone_ms",
         "shrunk_ms",
+        "dead_items",
         "dead_matches",
         "guids_upto",
         "titles_upto",
         "hint_seq",
+        "wanted_ms",
     ];
     assert_eq!(read::<LibraryRow>(""), columns(&store, "libraries", &own));
 }

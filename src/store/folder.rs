@@ -126,10 +126,19 @@ impl Folder {
 
     /// Bytes that all files of the store take.
     pub fn disk_bytes(&self) -> u64 {
+        self.bytes_of(|_| true)
+    }
+
+    /// Bytes that those of its files take whose names `which` likes.
+    pub fn bytes_of(&self, which: impl Fn(&str) -> bool) -> u64 {
         fs::read_dir(&self.path).map_or(0, |entries| {
             entries
                 .flatten()
-                .filter(|entry| entry.file_name().to_string_lossy().starts_with("plexindex"))
+                .filter(|entry| {
+                    let name = entry.file_name();
+                    let name = name.to_string_lossy();
+                    name.starts_with("plexindex") && which(&name)
+                })
                 .filter_map(|entry| entry.metadata().ok())
                 .map(|facts| facts.len())
                 .sum()

@@ -27,7 +27,7 @@ column!(IdentityId, |number| number, |number| number);
 column!(LibraryId, |number| number, |number| number);
 column!(TableId, |number| number, |number| number);
 column!(Epoch, |number| number, |number| number);
-column!(Generation, u64::cast_signed, i64::cast_unsigned);
+column!(Generation, |number| number, |number| number);
 column!(Sequence, u64::cast_signed, i64::cast_unsigned);
 
 impl ToSql for ImageName {

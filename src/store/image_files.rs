@@ -1,20 +1,21 @@
 //! The files of images: their names, and which of them go.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 
 use super::folder::{Folder, NAME};
 use super::ids::{image_name, image_text, table_image, table_image_text};
+use super::open::Store;
+use crate::error::Result;
 use crate::model::{Generation, ImageKind, ImageName, LibraryId, Sequence, TableId, TableImage};
 use crate::platform::files;
 
 /// What the names of images end in.
 const IMAGE: &str = ".image";
 
-/// How old an image that no library names must be before it is removed.
+/// How old a file that may be about to be announced must be before it is removed.
 const YOUNG_S: u64 = 600;
-/// After how many seconds no process is about to open a file that was replaced.
-const REPLACED_S: u64 = 2;
 
 impl Folder {
     /// The image with this name, as the database has it, made under these mappings: hosts with other rules make
@@ -28,7 +29,7 @@ impl Folder {
         ImageName {
             kind,
             library,
-            generation,
+            generation: Generation(generation.0.max(0)),
             sequence,
             number: u32::from_le_bytes(files::random().unwrap_or_default()),
         }
@@ -48,53 +49,130 @@ impl Folder {
         }
     }
 
-    /// Removes images that are not among those to be kept: those of older generations, and what a kill left of these and
-    /// other files. Processes that still have one mapped keep it until they let go.
-    pub fn sweep_images(&self, keep: &[String]) {
-        self.remove_files(|name, age_s| {
-            let ours = name.starts_with(NAME) && (name.contains(IMAGE) || name.contains(".new"));
-            // A young file may be one that another process is about to announce; one that a kill left grows old.
-            let young = age_s.is_some_and(|age| age < YOUNG_S);
-            let stem = name.rsplit_once('-').map_or("", |(stem, _)| stem);
-            ours && !young && keep.iter().all(|name| name != stem)
-        });
-    }
-
-    /// Removes images of the same kind and library that this one replaced: a host that records much makes many. Those of
-    /// the last seconds stay: another process may just have read their names. One that comes later makes them anew.
-    pub fn sweep_replaced(&self, by: &ImageName) {
-        self.sweep_those(&|stem| {
-            image_name(stem)
-                .is_some_and(|name| (name.kind, name.library) == (by.kind, by.library) && name.sequence < by.sequence)
-        });
-    }
-
-    /// The same for the images of a table.
-    pub fn sweep_replaced_table(&self, by: &TableImage) {
-        self.sweep_those(&|stem| {
-            table_image(stem).is_some_and(|name| name.table == by.table && name.sequence < by.sequence)
-        });
-    }
-
-    fn sweep_those(&self, replaced: &dyn Fn(&str) -> bool) {
-        self.remove_files(|name, age_s| {
-            let stem = name.strip_suffix(IMAGE).and_then(|name| name.rsplit_once('-'));
-            stem.is_some_and(|(stem, _)| replaced(stem)) && age_s.is_some_and(|age| age >= REPLACED_S)
-        });
-    }
-
-    /// Removes the files of which `dead` says so, by the name and by how many seconds ago it was changed; `None`: that is not
-    /// known, or in the future.
-    fn remove_files(&self, dead: impl Fn(&str, Option<u64>) -> bool) {
+    /// The files that hold images, and what a kill left of these and of other files.
+    pub fn files_of_images(&self) -> Vec<Found> {
         let Ok(entries) = fs::read_dir(self.path()) else {
-            return;
+            return Vec::new();
         };
-        for entry in entries.flatten() {
-            let changed = entry.metadata().and_then(|facts| facts.modified());
-            let age_s = changed.ok().and_then(|at| Some(at.elapsed().ok()?.as_secs()));
-            if dead(&entry.file_name().to_string_lossy(), age_s) {
-                let _ = files::remove(&entry.path());
+        let ours = |name: &String| name.starts_with(NAME) && (name.contains(IMAGE) || name.contains(".new"));
+        entries
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok().filter(ours)?;
+                let changed = entry.metadata().and_then(|facts| facts.modified());
+                Some(Found {
+                    name,
+                    age_s: changed.ok().and_then(|at| Some(at.elapsed().ok()?.as_secs())),
+                })
+            })
+            .collect()
+    }
+
+    /// Removes those of these files that no process needs. Processes that have one mapped keep it until they let go.
+    ///
+    /// `files` were found before `named` was read. So a file that is behind what `named` says was announced before, or never
+    /// will be: it goes at once. Another one may be about to be announced; a kill leaves it, and it grows old.
+    pub fn sweep_images(&self, files: &[Found], named: &Named) {
+        for file in files {
+            let stem = file.name.strip_suffix(IMAGE).and_then(|name| name.rsplit_once('-'));
+            let dead = match stem.map(|(stem, _)| (image_name(stem), table_image(stem))) {
+                Some((Some(name), _)) => named.image(&name),
+                Some((_, Some(name))) => named.table(&name),
+                _ => Fate::Unknown,
+            };
+            let old = file.age_s.is_none_or(|age| age >= YOUNG_S);
+            if dead == Fate::Dead || dead == Fate::Unknown && old {
+                let _ = files::remove(&self.path().join(&file.name));
             }
         }
+    }
+}
+
+/// A file of the folder: its name, and how many seconds ago it was changed; `None`: that is not known, or in the future.
+pub struct Found {
+    name: String,
+    age_s: Option<u64>,
+}
+
+/// What becomes of a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// The database names it.
+    Named,
+    /// No process names it any more, nor will.
+    Dead,
+    /// It may be about to be announced.
+    Unknown,
+}
+
+/// What the database says of images, at one moment.
+#[derive(Default)]
+pub struct Named {
+    images: HashMap<(ImageKind, LibraryId), (Option<ImageName>, Sequence)>,
+    tables: HashMap<TableId, (Option<TableImage>, Sequence)>,
+}
+
+impl Named {
+    fn image(&self, name: &ImageName) -> Fate {
+        // Numbers of libraries are never used again, and a library is stored before an image of it is made.
+        let Some((named, upto)) = self.images.get(&(name.kind, name.library)) else {
+            return Fate::Dead;
+        };
+        // `set_image`, `finish_listing` and `compacted` name none that is behind what was named before.
+        let behind = match name.kind {
+            ImageKind::Listing => name.sequence < *upto,
+            ImageKind::Matches => name.sequence <= *upto,
+        };
+        match named {
+            Some(named) if named == name => Fate::Named,
+            _ if behind => Fate::Dead,
+            _ => Fate::Unknown,
+        }
+    }
+
+    fn table(&self, name: &TableImage) -> Fate {
+        match self.tables.get(&name.table) {
+            None => Fate::Dead,
+            Some((Some(named), _)) if named == name => Fate::Named,
+            // `table_compacted` names none that is behind.
+            Some((_, upto)) if name.sequence < *upto => Fate::Dead,
+            Some(_) => Fate::Unknown,
+        }
+    }
+}
+
+impl Store {
+    /// Removes images that no process needs: those of older generations, and what a kill left.
+    pub fn sweep_images(&self) {
+        let files = self.folder.files_of_images();
+        match self.named_images() {
+            Ok(named) => self.folder.sweep_images(&files, &named),
+            Err(error) => log::debug!("old index files are removed later: {error}"),
+        }
+    }
+
+    fn named_images(&self) -> Result<Named> {
+        self.read(|connection| {
+            let mut named = Named::default();
+            let mut libraries = connection.prepare_cached(
+                "SELECT id, image, image_seq, matches_image, matches_compacted FROM libraries WHERE identity > 0",
+            )?;
+            let mut rows = libraries.query([])?;
+            while let Some(row) = rows.next()? {
+                let library = row.get(0)?;
+                for (kind, at) in [(ImageKind::Listing, 1), (ImageKind::Matches, 3)] {
+                    let image = image_name(&row.get::<_, String>(at)?);
+                    named.images.insert((kind, library), (image, row.get(at + 1)?));
+                }
+            }
+            let mut tables =
+                connection.prepare_cached("SELECT id, image, compacted FROM tables WHERE name IS NOT NULL")?;
+            let mut rows = tables.query([])?;
+            while let Some(row) = rows.next()? {
+                let image = table_image(&row.get::<_, String>(1)?);
+                named.tables.insert(row.get(0)?, (image, row.get(2)?));
+            }
+            Ok(named)
+        })
     }
 }

@@ -65,7 +65,10 @@ impl Store {
         // Batches: the connection's lock is let go between them, and no read transaction outlives a batch.
         let mut after = 0_i64;
         loop {
-            let batch = self.batch(library, generation, after, 10_000)?;
+            let batch = self.read(|c| {
+                check_whole(c, library, generation)?;
+                batch(c, library, generation, after, 10_000)
+            })?;
             let Some(last) = batch.last() else {
                 return Ok(());
             };
@@ -84,24 +87,8 @@ impl Store {
         after: i64,
         limit: usize,
     ) -> Result<Vec<(i64, Item)>> {
-        let rows = self.batch(library, generation, after, limit)?;
+        let rows = self.read(|c| batch(c, library, generation, after, limit))?;
         Ok(rows.into_iter().map(|row| (row.id, row.item)).collect())
-    }
-
-    fn batch(&self, library: LibraryId, generation: Generation, after: i64, limit: usize) -> Result<Vec<ItemRow>> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(&format!(
-                    "SELECT {} {FROM} WHERE i.library = ?1 AND i.id > ?3 AND i.born <= ?2 \
-                     AND (i.died IS NULL OR i.died > ?2) ORDER BY i.id LIMIT ?4",
-                    list::<ItemRow>()
-                ))?
-                .query_map(
-                    params![library, generation, after, i64::try_from(limit).unwrap_or(i64::MAX)],
-                    read,
-                )?
-                .collect()
-        })
     }
 
     /// The item with this rating key, as the generation that answers has it.
@@ -138,6 +125,36 @@ impl Store {
             Ok(())
         })
     }
+}
+
+/// Refuses a generation of which rows may be gone: a later one answers, or none of that library any more. An image of what is
+/// left would be whole, and wrong.
+fn check_whole(connection: &Connection, library: LibraryId, generation: Generation) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation BETWEEN min(0, 1 - ?2) AND ?2",
+        )?
+        .query_row(params![library, generation], |_| Ok(()))
+}
+
+fn batch(
+    connection: &Connection,
+    library: LibraryId,
+    generation: Generation,
+    after: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<ItemRow>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {} {FROM} WHERE i.library = ?1 AND i.id > ?3 AND i.born <= ?2 \
+             AND (i.died IS NULL OR i.died > ?2) ORDER BY i.id LIMIT ?4",
+            list::<ItemRow>()
+        ))?
+        .query_map(
+            params![library, generation, after, i64::try_from(limit).unwrap_or(i64::MAX)],
+            read,
+        )?
+        .collect()
 }
 
 /// The row of an item that a generation shows, and its digest.

@@ -26,8 +26,10 @@ pub struct LibraryRow {
     pub probed_sequence: Sequence,
     /// The change sequence when its newest complete listing began: tells listings apart.
     pub begun_sequence: Sequence,
-    /// The listing's number; 0: never fetched.
+    /// The listing's number; 0 and below: none.
     pub generation: Generation,
+    /// When it was asked for last, Unix ms, to the hour.
+    pub asked_ms: i64,
     /// The change sequence since when that generation answers.
     pub listed_sequence: Sequence,
     /// Items of that listing.
@@ -88,6 +90,7 @@ impl FromCells for LibraryRow {
             probed_sequence: cells.get("probed_seq")?,
             begun_sequence,
             generation: cells.get("generation")?,
+            asked_ms: cells.get("asked_ms")?,
             listed_sequence: cells.get("generation_seq")?,
             items: unsigned(cells, "listed_items")?,
             listed_token: cells.get("listed_token")?,
@@ -194,18 +197,6 @@ impl Store {
                 params![image.library, image.generation, image, image.sequence],
             )?;
             tx.libraries_changed(identity)
-        })
-    }
-
-    /// Names of all images that some library or table answers from.
-    pub fn image_names(&self) -> Result<Vec<String>> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT image FROM libraries UNION ALL SELECT matches_image FROM libraries UNION ALL SELECT image FROM tables",
-                )?
-                .query_map([], |row| row.get(0))?
-                .collect()
         })
     }
 }

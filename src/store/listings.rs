@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::columns::{self, Cells, FromCells, list, read};
 use super::items::{ShowCache, digest, insert};
-use super::libraries::{LibraryRow, one_library};
+use super::libraries::{LibraryRow, Living, one_library};
 use super::open::Store;
 use super::seen;
 use super::sweeping::sweep_slice;
@@ -77,6 +77,9 @@ impl Tail {
         self.0.clear();
     }
 }
+
+/// How long a call has for its first look at what it fetched: until then no process evicts it.
+const WANTED_MS: i64 = 10_000;
 
 /// What a finished listing is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,12 +172,12 @@ impl Store {
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn store_page(&self, listing: &mut Listing, items: &[Item], asked: Sequence) -> Result<()> {
         let stored = self.write(|tx| {
-            tx.expect_library(listing.library)?;
+            let library = tx.expect_library(listing.library)?;
             if !is_own(tx, listing)? {
                 return Ok(None);
             }
             let mut next = listing.clone();
-            let ids = store_items(tx, &mut next, items, asked)?;
+            let ids = store_items(tx, &library, &mut next, items, asked)?;
             seen::note_page(tx, next.library, next.pages.cast_signed(), &ids)?;
             next.pages += 1;
             save(tx, &next)?;
@@ -258,8 +261,10 @@ impl Store {
                 return Ok(None);
             }
             tx.connection.execute(
-                "UPDATE libraries SET generation = CASE WHEN ?2 OR generation = 0 THEN ?3 ELSE generation END, \
-                 generation_seq = CASE WHEN ?2 OR generation = 0 THEN ?9 ELSE generation_seq END, \
+                "UPDATE libraries SET generation = CASE WHEN ?2 OR generation <= 0 THEN ?3 ELSE generation END, \
+                 generation_seq = CASE WHEN ?2 OR generation <= 0 THEN ?9 ELSE generation_seq END, \
+                 asked_ms = CASE WHEN generation <= 0 THEN ?6 ELSE asked_ms END, \
+                 wanted_ms = CASE WHEN generation <= 0 THEN ?6 + ?10 ELSE wanted_ms END, \
                  listed_items = ?4, listed_token = ?5, listed_ms = ?6, checked_ms = ?6, \
                  provisional = ?7, begun_seq = ?8, shrunk = -1, \
                  hint = CASE WHEN hint_seq <= ?8 THEN 0 ELSE hint END WHERE id = ?1",
@@ -273,6 +278,7 @@ impl Store {
                     i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
                     listing.begun_sequence,
                     tx.sequence,
+                    WANTED_MS,
                 ],
             )?;
             if let Some(image) = &finished.image {
@@ -398,11 +404,17 @@ fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
 }
 
 /// Stores what differs, and gives the numbers of all these items' rows, 8 bytes each.
-fn store_items(tx: &Tx<'_>, listing: &mut Listing, items: &[Item], asked: Sequence) -> rusqlite::Result<Vec<u8>> {
+fn store_items(
+    tx: &Tx<'_>,
+    library: &Living,
+    listing: &mut Listing,
+    items: &[Item],
+    asked: Sequence,
+) -> rusqlite::Result<Vec<u8>> {
     let mut shows = ShowCache::default();
     let mut ids = Vec::with_capacity(items.len() * 8);
     for item in items {
-        match put(tx, &mut shows, listing, item, asked)? {
+        match put(tx, &mut shows, library, listing, item, asked)? {
             Some((id, different)) => {
                 ids.extend(id.to_le_bytes());
                 listing.changed |= different;
@@ -418,6 +430,7 @@ fn store_items(tx: &Tx<'_>, listing: &mut Listing, items: &[Item], asked: Sequen
 fn put(
     tx: &Tx<'_>,
     shows: &mut ShowCache,
+    library: &Living,
     listing: &Listing,
     item: &Item,
     asked: Sequence,
@@ -425,11 +438,13 @@ fn put(
     let c = tx.connection;
     let generation = listing.generation;
     let digest = digest(item).cast_signed();
+    // Rows of what was evicted are about to be swept.
     let mut known = c.prepare_cached(
         "SELECT id, digest, since, died IS NULL FROM items WHERE library = ?1 AND rating_key = ?2 \
-         AND (died IS NULL OR since > ?3)",
+         AND (died IS NULL OR since > ?3) AND born NOT BETWEEN 1 - ?4 AND ?4",
     )?;
-    let mut rows = known.query(params![listing.library, item.rating_key, asked])?;
+    let evicted = library.generation.evicted();
+    let mut rows = known.query(params![listing.library, item.rating_key, asked, evicted])?;
     let (mut living, mut went) = (None, false);
     while let Some(row) = rows.next()? {
         let newer = row.get::<_, Sequence>(2)? > asked;

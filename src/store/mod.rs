@@ -30,6 +30,7 @@ mod tx;
 mod changes;
 mod columns;
 mod endpoints;
+mod evicting;
 mod guids;
 mod hints;
 mod identities;

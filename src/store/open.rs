@@ -16,7 +16,7 @@ use crate::error::{Error, Result, Status};
 use crate::image::{CounterPage, State as PageState};
 use crate::model::{ImageName, Sequence, TableImage};
 use crate::platform::clock::coarse_ms;
-use crate::platform::mutex::lock;
+use crate::platform::mutex::{lock, try_lock};
 
 /// An open store. Usable from many threads; every call is short, and none waits for the network.
 pub struct Store {
@@ -218,6 +218,14 @@ impl Store {
                 self.folder.path().display()
             ),
         )
+    }
+
+    /// Empties the write-ahead log into the database, as far as no process reads, and gives both files' room back. Waits for
+    /// no other thread.
+    pub fn settle(&self) {
+        if let Some(writer) = try_lock(&self.connections.writer) {
+            writer.settle();
+        }
     }
 
     /// Closes the connections; they are opened again when needed.

@@ -8,7 +8,8 @@ CREATE TABLE store (
     sequence  INTEGER NOT NULL,            -- the change sequence
     trimmed   INTEGER NOT NULL DEFAULT 0,  -- changes up to here were removed
     requests  INTEGER NOT NULL DEFAULT 0,  -- over the store's life
-    answers   INTEGER NOT NULL DEFAULT 0
+    answers   INTEGER NOT NULL DEFAULT 0,
+    evictions INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE servers (
@@ -51,7 +52,10 @@ CREATE TABLE libraries (
     scanned_ms         INTEGER NOT NULL DEFAULT 0,   -- when a scan ended last
     probed_seq         INTEGER NOT NULL DEFAULT 0,   -- change sequence of that probe
     -- the newest complete listing
-    generation         INTEGER NOT NULL DEFAULT 0,   -- 0: never fetched
+    generation         INTEGER NOT NULL DEFAULT 0,   -- 0: never fetched; below: the listing of that number was evicted
+    asked_ms           INTEGER NOT NULL DEFAULT 0,   -- when it was asked for last, to the hour
+    wanted_ms          INTEGER NOT NULL DEFAULT 0,   -- until when a call reads it that fetched it
+    dead_items         INTEGER NOT NULL DEFAULT 0,   -- there may be some of what was evicted
     generation_seq     INTEGER NOT NULL DEFAULT 0,   -- change sequence since when that generation answers
     listed_items       INTEGER NOT NULL DEFAULT 0,
     listed_token       TEXT    NOT NULL DEFAULT '',  -- the token before its first page

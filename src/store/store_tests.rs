@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::for_tests::{DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, probed, server};
+use super::for_tests::{DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, paths, probed, server};
 use super::{ChangeKind, Store};
 use crate::model::{Generation, Sequence, Server};
 
@@ -281,4 +281,48 @@ fn a_database_that_lacks_columns_is_set_aside_and_a_newer_one_is_not() {
         "it may have more, and nothing less"
     );
     assert!(is_set_aside(super::schema::MADE - 1));
+}
+
+#[test]
+fn a_library_that_was_evicted_and_listed_anew_is_not_the_one_that_was_read() {
+    let (_folder, store) = opened();
+    let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
+    let read = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
+    assert!(store.still_answer(&[&read].into_iter()).expect("asked"));
+    assert!(store.evict(read.id, NOW_MS + DAY_MS).expect("evicted"));
+    assert!(!store.still_answer(&[&read].into_iter()).expect("asked"));
+    // What was read in between was nothing.
+    let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
+    let again = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
+    assert!(again.generation.is_fetched());
+    assert!(!store.still_answer(&[&read].into_iter()).expect("asked"));
+    assert!(store.still_answer(&[&again].into_iter()).expect("asked"));
+    store.clear(mine).expect("cleared");
+    assert!(!store.still_answer(&[&again].into_iter()).expect("asked"));
+}
+
+#[test]
+fn items_that_were_found_singly_between_two_evictions_are_swept() {
+    let (_folder, store) = opened();
+    let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let mut row = probed(&store, mine, &["films"], NOW_MS).remove(0);
+    for round in 0..3 {
+        row = listed(
+            &store,
+            mine,
+            &row,
+            &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
+        );
+        assert_eq!(paths(&store, &row).len(), 2);
+        assert!(store.evict(row.id, NOW_MS + DAY_MS).expect("evicted"), "{round}");
+        while store.sweep(1).expect("swept") {}
+        assert_eq!(count(&store, "SELECT count(*) FROM items"), 0, "{round}");
+        row = probed(&store, mine, &["films"], NOW_MS).remove(0);
+        store
+            .merge_items(&row, &[movie("2", "/data/2.mkv")], None)
+            .expect("merged");
+        while store.sweep(1).expect("swept") {}
+        assert_eq!(count(&store, "SELECT count(*) FROM items"), 1, "{round}");
+    }
 }

@@ -73,16 +73,23 @@ impl FromCells for Dead {
     }
 }
 
+/// Items of listings that were evicted, and those found singly before. Rows of a listing that began since are born later;
+/// what was found singly since has the number of the generation, which is below 0.
+const EVICTED: &str =
+    "l.identity > 0 AND l.dead_items AND l.generation < 0 AND i.born BETWEEN l.generation + 1 AND -l.generation";
+
 /// Removes rows that nothing shows any more, at most `slice` of each kind.
 pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
     let slice = i64::try_from(slice).unwrap_or(i64::MAX);
     let c = tx.connection;
-    // Items of libraries of no identity, then those of others that died before the generation that answers: two
-    // statements, for one with OR would read every item. No item is in both: what is swept is swept once. One that went
-    // singly stays while a page may be on its way that still has it.
+    // Items of libraries of no identity, those of listings that were evicted, then those of others that died before the
+    // generation that answers: a statement each, for one with OR would read every item. No item is in two: what is swept is
+    // swept once. One that went singly stays while a page may be on its way that still has it.
     let mut dead: Vec<Dead> = Vec::new();
+    let mut evicted = 0;
     for whose in [
         "l.identity < 0",
+        EVICTED,
         "l.identity > 0 AND i.died IS NOT NULL AND i.died <= l.generation \
          AND NOT EXISTS (SELECT 1 FROM listings n WHERE n.library = l.id AND n.begun_seq < i.since)",
     ] {
@@ -91,8 +98,12 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
              WHERE {whose} LIMIT ?1",
             list::<Dead>()
         ))?;
+        let before = dead.len();
         for row in rows.query_map([slice], read)? {
             dead.push(row?);
+        }
+        if whose == EVICTED {
+            evicted = dead.len() - before;
         }
     }
     for row in &dead {
@@ -113,6 +124,9 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
              JOIN matches m ON m.library = l.id WHERE l.dead_matches AND m.epoch <> l.epoch LIMIT ?1)",
         )?
         .execute([slice])?;
+    if evicted == 0 && slice > 0 {
+        c.execute("UPDATE libraries SET dead_items = 0 WHERE dead_items", [])?;
+    }
     // Of an empty page nothing was looked for.
     if ended == 0 && slice > 0 {
         c.execute("UPDATE libraries SET dead_matches = 0 WHERE dead_matches", [])?;

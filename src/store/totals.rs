@@ -11,6 +11,8 @@ pub struct Totals {
     pub requests: u64,
     /// Answers over the store's life.
     pub answers: u64,
+    /// Libraries that were evicted over the store's life.
+    pub evictions: u64,
     /// The change sequence.
     pub sequence: Sequence,
 }
@@ -19,11 +21,12 @@ impl Store {
     /// Counts over the whole store.
     pub fn totals(&self) -> Result<Totals> {
         self.read(|connection| {
-            connection.query_row("SELECT requests, answers, sequence FROM store", [], |row| {
+            connection.query_row("SELECT requests, answers, sequence, evictions FROM store", [], |row| {
                 Ok(Totals {
                     requests: row.get::<_, i64>(0)?.cast_unsigned(),
                     answers: row.get::<_, i64>(1)?.cast_unsigned(),
                     sequence: row.get(2)?,
+                    evictions: row.get::<_, i64>(3)?.cast_unsigned(),
                 })
             })
         })

@@ -8,7 +8,7 @@ use super::job::{SyncJob, aborted, cleared};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::image::ImageBuilder;
-use crate::model::{IdentityId, ImageKind, Item, Library, Sequence};
+use crate::model::{Generation, IdentityId, ImageKind, Item, Library, Sequence};
 use crate::platform::thread::NO_THREAD;
 use crate::source::{PageEnd, PageRequest, Resume};
 use crate::stats::Spent;
@@ -17,6 +17,8 @@ use crate::store::{Finished, Folder, LibraryRow, Listing};
 /// The smallest page asked for under a deadline.
 const SMALL_PAGE: u32 = 100;
 
+/// How often the folder is looked at while it grows.
+const LOOKED_AT_MS: i64 = 1_000;
 /// Confirmed matches that one transaction takes over from another token.
 const INHERITED: usize = 1_000;
 /// After how long without a probe a token's partition is forgotten.
@@ -292,6 +294,9 @@ impl SyncJob<'_> {
             self.sync.counters.spent(Spent::Image, begun.elapsed());
             self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
             self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
+            self.sync
+                .reading
+                .keep_within_limit(LOOKED_AT_MS, self.bounds.deadline, listing.touched_ms);
             if (self.bounds.aborted)() {
                 return Err(aborted());
             }
@@ -338,7 +343,8 @@ impl SyncJob<'_> {
             return Ok(());
         }
         sync.store.mark_gone(&mut listing)?;
-        if !row.generation.is_fetched() {
+        // One that was evicted has what it inherited.
+        if row.generation == Generation::default() {
             self.inherit(identity, row, &listing)?;
         }
         sync.counters.spent(Spent::Store, storing.elapsed());
@@ -380,6 +386,7 @@ impl SyncJob<'_> {
             if stored.provisional { ", provisionally" } else { "" }
         );
         sync.maintenance.sweep();
+        sync.reading.keep_within_limit(0, self.bounds.deadline, now_ms);
         if let Err(error) = sync.maintenance.flush_counters() {
             log::debug!("the counters are written later: {error}");
         }

@@ -84,6 +84,8 @@ impl Syncing {
             };
             asked
                 .iter()
+                // What went for the limit comes back when it is asked for: of all libraries, nothing of it is out of date.
+                .filter(|row| call.library.is_some() || !self.reading.is_evicted(row))
                 .filter(|row| full || freshness::need(&age(row), &self.policy, now) != Need::Nothing)
                 .cloned()
                 .collect()
@@ -93,6 +95,8 @@ impl Syncing {
         }
         let done = self.bring_up_to_date(call, &stale, since, if full { Why::Full } else { Why::Due })?;
         self.reading.catch_up()?;
+        self.reading
+            .have_read(&stale.iter().map(|row| row.id).collect::<Vec<_>>());
         Ok(done)
     }
 }

@@ -25,6 +25,8 @@ use view::{Found, Snapshot, TableView};
 
 /// For how long no image is made after one that could not be written.
 const PAUSE_MS: i64 = 60_000;
+/// How often tables are read again whose images were replaced before they could be opened.
+const REPLACED: u32 = 32;
 /// The longest name of a table or an entry.
 pub const LONGEST_NAME: usize = 1 << 20;
 
@@ -168,7 +170,7 @@ impl Tables {
     /// The store's.
     pub fn clear(&self) -> Result<()> {
         self.store.clear_tables()?;
-        self.sweep();
+        self.store.sweep_images();
         Ok(())
     }
 
@@ -198,14 +200,8 @@ impl Tables {
         let path = self.store.folder().table_image(&name);
         builder.finish(&path, self.store.table_seal(&name))?;
         self.store.table_compacted(&name)?;
-        self.store.folder().sweep_replaced_table(&name);
+        self.store.sweep_images();
         Ok(())
-    }
-
-    fn sweep(&self) {
-        if let Ok(names) = self.store.image_names() {
-            self.store.folder().sweep_images(&names);
-        }
     }
 
     /// A snapshot that shows all that was committed; `None` when it would have to be waited for.
@@ -235,7 +231,24 @@ impl Tables {
 
     /// Reads what was written since the snapshot. `patient` unset: gives up (`false`) where it would have to wait. The caller
     /// holds `catching_up`.
+    ///
+    /// An image that was replaced is removed at once: one that is gone when it is opened may have a successor by then.
     fn catch_up_locked(&self, patient: bool) -> Result<bool> {
+        let caught_up = self.catch_up_once(patient)?;
+        for _ in 0..REPLACED {
+            let snapshot = self.snapshot.read();
+            let lost = snapshot.tables.iter().any(TableView::lacks_image);
+            let sequence = snapshot.sequence();
+            drop(snapshot);
+            if !patient || !lost || self.store.totals()?.sequence == sequence {
+                break;
+            }
+            self.catch_up_once(patient)?;
+        }
+        Ok(caught_up)
+    }
+
+    fn catch_up_once(&self, patient: bool) -> Result<bool> {
         let timeline = self.store.timeline();
         let before = self.snapshot.read();
         let since =
@@ -288,7 +301,13 @@ impl Tables {
         match Entries::open(&path, self.mode, self.store.table_seal(name)) {
             Ok(image) => Some(Arc::new(image)),
             Err(error) => {
-                log::warn!("an image of a table cannot be used and is made anew: {error}");
+                // One that is gone may have been replaced since its name was read.
+                let level = if path.exists() {
+                    log::Level::Warn
+                } else {
+                    log::Level::Debug
+                };
+                log::log!(level, "an image of a table cannot be used and is made anew: {error}");
                 None
             }
         }

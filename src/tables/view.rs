@@ -79,6 +79,11 @@ impl TableView {
         }
     }
 
+    /// Whether an image is named that could not be opened.
+    pub fn lacks_image(&self) -> bool {
+        self.row.image.is_some() && self.image.is_none()
+    }
+
     /// Its image, unless a check of it failed.
     pub fn whole_image(&self) -> Option<Arc<Entries>> {
         self.image.clone().filter(|image| !image.is_broken())

@@ -256,7 +256,7 @@ fn a_store_that_a_newer_version_added_to_goes_on() {
         "ALTER TABLE items ADD COLUMN newer TEXT; ALTER TABLE matches ADD COLUMN newer INTEGER DEFAULT 0;
          ALTER TABLE libraries ADD COLUMN newer INTEGER DEFAULT 0;
          CREATE TABLE newer (one INTEGER PRIMARY KEY, two TEXT) STRICT; INSERT INTO newer VALUES (1, 'kept');
-         CREATE INDEX newer_items ON items (newer); PRAGMA user_version = 3",
+         CREATE INDEX newer_items ON items (newer); PRAGMA user_version = 99",
     );
     let index = support::open(options(&server, folder.path()), &clock());
     let library = index.library("Movies").expect("a handle");

@@ -1,7 +1,7 @@
 //! The same for longer: `make check-deep`. Every count has an environment variable of its own, named where it is used.
 
 use crate::worker::deeply;
-use crate::{coherence, crash, fork, kills, races, single_flight, storm};
+use crate::{coherence, crash, fork, images, kills, races, single_flight, storm};
 
 #[test]
 #[ignore = "deep: half a minute"]
@@ -52,6 +52,15 @@ fn single_flight_of_fifty_processes_with_eight_threads() {
     single_flight::one_fetch(50, 8);
     single_flight::one_continuation(50, 8);
     deeply(8, single_flight::who_comes_while_it_is_fetched_waits_and_asks_nothing);
+}
+
+#[test]
+#[ignore = "deep: a minute"]
+fn newcomers_for_long() {
+    deeply(
+        5,
+        images::newcomers_find_an_index_file_while_others_are_published_and_removed,
+    );
 }
 
 #[test]

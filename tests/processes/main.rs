@@ -14,6 +14,7 @@ mod coherence;
 mod crash;
 mod deep;
 mod fork;
+mod images;
 mod kills;
 mod load;
 mod merging;
@@ -39,6 +40,7 @@ fn worker() {
         ("fork while fetching", fork::fetching),
         ("fork and count", fork::counting),
         ("fork while connecting", fork::connecting),
+        ("newcomer", images::newcomer),
         ("race", races::race),
         ("make", races::make),
         ("flight", single_flight::ask),

@@ -171,7 +171,11 @@ def test_times_that_are_refused(cache: Path, option: str) -> None:
 
 @pytest.mark.parametrize(
     ("option", "values"),
-    [("page_size", (0, -1, 1001, 2**40)), ("matches_limit", (0, -1, 2**70))],
+    [
+        ("page_size", (0, -1, 1001, 2**40)),
+        ("matches_limit", (0, -1, 2**70)),
+        ("size_limit", (0, -1, 2**70)),
+    ],
 )
 def test_numbers_that_are_refused(cache: Path, option: str, values: tuple[int, ...]) -> None:
     for value in values:

@@ -220,6 +220,9 @@ unsafe fn write_stats(opened: &Opened, place: *mut Stats) -> Result<()> {
         calls_us: counted.calls_us,
         slow_calls: counted.slow_calls,
         failures: counted.failures,
+        size_limit: counted.size_limit,
+        over_limit: counted.over_limit,
+        evictions: counted.evictions,
     };
     // SAFETY: the caller's promise.
     unsafe { fill(&stats, place, size) };

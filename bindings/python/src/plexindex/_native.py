@@ -63,6 +63,7 @@ class COptions(Structure):
         ("mappings", POINTER(CMapping)),
         ("mappings_count", c_size_t),
         ("slow_ms", c_int64),
+        ("size_limit", c_uint64),
     ]
 
 
@@ -131,6 +132,9 @@ class CStats(Structure):
         ("calls_us", c_uint64),
         ("slow_calls", c_uint64),
         ("failures", c_uint64),
+        ("size_limit", c_uint64),
+        ("over_limit", c_uint64),
+        ("evictions", c_uint64),
     ]
 
 

@@ -38,6 +38,7 @@ def open(
     mappings: Iterable[MappingArg] = (),
     page_size: int = 1000,
     matches_limit: int = 52_428_800,
+    size_limit: int | None = None,
     mmap: bool = True,
     slow: float | None = 1.0,
     obfuscate_paths: bool = False,
@@ -67,6 +68,9 @@ def open(
             ``(host, server)``.
         page_size: Rows a page of a listing, 1 to 1000.
         matches_limit: Bytes that confirmed matches may take on disk; those recorded longest ago go first.
+        size_limit: Bytes that the whole folder may take. The libraries that were asked for longest ago are removed
+            first, and fetched again when they are asked for; recorded matches, tables and the library asked for last
+            stay. Where processes have limits of their own, the smallest holds. None: no limit.
         mmap: Map the index files; False reads them into memory.
         slow: A call that takes longer is logged with what it spent its time on: as a warning, or as info when it
             fetched a library or waited for another fetch. None: no call is logged.
@@ -112,6 +116,7 @@ def open(
         mappings=rules or None,
         mappings_count=len(rules),
         slow_ms=ms("slow", slow, none=c.NEVER_SLOW),
+        size_limit=0 if size_limit is None else _whole("size_limit", size_limit, 2**63 - 1),
     )
     return Index(_native.load(), options, progress)
 

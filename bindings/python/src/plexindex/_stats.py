@@ -22,6 +22,7 @@ class Stats:
         "calls_seconds",
         "disk_bytes",
         "events",
+        "evictions",
         "failures",
         "hints",
         "image_seconds",
@@ -33,9 +34,11 @@ class Stats:
         "match_seconds",
         "matches",
         "network_seconds",
+        "over_limit",
         "parse_seconds",
         "requests",
         "sequence",
+        "size_limit",
         "slow_calls",
         "stale_answers",
         "store_answers",
@@ -86,6 +89,12 @@ class Stats:
     """Libraries known now."""
     disk_bytes: int
     """Bytes that the store takes on disk, index files included."""
+    size_limit: int
+    """Bytes that the folder may take; 0: no limit."""
+    over_limit: int
+    """Bytes by which what has to stay is more than that limit. Not 0: the limit is too small."""
+    evictions: int
+    """Libraries that were removed for a limit over the life of the store, by all processes."""
     sequence: int
     """The store's change sequence."""
     events: int
@@ -113,6 +122,9 @@ class Stats:
         self.matches = raw.matches
         self.libraries = raw.libraries
         self.disk_bytes = raw.disk_bytes
+        self.size_limit = raw.size_limit
+        self.over_limit = raw.over_limit
+        self.evictions = raw.evictions
         self.sequence = raw.sequence
         self.events = raw.events
         self.hints = raw.hints

@@ -202,6 +202,12 @@ def _common(command: argparse.ArgumentParser) -> None:
     server.add_argument("--user", metavar="NAME", help="whose view of the server it is, where tokens change")
     server.add_argument("--dir", metavar="FOLDER", help="the folder of the store (~/.cache/plexindex)")
     server.add_argument(
+        "--size-limit",
+        type=_bytes,
+        metavar="BYTES",
+        help="how much the folder may take, such as 500M or 2G; libraries asked for longest ago go first",
+    )
+    server.add_argument(
         "--mapping",
         nargs=2,
         action="append",
@@ -245,6 +251,13 @@ def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 1000000")
     return int(text)
+
+
+def _bytes(text: str) -> int:
+    try:
+        return config.size_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 class _Version(argparse.Action):

@@ -271,7 +271,7 @@ def _stats_rows(index: Index, now: Stats, before: Stats | None, every: float | N
         return f"   +{output.number(came)}, {output.number(came / every)}/s" if came > 0 else ""
 
     facts = (
-        f"{index.cache_dir}, {output.size(now.disk_bytes)} on disk",
+        f"{index.cache_dir}, {output.size(now.disk_bytes)} on disk{limit_of(now)}",
         output.number(now.libraries),
         output.number(now.items) + since("items"),
         f"{output.number(now.matches)} confirmed{since('matches')}",
@@ -281,6 +281,15 @@ def _stats_rows(index: Index, now: Stats, before: Stats | None, every: float | N
         f"{output.number(now.sequence & 0xFFFF_FFFF)} in its life{since('sequence')}",
     )
     return list(zip(_STATS_ROWS, facts))
+
+
+def limit_of(now: Stats) -> str:
+    """What there is to say of the limit on the folder."""
+    went = f", {output.count(now.evictions, 'library', 'libraries')} removed for a limit" if now.evictions else ""
+    if not now.size_limit:
+        return went
+    over = f", too small by {output.size(now.over_limit)}" if now.over_limit else ""
+    return f" of {output.size(now.size_limit)} allowed{over}{went}"
 
 
 def clear(options: argparse.Namespace) -> int:

@@ -33,8 +33,8 @@ class Layer(NamedTuple):
 
 HELP = """\
 server, token and folder are looked for in this order:
-  1. flags: --url, --token-file or --token, --dir, --mapping
-  2. the environment: PLEXINDEX_URL, PLEXINDEX_TOKEN, PLEXINDEX_TOKEN_FILE, PLEXINDEX_DIR
+  1. flags: --url, --token-file or --token, --dir, --size-limit, --mapping
+  2. the environment: PLEXINDEX_URL, PLEXINDEX_TOKEN, PLEXINDEX_TOKEN_FILE, PLEXINDEX_DIR, PLEXINDEX_SIZE_LIMIT
   3. plexapi's environment: PLEXAPI_AUTH_SERVER_BASEURL, PLEXAPI_AUTH_SERVER_TOKEN
   4. plexapi's file, ~/.config/plexapi/config.ini or what PLEXAPI_CONFIG_PATH names:
          [auth]
@@ -42,6 +42,7 @@ server, token and folder are looked for in this order:
          server_token = YOUR-TOKEN
          [plexindex]
          dir = /var/cache/plexindex
+         size_limit = 2G
          mappings =
              /mnt/media -> /data/media
 A token is sent only to the server that it stands beside. The folder is ~/.cache/plexindex where none is named."""
@@ -50,8 +51,8 @@ A token is sent only to the server that it stands beside. The folder is ~/.cache
 class Settings:
     """What was found, and where."""
 
-    __slots__ = ("ca_file", "deadline", "folder", "insecure", "mappings", "offline", "token", "token_from", "url",
-                 "url_from", "user", "verbose")  # fmt: skip
+    __slots__ = ("ca_file", "deadline", "folder", "insecure", "mappings", "offline", "size_limit", "token",
+                 "token_from", "url", "url_from", "user", "verbose")  # fmt: skip
 
     def __init__(self, options: argparse.Namespace) -> None:
         path, file = _plexapi_file()
@@ -73,6 +74,11 @@ class Settings:
         self.token, self.token_from = token
         folder = options.dir or _variable("PLEXINDEX_DIR").value or ours.get("dir") or default_folder()
         self.folder: str = os.path.expanduser(folder)
+        self.size_limit: int | None = options.size_limit
+        if self.size_limit is None:
+            self.size_limit = _size_from(_variable("PLEXINDEX_SIZE_LIMIT")) or _size_from(
+                Named(ours.get("size_limit"), f"{path}, [plexindex] size_limit")
+            )
         self.mappings = [Mapping.host_prefix(host, server) for host, server in options.mapping or ()]
         self.mappings += _mappings_of(ours.get("mappings", ""), path)
         self.user: str | None = options.user
@@ -92,6 +98,7 @@ class Settings:
             "accept_invalid_certs": self.insecure,
             "offline": self.offline,
             "deadline": self.deadline,
+            "size_limit": self.size_limit,
             "mappings": self.mappings + (mappings or []),
             "progress": progress,
             "retry_for": 3.0,
@@ -100,6 +107,25 @@ class Settings:
             **options,
         }
         return open(self.folder, self.url, self.token, **chosen)  # type: ignore[arg-type]
+
+
+def size_of(text: str) -> int:
+    """A number of bytes: digits, and K, M, G or T for 1000 of what stands before."""
+    number, unit = text.strip(), 1
+    if number and number[-1] in "KMGTkmgt":
+        number, unit = number[:-1], 1000 ** (1 + "KMGT".index(number[-1].upper()))
+    if not (number.isascii() and number.isdigit()) or not 0 < int(number) * unit < 2**63:
+        raise ValueError(f"{text!r} is no size: give a number of bytes, or one such as 500M or 2G")
+    return int(number) * unit
+
+
+def _size_from(named: Named) -> int | None:
+    if not named.value:
+        return None
+    try:
+        return size_of(named.value)
+    except ValueError as error:
+        raise UsageError(f"{named.source}: {error}") from None
 
 
 def default_folder() -> str:

@@ -195,13 +195,21 @@ def _libraries(report: Report, index: Index) -> list[LibraryInfo]:
 def _store(report: Report, index: Index) -> None:
     report.title("Store")
     try:
-        store = index.store()
+        store, now = index.store(), index.stats()
     except StoreError as error:
         report.bad(str(error), codes.STORE)
         return
-    report.values["store"] = store.as_dict()
     free = "" if store.free_bytes is None else f", {output.size(store.free_bytes)} free"
-    report.good(f"{store.folder}: {output.size(store.disk_bytes)}{free}")
+    limit = {"size_limit": now.size_limit, "over_limit": now.over_limit, "evictions": now.evictions}
+    report.values["store"] = {**store.as_dict(), **limit}
+    taken = f"{store.folder}: {output.size(store.disk_bytes)}{commands.limit_of(now)}{free}"
+    if now.over_limit:
+        report.note(
+            f"{taken}\nwhat has to stay is more: confirmed matches, what hosts keep, and the library asked for last; "
+            "raise --size-limit"
+        )
+    else:
+        report.good(taken)
     kind = store.file_system or "the system does not say which"
     if store.shares_memory and store.journal == "wal":
         report.good(f"file system: {kind}; processes share memory there")

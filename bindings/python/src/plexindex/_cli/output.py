@@ -58,6 +58,7 @@ _OPTIONS = (
     ("cache_dir ", "the folder "),
     ("server_url", "--url"),
     ("ca_file", "--ca-file"),
+    ("size_limit", "--size-limit"),
     ("(refresh)", "(plexindex warm)"),
 )
 
