@@ -156,6 +156,21 @@ impl Slot {
         self.journal.closed();
     }
 
+    /// Empties the log into the database now, as far as no process reads.
+    pub fn settle(&self) {
+        if self.journal.is_lost(&self.folder) {
+            return;
+        }
+        if let Some(Open { connection, .. }) = &self.open {
+            let settled = connection
+                .busy_timeout(Duration::ZERO)
+                .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+            if let Err(error) = settled {
+                log::debug!("the log is emptied later: {error}");
+            }
+        }
+    }
+
     /// Has the last connection that is closed to the database, of all processes, empty the log into it: so that it stays
     /// small from one process to the next. `-wal` and `-shm` stay where they are all the same.
     pub fn settle_when_closed(&self) {
