@@ -1,0 +1,141 @@
+//! A simulation: many handles and users on one folder, servers that change, fail and lie, processes that are killed, files
+//! that vanish; and a model that knows what every answer may be.
+//!
+//! `model.rs` is the model, `world.rs` the steps, `calls.rs` the calls of hosts and what is checked of each, `net.rs` the
+//! clock, the servers and the kills. A seed repeats exactly: `PLEXINDEX_SEED=N cargo test --test simulation one_seed`.
+#![allow(clippy::cast_possible_truncation)] // small numbers of our own
+
+#[path = "../support/memory.rs"]
+mod memory;
+mod model;
+mod net;
+mod shelf;
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../support/worker.rs"]
+mod worker;
+mod world;
+
+use std::time::{Duration, Instant, SystemTime};
+
+use world::{Failure, Step, run, steps_of};
+
+/// Steps of a run.
+const STEPS: usize = 200;
+
+/// Runs a history; a panic is a failure like others.
+fn attempt(seed: u64, steps: &[Step]) -> Result<String, Failure> {
+    std::panic::catch_unwind(|| run(seed, steps)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        Err(Failure {
+            step: steps.len(),
+            what: format!("a panic: {}", text.unwrap_or_default()),
+            log: String::new(),
+        })
+    })
+}
+
+/// Leaves out steps, as long as it still fails: halves first, then quarters, and so on.
+fn shrink(seed: u64, steps: &[Step], first: Failure) -> (Vec<Step>, Failure) {
+    let mut steps = steps[..steps.len().min(first.step + 1)].to_vec();
+    let mut failure = first;
+    let begun = Instant::now();
+    let mut chunk = steps.len().div_ceil(2);
+    loop {
+        let mut at = 0;
+        while at < steps.len() && begun.elapsed() < Duration::from_secs(20) {
+            let mut fewer = steps.clone();
+            fewer.drain(at..(at + chunk).min(steps.len()));
+            match attempt(seed, &fewer) {
+                Err(other) => {
+                    fewer.truncate(other.step + 1);
+                    (steps, failure) = (fewer, other);
+                }
+                Ok(_) => at += chunk,
+            }
+        }
+        if chunk <= 1 {
+            return (steps, failure);
+        }
+        chunk = chunk.div_ceil(2);
+    }
+}
+
+/// Runs a seed, and says what to know of it when it fails.
+fn check(seed: u64) {
+    let steps = steps_of(seed, STEPS);
+    let Err(failure) = attempt(seed, &steps) else {
+        return;
+    };
+    let (what, step) = (failure.what.clone(), failure.step);
+    let (fewer, last) = shrink(seed, &steps, failure);
+    panic!(
+        "seed {seed}, step {step}: {what}\n\nIn {} steps:\n{}{}\n\nRepeat it: PLEXINDEX_SEED={seed} cargo test --test \
+         simulation one_seed",
+        fewer.len(),
+        last.log,
+        last.what
+    );
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+#[test]
+fn a_few_histories() {
+    let begun = Instant::now();
+    let mut fresh = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(1, |time| time.as_secs());
+    (0..12).for_each(check);
+    let mut ran = 12;
+    while begun.elapsed() < Duration::from_secs(4) {
+        println!("seed {fresh}");
+        check(fresh);
+        fresh += 1;
+        ran += 1;
+    }
+    println!("{ran} histories, {} steps", ran * STEPS);
+}
+
+#[test]
+#[ignore = "deep: an hour"]
+fn histories_for_long() {
+    let first = number("PLEXINDEX_SEED").unwrap_or(1_000);
+    let count = number("PLEXINDEX_SEEDS").unwrap_or(number("PLEXINDEX_DEPTH").unwrap_or(10) * 2_000);
+    let begun = Instant::now();
+    let mut failed = 0;
+    for seed in first..first + count {
+        let steps = steps_of(seed, STEPS);
+        if let Err(failure) = attempt(seed, &steps) {
+            failed += 1;
+            println!("seed {seed}, step {}: {}", failure.step, failure.what.lines().next().unwrap_or(""));
+        }
+    }
+    println!(
+        "{count} histories, {} steps, {failed} failed, {:.0} s",
+        count * STEPS as u64,
+        begun.elapsed().as_secs_f64()
+    );
+    assert_eq!(failed, 0, "histories failed: run one with PLEXINDEX_SEED=N and one_seed");
+}
+
+#[test]
+fn one_seed() {
+    if let Some(seed) = number("PLEXINDEX_SEED") {
+        check(seed);
+    }
+}
+
+#[test]
+fn a_history_replays_exactly() {
+    for seed in [3, 17] {
+        let steps = steps_of(seed, STEPS);
+        let [one, other] = [0, 1].map(|_| attempt(seed, &steps).unwrap_or_else(|failure| failure.log));
+        for (one, other) in one.lines().zip(other.lines()) {
+            assert_eq!(one, other, "seed {seed}");
+        }
+        assert_eq!(one.lines().count(), other.lines().count());
+    }
+}
