@@ -6,9 +6,10 @@ use super::answer::Answer;
 use super::planner::{Facts, Libraries, ListStep, QueryState, Step};
 use super::room::Queries;
 use crate::error::{Error, Meaning, Result, Status};
+use crate::freshness::is_stale;
 use crate::matching::Scope;
 use crate::model::IdentityId;
-use crate::reading::{Resolved, Snapshot};
+use crate::reading::{Resolved, Snapshot, age};
 use crate::store::{LibraryRow, Patience};
 use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, SHORTLY, Syncing, Unverified, Why};
 
@@ -179,6 +180,13 @@ impl Queries {
             self.take(step, call, question, &libraries, &unverified, &mut state)?;
             self.reading.catch_up()?;
         }
+    }
+
+    /// Whether what a fetched library answers is to be marked as stale, after what the query did.
+    pub fn has_expired(&self, state: &QueryState, row: &LibraryRow, now_ms: i64) -> bool {
+        // 'At once' asks for each query; this one did. A time that lies ahead was noted before the clock was set back.
+        let seen = state.refreshed.is_some() && (state.begun_ms..=now_ms).contains(&row.checked_ms);
+        is_stale(&age(row), &self.policy, now_ms) && (!seen || row.held_back || row.due)
     }
 
     /// Does a step.

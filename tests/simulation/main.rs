@@ -5,6 +5,7 @@
 //! clock, the servers and the kills. A seed repeats exactly: `PLEXINDEX_SEED=N cargo test --test simulation one_seed`.
 #![allow(clippy::cast_possible_truncation)] // small numbers of our own
 
+mod found;
 #[path = "../support/memory.rs"]
 mod memory;
 mod model;

@@ -1,0 +1,93 @@
+//! What the simulation found, each as a history of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use plexindex::error::Status;
+use plexindex::index::{Index, ManualClock, QueryOptions};
+use plexindex::options::{Options, Ttl};
+
+use crate::memory::{Fault, Knobs, Memory};
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// A server with one library of films, and an index of it.
+struct Scene {
+    memory: Memory,
+    section: String,
+    clock: Arc<ManualClock>,
+    folder: tempfile::TempDir,
+    options: Options,
+}
+
+impl Scene {
+    fn new(knobs: Knobs, films: usize) -> Self {
+        let memory = Memory::new(knobs);
+        let section = memory.add_library("Films", "/srv/films");
+        for number in 0..films {
+            memory.add(&section, &format!("Film {number}"), &path(number));
+        }
+        memory.catch_up();
+        let folder = tempfile::tempdir().expect("a folder");
+        Self {
+            options: Options {
+                cache_dir: folder.path().to_owned(),
+                server_url: Some("http://memory".to_owned()),
+                user: Some("user".to_owned()),
+                ..Options::default()
+            },
+            memory,
+            section,
+            clock: Arc::new(ManualClock::new(4_000_000_000_000)),
+            folder,
+        }
+    }
+
+    fn open(&self) -> Index {
+        Index::open_with(self.options.clone(), Arc::clone(&self.clock) as _, |_, _, meter| {
+            Ok(self.memory.source(meter))
+        })
+        .expect("the index opens")
+    }
+
+    fn listed(&self) -> Index {
+        let index = self.open();
+        index.refresh(&QueryOptions::default(), true).expect("listed");
+        index
+    }
+}
+
+fn path(number: usize) -> String {
+    format!("/srv/films/Film {number}.mkv")
+}
+
+#[test]
+fn a_listing_of_the_future_is_marked_as_stale_while_the_server_is_down() {
+    let scene = Scene::new(Knobs::USUAL, 5);
+    let index = scene.listed();
+    let films = index.library("Films").expect("a handle");
+    scene.clock.advance_ms(-2 * HOUR_MS);
+    scene.memory.fail(Some(Fault::Down));
+    let found = films.match_path(path(2).as_bytes()).expect("the old answer");
+    assert_eq!((found.status, found.stale), (Status::Ok, true), "{found:?}");
+    scene.memory.fail(None);
+    scene.clock.advance_ms(60_000);
+    let found = films.match_path(path(2).as_bytes()).expect("an answer");
+    assert_eq!((found.status, found.stale), (Status::Ok, false), "{found:?}");
+}
+
+#[test]
+fn at_once_an_answer_by_guid_or_title_is_not_stale() {
+    let mut scene = Scene::new(Knobs::USUAL, 5);
+    scene.options.library_ttl = Ttl::AtOnce;
+    let index = scene.listed();
+    let query = QueryOptions::default();
+    let film = scene.memory.items(&scene.section).swap_remove(2);
+    let by_guid = index.match_guid(&query, &film.guid).expect("an answer");
+    assert_eq!((by_guid.status, by_guid.stale), (Status::Ok, false));
+    let by_title = index.search_title(&query, &film.title).expect("an answer");
+    assert_eq!((by_title.status, by_title.stale), (Status::Ok, false));
+    let offline = QueryOptions { offline: true, ..query };
+    assert!(index.match_guid(&offline, &film.guid).expect("an answer").stale, "nothing was asked");
+    let _ = (scene.folder.path(), Duration::ZERO);
+}
