@@ -602,7 +602,15 @@ impl World {
         for path in &paths {
             let answers = [old, &fresh].map(|handle| handle.index.match_path(&offline, path.as_bytes()));
             let keys = [&one, &other].map(|library| library.lookup_key(path.as_bytes(), str::to_owned));
-            let shown = answers.each_ref().map(|answer| answer.as_ref().map(show).map_err(|error| error.status));
+            let shown = answers.each_ref().map(|answer| match answer {
+                // Those that fit equally well come in any order.
+                Ok(found) if found.status == Status::Ambiguous => {
+                    let mut found = found.clone();
+                    found.candidates.sort_by(|one, other| one.key.cmp(&other.key));
+                    Ok(show(&found))
+                }
+                answer => answer.as_ref().map(show).map_err(|error| error.status),
+            });
             if shown[0] != shown[1] || keys[0] != keys[1] {
                 return Err(format!(
                     "a handle that was opened now answers otherwise: {path}: {shown:?}, fast lookups {keys:?}"

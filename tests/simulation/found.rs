@@ -1,7 +1,6 @@
 //! What the simulation found, each as a history of its own.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use plexindex::error::Status;
 use plexindex::index::{Index, ManualClock, QueryOptions};
@@ -16,7 +15,7 @@ struct Scene {
     memory: Memory,
     section: String,
     clock: Arc<ManualClock>,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     options: Options,
 }
 
@@ -39,7 +38,7 @@ impl Scene {
             memory,
             section,
             clock: Arc::new(ManualClock::new(4_000_000_000_000)),
-            folder,
+            _folder: folder,
         }
     }
 
@@ -89,5 +88,34 @@ fn at_once_an_answer_by_guid_or_title_is_not_stale() {
     assert_eq!((by_title.status, by_title.stale), (Status::Ok, false));
     let offline = QueryOptions { offline: true, ..query };
     assert!(index.match_guid(&offline, &film.guid).expect("an answer").stale, "nothing was asked");
-    let _ = (scene.folder.path(), Duration::ZERO);
+}
+
+#[test]
+fn what_is_invalidated_while_it_is_listed_first_is_asked_for() {
+    for how in ["path", "item", "event"] {
+        let mut scene = Scene::new(Knobs::USUAL, 30);
+        scene.options.page_size = 3;
+        scene.memory.take_requests();
+        scene.memory.fail(Some(Fault::DownAfterPages(3)));
+        let index = scene.open();
+        index.refresh(&QueryOptions::default(), true).expect_err("cut off");
+        scene.memory.fail(None);
+        let films = index.library("Films").expect("a handle");
+        let items = scene.memory.items(&scene.section);
+        let read = |item: &&plexindex::model::Item| films.item(&item.rating_key).expect("asked").is_none();
+        for item in items.iter().filter(read) {
+            scene.memory.rename(&scene.section, &item.rating_key, &format!("{}.new", item.parts[0]));
+            let told = format!("{{\"section\":\"{}\",\"deleted\":\"{}\"}}", scene.section, item.rating_key);
+            match how {
+                "path" => films.invalidate_path(item.parts[0].as_bytes()).expect("invalidated"),
+                "item" => films.invalidate_item(&item.rating_key).expect("invalidated"),
+                _ => index.notify(told.as_bytes()).expect("noted"),
+            }
+        }
+        scene.clock.advance_ms(16_000);
+        for item in &items {
+            let found = films.match_path(item.parts[0].as_bytes()).expect("an answer");
+            assert_ne!(found.status, Status::Ok, "by {how}: {found:?}");
+        }
+    }
 }

@@ -43,6 +43,8 @@ pub struct Fact {
     pub title: String,
     /// The disk is there, so that it is listed.
     pub shown: bool,
+    /// The server that has it.
+    pub server: usize,
     pub from: usize,
     /// The first step at which it is so no more.
     pub to: Option<usize>,
@@ -95,8 +97,6 @@ pub struct Model {
     pub records: BTreeMap<(usize, usize, String, String), Recorded>,
     /// All that was ever recorded: server, library, path in lower case, key.
     ever: HashSet<(usize, String, String, String)>,
-    /// Another server answers since.
-    swapped: [usize; 2],
 }
 
 /// A question, and what is known of how it was asked.
@@ -136,18 +136,19 @@ impl Model {
     }
 
     /// Takes over what a URL's server has now.
-    pub fn see(&mut self, url: usize, rows: &BTreeMap<(String, String), Row>) {
+    pub fn see(&mut self, url: usize, server: usize, rows: &BTreeMap<(String, String), Row>) {
         let now = self.now();
         for ((at, library, key), facts) in &mut self.facts {
             let Some(last) = facts.last_mut().filter(|fact| *at == url && fact.to.is_none()) else {
                 continue;
             };
             let row = rows.get(&(library.clone(), key.clone()));
-            if row.is_some_and(|row| (&row.path, &row.title, row.shown) == (&last.path, &last.title, last.shown)) {
+            let same = |row: &Row| (&row.path, &row.title, row.shown) == (&last.path, &last.title, last.shown);
+            if row.is_some_and(same) && last.server == server {
                 continue;
             }
             last.to = Some(now);
-            last.ended_silently = row.is_some_and(|row| row.shown == last.shown);
+            last.ended_silently = row.is_some_and(|row| row.shown == last.shown) && last.server == server;
         }
         for ((library, key), row) in rows {
             let facts = self.facts.entry((url, library.clone(), key.clone())).or_default();
@@ -160,17 +161,13 @@ impl Model {
                 path: row.path.clone(),
                 title: row.title.clone(),
                 shown: row.shown,
+                server,
                 from: now,
                 to: None,
                 began_silently: silently,
                 ended_silently: false,
             });
         }
-    }
-
-    /// Another server answers behind this URL: nothing of the old one is answered.
-    pub fn swap(&mut self, url: usize) {
-        self.swapped[url] = self.now();
     }
 
     fn told(&mut self, who: Who, library: &str) -> &mut Told {
@@ -185,6 +182,10 @@ impl Model {
     pub fn record(&mut self, server: usize, who: Who, library: &str, path: &str, key: &str, listed: bool, killed: bool) {
         let now = self.now();
         self.ever.insert((server, library.to_owned(), fold(path), key.to_owned()));
+        // What the host records ends an earlier invalidation of the path and of the item.
+        let told = self.told(who, library);
+        told.keys.remove(key);
+        told.paths.remove(&fold(path));
         let place = (server, who.user, library.to_owned(), fold(path));
         let record = self.records.entry(place).or_default();
         if killed {
@@ -370,7 +371,6 @@ impl Model {
         let told = self.told_of(asked.who, library);
         let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
         let floor = (told.all)
-            .max(self.swapped[asked.who.url])
             .max(of(&told.paths, &fold(asked.path)))
             .max(of(&told.paths, &fold(&path)))
             .max(of(&told.keys, key));
@@ -381,7 +381,7 @@ impl Model {
         let mut why = format!("{key}: it never was '{path}' with the title '{}'", candidate.item.title);
         for fact in facts {
             let same = path.is_empty() || fold(&fact.path) == fold(&path);
-            if !same || fact.title != candidate.item.title {
+            if !same || fact.server != asked.server || fact.title != candidate.item.title {
                 continue;
             }
             // While its disk is away an item exists and is not listed: asked for by its key, it is there.
@@ -433,8 +433,7 @@ impl Model {
             && let Some(to) = facts.last().and_then(|fact| fact.to)
             && let Some(first) = self.first_at(self.now_ms() - age)
             && to <= first
-            && first > self.swapped[asked.who.url]
-            && facts.last().is_some_and(|fact| fact.shown)
+            && facts.last().is_some_and(|fact| fact.shown && fact.server == asked.server)
             && !self.is_kept_back(asked.who.url, library)
         {
             return Err(format!("{key} is confirmed, and is gone since step {to}"));
@@ -553,10 +552,9 @@ impl Model {
             let told = self.told_of(asked.who, library);
             let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
             let floor = (told.all)
-                .max(self.swapped[asked.who.url])
                 .max(of(&told.paths, &path))
                 .max(of(&told.keys, key));
-            held |= facts.iter().any(|fact| fact.to.is_none_or(|to| to > floor));
+            held |= facts.iter().any(|fact| fact.server == asked.server && fact.to.is_none_or(|to| to > floor));
         }
         if held || recorded {
             Ok(())

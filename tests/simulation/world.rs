@@ -242,7 +242,7 @@ impl World {
                     rows.insert((title.clone(), item.rating_key), row);
                 }
             }
-            self.model.see(url, &rows);
+            self.model.see(url, self.net.route(url), &rows);
         }
     }
 
@@ -384,7 +384,6 @@ impl World {
             let done = handle.index.server_json(&QueryOptions::default());
             done.map_err(|error| format!("the new server was not found: {error}"))?;
         }
-        self.model.swap(url);
         Ok(())
     }
 
