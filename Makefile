@@ -49,6 +49,7 @@ test-python: ## ruff, mypy, and the tests of the Python package only
 
 check-deep: ## the long fault tests in full: kills, races, damage, forks; PLEXINDEX_DEPTH=N scales them
 	$(CARGO) test --test processes --test disk -- --ignored
+	$(CARGO) test --release --test simulation -- --ignored
 
 lint: ## cargo fmt --check and clippy only
 	$(PYTHON) scripts/run_tests.py lint

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use plexindex::error::Status;
 use plexindex::index::{Index, ManualClock, QueryOptions};
 use plexindex::options::{Options, Ttl};
+use plexindex::source::Delta;
 
 use crate::memory::{Fault, Knobs, Memory};
 
@@ -118,4 +119,21 @@ fn what_is_invalidated_while_it_is_listed_first_is_asked_for() {
             assert_ne!(found.status, Status::Ok, "by {how}: {found:?}");
         }
     }
+}
+
+#[test]
+fn what_a_delta_leaves_out_is_listed_where_the_token_is_exact() {
+    let mut knobs = Knobs::BEST;
+    knobs.abilities.changes = Delta::Mostly;
+    let scene = Scene::new(knobs, 5);
+    let index = scene.listed();
+    let films = index.library("Films").expect("a handle");
+    let key = scene.memory.items(&scene.section)[2].rating_key.clone();
+    // No delta of this server tells of it. A path that is missing leads to a probe soon after the listing.
+    scene.memory.rename(&scene.section, &key, "/srv/films/New.mkv");
+    let missing = films.match_path(b"/srv/films/Nowhere.mkv").expect("an answer");
+    assert_eq!(missing.status, Status::NotFound);
+    scene.clock.advance_ms(30 * HOUR_MS);
+    let found = films.match_path(path(2).as_bytes()).expect("an answer");
+    assert_eq!((found.status, found.stale), (Status::NotFound, false), "{found:?}");
 }
