@@ -250,7 +250,8 @@ impl Question for PathQuestion<'_> {
             .single()
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
             && !self.is_remembered(turn, outcome)?;
-        answer.stale = outcome.rung != Rung::Confirmed && (old || fetched().any(|row| queries.has_expired(&state, row, now)));
+        answer.stale =
+            outcome.rung != Rung::Confirmed && (old || fetched().any(|row| queries.has_expired(&state, row, now)));
         queries.hand_over(&answer, then)
     }
 }

@@ -9,7 +9,11 @@ impl World {
         let way = self.word(2, 60);
         let libraries = self.libraries(self.handles[at].who.url);
         let library = (way % 6 > 0).then(|| libraries[self.word(3, libraries.len())].0.clone());
-        let deadline = if way % 5 == 0 { Deadline::In(LONG) } else { Deadline::Default };
+        let deadline = if way % 5 == 0 {
+            Deadline::In(LONG)
+        } else {
+            Deadline::Default
+        };
         (at, library, way % 7 == 0, deadline)
     }
 
@@ -74,7 +78,9 @@ impl World {
 
     fn handle_of(&self, at: usize, library: Option<&str>) -> Result<Option<plexindex::index::Library>, String> {
         let selector = library.map(|title| Selector::Title(title.to_owned()));
-        let made = selector.map(|selector| self.handles[at].index.select(selector)).transpose();
+        let made = selector
+            .map(|selector| self.handles[at].index.select(selector))
+            .transpose();
         made.map_err(|error| format!("a library handle: {:?}: {error}", error.status))
     }
 
@@ -84,7 +90,10 @@ impl World {
         let found = self.ask_path(at, library.as_deref(), &path, mapped.as_deref(), offline, deadline)?;
         if let Some(found) = found {
             let shown = show(&found);
-            self.say(&format!("{}: {path} in {library:?}, offline {offline}: {shown}", self.handles[at].number));
+            self.say(&format!(
+                "{}: {path} in {library:?}, offline {offline}: {shown}",
+                self.handles[at].number
+            ));
         }
         self.agree(at, library.as_deref(), &path)
     }
@@ -111,7 +120,8 @@ impl World {
             Ok(found) => {
                 let asked = self.asked(at, library, path, offline);
                 let checked = self.model.check(&asked, &found, mapped);
-                checked.map_err(|what| format!("{path} in {library:?}, offline {offline}: {what}; {}", show(&found)))?;
+                checked
+                    .map_err(|what| format!("{path} in {library:?}, offline {offline}: {what}; {}", show(&found)))?;
                 Ok(Some(found))
             }
             Err(error) => {
@@ -159,7 +169,10 @@ impl World {
     pub(super) fn look_up(&mut self) -> Result<(), String> {
         let (at, library, ..) = self.pick();
         let (path, _) = self.any_path(at, library.as_deref(), 4);
-        self.say(&format!("{}: a fast lookup of {path} in {library:?}", self.handles[at].number));
+        self.say(&format!(
+            "{}: a fast lookup of {path} in {library:?}",
+            self.handles[at].number
+        ));
         self.agree(at, library.as_deref(), &path)
     }
 
@@ -202,7 +215,15 @@ impl World {
     }
 
     /// By GUID or title: the items are right; one that was there all along is found.
-    fn by(&mut self, what: &str, path: &str, library: Option<&str>, at: usize, found: Result<Match, Error>, offline: bool) -> Result<(), String> {
+    fn by(
+        &mut self,
+        what: &str,
+        path: &str,
+        library: Option<&str>,
+        at: usize,
+        found: Result<Match, Error>,
+        offline: bool,
+    ) -> Result<(), String> {
         self.see();
         match found {
             Ok(found) => {
@@ -243,12 +264,15 @@ impl World {
             progress: None,
         };
         let found = self.handles[at].index.match_guid(&query, &guid);
-        let other = (found.iter()).flat_map(|found| &found.candidates).find(|one| one.item.rating_key != key);
+        let other = (found.iter())
+            .flat_map(|found| &found.candidates)
+            .find(|one| one.item.rating_key != key);
         if let Some(other) = other {
             return Err(format!("{guid} gives {}", other.item.rating_key));
         }
         if let Ok(found) = &found {
-            self.model.check_guid(&self.asked(at, library.as_deref(), "", offline), found, &key)?;
+            self.model
+                .check_guid(&self.asked(at, library.as_deref(), "", offline), found, &key)?;
         }
         self.by(&guid, "", library.as_deref(), at, found, offline)
     }
@@ -291,7 +315,11 @@ impl World {
         let listed = matches!(one.item(&key), Ok(Some(_)));
         let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
         let done = one.record_matches(&pairs);
-        self.say(&format!("{}: {paths:?} in {library} is {key}: {:?}", self.handles[at].number, done.as_ref().map_err(|error| error.status)));
+        self.say(&format!(
+            "{}: {paths:?} in {library} is {key}: {:?}",
+            self.handles[at].number,
+            done.as_ref().map_err(|error| error.status)
+        ));
         self.see();
         match done {
             Ok(()) => {
@@ -313,7 +341,10 @@ impl World {
         let (path, _) = self.any_path(at, library.as_deref(), 4);
         let one = match self.handle_of(at, library.as_deref())? {
             Some(one) => one,
-            None => self.handles[at].index.select(Selector::All).map_err(|error| error.to_string())?,
+            None => self.handles[at]
+                .index
+                .select(Selector::All)
+                .map_err(|error| error.to_string())?,
         };
         let done = one.invalidate_path(path.as_bytes());
         self.say(&format!("{}: {path} in {library:?} is wrong", self.handles[at].number));
@@ -347,7 +378,10 @@ impl World {
         };
         let one = match self.handle_of(at, library.as_deref())? {
             Some(one) => one,
-            None => self.handles[at].index.select(Selector::All).map_err(|error| error.to_string())?,
+            None => self.handles[at]
+                .index
+                .select(Selector::All)
+                .map_err(|error| error.to_string())?,
         };
         let done = one.invalidate_item(&key);
         self.say(&format!("{}: {key} in {library:?} is wrong", self.handles[at].number));
@@ -391,14 +425,19 @@ impl World {
         };
         let done = self.handles[at].index.refresh(&query, full);
         let shown = done.as_ref().map_err(|error| error.status);
-        self.say(&format!("{}: refresh of {library:?}, full {full}: {shown:?}", self.handles[at].number));
+        self.say(&format!(
+            "{}: refresh of {library:?}, full {full}: {shown:?}",
+            self.handles[at].number
+        ));
         self.see();
         match done {
             Ok(Status::Ok) => {
                 let url = self.handles[at].who.url;
                 // One that was cut off may have gone on from there.
                 if full && !self.net.killed() && !self.net.failed_at_all(url, 660_000) {
-                    self.each_library(at, library.as_deref(), |model, _, who, title, _| model.listed(who, title));
+                    self.each_library(at, library.as_deref(), |model, server, who, title, _| {
+                        model.listed(server, who, title);
+                    });
                 }
                 Ok(())
             }
@@ -427,11 +466,14 @@ impl World {
         let what = if deleted { "deleted" } else { "changed" };
         let body = format!("{{\"section\":\"{section}\",\"{what}\":\"{key}\"}}");
         let done = self.handles[at].index.notify(body.as_bytes());
-        self.say(&format!("{}: told that {key} of {title} is {what}", self.handles[at].number));
+        self.say(&format!(
+            "{}: told that {key} of {title} is {what}",
+            self.handles[at].number
+        ));
         done.map_err(|error| format!("an event: {:?}: {error}", error.status))?;
         if deleted {
             let killed = self.net.killed();
-            self.model.deleted(who, &title, &key, killed);
+            self.model.deleted(self.net.route(who.url), who, &title, &key, killed);
         }
         Ok(())
     }
@@ -458,10 +500,20 @@ impl World {
             changes: &changes,
             lock: Lock::Lock,
         };
-        let done = self.handles[at].index.edit_items(&query, &edit, &mut EditReport::default());
+        let done = self.handles[at]
+            .index
+            .edit_items(&query, &edit, &mut EditReport::default());
         let shown = done.as_ref().map_err(|error| error.status);
-        self.say(&format!("{}: {key} of {library} is called '{title}': {shown:?}", self.handles[at].number));
+        self.say(&format!(
+            "{}: {key} of {library} is called '{title}': {shown:?}",
+            self.handles[at].number
+        ));
         self.see();
+        if done.is_err() {
+            // Whether it was made is not known: the item is asked for before it is answered again.
+            let who = self.handles[at].who;
+            self.model.deleted(self.net.route(who.url), who, &library, &key, true);
+        }
         match done {
             Ok(()) => {
                 let who = self.handles[at].who;
@@ -471,16 +523,20 @@ impl World {
                 }
                 // It is asked for before it is answered again.
                 let killed = self.net.killed();
-                self.model.deleted(who, &library, &key, killed);
+                self.model.deleted(self.net.route(who.url), who, &library, &key, killed);
                 Ok(())
             }
             Err(error) if error.status == Status::Unsupported && !self.knobs.abilities.edits => Ok(()),
             // Servers may have the same keys, and the index may still know the one of before.
-            Err(error) if error.status == Status::InvalidArgument && error.message.contains("belongs to library") => Ok(()),
+            Err(error) if error.status == Status::InvalidArgument && error.message.contains("belongs to library") => {
+                Ok(())
+            }
             Err(error) if error.status == Status::NotOnServer => {
                 let url = self.handles[at].who.url;
                 if self.model.stays(url, &library, &key, self.model.now()) {
-                    Err(format!("{key} is on the server, and an edit says that it is not: {error}"))
+                    Err(format!(
+                        "{key} is on the server, and an edit says that it is not: {error}"
+                    ))
                 } else {
                     Ok(())
                 }
@@ -519,7 +575,10 @@ impl World {
         };
         let kept = Some((value.clone(), ttl.map(|ms| now_ms + ms.cast_signed())));
         let what = self.word(4, 20);
-        self.say(&format!("{}: table {names:?} {entries:?}: {what}", self.handles[at].number));
+        self.say(&format!(
+            "{}: table {names:?} {entries:?}: {what}",
+            self.handles[at].number
+        ));
         let done = match what {
             0..7 => made[0].put(entries[0].as_bytes(), &value, &terms),
             7 => made[0].remove(entries[0].as_bytes()),
@@ -572,7 +631,11 @@ impl World {
 
     fn read_entry(&mut self, at: usize, table: &str, name: &str) -> Result<(), String> {
         let now_ms = self.net.now();
-        let made = self.handles[at].index.tables().table(table.as_bytes(), false).expect("a table");
+        let made = self.handles[at]
+            .index
+            .tables()
+            .table(table.as_bytes(), false)
+            .expect("a table");
         let fast = made.lookup(name.as_bytes(), <[u8]>::to_vec);
         let mut value = None;
         let length = made.get(name.as_bytes(), 1 << 20, &mut |bytes| value = Some(bytes.to_vec()));
@@ -629,7 +692,11 @@ impl World {
 
 /// What matters of an answer, in a line.
 fn show(found: &Match) -> String {
-    let keys: Vec<&str> = found.candidates.iter().map(|one| one.item.rating_key.as_str()).collect();
+    let keys: Vec<&str> = found
+        .candidates
+        .iter()
+        .map(|one| one.item.rating_key.as_str())
+        .collect();
     format!(
         "{:?} {:?} {:?} {:?} {keys:?}, age {:?}, stale {}",
         found.status, found.rung, found.confidence, found.reason, found.age_ms, found.stale

@@ -88,7 +88,10 @@ fn at_once_an_answer_by_guid_or_title_is_not_stale() {
     let by_title = index.search_title(&query, &film.title).expect("an answer");
     assert_eq!((by_title.status, by_title.stale), (Status::Ok, false));
     let offline = QueryOptions { offline: true, ..query };
-    assert!(index.match_guid(&offline, &film.guid).expect("an answer").stale, "nothing was asked");
+    assert!(
+        index.match_guid(&offline, &film.guid).expect("an answer").stale,
+        "nothing was asked"
+    );
 }
 
 #[test]
@@ -105,8 +108,13 @@ fn what_is_invalidated_while_it_is_listed_first_is_asked_for() {
         let items = scene.memory.items(&scene.section);
         let read = |item: &&plexindex::model::Item| films.item(&item.rating_key).expect("asked").is_none();
         for item in items.iter().filter(read) {
-            scene.memory.rename(&scene.section, &item.rating_key, &format!("{}.new", item.parts[0]));
-            let told = format!("{{\"section\":\"{}\",\"deleted\":\"{}\"}}", scene.section, item.rating_key);
+            scene
+                .memory
+                .rename(&scene.section, &item.rating_key, &format!("{}.new", item.parts[0]));
+            let told = format!(
+                "{{\"section\":\"{}\",\"deleted\":\"{}\"}}",
+                scene.section, item.rating_key
+            );
             match how {
                 "path" => films.invalidate_path(item.parts[0].as_bytes()).expect("invalidated"),
                 "item" => films.invalidate_item(&item.rating_key).expect("invalidated"),

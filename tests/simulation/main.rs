@@ -4,7 +4,9 @@
 //! `model.rs` is the model, `world.rs` the steps, `calls.rs` the calls of hosts and what is checked of each, `net.rs` the
 //! clock, the servers and the kills. A seed repeats exactly: `PLEXINDEX_SEED=N cargo test --test simulation one_seed`.
 #![allow(clippy::cast_possible_truncation)] // small numbers of our own
+#![allow(unsafe_code)] // fork has no safe door
 
+mod concurrent;
 mod found;
 #[path = "../support/memory.rs"]
 mod memory;
@@ -113,7 +115,11 @@ fn histories_for_long() {
         let steps = steps_of(seed, STEPS);
         if let Err(failure) = attempt(seed, &steps) {
             failed += 1;
-            println!("seed {seed}, step {}: {}", failure.step, failure.what.lines().next().unwrap_or(""));
+            println!(
+                "seed {seed}, step {}: {}",
+                failure.step,
+                failure.what.lines().next().unwrap_or("")
+            );
         }
     }
     println!(
@@ -121,7 +127,30 @@ fn histories_for_long() {
         count * STEPS as u64,
         begun.elapsed().as_secs_f64()
     );
-    assert_eq!(failed, 0, "histories failed: run one with PLEXINDEX_SEED=N and one_seed");
+    assert_eq!(
+        failed, 0,
+        "histories failed: run one with PLEXINDEX_SEED=N and one_seed"
+    );
+}
+
+#[test]
+fn hosts_at_once() {
+    println!("{} writes were acknowledged", concurrent::check(1, 6));
+}
+
+#[test]
+#[ignore = "deep: half an hour"]
+fn hosts_at_once_for_long() {
+    let writes: usize = (0..number("PLEXINDEX_DEPTH").unwrap_or(10) * 10)
+        .map(|seed| concurrent::check(seed, 30))
+        .sum();
+    println!("{writes} writes were acknowledged");
+}
+
+#[test]
+#[ignore = "played by the other tests, as another process"]
+fn worker() {
+    worker::play(&[("host", concurrent::host)]);
 }
 
 #[test]

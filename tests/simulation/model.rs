@@ -92,7 +92,8 @@ pub struct Model {
     pub times: Vec<i64>,
     /// By URL, library and key.
     facts: BTreeMap<(usize, String, String), Vec<Fact>>,
-    told: BTreeMap<(Who, String), Told>,
+    /// By server, user and library.
+    told: BTreeMap<(usize, Who, String), Told>,
     /// By server, user, library and path in lower case.
     pub records: BTreeMap<(usize, usize, String, String), Recorded>,
     /// All that was ever recorded: server, library, path in lower case, key.
@@ -170,20 +171,31 @@ impl Model {
         }
     }
 
-    fn told(&mut self, who: Who, library: &str) -> &mut Told {
-        self.told.entry((who, library.to_owned())).or_default()
+    fn told(&mut self, server: usize, who: Who, library: &str) -> &mut Told {
+        self.told.entry((server, who, library.to_owned())).or_default()
     }
 
-    fn told_of(&self, who: Who, library: &str) -> Told {
-        self.told.get(&(who, library.to_owned())).cloned().unwrap_or_default()
+    fn told_of(&self, asked: &Asked<'_>, library: &str) -> Told {
+        let place = (asked.server, asked.who, library.to_owned());
+        self.told.get(&place).cloned().unwrap_or_default()
     }
 
     /// A call that records matches returned, or was killed before it did.
-    pub fn record(&mut self, server: usize, who: Who, library: &str, path: &str, key: &str, listed: bool, killed: bool) {
+    pub fn record(
+        &mut self,
+        server: usize,
+        who: Who,
+        library: &str,
+        path: &str,
+        key: &str,
+        listed: bool,
+        killed: bool,
+    ) {
         let now = self.now();
-        self.ever.insert((server, library.to_owned(), fold(path), key.to_owned()));
+        self.ever
+            .insert((server, library.to_owned(), fold(path), key.to_owned()));
         // What the host records ends an earlier invalidation of the path and of the item.
-        let told = self.told(who, library);
+        let told = self.told(server, who, library);
         told.keys.remove(key);
         told.paths.remove(&fold(path));
         let place = (server, who.user, library.to_owned(), fold(path));
@@ -221,31 +233,33 @@ impl Model {
         let now = self.now();
         self.end_records(server, who, library, killed, |at, _| at == fold(path));
         if !killed {
-            self.told(who, library).paths.insert(fold(path), now);
+            self.told(server, who, library).paths.insert(fold(path), now);
         }
     }
 
     pub fn invalidate_item(&mut self, server: usize, who: Who, library: &str, key: &str, killed: bool) {
         let now = self.now();
-        self.end_records(server, who, library, true, |_, record| record.keys.iter().any(|one| one == key));
+        self.end_records(server, who, library, true, |_, record| {
+            record.keys.iter().any(|one| one == key)
+        });
         if !killed {
             for ((at, user, of, _), record) in &mut self.records {
                 if (*at, *user, of.as_str()) == (server, who.user, library) {
                     record.keys.retain(|one| one != key);
                 }
             }
-            self.told(who, library).keys.insert(key.to_owned(), now);
+            self.told(server, who, library).keys.insert(key.to_owned(), now);
         }
     }
 
     /// The server said that an item is gone: it is answered no more before it was asked for. Its matches stay.
-    pub fn deleted(&mut self, who: Who, library: &str, key: &str, killed: bool) {
+    pub fn deleted(&mut self, server: usize, who: Who, library: &str, key: &str, killed: bool) {
         let now = self.now();
         if !killed {
-            self.told(who, library).keys.insert(key.to_owned(), now);
+            self.told(server, who, library).keys.insert(key.to_owned(), now);
         }
-        for ((_, user, of, _), record) in &mut self.records {
-            if *user == who.user && of == library && record.keys.iter().any(|one| one == key) {
+        for ((at, user, of, _), record) in &mut self.records {
+            if (*at, *user, of.as_str()) == (server, who.user, library) && record.keys.iter().any(|one| one == key) {
                 record.must = None;
             }
         }
@@ -255,7 +269,7 @@ impl Model {
         let now = self.now();
         self.end_records(server, who, library, killed, |_, _| true);
         if !killed {
-            let told = self.told(who, library);
+            let told = self.told(server, who, library);
             (told.fresh, told.ended) = (now, now);
         }
     }
@@ -264,14 +278,14 @@ impl Model {
         self.invalidate(server, who, library, killed);
         if !killed {
             let now = self.now();
-            self.told(who, library).all = now;
+            self.told(server, who, library).all = now;
         }
     }
 
     /// A library was listed anew, whatever its token said.
-    pub fn listed(&mut self, who: Who, library: &str) {
+    pub fn listed(&mut self, server: usize, who: Who, library: &str) {
         let now = self.now();
-        self.told(who, library).fresh = now;
+        self.told(server, who, library).fresh = now;
     }
 
     /// Tokens may have been forgotten, or the database was lost: nothing recorded has to be there.
@@ -281,7 +295,7 @@ impl Model {
                 record.must = None;
             }
         }
-        for ((who, _), told) in &mut self.told {
+        for ((_, who, _), told) in &mut self.told {
             if !tokens_only || who.is_token() {
                 told.fetched = None;
             }
@@ -338,7 +352,7 @@ impl Model {
     pub fn check(&mut self, asked: &Asked<'_>, found: &Match, mapped: Option<&str>) -> Result<(), String> {
         if let (Some(library), Some(_), false) = (asked.library, found.age_ms, asked.killed) {
             let now = self.now();
-            self.told(asked.who, library).fetched.get_or_insert(now);
+            self.told(asked.server, asked.who, library).fetched.get_or_insert(now);
         }
         if !found.stale
             && found.rung != Rung::Confirmed
@@ -368,7 +382,7 @@ impl Model {
             return self.justify_confirmed(asked, found, candidate);
         }
         let path = String::from_utf8_lossy(&candidate.path).into_owned();
-        let told = self.told_of(asked.who, library);
+        let told = self.told_of(asked, library);
         let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
         let floor = (told.all)
             .max(of(&told.paths, &fold(asked.path)))
@@ -403,7 +417,7 @@ impl Model {
     fn justify_confirmed(&self, asked: &Asked<'_>, found: &Match, candidate: &Candidate) -> Result<(), String> {
         let (key, library) = (&candidate.item.rating_key, &candidate.library);
         let path = fold(asked.path);
-        let told = self.told_of(asked.who, library);
+        let told = self.told_of(asked, library);
         let own = self
             .records
             .get(&(asked.server, asked.who.user, library.clone(), path.clone()));
@@ -417,12 +431,16 @@ impl Model {
             let of_others = others
                 .map(|user| (asked.server, user, library.clone(), path.clone()))
                 .any(|place| self.records.contains_key(&place))
-                || self.ever.contains(&(asked.server, library.clone(), path.clone(), key.clone()));
+                || self
+                    .ever
+                    .contains(&(asked.server, library.clone(), path.clone(), key.clone()));
             let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
             let ended = told.ended.max(of(&told.paths, &path)).max(of(&told.keys, key));
             let dead = told.fetched.is_some_and(|fetched| ended > fetched);
             if !of_others || dead {
-                return Err(format!("{key} is confirmed, and was not recorded, or invalidated since"));
+                return Err(format!(
+                    "{key} is confirmed, and was not recorded, or invalidated since"
+                ));
             }
         }
         let facts = self.facts.get(&(asked.who.url, library.clone(), key.clone()));
@@ -433,7 +451,9 @@ impl Model {
             && let Some(to) = facts.last().and_then(|fact| fact.to)
             && let Some(first) = self.first_at(self.now_ms() - age)
             && to <= first
-            && facts.last().is_some_and(|fact| fact.shown && fact.server == asked.server)
+            && facts
+                .last()
+                .is_some_and(|fact| fact.shown && fact.server == asked.server)
             && !self.is_kept_back(asked.who.url, library)
         {
             return Err(format!("{key} is confirmed, and is gone since step {to}"));
@@ -470,7 +490,7 @@ impl Model {
             return Ok(());
         }
         // Marked as unverified by what hosts said of the item or the path before: the server has to be asked.
-        let told = self.told_of(asked.who, library);
+        let told = self.told_of(asked, library);
         let marked = told.keys.contains_key(key) || told.paths.contains_key(&path);
         if marked && (asked.offline || asked.failed) {
             return Ok(());
@@ -540,26 +560,31 @@ impl Model {
     pub fn check_lookup(&self, asked: &Asked<'_>, key: &str) -> Result<(), String> {
         let path = fold(asked.path);
         let recorded = (0..3).any(|user| {
-            self.records
-                .iter()
-                .any(|((at, of, _, on), record)| (*at, *of, on) == (asked.server, user, &path) && record.keys.iter().any(|one| one == key))
-        }) || self.ever.iter().any(|(at, _, on, one)| (*at, on, one.as_str()) == (asked.server, &path, key));
+            self.records.iter().any(|((at, of, _, on), record)| {
+                (*at, *of, on) == (asked.server, user, &path) && record.keys.iter().any(|one| one == key)
+            })
+        }) || self
+            .ever
+            .iter()
+            .any(|(at, _, on, one)| (*at, on, one.as_str()) == (asked.server, &path, key));
         let mut held = false;
         for ((url, library, one), facts) in &self.facts {
             if *url != asked.who.url || one != key || asked.library.is_some_and(|asked| asked != library) {
                 continue;
             }
-            let told = self.told_of(asked.who, library);
+            let told = self.told_of(asked, library);
             let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
-            let floor = (told.all)
-                .max(of(&told.paths, &path))
-                .max(of(&told.keys, key));
-            held |= facts.iter().any(|fact| fact.server == asked.server && fact.to.is_none_or(|to| to > floor));
+            let floor = (told.all).max(of(&told.paths, &path)).max(of(&told.keys, key));
+            held |= facts
+                .iter()
+                .any(|fact| fact.server == asked.server && fact.to.is_none_or(|to| to > floor));
         }
         if held || recorded {
             Ok(())
         } else {
-            Err(format!("a fast lookup gives {key}, which was not there since it was invalidated"))
+            Err(format!(
+                "a fast lookup gives {key}, which was not there since it was invalidated"
+            ))
         }
     }
 
@@ -571,13 +596,15 @@ impl Model {
         if found.stale || asked.failed || found.age_ms.is_none() || found.status == Status::Ok {
             return Ok(());
         }
-        let told = self.told_of(asked.who, library);
+        let told = self.told_of(asked, library);
         let since = self.since(found.age_ms, false)?;
         if asked.offline && (!told.keys.is_empty() || !told.paths.is_empty()) {
             return Ok(());
         }
         if self.stays(asked.who.url, library, key, since) {
-            return Err(format!("{key} is there since before step {since}, and its GUID is not found"));
+            return Err(format!(
+                "{key} is there since before step {since}, and its GUID is not found"
+            ));
         }
         Ok(())
     }
@@ -599,13 +626,19 @@ impl Model {
     /// The same for keys, of what is there and what was.
     pub fn keys(&self, url: usize, library: Option<&str>) -> Vec<String> {
         let of = |at: &usize, title: &String| *at == url && library.is_none_or(|library| library == title);
-        (self.facts.keys()).filter(|(at, title, _)| of(at, title)).map(|(.., key)| key.clone()).collect()
+        (self.facts.keys())
+            .filter(|(at, title, _)| of(at, title))
+            .map(|(.., key)| key.clone())
+            .collect()
     }
 
     /// The titles of what is there.
     pub fn titles(&self, url: usize, library: Option<&str>) -> Vec<String> {
         let of = |at: &usize, title: &String| *at == url && library.is_none_or(|library| library == title);
         let here = self.facts.iter().filter(|((at, title, _), _)| of(at, title));
-        here.filter_map(|(_, facts)| facts.last()).filter(|fact| fact.to.is_none()).map(|fact| fact.title.clone()).collect()
+        here.filter_map(|(_, facts)| facts.last())
+            .filter(|fact| fact.to.is_none())
+            .map(|fact| fact.title.clone())
+            .collect()
     }
 }

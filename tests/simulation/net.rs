@@ -90,7 +90,9 @@ impl Net {
         Arc::new(Routed {
             net: Arc::clone(self),
             url,
-            servers: (self.servers.iter()).map(|server| server.source(Arc::clone(meter))).collect(),
+            servers: (self.servers.iter())
+                .map(|server| server.source(Arc::clone(meter)))
+                .collect(),
         })
     }
 

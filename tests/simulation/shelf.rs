@@ -87,10 +87,17 @@ impl Shelf {
             let listed = names.contains(name);
             let must = entry.may_be.iter().all(lives) && !entry.maybe_swept;
             if must && !listed || listed && !entry.may_be.iter().any(lives) {
-                return Err(format!("{of}/{name} is listed: {listed}, and may be {:?}", entry.may_be));
+                return Err(format!(
+                    "{of}/{name} is listed: {listed}, and may be {:?}",
+                    entry.may_be
+                ));
             }
         }
-        let unknown = names.iter().find(|name| !self.0.contains_key(&(table.to_owned(), (*name).clone())));
-        unknown.map_or(Ok(()), |name| Err(format!("{table}/{name} is listed and was never written")))
+        let unknown = names
+            .iter()
+            .find(|name| !self.0.contains_key(&(table.to_owned(), (*name).clone())));
+        unknown.map_or(Ok(()), |name| {
+            Err(format!("{table}/{name} is listed and was never written"))
+        })
     }
 }

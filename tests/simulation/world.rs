@@ -33,7 +33,9 @@ pub type Step = [u64; WORDS];
 /// The steps of a seed.
 pub fn steps_of(seed: u64, count: usize) -> Vec<Step> {
     let mut dice = Dice::new(seed ^ 0x5EED);
-    (0..count).map(|_| std::array::from_fn(|_| dice.roll(1 << 40))).collect()
+    (0..count)
+        .map(|_| std::array::from_fn(|_| dice.roll(1 << 40)))
+        .collect()
 }
 
 /// What went wrong: the step, what, and the log up to it.
@@ -84,7 +86,13 @@ fn scratch() -> tempfile::TempDir {
 fn knobs_of(dice: &mut Dice) -> Knobs {
     let mut knobs = [Knobs::BEST, Knobs::USUAL, Knobs::BARE][dice.roll(3) as usize];
     if dice.roll(2) == 0 {
-        knobs.token = [Token::Exact, Token::Coarse, Token::Lagging, Token::Lying, Token::Useless][dice.roll(5) as usize];
+        knobs.token = [
+            Token::Exact,
+            Token::Coarse,
+            Token::Lagging,
+            Token::Lying,
+            Token::Useless,
+        ][dice.roll(5) as usize];
         let can = &mut knobs.abilities;
         can.resume = [Resume::Never, Resume::ByRow, Resume::ByPosition][dice.roll(3) as usize];
         can.changes = [Delta::None, Delta::Mostly, Delta::Complete][dice.roll(3) as usize];
@@ -504,7 +512,19 @@ impl World {
             58 => name == "plexindex-2.db",
             _ => true,
         });
-        let what = ["listings", "matches", "exchanged", "locks", "client", "page", "shm", "wal", "log", "database", "all"];
+        let what = [
+            "listings",
+            "matches",
+            "exchanged",
+            "locks",
+            "client",
+            "page",
+            "shm",
+            "wal",
+            "log",
+            "database",
+            "all",
+        ];
         let what = what[[0, 20, 30, 40, 48, 54, 55, 56, 57, 58, 59].partition_point(|from| *from <= kind) - 1];
         self.say(&format!("files go: {what}"));
         if what == "exchanged" {

@@ -328,7 +328,9 @@ impl Memory {
     pub fn sections(&self) -> Vec<(String, String)> {
         let state = self.state();
         let libraries = state.stocks.iter().map(|stock| &stock.library);
-        libraries.map(|library| (library.title.clone(), library.section.clone())).collect()
+        libraries
+            .map(|library| (library.title.clone(), library.section.clone()))
+            .collect()
     }
 
     /// Whether the disk of a library is there.
