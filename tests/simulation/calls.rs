@@ -8,13 +8,13 @@ impl World {
         let at = self.word(1, self.handles.len());
         let way = self.word(2, 60);
         let libraries = self.libraries(self.handles[at].who.url);
-        let library = (way % 6 > 0).then(|| libraries[self.word(3, libraries.len())].0.clone());
-        let deadline = if way % 5 == 0 {
+        let library = (!way.is_multiple_of(6)).then(|| libraries[self.word(3, libraries.len())].0.clone());
+        let deadline = if way.is_multiple_of(5) {
             Deadline::In(LONG)
         } else {
             Deadline::Default
         };
-        (at, library, way % 7 == 0, deadline)
+        (at, library, way.is_multiple_of(7), deadline)
     }
 
     /// A path to ask for: one that is listed, was, or is a host's own.
@@ -209,7 +209,7 @@ impl World {
             }
             let asked = self.asked(at, library.as_deref(), path, offline);
             let checked = self.model.check(&asked, found, mapped.as_deref());
-            checked.map_err(|what| format!("batch: {path} in {library:?}: {what}; {}", show(&found)))?;
+            checked.map_err(|what| format!("batch: {path} in {library:?}: {what}; {}", show(found)))?;
         }
         Ok(())
     }
@@ -605,13 +605,9 @@ impl World {
             8 => shelf.clear(Some(&names[0]), killed),
             9 => {
                 shelf.put(&names[0], &entries[0], kept, killed);
-                if (&names[0], &entries[0]) == (&names[1], &entries[1]) {
-                    shelf.put(&names[1], &entries[1], None, killed);
-                } else {
-                    shelf.put(&names[1], &entries[1], None, killed);
-                }
+                shelf.put(&names[1], &entries[1], None, killed);
             }
-            10 if self.words[5] % 5 == 0 => shelf.clear(None, killed),
+            10 if self.words[5].is_multiple_of(5) => shelf.clear(None, killed),
             _ => {}
         }
         if killed {

@@ -4,6 +4,10 @@
 //! `model.rs` is the model, `world.rs` the steps, `calls.rs` the calls of hosts and what is checked of each, `net.rs` the
 //! clock, the servers and the kills. A seed repeats exactly: `PLEXINDEX_SEED=N cargo test --test simulation one_seed`.
 #![allow(clippy::cast_possible_truncation)] // small numbers of our own
+#![allow(clippy::case_sensitive_file_extension_comparisons)] // the names are our own
+#![allow(clippy::similar_names)] // said and seed, path and paths
+#![allow(clippy::unnecessary_wraps)] // each step may fail
+#![allow(clippy::too_many_arguments)] // what a host told, whole
 #![allow(unsafe_code)] // fork has no safe door
 
 mod concurrent;

@@ -464,7 +464,7 @@ impl Model {
     /// So much of a library went at once that listings may be kept back.
     fn is_kept_back(&self, url: usize, library: &str) -> bool {
         let of = (self.facts.iter()).filter(|((at, title, _), _)| *at == url && title == library);
-        let all: Vec<&Fact> = of.flat_map(|(_, facts)| facts.last()).collect();
+        let all: Vec<&Fact> = of.filter_map(|(_, facts)| facts.last()).collect();
         let now = all.iter().filter(|fact| fact.to.is_none() && fact.shown).count();
         now * 10 < all.len() * 7
     }

@@ -67,7 +67,7 @@ impl Shelf {
             _ => None,
         };
         let fits = |value: &Value| shows(value).as_deref() == read;
-        if !entry.may_be.iter().any(fits) && !(read.is_none() && entry.maybe_swept) {
+        if !(entry.may_be.iter().any(fits) || read.is_none() && entry.maybe_swept) {
             return Err(format!(
                 "{table}/{name} is {:?}, and may be {:?} at {now_ms}",
                 read.map(String::from_utf8_lossy),
