@@ -49,6 +49,7 @@ test-python: ## ruff, mypy, and the tests of the Python package only
 
 check-deep: ## the long fault tests in full (docs/faults.md): kills, power cuts, damage, load; PLEXINDEX_DEPTH=N scales them
 	$(CARGO) test --test processes --test disk --test hostile --test limit -- --ignored
+	$(CARGO) test --release --test simulation -- --ignored
 
 fuzz: ## the fuzz targets, guided by coverage: TIME=60 seconds each, or RUNS=1000000; TARGETS="paths …"
 	$(PYTHON) scripts/run_fuzz.py

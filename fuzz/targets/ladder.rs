@@ -114,7 +114,7 @@ pub fn run(data: &[u8]) {
         .collect();
     let mappings = compiled(&rules);
     let setups: Vec<Setup> = (0..=input.below(2)).map(|_| setup(&mut input)).collect();
-    let (views, naive): (Vec<LibraryView>, Vec<_>) = setups.iter().map(|one| build(one, &rules, &mappings)).unzip();
+    let (views, naive): (Vec<LibraryView>, Vec<_>) = setups.iter().map(|one| build(one, &mappings)).unzip();
     let mut asked = vec![question(&mut input), question(&mut input)];
     for library in &naive {
         let parts = library

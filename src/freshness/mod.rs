@@ -133,7 +133,8 @@ pub fn need_when_probed(age: &Age, listed: &str, shown: &Change, told_all: bool,
         Need::Nothing
     } else if told_all {
         Need::Delta
-    } else if since_listed >= listing_due_ms(age.items, policy) {
+    } else if shown.trust == Trust::Exact || since_listed >= listing_due_ms(age.items, policy) {
+        // What is exact never ages: what a delta leaves out would be wrong for ever.
         Need::Listing
     } else {
         Need::Delta

@@ -9,8 +9,8 @@
 //! |---|---|
 //! | the confirmed match of exactly this path | `Matched`, `Forgotten` |
 //! | the item with this key | `Added`, `Removed` |
-//! | is the path invalidated | `UnverifiedPath`; `VerifiedPath`, `Matched`, an `Added` that lists it |
-//! | is the item invalidated | `UnverifiedItem`; `VerifiedItem`, `Matched`, `Added` |
+//! | is the path invalidated | `UnverifiedPath`; `VerifiedPath`, `Matched` |
+//! | is the item invalidated | `UnverifiedItem`; `VerifiedItem`, `Matched` |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

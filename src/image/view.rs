@@ -337,14 +337,15 @@ impl View for LibraryView {
             .about_item(rating_key)
             .find_map(|record| match record.change {
                 Change::UnverifiedItem { .. } => Some(true),
-                Change::VerifiedItem { .. } | Change::Matched { .. } | Change::Added { .. } => Some(false),
+                // An item that is added ends no mark in the store, which is what a handle reads that opens now.
+                Change::VerifiedItem { .. } | Change::Matched { .. } => Some(false),
                 _ => None,
             });
         let at = |path: &Normal<'_>| {
             let mut records = self.overlay.about_path(path);
             let newest = records.find_map(|(record, _)| match record.change {
                 Change::UnverifiedPath { .. } => Some(true),
-                Change::VerifiedPath { .. } | Change::Matched { .. } | Change::Added { .. } => Some(false),
+                Change::VerifiedPath { .. } | Change::Matched { .. } => Some(false),
                 _ => None,
             });
             newest == Some(true)

@@ -6,10 +6,11 @@ use super::answer::Answer;
 use super::planner::{Facts, Libraries, ListStep, QueryState, Step};
 use super::room::Queries;
 use crate::error::{Error, Meaning, Result, Status};
+use crate::freshness::is_stale;
 use crate::matching::Scope;
 use crate::model::{Generation, IdentityId};
 use crate::platform::swap::Guard;
-use crate::reading::{Resolved, Snapshot, Wanted};
+use crate::reading::{Resolved, Snapshot, Wanted, age};
 use crate::store::{LibraryRow, Patience};
 use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, SHORTLY, Syncing, Unverified, Why};
 
@@ -232,6 +233,13 @@ impl Queries {
     fn read_on(&self) -> Result<(Guard<'_, Snapshot>, i64)> {
         self.reading.read_on()?;
         Ok((self.reading.snapshot(), self.clock.now_ms()))
+    }
+
+    /// Whether what a fetched library answers is to be marked as stale, after what the query did.
+    pub fn has_expired(&self, state: &QueryState, row: &LibraryRow, now_ms: i64) -> bool {
+        // 'At once' asks for each query; this one did. A time that lies ahead was noted before the clock was set back.
+        let seen = state.refreshed.is_some() && (state.begun_ms..=now_ms).contains(&row.checked_ms);
+        is_stale(&age(row), &self.policy, now_ms) && (!seen || row.held_back || row.due)
     }
 
     /// Does a step.

@@ -9,7 +9,7 @@ use super::driver::{Question, Turn};
 use super::planner::QueryState;
 use super::room::Queries;
 use crate::error::{Error, Result, Status, refuse};
-use crate::freshness::{Need, is_stale, need};
+use crate::freshness::{Need, need};
 use crate::matching::{Found, LIMIT, Normal};
 use crate::model::{Confidence, IdentityId, Item, Reason};
 use crate::reading::{age, places};
@@ -216,7 +216,7 @@ impl Question for By<'_> {
             .max();
         answer.stale = rows
             .iter()
-            .any(|row| row.generation.is_fetched() && is_stale(&age(row), &queries.policy, now));
+            .any(|row| row.generation.is_fetched() && queries.has_expired(&state, row, now));
         let message;
         if !unverified.is_empty() {
             (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);

@@ -5,7 +5,7 @@ use super::driver::{Question, Turn};
 use super::planner::QueryState;
 use super::room::Queries;
 use crate::error::{Error, Result, Status};
-use crate::freshness::{Need, is_stale, need};
+use crate::freshness::{Need, need};
 use crate::matching::{Normal, Outcome, Scope, climb_normal};
 use crate::model::{Confidence, IdentityId, Reason, Rung};
 use crate::reading::{Wanted, age, places};
@@ -269,17 +269,13 @@ impl Question for PathQuestion<'_> {
         let now = turn.now_ms;
         let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
-        let expired = |row: &LibraryRow| {
-            // 'At once' asks for each query; this one did.
-            let seen = state.refreshed.is_some() && row.checked_ms >= state.begun_ms;
-            is_stale(&age(row), &queries.policy, now) && (!seen || row.held_back || row.due)
-        };
         // What a query found a while ago for a library that was never fetched has an age too.
         let old = outcome
             .single()
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
             && !self.is_remembered(turn, outcome)?;
-        answer.stale = outcome.rung != Rung::Confirmed && (old || fetched().any(expired));
+        answer.stale =
+            outcome.rung != Rung::Confirmed && (old || fetched().any(|row| queries.has_expired(&state, row, now)));
         queries.hand_over(&answer, then)
     }
 }

@@ -53,9 +53,12 @@ impl Reading {
             let mut listed = Vec::new();
             for place in places(scope, snapshot.rows.len()) {
                 let row = &snapshot.rows[place];
-                // Of one that was never fetched only what a query found can be wrong.
+                // Of one that was never fetched only what a query found can be wrong, or what a listing under way has read.
                 let one = Scope::One(place);
-                if row.generation.is_fetched() || climb(&snapshot.views, one, &self.mappings, path).rung != Rung::None {
+                if row.generation.is_fetched()
+                    || climb(&snapshot.views, one, &self.mappings, path).rung != Rung::None
+                    || self.store.listing(row.id)?.is_some()
+                {
                     listed.push(row.id);
                 }
                 snapshot.views[place].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));

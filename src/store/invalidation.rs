@@ -87,16 +87,22 @@ impl Store {
     }
 }
 
-/// Has an item confirmed before it is answered again; gives whether the library lists it.
+/// Has an item confirmed before it is answered again; gives whether the library lists it. Also where a listing under way has
+/// read it: that goes on with what it read, and would show it as it was.
 pub fn mark_item_unverified(
     tx: &Tx<'_>,
     identity: IdentityId,
     row: &LibraryRow,
     rating_key: &str,
 ) -> rusqlite::Result<bool> {
-    let listed = visible(tx.connection, row.id, row.generation, rating_key)?.is_some();
-    if listed {
+    let known = tx
+        .connection
+        .prepare_cached(
+            "SELECT 1 FROM items WHERE library = ?1 AND rating_key = ?2 AND (died IS NULL OR died > ?3 AND born <= ?3)",
+        )?
+        .exists(params![row.id, rating_key, row.generation])?;
+    if known {
         mark_unverified(tx, identity, row.id, b"", rating_key)?;
     }
-    Ok(listed)
+    Ok(visible(tx.connection, row.id, row.generation, rating_key)?.is_some())
 }

@@ -283,7 +283,13 @@ impl Memory {
 
     /// The library's disk goes, or comes back.
     pub fn mount(&self, section: &str, mounted: bool) {
-        self.change(section, |stock, _| stock.unmounted = !mounted);
+        self.change(section, |stock, version| {
+            stock.unmounted = !mounted;
+            // To who asks what changed, they come.
+            for row in stock.rows.iter_mut().filter(|_| mounted) {
+                (row.changed, row.silent) = (version, false);
+            }
+        });
         self.noticed(section);
     }
 
@@ -316,6 +322,22 @@ impl Memory {
     /// What the server tells to who listens next.
     pub fn tell(&self, event: Event) {
         self.state().events.push(event);
+    }
+
+    /// The title and section id of each library.
+    pub fn sections(&self) -> Vec<(String, String)> {
+        let state = self.state();
+        let libraries = state.stocks.iter().map(|stock| &stock.library);
+        libraries
+            .map(|library| (library.title.clone(), library.section.clone()))
+            .collect()
+    }
+
+    /// Whether the disk of a library is there.
+    pub fn is_mounted(&self, section: &str) -> bool {
+        let state = self.state();
+        let stock = state.stocks.iter().find(|stock| stock.library.section == section);
+        stock.is_some_and(|stock| !stock.unmounted)
     }
 
     /// The items of a library, as they are.
@@ -488,7 +510,8 @@ impl Source for MemorySource {
             if stock.unmounted {
                 return Ok(Changes::Unknown);
             }
-            let is_new = |row: &&Row| row.changed > since && (told == Delta::Complete || !row.silent);
+            let told = |row: &Row| told == Delta::Complete || !row.silent || row.born > since;
+            let is_new = |row: &&Row| row.changed > since && told(row);
             let new: Vec<Item> = stock.rows.iter().filter(is_new).map(|row| row.item.clone()).collect();
             let gone = stock.gone.iter().filter(|(version, _)| *version > since);
             (new, gone.map(|(_, key)| key.clone()).collect())

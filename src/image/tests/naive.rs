@@ -117,18 +117,9 @@ impl Naive {
             Change::Added { item, .. } => {
                 self.items.retain(|(known, _)| known.rating_key != item.rating_key);
                 self.items.push(((**item).clone(), moment));
-                forget_item(&mut self.unverified_items, &item.rating_key);
             }
             Change::Removed { rating_key } => self.items.retain(|(known, _)| known.rating_key != *rating_key),
         }
-    }
-
-    /// What an added item says about its paths, host names included.
-    pub fn verify(&mut self, item: &Item, rules: &[Rule]) {
-        let mut listed: Vec<Vec<u8>> = item.parts.iter().map(|path| path.clone().into_bytes()).collect();
-        listed.extend(item.parts.iter().filter_map(|path| to_host(path.as_bytes(), rules)));
-        self.unverified_paths
-            .retain(|known| listed.iter().all(|path| form(path) != form(known)));
     }
 
     pub fn is_unverified(&self, path: &[u8], rating_key: &str) -> bool {

@@ -138,7 +138,7 @@ proptest! {
         questions in proptest::collection::vec(question(), 1..12),
     ) {
         let mappings = compiled(&rules);
-        let (views, naive): (Vec<_>, Vec<_>) = setups.iter().map(|setup| build(setup, &rules, &mappings)).unzip();
+        let (views, naive): (Vec<_>, Vec<_>) = setups.iter().map(|setup| build(setup, &mappings)).unzip();
         let mut asked = questions;
         // What is listed, recorded or changed is worth asking for, too.
         for library in &naive {

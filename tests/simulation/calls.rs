@@ -1,0 +1,704 @@
+//! The calls of a host, and what is checked of each.
+
+use super::*;
+
+impl World {
+    /// A handle, and the query options of a call: library, deadline, offline.
+    fn pick(&self) -> (usize, Option<String>, bool, Deadline) {
+        let at = self.word(1, self.handles.len());
+        let way = self.word(2, 60);
+        let libraries = self.libraries(self.handles[at].who.url);
+        let library = (!way.is_multiple_of(6)).then(|| libraries[self.word(3, libraries.len())].0.clone());
+        let deadline = if way.is_multiple_of(5) {
+            Deadline::In(LONG)
+        } else {
+            Deadline::Default
+        };
+        (at, library, way.is_multiple_of(7), deadline)
+    }
+
+    /// A path to ask for: one that is listed, was, or is a host's own.
+    fn any_path(&self, at: usize, library: Option<&str>, word_at: usize) -> (String, Option<String>) {
+        let who = self.handles[at].who;
+        let kind = self.word(word_at, 16);
+        let choice = self.words[word_at] / 16;
+        let pick = |of: usize| usize::try_from(choice % of.max(1) as u64).unwrap_or(0);
+        if kind < 4 {
+            return (host_path(pick(12)), None);
+        }
+        if kind == 4 {
+            // Nowhere, or not yet.
+            let title = library.unwrap_or(TITLES[0]);
+            return (film(self.net.route(who.url), title, self.files + 1 + pick(3)).1, None);
+        }
+        let paths = self.model.paths(who.url, library, kind == 5);
+        let Some(path) = paths.get(pick(paths.len())).cloned() else {
+            return (host_path(0), None);
+        };
+        match kind {
+            6 => (path.to_uppercase(), None),
+            7 => {
+                let mapped = path.replacen("/srv/", "/mnt/", 1);
+                let server = self.handles[at].mapped.then_some(path);
+                (mapped, server)
+            }
+            8 => (format!("/elsewhere{path}"), None),
+            _ => (path, None),
+        }
+    }
+
+    fn asked<'a>(&self, at: usize, library: Option<&'a str>, path: &'a str, offline: bool) -> Asked<'a> {
+        let who = self.handles[at].who;
+        Asked {
+            who,
+            server: self.net.route(who.url),
+            library,
+            path,
+            offline,
+            failed: self.net.failed_at_all(who.url, 15_100),
+            killed: self.net.killed(),
+        }
+    }
+
+    /// Whether an error is one that what happened explains.
+    fn explain(&self, at: usize, what: &str, error: &Error, offline: bool) -> Result<(), String> {
+        let url = self.handles[at].who.url;
+        let explained = match error.status {
+            Status::Offline => offline,
+            // Not in the store, and the server may not or cannot be asked.
+            Status::LibraryNotFound => offline || self.net.failed_at_all(url, 15_100),
+            status => self.net.failed(url, status, 15_100),
+        };
+        if explained {
+            Ok(())
+        } else {
+            Err(format!("{what}: {:?}: {}", error.status, error.message))
+        }
+    }
+
+    fn handle_of(&self, at: usize, library: Option<&str>) -> Result<Option<plexindex::index::Library>, String> {
+        let selector = library.map(|title| Selector::Title(title.to_owned()));
+        let made = selector
+            .map(|selector| self.handles[at].index.select(selector))
+            .transpose();
+        made.map_err(|error| format!("a library handle: {:?}: {error}", error.status))
+    }
+
+    pub(super) fn match_path(&mut self) -> Result<(), String> {
+        let (at, library, offline, deadline) = self.pick();
+        let (path, mapped) = self.any_path(at, library.as_deref(), 4);
+        let found = self.ask_path(at, library.as_deref(), &path, mapped.as_deref(), offline, deadline)?;
+        if let Some(found) = found {
+            let shown = show(&found);
+            self.say(&format!(
+                "{}: {path} in {library:?}, offline {offline}: {shown}",
+                self.handles[at].number
+            ));
+        }
+        self.agree(at, library.as_deref(), &path)
+    }
+
+    fn ask_path(
+        &mut self,
+        at: usize,
+        library: Option<&str>,
+        path: &str,
+        mapped: Option<&str>,
+        offline: bool,
+        deadline: Deadline,
+    ) -> Result<Option<Match>, String> {
+        let one = self.handle_of(at, library)?;
+        let query = QueryOptions {
+            library: one.as_ref(),
+            deadline,
+            offline,
+            progress: None,
+        };
+        let found = self.handles[at].index.match_path(&query, path.as_bytes());
+        self.see();
+        match found {
+            Ok(found) => {
+                let asked = self.asked(at, library, path, offline);
+                let checked = self.model.check(&asked, &found, mapped);
+                checked
+                    .map_err(|what| format!("{path} in {library:?}, offline {offline}: {what}; {}", show(&found)))?;
+                Ok(Some(found))
+            }
+            Err(error) => {
+                self.say(&format!("{path} in {library:?}, offline {offline}: {:?}", error.status));
+                self.explain(at, path, &error, offline)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// A fast lookup and the full answer from the store say the same.
+    fn agree(&mut self, at: usize, library: Option<&str>, path: &str) -> Result<(), String> {
+        let handle = &self.handles[at];
+        let selector = library.map_or(Selector::All, |title| Selector::Title(title.to_owned()));
+        let fast = (handle.index.select(selector)).map_err(|error| format!("a library handle: {error}"))?;
+        let before = fast.lookup_key(path.as_bytes(), str::to_owned);
+        let query = QueryOptions {
+            library: library.is_some().then_some(&fast),
+            offline: true,
+            ..QueryOptions::default()
+        };
+        let full = handle.index.match_path(&query, path.as_bytes());
+        let after = fast.lookup_key(path.as_bytes(), str::to_owned);
+        let mut batch = None;
+        fast.lookup_keys(std::iter::once(path.as_bytes()), |key| batch = key.map(str::to_owned));
+        let sure = match &full {
+            Ok(found) if found.status == Status::Ok && found.confidence == Confidence::High => {
+                found.item.as_ref().map(|item| item.item.rating_key.clone())
+            }
+            _ => None,
+        };
+        if after != sure || batch != sure || before.is_some() && before != sure {
+            return Err(format!(
+                "{path} in {library:?}: fast lookups give {before:?}, then {after:?} and {batch:?}, and the full answer is {:?}",
+                full.as_ref().map(show)
+            ));
+        }
+        if let Some(key) = &sure {
+            let asked = self.asked(at, library, path, true);
+            self.model.check_lookup(&asked, key)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn look_up(&mut self) -> Result<(), String> {
+        let (at, library, ..) = self.pick();
+        let (path, _) = self.any_path(at, library.as_deref(), 4);
+        self.say(&format!(
+            "{}: a fast lookup of {path} in {library:?}",
+            self.handles[at].number
+        ));
+        self.agree(at, library.as_deref(), &path)
+    }
+
+    pub(super) fn batch(&mut self) -> Result<(), String> {
+        let (at, library, offline, deadline) = self.pick();
+        let mut paths: Vec<(String, Option<String>)> = Vec::new();
+        for _ in 0..5 {
+            self.words[4] = self.words[4].wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
+            paths.push(self.any_path(at, library.as_deref(), 4));
+        }
+        let one = self.handle_of(at, library.as_deref())?;
+        let query = QueryOptions {
+            library: one.as_ref(),
+            deadline,
+            offline,
+            progress: None,
+        };
+        let raw: Vec<&[u8]> = paths.iter().map(|(path, _)| path.as_bytes()).collect();
+        let mut answers = Vec::new();
+        let done = (self.handles[at].index).match_paths_with(&query, &raw, |answer| answers.push(Match::from(answer)));
+        self.see();
+        if let Err(error) = done {
+            self.say(&format!("a batch: {:?}", error.status));
+            return self.explain(at, "a batch", &error, offline);
+        }
+        if answers.len() != paths.len() {
+            return Err(format!("{} answers for {} paths", answers.len(), paths.len()));
+        }
+        for ((path, mapped), found) in paths.iter().zip(&answers) {
+            self.say(&format!("batch: {path} in {library:?}: {}", show(found)));
+            if found.status as i32 >= 100 {
+                self.explain(at, path, &Error::new(found.status, found.message.clone()), offline)?;
+                continue;
+            }
+            let asked = self.asked(at, library.as_deref(), path, offline);
+            let checked = self.model.check(&asked, found, mapped.as_deref());
+            checked.map_err(|what| format!("batch: {path} in {library:?}: {what}; {}", show(found)))?;
+        }
+        Ok(())
+    }
+
+    /// By GUID or title: the items are right; one that was there all along is found.
+    fn by(
+        &mut self,
+        what: &str,
+        path: &str,
+        library: Option<&str>,
+        at: usize,
+        found: Result<Match, Error>,
+        offline: bool,
+    ) -> Result<(), String> {
+        self.see();
+        match found {
+            Ok(found) => {
+                self.say(&format!("{what} in {library:?}: {}", show(&found)));
+                // No path of any library: what is invalidated is told by keys, and by the item's own.
+                let asked = self.asked(at, library, path, offline);
+                let found = Match {
+                    candidates: (found.candidates.iter().cloned())
+                        .map(|mut one| {
+                            one.path.clear();
+                            one
+                        })
+                        .collect(),
+                    ..found
+                };
+                let checked = self.model.check(&asked, &found, None);
+                checked.map_err(|why| format!("{what} in {library:?}, offline {offline}: {why}; {}", show(&found)))
+            }
+            Err(error) => {
+                self.say(&format!("{what}: {:?}", error.status));
+                self.explain(at, what, &error, offline)
+            }
+        }
+    }
+
+    pub(super) fn guid(&mut self) -> Result<(), String> {
+        let (at, library, offline, deadline) = self.pick();
+        let keys = self.model.keys(self.handles[at].who.url, library.as_deref());
+        let Some(key) = keys.get(self.word(4, keys.len())).cloned() else {
+            return Ok(());
+        };
+        let guid = format!("memory://{key}");
+        let one = self.handle_of(at, library.as_deref())?;
+        let query = QueryOptions {
+            library: one.as_ref(),
+            deadline,
+            offline,
+            progress: None,
+        };
+        let found = self.handles[at].index.match_guid(&query, &guid);
+        let other = (found.iter())
+            .flat_map(|found| &found.candidates)
+            .find(|one| one.item.rating_key != key);
+        if let Some(other) = other {
+            return Err(format!("{guid} gives {}", other.item.rating_key));
+        }
+        if let Ok(found) = &found {
+            self.model
+                .check_guid(&self.asked(at, library.as_deref(), "", offline), found, &key)?;
+        }
+        self.by(&guid, "", library.as_deref(), at, found, offline)
+    }
+
+    pub(super) fn title(&mut self) -> Result<(), String> {
+        let (at, library, offline, deadline) = self.pick();
+        let titles = self.model.titles(self.handles[at].who.url, library.as_deref());
+        let Some(title) = titles.get(self.word(4, titles.len())).cloned() else {
+            return Ok(());
+        };
+        let one = self.handle_of(at, library.as_deref())?;
+        let query = QueryOptions {
+            library: one.as_ref(),
+            deadline,
+            offline,
+            progress: None,
+        };
+        let found = self.handles[at].index.search_title(&query, &title);
+        self.by(&title, "", library.as_deref(), at, found, offline)
+    }
+
+    pub(super) fn record(&mut self) -> Result<(), String> {
+        let (at, library, ..) = self.pick();
+        let libraries = self.libraries(self.handles[at].who.url);
+        let library = library.unwrap_or_else(|| libraries[0].0.clone());
+        let who = self.handles[at].who;
+        let keys = self.model.keys(who.url, Some(&library));
+        let Some(key) = keys.get(self.word(4, keys.len())).cloned() else {
+            return Ok(());
+        };
+        let one = self.handle_of(at, Some(&library))?.expect("named");
+        let mut paths = vec![host_path(self.word(5, 12))];
+        if self.word(2, 9) == 0 {
+            paths.push(host_path(20 + self.word(5, 5)));
+        }
+        if self.word(2, 11) == 0 {
+            paths.push(self.any_path(at, Some(&library), 4).0);
+            paths.dedup();
+        }
+        let listed = matches!(one.item(&key), Ok(Some(_)));
+        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
+        let done = one.record_matches(&pairs);
+        self.say(&format!(
+            "{}: {paths:?} in {library} is {key}: {:?}",
+            self.handles[at].number,
+            done.as_ref().map_err(|error| error.status)
+        ));
+        self.see();
+        match done {
+            Ok(()) => {
+                let (server, killed) = (self.net.route(who.url), self.net.killed());
+                for path in &paths {
+                    self.model.record(server, who, &library, path, &key, listed, killed);
+                }
+                for path in &paths {
+                    self.agree(at, Some(&library), path)?;
+                }
+                Ok(())
+            }
+            Err(error) => self.explain(at, "recording", &error, false),
+        }
+    }
+
+    pub(super) fn invalidate_path(&mut self) -> Result<(), String> {
+        let (at, library, ..) = self.pick();
+        let (path, _) = self.any_path(at, library.as_deref(), 4);
+        let one = match self.handle_of(at, library.as_deref())? {
+            Some(one) => one,
+            None => self.handles[at]
+                .index
+                .select(Selector::All)
+                .map_err(|error| error.to_string())?,
+        };
+        let done = one.invalidate_path(path.as_bytes());
+        self.say(&format!("{}: {path} in {library:?} is wrong", self.handles[at].number));
+        done.map_err(|error| format!("invalidating {path}: {:?}: {error}", error.status))?;
+        self.each_library(at, library.as_deref(), |model, server, who, title, killed| {
+            model.invalidate_path(server, who, title, &path, killed);
+        });
+        self.agree(at, library.as_deref(), &path)
+    }
+
+    fn each_library(
+        &mut self,
+        at: usize,
+        library: Option<&str>,
+        mut each: impl FnMut(&mut Model, usize, Who, &str, bool),
+    ) {
+        let who = self.handles[at].who;
+        let (server, killed) = (self.net.route(who.url), self.net.killed());
+        for title in TITLES {
+            if library.is_none_or(|library| library == title) {
+                each(&mut self.model, server, who, title, killed);
+            }
+        }
+    }
+
+    pub(super) fn invalidate_item(&mut self) -> Result<(), String> {
+        let (at, library, ..) = self.pick();
+        let keys = self.model.keys(self.handles[at].who.url, library.as_deref());
+        let Some(key) = keys.get(self.word(4, keys.len())).cloned() else {
+            return Ok(());
+        };
+        let one = match self.handle_of(at, library.as_deref())? {
+            Some(one) => one,
+            None => self.handles[at]
+                .index
+                .select(Selector::All)
+                .map_err(|error| error.to_string())?,
+        };
+        let done = one.invalidate_item(&key);
+        self.say(&format!("{}: {key} in {library:?} is wrong", self.handles[at].number));
+        done.map_err(|error| format!("invalidating {key}: {:?}: {error}", error.status))?;
+        self.each_library(at, library.as_deref(), |model, server, who, title, killed| {
+            model.invalidate_item(server, who, title, &key, killed);
+        });
+        Ok(())
+    }
+
+    pub(super) fn invalidate(&mut self) -> Result<(), String> {
+        let (at, library, ..) = self.pick();
+        let one = self.handle_of(at, library.as_deref())?;
+        let done = match &one {
+            Some(one) => one.invalidate(),
+            None => self.handles[at].index.invalidate_all(),
+        };
+        self.say(&format!("{}: {library:?} is wrong", self.handles[at].number));
+        done.map_err(|error| format!("invalidating {library:?}: {:?}: {error}", error.status))?;
+        self.each_library(at, library.as_deref(), Model::invalidate);
+        Ok(())
+    }
+
+    pub(super) fn clear(&mut self) -> Result<(), String> {
+        let at = self.word(1, self.handles.len());
+        let done = self.handles[at].index.clear();
+        self.say(&format!("{}: clear", self.handles[at].number));
+        done.map_err(|error| format!("clearing: {:?}: {error}", error.status))?;
+        self.each_library(at, None, Model::clear);
+        Ok(())
+    }
+
+    pub(super) fn refresh(&mut self, full: bool) -> Result<(), String> {
+        let (at, library, offline, deadline) = self.pick();
+        let one = self.handle_of(at, library.as_deref())?;
+        let query = QueryOptions {
+            library: one.as_ref(),
+            deadline,
+            offline,
+            progress: None,
+        };
+        let done = self.handles[at].index.refresh(&query, full);
+        let shown = done.as_ref().map_err(|error| error.status);
+        self.say(&format!(
+            "{}: refresh of {library:?}, full {full}: {shown:?}",
+            self.handles[at].number
+        ));
+        self.see();
+        match done {
+            Ok(Status::Ok) => {
+                let url = self.handles[at].who.url;
+                // One that was cut off may have gone on from there.
+                if full && !self.net.killed() && !self.net.failed_at_all(url, 660_000) {
+                    self.each_library(at, library.as_deref(), |model, server, who, title, _| {
+                        model.listed(server, who, title);
+                    });
+                }
+                Ok(())
+            }
+            Ok(late) => {
+                let url = self.handles[at].who.url;
+                if self.net.failed(url, Status::Timeout, 0) {
+                    Ok(())
+                } else {
+                    Err(format!("a refresh is late: {late:?}"))
+                }
+            }
+            Err(error) => self.explain(at, "a refresh", &error, offline),
+        }
+    }
+
+    pub(super) fn notify(&mut self) -> Result<(), String> {
+        let at = self.word(1, self.handles.len());
+        let who = self.handles[at].who;
+        let libraries = self.libraries(who.url);
+        let (title, section) = libraries[self.word(3, libraries.len())].clone();
+        let keys = self.model.keys(who.url, Some(&title));
+        let Some(key) = keys.get(self.word(4, keys.len())).cloned() else {
+            return Ok(());
+        };
+        let deleted = self.word(2, 2) == 0;
+        let what = if deleted { "deleted" } else { "changed" };
+        let body = format!("{{\"section\":\"{section}\",\"{what}\":\"{key}\"}}");
+        let done = self.handles[at].index.notify(body.as_bytes());
+        self.say(&format!(
+            "{}: told that {key} of {title} is {what}",
+            self.handles[at].number
+        ));
+        done.map_err(|error| format!("an event: {:?}: {error}", error.status))?;
+        if deleted {
+            let killed = self.net.killed();
+            self.model.deleted(self.net.route(who.url), who, &title, &key, killed);
+        }
+        Ok(())
+    }
+
+    pub(super) fn edit(&mut self) -> Result<(), String> {
+        let (at, library, offline, deadline) = self.pick();
+        let libraries = self.libraries(self.handles[at].who.url);
+        let library = library.unwrap_or_else(|| libraries[0].0.clone());
+        let keys = self.model.keys(self.handles[at].who.url, Some(&library));
+        let Some(key) = keys.get(self.word(4, keys.len())).cloned() else {
+            return Ok(());
+        };
+        let title = format!("Edited {}", self.model.now());
+        let one = self.handle_of(at, Some(&library))?;
+        let query = QueryOptions {
+            library: one.as_ref(),
+            deadline,
+            offline,
+            progress: None,
+        };
+        let changes = [FieldChange::Set("title".to_owned(), title.clone())];
+        let edit = Edit {
+            keys: &[&key],
+            changes: &changes,
+            lock: Lock::Lock,
+        };
+        let done = self.handles[at]
+            .index
+            .edit_items(&query, &edit, &mut EditReport::default());
+        let shown = done.as_ref().map_err(|error| error.status);
+        self.say(&format!(
+            "{}: {key} of {library} is called '{title}': {shown:?}",
+            self.handles[at].number
+        ));
+        self.see();
+        if done.is_err() {
+            // Whether it was made is not known: the item is asked for before it is answered again.
+            let who = self.handles[at].who;
+            self.model.deleted(self.net.route(who.url), who, &library, &key, true);
+        }
+        match done {
+            Ok(()) => {
+                let who = self.handles[at].who;
+                let there = self.model.titles(who.url, Some(&library)).contains(&title);
+                if !there {
+                    return Err("an edit returned and was not made".to_owned());
+                }
+                // It is asked for before it is answered again.
+                let killed = self.net.killed();
+                self.model.deleted(self.net.route(who.url), who, &library, &key, killed);
+                Ok(())
+            }
+            Err(error) if error.status == Status::Unsupported && !self.knobs.abilities.edits => Ok(()),
+            // Servers may have the same keys, and the index may still know the one of before.
+            Err(error) if error.status == Status::InvalidArgument && error.message.contains("belongs to library") => {
+                Ok(())
+            }
+            Err(error) if error.status == Status::NotOnServer => {
+                let url = self.handles[at].who.url;
+                if self.model.stays(url, &library, &key, self.model.now()) {
+                    Err(format!(
+                        "{key} is on the server, and an edit says that it is not: {error}"
+                    ))
+                } else {
+                    Ok(())
+                }
+            }
+            Err(error) => self.explain(at, "an edit", &error, offline),
+        }
+    }
+
+    pub(super) fn facts(&mut self) -> Result<(), String> {
+        let at = self.word(1, self.handles.len());
+        let offline = QueryOptions {
+            offline: true,
+            ..QueryOptions::default()
+        };
+        let handle = &self.handles[at];
+        let done = (handle.index.stats().map(|_| ()))
+            .and_then(|()| handle.index.libraries_json(&offline).map(|_| ()))
+            .and_then(|()| handle.index.store_json().map(|_| ()));
+        done.map_err(|error| format!("facts: {:?}: {error}", error.status))
+    }
+
+    pub(super) fn table(&mut self) -> Result<(), String> {
+        let at = self.word(1, self.handles.len());
+        let now_ms = self.net.now();
+        let names = [self.word(2, 3), (self.word(2, 9) / 3)].map(|number| format!("table {number}"));
+        let entries = [self.word(3, 8), self.word(3, 64) / 8].map(|number| format!("entry {number}"));
+        let tables = self.handles[at].index.tables().clone();
+        let made: Vec<_> = (names.iter())
+            .map(|name| tables.table(name.as_bytes(), false).expect("a table"))
+            .collect();
+        let value = format!("value of {} {}", self.model.now(), "x".repeat(self.word(5, 1_500))).into_bytes();
+        let ttl = [None, None, Some(60_000), Some(3_600_000)][self.word(5, 4)];
+        let terms = Terms {
+            ttl: ttl.map_or(Ttl::Never, |ms: u64| Ttl::For(Duration::from_millis(ms))),
+            limit: u64::MAX,
+        };
+        let kept = Some((value.clone(), ttl.map(|ms| now_ms + ms.cast_signed())));
+        let what = self.word(4, 20);
+        self.say(&format!(
+            "{}: table {names:?} {entries:?}: {what}",
+            self.handles[at].number
+        ));
+        let done = match what {
+            0..7 => made[0].put(entries[0].as_bytes(), &value, &terms),
+            7 => made[0].remove(entries[0].as_bytes()),
+            8 => made[0].clear(),
+            9 => tables.write(
+                &[
+                    Op::Put(&made[0], entries[0].as_bytes(), &value),
+                    Op::Remove(&made[1], entries[1].as_bytes()),
+                ],
+                &terms,
+            ),
+            10 if self.word(5, 5) == 0 => tables.clear(),
+            _ => Ok(()),
+        };
+        done.map_err(|error| format!("a table: {:?}: {error}", error.status))?;
+        let killed = self.net.killed();
+        let shelf = &mut self.shelf;
+        if what < 11 {
+            shelf.written(now_ms);
+        }
+        match what {
+            0..7 => shelf.put(&names[0], &entries[0], kept, killed),
+            7 => shelf.put(&names[0], &entries[0], None, killed),
+            8 => shelf.clear(Some(&names[0]), killed),
+            9 => {
+                shelf.put(&names[0], &entries[0], kept, killed);
+                shelf.put(&names[1], &entries[1], None, killed);
+            }
+            10 if self.words[5].is_multiple_of(5) => shelf.clear(None, killed),
+            _ => {}
+        }
+        if killed {
+            return Ok(());
+        }
+        for (table, name) in [(0, 0), (1, 1)] {
+            self.read_entry(at, &names[table], &entries[name])?;
+        }
+        let mut listed = Vec::new();
+        let mut after: Option<Vec<u8>> = None;
+        while let Some(name) = (made[0].next(after.as_deref())).map_err(|error| format!("a table's names: {error}"))? {
+            listed.push(String::from_utf8_lossy(&name).into_owned());
+            after = Some(name);
+        }
+        self.shelf.check_names(&names[0], &listed, now_ms)
+    }
+
+    fn read_entry(&mut self, at: usize, table: &str, name: &str) -> Result<(), String> {
+        let now_ms = self.net.now();
+        let made = self.handles[at]
+            .index
+            .tables()
+            .table(table.as_bytes(), false)
+            .expect("a table");
+        let fast = made.lookup(name.as_bytes(), <[u8]>::to_vec);
+        let mut value = None;
+        let length = made.get(name.as_bytes(), 1 << 20, &mut |bytes| value = Some(bytes.to_vec()));
+        length.map_err(|error| format!("a table's entry: {:?}: {error}", error.status))?;
+        if fast.is_some() && fast != value {
+            return Err(format!("{table}/{name}: the fast lookup and the full one differ"));
+        }
+        self.shelf.check(table, name, value.as_deref(), now_ms)
+    }
+
+    /// A handle that is opened now agrees with the old ones, on every path that means anything.
+    pub(super) fn compare(&mut self) -> Result<(), String> {
+        let Some(old) = self.handles.last() else {
+            return Ok(());
+        };
+        let (who, mapped) = (old.who, old.mapped);
+        let fresh = self.new_handle(who, mapped)?;
+        let mut paths = self.model.paths(who.url, None, true);
+        paths.extend((0..12).map(host_path));
+        let old = self.handles.last().expect("a handle");
+        let offline = QueryOptions {
+            offline: true,
+            ..QueryOptions::default()
+        };
+        let all = |handle: &Handle| handle.index.select(Selector::All).map_err(|error| error.to_string());
+        let (one, other) = (all(old)?, all(&fresh)?);
+        for path in &paths {
+            let answers = [old, &fresh].map(|handle| handle.index.match_path(&offline, path.as_bytes()));
+            let keys = [&one, &other].map(|library| library.lookup_key(path.as_bytes(), str::to_owned));
+            let shown = answers.each_ref().map(|answer| match answer {
+                // Those that fit equally well come in any order.
+                Ok(found) if found.status == Status::Ambiguous => {
+                    let mut found = found.clone();
+                    found.candidates.sort_by(|one, other| one.key.cmp(&other.key));
+                    Ok(show(&found))
+                }
+                answer => answer.as_ref().map(show).map_err(|error| error.status),
+            });
+            if shown[0] != shown[1] || keys[0] != keys[1] {
+                return Err(format!(
+                    "a handle that was opened now answers otherwise: {path}: {shown:?}, fast lookups {keys:?}"
+                ));
+            }
+        }
+        for table in 0..3 {
+            for entry in 0..8 {
+                let last = self.handles.len() - 1;
+                self.read_entry(last, &format!("table {table}"), &format!("entry {entry}"))?;
+            }
+        }
+        fresh.index.close().map_err(|error| format!("closing: {error}"))
+    }
+}
+
+/// What matters of an answer, in a line.
+fn show(found: &Match) -> String {
+    let keys: Vec<&str> = found
+        .candidates
+        .iter()
+        .map(|one| one.item.rating_key.as_str())
+        .collect();
+    format!(
+        "{:?} {:?} {:?} {:?} {keys:?}, age {:?}, stale {}",
+        found.status, found.rung, found.confidence, found.reason, found.age_ms, found.stale
+    )
+}
+
+fn host_path(number: usize) -> String {
+    format!("/host/own {number}.mkv")
+}

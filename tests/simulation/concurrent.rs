@@ -1,0 +1,188 @@
+//! Processes and threads at once, some of them killed at any instruction, some of them forked: the seed gives the plan, not
+//! the schedule. Each says what it is about to do and what was acknowledged; that log is checked afterwards.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use plexindex::error::Status;
+use plexindex::index::QueryOptions;
+use plexindex_standin::Standin;
+
+use crate::support::{clock, movies, open, options};
+use crate::worker::{Dice, Worker, assert_sound, open_at, place, say, told};
+
+/// Threads of a process, and processes.
+const THREADS: u64 = 2;
+const PROCESSES: u64 = 3;
+/// Host paths of a thread.
+const PATHS: u64 = 8;
+
+/// What the parent knows of a path: what it may be.
+type Log = BTreeMap<String, Vec<Option<String>>>;
+
+fn host_path(thread: u64, number: u64) -> String {
+    format!("/host/{thread}/{number}.mkv")
+}
+
+/// A host: its words are the place, its number, a seed, and a round.
+pub fn host(words: &[&str]) {
+    let number = |at: usize| words[at].parse::<u64>().expect("a number");
+    let (me, seed) = (number(3), number(4));
+    let known: Vec<(&str, &str)> = words[5..].chunks(2).map(|pair| (pair[0], pair[1])).collect();
+    let index = open_at(words);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (index, known) = (&index, &known);
+            scope.spawn(move || {
+                let works = std::panic::AssertUnwindSafe(|| work(index, me * THREADS + thread, seed, known));
+                if std::panic::catch_unwind(works).is_err() {
+                    say("failed");
+                    std::process::abort();
+                }
+            });
+        }
+        while told().is_some() {}
+        std::process::exit(0);
+    });
+}
+
+fn work(index: &plexindex::index::Index, me: u64, seed: u64, known: &[(&str, &str)]) {
+    let mut dice = Dice::new(seed.wrapping_mul(31).wrapping_add(me));
+    let films = index.library("Movies").expect("a handle");
+    loop {
+        let (path, key) = known[dice.roll(known.len() as u64) as usize];
+        let own = host_path(me, dice.roll(PATHS));
+        match dice.roll(12) {
+            0..4 => {
+                let found = films.match_path(path.as_bytes()).expect("an answer");
+                let got = found.item.as_ref().map(|item| item.item.rating_key.as_str());
+                assert!(
+                    got == Some(key) || found.status == Status::NotFound,
+                    "{path}: {found:?}"
+                );
+            }
+            4..6 => {
+                let got = films.lookup_key(path.as_bytes(), str::to_owned);
+                assert!(got.is_none_or(|got| got == key), "a fast lookup of {path}");
+            }
+            6..9 => {
+                say(&format!("begins {own} {key}"));
+                films.record_matches(&[(own.as_bytes(), key)]).expect("recorded");
+                say(&format!("done {own} {key}"));
+                // No other host writes to this path.
+                let got = films.lookup_key(own.as_bytes(), str::to_owned);
+                assert!(got.is_none_or(|got| got == key), "what was recorded: {own}");
+            }
+            9 => {
+                say(&format!("begins {own} -"));
+                films.invalidate_path(own.as_bytes()).expect("invalidated");
+                say(&format!("done {own} -"));
+                assert!(films.lookup_key(own.as_bytes(), |_| ()).is_none(), "invalidated: {own}");
+            }
+            10 => drop(
+                index
+                    .refresh(&QueryOptions::default(), dice.roll(4) == 0)
+                    .expect("refreshed"),
+            ),
+            _ => fork(index, path, key),
+        }
+    }
+}
+
+/// A child reads what its parent reads, and ends.
+#[allow(clippy::cast_possible_wrap)]
+fn fork(index: &plexindex::index::Index, path: &str, key: &str) {
+    // SAFETY: the child uses the index, which is made for that, and ends without unwinding.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let offline = QueryOptions {
+            offline: true,
+            ..QueryOptions::default()
+        };
+        let right = index.match_path(&offline, path.as_bytes()).is_ok_and(|found| {
+            let got = found.item.map(|item| item.item.rating_key);
+            got.is_none_or(|got| got == key)
+        });
+        // SAFETY: ends the child, and nothing else.
+        unsafe { libc::_exit(i32::from(!right)) };
+    }
+    assert!(child > 0, "no fork");
+    let mut status = 0;
+    // SAFETY: waits for the child that was just made.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(status, 0, "a child answered wrong, or died");
+}
+
+/// Takes in what a host said.
+fn note(log: &mut Log, said: &str) {
+    assert_ne!(said, "failed", "a host found something wrong: its words are above");
+    let words: Vec<&str> = said.split(' ').collect();
+    let [what, path, key] = words[..] else { return };
+    let value = (key != "-").then(|| key.to_owned());
+    let may_be = log.entry(path.to_owned()).or_insert_with(|| vec![None]);
+    if what == "begins" {
+        may_be.push(value);
+    } else {
+        *may_be = vec![value];
+    }
+}
+
+/// Plays a plan, and checks its log.
+pub fn check(seed: u64, kills: u64) -> usize {
+    let server: Standin = movies(60);
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = place(folder.path(), &server);
+    let known: Vec<String> = (server.paths(1).into_iter())
+        .filter_map(|(key, path)| Some([path?, key.to_string()]))
+        .take(20)
+        .flatten()
+        .collect();
+    let mut dice = Dice::new(seed);
+    let mut log = Log::new();
+    let mut acknowledged = 0;
+    let start = |number: u64, round: u64| {
+        let mut words: Vec<String> = at.to_vec();
+        words.extend([number.to_string(), (seed * 1_000 + round).to_string()]);
+        words.extend(known.clone());
+        Worker::start_with("host", &words)
+    };
+    let mut hosts: Vec<Worker> = (0..PROCESSES).map(|number| start(number, 0)).collect();
+    for round in 1..=kills {
+        let victim = dice.roll(PROCESSES) as usize;
+        // Until it works, and then to some instruction of what it does next.
+        for _ in 0..=dice.roll(20) {
+            let said = hosts[victim].hear();
+            acknowledged += usize::from(said.starts_with("done"));
+            note(&mut log, &said);
+        }
+        std::thread::sleep(Duration::from_micros(dice.roll(5_000)));
+        let next = start(victim as u64, round);
+        for said in std::mem::replace(&mut hosts[victim], next).kill() {
+            acknowledged += usize::from(said.starts_with("done"));
+            note(&mut log, &said);
+        }
+    }
+    for host in hosts {
+        for said in host.kill() {
+            acknowledged += usize::from(said.starts_with("done"));
+            note(&mut log, &said);
+        }
+    }
+    let index = open(options(&server, folder.path()), &clock());
+    let films = index.library("Movies").expect("a handle");
+    let offline = QueryOptions {
+        offline: true,
+        ..films.query()
+    };
+    for (path, may_be) in &log {
+        let found = index.match_path(&offline, path.as_bytes()).expect("an answer");
+        let got = found.item.map(|item| item.item.rating_key);
+        assert!(
+            may_be.contains(&got),
+            "seed {seed}: {path} is {got:?}, and may be {may_be:?}"
+        );
+    }
+    index.close().expect("closes");
+    assert_sound(folder.path());
+    acknowledged
+}

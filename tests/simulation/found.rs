@@ -1,0 +1,147 @@
+//! What the simulation found, each as a history of its own.
+
+use std::sync::Arc;
+
+use plexindex::error::Status;
+use plexindex::index::{Index, ManualClock, QueryOptions};
+use plexindex::options::{Options, Ttl};
+use plexindex::source::Delta;
+
+use crate::memory::{Fault, Knobs, Memory};
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// A server with one library of films, and an index of it.
+struct Scene {
+    memory: Memory,
+    section: String,
+    clock: Arc<ManualClock>,
+    _folder: tempfile::TempDir,
+    options: Options,
+}
+
+impl Scene {
+    fn new(knobs: Knobs, films: usize) -> Self {
+        let memory = Memory::new(knobs);
+        let section = memory.add_library("Films", "/srv/films");
+        for number in 0..films {
+            memory.add(&section, &format!("Film {number}"), &path(number));
+        }
+        memory.catch_up();
+        let folder = tempfile::tempdir().expect("a folder");
+        Self {
+            options: Options {
+                cache_dir: folder.path().to_owned(),
+                server_url: Some("http://memory".to_owned()),
+                user: Some("user".to_owned()),
+                ..Options::default()
+            },
+            memory,
+            section,
+            clock: Arc::new(ManualClock::new(4_000_000_000_000)),
+            _folder: folder,
+        }
+    }
+
+    fn open(&self) -> Index {
+        Index::open_with(self.options.clone(), Arc::clone(&self.clock) as _, |_, _, meter| {
+            Ok(self.memory.source(meter))
+        })
+        .expect("the index opens")
+    }
+
+    fn listed(&self) -> Index {
+        let index = self.open();
+        index.refresh(&QueryOptions::default(), true).expect("listed");
+        index
+    }
+}
+
+fn path(number: usize) -> String {
+    format!("/srv/films/Film {number}.mkv")
+}
+
+#[test]
+fn a_listing_of_the_future_is_marked_as_stale_while_the_server_is_down() {
+    let scene = Scene::new(Knobs::USUAL, 5);
+    let index = scene.listed();
+    let films = index.library("Films").expect("a handle");
+    scene.clock.advance_ms(-2 * HOUR_MS);
+    scene.memory.fail(Some(Fault::Down));
+    let found = films.match_path(path(2).as_bytes()).expect("the old answer");
+    assert_eq!((found.status, found.stale), (Status::Ok, true), "{found:?}");
+    scene.memory.fail(None);
+    scene.clock.advance_ms(60_000);
+    let found = films.match_path(path(2).as_bytes()).expect("an answer");
+    assert_eq!((found.status, found.stale), (Status::Ok, false), "{found:?}");
+}
+
+#[test]
+fn at_once_an_answer_by_guid_or_title_is_not_stale() {
+    let mut scene = Scene::new(Knobs::USUAL, 5);
+    scene.options.library_ttl = Ttl::AtOnce;
+    let index = scene.listed();
+    let query = QueryOptions::default();
+    let film = scene.memory.items(&scene.section).swap_remove(2);
+    let by_guid = index.match_guid(&query, &film.guid).expect("an answer");
+    assert_eq!((by_guid.status, by_guid.stale), (Status::Ok, false));
+    let by_title = index.search_title(&query, &film.title).expect("an answer");
+    assert_eq!((by_title.status, by_title.stale), (Status::Ok, false));
+    let offline = QueryOptions { offline: true, ..query };
+    assert!(
+        index.match_guid(&offline, &film.guid).expect("an answer").stale,
+        "nothing was asked"
+    );
+}
+
+#[test]
+fn what_is_invalidated_while_it_is_listed_first_is_asked_for() {
+    for how in ["path", "item", "event"] {
+        let mut scene = Scene::new(Knobs::USUAL, 30);
+        scene.options.page_size = 3;
+        scene.memory.take_requests();
+        scene.memory.fail(Some(Fault::DownAfterPages(3)));
+        let index = scene.open();
+        index.refresh(&QueryOptions::default(), true).expect_err("cut off");
+        scene.memory.fail(None);
+        let films = index.library("Films").expect("a handle");
+        let items = scene.memory.items(&scene.section);
+        let read = |item: &&plexindex::model::Item| films.item(&item.rating_key).expect("asked").is_none();
+        for item in items.iter().filter(read) {
+            scene
+                .memory
+                .rename(&scene.section, &item.rating_key, &format!("{}.new", item.parts[0]));
+            let told = format!(
+                "{{\"section\":\"{}\",\"deleted\":\"{}\"}}",
+                scene.section, item.rating_key
+            );
+            match how {
+                "path" => films.invalidate_path(item.parts[0].as_bytes()).expect("invalidated"),
+                "item" => films.invalidate_item(&item.rating_key).expect("invalidated"),
+                _ => index.notify(told.as_bytes()).expect("noted"),
+            }
+        }
+        scene.clock.advance_ms(16_000);
+        for item in &items {
+            let found = films.match_path(item.parts[0].as_bytes()).expect("an answer");
+            assert_ne!(found.status, Status::Ok, "by {how}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_delta_leaves_out_is_listed_where_the_token_is_exact() {
+    let mut knobs = Knobs::BEST;
+    knobs.abilities.changes = Delta::Mostly;
+    let scene = Scene::new(knobs, 5);
+    let index = scene.listed();
+    let films = index.library("Films").expect("a handle");
+    let key = scene.memory.items(&scene.section)[2].rating_key.clone();
+    // No delta of this server tells of it. A path that is missing leads to a probe soon after the listing.
+    scene.memory.rename(&scene.section, &key, "/srv/films/New.mkv");
+    let missing = films.match_path(b"/srv/films/Nowhere.mkv").expect("an answer");
+    assert_eq!(missing.status, Status::NotFound);
+    scene.clock.advance_ms(30 * HOUR_MS);
+    let found = films.match_path(path(2).as_bytes()).expect("an answer");
+    assert_eq!((found.status, found.stale), (Status::NotFound, false), "{found:?}");
+}

@@ -1,0 +1,644 @@
+//! What every answer may be. The model knows what each server had at each step, what hosts told the index, and what
+//! `docs/design.md` promises from that: it never looks into the index.
+//!
+//! An item that is answered was on the server so, at a step that the answer's own age allows; what is not answered was not
+//! there for all of that time. What a host invalidated is answered as the server had it since. What it recorded is answered
+//! until it is invalidated or its item goes.
+
+use std::collections::{BTreeMap, HashSet};
+
+use plexindex::error::Status;
+use plexindex::index::{Candidate, Match};
+use plexindex::model::{Confidence, Reason, Rung};
+
+use crate::memory::Token;
+
+pub const TTL_MS: i64 = 3_600_000;
+pub const MAX_AGE_MS: i64 = 24 * 3_600_000;
+/// A listing that was cut off goes on within this time: what it read before is so much older.
+const RESUMED_MS: i64 = 600_000;
+/// A step of the clock that makes no listing old.
+const STEP_MS: i64 = 60_000;
+/// After how long a token that is not used is forgotten, and with it what was recorded.
+const UNUSED_MS: i64 = 29 * 86_400_000;
+
+/// Who asks: a URL, and a user. The view of a server that a store keeps apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Who {
+    pub url: usize,
+    pub user: usize,
+}
+
+impl Who {
+    /// A user that is known by the token only.
+    pub fn is_token(self) -> bool {
+        self.user == 2
+    }
+}
+
+/// A row of a server for some steps.
+#[derive(Clone, Debug)]
+pub struct Fact {
+    pub path: String,
+    pub title: String,
+    /// The disk is there, so that it is listed.
+    pub shown: bool,
+    /// The server that has it.
+    pub server: usize,
+    pub from: usize,
+    /// The first step at which it is so no more.
+    pub to: Option<usize>,
+    /// It began, or ended, as a change of an item that stays: such changes are noticed late.
+    pub began_silently: bool,
+    pub ended_silently: bool,
+}
+
+/// A row as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub path: String,
+    pub title: String,
+    pub shown: bool,
+}
+
+/// A confirmed match: what may be answered for the path.
+#[derive(Clone, Debug, Default)]
+pub struct Recorded {
+    /// Any of these; more than one after a kill.
+    pub keys: Vec<String>,
+    /// Since this step it must be answered, as long as its item is there.
+    pub must: Option<usize>,
+}
+
+/// What a host has told the index of one library, by step.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    paths: BTreeMap<String, usize>,
+    keys: BTreeMap<String, usize>,
+    /// What is answered as fresh was read since.
+    fresh: usize,
+    /// What is answered at all was read since.
+    all: usize,
+    /// Its listing was seen.
+    fetched: Option<usize>,
+    /// Its matches ended.
+    ended: usize,
+}
+
+#[derive(Default)]
+pub struct Model {
+    token: Option<Token>,
+    /// What the clock showed at each step.
+    pub times: Vec<i64>,
+    /// By URL, library and key.
+    facts: BTreeMap<(usize, String, String), Vec<Fact>>,
+    /// By server, user and library.
+    told: BTreeMap<(usize, Who, String), Told>,
+    /// By server, user, library and path in lower case.
+    pub records: BTreeMap<(usize, usize, String, String), Recorded>,
+    /// All that was ever recorded: server, library, path in lower case, key.
+    ever: HashSet<(usize, String, String, String)>,
+}
+
+/// A question, and what is known of how it was asked.
+pub struct Asked<'a> {
+    pub who: Who,
+    pub server: usize,
+    /// The library's title; all of them.
+    pub library: Option<&'a str>,
+    pub path: &'a str,
+    pub offline: bool,
+    /// A request failed during the call, or so shortly before that the server is left alone.
+    pub failed: bool,
+    /// The call was killed: what it did may be undone.
+    pub killed: bool,
+}
+
+fn fold(path: &str) -> String {
+    path.to_lowercase()
+}
+
+impl Model {
+    /// Before the first step. `token`: what change tokens do.
+    pub fn new(token: Token, now_ms: i64) -> Self {
+        Self {
+            token: Some(token),
+            times: vec![now_ms],
+            ..Self::default()
+        }
+    }
+
+    pub fn now(&self) -> usize {
+        self.times.len() - 1
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        self.times[self.now()]
+    }
+
+    /// Takes over what a URL's server has now.
+    pub fn see(&mut self, url: usize, server: usize, rows: &BTreeMap<(String, String), Row>) {
+        let now = self.now();
+        for ((at, library, key), facts) in &mut self.facts {
+            let Some(last) = facts.last_mut().filter(|fact| *at == url && fact.to.is_none()) else {
+                continue;
+            };
+            let row = rows.get(&(library.clone(), key.clone()));
+            let same = |row: &Row| (&row.path, &row.title, row.shown) == (&last.path, &last.title, last.shown);
+            if row.is_some_and(same) && last.server == server {
+                continue;
+            }
+            last.to = Some(now);
+            last.ended_silently = row.is_some_and(|row| row.shown == last.shown) && last.server == server;
+        }
+        for ((library, key), row) in rows {
+            let facts = self.facts.entry((url, library.clone(), key.clone())).or_default();
+            let before = facts.last();
+            if before.is_some_and(|fact| fact.to.is_none()) {
+                continue;
+            }
+            let silently = before.is_some_and(|fact| fact.to == Some(now) && fact.ended_silently);
+            facts.push(Fact {
+                path: row.path.clone(),
+                title: row.title.clone(),
+                shown: row.shown,
+                server,
+                from: now,
+                to: None,
+                began_silently: silently,
+                ended_silently: false,
+            });
+        }
+    }
+
+    fn told(&mut self, server: usize, who: Who, library: &str) -> &mut Told {
+        self.told.entry((server, who, library.to_owned())).or_default()
+    }
+
+    fn told_of(&self, asked: &Asked<'_>, library: &str) -> Told {
+        let place = (asked.server, asked.who, library.to_owned());
+        self.told.get(&place).cloned().unwrap_or_default()
+    }
+
+    /// A call that records matches returned, or was killed before it did.
+    pub fn record(
+        &mut self,
+        server: usize,
+        who: Who,
+        library: &str,
+        path: &str,
+        key: &str,
+        listed: bool,
+        killed: bool,
+    ) {
+        let now = self.now();
+        self.ever
+            .insert((server, library.to_owned(), fold(path), key.to_owned()));
+        // What the host records ends an earlier invalidation of the path and of the item.
+        let told = self.told(server, who, library);
+        told.keys.remove(key);
+        told.paths.remove(&fold(path));
+        let place = (server, who.user, library.to_owned(), fold(path));
+        let record = self.records.entry(place).or_default();
+        if killed {
+            record.keys.push(key.to_owned());
+            record.must = None;
+        } else {
+            *record = Recorded {
+                keys: vec![key.to_owned()],
+                must: listed.then_some(now),
+            };
+        }
+    }
+
+    /// Matches end, of those that `which` picks by path in lower case and keys.
+    fn end_records(
+        &mut self,
+        server: usize,
+        who: Who,
+        library: &str,
+        killed: bool,
+        which: impl Fn(&str, &Recorded) -> bool,
+    ) {
+        self.records.retain(|(at, user, of, path), record| {
+            if (*at, *user, of.as_str()) != (server, who.user, library) || !which(path, record) {
+                return true;
+            }
+            record.must = None;
+            killed
+        });
+    }
+
+    pub fn invalidate_path(&mut self, server: usize, who: Who, library: &str, path: &str, killed: bool) {
+        let now = self.now();
+        self.end_records(server, who, library, killed, |at, _| at == fold(path));
+        if !killed {
+            self.told(server, who, library).paths.insert(fold(path), now);
+        }
+    }
+
+    pub fn invalidate_item(&mut self, server: usize, who: Who, library: &str, key: &str, killed: bool) {
+        let now = self.now();
+        self.end_records(server, who, library, true, |_, record| {
+            record.keys.iter().any(|one| one == key)
+        });
+        if !killed {
+            for ((at, user, of, _), record) in &mut self.records {
+                if (*at, *user, of.as_str()) == (server, who.user, library) {
+                    record.keys.retain(|one| one != key);
+                }
+            }
+            self.told(server, who, library).keys.insert(key.to_owned(), now);
+        }
+    }
+
+    /// The server said that an item is gone: it is answered no more before it was asked for. Its matches stay.
+    pub fn deleted(&mut self, server: usize, who: Who, library: &str, key: &str, killed: bool) {
+        let now = self.now();
+        if !killed {
+            self.told(server, who, library).keys.insert(key.to_owned(), now);
+        }
+        for ((at, user, of, _), record) in &mut self.records {
+            if (*at, *user, of.as_str()) == (server, who.user, library) && record.keys.iter().any(|one| one == key) {
+                record.must = None;
+            }
+        }
+    }
+
+    pub fn invalidate(&mut self, server: usize, who: Who, library: &str, killed: bool) {
+        let now = self.now();
+        self.end_records(server, who, library, killed, |_, _| true);
+        if !killed {
+            let told = self.told(server, who, library);
+            (told.fresh, told.ended) = (now, now);
+        }
+    }
+
+    pub fn clear(&mut self, server: usize, who: Who, library: &str, killed: bool) {
+        self.invalidate(server, who, library, killed);
+        if !killed {
+            let now = self.now();
+            self.told(server, who, library).all = now;
+        }
+    }
+
+    /// A library was listed anew, whatever its token said.
+    pub fn listed(&mut self, server: usize, who: Who, library: &str) {
+        let now = self.now();
+        self.told(server, who, library).fresh = now;
+    }
+
+    /// Tokens may have been forgotten, or the database was lost: nothing recorded has to be there.
+    pub fn lose_records(&mut self, tokens_only: bool) {
+        for ((_, user, ..), record) in &mut self.records {
+            if !tokens_only || *user == 2 {
+                record.must = None;
+            }
+        }
+        for ((_, who, _), told) in &mut self.told {
+            if !tokens_only || who.is_token() {
+                told.fetched = None;
+            }
+        }
+    }
+
+    /// The clock moved to this.
+    pub fn moved(&mut self) {
+        let now_ms = self.now_ms();
+        let far = self.times.iter().any(|ms| (now_ms - ms).abs() > UNUSED_MS);
+        if far {
+            self.lose_records(true);
+        }
+    }
+
+    /// The step at which a listing of this age was seen to be current, the earliest that it can be.
+    fn first_at(&self, ms: i64) -> Option<usize> {
+        self.times.iter().position(|at| *at == ms)
+    }
+
+    /// The earliest step from which a listing may stem that answers as fresh and was compared with the server only now and
+    /// then.
+    fn first_of_a_day(&self) -> usize {
+        let now = self.now_ms();
+        let may = |at: &i64| (-STEP_MS..MAX_AGE_MS + RESUMED_MS).contains(&(now - at));
+        self.times.iter().position(may).unwrap_or(self.now())
+    }
+
+    /// Where what is answered as fresh must have held, or a step after it.
+    fn since(&self, age_ms: Option<i64>, silently: bool) -> Result<usize, String> {
+        let now = self.now_ms();
+        let Some(age) = age_ms else {
+            // What a query found a while ago in a library that was never fetched.
+            let may = |at: &i64| (0..TTL_MS).contains(&(now - at));
+            return Ok(self.times.iter().position(may).unwrap_or(self.now()));
+        };
+        let Some(first) = self.first_at(now - age) else {
+            return Err(format!("an age of {age} ms: the clock never showed such a time"));
+        };
+        Ok(match self.token {
+            Some(Token::Exact) => first,
+            Some(Token::Coarse) if !silently => first,
+            Some(Token::Useless) => {
+                // Rows of a listing that was cut off and went on.
+                let from = now - age;
+                let may = |at: &i64| (-STEP_MS..RESUMED_MS).contains(&(from - at));
+                self.times.iter().position(may).unwrap_or(first).min(first)
+            }
+            _ => self.first_of_a_day().min(first),
+        })
+    }
+
+    /// Checks an answer. `mapped`: the path as the server spells it, where the handle has a mapping.
+    pub fn check(&mut self, asked: &Asked<'_>, found: &Match, mapped: Option<&str>) -> Result<(), String> {
+        if let (Some(library), Some(_), false) = (asked.library, found.age_ms, asked.killed) {
+            let now = self.now();
+            self.told(asked.server, asked.who, library).fetched.get_or_insert(now);
+        }
+        if !found.stale
+            && found.rung != Rung::Confirmed
+            && asked.library.is_some()
+            && let Some(age) = found.age_ms
+            && !(0..=TTL_MS).contains(&age)
+        {
+            // With an exact token an age is renewed by a probe only, too.
+            return Err(format!("a listing of {age} ms answers and is not marked as stale"));
+        }
+        if found.status == Status::Ok && found.item.is_none() || found.candidates.len() > found.total {
+            return Err("status, item and count disagree".to_owned());
+        }
+        if matches!(found.status, Status::Ok | Status::Ambiguous) {
+            for candidate in &found.candidates {
+                self.justify(asked, found, candidate)?;
+            }
+        }
+        self.confirmed_stays(asked, found)?;
+        self.nothing_is_missing(asked, found, mapped)
+    }
+
+    /// Whether the server had such a row when it may have been asked.
+    fn justify(&self, asked: &Asked<'_>, found: &Match, candidate: &Candidate) -> Result<(), String> {
+        let (key, library) = (&candidate.item.rating_key, &candidate.library);
+        if found.rung == Rung::Confirmed {
+            return self.justify_confirmed(asked, found, candidate);
+        }
+        let path = String::from_utf8_lossy(&candidate.path).into_owned();
+        let told = self.told_of(asked, library);
+        let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
+        let floor = (told.all)
+            .max(of(&told.paths, &fold(asked.path)))
+            .max(of(&told.paths, &fold(&path)))
+            .max(of(&told.keys, key));
+        let place = (asked.who.url, library.clone(), key.clone());
+        let Some(facts) = self.facts.get(&place) else {
+            return Err(format!("{key}: the server never had such an item in '{library}'"));
+        };
+        let mut why = format!("{key}: it never was '{path}' with the title '{}'", candidate.item.title);
+        for fact in facts {
+            let same = path.is_empty() || fold(&fact.path) == fold(&path);
+            if !same || fact.server != asked.server || fact.title != candidate.item.title {
+                continue;
+            }
+            // While its disk is away an item exists and is not listed: asked for by its key, it is there.
+            let mut least = floor;
+            if !found.stale {
+                least = least.max(told.fresh);
+                least = least.max(self.since(found.age_ms, fact.ended_silently)?);
+            }
+            match fact.to {
+                Some(to) if to <= least => {
+                    why = format!("{key}: it is '{path}' no more since step {to}; the answer must be of step {least}");
+                }
+                _ => return Ok(()),
+            }
+        }
+        Err(why)
+    }
+
+    fn justify_confirmed(&self, asked: &Asked<'_>, found: &Match, candidate: &Candidate) -> Result<(), String> {
+        let (key, library) = (&candidate.item.rating_key, &candidate.library);
+        let path = fold(asked.path);
+        let told = self.told_of(asked, library);
+        let own = self
+            .records
+            .get(&(asked.server, asked.who.user, library.clone(), path.clone()));
+        let is_own = own.is_some_and(|record| record.keys.contains(key));
+        if !is_own {
+            if let Some(record) = own.filter(|record| record.must.is_some()) {
+                return Err(format!("{key} is confirmed, and {:?} was recorded", record.keys));
+            }
+            // Of another token: taken over when the library was fetched first.
+            let others = (0..3).filter(|user| *user != asked.who.user);
+            let of_others = others
+                .map(|user| (asked.server, user, library.clone(), path.clone()))
+                .any(|place| self.records.contains_key(&place))
+                || self
+                    .ever
+                    .contains(&(asked.server, library.clone(), path.clone(), key.clone()));
+            let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
+            let ended = told.ended.max(of(&told.paths, &path)).max(of(&told.keys, key));
+            let dead = told.fetched.is_some_and(|fetched| ended > fetched);
+            if !of_others || dead {
+                return Err(format!(
+                    "{key} is confirmed, and was not recorded, or invalidated since"
+                ));
+            }
+        }
+        let facts = self.facts.get(&(asked.who.url, library.clone(), key.clone()));
+        // Its item is in the newest listing.
+        if let (Some(age), Some(facts), Some(_)) = (found.age_ms, facts, asked.library)
+            && matches!(self.token, Some(Token::Exact | Token::Coarse))
+            && !found.stale
+            && let Some(to) = facts.last().and_then(|fact| fact.to)
+            && let Some(first) = self.first_at(self.now_ms() - age)
+            && to <= first
+            && facts
+                .last()
+                .is_some_and(|fact| fact.shown && fact.server == asked.server)
+            && !self.is_kept_back(asked.who.url, library)
+        {
+            return Err(format!("{key} is confirmed, and is gone since step {to}"));
+        }
+        Ok(())
+    }
+
+    /// So much of a library went at once that listings may be kept back.
+    fn is_kept_back(&self, url: usize, library: &str) -> bool {
+        let of = (self.facts.iter()).filter(|((at, title, _), _)| *at == url && title == library);
+        let all: Vec<&Fact> = of.filter_map(|(_, facts)| facts.last()).collect();
+        let now = all.iter().filter(|fact| fact.to.is_none() && fact.shown).count();
+        now * 10 < all.len() * 7
+    }
+
+    /// What was recorded and acknowledged is answered.
+    fn confirmed_stays(&self, asked: &Asked<'_>, found: &Match) -> Result<(), String> {
+        let path = fold(asked.path);
+        let mut wanted = Vec::new();
+        for ((server, user, library, at), record) in &self.records {
+            let here = (*server, *user, at) == (asked.server, asked.who.user, &path);
+            if here && asked.library.is_none_or(|one| one == library) {
+                wanted.push((library, record));
+            }
+        }
+        let [(library, record)] = wanted[..] else {
+            return Ok(());
+        };
+        let Some(since) = record.must else {
+            return Ok(());
+        };
+        let key = &record.keys[0];
+        if !self.stays(asked.who.url, library, key, since) || self.was_listed(asked.who.url, &path) {
+            return Ok(());
+        }
+        // Marked as unverified by what hosts said of the item or the path before: the server has to be asked.
+        let told = self.told_of(asked, library);
+        let marked = told.keys.contains_key(key) || told.paths.contains_key(&path);
+        if marked && (asked.offline || asked.failed) {
+            return Ok(());
+        }
+        let own = found.rung == Rung::Confirmed && found.item.as_ref().is_some_and(|item| item.item.rating_key == *key);
+        if own && found.confidence == Confidence::High {
+            return Ok(());
+        }
+        Err(format!(
+            "{key} was recorded in '{library}' at step {since}, is on the server since, and is not answered"
+        ))
+    }
+
+    /// Whether an item was shown all the time since a step.
+    pub fn stays(&self, url: usize, library: &str, key: &str, since: usize) -> bool {
+        let facts = self.facts.get(&(url, library.to_owned(), key.to_owned()));
+        let mut from = usize::MAX;
+        for fact in facts.into_iter().flatten().rev() {
+            if !fact.shown || fact.to.is_some_and(|to| to != from) || (fact.to.is_none() && from != usize::MAX) {
+                break;
+            }
+            from = fact.from;
+        }
+        from <= since
+    }
+
+    fn was_listed(&self, url: usize, path: &str) -> bool {
+        (self.facts.iter())
+            .filter(|((at, ..), _)| *at == url)
+            .any(|(_, facts)| facts.iter().any(|fact| fold(&fact.path) == path))
+    }
+
+    /// A fresh answer of 'not listed' while the path was there all the time that the listing can be of.
+    fn nothing_is_missing(&self, asked: &Asked<'_>, found: &Match, mapped: Option<&str>) -> Result<(), String> {
+        let Some(library) = asked.library else {
+            return Ok(());
+        };
+        if found.stale
+            || asked.failed
+            || found.age_ms.is_none()
+            || found.status == Status::Ok && found.confidence == Confidence::High
+            || found.status == Status::Ambiguous && found.rung <= Rung::Mapped
+            || found.reason == Reason::Unconfirmed
+        {
+            return Ok(());
+        }
+        let path = fold(mapped.unwrap_or(asked.path));
+        for ((url, of, key), facts) in &self.facts {
+            let Some(fact) = facts.last().filter(|fact| fact.to.is_none() && fact.shown) else {
+                continue;
+            };
+            if *url != asked.who.url || of != library || fold(&fact.path) != path {
+                continue;
+            }
+            let since = self.since(found.age_ms, fact.began_silently)?;
+            if fact.from <= since {
+                return Err(format!(
+                    "{key} has this path since step {}, and the listing of step {since} or later is said not to have it",
+                    fact.from
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks a key that a fast lookup gave: some time it was right, and it was not invalidated since.
+    pub fn check_lookup(&self, asked: &Asked<'_>, key: &str) -> Result<(), String> {
+        let path = fold(asked.path);
+        let recorded = (0..3).any(|user| {
+            self.records.iter().any(|((at, of, _, on), record)| {
+                (*at, *of, on) == (asked.server, user, &path) && record.keys.iter().any(|one| one == key)
+            })
+        }) || self
+            .ever
+            .iter()
+            .any(|(at, _, on, one)| (*at, on, one.as_str()) == (asked.server, &path, key));
+        let mut held = false;
+        for ((url, library, one), facts) in &self.facts {
+            if *url != asked.who.url || one != key || asked.library.is_some_and(|asked| asked != library) {
+                continue;
+            }
+            let told = self.told_of(asked, library);
+            let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
+            let floor = (told.all).max(of(&told.paths, &path)).max(of(&told.keys, key));
+            held |= facts
+                .iter()
+                .any(|fact| fact.server == asked.server && fact.to.is_none_or(|to| to > floor));
+        }
+        if held || recorded {
+            Ok(())
+        } else {
+            Err(format!(
+                "a fast lookup gives {key}, which was not there since it was invalidated"
+            ))
+        }
+    }
+
+    /// A GUID that only this item has: it is found where it was there all along.
+    pub fn check_guid(&self, asked: &Asked<'_>, found: &Match, key: &str) -> Result<(), String> {
+        let Some(library) = asked.library else {
+            return Ok(());
+        };
+        if found.stale || asked.failed || found.age_ms.is_none() || found.status == Status::Ok {
+            return Ok(());
+        }
+        let told = self.told_of(asked, library);
+        let since = self.since(found.age_ms, false)?;
+        if asked.offline && (!told.keys.is_empty() || !told.paths.is_empty()) {
+            return Ok(());
+        }
+        if self.stays(asked.who.url, library, key, since) {
+            return Err(format!(
+                "{key} is there since before step {since}, and its GUID is not found"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The paths of a library, or of all of them: of items that are there, and of those that were.
+    pub fn paths(&self, url: usize, library: Option<&str>, also_old: bool) -> Vec<String> {
+        let mut paths = Vec::new();
+        for ((at, title, _), facts) in &self.facts {
+            if *at == url && library.is_none_or(|library| library == title) {
+                let facts = facts.iter().filter(|fact| also_old || fact.to.is_none());
+                paths.extend(facts.map(|fact| fact.path.clone()));
+            }
+        }
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+
+    /// The same for keys, of what is there and what was.
+    pub fn keys(&self, url: usize, library: Option<&str>) -> Vec<String> {
+        let of = |at: &usize, title: &String| *at == url && library.is_none_or(|library| library == title);
+        (self.facts.keys())
+            .filter(|(at, title, _)| of(at, title))
+            .map(|(.., key)| key.clone())
+            .collect()
+    }
+
+    /// The titles of what is there.
+    pub fn titles(&self, url: usize, library: Option<&str>) -> Vec<String> {
+        let of = |at: &usize, title: &String| *at == url && library.is_none_or(|library| library == title);
+        let here = self.facts.iter().filter(|((at, title, _), _)| of(at, title));
+        here.filter_map(|(_, facts)| facts.last())
+            .filter(|fact| fact.to.is_none())
+            .map(|fact| fact.title.clone())
+            .collect()
+    }
+}

@@ -1,0 +1,261 @@
+//! What the handles of a simulation reach: a clock that stands still, URLs behind which servers in memory answer, and the
+//! points at which a process may be killed.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use plexindex::error::{Error, Result, Status};
+use plexindex::index::Clock;
+use plexindex::model::{Item, Library, Server};
+use plexindex::source::{
+    Abilities, Bounds, Changes, EditRequest, Event, Kind, Known, Meter, PageEnd, PageRequest, Source, WantedPath,
+};
+
+use crate::memory::{KIND, Memory};
+
+/// How many URLs there are. Behind each one of two servers answers, and no server behind two.
+pub const URLS: usize = 2;
+
+/// A kill: the folder as it is at a counted point, which is all that a process leaves that is killed there.
+///
+/// The points are those where the library reads the clock, and requests that are no pages: a page is asked for on another
+/// thread than the one that stores the page before, so that what the folder holds then depends on the scheduler.
+#[derive(Default)]
+struct Kill {
+    /// Points left, the folder, and where its copy goes.
+    armed: Option<(u64, PathBuf, PathBuf)>,
+    fired: bool,
+}
+
+/// The clock and the network of one simulation.
+pub struct Net {
+    now_ms: AtomicI64,
+    pub servers: Vec<Memory>,
+    routes: Mutex<[usize; URLS]>,
+    /// What went wrong: URL, status, and what the clock showed.
+    failures: Mutex<Vec<(usize, Status, i64)>>,
+    kill: Mutex<Kill>,
+}
+
+impl Net {
+    pub fn new(now_ms: i64, servers: Vec<Memory>) -> Arc<Self> {
+        Arc::new(Self {
+            now_ms: AtomicI64::new(now_ms),
+            servers,
+            routes: Mutex::new([0, 1]),
+            failures: Mutex::default(),
+            kill: Mutex::default(),
+        })
+    }
+
+    pub fn now(&self) -> i64 {
+        self.now_ms.load(Ordering::SeqCst)
+    }
+
+    pub fn advance(&self, ms: i64) {
+        self.now_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// Which server answers behind a URL.
+    pub fn route(&self, url: usize) -> usize {
+        lock(&self.routes)[url]
+    }
+
+    /// Another server answers behind a URL from now on.
+    pub fn swap(&self, url: usize) {
+        let mut routes = lock(&self.routes);
+        routes[url] = (routes[url] + URLS) % (2 * URLS);
+    }
+
+    pub fn server(&self, url: usize) -> &Memory {
+        &self.servers[self.route(url)]
+    }
+
+    /// Whether a URL failed with this status within so many milliseconds.
+    pub fn failed(&self, url: usize, status: Status, within_ms: i64) -> bool {
+        let now = self.now();
+        let failures = lock(&self.failures);
+        (failures.iter()).any(|(at, what, ms)| (*at, *what) == (url, status) && (now - ms).abs() <= within_ms)
+    }
+
+    /// Whether any request to a URL failed within so many milliseconds.
+    pub fn failed_at_all(&self, url: usize, within_ms: i64) -> bool {
+        let now = self.now();
+        let failures = lock(&self.failures);
+        (failures.iter()).any(|(at, _, ms)| *at == url && (now - ms).abs() <= within_ms)
+    }
+
+    pub fn source(self: &Arc<Self>, url: usize, meter: &Arc<dyn Meter>) -> Arc<dyn Source> {
+        Arc::new(Routed {
+            net: Arc::clone(self),
+            url,
+            servers: (self.servers.iter())
+                .map(|server| server.source(Arc::clone(meter)))
+                .collect(),
+        })
+    }
+
+    /// Kills at a point to come: the folder is copied there.
+    pub fn arm(&self, points: u64, folder: &Path, copy: &Path) {
+        *lock(&self.kill) = Kill {
+            armed: Some((points, folder.to_owned(), copy.to_owned())),
+            fired: false,
+        };
+    }
+
+    /// Whether the kill came before the call returned that is being made now.
+    pub fn killed(&self) -> bool {
+        lock(&self.kill).fired
+    }
+
+    /// The kill comes now at the latest. Gives whether it had come before.
+    pub fn disarm(&self) -> bool {
+        let mut kill = lock(&self.kill);
+        if let Some((_, folder, copy)) = kill.armed.take() {
+            copy_folder(&folder, &copy);
+        }
+        std::mem::take(&mut kill.fired)
+    }
+
+    fn point(&self) {
+        let mut kill = lock(&self.kill);
+        match &mut kill.armed {
+            None => {}
+            Some((0, folder, copy)) => {
+                copy_folder(folder, copy);
+                *kill = Kill {
+                    armed: None,
+                    fired: true,
+                };
+            }
+            Some((points, ..)) => *points -= 1,
+        }
+    }
+}
+
+impl Clock for Net {
+    fn now_ms(&self) -> i64 {
+        self.point();
+        self.now()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// All files of a folder, as any process sees them now.
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder for the copy");
+    for entry in std::fs::read_dir(from).expect("the folder") {
+        let entry = entry.expect("an entry");
+        // One that is renamed meanwhile is not there, as it is after a kill.
+        let _ = std::fs::copy(entry.path(), to.join(entry.file_name()));
+    }
+}
+
+/// A source that asks whichever server answers behind a URL now.
+struct Routed {
+    net: Arc<Net>,
+    url: usize,
+    servers: Vec<Arc<dyn Source>>,
+}
+
+impl Routed {
+    /// Asks; `point`: the process may be killed here.
+    fn ask<T>(&self, point: bool, ask: impl FnOnce(usize, &dyn Source) -> Result<T>) -> Result<T> {
+        if point {
+            self.net.point();
+        }
+        let server = self.net.route(self.url);
+        let answer = ask(server, &*self.servers[server]);
+        if let Err(Error { status, .. }) = &answer {
+            let failure = (self.url, *status, self.net.now());
+            lock(&self.net.failures).push(failure);
+        }
+        answer
+    }
+}
+
+impl Source for Routed {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn abilities(&self) -> Abilities {
+        self.servers[0].abilities()
+    }
+
+    fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
+        self.ask(true, |number, server| {
+            Ok(Server {
+                machine_identifier: format!("server {number}"),
+                ..server.server(bounds)?
+            })
+        })
+    }
+
+    fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
+        self.ask(true, |number, server| {
+            let mut libraries = server.libraries(bounds)?;
+            for library in &mut libraries {
+                library.uuid = format!("{}-{number}", library.uuid);
+            }
+            Ok(libraries)
+        })
+    }
+
+    fn partitions(&self, library: &Library) -> usize {
+        self.servers[0].partitions(library)
+    }
+
+    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
+        self.ask(false, |_, server| server.page(request, bounds, items))
+    }
+
+    fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
+        self.ask(true, |_, server| server.changes(library, known, bounds))
+    }
+
+    fn find_path(
+        &self,
+        library: &Library,
+        wanted: &WantedPath<'_>,
+        bounds: Bounds<'_>,
+        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+    ) -> Result<bool> {
+        self.ask(true, |_, server| server.find_path(library, wanted, bounds, is_it))
+    }
+
+    fn find_title(
+        &self,
+        library: &Library,
+        title: &str,
+        bounds: Bounds<'_>,
+        sink: &mut dyn FnMut(Vec<Item>) -> Result<()>,
+    ) -> Result<bool> {
+        self.ask(true, |_, server| server.find_title(library, title, bounds, sink))
+    }
+
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
+        self.ask(true, |_, server| server.items(rating_keys, bounds))
+    }
+
+    fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
+        self.ask(true, |number, server| {
+            let items = self.net.servers[number].items(request.section);
+            if (request.ids.iter()).all(|id| items.iter().any(|item| item.rating_key == **id)) {
+                server.edit(request, bounds)
+            } else {
+                Err(Error::new(Status::NotOnServer, "no such item"))
+            }
+        })
+    }
+
+    fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
+        self.ask(true, |_, server| server.events(bounds, sink))
+    }
+
+    fn after_fork(&self) {}
+}
