@@ -48,8 +48,7 @@ class Kind:
         self.variables = {
             "RUSTC_BOOTSTRAP": "1",
             "RUSTFLAGS": rust,
-            "CFLAGS": c,
-            "CXXFLAGS": c,
+            **({"CFLAGS": c, "CXXFLAGS": c} if c else {}),
             "CARGO_TARGET_DIR": str(self.folder),
             # SQLite has one array under two names.
             "ASAN_OPTIONS": "detect_leaks=1:detect_odr_violation=0:allocator_may_return_null=1",
@@ -262,7 +261,8 @@ def thread() -> list[Row]:
         note = "skipped: rustup toolchain install nightly, then rustup component add --toolchain nightly rust-src"
         return [Row("thread", 0, 0, 0.0, note)]
     kind = Kind("thread", "-Zsanitizer=thread", "")
-    variables = {**kind.variables, **nightly, "TSAN_OPTIONS": f"suppressions={PLACE / 'races.supp'}"}
+    options = f"suppressions={PLACE / 'races.supp'}:allocator_may_return_null=1"
+    variables = {**kind.variables, **nightly, "TSAN_OPTIONS": options}
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         # The planted race needs no instrumented standard library.
