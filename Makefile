@@ -8,11 +8,11 @@ CARGO ?= cargo
 ITEMS ?= 20000
 
 export CARGO
-export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE
+export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 # The stand-in and the demo's library, built by one command, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build header demo standin docs bench test test-rust test-python check-deep fuzz fuzz-planted lint valgrind clean
+.PHONY: help build header demo standin docs bench test test-rust test-python check-deep fuzz fuzz-planted sanitize coverage deny lint valgrind clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -56,6 +56,16 @@ fuzz: ## the fuzz targets, guided by coverage: TIME=60 seconds each, or RUNS=100
 
 fuzz-planted: ## whether the fuzzer finds a read out of bounds that is planted
 	$(PYTHON) scripts/run_fuzz.py planted
+
+sanitize: ## C, C++, SQLite and Python under AddressSanitizer, UBSan and ThreadSanitizer: ONLY="address python thread"
+	$(PYTHON) scripts/run_sanitize.py
+
+coverage: ## which lines of src the tests run; TESTS="--lib" for some tests
+	$(PYTHON) scripts/run_coverage.py
+
+deny: ## licences and advisories of all crates, with cargo-deny
+	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is not installed: cargo install --locked cargo-deny"; exit 1; }
+	$(CARGO) deny check
 
 lint: ## cargo fmt --check and clippy only
 	$(PYTHON) scripts/run_tests.py lint

@@ -185,8 +185,10 @@ def python() -> list[Row]:
     return rows + pytest(environment)
 
 
-def pytest(environment: Environment) -> list[Row]:
-    """`pytest tests/python`."""
+def pytest(
+    environment: Environment, name: str = "pytest", tests: tuple[str, ...] = ("tests/python",), **variables: str
+) -> list[Row]:
+    """`pytest` over all tests of the package, or some."""
     counts = {"passed": 0, "failed": 0, "error": 0, "skipped": 0}
 
     def read(line: str) -> None:
@@ -196,13 +198,13 @@ def pytest(environment: Environment) -> list[Row]:
 
     begin = time.monotonic()
     standin = target_folder() / "debug" / "standin"
-    command = [str(environment.python), "-m", "pytest", "-q", "tests/python"]
-    code = show(command, read, variables={"PLEXINDEX_STANDIN": str(standin)})
+    command = [str(environment.python), "-m", "pytest", "-q", *tests]
+    code = show(command, read, variables={"PLEXINDEX_STANDIN": str(standin), **variables})
     failed = counts["failed"] + counts["error"]
     if code and not failed:
         failed = 1
     note = f"{counts['skipped']} skipped" if counts["skipped"] else ""
-    return [Row("pytest", counts["passed"], failed, time.monotonic() - begin, note)]
+    return [Row(name, counts["passed"], failed, time.monotonic() - begin, note)]
 
 
 SUITES = {"lint": lint, "rust": rust, "valgrind": valgrind, "python": python}

@@ -1,6 +1,36 @@
 use super::*;
 use std::ffi::CStr;
 
+/// When a planted panic comes: before a body has done anything, or when it is done.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Plant {
+    Never,
+    Before,
+    After,
+}
+
+thread_local! {
+    static PLANTED: Cell<Plant> = const { Cell::new(Plant::Never) };
+}
+
+/// Plants a panic in the bodies that this thread's guards run during the call.
+pub fn with_planted<T>(plant: Plant, call: impl FnOnce() -> T) -> T {
+    PLANTED.set(plant);
+    let given = call();
+    PLANTED.set(Plant::Never);
+    given
+}
+
+pub(super) fn planted_in<T>(body: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let reached = |plant| assert_ne!(PLANTED.get(), plant, "a planted panic");
+    move || {
+        reached(Plant::Before);
+        let done = body();
+        reached(Plant::After);
+        done
+    }
+}
+
 fn message() -> String {
     // SAFETY: NUL-terminated, of this thread.
     unsafe { CStr::from_ptr(last_error_message()) }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::options::CheckedOptions;
-use super::strings::null;
+use super::strings::given;
 use super::table_handles::TableHandles;
 use super::types::{Handle, LibraryHandle};
 use super::{guard, log_ring};
@@ -43,7 +43,7 @@ impl Opened {
         Ok(Self::over(Index::open(chosen.options)?))
     }
 
-    fn over(index: Index) -> Self {
+    pub fn over(index: Index) -> Self {
         let (libraries, tables) = (Arc::default(), Arc::default());
         fork::watch(&libraries);
         fork::watch(&tables);
@@ -109,14 +109,14 @@ impl Opened {
 /// `handle` must be NULL or open, and stay open during the call.
 pub unsafe fn opened<'h>(handle: *const Handle) -> Result<&'h Opened> {
     // SAFETY: the caller's promise.
-    unsafe { handle.cast::<Opened>().as_ref() }.ok_or_else(|| null("handle"))
+    unsafe { given(handle.cast(), "handle") }
 }
 
 /// # Safety
 /// `library` must be NULL or a library of an open index.
 pub unsafe fn library<'h>(library: *const LibraryHandle) -> Result<&'h Library> {
     // SAFETY: the caller's promise.
-    unsafe { library.cast::<Library>().as_ref() }.ok_or_else(|| null("library"))
+    unsafe { given(library.cast(), "library") }
 }
 
 #[cfg(test)]

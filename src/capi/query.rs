@@ -5,7 +5,7 @@ use std::mem::size_of;
 
 use super::constants as c;
 use super::options::millis;
-use super::strings::{check_flags, decoded, sized, utf8};
+use super::strings::{aligned, check_flags, decoded, sized, utf8};
 use super::types::{Bytes, Progress as ProgressRecord, ProgressFn, Query};
 use crate::error::{Result, refuse};
 use crate::index::{Deadline, Library, Progress, QueryOptions, Selector};
@@ -41,6 +41,7 @@ pub unsafe fn query<'h>(given: *const Query) -> Result<CheckedQuery<'h>> {
     let known = c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL;
     check_flags(flags, reserved, known, "query")?;
     let deadline = deadline(deadline_ms, "query.deadline_ms")?;
+    aligned(library.cast::<Library>(), "query.library")?;
     // SAFETY: the caller's promise.
     let (library, text) = unsafe { (library.cast::<Library>().as_ref(), text.get("query.text")?) };
     Ok(CheckedQuery {

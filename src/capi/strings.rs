@@ -1,7 +1,7 @@
-//! Pointers of the caller's: every one checked for NULL, every length and size for sense; strings and lists of them.
+//! Pointers of the caller's: every one checked for NULL and its alignment, every length and size for sense; strings and lists of them.
 
 use std::ffi::c_char;
-use std::mem::size_of;
+use std::mem::{align_of, size_of};
 
 use super::types::Bytes;
 use crate::error::{Error, Result, Status, refuse, room};
@@ -34,9 +34,29 @@ pub fn null(what: &str) -> Error {
     Error::new(Status::NullPointer, format!("{what} is NULL"))
 }
 
+/// Refuses a pointer that is not aligned: it is to nothing that a reference may be to.
+pub fn aligned<T>(place: *const T, what: &str) -> Result<()> {
+    if place.is_aligned() {
+        return Ok(());
+    }
+    refuse(format!(
+        "{what} is not aligned to {} bytes: give memory as malloc gives it, and handles as plexindex gave them",
+        align_of::<T>()
+    ))
+}
+
 /// # Safety
-/// `place` must be NULL or point to a value that may be written.
+/// `place` must be NULL, misaligned, or point to a `T`.
+pub unsafe fn given<'h, T>(place: *const T, what: &str) -> Result<&'h T> {
+    aligned(place, what)?;
+    // SAFETY: the caller's promise.
+    unsafe { place.as_ref() }.ok_or_else(|| null(what))
+}
+
+/// # Safety
+/// `place` must be NULL, misaligned, or point to a value that may be written.
 pub unsafe fn out<'h, T>(place: *mut T, what: &str) -> Result<&'h mut T> {
+    aligned(place, what)?;
     // SAFETY: the caller's promise.
     unsafe { place.as_mut() }.ok_or_else(|| null(what))
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::constants as c;
-use super::strings::null;
+use super::strings::given;
 use super::types::TableHandle;
 use crate::error::{Error, Result, Status, refuse};
 use crate::platform::fork::{self, Forks, Release};
@@ -67,7 +67,7 @@ impl TableHandles {
 /// `table` must be NULL or a handle of an open index.
 pub unsafe fn kept<'h>(table: *const TableHandle) -> Result<&'h Kept> {
     // SAFETY: the caller's promise.
-    unsafe { table.cast::<Kept>().as_ref() }.ok_or_else(|| null("table"))
+    unsafe { given(table.cast(), "table") }
 }
 
 /// # Safety

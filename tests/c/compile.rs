@@ -1,4 +1,5 @@
-//! Compiles C and C++ against the header and the shared object under test. `CC` and `CXX` choose the compilers.
+//! Compiles C and C++ against the header and the shared object under test. `CC` and `CXX` choose the compilers, `CFLAGS`
+//! and `CXXFLAGS` what else they are told: `make sanitize` needs it.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -29,17 +30,19 @@ pub fn library() -> PathBuf {
 
 /// Compiles (and links, unless `more` says otherwise) strictly. `standard` begins with `c++` for C++.
 pub fn compile(standard: &str, source: &Path, target: &Path, more: &[&str]) {
-    let (variable, usual) = if standard.starts_with("c++") {
-        ("CXX", "c++")
+    let (variable, flags, usual) = if standard.starts_with("c++") {
+        ("CXX", "CXXFLAGS", "c++")
     } else {
-        ("CC", "cc")
+        ("CC", "CFLAGS", "cc")
     };
+    let flags = env::var(flags).unwrap_or_default();
     let compiler = env::var(variable).unwrap_or_else(|_| usual.to_owned());
     let mut command = Command::new(&compiler);
     command
         .arg(format!("-std={standard}"))
         .args(STRICT)
         .arg("-g")
+        .args(flags.split_whitespace())
         .arg("-I")
         .arg(repository("include"))
         .arg(source)

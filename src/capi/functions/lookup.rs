@@ -68,8 +68,12 @@ pub unsafe extern "C" fn plexindex_lookup_keys(
 /// As `plexindex_lookup_key()`.
 #[inline]
 unsafe fn lookup_key(handle: *const LibraryHandle, path: *const c_char) -> *const c_char {
+    let handle = handle.cast::<Library>();
+    if !handle.is_aligned() {
+        return std::ptr::null();
+    }
     // SAFETY: the caller's promise.
-    let library = unsafe { handle.cast::<Library>().as_ref() };
+    let library = unsafe { handle.as_ref() };
     let (Some(library), false) = (library, path.is_null()) else {
         return std::ptr::null();
     };

@@ -1,5 +1,7 @@
 //! The exported functions: a file a family, in the order of the header. Comments are written for C readers.
 
+#[cfg(test)]
+mod all_tests;
 mod edit;
 mod facts;
 mod library;

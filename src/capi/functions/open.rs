@@ -6,7 +6,7 @@ use crate::capi::constants as c;
 use crate::capi::guard::{guard, guard_value, last_error_message};
 use crate::capi::handles::Opened;
 use crate::capi::options;
-use crate::capi::strings::out;
+use crate::capi::strings::{aligned, out};
 use crate::capi::types::{Handle, Options};
 use crate::error::Status;
 
@@ -84,6 +84,7 @@ pub unsafe extern "C" fn plexindex_close(handle: *mut Handle) -> i32 {
         if handle.is_null() {
             return Ok(());
         }
+        aligned(handle.cast::<Opened>(), "handle")?;
         // SAFETY: the caller's promise.
         unsafe { Opened::from_handle(handle) }.close()
     })

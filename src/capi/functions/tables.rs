@@ -7,7 +7,7 @@ use crate::capi::constants as c;
 use crate::capi::guard::{guard, guard_value, keep_text};
 use crate::capi::handles::opened;
 use crate::capi::options::ttl;
-use crate::capi::strings::{bytes, check_reserved, null, out, unsupported};
+use crate::capi::strings::{aligned, bytes, check_reserved, null, out, unsupported};
 use crate::capi::table_handles::{Kept, kept, one};
 use crate::capi::types::{Buffer, Handle, TableHandle, TableOp};
 use crate::error::{Result, Status, refuse, room};
@@ -69,8 +69,12 @@ pub unsafe extern "C" fn plexindex_table(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_table_lookup(table: *const TableHandle, name: *const c_char) -> *const c_char {
     guard_value(std::ptr::null(), || {
+        let table = table.cast::<Kept>();
+        if !table.is_aligned() {
+            return std::ptr::null();
+        }
         // SAFETY: the caller's promise.
-        let table = unsafe { table.cast::<Kept>().as_ref() };
+        let table = unsafe { table.as_ref() };
         let (Some(Kept { table: Some(table), .. }), false) = (table, name.is_null()) else {
             return std::ptr::null();
         };
@@ -99,6 +103,7 @@ pub unsafe extern "C" fn plexindex_table_get(
     value: *mut Buffer,
 ) -> i32 {
     guard(|| {
+        aligned(value, "value")?;
         // SAFETY: the caller's promise.
         let (table, name, value) = unsafe { (one(table)?, bytes(name, name_length, "name")?, value.as_mut()) };
         let Some(buffer) = value else {

@@ -1,0 +1,471 @@
+//! Every exported function, called as none may be called, and with a defect behind it.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ffi::{CStr, c_char, c_void};
+use std::mem::size_of;
+use std::path::Path;
+use std::ptr::{from_ref, null, null_mut};
+
+use super::*;
+use crate::capi::constants as c;
+use crate::capi::for_tests::hostile;
+use crate::capi::guard::tests::{Plant, with_planted};
+use crate::capi::handles::Opened;
+use crate::capi::types::{
+    Buffer, Bytes, Edit, EditReport, Handle, LibraryHandle, LogFn, Options, Query, Stats, TableHandle, TableOp,
+};
+use crate::error::Status;
+
+/// What is wrong with an argument.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wrong {
+    /// A pointer is NULL; a number is the least there is.
+    Null,
+    /// A pointer is to zeros, but not aligned.
+    Odd,
+    /// A pointer is to bytes that are all set, so that each size in them is the largest; a number is the largest there is.
+    Full,
+}
+
+/// What a function gives back.
+#[derive(Debug, PartialEq)]
+enum Given {
+    Status(i32),
+    Number(u32),
+    Text(*const c_char),
+}
+
+impl From<i32> for Given {
+    fn from(status: i32) -> Self {
+        Self::Status(status)
+    }
+}
+
+impl From<u32> for Given {
+    fn from(number: u32) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<*const c_char> for Given {
+    fn from(text: *const c_char) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// An open index, and memory that calls may read and write.
+struct Scene {
+    handle: *mut Handle,
+    library: *const LibraryHandle,
+    table: *const TableHandle,
+    memory: RefCell<Vec<Box<[u64]>>>,
+}
+
+impl Scene {
+    fn new(folder: &Path) -> Self {
+        let handle = Opened::over(hostile(folder)).into_handle();
+        let (mut library, mut table) = (null(), null());
+        // SAFETY: all of it is there.
+        unsafe {
+            let all = plexindex_library(handle, c::PLEXINDEX_SELECT_ALL, null(), 0, &raw mut library);
+            assert_eq!(all, Status::Ok as i32);
+            assert_eq!(
+                plexindex_table(handle, c"t".as_ptr(), 1, 0, &raw mut table),
+                Status::Ok as i32
+            );
+        }
+        Self {
+            handle,
+            library,
+            table,
+            memory: RefCell::default(),
+        }
+    }
+
+    fn put<T>(&self, value: T) -> *mut T {
+        let place = self.bytes(0, 0).cast::<T>();
+        // SAFETY: there is room, and it is aligned.
+        unsafe { place.write(value) };
+        place
+    }
+
+    /// Memory for any argument, from an offset on; a NUL ends it.
+    fn bytes(&self, byte: u8, offset: usize) -> *mut u8 {
+        let mut words = vec![u64::from_ne_bytes([byte; 8]); 1024].into_boxed_slice();
+        words[1023] = 0;
+        let place = words.as_mut_ptr().cast::<u8>();
+        self.memory.borrow_mut().push(words);
+        // SAFETY: within it.
+        unsafe { place.add(offset) }
+    }
+
+    fn wrong<T>(&self, wrong: Wrong) -> *mut T {
+        match wrong {
+            Wrong::Null => null_mut(),
+            Wrong::Odd => self.bytes(0, 1).cast(),
+            Wrong::Full => self.bytes(0xff, 0).cast(),
+        }
+    }
+
+    fn wrong_input<T>(&self, wrong: Wrong) -> *const T {
+        self.wrong::<T>(wrong).cast_const()
+    }
+
+    fn close(self) {
+        // SAFETY: it is open, and not used again.
+        assert_eq!(unsafe { plexindex_close(self.handle) }, Status::Ok as i32);
+    }
+}
+
+/// An argument: as it shall be, and with something wrong, if that can be seen.
+trait Argument: Sized {
+    fn good(scene: &Scene) -> Self;
+    fn bad(scene: &Scene, wrong: Wrong) -> Option<Self>;
+    /// How a value that is not aligned is answered: refused, or taken all the same.
+    const MUST_BE_ALIGNED: bool = false;
+}
+
+/// Arguments of these types are as good as this.
+macro_rules! arguments {
+    ($($type:ty, $good:expr, $bad:expr, $aligned:literal;)*) => {
+        $(impl Argument for $type {
+            fn good(scene: &Scene) -> Self {
+                let good: fn(&Scene) -> Self = $good;
+                good(scene)
+            }
+
+            fn bad(scene: &Scene, wrong: Wrong) -> Option<Self> {
+                let bad: fn(&Scene, Wrong) -> Option<Self> = $bad;
+                bad(scene, wrong)
+            }
+
+            const MUST_BE_ALIGNED: bool = $aligned;
+        })*
+    };
+}
+
+macro_rules! numbers {
+    ($($type:ty, $good:expr;)*) => {
+        arguments! {
+            $($type, |_| $good, |_, wrong| match wrong {
+                Wrong::Null => Some(<$type>::MIN),
+                Wrong::Odd => None,
+                Wrong::Full => Some(<$type>::MAX),
+            }, false;)*
+        }
+    };
+}
+
+numbers! {
+    i32, 0;
+    u32, 0;
+    i64, 0;
+    u64, 0;
+    usize, 1;
+}
+
+/// What is not one of our handles cannot be told from one, unless it is misaligned.
+fn no_handle<T>(scene: &Scene, wrong: Wrong) -> Option<*mut T> {
+    (wrong != Wrong::Full).then(|| scene.wrong(wrong))
+}
+
+extern "C" fn receive(_: *mut c_void, _: i32, _: *const c_char, _: usize) {}
+
+arguments! {
+    *const Handle, |scene| scene.handle, |scene, wrong| no_handle(scene, wrong).map(<*mut _>::cast_const), true;
+    // That of plexindex_close(): the one of the scene is needed once more.
+    *mut Handle, |_| null_mut(), no_handle, true;
+    *const LibraryHandle, |scene| scene.library, |scene, wrong| no_handle(scene, wrong).map(<*mut _>::cast_const), true;
+    *const TableHandle, |scene| scene.table, |scene, wrong| no_handle(scene, wrong).map(<*mut _>::cast_const), true;
+    *mut *mut Handle, |scene| scene.put(null_mut()), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *mut *const LibraryHandle, |scene| scene.put(null()), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *mut *const TableHandle, |scene| scene.put(null()), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *mut i64, |scene| scene.put(0), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *mut u64, |scene| scene.put(0), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *mut u32, |scene| scene.put(0), |scene, wrong| Some(scene.wrong(wrong)), false;
+    *const c_char, |scene| scene.put([b'1', 0]).cast(), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    *const Options, |_| null(), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    *const Query, |scene| scene.put(query(scene.library)), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    *const Edit, |scene| scene.put(edit(scene.library)), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    *mut EditReport, |scene| scene.put(report()), |scene, wrong| Some(scene.wrong(wrong)), false;
+    *mut Stats, |scene| scene.put(Stats { size: size_of::<Stats>(), ..Stats::default() }), |scene, wrong| Some(scene.wrong(wrong)), false;
+    *mut Buffer, |scene| scene.put(Buffer { data: scene.bytes(0, 0).cast(), capacity: 4096, length: 0 }), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *const TableOp, |scene| scene.put(op(scene.table)), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    Option<LogFn>, |_| Some(receive), |_, wrong| (wrong == Wrong::Null).then_some(None), false;
+    *mut c_void, |_| null_mut(), |_, _| None, false;
+}
+
+const SLASH: Bytes = Bytes {
+    data: c"/a".as_ptr(),
+    length: 3,
+};
+
+fn query(library: *const LibraryHandle) -> Query {
+    Query {
+        size: size_of::<Query>(),
+        library,
+        text: SLASH,
+        deadline_ms: 0,
+        flags: 0,
+        reserved: 0,
+        progress: None,
+        progress_user: null_mut(),
+    }
+}
+
+fn edit(library: *const LibraryHandle) -> Edit {
+    Edit {
+        size: size_of::<Edit>(),
+        library,
+        keys: SLASH,
+        keys_count: 1,
+        changes: SLASH,
+        changes_count: 1,
+        deadline_ms: 0,
+        lock: c::PLEXINDEX_EDIT_LOCK,
+        reserved: 0,
+    }
+}
+
+fn report() -> EditReport {
+    EditReport {
+        size: size_of::<EditReport>(),
+        states: null_mut(),
+        states_capacity: 0,
+        done: 0,
+        failed: 0,
+        requests: 0,
+    }
+}
+
+fn op(table: *const TableHandle) -> TableOp {
+    TableOp {
+        kind: c::PLEXINDEX_TABLE_PUT,
+        reserved: 0,
+        table,
+        name: SLASH,
+        value: SLASH,
+    }
+}
+
+/// An exported function.
+trait Function {
+    /// How many arguments it takes.
+    fn count(&self) -> usize;
+    /// Whether one of them must be aligned.
+    fn must_be_aligned(&self, argument: usize) -> bool;
+    /// Calls it, with one argument wrong; `None` when that cannot be wrong in this way.
+    fn call(&self, scene: &Scene, wrong: Option<(usize, Wrong)>) -> Option<Given>;
+}
+
+macro_rules! callable {
+    ($count:literal $(, $type:ident $at:literal)*) => {
+        impl<R: Into<Given>, $($type: Argument),*> Function for unsafe extern "C" fn($($type),*) -> R {
+            fn count(&self) -> usize {
+                $count
+            }
+
+            fn must_be_aligned(&self, argument: usize) -> bool {
+                match argument {
+                    $($at => $type::MUST_BE_ALIGNED,)*
+                    _ => unreachable!("it has no more arguments"),
+                }
+            }
+
+            #[allow(non_snake_case, unused_variables)]
+            fn call(&self, scene: &Scene, wrong: Option<(usize, Wrong)>) -> Option<Given> {
+                $(let $type = match wrong {
+                    Some(($at, how)) => $type::bad(scene, how)?,
+                    _ => $type::good(scene),
+                };)*
+                // SAFETY: each pointer is NULL, or to memory of the scene, or misaligned.
+                Some(unsafe { self($($type),*) }.into())
+            }
+        }
+    };
+}
+
+callable!(0);
+callable!(1, A 0);
+callable!(2, A 0, B 1);
+callable!(3, A 0, B 1, C 2);
+callable!(4, A 0, B 1, C 2, D 3);
+callable!(5, A 0, B 1, C 2, D 3, E 4);
+callable!(6, A 0, B 1, C 2, D 3, E 4, F 5);
+callable!(7, A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+
+macro_rules! functions {
+    ($($name:ident($($any:tt),*),)*) => {
+        vec![$((
+            stringify!($name),
+            Box::new($name as unsafe extern "C" fn($($any),*) -> _) as Box<dyn Function>,
+        )),*]
+    };
+}
+
+/// All of them, in the order of the header.
+fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
+    functions![
+        plexindex_abi_version(),
+        plexindex_version(),
+        plexindex_status_name(_),
+        plexindex_last_error_message(),
+        plexindex_open(_, _),
+        plexindex_close(_),
+        plexindex_library(_, _, _, _, _),
+        plexindex_lookup_key(_, _),
+        plexindex_lookup_keys(_, _, _, _, _),
+        plexindex_match_path(_, _, _),
+        plexindex_match_paths(_, _, _, _),
+        plexindex_match_guid(_, _, _),
+        plexindex_search_title(_, _, _),
+        plexindex_compare_paths(_, _, _, _, _, _),
+        plexindex_record_match(_, _, _, _, _),
+        plexindex_record_matches(_, _, _, _, _, _),
+        plexindex_invalidate_path(_, _, _),
+        plexindex_invalidate_item(_, _, _),
+        plexindex_invalidate_library(_),
+        plexindex_invalidate_all(_),
+        plexindex_clear(_),
+        plexindex_refresh(_, _),
+        plexindex_watch_start(_),
+        plexindex_watch_stop(_),
+        plexindex_notify(_, _, _),
+        plexindex_edit_items(_, _, _),
+        plexindex_table(_, _, _, _, _),
+        plexindex_table_lookup(_, _),
+        plexindex_table_get(_, _, _, _),
+        plexindex_table_put(_, _, _, _, _, _, _),
+        plexindex_table_remove(_, _, _),
+        plexindex_table_write(_, _, _, _, _),
+        plexindex_table_next(_, _, _, _),
+        plexindex_table_count(_, _),
+        plexindex_table_clear(_),
+        plexindex_items(_, _, _, _, _),
+        plexindex_item_json(_, _, _, _),
+        plexindex_libraries_json(_, _, _),
+        plexindex_server_json(_, _, _),
+        plexindex_store_json(_, _),
+        plexindex_proposals_json(_, _),
+        plexindex_stats(_, _),
+        plexindex_stats_json(_, _),
+        plexindex_drain_log(_, _),
+    ]
+}
+
+fn message() -> String {
+    // SAFETY: NUL-terminated, of this thread.
+    unsafe { CStr::from_ptr(plexindex_last_error_message()) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[test]
+fn the_list_is_the_header_s() {
+    let header = include_str!("../../../include/plexindex.h");
+    let declared: BTreeSet<&str> = header
+        .lines()
+        .filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()) && !line.starts_with("typedef"))
+        .filter_map(|line| line.split_once('(')?.0.split([' ', '*']).next_back())
+        .collect();
+    let listed: BTreeSet<&str> = functions().iter().map(|(name, _)| *name).collect();
+    assert_eq!(listed, declared);
+}
+
+/// Pointers that may be NULL, and what comes of it.
+const MAY_BE_NULL: [(&str, usize); 3] = [
+    ("plexindex_close", 0),
+    ("plexindex_edit_items", 2),
+    ("plexindex_table_get", 3),
+];
+
+#[test]
+fn whatever_one_argument_is_there_is_a_status() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scene = Scene::new(folder.path());
+    let mut calls = 0;
+    for (name, function) in functions() {
+        for argument in 0..function.count() {
+            for wrong in [Wrong::Null, Wrong::Odd, Wrong::Full] {
+                let Some(given) = function.call(&scene, Some((argument, wrong))) else {
+                    continue;
+                };
+                calls += 1;
+                let what = format!("{name}, argument {argument} {wrong:?}: {given:?}, {}", message());
+                let refuses = wrong == Wrong::Odd && function.must_be_aligned(argument);
+                match given {
+                    Given::Status(status) => {
+                        let status = Status::from_number(status).expect(&what);
+                        assert_ne!(status, Status::Panic, "{what}");
+                        if refuses {
+                            assert_eq!(status, Status::InvalidArgument, "{what}");
+                            assert!(message().contains("aligned"), "{what}");
+                        }
+                        if status == Status::NullPointer {
+                            assert!(message().contains("NULL"), "{what}");
+                            assert!(!MAY_BE_NULL.contains(&(name, argument)), "{what}");
+                        }
+                    }
+                    Given::Text(text) => assert!(!refuses || text.is_null(), "{what}"),
+                    Given::Number(number) => assert_eq!(number, c::PLEXINDEX_ABI_VERSION),
+                }
+            }
+        }
+    }
+    println!("{calls} calls");
+    assert!(calls > 250, "{calls}");
+    scene.close();
+}
+
+/// The library of a query is a pointer too.
+#[test]
+fn a_library_within_a_query_or_an_edit_is_aligned() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scene = Scene::new(folder.path());
+    let odd = scene.wrong::<LibraryHandle>(Wrong::Odd).cast_const();
+    let (query, edit) = (query(odd), edit(odd));
+    // SAFETY: all of it is there but the library.
+    let refused = unsafe {
+        [
+            plexindex_refresh(scene.handle, from_ref(&query)),
+            plexindex_edit_items(scene.handle, from_ref(&edit), null_mut()),
+        ]
+    };
+    assert_eq!(refused, [Status::InvalidArgument as i32; 2]);
+    assert!(message().contains("aligned"), "{}", message());
+    scene.close();
+}
+
+/// A defect behind a function is a status, or what stands for nothing; the handle goes on working.
+#[test]
+fn a_panic_behind_any_function_stays_there() {
+    for plant in [Plant::Before, Plant::After] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let scene = Scene::new(folder.path());
+        for (name, function) in functions() {
+            let given = with_planted(plant, || function.call(&scene, None)).expect("nothing is wrong");
+            match given {
+                Given::Status(status) => {
+                    assert_eq!(status, Status::Panic as i32, "{name}, {plant:?}");
+                    assert!(message().contains("a defect in plexindex"), "{name}: {}", message());
+                }
+                Given::Number(number) => assert_eq!(number, 0, "{name}"),
+                Given::Text(text) if text.is_null() => {}
+                Given::Text(text) => {
+                    // SAFETY: NUL-terminated, static.
+                    let text = unsafe { CStr::from_ptr(text) };
+                    assert!([c"", c"UNKNOWN"].contains(&text), "{name}: {text:?}");
+                }
+            }
+            let again = function.call(&scene, None);
+            assert_ne!(
+                again,
+                Some(Given::Status(Status::Panic as i32)),
+                "{name}: {}",
+                message()
+            );
+        }
+        scene.close();
+    }
+}
