@@ -50,7 +50,7 @@ def build(*features: str) -> Path:
     command = [CARGO, "build", "--release", "--target", host[1], "--manifest-path", str(PLACE / "Cargo.toml")]
     command += [f"--features={feature}" for feature in features]
     if subprocess.run(command, env={**os.environ, **variables}).returncode:
-        sys.exit("the fuzzer does not build: it needs a C++ compiler, and the package libfuzzer-sys from crates.io")
+        sys.exit("the fuzzer does not build: it needs a C++ compiler, and the package libfuzzer-sys")
     return folder / host[1] / "release" / "plexindex-fuzz"
 
 
