@@ -7,7 +7,7 @@ use std::sync::Arc;
 use plexindex::fuzzing::xxh3_64;
 
 use super::input::{Input, folder, patched};
-use super::ladder::against::{listing, matches, movie};
+use super::ladder::against::{host_rule, listing, matches, mixed_items, movie};
 use crate::image::{Entries, EntriesBuilder, Image, Kept, LibraryFacts, LibraryView, MapMode};
 use crate::matching::{Mappings, Scope, climb, fast_lookup};
 use crate::model::{Item, ItemType};
@@ -44,28 +44,7 @@ thread_local! {
 }
 
 fn items() -> Vec<Item> {
-    let episode = |n: i32| Item {
-        rating_key: format!("e{n}"),
-        kind: ItemType::Episode,
-        title: format!("Pilot {n}"),
-        year: 2008,
-        show_title: "A Show".into(),
-        show_rating_key: "77".into(),
-        show_guid: "plex://show/5d9c086fe9d5a1001f4d9fe6".into(),
-        season: 1,
-        episode: n,
-        guid: format!("com.plexapp.agents.thetvdb://81189/1/{n}?lang=en"),
-        parts: vec![format!("/mnt/tv/A Show/Season 01/S01E{n:02}.mkv")],
-        ..Item::default()
-    };
-    let mut items: Vec<Item> = (1..4).map(episode).collect();
-    items.push(movie(
-        "100",
-        &["/mnt/films/Caf\u{e9}/Film.mkv", "/mnt/films/Caf\u{e9}/Film - 4K.mkv"],
-    ));
-    items.push(movie("101", &["/mnt/films/Other/Film.mkv"]));
-    items.push(movie("102", &["/mnt/films/other/film.mkv", r"\\?\C:\Media\x.mkv"]));
-    items.push(movie("103", &[]));
+    let mut items = mixed_items();
     // More than one block.
     for n in 0..30 {
         items.push(movie(
@@ -78,12 +57,7 @@ fn items() -> Vec<Item> {
 
 impl Whole {
     fn new() -> Self {
-        let rule = Mapping {
-            kind: MappingKind::ServerToHost,
-            from: Pattern::Prefix(b"/mnt".to_vec()),
-            to: b"/host".to_vec(),
-        };
-        let mappings = Mappings::new(&[rule]).expect("a rule that compiles");
+        let mappings = host_rule();
         let items = items();
         let mut questions: Vec<Vec<u8>> = vec![b"/mnt/films/none.mkv".to_vec(), b"/rec/\xff.mkv".to_vec()];
         for path in items.iter().flat_map(|item| &item.parts).step_by(2) {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::in_memory::{InMemory, InPlace, name_of};
 use crate::error::{Error, Result, Status};
-use crate::image::{Image, ImageBuilder, ImageKind, ImageMeta};
+use crate::image::{Image, ImageBuilder, ImageKind, ImageMeta, log_unusable};
 use crate::matching::Mappings;
 use crate::model::{Generation, IdentityId, ImageName, LibraryId, Sequence};
 use crate::platform::clock::Clock;
@@ -195,13 +195,7 @@ impl Images {
             Ok(image) if image.mappings() != mappings.digest() => None,
             Ok(image) => Some(Arc::new(image)),
             Err(error) => {
-                // One that is gone may have been replaced since its name was read.
-                let level = if path.exists() {
-                    log::Level::Warn
-                } else {
-                    log::Level::Debug
-                };
-                log::log!(level, "an image cannot be used and is made anew: {error}");
+                log_unusable("an image", &path, &error);
                 None
             }
         }

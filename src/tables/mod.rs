@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Result, refuse};
-use crate::image::{Entries, EntriesBuilder, Kept};
+use crate::image::{Entries, EntriesBuilder, Kept, log_unusable};
 use crate::options::Ttl;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{self, Forks, Release, Side, hold};
@@ -301,13 +301,7 @@ impl Tables {
         match Entries::open(&path, self.mode, self.store.table_seal(name)) {
             Ok(image) => Some(Arc::new(image)),
             Err(error) => {
-                // One that is gone may have been replaced since its name was read.
-                let level = if path.exists() {
-                    log::Level::Warn
-                } else {
-                    log::Level::Debug
-                };
-                log::log!(level, "an image of a table cannot be used and is made anew: {error}");
+                log_unusable("an image of a table", &path, &error);
                 None
             }
         }

@@ -108,12 +108,7 @@ impl World {
         deadline: Deadline,
     ) -> Result<Option<Match>, String> {
         let one = self.handle_of(at, library)?;
-        let query = QueryOptions {
-            library: one.as_ref(),
-            deadline,
-            offline,
-            progress: None,
-        };
+        let query = options(one.as_ref(), deadline, offline);
         let found = self.handles[at].index.match_path(&query, path.as_bytes());
         self.see();
         match found {
@@ -184,12 +179,7 @@ impl World {
             paths.push(self.any_path(at, library.as_deref(), 4));
         }
         let one = self.handle_of(at, library.as_deref())?;
-        let query = QueryOptions {
-            library: one.as_ref(),
-            deadline,
-            offline,
-            progress: None,
-        };
+        let query = options(one.as_ref(), deadline, offline);
         let raw: Vec<&[u8]> = paths.iter().map(|(path, _)| path.as_bytes()).collect();
         let mut answers = Vec::new();
         let done = (self.handles[at].index).match_paths_with(&query, &raw, |answer| answers.push(Match::from(answer)));
@@ -257,12 +247,7 @@ impl World {
         };
         let guid = format!("memory://{key}");
         let one = self.handle_of(at, library.as_deref())?;
-        let query = QueryOptions {
-            library: one.as_ref(),
-            deadline,
-            offline,
-            progress: None,
-        };
+        let query = options(one.as_ref(), deadline, offline);
         let found = self.handles[at].index.match_guid(&query, &guid);
         let other = (found.iter())
             .flat_map(|found| &found.candidates)
@@ -284,12 +269,7 @@ impl World {
             return Ok(());
         };
         let one = self.handle_of(at, library.as_deref())?;
-        let query = QueryOptions {
-            library: one.as_ref(),
-            deadline,
-            offline,
-            progress: None,
-        };
+        let query = options(one.as_ref(), deadline, offline);
         let found = self.handles[at].index.search_title(&query, &title);
         self.by(&title, "", library.as_deref(), at, found, offline)
     }
@@ -417,12 +397,7 @@ impl World {
     pub(super) fn refresh(&mut self, full: bool) -> Result<(), String> {
         let (at, library, offline, deadline) = self.pick();
         let one = self.handle_of(at, library.as_deref())?;
-        let query = QueryOptions {
-            library: one.as_ref(),
-            deadline,
-            offline,
-            progress: None,
-        };
+        let query = options(one.as_ref(), deadline, offline);
         let done = self.handles[at].index.refresh(&query, full);
         let shown = done.as_ref().map_err(|error| error.status);
         self.say(&format!(
@@ -488,12 +463,7 @@ impl World {
         };
         let title = format!("Edited {}", self.model.now());
         let one = self.handle_of(at, Some(&library))?;
-        let query = QueryOptions {
-            library: one.as_ref(),
-            deadline,
-            offline,
-            progress: None,
-        };
+        let query = options(one.as_ref(), deadline, offline);
         let changes = [FieldChange::Set("title".to_owned(), title.clone())];
         let edit = Edit {
             keys: &[&key],
@@ -683,6 +653,16 @@ impl World {
             }
         }
         fresh.index.close().map_err(|error| format!("closing: {error}"))
+    }
+}
+
+/// What [`World::pick`] chose, for a call that tells no progress.
+fn options(library: Option<&plexindex::index::Library>, deadline: Deadline, offline: bool) -> QueryOptions<'_> {
+    QueryOptions {
+        library,
+        deadline,
+        offline,
+        progress: None,
     }
 }
 

@@ -32,3 +32,18 @@ pub use entries::{Entries, EntriesBuilder, Kept};
 pub use layout::ImageKind;
 pub use names::name_hash;
 pub use read::Image;
+
+use std::path::Path;
+
+use crate::error::Error;
+
+/// Says why the image at `path` is made anew: `what` names it.
+pub fn log_unusable(what: &str, path: &Path, error: &Error) {
+    // One that is gone may have been replaced since its name was read.
+    let level = if path.exists() {
+        log::Level::Warn
+    } else {
+        log::Level::Debug
+    };
+    log::log!(level, "{what} cannot be used and is made anew: {error}");
+}

@@ -3,46 +3,10 @@
 
 use std::sync::Arc;
 
-use super::{listing, movie};
+use super::against::{host_rule, listing, mixed_items, movie};
 use crate::image::{Image, LibraryFacts, LibraryView};
 use crate::matching::{Mappings, Scope, climb};
-use crate::model::{Item, ItemType};
-use crate::options::{Mapping, MappingKind, Pattern};
-
-fn items() -> Vec<Item> {
-    let episode = |n: i32| Item {
-        rating_key: format!("e{n}"),
-        kind: ItemType::Episode,
-        title: format!("Pilot {n}"),
-        year: 2008,
-        show_title: "A Show".into(),
-        show_rating_key: "77".into(),
-        show_guid: "plex://show/5d9c086fe9d5a1001f4d9fe6".into(),
-        season: 1,
-        episode: n,
-        guid: format!("com.plexapp.agents.thetvdb://81189/1/{n}?lang=en"),
-        parts: vec![format!("/mnt/tv/A Show/Season 01/S01E{n:02}.mkv")],
-        ..Item::default()
-    };
-    let mut items: Vec<Item> = (1..4).map(episode).collect();
-    items.push(movie(
-        "100",
-        &["/mnt/films/Caf\u{e9}/Film.mkv", "/mnt/films/Caf\u{e9}/Film - 4K.mkv"],
-    ));
-    items.push(movie("101", &["/mnt/films/Other/Film.mkv"]));
-    items.push(movie("102", &["/mnt/films/other/film.mkv", r"\\?\C:\Media\x.mkv"]));
-    items.push(movie("103", &[]));
-    items
-}
-
-fn rules() -> Mappings {
-    let rule = Mapping {
-        kind: MappingKind::ServerToHost,
-        from: Pattern::Prefix(b"/mnt".to_vec()),
-        to: b"/host".to_vec(),
-    };
-    Mappings::new(&[rule]).expect("rules compile")
-}
+use crate::model::Item;
 
 fn questions(items: &[Item]) -> Vec<Vec<u8>> {
     let mut questions: Vec<Vec<u8>> = items
@@ -101,7 +65,7 @@ struct Subject {
 
 impl Subject {
     fn new(items: &[Item], questions: Vec<Vec<u8>>) -> Self {
-        let mappings = rules();
+        let mappings = host_rule();
         let bytes = listing(items, &mappings);
         let image = Image::from_bytes(bytes.clone()).expect("an image opens");
         image.verify().expect("a fresh image is whole");
@@ -129,7 +93,7 @@ impl Subject {
 
 #[test]
 fn no_flipped_byte_goes_unnoticed_where_it_matters() {
-    let items = items();
+    let items = mixed_items();
     let subject = Subject::new(&items, questions(&items));
     let mut harmless = 0;
     for at in 0..subject.bytes.len() {
@@ -143,7 +107,7 @@ fn no_flipped_byte_goes_unnoticed_where_it_matters() {
 
 #[test]
 fn no_shortened_file_opens() {
-    let items = items();
+    let items = mixed_items();
     let subject = Subject::new(&items, questions(&items));
     for length in 0..subject.bytes.len() {
         assert!(Image::from_bytes(subject.bytes[..length].to_vec()).is_err(), "{length}");
@@ -180,7 +144,7 @@ fn damage_in_a_large_image_is_found_where_it_is_met() {
 #[test]
 fn a_right_sum_does_not_make_absurd_offsets_dangerous() {
     use xxhash_rust::xxh3::xxh3_64;
-    let items = items();
+    let items = mixed_items();
     let subject = Subject::new(&items, questions(&items));
     let sums_at = subject.bytes.len() - 8 * (subject.bytes.len() - 4096).div_ceil(4096 + 8);
     // Every sum is made to fit again after the damage, so that only the checks of bounds are left. Answers may be wrong
