@@ -10,8 +10,7 @@ use super::input::{Input, folder, patched};
 use super::ladder::against::{host_rule, listing, matches, mixed_items, movie};
 use crate::image::{Entries, EntriesBuilder, Image, Kept, LibraryFacts, LibraryView, MapMode};
 use crate::matching::{Mappings, Scope, climb, fast_lookup};
-use crate::model::{Item, ItemType};
-use crate::options::{Mapping, MappingKind, Pattern};
+use crate::model::Item;
 
 const BLOCK: usize = 4096;
 /// In the head: where the table of check sums begins, its own check sum, and the head's.
