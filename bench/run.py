@@ -20,11 +20,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
+import build_dist  # noqa: E402
 from environment import Environment, build_folder, check_python  # noqa: E402
 
 CARGO = os.environ.get("CARGO", "cargo")
 REQUIREMENTS = ROOT / "bench" / "requirements.txt"
-SUFFIX = "dylib" if sys.platform == "darwin" else "so"
 RUST_BENCHMARKS = [CARGO, "bench", "--quiet", "--package=plexindex", "--bench=lookup"]
 PROFILE = "dist"
 """What wheels and installs carry. Quick runs take `release`, which the demo builds too."""
@@ -67,21 +67,21 @@ def build(profile: str) -> tuple[Path, Path]:
         return Path(library).resolve(), Path(standin).resolve()
     if shutil.which(CARGO) is None:
         sys.exit("no `cargo` was found: install Rust 1.89 or newer (https://rustup.rs), or name it with CARGO=…")
-    command = [CARGO, "build", "--workspace", "--lib", "--bins", f"--profile={profile}"]
-    command += ["--message-format=json-render-diagnostics"]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
-    if done.returncode:
-        sys.exit("the library could not be built: the messages above say why")
-    for message in map(json.loads, done.stdout.splitlines()):
-        if message["reason"] != "compiler-artifact":
-            continue
-        name = message["target"]["name"]
-        if name == "standin" and message.get("executable") and not os.environ.get("PLEXINDEX_STANDIN"):
-            standin = message["executable"]
-        if name == "plexindex" and not os.environ.get("PLEXINDEX_PREBUILT"):
-            library = next((file for file in message["filenames"] if file.endswith(f".{SUFFIX}")), library)
-    if not library or not standin:
-        sys.exit("cargo built no shared library, or no stand-in server")
+    if not library:
+        try:
+            library = str(build_dist.build(profile=profile)["cdylib"])
+        except build_dist.BuildError as error:
+            sys.exit(str(error))
+    if not standin:
+        command = [CARGO, "build", "--package=plexindex-standin", "--bins", f"--profile={profile}"]
+        command += ["--message-format=json-render-diagnostics"]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
+        if done.returncode:
+            sys.exit("the stand-in server could not be built: the messages above say why")
+        for message in map(json.loads, done.stdout.splitlines()):
+            standin = (message["reason"] == "compiler-artifact" and message.get("executable")) or standin
+    if not standin:
+        sys.exit("cargo built no stand-in server")
     return Path(library).resolve(), Path(standin).resolve()
 
 

@@ -5,11 +5,10 @@ PLEXINDEX_PREBUILT names a library to pack instead; PLEXINDEX_CARGO_PROFILE anot
 
 from __future__ import annotations
 
-import json
+import importlib.util
 import os
 import platform
 import shutil
-import subprocess
 import sysconfig
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,14 +20,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 # see them even where it builds none of them.
 RUST_SOURCES = (
     "Cargo.toml", "Cargo.lock", "build.rs", "cbindgen.toml", "src", "include", "benches/*.rs", "tests/*.rs",
-    "tests/standin/Cargo.toml", "tests/standin/src", "README.md", "LICENSE-*",
+    "tests/standin/Cargo.toml", "tests/standin/src", "scripts/build_dist.py", "README.md", "LICENSE-*",
 )  # fmt: skip
 
-NO_CARGO = """\
-plexindex is written in Rust, and no Rust toolchain was found: there is no `cargo` on the PATH.
-Install one (https://rustup.rs, or your system's package for cargo 1.89 or newer) and try again,
-or set PLEXINDEX_PREBUILT to the path of a libplexindex that was built elsewhere.
-"""
+ELSEWHERE = "PLEXINDEX_PREBUILT can be set to the path of a libplexindex that was built elsewhere."
 
 
 class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
@@ -65,22 +60,17 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         """The library, built by cargo, wherever its target folder is."""
         if not (rust / "Cargo.toml").is_file():
             self.stop("the Rust sources of plexindex are missing: build from a checkout or from its sdist")
-        cargo = os.environ.get("CARGO") or shutil.which("cargo")
-        cargo = cargo or shutil.which("cargo", path=str(Path.home() / ".cargo" / "bin"))
-        if cargo is None:
-            self.stop(NO_CARGO)
-        command = [cargo, "build", "--lib", "--package=plexindex", "--message-format=json-render-diagnostics"]
-        command += [f"--profile={os.environ.get('PLEXINDEX_CARGO_PROFILE') or 'dist'}"]
-        command += ["--locked"] if (rust / "Cargo.lock").is_file() else []
-        done = subprocess.run(command, cwd=rust, stdout=subprocess.PIPE, check=False)  # noqa: S603
-        if done.returncode:
-            self.stop(f"cargo could not build plexindex (exit code {done.returncode}); its messages are above")
-        for message in map(json.loads, done.stdout.splitlines()):
-            if message["reason"] == "compiler-artifact" and message["target"]["name"] == "plexindex":
-                for file in map(Path, message["filenames"]):
-                    if file.suffix in (".so", ".dylib", ".dll"):
-                        return file
-        self.stop("cargo built no shared library: is `cdylib` missing from Cargo.toml?")
+        spec = importlib.util.spec_from_file_location("build_dist", rust / "scripts" / "build_dist.py")
+        assert spec is not None
+        assert spec.loader is not None
+        build_dist = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(build_dist)
+        profile = os.environ.get("PLEXINDEX_CARGO_PROFILE") or build_dist.PROFILE
+        try:
+            library: Path = build_dist.build(profile=profile, root=rust)["cdylib"]
+        except build_dist.BuildError as error:
+            self.stop(f"{error}\n{ELSEWHERE}")
+        return library
 
     def stop(self, message: str) -> NoReturn:
         """Ends the build with this message and no traceback."""

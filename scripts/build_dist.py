@@ -1,0 +1,130 @@
+"""Builds the library as it is installed, packed and measured, and prints where cargo put it.
+
+    scripts/build_dist.py [--kind cdylib] [--kind staticlib] [--profile dist] [--target TRIPLE] [--zigbuild]
+
+`cargo build` does no link-time optimisation here, whatever the profile says, because the crate is also an rlib. So the
+kinds are named on the command line, all to one compiler. A build of the profile `dist` without LTO is an error.
+
+Standard library only, and nothing else of this folder: the source distribution takes this file along, and the build
+hook of the Python package loads it. CARGO names another cargo. RUSTFLAGS and cargo's other variables hold as ever.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = "plexindex"
+PROFILE = "dist"
+# What the names of each kind's files end in.
+KINDS = {"cdylib": (".so", ".dylib", ".dll"), "staticlib": (".a", ".lib")}
+
+NO_CARGO = """\
+plexindex is written in Rust, and no Rust toolchain was found: there is no `cargo` on the PATH.
+Install one (https://rustup.rs, or your system's package for cargo 1.89 or newer) and try again.
+"""
+
+
+class BuildError(Exception):
+    """Nothing was built; the text says why, and what to do."""
+
+
+def find_cargo() -> str:
+    """Cargo, where CARGO, the PATH or rustup has it."""
+    cargo = os.environ.get("CARGO") or shutil.which("cargo")
+    cargo = cargo or shutil.which("cargo", path=str(Path.home() / ".cargo" / "bin"))
+    if cargo is None:
+        raise BuildError(NO_CARGO)
+    return cargo
+
+
+def command(
+    kinds: Sequence[str] = tuple(KINDS), *, profile: str = PROFILE, target: str | None = None, zigbuild: bool = False
+) -> list[str]:
+    """The command that builds these kinds. With `zigbuild` cargo-zigbuild links, and a target may name a glibc."""
+    cargo = [shutil.which("cargo-zigbuild") or "cargo-zigbuild"] if zigbuild else [find_cargo()]
+    # Verbose, so that the compiler's own command line can be read: see `build`.
+    built = [*cargo, "rustc", "--verbose", "--message-format=json-render-diagnostics"]
+    built += [f"--package={PACKAGE}", "--lib", f"--crate-type={','.join(kinds)}", f"--profile={profile}"]
+    return built + ([f"--target={target}"] if target else [])
+
+
+def build(
+    kinds: Sequence[str] = tuple(KINDS),
+    *,
+    profile: str = PROFILE,
+    target: str | None = None,
+    zigbuild: bool = False,
+    root: Path = ROOT,
+) -> dict[str, Path]:
+    """The files of these kinds, by kind. What compilers say goes to stderr.
+
+    Name fewer kinds only where one cannot be built: cargo keeps no more than the last set, and builds another one anew.
+    """
+    line = command(kinds, profile=profile, target=target, zigbuild=zigbuild)
+    line += ["--locked"] if (root / "Cargo.lock").is_file() else []
+    compiler = None  # its command line, when it has run
+    with tempfile.TemporaryFile() as messages:
+        try:
+            cargo = subprocess.Popen(
+                line, cwd=root, stdout=messages, stderr=subprocess.PIPE, text=True, errors="replace"
+            )
+        except OSError as error:
+            raise BuildError(f"{line[0]} does not run: {error}") from error
+        assert cargo.stderr is not None
+        for said in cargo.stderr:
+            if re.match(r"\s+(Running|Fresh|Dirty) ", said):
+                compiler = said if f" --crate-name {PACKAGE} " in said else compiler
+            else:
+                sys.stderr.write(said)
+        if cargo.wait():
+            raise BuildError(f"cargo could not build {PACKAGE} (exit code {cargo.returncode}); its messages are above")
+        messages.seek(0)
+        files = [Path(file) for message in map(json.loads, messages) for file in _files(message)]
+    if profile == PROFILE and compiler and not re.search(r" -C lto(=fat)? ", compiler):
+        raise BuildError(f"cargo built {PACKAGE} without link-time optimisation: {compiler.strip()}")
+    built = {kind: file for kind in kinds for file in files if file.suffix in KINDS[kind]}
+    if missing := [kind for kind in kinds if kind not in built]:
+        raise BuildError(f"cargo built no {' and no '.join(missing)} for {target or 'this machine'}")
+    return built
+
+
+def _files(message: dict[str, object]) -> list[str]:
+    """The files of the library that one of cargo's messages names."""
+    target, files = message.get("target"), message.get("filenames")
+    ours = message["reason"] == "compiler-artifact" and isinstance(target, dict) and target["name"] == PACKAGE
+    return files if ours and isinstance(files, list) else []
+
+
+def main() -> int:
+    """Builds, and prints `kind path` for each kind."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kind", action="append", choices=list(KINDS), help="what to build; default: all kinds")
+    parser.add_argument("--profile", default=PROFILE, help=f"cargo's profile ({PROFILE})")
+    parser.add_argument("--target", metavar="TRIPLE", help="build for another platform")
+    parser.add_argument("--zigbuild", action="store_true", help="build with cargo-zigbuild")
+    given = parser.parse_args()
+    kinds = given.kind or tuple(KINDS)
+    try:
+        built = build(kinds, profile=given.profile, target=given.target, zigbuild=given.zigbuild)
+    except BuildError as error:
+        sys.exit(str(error))
+    for kind, file in built.items():
+        print(kind, file)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
