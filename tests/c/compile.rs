@@ -14,8 +14,11 @@ pub fn repository(path: &str) -> PathBuf {
 }
 
 /// The folder of the shared object that was built for this test: the test's own. (`cargo test` does not renew the copy
-/// one folder up.)
+/// one folder up.) `PLEXINDEX_TEST_LIBRARY` names another folder: that of an installed library.
 pub fn library_folder() -> PathBuf {
+    if let Some(folder) = env::var_os("PLEXINDEX_TEST_LIBRARY") {
+        return folder.into();
+    }
     let test = env::current_exe().expect("a running test has a path");
     test.parent().expect("a file lies in a folder").to_owned()
 }
@@ -24,7 +27,7 @@ pub fn library_folder() -> PathBuf {
 pub fn library() -> PathBuf {
     let name = format!("{}plexindex{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
     let path = library_folder().join(name);
-    assert!(path.is_file(), "{} was not built beside this test", path.display());
+    assert!(path.is_file(), "{} is missing: it is built beside this test", path.display());
     path
 }
 
