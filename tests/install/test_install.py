@@ -393,10 +393,17 @@ def test_an_install_replaces_an_older_one(installed: Path, tmp_path: Path) -> No
     record = prefix / "share/plexindex/installed"
     record.parent.mkdir(parents=True)
     record.write_text("lib/libplexindex.so.0.0.9\nlib/\n")
-    make("install", PREFIX=prefix, LIBDIR="lib")
+    # To another folder for libraries, too.
+    make("install", PREFIX=prefix, LIBDIR="lib/deep")
     assert not old.exists()
-    files = {path.relative_to(prefix) for path in prefix.rglob("*")}
-    assert files == {path.relative_to(installed) for path in installed.rglob("*")}
+    files = {str(path.relative_to(prefix)) for path in prefix.rglob("*")}
+    usual = {str(path.relative_to(installed)) for path in installed.rglob("*")}
+    assert files == {re.sub("^lib/", "lib/deep/", path) for path in usual} | {"lib/deep"}
+    config = (prefix / "lib/deep/pkgconfig/plexindex.pc").read_text(encoding="utf-8")
+    assert "prefix=${pcfiledir}/../../..\nlibdir=${prefix}/lib/deep\n" in config
+    config = (prefix / "lib/deep/cmake/plexindex/plexindex-config.cmake").read_text(encoding="utf-8")
+    assert '"${CMAKE_CURRENT_LIST_DIR}/../../../.."' in config
+    assert '"${_plexindex_prefix}/lib/deep/libplexindex.a"' in config
     make("uninstall", PREFIX=prefix)
     # `share` was there before, and stays.
     assert {str(path.relative_to(prefix)) for path in prefix.rglob("*")} == {"share", "share/plexindex"}
