@@ -40,7 +40,9 @@ macro_rules! programs {
 programs! {
     answers,
     batch,
+    blocks,
     edit,
+    errors,
     items,
     log,
     misuse,
@@ -62,6 +64,11 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::with(Vec::new())
+    }
+
+    /// With these movies besides.
+    fn with(movies: Vec<ItemSpec>) -> Self {
         let movie = |title: &str, path: &str| ItemSpec::file(title, path);
         let exact = ItemSpec {
             guid: Some("plex://movie/000000000000000000000001".to_owned()),
@@ -90,6 +97,7 @@ impl Server {
                     movie("Twin B", "/data/movies/Twins B/twin.mkv").key(900_003),
                 ],
             )
+            .items(1, movies)
             .items(
                 2,
                 [
@@ -355,7 +363,10 @@ fn every_program_is_run() {
 fn example() {
     let run = Run::new("example");
     let known = "/data/movies/Exact (2001)/Exact (2001).mkv";
-    assert_eq!(run.passes(&["Movies", known]), "OK: /library/metadata/900001\n");
+    assert_eq!(
+        run.passes(&["Movies", known]),
+        format!("OK: /library/metadata/900001\n  {known}\n")
+    );
     assert_eq!(
         run.passes(&["Movies", "/data/movies/New.mkv"]),
         "NOT_FOUND: not known to a fast lookup\n"
@@ -364,6 +375,28 @@ fn example() {
     assert!(!ended.status.success());
     assert_eq!(ended.output, "LIBRARY_NOT_FOUND: not known to a fast lookup\n");
     assert!(ended.errors.contains("Holiday"), "{}", ended.errors);
+}
+
+/// The README's example answers what the demo asks as 'ambiguous': more candidates than its first buffer holds.
+#[test]
+fn the_example_grows_its_buffer() {
+    let path =
+        |number: u32| format!("/data/movies/A Film With a Name That Is Long, Part {number} ({number})/movie.mkv");
+    let films = (1900..1920).map(|year| ItemSpec::file(&format!("A Film, Part {year}"), &path(year)).key(910_000 + u64::from(year)));
+    let run = Run {
+        server: Server::with(films.collect()),
+        ..Run::new("example")
+    };
+    let output = run.passes(&["Movies", "/somewhere/else/movie.mkv"]);
+    let mut lines = output.lines();
+    assert_eq!(lines.next(), Some("AMBIGUOUS: not known to a fast lookup"));
+    let candidates: Vec<&str> = lines.map(str::trim).collect();
+    assert_eq!(candidates.len(), 16);
+    assert!(
+        candidates
+            .iter()
+            .all(|line| (1900..1920).any(|year| *line == path(year)))
+    );
 }
 
 /// A block of the README between markers.
