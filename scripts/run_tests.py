@@ -149,7 +149,8 @@ def valgrind() -> list[Row]:
     stamp = build_folder() / "valgrind.stamp"
     if seen and stamp.is_file() and stamp.read_text() == seen and "valgrind" not in sys.argv:
         return [Row(suite, 0, 0, 0.0, "not run again: it passed with this very library")]
-    programs = [f"--test={VALGRIND_TESTS}", "--", "--skip=the_readme", "--skip=every_program"]
+    # Those in C++ are built with sanitizers anyway.
+    programs = [f"--test={VALGRIND_TESTS}", "--", "--skip=the_readme", "--skip=every_program", "--skip=cpp_"]
     rows = cargo_test(suite, *programs, PLEXINDEX_VALGRIND="1")
     if seen and not any(row.failed for row in rows):
         stamp.parent.mkdir(exist_ok=True)

@@ -1,6 +1,7 @@
 //! No thread, no memory: a status with a clear text, and all well again once there is some.
 
 use std::ffi::{CStr, c_char};
+use std::ptr::null_mut;
 
 use plexindex::capi::types::{
     Buffer, Bytes, Edit, EditReport, Handle, LibraryHandle, Options, Query, TableHandle, TableOp,
@@ -146,14 +147,15 @@ fn without_descriptors_calls_say_so_and_hits_go_on() {
 // SAFETY: as src/capi declares them; what the handles point to is not looked at.
 #[allow(improper_ctypes)]
 unsafe extern "C" {
-    fn plexindex_open(options: *const Options, handle: *mut *mut Handle) -> i32;
-    fn plexindex_close(handle: *mut Handle) -> i32;
+    fn plexindex_open(options: *const Options, handle: *mut *mut Handle, error: *mut Buffer) -> i32;
+    fn plexindex_close(handle: *mut Handle, error: *mut Buffer) -> i32;
     fn plexindex_library(
         handle: *const Handle,
         kind: i32,
         selector: *const c_char,
         length: usize,
         library: *mut *const LibraryHandle,
+        error: *mut Buffer,
     ) -> i32;
     fn plexindex_table(
         handle: *const Handle,
@@ -161,6 +163,7 @@ unsafe extern "C" {
         length: usize,
         flags: u32,
         table: *mut *const TableHandle,
+        error: *mut Buffer,
     ) -> i32;
     fn plexindex_table_put(
         table: *const TableHandle,
@@ -170,9 +173,23 @@ unsafe extern "C" {
         value_length: usize,
         ttl_ms: i64,
         limit: u64,
+        error: *mut Buffer,
     ) -> i32;
-    fn plexindex_table_write(handle: *const Handle, ops: *const TableOp, count: usize, ttl_ms: i64, limit: u64) -> i32;
-    fn plexindex_match_paths(handle: *const Handle, query: *const Query, count: usize, answers: *mut Buffer) -> i32;
+    fn plexindex_table_write(
+        handle: *const Handle,
+        ops: *const TableOp,
+        count: usize,
+        ttl_ms: i64,
+        limit: u64,
+        error: *mut Buffer,
+    ) -> i32;
+    fn plexindex_match_paths(
+        handle: *const Handle,
+        query: *const Query,
+        count: usize,
+        answers: *mut Buffer,
+        error: *mut Buffer,
+    ) -> i32;
     fn plexindex_record_matches(
         library: *const LibraryHandle,
         paths: *const c_char,
@@ -180,8 +197,14 @@ unsafe extern "C" {
         keys: *const c_char,
         keys_length: usize,
         count: usize,
+        error: *mut Buffer,
     ) -> i32;
-    fn plexindex_edit_items(handle: *const Handle, edit: *const Edit, report: *mut EditReport) -> i32;
+    fn plexindex_edit_items(
+        handle: *const Handle,
+        edit: *const Edit,
+        report: *mut EditReport,
+        error: *mut Buffer,
+    ) -> i32;
     fn plexindex_last_error_message() -> *const c_char;
 }
 
@@ -205,7 +228,7 @@ pub fn short_of_memory(words: &[&str]) {
     let folder = words[0].as_bytes();
     let many = b"a\0".repeat(COUNT);
     let ops = vec![0_u8; COUNT * size_of::<TableOp>()];
-    let (mut handle, mut library) = (std::ptr::null_mut(), std::ptr::null());
+    let (mut handle, mut library) = (null_mut(), std::ptr::null());
     // SAFETY: structs of zeroes with their sizes set, pointers to what lives here, and plain calls.
     unsafe {
         let options = Options {
@@ -213,10 +236,15 @@ pub fn short_of_memory(words: &[&str]) {
             cache_dir: given(folder),
             ..std::mem::zeroed()
         };
-        assert_eq!(plexindex_open(&raw const options, &raw mut handle), 0, "{}", message());
+        assert_eq!(
+            plexindex_open(&raw const options, &raw mut handle, null_mut()),
+            0,
+            "{}",
+            message()
+        );
         let name = c"Mine".as_ptr();
         let kind = plexindex::capi::constants::PLEXINDEX_SELECT_UUID;
-        let opened = plexindex_library(handle, kind, name, 4, &raw mut library);
+        let opened = plexindex_library(handle, kind, name, 4, &raw mut library, null_mut());
         assert_eq!(opened, 0, "{}", message());
         let (data, length) = (many.as_ptr().cast(), many.len());
         say("ready");
@@ -240,16 +268,16 @@ pub fn short_of_memory(words: &[&str]) {
         };
         let calls: [(&str, &Call<'_>); 4] = [
             ("match", &|answers| {
-                plexindex_match_paths(handle, &raw const query, COUNT, answers)
+                plexindex_match_paths(handle, &raw const query, COUNT, answers, null_mut())
             }),
             ("record", &|_| {
-                plexindex_record_matches(library, data, length, data, length, COUNT)
+                plexindex_record_matches(library, data, length, data, length, COUNT, null_mut())
             }),
             ("edit", &|_| {
-                plexindex_edit_items(handle, &raw const edit, std::ptr::null_mut())
+                plexindex_edit_items(handle, &raw const edit, null_mut(), null_mut())
             }),
             ("write", &|_| {
-                plexindex_table_write(handle, ops.as_ptr().cast(), COUNT, 0, 0)
+                plexindex_table_write(handle, ops.as_ptr().cast(), COUNT, 0, 0, null_mut())
             }),
         ];
         for (what, call) in calls {
@@ -258,10 +286,15 @@ pub fn short_of_memory(words: &[&str]) {
         }
         limit(libc::RLIM_INFINITY);
         let mut table = std::ptr::null();
-        assert_eq!(plexindex_table(handle, name, 4, 0, &raw mut table), 0, "{}", message());
-        let few = plexindex_table_put(table, name, 4, name, 4, 0, u64::MAX);
+        assert_eq!(
+            plexindex_table(handle, name, 4, 0, &raw mut table, null_mut()),
+            0,
+            "{}",
+            message()
+        );
+        let few = plexindex_table_put(table, name, 4, name, 4, 0, u64::MAX, null_mut());
         assert_eq!(few, 0, "{}", message());
-        assert_eq!(plexindex_close(handle), 0);
+        assert_eq!(plexindex_close(handle, null_mut()), 0);
     }
     say("done");
     told();
