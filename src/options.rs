@@ -187,6 +187,12 @@ impl Options {
         if self.cache_dir.as_os_str().is_empty() {
             return refuse("cache_dir is empty: name the folder that shall hold the store");
         }
+        if self.cache_dir.as_os_str().as_encoded_bytes().contains(&0) {
+            return refuse(format!(
+                "cache_dir {:?} holds a NUL byte: no folder has such a name",
+                self.cache_dir.to_string_lossy()
+            ));
+        }
         if self.page_size == 0 || self.page_size > 1000 {
             return refuse(format!(
                 "page_size is {}: Plex serves 1 to 1000 rows a page",

@@ -300,6 +300,8 @@ fn an_error_names_its_kind_and_the_remedy() {
     assert_eq!(format!("{error:?}"), format!("LibraryNotFound: {error}"));
     let error = index.library("").expect_err("no name");
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    let error = Index::open(Options::new("/tmp/a\0b")).expect_err("no folder");
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
     let offline = Index::open(Options::new(at.folder.path())).expect("opens");
     assert_eq!(offline.watch().expect_err("no server").kind(), ErrorKind::Offline);
     assert_eq!(offline.refresh().expect_err("no server").kind(), ErrorKind::Offline);
@@ -375,7 +377,7 @@ fn progress_is_told_and_ends_the_call() -> Anything {
     let (path, _) = at.path(3);
     let slow = || {
         at.server
-            .fault(Fault::new(Action::Delay { ms: 60 }).on(Kind::Listing).times(4))
+            .fault(Fault::new(Action::Delay { ms: 60 }).on(Kind::Listing).times(4));
     };
     slow();
     let index = at.open();
@@ -565,7 +567,7 @@ fn times_beyond_all_bounds_are_times() -> Anything {
 fn tables_keep_what_the_host_puts_into_them() -> Anything {
     let folder = tempfile::tempdir()?;
     let index = Index::open(Options::new(folder.path()))?;
-    let (kept, folded) = (index.table("kept")?, index.table_ignoring_case("folded")?);
+    let (kept, other_case) = (index.table("kept")?, index.table_ignoring_case("folded")?);
     index.write_tables(
         &[
             TableChange::Put {
@@ -579,7 +581,7 @@ fn tables_keep_what_the_host_puts_into_them() -> Anything {
                 value: &[7; 5_000],
             },
             TableChange::Put {
-                table: &folded,
+                table: &other_case,
                 name: b"Name",
                 value: b"",
             },
@@ -589,7 +591,7 @@ fn tables_keep_what_the_host_puts_into_them() -> Anything {
     assert_eq!(kept.get("a")?.as_deref(), Some(&b"1"[..]));
     assert_eq!(kept.get(b"b\xff")?.map(|value| value.len()), Some(5_000));
     assert_eq!(kept.lookup("a", <[u8]>::to_vec).as_deref(), Some(&b"1"[..]));
-    assert_eq!(folded.get("nAME")?.as_deref(), Some(&b""[..]));
+    assert_eq!(other_case.get("nAME")?.as_deref(), Some(&b""[..]));
     assert_eq!(
         kept.names().collect::<Result<Vec<_>, _>>()?,
         [b"a".to_vec(), b"b\xff".to_vec()]
@@ -599,9 +601,9 @@ fn tables_keep_what_the_host_puts_into_them() -> Anything {
     kept.clear()?;
     assert_eq!(kept.names().next(), None);
     let other = Index::open(Options::new(folder.path()))?;
-    let refused = other.write_tables(&[TableChange::Clear { table: &folded }], Terms::default());
+    let refused = other.write_tables(&[TableChange::Clear { table: &other_case }], Terms::default());
     assert_eq!(refused.map_err(|error| error.kind()), Err(ErrorKind::InvalidArgument));
-    assert_eq!(folded.count()?, 1);
+    assert_eq!(other_case.count()?, 1);
     Ok(())
 }
 

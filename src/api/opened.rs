@@ -29,7 +29,7 @@ use crate::reading::Selector;
 /// assert!(found.item().is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Index {
     index: Arc<index::Index>,
 }
@@ -211,12 +211,23 @@ impl Index {
     }
 }
 
+impl std::fmt::Debug for Index {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Index").field(&self.folder()).finish()
+    }
+}
+
 /// The index listens to the server's events while one of these lives: [`Index::watch`]. Dropping the last one waits until
 /// no thread listens any more, a second at most.
-#[derive(Debug)]
 #[must_use = "dropping it ends the watch"]
 pub struct Watch {
     index: Arc<index::Index>,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Watch").field(&(*self.index).as_ref()).finish()
+    }
 }
 
 impl Drop for Watch {

@@ -118,8 +118,8 @@ impl<'q> Query<'q> {
     /// `tell` hears on this thread how far a fetch has come, some ten times a second. [`ControlFlow::Break`] ends the call
     /// with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); what was fetched is kept, and the next call goes on from there.
     ///
-    /// It must not ask the same index anything: others may wait for what this call holds. A panic in it ends the call in the
-    /// same way, and then goes on.
+    /// It may look things up, and must not fetch from the same index: that would wait for this call, which waits for `tell`.
+    /// A panic in it ends the call in the same way, and then goes on.
     pub fn progress(mut self, tell: impl FnMut(&Progress<'_>) -> ControlFlow<()> + 'q) -> Self {
         self.progress = Some(RefCell::new(Box::new(tell)));
         self

@@ -1,5 +1,6 @@
 //! What happened, counted.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::words::Rung;
@@ -7,12 +8,25 @@ use crate::model;
 use crate::source::RequestKind;
 use crate::stats as inside;
 
+/// Counts by what is counted.
+#[derive(Clone, PartialEq, Eq)]
+struct Counts<const N: usize> {
+    names: [&'static str; N],
+    counts: [u64; N],
+}
+
+impl<const N: usize> fmt::Debug for Counts<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.names.iter().zip(self.counts)).finish()
+    }
+}
+
 /// What happened since the index was opened, and what is stored now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    answers: [u64; model::Rung::ALL.len()],
-    requests: [u64; RequestKind::COUNT],
+    answers: Counts<{ model::Rung::ALL.len() }>,
+    requests: Counts<{ RequestKind::COUNT }>,
     /// Fast lookups that found nothing.
     pub lookup_misses: u64,
     /// Answers given although their listing had expired.
@@ -73,8 +87,14 @@ impl Stats {
     pub(super) fn of(stats: inside::Stats) -> Self {
         let us = Duration::from_micros;
         Self {
-            answers: stats.answers,
-            requests: stats.requests,
+            answers: Counts {
+                names: model::Rung::ALL.map(model::Rung::name),
+                counts: stats.answers,
+            },
+            requests: Counts {
+                names: RequestKind::ALL.map(RequestKind::name),
+                counts: stats.requests,
+            },
             lookup_misses: stats.lookup_misses,
             stale_answers: stats.stale_answers,
             bytes_received: stats.bytes_received,
@@ -108,18 +128,18 @@ impl Stats {
     /// Answers that this rung found; `None`: those without an item.
     #[must_use]
     pub fn answers(&self, rung: Option<Rung>) -> u64 {
-        self.answers[rung.map_or(model::Rung::None, Rung::inside) as usize]
+        self.answers.counts[rung.map_or(model::Rung::None, Rung::inside) as usize]
     }
 
     /// Requests of a kind that were sent, retries included.
     #[must_use]
     pub fn requests(&self, kind: RequestKind) -> u64 {
-        self.requests[kind as usize]
+        self.requests.counts[kind as usize]
     }
 
     /// All requests that were sent, retries included.
     #[must_use]
     pub fn all_requests(&self) -> u64 {
-        self.requests.iter().sum()
+        self.requests.counts.iter().sum()
     }
 }

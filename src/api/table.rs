@@ -33,7 +33,7 @@ pub struct Terms {
     /// For how long they are given. For ever by default.
     pub ttl: Ttl,
     /// Bytes that all tables of the store may take: the entries written longest ago go first. An entry counts its name, its
-    /// value and 64 bytes. No limit by default.
+    /// value and 64 bytes. What the write itself puts stays. No limit by default.
     pub limit: Option<u64>,
 }
 
