@@ -131,7 +131,12 @@ def shared_library() -> Path:
 def lint() -> list[Row]:
     """What the compiler's friends say of the Rust code."""
     clippy = [CARGO, "clippy", *locked(), "--workspace", "--all-targets", "--", "-D", "warnings"]
-    return [*check("cargo fmt", [CARGO, "fmt", "--all", "--check"]), *check("cargo clippy", clippy)]
+    page = [CARGO, "rustdoc", *locked(), "--lib", "--", "-D", "warnings"]
+    return [
+        *check("cargo fmt", [CARGO, "fmt", "--all", "--check"]),
+        *check("cargo clippy", clippy),
+        *check("rustdoc", page),
+    ]
 
 
 def rust() -> list[Row]:

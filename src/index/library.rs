@@ -26,13 +26,14 @@ pub struct QueryOptions<'a> {
 impl<'q> QueryOptions<'q> {
     /// One call of the host, with its deadline as a moment: all that it does shares that.
     pub(super) fn call(&self, inner: &Inner) -> Call<'q> {
-        let within = |time| Instant::now() + time;
+        // What lies beyond all time is none.
+        let within = |time| Instant::now().checked_add(time);
         Call {
             library: self.library.map(|library| &library.selection),
             until: match self.deadline {
                 Deadline::None => None,
-                Deadline::Default => inner.deadline.map(within),
-                Deadline::In(time) => Some(within(time)),
+                Deadline::Default => inner.deadline.and_then(within),
+                Deadline::In(time) => within(time),
             },
             offline: self.offline,
             progress: self.progress,
