@@ -99,10 +99,9 @@ impl CounterPage {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             Err(error) => return Err(error),
         };
-        let facts = file.metadata()?;
         let found = Self {
             page,
-            file: Inode::new(&facts),
+            file: Inode::of_open(&file)?,
         };
         let is_page = found.word(AT_MAGIC) == MAGIC && found.word(AT_VERSION) == VERSION;
         Ok(is_page.then_some(found))
