@@ -1,4 +1,4 @@
-//! Runs the C programs of `tests/c` against the header and the shared object, each with a stand-in server and a folder
+//! Runs the C and C++ programs of `tests/c` against the header and the shared object, each with a stand-in server and a folder
 //! of its own. `PLEXINDEX_VALGRIND=1` runs them under valgrind, which then has the last word.
 
 use std::env;
@@ -40,6 +40,8 @@ macro_rules! programs {
 programs! {
     answers,
     batch,
+    copies,
+    cpp,
     edit,
     items,
     log,
@@ -218,18 +220,23 @@ impl Run {
         }
     }
 
-    /// Compiles it strictly. `reload.c` loads the library at run time, all others are linked with it.
+    /// Compiles it strictly. `reload.c` and `copies.c` load the library at run time, all others are linked with it.
     fn compiled(&self) -> PathBuf {
         let source = compile::repository("tests/c").join(format!("{}.c", self.name));
+        let (standard, source) = if source.is_file() {
+            ("c11", source)
+        } else {
+            ("c++17", source.with_extension("cpp"))
+        };
         let program = self.folder.path().join(self.name);
         let mut more = vec!["-pthread".to_owned()];
-        if self.name == "reload" {
+        if ["reload", "copies"].contains(&self.name) {
             more.push("-ldl".to_owned());
         } else {
             more.extend(compile::link_arguments());
         }
         let more: Vec<&str> = more.iter().map(String::as_str).collect();
-        compile::compile("c11", &source, &program, &more);
+        compile::compile(standard, &source, &program, &more);
         program
     }
 
@@ -286,7 +293,7 @@ impl Run {
     fn passes(&self, arguments: &[&str]) -> String {
         let Ended { status, output, errors } = self.ends(arguments);
         println!("{output}{errors}");
-        assert!(status.success(), "{}.c: {status}\n{output}\n{errors}", self.name);
+        assert!(status.success(), "{}: {status}\n{output}\n{errors}", self.name);
         output
     }
 }
@@ -341,7 +348,10 @@ fn every_program_is_run() {
     let mut sources: Vec<String> = fs::read_dir(compile::repository("tests/c"))
         .expect("the folder of this test")
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "c" || extension == "cpp")
+        })
         .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
         .collect();
     let mut run: Vec<String> = PROGRAMS.iter().map(|name| (*name).to_owned()).collect();
