@@ -42,6 +42,7 @@ programs! {
     answers,
     batch,
     blocks,
+    copies,
     edit,
     errors,
     items,
@@ -227,12 +228,12 @@ impl Run {
         }
     }
 
-    /// Compiles it strictly. `reload.c` loads the library at run time, all others are linked with it.
+    /// Compiles it strictly. `reload.c` and `copies.c` load the library at run time, all others are linked with it.
     fn compiled(&self) -> PathBuf {
         let source = compile::repository("tests/c").join(format!("{}.c", self.name));
         let program = self.folder.path().join(self.name);
         let mut more = vec!["-pthread".to_owned()];
-        if self.name == "reload" {
+        if ["reload", "copies"].contains(&self.name) {
             more.push("-ldl".to_owned());
         } else {
             more.extend(compile::link_arguments());

@@ -10,7 +10,7 @@ use plexindex::error::Status;
 
 use super::broken::answer;
 use super::full::try_open;
-use crate::support::{movies, path_of};
+use crate::support::{add, movies, path_of};
 use crate::worker::{Worker, options_at, place, say, told};
 
 /// In a worker: no more address space than so many bytes.
@@ -141,6 +141,69 @@ fn without_descriptors_calls_say_so_and_hits_go_on() {
     let (path, key) = path_of(&server, 1, 3);
     let mut worker = Worker::start("without descriptors", [&place[0], &place[1], &place[2], &path, &key]);
     assert_eq!(worker.hear(), "done");
+    worker.end();
+}
+
+/// In a worker: lookups while there is no address space for the index file that another process publishes.
+pub fn little_space(words: &[&str]) {
+    let options = options_at(words);
+    let index = try_open(options.clone()).expect("opens");
+    let library = index.library("Movies").expect("a handle");
+    assert_eq!(answer(&library, words[3]).expect("fetched"), words[4]);
+    say("ready");
+    // What the allocator will need is taken before.
+    drop(vec![1_u8; 256 << 10]);
+    let mut failed = 0;
+    while let Some(room) = told().filter(|told| told != "end") {
+        limit(address_space() + room.parse::<u64>().expect("a number"));
+        for _ in 0..50 {
+            let fast = library.lookup_key(words[3].as_bytes(), |found| found == words[4]);
+            assert_ne!(fast, Some(false), "a wrong answer");
+            match answer(&library, words[3]) {
+                Ok(found) => assert_eq!(found, words[4]),
+                Err(error) => {
+                    assert_eq!(error.status, Status::Store, "{error}");
+                    failed += 1;
+                }
+            }
+        }
+        limit(libc::RLIM_INFINITY);
+        // It recovers by itself.
+        assert_eq!(answer(&library, words[3]).expect("an answer"), words[4]);
+        let fast = library.lookup_key(words[3].as_bytes(), |found| found == words[4]);
+        assert_eq!(fast, Some(true));
+        say("right");
+    }
+    index.close().expect("closes");
+    crate::worker::assert_sound(&options.cache_dir);
+    say(&format!("{failed} calls said why not"));
+    told();
+}
+
+#[test]
+fn with_little_address_space_lookups_go_on_or_say_why_not() {
+    let server = movies(8_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, key) = path_of(&server, 1, 3);
+    let lister = try_open(options_at(&[&place[0], &place[1], &place[2]])).expect("opens");
+    let library = lister.library("Movies").expect("a handle");
+    lister.refresh(&library.query(), true).expect("listed");
+    let files = std::fs::read_dir(folder.path()).expect("the folder");
+    let images = files.map(|entry| entry.expect("an entry"));
+    let image = images.filter(|entry| entry.file_name().to_string_lossy().ends_with(".image"));
+    let bytes = image.map(|entry| entry.metadata().expect("facts").len()).sum::<u64>();
+    // An arena of a thread's own has address space to spare.
+    let words = [&place[0], &place[1], &place[2], &path, &key];
+    let mut worker = Worker::start_in("little space", &words, &[("MALLOC_ARENA_MAX", "1")]);
+    assert_eq!(worker.hear(), "ready");
+    // From less than the file takes to more than it does.
+    for (round, room) in [bytes / 4, bytes / 2, bytes * 8].into_iter().enumerate() {
+        add(&server, &[format!("/data/movies/New {round}/New {round}.mkv")]);
+        lister.refresh(&library.query(), true).expect("listed");
+        assert_eq!(worker.ask(&room.to_string()), "right");
+    }
+    println!("{}", worker.ask("end"));
     worker.end();
 }
 
