@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plexindex::error::{Error, Status};
-use plexindex::index::{Deadline, Edit, EditReport, Index, Match, QueryOptions, Selector};
+use plexindex::index::{Deadline, Edit, EditReport, Index, Match, QueryOptions, Selector, hold_coarse};
 use plexindex::model::{Confidence, Token as Secret};
 use plexindex::options::{Mapping, MappingKind, Options, Pattern, Ttl};
 use plexindex::source::{Delta, FieldChange, Lock, Resume};
@@ -118,6 +118,7 @@ pub fn run(seed: u64, steps: &[Step]) -> Result<String, Failure> {
 
 impl World {
     fn new(seed: u64) -> Self {
+        hold_coarse(0);
         let mut dice = Dice::new(seed);
         let knobs = knobs_of(&mut dice);
         let servers: Vec<Memory> = (0..2 * URLS).map(|_| Memory::new(knobs)).collect();
@@ -548,8 +549,8 @@ impl World {
             self.shelf.lose();
         }
         if kind >= 55 {
-            // Lookups notice within half a second, by a clock that no test can set.
-            std::thread::sleep(Duration::from_millis(600));
+            // Lookups notice within half a second.
+            hold_coarse(600);
             for handle in &self.handles {
                 let done = handle.index.stats();
                 done.map_err(|error| format!("after files went: {:?}: {error}", error.status))?;
