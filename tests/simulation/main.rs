@@ -11,6 +11,7 @@
 #![allow(unsafe_code)] // fork has no safe door
 
 mod concurrent;
+mod disk;
 mod found;
 #[path = "../support/memory.rs"]
 mod memory;
@@ -19,10 +20,13 @@ mod net;
 mod shelf;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/vfs.rs"]
+mod vfs;
 #[path = "../support/worker.rs"]
 mod worker;
 mod world;
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use world::{Failure, Step, run, steps_of};
@@ -32,8 +36,10 @@ const STEPS: usize = 200;
 /// Seeds that are run each time.
 const FIXED: u64 = 6;
 
-/// Runs a history; a panic is a failure like others.
+/// Runs a history; a panic is a failure like others. One at a time: they share a disk and a clock.
 fn attempt(seed: u64, steps: &[Step]) -> Result<String, Failure> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     std::panic::catch_unwind(|| run(seed, steps)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         Err(Failure {
@@ -131,6 +137,7 @@ fn histories_for_long() {
         count * STEPS as u64,
         begun.elapsed().as_secs_f64()
     );
+    print!("{}", disk::counted());
     assert_eq!(
         failed, 0,
         "histories failed: run one with PLEXINDEX_SEED=N and one_seed"
