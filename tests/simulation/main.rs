@@ -97,6 +97,16 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
+/// Seconds that this process had a processor.
+fn worked() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills in a struct of ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    #[allow(clippy::cast_precision_loss)] // seconds of a run
+    let seconds = time.tv_sec as f64 + time.tv_nsec as f64 / 1e9;
+    seconds
+}
+
 #[test]
 fn a_few_histories() {
     let begun = Instant::now();
@@ -131,12 +141,16 @@ fn histories_for_long() {
                 failure.what.lines().next().unwrap_or("")
             );
         }
+        let ran = seed - first + 1;
+        if ran.is_multiple_of(500) || ran == count {
+            println!(
+                "{ran} histories, {} steps, {failed} failed, {:.0} s, {:.0} s of them at work",
+                ran * STEPS as u64,
+                begun.elapsed().as_secs_f64(),
+                worked()
+            );
+        }
     }
-    println!(
-        "{count} histories, {} steps, {failed} failed, {:.0} s",
-        count * STEPS as u64,
-        begun.elapsed().as_secs_f64()
-    );
     print!("{}", disk::counted());
     assert_eq!(
         failed, 0,

@@ -544,6 +544,14 @@ impl World {
         let index = Index::open_with(options, Arc::clone(&self.net) as _, |_, _, meter| {
             Ok(net.source(who.url, who.user, &meter))
         });
+        if let Err(error) = &index
+            && self.full.is_some()
+            && error.message.contains("client identifier")
+        {
+            // Its file had gone, and cannot be made.
+            self.empty();
+            return self.new_handle(who, mapped);
+        }
         Ok(Handle {
             index: index.map_err(|error| format!("no handle can be opened: {:?}: {error}", error.status))?,
             who,
@@ -581,7 +589,7 @@ impl World {
     /// All processes are killed at some point of what is done now.
     fn killed(&mut self) -> Result<(), String> {
         let copy = self.place.path().join(format!("{}", self.opened + 1_000));
-        let point = self.word(0, 1 << 30) as u64 / 200 % 32;
+        let point = self.word(0, 1 << 30) as u64 / 200 % 16;
         self.net.arm(point, &self.folder, &copy);
         let what = [10, 60, 70, 75, 82, 88, 92, 94, 95, 98, 99, 100, 170, 175, 180][self.word(4, 15)];
         self.say(&format!("killed at point {point} of:"));
