@@ -10,7 +10,7 @@ pub use crate::edit::{Edit, EditReport, Edited};
 #[doc(hidden)]
 pub use crate::events::DebounceIntervals;
 pub use crate::matching::propose::Proposal;
-pub use crate::platform::clock::{Clock, ManualClock, SystemClock};
+pub use crate::platform::clock::{Clock, ManualClock, SystemClock, hold_coarse};
 #[doc(hidden)]
 pub use crate::platform::witness;
 pub use crate::query::{Answer, Candidate, LibraryFacts, Match};
