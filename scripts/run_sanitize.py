@@ -218,7 +218,8 @@ class Options(ctypes.Structure):
 def test_planted(tmp_path):
     folder = str(tmp_path / "store").encode()
     handle = ctypes.c_void_p()
-    assert library.plexindex_open(ctypes.byref(Options(24, Bytes(folder, len(folder)))), ctypes.byref(handle), None) == 0
+    options = Options(24, Bytes(folder, len(folder)))
+    assert library.plexindex_open(ctypes.byref(options), ctypes.byref(handle), None) == 0
     handle.value = None
 """
 
