@@ -428,10 +428,11 @@ public:
     ~Paths() = default;
     /// @endcond
     /// Of any range of text or std::filesystem::path.
-    template <class Range, class = decltype(PathRef(*std::begin(std::declval<const Range &>()))),
-              class = std::enable_if_t<!std::is_convertible_v<const Range &, PathRef>>>
-    /*implicit*/ Paths(const Range &paths) {
-        for (const auto &path : paths) add(path);
+    template <class Range, class = std::enable_if_t<!std::is_same_v<std::decay_t<Range>, Paths>>,
+              class = std::enable_if_t<!std::is_convertible_v<Range, PathRef>>,
+              class = decltype(PathRef(*std::begin(std::declval<Range &>())))>
+    /*implicit*/ Paths(Range &&paths) {
+        for (auto &&path : paths) add(path);
     }
     /// Of these.
     /*implicit*/ Paths(std::initializer_list<PathRef> paths) {
