@@ -1,6 +1,6 @@
 # plexindex. `make help` lists what there is.
 #
-# Needs a Rust toolchain, a C compiler and Python 3.9 or newer with its venv module; the tests a C++ compiler and nm too.
+# Needs a Rust toolchain, a C compiler and Python 3.9 or newer with its venv module; the tests g++, clang++, nm and doxygen too.
 # All that is made lies in target/ and build/.
 
 PYTHON ?= python3
@@ -42,7 +42,7 @@ standin: ## a stand-in Plex server in the foreground: ITEMS=20000 movies, a quar
 	$(CARGO) build --release --quiet --package plexindex-standin
 	$(CARGO) run --release --quiet --package plexindex-standin -- --movies $(ITEMS) --episodes $$(($(ITEMS) / 4))
 
-docs: ## the reference of the Python package, from its docstrings: build/docs/index.html
+docs: ## the references of C, C++ and Python: build/docs/index.html; of C and C++ also build/docs/c/index.html
 	$(PYTHON) scripts/make_docs.py
 
 bench: ## side by side with peers: bench/README.md; SIZES="10000 100000 1000000", QUICK=1, ONLY="lookups …"
