@@ -79,7 +79,7 @@ deny: ## licences and advisories of all crates, with cargo-deny
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is not installed: cargo install --locked cargo-deny"; exit 1; }
 	$(CARGO) deny check
 
-lint: ## cargo fmt --check and clippy only
+lint: ## cargo fmt --check, clippy and rustdoc only
 	$(PYTHON) scripts/run_tests.py lint
 
 valgrind: ## the C programs under valgrind only
