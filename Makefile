@@ -60,9 +60,8 @@ test-python: ## ruff, mypy, and the tests of the Python package only
 test-install: ## only the tests of what `make install` makes, with link-time optimisation
 	$(PYTHON) scripts/run_tests.py install
 
-check-deep: ## the long fault tests in full (docs/faults.md): kills, power cuts, damage, load; PLEXINDEX_DEPTH=N scales them
-	$(CARGO) test --test processes --test disk --test hostile --test limit -- --ignored
-	$(CARGO) test --release --test simulation -- --ignored
+check-deep: ## the long fault tests in full (docs/faults.md), one after another; PLEXINDEX_DEPTH=N scales them, ONLY="disk …"
+	$(PYTHON) scripts/run_deep.py
 
 fuzz: ## the fuzz targets, guided by coverage: TIME=60 seconds each, or RUNS=1000000; TARGETS="paths …"
 	$(PYTHON) scripts/run_fuzz.py

@@ -387,6 +387,24 @@ impl Map {
     }
 }
 
+/// What is named of the operating system outside of the one folder that may: a port has to write nothing else.
+fn named_of_the_system(map: &Map) -> Vec<String> {
+    let is_of_it = |segments: &[String]| match segments {
+        [first, ..] if first == "libc" => true,
+        [first, second, ..] => first == "std" && second == "os",
+        _ => false,
+    };
+    let outside = map
+        .0
+        .iter()
+        .filter(|(place, _)| place.first().is_none_or(|first| first != "platform"));
+    let named = outside.flat_map(|(place, module)| module.named.iter().map(move |named| (place, &named.segments)));
+    let named = named.filter(|(_, segments)| is_of_it(segments));
+    named
+        .map(|(place, segments)| format!("{}: {}", place.join("/"), segments.join("::")))
+        .collect()
+}
+
 /// Sets of names that all lead to each other.
 fn circles(arrows: &BTreeMap<String, BTreeSet<String>>) -> Vec<BTreeSet<String>> {
     let reach = |from: &String| {
@@ -510,6 +528,39 @@ fn no_files_of_a_folder_use_each_other_in_a_circle() {
         TIED.map(str::to_owned).into(),
         "these have no circle any more: take them out of TIED"
     );
+}
+
+#[test]
+fn only_the_platform_names_the_operating_system() {
+    assert_eq!(
+        named_of_the_system(&MAP),
+        [""; 0],
+        "src/platform is the one seam: see docs/windows.md"
+    );
+}
+
+/// The test above sees what it shall see.
+#[test]
+fn what_names_the_operating_system_is_found() {
+    for line in [
+        "use std::os::unix::ffi::OsStrExt;",
+        "fn f() { use std::os::fd; }",
+        "use std::{io, os::fd::RawFd};",
+        "fn f() { unsafe { libc::getpid(); } }",
+        "fn f(_: std::os::fd::RawFd) {}",
+        "fn f() { log::warn!(\"{}\", libc::EINTR); }",
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (file, text) in [
+            ("lib.rs", "mod low; mod platform;"),
+            ("low.rs", line),
+            ("platform.rs", line),
+        ] {
+            fs::write(folder.path().join(file), text).expect("written");
+        }
+        let found = named_of_the_system(&Map::of(folder.path()));
+        assert!(found.len() == 1 && found[0].starts_with("low: "), "{line}: {found:?}");
+    }
 }
 
 /// The tests above see what they shall see.

@@ -1,6 +1,5 @@
 //! The options and the mappings that an index is opened with, checked.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::constants as c;
@@ -10,6 +9,7 @@ use crate::error::{Error, Result, Status, refuse};
 use crate::model::Token;
 use crate::options::MappingKind::{HostToServer, ServerToHost};
 use crate::options::{self, Ttl};
+use crate::platform::files;
 
 /// Options as the caller chose them.
 pub struct CheckedOptions {
@@ -38,11 +38,6 @@ pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
         c::PLEXINDEX_TTL_NEVER => Ok(Ttl::Never),
         ms => millis(ms, what, "0 for one hour, PLEXINDEX_TTL_AT_ONCE or PLEXINDEX_TTL_NEVER").map(Ttl::For),
     }
-}
-
-fn path(bytes: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
 }
 
 /// # Safety
@@ -84,13 +79,9 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
         (
             cache_dir.get("options.cache_dir")?,
             server_url.text("options.server_url")?,
-            token.text("options.token").map_err(|error| match error.status {
-                // The usual text shows the value: a secret.
-                Status::InvalidArgument => {
-                    Error::new(Status::InvalidArgument, "options.token is not UTF-8: copy it again")
-                }
-                _ => error,
-            })?,
+            // Neither copied, for a copy would have to be wiped, nor shown, as the usual text does.
+            std::str::from_utf8(token.get("options.token")?)
+                .map_err(|_| Error::new(Status::InvalidArgument, "options.token is not UTF-8: copy it again"))?,
             user.text("options.user")?,
             ca_file.get("options.ca_file")?,
         )
@@ -107,9 +98,9 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
     };
     Ok(CheckedOptions {
         options: options::Options {
-            cache_dir: path(cache_dir),
+            cache_dir: files::named(cache_dir),
             server_url,
-            token: token.as_deref().and_then(Token::new),
+            token: Token::new(token),
             user,
             library_ttl,
             max_age: time(max_age_ms, default.max_age, "max_age_ms")?,
@@ -120,7 +111,7 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
                 c::PLEXINDEX_NO_RETRY => Duration::ZERO,
                 ms => time(ms, default.retry_for, "retry_ms")?,
             },
-            ca_file: (!ca_file.is_empty()).then(|| path(ca_file)),
+            ca_file: (!ca_file.is_empty()).then(|| files::named(ca_file)),
             accept_invalid_certs: flags & c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS != 0,
             offline: flags & c::PLEXINDEX_OPEN_OFFLINE != 0,
             page_size: if page_size == 0 { default.page_size } else { page_size },

@@ -4,16 +4,22 @@
 //! host. What that user can put into it must not lead this process elsewhere. So each name is looked up in a descriptor of
 //! its folder, no symbolic link is followed, what is made is new, and only what was made here is given away.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::walk::{ONLY_A_PLACE, c_name, open_at, open_at_once, walk};
 use super::witness::{Step, is_on_a_network, tell};
+
+/// The path that a C host writes as these bytes: here the bytes are the path.
+#[must_use]
+pub fn named(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
+}
 
 /// How often a file is looked for that others make and remove meanwhile.
 const TURNS: u32 = 8;
@@ -137,10 +143,16 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 pub struct Inode(u64, u64);
 
 impl Inode {
-    /// The file with these facts.
-    #[must_use]
-    pub fn new(facts: &fs::Metadata) -> Self {
+    fn new(facts: &fs::Metadata) -> Self {
         Self(facts.dev(), facts.ino())
+    }
+
+    /// The file that is open here.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn of_open(file: &File) -> io::Result<Self> {
+        file.metadata().map(|facts| Self::new(&facts))
     }
 
     /// What has this name now.
@@ -408,7 +420,10 @@ pub fn disk(directory: &Path) -> Disk {
     #[cfg(not(target_os = "linux"))]
     {
         let _ = name;
-        local
+        Disk {
+            shares_memory: !is_on_a_network(),
+            ..local
+        }
     }
 }
 

@@ -68,9 +68,16 @@ pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut 
 /// As for [`on_worker`], nothing of it is left in the thread that starts it. A fork's child has no such thread and waits for
 /// none.
 pub struct Worker {
-    thread: libc::pthread_t,
+    thread: Thread,
     process: u32,
 }
+
+/// What the C library calls a thread: a number with glibc, a pointer to what it keeps of it with musl and macOS.
+struct Thread(libc::pthread_t);
+
+// SAFETY: any thread of the process may join any other. The pointer is never followed here; it is only handed back to the
+// C library, which allows that on every thread.
+unsafe impl Send for Thread {}
 
 impl Worker {
     /// Runs `work` on a thread of its own; `None` when there can be none. A panic ends `work`, and nothing else.
@@ -97,7 +104,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         if self.process == std::process::id() {
             // SAFETY: the thread was created joinable by this process and is joined just here, once.
-            unsafe { libc::pthread_join(self.thread, std::ptr::null_mut()) };
+            unsafe { libc::pthread_join(self.thread.0, std::ptr::null_mut()) };
         }
     }
 }
@@ -178,7 +185,7 @@ unsafe fn start(run: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
         libc::pthread_attr_destroy(&raw mut attributes);
         (failed == 0).then(|| Worker {
-            thread,
+            thread: Thread(thread),
             process: std::process::id(),
         })
     }

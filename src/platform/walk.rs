@@ -2,9 +2,13 @@
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::fd::AsRawFd;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::path::Component;
+use std::path::Path;
 
 /// A descriptor that only names in it are looked up with: needs no right to read.
 #[cfg(any(target_os = "linux", target_os = "android"))]

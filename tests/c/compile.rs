@@ -33,10 +33,19 @@ pub fn library() -> PathBuf {
 
 /// Compiles (and links, unless `more` says otherwise) strictly. `standard` begins with `c++` for C++.
 pub fn compile(standard: &str, source: &Path, target: &Path, more: &[&str]) {
-    let (variable, flags, usual) = if standard.starts_with("c++") {
-        ("CXX", "CXXFLAGS", "c++")
+    if standard.starts_with("c++") {
+        compile_with(("CXX", "c++"), standard, source, target, more);
     } else {
-        ("CC", "CFLAGS", "cc")
+        compile_with(("CC", "cc"), standard, source, target, more);
+    }
+}
+
+/// The same, with the compiler that this variable names, or this one.
+pub fn compile_with((variable, usual): (&str, &str), standard: &str, source: &Path, target: &Path, more: &[&str]) {
+    let flags = if standard.starts_with("c++") {
+        "CXXFLAGS"
+    } else {
+        "CFLAGS"
     };
     let flags = env::var(flags).unwrap_or_default();
     let compiler = env::var(variable).unwrap_or_else(|_| usual.to_owned());
@@ -48,6 +57,8 @@ pub fn compile(standard: &str, source: &Path, target: &Path, more: &[&str]) {
         .args(flags.split_whitespace())
         .arg("-I")
         .arg(repository("include"))
+        .arg("-I")
+        .arg(repository("bindings/cpp"))
         .arg(source)
         .arg("-o")
         .arg(target)
