@@ -223,7 +223,7 @@ def test_the_readme_s_commands_build_and_run_the_example(
     script = "\n".join(commands).replace("URL TOKEN FOLDER LIBRARY FILE", shlex.join(asked))
     variables = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
     said = run("sh", "-ec", script, cwd=tmp_path, env={**variables, "HOME": str(tmp_path)})
-    assert said == f"OK: /library/metadata/{movie['ratingKey']}\n"
+    assert said == f"OK: /library/metadata/{movie['ratingKey']}\n  {movie['path']}\n"
 
 
 def test_the_header_for_cpp_is_installed(installed: Path, tmp_path: Path, server: str, movie: dict[str, str]) -> None:
