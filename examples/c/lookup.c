@@ -9,6 +9,9 @@
 
 #define TEXT(text) {(text), strlen(text)}
 
+static char message[1024]; /* of the last error */
+static plexindex_buffer error = {.data = message, .capacity = sizeof message};
+
 static int32_t key_of(const plexindex_handle *index, const plexindex_library_handle *all, const char *path,
                       plexindex_buffer *memory)
 {
@@ -19,15 +22,13 @@ static int32_t key_of(const plexindex_handle *index, const plexindex_library_han
         printf("%s\t%s\n", key, path);
         return PLEXINDEX_OK;
     }
-    status = plexindex_match_path(index, &query, memory);
+    status = plexindex_match_path(index, &query, memory, &error);
     if (status == PLEXINDEX_OK) {
-        const char *block = memory->data;
-        const plexindex_answer *answer = (const void *)(block + ((const plexindex_answers *)memory->data)->first);
-        const plexindex_item *item = (const void *)(block + answer->item);
-        printf("%s\t%s\n", block + item->key.offset, path);
+        const plexindex_item *item = plexindex_block_item(memory, plexindex_block_answer(memory, 0));
+        printf("%s\t%s\n", plexindex_block_text(memory, &item->key), path);
     } else {
         printf("%s\t%s\n", plexindex_status_name(status), path);
-        if (status >= 100) fprintf(stderr, "%s\n", plexindex_last_error_message());
+        if (status >= 100) fprintf(stderr, "%s\n", message);
     }
     return status;
 }
@@ -46,12 +47,12 @@ int main(int argc, char **argv)
     }
     plexindex_options options = {
         .size = sizeof options, .server_url = TEXT(argv[1]), .token = TEXT(argv[2]), .cache_dir = TEXT(argv[3])};
-    status = plexindex_open(&options, &index);
-    if (status == PLEXINDEX_OK) status = plexindex_library(index, PLEXINDEX_SELECT_ALL, NULL, 0, &all);
-    if (status != PLEXINDEX_OK) fprintf(stderr, "%s\n", plexindex_last_error_message());
+    status = plexindex_open(&options, &index, &error);
+    if (status == PLEXINDEX_OK) status = plexindex_library(index, PLEXINDEX_SELECT_ALL, NULL, 0, &all, &error);
+    if (status != PLEXINDEX_OK) fprintf(stderr, "%s\n", message);
     while (status < 100 && fgets(path, sizeof path, stdin) != NULL) {
         path[strcspn(path, "\n")] = '\0';
         if (path[0] != '\0') status = key_of(index, all, path, &buffer);
     }
-    return plexindex_close(index) == PLEXINDEX_OK && status < 100 ? 0 : 1;
+    return plexindex_close(index, NULL) == PLEXINDEX_OK && status < 100 ? 0 : 1;
 }

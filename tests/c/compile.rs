@@ -27,7 +27,7 @@ pub fn library_folder() -> PathBuf {
 pub fn library() -> PathBuf {
     let name = format!("{}plexindex{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
     let path = library_folder().join(name);
-    assert!(path.is_file(), "{} is missing: it is built beside this test", path.display());
+    assert!(path.is_file(), "{} was not built beside this test", path.display());
     path
 }
 
