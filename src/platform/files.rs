@@ -406,7 +406,7 @@ pub fn disk(directory: &Path) -> Disk {
             }
             facts
         };
-        #[allow(clippy::unnecessary_cast, clippy::cast_lossless)] // its type differs by platform
+        #[allow(clippy::unnecessary_cast, clippy::cast_lossless, clippy::cast_possible_wrap)] // its type differs by platform
         let number = (facts.f_type as i64) & 0xFFFF_FFFF;
         let known = KINDS.iter().find(|(kind, ..)| *kind == number);
         #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)] // theirs too
