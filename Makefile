@@ -8,11 +8,12 @@ CARGO ?= cargo
 ITEMS ?= 20000
 
 export CARGO
+export PREFIX DESTDIR LIBDIR INCLUDEDIR MANDIR DATADIR
 export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 # The stand-in and the demo's library, built by one command, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build header demo standin docs bench test test-rust test-python check-deep fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
+.PHONY: help build install uninstall abi header demo standin docs bench test test-rust test-python test-install check-deep fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -20,6 +21,15 @@ help: ## this list
 
 build: ## the library, optimised: target/release/libplexindex.so and .a
 	$(CARGO) build --release --lib
+
+install: ## the library for C, with pkg-config and CMake files: PREFIX=/usr/local DESTDIR= LIBDIR=lib
+	$(PYTHON) scripts/install.py install
+
+uninstall: ## remove what `make install` made with the same PREFIX, DESTDIR and DATADIR
+	$(PYTHON) scripts/install.py uninstall
+
+abi: ## renew docs/abi.txt from include/plexindex.h, and say what is no longer so
+	$(PYTHON) scripts/abi.py
 
 header: ## renew include/plexindex.h from src/capi
 	$(PYTHON) scripts/renew_header.py
@@ -47,9 +57,11 @@ test-rust: ## the Rust tests and the C programs only
 test-python: ## ruff, mypy, and the tests of the Python package only
 	$(PYTHON) scripts/run_tests.py python
 
-check-deep: ## the long fault tests in full (docs/faults.md): kills, power cuts, damage, load; PLEXINDEX_DEPTH=N scales them
-	$(CARGO) test --test processes --test disk --test hostile --test limit -- --ignored
-	$(CARGO) test --release --test simulation -- --ignored
+test-install: ## only the tests of what `make install` makes, with link-time optimisation
+	$(PYTHON) scripts/run_tests.py install
+
+check-deep: ## the long fault tests in full (docs/faults.md), one after another; PLEXINDEX_DEPTH=N scales them, ONLY="disk …"
+	$(PYTHON) scripts/run_deep.py
 
 fuzz: ## the fuzz targets, guided by coverage: TIME=60 seconds each, or RUNS=1000000; TARGETS="paths …"
 	$(PYTHON) scripts/run_fuzz.py

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What the header is made of, in its order.
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 15] = [
     "src/error.rs",
     "src/capi/constants.rs",
     "src/capi/types.rs",
@@ -17,6 +17,7 @@ const SOURCES: [&str; 14] = [
     "src/capi/functions/library.rs",
     "src/capi/functions/lookup.rs",
     "src/capi/functions/matching.rs",
+    "src/capi/functions/blocks.rs",
     "src/capi/functions/paths.rs",
     "src/capi/functions/record.rs",
     "src/capi/functions/refresh.rs",

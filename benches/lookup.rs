@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CStr, CString, c_char};
 use std::hint::black_box;
+use std::ptr::null_mut;
 use std::sync::{Mutex, PoisonError};
 
 use divan::Bencher;
@@ -142,13 +143,13 @@ fn open_in_c(folder: &[u8], server: &Standin) -> *const capi::types::LibraryHand
         options.token = bytes(token.as_bytes());
         options.mappings = &raw const mapping;
         options.mappings_count = 1;
-        let (mut index, mut library) = (std::ptr::null_mut(), std::ptr::null());
-        assert_eq!(capi::plexindex_open(&raw const options, &raw mut index), 0);
+        let (mut index, mut library) = (null_mut(), std::ptr::null());
+        assert_eq!(capi::plexindex_open(&raw const options, &raw mut index, null_mut()), 0);
         let title = b"Movies";
         let select = capi::constants::PLEXINDEX_SELECT_TITLE;
         let title_bytes = title.as_ptr().cast();
         assert_eq!(
-            capi::plexindex_library(index, select, title_bytes, title.len(), &raw mut library),
+            capi::plexindex_library(index, select, title_bytes, title.len(), &raw mut library, null_mut()),
             0
         );
         library

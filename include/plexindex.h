@@ -4,7 +4,8 @@
  * Generated from src/capi by cbindgen; renew it with `make header`. Licence: MIT OR Apache-2.0.
  *
  * Errors: a function that can fail returns a status, a value of enum plexindex_status as int32_t. 0 is success, 1 to 99
- *   are answers that are no errors, from 100 on are errors. plexindex_last_error_message() gives the text of an error.
+ *   are answers that are no errors, from 100 on are errors. Its last argument, `error`, is a buffer for the text of an
+ *   error, or NULL; see plexindex_buffer. plexindex_last_error_message() gives the text too, on the thread of the call.
  *   Outputs are written on success only, unless a comment says otherwise. Every pointer may be NULL without a crash.
  * Threads: any number of threads may use a handle at once. Callbacks run on the thread that makes the call.
  * Memory: the caller frees nothing that plexindex gives out, except the handle, with plexindex_close(). Strings and
@@ -392,7 +393,15 @@ typedef struct plexindex_options {
 
 // The caller's memory for an answer. `data` must be aligned to 8 bytes, as malloc's memory is. It may be NULL when
 // `capacity` is 0. With PLEXINDEX_OK and with every answer status, `length` is the number of bytes written. With
-// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed, and the memory holds nothing of use.
+// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed, and the memory holds nothing of use: enlarge it and call again. An
+// answer to one query has 16 candidates at most. It seldom takes more than 8 KiB, but no size is enough for any title and
+// path.
+//
+// As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8, and a
+// NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a call that
+// did not fail. A text that does not fit is cut, and ends in `…` if that fits; `length` is its whole length then, which is
+// not below `capacity`. No other call changes it. Where the runtime chooses the thread of a call, as that of Go does, this
+// is the only way to the text. A buffer that cannot be one is refused before the call does anything.
 typedef struct plexindex_buffer {
     // The caller's memory.
     void *data;
@@ -445,6 +454,79 @@ typedef struct plexindex_query {
     // Passed to `progress` unchanged.
     void *progress_user;
 } plexindex_query;
+
+// A string inside an answer. It begins `offset` bytes after the block's first byte, and a NUL that `length` does not
+// count follows it. 0, 0: there is no string. An empty string has an offset.
+typedef struct plexindex_text {
+    // From the block's first byte; 0: none.
+    uint32_t offset;
+    // In bytes, without the NUL.
+    uint32_t length;
+} plexindex_text;
+
+// The answer for one path, GUID or title.
+typedef struct plexindex_answer {
+    // PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET, PLEXINDEX_NEEDS_WARM, or, in a batch,
+    // the error of this one query.
+    int32_t status;
+    // PLEXINDEX_RUNG_*: how the item was found.
+    uint8_t rung;
+    // PLEXINDEX_CONFIDENCE_*.
+    uint8_t confidence;
+    // PLEXINDEX_REASON_*: why there is no single item. With PLEXINDEX_RUNG_SUFFIX and PLEXINDEX_RUNG_FILE_NAME: what
+    // speaks for the item, or against it.
+    uint8_t reason;
+    // PLEXINDEX_ANSWER_* flags, or'ed.
+    uint8_t flags;
+    // Where the single item (plexindex_item) begins, from the block's first byte; 0: there is none.
+    uint32_t item;
+    // Where the candidates (an array of plexindex_item, best first) begin; 0: there are none.
+    uint32_t candidates;
+    // How many candidates are in the array.
+    uint32_t candidates_count;
+    // How many fit in all.
+    uint32_t candidates_total;
+    // A sentence for people: what `reason` says, or the error's text. There is none for PLEXINDEX_REASON_NONE.
+    struct plexindex_text message;
+    // Milliseconds since the listing that answered was last known to be current; -1: no listing answered.
+    int64_t age_ms;
+} plexindex_answer;
+
+// An item, as the index knows it. A text that the index does not know is 0, 0.
+typedef struct plexindex_item {
+    // Plex's address of the item, `/library/metadata/<rating key>`.
+    struct plexindex_text key;
+    // Plex's rating key.
+    struct plexindex_text rating_key;
+    // Title; for an episode the episode's.
+    struct plexindex_text title;
+    // Scalar GUID.
+    struct plexindex_text guid;
+    // Title of the show, for a track of the artist.
+    struct plexindex_text show_title;
+    // Rating key of the show or artist.
+    struct plexindex_text show_rating_key;
+    // Scalar GUID of the show or artist.
+    struct plexindex_text show_guid;
+    // The listed path that fits, as the server spells it; for a recorded match the recorded path.
+    struct plexindex_text path;
+    // Section id of its library.
+    struct plexindex_text section;
+    // Title of its library.
+    struct plexindex_text library_title;
+    // Plex's number of the type: 1 movie, 4 episode, 10 track, 12 clip, 13 photo, 0 unknown.
+    int32_t kind;
+    // Year; 0: unknown.
+    int32_t year;
+    // Season, for a track the disc; -1: none.
+    int32_t season;
+    // Episode or track number; -1: none.
+    int32_t episode;
+    // PLEXINDEX_ITEM_* flags, or'ed.
+    uint32_t flags;
+    // Zero.
+    uint32_t reserved;
+} plexindex_item;
 
 // An edit of items, for plexindex_edit_items(). Zero the struct, set `size` to sizeof(plexindex_edit), then set what
 // you need.
@@ -590,79 +672,6 @@ typedef struct plexindex_answers {
     uint32_t log_lines;
 } plexindex_answers;
 
-// A string inside an answer. It begins `offset` bytes after the block's first byte, and a NUL that `length` does not
-// count follows it. 0, 0: there is no string. An empty string has an offset.
-typedef struct plexindex_text {
-    // From the block's first byte; 0: none.
-    uint32_t offset;
-    // In bytes, without the NUL.
-    uint32_t length;
-} plexindex_text;
-
-// The answer for one path, GUID or title.
-typedef struct plexindex_answer {
-    // PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET, PLEXINDEX_NEEDS_WARM, or, in a batch,
-    // the error of this one query.
-    int32_t status;
-    // PLEXINDEX_RUNG_*: how the item was found.
-    uint8_t rung;
-    // PLEXINDEX_CONFIDENCE_*.
-    uint8_t confidence;
-    // PLEXINDEX_REASON_*: why there is no single item. With PLEXINDEX_RUNG_SUFFIX and PLEXINDEX_RUNG_FILE_NAME: what
-    // speaks for the item, or against it.
-    uint8_t reason;
-    // PLEXINDEX_ANSWER_* flags, or'ed.
-    uint8_t flags;
-    // Where the single item (plexindex_item) begins, from the block's first byte; 0: there is none.
-    uint32_t item;
-    // Where the candidates (an array of plexindex_item, best first) begin; 0: there are none.
-    uint32_t candidates;
-    // How many candidates are in the array.
-    uint32_t candidates_count;
-    // How many fit in all.
-    uint32_t candidates_total;
-    // A sentence for people: what `reason` says, or the error's text. There is none for PLEXINDEX_REASON_NONE.
-    struct plexindex_text message;
-    // Milliseconds since the listing that answered was last known to be current; -1: no listing answered.
-    int64_t age_ms;
-} plexindex_answer;
-
-// An item, as the index knows it. A text that the index does not know is 0, 0.
-typedef struct plexindex_item {
-    // Plex's address of the item, `/library/metadata/<rating key>`.
-    struct plexindex_text key;
-    // Plex's rating key.
-    struct plexindex_text rating_key;
-    // Title; for an episode the episode's.
-    struct plexindex_text title;
-    // Scalar GUID.
-    struct plexindex_text guid;
-    // Title of the show, for a track of the artist.
-    struct plexindex_text show_title;
-    // Rating key of the show or artist.
-    struct plexindex_text show_rating_key;
-    // Scalar GUID of the show or artist.
-    struct plexindex_text show_guid;
-    // The listed path that fits, as the server spells it; for a recorded match the recorded path.
-    struct plexindex_text path;
-    // Section id of its library.
-    struct plexindex_text section;
-    // Title of its library.
-    struct plexindex_text library_title;
-    // Plex's number of the type: 1 movie, 4 episode, 10 track, 12 clip, 13 photo, 0 unknown.
-    int32_t kind;
-    // Year; 0: unknown.
-    int32_t year;
-    // Season, for a track the disc; -1: none.
-    int32_t season;
-    // Episode or track number; -1: none.
-    int32_t episode;
-    // PLEXINDEX_ITEM_* flags, or'ed.
-    uint32_t flags;
-    // Zero.
-    uint32_t reserved;
-} plexindex_item;
-
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -679,7 +688,8 @@ const char *plexindex_status_name(int32_t status);
 
 // The text of this thread's last error: a status from 100 on. It names the input and the remedy. UTF-8,
 // NUL-terminated, never NULL, and empty before the first error. It belongs to the thread and is valid until the
-// thread's next plexindex call. A text that is too long ends in `…`.
+// thread's next plexindex call. A text that is too long ends in `…`. Where calls are made on threads that the runtime
+// chooses, give each call a buffer of its own instead: the argument `error` (plexindex_buffer).
 const char *plexindex_last_error_message(void);
 
 // Opens an index. Reads the disk only and sends no request. Several handles and several processes may have the same
@@ -693,17 +703,20 @@ const char *plexindex_last_error_message(void);
 //
 // Precondition: pointers must be NULL or valid.
 int32_t plexindex_open(const struct plexindex_options *options,
-                       struct plexindex_handle **out_handle);
+                       struct plexindex_handle **out_handle,
+                       struct plexindex_buffer *error);
 
 // Closes an index. Its counters are written, and no thread of the library runs afterwards. NULL is fine.
 //
 // The handle and its library handles are invalid from the start of this call on, and the library cannot detect their
 // use: no other thread may be in a call with them, and none may begin one.
 //
-// Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written. The index is closed all the same.
+// Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written. The index is closed all the same, unless
+// `error` was refused.
 //
 // Precondition: `handle` must be NULL or come from plexindex_open() and not be closed yet.
-int32_t plexindex_close(struct plexindex_handle *handle);
+int32_t plexindex_close(struct plexindex_handle *handle,
+                        struct plexindex_buffer *error);
 
 // Gives a handle for one library, or for all. Sends no request. A library that the store does not know is no error
 // here: the first call that uses the handle asks the server for it.
@@ -720,7 +733,8 @@ int32_t plexindex_library(const struct plexindex_handle *handle,
                           int32_t kind,
                           const char *selector,
                           size_t length,
-                          const struct plexindex_library_handle **out_library);
+                          const struct plexindex_library_handle **out_library,
+                          struct plexindex_buffer *error);
 
 // The fast lookup: the key (`/library/metadata/<rating key>`) of the item with this path, where the index has it at
 // hand with PLEXINDEX_CONFIDENCE_HIGH.
@@ -752,7 +766,8 @@ int32_t plexindex_lookup_keys(const struct plexindex_library_handle *library,
                               const char *paths,
                               size_t length,
                               size_t count,
-                              struct plexindex_buffer *keys);
+                              struct plexindex_buffer *keys,
+                              struct plexindex_buffer *error);
 
 // The full answer for one path. Climbs the ladder of PLEXINDEX_RUNG_*, and sends requests where they are needed and
 // allowed.
@@ -767,7 +782,8 @@ int32_t plexindex_lookup_keys(const struct plexindex_library_handle *library,
 // Precondition: pointers must be NULL or valid; `handle` must be open, and the query's library one of it.
 int32_t plexindex_match_path(const struct plexindex_handle *handle,
                              const struct plexindex_query *query,
-                             struct plexindex_buffer *answer);
+                             struct plexindex_buffer *answer,
+                             struct plexindex_buffer *error);
 
 // plexindex_match_path() for many paths: one block with `count` answers, in order, each with its own status.
 //
@@ -781,7 +797,8 @@ int32_t plexindex_match_path(const struct plexindex_handle *handle,
 int32_t plexindex_match_paths(const struct plexindex_handle *handle,
                               const struct plexindex_query *query,
                               size_t count,
-                              struct plexindex_buffer *answers);
+                              struct plexindex_buffer *answers,
+                              struct plexindex_buffer *error);
 
 // The items with this GUID: `plex://…`, `imdb://tt…`, `tmdb://…`, `tvdb://…`, or that of a legacy agent. The GUID of a
 // show gives its episodes. One item is PLEXINDEX_OK, several are PLEXINDEX_AMBIGUOUS.
@@ -794,7 +811,8 @@ int32_t plexindex_match_paths(const struct plexindex_handle *handle,
 // Precondition: as plexindex_match_path().
 int32_t plexindex_match_guid(const struct plexindex_handle *handle,
                              const struct plexindex_query *query,
-                             struct plexindex_buffer *answer);
+                             struct plexindex_buffer *answer,
+                             struct plexindex_buffer *error);
 
 // The items with this title. Case, accents and punctuation do not count. When no item has the title, the items whose
 // titles hold all its words. The title of a show gives its episodes.
@@ -806,7 +824,48 @@ int32_t plexindex_match_guid(const struct plexindex_handle *handle,
 // Precondition: as plexindex_match_path().
 int32_t plexindex_search_title(const struct plexindex_handle *handle,
                                const struct plexindex_query *query,
-                               struct plexindex_buffer *answer);
+                               struct plexindex_buffer *answer,
+                               struct plexindex_buffer *error);
+
+// How many answers a block has: one for each query, in order. 0 for a buffer that holds no block.
+//
+// The functions plexindex_block_*() read a block that plexindex_match_path() and the like wrote. They check each offset
+// against `block`, which is the buffer as that call left it. They cannot fail: what is not there is NULL, or 0. Any
+// thread may call them, and what they give lies in the buffer's memory.
+//
+// Precondition: `block` must be NULL or valid.
+size_t plexindex_block_answers(const struct plexindex_buffer *block);
+
+// The answer at this place of a block, from 0 on. NULL beyond the last one.
+//
+// Precondition: `block` must be NULL or valid.
+const struct plexindex_answer *plexindex_block_answer(const struct plexindex_buffer *block, size_t place);
+
+// The single item of an answer. NULL when there is none, as for an answer that is ambiguous.
+//
+// `answer`: from plexindex_block_answer(), or a copy of that.
+//
+// Precondition: pointers must be NULL or valid.
+const struct plexindex_item *plexindex_block_item(const struct plexindex_buffer *block,
+                                                  const struct plexindex_answer *answer);
+
+// The candidate at this place of an answer, from 0 on, the best first. NULL beyond the last one:
+// plexindex_answer.candidates_count says how many there are.
+//
+// `answer`: from plexindex_block_answer(), or a copy of that.
+//
+// Precondition: pointers must be NULL or valid.
+const struct plexindex_item *plexindex_block_candidate(const struct plexindex_buffer *block,
+                                                       const struct plexindex_answer *answer,
+                                                       size_t place);
+
+// A text of a block, NUL-terminated: plexindex_text.length bytes. NULL when there is none. An empty text is not NULL.
+//
+// `text`: a field of an answer or an item, such as `&item->title`, or a copy of that.
+//
+// Precondition: pointers must be NULL or valid.
+const char *plexindex_block_text(const struct plexindex_buffer *block,
+                                 const struct plexindex_text *text);
 
 // Compares one path with others, as the index compares a path with what Plex lists. Case and the Unicode form do not
 // count. `\` separates components in paths that begin like those of Windows. For hosts that have a listing of their
@@ -825,7 +884,8 @@ int32_t plexindex_compare_paths(const char *path,
                                 const char *others,
                                 size_t others_length,
                                 size_t count,
-                                uint32_t *relations);
+                                uint32_t *relations,
+                                struct plexindex_buffer *error);
 
 // Records that the item with this key has this path. A recorded match is stored, never expires, and answers first.
 //
@@ -839,7 +899,8 @@ int32_t plexindex_record_match(const struct plexindex_library_handle *library,
                                const char *path,
                                size_t path_length,
                                const char *key,
-                               size_t key_length);
+                               size_t key_length,
+                               struct plexindex_buffer *error);
 
 // plexindex_record_match() for many in one transaction: all are recorded, or none.
 //
@@ -853,7 +914,8 @@ int32_t plexindex_record_matches(const struct plexindex_library_handle *library,
                                  size_t paths_length,
                                  const char *keys,
                                  size_t keys_length,
-                                 size_t count);
+                                 size_t count,
+                                 struct plexindex_buffer *error);
 
 // Invalidates a path. Its recorded match is removed. An item that lists the path is not answered for it again until
 // one request has verified it.
@@ -863,7 +925,8 @@ int32_t plexindex_record_matches(const struct plexindex_library_handle *library,
 // Precondition: pointers must be NULL or valid; `library` must be a handle of an open index (all libraries are fine).
 int32_t plexindex_invalidate_path(const struct plexindex_library_handle *library,
                                   const char *path,
-                                  size_t length);
+                                  size_t length,
+                                  struct plexindex_buffer *error);
 
 // Invalidates an item, by its key or rating key: plexindex_invalidate_path() for all its paths. Call it when the
 // server answers 404 for an item.
@@ -873,7 +936,8 @@ int32_t plexindex_invalidate_path(const struct plexindex_library_handle *library
 // Precondition: as plexindex_invalidate_path().
 int32_t plexindex_invalidate_item(const struct plexindex_library_handle *library,
                                   const char *key,
-                                  size_t length);
+                                  size_t length,
+                                  struct plexindex_buffer *error);
 
 // Invalidates a library, or all. The recorded matches are removed, and the next call that may ask the server fetches a
 // full listing. Until that is complete the old listing answers, marked PLEXINDEX_ANSWER_STALE. The call takes the same
@@ -882,12 +946,13 @@ int32_t plexindex_invalidate_item(const struct plexindex_library_handle *library
 // Returns what plexindex_invalidate_path() returns.
 //
 // Precondition: `library` must be NULL or a handle of an open index.
-int32_t plexindex_invalidate_library(const struct plexindex_library_handle *library);
+int32_t plexindex_invalidate_library(const struct plexindex_library_handle *library,
+                                     struct plexindex_buffer *error);
 
 // plexindex_invalidate_library() for every library of this server and user.
 //
 // Precondition: `handle` must be NULL or open.
-int32_t plexindex_invalidate_all(const struct plexindex_handle *handle);
+int32_t plexindex_invalidate_all(const struct plexindex_handle *handle, struct plexindex_buffer *error);
 
 // Removes all that the store holds of this server and user: listings, recorded matches, and all else. The client
 // identifier and the counters of the store's life stay.
@@ -895,7 +960,8 @@ int32_t plexindex_invalidate_all(const struct plexindex_handle *handle);
 // Returns PLEXINDEX_OK; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 //
 // Precondition: `handle` must be NULL or open.
-int32_t plexindex_clear(const struct plexindex_handle *handle);
+int32_t plexindex_clear(const struct plexindex_handle *handle,
+                        struct plexindex_buffer *error);
 
 // Brings the query's library, or all, up to date now. A match does the same by itself when a listing has expired. With
 // PLEXINDEX_QUERY_FULL a full listing is fetched in any case. `text` of the query is not used.
@@ -905,7 +971,8 @@ int32_t plexindex_clear(const struct plexindex_handle *handle);
 //
 // Precondition: as plexindex_match_path().
 int32_t plexindex_refresh(const struct plexindex_handle *handle,
-                          const struct plexindex_query *query);
+                          const struct plexindex_query *query,
+                          struct plexindex_buffer *error);
 
 // Begins to listen to the server's events, on a thread of the library's own, until plexindex_watch_stop() or
 // plexindex_close(). An event makes the next query about the library ask the server; the thread itself asks for
@@ -920,13 +987,15 @@ int32_t plexindex_refresh(const struct plexindex_handle *handle,
 // started.
 //
 // Precondition: `handle` must be NULL or open.
-int32_t plexindex_watch_start(const struct plexindex_handle *handle);
+int32_t plexindex_watch_start(const struct plexindex_handle *handle,
+                              struct plexindex_buffer *error);
 
 // Ends what plexindex_watch_start() began. The thread has ended when the call returns: within a second, or later while
 // the system resolves a host name. Without a watch the call does nothing.
 //
 // Precondition: `handle` must be NULL or open.
-int32_t plexindex_watch_stop(const struct plexindex_handle *handle);
+int32_t plexindex_watch_stop(const struct plexindex_handle *handle,
+                             struct plexindex_buffer *error);
 
 // Tells the index of an event that the host received itself. The next query about what it names asks the server. Sends
 // no request.
@@ -940,7 +1009,8 @@ int32_t plexindex_watch_stop(const struct plexindex_handle *handle);
 // Precondition: `handle` must be NULL or open; `body` NULL or valid.
 int32_t plexindex_notify(const struct plexindex_handle *handle,
                          const char *body,
-                         size_t length);
+                         size_t length,
+                         struct plexindex_buffer *error);
 
 // Gives many items the same values, with one request for each hundred items of a type. No request is sent for an edit
 // without items or without changes, or when one of the items does not exist. The first request that fails is the last
@@ -956,7 +1026,8 @@ int32_t plexindex_notify(const struct plexindex_handle *handle,
 // Precondition: pointers must be NULL or valid; `handle` must be open, and the edit's library one of it.
 int32_t plexindex_edit_items(const struct plexindex_handle *handle,
                              const struct plexindex_edit *edit,
-                             struct plexindex_edit_report *report);
+                             struct plexindex_edit_report *report,
+                             struct plexindex_buffer *error);
 
 // Gives a handle for a table of the host's own values. A table holds values by name, both any bytes. It is stored in the
 // index's folder, for every process that opens that. It has nothing to do with libraries: no query reads it, and no
@@ -973,7 +1044,8 @@ int32_t plexindex_table(const struct plexindex_handle *handle,
                         const char *name,
                         size_t length,
                         uint32_t flags,
-                        const struct plexindex_table_handle **out_table);
+                        const struct plexindex_table_handle **out_table,
+                        struct plexindex_buffer *error);
 
 // The fast lookup: the value of this name, where the index has it at hand.
 //
@@ -1001,7 +1073,8 @@ const char *plexindex_table_lookup(const struct plexindex_table_handle *table,
 int32_t plexindex_table_get(const struct plexindex_table_handle *table,
                             const char *name,
                             size_t name_length,
-                            struct plexindex_buffer *value);
+                            struct plexindex_buffer *value,
+                            struct plexindex_buffer *error);
 
 // Stores a value. It replaces the value of the same name.
 //
@@ -1020,14 +1093,16 @@ int32_t plexindex_table_put(const struct plexindex_table_handle *table,
                             const char *value,
                             size_t value_length,
                             int64_t ttl_ms,
-                            uint64_t limit);
+                            uint64_t limit,
+                            struct plexindex_buffer *error);
 
 // Removes an entry. An entry that does not exist is no error.
 //
 // Precondition: as plexindex_table_put().
 int32_t plexindex_table_remove(const struct plexindex_table_handle *table,
                                const char *name,
-                               size_t name_length);
+                               size_t name_length,
+                               struct plexindex_buffer *error);
 
 // Makes many changes in one transaction, in order: all are made, or none. When the limit later removes one of the values
 // that the call stored, it removes all of them.
@@ -1041,7 +1116,8 @@ int32_t plexindex_table_write(const struct plexindex_handle *handle,
                               const struct plexindex_table_op *ops,
                               size_t count,
                               int64_t ttl_ms,
-                              uint64_t limit);
+                              uint64_t limit,
+                              struct plexindex_buffer *error);
 
 // The names of a table's entries, one a call, in the order of their bytes. Entries that have expired are left out.
 //
@@ -1055,18 +1131,20 @@ int32_t plexindex_table_write(const struct plexindex_handle *handle,
 int32_t plexindex_table_next(const struct plexindex_table_handle *table,
                              const char *after,
                              size_t after_length,
-                             struct plexindex_buffer *name);
+                             struct plexindex_buffer *name,
+                             struct plexindex_buffer *error);
 
 // How many entries a table has, or all tables together. Entries that have expired and are still stored count too.
 //
 // Precondition: pointers must be NULL or valid; `table` must be a handle of an open index.
 int32_t plexindex_table_count(const struct plexindex_table_handle *table,
-                              uint64_t *count);
+                              uint64_t *count,
+                              struct plexindex_buffer *error);
 
 // Removes all entries of a table, or of all tables. A table of any size takes the same time.
 //
 // Precondition: `table` must be NULL or a handle of an open index.
-int32_t plexindex_table_clear(const struct plexindex_table_handle *table);
+int32_t plexindex_table_clear(const struct plexindex_table_handle *table, struct plexindex_buffer *error);
 
 // The items of a library as the store has them, one page a call. Sends no request.
 //
@@ -1082,7 +1160,8 @@ int32_t plexindex_items(const struct plexindex_handle *handle,
                         const struct plexindex_library_handle *library,
                         int64_t *cursor,
                         size_t limit,
-                        struct plexindex_buffer *page);
+                        struct plexindex_buffer *page,
+                        struct plexindex_buffer *error);
 
 // One item of a library, or of any, as the store has it, with all its files and external ids. Sends no request.
 //
@@ -1097,7 +1176,8 @@ int32_t plexindex_items(const struct plexindex_handle *handle,
 int32_t plexindex_item_json(const struct plexindex_library_handle *library,
                             const char *key,
                             size_t key_length,
-                            struct plexindex_buffer *json);
+                            struct plexindex_buffer *json,
+                            struct plexindex_buffer *error);
 
 // The libraries, as JSON, UTF-8:
 // `[{"section","uuid","title","kind","locations","items","age_ms","fresh","generation"}]`. A request is sent only when
@@ -1107,7 +1187,8 @@ int32_t plexindex_item_json(const struct plexindex_library_handle *library,
 // Precondition: as plexindex_match_path().
 int32_t plexindex_libraries_json(const struct plexindex_handle *handle,
                                  const struct plexindex_query *query,
-                                 struct plexindex_buffer *json);
+                                 struct plexindex_buffer *json,
+                                 struct plexindex_buffer *error);
 
 // Asks the server who it is and which libraries it shows, whatever the store has. For finding out what is wrong. Takes
 // two requests, three at the first contact, and stores what they tell. The first one carries no token, so
@@ -1121,7 +1202,8 @@ int32_t plexindex_libraries_json(const struct plexindex_handle *handle,
 // Precondition: as plexindex_match_path().
 int32_t plexindex_server_json(const struct plexindex_handle *handle,
                               const struct plexindex_query *query,
-                              struct plexindex_buffer *json);
+                              struct plexindex_buffer *json,
+                              struct plexindex_buffer *error);
 
 // What kind of place the store is in, as JSON, UTF-8: `{"folder","file_system","journal","shares_memory",
 // "counter_page","locks","locks_error","disk_bytes","free_bytes"}`. `locks` is tested on a file that is removed again.
@@ -1129,7 +1211,8 @@ int32_t plexindex_server_json(const struct plexindex_handle *handle,
 //
 // Precondition: pointers must be NULL or valid; `handle` must be open.
 int32_t plexindex_store_json(const struct plexindex_handle *handle,
-                             struct plexindex_buffer *json);
+                             struct plexindex_buffer *json,
+                             struct plexindex_buffer *error);
 
 // Mappings that seem to be missing, the best first, as JSON, UTF-8: `[{"from","to","matched","of"}]`. This handle
 // found `of` paths by their end or file name; `matched` of them would be listed if the host's folder `from` were the
@@ -1138,17 +1221,22 @@ int32_t plexindex_store_json(const struct plexindex_handle *handle,
 //
 // Precondition: pointers must be NULL or valid; `handle` must be open.
 int32_t plexindex_proposals_json(const struct plexindex_handle *handle,
-                                 struct plexindex_buffer *json);
+                                 struct plexindex_buffer *json,
+                                 struct plexindex_buffer *error);
 
 // Fills in the statistics. `stats`: its `size` must be set.
 //
 // Precondition: pointers must be NULL or valid; `handle` must be open.
-int32_t plexindex_stats(const struct plexindex_handle *handle, struct plexindex_statistics *stats);
+int32_t plexindex_stats(const struct plexindex_handle *handle,
+                        struct plexindex_statistics *stats,
+                        struct plexindex_buffer *error);
 
 // The statistics as a JSON object with named counts, UTF-8.
 //
 // Precondition: pointers must be NULL or valid; `handle` must be open.
-int32_t plexindex_stats_json(const struct plexindex_handle *handle, struct plexindex_buffer *json);
+int32_t plexindex_stats_json(const struct plexindex_handle *handle,
+                             struct plexindex_buffer *json,
+                             struct plexindex_buffer *error);
 
 // Hands the log lines that wait to `receive`, oldest first, on this thread. The ring holds 256 lines for the whole
 // process. When it overflows, the oldest lines are lost, and a line says how many.
@@ -1160,7 +1248,8 @@ int32_t plexindex_stats_json(const struct plexindex_handle *handle, struct plexi
 //
 // Precondition: `receive` must be a function of that type that does not unwind, but for the end of its thread.
 int32_t plexindex_drain_log(plexindex_log_fn receive,
-                            void *user);
+                            void *user,
+                            struct plexindex_buffer *error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -218,7 +218,7 @@ class Options(ctypes.Structure):
 def test_planted(tmp_path):
     folder = str(tmp_path / "store").encode()
     handle = ctypes.c_void_p()
-    assert library.plexindex_open(ctypes.byref(Options(24, Bytes(folder, len(folder)))), ctypes.byref(handle)) == 0
+    assert library.plexindex_open(ctypes.byref(Options(24, Bytes(folder, len(folder)))), ctypes.byref(handle), None) == 0
     handle.value = None
 """
 

@@ -133,7 +133,12 @@ def shared_library() -> Path:
 def lint() -> list[Row]:
     """What the compiler's friends say of the Rust code."""
     clippy = [CARGO, "clippy", *locked(), "--workspace", "--all-targets", "--", "-D", "warnings"]
-    rows = [*check("cargo fmt", [CARGO, "fmt", "--all", "--check"]), *check("cargo clippy", clippy)]
+    page = [CARGO, "rustdoc", *locked(), "--lib", "--", "-D", "warnings"]
+    rows = [
+        *check("cargo fmt", [CARGO, "fmt", "--all", "--check"]),
+        *check("cargo clippy", clippy),
+        *check("rustdoc", page),
+    ]
     return rows + [row for target in OTHER_SYSTEMS for row in lint_for(target)]
 
 
@@ -165,7 +170,8 @@ def valgrind() -> list[Row]:
     stamp = build_folder() / "valgrind.stamp"
     if seen and stamp.is_file() and stamp.read_text() == seen and "valgrind" not in sys.argv:
         return [Row(suite, 0, 0, 0.0, "not run again: it passed with this very library")]
-    programs = [f"--test={VALGRIND_TESTS}", "--", "--skip=the_readme", "--skip=every_program"]
+    # Those in C++ are built with sanitizers anyway.
+    programs = [f"--test={VALGRIND_TESTS}", "--", "--skip=the_readme", "--skip=every_program", "--skip=cpp_"]
     rows = cargo_test(suite, *programs, PLEXINDEX_VALGRIND="1")
     if seen and not any(row.failed for row in rows):
         stamp.parent.mkdir(exist_ok=True)
@@ -191,7 +197,9 @@ def python() -> list[Row]:
     rows = [Row("Python wheel", 1, 0, time.monotonic() - begin)]
     tools = environment.path / "bin"
     here = [
-        folder for folder in ("bindings/python", "tests/python", "demo", "bench", "scripts") if (ROOT / folder).is_dir()
+        folder
+        for folder in ("bindings/python", "tests/python", "tests/install", "demo", "bench", "scripts")
+        if (ROOT / folder).is_dir()
     ]
     rows += check("ruff", [str(tools / "ruff"), "check", *here], [str(tools / "ruff"), "format", "--check", *here])
     mypy = [str(tools / "mypy"), "--strict"]
@@ -223,7 +231,30 @@ def pytest(
     return [Row(name, counts["passed"], failed, time.monotonic() - begin, note)]
 
 
-SUITES = {"lint": lint, "rust": rust, "valgrind": valgrind, "python": python}
+def install() -> list[Row]:
+    """What `make install` makes, in a folder of its own. Run by itself this tests what users get, which takes minutes
+    to build. Among the other suites it takes the library that they have built.
+    """
+    if sys.platform != "linux":
+        return [Row("install", 0, 0, 0.0, "skipped: make install is for Linux")]
+    begin = time.monotonic()
+    environment = Environment(build_folder() / "venv")
+    built = show([CARGO, "test", *locked(), "--workspace", "--no-run", "--quiet"], ignore)
+    try:
+        environment.make(REQUIREMENTS)
+    except SystemExit as error:
+        print(error, flush=True)
+        built = 1
+    if built:
+        return [Row("install", 0, 1, time.monotonic() - begin, "nothing to test it with")]
+    # The archive beside the shared object under test.
+    alone = "install" in sys.argv
+    archive = "" if alone else str(shared_library().with_suffix(".a"))
+    name = "install" if alone else "install, not optimised"
+    return pytest(environment, name, ("tests/install",), PLEXINDEX_ARCHIVE=archive)
+
+
+SUITES = {"lint": lint, "rust": rust, "valgrind": valgrind, "python": python, "install": install}
 
 
 def table(rows: list[Row]) -> None:

@@ -1,30 +1,95 @@
-//! plexindex tells which Plex item a file is, without asking the server.
+//! Which item of a Plex server is this file? Answered without asking the server.
 //!
-//! The map, from the top: [`capi`] crosses the C boundary; [`index`] is what hosts hold; `query` answers, `edit` edits,
-//! `events` listens; `sync` asks the source, `reading` holds what answers are made of, `maintenance` keeps it small;
-//! [`tables`] is what a host keeps itself; `freshness` decides when to ask, `matching` finds, `image` holds what a hit
-//! reads, `store` is `SQLite`, [`source`] the network, and [`stats`] counts. [`model`], [`error`], [`options`] and
-//! `platform` know nothing of the others. Arrows point down only: `docs/design.md`, and `tests/map.rs`.
-//! `fuzzing` shows the fuzz targets of `fuzz/` what is not public, and is no part of the API.
+//! An [`Index`] keeps what the server's libraries list in a folder: it fetches a library when it is first asked, and answers
+//! from then on in microseconds, in any number of threads and processes. It asks the server again when a listing has expired,
+//! when a path is missing that should be there, and when you have invalidated an answer.
+//!
+//! ```
+//! use plexindex::{Index, Options, Token};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path();
+//! let (url, token) = ("http://127.0.0.1:32400", "YOUR-TOKEN");
+//! # let server = plexindex_standin::Standin::builder()
+//! #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+//! # let (url, token) = (server.url(), server.token());
+//! let index = Index::open(Options {
+//!     server_url: Some(url.into()),
+//!     token: Token::new(&token),
+//!     ..Options::new(folder) // is made; nothing is fetched
+//! })?;
+//! let movies = index.library("Movies")?;
+//! let found = movies.match_path("/media/movies/Big Buck Bunny (2008).mkv")?; // fetches the library where it must
+//! match found.item() {
+//!     Some(item) => println!("{item} is {}", item.key), // Big Buck Bunny (2008) is /library/metadata/1002
+//!     None => println!("{:?}: {}", found.status, found.message.as_deref().unwrap_or_default()),
+//! }
+//! # assert_eq!(found.status, plexindex::Status::NotFound);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # How sure is an answer?
+//! A [`Match`] has one item, candidates, or a [`Reason`] why there is none. Its [`Confidence`] is `High` when the path is
+//! recorded, listed or mapped, when only its root differs, or when it carries the item's title. Write to an item of high
+//! confidence only. Where the server sees other paths than you do, give [mappings](Mapping): [`Index::proposals`] tells
+//! which one is missing.
+//!
+//! # What does a call cost?
+//! | call | the server | the time |
+//! |---|---|---|
+//! | [`Index::open`] | is not asked | milliseconds |
+//! | [`Library::lookup_key`] | is never asked | below a microsecond; `None` is no verdict |
+//! | [`Library::match_path`] | is asked when it must be | microseconds, else that of the server |
+//! | the same with [`Query::offline`] | is not asked | microseconds |
+//! | the same with [`Query::deadline`] | two requests, if the library was never fetched | the deadline at most |
+//!
+//! Calls wait on the thread that makes them. A future should make them on a thread for such calls (`spawn_blocking` of
+//! tokio). A server that is down is no error while there is an old answer: that is given, marked [`stale`](Match::stale).
+//!
+//! # Threads, handles, logs
+//! [`Index`], [`Library`] and [`Table`] are cheap to clone, `Send` and `Sync`. The index closes when its last handle goes.
+//! Log lines go to the crate `log`. No line above `debug` holds the token or a full media path.
+//!
+//! # Features
+//! `tls` (on by default): HTTPS to the server. Without it only plain HTTP works, and the library is 2 MB smaller.
+//!
+//! # Platforms and versions
+//! Unix; paths are bytes there and need not be UTF-8. Rust 1.89 is needed; raising that is no breaking change. What is not on
+//! this page is no part of the API, though the C ABI and the tests reach it.
+#![deny(missing_docs)]
 
+// The map for maintainers: docs/design.md, 'The floor plan'. Arrows point down only, which `tests/map.rs` holds. Users of
+// Rust see what `api` re-exports, users of C what `capi` exports; modules that are public besides are for tests, fuzz targets
+// and benchmarks.
+mod api;
+#[doc(hidden)]
 pub mod capi;
 mod edit;
+#[doc(hidden)]
 pub mod error;
 mod events;
 mod freshness;
 #[doc(hidden)]
 pub mod fuzzing;
 mod image;
+#[doc(hidden)]
 pub mod index;
 mod maintenance;
 mod matching;
+#[doc(hidden)]
 pub mod model;
+#[doc(hidden)]
 pub mod options;
 mod platform;
 mod query;
 mod reading;
+#[doc(hidden)]
 pub mod source;
+#[doc(hidden)]
 pub mod stats;
 mod store;
 mod sync;
+#[doc(hidden)]
 pub mod tables;
+
+pub use api::*;

@@ -1,6 +1,6 @@
 //! How an index is opened: every choice of the host, checked before anything is touched.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Result, refuse};
@@ -46,11 +46,59 @@ pub struct Mapping {
     pub to: Vec<u8>,
 }
 
-/// Everything that a host may choose. `Options::default()` is what zeroed C options mean.
+impl Mapping {
+    /// A folder of the host's paths is this folder of the server's.
+    #[must_use]
+    pub fn host_to_server(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Self {
+        Self::of_folders(MappingKind::HostToServer, from.as_ref(), to.as_ref())
+    }
+
+    /// A folder of the server's paths is this folder of the host's.
+    #[must_use]
+    pub fn server_to_host(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Self {
+        Self::of_folders(MappingKind::ServerToHost, from.as_ref(), to.as_ref())
+    }
+
+    /// What a regular expression matches is replaced: `\1`, `\g<1>` and `\g<name>` stand for its groups.
+    #[must_use]
+    pub fn pattern(kind: MappingKind, pattern: impl Into<String>, to: impl Into<Vec<u8>>) -> Self {
+        Self {
+            kind,
+            from: Pattern::Regex(pattern.into()),
+            to: to.into(),
+        }
+    }
+
+    fn of_folders(kind: MappingKind, from: &Path, to: &Path) -> Self {
+        let bytes = |folder: &Path| folder.as_os_str().as_encoded_bytes().to_vec();
+        Self {
+            kind,
+            from: Pattern::Prefix(bytes(from)),
+            to: bytes(to),
+        }
+    }
+}
+
+/// Everything that a host may choose.
+///
+/// A plain struct: name what you choose, and take the rest from [`Options::new`]. A later version may have more fields, so
+/// always end with the rest. (With `#[non_exhaustive]` this could not be written outside of the crate.)
+///
+/// ```
+/// use plexindex::{Mapping, Options, Token};
+///
+/// let options = Options {
+///     server_url: Some("http://127.0.0.1:32400".into()),
+///     token: Token::new("YOUR-TOKEN"),
+///     mappings: vec![Mapping::host_to_server("/mnt/media", "/data/media")],
+///     ..Options::new("/var/cache/plexindex")
+/// };
+/// assert!(!format!("{options:?}").contains("YOUR-TOKEN"));
+/// ```
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools)] // each is one choice of the host's
 pub struct Options {
-    /// The folder for the store; made (0700) when missing. Required.
+    /// The folder for the store; made (0700) when missing. Empty in `Options::default()`, which is refused.
     pub cache_dir: PathBuf,
     /// Base URL of the server, such as `http://127.0.0.1:32400`. Without it the index answers from its store only.
     pub server_url: Option<String>,
@@ -121,13 +169,29 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The defaults, with the store in this folder.
+    #[must_use]
+    pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            cache_dir: cache_dir.into(),
+            ..Self::default()
+        }
+    }
+
     /// Refuses what cannot work, naming the option and the remedy, and warns of what is unwise.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`].
+    #[doc(hidden)]
     pub fn check(&self) -> Result<()> {
         if self.cache_dir.as_os_str().is_empty() {
             return refuse("cache_dir is empty: name the folder that shall hold the store");
+        }
+        if self.cache_dir.as_os_str().as_encoded_bytes().contains(&0) {
+            return refuse(format!(
+                "cache_dir {:?} holds a NUL byte: no folder has such a name",
+                self.cache_dir.to_string_lossy()
+            ));
         }
         if self.page_size == 0 || self.page_size > 1000 {
             return refuse(format!(

@@ -377,6 +377,29 @@ fn every_function_is_called_from_c() {
     assert!(missing.is_empty(), "no program in tests/c calls these: {missing:?}");
 }
 
+/// The C++ binding has a way to each function, status and constant.
+#[test]
+fn the_cpp_binding_reaches_everything() {
+    let binding = fs::read_to_string(compile::repository("bindings/cpp/plexindex.hpp")).expect("readable");
+    let words: BTreeSet<&str> = binding
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .collect();
+    let declared = Declared::read(&header());
+    let statuses = declared.statuses.keys().map(|name| format!("PLEXINDEX_{name}"));
+    let names = declared.functions.iter().chain(&declared.constants).cloned();
+    // Statistics are C's struct, and its counts have C's names.
+    let own = |name: &String| !name.starts_with("PLEXINDEX_REQUEST_") && name != "PLEXINDEX_H";
+    let missing: Vec<String> = names
+        .chain(statuses)
+        .filter(own)
+        .filter(|name| !words.contains(name.as_str()))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "bindings/cpp/plexindex.hpp names none of these: {missing:?}"
+    );
+}
+
 /// Functions with a C ABI, wherever they stand, that are not one call of a guard.
 #[derive(Default)]
 struct Exports {

@@ -1,5 +1,6 @@
 //! Runs the C programs of `tests/c` against the header and the shared object, each with a stand-in server and a folder
-//! of its own. `PLEXINDEX_VALGRIND=1` runs them under valgrind, which then has the last word.
+//! of its own; and the C++ programs of `tests/cpp` and `examples/cpp` against `bindings/cpp`. `PLEXINDEX_VALGRIND=1` runs
+//! them under valgrind, which then has the last word.
 
 use std::env;
 use std::ffi::OsStr;
@@ -40,7 +41,10 @@ macro_rules! programs {
 programs! {
     answers,
     batch,
+    blocks,
+    copies,
     edit,
+    errors,
     items,
     log,
     misuse,
@@ -62,6 +66,11 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::with(Vec::new())
+    }
+
+    /// With these movies besides.
+    fn with(movies: Vec<ItemSpec>) -> Self {
         let movie = |title: &str, path: &str| ItemSpec::file(title, path);
         let exact = ItemSpec {
             guid: Some("plex://movie/000000000000000000000001".to_owned()),
@@ -90,6 +99,7 @@ impl Server {
                     movie("Twin B", "/data/movies/Twins B/twin.mkv").key(900_003),
                 ],
             )
+            .items(1, movies)
             .items(
                 2,
                 [
@@ -218,12 +228,12 @@ impl Run {
         }
     }
 
-    /// Compiles it strictly. `reload.c` loads the library at run time, all others are linked with it.
+    /// Compiles it strictly. `reload.c` and `copies.c` load the library at run time, all others are linked with it.
     fn compiled(&self) -> PathBuf {
         let source = compile::repository("tests/c").join(format!("{}.c", self.name));
         let program = self.folder.path().join(self.name);
         let mut more = vec!["-pthread".to_owned()];
-        if self.name == "reload" {
+        if ["reload", "copies"].contains(&self.name) {
             more.push("-ldl".to_owned());
         } else {
             more.extend(compile::link_arguments());
@@ -235,10 +245,14 @@ impl Run {
 
     /// Runs it to its end as `program URL TOKEN FOLDER …`, answering its questions.
     fn ends(&self, arguments: &[&str]) -> Ended {
-        let program = self.compiled();
+        self.program_ends(&self.compiled(), arguments)
+    }
+
+    /// The same, of a program that is there.
+    fn program_ends(&self, program: &Path, arguments: &[&str]) -> Ended {
         let store = self.folder.path().join("store");
         fs::create_dir_all(&store).expect("a folder");
-        let mut command = start(&program);
+        let mut command = start(program);
         command
             .arg(self.server.standin.url())
             .args([OsStr::new(TOKEN), store.as_os_str()])
@@ -284,11 +298,112 @@ impl Run {
     }
 
     fn passes(&self, arguments: &[&str]) -> String {
-        let Ended { status, output, errors } = self.ends(arguments);
+        self.program_passes(&self.compiled(), arguments)
+    }
+
+    fn program_passes(&self, program: &Path, arguments: &[&str]) -> String {
+        let Ended { status, output, errors } = self.program_ends(program, arguments);
         println!("{output}{errors}");
-        assert!(status.success(), "{}.c: {status}\n{output}\n{errors}", self.name);
+        assert!(status.success(), "{}: {status}\n{output}\n{errors}", self.name);
         output
     }
+
+    /// Compiles a C++ program with this compiler, under sanitizers where they are and nothing else watches.
+    fn compiled_cpp(&self, source: &str, compiler: Compiler, standard: &str, more: &[&str]) -> PathBuf {
+        let program = self.folder.path().join(self.name);
+        let mut all = compile::link_arguments();
+        all.push("-pthread".to_owned());
+        all.extend(more.iter().map(|&one| one.to_owned()));
+        if !valgrind() && env::var_os("CXXFLAGS").is_none() && has_sanitizers(compiler) {
+            all.extend(SANITIZERS.map(str::to_owned));
+        }
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        compile::compile_with(compiler, standard, &compile::repository(source), &program, &all);
+        program
+    }
+}
+
+/// The variable that names a compiler, and its usual name.
+type Compiler = (&'static str, &'static str);
+const GCC: Compiler = ("CXX", "g++");
+const CLANG: Compiler = ("CLANGXX", "clang++");
+const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+
+/// Whether this compiler has its sanitizers' libraries: distributions pack them apart.
+fn has_sanitizers((variable, usual): Compiler) -> bool {
+    let compiler = env::var(variable).unwrap_or_else(|_| usual.to_owned());
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = folder.path().join("empty.cpp");
+    fs::write(&source, "int main() { return 0; }\n").expect("a file");
+    let mut command = Command::new(compiler);
+    command
+        .args(SANITIZERS)
+        .arg(&source)
+        .arg("-o")
+        .arg(folder.path().join("empty"));
+    compile::run(&mut command, variable).status.success()
+}
+
+#[test]
+fn cpp_calls_with_gcc() {
+    let run = Run::new("calls");
+    let program = run.compiled_cpp("tests/cpp/calls.cpp", GCC, "c++17", &[]);
+    run.program_passes(&program, &[]);
+}
+
+#[test]
+fn cpp_calls_with_clang() {
+    let run = Run::new("calls");
+    let program = run.compiled_cpp("tests/cpp/calls.cpp", CLANG, "c++20", &[]);
+    run.program_passes(&program, &[]);
+}
+
+/// The other pairs of compiler and standard, and a program without exceptions.
+#[test]
+fn cpp_compiles_with_either_standard() {
+    let run = Run::new("without exceptions");
+    for (compiler, standard) in [(GCC, "c++20"), (CLANG, "c++17")] {
+        run.compiled_cpp(
+            "examples/cpp/match.cpp",
+            compiler,
+            standard,
+            &["-Wshadow", "-Wconversion"],
+        );
+    }
+    let program = run.compiled_cpp("tests/cpp/without_exceptions.cpp", GCC, "c++17", &["-fno-exceptions"]);
+    run.program_passes(&program, &[]);
+}
+
+/// The examples in C++ say what they find, and what is wrong.
+#[test]
+fn cpp_examples() {
+    let run = Run::new("example");
+    let known = "/data/movies/Exact (2001)/Exact (2001).mkv";
+    let program = run.compiled_cpp("examples/cpp/match.cpp", GCC, "c++17", &[]);
+    assert_eq!(
+        run.program_passes(&program, &["Movies", known]),
+        "/library/metadata/900001: Exact\n"
+    );
+    let several = run.program_passes(&program, &["Movies", "/else/twin.mkv"]);
+    assert!(several.starts_with("AMBIGUOUS: 2 items"), "{several}");
+    assert!(several.contains("\n  /data/movies/Twins A/twin.mkv\n"), "{several}");
+    let ended = run.program_ends(&program, &["Holiday", known]);
+    assert!(!ended.status.success());
+    assert!(ended.errors.starts_with("LIBRARY_NOT_FOUND: "), "{}", ended.errors);
+
+    let folder = run.folder.path().join("files/Exact (2001)");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("Exact (2001).mkv"), "").expect("a file");
+    fs::write(folder.join("unknown.mkv"), "").expect("a file");
+    let program = run.compiled_cpp("examples/cpp/batch.cpp", GCC, "c++17", &[]);
+    let files = folder.parent().and_then(Path::to_str).expect("text");
+    let output = run.program_passes(&program, &["Movies", files]);
+    let mut lines: Vec<&str> = output.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["NOT_FOUND", "OK  /library/metadata/900001 Exact"]);
+    let ended = run.program_ends(&program, &["Holiday", files]);
+    assert!(!ended.status.success());
+    assert!(ended.errors.starts_with("LIBRARY_NOT_FOUND: "), "{}", ended.errors);
 }
 
 /// What a program said, without the leaks that valgrind finds because a failed check ended it.
@@ -355,7 +470,10 @@ fn every_program_is_run() {
 fn example() {
     let run = Run::new("example");
     let known = "/data/movies/Exact (2001)/Exact (2001).mkv";
-    assert_eq!(run.passes(&["Movies", known]), "OK: /library/metadata/900001\n");
+    assert_eq!(
+        run.passes(&["Movies", known]),
+        format!("OK: /library/metadata/900001\n  {known}\n")
+    );
     assert_eq!(
         run.passes(&["Movies", "/data/movies/New.mkv"]),
         "NOT_FOUND: not known to a fast lookup\n"
@@ -364,6 +482,29 @@ fn example() {
     assert!(!ended.status.success());
     assert_eq!(ended.output, "LIBRARY_NOT_FOUND: not known to a fast lookup\n");
     assert!(ended.errors.contains("Holiday"), "{}", ended.errors);
+}
+
+/// The README's example answers what the demo asks as 'ambiguous': more candidates than its first buffer holds.
+#[test]
+fn the_example_grows_its_buffer() {
+    let path =
+        |number: u32| format!("/data/movies/A Film With a Name That Is Long, Part {number} ({number})/movie.mkv");
+    let films = (1900..1920)
+        .map(|year| ItemSpec::file(&format!("A Film, Part {year}"), &path(year)).key(910_000 + u64::from(year)));
+    let run = Run {
+        server: Server::with(films.collect()),
+        ..Run::new("example")
+    };
+    let output = run.passes(&["Movies", "/somewhere/else/movie.mkv"]);
+    let mut lines = output.lines();
+    assert_eq!(lines.next(), Some("AMBIGUOUS: not known to a fast lookup"));
+    let candidates: Vec<&str> = lines.map(str::trim).collect();
+    assert_eq!(candidates.len(), 16);
+    assert!(
+        candidates
+            .iter()
+            .all(|line| (1900..1920).any(|year| *line == path(year)))
+    );
 }
 
 /// A block of the README between markers.
@@ -376,28 +517,45 @@ fn shown<'r>(readme: &'r str, begin: &str) -> &'r str {
         .0
 }
 
-/// What the README shows between the markers is the program that `example` ran.
+/// What the READMEs show between the markers are the programs that ran.
 #[test]
 fn the_readme_shows_the_example() {
-    let readme = fs::read_to_string(compile::repository("README.md")).expect("a README.md");
-    let program = fs::read_to_string(compile::repository("tests/c/example.c")).expect("the example");
-    assert_eq!(
-        shown(&readme, "<!-- tests/c/example.c -->\n```c\n"),
-        program,
-        "copy tests/c/example.c into README.md"
-    );
+    for (page, source, language) in [
+        ("README.md", "tests/c/example.c", "c"),
+        ("README.md", "examples/cpp/match.cpp", "cpp"),
+        ("bindings/cpp/README.md", "examples/cpp/match.cpp", "cpp"),
+    ] {
+        let readme = fs::read_to_string(compile::repository(page)).expect("a README");
+        let program = fs::read_to_string(compile::repository(source)).expect("the example");
+        let begin = format!("<!-- {source} -->\n```{language}\n");
+        assert_eq!(shown(&readme, &begin), program, "copy {source} into {page}");
+    }
 }
 
-/// The README's commands compile the example, which then runs in any folder.
+/// The READMEs' commands compile the examples, which then run in any folder.
 #[test]
 fn the_readme_s_commands_compile_and_run_the_example() {
-    let readme = fs::read_to_string(compile::repository("README.md")).expect("a README.md");
+    let said = compile_and_run("README.md", "<!-- tests/capi_c.rs -->\n```sh\n");
+    assert!(
+        said.starts_with("INVALID_ARGUMENT: not known to a fast lookup\n"),
+        "{said}"
+    );
+    for page in ["README.md", "bindings/cpp/README.md"] {
+        let said = compile_and_run(page, "<!-- c++ -->\n```sh\n");
+        assert!(said.starts_with("INVALID_ARGUMENT: "), "{page}: {said}");
+    }
+}
+
+/// Runs the commands of a README that follow this: what the program says.
+fn compile_and_run(page: &str, begin: &str) -> String {
+    let readme = fs::read_to_string(compile::repository(page)).expect("a README");
     let build = tempfile::tempdir().expect("a folder");
     let library = compile::library_folder();
-    let commands = shown(&readme, "<!-- tests/capi_c.rs -->\n```sh\n")
+    let commands = shown(&readme, begin)
         .replace("$PWD/target/release", &library.display().to_string())
         .replace("target/release", &library.display().to_string())
         .replace("target/example", &build.path().join("example").display().to_string())
+        .replace("target/match", &build.path().join("match").display().to_string())
         .replace("URL TOKEN FOLDER LIBRARY FILE", "no-url T cache Movies /a.mkv");
     let (compiling, running) = commands.trim_end().split_once('\n').expect("two commands");
     let sh = |command: &str, folder: &Path| {
@@ -415,8 +573,5 @@ fn the_readme_s_commands_compile_and_run_the_example() {
         String::from_utf8_lossy(&compiled.stderr)
     );
     let ran = sh(running, build.path());
-    assert_eq!(
-        String::from_utf8_lossy(&ran.stdout),
-        "INVALID_ARGUMENT: not known to a fast lookup\n"
-    );
+    String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr)
 }

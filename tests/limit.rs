@@ -2,6 +2,8 @@
 //! wrong for it.
 #![allow(unsafe_code)] // fork has no safe door
 
+#[path = "support/hooked.rs"]
+mod hooked;
 mod support;
 #[path = "support/worker.rs"]
 mod worker;
@@ -21,7 +23,7 @@ use plexindex::stats::Stats;
 use plexindex::tables::Terms;
 use plexindex_standin::{LibrarySpec, Standin};
 use support::{HOUR_MS, Scene, clock, open, options, path_of, requests};
-use worker::{Dice, Worker, assert_sound, database, deeply, options_at, place, rounds, say, told};
+use worker::{Dice, Worker, assert_sound, database, deeply, options_at, place, rounds, say, told, until};
 
 /// Items of each library.
 const ITEMS: u32 = 400;
@@ -409,6 +411,155 @@ fn bringing_all_libraries_up_to_date_fetches_none_that_went() {
     assert_eq!(fetched(&index), ["Two", "Three"]);
 }
 
+/// Items that generations that answer show, in the store.
+fn shown(folder: &Path) -> i64 {
+    database(folder)
+        .query_row(
+            "SELECT count(*) FROM items i JOIN libraries l ON l.id = i.library \
+             WHERE i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation)",
+            [],
+            |row| row.get(0),
+        )
+        .expect("a count")
+}
+
+#[test]
+fn a_library_may_go_at_any_moment_of_its_being_listed_anew() {
+    let mut went = 0;
+    // After each answer of the server in turn, until there are no more.
+    for moment in 0.. {
+        let (at, limit) = three();
+        let patient = at.open();
+        for number in [1, 2, 3] {
+            ask(&patient, &at.server, number);
+            at.clock.advance_ms(1_000);
+        }
+        let limited = {
+            let mut options = at.options.clone();
+            options.size_limit = Some(limit);
+            open(options, &at.clock)
+        };
+        let (evictor, answers) = (Arc::new(limited), Arc::new(AtomicU64::new(0)));
+        let hook: hooked::Hook = {
+            let (evictor, answers) = (Arc::clone(&evictor), Arc::clone(&answers));
+            Arc::new(move |_| {
+                if answers.fetch_add(1, Ordering::SeqCst) == moment {
+                    stats(&evictor);
+                }
+            })
+        };
+        let lister = hooked::open(at.options.clone(), &at.clock, hook);
+        let one = lister.library("One").expect("a handle");
+        assert_eq!(lister.refresh(&one.query(), true), Ok(Status::Ok), "moment {moment}");
+        if answers.load(Ordering::SeqCst) <= moment {
+            break;
+        }
+        went += stats(&lister).evictions;
+        for index in [&lister, &patient, &at.open()] {
+            ask(index, &at.server, 1);
+            let found = index.match_guid(&QueryOptions::default(), "imdb://tt9999999");
+            assert_eq!(found.expect("an answer").status, Status::NotFound, "moment {moment}");
+        }
+        let all = i64::from(ITEMS) * i64::try_from(fetched(&patient).len()).expect("few");
+        assert_eq!(shown(at.folder()), all, "moment {moment}: each item is listed once");
+        assert_sound(at.folder());
+    }
+    assert!(went > 1, "{went} libraries went");
+}
+
+#[test]
+fn users_share_a_limit_and_nothing_else() {
+    let (at, limit) = limited();
+    let as_user = |user: &str| {
+        let mut options = at.options.clone();
+        options.user = Some(user.to_owned());
+        open(options, &at.clock)
+    };
+    let users = ["anna", "bert", "carla"].map(as_user);
+    let key = |number| path_of(&at.server, number, 7).1;
+    for (nth, index) in users.iter().enumerate() {
+        let own = format!("/{nth}.mkv");
+        ask(index, &at.server, 1);
+        let one = index.library("One").expect("a handle");
+        one.record_matches(&[(own.as_bytes(), &key(1))]).expect("recorded");
+        at.clock.advance_ms(1_000);
+        assert!(stats(index).disk_bytes <= limit);
+    }
+    // Who asked longest ago makes room, whoever that is.
+    assert_eq!(users.each_ref().map(|index| fetched(index).len()), [0, 1, 1]);
+    ask(&users[1], &at.server, 2);
+    at.clock.advance_ms(1_000);
+    assert_eq!(
+        users.each_ref().map(fetched),
+        [vec![], vec!["Two".to_owned()], vec!["One".to_owned()]]
+    );
+    for (nth, index) in users.iter().enumerate() {
+        // Each has what it recorded, and sees nothing of the others.
+        let one = index.library("One").expect("a handle");
+        for other in 0..users.len() {
+            let own = format!("/{other}.mkv");
+            let found = index
+                .match_path(&support::offline(&one), own.as_bytes())
+                .expect("an answer");
+            let expected = (other == nth).then(|| key(1));
+            assert_eq!(
+                found.item.map(|item| item.item.rating_key),
+                expected,
+                "{other}'s, seen by {nth}"
+            );
+        }
+        ask(index, &at.server, 1);
+        at.clock.advance_ms(1_000);
+        assert!(stats(index).disk_bytes <= limit);
+    }
+}
+
+#[test]
+fn what_events_say_of_a_library_that_went_costs_nothing_and_is_not_lost() {
+    let (at, _) = limited();
+    let index = at.open();
+    for number in [1, 2, 3] {
+        ask(&index, &at.server, number);
+        at.clock.advance_ms(1_000);
+    }
+    assert_eq!(fetched(&index), ["Two", "Three"]);
+    index.watch_start().expect("watching");
+    until("it listens", || at.server.listeners() == 1);
+    at.server.reset();
+    // Told by the server while it is gone, and by the host.
+    support::add(&at.server, &["/data/One/New/New.mkv"]);
+    until("the event came", || stats(&index).events > 0);
+    let body = br#"{"event":"library.new","Metadata":{"librarySectionID":1,"type":"movie","ratingKey":"1"}}"#;
+    index.notify(body).expect("taken");
+    assert_eq!(requests(&at.server)[2], 0, "it is not listed for that");
+    assert_eq!(fetched(&index), ["Two", "Three"]);
+    let one = index.library("One").expect("a handle");
+    let found = one.match_path(b"/data/One/New/New.mkv").expect("an answer");
+    assert_eq!(found.status, Status::Ok, "{}", found.message);
+    at.clock.advance_ms(1_000);
+    assert_eq!(fetched(&index).len(), 2);
+    // The others go while events about them come.
+    for number in [2, 3, 1, 2] {
+        support::add(
+            &at.server,
+            &[format!("/data/One/New {number} {}/New.mkv", at.server.paths(1).len())],
+        );
+        ask(&index, &at.server, number);
+        at.clock.advance_ms(1_000);
+    }
+    for (_, path) in at.server.paths(1) {
+        let Some(path) = path.filter(|path| path.contains("New")) else {
+            continue;
+        };
+        at.clock.advance_ms(HOUR_MS);
+        let found = one.match_path(path.as_bytes()).expect("an answer");
+        assert_eq!(found.status, Status::Ok, "{path}: {}", found.message);
+    }
+    index.watch_stop();
+    index.close().expect("closes");
+    assert_sound(at.folder());
+}
+
 /// Opens the folder with a limit of so many bytes, and asks for one library after another until it is told to end.
 fn asker(words: &[&str]) {
     let options = options_at(words);
@@ -518,15 +669,7 @@ fn a_kill_while_libraries_go_loses_nothing() {
         }
         index.close().expect("closes");
         assert_sound(folder.path());
-        let items: i64 = database(folder.path())
-            .query_row(
-                "SELECT count(*) FROM items i JOIN libraries l ON l.id = i.library \
-                 WHERE i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation)",
-                [],
-                |row| row.get(0),
-            )
-            .expect("a count");
-        assert_eq!(items, 7_500, "each item is listed once");
+        assert_eq!(shown(folder.path()), 7_500, "each item is listed once");
     }
 }
 

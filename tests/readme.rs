@@ -1,11 +1,13 @@
-//! The Rust example of README.md is `examples/match.rs`, and does what it says.
+//! The Rust example of README.md is `examples/match_file.rs`; it and its neighbours do what they say.
 
 mod support;
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
+use plexindex_standin::Standin;
 use support::{movies, path_of};
 
 fn repository(file: &str) -> String {
@@ -14,38 +16,78 @@ fn repository(file: &str) -> String {
 
 #[test]
 fn the_readme_shows_the_example() {
-    const BEGIN: &str = "<!-- examples/match.rs -->\n```rust\n";
+    const BEGIN: &str = "<!-- examples/match_file.rs -->\n```rust\n";
     let readme = repository("README.md");
     let shown = readme
         .split_once(BEGIN)
         .and_then(|(_, rest)| rest.split_once("```\n<!-- end -->"));
     assert_eq!(
         shown.map(|(shown, _)| shown),
-        Some(&*repository("examples/match.rs")),
-        "copy examples/match.rs into README.md"
+        Some(&*repository("examples/match_file.rs")),
+        "copy examples/match_file.rs into README.md"
     );
+}
+
+/// An example with a server, a folder, and what else it is given; what it printed.
+fn run(example: &str, server: &Standin, more: &[&str], input: &[u8]) -> String {
+    // Beside the tests' own folder; `cargo test` builds it with them.
+    let tests = std::env::current_exe().expect("this program");
+    let program: PathBuf = tests.ancestors().nth(2).expect("the build folder").join("examples");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut running = Command::new(program.join(example))
+        .args([&server.url(), &server.token()])
+        .arg(folder.path())
+        .arg("Movies")
+        .args(more)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("`cargo test` has built the example");
+    let mut to = running.stdin.take().expect("a pipe");
+    to.write_all(input).expect("it reads");
+    drop(to);
+    let done = running.wait_with_output().expect("it ends");
+    assert!(done.status.success(), "{done:?}");
+    String::from_utf8(done.stdout).expect("text")
 }
 
 #[test]
 fn the_example_finds_a_file() {
-    // Beside the tests' own folder; `cargo test` builds it with them.
-    let tests = std::env::current_exe().expect("this program");
-    let example = tests
-        .ancestors()
-        .nth(2)
-        .expect("the build folder")
-        .join("examples/match");
     let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
     let (path, key) = path_of(&server, 1, 3);
-    let run = |file: &str| {
-        let folder = folder.path().to_str().expect("text");
-        let done = Command::new(&example)
-            .args([&server.url(), &server.token(), folder, "Movies", file])
-            .output()
-            .expect("`cargo test` has built the example");
-        String::from_utf8(done.stdout).expect("text")
-    };
-    assert!(run(&path).starts_with(&format!("/library/metadata/{key}: ")));
-    assert!(run("/nowhere/x.mkv").starts_with("NOT_FOUND: "));
+    let found = run("match_file", &server, &[&path], b"");
+    assert!(found.starts_with(&format!("/library/metadata/{key}: ")), "{found}");
+    let missing = run("match_file", &server, &["/nowhere/x.mkv"], b"");
+    assert!(
+        missing.starts_with("NotFound: no library has a folder above"),
+        "{missing}"
+    );
+}
+
+#[test]
+fn the_example_of_a_batch_takes_any_bytes() {
+    let server = movies(20);
+    let (path, key) = path_of(&server, 1, 3);
+    let input = [path.as_bytes(), b"\n\n/nowhere/\xff.mkv\n"].concat();
+    let told = run("match_batch", &server, &[], &input);
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(
+        lines[0].ends_with(&format!("(/library/metadata/{key}, high)")),
+        "{told}"
+    );
+    assert!(lines[1].contains("the path is empty"), "{told}");
+    assert!(lines[2].ends_with(": none of 0 candidates"), "{told}");
+    assert!(lines[3].ends_with("requests were sent"), "{told}");
+}
+
+#[test]
+fn the_example_of_watching_answers_each_line() {
+    let server = movies(20);
+    let (path, key) = path_of(&server, 1, 3);
+    let told = run("watch", &server, &[&path], b"\n\n");
+    assert_eq!(
+        told.matches(&format!(": /library/metadata/{key}\n")).count(),
+        2,
+        "{told}"
+    );
 }

@@ -24,14 +24,14 @@
 #include "plexindex.h"
 
 static struct {
-    int32_t (*open)(const plexindex_options *, plexindex_handle **);
-    int32_t (*close)(plexindex_handle *);
-    int32_t (*library)(const plexindex_handle *, int32_t, const char *, size_t, const plexindex_library_handle **);
+    int32_t (*open)(const plexindex_options *, plexindex_handle **, plexindex_buffer *);
+    int32_t (*close)(plexindex_handle *, plexindex_buffer *);
+    int32_t (*library)(const plexindex_handle *, int32_t, const char *, size_t, const plexindex_library_handle **, plexindex_buffer *);
     const char *(*lookup_key)(const plexindex_library_handle *, const char *);
-    int32_t (*lookup_keys)(const plexindex_library_handle *, const char *, size_t, size_t, plexindex_buffer *);
-    int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *);
-    int32_t (*match_paths)(const plexindex_handle *, const plexindex_query *, size_t, plexindex_buffer *);
-    int32_t (*refresh)(const plexindex_handle *, const plexindex_query *);
+    int32_t (*lookup_keys)(const plexindex_library_handle *, const char *, size_t, size_t, plexindex_buffer *, plexindex_buffer *);
+    int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
+    int32_t (*match_paths)(const plexindex_handle *, const plexindex_query *, size_t, plexindex_buffer *, plexindex_buffer *);
+    int32_t (*refresh)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *);
     const char *(*message)(void);
 } px;
 
@@ -123,10 +123,10 @@ static void open_store(const char *so, const char *store, const char *host, cons
     if (url != NULL) options.server_url = text(url);
     if (token != NULL) options.token = text(token);
     begun = now();
-    if (px.open(&options, &handle) != PLEXINDEX_OK) fail("open", px.message());
+    if (px.open(&options, &handle, NULL) != PLEXINDEX_OK) fail("open", px.message());
     opened_ns = now() - begun;
     begun = now();
-    if (px.library(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &library) != PLEXINDEX_OK) fail("library", px.message());
+    if (px.library(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &library, NULL) != PLEXINDEX_OK) fail("library", px.message());
     selected_ns = now() - begun;
 }
 
@@ -221,17 +221,17 @@ static size_t ask(const char *how, const struct sheet *sheet, plexindex_buffer *
         for (size_t n = 0; n < count; n++) {
             size_t length = strlen(path);
             plexindex_query query = question(path, length);
-            if (px.match_path(handle, &query, buffer) >= 100) fail("match_path", px.message());
+            if (px.match_path(handle, &query, buffer, NULL) >= 100) fail("match_path", px.message());
             wrong += strcmp(key_in(buffer->data, 0), key) != 0;
             path += length + 1;
             key += strlen(key) + 1;
         }
     } else if (strcmp(how, "batch") == 0) {
-        if (px.lookup_keys(library, path, sheet->paths_length, count, buffer) != PLEXINDEX_OK) fail("batch", px.message());
+        if (px.lookup_keys(library, path, sheet->paths_length, count, buffer, NULL) != PLEXINDEX_OK) fail("batch", px.message());
         wrong = buffer->length != sheet->keys_length || memcmp(buffer->data, sheet->keys, buffer->length) != 0;
     } else {
         plexindex_query query = question(path, sheet->paths_length);
-        if (px.match_paths(handle, &query, count, buffer) != PLEXINDEX_OK) fail("batch", px.message());
+        if (px.match_paths(handle, &query, count, buffer, NULL) != PLEXINDEX_OK) fail("batch", px.message());
         for (size_t n = 0; n < count; n++) {
             wrong += strcmp(key_in(buffer->data, n), key) != 0;
             key += strlen(key) + 1;
@@ -255,7 +255,7 @@ static void ask_once(const char *how, size_t limit) {
     verdict(ask(how, &sheet, &buffer));
     int64_t asked = now() - begun;
     begun = now();
-    px.close(handle);
+    px.close(handle, NULL);
     printf("{\"load\":%lld,\"open\":%lld,\"library\":%lld,\"ask\":%lld,\"close\":%lld}\n", (long long)loaded_ns,
            (long long)opened_ns, (long long)selected_ns, (long long)asked, (long long)(now() - begun));
 }
@@ -294,7 +294,7 @@ static void ask_warm(const char *how, int rounds) {
         free(buffer.data);
     }
     printf("]\n");
-    px.close(handle);
+    px.close(handle, NULL);
 }
 
 /* Steps of 16 ns, to 67 ms. */
@@ -316,7 +316,7 @@ static void *refresh(void *result) {
     query.flags = PLEXINDEX_QUERY_FULL;
     query.deadline_ms = PLEXINDEX_NO_DEADLINE;
     int64_t begun = now();
-    *(int32_t *)result = px.refresh(handle, &query);
+    *(int32_t *)result = px.refresh(handle, &query, NULL);
     atomic_store(&refreshed_ns, now() - begun);
     return NULL;
 }
@@ -325,7 +325,7 @@ static void *refresh(void *result) {
 static const char *match(const char *path, plexindex_buffer *buffer) {
     plexindex_query query = question(path, strlen(path));
     query.flags = PLEXINDEX_QUERY_OFFLINE;
-    if (px.match_path(handle, &query, buffer) >= 100) fail("match_path", px.message());
+    if (px.match_path(handle, &query, buffer, NULL) >= 100) fail("match_path", px.message());
     return key_in(buffer->data, 0);
 }
 
@@ -374,7 +374,7 @@ static void read_meanwhile(int refreshes) {
            "\"refresh\":%lld,\"old\":%zu,\"not_new\":%zu}\n",
            (unsigned long long)asked, (unsigned long long)none, share(asked, 0.5), share(asked, 0.99), share(asked, 0.999),
            share(asked, 0.9999), (long long)worst, (long long)atomic_load(&refreshed_ns), old, wrong);
-    px.close(handle);
+    px.close(handle, NULL);
 }
 
 int main(int argc, char **argv) {

@@ -23,8 +23,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 # The stand-in server is a member of the workspace, and some tests and benches are named in the manifest: cargo wants to
 # see them even where it builds none of them.
 RUST_SOURCES = (
-    "Cargo.toml", "Cargo.lock", "build.rs", "cbindgen.toml", "src", "include", "benches/*.rs", "tests/*.rs",
-    "tests/standin/Cargo.toml", "tests/standin/src", "scripts/build_dist.py", "README.md", "LICENSE-*",
+    "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "cbindgen.toml", "scripts/build_dist.py", "src",
+    "include", "benches/*.rs", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src", "README.md", "LICENSE-*",
 )  # fmt: skip
 
 COMPILES = """\

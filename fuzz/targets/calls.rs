@@ -6,7 +6,7 @@ use std::ffi::{c_char, c_void};
 use std::fs;
 use std::mem::size_of;
 use std::path::{Path, PathBuf};
-use std::ptr::null;
+use std::ptr::{null, null_mut};
 use std::sync::LazyLock;
 
 use plexindex::capi::types::{
@@ -74,7 +74,7 @@ impl Here {
     fn close(&mut self) {
         if let Some(open) = self.open.take() {
             // SAFETY: it is open, and nothing uses it any more.
-            assert_eq!(unsafe { plexindex_close(open.handle) }, 0);
+            assert_eq!(unsafe { plexindex_close(open.handle, null_mut()) }, 0);
         }
     }
 }
@@ -97,9 +97,9 @@ impl Open {
             options.token = bytes(server::TOKEN.as_bytes());
             options.flags = constants::PLEXINDEX_OPEN_OFFLINE;
             options.log_level = constants::PLEXINDEX_LOG_OFF;
-            let mut handle = std::ptr::null_mut();
+            let mut handle = null_mut();
             assert_eq!(
-                plexindex_open(&raw const options, &raw mut handle),
+                plexindex_open(&raw const options, &raw mut handle, null_mut()),
                 0,
                 "{}",
                 super::opening::message()
@@ -107,14 +107,28 @@ impl Open {
             loud();
             let library = |kind: i32, name: &[u8]| {
                 let mut library = null();
-                let status = plexindex_library(handle, kind, name.as_ptr().cast(), name.len(), &raw mut library);
+                let status = plexindex_library(
+                    handle,
+                    kind,
+                    name.as_ptr().cast(),
+                    name.len(),
+                    &raw mut library,
+                    null_mut(),
+                );
                 assert_eq!(status, 0);
                 library
             };
             let table = |name: &[u8], flags: u32| {
                 let mut table = null();
                 assert_eq!(
-                    plexindex_table(handle, name.as_ptr().cast(), name.len(), flags, &raw mut table),
+                    plexindex_table(
+                        handle,
+                        name.as_ptr().cast(),
+                        name.len(),
+                        flags,
+                        &raw mut table,
+                        null_mut()
+                    ),
                     0
                 );
                 table
@@ -133,7 +147,7 @@ impl Open {
                     table(b"kept", constants::PLEXINDEX_TABLE_FOLD_ASCII),
                     {
                         let mut all = null();
-                        assert_eq!(plexindex_table(handle, null(), 0, 0, &raw mut all), 0);
+                        assert_eq!(plexindex_table(handle, null(), 0, 0, &raw mut all, null_mut()), 0);
                         all
                     },
                 ],
@@ -203,7 +217,7 @@ impl Room {
         };
         let mut memory = vec![0xA5A5_A5A5_A5A5_A5A5_u64; capacity.div_ceil(8)];
         let data = if capacity == 0 {
-            std::ptr::null_mut()
+            null_mut()
         } else {
             memory.as_mut_ptr().cast::<c_void>()
         };
@@ -344,7 +358,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
     let (second, second_length) = given(&two, nulls << 1);
     let mut room = Room::new(input);
     let place: *mut Buffer = if nulls & 0xF0 == 0x50 {
-        std::ptr::null_mut()
+        null_mut()
     } else {
         &raw mut room.buffer
     };
@@ -375,12 +389,19 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
         match function % 36 {
             0 => {
                 let slot = &mut null();
-                let status = plexindex_library(handle, i32::from(input.byte() % 7) - 1, first, first_length, slot);
+                let status = plexindex_library(
+                    handle,
+                    i32::from(input.byte() % 7) - 1,
+                    first,
+                    first_length,
+                    slot,
+                    null_mut(),
+                );
                 assert_eq!(status == 0, !slot.is_null());
                 (status, false)
             }
             1..=5 => {
-                let status = plexindex_match_path(handle, query, place);
+                let status = plexindex_match_path(handle, query, place, null_mut());
                 let known = check_status(status);
                 if let Some(block) = room.check(known).filter(|_| !place.is_null()) {
                     check_block(block, 1, known, false);
@@ -388,7 +409,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                 (status, false)
             }
             6..=8 => {
-                let status = plexindex_match_paths(handle, query, count, place);
+                let status = plexindex_match_paths(handle, query, count, place, null_mut());
                 let known = check_status(status);
                 if let Some(block) = room.check(known).filter(|_| !place.is_null()) {
                     check_block(block, count, Status::Ok, false);
@@ -397,9 +418,9 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
             }
             9 | 10 => {
                 let status = if function % 36 == 9 {
-                    plexindex_match_guid(handle, query, place)
+                    plexindex_match_guid(handle, query, place, null_mut())
                 } else {
-                    plexindex_search_title(handle, query, place)
+                    plexindex_search_title(handle, query, place, null_mut())
                 };
                 let known = check_status(status);
                 if let Some(block) = room.check(known).filter(|_| !place.is_null()) {
@@ -421,7 +442,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                 (0, false)
             }
             13 => {
-                let status = plexindex_lookup_keys(library, first, first_length, count, place);
+                let status = plexindex_lookup_keys(library, first, first_length, count, place, null_mut());
                 if let Some(keys) = room.check(check_status(status)).filter(|_| !place.is_null()) {
                     assert_eq!(keys.iter().filter(|byte| **byte == 0).count(), count);
                 }
@@ -439,39 +460,46 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                         second_length,
                         wanted,
                         relations.as_mut_ptr(),
+                        null_mut(),
                     ),
                     false,
                 )
             }
             15 => (
-                plexindex_record_match(library, first, first_length, second, second_length),
+                plexindex_record_match(library, first, first_length, second, second_length, null_mut()),
                 true,
             ),
             16 => (
-                plexindex_record_matches(library, first, first_length, second, second_length, count),
+                plexindex_record_matches(library, first, first_length, second, second_length, count, null_mut()),
                 true,
             ),
-            17 => (plexindex_invalidate_path(library, first, first_length), true),
-            18 => (plexindex_invalidate_item(library, first, first_length), true),
-            19 => (plexindex_invalidate_library(library), true),
+            17 => (
+                plexindex_invalidate_path(library, first, first_length, null_mut()),
+                true,
+            ),
+            18 => (
+                plexindex_invalidate_item(library, first, first_length, null_mut()),
+                true,
+            ),
+            19 => (plexindex_invalidate_library(library, null_mut()), true),
             20 => (
                 if nulls & 1 == 0 {
-                    plexindex_clear(handle)
+                    plexindex_clear(handle, null_mut())
                 } else {
-                    plexindex_invalidate_all(handle)
+                    plexindex_invalidate_all(handle, null_mut())
                 },
                 true,
             ),
-            21 => (plexindex_refresh(handle, query), true),
+            21 => (plexindex_refresh(handle, query, null_mut()), true),
             22 => (
                 if nulls & 1 == 0 {
-                    plexindex_watch_start(handle)
+                    plexindex_watch_start(handle, null_mut())
                 } else {
-                    plexindex_watch_stop(handle)
+                    plexindex_watch_stop(handle, null_mut())
                 },
                 false,
             ),
-            23 => (plexindex_notify(handle, first, first_length), true),
+            23 => (plexindex_notify(handle, first, first_length, null_mut()), true),
             24 => {
                 let mut edit: Edit = std::mem::zeroed();
                 edit.library = library;
@@ -487,14 +515,21 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                 report.states_capacity = states.len();
                 let mut report = exactly(&report, size_near(size_of::<EditReport>(), input));
                 (
-                    plexindex_edit_items(handle, edit.as_ptr().cast(), report.as_mut_ptr().cast()),
+                    plexindex_edit_items(handle, edit.as_ptr().cast(), report.as_mut_ptr().cast(), null_mut()),
                     false,
                 )
             }
             25 => {
                 let mut slot = null();
                 (
-                    plexindex_table(handle, first, first_length, u32::from(input.byte() % 3), &raw mut slot),
+                    plexindex_table(
+                        handle,
+                        first,
+                        first_length,
+                        u32::from(input.byte() % 3),
+                        &raw mut slot,
+                        null_mut(),
+                    ),
                     false,
                 )
             }
@@ -507,7 +542,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                 (0, false)
             }
             27 => {
-                let status = plexindex_table_get(table, first, first_length, place);
+                let status = plexindex_table_get(table, first, first_length, place, null_mut());
                 if !place.is_null() {
                     room.check_text(check_status(status));
                 }
@@ -516,11 +551,20 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
             28 => {
                 let (ttl, limit) = (input.number(), input.number().cast_unsigned());
                 (
-                    plexindex_table_put(table, first, first_length, second, second_length, ttl, limit),
+                    plexindex_table_put(
+                        table,
+                        first,
+                        first_length,
+                        second,
+                        second_length,
+                        ttl,
+                        limit,
+                        null_mut(),
+                    ),
                     true,
                 )
             }
-            29 => (plexindex_table_remove(table, first, first_length), true),
+            29 => (plexindex_table_remove(table, first, first_length, null_mut()), true),
             30 => {
                 let op = |input: &mut Input<'_>| TableOp {
                     kind: i32::from(input.byte() % 5),
@@ -543,11 +587,12 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                     ops.len(),
                     input.number(),
                     input.number().cast_unsigned(),
+                    null_mut(),
                 );
                 (status, true)
             }
             31 => {
-                let status = plexindex_table_next(table, first, first_length, place);
+                let status = plexindex_table_next(table, first, first_length, place, null_mut());
                 if !place.is_null() {
                     room.check_text(check_status(status));
                 }
@@ -556,14 +601,14 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
             32 => {
                 let mut count = 0;
                 if nulls & 1 == 0 {
-                    (plexindex_table_count(table, &raw mut count), false)
+                    (plexindex_table_count(table, &raw mut count, null_mut()), false)
                 } else {
-                    (plexindex_table_clear(table), true)
+                    (plexindex_table_clear(table, null_mut()), true)
                 }
             }
             33 => {
                 let mut cursor = input.number();
-                let status = plexindex_items(handle, library, &raw mut cursor, input.below(40), place);
+                let status = plexindex_items(handle, library, &raw mut cursor, input.below(40), place, null_mut());
                 if let Some(block) = room.check(check_status(status)).filter(|_| !place.is_null()) {
                     check_block(block, 0, Status::Ok, true);
                 }
@@ -571,12 +616,12 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
             }
             34 => {
                 let status = match nulls & 7 {
-                    0 => plexindex_item_json(library, first, first_length, place),
-                    1 => plexindex_libraries_json(handle, query, place),
-                    2 => plexindex_server_json(handle, query, place),
-                    3 => plexindex_store_json(handle, place),
-                    4 => plexindex_proposals_json(handle, place),
-                    _ => plexindex_stats_json(handle, place),
+                    0 => plexindex_item_json(library, first, first_length, place, null_mut()),
+                    1 => plexindex_libraries_json(handle, query, place, null_mut()),
+                    2 => plexindex_server_json(handle, query, place, null_mut()),
+                    3 => plexindex_store_json(handle, place, null_mut()),
+                    4 => plexindex_proposals_json(handle, place, null_mut()),
+                    _ => plexindex_stats_json(handle, place, null_mut()),
                 };
                 if !place.is_null()
                     && let Some(json) = room.check_text(check_status(status))
@@ -591,7 +636,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
             _ => {
                 let stats: Stats = Stats::default();
                 let mut stats = exactly(&stats, size_near(size_of::<Stats>(), input));
-                (plexindex_stats(handle, stats.as_mut_ptr().cast()), false)
+                (plexindex_stats(handle, stats.as_mut_ptr().cast(), null_mut()), false)
             }
         }
     };

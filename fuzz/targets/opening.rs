@@ -3,6 +3,7 @@
 
 use std::ffi::{CStr, c_char};
 use std::mem::{offset_of, size_of};
+use std::ptr::null_mut;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -162,13 +163,13 @@ pub fn run(data: &[u8]) {
     }
     let mut handle: *mut Handle = std::ptr::dangling_mut();
     // SAFETY: as many bytes are there as the struct says, unless it says what is refused unread.
-    let status = check_status(unsafe { plexindex_open(block.as_ptr().cast(), &raw mut handle) });
+    let status = check_status(unsafe { plexindex_open(block.as_ptr().cast(), &raw mut handle, null_mut()) });
     loud();
     assert_eq!(status == Status::Ok, !handle.is_null());
     if status == Status::Ok {
         assert!(really, "opened in {:?}", String::from_utf8_lossy(&place));
         // SAFETY: it was opened just now.
-        assert_eq!(check_status(unsafe { plexindex_close(handle) }), Status::Ok);
+        assert_eq!(check_status(unsafe { plexindex_close(handle, null_mut()) }), Status::Ok);
     } else if token.len() >= 8 && std::str::from_utf8(token).is_ok() {
         let secret = String::from_utf8_lossy(token);
         let others = [&place, &file];

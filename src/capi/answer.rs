@@ -1,6 +1,7 @@
 //! Answers as one flat block in the caller's buffer. What does not fit is counted and not written, so that one pass gives
 //! the block, or the size that it needs.
 
+use std::ffi::c_char;
 use std::mem::{align_of, size_of};
 
 use super::constants as c;
@@ -277,6 +278,75 @@ impl Block<'_> {
             age_ms: answer.age_ms.unwrap_or(-1),
         };
         self.put(at, &record);
+    }
+}
+
+/// A block that was written, as its reader has it. Nothing in it is taken for true.
+pub struct Written<'b> {
+    bytes: &'b [u8],
+    head: Answers,
+}
+
+impl Written<'_> {
+    /// The block in this buffer; `None` when it holds none.
+    ///
+    /// # Safety
+    /// `buffer` must be NULL, misaligned or valid, and its memory stay as it is while this is used.
+    pub unsafe fn of(buffer: *const Buffer) -> Option<Self> {
+        if !buffer.is_aligned() {
+            return None;
+        }
+        // SAFETY: the caller's promise.
+        let buffer = unsafe { buffer.as_ref() }?;
+        let data = buffer.data.cast::<Answers>();
+        let is_whole = (size_of::<Answers>()..=buffer.capacity).contains(&buffer.length);
+        if data.is_null() || data.align_offset(align_of::<u64>()) != 0 || !is_whole {
+            return None;
+        }
+        if buffer.length > isize::MAX.unsigned_abs() {
+            return None;
+        }
+        // SAFETY: the caller says that so many bytes are there; a head fits in them.
+        let (bytes, head) = unsafe { (std::slice::from_raw_parts(data.cast(), buffer.length), data.read()) };
+        let sizes = [size_of::<Answers>(), size_of::<AnswerRecord>(), size_of::<ItemRecord>()];
+        (sizes.map(narrow) == [head.size, head.answer_size, head.item_size]).then_some(Self { bytes, head })
+    }
+
+    /// How many answers it has.
+    pub fn count(&self) -> usize {
+        let last = (self.head.count as usize).wrapping_sub(1);
+        if self.answer(last).is_null() { 0 } else { last + 1 }
+    }
+
+    /// The answer at this place.
+    pub fn answer(&self, place: usize) -> *const AnswerRecord {
+        self.one(self.head.first, self.head.count, place)
+    }
+
+    /// One of an array of records; NULL when it is not there, or does not lie in the block.
+    pub fn one<T>(&self, offset: u32, count: u32, place: usize) -> *const T {
+        let (offset, size) = (offset as usize, size_of::<T>());
+        let fits = || {
+            let end = place.checked_add(1)?.checked_mul(size)?.checked_add(offset)?;
+            self.bytes.get(end - size..end)
+        };
+        if offset < size_of::<Answers>() || place >= count as usize {
+            return std::ptr::null();
+        }
+        let found = fits().map_or(std::ptr::null(), |record| record.as_ptr().cast::<T>());
+        if found.is_aligned() { found } else { std::ptr::null() }
+    }
+
+    /// A text, which a NUL follows.
+    pub fn text(&self, text: Text) -> *const c_char {
+        let (offset, length) = (text.offset as usize, text.length as usize);
+        if offset < size_of::<Answers>() {
+            return std::ptr::null();
+        }
+        match self.bytes.get(offset..).and_then(|rest| rest.get(..=length)) {
+            Some(found @ [.., 0]) => found.as_ptr().cast(),
+            _ => std::ptr::null(),
+        }
     }
 }
 

@@ -4,7 +4,9 @@ use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::error::{Error, Result, Status};
+use super::strings::{aligned, null};
+use super::types::Buffer;
+use crate::error::{Error, Result, Status, refuse};
 
 /// Bytes of the thread's last error message, its NUL included.
 const MESSAGE: usize = 2048;
@@ -43,8 +45,16 @@ const NOWHERE: Place = Place {
     length: 0,
 };
 
-/// Runs the body of an exported function that gives a status.
-pub fn guard<S: Into<Status>>(body: impl FnOnce() -> Result<S>) -> i32 {
+/// Runs the body of an exported function that gives a status. An error's text is the thread's last one, and the caller's
+/// own where it gave a buffer for it.
+pub fn guard<S: Into<Status>>(error: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
+    let told = match Told::new(error) {
+        Ok(told) => told,
+        Err(error) => {
+            keep_message(&error.message);
+            return error.status as i32;
+        }
+    };
     let outcome = caught(body).unwrap_or_else(|_| {
         Err(Error::new(
             Status::Panic,
@@ -57,8 +67,49 @@ pub fn guard<S: Into<Status>>(body: impl FnOnce() -> Result<S>) -> i32 {
     match outcome {
         Ok(status) => status.into() as i32,
         Err(error) => {
-            keep_message(&error.message);
+            // An inner NUL would hide the rest from C.
+            let text = error.message.replace('\0', "\u{FFFD}");
+            keep_message(&text);
+            told.tell(&text);
             error.status as i32
+        }
+    }
+}
+
+/// The caller's buffer for the text of an error, as it was given. It is written before and after the call's own work, never
+/// meanwhile: a buffer that is also the answer's does no harm.
+struct Told(Option<(*mut Buffer, Buffer)>);
+
+impl Told {
+    /// Checks the buffer and empties it.
+    fn new(error: *mut Buffer) -> Result<Self> {
+        if error.is_null() {
+            return Ok(Self(None));
+        }
+        aligned(error, "error")?;
+        // SAFETY: the caller gave it for this purpose: NULL, or a buffer.
+        let given = unsafe { error.read() };
+        if given.capacity > isize::MAX.unsigned_abs() {
+            return refuse(format!("error.capacity is {}: no memory is so large", given.capacity));
+        }
+        if given.data.is_null() && given.capacity > 0 {
+            return Err(null("error.data"));
+        }
+        let told = Self(Some((error, given)));
+        told.tell("");
+        Ok(told)
+    }
+
+    fn tell(&self, text: &str) {
+        let Some((buffer, Buffer { data, capacity, .. })) = self.0 else {
+            return;
+        };
+        // SAFETY: a buffer of the caller's, whose memory has so many bytes and is not used elsewhere now.
+        unsafe {
+            if capacity > 0 {
+                write_cut(text, std::slice::from_raw_parts_mut(data.cast(), capacity));
+            }
+            (*buffer).length = text.len();
         }
     }
 }
@@ -103,27 +154,32 @@ pub fn quiet_panics() {
 }
 
 fn keep_message(text: &str) {
-    const END: &str = "…";
-    // An inner NUL would hide the rest from C.
-    let text = text.replace('\0', "\u{FFFD}");
     LAST_MESSAGE.with(|last| {
         // SAFETY: of this thread only, and no reference to it lives while plexindex runs.
-        let last = unsafe { &mut *last.get() };
-        let room = MESSAGE - 1;
-        let kept = if text.len() <= room {
-            last[..text.len()].copy_from_slice(text.as_bytes());
-            text.len()
-        } else {
-            let mut cut = room - END.len();
-            while !text.is_char_boundary(cut) {
-                cut -= 1;
-            }
-            last[..cut].copy_from_slice(&text.as_bytes()[..cut]);
-            last[cut..cut + END.len()].copy_from_slice(END.as_bytes());
-            cut + END.len()
-        };
-        last[kept] = 0;
+        write_cut(text, unsafe { &mut *last.get() });
     });
+}
+
+/// Writes as much of a text as fits before a NUL. Where it is cut, it ends in `…` if that fits.
+fn write_cut(text: &str, room: &mut [u8]) {
+    const END: &str = "…";
+    let Some(most) = room.len().checked_sub(1) else {
+        return;
+    };
+    let (kept, end) = if text.len() <= most {
+        (text.len(), "")
+    } else {
+        let end = if END.len() <= most { END } else { "" };
+        let mut cut = most - end.len();
+        while !text.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        (cut, end)
+    };
+    let whole = kept + end.len();
+    room[..kept].copy_from_slice(&text.as_bytes()[..kept]);
+    room[kept..whole].copy_from_slice(end.as_bytes());
+    room[whole] = 0;
 }
 
 /// The thread's last message.

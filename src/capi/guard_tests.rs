@@ -1,5 +1,6 @@
 use super::*;
 use std::ffi::CStr;
+use std::ptr::null_mut;
 
 /// When a planted panic comes: before a body has done anything, or when it is done.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -40,16 +41,19 @@ fn message() -> String {
 
 #[test]
 fn a_panic_becomes_a_status_with_a_text() {
-    assert_eq!(guard::<()>(|| panic!("never seen outside")), Status::Panic as i32);
+    assert_eq!(
+        guard::<()>(null_mut(), || panic!("never seen outside")),
+        Status::Panic as i32
+    );
     assert!(message().contains("defect"));
     assert!(!message().contains("never seen"));
     assert_eq!(guard_value(7, || panic!("never seen outside")), 7);
-    assert_eq!(guard(|| Ok(Status::Ambiguous)), Status::Ambiguous as i32);
+    assert_eq!(guard(null_mut(), || Ok(Status::Ambiguous)), Status::Ambiguous as i32);
 }
 
 #[test]
 fn a_long_message_says_that_it_was_cut() {
-    guard::<()>(|| Err(Error::new(Status::Store, "é".repeat(3000))));
+    guard::<()>(null_mut(), || Err(Error::new(Status::Store, "é".repeat(3000))));
     assert!(message().ends_with("é…"));
     assert!(message().len() < MESSAGE);
 }
@@ -61,4 +65,88 @@ fn a_key_that_does_not_fit_is_no_key() {
     let key = keep_key(["/library/metadata/", "55"]);
     // SAFETY: NUL-terminated, of this thread.
     assert_eq!(unsafe { CStr::from_ptr(key) }, c"/library/metadata/55");
+}
+
+/// A buffer over this memory.
+fn buffer(memory: &mut [u8]) -> Buffer {
+    Buffer {
+        data: memory.as_mut_ptr().cast(),
+        capacity: memory.len(),
+        length: 77,
+    }
+}
+
+/// Fails with this text, and gives what a buffer of this size holds and tells.
+fn told(text: &str, room: usize) -> (String, usize) {
+    let mut memory = vec![b'x'; room + 1];
+    let mut given = buffer(&mut memory[..room]);
+    guard::<()>(&raw mut given, || Err(Error::new(Status::Store, text)));
+    assert_eq!(memory[room], b'x', "beyond its end");
+    let end = memory.iter().position(|byte| *byte == 0).unwrap_or(0);
+    (String::from_utf8(memory[..end].to_vec()).unwrap(), given.length)
+}
+
+#[test]
+fn an_error_s_text_is_the_caller_s_too() {
+    assert_eq!(told("no disk", 64), ("no disk".into(), 7));
+    assert_eq!(message(), "no disk");
+    // All of it where the thread's is cut.
+    let long = "é".repeat(3000);
+    assert_eq!(told(&long, 6001), (long.clone(), 6000));
+    assert!(message().len() < MESSAGE);
+}
+
+#[test]
+fn a_text_that_is_cut_says_how_long_it_is() {
+    let text = "ééé";
+    for (room, kept) in [
+        (7, "ééé"),
+        (6, "é…"),
+        (5, "…"),
+        (4, "…"),
+        (3, "é"),
+        (2, ""),
+        (1, ""),
+        (0, ""),
+    ] {
+        assert_eq!(told(text, room), (kept.to_owned(), text.len()), "{room}");
+        assert_eq!(message(), text);
+    }
+    assert_eq!(told("a\0b", 16), ("a\u{FFFD}b".into(), 5));
+}
+
+#[test]
+fn a_call_without_an_error_empties_the_buffer() {
+    let mut memory = *b"before";
+    let mut given = buffer(&mut memory);
+    assert_eq!(guard(&raw mut given, || Ok(Status::NotFound)), Status::NotFound as i32);
+    assert_eq!((given.length, memory[0]), (0, 0));
+}
+
+/// A buffer that is refused keeps the call from its work.
+#[test]
+fn a_buffer_that_is_none_is_refused() {
+    let mut memory = [0_u64; 8];
+    let whole = memory.as_mut_ptr().cast::<u8>();
+    // SAFETY: within it.
+    let odd = unsafe { whole.add(1) }.cast::<Buffer>();
+    let refused = |error: *mut Buffer| guard::<()>(error, || unreachable!("its work"));
+    assert_eq!(refused(odd), Status::InvalidArgument as i32);
+    assert!(message().contains("error is not aligned"), "{}", message());
+    let mut given = Buffer {
+        data: null_mut(),
+        capacity: 1,
+        length: 0,
+    };
+    assert_eq!(refused(&raw mut given), Status::NullPointer as i32);
+    assert!(message().contains("error.data"), "{}", message());
+    given.capacity = usize::MAX;
+    assert_eq!(refused(&raw mut given), Status::InvalidArgument as i32);
+    // Without room there is the length.
+    given.capacity = 0;
+    assert_eq!(
+        guard::<()>(&raw mut given, || Err(Error::new(Status::Store, "no disk"))),
+        Status::Store as i32
+    );
+    assert_eq!(given.length, 7);
 }

@@ -1,11 +1,11 @@
 //! The C ABI: nothing here but crossing the boundary.
 //!
-//! Every exported function is one call of [`guard::guard`] or [`guard::guard_value`]: no panic leaves, and the
+//! Every exported function is one call of `guard::guard` or `guard::guard_value`: no panic leaves, and the
 //! thread's last error message is kept. `tests/abi.rs` fails when an export lacks it. `functions` has a file for each
 //! family, in the order of the header. Pointers are checked in `strings`, `handles`, `options`, `query` and `edit`;
 //! answers are laid out in `answer`.
 
-// The names of the C types and functions are the contract; Rust readers use the `index` module.
+// The names of the C types and functions are the contract; users of Rust have `api`.
 #![allow(unsafe_code)]
 // Comments of what is exported are the header's: their readers write C, and know no Markdown.
 #![allow(clippy::doc_markdown)]

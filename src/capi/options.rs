@@ -79,13 +79,9 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
         (
             cache_dir.get("options.cache_dir")?,
             server_url.text("options.server_url")?,
-            token.text("options.token").map_err(|error| match error.status {
-                // The usual text shows the value: a secret.
-                Status::InvalidArgument => {
-                    Error::new(Status::InvalidArgument, "options.token is not UTF-8: copy it again")
-                }
-                _ => error,
-            })?,
+            // Neither copied, for a copy would have to be wiped, nor shown, as the usual text does.
+            std::str::from_utf8(token.get("options.token")?)
+                .map_err(|_| Error::new(Status::InvalidArgument, "options.token is not UTF-8: copy it again"))?,
             user.text("options.user")?,
             ca_file.get("options.ca_file")?,
         )
@@ -104,7 +100,7 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
         options: options::Options {
             cache_dir: files::named(cache_dir),
             server_url,
-            token: token.as_deref().and_then(Token::new),
+            token: Token::new(token),
             user,
             library_ttl,
             max_age: time(max_age_ms, default.max_age, "max_age_ms")?,

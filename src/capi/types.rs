@@ -161,7 +161,15 @@ pub type LogFn = unsafe extern "C" fn(user: *mut c_void, level: i32, message: *c
 
 /// The caller's memory for an answer. `data` must be aligned to 8 bytes, as malloc's memory is. It may be NULL when
 /// `capacity` is 0. With PLEXINDEX_OK and with every answer status, `length` is the number of bytes written. With
-/// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed, and the memory holds nothing of use.
+/// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed, and the memory holds nothing of use: enlarge it and call again. An
+/// answer to one query has 16 candidates at most. It seldom takes more than 8 KiB, but no size is enough for any title and
+/// path.
+///
+/// As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8, and a
+/// NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a call that
+/// did not fail. A text that does not fit is cut, and ends in `…` if that fits; `length` is its whole length then, which is
+/// not below `capacity`. No other call changes it. Where the runtime chooses the thread of a call, as that of Go does, this
+/// is the only way to the text. A buffer that cannot be one is refused before the call does anything.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Buffer {

@@ -36,6 +36,8 @@ const BODY_MOST: usize = 16 << 20;
 struct Watch {
     common: Arc<Common>,
     worker: Worker,
+    /// How many that joined still want it.
+    joined: usize,
 }
 
 /// What the two threads share with the thread that stops them.
@@ -129,6 +131,25 @@ impl Events {
 
     /// Begins to watch; nothing new when it does already.
     pub fn watch_start(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<()> {
+        let mut watch = lock(&self.watch);
+        if watch.is_none() {
+            *watch = Some(self.begin(intervals)?);
+        }
+        Ok(())
+    }
+
+    /// Watches until [`Events::watch_leave`] was called as often as this.
+    pub fn watch_join(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<()> {
+        let mut watch = lock(&self.watch);
+        let running = match &mut *watch {
+            Some(running) => running,
+            none => none.insert(self.begin(intervals)?),
+        };
+        running.joined += 1;
+        Ok(())
+    }
+
+    fn begin(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<Watch> {
         let Some(source) = &self.source else {
             return Err(Error::new(
                 Status::Offline,
@@ -143,10 +164,6 @@ impl Events {
                     source.kind().name
                 ),
             ));
-        }
-        let mut watch = lock(&self.watch);
-        if watch.is_some() {
-            return Ok(());
         }
         let common = Arc::new(Common {
             state: Mutex::new(State {
@@ -167,8 +184,26 @@ impl Events {
                 format!("no thread can be started to watch with: {NO_THREAD}"),
             ));
         };
-        *watch = Some(Watch { common, worker });
-        Ok(())
+        Ok(Watch {
+            common,
+            worker,
+            joined: 0,
+        })
+    }
+
+    /// Takes back one [`Events::watch_join`]; the last ends the watch.
+    pub fn watch_leave(&self) {
+        // Ended behind the lock, as below.
+        let last = {
+            let mut watch = lock(&self.watch);
+            if let Some(watch) = &mut *watch {
+                watch.joined = watch.joined.saturating_sub(1);
+            }
+            watch.take_if(|watch| watch.joined == 0)
+        };
+        if let Some(watch) = last {
+            watch.end();
+        }
     }
 
     /// Ends watching; returns when no thread watches any more.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::counters::{Counters, State};
 use crate::error::{Error, Result, Status};
+use crate::platform::clock::wait_coarse;
 use crate::platform::files::{self, Inode};
 use crate::platform::lock::FileLock;
 use crate::platform::map::{PAGE, SharedPage};
@@ -139,7 +140,7 @@ impl CounterPage {
             // What is no file, such as a directory, cannot be mapped.
             Err(error) if error.kind() != io::ErrorKind::NotFound && path.is_file() => return Err(error),
             Err(_) if noticed => {}
-            _ => std::thread::sleep(NOTICED),
+            _ => wait_coarse(NOTICED),
         }
         Ok(())
     }

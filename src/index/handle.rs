@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::inner::Inner;
 use super::library::{Library, QueryOptions};
@@ -10,28 +11,17 @@ use crate::edit::{Edit, EditReport};
 use crate::error::{Result, Status};
 use crate::events::DebounceIntervals;
 use crate::matching::propose::Proposal;
+use crate::model::Server;
 use crate::options::Options;
 use crate::platform::clock::{Clock, SystemClock};
-use crate::query::{self, Answer, Match};
+use crate::query::{self, Answer, LibraryFacts, Match};
 use crate::reading::Selector;
 use crate::source::{self, Meter, Source};
 use crate::stats::{Counters, Stats};
-use crate::store::Store;
+use crate::store::{Facts as StoreFacts, Store};
 use crate::tables::Tables;
 
 /// An open index. Usable from any thread; cheap calls never wait for expensive ones.
-///
-/// ```no_run
-/// let index = plexindex::index::Index::open(plexindex::options::Options {
-///     cache_dir: "/var/cache/plexindex".into(),
-///     server_url: Some("http://127.0.0.1:32400".into()),
-///     token: plexindex::model::Token::new("token"),
-///     ..Default::default()
-/// })?;
-/// let movies = index.library("Movies")?;
-/// let found = movies.match_path(b"/media/movies/Big Buck Bunny (2008).mkv")?;
-/// # Ok::<(), plexindex::error::Error>(())
-/// ```
 #[derive(Debug)]
 pub struct Index {
     inner: Arc<Inner>,
@@ -223,12 +213,21 @@ impl Index {
         self.inner.sync.refresh(&query.call(&self.inner), full)
     }
 
-    /// The libraries as JSON: an array of objects.
+    /// The libraries that are known, asked for when none is.
     ///
     /// # Errors
     /// As [`Index::refresh`], when none is known yet.
+    pub fn libraries(&self, query: &QueryOptions<'_>) -> Result<Vec<LibraryFacts>> {
+        self.inner.queries.libraries(&query.call(&self.inner))
+    }
+
+    /// The same as JSON: an array of objects.
+    ///
+    /// # Errors
+    /// As [`Index::libraries`].
     pub fn libraries_json(&self, query: &QueryOptions<'_>) -> Result<String> {
-        self.inner.queries.libraries_json(&query.call(&self.inner))
+        let rows: Vec<_> = self.libraries(query)?.iter().map(LibraryFacts::to_json).collect();
+        Ok(serde_json::Value::Array(rows).to_string())
     }
 
     /// Listens to the server's events from now on, on a thread of the library's own, until [`Index::watch_stop`] or the
@@ -240,6 +239,19 @@ impl Index {
     /// [`Status::Offline`] without a server; [`Status::Store`] when no thread can be had.
     pub fn watch_start(&self) -> Result<()> {
         self.watch_start_at(DebounceIntervals::default())
+    }
+
+    /// Listens as [`Index::watch_start`], until [`Index::watch_leave`] was called as often as this.
+    ///
+    /// # Errors
+    /// As [`Index::watch_start`].
+    pub fn watch_join(&self) -> Result<()> {
+        self.inner.events.watch_join(DebounceIntervals::default())
+    }
+
+    /// Ends watching when no other call of [`Index::watch_join`] still wants it.
+    pub fn watch_leave(&self) {
+        self.inner.events.watch_leave();
     }
 
     /// The same, faster or slower: for tests.
@@ -279,13 +291,23 @@ impl Index {
     }
 
     /// Asks the server who it is and which libraries it shows, whatever is known: for finding out what is wrong. Costs
-    /// two requests, three at the first contact; what they tell is stored. A JSON object.
+    /// two requests, three at the first contact; what they tell is stored. Gives the server, how long it took to say so, and
+    /// how many libraries it shows.
     ///
     /// # Errors
     /// The server's; [`Status::Offline`]; the store's.
-    pub fn server_json(&self, query: &QueryOptions<'_>) -> Result<String> {
-        let (server, took, libraries) = self.inner.sync.ask_server(&query.call(&self.inner))?;
+    pub fn ask_server(&self, query: &QueryOptions<'_>) -> Result<(Server, Duration, usize)> {
+        let told = self.inner.sync.ask_server(&query.call(&self.inner))?;
         self.inner.reading.catch_up()?;
+        Ok(told)
+    }
+
+    /// The same as a JSON object.
+    ///
+    /// # Errors
+    /// As [`Index::ask_server`].
+    pub fn server_json(&self, query: &QueryOptions<'_>) -> Result<String> {
+        let (server, took, libraries) = self.ask_server(query)?;
         Ok(serde_json::json!({
             "machine_identifier": server.machine_identifier,
             "version": server.version,
@@ -307,12 +329,20 @@ impl Index {
         query::to_json(&self.proposals())
     }
 
-    /// What kind of place the store is in, as a JSON object.
+    /// What kind of place the store is in.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn store_facts(&self) -> Result<StoreFacts> {
+        self.inner.store.facts()
+    }
+
+    /// The same as a JSON object.
     ///
     /// # Errors
     /// The store's.
     pub fn store_json(&self) -> Result<String> {
-        Ok(self.inner.store.facts()?.to_json())
+        Ok(self.store_facts()?.to_json())
     }
 
     /// What happened.

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::inner::Inner;
 use crate::edit::{Edit, EditReport};
-use crate::error::{Error, Result, Status, room};
+use crate::error::{Result, room};
 use crate::query::Match;
-use crate::reading::{PERSISTENCE, Reading, Resolved, Selection, Selector};
+use crate::reading::{PERSISTENCE, Reading, Resolved, Selection, Selector, cleared_again};
 use crate::sync::{Call, Progress};
 
 /// What a call may do, and whom it tells.
@@ -26,13 +26,14 @@ pub struct QueryOptions<'a> {
 impl<'q> QueryOptions<'q> {
     /// One call of the host, with its deadline as a moment: all that it does shares that.
     pub(super) fn call(&self, inner: &Inner) -> Call<'q> {
-        let within = |time| Instant::now() + time;
+        // What lies beyond all time is none.
+        let within = |time| Instant::now().checked_add(time);
         Call {
             library: self.library.map(|library| &library.selection),
             until: match self.deadline {
                 Deadline::None => None,
-                Deadline::Default => inner.deadline.map(within),
-                Deadline::In(time) => Some(within(time)),
+                Deadline::Default => inner.deadline.and_then(within),
+                Deadline::In(time) => within(time),
             },
             offline: self.offline,
             progress: self.progress,
@@ -135,7 +136,7 @@ impl Library {
     /// Confirms matches, all or none: pairs of a path and the item's key or rating key.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`]; [`Status::LibraryNotFound`]; the store's.
+    /// [`crate::error::Status::InvalidArgument`]; [`crate::error::Status::LibraryNotFound`]; the store's.
     pub fn record_matches(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
         let query = self.query();
         let _timed = self
@@ -155,19 +156,13 @@ impl Library {
                 return self.reading.catch_up();
             }
         }
-        Err(Error::new(
-            Status::Store,
-            format!(
-                "library '{}' is cleared again and again: try again later",
-                self.selector().name()
-            ),
-        ))
+        Err(cleared_again(self.selector().name()))
     }
 
     /// Invalidates a path: it is asked for before it is answered again.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`]; the store's.
+    /// [`crate::error::Status::InvalidArgument`]; the store's.
     pub fn invalidate_path(&self, path: &[u8]) -> Result<()> {
         self.inner.queries.check_path(path)?;
         self.reading.invalidate_path(&self.selection, path)
@@ -176,7 +171,7 @@ impl Library {
     /// Invalidates an item, by its key or rating key.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`]; the store's.
+    /// [`crate::error::Status::InvalidArgument`]; the store's.
     pub fn invalidate_item(&self, key: &str) -> Result<()> {
         self.reading
             .invalidate_item(&self.selection, self.reading.kind().rating_key(key)?)
@@ -185,7 +180,7 @@ impl Library {
     /// A listed item by its key or rating key, with all its files and external ids. Sends no request.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`]; [`Status::LibraryAmbiguous`]; the store's.
+    /// [`crate::error::Status::InvalidArgument`]; [`crate::error::Status::LibraryAmbiguous`]; the store's.
     pub fn item(&self, key: &str) -> Result<Option<crate::model::Item>> {
         self.reading.item(&self.selection, self.reading.kind().rating_key(key)?)
     }
@@ -193,7 +188,7 @@ impl Library {
     /// Makes a full listing due, and forgets the library's confirmed matches.
     ///
     /// # Errors
-    /// [`Status::LibraryAmbiguous`]; the store's.
+    /// [`crate::error::Status::LibraryAmbiguous`]; the store's.
     pub fn invalidate(&self) -> Result<()> {
         self.reading.invalidate(Some(&self.selection))
     }

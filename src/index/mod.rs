@@ -1,5 +1,5 @@
-//! The index: what hosts hold of it, [`Index`] and [`Library`]. Each of their methods hands a call to the room that does
-//! it; rooms are made and closed here.
+//! The index: what `api` and `capi` hold of it, [`Index`] and [`Library`]. Each of their methods hands a call to the room
+//! that does it; rooms are made and closed here.
 
 mod handle;
 mod inner;
@@ -10,11 +10,12 @@ pub use crate::edit::{Edit, EditReport, Edited};
 #[doc(hidden)]
 pub use crate::events::DebounceIntervals;
 pub use crate::matching::propose::Proposal;
-pub use crate::platform::clock::{Clock, ManualClock, SystemClock};
+pub use crate::platform::clock::{Clock, ManualClock, SystemClock, hold_coarse};
 #[doc(hidden)]
 pub use crate::platform::witness;
-pub use crate::query::{Answer, Candidate, Match};
+pub use crate::query::{Answer, Candidate, LibraryFacts, Match};
 pub use crate::reading::Selector;
+pub use crate::store::Facts as StoreFacts;
 pub use crate::sync::Progress;
 pub use handle::Index;
 pub use library::{Deadline, Library, QueryOptions};

@@ -5,6 +5,9 @@
 mod ids;
 
 use std::fmt;
+use std::sync::Arc;
+
+use crate::platform::wipe::wipe;
 
 pub use ids::{Epoch, Generation, IdentityId, ImageKind, ImageName, LibraryId, Sequence, TableId, TableImage};
 
@@ -356,21 +359,31 @@ pub enum Reason {
     Contradicted = 10,
 }
 
-/// A secret: it shows as `***` and is wiped from no memory, but reaches neither disk nor log.
+/// A secret: it shows as `***`, reaches neither disk nor log, and is in memory once for all that have it. The last of them
+/// overwrites it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
+pub struct Token(Arc<Secret>);
+
+#[derive(PartialEq, Eq)]
+struct Secret(String);
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        wipe(&mut std::mem::take(&mut self.0).into_bytes());
+    }
+}
 
 impl Token {
     /// Keeps `text`; an empty text is no token.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
-        (!text.is_empty()).then(|| Self(text.to_owned()))
+        (!text.is_empty()).then(|| Self(Arc::new(Secret(text.to_owned()))))
     }
 
     /// The secret itself, for the one header that carries it and for hashing.
     #[must_use]
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.0.0
     }
 }
 

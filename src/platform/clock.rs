@@ -1,7 +1,7 @@
 //! The time of day, injected: nothing above asks the operating system for it. And a clock for lookups that is not.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Tells the time of day. Must not run backwards by much: ages are differences.
 pub trait Clock: Send + Sync {
@@ -21,11 +21,38 @@ impl Clock for SystemClock {
     }
 }
 
+/// What [`coarse_ms`] shows while it is held; 0 while it runs.
+static HELD_MS: AtomicU64 = AtomicU64::new(0);
+
+/// From now on the clock of lookups stands still in this process and is moved by this function only: for simulations. They
+/// must be alone with their folders, since the clocks of other processes run on.
+pub fn hold_coarse(and_add_ms: u64) {
+    let _ = HELD_MS.compare_exchange(0, system_coarse_ms(), Ordering::Relaxed, Ordering::Relaxed);
+    HELD_MS.fetch_add(and_add_ms, Ordering::Relaxed);
+}
+
+/// Waits until [`coarse_ms`] shows so much more in all processes. Where it is held, it is moved instead.
+pub fn wait_coarse(time: Duration) {
+    if HELD_MS.load(Ordering::Relaxed) == 0 {
+        std::thread::sleep(time);
+    } else {
+        hold_coarse(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    }
+}
+
 /// Milliseconds of a clock that only goes forward, the same in all processes, some behind at times: it costs a few loads
 /// and no system call. `u64::MAX` where there is none.
 #[inline]
 #[must_use]
 pub fn coarse_ms() -> u64 {
+    match HELD_MS.load(Ordering::Relaxed) {
+        0 => system_coarse_ms(),
+        held => held,
+    }
+}
+
+#[inline]
+fn system_coarse_ms() -> u64 {
     #[cfg(target_os = "linux")]
     const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC_COARSE;
     #[cfg(not(target_os = "linux"))]

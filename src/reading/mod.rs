@@ -10,7 +10,7 @@ mod selection;
 mod snapshot;
 
 pub use catch_up::Reading;
-pub use invalidate::PERSISTENCE;
+pub use invalidate::{PERSISTENCE, cleared_again};
 pub use limit::Wanted;
 pub use selection::{Resolved, Selection, Selector};
 pub use snapshot::{Snapshot, age, places};

@@ -147,6 +147,27 @@ fn section(row: &LibraryRow) -> &str {
     &row.library.section
 }
 
+/// Whatever fits this name.
+impl From<&str> for Selector {
+    fn from(name: &str) -> Self {
+        Self::Any(name.to_owned())
+    }
+}
+
+/// Whatever fits this name.
+impl From<&String> for Selector {
+    fn from(name: &String) -> Self {
+        Self::Any(name.clone())
+    }
+}
+
+/// Whatever fits this name.
+impl From<String> for Selector {
+    fn from(name: String) -> Self {
+        Self::Any(name)
+    }
+}
+
 impl Selector {
     /// The name given; empty for all.
     #[must_use]

@@ -1,7 +1,7 @@
 //! Where items come from: the trait [`Source`], and the Plex HTTP API that implements it.
 //!
 //! The only place with network. Nothing here knows of SQL, of the index or of freshness: a source answers what it
-//! is asked, once, and says exactly what went wrong. What it alone knows stays behind [`contract`]: how its keys look, what
+//! is asked, once, and says exactly what went wrong. What it alone knows stays behind `contract`: how its keys look, what
 //! tells that a library changed, how a listing is paged, how to find out what is new.
 
 mod bounds;

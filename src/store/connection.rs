@@ -14,6 +14,7 @@ use super::schema::{MADE, connect, failure, journal, warn_of_network};
 use crate::error::{Error, Result, Status};
 use crate::platform::files::Inode;
 use crate::platform::mutex::lock;
+use crate::platform::sole::Sole;
 
 /// How long a database is waited for that others have open with a write-ahead log.
 const ALONE: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
@@ -108,6 +109,8 @@ struct Open {
     id: u64,
     /// Whether it writes to a write-ahead log.
     has_log: bool,
+    /// Let go after the connection.
+    _sole: Sole,
 }
 
 impl Drop for Slot {
@@ -221,11 +224,22 @@ impl Slot {
     fn open_now(&mut self) -> Result<Open> {
         for _ in 0..8 {
             self.file = self.folder.find_database()?;
-            if self.file.is_none() {
+            let Some(file) = self.file else {
                 self.folder.make_database()?;
                 continue;
-            }
-            let opened = open(&self.folder);
+            };
+            let Some(sole) = Sole::take(self.folder.database(), file) else {
+                return Err(Error::new(
+                    Status::Store,
+                    format!(
+                        "{} is open in this process already, through another copy of this library or of SQLite, and two \
+                         copies in one process lose each other's writes: use one copy, close what else has the file open, \
+                         or choose another cache_dir",
+                        self.folder.database().display()
+                    ),
+                ));
+            };
+            let opened = open(&self.folder, sole);
             if self.file == Inode::of(self.folder.database()) {
                 if opened.is_ok() {
                     self.journal
@@ -249,7 +263,7 @@ impl Slot {
     }
 }
 
-fn open(folder: &Folder) -> rusqlite::Result<Open> {
+fn open(folder: &Folder, sole: Sole) -> rusqlite::Result<Open> {
     let connection = connect(folder.database())?;
     if !folder.shares_memory() {
         give_log_up(&connection)?;
@@ -275,6 +289,7 @@ fn open(folder: &Folder) -> rusqlite::Result<Open> {
         connection,
         id: id.cast_unsigned(),
         has_log: journal_mode.eq_ignore_ascii_case("wal"),
+        _sole: sole,
     })
 }
 

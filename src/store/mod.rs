@@ -69,6 +69,7 @@ mod store_tests;
 
 pub use changes::{Change, ChangeKind};
 pub use endpoints::Endpoint;
+pub use facts::Facts;
 pub use folder::Folder;
 pub use hints::Mark;
 pub use identities::USE_NOTED_MS;

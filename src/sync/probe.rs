@@ -8,12 +8,9 @@ use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::matching::Scope;
 use crate::model::{IdentityId, Library, Sequence, Server};
-use crate::reading::{Resolved, Selection, Selector, age};
+use crate::reading::{PERSISTENCE, Resolved, Selection, Selector, age, cleared_again};
 use crate::stats::Spent;
 use crate::store::LibraryRow;
-
-/// How often a library is looked for that others clear at the same time.
-const PERSISTENCE: u32 = 20;
 
 impl Syncing {
     /// Asks for the libraries and their change tokens, and stores them.
@@ -71,9 +68,10 @@ impl Syncing {
                     }
                     _ if !self.may_ask(call) => return Err(library.unknown(&snapshot)),
                     // When not even others are known, they were cleared at once.
-                    _ if asked > 0 && (asked == PERSISTENCE || !shown || !snapshot.rows.is_empty()) => {
+                    _ if asked > 0 && (!shown || !snapshot.rows.is_empty()) => {
                         return Err(library.unknown(&snapshot));
                     }
+                    _ if asked == PERSISTENCE => return Err(cleared_again(library.selector().name())),
                     _ => {}
                 }
             }

@@ -309,6 +309,12 @@ impl Tables {
 }
 
 impl Table {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
     /// The tables that it is one of.
     #[must_use]
     pub fn tables(&self) -> &Arc<Tables> {

@@ -201,7 +201,7 @@ static void mappings(const struct setting *setting)
         /* The listed path, as the server spells it. */
         text_is(&answered, item_of(&answered, answer_of(&answered, 0))->path, "/data/movies/Exact (2001)/Exact (2001).mkv");
         forget(&answered);
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     }
     handle = first;
 }
@@ -254,17 +254,17 @@ static void not_found(const plexindex_library_handle *movies)
 static void confirmed(const plexindex_library_handle *movies)
 {
     struct answered answered;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/host/mine.mkv", 14, "900001", 6));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/host/mine.mkv", 14, "900001", 6, NULL));
     answered = MATCH(movies, "/host/mine.mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_CONFIRMED, HIGH, PLEXINDEX_REASON_NONE);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->title, "Exact");
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->path, "/host/mine.mkv");
     forget(&answered);
     /* It answers first, also before what is listed. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/elsewhere/twin.mkv", 19, "/library/metadata/900003", 24));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/elsewhere/twin.mkv", 19, "/library/metadata/900003", 24, NULL));
     answered = MATCH(movies, "/elsewhere/twin.mkv", PLEXINDEX_OK, PLEXINDEX_RUNG_CONFIRMED, HIGH, PLEXINDEX_REASON_NONE);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->rating_key, "900003");
     forget(&answered);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/elsewhere/twin.mkv", 19));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/elsewhere/twin.mkv", 19, NULL));
     answered = MATCH(movies, "/elsewhere/twin.mkv", PLEXINDEX_AMBIGUOUS, PLEXINDEX_RUNG_FILE_NAME, LOW,
                      PLEXINDEX_REASON_SEVERAL_ITEMS);
     forget(&answered);
@@ -336,14 +336,14 @@ static void not_fetched_and_stale(const struct setting *setting)
     CHECK_STATUS(PLEXINDEX_OK, answered.status);
     CHECK(answer_of(&answered, 0)->flags == PLEXINDEX_ANSWER_STALE);
     forget(&answered);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     handle = first;
 
     /* A library whose listing cannot come in time. The harness holds each page back for two seconds. */
     harness("fault {\"kind\":\"listing\",\"count\":0,\"action\":\"delay\",\"ms\":2000}");
     harness("fault {\"kind\":\"search\",\"count\":0,\"action\":\"delay\",\"ms\":2000}");
     movies = NULL;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_TITLE, "Slow", 4, &movies));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_TITLE, "Slow", 4, &movies, NULL));
     query = query_of(movies, "/data/slow/a.mkv");
     query.deadline_ms = 300;
     answered = ask(plexindex_match_path, handle, &query);
@@ -373,16 +373,16 @@ int main(int argc, char **argv)
     not_found(movies);
     query = query_of(NULL, NULL);
     query.library = NULL;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_SECTION, "3", 1, &query.library));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_SECTION, "4", 1, &query.library));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_SECTION, "3", 1, &query.library, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_SECTION, "4", 1, &query.library, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, NULL));
     all_libraries();
     confirmed(movies);
     guids(movies, shows);
     titles(movies, shows);
     mappings(&setting);
     not_fetched_and_stale(&setting);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     return 0;
 }

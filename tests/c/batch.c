@@ -42,7 +42,7 @@ static struct answered match_all(const plexindex_handle *handle, const plexindex
     query.text.data = paths->data;
     query.text.length = paths->length;
     do {
-        answered.status = plexindex_match_paths(handle, &query, paths->count, &answered.buffer);
+        answered.status = plexindex_match_paths(handle, &query, paths->count, &answered.buffer, NULL);
     } while (grown(&answered));
     CHECK_STATUS(PLEXINDEX_OK, answered.status);
     check_block(&answered, (uint32_t)paths->count);
@@ -76,11 +76,11 @@ static void check_lookups(const plexindex_library_handle *library, const struct 
     size_t found = 0;
     size_t i;
     CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL,
-                 plexindex_lookup_keys(library, paths->data, paths->length, paths->count, &buffer));
+                 plexindex_lookup_keys(library, paths->data, paths->length, paths->count, &buffer, NULL));
     buffer.capacity = buffer.length;
     buffer.data = malloc(buffer.capacity);
     CHECK(buffer.data != NULL);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(library, paths->data, paths->length, paths->count, &buffer));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(library, paths->data, paths->length, paths->count, &buffer, NULL));
     CHECK(buffer.length == buffer.capacity);
     key = buffer.data;
     for (i = 0; i < paths->count; i++) {
@@ -150,7 +150,7 @@ int main(int argc, char **argv)
         add(&keys, harness("key %d", (int)i));
     }
     check_lookups(movies, &recorded, 0);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, recorded.data, recorded.length, keys.data, keys.length, 100));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, recorded.data, recorded.length, keys.data, keys.length, 100, NULL));
     many = match_all(handle, movies, &recorded);
     for (i = 0; i < 100; i++) {
         const plexindex_answer *answer = answer_of(&many, i);
@@ -170,6 +170,6 @@ int main(int argc, char **argv)
 
     free(recorded.data);
     free(keys.data);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     return 0;
 }

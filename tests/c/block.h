@@ -17,8 +17,10 @@ static inline void check_text(const struct answered *answered, plexindex_text te
     const char *base = answered->buffer.data;
     if (text.offset == 0) {
         CHECK(text.length == 0);
+        CHECK(plexindex_block_text(&answered->buffer, &text) == NULL);
         return;
     }
+    CHECK(plexindex_block_text(&answered->buffer, &text) == base + text.offset);
     CHECK(text.offset >= sizeof(plexindex_answers));
     CHECK(text.offset < answered->buffer.length);
     CHECK(text.length < answered->buffer.length - text.offset);
@@ -104,9 +106,14 @@ static inline void check_block(const struct answered *answered, uint32_t count)
     CHECK(head->answer_size == sizeof(plexindex_answer));
     CHECK(head->item_size == sizeof(plexindex_item));
     CHECK(head->count == count);
+    CHECK(plexindex_block_answers(&answered->buffer) == count);
+    CHECK(plexindex_block_answer(&answered->buffer, count) == NULL);
     for (i = 0; i < count; i++) {
         const plexindex_answer *answer = answer_of(answered, i);
         const plexindex_item *item = item_of(answered, answer);
+        CHECK(plexindex_block_answer(&answered->buffer, i) == answer);
+        CHECK(plexindex_block_item(&answered->buffer, answer) == item);
+        CHECK(plexindex_block_candidate(&answered->buffer, answer, answer->candidates_count) == NULL);
         CHECK(strcmp(plexindex_status_name(answer->status), "UNKNOWN") != 0);
         CHECK(answer->rung <= PLEXINDEX_RUNG_FILE_NAME);
         CHECK(answer->confidence <= PLEXINDEX_CONFIDENCE_HIGH);
@@ -132,12 +139,13 @@ static inline void check_block(const struct answered *answered, uint32_t count)
         }
         for (j = 0; j < answer->candidates_count; j++) {
             check_item(answered, candidate_of(answered, answer, j));
+            CHECK(plexindex_block_candidate(&answered->buffer, answer, j) == candidate_of(answered, answer, j));
         }
     }
 }
 
 /* A function that fills a buffer with answers to a query. */
-typedef int32_t (*ask_fn)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *);
+typedef int32_t (*ask_fn)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
 
 /* Whether the call is to be made again, now that the buffer has the size that it asked for. */
 static inline int grown(struct answered *answered)
@@ -159,7 +167,7 @@ static inline struct answered ask(ask_fn function, const plexindex_handle *handl
     struct answered answered;
     memset(&answered, 0, sizeof answered);
     do {
-        answered.status = function(handle, query, &answered.buffer);
+        answered.status = function(handle, query, &answered.buffer, NULL);
     } while (grown(&answered));
     if (answered.status < 100) {
         check_block(&answered, 1);

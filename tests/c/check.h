@@ -138,7 +138,7 @@ static inline plexindex_options options_of(const struct setting *setting)
 static inline plexindex_handle *opened(const plexindex_options *options)
 {
     plexindex_handle *handle = NULL;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_open(options, &handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_open(options, &handle, NULL));
     CHECK(handle != NULL);
     return handle;
 }
@@ -148,7 +148,7 @@ static inline const plexindex_library_handle *library_of(const plexindex_handle 
 {
     const plexindex_library_handle *library = NULL;
     int32_t kind = title == NULL ? PLEXINDEX_SELECT_ALL : PLEXINDEX_SELECT_TITLE;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, kind, title, title == NULL ? 0 : strlen(title), &library));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, kind, title, title == NULL ? 0 : strlen(title), &library, NULL));
     CHECK(library != NULL);
     return library;
 }

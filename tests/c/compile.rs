@@ -14,8 +14,11 @@ pub fn repository(path: &str) -> PathBuf {
 }
 
 /// The folder of the shared object that was built for this test: the test's own. (`cargo test` does not renew the copy
-/// one folder up.)
+/// one folder up.) `PLEXINDEX_TEST_LIBRARY` names another folder: that of an installed library.
 pub fn library_folder() -> PathBuf {
+    if let Some(folder) = env::var_os("PLEXINDEX_TEST_LIBRARY") {
+        return folder.into();
+    }
     let test = env::current_exe().expect("a running test has a path");
     test.parent().expect("a file lies in a folder").to_owned()
 }
@@ -30,10 +33,19 @@ pub fn library() -> PathBuf {
 
 /// Compiles (and links, unless `more` says otherwise) strictly. `standard` begins with `c++` for C++.
 pub fn compile(standard: &str, source: &Path, target: &Path, more: &[&str]) {
-    let (variable, flags, usual) = if standard.starts_with("c++") {
-        ("CXX", "CXXFLAGS", "c++")
+    if standard.starts_with("c++") {
+        compile_with(("CXX", "c++"), standard, source, target, more);
     } else {
-        ("CC", "CFLAGS", "cc")
+        compile_with(("CC", "cc"), standard, source, target, more);
+    }
+}
+
+/// The same, with the compiler that this variable names, or this one.
+pub fn compile_with((variable, usual): (&str, &str), standard: &str, source: &Path, target: &Path, more: &[&str]) {
+    let flags = if standard.starts_with("c++") {
+        "CXXFLAGS"
+    } else {
+        "CFLAGS"
     };
     let flags = env::var(flags).unwrap_or_default();
     let compiler = env::var(variable).unwrap_or_else(|_| usual.to_owned());
@@ -45,6 +57,8 @@ pub fn compile(standard: &str, source: &Path, target: &Path, more: &[&str]) {
         .args(flags.split_whitespace())
         .arg("-I")
         .arg(repository("include"))
+        .arg("-I")
+        .arg(repository("bindings/cpp"))
         .arg(source)
         .arg("-o")
         .arg(target)

@@ -13,7 +13,7 @@ static size_t limit;
 static int32_t next_page(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *buffer)
 {
     int64_t before = cursor;
-    int32_t status = plexindex_items(handle, library, &cursor, limit, buffer);
+    int32_t status = plexindex_items(handle, library, &cursor, limit, buffer, NULL);
     (void)query;
     /* A buffer that is too small loses no page. */
     CHECK(status == PLEXINDEX_OK || cursor == before);
@@ -69,11 +69,11 @@ int main(int argc, char **argv)
 
     /* Nothing is known yet, and no server is asked. */
     library = library_of(handle, "Movies");
-    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, library, &cursor, 10, &buffer), "Movies");
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, library, &cursor, 10, &buffer, NULL), "Movies");
     CHECK(requests() == 0);
 
     query = query_of(library, NULL);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, NULL));
     before = requests();
     sum = sum_of_keys(handle, 1000);
     CHECK(sum > 0);
@@ -82,6 +82,6 @@ int main(int argc, char **argv)
     CHECK(sum_of_keys(handle, 100) == sum);
     CHECK(sum_of_keys(handle, 7) == sum);
     CHECK(requests() == before);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     return 0;
 }

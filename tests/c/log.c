@@ -53,7 +53,7 @@ static struct received drained(void)
     struct received received;
     memset(&received, 0, sizeof received);
     received.thread = pthread_self();
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(receive, &received));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(receive, &received, NULL));
     return received;
 }
 
@@ -65,8 +65,8 @@ static void call_back(void *user, int32_t level, const char *message, size_t len
     (void)message;
     (void)length;
     ++*calls;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(call_back, user));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_open(NULL, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(call_back, user, NULL));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_open(NULL, NULL, NULL));
 }
 
 /* Reads all files below a folder; gives how many. */
@@ -148,9 +148,9 @@ static void failures(const struct setting *setting)
         harness("fault {\"kind\":\"sections\",\"count\":0,%s}", faults[i].fault);
         handle = opened(&options);
         query = query_of(library_of(handle, "Movies"), "/data/movies/a.mkv");
-        no_token_in_message(faults[i].status, plexindex_match_path(handle, &query, &buffer));
+        no_token_in_message(faults[i].status, plexindex_match_path(handle, &query, &buffer, NULL));
         harness("heal");
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
         drained();
     }
 }
@@ -175,7 +175,7 @@ int main(int argc, char **argv)
     handle = opened(&options);
     movies = library_of(handle, "Movies");
     check_match(handle, movies, path, PLEXINDEX_OK, NULL);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     CHECK(drained().lines == 0);
 
     /* With everything logged there is something, full paths at the debug level only, and each line once. */
@@ -183,23 +183,23 @@ int main(int argc, char **argv)
     handle = opened(&options);
     movies = library_of(handle, "Movies");
     check_match(handle, movies, path, PLEXINDEX_OK, NULL);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(movies));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(movies, NULL));
     check_match(handle, movies, path, PLEXINDEX_OK, NULL);
     CHECK(drained().lines > 0);
     CHECK(drained().lines == 0);
 
     /* The ring is bounded; what did not fit is counted. */
     for (i = 0; i < 400; i++) {
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(movies));
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(movies, NULL));
     }
     received = drained();
     CHECK(received.lines > 0 && received.lines <= 257);
 
     /* The receiver may call back in. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(movies));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(call_back, &calls));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(movies, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(call_back, &calls, NULL));
     CHECK(calls > 0);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     drained();
 
     failures(&setting);
@@ -209,10 +209,10 @@ int main(int argc, char **argv)
     snprintf(url, sizeof url, "%s/?X-Plex-Token=%s", setting.url, token);
     options.server_url = bytes_of(url);
     handle = NULL;
-    if (plexindex_open(&options, &handle) != PLEXINDEX_OK) {
+    if (plexindex_open(&options, &handle, NULL) != PLEXINDEX_OK) {
         CHECK(strstr(plexindex_last_error_message(), token) == NULL);
     }
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     drained();
 
     CHECK(no_token_below(setting.folder) > 0);

@@ -19,7 +19,7 @@ static void works(const plexindex_handle *handle, const plexindex_library_handle
 #define CHECK_OPEN_REFUSED(expected, options, ...)                                                                     \
     do {                                                                                                               \
         plexindex_handle *refused = (plexindex_handle *)&known_path;                                                   \
-        CHECK_REFUSED(expected, plexindex_open(options, &refused), __VA_ARGS__);                                       \
+        CHECK_REFUSED(expected, plexindex_open(options, &refused, NULL), __VA_ARGS__);                                 \
         CHECK(refused == NULL);                                                                                        \
     } while (0)
 
@@ -64,16 +64,16 @@ static void open_sizes(const struct setting *setting)
     /* The caller from the past: what its struct has not yet, is zero, whatever lies behind it. */
     options.size = offsetof(plexindex_options, library_ttl_ms);
     memset((char *)&options + options.size, 0xa5, sizeof options - options.size);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_open(&options, &handle));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_open(&options, &handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     options.size = sizeof options.size;
     CHECK_OPEN_REFUSED(PLEXINDEX_INVALID_ARGUMENT, &options, "cache_dir");
     /* The caller from the future: what it does not use is zero and does no harm; what it asks for is not ignored. */
     memset(&future, 0, sizeof future);
     future.known = options_of(setting);
     future.known.size = sizeof future;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_open(&future.known, &handle));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_open(&future.known, &handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     for (i = 0; i < sizeof future.unknown; i += sizeof future.unknown - 1) {
         future.unknown[i] = 1;
         CHECK_OPEN_REFUSED(PLEXINDEX_UNSUPPORTED, &future.known, "options");
@@ -89,7 +89,7 @@ static void open_arguments(const struct setting *setting)
     FILE *made;
 
     CHECK_OPEN_REFUSED(PLEXINDEX_NULL_POINTER, NULL, "options");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_open(&good, NULL), "out_handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_open(&good, NULL, NULL), "out_handle");
 
 #define REFUSED(status, field, value, ...)                                                                             \
     do {                                                                                                               \
@@ -185,10 +185,10 @@ static void libraries(const plexindex_handle *handle)
     const plexindex_library_handle *library = NULL;
     const plexindex_library_handle *again = NULL;
     const plexindex_library_handle *slot;
-#define LIBRARY(kind, selector, length) (slot = (const void *)known_path, plexindex_library(handle, kind, selector, length, &slot))
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_library(NULL, PLEXINDEX_SELECT_TITLE, "Movies", 6, &library), "handle");
+#define LIBRARY(kind, selector, length) (slot = (const void *)known_path, plexindex_library(handle, kind, selector, length, &slot, NULL))
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_library(NULL, PLEXINDEX_SELECT_TITLE, "Movies", 6, &library, NULL), "handle");
     CHECK(library == NULL);
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_library(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, NULL), "out_library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_library(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, NULL, NULL), "out_library");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, LIBRARY(PLEXINDEX_SELECT_TITLE, NULL, 6), "selector");
     CHECK(slot == NULL);
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, LIBRARY(-1, "Movies", 6), "-1", "PLEXINDEX_SELECT_");
@@ -204,13 +204,13 @@ static void libraries(const plexindex_handle *handle)
     library = library_of(handle, "Movies");
     again = library_of(handle, "Movies");
     CHECK(library == again);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_SECTION, "1", 1, &again));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_SECTION, "1", 1, &again, NULL));
     works(handle, again);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_ANY, "1", 1, &again));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_ANY, "1", 1, &again, NULL));
     works(handle, again);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_ANY, "Movies", 6, &again));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_ANY, "Movies", 6, &again, NULL));
     works(handle, again);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_ALL, NULL, 0, &again));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_library(handle, PLEXINDEX_SELECT_ALL, NULL, 0, &again, NULL));
     works(handle, again);
 
     /* A library that the server has not: known when it is asked for. */
@@ -234,31 +234,31 @@ static void lookups(const plexindex_library_handle *movies)
     CHECK(plexindex_lookup_key(movies, path) == NULL);
     CHECK(plexindex_lookup_key(movies, "\xff\xfe") == NULL);
 
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(NULL, "a", 2, 1, &buffer), "library");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(movies, NULL, 2, 1, &buffer), "paths");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(movies, "a", 2, 1, NULL), "keys");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, 1, &buffer), "count");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, 3, &buffer), "count");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 3, 2, &buffer), "NUL");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, SIZE_MAX, &buffer), "count");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, 0, &buffer), "count");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(movies, NULL, 0, 0, &buffer));
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(NULL, "a", 2, 1, &buffer, NULL), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(movies, NULL, 2, 1, &buffer, NULL), "paths");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(movies, "a", 2, 1, NULL, NULL), "keys");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, 1, &buffer, NULL), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, 3, &buffer, NULL), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 3, 2, &buffer, NULL), "NUL");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, SIZE_MAX, &buffer, NULL), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_lookup_keys(movies, "a\0b", 4, 0, &buffer, NULL), "count");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(movies, NULL, 0, 0, &buffer, NULL));
     CHECK(buffer.length == 0);
 
     /* Too small gives the need and writes not beyond the room; the need is enough. */
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer));
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer, NULL));
     CHECK(buffer.length == 2);
     buffer.data = keys;
     buffer.capacity = 1;
     keys[1] = 'x';
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer));
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer, NULL));
     CHECK(buffer.length == 2 && keys[1] == 'x');
     buffer.capacity = 2;
     keys[2] = 'y';
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer, NULL));
     CHECK(buffer.length == 2 && memcmp(keys, zeros, 2) == 0 && keys[2] == 'y');
     buffer.data = NULL;
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer), "keys");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_lookup_keys(movies, "a\0b", 4, 2, &buffer, NULL), "keys");
 }
 
 /* What plexindex_match_path(), plexindex_match_guid() and plexindex_search_title() refuse alike. */
@@ -268,15 +268,15 @@ static void comparisons(void)
     static uint8_t room[4 * sizeof(uint32_t) + 1];
     uint32_t *relations = (uint32_t *)(void *)(room + 1);
     uint32_t found[3];
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_compare_paths(NULL, 2, "a", 2, 1, relations), "path");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_compare_paths("/a", 2, NULL, 2, 1, relations), "others");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_compare_paths("/a", 2, "a", 2, 1, NULL), "relations");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths("/a", 2, "a\0b", 4, 1, relations), "count");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths("/a", 2, "a\0b", 3, 1, relations), "NUL");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths("/a", 2, "a\0b", 4, SIZE_MAX, relations), "count");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_compare_paths("/a", 2, NULL, 0, 0, NULL));
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_compare_paths(NULL, 2, "a", 2, 1, relations, NULL), "path");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_compare_paths("/a", 2, NULL, 2, 1, relations, NULL), "others");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_compare_paths("/a", 2, "a", 2, 1, NULL, NULL), "relations");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths("/a", 2, "a\0b", 4, 1, relations, NULL), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths("/a", 2, "a\0b", 3, 1, relations, NULL), "NUL");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths("/a", 2, "a\0b", 4, SIZE_MAX, relations, NULL), "count");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_compare_paths("/a", 2, NULL, 0, 0, NULL, NULL));
 
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_compare_paths("/m/f/a.mkv", 10, "/M/F/A.mkv\0/m/f\0/x/a.mkv", 25, 3, relations));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_compare_paths("/m/f/a.mkv", 10, "/M/F/A.mkv\0/m/f\0/x/a.mkv", 25, 3, relations, NULL));
     memcpy(found, relations, sizeof found);
     CHECK(found[0] == (PLEXINDEX_PATHS_EQUAL | 3));
     CHECK(found[1] == PLEXINDEX_PATHS_UNDER);
@@ -293,26 +293,26 @@ static void queries(ask_fn function, const plexindex_handle *handle, const plexi
     struct future_query future;
     size_t i;
 
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(NULL, &query, &buffer), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(handle, NULL, &buffer), "query");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(handle, &query, NULL), "answer");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(NULL, &query, &buffer, NULL), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(handle, NULL, &buffer, NULL), "query");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(handle, &query, NULL, NULL), "answer");
 
     for (i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         query.size = wrong[i];
-        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, function(handle, &query, &buffer), "query.size", "sizeof");
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, function(handle, &query, &buffer, NULL), "query.size", "sizeof");
     }
     memset(&future, 0, sizeof future);
     future.known = query_of(movies, good);
     future.known.size = sizeof future;
-    CHECK(function(handle, &future.known, &buffer) < 100);
+    CHECK(function(handle, &future.known, &buffer, NULL) < 100);
     future.unknown[sizeof future.unknown - 1] = 1;
-    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, function(handle, &future.known, &buffer), "query");
+    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, function(handle, &future.known, &buffer, NULL), "query");
 
 #define REFUSED(status, field, value, ...)                                                                             \
     do {                                                                                                               \
         query = query_of(movies, good);                                                                                \
         query.field = (value);                                                                                         \
-        CHECK_REFUSED(status, function(handle, &query, &buffer), __VA_ARGS__);                                         \
+        CHECK_REFUSED(status, function(handle, &query, &buffer, NULL), __VA_ARGS__);                                   \
     } while (0)
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, text, bytes_of(""), "empty");
     REFUSED(PLEXINDEX_NULL_POINTER, text.data, NULL, "text");
@@ -339,7 +339,7 @@ static void small_buffers(ask_fn function, const plexindex_handle *handle, const
     plexindex_buffer exact;
     unsigned char *memory;
     size_t need;
-    CHECK_REFUSED(PLEXINDEX_BUFFER_TOO_SMALL, function(handle, query, &buffer), "buffer", "enlarge");
+    CHECK_REFUSED(PLEXINDEX_BUFFER_TOO_SMALL, function(handle, query, &buffer, NULL), "buffer", "enlarge");
     need = buffer.length;
     CHECK(need > 0);
     memory = malloc(need + 16);
@@ -349,19 +349,19 @@ static void small_buffers(ask_fn function, const plexindex_handle *handle, const
     buffer.data = memory;
     buffer.capacity = need - 1;
     buffer.length = 0;
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, function(handle, query, &buffer));
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, function(handle, query, &buffer, NULL));
     CHECK(buffer.length == need);
     CHECK(untouched(memory + need - 1, 16 + 1));
 
     exact.data = memory;
     exact.capacity = need;
     exact.length = 0;
-    CHECK(function(handle, query, &exact) < 100);
+    CHECK(function(handle, query, &exact, NULL) < 100);
     CHECK(exact.length <= need);
     CHECK(untouched(memory + need, 16));
 
     exact.data = NULL;
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(handle, query, &exact), "data");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(handle, query, &exact, NULL), "data");
     free(memory);
 }
 
@@ -379,7 +379,7 @@ static void match_paths(const plexindex_handle *handle, const plexindex_library_
     /* Answers hold 64-bit numbers, so their memory must be aligned for them. */
     buffer.data = (char *)memory + 1;
     buffer.capacity = sizeof memory - 1;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &buffer), "align");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &buffer, NULL), "align");
 
     /* Paths that no file system has are refused; those that are just no text are not. */
     memset(path, 'x', sizeof path);
@@ -388,10 +388,10 @@ static void match_paths(const plexindex_handle *handle, const plexindex_library_
     query.text.length = sizeof path;
     buffer.data = memory;
     buffer.capacity = sizeof memory;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &buffer), "65536");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &buffer, NULL), "65536");
     query.text.data = "/data/\0/movies";
     query.text.length = 14;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &buffer), "/data/", "NUL");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &buffer, NULL), "/data/", "NUL");
     query = query_of(movies, "/data/movies/\xff\xfe.mkv");
     answered = ask(plexindex_match_path, handle, &query);
     CHECK_STATUS(PLEXINDEX_NOT_FOUND, answered.status);
@@ -407,25 +407,25 @@ static void batches(const plexindex_handle *handle, const plexindex_library_hand
     size_t need;
     query.text.data = two;
     query.text.length = sizeof two;
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_match_paths(NULL, &query, 2, &buffer), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_match_paths(handle, NULL, 2, &buffer), "query");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_match_paths(handle, &query, 2, NULL), "answers");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 1, &buffer), "count");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 3, &buffer), "count");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, SIZE_MAX, &buffer), "count");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 0, &buffer), "count");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_match_paths(NULL, &query, 2, &buffer, NULL), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_match_paths(handle, NULL, 2, &buffer, NULL), "query");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_match_paths(handle, &query, 2, NULL, NULL), "answers");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 1, &buffer, NULL), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 3, &buffer, NULL), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, SIZE_MAX, &buffer, NULL), "count");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 0, &buffer, NULL), "count");
     query.text.length = sizeof two - 1;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 2, &buffer), "NUL");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 2, &buffer, NULL), "NUL");
     query.text.length = sizeof two;
     query.size = 0;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 2, &buffer), "size");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 2, &buffer, NULL), "size");
     query.size = sizeof query;
     buffer.capacity = 8;
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_match_paths(handle, &query, 2, &buffer));
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_match_paths(handle, &query, 2, &buffer, NULL));
     need = buffer.length;
     CHECK(need <= sizeof memory);
     buffer.capacity = need;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_match_paths(handle, &query, 2, &buffer));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_match_paths(handle, &query, 2, &buffer, NULL));
 }
 
 static void items(const plexindex_handle *handle, const plexindex_library_handle *movies)
@@ -433,19 +433,19 @@ static void items(const plexindex_handle *handle, const plexindex_library_handle
     uint64_t memory[64];
     plexindex_buffer buffer = {memory, sizeof memory, 0};
     int64_t cursor = 0;
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items(NULL, movies, &cursor, 1, &buffer), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items(handle, NULL, &cursor, 1, &buffer), "library");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items(handle, movies, NULL, 1, &buffer), "cursor");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items(handle, movies, &cursor, 1, NULL), "page");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items(handle, movies, &cursor, 0, &buffer), "limit is 0");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items(handle, movies, &cursor, 10001, &buffer), "10001");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items(handle, library_of(handle, NULL), &cursor, 1, &buffer),
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items(NULL, movies, &cursor, 1, &buffer, NULL), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items(handle, NULL, &cursor, 1, &buffer, NULL), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items(handle, movies, NULL, 1, &buffer, NULL), "cursor");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_items(handle, movies, &cursor, 1, NULL, NULL), "page");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items(handle, movies, &cursor, 0, &buffer, NULL), "limit is 0");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items(handle, movies, &cursor, 10001, &buffer, NULL), "10001");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items(handle, library_of(handle, NULL), &cursor, 1, &buffer, NULL),
                   "name one");
-    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, library_of(handle, "Holiday"), &cursor, 1, &buffer),
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, library_of(handle, "Holiday"), &cursor, 1, &buffer, NULL),
                   "Holiday");
     CHECK(cursor == 0);
     cursor = INT64_MAX;
-    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_items(handle, movies, &cursor, 1, &buffer));
+    CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_items(handle, movies, &cursor, 1, &buffer, NULL));
 }
 
 static void writes(const plexindex_handle *handle, const plexindex_library_handle *movies)
@@ -454,7 +454,7 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     const plexindex_library_handle *all = library_of(handle, NULL);
     memset(path, 'x', sizeof path);
 #define RECORD(library, path, path_length, key, key_length)                                                            \
-    plexindex_record_match(library, path, path_length, key, key_length)
+    plexindex_record_match(library, path, path_length, key, key_length, NULL)
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORD(NULL, "/a", 2, "7", 1), "library");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORD(movies, NULL, 2, "7", 1), "path");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORD(movies, "/a", 2, NULL, 1), "key");
@@ -468,7 +468,7 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, RECORD(library_of(handle, "Holiday"), "/a", 2, "7", 1), "Holiday");
 #undef RECORD
 #define RECORDS(library, paths, paths_length, keys, keys_length, count)                                                \
-    plexindex_record_matches(library, paths, paths_length, keys, keys_length, count)
+    plexindex_record_matches(library, paths, paths_length, keys, keys_length, count, NULL)
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORDS(NULL, "/a", 3, "7", 2, 1), "library");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORDS(movies, NULL, 3, "7", 2, 1), "paths");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORDS(movies, "/a", 3, NULL, 2, 1), "keys");
@@ -481,17 +481,17 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     CHECK(plexindex_lookup_key(movies, "/nowhere/one.mkv") == NULL);
     CHECK_STATUS(PLEXINDEX_OK, RECORDS(movies, NULL, 0, NULL, 0, 0));
 #undef RECORDS
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(NULL, "/a", 2), "library");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(movies, NULL, 2), "path");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_path(movies, "", 0), "path", "empty");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/unknown/is/this/a.mkv", 22));
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_item(NULL, "7", 1), "library");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_item(movies, NULL, 1), "key");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_item(movies, "", 0), "key", "/library/metadata/");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(movies, "no such key", 11));
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_library(NULL), "library");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_all(NULL), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_clear(NULL), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(NULL, "/a", 2, NULL), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(movies, NULL, 2, NULL), "path");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_path(movies, "", 0, NULL), "path", "empty");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/unknown/is/this/a.mkv", 22, NULL));
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_item(NULL, "7", 1, NULL), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_item(movies, NULL, 1, NULL), "key");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_item(movies, "", 0, NULL), "key", "/library/metadata/");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(movies, "no such key", 11, NULL));
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_library(NULL, NULL), "library");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_all(NULL, NULL), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_clear(NULL, NULL), "handle");
 }
 
 static void the_rest(const plexindex_handle *handle, const plexindex_library_handle *movies)
@@ -504,67 +504,67 @@ static void the_rest(const plexindex_handle *handle, const plexindex_library_han
     struct future_statistics future;
     size_t i;
 
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_refresh(NULL, &query), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_refresh(handle, NULL), "query");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_refresh(NULL, &query, NULL), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_refresh(handle, NULL, NULL), "query");
     bad.flags = UINT32_C(1) << 31;
-    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_refresh(handle, &bad), "flags");
+    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_refresh(handle, &bad, NULL), "flags");
 
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_libraries_json(NULL, &query, &buffer), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_libraries_json(handle, NULL, &buffer), "query");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_libraries_json(handle, &query, NULL), "json");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_libraries_json(NULL, &query, &buffer, NULL), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_libraries_json(handle, NULL, &buffer, NULL), "query");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_libraries_json(handle, &query, NULL, NULL), "json");
     query.library = NULL;
     buffer.capacity = 1;
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_libraries_json(handle, &query, &buffer));
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_libraries_json(handle, &query, &buffer, NULL));
     /* An age may have gained a digit since. */
     CHECK(buffer.length > 1 && buffer.length < sizeof memory - 9);
     buffer.capacity = buffer.length + 8;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_libraries_json(handle, &query, &buffer));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_libraries_json(handle, &query, &buffer, NULL));
     CHECK(((const char *)buffer.data)[0] == '[');
 
     memset(&stats, 0, sizeof stats);
     stats.size = sizeof stats;
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_stats(NULL, &stats), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_stats(handle, NULL), "stats");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_stats(NULL, &stats, NULL), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_stats(handle, NULL, NULL), "stats");
     for (i = 0; i < sizeof(size_t); i++) {
         stats.size = i;
-        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_stats(handle, &stats), "stats.size", "sizeof");
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_stats(handle, &stats, NULL), "stats.size", "sizeof");
     }
     /* A later header: what this library does not know stays zero. */
     memset(&future, 0, sizeof future);
     future.known.size = sizeof future;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &future.known));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &future.known, NULL));
     CHECK(future.known.items > 0 && future.known.requests[2] > 0);
     for (i = 0; i < sizeof future.unknown; i++) {
         CHECK(future.unknown[i] == 0);
     }
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_stats_json(NULL, &buffer), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_stats_json(handle, NULL), "json");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_stats_json(NULL, &buffer, NULL), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_stats_json(handle, NULL, NULL), "json");
     buffer.capacity = 1;
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_stats_json(handle, &buffer));
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_stats_json(handle, &buffer, NULL));
     CHECK(buffer.length > 1 && buffer.length < sizeof memory - 9);
     buffer.capacity = buffer.length + 8;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats_json(handle, &buffer));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats_json(handle, &buffer, NULL));
     CHECK(((const char *)buffer.data)[0] == '{');
 
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_server_json(NULL, &query, &buffer), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_server_json(handle, NULL, &buffer), "query");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_server_json(handle, &query, NULL), "json");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_server_json(NULL, &query, &buffer, NULL), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_server_json(handle, NULL, &buffer, NULL), "query");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_server_json(handle, &query, NULL, NULL), "json");
     buffer.capacity = sizeof memory;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_server_json(handle, &query, &buffer));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_server_json(handle, &query, &buffer, NULL));
     CHECK(((const char *)buffer.data)[0] == '{');
     query.flags = PLEXINDEX_QUERY_OFFLINE;
-    CHECK_REFUSED(PLEXINDEX_OFFLINE, plexindex_server_json(handle, &query, &buffer), "offline");
+    CHECK_REFUSED(PLEXINDEX_OFFLINE, plexindex_server_json(handle, &query, &buffer, NULL), "offline");
     query.flags = 0;
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_store_json(NULL, &buffer), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_store_json(handle, NULL), "json");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_store_json(handle, &buffer));
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_store_json(NULL, &buffer, NULL), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_store_json(handle, NULL, NULL), "json");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_store_json(handle, &buffer, NULL));
     CHECK(((const char *)buffer.data)[0] == '{');
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_proposals_json(NULL, &buffer), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_proposals_json(handle, NULL), "json");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_proposals_json(handle, &buffer));
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_proposals_json(NULL, &buffer, NULL), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_proposals_json(handle, NULL, NULL), "json");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_proposals_json(handle, &buffer, NULL));
     CHECK(((const char *)buffer.data)[0] == '[');
 
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_drain_log(NULL, NULL), "receive");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_drain_log(NULL, NULL, NULL), "receive");
 }
 
 int main(int argc, char **argv)
@@ -577,7 +577,7 @@ int main(int argc, char **argv)
     char message[512];
 
     names_and_versions();
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(NULL, NULL));
     open_sizes(&setting);
     open_arguments(&setting);
     mappings(&setting);
@@ -610,11 +610,11 @@ int main(int argc, char **argv)
     works(handle, movies);
 
     /* A success keeps the last error's text; the text outlives the index. */
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_refresh(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_refresh(handle, NULL, NULL));
     snprintf(message, sizeof message, "%s", plexindex_last_error_message());
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/unknown/is/this/a.mkv", 22));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/unknown/is/this/a.mkv", 22, NULL));
     CHECK(strcmp(message, plexindex_last_error_message()) == 0);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     CHECK(strcmp(message, plexindex_last_error_message()) == 0);
     return 0;
 }

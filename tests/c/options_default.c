@@ -42,7 +42,7 @@ static void count(void *user, int32_t level, const char *message, size_t length)
 static void drain(int lines[5])
 {
     memset(lines, 0, 5 * sizeof *lines);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(count, lines));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(count, lines, NULL));
 }
 
 /* What can be seen of an index that did a day's work. */
@@ -78,12 +78,12 @@ static struct seen work(const plexindex_options *options)
         forget(&answered);
     }
     query = query_of(movies, NULL);
-    seen.statuses[3] = plexindex_refresh(handle, &query);
-    seen.statuses[4] = plexindex_record_match(movies, "/host/a.mkv", 11, key, strlen(key));
+    seen.statuses[3] = plexindex_refresh(handle, &query, NULL);
+    seen.statuses[4] = plexindex_record_match(movies, "/host/a.mkv", 11, key, strlen(key), NULL);
     seen.requests[2] = requests() - before;
     seen.stats.size = sizeof seen.stats;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &seen.stats));
-    seen.statuses[5] = plexindex_close(handle);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &seen.stats, NULL));
+    seen.statuses[5] = plexindex_close(handle, NULL);
     drain(seen.lines);
     return seen;
 }
@@ -140,9 +140,9 @@ static void only_a_folder(const struct setting *setting)
     handle = opened(&options);
     movies = library_of(handle, "Movies");
     query = query_of(movies, path);
-    CHECK_REFUSED(PLEXINDEX_OFFLINE, plexindex_match_path(handle, &query, &buffer), "Movies", "server_url");
+    CHECK_REFUSED(PLEXINDEX_OFFLINE, plexindex_match_path(handle, &query, &buffer, NULL), "Movies", "server_url");
     CHECK(plexindex_lookup_key(movies, path) == NULL);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
 }
 
 /* How many requests a second match costs, `pause` after the first. */
@@ -155,7 +155,7 @@ static long second_match(const plexindex_options *options, long pause)
     wait_ms(pause);
     before = requests();
     check_match(handle, movies, path, PLEXINDEX_OK, key);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     return requests() - before;
 }
 
@@ -191,8 +191,8 @@ static int32_t first_match(const plexindex_options *options)
     plexindex_query query = query_of(library_of(handle, "Movies"), path);
     uint64_t memory[512];
     plexindex_buffer buffer = {memory, sizeof memory, 0};
-    int32_t status = plexindex_match_path(handle, &query, &buffer);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    int32_t status = plexindex_match_path(handle, &query, &buffer, NULL);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     return status;
 }
 
@@ -260,12 +260,12 @@ static void flags(const struct setting *setting)
     handle = opened(&options);
     check_match(handle, library_of(handle, "Movies"), path, PLEXINDEX_OK, key);
     CHECK(warm_is_mapped());
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     options.flags = PLEXINDEX_OPEN_NO_MMAP;
     handle = opened(&options);
     check_match(handle, library_of(handle, "Movies"), path, PLEXINDEX_OK, key);
     CHECK(!warm_is_mapped());
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
 
     /* Another user's view of the same server starts empty. */
     options.flags = PLEXINDEX_OPEN_OFFLINE;
@@ -324,12 +324,12 @@ static void limits(const struct setting *setting)
     options.matches_limit = 20000;
     handle = opened(&options);
     movies = library_of(handle, "Movies");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, paths, sizeof paths, keys, sizeof keys, COUNT));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, paths, sizeof paths, keys, sizeof keys, COUNT, NULL));
     memset(&stats, 0, sizeof stats);
     stats.size = sizeof stats;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &stats));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &stats, NULL));
     CHECK(stats.matches > 0 && stats.matches * PATH < 20000);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
 }
 
 int main(int argc, char **argv)

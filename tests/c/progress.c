@@ -53,8 +53,8 @@ static int32_t watch(void *user, const plexindex_progress *progress)
     plexindex_lookup_key(watcher->movies, watcher->path);
     memset(&stats, 0, sizeof stats);
     stats.size = sizeof stats;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(watcher->handle, &stats));
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_refresh(watcher->handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(watcher->handle, &stats, NULL));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_refresh(watcher->handle, NULL, NULL));
     return watcher->stop_at != 0 && progress->items >= watcher->stop_at;
 }
 
@@ -81,14 +81,14 @@ int main(int argc, char **argv)
     query = query_of(watcher.movies, path);
     query.progress = watch;
     query.progress_user = &watcher;
-    CHECK_REFUSED(PLEXINDEX_ABORTED, plexindex_refresh(watcher.handle, &query), "host");
+    CHECK_REFUSED(PLEXINDEX_ABORTED, plexindex_refresh(watcher.handle, &query, NULL), "host");
     CHECK(watcher.calls > 0 && watcher.items >= 400);
     pages = atol(harness("pages"));
     CHECK(pages < PAGES);
 
     /* The next call goes on about where this one stopped: a page may have been under way, and fifty rows are compared. */
     begin(&watcher, 0);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query, NULL));
     CHECK(watcher.calls > 0);
     if (watcher.first < 400 - 100 - 50) {
         FAIL("of 400 items or more that were told of, the next call begins with %d", (int)watcher.first);
@@ -99,8 +99,8 @@ int main(int argc, char **argv)
 
     /* What needs no fetch, tells nothing. */
     begin(&watcher, 0);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query, NULL));
     CHECK(watcher.calls == 0);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(watcher.handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(watcher.handle, NULL));
     return 0;
 }

@@ -17,15 +17,15 @@ static struct {
     uint32_t (*abi_version)(void);
     const char *(*last_error_message)(void);
     const char *(*status_name)(int32_t);
-    int32_t (*open)(const plexindex_options *, plexindex_handle **);
-    int32_t (*close)(plexindex_handle *);
-    int32_t (*library_of)(const plexindex_handle *, int32_t, const char *, size_t, const plexindex_library_handle **);
+    int32_t (*open)(const plexindex_options *, plexindex_handle **, plexindex_buffer *);
+    int32_t (*close)(plexindex_handle *, plexindex_buffer *);
+    int32_t (*library_of)(const plexindex_handle *, int32_t, const char *, size_t, const plexindex_library_handle **, plexindex_buffer *);
     const char *(*lookup_key)(const plexindex_library_handle *, const char *);
-    int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *);
-    int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t);
-    int32_t (*drain_log)(plexindex_log_fn, void *);
-    int32_t (*watch_start)(const plexindex_handle *);
-    int32_t (*watch_stop)(const plexindex_handle *);
+    int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
+    int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t, plexindex_buffer *);
+    int32_t (*drain_log)(plexindex_log_fn, void *, plexindex_buffer *);
+    int32_t (*watch_start)(const plexindex_handle *, plexindex_buffer *);
+    int32_t (*watch_stop)(const plexindex_handle *, plexindex_buffer *);
 } api;
 
 /* check.h wants to print these. */
@@ -134,16 +134,16 @@ static void ignore(void *user, int32_t level, const char *message, size_t length
 static void watch(plexindex_handle *handle, int round)
 {
     const struct timespec pause = {0, 1000000};
-    CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle));
+    CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle, NULL));
     while (round % 2 == 0 && atol(harness("listeners")) == 0) {
         nanosleep(&pause, NULL);
     }
     if (round % 3 == 0) {
-        CHECK_STATUS(PLEXINDEX_OK, api.watch_stop(handle));
-        CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle));
+        CHECK_STATUS(PLEXINDEX_OK, api.watch_stop(handle, NULL));
+        CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle, NULL));
     }
     if (round % 3 == 1) {
-        CHECK_STATUS(PLEXINDEX_OK, api.watch_stop(handle));
+        CHECK_STATUS(PLEXINDEX_OK, api.watch_stop(handle, NULL));
     }
 }
 
@@ -159,7 +159,7 @@ static void use(const struct use *use)
     char folder[4096];
 
     /* An error leaves nothing behind either. */
-    CHECK_STATUS(PLEXINDEX_NULL_POINTER, api.open(NULL, &handle));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, api.open(NULL, &handle, NULL));
     CHECK(strlen(api.last_error_message()) > 0);
     if (use->round % 4 == 3) {
         return;
@@ -175,28 +175,28 @@ static void use(const struct use *use)
     /* Each fourth asks a server that is not there. */
     options.server_url = use->round % 4 == 2 ? bytes_of("http://127.0.0.1:1") : options.server_url;
     options.retry_ms = PLEXINDEX_NO_RETRY;
-    CHECK_STATUS(PLEXINDEX_OK, api.open(&options, &handle));
-    CHECK_STATUS(PLEXINDEX_OK, api.library_of(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &movies));
+    CHECK_STATUS(PLEXINDEX_OK, api.open(&options, &handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, api.library_of(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &movies, NULL));
     query = query_of(movies, use->path);
     if (use->round % 4 == 2) {
-        CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle));
-        CHECK_STATUS(PLEXINDEX_CONNECT, api.match_path(handle, &query, &buffer));
-        CHECK_STATUS(PLEXINDEX_OK, api.close(handle));
-        CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL));
+        CHECK_STATUS(PLEXINDEX_OK, api.watch_start(handle, NULL));
+        CHECK_STATUS(PLEXINDEX_CONNECT, api.match_path(handle, &query, &buffer, NULL));
+        CHECK_STATUS(PLEXINDEX_OK, api.close(handle, NULL));
+        CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL, NULL));
         return;
     }
     watch(handle, use->round / 4);
-    CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer));
-    CHECK_STATUS(PLEXINDEX_OK, api.record_match(movies, "/host/a.mkv", 11, use->key, strlen(use->key)));
-    CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer));
+    CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, api.record_match(movies, "/host/a.mkv", 11, use->key, strlen(use->key), NULL));
+    CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, NULL));
     /* What watches may have noted something just now: then a fast lookup says nothing until a call has read it. */
     while ((found = api.lookup_key(movies, use->path)) == NULL) {
-        CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer));
+        CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, NULL));
     }
     CHECK(strcmp(found, use->key) == 0);
-    CHECK_STATUS(PLEXINDEX_OK, api.close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, api.close(handle, NULL));
     /* Lines that are not drained stay behind: what watches may write one until it is closed. */
-    CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, api.drain_log(ignore, NULL, NULL));
 }
 
 /* A thread that uses the library and outlives it. */

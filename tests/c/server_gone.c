@@ -18,18 +18,20 @@ static int32_t fetches(ask_fn function, const plexindex_handle *handle, const pl
 {
     uint64_t memory[512];
     plexindex_buffer buffer = {memory, sizeof memory, 0};
-    return function(handle, query, &buffer);
+    return function(handle, query, &buffer, NULL);
 }
 
-static int32_t match_batch(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *buffer)
+static int32_t match_batch(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *buffer,
+                           plexindex_buffer *error)
 {
-    return plexindex_match_paths(handle, query, 1, buffer);
+    return plexindex_match_paths(handle, query, 1, buffer, error);
 }
 
-static int32_t refresh(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *buffer)
+static int32_t refresh(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *buffer,
+                       plexindex_buffer *error)
 {
     (void)buffer;
-    return plexindex_refresh(handle, query);
+    return plexindex_refresh(handle, query, error);
 }
 
 static void not_fetched(const plexindex_handle *handle, const struct setting *setting)
@@ -56,22 +58,22 @@ static void not_fetched(const plexindex_handle *handle, const struct setting *se
     CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(refresh, handle, &nothing), host);
     CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(plexindex_libraries_json, handle, &nothing), host);
     CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(match_batch, handle, &batch), host);
-    CHECK_REFUSED(PLEXINDEX_CONNECT, plexindex_record_match(movies, "/a.mkv", 6, "7", 1), host);
+    CHECK_REFUSED(PLEXINDEX_CONNECT, plexindex_record_match(movies, "/a.mkv", 6, "7", 1, NULL), host);
     offline.flags = PLEXINDEX_QUERY_OFFLINE;
     CHECK_REFUSED(PLEXINDEX_OFFLINE, fetches(plexindex_match_path, handle, &offline), "Movies");
 
     /* What needs no server, needs none. */
-    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, movies, &cursor, 1, &page), "Movies");
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, movies, &cursor, 1, &page, NULL), "Movies");
     CHECK(plexindex_lookup_key(movies, "/data/movies/a.mkv") == NULL);
     CHECK(plexindex_lookup_key(all, "/data/movies/a.mkv") == NULL);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(all, "/data/movies/a.mkv", 18));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(all, "7", 1));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(all));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_all(handle));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_clear(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(all, "/data/movies/a.mkv", 18, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(all, "7", 1, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_library(all, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_all(handle, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_clear(handle, NULL));
     memset(&stats, 0, sizeof stats);
     stats.size = sizeof stats;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &stats));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &stats, NULL));
     CHECK(stats.items == 0 && stats.listings == 0);
 }
 
@@ -114,22 +116,22 @@ static void fetched(const plexindex_handle *handle, const struct setting *settin
     CHECK_STATUS(PLEXINDEX_OK, fetches(match_batch, handle, &batch));
     CHECK_STATUS(PLEXINDEX_OK, fetches(plexindex_match_guid, handle, &guid));
     CHECK_STATUS(PLEXINDEX_OK, fetches(plexindex_search_title, handle, &title));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_items(handle, movies, &cursor, 1, &page));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_items(handle, movies, &cursor, 1, &page, NULL));
     CHECK_STATUS(PLEXINDEX_OK, fetches(plexindex_libraries_json, handle, &nothing));
 
     /* What cannot do without the server says so. */
-    CHECK_REFUSED(PLEXINDEX_CONNECT, plexindex_refresh(handle, &nothing), host);
+    CHECK_REFUSED(PLEXINDEX_CONNECT, plexindex_refresh(handle, &nothing, NULL), host);
     CHECK(strcmp(plexindex_lookup_key(movies, path), key) == 0);
 
     /* What the host tells is kept, and overrules what was listed. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/host/a.mkv", 11, other_key, strlen(other_key)));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/host/a.mkv", 11, other_key, strlen(other_key), NULL));
     check_match(handle, movies, "/host/a.mkv", PLEXINDEX_OK, other_key);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/host/a.mkv", 11));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/host/a.mkv", 11, NULL));
     CHECK(plexindex_lookup_key(movies, "/host/a.mkv") == NULL);
     check_match(handle, movies, "/host/a.mkv", PLEXINDEX_NOT_FOUND, NULL);
 
     /* Invalidated, and no server there to confirm it: not answered. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(movies, key, strlen(key)));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(movies, key, strlen(key), NULL));
     CHECK(plexindex_lookup_key(movies, path) == NULL);
     answered = ask(plexindex_match_path, handle, &query);
     CHECK(answered.status != PLEXINDEX_OK);
@@ -160,22 +162,22 @@ int main(int argc, char **argv)
     check_match(handle, library_of(handle, "Movies"), path, PLEXINDEX_OK, key);
     harness("stop");
     fetched(handle, &setting, path, key, other_key);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
 
     /* The next process has the same answers. */
     handle = opened(&options);
     check_match(handle, library_of(handle, "Movies"), other_path, PLEXINDEX_OK, other_key);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
 
     snprintf(folder, sizeof folder, "%s/empty", setting.folder);
     options.cache_dir = bytes_of(folder);
     handle = opened(&options);
     not_fetched(handle, &setting);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
 
     options.retry_ms = 0;
     handle = opened(&options);
     deadline(handle);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     return 0;
 }

@@ -56,13 +56,13 @@ static void own_writes(const struct worker *worker, int round)
     const char *key = keys[THREADS + round % (PATHS - THREADS)];
     const char *found;
     snprintf(path, sizeof path, "/host/thread %d/%d.mkv", worker->number, round % 8);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, path, strlen(path), key, strlen(key)));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, path, strlen(path), key, strlen(key), NULL));
     found = plexindex_lookup_key(movies, path);
     if (found != NULL && strcmp(found, key) != 0) {
         FAIL("%s gives %s, not %s, which was just recorded", path, found, key);
     }
     check_match(handle, movies, path, PLEXINDEX_OK, key);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, path, strlen(path)));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, path, strlen(path), NULL));
     CHECK(plexindex_lookup_key(movies, path) == NULL);
     check_match(handle, movies, path, PLEXINDEX_NOT_FOUND, NULL);
 }
@@ -82,18 +82,18 @@ static void now_and_then(const struct worker *worker, int round)
     stats.size = sizeof stats;
     switch (round % 8) {
     case 0:
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &stats));
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_stats(handle, &stats, NULL));
         CHECK(stats.items > 0);
         break;
     case 2:
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query));
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, NULL));
         break;
     case 4:
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(ignore, NULL));
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_drain_log(ignore, NULL, NULL));
         break;
     case 6:
         /* Each thread its own path, whose neighbours the others look up. */
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, paths[worker->number], strlen(paths[worker->number])));
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, paths[worker->number], strlen(paths[worker->number]), NULL));
         break;
     default:
         CHECK(library_of(handle, "Movies") == movies);
@@ -111,7 +111,7 @@ static void own_message(const struct worker *worker)
     options.cache_dir = bytes_of("/nowhere");
     snprintf(url, sizeof url, "thread-%d", worker->number);
     options.server_url = bytes_of(url);
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &none), url);
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &none, NULL), url);
 }
 
 static void *work(void *argument)
@@ -154,6 +154,6 @@ int main(int argc, char **argv)
     }
     /* Two pages for all of them together. */
     CHECK(atol(harness("pages")) == 2);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     return 0;
 }

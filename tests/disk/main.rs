@@ -50,6 +50,7 @@ fn worker() {
         ("without descriptors", scarce::without_descriptors),
         ("remembered", secrecy::remembered),
         ("short of memory", scarce::short_of_memory),
+        ("little space", scarce::little_space),
     ]);
 }
 

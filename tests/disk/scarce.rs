@@ -1,6 +1,7 @@
 //! No thread, no memory: a status with a clear text, and all well again once there is some.
 
 use std::ffi::{CStr, c_char};
+use std::ptr::null_mut;
 
 use plexindex::capi::types::{
     Buffer, Bytes, Edit, EditReport, Handle, LibraryHandle, Options, Query, TableHandle, TableOp,
@@ -9,7 +10,7 @@ use plexindex::error::Status;
 
 use super::broken::answer;
 use super::full::try_open;
-use crate::support::{movies, path_of};
+use crate::support::{add, movies, path_of};
 use crate::worker::{Worker, options_at, place, say, told};
 
 /// In a worker: no more address space than so many bytes.
@@ -143,17 +144,81 @@ fn without_descriptors_calls_say_so_and_hits_go_on() {
     worker.end();
 }
 
+/// In a worker: lookups while there is no address space for the index file that another process publishes.
+pub fn little_space(words: &[&str]) {
+    let options = options_at(words);
+    let index = try_open(options.clone()).expect("opens");
+    let library = index.library("Movies").expect("a handle");
+    assert_eq!(answer(&library, words[3]).expect("fetched"), words[4]);
+    say("ready");
+    // What the allocator will need is taken before.
+    drop(vec![1_u8; 256 << 10]);
+    let mut failed = 0;
+    while let Some(room) = told().filter(|told| told != "end") {
+        limit(address_space() + room.parse::<u64>().expect("a number"));
+        for _ in 0..50 {
+            let fast = library.lookup_key(words[3].as_bytes(), |found| found == words[4]);
+            assert_ne!(fast, Some(false), "a wrong answer");
+            match answer(&library, words[3]) {
+                Ok(found) => assert_eq!(found, words[4]),
+                Err(error) => {
+                    assert_eq!(error.status, Status::Store, "{error}");
+                    failed += 1;
+                }
+            }
+        }
+        limit(libc::RLIM_INFINITY);
+        // It recovers by itself.
+        assert_eq!(answer(&library, words[3]).expect("an answer"), words[4]);
+        let fast = library.lookup_key(words[3].as_bytes(), |found| found == words[4]);
+        assert_eq!(fast, Some(true));
+        say("right");
+    }
+    index.close().expect("closes");
+    crate::worker::assert_sound(&options.cache_dir);
+    say(&format!("{failed} calls said why not"));
+    told();
+}
+
+#[test]
+fn with_little_address_space_lookups_go_on_or_say_why_not() {
+    let server = movies(8_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, key) = path_of(&server, 1, 3);
+    let lister = try_open(options_at(&[&place[0], &place[1], &place[2]])).expect("opens");
+    let library = lister.library("Movies").expect("a handle");
+    lister.refresh(&library.query(), true).expect("listed");
+    let files = std::fs::read_dir(folder.path()).expect("the folder");
+    let images = files.map(|entry| entry.expect("an entry"));
+    let image = images.filter(|entry| entry.file_name().to_string_lossy().ends_with(".image"));
+    let bytes = image.map(|entry| entry.metadata().expect("facts").len()).sum::<u64>();
+    // An arena of a thread's own has address space to spare.
+    let words = [&place[0], &place[1], &place[2], &path, &key];
+    let mut worker = Worker::start_in("little space", &words, &[("MALLOC_ARENA_MAX", "1")]);
+    assert_eq!(worker.hear(), "ready");
+    // From less than the file takes to more than it does.
+    for (round, room) in [bytes / 4, bytes / 2, bytes * 8].into_iter().enumerate() {
+        add(&server, &[format!("/data/movies/New {round}/New {round}.mkv")]);
+        lister.refresh(&library.query(), true).expect("listed");
+        assert_eq!(worker.ask(&room.to_string()), "right");
+    }
+    println!("{}", worker.ask("end"));
+    worker.end();
+}
+
 // SAFETY: as src/capi declares them; what the handles point to is not looked at.
 #[allow(improper_ctypes)]
 unsafe extern "C" {
-    fn plexindex_open(options: *const Options, handle: *mut *mut Handle) -> i32;
-    fn plexindex_close(handle: *mut Handle) -> i32;
+    fn plexindex_open(options: *const Options, handle: *mut *mut Handle, error: *mut Buffer) -> i32;
+    fn plexindex_close(handle: *mut Handle, error: *mut Buffer) -> i32;
     fn plexindex_library(
         handle: *const Handle,
         kind: i32,
         selector: *const c_char,
         length: usize,
         library: *mut *const LibraryHandle,
+        error: *mut Buffer,
     ) -> i32;
     fn plexindex_table(
         handle: *const Handle,
@@ -161,6 +226,7 @@ unsafe extern "C" {
         length: usize,
         flags: u32,
         table: *mut *const TableHandle,
+        error: *mut Buffer,
     ) -> i32;
     fn plexindex_table_put(
         table: *const TableHandle,
@@ -170,9 +236,23 @@ unsafe extern "C" {
         value_length: usize,
         ttl_ms: i64,
         limit: u64,
+        error: *mut Buffer,
     ) -> i32;
-    fn plexindex_table_write(handle: *const Handle, ops: *const TableOp, count: usize, ttl_ms: i64, limit: u64) -> i32;
-    fn plexindex_match_paths(handle: *const Handle, query: *const Query, count: usize, answers: *mut Buffer) -> i32;
+    fn plexindex_table_write(
+        handle: *const Handle,
+        ops: *const TableOp,
+        count: usize,
+        ttl_ms: i64,
+        limit: u64,
+        error: *mut Buffer,
+    ) -> i32;
+    fn plexindex_match_paths(
+        handle: *const Handle,
+        query: *const Query,
+        count: usize,
+        answers: *mut Buffer,
+        error: *mut Buffer,
+    ) -> i32;
     fn plexindex_record_matches(
         library: *const LibraryHandle,
         paths: *const c_char,
@@ -180,8 +260,14 @@ unsafe extern "C" {
         keys: *const c_char,
         keys_length: usize,
         count: usize,
+        error: *mut Buffer,
     ) -> i32;
-    fn plexindex_edit_items(handle: *const Handle, edit: *const Edit, report: *mut EditReport) -> i32;
+    fn plexindex_edit_items(
+        handle: *const Handle,
+        edit: *const Edit,
+        report: *mut EditReport,
+        error: *mut Buffer,
+    ) -> i32;
     fn plexindex_last_error_message() -> *const c_char;
 }
 
@@ -205,7 +291,7 @@ pub fn short_of_memory(words: &[&str]) {
     let folder = words[0].as_bytes();
     let many = b"a\0".repeat(COUNT);
     let ops = vec![0_u8; COUNT * size_of::<TableOp>()];
-    let (mut handle, mut library) = (std::ptr::null_mut(), std::ptr::null());
+    let (mut handle, mut library) = (null_mut(), std::ptr::null());
     // SAFETY: structs of zeroes with their sizes set, pointers to what lives here, and plain calls.
     unsafe {
         let options = Options {
@@ -213,10 +299,15 @@ pub fn short_of_memory(words: &[&str]) {
             cache_dir: given(folder),
             ..std::mem::zeroed()
         };
-        assert_eq!(plexindex_open(&raw const options, &raw mut handle), 0, "{}", message());
+        assert_eq!(
+            plexindex_open(&raw const options, &raw mut handle, null_mut()),
+            0,
+            "{}",
+            message()
+        );
         let name = c"Mine".as_ptr();
         let kind = plexindex::capi::constants::PLEXINDEX_SELECT_UUID;
-        let opened = plexindex_library(handle, kind, name, 4, &raw mut library);
+        let opened = plexindex_library(handle, kind, name, 4, &raw mut library, null_mut());
         assert_eq!(opened, 0, "{}", message());
         let (data, length) = (many.as_ptr().cast(), many.len());
         say("ready");
@@ -240,16 +331,16 @@ pub fn short_of_memory(words: &[&str]) {
         };
         let calls: [(&str, &Call<'_>); 4] = [
             ("match", &|answers| {
-                plexindex_match_paths(handle, &raw const query, COUNT, answers)
+                plexindex_match_paths(handle, &raw const query, COUNT, answers, null_mut())
             }),
             ("record", &|_| {
-                plexindex_record_matches(library, data, length, data, length, COUNT)
+                plexindex_record_matches(library, data, length, data, length, COUNT, null_mut())
             }),
             ("edit", &|_| {
-                plexindex_edit_items(handle, &raw const edit, std::ptr::null_mut())
+                plexindex_edit_items(handle, &raw const edit, null_mut(), null_mut())
             }),
             ("write", &|_| {
-                plexindex_table_write(handle, ops.as_ptr().cast(), COUNT, 0, 0)
+                plexindex_table_write(handle, ops.as_ptr().cast(), COUNT, 0, 0, null_mut())
             }),
         ];
         for (what, call) in calls {
@@ -258,10 +349,15 @@ pub fn short_of_memory(words: &[&str]) {
         }
         limit(libc::RLIM_INFINITY);
         let mut table = std::ptr::null();
-        assert_eq!(plexindex_table(handle, name, 4, 0, &raw mut table), 0, "{}", message());
-        let few = plexindex_table_put(table, name, 4, name, 4, 0, u64::MAX);
+        assert_eq!(
+            plexindex_table(handle, name, 4, 0, &raw mut table, null_mut()),
+            0,
+            "{}",
+            message()
+        );
+        let few = plexindex_table_put(table, name, 4, name, 4, 0, u64::MAX, null_mut());
         assert_eq!(few, 0, "{}", message());
-        assert_eq!(plexindex_close(handle), 0);
+        assert_eq!(plexindex_close(handle, null_mut()), 0);
     }
     say("done");
     told();

@@ -4,13 +4,14 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use plexindex::capi::types as capi;
 use plexindex::model::Token;
 use plexindex::options::Options;
-use plexindex_standin::Standin;
+use plexindex_standin::{Kind, Standin};
 
 use super::broken::{answer, spoil, used};
 use crate::support::{clock, open, options, path_of};
-use crate::worker::{Worker, place, say, told};
+use crate::worker::{Worker, place, say, told, until};
 
 const TOKEN: &str = "t0ken-that-must-not-show";
 const USER: &str = "Perpetua Featherstonehaugh";
@@ -170,37 +171,45 @@ fn assert_modes(folder: &Path, owner: Option<u32>) {
     assert!(kinds >= 8, "{kinds} files");
 }
 
-/// The token of the next test, which stands nowhere as it is.
-fn hidden() -> String {
-    (0..32_u8).map(|nth| char::from(b'a' + (nth * 7 + 3) % 26)).collect()
+/// The token of the next test, which stands nowhere as it is: made in one piece of memory, by `wiped` removed from there.
+fn hidden() -> Vec<u8> {
+    let mut token = Vec::with_capacity(32);
+    token.extend((0..32_u8).map(|nth| b'a' + (nth * 7 + 3) % 26));
+    token
 }
 
-/// How often it stands in the memory of this process that can be written: what a core image would hold.
-fn in_memory() -> usize {
+fn wiped(mut token: Vec<u8>) {
+    token.fill(0);
+    std::hint::black_box(&mut token);
+}
+
+/// How often a piece of the token stands in the memory of a process that can be written: what a core image would hold.
+fn in_memory(process: u32) -> usize {
     use std::os::unix::fs::FileExt;
-    let maps = fs::read_to_string("/proc/self/maps").expect("Linux");
-    let memory = fs::File::open("/proc/self/mem").expect("this process's own");
-    // Compared byte by byte with what is computed, so that looking leaves no copy. Its second half: an allocator writes into
-    // the beginning of what was given back.
-    let is_there = |bytes: &[u8]| (16..).zip(bytes).all(|(nth, byte)| *byte == b'a' + (nth * 7 + 3) % 26);
+    const PIECE: usize = 12;
+    let maps = fs::read_to_string(format!("/proc/{process}/maps")).expect("Linux");
+    let memory = fs::File::open(format!("/proc/{process}/mem")).expect("a child's");
+    let token = hidden();
     let mut found = 0;
+    let mut page = vec![0; 1 << 20];
     for line in maps.lines().filter(|line| line.contains(" rw")) {
-        let (from, to) = line
-            .split(' ')
-            .next()
-            .and_then(|range| range.split_once('-'))
-            .expect("a range");
+        let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+        let (from, to) = range.expect("a range");
         let place = |text| u64::from_str_radix(text, 16).expect("an address");
-        let (from, to) = (place(from), place(to));
-        let mut at = from;
-        // By pages, so that what is looked at does not hold much of it.
-        let mut page = vec![0; 1 << 16];
+        let (mut at, to) = (place(from), place(to));
         while at < to {
             let length = page.len().min(usize::try_from(to - at).expect("small"));
             let read = memory.read_at(&mut page[..length], at).unwrap_or(0);
-            let here = page.as_ptr() as u64;
-            if !(here..here + page.len() as u64).contains(&at) {
-                found += page[..read].windows(16).filter(|bytes| is_there(bytes)).count();
+            // Any piece of it: an allocator writes into the beginning of what was given back.
+            let is_piece = |bytes: &[u8]| token.windows(PIECE).any(|piece| piece == bytes);
+            let mut nth = 0;
+            while nth + PIECE <= read {
+                if is_piece(&page[nth..nth + PIECE]) {
+                    found += 1;
+                    nth += token.len();
+                } else {
+                    nth += 1;
+                }
             }
             at += length as u64;
         }
@@ -208,48 +217,65 @@ fn in_memory() -> usize {
     found
 }
 
-/// In a worker: uses a token, and says how often it is in memory while the index is open, and afterwards.
+// SAFETY: as src/capi declares them; what the handle points to is not looked at.
+#[allow(improper_ctypes)]
+unsafe extern "C" {
+    fn plexindex_open(options: *const capi::Options, handle: *mut *mut capi::Handle) -> i32;
+    fn plexindex_refresh(handle: *const capi::Handle, query: *const capi::Query) -> i32;
+    fn plexindex_watch_start(handle: *const capi::Handle) -> i32;
+    fn plexindex_close(handle: *mut capi::Handle) -> i32;
+}
+
+/// In a worker, through the C ABI, as hosts do it: uses a token, and says when the index is open and when it is closed.
 pub fn remembered(words: &[&str]) {
-    let open_one = || {
-        let options = Options {
-            cache_dir: Path::new(words[0]).to_owned(),
-            server_url: Some(words[1].to_owned()),
-            token: Token::new(&hidden()),
-            ..Options::default()
-        };
-        open(options, &clock())
+    let given = |bytes: &[u8]| capi::Bytes {
+        data: bytes.as_ptr().cast(),
+        length: bytes.len(),
     };
-    let index = open_one();
-    let library = index.library("Movies").expect("a handle");
-    assert_eq!(answer(&library, words[2]).expect("fetched"), words[3]);
-    let before = in_memory();
-    index.close().expect("closes");
-    drop(library);
-    say(&format!("{before} {}", in_memory()));
+    let mut handle = std::ptr::null_mut();
+    let token = hidden();
+    // SAFETY: structs of zeroes with their sizes set, pointers to what lives here, and plain calls.
+    unsafe {
+        let options = capi::Options {
+            size: size_of::<capi::Options>(),
+            cache_dir: given(words[0].as_bytes()),
+            server_url: given(words[1].as_bytes()),
+            token: given(&token),
+            ..std::mem::zeroed()
+        };
+        assert_eq!(plexindex_open(&raw const options, &raw mut handle), 0);
+        wiped(token);
+        let all = capi::Query {
+            size: size_of::<capi::Query>(),
+            ..std::mem::zeroed()
+        };
+        assert_eq!(plexindex_refresh(handle, &raw const all), 0);
+        assert_eq!(plexindex_watch_start(handle), 0);
+        say("open");
+        told();
+        assert_eq!(plexindex_close(handle), 0);
+    }
+    say("closed");
     told();
 }
 
 #[test]
-fn closing_gives_back_the_memory_that_holds_the_token() {
+fn a_core_image_holds_the_token_once_while_it_is_open_and_not_at_all_when_it_is_closed() {
+    let token = String::from_utf8(hidden()).expect("letters");
     let server = Standin::builder()
-        .token(&hidden())
+        .token(&token)
         .library(plexindex_standin::LibrarySpec::movies(50))
         .start()
         .expect("starts");
     let folder = tempfile::tempdir().expect("a folder");
-    let (path, key) = path_of(&server, 1, 3);
     let url = server.url();
     let place = folder.path().display().to_string();
-    let mut worker = Worker::start("remembered", [&*place, &*url, &*path, &*key]);
-    let said = worker.hear();
+    let mut worker = Worker::start("remembered", [&*place, &*url]);
+    assert_eq!(worker.hear(), "open");
+    until("the server's events come", || server.stats().of(Kind::Events) > 0);
+    let open = in_memory(worker.id());
+    assert_eq!(worker.ask("close"), "closed");
+    let closed = in_memory(worker.id());
     worker.end();
-    println!("in memory while open, and when closed: {said}");
-    let (open, closed) = said.split_once(' ').expect("two numbers");
-    let number = |text: &str| text.parse::<u32>().expect("a number");
-    assert!(
-        number(open) > 0,
-        "it is needed while the index is open, and looking finds it"
-    );
-    // Memory that is given back is not cleaned: SECURITY.md says so.
-    assert!(number(closed) < number(open), "closing gives back what holds it");
+    assert_eq!((open, closed), (1, 0), "in memory while open, and when closed");
 }

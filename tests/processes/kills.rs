@@ -180,6 +180,8 @@ pub fn a_kill_at_any_moment_loses_nothing_acknowledged() {
         let mut heard = Vec::new();
         if steps == 0 {
             heard.push(worker.hear());
+            // No wait for anything: the moment is what is drawn, so that it may be between any two instructions. Those of
+            // interest, before and after each write, are counted in the other half.
             std::thread::sleep(Duration::from_micros(dice.roll(40_000)));
             heard.extend(worker.kill());
         } else {

@@ -167,12 +167,9 @@ fn readers_are_right_and_quick_while_others_write() {
         refresher.tell("go");
     };
     begin(&mut refresher, 0);
-    while Instant::now() < end {
-        if refresher.heard().is_some() {
-            listings += 1;
-            begin(&mut refresher, listings);
-        }
-        std::thread::sleep(Duration::from_millis(10));
+    while refresher.hears_by(end) {
+        listings += 1;
+        begin(&mut refresher, listings);
     }
     for worker in readers.iter_mut().chain(&mut others) {
         worker.tell("stop");

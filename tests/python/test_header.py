@@ -60,6 +60,9 @@ TYPES: dict[str, Any] = {
     "plexindex_edit*": ctypes.POINTER(_native.CEdit),
     "plexindex_edit_report*": ctypes.POINTER(_native.CEditReport),
     "plexindex_log_fn": _native.LOG_FN,
+    "plexindex_answer*": ctypes.c_void_p,
+    "plexindex_item*": ctypes.c_void_p,
+    "plexindex_text*": ctypes.c_void_p,
 }
 
 

@@ -77,6 +77,8 @@ def test_the_sdist_holds_what_cargo_needs(tmp_path: Path) -> None:
         "src/plexindex/__init__.py",
         "rust/Cargo.toml",
         "rust/build.rs",
+        "rust/.cargo/config.toml",
+        "rust/scripts/build_dist.py",
         "rust/cbindgen.toml",
         "rust/src/lib.rs",
         "rust/src/capi/functions/lookup.rs",

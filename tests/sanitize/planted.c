@@ -21,7 +21,7 @@ static plexindex_handle *opened(const char *folder)
     options.size = sizeof options;
     options.cache_dir.data = folder;
     options.cache_dir.length = strlen(folder);
-    if (plexindex_open(&options, &handle) != PLEXINDEX_OK) {
+    if (plexindex_open(&options, &handle, NULL) != PLEXINDEX_OK) {
         printf("not opened: %s\n", plexindex_last_error_message());
         exit(77);
     }
@@ -33,9 +33,9 @@ static void overflow(const char *folder)
 {
     plexindex_handle *handle = opened(folder);
     plexindex_buffer buffer = {malloc(16), 4096, 0};
-    plexindex_stats_json(handle, &buffer);
+    plexindex_stats_json(handle, &buffer, NULL);
     free(buffer.data);
-    plexindex_close(handle);
+    plexindex_close(handle, NULL);
 }
 
 /* A handle that is never closed. */

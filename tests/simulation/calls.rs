@@ -4,12 +4,15 @@ use super::*;
 
 impl World {
     /// A handle, and the query options of a call: library, deadline, offline.
-    fn pick(&self) -> (usize, Option<String>, bool, Deadline) {
+    fn pick(&mut self) -> (usize, Option<String>, bool, Deadline) {
         let at = self.word(1, self.handles.len());
         let way = self.word(2, 60);
         let libraries = self.libraries(self.handles[at].who.url);
         let library = (!way.is_multiple_of(6)).then(|| libraries[self.word(3, libraries.len())].0.clone());
-        let deadline = if way.is_multiple_of(5) {
+        self.hurried = way % 12 == 11;
+        let deadline = if self.hurried {
+            Deadline::In(Duration::ZERO)
+        } else if way.is_multiple_of(5) {
             Deadline::In(LONG)
         } else {
             Deadline::Default
@@ -55,7 +58,7 @@ impl World {
             library,
             path,
             offline,
-            failed: self.net.failed_at_all(who.url, 15_100),
+            failed: self.hurried || self.full.is_some() || self.net.failed_at_all(who.url, 15_100),
             killed: self.net.killed(),
         }
     }
@@ -66,7 +69,9 @@ impl World {
         let explained = match error.status {
             Status::Offline => offline,
             // Not in the store, and the server may not or cannot be asked.
-            Status::LibraryNotFound => offline || self.net.failed_at_all(url, 15_100),
+            Status::LibraryNotFound => offline || self.hurried || self.net.failed_at_all(url, 15_100),
+            Status::Timeout if self.hurried => true,
+            status if self.full.is_some() && is_of_the_disk(status) => true,
             status => self.net.failed(url, status, 15_100),
         };
         if explained {
@@ -74,6 +79,31 @@ impl World {
         } else {
             Err(format!("{what}: {:?}: {}", error.status, error.message))
         }
+    }
+
+    /// Whether a write was acknowledged. One that failed on a full disk may have been made, and so may one that was killed.
+    fn acknowledged(&mut self, done: Result<(), Error>, what: &str) -> Result<(), String> {
+        match done {
+            Err(error) if self.full.is_some() && is_of_the_disk(error.status) => {
+                self.count("writes that a full disk refused");
+                self.unsure = true;
+                Ok(())
+            }
+            done => done.map_err(|error| format!("{what}: {:?}: {error}", error.status)),
+        }
+    }
+
+    fn is_unsure(&self) -> bool {
+        self.unsure || self.net.killed()
+    }
+
+    /// What is in the store is answered whatever becomes of the disk.
+    fn refused(&self, at: usize, library: Option<&str>, path: &str, status: Status) -> Result<(), String> {
+        // With a limit on the folder the library may have gone.
+        if is_of_the_disk(status) && self.size_limit.is_none() && self.model.has_answered(&self.asked(at, library, path, false)) {
+            return Err(format!("{path} in {library:?}: {status:?} instead of the old answer"));
+        }
+        Ok(())
     }
 
     fn handle_of(&self, at: usize, library: Option<&str>) -> Result<Option<plexindex::index::Library>, String> {
@@ -121,14 +151,23 @@ impl World {
             }
             Err(error) => {
                 self.say(&format!("{path} in {library:?}, offline {offline}: {:?}", error.status));
+                self.refused(at, library, path, error.status)?;
                 self.explain(at, path, &error, offline)?;
                 Ok(None)
             }
         }
     }
 
-    /// A fast lookup and the full answer from the store say the same.
+    /// A fast lookup and the full answer from the store say the same. With a limit on the folder the library may go between
+    /// the two: then they agree the next time.
     fn agree(&mut self, at: usize, library: Option<&str>, path: &str) -> Result<(), String> {
+        match self.agree_now(at, library, path) {
+            Err(_) if self.size_limit.is_some() => self.agree_now(at, library, path),
+            done => done,
+        }
+    }
+
+    fn agree_now(&mut self, at: usize, library: Option<&str>, path: &str) -> Result<(), String> {
         let handle = &self.handles[at];
         let selector = library.map_or(Selector::All, |title| Selector::Title(title.to_owned()));
         let fast = (handle.index.select(selector)).map_err(|error| format!("a library handle: {error}"))?;
@@ -194,6 +233,7 @@ impl World {
         for ((path, mapped), found) in paths.iter().zip(&answers) {
             self.say(&format!("batch: {path} in {library:?}: {}", show(found)));
             if found.status as i32 >= 100 {
+                self.refused(at, library.as_deref(), path, found.status)?;
                 self.explain(at, path, &Error::new(found.status, found.message.clone()), offline)?;
                 continue;
             }
@@ -257,7 +297,8 @@ impl World {
         }
         if let Ok(found) = &found {
             self.model
-                .check_guid(&self.asked(at, library.as_deref(), "", offline), found, &key)?;
+                .check_guid(&self.asked(at, library.as_deref(), "", offline), found, &key)
+                .map_err(|why| format!("{why}: {}", show(found)))?;
         }
         self.by(&guid, "", library.as_deref(), at, found, offline)
     }
@@ -301,19 +342,57 @@ impl World {
             done.as_ref().map_err(|error| error.status)
         ));
         self.see();
-        match done {
-            Ok(()) => {
-                let (server, killed) = (self.net.route(who.url), self.net.killed());
-                for path in &paths {
-                    self.model.record(server, who, &library, path, &key, listed, killed);
-                }
-                for path in &paths {
-                    self.agree(at, Some(&library), path)?;
-                }
-                Ok(())
+        if let Err(error) = done {
+            self.explain(at, "recording", &error, false)?;
+            if self.full.is_none() {
+                return Ok(());
             }
-            Err(error) => self.explain(at, "recording", &error, false),
+            self.unsure = true;
         }
+        let (server, unsure) = (self.net.route(who.url), self.is_unsure());
+        for path in &paths {
+            self.model.record(server, who, &library, path, &key, listed, unsure);
+        }
+        for path in &paths {
+            self.agree(at, Some(&library), path)?;
+        }
+        Ok(())
+    }
+
+    /// So many matches at once that they are put into an image, and those recorded longest ago go where the limit wants it.
+    pub(super) fn record_many(&mut self) -> Result<(), String> {
+        let (at, library, ..) = self.pick();
+        let who = self.handles[at].who;
+        let library = library.unwrap_or_else(|| TITLES[0].to_owned());
+        let keys = self.model.keys(who.url, Some(&library));
+        let Some(key) = keys.get(self.word(4, keys.len())).cloned() else {
+            return Ok(());
+        };
+        let one = self.handle_of(at, Some(&library))?.expect("named");
+        let round = self.word(5, 4);
+        let paths: Vec<String> = (0..MANY).map(|number| format!("/host/many {round}/{number}.mkv")).collect();
+        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
+        let listed = matches!(one.item(&key), Ok(Some(_)));
+        let done = one.record_matches(&pairs);
+        self.say(&format!(
+            "{}: {MANY} paths in {library} are {key}: {:?}",
+            self.handles[at].number,
+            done.as_ref().map_err(|error| error.status)
+        ));
+        self.see();
+        if let Err(error) = done {
+            self.explain(at, "recording many", &error, false)?;
+            if self.full.is_none() {
+                return Ok(());
+            }
+            self.unsure = true;
+        }
+        let (server, unsure) = (self.net.route(who.url), self.is_unsure());
+        for path in &paths {
+            self.model.record(server, who, &library, path, &key, listed, unsure);
+        }
+        self.model.compacted(MATCHES_LIMIT);
+        Ok(())
     }
 
     pub(super) fn invalidate_path(&mut self) -> Result<(), String> {
@@ -328,7 +407,7 @@ impl World {
         };
         let done = one.invalidate_path(path.as_bytes());
         self.say(&format!("{}: {path} in {library:?} is wrong", self.handles[at].number));
-        done.map_err(|error| format!("invalidating {path}: {:?}: {error}", error.status))?;
+        self.acknowledged(done, "invalidating a path")?;
         self.each_library(at, library.as_deref(), |model, server, who, title, killed| {
             model.invalidate_path(server, who, title, &path, killed);
         });
@@ -342,7 +421,7 @@ impl World {
         mut each: impl FnMut(&mut Model, usize, Who, &str, bool),
     ) {
         let who = self.handles[at].who;
-        let (server, killed) = (self.net.route(who.url), self.net.killed());
+        let (server, killed) = (self.net.route(who.url), self.is_unsure());
         for title in TITLES {
             if library.is_none_or(|library| library == title) {
                 each(&mut self.model, server, who, title, killed);
@@ -365,7 +444,7 @@ impl World {
         };
         let done = one.invalidate_item(&key);
         self.say(&format!("{}: {key} in {library:?} is wrong", self.handles[at].number));
-        done.map_err(|error| format!("invalidating {key}: {:?}: {error}", error.status))?;
+        self.acknowledged(done, "invalidating an item")?;
         self.each_library(at, library.as_deref(), |model, server, who, title, killed| {
             model.invalidate_item(server, who, title, &key, killed);
         });
@@ -380,7 +459,7 @@ impl World {
             None => self.handles[at].index.invalidate_all(),
         };
         self.say(&format!("{}: {library:?} is wrong", self.handles[at].number));
-        done.map_err(|error| format!("invalidating {library:?}: {:?}: {error}", error.status))?;
+        self.acknowledged(done, "invalidating a library")?;
         self.each_library(at, library.as_deref(), Model::invalidate);
         Ok(())
     }
@@ -389,7 +468,7 @@ impl World {
         let at = self.word(1, self.handles.len());
         let done = self.handles[at].index.clear();
         self.say(&format!("{}: clear", self.handles[at].number));
-        done.map_err(|error| format!("clearing: {:?}: {error}", error.status))?;
+        self.acknowledged(done, "clearing")?;
         self.each_library(at, None, Model::clear);
         Ok(())
     }
@@ -418,7 +497,7 @@ impl World {
             }
             Ok(late) => {
                 let url = self.handles[at].who.url;
-                if self.net.failed(url, Status::Timeout, 0) {
+                if self.hurried || self.net.failed(url, Status::Timeout, 0) {
                     Ok(())
                 } else {
                     Err(format!("a refresh is late: {late:?}"))
@@ -445,10 +524,61 @@ impl World {
             "{}: told that {key} of {title} is {what}",
             self.handles[at].number
         ));
-        done.map_err(|error| format!("an event: {:?}: {error}", error.status))?;
+        self.acknowledged(done, "an event")?;
         if deleted {
-            let killed = self.net.killed();
+            let killed = self.is_unsure();
             self.model.deleted(self.net.route(who.url), who, &title, &key, killed);
+        }
+        Ok(())
+    }
+
+    /// A watch hears what the server tells, and is stopped when it has.
+    pub(super) fn watch(&mut self) -> Result<(), String> {
+        let at = self.word(1, self.handles.len());
+        let who = self.handles[at].who;
+        let server = self.net.server(who.url).clone();
+        let (title, section) = {
+            let libraries = self.libraries(who.url);
+            libraries[self.word(3, libraries.len())].clone()
+        };
+        let keys = self.model.keys(who.url, Some(&title));
+        let told = (self.word(2, 3) > 0).then(|| keys.get(self.word(4, keys.len())).cloned());
+        let told = told.flatten();
+        if let Some(rating_key) = told.clone() {
+            let section = Some(section);
+            server.tell(Event::Deleted { section, rating_key });
+        }
+        let begun = self.handles[at].index.watch_start();
+        self.say(&format!(
+            "{}: watches {title}, and hears that {told:?} is gone: {:?}",
+            self.handles[at].number,
+            begun.as_ref().map_err(|error| error.status)
+        ));
+        match begun {
+            Err(error) if error.status == Status::Unsupported && !self.knobs.abilities.events => {
+                server.hear();
+                return Ok(());
+            }
+            begun => begun.map_err(|error| format!("a watch: {:?}: {error}", error.status))?,
+        }
+        let failing = server.is_failing();
+        let waited = std::time::Instant::now();
+        while server.listened() == 0 && waited.elapsed() < Duration::from_secs(60) {
+            std::thread::yield_now();
+        }
+        self.handles[at].index.watch_stop();
+        let heard = server.hear();
+        if failing {
+            return Ok(());
+        }
+        if heard {
+            return Err("a watch did not hear what the server told".to_owned());
+        }
+        if let Some(key) = told {
+            let unsure = self.full.is_some() || self.net.killed();
+            self.count("events heard by a watch");
+            self.model
+                .deleted(self.net.route(who.url), who, &title, &key, unsure);
         }
         Ok(())
     }
@@ -502,8 +632,8 @@ impl World {
                 Ok(())
             }
             Err(error) if error.status == Status::NotOnServer => {
-                let url = self.handles[at].who.url;
-                if self.model.stays(url, &library, &key, self.model.now()) {
+                let who = self.handles[at].who;
+                if self.model.stays(who, &library, &key, self.model.now()) {
                     Err(format!(
                         "{key} is on the server, and an edit says that it is not: {error}"
                     ))
@@ -563,8 +693,8 @@ impl World {
             10 if self.word(5, 5) == 0 => tables.clear(),
             _ => Ok(()),
         };
-        done.map_err(|error| format!("a table: {:?}: {error}", error.status))?;
-        let killed = self.net.killed();
+        self.acknowledged(done, "a table")?;
+        let killed = self.is_unsure();
         let shelf = &mut self.shelf;
         if what < 11 {
             shelf.written(now_ms);
@@ -614,6 +744,14 @@ impl World {
 
     /// A handle that is opened now agrees with the old ones, on every path that means anything.
     pub(super) fn compare(&mut self) -> Result<(), String> {
+        match self.compare_now() {
+            // A library went for the limit between the two answers.
+            Err(_) if self.size_limit.is_some() => self.compare_now(),
+            done => done,
+        }
+    }
+
+    fn compare_now(&mut self) -> Result<(), String> {
         let Some(old) = self.handles.last() else {
             return Ok(());
         };
@@ -628,6 +766,10 @@ impl World {
         };
         let all = |handle: &Handle| handle.index.select(Selector::All).map_err(|error| error.to_string());
         let (one, other) = (all(old)?, all(&fresh)?);
+        // Images that one of them makes anew the other has to read, and a fast lookup does not wait for that.
+        for handle in [old, &fresh, old, &fresh] {
+            let _ = handle.index.match_path(&offline, host_path(0).as_bytes());
+        }
         for path in &paths {
             let answers = [old, &fresh].map(|handle| handle.index.match_path(&offline, path.as_bytes()));
             let keys = [&one, &other].map(|library| library.lookup_key(path.as_bytes(), str::to_owned));
@@ -652,7 +794,7 @@ impl World {
                 self.read_entry(last, &format!("table {table}"), &format!("entry {entry}"))?;
             }
         }
-        fresh.index.close().map_err(|error| format!("closing: {error}"))
+        self.end(fresh)
     }
 }
 

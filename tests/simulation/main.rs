@@ -11,6 +11,7 @@
 #![allow(unsafe_code)] // fork has no safe door
 
 mod concurrent;
+mod disk;
 mod found;
 #[path = "../support/memory.rs"]
 mod memory;
@@ -19,10 +20,13 @@ mod net;
 mod shelf;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/vfs.rs"]
+mod vfs;
 #[path = "../support/worker.rs"]
 mod worker;
 mod world;
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use world::{Failure, Step, run, steps_of};
@@ -32,8 +36,10 @@ const STEPS: usize = 200;
 /// Seeds that are run each time.
 const FIXED: u64 = 6;
 
-/// Runs a history; a panic is a failure like others.
+/// Runs a history; a panic is a failure like others. One at a time: they share a disk and a clock.
 fn attempt(seed: u64, steps: &[Step]) -> Result<String, Failure> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     std::panic::catch_unwind(|| run(seed, steps)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         Err(Failure {
@@ -91,6 +97,16 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
+/// Seconds that this process had a processor.
+fn worked() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills in a struct of ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    #[allow(clippy::cast_precision_loss)] // seconds of a run
+    let seconds = time.tv_sec as f64 + time.tv_nsec as f64 / 1e9;
+    seconds
+}
+
 #[test]
 fn a_few_histories() {
     let begun = Instant::now();
@@ -125,12 +141,17 @@ fn histories_for_long() {
                 failure.what.lines().next().unwrap_or("")
             );
         }
+        let ran = seed - first + 1;
+        if ran.is_multiple_of(500) || ran == count {
+            println!(
+                "{ran} histories, {} steps, {failed} failed, {:.0} s, {:.0} s of them at work",
+                ran * STEPS as u64,
+                begun.elapsed().as_secs_f64(),
+                worked()
+            );
+        }
     }
-    println!(
-        "{count} histories, {} steps, {failed} failed, {:.0} s",
-        count * STEPS as u64,
-        begun.elapsed().as_secs_f64()
-    );
+    print!("{}", disk::counted());
     assert_eq!(
         failed, 0,
         "histories failed: run one with PLEXINDEX_SEED=N and one_seed"

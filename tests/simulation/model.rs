@@ -12,6 +12,7 @@ use plexindex::index::{Candidate, Match};
 use plexindex::model::{Confidence, Reason, Rung};
 
 use crate::memory::Token;
+use crate::net::sees;
 
 pub const TTL_MS: i64 = 3_600_000;
 pub const MAX_AGE_MS: i64 = 24 * 3_600_000;
@@ -288,6 +289,27 @@ impl Model {
         self.told(server, who, library).fresh = now;
     }
 
+    /// Whether this library was answered from since the last `clear`, so that there is an old answer.
+    pub fn has_answered(&self, asked: &Asked<'_>) -> bool {
+        asked.library.is_some_and(|library| {
+            let told = self.told_of(asked, library);
+            told.fetched.is_some_and(|fetched| fetched > told.all)
+        })
+    }
+
+    /// Matches were put into an image, and those recorded longest ago may have gone: where all that may live is more than the
+    /// limit. What has ended counts for nothing.
+    pub fn compacted(&mut self, limit: u64) {
+        let bytes = |path: &str, record: &Recorded| {
+            let key = record.keys.iter().map(String::len).max().unwrap_or(0);
+            (path.len() + key + 64) as u64
+        };
+        let living = self.records.iter().map(|((.., path), record)| bytes(path, record));
+        if living.sum::<u64>() > limit {
+            self.records.values_mut().for_each(|record| record.must = None);
+        }
+    }
+
     /// Tokens may have been forgotten, or the database was lost: nothing recorded has to be there.
     pub fn lose_records(&mut self, tokens_only: bool) {
         for ((_, user, ..), record) in &mut self.records {
@@ -381,6 +403,9 @@ impl Model {
         if found.rung == Rung::Confirmed {
             return self.justify_confirmed(asked, found, candidate);
         }
+        if !sees(asked.who.user, key) {
+            return Err(format!("{key}: the user is not shown it"));
+        }
         let path = String::from_utf8_lossy(&candidate.path).into_owned();
         let told = self.told_of(asked, library);
         let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
@@ -437,7 +462,7 @@ impl Model {
             let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
             let ended = told.ended.max(of(&told.paths, &path)).max(of(&told.keys, key));
             let dead = told.fetched.is_some_and(|fetched| ended > fetched);
-            if !of_others || dead {
+            if !of_others || dead || !sees(asked.who.user, key) {
                 return Err(format!(
                     "{key} is confirmed, and was not recorded, or invalidated since"
                 ));
@@ -454,7 +479,7 @@ impl Model {
             && facts
                 .last()
                 .is_some_and(|fact| fact.shown && fact.server == asked.server)
-            && !self.is_kept_back(asked.who.url, library)
+            && !self.is_kept_back(asked.who, library)
         {
             return Err(format!("{key} is confirmed, and is gone since step {to}"));
         }
@@ -462,8 +487,9 @@ impl Model {
     }
 
     /// So much of a library went at once that listings may be kept back.
-    fn is_kept_back(&self, url: usize, library: &str) -> bool {
-        let of = (self.facts.iter()).filter(|((at, title, _), _)| *at == url && title == library);
+    fn is_kept_back(&self, who: Who, library: &str) -> bool {
+        let of = (self.facts.iter())
+            .filter(|((at, title, key), _)| *at == who.url && title == library && sees(who.user, key));
         let all: Vec<&Fact> = of.filter_map(|(_, facts)| facts.last()).collect();
         let now = all.iter().filter(|fact| fact.to.is_none() && fact.shown).count();
         now * 10 < all.len() * 7
@@ -486,7 +512,7 @@ impl Model {
             return Ok(());
         };
         let key = &record.keys[0];
-        if !self.stays(asked.who.url, library, key, since) || self.was_listed(asked.who.url, &path) {
+        if !self.stays(asked.who, library, key, since) || self.was_listed(asked.who.url, &path) {
             return Ok(());
         }
         // Marked as unverified by what hosts said of the item or the path before: the server has to be asked.
@@ -504,9 +530,10 @@ impl Model {
         ))
     }
 
-    /// Whether an item was shown all the time since a step.
-    pub fn stays(&self, url: usize, library: &str, key: &str, since: usize) -> bool {
-        let facts = self.facts.get(&(url, library.to_owned(), key.to_owned()));
+    /// Whether an item was shown to a user all the time since a step.
+    pub fn stays(&self, who: Who, library: &str, key: &str, since: usize) -> bool {
+        let facts = self.facts.get(&(who.url, library.to_owned(), key.to_owned()));
+        let facts = facts.filter(|_| sees(who.user, key));
         let mut from = usize::MAX;
         for fact in facts.into_iter().flatten().rev() {
             if !fact.shown || fact.to.is_some_and(|to| to != from) || (fact.to.is_none() && from != usize::MAX) {
@@ -542,7 +569,7 @@ impl Model {
             let Some(fact) = facts.last().filter(|fact| fact.to.is_none() && fact.shown) else {
                 continue;
             };
-            if *url != asked.who.url || of != library || fold(&fact.path) != path {
+            if *url != asked.who.url || of != library || fold(&fact.path) != path || !sees(asked.who.user, key) {
                 continue;
             }
             let since = self.since(found.age_ms, fact.began_silently)?;
@@ -575,9 +602,8 @@ impl Model {
             let told = self.told_of(asked, library);
             let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
             let floor = (told.all).max(of(&told.paths, &path)).max(of(&told.keys, key));
-            held |= facts
-                .iter()
-                .any(|fact| fact.server == asked.server && fact.to.is_none_or(|to| to > floor));
+            held |= sees(asked.who.user, key)
+                && facts.iter().any(|fact| fact.server == asked.server && fact.to.is_none_or(|to| to > floor));
         }
         if held || recorded {
             Ok(())
@@ -601,7 +627,7 @@ impl Model {
         if asked.offline && (!told.keys.is_empty() || !told.paths.is_empty()) {
             return Ok(());
         }
-        if self.stays(asked.who.url, library, key, since) {
+        if self.stays(asked.who, library, key, since) {
             return Err(format!(
                 "{key} is there since before step {since}, and its GUID is not found"
             ));

@@ -17,10 +17,19 @@ use crate::memory::{KIND, Memory};
 /// How many URLs there are. Behind each one of two servers answers, and no server behind two.
 pub const URLS: usize = 2;
 
+/// What each user is shown. The second one is not shown all.
+const SEES: [fn(&str) -> bool; 3] = [|_| true, |key| !key.starts_with(['0', '1', '2', '3']), |_| true];
+
+/// Whether a user is shown the item with this key.
+pub fn sees(user: usize, key: &str) -> bool {
+    SEES[user](key)
+}
+
 /// A kill: the folder as it is at a counted point, which is all that a process leaves that is killed there.
 ///
-/// The points are those where the library reads the clock, and requests that are no pages: a page is asked for on another
-/// thread than the one that stores the page before, so that what the folder holds then depends on the scheduler.
+/// The points are those where the library reads the clock, requests that are no pages, and commits, before they are written: a
+/// page is asked for on another thread than the one that stores the page before, so that what the folder holds then depends
+/// on the scheduler.
 #[derive(Default)]
 struct Kill {
     /// Points left, the folder, and where its copy goes.
@@ -36,16 +45,19 @@ pub struct Net {
     /// What went wrong: URL, status, and what the clock showed.
     failures: Mutex<Vec<(usize, Status, i64)>>,
     kill: Mutex<Kill>,
+    /// Servers give their libraries no uuid.
+    no_uuids: bool,
 }
 
 impl Net {
-    pub fn new(now_ms: i64, servers: Vec<Memory>) -> Arc<Self> {
+    pub fn new(now_ms: i64, servers: Vec<Memory>, no_uuids: bool) -> Arc<Self> {
         Arc::new(Self {
             now_ms: AtomicI64::new(now_ms),
             servers,
             routes: Mutex::new([0, 1]),
             failures: Mutex::default(),
             kill: Mutex::default(),
+            no_uuids,
         })
     }
 
@@ -79,6 +91,11 @@ impl Net {
         (failures.iter()).any(|(at, what, ms)| (*at, *what) == (url, status) && (now - ms).abs() <= within_ms)
     }
 
+    /// How many requests failed, by status.
+    pub fn failures(&self) -> Vec<Status> {
+        lock(&self.failures).iter().map(|(_, status, _)| *status).collect()
+    }
+
     /// Whether any request to a URL failed within so many milliseconds.
     pub fn failed_at_all(&self, url: usize, within_ms: i64) -> bool {
         let now = self.now();
@@ -86,12 +103,13 @@ impl Net {
         (failures.iter()).any(|(at, _, ms)| *at == url && (now - ms).abs() <= within_ms)
     }
 
-    pub fn source(self: &Arc<Self>, url: usize, meter: &Arc<dyn Meter>) -> Arc<dyn Source> {
+    pub fn source(self: &Arc<Self>, url: usize, user: usize, meter: &Arc<dyn Meter>) -> Arc<dyn Source> {
         Arc::new(Routed {
             net: Arc::clone(self),
             url,
+            user,
             servers: (self.servers.iter())
-                .map(|server| server.source(Arc::clone(meter)))
+                .map(|server| server.source_for(Arc::clone(meter), SEES[user]))
                 .collect(),
         })
     }
@@ -118,7 +136,8 @@ impl Net {
         std::mem::take(&mut kill.fired)
     }
 
-    fn point(&self) {
+    /// The process may be killed here.
+    pub fn point(&self) {
         let mut kill = lock(&self.kill);
         match &mut kill.armed {
             None => {}
@@ -159,6 +178,7 @@ fn copy_folder(from: &Path, to: &Path) {
 struct Routed {
     net: Arc<Net>,
     url: usize,
+    user: usize,
     servers: Vec<Arc<dyn Source>>,
 }
 
@@ -200,7 +220,11 @@ impl Source for Routed {
         self.ask(true, |number, server| {
             let mut libraries = server.libraries(bounds)?;
             for library in &mut libraries {
-                library.uuid = format!("{}-{number}", library.uuid);
+                library.uuid = if self.net.no_uuids {
+                    plexindex::model::uuid_of_section(&library.section)
+                } else {
+                    format!("{}-{number}", library.uuid)
+                };
             }
             Ok(libraries)
         })
@@ -245,7 +269,8 @@ impl Source for Routed {
     fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
         self.ask(true, |number, server| {
             let items = self.net.servers[number].items(request.section);
-            if (request.ids.iter()).all(|id| items.iter().any(|item| item.rating_key == **id)) {
+            let shown = |id: &str| sees(self.user, id) && items.iter().any(|item| item.rating_key == id);
+            if (request.ids.iter()).all(|id| shown(id)) {
                 server.edit(request, bounds)
             } else {
                 Err(Error::new(Status::NotOnServer, "no such item"))

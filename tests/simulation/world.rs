@@ -7,12 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plexindex::error::{Error, Status};
-use plexindex::index::{Deadline, Edit, EditReport, Index, Match, QueryOptions, Selector};
+use plexindex::index::{
+    Deadline, Edit, EditReport, Index, Match, QueryOptions, Selector, hold_coarse,
+};
 use plexindex::model::{Confidence, Token as Secret};
 use plexindex::options::{Mapping, MappingKind, Options, Pattern, Ttl};
-use plexindex::source::{Delta, FieldChange, Lock, Resume};
+use plexindex::source::{Delta, Event, FieldChange, Lock, Resume};
 use plexindex::tables::{Op, Terms};
 
+use crate::disk;
 use crate::memory::{Fault, Knobs, Memory, Token};
 use crate::model::{Asked, Model, Row, Who};
 use crate::net::{Net, URLS};
@@ -26,6 +29,10 @@ const TITLES: [&str; 3] = ["Films", "Shorts", "Later"];
 const WORDS: usize = 6;
 /// Longer than any of the library's own pauses is shorter: a call with this deadline has all the time there is.
 const LONG: Duration = Duration::from_secs(1_000);
+/// What confirmed matches may take where many are recorded.
+const MATCHES_LIMIT: u64 = 250_000;
+/// How many are recorded at once there: more than wait before they are put into an image.
+const MANY: usize = 1_100;
 
 /// A step: what it does, it makes of these.
 pub type Step = [u64; WORDS];
@@ -66,6 +73,17 @@ pub struct World {
     files: usize,
     /// What the step is made of.
     words: Step,
+    /// Bytes that the folder may take.
+    size_limit: Option<u64>,
+    /// Many matches are recorded, by one user, so that the limit on them is reached.
+    many: bool,
+    /// The disk is full until this step.
+    full: Option<usize>,
+    /// A call has no time at all.
+    hurried: bool,
+    /// A write failed: it may have been made.
+    unsure: bool,
+    counts: BTreeMap<String, u64>,
 }
 
 fn word(words: &Step, at: usize, below: usize) -> usize {
@@ -110,7 +128,11 @@ pub fn run(seed: u64, steps: &[Step]) -> Result<String, Failure> {
             return Err(world.failed(number, what));
         }
     }
-    match world.compare() {
+    disk::fill(false);
+    world.full = None;
+    let done = world.compare();
+    world.sum_up();
+    match done {
         Ok(()) => Ok(std::mem::take(&mut world.log)),
         Err(what) => Err(world.failed(steps.len(), what)),
     }
@@ -118,11 +140,16 @@ pub fn run(seed: u64, steps: &[Step]) -> Result<String, Failure> {
 
 impl World {
     fn new(seed: u64) -> Self {
+        hold_coarse(0);
         let mut dice = Dice::new(seed);
         let knobs = knobs_of(&mut dice);
         let servers: Vec<Memory> = (0..2 * URLS).map(|_| Memory::new(knobs)).collect();
-        let net = Net::new(START_MS, servers);
+        let no_uuids = dice.roll(6) == 0;
+        let size_limit = (dice.roll(4) == 0).then(|| 1_000 * (60 + dice.roll(300)));
+        let many = dice.roll(6) == 0;
+        let net = Net::new(START_MS, servers, no_uuids);
         let place = scratch();
+        disk::watch(place.path(), &net);
         let folder = place.path().join("0");
         let mut world = Self {
             net,
@@ -136,6 +163,12 @@ impl World {
             opened: 0,
             files: 0,
             words: [0; WORDS],
+            size_limit,
+            many,
+            full: None,
+            hurried: false,
+            unsure: false,
+            counts: BTreeMap::new(),
         };
         for server in 0..2 * URLS {
             for title in &TITLES[..2] {
@@ -148,7 +181,10 @@ impl World {
             }
             world.net.servers[server].catch_up();
         }
-        let _ = writeln!(world.log, "{knobs:?}");
+        let _ = writeln!(
+            world.log,
+            "{knobs:?}, no uuids {no_uuids}, size_limit {size_limit:?}, many {many}"
+        );
         world.see();
         world.open(Who { url: 0, user: 0 }, false).expect("the first handle");
         world
@@ -172,6 +208,10 @@ impl World {
 
     fn step(&mut self, number: usize, step: &Step) -> Result<(), String> {
         self.words = *step;
+        (self.hurried, self.unsure) = (false, false);
+        if self.full.is_some_and(|until| until <= number) {
+            self.empty();
+        }
         self.net.advance(1 + self.word(5, 20).cast_signed() as i64);
         self.model.times.push(self.net.now());
         if self.handles.is_empty() {
@@ -181,51 +221,98 @@ impl World {
         let what = self.word(0, 200);
         // A kill comes at some point of what the other words are made into.
         if what < 6 {
-            return self.killed();
+            self.killed()?;
+        } else {
+            self.act(what)?;
+            if number % 20 == 19 {
+                self.compare()?;
+            }
         }
-        self.act(what)?;
-        if number % 20 == 19 {
-            self.compare()?;
+        let said = disk::take_log();
+        let never = |line: &&String| self.full.is_none() && disk::NEVER.iter().any(|never| line.contains(never));
+        said.iter()
+            .find(never)
+            .map_or(Ok(()), |line| Err(format!("a warning that nothing explains: {line}")))
+    }
+
+    fn count(&mut self, what: &str) {
+        *self.counts.entry(what.to_owned()).or_default() += 1;
+    }
+
+    /// What happened, for the sums of all histories.
+    fn sum_up(&mut self) {
+        for status in self.net.failures() {
+            self.count(&format!("requests that failed: {status:?}"));
         }
-        Ok(())
+        for server in &self.net.servers {
+            for (kind, times) in server.take_requests() {
+                *self.counts.entry(format!("requests: {kind}")).or_default() += times;
+            }
+        }
+        if let Some(Ok(stats)) = self.handles.last().map(|handle| handle.index.stats()) {
+            *self.counts.entry("libraries evicted".to_owned()).or_default() += stats.evictions;
+        }
+        disk::count(&mut self.counts);
+    }
+
+    /// The disk has room again.
+    fn empty(&mut self) {
+        if self.full.take().is_some() {
+            self.say("the disk has room");
+            disk::fill(false);
+        }
     }
 
     fn act(&mut self, what: usize) -> Result<(), String> {
-        match what {
-            0..46 => self.match_path(),
-            46..56 => self.look_up(),
-            56..62 => self.batch(),
-            62..66 => self.guid(),
-            66..70 => self.title(),
-            70..82 => self.record(),
-            82..88 => self.invalidate_path(),
-            88..92 => self.invalidate_item(),
-            92..94 => self.invalidate(),
-            94 => self.clear(),
-            95..98 => self.refresh(false),
-            98..101 => self.refresh(true),
-            101..106 => self.notify(),
-            106..109 => self.edit(),
+        let (name, done) = match what {
+            0..46 => ("match_path", self.match_path()),
+            46..56 => ("lookup_key", self.look_up()),
+            56..62 => ("match_paths", self.batch()),
+            62..66 => ("match_guid", self.guid()),
+            66..70 => ("search_title", self.title()),
+            70..82 => ("record_matches", self.record()),
+            82..88 => ("invalidate_path", self.invalidate_path()),
+            88..92 => ("invalidate_item", self.invalidate_item()),
+            92..94 => ("invalidate", self.invalidate()),
+            94 => ("clear", self.clear()),
+            95..98 => ("refresh", self.refresh(false)),
+            98..101 => ("refresh, full", self.refresh(true)),
+            101..106 => ("notify", self.notify()),
+            106..109 => ("edit_items", self.edit()),
             109..116 => {
                 let who = self.any_who();
                 let mapped = self.word(3, 4) == 0;
-                self.open(who, mapped)
+                ("open", self.open(who, mapped))
             }
-            116..121 => self.close(),
-            121..144 => self.change(),
-            144..151 => self.fault(),
-            151..166 => self.time(),
-            166..186 => self.table(),
-            186..190 => self.vanish(),
-            190 => self.swap(),
-            191..193 => self.scan(),
+            116..121 => ("close", self.close()),
+            121..144 => ("a server changes", self.change()),
+            144..151 => ("a server fails, or does no more", self.fault()),
+            151..164 => ("time goes by", self.time()),
+            164..182 => ("tables", self.table()),
+            182 => ("the disk fills", self.fill()),
+            183..186 => ("watch_start", self.watch()),
+            186..190 => ("files go", self.vanish()),
+            190 => ("another server", self.swap()),
+            191..193 => ("a scan", self.scan()),
             193..197 => {
                 self.say("tokens catch up");
                 self.net.servers.iter().for_each(Memory::catch_up);
-                Ok(())
+                ("tokens catch up", Ok(()))
             }
-            _ => self.facts(),
-        }
+            _ if self.many => ("many matches", self.record_many()),
+            _ => ("stats, libraries_json, store_json", self.facts()),
+        };
+        self.count(name);
+        done
+    }
+
+    /// Nothing more can be written for some steps.
+    fn fill(&mut self) -> Result<(), String> {
+        let until = self.model.now() + 1 + self.word(1, 12);
+        self.say(&format!("the disk is full until step {until}"));
+        self.full = Some(until);
+        disk::fill(true);
+        Ok(())
     }
 
     // What the servers have.
@@ -333,12 +420,18 @@ impl World {
             6 => Some(Fault::Slow(LONG * 2)),
             7 => Some(Fault::Slow(LONG / 2 + LONG / 4)),
             8 => {
-                self.net.server(url).take_requests();
+                for (kind, times) in self.net.server(url).take_requests() {
+                    *self.counts.entry(format!("requests: {kind}")).or_default() += times;
+                }
                 Some(Fault::DownAfterPages(1 + self.word(3, 3) as u64))
             }
             _ => None,
         };
         self.say(&format!("behind {url}: {fault:?}"));
+        if let Some(fault) = fault {
+            let name = format!("{fault:?}");
+            self.count(&format!("fault: {}", name.split('(').next().unwrap_or("")));
+        }
         self.net.server(url).fail(fault);
         Ok(())
     }
@@ -366,6 +459,7 @@ impl World {
 
     /// Another server answers behind a URL, and the next refresh finds it out.
     fn swap(&mut self) -> Result<(), String> {
+        self.empty();
         let url = self.word(1, URLS);
         let Some(at) = self.handles.iter().position(|handle| handle.who.url == url) else {
             return Ok(());
@@ -373,7 +467,8 @@ impl World {
         self.net.swap(url);
         self.net.server(url).fail(None);
         self.see();
-        let others: Vec<Who> = (0..3).map(|user| Who { url, user }).collect();
+        let users = if self.many { 1 } else { 3 };
+        let others: Vec<Who> = (0..users).map(|user| Who { url, user }).collect();
         self.say(&format!("server {} answers behind {url}", self.net.route(url)));
         let mut seen = Vec::new();
         for place in std::iter::once(at).chain(0..self.handles.len()) {
@@ -400,7 +495,11 @@ impl World {
     fn any_who(&self) -> Who {
         Who {
             url: usize::from(self.word(1, 4) == 0),
-            user: [0, 0, 0, 1, 1, 2][self.word(2, 6)],
+            user: if self.many {
+                0
+            } else {
+                [0, 0, 0, 1, 1, 2][self.word(2, 6)]
+            },
         }
     }
 
@@ -431,6 +530,8 @@ impl World {
             token: Secret::new(&format!("token-{}", who.user)),
             user: (!who.is_token()).then(|| format!("user-{}", who.user)),
             slow: None,
+            size_limit: self.size_limit,
+            matches_limit: MATCHES_LIMIT,
             ..Options::default()
         }
     }
@@ -441,8 +542,16 @@ impl World {
         let options = self.options(who, mapped, number);
         let net = Arc::clone(&self.net);
         let index = Index::open_with(options, Arc::clone(&self.net) as _, |_, _, meter| {
-            Ok(net.source(who.url, &meter))
+            Ok(net.source(who.url, who.user, &meter))
         });
+        if let Err(error) = &index
+            && self.full.is_some()
+            && error.message.contains("client identifier")
+        {
+            // Its file had gone, and cannot be made.
+            self.empty();
+            return self.new_handle(who, mapped);
+        }
         Ok(Handle {
             index: index.map_err(|error| format!("no handle can be opened: {:?}: {error}", error.status))?,
             who,
@@ -454,7 +563,7 @@ impl World {
     fn open(&mut self, who: Who, mapped: bool) -> Result<(), String> {
         if self.handles.len() >= 8 {
             let handle = self.handles.remove(0);
-            handle.index.close().map_err(|error| format!("closing: {error}"))?;
+            self.end(handle)?;
         }
         let handle = self.new_handle(who, mapped)?;
         self.say(&format!("handle {} opens: {who:?}, mapped {mapped}", handle.number));
@@ -466,19 +575,29 @@ impl World {
         let at = self.word(1, self.handles.len());
         let handle = self.handles.remove(at);
         self.say(&format!("handle {} closes", handle.number));
-        handle.index.close().map_err(|error| format!("closing: {error}"))
+        self.end(handle)
+    }
+
+    fn end(&self, handle: Handle) -> Result<(), String> {
+        match handle.index.close() {
+            // Counters could not be stored.
+            Err(error) if self.full.is_some() && is_of_the_disk(error.status) => Ok(()),
+            done => done.map_err(|error| format!("closing: {:?}: {error}", error.status)),
+        }
     }
 
     /// All processes are killed at some point of what is done now.
     fn killed(&mut self) -> Result<(), String> {
         let copy = self.place.path().join(format!("{}", self.opened + 1_000));
-        let point = self.word(0, 1 << 30) as u64 / 200 % 24;
+        let point = self.word(0, 1 << 30) as u64 / 200 % 16;
         self.net.arm(point, &self.folder, &copy);
         let what = [10, 60, 70, 75, 82, 88, 92, 94, 95, 98, 99, 100, 170, 175, 180][self.word(4, 15)];
         self.say(&format!("killed at point {point} of:"));
         let done = self.act(what);
         let in_time = self.net.disarm();
-        self.say(if in_time { "killed" } else { "killed behind it" });
+        let when = if in_time { "killed" } else { "killed behind it" };
+        self.say(when);
+        self.count(when);
         done?;
         let dead = std::mem::take(&mut self.handles);
         let whos: Vec<(Who, bool)> = dead.iter().map(|handle| (handle.who, handle.mapped)).collect();
@@ -527,6 +646,8 @@ impl World {
         ];
         let what = what[[0, 20, 30, 40, 48, 54, 55, 56, 57, 58, 59].partition_point(|from| *from <= kind) - 1];
         self.say(&format!("files go: {what}"));
+        self.count(&format!("files go: {what}"));
+        self.empty();
         if what == "exchanged" {
             names.sort();
             for pair in names.chunks(2) {
@@ -543,13 +664,18 @@ impl World {
         for name in &names {
             let _ = std::fs::remove_file(self.folder.join(name));
         }
+        if kind == 59 && self.word(2, 2) == 0 {
+            self.say("and the folder");
+            self.count("files go: the folder");
+            let _ = std::fs::remove_dir(&self.folder);
+        }
         if kind >= 58 {
             self.model.lose_records(false);
             self.shelf.lose();
         }
         if kind >= 55 {
-            // Lookups notice within half a second, by a clock that no test can set.
-            std::thread::sleep(Duration::from_millis(600));
+            // Lookups notice within half a second.
+            hold_coarse(600);
             for handle in &self.handles {
                 let done = handle.index.stats();
                 done.map_err(|error| format!("after files went: {:?}: {error}", error.status))?;
@@ -557,6 +683,11 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Whether this is what a full disk is reported as.
+pub fn is_of_the_disk(status: Status) -> bool {
+    matches!(status, Status::Store | Status::StoreFull)
 }
 
 /// The folder of a library.

@@ -129,13 +129,14 @@ struct Stock {
 
 impl Stock {
     /// What it shows, in the order of the listing.
-    fn shown(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(|_| !self.unmounted)
+    fn shown(&self, sees: fn(&str) -> bool) -> impl Iterator<Item = &Row> {
+        (self.rows.iter()).filter(move |row| !self.unmounted && sees(&row.item.rating_key))
     }
 
     /// The same of one partition.
-    fn partition(&self, partition: usize) -> impl Iterator<Item = &Row> {
-        self.shown().filter(move |row| partition_of(&row.item) == partition)
+    fn partition(&self, partition: usize, sees: fn(&str) -> bool) -> impl Iterator<Item = &Row> {
+        self.shown(sees)
+            .filter(move |row| partition_of(&row.item) == partition)
     }
 
     fn find(&mut self, key: &str) -> &mut Row {
@@ -155,6 +156,8 @@ struct State {
     made: u64,
     fault: Option<Fault>,
     events: Vec<Event>,
+    /// How often a listener came, and was told all.
+    listened: usize,
     requests: BTreeMap<&'static str, u64>,
 }
 
@@ -175,6 +178,7 @@ impl Memory {
             made: 0,
             fault: None,
             events: Vec::new(),
+            listened: 0,
             requests: BTreeMap::new(),
         })))
     }
@@ -200,10 +204,33 @@ impl Memory {
 
     /// A source that asks this server.
     pub fn source(&self, meter: Arc<dyn Meter>) -> Arc<dyn Source> {
+        self.source_for(meter, |_| true)
+    }
+
+    /// The same for a user who is shown the items with these keys only.
+    pub fn source_for(&self, meter: Arc<dyn Meter>, sees: fn(&str) -> bool) -> Arc<dyn Source> {
         Arc::new(MemorySource {
             memory: self.clone(),
             meter,
+            sees,
         })
+    }
+
+    /// How often a listener came since [`Memory::hear`].
+    pub fn listened(&self) -> usize {
+        self.state().listened
+    }
+
+    /// Forgets what was told and who listened; gives whether something had not been listened to.
+    pub fn hear(&self) -> bool {
+        let mut state = self.state();
+        state.listened = 0;
+        !std::mem::take(&mut state.events).is_empty()
+    }
+
+    /// Whether something goes wrong with each request.
+    pub fn is_failing(&self) -> bool {
+        self.state().fault.is_some()
     }
 
     /// A library of films below this folder; gives its section id.
@@ -390,6 +417,8 @@ fn read_events(json: &[u8]) -> Result<Vec<Event>> {
 struct MemorySource {
     memory: Memory,
     meter: Arc<dyn Meter>,
+    /// The keys that the user is shown.
+    sees: fn(&str) -> bool,
 }
 
 impl MemorySource {
@@ -471,13 +500,13 @@ impl Source for MemorySource {
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         let state = self.ask(RequestKind::Page, &bounds)?;
         let stock = state.stock(request.library)?;
-        let total = stock.partition(request.partition).count() as u64;
+        let total = stock.partition(request.partition, self.sees).count() as u64;
         let size = request.size as usize;
         let by_row = state.knobs.abilities.resume != Resume::ByPosition;
         // By position, a place in the order of the listing; else a number of rows.
         let place = |row: &Row, at: u64| if by_row { at } else { row.born };
         let rows: Vec<(u64, &Row)> = (0..)
-            .zip(stock.partition(request.partition))
+            .zip(stock.partition(request.partition, self.sees))
             .map(|(at, row)| (place(row, at), row))
             .skip_while(|(place, _)| *place < request.position)
             .collect();
@@ -511,9 +540,9 @@ impl Source for MemorySource {
                 return Ok(Changes::Unknown);
             }
             let told = |row: &Row| told == Delta::Complete || !row.silent || row.born > since;
-            let is_new = |row: &&Row| row.changed > since && told(row);
+            let is_new = |row: &&Row| row.changed > since && told(row) && (self.sees)(&row.item.rating_key);
             let new: Vec<Item> = stock.rows.iter().filter(is_new).map(|row| row.item.clone()).collect();
-            let gone = stock.gone.iter().filter(|(version, _)| *version > since);
+            let gone = stock.gone.iter().filter(|(version, key)| *version > since && (self.sees)(key));
             (new, gone.map(|(_, key)| key.clone()).collect())
         };
         known.add(&new)?;
@@ -531,7 +560,7 @@ impl Source for MemorySource {
             let state = self.ask(RequestKind::FindPath, &bounds)?;
             let stock = state.stock(library)?;
             let named = |path: &String| path.rsplit('/').next() == Some(wanted.name);
-            let rows = stock.shown().filter(|row| row.item.parts.iter().any(named));
+            let rows = stock.shown(self.sees).filter(|row| row.item.parts.iter().any(named));
             rows.map(|row| row.item.clone()).collect()
         };
         is_it(found)
@@ -549,7 +578,7 @@ impl Source for MemorySource {
             let stock = state.stock(library)?;
             let wanted = title.to_lowercase();
             let rows = stock
-                .shown()
+                .shown(self.sees)
                 .filter(|row| row.item.title.to_lowercase().contains(&wanted));
             rows.map(|row| row.item.clone()).collect()
         };
@@ -560,7 +589,8 @@ impl Source for MemorySource {
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
         let state = self.ask(RequestKind::Confirm, &bounds)?;
         let rows = state.stocks.iter().flat_map(|stock| &stock.rows);
-        let wanted = rows.filter(|row| rating_keys.contains(&row.item.rating_key.as_str()));
+        let shown = rows.filter(|row| (self.sees)(&row.item.rating_key));
+        let wanted = shown.filter(|row| rating_keys.contains(&row.item.rating_key.as_str()));
         Ok(wanted.map(|row| row.item.clone()).collect())
     }
 
@@ -593,11 +623,18 @@ impl Source for MemorySource {
         if !self.abilities().events {
             return Err(Error::new(Status::Unsupported, "a server in memory that tells nothing"));
         }
-        let events = std::mem::take(&mut self.ask(RequestKind::Events, &bounds)?.events);
-        if sink(Event::Connected) {
-            events.into_iter().all(sink);
-        }
-        Ok(())
+        let asked = self.ask(RequestKind::Events, &bounds);
+        let told = match asked {
+            Ok(mut state) => Ok(std::mem::take(&mut state.events)),
+            Err(error) => Err(error),
+        };
+        let told = told.map(|events| {
+            if sink(Event::Connected) {
+                events.into_iter().all(sink);
+            }
+        });
+        self.memory.state().listened += 1;
+        told
     }
 
     fn after_fork(&self) {}

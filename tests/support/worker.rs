@@ -34,11 +34,14 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
 
 thread_local! {
     static DEPTH: Cell<u64> = const { Cell::new(1) };
+    static TRIED: Cell<u64> = const { Cell::new(0) };
 }
 
 /// How often something is tried: `quick` times, as many times more as the run is deep, or as the variable says.
 pub fn rounds(variable: &str, quick: u64) -> u64 {
-    number(variable).unwrap_or_else(|| quick * DEPTH.get())
+    let rounds = number(variable).unwrap_or_else(|| quick * DEPTH.get());
+    TRIED.set(TRIED.get() + rounds);
+    rounds
 }
 
 /// How many of something there are: `usual`, or as the variable says.
@@ -46,10 +49,20 @@ pub fn choice(variable: &str, usual: u64) -> u64 {
     number(variable).unwrap_or(usual)
 }
 
-/// Runs a test with all its rounds so many times as often, or as `PLEXINDEX_DEPTH` says: what `make check-deep` does.
-pub fn deeply(times: u64, test: fn()) {
+/// Runs a test with all its rounds so many times as often, or as `PLEXINDEX_DEPTH` says: what `make check-deep` does, which
+/// reads the line that is printed.
+pub fn deeply(times: u64, test: impl Fn()) {
     DEPTH.set(choice("PLEXINDEX_DEPTH", times));
+    TRIED.set(0);
+    let begun = Instant::now();
     test();
+    let name = std::any::type_name_of_val(&test).rsplit("::").next();
+    println!(
+        "deep: {}: {} in {:.1} s",
+        name.unwrap_or_default(),
+        TRIED.get(),
+        begun.elapsed().as_secs_f64()
+    );
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -76,10 +89,16 @@ impl Worker {
 
     /// Starts one, with any number of words.
     pub fn start_with(role: &str, words: &[impl AsRef<str>]) -> Self {
+        Self::start_in(role, words, &[])
+    }
+
+    /// The same, with variables in its environment.
+    pub fn start_in(role: &str, words: &[impl AsRef<str>], variables: &[(&str, &str)]) -> Self {
         let all: Vec<&str> = std::iter::once(role).chain(words.iter().map(AsRef::as_ref)).collect();
         let mut child = Command::new(std::env::current_exe().expect("this program has a path"))
             .args(["worker", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
             .env(ROLE, all.join("\n"))
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -136,6 +155,15 @@ impl Worker {
     pub fn ask(&mut self, words: &str) -> String {
         self.tell(words);
         self.hear()
+    }
+
+    /// Waits for what it says next, and lets go of it; `false` when it said nothing by then.
+    pub fn hears_by(&mut self, end: Instant) -> bool {
+        match self.said.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(_) => true,
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => panic!("a worker ended before it was asked to"),
+        }
     }
 
     /// What it has said and was not heard yet.

@@ -13,7 +13,8 @@ use crate::capi::for_tests::hostile;
 use crate::capi::guard::tests::{Plant, with_planted};
 use crate::capi::handles::Opened;
 use crate::capi::types::{
-    Buffer, Bytes, Edit, EditReport, Handle, LibraryHandle, LogFn, Options, Query, Stats, TableHandle, TableOp,
+    Answer, Buffer, Bytes, Edit, EditReport, Handle, ItemRecord, LibraryHandle, LogFn, Options, Query, Stats,
+    TableHandle, TableOp, Text,
 };
 use crate::error::Status;
 
@@ -34,6 +35,9 @@ enum Given {
     Status(i32),
     Number(u32),
     Text(*const c_char),
+    /// What is in a block: of no block none.
+    Count(usize),
+    Record(*const c_void),
 }
 
 impl From<i32> for Given {
@@ -45,6 +49,24 @@ impl From<i32> for Given {
 impl From<u32> for Given {
     fn from(number: u32) -> Self {
         Self::Number(number)
+    }
+}
+
+impl From<usize> for Given {
+    fn from(count: usize) -> Self {
+        Self::Count(count)
+    }
+}
+
+impl From<*const Answer> for Given {
+    fn from(answer: *const Answer) -> Self {
+        Self::Record(answer.cast())
+    }
+}
+
+impl From<*const ItemRecord> for Given {
+    fn from(item: *const ItemRecord) -> Self {
+        Self::Record(item.cast())
     }
 }
 
@@ -68,10 +90,10 @@ impl Scene {
         let (mut library, mut table) = (null(), null());
         // SAFETY: all of it is there.
         unsafe {
-            let all = plexindex_library(handle, c::PLEXINDEX_SELECT_ALL, null(), 0, &raw mut library);
+            let all = plexindex_library(handle, c::PLEXINDEX_SELECT_ALL, null(), 0, &raw mut library, null_mut());
             assert_eq!(all, Status::Ok as i32);
             assert_eq!(
-                plexindex_table(handle, c"t".as_ptr(), 1, 0, &raw mut table),
+                plexindex_table(handle, c"t".as_ptr(), 1, 0, &raw mut table, null_mut()),
                 Status::Ok as i32
             );
         }
@@ -114,7 +136,7 @@ impl Scene {
 
     fn close(self) {
         // SAFETY: it is open, and not used again.
-        assert_eq!(unsafe { plexindex_close(self.handle) }, Status::Ok as i32);
+        assert_eq!(unsafe { plexindex_close(self.handle, null_mut()) }, Status::Ok as i32);
     }
 }
 
@@ -191,6 +213,9 @@ arguments! {
     *mut EditReport, |scene| scene.put(report()), |scene, wrong| Some(scene.wrong(wrong)), false;
     *mut Stats, |scene| scene.put(Stats { size: size_of::<Stats>(), ..Stats::default() }), |scene, wrong| Some(scene.wrong(wrong)), false;
     *mut Buffer, |scene| scene.put(Buffer { data: scene.bytes(0, 0).cast(), capacity: 4096, length: 0 }), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *const Buffer, |scene| scene.put(Buffer { data: scene.bytes(0, 0).cast(), capacity: 4096, length: 4096 }), |scene, wrong| Some(scene.wrong_input(wrong)), true;
+    *const Answer, |scene| scene.put(Answer::default()), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    *const Text, |scene| scene.put(Text::default()), |scene, wrong| Some(scene.wrong_input(wrong)), false;
     *const TableOp, |scene| scene.put(op(scene.table)), |scene, wrong| Some(scene.wrong_input(wrong)), false;
     Option<LogFn>, |_| Some(receive), |_, wrong| (wrong == Wrong::Null).then_some(None), false;
     *mut c_void, |_| null_mut(), |_, _| None, false;
@@ -294,6 +319,7 @@ callable!(4, A 0, B 1, C 2, D 3);
 callable!(5, A 0, B 1, C 2, D 3, E 4);
 callable!(6, A 0, B 1, C 2, D 3, E 4, F 5);
 callable!(7, A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+callable!(8, A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
 
 macro_rules! functions {
     ($($name:ident($($any:tt),*),)*) => {
@@ -311,46 +337,51 @@ fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
         plexindex_version(),
         plexindex_status_name(_),
         plexindex_last_error_message(),
-        plexindex_open(_, _),
-        plexindex_close(_),
-        plexindex_library(_, _, _, _, _),
+        plexindex_open(_, _, _),
+        plexindex_close(_, _),
+        plexindex_library(_, _, _, _, _, _),
         plexindex_lookup_key(_, _),
-        plexindex_lookup_keys(_, _, _, _, _),
-        plexindex_match_path(_, _, _),
-        plexindex_match_paths(_, _, _, _),
-        plexindex_match_guid(_, _, _),
-        plexindex_search_title(_, _, _),
-        plexindex_compare_paths(_, _, _, _, _, _),
-        plexindex_record_match(_, _, _, _, _),
-        plexindex_record_matches(_, _, _, _, _, _),
-        plexindex_invalidate_path(_, _, _),
-        plexindex_invalidate_item(_, _, _),
-        plexindex_invalidate_library(_),
-        plexindex_invalidate_all(_),
-        plexindex_clear(_),
-        plexindex_refresh(_, _),
-        plexindex_watch_start(_),
-        plexindex_watch_stop(_),
-        plexindex_notify(_, _, _),
-        plexindex_edit_items(_, _, _),
-        plexindex_table(_, _, _, _, _),
+        plexindex_lookup_keys(_, _, _, _, _, _),
+        plexindex_match_path(_, _, _, _),
+        plexindex_match_paths(_, _, _, _, _),
+        plexindex_match_guid(_, _, _, _),
+        plexindex_search_title(_, _, _, _),
+        plexindex_block_answers(_),
+        plexindex_block_answer(_, _),
+        plexindex_block_item(_, _),
+        plexindex_block_candidate(_, _, _),
+        plexindex_block_text(_, _),
+        plexindex_compare_paths(_, _, _, _, _, _, _),
+        plexindex_record_match(_, _, _, _, _, _),
+        plexindex_record_matches(_, _, _, _, _, _, _),
+        plexindex_invalidate_path(_, _, _, _),
+        plexindex_invalidate_item(_, _, _, _),
+        plexindex_invalidate_library(_, _),
+        plexindex_invalidate_all(_, _),
+        plexindex_clear(_, _),
+        plexindex_refresh(_, _, _),
+        plexindex_watch_start(_, _),
+        plexindex_watch_stop(_, _),
+        plexindex_notify(_, _, _, _),
+        plexindex_edit_items(_, _, _, _),
+        plexindex_table(_, _, _, _, _, _),
         plexindex_table_lookup(_, _),
-        plexindex_table_get(_, _, _, _),
-        plexindex_table_put(_, _, _, _, _, _, _),
-        plexindex_table_remove(_, _, _),
-        plexindex_table_write(_, _, _, _, _),
-        plexindex_table_next(_, _, _, _),
-        plexindex_table_count(_, _),
-        plexindex_table_clear(_),
-        plexindex_items(_, _, _, _, _),
-        plexindex_item_json(_, _, _, _),
-        plexindex_libraries_json(_, _, _),
-        plexindex_server_json(_, _, _),
-        plexindex_store_json(_, _),
-        plexindex_proposals_json(_, _),
-        plexindex_stats(_, _),
-        plexindex_stats_json(_, _),
-        plexindex_drain_log(_, _),
+        plexindex_table_get(_, _, _, _, _),
+        plexindex_table_put(_, _, _, _, _, _, _, _),
+        plexindex_table_remove(_, _, _, _),
+        plexindex_table_write(_, _, _, _, _, _),
+        plexindex_table_next(_, _, _, _, _),
+        plexindex_table_count(_, _, _),
+        plexindex_table_clear(_, _),
+        plexindex_items(_, _, _, _, _, _),
+        plexindex_item_json(_, _, _, _, _),
+        plexindex_libraries_json(_, _, _, _),
+        plexindex_server_json(_, _, _, _),
+        plexindex_store_json(_, _, _),
+        plexindex_proposals_json(_, _, _),
+        plexindex_stats(_, _, _),
+        plexindex_stats_json(_, _, _),
+        plexindex_drain_log(_, _, _),
     ]
 }
 
@@ -409,12 +440,38 @@ fn whatever_one_argument_is_there_is_a_status() {
                     }
                     Given::Text(text) => assert!(!refuses || text.is_null(), "{what}"),
                     Given::Number(number) => assert_eq!(number, c::PLEXINDEX_ABI_VERSION),
+                    Given::Count(count) => assert_eq!(count, 0, "{what}"),
+                    Given::Record(record) => assert!(record.is_null(), "{what}"),
                 }
             }
         }
     }
     println!("{calls} calls");
-    assert!(calls > 250, "{calls}");
+    assert!(calls > 350, "{calls}");
+    scene.close();
+}
+
+/// Every function that gives a status takes a buffer for its error's text, and fills it in.
+#[test]
+fn whatever_fails_tells_the_caller() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scene = Scene::new(folder.path());
+    let told = |text: &str| {
+        // The buffer's memory is one of what the scene made for this call.
+        let memory = scene.memory.borrow();
+        memory.iter().any(|words| {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+            bytes.starts_with(text.as_bytes()) && bytes[text.len()] == 0
+        })
+    };
+    for (name, function) in functions() {
+        scene.memory.borrow_mut().clear();
+        let given = with_planted(Plant::Before, || function.call(&scene, None)).expect("nothing is wrong");
+        if let Given::Status(status) = given {
+            assert_eq!(status, Status::Panic as i32, "{name}");
+            assert!(told(&message()), "{name} takes no buffer for {}", message());
+        }
+    }
     scene.close();
 }
 
@@ -428,8 +485,8 @@ fn a_library_within_a_query_or_an_edit_is_aligned() {
     // SAFETY: all of it is there but the library.
     let refused = unsafe {
         [
-            plexindex_refresh(scene.handle, from_ref(&query)),
-            plexindex_edit_items(scene.handle, from_ref(&edit), null_mut()),
+            plexindex_refresh(scene.handle, from_ref(&query), null_mut()),
+            plexindex_edit_items(scene.handle, from_ref(&edit), null_mut(), null_mut()),
         ]
     };
     assert_eq!(refused, [Status::InvalidArgument as i32; 2]);
@@ -451,6 +508,8 @@ fn a_panic_behind_any_function_stays_there() {
                     assert!(message().contains("a defect in plexindex"), "{name}: {}", message());
                 }
                 Given::Number(number) => assert_eq!(number, 0, "{name}"),
+                Given::Count(count) => assert_eq!(count, 0, "{name}"),
+                Given::Record(record) => assert!(record.is_null(), "{name}"),
                 Given::Text(text) if text.is_null() => {}
                 Given::Text(text) => {
                     // SAFETY: NUL-terminated, static.

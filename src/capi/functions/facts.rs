@@ -28,8 +28,9 @@ pub unsafe extern "C" fn plexindex_items(
     cursor: *mut i64,
     limit: usize,
     page: *mut Buffer,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, library, cursor, page) = unsafe {
             (
@@ -72,8 +73,9 @@ pub unsafe extern "C" fn plexindex_item_json(
     key: *const c_char,
     key_length: usize,
     json: *mut Buffer,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (library, key, json) = unsafe {
             (
@@ -101,8 +103,9 @@ pub unsafe extern "C" fn plexindex_libraries_json(
     handle: *const Handle,
     query: *const Query,
     json: *mut Buffer,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, query, json) = unsafe { (opened(handle)?, query::query(query)?, out(json, "json")?) };
         let text = opened.index().libraries_json(&query.options())?;
@@ -122,8 +125,13 @@ pub unsafe extern "C" fn plexindex_libraries_json(
 /// # Safety
 /// As plexindex_match_path().
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_server_json(handle: *const Handle, query: *const Query, json: *mut Buffer) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_server_json(
+    handle: *const Handle,
+    query: *const Query,
+    json: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, query, json) = unsafe { (opened(handle)?, query::query(query)?, out(json, "json")?) };
         let text = opened.index().server_json(&query.options())?;
@@ -138,8 +146,8 @@ pub unsafe extern "C" fn plexindex_server_json(handle: *const Handle, query: *co
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_store_json(handle: *const Handle, json: *mut Buffer) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_store_json(handle: *const Handle, json: *mut Buffer, error: *mut Buffer) -> i32 {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, json) = unsafe { (opened(handle)?, out(json, "json")?) };
         write_text(json, &opened.index().store_json()?)
@@ -154,8 +162,8 @@ pub unsafe extern "C" fn plexindex_store_json(handle: *const Handle, json: *mut 
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_proposals_json(handle: *const Handle, json: *mut Buffer) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_proposals_json(handle: *const Handle, json: *mut Buffer, error: *mut Buffer) -> i32 {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, json) = unsafe { (opened(handle)?, out(json, "json")?) };
         write_text(json, &opened.index().proposals_json())
@@ -167,8 +175,8 @@ pub unsafe extern "C" fn plexindex_proposals_json(handle: *const Handle, json: *
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_stats(handle: *const Handle, stats: *mut Stats) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_stats(handle: *const Handle, stats: *mut Stats, error: *mut Buffer) -> i32 {
+    guard(error, || {
         // SAFETY: the caller's promise.
         unsafe { write_stats(opened(handle)?, stats) }
     })
@@ -179,8 +187,8 @@ pub unsafe extern "C" fn plexindex_stats(handle: *const Handle, stats: *mut Stat
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_stats_json(handle: *const Handle, json: *mut Buffer) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_stats_json(handle: *const Handle, json: *mut Buffer, error: *mut Buffer) -> i32 {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, json) = unsafe { (opened(handle)?, out(json, "json")?) };
         write_text(json, &opened.index().stats()?.to_json())

@@ -6,7 +6,7 @@ use crate::capi::guard::guard;
 use crate::capi::handles::opened;
 use crate::capi::query;
 use crate::capi::strings::out;
-use crate::capi::types::{Handle, LibraryHandle};
+use crate::capi::types::{Buffer, Handle, LibraryHandle};
 use crate::error::Status;
 
 /// Gives a handle for one library, or for all. Sends no request. A library that the store does not know is no error
@@ -28,8 +28,9 @@ pub unsafe extern "C" fn plexindex_library(
     selector: *const c_char,
     length: usize,
     out_library: *mut *const LibraryHandle,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, slot) = unsafe { (opened(handle)?, out(out_library, "out_library")?) };
         *slot = std::ptr::null();

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 
 use crate::capi::guard::guard;
 use crate::capi::log_ring;
-use crate::capi::types::LogFn;
+use crate::capi::types::{Buffer, LogFn};
 use crate::error::{Error, Status};
 use crate::platform::thread::lent;
 
@@ -19,8 +19,8 @@ use crate::platform::thread::lent;
 /// # Safety
 /// `receive` must be a function of that type that does not unwind, but for the end of its thread.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_drain_log(receive: Option<LogFn>, user: *mut c_void) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_drain_log(receive: Option<LogFn>, user: *mut c_void, error: *mut Buffer) -> i32 {
+    guard(error, || {
         let receive = receive.ok_or_else(|| Error::new(Status::NullPointer, "receive is NULL: give a function"))?;
         // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `lent`.
         let receive: unsafe extern "C-unwind" fn(*mut c_void, i32, *const c_char, usize) =

@@ -50,8 +50,9 @@ pub unsafe extern "C" fn plexindex_lookup_keys(
     length: usize,
     count: usize,
     keys: *mut Buffer,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (library, paths, keys) = unsafe {
             (

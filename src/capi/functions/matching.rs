@@ -21,8 +21,13 @@ use crate::error::Status;
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open, and the query's library one of it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_match_path(handle: *const Handle, query: *const Query, answer: *mut Buffer) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_match_path(
+    handle: *const Handle,
+    query: *const Query,
+    answer: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, query, answer) = unsafe { (opened(handle)?, query::query(query)?, out(answer, "answer")?) };
         let path = query.text;
@@ -50,8 +55,9 @@ pub unsafe extern "C" fn plexindex_match_paths(
     query: *const Query,
     count: usize,
     answers: *mut Buffer,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, query, answers) = unsafe { (opened(handle)?, query::query(query)?, out(answers, "answers")?) };
         let paths = split(query.text, count, "query.text")?;
@@ -76,8 +82,13 @@ pub unsafe extern "C" fn plexindex_match_paths(
 /// # Safety
 /// As plexindex_match_path().
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_match_guid(handle: *const Handle, query: *const Query, answer: *mut Buffer) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_match_guid(
+    handle: *const Handle,
+    query: *const Query,
+    answer: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, query, answer) = unsafe { (opened(handle)?, query::query(query)?, out(answer, "answer")?) };
         let guid = query.utf8("the GUID")?;
@@ -103,8 +114,9 @@ pub unsafe extern "C" fn plexindex_search_title(
     handle: *const Handle,
     query: *const Query,
     answer: *mut Buffer,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, query, answer) = unsafe { (opened(handle)?, query::query(query)?, out(answer, "answer")?) };
         let title = query.utf8("the title")?;

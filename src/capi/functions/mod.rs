@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod all_tests;
+mod blocks;
 mod edit;
 mod facts;
 mod library;
@@ -14,6 +15,7 @@ mod record;
 mod refresh;
 mod tables;
 
+pub use blocks::*;
 pub use edit::*;
 pub use facts::*;
 pub use library::*;

@@ -7,7 +7,7 @@ use crate::capi::guard::{guard, guard_value, last_error_message};
 use crate::capi::handles::Opened;
 use crate::capi::options;
 use crate::capi::strings::{aligned, out};
-use crate::capi::types::{Handle, Options};
+use crate::capi::types::{Buffer, Handle, Options};
 use crate::error::Status;
 
 /// The crate's version, NUL-terminated.
@@ -39,7 +39,8 @@ pub extern "C" fn plexindex_status_name(status: i32) -> *const c_char {
 
 /// The text of this thread's last error: a status from 100 on. It names the input and the remedy. UTF-8,
 /// NUL-terminated, never NULL, and empty before the first error. It belongs to the thread and is valid until the
-/// thread's next plexindex call. A text that is too long ends in `…`.
+/// thread's next plexindex call. A text that is too long ends in `…`. Where calls are made on threads that the runtime
+/// chooses, give each call a buffer of its own instead: the argument `error` (plexindex_buffer).
 #[unsafe(no_mangle)]
 pub extern "C" fn plexindex_last_error_message() -> *const c_char {
     guard_value(c"".as_ptr(), last_error_message)
@@ -57,8 +58,12 @@ pub extern "C" fn plexindex_last_error_message() -> *const c_char {
 /// # Safety
 /// Pointers must be NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_open(options: *const Options, out_handle: *mut *mut Handle) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_open(
+    options: *const Options,
+    out_handle: *mut *mut Handle,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let slot = unsafe { out(out_handle, "out_handle") }?;
         *slot = std::ptr::null_mut();
@@ -74,13 +79,14 @@ pub unsafe extern "C" fn plexindex_open(options: *const Options, out_handle: *mu
 /// The handle and its library handles are invalid from the start of this call on, and the library cannot detect their
 /// use: no other thread may be in a call with them, and none may begin one.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written. The index is closed all the same.
+/// Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written. The index is closed all the same, unless
+/// `error` was refused.
 ///
 /// # Safety
 /// `handle` must be NULL or come from plexindex_open() and not be closed yet.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_close(handle: *mut Handle) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_close(handle: *mut Handle, error: *mut Buffer) -> i32 {
+    guard(error, || {
         if handle.is_null() {
             return Ok(());
         }

@@ -5,6 +5,7 @@ use std::ffi::c_char;
 use crate::capi::constants as c;
 use crate::capi::guard::guard;
 use crate::capi::strings::{bytes, null};
+use crate::capi::types::Buffer;
 use crate::error::{Status, refuse};
 use crate::matching::{Normal, Relation};
 
@@ -29,8 +30,9 @@ pub unsafe extern "C" fn plexindex_compare_paths(
     others_length: usize,
     count: usize,
     relations: *mut u32,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (path, others) = unsafe {
             (

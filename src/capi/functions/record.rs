@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use crate::capi::guard::guard;
 use crate::capi::handles::{self, opened};
 use crate::capi::strings::{bytes, split_pairs, utf8};
-use crate::capi::types::{Handle, LibraryHandle};
+use crate::capi::types::{Buffer, Handle, LibraryHandle};
 
 /// Records that the item with this key has this path. A recorded match is stored, never expires, and answers first.
 ///
@@ -23,8 +23,9 @@ pub unsafe extern "C" fn plexindex_record_match(
     path_length: usize,
     key: *const c_char,
     key_length: usize,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (library, path, key) = unsafe {
             (
@@ -53,8 +54,9 @@ pub unsafe extern "C" fn plexindex_record_matches(
     keys: *const c_char,
     keys_length: usize,
     count: usize,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (library, paths, keys) = unsafe {
             (
@@ -79,8 +81,9 @@ pub unsafe extern "C" fn plexindex_invalidate_path(
     library: *const LibraryHandle,
     path: *const c_char,
     length: usize,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (library, path) = unsafe { (handles::library(library)?, bytes(path, length, "path")?) };
         library.invalidate_path(path)
@@ -99,8 +102,9 @@ pub unsafe extern "C" fn plexindex_invalidate_item(
     library: *const LibraryHandle,
     key: *const c_char,
     length: usize,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (library, key) = unsafe { (handles::library(library)?, utf8(key, length, "key")?) };
         library.invalidate_item(key)
@@ -116,8 +120,8 @@ pub unsafe extern "C" fn plexindex_invalidate_item(
 /// # Safety
 /// `library` must be NULL or a handle of an open index.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_invalidate_library(library: *const LibraryHandle) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_invalidate_library(library: *const LibraryHandle, error: *mut Buffer) -> i32 {
+    guard(error, || {
         // SAFETY: the caller's promise.
         unsafe { handles::library(library) }?.invalidate()
     })
@@ -128,8 +132,8 @@ pub unsafe extern "C" fn plexindex_invalidate_library(library: *const LibraryHan
 /// # Safety
 /// `handle` must be NULL or open.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_invalidate_all(handle: *const Handle) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_invalidate_all(handle: *const Handle, error: *mut Buffer) -> i32 {
+    guard(error, || {
         // SAFETY: the caller's promise.
         unsafe { opened(handle) }?.index().invalidate_all()
     })
@@ -143,8 +147,8 @@ pub unsafe extern "C" fn plexindex_invalidate_all(handle: *const Handle) -> i32 
 /// # Safety
 /// `handle` must be NULL or open.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_clear(handle: *const Handle) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_clear(handle: *const Handle, error: *mut Buffer) -> i32 {
+    guard(error, || {
         // SAFETY: the caller's promise.
         unsafe { opened(handle) }?.index().clear()
     })

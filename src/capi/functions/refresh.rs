@@ -6,7 +6,7 @@ use crate::capi::guard::guard;
 use crate::capi::handles::opened;
 use crate::capi::query;
 use crate::capi::strings::bytes;
-use crate::capi::types::{Handle, Query};
+use crate::capi::types::{Buffer, Handle, Query};
 use crate::error::Status;
 
 /// Brings the query's library, or all, up to date now. A match does the same by itself when a listing has expired. With
@@ -18,8 +18,8 @@ use crate::error::Status;
 /// # Safety
 /// As plexindex_match_path().
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_refresh(handle: *const Handle, query: *const Query) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_refresh(handle: *const Handle, query: *const Query, error: *mut Buffer) -> i32 {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, query) = unsafe { (opened(handle)?, query::query(query)?) };
         opened.index().refresh(&query.options(), query.full())
@@ -41,8 +41,8 @@ pub unsafe extern "C" fn plexindex_refresh(handle: *const Handle, query: *const 
 /// # Safety
 /// `handle` must be NULL or open.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_watch_start(handle: *const Handle) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_watch_start(handle: *const Handle, error: *mut Buffer) -> i32 {
+    guard(error, || {
         // SAFETY: the caller's promise.
         unsafe { opened(handle) }?.index().watch_start()
     })
@@ -54,8 +54,8 @@ pub unsafe extern "C" fn plexindex_watch_start(handle: *const Handle) -> i32 {
 /// # Safety
 /// `handle` must be NULL or open.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_watch_stop(handle: *const Handle) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_watch_stop(handle: *const Handle, error: *mut Buffer) -> i32 {
+    guard(error, || {
         // SAFETY: the caller's promise.
         unsafe { opened(handle) }?.index().watch_stop();
         Ok(Status::Ok)
@@ -74,8 +74,13 @@ pub unsafe extern "C" fn plexindex_watch_stop(handle: *const Handle) -> i32 {
 /// # Safety
 /// `handle` must be NULL or open; `body` NULL or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_notify(handle: *const Handle, body: *const c_char, length: usize) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_notify(
+    handle: *const Handle,
+    body: *const c_char,
+    length: usize,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, body) = unsafe { (opened(handle)?, bytes(body, length, "body")?) };
         opened.index().notify(body)

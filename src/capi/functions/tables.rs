@@ -32,8 +32,9 @@ pub unsafe extern "C" fn plexindex_table(
     length: usize,
     flags: u32,
     out_table: *mut *const TableHandle,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, name, slot) = unsafe {
             (
@@ -101,8 +102,9 @@ pub unsafe extern "C" fn plexindex_table_get(
     name: *const c_char,
     name_length: usize,
     value: *mut Buffer,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         aligned(value, "value")?;
         // SAFETY: the caller's promise.
         let (table, name, value) = unsafe { (one(table)?, bytes(name, name_length, "name")?, value.as_mut()) };
@@ -142,8 +144,9 @@ pub unsafe extern "C" fn plexindex_table_put(
     value_length: usize,
     ttl_ms: i64,
     limit: u64,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (table, name, value) = unsafe {
             (
@@ -166,8 +169,9 @@ pub unsafe extern "C" fn plexindex_table_remove(
     table: *const TableHandle,
     name: *const c_char,
     name_length: usize,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (table, name) = unsafe { (one(table)?, bytes(name, name_length, "name")?) };
         table.remove(name)
@@ -190,8 +194,9 @@ pub unsafe extern "C" fn plexindex_table_write(
     count: usize,
     ttl_ms: i64,
     limit: u64,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let opened = unsafe { opened(handle) }?;
         if ops.is_null() && count > 0 {
@@ -249,8 +254,9 @@ pub unsafe extern "C" fn plexindex_table_next(
     after: *const c_char,
     after_length: usize,
     name: *mut Buffer,
+    error: *mut Buffer,
 ) -> i32 {
-    guard(|| {
+    guard(error, || {
         let first = after.is_null();
         // SAFETY: the caller's promise.
         let (table, after, name) = unsafe { (one(table)?, bytes(after, after_length, "after")?, out(name, "name")?) };
@@ -266,8 +272,8 @@ pub unsafe extern "C" fn plexindex_table_next(
 /// # Safety
 /// Pointers must be NULL or valid; `table` must be a handle of an open index.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_table_count(table: *const TableHandle, count: *mut u64) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_table_count(table: *const TableHandle, count: *mut u64, error: *mut Buffer) -> i32 {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let (kept, count) = unsafe { (kept(table)?, out(count, "count")?) };
         *count = match &kept.table {
@@ -283,8 +289,8 @@ pub unsafe extern "C" fn plexindex_table_count(table: *const TableHandle, count:
 /// # Safety
 /// `table` must be NULL or a handle of an open index.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_table_clear(table: *const TableHandle) -> i32 {
-    guard(|| {
+pub unsafe extern "C" fn plexindex_table_clear(table: *const TableHandle, error: *mut Buffer) -> i32 {
+    guard(error, || {
         // SAFETY: the caller's promise.
         let kept = unsafe { kept(table) }?;
         match &kept.table {

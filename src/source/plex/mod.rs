@@ -1,13 +1,13 @@
 //! The Plex HTTP API as a [`Source`].
 //!
-//! One request after the other, JSON asked for and gzip accepted, only the fields that are stored. [`client`] is what
-//! there is of a server; a question goes down through [`ask`], which tries again and leaves out what is refused, and
-//! [`exchange`], which sends one request. [`question`] knows what to ask; [`url`] where the server is, [`transport`] and
-//! [`tls`] how to reach it, [`retry`] when to try again, [`body`] how to read an answer, [`wire`], [`sections`],
-//! [`lenient`] and [`sanitize`] what it means, [`errors`] what went wrong. [`narrow`] finds out which arguments a server
-//! does not take, and [`refusal`] keeps them. [`rows`] asks for rows, for [`listing`], [`changes`] and [`find`]; [`confirm`]
-//! for items by their keys. [`edits`] knows how an edit is asked for, [`events`] what the server tells
-//! of its own accord, and [`stream`] listens to it.
+//! One request after the other, JSON asked for and gzip accepted, only the fields that are stored. `client` is what
+//! there is of a server; a question goes down through `ask`, which tries again and leaves out what is refused, and
+//! `exchange`, which sends one request. `question` knows what to ask; `url` where the server is, `transport` and
+//! `tls` how to reach it, `retry` when to try again, `body` how to read an answer, `wire`, `sections`,
+//! `lenient` and `sanitize` what it means, `errors` what went wrong. `narrow` finds out which arguments a server
+//! does not take, and `refusal` keeps them. `rows` asks for rows, for `listing`, `changes` and `find`; `confirm`
+//! for items by their keys. `edits` knows how an edit is asked for, `events` what the server tells
+//! of its own accord, and `stream` listens to it.
 //!
 //! No thread is ever started: names are resolved, connections made and answers read in the thread that asks.
 

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,6 +24,7 @@ use ureq::{Agent, AsSendBody, Body};
 use crate::error::Result;
 use crate::model::Token;
 use crate::options::Options;
+use crate::platform::wipe::wipe;
 
 use super::tls::Tls;
 
@@ -313,11 +315,16 @@ impl<In: Wire> Wire for Discreet<In> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> std::result::Result<(), ureq::Error> {
-        let amount = match &self.token {
-            Some(token) => put_in(self.inner.buffers().output(), amount, token.reveal().as_bytes())?,
-            None => amount,
+        let Some(token) = &self.token else {
+            return self.inner.transmit_output(amount, timeout);
         };
-        self.inner.transmit_output(amount, timeout)
+        let (amount, place) = put_in(self.inner.buffers().output(), amount, token.reveal().as_bytes())?;
+        let sent = self.inner.transmit_output(amount, timeout);
+        // The connection keeps this memory, and does not clean it.
+        if let Some(place) = self.inner.buffers().output().get_mut(place) {
+            wipe(place);
+        }
+        sent
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> std::result::Result<bool, ureq::Error> {
@@ -333,13 +340,13 @@ impl<In: Wire> Wire for Discreet<In> {
     }
 }
 
-/// Puts the token in its place in the first `amount` bytes of `output`, and returns how many there are then.
-fn put_in(output: &mut [u8], amount: usize, token: &[u8]) -> io::Result<usize> {
+/// Puts the token in its place in the first `amount` bytes of `output`, and returns how many there are then, and where it is.
+fn put_in(output: &mut [u8], amount: usize, token: &[u8]) -> io::Result<(usize, Range<usize>)> {
     let Some(line) = output
         .get(..amount)
         .and_then(|head| head.windows(PLACEHOLDER.len()).position(|part| part == PLACEHOLDER))
     else {
-        return Ok(amount);
+        return Ok((amount, 0..0));
     };
     let end = line + PLACEHOLDER.len() - b"\r\n".len();
     let start = end - TOKEN_PLACE.len();
@@ -348,11 +355,12 @@ fn put_in(output: &mut [u8], amount: usize, token: &[u8]) -> io::Result<usize> {
         return Err(io::Error::other("the request has no room for its token"));
     }
     output.copy_within(end..amount, start + token.len());
-    let place = output.get_mut(start..start + token.len());
-    place
+    let place = start..start + token.len();
+    output
+        .get_mut(place.clone())
         .ok_or_else(|| io::Error::other("the request has no room for its token"))?
         .copy_from_slice(token);
-    Ok(longer)
+    Ok((longer, place))
 }
 
 #[cfg(test)]
@@ -365,7 +373,8 @@ mod tests {
         for token in ["", "x", "abc", "a-long-token-of-some-length"] {
             let mut output = [0; 256];
             output[..head.len()].copy_from_slice(head);
-            let amount = put_in(&mut output, head.len(), token.as_bytes()).unwrap();
+            let (amount, place) = put_in(&mut output, head.len(), token.as_bytes()).unwrap();
+            assert_eq!(&output[place], token.as_bytes());
             assert_eq!(
                 std::str::from_utf8(&output[..amount]).unwrap(),
                 format!("GET / HTTP/1.1\r\nhost: plex\r\nx-plex-token: {token}\r\naccept: a\r\n\r\n")
@@ -374,6 +383,6 @@ mod tests {
         let mut tight = *head;
         assert!(put_in(&mut tight, head.len(), b"longer").is_err());
         let mut other = *b"GET /***";
-        assert_eq!(put_in(&mut other, 8, b"secret").unwrap(), 8);
+        assert_eq!(put_in(&mut other, 8, b"secret").unwrap(), (8, 0..0));
     }
 }

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _FIRST_CAPACITY = 16 * 1024
+_TEXT_CAPACITY = 2048
 # A thread keeps no more than this for its next call.
 _KEPT_CAPACITY = 1024 * 1024
 
@@ -25,7 +26,10 @@ class Call:
     Building one takes some 20 µs, most of it for the callback; taking it from the thread's pool next to nothing.
     """
 
-    __slots__ = ("_callback", "_data", "_view", "buffer", "buffer_ref", "query", "query_ref", "thread", "watch")
+    __slots__ = (
+        *("_callback", "_data", "_error", "_error_ref", "_text", "_view"),
+        *("buffer", "buffer_ref", "query", "query_ref", "thread", "watch"),
+    )
 
     def __init__(self) -> None:
         self.thread = get_ident()
@@ -35,6 +39,10 @@ class Call:
         self.query_ref = ctypes.byref(self.query)
         self.buffer = CBuffer()
         self.buffer_ref = ctypes.byref(self.buffer)
+        # A finaliser may call, and fail, between a call and a look at the thread's last error.
+        self._text = ctypes.create_string_buffer(_TEXT_CAPACITY)
+        self._error = CBuffer(ctypes.addressof(self._text), _TEXT_CAPACITY)
+        self._error_ref = ctypes.byref(self._error)
         self._data = bytearray()
         self._view: Any = None
         self.reserve(_FIRST_CAPACITY)
@@ -66,13 +74,17 @@ class Call:
 
     def run(self, function: Any, *arguments: Any) -> int:
         """Calls; with a buffer large enough in the end. Raises what the progress callback left behind."""
-        status: int = function(*arguments)
+        status: int = function(*arguments, self._error_ref)
         while status == c.BUFFER_TOO_SMALL and self.watch.error is None:
             self.reserve(self.buffer.length)
-            status = function(*arguments)
+            status = function(*arguments, self._error_ref)
         if self.watch.error is not None:
             raise self.watch.error
         return status
+
+    def error_text(self) -> bytes:
+        """The text of the call's error."""
+        return self._text.value
 
     def release(self) -> None:
         """Forgets the call and offers this object to the thread's next one."""

@@ -35,7 +35,7 @@ def drain(native: Native) -> None:
     try:
         _ending.inside[found] = get_ident()
         if not _ending.refused():
-            native.drain_log(log_callback(found), None)
+            native.drain_log(log_callback(found), None, None)
     finally:
         _ending.inside.pop(found, None)
         _draining.release()

@@ -36,7 +36,7 @@ def relations(path: str, others: Sequence[str]) -> list[int]:
     raw, *block = (text.replace("\0", "\1").encode("utf-8", "surrogatepass") for text in (path, *others))
     joined = b"\0".join([*block, b""])
     found = (ctypes.c_uint32 * len(others))()
-    status = native.compare_paths(raw, len(raw), joined, len(joined), len(others), found)
+    status = native.compare_paths(raw, len(raw), joined, len(joined), len(others), found, None)
     if status:
         raise native.error(status)
     return list(found)

@@ -46,7 +46,7 @@ class Session:
         self._wakeup: Any = None
         self._handle: int | None = None
         handle = ctypes.c_void_p()
-        status = native.open(ctypes.byref(options), ctypes.byref(handle))
+        status = native.open(ctypes.byref(options), ctypes.byref(handle), None)
         if status:
             raise self._failure(status)
         self._handle = handle.value
@@ -75,7 +75,7 @@ class Session:
             for table in list(self._tables.values()):
                 table.retire()
             handle, self._handle = self._handle, None
-            status = self._native.close(handle)
+            status = self._native.close(handle, None)
             failure = self._failure(status) if status else None
         _log.drain(self._native)
         if failure is not None:
@@ -117,12 +117,12 @@ class Session:
             call.watch.session = self
             call.watch.listener = self._progress if progress is None else progress
             if not buffer:
-                return self._check(call.run(function, self._handle, call.query_ref)), b""
+                return self._check(call, call.run(function, self._handle, call.query_ref)), b""
             if count is None:
-                status = self._check(call.run(function, self._handle, call.query_ref, call.buffer_ref))
+                status = self._check(call, call.run(function, self._handle, call.query_ref, call.buffer_ref))
                 return status, call.answer()
             call.reserve(reserve)
-            status = self._check(call.run(function, self._handle, call.query_ref, count, call.buffer_ref))
+            status = self._check(call, call.run(function, self._handle, call.query_ref, count, call.buffer_ref))
             return status, call.detach()
         finally:
             _ending.inside.pop(call, None)
@@ -178,9 +178,9 @@ class Session:
                 raise self._closed_error()
             pointer = self._handle if library is self else self._pointer(library)
             if reserve is None:
-                return self._check(call.run(function, pointer, *arguments)), b""
+                return self._check(call, call.run(function, pointer, *arguments)), b""
             call.reserve(reserve)
-            status = self._check(call.run(function, pointer, *arguments, call.buffer_ref))
+            status = self._check(call, call.run(function, pointer, *arguments, call.buffer_ref))
             return status, call.detach() if detach else call.answer()
         finally:
             self._calls.pop(call, None)
@@ -226,18 +226,18 @@ class Session:
             raise TypeError(f"library must be a title, a Library or None, not {type(library).__name__}")
         return self._select(c.SELECT_TITLE, library).pointer
 
-    def _check(self, status: int) -> int:
+    def _check(self, call: Call, status: int) -> int:
         if status < c.FIRST_ERROR:
             return status
-        failure = self._failure(status)
+        failure = self._failure(status, call.error_text())
         if status == c.ABORTED and not self._open:
             raise ClosedError("the index was closed during this call") from failure
         if status == c.ABORTED and _ending.refused():
             raise self._closed_error() from failure
         raise failure
 
-    def _failure(self, status: int) -> Error:
-        failure = self._native.error(status)
+    def _failure(self, status: int, text: bytes | None = None) -> Error:
+        failure = self._native.error(status, text)
         _log.drain(self._native)
         return failure
 

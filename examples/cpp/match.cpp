@@ -1,0 +1,24 @@
+// Which item is this file? `match URL TOKEN FOLDER LIBRARY FILE`
+#include <plexindex.hpp>
+
+#include <iostream>
+
+int main(int argc, char **argv) try {
+    if (argc != 6) return 2;
+    plexindex::Options options;
+    options.server_url = argv[1];
+    options.token = argv[2];
+    options.cache_dir = argv[3]; // is made; nothing is fetched
+    const auto index = plexindex::Index::open(options);
+    const auto movies = index.library(argv[4]);
+    const auto match = movies.match(argv[5]); // fetches the library where it must
+    if (const auto item = match.item()) {
+        std::cout << item->key() << ": " << item->title() << '\n';
+    } else {
+        std::cout << plexindex::status_name(match.status()) << ": " << match.message() << '\n';
+        for (const auto candidate : match.candidates()) std::cout << "  " << candidate.path() << '\n';
+    }
+} catch (const plexindex::Error &error) {
+    std::cerr << plexindex::status_name(error.status()) << ": " << error.what() << '\n';
+    return 1;
+}

@@ -1,0 +1,21 @@
+//! Which item is this file? `cargo run --example match_file -- URL TOKEN FOLDER LIBRARY FILE`
+
+use plexindex::{Index, Options, Token};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    let [url, token, folder, library, file] = given.as_slice() else {
+        return Err("give URL, TOKEN, FOLDER, LIBRARY and FILE".into());
+    };
+    let index = Index::open(Options {
+        server_url: Some(url.clone()),
+        token: Token::new(token),
+        ..Options::new(folder) // is made; nothing is fetched
+    })?;
+    let found = index.library(library)?.match_path(file)?; // fetches the library where it must
+    match found.item() {
+        Some(item) => println!("{}: {item}", item.key),
+        None => println!("{:?}: {}", found.status, found.message.as_deref().unwrap_or_default()),
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+"""What programs that are compiled against the header rely on, read from the header: `make abi` renews docs/abi.txt.
+
+The functions with their symbol versions, the sizes, alignments and offsets that a C compiler gives the structs, and the
+numbers. tests/python/test_abi.py compares the file with header and library; `make install` makes the version script of
+it. docs/abi.md says what may change.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from build_dist import ROOT
+
+HEADER = ROOT / "include" / "plexindex.h"
+FILE = ROOT / "docs" / "abi.txt"
+HEAD = """\
+# The ABI of plexindex where pointers have 64 bits. Made by `make abi`, except for the lines `node`: docs/abi.md says
+# what may change. Structs: size, alignment; fields: offset, size, name.
+"""
+
+
+class Declared:
+    """What the header declares, in its order."""
+
+    def __init__(self, header: str) -> None:
+        code = re.sub(r"/\*.*?\*/|//[^\n]*", "", header, flags=re.DOTALL)
+        self.constants = re.findall(r"^#define (PLEXINDEX_\w+) +\S", code, re.MULTILINE)
+        code = " ".join(re.sub(r"^#.*$", "", code, flags=re.MULTILINE).split())
+        for body in re.findall(r"enum \w+ {([^}]*)}", code):
+            self.constants += re.findall(r"(PLEXINDEX_\w+) =", body)
+        self.structs = {
+            name: [re.split(r"[ *]", field.split("[")[0].strip())[-1] for field in body.split(";") if field.strip()]
+            for name, body in re.findall(r"typedef struct (\w+) {([^}]*)}", code)
+        }
+        self.callbacks = re.findall(r"typedef ([^;{}]*\(\*\w+\)\([^;]*\));", code)
+        self.functions = {
+            name: f"{result.strip()} {stars}({arguments})"
+            for result, stars, name, arguments in re.findall(r"([\w ]+ )(\**)(plexindex_\w+)\(([^()]*)\);", code)
+        }
+
+    def program(self) -> str:
+        """A C program that prints the lines of structs and numbers."""
+        lines = ["#include <plexindex.h>", "#include <stdio.h>", "int main(void) {"]
+        for name, fields in self.structs.items():
+            lines.append(f'printf("struct {name} %zu %zu\\n", sizeof({name}), _Alignof({name}));')
+            lines += [
+                f'printf("    %zu %zu {name}.{field}\\n", offsetof({name}, {field}), sizeof((({name} *)0)->{field}));'
+                for field in fields
+            ]
+        lines += [f'printf("{name} %lld\\n", (long long)({name}));' for name in self.constants]
+        return "\n".join([*lines, "return 0; }", ""])
+
+
+def described(header: str, nodes: list[str], versions: dict[str, str]) -> str:
+    """The file's text. A function that `versions` does not know gets the newest node."""
+    declared = Declared(header)
+    with tempfile.TemporaryDirectory() as folder:
+        program, source = Path(folder, "abi"), Path(folder, "abi.c")
+        Path(folder, "plexindex.h").write_text(header, encoding="utf-8")
+        source.write_text(declared.program(), encoding="utf-8")
+        subprocess.run([os.environ.get("CC", "cc"), "-std=c11", f"-I{folder}", "-o", program, source], check=True)
+        printed = subprocess.check_output([program], text=True)
+    newest = nodes[-1].split()[0]
+    lines = [f"node {node}" for node in nodes]
+    lines += [
+        f"function {versions.get(name, newest)} {name}: {types}" for name, types in sorted(declared.functions.items())
+    ]
+    lines += [f"callback {callback}" for callback in declared.callbacks]
+    return "\n".join([HEAD.rstrip("\n"), *lines, printed])
+
+
+def recorded(text: str) -> tuple[list[str], dict[str, str]]:
+    """The nodes of a file, each with the one that it builds on, and the node of each function."""
+    nodes = re.findall(r"^node (.*)$", text, re.MULTILINE)
+    return nodes, {name: node for node, name in re.findall(r"^function (\S+) (\w+):", text, re.MULTILINE)}
+
+
+def version_script(text: str) -> str:
+    """The linker's version script: these functions, each with its version, and nothing else."""
+    nodes, versions = recorded(text)
+    blocks = []
+    for at, line in enumerate(nodes):
+        node, *before = line.split()
+        names = "".join(f"    {name};\n" for name, own in versions.items() if own == node)
+        local = "  local:\n    *;\n" if at == 0 else ""
+        blocks.append(f"{node} {{\n  global:\n{names}{local}}}{''.join(f' {one}' for one in before)};\n")
+    return "\n".join(blocks)
+
+
+def main() -> int:
+    """Renews the file, and says what programs that exist would miss."""
+    old = FILE.read_text(encoding="utf-8")
+    new = described(HEADER.read_text(encoding="utf-8"), *recorded(old))
+    FILE.write_text(new, encoding="utf-8")
+    kept = set(new.splitlines())
+    gone = [line for line in old.splitlines() if line and line not in kept]
+    print(f"docs/abi.txt is {'up to date' if old == new else 'renewed'}")
+    for line in gone:
+        print(f"  no longer so: {line.strip()}")
+    if gone:
+        print("docs/abi.md says whether programs that were compiled before may miss that")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,252 @@
+"""Installs the library for C, or removes it again: `make install`, `make uninstall`.
+
+    scripts/install.py install|uninstall
+
+PREFIX (/usr/local) is where it will live; DESTDIR, a folder to put before that, is for packagers. LIBDIR (lib),
+INCLUDEDIR (include), MANDIR (share/man) and DATADIR (share) are relative to PREFIX. CC, LD, AR and OBJCOPY name other
+tools, PLEXINDEX_ARCHIVE an archive that rustc made elsewhere. What was made is written to DATADIR/plexindex/installed,
+and uninstall removes that and nothing else.
+
+The archive and the shared object are made here from the archive that rustc makes, and not by rustc: it gives the shared
+object neither a soname nor symbol versions, and its archive exports what a host may have too, such as sqlite3_*.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path, PurePosixPath
+
+import abi
+from build_dist import ROOT, BuildError, build
+
+PACKAGING = ROOT / "packaging"
+EXPORTED = "plexindex_*"
+# What the C compiler's driver adds by itself, and with `-static` in another form.
+IMPLICIT = {"-lc", "-lgcc_s"}
+
+
+class Place:
+    """Where things go."""
+
+    def __init__(self) -> None:
+        prefix = os.environ.get("PREFIX") or "/usr/local"
+        if not prefix.startswith("/"):
+            sys.exit(f"PREFIX={prefix}: give a path that begins with /; DESTDIR is what stands before it")
+        destination = os.environ.get("DESTDIR") or ""
+        self.root = Path(f"{os.path.abspath(destination)}{prefix}" if destination else prefix)
+        self.libdir = folder("LIBDIR", "lib")
+        self.includedir = folder("INCLUDEDIR", "include")
+        self.mandir = folder("MANDIR", "share/man")
+        self.datadir = folder("DATADIR", "share")
+        self.record = f"{self.datadir}/plexindex/installed"
+
+
+def folder(name: str, usual: str) -> str:
+    """A folder below PREFIX."""
+    given = os.environ.get(name) or usual
+    if given.startswith("/") or ".." in given.split("/"):
+        sys.exit(f"{name}={given}: give a folder below PREFIX, such as {usual}")
+    return str(PurePosixPath(given))
+
+
+def version() -> str:
+    """The package's version."""
+    manifest = (ROOT / "Cargo.toml").read_text(encoding="utf-8")
+    found = re.search(r'^\[workspace\.package\]\nversion = "([^"]+)"', manifest, re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
+def run(*command: str | Path) -> None:
+    """Runs a tool; ends this program when it fails."""
+    try:
+        done = subprocess.run([str(word) for word in command], check=False)
+    except OSError as error:
+        sys.exit(f"{command[0]} does not run ({error}): install a C compiler and binutils, or set CC, LD, OBJCOPY")
+    if done.returncode:
+        sys.exit(f"failed with exit code {done.returncode}: {' '.join(map(str, command))}")
+
+
+def tool(name: str, usual: str) -> list[str]:
+    """A tool of the environment, with its arguments."""
+    return (os.environ.get(name) or usual).split()
+
+
+def private_libraries() -> list[str]:
+    """What the archive needs besides itself, as rustc says."""
+    with tempfile.TemporaryDirectory() as work:
+        command = [os.environ.get("RUSTC") or "rustc", "--crate-type=staticlib", "--print=native-static-libs"]
+        command += ["--crate-name=empty", f"--out-dir={work}", "-"]
+        done = subprocess.run(command, input="", capture_output=True, text=True, check=False)
+    found = re.search(r"native-static-libs: (.*)", done.stderr)
+    if found is None:
+        sys.exit(f"rustc does not say which libraries an archive needs: {done.stderr}")
+    return [library for library in dict.fromkeys(found[1].split()) if library not in IMPLICIT]
+
+
+def make_archive(built: Path, target: Path, work: Path) -> None:
+    """One object in which only our functions are global, so that a host keeps its own SQLite, zlib and Rust."""
+    whole = work / "whole.o"
+    # Groups are dissolved: the linker would keep one of each name, and another Rust library may bring the same names.
+    run(*tool("LD", "ld"), "-r", "--force-group-allocation", "--whole-archive", built, "-o", whole)
+    # Without the bitcode of Rust's own library too: binutils hand an object with it to LLVM's plugin, which stumbles.
+    bitcode = ["--remove-section=.llvmbc", "--remove-section=.llvmcmd"]
+    local = ["--wildcard", f"--keep-global-symbol={EXPORTED}", "--strip-unneeded"]
+    run(*tool("OBJCOPY", "objcopy"), *local, *bitcode, whole)
+    target.unlink(missing_ok=True)
+    run(*tool("AR", "ar"), "rcsD", target, whole.rename(work / "plexindex.o"))
+
+
+def make_shared(archive: Path, target: Path, soname: str, libraries: list[str], work: Path) -> None:
+    """The archive once more, as a shared object with a soname, and a version at each function."""
+    script = work / "plexindex.map"
+    script.write_text(abi.version_script(abi.FILE.read_text(encoding="utf-8")), encoding="utf-8")
+    flags = [f"-Wl,--version-script={script}", f"-Wl,-soname,{soname}", "-Wl,-z,defs,-z,relro,-z,now"]
+    flags += ["-Wl,-z,noexecstack,-z,text", "-Wl,--gc-sections,-O1,--as-needed,--build-id", "-s"]
+    whole = ["-Wl,--whole-archive", str(archive), "-Wl,--no-whole-archive"]
+    run(*tool("CC", "cc"), "-shared", *flags, "-o", target, *whole, *libraries)
+
+
+def up(path: str) -> str:
+    """The way from a folder below PREFIX back to PREFIX."""
+    return "/".join([".."] * len(PurePosixPath(path).parts))
+
+
+def stage(place: Place, stage: Path, work: Path) -> dict[str, Path | str]:
+    """All files, by their path below PREFIX: a file to copy, or what a link points to."""
+    whole = version()
+    major = whole.split(".")[0]
+    named = os.environ.get("PLEXINDEX_ARCHIVE")
+    if named and not Path(named).is_file():
+        sys.exit(f"PLEXINDEX_ARCHIVE={named}: there is no such file")
+    try:
+        built = Path(named) if named else build()["staticlib"]
+    except BuildError as error:
+        sys.exit(str(error))
+    libraries = private_libraries()
+    archive, shared = stage / "libplexindex.a", stage / f"libplexindex.so.{whole}"
+    make_archive(built, archive, work)
+    make_shared(archive, shared, f"libplexindex.so.{major}", libraries, work)
+    lib = place.libdir
+    files: dict[str, Path | str] = {
+        f"{lib}/{archive.name}": archive,
+        f"{lib}/{shared.name}": shared,
+        f"{lib}/libplexindex.so.{major}": shared.name,
+        f"{lib}/libplexindex.so": f"libplexindex.so.{major}",
+        f"{place.mandir}/man1/plexindex.1": ROOT / "docs" / "plexindex.1",
+    }
+    for header in [abi.HEADER, ROOT / "bindings" / "cpp" / "plexindex.hpp"]:
+        files[f"{place.includedir}/{header.name}"] = header
+    for licence in sorted(ROOT.glob("LICENSE-*")):
+        files[f"{place.datadir}/licenses/plexindex/{licence.name}"] = licence
+    for template in sorted(PACKAGING.glob("*.in")):
+        cmake = template.stem.endswith(".cmake")
+        below = f"{lib}/cmake/plexindex" if cmake else f"{lib}/pkgconfig"
+        values = {
+            "VERSION": whole,
+            "MAJOR": major,
+            "LIBDIR": lib,
+            "INCLUDEDIR": place.includedir,
+            "UP": up(below),
+            "PRIVATE": ";".join(name[2:] for name in libraries) if cmake else " ".join(libraries),
+            "POINTER": str(struct.calcsize("P")),
+        }
+        text = template.read_text(encoding="utf-8")
+        for name, value in values.items():
+            text = text.replace(f"@{name}@", value)
+        made = stage / template.stem
+        made.write_text(text, encoding="utf-8")
+        files[f"{below}/{template.stem}"] = made
+    return files
+
+
+def put(source: Path | str, target: Path) -> None:
+    """Copies a file, or makes a link. A file that a process has mapped is replaced, not overwritten."""
+    new = target.with_name(f".{target.name}.new")
+    new.unlink(missing_ok=True)
+    if isinstance(source, Path):
+        shutil.copyfile(source, new)
+        new.chmod(0o755 if ".so" in target.suffixes else 0o644)
+    else:
+        new.symlink_to(source)
+    new.replace(target)
+
+
+def install() -> None:
+    """Builds, and puts everything into its place. What an earlier version left, and this one does not have, goes."""
+    place = Place()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "stage").mkdir()
+        files = stage(place, Path(folder, "stage"), Path(folder))
+        before = read_record(place)
+        made = [line for line in before if line.endswith("/")]
+        for path, source in files.items():
+            target = place.root / path
+            made += make_folders(place.root, target.parent)
+            put(source, target)
+            print(f"  {target}")
+        made += make_folders(place.root, (place.root / place.record).parent)
+    for path in before:
+        if not path.endswith("/") and path not in files:
+            (place.root / path).unlink(missing_ok=True)
+    (place.root / place.record).write_text("".join(f"{line}\n" for line in [*files, *made]), encoding="utf-8")
+    if not os.environ.get("DESTDIR"):
+        lib = place.root / place.libdir
+        print(f"Where programs do not find the shared object, run ldconfig, or link with -Wl,-rpath,{lib}")
+
+
+def make_folders(root: Path, folder: Path) -> list[str]:
+    """Makes a folder, and says which ones were made, as lines of the record: the outermost first."""
+    missing = [one for one in [folder, *folder.parents] if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir()
+        one.chmod(0o755)
+    inside = [one for one in reversed(missing) if root in one.parents]
+    return [f"{one.relative_to(root)}/" for one in inside]
+
+
+def read_record(place: Place) -> list[str]:
+    """What was installed: files, and folders with a / at the end."""
+    try:
+        lines = (place.root / place.record).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    if strange := [line for line in lines if line.startswith("/") or ".." in line.split("/")]:
+        sys.exit(f"{place.root / place.record} names {strange[0]}, which is not below {place.root}")
+    return lines
+
+
+def uninstall() -> None:
+    """Removes what was installed, and the folders that were made for it, where nothing else lies in them now."""
+    place = Place()
+    lines = read_record(place)
+    if not lines:
+        sys.exit(f"plexindex is not installed there: there is no {place.root / place.record}; give the same PREFIX")
+    for line in [*lines, place.record]:
+        if not line.endswith("/"):
+            (place.root / line).unlink(missing_ok=True)
+    for line in sorted((line for line in lines if line.endswith("/")), key=len, reverse=True):
+        try:
+            (place.root / line).rmdir()
+        except OSError:
+            print(f"  {place.root / line} stays: it is not empty")
+
+
+def main() -> int:
+    """Installs or uninstalls."""
+    if sys.argv[1:] not in (["install"], ["uninstall"]):
+        sys.exit(__doc__)
+    if sys.platform != "linux":
+        sys.exit("make install needs Linux and its binutils: docs/c.md says what to do elsewhere")
+    {"install": install, "uninstall": uninstall}[sys.argv[1]]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+//! Answers, and the items in them.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::error::{Error, Result};
+use super::paths::{known, path_of};
+use super::words::{Confidence, Reason, Rung, Status};
+use crate::index::Answer;
+use crate::model::{self, ItemType};
+
+/// The answer to a question: one item, or why there is none.
+///
+/// ```
+/// # fn told(found: plexindex::Match) {
+/// match found.item() {
+///     Some(item) => println!("{item}: {}", item.key),
+///     None => println!("{}", found.message.as_deref().unwrap_or_default()),
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Match {
+    /// What became of the question.
+    pub status: Status,
+    /// The rung that found it.
+    pub rung: Option<Rung>,
+    /// How sure it is. Only what is [`Confidence::High`] is safe to write to.
+    pub confidence: Option<Confidence>,
+    /// Why there is no single item, or what speaks for it.
+    pub reason: Option<Reason>,
+    /// All items that fit, best first, at most 16 of them.
+    pub candidates: Vec<Item>,
+    /// How many items fit.
+    pub total: usize,
+    /// A sentence for people, where there is more to say than the item.
+    pub message: Option<String>,
+    /// The listing that answered has expired, and the server could not be asked.
+    pub stale: bool,
+    /// How long ago the listing that answered was last seen to be current.
+    pub age: Option<Duration>,
+}
+
+impl Match {
+    /// The item, where there is just one.
+    #[must_use]
+    pub fn item(&self) -> Option<&Item> {
+        self.candidates.first().filter(|_| self.status == Status::Found)
+    }
+
+    /// The item, where there is just one.
+    #[must_use]
+    pub fn into_item(mut self) -> Option<Item> {
+        (self.status == Status::Found && !self.candidates.is_empty()).then(|| self.candidates.swap_remove(0))
+    }
+
+    /// Copies an answer; the error that it stands for, if it does.
+    pub(super) fn of(answer: &Answer<'_>) -> Result<Self> {
+        let Some(status) = Status::of(answer.status) else {
+            return Err(Error::of_answer(answer.status, answer.message));
+        };
+        let candidates = answer.candidates().iter().map(|found| {
+            let (item, library) = (&found.item, answer.library(found));
+            Item {
+                key: answer.kind.key(item.rating_key),
+                rating_key: item.rating_key.to_owned(),
+                kind: item.kind,
+                title: known(item.title),
+                year: (item.year != 0).then_some(item.year),
+                show_title: known(item.show_title),
+                show_rating_key: known(item.show_rating_key),
+                show_guid: known(item.show_guid.to_string()),
+                season: u32::try_from(item.season).ok(),
+                episode: u32::try_from(item.episode).ok(),
+                guid: known(item.guid.to_string()),
+                guids: None,
+                paths: None,
+                path: (!found.path.is_empty()).then(|| path_of(found.path)),
+                section: library.map(|library| library.section.clone()),
+                library_title: library.map(|library| library.title.clone()),
+            }
+        });
+        Ok(Self {
+            status,
+            rung: Rung::of(answer.rung),
+            confidence: Confidence::of(answer.confidence),
+            reason: Reason::of(answer.reason),
+            candidates: candidates.collect(),
+            total: answer.total,
+            message: known(answer.message),
+            stale: answer.stale,
+            // A clock that was set back makes no age.
+            age: answer
+                .age_ms
+                .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
+        })
+    }
+}
+
+/// An item: a film, an episode, a track, a clip or a photo. Shows, seasons, artists and albums own no files.
+///
+/// What the server did not tell is `None`. It shows as its title, with its year or its show.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Item {
+    /// What a host fetches it by, such as `/library/metadata/1002`.
+    pub key: String,
+    /// Plex's `ratingKey`: the end of `key`, an opaque text.
+    pub rating_key: String,
+    /// What kind of leaf it is.
+    pub kind: ItemType,
+    /// Its own title; an episode's. `None` also where a recorded match names an item that no listing holds: only its keys
+    /// are known then.
+    pub title: Option<String>,
+    /// Year of release.
+    pub year: Option<i32>,
+    /// Title of its show, or of a track's artist.
+    pub show_title: Option<String>,
+    /// Rating key of its show or artist.
+    pub show_rating_key: Option<String>,
+    /// GUID of its show or artist.
+    pub show_guid: Option<String>,
+    /// Season of an episode (0 is 'Specials'), disc of a track.
+    pub season: Option<u32>,
+    /// Number of an episode or a track.
+    pub episode: Option<u32>,
+    /// Its GUID, such as `plex://movie/…`.
+    pub guid: Option<String>,
+    /// Its external ids, such as `imdb://…`, in the server's order. Answers leave them out: [`Library::item`] and
+    /// [`Library::items`] have them.
+    ///
+    /// [`Library::item`]: crate::Library::item
+    /// [`Library::items`]: crate::Library::items
+    pub guids: Option<Vec<String>>,
+    /// All its files as the server spells them. Where `guids` is.
+    pub paths: Option<Vec<PathBuf>>,
+    /// In an answer: the listed path that fitted, as the server spells it.
+    pub path: Option<PathBuf>,
+    /// In an answer: the section id of its library.
+    pub section: Option<String>,
+    /// In an answer: the title of its library.
+    pub library_title: Option<String>,
+}
+
+impl Item {
+    /// A stored item with its public key.
+    pub(super) fn of(item: model::Item, key: String) -> Self {
+        Self {
+            key,
+            rating_key: item.rating_key,
+            kind: item.kind,
+            title: known(item.title),
+            year: (item.year != 0).then_some(item.year),
+            show_title: known(item.show_title),
+            show_rating_key: known(item.show_rating_key),
+            show_guid: known(item.show_guid),
+            season: u32::try_from(item.season).ok(),
+            episode: u32::try_from(item.episode).ok(),
+            guid: known(item.guid),
+            guids: Some(item.guids),
+            paths: Some(item.parts.into_iter().map(path_of).collect()),
+            path: None,
+            section: None,
+            library_title: None,
+        }
+    }
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(title) = &self.title else {
+            return f.write_str(&self.key);
+        };
+        if let Some(show) = &self.show_title {
+            write!(f, "{show} – ")?;
+            match (self.kind, self.season, self.episode) {
+                (ItemType::Episode, Some(season), Some(episode)) => write!(f, "S{season:02}E{episode:02} – ")?,
+                (_, _, Some(number)) => write!(f, "{number} – ")?,
+                _ => {}
+            }
+            return f.write_str(title);
+        }
+        f.write_str(title)?;
+        self.year.map_or(Ok(()), |year| write!(f, " ({year})"))
+    }
+}

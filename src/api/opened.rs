@@ -1,0 +1,237 @@
+//! An open index.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::answer::Match;
+use super::error::Result;
+use super::facts::{LibraryInfo, Proposal, StoreInfo};
+use super::library::Library;
+use super::query::{Query, Refreshed};
+use super::stats::Stats;
+use super::table::{Table, TableChange, Terms, write};
+use crate::index;
+use crate::options::Options;
+use crate::reading::Selector;
+
+/// An open index: a cheap handle, to clone and to use from any thread.
+///
+/// The index closes when its last handle goes, those of its libraries, tables and watches included. Any number of indexes
+/// may be open on one folder, in any number of processes.
+///
+/// ```
+/// use plexindex::{Index, Options};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// let index = Index::open(Options::new(folder))?; // without a server: it answers from what is stored
+/// let found = index.match_path("/media/movies/Big Buck Bunny (2008).mkv")?;
+/// assert!(found.item().is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Index {
+    index: Arc<index::Index>,
+}
+
+impl Index {
+    /// Opens an index. Touches the disk only: no request is sent before the first question.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for options that are refused,
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store), [`ErrorKind::StoreFull`](crate::ErrorKind::StoreFull).
+    pub fn open(options: Options) -> Result<Self> {
+        Ok(Self {
+            index: Arc::new(index::Index::open(options)?),
+        })
+    }
+
+    /// The folder that it was opened in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        (*self.index).as_ref()
+    }
+
+    /// A library by title, section id or uuid, or as the [`Selector`] says. Fetches nothing: that there is no such library
+    /// shows when it is asked for something.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous) when two known libraries share the title;
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an empty name.
+    pub fn library(&self, name: impl Into<Selector>) -> Result<Library> {
+        Library::new(&self.index, name.into())
+    }
+
+    /// A question to all libraries, with a deadline, offline, or with progress.
+    pub fn query(&self) -> Query<'_> {
+        Query::new(&self.index, None)
+    }
+
+    /// Which item of any library is this file? [`Library::match_path`] says what a path is.
+    ///
+    /// # Errors
+    /// As [`Query::match_path`].
+    pub fn match_path(&self, path: impl AsRef<Path>) -> Result<Match> {
+        self.query().match_path(path)
+    }
+
+    /// The answers of all libraries for many paths, in order. A path that none can be is an error in its place.
+    ///
+    /// # Errors
+    /// What concerns all of them, as [`Query::match_path`].
+    pub fn match_paths<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Vec<Result<Match>>> {
+        self.query().match_paths(paths)
+    }
+
+    /// The items of all libraries with a GUID, as [`Query::match_guid`].
+    ///
+    /// # Errors
+    /// As [`Query::match_path`].
+    pub fn match_guid(&self, guid: &str) -> Result<Match> {
+        self.query().match_guid(guid)
+    }
+
+    /// The items of all libraries with a title, as [`Query::search_title`].
+    ///
+    /// # Errors
+    /// As [`Query::match_path`].
+    pub fn search_title(&self, title: &str) -> Result<Match> {
+        self.query().search_title(title)
+    }
+
+    /// The libraries that are known. The server is asked when none is.
+    ///
+    /// # Errors
+    /// As [`Query::refresh`], when none is known yet.
+    pub fn libraries(&self) -> Result<Vec<LibraryInfo>> {
+        self.query().libraries()
+    }
+
+    /// Brings all libraries up to date now, where they may have changed.
+    ///
+    /// # Errors
+    /// As [`Query::refresh`].
+    pub fn refresh(&self) -> Result<Refreshed> {
+        self.query().refresh()
+    }
+
+    /// Makes a full listing of every library due, and forgets all recorded matches.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn invalidate_all(&self) -> Result<()> {
+        Ok(self.index.invalidate_all()?)
+    }
+
+    /// Empties the store of this server and user. Tables stay.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn clear(&self) -> Result<()> {
+        Ok(self.index.clear()?)
+    }
+
+    /// Listens to the server's events, on a thread of its own, until the last [`Watch`] goes: the next question about what
+    /// changed asks the server. Whether the server can be reached shows in the log; it is tried again for as long as it
+    /// takes. A child that was forked watches only when it begins to by itself.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) without a server; [`ErrorKind::Store`](crate::ErrorKind::Store)
+    /// when no thread can be had.
+    pub fn watch(&self) -> Result<Watch> {
+        self.index.watch_join()?;
+        Ok(Watch {
+            index: Arc::clone(&self.index),
+        })
+    }
+
+    /// Notes what a webhook (its JSON, or the whole form) or a notification says that the host received itself: the next
+    /// question about what changed asks the server. Sends no request.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a body that is neither; the store's.
+    pub fn notify(&self, body: impl AsRef<[u8]>) -> Result<()> {
+        Ok(self.index.notify(body.as_ref())?)
+    }
+
+    /// The table of this name: what the host keeps itself. Names and values are bytes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB.
+    pub fn table(&self, name: impl AsRef<[u8]>) -> Result<Table> {
+        Table::new(&self.index, name.as_ref(), false)
+    }
+
+    /// The same, where `A` to `Z` in names of entries count as `a` to `z`.
+    ///
+    /// # Errors
+    /// As [`Index::table`].
+    pub fn table_ignoring_case(&self, name: impl AsRef<[u8]>) -> Result<Table> {
+        Table::new(&self.index, name.as_ref(), true)
+    }
+
+    /// Changes tables of this index, all or nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB, and for a table of
+    /// another index; the store's.
+    pub fn write_tables(&self, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
+        write(&self.index, changes, terms)
+    }
+
+    /// Mappings that answers by the end of a path speak for, the best first.
+    #[must_use]
+    pub fn proposals(&self) -> Vec<Proposal> {
+        self.index.proposals().into_iter().map(Proposal::of).collect()
+    }
+
+    /// What kind of place the store is in: why it is slow, or does not work. Tries a lock.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn store(&self) -> Result<StoreInfo> {
+        Ok(StoreInfo::of(self.index.store_facts()?))
+    }
+
+    /// What happened, counted.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn stats(&self) -> Result<Stats> {
+        Ok(Stats::of(self.index.stats()?))
+    }
+
+    /// Lets go of this handle. The last one writes the counters and closes the store; only that may fail. Dropping does the
+    /// same, and ignores the error.
+    ///
+    /// # Errors
+    /// The store's, when the counters could not be written.
+    pub fn close(self) -> Result<()> {
+        Arc::into_inner(self.index).map_or(Ok(()), |last| Ok(last.close()?))
+    }
+}
+
+impl std::fmt::Debug for Index {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Index").field(&self.folder()).finish()
+    }
+}
+
+/// The index listens to the server's events while one of these lives: [`Index::watch`]. Dropping the last one waits until
+/// no thread listens any more, a second at most.
+#[must_use = "dropping it ends the watch"]
+pub struct Watch {
+    index: Arc<index::Index>,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Watch").field(&(*self.index).as_ref()).finish()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.index.watch_leave();
+    }
+}

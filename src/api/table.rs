@@ -1,0 +1,213 @@
+//! What a host keeps itself.
+
+use std::sync::Arc;
+
+use super::error::Result;
+use crate::error::refuse;
+use crate::index;
+use crate::options::Ttl;
+use crate::tables;
+
+/// What the host keeps itself: values by exact name, with an expiry. No server is asked about them. A cheap handle, to clone
+/// and to use from any thread and process; it keeps its index open.
+///
+/// ```
+/// use plexindex::{Index, Options, Terms};
+///
+/// # let folder = tempfile::tempdir()?;
+/// let index = Index::open(Options::new(folder.path()))?;
+/// let ratings = index.table("ratings")?;
+/// ratings.put("1002", "8.5", Terms::default())?;
+/// assert_eq!(ratings.get("1002")?.as_deref(), Some(&b"8.5"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Table {
+    index: Arc<index::Index>,
+    table: Arc<tables::Table>,
+}
+
+/// How long values are kept, and how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// For how long they are given. For ever by default.
+    pub ttl: Ttl,
+    /// Bytes that all tables of the store may take: the entries written longest ago go first. An entry counts its name, its
+    /// value and 64 bytes. What the write itself puts stays. No limit by default.
+    pub limit: Option<u64>,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            ttl: Ttl::Never,
+            limit: None,
+        }
+    }
+}
+
+impl Terms {
+    fn inside(self) -> tables::Terms {
+        tables::Terms {
+            ttl: self.ttl,
+            limit: self.limit.unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// A change of a table, for [`Index::write_tables`](crate::Index::write_tables).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum TableChange<'c> {
+    /// Stores a value in the place of the one of the same name.
+    Put {
+        /// The table.
+        table: &'c Table,
+        /// The entry's name.
+        name: &'c [u8],
+        /// Its value.
+        value: &'c [u8],
+    },
+    /// Removes an entry.
+    Remove {
+        /// The table.
+        table: &'c Table,
+        /// The entry's name.
+        name: &'c [u8],
+    },
+    /// Removes all entries of a table.
+    Clear {
+        /// The table.
+        table: &'c Table,
+    },
+}
+
+impl<'c> TableChange<'c> {
+    fn inside(&self) -> (&'c Table, tables::Op<'c>) {
+        match *self {
+            Self::Put { table, name, value } => (table, tables::Op::Put(&table.table, name, value)),
+            Self::Remove { table, name } => (table, tables::Op::Remove(&table.table, name)),
+            Self::Clear { table } => (table, tables::Op::Clear(&table.table)),
+        }
+    }
+}
+
+/// Changes tables of this index, all or nothing.
+pub fn write(index: &Arc<index::Index>, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
+    let mut ops = Vec::with_capacity(changes.len());
+    for change in changes {
+        let (table, op) = change.inside();
+        if !Arc::ptr_eq(&table.index, index) {
+            refuse("a table is another index's: write to the tables of one index at a time")?;
+        }
+        ops.push(op);
+    }
+    Ok(index.tables().write(&ops, &terms.inside())?)
+}
+
+impl Table {
+    pub(super) fn new(index: &Arc<index::Index>, name: &[u8], folds: bool) -> Result<Self> {
+        Ok(Self {
+            table: Arc::new(index.tables().table(name, folds)?),
+            index: Arc::clone(index),
+        })
+    }
+
+    /// The value of this name; `None` when there is none, or it has expired.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn get(&self, name: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        let mut value = None;
+        self.table
+            .get(name.as_ref(), usize::MAX, &mut |found| value = Some(found.to_vec()))?;
+        Ok(value)
+    }
+
+    /// Hands the value of this name to `then`, if a fast lookup knows it: no lock, no wait, no copy. `None` is no verdict.
+    pub fn lookup<R>(&self, name: impl AsRef<[u8]>, then: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        self.table.lookup(name.as_ref(), then)
+    }
+
+    /// Stores a value in the place of the one of the same name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB; the store's.
+    pub fn put(&self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>, terms: Terms) -> Result<()> {
+        Ok(self.table.put(name.as_ref(), value.as_ref(), &terms.inside())?)
+    }
+
+    /// Removes an entry. One that is not there is fine.
+    ///
+    /// # Errors
+    /// As [`Table::put`].
+    pub fn remove(&self, name: impl AsRef<[u8]>) -> Result<()> {
+        Ok(self.table.remove(name.as_ref())?)
+    }
+
+    /// Removes all entries.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn clear(&self) -> Result<()> {
+        Ok(self.table.clear()?)
+    }
+
+    /// The names of its entries that have not expired, in the order of their bytes. After an error the iterator ends.
+    pub fn names(&self) -> Names {
+        Names {
+            table: self.clone(),
+            last: None,
+            ended: false,
+        }
+    }
+
+    /// How many entries it has, expired ones that are still stored included.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn count(&self) -> Result<u64> {
+        Ok(self.table.count()?)
+    }
+}
+
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Table({})", self.table.name().escape_ascii())
+    }
+}
+
+/// The names of a table's entries: [`Table::names`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is read yet"]
+pub struct Names {
+    table: Table,
+    last: Option<Vec<u8>>,
+    ended: bool,
+}
+
+impl Iterator for Names {
+    type Item = Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        match self.table.table.next(self.last.as_deref()) {
+            Ok(Some(name)) => {
+                self.last = Some(name.clone());
+                Some(Ok(name))
+            }
+            Ok(None) => {
+                self.ended = true;
+                None
+            }
+            Err(error) => {
+                self.ended = true;
+                Some(Err(error.into()))
+            }
+        }
+    }
+}
+
+impl std::iter::FusedIterator for Names {}

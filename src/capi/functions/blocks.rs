@@ -1,0 +1,101 @@
+//! Reading a block of answers.
+
+use std::ffi::c_char;
+
+use crate::capi::answer::Written;
+use crate::capi::guard::guard_value;
+use crate::capi::types::{Answer, Buffer, ItemRecord, Text};
+
+/// How many answers a block has: one for each query, in order. 0 for a buffer that holds no block.
+///
+/// The functions plexindex_block_*() read a block that plexindex_match_path() and the like wrote. They check each offset
+/// against `block`, which is the buffer as that call left it. They cannot fail: what is not there is NULL, or 0. Any
+/// thread may call them, and what they give lies in the buffer's memory.
+///
+/// # Safety
+/// `block` must be NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_block_answers(block: *const Buffer) -> usize {
+    guard_value(0, || {
+        // SAFETY: the caller's promise.
+        unsafe { Written::of(block) }.map_or(0, |block| block.count())
+    })
+}
+
+/// The answer at this place of a block, from 0 on. NULL beyond the last one.
+///
+/// # Safety
+/// `block` must be NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_block_answer(block: *const Buffer, place: usize) -> *const Answer {
+    guard_value(std::ptr::null(), || {
+        // SAFETY: the caller's promise.
+        let block = unsafe { Written::of(block) };
+        block.map_or(std::ptr::null(), |block| block.answer(place))
+    })
+}
+
+/// The single item of an answer. NULL when there is none, as for an answer that is ambiguous.
+///
+/// `answer`: from plexindex_block_answer(), or a copy of that.
+///
+/// # Safety
+/// Pointers must be NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_block_item(block: *const Buffer, answer: *const Answer) -> *const ItemRecord {
+    guard_value(std::ptr::null(), || {
+        // SAFETY: the caller's promise.
+        match unsafe { (Written::of(block), copied(answer)) } {
+            (Some(block), Some(answer)) => block.one(answer.item, 1, 0),
+            _ => std::ptr::null(),
+        }
+    })
+}
+
+/// The candidate at this place of an answer, from 0 on, the best first. NULL beyond the last one:
+/// plexindex_answer.candidates_count says how many there are.
+///
+/// `answer`: from plexindex_block_answer(), or a copy of that.
+///
+/// # Safety
+/// Pointers must be NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_block_candidate(
+    block: *const Buffer,
+    answer: *const Answer,
+    place: usize,
+) -> *const ItemRecord {
+    guard_value(std::ptr::null(), || {
+        // SAFETY: the caller's promise.
+        match unsafe { (Written::of(block), copied(answer)) } {
+            (Some(block), Some(answer)) => block.one(answer.candidates, answer.candidates_count, place),
+            _ => std::ptr::null(),
+        }
+    })
+}
+
+/// A text of a block, NUL-terminated: plexindex_text.length bytes. NULL when there is none. An empty text is not NULL.
+///
+/// `text`: a field of an answer or an item, such as `&item->title`, or a copy of that.
+///
+/// # Safety
+/// Pointers must be NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_block_text(block: *const Buffer, text: *const Text) -> *const c_char {
+    guard_value(std::ptr::null(), || {
+        // SAFETY: the caller's promise.
+        match unsafe { (Written::of(block), copied(text)) } {
+            (Some(block), Some(text)) => block.text(text),
+            _ => std::ptr::null(),
+        }
+    })
+}
+
+/// A struct of the caller's, wherever it lies.
+///
+/// # Safety
+/// `given` must be NULL or valid.
+unsafe fn copied<T: Copy>(given: *const T) -> Option<T> {
+    // SAFETY: the caller's promise.
+    (!given.is_null()).then(|| unsafe { given.read_unaligned() })
+}

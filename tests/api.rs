@@ -1,0 +1,634 @@
+//! The crate as Rust users see it: what its root exports, over a stand-in server, and called as no one should.
+
+mod support;
+
+use std::error::Error as _;
+use std::ffi::OsStr;
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use plexindex::{
+    Confidence, EditError, Edited, Error, ErrorKind, FieldChange, Index, Item, ItemType, Items, Library, Lock, Match,
+    Names, Options, Reason, RequestKind, Rung, Selector, Stats, Status, Table, TableChange, Terms, Ttl, Watch,
+};
+use plexindex_standin::{Action, Event, Fault, Kind, Standin};
+use support::{movies, path_of};
+
+const fn any_thread<T: Send + Sync>() {}
+const fn handle<T: Send + Sync + Clone + 'static>() {}
+const _: () = {
+    handle::<Index>();
+    handle::<Library>();
+    handle::<Table>();
+    handle::<Options>();
+    handle::<Error>();
+    handle::<EditError>();
+    handle::<Match>();
+    handle::<Item>();
+    handle::<Items>();
+    handle::<Names>();
+    handle::<Stats>();
+    any_thread::<Watch>();
+};
+
+type Anything = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+struct Scene {
+    server: Standin,
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new(items: u32) -> Self {
+        Self {
+            server: movies(items),
+            folder: tempfile::tempdir().expect("a folder"),
+        }
+    }
+
+    fn options(&self) -> Options {
+        support::options(&self.server, self.folder.path())
+    }
+
+    fn open(&self) -> Index {
+        Index::open(self.options()).expect("the index opens")
+    }
+
+    fn path(&self, nth: usize) -> (String, String) {
+        let (path, key) = path_of(&self.server, 1, nth);
+        (path, format!("/library/metadata/{key}"))
+    }
+}
+
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn bytes(path: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(path))
+}
+
+#[test]
+fn a_path_becomes_an_item() -> Anything {
+    let at = Scene::new(20);
+    let (path, key) = at.path(3);
+    let index = at.open();
+    let movies = index.library("Movies")?;
+    assert_eq!(movies.lookup_key(&path), None, "nothing is fetched by a fast lookup");
+
+    let found = movies.match_path(&path)?;
+    assert_eq!((found.status, found.rung), (Status::Found, Some(Rung::Exact)));
+    assert_eq!((found.confidence, found.reason), (Some(Confidence::High), None));
+    assert_eq!((found.total, found.stale, found.message.as_deref()), (1, false, None));
+    assert!(found.age.is_some());
+    let item = found.item().expect("an item");
+    assert_eq!((item.key.as_str(), item.kind), (key.as_str(), ItemType::Movie));
+    assert_eq!(item.path.as_deref(), Some(Path::new(&path)));
+    assert_eq!(item.library_title.as_deref(), Some("Movies"));
+    assert_eq!(item.section.as_deref(), Some("1"));
+    // What a film has not is not an empty text, nor a number below zero.
+    assert_eq!(
+        (&item.show_title, &item.show_rating_key, &item.show_guid),
+        (&None, &None, &None)
+    );
+    assert_eq!((item.season, item.episode), (None, None));
+    assert_eq!((&item.guids, &item.paths), (&None, &None), "an answer leaves them out");
+    assert_eq!(
+        item.to_string(),
+        format!(
+            "{} ({})",
+            item.title.as_deref().ok_or("no title")?,
+            item.year.ok_or("no year")?
+        )
+    );
+    assert_eq!(found.clone().into_item().as_ref(), found.item());
+
+    // Any kind of path.
+    for again in [
+        index.match_path(PathBuf::from(&path))?,
+        index.match_path(Path::new(&path))?,
+        index.match_path(OsStr::new(&path))?,
+        index.library(Selector::All)?.match_path(bytes(path.as_bytes()))?,
+        index.library(Selector::Section("1".into()))?.match_path(&*path)?,
+    ] {
+        assert_eq!(again.item().map(|item| &item.key), Some(&key));
+    }
+    Ok(())
+}
+
+/// It gave `1002` where C and Python give `/library/metadata/1002`.
+#[test]
+fn a_fast_lookup_gives_the_key_that_answers_give() -> Anything {
+    let at = Scene::new(20);
+    let (path, key) = at.path(3);
+    let movies = at.open().library("Movies")?;
+    let _ = movies.refresh()?;
+    assert_eq!(movies.lookup_key(&path).as_deref(), Some(&*key));
+    assert_eq!(
+        movies.lookup_keys([&*path, "/nowhere/x.mkv"]),
+        [Some(key.clone()), None]
+    );
+    let rating_key = movies.lookup_rating_key(&path, str::to_owned);
+    assert_eq!(rating_key.as_deref(), key.strip_prefix("/library/metadata/"));
+    assert_eq!(movies.match_path(&path)?.item().map(|item| &item.key), Some(&key));
+    Ok(())
+}
+
+#[test]
+fn a_batch_answers_each_path_in_its_place() -> Anything {
+    let at = Scene::new(20);
+    let (path, key) = at.path(3);
+    let movies = at.open().library("Movies")?;
+    let answers = movies.match_paths(["/nowhere/x.mkv", "", &path])?;
+    assert_eq!(answers.len(), 3);
+    let missing = answers[0].as_ref().expect("an answer");
+    assert_eq!(
+        (missing.status, missing.reason),
+        (Status::NotFound, Some(Reason::NoLocation))
+    );
+    assert_eq!((missing.rung, missing.confidence, missing.item()), (None, None, None));
+    assert!(
+        missing
+            .message
+            .as_deref()
+            .is_some_and(|text| text.contains("/nowhere/x.mkv"))
+    );
+    assert_eq!(
+        answers[1].as_ref().map_err(Error::kind),
+        Err(ErrorKind::InvalidArgument)
+    );
+    assert_eq!(
+        answers[2].as_ref().expect("an answer").item().map(|item| &item.key),
+        Some(&key)
+    );
+    assert!(movies.match_paths(std::iter::empty::<&str>())?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_recorded_match_is_the_answer_until_it_is_invalidated() -> Anything {
+    let at = Scene::new(20);
+    let (path, key) = at.path(3);
+    let (_, other) = at.path(4);
+    let index = at.open();
+    let movies = index.library("Movies")?;
+    movies.record_match("/host/a.mkv", &key)?;
+    movies.record_matches([("/host/b.mkv", &key), ("/host/c.mkv", &other)])?;
+    let found = movies.match_path("/host/c.mkv")?;
+    assert_eq!(
+        (found.rung, found.item().map(|item| &item.key)),
+        (Some(Rung::Confirmed), Some(&other))
+    );
+    assert_eq!(movies.lookup_key("/host/b.mkv"), Some(key.clone()));
+    movies.invalidate_item(&key)?;
+    assert_eq!(movies.lookup_key("/host/b.mkv"), None);
+    movies.invalidate_path("/host/c.mkv")?;
+    assert_eq!(movies.lookup_key("/host/c.mkv"), None);
+    movies.invalidate()?;
+    assert_eq!(movies.match_path(&path)?.item().map(|item| &item.key), Some(&key));
+    index.invalidate_all()?;
+    index.clear()?;
+    assert_eq!(index.stats()?.items, 0);
+    assert_eq!(
+        movies.record_match("/a.mkv", "").map_err(|error| error.kind()),
+        Err(ErrorKind::InvalidArgument)
+    );
+    let all = index.library(Selector::All)?;
+    assert_eq!(
+        all.record_match("/a.mkv", &key).map_err(|error| error.kind()),
+        Err(ErrorKind::InvalidArgument)
+    );
+    Ok(())
+}
+
+/// Only the key is known of an item that no listing holds: no empty title stands for that.
+#[test]
+fn a_recorded_item_that_is_not_listed_has_only_its_key() -> Anything {
+    let at = Scene::new(20);
+    let movies = at.open().library("Movies")?;
+    movies.record_match("/host/a.mkv", "99999")?;
+    let found = movies.query().offline().match_path("/host/a.mkv")?;
+    let item = found.item().expect("an item");
+    assert_eq!(
+        (item.key.as_str(), item.title.as_deref(), item.year),
+        ("/library/metadata/99999", None, None)
+    );
+    assert_eq!(item.to_string(), "/library/metadata/99999");
+    Ok(())
+}
+
+#[test]
+fn items_libraries_and_counts_are_told() -> Anything {
+    let at = Scene::new(1_200);
+    let (path, key) = at.path(3);
+    let index = at.open();
+    let before = index.libraries()?;
+    assert_eq!(
+        (before[0].items, before[0].checked, before[0].generation),
+        (None, None, None)
+    );
+    let movies = index.library(&before[0].uuid)?;
+    assert!(movies.is_known());
+    let now = SystemTime::now();
+    let _ = movies.query().refresh_fully()?;
+    let listed = &index.libraries()?[0];
+    assert_eq!(
+        (listed.items, listed.generation, listed.fresh),
+        (Some(1_200), Some(1), true)
+    );
+    assert!(
+        listed
+            .checked
+            .is_some_and(|at| at + Duration::from_millis(1) >= now && at <= SystemTime::now())
+    );
+
+    let items = movies.items().collect::<Result<Vec<_>, _>>()?;
+    assert_eq!(items.len(), 1_200, "over several pages, each once");
+    let item = movies.item(&key)?.expect("listed");
+    assert!(items.contains(&item));
+    assert_eq!(item.paths.as_deref(), Some(&[PathBuf::from(&path)][..]));
+    assert!(item.guids.is_some());
+    assert_eq!(movies.item("99999")?, None);
+    let guid = item.guid.as_deref().expect("a GUID");
+    assert_eq!(movies.match_guid(guid)?.item().map(|item| &item.key), Some(&key));
+    let title = index.search_title(item.title.as_deref().expect("a title"))?;
+    assert!(title.candidates.iter().any(|one| one.key == key));
+    let refused: Vec<_> = index.library(Selector::All)?.items().collect();
+    assert_eq!(refused.len(), 1);
+    assert_eq!(
+        refused[0].as_ref().map_err(Error::kind),
+        Err(ErrorKind::InvalidArgument)
+    );
+
+    let server = index.query().server()?;
+    assert_eq!(server.libraries, 1);
+    assert!(server.version.is_some());
+    let stats = index.stats()?;
+    assert_eq!((stats.items, stats.libraries, stats.size_limit), (1_200, 1, None));
+    assert_eq!(stats.requests(RequestKind::Page), 2);
+    assert!(stats.all_requests() >= 4 && stats.network > Duration::ZERO);
+    assert_eq!(stats.answers(Some(Rung::Exact)), 2);
+    assert!(index.store()?.disk_bytes > 0);
+    assert_eq!(index.folder(), at.folder.path());
+    Ok(())
+}
+
+#[test]
+fn an_error_names_its_kind_and_the_remedy() {
+    let at = Scene::new(20);
+    let index = at.open();
+    let error = index
+        .library("Nope")
+        .expect("a handle")
+        .match_path("/a.mkv")
+        .expect_err("no such library");
+    assert_eq!(error.kind(), ErrorKind::LibraryNotFound);
+    assert!(
+        error.to_string().contains("'Nope'") && error.to_string().contains("'Movies'"),
+        "{error}"
+    );
+    assert!(error.source().is_none());
+    assert_eq!(format!("{error:?}"), format!("LibraryNotFound: {error}"));
+    let error = index.library("").expect_err("no name");
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    let error = Index::open(Options::new("/tmp/a\0b")).expect_err("no folder");
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    let offline = Index::open(Options::new(at.folder.path())).expect("opens");
+    assert_eq!(offline.watch().expect_err("no server").kind(), ErrorKind::Offline);
+    assert_eq!(offline.refresh().expect_err("no server").kind(), ErrorKind::Offline);
+    assert_eq!(
+        offline.notify("nonsense").expect_err("no JSON").kind(),
+        ErrorKind::InvalidArgument
+    );
+    at.server.refuse();
+    let other = tempfile::tempdir().expect("a folder");
+    let index = Index::open(Options {
+        cache_dir: other.path().into(),
+        retry_for: Duration::ZERO,
+        ..at.options()
+    })
+    .expect("opening asks no server");
+    assert_eq!(
+        index.match_path("/a.mkv").expect_err("no server").kind(),
+        ErrorKind::Connect
+    );
+}
+
+#[test]
+fn paths_that_none_can_be_are_refused_and_others_answered() -> Anything {
+    let at = Scene::new(20);
+    let (path, key) = at.path(3);
+    let index = at.open();
+    let movies = index.library("Movies")?;
+    let _ = movies.refresh()?;
+    let long = vec![b'a'; 40_000];
+    for refused in [&b""[..], b"/a\0b.mkv", &long] {
+        let refused = bytes(refused);
+        let kinds = [
+            movies.match_path(refused).map(|_| ()),
+            movies.record_match(refused, &key),
+            movies.invalidate_path(refused),
+            movies.match_paths([refused])?.remove(0).map(|_| ()),
+        ];
+        for kind in kinds {
+            assert_eq!(kind.map_err(|error| error.kind()), Err(ErrorKind::InvalidArgument));
+        }
+        assert_eq!(movies.lookup_key(refused), None);
+    }
+    let name = Path::new(&path).file_name().expect("a name");
+    let above = format!("/data/movies/x/../{}", name.display());
+    for answered in [
+        &b"."[..],
+        b"..",
+        b"/",
+        b"//",
+        b"a",
+        b"/\xff\xfe.mkv",
+        &long[..32_767],
+        above.as_bytes(),
+    ] {
+        let found = movies.match_path(bytes(answered))?;
+        assert_ne!(found.rung, Some(Rung::Exact), "{}", answered.escape_ascii());
+    }
+    // Relative: its end alone speaks for it.
+    assert_eq!(movies.match_path(name)?.item().map(|item| &item.key), Some(&key));
+    // Bytes that are no UTF-8 are a name like any other, and come back as they were.
+    let odd = bytes(b"/host/\xff\xfe.mkv");
+    movies.record_match(odd, &key)?;
+    assert_eq!(movies.lookup_key(odd), Some(key.clone()));
+    let found = movies.match_path(odd)?;
+    assert_eq!(found.item().map(|item| &item.key), Some(&key));
+    assert_eq!(found.item().and_then(|item| item.path.as_deref()), Some(odd));
+    Ok(())
+}
+
+#[test]
+fn progress_is_told_and_ends_the_call() -> Anything {
+    let at = Scene::new(5_000);
+    let (path, _) = at.path(3);
+    let slow = || {
+        at.server
+            .fault(Fault::new(Action::Delay { ms: 60 }).on(Kind::Listing).times(4));
+    };
+    slow();
+    let index = at.open();
+    let movies = index.library("Movies")?;
+    let mut told = Vec::new();
+    let found = movies
+        .query()
+        .progress(|so_far| {
+            told.push((so_far.library.map(str::to_owned), so_far.items, so_far.total));
+            ControlFlow::Continue(())
+        })
+        .match_path(&path)?;
+    assert!(found.item().is_some());
+    assert_eq!(told.last(), Some(&(Some("Movies".to_owned()), 5_000, Some(5_000))));
+    movies.invalidate()?;
+    slow();
+    let stopped = movies.query().progress(|_| ControlFlow::Break(())).refresh();
+    assert_eq!(stopped.map_err(|error| error.kind()), Err(ErrorKind::Aborted));
+    Ok(())
+}
+
+/// The fetch ends with the call, the panic goes on, and other calls find nothing held.
+#[test]
+fn a_panic_in_a_progress_callback_goes_on_and_holds_nothing() -> Anything {
+    let at = Scene::new(5_000);
+    let (path, _) = at.path(3);
+    at.server.fault(
+        Fault::new(Action::Stall {
+            after: Some(10),
+            ms: 30_000,
+        })
+        .on(Kind::Listing)
+        .times(1),
+    );
+    let index = at.open();
+    let movies = index.library("Movies")?;
+    let begun = Instant::now();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        movies.query().progress(|_| std::panic::panic_any(17)).match_path(&path)
+    }));
+    assert_eq!(panicked.expect_err("a panic").downcast_ref(), Some(&17));
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "the fetch was stopped, not waited for"
+    );
+    assert!(movies.match_path(&path)?.item().is_some());
+    // Nor does a panic in what is handed a key.
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        movies.lookup_rating_key(&path, |_| std::panic::panic_any(18));
+    }));
+    assert!(panicked.is_err());
+    movies.invalidate()?;
+    assert!(movies.match_path(&path)?.item().is_some());
+    index.close()?;
+    Ok(())
+}
+
+#[test]
+fn the_last_handle_closes() -> Anything {
+    let at = Scene::new(20);
+    let (path, key) = at.path(3);
+    let index = at.open();
+    let movies = index.library("Movies")?;
+    let table = index.table("kept")?;
+    index.clone().close()?;
+    assert!(index.match_path(&path)?.item().is_some());
+    index.close()?;
+    assert_eq!(movies.lookup_key(&path), Some(key), "a library keeps its index open");
+    drop(movies);
+    table.put("a", "b", Terms::default())?;
+    drop(table);
+    // The counters were written: it was closed.
+    assert!(at.open().stats()?.store_requests > 0);
+    Ok(())
+}
+
+#[test]
+fn handles_go_in_any_thread_while_others_ask() -> Anything {
+    let at = Scene::new(200);
+    let (path, key) = at.path(3);
+    for _ in 0..5 {
+        let index = at.open();
+        let stop = Arc::new(AtomicBool::new(false));
+        let asking: Vec<_> = (0..4)
+            .map(|_| {
+                let (movies, path, key, stop) =
+                    (index.library("Movies")?, path.clone(), key.clone(), Arc::clone(&stop));
+                Ok(std::thread::spawn(move || {
+                    loop {
+                        let found = movies.match_path(&path).expect("an answer");
+                        assert_eq!(found.item().map(|item| &item.key), Some(&key));
+                        let _ = movies.lookup_key(&path);
+                        if stop.load(Ordering::SeqCst) {
+                            return; // and the library goes, the index perhaps with it
+                        }
+                    }
+                }))
+            })
+            .collect::<Result<_, Error>>()?;
+        let closing: Vec<_> = (0..2)
+            .map(|_| {
+                let index = index.clone();
+                std::thread::spawn(move || index.close().expect("closed"))
+            })
+            .collect();
+        drop(index);
+        stop.store(true, Ordering::SeqCst);
+        for thread in asking.into_iter().chain(closing) {
+            thread.join().expect("no panic");
+        }
+    }
+    Ok(())
+}
+
+/// The server hears that a connection has ended when it says something.
+fn none_listens(server: &Standin) -> bool {
+    server.push(&Event::new("status", serde_json::json!({})));
+    server.listeners() == 0
+}
+
+#[test]
+fn it_watches_until_the_last_watch_goes() -> Anything {
+    let at = Scene::new(20);
+    let index = at.open();
+    let _ = index.refresh()?;
+    let one = index.watch()?;
+    let two = index.clone().watch()?;
+    until("it listens", || at.server.listeners() == 1);
+    drop(one);
+    drop(index);
+    let sent = at.server.stats().of(Kind::Events);
+    assert_eq!((at.server.listeners(), sent), (1, 1), "the other one still wants it");
+    drop(two);
+    until("none listens", || none_listens(&at.server));
+    let index = at.open();
+    let again = index.watch()?;
+    until("it listens again", || at.server.listeners() == 1);
+    std::thread::spawn(move || drop(again)).join().expect("no panic");
+    until("none listens", || none_listens(&at.server));
+    assert_eq!(index.stats()?.failures, 0);
+    Ok(())
+}
+
+#[test]
+fn times_beyond_all_bounds_are_times() -> Anything {
+    let at = Scene::new(20);
+    let (path, key) = at.path(3);
+    for time in [Duration::MAX, Duration::from_millis(u64::MAX), Duration::ZERO] {
+        let folder = tempfile::tempdir()?;
+        let patient = if time.is_zero() { Duration::from_secs(5) } else { time };
+        let index = Index::open(Options {
+            cache_dir: folder.path().into(),
+            library_ttl: Ttl::For(time),
+            max_age: time,
+            deadline: Some(patient),
+            connect_timeout: patient,
+            read_timeout: patient,
+            retry_for: time,
+            slow: Some(time),
+            ..at.options()
+        })?;
+        let movies = index.library("Movies")?;
+        assert_eq!(
+            movies.match_path(&path)?.item().map(|item| &item.key),
+            Some(&key),
+            "{time:?}"
+        );
+        let _ = movies.query().deadline(time).match_path(&path)?;
+        let _ = movies.query().deadline(time).refresh_fully()?;
+        let _ = movies
+            .query()
+            .no_deadline()
+            .match_path("/data/movies/none (2031)/none (2031).mkv")?;
+        movies.invalidate_path(&path)?;
+        let _ = movies.query().deadline(time).match_path(&path)?;
+        let terms = Terms {
+            ttl: Ttl::For(time),
+            limit: Some(1 << 20),
+        };
+        index.table("kept")?.put("a", "b", terms)?;
+        assert_eq!(index.table("kept")?.get("a")?.is_some(), !time.is_zero());
+    }
+    Ok(())
+}
+
+#[test]
+fn tables_keep_what_the_host_puts_into_them() -> Anything {
+    let folder = tempfile::tempdir()?;
+    let index = Index::open(Options::new(folder.path()))?;
+    let (kept, other_case) = (index.table("kept")?, index.table_ignoring_case("folded")?);
+    index.write_tables(
+        &[
+            TableChange::Put {
+                table: &kept,
+                name: b"a",
+                value: b"1",
+            },
+            TableChange::Put {
+                table: &kept,
+                name: b"b\xff",
+                value: &[7; 5_000],
+            },
+            TableChange::Put {
+                table: &other_case,
+                name: b"Name",
+                value: b"",
+            },
+        ],
+        Terms::default(),
+    )?;
+    assert_eq!(kept.get("a")?.as_deref(), Some(&b"1"[..]));
+    assert_eq!(kept.get(b"b\xff")?.map(|value| value.len()), Some(5_000));
+    assert_eq!(kept.lookup("a", <[u8]>::to_vec).as_deref(), Some(&b"1"[..]));
+    assert_eq!(other_case.get("nAME")?.as_deref(), Some(&b""[..]));
+    assert_eq!(
+        kept.names().collect::<Result<Vec<_>, _>>()?,
+        [b"a".to_vec(), b"b\xff".to_vec()]
+    );
+    kept.remove("a")?;
+    assert_eq!((kept.get("a")?, kept.count()?), (None, 1));
+    kept.clear()?;
+    assert_eq!(kept.names().next(), None);
+    let other = Index::open(Options::new(folder.path()))?;
+    let refused = other.write_tables(&[TableChange::Clear { table: &other_case }], Terms::default());
+    assert_eq!(refused.map_err(|error| error.kind()), Err(ErrorKind::InvalidArgument));
+    assert_eq!(other_case.count()?, 1);
+    Ok(())
+}
+
+#[test]
+fn an_edit_that_fails_says_what_became_of_each_item() -> Anything {
+    let at = Scene::new(20);
+    let movies = at.open().library("Movies")?;
+    let (_, key) = at.path(3);
+    let title = [FieldChange::Set("title".into(), "Another".into())];
+    let report = movies.edit_items([&key], &title, Lock::Lock)?;
+    assert_eq!(report.states, [Edited::Done]);
+    let failed = movies
+        .edit_items([&key, "99999"], &title, Lock::Lock)
+        .expect_err("no such item");
+    assert_eq!(failed.report.states, [Edited::No, Edited::Missing]);
+    assert_eq!(failed.error.kind(), ErrorKind::NotOnServer);
+    assert_eq!(failed.to_string(), failed.error.to_string());
+    let none: [&str; 0] = [];
+    let plain = |keys: &[&str]| -> Result<(), Error> {
+        movies.edit_items(keys, &title, Lock::Lock)?;
+        Ok(())
+    };
+    assert_eq!(
+        plain(&none).map_err(|error| error.kind()),
+        Err(ErrorKind::InvalidArgument)
+    );
+    Ok(())
+}

@@ -1,0 +1,94 @@
+"""The text of an error is that of its own call, however many calls fail at once and whatever threads they are on."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import plexindex
+import pytest
+from plexindex import _constants as c
+from plexindex import _native
+
+CALLS = 100
+
+
+def test_a_hundred_calls_that_fail_at_once_have_their_own_texts(index: plexindex.Index) -> None:
+    barrier = threading.Barrier(CALLS)
+
+    def fail(number: int) -> str:
+        barrier.wait(timeout=30)
+        with pytest.raises(plexindex.InvalidArgumentError) as raised:
+            index.invalidate_item("Movies", f"no/such/{number}!")
+        return str(raised.value)
+
+    with ThreadPoolExecutor(CALLS) as pool:
+        texts = list(pool.map(fail, range(CALLS)))
+    assert all(f"'no/such/{number}!'" in text for number, text in enumerate(texts))
+
+
+def test_tasks_have_their_own_texts(index: plexindex.Index) -> None:
+    async def fail(number: int) -> str:
+        try:
+            await index.ainvalidate_item("Movies", f"no/such/{number}!")
+        except plexindex.InvalidArgumentError as error:
+            return str(error)
+        return "no error"
+
+    async def all_of_them() -> list[str]:
+        return await asyncio.gather(*map(fail, range(CALLS)))
+
+    texts = asyncio.run(all_of_them())
+    assert all(f"'no/such/{number}!'" in text for number, text in enumerate(texts))
+
+
+def test_a_buffer_of_the_caller_s_is_read_on_any_thread(index: plexindex.Index) -> None:
+    native: Any = _native.load()
+    library = index.library("Movies")._selected.pointer
+    memory = [ctypes.create_string_buffer(512) for _ in range(CALLS)]
+    errors = [_native.CBuffer(ctypes.addressof(text), 512, 0) for text in memory]
+
+    def fail(number: int) -> int:
+        key = f"no/such/{number}!".encode()
+        answer = _native.CBuffer()
+        status: int = native.item_json(library, key, len(key), ctypes.byref(answer), ctypes.byref(errors[number]))
+        return status
+
+    with ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(fail, range(CALLS)))
+    assert set(statuses) == {c.INVALID_ARGUMENT}
+    for number, (text, error) in enumerate(zip(memory, errors)):
+        assert f"'no/such/{number}!'".encode() in text.value
+        assert error.length == len(text.value)
+    # Too small: what fits, and the whole length.
+    small = ctypes.create_string_buffer(12)
+    error = _native.CBuffer(ctypes.addressof(small), 12, 0)
+    native.item_json(library, b"a/b", 3, None, ctypes.byref(error))
+    assert small.raw[-4:] == "…".encode() + b"\0"
+    assert error.length == len("json is NULL")
+
+
+def test_another_failure_between_a_call_and_its_text_is_not_taken_for_it(index: plexindex.Index) -> None:
+    """A finaliser runs between any two steps of Python, and may fail on the same thread."""
+    native: Any = _native.load()
+    real = native.error
+
+    class Fails:
+        def __del__(self) -> None:
+            native.watch_stop(None, None)
+
+    def interrupted(*arguments: Any) -> Any:
+        Fails()
+        gc.collect()
+        return real(*arguments)
+
+    native.error = interrupted
+    try:
+        with pytest.raises(plexindex.InvalidArgumentError, match="no/such/thing"):
+            index.invalidate_item("Movies", "no/such/thing")
+    finally:
+        del native.error

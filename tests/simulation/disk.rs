@@ -1,0 +1,150 @@
+//! The disk of a simulation: what `SQLite` writes there is heard. The disk may be full, and a process may be killed between
+//! what a transaction wrote and its commit.
+//!
+//! There is one for all simulations of a process, so they run one after the other.
+
+use std::collections::BTreeMap;
+use std::ffi::c_int;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError};
+
+use plexindex::index::witness::{self, Step};
+use rusqlite::ffi::{SQLITE_FULL, SQLITE_OK};
+
+use crate::net::Net;
+use crate::vfs::{self, Call, Paths};
+
+#[derive(Default)]
+struct Disk {
+    paths: Paths,
+    /// Where the simulation's folder is, and what is told of commits in it.
+    folder: Option<(PathBuf, Arc<Net>)>,
+    full: bool,
+}
+
+static DISK: LazyLock<Mutex<Disk>> = LazyLock::new(Mutex::default);
+
+fn disk() -> MutexGuard<'static, Disk> {
+    DISK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on what is written below this folder is heard.
+pub fn watch(folder: &Path, net: &Arc<Net>) {
+    static HEARD: Once = Once::new();
+    HEARD.call_once(|| {
+        witness::listen(ours);
+        vfs::register(of_sqlite, true);
+        if log::set_logger(&LOGGER).is_ok() {
+            log::set_max_level(log::LevelFilter::Warn);
+        }
+    });
+    let mut disk = disk();
+    disk.folder = Some((folder.to_owned(), Arc::clone(net)));
+    disk.full = false;
+    drop(disk);
+    take_log();
+}
+
+/// Nothing more can be written, or it can again.
+pub fn fill(full: bool) {
+    disk().full = full;
+}
+
+impl Disk {
+    fn has(&self, path: &Path) -> bool {
+        self.folder.as_ref().is_some_and(|(folder, _)| path.starts_with(folder))
+    }
+}
+
+/// The head of the frame in the write-ahead log that commits, by the format of `SQLite`'s log.
+fn is_commit(path: &Path, at: u64, bytes: &[u8]) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b"-wal") && at > 0 && bytes.len() == 24 && bytes[4..8] != [0; 4]
+}
+
+fn of_sqlite(call: &Call<'_>) -> c_int {
+    let mut disk = disk();
+    match call {
+        Call::Open { file, path, .. } => disk.paths.opened(*file, path),
+        Call::Write { file, at, bytes } => {
+            let path = disk.paths.of(*file);
+            if !disk.has(path) {
+                return SQLITE_OK;
+            }
+            if disk.full {
+                return SQLITE_FULL;
+            }
+            if is_commit(path, *at, bytes)
+                && let Some((_, net)) = disk.folder.clone()
+            {
+                drop(disk);
+                net.point();
+            }
+        }
+        _ => {}
+    }
+    SQLITE_OK
+}
+
+fn ours(step: Step<'_>) -> io::Result<()> {
+    match step {
+        Step::Make(path) | Step::Rename(_, path) => {
+            let disk = disk();
+            if disk.full && disk.has(path) {
+                return Err(io::Error::from_raw_os_error(libc::ENOSPC));
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the library warns of.
+struct Warnings;
+
+static LOGGER: Warnings = Warnings;
+static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+impl log::Log for Warnings {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+        said.push(record.args().to_string());
+    }
+
+    fn flush(&self) {}
+}
+
+/// The warnings since this was called last.
+pub fn take_log() -> Vec<String> {
+    std::mem::take(&mut SAID.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Warnings of what no step of a simulation explains, unless the disk is full.
+pub const NEVER: [&str; 6] = [
+    "could not be swept",
+    "has no image of what was written",
+    "could not be put into an image",
+    "cannot be stored now",
+    "could not be brought within",
+    "a defect in plexindex",
+];
+
+/// What happened in all simulations of this process, by kind.
+static COUNTS: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
+
+pub fn count(counts: &mut BTreeMap<String, u64>) {
+    let mut all = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
+    for (what, times) in std::mem::take(counts) {
+        *all.entry(what).or_default() += times;
+    }
+}
+
+/// All of it, a kind in a line.
+pub fn counted() -> String {
+    let all = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
+    all.iter().map(|(what, times)| format!("  {times:>9} {what}\n")).collect()
+}

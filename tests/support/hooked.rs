@@ -1,0 +1,61 @@
+//! A real server, and a test that is called in the middle of asking it.
+
+use std::sync::Arc;
+
+use plexindex::error::Result;
+use plexindex::index::{Index, ManualClock};
+use plexindex::model::{Item, Library, Server};
+use plexindex::options::Options;
+use plexindex::source::plex::PlexHttp;
+use plexindex::source::{Abilities, Bounds, Kind, PageEnd, PageRequest, Source};
+
+/// Called when an answer has come and nothing was made of it yet, with what was asked for.
+pub type Hook = Arc<dyn Fn(&'static str) + Send + Sync>;
+
+struct Hooked {
+    plex: PlexHttp,
+    hook: Hook,
+}
+
+impl Source for Hooked {
+    fn kind(&self) -> &'static Kind {
+        self.plex.kind()
+    }
+
+    fn abilities(&self) -> Abilities {
+        self.plex.abilities()
+    }
+
+    fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
+        self.plex.server(bounds)
+    }
+
+    fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
+        let came = self.plex.libraries(bounds);
+        (self.hook)("libraries");
+        came
+    }
+
+    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
+        let came = self.plex.page(request, bounds, items);
+        (self.hook)("page");
+        came
+    }
+
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
+        self.plex.items(rating_keys, bounds)
+    }
+
+    fn after_fork(&self) {
+        self.plex.after_fork();
+    }
+}
+
+/// An index whose server this is.
+pub fn open(options: Options, clock: &Arc<ManualClock>, hook: Hook) -> Index {
+    Index::open_with(options, Arc::clone(clock) as _, |options, id, meter| {
+        let plex = PlexHttp::new(options, id, meter)?;
+        Ok(Arc::new(Hooked { plex, hook }) as Arc<dyn Source>)
+    })
+    .expect("the index opens")
+}
