@@ -143,7 +143,7 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 pub struct Inode(u64, u64);
 
 impl Inode {
-    fn new(facts: &fs::Metadata) -> Self {
+    pub(super) fn new(facts: &fs::Metadata) -> Self {
         Self(facts.dev(), facts.ino())
     }
 
