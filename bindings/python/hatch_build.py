@@ -28,7 +28,7 @@ RUST_SOURCES = (
 )  # fmt: skip
 
 COMPILES = """\
-plexindex is written in Rust and is compiled now, for this machine. That takes 2 to 5 minutes on two cores.
+plexindex is written in Rust and is compiled now, for this machine. That takes two to four minutes on two cores.
 """
 ELSEWHERE = "PLEXINDEX_PREBUILT can be set to the path of a libplexindex that was built elsewhere."
 
@@ -76,8 +76,9 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         build_dist = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(build_dist)
         profile = os.environ.get("PLEXINDEX_CARGO_PROFILE") or build_dist.PROFILE
-        say(COMPILES)
         try:
+            build_dist.find_cargo()
+            say(COMPILES)
             library: Path = build_dist.build(profile=profile, root=rust)["cdylib"]
         except build_dist.BuildError as error:
             self.stop(f"{error}\n{ELSEWHERE}")
