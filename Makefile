@@ -13,7 +13,7 @@ export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 # The stand-in and the demo's library, built by one command, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build install uninstall abi header demo standin docs bench test test-rust test-python test-install check-deep fuzz fuzz-planted sanitize coverage deny lint valgrind clean
+.PHONY: help build install uninstall abi header demo standin docs bench test test-rust test-python test-install check-deep fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -84,6 +84,16 @@ lint: ## cargo fmt --check, clippy and rustdoc only
 
 valgrind: ## the C programs under valgrind only
 	$(PYTHON) scripts/run_tests.py valgrind
+
+wheel: ## wheels in build/wheels, for this platform; PLATFORMS="manylinux_aarch64 musllinux_x86_64 …" or all
+	$(PYTHON) scripts/make_wheels.py $(PLATFORMS)
+
+try-wheels: ## these wheels installed and used: PYTHONS="python3.9 python3.13", each in an empty environment
+	$(CARGO) build --release --quiet --package plexindex-standin
+	$(PYTHON) scripts/try_wheels.py $(PYTHONS)
+
+sdist: ## the source distribution of the Python package, in build/wheels
+	$(PYTHON) scripts/make_wheels.py sdist
 
 clean: ## remove all that was made
 	$(CARGO) clean

@@ -58,7 +58,7 @@ class Environment:
         if self._is_current("made", made_of):
             return
         run([sys.executable, "-m", "venv", "--clear", str(self.path)])
-        wanted = ["-r", str(requirements)] if requirements else ["hatchling>=1.24,<2"]
+        wanted = ["-r", str(requirements)] if requirements else ["hatchling>=1.27,<2"]
         self._pip("install", *wanted)
         self._stamp("made", made_of)
 

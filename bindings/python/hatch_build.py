@@ -1,14 +1,18 @@
 """Build hook: makes the shared library with cargo and puts it beside the Python modules.
 
 PLEXINDEX_PREBUILT names a library to pack instead; PLEXINDEX_CARGO_PROFILE another profile than `dist`.
+PLEXINDEX_PLATFORM_TAG names the platforms that a prebuilt library is for, and PLEXINDEX_LICENCES the file with the
+licences of what is in it: `make wheel` sets both, and checks the wheel.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import platform
 import shutil
+import sys
 import sysconfig
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,6 +27,9 @@ RUST_SOURCES = (
     "include", "benches/*.rs", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src", "README.md", "LICENSE-*",
 )  # fmt: skip
 
+COMPILES = """\
+plexindex is written in Rust and is compiled now, for this machine. That takes two to four minutes on two cores.
+"""
 ELSEWHERE = "PLEXINDEX_PREBUILT can be set to the path of a libplexindex that was built elsewhere."
 
 
@@ -40,7 +47,10 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         library = self.prebuilt() or self.build(rust)
         name = library.name if library.suffix == ".dll" else f"libplexindex{library.suffix}"
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{platform_tag()}"
+        build_data["tag"] = f"py3-none-{os.environ.get('PLEXINDEX_PLATFORM_TAG') or platform_tag()}"
+        if licences := os.environ.get("PLEXINDEX_LICENCES"):
+            folder = f"{self.build_config.builder.project_id}.dist-info/licenses"
+            build_data["force_include"][licences] = f"{folder}/THIRD-PARTY"
         if version == "editable":
             # A running process may have the old one mapped: replaced, not overwritten.
             target = here / "src" / "plexindex" / name
@@ -67,6 +77,8 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         spec.loader.exec_module(build_dist)
         profile = os.environ.get("PLEXINDEX_CARGO_PROFILE") or build_dist.PROFILE
         try:
+            build_dist.find_cargo()
+            say(COMPILES)
             library: Path = build_dist.build(profile=profile, root=rust)["cdylib"]
         except build_dist.BuildError as error:
             self.stop(f"{error}\n{ELSEWHERE}")
@@ -76,6 +88,16 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         """Ends the build with this message and no traceback."""
         self.app.abort(message)
         raise SystemExit(1)
+
+
+def say(text: str) -> None:
+    """Tells the one who waits, also from below pip: that hides what a build prints, unless it fails or is told `-v`."""
+    sys.stderr.write(text)
+    sys.stderr.flush()
+    if sys.stderr.isatty():
+        return
+    with contextlib.suppress(OSError), open("/dev/tty", "w") as terminal:
+        terminal.write(f"\n{text}")
 
 
 def platform_tag() -> str:

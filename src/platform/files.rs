@@ -4,21 +4,27 @@
 //! host. What that user can put into it must not lead this process elsewhere. So each name is looked up in a descriptor of
 //! its folder, no symbolic link is followed, what is made is new, and only what was made here is given away.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use super::walk::{ONLY_A_PLACE, c_name, open_at, open_at_once, walk};
 use super::witness::{Step, is_on_a_network, tell};
 
-/// The path that a C host writes as these bytes: here the bytes are the path.
+/// The path that the index and C hosts write as these bytes: here the bytes are the path.
 #[must_use]
-pub fn named(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(OsStr::from_bytes(bytes))
+pub fn named(bytes: impl Into<Vec<u8>>) -> PathBuf {
+    OsString::from_vec(bytes.into()).into()
+}
+
+/// These bytes of a path.
+#[must_use]
+pub fn bytes_of(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
 }
 
 /// How often a file is looked for that others make and remove meanwhile.
@@ -406,7 +412,8 @@ pub fn disk(directory: &Path) -> Disk {
             }
             facts
         };
-        #[allow(clippy::unnecessary_cast, clippy::cast_lossless)] // its type differs by platform
+        #[allow(clippy::unnecessary_cast, clippy::cast_lossless, clippy::cast_possible_wrap)]
+        // its type differs by platform
         let number = (facts.f_type as i64) & 0xFFFF_FFFF;
         let known = KINDS.iter().find(|(kind, ..)| *kind == number);
         #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)] // theirs too

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,19 @@ def test_without_a_rust_toolchain_it_says_what_to_do(tmp_path: Path) -> None:
     assert "https://rustup.rs" in said
     assert "PLEXINDEX_PREBUILT" in said
     assert "Traceback" not in said
+    assert "is compiled now" not in said
+
+
+def test_who_waits_at_a_terminal_is_told_that_it_compiles(tmp_path: Path) -> None:
+    # As below pip, which keeps what a build prints to itself.
+    at_a_terminal = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])", "sh", "-c"]
+    hidden = f"'{sys.executable}' -m hatchling build -t wheel -d '{tmp_path}' >/dev/null 2>&1"
+    environment = {**os.environ, "CARGO": "false", "PLEXINDEX_PREBUILT": ""}
+    command = [*at_a_terminal, hidden]
+    done = subprocess.run(
+        command, cwd=PACKAGE, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=True
+    )
+    assert re.search(rb"is compiled now, .* takes \w+ to \w+ minutes", done.stdout.replace(b"\r\n", b" "))
 
 
 def test_the_sdist_holds_what_cargo_needs(tmp_path: Path) -> None:

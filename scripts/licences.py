@@ -1,0 +1,67 @@
+"""The licences of what the library is built from: its texts go with each wheel, as most of them demand.
+
+licences.py [TRIPLE]      prints them for one platform
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from environment import ROOT
+
+PACKAGE = "plexindex"
+HEAD = """\
+The shared library of plexindex holds code of the crates below, each under its own licence, and SQLite, which is in the
+public domain. Rust's standard library is under MIT or Apache-2.0, as plexindex itself is, and LLVM's runtime library
+under Apache-2.0 with its exception.
+"""
+
+
+def crates(triple: str | None) -> list[dict[str, Any]]:
+    """The crates whose code is in the library: neither what builds it nor what tests it."""
+    command = [os.environ.get("CARGO", "cargo"), "metadata", "--format-version=1", "--locked"]
+    command += [f"--filter-platform={triple}"] if triple else []
+    facts = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
+    packages = {package["id"]: package for package in facts["packages"]}
+    needs = {
+        node["id"]: [
+            dependency["pkg"]
+            for dependency in node["deps"]
+            if any(kind["kind"] is None for kind in dependency["dep_kinds"])
+        ]
+        for node in facts["resolve"]["nodes"]
+    }
+    waiting = [name for name in packages if packages[name]["name"] == PACKAGE]
+    seen = set(waiting)
+    while waiting:
+        new = set(needs[waiting.pop()]) - seen
+        seen |= new
+        waiting += new
+    found = [packages[name] for name in seen if packages[name]["name"] != PACKAGE]
+    return sorted(found, key=lambda package: (package["name"], package["version"]))
+
+
+def text(triple: str | None) -> str:
+    """All of them. A text that several crates have word by word stands once."""
+    lines = [HEAD]
+    bodies: dict[str, list[str]] = {}
+    for crate in crates(triple):
+        name = f"{crate['name']} {crate['version']}"
+        lines.append(f"{name}: {crate['license'] or 'see below'}")
+        folder = Path(crate["manifest_path"]).parent
+        for file in sorted(folder.iterdir()):
+            if file.is_file() and file.name.upper().startswith(("LICEN", "COPYING", "NOTICE", "COPYRIGHT")):
+                body = file.read_text(encoding="utf-8", errors="replace").strip()
+                bodies.setdefault(body, []).append(name)
+    for body, names in bodies.items():
+        lines += ["", "=" * 80, ", ".join(dict.fromkeys(names)), "=" * 80, "", body]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(text(sys.argv[1] if sys.argv[1:] else None), end="")

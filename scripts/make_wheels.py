@@ -1,0 +1,184 @@
+"""Makes a wheel for each platform and checks it: `make wheel`, into build/wheels.
+
+    make_wheels.py [PLATFORM ...]      this machine's platform, those that are named, or `all`; `sdist` for the sources
+
+The library is built by cargo-zigbuild, so any Linux machine makes all of them; nothing is taken from its C library. The
+tools come from PyPI into an environment of their own, with what scripts/requirements-wheel.txt pins.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import build_dist
+import licences
+from environment import PACKAGE, ROOT, Environment, build_folder, check_python
+
+REQUIREMENTS = ROOT / "scripts" / "requirements-wheel.txt"
+# What each wheel holds beside the modules.
+IN_PACKAGE = ("plexindex/py.typed", "plexindex/libplexindex.so")
+IN_METADATA = ("licenses/LICENSE-APACHE", "licenses/LICENSE-MIT", "licenses/THIRD-PARTY", "entry_points.txt")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Where a wheel runs."""
+
+    target: str
+    """Rust's name of it; behind the dot the oldest glibc."""
+    tags: str
+    """The wheel's."""
+
+    @property
+    def triple(self) -> str:
+        """What rustup calls it."""
+        return self.target.partition(".")[0]
+
+
+# glibc 2.17 is the oldest that Rust's standard library runs with. Older versions of pip know the second name only.
+PLATFORMS = {
+    "manylinux_x86_64": Platform("x86_64-unknown-linux-gnu.2.17", "manylinux_2_17_x86_64.manylinux2014_x86_64"),
+    "manylinux_aarch64": Platform("aarch64-unknown-linux-gnu.2.17", "manylinux_2_17_aarch64.manylinux2014_aarch64"),
+    "musllinux_x86_64": Platform("x86_64-unknown-linux-musl", "musllinux_1_2_x86_64"),
+    "musllinux_aarch64": Platform("aarch64-unknown-linux-musl", "musllinux_1_2_aarch64"),
+}
+# The source distribution, which is for each of them.
+SOURCES = "sdist"
+
+
+class WheelError(Exception):
+    """A wheel is not what its name says; the text says how."""
+
+
+def here() -> str:
+    """The platform of this machine."""
+    libc = "manylinux" if platform.libc_ver()[0] == "glibc" else "musllinux"
+    name = f"{libc}_{platform.machine()}"
+    if sys.platform != "linux" or name not in PLATFORMS:
+        sys.exit(
+            f"no wheel is made for {sys.platform} on {platform.machine()}: name some of {', '.join(PLATFORMS)}, "
+            "or use `pip wheel ./bindings/python`"
+        )
+    return name
+
+
+def library(one: Platform) -> Path:
+    """The shared library for this platform."""
+    # musl's target links the C library into what it makes, and so makes no shared library, unless it is told not to.
+    flags = f"CARGO_TARGET_{one.triple.upper().replace('-', '_')}_RUSTFLAGS"
+    if one.triple.endswith("-musl"):
+        os.environ[flags] = f"{os.environ.get(flags, '')} -C target-feature=-crt-static".strip()
+    return build_dist.build(target=one.target, zigbuild=True)["cdylib"]
+
+
+def pack(python: Path, one: Platform, built: Path, folder: Path) -> Path:
+    """A wheel with this library in it."""
+    third_party = build_folder() / "THIRD-PARTY"
+    third_party.parent.mkdir(exist_ok=True)
+    third_party.write_text(licences.text(one.triple), encoding="utf-8")
+    command = [str(python), "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    variables = {
+        "PLEXINDEX_PREBUILT": str(built),
+        "PLEXINDEX_PLATFORM_TAG": one.tags,
+        "PLEXINDEX_LICENCES": str(third_party),
+    }
+    subprocess.run(command, cwd=PACKAGE, env={**os.environ, **variables}, check=True, stdout=subprocess.DEVNULL)
+    (wheel,) = folder.iterdir()
+    return wheel
+
+
+def pack_sources(python: Path, folder: Path) -> Path:
+    """The source distribution."""
+    command = [str(python), "-m", "hatchling", "build", "-t", "sdist", "-d", str(folder)]
+    subprocess.run(command, cwd=PACKAGE, check=True, stdout=subprocess.DEVNULL)
+    (sdist,) = folder.iterdir()
+    return sdist
+
+
+def make(python: Path, name: str, folder: Path) -> Path:
+    """The wheel of one platform, checked; or the source distribution. It is all that is in the folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if name == SOURCES:
+        return pack_sources(python, folder)
+    one = PLATFORMS[name]
+    print(f"== {name}: {one.target}", flush=True)
+    try:
+        wheel = pack(python, one, library(one), folder)
+    except build_dist.BuildError as error:
+        raise WheelError(
+            f"{error}\nDoes the Rust toolchain lack the platform? rustup target add {one.triple}"
+        ) from error
+    check(python, wheel)
+    return wheel
+
+
+def check(python: Path, wheel: Path) -> None:
+    """Raises an error where the wheel lacks a file, or asks more of a system than its name says."""
+    name, version, *_ = wheel.name.split("-")
+    tags = wheel.stem.rpartition("-")[2].split(".")
+    wanted = {*IN_PACKAGE, *(f"{name}-{version}.dist-info/{file}" for file in IN_METADATA)}
+    with zipfile.ZipFile(wheel) as archive:
+        missing = wanted - set(archive.namelist())
+        metadata = archive.read(f"{name}-{version}.dist-info/METADATA").decode()
+    if missing:
+        raise WheelError(f"{wheel.name} lacks {', '.join(sorted(missing))}")
+    if "# plexindex for Python" not in metadata:
+        raise WheelError(f"{wheel.name} lacks the README")
+    command = [str(python), "-m", "auditwheel", "show", str(wheel)]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = " ".join(done.stdout.split())
+    found = re.search(r'is consistent with the following platform tag: "(\w+)"', said)
+    if done.returncode or not found:
+        raise WheelError(f"auditwheel could not read {wheel.name}: {said}")
+    if wrong := [tag for tag in tags if not is_enough(tag, found[1])]:
+        raise WheelError(f"{wheel.name} is tagged {', '.join(wrong)}, and its library needs {found[1]}: {said}")
+
+
+def is_enough(tag: str, needed: str) -> bool:
+    """Whether each system with the first tag has the second one too: of one C library, as new, and of one machine."""
+    form = re.compile(r"(manylinux|musllinux)_(\d+)_(\d+)_(\w+)")
+    has, needs = form.fullmatch(tag.replace("manylinux2014", "manylinux_2_17")), form.fullmatch(needed)
+    if not has or not needs:
+        return False
+    same = (has[1], has[4]) == (needs[1], needs[4])
+    return same and (int(has[2]), int(has[3])) >= (int(needs[2]), int(needs[3]))
+
+
+def main() -> int:
+    """Makes the wheels that are named."""
+    check_python()
+    names = sys.argv[1:] or [here()]
+    names = list(PLATFORMS) if names == ["all"] else names
+    if unknown := [name for name in names if name not in (*PLATFORMS, SOURCES)]:
+        sys.exit(f"no platform is called {', '.join(unknown)}: there are {', '.join(PLATFORMS)}, all and {SOURCES}")
+    tools = Environment(build_folder() / "wheel-tools")
+    tools.make(REQUIREMENTS)
+    os.environ["PATH"] = f"{tools.python.parent}{os.pathsep}{os.environ['PATH']}"
+    folder = build_folder() / "wheels"
+    folder.mkdir(exist_ok=True)
+    made: list[str] = []
+    for name in names:
+        begin = time.monotonic()
+        try:
+            file = make(tools.python, name, folder / name)
+        except WheelError as error:
+            sys.exit(str(error))
+        file = file.replace(folder / file.name)
+        (folder / name).rmdir()
+        seconds = time.monotonic() - begin
+        made.append(f"{file.relative_to(ROOT)}  {file.stat().st_size:,} bytes  {seconds:.0f} s")
+    print(*made, sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

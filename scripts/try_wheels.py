@@ -1,0 +1,83 @@
+"""Installs plexindex from build/wheels into each Python and uses it: `make try-wheels PYTHONS="python3.9 python3.13"`.
+
+    try_wheels.py [PYTHON ...]      commands; default: this Python
+
+pip chooses the wheel by its tags, so a tag that is wrong shows. Each Python gets an empty environment. One that cannot
+make any, as one of another architecture in an emulator (`"qemu-aarch64-static -L ROOT ROOT/usr/bin/python3"`) or in
+a container, gets a folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from environment import ROOT, build_folder, target_folder
+
+TOKEN = "standin-token"  # noqa: S105 - of a server that holds nothing
+MOVIES = 300
+
+
+def pip_folder() -> str:
+    """Where this Python has pip: it runs in any other one."""
+    import pip
+
+    return str(Path(pip.__file__).resolve().parent.parent)
+
+
+def run(command: list[str], **variables: str) -> str:
+    """What a command prints; ends this program when it fails."""
+    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", **variables}
+    done = subprocess.run(
+        command, env=environment, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if done.returncode:
+        sys.exit(f"failed with exit code {done.returncode}: {shlex.join(command)}\n{done.stdout}")
+    return done.stdout.strip()
+
+
+def use(python: str, url: str, folder: Path) -> str:
+    """Installs and uses the wheel; gives what that said."""
+    command = shlex.split(python)
+    install = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-index",
+        f"--find-links={build_folder() / 'wheels'}",
+        "plexindex",
+    ]
+    program = [str(ROOT / "scripts" / "try_wheel.py"), url, TOKEN]
+    if len(command) == 1:
+        run([*command, "-m", "venv", str(folder / "venv")])
+        command = [str(folder / "venv" / "bin" / "python")]
+        run([*command, *install])
+        return run([*command, *program])
+    target = str(folder / "packages")
+    run([*command, *install, f"--target={target}"], PYTHONPATH=pip_folder())
+    return run([*command, *program], PYTHONPATH=target)
+
+
+def main() -> int:
+    """Uses the wheel in each Python that is named."""
+    binary = os.environ.get("PLEXINDEX_STANDIN") or target_folder() / "release" / "standin"
+    command = [str(binary), "--token", TOKEN, "--movies", str(MOVIES), "--plain", "--exit-with-stdin"]
+    standin = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert standin.stdout is not None
+    url = standin.stdout.readline().split()[1]
+    try:
+        for python in sys.argv[1:] or [sys.executable]:
+            with tempfile.TemporaryDirectory() as folder:
+                print(f"{use(python, url, Path(folder))}  ({python})", flush=True)
+    finally:
+        standin.communicate()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
