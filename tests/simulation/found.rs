@@ -145,3 +145,32 @@ fn what_a_delta_leaves_out_is_listed_where_the_token_is_exact() {
     let found = films.match_path(path(2).as_bytes()).expect("an answer");
     assert_eq!((found.status, found.stale), (Status::NotFound, false), "{found:?}");
 }
+
+#[test]
+fn an_item_that_a_delta_brings_stays_invalidated_in_every_handle() {
+    let scene = Scene::new(Knobs::BEST, 5);
+    let index = scene.listed();
+    let films = index.library("Films").expect("a handle");
+    let key = scene.memory.items(&scene.section)[2].rating_key.clone();
+    films.invalidate_item(&key).expect("invalidated");
+    scene.memory.rename(&scene.section, &key, "/srv/films/New.mkv");
+    // Another path leads to a delta, which brings the item that was invalidated.
+    scene.clock.advance_ms(2 * HOUR_MS);
+    let other = films.match_path(path(0).as_bytes()).expect("an answer");
+    assert_eq!((other.status, other.stale), (Status::Ok, false), "{other:?}");
+    let fresh = scene.open();
+    let answers = [&index, &fresh].map(|index| {
+        let films = index.library("Films").expect("a handle");
+        let offline = QueryOptions {
+            offline: true,
+            ..films.query()
+        };
+        let found = index.match_path(&offline, b"/srv/films/New.mkv").expect("an answer");
+        let key = films.lookup_key(b"/srv/films/New.mkv", str::to_owned);
+        (found.status, found.confidence, found.reason, key)
+    });
+    assert_eq!(answers[0], answers[1], "a handle that opens now, and the one that took the delta over");
+    assert_eq!(answers[0].3, None, "a fast lookup answers what is invalidated");
+    let asked = films.match_path(b"/srv/films/New.mkv").expect("an answer");
+    assert_eq!((asked.status, asked.stale), (Status::Ok, false), "{asked:?}");
+}

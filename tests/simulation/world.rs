@@ -347,7 +347,9 @@ impl World {
         let server = self.net.servers[number].clone();
         let libraries = server.sections();
         let (title, section) = libraries[self.word(2, libraries.len())].clone();
-        let items = server.items(&section);
+        let items: Vec<_> = (server.items(&section).into_iter())
+            .filter(plexindex::model::Item::has_key)
+            .collect();
         let one = (!items.is_empty()).then(|| items[self.word(3, items.len())].clone());
         self.files += 1;
         let (name, path) = film(number, &title, self.files);
@@ -389,6 +391,11 @@ impl World {
                 self.say(&format!("{} goes, and {path} comes", item.rating_key));
                 server.remove(&section, &item.rating_key);
                 server.add(&section, &name, &path);
+            }
+            (14, _) => {
+                // Behind a NUL C would not read on: such an item is none.
+                self.say(&format!("{path} comes to '{title}' of server {number}, with a NUL in its key"));
+                server.add_as(&section, format!("{}\0{}", self.files, self.files), &name, &path);
             }
             _ => {
                 self.say(&format!("{path} comes to '{title}' of server {number}"));

@@ -258,6 +258,11 @@ impl Memory {
     /// A film with this title and file comes; gives its key.
     pub fn add(&self, section: &str, title: &str, path: &str) -> String {
         let rating_key = key(&mut self.state().made);
+        self.add_as(section, rating_key, title, path)
+    }
+
+    /// The same with a key that is given.
+    pub fn add_as(&self, section: &str, rating_key: String, title: &str, path: &str) -> String {
         let item = Item {
             rating_key: rating_key.clone(),
             kind: ItemType::Movie,
