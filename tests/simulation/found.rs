@@ -169,7 +169,10 @@ fn an_item_that_a_delta_brings_stays_invalidated_in_every_handle() {
         let key = films.lookup_key(b"/srv/films/New.mkv", str::to_owned);
         (found.status, found.confidence, found.reason, key)
     });
-    assert_eq!(answers[0], answers[1], "a handle that opens now, and the one that took the delta over");
+    assert_eq!(
+        answers[0], answers[1],
+        "a handle that opens now, and the one that took the delta over"
+    );
     assert_eq!(answers[0].3, None, "a fast lookup answers what is invalidated");
     let asked = films.match_path(b"/srv/films/New.mkv").expect("an answer");
     assert_eq!((asked.status, asked.stale), (Status::Ok, false), "{asked:?}");

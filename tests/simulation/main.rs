@@ -195,7 +195,11 @@ fn a_history_replays_exactly() {
         let steps = steps_of(seed, STEPS);
         let [one, other] = [0, 1].map(|_| attempt(seed, &steps).unwrap_or_else(|failure| failure.log));
         // How far a limit on the folder is kept within a call depends on the time that it takes.
-        if one.lines().next().is_some_and(|knobs| knobs.contains("size_limit Some")) {
+        if one
+            .lines()
+            .next()
+            .is_some_and(|knobs| knobs.contains("size_limit Some"))
+        {
             continue;
         }
         for (one, other) in one.lines().zip(other.lines()) {
@@ -231,7 +235,10 @@ fn the_mutants_apply() {
         // `run.sh` names the defect by the first two words of the file's name.
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         let short = name.splitn(3, '-').take(2).collect::<Vec<_>>().join("-");
-        assert!(patch.contains(&format!("crate::mutant::is(\"{short}\")")), "{name} brings nothing back");
+        assert!(
+            patch.contains(&format!("crate::mutant::is(\"{short}\")")),
+            "{name} brings nothing back"
+        );
     }
     assert!(patches > 0);
 }

@@ -603,7 +603,9 @@ impl Model {
             let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
             let floor = (told.all).max(of(&told.paths, &path)).max(of(&told.keys, key));
             held |= sees(asked.who.user, key)
-                && facts.iter().any(|fact| fact.server == asked.server && fact.to.is_none_or(|to| to > floor));
+                && facts
+                    .iter()
+                    .any(|fact| fact.server == asked.server && fact.to.is_none_or(|to| to > floor));
         }
         if held || recorded {
             Ok(())

@@ -135,8 +135,7 @@ impl Stock {
 
     /// The same of one partition.
     fn partition(&self, partition: usize, sees: fn(&str) -> bool) -> impl Iterator<Item = &Row> {
-        self.shown(sees)
-            .filter(move |row| partition_of(&row.item) == partition)
+        self.shown(sees).filter(move |row| partition_of(&row.item) == partition)
     }
 
     fn find(&mut self, key: &str) -> &mut Row {
@@ -547,7 +546,10 @@ impl Source for MemorySource {
             let told = |row: &Row| told == Delta::Complete || !row.silent || row.born > since;
             let is_new = |row: &&Row| row.changed > since && told(row) && (self.sees)(&row.item.rating_key);
             let new: Vec<Item> = stock.rows.iter().filter(is_new).map(|row| row.item.clone()).collect();
-            let gone = stock.gone.iter().filter(|(version, key)| *version > since && (self.sees)(key));
+            let gone = stock
+                .gone
+                .iter()
+                .filter(|(version, key)| *version > since && (self.sees)(key));
             (new, gone.map(|(_, key)| key.clone()).collect())
         };
         known.add(&new)?;
