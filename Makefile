@@ -12,7 +12,7 @@ export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 # The stand-in and the demo's library, built by one command, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build header demo standin docs bench test test-rust test-python check-deep fuzz fuzz-planted sanitize coverage deny lint valgrind clean
+.PHONY: help build header demo standin docs bench test test-rust test-python check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -50,6 +50,9 @@ test-python: ## ruff, mypy, and the tests of the Python package only
 check-deep: ## the long fault tests in full (docs/faults.md): kills, power cuts, damage, load; PLEXINDEX_DEPTH=N scales them
 	$(CARGO) test --test processes --test disk --test hostile --test limit -- --ignored
 	$(CARGO) test --release --test simulation -- --ignored
+
+mutants: ## whether the simulation finds the old defects that its patches bring back: SEEDS=2000 of each at most, ONLY=data-06
+	sh tests/simulation/mutants/run.sh $(or $(SEEDS),2000) $(ONLY)
 
 fuzz: ## the fuzz targets, guided by coverage: TIME=60 seconds each, or RUNS=1000000; TARGETS="paths …"
 	$(PYTHON) scripts/run_fuzz.py

@@ -30,8 +30,8 @@ find . -type f | while read -r file; do
     fi
 done
 cd "$work/tree"
-cargo test -q --test simulation --no-run
-program=$(cargo test --test simulation --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')
+cargo test -q --release --test simulation --no-run
+program=$(cargo test --release --test simulation --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')
 
 simulate() {
     PLEXINDEX_MUTANT=$short PLEXINDEX_SEED=0 PLEXINDEX_SEEDS=$2 PLEXINDEX_FOUND=${FOUND:-10} \
