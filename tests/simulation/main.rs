@@ -2,7 +2,7 @@
 //! that vanish; and a model that knows what every answer may be.
 //!
 //! `model.rs` is the model, `world.rs` the steps, `calls.rs` the calls of hosts and what is checked of each, `net.rs` the
-//! clock, the servers and the kills. A seed repeats exactly: `PLEXINDEX_SEED=N cargo test --test simulation one_seed`.
+//! clock, the servers and the kills, `disk.rs` the disk, the log, and what happened how often. A seed repeats exactly: `PLEXINDEX_SEED=N cargo test --test simulation one_seed`.
 #![allow(clippy::cast_possible_truncation)] // small numbers of our own
 #![allow(clippy::case_sensitive_file_extension_comparisons)] // the names are our own
 #![allow(clippy::similar_names)] // said and seed, path and paths
@@ -115,7 +115,7 @@ fn a_few_histories() {
         .map_or(1, |time| time.as_secs());
     (0..FIXED).for_each(check);
     let mut ran = FIXED as usize;
-    while begun.elapsed() < Duration::from_secs(5) {
+    while begun.elapsed() < Duration::from_secs(7) {
         println!("seed {fresh}");
         check(fresh);
         fresh += 1;

@@ -621,7 +621,14 @@ impl Model {
         let Some(library) = asked.library else {
             return Ok(());
         };
-        if found.stale || asked.failed || found.age_ms.is_none() || found.status == Status::Ok {
+        // 'Unconfirmed' names it: it was invalidated, and where the server tells nothing of single items a listing that goes on
+        // after it was cut off may have read it before.
+        if found.stale
+            || asked.failed
+            || found.age_ms.is_none()
+            || found.status == Status::Ok
+            || found.reason == Reason::Unconfirmed
+        {
             return Ok(());
         }
         let told = self.told_of(asked, library);
