@@ -13,7 +13,7 @@ export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 # The stand-in and the demo's library, built by one command, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build install uninstall abi header demo standin docs bench test test-rust test-python test-install check-deep fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
+.PHONY: help build install uninstall abi header demo standin docs bench test test-rust test-python test-install check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -62,6 +62,9 @@ test-install: ## only the tests of what `make install` makes, with link-time opt
 
 check-deep: ## the long fault tests in full (docs/faults.md), one after another; PLEXINDEX_DEPTH=N scales them, ONLY="disk …"
 	$(PYTHON) scripts/run_deep.py
+
+mutants: ## whether the simulation finds the old defects that its patches bring back: SEEDS=2000 of each at most, ONLY=data-06
+	sh tests/simulation/mutants/run.sh $(or $(SEEDS),2000) $(ONLY)
 
 fuzz: ## the fuzz targets, guided by coverage: TIME=60 seconds each, or RUNS=1000000; TARGETS="paths …"
 	$(PYTHON) scripts/run_fuzz.py
