@@ -28,7 +28,13 @@ pub fn host(words: &[&str]) {
             continue;
         }
         let index = index.as_ref().expect("it is open");
-        let library = index.library("Movies").expect("a handle");
+        let library = match index.library("Movies") {
+            Ok(library) => library,
+            Err(error) => {
+                say(&format!("{:?}: {error}", error.status));
+                continue;
+            }
+        };
         let said = match verb {
             "record" => library
                 .record_matches(&[(path.as_bytes(), key)])
