@@ -26,27 +26,13 @@ PLACE = ROOT / "fuzz"
 CORPUS = PLACE / "corpus"
 # The largest input: larger ones are slow and show nothing more. And the most that a target keeps in the repository.
 LONGEST, MOST_FILES, MOST_BYTES = 1024, 40, 60_000
-# The compiler's own passes, which a stable compiler has too, but hides.
-PASSES = [
-    "-Zsanitizer=address",
-    "-Cpasses=sancov-module",
-    "-Cllvm-args=-sanitizer-coverage-level=4",
-    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
-    "-Cllvm-args=-sanitizer-coverage-pc-table",
-    "-Cllvm-args=-sanitizer-coverage-trace-compares",
-    "--cfg",
-    "fuzzing",
-    "-Ccodegen-units=1",
-]
-
-
 def build(*features: str) -> Path:
     """The fuzzer. SQLite and the other C code are instrumented too: their builds look at the compiler's flags."""
     triple = subprocess.run([CARGO, "-vV"], check=True, capture_output=True, text=True).stdout
     host = re.search(r"^host: (\S+)$", triple, re.M)
     assert host is not None
     folder = target_folder() / "fuzz"
-    variables = {"RUSTC_BOOTSTRAP": "1", "RUSTFLAGS": " ".join(PASSES), "CARGO_TARGET_DIR": str(folder)}
+    variables = {"RUSTC_BOOTSTRAP": "1", "RUSTC_WRAPPER": str(PLACE / "rustc.sh"), "RUSTFLAGS": "-Zsanitizer=address --cfg fuzzing", "CARGO_TARGET_DIR": str(folder)}
     command = [CARGO, "build", "--release", "--target", host[1], "--manifest-path", str(PLACE / "Cargo.toml")]
     command += [f"--features={feature}" for feature in features]
     if subprocess.run(command, env={**os.environ, **variables}).returncode:

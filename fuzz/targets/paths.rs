@@ -44,9 +44,11 @@ fn path(input: &mut Input<'_>) -> Vec<u8> {
     for _ in 0..how & 0x0F {
         path.push_str(input.pick(&PIECES));
     }
-    // Some are long: other code folds them.
-    if how & 0x30 == 0x30 {
-        path = path.repeat(1 + 40 * usize::from(how & 0x0F));
+    // Some are long, and some too long for all buffers: other code folds them.
+    match how {
+        0xFF => path = path.repeat(160),
+        _ if how & 0x30 == 0x30 => path = path.repeat(1 + usize::from(how & 0x0F)),
+        _ => {}
     }
     path.into_bytes()
 }
@@ -177,9 +179,14 @@ pub fn run(data: &[u8]) {
         &[&one, &b"/"[..], &third].concat(),
         &[&other, &b"/"[..], &third].concat(),
     );
-    // Patterns: few bytes make large ones.
     let mut rules = vec![prefix(MappingKind::ServerToHost, &one, &other)];
-    if let Ok(pattern) = std::str::from_utf8(input.bytes()) {
+    rules.retain(|rule| Mappings::new(std::slice::from_ref(rule)).is_ok());
+    let digest = |rules: &[Mapping]| Mappings::new(rules).expect("each compiles").digest();
+    assert_eq!(digest(&rules), digest(&rules));
+    // Patterns: few bytes make large ones, which take long to compile.
+    if input.bool()
+        && let Ok(pattern) = std::str::from_utf8(input.bytes())
+    {
         let kind = if input.bool() {
             MappingKind::HostToServer
         } else {
@@ -191,9 +198,7 @@ pub fn run(data: &[u8]) {
             to: input.bytes().to_vec(),
         });
     }
-    rules.retain(|rule| Mappings::new(std::slice::from_ref(rule)).is_ok());
-    let mappings = Mappings::new(&rules).expect("each compiles");
-    assert_eq!(mappings.digest(), Mappings::new(&rules).expect("again").digest());
+    let Ok(mappings) = Mappings::new(&rules) else { return };
     for path in [&one, &other, &third] {
         for made in rewritten(&mappings, path) {
             form_is_a_fixed_point(&made);
