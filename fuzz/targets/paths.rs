@@ -44,11 +44,10 @@ fn path(input: &mut Input<'_>) -> Vec<u8> {
     for _ in 0..how & 0x0F {
         path.push_str(input.pick(&PIECES));
     }
-    // Some are long, and some too long for all buffers: other code folds them.
-    match how {
-        0xFF => path = path.repeat(160),
-        _ if how & 0x30 == 0x30 => path = path.repeat(1 + usize::from(how & 0x0F)),
-        _ => {}
+    // Some are long: other code folds them. A few are too long for all buffers, and take long.
+    if how & 0x30 == 0x30 {
+        let times = if how == 0xFF && input.byte() == 0x5A { 160 } else { 8 };
+        path = path.repeat(times);
     }
     path.into_bytes()
 }
