@@ -27,13 +27,20 @@ PLACE = ROOT / "fuzz"
 CORPUS = PLACE / "corpus"
 # The largest input: larger ones are slow and show nothing more. And the most that a target keeps in the repository.
 LONGEST, MOST_FILES, MOST_BYTES = 1024, 40, 60_000
+
+
 def build(*features: str) -> Path:
     """The fuzzer. SQLite and the other C code are instrumented too: their builds look at the compiler's flags."""
     triple = subprocess.run([CARGO, "-vV"], check=True, capture_output=True, text=True).stdout
     host = re.search(r"^host: (\S+)$", triple, re.M)
     assert host is not None
     folder = target_folder() / "fuzz"
-    variables = {"RUSTC_BOOTSTRAP": "1", "RUSTC_WRAPPER": str(PLACE / "rustc.sh"), "RUSTFLAGS": "-Zsanitizer=address --cfg fuzzing", "CARGO_TARGET_DIR": str(folder)}
+    variables = {
+        "RUSTC_BOOTSTRAP": "1",
+        "RUSTC_WRAPPER": str(PLACE / "rustc.sh"),
+        "RUSTFLAGS": "-Zsanitizer=address --cfg fuzzing",
+        "CARGO_TARGET_DIR": str(folder),
+    }
     command = [CARGO, "build", "--release", "--target", host[1], "--manifest-path", str(PLACE / "Cargo.toml")]
     command += [f"--features={feature}" for feature in features]
     if subprocess.run(command, env={**os.environ, **variables}).returncode:
@@ -59,8 +66,10 @@ def run(program: Path, name: str, *arguments: str) -> tuple[int, str]:
         variables = {
             "PLEXINDEX_FUZZ": name,
             "PLEXINDEX_FUZZ_FOLDER": folder,
-            # SQLite has one array under two names. The rest makes allocations cheaper; a report shows enough all the same.
-            "ASAN_OPTIONS": "detect_odr_violation=0:allocator_may_return_null=1:malloc_context_size=6:quarantine_size_mb=32",
+            # SQLite has one array under two names.
+            "ASAN_OPTIONS": "detect_odr_violation=0:allocator_may_return_null=1"
+            # Allocations are cheaper so, and reports show enough.
+            ":malloc_context_size=6:quarantine_size_mb=32",
         }
         process = subprocess.Popen(
             [str(program), f"-max_len={LONGEST}", "-timeout=30", *arguments],

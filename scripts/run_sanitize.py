@@ -1,4 +1,4 @@
-"""The C programs and some of the Python tests under the sanitizers: `make sanitize`, or ONLY="address python thread miri".
+"""The C programs and some of the tests under the sanitizers: `make sanitize`, or ONLY="address python thread miri".
 
     address   the C programs and the header in C and C++, under AddressSanitizer with its leak check, and under UBSan:
               the library, SQLite and the programs are instrumented
@@ -6,8 +6,8 @@
               in them are CPython's own, and pass
     thread    the unit tests that have threads in them, under ThreadSanitizer, the standard library instrumented too:
               this needs a nightly compiler with its source (rustup component add --toolchain nightly rust-src)
-    miri      the unit tests of index files, overlay, swap, the ladder and encodings, in an interpreter that sees undefined
-              behaviour: this needs a nightly compiler with Miri (rustup component add --toolchain nightly miri)
+    miri      the unit tests of index files, overlay, swap, the ladder and encodings, in an interpreter that sees
+              undefined behaviour: this needs a nightly compiler with Miri (rustup component add … miri)
 
 Each begins with mistakes that are planted (tests/sanitize): a sanitizer that does not find them finds nothing.
 """
@@ -311,7 +311,7 @@ def miri() -> list[Row]:
     rows = [Row("miri: planted read of what was freed", int(bool(found)), int(not found), time.monotonic() - begin)]
     if found:
         skipped = [f"--skip={name}" for name in NOT_INTERPRETED]
-        rows += cargo_test("miri", "--lib", "--", *INTERPRETED, *skipped, command=("miri", "test"), **variables)
+        rows += cargo_test("miri", "--lib", "--", *INTERPRETED, *skipped, command="miri test", **variables)
     return rows
 
 

@@ -467,8 +467,14 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                 plexindex_record_matches(library, first, first_length, second, second_length, count),
                 Some(Written::Some),
             ),
-            17 => (plexindex_invalidate_path(library, first, first_length), Some(Written::Some)),
-            18 => (plexindex_invalidate_item(library, first, first_length), Some(Written::Some)),
+            17 => (
+                plexindex_invalidate_path(library, first, first_length),
+                Some(Written::Some),
+            ),
+            18 => (
+                plexindex_invalidate_item(library, first, first_length),
+                Some(Written::Some),
+            ),
             // Rarely with success: little can be asked of an empty store, or of one in which nothing counts.
             19 | 20 => match nulls {
                 0x2A => (plexindex_clear(handle), Some(Written::All)),

@@ -52,9 +52,7 @@ impl Whole {
         closed.retain(|(name, _)| !name.ends_with("-wal"));
         let index = server::open(template.path(), false, &Arc::new(ManualClock::new(NOW_MS))).expect("opened again");
         let library = index.library("Movies").expect("a handle");
-        library
-            .record_matches(&[(b"/host/late.mkv", "103")])
-            .expect("recorded");
+        library.record_matches(&[(b"/host/late.mkv", "103")]).expect("recorded");
         library
             .invalidate_path(b"/mnt/films/Film 5 (1999)/Film 5.mkv")
             .expect("invalidated");

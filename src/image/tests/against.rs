@@ -220,7 +220,8 @@ pub fn compare(
     assert_eq!(
         (got.rung, got.confidence),
         (wanted.rung, wanted.confidence),
-        "{}", context()
+        "{}",
+        context()
     );
     assert_eq!(got.found().len(), wanted.found.len().min(LIMIT), "{}", context());
     if wanted.found.len() <= LIMIT {
@@ -245,7 +246,8 @@ pub fn compare(
         assert_eq!(
             found.item.title,
             listed.map_or("", |(item, _)| &item.title),
-            "{}", context()
+            "{}",
+            context()
         );
         seen.push(id);
     }
