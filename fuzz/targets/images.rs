@@ -107,7 +107,11 @@ impl Whole {
             _folder: folder,
         };
         whole.told = whole
-            .tell(Some(whole.listing.clone()), Some(whole.matches.clone()), 0..usize::MAX)
+            .tell(
+                Some(whole.listing.clone()),
+                Some(whole.matches.clone()),
+                &(0..usize::MAX),
+            )
             .expect("fresh images answer")
             .into_iter()
             .collect();
@@ -126,7 +130,7 @@ impl Whole {
         &self,
         listing: Option<Vec<u8>>,
         matches: Option<Vec<u8>>,
-        which: Range<usize>,
+        which: &Range<usize>,
     ) -> Option<Vec<(usize, String)>> {
         let open = |bytes: Option<Vec<u8>>| bytes.map(Image::in_memory).transpose();
         let (listing, matches) = (open(listing).ok()?.map(Arc::new), open(matches).ok()?.map(Arc::new));
@@ -145,7 +149,7 @@ impl Whole {
         };
         let views = [&view];
         let mut told = Vec::new();
-        for (at, question) in some(&self.questions, &which) {
+        for (at, question) in some(&self.questions, which) {
             let outcome = climb(&views, Scope::One(0), &self.mappings, question);
             let outcome = (!outcome.broken).then(|| format!("{outcome:?}"));
             let fast = fast_lookup(&views, Scope::One(0), &self.mappings, question);
@@ -158,7 +162,7 @@ impl Whole {
             told.push((3 * at + 1, fast));
         }
         if let Some(image) = &listing {
-            for (at, key) in some(&self.keys, &which) {
+            for (at, key) in some(&self.keys, which) {
                 let number = image.find(key);
                 let item = number.map(|at| (image.item(at), image.facts(at), image.came_at(at)));
                 told.push((3 * at + 2, format!("{key}: {item:?}")));
@@ -243,8 +247,8 @@ fn damaged(whole: &Whole, data: &[u8]) {
         at => usize::from(at & 3) * 8..usize::from(at & 3) * 8 + 8,
     };
     let told = match mode >> 1 & 3 {
-        0 | 1 => whole.tell(Some(bytes), Some(whole.matches.clone()), which),
-        2 => whole.tell(Some(whole.listing.clone()), Some(bytes), which),
+        0 | 1 => whole.tell(Some(bytes), Some(whole.matches.clone()), &which),
+        2 => whole.tell(Some(whole.listing.clone()), Some(bytes), &which),
         _ => return table(whole, &bytes, fit),
     };
     if let Some(told) = told.filter(|_| !fit) {
