@@ -72,7 +72,7 @@ fuzz: ## the fuzz targets, guided by coverage: TIME=60 seconds each, or RUNS=100
 fuzz-planted: ## whether the fuzzer finds a read out of bounds that is planted
 	$(PYTHON) scripts/run_fuzz.py planted
 
-sanitize: ## C, C++, SQLite and Python under AddressSanitizer, UBSan and ThreadSanitizer: ONLY="address python thread"
+sanitize: ## C, C++, SQLite and Python under AddressSanitizer, UBSan, ThreadSanitizer, Miri: ONLY="address python thread miri"
 	$(PYTHON) scripts/run_sanitize.py
 
 coverage: ## which lines of src the tests run; TESTS="--lib" for some tests
