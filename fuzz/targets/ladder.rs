@@ -103,10 +103,13 @@ fn setup(input: &mut Input<'_>) -> Setup {
     }
 }
 
+/// Which way, from and to, of each rule of a set.
+type Rules = Vec<(bool, String, String)>;
+
 /// The rules, compiled once: there are some hundred sets of them, and a pattern takes longer to compile than a library to ask.
 fn kept(rules: &[Rule]) -> Mappings {
     thread_local! {
-        static KEPT: RefCell<HashMap<Vec<(bool, String, String)>, Mappings>> = RefCell::default();
+        static KEPT: RefCell<HashMap<Rules, Mappings>> = RefCell::default();
     }
     let key = rules
         .iter()

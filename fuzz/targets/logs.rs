@@ -73,7 +73,7 @@ unsafe extern "C" fn receive(user: *mut c_void, level: i32, text: *const c_char,
 
 fn drain(receiver: &mut Receiver) {
     // SAFETY: a function of that type, and what it takes.
-    let status = unsafe { plexindex_drain_log(Some(receive), std::ptr::from_mut(receiver).cast()) };
+    let status = unsafe { plexindex_drain_log(Some(receive), std::ptr::from_mut(receiver).cast(), null_mut()) };
     assert_eq!(check_status(status), Status::Ok);
 }
 
@@ -130,7 +130,7 @@ pub fn run(data: &[u8]) {
             }
             0xC0 => {
                 // SAFETY: NULL is refused.
-                let status = unsafe { plexindex_drain_log(None, null_mut()) };
+                let status = unsafe { plexindex_drain_log(None, null_mut(), null_mut()) };
                 assert_eq!(check_status(status), Status::NullPointer);
             }
             how => {

@@ -60,7 +60,7 @@ pub fn installed() {
         options.cache_dir = given(b"/dev/null/x", false);
         let mut handle: *mut Handle = std::ptr::null_mut();
         // SAFETY: all that is set is valid during the call.
-        let status = check_status(unsafe { plexindex_open(&raw const options, &raw mut handle) });
+        let status = check_status(unsafe { plexindex_open(&raw const options, &raw mut handle, null_mut()) });
         assert_eq!(status, Status::Store);
         loud();
     });

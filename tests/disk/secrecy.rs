@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::ptr::null_mut;
 
 use plexindex::capi::types as capi;
 use plexindex::model::Token;
@@ -223,10 +224,10 @@ fn in_memory(process: u32) -> usize {
 // SAFETY: as src/capi declares them; what the handle points to is not looked at.
 #[allow(improper_ctypes)]
 unsafe extern "C" {
-    fn plexindex_open(options: *const capi::Options, handle: *mut *mut capi::Handle) -> i32;
-    fn plexindex_refresh(handle: *const capi::Handle, query: *const capi::Query) -> i32;
-    fn plexindex_watch_start(handle: *const capi::Handle) -> i32;
-    fn plexindex_close(handle: *mut capi::Handle) -> i32;
+    fn plexindex_open(options: *const capi::Options, handle: *mut *mut capi::Handle, error: *mut capi::Buffer) -> i32;
+    fn plexindex_refresh(handle: *const capi::Handle, query: *const capi::Query, error: *mut capi::Buffer) -> i32;
+    fn plexindex_watch_start(handle: *const capi::Handle, error: *mut capi::Buffer) -> i32;
+    fn plexindex_close(handle: *mut capi::Handle, error: *mut capi::Buffer) -> i32;
 }
 
 /// In a worker, through the C ABI, as hosts do it: uses a token, and says when the index is open and when it is closed.
@@ -235,7 +236,7 @@ pub fn remembered(words: &[&str]) {
         data: bytes.as_ptr().cast(),
         length: bytes.len(),
     };
-    let mut handle = std::ptr::null_mut();
+    let mut handle = null_mut();
     let token = hidden();
     // SAFETY: structs of zeroes with their sizes set, pointers to what lives here, and plain calls.
     unsafe {
@@ -246,17 +247,17 @@ pub fn remembered(words: &[&str]) {
             token: given(&token),
             ..std::mem::zeroed()
         };
-        assert_eq!(plexindex_open(&raw const options, &raw mut handle), 0);
+        assert_eq!(plexindex_open(&raw const options, &raw mut handle, null_mut()), 0);
         wiped(token);
         let all = capi::Query {
             size: size_of::<capi::Query>(),
             ..std::mem::zeroed()
         };
-        assert_eq!(plexindex_refresh(handle, &raw const all), 0);
-        assert_eq!(plexindex_watch_start(handle), 0);
+        assert_eq!(plexindex_refresh(handle, &raw const all, null_mut()), 0);
+        assert_eq!(plexindex_watch_start(handle, null_mut()), 0);
         say("open");
         told();
-        assert_eq!(plexindex_close(handle), 0);
+        assert_eq!(plexindex_close(handle, null_mut()), 0);
     }
     say("closed");
     told();

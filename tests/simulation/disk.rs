@@ -146,7 +146,6 @@ pub fn count(counts: &mut BTreeMap<String, u64>) {
 /// All of it, a kind in a line.
 pub fn counted() -> String {
     let all = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
-    all.iter()
-        .map(|(what, times)| format!("  {times:>9} {what}\n"))
-        .collect()
+    let lines: Vec<String> = all.iter().map(|(what, times)| format!("  {times:>9} {what}")).collect();
+    lines.join("\n") + "\n"
 }
