@@ -9,7 +9,7 @@ use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
 use crate::model::{LibraryId, Sequence};
 use crate::platform::mutex::lock;
-use crate::reading::{Resolved, age};
+use crate::reading::{PERSISTENCE, Resolved, age, cleared_again};
 use crate::source::{Bounds, Delta};
 use crate::store::LibraryRow;
 
@@ -61,34 +61,42 @@ impl Syncing {
         }
         self.reading.catch_up()?;
         let since = self.reading.snapshot().sequence();
-        let known = {
-            let snapshot = self.reading.snapshot();
-            !snapshot.rows.is_empty()
-                && call
-                    .library
-                    .is_none_or(|library| matches!(library.resolve(&snapshot), Ok(Resolved::Scope(_))))
-        };
-        if !known {
-            self.probe(call, since)?;
+        let (mut asked, mut shown) = (0, true);
+        let stale: Vec<LibraryRow> = loop {
+            {
+                let snapshot = self.reading.snapshot();
+                let now = self.clock.now_ms();
+                let rows = match call.library {
+                    None => Some(&snapshot.rows[..]),
+                    Some(library) => match library.resolve(&snapshot)? {
+                        Resolved::Scope(scope) => Some(snapshot.asked(scope)),
+                        Resolved::Unknown => None,
+                    },
+                };
+                if let Some(rows) = rows.filter(|_| !snapshot.rows.is_empty()) {
+                    break rows
+                        .iter()
+                        // What went for the limit comes back when it is asked for: of all libraries, nothing of it is out
+                        // of date.
+                        .filter(|row| call.library.is_some() || !self.reading.is_evicted(row))
+                        .filter(|row| full || freshness::need(&age(row), &self.policy, now) != Need::Nothing)
+                        .cloned()
+                        .collect();
+                }
+                // When not even others are known that the server shows, they were cleared at once.
+                let cleared = asked > 0 && shown && snapshot.rows.is_empty();
+                match call.library {
+                    Some(library) if cleared && asked == PERSISTENCE => {
+                        return Err(cleared_again(library.selector().name()));
+                    }
+                    Some(library) if asked > 0 && !cleared => return Err(library.unknown(&snapshot)),
+                    None if asked > 0 && (!cleared || asked == PERSISTENCE) => return Ok(Status::Ok),
+                    _ => {}
+                }
+            }
+            asked += 1;
+            shown = self.probe_shows_any(call, since)?;
             self.reading.catch_up()?;
-        }
-        let stale: Vec<LibraryRow> = {
-            let snapshot = self.reading.snapshot();
-            let now = self.clock.now_ms();
-            let asked = match call.library {
-                None => &snapshot.rows[..],
-                Some(library) => match library.resolve(&snapshot)? {
-                    Resolved::Scope(scope) => snapshot.asked(scope),
-                    Resolved::Unknown => return Err(library.unknown(&snapshot)),
-                },
-            };
-            asked
-                .iter()
-                // What went for the limit comes back when it is asked for: of all libraries, nothing of it is out of date.
-                .filter(|row| call.library.is_some() || !self.reading.is_evicted(row))
-                .filter(|row| full || freshness::need(&age(row), &self.policy, now) != Need::Nothing)
-                .cloned()
-                .collect()
         };
         if stale.is_empty() {
             return Ok(Status::Ok);
