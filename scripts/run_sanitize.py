@@ -33,8 +33,8 @@ PYTHON_TESTS = [
     *("test_answers", "test_bad_input", "test_edits", "test_lifetime", "test_log", "test_matching"),
     *("test_processes", "test_changes", "test_stash2plex", "test_progress"),
 ]
-# Unit tests that Miri runs in some seconds each. Those that map files or call C it cannot run; those that try thousands of
-# inputs or very long paths take it many minutes.
+# Unit tests that Miri runs in some seconds each. Those that map files or call C it cannot run; those that try thousands
+# of inputs or very long paths take it many minutes.
 INTERPRETED = [
     *(f"image::tests::image::{name}" for name in ("an_empty", "matches_know", "shows_are")),
     *(f"image::tests::ladder::{name}" for name in ("a_file_of_two", "a_miss", "confirmed_matches", "folders_choose")),
