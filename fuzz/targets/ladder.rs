@@ -103,19 +103,12 @@ fn setup(input: &mut Input<'_>) -> Setup {
     }
 }
 
-/// Which way, from and to, of each rule of a set.
-type Rules = Vec<(bool, String, String)>;
-
 /// The rules, compiled once: there are some hundred sets of them, and a pattern takes longer to compile than a library to ask.
 fn kept(rules: &[Rule]) -> Mappings {
     thread_local! {
-        static KEPT: RefCell<HashMap<Rules, Mappings>> = RefCell::default();
+        static KEPT: RefCell<HashMap<Vec<Rule>, Mappings>> = RefCell::default();
     }
-    let key = rules
-        .iter()
-        .map(|rule| (rule.to_server, rule.from.clone(), rule.to.clone()))
-        .collect();
-    KEPT.with_borrow_mut(|all| all.entry(key).or_insert_with(|| compiled(rules)).clone())
+    KEPT.with_borrow_mut(|all| all.entry(rules.to_vec()).or_insert_with(|| compiled(rules)).clone())
 }
 
 pub fn run(data: &[u8]) {

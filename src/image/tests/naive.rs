@@ -23,7 +23,7 @@ pub struct Naive {
 }
 
 /// One rule: this folder for that one, on the host's paths or on the server's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rule {
     pub to_server: bool,
     pub from: String,
