@@ -1,6 +1,6 @@
 # plexindex. `make help` lists what there is.
 #
-# Needs a Rust toolchain, a C compiler and Python 3.9 or newer with its venv module; the tests a C++ compiler and nm too.
+# Needs a Rust toolchain, a C compiler and Python 3.9 or newer with its venv module; the tests g++, clang++, nm and doxygen too.
 # All that is made lies in target/ and build/.
 
 PYTHON ?= python3
@@ -13,7 +13,7 @@ export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 # The stand-in and the demo's library, built by one command, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build install uninstall abi header demo standin docs bench test test-rust test-python test-install check-deep fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
+.PHONY: help build install uninstall abi header demo standin docs bench test test-rust test-python test-install check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -42,7 +42,7 @@ standin: ## a stand-in Plex server in the foreground: ITEMS=20000 movies, a quar
 	$(CARGO) build --release --quiet --package plexindex-standin
 	$(CARGO) run --release --quiet --package plexindex-standin -- --movies $(ITEMS) --episodes $$(($(ITEMS) / 4))
 
-docs: ## the reference of the Python package, from its docstrings: build/docs/index.html
+docs: ## the references of C, C++ and Python: build/docs/index.html; of C and C++ also build/docs/c/index.html
 	$(PYTHON) scripts/make_docs.py
 
 bench: ## side by side with peers: bench/README.md; SIZES="10000 100000 1000000", QUICK=1, ONLY="lookups …"
@@ -63,13 +63,16 @@ test-install: ## only the tests of what `make install` makes, with link-time opt
 check-deep: ## the long fault tests in full (docs/faults.md), one after another; PLEXINDEX_DEPTH=N scales them, ONLY="disk …"
 	$(PYTHON) scripts/run_deep.py
 
+mutants: ## whether the simulation finds the old defects that its patches bring back: SEEDS=2000 of each at most, ONLY=data-06
+	sh tests/simulation/mutants/run.sh $(or $(SEEDS),2000) $(ONLY)
+
 fuzz: ## the fuzz targets, guided by coverage: TIME=60 seconds each, or RUNS=1000000; TARGETS="paths …"
 	$(PYTHON) scripts/run_fuzz.py
 
 fuzz-planted: ## whether the fuzzer finds a read out of bounds that is planted
 	$(PYTHON) scripts/run_fuzz.py planted
 
-sanitize: ## C, C++, SQLite and Python under AddressSanitizer, UBSan and ThreadSanitizer: ONLY="address python thread"
+sanitize: ## C, C++, SQLite and Python under AddressSanitizer, UBSan, ThreadSanitizer, Miri: ONLY="address python thread miri"
 	$(PYTHON) scripts/run_sanitize.py
 
 coverage: ## which lines of src the tests run; TESTS="--lib" for some tests
@@ -79,7 +82,7 @@ deny: ## licences and advisories of all crates, with cargo-deny
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is not installed: cargo install --locked cargo-deny"; exit 1; }
 	$(CARGO) deny check
 
-lint: ## cargo fmt --check and clippy only
+lint: ## cargo fmt --check, clippy and rustdoc only
 	$(PYTHON) scripts/run_tests.py lint
 
 valgrind: ## the C programs under valgrind only

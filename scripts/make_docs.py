@@ -1,4 +1,4 @@
-"""Builds the reference of the Python package from its docstrings, into build/docs: `make docs`.
+"""Builds the references into build/docs: `make docs`. Python's from its docstrings; C's and C++'s from their headers.
 
 A warning is an error: a name that does not exist, an annotation that cannot be read, a link that leads nowhere.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,16 +62,69 @@ def build(python: Path, folder: Path) -> list[str]:
     return wrong
 
 
+# Doxygen's options for both headers.
+OPTIONS = {
+    "QUIET": "YES",
+    "HAVE_DOT": "NO",
+    "WARN_AS_ERROR": "FAIL_ON_WARNINGS",
+    "WARN_IF_UNDOCUMENTED": "YES",
+    "JAVADOC_AUTOBRIEF": "YES",
+    "GENERATE_LATEX": "NO",
+    "STRIP_FROM_PATH": ROOT,
+    "HTML_OUTPUT": ".",
+    "HTML_TIMESTAMP": "NO",
+    "SHOW_USED_FILES": "NO",
+    "DISABLE_INDEX": "NO",
+    "GENERATE_TREEVIEW": "YES",
+    "VERBATIM_HEADERS": "NO",
+    "SORT_MEMBER_DOCS": "NO",
+    "MACRO_EXPANSION": "YES",
+    "EXPAND_ONLY_PREDEF": "YES",
+}
+C_OPTIONS = {
+    "PROJECT_NAME": '"plexindex in C"',
+    "INPUT": ROOT / "include" / "plexindex.h",
+    "INPUT_FILTER": f'"{sys.executable} {ROOT / "scripts" / "doxygen_filter.py"}"',
+    "OPTIMIZE_OUTPUT_FOR_C": "YES",
+    "TYPEDEF_HIDES_STRUCT": "YES",
+}
+CPP_OPTIONS = {
+    "PROJECT_NAME": '"plexindex in C++"',
+    "INPUT": ROOT / "bindings" / "cpp" / "plexindex.hpp",
+    "PREDEFINED": "DOXYGEN",
+    "BUILTIN_STL_SUPPORT": "YES",
+    "DISTRIBUTE_GROUP_DOC": "YES",
+    # The comment at the top is the first page.
+    "INPUT_FILTER": "\"sed -e 's|^/// @file$|/// @mainpage plexindex in C++|'\"",
+}
+
+
+def headers(folder: Path, options: dict[str, object]) -> list[str]:
+    """Writes the pages of a header; gives what is wrong with them."""
+    if shutil.which("doxygen") is None:
+        return ["no `doxygen` was found: install it, for the references of C and C++"]
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    config = {**OPTIONS, **options, "OUTPUT_DIRECTORY": folder}
+    lines = "".join(f"{name} = {value}\n" for name, value in config.items())
+    done = subprocess.run(["doxygen", "-"], cwd=ROOT, input=lines, capture_output=True, text=True, check=False)
+    wrong = [line for line in done.stderr.splitlines() if line.strip()]
+    return wrong or ([f"doxygen failed with exit code {done.returncode}"] if done.returncode else [])
+
+
 def main() -> int:
     """Makes what is missing, then the pages."""
     check_python()
     environment = Environment(build_folder() / "venv")
     environment.make(REQUIREMENTS)
     folder = build_folder() / "docs"
-    if wrong := build(environment.python, folder):
+    wrong = build(environment.python, folder)
+    wrong += headers(folder / "c", C_OPTIONS) + headers(folder / "cpp", CPP_OPTIONS)
+    if wrong:
         print(*wrong, sep="\n", file=sys.stderr)
         return 1
-    print(f"{folder / 'index.html'} is up to date")
+    for page in (folder / "index.html", folder / "c" / "index.html", folder / "cpp" / "index.html"):
+        print(f"{page} is up to date")
     return 0
 
 

@@ -1,7 +1,7 @@
 """The long fault tests in full: `make check-deep`, or ONLY="processes disk limit hostile simulation" for some of them.
 
-The tests are those that `make test` ignores, optimised, and one runs after the other, each in a process of its own: so
-none disturbs the timing of another. docs/faults.md has the counts; PLEXINDEX_DEPTH=N runs every count N times as often as
+The tests are those that `make test` ignores, optimised. One runs after the other, each in a process of its own, so that
+none disturbs the timing of another. docs/faults.md has the counts; PLEXINDEX_DEPTH=N runs each N times as often as
 `make test` does. The last line is `N passed, N failed` over all of them, and the exit code says the same.
 """
 

@@ -1,4 +1,4 @@
-"""The C programs and some of the Python tests under the sanitizers: `make sanitize`, or ONLY="address python thread".
+"""The C programs and some of the tests under the sanitizers: `make sanitize`, or ONLY="address python thread miri".
 
     address   the C programs and the header in C and C++, under AddressSanitizer with its leak check, and under UBSan:
               the library, SQLite and the programs are instrumented
@@ -6,6 +6,8 @@
               in them are CPython's own, and pass
     thread    the unit tests that have threads in them, under ThreadSanitizer, the standard library instrumented too:
               this needs a nightly compiler with its source (rustup component add --toolchain nightly rust-src)
+    miri      the unit tests of index files, overlay, swap, the ladder and encodings, in an interpreter that sees
+              undefined behaviour: this needs a nightly compiler with Miri (rustup component add … miri)
 
 Each begins with mistakes that are planted (tests/sanitize): a sanitizer that does not find them finds nothing.
 """
@@ -31,6 +33,9 @@ PYTHON_TESTS = [
     *("test_answers", "test_bad_input", "test_edits", "test_lifetime", "test_log", "test_matching"),
     *("test_processes", "test_changes", "test_stash2plex", "test_progress"),
 ]
+# Modules whose unit tests Miri can run, and those of them that map files, call C, or try thousands of inputs.
+INTERPRETED = ["image::", "platform::swap", "matching::"]
+NOT_INTERPRETED = ["image::tests::page", "image::tests::random", "matching::tests::telling"]
 # Modules whose unit tests have threads.
 THREADED = ["platform::", "image::", "events::", "capi::", "store::leases", "freshness::"]
 
@@ -68,7 +73,8 @@ class Kind:
 
     def c_programs(self) -> list[Row]:
         """Each a test. What the README shows is left out: its commands know no sanitizer."""
-        left_out = ["--skip=the_readme", "--skip=every_program"]
+        # Rust, gcc and the library share gcc's runtime. clang brings its own, and `make test` runs it with that.
+        left_out = ["--skip=the_readme", "--skip=every_program", "--skip=cpp_calls_with_clang"]
         tests = [*self.cargo, "--test=capi_c", "--test=abi", "--", *left_out, "--skip=reload"]
         rows = cargo_test(f"{self.name}: C", *tests, **self.variables)
         # Leaks of a library that was unloaded have no names, so that the one which is known (tests/c/valgrind.supp)
@@ -218,7 +224,8 @@ class Options(ctypes.Structure):
 def test_planted(tmp_path):
     folder = str(tmp_path / "store").encode()
     handle = ctypes.c_void_p()
-    assert library.plexindex_open(ctypes.byref(Options(24, Bytes(folder, len(folder)))), ctypes.byref(handle), None) == 0
+    options = Options(24, Bytes(folder, len(folder)))
+    assert library.plexindex_open(ctypes.byref(options), ctypes.byref(handle), None) == 0
     handle.value = None
 """
 
@@ -277,7 +284,40 @@ def thread() -> list[Row]:
     return rows
 
 
-SUITES = {"address": address, "python": python, "thread": thread}
+def miri() -> list[Row]:
+    """Unit tests in an interpreter. Those that map files, call C or try thousands of inputs are not among them."""
+    nightly = {"RUSTUP_TOOLCHAIN": "nightly"}
+    probe = subprocess.run([CARGO, "miri", "--version"], env={**os.environ, **nightly}, capture_output=True)
+    if probe.returncode:
+        note = "skipped: rustup toolchain install nightly, then rustup component add --toolchain nightly miri"
+        return [Row("miri", 0, 0, 0.0, note)]
+    variables = {
+        **nightly,
+        "CARGO_TARGET_DIR": str(target_folder() / "miri"),
+        # Tests that need a folder or a clock may have it.
+        "MIRIFLAGS": "-Zmiri-disable-isolation",
+    }
+    begin = time.monotonic()
+
+    def said(*command: str) -> str:
+        return subprocess.run(command, env={**os.environ, **nightly}, capture_output=True, text=True).stdout.strip()
+
+    program = Path(said("rustc", "--print=sysroot")) / "bin" / "miri"
+    sysroot = said(CARGO, "miri", "setup", "--print-sysroot")
+    command = [str(program), "--sysroot", sysroot, "--edition=2024", str(PLACE / "freed.rs")]
+    done = subprocess.run(command, env={**os.environ, **nightly}, capture_output=True, text=True, errors="replace")
+    found = re.search(r"Undefined Behavior: .*dangling", done.stderr)
+    print(f"planted read of what was freed: {found[0] if found else 'NOT FOUND'}", flush=True)
+    if not found:
+        print(done.stdout, done.stderr, sep="\n")
+    rows = [Row("miri: planted read of what was freed", int(bool(found)), int(not found), time.monotonic() - begin)]
+    if found:
+        skipped = [f"--skip={name}" for name in NOT_INTERPRETED]
+        rows += cargo_test("miri", "--lib", "--", *INTERPRETED, *skipped, command="miri test", **variables)
+    return rows
+
+
+SUITES = {"address": address, "python": python, "thread": thread, "miri": miri}
 
 
 def main() -> int:

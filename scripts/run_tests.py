@@ -81,8 +81,8 @@ def check(suite: str, *commands: list[str], folders: tuple[Path, ...] = ()) -> l
     return [Row(suite, int(not failed), int(bool(failed)), time.monotonic() - begin)]
 
 
-def cargo_test(name: str, *arguments: str, **variables: str) -> list[Row]:
-    """`cargo test`, with a row for each of its programs."""
+def cargo_test(name: str, *arguments: str, command: str = "test", **variables: str) -> list[Row]:
+    """`cargo test`, or what runs tests in another way, with a row for each of its programs."""
     rows: list[Row] = []
     targets: list[str] = []  # of the rows: as cargo names them when they fail
     failed_targets: set[str] = set()
@@ -113,7 +113,7 @@ def cargo_test(name: str, *arguments: str, **variables: str) -> list[Row]:
             failed_targets.add(failed_target[1])
 
     begin = time.monotonic()
-    code = show([CARGO, "test", *locked(), "--no-fail-fast", *arguments], read, variables=variables)
+    code = show([CARGO, *command.split(), *locked(), "--no-fail-fast", *arguments], read, variables=variables)
     counted = {target for row, target in zip(rows, targets) if row.failed}
     for row, target in zip(rows, targets):
         if target in failed_targets - counted:

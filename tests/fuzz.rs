@@ -135,6 +135,7 @@ targets! {
     images,
     pages,
     opening,
+    logs,
     calls,
     tables,
     databases,

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use plexindex_standin::Standin;
+use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
 use support::{movies, path_of};
 
 fn repository(file: &str) -> String {
@@ -49,6 +49,33 @@ fn run(example: &str, server: &Standin, more: &[&str], input: &[u8]) -> String {
     let done = running.wait_with_output().expect("it ends");
     assert!(done.status.success(), "{done:?}");
     String::from_utf8(done.stdout).expect("text")
+}
+
+/// The block of commands and what they print is what they print.
+#[test]
+fn the_readme_shows_what_the_example_prints() {
+    let readme = repository("README.md");
+    let (_, rest) = readme
+        .split_once("<!-- tests/readme.rs -->\n```text\n")
+        .expect("the block");
+    let (block, _) = rest.split_once("```\n<!-- end -->").expect("its end");
+    // As `make standin` serves them, but fewer.
+    let server = Standin::builder()
+        .library(LibrarySpec::new(LibraryKind::Movie, 20))
+        .start()
+        .expect("the stand-in starts");
+    let mut commands = 0;
+    for command in block.split("$ ").skip(1) {
+        let mut parts = command.split('\'');
+        let (file, shown) = (
+            parts.nth(1).expect("a file"),
+            &command[command.rfind(".mkv'\n").unwrap_or(0)..],
+        );
+        let shown = shown.split_once('\n').expect("what it prints").1;
+        assert_eq!(run("match_file", &server, &[file], b""), shown);
+        commands += 1;
+    }
+    assert_eq!(commands, 2);
 }
 
 #[test]

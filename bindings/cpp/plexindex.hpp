@@ -3,7 +3,8 @@
 ///
 /// - **Start** at plexindex::Index::open(), then Index::library(), then Library::match().
 /// - **Errors** are exceptions (plexindex::Error), or values: the classes of the namespace plexindex::results are the
-///   same, and give a plexindex::Result. Each error has the text of its own call, on any thread.
+///   same, and give a plexindex::Result: in these pages `Of<T>` is `T`, or Result<T>. Each error has the text of its own
+///   call, on any thread.
 /// - **Threads**: any number of threads may use one Index, Library or Table at once, as `const`. A result belongs to one
 ///   thread at a time.
 /// - **Lifetimes**: a Library or a Table keeps its index open. Results own their memory, and outlive the index. An Answer,
@@ -166,6 +167,7 @@ using Statistics = plexindex_statistics;
 /// What went wrong. what() names the input and the remedy.
 class Error : public std::runtime_error {
 public:
+    /// Of this status, with this text.
     Error(Status status, const char *text) : std::runtime_error(text), status_(status) {}
 
     /// Which error it is.
@@ -178,7 +180,9 @@ private:
 /// A value, or the error that came instead. What std::expected is in C++23.
 template <class T> class [[nodiscard]] Result {
 public:
+    /// A value.
     /*implicit*/ Result(T value) : held_(std::in_place_index<0>, std::move(value)) {}
+    /// An error.
     /*implicit*/ Result(Error error) : held_(std::in_place_index<1>, std::move(error)) {}
 
     /// Whether there is a value.
@@ -188,7 +192,9 @@ public:
         return has_value();
     }
 
-    /// The value. Ask has_value() before: without one this ends the program, or throws std::bad_variant_access.
+    /// The value. Ask has_value() before: without one this throws std::bad_variant_access, or ends the program where there
+    /// are no exceptions.
+    /// @{
     [[nodiscard]] T &value() & { return std::get<0>(held_); }
     [[nodiscard]] const T &value() const & { return std::get<0>(held_); }
     [[nodiscard]] T value() && { return std::get<0>(std::move(held_)); }
@@ -197,6 +203,7 @@ public:
     T operator*() && { return std::move(*this).value(); }
     T *operator->() & { return &value(); }
     const T *operator->() const & { return &value(); }
+    /// @}
 
     /// The error. Only where there is no value.
     [[nodiscard]] const Error &error() const & { return std::get<1>(held_); }
@@ -209,11 +216,14 @@ private:
 template <> class [[nodiscard]] Result<void> {
 public:
     Result() = default;
+    /// An error.
     /*implicit*/ Result(Error error) : error_(std::move(error)) {}
 
     /// Whether the call succeeded.
+    /// @{
     [[nodiscard]] bool has_value() const noexcept { return !error_.has_value(); }
     explicit operator bool() const noexcept { return has_value(); }
+    /// @}
 
     /// The error. Only where there is one.
     [[nodiscard]] const Error &error() const & { return error_.value(); }
@@ -367,10 +377,14 @@ inline plexindex_handle *handle_of(const std::shared_ptr<Opened> &opened) noexce
 /// A path, or the name of a table's entry, given to a call: text, or a std::filesystem::path. It is read during the call.
 class PathRef {
 public:
+    /// Of text. NULL is an empty path, which calls refuse.
     /*implicit*/ PathRef(const char *text) noexcept
         : bytes_(text == nullptr ? std::string_view() : std::string_view(text)), ends_(text != nullptr) {}
+    /// Of text.
     /*implicit*/ PathRef(const std::string &text) noexcept : bytes_(text), ends_(true) {}
+    /// Of text.
     /*implicit*/ PathRef(std::string_view text) noexcept : bytes_(text), ends_(false) {}
+    /// Of a path, as the file system has it.
     /*implicit*/ PathRef(const std::filesystem::path &path) noexcept : bytes_(path.native()), ends_(true) {}
     PathRef(std::nullptr_t) = delete;
 
@@ -398,6 +412,7 @@ private:
 /// Many paths for one call. It may be cleared and filled again without an allocation.
 class Paths {
 public:
+    /// @cond
     Paths() = default;
     Paths(const Paths &) = default;
     Paths &operator=(const Paths &) = default;
@@ -411,12 +426,15 @@ public:
         return *this;
     }
     ~Paths() = default;
+    /// @endcond
     /// Of any range of text or std::filesystem::path.
-    template <class Range, class = decltype(PathRef(*std::begin(std::declval<const Range &>()))),
-              class = std::enable_if_t<!std::is_convertible_v<const Range &, PathRef>>>
-    /*implicit*/ Paths(const Range &paths) {
-        for (const auto &path : paths) add(path);
+    template <class Range, class = std::enable_if_t<!std::is_same_v<std::decay_t<Range>, Paths>>,
+              class = std::enable_if_t<!std::is_convertible_v<Range, PathRef>>,
+              class = decltype(PathRef(*std::begin(std::declval<Range &>())))>
+    /*implicit*/ Paths(Range &&paths) {
+        for (auto &&path : paths) add(path);
     }
+    /// Of these.
     /*implicit*/ Paths(std::initializer_list<PathRef> paths) {
         for (const PathRef &path : paths) add(path);
     }
@@ -592,6 +610,7 @@ private:
 /// The candidates of an answer, best first: a range of Item. A view.
 class Candidates {
 public:
+    /// Random access, but for the rules of C++17: elements are made when they are asked for.
     using iterator = detail::Iterator<Candidates>;
 
     /// @cond
@@ -601,12 +620,15 @@ public:
 
     /// How many.
     [[nodiscard]] std::size_t size() const noexcept { return answer_ == nullptr ? 0 : answer_->candidates_count; }
+    /// Whether there is none.
     [[nodiscard]] bool empty() const noexcept { return size() == 0; }
     /// One of them; beyond the last one an item without texts.
     [[nodiscard]] Item operator[](std::size_t place) const noexcept {
         return {block_, plexindex_block_candidate(&block_, answer_, place)};
     }
+    /// The best one.
     [[nodiscard]] iterator begin() const noexcept { return {*this, 0}; }
+    /// Behind the last one.
     [[nodiscard]] iterator end() const noexcept { return {*this, size()}; }
 
 private:
@@ -676,14 +698,18 @@ class Block {
     };
 
 public:
+    /// Random access, but for the rules of C++17: elements are made when they are asked for.
     using iterator = detail::Iterator<View>;
 
     /// How many answers: one for each path, in order.
     [[nodiscard]] std::size_t size() const noexcept { return plexindex_block_answers(&memory_.buffer()); }
+    /// Whether there is none.
     [[nodiscard]] bool empty() const noexcept { return size() == 0; }
     /// One of them; beyond the last one an answer that found nothing.
     [[nodiscard]] Answer operator[](std::size_t place) const & noexcept { return {memory_.buffer(), place}; }
+    /// The first answer.
     [[nodiscard]] iterator begin() const & noexcept { return {View{memory_.buffer()}, 0}; }
+    /// Behind the last one.
     [[nodiscard]] iterator end() const & noexcept { return {View{memory_.buffer()}, size()}; }
     // The memory of what is not kept is gone before its answers are read: give it a name.
     void operator[](std::size_t) const && = delete;
@@ -743,6 +769,7 @@ class Keys {
 public:
     /// Goes from one key to the next.
     class iterator {
+        /// @cond
     public:
         using value_type = std::string_view;
         using reference = std::string_view;
@@ -768,10 +795,12 @@ public:
 
     private:
         const char *at_ = nullptr;
+        /// @endcond
     };
 
     /// The keys, one for each path. An empty key says that a fast lookup does not know.
     [[nodiscard]] iterator begin() const & noexcept { return iterator(text()); }
+    /// Behind the last one.
     [[nodiscard]] iterator end() const & noexcept { return iterator(text() + memory_.buffer().length); }
     void begin() const && = delete;
     void end() const && = delete;
@@ -786,6 +815,7 @@ private:
 
 /// How one path relates to another: `plexindex_compare_paths`.
 struct Relation {
+    /// As C has it: `PLEXINDEX_PATHS_*`.
     std::uint32_t bits = 0;
     /// The two paths have the same components.
     [[nodiscard]] bool equal() const noexcept { return (bits & PLEXINDEX_PATHS_EQUAL) != 0; }
@@ -1340,15 +1370,20 @@ template <class Policy> class BasicIndex : detail::Caller<Policy> {
     template <class T> using Of = typename Base::template Of<T>;
 
 public:
+    /// Its libraries.
     using Library = BasicLibrary<Policy>;
+    /// Its tables.
     using Table = BasicTable<Policy>;
+    /// Changes of its tables.
     using Write = BasicWrite<Policy>;
 
+    /// @cond
     BasicIndex(BasicIndex &&) noexcept = default;
     BasicIndex &operator=(BasicIndex &&) noexcept = default;
     BasicIndex(const BasicIndex &) = delete;
     BasicIndex &operator=(const BasicIndex &) = delete;
     ~BasicIndex() = default;
+    /// @endcond
 
     /// Opens an index. Reads the disk only and sends no request.
     [[nodiscard]] static Of<BasicIndex> open(const Options &options) {

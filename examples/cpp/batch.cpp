@@ -31,7 +31,9 @@ int main(int argc, char **argv) {
     }
     plexindex::Ask ask;
     ask.progress = [](const plexindex::Progress &progress) {
-        std::cerr << progress.library << ": " << progress.items << " of " << progress.total << '\n';
+        if (progress.total > 0) {
+            std::cerr << progress.library << ": " << progress.items << " of " << progress.total << '\n';
+        }
         return true; // false ends the call
     };
     const auto answers = library->match_paths(paths, ask);

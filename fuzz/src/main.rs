@@ -25,12 +25,13 @@ fn target() -> fn(&[u8]) {
     })
 }
 
-/// Reads behind the end of a buffer when a table's image begins as no image does. Coverage has to lead there.
+/// Reads behind the end of a buffer when an input begins as an index file does. Coverage has to lead there.
 #[cfg(feature = "planted")]
 #[allow(unsafe_code)]
 fn planted(data: &[u8]) {
-    let head = data.iter().zip(b"PLXWARM\0").take_while(|(a, b)| a == b).count();
-    if head >= 6 {
+    // A branch for each byte: how often one loop ran is counted in powers of two, and four bytes look like six.
+    let is = |at: usize, byte: u8| std::hint::black_box(data.get(at)) == Some(&byte);
+    if is(0, b'P') && is(1, b'L') && is(2, b'X') && is(3, b'W') && is(4, b'A') && is(5, b'R') {
         let copy = data.to_vec();
         // SAFETY: none. This is the defect.
         std::hint::black_box(unsafe { copy.as_ptr().add(copy.len()).read() });

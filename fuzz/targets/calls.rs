@@ -25,8 +25,14 @@ struct Here {
     template: tempfile::TempDir,
     place: PathBuf,
     open: Option<Open>,
+    /// How many runs have written to it.
+    writes: u32,
     _folder: tempfile::TempDir,
 }
+
+/// So many runs write before the store is made anew, which takes longer than a thousand calls. What fails must not depend
+/// on the runs before: no check looks at more than its own call.
+const RUNS: u32 = 256;
 
 struct Open {
     handle: *mut Handle,
@@ -58,6 +64,7 @@ impl Here {
             template,
             place: folder.path().join("store"),
             open: None,
+            writes: 0,
             _folder: folder,
         }
     }
@@ -70,8 +77,9 @@ impl Here {
         self.open.as_ref().expect("opened")
     }
 
-    /// What was written is forgotten, so that the next run begins as this one did.
+    /// What was written is forgotten: the next run begins with the store as it was filled.
     fn close(&mut self) {
+        self.writes = 0;
         if let Some(open) = self.open.take() {
             // SAFETY: it is open, and nothing uses it any more.
             assert_eq!(unsafe { plexindex_close(open.handle, null_mut()) }, 0);
@@ -347,8 +355,16 @@ fn check_status_of(status: i32) -> Status {
     status
 }
 
-/// Makes one call; tells whether it may have written to the store.
-fn call(open: &Open, input: &mut Input<'_>) -> bool {
+/// What a call may have written.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Written {
+    Some,
+    /// What the store was filled with is gone, or does not count.
+    All,
+}
+
+/// Makes one call; tells what it may have written.
+fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
     let (function, nulls) = (input.byte(), input.byte());
     let handle: *const Handle = if nulls & 0x0F == 0x0F { null() } else { open.handle };
     let library = open.libraries[if nulls & 0x10 == 0 { 1 } else { input.below(4) }];
@@ -398,7 +414,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                     null_mut(),
                 );
                 assert_eq!(status == 0, !slot.is_null());
-                (status, false)
+                (status, None)
             }
             1..=5 => {
                 let status = plexindex_match_path(handle, query, place, null_mut());
@@ -406,7 +422,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                 if let Some(block) = room.check(known).filter(|_| !place.is_null()) {
                     check_block(block, 1, known, false);
                 }
-                (status, false)
+                (status, None)
             }
             6..=8 => {
                 let status = plexindex_match_paths(handle, query, count, place, null_mut());
@@ -414,7 +430,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                 if let Some(block) = room.check(known).filter(|_| !place.is_null()) {
                     check_block(block, count, Status::Ok, false);
                 }
-                (status, false)
+                (status, None)
             }
             9 | 10 => {
                 let status = if function % 36 == 9 {
@@ -426,7 +442,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                 if let Some(block) = room.check(known).filter(|_| !place.is_null()) {
                     check_block(block, 1, known, false);
                 }
-                (status, false)
+                (status, None)
             }
             11 | 12 => {
                 let path = [&one[..], b"\0"].concat();
@@ -439,14 +455,14 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                         "{key:?}"
                     );
                 }
-                (0, false)
+                (0, None)
             }
             13 => {
                 let status = plexindex_lookup_keys(library, first, first_length, count, place, null_mut());
                 if let Some(keys) = room.check(check_status(status)).filter(|_| !place.is_null()) {
                     assert_eq!(keys.iter().filter(|byte| **byte == 0).count(), count);
                 }
-                (status, false)
+                (status, None)
             }
             14 => {
                 let wanted = two.iter().filter(|byte| **byte == 0).count();
@@ -462,44 +478,47 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                         relations.as_mut_ptr(),
                         null_mut(),
                     ),
-                    false,
+                    None,
                 )
             }
             15 => (
                 plexindex_record_match(library, first, first_length, second, second_length, null_mut()),
-                true,
+                Some(Written::Some),
             ),
             16 => (
                 plexindex_record_matches(library, first, first_length, second, second_length, count, null_mut()),
-                true,
+                Some(Written::Some),
             ),
             17 => (
                 plexindex_invalidate_path(library, first, first_length, null_mut()),
-                true,
+                Some(Written::Some),
             ),
             18 => (
                 plexindex_invalidate_item(library, first, first_length, null_mut()),
-                true,
+                Some(Written::Some),
             ),
-            19 => (plexindex_invalidate_library(library, null_mut()), true),
-            20 => (
-                if nulls & 1 == 0 {
-                    plexindex_clear(handle, null_mut())
-                } else {
-                    plexindex_invalidate_all(handle, null_mut())
-                },
-                true,
-            ),
-            21 => (plexindex_refresh(handle, query, null_mut()), true),
+            // Rarely with success: little can be asked of an empty store, or of one in which nothing counts.
+            19 | 20 => match nulls {
+                0x2A => (plexindex_clear(handle, null_mut()), Some(Written::All)),
+                0x2B => (plexindex_invalidate_all(handle, null_mut()), Some(Written::All)),
+                0x2C => (plexindex_invalidate_library(library, null_mut()), Some(Written::All)),
+                0x2D => (plexindex_clear(null(), null_mut()), None),
+                0x2E => (plexindex_invalidate_all(null(), null_mut()), None),
+                _ => (plexindex_invalidate_library(open.libraries[3], null_mut()), None),
+            },
+            21 => (plexindex_refresh(handle, query, null_mut()), Some(Written::Some)),
             22 => (
                 if nulls & 1 == 0 {
                     plexindex_watch_start(handle, null_mut())
                 } else {
                     plexindex_watch_stop(handle, null_mut())
                 },
-                false,
+                None,
             ),
-            23 => (plexindex_notify(handle, first, first_length, null_mut()), true),
+            23 => (
+                plexindex_notify(handle, first, first_length, null_mut()),
+                Some(Written::Some),
+            ),
             24 => {
                 let mut edit: Edit = std::mem::zeroed();
                 edit.library = library;
@@ -516,7 +535,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                 let mut report = exactly(&report, size_near(size_of::<EditReport>(), input));
                 (
                     plexindex_edit_items(handle, edit.as_ptr().cast(), report.as_mut_ptr().cast(), null_mut()),
-                    false,
+                    None,
                 )
             }
             25 => {
@@ -530,7 +549,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                         &raw mut slot,
                         null_mut(),
                     ),
-                    false,
+                    None,
                 )
             }
             26 => {
@@ -539,14 +558,14 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                 if !value.is_null() {
                     assert!(std::ffi::CStr::from_ptr(value).to_bytes().len() <= 1000);
                 }
-                (0, false)
+                (0, None)
             }
             27 => {
                 let status = plexindex_table_get(table, first, first_length, place, null_mut());
                 if !place.is_null() {
                     room.check_text(check_status(status));
                 }
-                (status, false)
+                (status, None)
             }
             28 => {
                 let (ttl, limit) = (input.number(), input.number().cast_unsigned());
@@ -561,10 +580,13 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                         limit,
                         null_mut(),
                     ),
-                    true,
+                    Some(Written::Some),
                 )
             }
-            29 => (plexindex_table_remove(table, first, first_length, null_mut()), true),
+            29 => (
+                plexindex_table_remove(table, first, first_length, null_mut()),
+                Some(Written::Some),
+            ),
             30 => {
                 let op = |input: &mut Input<'_>| TableOp {
                     kind: i32::from(input.byte() % 5),
@@ -589,21 +611,20 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                     input.number().cast_unsigned(),
                     null_mut(),
                 );
-                (status, true)
+                (status, Some(Written::Some))
             }
             31 => {
                 let status = plexindex_table_next(table, first, first_length, place, null_mut());
                 if !place.is_null() {
                     room.check_text(check_status(status));
                 }
-                (status, false)
+                (status, None)
             }
             32 => {
                 let mut count = 0;
-                if nulls & 1 == 0 {
-                    (plexindex_table_count(table, &raw mut count, null_mut()), false)
-                } else {
-                    (plexindex_table_clear(table, null_mut()), true)
+                match nulls {
+                    0x2A => (plexindex_table_clear(table, null_mut()), Some(Written::All)),
+                    _ => (plexindex_table_count(table, &raw mut count, null_mut()), None),
                 }
             }
             33 => {
@@ -612,7 +633,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                 if let Some(block) = room.check(check_status(status)).filter(|_| !place.is_null()) {
                     check_block(block, 0, Status::Ok, true);
                 }
-                (status, false)
+                (status, None)
             }
             34 => {
                 let status = match nulls & 7 {
@@ -631,12 +652,12 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
                         "no JSON"
                     );
                 }
-                (status, false)
+                (status, None)
             }
             _ => {
                 let stats: Stats = Stats::default();
                 let mut stats = exactly(&stats, size_near(size_of::<Stats>(), input));
-                (plexindex_stats(handle, stats.as_mut_ptr().cast(), null_mut()), false)
+                (plexindex_stats(handle, stats.as_mut_ptr().cast(), null_mut()), None)
             }
         }
     };
@@ -647,14 +668,15 @@ fn call(open: &Open, input: &mut Input<'_>) -> bool {
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
     HERE.with_borrow_mut(|here| {
-        let mut written = false;
+        let mut written = None;
         for _ in 0..6 {
             if input.is_empty() {
                 break;
             }
-            written |= call(here.open(), &mut input);
+            written = written.max(call(here.open(), &mut input));
         }
-        if written {
+        here.writes += u32::from(written.is_some());
+        if written == Some(Written::All) || here.writes >= RUNS {
             here.close();
         }
     });

@@ -1,4 +1,5 @@
-//! A store whose files another hand changed while it was closed. It opens or says why not; whatever it answers is a whole
+//! A store whose files another hand changed while it was closed, or after the process that had it open was killed: then the
+//! write-ahead log holds commits. It opens or says why not; whatever it answers is a whole
 //! answer; and after a clear it is as good as new. (What a page of the database says has no check sum, so that an item may
 //! have another title than before.)
 
@@ -12,8 +13,11 @@ use plexindex::index::{Index, Library, ManualClock, QueryOptions};
 use super::input::{Input, folder, patched};
 use super::server::{self, NOW_MS};
 
+type Files = Vec<(String, Vec<u8>)>;
+
 struct Whole {
-    files: Vec<(String, Vec<u8>)>,
+    closed: Files,
+    killed: Files,
     place: PathBuf,
     _folder: tempfile::TempDir,
 }
@@ -22,30 +26,90 @@ thread_local! {
     static WHOLE: Whole = Whole::new();
 }
 
+/// The files as they lie there, but the index of the log, which a process that opens the store makes anew.
+fn files(place: &Path) -> Files {
+    let mut files: Files = fs::read_dir(place)
+        .expect("the template")
+        .map(|file| file.expect("a file"))
+        .filter(|file| !file.file_name().to_string_lossy().ends_with("-shm"))
+        .map(|file| {
+            (
+                file.file_name().into_string().expect("a plain name"),
+                fs::read(file.path()).expect("read"),
+            )
+        })
+        .collect();
+    // The same numbers mean the same file each time.
+    files.sort();
+    files
+}
+
 impl Whole {
     fn new() -> Self {
         let template = folder();
         server::fill(template.path());
-        let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(template.path())
-            .expect("the template")
-            .map(|file| file.expect("a file"))
-            .map(|file| {
-                (
-                    file.file_name().into_string().expect("a plain name"),
-                    fs::read(file.path()).expect("read"),
-                )
-            })
-            .filter(|(name, _)| !name.ends_with("-shm") && !name.ends_with("-wal"))
-            .collect();
-        // The same numbers mean the same file each time.
-        files.sort();
+        let mut closed = files(template.path());
+        closed.retain(|(name, _)| !name.ends_with("-wal"));
+        let index = server::open(template.path(), false, &Arc::new(ManualClock::new(NOW_MS))).expect("opened again");
+        let library = index.library("Movies").expect("a handle");
+        library.record_matches(&[(b"/host/late.mkv", "103")]).expect("recorded");
+        library
+            .invalidate_path(b"/mnt/films/Film 5 (1999)/Film 5.mkv")
+            .expect("invalidated");
+        let killed = files(template.path());
+        let log = killed.iter().find(|(name, _)| name.ends_with("-wal"));
+        let log = log.map(|(_, bytes)| bytes).expect("there is a log");
+        assert!(log.len() > WAL_HEAD, "commits are in it");
+        assert_eq!(*log, sealed(log.clone()), "sums as SQLite makes them");
+        drop(library);
+        index.close().expect("closed");
         let folder = folder();
         Self {
-            files,
+            closed,
+            killed,
             place: folder.path().join("store"),
             _folder: folder,
         }
     }
+}
+
+/// Sizes in a write-ahead log: of its head, of what stands before each page; and the sums in both: eight bytes.
+const WAL_HEAD: usize = 32;
+const FRAME_HEAD: usize = 24;
+
+/// Goes on with the sums of a write-ahead log.
+fn summed(mut sums: [u32; 2], bytes: &[u8]) -> [u32; 2] {
+    for pair in bytes.chunks_exact(8) {
+        let word = |at: usize| u32::from_le_bytes(pair[at..at + 4].try_into().expect("four bytes"));
+        sums[0] = sums[0].wrapping_add(word(0)).wrapping_add(sums[1]);
+        sums[1] = sums[1].wrapping_add(word(4)).wrapping_add(sums[0]);
+    }
+    sums
+}
+
+fn set_sums(at: &mut [u8], sums: [u32; 2]) {
+    at[..4].copy_from_slice(&sums[0].to_be_bytes());
+    at[4..8].copy_from_slice(&sums[1].to_be_bytes());
+}
+
+/// Makes all check sums of a write-ahead log fit, so that what was changed in it is read.
+fn sealed(mut log: Vec<u8>) -> Vec<u8> {
+    if log.len() < WAL_HEAD {
+        return log;
+    }
+    // Words of sums begin with their low byte.
+    log[..8].copy_from_slice(&[0x37, 0x7F, 0x06, 0x82, 0, 0x2D, 0xE2, 0x18]);
+    let size = u32::from_be_bytes(log[8..12].try_into().expect("four bytes")) as usize;
+    let size = size.clamp(512, 65_536);
+    let (head, frames) = log.split_at_mut(WAL_HEAD);
+    let mut sums = summed([0, 0], &head[..24]);
+    set_sums(&mut head[24..], sums);
+    for frame in frames.chunks_exact_mut(FRAME_HEAD + size) {
+        frame[8..16].copy_from_slice(&head[16..24]);
+        sums = summed(summed(sums, &frame[..8]), &frame[FRAME_HEAD..]);
+        set_sums(&mut frame[16..], sums);
+    }
+    log
 }
 
 /// What a store may say of damage.
@@ -116,25 +180,31 @@ pub fn run(data: &[u8]) {
 fn damaged(whole: &Whole, data: &[u8]) {
     let mut input = Input(data);
     let (which, then) = (input.byte(), input.byte());
-    let database = whole
-        .files
-        .iter()
-        .position(|(name, _)| name.strip_suffix(".db").is_some())
-        .expect("there is one");
-    let which = if which % 4 == 0 {
-        usize::from(which >> 2) % whole.files.len()
-    } else {
-        database
+    let files = if then & 2 == 0 { &whole.closed } else { &whole.killed };
+    let called = |end: &str| files.iter().position(|(name, _)| name.ends_with(end));
+    let database = called(".db").expect("there is one");
+    let which = match which % 4 {
+        0 => usize::from(which >> 2) % files.len(),
+        1 => called("-wal").unwrap_or(database),
+        _ => database,
     };
     let _ = fs::remove_dir_all(&whole.place);
     fs::create_dir(&whole.place).expect("a folder");
-    for (number, (name, bytes)) in whole.files.iter().enumerate() {
+    for (number, (name, bytes)) in files.iter().enumerate() {
         let changed = (number == which).then(|| patched(bytes, &mut input));
+        let changed = changed.map(|bytes| {
+            if then & 4 == 4 && name.ends_with("-wal") {
+                sealed(bytes)
+            } else {
+                bytes
+            }
+        });
         fs::write(whole.place.join(name), changed.as_ref().unwrap_or(bytes)).expect("written");
     }
     let clock = Arc::new(ManualClock::new(NOW_MS + 1_000));
-    for _ in 0..2 {
-        // A call that finds the damage sets the database aside; the next one finds a new one.
+    // A call that finds the damage sets the database aside; the next one finds a new one.
+    if let Err(error) = use_it(&whole.place, &clock) {
+        check(&error);
         if let Err(error) = use_it(&whole.place, &clock) {
             check(&error);
         }

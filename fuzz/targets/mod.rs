@@ -11,6 +11,7 @@ mod events;
 mod images;
 mod input;
 mod ladder;
+mod logs;
 mod opening;
 mod pages;
 mod paths;
@@ -22,6 +23,7 @@ pub struct Target {
     pub name: &'static str,
     pub run: fn(&[u8]),
     /// So many mutations `make test` tries: fewer where each writes to the disk.
+    #[allow(dead_code)] // the fuzzer ends when it is told to
     pub tries: u32,
 }
 
@@ -37,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     target("images", 2_000, images::run),
     target("pages", 2_000, pages::run),
     target("opening", 2_000, opening::run),
+    target("logs", 4_000, logs::run),
     target("calls", 1_000, calls::run),
     target("tables", 200, tables::run),
     target("databases", 60, databases::run),

@@ -4,7 +4,7 @@
 use std::ffi::{CStr, c_char};
 use std::mem::{offset_of, size_of};
 use std::ptr::null_mut;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use plexindex::capi::types::{Bytes, Handle, Mapping, Options};
@@ -48,6 +48,22 @@ pub fn check_status(status: i32) -> Status {
 /// The library keeps panics quiet from the first opening on. Those of the targets have to be seen.
 pub fn loud() {
     drop(std::panic::take_hook());
+}
+
+/// Has the library take log lines and keep panics quiet, once, as any opening does, also one that fails.
+pub fn installed() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: integers, pointers and nullable functions.
+        let mut options: Options = unsafe { std::mem::zeroed() };
+        options.size = size_of::<Options>();
+        options.cache_dir = given(b"/dev/null/x", false);
+        let mut handle: *mut Handle = std::ptr::null_mut();
+        // SAFETY: all that is set is valid during the call.
+        let status = check_status(unsafe { plexindex_open(&raw const options, &raw mut handle) });
+        assert_eq!(status, Status::Store);
+        loud();
+    });
 }
 
 /// These bytes as C gives them; at times NULL, whatever the length.

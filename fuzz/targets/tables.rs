@@ -1,5 +1,6 @@
 //! A host's tables against a map: two handles on one folder, batches, expiry, folding, limits, clocks that go either way.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,8 @@ struct Here {
     clock: Arc<ManualClock>,
     /// For each handle: two tables, one of which folds.
     tables: [[Table; 2]; 2],
+    /// Whether anything was, since the tables were cleared.
+    written: Cell<bool>,
     _folder: tempfile::TempDir,
 }
 
@@ -36,6 +39,7 @@ impl Here {
             handles,
             clock,
             tables,
+            written: Cell::new(true),
             _folder: folder,
         }
     }
@@ -110,12 +114,14 @@ pub fn run(data: &[u8]) {
 fn operations(here: &Here, data: &[u8]) {
     let mut input = Input(data);
     let mut model = Model::new();
-    here.handles[0].tables().clear().expect("cleared");
+    if here.written.replace(false) {
+        here.handles[0].tables().clear().expect("cleared");
+    }
     here.clock.advance_ms(1);
     let mut now_ms = plexindex::index::Clock::now_ms(&*here.clock);
     // What had expired once may be gone for good, whatever the clock says later.
     let mut latest_ms = now_ms;
-    for _ in 0..8 {
+    for _ in 0..6 {
         if input.is_empty() {
             break;
         }
@@ -174,6 +180,7 @@ fn operations(here: &Here, data: &[u8]) {
             })
             .collect();
         if !given.is_empty() {
+            here.written.set(true);
             here.handles[handle]
                 .tables()
                 .write(&given, &Terms { ttl, limit })

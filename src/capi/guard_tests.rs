@@ -127,9 +127,7 @@ fn a_call_without_an_error_empties_the_buffer() {
 #[test]
 fn a_buffer_that_is_none_is_refused() {
     let mut memory = [0_u64; 8];
-    let whole = memory.as_mut_ptr().cast::<u8>();
-    // SAFETY: within it.
-    let odd = unsafe { whole.add(1) }.cast::<Buffer>();
+    let odd = std::ptr::without_provenance_mut(memory.as_mut_ptr().addr() + 1);
     let refused = |error: *mut Buffer| guard::<()>(error, || unreachable!("its work"));
     assert_eq!(refused(odd), Status::InvalidArgument as i32);
     assert!(message().contains("error is not aligned"), "{}", message());

@@ -32,6 +32,7 @@ pub struct Edit<'a> {
 /// What became of an item of an edit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Edited {
     /// No request was sent for it.
     #[default]
@@ -46,6 +47,7 @@ pub enum Edited {
 
 /// How far an edit came, whether it succeeded or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EditReport {
     /// For each key, in order, what became of it.
     pub states: Vec<Edited>,

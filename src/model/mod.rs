@@ -14,6 +14,7 @@ pub use ids::{Epoch, Generation, IdentityId, ImageKind, ImageName, LibraryId, Se
 /// What kind of leaf an item is. Only leaves own files; shows, seasons, artists and albums never appear.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum ItemType {
     /// A type that this version does not know; it is kept and matched like the others.
     #[default]
@@ -80,6 +81,7 @@ impl ItemType {
 /// What kind of library a section is, as `/library/sections` names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum LibraryKind {
     /// A kind that this version does not know; listed without a type.
     #[default]

@@ -5,6 +5,7 @@ use std::time::Duration;
 /// The kinds of requests, as statistics count them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(usize)]
+#[non_exhaustive]
 pub enum RequestKind {
     /// `/identity`: which server is this.
     Identity = 0,

@@ -13,7 +13,7 @@ pub fn is_broken(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Whether a file ended before what was to be read of it.
+/// Whether a file ended before what was to be read of it: of the log only is that an error.
 fn lacks_log(error: &rusqlite::Error) -> bool {
     error
         .sqlite_error()
@@ -27,12 +27,12 @@ pub fn explain(error: &rusqlite::Error, folder: &Folder) -> Error {
         "the disk is full: free some space, or choose another cache_dir",
     );
     let place = folder.path().display();
-    if lacks_log(error) && folder.log()[0].metadata().map_or(0, |facts| facts.len()) == 0 {
+    if lacks_log(error) {
         return Error::new(
             Status::Store,
             format!(
-                "store in {place}: {} was removed or emptied while processes had it open, and they have what it held: let \
-                 each of them record or refresh something, or end them, then try again",
+                "store in {place}: {} was removed, emptied or replaced while processes had it open, and they have what it \
+                 held: let each of them record or refresh something, or end them, then try again",
                 folder.log()[0].display()
             ),
         );
@@ -51,7 +51,7 @@ pub fn explain(error: &rusqlite::Error, folder: &Folder) -> Error {
         ),
         Some(ErrorCode::CannotOpen) => (
             Status::Store,
-            "it cannot be opened: check that the folder exists and may be written",
+            "it cannot be opened: check that the folder exists, and that it and its files belong to this user",
         ),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
             Status::Store,

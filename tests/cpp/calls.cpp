@@ -46,6 +46,12 @@ static_assert(!std::is_convertible_v<px::Status, bool> && !std::is_convertible_v
 static_assert(!std::is_convertible_v<px::Match, int> && !std::is_convertible_v<px::Result<int>, bool>);
 static_assert(!std::is_constructible_v<bool, px::Result<bool>>);
 static_assert(std::is_constructible_v<bool, px::Result<int>>);
+// A range of paths is one of texts or paths: no text, and no path, which is a range of its own parts.
+static_assert(std::is_convertible_v<std::vector<std::string> &, px::Paths>);
+static_assert(std::is_convertible_v<std::list<std::filesystem::path>, px::Paths>);
+static_assert(!std::is_convertible_v<std::string, px::Paths> && !std::is_convertible_v<const char *, px::Paths>);
+static_assert(!std::is_convertible_v<std::filesystem::path &, px::Paths>);
+static_assert(!std::is_convertible_v<std::vector<int> &, px::Paths>);
 static_assert(std::is_same_v<std::iterator_traits<px::Candidates::iterator>::value_type, px::Item>);
 #if defined(__cpp_lib_ranges)
 static_assert(std::ranges::random_access_range<const px::Candidates> && std::ranges::sized_range<const px::Candidates>);
@@ -161,6 +167,15 @@ void batches(const px::Library &movies) {
         }
     }
     CHECK(movies.match_paths({}).empty());
+#if defined(__cpp_lib_ranges) && !defined(__clang__)
+    // A view that can be read only as it is, not as const.
+    const auto long_ones = strings | std::views::filter([](const std::string &path) { return path.size() > 25; });
+    auto readable = long_ones;
+    CHECK(movies.match_paths(readable).size() == 1 && movies.lookup_key(readable.front()) != "");
+    const auto found = block | std::views::filter([](const px::Answer &answer) { return bool(answer); });
+    auto readable_answers = found;
+    CHECK(std::ranges::distance(readable_answers) == 1);
+#endif
     const px::Keys keys = movies.lookup_keys(strings);
     const std::vector<std::string_view> all(keys.begin(), keys.end());
     CHECK(all.size() == 3 && all[0] == "/library/metadata/900001" && all[1].empty() && all[2].empty());

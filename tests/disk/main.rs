@@ -51,6 +51,7 @@ fn worker() {
         ("remembered", secrecy::remembered),
         ("short of memory", scarce::short_of_memory),
         ("little space", scarce::little_space),
+        ("another user", open::another_user),
     ]);
 }
 

@@ -28,7 +28,13 @@ pub fn host(words: &[&str]) {
             continue;
         }
         let index = index.as_ref().expect("it is open");
-        let library = index.library("Movies").expect("a handle");
+        let library = match index.library("Movies") {
+            Ok(library) => library,
+            Err(error) => {
+                say(&format!("{:?}: {error}", error.status));
+                continue;
+            }
+        };
         let said = match verb {
             "record" => library
                 .record_matches(&[(path.as_bytes(), key)])
@@ -189,6 +195,74 @@ fn a_database_that_is_damaged_while_open_is_made_anew_for_all() {
         index.close().expect("closes");
         assert_sound(&folder);
     }
+}
+
+#[test]
+fn an_index_file_in_the_place_of_the_log_is_told_and_all_go_on() {
+    let server = movies(60);
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = root.path().join("cache");
+    used(&server, &folder);
+    let (path, key) = path_of(&server, 1, 7);
+    let mut hosts = hosts(&folder, &server);
+    for host in &mut hosts {
+        assert_eq!(host.ask(&format!("record /host/before.mkv|{key}")), "done");
+    }
+    let files = fs::read_dir(&folder)
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").path());
+    let mut images = files.filter(|file| file.extension().is_some_and(|end| end == "image"));
+    fs::rename(images.next().expect("an image"), folder.join("plexindex-2.db-wal")).expect("renamed");
+    // The first to open it anew finds what the others know of missing there.
+    let mut told = 0;
+    for host in &mut hosts {
+        let said = host.ask(&format!("record /host/after.mkv|{key}"));
+        if said != "done" {
+            assert!(said.contains("was removed, emptied or replaced"), "{said}");
+            assert!(said.contains("record or refresh"), "{said}");
+            told += 1;
+        }
+    }
+    assert!(told < hosts.len(), "none goes on");
+    for host in &mut hosts {
+        assert_eq!(host.ask(&format!("record /host/again.mkv|{key}")), "done");
+        assert_eq!(host.ask(&format!("look {path}")), key);
+    }
+    assert_all_go_on(&mut hosts, &server, "log replaced");
+    hosts.into_iter().for_each(Worker::end);
+    assert_sound(&folder);
+}
+
+/// In a worker: another user, in a folder that all may write.
+pub fn another_user(words: &[&str]) {
+    // SAFETY: plain calls; this process is for this alone.
+    assert_eq!(unsafe { [libc::setgid(54_321), libc::setuid(54_321)] }, [0, 0]);
+    let error = super::full::try_open(options_at(words))
+        .map(drop)
+        .expect_err("another user's");
+    say(&error.to_string());
+    told();
+}
+
+#[test]
+fn the_store_of_another_user_is_refused_with_what_to_do() {
+    // SAFETY: cannot fail.
+    if unsafe { libc::geteuid() } != 0 {
+        return; // no other user can become a third
+    }
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    fs::set_permissions(folder.path(), all).expect("for all");
+    used(&server, folder.path());
+    let place = place(folder.path(), &server);
+    let mut worker = Worker::start("another user", [&place[0], &place[1], &place[2]]);
+    let said = worker.hear();
+    assert!(
+        said.contains("plexindex-2.db") && said.contains("belong to this user"),
+        "{said}"
+    );
+    worker.end();
 }
 
 /// What the files of another format hold, by name.

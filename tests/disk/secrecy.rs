@@ -200,15 +200,18 @@ fn in_memory(process: u32) -> usize {
         while at < to {
             let length = page.len().min(usize::try_from(to - at).expect("small"));
             let read = memory.read_at(&mut page[..length], at).unwrap_or(0);
-            // Any piece of it: an allocator writes into the beginning of what was given back.
+            // Any piece of it: an allocator writes into the beginning of what was given back. Each holds one of these bytes.
             let is_piece = |bytes: &[u8]| token.windows(PIECE).any(|piece| piece == bytes);
-            let mut nth = 0;
-            while nth + PIECE <= read {
-                if is_piece(&page[nth..nth + PIECE]) {
+            let mut next = 0;
+            for nth in (0..read).step_by(PIECE) {
+                if nth < next || !page[nth].is_ascii_lowercase() {
+                    continue;
+                }
+                let begins = nth.saturating_sub(PIECE - 1).max(next)..(nth + 1).min(read.saturating_sub(PIECE) + 1);
+                let piece = begins.into_iter().find(|from| is_piece(&page[*from..from + PIECE]));
+                if let Some(from) = piece {
                     found += 1;
-                    nth += token.len();
-                } else {
-                    nth += 1;
+                    next = from + token.len();
                 }
             }
             at += length as u64;

@@ -187,15 +187,23 @@ fn listing_goes_on(items: u32, page_size: u64, kills: u64) {
     let (path, key) = path_of(&server, 1, 7);
     let size = page_size.to_string();
     let start = || Worker::start("list", [&place[0], &place[1], &place[2], &size, &path]);
-    server.fault(Fault::new(Action::Delay { ms: 2 }).on(Kind::Listing).times(0));
+    let slow = |ms| Fault::new(Action::Delay { ms }).on(Kind::Listing).times(0);
     let pages = u64::from(items).div_ceil(page_size);
     let mut dice = Dice::new(page_size);
     for kill in 0..kills {
-        let next_row = next_row(folder.path());
+        let left = |next_row: u64| (u64::from(items) - next_row).div_ceil(page_size);
+        if left(next_row(folder.path())) < 8 {
+            // Too little is left to be killed in: from the beginning.
+            std::fs::remove_dir_all(folder.path()).expect("removed");
+            std::fs::create_dir(folder.path()).expect("made anew");
+        }
         server.reset();
+        let until_page = 1 + dice.roll(left(next_row(folder.path())) / 2);
+        // However late this process gets its turn, that one has not come to the end by then.
+        server.clear_faults();
+        server.fault(slow(2));
+        server.fault(slow(10_000).after(until_page + 2));
         let worker = start();
-        let left = (u64::from(items) - next_row).div_ceil(page_size);
-        let until_page = 1 + dice.roll((left / 2).max(1));
         until("pages were fetched", || server.stats().of(Kind::Listing) >= until_page);
         std::thread::sleep(Duration::from_micros(dice.roll(3_000)));
         worker.kill();
@@ -206,6 +214,7 @@ fn listing_goes_on(items: u32, page_size: u64, kills: u64) {
     }
     let next_row = next_row(folder.path());
     assert!(next_row > 0, "something was stored");
+    server.clear_faults();
     server.reset();
     let mut worker = start();
     assert_eq!(worker.hear(), "begins");

@@ -100,7 +100,10 @@ impl World {
     /// What is in the store is answered whatever becomes of the disk.
     fn refused(&self, at: usize, library: Option<&str>, path: &str, status: Status) -> Result<(), String> {
         // With a limit on the folder the library may have gone.
-        if is_of_the_disk(status) && self.size_limit.is_none() && self.model.has_answered(&self.asked(at, library, path, false)) {
+        if is_of_the_disk(status)
+            && self.size_limit.is_none()
+            && self.model.has_answered(&self.asked(at, library, path, false))
+        {
             return Err(format!("{path} in {library:?}: {status:?} instead of the old answer"));
         }
         Ok(())
@@ -370,7 +373,9 @@ impl World {
         };
         let one = self.handle_of(at, Some(&library))?.expect("named");
         let round = self.word(5, 4);
-        let paths: Vec<String> = (0..MANY).map(|number| format!("/host/many {round}/{number}.mkv")).collect();
+        let paths: Vec<String> = (0..MANY)
+            .map(|number| format!("/host/many {round}/{number}.mkv"))
+            .collect();
         let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
         let listed = matches!(one.item(&key), Ok(Some(_)));
         let done = one.record_matches(&pairs);
@@ -577,8 +582,7 @@ impl World {
         if let Some(key) = told {
             let unsure = self.full.is_some() || self.net.killed();
             self.count("events heard by a watch");
-            self.model
-                .deleted(self.net.route(who.url), who, &title, &key, unsure);
+            self.model.deleted(self.net.route(who.url), who, &title, &key, unsure);
         }
         Ok(())
     }

@@ -146,5 +146,7 @@ pub fn count(counts: &mut BTreeMap<String, u64>) {
 /// All of it, a kind in a line.
 pub fn counted() -> String {
     let all = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
-    all.iter().map(|(what, times)| format!("  {times:>9} {what}\n")).collect()
+    all.iter()
+        .map(|(what, times)| format!("  {times:>9} {what}\n"))
+        .collect()
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use plexindex::error::Status;
 use plexindex::index::{Index, ManualClock, QueryOptions};
+use plexindex::model::Reason;
 use plexindex::options::{Options, Ttl};
 use plexindex::source::Delta;
 
@@ -144,4 +145,38 @@ fn what_a_delta_leaves_out_is_listed_where_the_token_is_exact() {
     scene.clock.advance_ms(30 * HOUR_MS);
     let found = films.match_path(path(2).as_bytes()).expect("an answer");
     assert_eq!((found.status, found.stale), (Status::NotFound, false), "{found:?}");
+}
+
+#[test]
+fn an_item_that_a_path_search_brings_stays_invalidated_in_every_handle() {
+    let mut knobs = Knobs::USUAL;
+    knobs.abilities.items = false;
+    let scene = Scene::new(knobs, 5);
+    let index = scene.listed();
+    let key = scene.memory.items(&scene.section)[2].rating_key.clone();
+    let films = index.library("Films").expect("a handle");
+    films.invalidate_item(&key).expect("invalidated");
+    // The search brings the item that was invalidated. Only a listing could verify it, and that fails.
+    scene.memory.rename(&scene.section, &key, "/srv/films/New.mkv");
+    scene.memory.take_requests();
+    scene.memory.fail(Some(Fault::DownAfterPages(0)));
+    scene.clock.advance_ms(60_000);
+    let asked = films.match_path(b"/srv/films/New.mkv").expect("an answer");
+    let fresh = scene.open();
+    let answers = [&index, &fresh].map(|index| {
+        let films = index.library("Films").expect("a handle");
+        let offline = QueryOptions {
+            offline: true,
+            ..films.query()
+        };
+        let found = index.match_path(&offline, b"/srv/films/New.mkv").expect("an answer");
+        let key = films.lookup_key(b"/srv/films/New.mkv", str::to_owned);
+        (found.status, found.rung, found.confidence, found.reason, key)
+    });
+    assert_eq!(
+        answers[0], answers[1],
+        "the handle that searched, and one that opens now"
+    );
+    assert_eq!(answers[0].4, None, "a fast lookup answers what is invalidated");
+    assert_eq!(asked.reason, Reason::Unconfirmed, "{asked:?}");
 }

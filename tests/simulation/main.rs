@@ -2,7 +2,7 @@
 //! that vanish; and a model that knows what every answer may be.
 //!
 //! `model.rs` is the model, `world.rs` the steps, `calls.rs` the calls of hosts and what is checked of each, `net.rs` the
-//! clock, the servers and the kills. A seed repeats exactly: `PLEXINDEX_SEED=N cargo test --test simulation one_seed`.
+//! clock, the servers and the kills, `disk.rs` the disk, the log, and what happened how often. A seed repeats exactly: `PLEXINDEX_SEED=N cargo test --test simulation one_seed`.
 #![allow(clippy::cast_possible_truncation)] // small numbers of our own
 #![allow(clippy::case_sensitive_file_extension_comparisons)] // the names are our own
 #![allow(clippy::similar_names)] // said and seed, path and paths
@@ -34,7 +34,7 @@ use world::{Failure, Step, run, steps_of};
 /// Steps of a run.
 const STEPS: usize = 200;
 /// Seeds that are run each time.
-const FIXED: u64 = 6;
+const FIXED: u64 = 12;
 
 /// Runs a history; a panic is a failure like others. One at a time: they share a disk and a clock.
 fn attempt(seed: u64, steps: &[Step]) -> Result<String, Failure> {
@@ -115,13 +115,13 @@ fn a_few_histories() {
         .map_or(1, |time| time.as_secs());
     (0..FIXED).for_each(check);
     let mut ran = FIXED as usize;
-    while begun.elapsed() < Duration::from_secs(5) {
+    while begun.elapsed() < Duration::from_secs(7) {
         println!("seed {fresh}");
         check(fresh);
         fresh += 1;
         ran += 1;
     }
-    println!("{ran} histories, {} steps", ran * STEPS);
+    println!("{ran} histories, {} steps\n{}", ran * STEPS, disk::counted());
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn histories_for_long() {
     let first = number("PLEXINDEX_SEED").unwrap_or(1_000);
     let count = number("PLEXINDEX_SEEDS").unwrap_or(number("PLEXINDEX_DEPTH").unwrap_or(10) * 2_000);
     let begun = Instant::now();
-    let mut failed = 0;
+    let mut failed: u64 = 0;
     for seed in first..first + count {
         let steps = steps_of(seed, STEPS);
         if let Err(failure) = attempt(seed, &steps) {
@@ -142,13 +142,17 @@ fn histories_for_long() {
             );
         }
         let ran = seed - first + 1;
-        if ran.is_multiple_of(500) || ran == count {
+        let enough = number("PLEXINDEX_FOUND").is_some_and(|most| failed >= most);
+        if ran.is_multiple_of(500) || ran == count || enough {
             println!(
                 "{ran} histories, {} steps, {failed} failed, {:.0} s, {:.0} s of them at work",
                 ran * STEPS as u64,
                 begun.elapsed().as_secs_f64(),
                 worked()
             );
+        }
+        if enough {
+            break;
         }
     }
     print!("{}", disk::counted());
@@ -187,9 +191,17 @@ fn one_seed() {
 
 #[test]
 fn a_history_replays_exactly() {
-    for seed in [3, 17] {
+    for seed in 0..6 {
         let steps = steps_of(seed, STEPS);
         let [one, other] = [0, 1].map(|_| attempt(seed, &steps).unwrap_or_else(|failure| failure.log));
+        // How far a limit on the folder is kept within a call depends on the time that it takes.
+        if one
+            .lines()
+            .next()
+            .is_some_and(|knobs| knobs.contains("size_limit Some"))
+        {
+            continue;
+        }
         for (one, other) in one.lines().zip(other.lines()) {
             assert_eq!(one, other, "seed {seed}");
         }
@@ -197,7 +209,7 @@ fn a_history_replays_exactly() {
     }
 }
 
-/// The lines that a patch takes away or leaves stand in the file that it names, hunk by hunk.
+/// The lines that a patch takes away or leaves stand in the files that it names, hunk by hunk.
 #[test]
 fn the_mutants_apply() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -220,6 +232,13 @@ fn the_mutants_apply() {
                 path.display()
             );
         }
+        // `run.sh` names the defect by the first two words of the file's name.
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let short = name.splitn(3, '-').take(2).collect::<Vec<_>>().join("-");
+        assert!(
+            patch.contains(&format!("crate::mutant::is(\"{short}\")")),
+            "{name} brings nothing back"
+        );
     }
     assert!(patches > 0);
 }

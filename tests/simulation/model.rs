@@ -603,7 +603,9 @@ impl Model {
             let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
             let floor = (told.all).max(of(&told.paths, &path)).max(of(&told.keys, key));
             held |= sees(asked.who.user, key)
-                && facts.iter().any(|fact| fact.server == asked.server && fact.to.is_none_or(|to| to > floor));
+                && facts
+                    .iter()
+                    .any(|fact| fact.server == asked.server && fact.to.is_none_or(|to| to > floor));
         }
         if held || recorded {
             Ok(())
@@ -619,7 +621,14 @@ impl Model {
         let Some(library) = asked.library else {
             return Ok(());
         };
-        if found.stale || asked.failed || found.age_ms.is_none() || found.status == Status::Ok {
+        // 'Unconfirmed' names it: it was invalidated, and where the server tells nothing of single items a listing that goes on
+        // after it was cut off may have read it before.
+        if found.stale
+            || asked.failed
+            || found.age_ms.is_none()
+            || found.status == Status::Ok
+            || found.reason == Reason::Unconfirmed
+        {
             return Ok(());
         }
         let told = self.told_of(asked, library);

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plexindex::error::{Error, Status};
-use plexindex::index::{
-    Deadline, Edit, EditReport, Index, Match, QueryOptions, Selector, hold_coarse,
-};
+use plexindex::index::{Deadline, Edit, EditReport, Index, Match, QueryOptions, Selector, hold_coarse};
 use plexindex::model::{Confidence, Token as Secret};
 use plexindex::options::{Mapping, MappingKind, Options, Pattern, Ttl};
 use plexindex::source::{Delta, Event, FieldChange, Lock, Resume};
@@ -328,7 +326,8 @@ impl World {
             let mut rows = BTreeMap::new();
             for (title, section) in server.sections() {
                 let shown = server.is_mounted(&section);
-                for item in server.items(&section) {
+                let shown_at_all = plexindex::model::Item::has_key;
+                for item in server.items(&section).into_iter().filter(shown_at_all) {
                     let row = Row {
                         path: item.parts[0].clone(),
                         title: item.title.clone(),
@@ -347,7 +346,9 @@ impl World {
         let server = self.net.servers[number].clone();
         let libraries = server.sections();
         let (title, section) = libraries[self.word(2, libraries.len())].clone();
-        let items = server.items(&section);
+        let items: Vec<_> = (server.items(&section).into_iter())
+            .filter(plexindex::model::Item::has_key)
+            .collect();
         let one = (!items.is_empty()).then(|| items[self.word(3, items.len())].clone());
         self.files += 1;
         let (name, path) = film(number, &title, self.files);
@@ -389,6 +390,13 @@ impl World {
                 self.say(&format!("{} goes, and {path} comes", item.rating_key));
                 server.remove(&section, &item.rating_key);
                 server.add(&section, &name, &path);
+            }
+            (14, _) => {
+                // Behind a NUL C would not read on: such an item is none.
+                self.say(&format!(
+                    "{path} comes to '{title}' of server {number}, with a NUL in its key"
+                ));
+                server.add_as(&section, format!("{}\0{}", self.files, self.files), &name, &path);
             }
             _ => {
                 self.say(&format!("{path} comes to '{title}' of server {number}"));

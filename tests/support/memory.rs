@@ -135,8 +135,7 @@ impl Stock {
 
     /// The same of one partition.
     fn partition(&self, partition: usize, sees: fn(&str) -> bool) -> impl Iterator<Item = &Row> {
-        self.shown(sees)
-            .filter(move |row| partition_of(&row.item) == partition)
+        self.shown(sees).filter(move |row| partition_of(&row.item) == partition)
     }
 
     fn find(&mut self, key: &str) -> &mut Row {
@@ -258,6 +257,11 @@ impl Memory {
     /// A film with this title and file comes; gives its key.
     pub fn add(&self, section: &str, title: &str, path: &str) -> String {
         let rating_key = key(&mut self.state().made);
+        self.add_as(section, rating_key, title, path)
+    }
+
+    /// The same with a key that is given.
+    pub fn add_as(&self, section: &str, rating_key: String, title: &str, path: &str) -> String {
         let item = Item {
             rating_key: rating_key.clone(),
             kind: ItemType::Movie,
@@ -542,7 +546,10 @@ impl Source for MemorySource {
             let told = |row: &Row| told == Delta::Complete || !row.silent || row.born > since;
             let is_new = |row: &&Row| row.changed > since && told(row) && (self.sees)(&row.item.rating_key);
             let new: Vec<Item> = stock.rows.iter().filter(is_new).map(|row| row.item.clone()).collect();
-            let gone = stock.gone.iter().filter(|(version, key)| *version > since && (self.sees)(key));
+            let gone = stock
+                .gone
+                .iter()
+                .filter(|(version, key)| *version > since && (self.sees)(key));
             (new, gone.map(|(_, key)| key.clone()).collect())
         };
         known.add(&new)?;

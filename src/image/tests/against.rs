@@ -207,23 +207,27 @@ pub fn compare(
         .iter()
         .map(|found| (found.library, found.item.rating_key))
         .collect();
-    let context = format!(
-        "{:?}: {:?} {} {keys:?}, wanted {wanted:?}",
-        String::from_utf8_lossy(asked),
-        got.rung,
-        got.total
-    );
-    assert!(!got.broken, "{context}");
+    // Made only when something is wrong: it takes longer than the answers.
+    let context = || {
+        format!(
+            "{:?}: {:?} {} {keys:?}, wanted {wanted:?}",
+            String::from_utf8_lossy(asked),
+            got.rung,
+            got.total
+        )
+    };
+    assert!(!got.broken, "{}", context());
     assert_eq!(
         (got.rung, got.confidence),
         (wanted.rung, wanted.confidence),
-        "{context}"
+        "{}",
+        context()
     );
-    assert_eq!(got.found().len(), wanted.found.len().min(LIMIT), "{context}");
+    assert_eq!(got.found().len(), wanted.found.len().min(LIMIT), "{}", context());
     if wanted.found.len() <= LIMIT {
-        assert_eq!(got.total, wanted.found.len(), "{context}");
+        assert_eq!(got.total, wanted.found.len(), "{}", context());
     } else {
-        assert!(got.total >= wanted.found.len(), "{context}");
+        assert!(got.total >= wanted.found.len(), "{}", context());
     }
     let mut seen = Vec::new();
     for found in got.found() {
@@ -231,18 +235,19 @@ pub fn compare(
         let paths = wanted
             .found
             .get(&id)
-            .unwrap_or_else(|| panic!("{id:?} does not fit: {context}"));
-        assert!(paths.iter().any(|path| path == found.path), "{context}");
-        assert!(!seen.contains(&id), "twice: {context}");
+            .unwrap_or_else(|| panic!("{id:?} does not fit: {}", context()));
+        assert!(paths.iter().any(|path| path == found.path), "{}", context());
+        assert!(!seen.contains(&id), "twice: {}", context());
         let listed = naive[found.library]
             .items
             .iter()
             .find(|(item, _)| item.rating_key == id.1);
-        assert_eq!(found.item.key_only, listed.is_none(), "{context}");
+        assert_eq!(found.item.key_only, listed.is_none(), "{}", context());
         assert_eq!(
             found.item.title,
             listed.map_or("", |(item, _)| &item.title),
-            "{context}"
+            "{}",
+            context()
         );
         seen.push(id);
     }
@@ -250,13 +255,13 @@ pub fn compare(
         let library = &naive[best.library];
         library.is_unverified(asked, best.item.rating_key) || library.is_unverified(best.path, best.item.rating_key)
     });
-    assert_eq!(got.unverified, unverified, "{context}");
+    assert_eq!(got.unverified, unverified, "{}", context());
     if !(unverified && got.total == 1) && wanted.found.len() <= LIMIT {
-        assert_eq!(got.reason, wanted.reason, "{context}");
+        assert_eq!(got.reason, wanted.reason, "{}", context());
     }
     let sure = got.total == 1 && got.confidence == Confidence::High && !unverified;
     let fast = fast_lookup(&views, scope, mappings, asked);
-    assert_eq!(fast.is_some(), sure, "{context}\n{fast:?}");
+    assert_eq!(fast.is_some(), sure, "{}\n{fast:?}", context());
     if let Some(fast) = fast {
         let best = &got.found()[0];
         assert_eq!(

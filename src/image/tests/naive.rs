@@ -1,6 +1,7 @@
 //! The ladder once more, written from `docs/design.md` alone: lists, and nothing but linear scans.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -38,7 +39,28 @@ pub struct Answer {
     pub found: Fits,
 }
 
+thread_local! {
+    /// Forms that were asked for: scans ask for the same ones again and again.
+    static FORMS: RefCell<HashMap<Vec<u8>, Vec<u8>>> = RefCell::default();
+}
+
 pub fn form(path: &[u8]) -> Vec<u8> {
+    FORMS.with_borrow_mut(|known| {
+        if let Some(form) = known.get(path) {
+            return form.clone();
+        }
+        let form = made(path);
+        if known.len() == 4096 {
+            known.clear();
+        }
+        if path.len() < 512 {
+            known.insert(path.to_vec(), form.clone());
+        }
+        form
+    })
+}
+
+fn made(path: &[u8]) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(path) else {
         return path.to_vec();
     };
