@@ -43,15 +43,9 @@ def run(command: list[str], **variables: str) -> str:
 def use(python: str, url: str, folder: Path) -> str:
     """Installs and uses the wheel; gives what that said."""
     command = shlex.split(python)
-    install = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-index",
-        f"--find-links={build_folder() / 'wheels'}",
-        "plexindex",
-    ]
+    # The sources may lie there too, and are not to be compiled here.
+    install = ["-m", "pip", "install", "--quiet", "--no-index", "--only-binary=:all:", "plexindex"]
+    install += [f"--find-links={build_folder() / 'wheels'}"]
     program = [str(ROOT / "scripts" / "try_wheel.py"), url, TOKEN]
     if len(command) == 1:
         run([*command, "-m", "venv", str(folder / "venv")])
