@@ -377,6 +377,13 @@ impl World {
             .map(|number| format!("/host/many {round}/{number}.mkv"))
             .collect();
         let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
+        if self.word(3, 3) == 0 {
+            // What is in it ends, and counts no more.
+            let done = one.invalidate();
+            self.say(&format!("{}: {library} is wrong", self.handles[at].number));
+            self.acknowledged(done, "invalidating a library")?;
+            self.each_library(at, Some(&library), Model::invalidate);
+        }
         let listed = matches!(one.item(&key), Ok(Some(_)));
         let done = one.record_matches(&pairs);
         self.say(&format!(
@@ -453,6 +460,18 @@ impl World {
         self.each_library(at, library.as_deref(), |model, server, who, title, killed| {
             model.invalidate_item(server, who, title, &key, killed);
         });
+        if self.is_unsure() {
+            return Ok(());
+        }
+        // Nothing has asked the server since.
+        let query = options(Some(&one), Deadline::Default, true);
+        let guid = format!("memory://{key}");
+        if let Ok(found) = self.handles[at].index.match_guid(&query, &guid)
+            && found.status == Status::Ok
+            && found.confidence == Confidence::High
+        {
+            return Err(format!("{guid} was invalidated, and answers: {}", show(&found)));
+        }
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::c_int;
+use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError};
@@ -146,6 +147,9 @@ pub fn count(counts: &mut BTreeMap<String, u64>) {
 /// All of it, a kind in a line.
 pub fn counted() -> String {
     let all = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let lines: Vec<String> = all.iter().map(|(what, times)| format!("  {times:>9} {what}")).collect();
-    lines.join("\n") + "\n"
+    let mut text = String::new();
+    for (what, times) in all.iter() {
+        let _ = writeln!(text, "  {times:>9} {what}");
+    }
+    text
 }

@@ -286,6 +286,7 @@ impl World {
             121..144 => ("a server changes", self.change()),
             144..151 => ("a server fails, or does no more", self.fault()),
             151..164 => ("time goes by", self.time()),
+            164..172 if self.many => ("many matches", self.record_many()),
             164..182 => ("tables", self.table()),
             182 => ("the disk fills", self.fill()),
             183..186 => ("watch_start", self.watch()),
@@ -297,7 +298,6 @@ impl World {
                 self.net.servers.iter().for_each(Memory::catch_up);
                 ("tokens catch up", Ok(()))
             }
-            _ if self.many => ("many matches", self.record_many()),
             _ => ("stats, libraries_json, store_json", self.facts()),
         };
         self.count(name);
