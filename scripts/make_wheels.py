@@ -77,7 +77,7 @@ def library(one: Platform) -> Path:
     flags = f"CARGO_TARGET_{one.triple.upper().replace('-', '_')}_RUSTFLAGS"
     if one.triple.endswith("-musl"):
         os.environ[flags] = f"{os.environ.get(flags, '')} -C target-feature=-crt-static".strip()
-    return build_dist.build(target=one.target, zigbuild=True)["cdylib"]
+    return build_dist.build(["cdylib"], target=one.target, zigbuild=True)["cdylib"]
 
 
 def pack(python: Path, one: Platform, built: Path, folder: Path) -> Path:
