@@ -117,7 +117,8 @@
 #define PLEXINDEX_REASON_NO_LOCATION 1
 
 // plexindex_answer.reason: a library has a folder above this path, but does not list the file. A single item has low
-// confidence: only the end of its path is the same.
+// confidence: only the end of its path is the same. With PLEXINDEX_RUNG_CONFIRMED: the item that was recorded is not listed
+// in its library.
 #define PLEXINDEX_REASON_NOT_LISTED 2
 
 // plexindex_answer.reason: the library was never fetched completely.
@@ -145,6 +146,10 @@
 // plexindex_answer.reason: the item's path has the same end or file name, but the path asked for names another year,
 // number or edition, or lies among extras. Low confidence.
 #define PLEXINDEX_REASON_CONTRADICTED 10
+
+// plexindex_answer.reason: the file has several episodes. The first is the item, the candidates are all of them, in their
+// order. High confidence.
+#define PLEXINDEX_REASON_SEVERAL_EPISODES 11
 
 // plexindex_answer.flags: the listing that answered has expired, and was not renewed: it could not be, or no request
 // was allowed.

@@ -94,6 +94,9 @@ pub const PLEXINDEX_REASON_NO_EVIDENCE: u8 = 9;
 /// plexindex_answer.reason: the item's path has the same end or file name, but the path asked for names another year,
 /// number or edition, or lies among extras. Low confidence.
 pub const PLEXINDEX_REASON_CONTRADICTED: u8 = 10;
+/// plexindex_answer.reason: the file has several episodes. The first is the item, the candidates are all of them, in their
+/// order. High confidence.
+pub const PLEXINDEX_REASON_SEVERAL_EPISODES: u8 = 11;
 
 /// plexindex_answer.flags: the listing that answered has expired, and was not renewed: it could not be, or no request
 /// was allowed.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::inner::Inner;
 use crate::edit::{Edit, EditReport};
 use crate::error::{Error, Result, Status, room};
+use crate::matching::Scope;
 use crate::query::Match;
 use crate::reading::{PERSISTENCE, Reading, Resolved, Selection, Selector};
 use crate::sync::{Call, Progress};
@@ -96,6 +97,16 @@ impl Library {
     pub fn is_known(&self) -> bool {
         let resolved = self.selection.resolve(&self.reading.snapshot());
         matches!(resolved, Ok(Resolved::Scope(_)))
+    }
+
+    /// What is known of it: nothing of all libraries at once, nor of one that no listing of libraries has shown.
+    #[must_use]
+    pub fn known(&self) -> Option<crate::model::Library> {
+        let snapshot = self.reading.snapshot();
+        match self.selection.resolve(&snapshot) {
+            Ok(Resolved::Scope(Scope::One(place))) => snapshot.rows.get(place).map(|row| row.library.clone()),
+            _ => None,
+        }
     }
 
     /// A query to this library.

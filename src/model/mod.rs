@@ -354,6 +354,8 @@ pub enum Reason {
     NoEvidence = 9,
     /// The end is the same, but the path tells of another year, number or edition. Low.
     Contradicted = 10,
+    /// One file with several episodes: all are found, the first is the item. High.
+    SeveralEpisodes = 11,
 }
 
 /// A secret: it shows as `***` and is wiped from no memory, but reaches neither disk nor log.
