@@ -55,12 +55,8 @@ impl Samples {
                 of: 0,
             });
             proposal.matched += 1;
-            // Counts only grow: no other pair can have become the best one. A rule onto a root would move each path.
+            // Counts only grow: no other pair can have become the best one.
             let proposal = &self.pairs[&key];
-            if proposal.to.iter().all(|byte| matches!(byte, b'/' | b'\\')) {
-                seen.push(key);
-                continue;
-            }
             let best = self.best.as_ref().and_then(|best| self.pairs.get(best));
             if best.is_none_or(|best| order(proposal, best).is_lt()) {
                 self.best = Some(key.clone());
@@ -69,11 +65,11 @@ impl Samples {
         }
     }
 
-    /// The mapping for which most speaks, and more than one path: what one path shows may be that path's alone.
+    /// The mapping for which most speaks.
     #[must_use]
     pub fn best(&self) -> Option<Proposal> {
         let best = self.pairs.get(self.best.as_ref()?)?;
-        self.shown(best).filter(|best| best.matched > 1)
+        self.shown(best)
     }
 
     /// All mappings for which more than one path speaks, the best first.

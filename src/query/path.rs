@@ -328,7 +328,10 @@ fn episodes_of_one_file<'v>(outcome: &Outcome<'v>) -> Option<Vec<Found<'v>>> {
     if !matches!(outcome.rung, Rung::Exact | Rung::Mapped) || found.len() != outcome.total || !are_episodes {
         return None;
     }
+    let number = |one: &Found<'_>| (one.item.season, one.item.episode);
     let mut episodes = found.to_vec();
-    episodes.sort_by_key(|one| (one.item.season, one.item.episode));
-    Some(episodes)
+    episodes.sort_by_key(number);
+    // Two items for one episode are not told apart by their order.
+    let are_distinct = episodes.windows(2).all(|pair| number(&pair[0]) != number(&pair[1]));
+    are_distinct.then_some(episodes)
 }

@@ -47,7 +47,8 @@ impl MappingSamples {
     pub fn proposal(&self, shown: &dyn Fn(&[u8]) -> String, wanted: impl Fn(&[u8]) -> bool) -> Option<Arc<str>> {
         let mut told = lock(&self.0);
         if told.sentence.is_none() {
-            let best = told.samples.best();
+            let best = told.samples.best().filter(is_telling);
+            let best = best.or_else(|| told.samples.proposals().into_iter().find(is_telling));
             let sentence = best.as_ref().map(|best| {
                 format!(
                     "{} of {} paths that were found by their end agree on {} -> {}",
@@ -63,6 +64,12 @@ impl MappingSamples {
         let (sentence, to) = told.sentence.as_ref()?;
         (!sentence.is_empty() && wanted(to)).then(|| Arc::clone(sentence))
     }
+}
+
+/// Whether a proposal is worth a word in each answer: what one path shows may be that path's alone, and a rule onto a root
+/// would move every path.
+fn is_telling(proposal: &Proposal) -> bool {
+    proposal.matched > 1 && !proposal.to.iter().all(|byte| matches!(byte, b'/' | b'\\'))
 }
 
 /// Mappings as a JSON array. Folders that are not UTF-8 are left out: JSON has no words for them.

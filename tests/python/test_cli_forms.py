@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli import Cli
@@ -82,8 +83,18 @@ def test_options_stand_before_or_behind_the_command(cli: Cli, server: Server, tm
     other = tmp_path / "other"
     path = server.paths(1)[0]["path"]
     host = path.replace("/data/", "/mnt/media/")
-    bare: dict[str, str | None] = {"PLEXINDEX_URL": None, "PLEXINDEX_TOKEN": None, "PLEXINDEX_DIR": None}
-    flags = ["--url", server.url, "--token", server.token, "--dir", other, "--mapping", "/mnt/media", "/data"]
+    bare: dict[str, Any] = {"PLEXINDEX_URL": None, "PLEXINDEX_TOKEN": None, "PLEXINDEX_DIR": None}
+    flags: list[object] = [
+        "--url",
+        server.url,
+        "--token",
+        server.token,
+        "--dir",
+        other,
+        "--mapping",
+        "/mnt/media",
+        "/data",
+    ]
     for given in (
         ["match", *flags, host],
         [*flags, "match", host],
@@ -91,8 +102,9 @@ def test_options_stand_before_or_behind_the_command(cli: Cli, server: Server, tm
     ):
         assert cli.good(*given, **bare).endswith("mapped, high\n"), given
     assert cli.run("--json", "match", path).stdout.startswith("{")
-    for given in (["--nothing", "match", path], ["--dir"], ["--dir", other], ["--dir", other, "nothing"]):
-        assert cli.run(*given).returncode == 2, given
+    wrong: list[list[object]] = [["--nothing", "match", path], ["--dir"], ["--dir", other], ["--dir", other, "nothing"]]
+    for words in wrong:
+        assert cli.run(*words).returncode == 2, words
     assert cli.good("--dir", other, "--help").startswith("usage: plexindex ")
 
 
@@ -156,7 +168,8 @@ def test_the_doctor_makes_no_folder_that_a_flag_names(cli: Cli, tmp_path: Path) 
 
 
 def test_libraries_without_a_server_is_wrong(cli: Cli) -> None:
-    for given in ({"PLEXINDEX_URL": None, "PLEXINDEX_TOKEN": None}, {}):
+    bare: dict[str, Any] = {"PLEXINDEX_URL": None, "PLEXINDEX_TOKEN": None}
+    for given in (bare, {}):
         done = cli.run("libraries", *([] if given else ["--offline"]), **given)
         assert done.returncode == 2
         assert done.stderr.startswith(
@@ -183,8 +196,8 @@ def test_colours_are_for_terminals(cli: Cli, server: Server) -> None:
     assert "\x1b[32m" in cli.good("match", "--color", "always", path, NO_COLOR="1")
     _, seen = cli.at_terminal("match", path)
     assert "\x1b[32m" in seen
-    for arguments, variables in ((("--color", "never"), {}), ((), {"NO_COLOR": "1"})):
-        assert "\x1b" not in cli.at_terminal("match", *arguments, path, **variables)[1]
+    assert "\x1b" not in cli.at_terminal("match", "--color", "never", path)[1]
+    assert "\x1b" not in cli.at_terminal("match", path, NO_COLOR="1")[1]
     text = cli.good("doctor", "--color=always")
     assert "\x1b[1mServer\x1b[0m" in text
     assert "  \x1b[32mok\x1b[0m   " in text

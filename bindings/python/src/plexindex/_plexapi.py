@@ -9,7 +9,7 @@ from ._open import open as open_index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
     from typing import Any
 
@@ -178,6 +178,18 @@ class SectionIndex:
 
     def __contains__(self, path: PathArg) -> bool:
         return path in self.library
+
+    def __getitem__(self, path: PathArg) -> Item:
+        return self.library[path]
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self.library)
+
+    def __len__(self) -> int:
+        return len(self.library)
+
+    def __bool__(self) -> bool:
+        return True
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
