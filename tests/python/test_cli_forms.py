@@ -108,6 +108,23 @@ def test_options_stand_before_or_behind_the_command(cli: Cli, server: Server, tm
     assert cli.good("--dir", other, "--help").startswith("usage: plexindex ")
 
 
+def test_a_word_that_is_wrong_is_answered_with_the_right_one(cli: Cli) -> None:
+    for given, said in (
+        (["matsch", "/x"], "did you mean match?\n`plexindex --help` says more"),
+        (["match", "--librar", "x", "/x"], "unrecognized arguments: --librar; did you mean --library?"),
+        (
+            ["match", "--mapping", "/mnt", "/data/film.mkv", "/x"],
+            "/data/film.mkv is a file: a mapping is between folders",
+        ),
+        (["match", "--mapping", "/mnt", "film.mkv"], "'/mnt' is no mapping: give HOST=SERVER"),
+        (["match"], "`plexindex match --help` says more"),
+    ):
+        done = cli.run(*given)
+        assert (done.returncode, said in done.stderr) == (2, True), done
+    assert cli.good("help", "match") == cli.good("match", "--help")
+    assert cli.good("help") == cli.good("--help")
+
+
 def test_without_anything_the_help_is_shown(cli: Cli) -> None:
     done = cli.run()
     assert (done.returncode, done.stdout, done.stderr) == (2, "", cli.good("--help"))

@@ -12,6 +12,7 @@ from . import codes, config, output
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import NoReturn
 
     Run = Callable[[argparse.Namespace], int]
 
@@ -61,6 +62,8 @@ def _in_order(top: argparse.ArgumentParser, given: list[str]) -> list[str]:
         action = known.get(before[-1])
         if action is not None and action.nargs is None and rest:
             before.append(rest.pop(0))
+    if rest[:1] == ["help"]:
+        return [*rest[1:2], "--help"]
     if not rest or rest[0] not in commands:
         return given
     return [rest[0], *before, *rest[1:]]
@@ -73,20 +76,17 @@ def _mappings_joined(given: list[str]) -> list[str]:
         joined.append(rest.pop(0))
         if joined[-1] == "--":
             break
-        if joined[-1] != "--mapping" or len(rest) < 2 or rest[1].startswith("-"):
+        if joined[-1] != "--mapping" or len(rest) < 2 or not rest[1]:
             continue
-        try:
-            _config.pair_of(rest[0])
-        except ValueError:
-            if not any(sign in rest[0] for sign in ("=", "->")):
-                joined.append(f"{rest.pop(0)} -> {rest.pop(0)}")
+        if not any(sign in rest[0] for sign in ("=", "->", ":")) and rest[1][0] in "/\\":
+            joined.append(f"{rest.pop(0)} -> {rest.pop(0)}")
     return joined + rest
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments; ``run`` of what is parsed is the function to call."""
     top = _parser(
-        argparse.ArgumentParser,
+        _Parser,
         prog="plexindex",
         description=DESCRIPTION,
         epilog="\n\n".join([EXAMPLES, config.HELP, codes.HELP]),
@@ -367,8 +367,10 @@ def _mapping(text: str) -> tuple[str, str]:
         pair = _config.pair_of(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+    from .sample import is_media
+
     for folder in pair:
-        if os.path.isfile(folder):
+        if os.path.isfile(folder) or is_media(folder):
             raise argparse.ArgumentTypeError(f"{folder} is a file: a mapping is between folders, HOST=SERVER")
     return pair
 
@@ -383,6 +385,21 @@ class _Version(argparse.Action):
         native = _native.load()
         say(f"plexindex {__version__}, with the library {native.version().decode()} at {native.path}")
         parser.exit()
+
+
+class _Parser(argparse.ArgumentParser):
+    """Names the word that was meant, and where there is more to read."""
+
+    def error(self, message: str) -> NoReturn:
+        import difflib
+        import re
+
+        wrong = re.search(r"(?:unrecognized arguments: |invalid choice: ')(-?[\w-]+)", message)
+        commands = commands_of(parser())
+        known = [*commands, *(flag for command in commands.values() for flag in command._option_string_actions)]
+        meant = difflib.get_close_matches(wrong[1], known, 1) if wrong else []
+        said = f"{message}; did you mean {meant[0]}?" if meant else message
+        super().error(f"{said}\n`{self.prog} --help` says more")
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
