@@ -68,10 +68,11 @@
 // plexindex_query.flags, plexindex_refresh() only: a full listing is fetched, even if the server reports no change.
 #define PLEXINDEX_QUERY_FULL 2
 
-// plexindex_library(): the selector is a uuid, else a title, else a section id: the first that fits.
+// plexindex_library(): the selector is a uuid, else a title, else a section id, else a title but for case: the
+// first that fits.
 #define PLEXINDEX_SELECT_ANY 0
 
-// plexindex_library(): the selector is a title.
+// plexindex_library(): the selector is a title; where no library has it, one that differs by case only.
 #define PLEXINDEX_SELECT_TITLE 1
 
 // plexindex_library(): the selector is a section id, such as `1`.
@@ -117,8 +118,7 @@
 #define PLEXINDEX_REASON_NO_LOCATION 1
 
 // plexindex_answer.reason: a library has a folder above this path, but does not list the file. A single item has low
-// confidence: only the end of its path is the same. With PLEXINDEX_RUNG_CONFIRMED: the item that was recorded is not listed
-// in its library.
+// confidence: only the end of its path is the same.
 #define PLEXINDEX_REASON_NOT_LISTED 2
 
 // plexindex_answer.reason: the library was never fetched completely.

@@ -38,9 +38,10 @@ pub const PLEXINDEX_QUERY_OFFLINE: u32 = 1;
 /// plexindex_query.flags, plexindex_refresh() only: a full listing is fetched, even if the server reports no change.
 pub const PLEXINDEX_QUERY_FULL: u32 = 2;
 
-/// plexindex_library(): the selector is a uuid, else a title, else a section id: the first that fits.
+/// plexindex_library(): the selector is a uuid, else a title, else a section id, else a title but for case: the
+/// first that fits.
 pub const PLEXINDEX_SELECT_ANY: i32 = 0;
-/// plexindex_library(): the selector is a title.
+/// plexindex_library(): the selector is a title; where no library has it, one that differs by case only.
 pub const PLEXINDEX_SELECT_TITLE: i32 = 1;
 /// plexindex_library(): the selector is a section id, such as `1`.
 pub const PLEXINDEX_SELECT_SECTION: i32 = 2;

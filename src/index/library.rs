@@ -7,7 +7,7 @@ use super::inner::Inner;
 use crate::edit::{Edit, EditReport};
 use crate::error::{Error, Result, Status, room};
 use crate::matching::Scope;
-use crate::query::Match;
+use crate::query::{Match, tidy};
 use crate::reading::{PERSISTENCE, Reading, Resolved, Selection, Selector};
 use crate::sync::{Call, Progress};
 
@@ -181,6 +181,9 @@ impl Library {
     /// [`Status::InvalidArgument`]; the store's.
     pub fn invalidate_path(&self, path: &[u8]) -> Result<()> {
         self.inner.queries.check_path(path)?;
+        if let Some(tidied) = tidy(path) {
+            self.reading.invalidate_path(&self.selection, &tidied)?;
+        }
         self.reading.invalidate_path(&self.selection, path)
     }
 

@@ -12,5 +12,6 @@ mod samples;
 mod shown;
 
 pub use answer::{Answer, Candidate, Match};
+pub use path::tidy;
 pub use room::Queries;
 pub use samples::to_json;

@@ -7,11 +7,31 @@ use super::planner::QueryState;
 use super::room::Queries;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
-use crate::matching::{Found, Normal, Outcome, Scope, View, climb_normal};
+use crate::matching::{Found, Normal, Outcome, Scope, View, climb, climb_normal};
 use crate::model::{Confidence, IdentityId, ItemType, Reason, Rung};
 use crate::reading::{Wanted, age, places};
 use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
+
+/// A path without empty components and `.`, which mean nothing; `None` where it has none of them. `..` stays: where it leads
+/// depends on links. So do two separators at the beginning, which may name a server.
+pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
+    let lead = match path {
+        [b'/', b'/', b'/', ..] => 1,
+        [b'/', b'/', ..] => 2,
+        [b'/', ..] => 1,
+        _ => 0,
+    };
+    let body = &path[lead..];
+    if !path.starts_with(b"///") && !body.windows(2).any(|pair| pair == b"//") && !body.windows(3).any(|some| some == b"/./") {
+        return None;
+    }
+    let kept: Vec<&[u8]> = body
+        .split(|byte| *byte == b'/')
+        .filter(|component| !matches!(*component, b"" | b"."))
+        .collect();
+    Some([&path[..lead], &kept.join(&b'/')].concat())
+}
 
 /// A path that is asked for, normalised once.
 struct PathQuestion<'p>(&'p Normal<'p>);
@@ -34,7 +54,23 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         self.shown.check_path(path)?;
+        let tidied = tidy(path);
+        let path = match &tidied {
+            Some(tidied) if !self.is_known_as_it_is(call, path)? => tidied,
+            _ => path,
+        };
         Normal::with(path, |path| self.answer_among(wanted, call, &PathQuestion(path), then))
+    }
+
+    /// Whether this very spelling of a path is recorded or listed.
+    fn is_known_as_it_is(&self, call: &Call<'_>, path: &[u8]) -> Result<bool> {
+        self.reading.catch_up()?;
+        let snapshot = self.reading.snapshot();
+        let Some(scope) = Self::scope(call, &snapshot)? else {
+            return Ok(false);
+        };
+        let found = climb(&snapshot.views, scope, self.reading.mappings(), path);
+        Ok(matches!(found.rung, Rung::Confirmed | Rung::Exact | Rung::Mapped))
     }
 
     /// The answers for many paths, in order, each borrowed by `each` in turn; an error of one path is its answer.

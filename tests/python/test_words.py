@@ -94,6 +94,21 @@ def test_a_miss_names_the_library_whose_folder_it_is(index: plexindex.Index, ser
     assert "agree on" not in index.match_path("TV Shows", "/elsewhere/x.mkv").message
 
 
+def test_a_path_may_be_put_together_untidily(index: plexindex.Index, server: Server) -> None:
+    movies, row = index.library("Movies"), server.paths(1)[0]
+    for path in ("/data//movies/", "/data/./movies/", "///data/movies//./"):
+        asked = row["path"].replace("/data/movies/", path)
+        match = movies.match(asked)
+        assert (match.rating_key, match.rung, match.confidence) == (row["ratingKey"], "exact", "high"), path
+        # What the host said of this very spelling goes first.
+        movies.record_match(asked, server.paths(1)[1]["ratingKey"])
+        assert movies.match(asked).rating_key == server.paths(1)[1]["ratingKey"]
+        movies.invalidate_path(asked)
+        server.reset()
+        assert movies.match(asked).rating_key == row["ratingKey"]
+        assert server.requests() == 1, "an invalidated path is verified"
+
+
 def test_what_a_search_for_a_title_says_is_so(index: plexindex.Index, server: Server) -> None:
     add(
         server,
