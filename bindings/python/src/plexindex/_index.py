@@ -356,7 +356,7 @@ def _in_library(
     def call(library: Any, /, *arguments: Any, **options: Any) -> Any:
         return method(library._index, library, *arguments, **options)
 
-    call.__name__, call.__qualname__ = name, f"Library.{name}"
+    call.__name__, call.__qualname__, call.__module__ = name, f"Library.{name}", method.__module__
     call.__doc__ = f"{what}: :meth:`Index.{method.__name__}` in this library."
     # What inspect, and so an editor at run time, takes the signature from: the same without the index.
     call.__wrapped__ = method.__get__(call)  # type: ignore[attr-defined]
