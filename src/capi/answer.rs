@@ -238,7 +238,12 @@ impl Block<'_> {
         let count = items.len();
         self.used += count * size_of::<ItemRecord>();
         for (place, item) in items.enumerate() {
-            self.item(array + place * size_of::<ItemRecord>(), prefix, &Found::of(item), library);
+            self.item(
+                array + place * size_of::<ItemRecord>(),
+                prefix,
+                &Found::of(item),
+                library,
+            );
         }
         let record = AnswerRecord {
             status: if count == 0 { Status::NotFound } else { Status::Ok } as i32,

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::answer::Answer;
 use super::room::Queries;
 use crate::error::{Error, Status};
-use crate::matching::normal::normal_form;
+use crate::matching::normal::{Shape, normal_form};
 use crate::model::Reason;
 use crate::store::LibraryRow;
 use crate::sync::cannot;
@@ -88,8 +88,13 @@ impl Queries {
                     .samples
                     .proposal(&|folder| self.shown.path(folder).into_owned(), theirs)
                     .unwrap_or_else(|| "a mapping may be missing".into());
+                let full = if Shape::of(raw).windows || raw.starts_with(b"/") {
+                    ""
+                } else {
+                    ", which is no full path"
+                };
                 format!(
-                    "no library has a folder above '{path}'; their folders are '{}': {mapping}",
+                    "no library has a folder above '{path}'{full}; their folders are '{}': {mapping}",
                     folders.join("', '")
                 )
             }
@@ -154,7 +159,12 @@ impl Queries {
 
 /// The title of the library that has this path as one of its folders, or above one.
 fn folder_of<'r>(rows: &'r [LibraryRow], path: &[u8]) -> Option<&'r str> {
-    let has = |row: &&LibraryRow| row.library.locations.iter().any(|folder| is_under(folder.as_bytes(), path));
+    let has = |row: &&LibraryRow| {
+        row.library
+            .locations
+            .iter()
+            .any(|folder| is_under(folder.as_bytes(), path))
+    };
     rows.iter().find(has).map(|row| row.library.title.as_str())
 }
 

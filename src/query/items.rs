@@ -62,7 +62,11 @@ impl By<'_> {
     fn fits_by_words(&self, items: &[(usize, Item)]) -> bool {
         let By::Title(title) = self else { return false };
         let wanted = fold_title(title);
-        let is_called = |item: &Item| [&item.title, &item.show_title].iter().any(|title| fold_title(title) == wanted);
+        let is_called = |item: &Item| {
+            [&item.title, &item.show_title]
+                .iter()
+                .any(|title| fold_title(title) == wanted)
+        };
         !items.iter().any(|(_, item)| is_called(item))
     }
 
@@ -242,7 +246,10 @@ impl Question for By<'_> {
             };
             answer.message = &message;
         } else if self.fits_by_words(items) {
-            message = format!("no item has {what}: {total} {} all its words", if total == 1 { "has" } else { "have" });
+            message = format!(
+                "no item has {what}: {total} {} all its words",
+                if total == 1 { "has" } else { "have" }
+            );
             answer.message = &message;
         } else if answer.status == Status::Ambiguous {
             message = match self {

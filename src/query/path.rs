@@ -23,7 +23,10 @@ pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
         _ => 0,
     };
     let body = &path[lead..];
-    if !path.starts_with(b"///") && !body.windows(2).any(|pair| pair == b"//") && !body.windows(3).any(|some| some == b"/./") {
+    if !path.starts_with(b"///")
+        && !body.windows(2).any(|pair| pair == b"//")
+        && !body.windows(3).any(|some| some == b"/./")
+    {
         return None;
     }
     let kept: Vec<&[u8]> = body

@@ -135,7 +135,10 @@ impl Selection {
     pub fn never_fetched(&self) -> Error {
         Error::new(
             Status::LibraryNotFound,
-            format!("library '{}' was never fetched: do so first (refresh)", self.selector.name()),
+            format!(
+                "library '{}' was never fetched: do so first (refresh)",
+                self.selector.name()
+            ),
         )
     }
 }

@@ -65,6 +65,12 @@ def test_a_folder_is_called_one(index: plexindex.Index) -> None:
         assert match.message == f"'{folder}' is a folder of library 'Movies': give the path of a file"
 
 
+def test_a_path_that_is_not_full_is_called_so(index: plexindex.Index) -> None:
+    assert "above 'film.mkv', which is no full path; their folders" in index.match_path("Movies", "film.mkv").message
+    for path in ("/x/film.mkv", "D:\\x\\film.mkv"):
+        assert "no full path" not in index.match_path("Movies", path).message
+
+
 def test_one_odd_path_proposes_nothing(index: plexindex.Index, server: Server) -> None:
     index.refresh()
     rows = server.paths(1)[:4]

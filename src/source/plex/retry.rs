@@ -147,7 +147,11 @@ pub(super) fn run<T>(
             });
         }
         // Said when it begins, and not only when all the time was spent.
-        let level = if tries == 1 { log::Level::Warn } else { log::Level::Debug };
+        let level = if tries == 1 {
+            log::Level::Warn
+        } else {
+            log::Level::Debug
+        };
         log::log!(level, "{error}; trying again in {} ms", wait.as_millis());
         let mut left = wait;
         while !left.is_zero() {
