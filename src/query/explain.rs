@@ -81,7 +81,7 @@ impl Queries {
                 let theirs = |to: &[u8]| {
                     let locations = rows.iter().flat_map(|row| row.library.locations.iter());
                     locations
-                        .map(|folder| folder.as_bytes())
+                        .map(String::as_bytes)
                         .any(|folder| is_under(folder, to) || is_under(to, folder))
                 };
                 let mapping = self
