@@ -6,6 +6,7 @@
 PYTHON ?= python3
 CARGO ?= cargo
 ITEMS ?= 20000
+PORT ?= 0
 
 export CARGO
 export PREFIX DESTDIR LIBDIR INCLUDEDIR MANDIR DATADIR
@@ -13,7 +14,7 @@ export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 # The stand-in and the demo's library, built by one command, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build install uninstall abi header demo standin docs bench test test-rust test-python test-install check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
+.PHONY: help build install uninstall abi header demo standin pictures docs bench test test-rust test-python test-install check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -38,9 +39,13 @@ demo: ## the main job, on a stand-in server; or on yours: SERVER=http://… TOKE
 	$(RELEASE)
 	$(PYTHON) scripts/run_demo.py
 
-standin: ## a stand-in Plex server in the foreground: ITEMS=20000 movies, a quarter as many episodes
+standin: ## a stand-in Plex server in the foreground: ITEMS=20000 movies, a quarter as many episodes; PORT=32400
 	$(CARGO) build --release --quiet --package plexindex-standin
-	$(CARGO) run --release --quiet --package plexindex-standin -- --movies $(ITEMS) --episodes $$(($(ITEMS) / 4))
+	$(CARGO) run --release --quiet --package plexindex-standin -- --movies $(ITEMS) --episodes $$(($(ITEMS) / 4)) --port $(PORT)
+
+pictures: ## the pictures of the command in README, from its output: docs/pictures
+	$(RELEASE)
+	$(PYTHON) scripts/make_pictures.py
 
 docs: ## the references of C, C++ and Python: build/docs/index.html; of C and C++ also build/docs/c/index.html
 	$(PYTHON) scripts/make_docs.py

@@ -69,10 +69,11 @@
 // plexindex_query.flags, plexindex_refresh() only: a full listing is fetched, even if the server reports no change.
 #define PLEXINDEX_QUERY_FULL 2
 
-// plexindex_library(): the selector is a uuid, else a title, else a section id: the first that fits.
+// plexindex_library(): the selector is a uuid, else a title, else a section id, else a title but for case: the
+// first that fits.
 #define PLEXINDEX_SELECT_ANY 0
 
-// plexindex_library(): the selector is a title.
+// plexindex_library(): the selector is a title; where no library has it, one that differs by case only.
 #define PLEXINDEX_SELECT_TITLE 1
 
 // plexindex_library(): the selector is a section id, such as `1`.
@@ -146,6 +147,10 @@
 // plexindex_answer.reason: the item's path has the same end or file name, but the path asked for names another year,
 // number or edition, or lies among extras. Low confidence.
 #define PLEXINDEX_REASON_CONTRADICTED 10
+
+// plexindex_answer.reason: the file has several episodes. The first is the item, the candidates are all of them, in their
+// order. High confidence.
+#define PLEXINDEX_REASON_SEVERAL_EPISODES 11
 
 // plexindex_answer.flags: the listing that answered has expired, and was not renewed: it could not be, or no request
 // was allowed.

@@ -27,6 +27,9 @@ from pathlib import Path
 import pdoc, plexindex
 for name in plexindex.__all__:
     thing = getattr(plexindex, name)
+    if inspect.isfunction(thing):
+        # Where the names in its annotations are known.
+        thing.__module__ = thing.__globals__["__name__"]
     for base in getattr(thing, "__mro__", ())[1:]:
         if base.__module__.startswith("plexindex.") and base.__name__ not in plexindex.__all__:
             for member, value in vars(base).items():

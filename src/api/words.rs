@@ -114,6 +114,8 @@ words! {
         NoEvidence "no_evidence"
         /// The end is the same, but the path tells of another year, number or edition. Low.
         Contradicted "contradicted"
+        /// One file with several episodes: all are candidates, in order, and the first is the item. High.
+        SeveralEpisodes "several_episodes"
     }
 }
 

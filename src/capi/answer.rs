@@ -226,7 +226,12 @@ impl Block<'_> {
     }
 
     /// Adds an answer whose candidates are these items.
-    pub fn items<'i>(&mut self, prefix: &str, items: impl ExactSizeIterator<Item = &'i Item>) {
+    pub fn items<'i>(
+        &mut self,
+        prefix: &str,
+        library: Option<&Library>,
+        items: impl ExactSizeIterator<Item = &'i Item>,
+    ) {
         let at = self.next_answer;
         self.next_answer += size_of::<AnswerRecord>();
         self.align();
@@ -234,7 +239,12 @@ impl Block<'_> {
         let count = items.len();
         self.used += count * size_of::<ItemRecord>();
         for (place, item) in items.enumerate() {
-            self.item(array + place * size_of::<ItemRecord>(), prefix, &Found::of(item), None);
+            self.item(
+                array + place * size_of::<ItemRecord>(),
+                prefix,
+                &Found::of(item),
+                library,
+            );
         }
         let record = AnswerRecord {
             status: if count == 0 { Status::NotFound } else { Status::Ok } as i32,

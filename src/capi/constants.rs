@@ -38,9 +38,10 @@ pub const PLEXINDEX_QUERY_OFFLINE: u32 = 1;
 /// plexindex_query.flags, plexindex_refresh() only: a full listing is fetched, even if the server reports no change.
 pub const PLEXINDEX_QUERY_FULL: u32 = 2;
 
-/// plexindex_library(): the selector is a uuid, else a title, else a section id: the first that fits.
+/// plexindex_library(): the selector is a uuid, else a title, else a section id, else a title but for case: the
+/// first that fits.
 pub const PLEXINDEX_SELECT_ANY: i32 = 0;
-/// plexindex_library(): the selector is a title.
+/// plexindex_library(): the selector is a title; where no library has it, one that differs by case only.
 pub const PLEXINDEX_SELECT_TITLE: i32 = 1;
 /// plexindex_library(): the selector is a section id, such as `1`.
 pub const PLEXINDEX_SELECT_SECTION: i32 = 2;
@@ -94,6 +95,9 @@ pub const PLEXINDEX_REASON_NO_EVIDENCE: u8 = 9;
 /// plexindex_answer.reason: the item's path has the same end or file name, but the path asked for names another year,
 /// number or edition, or lies among extras. Low confidence.
 pub const PLEXINDEX_REASON_CONTRADICTED: u8 = 10;
+/// plexindex_answer.reason: the file has several episodes. The first is the item, the candidates are all of them, in their
+/// order. High confidence.
+pub const PLEXINDEX_REASON_SEVERAL_EPISODES: u8 = 11;
 
 /// plexindex_answer.flags: the listing that answered has expired, and was not renewed: it could not be, or no request
 /// was allowed.

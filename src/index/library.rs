@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use super::inner::Inner;
 use crate::edit::{Edit, EditReport};
 use crate::error::{Result, room};
-use crate::query::Match;
+use crate::matching::Scope;
+use crate::query::{Match, tidy};
 use crate::reading::{PERSISTENCE, Reading, Resolved, Selection, Selector, cleared_again};
 use crate::sync::{Call, Progress};
 
@@ -99,6 +100,16 @@ impl Library {
         matches!(resolved, Ok(Resolved::Scope(_)))
     }
 
+    /// What is known of it: nothing of all libraries at once, nor of one that no listing of libraries has shown.
+    #[must_use]
+    pub fn known(&self) -> Option<crate::model::Library> {
+        let snapshot = self.reading.snapshot();
+        match self.selection.resolve(&snapshot) {
+            Ok(Resolved::Scope(Scope::One(place))) => snapshot.rows.get(place).map(|row| row.library.clone()),
+            _ => None,
+        }
+    }
+
     /// A query to this library.
     #[must_use]
     pub fn query(&self) -> QueryOptions<'_> {
@@ -165,6 +176,9 @@ impl Library {
     /// [`crate::error::Status::InvalidArgument`]; the store's.
     pub fn invalidate_path(&self, path: &[u8]) -> Result<()> {
         self.inner.queries.check_path(path)?;
+        if let Some(tidied) = tidy(path) {
+            self.reading.invalidate_path(&self.selection, &tidied)?;
+        }
         self.reading.invalidate_path(&self.selection, path)
     }
 

@@ -359,6 +359,8 @@ pub enum Reason {
     NoEvidence = 9,
     /// The end is the same, but the path tells of another year, number or edition. Low.
     Contradicted = 10,
+    /// One file with several episodes: all are found, the first is the item. High.
+    SeveralEpisodes = 11,
 }
 
 /// A secret: it shows as `***`, reaches neither disk nor log, and is in memory once for all that have it. The last of them

@@ -69,6 +69,17 @@ impl<'a> Answer<'a> {
         }
     }
 
+    /// The same for a file that has several episodes: all of them are found, and the first stands for them.
+    pub(super) fn of_episodes(self, episodes: &'a [Found<'a>]) -> Self {
+        Self {
+            status: Status::Ok,
+            confidence: Confidence::High,
+            reason: Reason::SeveralEpisodes,
+            found: episodes,
+            ..self
+        }
+    }
+
     /// An answer that is an error.
     pub(super) fn failed(kind: &'static Kind, error: &'a Error) -> Self {
         Self {

@@ -272,7 +272,7 @@ impl Queries {
     }
 
     /// What the call's library is in this snapshot; `None` when that is not known.
-    fn scope(call: &Call<'_>, snapshot: &Snapshot) -> Result<Option<Scope>> {
+    pub(super) fn scope(call: &Call<'_>, snapshot: &Snapshot) -> Result<Option<Scope>> {
         let resolved = call.library.map(|library| library.resolve(snapshot)).transpose()?;
         Ok(match resolved {
             None => Some(Scope::All),

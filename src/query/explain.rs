@@ -5,14 +5,30 @@ use std::fmt::Write;
 use super::answer::Answer;
 use super::room::Queries;
 use crate::error::{Error, Status};
+use crate::matching::normal::{Shape, normal_form};
 use crate::model::Reason;
 use crate::store::LibraryRow;
 use crate::sync::cannot;
 
+/// What is known beside an answer, for its sentence.
+pub struct Beside<'b> {
+    /// The title of a library that was not asked, in whose folders the path lies.
+    pub owner: Option<&'b str>,
+    /// The item that was recorded for the path and is not listed, and its library's title.
+    pub recorded: Option<(&'b str, &'b str)>,
+}
+
 impl Queries {
     /// Why there is no single item, or what speaks for one that was found by the end of its path, in a sentence.
-    pub fn explain(&self, answer: &Answer<'_>, rows: &[LibraryRow], path: &[u8], failure: Option<&Error>) -> String {
-        let path = self.shown.path(path);
+    pub fn explain(
+        &self,
+        answer: &Answer<'_>,
+        rows: &[LibraryRow],
+        raw: &[u8],
+        beside: &Beside<'_>,
+        failure: Option<&Error>,
+    ) -> String {
+        let path = self.shown.path(raw);
         if answer.status == Status::Ok {
             return self.evident(answer, &path);
         }
@@ -38,8 +54,19 @@ impl Queries {
             (_, Reason::Unconfirmed) => {
                 format!("'{path}' was invalidated, and the server has not confirmed it since")
             }
-            (_, Reason::NotFetched) if rows.len() > 1 => format!("libraries '{}' were never fetched", titles()),
-            (_, Reason::NotFetched) => format!("library '{}' was never fetched", titles()),
+            (_, Reason::NotFetched) if rows.len() > 1 => {
+                format!("libraries '{}' were never fetched: do so once (refresh)", titles())
+            }
+            (_, Reason::NotFetched) => format!("library '{}' was never fetched: do so once (refresh)", titles()),
+            (_, Reason::NotListed | Reason::NoLocation) if folder_of(rows, raw).is_some() => format!(
+                "'{path}' is a folder of library '{}': give the path of a file",
+                folder_of(rows, raw).unwrap_or_default()
+            ),
+            (_, Reason::NoLocation) if beside.owner.is_some() => format!(
+                "'{path}' lies in a folder of library '{}', and '{}' was asked: ask that library, or all",
+                beside.owner.unwrap_or_default(),
+                titles()
+            ),
             (_, Reason::NotListed) => format!("'{path}' lies in a folder of Plex's, but is not listed (yet)"),
             _ if rows.is_empty() => {
                 format!("no library is known, so '{path}' lies in none: a server has to be asked first")
@@ -51,16 +78,34 @@ impl Queries {
                     .map(|folder| self.shown.path(folder.as_bytes()))
                     .take(6)
                     .collect();
+                let theirs = |to: &[u8]| {
+                    let locations = rows.iter().flat_map(|row| row.library.locations.iter());
+                    locations
+                        .map(String::as_bytes)
+                        .any(|folder| is_under(folder, to) || is_under(to, folder))
+                };
                 let mapping = self
                     .samples
-                    .proposal(&|folder| self.shown.path(folder).into_owned())
+                    .proposal(&|folder| self.shown.path(folder).into_owned(), theirs)
                     .unwrap_or_else(|| "a mapping may be missing".into());
+                let full = if Shape::of(raw).windows || raw.starts_with(b"/") {
+                    ""
+                } else {
+                    ", which is no full path"
+                };
                 format!(
-                    "no library has a folder above '{path}'; their folders are '{}': {mapping}",
+                    "no library has a folder above '{path}'{full}; their folders are '{}': {mapping}",
                     folders.join("', '")
                 )
             }
         };
+        if let Some((key, library)) = beside.recorded {
+            let _ = write!(
+                text,
+                " (and item '{key}', which was recorded for it, is not listed in library '{library}': is it another \
+                 library's, or no key?)"
+            );
+        }
         if let Some(error) = failure {
             let _ = write!(text, " (and {}: {error})", cannot(error));
         }
@@ -74,7 +119,9 @@ impl Queries {
             .map(|found| self.shown.path(found.path))
             .unwrap_or_default();
         // Put together without formatting: an answer by the end of its path is written as often as any other.
+        let episodes = answer.total.to_string();
         let parts: &[&str] = match answer.reason {
+            Reason::SeveralEpisodes => &["'", path, "' has ", &episodes, " episodes in one file"],
             Reason::OnlyRootDiffers => &[
                 "Plex lists '",
                 &listed,
@@ -108,4 +155,28 @@ impl Queries {
         };
         parts.concat()
     }
+}
+
+/// The title of the library that has this path as one of its folders, or above one.
+fn folder_of<'r>(rows: &'r [LibraryRow], path: &[u8]) -> Option<&'r str> {
+    let has = |row: &&LibraryRow| {
+        row.library
+            .locations
+            .iter()
+            .any(|folder| is_under(folder.as_bytes(), path))
+    };
+    rows.iter().find(has).map(|row| row.library.title.as_str())
+}
+
+/// Whether a folder is another one, or lies below it.
+fn is_under(folder: &[u8], other: &[u8]) -> bool {
+    let trimmed = |path: &[u8]| {
+        let form = normal_form(path);
+        let end = form.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
+        form[..end].to_vec()
+    };
+    let (folder, other) = (trimmed(folder), trimmed(other));
+    folder
+        .strip_prefix(other.as_slice())
+        .is_some_and(|rest| !other.is_empty() && (rest.is_empty() || rest[0] == b'/'))
 }

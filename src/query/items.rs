@@ -10,6 +10,7 @@ use super::planner::QueryState;
 use super::room::Queries;
 use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, need};
+use crate::matching::text::fold_title;
 use crate::matching::{Found, LIMIT, Normal};
 use crate::model::{Confidence, IdentityId, Item, Reason};
 use crate::reading::{age, places};
@@ -55,6 +56,18 @@ impl By<'_> {
             (By::Title(title), Some(identity)) => turn.queries.sync.remembers_title(identity, row, title),
             _ => Ok(false),
         }
+    }
+
+    /// Whether items were found for the words of their titles: none is called so.
+    fn fits_by_words(&self, items: &[(usize, Item)]) -> bool {
+        let By::Title(title) = self else { return false };
+        let wanted = fold_title(title);
+        let is_called = |item: &Item| {
+            [&item.title, &item.show_title]
+                .iter()
+                .any(|title| fold_title(title) == wanted)
+        };
+        !items.iter().any(|(_, item)| is_called(item))
     }
 
     /// What the store finds in the libraries that answer; read once a turn.
@@ -227,10 +240,22 @@ impl Question for By<'_> {
             if let Some(late) = state.late {
                 answer.status = late;
             }
-            message = format!("no item of the libraries asked has {what}");
+            message = match self {
+                By::Guid(_) => format!("no item of the libraries asked has {what}"),
+                By::Title(_) => format!("no item of the libraries asked has {what}, or all its words in its title"),
+            };
+            answer.message = &message;
+        } else if self.fits_by_words(items) {
+            message = format!(
+                "no item has {what}: {total} {} all its words",
+                if total == 1 { "has" } else { "have" }
+            );
             answer.message = &message;
         } else if answer.status == Status::Ambiguous {
-            message = format!("{total} items have {what}");
+            message = match self {
+                By::Guid(_) => format!("{total} items have {what}"),
+                By::Title(_) => format!("{total} items have {what}, or are of a show with it"),
+            };
             answer.message = &message;
         }
         queries.hand_over(&answer, then)

@@ -13,5 +13,6 @@ mod shown;
 
 pub use answer::{Answer, Candidate, Match};
 pub use libraries::LibraryFacts;
+pub use path::tidy;
 pub use room::Queries;
 pub use samples::to_json;

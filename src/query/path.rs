@@ -2,15 +2,39 @@
 
 use super::answer::Answer;
 use super::driver::{Question, Turn};
+use super::explain::Beside;
 use super::planner::QueryState;
 use super::room::Queries;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
-use crate::matching::{Normal, Outcome, Scope, climb_normal};
-use crate::model::{Confidence, IdentityId, Reason, Rung};
+use crate::matching::{Found, Normal, Outcome, Scope, View, climb, climb_normal};
+use crate::model::{Confidence, IdentityId, ItemType, Reason, Rung};
 use crate::reading::{Wanted, age, places};
 use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
+
+/// A path without empty components and `.`, which mean nothing; `None` where it has none of them. `..` stays: where it leads
+/// depends on links. So do two separators at the beginning, which may name a server.
+pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
+    let lead = match path {
+        [b'/', b'/', b'/', ..] => 1,
+        [b'/', b'/', ..] => 2,
+        [b'/', ..] => 1,
+        _ => 0,
+    };
+    let body = &path[lead..];
+    if !path.starts_with(b"///")
+        && !body.windows(2).any(|pair| pair == b"//")
+        && !body.windows(3).any(|some| some == b"/./")
+    {
+        return None;
+    }
+    let kept: Vec<&[u8]> = body
+        .split(|byte| *byte == b'/')
+        .filter(|component| !matches!(*component, b"" | b"."))
+        .collect();
+    Some([&path[..lead], &kept.join(&b'/')].concat())
+}
 
 /// A path that is asked for, normalised once.
 struct PathQuestion<'p>(&'p Normal<'p>);
@@ -33,7 +57,23 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         self.shown.check_path(path)?;
+        let tidied = tidy(path);
+        let path = match &tidied {
+            Some(tidied) if !self.is_known_as_it_is(call, path)? => tidied,
+            _ => path,
+        };
         Normal::with(path, |path| self.answer_among(wanted, call, &PathQuestion(path), then))
+    }
+
+    /// Whether this very spelling of a path is recorded or listed.
+    fn is_known_as_it_is(&self, call: &Call<'_>, path: &[u8]) -> Result<bool> {
+        self.reading.catch_up()?;
+        let snapshot = self.reading.snapshot();
+        let Some(scope) = Self::scope(call, &snapshot)? else {
+            return Ok(false);
+        };
+        let found = climb(&snapshot.views, scope, self.reading.mappings(), path);
+        Ok(matches!(found.rung, Rung::Confirmed | Rung::Exact | Rung::Mapped))
     }
 
     /// The answers for many paths, in order, each borrowed by `each` in turn; an error of one path is its answer.
@@ -84,6 +124,31 @@ impl PathQuestion<'_> {
             return Ok(false);
         }
         turn.queries.sync.remembers_path(identity, row, self.0)
+    }
+
+    /// For a path that lies in no folder of the library asked: another library in whose folders it lies.
+    fn owner_elsewhere<'t>(&self, turn: &Turn<'t>, reason: Reason) -> Option<&'t str> {
+        let Scope::One(_) = turn.scope else { return None };
+        if reason != Reason::NoLocation {
+            return None;
+        }
+        let owns = turn.snapshot.owners(self.0, turn.queries.reading.mappings());
+        let place = owns.iter().position(|owns| *owns)?;
+        Some(turn.snapshot.rows[place].library.title.as_str())
+    }
+
+    /// Of a miss: the item that was recorded for the path, and is not listed in its library.
+    fn recorded_unlisted<'t>(&self, turn: &Turn<'t>, outcome: &Outcome<'_>) -> Option<(&'t str, &'t str)> {
+        if outcome.rung != Rung::None {
+            return None;
+        }
+        places(turn.scope, turn.snapshot.rows.len()).find_map(|place| {
+            let view = &turn.snapshot.views[place];
+            let mut recorded = None;
+            view.recorded(self.0, |hit| recorded = Some(view.facts(hit).0));
+            let key = recorded.filter(|key| view.find(key).is_none())?;
+            Some((key, turn.snapshot.rows[place].library.title.as_str()))
+        })
     }
 
     /// The libraries asked in whose folders it lies.
@@ -244,12 +309,22 @@ impl Question for PathQuestion<'_> {
             }
         }
         let mut answer = Answer::of(queries.reading.kind(), outcome, &snapshot.rows, status);
-        let message;
+        let (message, episodes);
         if outcome.unverified {
             answer.reason = Reason::Unconfirmed;
+        } else if status == Status::Ambiguous
+            && let Some(found) = episodes_of_one_file(outcome)
+        {
+            episodes = found;
+            answer = answer.of_episodes(&episodes);
         }
+        let status = answer.status;
         if status != Status::Ok || answer.reason != Reason::None {
-            message = queries.explain(&answer, rows, path, state.failure.as_ref());
+            let beside = Beside {
+                owner: self.owner_elsewhere(turn, answer.reason),
+                recorded: self.recorded_unlisted(turn, outcome),
+            };
+            message = queries.explain(&answer, rows, path, &beside, state.failure.as_ref());
             answer.message = &message;
         }
         log::debug!(
@@ -278,4 +353,24 @@ impl Question for PathQuestion<'_> {
             outcome.rung != Rung::Confirmed && (old || fetched().any(|row| queries.has_expired(&state, row, now)));
         queries.hand_over(&answer, then)
     }
+}
+
+/// The episodes of one show that are listed with this very file, in their order, where nothing else is.
+fn episodes_of_one_file<'v>(outcome: &Outcome<'v>) -> Option<Vec<Found<'v>>> {
+    let found = outcome.found();
+    let first = found.first()?;
+    let are_episodes = found.iter().all(|one| {
+        one.item.kind == ItemType::Episode
+            && (one.library, one.path, one.item.show_rating_key)
+                == (first.library, first.path, first.item.show_rating_key)
+    });
+    if !matches!(outcome.rung, Rung::Exact | Rung::Mapped) || found.len() != outcome.total || !are_episodes {
+        return None;
+    }
+    let number = |one: &Found<'_>| (one.item.season, one.item.episode);
+    let mut episodes = found.to_vec();
+    episodes.sort_by_key(number);
+    // Two items for one episode are not told apart by their order.
+    let are_distinct = episodes.windows(2).all(|pair| number(&pair[0]) != number(&pair[1]));
+    are_distinct.then_some(episodes)
 }

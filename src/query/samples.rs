@@ -17,8 +17,8 @@ pub struct MappingSamples(Mutex<Told>);
 #[derive(Default)]
 struct Told {
     samples: Samples,
-    /// Empty when nothing is proposed; none when samples came since.
-    sentence: Option<Arc<str>>,
+    /// With the server's folder; empty when nothing is proposed; none when samples came since.
+    sentence: Option<(Arc<str>, Vec<u8>)>,
 }
 
 impl MappingSamples {
@@ -42,12 +42,14 @@ impl MappingSamples {
         lock(&self.0).samples.proposals()
     }
 
-    /// The mapping for which most speaks, in a sentence; `shown` says how folders are written, always the same way.
-    pub fn proposal(&self, shown: &dyn Fn(&[u8]) -> String) -> Option<Arc<str>> {
+    /// The mapping for which most speaks, in a sentence, if its folder of the server's is one that is `wanted`; `shown`
+    /// says how folders are written, always the same way.
+    pub fn proposal(&self, shown: &dyn Fn(&[u8]) -> String, wanted: impl Fn(&[u8]) -> bool) -> Option<Arc<str>> {
         let mut told = lock(&self.0);
         if told.sentence.is_none() {
-            let best = told.samples.best();
-            let sentence = best.map(|best| {
+            let best = told.samples.best().filter(is_telling);
+            let best = best.or_else(|| told.samples.proposals().into_iter().find(is_telling));
+            let sentence = best.as_ref().map(|best| {
                 format!(
                     "{} of {} paths that were found by their end agree on {} -> {}",
                     best.matched,
@@ -56,10 +58,18 @@ impl MappingSamples {
                     shown(&best.to)
                 )
             });
-            told.sentence = Some(sentence.unwrap_or_default().into());
+            let to = best.as_ref().map(|best| best.to.clone());
+            told.sentence = Some((sentence.unwrap_or_default().into(), to.unwrap_or_default()));
         }
-        told.sentence.clone().filter(|sentence| !sentence.is_empty())
+        let (sentence, to) = told.sentence.as_ref()?;
+        (!sentence.is_empty() && wanted(to)).then(|| Arc::clone(sentence))
     }
+}
+
+/// Whether a proposal is worth a word in each answer: what one path shows may be that path's alone, and a rule onto a root
+/// would move every path.
+fn is_telling(proposal: &Proposal) -> bool {
+    proposal.matched > 1 && !proposal.to.iter().all(|byte| matches!(byte, b'/' | b'\\'))
 }
 
 /// Mappings as a JSON array. Folders that are not UTF-8 are left out: JSON has no words for them.

@@ -24,6 +24,7 @@ impl Reading {
                     Resolved::Scope(Scope::All) => {
                         return refuse("items are listed one library at a time: name one");
                     }
+                    Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched()),
                     Resolved::Unknown => return Err(library.unknown(&snapshot)),
                 }
             };

@@ -10,9 +10,9 @@ use crate::store::LibraryRow;
 /// How a library is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
-    /// A uuid, else a title, else a section id: the first that fits.
+    /// A uuid, else a title, else a section id, else a title but for case: the first that fits.
     Any(String),
-    /// A title.
+    /// A title; where no library has it, one that differs by case only.
     Title(String),
     /// A section id.
     Section(String),
@@ -111,11 +111,49 @@ impl Selection {
         } else {
             format!("there are {}", names.join(", "))
         };
+        let meant = match &self.selector {
+            Selector::Any(name) | Selector::Title(name) => snapshot
+                .rows
+                .iter()
+                .map(|row| (distance(&name.to_lowercase(), &row.library.title.to_lowercase()), row))
+                .filter(|(far, row)| far * 3 <= name.chars().count().min(row.library.title.chars().count()))
+                .min_by_key(|(far, _)| *far)
+                .map(|(_, row)| format!("; did you mean '{}'?", row.library.title)),
+            _ => None,
+        };
         Error::new(
             Status::LibraryNotFound,
-            format!("the server has no library '{}': {there_are}", self.selector.name()),
+            format!(
+                "the server has no library '{}': {there_are}{}",
+                self.selector.name(),
+                meant.unwrap_or_default()
+            ),
         )
     }
+
+    /// The error for a library of which nothing is known, where no server is asked.
+    pub fn never_fetched(&self) -> Error {
+        Error::new(
+            Status::LibraryNotFound,
+            format!(
+                "library '{}' was never fetched: do so first (refresh)",
+                self.selector.name()
+            ),
+        )
+    }
+}
+
+/// How many letters have to be put in, left out or replaced.
+fn distance(one: &str, other: &str) -> usize {
+    let mut before: Vec<usize> = (0..=other.chars().count()).collect();
+    for (row, a) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut before[0], row + 1);
+        for (column, b) in other.chars().enumerate() {
+            let cheapest = (diagonal + usize::from(a != b)).min(before[column].min(before[column + 1]) + 1);
+            diagonal = std::mem::replace(&mut before[column + 1], cheapest);
+        }
+    }
+    before.last().copied().unwrap_or_default()
 }
 
 /// Places of the rows that a selector fits; for [`Selector::Any`] those of the strongest meaning that fits.
@@ -123,15 +161,20 @@ fn fitting<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Iterator<
     let by = |field: fn(&LibraryRow) -> &str, name: &str| rows.iter().any(|row| field(row) == name);
     let (field, name): (fn(&LibraryRow) -> &str, &str) = match selector {
         Selector::Any(name) if by(uuid, name) => (uuid, name),
-        Selector::Any(name) if by(title, name) => (title, name),
-        Selector::Any(name) | Selector::Section(name) => (section, name),
-        Selector::Title(name) => (title, name),
+        Selector::Any(name) if by(section, name) && !by(title, name) => (section, name),
+        Selector::Any(name) | Selector::Title(name) => (title, name),
+        Selector::Section(name) => (section, name),
         Selector::Uuid(name) => (uuid, name),
         Selector::All => (uuid, ""),
     };
+    let is_title = matches!(selector, Selector::Any(_) | Selector::Title(_));
+    let folded = (is_title && !by(field, name)).then(|| name.to_lowercase());
     rows.iter()
         .enumerate()
-        .filter(move |(_, row)| field(row) == name)
+        .filter(move |(_, row)| match &folded {
+            Some(folded) => field(row).to_lowercase() == *folded,
+            None => field(row) == name,
+        })
         .map(|(place, _)| place)
 }
 

@@ -208,14 +208,16 @@ def test_a_cache_without_a_name() -> None:
         with pytest.raises(REFUSED, match="cache_dir"):
             plexindex.open(folder)
     with pytest.raises(TypeError):
-        plexindex.open(None)  # type: ignore[arg-type]
+        plexindex.open(7)  # type: ignore[arg-type]
 
 
 def test_a_library_that_is_none(index: plexindex.Index, open_index: OpenIndex, tmp_path: Path) -> None:
     with pytest.raises(TypeError):
-        index.library(7)  # type: ignore[arg-type]
+        index.library(7.0)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
-        index.match_path(7, "/x")  # type: ignore[arg-type]
+        index.match_path(7.0, "/x")  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        index.match_path(True, "/x")
     with pytest.raises(REFUSED):
         index.library("")
     other = open_index(tmp_path / "other")

@@ -134,7 +134,7 @@ def test_ctrl_c_ends_a_warm_and_the_next_goes_on(tmp_path: Path, start_server: S
     server = start_server("--movies", "5000", "--plain")
     server.fault(kind="listing", action="delay", ms=200, count=0)
     cli = Cli(tmp_path, server)
-    code, seen = cli.at_terminal("warm", react=lambda seen: "\x03" if "2,000 of 5,000" in seen else "")
+    code, seen = cli.at_terminal("warm", react=lambda seen: "\x03" if "2,000 of 5,000" in seen else "", NO_COLOR="1")
     assert code == 130
     assert seen.endswith("plexindex: interrupted; what was fetched is kept\n")
     server.reset()
@@ -172,7 +172,7 @@ def test_match(cli: Cli, server: Server) -> None:
     assert cli.good("match", "-l", "1", row["path"]) == text
     # A library is not fetched for a path that it cannot own; then there is nothing that tells.
     done = cli.run("match", "/nowhere/x.mkv", PLEXINDEX_DIR=str(cli.home / "cold"))
-    assert "were never fetched (`plexindex warm` does that)" in done.stdout
+    assert "were never fetched: do so once (plexindex warm)" in done.stdout
     cli.good("warm")
     done = cli.run("match", row["path"], "/nowhere/x.mkv")
     assert done.returncode == 1
@@ -281,7 +281,7 @@ def test_stats_can_be_watched(cli: Cli, server: Server) -> None:
 
 
 def test_clear_asks(cli: Cli) -> None:
-    assert cli.good("clear") == ""
+    assert cli.good("clear") == f"there is nothing in {cli.store} for this server and user\n"
     cli.good("warm")
     done = cli.run("clear")
     assert done.returncode == 2
@@ -295,7 +295,8 @@ def test_clear_asks(cli: Cli) -> None:
     assert code == 0
     assert cli.json("stats")["items"] == 0
     cli.good("warm")
-    assert cli.good("clear", "--yes") == ""
+    said = cli.good("clear", "--yes")
+    assert said.startswith(f"emptied {cli.store}: 420 items of 2 libraries; it takes "), said
     assert cli.json("stats")["items"] == 0
 
 

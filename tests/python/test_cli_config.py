@@ -83,7 +83,7 @@ def test_what_plexapi_finds_is_found(cli: Cli, server: Server, monkeypatch: pyte
     path = write_config(cli, auth(server, "a%token").replace("server_token", "Server_Token"))
     monkeypatch.delenv("PLEXAPI_AUTH_SERVER_TOKEN", raising=False)
     theirs = config.PlexConfig(str(path))
-    from plexindex._cli.config import _plexapi_file
+    from plexindex._config import _plexapi_file
 
     monkeypatch.setenv("PLEXAPI_CONFIG_PATH", str(path))
     _, ours = _plexapi_file()

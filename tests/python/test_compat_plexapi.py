@@ -201,7 +201,8 @@ def test_an_index_of_a_section_answers_without_a_request(
         assert (recorded.title, recorded.ratingKey) == (rows[9]["title"], int(rows[9]["ratingKey"]))
         with pytest.raises(NotFound):
             find_plex_items_with_confidence(section, "/nowhere/nothing.mkv", **caches)
-        assert section.match("/nowhere/nothing.mkv") is None
+        missing = section.match("/nowhere/nothing.mkv")
+        assert (bool(missing), missing.light, missing.status) == (False, None, "not_found")
         assert counted(world) == {}
         # What it does not know it fetches, once.
         item = first[1]
@@ -219,13 +220,13 @@ def test_an_index_of_a_server_serves_all_its_sections(world: Server, plex_server
     with plexindex.from_server(plex_server, tmp_path, retry_for=0) as server:
         episodes = server.section("TV Shows")
         row = world.paths(2)[0]
-        item = episodes.match(row["path"])
+        item = episodes.match(row["path"]).light
         assert item is not None
         assert (item.type, item.ratingKey) == ("episode", int(row["ratingKey"]))
         assert item.grandparentTitle  # plexapi's own word: from the full object
         films = server.section(plex_server.library.section("Movies"))
         films.close()
-        assert films.match(world.paths()[0]["path"]) is not None, "the index is the server's"
+        assert films.match(world.paths()[0]["path"]), "the index is the server's"
 
 
 def test_a_path_that_should_be_listed_as_it_is_is_low(world: Server, movies: Any, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import plexindex
 import pytest
 from cli import Cli
-from plexindex._cli.config import size_of
+from plexindex._config import size_of
 
 if TYPE_CHECKING:
     from pathlib import Path

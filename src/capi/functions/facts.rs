@@ -44,8 +44,9 @@ pub unsafe extern "C" fn plexindex_items(
             return refuse(format!("limit is {limit}: give 1 to 10000"));
         }
         let items = opened.index().items(library, *cursor, limit)?;
+        let of = library.known();
         write_answers(page, 1, |block| {
-            block.items(library.key_prefix(), items.iter().map(|(_, item)| item));
+            block.items(library.key_prefix(), of.as_ref(), items.iter().map(|(_, item)| item));
             Ok(())
         })?;
         let Some((last, _)) = items.last() else {

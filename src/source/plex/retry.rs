@@ -146,7 +146,13 @@ pub(super) fn run<T>(
                 _ => tried(error, tries),
             });
         }
-        log::debug!("{error}; trying again in {} ms", wait.as_millis());
+        // Said when it begins, and not only when all the time was spent.
+        let level = if tries == 1 {
+            log::Level::Warn
+        } else {
+            log::Level::Debug
+        };
+        log::log!(level, "{error}; trying again in {} ms", wait.as_millis());
         let mut left = wait;
         while !left.is_zero() {
             check(pause, bounds, what)?;

@@ -15,9 +15,10 @@ with plexindex.open(cache_dir, server_url="http://127.0.0.1:32400", token=token)
         print(match.reason, match.candidates)
 ```
 
-Start at :func:`open` and :class:`Index`; for ``asyncio`` at :meth:`Index.amatch_path`. Every failure is an
-:class:`Error`. Not found, ambiguous and not yet are answers (:class:`Match`). Log lines go to the logger ``plexindex``.
-All times are in seconds. ``plexindex --help`` describes the command ``plexindex``.
+Start at :func:`open` and :class:`Index`; with plexapi at :func:`from_server` and :func:`from_section`; for ``asyncio``
+at :meth:`Index.amatch_path`. ``open()`` without arguments uses the folder and the configuration of the command. Every
+failure is an :class:`Error`. Not found, ambiguous and not yet are answers (:class:`Match`). Log lines go to the logger
+``plexindex``. All times are in seconds. ``plexindex --help`` describes the command ``plexindex``.
 
 Paths may be ``str``, ``bytes`` or ``os.PathLike``. A ``str`` is encoded as UTF-8 with ``surrogateescape``, which
 reverses what ``os.fsdecode`` and ``os.listdir`` do. An empty path and a path with a NUL are refused.
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
 
     from ._facts import Proposal, ServerInfo, StoreInfo
     from ._mapping import Mapping
-    from ._plexapi import LightItem, SectionIndex, ServerIndex, from_section, from_server
+    from ._plexapi import LightItem, LightMatch, SectionIndex, ServerIndex, from_section, from_server
     from ._report import EditReport
     from ._stats import Profile, Stats
 
@@ -91,6 +92,7 @@ __all__ = [
     "LibraryInfo",
     "LibraryNotFoundError",
     "LightItem",
+    "LightMatch",
     "LoadError",
     "Mapping",
     "Match",
@@ -123,10 +125,15 @@ __all__ = [
 ]
 
 
+# What tracebacks and pickles call them.
+for _name in __all__:
+    if _name in globals():
+        globals()[_name].__module__ = __name__
+
 _LATER = {
     "_facts": ("Proposal", "ServerInfo", "StoreInfo"),
     "_mapping": ("Mapping",),
-    "_plexapi": ("LightItem", "SectionIndex", "ServerIndex", "from_section", "from_server"),
+    "_plexapi": ("LightItem", "LightMatch", "SectionIndex", "ServerIndex", "from_section", "from_server"),
     "_report": ("EditReport",),
     "_stats": ("Profile", "Stats"),
 }
@@ -138,6 +145,7 @@ def __getattr__(name: str) -> Any:
         if name in names:
             __import__(f"{__name__}.{module}")
             value = globals()[name] = getattr(globals()[module], name)
+            value.__module__ = __name__
             return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -10,14 +10,19 @@ from _collections_abc import Iterator, Sequence
 from _struct import Struct
 
 from . import _constants as c
-from ._errors import error_for
+from ._errors import Error, error_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, overload
+    from typing import Any, Protocol, overload
 
-    from ._errors import Error
     from ._types import Confidence, Kind, ReasonCode, Rung
+
+    class Asked(Protocol):
+        """What knows more of an item than its answer holds."""
+
+        def _paths_of(self, item: Item) -> tuple[str, ...]: ...
+
 
 # size, answer_size, item_size, count, first, log_lines
 HEAD = Struct("=6I")
@@ -47,14 +52,22 @@ ITEM_FIELDS = {
 }
 ITEM_SIZE = 104
 
+# What `to_dict` gives.
+_ITEM = ("key", "rating_key", "title", "kind", "year", "show_title", "show_rating_key", "season", "episode", "guid",
+         "show_guid", "library", "section", "path")  # fmt: skip
+
 
 class Item:
-    """One item of a library: a movie, episode, track, clip or photo. What the index does not know is None."""
+    """One item of a library: a movie, episode, track, clip or photo. What the index does not know is None.
 
-    __slots__ = ("_at", "_block")
+    Items are equal when all that they tell is, whichever of their files was asked for. They can be pickled and be
+    keys of a dict.
+    """
 
-    def __init__(self, block: bytes | bytearray, at: int) -> None:
-        self._block, self._at = block, at
+    __slots__ = ("_asked", "_at", "_block")
+
+    def __init__(self, block: bytes | bytearray, at: int, asked: Asked | None = None) -> None:
+        self._block, self._at, self._asked = block, at, asked
 
     def _text(self, field: int) -> str | None:
         offset, length = TEXT.unpack_from(self._block, self._at + field)
@@ -73,6 +86,12 @@ class Item:
     def rating_key(self) -> str:
         """Plex's rating key: an opaque string."""
         return self._text(8) or ""
+
+    @property
+    def ratingKey(self) -> int | str:  # noqa: N802
+        """The rating key as plexapi has it: a number where it is one."""
+        key = self.rating_key
+        return int(key) if key.isascii() and key.isdigit() else key
 
     @property
     def title(self) -> str | None:
@@ -106,6 +125,16 @@ class Item:
         Bytes that are not UTF-8 are decoded by ``surrogateescape``: ``os.fsencode`` gives them back.
         """
         return self._text(56)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of all its files, every version and part, as the server spells them. Sends no request.
+
+        They are read when they are asked for: the index has to be open then, and an item that was pickled has none.
+        """
+        if self._asked is None:
+            raise Error(f"the paths of {self.key} are not at hand: it was pickled; ask Index.item_facts()")
+        return self._asked._paths_of(self)
 
     @property
     def section(self) -> str | None:
@@ -155,6 +184,22 @@ class Item:
             return " – ".join(part for part in (self.show_title, number, title) if part)
         return f"{title} ({self.year})" if self.year else title
 
+    def to_dict(self) -> dict[str, object]:
+        """All that it tells, by name, as JSON can hold it."""
+        return {name: getattr(self, name) for name in _ITEM}
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Item):
+            return NotImplemented
+        return {**self.to_dict(), "path": None} == {**other.to_dict(), "path": None}
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __getstate__(self) -> tuple[None, dict[str, object]]:
+        # What it was asked of stays here.
+        return None, {"_block": self._block, "_at": self._at, "_asked": None}
+
     def __repr__(self) -> str:
         return f"<plexindex.Item {self.key} {self.describe()!r}>"
 
@@ -164,12 +209,15 @@ class Match:
 
     ``key``, ``title`` and all that an :class:`Item` has are None when there is no single item; then ``reason`` says
     why, and ``candidates`` lists the items that fit equally well, best first.
+
+    Two matches are equal when they say the same of the same items, however old they are. They can be pickled and be
+    keys of a dict.
     """
 
-    __slots__ = ("_answer", "_block")
+    __slots__ = ("_answer", "_asked", "_block")
 
-    def __init__(self, block: bytes | bytearray, at: int | None = None) -> None:
-        self._block = block
+    def __init__(self, block: bytes | bytearray, at: int | None = None, asked: Asked | None = None) -> None:
+        self._block, self._asked = block, asked
         self._answer = ANSWER.unpack_from(block, HEAD.unpack_from(block)[4] if at is None else at)
 
     @property
@@ -198,6 +246,7 @@ class Match:
         Of a single item that was found by the end of its path, what speaks for it: ``"only_root_differs"`` (a mapping
         is missing) or ``"path_tells"`` (title with year or number), both high; or why it is low: ``"no_evidence"``,
         ``"contradicted"`` (another year, number or edition, or an extra), ``"not_listed"`` (a folder of Plex's).
+        ``"several_episodes"``: one file has them all; the item is the first, and :attr:`candidates` has them in order.
         """
         return _name(c.REASONS, self._answer[3])  # type: ignore[return-value]
 
@@ -206,6 +255,11 @@ class Match:
         """The same as a sentence for people; None when ``reason_code`` is ``"none"``."""
         offset, length = self._answer[9], self._answer[10]
         return self._block[offset : offset + length].decode("utf-8", "surrogateescape") if offset else None
+
+    @property
+    def message(self) -> str:
+        """:attr:`reason`, empty when there is none."""
+        return self.reason or ""
 
     @property
     def stale(self) -> bool:
@@ -224,14 +278,14 @@ class Match:
     def item(self) -> Item | None:
         """The single item."""
         offset = self._answer[5]
-        return Item(self._block, offset) if offset else None
+        return Item(self._block, offset, self._asked) if offset else None
 
     @property
     def candidates(self) -> list[Item]:
         """The items that fit equally well, best first; a single item is the only candidate, as plexindex lists it."""
         first, count = self._answer[6], self._answer[7]
         step = HEAD.unpack_from(self._block)[2]
-        return [Item(self._block, first + number * step) for number in range(count)] if first else []
+        return [Item(self._block, first + number * step, self._asked) for number in range(count)] if first else []
 
     @property
     def candidates_total(self) -> int:
@@ -256,6 +310,12 @@ class Match:
         """The item's rating key: an opaque string."""
         item = self.item
         return None if item is None else item.rating_key
+
+    @property
+    def ratingKey(self) -> int | str | None:  # noqa: N802
+        """The item's rating key as plexapi has it: a number where it is one."""
+        item = self.item
+        return None if item is None else item.ratingKey
 
     @property
     def title(self) -> str | None:
@@ -320,6 +380,34 @@ class Match:
     def __bool__(self) -> bool:
         return bool(self._answer[5])
 
+    def to_dict(self) -> dict[str, object]:
+        """All that it tells, by name, as JSON can hold it."""
+        return {**self._value(), "age": self.age}
+
+    def _value(self) -> dict[str, object]:
+        item = self.item
+        return {
+            "status": self.status,
+            "rung": self.rung,
+            "confidence": self.confidence,
+            "stale": self.stale,
+            "item": None if item is None else item.to_dict(),
+            "candidates": [candidate.to_dict() for candidate in self.candidates],
+            "candidates_total": self.candidates_total,
+            "reason_code": self.reason_code,
+            "reason": self.reason,
+        }
+
+    def __eq__(self, other: object) -> bool:
+        return self._value() == other._value() if isinstance(other, Match) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.status, self.key))
+
+    def __getstate__(self) -> tuple[None, dict[str, object]]:
+        # What was asked stays here.
+        return None, {"_block": self._block, "_answer": self._answer, "_asked": None}
+
     def __repr__(self) -> str:
         item = self.item
         if item is not None:
@@ -337,10 +425,10 @@ def _name(names: tuple[str, ...], number: int) -> str:
 class Matches(Sequence["Match"]):
     """The answers for a batch of paths, in their order. Each is read when it is looked at."""
 
-    __slots__ = ("_block", "_count", "_first", "_step")
+    __slots__ = ("_asked", "_block", "_count", "_first", "_step")
 
-    def __init__(self, block: bytes | bytearray) -> None:
-        self._block = block
+    def __init__(self, block: bytes | bytearray, asked: Asked | None = None) -> None:
+        self._block, self._asked = block, asked
         _, self._step, _, self._count, self._first, _ = HEAD.unpack_from(block)
 
     def __len__(self) -> int:
@@ -360,12 +448,12 @@ class Matches(Sequence["Match"]):
             index += self._count
         if not 0 <= index < self._count:
             raise IndexError(f"there are {self._count} answers")
-        return Match(self._block, self._first + index * self._step)
+        return Match(self._block, self._first + index * self._step, self._asked)
 
     def __iter__(self) -> Iterator[Match]:
-        block, first, step = self._block, self._first, self._step
+        block, first, step, asked = self._block, self._first, self._step, self._asked
         for number in range(self._count):
-            yield Match(block, first + number * step)
+            yield Match(block, first + number * step, asked)
 
     def counts(self) -> dict[str, int]:
         """How many answers have each status."""
@@ -373,6 +461,14 @@ class Matches(Sequence["Match"]):
         for match in self:
             found[match.status] = found.get(match.status, 0) + 1
         return found
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, Matches) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getstate__(self) -> tuple[None, dict[str, object]]:
+        return None, {**{name: getattr(self, name) for name in self.__slots__}, "_asked": None}
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {status}" for status, count in self.counts().items())

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
         _open: bool
 
+        def _drain_log(self) -> None: ...
+
 
 class Progress:
     """How far the fetch of a library has come. Given to progress callbacks."""
@@ -87,8 +89,11 @@ class Watch:
 
     def goes_on(self, address: int) -> bool:
         """Looks at plexindex_progress at this address, tells the host, and says whether to go on."""
-        if self.session is not None and (not self.session._open or _ending.refused()):
-            return False
+        if self.session is not None:
+            if not self.session._open or _ending.refused():
+                return False
+            # A server that cannot be reached is tried for a while: that is said now, and not when the call ends.
+            self.session._drain_log()
         if self.listener is None:
             return True
         if isinstance(self.listener, Stoppable) and self.listener.stopped:

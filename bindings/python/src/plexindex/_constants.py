@@ -60,6 +60,7 @@ REASON_ONLY_ROOT_DIFFERS = 7
 REASON_PATH_TELLS = 8
 REASON_NO_EVIDENCE = 9
 REASON_CONTRADICTED = 10
+REASON_SEVERAL_EPISODES = 11
 
 ANSWER_STALE = 1
 
@@ -167,6 +168,7 @@ REASONS = (
     "path_tells",
     "no_evidence",
     "contradicted",
+    "several_episodes",
 )
 REQUESTS = ("identity", "probe", "page", "delta", "find_path", "confirm", "edit", "events")
 

@@ -94,11 +94,13 @@ def name_refused(paths: Sequence[PathArg], hidden: bool = False) -> None:
 
 
 def key_text(key: object) -> str:
-    """A key (``/library/metadata/7``) or rating key (``"7"``, 7) as text."""
+    """A key (``/library/metadata/7``), a rating key (``"7"``, 7) or that of an item, of plexapi's too, as text."""
+    if not isinstance(key, (str, int)):
+        key = getattr(key, "ratingKey", key)
     if isinstance(key, int) and not isinstance(key, bool):
         return str(key)
     if not isinstance(key, str):
-        raise TypeError(f"a key must be str or int, not {type(key).__name__}")
+        raise TypeError(f"a key must be str, int or an item, not {type(key).__name__}")
     if not key or "\0" in key:
         raise InvalidArgumentError(f"{shown(key)} is no key: give an item's key or rating key, such as '7'")
     return key

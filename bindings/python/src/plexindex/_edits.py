@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ._types import FieldArg
+    from ._types import FieldArg, KeyArg
 
 
 class Edit:
@@ -23,7 +23,7 @@ class Edit:
     def __init__(
         self,
         library: int,
-        keys: Iterable[str | int],
+        keys: Iterable[KeyArg],
         fields: Mapping[str, FieldArg] | None,
         remove: Mapping[str, str | Iterable[str]] | None,
         locked: bool | None,

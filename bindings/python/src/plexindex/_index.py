@@ -10,13 +10,13 @@ import ctypes
 from . import _aio, _convert, _log
 from . import _constants as c
 from ._answers import Item, Match, Matches
-from ._errors import Error, InvalidArgumentError, PanicError
+from ._changing import Changing
+from ._errors import InvalidArgumentError, LibraryNotFoundError, PanicError, TimeoutError
 from ._library import Chosen
-from ._reporting import Reporting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Any, TypeVar, Union
 
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 
     from ._callbacks import ProgressArg
     from ._library import Selected
-    from ._report import EditReport
-    from ._types import FieldArg, PathArg
+    from ._types import KeyArg, PathArg
 
-    LibraryArg = Union[str, "Library", None]
+    LibraryArg = Union[str, int, "Library", None]
     P = ParamSpec("P")
     T = TypeVar("T")
 
@@ -38,13 +37,13 @@ _KEYS_AT_ONCE = 1024
 _ITEMS_A_PAGE = 1000
 
 
-class Index(Reporting):
+class Index(Changing):
     """An open index: tells which Plex item a file is. Made by :func:`plexindex.open`, ended by :meth:`close` or `with`.
 
-    Any number of threads may use it at once. A ``library`` is a title, a :class:`Library`, or None for every library;
-    a ``deadline`` is in seconds, None for the one given to ``open``, infinity for none. A call that fetches tells
-    ``progress`` (default: the one given to ``open``) how far it is. Ctrl-C ends the call, and so does ``progress`` when
-    it raises or returns False; the next call goes on where it stopped.
+    Any number of threads may use it at once. A ``library`` is a title, the number of a section, a :class:`Library`, or
+    None for every library; a ``deadline`` is in seconds, None for the one given to ``open``, infinity for none. A call
+    that fetches tells ``progress`` (default: the one given to ``open``) how far it is. Ctrl-C ends the call, and so
+    does ``progress`` when it raises or returns False; the next call goes on where it stopped.
 
     Under ``asyncio`` the methods that begin with ``a``, such as :meth:`amatch_path`, do the same on a thread of their
     own, where progress callbacks run too, and ``async with`` closes the index.
@@ -53,26 +52,25 @@ class Index(Reporting):
     """
 
     @property
-    def is_open(self) -> bool:
-        """Whether it can be used: :meth:`close` was not called."""
-        return self._open
-
-    @property
     def cache_dir(self) -> str:
         """The folder of the store."""
         return self._cache_dir
 
     def library(
-        self, title: str | None = None, *, section: str | int | None = None, uuid: str | None = None
+        self, title: str | int | None = None, *, section: str | int | None = None, uuid: str | None = None
     ) -> Library:
         """A library by its title, its section id or its uuid; without any of them, every library at once.
 
-        Fetches nothing. If the server does not have it, the first question raises LibraryNotFoundError, which names
-        those that exist. Raises LibraryAmbiguousError when two known libraries share the title.
+        A title counts exactly, else without regard to case; a number in its place is a section id. Fetches nothing. If
+        the server does not have it, the first question raises LibraryNotFoundError, which names those that exist.
+        Raises LibraryAmbiguousError when two known libraries have the title.
         """
-        for name, value in (("title", title), ("uuid", uuid)):
-            if value is not None and not isinstance(value, str):
-                raise TypeError(f"{name} must be str, not {type(value).__name__}")
+        if isinstance(title, int) and not isinstance(title, bool) and section is None:
+            title, section = None, title
+        for name, named in (("title", title), ("uuid", uuid)):
+            if named is not None and not isinstance(named, str):
+                raise TypeError(f"{name} must be str, not {type(named).__name__}")
+        title = None if title is None else str(title)
         section = None if section is None else str(section)
         given = [
             (kind, value, f"{name}{value!r}")
@@ -88,7 +86,8 @@ class Index(Reporting):
         if not self._open:
             raise self._closed_error()
         kind, value, shown = given[0] if given else (c.SELECT_ALL, "", "(all)")
-        return Library(self, self._select(kind, value), title, shown)
+        chosen_by = {"title": title, "section": section, "uuid": uuid}
+        return Library(self, self._select(kind, value), title, shown, chosen_by)
 
     def match_path(
         self,
@@ -105,7 +104,7 @@ class Index(Reporting):
         library was never fetched and cannot be, LibraryNotFoundError, InvalidArgumentError for a path that is refused.
         """
         raw = _convert.path_bytes(path, self._hides_paths)
-        return Match(self._block(self._native.match_path, library, raw, deadline, offline, progress))
+        return Match(self._block(self._native.match_path, library, raw, deadline, offline, progress), asked=self)
 
     def match_paths(
         self,
@@ -127,7 +126,7 @@ class Index(Reporting):
         reserve = 4096 + len(text) + count * _BYTES_PER_ANSWER
         try:
             return Matches(
-                self._block(self._native.match_paths, library, text, deadline, offline, progress, count, reserve)
+                self._block(self._native.match_paths, library, text, deadline, offline, progress, count, reserve), self
             )
         except InvalidArgumentError:
             _convert.name_refused(paths, self._hides_paths)
@@ -149,7 +148,7 @@ class Index(Reporting):
         if not isinstance(guid, str):
             raise TypeError(f"guid must be str, not {type(guid).__name__}")
         raw = _convert.text_bytes("GUID", guid)
-        return Match(self._block(self._native.match_guid, library, raw, deadline, offline, progress))
+        return Match(self._block(self._native.match_guid, library, raw, deadline, offline, progress), asked=self)
 
     def search_title(
         self,
@@ -168,30 +167,43 @@ class Index(Reporting):
         if not isinstance(title, str):
             raise TypeError(f"title must be str, not {type(title).__name__}")
         raw = _convert.text_bytes("title", title)
-        return Match(self._block(self._native.search_title, library, raw, deadline, offline, progress))
+        return Match(self._block(self._native.search_title, library, raw, deadline, offline, progress), asked=self)
 
-    def items(self, library: str | Library) -> Iterator[Item]:
-        """The items of a library as the store has them, without a request. ``library`` is one library, not all.
+    def items(
+        self,
+        library: str | int | Library,
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Iterator[Item]:
+        """The items of a library as the store has them. ``library`` is one library, not all.
 
-        They are read a page at a time while you iterate. A change that happens meanwhile may be missed.
+        A library that was never fetched is fetched first, unless ``offline``; else no request is sent. They are read a
+        page at a time while you iterate. A change that happens meanwhile may be missed. Raises TimeoutError when the
+        deadline came before the library was fetched.
         """
         cursor = ctypes.c_int64(0)
-        while True:
-            page = Match(
-                self._do(
-                    self._native.items,
-                    self._library_pointer(library),
-                    ctypes.byref(cursor),
-                    _ITEMS_A_PAGE,
-                    library=self,
-                    reserve=_ITEMS_A_PAGE * _BYTES_PER_ANSWER,
-                )
-            ).candidates
-            if not page:
-                return
+        try:
+            page = self._items(library, cursor)
+        except LibraryNotFoundError:
+            if offline:
+                raise
+            page = []
+        if not page and not offline:
+            if not self.refresh(library, deadline=deadline, progress=progress):
+                raise TimeoutError("the deadline came before the library was fetched: ask again, it goes on")
+            page = self._items(library, cursor)
+        while page:
             yield from page
+            page = self._items(library, cursor)
 
-    def item_facts(self, library: LibraryArg, key: str | int) -> dict[str, object] | None:
+    def _items(self, library: str | int | Library, cursor: Any) -> list[Item]:
+        arguments = self._library_pointer(library), ctypes.byref(cursor), _ITEMS_A_PAGE
+        reserve = _ITEMS_A_PAGE * _BYTES_PER_ANSWER
+        return Match(self._do(self._native.items, *arguments, library=self, reserve=reserve), asked=self).candidates
+
+    def item_facts(self, library: LibraryArg, key: KeyArg) -> dict[str, object] | None:
         """All that the store has of one item, its files and external ids included; None when it is not listed.
 
         The names are those of ``plexindex_item_json()``. Sends no request.
@@ -204,15 +216,23 @@ class Index(Reporting):
 
         return json.loads(text)  # type: ignore[no-any-return]
 
-    def record_match(self, library: LibraryArg, path: PathArg, key: str | int) -> None:
+    def _paths_of(self, item: Item) -> tuple[str, ...]:
+        facts = self.item_facts(self.library(section=item.section), item.rating_key)
+        # Of an item that no listing holds the path is known that was recorded.
+        known = (item.path or "",) if facts is None else facts["paths"]
+        return tuple(path for path in known if path)  # type: ignore[attr-defined]
+
+    def record_match(self, library: LibraryArg, path: PathArg, key: KeyArg) -> None:
         """Confirms that the item with this key (or rating key) has this path. From now on it is the path's answer.
+
+        ``key`` may be an item, too: one of plexindex's or of plexapi's.
 
         On return the match is stored, for every process. It has no expiry. ``library`` is one library, not all.
         """
         raw, key_raw = _convert.path_bytes(path, self._hides_paths), _convert.key_text(key).encode()
         self._tell(self._native.record_match, raw, len(raw), key_raw, len(key_raw), library=library)
 
-    def record_matches(self, library: LibraryArg, pairs: Iterable[tuple[PathArg, str | int]]) -> None:
+    def record_matches(self, library: LibraryArg, pairs: Iterable[tuple[PathArg, KeyArg]]) -> None:
         """:meth:`record_match` for many pairs of path and key in one transaction: all or none."""
         pairs = list(pairs)
         paths = b"".join([_convert.path_bytes(path, self._hides_paths) + b"\0" for path, _ in pairs])
@@ -226,7 +246,7 @@ class Index(Reporting):
         raw = _convert.path_bytes(path, self._hides_paths)
         self._tell(self._native.invalidate_path, raw, len(raw), library=library)
 
-    def invalidate_item(self, library: LibraryArg, key: str | int) -> None:
+    def invalidate_item(self, library: LibraryArg, key: KeyArg) -> None:
         """Invalidates an item and all its paths, as :meth:`invalidate_path`. Call it when the server answers 404."""
         raw = _convert.key_text(key).encode()
         self._tell(self._native.invalidate_item, raw, len(raw), library=library)
@@ -263,75 +283,6 @@ class Index(Reporting):
         _log.drain(self._native)
         return status == c.OK
 
-    def edit_items(
-        self,
-        library: str | Library,
-        keys: Iterable[str | int],
-        fields: Mapping[str, FieldArg] | None = None,
-        *,
-        remove: Mapping[str, str | Iterable[str]] | None = None,
-        locked: bool | None = True,
-        deadline: float | None = None,
-    ) -> EditReport:
-        """Gives items of one library the same values, in one request for each hundred items of a type.
-
-        ``fields`` are Plex's names of fields with their values: a text or a number replaces, a list adds tags
-        (``{"title": "A", "genre": ["Drama"]}``), None changes only the lock. ``remove`` names tags to take away.
-        The fields named are ``locked``, so that Plex's agents leave them alone; False unlocks, None keeps the locks.
-
-        Nothing is sent without keys (Plex would edit the whole library) nor when an item does not exist
-        (NotOnServerError). After a request that failed no other is sent; the error's ``report`` says what was done
-        until then. The first lookup of an edited item asks the server for it once.
-        """
-        if library is None:
-            raise TypeError("items are edited in one library at a time: name it")
-        from ._edits import Edit
-
-        edit = Edit(self._library_pointer(library), keys, fields, remove, locked, deadline)
-        try:
-            self._do(self._native.edit_items, *edit.arguments, library=self)
-        except Error as error:
-            error.report = edit.report()
-            raise
-        _log.drain(self._native)
-        return edit.report()
-
-    def watch_start(self) -> None:
-        """Listens to the server's events on a thread of the library's own, until :meth:`watch_stop` or :meth:`close`.
-
-        An event makes the next question about what changed ask the server; the watch itself asks nothing. It connects
-        again for as long as it takes; the log says whether the server can be reached. A second call changes nothing. A
-        forked child does not watch until it calls this. Raises OfflineError without a server.
-        """
-        self._tell(self._native.watch_start, library=self)
-
-    def watch_stop(self) -> None:
-        """Stops listening, within a second. Not having listened is no error."""
-        self._tell(self._native.watch_stop, library=self)
-
-    def watch(self) -> Watching:
-        """Listens to the server's events for the length of a block: ``with index.watch(): …``."""
-        return Watching(self)
-
-    def notify(self, body: bytes | bytearray | memoryview | str | Mapping[str, Any]) -> None:
-        """Tells the index of an event that the host received itself. The next question about what changed asks the
-        server. The call itself sends no request.
-
-        ``body`` is a webhook (the JSON of its field ``payload``, as text or parsed, or the whole multipart body) or a
-        notification of the server. An event without a change is no error. Anything else is an InvalidArgumentError.
-        """
-        if isinstance(body, str):
-            raw = _convert.text_bytes("body", body)
-        elif isinstance(body, (bytes, bytearray, memoryview)):
-            raw = bytes(body)
-        elif hasattr(body, "keys"):
-            import json
-
-            raw = json.dumps(dict(body)).encode()
-        else:
-            raise TypeError(f"body must be bytes, str or a dict, not {type(body).__name__}")
-        self._tell(self._native.notify, raw, len(raw), library=self)
-
     amatch_path = _aio.stopped_with_its_task(match_path)
     amatch_paths = _aio.stopped_with_its_task(match_paths)
     amatch_guid = _aio.stopped_with_its_task(match_guid)
@@ -363,6 +314,11 @@ class Index(Reporting):
     ) -> None:
         await self.aclose()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._recipe is None:
+            raise TypeError("this index was not opened by plexindex.open(), so no other process can open it again")
+        return self._recipe
+
     def __repr__(self) -> str:
         return f"<plexindex.Index {self._cache_dir!r} {'open' if self._open else 'closed'}>"
 
@@ -388,6 +344,10 @@ class Index(Reporting):
         return found
 
 
+def _chosen_again(index: Index, chosen_by: dict[str, Any]) -> Library:
+    return index.library(**chosen_by)
+
+
 def _in_library(
     method: Callable[Concatenate[Index, Library, P], T], name: str, what: str
 ) -> Callable[Concatenate[Library, P], T]:
@@ -396,7 +356,7 @@ def _in_library(
     def call(library: Any, /, *arguments: Any, **options: Any) -> Any:
         return method(library._index, library, *arguments, **options)
 
-    call.__name__, call.__qualname__ = name, f"Library.{name}"
+    call.__name__, call.__qualname__, call.__module__ = name, f"Library.{name}", method.__module__
     call.__doc__ = f"{what}: :meth:`Index.{method.__name__}` in this library."
     # What inspect, and so an editor at run time, takes the signature from: the same without the index.
     call.__wrapped__ = method.__get__(call)  # type: ignore[attr-defined]
@@ -408,14 +368,21 @@ class Library(Chosen):
 
     It fetches nothing by itself and keeps its index open. Once the index is closed, every method raises
     :class:`ClosedError`.
+
+    ``path in library`` and ``library[path]`` ask as :meth:`match` does, iterating and ``len`` as :meth:`items` does. A
+    library can be pickled: another process opens the same folder with the same options. The token is not pickled; that
+    process takes it from its configuration (:func:`plexindex.open`).
     """
 
     _index: Index
 
-    def __init__(self, index: Index, selected: Selected, title: str | None, selector: str) -> None:
+    def __init__(
+        self, index: Index, selected: Selected, title: str | None, selector: str, chosen_by: dict[str, Any]
+    ) -> None:
         super().__init__(index, selected)
         self._title = title
         self._selector = selector
+        self._chosen_by = chosen_by
         # The fast path: as an attribute of the instance it costs no method call, and hides the method below.
         self.__dict__["lookup_key"] = selected.lookup_for(index)
 
@@ -446,6 +413,29 @@ class Library(Chosen):
         """:meth:`lookup_key` for many paths at once, in their order; faster for each than one by one."""
         return self._index._lookup_keys(self, paths)
 
+    def __contains__(self, path: PathArg) -> bool:
+        return bool(self._index.match_path(self, path))
+
+    def __getitem__(self, path: PathArg) -> Item:
+        """The item of a path, as :meth:`match` finds it; a KeyError with the reason when there is no single one."""
+        match = self._index.match_path(self, path)
+        if match.item is None:
+            raise KeyError(match.reason)
+        return match.item
+
+    def __iter__(self) -> Iterator[Item]:
+        return self._index.items(self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        # A library, and not how many items it has.
+        return True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _chosen_again, (self._index, self._chosen_by)
+
     match = _in_library(Index.match_path, "match", "Which item this file is")
     match_paths = _in_library(Index.match_paths, "match_paths", "Which items these files are")
     match_guid = _in_library(Index.match_guid, "match_guid", "The item with this GUID")
@@ -466,20 +456,3 @@ class Library(Chosen):
     def __repr__(self) -> str:
         closed = "" if self._index.is_open else " (closed)"
         return f"<plexindex.Library {self._selector}{closed}>"
-
-
-class Watching:
-    """Watches from the beginning of a ``with`` block to its end. Made by :meth:`Index.watch`."""
-
-    def __init__(self, index: Index) -> None:
-        self._index = index
-
-    def __enter__(self) -> Index:
-        self._index.watch_start()
-        return self._index
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._index.is_open:
-            self._index.watch_stop()

@@ -60,13 +60,17 @@ if TYPE_CHECKING:
     MappingArg = Union[Mapping, tuple[Union[str, bytes], Union[str, bytes]]]
 
 
+def as_mapping(rule: MappingArg) -> Mapping:
+    """A rule, or a pair of folders as one."""
+    if isinstance(rule, Mapping):
+        return rule
+    if not isinstance(rule, (tuple, list)) or len(rule) != 2:
+        raise TypeError(f"mappings: {rule!r} is neither a Mapping nor a pair of folders (host, server)")
+    return Mapping.host_prefix(*rule)
+
+
 def array_of(mappings: Iterable[MappingArg]) -> Any:
     """The rules as an array of plexindex_mapping, which keeps their texts alive."""
-    rules = []
-    for rule in mappings:
-        if not isinstance(rule, Mapping):
-            if not isinstance(rule, (tuple, list)) or len(rule) != 2:
-                raise TypeError(f"mappings: {rule!r} is neither a Mapping nor a pair of folders (host, server)")
-            rule = Mapping.host_prefix(*rule)
-        rules.append(CMapping(rule.kind, 0, CBytes.of(rule.find), CBytes.of(rule.replace)))
+    given = map(as_mapping, mappings)
+    rules = [CMapping(rule.kind, 0, CBytes.of(rule.find), CBytes.of(rule.replace)) for rule in given]
     return (CMapping * len(rules))(*rules)

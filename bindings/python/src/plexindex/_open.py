@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def open(
-    cache_dir: PathArg,
+    cache_dir: PathArg | None = None,
     server_url: str | None = None,
     token: str | None = None,
     *,
@@ -49,8 +49,13 @@ def open(
 
     Several processes may open the same folder, and one process may open it several times. All times are in seconds.
 
+    Without a folder it is opened as the command ``plexindex`` does: folder, server, token, mappings and limit come from
+    the environment (``PLEXINDEX_URL``, ``PLEXINDEX_TOKEN``, …) and from plexapi's ``config.ini``, unless they are
+    given; ``plexindex --help`` lists the places. A token from there is sent to the server that it stands beside, and to
+    no other.
+
     Args:
-        cache_dir: Folder for the store; made, readable by its owner only, when it does not exist.
+        cache_dir: Folder for the store; made, readable by its owner only, when it does not exist. None: see above.
         server_url: Base URL, such as ``http://127.0.0.1:32400``. Without it the store alone answers.
         token: The Plex token. Sent to this server only, never stored, never logged.
         user: A name for the user whose view of the server this is. None: the token. Set it when the token changes now
@@ -87,6 +92,10 @@ def open(
         LoadError: the shared library cannot be loaded, or is of another version.
 
     """
+    if cache_dir is None:
+        cache_dir, server_url, token, size_limit, mappings = _configured(server_url, token, size_limit, mappings)
+    if mappings:
+        mappings = list(mappings)
     folder = os.fsencode(cache_dir)
     if not folder or b"\0" in folder:
         raise InvalidArgumentError(f"cache_dir={cache_dir!r} is refused: give the path of a folder")
@@ -118,7 +127,63 @@ def open(
         slow_ms=ms("slow", slow, none=c.NEVER_SLOW),
         size_limit=0 if size_limit is None else _whole("size_limit", size_limit, 2**63 - 1),
     )
-    return Index(_native.load(), options, progress)
+    index = Index(_native.load(), options, progress)
+    given = {
+        "user": user,
+        "library_ttl": library_ttl,
+        "max_age": max_age,
+        "deadline": deadline,
+        "connect_timeout": connect_timeout,
+        "read_timeout": read_timeout,
+        "retry_for": retry_for,
+        "ca_file": ca_file,
+        "accept_invalid_certs": accept_invalid_certs,
+        "offline": offline,
+        "mappings": mappings,
+        "page_size": page_size,
+        "matches_limit": matches_limit,
+        "size_limit": size_limit,
+        "mmap": mmap,
+        "slow": slow,
+        "obfuscate_paths": obfuscate_paths,
+        "log_level": log_level,
+    }
+    index._recipe = _open_again, (os.fsdecode(os.path.abspath(folder)), server_url, token is not None, given)
+    return index
+
+
+_again: dict[str, Index] = {}
+
+
+def _open_again(folder: str, server_url: str | None, has_token: bool, given: dict[str, Any]) -> Index:
+    """What a pickled index becomes: one index for each recipe in a process, which lasts as long as the process."""
+    name = repr((os.getpid(), folder, server_url, has_token, given))
+    found = _again.get(name)
+    if found is not None and found.is_open:
+        return found
+    token = None
+    if has_token and server_url is not None:
+        from ._config import NOTHING, Named, find
+
+        token = find(Named(server_url, "the pickled index"), NOTHING).token.value
+        if token is None:
+            raise InvalidArgumentError(
+                f"the index of {server_url} was pickled, without its token: set PLEXINDEX_TOKEN, or name the token in "
+                "plexapi's config.ini, or open the index in each process"
+            )
+    _again[name] = index = open(folder, server_url, token, **given)
+    return index
+
+
+def _configured(server_url: Any, token: Any, size_limit: Any, mappings: Any) -> tuple[Any, ...]:
+    """What is not given, from the environment and from plexapi's file."""
+    from ._config import Named, find
+    from ._mapping import as_mapping
+
+    rules = [as_mapping(rule) for rule in mappings]
+    found = find(Named(server_url, "server_url"), Named(token, "token"), size_limit=size_limit, mappings=rules)
+    os.makedirs(os.path.dirname(os.path.abspath(found.folder)), exist_ok=True)
+    return found.folder, found.url.value, found.token.value, found.size_limit, found.mappings
 
 
 def _rules(mappings: Iterable[MappingArg]) -> Any:

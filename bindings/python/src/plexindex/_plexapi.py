@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
-
+from ._answers import Match
 from ._errors import InvalidArgumentError, TimeoutError
+from ._index import Library
 from ._open import open as open_index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
     from typing import Any
 
-    from ._answers import Item, Match
-    from ._index import Index, Library
+    from ._answers import Item
+    from ._callbacks import ProgressArg
+    from ._index import Index
     from ._types import PathArg
-
-
-def _default_folder() -> str:
-    caches = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(caches, "plexindex")
 
 
 def _open(server: Any, cache_dir: PathArg | None, options: dict[str, Any]) -> Index:
@@ -28,18 +25,23 @@ def _open(server: Any, cache_dir: PathArg | None, options: dict[str, Any]) -> In
         options.setdefault("accept_invalid_certs", True)
     elif isinstance(verify, str):
         options.setdefault("ca_file", verify)
-    if cache_dir is None:
-        cache_dir = _default_folder()
-        os.makedirs(os.path.dirname(cache_dir), exist_ok=True)
     return open_index(cache_dir, server_url=server._baseurl, token=server._token or None, **options)
+
+
+def _check(name: str, wanted: str, given: Any, attributes: Iterable[str]) -> None:
+    if isinstance(given, str) or not all(hasattr(given, attribute) for attribute in attributes):
+        more = "; for a URL and a token there is plexindex.open()" if isinstance(given, str) else ""
+        raise TypeError(f"{name} takes a {wanted}, not {type(given).__name__}{more}")
 
 
 def from_server(plex: Any, cache_dir: PathArg | None = None, **options: Any) -> ServerIndex:
     """An index of the server that a ``plexapi.server.PlexServer`` is connected to, with its address and token.
 
-    ``cache_dir``: ``~/.cache/plexindex`` unless given; ``options`` are those of :func:`plexindex.open`. No request is
-    sent before a question needs one. The token is kept as ``plexindex.open`` keeps it: in memory only.
+    ``cache_dir``: the folder of the command unless given, ``~/.cache/plexindex`` as a rule, with the mappings of
+    plexapi's ``config.ini``; ``options`` are those of :func:`plexindex.open`. No request is sent before a question
+    needs one. The token is kept as ``plexindex.open`` keeps it: in memory only.
     """
+    _check("from_server", "plexapi.server.PlexServer", plex, ("_baseurl", "_token", "library"))
     return ServerIndex(plex, _open(plex, cache_dir, options))
 
 
@@ -47,11 +49,20 @@ def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any)
     """An index of one library, a ``plexapi.library.LibrarySection``. It can stand in for the section where items are
     looked for by path. Closing it closes its index.
     """
+    _check(
+        "from_section",
+        "plexapi.library.LibrarySection, as plex.library.section('Movies')",
+        section,
+        ("_server", "key", "locations"),
+    )
     return SectionIndex(section, _open(section._server, cache_dir, options), owned=True)
 
 
 class ServerIndex:
-    """The index of a server. Made by :func:`plexindex.from_server`."""
+    """The index of a server. Made by :func:`plexindex.from_server`.
+
+    It has all that a :class:`plexindex.Index` has: ``match_path``, ``libraries``, ``watch`` and so on.
+    """
 
     def __init__(self, server: Any, index: Index) -> None:
         self._server = server
@@ -62,11 +73,20 @@ class ServerIndex:
         """A library by its plexapi object, or by its title, which plexapi then asks for."""
         if isinstance(section, str):
             section = self._server.library.section(section)
+        _check("section", "title or a plexapi.library.LibrarySection", section, ("_server", "key", "locations"))
         return SectionIndex(section, self.index, owned=False)
 
     def close(self) -> None:
         """Closes the index."""
         self.index.close()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.index, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*object.__dir__(self), *dir(self.index)})
 
     def __enter__(self) -> ServerIndex:
         return self
@@ -76,14 +96,33 @@ class ServerIndex:
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> ServerIndex:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.index.aclose()
+
     def __repr__(self) -> str:
         return f"<plexindex.ServerIndex on {self.index.cache_dir!r}>"
+
+
+class LightMatch(Match):
+    """A :class:`plexindex.Match` with its item as plexapi has it. Made by :meth:`SectionIndex.match`."""
+
+    __slots__ = ("light",)
+
+    light: LightItem | None
+    """The single item, a :class:`plexindex.LightItem`; None when there is none."""
 
 
 class SectionIndex:
     """A library of plexapi's with an index of its own. Made by :func:`plexindex.from_section`.
 
-    Every other attribute is the plexapi object's: ``title``, ``search``, ``fetchItem`` and so on.
+    It has all that a :class:`plexindex.Library` has: ``match``, ``lookup_key``, ``record_match``, ``items``,
+    ``refresh`` and so on. Every other attribute is the plexapi object's: ``title``, ``search``, ``fetchItem``. Where
+    both have a name, as ``refresh``, it is the library's; ``plex`` is the plexapi object itself.
     """
 
     def __init__(self, section: Any, index: Index, *, owned: bool) -> None:
@@ -95,6 +134,11 @@ class SectionIndex:
         self.library: Library = index.library(**chosen)
         """The library in it."""
 
+    @property
+    def plex(self) -> Any:
+        """The plexapi object."""
+        return self._section
+
     def light(self, key: object) -> LightItem | None:
         """The item with this key or rating key, as the index has it; None when it is not listed there. No request."""
         if not isinstance(key, (str, int)):
@@ -105,10 +149,20 @@ class SectionIndex:
             return None
         return None if facts is None else LightItem(self, _Facts(facts), facts)
 
-    def match(self, path: PathArg, *, deadline: float | None = None) -> LightItem | None:
-        """The item with this path, without a request when the index is fresh; None when there is no single one."""
-        found = self.library.match(path, deadline=deadline)
-        return LightItem(self, found.item) if found.item is not None else None
+    def match(
+        self,
+        path: PathArg,
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> LightMatch:
+        """Which item this file is: :meth:`plexindex.Library.match`, with ``light``, the item as plexapi has it."""
+        found = self.library.match(path, deadline=deadline, offline=offline, progress=progress)
+        match = LightMatch.__new__(LightMatch)
+        match._block, match._answer, match._asked = found._block, found._answer, found._asked
+        match.light = None if found.item is None else LightItem(self, found.item)
+        return match
 
     def candidates(self, path: PathArg) -> tuple[list[LightItem], bool]:
         """The items that fit a path equally well, and whether a single one is of high confidence."""
@@ -122,10 +176,32 @@ class SectionIndex:
         if self._owned:
             self.index.close()
 
+    def __contains__(self, path: PathArg) -> bool:
+        return path in self.library
+
+    def __getitem__(self, path: PathArg) -> Item:
+        return self.library[path]
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self.library)
+
+    def __len__(self) -> int:
+        return len(self.library)
+
+    def __bool__(self) -> bool:
+        return True
+
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self._section, name)
+        if name.startswith("_"):
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return getattr(self._section, name)
+        # `title` and `key` of the plexapi object are always known.
+        owner = self.library if name in _OURS else self._section
+        return getattr(owner, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*object.__dir__(self), *_OURS, *dir(self._section)})
 
     def __enter__(self) -> SectionIndex:
         return self
@@ -137,6 +213,10 @@ class SectionIndex:
 
     def __repr__(self) -> str:
         return f"<plexindex.SectionIndex {self._section.title!r} on {self.index.cache_dir!r}>"
+
+
+# `title` is the plexapi object's: a library that was chosen by its uuid has none.
+_OURS = frozenset(name for name in dir(Library) if not name.startswith("_")) - {"title"}
 
 
 class _Part:
@@ -255,7 +335,7 @@ class LightItem:
         return getattr(self.full(), name)
 
     def __eq__(self, other: object) -> bool:
-        return getattr(other, "key", None) == self.key
+        return bool(getattr(other, "key", None) == self.key)
 
     def __hash__(self) -> int:
         return hash(self.key)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ._calls import Call
     from ._native import COptions, Native
 
-    ChosenArg = Union[str, Chosen, None]
+    ChosenArg = Union[str, int, Chosen, None]
 
 
 class Session:
@@ -44,6 +44,8 @@ class Session:
         # Reentrant, as a signal handler may close what the interrupted code is closing.
         self._closing = RLock()
         self._wakeup: Any = None
+        # How another process opens the same: a function and its arguments. It holds no token.
+        self._recipe: tuple[Any, ...] | None = None
         self._handle: int | None = None
         handle = ctypes.c_void_p()
         status = native.open(ctypes.byref(options), ctypes.byref(handle), None)
@@ -198,6 +200,9 @@ class Session:
             self._calls.pop(call, None)
             self._done(call)
 
+    def _drain_log(self) -> None:
+        _log.drain(self._native)
+
     def _select(self, kind: int, selector: str) -> Selected:
         found = self._selected.get((kind, selector))
         if found is not None:
@@ -222,8 +227,12 @@ class Session:
             return library._selected.pointer
         if library is None:
             return self._select(c.SELECT_ALL, "").pointer
+        if isinstance(library, int) and not isinstance(library, bool):
+            return self._select(c.SELECT_SECTION, str(library)).pointer
         if not isinstance(library, str):
-            raise TypeError(f"library must be a title, a Library or None, not {type(library).__name__}")
+            raise TypeError(
+                f"library must be a title, the number of a section, a Library or None, not {type(library).__name__}"
+            )
         return self._select(c.SELECT_TITLE, library).pointer
 
     def _check(self, call: Call, status: int) -> int:

@@ -7,9 +7,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Literal, Union
+from typing import Literal, Protocol, Union
 
 PathArg = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+
+
+class HasRatingKey(Protocol):
+    """An item: of plexindex's, or of plexapi's."""
+
+    @property
+    def ratingKey(self) -> Union[int, str, None]:  # noqa: N802
+        """Its rating key."""
+
+
+KeyArg = Union[str, int, HasRatingKey]
 FieldArg = Union[str, int, float, Iterable[str], None]
 
 Kind = Literal["movie", "episode", "track", "clip", "photo", "unknown"]
@@ -27,4 +38,5 @@ ReasonCode = Literal[
     "path_tells",
     "no_evidence",
     "contradicted",
+    "several_episodes",
 ]

@@ -22,7 +22,8 @@ def main(given: Sequence[str] | None = None) -> int:
     output.prepare()
     options = None
     try:
-        options = arguments.parser().parse_args(given)
+        options = arguments.parse(given)
+        output.colour(options.color)
         output.log_to_stderr(options.verbose)
         code: int = options.run(options)
         sys.stdout.flush()

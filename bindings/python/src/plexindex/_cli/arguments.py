@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-import textwrap
+import os
+import sys
 
-from . import codes, config
+from .. import _config
+from . import codes, config, output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from typing import NoReturn
 
     Run = Callable[[argparse.Namespace], int]
 
@@ -24,13 +26,67 @@ examples:
   plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"
   find /mnt/media -name '*.mkv' | plexindex match --json -
 
-Flags stand behind the command: plexindex stats --dir FOLDER; plexindex COMMAND --help lists them."""
+Options may stand before or behind the command; plexindex COMMAND --help lists them."""
+
+# What ends the command line by itself.
+_ALONE = ("-h", "--help", "-V", "--version")
+
+
+def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """What is given on the command line, by default the process's. Without anything the help is shown."""
+    given = sys.argv[1:] if given is None else list(given)
+    top = parser()
+    if not given:
+        top.print_help(sys.stderr)
+        raise SystemExit(codes.USAGE)
+    return top.parse_args(_in_order(top, given))
+
+
+def commands_of(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command."""
+    (found,) = (action for action in top._actions if isinstance(action, argparse._SubParsersAction))
+    return found.choices
+
+
+def _in_order(top: argparse.ArgumentParser, given: list[str]) -> list[str]:
+    """The command first, then its options: its own parser knows them. A mapping of two words becomes one."""
+    commands = commands_of(top)
+    known = {
+        flag: action for command in commands.values() for action in command._actions for flag in action.option_strings
+    }
+    before, rest = [], _mappings_joined(given)
+    while rest and len(rest[0]) > 1 and rest[0][0] == "-" and rest[0] != "--":
+        if rest[0] in _ALONE:
+            return rest
+        before.append(rest.pop(0))
+        action = known.get(before[-1])
+        if action is not None and action.nargs is None and rest:
+            before.append(rest.pop(0))
+    if rest[:1] == ["help"]:
+        return [*rest[1:2], "--help"]
+    if not rest or rest[0] not in commands:
+        return given
+    return [rest[0], *before, *rest[1:]]
+
+
+def _mappings_joined(given: list[str]) -> list[str]:
+    """``--mapping HOST SERVER`` as ``--mapping 'HOST -> SERVER'``."""
+    rest, joined = list(given), []
+    while rest:
+        joined.append(rest.pop(0))
+        if joined[-1] == "--":
+            break
+        if joined[-1] != "--mapping" or len(rest) < 2 or not rest[1]:
+            continue
+        if not any(sign in rest[0] for sign in ("=", "->", ":")) and rest[1][0] in "/\\":
+            joined.append(f"{rest.pop(0)} -> {rest.pop(0)}")
+    return joined + rest
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments; ``run`` of what is parsed is the function to call."""
     top = _parser(
-        argparse.ArgumentParser,
+        _Parser,
         prog="plexindex",
         description=DESCRIPTION,
         epilog="\n\n".join([EXAMPLES, config.HELP, codes.HELP]),
@@ -43,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     _stats(commands)
     _clear(commands)
     _doctor(commands)
+    _completion(commands)
     return top
 
 
@@ -83,10 +140,19 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "tell which items files are, or why they are none",
         "Fetches a library whose folders can hold the path. A relative path that exists is taken from the current "
         "folder; paths on standard input are taken as they are. "
-        "The exit code is 0 when each path is a single item.",
+        "The exit code is 0 when each path is a single item. Of several paths a line on standard error says how many "
+        "are.",
         '  plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"\n'
         "  plexindex match --library Movies *.mkv\n"
-        "  find /mnt/media -name '*.mkv' -print0 | plexindex match --null --json -",
+        "  find /mnt/media -name '*.mkv' -print0 | plexindex match --null --json -\n"
+        "  find /mnt/media -name '*.mkv' | plexindex match --missing --format paths -\n\n"
+        "formats:\n"
+        "  text   the path, and below it what it is or why it is none\n"
+        "  keys   the item's key, or an empty line\n"
+        "  paths  the path\n"
+        "  tsv    path, key, status, confidence, rung, item, library, reason; between them tabs,\n"
+        "         within them \\t, \\n and \\\\ for a tab, a line end and a backslash\n"
+        "  json   an object; so does --json",
         "match",
     )
     command.add_argument(
@@ -96,7 +162,20 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     command.add_argument(
         "-0", "--null", action="store_true", help="paths on standard input end in a NUL, as of find -print0"
     )
-    _json(command, "one object a line, in the order of the paths")
+    command.add_argument(
+        "-f",
+        "--format",
+        metavar="FORMAT",
+        choices=("text", "keys", "paths", "tsv", "json"),
+        default="text",
+        help="how answers are printed, in the order of the paths: text for people; keys, paths, tsv or json, one line "
+        "for each (see below)",
+    )
+    command.add_argument("--missing", action="store_true", help="print only the paths that are no single item")
+    command.add_argument("-q", "--quiet", action="store_true", help="leave out the line that says how many were found")
+    command.add_argument(
+        "--json", action="store_const", const="json", dest="format", help="print JSON: one object a line"
+    )
 
 
 def _stats(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -155,6 +234,21 @@ def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     _json(command, "one object")
 
 
+def _completion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command: argparse.ArgumentParser = _parser(
+        commands.add_parser,
+        "completion",
+        help="print what makes a shell complete this command",
+        description="Print what makes a shell complete commands, options and their values.",
+        epilog="examples:\n"
+        "  bash: plexindex completion bash > ~/.local/share/bash-completion/completions/plexindex\n"
+        "  zsh:  plexindex completion zsh > ~/.zfunc/_plexindex, with fpath+=~/.zfunc before compinit in ~/.zshrc\n"
+        "  fish: plexindex completion fish > ~/.config/fish/completions/plexindex.fish",
+    )
+    command.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
+    command.set_defaults(run=_Later("completion", "completion"), verbose=0, color="auto")
+
+
 def _command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
@@ -179,7 +273,7 @@ class _Later:
     """A command's function, imported when it is run: help needs none of it."""
 
     def __init__(self, command: str, function: str) -> None:
-        self._module = "doctor" if command == "doctor" else "commands"
+        self._module = command if command in ("doctor", "match", "completion") else "commands"
         self._function = function
 
     def __call__(self, options: argparse.Namespace) -> int:
@@ -209,10 +303,11 @@ def _common(command: argparse.ArgumentParser) -> None:
     )
     server.add_argument(
         "--mapping",
-        nargs=2,
+        type=_mapping,
         action="append",
-        metavar=("HOST", "SERVER"),
-        help="the folder HOST of this machine is the folder SERVER of the server; may be repeated",
+        metavar="HOST=SERVER",
+        help="the folder HOST of this machine is the folder SERVER of the server; 'HOST -> SERVER' and HOST:SERVER say "
+        "the same; may be repeated",
     )
     server.add_argument("--offline", action="store_true", help="send no request: answer from the store")
     server.add_argument(
@@ -226,6 +321,13 @@ def _common(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "-v", "--verbose", action="count", default=0, help="say what is done; twice: everything, with full paths"
+    )
+    command.add_argument(
+        "--color",
+        metavar="WHEN",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="colours: always, never, or auto, on a terminal where NO_COLOR is not set",
     )
 
 
@@ -255,9 +357,22 @@ def _positive(text: str) -> int:
 
 def _bytes(text: str) -> int:
     try:
-        return config.size_of(text)
+        return _config.size_of(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _mapping(text: str) -> tuple[str, str]:
+    try:
+        pair = _config.pair_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    from .sample import is_media
+
+    for folder in pair:
+        if os.path.isfile(folder) or is_media(folder):
+            raise argparse.ArgumentTypeError(f"{folder} is a file: a mapping is between folders, HOST=SERVER")
+    return pair
 
 
 class _Version(argparse.Action):
@@ -272,15 +387,39 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+class _Parser(argparse.ArgumentParser):
+    """Names the word that was meant, and where there is more to read."""
+
+    def error(self, message: str) -> NoReturn:
+        import difflib
+        import re
+
+        wrong = re.search(r"(?:unrecognized arguments: |invalid choice: ')(-?[\w-]+)", message)
+        commands = commands_of(parser())
+        known = [*commands, *(flag for command in commands.values() for flag in command._option_string_actions)]
+        meant = difflib.get_close_matches(wrong[1], known, 1) if wrong else []
+        said = f"{message}; did you mean {meant[0]}?" if meant else message
+        super().error(f"{said}\n`{self.prog} --help` says more")
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Breaks lines between words only: a flag or an address that is cut is none."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return output.wrapped(" ".join(text.split()), width).splitlines()
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(output.wrapped(indent + line, width) for line in text.splitlines())
+
+
 def _parser(
     make: Callable[..., argparse.ArgumentParser], *names: str, description: str, **options: object
 ) -> argparse.ArgumentParser:
-    # Examples keep their lines; the description is wrapped here, as the formatter then leaves it alone.
-    columns = max(min(shutil.get_terminal_size().columns, 110), 50)
+    columns = max(min(output.columns(), 110), 50)
     return make(
         *names,
-        description=textwrap.fill(description, columns - 2),
-        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28, width=columns),
+        description=description,
+        formatter_class=lambda prog: _Formatter(prog, max_help_position=28 if columns > 75 else 14, width=columns),
         allow_abbrev=False,
         **options,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import time
@@ -18,32 +17,39 @@ from .output import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from .._answers import Item, Match
     from .._index import Index
     from .._library import LibraryInfo
     from .._stats import Stats
 
-_AT_ONCE = 500
-_CANDIDATES = 5
 # A server that is down may be starting. `warm` waits for that, as it may run at night; at a terminal nothing does.
 _PATIENCE = 30.0
-_REASONS = {"not_yet": "not yet", "needs_warm": "not yet", "not_found": "not found", "ambiguous": "ambiguous"}
 
 
 def libraries(options: argparse.Namespace) -> int:
     """Lists the libraries."""
-    with Settings(options).open() as index:
+    settings = Settings(options)
+    with settings.open() as index:
         found = index.libraries()
+    if not found and (settings.url is None or settings.offline):
+        raise nothing_to_ask(settings)
     if options.json:
         output.say_json([library_dict(library) for library in found])
     elif found:
         rows = [("id", "title", "kind", "items", "state", "folders")]
-        say(output.table(rows + [library_row(library) for library in found], right=(3,)))
+        head, *lines = output.table(rows + [library_row(library) for library in found], right=(3,)).split("\n")
+        say("\n".join([output.paint(head, "bold"), *lines]))
     else:
-        say("no library is known; `plexindex doctor` says why that may be")
+        output.complain("the server shows no library to this token's user; `plexindex doctor` says more")
+        return codes.NOT_ALL
     return codes.OK
+
+
+def nothing_to_ask(settings: Settings) -> UsageError:
+    """Nothing is known, and no server may be asked."""
+    return UsageError(
+        f"nothing was fetched into {settings.folder} yet, and no server may be asked: give --url, set "
+        "PLEXINDEX_URL, or see `plexindex --help`"
+    )
 
 
 def library_row(library: LibraryInfo) -> tuple[str, ...]:
@@ -107,50 +113,9 @@ def fetch(index: Index, title: str, library: Library | None, *, full: bool = Fal
 
 def selected(index: Index, name: str | None) -> Library | None:
     """A library by title, section id or uuid, whichever fits."""
-    return None if name is None else Library(index, index._select(c.SELECT_ANY, name), None, repr(name))
-
-
-def match(options: argparse.Namespace) -> int:
-    """Tells which items the paths are."""
-    total = missing = late = 0
-    bar = Bar()
-    settings = Settings(options)
-    with settings.open(progress=bar) as index:
-        if (settings.url is None or settings.offline) and not index.libraries(offline=True):
-            raise UsageError(
-                f"nothing was fetched into {index.cache_dir} yet, and no server may be asked: give --url, set "
-                "PLEXINDEX_URL, or see `plexindex --help`"
-            )
-        library = selected(index, options.library)
-        # Of a batch no more lines are kept than a ring holds: at -vv each path has one.
-        at_once = _AT_ONCE if options.verbose < 2 else _AT_ONCE // 4
-        for paths in _batches(_paths(options.path, options.null), at_once):
-            answers = index.match_paths(library, paths)
-            bar.done()
-            for path, answer in zip(paths, answers):
-                error = answer.error
-                if error is not None and total == 0:
-                    raise error
-                total += 1
-                missing += not answer
-                late += answer.status in ("not_yet", "needs_warm")
-                if options.json:
-                    output.say_json({"path": os.fsdecode(path), **match_dict(answer)})
-                else:
-                    say(match_text(os.fsdecode(path), answer))
-    if total > 1 and not options.json:
-        output.note(f"{output.number(total - missing)} of {output.count(total, 'path')} found")
-    return codes.NOT_YET if late else codes.NOT_ALL if missing else codes.OK
-
-
-def _paths(given: Iterable[str], null: bool) -> Iterator[bytes]:
-    for path in given:
-        if path == "-":
-            yield from read_list(sys.stdin.buffer.read(), null)
-        elif not path:
-            raise UsageError("an empty path was given: give the path of a file")
-        else:
-            yield os.fsencode(os.path.abspath(path) if os.path.exists(path) else path)
+    return (
+        None if name is None else Library(index, index._select(c.SELECT_ANY, name), None, repr(name), {"title": name})
+    )
 
 
 def read_list(text: bytes, null: bool = False) -> list[bytes]:
@@ -160,70 +125,6 @@ def read_list(text: bytes, null: bool = False) -> list[bytes]:
     if b"\0" in text:
         raise UsageError("the list of paths holds NULs: add --null for what `find -print0` writes")
     return [line for line in (line.rstrip(b"\r") for line in text.split(b"\n")) if line]
-
-
-def _batches(paths: Iterable[bytes], at_once: int) -> Iterator[list[bytes]]:
-    batch: list[bytes] = []
-    for path in paths:
-        batch.append(path)
-        if len(batch) == at_once:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def match_text(path: str, answer: Match) -> str:
-    """An answer for people: the path, and below it what it is or why not."""
-    lines = [output.clean(path)]
-    if answer.item is not None:
-        how = f"{answer.rung.replace('_', ' ')}, {answer.confidence}"
-        if answer.confidence == "low":
-            how += ": verify it"
-        if answer.stale:
-            how += f", {output.span(answer.age or 0)} old"
-        lines.append(f"  {_item_text(answer.item)} · {how}")
-        return "\n".join(lines)
-    status = _REASONS.get(answer.status, answer.status.replace("_", " "))
-    lines.append(f"  {status}: {output.clean(output.in_flags(answer.reason or ''))}")
-    if answer.reason_code == "not_fetched":
-        lines[-1] += " (`plexindex warm` does that)"
-    shown = answer.candidates[:_CANDIDATES]
-    for item in shown:
-        lines.append(f"    {_item_text(item)}")
-        lines.append(f"      {output.clean(item.path or '')}")
-    if answer.candidates_total > len(shown) > 0:
-        lines.append(f"    and {output.number(answer.candidates_total - len(shown))} more")
-    return "\n".join(lines)
-
-
-def _item_text(item: Item) -> str:
-    return output.clean(" · ".join(part for part in (item.describe(), item.library, item.key) if part))
-
-
-def match_dict(answer: Match) -> dict[str, object]:
-    """An answer for JSON."""
-    return {
-        "status": answer.status,
-        "rung": answer.rung,
-        "confidence": answer.confidence,
-        "stale": answer.stale,
-        "age": answer.age,
-        "item": None if answer.item is None else item_dict(answer.item),
-        "candidates": [item_dict(item) for item in answer.candidates],
-        "candidates_total": answer.candidates_total,
-        "reason_code": answer.reason_code,
-        "reason": answer.reason,
-    }
-
-
-_ITEM = ("key", "rating_key", "title", "kind", "year", "show_title", "show_rating_key", "season", "episode", "guid",
-         "show_guid", "library", "section", "path")  # fmt: skip
-
-
-def item_dict(item: Item) -> dict[str, object]:
-    """An item for JSON."""
-    return {name: getattr(item, name) for name in _ITEM}
 
 
 def stats(options: argparse.Namespace) -> int:
@@ -298,7 +199,7 @@ def clear(options: argparse.Namespace) -> int:
     with settings.open(offline=True) as index:
         now = index.stats()
         if not (now.libraries or now.matches):
-            output.note(f"there is nothing in {index.cache_dir} for this server and user")
+            say(f"there is nothing in {index.cache_dir} for this server and user")
             return codes.OK
         if not options.yes:
             matches = f" and {output.count(now.matches, 'confirmed match', 'confirmed matches')}" if now.matches else ""
@@ -313,5 +214,7 @@ def clear(options: argparse.Namespace) -> int:
                 output.note("nothing was changed")
                 return codes.NOT_ALL
         index.clear()
-        output.note(f"{index.cache_dir} is empty now")
+        what = f"{output.count(now.items, 'item')} of {output.count(now.libraries, 'library', 'libraries')}"
+        left = index.stats().disk_bytes
+        say(f"emptied {index.cache_dir}: {what}; it takes {output.size(left)}, {output.size(now.disk_bytes)} before")
     return codes.OK

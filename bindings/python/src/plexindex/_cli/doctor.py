@@ -49,6 +49,7 @@ _WHY = {
     "ambiguous": "several items fit equally well",
 }
 _SURE = ("confirmed", "exact", "mapped")
+_STYLES = {"ok": "good", "note": "warn", "BAD": "bad", "try": "hint"}
 
 
 class Report:
@@ -58,11 +59,12 @@ class Report:
         self.values: dict[str, object] = {}
         self.problems: list[str] = []
         self.code = codes.OK
+        self.proposed = 0
         self._json = json
 
     def title(self, text: str) -> None:
         """A new part begins."""
-        self.line(f"\n{text}")
+        self.line(f"\n{output.paint(text, 'bold')}")
 
     def line(self, text: str) -> None:
         """Something to read."""
@@ -85,23 +87,23 @@ class Report:
         self._mark("BAD", text)
 
     def propose(self, text: str) -> None:
-        """Something would help."""
-        self.problems.append(text)
-        self.code = self.code or codes.NOT_ALL
+        """Something would help. Nothing is wrong without it."""
+        self.proposed += 1
         self._mark("try", text)
 
     def _mark(self, mark: str, text: str) -> None:
         first, *rest = output.clean(output.in_flags(text)).split("\n")
-        self.line("\n".join([f"  {mark:<5}{first}", *(f"       {line}" for line in rest)]))
+        lines = output.fitted("\n".join([f"  {mark:<5}{first}", *(f"       {line}" for line in rest)]))
+        self.line(f"  {output.paint(mark, _STYLES[mark])}{lines[2 + len(mark) :]}")
 
     def end(self) -> int:
         """The last words."""
         if self._json:
             output.say_json({**self.values, "problems": self.problems, "exit_code": self.code})
-        elif self.problems:
-            say(f"\n{count(len(self.problems), 'problem')} found")
         else:
-            say("\nnothing is wrong")
+            wrong = f"{count(len(self.problems), 'problem')} found" if self.problems else "nothing is wrong"
+            proposed = f"; {count(self.proposed, 'mapping')} proposed" if self.proposed else ""
+            say(f"\n{output.paint(wrong, 'bad' if self.problems else 'good')}{proposed}")
         return self.code
 
 
@@ -112,6 +114,11 @@ def doctor(options: argparse.Namespace) -> int:
     report = Report(options.json)
     _installation(report)
     try:
+        if settings.named_folder and not os.path.exists(settings.folder):
+            raise StoreError(
+                f"there is no folder {settings.folder}, which --dir names: correct it, or let "
+                "`plexindex warm --dir` make it"
+            )
         index = settings.open(retry_for=0)
     except StoreError as error:
         report.title("Store")
@@ -299,6 +306,8 @@ def _files(
     else:
         of = count(found, "file")
     report.line(f"  {of} {', '.join(options.path)}")
+    for rule in settings.mappings:
+        report.line(f"  with the mapping {output.clean(arrow(rule))}")
     _rungs(report, answers, paths)
     _proposals(report, settings, index, answers, paths)
 
@@ -349,6 +358,12 @@ def _rungs(report: Report, answers: Matches, paths: list[bytes]) -> None:
         report.good("each of them is a single item")
 
 
+def arrow(rule: Mapping) -> str:
+    """A mapping as it was understood."""
+    host, server = (os.fsdecode(part) for part in (rule.find, rule.replace))
+    return f"{host} -> {server}"
+
+
 def _is_sure(answer: Match) -> bool:
     return bool(answer) and answer.rung in _SURE
 
@@ -381,7 +396,7 @@ def _proposals(report: Report, settings: Settings, index: Index, answers: Matche
     if unsure:
         report.line(f"       {count(len(unsure), 'file')} would still not be listed under that path")
     pairs = ", ".join(f"({one.host!r}, {one.server!r})" for one, _ in tried)
-    flags = " ".join(f"--mapping {shlex.quote(one.host)} {shlex.quote(one.server)}" for one, _ in tried)
+    flags = " ".join(f"--mapping {shlex.quote(f'{one.host} -> {one.server}')}" for one, _ in tried)
     lines = "\n".join(f"      {output.clean(one.host)} -> {output.clean(one.server)}" for one, _ in tried)
     report.line(f"\n  for plexindex.open() in Python:\n    mappings=[{pairs}]")
     report.line(f"\n  for this command:\n    {output.clean(flags)}")

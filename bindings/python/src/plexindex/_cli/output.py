@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -23,11 +24,63 @@ def log_to_stderr(verbose: int) -> None:
     import logging
 
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("plexindex: %(levelname)s: %(message)s"))
+    # A line of a progress bar may stand there.
+    begin = "\r\x1b[K" if is_terminal(sys.stderr) else ""
+    handler.setFormatter(logging.Formatter(f"{begin}plexindex: %(levelname)s: %(message)s"))
     logger = logging.getLogger("plexindex")
     logger.handlers = [handler]
     logger.propagate = False
     logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
+
+
+_STYLES = {"good": "32", "warn": "33", "bad": "1;31", "hint": "36", "bold": "1", "faint": "2"}
+_when = "auto"
+
+
+def colour(when: str) -> None:
+    """Whether there are colours: ``always``, ``never``, or ``auto``, on a terminal where NO_COLOR is not set."""
+    global _when
+    _when = when
+
+
+def paint(text: str, style: str, stream: TextIO | None = None) -> str:
+    """The text in a colour, where there are colours."""
+    on = _when == "always" or (_when == "auto" and not os.environ.get("NO_COLOR") and is_terminal(stream or sys.stdout))
+    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if on and text else text
+
+
+def columns() -> int:
+    """How wide the terminal is."""
+    import shutil
+
+    return shutil.get_terminal_size().columns
+
+
+def wrapped(text: str, width: int) -> str:
+    """A line as lines of at most so many columns. They are broken between words, and what comes later is indented."""
+    if len(text) <= width:
+        return text
+    import re
+    import textwrap
+
+    lead = len(text) - len(text.lstrip(" "))
+    column = re.match(r" *(?:\d+\. |\S.{0,40}? {2,})", text)
+    hang = len(column[0]) if column and len(column[0]) < width // 2 + 8 else lead + 2 if lead else 0
+    return textwrap.fill(
+        text[lead:],
+        width,
+        initial_indent=" " * lead,
+        subsequent_indent=" " * hang,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def fitted(text: str, stream: TextIO | None = None) -> str:
+    """Lines as they fit the terminal; elsewhere they stay as they are."""
+    if not is_terminal(stream or sys.stdout):
+        return text
+    return "\n".join(wrapped(line, columns()) for line in text.split("\n"))
 
 
 def say(text: str = "") -> None:
@@ -46,12 +99,14 @@ def say_json(value: object) -> None:
 def complain(text: str) -> None:
     """What went wrong, on standard error."""
     sys.stdout.flush()
-    sys.stderr.write(f"plexindex: {clean(in_flags(text))}\n")
+    lines = fitted(f"plexindex: {clean(in_flags(text))}", sys.stderr)
+    sys.stderr.write(f"{paint('plexindex:', 'bad', sys.stderr)}{lines.partition(':')[2]}\n")
 
 
 # What the library calls its options, and what they are called here.
 _OPTIONS = (
     ("give server_url and token, or drop the offline flag", "give --url and a token, or leave --offline out"),
+    ("give a token for this server", "give --token-file"),
     ("set the option `token`", "give --token-file, or set PLEXINDEX_TOKEN"),
     ("another cache_dir", "another --dir"),
     ("a cache_dir ", "a --dir "),
@@ -72,8 +127,6 @@ def in_flags(text: str) -> str:
 
 def is_terminal(stream: TextIO) -> bool:
     """Whether a person is looking at it."""
-    import os
-
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
@@ -185,5 +238,10 @@ def clock(seconds: float) -> str:
 def note(text: str) -> None:
     """A word besides the result, for a person only."""
     if is_terminal(sys.stderr):
-        sys.stdout.flush()
-        sys.stderr.write(f"{clean(text)}\n")
+        remark(text)
+
+
+def remark(text: str) -> None:
+    """A word besides the result, on standard error."""
+    sys.stdout.flush()
+    sys.stderr.write(f"{fitted(clean(text), sys.stderr)}\n")

@@ -1,0 +1,112 @@
+"""What changes the server's items, and what tells an index that they changed."""
+
+from __future__ import annotations
+
+from . import _convert, _log
+from ._errors import Error
+from ._reporting import Reporting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import TracebackType
+    from typing import Any
+
+    from ._library import Chosen
+    from ._report import EditReport
+    from ._types import FieldArg, KeyArg
+
+
+class Changing(Reporting):
+    """The part of an index that edits, watches and is notified."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used: ``close`` was not called."""
+        return self._open
+
+    def edit_items(
+        self,
+        library: str | int | Chosen,
+        keys: Iterable[KeyArg],
+        fields: Mapping[str, FieldArg] | None = None,
+        *,
+        remove: Mapping[str, str | Iterable[str]] | None = None,
+        locked: bool | None = True,
+        deadline: float | None = None,
+    ) -> EditReport:
+        """Gives items of one library the same values, in one request for each hundred items of a type.
+
+        ``fields`` are Plex's names of fields with their values: a text or a number replaces, a list adds tags
+        (``{"title": "A", "genre": ["Drama"]}``), None changes only the lock. ``remove`` names tags to take away.
+        The fields named are ``locked``, so that Plex's agents leave them alone; False unlocks, None keeps the locks.
+
+        Nothing is sent without keys (Plex would edit the whole library) nor when an item does not exist
+        (NotOnServerError). After a request that failed no other is sent; the error's ``report`` says what was done
+        until then. The first lookup of an edited item asks the server for it once.
+        """
+        if library is None:
+            raise TypeError("items are edited in one library at a time: name it")
+        from ._edits import Edit
+
+        edit = Edit(self._library_pointer(library), keys, fields, remove, locked, deadline)
+        try:
+            self._do(self._native.edit_items, *edit.arguments, library=self)
+        except Error as error:
+            error.report = edit.report()
+            raise
+        _log.drain(self._native)
+        return edit.report()
+
+    def watch_start(self) -> None:
+        """Listens to the server's events on a thread of the library's own, until :meth:`watch_stop` or :meth:`close`.
+
+        An event makes the next question about what changed ask the server; the watch itself asks nothing. It connects
+        again for as long as it takes; the log says whether the server can be reached. A second call changes nothing. A
+        forked child does not watch until it calls this. Raises OfflineError without a server.
+        """
+        self._tell(self._native.watch_start, library=self)
+
+    def watch_stop(self) -> None:
+        """Stops listening, within a second. Not having listened is no error."""
+        self._tell(self._native.watch_stop, library=self)
+
+    def watch(self) -> Watching:
+        """Listens to the server's events for the length of a block: ``with index.watch(): …``."""
+        return Watching(self)
+
+    def notify(self, body: bytes | bytearray | memoryview | str | Mapping[str, Any]) -> None:
+        """Tells the index of an event that the host received itself. The next question about what changed asks the
+        server. The call itself sends no request.
+
+        ``body`` is a webhook (the JSON of its field ``payload``, as text or parsed, or the whole multipart body) or a
+        notification of the server. An event without a change is no error. Anything else is an InvalidArgumentError.
+        """
+        if isinstance(body, str):
+            raw = _convert.text_bytes("body", body)
+        elif isinstance(body, (bytes, bytearray, memoryview)):
+            raw = bytes(body)
+        elif hasattr(body, "keys"):
+            import json
+
+            raw = json.dumps(dict(body)).encode()
+        else:
+            raise TypeError(f"body must be bytes, str or a dict, not {type(body).__name__}")
+        self._tell(self._native.notify, raw, len(raw), library=self)
+
+
+class Watching:
+    """Watches from the beginning of a ``with`` block to its end. Made by :meth:`Index.watch`."""
+
+    def __init__(self, index: Changing) -> None:
+        self._index = index
+
+    def __enter__(self) -> Any:
+        self._index.watch_start()
+        return self._index
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._index.is_open:
+            self._index.watch_stop()

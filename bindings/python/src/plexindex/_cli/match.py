@@ -1,0 +1,160 @@
+"""`plexindex match`: which items files are, for people and for scripts."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import codes, commands, output
+from .bar import Bar
+from .codes import UsageError
+from .config import Settings
+from .output import say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Iterator
+
+    from .._answers import Item, Match
+
+_AT_ONCE = 500
+_CANDIDATES = 5
+_STATUSES = {"not_yet": "not yet", "needs_warm": "not yet", "not_found": "not found", "ambiguous": "ambiguous"}
+
+
+def match(options: argparse.Namespace) -> int:
+    """Tells which items the paths are."""
+    if options.missing and options.format == "keys":
+        raise UsageError("a path that is no single item has no key: with --missing give --format paths")
+    show = _SHOWN[options.format]
+    counts: dict[str, int] = {}
+    low = total = missing = late = 0
+    bar = Bar()
+    settings = Settings(options)
+    with settings.open(progress=bar) as index:
+        if (settings.url is None or settings.offline) and not index.libraries(offline=True):
+            raise commands.nothing_to_ask(settings)
+        library = commands.selected(index, options.library)
+        # Of a batch no more lines are kept than a ring holds: at -vv each path has one.
+        at_once = _AT_ONCE if options.verbose < 2 else _AT_ONCE // 4
+        for paths in _batches(_paths(options.path, options.null), at_once):
+            answers = index.match_paths(library, paths)
+            bar.done()
+            for path, answer in zip(paths, answers):
+                error = answer.error
+                if error is not None and total == 0:
+                    raise error
+                total += 1
+                missing += not answer
+                late += answer.status in ("not_yet", "needs_warm")
+                low += answer.confidence == "low" and bool(answer)
+                found = answer.rung if answer else _STATUSES.get(answer.status, answer.status)
+                counts[found] = counts.get(found, 0) + 1
+                if not (options.missing and answer):
+                    show(path, answer, options.null)
+    if total > 1 and not options.quiet:
+        _sum_up(total, missing, low, counts)
+    return codes.NOT_YET if late else codes.NOT_ALL if missing else codes.OK
+
+
+def _sum_up(total: int, missing: int, low: int, counts: dict[str, int]) -> None:
+    known = _STATUSES.values()
+    found = [
+        f"{output.number(number)} {name.replace('_', ' ')}" for name, number in counts.items() if name not in known
+    ]
+    others = [f"{output.number(number)} {name}" for name, number in counts.items() if name in known]
+    text = f"{output.number(total - missing)} of {output.count(total, 'path')} found"
+    text += f": {', '.join(found)}" if found else ""
+    text += f" ({output.number(low)} of low confidence)" if low else ""
+    output.remark("; ".join([text, *others]))
+
+
+def _paths(given: Iterable[str], null: bool) -> Iterator[bytes]:
+    for path in given:
+        if path == "-":
+            yield from commands.read_list(sys.stdin.buffer.read(), null)
+        elif not path:
+            raise UsageError("an empty path was given: give the path of a file")
+        else:
+            yield os.fsencode(os.path.abspath(path) if os.path.exists(path) else path)
+
+
+def _batches(paths: Iterable[bytes], at_once: int) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    for path in paths:
+        batch.append(path)
+        if len(batch) == at_once:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _show_text(path: bytes, answer: Match, _: bool) -> None:
+    say(match_text(os.fsdecode(path), answer))
+
+
+def _show_key(_: bytes, answer: Match, __: bool) -> None:
+    say(answer.key or "")
+
+
+def _show_path(path: bytes, _: Match, null: bool) -> None:
+    # As it is, byte by byte: it may go to xargs.
+    sys.stdout.buffer.write(path + (b"\0" if null else b"\n"))
+
+
+def _show_columns(path: bytes, answer: Match, _: bool) -> None:
+    item = answer.item
+    title = None if item is None else item.describe()
+    cells = (os.fsdecode(path), answer.key, answer.status, answer.confidence, answer.rung, title, answer.library,
+             answer.reason)  # fmt: skip
+    line = "\t".join(_escaped(cell or "") for cell in cells)
+    sys.stdout.buffer.write(line.encode("utf-8", "surrogateescape") + b"\n")
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def _show_json(path: bytes, answer: Match, _: bool) -> None:
+    output.say_json({"path": os.fsdecode(path), **answer.to_dict()})
+
+
+_SHOWN: dict[str, Callable[[bytes, Match, bool], None]] = {
+    "text": _show_text,
+    "keys": _show_key,
+    "paths": _show_path,
+    "tsv": _show_columns,
+    "json": _show_json,
+}
+
+
+def match_text(path: str, answer: Match) -> str:
+    """An answer for people: the path, and below it what it is or why not."""
+    lines = [output.clean(path)]
+    if answer.item is not None:
+        how = f"{answer.rung.replace('_', ' ')}, {answer.confidence}"
+        if answer.confidence == "low":
+            how += ": verify it"
+        if answer.stale:
+            how += f", {output.span(answer.age or 0)} old"
+        text = output.fitted(f"  {_item_text(answer.item)} · {how}")
+        lines.append(output.paint(text, "good" if answer.confidence == "high" else "warn"))
+        if answer.reason_code not in ("none", "only_root_differs", "path_tells"):
+            lines.append(output.fitted(f"  {output.clean(output.in_flags(answer.reason or ''))}"))
+        return "\n".join(lines)
+    status = _STATUSES.get(answer.status, answer.status.replace("_", " "))
+    why = f"  {status}: {output.clean(output.in_flags(answer.reason or ''))}"
+    lines.append(output.paint(output.fitted(why), "bad" if answer.status == "not_found" else "warn"))
+    shown = answer.candidates[:_CANDIDATES]
+    for item in shown:
+        lines.append(f"    {_item_text(item)}")
+        lines.append(f"      {output.clean(item.path or '')}")
+    if answer.candidates_total > len(shown) > 0:
+        lines.append(f"    and {output.number(answer.candidates_total - len(shown))} more")
+    return "\n".join(lines)
+
+
+def _item_text(item: Item) -> str:
+    return output.clean(" · ".join(part for part in (item.describe(), item.library, item.key) if part))

@@ -1,0 +1,205 @@
+"""Where server, token, folder and mappings come from when they are not given: the environment, and plexapi's file.
+
+The command and :func:`plexindex.open` without a folder look in the same places, in the same order.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import NamedTuple
+
+from ._errors import InvalidArgumentError
+from ._mapping import Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Named(NamedTuple):
+    """A value, and where it is from."""
+
+    value: str | None
+    source: str
+
+
+class Layer(NamedTuple):
+    """One place that may name a server and a token."""
+
+    url: Named
+    token: Named
+
+
+class Found(NamedTuple):
+    """What was found, and where."""
+
+    url: Named
+    token: Named
+    folder: str
+    size_limit: int | None
+    mappings: list[Mapping]
+
+
+NOTHING = Named(None, "")
+
+
+def find(
+    url: Named = NOTHING,
+    token: Named = NOTHING,
+    *,
+    folder: str | None = None,
+    size_limit: int | None = None,
+    mappings: Iterable[Mapping] = (),
+) -> Found:
+    """The configuration; what is given here goes first. A token is used only for the server that it stands beside."""
+    path, file = _plexapi_file()
+    auth, ours = file.get("auth", {}), file.get("plexindex", {})
+    layers = [
+        Layer(url, token),
+        Layer(
+            variable("PLEXINDEX_URL"),
+            token_of(variable("PLEXINDEX_TOKEN"), variable("PLEXINDEX_TOKEN_FILE")),
+        ),
+        Layer(variable("PLEXAPI_AUTH_SERVER_BASEURL"), variable("PLEXAPI_AUTH_SERVER_TOKEN")),
+        Layer(Named(auth.get("server_baseurl"), path), Named(auth.get("server_token"), path)),
+    ]
+    chosen_url, chosen_token = _chosen(layers)
+    if size_limit is None:
+        size_limit = _size_from(variable("PLEXINDEX_SIZE_LIMIT")) or _size_from(
+            Named(ours.get("size_limit"), f"{path}, [plexindex] size_limit")
+        )
+    return Found(
+        chosen_url,
+        chosen_token,
+        os.path.expanduser(folder or variable("PLEXINDEX_DIR").value or ours.get("dir") or default_folder()),
+        size_limit,
+        [*mappings, *_mappings_of(ours.get("mappings", ""), path)],
+    )
+
+
+def size_of(text: str) -> int:
+    """A number of bytes: digits, and K, M, G or T for 1000 of what stands before."""
+    number, unit = text.strip(), 1
+    if number and number[-1] in "KMGTkmgt":
+        number, unit = number[:-1], 1000 ** (1 + "KMGT".index(number[-1].upper()))
+    if not (number.isascii() and number.isdigit()) or not 0 < int(number) * unit < 2**63:
+        raise ValueError(f"{text!r} is no size: give a number of bytes, or one such as 500M or 2G")
+    return int(number) * unit
+
+
+def _size_from(named: Named) -> int | None:
+    if not named.value:
+        return None
+    try:
+        return size_of(named.value)
+    except ValueError as error:
+        raise InvalidArgumentError(f"{named.source}: {error}") from None
+
+
+# What stands behind a separator is a folder from a root on; the letter of a drive is before none.
+_SEPARATED = {sign: re.compile(rf"(?<![=:][A-Za-z]){sign}(?= *(?:[A-Za-z]:)?[\\/])") for sign in "=:"}
+
+
+def pair_of(text: str) -> tuple[str, str]:
+    """The folders of a mapping: ``HOST=SERVER``, ``HOST:SERVER`` or ``HOST -> SERVER``."""
+    if "->" in text:
+        host, _, server = map(str.strip, text.partition("->"))
+        if not (host and server) or "->" in server:
+            raise ValueError(f"{text!r} is no mapping: give HOST=SERVER, such as /mnt/media=/data/media")
+        return host, server
+    for sign in "=:":
+        # From the second character on: a drive of Windows may begin the host's folder, too.
+        places = [found.start() for found in _SEPARATED[sign].finditer(text, 2 if text[1:2] == ":" else 1)]
+        if len(places) > 1:
+            raise ValueError(f"{text!r} can be read in {len(places)} ways: write 'HOST -> SERVER'")
+        if places:
+            return text[: places[0]].strip(), text[places[0] + 1 :].strip()
+    raise ValueError(f"{text!r} is no mapping: give HOST=SERVER, such as /mnt/media=/data/media")
+
+
+def default_folder() -> str:
+    """Where the store is when no folder is named."""
+    if sys.platform == "darwin":
+        return os.path.expanduser("~/Library/Caches/plexindex")
+    return os.path.join(variable("XDG_CACHE_HOME").value or os.path.expanduser("~/.cache"), "plexindex")
+
+
+def _chosen(layers: list[Layer]) -> tuple[Named, Named]:
+    """The first server and the first token."""
+    at = next((number for number, layer in enumerate(layers) if layer.url.value), len(layers))
+    by = next((number for number, layer in enumerate(layers) if layer.token.value), len(layers))
+    url = layers[at].url if at < len(layers) else NOTHING
+    token = layers[by].token if by < len(layers) else NOTHING
+    if at < by < len(layers):
+        # A token from further down was written for the server that stands beside it, or below.
+        own = next((layer.url.value for layer in layers[by:] if layer.url.value), None)
+        if own is not None and _normal(own) != _normal(url.value or ""):
+            raise InvalidArgumentError(
+                f"no token was given for {url.value} (from {url.source}); the one from {token.source} is for {own}, "
+                "and is sent nowhere else: give a token for this server, or set PLEXINDEX_TOKEN"
+            )
+    return url, token
+
+
+def _normal(url: str) -> str:
+    scheme, separator, rest = url.strip().partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}".rstrip("/")
+
+
+def variable(name: str) -> Named:
+    """A variable of the environment; one that is empty is none."""
+    return Named(os.environ.get(name) or None, name)
+
+
+def token_of(token: Named, file: Named) -> Named:
+    """A token that is given, or stands in a file."""
+    if token.value is not None and file.value is not None:
+        raise InvalidArgumentError(f"{token.source} and {file.source} are both given: give one of them")
+    if file.value is None:
+        return token
+    try:
+        with open(os.path.expanduser(file.value), encoding="utf-8") as lines:
+            text = lines.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidArgumentError(f"{file.source} {file.value} cannot be read: {error}") from None
+    if not text:
+        raise InvalidArgumentError(f"{file.source} {file.value} is empty: it should hold the token and nothing else")
+    return Named(text, file.source)
+
+
+def _plexapi_file() -> tuple[str, dict[str, dict[str, str]]]:
+    """The configuration file of plexapi: its path, and its sections, as plexapi reads them: names in lower case."""
+    path = os.path.expanduser(variable("PLEXAPI_CONFIG_PATH").value or "~/.config/plexapi/config.ini")
+    if not os.path.exists(path):
+        return path, {}
+    import configparser
+
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read(path, encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError) as error:
+        # The text of some of these errors holds the line, and with it perhaps the token.
+        line = getattr(error, "lineno", None)
+        where = f" at line {line}" if line else ""
+        raise InvalidArgumentError(
+            f"{path} is no configuration file that plexapi could read ({type(error).__name__}{where})"
+        ) from None
+    return path, {
+        section.lower(): {name.lower(): value.strip() for name, value in parser.items(section, raw=True) if value}
+        for section in parser.sections()
+    }
+
+
+def _mappings_of(lines: str, path: str) -> list[Mapping]:
+    rules = []
+    for line in filter(None, map(str.strip, lines.splitlines())):
+        try:
+            rules.append(Mapping.host_prefix(*pair_of(line)))
+        except ValueError as error:
+            raise InvalidArgumentError(
+                f"{path}, [plexindex] mappings: {error}; a line is HOST-FOLDER -> SERVER-FOLDER"
+            ) from None
+    return rules

@@ -1,0 +1,252 @@
+"""What a user expects of Python objects: names, equality, pickles, `in`, and clear words for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import pickle
+import traceback
+from pathlib import Path
+from typing import Any
+
+import plexindex
+import pytest
+from conftest import TOKEN, OpenIndex, Server, run_python
+from plexapi.server import PlexServer
+
+
+@pytest.fixture
+def movies(index: plexindex.Index) -> plexindex.Library:
+    return index.library("Movies")
+
+
+def test_answers_are_equal_by_value(movies: plexindex.Library, server: Server) -> None:
+    row, other = server.paths(1)[:2]
+    first, second = movies.match(row["path"]), movies.match(row["path"])
+    assert first == second
+    assert first is not second
+    assert hash(first) == hash(second)
+    assert first.item == second.item
+    assert len({first.item, second.item, movies.match(other["path"]).item}) == 2
+    assert first != movies.match(other["path"])
+    assert movies.match("/nowhere/a.mkv") != movies.match("/nowhere/b.mkv")
+    assert first != row["path"]
+    assert movies.match_paths([row["path"]]) == movies.match_paths([row["path"]])
+    again = pickle.loads(pickle.dumps([first, first.item, movies.match_paths([row["path"]])]))  # noqa: S301
+    assert again == [first, first.item, movies.match_paths([row["path"]])]
+    assert json.loads(json.dumps(first.to_dict()))["item"] == first.to_dict()["item"]
+    assert (first.message, movies.match("/nowhere/a.mkv").message[:10]) == ("", "no library")
+    assert first.ratingKey == first.item.ratingKey == int(row["ratingKey"])  # type: ignore[union-attr]
+    assert movies.match("/nowhere/a.mkv").ratingKey is None
+
+
+def test_all_paths_of_an_item(movies: plexindex.Library, server: Server) -> None:
+    files = ["/data/movies/Two/a.mkv", ["/data/movies/Two/b1.mkv", "/data/movies/Two/b2.mkv"]]
+    server.post("items/add", {"library": 1, "items": [{"title": "Two", "year": 2001, "files": files}]})
+    item = movies["/data/movies/Two/b2.mkv"]
+    assert item.path == "/data/movies/Two/b2.mkv"
+    assert item.paths == ("/data/movies/Two/a.mkv", "/data/movies/Two/b1.mkv", "/data/movies/Two/b2.mkv")
+    assert item in set(movies)
+    with pytest.raises(plexindex.Error, match="pickled"):
+        _ = pickle.loads(pickle.dumps(item)).paths  # noqa: S301
+
+
+def test_a_library_is_a_collection(movies: plexindex.Library, server: Server) -> None:
+    row = server.paths(1)[0]
+    assert len(movies) == 300
+    assert row["path"] in movies
+    assert "/nowhere/a.mkv" not in movies
+    assert movies[row["path"]].rating_key == row["ratingKey"]
+    with pytest.raises(KeyError, match="no library has a folder above"):
+        movies["/nowhere/a.mkv"]
+    assert {item.rating_key for item in movies} >= {row["ratingKey"]}
+
+
+def test_items_of_a_library_that_was_never_fetched_are_fetched(index: plexindex.Index, server: Server) -> None:
+    assert len(list(index.items("Movies"))) == 300
+    shows = index.library("TV Shows")
+    # It is known by now, and was never fetched.
+    assert sum(1 for _ in shows) == 120
+    server.reset()
+    assert len(list(index.items("Movies"))) == 300
+    assert server.requests() == 0
+
+
+def test_items_offline_of_what_was_never_fetched(open_index: OpenIndex) -> None:
+    index = open_index(offline=True)
+    with pytest.raises(plexindex.Error, match=r"never fetched|offline") as caught:
+        list(index.items("Movies"))
+    assert "the server has no library" not in str(caught.value)
+
+
+def test_a_library_is_named_as_in_plexapi(index: plexindex.Index, server: Server) -> None:
+    path = server.paths(1)[0]["path"]
+    for name in ("Movies", "movies", "MOVIES", 1):
+        assert index.library(name).match(path), name
+        assert index.match_path(name, path), name
+    assert index.library(2).match(server.paths(2)[0]["path"])
+    with pytest.raises(plexindex.LibraryNotFoundError, match="did you mean 'Movies'"):
+        index.library("Movie").match(path)
+    with pytest.raises(plexindex.LibraryNotFoundError) as caught:
+        index.library("Photographs").match(path)
+    assert "did you mean" not in str(caught.value)
+    with pytest.raises(plexindex.LibraryNotFoundError, match="has no library '9'"):
+        index.library(9).match(path)
+    for wrong in (1.5, True, b"Movies"):
+        with pytest.raises(TypeError):
+            index.library(wrong)  # type: ignore[arg-type]
+
+
+def test_of_two_spellings_none_is_guessed(index: plexindex.Index, server: Server) -> None:
+    server.post("library/set", {"library": 1, "title": "films"})
+    server.post("library/set", {"library": 2, "title": "Films"})
+    index.server()
+    assert index.library("films").match(server.paths(1)[0]["path"])
+    assert index.library("Films").match(server.paths(2)[0]["path"])
+    with pytest.raises(plexindex.LibraryAmbiguousError, match="name one by its section id"):
+        index.library("FILMS")
+
+
+def test_tracebacks_have_the_public_names(index: plexindex.Index) -> None:
+    with pytest.raises(plexindex.Error) as caught:
+        index.library("Nothing").match("/x.mkv")
+    printed = traceback.format_exception_only(caught.type, caught.value)[0]
+    assert printed.startswith("plexindex.LibraryNotFoundError: ")
+    for name in plexindex.__all__:
+        assert getattr(plexindex, name).__module__ == "plexindex", name
+
+
+def test_a_key_may_be_an_item(movies: plexindex.Library, server: Server) -> None:
+    first, second, third = server.paths(1)[:3]
+    theirs = PlexServer(server.url, server.token).fetchItem(int(first["ratingKey"]))
+    movies.record_match("/else/1.mkv", theirs)
+    movies.record_match("/else/2.mkv", movies[second["path"]])
+    movies.record_match("/else/3.mkv", movies.match(third["path"]))
+    for number, row in enumerate((first, second, third), 1):
+        assert movies.match(f"/else/{number}.mkv").rating_key == row["ratingKey"]
+    assert movies.index.item_facts(movies, theirs)["title"] == first["title"]  # type: ignore[index]
+    with pytest.raises(TypeError, match="a key must be str, int or an item, not list"):
+        movies.record_match("/else/4.mkv", [])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="not NoneType"):
+        movies.record_match("/else/4.mkv", movies.match("/nowhere.mkv"))
+
+
+def test_a_recorded_item_that_is_not_listed_is_said(movies: plexindex.Library, server: Server) -> None:
+    movies.refresh()
+    for key in ("banana", server.paths(2)[0]["ratingKey"]):
+        movies.record_match("/else/x.mkv", key)
+        match = movies.match("/else/x.mkv")
+        assert not match
+        assert f"(and item '{key}', which was recorded for it, is not listed in library 'Movies'" in match.message
+    movies.record_match("/else/x.mkv", server.paths(1)[0]["ratingKey"])
+    assert movies.match("/else/x.mkv").rung == "confirmed"
+    assert "recorded" not in movies.match("/else/y.mkv").message
+
+
+def configured(server: Server, folder: Path) -> dict[str, str]:
+    config = folder / "config.ini"
+    config.write_text(
+        f"[auth]\nserver_baseurl = {server.url}\nserver_token = {TOKEN}\n"
+        f"[plexindex]\ndir = {folder}/configured\nmappings =\n    /mnt/media -> /data\n"
+    )
+    return {"PLEXAPI_CONFIG_PATH": str(config), "HOME": str(folder)}
+
+
+def set_environment(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    for name in ("URL", "TOKEN", "TOKEN_FILE", "DIR", "SIZE_LIMIT"):
+        monkeypatch.delenv(f"PLEXINDEX_{name}", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_open_without_arguments_is_the_command_s(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_environment(monkeypatch, configured(server, tmp_path))
+    path = server.paths(1)[0]["path"]
+    with plexindex.open() as index:
+        assert index.cache_dir == f"{tmp_path}/configured"
+        match = index.match_path("movies", path.replace("/data/", "/mnt/media/"))
+        assert (match.rung, match.confidence) == ("mapped", "high")
+    # What is given goes first, and the token goes nowhere else.
+    with pytest.raises(plexindex.InvalidArgumentError, match="is sent nowhere else") as caught:
+        plexindex.open(server_url="http://127.0.0.1:1")
+    assert TOKEN not in str(caught.value)
+    with plexindex.open(tmp_path / "given", offline=True) as index, pytest.raises(plexindex.Error):
+        index.match_path("Movies", path)
+    monkeypatch.setenv("PLEXAPI_CONFIG_PATH", str(tmp_path / "missing"))
+    monkeypatch.setenv("PLEXINDEX_DIR", str(tmp_path / "deep" / "folder"))
+    with plexindex.open() as index:
+        assert index.cache_dir == str(tmp_path / "deep" / "folder")
+        with pytest.raises(plexindex.OfflineError, match="server"):
+            index.library("Movies").match(path)
+
+
+def ask(library: Any, path: str) -> tuple[str | None, str]:
+    """In another process: the answer, and which store it is from."""
+    return library.match(path).rating_key, library.index.cache_dir
+
+
+def test_a_library_is_a_recipe_for_another_process(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_index: OpenIndex
+) -> None:
+    row = server.paths(1)[0]
+    index = open_index(mappings=[("/mnt/media", "/data")])
+    movies = index.library("movies")
+    pickled = pickle.dumps(movies)
+    assert TOKEN.encode() not in pickled
+    assert TOKEN.encode() not in pickle.dumps(index)
+    set_environment(monkeypatch, {"PLEXAPI_CONFIG_PATH": str(tmp_path / "missing"), "HOME": str(tmp_path)})
+    with pytest.raises(plexindex.InvalidArgumentError, match="without its token: set PLEXINDEX_TOKEN"):
+        pickle.loads(pickled)  # noqa: S301
+    monkeypatch.setenv("PLEXINDEX_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("PLEXINDEX_TOKEN", "another-token")
+    with pytest.raises(plexindex.InvalidArgumentError, match="is sent nowhere else"):
+        pickle.loads(pickled)  # noqa: S301
+    set_environment(monkeypatch, {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN": TOKEN})
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        path = row["path"].replace("/data/", "/mnt/media/")
+        assert pool.starmap(ask, [(movies, path)] * 3) == [(row["ratingKey"], index.cache_dir)] * 3
+    first, second = pickle.loads(pickled), pickle.loads(pickled)  # noqa: S301
+    assert first.index is second.index is not index
+    assert repr(first) == repr(movies)
+    first.index.close()
+    assert pickle.loads(pickled).match(row["path"])  # noqa: S301
+
+
+def test_the_door_for_users_of_plexapi(server: Server, tmp_path: Path) -> None:
+    plex: Any = PlexServer(server.url, server.token)
+    row = server.paths(1)[0]
+    with plexindex.from_server(plex, tmp_path / "a", retry_for=0) as index:
+        assert index.match_path("Movies", row["path"]).rating_key == row["ratingKey"]
+        assert [library.title for library in index.libraries()] == ["Movies", "TV Shows"]
+        assert index.library(1).lookup_key(row["path"])
+        section = index.section("Movies")
+        match = section.match(row["path"])
+        assert isinstance(match, plexindex.Match)
+        assert (match.rating_key, match.rung) == (row["ratingKey"], "exact")
+        assert match.light is not None
+        assert (match.light.ratingKey, match.light.locations) == (int(row["ratingKey"]), [row["path"]])
+        assert section.lookup_key(row["path"]) == match.key
+        assert section.match_paths([row["path"]])[0] == match
+        assert section.refresh() is True
+        assert (section.title, section.plex.title, row["path"] in section) == ("Movies", "Movies", True)
+        assert {"match", "lookup_keys", "fetchItem"} <= set(dir(section))
+        assert {"match_path", "section", "stats"} <= set(dir(index))
+    for given, said in ((server.url, r"not str; for a URL and a token there is plexindex.open\(\)"), (7, "not int")):
+        with pytest.raises(TypeError, match=said):
+            plexindex.from_server(given)
+    with pytest.raises(TypeError, match=r"from_section takes a plexapi\.library\.LibrarySection.*not PlexServer"):
+        plexindex.from_section(plex)
+    with pytest.raises(TypeError, match=r"from_server takes a plexapi\.server\.PlexServer, not MovieSection"):
+        plexindex.from_server(plex.library.section("Movies"))
+    with pytest.raises(TypeError, match="tokn"):
+        plexindex.from_server(plex, tmp_path / "b", tokn="x")
+
+
+def test_importing_is_not_slower_for_it() -> None:
+    printed = run_python(
+        "import sys, plexindex\nprint([name for name in sys.modules if name.startswith('plexindex.')])"
+    )
+    for name in ("_config", "_plexapi", "_mapping", "_facts", "_cli"):
+        assert f"plexindex.{name}'" not in printed, name
