@@ -117,6 +117,7 @@ enum class Reason : std::uint8_t {
     path_tells = PLEXINDEX_REASON_PATH_TELLS,
     no_evidence = PLEXINDEX_REASON_NO_EVIDENCE,
     contradicted = PLEXINDEX_REASON_CONTRADICTED,
+    several_episodes = PLEXINDEX_REASON_SEVERAL_EPISODES,
 };
 
 /// What the name of a library is: `PLEXINDEX_SELECT_*`.
