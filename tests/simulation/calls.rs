@@ -165,10 +165,20 @@ impl World {
     /// A fast lookup and the full answer from the store say the same. With a limit on the folder the library may go between
     /// the two: then they agree the next time.
     pub(super) fn agree(&mut self, at: usize, library: Option<&str>, path: &str) -> Result<(), String> {
+        let before = self.evictions()?;
         match self.agree_now(at, library, path) {
-            Err(_) if self.size_limit.is_some() => self.agree_now(at, library, path),
+            Err(_) if self.evictions()? > before => self.agree_now(at, library, path),
             done => done,
         }
+    }
+
+    /// How many libraries went for the limit on the folder.
+    fn evictions(&self) -> Result<u64, String> {
+        let Some(handle) = self.handles.last().filter(|_| self.size_limit.is_some()) else {
+            return Ok(0);
+        };
+        let stats = handle.index.stats().map_err(|error| format!("statistics: {error}"))?;
+        Ok(stats.evictions)
     }
 
     fn agree_now(&mut self, at: usize, library: Option<&str>, path: &str) -> Result<(), String> {
@@ -774,9 +784,10 @@ impl World {
 
     /// A handle that is opened now agrees with the old ones, on every path that means anything.
     pub(super) fn compare(&mut self) -> Result<(), String> {
+        let before = self.evictions()?;
         match self.compare_now() {
             // A library went for the limit between the two answers.
-            Err(_) if self.size_limit.is_some() => self.compare_now(),
+            Err(_) if self.evictions()? > before => self.compare_now(),
             done => done,
         }
     }

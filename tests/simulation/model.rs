@@ -11,7 +11,7 @@ use plexindex::error::Status;
 use plexindex::index::{Candidate, Match};
 use plexindex::model::{Confidence, Reason, Rung};
 
-use crate::memory::Token;
+use crate::memory::{Knobs, Token};
 use crate::net::sees;
 
 pub const TTL_MS: i64 = 3_600_000;
@@ -93,6 +93,8 @@ struct Told {
 #[derive(Default)]
 pub struct Model {
     token: Option<Token>,
+    /// The server can be asked for single items.
+    tells_items: bool,
     /// What the clock showed at each step.
     pub times: Vec<i64>,
     /// By URL, library and key.
@@ -132,10 +134,11 @@ fn fold(path: &str) -> String {
 }
 
 impl Model {
-    /// Before the first step. `token`: what change tokens do.
-    pub fn new(token: Token, now_ms: i64) -> Self {
+    /// Before the first step.
+    pub fn new(knobs: Knobs, now_ms: i64) -> Self {
         Self {
-            token: Some(token),
+            token: Some(knobs.token),
+            tells_items: knobs.abilities.items,
             times: vec![now_ms],
             ..Self::default()
         }
@@ -585,7 +588,6 @@ impl Model {
             || found.age_ms.is_none()
             || found.status == Status::Ok && found.confidence == Confidence::High
             || found.status == Status::Ambiguous && found.rung <= Rung::Mapped
-            || found.reason == Reason::Unconfirmed
         {
             return Ok(());
         }
@@ -597,6 +599,9 @@ impl Model {
             if *url != asked.who.url || of != library || fold(&fact.path) != path || !sees(asked.who.user, key) {
                 continue;
             }
+            if found.reason == Reason::Unconfirmed && self.may_be_unconfirmed(asked, library, key) {
+                continue;
+            }
             let since = self.since(found.age_ms, fact.began_silently)?;
             if fact.from <= since {
                 return Err(format!(
@@ -606,6 +611,18 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// Whether 'unconfirmed' is an answer for this item: it was invalidated, and where the server tells nothing of single
+    /// items, a listing that goes on after it was cut off may have read it before.
+    fn may_be_unconfirmed(&self, asked: &Asked<'_>, library: &str, key: &str) -> bool {
+        let told = self.told_of(asked, library);
+        let facts = self.facts.get(&(asked.who.url, library.to_owned(), key.to_owned()));
+        let mut paths = facts.into_iter().flatten().map(|fact| fold(&fact.path));
+        let marked = told.keys.contains_key(key)
+            || told.paths.contains_key(&fold(asked.path))
+            || paths.any(|path| told.paths.contains_key(&path));
+        marked && (asked.offline || asked.full || !self.tells_items)
     }
 
     /// Checks a key that a fast lookup gave: some time it was right, and it was not invalidated since.
@@ -645,13 +662,11 @@ impl Model {
         let Some(library) = asked.library else {
             return Ok(());
         };
-        // 'Unconfirmed' names it: it was invalidated, and where the server tells nothing of single items a listing that goes on
-        // after it was cut off may have read it before.
         if found.stale
             || asked.failed
             || found.age_ms.is_none()
             || found.status == Status::Ok
-            || found.reason == Reason::Unconfirmed
+            || found.reason == Reason::Unconfirmed && self.may_be_unconfirmed(asked, library, key)
         {
             return Ok(());
         }

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use plexindex::error::{Error, Result, Status};
 use plexindex::index::Clock;
@@ -157,6 +158,11 @@ impl Clock for Net {
     fn now_ms(&self) -> i64 {
         self.point();
         self.now()
+    }
+
+    /// No call takes any time.
+    fn has_come(&self, _: Instant) -> bool {
+        false
     }
 }
 

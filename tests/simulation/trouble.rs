@@ -155,7 +155,8 @@ impl World {
         server.take_requests();
         server.fail(still.then_some(Fault::DownAfterPages(0)));
         for (key, old, new) in &told {
-            for path in [new, old] {
+            // Either what is wrong is asked for first, or what a search may find though no listing comes to its end.
+            for path in if still { [new, old] } else { [old, new] } {
                 let found = self.ask_path(at, Some(&title), path, None, false, Deadline::Default)?;
                 if let Some(found) = &found {
                     self.say(&format!("{path}: {}", show(found)));
