@@ -100,7 +100,7 @@ impl Limit {
 
     /// Whether all was done that can be done.
     fn evict_down_to(&self, limit: u64, until: Option<Instant>, stays: &dyn Fn(LibraryId) -> bool) -> Result<bool> {
-        let late = || until.is_some_and(|until| Instant::now() >= until);
+        let late = || until.is_some_and(|until| self.clock.has_come(until));
         loop {
             if self.store.folder().disk_bytes() <= limit {
                 self.said.store(false, Ordering::Relaxed);

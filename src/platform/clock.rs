@@ -1,12 +1,17 @@
 //! The time of day, injected: nothing above asks the operating system for it. And a clock for lookups that is not.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Tells the time of day. Must not run backwards by much: ages are differences.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970.
     fn now_ms(&self) -> i64;
+
+    /// Whether this moment has come by the clock that only goes forward, which bounds what a call takes.
+    fn has_come(&self, moment: Instant) -> bool {
+        Instant::now() >= moment
+    }
 }
 
 /// The operating system's clock.

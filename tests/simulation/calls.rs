@@ -58,13 +58,14 @@ impl World {
             library,
             path,
             offline,
-            failed: self.hurried || self.full.is_some() || self.net.failed_at_all(who.url, 15_100),
+            failed: self.hurried || self.net.failed_at_all(who.url, 15_100),
+            full: self.full.is_some(),
             killed: self.net.killed(),
         }
     }
 
     /// Whether an error is one that what happened explains.
-    fn explain(&self, at: usize, what: &str, error: &Error, offline: bool) -> Result<(), String> {
+    pub(super) fn explain(&self, at: usize, what: &str, error: &Error, offline: bool) -> Result<(), String> {
         let url = self.handles[at].who.url;
         let explained = match error.status {
             Status::Offline => offline,
@@ -82,7 +83,7 @@ impl World {
     }
 
     /// Whether a write was acknowledged. One that failed on a full disk may have been made, and so may one that was killed.
-    fn acknowledged(&mut self, done: Result<(), Error>, what: &str) -> Result<(), String> {
+    pub(super) fn acknowledged(&mut self, done: Result<(), Error>, what: &str) -> Result<(), String> {
         match done {
             Err(error) if self.full.is_some() && is_of_the_disk(error.status) => {
                 self.count("writes that a full disk refused");
@@ -109,7 +110,7 @@ impl World {
         Ok(())
     }
 
-    fn handle_of(&self, at: usize, library: Option<&str>) -> Result<Option<plexindex::index::Library>, String> {
+    pub(super) fn handle_of(&self, at: usize, library: Option<&str>) -> Result<Option<plexindex::index::Library>, String> {
         let selector = library.map(|title| Selector::Title(title.to_owned()));
         let made = selector
             .map(|selector| self.handles[at].index.select(selector))
@@ -131,7 +132,7 @@ impl World {
         self.agree(at, library.as_deref(), &path)
     }
 
-    fn ask_path(
+    pub(super) fn ask_path(
         &mut self,
         at: usize,
         library: Option<&str>,
@@ -163,11 +164,21 @@ impl World {
 
     /// A fast lookup and the full answer from the store say the same. With a limit on the folder the library may go between
     /// the two: then they agree the next time.
-    fn agree(&mut self, at: usize, library: Option<&str>, path: &str) -> Result<(), String> {
+    pub(super) fn agree(&mut self, at: usize, library: Option<&str>, path: &str) -> Result<(), String> {
+        let before = self.evictions()?;
         match self.agree_now(at, library, path) {
-            Err(_) if self.size_limit.is_some() => self.agree_now(at, library, path),
+            Err(_) if self.evictions()? > before => self.agree_now(at, library, path),
             done => done,
         }
+    }
+
+    /// How many libraries went for the limit on the folder.
+    fn evictions(&self) -> Result<u64, String> {
+        let Some(handle) = self.handles.last().filter(|_| self.size_limit.is_some()) else {
+            return Ok(0);
+        };
+        let stats = handle.index.stats().map_err(|error| format!("statistics: {error}"))?;
+        Ok(stats.evictions)
     }
 
     fn agree_now(&mut self, at: usize, library: Option<&str>, path: &str) -> Result<(), String> {
@@ -248,7 +259,7 @@ impl World {
     }
 
     /// By GUID or title: the items are right; one that was there all along is found.
-    fn by(
+    pub(super) fn by(
         &mut self,
         what: &str,
         path: &str,
@@ -404,6 +415,12 @@ impl World {
             self.model.record(server, who, &library, path, &key, listed, unsure);
         }
         self.model.compacted(MATCHES_LIMIT);
+        // None of the few that were recorded before has gone for those that ended.
+        for number in 0..12 {
+            for title in [TITLES[0], TITLES[1]] {
+                self.ask_path(at, Some(title), &host_path(number), None, true, Deadline::Default)?;
+            }
+        }
         Ok(())
     }
 
@@ -748,7 +765,7 @@ impl World {
         self.shelf.check_names(&names[0], &listed, now_ms)
     }
 
-    fn read_entry(&mut self, at: usize, table: &str, name: &str) -> Result<(), String> {
+    pub(super) fn read_entry(&mut self, at: usize, table: &str, name: &str) -> Result<(), String> {
         let now_ms = self.net.now();
         let made = self.handles[at]
             .index
@@ -767,9 +784,10 @@ impl World {
 
     /// A handle that is opened now agrees with the old ones, on every path that means anything.
     pub(super) fn compare(&mut self) -> Result<(), String> {
+        let before = self.evictions()?;
         match self.compare_now() {
             // A library went for the limit between the two answers.
-            Err(_) if self.size_limit.is_some() => self.compare_now(),
+            Err(_) if self.evictions()? > before => self.compare_now(),
             done => done,
         }
     }
@@ -822,7 +840,7 @@ impl World {
 }
 
 /// What [`World::pick`] chose, for a call that tells no progress.
-fn options(library: Option<&plexindex::index::Library>, deadline: Deadline, offline: bool) -> QueryOptions<'_> {
+pub(super) fn options(library: Option<&plexindex::index::Library>, deadline: Deadline, offline: bool) -> QueryOptions<'_> {
     QueryOptions {
         library,
         deadline,
@@ -832,7 +850,7 @@ fn options(library: Option<&plexindex::index::Library>, deadline: Deadline, offl
 }
 
 /// What matters of an answer, in a line.
-fn show(found: &Match) -> String {
+pub(super) fn show(found: &Match) -> String {
     let keys: Vec<&str> = found
         .candidates
         .iter()
@@ -844,6 +862,6 @@ fn show(found: &Match) -> String {
     )
 }
 
-fn host_path(number: usize) -> String {
+pub(super) fn host_path(number: usize) -> String {
     format!("/host/own {number}.mkv")
 }

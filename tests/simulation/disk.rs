@@ -22,6 +22,8 @@ struct Disk {
     /// Where the simulation's folder is, and what is told of commits in it.
     folder: Option<(PathBuf, Arc<Net>)>,
     full: bool,
+    /// Calls left until the folder goes that is named.
+    goes: Option<(u64, PathBuf)>,
 }
 
 static DISK: LazyLock<Mutex<Disk>> = LazyLock::new(Mutex::default);
@@ -42,7 +44,7 @@ pub fn watch(folder: &Path, net: &Arc<Net>) {
     });
     let mut disk = disk();
     disk.folder = Some((folder.to_owned(), Arc::clone(net)));
-    disk.full = false;
+    (disk.full, disk.goes) = (false, None);
     drop(disk);
     take_log();
 }
@@ -52,7 +54,33 @@ pub fn fill(full: bool) {
     disk().full = full;
 }
 
+/// After so many calls a folder goes, with all that is in it.
+pub fn remove_after(calls: u64, folder: &Path) {
+    disk().goes = Some((calls, folder.to_owned()));
+}
+
+/// It goes now at the latest. Gives whether it had gone before.
+pub fn remove_now() -> bool {
+    let folder = disk().goes.take();
+    if let Some((_, folder)) = &folder {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    folder.is_none()
+}
+
 impl Disk {
+    /// A call is about to be made.
+    fn call(&mut self) {
+        match &mut self.goes {
+            Some((0, folder)) => {
+                let _ = std::fs::remove_dir_all(folder);
+                self.goes = None;
+            }
+            Some((calls, _)) => *calls -= 1,
+            None => {}
+        }
+    }
+
     fn has(&self, path: &Path) -> bool {
         self.folder.as_ref().is_some_and(|(folder, _)| path.starts_with(folder))
     }
@@ -65,6 +93,7 @@ fn is_commit(path: &Path, at: u64, bytes: &[u8]) -> bool {
 
 fn of_sqlite(call: &Call<'_>) -> c_int {
     let mut disk = disk();
+    disk.call();
     match call {
         Call::Open { file, path, .. } => disk.paths.opened(*file, path),
         Call::Write { file, at, bytes } => {
@@ -88,9 +117,10 @@ fn of_sqlite(call: &Call<'_>) -> c_int {
 }
 
 fn ours(step: Step<'_>) -> io::Result<()> {
+    let mut disk = disk();
+    disk.call();
     match step {
         Step::Make(path) | Step::Rename(_, path) => {
-            let disk = disk();
             if disk.full && disk.has(path) {
                 return Err(io::Error::from_raw_os_error(libc::ENOSPC));
             }

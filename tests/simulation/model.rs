@@ -11,7 +11,7 @@ use plexindex::error::Status;
 use plexindex::index::{Candidate, Match};
 use plexindex::model::{Confidence, Reason, Rung};
 
-use crate::memory::Token;
+use crate::memory::{Knobs, Token};
 use crate::net::sees;
 
 pub const TTL_MS: i64 = 3_600_000;
@@ -82,6 +82,10 @@ struct Told {
     all: usize,
     /// Its listing was seen.
     fetched: Option<usize>,
+    /// It was answered from last at this step.
+    answered: usize,
+    /// A `clear` may have been made at this step.
+    cleared: usize,
     /// Its matches ended.
     ended: usize,
 }
@@ -89,10 +93,18 @@ struct Told {
 #[derive(Default)]
 pub struct Model {
     token: Option<Token>,
+    /// The server can be asked for single items.
+    tells_items: bool,
     /// What the clock showed at each step.
     pub times: Vec<i64>,
     /// By URL, library and key.
     facts: BTreeMap<(usize, String, String), Vec<Fact>>,
+    hosts: Hosts,
+}
+
+/// What hosts told the index: all that a store holds and no server has.
+#[derive(Clone, Default)]
+pub struct Hosts {
     /// By server, user and library.
     told: BTreeMap<(usize, Who, String), Told>,
     /// By server, user, library and path in lower case.
@@ -111,6 +123,8 @@ pub struct Asked<'a> {
     pub offline: bool,
     /// A request failed during the call, or so shortly before that the server is left alone.
     pub failed: bool,
+    /// What the server says cannot be stored.
+    pub full: bool,
     /// The call was killed: what it did may be undone.
     pub killed: bool,
 }
@@ -120,10 +134,11 @@ fn fold(path: &str) -> String {
 }
 
 impl Model {
-    /// Before the first step. `token`: what change tokens do.
-    pub fn new(token: Token, now_ms: i64) -> Self {
+    /// Before the first step.
+    pub fn new(knobs: Knobs, now_ms: i64) -> Self {
         Self {
-            token: Some(token),
+            token: Some(knobs.token),
+            tells_items: knobs.abilities.items,
             times: vec![now_ms],
             ..Self::default()
         }
@@ -173,12 +188,12 @@ impl Model {
     }
 
     fn told(&mut self, server: usize, who: Who, library: &str) -> &mut Told {
-        self.told.entry((server, who, library.to_owned())).or_default()
+        self.hosts.told.entry((server, who, library.to_owned())).or_default()
     }
 
     fn told_of(&self, asked: &Asked<'_>, library: &str) -> Told {
         let place = (asked.server, asked.who, library.to_owned());
-        self.told.get(&place).cloned().unwrap_or_default()
+        self.hosts.told.get(&place).cloned().unwrap_or_default()
     }
 
     /// A call that records matches returned, or was killed before it did.
@@ -193,14 +208,14 @@ impl Model {
         killed: bool,
     ) {
         let now = self.now();
-        self.ever
+        self.hosts.ever
             .insert((server, library.to_owned(), fold(path), key.to_owned()));
         // What the host records ends an earlier invalidation of the path and of the item.
         let told = self.told(server, who, library);
         told.keys.remove(key);
         told.paths.remove(&fold(path));
         let place = (server, who.user, library.to_owned(), fold(path));
-        let record = self.records.entry(place).or_default();
+        let record = self.hosts.records.entry(place).or_default();
         if killed {
             record.keys.push(key.to_owned());
             record.must = None;
@@ -221,7 +236,7 @@ impl Model {
         killed: bool,
         which: impl Fn(&str, &Recorded) -> bool,
     ) {
-        self.records.retain(|(at, user, of, path), record| {
+        self.hosts.records.retain(|(at, user, of, path), record| {
             if (*at, *user, of.as_str()) != (server, who.user, library) || !which(path, record) {
                 return true;
             }
@@ -244,7 +259,7 @@ impl Model {
             record.keys.iter().any(|one| one == key)
         });
         if !killed {
-            for ((at, user, of, _), record) in &mut self.records {
+            for ((at, user, of, _), record) in &mut self.hosts.records {
                 if (*at, *user, of.as_str()) == (server, who.user, library) {
                     record.keys.retain(|one| one != key);
                 }
@@ -259,7 +274,7 @@ impl Model {
         if !killed {
             self.told(server, who, library).keys.insert(key.to_owned(), now);
         }
-        for ((at, user, of, _), record) in &mut self.records {
+        for ((at, user, of, _), record) in &mut self.hosts.records {
             if (*at, *user, of.as_str()) == (server, who.user, library) && record.keys.iter().any(|one| one == key) {
                 record.must = None;
             }
@@ -277,9 +292,11 @@ impl Model {
 
     pub fn clear(&mut self, server: usize, who: Who, library: &str, killed: bool) {
         self.invalidate(server, who, library, killed);
+        let now = self.now();
+        let told = self.told(server, who, library);
+        told.cleared = now;
         if !killed {
-            let now = self.now();
-            self.told(server, who, library).all = now;
+            told.all = now;
         }
     }
 
@@ -293,8 +310,19 @@ impl Model {
     pub fn has_answered(&self, asked: &Asked<'_>) -> bool {
         asked.library.is_some_and(|library| {
             let told = self.told_of(asked, library);
-            told.fetched.is_some_and(|fetched| fetched > told.all)
+            told.answered > told.cleared
         })
+    }
+
+    /// What hosts told so far.
+    pub fn hosts(&self) -> Hosts {
+        self.hosts.clone()
+    }
+
+    /// A store of that time has taken the place of the one of now.
+    pub fn put_back(&mut self, hosts: Hosts) {
+        self.hosts = hosts;
+        self.moved();
     }
 
     /// Matches were put into an image, and those recorded longest ago may have gone: where all that may live is more than the
@@ -304,22 +332,22 @@ impl Model {
             let key = record.keys.iter().map(String::len).max().unwrap_or(0);
             (path.len() + key + 64) as u64
         };
-        let living = self.records.iter().map(|((.., path), record)| bytes(path, record));
+        let living = self.hosts.records.iter().map(|((.., path), record)| bytes(path, record));
         if living.sum::<u64>() > limit {
-            self.records.values_mut().for_each(|record| record.must = None);
+            self.hosts.records.values_mut().for_each(|record| record.must = None);
         }
     }
 
     /// Tokens may have been forgotten, or the database was lost: nothing recorded has to be there.
     pub fn lose_records(&mut self, tokens_only: bool) {
-        for ((_, user, ..), record) in &mut self.records {
+        for ((_, user, ..), record) in &mut self.hosts.records {
             if !tokens_only || *user == 2 {
                 record.must = None;
             }
         }
-        for ((_, who, _), told) in &mut self.told {
+        for ((_, who, _), told) in &mut self.hosts.told {
             if !tokens_only || who.is_token() {
-                told.fetched = None;
+                (told.fetched, told.answered) = (None, 0);
             }
         }
     }
@@ -374,7 +402,9 @@ impl Model {
     pub fn check(&mut self, asked: &Asked<'_>, found: &Match, mapped: Option<&str>) -> Result<(), String> {
         if let (Some(library), Some(_), false) = (asked.library, found.age_ms, asked.killed) {
             let now = self.now();
-            self.told(asked.server, asked.who, library).fetched.get_or_insert(now);
+            let told = self.told(asked.server, asked.who, library);
+            told.fetched.get_or_insert(now);
+            told.answered = now;
         }
         if !found.stale
             && found.rung != Rung::Confirmed
@@ -443,8 +473,7 @@ impl Model {
         let (key, library) = (&candidate.item.rating_key, &candidate.library);
         let path = fold(asked.path);
         let told = self.told_of(asked, library);
-        let own = self
-            .records
+        let own = (self.hosts.records)
             .get(&(asked.server, asked.who.user, library.clone(), path.clone()));
         let is_own = own.is_some_and(|record| record.keys.contains(key));
         if !is_own {
@@ -455,9 +484,8 @@ impl Model {
             let others = (0..3).filter(|user| *user != asked.who.user);
             let of_others = others
                 .map(|user| (asked.server, user, library.clone(), path.clone()))
-                .any(|place| self.records.contains_key(&place))
-                || self
-                    .ever
+                .any(|place| self.hosts.records.contains_key(&place))
+                || (self.hosts.ever)
                     .contains(&(asked.server, library.clone(), path.clone(), key.clone()));
             let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
             let ended = told.ended.max(of(&told.paths, &path)).max(of(&told.keys, key));
@@ -499,7 +527,7 @@ impl Model {
     fn confirmed_stays(&self, asked: &Asked<'_>, found: &Match) -> Result<(), String> {
         let path = fold(asked.path);
         let mut wanted = Vec::new();
-        for ((server, user, library, at), record) in &self.records {
+        for ((server, user, library, at), record) in &self.hosts.records {
             let here = (*server, *user, at) == (asked.server, asked.who.user, &path);
             if here && asked.library.is_none_or(|one| one == library) {
                 wanted.push((library, record));
@@ -518,7 +546,7 @@ impl Model {
         // Marked as unverified by what hosts said of the item or the path before: the server has to be asked.
         let told = self.told_of(asked, library);
         let marked = told.keys.contains_key(key) || told.paths.contains_key(&path);
-        if marked && (asked.offline || asked.failed) {
+        if marked && (asked.offline || asked.failed || asked.full) {
             return Ok(());
         }
         let own = found.rung == Rung::Confirmed && found.item.as_ref().is_some_and(|item| item.item.rating_key == *key);
@@ -560,7 +588,6 @@ impl Model {
             || found.age_ms.is_none()
             || found.status == Status::Ok && found.confidence == Confidence::High
             || found.status == Status::Ambiguous && found.rung <= Rung::Mapped
-            || found.reason == Reason::Unconfirmed
         {
             return Ok(());
         }
@@ -570,6 +597,9 @@ impl Model {
                 continue;
             };
             if *url != asked.who.url || of != library || fold(&fact.path) != path || !sees(asked.who.user, key) {
+                continue;
+            }
+            if found.reason == Reason::Unconfirmed && self.may_be_unconfirmed(asked, library, key) {
                 continue;
             }
             let since = self.since(found.age_ms, fact.began_silently)?;
@@ -583,15 +613,26 @@ impl Model {
         Ok(())
     }
 
+    /// Whether 'unconfirmed' is an answer for this item: it was invalidated, and where the server tells nothing of single
+    /// items, a listing that goes on after it was cut off may have read it before.
+    fn may_be_unconfirmed(&self, asked: &Asked<'_>, library: &str, key: &str) -> bool {
+        let told = self.told_of(asked, library);
+        let facts = self.facts.get(&(asked.who.url, library.to_owned(), key.to_owned()));
+        let mut paths = facts.into_iter().flatten().map(|fact| fold(&fact.path));
+        let marked = told.keys.contains_key(key)
+            || told.paths.contains_key(&fold(asked.path))
+            || paths.any(|path| told.paths.contains_key(&path));
+        marked && (asked.offline || asked.full || !self.tells_items)
+    }
+
     /// Checks a key that a fast lookup gave: some time it was right, and it was not invalidated since.
     pub fn check_lookup(&self, asked: &Asked<'_>, key: &str) -> Result<(), String> {
         let path = fold(asked.path);
         let recorded = (0..3).any(|user| {
-            self.records.iter().any(|((at, of, _, on), record)| {
+            self.hosts.records.iter().any(|((at, of, _, on), record)| {
                 (*at, *of, on) == (asked.server, user, &path) && record.keys.iter().any(|one| one == key)
             })
-        }) || self
-            .ever
+        }) || (self.hosts.ever)
             .iter()
             .any(|(at, _, on, one)| (*at, on, one.as_str()) == (asked.server, &path, key));
         let mut held = false;
@@ -621,13 +662,11 @@ impl Model {
         let Some(library) = asked.library else {
             return Ok(());
         };
-        // 'Unconfirmed' names it: it was invalidated, and where the server tells nothing of single items a listing that goes on
-        // after it was cut off may have read it before.
         if found.stale
             || asked.failed
             || found.age_ms.is_none()
             || found.status == Status::Ok
-            || found.reason == Reason::Unconfirmed
+            || found.reason == Reason::Unconfirmed && self.may_be_unconfirmed(asked, library, key)
         {
             return Ok(());
         }

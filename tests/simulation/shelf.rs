@@ -13,7 +13,7 @@ struct Entry {
     maybe_swept: bool,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Shelf(BTreeMap<(String, String), Entry>);
 
 impl Shelf {

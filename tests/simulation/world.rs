@@ -82,6 +82,8 @@ pub struct World {
     /// A write failed: it may have been made.
     unsure: bool,
     counts: BTreeMap<String, u64>,
+    /// A copy of the folder that may be put back.
+    kept: Option<Kept>,
 }
 
 fn word(words: &Step, at: usize, below: usize) -> usize {
@@ -154,7 +156,7 @@ impl World {
             folder,
             place,
             handles: Vec::new(),
-            model: Model::new(knobs.token, START_MS),
+            model: Model::new(knobs, START_MS),
             shelf: Shelf::default(),
             knobs,
             log: String::new(),
@@ -167,6 +169,7 @@ impl World {
             hurried: false,
             unsure: false,
             counts: BTreeMap::new(),
+            kept: None,
         };
         for server in 0..2 * URLS {
             for title in &TITLES[..2] {
@@ -210,6 +213,7 @@ impl World {
         if self.full.is_some_and(|until| until <= number) {
             self.empty();
         }
+        let was_full = self.full.is_some();
         self.net.advance(1 + self.word(5, 20).cast_signed() as i64);
         self.model.times.push(self.net.now());
         if self.handles.is_empty() {
@@ -227,7 +231,9 @@ impl World {
             }
         }
         let said = disk::take_log();
-        let never = |line: &&String| self.full.is_none() && disk::NEVER.iter().any(|never| line.contains(never));
+        // The disk may have got room within the step.
+        let is_full = was_full || self.full.is_some();
+        let never = |line: &&String| !is_full && disk::NEVER.iter().any(|never| line.contains(never));
         said.iter()
             .find(never)
             .map_or(Ok(()), |line| Err(format!("a warning that nothing explains: {line}")))
@@ -287,7 +293,10 @@ impl World {
             144..151 => ("a server fails, or does no more", self.fault()),
             151..164 => ("time goes by", self.time()),
             164..172 if self.many => ("many matches", self.record_many()),
-            164..182 => ("tables", self.table()),
+            164..176 => ("tables", self.table()),
+            176..178 => ("a copy of the folder", self.backup()),
+            178 => ("the folder goes while a handle opens", self.gone_while_opening()),
+            179..182 => ("a listing is cut off", self.cut_off()),
             182 => ("the disk fills", self.fill()),
             183..186 => ("watch_start", self.watch()),
             186..190 => ("files go", self.vanish()),
@@ -473,6 +482,8 @@ impl World {
             return Ok(());
         };
         self.net.swap(url);
+        // A store of before takes the new server for the old one until it asks.
+        self.kept = None;
         self.net.server(url).fail(None);
         self.see();
         let users = if self.many { 1 } else { 3 };
@@ -545,14 +556,8 @@ impl World {
     }
 
     fn new_handle(&mut self, who: Who, mapped: bool) -> Result<Handle, String> {
-        self.opened += 1;
-        let number = self.opened;
-        let options = self.options(who, mapped, number);
-        let net = Arc::clone(&self.net);
-        let index = Index::open_with(options, Arc::clone(&self.net) as _, |_, _, meter| {
-            Ok(net.source(who.url, who.user, &meter))
-        });
-        if let Err(error) = &index
+        let made = self.try_open(who, mapped);
+        if let Err(error) = &made
             && self.full.is_some()
             && error.message.contains("client identifier")
         {
@@ -560,8 +565,19 @@ impl World {
             self.empty();
             return self.new_handle(who, mapped);
         }
+        made.map_err(|error| format!("no handle can be opened: {:?}: {error}", error.status))
+    }
+
+    fn try_open(&mut self, who: Who, mapped: bool) -> Result<Handle, Error> {
+        self.opened += 1;
+        let number = self.opened;
+        let options = self.options(who, mapped, number);
+        let net = Arc::clone(&self.net);
+        let index = Index::open_with(options, Arc::clone(&self.net) as _, |_, _, meter| {
+            Ok(net.source(who.url, who.user, &meter))
+        });
         Ok(Handle {
-            index: index.map_err(|error| format!("no handle can be opened: {:?}: {error}", error.status))?,
+            index: index?,
             who,
             mapped,
             number,
@@ -599,7 +615,7 @@ impl World {
         let copy = self.place.path().join(format!("{}", self.opened + 1_000));
         let point = self.word(0, 1 << 30) as u64 / 200 % 16;
         self.net.arm(point, &self.folder, &copy);
-        let what = [10, 60, 70, 75, 82, 88, 92, 94, 95, 98, 99, 100, 170, 175, 180][self.word(4, 15)];
+        let what = [10, 60, 70, 75, 82, 88, 92, 94, 95, 98, 99, 100, 170, 173, 175][self.word(4, 15)];
         self.say(&format!("killed at point {point} of:"));
         let done = self.act(what);
         let in_time = self.net.disarm();
@@ -657,6 +673,14 @@ impl World {
         self.count(&format!("files go: {what}"));
         self.empty();
         if what == "exchanged" {
+            // What is mapped stays so: those who open it later get the other file.
+            let whos: Vec<(Who, bool)> = self.handles.iter().map(|handle| (handle.who, handle.mapped)).collect();
+            if self.word(2, 4) > 0 {
+                self.say("while none has the folder open");
+                for handle in std::mem::take(&mut self.handles) {
+                    self.end(handle)?;
+                }
+            }
             names.sort();
             for pair in names.chunks(2) {
                 if let [one, other] = pair {
@@ -666,6 +690,12 @@ impl World {
                     let _ = std::fs::rename(&other, &one);
                     let _ = std::fs::rename(&between, &other);
                 }
+            }
+            if self.handles.is_empty() {
+                for (who, mapped) in whos {
+                    self.open(who, mapped)?;
+                }
+                return self.compare();
             }
             return Ok(());
         }
@@ -712,3 +742,7 @@ fn film(server: usize, title: &str, number: usize) -> (String, String) {
 
 #[path = "calls.rs"]
 mod calls;
+#[path = "trouble.rs"]
+mod trouble;
+use trouble::Kept;
+use calls::{host_path, options, show};
