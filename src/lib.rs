@@ -53,9 +53,9 @@
 //! # Features
 //! `tls` (on by default): HTTPS to the server. Without it only plain HTTP works, and the library is 2 MB smaller.
 //!
-//! # Beside another SQLite
-//! Cargo links one SQLite into a program. A crate that uses `rusqlite` or `libsqlite3-sys` as well needs a version that goes
-//! with the one here, or cargo says that both link to `sqlite3`. The C library has no such limit.
+//! # Beside `rusqlite`
+//! Cargo links one `sqlite3` into a program. A crate that uses `rusqlite` or `libsqlite3-sys` as well needs a version that
+//! goes with the one here, or cargo says that both link to it. The C library has no such limit.
 //!
 //! # Platforms and versions
 //! Unix; paths are bytes there and need not be UTF-8. Rust 1.89 is needed; raising that is no breaking change. What is not on
