@@ -66,7 +66,8 @@
 // plexindex_query.flags: the call sends no request, and answers with what is known.
 #define PLEXINDEX_QUERY_OFFLINE 1
 
-// plexindex_query.flags, plexindex_refresh() only: a full listing is fetched, even if the server reports no change.
+// plexindex_query.flags: plexindex_refresh() fetches a full listing, even if the server reports no change. Other calls
+// ignore the flag.
 #define PLEXINDEX_QUERY_FULL 2
 
 // plexindex_library(): the selector is a uuid, else a title, else a section id, else a title but for case: the
@@ -406,7 +407,8 @@ typedef struct plexindex_options {
 // NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a call that
 // did not fail. A text that does not fit is cut, and ends in `…` if that fits; `length` is its whole length then, which is
 // not below `capacity`. No other call changes it. Where the runtime chooses the thread of a call, as that of Go does, this
-// is the only way to the text. A buffer that cannot be one is refused before the call does anything.
+// is the only way to the text. Its memory may be that of the answer, but not of what the call reads, such as a query's
+// text. A buffer that cannot be one is refused before the call does anything, and no other output is written then.
 typedef struct plexindex_buffer {
     // The caller's memory.
     void *data;
@@ -727,8 +729,9 @@ int32_t plexindex_close(struct plexindex_handle *handle,
 // here: the first call that uses the handle asks the server for it.
 //
 // `kind`: PLEXINDEX_SELECT_*. `selector`, `length`: the title, section id or uuid, UTF-8; NULL and 0 with
-// PLEXINDEX_SELECT_ALL. `out_library`: receives the handle. The same selector gives the same handle. It lasts as long
-// as the index. For names that no known library has, an index gives out 1,024 handles at most.
+// PLEXINDEX_SELECT_ALL. `out_library`: receives the handle on PLEXINDEX_OK, and NULL otherwise. The same selector gives
+// the same handle. It lasts as long as the index. For names that no known library has, an index gives out 1,024 handles
+// at most.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS when two known libraries have the title (the message lists their
 // ids); PLEXINDEX_INVALID_ARGUMENT, also for one unknown name too many; PLEXINDEX_NULL_POINTER.
@@ -1038,9 +1041,10 @@ int32_t plexindex_edit_items(const struct plexindex_handle *handle,
 // index's folder, for every process that opens that. It has nothing to do with libraries: no query reads it, and no
 // server is asked. The first plexindex_table_put() makes the table.
 //
-// `name`, `length`: the table's name, any bytes; NULL and 0 for all tables, as plexindex_table_count() and
-// plexindex_table_clear() take them. `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`: receives the handle. The
-// same name and flags give the same handle. It lasts as long as the index, which gives out 10,000 at most.
+// `name`, `length`: the table's name, any bytes. An empty name is a pointer and 0. NULL and 0 is all tables, as
+// plexindex_table_count() and plexindex_table_clear() take them. `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`:
+// receives the handle on PLEXINDEX_OK, and NULL otherwise. The same name and flags give the same handle. It lasts as long
+// as the index, which gives out 10,000 at most.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_UNSUPPORTED for other flags; PLEXINDEX_NULL_POINTER.
 //

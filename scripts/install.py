@@ -50,7 +50,7 @@ class Place:
 def folder(name: str, usual: str) -> str:
     """A folder below PREFIX."""
     given = os.environ.get(name) or usual
-    if given.startswith("/") or ".." in given.split("/"):
+    if given.startswith("/") or ".." in given.split("/") or re.search(r"[\s$\\\"]", given):
         sys.exit(f"{name}={given}: give a folder below PREFIX, such as {usual}")
     return str(PurePosixPath(given))
 
@@ -83,7 +83,10 @@ def private_libraries() -> list[str]:
     with tempfile.TemporaryDirectory() as work:
         command = [os.environ.get("RUSTC") or "rustc", "--crate-type=staticlib", "--print=native-static-libs"]
         command += ["--crate-name=empty", f"--out-dir={work}", "-"]
-        done = subprocess.run(command, input="", capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(command, input="", capture_output=True, text=True, check=False)
+        except OSError as error:
+            sys.exit(f"{command[0]} does not run ({error}): install Rust, or set RUSTC")
     found = re.search(r"native-static-libs: (.*)", done.stderr)
     if found is None:
         sys.exit(f"rustc does not say which libraries an archive needs: {done.stderr}")
@@ -178,9 +181,24 @@ def put(source: Path | str, target: Path) -> None:
     new.replace(target)
 
 
+def check(place: Place) -> None:
+    """Ends this program where nothing could be installed: before the build, which takes minutes."""
+    for below in (place.libdir, place.includedir, place.mandir, place.datadir):
+        target = place.root / below
+        there = next(one for one in (target, *target.parents) if os.path.lexists(one))
+        if not there.is_dir():
+            sys.exit(f"{there} is no folder: give another PREFIX or DESTDIR")
+        if not os.access(there, os.W_OK | os.X_OK):
+            sys.exit(
+                f"you may not write to {there}: give a PREFIX of your own; or call `make install DESTDIR=$PWD/stage`, "
+                "and copy what that makes as root"
+            )
+
+
 def install() -> None:
     """Builds, and puts everything into its place. What an earlier version left, and this one does not have, goes."""
     place = Place()
+    check(place)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "stage").mkdir()
         files = stage(place, Path(folder, "stage"), Path(folder))
@@ -195,7 +213,9 @@ def install() -> None:
     for path in before:
         if not path.endswith("/") and path not in files:
             (place.root / path).unlink(missing_ok=True)
-    (place.root / place.record).write_text("".join(f"{line}\n" for line in [*files, *made]), encoding="utf-8")
+    record = place.root / place.record
+    record.write_text("".join(f"{line}\n" for line in [*files, *made]), encoding="utf-8")
+    record.chmod(0o644)
     if not os.environ.get("DESTDIR"):
         lib = place.root / place.libdir
         print(f"Where programs do not find the shared object, run ldconfig, or link with -Wl,-rpath,{lib}")
@@ -244,7 +264,10 @@ def main() -> int:
         sys.exit(__doc__)
     if sys.platform != "linux":
         sys.exit("make install needs Linux and its binutils: docs/c.md says what to do elsewhere")
-    {"install": install, "uninstall": uninstall}[sys.argv[1]]()
+    try:
+        {"install": install, "uninstall": uninstall}[sys.argv[1]]()
+    except OSError as error:
+        sys.exit(f"{error.filename or 'make'}: {error.strerror or error}: mend that, and call it again")
     return 0
 
 

@@ -53,6 +53,10 @@
 //! # Features
 //! `tls` (on by default): HTTPS to the server. Without it only plain HTTP works, and the library is 2 MB smaller.
 //!
+//! # Beside `rusqlite`
+//! Cargo links one `sqlite3` into a program. A crate that uses `rusqlite` or `libsqlite3-sys` as well needs a version that
+//! goes with the one here, or cargo says that both link to it. The C library has no such limit.
+//!
 //! # Platforms and versions
 //! Unix; paths are bytes there and need not be UTF-8. Rust 1.89 is needed; raising that is no breaking change. What is not on
 //! this page is no part of the API, though the C ABI and the tests reach it.

@@ -402,9 +402,15 @@ fn cpp_examples() {
     let program = run.compiled_cpp("examples/cpp/batch.cpp", GCC, "c++17", &[]);
     let files = folder.parent().and_then(Path::to_str).expect("text");
     let output = run.program_passes(&program, &["Movies", files]);
-    let mut lines: Vec<&str> = output.lines().collect();
-    lines.sort_unstable();
-    assert_eq!(lines, ["NOT_FOUND", "OK  /library/metadata/900001 Exact"]);
+    let found = format!("OK  {files}/Exact (2001)/Exact (2001).mkv\n  /library/metadata/900001 Exact\n");
+    let unknown = format!("NOT_FOUND  {files}/Exact (2001)/unknown.mkv\n");
+    assert!(output.contains(&found), "{output}");
+    assert!(output.contains(&unknown), "{output}");
+    assert_eq!(output.len(), found.len() + unknown.len(), "{output}");
+    let missing = format!("{files}/none");
+    let ended = run.program_ends(&program, &["Movies", &missing]);
+    assert!(!ended.status.success());
+    assert!(ended.errors.starts_with(&missing), "{}", ended.errors);
     let ended = run.program_ends(&program, &["Holiday", files]);
     assert!(!ended.status.success());
     assert!(ended.errors.contains("LIBRARY_NOT_FOUND: "), "{}", ended.errors);

@@ -42,7 +42,9 @@ fn run(example: &str, server: &Standin, more: &[&str], input: &[u8]) -> String {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("`cargo test` has built the example");
+        .expect(
+            "an example: `cargo test` builds it, `cargo test --test readme` does not: `cargo build --examples` first",
+        );
     let mut to = running.stdin.take().expect("a pipe");
     to.write_all(input).expect("it reads");
     drop(to);

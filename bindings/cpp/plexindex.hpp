@@ -263,7 +263,13 @@ public:
     Failure &operator=(const Failure &) = delete;
 
     plexindex_buffer *buffer() noexcept { return &buffer_; }
-    [[nodiscard]] Error error(std::int32_t status) const { return Error(static_cast<Status>(status), text_); }
+    [[nodiscard]] Error error(std::int32_t status) const {
+        // No other NULL is handed to a call from here.
+        if (status == PLEXINDEX_NULL_POINTER) {
+            return {Status::null_pointer, (std::string("the index is closed, or this was moved from: ") + text_).c_str()};
+        }
+        return {static_cast<Status>(status), text_};
+    }
 
 private:
     char text_[2048];
@@ -1452,14 +1458,11 @@ public:
     [[nodiscard]] Of<Library> all() const { return library({}, Select::all); }
     /// A table of the host's own values; `fold` takes `A` to `Z` in names for `a` to `z`.
     [[nodiscard]] Of<Table> table(std::string_view name, bool fold = false) const {
-        detail::Failure failure;
-        const plexindex_table_handle *table = nullptr;
-        const std::int32_t status = plexindex_table(this->handle(), name.data(), name.size(),
-                                                    fold ? PLEXINDEX_TABLE_FOLD_ASCII : 0, &table, failure.buffer());
-        return this->given(status, failure, Table(this->opened_, table));
+        // An empty name is a name: NULL would be all tables.
+        return table_of(name.data() == nullptr ? "" : name.data(), name.size(), fold);
     }
     /// All tables, to count or to clear.
-    [[nodiscard]] Of<Table> all_tables() const { return table({}); }
+    [[nodiscard]] Of<Table> all_tables() const { return table_of(nullptr, 0, false); }
     /// Makes many changes of tables in one transaction: all, or none. `ttl` and `limit` as for Table::put().
     Of<void> write(const Write &write, milliseconds ttl, std::uint64_t limit) const {
         detail::Failure failure;
@@ -1533,6 +1536,15 @@ private:
     using Asked = std::int32_t (*)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
 
     explicit BasicIndex(std::shared_ptr<detail::Opened> opened) noexcept : Base(std::move(opened)) {}
+
+    /// NULL is all tables.
+    Of<Table> table_of(const char *name, std::size_t length, bool fold) const {
+        detail::Failure failure;
+        const plexindex_table_handle *table = nullptr;
+        const std::int32_t status =
+            plexindex_table(this->handle(), name, length, fold ? PLEXINDEX_TABLE_FOLD_ASCII : 0, &table, failure.buffer());
+        return this->given(status, failure, Table(this->opened_, table));
+    }
 
     Of<std::string> asked(Asked function, const Ask &ask) const {
         detail::Failure failure;

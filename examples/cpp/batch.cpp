@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <iostream>
+#include <vector>
 
 namespace {
 
@@ -24,10 +25,17 @@ int main(int argc, char **argv) {
     const auto library = index->library(argv[4]);
     if (!library) return failed(library.error());
 
-    plexindex::Paths paths;
-    std::error_code unreadable; // what cannot be read is left out
-    for (std::filesystem::recursive_directory_iterator entry(argv[5], unreadable), end; entry != end; ++entry) {
-        if (entry->is_regular_file(unreadable)) paths.add(entry->path());
+    std::vector<std::filesystem::path> files;
+    std::error_code unread;
+    const auto walk = std::filesystem::directory_options::skip_permission_denied;
+    std::filesystem::recursive_directory_iterator entry(argv[5], walk, unread), end;
+    for (; !unread && entry != end; entry.increment(unread)) {
+        std::error_code gone; // then it is no file
+        if (entry->is_regular_file(gone)) files.push_back(entry->path());
+    }
+    if (unread) {
+        std::cerr << argv[5] << ": " << unread.message() << '\n';
+        return 1;
     }
     plexindex::Ask ask;
     ask.progress = [](const plexindex::Progress &progress) {
@@ -36,11 +44,13 @@ int main(int argc, char **argv) {
         }
         return true; // false ends the call
     };
-    const auto answers = library->match_paths(paths, ask);
+    const auto answers = library->match_paths(files, ask);
     if (!answers) return failed(answers.error());
-    for (const auto answer : *answers) {
-        std::cout << plexindex::status_name(answer.status());
-        for (const auto candidate : answer.candidates()) std::cout << "  " << candidate.key() << ' ' << candidate.title();
-        std::cout << '\n';
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        const auto answer = (*answers)[i];
+        std::cout << plexindex::status_name(answer.status()) << "  " << files[i].native() << '\n';
+        for (const auto candidate : answer.candidates()) {
+            std::cout << "  " << candidate.key() << ' ' << candidate.title() << '\n';
+        }
     }
 }

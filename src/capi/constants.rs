@@ -35,7 +35,8 @@ pub const PLEXINDEX_MAPPING_SERVER_PATTERN: i32 = 4;
 
 /// plexindex_query.flags: the call sends no request, and answers with what is known.
 pub const PLEXINDEX_QUERY_OFFLINE: u32 = 1;
-/// plexindex_query.flags, plexindex_refresh() only: a full listing is fetched, even if the server reports no change.
+/// plexindex_query.flags: plexindex_refresh() fetches a full listing, even if the server reports no change. Other calls
+/// ignore the flag.
 pub const PLEXINDEX_QUERY_FULL: u32 = 2;
 
 /// plexindex_library(): the selector is a uuid, else a title, else a section id, else a title but for case: the

@@ -17,7 +17,7 @@ const MOST: usize = 10_000;
 pub struct Kept {
     pub tables: Arc<Tables>,
     pub table: Option<Table>,
-    name: Vec<u8>,
+    name: Option<Vec<u8>>,
     flags: u32,
 }
 
@@ -36,9 +36,13 @@ impl Forks for TableHandles {
 }
 
 impl TableHandles {
-    pub fn handle(&self, tables: &Arc<Tables>, name: &[u8], flags: u32) -> Result<*const TableHandle> {
+    /// A handle for the table of this name, or for all tables.
+    pub fn handle(&self, tables: &Arc<Tables>, name: Option<&[u8]>, flags: u32) -> Result<*const TableHandle> {
         let mut given = lock(&self.given);
-        if let Some(known) = given.iter().find(|one| one.name == name && one.flags == flags) {
+        if let Some(known) = given
+            .iter()
+            .find(|one| one.name.as_deref() == name && one.flags == flags)
+        {
             return Ok(std::ptr::from_ref::<Kept>(known).cast());
         }
         if given.len() >= MOST {
@@ -49,12 +53,8 @@ impl TableHandles {
         let folds = flags & c::PLEXINDEX_TABLE_FOLD_ASCII != 0;
         let made = Box::new(Kept {
             tables: Arc::clone(tables),
-            table: if name.is_empty() {
-                None
-            } else {
-                Some(tables.table(name, folds)?)
-            },
-            name: name.to_vec(),
+            table: name.map(|name| tables.table(name, folds)).transpose()?,
+            name: name.map(<[u8]>::to_vec),
             flags,
         });
         let handle = std::ptr::from_ref::<Kept>(&made).cast();

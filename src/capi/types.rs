@@ -169,7 +169,8 @@ pub type LogFn = unsafe extern "C" fn(user: *mut c_void, level: i32, message: *c
 /// NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a call that
 /// did not fail. A text that does not fit is cut, and ends in `…` if that fits; `length` is its whole length then, which is
 /// not below `capacity`. No other call changes it. Where the runtime chooses the thread of a call, as that of Go does, this
-/// is the only way to the text. A buffer that cannot be one is refused before the call does anything.
+/// is the only way to the text. Its memory may be that of the answer, but not of what the call reads, such as a query's
+/// text. A buffer that cannot be one is refused before the call does anything, and no other output is written then.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Buffer {

@@ -186,6 +186,7 @@ static void libraries(const plexindex_handle *handle)
     const plexindex_library_handle *again = NULL;
     const plexindex_library_handle *slot;
 #define LIBRARY(kind, selector, length) (slot = (const void *)known_path, plexindex_library(handle, kind, selector, length, &slot, NULL))
+    library = (const void *)known_path;
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_library(NULL, PLEXINDEX_SELECT_TITLE, "Movies", 6, &library, NULL), "handle");
     CHECK(library == NULL);
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_library(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, NULL, NULL), "out_library");

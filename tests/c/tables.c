@@ -148,6 +148,23 @@ static void many(const plexindex_handle *handle)
     CHECK(plexindex_table_lookup(films, "a") == NULL && count_of(all) == 0);
 }
 
+/* An empty name is a name: only NULL stands for all tables. */
+static void empty_name(const plexindex_handle *handle)
+{
+    const plexindex_table_handle *all = table_of(handle, NULL, 0);
+    const plexindex_table_handle *empty = table_of(handle, "", 0);
+    uint64_t before;
+    CHECK(empty != all && empty == table_of(handle, "", 0));
+    CHECK_STATUS(PLEXINDEX_OK, put("a", "x", 0));
+    before = count_of(all);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_clear(empty, NULL));
+    CHECK(count_of(empty) == 0 && count_of(all) == before);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(empty, "a", 1, "y", 1, 0, 1000000, NULL));
+    CHECK(count_of(empty) == 1 && count_of(all) == before + 1);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_clear(empty, NULL));
+    CHECK(count_of(all) == before);
+}
+
 static void misuse(const plexindex_handle *handle)
 {
     const plexindex_table_handle *all = table_of(handle, NULL, 0);
@@ -155,7 +172,11 @@ static void misuse(const plexindex_handle *handle)
     plexindex_buffer buffer = {NULL, 0, 0};
     uint64_t count;
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table(NULL, "x", 1, 0, &table, NULL));
+    CHECK(table == NULL);
+    table = films;
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table(handle, NULL, 1, 0, &table, NULL));
+    CHECK(table == NULL);
+    table = films;
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table(handle, "x", 1, 0, NULL, NULL));
     CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_table(handle, "x", 1, 2, &table, NULL), "0x2");
     CHECK(table == NULL);
@@ -232,6 +253,7 @@ int main(int argc, char **argv)
     folding(handle);
     names();
     many(handle);
+    empty_name(handle);
     misuse(handle);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
     CHECK(requests() == 0);

@@ -239,6 +239,7 @@ void moves(const setting &setting) {
     px::Library elsewhere = std::move(movies);
     CHECK(movies.lookup_key(exact).empty());
     refused(px::Status::null_pointer, "handle", [&] { return movies.match(exact); });
+    refused(px::Status::null_pointer, "the index is closed", [&] { return movies.match(exact); });
     refused(px::Status::null_pointer, "library", [&] { movies.invalidate(); });
     movies = elsewhere;
     CHECK(movies.lookup_key(exact) == elsewhere.lookup_key(exact));
@@ -246,7 +247,7 @@ void moves(const setting &setting) {
     px::Index new_index = std::move(index);
     CHECK(!index.is_open() && new_index.is_open());
     refused(px::Status::null_pointer, "handle", [&] { return index.library("Movies"); });
-    refused(px::Status::null_pointer, "handle", [&] { return index.stats(); });
+    refused(px::Status::null_pointer, "moved from", [&] { return index.stats(); });
     index.close();
     px::Index &same_index = new_index;
     new_index = std::move(same_index);
@@ -418,6 +419,10 @@ void tables(const px::Index &index) {
     folding.put("ABC", "x", px::ttl_never, 1 << 20);
     CHECK(folding.get("abc") == "x");
     refused(px::Status::invalid_argument, "all", [&] { return index.all_tables().get("a"); });
+    // An empty name is no name for all tables, whatever text it is.
+    const std::uint64_t before = index.all_tables().count();
+    index.table(std::string_view()).clear();
+    CHECK(before > 0 && index.all_tables().count() == before && index.table("").count() == 0);
 }
 
 void facts(const px::Index &index, const px::Library &movies) {

@@ -21,6 +21,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 import abi  # noqa: E402
+import install  # noqa: E402
 
 TOKEN = "test-token-never-stored"
 CC = os.environ.get("CC", "cc")
@@ -386,12 +387,43 @@ def refused(target: str, **variables: str) -> str:
 
 def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
     assert "PREFIX=usr: give a path that begins with /" in refused("install", PREFIX="usr")
-    assert "LIBDIR=/lib: give a folder below PREFIX" in refused("install", PREFIX=str(tmp_path), LIBDIR="/lib")
+    for strange in ("/lib", "../lib", "my lib"):
+        said = refused("install", PREFIX=str(tmp_path), LIBDIR=strange)
+        assert f"LIBDIR={strange}: give a folder below PREFIX" in said
     assert "plexindex is not installed there" in refused("uninstall", PREFIX=str(tmp_path))
     strange = tmp_path / "share/plexindex/installed"
     strange.parent.mkdir(parents=True)
     strange.write_text("lib/../../etc/passwd\n")
     assert "which is not below" in refused("uninstall", PREFIX=str(tmp_path))
+
+
+def test_a_place_that_takes_nothing_is_refused_before_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With an archive that is not there, a build would end otherwise.
+    monkeypatch.setenv("PLEXINDEX_ARCHIVE", str(tmp_path / "none.a"))
+    file = tmp_path / "file"
+    file.touch()
+    assert refused("install", PREFIX=str(file)).startswith(f"{file} is no folder: give another PREFIX or DESTDIR\n")
+    # Root may write everywhere, so what the system answers is given here.
+    monkeypatch.setenv("PREFIX", str(tmp_path / "deep/prefix"))
+    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (tmp_path, os.W_OK | os.X_OK))
+    with pytest.raises(SystemExit, match=f"^you may not write to {tmp_path}: give a PREFIX .* DESTDIR="):
+        install.install()
+    # What the system refuses later is a line, and no traceback.
+    (tmp_path / "share/plexindex/installed").mkdir(parents=True)
+    said = refused("uninstall", PREFIX=str(tmp_path))
+    assert said.startswith(f"{tmp_path}/share/plexindex/installed: Is a directory: ")
+
+
+def test_the_record_can_be_read_by_all(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        make("install", DESTDIR=tmp_path, PREFIX="/usr")
+    finally:
+        os.umask(before)
+    found = {path.stat().st_mode & 0o777 for path in (tmp_path / "usr").rglob("*") if path.is_file()}
+    assert found == {0o644, 0o755}
 
 
 def test_an_install_replaces_an_older_one(installed: Path, tmp_path: Path) -> None:

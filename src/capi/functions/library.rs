@@ -13,8 +13,9 @@ use crate::error::Status;
 /// here: the first call that uses the handle asks the server for it.
 ///
 /// `kind`: PLEXINDEX_SELECT_*. `selector`, `length`: the title, section id or uuid, UTF-8; NULL and 0 with
-/// PLEXINDEX_SELECT_ALL. `out_library`: receives the handle. The same selector gives the same handle. It lasts as long
-/// as the index. For names that no known library has, an index gives out 1,024 handles at most.
+/// PLEXINDEX_SELECT_ALL. `out_library`: receives the handle on PLEXINDEX_OK, and NULL otherwise. The same selector gives
+/// the same handle. It lasts as long as the index. For names that no known library has, an index gives out 1,024 handles
+/// at most.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS when two known libraries have the title (the message lists their
 /// ids); PLEXINDEX_INVALID_ARGUMENT, also for one unknown name too many; PLEXINDEX_NULL_POINTER.
@@ -32,10 +33,10 @@ pub unsafe extern "C" fn plexindex_library(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (opened, slot) = unsafe { (opened(handle)?, out(out_library, "out_library")?) };
+        let slot = unsafe { out(out_library, "out_library") }?;
         *slot = std::ptr::null();
         // SAFETY: the caller's promise.
-        let selector = unsafe { query::selector(kind, selector, length) }?;
+        let (opened, selector) = unsafe { (opened(handle)?, query::selector(kind, selector, length)?) };
         *slot = opened.library(selector)?;
         Ok(Status::Ok)
     })

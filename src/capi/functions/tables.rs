@@ -17,9 +17,10 @@ use crate::tables::{Op, Terms};
 /// index's folder, for every process that opens that. It has nothing to do with libraries: no query reads it, and no
 /// server is asked. The first plexindex_table_put() makes the table.
 ///
-/// `name`, `length`: the table's name, any bytes; NULL and 0 for all tables, as plexindex_table_count() and
-/// plexindex_table_clear() take them. `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`: receives the handle. The
-/// same name and flags give the same handle. It lasts as long as the index, which gives out 10,000 at most.
+/// `name`, `length`: the table's name, any bytes. An empty name is a pointer and 0. NULL and 0 is all tables, as
+/// plexindex_table_count() and plexindex_table_clear() take them. `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`:
+/// receives the handle on PLEXINDEX_OK, and NULL otherwise. The same name and flags give the same handle. It lasts as long
+/// as the index, which gives out 10,000 at most.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_UNSUPPORTED for other flags; PLEXINDEX_NULL_POINTER.
 ///
@@ -36,14 +37,12 @@ pub unsafe extern "C" fn plexindex_table(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (opened, name, slot) = unsafe {
-            (
-                opened(handle)?,
-                bytes(name, length, "name")?,
-                out(out_table, "out_table")?,
-            )
-        };
+        let slot = unsafe { out(out_table, "out_table") }?;
         *slot = std::ptr::null();
+        // SAFETY: the caller's promise.
+        let (opened, given) = unsafe { (opened(handle)?, bytes(name, length, "name")?) };
+        // An empty name is a name: one that a host computed must not clear all its tables.
+        let name = (!name.is_null()).then_some(given);
         if flags & !c::PLEXINDEX_TABLE_FOLD_ASCII != 0 {
             return unsupported(format!(
                 "flags is {flags:#x}: this version knows PLEXINDEX_TABLE_FOLD_ASCII"
