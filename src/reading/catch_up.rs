@@ -275,7 +275,7 @@ impl Reading {
                 let known = before
                     .rows
                     .iter()
-                    .position(|old| old.id == row.id)
+                    .position(|old| old.id == row.id && before.timeline == timeline)
                     .map(|place| (&before.rows[place], &*before.views[place]));
                 Arc::new(self.view(row, known))
             })
@@ -315,7 +315,8 @@ impl Reading {
         Ok((snapshot, full))
     }
 
-    /// The view of a library: its images, taken over from the last snapshot where they are the same.
+    /// The view of a library: its images, taken over from the last snapshot where they are the same. Names of another timeline
+    /// say nothing.
     fn view(&self, row: &LibraryRow, known: Option<(&LibraryRow, &LibraryView)>) -> LibraryView {
         let image = match known {
             Some((old, view)) if old.image == row.image && usable(view.image.as_ref()) => view.image.clone(),

@@ -31,11 +31,11 @@ pub struct Store {
     pub(super) orphans: AtomicBool,
 }
 
-/// The history that a change sequence belongs to. A sequence of another timeline says nothing: another database has the
-/// name, or its log was lost.
+/// The history that a change sequence, and the name of an image, belong to. Those of another timeline say nothing: another
+/// database has the name, such as a copy that was put back, or its log was lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timeline {
-    store: u64,
+    opened: u64,
     losses: u64,
 }
 
@@ -107,7 +107,7 @@ impl Store {
     #[must_use]
     pub fn timeline(&self) -> Timeline {
         Timeline {
-            store: self.opened.newest().id,
+            opened: self.opened.newest().number,
             losses: self.connections.here.journal.losses(),
         }
     }
@@ -120,7 +120,7 @@ impl Store {
         let opened = self.opened.newest();
         self.believes
             && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
-            && timeline.store == opened.id
+            && timeline.opened == opened.number
             && timeline.losses == self.connections.here.journal.losses()
     }
 
@@ -204,7 +204,9 @@ impl Store {
                     self.folder.path().display()
                 );
             }
-            known.follow(self.inspect(&mut writer)?);
+            let mut next = self.inspect(&mut writer)?;
+            next.number = known.number + 1;
+            known.follow(next);
             return Ok(());
         }
     }

@@ -23,6 +23,8 @@ use crate::platform::files::Inode;
 #[derive(Default)]
 pub struct Opened {
     pub id: u64,
+    /// Counts the databases that were opened here: a copy that took the place of one has its id.
+    pub number: u64,
     pub secret: [u8; 32],
     pub page: Option<CounterPage>,
     /// The file that had the database's name.
@@ -55,7 +57,10 @@ impl Opened {
 
     /// The same database with another page.
     pub fn with_page(&self, folder: &Folder, page: Option<CounterPage>) -> Self {
-        Self::new(folder, self.id, self.secret, self.file, page)
+        Self {
+            number: self.number,
+            ..Self::new(folder, self.id, self.secret, self.file, page)
+        }
     }
 
     /// The last of the chain.

@@ -269,7 +269,13 @@ impl Tables {
                 return Ok(false);
             }
             let mut snapshot = Snapshot::new(before.number + 1, sequence, timeline);
-            snapshot.tables = rows.into_iter().map(|row| self.view(row, &before)).collect();
+            // A name of another timeline says nothing of the image.
+            let known: &[TableView] = if before.timeline == timeline {
+                &before.tables
+            } else {
+                &[]
+            };
+            snapshot.tables = rows.into_iter().map(|row| self.view(row, known)).collect();
             drop(before);
             for written in written {
                 snapshot.apply(written);
@@ -285,9 +291,8 @@ impl Tables {
     }
 
     /// The view of a table: its image is taken over where it is the same, and made anew where it is lost.
-    fn view(&self, row: TableRow, before: &Snapshot) -> TableView {
-        let known = before
-            .tables
+    fn view(&self, row: TableRow, known: &[TableView]) -> TableView {
+        let known = known
             .iter()
             .find(|view| view.row.id == row.id && view.row.image == row.image);
         let image = known.and_then(TableView::whole_image).or_else(|| self.open(&row));

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use plexindex::index::Library;
 use plexindex_standin::Standin;
 
 use super::broken::{DAMAGES, answer, used};
@@ -145,6 +146,44 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
         }
         index.close().expect("closes");
         assert_sound(&folder);
+    }
+}
+
+/// The copy of a store has its number and its sequences. What was written since the copy, and what is written into the copy,
+/// are two histories with the same numbers; here two handles of one process write them.
+#[test]
+fn a_copy_that_was_put_back_is_what_all_handles_answer_from() {
+    let server = movies(20);
+    let root = tempfile::tempdir().expect("a folder");
+    let [folder, copy, aside] = ["store", "copy", "aside"].map(|name| root.path().join(name));
+    fs::create_dir(&folder).expect("made");
+    let [before, after, other] = [5, 6, 7].map(|nth| path_of(&server, 1, nth).1);
+    let open = || {
+        let index = support::open(options(&server, &folder), &clock());
+        let library = index.library("Movies").expect("a handle");
+        answer(&library, "/host/none.mkv").expect("listed");
+        (index, library)
+    };
+    let record = |library: &Library, path: &str, key: &str| {
+        library.record_matches(&[(path.as_bytes(), key)]).expect("recorded");
+    };
+    let (_old, old) = open();
+    fs::create_dir(&copy).expect("made");
+    for file in fs::read_dir(&folder).expect("the folder") {
+        let file = file.expect("a file");
+        fs::copy(file.path(), copy.join(file.file_name())).expect("copied");
+    }
+    record(&old, "/host/a.mkv", &before);
+    assert_eq!(answer(&old, "/host/a.mkv").expect("an answer"), before);
+    fs::rename(&folder, &aside).expect("renamed");
+    fs::rename(&copy, &folder).expect("renamed");
+    let (_new, new) = open();
+    // As many commits as the old one saw, and one more.
+    record(&new, "/host/a.mkv", &after);
+    record(&new, "/host/b.mkv", &other);
+    for library in [&new, &old] {
+        assert_eq!(answer(library, "/host/b.mkv").expect("an answer"), other);
+        assert_eq!(answer(library, "/host/a.mkv").expect("an answer"), after);
     }
 }
 

@@ -155,6 +155,34 @@ fn two_folders_that_were_exchanged_are_each_others() {
     }
 }
 
+/// The copy of a store has its number and its sequences. What was written since the copy, and what is written into the copy,
+/// are two histories with the same numbers.
+#[test]
+fn a_copy_that_was_put_back_is_what_all_answer_from() {
+    let server = movies(20);
+    let root = tempfile::tempdir().expect("a folder");
+    let [folder, copy, aside] = ["store", "copy", "aside"].map(|name| root.path().join(name));
+    fs::create_dir(&folder).expect("made");
+    let [before, after, other] = [5, 6, 7].map(|number| path_of(&server, 1, number).1);
+    let mut reader = workers(&folder, &server, [""]).pop().expect("one");
+    fs::create_dir(&copy).expect("made");
+    for file in fs::read_dir(&folder).expect("the folder") {
+        let file = file.expect("a file");
+        fs::copy(file.path(), copy.join(file.file_name())).expect("copied");
+    }
+    assert_eq!(reader.ask(&format!("record /host/a.mkv|{before}")), "done");
+    assert_sees(&mut reader, "/host/a.mkv", &before, "at first");
+    fs::rename(&folder, &aside).expect("renamed");
+    fs::rename(&copy, &folder).expect("renamed");
+    // As many commits as the reader saw, and one more.
+    let (_index, library) = opened(&place(&folder, &server));
+    record(&library, "/host/a.mkv", &after);
+    record(&library, "/host/b.mkv", &other);
+    assert_soon_sees(&mut reader, "/host/b.mkv", &other, "in the copy");
+    assert_sees(&mut reader, "/host/a.mkv", &after, "in the copy");
+    reader.end();
+}
+
 #[test]
 fn a_process_that_cannot_map_the_page_is_heard_all_the_same() {
     let server = movies(20);

@@ -110,7 +110,11 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn handle_of(&self, at: usize, library: Option<&str>) -> Result<Option<plexindex::index::Library>, String> {
+    pub(super) fn handle_of(
+        &self,
+        at: usize,
+        library: Option<&str>,
+    ) -> Result<Option<plexindex::index::Library>, String> {
         let selector = library.map(|title| Selector::Title(title.to_owned()));
         let made = selector
             .map(|selector| self.handles[at].index.select(selector))
@@ -840,7 +844,11 @@ impl World {
 }
 
 /// What [`World::pick`] chose, for a call that tells no progress.
-pub(super) fn options(library: Option<&plexindex::index::Library>, deadline: Deadline, offline: bool) -> QueryOptions<'_> {
+pub(super) fn options(
+    library: Option<&plexindex::index::Library>,
+    deadline: Deadline,
+    offline: bool,
+) -> QueryOptions<'_> {
     QueryOptions {
         library,
         deadline,

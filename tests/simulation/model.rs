@@ -208,7 +208,8 @@ impl Model {
         killed: bool,
     ) {
         let now = self.now();
-        self.hosts.ever
+        self.hosts
+            .ever
             .insert((server, library.to_owned(), fold(path), key.to_owned()));
         // What the host records ends an earlier invalidation of the path and of the item.
         let told = self.told(server, who, library);
@@ -332,7 +333,11 @@ impl Model {
             let key = record.keys.iter().map(String::len).max().unwrap_or(0);
             (path.len() + key + 64) as u64
         };
-        let living = self.hosts.records.iter().map(|((.., path), record)| bytes(path, record));
+        let living = self
+            .hosts
+            .records
+            .iter()
+            .map(|((.., path), record)| bytes(path, record));
         if living.sum::<u64>() > limit {
             self.hosts.records.values_mut().for_each(|record| record.must = None);
         }
@@ -473,8 +478,7 @@ impl Model {
         let (key, library) = (&candidate.item.rating_key, &candidate.library);
         let path = fold(asked.path);
         let told = self.told_of(asked, library);
-        let own = (self.hosts.records)
-            .get(&(asked.server, asked.who.user, library.clone(), path.clone()));
+        let own = (self.hosts.records).get(&(asked.server, asked.who.user, library.clone(), path.clone()));
         let is_own = own.is_some_and(|record| record.keys.contains(key));
         if !is_own {
             if let Some(record) = own.filter(|record| record.must.is_some()) {
@@ -485,8 +489,7 @@ impl Model {
             let of_others = others
                 .map(|user| (asked.server, user, library.clone(), path.clone()))
                 .any(|place| self.hosts.records.contains_key(&place))
-                || (self.hosts.ever)
-                    .contains(&(asked.server, library.clone(), path.clone(), key.clone()));
+                || (self.hosts.ever).contains(&(asked.server, library.clone(), path.clone(), key.clone()));
             let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
             let ended = told.ended.max(of(&told.paths, &path)).max(of(&told.keys, key));
             let dead = told.fetched.is_some_and(|fetched| ended > fetched);
