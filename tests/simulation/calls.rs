@@ -443,7 +443,7 @@ impl World {
         self.agree(at, library.as_deref(), &path)
     }
 
-    fn each_library(
+    pub(super) fn each_library(
         &mut self,
         at: usize,
         library: Option<&str>,

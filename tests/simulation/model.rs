@@ -635,6 +635,9 @@ impl Model {
         }) || (self.hosts.ever)
             .iter()
             .any(|(at, _, on, one)| (*at, on, one.as_str()) == (asked.server, &path, key));
+        // However a host spells the folders, the file has its name.
+        let name = path.rsplit('/').next().unwrap_or("");
+        let named = |fact: &Fact| fold(&fact.path).rsplit('/').next() == Some(name);
         let mut held = false;
         for ((url, library, one), facts) in &self.facts {
             if *url != asked.who.url || one != key || asked.library.is_some_and(|asked| asked != library) {
@@ -646,7 +649,7 @@ impl Model {
             held |= sees(asked.who.user, key)
                 && facts
                     .iter()
-                    .any(|fact| fact.server == asked.server && fact.to.is_none_or(|to| to > floor));
+                    .any(|fact| fact.server == asked.server && named(fact) && fact.to.is_none_or(|to| to > floor));
         }
         if held || recorded {
             Ok(())
