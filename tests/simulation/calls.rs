@@ -384,18 +384,38 @@ impl World {
         };
         let one = self.handle_of(at, Some(&library))?.expect("named");
         let round = self.word(5, 4);
-        let paths: Vec<String> = (0..MANY)
-            .map(|number| format!("/host/many {round}/{number}.mkv"))
-            .collect();
-        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
-        if self.word(3, 3) == 0 {
+        if self.word(3, 2) == 0 {
             // What is in it ends, and counts no more.
+            self.record_round(at, &one, &library, &key, round + 4)?;
             let done = one.invalidate();
             self.say(&format!("{}: {library} is wrong", self.handles[at].number));
             self.acknowledged(done, "invalidating a library")?;
             self.each_library(at, Some(&library), Model::invalidate);
         }
-        let listed = matches!(one.item(&key), Ok(Some(_)));
+        self.record_round(at, &one, &library, &key, round)?;
+        // None of the few that were recorded before has gone for those that ended.
+        for number in 0..12 {
+            for title in [TITLES[0], TITLES[1]] {
+                self.ask_path(at, Some(title), &host_path(number), None, true, Deadline::Default)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn record_round(
+        &mut self,
+        at: usize,
+        one: &plexindex::index::Library,
+        library: &str,
+        key: &str,
+        round: usize,
+    ) -> Result<(), String> {
+        let who = self.handles[at].who;
+        let paths: Vec<String> = (0..MANY)
+            .map(|number| format!("/host/many {round}/{number}.mkv"))
+            .collect();
+        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key)).collect();
+        let listed = matches!(one.item(key), Ok(Some(_)));
         let done = one.record_matches(&pairs);
         self.say(&format!(
             "{}: {MANY} paths in {library} are {key}: {:?}",
@@ -412,15 +432,9 @@ impl World {
         }
         let (server, unsure) = (self.net.route(who.url), self.is_unsure());
         for path in &paths {
-            self.model.record(server, who, &library, path, &key, listed, unsure);
+            self.model.record(server, who, library, path, key, listed, unsure);
         }
         self.model.compacted(MATCHES_LIMIT);
-        // None of the few that were recorded before has gone for those that ended.
-        for number in 0..12 {
-            for title in [TITLES[0], TITLES[1]] {
-                self.ask_path(at, Some(title), &host_path(number), None, true, Deadline::Default)?;
-            }
-        }
         Ok(())
     }
 

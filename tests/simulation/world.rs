@@ -28,7 +28,7 @@ const WORDS: usize = 6;
 /// Longer than any of the library's own pauses is shorter: a call with this deadline has all the time there is.
 const LONG: Duration = Duration::from_secs(1_000);
 /// What confirmed matches may take where many are recorded.
-const MATCHES_LIMIT: u64 = 150_000;
+const MATCHES_LIMIT: u64 = 250_000;
 /// How many are recorded at once there: more than wait before they are put into an image.
 const MANY: usize = 1_100;
 
@@ -695,7 +695,12 @@ impl World {
                 for (who, mapped) in whos {
                     self.open(who, mapped)?;
                 }
-                return self.compare();
+                // All of them read the same files: what is right is asked of the model.
+                let at = self.handles.len() - 1;
+                for path in self.model.paths(self.handles[at].who.url, None, true) {
+                    self.ask_path(at, None, &path, None, true, Deadline::Default)?;
+                    self.agree(at, None, &path)?;
+                }
             }
             return Ok(());
         }
