@@ -386,7 +386,9 @@ impl World {
         let round = self.word(5, 4);
         if self.word(3, 2) == 0 {
             // What is in it ends, and counts no more.
-            self.record_round(at, &one, &library, &key, round + 4)?;
+            for ended in [round + 4, round + 8] {
+                self.record_round(at, &one, &library, &key, ended)?;
+            }
             let done = one.invalidate();
             self.say(&format!("{}: {library} is wrong", self.handles[at].number));
             self.acknowledged(done, "invalidating a library")?;
