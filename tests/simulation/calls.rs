@@ -110,7 +110,11 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn handle_of(&self, at: usize, library: Option<&str>) -> Result<Option<plexindex::index::Library>, String> {
+    pub(super) fn handle_of(
+        &self,
+        at: usize,
+        library: Option<&str>,
+    ) -> Result<Option<plexindex::index::Library>, String> {
         let selector = library.map(|title| Selector::Title(title.to_owned()));
         let made = selector
             .map(|selector| self.handles[at].index.select(selector))
@@ -384,17 +388,19 @@ impl World {
         };
         let one = self.handle_of(at, Some(&library))?.expect("named");
         let round = self.word(5, 4);
+        // Asked before: an item of a library that was invalidated has that listed, and then what ended is swept.
+        let listed = matches!(one.item(&key), Ok(Some(_)));
         if self.word(3, 2) == 0 {
             // What is in it ends, and counts no more.
             for ended in [round + 4, round + 8] {
-                self.record_round(at, &one, &library, &key, ended)?;
+                self.record_round(at, &one, &library, &key, listed, ended)?;
             }
             let done = one.invalidate();
             self.say(&format!("{}: {library} is wrong", self.handles[at].number));
             self.acknowledged(done, "invalidating a library")?;
             self.each_library(at, Some(&library), Model::invalidate);
         }
-        self.record_round(at, &one, &library, &key, round)?;
+        self.record_round(at, &one, &library, &key, listed, round)?;
         // None of the few that were recorded before has gone for those that ended.
         for number in 0..12 {
             for title in [TITLES[0], TITLES[1]] {
@@ -410,6 +416,7 @@ impl World {
         one: &plexindex::index::Library,
         library: &str,
         key: &str,
+        listed: bool,
         round: usize,
     ) -> Result<(), String> {
         let who = self.handles[at].who;
@@ -417,7 +424,6 @@ impl World {
             .map(|number| format!("/host/many {round}/{number}.mkv"))
             .collect();
         let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key)).collect();
-        let listed = matches!(one.item(key), Ok(Some(_)));
         let done = one.record_matches(&pairs);
         self.say(&format!(
             "{}: {MANY} paths in {library} are {key}: {:?}",
@@ -856,7 +862,11 @@ impl World {
 }
 
 /// What [`World::pick`] chose, for a call that tells no progress.
-pub(super) fn options(library: Option<&plexindex::index::Library>, deadline: Deadline, offline: bool) -> QueryOptions<'_> {
+pub(super) fn options(
+    library: Option<&plexindex::index::Library>,
+    deadline: Deadline,
+    offline: bool,
+) -> QueryOptions<'_> {
     QueryOptions {
         library,
         deadline,

@@ -5,7 +5,7 @@
 //! there for all of that time. What a host invalidated is answered as the server had it since. What it recorded is answered
 //! until it is invalidated or its item goes.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use plexindex::error::Status;
 use plexindex::index::{Candidate, Match};
@@ -76,6 +76,8 @@ pub struct Recorded {
 struct Told {
     paths: BTreeMap<String, usize>,
     keys: BTreeMap<String, usize>,
+    /// Paths and keys of which the same may have been told, by calls that failed or were killed too.
+    marked: BTreeSet<String>,
     /// What is answered as fresh was read since.
     fresh: usize,
     /// What is answered at all was read since.
@@ -208,12 +210,17 @@ impl Model {
         killed: bool,
     ) {
         let now = self.now();
-        self.hosts.ever
+        self.hosts
+            .ever
             .insert((server, library.to_owned(), fold(path), key.to_owned()));
         // What the host records ends an earlier invalidation of the path and of the item.
         let told = self.told(server, who, library);
         told.keys.remove(key);
         told.paths.remove(&fold(path));
+        if !killed {
+            told.marked.remove(key);
+            told.marked.remove(&fold(path));
+        }
         let place = (server, who.user, library.to_owned(), fold(path));
         let record = self.hosts.records.entry(place).or_default();
         if killed {
@@ -248,6 +255,7 @@ impl Model {
     pub fn invalidate_path(&mut self, server: usize, who: Who, library: &str, path: &str, killed: bool) {
         let now = self.now();
         self.end_records(server, who, library, killed, |at, _| at == fold(path));
+        self.told(server, who, library).marked.insert(fold(path));
         if !killed {
             self.told(server, who, library).paths.insert(fold(path), now);
         }
@@ -255,6 +263,7 @@ impl Model {
 
     pub fn invalidate_item(&mut self, server: usize, who: Who, library: &str, key: &str, killed: bool) {
         let now = self.now();
+        self.told(server, who, library).marked.insert(key.to_owned());
         self.end_records(server, who, library, true, |_, record| {
             record.keys.iter().any(|one| one == key)
         });
@@ -271,6 +280,7 @@ impl Model {
     /// The server said that an item is gone: it is answered no more before it was asked for. Its matches stay.
     pub fn deleted(&mut self, server: usize, who: Who, library: &str, key: &str, killed: bool) {
         let now = self.now();
+        self.told(server, who, library).marked.insert(key.to_owned());
         if !killed {
             self.told(server, who, library).keys.insert(key.to_owned(), now);
         }
@@ -332,7 +342,11 @@ impl Model {
             let key = record.keys.iter().map(String::len).max().unwrap_or(0);
             (path.len() + key + 64) as u64
         };
-        let living = self.hosts.records.iter().map(|((.., path), record)| bytes(path, record));
+        let living = self
+            .hosts
+            .records
+            .iter()
+            .map(|((.., path), record)| bytes(path, record));
         if living.sum::<u64>() > limit {
             self.hosts.records.values_mut().for_each(|record| record.must = None);
         }
@@ -473,8 +487,7 @@ impl Model {
         let (key, library) = (&candidate.item.rating_key, &candidate.library);
         let path = fold(asked.path);
         let told = self.told_of(asked, library);
-        let own = (self.hosts.records)
-            .get(&(asked.server, asked.who.user, library.clone(), path.clone()));
+        let own = (self.hosts.records).get(&(asked.server, asked.who.user, library.clone(), path.clone()));
         let is_own = own.is_some_and(|record| record.keys.contains(key));
         if !is_own {
             if let Some(record) = own.filter(|record| record.must.is_some()) {
@@ -485,8 +498,7 @@ impl Model {
             let of_others = others
                 .map(|user| (asked.server, user, library.clone(), path.clone()))
                 .any(|place| self.hosts.records.contains_key(&place))
-                || (self.hosts.ever)
-                    .contains(&(asked.server, library.clone(), path.clone(), key.clone()));
+                || (self.hosts.ever).contains(&(asked.server, library.clone(), path.clone(), key.clone()));
             let of = |map: &BTreeMap<String, usize>, name: &str| map.get(name).copied().unwrap_or(0);
             let ended = told.ended.max(of(&told.paths, &path)).max(of(&told.keys, key));
             let dead = told.fetched.is_some_and(|fetched| ended > fetched);
@@ -619,9 +631,9 @@ impl Model {
         let told = self.told_of(asked, library);
         let facts = self.facts.get(&(asked.who.url, library.to_owned(), key.to_owned()));
         let mut paths = facts.into_iter().flatten().map(|fact| fold(&fact.path));
-        let marked = told.keys.contains_key(key)
-            || told.paths.contains_key(&fold(asked.path))
-            || paths.any(|path| told.paths.contains_key(&path));
+        let marked = told.marked.contains(key)
+            || told.marked.contains(&fold(asked.path))
+            || paths.any(|path| told.marked.contains(&path));
         marked && (asked.offline || asked.full || !self.tells_items)
     }
 

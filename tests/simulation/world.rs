@@ -751,5 +751,5 @@ fn film(server: usize, title: &str, number: usize) -> (String, String) {
 mod calls;
 #[path = "trouble.rs"]
 mod trouble;
-use trouble::Kept;
 use calls::{host_path, options, show};
+use trouble::Kept;
