@@ -407,6 +407,12 @@ impl World {
                 self.ask_path(at, Some(title), &host_path(number), None, true, Deadline::Default)?;
             }
         }
+        if self.word(3, 8) < 6 {
+            // Else there are soon more than the limit allows, and nothing has to stay.
+            let done = one.invalidate();
+            self.acknowledged(done, "invalidating a library")?;
+            self.each_library(at, Some(&library), Model::invalidate);
+        }
         Ok(())
     }
 
