@@ -638,6 +638,10 @@ impl World {
         self.handles[at].index.watch_stop();
         let heard = server.hear();
         if failing {
+            // It may have heard it.
+            if let Some(key) = &told {
+                self.model.deleted(self.net.route(who.url), who, &title, key, true);
+            }
             return Ok(());
         }
         if heard {
