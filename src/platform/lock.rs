@@ -39,8 +39,8 @@ impl FileLock {
         deadline: Option<Instant>,
         give_up: &dyn Fn() -> bool,
     ) -> io::Result<Option<Self>> {
-        let file = OwnFile::open(open)?;
         tell(Step::Lock)?;
+        let file = OwnFile::open(open)?;
         let mut pause = Duration::from_millis(1);
         loop {
             match file.try_lock() {

@@ -388,18 +388,48 @@ impl World {
         };
         let one = self.handle_of(at, Some(&library))?.expect("named");
         let round = self.word(5, 4);
-        let paths: Vec<String> = (0..MANY)
-            .map(|number| format!("/host/many {round}/{number}.mkv"))
-            .collect();
-        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
-        if self.word(3, 3) == 0 {
+        // Asked before: an item of a library that was invalidated has that listed, and then what ended is swept.
+        let listed = matches!(one.item(&key), Ok(Some(_)));
+        if self.word(3, 2) == 0 {
             // What is in it ends, and counts no more.
+            for ended in [round + 4, round + 8] {
+                self.record_round(at, &one, &library, &key, listed, ended)?;
+            }
             let done = one.invalidate();
             self.say(&format!("{}: {library} is wrong", self.handles[at].number));
             self.acknowledged(done, "invalidating a library")?;
             self.each_library(at, Some(&library), Model::invalidate);
         }
-        let listed = matches!(one.item(&key), Ok(Some(_)));
+        self.record_round(at, &one, &library, &key, listed, round)?;
+        // None of the few that were recorded before has gone for those that ended.
+        for number in 0..12 {
+            for title in [TITLES[0], TITLES[1]] {
+                self.ask_path(at, Some(title), &host_path(number), None, true, Deadline::Default)?;
+            }
+        }
+        if self.word(3, 8) < 6 {
+            // Else there are soon more than the limit allows, and nothing has to stay.
+            let done = one.invalidate();
+            self.acknowledged(done, "invalidating a library")?;
+            self.each_library(at, Some(&library), Model::invalidate);
+        }
+        Ok(())
+    }
+
+    fn record_round(
+        &mut self,
+        at: usize,
+        one: &plexindex::index::Library,
+        library: &str,
+        key: &str,
+        listed: bool,
+        round: usize,
+    ) -> Result<(), String> {
+        let who = self.handles[at].who;
+        let paths: Vec<String> = (0..MANY)
+            .map(|number| format!("/host/many {round}/{number}.mkv"))
+            .collect();
+        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key)).collect();
         let done = one.record_matches(&pairs);
         self.say(&format!(
             "{}: {MANY} paths in {library} are {key}: {:?}",
@@ -416,15 +446,9 @@ impl World {
         }
         let (server, unsure) = (self.net.route(who.url), self.is_unsure());
         for path in &paths {
-            self.model.record(server, who, &library, path, &key, listed, unsure);
+            self.model.record(server, who, library, path, key, listed, unsure);
         }
         self.model.compacted(MATCHES_LIMIT);
-        // None of the few that were recorded before has gone for those that ended.
-        for number in 0..12 {
-            for title in [TITLES[0], TITLES[1]] {
-                self.ask_path(at, Some(title), &host_path(number), None, true, Deadline::Default)?;
-            }
-        }
         Ok(())
     }
 
@@ -447,7 +471,7 @@ impl World {
         self.agree(at, library.as_deref(), &path)
     }
 
-    fn each_library(
+    pub(super) fn each_library(
         &mut self,
         at: usize,
         library: Option<&str>,
@@ -614,6 +638,10 @@ impl World {
         self.handles[at].index.watch_stop();
         let heard = server.hear();
         if failing {
+            // It may have heard it.
+            if let Some(key) = &told {
+                self.model.deleted(self.net.route(who.url), who, &title, key, true);
+            }
             return Ok(());
         }
         if heard {

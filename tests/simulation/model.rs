@@ -5,7 +5,7 @@
 //! there for all of that time. What a host invalidated is answered as the server had it since. What it recorded is answered
 //! until it is invalidated or its item goes.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use plexindex::error::Status;
 use plexindex::index::{Candidate, Match};
@@ -76,6 +76,8 @@ pub struct Recorded {
 struct Told {
     paths: BTreeMap<String, usize>,
     keys: BTreeMap<String, usize>,
+    /// Paths and keys of which the same may have been told, by calls that failed or were killed too.
+    marked: BTreeSet<String>,
     /// What is answered as fresh was read since.
     fresh: usize,
     /// What is answered at all was read since.
@@ -215,6 +217,10 @@ impl Model {
         let told = self.told(server, who, library);
         told.keys.remove(key);
         told.paths.remove(&fold(path));
+        if !killed {
+            told.marked.remove(key);
+            told.marked.remove(&fold(path));
+        }
         let place = (server, who.user, library.to_owned(), fold(path));
         let record = self.hosts.records.entry(place).or_default();
         if killed {
@@ -249,6 +255,7 @@ impl Model {
     pub fn invalidate_path(&mut self, server: usize, who: Who, library: &str, path: &str, killed: bool) {
         let now = self.now();
         self.end_records(server, who, library, killed, |at, _| at == fold(path));
+        self.told(server, who, library).marked.insert(fold(path));
         if !killed {
             self.told(server, who, library).paths.insert(fold(path), now);
         }
@@ -256,6 +263,7 @@ impl Model {
 
     pub fn invalidate_item(&mut self, server: usize, who: Who, library: &str, key: &str, killed: bool) {
         let now = self.now();
+        self.told(server, who, library).marked.insert(key.to_owned());
         self.end_records(server, who, library, true, |_, record| {
             record.keys.iter().any(|one| one == key)
         });
@@ -272,6 +280,7 @@ impl Model {
     /// The server said that an item is gone: it is answered no more before it was asked for. Its matches stay.
     pub fn deleted(&mut self, server: usize, who: Who, library: &str, key: &str, killed: bool) {
         let now = self.now();
+        self.told(server, who, library).marked.insert(key.to_owned());
         if !killed {
             self.told(server, who, library).keys.insert(key.to_owned(), now);
         }
@@ -622,9 +631,9 @@ impl Model {
         let told = self.told_of(asked, library);
         let facts = self.facts.get(&(asked.who.url, library.to_owned(), key.to_owned()));
         let mut paths = facts.into_iter().flatten().map(|fact| fold(&fact.path));
-        let marked = told.keys.contains_key(key)
-            || told.paths.contains_key(&fold(asked.path))
-            || paths.any(|path| told.paths.contains_key(&path));
+        let marked = told.marked.contains(key)
+            || told.marked.contains(&fold(asked.path))
+            || paths.any(|path| told.marked.contains(&path));
         marked && (asked.offline || asked.full || !self.tells_items)
     }
 
@@ -638,6 +647,9 @@ impl Model {
         }) || (self.hosts.ever)
             .iter()
             .any(|(at, _, on, one)| (*at, on, one.as_str()) == (asked.server, &path, key));
+        // However a host spells the folders, the file has its name.
+        let name = path.rsplit('/').next().unwrap_or("");
+        let named = |fact: &Fact| fold(&fact.path).rsplit('/').next() == Some(name);
         let mut held = false;
         for ((url, library, one), facts) in &self.facts {
             if *url != asked.who.url || one != key || asked.library.is_some_and(|asked| asked != library) {
@@ -649,7 +661,7 @@ impl Model {
             held |= sees(asked.who.user, key)
                 && facts
                     .iter()
-                    .any(|fact| fact.server == asked.server && fact.to.is_none_or(|to| to > floor));
+                    .any(|fact| fact.server == asked.server && named(fact) && fact.to.is_none_or(|to| to > floor));
         }
         if held || recorded {
             Ok(())

@@ -45,12 +45,13 @@ impl World {
         self.model.put_back(kept.hosts);
         // Lookups notice within half a second.
         hold_coarse(600);
+        // Fast lookups first: what reads the database finds out by that.
+        for (at, number) in (0..self.handles.len()).flat_map(|at| (0..12).map(move |number| (at, number))) {
+            self.agree(at, None, &host_path(number))?;
+        }
         for at in 0..self.handles.len() {
             for (table, entry) in (0..3).flat_map(|table| (0..8).map(move |entry| (table, entry))) {
                 self.read_entry(at, &format!("table {table}"), &format!("entry {entry}"))?;
-            }
-            for number in 0..12 {
-                self.agree(at, None, &host_path(number))?;
             }
         }
         Ok(())
@@ -60,7 +61,7 @@ impl World {
     pub(super) fn gone_while_opening(&mut self) -> Result<(), String> {
         self.empty();
         let who = self.any_who();
-        let after = self.word(3, 60) as u64;
+        let after = self.word(3, 10) as u64;
         self.say(&format!("the folder goes at point {after} of an opening by {who:?}"));
         // So that it is made anew.
         let pages = std::fs::read_dir(&self.folder).expect("the folder").flatten();
@@ -96,6 +97,14 @@ impl World {
         let (number, server) = (self.net.route(who.url), self.net.server(who.url).clone());
         let libraries = self.libraries(who.url);
         let (title, section) = libraries[self.word(2, libraries.len())].clone();
+        // The first listing there is, or one after others.
+        let first = self.word(4, 14) < 7;
+        if first {
+            let done = self.handles[at].index.clear();
+            self.acknowledged(done, "clearing")?;
+            self.each_library(at, None, Model::clear);
+            self.say("cleared");
+        }
         for _ in 0..self.word(3, 6) {
             self.files += 1;
             let (name, path) = film(number, &title, self.files);
@@ -105,7 +114,7 @@ impl World {
         for (kind, times) in server.take_requests() {
             *self.counts.entry(format!("requests: {kind}")).or_default() += times;
         }
-        server.fail(Some(Fault::DownAfterPages(self.word(4, 5) as u64)));
+        server.fail(Some(Fault::DownAfterPages(self.word(4, 7) as u64)));
         let one = self.handle_of(at, Some(&title))?.expect("named");
         let query = options(Some(&one), Deadline::Default, false);
         let done = self.handles[at].index.refresh(&query, true);
@@ -122,9 +131,12 @@ impl World {
             .filter(plexindex::model::Item::has_key)
             .collect();
         let mut told = Vec::new();
-        for nth in 0..3.min(items.len()) {
-            // Those that came last first: no listing but this one has them.
-            let item = &items[items.len() - 1 - (self.word(5, 4) * nth) % items.len()];
+        // Those that came first have been read; those that came last are in no listing but this one.
+        let mut chosen: Vec<_> = items.iter().collect();
+        if !first {
+            chosen.reverse();
+        }
+        for item in chosen.into_iter().take(6) {
             let (key, old) = (item.rating_key.clone(), item.parts[0].clone());
             self.files += 1;
             let new = film(number, &title, self.files).1;
@@ -151,7 +163,7 @@ impl World {
         }
         // Longer than a server is left alone that failed.
         self.go_on(16_000 + self.word(4, 60_000).cast_signed() as i64);
-        let still = self.word(5, 2) == 0;
+        let still = self.word(5, 3) == 0;
         server.take_requests();
         server.fail(still.then_some(Fault::DownAfterPages(0)));
         for (key, old, new) in &told {
