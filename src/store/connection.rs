@@ -279,9 +279,10 @@ impl Slot {
                 ));
             };
             // What a write has under way goes to the log that it has, and is seen when it is over. A later one finds out.
-            let _alone = match self.journal.may_differ(&self.folder) {
-                true => self.folder.exclusive()?,
-                false => None,
+            let _alone = if self.journal.may_differ(&self.folder) {
+                self.folder.exclusive()?
+            } else {
+                None
             };
             let before = Journal::now(&self.folder);
             let opened = open(&self.folder, sole);
