@@ -97,7 +97,9 @@ impl Journal {
 
     /// Whether a connection that is opened now may get another log than a write has that is under way in another process.
     fn may_differ(&self, folder: &Folder) -> bool {
-        lock(&self.seen).open == 0 && (self.losses() > 0 || Inode::of(folder.log()[1]).is_none())
+        folder.shares_memory()
+            && lock(&self.seen).open == 0
+            && (self.losses() > 0 || Inode::of(folder.log()[1]).is_none())
     }
 
     /// Notes a connection that was opened when the names were `before`; `false` when it may have got other files than have
