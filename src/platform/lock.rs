@@ -3,10 +3,12 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::files;
 use super::fork::OwnFile;
+use super::mutex::lock;
 use super::witness::{Step, tell};
 
 /// A held lock; dropping it frees it, also when a child that was forked meanwhile lives on. The file stays: removing it
@@ -41,26 +43,87 @@ impl FileLock {
     ) -> io::Result<Option<Self>> {
         tell(Step::Lock)?;
         let file = OwnFile::open(open)?;
-        let mut pause = Duration::from_millis(1);
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Some(Self { _file: file })),
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(error),
-            }
-            let now = Instant::now();
-            if give_up() || deadline.is_some_and(|at| at <= now) {
-                return Ok(None);
-            }
-            std::thread::sleep(deadline.map_or(pause, |at| pause.min(at - now)));
-            pause = (pause * 2).min(Duration::from_millis(20));
-        }
+        let taken = wait_for(deadline, give_up, || file.try_lock())?;
+        Ok(taken.then_some(Self { _file: file }))
     }
 
     /// Whether the error says that the file system has no locks.
     pub fn are_missing(error: &io::Error) -> bool {
         error.kind() == io::ErrorKind::Unsupported
             || matches!(error.raw_os_error(), Some(libc::ENOLCK | libc::ENOSYS | libc::EINVAL))
+    }
+}
+
+/// A lock that is taken again and again: its file stays open, so that taking it needs no descriptor. The threads of this
+/// process that take it share it.
+#[derive(Debug)]
+pub struct OpenLock {
+    file: OwnFile,
+    holders: Mutex<u32>,
+}
+
+/// Held until it is dropped.
+#[derive(Debug)]
+pub struct Taken(Arc<OpenLock>);
+
+impl OpenLock {
+    /// The lock on a file, made when it is missing.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            file: OwnFile::open(|| files::private(path))?,
+            holders: Mutex::default(),
+        })
+    }
+
+    /// Waits until no other process holds it; `None` when one does at `deadline`.
+    ///
+    /// # Errors
+    /// When the file system has no locks ([`FileLock::are_missing`]).
+    pub fn take(self: &Arc<Self>, deadline: Instant) -> io::Result<Option<Taken>> {
+        let taken = wait_for(Some(deadline), &|| false, || {
+            let mut holders = lock(&self.holders);
+            if *holders == 0 {
+                self.file.try_lock()?;
+            }
+            *holders += 1;
+            Ok(())
+        })?;
+        Ok(taken.then(|| Taken(Arc::clone(self))))
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let mut holders = lock(&self.0.holders);
+        *holders -= 1;
+        if *holders == 0 {
+            let _ = self.0.file.unlock();
+        }
+    }
+}
+
+/// Tries to take a lock until it is taken; `false` when that is not so in time.
+fn wait_for(
+    deadline: Option<Instant>,
+    give_up: &dyn Fn() -> bool,
+    mut take: impl FnMut() -> Result<(), TryLockError>,
+) -> io::Result<bool> {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match take() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let now = Instant::now();
+        if give_up() || deadline.is_some_and(|at| at <= now) {
+            return Ok(false);
+        }
+        std::thread::sleep(deadline.map_or(pause, |at| pause.min(at - now)));
+        pause = (pause * 2).min(Duration::from_millis(20));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, FileControl};
@@ -13,6 +13,7 @@ use super::patience::BUSY;
 use super::schema::{MADE, connect, failure, journal, warn_of_network};
 use crate::error::{Error, Result, Status};
 use crate::platform::files::Inode;
+use crate::platform::lock::{OpenLock, Taken};
 use crate::platform::mutex::lock;
 use crate::platform::sole::Sole;
 
@@ -44,6 +45,9 @@ struct Seen {
     open: u32,
     /// What `-wal` and `-shm` were when the first of them was; `None` where there is no write-ahead log.
     files: Option<[Option<Inode>; 2]>,
+    /// What a write holds besides `SQLite`'s own lock, which is in `-shm`: one that has lost its name keeps out none who
+    /// opens another. Open as long as they are.
+    lock: Option<Arc<OpenLock>>,
 }
 
 impl Journal {
@@ -80,16 +84,49 @@ impl Journal {
         self.losses.load(Ordering::Acquire)
     }
 
-    fn opened(&self, folder: &Folder, has_log: bool) {
+    /// Keeps all other processes from writing to the database, and from opening it where a log may have lost its name, until
+    /// the result is dropped; `Err` when another does so for longer than `patience`. Nothing is held where locks do not work,
+    /// or there is no log.
+    pub fn alone(&self, patience: Duration) -> std::result::Result<Option<Taken>, ()> {
+        let open = lock(&self.seen).lock.clone();
+        match open.map(|open| open.take(Instant::now() + patience)) {
+            None | Some(Err(_)) => Ok(None),
+            Some(Ok(taken)) => taken.map(Some).ok_or(()),
+        }
+    }
+
+    /// Whether a connection that is opened now may get another log than a write has that is under way in another process.
+    fn may_differ(&self, folder: &Folder) -> bool {
+        folder.shares_memory()
+            && lock(&self.seen).open == 0
+            && (self.losses() > 0 || Inode::of(folder.log()[1]).is_none())
+    }
+
+    /// Notes a connection that was opened when the names were `before`; `false` when it may have got other files than have
+    /// the names now.
+    fn opened(&self, folder: &Folder, has_log: bool, before: [Option<Inode>; 2]) -> bool {
         let mut seen = lock(&self.seen);
         if seen.open == 0 {
-            seen.files = has_log.then(|| Self::now(folder));
+            if has_log && Self::now(folder) != before {
+                return false;
+            }
+            seen.files = has_log.then_some(before);
+            seen.lock = if has_log {
+                OpenLock::open(&folder.store_lock()).ok().map(Arc::new)
+            } else {
+                None
+            };
         }
         seen.open += 1;
+        true
     }
 
     fn closed(&self) {
-        lock(&self.seen).open -= 1;
+        let mut seen = lock(&self.seen);
+        seen.open -= 1;
+        if seen.open == 0 {
+            seen.lock = None;
+        }
     }
 }
 
@@ -153,6 +190,7 @@ impl Slot {
         let Some(open) = self.open.take() else { return };
         if self.journal.is_lost(&self.folder) {
             self.journal.losses.fetch_add(1, Ordering::AcqRel);
+            let _alone = self.journal.alone(BUSY);
             abandon(&open.connection, &self.folder, self.journal.may_be_saved(&self.folder));
         }
         drop(open);
@@ -161,6 +199,9 @@ impl Slot {
 
     /// Empties the log into the database now, as far as no process reads.
     pub fn settle(&self) {
+        let Ok(_alone) = self.journal.alone(Duration::ZERO) else {
+            return;
+        };
         if self.journal.is_lost(&self.folder) {
             return;
         }
@@ -239,18 +280,28 @@ impl Slot {
                     ),
                 ));
             };
+            // What a write has under way goes to the log that it has, and is seen when it is over. A later one finds out.
+            let _alone = if self.journal.may_differ(&self.folder) {
+                self.folder.exclusive()?
+            } else {
+                None
+            };
+            let before = Journal::now(&self.folder);
             let opened = open(&self.folder, sole);
-            if self.file == Inode::of(self.folder.database()) {
-                if opened.is_ok() {
-                    self.journal
-                        .opened(&self.folder, opened.as_ref().is_ok_and(|open| open.has_log));
-                }
-                return opened.map_err(|error| {
+            if self.file != Inode::of(self.folder.database()) {
+                continue;
+            }
+            match opened {
+                Ok(open) if self.journal.opened(&self.folder, open.has_log, before) => return Ok(open),
+                Ok(_) => {} // made just now, or replaced
+                // What was read through a log that is another's says nothing about the database.
+                Err(error) if is_broken(&error) && Journal::now(&self.folder) != before => {}
+                Err(error) => {
                     if is_broken(&error) {
                         self.folder.mark_broken(self.file);
                     }
-                    explain(&error, &self.folder)
-                });
+                    return Err(explain(&error, &self.folder));
+                }
             }
         }
         Err(Error::new(

@@ -70,10 +70,9 @@ impl Folder {
         Ok(())
     }
 
-    /// Held while the database gets or loses its name. Where locks do not work, none has it.
-    fn exclusive(&self) -> Result<Option<FileLock>> {
-        let path = self.fetch_lock("store");
-        match FileLock::acquire(&path, Some(Instant::now() + PATIENCE), &|| false) {
+    /// Held while the database gets or loses its name, and by each write transaction. Where locks do not work, none has it.
+    pub fn exclusive(&self) -> Result<Option<FileLock>> {
+        match FileLock::acquire(&self.store_lock(), Some(Instant::now() + PATIENCE), &|| false) {
             Ok(Some(lock)) => Ok(Some(lock)),
             Ok(None) => Err(Error::new(
                 Status::Store,

@@ -119,6 +119,11 @@ impl Folder {
         self.path.join(format!("{NAME}-{what}.lock"))
     }
 
+    /// The lock on the database itself.
+    pub fn store_lock(&self) -> PathBuf {
+        self.fetch_lock("store")
+    }
+
     /// A file to try a lock with. Its name is one that is swept, should a kill leave it.
     pub fn trial(&self) -> PathBuf {
         self.path.join(format!("{NAME}.trial.{}.new", std::process::id()))

@@ -160,9 +160,10 @@ impl Store {
         self.folder.broken().is_some() || slot.is_moved()
     }
 
-    /// The error for people; notes that the database is broken when that is what it says.
+    /// The error for people; notes that the database is broken when that is what it says. What was read through a log that
+    /// has lost its name says nothing about the database.
     pub(super) fn explained(&self, error: &rusqlite::Error, slot: &Slot) -> Error {
-        if is_broken(error) {
+        if is_broken(error) && !slot.is_moved() {
             self.folder.mark_broken(slot.file());
         }
         explain(error, &self.folder)

@@ -87,16 +87,14 @@ impl Store {
     pub(super) fn write<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.open_reader();
         self.with(&self.connections.writer, |connection| {
-            connection.busy_timeout(Patience::now().left())?;
-            self.transaction(connection, &mut work)
+            self.transaction(connection, Patience::now().left(), &mut work)
         })
     }
 
     /// The same; `None` when other processes write until this thread's [`Patience`] ends.
     pub(super) fn write_in_turn<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Result<Option<T>> {
         self.with(&self.connections.writer, |connection| {
-            connection.busy_timeout(Patience::now().left())?;
-            match self.transaction(connection, &mut work) {
+            match self.transaction(connection, Patience::now().left(), &mut work) {
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(None),
                 done => done.map(Some),
             }
@@ -106,13 +104,13 @@ impl Store {
     /// Writes when no one else does, in this or another process; `None` otherwise, at once.
     pub(super) fn try_write<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Option<Result<T>> {
         let mut slot = self.connections.writer.try_lock().ok()?;
-        let done = self.run(&mut slot, &mut |connection| {
-            connection.busy_timeout(Duration::ZERO)?;
-            match self.transaction(connection, &mut work) {
+        let done = self.run(
+            &mut slot,
+            &mut |connection| match self.transaction(connection, Duration::ZERO, &mut work) {
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(None),
                 done => done.map(Some),
-            }
-        });
+            },
+        );
         match done {
             Done::Returned(done) => done.transpose(),
             Done::Stale => None,
@@ -122,13 +120,20 @@ impl Store {
     fn transaction<T>(
         &self,
         connection: &Connection,
+        patience: Duration,
         work: &mut impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
+        connection.busy_timeout(patience)?;
         // IMMEDIATE: no other transaction gets the sequence read here before the end.
         connection.execute_batch("BEGIN IMMEDIATE")?;
         let undo = Undo(connection);
-        // Those who share our index of the log wait for this transaction: what is right now stays right until its end.
-        if self.connections.here.journal.is_lost(&self.folder) {
+        // Those who share our index of the log wait for this transaction, and those who open another one wait for `_alone`:
+        // what is right now stays right until its end.
+        let journal = &self.connections.here.journal;
+        let Ok(_alone) = journal.alone(patience) else {
+            return Err(failure(rusqlite::ffi::SQLITE_BUSY));
+        };
+        if journal.is_lost(&self.folder) {
             return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // and is done again
         }
         let before = sequence_of(connection)?;

@@ -1,15 +1,19 @@
 //! What `SQLite` keeps beside the database, `-wal` and `-shm`, removed or replaced while processes have it open: no match
 //! whose recording returned afterwards is lost, and all processes go on with the same store.
 
+use std::ffi::c_int;
 use std::fs;
 use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use plexindex_standin::Standin;
 
 use super::broken::{answer, used};
 use super::full::try_open;
 use crate::support::{self, clock, movies, options, path_of};
-use crate::worker::{Worker, assert_sound, database, place, until};
+use crate::vfs::{self, Call, Paths};
+use crate::worker::{Worker, assert_sound, database, open_at, place, say, told, until};
 
 fn hosts(folder: &Path, server: &Standin, count: usize) -> Vec<Worker> {
     let place = place(folder, server);
@@ -228,4 +232,140 @@ fn a_write_ahead_log_that_was_removed_is_named() {
     hosts.into_iter().for_each(Worker::end);
     assert_there(&server, folder.path(), &taken, &key, "at the end");
     assert_sound(folder.path());
+}
+
+/// What a worker that pauses waits for: `None` until it is told.
+struct Pause {
+    /// Where, once: at a call of this kind on the file whose name ends so.
+    at: Option<(bool, &'static str)>,
+    files: Paths,
+    folder: String,
+}
+
+static PAUSE: Mutex<Option<Pause>> = Mutex::new(None);
+
+/// Pauses before the first write to the log, or before the first read once there is an index of the log.
+fn pauses(call: &Call<'_>) -> c_int {
+    let mut locked = PAUSE.lock().expect("no panic");
+    let pause = locked.as_mut().expect("set before");
+    let is_it = match (call, pause.at) {
+        (Call::Open { file, path, .. }, _) => {
+            pause.files.opened(*file, path);
+            false
+        }
+        (Call::Write { file, .. }, Some((true, end))) => pause.files.of(*file).to_string_lossy().ends_with(end),
+        (Call::Read { .. }, Some((false, end))) => {
+            Path::new(&pause.folder).join(format!("plexindex-2.db{end}")).exists()
+        }
+        _ => false,
+    };
+    if is_it {
+        pause.at = None;
+        drop(locked);
+        say("pausing");
+        assert_eq!(told().as_deref(), Some("go on"));
+    }
+    rusqlite::ffi::SQLITE_OK
+}
+
+/// Opens a store and records in it, and pauses while it does one of both.
+pub fn pausing(words: &[&str]) {
+    let at = |at| Pause {
+        at,
+        files: Paths::default(),
+        folder: words[0].to_owned(),
+    };
+    let (opening, key) = (words[3] == "opening", words[4]);
+    *PAUSE.lock().expect("no panic") = Some(at(opening.then_some((false, "-shm"))));
+    vfs::register(pauses, true);
+    let index = open_at(words);
+    say("open");
+    let library = index.library("Movies").expect("a handle");
+    while let Some(path) = told() {
+        let number = path.strip_suffix("/0.mkv");
+        if !opening && number.is_some() {
+            PAUSE.lock().expect("no panic").as_mut().expect("set").at = Some((true, "-wal"));
+        }
+        let done = library.record_matches(&[(path.as_bytes(), key)]);
+        say(&done.map_or_else(|error| error.message, |()| "done".to_owned()));
+    }
+}
+
+/// While it pauses another one may come to an end, or wait for it.
+const WHILE: Duration = Duration::from_millis(300);
+
+#[test]
+fn a_write_that_is_under_way_when_the_journal_goes_takes_nothing_from_those_who_come_after() {
+    let server = movies(10);
+    let (_, key) = path_of(&server, 1, 3);
+    // A copy of the log lacks what the index of it has: calls say so.
+    with_each_trick("wal replaced", |what, trick| {
+        let folder = tempfile::tempdir().expect("a folder");
+        used(&server, folder.path());
+        let mut others = hosts(folder.path(), &server, 1);
+        let place = place(folder.path(), &server);
+        let mut paused = Worker::start("pausing", [&place[0], &place[1], &place[2], "writing", &key]);
+        assert_eq!(paused.hear(), "open");
+        let mut taken = record(&mut others, &key, "before", 3);
+        for number in [1, 2, 0] {
+            let path = format!("/paused/{number}.mkv");
+            paused.tell(&path);
+            taken.push(path);
+            assert_eq!(paused.hear(), if number == 0 { "pausing" } else { "done" }, "{what}");
+        }
+        trick(folder.path());
+        let path = "/host/meanwhile.mkv";
+        others[0].tell(&format!("record {path}|{key}"));
+        taken.push(path.to_owned());
+        let was_done = others[0].hears_by(Instant::now() + WHILE);
+        assert_eq!(paused.ask("go on"), "done", "{what}");
+        assert!(was_done || others[0].hear() == "done", "{what}");
+        for path in &taken {
+            assert_eq!(others[0].ask(&format!("look {path}")), key, "{what}: {path}");
+        }
+        taken.extend(record(&mut others, &key, "after", 3));
+        assert_eq!(paused.ask("/paused/3.mkv"), "done", "{what}");
+        taken.push("/paused/3.mkv".to_owned());
+        assert_there(&server, folder.path(), &taken, &key, what);
+        paused.end();
+        others.into_iter().for_each(Worker::end);
+        assert_there(&server, folder.path(), &taken, &key, what);
+        assert_sound(folder.path());
+    });
+}
+
+#[test]
+fn a_journal_that_is_replaced_while_it_is_opened_is_noticed() {
+    let server = movies(10);
+    let (_, key) = path_of(&server, 1, 3);
+    with_each_trick("wal removed", |what, trick| {
+        let folder = tempfile::tempdir().expect("a folder");
+        used(&server, folder.path());
+        let place = place(folder.path(), &server);
+        remove(folder.path(), "-shm");
+        let mut first = Worker::start("pausing", [&place[0], &place[1], &place[2], "opening", &key]);
+        assert_eq!(first.hear(), "pausing");
+        trick(folder.path());
+        let mut other = Worker::start("host", [&place[0], &place[1], &place[2]]);
+        assert_eq!(other.hear(), "ready");
+        other.tell("open");
+        let was_done = other.hears_by(Instant::now() + WHILE);
+        assert_eq!(first.ask("go on"), "open", "{what}");
+        assert!(was_done || other.hear() == "done", "{what}");
+        let mut others = [other];
+        let mut taken = Vec::new();
+        for number in 1..6 {
+            taken.extend(record(&mut others, &key, &format!("{number}"), 1));
+            let path = format!("/paused/{number}.mkv");
+            assert_eq!(first.ask(&path), "done", "{what}");
+            taken.push(path);
+        }
+        for path in &taken {
+            assert_eq!(others[0].ask(&format!("look {path}")), key, "{what}: {path}");
+        }
+        first.end();
+        others.into_iter().for_each(Worker::end);
+        assert_there(&server, folder.path(), &taken, &key, what);
+        assert_sound(folder.path());
+    });
 }

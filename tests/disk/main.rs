@@ -33,6 +33,7 @@ use std::sync::Mutex;
 fn worker() {
     worker::play(&[
         ("host", open::host),
+        ("pausing", journal::pausing),
         ("damage", broken::damage),
         ("read-only", full::read_only),
         ("full disk", full::full),

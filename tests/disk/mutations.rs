@@ -1,13 +1,14 @@
 //! Any file of a closed store, damaged in any way: set aside and made anew, or an error that says what to remove. Never a
 //! crash, a hang, or an answer that is wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use plexindex::error::{Error, Status};
@@ -21,6 +22,12 @@ use crate::worker::{Dice, assert_sound, choice, rounds};
 
 /// Longer than any call may take.
 const HANGS: Duration = Duration::from_secs(10);
+
+/// So many at a time: a round waits for the disk, for its server, and half a second where the counter page went.
+const AT_ONCE: usize = 4;
+
+/// A round under way: what it is, its folder, what will say how it ended, and its thread.
+type UnderWay = (String, PathBuf, Receiver<End>, JoinHandle<()>);
 
 const WAYS: [&str; 14] = [
     "a bit",
@@ -222,6 +229,18 @@ pub fn a_file_may_be_damaged_in_any_way_while_the_store_is_closed() {
     index.close().expect("closes");
 
     let mut ends: BTreeMap<End, u32> = BTreeMap::new();
+    let mut over = |round: Option<UnderWay>| {
+        let Some((what, folder, said, user)) = round else {
+            return;
+        };
+        let end = said.recv_timeout(HANGS * 6).unwrap_or_else(|error| {
+            assert_eq!(error, RecvTimeoutError::Disconnected, "{what}: a call hangs");
+            std::panic::resume_unwind(user.join().expect_err("it said why"))
+        });
+        *ends.entry(end).or_default() += 1;
+        fs::remove_dir_all(&folder).expect("removed");
+    };
+    let mut under_way = VecDeque::new();
     for round in 0..rounds("PLEXINDEX_MUTATIONS", 40) {
         let folder = root.path().join(round.to_string());
         copy(if round % 2 == 0 { &closed } else { &killed }, &folder);
@@ -239,12 +258,13 @@ pub fn a_file_may_be_damaged_in_any_way_while_the_store_is_closed() {
             let end = mutate(&server, &in_folder, &path, &in_what);
             let _ = say.send(end);
         });
-        let end = said.recv_timeout(HANGS * 6).unwrap_or_else(|error| {
-            assert_eq!(error, RecvTimeoutError::Disconnected, "{what}: a call hangs");
-            std::panic::resume_unwind(user.join().expect_err("it said why"))
-        });
-        *ends.entry(end).or_default() += 1;
-        fs::remove_dir_all(&folder).expect("removed");
+        under_way.push_back((what, folder, said, user));
+        if under_way.len() == AT_ONCE {
+            over(under_way.pop_front());
+        }
+    }
+    while !under_way.is_empty() {
+        over(under_way.pop_front());
     }
     println!("{ends:?}");
 }

@@ -128,7 +128,7 @@ fn of_sqlite(call: &Call<'_>) -> c_int {
                 tape.events.push(Event::Remove(name));
             }
         }
-        Call::Lock { .. } => {}
+        Call::Read { .. } | Call::Lock { .. } => {}
     });
     SQLITE_OK
 }

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use plexindex::error::{Error, Status};
 use plexindex::index::{Deadline, Index, QueryOptions};
+use plexindex::source::Source;
+use plexindex::source::plex::PlexHttp;
 use plexindex_standin::{Action, Fault, Kind};
 
 use crate::support::{self, clock, movies, options, path_of};
-use crate::worker::{Worker, assert_sound, open_at, place, rounds, say, told, until};
+use crate::worker::{Worker, assert_sound, open_at, options_at, place, rounds, say, told, until};
 
 /// Forks; the child does `work` and ends with what it gives. Gives the child's process id.
 fn fork(work: impl FnOnce() -> i32) -> i32 {
@@ -341,4 +343,68 @@ fn a_fork_may_come_while_a_thread_makes_the_first_connection() {
     let mut worker = Worker::start("fork while connecting", words.map(String::as_str));
     assert_eq!(worker.hear(), "done");
     worker.end();
+}
+
+/// Forks while other threads open and close stores; the child opens one, and then sees that other code has it open.
+pub fn opening(words: &[&str]) {
+    let forks: u64 = words[3].parse().expect("a number");
+    let stop = AtomicBool::new(false);
+    let opened = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::SeqCst) {
+                    open_at(words).close().expect("closes");
+                    opened.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        for number in 0..forks {
+            // At another moment of their work each time.
+            let before = opened.load(Ordering::SeqCst);
+            until("a store was opened", || opened.load(Ordering::SeqCst) > before);
+            std::thread::sleep(Duration::from_micros(70 * number));
+            let code = wait_for(fork(|| told_past_locks(opened_by_child(words))));
+            if code != 0 {
+                say(&format!("child {number} ended with {code}"));
+                std::process::exit(1);
+            }
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+    say("done");
+    told();
+}
+
+fn opened_by_child(words: &[&str]) -> Result<(), String> {
+    let open = || {
+        Index::open_with(options_at(words), clock(), |options, id, meter| {
+            Ok(Arc::new(PlexHttp::new(options, id, meter)?) as Arc<dyn Source>)
+        })
+    };
+    let index = open().map_err(|error| error.message)?;
+    index.close().map_err(|error| error.message)?;
+    // What threads of the parent had open is not open here.
+    let folder = std::path::Path::new(words[0]);
+    let _other = std::fs::File::open(folder.join("plexindex-2.db")).map_err(|error| error.to_string())?;
+    match open() {
+        Err(error) if error.message.contains("another copy") => Ok(()),
+        Err(error) => Err(error.message),
+        Ok(_) => Err("it was not seen that other code has the database open".to_owned()),
+    }
+}
+
+#[test]
+fn a_fork_may_come_while_threads_open_and_close_stores() {
+    let server = movies(10);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let forks = rounds("PLEXINDEX_FORKS", 25);
+    let mut worker = Worker::start(
+        "fork while opening",
+        [&place[0], &place[1], &place[2], &forks.to_string()],
+    );
+    assert_eq!(worker.hear(), "done");
+    worker.end();
+    assert_sound(folder.path());
 }

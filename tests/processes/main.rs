@@ -40,6 +40,7 @@ fn worker() {
         ("fork while fetching", fork::fetching),
         ("fork and count", fork::counting),
         ("fork while connecting", fork::connecting),
+        ("fork while opening", fork::opening),
         ("newcomer", images::newcomer),
         ("race", races::race),
         ("make", races::make),

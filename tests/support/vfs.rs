@@ -1,4 +1,4 @@
-//! `SQLite`'s system calls as a test sees them: a VFS that says each write, sync and removal before it is done, and may be
+//! `SQLite`'s system calls as a test sees them: a VFS that says each read, write, sync and removal before it is done, and may be
 //! told to fail. It becomes the default of the process, so only workers use it.
 #![allow(dead_code)] // each test file uses its part
 
@@ -16,6 +16,7 @@ use rusqlite::ffi::{
 #[derive(Debug)]
 pub enum Call<'c> {
     Open { file: usize, path: &'c Path, made: bool },
+    Read { file: usize },
     Write { file: usize, at: u64, bytes: &'c [u8] },
     Truncate { file: usize, length: u64 },
     Sync { file: usize },
@@ -95,6 +96,7 @@ unsafe extern "C" fn open(
             let table = tables.entry(methods as usize).or_insert_with(|| {
                 let mut table: sqlite3_io_methods = *methods;
                 table.xClose = Some(close);
+                table.xRead = Some(read);
                 table.xWrite = Some(write);
                 table.xTruncate = Some(truncate);
                 table.xSync = Some(sync);
@@ -120,6 +122,15 @@ unsafe extern "C" fn close(file: *mut sqlite3_file) -> c_int {
     OPEN.lock().expect("no panic").remove(&(file as usize));
     // SAFETY: as SQLite called us.
     unsafe { real.xClose.expect("a method")(file) }
+}
+
+unsafe extern "C" fn read(file: *mut sqlite3_file, bytes: *mut c_void, length: c_int, at: sqlite3_int64) -> c_int {
+    let told = hear(&Call::Read { file: file as usize });
+    if told != SQLITE_OK {
+        return told;
+    }
+    // SAFETY: as SQLite called us.
+    unsafe { methods(file).xRead.expect("a method")(file, bytes, length, at) }
 }
 
 unsafe extern "C" fn write(file: *mut sqlite3_file, bytes: *const c_void, length: c_int, at: sqlite3_int64) -> c_int {
