@@ -3,7 +3,8 @@
     scripts/build_dist.py [--kind cdylib] [--kind staticlib] [--profile dist] [--target TRIPLE] [--zigbuild]
 
 `cargo build` does no link-time optimisation here, whatever the profile says, because the crate is also an rlib. So the
-kinds are named on the command line, all to one compiler. A build of the profile `dist` without LTO is an error.
+kinds are named on the command line, all to one compiler. A build of the profile `dist` without LTO is an error. What it
+makes names no folder of the builder: see `neutral`.
 
 Standard library only, and nothing else of this folder: the source distribution takes this file along, and the build
 hook of the Python package loads it. CARGO names another cargo. RUSTFLAGS and cargo's other variables hold as ever.
@@ -50,14 +51,39 @@ def find_cargo() -> str:
     return cargo
 
 
+def folders(root: Path = ROOT) -> dict[Path, str]:
+    """The builder's folders that sources lie in, and a name for each that says nothing of the builder."""
+    rustup, cargo = (os.environ.get(name) for name in ("RUSTUP_HOME", "CARGO_HOME"))
+    return {
+        root: PACKAGE,
+        root / (rustup or Path.home() / ".rustup"): "rustup",
+        root / (cargo or Path.home() / ".cargo"): "cargo",
+    }
+
+
+def neutral(root: Path = ROOT) -> list[str]:
+    """The compiler's flags that replace these folders in the texts of panics, which would tell the builder's user name.
+
+    No C code that we compile holds a path.
+    """
+    return [f"--remap-path-prefix={folder}={name}" for folder, name in folders(root).items()]
+
+
 def command(
-    kinds: Sequence[str] = tuple(KINDS), *, profile: str = PROFILE, target: str | None = None, zigbuild: bool = False
+    kinds: Sequence[str] = tuple(KINDS),
+    *,
+    profile: str = PROFILE,
+    target: str | None = None,
+    zigbuild: bool = False,
+    flags: Sequence[str] = (),
 ) -> list[str]:
     """The command that builds these kinds. With `zigbuild` cargo-zigbuild links, and a target may name a glibc."""
     cargo = [shutil.which("cargo-zigbuild") or "cargo-zigbuild"] if zigbuild else [find_cargo()]
     # Verbose, so that the compiler's own command line can be read: see `build`.
     built = [*cargo, "rustc", "--verbose", "--message-format=json-render-diagnostics"]
     built += [f"--package={PACKAGE}", "--lib", f"--crate-type={','.join(kinds)}", f"--profile={profile}"]
+    # cargo adds these to the `build.rustflags` of its configuration; where RUSTFLAGS is set, that alone holds.
+    built += [f"--config=build.rustflags={json.dumps(flags, ensure_ascii=False)}"] if flags else []
     return built + ([f"--target={target}"] if target else [])
 
 
@@ -67,13 +93,15 @@ def build(
     profile: str = PROFILE,
     target: str | None = None,
     zigbuild: bool = False,
+    flags: Sequence[str] = (),
     root: Path = ROOT,
 ) -> dict[str, Path]:
     """The files of these kinds, by kind. What compilers say goes to stderr.
 
     Name fewer kinds only where one cannot be built: cargo keeps no more than the last set, and builds another one anew.
     """
-    line = command(kinds, profile=profile, target=target, zigbuild=zigbuild)
+    flags = [*flags, *(neutral(root) if profile == PROFILE else [])]
+    line = command(kinds, profile=profile, target=target, zigbuild=zigbuild, flags=flags)
     line += ["--locked"] if (root / "Cargo.lock").is_file() else []
     compiler = None  # its command line, when it has run
     with tempfile.TemporaryFile() as messages:

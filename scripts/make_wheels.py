@@ -74,10 +74,8 @@ def here() -> str:
 def library(one: Platform) -> Path:
     """The shared library for this platform."""
     # musl's target links the C library into what it makes, and so makes no shared library, unless it is told not to.
-    flags = f"CARGO_TARGET_{one.triple.upper().replace('-', '_')}_RUSTFLAGS"
-    if one.triple.endswith("-musl"):
-        os.environ[flags] = f"{os.environ.get(flags, '')} -C target-feature=-crt-static".strip()
-    return build_dist.build(["cdylib"], target=one.target, zigbuild=True)["cdylib"]
+    flags = ["-Ctarget-feature=-crt-static"] if one.triple.endswith("-musl") else []
+    return build_dist.build(["cdylib"], target=one.target, zigbuild=True, flags=flags)["cdylib"]
 
 
 def pack(python: Path, one: Platform, built: Path, folder: Path) -> Path:
@@ -122,22 +120,25 @@ def make(python: Path, name: str, folder: Path) -> Path:
 
 
 def check(python: Path, wheel: Path) -> None:
-    """Raises an error where the wheel lacks a file, or asks more of a system than its name says."""
+    """Raises an error where the wheel lacks a file, names the builder's folders, or needs more than its name says."""
     name, version, *_ = wheel.name.split("-")
     tags = wheel.stem.rpartition("-")[2].split(".")
     wanted = {*IN_PACKAGE, *(f"{name}-{version}.dist-info/{file}" for file in IN_METADATA)}
     with zipfile.ZipFile(wheel) as archive:
         missing = wanted - set(archive.namelist())
         metadata = archive.read(f"{name}-{version}.dist-info/METADATA").decode()
+        built = b"" if missing else archive.read("plexindex/libplexindex.so")
     if missing:
         raise WheelError(f"{wheel.name} lacks {', '.join(sorted(missing))}")
+    if named := [str(folder) for folder in build_dist.folders() if os.fsencode(folder) in built]:
+        raise WheelError(f"the library in {wheel.name} names {', '.join(named)}: unset RUSTFLAGS")
     if "# plexindex for Python" not in metadata:
         raise WheelError(f"{wheel.name} lacks the README")
     # It is to look at no library of this machine: glibc's `libc.so` is a text for linkers, at which it ends for musl's.
     command = [str(python), "-m", "auditwheel", "show", "--ldpaths=/nowhere", str(wheel)]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said = " ".join(done.stdout.split())
-    # auditwheel knows musl under Alpine's name for it. The loader of every musl takes `libc.so` for itself.
+    # auditwheel knows musl under Alpine's name for it. musl's loader takes each `libc.*` for itself, and opens no file.
     found = re.search(r"achieve the tag platform tag '(musllinux_\w+)' the following .* be eliminated: libc\.so$", said)
     found = found or re.search(r'is consistent with the following platform tag: "(\w+)"', said)
     if done.returncode or not found:

@@ -3,8 +3,8 @@
     try_wheels.py [PYTHON ...]      commands; default: this Python
 
 pip chooses the wheel by its tags, so a tag that is wrong shows. Each Python gets an empty environment. One that cannot
-make any, as one of another architecture in an emulator (`"qemu-aarch64-static -L ROOT ROOT/usr/bin/python3"`) or in
-a container, gets a folder.
+make any, as one of another architecture in an emulator (docs/contributing.md, 'Wheels') or in a container, gets a
+folder.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 import abi  # noqa: E402
+import build_dist  # noqa: E402
 import install  # noqa: E402
 
 TOKEN = "test-token-never-stored"
@@ -150,6 +151,13 @@ def test_the_shared_object_is_hardened(installed: Path) -> None:
     (stack,) = [line for line in segments.splitlines() if "GNU_STACK" in line]
     assert " RW " in stack
     assert not [line for line in segments.splitlines() if "LOAD" in line and re.search(r" (RWE|WE) ", line)]
+
+
+def test_what_is_installed_names_no_folder_of_the_builder(installed: Path) -> None:
+    for file in (shared(installed), installed / "lib/libplexindex.a"):
+        held = file.read_bytes()
+        assert b"cargo/registry/src/" in held
+        assert [folder for folder in build_dist.folders() if os.fsencode(folder) in held] == [], file.name
 
 
 def test_the_archive_keeps_to_itself(installed: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -52,6 +53,35 @@ def test_a_build_without_it_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(build_dist, "command", lambda *_, **__: [word for word in line() if "crate-type" not in word])
     with pytest.raises(build_dist.BuildError, match="without link-time optimisation"):
         build_dist.build(root=whole)
+
+
+def test_what_is_installed_names_no_folder_of_the_builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"):
+        monkeypatch.delenv(name, raising=False)
+    # The builder has flags too, which hold besides.
+    monkeypatch.setenv("CARGO_BUILD_RUSTFLAGS", "--cfg=builders")
+    monkeypatch.setenv("CARGO_TARGET_DIR", str(tmp_path / "target"))
+    home = tmp_path / "Ann's home" / ".cargo"
+    monkeypatch.setenv("RUSTUP_HOME", os.environ.get("RUSTUP_HOME") or str(Path.home() / ".rustup"))
+    monkeypatch.setenv("CARGO_HOME", str(home))
+    manifest = (REPOSITORY / "Cargo.toml").read_text(encoding="utf-8")
+    crate = small(tmp_path / "crate", manifest)
+    # As crates of the registry lie there, and with what the text of a panic names.
+    for folder, name in ((home / "registry/src", "far"), (crate / "vendored", "near")):
+        (folder / name / "src").mkdir(parents=True)
+        (folder / name / "src/lib.rs").write_text('#[inline(never)]\npub fn at(n: usize) -> u8 { b"abc"[n] }\n')
+        (folder / name / "Cargo.toml").write_text(f'[package]\nname = "{name}"\nversion = "0.0.0"\nedition = "2024"\n')
+    with (crate / "Cargo.toml").open("a") as more:
+        more.write(f'[dependencies]\nfar.path = "{home}/registry/src/far"\nnear.path = "vendored/near"\n')
+    (crate / "src/lib.rs").write_text(
+        '#[cfg(builders)] #[unsafe(no_mangle)] pub extern "C" fn at(n: usize) -> u8 { far::at(n) + near::at(n) }'
+    )
+    for kind, file in build_dist.build(root=crate).items():
+        held = file.read_bytes()
+        assert b"cargo/registry/src/far/src/lib.rs" in held, kind
+        assert b"vendored/near/src/lib.rs" in held, kind
+        assert os.fsencode(tmp_path) not in held, kind
+        assert os.fsencode(Path.home()) not in held, kind
 
 
 def test_a_build_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

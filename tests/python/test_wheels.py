@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
@@ -14,6 +15,7 @@ import pytest
 from conftest import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
+import build_dist
 import make_wheels
 
 pytest.importorskip("hatchling")
@@ -62,6 +64,17 @@ def test_a_wheel_that_lacks_a_file_is_refused(wheel: Path, tmp_path: Path, file:
                 archive.writestr(name, whole.read(name))
     with pytest.raises(make_wheels.WheelError, match=rf"lacks \S*{re.escape(file)}"):
         make_wheels.check(PYTHON, less)
+
+
+@linux
+def test_a_wheel_that_names_the_builders_folders_is_refused(wheel: Path, tmp_path: Path) -> None:
+    told = tmp_path / wheel.name
+    with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(told, "w") as archive:
+        for name in whole.namelist():
+            path = os.fsencode(next(iter(build_dist.folders()))) if name.endswith(".so") else b""
+            archive.writestr(name, whole.read(name) + path)
+    with pytest.raises(make_wheels.WheelError, match=rf"names {re.escape(str(REPOSITORY))}: unset RUSTFLAGS"):
+        make_wheels.check(PYTHON, told)
 
 
 def test_the_tag_stands_in_the_wheel_too(wheel: Path) -> None:
