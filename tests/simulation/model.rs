@@ -116,6 +116,10 @@ pub struct Hosts {
 }
 
 /// A question, and what is known of how it was asked.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that have nothing to do with each other"
+)]
 pub struct Asked<'a> {
     pub who: Who,
     pub server: usize,
