@@ -153,6 +153,7 @@ def test_the_shared_object_is_hardened(installed: Path) -> None:
     assert not [line for line in segments.splitlines() if "LOAD" in line and re.search(r" (RWE|WE) ", line)]
 
 
+@pytest.mark.skipif(bool(os.environ.get("PLEXINDEX_ARCHIVE")), reason="only dist leaves folders out")
 def test_what_is_installed_names_no_folder_of_the_builder(installed: Path) -> None:
     for file in (shared(installed), installed / "lib/libplexindex.a"):
         held = file.read_bytes()
@@ -399,9 +400,9 @@ def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
         said = refused("install", PREFIX=str(tmp_path), LIBDIR=strange)
         assert f"LIBDIR={strange}: give a folder below PREFIX" in said
     assert "plexindex is not installed there" in refused("uninstall", PREFIX=str(tmp_path))
-    strange = tmp_path / "share/plexindex/installed"
-    strange.parent.mkdir(parents=True)
-    strange.write_text("lib/../../etc/passwd\n")
+    record = tmp_path / "share/plexindex/installed"
+    record.parent.mkdir(parents=True)
+    record.write_text("lib/../../etc/passwd\n")
     assert "which is not below" in refused("uninstall", PREFIX=str(tmp_path))
 
 

@@ -245,7 +245,7 @@ def test_no_word_is_cut(cli: Cli, columns: int) -> None:
 def test_the_stand_in_takes_a_port() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "MAKEFLAGS"}
     done = subprocess.run(
-        ["make", "--dry-run", "standin", "PORT=32499"],
+        ["make", "--no-print-directory", "--dry-run", "standin", "PORT=32499"],
         cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.rstrip().endswith("--port 32499")
