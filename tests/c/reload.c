@@ -238,6 +238,8 @@ static void one_round(const char *path, struct use *what, int beside)
     if (beside) {
         pthread_barrier_wait(&barrier);
         CHECK(pthread_join(thread, NULL) == 0);
+        /* The next round counts those that are there when it begins. */
+        check_threads(others - 1);
     }
 }
 

@@ -213,7 +213,7 @@ impl World {
         if self.full.is_some_and(|until| until <= number) {
             self.empty();
         }
-        let was_full = self.full.is_some();
+        let mut was_full = self.full.is_some();
         self.net.advance(1 + self.word(5, 20).cast_signed() as i64);
         self.model.times.push(self.net.now());
         if self.handles.is_empty() {
@@ -226,6 +226,7 @@ impl World {
             self.killed()?;
         } else {
             self.act(what)?;
+            was_full |= self.full.is_some();
             if number % 20 == 19 {
                 self.compare()?;
             }
