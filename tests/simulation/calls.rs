@@ -359,22 +359,39 @@ impl World {
             self.handles[at].number,
             done.as_ref().map_err(|error| error.status)
         ));
-        self.see();
-        if let Err(error) = done {
-            self.explain(at, "recording", &error, false)?;
-            if self.full.is_none() {
-                return Ok(());
-            }
-            self.unsure = true;
-        }
-        let (server, unsure) = (self.net.route(who.url), self.is_unsure());
-        for path in &paths {
-            self.model.record(server, who, &library, path, &key, listed, unsure);
+        if !self.recorded(at, &library, &paths, &key, listed, done)? {
+            return Ok(());
         }
         for path in &paths {
             self.agree(at, Some(&library), path)?;
         }
         Ok(())
+    }
+
+    /// What became of a recording, for the model: `false` where it failed and nothing can be there.
+    fn recorded(
+        &mut self,
+        at: usize,
+        library: &str,
+        paths: &[String],
+        key: &str,
+        listed: bool,
+        done: Result<(), Error>,
+    ) -> Result<bool, String> {
+        let who = self.handles[at].who;
+        self.see();
+        if let Err(error) = done {
+            self.explain(at, "recording", &error, false)?;
+            if self.full.is_none() {
+                return Ok(false);
+            }
+            self.unsure = true;
+        }
+        let (server, unsure) = (self.net.route(who.url), self.is_unsure());
+        for path in paths {
+            self.model.record(server, who, library, path, key, listed, unsure);
+        }
+        Ok(true)
     }
 
     /// So many matches at once that they are put into an image, and those recorded longest ago go where the limit wants it.
@@ -425,7 +442,6 @@ impl World {
         listed: bool,
         round: usize,
     ) -> Result<(), String> {
-        let who = self.handles[at].who;
         let paths: Vec<String> = (0..MANY)
             .map(|number| format!("/host/many {round}/{number}.mkv"))
             .collect();
@@ -436,17 +452,8 @@ impl World {
             self.handles[at].number,
             done.as_ref().map_err(|error| error.status)
         ));
-        self.see();
-        if let Err(error) = done {
-            self.explain(at, "recording many", &error, false)?;
-            if self.full.is_none() {
-                return Ok(());
-            }
-            self.unsure = true;
-        }
-        let (server, unsure) = (self.net.route(who.url), self.is_unsure());
-        for path in &paths {
-            self.model.record(server, who, library, path, key, listed, unsure);
+        if !self.recorded(at, library, &paths, key, listed, done)? {
+            return Ok(());
         }
         self.model.compacted(MATCHES_LIMIT);
         Ok(())
