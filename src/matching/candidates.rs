@@ -82,25 +82,24 @@ impl<'v, L: View + 'v> Candidates<'v, L> {
     }
 
     /// Gives `each` the candidates, best first: the longest common end, then the longest common beginning, byte by byte as
-    /// they were given; then as they were offered.
-    pub fn in_order(&self, path: &[u8], mut each: impl FnMut(&Candidate<'v, L>)) {
+    /// they were given. Those that are equal in that come by library and key, a number's order for numbers: in whatever order
+    /// an image has them, each process gives the same answer.
+    pub fn in_order(&self, path: &[u8], each: impl FnMut(&Candidate<'v, L>)) {
         if self.length == 1 {
             self.candidates().for_each(each);
             return;
         }
         // Sorted without allocating, and without moving candidates about.
-        let mut order = [((0, 0), 0); LIMIT];
+        let mut order = [((0, 0), None); LIMIT];
         let order = &mut order[..self.length];
-        for (index, (slot, candidate)) in order.iter_mut().zip(self.candidates()).enumerate() {
+        for (slot, candidate) in order.iter_mut().zip(self.candidates()) {
             let likeness = (common_end(path, candidate.path), common_beginning(path, candidate.path));
-            *slot = (likeness, LIMIT - index);
+            *slot = (likeness, Some(candidate));
         }
-        order.sort_unstable_by(|a, b| b.cmp(a));
-        for (_, index) in order {
-            if let Some(candidate) = &self.found[LIMIT - *index] {
-                each(candidate);
-            }
-        }
+        let place =
+            |one: &Option<&Candidate<'v, L>>| one.map(|one| (one.library, one.rating_key.len(), one.rating_key));
+        order.sort_unstable_by(|(a, one), (b, other)| b.cmp(a).then_with(|| place(one).cmp(&place(other))));
+        order.iter().filter_map(|(_, candidate)| *candidate).for_each(each);
     }
 }
 

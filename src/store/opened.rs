@@ -97,7 +97,11 @@ impl Opened {
             self.gone.store(true, Ordering::Relaxed);
             return false;
         }
-        self.until.fetch_max(now_ms.saturating_add(HOLDS_MS), Ordering::Relaxed);
+        // Before the first commit a page that is missing is made at once: none may go on believing the one before it.
+        let fresh = |page: &CounterPage| matches!(page.state(), State::Equal(now) if is_fresh(Sequence(now)));
+        if !self.page.as_ref().is_some_and(fresh) {
+            self.until.fetch_max(now_ms.saturating_add(HOLDS_MS), Ordering::Relaxed);
+        }
         true
     }
 

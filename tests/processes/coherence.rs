@@ -57,7 +57,7 @@ fn allow_no_more_files() {
 }
 
 /// What both doors say: the fast path's key or `?`, and the full answer's key or its reason.
-fn look(index: &Index, library: &Library, path: &str) -> String {
+pub fn look(index: &Index, library: &Library, path: &str) -> String {
     let lookup = library.lookup_key(path.as_bytes(), str::to_owned);
     let offline = QueryOptions {
         offline: true,

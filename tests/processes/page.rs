@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use plexindex::index::{Index, Library};
 
-use crate::coherence::workers;
+use crate::coherence::{look, workers};
 use crate::support::{movies, path_of};
 use crate::worker::{Worker, open_at, place};
 
@@ -73,6 +73,21 @@ fn no_write_is_missed_because_the_page_was_removed() {
     assert_eq!(reader.ask(&format!("record /host/a.mkv|{other}")), "done");
     assert_eq!(library.lookup_key(b"/host/a.mkv", |found| *found == other), Some(true));
     reader.end();
+}
+
+#[test]
+fn the_first_write_is_not_missed_because_the_page_was_removed() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (reader, seen) = opened(&place);
+    assert_eq!(seen.lookup_key(b"/host/a.mkv", str::to_owned), None);
+    fs::remove_file(folder.path().join("plexindex-2.page")).expect("removed");
+    // One that never had the page that the reader has, and makes one at once: nothing was ever written.
+    let (_writer, told) = opened(&place);
+    let (_, key) = path_of(&server, 1, 6);
+    record(&told, "/host/a.mkv", &key);
+    assert_eq!(look(&reader, &seen, "/host/a.mkv"), format!("? {key}"));
 }
 
 #[test]

@@ -17,7 +17,7 @@ struct Scene {
     memory: Memory,
     section: String,
     clock: Arc<ManualClock>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     options: Options,
 }
 
@@ -40,7 +40,7 @@ impl Scene {
             memory,
             section,
             clock: Arc::new(ManualClock::new(4_000_000_000_000)),
-            _folder: folder,
+            folder: folder,
         }
     }
 
@@ -179,4 +179,37 @@ fn an_item_that_a_path_search_brings_stays_invalidated_in_every_handle() {
     );
     assert_eq!(answers[0].4, None, "a fast lookup answers what is invalidated");
     assert_eq!(asked.reason, Reason::Unconfirmed, "{asked:?}");
+}
+
+#[test]
+fn candidates_that_are_alike_come_by_key_in_every_handle() {
+    let scene = Scene::new(Knobs::USUAL, 8);
+    for number in 0..8 {
+        scene
+            .memory
+            .add(&scene.section, &format!("Copy {number}"), &path(number));
+    }
+    let index = scene.listed();
+    let files = std::fs::read_dir(scene.folder.path()).expect("the folder");
+    for file in files
+        .flatten()
+        .filter(|file| file.file_name().to_string_lossy().ends_with(".idx"))
+    {
+        std::fs::remove_file(file.path()).expect("removed");
+    }
+    let anew = scene.open();
+    for number in 0..8 {
+        let [listed, built] = [&index, &anew].map(|index| {
+            let found = index
+                .match_path(&QueryOptions::default(), path(number).as_bytes())
+                .expect("an answer");
+            assert_eq!(found.status, Status::Ambiguous);
+            let keys = found.candidates.into_iter().map(|one| one.item.rating_key);
+            keys.collect::<Vec<_>>()
+        });
+        assert!(
+            listed.is_sorted() && listed == built,
+            "{listed:?}, and {built:?} from an image that was built anew"
+        );
+    }
 }

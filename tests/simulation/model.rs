@@ -615,7 +615,8 @@ impl Model {
             if *url != asked.who.url || of != library || fold(&fact.path) != path || !sees(asked.who.user, key) {
                 continue;
             }
-            if found.reason == Reason::Unconfirmed && self.may_be_unconfirmed(asked, library, key) {
+            if found.reason == Reason::Unconfirmed && self.shares_an_unconfirmed_path(asked, library, &path, found, key)
+            {
                 continue;
             }
             let since = self.since(found.age_ms, fact.began_silently)?;
@@ -639,6 +640,29 @@ impl Model {
             || told.marked.contains(&fold(asked.path))
             || paths.any(|path| told.marked.contains(&path));
         marked && (asked.offline || asked.full || !self.tells_items)
+    }
+
+    /// Whether 'unconfirmed' is an answer for a path that this item has, perhaps with others: as long as one of them may be
+    /// unconfirmed the path is, and all that is known to have it is shown.
+    fn shares_an_unconfirmed_path(
+        &self,
+        asked: &Asked<'_>,
+        library: &str,
+        path: &str,
+        found: &Match,
+        key: &str,
+    ) -> bool {
+        let others = self.facts.iter().filter(|((url, of, other), facts)| {
+            (*url, of.as_str()) == (asked.who.url, library)
+                && other != key
+                && facts.iter().any(|fact| fold(&fact.path) == path)
+        });
+        let shown = found.candidates.iter().any(|one| one.item.rating_key == key);
+        self.may_be_unconfirmed(asked, library, key)
+            || shown
+                && others
+                    .into_iter()
+                    .any(|((.., other), _)| self.may_be_unconfirmed(asked, library, other))
     }
 
     /// Checks a key that a fast lookup gave: some time it was right, and it was not invalidated since.
