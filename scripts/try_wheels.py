@@ -32,9 +32,12 @@ def pip_folder() -> str:
 def run(command: list[str], **variables: str) -> str:
     """What a command prints; ends this program when it fails."""
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", **variables}
-    done = subprocess.run(
-        command, env=environment, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    try:
+        done = subprocess.run(
+            command, env=environment, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+    except OSError as error:
+        sys.exit(f"{command[0]} does not run: {error}: name Pythons in PYTHONS that do")
     if done.returncode:
         sys.exit(f"failed with exit code {done.returncode}: {shlex.join(command)}\n{done.stdout}")
     return done.stdout.strip()
