@@ -9,6 +9,7 @@ use plexindex::options::{Options, Ttl};
 use plexindex::source::Delta;
 
 use crate::memory::{Fault, Knobs, Memory};
+use crate::net::{Net, URLS, copy_folder};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -212,4 +213,82 @@ fn candidates_that_are_alike_come_by_key_in_every_handle() {
             "{listed:?}, and {built:?} from an image that was built anew"
         );
     }
+}
+
+#[test]
+fn what_was_listed_of_one_server_is_not_answered_of_another_without_uuids() {
+    // Both have a section of the same id, whose token is the same.
+    let server = |name: &str| {
+        let memory = Memory::new(Knobs::USUAL);
+        let section = memory.add_library("Films", "/srv/films");
+        for number in 0..5 {
+            memory.add(
+                &section,
+                &format!("Film {number}"),
+                &format!("/srv/films/{name} {number}.mkv"),
+            );
+        }
+        memory
+    };
+    let servers = ["One", "Unused", "Other", "Unused"].map(server).to_vec();
+    let net = Net::new(4_000_000_000_000, servers, true);
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        cache_dir: folder.path().to_owned(),
+        server_url: Some("http://memory".to_owned()),
+        user: Some("user".to_owned()),
+        ..Options::default()
+    };
+    let index = Index::open_with(options, Arc::clone(&net) as _, |_, _, meter| {
+        Ok(net.source(0, 0, &meter))
+    });
+    let index = index.expect("the index opens");
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let films = index.library("Films").expect("a handle");
+    let status = |path: &str| films.match_path(path.as_bytes()).expect("an answer").status;
+    assert_eq!(status("/srv/films/One 2.mkv"), Status::Ok);
+    net.swap(0);
+    assert_eq!(net.route(0), URLS);
+    net.advance(30 * HOUR_MS);
+    assert_eq!(status("/srv/films/One 2.mkv"), Status::NotFound);
+    assert_eq!(films.lookup_key(b"/srv/films/One 2.mkv", str::to_owned), None);
+    assert_eq!(status("/srv/films/Other 2.mkv"), Status::Ok);
+}
+
+#[test]
+fn a_listing_of_the_copy_that_was_put_back_is_not_taken_for_one_of_the_same_name() {
+    let mut scene = Scene::new(Knobs::USUAL, 5);
+    let root = tempfile::tempdir().expect("a folder");
+    let [folder, copy, aside] = ["store", "copy", "aside"].map(|name| root.path().join(name));
+    scene.options.cache_dir = folder.clone();
+    let old = scene.listed();
+    copy_folder(&folder, &copy);
+    let offline = |index: &Index, path: &[u8]| {
+        let query = QueryOptions {
+            offline: true,
+            ..QueryOptions::default()
+        };
+        index.match_path(&query, path).expect("an answer").status
+    };
+    let list = |index: &Index| index.refresh(&QueryOptions::default(), true).expect("listed");
+    // Both histories go on with as many commits, and list the library under the same numbers.
+    let key = scene.memory.add(&scene.section, "Then", "/srv/films/Then.mkv");
+    list(&old);
+    assert_eq!(offline(&old, b"/srv/films/Then.mkv"), Status::Ok);
+    std::fs::rename(&folder, &aside).expect("renamed");
+    std::fs::rename(&copy, &folder).expect("renamed");
+    scene.memory.remove(&scene.section, &key);
+    scene.memory.add(&scene.section, "Now", "/srv/films/Now.mkv");
+    let new = scene.open();
+    list(&new);
+    // Lookups notice within half a second.
+    let begun = std::time::Instant::now();
+    while offline(&old, b"/srv/films/Now.mkv") != Status::Ok {
+        assert!(
+            begun.elapsed().as_secs() < 5,
+            "the handle that was open answers from what it had"
+        );
+    }
+    assert_eq!(offline(&old, b"/srv/films/Then.mkv"), Status::NotFound);
+    assert_eq!(offline(&new, b"/srv/films/Then.mkv"), Status::NotFound);
 }
