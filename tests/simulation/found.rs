@@ -41,7 +41,7 @@ impl Scene {
             memory,
             section,
             clock: Arc::new(ManualClock::new(4_000_000_000_000)),
-            folder: folder,
+            folder,
         }
     }
 
