@@ -302,6 +302,13 @@ fn an_error_names_its_kind_and_the_remedy() {
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     let error = Index::open(Options::new("/tmp/a\0b")).expect_err("no folder");
     assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    let error = Index::open(Options {
+        size_limit: Some(0),
+        ..at.options()
+    })
+    .expect_err("room for nothing");
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    assert!(error.to_string().contains("size_limit is 0"), "{error}");
     let offline = Index::open(Options::new(at.folder.path())).expect("opens");
     assert_eq!(offline.watch().expect_err("no server").kind(), ErrorKind::Offline);
     assert_eq!(offline.refresh().expect_err("no server").kind(), ErrorKind::Offline);
@@ -631,4 +638,20 @@ fn an_edit_that_fails_says_what_became_of_each_item() -> Anything {
         Err(ErrorKind::InvalidArgument)
     );
     Ok(())
+}
+
+/// The rest are answers, or what only C can do wrong.
+#[test]
+fn each_failure_of_the_index_is_a_kind_of_the_same_name() {
+    let of_c = ["NullPointer", "BufferTooSmall", "Panic"];
+    for status in plexindex::error::Status::ALL {
+        let name = format!("{status:?}");
+        let kind = Error::from(plexindex::error::Error::new(status, "why")).kind();
+        let is_answer = (status as i32) < plexindex::error::Status::InvalidArgument as i32;
+        if is_answer || of_c.contains(&&*name) {
+            assert_eq!(kind, ErrorKind::Defect, "{name}");
+        } else {
+            assert_eq!(format!("{kind:?}"), name);
+        }
+    }
 }

@@ -693,6 +693,7 @@ fn a_body_that_is_neither_is_refused_with_what_to_give() {
         (b"{", "no JSON object"),
         (b"{\"a\":1}", "NotificationContainer"),
         (b"\xff\xfe", "payload"),
+        (&vec![b' '; (16 << 20) + 1], "16 MiB"),
     ] {
         let error = index.notify(body).expect_err("refused");
         assert_eq!(error.status, Status::InvalidArgument);

@@ -380,3 +380,38 @@ fn of_two_items_on_one_path_each_may_be_invalidated() {
         assert_ne!(left.item.expect("an item").item.rating_key, invalidated.to_string());
     }
 }
+
+#[test]
+fn a_path_with_two_slashes_is_invalidated_in_one_write() {
+    let server = movies(20);
+    let (path, key) = path_of(&server, 1, 3);
+    let (folder, name) = path.rsplit_once('/').expect("a path");
+    let untidy = format!("{folder}//./{name}");
+    let [plain, double] = [&path, &untidy].map(|given| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let index = open(options(&server, folder.path()), &clock());
+        let library = index.library("Movies").expect("a handle");
+        for path in [&path, &untidy] {
+            library.match_path(path.as_bytes()).expect("an answer");
+            let taught = [(path.as_bytes(), key.as_str())];
+            library.record_matches(&taught).expect("recorded");
+        }
+        library.invalidate_path(given.as_bytes()).expect("invalidated");
+        let offline = QueryOptions {
+            offline: true,
+            ..library.query()
+        };
+        let found = index.match_path(&offline, given.as_bytes()).expect("an answer");
+        assert_eq!(found.reason, Reason::Unconfirmed, "{given}: {found:?}");
+        let found = index.match_path(&offline, path.as_bytes()).expect("an answer");
+        assert_eq!(found.reason, Reason::Unconfirmed, "{given}, asked as {path}: {found:?}");
+        index.close().expect("closes");
+        let database = rusqlite::Connection::open(folder.path().join("plexindex-2.db")).expect("opened");
+        let sequence: i64 = database
+            .query_row("SELECT sequence FROM store", [], |row| row.get(0))
+            .expect("a store");
+        // The rest is the store's own.
+        sequence & 0xffff_ffff
+    });
+    assert_eq!(double, plain, "one commit each");
+}

@@ -176,10 +176,9 @@ impl Library {
     /// [`crate::error::Status::InvalidArgument`]; the store's.
     pub fn invalidate_path(&self, path: &[u8]) -> Result<()> {
         self.inner.queries.check_path(path)?;
-        if let Some(tidied) = tidy(path) {
-            self.reading.invalidate_path(&self.selection, &tidied)?;
-        }
-        self.reading.invalidate_path(&self.selection, path)
+        let tidied = tidy(path);
+        let paths = [tidied.as_deref(), Some(path)];
+        (self.reading).invalidate_paths(&self.selection, &paths.into_iter().flatten().collect::<Vec<_>>())
     }
 
     /// Invalidates an item, by its key or rating key.

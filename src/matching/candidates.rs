@@ -96,9 +96,8 @@ impl<'v, L: View + 'v> Candidates<'v, L> {
             let likeness = (common_end(path, candidate.path), common_beginning(path, candidate.path));
             *slot = (likeness, Some(candidate));
         }
-        let place =
-            |one: &Option<&Candidate<'v, L>>| one.map(|one| (one.library, one.rating_key.len(), one.rating_key));
-        order.sort_unstable_by(|(a, one), (b, other)| b.cmp(a).then_with(|| place(one).cmp(&place(other))));
+        let place = |one: Option<&Candidate<'v, L>>| one.map(|one| (one.library, one.rating_key.len(), one.rating_key));
+        order.sort_unstable_by(|(a, one), (b, other)| b.cmp(a).then_with(|| place(*one).cmp(&place(*other))));
         order.iter().filter_map(|(_, candidate)| *candidate).for_each(each);
     }
 }

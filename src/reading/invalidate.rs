@@ -45,12 +45,13 @@ impl Reading {
         ))
     }
 
-    pub fn invalidate_path(&self, library: &Selection, path: &[u8]) -> Result<()> {
-        self.insist(|| self.forget_path(library, path, false))
+    /// Invalidates one file's paths: as it was given, and as else it is asked for.
+    pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
+        self.insist(|| self.forget_paths(library, paths, false))
     }
 
     /// `again`: an image was found to be damaged on the way.
-    fn forget_path(&self, library: &Selection, path: &[u8], again: bool) -> Result<Option<Told>> {
+    fn forget_paths(&self, library: &Selection, paths: &[&[u8]], again: bool) -> Result<Option<Told>> {
         // What is not seen cannot be forgotten, and would come back.
         self.rebuild_broken()?;
         let (identity, ids, listed, confirmed) = {
@@ -64,21 +65,21 @@ impl Reading {
                 let row = &snapshot.rows[place];
                 // Of one that was never fetched only what a query found can be wrong, or what a listing under way has read.
                 let one = Scope::One(place);
-                if row.generation.is_fetched()
-                    || climb(&snapshot.views, one, &self.mappings, path).rung != Rung::None
-                    || self.store.listing(row.id)?.is_some()
-                {
-                    listed.push(row.id);
+                let is_listed = row.generation.is_fetched() || self.store.listing(row.id)?.is_some();
+                for path in paths {
+                    if is_listed || climb(&snapshot.views, one, &self.mappings, path).rung != Rung::None {
+                        listed.push((row.id, *path));
+                    }
+                    snapshot.views[place].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
                 }
-                snapshot.views[place].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
             }
             if snapshot.views.iter().any(|view| view.broken()) && !again {
                 drop(snapshot);
-                return self.forget_path(library, path, true);
+                return self.forget_paths(library, paths, true);
             }
             (identity, ids_of(&snapshot.rows, scope), listed, confirmed)
         };
-        self.store.invalidate_path(identity, &listed, path, &confirmed)?;
+        self.store.invalidate_paths(identity, &listed, &confirmed)?;
         Ok(Some((identity, ids)))
     }
 

@@ -12,19 +12,19 @@ use crate::error::Result;
 use crate::model::{IdentityId, LibraryId};
 
 impl Store {
-    /// Invalidates paths: `exact` are confirmed matches that go, `path` is what is not answered again unconfirmed.
-    pub fn invalidate_path(
+    /// Invalidates paths of libraries: `listed` are those that are not answered again unconfirmed, `confirmed` the matches
+    /// that go. All in one write: none is answered once another of them is not.
+    pub fn invalidate_paths(
         &self,
         identity: IdentityId,
-        libraries: &[LibraryId],
-        path: &[u8],
+        listed: &[(LibraryId, &[u8])],
         confirmed: &[(LibraryId, Vec<u8>)],
     ) -> Result<()> {
         self.write(|tx| {
             for (library, exact) in confirmed {
                 forget(tx, identity, *library, exact)?;
             }
-            for library in libraries {
+            for (library, path) in listed {
                 mark_unverified(tx, identity, *library, path, "")?;
             }
             Ok(())

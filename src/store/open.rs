@@ -177,7 +177,7 @@ impl Store {
             let mut writer = lock(&self.connections.writer);
             let mut reader = lock(&self.connections.reader);
             let known = self.opened.newest();
-            let foreign = |slot: &Slot| slot.is_moved() || slot.id().is_some_and(|id| id != known.id);
+            let foreign = |slot: &Slot| slot.is_moved() || slot.id().is_some() && !known.is_of(slot);
             if self.folder.broken().is_none() && !foreign(&writer) && !foreign(&reader) {
                 return Ok(()); // another thread was faster
             }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use once_cell::race::OnceBox;
 use rusqlite::Connection;
 
+use super::connection::Slot;
 use super::folder::Folder;
 use super::tx::{Hasty, Undo, sequence_of};
 use crate::error::Error;
@@ -61,6 +62,11 @@ impl Opened {
             number: self.number,
             ..Self::new(folder, self.id, self.secret, self.file, page)
         }
+    }
+
+    /// Whether a connection that is open leads to it: a copy has its id, and is another file.
+    pub fn is_of(&self, slot: &Slot) -> bool {
+        slot.id() == Some(self.id) && slot.file() == self.file
     }
 
     /// The last of the chain.

@@ -58,7 +58,7 @@ impl Store {
         let Ok(mut writer) = self.connections.writer.try_lock() else {
             return;
         };
-        if self.is_stale(&writer) || writer.id() != Some(opened.id) {
+        if self.is_stale(&writer) || !opened.is_of(&writer) {
             return;
         }
         if let Ok(Some(page)) = CounterPage::existing(&self.folder.page(), opened.id)

@@ -128,7 +128,7 @@ fn an_invalidation_and_the_newer_match_survive_the_naming_of_a_server() {
         .expect("recorded");
     store.record_matches(&old, &[(b"/h/1.mkv", "2")]).expect("recorded");
     store
-        .invalidate_path(unnamed, &[row.id], b"/h/3.mkv", &[])
+        .invalidate_paths(unnamed, &[(row.id, b"/h/3.mkv")], &[])
         .expect("invalidated");
     store
         .name_server(unnamed, &endpoint("http://b"), &server("one"))

@@ -195,14 +195,19 @@ impl Store {
         if self.is_stale(slot) {
             return Done::Stale;
         }
-        let (connection, id) = match slot.connection() {
-            Ok(open) => open,
+        match slot.connection() {
+            Ok(_) => {}
             Err(_) if self.folder.broken().is_some() => return Done::Stale,
             Err(error) => return Done::Returned(Err(error)),
-        };
-        if id != self.opened.newest().id {
+        }
+        // One that was opened just now leads to what has the name now.
+        if !self.opened.newest().is_of(slot) {
             return Done::Stale;
         }
+        let connection = match slot.connection() {
+            Ok((connection, _)) => connection,
+            Err(error) => return Done::Returned(Err(error)),
+        };
         let done = work(connection).map_err(|error| self.explained(&error, slot));
         // What was written into a database that was set aside meanwhile is written again into the one that took its place.
         // So is what was written into a log that lost its name, and what failed for it.

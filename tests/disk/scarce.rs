@@ -46,6 +46,7 @@ pub fn without_threads(words: &[&str]) {
     let errors = [
         answer(&library, words[3]).map(drop),
         index.refresh(&library.query(), true).map(drop),
+        index.watch_start().map(drop),
     ];
     limit(libc::RLIM_INFINITY);
     for error in errors {

@@ -7,6 +7,7 @@ use std::path::Path;
 use plexindex::index::{Index, Library, QueryOptions};
 use plexindex_standin::{LibrarySpec, Standin};
 
+use crate::fork::{fork, wait_for};
 use crate::support::{self, movies, path_of};
 use crate::worker::{Worker, database, open_at, options_at, place, rounds, say, told};
 
@@ -33,6 +34,8 @@ pub fn answer(words: &[&str]) {
                 continue;
             }
             "starve" => allow_no_more_files(),
+            // Its connections are closed until they are needed again.
+            "fork" => assert_eq!(wait_for(fork(|| 0)), 0),
             // More than an overlay holds.
             "many" => {
                 let paths: Vec<String> = (0..4_200).map(|number| format!("{path}{number}.mkv")).collect();

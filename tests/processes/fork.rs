@@ -14,7 +14,7 @@ use crate::support::{self, clock, movies, options, path_of};
 use crate::worker::{Worker, assert_sound, open_at, options_at, place, rounds, say, told, until};
 
 /// Forks; the child does `work` and ends with what it gives. Gives the child's process id.
-fn fork(work: impl FnOnce() -> i32) -> i32 {
+pub fn fork(work: impl FnOnce() -> i32) -> i32 {
     // SAFETY: the child runs `work` and ends at once, whatever happens; nothing that it inherits is dropped.
     unsafe {
         let child = libc::fork();
@@ -28,7 +28,7 @@ fn fork(work: impl FnOnce() -> i32) -> i32 {
 }
 
 /// What a child ended with; kills one that hangs.
-fn wait_for(child: i32) -> i32 {
+pub fn wait_for(child: i32) -> i32 {
     let begun = Instant::now();
     loop {
         let mut state = 0;

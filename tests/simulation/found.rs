@@ -9,6 +9,7 @@ use plexindex::options::{Options, Ttl};
 use plexindex::source::Delta;
 
 use crate::memory::{Fault, Knobs, Memory};
+use crate::net::{Net, URLS};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -40,7 +41,7 @@ impl Scene {
             memory,
             section,
             clock: Arc::new(ManualClock::new(4_000_000_000_000)),
-            folder: folder,
+            folder,
         }
     }
 
@@ -190,13 +191,10 @@ fn candidates_that_are_alike_come_by_key_in_every_handle() {
             .add(&scene.section, &format!("Copy {number}"), &path(number));
     }
     let index = scene.listed();
-    let files = std::fs::read_dir(scene.folder.path()).expect("the folder");
-    for file in files
-        .flatten()
-        .filter(|file| file.file_name().to_string_lossy().ends_with(".idx"))
-    {
-        std::fs::remove_file(file.path()).expect("removed");
-    }
+    let files = std::fs::read_dir(scene.folder.path()).expect("the folder").flatten();
+    let images = files.filter(|file| file.file_name().to_string_lossy().starts_with("plexindex-2-l"));
+    let removed = images.map(|file| std::fs::remove_file(file.path()).expect("removed"));
+    assert_eq!(removed.count(), 1, "the image is made anew");
     let anew = scene.open();
     for number in 0..8 {
         let [listed, built] = [&index, &anew].map(|index| {
@@ -212,4 +210,44 @@ fn candidates_that_are_alike_come_by_key_in_every_handle() {
             "{listed:?}, and {built:?} from an image that was built anew"
         );
     }
+}
+
+#[test]
+fn what_was_listed_of_one_server_is_not_answered_of_another_without_uuids() {
+    // Both have a section of the same id, whose token is the same.
+    let server = |name: &str| {
+        let memory = Memory::new(Knobs::USUAL);
+        let section = memory.add_library("Films", "/srv/films");
+        for number in 0..5 {
+            memory.add(
+                &section,
+                &format!("Film {number}"),
+                &format!("/srv/films/{name} {number}.mkv"),
+            );
+        }
+        memory
+    };
+    let servers = ["One", "Unused", "Other", "Unused"].map(server).to_vec();
+    let net = Net::new(4_000_000_000_000, servers, true);
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        cache_dir: folder.path().to_owned(),
+        server_url: Some("http://memory".to_owned()),
+        user: Some("user".to_owned()),
+        ..Options::default()
+    };
+    let index = Index::open_with(options, Arc::clone(&net) as _, |_, _, meter| {
+        Ok(net.source(0, 0, &meter))
+    });
+    let index = index.expect("the index opens");
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let films = index.library("Films").expect("a handle");
+    let status = |path: &str| films.match_path(path.as_bytes()).expect("an answer").status;
+    assert_eq!(status("/srv/films/One 2.mkv"), Status::Ok);
+    net.swap(0);
+    assert_eq!(net.route(0), URLS);
+    net.advance(2 * HOUR_MS);
+    assert_eq!(status("/srv/films/One 2.mkv"), Status::NotFound);
+    assert_eq!(films.lookup_key(b"/srv/films/One 2.mkv", str::to_owned), None);
+    assert_eq!(status("/srv/films/Other 2.mkv"), Status::Ok);
 }

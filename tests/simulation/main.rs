@@ -214,16 +214,18 @@ fn the_mutants_apply() {
         }
         patches += 1;
         let patch = std::fs::read_to_string(&path).expect("a patch");
-        let name = (patch.lines().find_map(|line| line.strip_prefix("+++ b/"))).expect("a file's name");
-        let file = std::fs::read_to_string(root.join(name)).expect("the file");
-        for hunk in patch.split("\n@@ ").skip(1) {
-            let lines = hunk.lines().skip(1).filter(|line| !line.starts_with('+'));
-            let old: Vec<&str> = lines.map(|line| line.get(1..).unwrap_or("")).collect();
-            assert!(
-                file.contains(&old.join("\n")),
-                "{} does not apply to {name} any more: make it anew",
-                path.display()
-            );
+        for part in patch.split("diff --git ").skip(1) {
+            let name = (part.lines().find_map(|line| line.strip_prefix("+++ b/"))).expect("a file's name");
+            let file = std::fs::read_to_string(root.join(name)).expect("the file");
+            for hunk in part.split("\n@@ ").skip(1) {
+                let lines = hunk.lines().skip(1).filter(|line| !line.starts_with('+'));
+                let old: Vec<&str> = lines.map(|line| line.get(1..).unwrap_or("")).collect();
+                assert!(
+                    file.contains(&old.join("\n")),
+                    "{} does not apply to {name} any more: make it anew",
+                    path.display()
+                );
+            }
         }
         // `run.sh` names the defect by the first two words of the file's name.
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();

@@ -221,6 +221,15 @@ fn what_does_not_speak_http() {
 }
 
 #[test]
+fn the_head_of_an_answer_has_a_bound() {
+    let long = format!("X-Long: {}\r\n", "x".repeat(1 << 20));
+    let raw = Raw::answering([answer("200 OK", &long, "{}")]);
+    let error = client(&raw.url()).failure();
+    assert_eq!(error.status, Status::NotPlex, "{error}");
+    assert!(error.message.contains("the head of the answer"), "{error}");
+}
+
+#[test]
 fn a_page_that_breaks_midway_keeps_its_whole_rows() {
     for action in [Action::Cut { after: None }, Action::Truncate { keep: None }] {
         let (server, client) = standin();
