@@ -181,7 +181,7 @@ class Index(Changing):
 
         A library that was never fetched is fetched first, unless ``offline``; else no request is sent. They are read a
         page at a time while you iterate. A change that happens meanwhile may be missed. Raises TimeoutError when the
-        deadline came before the library was fetched.
+        deadline came before the library was fetched, and LibraryNotFoundError, offline, when it never was.
         """
         cursor = ctypes.c_int64(0)
         try:
@@ -189,10 +189,8 @@ class Index(Changing):
         except LibraryNotFoundError:
             if offline:
                 raise
-            page = []
-        if not page and not offline:
             if not self.refresh(library, deadline=deadline, progress=progress):
-                raise TimeoutError("the deadline came before the library was fetched: ask again, it goes on")
+                raise TimeoutError("the deadline came before the library was fetched: ask again, it goes on") from None
             page = self._items(library, cursor)
         while page:
             yield from page
