@@ -18,6 +18,18 @@ pub struct Beside<'b> {
     pub recorded: Option<(&'b str, &'b str)>,
 }
 
+impl Beside<'_> {
+    /// That what was recorded is of no use.
+    fn unlisted(&self) -> String {
+        self.recorded.map_or_else(String::new, |(key, library)| {
+            format!(
+                " (and item '{key}', which was recorded for it, is not listed in library '{library}': is it another \
+                 library's, or no key?)"
+            )
+        })
+    }
+}
+
 impl Queries {
     /// Why there is no single item, or what speaks for one that was found by the end of its path, in a sentence.
     pub fn explain(
@@ -30,7 +42,7 @@ impl Queries {
     ) -> String {
         let path = self.shown.path(raw);
         if answer.status == Status::Ok {
-            return self.evident(answer, &path, raw);
+            return self.evident(answer, &path, raw) + &beside.unlisted();
         }
         let titles_of = |which: &dyn Fn(&LibraryRow) -> bool| {
             let rows = rows.iter().filter(|row| which(row));
@@ -109,13 +121,7 @@ impl Queries {
                 )
             }
         };
-        if let Some((key, library)) = beside.recorded {
-            let _ = write!(
-                text,
-                " (and item '{key}', which was recorded for it, is not listed in library '{library}': is it another \
-                 library's, or no key?)"
-            );
-        }
+        text.push_str(&beside.unlisted());
         text.push_str(leading_up(raw));
         if let Some(error) = failure {
             let _ = write!(text, " (and {}: {error})", cannot(error));

@@ -137,9 +137,9 @@ impl PathQuestion<'_> {
         Some(turn.snapshot.rows[place].library.title.as_str())
     }
 
-    /// Of a miss: the item that was recorded for the path, and is not listed in its library.
+    /// Of a path that is not listed: the item that was recorded for it, and is not listed in its library either.
     fn recorded_unlisted<'t>(&self, turn: &Turn<'t>, outcome: &Outcome<'_>) -> Option<(&'t str, &'t str)> {
-        if outcome.rung != Rung::None {
+        if !matches!(outcome.rung, Rung::None | Rung::Suffix | Rung::FileName) {
             return None;
         }
         places(turn.scope, turn.snapshot.rows.len()).find_map(|place| {
