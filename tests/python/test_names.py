@@ -72,6 +72,31 @@ def test_items_of_a_library_that_was_never_fetched_are_fetched(index: plexindex.
     assert server.requests() == 0
 
 
+def test_a_wrong_argument_is_named(movies: plexindex.Library) -> None:
+    for wrong in (None, 5, ["/a.mkv"]):
+        with pytest.raises(TypeError, match=rf"a path must be str, bytes or os\.PathLike, not {type(wrong).__name__}"):
+            movies.match(wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="a path must be"):
+            movies.match_paths(["/a.mkv", wrong])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="paths must be a list of paths, not NoneType"):
+        movies.match_paths(None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"cache_dir must be str, bytes or os\.PathLike, not int"):
+        plexindex.open(5)  # type: ignore[arg-type]
+
+
+def test_items_offline_of_a_library_that_is_known(index: plexindex.Index, server: Server) -> None:
+    index.server()
+    with pytest.raises(plexindex.LibraryNotFoundError, match="'Movies' was never fetched"):
+        list(index.items("Movies", offline=True))
+    # One without any item is fetched once.
+    server.post("library/add", {"kind": "movie", "title": "Empty", "locations": ["/data/empty"]})
+    index.server()
+    assert len(index.library("Empty")) == 0
+    server.reset()
+    assert len(index.library("Empty")) == 0
+    assert server.requests() == 0
+
+
 def test_items_offline_of_what_was_never_fetched(open_index: OpenIndex) -> None:
     index = open_index(offline=True)
     with pytest.raises(plexindex.Error, match=r"never fetched|offline") as caught:
@@ -138,6 +163,10 @@ def test_a_recorded_item_that_is_not_listed_is_said(movies: plexindex.Library, s
         match = movies.match("/else/x.mkv")
         assert not match
         assert f"(and item '{key}', which was recorded for it, is not listed in library 'Movies'" in match.message
+    # Also where another item has the end of the path.
+    path = server.paths(1)[0]["path"].replace("/data/", "/mnt/")
+    movies.record_match(path, "banana")
+    assert "item 'banana', which was recorded for it, is not listed in library 'Movies'" in movies.match(path).message
     movies.record_match("/else/x.mkv", server.paths(1)[0]["ratingKey"])
     assert movies.match("/else/x.mkv").rung == "confirmed"
     assert "recorded" not in movies.match("/else/y.mkv").message

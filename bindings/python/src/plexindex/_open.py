@@ -96,7 +96,7 @@ def open(
         cache_dir, server_url, token, size_limit, mappings = _configured(server_url, token, size_limit, mappings)
     if mappings:
         mappings = list(mappings)
-    folder = os.fsencode(cache_dir)
+    folder = _convert.folder_bytes("cache_dir", cache_dir)
     if not folder or b"\0" in folder:
         raise InvalidArgumentError(f"cache_dir={cache_dir!r} is refused: give the path of a folder")
     ms = _convert.milliseconds
@@ -108,7 +108,7 @@ def open(
         server_url=_text("server_url", server_url),
         token=_text("token", token),
         user=_text("user", user),
-        ca_file=_native.CBytes.of(None if ca_file is None else os.fsencode(ca_file)),
+        ca_file=_native.CBytes.of(None if ca_file is None else _convert.folder_bytes("ca_file", ca_file)),
         library_ttl_ms=ms("library_ttl", library_ttl, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE),
         max_age_ms=ms("max_age", max_age, none=forever),
         deadline_ms=ms("deadline", deadline, none=0),
