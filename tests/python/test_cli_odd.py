@@ -99,6 +99,15 @@ def test_a_list_of_nothing(cli: Cli) -> None:
     assert "there are no media files in the list on standard input" in done.stdout
 
 
+def test_what_ends_a_fetch_leaves_no_bar(cli: Cli, server: Server) -> None:
+    server.fault(kind="listing", action="delay", ms=300, count=0)
+    react = lambda seen: "\x03" if "waiting" in seen else ""  # noqa: E731
+    code, seen = cli.at_terminal("match", server.paths(1)[0]["path"], react=react)
+    assert code == 130
+    last = seen.rindex("waiting")
+    assert "\r\x1b[K" in seen[last : seen.index("interrupted")].replace("waiting\x1b[K", "", 1)
+
+
 def test_a_reader_that_has_enough(cli: Cli, server: Server) -> None:
     (cli.home / "list").write_text("".join(f"{row['path']}\n" for row in server.paths(1)) * 30)
     for words in ("match -", "match --format json -", "match --format paths -"):

@@ -96,7 +96,10 @@ def warm(options: argparse.Namespace) -> int:
             chosen = [(library.title, selected(index, library.section)) for library in index.libraries()]
         late = [title for title, library in chosen if not fetch(index, title, library, full=options.full)]
     if late:
-        output.complain(f"the deadline came before {', '.join(late)} was fetched: the same command goes on from there")
+        were = "was" if len(late) == 1 else "were"
+        output.complain(
+            f"the deadline came before {', '.join(late)} {were} fetched: the same command goes on from there"
+        )
     return codes.NOT_YET if late else codes.OK
 
 

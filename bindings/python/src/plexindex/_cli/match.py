@@ -43,7 +43,11 @@ def match(options: argparse.Namespace) -> int:
         # Of a batch no more lines are kept than a ring holds: at -vv each path has one.
         at_once = _AT_ONCE if options.verbose < 2 else _AT_ONCE // 4
         for paths in _batches(_paths(options.path, options.null), at_once):
-            answers = index.match_paths(library, paths)
+            try:
+                answers = index.match_paths(library, paths)
+            except BaseException:
+                bar.drop()
+                raise
             bar.done()
             for path, answer in zip(paths, answers):
                 error = answer.error
