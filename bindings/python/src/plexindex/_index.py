@@ -232,7 +232,10 @@ class Index(Changing):
 
     def record_matches(self, library: LibraryArg, pairs: Iterable[tuple[PathArg, KeyArg]]) -> None:
         """:meth:`record_match` for many pairs of path and key in one transaction: all or none."""
-        pairs = list(pairs)
+        try:
+            pairs = [(path, key) for path, key in pairs]
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"pairs must be pairs of a path and a key: {error}") from error
         paths = b"".join([_convert.path_bytes(path, self._hides_paths) + b"\0" for path, _ in pairs])
         keys = "".join([f"{_convert.key_text(key)}\0" for _, key in pairs]).encode()
         self._tell(self._native.record_matches, paths, len(paths), keys, len(keys), len(pairs), library=library)

@@ -7,7 +7,7 @@ import os
 
 from . import _constants as c
 from . import _convert, _log, _native
-from ._errors import InvalidArgumentError
+from ._errors import Error, InvalidArgumentError
 from ._index import Index
 
 TYPE_CHECKING = False
@@ -155,8 +155,48 @@ def open(
 _again: dict[str, Index] = {}
 
 
-def _open_again(folder: str, server_url: str | None, has_token: bool, given: dict[str, Any]) -> Index:
+class _Unopened:
+    """Stands for an index that cannot be opened again, and for its libraries: each use says why.
+
+    An error while it is loaded would end a worker of a multiprocessing.Pool, and the pool would wait for ever.
+    """
+
+    __slots__ = ("_error",)
+
+    def __init__(self, error: Error) -> None:
+        self._error = error
+
+    def library(self, *_: object, **__: object) -> _Unopened:
+        """One of its libraries."""
+        return self
+
+    def _refuse(self, *_: object) -> Any:
+        raise self._error
+
+    __enter__ = __len__ = __iter__ = __contains__ = __getitem__ = _refuse
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            # Protocols that Python asks for: those of copying and pickling among them.
+            raise AttributeError(name)
+        raise self._error
+
+    def __repr__(self) -> str:
+        return f"<plexindex: not opened: {self._error}>"
+
+
+def _open_again(folder: str, server_url: str | None, has_token: bool, given: dict[str, Any]) -> Index | _Unopened:
     """What a pickled index becomes: one index for each recipe in a process, which lasts as long as the process."""
+    try:
+        return _opened_again(folder, server_url, has_token, given)
+    except Error as error:
+        return _Unopened(error)
+
+
+def _opened_again(folder: str, server_url: str | None, has_token: bool, given: dict[str, Any]) -> Index:
     name = repr((os.getpid(), folder, server_url, has_token, given))
     found = _again.get(name)
     if found is not None and found.is_open:
