@@ -1162,7 +1162,8 @@ int32_t plexindex_table_clear(const struct plexindex_table_handle *table, struct
 //
 // Returns the answer's status: PLEXINDEX_OK with items, PLEXINDEX_NOT_FOUND after the last page. Returns
 // PLEXINDEX_BUFFER_TOO_SMALL with the cursor as it was; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND when
-// the library is not in the store.
+// the library is not in the store, or its listing is not: it was never fetched (plexindex_refresh() does that), or was
+// removed for the limit on the folder, between two pages perhaps.
 //
 // Precondition: pointers must be NULL or valid; `handle` must be open, and `library` one of it.
 int32_t plexindex_items(const struct plexindex_handle *handle,

@@ -238,6 +238,12 @@ fn items_libraries_and_counts_are_told() -> Anything {
     );
     let movies = index.library(&before[0].uuid)?;
     assert!(movies.is_known());
+    let unfetched: Vec<_> = movies.items().collect();
+    let [Err(error)] = unfetched.as_slice() else {
+        panic!("no end of no items: {unfetched:?}");
+    };
+    assert_eq!(error.kind(), ErrorKind::LibraryNotFound);
+    assert!(error.to_string().contains("was never fetched"), "{error}");
     let now = SystemTime::now();
     let _ = movies.query().refresh_fully()?;
     let listed = &index.libraries()?[0];

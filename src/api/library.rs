@@ -210,9 +210,10 @@ impl Library {
 
     /// Its items as they are stored, with all their files and external ids. Sends no request.
     ///
-    /// They are read some hundred at a time: an item that changes meanwhile is seen as it was, or as it is. A library that was
-    /// never fetched has none. After an error the iterator ends: the store's;
-    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) for a library that is not known (yet);
+    /// They are read some hundred at a time: an item that changes meanwhile is seen as it was, or as it is.
+    /// After an error the iterator ends: the store's;
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) for a library that is not known, or was never
+    /// fetched ([`Query::refresh`] does that), or was removed for the limit on the folder;
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for all libraries at once.
     pub fn items(&self) -> Items {
         Items {

@@ -176,7 +176,8 @@ impl Index {
     /// cursor behind it. Sends no request.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`] for all libraries at once; [`Status::LibraryNotFound`]; the store's.
+    /// [`Status::InvalidArgument`] for all libraries at once; [`Status::LibraryNotFound`], also where it was never fetched;
+    /// the store's.
     pub fn items(&self, library: &Library, cursor: i64, limit: usize) -> Result<Vec<(i64, crate::model::Item)>> {
         self.inner.reading.items(&library.selection, cursor, limit)
     }

@@ -46,7 +46,7 @@ pub trait Question {
     /// Libraries that were never fetched and may have it, when the caller has not the time to fetch them.
     fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow>;
     /// Libraries that this needs and that are not fresh.
-    fn stale(&self, turn: &Turn<'_>) -> Vec<LibraryRow>;
+    fn stale(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Vec<LibraryRow>;
     /// Libraries that should list it, and do not: it may be new.
     fn missing(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Vec<LibraryRow>;
     /// Asks the server for it in these libraries; gives the server's failure. `unfetched`: none was ever fetched.
@@ -124,7 +124,7 @@ impl<Q: Question> Facts for Known<'_, '_, Q> {
     }
 
     fn stale(&self) -> bool {
-        self.any(self.question.stale(self.turn))
+        self.any(self.question.stale(self.turn, self.found))
     }
 
     fn missing(&self) -> bool {

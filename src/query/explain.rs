@@ -18,6 +18,18 @@ pub struct Beside<'b> {
     pub recorded: Option<(&'b str, &'b str)>,
 }
 
+impl Beside<'_> {
+    /// That what was recorded is of no use.
+    fn unlisted(&self) -> String {
+        self.recorded.map_or_else(String::new, |(key, library)| {
+            format!(
+                " (and item '{key}', which was recorded for it, is not listed in library '{library}': is it another \
+                 library's, or no key?)"
+            )
+        })
+    }
+}
+
 impl Queries {
     /// Why there is no single item, or what speaks for one that was found by the end of its path, in a sentence.
     pub fn explain(
@@ -30,20 +42,27 @@ impl Queries {
     ) -> String {
         let path = self.shown.path(raw);
         if answer.status == Status::Ok {
-            return self.evident(answer, &path);
+            return self.evident(answer, &path, raw) + &beside.unlisted();
         }
-        let titles = || {
-            let titles: Vec<&str> = rows.iter().map(|row| row.library.title.as_str()).collect();
-            titles.join("', '")
+        let titles_of = |which: &dyn Fn(&LibraryRow) -> bool| {
+            let rows = rows.iter().filter(|row| which(row));
+            let titles: Vec<&str> = rows.map(|row| row.library.title.as_str()).collect();
+            (titles.join("', '"), if titles.len() > 1 { "were" } else { "was" })
         };
+        let titles = || titles_of(&|_| true).0;
+        let unfetched = || titles_of(&|row| !row.generation.is_fetched());
         let mut text = match (answer.status, answer.reason) {
             (Status::NotYet | Status::NeedsWarm, _) if rows.is_empty() => {
                 "the deadline came before the server was asked for its libraries: allow a later one".to_owned()
             }
-            (Status::NotYet, _) => format!(
-                "the deadline came before '{}' was fetched; ask again, it goes on",
-                titles()
-            ),
+            (Status::NotYet, _) => {
+                let (titles, were) = if rows.iter().any(|row| !row.generation.is_fetched()) {
+                    unfetched()
+                } else {
+                    titles_of(&|_| true)
+                };
+                format!("the deadline came before '{titles}' {were} fetched; ask again, it goes on")
+            }
             (Status::NeedsWarm, _) => format!(
                 "the server cannot answer for '{}' within such a deadline: fetch it once without one \
              (refresh)",
@@ -54,14 +73,17 @@ impl Queries {
             (_, Reason::Unconfirmed) => {
                 format!("'{path}' was invalidated, and the server has not confirmed it since")
             }
-            (_, Reason::NotFetched) if rows.len() > 1 => {
-                format!("libraries '{}' were never fetched: do so once (refresh)", titles())
+            (_, Reason::NotListed | Reason::NoLocation | Reason::NotFetched) if folder_of(rows, raw).is_some() => {
+                format!(
+                    "'{path}' is a folder of library '{}': give the path of a file",
+                    folder_of(rows, raw).unwrap_or_default()
+                )
             }
-            (_, Reason::NotFetched) => format!("library '{}' was never fetched: do so once (refresh)", titles()),
-            (_, Reason::NotListed | Reason::NoLocation) if folder_of(rows, raw).is_some() => format!(
-                "'{path}' is a folder of library '{}': give the path of a file",
-                folder_of(rows, raw).unwrap_or_default()
-            ),
+            (_, Reason::NotFetched) => {
+                let (titles, were) = unfetched();
+                let what = if were == "were" { "libraries" } else { "library" };
+                format!("{what} '{titles}' {were} never fetched: do so once (refresh)")
+            }
             (_, Reason::NoLocation) if beside.owner.is_some() => format!(
                 "'{path}' lies in a folder of library '{}', and '{}' was asked: ask that library, or all",
                 beside.owner.unwrap_or_default(),
@@ -99,13 +121,8 @@ impl Queries {
                 )
             }
         };
-        if let Some((key, library)) = beside.recorded {
-            let _ = write!(
-                text,
-                " (and item '{key}', which was recorded for it, is not listed in library '{library}': is it another \
-                 library's, or no key?)"
-            );
-        }
+        text.push_str(&beside.unlisted());
+        text.push_str(leading_up(raw));
         if let Some(error) = failure {
             let _ = write!(text, " (and {}: {error})", cannot(error));
         }
@@ -113,7 +130,7 @@ impl Queries {
     }
 
     /// What speaks for a single item, or against it.
-    fn evident(&self, answer: &Answer<'_>, path: &str) -> String {
+    fn evident(&self, answer: &Answer<'_>, path: &str, raw: &[u8]) -> String {
         let listed = answer
             .item()
             .map(|found| self.shown.path(found.path))
@@ -143,6 +160,7 @@ impl Queries {
                 "' lies in a folder of Plex's, but is not listed (yet): '",
                 &listed,
                 "' has only its end in common with it",
+                leading_up(raw),
             ],
             _ => &[
                 "Plex lists '",
@@ -157,8 +175,21 @@ impl Queries {
     }
 }
 
+/// What there is to say of a path with `..`.
+fn leading_up(path: &[u8]) -> &'static str {
+    let windows = Shape::of(path).windows;
+    let leads_up = path
+        .split(|byte| *byte == b'/' || windows && *byte == b'\\')
+        .any(|component| component == b"..");
+    if leads_up {
+        " ('..' in it is taken as it stands, since a link may lead elsewhere: give the path without it)"
+    } else {
+        ""
+    }
+}
+
 /// The title of the library that has this path as one of its folders, or above one.
-fn folder_of<'r>(rows: &'r [LibraryRow], path: &[u8]) -> Option<&'r str> {
+pub fn folder_of<'r>(rows: &'r [LibraryRow], path: &[u8]) -> Option<&'r str> {
     let has = |row: &&LibraryRow| {
         row.library
             .locations

@@ -166,7 +166,7 @@ impl Question for By<'_> {
         }
     }
 
-    fn stale(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
+    fn stale(&self, turn: &Turn<'_>, _: &OnceCell<Items>) -> Vec<LibraryRow> {
         let now = turn.now_ms;
         let rows = turn.snapshot.asked(turn.scope).iter();
         rows.filter(|row| need(&age(row), &turn.queries.policy, now) != Need::Nothing)

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::driver::{Question, Turn};
-use super::explain::Beside;
+use super::explain::{Beside, folder_of};
 use super::planner::QueryState;
 use super::room::Queries;
 use crate::error::{Error, Result, Status};
@@ -137,9 +137,9 @@ impl PathQuestion<'_> {
         Some(turn.snapshot.rows[place].library.title.as_str())
     }
 
-    /// Of a miss: the item that was recorded for the path, and is not listed in its library.
+    /// Of a path that is not listed: the item that was recorded for it, and is not listed in its library either.
     fn recorded_unlisted<'t>(&self, turn: &Turn<'t>, outcome: &Outcome<'_>) -> Option<(&'t str, &'t str)> {
-        if outcome.rung != Rung::None {
+        if !matches!(outcome.rung, Rung::None | Rung::Suffix | Rung::FileName) {
             return None;
         }
         places(turn.scope, turn.snapshot.rows.len()).find_map(|place| {
@@ -149,6 +149,17 @@ impl PathQuestion<'_> {
             let key = recorded.filter(|key| view.find(key).is_none())?;
             Some((key, turn.snapshot.rows[place].library.title.as_str()))
         })
+    }
+
+    /// Whether libraries that were never fetched are fetched for a path that lies in no library's folder: its root may be
+    /// another than the server's. Not where its item is found already, and not of a server that just failed for some of them.
+    fn may_be_anywhere(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> bool {
+        let rows = &turn.snapshot.rows;
+        let is_found = outcome.single().is_some() && outcome.confidence == Confidence::High;
+        let failed = || turn.queries.sync.back_off().last(0).is_some();
+        !is_found
+            && folder_of(rows, self.0.raw()).is_none()
+            && !(rows.iter().any(|row| row.generation.is_fetched()) && failed())
     }
 
     /// The libraries asked in whose folders it lies.
@@ -227,7 +238,7 @@ impl Question for PathQuestion<'_> {
         }
     }
 
-    fn stale(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
+    fn stale(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Vec<LibraryRow> {
         let (queries, snapshot) = (turn.queries, turn.snapshot);
         let fresh = |row: &LibraryRow| need(&age(row), &queries.policy, turn.now_ms) == Need::Nothing;
         // What most calls are; allocates nothing.
@@ -236,15 +247,19 @@ impl Question for PathQuestion<'_> {
         }
         let asked: Vec<usize> = match turn.scope {
             Scope::One(place) => vec![place],
-            // Those that can own the path, and those that were fetched before: a library that cannot own it is not
-            // fetched for it.
-            Scope::All => snapshot
-                .owners(self.0, queries.reading.mappings())
-                .into_iter()
-                .enumerate()
-                .filter(|(place, owns)| *owns || snapshot.rows[*place].generation.is_fetched())
-                .map(|(place, _)| place)
-                .collect(),
+            // Those that can own the path, those that were fetched before, and the others where they may have it too.
+            Scope::All => {
+                let owns = snapshot.owners(self.0, queries.reading.mappings());
+                let others = !owns.contains(&true) && self.may_be_anywhere(turn, outcome);
+                owns.into_iter()
+                    .enumerate()
+                    .filter(|(place, owns)| {
+                        let row = &snapshot.rows[*place];
+                        *owns || row.generation.is_fetched() || others && !queries.reading.is_evicted(row)
+                    })
+                    .map(|(place, _)| place)
+                    .collect()
+            }
         };
         asked
             .into_iter()

@@ -28,9 +28,13 @@ impl Reading {
                     Resolved::Unknown => return Err(library.unknown(&snapshot)),
                 }
             };
+            // An empty page would be the end: of a listing that is not there, or of one that was evicted on the way.
+            if !row.generation.is_fetched() {
+                return Err(library.never_fetched());
+            }
             let items = self.store.items_after(row.id, row.generation, cursor, limit)?;
             // Evicted or listed anew meanwhile, some may have been swept before they were read.
-            if !row.generation.is_fetched() || self.store.still_answer(&iter::once(&row))? {
+            if self.store.still_answer(&iter::once(&row))? {
                 return Ok(items);
             }
         }

@@ -270,6 +270,11 @@ pub trait Source: Send + Sync {
     /// Forgets open connections without using them: after a fork, the child must not share them.
     fn after_fork(&self);
 
+    /// That the server is silent while it owes an answer, in a sentence, once that is long for a person who waits.
+    fn overdue(&self) -> Option<String> {
+        None
+    }
+
     /// Ends what other threads wait for inside this source, now: for a caller that must not wait out their time-outs.
     ///
     /// Calls whose bounds are aborted end with [`crate::error::Status::Aborted`]. Others lose their connection: what

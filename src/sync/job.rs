@@ -155,8 +155,14 @@ impl Syncing {
             bounds,
             report: &report,
         };
-        let tell = || {
+        let mut silence_was_told = false;
+        let mut tell = || {
             self.flights.keep(&self.store, self.clock.now_ms());
+            // While it lasts: who waits wants to know for what.
+            if !silence_was_told && let Some(silence) = source.overdue() {
+                silence_was_told = true;
+                log::warn!("{silence}");
+            }
             // Also while no library is fetched yet, with nothing to tell of: the host may want to stop a call that waits for
             // the libraries' list, or for another process.
             if let Some(progress) = call.progress {
@@ -188,7 +194,7 @@ impl Syncing {
             job.keep_what_was_learned();
             done
         };
-        let done = on_worker(work, TICK, tell);
+        let done = on_worker(work, TICK, &mut tell);
         self.counters.spent(Spent::Away, begun.elapsed());
         if done.is_ok() {
             if report.fetching.load(Ordering::Relaxed) {

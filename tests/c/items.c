@@ -64,6 +64,7 @@ int main(int argc, char **argv)
     plexindex_query query;
     uint64_t memory[64];
     plexindex_buffer buffer = {memory, sizeof memory, 0};
+    plexindex_buffer empty = {NULL, 0, 0};
     uint64_t sum;
     long before;
 
@@ -71,6 +72,13 @@ int main(int argc, char **argv)
     library = library_of(handle, "Movies");
     CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, library, &cursor, 10, &buffer, NULL), "Movies");
     CHECK(requests() == 0);
+
+    /* Known, and never fetched: an empty page would say that it has no items. */
+    query = query_of(NULL, NULL);
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_libraries_json(handle, &query, &empty, NULL));
+    before = requests();
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, library, &cursor, 10, &buffer, NULL), "never fetched");
+    CHECK(requests() == before && cursor == 0);
 
     query = query_of(library, NULL);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, NULL));

@@ -43,7 +43,7 @@ def test_version_names_package_and_library(cli: Cli) -> None:
 
 
 def test_a_library_that_cannot_be_loaded_is_said_in_a_line(cli: Cli) -> None:
-    for arguments in (["--version"], ["stats"], ["doctor"]):
+    for arguments in (["--version"], ["libraries"], ["doctor"]):
         done = cli.run(*arguments, PLEXINDEX_LIBRARY="/nowhere/lib.so")
         assert (done.returncode, done.stderr.count("\n")) == (70, 1), done
         assert done.stderr.startswith("plexindex: the library that PLEXINDEX_LIBRARY names")
@@ -111,7 +111,10 @@ def test_warm_shows_a_bar_to_a_person(tmp_path: Path, start_server: ServerFactor
         assert re.fullmatch(pattern, frame.replace("\x1b[K", "")), frame
     assert re.fullmatch(r"Movies  5,000 items in \S+ m?s \([\d,]+/s\)\x1b\[K\n", frames[-1]), frames[-1]
     code, seen = Cli(tmp_path, server).at_terminal("warm")
-    assert (code, seen) == (0, "\rMovies  waiting\x1b[K\r\x1b[KMovies  is up to date\n")
+    assert (code, seen) == (
+        0,
+        f"\r{server.url}  waiting\x1b[K\r\x1b[K\rMovies  waiting\x1b[K\r\x1b[KMovies  is up to date\n",
+    )
     # A narrow terminal, and one that can do nothing.
     code, seen = Cli(tmp_path, server).at_terminal("warm", "--full", COLUMNS="40")
     assert all(len(frame.replace("\x1b[K", "").strip("\n")) < 40 for frame in seen.split("\r")[:-1])
@@ -170,9 +173,11 @@ def test_match(cli: Cli, server: Server) -> None:
     host = row["path"].replace("/data/", "/mnt/media/")
     assert cli.good("match", "--mapping", "/mnt/media", "/data", host).endswith("mapped, high\n")
     assert cli.good("match", "-l", "1", row["path"]) == text
-    # A library is not fetched for a path that it cannot own; then there is nothing that tells.
+    # Below another root, in an empty store: what may have it is fetched, then answered.
     done = cli.run("match", "/nowhere/x.mkv", PLEXINDEX_DIR=str(cli.home / "cold"))
-    assert "were never fetched: do so once (plexindex warm)" in done.stdout
+    assert "no library has a folder above" in done.stdout
+    host = row["path"].replace("/data/", "/mnt/media/")
+    assert cli.good("match", host, PLEXINDEX_DIR=str(cli.home / "other")).endswith("suffix, high\n")
     cli.good("warm")
     done = cli.run("match", row["path"], "/nowhere/x.mkv")
     assert done.returncode == 1

@@ -121,9 +121,10 @@ def test_the_folder(cli: Cli, server: Server, tmp_path: Path) -> None:
     ours: dict[str, Any] = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN": TOKEN}
 
     def folder(*arguments: object, **variables: Any) -> str:
-        return str(cli.json("stats", *arguments, **ours, **variables)["folder"])
+        return str(cli.json("doctor", *arguments, **ours, **variables)["store"]["folder"])
 
     assert folder() == str(cli.store)
+    (tmp_path / "flag").mkdir()
     assert folder("--dir", tmp_path / "flag") == str(tmp_path / "flag")
     assert folder(PLEXINDEX_DIR=None) == str(tmp_path / ".cache" / "plexindex")
     assert folder(PLEXINDEX_DIR=None, XDG_CACHE_HOME=str(tmp_path / "xdg")) == str(tmp_path / "xdg" / "plexindex")

@@ -101,6 +101,8 @@ def test_bash(cli: Cli) -> None:
     assert bash(cli, "doctor", "--token-file", "file") == {"file.txt"}
     assert bash(cli, "--dir", "fil") == {"films"}
     assert bash(cli, "--offline", "stats", "--wat") == {"--watch"}
+    assert bash(cli, "--off") == {"--offline"}
+    assert bash(cli, "--dir", "films", "st") == {"stats"}
 
 
 @pytest.mark.skipif(FISH is None, reason="fish is not installed")
@@ -116,6 +118,9 @@ def test_fish(cli: Cli) -> None:
     (cli.home / "file.txt").touch()
     assert fish(cli, "doctor", "fil") == {"films/", "file.txt"}
     assert fish(cli, "doctor", "--dir", "fil") == {"films/"}
+    assert fish(cli, "--off") == {"--offline"}
+    assert fish(cli, "--dir", "fil") == {"films/"}
+    assert fish(cli, "--dir", "films", "st") == {"stats"}
 
 
 @pytest.mark.skipif(ZSH is None, reason="zsh is not installed")
@@ -125,3 +130,6 @@ def test_zsh(cli: Cli) -> None:
     zsh_shows(cli, ["warm", "--"], "--full", "--mapping")
     (cli.home / "films").mkdir()
     zsh_shows(cli, ["doctor", "--dir", "fil"], "films")
+    zsh_shows(cli, ["--dir", "films", "--offline", "st"], "stats")
+    zsh_shows(cli, ["--off"], "--offline")
+    zsh_shows(cli, ["--offline", "match", "--form"], "--format")

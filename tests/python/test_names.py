@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import pickle
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,34 @@ def test_items_of_a_library_that_was_never_fetched_are_fetched(index: plexindex.
     assert sum(1 for _ in shows) == 120
     server.reset()
     assert len(list(index.items("Movies"))) == 300
+    assert server.requests() == 0
+
+
+def test_a_wrong_argument_is_named(movies: plexindex.Library) -> None:
+    for wrong in (None, 5, ["/a.mkv"]):
+        with pytest.raises(TypeError, match=rf"a path must be str, bytes or os\.PathLike, not {type(wrong).__name__}"):
+            movies.match(wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="a path must be"):
+            movies.match_paths(["/a.mkv", wrong])  # type: ignore[list-item]
+    for wrong_pairs in (None, [("/a.mkv",)], {"/a.mkv": 7}, 5):
+        with pytest.raises(TypeError, match="pairs must be pairs of a path and a key"):
+            movies.record_matches(wrong_pairs)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="paths must be a list of paths, not NoneType"):
+        movies.match_paths(None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"cache_dir must be str, bytes or os\.PathLike, not int"):
+        plexindex.open(5)  # type: ignore[arg-type]
+
+
+def test_items_offline_of_a_library_that_is_known(index: plexindex.Index, server: Server) -> None:
+    index.server()
+    with pytest.raises(plexindex.LibraryNotFoundError, match="'Movies' was never fetched"):
+        list(index.items("Movies", offline=True))
+    # One without any item is fetched once.
+    server.post("library/add", {"kind": "movie", "title": "Empty", "locations": ["/data/empty"]})
+    index.server()
+    assert len(index.library("Empty")) == 0
+    server.reset()
+    assert len(index.library("Empty")) == 0
     assert server.requests() == 0
 
 
@@ -138,6 +167,10 @@ def test_a_recorded_item_that_is_not_listed_is_said(movies: plexindex.Library, s
         match = movies.match("/else/x.mkv")
         assert not match
         assert f"(and item '{key}', which was recorded for it, is not listed in library 'Movies'" in match.message
+    # Also where another item has the end of the path.
+    path = server.paths(1)[0]["path"].replace("/data/", "/mnt/")
+    movies.record_match(path, "banana")
+    assert "item 'banana', which was recorded for it, is not listed in library 'Movies'" in movies.match(path).message
     movies.record_match("/else/x.mkv", server.paths(1)[0]["ratingKey"])
     assert movies.match("/else/x.mkv").rung == "confirmed"
     assert "recorded" not in movies.match("/else/y.mkv").message
@@ -197,12 +230,27 @@ def test_a_library_is_a_recipe_for_another_process(
     assert TOKEN.encode() not in pickled
     assert TOKEN.encode() not in pickle.dumps(index)
     set_environment(monkeypatch, {"PLEXAPI_CONFIG_PATH": str(tmp_path / "missing"), "HOME": str(tmp_path)})
-    with pytest.raises(plexindex.InvalidArgumentError, match="without its token: set PLEXINDEX_TOKEN"):
-        pickle.loads(pickled)  # noqa: S301
+    without = pickle.loads(pickled)  # noqa: S301
+    uses: list[Callable[[], object]] = [
+        lambda: without.match(row["path"]),
+        lambda: len(without),
+        lambda: row["path"] in without,
+        lambda: without.index,
+        lambda: pickle.loads(pickle.dumps(index)).library("Movies").match(row["path"]),  # noqa: S301
+    ]
+    for use in uses:
+        with pytest.raises(plexindex.InvalidArgumentError, match="without its token: set PLEXINDEX_TOKEN"):
+            use()
+    assert "without its token" in repr(without)
+    # The workers of a pool are told when they use it: an error before that would let the pool wait for ever.
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        waiting = pool.apply_async(ask, (movies, row["path"]))
+        with pytest.raises(plexindex.InvalidArgumentError, match="without its token"):
+            waiting.get(timeout=60)
     monkeypatch.setenv("PLEXINDEX_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("PLEXINDEX_TOKEN", "another-token")
     with pytest.raises(plexindex.InvalidArgumentError, match="is sent nowhere else"):
-        pickle.loads(pickled)  # noqa: S301
+        pickle.loads(pickled).match(row["path"])  # noqa: S301
     set_environment(monkeypatch, {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN": TOKEN})
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         path = row["path"].replace("/data/", "/mnt/media/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -160,3 +161,39 @@ def test_a_server_that_cannot_be_reached_is_said_at_once(open_index: OpenIndex) 
         index.close()
         asked.join()
         logger.removeHandler(listener)
+
+
+def test_a_server_that_is_silent_is_said_while_it_is_waited_for(
+    open_index: OpenIndex, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        index = open_index(server_url=url, read_timeout=0.8)
+        said: list[str] = []
+
+        def listen(record: logging.LogRecord) -> bool:
+            said.append(record.getMessage())
+            return True
+
+        caplog.handler.addFilter(listen)
+        with pytest.raises(plexindex.ServerError):
+            index.match_path("Movies", "/x.mkv")
+    assert sum(f"{url} has not answered" in line for line in said) == 1
+
+
+def test_a_silent_server_is_said_at_a_terminal(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        react = lambda seen: "\x03" if "has not answered" in seen else ""  # noqa: E731
+        code, seen = cli.at_terminal("warm", "--url", url, react=react)
+    assert code == 130
+    assert f"\r{url}  waiting" in seen
+    assert "interrupted" in seen
+
+
+def test_why_a_path_that_leads_up_is_of_low_confidence(index: plexindex.Index, server: Server) -> None:
+    path = server.paths(1)[0]["path"].replace("/data/movies/", "/data/movies/x/../")
+    match = index.match_path("Movies", path)
+    assert match.confidence == "low"
+    assert "'..' in it is taken as it stands, since a link may lead elsewhere" in match.message

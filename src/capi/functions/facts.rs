@@ -17,7 +17,8 @@ use crate::error::{Result, Status, refuse};
 ///
 /// Returns the answer's status: PLEXINDEX_OK with items, PLEXINDEX_NOT_FOUND after the last page. Returns
 /// PLEXINDEX_BUFFER_TOO_SMALL with the cursor as it was; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND when
-/// the library is not in the store.
+/// the library is not in the store, or its listing is not: it was never fetched (plexindex_refresh() does that), or was
+/// removed for the limit on the folder, between two pages perhaps.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open, and `library` one of it.

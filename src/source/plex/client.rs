@@ -12,6 +12,7 @@ use crate::options::Options;
 
 use super::super::Meter;
 use super::body::Buffers;
+use super::owed::Owed;
 use super::refusal::Refusals;
 use super::refused::Refused;
 use super::retry::{Pause, RealPause};
@@ -36,6 +37,7 @@ pub struct PlexHttp {
     /// The most rows of a page.
     pub(super) page_size: u32,
     pub(super) silence: Duration,
+    pub(super) owed: Owed,
     pub(super) buffers: Buffers,
     pub(super) refusals: Refusals,
     /// Where the server was found to want HTTPS, so that the token is sent in the clear once and never again.
@@ -105,6 +107,7 @@ impl PlexHttp {
             retry_for: options.retry_for,
             page_size: options.page_size,
             silence: SILENCE,
+            owed: Owed::new(),
             buffers: Buffers::default(),
             refusals: Refusals::default(),
             upgraded: OnceLock::new(),

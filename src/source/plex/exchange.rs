@@ -161,6 +161,7 @@ impl PlexHttp {
         let sent = if kind == RequestKind::Events {
             self.transport.open_stream(request, self.silence, bounds.aborted)
         } else {
+            let _owed = self.owed.begin();
             self.transport.send(request, left).map(Some)
         };
         let response = sent.map_err(|error| {

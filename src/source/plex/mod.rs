@@ -26,6 +26,7 @@ pub mod fuzz;
 mod lenient;
 mod listing;
 mod narrow;
+mod owed;
 mod question;
 mod refusal;
 mod refused;
@@ -58,6 +59,9 @@ pub use self::retry::Pause;
 pub use self::rows::{Rows, RowsEnd, RowsRequest};
 use self::stream::EVENTS;
 use self::wire::Lists;
+
+/// The longest silence that nothing is said about; less where less is waited for.
+const LONG_SILENCE: std::time::Duration = std::time::Duration::from_secs(3);
 
 use super::bounds::Bounds;
 use super::contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Resume, Source, WantedPath};
@@ -220,6 +224,17 @@ impl Source for PlexHttp {
 
     fn after_fork(&self) {
         self.transport.forget();
+        self.owed.forget();
+    }
+
+    fn overdue(&self) -> Option<String> {
+        let patience = (self.transport.read_timeout() / 4).min(LONG_SILENCE);
+        let lasts = self.owed.lasts().filter(|lasts| *lasts >= patience)?;
+        Some(format!(
+            "{} has not answered for {:.1} s, and is waited for: is it a Plex server, and is it busy?",
+            self.base.origin,
+            lasts.as_secs_f64()
+        ))
     }
 
     fn interrupt(&self) {

@@ -116,7 +116,9 @@ def pair_of(text: str) -> tuple[str, str]:
             raise ValueError(f"{text!r} can be read in {len(places)} ways: write 'HOST -> SERVER'")
         if places:
             return text[: places[0]].strip(), text[places[0] + 1 :].strip()
-    raise ValueError(f"{text!r} is no mapping: give HOST=SERVER, such as /mnt/media=/data/media")
+    raise ValueError(
+        f"{text!r} is no mapping: give HOST=SERVER, with the server's full folder, such as /mnt/media=/data/media"
+    )
 
 
 def default_folder() -> str:
@@ -164,7 +166,10 @@ def token_of(token: Named, file: Named) -> Named:
         with open(os.path.expanduser(file.value), encoding="utf-8") as lines:
             text = lines.read().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidArgumentError(f"{file.source} {file.value} cannot be read: {error}") from None
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise InvalidArgumentError(
+            f"{file.source} {file.value} cannot be read: {why}; name a file with the token"
+        ) from None
     if not text:
         raise InvalidArgumentError(f"{file.source} {file.value} is empty: it should hold the token and nothing else")
     return Named(text, file.source)

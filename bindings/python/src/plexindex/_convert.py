@@ -31,7 +31,7 @@ def path_bytes(path: PathArg, hidden: bool = False) -> bytes:
     Raises InvalidArgumentError for an empty path and for one with a NUL, TypeError for what is no path. When paths are
     to be hidden the texts of errors do not show it.
     """
-    value = os.fspath(path)
+    value = _fspath("a path", path)
     raw = text_bytes("path", value, hidden)
     if not raw:
         raise InvalidArgumentError("the path is empty: give the full path of a file")
@@ -41,6 +41,18 @@ def path_bytes(path: PathArg, hidden: bool = False) -> bytes:
             "cut it off or leave this path out"
         )
     return raw
+
+
+def _fspath(name: str, path: PathArg) -> str | bytes:
+    try:
+        return os.fspath(path)
+    except TypeError:
+        raise TypeError(f"{name} must be str, bytes or os.PathLike, not {type(path).__name__}") from None
+
+
+def folder_bytes(name: str, path: PathArg) -> bytes:
+    """The path of a folder or a file of the host's own."""
+    return os.fsencode(_fspath(name, path))
 
 
 def text_bytes(name: str, value: str | bytes, hidden: bool = False) -> bytes:
@@ -68,7 +80,10 @@ def path_list(paths: Iterable[PathArg]) -> Sequence[PathArg]:
         return paths
     if isinstance(paths, (str, bytes)):
         raise TypeError("give a list of paths, not a single path")
-    return list(paths)
+    try:
+        return list(paths)
+    except TypeError:
+        raise TypeError(f"paths must be a list of paths, not {type(paths).__name__}") from None
 
 
 def join_paths(paths: Sequence[PathArg], hidden: bool = False) -> bytes:

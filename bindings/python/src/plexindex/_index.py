@@ -181,7 +181,7 @@ class Index(Changing):
 
         A library that was never fetched is fetched first, unless ``offline``; else no request is sent. They are read a
         page at a time while you iterate. A change that happens meanwhile may be missed. Raises TimeoutError when the
-        deadline came before the library was fetched.
+        deadline came before the library was fetched, and LibraryNotFoundError, offline, when it never was.
         """
         cursor = ctypes.c_int64(0)
         try:
@@ -189,10 +189,8 @@ class Index(Changing):
         except LibraryNotFoundError:
             if offline:
                 raise
-            page = []
-        if not page and not offline:
             if not self.refresh(library, deadline=deadline, progress=progress):
-                raise TimeoutError("the deadline came before the library was fetched: ask again, it goes on")
+                raise TimeoutError("the deadline came before the library was fetched: ask again, it goes on") from None
             page = self._items(library, cursor)
         while page:
             yield from page
@@ -234,7 +232,10 @@ class Index(Changing):
 
     def record_matches(self, library: LibraryArg, pairs: Iterable[tuple[PathArg, KeyArg]]) -> None:
         """:meth:`record_match` for many pairs of path and key in one transaction: all or none."""
-        pairs = list(pairs)
+        try:
+            pairs = [(path, key) for path, key in pairs]
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"pairs must be pairs of a path and a key: {error}") from error
         paths = b"".join([_convert.path_bytes(path, self._hides_paths) + b"\0" for path, _ in pairs])
         keys = "".join([f"{_convert.key_text(key)}\0" for _, key in pairs]).encode()
         self._tell(self._native.record_matches, paths, len(paths), keys, len(keys), len(pairs), library=library)

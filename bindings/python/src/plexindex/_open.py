@@ -7,7 +7,7 @@ import os
 
 from . import _constants as c
 from . import _convert, _log, _native
-from ._errors import InvalidArgumentError
+from ._errors import Error, InvalidArgumentError
 from ._index import Index
 
 TYPE_CHECKING = False
@@ -96,7 +96,7 @@ def open(
         cache_dir, server_url, token, size_limit, mappings = _configured(server_url, token, size_limit, mappings)
     if mappings:
         mappings = list(mappings)
-    folder = os.fsencode(cache_dir)
+    folder = _convert.folder_bytes("cache_dir", cache_dir)
     if not folder or b"\0" in folder:
         raise InvalidArgumentError(f"cache_dir={cache_dir!r} is refused: give the path of a folder")
     ms = _convert.milliseconds
@@ -108,7 +108,7 @@ def open(
         server_url=_text("server_url", server_url),
         token=_text("token", token),
         user=_text("user", user),
-        ca_file=_native.CBytes.of(None if ca_file is None else os.fsencode(ca_file)),
+        ca_file=_native.CBytes.of(None if ca_file is None else _convert.folder_bytes("ca_file", ca_file)),
         library_ttl_ms=ms("library_ttl", library_ttl, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE),
         max_age_ms=ms("max_age", max_age, none=forever),
         deadline_ms=ms("deadline", deadline, none=0),
@@ -155,8 +155,48 @@ def open(
 _again: dict[str, Index] = {}
 
 
-def _open_again(folder: str, server_url: str | None, has_token: bool, given: dict[str, Any]) -> Index:
+class _Unopened:
+    """Stands for an index that cannot be opened again, and for its libraries: each use says why.
+
+    An error while it is loaded would end a worker of a multiprocessing.Pool, and the pool would wait for ever.
+    """
+
+    __slots__ = ("_error",)
+
+    def __init__(self, error: Error) -> None:
+        self._error = error
+
+    def library(self, *_: object, **__: object) -> _Unopened:
+        """One of its libraries."""
+        return self
+
+    def _refuse(self, *_: object) -> Any:
+        raise self._error
+
+    __enter__ = __len__ = __iter__ = __contains__ = __getitem__ = _refuse
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            # Protocols that Python asks for: those of copying and pickling among them.
+            raise AttributeError(name)
+        raise self._error
+
+    def __repr__(self) -> str:
+        return f"<plexindex: not opened: {self._error}>"
+
+
+def _open_again(folder: str, server_url: str | None, has_token: bool, given: dict[str, Any]) -> Index | _Unopened:
     """What a pickled index becomes: one index for each recipe in a process, which lasts as long as the process."""
+    try:
+        return _opened_again(folder, server_url, has_token, given)
+    except Error as error:
+        return _Unopened(error)
+
+
+def _opened_again(folder: str, server_url: str | None, has_token: bool, given: dict[str, Any]) -> Index:
     name = repr((os.getpid(), folder, server_url, has_token, given))
     found = _again.get(name)
     if found is not None and found.is_open:

@@ -36,6 +36,12 @@ def main(given: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return codes.PIPE_CLOSED
     except Exception as error:
+        if isinstance(error, OSError) and not isinstance(error, Error):
+            # The library has errors of its own, and what else is opened says which file it is.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            what = error.filename or "standard input or output"
+            output.complain(f"{what} cannot be read or written: {error.strerror or error}")
+            return codes.STREAM
         if not isinstance(error, (Error, codes.UsageError)):
             import traceback
 

@@ -138,8 +138,8 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         commands,
         "match",
         "tell which items files are, or why they are none",
-        "Fetches a library whose folders can hold the path. A relative path that exists is taken from the current "
-        "folder; paths on standard input are taken as they are. "
+        "Fetches libraries that were never fetched, where they may have the path. A relative path that exists is "
+        "taken from the current folder; paths on standard input are taken as they are. "
         "The exit code is 0 when each path is a single item. Of several paths a line on standard error says how many "
         "are.",
         '  plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"\n'
@@ -150,9 +150,9 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "  text   the path, and below it what it is or why it is none\n"
         "  keys   the item's key, or an empty line\n"
         "  paths  the path\n"
-        "  tsv    path, key, status, confidence, rung, item, library, reason; between them tabs,\n"
-        "         within them \\t, \\n and \\\\ for a tab, a line end and a backslash\n"
-        "  json   an object; so does --json",
+        "  tsv    path, key, status, confidence, rung, item, library, reason; between them tabs, within them \\t, "
+        "\\n and \\\\ for a tab, a line end and a backslash\n"
+        "  json   an object; so do jsonl and --json",
         "match",
     )
     command.add_argument(
@@ -166,6 +166,7 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "-f",
         "--format",
         metavar="FORMAT",
+        type=_format,
         choices=("text", "keys", "paths", "tsv", "json"),
         default="text",
         help="how answers are printed, in the order of the paths: text for people; keys, paths, tsv or json, one line "
@@ -285,16 +286,21 @@ class _Later:
 
 def _common(command: argparse.ArgumentParser) -> None:
     server = command.add_argument_group("server and store")
-    server.add_argument("--url", metavar="URL", help="the server, such as http://127.0.0.1:32400")
-    server.add_argument("--token-file", metavar="FILE", help="a file that holds the token and nothing else")
+    server.add_argument("--url", type=_given, metavar="URL", help="the server, such as http://127.0.0.1:32400")
+    server.add_argument(
+        "--token-file", type=_given, metavar="FILE", help="a file that holds the token and nothing else"
+    )
     server.add_argument(
         "--token",
+        type=_given,
         metavar="TOKEN",
         help="the token. Other users of this machine can see it in the list of processes: prefer --token-file, or "
         "PLEXINDEX_TOKEN in the environment",
     )
-    server.add_argument("--user", metavar="NAME", help="whose view of the server it is, where tokens change")
-    server.add_argument("--dir", metavar="FOLDER", help="the folder of the store (~/.cache/plexindex)")
+    server.add_argument(
+        "--user", type=_given, metavar="NAME", help="whose view of the server it is, where tokens change"
+    )
+    server.add_argument("--dir", type=_given, metavar="FOLDER", help="the folder of the store (~/.cache/plexindex)")
     server.add_argument(
         "--size-limit",
         type=_bytes,
@@ -314,7 +320,10 @@ def _common(command: argparse.ArgumentParser) -> None:
         "--deadline", type=_seconds, metavar="SECONDS", help="how long a question may take; default: no limit"
     )
     server.add_argument(
-        "--ca-file", metavar="FILE", help="PEM file with certificate authorities to trust besides the system's"
+        "--ca-file",
+        type=_given,
+        metavar="FILE",
+        help="PEM file with certificate authorities to trust besides the system's",
     )
     server.add_argument(
         "--insecure", action="store_true", help="accept any certificate: others may then read the token"
@@ -337,6 +346,18 @@ def _json(command: argparse.ArgumentParser, what: str) -> None:
 
 def _yes(command: argparse.ArgumentParser, what: str) -> None:
     command.add_argument("-y", "--yes", action="store_true", help=what)
+
+
+def _given(text: str) -> str:
+    # As of a shell's variable that is not set: the default in its place would be another server, or another store.
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty: give a value, or leave the option out")
+    return text
+
+
+def _format(text: str) -> str:
+    # What tools for JSON call it when each line is an object.
+    return "json" if text in ("jsonl", "ndjson") else text
 
 
 def _seconds(text: str) -> float:
@@ -395,8 +416,11 @@ class _Parser(argparse.ArgumentParser):
         import re
 
         wrong = re.search(r"(?:unrecognized arguments: |invalid choice: ')(-?[\w-]+)", message)
-        commands = commands_of(parser())
-        known = [*commands, *(flag for command in commands.values() for flag in command._option_string_actions)]
+        if choices := re.search(r"\(choose from (.*)\)", message):
+            known = re.findall(r"[\w-]+", choices[1])
+        else:
+            commands = commands_of(parser()).values()
+            known = [flag for command in commands for flag in command._option_string_actions]
         meant = difflib.get_close_matches(wrong[1], known, 1) if wrong else []
         said = f"{message}; did you mean {meant[0]}?" if meant else message
         super().error(f"{said}\n`{self.prog} --help` says more")

@@ -13,6 +13,7 @@ STORE = 5
 LIBRARY = 6
 NOT_YET = 7
 DEFECT = 70
+STREAM = 74
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
@@ -27,6 +28,7 @@ exit codes:
   6    there is no such library, or two of that name
   7    the deadline came first: the same command goes on where it stopped
   70   a defect in plexindex, or in its installation
+  74   standard input cannot be read, or standard output written
   130  interrupted with Ctrl-C"""
 
 

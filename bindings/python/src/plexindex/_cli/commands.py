@@ -8,6 +8,7 @@ import sys
 import time
 
 from .. import _constants as c
+from .._errors import StoreError
 from .._index import Library
 from . import codes, output
 from .bar import Bar
@@ -28,9 +29,12 @@ _PATIENCE = 30.0
 def libraries(options: argparse.Namespace) -> int:
     """Lists the libraries."""
     settings = Settings(options)
+    settings.expect_folder()
+    if settings.silent and not settings.has_store():
+        raise nothing_to_ask(settings)
     with settings.open() as index:
         found = index.libraries()
-    if not found and (settings.url is None or settings.offline):
+    if not found and settings.silent:
         raise nothing_to_ask(settings)
     if options.json:
         output.say_json([library_dict(library) for library in found])
@@ -83,11 +87,19 @@ def warm(options: argparse.Namespace) -> int:
             chosen = [(name, selected(index, name)) for name in options.library]
         else:
             # Asked even where libraries are known: there may be new ones.
-            index.server()
+            bar = Bar()
+            bar.begin(settings.url)
+            try:
+                index.server()
+            finally:
+                bar.drop()
             chosen = [(library.title, selected(index, library.section)) for library in index.libraries()]
         late = [title for title, library in chosen if not fetch(index, title, library, full=options.full)]
     if late:
-        output.complain(f"the deadline came before {', '.join(late)} was fetched: the same command goes on from there")
+        were = "was" if len(late) == 1 else "were"
+        output.complain(
+            f"the deadline came before {', '.join(late)} {were} fetched: the same command goes on from there"
+        )
     return codes.NOT_YET if late else codes.OK
 
 
@@ -129,7 +141,11 @@ def read_list(text: bytes, null: bool = False) -> list[bytes]:
 
 def stats(options: argparse.Namespace) -> int:
     """Tells what is in the index."""
-    with Settings(options).open(offline=True) as index:
+    settings = Settings(options)
+    settings.expect_folder()
+    if not settings.has_store():
+        raise StoreError(f"nothing was fetched into {settings.folder} yet: `plexindex warm` does that")
+    with settings.open(offline=True) as index:
         if options.watch is None:
             _show_stats(index, options, None)
             return codes.OK
@@ -196,10 +212,15 @@ def limit_of(now: Stats) -> str:
 def clear(options: argparse.Namespace) -> int:
     """Empties the index of this server and user."""
     settings = Settings(options)
+    settings.expect_folder()
+    nothing = f"there is nothing in {settings.folder} for this server and user"
+    if not settings.has_store():
+        say(nothing)
+        return codes.OK
     with settings.open(offline=True) as index:
         now = index.stats()
         if not (now.libraries or now.matches):
-            say(f"there is nothing in {index.cache_dir} for this server and user")
+            say(nothing)
             return codes.OK
         if not options.yes:
             matches = f" and {output.count(now.matches, 'confirmed match', 'confirmed matches')}" if now.matches else ""

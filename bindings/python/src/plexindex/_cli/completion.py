@@ -32,6 +32,12 @@ def _options(command: argparse.ArgumentParser) -> list[argparse.Action]:
     return [action for action in command._actions if action.option_strings]
 
 
+def _every(commands: dict[str, argparse.ArgumentParser]) -> list[argparse.Action]:
+    """The options of all commands, each once: they may stand before the command, too."""
+    every = {action.option_strings[-1]: action for command in commands.values() for action in _options(command)}
+    return [action for action in every.values() if action.dest != "help"]
+
+
 def _takes_value(action: argparse.Action) -> bool:
     return action.nargs != 0
 
@@ -82,6 +88,7 @@ def _bash(commands: dict[str, argparse.ArgumentParser], _: dict[str, str]) -> st
         "        esac",
         "    done",
         "    case $command:$word in",
+        f"        :-*) {reply(' '.join([_words(_every(commands)), '--help', '--version']))} ;;",
         f"        :*) {reply(' '.join([*commands, '--help', '--version']))} ;;",
     ]
     for name, command in commands.items():
@@ -118,6 +125,7 @@ def _zsh(commands: dict[str, argparse.ArgumentParser], summaries: dict[str, str]
         "    _arguments -C \\",
     ]
     lines += ["        '(- *)'{-h,--help}'[show the help]' '(- *)'{-V,--version}'[say the version]' \\"]
+    lines += [f"        {spec} \\" for action in _every(commands) for spec in option(action)]
     lines += ["        '1:command:->command' '*::argument:->argument'", "    case $state in", "        command)"]
     lines += ["            local -a commands=("]
     lines += [f"                '{name}:{quoted(summary)}'" for name, summary in summaries.items()]
@@ -154,17 +162,20 @@ def _fish(commands: dict[str, argparse.ArgumentParser], summaries: dict[str, str
     lines = ["# fish completion for plexindex", "complete -c plexindex -f"]
     lines += ["complete -c plexindex -s h -l help -d 'show the help'"]
     lines += [f"complete -c plexindex -n {quoted(none)} -s V -l version -d 'say the version'"]
+
+    def option(action: argparse.Action, when: str) -> str:
+        flags = " ".join(
+            f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in action.option_strings
+        )
+        takes = f" {value(_values(action))}" if _takes_value(action) and action.nargs != "?" else ""
+        return f"complete -c plexindex -n {quoted(when)} {flags}{takes} -d {quoted(_help(action))}"
+
+    lines += [option(action, none) for action in _every(commands)]
     for name, command in commands.items():
         lines.append(f"complete -c plexindex -n {quoted(none)} -a {name} -d {quoted(summaries[name])}")
-        seen = quoted(f"__fish_seen_subcommand_from {name}")
-        for action in _options(command):
-            if action.dest == "help":
-                continue
-            flags = " ".join(
-                f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in action.option_strings
-            )
-            takes = f" {value(_values(action))}" if _takes_value(action) and action.nargs != "?" else ""
-            lines.append(f"complete -c plexindex -n {seen} {flags}{takes} -d {quoted(_help(action))}")
+        when = f"__fish_seen_subcommand_from {name}"
+        seen = quoted(when)
+        lines += [option(action, when) for action in _options(command) if action.dest != "help"]
         values = _positional(command)
         if values in ("files", "folders"):
             lines.append(f"complete -c plexindex -n {seen} -F")

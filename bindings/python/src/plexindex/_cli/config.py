@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+
 from .. import _config
 from .._config import Named
+from .._errors import StoreError
 from .._mapping import Mapping
 
 TYPE_CHECKING = False
@@ -31,10 +35,20 @@ server, token and folder are looked for in this order:
 A token is sent only to the server that it stands beside. The folder is ~/.cache/plexindex where none is named."""
 
 
+def _spelled(host: str, server: str) -> list[tuple[str, str]]:
+    """A mapping, and for a folder below the current one also from the root on: so are paths that are given."""
+    rules = [(host, server)]
+    # The current folder may be gone.
+    with contextlib.suppress(OSError):
+        if not os.path.isabs(host) and os.path.isdir(host):
+            rules.append((os.path.abspath(host), server))
+    return rules
+
+
 class Settings:
     """What was found, and where."""
 
-    __slots__ = ("ca_file", "deadline", "folder", "insecure", "mappings", "named_folder", "offline", "size_limit",
+    __slots__ = ("ca_file", "deadline", "flag_names_folder", "folder", "insecure", "mappings", "offline", "size_limit",
                  "token", "token_from", "url", "url_from", "user", "verbose")  # fmt: skip
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -43,13 +57,12 @@ class Settings:
             _config.token_of(Named(options.token, "--token"), Named(options.token_file, "--token-file")),
             folder=options.dir,
             size_limit=options.size_limit,
-            mappings=[Mapping.host_prefix(host, server) for host, server in options.mapping or ()],
+            mappings=[Mapping.host_prefix(*rule) for given in options.mapping or () for rule in _spelled(*given)],
         )
         self.url, self.url_from = found.url
         self.token, self.token_from = found.token
         self.folder: str = found.folder
-        self.named_folder: bool = options.dir is not None
-        """The folder is one that a flag names."""
+        self.flag_names_folder: bool = options.dir is not None
         self.size_limit: int | None = found.size_limit
         self.mappings = found.mappings
         self.user: str | None = options.user
@@ -58,6 +71,28 @@ class Settings:
         self.offline: bool = options.offline
         self.deadline: float | None = options.deadline
         self.verbose: int = options.verbose
+
+    @property
+    def silent(self) -> bool:
+        """No server may be asked."""
+        return self.url is None or self.offline
+
+    def has_store(self) -> bool:
+        """Whether there is a store in the folder."""
+        try:
+            return any(name.startswith("plexindex-") and name.endswith(".db") for name in os.listdir(self.folder))
+        except FileNotFoundError:
+            return False
+        except OSError:
+            # Opening it tells what is wrong.
+            return True
+
+    def expect_folder(self) -> None:
+        """Refuses a folder that a flag names and that is not there: it may be misspelt, and reading makes none."""
+        if self.flag_names_folder and not os.path.lexists(self.folder):
+            raise StoreError(
+                f"there is no folder {self.folder}, which --dir names: correct it, or let `plexindex warm` make it"
+            )
 
     def open(self, *, mappings: list[Mapping] | None = None, progress: ProgressArg = None, **options: object) -> Index:
         """An index with these settings; ``mappings`` come after those that were found."""

@@ -114,11 +114,7 @@ def doctor(options: argparse.Namespace) -> int:
     report = Report(options.json)
     _installation(report)
     try:
-        if settings.named_folder and not os.path.exists(settings.folder):
-            raise StoreError(
-                f"there is no folder {settings.folder}, which --dir names: correct it, or let "
-                "`plexindex warm --dir` make it"
-            )
+        settings.expect_folder()
         index = settings.open(retry_for=0)
     except StoreError as error:
         report.title("Store")
@@ -290,13 +286,14 @@ def _files(
         return
     folders = [path for path in options.path if path != "-" and os.path.isdir(path)]
     ends = sample.extensions({library.kind for library in libraries})
-    each = max(options.sample // (len(folders) + bool(listed)), 1)
+    each = max(options.sample // max(len(folders) + bool(listed), 1), 1)
     samples = [sample.of_folder(folder, each, ends) for folder in folders]
     samples += [sample.of_list(listed, each)] if listed else []
     paths = [path for one in samples for path in one.paths]
     found = sum(one.found for one in samples)
     if not paths:
-        report.bad(f"there are no media files in {', '.join(options.path)}")
+        places = ["the list on standard input" if path == "-" else path for path in options.path]
+        report.bad(f"there are no media files in {', '.join(places)}")
         return
     paths = _mixed(paths)
     answers = index.match_paths(None, paths, offline=True)

@@ -32,14 +32,22 @@ def match(options: argparse.Namespace) -> int:
     low = total = missing = late = 0
     bar = Bar()
     settings = Settings(options)
+    if settings.silent:
+        settings.expect_folder()
+        if not settings.has_store():
+            raise commands.nothing_to_ask(settings)
     with settings.open(progress=bar) as index:
-        if (settings.url is None or settings.offline) and not index.libraries(offline=True):
+        if settings.silent and not index.libraries(offline=True):
             raise commands.nothing_to_ask(settings)
         library = commands.selected(index, options.library)
         # Of a batch no more lines are kept than a ring holds: at -vv each path has one.
         at_once = _AT_ONCE if options.verbose < 2 else _AT_ONCE // 4
         for paths in _batches(_paths(options.path, options.null), at_once):
-            answers = index.match_paths(library, paths)
+            try:
+                answers = index.match_paths(library, paths)
+            except BaseException:
+                bar.drop()
+                raise
             bar.done()
             for path, answer in zip(paths, answers):
                 error = answer.error
@@ -53,6 +61,8 @@ def match(options: argparse.Namespace) -> int:
                 counts[found] = counts.get(found, 0) + 1
                 if not (options.missing and answer):
                     show(path, answer, options.null)
+    if total == 0 and not options.quiet:
+        output.note("no path was given: the list is empty")
     if total > 1 and not options.quiet:
         _sum_up(total, missing, low, counts)
     return codes.NOT_YET if late else codes.NOT_ALL if missing else codes.OK
@@ -77,7 +87,16 @@ def _paths(given: Iterable[str], null: bool) -> Iterator[bytes]:
         elif not path:
             raise UsageError("an empty path was given: give the path of a file")
         else:
-            yield os.fsencode(os.path.abspath(path) if os.path.exists(path) else path)
+            yield os.fsencode(_full(path) if os.path.exists(path) else path)
+
+
+def _full(path: str) -> str:
+    """The path from the root on. Where `..` leads depends on links, so what stands before the last one is followed."""
+    path = path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
+    at = path.rfind("/../") + len("/../")
+    if at >= len("/../"):
+        path = os.path.join(os.path.realpath(path[:at]), path[at:])
+    return os.path.abspath(path)
 
 
 def _batches(paths: Iterable[bytes], at_once: int) -> Iterator[list[bytes]]:
@@ -132,7 +151,7 @@ _SHOWN: dict[str, Callable[[bytes, Match, bool], None]] = {
 
 def match_text(path: str, answer: Match) -> str:
     """An answer for people: the path, and below it what it is or why not."""
-    lines = [output.clean(path)]
+    lines = [output.clean(path).replace("\n", "\\n")]
     if answer.item is not None:
         how = f"{answer.rung.replace('_', ' ')}, {answer.confidence}"
         if answer.confidence == "low":

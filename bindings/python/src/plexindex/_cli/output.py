@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 def prepare() -> None:
-    """Output that fails for no file name: what cannot be written is escaped."""
+    """Output that fails for no file name: what cannot be written is escaped. A closed stream is an empty one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # It takes the closed one's number, so that no file of the store gets it.
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -26,7 +30,12 @@ def log_to_stderr(verbose: int) -> None:
     handler = logging.StreamHandler()
     # A line of a progress bar may stand there.
     begin = "\r\x1b[K" if is_terminal(sys.stderr) else ""
-    handler.setFormatter(logging.Formatter(f"{begin}plexindex: %(levelname)s: %(message)s"))
+
+    class ForPeople(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return begin + fitted(clean(in_flags(super().format(record))), sys.stderr)
+
+    handler.setFormatter(ForPeople("plexindex: %(levelname)s: %(message)s"))
     logger = logging.getLogger("plexindex")
     logger.handlers = [handler]
     logger.propagate = False

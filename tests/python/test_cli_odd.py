@@ -1,0 +1,188 @@
+"""What is odd and happens: folders that are not there, streams that are closed or full, lists of nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli import Cli
+from conftest import Server
+
+
+@pytest.fixture
+def cli(tmp_path: Path, server: Server) -> Cli:
+    """The command, with the server and an empty store."""
+    return Cli(tmp_path, server)
+
+
+def shell(cli: Cli, line: str) -> tuple[int, str, str]:
+    """Runs a line of a shell, in which `plexindex` is the command."""
+    whole = f'plexindex() {{ "{sys.executable}" -m plexindex "$@"; }}; {line}'
+    done = subprocess.run(
+        ["sh", "-c", whole], env=cli.environment, cwd=cli.home, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", ["stats", "clear", "clear --yes", "libraries", "libraries --offline", "match --offline /x.mkv", "doctor"]
+)
+def test_a_folder_that_is_misspelt_is_not_made(cli: Cli, tmp_path: Path, words: str) -> None:
+    folder = tmp_path / "typo"
+    done = cli.run(*words.split(), "--dir", folder)
+    assert done.returncode == 5
+    said = f"there is no folder {folder}, which --dir names: correct it, or let `plexindex warm` make it"
+    assert said in done.stdout + done.stderr
+    assert not folder.exists()
+
+
+def test_a_folder_of_the_environment_is_made_by_what_asks_the_server(cli: Cli) -> None:
+    for words, code in ((["stats"], 5), (["match", "--offline", "/x.mkv"], 2), (["libraries", "--offline"], 2)):
+        done = cli.run(*words)
+        assert (done.returncode, f"nothing was fetched into {cli.store} yet" in done.stderr) == (code, True), done
+    assert cli.good("clear") == f"there is nothing in {cli.store} for this server and user\n"
+    assert not cli.store.exists()
+    cli.good("libraries")
+    assert cli.store.is_dir()
+
+
+def test_a_folder_without_a_store_stays_as_it_is(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    done = cli.run("stats", "--dir", folder)
+    assert (done.returncode, done.stderr) == (
+        5,
+        f"plexindex: nothing was fetched into {folder} yet: `plexindex warm` does that\n",
+    )
+    assert cli.good("clear", "--dir", folder) == f"there is nothing in {folder} for this server and user\n"
+    done = cli.run("match", "--offline", "--dir", folder, "/x.mkv")
+    assert (done.returncode, "nothing was fetched into" in done.stderr) == (2, True)
+    assert list(folder.iterdir()) == []
+    # The folder that nothing names.
+    done = cli.run("stats", PLEXINDEX_DIR=None)
+    assert (done.returncode, "nothing was fetched into" in done.stderr) == (5, True)
+    assert not (cli.home / ".cache").exists()
+
+
+@pytest.mark.parametrize("flag", ["--dir", "--url", "--token", "--token-file", "--user", "--ca-file"])
+def test_an_option_without_a_value_is_no_default(cli: Cli, flag: str) -> None:
+    done = cli.run("stats", flag, "")
+    assert (done.returncode, f"argument {flag}: it is empty" in done.stderr) == (2, True)
+
+
+def test_streams_that_are_closed(cli: Cli, server: Server) -> None:
+    path = server.paths(1)[0]["path"]
+    assert shell(cli, "plexindex match - <&-") == (0, "", "")
+    assert shell(cli, f"plexindex match '{path}' >&-")[0] == 0
+    assert shell(cli, f"plexindex match '{path}' /x.mkv 2>&-")[0] == 1
+    assert shell(cli, "plexindex warm <&- >&- 2>&-")[0] == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_output_that_cannot_be_written(cli: Cli) -> None:
+    cli.good("warm")
+    for words in ("stats", "libraries", "match --format paths /x.mkv", "match /x.mkv", "doctor"):
+        code, _, said = shell(cli, f"plexindex {words} >/dev/full")
+        assert code == 74, words
+        assert said == "plexindex: standard input or output cannot be read or written: No space left on device\n"
+
+
+def test_a_list_of_nothing(cli: Cli) -> None:
+    assert cli.good("match", "-") == ""
+    cli.good("warm")
+    done = cli.run("doctor", "-")
+    assert done.returncode == 1
+    assert "there are no media files in the list on standard input" in done.stdout
+
+
+def test_what_ends_a_fetch_leaves_no_bar(cli: Cli, server: Server) -> None:
+    server.fault(kind="listing", action="delay", ms=300, count=0)
+    react = lambda seen: "\x03" if "waiting" in seen else ""  # noqa: E731
+    code, seen = cli.at_terminal("match", server.paths(1)[0]["path"], react=react)
+    assert code == 130
+    last = seen.rindex("waiting")
+    assert "\r\x1b[K" in seen[last : seen.index("interrupted")].replace("waiting\x1b[K", "", 1)
+
+
+def test_a_reader_that_has_enough(cli: Cli, server: Server) -> None:
+    (cli.home / "list").write_text("".join(f"{row['path']}\n" for row in server.paths(1)) * 30)
+    for words in ("match -", "match --format json -", "match --format paths -"):
+        code, printed, said = shell(cli, f"plexindex {words} <list | head -1")
+        assert (code, printed.count("\n"), said) == (0, 1, ""), words
+
+
+def test_lists_of_other_systems(cli: Cli, server: Server) -> None:
+    row = server.paths(1)[0]
+    keys = cli.run("match", "-q", "--format", "keys", "-", given=f"{row['path']}\r\n\r\n".encode()).stdout
+    assert keys == f"/library/metadata/{row['ratingKey']}\n"
+    for variables in ({"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}):
+        done = cli.run("match", "-", given="/data/movies/\xe9 \u2013 x.mkv\n/x\n".encode(), **variables)
+        assert (done.returncode, done.stdout.count("not found:")) == (1, 2), done
+        done = cli.run("match", "--format", "paths", "-", given=b"/data/movies/\xff.mkv\n", **variables)
+        assert os.fsencode(done.stdout) == b"/data/movies/\xff.mkv\n"
+
+
+def test_a_path_is_one_line(cli: Cli) -> None:
+    assert cli.run("match", "/x\ny.mkv").stdout.startswith("/x\\ny.mkv\n  not found")
+
+
+def test_where_a_path_leads_up_to_is_found_out(cli: Cli, server: Server, tmp_path: Path) -> None:
+    row = server.paths(1)[0]
+    file = tmp_path / "there" / row["path"].removeprefix("/data/")
+    file.parent.mkdir(parents=True)
+    file.touch()
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "link").symlink_to(tmp_path / "there" / "movies")
+    up = f"{tmp_path}/deep/link/../{row['path'].removeprefix('/data/')}"
+    assert cli.good("match", "--mapping", f"{tmp_path}/there=/data", up).endswith("mapped, high\n")
+
+
+def test_a_mapping_of_a_folder_below_the_current_one(cli: Cli, server: Server) -> None:
+    row = server.paths(1)[0]
+    file = cli.home / "media" / row["path"].removeprefix("/data/")
+    file.parent.mkdir(parents=True)
+    file.touch()
+    below = f"media/{row['path'].removeprefix('/data/')}"
+    for line in (
+        f"plexindex match --mapping media=/data '{below}'",
+        f"plexindex match --mapping ./media=/data './{below}'",
+        "find media -name '*.mkv' | plexindex match --mapping media=/data -",
+        "cd media; find . -name '*.mkv' | plexindex match --mapping .=/data -",
+        "cd media; plexindex match --mapping .=/data */*/*.mkv",
+    ):
+        code, printed, said = shell(cli, line)
+        assert (code, printed.endswith("mapped, high\n"), said) == (0, True, ""), (line, printed, said)
+
+
+def test_a_current_folder_that_is_gone(cli: Cli, server: Server) -> None:
+    path = server.paths(1)[0]["path"]
+    gone = "mkdir gone; cd gone; rmdir ../gone; "
+    assert shell(cli, f"{gone}plexindex match --mapping .=/data '{path}'")[0] == 0
+    assert shell(cli, f"{gone}plexindex match x.mkv")[0] == 1
+
+
+def test_other_names_of_json_lines(cli: Cli, server: Server) -> None:
+    path = server.paths(1)[0]["path"]
+    for name in ("json", "jsonl", "ndjson"):
+        assert cli.good("match", "--format", name, path).startswith("{")
+    done = cli.run("match", "--format", "xml", path)
+    assert (done.returncode, "choose from" in done.stderr) == (2, True)
+    assert "did you mean" not in cli.run("completion", "tcsh").stderr
+
+
+def test_a_token_file_that_is_none_is_said_in_words(cli: Cli, tmp_path: Path) -> None:
+    done = cli.run("libraries", "--url", "http://127.0.0.1:9", "--token-file", tmp_path / "none")
+    assert "cannot be read: No such file or directory; name a file with the token" in done.stderr
+    assert "Errno" not in done.stderr
+
+
+def test_a_warning_is_in_the_words_of_the_command(cli: Cli) -> None:
+    cli.good("warm")
+    done = cli.run("stats", "--size-limit", "3")
+    assert "WARNING" in done.stderr
+    assert "--size-limit" in done.stderr
+    assert "size_limit" not in done.stderr
