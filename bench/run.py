@@ -70,6 +70,7 @@ def build(profile: str) -> tuple[Path, Path]:
     if not library:
         try:
             library = str(build_dist.build(profile=profile)["cdylib"])
+            build_dist.build_accelerator(profile=profile)
         except build_dist.BuildError as error:
             sys.exit(str(error))
     if not standin:

@@ -2,6 +2,8 @@
 
     scripts/build_dist.py [--kind cdylib] [--kind staticlib] [--profile dist] [--target TRIPLE] [--zigbuild]
 
+The Python package's accelerator is built by `build_accelerator`, in the same way.
+
 `cargo build` does no link-time optimisation here, whatever the profile says, because the crate is also an rlib. So the
 kinds are named on the command line, all to one compiler. A build of the profile `dist` without LTO is an error. What it
 makes names no folder of the builder: see `neutral`.
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "plexindex"
+ACCELERATOR = "plexindex-accelerator"
 PROFILE = "dist"
 # What the names of each kind's files end in.
 KINDS = {"cdylib": (".so", ".dylib", ".dll"), "staticlib": (".a", ".lib")}
@@ -72,6 +75,7 @@ def neutral(root: Path = ROOT) -> list[str]:
 def command(
     kinds: Sequence[str] = tuple(KINDS),
     *,
+    package: str = PACKAGE,
     profile: str = PROFILE,
     target: str | None = None,
     zigbuild: bool = False,
@@ -81,7 +85,7 @@ def command(
     cargo = [shutil.which("cargo-zigbuild") or "cargo-zigbuild"] if zigbuild else [find_cargo()]
     # Verbose, so that the compiler's own command line can be read: see `build`.
     built = [*cargo, "rustc", "--verbose", "--message-format=json-render-diagnostics"]
-    built += [f"--package={PACKAGE}", "--lib", f"--crate-type={','.join(kinds)}", f"--profile={profile}"]
+    built += [f"--package={package}", "--lib", f"--crate-type={','.join(kinds)}", f"--profile={profile}"]
     # cargo adds these to the `build.rustflags` of its configuration; where RUSTFLAGS is set, that alone holds.
     built += [f"--config=build.rustflags={json.dumps(flags, ensure_ascii=False)}"] if flags else []
     return built + ([f"--target={target}"] if target else [])
@@ -90,6 +94,7 @@ def command(
 def build(
     kinds: Sequence[str] = tuple(KINDS),
     *,
+    package: str = PACKAGE,
     profile: str = PROFILE,
     target: str | None = None,
     zigbuild: bool = False,
@@ -101,7 +106,8 @@ def build(
     Name fewer kinds only where one cannot be built: cargo keeps no more than the last set, and builds another one anew.
     """
     flags = [*flags, *(neutral(root) if profile == PROFILE else [])]
-    line = command(kinds, profile=profile, target=target, zigbuild=zigbuild, flags=flags)
+    line = command(kinds, package=package, profile=profile, target=target, zigbuild=zigbuild, flags=flags)
+    crate = package.replace("-", "_")
     line += ["--locked"] if (root / "Cargo.lock").is_file() else []
     compiler = None  # its command line, when it has run
     with tempfile.TemporaryFile() as messages:
@@ -114,25 +120,39 @@ def build(
         assert cargo.stderr is not None
         for said in cargo.stderr:
             if re.match(r"\s+(Running|Fresh|Dirty) ", said):
-                compiler = said if f" --crate-name {PACKAGE} " in said else compiler
+                compiler = said if f" --crate-name {crate} " in said else compiler
             else:
                 sys.stderr.write(said)
         if cargo.wait():
-            raise BuildError(f"cargo could not build {PACKAGE} (exit code {cargo.returncode}); its messages are above")
+            raise BuildError(f"cargo could not build {package} (exit code {cargo.returncode}); its messages are above")
         messages.seek(0)
-        files = [Path(file) for message in map(json.loads, messages) for file in _files(message)]
+        files = [Path(file) for message in map(json.loads, messages) for file in _files(message, crate)]
     if profile == PROFILE and compiler and not re.search(r" -C lto(=fat)? ", compiler):
-        raise BuildError(f"cargo built {PACKAGE} without link-time optimisation: {compiler.strip()}")
+        raise BuildError(f"cargo built {package} without link-time optimisation: {compiler.strip()}")
     built = {kind: file for kind in kinds for file in files if file.suffix in KINDS[kind]}
     if missing := [kind for kind in kinds if kind not in built]:
         raise BuildError(f"cargo built no {' and no '.join(missing)} for {target or 'this machine'}")
     return built
 
 
-def _files(message: dict[str, object]) -> list[str]:
-    """The files of the library that one of cargo's messages names."""
+def build_accelerator(
+    *,
+    profile: str = PROFILE,
+    target: str | None = None,
+    zigbuild: bool = False,
+    flags: Sequence[str] = (),
+    root: Path = ROOT,
+) -> Path:
+    """The extension module for Python."""
+    return build(
+        ["cdylib"], package=ACCELERATOR, profile=profile, target=target, zigbuild=zigbuild, flags=flags, root=root
+    )["cdylib"]
+
+
+def _files(message: dict[str, object], crate: str) -> list[str]:
+    """The files of a crate that one of cargo's messages names."""
     target, files = message.get("target"), message.get("filenames")
-    ours = message["reason"] == "compiler-artifact" and isinstance(target, dict) and target["name"] == PACKAGE
+    ours = message["reason"] == "compiler-artifact" and isinstance(target, dict) and target["name"] == crate
     return files if ours and isinstance(files, list) else []
 
 

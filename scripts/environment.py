@@ -63,8 +63,10 @@ class Environment:
         self._stamp("made", made_of)
 
     def install(self, library: Path) -> None:
-        """The wheel of bindings/python with this library in it."""
-        made_of = b"".join(fingerprint(path) for path in [library, *sources(PACKAGE)])
+        """The wheel of bindings/python with this library in it, and with the accelerator where one lies beside that."""
+        accelerator = library.with_name(library.name.replace("plexindex", "plexindex_accelerator"))
+        built = [library, accelerator] if accelerator.is_file() else [library]
+        made_of = b"".join(fingerprint(path) for path in [*built, *sources(PACKAGE)])
         if self._is_current("wheel", made_of):
             return
         # The library is there already, so nothing needs building but the archive; hatchling is installed.
@@ -75,6 +77,7 @@ class Environment:
             "--force-reinstall",
             str(PACKAGE),
             PLEXINDEX_PREBUILT=str(library),
+            PLEXINDEX_PREBUILT_ACCELERATOR=str(accelerator) if accelerator.is_file() else "",
         )
         self._stamp("wheel", made_of)
 

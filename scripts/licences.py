@@ -1,4 +1,4 @@
-"""The licences of what the library is built from: its texts go with each wheel, as most of them demand.
+"""The licences of what the libraries are built from: its texts go with each wheel, as most of them demand.
 
 licences.py [TRIPLE]      prints them for one platform
 """
@@ -14,16 +14,16 @@ from typing import Any
 
 from environment import ROOT
 
-PACKAGE = "plexindex"
+PACKAGES = ("plexindex", "plexindex-accelerator")
 HEAD = """\
-The shared library of plexindex holds code of the crates below, each under its own licence, and SQLite, which is in the
+The shared libraries of plexindex hold code of the crates below, each under its own licence, and SQLite, which is in the
 public domain. Rust's standard library is under MIT or Apache-2.0, as plexindex itself is, and LLVM's runtime library
 under Apache-2.0 with its exception.
 """
 
 
 def crates(triple: str | None) -> list[dict[str, Any]]:
-    """The crates whose code is in the library: neither what builds it nor what tests it."""
+    """The crates whose code is in the libraries: neither what builds it nor what tests it."""
     command = [os.environ.get("CARGO", "cargo"), "metadata", "--format-version=1", "--locked"]
     command += [f"--filter-platform={triple}"] if triple else []
     facts = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
@@ -36,13 +36,13 @@ def crates(triple: str | None) -> list[dict[str, Any]]:
         ]
         for node in facts["resolve"]["nodes"]
     }
-    waiting = [name for name in packages if packages[name]["name"] == PACKAGE]
+    waiting = [name for name in packages if packages[name]["name"] in PACKAGES]
     seen = set(waiting)
     while waiting:
         new = set(needs[waiting.pop()]) - seen
         seen |= new
         waiting += new
-    found = [packages[name] for name in seen if packages[name]["name"] != PACKAGE]
+    found = [packages[name] for name in seen if packages[name]["name"] not in PACKAGES]
     return sorted(found, key=lambda package: (package["name"], package["version"]))
 
 

@@ -25,7 +25,8 @@ from environment import PACKAGE, ROOT, Environment, build_folder, check_python
 
 REQUIREMENTS = ROOT / "scripts" / "requirements-wheel.txt"
 # What each wheel holds beside the modules.
-IN_PACKAGE = ("plexindex/py.typed", "plexindex/libplexindex.so")
+BUILT = ("plexindex/libplexindex.so", "plexindex/_fast.abi3.so")
+IN_PACKAGE = ("plexindex/py.typed", *BUILT)
 IN_METADATA = ("licenses/LICENSE-APACHE", "licenses/LICENSE-MIT", "licenses/THIRD-PARTY", "entry_points.txt")
 
 
@@ -71,21 +72,23 @@ def here() -> str:
     return name
 
 
-def library(one: Platform) -> Path:
-    """The shared library for this platform."""
+def libraries(one: Platform) -> tuple[Path, Path]:
+    """The shared library for this platform, and the accelerator."""
     # musl's target links the C library into what it makes, and so makes no shared library, unless it is told not to.
     flags = ["-Ctarget-feature=-crt-static"] if one.triple.endswith("-musl") else []
-    return build_dist.build(["cdylib"], target=one.target, zigbuild=True, flags=flags)["cdylib"]
+    library = build_dist.build(["cdylib"], target=one.target, zigbuild=True, flags=flags)["cdylib"]
+    return library, build_dist.build_accelerator(target=one.target, zigbuild=True, flags=flags)
 
 
-def pack(python: Path, one: Platform, built: Path, folder: Path) -> Path:
-    """A wheel with this library in it."""
+def pack(python: Path, one: Platform, built: tuple[Path, Path], folder: Path) -> Path:
+    """A wheel with this library and this accelerator in it."""
     third_party = build_folder() / "THIRD-PARTY"
     third_party.parent.mkdir(exist_ok=True)
     third_party.write_text(licences.text(one.triple), encoding="utf-8")
     command = [str(python), "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     variables = {
-        "PLEXINDEX_PREBUILT": str(built),
+        "PLEXINDEX_PREBUILT": str(built[0]),
+        "PLEXINDEX_PREBUILT_ACCELERATOR": str(built[1]),
         "PLEXINDEX_PLATFORM_TAG": one.tags,
         "PLEXINDEX_LICENCES": str(third_party),
     }
@@ -110,7 +113,7 @@ def make(python: Path, name: str, folder: Path) -> Path:
     one = PLATFORMS[name]
     print(f"== {name}: {one.target}", flush=True)
     try:
-        wheel = pack(python, one, library(one), folder)
+        wheel = pack(python, one, libraries(one), folder)
     except build_dist.BuildError as error:
         raise WheelError(
             f"{error}\nDoes the Rust toolchain lack the platform? rustup target add {one.triple}"
@@ -127,7 +130,7 @@ def check(python: Path, wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         missing = wanted - set(archive.namelist())
         metadata = archive.read(f"{name}-{version}.dist-info/METADATA").decode()
-        built = b"" if missing else archive.read("plexindex/libplexindex.so")
+        built = b"" if missing else b"".join(map(archive.read, BUILT))
     if missing:
         raise WheelError(f"{wheel.name} lacks {', '.join(sorted(missing))}")
     if named := [str(folder) for folder in build_dist.folders() if os.fsencode(folder) in built]:

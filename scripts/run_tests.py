@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -46,11 +47,21 @@ def ignore(_line: str) -> None:
 
 
 def show(
-    command: list[str], read: Callable[[str], None], *, folder: Path = ROOT, variables: dict[str, str] | None = None
+    command: list[str],
+    read: Callable[[str], None],
+    *,
+    folder: Path = ROOT,
+    variables: dict[str, str] | None = None,
+    quiet: bool = False,
 ) -> int:
-    """Runs a command, shows what it says, and hands each line on. Gives its exit code."""
+    """Runs a command, shows what it says, and hands each line on. Gives its exit code.
+
+    With `quiet` it is shown at the end: what runs beside it is shown in between.
+    """
     variables = variables or {}
-    print("$", " ".join([*(f"{name}={value}" for name, value in variables.items()), *command]), flush=True)
+    said = [" ".join(["$", *(f"{name}={value}" for name, value in variables.items()), *command, "\n"])]
+    if not quiet:
+        print(said.pop(), end="", flush=True)
     try:
         process = subprocess.Popen(
             command,
@@ -67,9 +78,12 @@ def show(
         return 127
     assert process.stdout is not None
     for line in process.stdout:
-        sys.stdout.write(line)
-        sys.stdout.flush()
+        if quiet:
+            said.append(line)
+        else:
+            print(line, end="", flush=True)
         read(line)
+    print(*said, sep="", end="", flush=True)
     return process.wait()
 
 
@@ -186,6 +200,7 @@ def python() -> list[Row]:
     begin = time.monotonic()
     # Through the workspace, so that nothing is built twice with other features.
     built = show([CARGO, "test", *locked(), "--workspace", "--no-run", "--quiet"], ignore)
+    built = built or show([CARGO, "build", *locked(), "--package=plexindex-accelerator", "--quiet"], ignore)
     if built or not library.is_file():
         return [Row("Python wheel", 0, 1, time.monotonic() - begin, f"no {library.name} to put into it")]
     try:
@@ -206,13 +221,25 @@ def python() -> list[Row]:
     rows += check("mypy", mypy, mypy, [*mypy, "--config-file=bench/mypy.ini"], folders=(PACKAGE, ROOT, ROOT))
     # Without a wheel of its own: the reference is made of the sources.
     rows += check("reference", [sys.executable, str(ROOT / "scripts" / "make_docs.py")])
-    return rows + pytest(environment)
+    return rows + pytest_twice(environment)
+
+
+def pytest_twice(environment: Environment) -> list[Row]:
+    """The tests of the package, with the accelerator and without, at the same time: each waits much of it."""
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(pytest, environment, "pytest, ctypes only", quiet=True, PLEXINDEX_NO_ACCELERATOR="1")
+        return [*pytest(environment), *slow.result()]
 
 
 def pytest(
-    environment: Environment, name: str = "pytest", tests: tuple[str, ...] = ("tests/python",), **variables: str
+    environment: Environment,
+    name: str = "pytest",
+    tests: tuple[str, ...] = ("tests/python",),
+    *,
+    quiet: bool = False,
+    **variables: str,
 ) -> list[Row]:
-    """`pytest` over all tests of the package, or some."""
+    """`pytest` over all tests of the package, or some. With `quiet` what it says is shown at the end."""
     counts = {"passed": 0, "failed": 0, "error": 0, "skipped": 0}
 
     def read(line: str) -> None:
@@ -223,7 +250,7 @@ def pytest(
     begin = time.monotonic()
     standin = target_folder() / "debug" / "standin"
     command = [str(environment.python), "-m", "pytest", "-q", *tests]
-    code = show(command, read, variables={"PLEXINDEX_STANDIN": str(standin), **variables})
+    code = show(command, read, variables={"PLEXINDEX_STANDIN": str(standin), **variables}, quiet=quiet)
     failed = counts["failed"] + counts["error"]
     if code and not failed:
         failed = 1

@@ -1,6 +1,7 @@
-"""Build hook: makes the shared library with cargo and puts it beside the Python modules.
+"""Build hook: makes the shared library and the accelerator with cargo, and puts them beside the Python modules.
 
-PLEXINDEX_PREBUILT names a library to pack instead; PLEXINDEX_CARGO_PROFILE another profile than `dist`.
+PLEXINDEX_PREBUILT names a library to pack instead, and PLEXINDEX_PREBUILT_ACCELERATOR an accelerator to go with it:
+without one the package goes through ctypes. PLEXINDEX_CARGO_PROFILE names another profile than `dist`.
 PLEXINDEX_PLATFORM_TAG names the platforms that a prebuilt library is for, and PLEXINDEX_LICENCES the file with the
 licences of what is in it: `make wheel` sets both, and checks the wheel.
 """
@@ -24,7 +25,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 # see them even where it builds none of them.
 RUST_SOURCES = (
     "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "cbindgen.toml", "scripts/build_dist.py", "src",
-    "include", "benches/*.rs", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src", "README.md", "LICENSE-*",
+    "include", "bindings/python/accelerator/Cargo.toml", "bindings/python/accelerator/build.rs",
+    "bindings/python/accelerator/src",
+    "benches/*.rs", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src", "README.md", "LICENSE-*",
 )  # fmt: skip
 
 COMPILES = """\
@@ -44,30 +47,36 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
             found = [path for pattern in RUST_SOURCES for path in sorted(rust.glob(pattern))]
             build_data["force_include"].update({str(path): f"rust/{path.relative_to(rust)}" for path in found})
             return
-        library = self.prebuilt() or self.build(rust)
-        name = library.name if library.suffix == ".dll" else f"libplexindex{library.suffix}"
+        library = self.prebuilt("PLEXINDEX_PREBUILT")
+        accelerator = self.prebuilt("PLEXINDEX_PREBUILT_ACCELERATOR") if library else None
+        if library is None:
+            library, accelerator = self.build(rust)
+        packed = {library.name if library.suffix == ".dll" else f"libplexindex{library.suffix}": library}
+        if accelerator:
+            packed["_fast.pyd" if accelerator.suffix == ".dll" else "_fast.abi3.so"] = accelerator
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{os.environ.get('PLEXINDEX_PLATFORM_TAG') or platform_tag()}"
         if licences := os.environ.get("PLEXINDEX_LICENCES"):
             folder = f"{self.build_config.builder.project_id}.dist-info/licenses"
             build_data["force_include"][licences] = f"{folder}/THIRD-PARTY"
-        if version == "editable":
-            # A running process may have the old one mapped: replaced, not overwritten.
-            target = here / "src" / "plexindex" / name
-            shutil.copyfile(library, target.with_suffix(".new"))
-            os.replace(target.with_suffix(".new"), target)
-        else:
-            build_data["force_include"][str(library)] = f"plexindex/{name}"
+        for name, file in packed.items():
+            if version == "editable":
+                # A running process may have the old one mapped: replaced, not overwritten.
+                target = here / "src" / "plexindex" / name
+                shutil.copyfile(file, target.with_suffix(".new"))
+                os.replace(target.with_suffix(".new"), target)
+            else:
+                build_data["force_include"][str(file)] = f"plexindex/{name}"
 
-    def prebuilt(self) -> Path | None:
-        """The library that PLEXINDEX_PREBUILT names."""
-        named = os.environ.get("PLEXINDEX_PREBUILT")
+    def prebuilt(self, variable: str) -> Path | None:
+        """The file that a variable names."""
+        named = os.environ.get(variable)
         if named and not Path(named).is_file():
-            self.stop(f"PLEXINDEX_PREBUILT={named}: there is no such file")
+            self.stop(f"{variable}={named}: there is no such file")
         return Path(named).resolve() if named else None
 
-    def build(self, rust: Path) -> Path:
-        """The library, built by cargo, wherever its target folder is."""
+    def build(self, rust: Path) -> tuple[Path, Path]:
+        """The library and the accelerator, built by cargo, wherever its target folder is."""
         if not (rust / "Cargo.toml").is_file():
             self.stop("the Rust sources of plexindex are missing: build from a checkout or from its sdist")
         spec = importlib.util.spec_from_file_location("build_dist", rust / "scripts" / "build_dist.py")
@@ -80,9 +89,10 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
             build_dist.find_cargo()
             say(COMPILES)
             library: Path = build_dist.build(profile=profile, root=rust)["cdylib"]
+            accelerator: Path = build_dist.build_accelerator(profile=profile, root=rust)
         except build_dist.BuildError as error:
             self.stop(f"{error}\n{ELSEWHERE}")
-        return library
+        return library, accelerator
 
     def stop(self, message: str) -> NoReturn:
         """Ends the build with this message and no traceback."""

@@ -53,7 +53,7 @@ def test_keys_that_are_not_as_many_as_the_paths_are_no_answer(
     movies = index.library("Movies")
     monkeypatch.setattr(index, "_do", lambda *_arguments, **_options: b"/library/metadata/1\0x\0\0")
     with pytest.raises(plexindex.PanicError, match="3 keys for 2 paths"):
-        movies.lookup_keys(["/a", "/b"])
+        index._lookup_keys(movies, ["/a", "/b"])
 
 
 def test_a_path_that_is_not_utf8_matches_itself(index: plexindex.Index, server: Server) -> None:

@@ -36,7 +36,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(folder / "small.c")], check=True)
     old = make_wheels.Platform(f"{platform.machine()}-unknown-linux-gnu", f"manylinux_2_5_{platform.machine()}")
-    return make_wheels.pack(PYTHON, old, library, folder / "wheels")
+    accelerator = Path(shutil.copyfile(library, folder / "accelerator.so"))
+    return make_wheels.pack(PYTHON, old, (library, accelerator), folder / "wheels")
 
 
 @linux

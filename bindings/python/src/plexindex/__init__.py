@@ -23,7 +23,8 @@ failure is an :class:`Error`. Not found, ambiguous and not yet are answers (:cla
 Paths may be ``str``, ``bytes`` or ``os.PathLike``. A ``str`` is encoded as UTF-8 with ``surrogateescape``, which
 reverses what ``os.fsdecode`` and ``os.listdir`` do. An empty path and a path with a NUL are refused.
 
-``PLEXINDEX_LIBRARY`` in the environment names another shared library to load.
+``PLEXINDEX_LIBRARY`` in the environment names another shared library to load. Fast lookups do not go through ctypes in
+CPython 3.10 and newer: ``PLEXINDEX_NO_ACCELERATOR=1`` does without that, with the same answers.
 """
 
 from __future__ import annotations

@@ -323,7 +323,7 @@ class Index(Changing):
     def __repr__(self) -> str:
         return f"<plexindex.Index {self._cache_dir!r} {'open' if self._open else 'closed'}>"
 
-    def _lookup_keys(self, library: Library, paths: Iterable[PathArg]) -> list[str | None]:
+    def _lookup_keys(self, library: Chosen, paths: Iterable[PathArg]) -> list[str | None]:
         paths = _convert.path_list(paths)
         found: list[str | None] = []
         # In pieces that stay in the processor's caches: faster than all at once, for a few crossings more.
@@ -386,6 +386,9 @@ class Library(Chosen):
         self._chosen_by = chosen_by
         # The fast path: as an attribute of the instance it costs no method call, and hides the method below.
         self.__dict__["lookup_key"] = selected.lookup_for(index)
+        # Not this object: what an accelerator keeps is not seen by the garbage collector.
+        chosen = Chosen(index, selected)
+        self.__dict__["lookup_keys"] = selected.lookup_keys_for(lambda paths: index._lookup_keys(chosen, paths))
 
     @property
     def index(self) -> Index:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from ctypes import c_void_p
+from ctypes import addressof, c_void_p, cast
 
+from . import _accelerator
 from ._convert import path_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any, Protocol
 
     from ._errors import ClosedError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ._types import PathArg
 
     Lookup = Callable[[PathArg], "str | None"]
+    Lookups = Callable[[Iterable[PathArg]], "list[str | None]"]
 
     class Opened(Protocol):
         """What a fast path needs of its index."""
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 class Selected:
     """The library's own handle for a selector. Knows no index, so an index may hold it without a cycle."""
 
-    __slots__ = ("handle", "lookup_for", "pointer")
+    __slots__ = ("handle", "lookup_for", "lookup_keys_for", "pointer")
 
     def __init__(self, native: Native, pointer: int) -> None:
         self.pointer = pointer
@@ -40,6 +42,8 @@ class Selected:
         bind = _bind_fast_lookup if _holds_the_lock() else _bind_counted
         self.lookup_for = bind(native, self.handle)
         """``lookup_for(index)`` is the fast path's function."""
+        self.lookup_keys_for = _bind_fast_lookups(native, self.handle)
+        """``lookup_keys_for(slow)`` is that of a list of paths: ``slow(paths)`` is asked for what is not plain."""
 
     def retire(self) -> None:
         """Makes all fast paths raise ClosedError: plexindex_lookup_key() finds nothing at NULL."""
@@ -121,6 +125,8 @@ def _bind_fast_lookup(native: Native, handle: c_void_p) -> Callable[[Opened], Lo
     #   functools.partial 283 · this one, with its checks, 300, of which the NUL check 17.
     # No argtypes: bytes and a ctypes object are passed on as they are, checking them costs 60 ns more.
     call = native.fast_lookup
+    fast = _accelerator.load()
+    function = cast(call, c_void_p).value
 
     def lookup_for(index: Opened) -> Lookup:
         def lookup_key(path: PathArg) -> str | None:
@@ -140,9 +146,20 @@ def _bind_fast_lookup(native: Native, handle: c_void_p) -> Callable[[Opened], Lo
             key = call(handle, raw)
             return None if key is None else key.decode()
 
-        return lookup_key
+        # It reads the handle where that lies, and keeps it alive with the function that it stands in for.
+        return fast.lookup_key(function, addressof(handle), lookup_key) if fast else lookup_key
 
     return lookup_for
+
+
+def _bind_fast_lookups(native: Native, handle: c_void_p) -> Callable[[Lookups], Lookups]:
+    fast = _accelerator.load()
+    function = cast(native.lookup_keys, c_void_p).value
+
+    def lookup_keys_for(slow: Lookups) -> Lookups:
+        return fast.lookup_keys(function, addressof(handle), slow) if fast else slow
+
+    return lookup_keys_for
 
 
 def _bind_counted(_native: Native, handle: c_void_p) -> Callable[[Opened], Lookup]:

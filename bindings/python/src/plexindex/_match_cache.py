@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 
-from . import _native
+from . import _accelerator, _native
 from ._library import _holds_the_lock
 from ._tables import TableStore, name_of
 
@@ -54,14 +55,15 @@ def _given(value: bytes | bytearray) -> Any:
 class _Table:
     """What the fast path needs: no reference leads back to the cache, so that the cache goes when nothing has it."""
 
-    __slots__ = ("counts", "handles", "quick", "store")
+    __slots__ = ("cells", "counts", "handles", "quick", "store")
 
     def __init__(self, store: TableStore) -> None:
         self.store = store
-        self.counts = [0, 0]
-        """Hits and misses."""
-        # Of the libraries asked: what a close empties before it frees what they lead to.
+        self.counts = (ctypes.c_uint64 * 2)()
+        """Hits and misses: numbers at an address, so that the accelerator counts too."""
+        # Of the libraries asked: what a close empties before it frees what they lead to. And where these lie.
         self.handles: dict[str, c_void_p] = {}
+        self.cells: dict[str, int] = {}
         self.quick = _holds_the_lock()
 
     def search(self, name: str, file_path: str) -> str | None:
@@ -70,7 +72,8 @@ class _Table:
         value = self.store.get(table, path)
         if self.quick and type(name) is str and not self.handles.get(name):
             # Not yet, or the index was closed.
-            self.handles[name] = self.store.handle(table).handle
+            handle = self.store.handle(table).handle
+            self.cells[name], self.handles[name] = ctypes.addressof(handle), handle
         if value is None:
             self.counts[1] += 1
             return None
@@ -98,7 +101,11 @@ def _bind(table: _Table) -> Callable[[str, str], str | None]:
             pass
         return search(library_name, file_path)
 
-    return get_match
+    fast = _accelerator.load()
+    if fast is None:
+        return get_match
+    function = ctypes.cast(lookup, ctypes.c_void_p).value
+    return fast.get_match(function, table.cells, ctypes.addressof(counts), get_match)  # type: ignore[no-any-return]
 
 
 class MatchCache:
@@ -162,7 +169,7 @@ class MatchCache:
     def clear(self) -> None:
         """Forgets everything, and zeroes the counters."""
         self._store.clear()
-        self._table.counts[:] = 0, 0
+        self._table.counts[:] = [0, 0]
 
     def close(self) -> None:
         """Lets go of the files. Later calls open them again."""

@@ -1,0 +1,205 @@
+//! Keys of paths in a library: one, and a list.
+
+use std::ffi::{c_char, c_void};
+use std::ptr::null_mut;
+
+use pyo3_ffi as py;
+use pyo3_ffi::{Py_ssize_t, PyObject};
+
+use super::{Kept, Lookup, Method, address, bind, bound, exactly, given, none, text};
+
+/// `plexindex_lookup_keys`.
+type LookupKeys = unsafe extern "C" fn(*const c_void, *const c_char, usize, usize, *mut Buffer, *mut Buffer) -> i32;
+
+/// `plexindex_buffer`.
+#[repr(C)]
+struct Buffer {
+    data: *mut c_char,
+    capacity: usize,
+    length: usize,
+}
+
+/// Paths of one crossing: what they lead to stays in the processor's caches.
+const AT_ONCE: usize = 256;
+/// What the keys of so many paths take, unless they are unusual.
+const ROOM: usize = AT_ONCE * 40;
+
+/// What a lookup is bound to.
+struct One<F> {
+    function: F,
+    /// Where the library's handle lies; NULL in it once the index is closed. The function in Python keeps it alive.
+    cell: *const *const c_void,
+    slow: Kept,
+}
+
+impl<F> One<F> {
+    /// What Python says of it all.
+    fn slow(&self, argument: *mut PyObject) -> *mut PyObject {
+        // SAFETY: both are alive, and a NULL ends the arguments.
+        unsafe { py::PyObject_CallFunctionObjArgs(self.slow.0, argument, null_mut::<PyObject>()) }
+    }
+}
+
+/// # Safety
+/// Called by Python; `F` is the type of the function at the address given.
+unsafe fn parts<F: Copy>(arguments: *const *mut PyObject, count: Py_ssize_t) -> Option<One<F>> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let [function, cell, slow] = *exactly(arguments, count)?;
+        let (function, cell) = (address(function), address(cell));
+        if function.is_null() || cell.is_null() {
+            if py::PyErr_Occurred().is_null() {
+                py::PyErr_SetString(py::PyExc_ValueError, c"an address is NULL".as_ptr());
+            }
+            return None;
+        }
+        Some(One {
+            function: std::mem::transmute_copy::<*mut c_void, F>(&function),
+            cell: cell.cast(),
+            slow: Kept::new(slow),
+        })
+    }
+}
+
+static ONE: Method = Method(py::PyMethodDef {
+    ml_name: c"lookup_key".as_ptr(),
+    ml_meth: py::PyMethodDefPointer {
+        PyCFunction: lookup_key,
+    },
+    ml_flags: py::METH_O,
+    ml_doc: c"lookup_key(path, /)\n--\n\nThe key of the item with this path, if a fast lookup knows it.".as_ptr(),
+});
+
+static MANY: Method = Method(py::PyMethodDef {
+    ml_name: c"lookup_keys".as_ptr(),
+    ml_meth: py::PyMethodDefPointer {
+        PyCFunction: lookup_keys,
+    },
+    ml_flags: py::METH_O,
+    ml_doc: c"lookup_keys(paths, /)\n--\n\nThe keys of a list of paths, in their order.".as_ptr(),
+});
+
+pub unsafe extern "C" fn bind_one(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
+    // SAFETY: Python's call, with the address of plexindex_lookup_key.
+    unsafe { parts::<Lookup>(arguments, count).map_or(null_mut(), |one| bind(one, &ONE)) }
+}
+
+pub unsafe extern "C" fn bind_many(
+    _: *mut PyObject,
+    arguments: *mut *mut PyObject,
+    count: Py_ssize_t,
+) -> *mut PyObject {
+    // SAFETY: Python's call, with the address of plexindex_lookup_keys.
+    unsafe { parts::<LookupKeys>(arguments, count).map_or(null_mut(), |one| bind(one, &MANY)) }
+}
+
+unsafe extern "C" fn lookup_key(own: *mut PyObject, path: *mut PyObject) -> *mut PyObject {
+    // SAFETY: bound by `bind_one`; the path is the caller's until this returns.
+    unsafe {
+        let one: &One<Lookup> = bound(own);
+        let handle = *one.cell;
+        match text(path) {
+            Some(path) if !handle.is_null() => {
+                let key = (one.function)(handle, path.as_ptr());
+                if key.is_null() { none() } else { given(key) }
+            }
+            _ => one.slow(path),
+        }
+    }
+}
+
+unsafe extern "C" fn lookup_keys(own: *mut PyObject, paths: *mut PyObject) -> *mut PyObject {
+    // SAFETY: bound by `bind_many`. Nothing here runs code of Python's, so the list stays as it is.
+    unsafe {
+        let one: &One<LookupKeys> = bound(own);
+        if (*one.cell).is_null() || py::PyList_Check(paths) == 0 {
+            return one.slow(paths);
+        }
+        let count = py::PyList_Size(paths);
+        let found = py::PyList_New(count);
+        if found.is_null() {
+            return null_mut();
+        }
+        match fill(one, paths, count.unsigned_abs(), found) {
+            Filled::Wholly => found,
+            filled => {
+                py::Py_DecRef(found);
+                if matches!(filled, Filled::Failed) {
+                    null_mut()
+                } else {
+                    one.slow(paths)
+                }
+            }
+        }
+    }
+}
+
+enum Filled {
+    Wholly,
+    /// There is something that Python has to look at.
+    Oddly,
+    /// An exception is set.
+    Failed,
+}
+
+/// Puts the keys of `paths` into the new list `found`.
+unsafe fn fill(one: &One<LookupKeys>, paths: *mut PyObject, count: usize, found: *mut PyObject) -> Filled {
+    let mut asked: Vec<u8> = Vec::new();
+    let mut keys: Vec<u8> = vec![0; ROOM];
+    for begin in (0..count).step_by(AT_ONCE) {
+        let end = count.min(begin + AT_ONCE);
+        asked.clear();
+        for at in begin..end {
+            // SAFETY: within the list, whose items are alive.
+            let Some(path) = (unsafe { text(py::PyList_GetItem(paths, at.cast_signed())) }) else {
+                return Filled::Oddly;
+            };
+            asked.extend_from_slice(path.to_bytes_with_nul());
+        }
+        let mut buffer = loop {
+            let mut buffer = Buffer {
+                data: keys.as_mut_ptr().cast(),
+                capacity: keys.len(),
+                length: 0,
+            };
+            // SAFETY: the handle is open, and the buffers are ours.
+            let status = unsafe {
+                (one.function)(
+                    *one.cell,
+                    asked.as_ptr().cast(),
+                    asked.len(),
+                    end - begin,
+                    &raw mut buffer,
+                    null_mut(),
+                )
+            };
+            match status {
+                0 => break buffer,
+                _ if buffer.length > keys.len() => keys.resize(buffer.length, 0),
+                _ => return Filled::Oddly,
+            }
+        };
+        buffer.length = buffer.length.min(keys.len());
+        let mut rest = keys[..buffer.length].split(|byte| *byte == 0);
+        for at in begin..end {
+            let Some(key) = rest.next() else {
+                return Filled::Oddly;
+            };
+            let key = if key.is_empty() {
+                none()
+            } else {
+                // SAFETY: a text of this length.
+                unsafe { py::PyUnicode_FromStringAndSize(key.as_ptr().cast(), key.len().cast_signed()) }
+            };
+            // SAFETY: within the new list, which takes the reference over.
+            if key.is_null() || unsafe { py::PyList_SetItem(found, at.cast_signed(), key) } != 0 {
+                return Filled::Failed;
+            }
+        }
+        // One NUL ends each key: shifted answers would be other items' keys.
+        if rest.next().is_none_or(|after| !after.is_empty()) || rest.next().is_some() {
+            return Filled::Oddly;
+        }
+    }
+    Filled::Wholly
+}

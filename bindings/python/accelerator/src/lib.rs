@@ -1,0 +1,217 @@
+//! Fast lookups for Python: `plexindex._fast`. It calls the C ABI of the shared object that ctypes has loaded, whose functions
+//! it is given as addresses, and never links one: two copies of the library in one process would break each other's locks.
+//!
+//! Whatever is not plain (bytes, a path object, what is no UTF-8, an index that is closed, a wrong argument) is left to the
+//! function in Python that it stands in for. So that one says what is right, and this file only what is fast.
+//!
+//! Every function runs under Python's lock, which a close holds too: a handle that is not NULL is open until it returns.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr::null_mut;
+
+use pyo3_ffi as py;
+use pyo3_ffi::{Py_ssize_t, PyObject};
+
+mod keys;
+mod table;
+
+/// The C ABI's `plexindex_lookup_key` and `plexindex_table_lookup`.
+type Lookup = unsafe extern "C" fn(*const c_void, *const c_char) -> *const c_char;
+
+/// The name by which Python knows the capsules that this module made from any other.
+const CAPSULE: &CStr = c"plexindex._fast";
+
+/// The text of a `str`, and whether a lookup may be given it: not empty, and no NUL in it. `None`, and no exception set, for
+/// what is no `str` or has no UTF-8.
+///
+/// # Safety
+/// `object` is alive, and stays so as long as the text is used.
+#[inline]
+unsafe fn text<'a>(object: *mut PyObject) -> Option<&'a CStr> {
+    let mut length: Py_ssize_t = 0;
+    // SAFETY: the caller's promise. The text belongs to the object.
+    let start = unsafe { py::PyUnicode_AsUTF8AndSize(object, &raw mut length) };
+    if start.is_null() {
+        // SAFETY: under Python's lock.
+        unsafe { py::PyErr_Clear() };
+        return None;
+    }
+    // SAFETY: so many bytes are there, and a NUL behind them.
+    let bytes = unsafe { std::slice::from_raw_parts(start.cast::<u8>(), length.unsigned_abs() + 1) };
+    CStr::from_bytes_with_nul(bytes).ok().filter(|text| !text.is_empty())
+}
+
+/// A new `str` of what the library gave, or an exception.
+///
+/// # Safety
+/// `key` is a text that ends with a NUL.
+#[inline]
+unsafe fn given(key: *const c_char) -> *mut PyObject {
+    // SAFETY: the caller's promise.
+    unsafe { py::PyUnicode_FromString(key) }
+}
+
+/// What a function is bound to: its capsule's content.
+///
+/// # Safety
+/// `capsule` was made by [`bind`] with a `T`.
+#[inline]
+unsafe fn bound<'a, T>(capsule: *mut PyObject) -> &'a T {
+    // SAFETY: the caller's promise; Python calls a bound function with the capsule that it keeps.
+    unsafe { &*py::PyCapsule_GetPointer(capsule, CAPSULE.as_ptr()).cast::<T>() }
+}
+
+/// Frees what a function was bound to.
+unsafe extern "C" fn free<T>(capsule: *mut PyObject) {
+    // SAFETY: made by `bind` with `Box::into_raw`, and Python calls this once.
+    drop(unsafe { Box::from_raw(py::PyCapsule_GetPointer(capsule, CAPSULE.as_ptr()).cast::<T>()) });
+}
+
+/// A function of Python's, bound to a value.
+///
+/// # Safety
+/// `method` calls [`bound`] with the same `T`.
+unsafe fn bind<T>(value: T, method: &'static Method) -> *mut PyObject {
+    let value = Box::into_raw(Box::new(value));
+    // SAFETY: under Python's lock; what Python does not take is freed.
+    unsafe {
+        let capsule = py::PyCapsule_New(value.cast(), CAPSULE.as_ptr(), Some(free::<T>));
+        if capsule.is_null() {
+            drop(Box::from_raw(value));
+            return null_mut();
+        }
+        let function = py::PyCFunction_NewEx((&raw const method.0).cast_mut(), capsule, null_mut());
+        py::Py_DecRef(capsule);
+        function
+    }
+}
+
+/// A reference that is kept.
+struct Kept(*mut PyObject);
+
+impl Kept {
+    /// # Safety
+    /// `object` is alive, and the caller has Python's lock.
+    unsafe fn new(object: *mut PyObject) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { py::Py_IncRef(object) };
+        Self(object)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // SAFETY: only Python drops these, under its lock.
+        unsafe { py::Py_DecRef(self.0) };
+    }
+}
+
+/// What Python keeps a function's name, text and address in. It never writes to it.
+struct Method(py::PyMethodDef);
+
+// SAFETY: addresses of what never changes.
+unsafe impl Sync for Method {}
+
+/// The address in an `int`; NULL and an exception for anything else.
+///
+/// # Safety
+/// `object` is alive.
+unsafe fn address(object: *mut PyObject) -> *mut c_void {
+    // SAFETY: the caller's promise.
+    unsafe { py::PyLong_AsVoidPtr(object) }
+}
+
+/// The arguments of a function that takes so many, all by place; an exception otherwise.
+///
+/// # Safety
+/// `arguments` has `count` references.
+unsafe fn exactly<'a, const N: usize>(
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+) -> Option<&'a [*mut PyObject; N]> {
+    if count.unsigned_abs() != N {
+        // SAFETY: under Python's lock.
+        unsafe { py::PyErr_SetString(py::PyExc_TypeError, c"wrong number of arguments".as_ptr()) };
+        return None;
+    }
+    // SAFETY: so many are there.
+    Some(unsafe { &*arguments.cast::<[*mut PyObject; N]>() })
+}
+
+/// `None`, as a new reference.
+#[inline]
+fn none() -> *mut PyObject {
+    // SAFETY: it lives as long as Python does, and the caller has Python's lock.
+    unsafe {
+        py::Py_IncRef(py::Py_None());
+        py::Py_None()
+    }
+}
+
+/// The module's functions: they bind others.
+struct Methods([py::PyMethodDef; 4]);
+
+// SAFETY: addresses of what never changes.
+unsafe impl Sync for Methods {}
+
+static METHODS: Methods = Methods([
+    fast(
+        c"lookup_key",
+        keys::bind_one,
+        c"lookup_key(function, cell, slow, /)\n--\n\nA fast lookup of one path. function: the address of plexindex_lookup_key; cell: the address of where the handle lies; slow(path): what is asked otherwise.",
+    ),
+    fast(
+        c"lookup_keys",
+        keys::bind_many,
+        c"lookup_keys(function, cell, slow, /)\n--\n\nThe same for a list of paths. function: the address of plexindex_lookup_keys.",
+    ),
+    fast(
+        c"get_match",
+        table::bind_get,
+        c"get_match(function, cells, counts, slow, /)\n--\n\nA fast lookup in a host's tables. function: the address of plexindex_table_lookup; cells: from names to the addresses of where handles lie; counts: the address of where hits are counted; slow(name, path): what is asked otherwise.",
+    ),
+    py::PyMethodDef::zeroed(),
+]);
+
+/// A function that takes its arguments as an array.
+const fn fast(name: &'static CStr, function: py::PyCFunctionFast, about: &'static CStr) -> py::PyMethodDef {
+    py::PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: py::PyMethodDefPointer {
+            PyCFunctionFast: function,
+        },
+        ml_flags: py::METH_FASTCALL,
+        ml_doc: about.as_ptr(),
+    }
+}
+
+/// What Python reads the module from.
+struct Definition(py::PyModuleDef);
+
+// SAFETY: Python writes to it under its lock only.
+unsafe impl Sync for Definition {}
+
+static mut DEFINITION: Definition = Definition(py::PyModuleDef {
+    m_base: py::PyModuleDef_HEAD_INIT,
+    m_name: c"_fast".as_ptr(),
+    m_doc: c"Fast lookups without ctypes.".as_ptr(),
+    m_size: 0,
+    m_methods: (&raw const METHODS.0).cast_mut().cast(),
+    m_slots: null_mut(),
+    m_traverse: None,
+    m_clear: None,
+    m_free: None,
+});
+
+/// Python's way in.
+///
+/// # Safety
+/// Called by Python when it imports the module, under its lock.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PyInit__fast() -> *mut PyObject {
+    // SAFETY: Python alone has it.
+    unsafe { py::PyModule_Create2(&raw mut DEFINITION.0, PYTHON_API_VERSION) }
+}
+
+/// Of the stable ABI.
+const PYTHON_API_VERSION: c_int = 3;

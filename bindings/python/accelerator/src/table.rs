@@ -1,0 +1,138 @@
+//! Values of a host's tables, for the drop-in's cache of matches.
+
+use std::ffi::{c_char, c_void};
+use std::ptr::{null, null_mut};
+
+use pyo3_ffi as py;
+use pyo3_ffi::{Py_ssize_t, PyObject};
+
+use super::{Kept, Lookup, Method, address, bind, bound, exactly, given, text};
+
+/// What `get_match` is bound to.
+struct Tables {
+    function: Lookup,
+    /// From the libraries' names to the addresses of where handles lie.
+    cells: Kept,
+    /// Where hits are counted.
+    hits: *mut u64,
+    slow: Kept,
+}
+
+static GET: Method = Method(py::PyMethodDef {
+    ml_name: c"get_match".as_ptr(),
+    ml_meth: py::PyMethodDefPointer {
+        PyCFunctionFastWithKeywords: get_match,
+    },
+    ml_flags: py::METH_FASTCALL | py::METH_KEYWORDS,
+    ml_doc: c"get_match(library_name, file_path)\n--\n\nThe key recorded for a path, or None.".as_ptr(),
+});
+
+pub unsafe extern "C" fn bind_get(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
+    // SAFETY: Python's call, with the address of plexindex_table_lookup.
+    unsafe {
+        let Some([function, cells, hits, slow]) = exactly(arguments, count) else {
+            return null_mut();
+        };
+        let (function, hits) = (address(*function), address(*hits));
+        if function.is_null() || hits.is_null() || py::PyDict_Check(*cells) == 0 {
+            if py::PyErr_Occurred().is_null() {
+                py::PyErr_SetString(py::PyExc_ValueError, c"two addresses and a dict are needed".as_ptr());
+            }
+            return null_mut();
+        }
+        let tables = Tables {
+            function: std::mem::transmute::<*mut c_void, Lookup>(function),
+            cells: Kept::new(*cells),
+            hits: hits.cast(),
+            slow: Kept::new(*slow),
+        };
+        bind(tables, &GET)
+    }
+}
+
+unsafe extern "C" fn get_match(
+    own: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: bound by `bind_get`; the arguments are the caller's until this returns.
+    unsafe {
+        let tables: &Tables = bound(own);
+        if count == 2 && (names.is_null() || py::PyTuple_Size(names) == 0) {
+            let key = found(tables, *arguments, *arguments.add(1));
+            if !key.is_null() {
+                *tables.hits += 1;
+                return given(key);
+            }
+        }
+        slow(tables, arguments, count, names)
+    }
+}
+
+/// The value of a path; NULL where it is not found, or Python has to look.
+unsafe fn found(tables: &Tables, library: *mut PyObject, path: *mut PyObject) -> *const c_char {
+    // SAFETY: both objects are alive, and so is what the dict leads to.
+    unsafe {
+        // Python lowers letters that are not ASCII.
+        let Some(path) = text(path).filter(|path| path.to_bytes().is_ascii()) else {
+            return null();
+        };
+        // Only `str` itself has no code of its own for hashes and comparisons.
+        if py::PyUnicode_CheckExact(library) == 0 {
+            return null();
+        }
+        let cell = py::PyDict_GetItemWithError(tables.cells.0, library);
+        if cell.is_null() {
+            py::PyErr_Clear();
+            return null();
+        }
+        let cell = address(cell).cast::<*const c_void>();
+        if cell.is_null() {
+            py::PyErr_Clear();
+            return null();
+        }
+        match *cell {
+            handle if handle.is_null() => null(),
+            handle => (tables.function)(handle, path.as_ptr()),
+        }
+    }
+}
+
+/// The function in Python, with the same arguments.
+unsafe fn slow(
+    tables: &Tables,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: so many references are there, and one more for each name. A tuple takes over what it is given.
+    unsafe {
+        let given = py::PyTuple_New(count);
+        if given.is_null() {
+            return null_mut();
+        }
+        for at in 0..count {
+            let one = *arguments.offset(at);
+            py::Py_IncRef(one);
+            py::PyTuple_SetItem(given, at, one);
+        }
+        let mut keywords = null_mut();
+        if !names.is_null() {
+            keywords = py::PyDict_New();
+            for at in 0..py::PyTuple_Size(names) {
+                if keywords.is_null()
+                    || py::PyDict_SetItem(keywords, py::PyTuple_GetItem(names, at), *arguments.offset(count + at)) != 0
+                {
+                    py::Py_DecRef(given);
+                    py::Py_DecRef(keywords);
+                    return null_mut();
+                }
+            }
+        }
+        let answer = py::PyObject_Call(tables.slow.0, given, keywords);
+        py::Py_DecRef(given);
+        py::Py_DecRef(keywords);
+        answer
+    }
+}

@@ -1,0 +1,173 @@
+"""The accelerator: as the functions that it stands in for, and not needed. Other tests run over whichever is there."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import plexindex
+import pytest
+from conftest import Server
+from plexindex import _accelerator
+from plexindex.compat import MatchCache
+
+WANTED = sys.implementation.name == "cpython" and sys.version_info >= (3, 10)
+accelerated = pytest.mark.skipif(_accelerator.load() is None, reason="ctypes is asked for, or this Python is too old")
+
+
+def paths_of(server: Server, count: int) -> list[str]:
+    rows = server.get("paths?library=1")
+    return [row["path"] for row in rows if row["path"]][:count]
+
+
+class Text(str):
+    """A `str` that is more than one."""
+
+
+@pytest.mark.skipif(bool(os.environ.get("PLEXINDEX_NO_ACCELERATOR")), reason="ctypes is asked for")
+def test_it_is_in_the_wheel() -> None:
+    assert (_accelerator.load() is not None) == WANTED
+
+
+@accelerated
+def test_it_answers_as_ctypes_does(index: plexindex.Index, server: Server) -> None:
+    movies = index.library("Movies")
+    movies.refresh()
+    plain = paths_of(server, 40)
+    movies.record_match("/host/\u00e9.mkv", "1003")
+    movies.record_match(os.fsdecode(b"/host/\xff.mkv"), "1004")
+    asked: list[Any] = [
+        *plain,
+        *(os.fsencode(path) for path in plain[:3]),
+        *(Path(path) for path in plain[:3]),
+        *(Text(path) for path in plain[:3]),
+        *("/host/\u00e9.mkv", os.fsdecode(b"/host/\xff.mkv"), b"/host/\xff.mkv", "/nowhere/x.mkv", "x", "/" * 40_000),
+    ]
+    slow = [index._lookup_keys(movies, [path])[0] for path in asked]
+    assert [movies.lookup_key(path) for path in asked] == slow
+    assert movies.lookup_keys(asked) == slow
+    assert movies.lookup_keys(plain) == slow[: len(plain)]
+    assert movies.lookup_keys(tuple(plain)) == movies.lookup_keys(iter(plain)) == slow[: len(plain)]
+    assert movies.lookup_keys([]) == []
+    many = plain * 100
+    assert movies.lookup_keys(many) == slow[: len(plain)] * 100
+    assert None in slow
+    assert sum(key is not None for key in slow) > len(plain)
+
+
+@accelerated
+@pytest.mark.parametrize("odd", ["", "a\0b", b"", 7, None, object()])
+def test_what_is_refused_is_refused_alike(index: plexindex.Index, odd: Any) -> None:
+    movies = index.library("Movies")
+    movies.refresh()
+    with pytest.raises((plexindex.InvalidArgumentError, TypeError)) as one:
+        movies.lookup_key(odd)
+    with pytest.raises((plexindex.InvalidArgumentError, TypeError)) as many:
+        movies.lookup_keys(["/a", odd])
+    with pytest.raises((plexindex.InvalidArgumentError, TypeError)) as slow:
+        index._lookup_keys(movies, [odd])
+    assert type(one.value) is type(many.value) is type(slow.value)
+
+
+@accelerated
+def test_a_closed_index_is_told(index: plexindex.Index, server: Server) -> None:
+    movies = index.library("Movies")
+    movies.refresh()
+    (path,) = paths_of(server, 1)
+    one, many = movies.lookup_key, movies.lookup_keys
+    assert one(path) == many([path])[0] is not None
+    index.close()
+    calls: list[Callable[[], object]] = [lambda: one(path), lambda: many([path]), lambda: movies.lookup_key(path)]
+    for call in calls:
+        with pytest.raises(plexindex.ClosedError):
+            call()
+
+
+@accelerated
+def test_nothing_is_kept_that_is_not_used(server: Server, tmp_path: Path) -> None:
+    index = plexindex.open(tmp_path, server_url=server.url, token=server.token)
+    movies = index.library("Movies")
+    movies.refresh()
+    lookup = movies.lookup_key
+    gone: list[weakref.ref[Any]] = [weakref.ref(movies), weakref.ref(index)]
+    del movies
+    gc.collect()
+    assert gone[0]() is None
+    (path,) = paths_of(server, 1)
+    assert lookup(path) is not None, "the function keeps the index open"
+    del index, lookup
+    gc.collect()
+    assert gone[1]() is None
+
+
+@accelerated
+def test_references_are_counted_right(index: plexindex.Index, server: Server, tmp_path: Path) -> None:
+    movies = index.library("Movies")
+    movies.refresh()
+    paths = paths_of(server, 3)
+    cache = MatchCache(tmp_path)
+    cache.set_match("Movies", paths[0], "7")
+    watched: list[Any] = [None, *paths, paths, "Movies"]
+
+    def counts() -> list[int]:
+        return [sys.getrefcount(one) for one in watched]
+
+    before = counts()
+    for _ in range(1000):
+        movies.lookup_key(paths[0])
+        movies.lookup_key("/nowhere")
+        movies.lookup_keys(paths)
+        movies.lookup_keys([*paths, "/nowhere"])
+        cache.get_match("Movies", paths[0])
+        cache.get_match("Movies", paths[1])
+        cache.get_match(library_name="Movies", file_path=paths[0])
+        with pytest.raises(TypeError):
+            movies.lookup_keys([*paths, 7])  # type: ignore[list-item]
+    # Python itself may keep one or the other.
+    assert all(abs(now - then) < 100 for now, then in zip(counts(), before))
+
+
+@accelerated
+def test_the_cache_of_matches_answers_as_ctypes_does(tmp_path: Path) -> None:
+    cache = MatchCache(tmp_path)
+    names = ["/a/B.mkv", "/a/\u00c4.mkv", "/a/odd.mkv", os.fsdecode(b"/a/\xff.mkv")]
+    for number, name in enumerate(names):
+        cache.set_match("Movies", name, f"key {number}")
+    for _ in range(2):  # not yet known to the fast path, then known
+        for number, name in enumerate(names):
+            assert cache.get_match("Movies", name) == f"key {number}"
+            assert cache.get_match("Movies", file_path=name.upper() if name.isascii() else name) == f"key {number}"
+            assert cache.get_match(library_name="Movies", file_path=name) == f"key {number}"
+            assert cache.get_match(Text("Movies"), Text(name)) == f"key {number}"
+    assert cache.get_match("Shows", names[0]) is None
+    stats = cache.get_stats()
+    assert (stats["hits"], stats["misses"]) == (2 * 4 * 4, 1)
+    wrong: list[tuple[Any, ...]] = [(), ("Movies",), ("Movies", "/a", "/b")]
+    for arguments in wrong:
+        with pytest.raises(TypeError, match="get_match"):
+            cache.get_match(*arguments)
+    cache.close()
+    assert cache.get_match("Movies", names[0]) == "key 0"
+
+
+def test_it_can_be_done_without() -> None:
+    code = "from plexindex import _accelerator; print(_accelerator.load())"
+    environment = {**os.environ, "PLEXINDEX_NO_ACCELERATOR": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "None\n"
+
+
+@accelerated
+def test_wrong_addresses_are_refused() -> None:
+    fast = _accelerator.load()
+    for wrong in [(), (1, 2), (0, 0, print), ("a", 1, print)]:
+        with pytest.raises((TypeError, ValueError, SystemError)):
+            fast.lookup_key(*wrong)
+    with pytest.raises(ValueError, match="needed"):
+        fast.get_match(1, [], 1, print)
