@@ -308,14 +308,9 @@ impl Model {
         self.invalidate(server, who, library, killed);
         let now = self.now();
         let told = self.told(server, who, library);
+        told.cleared = now;
         if !killed {
             told.all = now;
-        }
-        // What is cleared is of the server that the handle knows, which another may have replaced unnoticed.
-        for ((_, of, title), told) in &mut self.hosts.told {
-            if *of == who && title == library {
-                told.cleared = now;
-            }
         }
     }
 

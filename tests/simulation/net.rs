@@ -75,11 +75,6 @@ impl Net {
         lock(&self.routes)[url]
     }
 
-    /// Whether libraries have no uuid.
-    pub fn has_no_uuids(&self) -> bool {
-        self.no_uuids
-    }
-
     /// Another server answers behind a URL from now on.
     pub fn swap(&self, url: usize) {
         let mut routes = lock(&self.routes);

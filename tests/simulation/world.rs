@@ -482,13 +482,10 @@ impl World {
         let Some(at) = self.handles.iter().position(|handle| handle.who.url == url) else {
             return Ok(());
         };
-        // Without uuids a server's name alone tells it from the next ('What does not hold yet', 13): it is asked for while it
-        // answers.
+        // A server that goes before it told its name is a gap ('What does not hold yet', 13).
         self.net.server(url).fail(None);
-        if self.net.has_no_uuids() {
-            for handle in self.handles.iter().filter(|handle| handle.who.url == url) {
-                drop(handle.index.server_json(&QueryOptions::default()));
-            }
+        for handle in self.handles.iter().filter(|handle| handle.who.url == url) {
+            drop(handle.index.server_json(&QueryOptions::default()));
         }
         self.net.swap(url);
         // A store of before takes the new server for the old one until it asks.
