@@ -49,13 +49,13 @@ impl Images {
 
     /// What stands in for an image that could not be written, else the file.
     pub fn open(&self, kind: ImageKind, row: &LibraryRow) -> Option<Arc<Image>> {
-        let stands_in = self.in_memory.of(kind, row);
+        let stands_in = self.in_memory.of(kind, row, self.store.timeline());
         stands_in.or_else(|| self.open_file(kind, row))
     }
 
     /// Says of a library what images in memory know of it beyond its files.
     pub fn raise(&self, row: &mut LibraryRow) {
-        self.in_memory.raise(row);
+        self.in_memory.raise(row, self.store.timeline());
     }
 
     /// Whether files that could not be written are to be tried again.
@@ -70,7 +70,7 @@ impl Images {
 
     /// Forgets what stands in for files of other libraries than these.
     pub fn prune(&self, rows: &[LibraryRow]) {
-        self.in_memory.prune(rows);
+        self.in_memory.prune(rows, self.store.timeline());
     }
 
     /// Files were tried: the next time is later.
@@ -221,7 +221,7 @@ impl Images {
             return Ok(());
         }
         // Another process may have made it meanwhile.
-        let stood_in = self.in_memory.of(kind, row).is_some();
+        let stood_in = self.in_memory.of(kind, row, self.store.timeline()).is_some();
         let tried = if stood_in && self.open_file(kind, row).is_some() {
             Ok(())
         } else {
@@ -237,7 +237,7 @@ impl Images {
 
     /// Makes an image anew, and sees that it can be opened.
     fn make_file(&self, identity: IdentityId, kind: ImageKind, row: &LibraryRow) -> Result<()> {
-        if self.in_memory.of(kind, row).is_none() {
+        if self.in_memory.of(kind, row, self.store.timeline()).is_none() {
             log::warn!(
                 "an image of '{}' is missing or damaged; it is made anew",
                 row.library.title
@@ -271,6 +271,7 @@ impl Images {
             row.library.title
         );
         let begun = Instant::now();
+        let timeline = self.store.timeline();
         let (builder, upto) = match kind {
             ImageKind::Listing => {
                 let upto = self.store.totals()?.sequence;
@@ -283,6 +284,7 @@ impl Images {
         let in_place = InPlace {
             library: row.id,
             kind,
+            timeline,
             name: name_of(kind, row),
             generation: row.generation,
             epoch: row.epoch,

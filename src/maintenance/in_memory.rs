@@ -8,7 +8,7 @@ use crate::image::{Image, ImageKind};
 use crate::model::{Epoch, Generation, ImageName, LibraryId, Sequence};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
-use crate::store::LibraryRow;
+use crate::store::{LibraryRow, Timeline};
 
 /// When a file that could not be written is tried again.
 const FIRST_MS: i64 = 60_000;
@@ -27,6 +27,8 @@ pub(super) struct InMemory {
 pub(super) struct InPlace {
     pub library: LibraryId,
     pub kind: ImageKind,
+    /// What it was made from: a copy of the store that is put back has files of the same names.
+    pub timeline: Timeline,
     /// As the database has it; `None` when it names no file yet.
     pub name: Option<ImageName>,
     pub generation: Generation,
@@ -57,8 +59,9 @@ pub(super) fn name_of(kind: ImageKind, row: &LibraryRow) -> Option<ImageName> {
 
 impl InPlace {
     /// Whether it stands in for a file of this library as it is now.
-    fn is_of(&self, row: &LibraryRow) -> bool {
+    fn is_of(&self, row: &LibraryRow, timeline: Timeline) -> bool {
         (self.library, self.generation, self.epoch) == (row.id, row.generation, row.epoch)
+            && self.timeline == timeline
             && self.name == name_of(self.kind, row)
     }
 }
@@ -70,22 +73,22 @@ impl InMemory {
     }
 
     /// What stands in for this library's file.
-    pub fn of(&self, kind: ImageKind, row: &LibraryRow) -> Option<Arc<Image>> {
+    pub fn of(&self, kind: ImageKind, row: &LibraryRow, timeline: Timeline) -> Option<Arc<Image>> {
         let images = lock(&self.images);
-        let own = images.iter().find(|one| one.kind == kind && one.is_of(row));
+        let own = images.iter().find(|one| one.kind == kind && one.is_of(row, timeline));
         own.map(|one| Arc::clone(&one.image))
     }
 
     /// Forgets what no library of these has a use for.
-    pub fn prune(&self, rows: &[LibraryRow]) {
-        lock(&self.images).retain(|one| rows.iter().any(|row| one.is_of(row)));
+    pub fn prune(&self, rows: &[LibraryRow], timeline: Timeline) {
+        lock(&self.images).retain(|one| rows.iter().any(|row| one.is_of(row, timeline)));
     }
 
     /// Says of a library what these images know of it beyond its files.
-    pub fn raise(&self, row: &mut LibraryRow) {
+    pub fn raise(&self, row: &mut LibraryRow, timeline: Timeline) {
         for one in lock(&self.images).iter() {
             match one.kind {
-                _ if !one.is_of(row) => {}
+                _ if !one.is_of(row, timeline) => {}
                 ImageKind::Listing => row.image_sequence = row.image_sequence.max(one.upto),
                 ImageKind::Matches => row.matches_compacted = row.matches_compacted.max(one.upto),
             }

@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::walk::{ONLY_A_PLACE, c_name, open_at, open_at_once, walk};
 use super::witness::{Step, is_on_a_network, tell};
@@ -144,13 +145,14 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Which file it is, whatever its name: the device, and the number on it.
+/// Which file it is, whatever its name: the device, the number on it, and when it was made, where the file system knows. The
+/// number of a file that is removed, and open nowhere, goes to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Inode(u64, u64);
+pub struct Inode(u64, u64, Option<SystemTime>);
 
 impl Inode {
     pub(super) fn new(facts: &fs::Metadata) -> Self {
-        Self(facts.dev(), facts.ino())
+        Self(facts.dev(), facts.ino(), facts.created().ok())
     }
 
     /// The file that is open here.
@@ -444,3 +446,7 @@ pub fn random<const N: usize>() -> io::Result<[u8; N]> {
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;
