@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -287,3 +288,24 @@ def test_the_token_is_written_nowhere(index: plexindex.Index, cache: Path) -> No
             assert TOKEN.encode() not in file.read_bytes(), file
             assert file.stat().st_mode & 0o077 == 0, file
     assert cache.stat().st_mode & 0o077 == 0
+
+
+def test_a_call_that_is_wrong_names_what_was_called(index: plexindex.Index) -> None:
+    movies: Any = index.library("Movies")
+    calls: list[tuple[Callable[[], object], str]] = [
+        (lambda: movies.match("/a", timeout=3), r"Library\.match\(\): got an unexpected keyword argument 'timeout'"),
+        (lambda: movies.invalidate("/a.mkv"), r"Library\.invalidate\(\): too many positional arguments"),
+        (lambda: movies.record_match("/a.mkv"), r"Library\.record_match\(\): missing a required argument: 'key'"),
+        # What the method itself refuses keeps its own words.
+        (lambda: movies.match(7), "a path must be str, bytes or os.PathLike, not int"),
+    ]
+    for call, said in calls:
+        with pytest.raises(TypeError, match=said):
+            call()
+
+
+@pytest.mark.parametrize("mappings", ["/mnt/media=/data", {"/mnt/media": "/data"}, b"/mnt"])
+def test_mappings_that_are_no_list_are_refused(tmp_path: Path, mappings: Any) -> None:
+    for folder in (None, tmp_path):
+        with pytest.raises(TypeError, match=r"mappings must be a list of pairs, as .*, not (str|dict|bytes)"):
+            plexindex.open(folder, server_url="http://127.0.0.1:1", token="t", mappings=mappings)

@@ -118,6 +118,9 @@ def test_a_word_that_is_wrong_is_answered_with_the_right_one(cli: Cli) -> None:
         ),
         (["match", "--mapping", "/mnt", "film.mkv"], "'/mnt' is no mapping: give HOST=SERVER"),
         (["match"], "`plexindex match --help` says more"),
+        # Of a command's options its own help tells.
+        (["match", "--misssing", "/x"], "did you mean --missing?\n`plexindex match --help` says more"),
+        (["stats", "--missing"], "--missing; it is an option of match\n`plexindex stats --help` says more"),
     ):
         done = cli.run(*given)
         assert (done.returncode, said in done.stderr) == (2, True), done

@@ -80,7 +80,7 @@ def test_a_mapping_that_is_missing_is_proposed(cli: Cli, server: Server, tmp_pat
     done = cli.run("doctor", "--offline", tree)
     assert done.returncode == 1
     assert server.requests() == 0
-    assert f"\n  {movies + 1} files {tree}\n" in done.stdout
+    assert f"\n  {movies + 1} files in {tree}\n" in done.stdout
     assert f"\n  suffix                  {movies}  99 %  found by the end" in done.stdout
     assert re.search(
         r"\n  not found: no location +1   1 %  in no folder of a library; a mapping may be missing\n", done.stdout

@@ -281,6 +281,17 @@ def test_the_door_for_users_of_plexapi(server: Server, tmp_path: Path) -> None:
         assert (section.title, section.plex.title, row["path"] in section) == ("Movies", "Movies", True)
         assert {"match", "lookup_keys", "fetchItem"} <= set(dir(section))
         assert {"match_path", "section", "stats"} <= set(dir(index))
+        # plexapi's connection has the token: what holds it is not pickled, an answer is without it.
+        assert match.light.summary
+        for holder, instead in ((index, "its `index`"), (section, "its `library`"), (match.light, "its `key`")):
+            with pytest.raises(TypeError, match=f"holds the token: pickle {instead}"):
+                pickle.dumps(holder)
+        pickled = pickle.dumps([match, index.index, section.library])
+        assert TOKEN.encode() not in pickled
+        assert pickle.loads(pickled)[0] == match  # noqa: S301
+        assert type(pickle.loads(pickled)[0]) is plexindex.Match  # noqa: S301
+        with pytest.raises(TypeError, match=r"Library\.invalidate\(\): too many positional arguments"):
+            section.invalidate(row["path"])
     for given, said in ((server.url, r"not str; for a URL and a token there is plexindex.open\(\)"), (7, "not int")):
         with pytest.raises(TypeError, match=said):
             plexindex.from_server(given)

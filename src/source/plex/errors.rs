@@ -297,8 +297,8 @@ impl Asked<'_> {
         } else if self.has_token {
             "refused without a token (401), which this request never needs: something before the server asks for a login"
         } else {
-            "the server wants a token (401) and none was given: set the option `token`. A server that needs none \
-             answers so to names that it does not know: then use its address"
+            "the server wants a token (401) and none was given: set the option `token`. A server that lets \
+             its own network in without one may want it under a host name: then give its IP address"
         };
         self.error(Status::Unauthorized, problem)
     }

@@ -95,6 +95,9 @@ impl Base {
             Some(at) => rest.split_at(at),
             None => (rest, ""),
         };
+        if matches!(path.trim_end_matches('/'), "/web" | "/web/index.html") {
+            return refuse("is the address of Plex's web page: give only scheme, host and port");
+        }
         if authority.contains('@') {
             return refuse("names a user: Plex knows only tokens, pass one as the option `token`");
         }

@@ -22,6 +22,7 @@ fn base_urls_are_normalised() {
     assert_eq!(base("https://plex:443//"), "https://plex/identity");
     assert_eq!(base("http://[::1]:32400"), "http://[::1]:32400/identity");
     assert_eq!(base("https://home.example/plex/"), "https://home.example/plex/identity");
+    assert_eq!(base("https://home.example/webs"), "https://home.example/webs/identity");
 }
 
 #[test]
@@ -46,6 +47,8 @@ fn refusals_name_input_and_remedy_and_no_secret() {
             "pass the token as the option `token`",
         ),
         ("http://plex:32400/web/index.html#!/SECRET", "has a fragment"),
+        ("http://plex:32400/web/", "Plex's web page: give only scheme"),
+        ("http://plex:32400/web/index.html", "Plex's web page: give only scheme"),
         ("http://plex:32400/a b", "percent-encode"),
         ("http://pl ex:32400", "names no host"),
     ] {

@@ -282,7 +282,9 @@ class Match:
 
     @property
     def candidates(self) -> list[Item]:
-        """The items that fit equally well, best first; a single item is the only candidate, as plexindex lists it."""
+        """The items that fit equally well, best first; a single item is the only candidate. Of a file with several
+        episodes they are its episodes in order, and the first is the answer.
+        """
         first, count = self._answer[6], self._answer[7]
         step = HEAD.unpack_from(self._block)[2]
         return [Item(self._block, first + number * step, self._asked) for number in range(count)] if first else []

@@ -349,13 +349,28 @@ def _chosen_again(index: Index, chosen_by: dict[str, Any]) -> Library:
     return index.library(**chosen_by)
 
 
+def _refuse(call: Any, library: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+    """Says what is wrong with the arguments of a call, by the name that was called."""
+    import inspect
+
+    try:
+        inspect.signature(call).bind(library, *arguments, **options)
+    except TypeError as error:
+        raise TypeError(f"{call.__qualname__}(): {error}") from None
+
+
 def _in_library(
     method: Callable[Concatenate[Index, Library, P], T], name: str, what: str
 ) -> Callable[Concatenate[Library, P], T]:
     """A method of :class:`Library`: that of its index, asked of this library."""
 
     def call(library: Any, /, *arguments: Any, **options: Any) -> Any:
-        return method(library._index, library, *arguments, **options)
+        try:
+            return method(library._index, library, *arguments, **options)
+        except TypeError as error:
+            if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+                _refuse(call, library, arguments, options)
+            raise
 
     call.__name__, call.__qualname__, call.__module__ = name, f"Library.{name}", method.__module__
     call.__doc__ = f"{what}: :meth:`Index.{method.__name__}` in this library."

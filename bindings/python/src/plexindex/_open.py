@@ -92,6 +92,9 @@ def open(
         LoadError: the shared library cannot be loaded, or is of another version.
 
     """
+    if isinstance(mappings, (str, bytes, dict)):
+        kind = type(mappings).__name__
+        raise TypeError(f"mappings must be a list of pairs, as [('/mnt/media', '/data/media')], not {kind}")
     if cache_dir is None:
         cache_dir, server_url, token, size_limit, mappings = _configured(server_url, token, size_limit, mappings)
     if mappings:

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
-    from typing import Any
+    from typing import Any, NoReturn
 
     from ._answers import Item
     from ._callbacks import ProgressArg
@@ -58,11 +58,23 @@ def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any)
     return SectionIndex(section, _open(section._server, cache_dir, options), owned=True)
 
 
-class ServerIndex:
+class _HoldsToken:
+    """What holds plexapi's connection, and with it the token: a pickle would carry that to wherever it is stored."""
+
+    _instead: str
+
+    def __reduce__(self) -> NoReturn:
+        name = type(self).__name__
+        raise TypeError(f"a {name} cannot be pickled or copied, since it holds the token: {self._instead}")
+
+
+class ServerIndex(_HoldsToken):
     """The index of a server. Made by :func:`plexindex.from_server`.
 
     It has all that a :class:`plexindex.Index` has: ``match_path``, ``libraries``, ``watch`` and so on.
     """
+
+    _instead = "pickle its `index`, which finds the token again where it is loaded"
 
     def __init__(self, server: Any, index: Index) -> None:
         self._server = server
@@ -114,16 +126,28 @@ class LightMatch(Match):
     __slots__ = ("light",)
 
     light: LightItem | None
-    """The single item, a :class:`plexindex.LightItem`; None when there is none."""
+    """The single item, a :class:`plexindex.LightItem`; None when there is none. A pickle is without it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _plain, (self.__getstate__(),)
 
 
-class SectionIndex:
+def _plain(state: tuple[None, dict[str, object]]) -> Match:
+    match = Match.__new__(Match)
+    for name, value in state[1].items():
+        setattr(match, name, value)
+    return match
+
+
+class SectionIndex(_HoldsToken):
     """A library of plexapi's with an index of its own. Made by :func:`plexindex.from_section`.
 
     It has all that a :class:`plexindex.Library` has: ``match``, ``lookup_key``, ``record_match``, ``items``,
     ``refresh`` and so on. Every other attribute is the plexapi object's: ``title``, ``search``, ``fetchItem``. Where
     both have a name, as ``refresh``, it is the library's; ``plex`` is the plexapi object itself.
     """
+
+    _instead = "pickle its `library`, which finds the token again where it is loaded"
 
     def __init__(self, section: Any, index: Index, *, owned: bool) -> None:
         self._section, self._owned = section, owned
@@ -257,11 +281,13 @@ class _Facts:
         return str(self.title or self.key)
 
 
-class LightItem:
+class LightItem(_HoldsToken):
     """An item as the index knows it, with the names that plexapi has for it. It needs no request.
 
     For any other attribute it fetches the full plexapi object, once, when it is first needed: see :meth:`full`.
     """
+
+    _instead = "pickle its `key`, and ask SectionIndex.light() with it"
 
     def __init__(self, section: SectionIndex, item: Item | _Facts, facts: dict[str, Any] | None = None) -> None:
         self._light_section, self._light_item = section, item

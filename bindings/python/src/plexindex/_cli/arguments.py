@@ -39,7 +39,10 @@ def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
     if not given:
         top.print_help(sys.stderr)
         raise SystemExit(codes.USAGE)
-    return top.parse_args(_in_order(top, given))
+    found, unknown = top.parse_known_args(_in_order(top, given))
+    if unknown:
+        commands_of(top)[found.command].error(f"unrecognized arguments: {' '.join(unknown)}")
+    return found
 
 
 def commands_of(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
@@ -419,10 +422,18 @@ class _Parser(argparse.ArgumentParser):
         if choices := re.search(r"\(choose from (.*)\)", message):
             known = re.findall(r"[\w-]+", choices[1])
         else:
-            commands = commands_of(parser()).values()
-            known = [flag for command in commands for flag in command._option_string_actions]
+            known = list(self._option_string_actions)
+        owners = [
+            name
+            for name, command in commands_of(parser()).items()
+            if wrong and wrong[1] in command._option_string_actions
+        ]
         meant = difflib.get_close_matches(wrong[1], known, 1) if wrong else []
-        said = f"{message}; did you mean {meant[0]}?" if meant else message
+        said = message
+        if owners:
+            said += f"; it is an option of {', '.join(owners)}"
+        elif meant:
+            said += f"; did you mean {meant[0]}?"
         super().error(f"{said}\n`{self.prog} --help` says more")
 
 

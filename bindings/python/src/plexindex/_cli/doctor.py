@@ -291,9 +291,9 @@ def _files(
     samples += [sample.of_list(listed, each)] if listed else []
     paths = [path for one in samples for path in one.paths]
     found = sum(one.found for one in samples)
+    places = ", ".join("the list on standard input" if path == "-" else path for path in options.path)
     if not paths:
-        places = ["the list on standard input" if path == "-" else path for path in options.path]
-        report.bad(f"there are no media files in {', '.join(places)}")
+        report.bad(f"there are no media files in {places}")
         return
     paths = _mixed(paths)
     answers = index.match_paths(None, paths, offline=True)
@@ -301,8 +301,8 @@ def _files(
     if len(paths) < found or not whole:
         of = f"{output.number(len(paths))} of {'' if whole else 'more than '}{count(found, 'file')}, from all over"
     else:
-        of = count(found, "file")
-    report.line(f"  {of} {', '.join(options.path)}")
+        of = f"{count(found, 'file')} in"
+    report.line(f"  {of} {places}")
     for rule in settings.mappings:
         report.line(f"  with the mapping {output.clean(arrow(rule))}")
     _rungs(report, answers, paths)
