@@ -60,7 +60,8 @@ def run(suite: str, program: Path, test: str) -> tuple[Row, list[str]]:
     begin = time.monotonic()
     code = show([str(program), "--exact", test, "--ignored", "--nocapture", "--test-threads=1"], read)
     well = passed and code == 0
-    return Row(f"{suite}: {test}", int(well), int(not well), time.monotonic() - begin), tried
+    note = "" if well else f"exit code {code}"
+    return Row(f"{suite}: {test}", int(well), int(not well), time.monotonic() - begin, note), tried
 
 
 def main() -> int:

@@ -27,7 +27,7 @@ mod vfs;
 mod worker;
 mod world;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use world::{Failure, Step, run, steps_of};
@@ -37,10 +37,15 @@ const STEPS: usize = 200;
 /// Seeds that are run each time.
 const FIXED: u64 = 12;
 
-/// Runs a history; a panic is a failure like others. One at a time: they share a disk and a clock.
-fn attempt(seed: u64, steps: &[Step]) -> Result<String, Failure> {
+/// For as long as this is held: histories share a disk and a clock.
+fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a history; a panic is a failure like others. One at a time.
+fn attempt(seed: u64, steps: &[Step]) -> Result<String, Failure> {
+    let _alone = alone();
     std::panic::catch_unwind(|| run(seed, steps)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         Err(Failure {
