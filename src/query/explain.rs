@@ -89,7 +89,14 @@ impl Queries {
                 beside.owner.unwrap_or_default(),
                 titles()
             ),
-            (_, Reason::NotListed) => format!("'{path}' lies in a folder of Plex's, but is not listed (yet)"),
+            (_, Reason::NotListed) => {
+                let folder = if looks_like_a_folder(raw) {
+                    "; if it is a folder, give the path of a file in it"
+                } else {
+                    ""
+                };
+                format!("'{path}' lies in a folder of Plex's, but is not listed (yet){folder}")
+            }
             _ if rows.is_empty() => {
                 format!("no library is known, so '{path}' lies in none: a server has to be asked first")
             }
@@ -173,6 +180,16 @@ impl Queries {
         };
         parts.concat()
     }
+}
+
+/// Whether a path ends in no file name's extension: a short word, without spaces, behind the last dot.
+fn looks_like_a_folder(path: &[u8]) -> bool {
+    let windows = Shape::of(path).windows;
+    let name = path.rsplit(|byte| *byte == b'/' || windows && *byte == b'\\').next();
+    let extension = name.unwrap_or_default().rsplitn(2, |byte| *byte == b'.');
+    let mut parts = extension.take(2);
+    let (last, before) = (parts.next().unwrap_or_default(), parts.next());
+    before.is_none() || last.is_empty() || last.len() > 5 || !last.iter().all(u8::is_ascii_alphanumeric)
 }
 
 /// What there is to say of a path with `..`.

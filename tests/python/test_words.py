@@ -66,6 +66,15 @@ def test_a_folder_is_called_one(index: plexindex.Index) -> None:
         assert match.message == f"'{folder}' is a folder of library 'Movies': give the path of a file"
 
 
+def test_what_may_be_a_folder_is_told_to_be_no_file(index: plexindex.Index) -> None:
+    told = "; if it is a folder, give the path of a file in it"
+    for name in ("New Film (2020)", "Mr. Robot", "New.Film.(2020)/", "x."):
+        path = f"/data/movies/{name}"
+        assert index.match_path("Movies", path).message.endswith(f"is not listed (yet){told}"), path
+    for path in ("/data/movies/New Film (2020).mkv", "/data/movies/New Film/x.M2TS"):
+        assert index.match_path("Movies", path).message.endswith("is not listed (yet)"), path
+
+
 def test_a_path_that_is_not_full_is_called_so(index: plexindex.Index) -> None:
     assert "above 'film.mkv', which is no full path; their folders" in index.match_path("Movies", "film.mkv").message
     for path in ("/x/film.mkv", "D:\\x\\film.mkv"):
