@@ -11,7 +11,7 @@ from pathlib import Path
 import plexindex
 import pytest
 from conftest import OpenIndex, Server, run_python
-from plexindex import _library
+from plexindex import _accelerator
 
 
 def test_a_context_manager_closes(cache: Path) -> None:
@@ -221,7 +221,7 @@ def test_several_threads_close_at_once(cache: Path) -> None:
 def test_without_a_global_lock_lookups_count_as_calls(
     open_index: OpenIndex, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_library, "_holds_the_lock", lambda: False)
+    monkeypatch.setattr(_accelerator, "holds_the_lock", lambda: False)
     index = open_index()
     movies = index.library("Movies")
     movies.refresh()

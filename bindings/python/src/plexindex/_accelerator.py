@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+def holds_the_lock() -> bool:
+    """Whether this interpreter has its global lock, under which a lookup and a close cannot meet."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
 def _find() -> Any:
     if os.environ.get("PLEXINDEX_NO_ACCELERATOR", "0") not in ("", "0"):
         return None
     # Its lookups rely on the interpreter's lock, and its file on the stable ABI of 3.10.
-    has_lock = getattr(sys, "_is_gil_enabled", lambda: True)()
-    if sys.implementation.name != "cpython" or sys.version_info < (3, 10) or not has_lock:
+    if sys.implementation.name != "cpython" or sys.version_info < (3, 10) or not holds_the_lock():
         return None
     try:
         from . import _fast

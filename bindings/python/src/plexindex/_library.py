@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from ctypes import addressof, c_void_p, cast
 
 from . import _accelerator
@@ -39,7 +38,7 @@ class Selected:
         # An object that is read when C is called, and not a value that Python reads before: another thread may close
         # the index between the two.
         self.handle = c_void_p(pointer)
-        bind = _bind_fast_lookup if _holds_the_lock() else _bind_counted
+        bind = _bind_fast_lookup if _accelerator.holds_the_lock() else _bind_counted
         self.lookup_for = bind(native, self.handle)
         """``lookup_for(index)`` is the fast path's function."""
         self.lookup_keys_for = _bind_fast_lookups(native, self.handle)
@@ -112,11 +111,6 @@ class LibraryInfo:
     def __repr__(self) -> str:
         state = "never fetched" if self.age is None else f"{self.items} items, {'fresh' if self.fresh else 'expired'}"
         return f"<plexindex.LibraryInfo {self.title!r} section={self.section!r} {self.kind}: {state}>"
-
-
-def _holds_the_lock() -> bool:
-    """Whether this interpreter has its global lock, under which a lookup and a close cannot meet."""
-    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 def _bind_fast_lookup(native: Native, handle: c_void_p) -> Callable[[Opened], Lookup]:

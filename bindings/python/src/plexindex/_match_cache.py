@@ -6,7 +6,6 @@ import ctypes
 import os
 
 from . import _accelerator, _native
-from ._library import _holds_the_lock
 from ._tables import TableStore, name_of
 
 TYPE_CHECKING = False
@@ -64,7 +63,7 @@ class _Table:
         # Of the libraries asked: what a close empties before it frees what they lead to. And where these lie.
         self.handles: dict[str, c_void_p] = {}
         self.cells: dict[str, int] = {}
-        self.quick = _holds_the_lock()
+        self.quick = _accelerator.holds_the_lock()
 
     def search(self, name: str, file_path: str) -> str | None:
         """The key with certainty: a fast lookup that finds nothing is no verdict."""
