@@ -162,8 +162,9 @@ impl Library {
         let sync = &self.inner.sync;
         for _ in 0..PERSISTENCE {
             let (identity, row) = sync.find_library(&self.selection, "record a match", &query.call(&self.inner))?;
-            if self.inner.maintenance.record_matches(identity, &row, &pairs)? {
+            if let Some(at) = self.inner.maintenance.record_matches(identity, &row, &pairs)? {
                 // A thread that writes reads on: a fast lookup of this process must not have to.
+                self.reading.apply_recorded(identity, row.id, at, &pairs)?;
                 return self.reading.catch_up();
             }
         }

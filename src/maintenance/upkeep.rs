@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use super::images::Images;
 use crate::error::Result;
 use crate::matching::normal::normal_form;
-use crate::model::{IdentityId, LibraryId};
+use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 use crate::stats::{Counters, Spent};
-use crate::store::{LibraryRow, Patience, Recorded, Store};
+use crate::store::{LibraryRow, Patience, Recorded, Store, Timeline};
 
 /// Changes that wait before they are compacted into an image: what a new process reads one by one.
 const COMPACT_AFTER: u64 = 1024;
@@ -94,14 +94,25 @@ impl Maintenance {
         self.store.sweep_images();
     }
 
-    /// Gives whether it was done; not when the library was cleared meanwhile, and has to be looked for again.
-    pub fn record_matches(&self, identity: IdentityId, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<bool> {
+    /// Gives the timeline and the change sequence of the write; `None` when the library was cleared meanwhile, and has to be
+    /// looked for again.
+    pub fn record_matches(
+        &self,
+        identity: IdentityId,
+        row: &LibraryRow,
+        pairs: &[(&[u8], &str)],
+    ) -> Result<Option<(Timeline, Sequence)>> {
         let begun = Instant::now();
         let stored = self.store.record_matches(row, pairs);
         self.counters.spent(Spent::Store, begun.elapsed());
         self.counters.spent(Spent::Away, begun.elapsed());
-        let Some(Recorded { waiting, unverified }) = stored? else {
-            return Ok(false);
+        let Some(Recorded {
+            at,
+            waiting,
+            unverified,
+        }) = stored?
+        else {
+            return Ok(None);
         };
         // What the host records ends an earlier invalidation, whatever the spelling of its path.
         let paths = pairs.iter().map(|(path, _)| *path);
@@ -115,7 +126,7 @@ impl Maintenance {
             }
             self.counters.spent(Spent::Away, begun.elapsed());
         }
-        Ok(true)
+        Ok(Some(at))
     }
 
     /// Compacts this library's matches, and those that keep changes for too long.

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::image::{Change as Overlaid, Image, ImageKind, LibraryFacts, LibraryView};
 use crate::maintenance::{Images, Limit};
 use crate::matching::Mappings;
-use crate::model::{IdentityId, LibraryId};
+use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{Alone, Release, hold};
@@ -18,10 +18,13 @@ use crate::platform::mutex::{lock, try_lock};
 use crate::platform::swap::{Guard, Swap};
 use crate::source::{self, Kind, View, Viewer};
 use crate::stats::{Counters, Spent};
-use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, State, Store, USE_NOTED_MS};
+use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, State, Store, Timeline, USE_NOTED_MS};
 
 /// How often the state is read again whose images were replaced before they could be opened.
 const REPLACED: u32 = 32;
+
+/// How many matches of one write are added to the snapshot as they are; more are compacted at once, and read anew.
+const APPLIED: usize = 1024;
 
 /// What one handle has read of a store. Fast lookups begin here: it is one pointer away from a library's handle.
 pub struct Reading {
@@ -158,6 +161,42 @@ impl Reading {
         let _catching_up = lock(&self.catching_up);
         self.catch_up_locked(true)?;
         self.store.find_page();
+        Ok(())
+    }
+
+    /// Adds matches that this thread has just recorded to the snapshot, where nothing else was committed since: what is
+    /// known need not be read from the database. Where anything differs it does nothing, and catching up does it.
+    pub fn apply_recorded(
+        &self,
+        identity: IdentityId,
+        library: LibraryId,
+        (timeline, sequence): (Timeline, Sequence),
+        pairs: &[(&[u8], &str)],
+    ) -> Result<()> {
+        let _catching_up = lock(&self.catching_up);
+        let snapshot = self.snapshot.read();
+        // Of another timeline the same number says something else.
+        let follows = snapshot.identity == Some(identity)
+            && snapshot.timeline == timeline
+            && self.store.timeline() == timeline
+            && snapshot.sequence().next() == sequence
+            && !snapshot.outdated.load(Ordering::Acquire);
+        if !follows || pairs.len() > APPLIED {
+            return Ok(());
+        }
+        for (path, rating_key) in pairs {
+            let change = Change {
+                library,
+                kind: ChangeKind::Matched,
+                path: path.to_vec(),
+                rating_key: (*rating_key).to_owned(),
+                sequence,
+            };
+            if !self.apply(&snapshot, &change)? {
+                return Ok(()); // no room: what was added is added once more, which changes nothing
+            }
+        }
+        snapshot.sequence.store(sequence.0, Ordering::Release);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use super::changes::{ChangeKind, trim};
 use super::endpoints::TOKEN;
 use super::libraries::{LibraryRow, Living};
 use super::listings::Listing;
-use super::open::Store;
+use super::open::{Store, Timeline};
 use super::tx::{Tx, sequence_of};
 use super::unverified::unverified_in;
 use crate::error::Result;
@@ -15,12 +15,17 @@ use crate::model::{Epoch, IdentityId, ImageName, LibraryId, Sequence};
 /// Bytes that a match takes beside its path and key, for the size limit.
 const ROW: u64 = 64;
 
-/// Matches that may answer: of an identity's library, and of its epoch. The planner keeps to their age where that is asked.
+/// Matches that may answer: of an identity's library, and of its epoch.
 const LIVING: &str = "FROM matches m JOIN libraries l ON l.id = m.library AND l.identity > 0 AND l.epoch = m.epoch";
 
-/// What [`Store::record_matches`] found in the store.
+/// Every so many transactions the changes that wait are counted: that reads each of them.
+const COUNTED: u64 = 64;
+
+/// What [`Store::record_matches`] did, and found in the store.
 pub struct Recorded {
-    /// How many changes wait to be compacted.
+    /// The timeline and the change sequence of the write.
+    pub at: (Timeline, Sequence),
+    /// How many changes wait to be compacted; 0 where they were not counted.
     pub waiting: u64,
     /// What is invalidated of the library, as [`Store::unverified`]: some of it may be what was recorded.
     pub unverified: Vec<(Vec<u8>, String)>,
@@ -30,6 +35,8 @@ impl Store {
     /// Stores confirmed matches in one transaction. `None` when the library is not in the store any more: it was cleared,
     /// and has another number by now.
     pub fn record_matches(&self, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<Option<Recorded>> {
+        // Before it: the write may go to another database than the one that was read.
+        let timeline = self.timeline();
         self.write(|tx| {
             // As it is by now: it may have got another identity and another listing since the caller read it.
             let Some(library) = tx.expect_library(row.id).optional()? else {
@@ -37,8 +44,10 @@ impl Store {
             };
             let now = tx.sequence;
             record(tx, &library, pairs.iter().map(|(path, key)| (*path, *key, now)))?;
+            let counted = pairs.len() as u64 >= COUNTED || now.0.is_multiple_of(COUNTED);
             Ok(Some(Recorded {
-                waiting: waiting(tx, row.id)?,
+                at: (timeline, now),
+                waiting: if counted { waiting(tx, row.id)? } else { 0 },
                 unverified: unverified_in(tx.connection, row.id)?,
             }))
         })
@@ -170,8 +179,7 @@ fn record<'m>(
     let c = tx.connection;
     let mut known = c.prepare_cached("SELECT epoch FROM matches WHERE library = ?1 AND path = ?2")?;
     let mut insert = c.prepare_cached(
-        "INSERT OR REPLACE INTO matches (library, path, rating_key, generation, epoch, sequence) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT OR REPLACE INTO matches (library, path, rating_key, epoch, sequence) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     let mut verify = c.prepare_cached(
         "DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = '' AND sequence < ?3",
@@ -180,12 +188,14 @@ fn record<'m>(
     for (path, rating_key, given) in matches {
         let before: Option<Epoch> = known.query_row(params![id, path], |row| row.get(0)).optional()?;
         added += i64::from(before != Some(library.epoch));
-        insert.execute(params![id, path, rating_key, library.generation, library.epoch, given])?;
+        insert.execute(params![id, path, rating_key, library.epoch, given])?;
         verify.execute(params![id, path, given])?;
         tx.change(library.identity, id, ChangeKind::Matched, path, rating_key)?;
     }
-    c.prepare_cached("UPDATE libraries SET match_count = match_count + ?2 WHERE id = ?1")?
-        .execute(params![id, added])?;
+    if added > 0 {
+        c.prepare_cached("UPDATE libraries SET match_count = match_count + ?2 WHERE id = ?1")?
+            .execute(params![id, added])?;
+    }
     Ok(())
 }
 

@@ -156,12 +156,10 @@ CREATE TABLE matches (       -- confirmed by the host
     library     INTEGER NOT NULL REFERENCES libraries (id),
     path        BLOB    NOT NULL,
     rating_key  TEXT    NOT NULL,
-    generation  INTEGER NOT NULL,          -- of the library when it was recorded
     epoch       INTEGER NOT NULL,
     sequence    INTEGER NOT NULL,
     PRIMARY KEY (library, path)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX matches_age ON matches (sequence);
 CREATE INDEX matches_key ON matches (library, rating_key);
 
 CREATE TABLE unverified (    -- invalidated: not answered again before a request confirmed the item

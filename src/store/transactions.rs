@@ -125,7 +125,7 @@ impl Store {
     ) -> rusqlite::Result<T> {
         connection.busy_timeout(patience)?;
         // IMMEDIATE: no other transaction gets the sequence read here before the end.
-        connection.execute_batch("BEGIN IMMEDIATE")?;
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let undo = Undo(connection);
         // Those who share our index of the log wait for this transaction, and those who open another one wait for `_alone`:
         // what is right now stays right until its end.
@@ -144,7 +144,7 @@ impl Store {
             connection
                 .prepare_cached("UPDATE store SET sequence = ?1")?
                 .execute([tx.sequence])?;
-            connection.execute_batch("COMMIT")?;
+            connection.prepare_cached("COMMIT")?.execute([])?;
             Ok(value)
         });
         if let Some(page) = page {
