@@ -25,6 +25,8 @@ const AT_PENDING: usize = 16;
 const AT_DONE: usize = 17;
 /// Not 0: another page has taken this one's place.
 const AT_RETIRED: usize = 18;
+/// Answers of processes that wrote nothing, which the store's counters lack.
+const AT_ANSWERS: usize = 24;
 
 /// For so many milliseconds a reader believes a page that it has seen under its name.
 pub const HOLDS_MS: u64 = 500;
@@ -156,6 +158,23 @@ impl CounterPage {
     /// Another page takes its place: processes that have this one mapped ask the database from now on.
     pub fn retire(&self) {
         self.page.words()[AT_RETIRED].store(1, Ordering::SeqCst);
+    }
+
+    /// Counts answers until a writer takes them.
+    pub fn count_answers(&self, answers: u64) {
+        self.page.words()[AT_ANSWERS].fetch_add(answers, Ordering::Relaxed);
+    }
+
+    /// How many are counted.
+    #[must_use]
+    pub fn answers(&self) -> u64 {
+        self.page.words()[AT_ANSWERS].load(Ordering::Relaxed)
+    }
+
+    /// Takes what is counted.
+    #[must_use]
+    pub fn take_answers(&self) -> u64 {
+        self.page.words()[AT_ANSWERS].swap(0, Ordering::Relaxed)
     }
 
     fn is_retired(&self) -> bool {

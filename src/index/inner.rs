@@ -138,8 +138,8 @@ impl Inner {
         }
         self.events.watch_stop();
         self.reading.note_asked(false, self.reading.now_ms());
-        let flushed = self.maintenance.flush_counters();
-        self.store.close();
+        let flushed = self.maintenance.flush_at_the_end();
+        self.store.close_and_keep(self.reading.endpoint().as_ref());
         flushed
     }
 

@@ -86,6 +86,20 @@ impl Maintenance {
         Ok(())
     }
 
+    /// The same for a handle that is closed. Answers alone are counted on the counter page, which costs no write; the next
+    /// write of counters takes them along.
+    pub fn flush_at_the_end(&self) -> Result<()> {
+        {
+            let mut flushed = lock(&self.flushed);
+            let now = self.counters.totals();
+            if now.0 == flushed.0 && self.store.count_on_page(now.1 - flushed.1) {
+                *flushed = now;
+                return Ok(());
+            }
+        }
+        self.flush_counters()
+    }
+
     /// Sweeps what was cleared.
     pub fn cleared(&self) {
         if self.sweeps {

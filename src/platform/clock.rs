@@ -36,12 +36,17 @@ pub fn hold_coarse(and_add_ms: u64) {
     HELD_MS.fetch_add(and_add_ms, Ordering::Relaxed);
 }
 
+/// Whether it stands still.
+pub(super) fn is_held() -> bool {
+    HELD_MS.load(Ordering::Relaxed) != 0
+}
+
 /// Waits until [`coarse_ms`] shows so much more in all processes. Where it is held, it is moved instead.
 pub fn wait_coarse(time: Duration) {
-    if HELD_MS.load(Ordering::Relaxed) == 0 {
-        std::thread::sleep(time);
-    } else {
+    if is_held() {
         hold_coarse(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    } else {
+        std::thread::sleep(time);
     }
 }
 

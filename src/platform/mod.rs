@@ -10,6 +10,7 @@ pub mod lock;
 pub mod map;
 pub mod mutex;
 pub mod sole;
+pub mod stamp;
 pub mod swap;
 pub mod thread;
 mod walk;

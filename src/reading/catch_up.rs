@@ -18,7 +18,7 @@ use crate::platform::mutex::{lock, try_lock};
 use crate::platform::swap::{Guard, Swap};
 use crate::source::{self, Kind, View, Viewer};
 use crate::stats::{Counters, Spent};
-use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, State, Store, Timeline, USE_NOTED_MS};
+use crate::store::{Change, ChangeKind, Endpoint, LibraryRow, NEVER_FORGOTTEN, State, Store, Timeline, USE_NOTED_MS};
 
 /// How often the state is read again whose images were replaced before they could be opened.
 const REPLACED: u32 = 32;
@@ -204,7 +204,7 @@ impl Reading {
     /// server is not asked either. A load; once a day for a store a write that waits for no other, and `true` then.
     pub fn note_use(&self, now: i64) -> bool {
         let last = self.use_noted.load(Ordering::Relaxed);
-        if (0..USE_NOTED_MS).contains(&now.saturating_sub(last)) {
+        if last == NEVER_FORGOTTEN || (0..USE_NOTED_MS).contains(&now.saturating_sub(last)) {
             return false;
         }
         let Some(identity) = self.snapshot.read().identity else {
@@ -306,7 +306,11 @@ impl Reading {
             timeline,
             libraries,
             changes,
+            used_ms,
         } = state;
+        if used_ms != 0 {
+            self.use_noted.store(used_ms, Ordering::Relaxed);
+        }
         let before = self.snapshot.read();
         let views = libraries
             .iter()

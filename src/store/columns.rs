@@ -4,26 +4,41 @@
 //! [`FromCells::from_cells`] is run without a row to learn the names that it asks for, and with each row to read the cells
 //! in that order. So each column that is read is selected, in its place. It asks for the same columns whatever it finds.
 
-use rusqlite::types::{FromSql, ToSql};
+use rusqlite::types::{FromSql, ToSql, Value};
 use rusqlite::{Connection, Row};
 
 /// The cells of a row, taken one after the other.
 pub struct Cells<'r, 's> {
-    /// `None`: only the names are wanted.
-    row: Option<&'r Row<'s>>,
+    from: Source<'r, 's>,
     names: Vec<&'static str>,
     next: usize,
+}
+
+/// Where cells come from.
+enum Source<'r, 's> {
+    /// Nowhere: only their names are wanted.
+    Nothing,
+    Row(&'r Row<'s>),
+    /// A row that was read before.
+    Kept(&'r [Value]),
 }
 
 impl Cells<'_, '_> {
     /// The cell of this column, as the tables of the statement call it.
     pub fn get<T: FromSql + Default>(&mut self, column: &'static str) -> rusqlite::Result<T> {
-        let Some(row) = self.row else {
-            self.names.push(column);
-            return Ok(T::default());
-        };
+        let place = self.next;
         self.next += 1;
-        row.get(self.next - 1)
+        match self.from {
+            Source::Nothing => {
+                self.names.push(column);
+                Ok(T::default())
+            }
+            Source::Row(row) => row.get(place),
+            Source::Kept(cells) => {
+                let cell = cells.get(place).ok_or(rusqlite::Error::InvalidColumnIndex(place))?;
+                Ok(T::column_result(cell.into())?)
+            }
+        }
     }
 }
 
@@ -36,7 +51,7 @@ pub trait FromCells: Sized {
 /// The names of the columns that a `T` is read from, in order.
 pub fn names<T: FromCells>() -> Vec<&'static str> {
     let mut cells = Cells {
-        row: None,
+        from: Source::Nothing,
         names: Vec::new(),
         next: 0,
     };
@@ -53,10 +68,24 @@ pub fn list<T: FromCells>() -> String {
 /// Reads a row of a SELECT that begins with [`list`].
 pub fn read<T: FromCells>(row: &Row<'_>) -> rusqlite::Result<T> {
     T::from_cells(&mut Cells {
-        row: Some(row),
+        from: Source::Row(row),
         names: Vec::new(),
         next: 0,
     })
+}
+
+/// Reads a row whose cells were kept: as many as `T` has columns, in their order.
+pub fn read_kept<T: FromCells>(cells: &[Value]) -> rusqlite::Result<T> {
+    T::from_cells(&mut Cells {
+        from: Source::Kept(cells),
+        names: Vec::new(),
+        next: 0,
+    })
+}
+
+/// The cells of a row as they are, to be kept.
+pub fn cells_of(row: &Row<'_>) -> rusqlite::Result<Vec<Value>> {
+    (0..row.as_ref().column_count()).map(|place| row.get(place)).collect()
 }
 
 /// The cells that a row is made of, each with its column's name.

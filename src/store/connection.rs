@@ -230,13 +230,19 @@ impl Slot {
 
     /// The connection, opened now if it is not, and the id of the store.
     pub fn connection(&mut self) -> Result<(&Connection, u64)> {
-        if self.open.is_none() {
-            self.open = Some(self.open_now()?);
-        }
+        self.open_within(BUSY)?;
         self.open
             .as_ref()
             .map(|open| (&open.connection, open.id))
             .ok_or_else(|| Error::new(Status::Store, "the store is closed"))
+    }
+
+    /// Opens it, if it is not open, and waits for other processes no longer than this.
+    pub fn open_within(&mut self, patience: Duration) -> Result<()> {
+        if self.open.is_none() {
+            self.open = Some(self.open_now(patience)?);
+        }
+        Ok(())
     }
 
     /// The id of the store that is open.
@@ -262,7 +268,7 @@ impl Slot {
 
     /// Opens the file that has the database's name, and its companions. A file that loses the name meanwhile may have got
     /// the companions of its successor: then once more.
-    fn open_now(&mut self) -> Result<Open> {
+    fn open_now(&mut self, patience: Duration) -> Result<Open> {
         for _ in 0..8 {
             self.file = self.folder.find_database()?;
             let Some(file) = self.file else {
@@ -282,12 +288,15 @@ impl Slot {
             };
             // What a write has under way goes to the log that it has, and is seen when it is over. A later one finds out.
             let _alone = if self.journal.may_differ(&self.folder) {
+                if patience.is_zero() {
+                    return Err(explain(&failure(rusqlite::ffi::SQLITE_BUSY), &self.folder));
+                }
                 self.folder.exclusive()?
             } else {
                 None
             };
             let before = Journal::now(&self.folder);
-            let opened = open(&self.folder, sole);
+            let opened = open(&self.folder, sole, patience);
             if self.file != Inode::of(self.folder.database()) {
                 continue;
             }
@@ -314,8 +323,9 @@ impl Slot {
     }
 }
 
-fn open(folder: &Folder, sole: Sole) -> rusqlite::Result<Open> {
+fn open(folder: &Folder, sole: Sole, patience: Duration) -> rusqlite::Result<Open> {
     let connection = connect(folder.database())?;
+    connection.busy_timeout(patience)?;
     if !folder.shares_memory() {
         give_log_up(&connection)?;
     }
@@ -336,6 +346,7 @@ fn open(folder: &Folder, sole: Sole) -> rusqlite::Result<Open> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let journal_mode = settle_journal(&connection, folder)?;
     let id = connection.query_row("SELECT store_id FROM store", [], |row| row.get::<_, i64>(0))?;
+    connection.busy_timeout(BUSY)?;
     Ok(Open {
         connection,
         id: id.cast_unsigned(),

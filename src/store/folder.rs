@@ -114,6 +114,11 @@ impl Folder {
         self.path.join(format!("{NAME}.page"))
     }
 
+    /// The state file.
+    pub fn state(&self) -> PathBuf {
+        self.path.join(format!("{NAME}.state"))
+    }
+
     /// The lock that is held by what fetches this library.
     pub fn fetch_lock(&self, what: &str) -> PathBuf {
         self.path.join(format!("{NAME}-{what}.lock"))

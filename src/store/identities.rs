@@ -6,12 +6,17 @@ use super::endpoints::{Endpoint, TOKEN, leads_to};
 use super::libraries::disown;
 use super::matches::hand_over;
 use super::open::Store;
+use super::patience::BUSY;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Server};
+use crate::platform::files;
 
 /// How often it is noted that an identity is used.
 pub const USE_NOTED_MS: i64 = 86_400_000;
+
+/// In the place of when an identity was used: that is not noted, for it is never forgotten.
+pub const NEVER_FORGOTTEN: i64 = i64::MAX;
 
 /// What the machine identifier of a server begins with that was not asked for it yet; its URL follows.
 const UNNAMED: char = '?';
@@ -105,7 +110,10 @@ impl Store {
             tx.connection
                 .execute("UPDATE identities SET cleared = 1 WHERE id = ?1", [identity])?;
             empty(tx, identity)
-        })
+        })?;
+        // It tells nothing any more; what it holds goes too.
+        let _ = files::remove(&self.folder.state());
+        Ok(())
     }
 
     /// Empties an identity: its libraries belong to none at once, and their rows are swept by later writes.
@@ -116,6 +124,7 @@ impl Store {
     /// Notes that an identity is used, once a day; not where that would have to wait for other writers: then the next
     /// call does. `false`: it was not possible now.
     pub fn note_use(&self, identity: IdentityId, now_ms: i64) -> Result<bool> {
+        self.open_late(BUSY);
         let known = self.try_read(|connection| {
             // Those of users who were named are never forgotten.
             connection

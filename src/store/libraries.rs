@@ -1,7 +1,7 @@
 //! Libraries: as the last probe showed them, their newest complete listing, and what is derived from it.
 
 use rusqlite::types::ToSql;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::columns::{self, Cells, FromCells, list, read};
 use super::ids::image_name;
@@ -128,6 +128,15 @@ fn kind_from_number(number: i64) -> LibraryKind {
 
 /// The libraries that the last probe showed, in the server's order.
 pub fn libraries(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Vec<LibraryRow>> {
+    libraries_as(connection, identity, read)
+}
+
+/// The same, each row read in this way.
+pub fn libraries_as<T>(
+    connection: &Connection,
+    identity: IdentityId,
+    read: fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
     connection
         .prepare_cached(&format!(
             "SELECT {} FROM libraries WHERE identity = ?1 AND present ORDER BY position, id",

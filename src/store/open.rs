@@ -1,8 +1,8 @@
 //! A store that is open: opened, followed when its database is replaced, closed.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::connection::Slot;
@@ -12,6 +12,7 @@ use super::folder::Folder;
 use super::ids::{image_text, table_image_text};
 use super::opened::{Opened, is_fresh, repair, warn_of_page};
 use super::patience::BUSY;
+use super::state_file::{Kept, KeptEndpoint, find};
 use crate::error::{Error, Result, Status};
 use crate::image::{CounterPage, State as PageState};
 use crate::model::{ImageName, Sequence, TableImage};
@@ -27,6 +28,12 @@ pub struct Store {
     pub(super) opened: Opened,
     /// No page can be mapped, and all processes that had one have noticed its removal.
     pub(super) unheard: AtomicBool,
+    /// What the state file says, until it is asked for.
+    pub(super) kept: Mutex<Option<Kept>>,
+    /// The change sequence and the endpoint whose state was found in it.
+    pub(super) kept_at: Mutex<Option<(Sequence, KeptEndpoint)>>,
+    /// No connection was opened yet: the state file told enough.
+    pub(super) is_late: AtomicBool,
     /// Episodes were swept: shows may be left without any.
     pub(super) orphans: AtomicBool,
 }
@@ -54,8 +61,14 @@ impl Store {
             believes,
             opened: Opened::default(),
             unheard: AtomicBool::new(false),
+            kept: Mutex::default(),
+            kept_at: Mutex::default(),
+            is_late: AtomicBool::new(false),
             orphans: AtomicBool::new(false),
         };
+        if store.opens_by_its_state() {
+            return Ok(store);
+        }
         let known = {
             let mut writer = lock(&store.connections.writer);
             if writer.is_moved() {
@@ -75,6 +88,21 @@ impl Store {
         };
         store.opened = known;
         Ok(store)
+    }
+
+    /// Whether the state file tells what is needed, so that the database is opened when it is needed first.
+    fn opens_by_its_state(&mut self) -> bool {
+        let shares = self.believes && self.folder.shares_memory();
+        if !shares || lock(&self.connections.writer).is_moved() {
+            return false;
+        }
+        let Some((kept, page, files)) = find(&self.folder) else {
+            return false;
+        };
+        self.opened = Opened::found(&self.folder, &kept, page, &files);
+        self.kept = Mutex::new(Some(kept));
+        self.is_late = AtomicBool::new(true);
+        true
     }
 
     /// Reads what the writer's connection has open, and maps its counter page.
@@ -177,7 +205,8 @@ impl Store {
             let mut writer = lock(&self.connections.writer);
             let mut reader = lock(&self.connections.reader);
             let known = self.opened.newest();
-            let foreign = |slot: &Slot| slot.is_moved() || slot.id().is_some() && !known.is_of(slot);
+            let foreign =
+                |slot: &Slot| slot.is_moved() || slot.id().is_some() && !(known.is_of(slot) && known.has_log());
             if self.folder.broken().is_none() && !foreign(&writer) && !foreign(&reader) {
                 return Ok(()); // another thread was faster
             }

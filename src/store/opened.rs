@@ -13,6 +13,7 @@ use rusqlite::Connection;
 
 use super::connection::Slot;
 use super::folder::Folder;
+use super::state_file::{Files, Kept};
 use super::tx::{Hasty, Undo, sequence_of};
 use crate::error::Error;
 use crate::image::{CounterPage, HOLDS_MS, State};
@@ -56,6 +57,21 @@ impl Opened {
         }
     }
 
+    /// The same, of a database that is not opened: its state file was found.
+    pub fn found(folder: &Folder, kept: &Kept, page: CounterPage, files: &Files) -> Self {
+        let [wal, shm] = &files.log;
+        Self {
+            id: kept.id,
+            secret: kept.secret,
+            page: Some(page),
+            file: Some(files.database.file),
+            database: folder.database().to_owned(),
+            place: folder.page(),
+            log: [(0, wal), (1, shm)].map(|(at, file)| (folder.log()[at].to_owned(), Some(file.file))),
+            ..Self::default()
+        }
+    }
+
     /// The same database with another page.
     pub fn with_page(&self, folder: &Folder, page: Option<CounterPage>) -> Self {
         Self {
@@ -67,6 +83,18 @@ impl Opened {
     /// Whether a connection that is open leads to it: a copy has its id, and is another file.
     pub fn is_of(&self, slot: &Slot) -> bool {
         slot.id() == Some(self.id) && slot.file() == self.file
+    }
+
+    /// Whether these are its files.
+    pub fn is_of_files(&self, files: &Files) -> bool {
+        let log = self.log.iter().zip(&files.log);
+        self.file == Some(files.database.file) && log.into_iter().all(|((_, file), now)| *file == Some(now.file))
+    }
+
+    /// Whether what `SQLite` keeps beside the database is what it was. If not, the change sequence may have come to the same
+    /// number another way.
+    pub fn has_log(&self) -> bool {
+        self.log.iter().all(|(name, file)| Inode::of(name) == *file)
     }
 
     /// The last of the chain.
@@ -98,8 +126,7 @@ impl Opened {
     #[cold]
     #[inline(never)]
     fn check_names(&self, now_ms: u64) -> bool {
-        let has_name = |(name, file): &(PathBuf, Option<Inode>)| Inode::of(name) == *file;
-        if !self.has_page() || Inode::of(&self.database) != self.file || !self.log.iter().all(has_name) {
+        if !self.has_page() || Inode::of(&self.database) != self.file || !self.has_log() {
             self.gone.store(true, Ordering::Relaxed);
             return false;
         }

@@ -24,6 +24,16 @@ pub struct State {
     /// Confirmed matches and single items that came or went since their images were made, oldest first; then what is not
     /// to be answered.
     pub changes: Vec<Change>,
+    /// When the identity was last noted to be used, Unix ms: 0 where that has to be asked, [`NEVER_FORGOTTEN`] where it is
+    /// not noted.
+    ///
+    /// [`NEVER_FORGOTTEN`]: super::NEVER_FORGOTTEN
+    pub used_ms: i64,
+}
+
+/// Everything that a process needs for an identity, as the rows say it.
+pub fn state_of(connection: &Connection, timeline: Timeline, identity: Option<IdentityId>) -> rusqlite::Result<State> {
+    state(connection, timeline, identity, &|_| ())
 }
 
 fn state(
@@ -63,13 +73,14 @@ fn state(
         timeline,
         libraries,
         changes,
+        ..State::default()
     })
 }
 
 impl Store {
     /// Everything that a process needs in order to answer for this identity.
     pub fn state(&self, identity: Option<IdentityId>) -> Result<State> {
-        self.read(|connection| state(connection, self.timeline(), identity, &|_| ()))
+        self.read(|connection| state_of(connection, self.timeline(), identity))
     }
 
     /// The same for the identity that an endpoint leads to, which is given too. Of one moment: otherwise the sequence could
@@ -80,6 +91,10 @@ impl Store {
         endpoint: Option<&Endpoint>,
         known: &dyn Fn(&mut LibraryRow),
     ) -> Result<(Option<IdentityId>, State)> {
+        if let Some((identity, mut state)) = self.kept_state(endpoint) {
+            state.libraries.iter_mut().for_each(known);
+            return Ok((identity, state));
+        }
         self.read_first(|connection| {
             // Before anything is read: a log that is lost meanwhile ends the timeline.
             let timeline = self.timeline();

@@ -2,6 +2,7 @@
 
 use super::open::Store;
 use crate::error::Result;
+use crate::image::CounterPage;
 use crate::model::Sequence;
 
 /// Counts over the store.
@@ -24,7 +25,7 @@ impl Store {
             connection.query_row("SELECT requests, answers, sequence, evictions FROM store", [], |row| {
                 Ok(Totals {
                     requests: row.get::<_, i64>(0)?.cast_unsigned(),
-                    answers: row.get::<_, i64>(1)?.cast_unsigned(),
+                    answers: row.get::<_, i64>(1)?.cast_unsigned() + self.counted_on_page(),
                     sequence: row.get(2)?,
                     evictions: row.get::<_, i64>(3)?.cast_unsigned(),
                 })
@@ -34,12 +35,31 @@ impl Store {
 
     /// Adds to the counters of the store's life. Gives whether that was done: not while other processes write.
     pub fn add_totals(&self, requests: u64, answers: u64) -> Result<bool> {
+        let counted = self.take_from_page();
         let added = self.write_in_turn(|tx| {
             tx.connection
                 .prepare_cached("UPDATE store SET requests = requests + ?1, answers = answers + ?2")?
-                .execute([requests.cast_signed(), answers.cast_signed()])?;
+                .execute([requests.cast_signed(), (answers + counted).cast_signed()])?;
             Ok(())
-        })?;
-        Ok(added.is_some())
+        });
+        if !matches!(added, Ok(Some(()))) {
+            self.count_on_page(counted);
+        }
+        Ok(added?.is_some())
+    }
+
+    /// Counts answers on the counter page, for the next write of counters; `false` where there is no page.
+    pub fn count_on_page(&self, answers: u64) -> bool {
+        let opened = self.opened.newest();
+        let page = opened.page.as_ref().filter(|_| opened.has_page());
+        page.inspect(|page| page.count_answers(answers)).is_some()
+    }
+
+    fn counted_on_page(&self) -> u64 {
+        self.opened.newest().page.as_ref().map_or(0, CounterPage::answers)
+    }
+
+    fn take_from_page(&self) -> u64 {
+        self.opened.newest().page.as_ref().map_or(0, CounterPage::take_answers)
     }
 }

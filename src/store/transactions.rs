@@ -1,5 +1,6 @@
 //! Reading and writing: one short transaction each, on the database that has the store's name.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -28,7 +29,10 @@ impl Store {
             let _hasty = Hasty::new(connection)?;
             work(connection)
         };
-        let mut slot = self.open_slot()?;
+        let mut slot = self.open_slot().or_else(|| {
+            self.open_late(Duration::ZERO);
+            self.open_slot()
+        })?;
         let known = self.folder.broken();
         match self.run(&mut slot, &mut hasty) {
             Done::Returned(done) => Some(done),
@@ -69,6 +73,23 @@ impl Store {
         }
         drop(reader);
         try_lock(&self.connections.writer).filter(is_open)
+    }
+
+    /// Opens a connection where none was opened yet, since the state file told enough. Waits for no thread, and for other
+    /// processes no longer than this.
+    pub(super) fn open_late(&self, patience: Duration) {
+        if !self.is_late.load(Ordering::Relaxed) {
+            return;
+        }
+        let Some(mut writer) = try_lock(&self.connections.writer).filter(|writer| !self.is_stale(writer)) else {
+            return;
+        };
+        if writer.open_within(patience).is_ok() {
+            self.is_late.store(false, Ordering::Relaxed);
+        } else {
+            // The next call that can wait finds the damage itself, as in `try_read`.
+            self.folder.mark_broken(None);
+        }
     }
 
     /// Opens the reader's connection before the first write: lookups of other threads do not wait for that.
@@ -195,13 +216,15 @@ impl Store {
         if self.is_stale(slot) {
             return Done::Stale;
         }
+        let was_open = slot.id().is_some();
         match slot.connection() {
             Ok(_) => {}
             Err(_) if self.folder.broken().is_some() => return Done::Stale,
             Err(error) => return Done::Returned(Err(error)),
         }
-        // One that was opened just now leads to what has the name now.
-        if !self.opened.newest().is_of(slot) {
+        // One that was opened just now leads to what has the name now, and to the log that has its own.
+        let opened = self.opened.newest();
+        if !opened.is_of(slot) || !was_open && !opened.has_log() {
             return Done::Stale;
         }
         let connection = match slot.connection() {

@@ -12,7 +12,7 @@ from pathlib import Path
 import plexindex
 import pytest
 from conftest import REPOSITORY, run_python
-from plexindex import _constants, _native
+from plexindex import _accelerator, _constants, _native
 
 HEAVY = (
     "asyncio",
@@ -157,9 +157,9 @@ def test_another_library_is_refused(tmp_path: Path) -> None:
 
 def test_the_environment_names_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLEXINDEX_LIBRARY", "/elsewhere/lib.so")
-    assert _native.library_path() == "/elsewhere/lib.so"
+    assert _accelerator.library_path() == "/elsewhere/lib.so"
     monkeypatch.delenv("PLEXINDEX_LIBRARY")
-    assert Path(_native.library_path()).parent == Path(plexindex.__file__).parent
+    assert Path(_accelerator.library_path()).parent == Path(plexindex.__file__).parent
 
 
 def test_the_versions_agree() -> None:

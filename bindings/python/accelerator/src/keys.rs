@@ -13,10 +13,10 @@ type LookupKeys = unsafe extern "C" fn(*const c_void, *const c_char, usize, usiz
 
 /// `plexindex_buffer`.
 #[repr(C)]
-struct Buffer {
-    data: *mut c_char,
-    capacity: usize,
-    length: usize,
+pub struct Buffer {
+    pub data: *mut c_char,
+    pub capacity: usize,
+    pub length: usize,
 }
 
 /// Paths of one crossing: what they lead to stays in the processor's caches.

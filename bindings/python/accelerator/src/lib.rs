@@ -12,6 +12,8 @@ use std::ptr::null_mut;
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
+#[cfg(unix)]
+mod door;
 mod keys;
 mod table;
 
@@ -149,7 +151,7 @@ fn none() -> *mut PyObject {
 }
 
 /// The module's functions: they bind others.
-struct Methods([py::PyMethodDef; 4]);
+struct Methods([py::PyMethodDef; if cfg!(unix) { 15 } else { 4 }]);
 
 // SAFETY: addresses of what never changes.
 unsafe impl Sync for Methods {}
@@ -169,6 +171,72 @@ static METHODS: Methods = Methods([
         c"get_match",
         table::bind_get,
         c"get_match(function, cells, counts, slow, /)\n--\n\nA fast lookup in a host's tables. function: the address of plexindex_table_lookup; cells: from names to the addresses of where handles lie; counts: the address of where hits are counted; slow(name, path): what is asked otherwise.",
+    ),
+    #[cfg(unix)]
+    fast(
+        c"load",
+        door::load,
+        c"load(path, abi, /)\n--\n\nThe library at this path, as bytes, with this ABI version; None where that cannot be loaded.",
+    ),
+    #[cfg(unix)]
+    fast(
+        c"open",
+        door::open,
+        c"open(door, texts, numbers, mappings, /)\n--\n\nplexindex_open: the status and the handle.",
+    ),
+    #[cfg(unix)]
+    fast(
+        c"library",
+        door::library,
+        c"library(door, handle, kind, selector, /)\n--\n\nplexindex_library: the status and the library's handle.",
+    ),
+    #[cfg(unix)]
+    fast(
+        c"match_path",
+        door::match_path,
+        c"match_path(door, handle, library, path, flags, /)\n--\n\nplexindex_match_path: the status and the block.",
+    ),
+    #[cfg(unix)]
+    fast(
+        c"close",
+        door::close,
+        c"close(door, handle, /)\n--\n\nplexindex_close: the status.",
+    ),
+    #[cfg(unix)]
+    fast(
+        c"lines",
+        door::lines,
+        c"lines(door, /)\n--\n\nplexindex_drain_log: pairs of a level and a text as bytes.",
+    ),
+    #[cfg(unix)]
+    fast(
+        c"message",
+        door::message,
+        c"message(door, /)\n--\n\nplexindex_last_error_message, as bytes.",
+    ),
+    #[cfg(unix)]
+    fast(
+        c"addresses",
+        door::addresses,
+        c"addresses(door, /)\n--\n\nThe addresses of plexindex_lookup_key and plexindex_lookup_keys.",
+    ),
+    #[cfg(unix)]
+    fast(
+        c"cell",
+        door::cell,
+        c"cell(pointer, /)\n--\n\nA place for a handle.",
+    ),
+    #[cfg(unix)]
+    fast(
+        c"address",
+        door::address,
+        c"address(cell, /)\n--\n\nThe address of that place.",
+    ),
+    #[cfg(unix)]
+    fast(
+        c"retire",
+        door::retire,
+        c"retire(cell, /)\n--\n\nPuts NULL there.",
     ),
     py::PyMethodDef::zeroed(),
 ]);

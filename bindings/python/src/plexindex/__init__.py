@@ -29,45 +29,45 @@ CPython 3.10 and newer: ``PLEXINDEX_NO_ACCELERATOR=1`` does without that, with t
 
 from __future__ import annotations
 
-from ._answers import Item, Match, Matches
-from ._callbacks import Progress
-from ._errors import (
-    AbortedError,
-    BadAnswerError,
-    BufferTooSmallError,
-    ClosedError,
-    ConnectError,
-    Error,
-    ForbiddenError,
-    InvalidArgumentError,
-    LibraryAmbiguousError,
-    LibraryError,
-    LibraryNotFoundError,
-    LoadError,
-    NotOnServerError,
-    NotPlexError,
-    NullPointerError,
-    OfflineError,
-    PanicError,
-    RedirectedError,
-    ServerError,
-    StartingError,
-    StoreError,
-    StoreFullError,
-    TimeoutError,
-    TlsError,
-    UnauthorizedError,
-    UnsupportedError,
-)
-from ._index import Index, Library
-from ._library import LibraryInfo
 from ._open import open
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._answers import Item, Match, Matches
+    from ._callbacks import Progress
+    from ._errors import (
+        AbortedError,
+        BadAnswerError,
+        BufferTooSmallError,
+        ClosedError,
+        ConnectError,
+        Error,
+        ForbiddenError,
+        InvalidArgumentError,
+        LibraryAmbiguousError,
+        LibraryError,
+        LibraryNotFoundError,
+        LoadError,
+        NotOnServerError,
+        NotPlexError,
+        NullPointerError,
+        OfflineError,
+        PanicError,
+        RedirectedError,
+        ServerError,
+        StartingError,
+        StoreError,
+        StoreFullError,
+        TimeoutError,
+        TlsError,
+        UnauthorizedError,
+        UnsupportedError,
+    )
     from ._facts import Proposal, ServerInfo, StoreInfo
+    from ._index import Index, Library
+    from ._library import LibraryInfo
     from ._mapping import Mapping
     from ._plexapi import LightItem, LightMatch, SectionIndex, ServerIndex, from_section, from_server
     from ._report import EditReport
@@ -126,28 +126,67 @@ __all__ = [
 ]
 
 
-# What tracebacks and pickles call them.
-for _name in __all__:
-    if _name in globals():
-        globals()[_name].__module__ = __name__
+# What tracebacks and pickles call it.
+open.__module__ = __name__
 
+# Loaded at the first use of one of its names: a short-lived process needs little.
 _LATER = {
+    "_answers": ("Item", "Match", "Matches"),
+    "_callbacks": ("Progress",),
+    "_errors": (
+        "AbortedError",
+        "BadAnswerError",
+        "BufferTooSmallError",
+        "ClosedError",
+        "ConnectError",
+        "Error",
+        "ForbiddenError",
+        "InvalidArgumentError",
+        "LibraryAmbiguousError",
+        "LibraryError",
+        "LibraryNotFoundError",
+        "LoadError",
+        "NotOnServerError",
+        "NotPlexError",
+        "NullPointerError",
+        "OfflineError",
+        "PanicError",
+        "RedirectedError",
+        "ServerError",
+        "StartingError",
+        "StoreError",
+        "StoreFullError",
+        "TimeoutError",
+        "TlsError",
+        "UnauthorizedError",
+        "UnsupportedError",
+    ),
     "_facts": ("Proposal", "ServerInfo", "StoreInfo"),
+    "_index": ("Index", "Library"),
+    "_library": ("LibraryInfo",),
     "_mapping": ("Mapping",),
     "_plexapi": ("LightItem", "LightMatch", "SectionIndex", "ServerIndex", "from_section", "from_server"),
     "_report": ("EditReport",),
     "_stats": ("Profile", "Stats"),
 }
+# What an index uses: what it gives and raises is called by its public name.
+_WITH_INDEX = ("_answers", "_callbacks", "_errors", "_library")
+
+
+def _load(module: str) -> None:
+    __import__(f"{__name__}.{module}")
+    for name in _LATER[module]:
+        value = globals()[name] = getattr(globals()[module], name)
+        value.__module__ = __name__
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded at first use: a short-lived process rarely needs it.
     for module, names in _LATER.items():
         if name in names:
-            __import__(f"{__name__}.{module}")
-            value = globals()[name] = getattr(globals()[module], name)
-            value.__module__ = __name__
-            return value
+            for used in _WITH_INDEX if module == "_index" else ():
+                _load(used)
+            _load(module)
+            return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -34,6 +34,9 @@ def _find() -> Any:
 
 _found: tuple[Any] | None = None
 
+loaded: str | None = None
+"""The shared library that it has loaded by itself: no other copy of it may be loaded."""
+
 
 def load() -> Any:
     """The module, or None. Looked for once."""
@@ -41,3 +44,17 @@ def load() -> Any:
     if _found is None:
         _found = (_find(),)
     return _found[0]
+
+
+def library_path() -> str:
+    """The shared object to load: what PLEXINDEX_LIBRARY names, else the one in this package."""
+    named = os.environ.get("PLEXINDEX_LIBRARY")
+    if named:
+        return named
+    if sys.platform == "darwin":
+        name = "libplexindex.dylib"
+    elif sys.platform == "win32":
+        name = "plexindex.dll"
+    else:
+        name = "libplexindex.so"
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), name)

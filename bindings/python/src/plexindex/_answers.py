@@ -10,12 +10,12 @@ from _collections_abc import Iterator, Sequence
 from _struct import Struct
 
 from . import _constants as c
-from ._errors import Error, error_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Protocol, overload
 
+    from ._errors import Error
     from ._types import Confidence, Kind, ReasonCode, Rung
 
     class Asked(Protocol):
@@ -133,6 +133,8 @@ class Item:
         They are read when they are asked for: the index has to be open then, and an item that was pickled has none.
         """
         if self._asked is None:
+            from . import Error
+
             raise Error(f"the paths of {self.key} are not at hand: it was pickled; ask Index.item_facts()")
         return self._asked._paths_of(self)
 
@@ -299,7 +301,11 @@ class Match:
     def error(self) -> Error | None:
         """In a batch: what went wrong with this one path, ready to be raised."""
         status: int = self._answer[0]
-        return error_for(status, self.reason or "") if status >= c.FIRST_ERROR else None
+        if status < c.FIRST_ERROR:
+            return None
+        from ._errors import error_for
+
+        return error_for(status, self.reason or "")
 
     @property
     def key(self) -> str | None:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 
 from . import _constants as c
-from ._errors import InvalidArgumentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ._errors import InvalidArgumentError
     from ._types import PathArg
 
 # A thousand years, for 'never' where the ABI has no value for it.
 FOREVER_MS = 1000 * 365 * 24 * 3600 * 1000
+
+
+def refused(text: str) -> InvalidArgumentError:
+    """The error for an argument. Errors are loaded with all else that an index needs, by the first that needs one."""
+    from . import InvalidArgumentError
+
+    return InvalidArgumentError(text)
 
 
 def shown(path: object, hidden: bool = False) -> str:
@@ -34,9 +41,9 @@ def path_bytes(path: PathArg, hidden: bool = False) -> bytes:
     value = _fspath("a path", path)
     raw = text_bytes("path", value, hidden)
     if not raw:
-        raise InvalidArgumentError("the path is empty: give the full path of a file")
+        raise refused("the path is empty: give the full path of a file")
     if b"\0" in raw:
-        raise InvalidArgumentError(
+        raise refused(
             f"the path {shown(value, hidden)} holds a NUL character, which no file can have: "
             "cut it off or leave this path out"
         )
@@ -68,7 +75,7 @@ def text_bytes(name: str, value: str | bytes, hidden: bool = False) -> bytes:
     try:
         return value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
-        raise InvalidArgumentError(
+        raise refused(
             f"the {name} {shown(value, hidden)} holds a lone surrogate at position {error.start} that stands for no "
             "byte: decode file names with os.fsdecode"
         ) from None
@@ -98,7 +105,7 @@ def join_paths(paths: Sequence[PathArg], hidden: bool = False) -> bytes:
         return b"\0".join([*(path_bytes(path, hidden) for path in paths), b""])
     if not all(paths):
         place = next(number for number, path in enumerate(paths) if not path)
-        raise InvalidArgumentError(f"the path at position {place} of the list is empty: give the full path of a file")
+        raise refused(f"the path at position {place} of the list is empty: give the full path of a file")
     return block
 
 
@@ -117,7 +124,7 @@ def key_text(key: object) -> str:
     if not isinstance(key, str):
         raise TypeError(f"a key must be str, int or an item, not {type(key).__name__}")
     if not key or "\0" in key:
-        raise InvalidArgumentError(f"{shown(key)} is no key: give an item's key or rating key, such as '7'")
+        raise refused(f"{shown(key)} is no key: give an item's key or rating key, such as '7'")
     return key
 
 
@@ -128,15 +135,15 @@ def milliseconds(name: str, seconds: float | None, *, none: int | None, zero: in
     """
     if seconds is None or seconds == float("inf"):
         if none is None:
-            raise InvalidArgumentError(f"{name}={seconds} is refused: give a number of seconds")
+            raise refused(f"{name}={seconds} is refused: give a number of seconds")
         return none
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise TypeError(f"{name} must be a number of seconds, not {type(seconds).__name__}")
     if not seconds >= 0:
-        raise InvalidArgumentError(f"{name}={seconds} is refused: give seconds, 0 or more")
+        raise refused(f"{name}={seconds} is refused: give seconds, 0 or more")
     if seconds == 0:
         if zero is None:
-            raise InvalidArgumentError(f"{name}=0 is refused: give more than 0 seconds")
+            raise refused(f"{name}=0 is refused: give more than 0 seconds")
         return zero
     return min(max(1, round(seconds * 1000)), FOREVER_MS)
 

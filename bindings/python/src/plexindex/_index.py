@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 
-from . import _aio, _convert, _log
+from . import _aio, _convert, _door, _log
 from . import _constants as c
 from ._answers import Item, Match, Matches
 from ._changing import Changing
@@ -475,3 +475,6 @@ class Library(Chosen):
     def __repr__(self) -> str:
         closed = "" if self._index.is_open else " (closed)"
         return f"<plexindex.Library {self._selector}{closed}>"
+
+
+_door.grow_all(Index, Library)

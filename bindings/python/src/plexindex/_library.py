@@ -31,13 +31,15 @@ if TYPE_CHECKING:
 class Selected:
     """The library's own handle for a selector. Knows no index, so an index may hold it without a cycle."""
 
-    __slots__ = ("handle", "lookup_for", "lookup_keys_for", "pointer")
+    __slots__ = ("cell", "handle", "lookup_for", "lookup_keys_for", "pointer")
 
-    def __init__(self, native: Native, pointer: int) -> None:
+    def __init__(self, native: Native, pointer: int, cell: Any = None) -> None:
+        """``cell`` is where the accelerator keeps the handle: fast lookups that it has bound go by the same place."""
         self.pointer = pointer
+        self.cell = cell
         # An object that is read when C is called, and not a value that Python reads before: another thread may close
         # the index between the two.
-        self.handle = c_void_p(pointer)
+        self.handle = c_void_p(pointer) if cell is None else c_void_p.from_address(_accelerator.load().address(cell))
         bind = _bind_fast_lookup if _accelerator.holds_the_lock() else _bind_counted
         self.lookup_for = bind(native, self.handle)
         """``lookup_for(index)`` is the fast path's function."""

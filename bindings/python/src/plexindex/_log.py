@@ -39,14 +39,19 @@ def drain(native: Native) -> None:
     finally:
         _ending.inside.pop(found, None)
         _draining.release()
-    if found.lines:
+    hand_on(found.lines)
+    if found.error is not None:
+        raise found.error
+
+
+def hand_on(lines: list[tuple[int, str]]) -> None:
+    """Hands lines to ``logging``."""
+    if lines:
         import logging
 
         logger = logging.getLogger(LOGGER)
-        for level, text in found.lines:
+        for level, text in lines:
             logger.log(_LEVELS.get(level, logging.INFO), "%s", text)
-    if found.error is not None:
-        raise found.error
 
 
 def level_for(level: int | str | None) -> int:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from . import _constants as c
 from ._convert import text_bytes
-from ._native import CBytes, CMapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, Union
+    from typing import Union
 
 
 class Mapping:
@@ -69,8 +68,6 @@ def as_mapping(rule: MappingArg) -> Mapping:
     return Mapping.host_prefix(*rule)
 
 
-def array_of(mappings: Iterable[MappingArg]) -> Any:
-    """The rules as an array of plexindex_mapping, which keeps their texts alive."""
-    given = map(as_mapping, mappings)
-    rules = [CMapping(rule.kind, 0, CBytes.of(rule.find), CBytes.of(rule.replace)) for rule in given]
-    return (CMapping * len(rules))(*rules)
+def rules_of(mappings: Iterable[MappingArg]) -> tuple[tuple[int, bytes, bytes], ...]:
+    """The rules as the library takes them."""
+    return tuple((rule.kind, rule.find, rule.replace) for rule in map(as_mapping, mappings))

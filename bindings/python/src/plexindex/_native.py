@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
 from ctypes import POINTER, Structure, c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
+from . import _accelerator
 from . import _constants as c
 from ._errors import Error, LoadError, error_for
 
@@ -290,20 +290,6 @@ def _cannot_load(path: str, error: OSError) -> str:
     return f"the plexindex library cannot be loaded: {error}"
 
 
-def library_path() -> str:
-    """The shared object to load: what PLEXINDEX_LIBRARY names, else the one in this package."""
-    named = os.environ.get("PLEXINDEX_LIBRARY")
-    if named:
-        return named
-    if sys.platform == "darwin":
-        name = "libplexindex.dylib"
-    elif sys.platform == "win32":
-        name = "plexindex.dll"
-    else:
-        name = "libplexindex.so"
-    return os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
-
-
 _native: Native | None = None
 
 
@@ -311,5 +297,5 @@ def load() -> Native:
     """The library, loaded at the first call. Two threads that come first load it twice, which does no harm."""
     global _native
     if _native is None:
-        _native = Native(library_path())
+        _native = Native(_accelerator.loaded or _accelerator.library_path())
     return _native

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
+import sys
 
+from . import _accelerator, _convert, _door
 from . import _constants as c
-from . import _convert, _log, _native
-from ._errors import Error, InvalidArgumentError
-from ._index import Index
+from ._convert import refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._callbacks import ProgressArg
+    from ._errors import Error
+    from ._index import Index
     from ._mapping import MappingArg
     from ._types import PathArg
 
@@ -101,36 +102,37 @@ def open(
         mappings = list(mappings)
     folder = _convert.folder_bytes("cache_dir", cache_dir)
     if not folder or b"\0" in folder:
-        raise InvalidArgumentError(f"cache_dir={cache_dir!r} is refused: give the path of a folder")
+        raise refused(f"cache_dir={cache_dir!r} is refused: give the path of a folder")
     ms = _convert.milliseconds
     forever = _convert.FOREVER_MS
-    rules = _rules(mappings) if mappings else ()
-    options = _native.COptions(
-        size=ctypes.sizeof(_native.COptions),
-        cache_dir=_native.CBytes.of(folder),
-        server_url=_text("server_url", server_url),
-        token=_text("token", token),
-        user=_text("user", user),
-        ca_file=_native.CBytes.of(None if ca_file is None else _convert.folder_bytes("ca_file", ca_file)),
-        library_ttl_ms=ms("library_ttl", library_ttl, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE),
-        max_age_ms=ms("max_age", max_age, none=forever),
-        deadline_ms=ms("deadline", deadline, none=0),
-        connect_timeout_ms=ms("connect_timeout", connect_timeout, none=None, zero=None),
-        read_timeout_ms=ms("read_timeout", read_timeout, none=None, zero=None),
-        retry_ms=ms("retry_for", retry_for, none=forever, zero=c.NO_RETRY),
-        matches_limit=_whole("matches_limit", matches_limit, 2**63 - 1),
-        flags=(c.OPEN_OFFLINE if offline else 0)
+    rules = _rules(list(mappings)) if mappings else ()
+    texts = (
+        folder,
+        _text("server_url", server_url),
+        _text("token", token),
+        _text("user", user),
+        None if ca_file is None else _convert.folder_bytes("ca_file", ca_file),
+    )
+    numbers = (
+        ms("library_ttl", library_ttl, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE),
+        ms("max_age", max_age, none=forever),
+        ms("deadline", deadline, none=0),
+        ms("connect_timeout", connect_timeout, none=None, zero=None),
+        ms("read_timeout", read_timeout, none=None, zero=None),
+        ms("retry_for", retry_for, none=forever, zero=c.NO_RETRY),
+        _whole("matches_limit", matches_limit, 2**63 - 1),
+        (c.OPEN_OFFLINE if offline else 0)
         | (c.OPEN_ACCEPT_INVALID_CERTS if accept_invalid_certs else 0)
         | (0 if mmap else c.OPEN_NO_MMAP)
         | (c.OPEN_OBFUSCATE_PATHS if obfuscate_paths else 0),
-        page_size=_whole("page_size", page_size, 1000),
-        log_level=_log.level_for(log_level),
-        mappings=rules or None,
-        mappings_count=len(rules),
-        slow_ms=ms("slow", slow, none=c.NEVER_SLOW),
-        size_limit=0 if size_limit is None else _whole("size_limit", size_limit, 2**63 - 1),
+        _whole("page_size", page_size, 1000),
+        _log_level(log_level),
+        ms("slow", slow, none=c.NEVER_SLOW),
+        0 if size_limit is None else _whole("size_limit", size_limit, 2**63 - 1),
     )
-    index = Index(_native.load(), options, progress)
+    index: Index = _door.enter(_accelerator.library_path(), texts, numbers, rules, progress)
+    if index is None:
+        index = _opened(texts, numbers, rules, progress)
     given = {
         "user": user,
         "library_ttl": library_ttl,
@@ -193,6 +195,8 @@ class _Unopened:
 
 def _open_again(folder: str, server_url: str | None, has_token: bool, given: dict[str, Any]) -> Index | _Unopened:
     """What a pickled index becomes: one index for each recipe in a process, which lasts as long as the process."""
+    from . import Error
+
     try:
         return _opened_again(folder, server_url, has_token, given)
     except Error as error:
@@ -210,7 +214,7 @@ def _opened_again(folder: str, server_url: str | None, has_token: bool, given: d
 
         token = find(Named(server_url, "the pickled index"), NOTHING).token.value
         if token is None:
-            raise InvalidArgumentError(
+            raise refused(
                 f"the index of {server_url} was pickled, without its token: set PLEXINDEX_TOKEN, or name the token in "
                 "plexapi's config.ini, or open the index in each process"
             )
@@ -229,20 +233,54 @@ def _configured(server_url: Any, token: Any, size_limit: Any, mappings: Any) -> 
     return found.folder, found.url.value, found.token.value, found.size_limit, found.mappings
 
 
-def _rules(mappings: Iterable[MappingArg]) -> Any:
-    # Many hosts have none, and a short-lived process need not load what they take.
-    from ._mapping import array_of
+def _opened(texts: _door.Texts, numbers: _door.Numbers, rules: _door.Rules, progress: ProgressArg) -> Index:
+    """The same through ctypes."""
+    import ctypes
 
-    return array_of(mappings)
+    from . import Index, _native
+
+    text = _native.CBytes.of
+    array = (_native.CMapping * len(rules))(
+        *[_native.CMapping(kind, 0, text(find), text(replace)) for kind, find, replace in rules]
+    )
+    options = _native.COptions(
+        ctypes.sizeof(_native.COptions),
+        *map(text, texts),
+        *numbers[:10],
+        0,
+        array if rules else None,
+        len(rules),
+        *numbers[10:],
+    )
+    return Index(_native.load(), options, progress)
 
 
-def _text(name: str, value: str | None) -> _native.CBytes:
-    return _native.CBytes.of(None if value is None else _convert.text_bytes(name, value))
+def _log_level(level: int | str | None) -> int:
+    if level is None and "logging" not in sys.modules:
+        return c.LOG_WARN
+    from ._log import level_for
+
+    return level_for(level)
+
+
+def _rules(mappings: list[MappingArg]) -> _door.Rules:
+    pairs = [rule for rule in mappings if type(rule) is tuple and len(rule) == 2]
+    if len(pairs) < len(mappings):
+        # A short-lived process need not load what few hosts need.
+        from ._mapping import rules_of
+
+        return rules_of(mappings)
+    text = _convert.text_bytes
+    return tuple((c.MAPPING_HOST_PREFIX, text("mapping", host), text("mapping", server)) for host, server in pairs)
+
+
+def _text(name: str, value: str | None) -> bytes | None:
+    return None if value is None else _convert.text_bytes(name, value)
 
 
 def _whole(name: str, value: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if not 1 <= value <= most:
-        raise InvalidArgumentError(f"{name}={value} is refused: give 1 to {most}")
+        raise refused(f"{name}={value} is refused: give 1 to {most}")
     return value

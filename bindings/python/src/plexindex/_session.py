@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     ChosenArg = Union[str, int, Chosen, None]
 
 
+def unasked(native: Native) -> dict[str, Any]:
+    """The attributes of a session of which nothing was asked, but for those that it has from its opening."""
+    return {"_native": native, "_selected": {}, "_tables": {}, "_calls": {}, "_wakeup": None}
+
+
 class Session:
     """An open handle and the calls that are in flight on it.
 
@@ -31,19 +36,21 @@ class Session:
     looks whether the session is open; a close first says that it is not, then waits for those that are registered.
     """
 
+    _native: Native
+    _selected: dict[tuple[int, str], Selected]
+    _tables: dict[bytes, TableHandle]
+    # Calls in flight, each with the fork generation that it began in. A dict: adding and removing are atomic.
+    _calls: dict[Call, int]
+    _wakeup: Any
+
     def __init__(self, native: Native, options: COptions, progress: ProgressArg) -> None:
         self._open = False
-        self._native = native
         self._progress = progress
         self._hides_paths = bool(options.flags & c.OPEN_OBFUSCATE_PATHS)
         self._cache_dir = os.fsdecode(options.cache_dir.data or b"")
-        self._selected: dict[tuple[int, str], Selected] = {}
-        self._tables: dict[bytes, TableHandle] = {}
-        # Calls in flight, each with the fork generation that it began in. A dict: adding and removing are atomic.
-        self._calls: dict[Call, int] = {}
+        self.__dict__.update(unasked(native))
         # Reentrant, as a signal handler may close what the interrupted code is closing.
         self._closing = RLock()
-        self._wakeup: Any = None
         # How another process opens the same: a function and its arguments. It holds no token.
         self._recipe: tuple[Any, ...] | None = None
         self._handle: int | None = None
