@@ -67,9 +67,14 @@ impl Counters {
         }
     }
 
-    /// A fast lookup found nothing.
-    pub fn lookup_missed(&self) {
-        add(&self.lookup_misses, 1);
+    /// Fast lookups gave so many answers of a rung.
+    pub fn looked_up(&self, rung: Rung, answers: u64) {
+        add(&self.answers[rung as usize], answers);
+    }
+
+    /// So many fast lookups found nothing.
+    pub fn lookups_missed(&self, misses: u64) {
+        add(&self.lookup_misses, misses);
     }
 
     /// The server could not be asked, or what it said not stored.

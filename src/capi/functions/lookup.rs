@@ -98,12 +98,6 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
     let prefix = library.key_prefix();
     let mut used = 0;
     let mut answered = 0;
-    let mut put = |piece: &[u8]| {
-        if let Some(place) = room.get_mut(used..used + piece.len()) {
-            place.copy_from_slice(piece);
-        }
-        used += piece.len();
-    };
     let mut rest = paths;
     let mut seen = 0;
     let pieces = std::iter::from_fn(|| {
@@ -115,11 +109,17 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
     });
     library.lookup_keys(pieces, |rating_key| {
         // A NUL within a key would shift all that follow. None is let in any more; an older store may hold one.
-        if let Some(rating_key) = rating_key.filter(|key| !key.as_bytes().contains(&0)) {
-            put(prefix.as_bytes());
-            put(rating_key.as_bytes());
+        let (head, tail) = match rating_key.filter(|key| !key.as_bytes().contains(&0)) {
+            Some(rating_key) => (prefix.as_bytes(), rating_key.as_bytes()),
+            None => (&[][..], &[][..]),
+        };
+        let length = head.len() + tail.len();
+        if let Some(place) = room.get_mut(used..=used + length) {
+            place[..head.len()].copy_from_slice(head);
+            place[head.len()..length].copy_from_slice(tail);
+            place[length] = 0;
         }
-        put(&[0]);
+        used += length + 1;
         answered += 1;
     });
     if seen != count || !rest.is_empty() {
