@@ -257,6 +257,10 @@ impl View for LibraryView {
         self.image.as_ref().map(|image| image.first(hash)).unwrap_or_default()
     }
 
+    fn listed_first(&self, first: First) -> Option<Hit<'_>> {
+        first.0.map(|number| Hit::Listed(number.get()))
+    }
+
     fn recorded<'v>(&'v self, path: &Normal<'_>, mut each: impl FnMut(Hit<'v>)) {
         if let Some(matches) = &self.matches {
             matches.paths(path, |entry, _| {

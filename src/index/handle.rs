@@ -109,8 +109,27 @@ impl Index {
         path: &[u8],
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
+        let then = match self.match_path_at_once(query, path, then) {
+            Ok(given) => return given,
+            Err(then) => then,
+        };
         let _timed = self.timed("match_path", query, None);
         self.inner.queries.match_path(&query.call(&self.inner), path, then)
+    }
+
+    /// The same where it needs no wait, for whatever: a request, another thread, the database. Else `then` comes back, and
+    /// nothing was done.
+    pub fn match_path_at_once<R, F>(
+        &self,
+        query: &QueryOptions<'_>,
+        path: &[u8],
+        then: F,
+    ) -> std::result::Result<Result<R>, F>
+    where
+        F: FnOnce(&Answer<'_>) -> Result<R>,
+    {
+        let call = query.call_without_deadline();
+        self.inner.queries.match_at_once(&call, path, then)
     }
 
     /// The answers for many paths, in order, each borrowed by `each` in turn; an error of one path is its answer.

@@ -39,9 +39,7 @@ where
 {
     // Filled where it stands: an outcome is large, and moving it would cost more than most climbs.
     let mut outcome = Outcome::default();
-    Normal::with(path, |path| {
-        Climb::new(views, scope, mappings, *path).fill(&mut outcome);
-    });
+    Normal::with(path, |path| climb_normal(views, scope, mappings, path, &mut outcome));
     outcome
 }
 
@@ -56,7 +54,30 @@ pub fn climb_normal<'v, L, V>(
     L: View + 'v,
     V: Deref<Target = L>,
 {
+    if let Scope::One(library) = scope
+        && let Some(found) = views.get(library).and_then(|view| sole(library, &**view, path))
+    {
+        outcome.rung = Rung::Exact;
+        outcome.total = 1;
+        outcome.confidence = Confidence::High;
+        outcome.push(found);
+        return;
+    }
     Climb::new(views, scope, mappings, *path).fill(outcome);
+}
+
+/// What the climb ends with on the second rung, without the climb, where nothing else has a say.
+fn sole<'v, L: View>(library: usize, view: &'v L, path: &Normal<'_>) -> Option<Found<'v>> {
+    let first = view.first(path.hash());
+    let (_, Rung::Exact) = view.sole(path, first)? else {
+        return None;
+    };
+    let hit = view.listed_first(first)?;
+    Some(Found {
+        library,
+        item: view.item(hit),
+        path: view.facts(hit).1,
+    })
 }
 
 /// Which libraries a rung is tried in.

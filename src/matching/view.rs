@@ -53,6 +53,9 @@ pub trait View {
     /// Where a path with this hash is listed first, and that this is about to be read.
     fn first(&self, hash: u64) -> First;
 
+    /// The listed path of this entry.
+    fn listed_first(&self, first: First) -> Option<Self::Hit<'_>>;
+
     /// The confirmed matches whose path has this normal form.
     fn recorded<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>));
 

@@ -31,6 +31,13 @@ pub unsafe extern "C" fn plexindex_match_path(
         // SAFETY: the caller's promise.
         let (opened, query, answer) = unsafe { (opened(handle)?, query::query(query)?, out(answer, "answer")?) };
         let path = query.text;
+        if query.at_once() {
+            // Where nothing is given the buffer holds no block.
+            answer.length = 0;
+            let index = opened.index();
+            let given = index.match_path_at_once(&query.options(), path, |found| write_answer(answer, found));
+            return given.unwrap_or(Ok(Status::NotYet));
+        }
         let status = opened
             .index()
             .match_path_with(&query.options(), path, |found| write_answer(answer, found))?;

@@ -6,18 +6,10 @@ use std::ptr::null_mut;
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Kept, Lookup, Method, address, bind, bound, exactly, given, none, text};
+use super::{Buffer, Kept, Lookup, Method, address, bind, bound, exactly, given, none, text};
 
 /// `plexindex_lookup_keys`.
 type LookupKeys = unsafe extern "C" fn(*const c_void, *const c_char, usize, usize, *mut Buffer, *mut Buffer) -> i32;
-
-/// `plexindex_buffer`.
-#[repr(C)]
-struct Buffer {
-    data: *mut c_char,
-    capacity: usize,
-    length: usize,
-}
 
 /// Paths of one crossing: what they lead to stays in the processor's caches.
 const AT_ONCE: usize = 256;

@@ -12,11 +12,20 @@ use std::ptr::null_mut;
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
+mod answer;
 mod keys;
 mod table;
 
 /// The C ABI's `plexindex_lookup_key` and `plexindex_table_lookup`.
 type Lookup = unsafe extern "C" fn(*const c_void, *const c_char) -> *const c_char;
+
+/// `plexindex_buffer`.
+#[repr(C)]
+struct Buffer {
+    data: *mut c_char,
+    capacity: usize,
+    length: usize,
+}
 
 /// The name by which Python knows the capsules that this module made from any other.
 const CAPSULE: &CStr = c"plexindex._fast";
@@ -148,8 +157,49 @@ fn none() -> *mut PyObject {
     }
 }
 
+/// The function in Python, with the same arguments.
+///
+/// # Safety
+/// `arguments` has `count` references, and one more for each of the `names`.
+unsafe fn slow(
+    function: &Kept,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: so many references are there, and one more for each name. A tuple takes over what it is given.
+    unsafe {
+        let given = py::PyTuple_New(count);
+        if given.is_null() {
+            return null_mut();
+        }
+        for at in 0..count {
+            let one = *arguments.offset(at);
+            py::Py_IncRef(one);
+            py::PyTuple_SetItem(given, at, one);
+        }
+        let mut keywords = null_mut();
+        if !names.is_null() {
+            keywords = py::PyDict_New();
+            for at in 0..py::PyTuple_Size(names) {
+                if keywords.is_null()
+                    || py::PyDict_SetItem(keywords, py::PyTuple_GetItem(names, at), *arguments.offset(count + at)) != 0
+                {
+                    py::Py_DecRef(given);
+                    py::Py_DecRef(keywords);
+                    return null_mut();
+                }
+            }
+        }
+        let answer = py::PyObject_Call(function.0, given, keywords);
+        py::Py_DecRef(given);
+        py::Py_DecRef(keywords);
+        answer
+    }
+}
+
 /// The module's functions: they bind others.
-struct Methods([py::PyMethodDef; 4]);
+struct Methods([py::PyMethodDef; 5]);
 
 // SAFETY: addresses of what never changes.
 unsafe impl Sync for Methods {}
@@ -169,6 +219,11 @@ static METHODS: Methods = Methods([
         c"get_match",
         table::bind_get,
         c"get_match(function, cells, counts, slow, /)\n--\n\nA fast lookup in a host's tables. function: the address of plexindex_table_lookup; cells: from names to the addresses of where handles lie; counts: the address of where hits are counted; slow(name, path): what is asked otherwise.",
+    ),
+    fast(
+        c"match_path",
+        answer::bind_match,
+        c"match_path(function, index, library, make, asked, told, slow, /)\n--\n\nA full answer that needs no wait. function: the address of plexindex_match_path; index, library: the addresses of where handles lie; make(block, None, asked): the answer; told(): log lines wait; slow(path, ...): what is asked otherwise.",
     ),
     py::PyMethodDef::zeroed(),
 ]);

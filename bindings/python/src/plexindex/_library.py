@@ -22,16 +22,18 @@ if TYPE_CHECKING:
     class Opened(Protocol):
         """What a fast path needs of its index."""
 
+        _cell: c_void_p
         _hides_paths: bool
 
         def _closed_error(self) -> ClosedError: ...
+        def _drain_log(self) -> None: ...
         def _lookup_counted(self, library: int, path: bytes) -> bytes | None: ...
 
 
 class Selected:
     """The library's own handle for a selector. Knows no index, so an index may hold it without a cycle."""
 
-    __slots__ = ("handle", "lookup_for", "lookup_keys_for", "pointer")
+    __slots__ = ("handle", "lookup_for", "lookup_keys_for", "match_for", "pointer")
 
     def __init__(self, native: Native, pointer: int) -> None:
         self.pointer = pointer
@@ -43,6 +45,10 @@ class Selected:
         """``lookup_for(index)`` is the fast path's function."""
         self.lookup_keys_for = _bind_fast_lookups(native, self.handle)
         """``lookup_keys_for(slow)`` is that of a list of paths: ``slow(paths)`` is asked for what is not plain."""
+        self.match_for = _bind_match(native, self.handle)
+        """``match_for(index, make, slow)`` is that of a full answer: ``slow`` is asked for what has to be waited for. None
+        without an accelerator.
+        """
 
     def retire(self) -> None:
         """Makes all fast paths raise ClosedError: plexindex_lookup_key() finds nothing at NULL."""
@@ -154,6 +160,21 @@ def _bind_fast_lookups(native: Native, handle: c_void_p) -> Callable[[Lookups], 
         return fast.lookup_keys(function, addressof(handle), slow) if fast else slow
 
     return lookup_keys_for
+
+
+def _bind_match(native: Native, handle: c_void_p) -> Callable[[Opened, Any, Any], Any]:
+    fast = _accelerator.load()
+    function = cast(native.match_path, c_void_p).value
+
+    def match_for(index: Opened, make: Any, slow: Any) -> Any:
+        if fast is None:
+            return None
+        # `slow` keeps the handle alive, and the index its own.
+        return fast.match_path(
+            function, addressof(index._cell), addressof(handle), make, index, index._drain_log, slow
+        )
+
+    return match_for
 
 
 def _bind_counted(_native: Native, handle: c_void_p) -> Callable[[Opened], Lookup]:

@@ -52,6 +52,8 @@ class Session:
         if status:
             raise self._failure(status)
         self._handle = handle.value
+        # Where the accelerator finds it: empty as soon as a close begins.
+        self._cell = handle
         self._open = True
         _log.drain(native)
 
@@ -67,6 +69,7 @@ class Session:
         with self._closing:
             if self._handle is None:
                 return
+            self._cell.value = None
             if not self._wait_for_calls(me):
                 # It stays open until the process is gone, which is soon.
                 self._handle = None
