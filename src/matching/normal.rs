@@ -54,15 +54,20 @@ pub(super) enum Short<'a> {
 }
 
 impl<'a> Short<'a> {
-    #[inline]
+    // Inlined where it is put, and the pass itself called: what is written and copied at once would be waited for.
+    #[inline(always)]
     pub(super) fn of(path: &'a [u8], room: &'a mut Room) -> Self {
-        match fold_small(path, &mut room.0) {
-            Some(true) => Self::Form(Normal::new(path, &room.0[..path.len()], true)),
-            Some(false) => Self::Spelling(Spelling {
-                raw: path,
-                hash: xxh3_64(&room.0[..path.len()]),
+        let (seen, hash) = fold_small(path, &mut room.0);
+        let raw = path;
+        match seen {
+            Seen::Ascii => Self::Form(Normal {
+                raw,
+                form: &room.0[..path.len()],
+                hash,
+                text: true,
             }),
-            None => Self::Other,
+            Seen::Other => Self::Spelling(Spelling { raw, hash }),
+            Seen::Nothing => Self::Other,
         }
     }
 
@@ -266,13 +271,22 @@ impl Shape {
     }
 }
 
-/// Folds what is ASCII of a short path that begins like a POSIX one, or with a drive, into as many bytes, and tells
-/// whether all of it is; `None` for any other.
-#[inline]
-fn fold_small(path: &[u8], out: &mut [u8; SMALL]) -> Option<bool> {
+/// What a pass over a path saw.
+#[derive(Clone, Copy)]
+enum Seen {
+    /// ASCII alone.
+    Ascii,
+    Other,
+    /// It was not looked at.
+    Nothing,
+}
+
+/// Folds what is ASCII of a short path that begins like a POSIX one, or with a drive, into as many bytes, and hashes these;
+/// leaves any other alone.
+fn fold_small(path: &[u8], out: &mut [u8; SMALL]) -> (Seen, u64) {
     let shape = Shape::of(path);
     if path.len() > SMALL || !shape.keeps_length() {
-        return None;
+        return (Seen::Nothing, 0);
     }
     let out = &mut out[..path.len()];
     let mut seen = [0; VECTOR];
@@ -291,7 +305,8 @@ fn fold_small(path: &[u8], out: &mut [u8; SMALL]) -> Option<bool> {
     if shape.windows {
         unify_separators(out);
     }
-    Some(seen.is_ascii())
+    let ascii = seen.is_ascii();
+    (if ascii { Seen::Ascii } else { Seen::Other }, xxh3_64(out))
 }
 
 #[inline]

@@ -9,6 +9,7 @@ use crate::capi::strings::{bytes, null, out};
 use crate::capi::types::{Buffer, LibraryHandle};
 use crate::error::{Error, Result, Status, refuse};
 use crate::index::Library;
+use crate::platform::bytes::nul_in;
 
 /// The fast lookup: the key (`/library/metadata/<rating key>`) of the item with this path, where the index has it at
 /// hand with PLEXINDEX_CONFIDENCE_HIGH.
@@ -101,7 +102,7 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
     let mut rest = paths;
     let mut seen = 0;
     let pieces = std::iter::from_fn(|| {
-        let end = memchr(rest)?;
+        let end = nul_in(rest)?;
         let path = &rest[..end];
         rest = &rest[end + 1..];
         seen += 1;
@@ -140,11 +141,6 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
         return Err(too_small(used, keys.capacity));
     }
     Ok(Status::Ok)
-}
-
-fn memchr(bytes: &[u8]) -> Option<usize> {
-    // CStr's search is the C library's, which is vectorised.
-    CStr::from_bytes_until_nul(bytes).ok().map(CStr::count_bytes)
 }
 
 #[cfg(test)]

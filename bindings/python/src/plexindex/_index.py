@@ -405,7 +405,7 @@ class Library(Chosen):
         chosen = Chosen(index, selected)
         self.__dict__["lookup_keys"] = selected.lookup_keys_for(lambda paths: index._lookup_keys(chosen, paths))
         if type(self).match is _MATCH:
-            match = selected.match_for(index, Match, lambda *given, **options: _MATCH(chosen, *given, **options))
+            match = selected.match_for(index, Match, _MATCH.__get__(chosen))
             if match is not None:
                 self.__dict__["match"] = match
 
@@ -481,4 +481,5 @@ class Library(Chosen):
         return f"<plexindex.Library {self._selector}{closed}>"
 
 
-_MATCH: Any = Library.match  # a class that derives from it may have another
+# A class that derives from it may have another.
+_MATCH: Any = Library.match

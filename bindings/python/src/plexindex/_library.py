@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _functools import partial  # type: ignore[import-not-found]
 from ctypes import addressof, c_void_p, cast
 
 from . import _accelerator
@@ -46,8 +47,9 @@ class Selected:
         self.lookup_keys_for = _bind_fast_lookups(native, self.handle)
         """``lookup_keys_for(slow)`` is that of a list of paths: ``slow(paths)`` is asked for what is not plain."""
         self.match_for = _bind_match(native, self.handle)
-        """``match_for(index, make, slow)`` is that of a full answer: ``slow`` is asked for what has to be waited for. None
-        without an accelerator.
+        """``match_for(index, make, slow)`` is that of a full answer: ``slow`` is asked for what has to be waited for.
+
+        None without an accelerator.
         """
 
     def retire(self) -> None:
@@ -170,9 +172,12 @@ def _bind_match(native: Native, handle: c_void_p) -> Callable[[Opened, Any, Any]
         if fast is None:
             return None
         # `slow` keeps the handle alive, and the index its own.
-        return fast.match_path(
-            function, addressof(index._cell), addressof(handle), make, index, index._drain_log, slow
-        )
+        told = index._drain_log
+        match = fast.match_path(function, addressof(index._cell), addressof(handle), make, index, told, slow)
+        # Around it is what may have attributes: inspect, and so an editor at run time, reads the signature of `slow`.
+        match = partial(match)
+        match.__wrapped__ = slow
+        return match
 
     return match_for
 
