@@ -109,7 +109,8 @@ impl Index {
         path: &[u8],
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let then = match self.match_path_at_once(query, path, then) {
+        let at_once = query.call_without_deadline();
+        let then = match self.inner.queries.match_at_once(&at_once, path, then) {
             Ok(given) => return given,
             Err(then) => then,
         };
@@ -117,19 +118,21 @@ impl Index {
         self.inner.queries.match_path(&query.call(&self.inner), path, then)
     }
 
-    /// The same where it needs no wait, for whatever: a request, another thread, the database. Else `then` comes back, and
-    /// nothing was done.
-    pub fn match_path_at_once<R, F>(
+    /// The same where it needs no wait, be it for a request, another thread or the database; else [`Status::NotYet`].
+    ///
+    /// # Errors
+    /// That of `then`.
+    pub fn match_path_at_once<R>(
         &self,
         query: &QueryOptions<'_>,
         path: &[u8],
-        then: F,
-    ) -> std::result::Result<Result<R>, F>
-    where
-        F: FnOnce(&Answer<'_>) -> Result<R>,
-    {
-        let call = query.call_without_deadline();
-        self.inner.queries.match_at_once(&call, path, then)
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let given = self
+            .inner
+            .queries
+            .match_at_once(&query.call_without_deadline(), path, then);
+        given.unwrap_or_else(|then| then(&Answer::not_yet(self.inner.reading.kind())))
     }
 
     /// The answers for many paths, in order, each borrowed by `each` in turn; an error of one path is its answer.

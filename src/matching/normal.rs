@@ -56,6 +56,7 @@ pub(super) enum Short<'a> {
 impl<'a> Short<'a> {
     // Inlined where it is put, and the pass itself called: what is written and copied at once would be waited for.
     #[inline(always)]
+    #[allow(clippy::inline_always)] // measured: a seventh of a batch
     pub(super) fn of(path: &'a [u8], room: &'a mut Room) -> Self {
         let (seen, hash) = fold_small(path, &mut room.0);
         let raw = path;

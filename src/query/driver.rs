@@ -10,7 +10,7 @@ use crate::freshness::is_stale;
 use crate::matching::Scope;
 use crate::model::{Generation, IdentityId};
 use crate::platform::swap::Guard;
-use crate::reading::{Resolved, Snapshot, Wanted, age};
+use crate::reading::{Reading, Resolved, Snapshot, Wanted, age};
 use crate::store::{LibraryRow, Patience};
 use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, SHORTLY, Syncing, Unverified, Why};
 
@@ -149,7 +149,7 @@ impl Queries {
             return Err(then);
         };
         let place = match Self::scope(call, &snapshot) {
-            Ok(Some(Scope::One(place))) if self.reading.is_noted(&snapshot, place, now_ms) => place,
+            Ok(Some(Scope::One(place))) if Reading::is_noted(&snapshot, place, now_ms) => place,
             _ => return Err(then),
         };
         let turn = Turn {

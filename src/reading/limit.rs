@@ -135,7 +135,7 @@ impl Reading {
 
     /// Whether a library was ever fetched, and the store knows that it is asked for: then an answer of it leaves nothing to
     /// be noted.
-    pub fn is_noted(&self, snapshot: &Snapshot, place: usize, now_ms: i64) -> bool {
+    pub fn is_noted(snapshot: &Snapshot, place: usize, now_ms: i64) -> bool {
         snapshot.rows[place].generation.is_fetched() && snapshot.asked[place].is_noted(now_ms)
     }
 

@@ -50,7 +50,9 @@ impl Reading {
                 .and_then(|snapshot| Some((scope(library, &snapshot)?, snapshot)));
             let Some((scope, snapshot)) = known else {
                 self.counters.lookups_missed(count as u64);
-                group.iter().for_each(|_| each(None));
+                for _ in group {
+                    each(None);
+                }
                 continue;
             };
             // Counted once a group: each count takes as long as a part of a lookup.

@@ -68,9 +68,8 @@ static void not_fetched(const plexindex_handle *handle, const struct setting *se
     CHECK_REFUSED(PLEXINDEX_CONNECT, plexindex_record_match(movies, "/a.mkv", 6, "7", 1, NULL), host);
     offline.flags = PLEXINDEX_QUERY_OFFLINE;
     CHECK_REFUSED(PLEXINDEX_OFFLINE, fetches(plexindex_match_path, handle, &offline), "Movies");
-    page.length = 1;
     CHECK_STATUS(PLEXINDEX_NOT_YET, at_once(handle, one, PLEXINDEX_QUERY_OFFLINE, &page));
-    CHECK(page.length == 0);
+    CHECK(plexindex_block_answer(&page, 0)->item == 0);
 
     /* What needs no server, needs none. */
     CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, movies, &cursor, 1, &page, NULL), "Movies");
@@ -124,7 +123,7 @@ static void fetched(const plexindex_handle *handle, const struct setting *settin
     CHECK(strcmp(plexindex_lookup_key(movies, path), key) == 0);
     /* To renew it takes a request; without one the old answer is at hand. */
     CHECK_STATUS(PLEXINDEX_NOT_YET, at_once(handle, query, 0, &page));
-    CHECK(page.length == 0);
+    CHECK(plexindex_block_answer(&page, 0)->item == 0);
     CHECK_STATUS(PLEXINDEX_OK, at_once(handle, query, PLEXINDEX_QUERY_OFFLINE, &page));
     CHECK(((const plexindex_answers *)memory)->count == 1 && page.length <= sizeof memory);
     CHECK(plexindex_block_answer(&page, 0)->flags == PLEXINDEX_ANSWER_STALE);

@@ -30,6 +30,8 @@ struct Query {
 const AT_ONCE: u32 = 4;
 /// From here on a status is an error.
 const FIRST_ERROR: i32 = 100;
+/// `PLEXINDEX_NOT_YET`: the answer has to be waited for.
+const NOT_YET: i32 = 3;
 /// What an answer takes, unless it is unusual, in words.
 const ROOM: usize = 2048;
 /// Where a block says how many log lines wait.
@@ -153,7 +155,10 @@ unsafe fn at_once(answers: &Answers, path: *mut PyObject) -> Option<(*mut PyObje
             length: 0,
         };
         let status = (answers.function)(index, &raw const query, &raw mut buffer, null_mut());
-        if !(0..FIRST_ERROR).contains(&status) || !(LOG_LINES + 4..=buffer.capacity).contains(&buffer.length) {
+        if status == NOT_YET
+            || !(0..FIRST_ERROR).contains(&status)
+            || !(LOG_LINES + 4..=buffer.capacity).contains(&buffer.length)
+        {
             return None;
         }
         let log_lines = buffer.data.add(LOG_LINES).cast::<u32>().read_unaligned();

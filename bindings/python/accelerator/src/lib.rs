@@ -45,9 +45,10 @@ unsafe fn text<'a>(object: *mut PyObject) -> Option<&'a CStr> {
         unsafe { py::PyErr_Clear() };
         return None;
     }
-    // SAFETY: so many bytes are there, and a NUL behind them.
-    let bytes = unsafe { std::slice::from_raw_parts(start.cast::<u8>(), length.unsigned_abs() + 1) };
-    CStr::from_bytes_with_nul(bytes).ok().filter(|text| !text.is_empty())
+    // SAFETY: a NUL stands behind so many bytes.
+    let text = unsafe { CStr::from_ptr(start) };
+    // Another one within them ends it before.
+    (text.count_bytes() == length.unsigned_abs() && length > 0).then_some(text)
 }
 
 /// A new `str` of what the library gave, or an exception.
