@@ -81,6 +81,7 @@ impl<'a> Answer<'a> {
     }
 
     /// No answer yet: it would have to be waited for.
+    #[must_use]
     pub fn not_yet(kind: &'static Kind) -> Self {
         Self {
             status: Status::NotYet,
