@@ -70,6 +70,10 @@
 // ignore the flag.
 #define PLEXINDEX_QUERY_FULL 2
 
+// plexindex_query.flags: plexindex_match_path() waits for nothing: no request, no other thread, no read of the database.
+// Where the answer needs that it is PLEXINDEX_NOT_YET: ask again without the flag. Other calls ignore it.
+#define PLEXINDEX_QUERY_AT_ONCE 4
+
 // plexindex_library(): the selector is a uuid, else a title, else a section id, else a title but for case: the
 // first that fits.
 #define PLEXINDEX_SELECT_ANY 0

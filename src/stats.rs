@@ -67,9 +67,14 @@ impl Counters {
         }
     }
 
-    /// A fast lookup found nothing.
-    pub fn lookup_missed(&self) {
-        add(&self.lookup_misses, 1);
+    /// Fast lookups gave so many answers of a rung.
+    pub fn looked_up(&self, rung: Rung, answers: u64) {
+        add(&self.answers[rung as usize], answers);
+    }
+
+    /// So many fast lookups found nothing.
+    pub fn lookups_missed(&self, misses: u64) {
+        add(&self.lookup_misses, misses);
     }
 
     /// The server could not be asked, or what it said not stored.
@@ -126,6 +131,11 @@ impl Counters {
         let away = Duration::from_micros(self.away_us.load(Ordering::Relaxed) - begun.away_us);
         self.spent(Spent::Match, took.saturating_sub(away));
         (took, begun.alone && running == 1 && calls == begun.calls)
+    }
+
+    /// A call was answered from what was at hand: in less time than would be counted.
+    pub fn called_at_once(&self) {
+        add(&self.calls, 1);
     }
 
     /// A call took longer than the host finds fine.

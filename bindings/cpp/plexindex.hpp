@@ -550,6 +550,8 @@ struct Ask {
     bool no_deadline = false;
     /// The call sends no request.
     bool offline = false;
+    /// match() of one path waits for nothing; where the answer needs that it is Status::not_yet.
+    bool at_once = false;
     /// Called on this thread while the call waits for the server. `false` ends the call (Status::aborted). What it throws
     /// ends the call too, and is thrown by it.
     std::function<bool(const Progress &)> progress{};
@@ -957,7 +959,8 @@ public:
         raw.library = library;
         raw.text = bytes(text);
         raw.deadline_ms = deadline_ms(ask.deadline, ask.no_deadline);
-        raw.flags = flags | (ask.offline ? static_cast<std::uint32_t>(PLEXINDEX_QUERY_OFFLINE) : 0);
+        raw.flags = flags | (ask.offline ? static_cast<std::uint32_t>(PLEXINDEX_QUERY_OFFLINE) : 0) |
+                    (ask.at_once ? static_cast<std::uint32_t>(PLEXINDEX_QUERY_AT_ONCE) : 0);
         if (ask.progress) {
             raw.progress = report;
             raw.progress_user = &callback_;

@@ -152,13 +152,16 @@ impl Block<'_> {
         }
     }
 
-    fn bytes(&mut self, pieces: [&[u8]; 2]) -> Text {
+    fn bytes<const N: usize>(&mut self, pieces: [&[u8]; N]) -> Text {
         let offset = self.used;
-        let length = pieces[0].len() + pieces[1].len();
-        if let Some(place) = self.room.get_mut(offset..=offset + length) {
-            place[..pieces[0].len()].copy_from_slice(pieces[0]);
-            place[pieces[0].len()..length].copy_from_slice(pieces[1]);
-            place[length] = 0;
+        let length = pieces.iter().map(|piece| piece.len()).sum();
+        if let Some(mut place) = self.room.get_mut(offset..=offset + length) {
+            for piece in pieces {
+                let (here, rest) = place.split_at_mut(piece.len());
+                here.copy_from_slice(piece);
+                place = rest;
+            }
+            place[0] = 0;
         }
         self.used += length + 1;
         Text {
@@ -172,18 +175,14 @@ impl Block<'_> {
         if text.is_empty() {
             Text::default()
         } else {
-            self.bytes([text.as_bytes(), b""])
+            self.bytes([text.as_bytes()])
         }
     }
 
     fn guid(&mut self, guid: GuidRef<'_>) -> Text {
         match guid {
             GuidRef::Text(text) => self.known(text),
-            GuidRef::Plex { .. } => {
-                let mut text = Inline::default();
-                let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{guid}"));
-                self.bytes([text.bytes(), b""])
-            }
+            GuidRef::Plex { .. } => guid.with_pieces(|pieces| self.bytes(pieces.map(str::as_bytes))),
         }
     }
 
@@ -202,7 +201,7 @@ impl Block<'_> {
         }
         let record = ItemRecord {
             key: self.bytes([prefix.as_bytes(), item.rating_key.as_bytes()]),
-            rating_key: self.bytes([item.rating_key.as_bytes(), b""]),
+            rating_key: self.bytes([item.rating_key.as_bytes()]),
             title: self.known(item.title),
             guid: self.guid(item.guid),
             show_title: self.known(item.show_title),
@@ -211,7 +210,7 @@ impl Block<'_> {
             path: if found.path.is_empty() {
                 Text::default()
             } else {
-                self.bytes([found.path, b""])
+                self.bytes([found.path])
             },
             section: self.known(library.map_or("", |one| &one.section)),
             library_title: self.known(library.map_or("", |one| &one.title)),
@@ -357,35 +356,5 @@ impl Written<'_> {
             Some(found @ [.., 0]) => found.as_ptr().cast(),
             _ => std::ptr::null(),
         }
-    }
-}
-
-/// Room for a packed GUID's text, on the stack.
-struct Inline {
-    room: [u8; 64],
-    used: usize,
-}
-
-impl Default for Inline {
-    fn default() -> Self {
-        Self { room: [0; 64], used: 0 }
-    }
-}
-
-impl Inline {
-    fn bytes(&self) -> &[u8] {
-        &self.room[..self.used]
-    }
-}
-
-impl std::fmt::Write for Inline {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        let place = self
-            .room
-            .get_mut(self.used..self.used + text.len())
-            .ok_or(std::fmt::Error)?;
-        place.copy_from_slice(text.as_bytes());
-        self.used += text.len();
-        Ok(())
     }
 }

@@ -38,7 +38,7 @@ pub unsafe fn query<'h>(given: *const Query) -> Result<CheckedQuery<'h>> {
         progress,
         progress_user,
     } = unsafe { sized(given, "query") }?;
-    let known = c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL;
+    let known = c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_AT_ONCE;
     check_flags(flags, reserved, known, "query")?;
     let deadline = deadline(deadline_ms, "query.deadline_ms")?;
     aligned(library.cast::<Library>(), "query.library")?;
@@ -93,6 +93,10 @@ impl<'h> CheckedQuery<'h> {
 
     pub fn full(&self) -> bool {
         self.flags & c::PLEXINDEX_QUERY_FULL != 0
+    }
+
+    pub fn at_once(&self) -> bool {
+        self.flags & c::PLEXINDEX_QUERY_AT_ONCE != 0
     }
 
     pub fn utf8(&self, what: &str) -> Result<&'h str> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::file::Image;
 use super::overlay::{Change, Overlay, Record};
 use crate::matching::normal::normal_form;
-use crate::matching::{Form, ItemRef, Mappings, Normal, Stamp, View, lies_under};
+use crate::matching::{First, Form, ItemRef, Mappings, Normal, Spelling, Stamp, View, lies_under};
 use crate::model::{Item, Rung};
 
 /// What is known of a library beside its items.
@@ -115,6 +115,22 @@ impl LibraryView {
         (!self.is_unverified(path, path.raw(), rating_key) && !self.broken()).then_some((rating_key, Rung::Confirmed))
     }
 
+    /// Of a path that the image lists once: what was recorded before the image was made may say something else. `form`: the
+    /// hash of its normal form.
+    #[inline]
+    fn sole_listed<'v>(&'v self, path: &[u8], form: u64, rating_key: &'v str) -> Option<(&'v str, Rung)> {
+        let recorded = match &self.matches {
+            Some(matches) if matches.may_have(form) => Some(matches.sole(path, matches.first(form))?),
+            _ => None,
+        };
+        match recorded {
+            _ if self.broken() => None,
+            None => Some((rating_key, Rung::Exact)),
+            // Listed under the item that it was recorded with: nothing can be said against it.
+            Some(recorded) => (recorded == rating_key).then_some((rating_key, Rung::Confirmed)),
+        }
+    }
+
     /// The listed paths of this normal form: those listed so, or those that a rule made so.
     fn at_path<'v>(&'v self, path: &Normal<'_>, mapped: bool, mut each: impl FnMut(Hit<'v>, bool)) {
         if let Some(image) = &self.image {
@@ -200,37 +216,49 @@ impl View for LibraryView {
     }
 
     #[inline]
-    fn sole<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, Rung)> {
+    fn sole<'v>(&'v self, path: &Normal<'_>, first: First) -> Option<(&'v str, Rung)> {
         let changed = !self.overlay.is_empty();
         if changed && self.overlay.about_path(path).next().is_some() {
             return self.sole_recorded(path);
         }
         // Nothing is listed that could speak against what the host recorded.
         if !self.facts.fetched {
-            let rating_key = self.matches.as_ref()?.sole(path)?;
+            let matches = self.matches.as_ref()?;
+            let rating_key = matches.sole(path.raw(), matches.first(path.hash()))?;
             let outdated = changed && self.overlay.about_item(rating_key).next().is_some();
             return (!outdated && !self.broken()).then_some((rating_key, Rung::Confirmed));
         }
-        let recorded = match &self.matches {
-            Some(matches) if matches.may_have(path) => Some(matches.sole(path)?),
-            _ => None,
-        };
-        let rating_key = self.image.as_ref()?.sole(path)?;
+        let rating_key = self.image.as_ref()?.sole(path.raw(), first)?;
         if changed && self.overlay.about_item(rating_key).next().is_some() {
             return None;
         }
-        match recorded {
-            _ if self.broken() => None,
-            None => Some((rating_key, Rung::Exact)),
-            // Listed under the item that it was recorded with: nothing can be said against it.
-            Some(recorded) => (recorded == rating_key).then_some((rating_key, Rung::Confirmed)),
+        self.sole_listed(path.raw(), path.hash(), rating_key)
+    }
+
+    #[inline]
+    fn sole_spelled<'v>(&'v self, path: &Spelling<'_>, first: First) -> Option<(&'v str, Rung)> {
+        // What changed is listed by the normal form only.
+        if !self.overlay.is_empty() || !self.facts.fetched {
+            return None;
+        }
+        let (rating_key, form) = self.image.as_ref()?.sole_spelled(path.raw(), first)?;
+        self.sole_listed(path.raw(), form, rating_key)
+    }
+
+    #[inline]
+    fn expect(&self, hash: u64) {
+        for image in [&self.matches, &self.image].into_iter().flatten() {
+            image.expect(hash);
         }
     }
 
-    fn expect(&self, paths: &[Normal<'_>]) {
-        for image in [&self.matches, &self.image].into_iter().flatten() {
-            image.expect(paths);
-        }
+    #[inline]
+    fn first(&self, hash: u64) -> First {
+        self.image.as_ref().map(|image| image.first(hash)).unwrap_or_default()
+    }
+
+    fn listed_first(&self, first: First) -> Option<Hit<'_>> {
+        first.0.map(|number| Hit::Listed(number.get()))
     }
 
     fn recorded<'v>(&'v self, path: &Normal<'_>, mut each: impl FnMut(Hit<'v>)) {

@@ -109,8 +109,30 @@ impl Index {
         path: &[u8],
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
+        let at_once = query.call_without_deadline();
+        let then = match self.inner.queries.match_at_once(&at_once, path, then) {
+            Ok(given) => return given,
+            Err(then) => then,
+        };
         let _timed = self.timed("match_path", query, None);
         self.inner.queries.match_path(&query.call(&self.inner), path, then)
+    }
+
+    /// The same where it needs no wait, be it for a request, another thread or the database; else [`Status::NotYet`].
+    ///
+    /// # Errors
+    /// That of `then`.
+    pub fn match_path_at_once<R>(
+        &self,
+        query: &QueryOptions<'_>,
+        path: &[u8],
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let given = self
+            .inner
+            .queries
+            .match_at_once(&query.call_without_deadline(), path, then);
+        given.unwrap_or_else(|then| then(&Answer::not_yet(self.inner.reading.kind())))
     }
 
     /// The answers for many paths, in order, each borrowed by `each` in turn; an error of one path is its answer.

@@ -7,7 +7,7 @@ use super::inner::Inner;
 use crate::edit::{Edit, EditReport};
 use crate::error::{Result, room};
 use crate::matching::Scope;
-use crate::query::{Match, tidy};
+use crate::query::{Answer, Match, tidy};
 use crate::reading::{PERSISTENCE, Reading, Resolved, Selection, Selector, cleared_again};
 use crate::sync::{Call, Progress};
 
@@ -25,6 +25,16 @@ pub struct QueryOptions<'a> {
 }
 
 impl<'q> QueryOptions<'q> {
+    /// A call that waits for nothing.
+    pub(super) fn call_without_deadline(&self) -> Call<'q> {
+        Call {
+            library: self.library.map(|library| &library.selection),
+            until: None,
+            offline: self.offline,
+            progress: self.progress,
+        }
+    }
+
     /// One call of the host, with its deadline as a moment: all that it does shares that.
     pub(super) fn call(&self, inner: &Inner) -> Call<'q> {
         // What lies beyond all time is none.
@@ -127,10 +137,13 @@ impl Library {
     /// As [`super::Index::match_path`].
     pub fn match_path(&self, path: &[u8]) -> Result<Match> {
         let query = self.query();
+        let queries = &self.inner.queries;
+        let copied = |answer: &Answer<'_>| Ok(Match::from(answer));
+        if let Ok(given) = queries.match_at_once(&query.call_without_deadline(), path, copied) {
+            return given;
+        }
         let _timed = self.inner.timed("match_path", Some(self.selector()), None);
-        self.inner
-            .queries
-            .match_path(&query.call(&self.inner), path, |answer| Ok(Match::from(answer)))
+        queries.match_path(&query.call(&self.inner), path, copied)
     }
 
     /// The rating key of the item with this path, if a fast lookup knows it, handed to `then`.

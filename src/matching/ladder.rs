@@ -15,7 +15,7 @@ use std::ops::Deref;
 
 use super::candidates::{Candidate, Candidates};
 use super::mappings::Mappings;
-use super::normal::{Normal, Room};
+use super::normal::Normal;
 use super::outcome::{Found, ItemRef, LookupHit, Outcome};
 use super::telling::{Verdict, only_root_differs, tells};
 use super::view::View;
@@ -39,9 +39,7 @@ where
 {
     // Filled where it stands: an outcome is large, and moving it would cost more than most climbs.
     let mut outcome = Outcome::default();
-    Normal::with(path, |path| {
-        Climb::new(views, scope, mappings, *path).fill(&mut outcome);
-    });
+    Normal::with(path, |path| climb_normal(views, scope, mappings, path, &mut outcome));
     outcome
 }
 
@@ -56,102 +54,30 @@ pub fn climb_normal<'v, L, V>(
     L: View + 'v,
     V: Deref<Target = L>,
 {
+    if let Scope::One(library) = scope
+        && let Some(found) = views.get(library).and_then(|view| sole(library, &**view, path))
+    {
+        outcome.rung = Rung::Exact;
+        outcome.total = 1;
+        outcome.confidence = Confidence::High;
+        outcome.push(found);
+        return;
+    }
     Climb::new(views, scope, mappings, *path).fill(outcome);
 }
 
-/// The single item of high confidence, if there is one and nothing speaks against it.
-#[inline]
-#[must_use]
-pub fn fast_lookup<'v, L, V>(views: &'v [V], scope: Scope, mappings: &Mappings, path: &[u8]) -> Option<LookupHit<'v>>
-where
-    L: View + 'v,
-    V: Deref<Target = L>,
-{
-    Normal::with(path, |path| fast_lookup_normal(views, scope, mappings, path))
-}
-
-/// How many paths [`fast_lookup_all`] takes at once.
-pub const GROUP: usize = 16;
-
-/// [`fast_lookup`] for up to [`GROUP`] paths: `each` gets what is known of each, in order. The places in memory that most of
-/// them need are asked for before the first is read, so that their ways from there overlap.
-#[inline]
-pub fn fast_lookup_all<'v, L, V>(
-    views: &'v [V],
-    scope: Scope,
-    mappings: &Mappings,
-    paths: &[&[u8]],
-    mut each: impl FnMut(Option<LookupHit<'v>>),
-) where
-    L: View + 'v,
-    V: Deref<Target = L>,
-{
-    let mut rooms = [Room::EMPTY; GROUP];
-    let mut normals = [Normal::EMPTY; GROUP];
-    for ((path, room), normal) in paths.iter().zip(&mut rooms).zip(&mut normals) {
-        *normal = Normal::small(path, room).unwrap_or(Normal::EMPTY);
-    }
-    let normals = &normals[..paths.len().min(GROUP)];
-    if let Scope::One(library) = scope
-        && let Some(view) = views.get(library)
-    {
-        view.expect(normals);
-    }
-    for (path, normal) in paths.iter().zip(normals) {
-        each(if path.is_empty() {
-            None
-        } else if normal.raw().is_empty() {
-            fast_lookup(views, scope, mappings, path)
-        } else {
-            fast_lookup_normal(views, scope, mappings, normal)
-        });
-    }
-}
-
-#[inline]
-fn fast_lookup_normal<'v, L, V>(
-    views: &'v [V],
-    scope: Scope,
-    mappings: &Mappings,
-    path: &Normal<'_>,
-) -> Option<LookupHit<'v>>
-where
-    L: View + 'v,
-    V: Deref<Target = L>,
-{
-    let hit = |library: usize| {
-        let (rating_key, rung) = views.get(library)?.sole(path)?;
-        Some(LookupHit {
-            library,
-            rung,
-            rating_key,
-        })
+/// What the climb ends with on the second rung, without the climb, where nothing else has a say.
+fn sole<'v, L: View>(library: usize, view: &'v L, path: &Normal<'_>) -> Option<Found<'v>> {
+    let first = view.first(path.hash());
+    let (_, Rung::Exact) = view.sole(path, first)? else {
+        return None;
     };
-    let shortcut = match scope {
-        Scope::One(library) => hit(library),
-        // The only library that can own the path is asked first, and that is the end of it when it finds an item.
-        Scope::All if mappings.rewrites() => None,
-        Scope::All => {
-            let mut owners = (0..views.len()).filter(|library| views[*library].owns(path));
-            match (owners.next(), owners.next()) {
-                (Some(library), None) => hit(library),
-                _ => None,
-            }
-        }
-    };
-    if shortcut.is_some() {
-        return shortcut;
-    }
-    by_climbing(views, scope, mappings, path)
-}
-
-#[inline(never)]
-fn by_climbing<'v, L, V>(views: &'v [V], scope: Scope, mappings: &Mappings, path: &Normal<'_>) -> Option<LookupHit<'v>>
-where
-    L: View + 'v,
-    V: Deref<Target = L>,
-{
-    Climb::new(views, scope, mappings, *path).fast_lookup()
+    let hit = view.listed_first(first)?;
+    Some(Found {
+        library,
+        item: view.item(hit),
+        path: view.facts(hit).1,
+    })
 }
 
 /// Which libraries a rung is tried in.
@@ -165,7 +91,7 @@ enum Group {
     Everyone,
 }
 
-struct Climb<'v, 'p, V> {
+pub(super) struct Climb<'v, 'p, V> {
     views: &'v [V],
     scope: Scope,
     mappings: &'p Mappings,
@@ -177,7 +103,7 @@ where
     L: View + 'v,
     V: Deref<Target = L>,
 {
-    fn new(views: &'v [V], scope: Scope, mappings: &'p Mappings, path: Normal<'p>) -> Self {
+    pub(super) fn new(views: &'v [V], scope: Scope, mappings: &'p Mappings, path: Normal<'p>) -> Self {
         Self {
             views,
             scope,
@@ -215,7 +141,7 @@ where
         outcome.broken = self.broken();
     }
 
-    fn fast_lookup(&self) -> Option<LookupHit<'v>> {
+    pub(super) fn fast_lookup(&self) -> Option<LookupHit<'v>> {
         let mut candidates = Candidates::new();
         let (rung, confidence, _) = self.run(&mut candidates);
         let best = candidates.first()?;

@@ -5,6 +5,7 @@
 
 mod beside;
 mod candidates;
+mod fast;
 mod form;
 mod ladder;
 mod mappings;
@@ -20,13 +21,14 @@ pub mod text;
 mod view;
 mod words;
 
+pub use fast::{GROUP, fast_lookup, fast_lookup_all};
 pub use form::{Fold, Form, lies_under};
-pub use ladder::{GROUP, Scope, climb, climb_normal, fast_lookup, fast_lookup_all};
+pub use ladder::{Scope, climb, climb_normal};
 pub use mappings::Mappings;
-pub use normal::Normal;
+pub use normal::{Normal, Spelling};
 pub use outcome::{Found, GuidRef, ItemRef, LIMIT, Outcome};
 pub use relation::Relation;
-pub use view::{Stamp, View};
+pub use view::{First, Stamp, View};
 
 #[cfg(test)]
 mod tests;

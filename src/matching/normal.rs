@@ -28,18 +28,91 @@ pub const fn form_tag() -> u32 {
 
 /// Paths up to this length are folded in a buffer that costs next to nothing to clear.
 const SMALL: usize = 256;
-/// Bytes that are folded at a time: a divisor of [`SMALL`].
+/// Bytes that are folded at a time.
 const VECTOR: usize = 32;
 /// Forms up to this length need no heap: 4 KiB of path may triple when it is lower-cased and composed.
 const LARGE: usize = 3 * 4096 + 64;
 
-/// Where a short path is folded: zeros, once.
+/// Where a short path is folded.
 #[derive(Clone, Copy)]
 pub(super) struct Room([u8; SMALL]);
 
 impl Room {
     /// Not folded in yet.
     pub(super) const EMPTY: Self = Self([0; SMALL]);
+}
+
+/// What one pass over a short path tells of it.
+#[derive(Clone, Copy)]
+pub(super) enum Short<'a> {
+    /// It is ASCII: its normal form.
+    Form(Normal<'a>),
+    /// It is not ASCII, and its normal form costs more than all the rest of a lookup.
+    Spelling(Spelling<'a>),
+    /// It is not short, or does not begin as most paths do.
+    Other,
+}
+
+impl<'a> Short<'a> {
+    // Inlined where it is put, and the pass itself called: what is written and copied at once would be waited for.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // measured: a seventh of a batch
+    pub(super) fn of(path: &'a [u8], room: &'a mut Room) -> Self {
+        let (seen, hash) = fold_small(path, &mut room.0);
+        let raw = path;
+        match seen {
+            Seen::Ascii => Self::Form(Normal {
+                raw,
+                form: &room.0[..path.len()],
+                hash,
+                text: true,
+            }),
+            Seen::Other => Self::Spelling(Spelling { raw, hash }),
+            Seen::Nothing => Self::Other,
+        }
+    }
+
+    /// The hash to look it up with.
+    #[inline]
+    pub(super) fn hash(&self) -> Option<u64> {
+        match self {
+            Self::Form(normal) => Some(normal.hash),
+            Self::Spelling(spelling) => Some(spelling.hash),
+            Self::Other => None,
+        }
+    }
+}
+
+/// A short path that is not ASCII, as it is spelled. Images list such paths under this hash as well as under that of the
+/// normal form, so that a path that is spelled as it is listed is found without its normal form.
+#[derive(Clone, Copy)]
+pub struct Spelling<'a> {
+    raw: &'a [u8],
+    hash: u64,
+}
+
+impl<'a> Spelling<'a> {
+    /// The path as it was given.
+    #[must_use]
+    pub fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// The hash of the path with the capitals of ASCII folded.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// The hash that an image lists this path under besides that of its normal form, if it does.
+    #[must_use]
+    pub fn hash_of(path: &[u8]) -> Option<u64> {
+        let mut room = Room::EMPTY;
+        match Short::of(path, &mut room) {
+            Short::Spelling(spelling) => Some(spelling.hash),
+            _ => None,
+        }
+    }
 }
 
 /// A path with its normal form and the hash of that form. Lives as long as the closure given to [`Normal::with`].
@@ -60,11 +133,9 @@ impl<'a> Normal<'a> {
         if path.last().is_some_and(|byte| *byte >= 0xF8) {
             return then(&Normal::new(path, path, false));
         }
-        if path.len() <= SMALL {
-            let mut small = [0; SMALL];
-            if let Some(length) = fold_small(path, &mut small) {
-                return then(&Normal::new(path, &small[..length], true));
-            }
+        let mut room = Room::EMPTY;
+        if let Short::Form(normal) = Short::of(path, &mut room) {
+            return then(&normal);
         }
         // Behind a pointer, so that the closure's code exists twice and not five times.
         let mut then = Some(then);
@@ -76,24 +147,7 @@ impl<'a> Normal<'a> {
         }
     }
 
-    /// No path: what stands in an array before there is one.
-    pub(super) const EMPTY: Self = Self {
-        raw: b"",
-        form: b"",
-        hash: 0,
-        text: true,
-    };
-
-    /// The form of a short ASCII path, folded in `room`; `None` for any other.
     #[inline]
-    pub(super) fn small(path: &'a [u8], room: &'a mut Room) -> Option<Self> {
-        if path.is_empty() || path.len() > SMALL {
-            return None;
-        }
-        let length = fold_small(path, &mut room.0)?;
-        Some(Self::new(path, &room.0[..length], true))
-    }
-
     fn new(raw: &'a [u8], form: &'a [u8], text: bool) -> Self {
         let hash = xxh3_64(form);
         Self { raw, form, hash, text }
@@ -218,29 +272,50 @@ impl Shape {
     }
 }
 
-/// The form of a short ASCII path that begins like a POSIX one, or with a drive; `None` for any other.
-#[inline]
-fn fold_small(path: &[u8], out: &mut [u8; SMALL]) -> Option<usize> {
+/// What a pass over a path saw.
+#[derive(Clone, Copy)]
+enum Seen {
+    /// ASCII alone.
+    Ascii,
+    Other,
+    /// It was not looked at.
+    Nothing,
+}
+
+/// Folds what is ASCII of a short path that begins like a POSIX one, or with a drive, into as many bytes, and hashes these;
+/// leaves any other alone.
+fn fold_small(path: &[u8], out: &mut [u8; SMALL]) -> (Seen, u64) {
     let shape = Shape::of(path);
-    if !shape.keeps_length() {
-        return fold_ascii(path, shape, out);
+    if path.len() > SMALL || !shape.keeps_length() {
+        return (Seen::Nothing, 0);
     }
-    out[..path.len()].copy_from_slice(path);
-    // Whole vectors only: behind the path are zeros, which fold to zeros.
+    let out = &mut out[..path.len()];
     let mut seen = [0; VECTOR];
-    for vector in out[..path.len().next_multiple_of(VECTOR)].chunks_exact_mut(VECTOR) {
-        for (seen, byte) in seen.iter_mut().zip(vector) {
-            *seen |= *byte;
-            *byte = byte.to_ascii_lowercase();
+    // Whole vectors only. The last one ends where the path does: some bytes of the one before are folded twice, and alike.
+    if let (Some(from), Some(to)) = (path.last_chunk(), out.last_chunk_mut()) {
+        fold_vector(from, to, &mut seen);
+        for (from, to) in path.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
+            fold_vector(from, to, &mut seen);
+        }
+    } else {
+        for (from, to) in path.iter().zip(&mut *out) {
+            seen[0] |= *from;
+            *to = from.to_ascii_lowercase();
         }
     }
-    if !seen.is_ascii() {
-        return None;
-    }
     if shape.windows {
-        unify_separators(&mut out[..path.len()]);
+        unify_separators(out);
     }
-    Some(path.len())
+    let ascii = seen.is_ascii();
+    (if ascii { Seen::Ascii } else { Seen::Other }, xxh3_64(out))
+}
+
+#[inline]
+fn fold_vector(from: &[u8; VECTOR], to: &mut [u8; VECTOR], seen: &mut [u8; VECTOR]) {
+    for ((from, to), seen) in from.iter().zip(to).zip(seen) {
+        *seen |= *from;
+        *to = from.to_ascii_lowercase();
+    }
 }
 
 /// The form of an ASCII path, written to `out`; `None` when the path is not ASCII or `out` too short.

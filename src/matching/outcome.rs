@@ -24,6 +24,14 @@ pub enum GuidRef<'v> {
 impl GuidRef<'_> {
     /// No GUID.
     pub const NONE: Self = Self::Text("");
+
+    /// Its text, in pieces.
+    pub fn with_pieces<R>(&self, then: impl FnOnce([&str; 4]) -> R) -> R {
+        match self {
+            Self::Text(text) => then([text, "", "", ""]),
+            Self::Plex { what, id } => then(["plex://", what, "/", std::str::from_utf8(&hex(id)).unwrap_or_default()]),
+        }
+    }
 }
 
 fn hex(id: &[u8; 12]) -> [u8; 24] {
@@ -38,13 +46,7 @@ fn hex(id: &[u8; 12]) -> [u8; 24] {
 
 impl fmt::Display for GuidRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => f.write_str(text),
-            Self::Plex { what, id } => {
-                write!(f, "plex://{what}/")?;
-                f.write_str(std::str::from_utf8(&hex(id)).unwrap_or_default())
-            }
-        }
+        self.with_pieces(|pieces| pieces.into_iter().try_for_each(|piece| f.write_str(piece)))
     }
 }
 

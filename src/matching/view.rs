@@ -1,6 +1,6 @@
 //! What a climb asks of one library. `image` implements it; tests implement it by a linear scan.
 
-use super::normal::Normal;
+use super::normal::{Normal, Spelling};
 use super::outcome::ItemRef;
 use crate::model::Rung;
 
@@ -13,6 +13,10 @@ pub struct Stamp {
     /// 0 for what an image says; later changes count up.
     pub order: u64,
 }
+
+/// The first entry that is listed under a hash, as its view numbers them; `None` where there is none, or it cannot be told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct First(pub Option<std::num::NonZero<u32>>);
 
 /// One library as the ladder sees it. All of it is lock-free and allocates nothing.
 pub trait View {
@@ -37,10 +41,20 @@ pub trait View {
     /// The rating key of the one item that lists exactly these bytes, and [`Rung::Confirmed`] when it is recorded with it as
     /// well, else [`Rung::Exact`]. A shortcut for what most lookups are. `None` says nothing, then the ladder is climbed: it
     /// is all that is given as soon as anything else might have a say.
-    fn sole<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, Rung)>;
+    fn sole<'v>(&'v self, path: &Normal<'_>, first: First) -> Option<(&'v str, Rung)>;
 
-    /// Says that these paths are about to be asked for, so that their places in memory are on their way. Changes nothing.
-    fn expect(&self, _paths: &[Normal<'_>]) {}
+    /// The same for a path that is not ASCII, as it is spelled.
+    fn sole_spelled<'v>(&'v self, path: &Spelling<'_>, first: First) -> Option<(&'v str, Rung)>;
+
+    /// Says that paths with this hash are about to be asked for, so that what tells where they are is on its way.
+    /// Changes nothing.
+    fn expect(&self, hash: u64);
+
+    /// Where a path with this hash is listed first, and that this is about to be read.
+    fn first(&self, hash: u64) -> First;
+
+    /// The listed path of this entry.
+    fn listed_first(&self, first: First) -> Option<Self::Hit<'_>>;
 
     /// The confirmed matches whose path has this normal form.
     fn recorded<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>));

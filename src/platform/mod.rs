@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod bytes;
 pub mod clock;
 pub mod files;
 pub mod fork;

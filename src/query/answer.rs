@@ -80,6 +80,17 @@ impl<'a> Answer<'a> {
         }
     }
 
+    /// No answer yet: it would have to be waited for.
+    #[must_use]
+    pub fn not_yet(kind: &'static Kind) -> Self {
+        Self {
+            status: Status::NotYet,
+            reason: Reason::None,
+            message: "the answer has to be waited for, and PLEXINDEX_QUERY_AT_ONCE asks for none that has: ask without it",
+            ..Self::of_items(kind, &[], 0, &[])
+        }
+    }
+
     /// An answer that is an error.
     pub(super) fn failed(kind: &'static Kind, error: &'a Error) -> Self {
         Self {

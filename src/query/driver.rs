@@ -10,7 +10,7 @@ use crate::freshness::is_stale;
 use crate::matching::Scope;
 use crate::model::{Generation, IdentityId};
 use crate::platform::swap::Guard;
-use crate::reading::{Resolved, Snapshot, Wanted, age};
+use crate::reading::{Reading, Resolved, Snapshot, Wanted, age};
 use crate::store::{LibraryRow, Patience};
 use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, SHORTLY, Syncing, Unverified, Why};
 
@@ -133,6 +133,51 @@ impl<Q: Question> Facts for Known<'_, '_, Q> {
 }
 
 impl Queries {
+    /// The answer, where the plan's first step gives it and the store has to be told of nothing; else `then` comes back. The
+    /// question must find without reading the store.
+    pub fn answer_at_once<Q: Question, R, F>(
+        &self,
+        call: &Call<'_>,
+        question: &Q,
+        then: F,
+    ) -> std::result::Result<Result<R>, F>
+    where
+        F: FnOnce(&Answer<'_>) -> Result<R>,
+    {
+        let now_ms = self.clock.now_ms();
+        let Some(snapshot) = self.reading.settled(now_ms) else {
+            return Err(then);
+        };
+        let place = match Self::scope(call, &snapshot) {
+            Ok(Some(Scope::One(place))) if Reading::is_noted(&snapshot, place, now_ms) => place,
+            _ => return Err(then),
+        };
+        let turn = Turn {
+            queries: self,
+            call,
+            snapshot: &snapshot,
+            scope: Scope::One(place),
+            now_ms,
+        };
+        let mut found = Q::Found::default();
+        question.find(&turn, &mut found);
+        let known = Known {
+            turn: &turn,
+            question,
+            found: &found,
+            libraries: RefCell::default(),
+            unverified: RefCell::default(),
+        };
+        let mut state = QueryState::new(snapshot.sequence(), now_ms);
+        if !matches!(state.next(&known), Ok(Step::Answer)) {
+            return Err(then);
+        }
+        snapshot.ask_for(place, now_ms);
+        let given = question.answer(&turn, &found, state, then);
+        self.counters.called_at_once();
+        Ok(given)
+    }
+
     /// From a question to an answer.
     pub fn answer<Q: Question, R>(
         &self,

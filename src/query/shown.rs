@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::error::{Result, refuse};
+use crate::platform::bytes::nul_in;
 use crate::store::Store;
 
 /// Bytes of the hash that are shown: enough to tell the paths of a log apart.
@@ -49,7 +50,7 @@ impl Shown {
                 self.path(&path[..32]),
             ));
         }
-        if path.contains(&0) {
+        if nul_in(path).is_some() {
             return refuse(format!(
                 "the path '{}' holds a NUL byte: no file has such a name",
                 self.path(path)

@@ -55,6 +55,11 @@ impl Asked {
         is_due.then_some(ms)
     }
 
+    /// Whether the store need not be told that a call asks now.
+    pub fn is_noted(&self, now_ms: i64) -> bool {
+        (0..NOTED_MS).contains(&now_ms.saturating_sub(self.noted.load(Ordering::Relaxed)))
+    }
+
     /// The store was told.
     pub fn noted(&self, ms: i64) {
         self.noted.store(ms, Ordering::Relaxed);

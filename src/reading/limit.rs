@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::catch_up::Reading;
+use super::snapshot::Snapshot;
 use crate::model::{Generation, LibraryId};
 use crate::platform::mutex::lock;
 use crate::store::LibraryRow;
@@ -125,6 +126,17 @@ impl Reading {
     /// Whether a library went for the limit of this handle.
     pub fn is_evicted(&self, row: &LibraryRow) -> bool {
         self.limit.bytes().is_some() && row.generation < Generation::default()
+    }
+
+    /// Whether a question has to look at the limit.
+    pub(super) fn limit_is_due(&self, now_ms: i64) -> bool {
+        self.limit.is_due(LOOKED_AT_MS, now_ms)
+    }
+
+    /// Whether a library was ever fetched, and the store knows that it is asked for: then an answer of it leaves nothing to
+    /// be noted.
+    pub fn is_noted(snapshot: &Snapshot, place: usize, now_ms: i64) -> bool {
+        snapshot.rows[place].generation.is_fetched() && snapshot.asked[place].is_noted(now_ms)
     }
 
     /// Libraries that were fetched for a call were read by it: other processes may evict them from now on.

@@ -4,6 +4,7 @@ use super::catch_up::Reading;
 use super::selection::{Resolved, Selection};
 use super::snapshot::Snapshot;
 use crate::matching::{GROUP, Scope, fast_lookup, fast_lookup_all};
+use crate::model::Rung;
 
 impl Reading {
     /// Hands the rating key of the item with this path to `then`, if a fast lookup knows it.
@@ -19,10 +20,10 @@ impl Reading {
             && let Some(hit) = fast_lookup(&snapshot.views, scope, &self.mappings, path)
         {
             snapshot.asked[hit.library].touch();
-            self.counters.answered(hit.rung, false);
+            self.counters.looked_up(hit.rung, 1);
             return Some(then(hit.rating_key));
         }
-        self.counters.lookup_missed();
+        self.counters.lookups_missed(1);
         None
     }
 
@@ -48,22 +49,31 @@ impl Reading {
                 .whole()
                 .and_then(|snapshot| Some((scope(library, &snapshot)?, snapshot)));
             let Some((scope, snapshot)) = known else {
+                self.counters.lookups_missed(count as u64);
                 for _ in group {
-                    self.counters.lookup_missed();
                     each(None);
                 }
                 continue;
             };
+            // Counted once a group: each count takes as long as a part of a lookup.
+            let mut answers = [0; Rung::ALL.len()];
+            let mut missed = 0;
             fast_lookup_all(&snapshot.views, scope, &self.mappings, group, |hit| {
                 match &hit {
                     Some(hit) => {
                         snapshot.asked[hit.library].touch();
-                        self.counters.answered(hit.rung, false);
+                        answers[hit.rung as usize] += 1;
                     }
-                    None => self.counters.lookup_missed(),
+                    None => missed += 1,
                 }
                 each(hit.map(|hit| hit.rating_key));
             });
+            for (rung, answers) in Rung::ALL.into_iter().zip(answers).filter(|(_, answers)| *answers > 0) {
+                self.counters.looked_up(rung, answers);
+            }
+            if missed > 0 {
+                self.counters.lookups_missed(missed);
+            }
         }
     }
 }

@@ -7,6 +7,13 @@
 
 #include <time.h>
 
+/* The status of an answer that may not be waited for; the block is in the buffer. */
+static int32_t at_once(const plexindex_handle *handle, plexindex_query query, uint32_t flags, plexindex_buffer *buffer)
+{
+    query.flags = PLEXINDEX_QUERY_AT_ONCE | flags;
+    return plexindex_match_path(handle, &query, buffer, NULL);
+}
+
 static double now(void)
 {
     struct timespec time;
@@ -61,6 +68,8 @@ static void not_fetched(const plexindex_handle *handle, const struct setting *se
     CHECK_REFUSED(PLEXINDEX_CONNECT, plexindex_record_match(movies, "/a.mkv", 6, "7", 1, NULL), host);
     offline.flags = PLEXINDEX_QUERY_OFFLINE;
     CHECK_REFUSED(PLEXINDEX_OFFLINE, fetches(plexindex_match_path, handle, &offline), "Movies");
+    CHECK_STATUS(PLEXINDEX_NOT_YET, at_once(handle, one, PLEXINDEX_QUERY_OFFLINE, &page));
+    CHECK(plexindex_block_answer(&page, 0)->item == 0);
 
     /* What needs no server, needs none. */
     CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items(handle, movies, &cursor, 1, &page, NULL), "Movies");
@@ -112,6 +121,16 @@ static void fetched(const plexindex_handle *handle, const struct setting *settin
     CHECK(strcmp(text_of(&answered, item_of(&answered, answer_of(&answered, 0))->key), key) == 0);
     forget(&answered);
     CHECK(strcmp(plexindex_lookup_key(movies, path), key) == 0);
+    /* To renew it takes a request; without one the old answer is at hand. */
+    CHECK_STATUS(PLEXINDEX_NOT_YET, at_once(handle, query, 0, &page));
+    CHECK(plexindex_block_answer(&page, 0)->item == 0);
+    CHECK_STATUS(PLEXINDEX_OK, at_once(handle, query, PLEXINDEX_QUERY_OFFLINE, &page));
+    CHECK(((const plexindex_answers *)memory)->count == 1 && page.length <= sizeof memory);
+    CHECK(plexindex_block_answer(&page, 0)->flags == PLEXINDEX_ANSWER_STALE);
+    page.capacity = 16;
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, at_once(handle, query, PLEXINDEX_QUERY_OFFLINE, &page));
+    CHECK(page.length > 16);
+    page.capacity = sizeof memory;
     batch.text.length += 1;
     CHECK_STATUS(PLEXINDEX_OK, fetches(match_batch, handle, &batch));
     CHECK_STATUS(PLEXINDEX_OK, fetches(plexindex_match_guid, handle, &guid));
@@ -133,6 +152,7 @@ static void fetched(const plexindex_handle *handle, const struct setting *settin
     /* Invalidated, and no server there to confirm it: not answered. */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_item(movies, key, strlen(key), NULL));
     CHECK(plexindex_lookup_key(movies, path) == NULL);
+    CHECK(at_once(handle, query, PLEXINDEX_QUERY_OFFLINE, &page) != PLEXINDEX_OK);
     answered = ask(plexindex_match_path, handle, &query);
     CHECK(answered.status != PLEXINDEX_OK);
     if (answered.status == PLEXINDEX_NOT_FOUND) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 import subprocess
 import sys
 import weakref
@@ -59,6 +60,52 @@ def test_it_answers_as_ctypes_does(index: plexindex.Index, server: Server) -> No
     assert movies.lookup_keys(many) == slow[: len(plain)] * 100
     assert None in slow
     assert sum(key is not None for key in slow) > len(plain)
+
+
+@accelerated
+def test_an_answer_is_as_python_gives_it(index: plexindex.Index, server: Server) -> None:
+    movies = index.library("Movies")
+    movies.refresh()
+    plain = paths_of(server, 40)
+    movies.record_match("/host/\u00e9.mkv", "1003")
+    before = server.requests()
+    asked: list[Any] = [
+        *plain,
+        *(os.fsencode(path) for path in plain[:3]),
+        *(Path(path) for path in plain[:3]),
+        *(Text(path) for path in plain[:3]),
+        *("/host/\u00e9.mkv", plain[0].upper(), "/mnt/x/" + plain[0].rsplit("/", 1)[1]),
+    ]
+    for path in asked:
+        answer, slow = movies.match(path), index.match_path(movies, path)
+        assert (answer, repr(answer), answer.to_dict()["item"]) == (slow, repr(slow), slow.to_dict()["item"])
+        assert (answer.key, bool(answer)) == (slow.key, bool(slow))
+        assert pickle.loads(pickle.dumps(answer)) == answer == movies.match(path, offline=True)  # noqa: S301
+        assert answer.item is None or answer.item.paths
+    assert server.requests() == before
+    # What has to be verified is verified.
+    movies.invalidate_path(plain[0])
+    assert movies.match(plain[0]).key
+    assert server.requests() > before
+    odds: list[Any] = ["", "a\0b", b"", 7, None]
+    for odd in odds:
+        with pytest.raises((plexindex.InvalidArgumentError, TypeError)) as fast:
+            movies.match(odd)
+        with pytest.raises((plexindex.InvalidArgumentError, TypeError)) as known:
+            index.match_path(movies, odd)
+        assert str(fast.value) == str(known.value)
+    with pytest.raises(TypeError, match=r"Library\.match\(\)"):
+        movies.match()  # type: ignore[call-arg]
+
+
+@accelerated
+def test_a_class_of_the_host_keeps_its_own_match(index: plexindex.Index) -> None:
+    class Own(plexindex.Library):
+        def match(self, path: Any, **_: Any) -> Any:
+            return ("own", path)
+
+    movies = index.library("Movies")
+    assert Own(index, movies._selected, None, "Movies", {}).match("/x") == ("own", "/x")
 
 
 @accelerated
@@ -124,6 +171,9 @@ def test_references_are_counted_right(index: plexindex.Index, server: Server, tm
         movies.lookup_key("/nowhere")
         movies.lookup_keys(paths)
         movies.lookup_keys([*paths, "/nowhere"])
+        movies.match(paths[0])
+        movies.match(paths[0], offline=True)
+        movies.match(path=paths[1])
         cache.get_match("Movies", paths[0])
         cache.get_match("Movies", paths[1])
         cache.get_match(library_name="Movies", file_path=paths[0])

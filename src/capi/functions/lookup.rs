@@ -9,6 +9,7 @@ use crate::capi::strings::{bytes, null, out};
 use crate::capi::types::{Buffer, LibraryHandle};
 use crate::error::{Error, Result, Status, refuse};
 use crate::index::Library;
+use crate::platform::bytes::nul_in;
 
 /// The fast lookup: the key (`/library/metadata/<rating key>`) of the item with this path, where the index has it at
 /// hand with PLEXINDEX_CONFIDENCE_HIGH.
@@ -98,16 +99,10 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
     let prefix = library.key_prefix();
     let mut used = 0;
     let mut answered = 0;
-    let mut put = |piece: &[u8]| {
-        if let Some(place) = room.get_mut(used..used + piece.len()) {
-            place.copy_from_slice(piece);
-        }
-        used += piece.len();
-    };
     let mut rest = paths;
     let mut seen = 0;
     let pieces = std::iter::from_fn(|| {
-        let end = memchr(rest)?;
+        let end = nul_in(rest)?;
         let path = &rest[..end];
         rest = &rest[end + 1..];
         seen += 1;
@@ -115,11 +110,17 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
     });
     library.lookup_keys(pieces, |rating_key| {
         // A NUL within a key would shift all that follow. None is let in any more; an older store may hold one.
-        if let Some(rating_key) = rating_key.filter(|key| !key.as_bytes().contains(&0)) {
-            put(prefix.as_bytes());
-            put(rating_key.as_bytes());
+        let (head, tail) = match rating_key.filter(|key| !key.as_bytes().contains(&0)) {
+            Some(rating_key) => (prefix.as_bytes(), rating_key.as_bytes()),
+            None => (&[][..], &[][..]),
+        };
+        let length = head.len() + tail.len();
+        if let Some(place) = room.get_mut(used..=used + length) {
+            place[..head.len()].copy_from_slice(head);
+            place[head.len()..length].copy_from_slice(tail);
+            place[length] = 0;
         }
-        put(&[0]);
+        used += length + 1;
         answered += 1;
     });
     if seen != count || !rest.is_empty() {
@@ -140,11 +141,6 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
         return Err(too_small(used, keys.capacity));
     }
     Ok(Status::Ok)
-}
-
-fn memchr(bytes: &[u8]) -> Option<usize> {
-    // CStr's search is the C library's, which is vectorised.
-    CStr::from_bytes_until_nul(bytes).ok().map(CStr::count_bytes)
 }
 
 #[cfg(test)]

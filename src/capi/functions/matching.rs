@@ -31,9 +31,11 @@ pub unsafe extern "C" fn plexindex_match_path(
         // SAFETY: the caller's promise.
         let (opened, query, answer) = unsafe { (opened(handle)?, query::query(query)?, out(answer, "answer")?) };
         let path = query.text;
-        let status = opened
-            .index()
-            .match_path_with(&query.options(), path, |found| write_answer(answer, found))?;
+        let (index, options) = (opened.index(), query.options());
+        if query.at_once() {
+            return index.match_path_at_once(&options, path, |found| write_answer(answer, found));
+        }
+        let status = index.match_path_with(&options, path, |found| write_answer(answer, found))?;
         recount_log_lines(answer)?;
         Ok(status)
     })

@@ -14,7 +14,7 @@ use super::sort::{self, Name};
 use super::{bytes, names, table};
 use crate::error::{Error, Result, Status};
 use crate::matching::normal::{Shape, form_tag};
-use crate::matching::{Fold, Form, Mappings, Normal};
+use crate::matching::{Fold, Form, Mappings, Normal, Spelling};
 use crate::model::Item;
 use crate::platform::files;
 
@@ -296,6 +296,11 @@ impl ImageBuilder {
             };
             record::put_entry(&mut self.records, flags | form, target, path, normal.form());
             self.paths.push((normal.hash(), number));
+            if let Some(spelled) = Spelling::hash_of(path).filter(|_| form == FORM_STORED)
+                && table::upper(spelled) != table::upper(normal.hash())
+            {
+                self.paths.push((spelled, number));
+            }
             if flags & MAPPED == 0 {
                 self.parts += 1;
                 if let Some(hash) = names::name_hash(normal.form())

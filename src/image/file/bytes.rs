@@ -71,10 +71,10 @@ impl Checked {
         self.slice(at, length.min(self.sums.saturating_sub(at)))
     }
 
-    /// A byte whose sum was not verified: it may be loaded into the cache, and must not be believed.
+    /// Brings what stands at `at` into the cache, whether its sum was verified or not.
     #[inline]
-    pub fn glimpse(&self, at: usize) -> u8 {
-        self.bytes.get(at).copied().unwrap_or(0)
+    pub fn prefetch(&self, at: usize) {
+        self.bytes.prefetch(at);
     }
 
     #[inline]

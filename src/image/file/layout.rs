@@ -8,7 +8,8 @@ pub use crate::model::ImageKind;
 pub const BLOCK: usize = 4096;
 const MAGIC: [u8; 8] = *b"PLXWARM\0";
 /// 1: the first. 2: with the seal. 3: matches and single items carry the change sequence at which they became known.
-const VERSION: u32 = 3;
+/// 4: paths that are not ASCII are listed under their spelling too.
+const VERSION: u32 = 4;
 /// The head's check sum stands here, over all before it.
 const AT_SUM: usize = 504;
 const AT_WORDS: usize = 16;

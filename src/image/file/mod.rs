@@ -6,7 +6,7 @@
 //! |---|---|
 //! | head | 4 KiB: magic, versions, counts, where the parts are, all under a check sum: [`layout`] |
 //! | records | entries (a path, and behind an item's first path the item itself), shows between them: [`record`] |
-//! | paths | hash table over the normal forms' hashes, to entries: [`table`] |
+//! | paths | hash table over the normal forms' hashes, and the spellings' where they are not ASCII, to entries: [`table`] |
 //! | keys | hash table over the rating keys' hashes, to items: [`table`] |
 //! | names | all listed paths by file name's hash, then by the components before it; and a directory to it: [`names`] |
 //! | sums | a check sum for each 4 KiB of what lies between head and here |

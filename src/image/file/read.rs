@@ -1,5 +1,6 @@
 //! Reading an image.
 
+use std::num::NonZero;
 use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -11,7 +12,7 @@ use super::record::{self, Entry, TWIN};
 use super::table::Table;
 use crate::error::{Error, Result, Status};
 use crate::matching::normal::form_tag;
-use crate::matching::{GROUP, ItemRef, Normal};
+use crate::matching::{First, ItemRef, Normal};
 use crate::platform::map::{FileBytes, MapMode};
 
 /// An open image.
@@ -107,33 +108,39 @@ impl Image {
         });
     }
 
-    /// The rating key of the item whose first path has exactly these bytes, if no other path has the same hash. `None`
-    /// says nothing: it is what [`Image::paths`] would find that counts.
+    /// The rating key of the item whose first path has exactly these bytes, if no other path has the same hash. `first` is
+    /// the first entry of that hash. `None` says nothing: it is what [`Image::paths`] would find that counts.
     #[inline]
-    pub fn sole<'i>(&'i self, path: &Normal<'_>) -> Option<&'i str> {
-        let number = self.paths.first(&self.file, path.hash()).ok()??;
-        record::sole(&self.file, number, path.raw()).ok()?
+    pub fn sole<'i>(&'i self, path: &[u8], first: First) -> Option<&'i str> {
+        let (rating_key, _) = record::sole(&self.file, first.0?.get(), path).ok()??;
+        Some(rating_key)
     }
 
-    /// Loads what looking these paths up begins with: the slots of all, then the entries of all. Loads that do not depend
-    /// on each other overlap; done path by path, each would be waited for.
+    /// The same for a path that is not ASCII and was found by its spelling, with the hash of its normal form.
     #[inline]
-    pub fn expect(&self, paths: &[Normal<'_>]) {
-        let mut seen = 0;
-        for path in paths {
-            seen ^= self.file.glimpse(self.paths.at(path.hash()));
+    pub fn sole_spelled<'i>(&'i self, path: &[u8], first: First) -> Option<(&'i str, u64)> {
+        let (rating_key, form) = record::sole(&self.file, first.0?.get(), path).ok()??;
+        Some((rating_key, xxh3_64(form)))
+    }
+
+    /// Loads what looking up paths of this hash begins with. Loads that do not depend on each other overlap; done path by
+    /// path, each would be waited for.
+    #[inline]
+    pub fn expect(&self, hash: u64) {
+        self.file.prefetch(self.paths.at(hash));
+    }
+
+    /// The first entry of this hash, if there is one. Loads the entry.
+    #[inline]
+    pub fn first(&self, hash: u64) -> First {
+        let Ok(Some(number)) = self.paths.first(&self.file, hash) else {
+            return First(None);
+        };
+        // A path and its rating key rarely take more.
+        for line in 0..3 {
+            self.file.prefetch(number as usize * 4 + line * 64);
         }
-        let mut entries = [0; GROUP];
-        for (path, entry) in paths.iter().zip(&mut entries) {
-            if let Ok(Some(number)) = self.paths.first(&self.file, path.hash()) {
-                *entry = number as usize * 4;
-            }
-        }
-        for (path, entry) in paths.iter().zip(entries) {
-            // The beginning of the entry, and the rating key behind the path.
-            seen ^= self.file.glimpse(entry) ^ self.file.glimpse(entry + path.raw().len());
-        }
-        std::hint::black_box(seen);
+        First(NonZero::new(number))
     }
 
     /// Gives `each` the listed entries with the longest common end; see [`Names::alike`].
@@ -166,11 +173,11 @@ impl Image {
         found
     }
 
-    /// Whether an entry may have this path's form; `false` is certain.
+    /// Whether an entry may have a form of this hash; `false` is certain.
     #[inline]
     #[must_use]
-    pub fn may_have(&self, path: &Normal<'_>) -> bool {
-        !matches!(self.paths.first(&self.file, path.hash()), Ok(None))
+    pub fn may_have(&self, form: u64) -> bool {
+        !matches!(self.paths.first(&self.file, form), Ok(None))
     }
 
     /// The rating key of an entry's item; empty when the image is broken there.

@@ -210,10 +210,10 @@ pub fn rating_key(file: &Checked, item: usize) -> Read<&str> {
     text(file, file.slice(item + 2 + used, length)?)
 }
 
-/// The rating key of the item that begins with this entry, if its path is `path`, and nothing else has its hash. Reads
-/// entry and item with one check of their bounds, since it knows how long the path must be.
+/// The rating key of the item that begins with this entry, if its path is `path`, and nothing else has its hash; and the
+/// stored form, else the path. Reads entry and item with one check of their bounds, since it knows how long the path must be.
 #[inline]
-pub fn sole<'i>(file: &'i Checked, number: u32, path: &[u8]) -> Read<Option<&'i str>> {
+pub fn sole<'i>(file: &'i Checked, number: u32, path: &[u8]) -> Read<Option<(&'i str, &'i [u8])>> {
     const AROUND: usize = 1 + 2 + 2 + 1 + 32;
     let at = number as usize * 4;
     let mut read = file.up_to(at, path.len() + AROUND)?;
@@ -231,22 +231,28 @@ pub fn sole<'i>(file: &'i Checked, number: u32, path: &[u8]) -> Read<Option<&'i 
     let Some((length, used)) = varint(bytes) else {
         return Ok(None);
     };
-    let own = bytes[used..].get(..path.len());
-    if length != path.len() as u64 || own != Some(path) {
+    let Some((own, mut bytes)) = bytes[used..].split_at_checked(path.len()) else {
+        return Ok(None);
+    };
+    if length != path.len() as u64 || own != path {
         return Ok(None);
     }
-    let mut bytes = &bytes[used + path.len()..];
+    let mut form = own;
     if stores_form {
-        let form = varint(bytes).and_then(|(length, used)| Some((usize::try_from(length).ok()?, used)));
-        let Some(item) = form.and_then(|(length, used)| bytes.get(used.checked_add(length)?..)) else {
+        let behind = varint(bytes).and_then(|(length, used)| {
+            let length = usize::try_from(length).ok()?;
+            bytes[used..].split_at_checked(length)
+        });
+        let Some((stored, item)) = behind else {
             return Ok(None);
         };
-        bytes = item;
+        (form, bytes) = (stored, item);
     }
     // Type, flags, then the key, whose length is one byte for any key that Plex makes.
     match bytes {
         [_, _, length @ ..0x80, key @ ..] if key.len() >= usize::from(*length) => {
-            text(file, &key[..usize::from(*length)]).map(Some)
+            let key = text(file, &key[..usize::from(*length)])?;
+            Ok(Some((key, form)))
         }
         _ => Ok(None),
     }

@@ -81,7 +81,8 @@ impl Table {
     }
 
     /// Gives each entry whose hash has this upper half to `each`, until it says that it has enough.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // measured: a tenth of a lookup
     pub fn find(&self, file: &Checked, hash: u64, mut each: impl FnMut(u32) -> Read<bool>) -> Read<()> {
         let wanted = upper(hash);
         let mut slot = home(hash, self.homes);
@@ -92,10 +93,11 @@ impl Table {
             let here = ((BLOCK - at % BLOCK) / 8).clamp(1, slots - slot);
             for bytes in file.slice(at, here * 8)?.as_chunks().0 {
                 let [kept, entry] = halves(u64::from_le_bytes(*bytes));
-                if entry == 0 || kept > wanted {
-                    return Ok(());
+                // One comparison for most of the walk; a free slot is less than any hash but 0.
+                if kept < wanted && entry != 0 {
+                    continue;
                 }
-                if kept == wanted && each(entry)? {
+                if entry == 0 || kept > wanted || each(entry)? {
                     return Ok(());
                 }
             }

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use super::{listing, matches, movie};
 use crate::error::Status;
 use crate::image::{Image, ImageBuilder, ImageKind, ImageMeta, LibraryFacts, LibraryView};
-use crate::matching::{GuidRef, ItemRef, Mappings, Normal};
-use crate::model::{Item, ItemType};
+use crate::matching::{GuidRef, ItemRef, Mappings, Normal, Scope, Spelling, fast_lookup};
+use crate::model::{Item, ItemType, Rung};
 use crate::platform::map::MapMode;
 
 fn open(items: &[Item]) -> Image {
@@ -111,8 +111,8 @@ fn an_empty_image_answers() {
     assert_eq!(image.items().count(), 0);
     assert_eq!(image.find("1"), None);
     Normal::with(b"/a/x.mkv", |path| {
-        assert!(image.sole(path).is_none());
-        assert!(!image.may_have(path));
+        assert!(image.sole(path.raw(), image.first(path.hash())).is_none());
+        assert!(!image.may_have(path.hash()));
         image.paths(path, |_, _| panic!("nothing is listed"));
         assert_eq!(image.alike(path, 1, None, |_, _| panic!("nothing is listed")), 0);
     });
@@ -234,4 +234,60 @@ fn without_memory_for_an_image_there_is_a_status() {
         assert_eq!(error.status, Status::Store, "{error}");
         assert!(error.message.contains("ulimit"), "{error}");
     }
+}
+
+#[test]
+fn a_path_as_it_is_listed_needs_no_normal_form() {
+    let listed = [
+        "/m/\u{c9}t\u{e9}/\u{c9}.mkv",
+        "/m/\u{e9}.mkv",
+        "/m/e\u{301}.MKV",
+        "/m/夜.mkv",
+    ];
+    let items: Vec<Item> = (0..4).map(|n| movie(&n.to_string(), &[listed[n]])).collect();
+    let image = open(&items);
+    let spelled = |path: &str| {
+        let hash = Spelling::hash_of(path.as_bytes()).expect("it is not ASCII");
+        image.sole_spelled(path.as_bytes(), image.first(hash))
+    };
+    for (path, key) in [(listed[0], "0"), (listed[3], "3")] {
+        let mut form = 0;
+        Normal::with(path.as_bytes(), |path| form = path.hash());
+        assert_eq!(spelled(path), Some((key, form)), "{path}");
+    }
+    // Two spellings of one path: which is meant is told by the normal form.
+    assert_eq!(spelled(listed[1]), None);
+    assert_eq!(spelled(listed[2]), None);
+    assert_eq!(spelled("/m/e\u{301}t\u{e9}/\u{c9}.mkv"), None);
+    assert_eq!(Spelling::hash_of(b"/m/a.mkv"), None);
+}
+
+#[test]
+fn what_was_recorded_under_another_spelling_counts() {
+    let none = Mappings::default();
+    let path = "/m/\u{c9}.mkv";
+    let image = Arc::new(open(&[movie("1", &[path]), movie("2", &["/m/2.mkv"])]));
+    let facts = LibraryFacts {
+        uuid: "uuid".into(),
+        fetched: true,
+        ..LibraryFacts::default()
+    };
+    let asked = |recorded: &str, key: &str| {
+        let matches = matches(&[(recorded.as_bytes(), key, 1)]);
+        let matches = Arc::new(Image::from_bytes(matches).expect("an image opens"));
+        let view = LibraryView::new(
+            facts.clone(),
+            &none,
+            Some(Arc::clone(&image)),
+            Some(matches),
+            Arc::default(),
+        );
+        let views = [&view];
+        let hit = fast_lookup(&views, Scope::One(0), &none, path.as_bytes())?;
+        Some((hit.rating_key.to_owned(), hit.rung))
+    };
+    assert_eq!(asked(path, "1"), Some(("1".to_owned(), Rung::Confirmed)));
+    assert_eq!(asked(path, "2"), Some(("2".to_owned(), Rung::Confirmed)));
+    assert_eq!(asked("/m/e\u{301}.mkv", "2"), Some(("2".to_owned(), Rung::Confirmed)));
+    assert_eq!(asked("/m/other.mkv", "2"), Some(("1".to_owned(), Rung::Exact)));
 }

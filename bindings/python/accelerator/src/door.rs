@@ -7,8 +7,8 @@ use std::ptr::{null, null_mut};
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
+use super::Buffer;
 use super::exactly;
-use super::keys::Buffer;
 
 // Of the C library, which every extension module is linked with.
 unsafe extern "C" {

@@ -1,23 +1,15 @@
 //! Keys of paths in a library: one, and a list.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::ptr::null_mut;
 
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Kept, Lookup, Method, address, bind, bound, exactly, given, none, text};
+use super::{Buffer, Kept, Lookup, Method, address, bind, bound, exactly, given, none, text};
 
 /// `plexindex_lookup_keys`.
 type LookupKeys = unsafe extern "C" fn(*const c_void, *const c_char, usize, usize, *mut Buffer, *mut Buffer) -> i32;
-
-/// `plexindex_buffer`.
-#[repr(C)]
-pub struct Buffer {
-    pub data: *mut c_char,
-    pub capacity: usize,
-    pub length: usize,
-}
 
 /// Paths of one crossing: what they lead to stays in the processor's caches.
 const AT_ONCE: usize = 256;
@@ -180,16 +172,18 @@ unsafe fn fill(one: &One<LookupKeys>, paths: *mut PyObject, count: usize, found:
             }
         };
         buffer.length = buffer.length.min(keys.len());
-        let mut rest = keys[..buffer.length].split(|byte| *byte == 0);
+        let mut rest = &keys[..buffer.length];
         for at in begin..end {
-            let Some(key) = rest.next() else {
+            let Ok(key) = CStr::from_bytes_until_nul(rest) else {
                 return Filled::Oddly;
             };
-            let key = if key.is_empty() {
+            let length = key.count_bytes();
+            rest = &rest[length + 1..];
+            let key = if length == 0 {
                 none()
             } else {
                 // SAFETY: a text of this length.
-                unsafe { py::PyUnicode_FromStringAndSize(key.as_ptr().cast(), key.len().cast_signed()) }
+                unsafe { py::PyUnicode_FromStringAndSize(key.as_ptr(), length.cast_signed()) }
             };
             // SAFETY: within the new list, which takes the reference over.
             if key.is_null() || unsafe { py::PyList_SetItem(found, at.cast_signed(), key) } != 0 {
@@ -197,7 +191,7 @@ unsafe fn fill(one: &One<LookupKeys>, paths: *mut PyObject, count: usize, found:
             }
         }
         // One NUL ends each key: shifted answers would be other items' keys.
-        if rest.next().is_none_or(|after| !after.is_empty()) || rest.next().is_some() {
+        if !rest.is_empty() {
             return Filled::Oddly;
         }
     }

@@ -12,6 +12,7 @@ use std::ptr::null_mut;
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
+mod answer;
 #[cfg(unix)]
 mod door;
 mod keys;
@@ -19,6 +20,14 @@ mod table;
 
 /// The C ABI's `plexindex_lookup_key` and `plexindex_table_lookup`.
 type Lookup = unsafe extern "C" fn(*const c_void, *const c_char) -> *const c_char;
+
+/// `plexindex_buffer`.
+#[repr(C)]
+struct Buffer {
+    data: *mut c_char,
+    capacity: usize,
+    length: usize,
+}
 
 /// The name by which Python knows the capsules that this module made from any other.
 const CAPSULE: &CStr = c"plexindex._fast";
@@ -38,9 +47,10 @@ unsafe fn text<'a>(object: *mut PyObject) -> Option<&'a CStr> {
         unsafe { py::PyErr_Clear() };
         return None;
     }
-    // SAFETY: so many bytes are there, and a NUL behind them.
-    let bytes = unsafe { std::slice::from_raw_parts(start.cast::<u8>(), length.unsigned_abs() + 1) };
-    CStr::from_bytes_with_nul(bytes).ok().filter(|text| !text.is_empty())
+    // SAFETY: a NUL stands behind so many bytes.
+    let text = unsafe { CStr::from_ptr(start) };
+    // Another one within them ends it before.
+    (text.count_bytes() == length.unsigned_abs() && length > 0).then_some(text)
 }
 
 /// A new `str` of what the library gave, or an exception.
@@ -150,8 +160,49 @@ fn none() -> *mut PyObject {
     }
 }
 
+/// The function in Python, with the same arguments.
+///
+/// # Safety
+/// `arguments` has `count` references, and one more for each of the `names`.
+unsafe fn slow(
+    function: &Kept,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: so many references are there, and one more for each name. A tuple takes over what it is given.
+    unsafe {
+        let given = py::PyTuple_New(count);
+        if given.is_null() {
+            return null_mut();
+        }
+        for at in 0..count {
+            let one = *arguments.offset(at);
+            py::Py_IncRef(one);
+            py::PyTuple_SetItem(given, at, one);
+        }
+        let mut keywords = null_mut();
+        if !names.is_null() {
+            keywords = py::PyDict_New();
+            for at in 0..py::PyTuple_Size(names) {
+                if keywords.is_null()
+                    || py::PyDict_SetItem(keywords, py::PyTuple_GetItem(names, at), *arguments.offset(count + at)) != 0
+                {
+                    py::Py_DecRef(given);
+                    py::Py_DecRef(keywords);
+                    return null_mut();
+                }
+            }
+        }
+        let answer = py::PyObject_Call(function.0, given, keywords);
+        py::Py_DecRef(given);
+        py::Py_DecRef(keywords);
+        answer
+    }
+}
+
 /// The module's functions: they bind others.
-struct Methods([py::PyMethodDef; if cfg!(unix) { 15 } else { 4 }]);
+struct Methods([py::PyMethodDef; if cfg!(unix) { 16 } else { 5 }]);
 
 // SAFETY: addresses of what never changes.
 unsafe impl Sync for Methods {}
@@ -237,6 +288,11 @@ static METHODS: Methods = Methods([
         c"retire",
         door::retire,
         c"retire(cell, /)\n--\n\nPuts NULL there.",
+    ),
+    fast(
+        c"bind_match",
+        answer::bind_match,
+        c"bind_match(function, index, library, make, asked, told, slow, /)\n--\n\nA full answer that needs no wait. function: the address of plexindex_match_path; index, library: the addresses of where handles lie; make(block, None, asked): the answer; told(): log lines wait; slow(path, ...): what is asked otherwise.",
     ),
     py::PyMethodDef::zeroed(),
 ]);

@@ -6,7 +6,7 @@ use std::ptr::{null, null_mut};
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Kept, Lookup, Method, address, bind, bound, exactly, given, text};
+use super::{Kept, Lookup, Method, address, bind, bound, exactly, given, slow, text};
 
 /// What `get_match` is bound to.
 struct Tables {
@@ -66,7 +66,7 @@ unsafe extern "C" fn get_match(
                 return given(key);
             }
         }
-        slow(tables, arguments, count, names)
+        slow(&tables.slow, arguments, count, names)
     }
 }
 
@@ -96,43 +96,5 @@ unsafe fn found(tables: &Tables, library: *mut PyObject, path: *mut PyObject) ->
             handle if handle.is_null() => null(),
             handle => (tables.function)(handle, path.as_ptr()),
         }
-    }
-}
-
-/// The function in Python, with the same arguments.
-unsafe fn slow(
-    tables: &Tables,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    names: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: so many references are there, and one more for each name. A tuple takes over what it is given.
-    unsafe {
-        let given = py::PyTuple_New(count);
-        if given.is_null() {
-            return null_mut();
-        }
-        for at in 0..count {
-            let one = *arguments.offset(at);
-            py::Py_IncRef(one);
-            py::PyTuple_SetItem(given, at, one);
-        }
-        let mut keywords = null_mut();
-        if !names.is_null() {
-            keywords = py::PyDict_New();
-            for at in 0..py::PyTuple_Size(names) {
-                if keywords.is_null()
-                    || py::PyDict_SetItem(keywords, py::PyTuple_GetItem(names, at), *arguments.offset(count + at)) != 0
-                {
-                    py::Py_DecRef(given);
-                    py::Py_DecRef(keywords);
-                    return null_mut();
-                }
-            }
-        }
-        let answer = py::PyObject_Call(tables.slow.0, given, keywords);
-        py::Py_DecRef(given);
-        py::Py_DecRef(keywords);
-        answer
     }
 }

@@ -216,30 +216,36 @@ class Match:
     keys of a dict.
     """
 
-    __slots__ = ("_answer", "_asked", "_block")
+    __slots__ = ("_answer", "_asked", "_at", "_block")
 
     def __init__(self, block: bytes | bytearray, at: int | None = None, asked: Asked | None = None) -> None:
-        self._block, self._asked = block, asked
-        self._answer = ANSWER.unpack_from(block, HEAD.unpack_from(block)[4] if at is None else at)
+        self._block, self._at, self._asked = block, at, asked
+        self._answer: tuple[int, ...] | None = None
+
+    def _read(self) -> tuple[int, ...]:
+        # When it is first looked at: many answers are asked for one thing only, or for none.
+        at = HEAD.unpack_from(self._block)[4] if self._at is None else self._at
+        self._answer = ANSWER.unpack_from(self._block, at)
+        return self._answer
 
     @property
     def status(self) -> str:
         """``"ok"``, ``"not_found"``, ``"ambiguous"``, ``"not_yet"`` (the deadline came first: ask again) or
         ``"needs_warm"`` (refresh the library once without a deadline); in a batch also the name of an error.
         """
-        return c.STATUS_NAMES.get(self._answer[0], "unknown")
+        return c.STATUS_NAMES.get((self._answer or self._read())[0], "unknown")
 
     @property
     def rung(self) -> Rung:
         """What found it: ``"confirmed"``, ``"exact"``, ``"mapped"``, ``"suffix"``, ``"file_name"``, or ``"none"``."""
-        return _name(c.RUNGS, self._answer[1])  # type: ignore[return-value]
+        return _name(c.RUNGS, (self._answer or self._read())[1])  # type: ignore[return-value]
 
     @property
     def confidence(self) -> Confidence:
         """``"high"``: this file's item, as far as anything that is known can tell. ``"low"``: verify it, or choose
         among the candidates. ``"none"``: there is none.
         """
-        return _name(c.CONFIDENCES, self._answer[2])  # type: ignore[return-value]
+        return _name(c.CONFIDENCES, (self._answer or self._read())[2])  # type: ignore[return-value]
 
     @property
     def reason_code(self) -> ReasonCode:
@@ -250,12 +256,12 @@ class Match:
         ``"contradicted"`` (another year, number or edition, or an extra), ``"not_listed"`` (a folder of Plex's).
         ``"several_episodes"``: one file has them all; the item is the first, and :attr:`candidates` has them in order.
         """
-        return _name(c.REASONS, self._answer[3])  # type: ignore[return-value]
+        return _name(c.REASONS, (self._answer or self._read())[3])  # type: ignore[return-value]
 
     @property
     def reason(self) -> str | None:
         """The same as a sentence for people; None when ``reason_code`` is ``"none"``."""
-        offset, length = self._answer[9], self._answer[10]
+        offset, length = (self._answer or self._read())[9:11]
         return self._block[offset : offset + length].decode("utf-8", "surrogateescape") if offset else None
 
     @property
@@ -268,18 +274,18 @@ class Match:
         """Whether the listing that answered has expired. It was not renewed: the server did not answer, or was not to
         be asked.
         """
-        return bool(self._answer[4] & c.ANSWER_STALE)
+        return bool((self._answer or self._read())[4] & c.ANSWER_STALE)
 
     @property
     def age(self) -> float | None:
         """Seconds since the listing that answered was last seen to be current; None: there is none."""
-        milliseconds: int = self._answer[11]
+        milliseconds: int = (self._answer or self._read())[11]
         return None if milliseconds < 0 else milliseconds / 1000
 
     @property
     def item(self) -> Item | None:
         """The single item."""
-        offset = self._answer[5]
+        offset = (self._answer or self._read())[5]
         return Item(self._block, offset, self._asked) if offset else None
 
     @property
@@ -287,20 +293,20 @@ class Match:
         """The items that fit equally well, best first; a single item is the only candidate. Of a file with several
         episodes they are its episodes in order, and the first is the answer.
         """
-        first, count = self._answer[6], self._answer[7]
+        first, count = (self._answer or self._read())[6:8]
         step = HEAD.unpack_from(self._block)[2]
         return [Item(self._block, first + number * step, self._asked) for number in range(count)] if first else []
 
     @property
     def candidates_total(self) -> int:
         """How many candidates there are in all; ``candidates`` may hold fewer."""
-        total: int = self._answer[8]
+        total: int = (self._answer or self._read())[8]
         return total
 
     @property
     def error(self) -> Error | None:
         """In a batch: what went wrong with this one path, ready to be raised."""
-        status: int = self._answer[0]
+        status: int = (self._answer or self._read())[0]
         if status < c.FIRST_ERROR:
             return None
         from ._errors import error_for
@@ -310,8 +316,12 @@ class Match:
     @property
     def key(self) -> str | None:
         """The item's key, ``/library/metadata/<rating key>``."""
-        item = self.item
-        return None if item is None else item.key
+        at = (self._answer or self._read())[5]
+        if not at:
+            return None
+        # As Item.key, without the item: what most answers are asked for.
+        offset, length = TEXT.unpack_from(self._block, at)
+        return self._block[offset : offset + length].decode("utf-8", "surrogateescape")
 
     @property
     def rating_key(self) -> str | None:
@@ -386,7 +396,7 @@ class Match:
         return None if item is None else item.library
 
     def __bool__(self) -> bool:
-        return bool(self._answer[5])
+        return bool((self._answer or self._read())[5])
 
     def to_dict(self) -> dict[str, object]:
         """All that it tells, by name, as JSON can hold it."""
@@ -414,7 +424,7 @@ class Match:
 
     def __getstate__(self) -> tuple[None, dict[str, object]]:
         # What was asked stays here.
-        return None, {"_block": self._block, "_answer": self._answer, "_asked": None}
+        return None, {"_block": self._block, "_at": self._at, "_answer": None, "_asked": None}
 
     def __repr__(self) -> str:
         item = self.item

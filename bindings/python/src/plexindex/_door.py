@@ -268,7 +268,7 @@ def _grow(index: Any, index_class: Any, library_class: Any) -> None:
         selected = {
             (c.SELECT_TITLE, title): Selected(native, pointer, cell) for title, (cell, pointer) in found.items()
         }
-        index.__dict__.update(unasked(native), _selected=selected)
+        index.__dict__.update(unasked(native, index._handle), _selected=selected)
         _become(index, index_class)
         for known in libraries:
             library = known()

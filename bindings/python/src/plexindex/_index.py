@@ -404,6 +404,10 @@ class Library(Chosen):
         # Not this object: what an accelerator keeps is not seen by the garbage collector.
         chosen = Chosen(index, selected)
         self.__dict__["lookup_keys"] = selected.lookup_keys_for(lambda paths: index._lookup_keys(chosen, paths))
+        if type(self).match is _MATCH:
+            match = selected.match_for(index, Match, _MATCH.__get__(chosen))
+            if match is not None:
+                self.__dict__["match"] = match
 
     @property
     def index(self) -> Index:
@@ -476,5 +480,8 @@ class Library(Chosen):
         closed = "" if self._index.is_open else " (closed)"
         return f"<plexindex.Library {self._selector}{closed}>"
 
+
+# A class that derives from it may have another.
+_MATCH: Any = Library.match
 
 _door.grow_all(Index, Library)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _functools import partial  # type: ignore[import-not-found]
 from ctypes import addressof, c_void_p, cast
 
 from . import _accelerator
@@ -22,16 +23,18 @@ if TYPE_CHECKING:
     class Opened(Protocol):
         """What a fast path needs of its index."""
 
+        _cell: c_void_p
         _hides_paths: bool
 
         def _closed_error(self) -> ClosedError: ...
+        def _drain_log(self) -> None: ...
         def _lookup_counted(self, library: int, path: bytes) -> bytes | None: ...
 
 
 class Selected:
     """The library's own handle for a selector. Knows no index, so an index may hold it without a cycle."""
 
-    __slots__ = ("cell", "handle", "lookup_for", "lookup_keys_for", "pointer")
+    __slots__ = ("cell", "handle", "lookup_for", "lookup_keys_for", "match_for", "pointer")
 
     def __init__(self, native: Native, pointer: int, cell: Any = None) -> None:
         """``cell`` is where the accelerator keeps the handle: fast lookups that it has bound go by the same place."""
@@ -45,6 +48,11 @@ class Selected:
         """``lookup_for(index)`` is the fast path's function."""
         self.lookup_keys_for = _bind_fast_lookups(native, self.handle)
         """``lookup_keys_for(slow)`` is that of a list of paths: ``slow(paths)`` is asked for what is not plain."""
+        self.match_for = _bind_match(native, self.handle)
+        """``match_for(index, make, slow)`` is that of a full answer: ``slow`` is asked for what has to be waited for.
+
+        None without an accelerator.
+        """
 
     def retire(self) -> None:
         """Makes all fast paths raise ClosedError: plexindex_lookup_key() finds nothing at NULL."""
@@ -156,6 +164,24 @@ def _bind_fast_lookups(native: Native, handle: c_void_p) -> Callable[[Lookups], 
         return fast.lookup_keys(function, addressof(handle), slow) if fast else slow
 
     return lookup_keys_for
+
+
+def _bind_match(native: Native, handle: c_void_p) -> Callable[[Opened, Any, Any], Any]:
+    fast = _accelerator.load()
+    function = cast(native.match_path, c_void_p).value
+
+    def match_for(index: Opened, make: Any, slow: Any) -> Any:
+        if fast is None:
+            return None
+        # `slow` keeps the handle alive, and the index its own.
+        told = index._drain_log
+        match = fast.bind_match(function, addressof(index._cell), addressof(handle), make, index, told, slow)
+        # Around it is what may have attributes: inspect, and so an editor at run time, reads the signature of `slow`.
+        match = partial(match)
+        match.__wrapped__ = slow
+        return match
+
+    return match_for
 
 
 def _bind_counted(_native: Native, handle: c_void_p) -> Callable[[Opened], Lookup]:

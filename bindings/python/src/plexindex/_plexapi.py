@@ -184,7 +184,7 @@ class SectionIndex(_HoldsToken):
         """Which item this file is: :meth:`plexindex.Library.match`, with ``light``, the item as plexapi has it."""
         found = self.library.match(path, deadline=deadline, offline=offline, progress=progress)
         match = LightMatch.__new__(LightMatch)
-        match._block, match._answer, match._asked = found._block, found._answer, found._asked
+        match._block, match._at, match._asked, match._answer = found._block, found._at, found._asked, found._answer
         match.light = None if found.item is None else LightItem(self, found.item)
         return match
 

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     ChosenArg = Union[str, int, Chosen, None]
 
 
-def unasked(native: Native) -> dict[str, Any]:
+def unasked(native: Native, handle: int | None) -> dict[str, Any]:
     """The attributes of a session of which nothing was asked, but for those that it has from its opening."""
-    return {"_native": native, "_selected": {}, "_tables": {}, "_calls": {}, "_wakeup": None}
+    # Where the accelerator finds the handle: empty as soon as a close begins.
+    cell = ctypes.c_void_p(handle)
+    return {"_native": native, "_selected": {}, "_tables": {}, "_calls": {}, "_wakeup": None, "_cell": cell}
 
 
 class Session:
@@ -42,23 +44,23 @@ class Session:
     # Calls in flight, each with the fork generation that it began in. A dict: adding and removing are atomic.
     _calls: dict[Call, int]
     _wakeup: Any
+    _cell: ctypes.c_void_p
 
     def __init__(self, native: Native, options: COptions, progress: ProgressArg) -> None:
         self._open = False
         self._progress = progress
         self._hides_paths = bool(options.flags & c.OPEN_OBFUSCATE_PATHS)
         self._cache_dir = os.fsdecode(options.cache_dir.data or b"")
-        self.__dict__.update(unasked(native))
+        self.__dict__.update(unasked(native, None))
         # Reentrant, as a signal handler may close what the interrupted code is closing.
         self._closing = RLock()
         # How another process opens the same: a function and its arguments. It holds no token.
         self._recipe: tuple[Any, ...] | None = None
         self._handle: int | None = None
-        handle = ctypes.c_void_p()
-        status = native.open(ctypes.byref(options), ctypes.byref(handle), None)
+        status = native.open(ctypes.byref(options), ctypes.byref(self._cell), None)
         if status:
             raise self._failure(status)
-        self._handle = handle.value
+        self._handle = self._cell.value
         self._open = True
         _log.drain(native)
 
@@ -74,6 +76,7 @@ class Session:
         with self._closing:
             if self._handle is None:
                 return
+            self._cell.value = None
             if not self._wait_for_calls(me):
                 # It stays open until the process is gone, which is soon.
                 self._handle = None

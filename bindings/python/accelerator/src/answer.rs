@@ -1,0 +1,168 @@
+//! Full answers, where they need no wait.
+
+use std::cell::UnsafeCell;
+use std::ffi::{c_char, c_void};
+use std::ptr::{null, null_mut};
+
+use pyo3_ffi as py;
+use pyo3_ffi::{Py_ssize_t, PyObject};
+
+use super::{Buffer, Kept, Method, address, bind, bound, exactly, none, slow, text};
+
+/// `plexindex_match_path`.
+type MatchPath = unsafe extern "C" fn(*const c_void, *const Query, *mut Buffer, *mut Buffer) -> i32;
+
+/// `plexindex_query`.
+#[repr(C)]
+struct Query {
+    size: usize,
+    library: *const c_void,
+    text: *const c_char,
+    length: usize,
+    deadline_ms: i64,
+    flags: u32,
+    reserved: u32,
+    progress: *const c_void,
+    progress_user: *mut c_void,
+}
+
+/// `PLEXINDEX_QUERY_AT_ONCE`: nothing is waited for, so Python's lock is kept, and no close comes between.
+const AT_ONCE: u32 = 4;
+/// From here on a status is an error.
+const FIRST_ERROR: i32 = 100;
+/// `PLEXINDEX_NOT_YET`: the answer has to be waited for.
+const NOT_YET: i32 = 3;
+/// What an answer takes, unless it is unusual, in words.
+const ROOM: usize = 2048;
+/// Where a block says how many log lines wait.
+const LOG_LINES: usize = 20;
+
+/// What `match` is bound to.
+struct Answers {
+    function: MatchPath,
+    /// Where the handles of index and library lie; NULL in them once the index is closed. The objects below keep them alive.
+    index_cell: *const *const c_void,
+    library_cell: *const *const c_void,
+    /// Used under Python's lock, while no code of Python's runs.
+    room: UnsafeCell<Vec<u64>>,
+    /// `make(block, None, asked)` is the answer.
+    make: Kept,
+    asked: Kept,
+    /// Told when log lines wait.
+    told: Kept,
+    slow: Kept,
+}
+
+static MATCH: Method = Method(py::PyMethodDef {
+    ml_name: c"match".as_ptr(),
+    ml_meth: py::PyMethodDefPointer {
+        PyCFunctionFastWithKeywords: match_path,
+    },
+    ml_flags: py::METH_FASTCALL | py::METH_KEYWORDS,
+    ml_doc: c"match(path, *, deadline=None, offline=False, progress=None)\n--\n\nWhich item this file is: Index.match_path() in this library.".as_ptr(),
+});
+
+pub unsafe extern "C" fn bind_match(
+    _: *mut PyObject,
+    arguments: *mut *mut PyObject,
+    count: Py_ssize_t,
+) -> *mut PyObject {
+    // SAFETY: Python's call, with the address of plexindex_match_path.
+    unsafe {
+        let Some([function, index, library, make, asked, told, slow]) = exactly(arguments, count) else {
+            return null_mut();
+        };
+        let [function, index_cell, library_cell] = [*function, *index, *library].map(|one| address(one));
+        if function.is_null() || index_cell.is_null() || library_cell.is_null() {
+            if py::PyErr_Occurred().is_null() {
+                py::PyErr_SetString(py::PyExc_ValueError, c"an address is NULL".as_ptr());
+            }
+            return null_mut();
+        }
+        let answers = Answers {
+            function: std::mem::transmute::<*mut c_void, MatchPath>(function),
+            index_cell: index_cell.cast(),
+            library_cell: library_cell.cast(),
+            room: UnsafeCell::new(vec![0; ROOM]),
+            make: Kept::new(*make),
+            asked: Kept::new(*asked),
+            told: Kept::new(*told),
+            slow: Kept::new(*slow),
+        };
+        bind(answers, &MATCH)
+    }
+}
+
+unsafe extern "C" fn match_path(
+    own: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: bound by `bind_match`; the arguments are the caller's until this returns.
+    unsafe {
+        let answers: &Answers = bound(own);
+        if count != 1 || !(names.is_null() || py::PyTuple_Size(names) == 0) {
+            return slow(&answers.slow, arguments, count, names);
+        }
+        let Some((block, log_lines)) = at_once(answers, *arguments) else {
+            return slow(&answers.slow, arguments, count, names);
+        };
+        if block.is_null() {
+            return null_mut();
+        }
+        if log_lines > 0 {
+            let told = py::PyObject_CallFunctionObjArgs(answers.told.0, null_mut::<PyObject>());
+            if told.is_null() {
+                py::Py_DecRef(block);
+                return null_mut();
+            }
+            py::Py_DecRef(told);
+        }
+        let nowhere = none();
+        let made =
+            py::PyObject_CallFunctionObjArgs(answers.make.0, block, nowhere, answers.asked.0, null_mut::<PyObject>());
+        py::Py_DecRef(nowhere);
+        py::Py_DecRef(block);
+        made
+    }
+}
+
+/// The block of the answer (NULL: an exception is set), and how many log lines wait; `None` where Python has to ask.
+unsafe fn at_once(answers: &Answers, path: *mut PyObject) -> Option<(*mut PyObject, u32)> {
+    // SAFETY: the path is alive; the handles are open under Python's lock unless they are NULL; nothing else uses the room.
+    unsafe {
+        let path = text(path)?;
+        let (index, library) = (*answers.index_cell, *answers.library_cell);
+        if index.is_null() || library.is_null() {
+            return None;
+        }
+        let room = &mut *answers.room.get();
+        let query = Query {
+            size: size_of::<Query>(),
+            library,
+            text: path.as_ptr(),
+            length: path.count_bytes(),
+            deadline_ms: 0,
+            flags: AT_ONCE,
+            reserved: 0,
+            progress: null(),
+            progress_user: null_mut(),
+        };
+        let mut buffer = Buffer {
+            data: room.as_mut_ptr().cast(),
+            capacity: room.len() * size_of::<u64>(),
+            length: 0,
+        };
+        let status = (answers.function)(index, &raw const query, &raw mut buffer, null_mut());
+        if status == NOT_YET
+            || !(0..FIRST_ERROR).contains(&status)
+            || !(LOG_LINES + 4..=buffer.capacity).contains(&buffer.length)
+        {
+            return None;
+        }
+        let log_lines = buffer.data.add(LOG_LINES).cast::<u32>().read_unaligned();
+        let block = py::PyBytes_FromStringAndSize(buffer.data, buffer.length.cast_signed());
+        Some((block, log_lines))
+    }
+}
