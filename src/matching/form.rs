@@ -1,5 +1,7 @@
 //! Walking paths by component, from the end, in their normal form, without writing that form anywhere.
 
+use std::cmp::Ordering;
+
 /// What turns the bytes at hand into the normal form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fold {
@@ -42,6 +44,49 @@ impl<'a> Form<'a> {
             }
     }
 
+    /// The form's bytes.
+    pub fn bytes(self) -> impl Iterator<Item = u8> + 'a {
+        let fold = self.fold;
+        self.bytes.iter().map(move |byte| folded(fold, *byte))
+    }
+
+    /// The order of the forms' bytes.
+    #[must_use]
+    pub fn order(self, other: Form<'_>) -> Ordering {
+        match (self.fold, other.fold) {
+            (Fold::Done, Fold::Done) => self.bytes.cmp(other.bytes),
+            _ => self.bytes().cmp(other.bytes()),
+        }
+    }
+
+    /// Eight of the form's bytes from `at` on, as a number that has their order; zeros where it has ended.
+    #[must_use]
+    pub fn key(self, at: usize) -> u64 {
+        let mut key = [0; 8];
+        for (to, from) in key.iter_mut().zip(self.bytes.get(at..).unwrap_or_default()) {
+            *to = folded(self.fold, *from);
+        }
+        u64::from_be_bytes(key)
+    }
+
+    /// Equal when the path lies below a folder, which is in normal form and ends in no separator; else whether it comes
+    /// before or behind all that does, in the order of bytes.
+    #[must_use]
+    pub fn below(self, folder: &[u8]) -> Ordering {
+        let count = folder.len() + 1;
+        self.bytes()
+            .take(count)
+            .cmp(folder.iter().copied().chain(std::iter::once(b'/')))
+    }
+
+    /// The bytes of its first components, without what separates them from the next one.
+    #[must_use]
+    pub fn first(self, components: usize) -> Vec<u8> {
+        let form: Vec<u8> = self.bytes().collect();
+        let end = end_of(&form, components, |byte| byte == b'/');
+        form[..end].to_vec()
+    }
+
     /// Its components from the last to the first; empty ones, as between repeated separators, do not count.
     #[must_use]
     pub fn back(self) -> Back<'a> {
@@ -56,6 +101,36 @@ impl<'a> Form<'a> {
     #[must_use]
     pub fn common(self, other: Form<'_>) -> usize {
         self.back().zip(other.back()).take_while(|(a, b)| a.same(*b)).count()
+    }
+}
+
+/// Where the first so many components of a path end; empty ones do not count.
+pub fn end_of(path: &[u8], components: usize, separates: impl Fn(u8) -> bool) -> usize {
+    let mut left = components;
+    let mut inside = false;
+    for (at, byte) in path.iter().enumerate() {
+        if separates(*byte) {
+            if inside && left == 0 {
+                return at;
+            }
+            inside = false;
+        } else if !inside {
+            if left == 0 {
+                return at;
+            }
+            inside = true;
+            left -= 1;
+        }
+    }
+    path.len()
+}
+
+#[inline]
+fn folded(fold: Fold, byte: u8) -> u8 {
+    match fold {
+        Fold::Done => byte,
+        Fold::Ascii => byte.to_ascii_lowercase(),
+        Fold::Windows => windows(byte),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod beside;
 mod candidates;
+mod folder;
 mod form;
 mod ladder;
 mod mappings;
@@ -20,7 +21,11 @@ pub mod text;
 mod view;
 mod words;
 
-pub use form::{Fold, Form, lies_under};
+pub use folder::{
+    FolderOutcome, Folders, FoundFolder, Held, Invalidated, Member, Place, climb_folder, folder_form, place_among,
+    places_of,
+};
+pub use form::{Component, Fold, Form, lies_under};
 pub use ladder::{GROUP, Scope, climb, climb_normal, fast_lookup, fast_lookup_all};
 pub use mappings::Mappings;
 pub use normal::Normal;
