@@ -195,6 +195,66 @@ impl Folders for LibraryView {
         count
     }
 
+    fn files_below<'v>(
+        &'v self,
+        folder: &[u8],
+        mapped: bool,
+        after: Option<&[u8]>,
+        limit: usize,
+        each: &mut dyn FnMut(Vec<u8>, ItemRef<'v>, &'v [u8]),
+    ) {
+        let mut added: Vec<(&[u8], &Item, &str)> = Vec::new();
+        if !self.overlay.is_empty() {
+            let is_behind = |form: &[u8]| after.is_none_or(|after| form > after);
+            let below = self.added_below(folder, mapped).filter(|(_, _, form)| is_behind(form));
+            added.extend(below.map(|(item, path, form)| (form, item, path)));
+            added.sort_by_key(|(form, ..)| *form);
+        }
+        let mut added = added.into_iter().peekable();
+        let mut given = 0;
+        let mut last = Vec::new();
+        // Whether there is room for one more; what has the last one's form always has it.
+        let mut give = |form: Vec<u8>, item: ItemRef<'v>, path: &'v [u8]| {
+            if given >= limit && form != last {
+                return false;
+            }
+            given += 1;
+            last.clone_from(&form);
+            each(form, item, path);
+            true
+        };
+        if let Some(image) = &self.image {
+            let within = image.below(folder, mapped);
+            let hidden = if self.overlay.is_empty() || within.is_empty() {
+                Vec::new()
+            } else {
+                image.hidden_places(self.overridden_firsts(image).into_iter(), &within, folder, mapped)
+            };
+            let within = match after {
+                Some(after) => image.behind(&within, after),
+                None => within,
+            };
+            for place in within.filter(|place| hidden.binary_search(place).is_err()) {
+                let Some(entry) = image.at(place) else { return };
+                let form: Vec<u8> = entry.form().bytes().collect();
+                while let Some((own, item, path)) = added.next_if(|(own, ..)| *own <= form.as_slice()) {
+                    if !give(own.to_vec(), ItemRef::from(item), path.as_bytes()) {
+                        return;
+                    }
+                }
+                let listed = entry.listed();
+                if !give(form, image.item(listed), image.facts(listed).1) {
+                    return;
+                }
+            }
+        }
+        for (form, item, path) in added {
+            if !give(form.to_vec(), ItemRef::from(item), path.as_bytes()) {
+                return;
+            }
+        }
+    }
+
     fn place(&self, folder: &[u8]) -> Place {
         place_among(folder, self.own_folders())
     }

@@ -14,7 +14,7 @@ use std::ops::Deref;
 use super::form::{end_of, lies_under};
 use super::ladder::Scope;
 use super::mappings::Mappings;
-use super::normal::{Normal, Shape};
+use super::normal::{Normal, Shape, normal_form};
 use super::outcome::{Found, ItemRef, LIMIT};
 use super::telling::folder_root_differs;
 use super::view::View;
@@ -148,6 +148,17 @@ pub trait Folders: View {
     /// The folders of listed files with the longest common end, of at least `least` components (and one): `each` gets how many
     /// components agree, the same in all calls, and the folder; [`LIMIT`] at most. Returns how many there are.
     fn folders_alike(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize;
+
+    /// The files below a folder whose form comes behind `after`, in order: `limit` of them, and all that have the last one's
+    /// form. `each` gets that form, the item, and the path as it is listed.
+    fn files_below<'v>(
+        &'v self,
+        folder: &[u8],
+        mapped: bool,
+        after: Option<&[u8]>,
+        limit: usize,
+        each: &mut dyn FnMut(Vec<u8>, ItemRef<'v>, &'v [u8]),
+    );
 
     /// Where a folder stands to the library's own ones, as the server sees them or mapped.
     fn place(&self, folder: &[u8]) -> Place;
@@ -297,6 +308,32 @@ where
         if outcome.rung == Rung::None {
             outcome.reason = self.reason_of_miss(&places);
         }
+    }
+
+    /// The listed folder that certainly is the one asked for, and whether server-to-host rules lead to it.
+    fn certain(&self) -> Option<(Vec<u8>, bool)> {
+        let has = |folder: &[u8], mapped: bool| {
+            self.fetched().any(|(_, view)| {
+                let mut any = false;
+                view.files_below(folder, mapped, None, 1, &mut |_, _, _| any = true);
+                any
+            })
+        };
+        if has(self.folder, false) {
+            return Some((self.folder.to_vec(), false));
+        }
+        if self.mappings.digest() != 0 && has(self.folder, true) {
+            return Some((self.folder.to_vec(), true));
+        }
+        let rewritten = rewritten(self.mappings, self.folder, |folder| {
+            has(folder, false).then(|| (folder.to_vec(), false))
+        });
+        rewritten.or_else(|| {
+            let mut outcome = FolderOutcome::default();
+            self.fill(&mut outcome);
+            let sure = outcome.confidence == Confidence::High;
+            outcome.folders.pop().filter(|_| sure).map(|folder| (folder.form, folder.mapped))
+        })
     }
 
     /// What is listed below a folder in all libraries asked.
@@ -496,4 +533,59 @@ pub fn place_among<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [u8]>)
         }
     };
     locations.map(place).max().unwrap_or(Place::Elsewhere)
+}
+
+/// A file below a folder.
+#[derive(Clone, Debug)]
+pub struct FileBelow<'v> {
+    /// Its normal form, or that of what mappings make of it: what pages are in the order of.
+    pub form: Vec<u8>,
+    /// Its item, and its path as it is listed.
+    pub found: Found<'v>,
+}
+
+/// The files below a folder behind `after`, which is a listed path, or the first ones: `limit` of them in the order of their
+/// normal forms, and more where the last ones have the same. The folder is found as by [`climb_folder`], if that is certain.
+/// An image may be damaged: then [`View::broken`] says so.
+#[must_use]
+pub fn files_below<'v, L, V>(
+    views: &'v [V],
+    scope: Scope,
+    mappings: &Mappings,
+    path: &Normal<'_>,
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Vec<FileBelow<'v>>
+where
+    L: Folders + 'v,
+    V: Deref<Target = L>,
+{
+    let climb = Climb {
+        views,
+        scope,
+        mappings,
+        path,
+        folder: folder_form(path),
+    };
+    let Some((folder, mapped)) = climb.certain() else {
+        return Vec::new();
+    };
+    let after = after.map(|after| match mappings.to_host(after).filter(|_| mapped) {
+        Some(host) => normal_form(&host),
+        None => normal_form(after),
+    });
+    let mut files: Vec<FileBelow<'v>> = Vec::new();
+    for (library, view) in climb.fetched() {
+        view.files_below(&folder, mapped, after.as_deref(), limit, &mut |form, item, path| {
+            files.push(FileBelow {
+                form,
+                found: Found { library, item, path },
+            });
+        });
+    }
+    files.sort_by(|a, b| a.form.cmp(&b.form));
+    if let Some(last) = files.get(limit.saturating_sub(1)).map(|file| file.form.clone()) {
+        files.truncate(files.partition_point(|file| file.form <= last));
+    }
+    files
 }

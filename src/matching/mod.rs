@@ -22,7 +22,7 @@ mod view;
 mod words;
 
 pub use folder::{
-    FolderOutcome, Folders, FoundFolder, Held, Invalidated, Member, Place, climb_folder, folder_form, place_among,
+    FileBelow, FolderOutcome, Folders, FoundFolder, Held, Invalidated, Member, Place, climb_folder, files_below, folder_form, place_among,
     places_of,
 };
 pub use form::{Component, Fold, Form, lies_under};

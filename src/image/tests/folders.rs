@@ -9,7 +9,7 @@ use super::against::{Setup, build, compiled, movie};
 use super::naive::{Naive, Rule, components, form, replaced, to_host, under};
 use super::random::{cases, key, path, question, rules};
 use crate::image::{Change, LibraryView};
-use crate::matching::{FolderOutcome, LIMIT, Mappings, Normal, Scope, climb_folder};
+use crate::matching::{FolderOutcome, LIMIT, Mappings, Normal, Scope, climb_folder, files_below};
 use crate::model::{Confidence, Item, ItemType, Reason, Rung};
 
 fn asked<'v>(views: &'v [&'v LibraryView], scope: Scope, mappings: &Mappings, path: &[u8]) -> FolderOutcome<'v> {
@@ -310,6 +310,36 @@ fn compare(
     }
 }
 
+/// Page by page, whatever their size, the files below a folder are those of the lists, each once and in order.
+fn compare_pages(views: &[&LibraryView], libraries: &[Naive], one: Option<usize>, mappings: &Mappings, path: &[u8], limit: usize) {
+    let scope = one.map_or(Scope::All, Scope::One);
+    let outcome = asked(views, scope, mappings, path);
+    let sure = matches!(outcome.rung, Rung::Exact | Rung::Mapped) || outcome.confidence == Confidence::High;
+    let mut pages: Vec<(usize, String, Vec<u8>)> = Vec::new();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let page = Normal::with(path, |path| files_below(views, scope, mappings, path, after.as_deref(), limit));
+        assert!(page.windows(2).all(|pair| pair[0].form <= pair[1].form));
+        let Some(last) = page.last() else { break };
+        after = Some(last.found.path.to_vec());
+        let own = page.iter().map(|file| (file.found.library, file.found.item.rating_key.to_owned(), file.found.path.to_vec()));
+        pages.extend(own);
+        assert!(sure, "{:?}: {outcome:?}", String::from_utf8_lossy(path));
+    }
+    if !sure {
+        return;
+    }
+    assert_eq!(pages.len() as u64, outcome.files, "{:?}: {outcome:?} {pages:?}", String::from_utf8_lossy(path));
+    let mut distinct = pages.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert_eq!(distinct.len(), pages.len());
+    for (library, key, path) in &pages {
+        let has = |item: &Item| item.rating_key == *key && item.parts.iter().any(|part| part.as_bytes() == path);
+        assert!(libraries[*library].items.iter().any(|(item, _)| has(item)));
+    }
+}
+
 fn item() -> impl Strategy<Value = Item> {
     (key(), proptest::collection::vec(path(), 0..4), 0..5u8, 0..3i32).prop_map(|(key, paths, show, season)| {
         let mut parts: Vec<&str> = paths.iter().map(String::as_str).collect();
@@ -372,6 +402,7 @@ proptest! {
         setups in proptest::collection::vec(setup(), 1..4),
         rules in rules(),
         questions in proptest::collection::vec(question(), 1..6),
+        limit in 1..9usize,
     ) {
         let mappings = compiled(&rules);
         let (views, libraries): (Vec<_>, Vec<_>) = setups.iter().map(|setup| build(setup, &mappings)).unzip();
@@ -394,6 +425,7 @@ proptest! {
         for folder in &folders {
             for one in (0..views.len()).map(Some).chain([None]) {
                 compare(&views, &libraries, one, &rules, &mappings, folder);
+                compare_pages(&views, &libraries, one, &mappings, folder, limit);
             }
         }
     }
