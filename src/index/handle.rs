@@ -141,25 +141,6 @@ impl Index {
         self.inner.queries.match_folder(&query.call(&self.inner), path, then)
     }
 
-    /// Files below a folder, of which the listed path comes behind `after`, as an answer with so many candidates at least if
-    /// there are as many. Sends no request.
-    ///
-    /// # Errors
-    /// [`Status::InvalidArgument`] for a path that none can be; [`Status::LibraryNotFound`], also where it was never fetched;
-    /// the store's.
-    pub fn items_below_with<R>(
-        &self,
-        query: &QueryOptions<'_>,
-        path: &[u8],
-        after: Option<&[u8]>,
-        limit: usize,
-        then: impl FnOnce(&Answer<'_>) -> Result<R>,
-    ) -> Result<R> {
-        self.inner
-            .queries
-            .items_below(&query.call(&self.inner), path, after, limit, then)
-    }
-
     /// The items with a GUID.
     ///
     /// # Errors

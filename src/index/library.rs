@@ -7,7 +7,7 @@ use super::inner::Inner;
 use crate::edit::{Edit, EditReport};
 use crate::error::{Result, room};
 use crate::matching::Scope;
-use crate::query::{Match, tidy};
+use crate::query::{Answer, Match, tidy};
 use crate::reading::{PERSISTENCE, Reading, Resolved, Selection, Selector, cleared_again};
 use crate::sync::{Call, Progress};
 
@@ -131,6 +131,24 @@ impl Library {
         self.inner
             .queries
             .match_path(&query.call(&self.inner), path, |answer| Ok(Match::from(answer)))
+    }
+
+    /// Files below a folder, of which the listed path comes behind `after`: an answer with so many candidates, if there are
+    /// as many, and with all that have the last one's path. Sends no request.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::InvalidArgument`] for a path that none can be; [`crate::error::Status::LibraryNotFound`], also
+    /// where it was never fetched; the store's.
+    pub fn items_below_with<R>(
+        &self,
+        path: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        self.inner
+            .queries
+            .items_below(&self.query().call(&self.inner), path, after, limit, then)
     }
 
     /// The rating key of the item with this path, if a fast lookup knows it, handed to `then`.

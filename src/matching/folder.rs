@@ -332,7 +332,11 @@ where
             let mut outcome = FolderOutcome::default();
             self.fill(&mut outcome);
             let sure = outcome.confidence == Confidence::High;
-            outcome.folders.pop().filter(|_| sure).map(|folder| (folder.form, folder.mapped))
+            outcome
+                .folders
+                .pop()
+                .filter(|_| sure)
+                .map(|folder| (folder.form, folder.mapped))
         })
     }
 

@@ -22,8 +22,7 @@ mod view;
 mod words;
 
 pub use folder::{
-    FileBelow, FolderOutcome, Folders, FoundFolder, Held, Invalidated, Member, Place, climb_folder, files_below, folder_form, place_among,
-    places_of,
+    FolderOutcome, Folders, Held, Invalidated, Member, Place, climb_folder, files_below, place_among, places_of,
 };
 pub use form::{Component, Fold, Form, lies_under};
 pub use ladder::{GROUP, Scope, climb, climb_normal, fast_lookup, fast_lookup_all};

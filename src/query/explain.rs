@@ -5,8 +5,8 @@ use std::fmt::Write;
 use super::answer::Answer;
 use super::room::Queries;
 use crate::error::{Error, Status};
-use crate::matching::normal::{Shape, normal_form};
 use crate::matching::FolderOutcome;
+use crate::matching::normal::{Shape, normal_form};
 use crate::model::{Reason, Rung};
 use crate::store::LibraryRow;
 use crate::sync::cannot;
@@ -208,7 +208,10 @@ pub fn told_of_folder(
     };
     let mut text = match (answer.status, answer.reason) {
         (Status::NotYet | Status::NeedsWarm, _) => {
-            format!("the deadline came before '{}' could be fetched; ask again, it goes on", unfetched())
+            format!(
+                "the deadline came before '{}' could be fetched; ask again, it goes on",
+                unfetched()
+            )
         }
         (Status::Ok, Reason::OnlyRootDiffers) => format!(
             "Plex lists files in '{}': only the root of '{path}' differs, a mapping is missing",
@@ -225,7 +228,10 @@ pub fn told_of_folder(
             found()
         ),
         (Status::Ambiguous, _) if matches!(outcome.rung, Rung::Suffix | Rung::FileName) => {
-            format!("{} folders or shows of Plex's end as '{path}' does: give the whole path, or a mapping", answer.total)
+            format!(
+                "{} folders or shows of Plex's end as '{path}' does: give the whole path, or a mapping",
+                answer.total
+            )
         }
         (_, Reason::AboveLocations) => format!(
             "'{path}' lies above the folders of Plex's: {} shows or single items are below it",

@@ -13,7 +13,7 @@ use crate::freshness::{Need, need};
 use crate::matching::{
     FolderOutcome, Folders, Found, LIMIT, Normal, Place, Scope, View, climb_folder, files_below, places_of,
 };
-use crate::model::{IdentityId, ItemType, Rung};
+use crate::model::{Confidence, IdentityId, ItemType, Rung};
 use crate::reading::{Resolved, age, places};
 use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
@@ -72,7 +72,9 @@ impl Queries {
             let rows = snapshot.asked(scope);
             // An empty page would be the end: of a listing that is not there, or was evicted on the way.
             if !rows.iter().any(|row| row.generation.is_fetched()) {
-                return Err(call.library.map_or_else(nothing_fetched, |library| library.never_fetched()));
+                return Err(call
+                    .library
+                    .map_or_else(nothing_fetched, |library| library.never_fetched()));
             }
             let files = Normal::with(path, |path| {
                 files_below(&snapshot.views, scope, self.reading.mappings(), path, after, limit)
@@ -156,7 +158,8 @@ impl Question for FolderQuestion<'_> {
     /// Items below it, of a folder that was found for sure; of many not all are asked for.
     fn unverified(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>) -> Result<Vec<Unverified>> {
         let mut unverified = Vec::new();
-        for folder in &outcome.folders {
+        let sure = matches!(outcome.rung, Rung::Exact | Rung::Mapped) || outcome.confidence == Confidence::High;
+        for folder in outcome.folders.iter().filter(|_| sure) {
             let most = LIMIT - unverified.len();
             let view = &turn.snapshot.views[folder.library];
             for (rating_key, path) in view.invalidated_below(&folder.form, folder.mapped, most) {
@@ -241,8 +244,8 @@ impl Question for FolderQuestion<'_> {
         let now = turn.now_ms;
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
         // What was invalidated below it, and could not be verified, may have gone.
-        answer.stale = fetched().any(|row| queries.has_expired(&state, row, now))
-            || !self.unverified(turn, outcome)?.is_empty();
+        answer.stale =
+            fetched().any(|row| queries.has_expired(&state, row, now)) || !self.unverified(turn, outcome)?.is_empty();
         let message;
         if status != Status::Ok || answer.reason != crate::model::Reason::None {
             message = told_of_folder(queries, &answer, outcome, rows, self.path.raw(), state.failure.as_ref());

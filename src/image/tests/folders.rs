@@ -311,25 +311,45 @@ fn compare(
 }
 
 /// Page by page, whatever their size, the files below a folder are those of the lists, each once and in order.
-fn compare_pages(views: &[&LibraryView], libraries: &[Naive], one: Option<usize>, mappings: &Mappings, path: &[u8], limit: usize) {
+fn compare_pages(
+    views: &[&LibraryView],
+    libraries: &[Naive],
+    one: Option<usize>,
+    mappings: &Mappings,
+    path: &[u8],
+    limit: usize,
+) {
     let scope = one.map_or(Scope::All, Scope::One);
     let outcome = asked(views, scope, mappings, path);
     let sure = matches!(outcome.rung, Rung::Exact | Rung::Mapped) || outcome.confidence == Confidence::High;
     let mut pages: Vec<(usize, String, Vec<u8>)> = Vec::new();
     let mut after: Option<Vec<u8>> = None;
     loop {
-        let page = Normal::with(path, |path| files_below(views, scope, mappings, path, after.as_deref(), limit));
+        let page = Normal::with(path, |path| {
+            files_below(views, scope, mappings, path, after.as_deref(), limit)
+        });
         assert!(page.windows(2).all(|pair| pair[0].form <= pair[1].form));
         let Some(last) = page.last() else { break };
         after = Some(last.found.path.to_vec());
-        let own = page.iter().map(|file| (file.found.library, file.found.item.rating_key.to_owned(), file.found.path.to_vec()));
+        let own = page.iter().map(|file| {
+            (
+                file.found.library,
+                file.found.item.rating_key.to_owned(),
+                file.found.path.to_vec(),
+            )
+        });
         pages.extend(own);
         assert!(sure, "{:?}: {outcome:?}", String::from_utf8_lossy(path));
     }
     if !sure {
         return;
     }
-    assert_eq!(pages.len() as u64, outcome.files, "{:?}: {outcome:?} {pages:?}", String::from_utf8_lossy(path));
+    assert_eq!(
+        pages.len() as u64,
+        outcome.files,
+        "{:?}: {outcome:?} {pages:?}",
+        String::from_utf8_lossy(path)
+    );
     let mut distinct = pages.clone();
     distinct.sort_unstable();
     distinct.dedup();

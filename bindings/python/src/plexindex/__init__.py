@@ -29,7 +29,7 @@ CPython 3.10 and newer: ``PLEXINDEX_NO_ACCELERATOR=1`` does without that, with t
 
 from __future__ import annotations
 
-from ._answers import Item, Match, Matches
+from ._answers import Folder, Item, Match, Matches
 from ._callbacks import Progress
 from ._errors import (
     AbortedError,
@@ -83,6 +83,7 @@ __all__ = [
     "ConnectError",
     "EditReport",
     "Error",
+    "Folder",
     "ForbiddenError",
     "Index",
     "InvalidArgumentError",
