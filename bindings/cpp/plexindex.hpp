@@ -1655,6 +1655,7 @@ using Table = BasicTable<detail::Throws>;
 using Write = BasicWrite<detail::Throws>;
 /// The items of a library.
 using Pages = BasicPages<detail::Throws>;
+/// The items with files below a folder.
 using PagesBelow = BasicPagesBelow<detail::Throws>;
 
 /// Compares one path with others, as the index does: one relation each.
@@ -1675,6 +1676,7 @@ using Table = BasicTable<detail::Returns>;
 using Write = BasicWrite<detail::Returns>;
 /// The items of a library.
 using Pages = BasicPages<detail::Returns>;
+/// The items with files below a folder.
 using PagesBelow = BasicPagesBelow<detail::Returns>;
 
 /// Compares one path with others, as the index does: one relation each.

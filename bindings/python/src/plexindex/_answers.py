@@ -442,7 +442,7 @@ class Folder(Match):
         ``"artist"``, or what the one item is; None when there is no single one. The index keeps no keys of seasons and
         albums.
         """
-        return c.KINDS.get(self._answer[14])  # type: ignore[return-value]
+        return c.FOLDER_KINDS.get(self._answer[14])  # type: ignore[return-value]
 
     @property
     def items(self) -> int:
