@@ -67,6 +67,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._compare import Comparison, Difference
     from ._facts import Proposal, ServerInfo, StoreInfo
     from ._mapping import Mapping
     from ._plexapi import LightItem, LightMatch, SectionIndex, ServerIndex, from_section, from_server
@@ -80,7 +81,9 @@ __all__ = [
     "BadAnswerError",
     "BufferTooSmallError",
     "ClosedError",
+    "Comparison",
     "ConnectError",
+    "Difference",
     "EditReport",
     "Error",
     "Folder",
@@ -133,6 +136,7 @@ for _name in __all__:
         globals()[_name].__module__ = __name__
 
 _LATER = {
+    "_compare": ("Comparison", "Difference"),
     "_facts": ("Proposal", "ServerInfo", "StoreInfo"),
     "_mapping": ("Mapping",),
     "_plexapi": ("LightItem", "LightMatch", "SectionIndex", "ServerIndex", "from_section", "from_server"),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec
 
     from ._callbacks import ProgressArg
+    from ._compare import Comparison
     from ._library import Selected
     from ._types import KeyArg, PathArg
 
@@ -254,6 +255,30 @@ class Index(Changing):
         arguments = self._library_pointer(library), ctypes.byref(cursor), _ITEMS_A_PAGE
         reserve = _ITEMS_A_PAGE * _BYTES_PER_ANSWER
         return Match(self._do(self._native.items, *arguments, library=self, reserve=reserve), asked=self).candidates
+
+    def compare(
+        self,
+        folders: PathArg | Iterable[PathArg],
+        library: LibraryArg = None,
+        *,
+        without: Iterable[str] = (),
+        offline: bool = False,
+        progress: Callable[[int], object] | None = None,
+    ) -> Comparison:
+        """Walks folders of this machine, and tells what is on the disk and not in Plex, and the other way round.
+
+        Iterate over the answer: each :class:`Difference` comes while the disk is walked. Libraries are brought up to
+        date first, unless ``offline``. What Plex leaves out by itself is told as left out, by rules that ``without``
+        switches off: ``extension``, ``hidden``, ``system``, ``unpacking``, ``empty``, ``samples``, ``extras``,
+        ``discs``, ``plexignore``. ``progress`` is called with the number of files that were found so far.
+
+        Nothing is changed, on the disk or on the server. What is listed under mappings with a pattern over the host's
+        paths is not looked for on the disk: such a pattern leads one way.
+        """
+        from ._compare import Comparison
+
+        given = [folders] if isinstance(folders, (str, bytes, os.PathLike)) else list(folders)
+        return Comparison(self, given, library, frozenset(without), offline, progress)
 
     def item_facts(self, library: LibraryArg, key: KeyArg) -> dict[str, object] | None:
         """All that the store has of one item, its files and external ids included; None when it is not listed.

@@ -28,7 +28,7 @@ def main(given: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        kept = "; what was fetched is kept" if options and options.command in ("warm", "match", "folder", "doctor") else ""
+        kept = "; what was fetched is kept" if options and options.command in ("warm", "match", "folder", "diff", "doctor") else ""
         output.complain(f"interrupted{kept}")
         return codes.INTERRUPTED
     except BrokenPipeError:

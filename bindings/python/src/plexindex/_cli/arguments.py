@@ -28,6 +28,9 @@ examples:
 
 Options may stand before or behind the command; plexindex COMMAND --help lists them."""
 
+# Rules of what Plex leaves out: those of `_left_out`, which help need not load.
+RULES = ("extension", "hidden", "system", "unpacking", "empty", "samples", "extras", "discs", "plexignore")
+
 # What ends the command line by itself.
 _ALONE = ("-h", "--help", "-V", "--version")
 
@@ -100,6 +103,7 @@ def parser() -> argparse.ArgumentParser:
     _warm(commands)
     _match(commands)
     _folder(commands)
+    _diff(commands)
     _stats(commands)
     _clear(commands)
     _doctor(commands)
@@ -208,6 +212,35 @@ def _folder(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     _json(command, "one object a line")
 
 
+def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _command(
+        commands,
+        "diff",
+        "tell what is on the disk and not in Plex, and what Plex lists and is gone",
+        "Walks the folders. What Plex leaves out by itself counts as left out: --rules lists why. Nothing is changed, on "
+        "the disk or on the server. The exit code is 0 when nothing differs, and 1 when something does.",
+        "  plexindex diff /mnt/media\n"
+        "  plexindex diff --without samples --without extras /mnt/media\n"
+        "  plexindex diff --json /mnt/media | jq -r 'select(.what == \"not_in_plex\") | .path'\n\n"
+        "JSON: an object a difference, with what (not_in_plex, not_on_disk, ambiguous; besides left_out, several_paths), "
+        "path, item, reason_code and reason; at last what is summary, with the counts.",
+        "diff",
+    )
+    command.add_argument("path", nargs="*", metavar="FOLDER", help="folders to walk")
+    command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
+    command.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="RULE",
+        choices=RULES,
+        help="count as media what this rule leaves out; may be repeated",
+    )
+    command.add_argument("--rules", action="store_true", help="list the rules and where Plex says so, and end")
+    command.add_argument("--left-out", action="store_true", help="print what Plex leaves out, too; JSON always has it")
+    _json(command, "one object a line")
+
+
 def _stats(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _command(
         commands,
@@ -303,7 +336,7 @@ class _Later:
     """A command's function, imported when it is run: help needs none of it."""
 
     def __init__(self, command: str, function: str) -> None:
-        self._module = command if command in ("doctor", "match", "folder", "completion") else "commands"
+        self._module = command if command in ("doctor", "match", "folder", "diff", "completion") else "commands"
         self._function = function
 
     def __call__(self, options: argparse.Namespace) -> int:
