@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 RULES: dict[str, tuple[str, str]] = {
     "extension": (
         "files that do not end as media of the library's kind do: subtitles, posters, partial downloads, disk images",
-        "Filter.py; VideoFiles.py, AudioFiles.py and PhotoFiles.py; support: 'What media formats are supported?'",
+        "Filter.py; VideoFiles.py, AudioFiles.py and PhotoFiles.py; support: 'What Media Formats Are Supported?'",
     ),
     "hidden": ("files and folders whose names begin with a dot", "Filter.py"),
     "system": (
@@ -29,18 +29,18 @@ RULES: dict[str, tuple[str, str]] = {
     "empty": ("files without a byte, links that lead nowhere, files that cannot be read", "Filter.py"),
     "samples": (
         "videos with 'sample' as a word of the name and below 300 MB; folders whose names begin with 'sample'",
-        "VideoFiles.py; support: 'Why are some of my files left out?'",
+        "VideoFiles.py; support: 'Special Keyword File/Folder Exclusion'",
     ),
     "extras": (
         "trailers, deleted scenes, interviews and the like, by the end of the name or the folder: they belong to an item",
-        "VideoFiles.py; support: 'Local files for trailers and extras'",
+        "VideoFiles.py; support: 'Local Files for Trailers and Extras'",
     ),
-    "discs": ("folders of discs: BDMV and VIDEO_TS", "VideoFiles.py; support: 'Are ISO and VIDEO_TS supported?'"),
+    "discs": ("folders of discs: BDMV and VIDEO_TS", "VideoFiles.py; support: 'Why Are ISO, VIDEO_TS, and Other Disk Image Formats Not Supported?'"),
     "plexignore": (
         "what a file .plexignore names: no gitignore. A pattern without a slash is of file names: in the folder of a "
         ".plexignore, and in all below that of a library's own folder. One with a slash is of files and folders, from the "
         "file's folder on, and leaves out the folder before its last slash, too. Nothing negates, and * matches no slash",
-        "Filter.py; support: 'Excluding files and folders'",
+        "Filter.py; support: 'Special Keyword File/Folder Exclusion'",
     ),
 }
 """Each rule: what it leaves out, and where that is said."""
