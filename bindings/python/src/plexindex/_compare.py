@@ -223,25 +223,24 @@ class Comparison:
         batch: list[tuple[bytes, bytes, _Place]] = []
         root = next((place for place in self._locations if self._locations[place] is owners), None)
         inherited = [] if root is None or root == top else self._ignored(root, root)
-        stack = [(top, _Place(owners, root, inherited), frozenset[tuple[int, int]]())]
+        stack = [(top, _Place(owners, root, inherited))]
         rules = self._rules
         any_extension = "extension" not in rules
         while stack:
-            folder, place, above = stack.pop()
+            folder, place = stack.pop()
             own = self._locations.get(folder)
             if own is not None:
                 place = _Place(own, folder, [])
-            ignored = place.ignored + self._ignored(folder, place.root)
-            place = place if ignored == place.ignored else _Place(place.owners, place.root, ignored)
             try:
                 with os.scandir(folder) as entries:
                     found = list(entries)
-                about = os.stat(folder)
             except OSError as error:
                 text = _TEXTS["unreadable"].format(error.strerror)
                 yield Difference("left_out", folder, None, "unreadable", text)
                 continue
-            above = above | {(about.st_dev, about.st_ino)}
+            if any(entry.name == b".plexignore" for entry in found):
+                place = _Place(place.owners, place.root, place.ignored + self._ignored(folder, place.root))
+            ignored = place.ignored
             folders = []
             start = folder if folder.endswith(b"/") else folder + b"/"
             exts = place.extensions
@@ -260,12 +259,10 @@ class Comparison:
                     if path not in self._locations:
                         yield Difference("left_out", path, None, rule, _left_out.RULES[rule][0])
                         continue
-                elif entry.is_symlink():
-                    linked = os.stat(path)
-                    if (linked.st_dev, linked.st_ino) in above:
-                        yield Difference("left_out", path, None, "loop", _TEXTS["loop"])
-                        continue
-                stack.append((path, place, above))
+                elif entry.is_symlink() and _leads_up(path, top):
+                    yield Difference("left_out", path, None, "loop", _TEXTS["loop"])
+                    continue
+                stack.append((path, place))
             if len(batch) >= _AT_ONCE:
                 yield from self._look_up(batch)
                 batch = []
@@ -321,13 +318,18 @@ class Comparison:
         skipped = [place for place in empty if _is_in(place, root)]
         if root in skipped or not names.known:
             return
-        exists = os.path.lexists
+        look = os.lstat
         for item in self._index.items_below(self._library(library), root, offline=True):
             self.listed += 1
             path = names.host(item.path or "")
             if skipped and any(_is_in(path, place) for place in skipped):
                 continue
-            if not exists(path) and not _is_spelt_otherwise(path):
+            try:
+                look(path)
+                is_there = True
+            except (OSError, ValueError):
+                is_there = _is_spelt_otherwise(path)
+            if not is_there:
                 yield Difference("not_on_disk", path, item, "gone", _TEXTS["gone"])
             elif seen.again(item.rating_key):
                 paths = item.paths
@@ -425,6 +427,16 @@ def _is_empty(folder: bytes) -> str | None:
         return "does not exist"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
+
+
+def _leads_up(link: bytes, top: bytes) -> bool:
+    """Whether a link leads to a folder above it, up to this one: as it is reached, through other links perhaps."""
+    folder = os.path.dirname(link)
+    while not os.path.samefile(folder, link):
+        if folder == top or folder == os.path.dirname(folder):
+            return False
+        folder = os.path.dirname(folder)
+    return True
 
 
 def _form(name: bytes) -> str:
