@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 
 import plexindex
@@ -28,11 +27,11 @@ def season(server: Server) -> str:
 
 
 @pytest.fixture
-def shows(open_index: OpenIndex) -> Iterator[plexindex.Library]:
+def shows(open_index: OpenIndex) -> plexindex.Library:
     """The library of shows, fetched."""
     index = open_index()
     index.refresh()
-    yield index.library("TV Shows")
+    return index.library("TV Shows")
 
 
 def test_a_folder_is_its_show(shows: plexindex.Library, season: str, server: Server) -> None:
@@ -50,7 +49,7 @@ def test_a_folder_is_its_show(shows: plexindex.Library, season: str, server: Ser
     assert item.describe() == f"{item.title} – Season {item.season}"
     assert found.rating_key == item.rating_key
     # Equal to itself, whenever it is asked; and it can be sent elsewhere.
-    assert found == shows.index.folder(f"{season}/") == pickle.loads(pickle.dumps(found))
+    assert found == shows.index.folder(f"{season}/") == pickle.loads(pickle.dumps(found))  # noqa: S301
     assert found != shows.match(inside[0])
     assert hash(found) == hash(shows.folder(season))
     assert "items>" in repr(found)
@@ -117,7 +116,8 @@ def test_the_command(tmp_path: Path, server: Server, season: str) -> None:
     one, several, none = (json.loads(line) for line in done.stdout.splitlines())
     assert (one["path"], one["status"], one["kind"], one["confidence"]) == (season, "ok", "season", "high")
     assert one["item"]["kind"] == "show"
-    names = "path status rung confidence kind item items files candidates candidates_total reason_code reason".split()
+    names = ["path", "status", "rung", "confidence", "kind", "item", "items", "files", "candidates", "candidates_total",
+             "reason_code", "reason"]  # fmt: skip
     assert list(one)[: len(names)] == names
     assert (several["status"], several["item"], several["items"]) == ("ambiguous", None, 400)
     assert len(several["candidates"]) > 1

@@ -59,8 +59,8 @@ _ITEM = ("key", "rating_key", "title", "kind", "year", "show_title", "show_ratin
 
 
 class Item:
-    """One item of a library: a movie, episode, track, clip or photo; in a :class:`Folder` also a show or an artist. What
-    the index does not know is None.
+    """One item of a library: a movie, episode, track, clip or photo; in a :class:`Folder` also a show or artist. What the
+    index does not know is None.
 
     Items are equal when all that they tell is, whichever of their files was asked for. They can be pickled and be
     keys of a dict.
@@ -162,8 +162,8 @@ class Item:
 
     @property
     def season(self) -> int | None:
-        """Number of the season; for a track of the disc; for a show in a :class:`Folder` of the season that all episodes
-        below it are of.
+        """Number of the season; for a track of the disc; for a show in a :class:`Folder` of the season that all
+        episodes below it are of.
         """
         number = self._number(88)
         return None if number < 0 else number
@@ -428,7 +428,7 @@ class Match:
 
 
 class Folder(Match):
-    """The answer for a folder: the show or artist that all files below it share, or the one item. True when there is one.
+    """The answer for a folder: the show or artist that all files below it share, or the one item. True when it is one.
 
     Else ``candidates`` has those that are below it, 16 at most, and ``candidates_total`` their number. What a
     :class:`Match` has is of the show, artist or item, but for :attr:`kind`.

@@ -1,4 +1,4 @@
-"""What is on the disk and not in Plex, and what Plex lists and is not on the disk. Nothing is changed on either side."""
+"""What is on the disk and not in Plex, and what Plex lists and is not on the disk. Neither side is changed."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Comparison:
         if unknown:
             raise InvalidArgumentError(f"{unknown[0]!r} is no rule: give one of {', '.join(_left_out.RULES)}")
         self._index, self._offline, self._told = index, offline, told
-        self._asked: Library = library if isinstance(library, Chosen) else index.library(library)  # type: ignore[assignment]
+        self._asked: Library = library if isinstance(library, Chosen) else index.library(library)
         self._rules = frozenset(_left_out.RULES) - set(without)
         self._folders = [os.path.abspath(os.fsencode(folder)) for folder in folders]
         self._mappings = _Names(index)
@@ -212,8 +212,8 @@ class Comparison:
             return Difference("not_in_plex", folder, None, "no_library", text)
         best = fitting[0]
         text = (
-            f"no library has this folder, but {best.matched} of {best.of} files would be listed if {best.host} were the "
-            f"server's {best.server}: give that mapping"
+            f"no library has this folder, but {best.matched} of {best.of} files would be listed if {best.host} were "
+            f"the server's {best.server}: give that mapping"
         )
         return Difference("not_in_plex", folder, None, "mapping_missing", text)
 
@@ -245,11 +245,11 @@ class Comparison:
             start = folder if folder.endswith(b"/") else folder + b"/"
             exts = place.extensions
             for entry in found:
-                name = entry.name
+                raw = entry.name
                 if entry.is_dir():
                     folders.append(entry)
-                elif any_extension or name[name.rfind(b".") + 1 :].lower() in exts:
-                    batch.append((start + name, name, place))
+                elif any_extension or raw[raw.rfind(b".") + 1 :].lower() in exts:
+                    batch.append((start + raw, raw, place))
             for entry in sorted(folders, key=lambda entry: entry.name, reverse=True):
                 name, path = os.fsdecode(entry.name), start + entry.name
                 rule = _left_out.folder_rule(name, rules, at_root=folder == place.root, video=place.video)

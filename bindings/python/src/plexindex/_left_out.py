@@ -14,45 +14,59 @@ if TYPE_CHECKING:
 
     Pattern = re.Pattern[str]
 
+_SUPPORT = "support: 'Special Keyword File/Folder Exclusion'"
 RULES: dict[str, tuple[str, str]] = {
     "extension": (
         "files that do not end as media of the library's kind do: subtitles, posters, partial downloads, disk images",
-        "Filter.py; VideoFiles.py, AudioFiles.py and PhotoFiles.py; support: 'What Media Formats Are Supported?'",
+        "Filter.py; VideoFiles.py, AudioFiles.py, PhotoFiles.py; support: 'What Media Formats Are Supported?'",
     ),
     "hidden": ("files and folders whose names begin with a dot", "Filter.py"),
     "system": (
-        "folders of systems and programs: @eaDir, @Recycle, #recycle, lost+found, .AppleDouble, *.itlp, *.photoslibrary; "
-        "in a library's own folder also $Recycle.Bin, System Volume Information, Temporary Items, Network Trash Folder",
+        (
+            "folders of systems and programs: @eaDir, @Recycle, #recycle, lost+found, .AppleDouble, *.itlp, "
+            "*.photoslibrary; in a library's own folder also $Recycle.Bin, System Volume Information, Temporary Items, "
+            "Network Trash Folder"
+        ),
         "Filter.py",
     ),
     "unpacking": ("folders that are being unpacked, or could not be: _UNPACK_ or _FAILED_ in the name", "Filter.py"),
     "empty": ("files without a byte, links that lead nowhere, files that cannot be read", "Filter.py"),
     "samples": (
         "videos with 'sample' as a word of the name and below 300 MB; folders whose names begin with 'sample'",
-        "VideoFiles.py; support: 'Special Keyword File/Folder Exclusion'",
+        f"VideoFiles.py; {_SUPPORT}",
     ),
     "extras": (
-        "trailers, deleted scenes, interviews and the like, by the end of the name or the folder: they belong to an item",
+        "trailers, deleted scenes, interviews and the like, by the end of the name or the folder: they are of an item",
         "VideoFiles.py; support: 'Local Files for Trailers and Extras'",
     ),
-    "discs": ("folders of discs: BDMV and VIDEO_TS", "VideoFiles.py; support: 'Why Are ISO, VIDEO_TS, and Other Disk Image Formats Not Supported?'"),
+    "discs": (
+        "folders of discs: BDMV and VIDEO_TS",
+        "VideoFiles.py; support: 'Why Are ISO, VIDEO_TS, and Other Disk Image Formats Not Supported?'",
+    ),
     "plexignore": (
-        "what a file .plexignore names: no gitignore. A pattern without a slash is of file names: in the folder of a "
-        ".plexignore, and in all below that of a library's own folder. One with a slash is of files and folders, from the "
-        "file's folder on, and leaves out the folder before its last slash, too. Nothing negates, and * matches no slash",
-        "Filter.py; support: 'Special Keyword File/Folder Exclusion'",
+        (
+            "what a file .plexignore names: no gitignore. A pattern without a slash is of file names: in the folder of "
+            "a .plexignore, and in all below that of a library's own folder. One with a slash is of files and folders, "
+            "from the file's folder on, and leaves out the folder before its last slash, too. Nothing negates, and * "
+            "matches no slash"
+        ),
+        f"Filter.py; {_SUPPORT}",
     ),
 }
 """Each rule: what it leaves out, and where that is said."""
 
 VIDEO = frozenset(
-    b"3g2 3gp asf asx avc avi avs bivx bup divx dv dvr-ms evo fli flv m2t m2ts m2v m4v mkv mov mp4 mpeg mpg mts nsv nuv "
-    b"ogm ogv tp pva qt rm rmvb sdp svq3 strm ts ty vdr viv vob vp3 wmv wpl wtv xsp xvid webm".split()
+    b"3g2 3gp asf asx avc avi avs bivx bup divx dv dvr-ms evo fli flv m2t m2ts m2v m4v mkv mov mp4 mpeg mpg mts nsv "
+    b"nuv ogm ogv tp pva qt rm rmvb sdp svq3 strm ts ty vdr viv vob vp3 wmv wpl wtv xsp xvid webm".split()
 )
-AUDIO = frozenset(b"mp3 m4a m4b flac aac rm rma mpa wav wma ogg mp2 mka ac3 dts ape mpc mp+ mpp shn oga aiff aif wv dsf "
-                  b"dsd opus alac".split())  # fmt: skip
-PHOTO = frozenset(b"png jpg jpeg bmp gif ico tif tiff tga pcx dng nef cr2 crw orf arw erf 3fr dcr x3f mef raf mrw pef sr2 "
-                  b"mpo jps rw2 jp2 j2k heic heif webp".split())  # fmt: skip
+AUDIO = frozenset(
+    b"mp3 m4a m4b flac aac rm rma mpa wav wma ogg mp2 mka ac3 dts ape mpc mp+ mpp shn oga aiff aif wv dsf dsd opus "
+    b"alac".split()
+)
+PHOTO = frozenset(
+    b"png jpg jpeg bmp gif ico tif tiff tga pcx dng nef cr2 crw orf arw erf 3fr dcr x3f mef raf mrw pef sr2 mpo jps "
+    b"rw2 jp2 j2k heic heif webp".split()
+)
 _BY_KIND = {"movie": VIDEO, "show": VIDEO, "artist": AUDIO, "photo": PHOTO | VIDEO}
 
 _SYSTEM = re.compile(
@@ -66,7 +80,8 @@ _SAMPLE = re.compile(r"[-._ ]sample|sample[-._ ]", re.IGNORECASE)
 _SAMPLES = re.compile(r"!?samples?", re.IGNORECASE)
 _SAMPLE_BYTES = 300 * 1024 * 1024
 _EXTRA = re.compile(
-    r"^trailer.?$|^movie-trailer|-(trailer|deleted|behindthescenes|interview|scene|featurette|short|other)\.", re.IGNORECASE
+    r"^trailer.?$|^movie-trailer|-(trailer|deleted|behindthescenes|interview|scene|featurette|short|other)\.",
+    re.IGNORECASE,
 )
 _EXTRAS = re.compile(
     r"\bextras?\b|bonus|.*bonus disc|^interview.?$|^scene.?$|^trailer.?$|^deleted.?(scene.?)?$|^behind.?the.?scenes$"
@@ -84,7 +99,7 @@ def extensions(kinds: Iterable[str]) -> frozenset[bytes]:
 
 def folder_rule(name: str, rules: Collection[str], *, at_root: bool, video: bool) -> str | None:
     """The rule that leaves out a folder of this name, if one does. ``at_root``: in a library's own folder."""
-    if "system" in rules and (_SYSTEM.match(name) or at_root and _SYSTEM_AT_ROOT.match(name)):
+    if "system" in rules and (_SYSTEM.match(name) or (at_root and _SYSTEM_AT_ROOT.match(name))):
         return "system"
     if "hidden" in rules and name.startswith("."):
         return "hidden"

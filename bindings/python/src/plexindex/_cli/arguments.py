@@ -192,8 +192,9 @@ def _folder(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         commands,
         "folder",
         "tell which shows, seasons, artists or items folders are, and what is below them",
-        "A folder is the deepest show or artist that all files below it share. What the server lists counts, not what is "
-        "on the disk. Libraries that were never fetched are fetched. The exit code is 0 when each folder is a single one.",
+        "A folder is the deepest show or artist that all files below it share. What the server lists counts, not what "
+        "is on the disk. Libraries that were never fetched are fetched. The exit code is 0 when each folder is a "
+        "single one.",
         '  plexindex folder "/mnt/media/tv/Cosmos Laundromat"\n'
         '  plexindex folder --items --json "/mnt/media/tv/Cosmos Laundromat"\n'
         "  find /mnt/media/tv -mindepth 1 -maxdepth 1 -print0 | plexindex folder --null --json -\n\n"
@@ -217,13 +218,13 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         commands,
         "diff",
         "tell what is on the disk and not in Plex, and what Plex lists and is gone",
-        "Walks the folders. What Plex leaves out by itself counts as left out: --rules lists why. Nothing is changed, on "
-        "the disk or on the server. The exit code is 0 when nothing differs, and 1 when something does.",
+        "Walks the folders. What Plex leaves out by itself counts as left out: --rules lists why. Nothing is changed, "
+        "on the disk or on the server. The exit code is 0 when nothing differs, and 1 when something does.",
         "  plexindex diff /mnt/media\n"
         "  plexindex diff --without samples --without extras /mnt/media\n"
         "  plexindex diff --json /mnt/media | jq -r 'select(.what == \"not_in_plex\") | .path'\n\n"
-        "JSON: an object a difference, with what (not_in_plex, not_on_disk, ambiguous; besides left_out, several_paths), "
-        "path, item, reason_code and reason; at last what is summary, with the counts.",
+        "JSON: an object a difference, with what (not_in_plex, not_on_disk, ambiguous; besides left_out and "
+        "several_paths), path, item, reason_code and reason; at last what is summary, with the counts.",
         "diff",
     )
     command.add_argument("path", nargs="*", metavar="FOLDER", help="folders to walk")

@@ -84,8 +84,9 @@ def _sum_up(found: Comparison) -> None:
     parts = [
         f"{output.count(found.files, 'media file')} on the disk",
         f"{output.number(found.listed)} in Plex",
-        *(f"{output.number(found.counts[what])} {words}" for what, (words, _) in _WORDS.items() if found.counts.get(what)),
     ]
+    counted = [(found.counts.get(what, 0), words) for what, (words, _) in _WORDS.items()]
+    parts += [f"{output.number(count)} {words}" for count, words in counted if count]
     if not found.differs:
         parts.append("nothing differs")
     if found.stale:
