@@ -88,7 +88,8 @@ fn questions(size: usize, change: impl Fn(String) -> String) -> Vec<String> {
 
 /// The folder of a file.
 fn above(path: String) -> String {
-    path.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned())
+    path.rsplit_once('/')
+        .map_or(String::new(), |(folder, _)| folder.to_owned())
 }
 
 /// One query of many in each iteration, one after the other.

@@ -92,7 +92,10 @@ fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
     assert_eq!(told(&show), EXACT);
     assert_eq!((show.kind, show.items, show.files), (Some(ItemType::Show), 5, 5));
     let item = show.item().ok_or("a show")?;
-    assert_eq!((item.kind, item.title.as_deref(), item.season), (ItemType::Show, Some("Alpha"), None));
+    assert_eq!(
+        (item.kind, item.title.as_deref(), item.season),
+        (ItemType::Show, Some("Alpha"), None)
+    );
     assert_eq!(item.path.as_deref(), Some(Path::new("/data/tv/Alpha")));
     assert_eq!(item.library_title.as_deref(), Some("Shows"));
     assert_eq!(item.to_string(), "Alpha");
@@ -106,7 +109,10 @@ fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
     assert_eq!(told(&season), EXACT);
     assert_eq!((season.kind, season.items), (Some(ItemType::Season), 2));
     let of = season.item().ok_or("a show")?;
-    assert_eq!((&of.rating_key, of.season, of.kind), (&item.rating_key, Some(2), ItemType::Show));
+    assert_eq!(
+        (&of.rating_key, of.season, of.kind),
+        (&item.rating_key, Some(2), ItemType::Show)
+    );
     assert_eq!(of.path.as_deref(), Some(Path::new("/data/tv/Alpha/Season 02")));
     assert_eq!(of.to_string(), "Alpha – Season 2");
 
@@ -132,14 +138,25 @@ fn a_folder_of_several_says_so_and_why_there_is_none() -> Anything {
     let at = Scene::new();
     let index = at.open();
     let root = index.match_folder("/data/tv/")?;
-    assert_eq!((root.answer.status, root.answer.reason), (Status::Ambiguous, Some(Reason::SeveralItems)));
+    assert_eq!(
+        (root.answer.status, root.answer.reason),
+        (Status::Ambiguous, Some(Reason::SeveralItems))
+    );
     assert_eq!((root.answer.total, root.items, root.files, root.kind), (2, 6, 6, None));
-    let below: Vec<_> = root.answer.candidates.iter().filter_map(|item| item.path.clone()).collect();
+    let below: Vec<_> = root
+        .answer
+        .candidates
+        .iter()
+        .filter_map(|item| item.path.clone())
+        .collect();
     assert_eq!(below, [PathBuf::from("/data/tv/Alpha"), PathBuf::from("/data/tv/Beta")]);
     assert!(root.answer.message.is_some_and(|text| text.contains("2 shows")));
 
     let above = index.match_folder("/data")?;
-    assert_eq!((above.answer.status, above.answer.reason), (Status::Ambiguous, Some(Reason::AboveLocations)));
+    assert_eq!(
+        (above.answer.status, above.answer.reason),
+        (Status::Ambiguous, Some(Reason::AboveLocations))
+    );
     assert_eq!((above.answer.total, above.items, above.files), (5, 10, 11));
 
     for (folder, reason) in [
@@ -175,10 +192,17 @@ fn a_folder_below_another_root_is_sure_where_only_that_differs() -> Anything {
         ("/data/films/Alpha", Confidence::Low, Reason::NotListed),
     ] {
         let found = index.match_folder(folder)?.answer;
-        assert_eq!((found.confidence, found.reason), (Some(confidence), Some(reason)), "{folder}: {found:?}");
+        assert_eq!(
+            (found.confidence, found.reason),
+            (Some(confidence), Some(reason)),
+            "{folder}: {found:?}"
+        );
         assert!(matches!(found.rung, Some(Rung::Suffix | Rung::FileName)), "{folder}");
     }
-    let below: Vec<_> = index.library(Selector::All)?.items_below("/mnt/nas/Alpha").collect::<Result<_, _>>()?;
+    let below: Vec<_> = index
+        .library(Selector::All)?
+        .items_below("/mnt/nas/Alpha")
+        .collect::<Result<_, _>>()?;
     assert_eq!(below.len(), 5);
     let none = index.library(Selector::All)?.items_below("/data/films/Alpha").next();
     assert!(none.is_none(), "{none:?}");
@@ -204,9 +228,15 @@ fn mappings_of_both_kinds_lead_to_folders() -> Anything {
         let show = index.match_folder("/mnt/tv/Alpha")?;
         assert_eq!(show.answer.rung, Some(Rung::Mapped));
         assert_eq!((show.kind, show.items), (Some(ItemType::Show), 5));
-        assert_eq!(show.item().and_then(|item| item.path.as_deref()), Some(Path::new("/data/tv/Alpha")));
+        assert_eq!(
+            show.item().and_then(|item| item.path.as_deref()),
+            Some(Path::new("/data/tv/Alpha"))
+        );
         assert_eq!(index.match_folder("/mnt/tv")?.answer.total, 2);
-        assert_eq!(index.match_folder("/mnt/tv/Zeta")?.answer.reason, Some(Reason::NotListed));
+        assert_eq!(
+            index.match_folder("/mnt/tv/Zeta")?.answer.reason,
+            Some(Reason::NotListed)
+        );
         assert_eq!(index.library("Shows")?.items_below("/mnt/tv").count(), 6);
     }
     Ok(())
@@ -214,20 +244,26 @@ fn mappings_of_both_kinds_lead_to_folders() -> Anything {
 
 #[test]
 fn items_below_come_page_by_page() -> Anything {
-    let server = Standin::builder()
-        .library(LibrarySpec::movies(1203).plain())
-        .start()?;
+    let server = Standin::builder().library(LibrarySpec::movies(1203).plain()).start()?;
     let folder = tempfile::tempdir()?;
     let index = Index::open(support::options(&server, folder.path()))?;
     let movies = index.library("Movies")?;
     let early = movies.items_below("/").next().ok_or("an error")?;
-    assert_eq!(early.expect_err("nothing was fetched").kind(), ErrorKind::LibraryNotFound);
+    assert_eq!(
+        early.expect_err("nothing was fetched").kind(),
+        ErrorKind::LibraryNotFound
+    );
     let _ = movies.refresh()?;
     let paths: Vec<PathBuf> = movies
         .items_below("/")
         .map(|item| Ok(item?.path.ok_or("a path")?))
         .collect::<Result<_, Box<dyn std::error::Error + Send + Sync>>>()?;
-    let mut wanted: Vec<PathBuf> = server.paths(1).into_iter().filter_map(|(_, path)| path).map(PathBuf::from).collect();
+    let mut wanted: Vec<PathBuf> = server
+        .paths(1)
+        .into_iter()
+        .filter_map(|(_, path)| path)
+        .map(PathBuf::from)
+        .collect();
     assert_eq!(paths.len(), wanted.len());
     let mut sorted = paths.clone();
     sorted.sort();
@@ -245,7 +281,8 @@ fn what_is_new_is_found_and_what_went_is_not() -> Anything {
     })?;
     assert_eq!(index.match_folder("/data/tv/Beta")?.items, 1);
     // One by one: an episode comes, and is found by its path.
-    at.server.change(|state| state.add_items(1, vec![episode("Beta", 2, 1)], true))?;
+    at.server
+        .change(|state| state.add_items(1, vec![episode("Beta", 2, 1)], true))?;
     let path = "/data/tv/Beta/Season 02/Beta - S02E01.mkv";
     assert_eq!(index.match_path(path)?.status, Status::Found);
     let beta = index.match_folder("/data/tv/Beta")?;
@@ -255,12 +292,16 @@ fn what_is_new_is_found_and_what_went_is_not() -> Anything {
     assert_eq!(index.library("Shows")?.items_below("/data/tv/Beta").count(), 2);
     // It goes: an invalidated item is asked for before its folder is answered.
     let found = index.match_path(path)?.into_item().ok_or("an item")?;
-    at.server.change(|state| state.remove_items(&[found.rating_key.parse().unwrap_or(0)], true))?;
+    at.server
+        .change(|state| state.remove_items(&[found.rating_key.parse().unwrap_or(0)], true))?;
     index.library("Shows")?.invalidate_item(&found.key)?;
     assert_eq!(index.match_folder("/data/tv/Beta")?.items, 1);
     let gone = index.match_folder("/data/tv/Beta/Season 02")?;
     // What is left is another show's, with the same name.
-    assert_eq!((gone.answer.confidence, gone.answer.reason), (Some(Confidence::Low), Some(Reason::NotListed)));
+    assert_eq!(
+        (gone.answer.confidence, gone.answer.reason),
+        (Some(Confidence::Low), Some(Reason::NotListed))
+    );
     Ok(())
 }
 
@@ -278,6 +319,9 @@ fn without_a_server_the_index_answers() -> Anything {
         ..at.options()
     })?;
     let old = expired.match_folder("/data/tv/Alpha")?;
-    assert_eq!((old.items, old.answer.status, old.answer.stale), (5, Status::Found, true));
+    assert_eq!(
+        (old.items, old.answer.status, old.answer.stale),
+        (5, Status::Found, true)
+    );
     Ok(())
 }

@@ -37,7 +37,7 @@ impl LibraryView {
             .records()
             .filter_map(|record| Some((record, self.live(record)?)));
         live.flat_map(move |(record, item)| paths_of(record, item, mapped))
-            .filter(move |(_, _, form)| Form::done(form).below(&folder).is_eq())
+            .filter(move |(_, _, form)| Form::done(form).below(&folder, 0).0.is_eq())
     }
 }
 
@@ -116,7 +116,7 @@ impl Folders for LibraryView {
         let mut consider = |rating_key: &str, path: &[u8], form: Form<'_>| {
             let invalid = || Normal::with(path, |normal| self.is_unverified(normal, path, rating_key));
             let is_new = found.iter().all(|(known, _)| known != rating_key);
-            if found.len() < most && is_new && form.below(folder).is_eq() && invalid() {
+            if found.len() < most && is_new && form.below(folder, 0).0.is_eq() && invalid() {
                 found.push((rating_key.to_owned(), path.to_vec()));
             }
         };

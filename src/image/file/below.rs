@@ -74,7 +74,7 @@ impl Image {
         let mut places = Vec::new();
         for first in firsts {
             self.entries_of(first, |entry| {
-                if entry.is_mapped() == mapped && entry.form().below(folder).is_eq() {
+                if entry.is_mapped() == mapped && entry.form().below(folder, 0).0.is_eq() {
                     let place = self
                         .order
                         .place_of(&self.file, within.clone(), entry.form(), entry.number);

@@ -260,7 +260,12 @@ impl ImageBuilder {
             }),
             ImageKind::Matches => Vec::new(),
         };
-        eprintln!("TMP order {:?} for {}, {} bytes", tmp_begun.elapsed(), self.items, order.len());
+        eprintln!(
+            "TMP order {:?} for {}, {} bytes",
+            tmp_begun.elapsed(),
+            self.items,
+            order.len()
+        );
         drop((std::mem::take(&mut self.listed), std::mem::take(&mut self.mapped)));
 
         out.write_all(&[0; BLOCK])?;

@@ -96,13 +96,16 @@ fn word(number: usize) -> u32 {
 /// Sorts by form. Most paths share their beginnings, and each look at one is a load from far away: so eight bytes of all are
 /// fetched at a time, and only what they do not tell apart is looked at again.
 fn sort<'f>(places: &mut [Place], form: &impl Fn(u32) -> Form<'f>) {
-    let whole = |a: &Place, b: &Place| form(a.entry).order(form(b.entry)).then(a.entry.cmp(&b.entry));
+    let whole = |a: &Place, b: &Place, depth: usize| {
+        let order = form(a.entry).order(form(b.entry), depth);
+        order.then(a.entry.cmp(&b.entry))
+    };
     let mut todo = vec![(0..places.len(), 0)];
     while let Some((range, depth)) = todo.pop() {
         let from = range.start;
         let group = &mut places[range];
         if group.len() <= FEW {
-            group.sort_unstable_by(whole);
+            group.sort_unstable_by(|a, b| whole(a, b, depth));
             continue;
         }
         for place in &mut *group {
@@ -114,7 +117,7 @@ fn sort<'f>(places: &mut [Place], form: &impl Fn(u32) -> Form<'f>) {
             let end = at + alike.len();
             // A form that has ended, or has a zero byte, says no more.
             if alike.len() > 1 && alike[0].key.to_be_bytes().contains(&0) {
-                alike.sort_unstable_by(whole);
+                alike.sort_unstable_by(|a, b| whole(a, b, depth));
             } else if alike.len() > 1 {
                 todo.push((at..end, depth + 8));
             }
@@ -280,8 +283,20 @@ impl Order {
     /// The places of what lies below a folder, which is in normal form and ends in no separator.
     pub fn below(&self, file: &Checked, folder: &[u8], mapped: bool) -> Read<Range<usize>> {
         let all = self.all(file, mapped)?;
-        let order = |at: usize| Ok(self.form(file, at)?.below(folder));
-        let from = bisect(all.clone(), |at| Ok(order(at)?.is_lt()))?;
+        let order = |at: usize, same: usize| Ok(self.form(file, at)?.below(folder, same));
+        // What the paths at both ends have in common with the folder, all between them have.
+        let (mut from, mut behind) = (all.start, all.end);
+        let (mut before_same, mut behind_same) = (0, 0);
+        while from < behind {
+            let middle = from + (behind - from) / 2;
+            let (order, same) = order(middle, before_same.min(behind_same))?;
+            if order.is_lt() {
+                (from, before_same) = (middle + 1, same);
+            } else {
+                (behind, behind_same) = (middle, same);
+            }
+        }
+        let order = |at: usize| Ok(order(at, 0)?.0);
         // Its end is rarely far away: steps that double find it with few reads.
         let (mut known, mut step) = (from, 1);
         while known + step <= all.end && order(known + step - 1)?.is_eq() {
@@ -295,14 +310,18 @@ impl Order {
     /// The first place whose form is greater than `form`: where going on behind it begins.
     pub fn behind(&self, file: &Checked, within: Range<usize>, form: &[u8]) -> Read<usize> {
         let form = Form::done(form);
-        bisect(within, |at| Ok(self.form(file, at)?.order(form).is_le()))
+        bisect(within, |at| Ok(self.form(file, at)?.order(form, 0).is_le()))
     }
 
     /// The place of an entry, whose form is given.
     pub fn place_of(&self, file: &Checked, within: Range<usize>, form: Form<'_>, entry: u32) -> Read<Option<usize>> {
         let before = |at: usize| {
             let own = self.entry(file, at)?;
-            Ok(Entry::read(file, own)?.form().order(form).then(own.cmp(&entry)).is_lt())
+            Ok(Entry::read(file, own)?
+                .form()
+                .order(form, 0)
+                .then(own.cmp(&entry))
+                .is_lt())
         };
         let at = bisect(within.clone(), before)?;
         Ok((at < within.end && self.entry(file, at)? == entry).then_some(at))

@@ -59,8 +59,8 @@ _ITEM = ("key", "rating_key", "title", "kind", "year", "show_title", "show_ratin
 
 
 class Item:
-    """One item of a library: a movie, episode, track, clip or photo; in a :class:`Folder` also a show or artist. What the
-    index does not know is None.
+    """One item of a library: a movie, episode, track, clip or photo; in a :class:`Folder` also a show or artist. What
+    the index does not know is None.
 
     Items are equal when all that they tell is, whichever of their files was asked for. They can be pickled and be
     keys of a dict.
