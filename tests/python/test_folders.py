@@ -118,7 +118,7 @@ def test_the_command(tmp_path: Path, server: Server, season: str) -> None:
     assert one["item"]["kind"] == "show"
     names = ["path", "status", "rung", "confidence", "kind", "item", "items", "files", "candidates", "candidates_total",
              "reason_code", "reason"]  # fmt: skip
-    assert list(one)[: len(names)] == names
+    assert list(one) == names
     assert (several["status"], several["item"], several["items"]) == ("ambiguous", None, 400)
     assert len(several["candidates"]) > 1
     assert (none["reason_code"], none["items"], none["candidates"]) == ("no_location", 0, [])

@@ -61,7 +61,7 @@ def folder_dict(path: bytes, answer: Folder) -> dict[str, object]:
     """An answer for JSON."""
     found = answer.to_dict()
     names = ("status", "rung", "confidence", "kind", "item", "items", "files", "candidates", "candidates_total",
-             "reason_code", "reason", "stale", "age")  # fmt: skip
+             "reason_code", "reason")  # fmt: skip
     return {"path": os.fsdecode(path), **{name: found[name] for name in names}}
 
 
