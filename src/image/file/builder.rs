@@ -253,20 +253,11 @@ impl ImageBuilder {
         sort::sort(&mut names, |entry| form_of(&self.records, entry));
         let (array, directory) = names::build(names.iter().map(|name| (name.hash, name.entry)));
         drop(names);
-        let tmp_begun = std::time::Instant::now();
+        let (listed, mapped) = (std::mem::take(&mut self.listed), std::mem::take(&mut self.mapped));
         let order = match self.meta.kind {
-            ImageKind::Listing => order::build(&mut self.listed, &mut self.mapped, |entry| {
-                form_of(&self.records, entry)
-            }),
+            ImageKind::Listing => order::build(listed, mapped, |entry| form_of(&self.records, entry)),
             ImageKind::Matches => Vec::new(),
         };
-        eprintln!(
-            "TMP order {:?} for {}, {} bytes",
-            tmp_begun.elapsed(),
-            self.items,
-            order.len()
-        );
-        drop((std::mem::take(&mut self.listed), std::mem::take(&mut self.mapped)));
 
         out.write_all(&[0; BLOCK])?;
         let mut body = Body::new(out);

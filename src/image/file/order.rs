@@ -32,8 +32,6 @@ const FEW: usize = 12;
 /// A path while an image is built.
 #[derive(Clone, Copy)]
 pub struct Place {
-    /// Eight bytes of its form, while it is sorted.
-    pub key: u64,
     pub entry: u32,
     /// The item, where it has several files; else 0.
     pub item: u32,
@@ -46,7 +44,6 @@ pub struct Place {
 impl Place {
     pub fn new(entry: u32, item: u32, show: u32, season: i32) -> Self {
         Self {
-            key: 0,
             entry,
             item,
             show,
@@ -56,11 +53,11 @@ impl Place {
 }
 
 /// The part's bytes, of the listed paths and those that mappings made; `form` finds an entry's normal form.
-pub fn build<'f>(listed: &mut [Place], mapped: &mut [Place], form: impl Fn(u32) -> Form<'f>) -> Vec<u8> {
+pub fn build<'f>(listed: Vec<Place>, mapped: Vec<Place>, form: impl Fn(u32) -> Form<'f>) -> Vec<u8> {
     let (mut runs, mut repeats) = (Vec::new(), Vec::new());
     let mut first = 0;
-    for places in [&mut *listed, &mut *mapped] {
-        sort(places, &form);
+    let (listed, mapped) = (sorted(listed, &form), sorted(mapped, &form));
+    for places in [&listed, &mapped] {
         let mut seen = std::collections::HashMap::new();
         let mut owner = None;
         for (at, place) in places.iter().enumerate() {
@@ -77,7 +74,7 @@ pub fn build<'f>(listed: &mut [Place], mapped: &mut [Place], form: impl Fn(u32) 
         }
         first += places.len();
     }
-    let folders = folders(listed, &form);
+    let folders = folders(&listed, &form);
     let counts = [first, runs.len(), repeats.len(), folders.len()];
     let words = counts.into_iter().map(word);
     let order = listed.iter().chain(mapped.iter()).map(|place| place.entry);
@@ -95,28 +92,30 @@ fn word(number: usize) -> u32 {
 
 /// Sorts by form. Most paths share their beginnings, and each look at one is a load from far away: so eight bytes of all are
 /// fetched at a time, and only what they do not tell apart is looked at again.
-fn sort<'f>(places: &mut [Place], form: &impl Fn(u32) -> Form<'f>) {
-    let whole = |a: &Place, b: &Place, depth: usize| {
-        let order = form(a.entry).order(form(b.entry), depth);
-        order.then(a.entry.cmp(&b.entry))
+fn sorted<'f>(places: Vec<Place>, form: &impl Fn(u32) -> Form<'f>) -> Vec<Place> {
+    let of = |at: &(u64, u32)| places[at.1 as usize].entry;
+    let whole = |a: &(u64, u32), b: &(u64, u32), depth: usize| {
+        let (a, b) = (of(a), of(b));
+        form(a).order(form(b), depth).then(a.cmp(&b))
     };
-    let mut todo = vec![(0..places.len(), 0)];
+    let mut keyed: Vec<(u64, u32)> = (0..places.len()).map(|at| (0, word(at))).collect();
+    let mut todo = vec![(0..keyed.len(), 0)];
     while let Some((range, depth)) = todo.pop() {
         let from = range.start;
-        let group = &mut places[range];
+        let group = &mut keyed[range];
         if group.len() <= FEW {
             group.sort_unstable_by(|a, b| whole(a, b, depth));
             continue;
         }
-        for place in &mut *group {
-            place.key = form(place.entry).key(depth);
+        for one in &mut *group {
+            one.0 = form(of(one)).key(depth);
         }
-        group.sort_unstable_by_key(|place| place.key);
+        group.sort_unstable_by_key(|one| one.0);
         let mut at = from;
-        for alike in group.chunk_by_mut(|a, b| a.key == b.key) {
+        for alike in group.chunk_by_mut(|a, b| a.0 == b.0) {
             let end = at + alike.len();
             // A form that has ended, or has a zero byte, says no more.
-            if alike.len() > 1 && alike[0].key.to_be_bytes().contains(&0) {
+            if alike.len() > 1 && alike[0].0.to_be_bytes().contains(&0) {
                 alike.sort_unstable_by(|a, b| whole(a, b, depth));
             } else if alike.len() > 1 {
                 todo.push((at..end, depth + 8));
@@ -124,6 +123,7 @@ fn sort<'f>(places: &mut [Place], form: &impl Fn(u32) -> Form<'f>) {
             at = end;
         }
     }
+    keyed.iter().map(|one| places[one.1 as usize]).collect()
 }
 
 /// The folders of sorted paths, each where it begins.
