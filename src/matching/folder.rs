@@ -1,7 +1,8 @@
 //! The ladder for folders: which show, season, artist or item a folder is, by what is listed below it.
 //!
-//! 2. files are listed below the folder · 3. they are after mappings · 4. the longest common end of two or more components
-//! of a folder of listed files · 5. the same name. What is confirmed (rung 1) is single files, and says nothing of folders.
+//! Rung 2: files are listed below the folder. 3: they are after mappings. 4: a folder of listed files has the longest common
+//! end, of two or more components. 5: it has the same name. What is confirmed (rung 1) is single files, and says nothing of
+//! folders.
 //!
 //! All libraries asked count at once, for a folder may be above those of several. Only libraries that were fetched do: of
 //! what is known of the others the deepest show that all files share cannot be told.

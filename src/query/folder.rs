@@ -14,7 +14,7 @@ use crate::matching::{
     FolderOutcome, Folders, Found, LIMIT, Normal, Place, Scope, View, climb_folder, files_below, places_of,
 };
 use crate::model::{Confidence, IdentityId, ItemType, Rung};
-use crate::reading::{Resolved, age, places};
+use crate::reading::{Resolved, Selection, age, places};
 use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
 
@@ -72,9 +72,7 @@ impl Queries {
             let rows = snapshot.asked(scope);
             // An empty page would be the end: of a listing that is not there, or was evicted on the way.
             if !rows.iter().any(|row| row.generation.is_fetched()) {
-                return Err(call
-                    .library
-                    .map_or_else(nothing_fetched, |library| library.never_fetched()));
+                return Err(call.library.map_or_else(nothing_fetched, Selection::never_fetched));
             }
             let files = Normal::with(path, |path| {
                 files_below(&snapshot.views, scope, self.reading.mappings(), path, after, limit)

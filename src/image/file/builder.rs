@@ -255,9 +255,10 @@ impl ImageBuilder {
         drop(names);
         let (listed, mapped) = (std::mem::take(&mut self.listed), std::mem::take(&mut self.mapped));
         let order = match self.meta.kind {
-            ImageKind::Listing => order::build(listed, mapped, |entry| form_of(&self.records, entry)),
+            ImageKind::Listing => order::build(&listed, &mapped, |entry| form_of(&self.records, entry)),
             ImageKind::Matches => Vec::new(),
         };
+        drop((listed, mapped));
 
         out.write_all(&[0; BLOCK])?;
         let mut body = Body::new(out);

@@ -53,7 +53,7 @@ impl Place {
 }
 
 /// The part's bytes, of the listed paths and those that mappings made; `form` finds an entry's normal form.
-pub fn build<'f>(listed: Vec<Place>, mapped: Vec<Place>, form: impl Fn(u32) -> Form<'f>) -> Vec<u8> {
+pub fn build<'f>(listed: &[Place], mapped: &[Place], form: impl Fn(u32) -> Form<'f>) -> Vec<u8> {
     let (mut runs, mut repeats) = (Vec::new(), Vec::new());
     let mut first = 0;
     let (listed, mapped) = (sorted(listed, &form), sorted(mapped, &form));
@@ -92,7 +92,7 @@ fn word(number: usize) -> u32 {
 
 /// Sorts by form. Most paths share their beginnings, and each look at one is a load from far away: so eight bytes of all are
 /// fetched at a time, and only what they do not tell apart is looked at again.
-fn sorted<'f>(places: Vec<Place>, form: &impl Fn(u32) -> Form<'f>) -> Vec<Place> {
+fn sorted<'f>(places: &[Place], form: &impl Fn(u32) -> Form<'f>) -> Vec<Place> {
     let of = |at: &(u64, u32)| places[at.1 as usize].entry;
     let whole = |a: &(u64, u32), b: &(u64, u32), depth: usize| {
         let (a, b) = (of(a), of(b));
@@ -392,15 +392,16 @@ impl Order {
         mut lives: impl FnMut(&[u8]) -> Read<bool>,
         mut each: impl FnMut(usize, Vec<u8>),
     ) -> Read<usize> {
-        let (Some(arrays), Some(last)) = (self.arrays(file)?, folder.back().next()) else {
+        let (Some(arrays), Some(name_asked)) = (self.arrays(file)?, folder.back().next()) else {
             return Ok(0);
         };
-        let wanted = name(&last.folded().collect::<Vec<u8>>(), 0) >> 8;
+        let wanted = name(&name_asked.folded().collect::<Vec<u8>>(), 0) >> 8;
         let hash = |at: usize| Ok(word(self.pair(file, arrays.folders, at)?[0]) >> 8);
         let from = bisect(0..arrays.folders.1, |at| Ok(hash(at)? < wanted))?;
         let to = bisect(from..arrays.folders.1, |at| Ok(hash(at)? == wanted))?;
         // Each within the one before: what has one component more in common.
-        let mut ranges = vec![from..to];
+        let outermost = from..to;
+        let mut ranges = vec![outermost];
         for component in folder.back() {
             let outer = ranges[ranges.len() - 1].clone();
             let depth = ranges.len() - 1;

@@ -130,6 +130,7 @@ fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
     below > 1 && common >= below && names[names.len() - below..].iter().any(|name| !GENERAL.contains(name))
 }
 
+#[allow(clippy::too_many_lines)] // rung by rung, as the design says it
 fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -> Told {
     let folder = trimmed(path);
     let asked: Vec<usize> = (0..libraries.len())

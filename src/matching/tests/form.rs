@@ -85,9 +85,9 @@ fn forms_are_compared_as_their_bytes_are() {
         "C:\\Films\\A FILM.mkv",
         "c:/films/a film.mkv",
     ];
-    let form = |path: &'static str| match path.contains('\\') {
-        true => Form::new(path.as_bytes(), Fold::Windows),
-        false => Form::new(path.as_bytes(), Fold::Ascii),
+    let form = |path: &'static str| {
+        let windows = path.contains('\\');
+        Form::new(path.as_bytes(), if windows { Fold::Windows } else { Fold::Ascii })
     };
     for one in paths {
         let bytes: Vec<u8> = form(one).bytes().collect();

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._answers import Item, Match
-    from ._index import Index, Library, LibraryArg
     from ._left_out import Ignored
     from ._library import LibraryInfo
     from ._types import PathArg
+
+    # An index makes comparisons, so this module cannot name its class.
+    Index = Any
+    Library = Any
+    LibraryArg = Any
 
 _AT_ONCE = 1024
 _SAMPLE = 200
