@@ -87,7 +87,7 @@ fn questions(size: usize, change: impl Fn(String) -> String) -> Vec<String> {
 }
 
 /// The folder of a file.
-fn above(path: String) -> String {
+fn above(path: &str) -> String {
     path.rsplit_once('/')
         .map_or(String::new(), |(folder, _)| folder.to_owned())
 }
@@ -163,7 +163,7 @@ fn climb_miss(bencher: Bencher, size: usize) {
 fn folder_of_a_film(bencher: Bencher, size: usize) {
     let (view, none) = (view(size), Mappings::default());
     let views = [&view];
-    ask_in_turn(bencher, &questions(size, above), |path| {
+    ask_in_turn(bencher, &questions(size, |path| above(&path)), |path| {
         Normal::with(path, |path| climb_folder(&views, Scope::One(0), &none, path).items)
     });
 }
@@ -173,7 +173,7 @@ fn folder_of_a_film(bencher: Bencher, size: usize) {
 fn folder_of_a_film_by_its_end(bencher: Bencher, size: usize) {
     let (view, none) = (view(size), Mappings::default());
     let views = [&view];
-    let elsewhere = |path: String| above(path).replace("/mnt/media/movies", "/data");
+    let elsewhere = |path: String| above(&path).replace("/mnt/media/movies", "/data");
     ask_in_turn(bencher, &questions(size, elsewhere), |path| {
         Normal::with(path, |path| climb_folder(&views, Scope::One(0), &none, path).total)
     });

@@ -121,14 +121,14 @@ fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
     assert_eq!(artist.item().and_then(|item| item.title.as_deref()), Some("Gamma"));
 
     // A film of two files is one item.
-    let film = index.match_folder("/data/films/Delta (1999)")?;
-    assert_eq!(told(&film), EXACT);
-    assert_eq!((film.kind, film.items, film.files), (Some(ItemType::Movie), 1, 2));
-    assert_eq!(film.item().and_then(|item| item.title.as_deref()), Some("Delta"));
+    let delta = index.match_folder("/data/films/Delta (1999)")?;
+    assert_eq!(told(&delta), EXACT);
+    assert_eq!((delta.kind, delta.items, delta.files), (Some(ItemType::Movie), 1, 2));
+    assert_eq!(delta.item().and_then(|item| item.title.as_deref()), Some("Delta"));
 
     // All of that is in the index by now.
     let before = at.requests();
-    assert_eq!(index.match_folder("/data/tv/Alpha")?.answer.age.is_some(), true);
+    assert!(index.match_folder("/data/tv/Alpha")?.answer.age.is_some());
     assert_eq!(at.requests(), before);
     Ok(())
 }
