@@ -26,7 +26,7 @@ mod platform;
 mod read_path;
 
 use image::{CounterPage, Image, ImageBuilder, ImageMeta, LibraryFacts, LibraryView};
-use matching::{Mappings, Normal, Scope, climb, fast_lookup};
+use matching::{Mappings, Normal, Scope, climb, climb_folder, fast_lookup};
 use model::Item;
 use platform::map::MapMode;
 use platform::swap::Swap;
@@ -84,6 +84,12 @@ fn questions(size: usize, change: impl Fn(String) -> String) -> Vec<String> {
     let order = Random(42).order(size);
     let ask = |number: &usize| change(movie(*number).parts.remove(0));
     order.iter().take(QUESTIONS).map(ask).collect()
+}
+
+/// The folder of a file.
+fn above(path: &str) -> String {
+    path.rsplit_once('/')
+        .map_or(String::new(), |(folder, _)| folder.to_owned())
 }
 
 /// One query of many in each iteration, one after the other.
@@ -149,6 +155,71 @@ fn climb_miss(bencher: Bencher, size: usize) {
     let views = [&view];
     ask_in_turn(bencher, &questions(size, |path| path + "x"), |path| {
         climb(&views, Scope::One(0), &none, path).total
+    });
+}
+
+/// The folder of a film: each has its own.
+#[divan::bench(args = SIZES, sample_count = 200, sample_size = 1000)]
+fn folder_of_a_film(bencher: Bencher, size: usize) {
+    let (view, none) = (view(size), Mappings::default());
+    let views = [&view];
+    ask_in_turn(bencher, &questions(size, |path| above(&path)), |path| {
+        Normal::with(path, |path| climb_folder(&views, Scope::One(0), &none, path).items)
+    });
+}
+
+/// The same below another root.
+#[divan::bench(args = SIZES, sample_count = 200, sample_size = 1000)]
+fn folder_of_a_film_by_its_end(bencher: Bencher, size: usize) {
+    let (view, none) = (view(size), Mappings::default());
+    let views = [&view];
+    let elsewhere = |path: String| above(&path).replace("/mnt/media/movies", "/data");
+    ask_in_turn(bencher, &questions(size, elsewhere), |path| {
+        Normal::with(path, |path| climb_folder(&views, Scope::One(0), &none, path).total)
+    });
+}
+
+/// A show of a hundred episodes in ten seasons, a season of one, and the library's own folder.
+#[divan::bench(args = ["/", "/Season 07", ""], sample_count = 100, sample_size = 100)]
+fn folder_of_a_show(bencher: Bencher, below: &str) {
+    const SIZE: usize = 1_000_000;
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    let path = FILE.get_or_init(|| {
+        std::fs::create_dir_all(folder()).expect("a folder");
+        let path = folder().join("shows");
+        let episode = |number: usize| {
+            let (show, season, episode) = (number / 100, number % 100 / 10 + 1, number % 10 + 1);
+            let file = format!("/tv/Show {show}/Season {season:02}/Show {show} - S{season:02}E{episode:02}.mkv");
+            Item {
+                kind: model::ItemType::Episode,
+                show_title: format!("Show {show}"),
+                show_rating_key: show.to_string(),
+                season: i32::try_from(season).unwrap_or(0),
+                parts: vec![file],
+                ..movie(number)
+            }
+        };
+        build(&(0..SIZE).map(episode).collect::<Vec<Item>>(), &path);
+        path
+    });
+    let bytes = std::fs::metadata(path).map_or(0, |facts| facts.len());
+    println!("{} bytes an episode", bytes.div_ceil(SIZE as u64));
+    let none = Mappings::default();
+    let facts = LibraryFacts {
+        locations: vec!["/tv".to_owned()],
+        fetched: true,
+        ..LibraryFacts::default()
+    };
+    let image = Image::open(path, MapMode::Map, 0).expect("opens");
+    let view = LibraryView::new(facts, &none, Some(Arc::new(image)), None, Arc::default());
+    let views = [&view];
+    let order = Random(7).order(SIZE / 100);
+    let asked: Vec<String> = match below {
+        "" => vec!["/tv".to_owned()],
+        below => order.iter().map(|show| format!("/tv/Show {show}{below}")).collect(),
+    };
+    ask_in_turn(bencher, &asked, |path| {
+        Normal::with(path, |path| climb_folder(&views, Scope::One(0), &none, path).items)
     });
 }
 

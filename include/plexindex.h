@@ -157,6 +157,12 @@
 // order. High confidence.
 #define PLEXINDEX_REASON_SEVERAL_EPISODES 11
 
+// plexindex_answer.reason: the folder is a library's own, or lies above one, and no file is listed below it.
+#define PLEXINDEX_REASON_EMPTY 12
+
+// plexindex_answer.reason: the folder lies above those of libraries, and holds several shows or single items.
+#define PLEXINDEX_REASON_ABOVE_LOCATIONS 13
+
 // plexindex_answer.flags: the listing that answered has expired, and was not renewed: it could not be, or no request
 // was allowed.
 #define PLEXINDEX_ANSWER_STALE 1
@@ -475,7 +481,7 @@ typedef struct plexindex_text {
     uint32_t length;
 } plexindex_text;
 
-// The answer for one path, GUID or title.
+// The answer for one path, folder, GUID or title.
 typedef struct plexindex_answer {
     // PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET, PLEXINDEX_NEEDS_WARM, or, in a batch,
     // the error of this one query.
@@ -501,6 +507,16 @@ typedef struct plexindex_answer {
     struct plexindex_text message;
     // Milliseconds since the listing that answered was last known to be current; -1: no listing answered.
     int64_t age_ms;
+    // plexindex_match_folder(): how many items have a file below the folder. 0 in other answers, and where several folders
+    // fit by their end.
+    uint64_t items;
+    // plexindex_match_folder(): how many listed files are below the folder; 0 as above.
+    uint64_t files;
+    // plexindex_match_folder(): what the folder is. 2 a show, 3 a season of one, 8 an artist, else the type of its one
+    // item, as plexindex_item.kind has it. 0 where there is no single one.
+    int32_t kind;
+    // Zero.
+    uint32_t reserved;
 } plexindex_answer;
 
 // An item, as the index knows it. A text that the index does not know is 0, 0.
@@ -525,11 +541,12 @@ typedef struct plexindex_item {
     struct plexindex_text section;
     // Title of its library.
     struct plexindex_text library_title;
-    // Plex's number of the type: 1 movie, 4 episode, 10 track, 12 clip, 13 photo, 0 unknown.
+    // Plex's number of the type: 1 movie, 4 episode, 10 track, 12 clip, 13 photo, 0 unknown; of a folder also 2 show and
+    // 8 artist.
     int32_t kind;
     // Year; 0: unknown.
     int32_t year;
-    // Season, for a track the disc; -1: none.
+    // Season, for a track the disc; of a show in a folder's answer the one that all episodes below are of. -1: none.
     int32_t season;
     // Episode or track number; -1: none.
     int32_t episode;
@@ -810,6 +827,53 @@ int32_t plexindex_match_paths(const struct plexindex_handle *handle,
                               const struct plexindex_query *query,
                               size_t count,
                               struct plexindex_buffer *answers,
+                              struct plexindex_buffer *error);
+
+// Which show, season, artist or item a folder is: the deepest one that all listed files below it share.
+//
+// `query`: `text` is the path of the folder; separators at its end do not count. `answer`: as for plexindex_match_path(),
+// with `items`, `files` and `kind`. The item is the show or artist, with its key, title and GUID. Its `season` is the one
+// that all episodes below are of, and `kind` is 3 then; the index keeps no keys of seasons and albums. What has no show is
+// itself the item, if it is the only one. Where several are below, as in a library's own folder, the candidates are the
+// first 16 of them. `path` of an item is the folder, as the server spells it; of one of several the file or folder in
+// which it lies there.
+//
+// The rungs are those of files: PLEXINDEX_RUNG_EXACT for a folder of listed files, PLEXINDEX_RUNG_MAPPED, and the end of
+// the path with two components or one. That a folder's end is the same is of high confidence only with
+// PLEXINDEX_REASON_ONLY_ROOT_DIFFERS. Without an item: PLEXINDEX_REASON_EMPTY, _NOT_LISTED, _NOT_FETCHED, _NO_LOCATION, or
+// what several candidates have.
+//
+// The index answers. A library that was never fetched, or whose listing has expired, is fetched first, as by
+// plexindex_match_path(). Returns what plexindex_match_path() returns.
+//
+// Precondition: as plexindex_match_path().
+int32_t plexindex_match_folder(const struct plexindex_handle *handle,
+                               const struct plexindex_query *query,
+                               struct plexindex_buffer *answer,
+                               struct plexindex_buffer *error);
+
+// The items with files below a folder, one page a call, in the order of their paths. Sends no request.
+//
+// `library`: one, or all of them. `path`: the folder. `after`: the `path` of the last candidate of the page before; NULL and
+// 0 for the first page. `limit`: how many files a page has, 1 to 10,000. `page`: receives a block with one answer whose
+// candidates are the items, each with one of its files below the folder as `path`: an item of several files comes with
+// each. A page has more than `limit` where the last file is of several items.
+//
+// A change between two pages moves no file that was not changed itself: none comes twice, none is missed. The folder is
+// found as by plexindex_match_folder(); one that is found by its end counts with PLEXINDEX_CONFIDENCE_HIGH only.
+//
+// Returns the answer's status: PLEXINDEX_OK with items, PLEXINDEX_NOT_FOUND after the last page. Returns
+// PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND when the library was never fetched
+// (plexindex_refresh() does that), or was removed for the limit on the folder.
+//
+// Precondition: pointers must be NULL or valid; `library` must be a handle of an open index.
+int32_t plexindex_items_below(const struct plexindex_library_handle *library,
+                              const char *path,
+                              size_t path_length,
+                              const char *after,
+                              size_t after_length,
+                              size_t limit,
+                              struct plexindex_buffer *page,
                               struct plexindex_buffer *error);
 
 // The items with this GUID: `plex://…`, `imdb://tt…`, `tmdb://…`, `tvdb://…`, or that of a legacy agent. The GUID of a

@@ -254,7 +254,8 @@ fn c_and_rust_agree_on_every_layout() {
         plexindex_answers = Answers { size, answer_size, item_size, count, first, log_lines }
         plexindex_answer = Answer {
             status, rung, confidence, reason, flags, item, candidates, candidates_count, candidates_total, message,
-            age_ms,
+            age_ms, items, files,
+            kind, reserved,
         }
         plexindex_item = ItemRecord {
             key, rating_key, title, guid, show_title, show_rating_key, show_guid, path, section, library_title, kind,

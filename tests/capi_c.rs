@@ -45,6 +45,7 @@ programs! {
     copies,
     edit,
     errors,
+    folders,
     items,
     log,
     misuse,

@@ -118,6 +118,8 @@ enum class Reason : std::uint8_t {
     no_evidence = PLEXINDEX_REASON_NO_EVIDENCE,
     contradicted = PLEXINDEX_REASON_CONTRADICTED,
     several_episodes = PLEXINDEX_REASON_SEVERAL_EPISODES,
+    empty = PLEXINDEX_REASON_EMPTY,
+    above_locations = PLEXINDEX_REASON_ABOVE_LOCATIONS,
 };
 
 /// What the name of a library is: `PLEXINDEX_SELECT_*`.
@@ -685,6 +687,12 @@ public:
     [[nodiscard]] Candidates candidates() const noexcept { return {block_, record_}; }
     /// How many fit in all.
     [[nodiscard]] std::size_t candidates_total() const noexcept { return record_ == nullptr ? 0 : record_->candidates_total; }
+    /// Of a folder: how many items have a file below it; 0 where several folders fit by their end.
+    [[nodiscard]] std::uint64_t items() const noexcept { return record_ == nullptr ? 0 : record_->items; }
+    /// Of a folder: how many listed files are below it; 0 as items().
+    [[nodiscard]] std::uint64_t files() const noexcept { return record_ == nullptr ? 0 : record_->files; }
+    /// What a folder is, as Plex numbers types: 2 show, 3 season, 8 artist, or that of its one item; 0: none of them.
+    [[nodiscard]] int kind() const noexcept { return record_ == nullptr ? 0 : record_->kind; }
     /// Whether the listing that answered has expired.
     [[nodiscard]] bool is_stale() const noexcept {
         return record_ != nullptr && (record_->flags & PLEXINDEX_ANSWER_STALE) != 0;
@@ -1071,6 +1079,44 @@ private:
     Block block_;
 };
 
+/// The items with files below a folder, page by page, in the order of the paths; from Library::pages_below(). Move-only.
+template <class Policy> class BasicPagesBelow : detail::Caller<Policy> {
+    using Base = detail::Caller<Policy>;
+
+public:
+    /// @cond
+    BasicPagesBelow(std::shared_ptr<detail::Opened> opened, const plexindex_library_handle *library, std::string folder,
+                    std::size_t limit)
+        : Base(std::move(opened)), library_(library), folder_(std::move(folder)), limit_(limit) {}
+    /// @endcond
+
+    /// Reads the next page; `false` after the last one.
+    typename Base::template Of<bool> next() {
+        detail::Failure failure;
+        const std::int32_t status = block_.memory_.fill(64 * 1024, [&](plexindex_buffer *page) {
+            return plexindex_items_below(library(), folder_.data(), folder_.size(), after_.data(), after_.size(), limit_, page,
+                                         failure.buffer());
+        });
+        if (status == PLEXINDEX_OK) {
+            const Candidates page = block_[0].candidates();
+            if (!page.empty()) after_ = std::string(page[page.size() - 1].path());
+        }
+        return this->given(status, failure, status == PLEXINDEX_OK);
+    }
+    /// The items of this page, each with one of its files as path().
+    [[nodiscard]] Candidates items() const & noexcept { return block_[0].candidates(); }
+    void items() const && = delete;
+
+private:
+    const plexindex_library_handle *library() const noexcept { return this->handle() == nullptr ? nullptr : library_; }
+
+    const plexindex_library_handle *library_;
+    std::string folder_;
+    std::string after_;
+    std::size_t limit_;
+    Block block_;
+};
+
 /// A library of an index, or all of them; from Index::library(). It keeps the index open. It may be copied: a copy is the
 /// same library.
 template <class Policy> class BasicLibrary : detail::Caller<Policy> {
@@ -1104,6 +1150,8 @@ public:
     Of<Status> match_into(Match &match, PathRef path, const Ask &ask = {}) const {
         return into(match, plexindex_match_path, path, ask);
     }
+    /// Which show, season, artist or item is this folder? The answer's items(), files() and kind() say what is below it.
+    [[nodiscard]] Of<Match> folder(PathRef path, const Ask &ask = {}) const { return one(plexindex_match_folder, path, ask); }
     /// The items with this GUID.
     [[nodiscard]] Of<Match> match_guid(std::string_view guid, const Ask &ask = {}) const {
         return one(plexindex_match_guid, guid, ask);
@@ -1169,6 +1217,10 @@ public:
     /// The items as the store has them, so many a page. Sends no request.
     [[nodiscard]] BasicPages<Policy> pages(std::size_t limit = 1000) const {
         return BasicPages<Policy>(this->opened_, raw(), limit);
+    }
+    /// The items with files below a folder, in pages of so many files.
+    [[nodiscard]] BasicPagesBelow<Policy> pages_below(PathRef folder, std::size_t limit = 1000) const {
+        return BasicPagesBelow<Policy>(this->opened_, raw(), std::string(folder.bytes()), limit);
     }
     /// One item as the store has it, as JSON; empty when no listing holds it.
     [[nodiscard]] Of<std::string> item_json(std::string_view key) const {
@@ -1606,6 +1658,8 @@ using Table = BasicTable<detail::Throws>;
 using Write = BasicWrite<detail::Throws>;
 /// The items of a library.
 using Pages = BasicPages<detail::Throws>;
+/// The items with files below a folder.
+using PagesBelow = BasicPagesBelow<detail::Throws>;
 
 /// Compares one path with others, as the index does: one relation each.
 [[nodiscard]] inline std::vector<Relation> compare_paths(PathRef path, const Paths &others) {
@@ -1625,6 +1679,8 @@ using Table = BasicTable<detail::Returns>;
 using Write = BasicWrite<detail::Returns>;
 /// The items of a library.
 using Pages = BasicPages<detail::Returns>;
+/// The items with files below a folder.
+using PagesBelow = BasicPagesBelow<detail::Returns>;
 
 /// Compares one path with others, as the index does: one relation each.
 [[nodiscard]] inline Result<std::vector<Relation>> compare_paths(PathRef path, const Paths &others) {

@@ -11,7 +11,7 @@ use plexindex::fuzzing::xxh3_64;
 use super::input::{Input, folder, patched};
 use super::ladder::against::{host_rule, listing, matches, mixed_items, movie};
 use crate::image::{Entries, EntriesBuilder, Image, Kept, LibraryFacts, LibraryView, MapMode};
-use crate::matching::{Mappings, Scope, climb, fast_lookup};
+use crate::matching::{Mappings, Normal, Scope, climb, climb_folder, fast_lookup};
 use crate::model::Item;
 
 const BLOCK: usize = 4096;
@@ -154,12 +154,16 @@ impl Whole {
             let outcome = (!outcome.broken).then(|| format!("{outcome:?}"));
             let fast = fast_lookup(&views, Scope::One(0), &self.mappings, question);
             let fast = format!("{:?}", fast.map(|hit| (hit.rung, hit.rating_key)));
+            let above = question.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+            let folder = Normal::with(&question[..above], |path| {
+                format!("{:?}", climb_folder(&views, Scope::One(0), &self.mappings, path))
+            });
             // An answer that says it is whole has to be right, whatever is found out later.
             told.extend(outcome.map(|outcome| (3 * at, outcome)));
             if broken() {
                 return None;
             }
-            told.push((3 * at + 1, fast));
+            told.push((3 * at + 1, fast + &folder));
         }
         if let Some(image) = &listing {
             for (at, key) in some(&self.keys, which) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::error::{Error, Result};
 use super::paths::{known, path_of};
 use super::words::{Confidence, Reason, Rung, Status};
-use crate::index::Answer;
+use crate::index::{Answer, FolderFacts};
 use crate::model::{self, ItemType};
 
 /// The answer to a question: one item, or why there is none.
@@ -99,7 +99,50 @@ impl Match {
     }
 }
 
-/// An item: a film, an episode, a track, a clip or a photo. Shows, seasons, artists and albums own no files.
+/// The answer for a folder: whose all files below it are, or why that is not one show or item.
+///
+/// ```
+/// # fn told(folder: plexindex::Folder) {
+/// match folder.item() {
+///     Some(show) => println!("{show}: {} items in {} files", folder.items, folder.files),
+///     None => println!("{}", folder.answer.message.as_deref().unwrap_or_default()),
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Folder {
+    /// The show or artist that they share, or the one item; else those that are below it, 16 at most.
+    pub answer: Match,
+    /// What the folder is, where it is one: a [`Show`](ItemType::Show), a [`Season`](ItemType::Season) of the show that is the
+    /// item, an [`Artist`](ItemType::Artist), or what kind the one item is of.
+    pub kind: Option<ItemType>,
+    /// How many items have a file below it. 0 where several folders fit by their end.
+    pub items: u64,
+    /// How many listed files are below it; 0 as above.
+    pub files: u64,
+}
+
+impl Folder {
+    /// The show, artist or item, where there is just one.
+    #[must_use]
+    pub fn item(&self) -> Option<&Item> {
+        self.answer.item()
+    }
+
+    /// Copies an answer; the error that it stands for, if it does.
+    pub(super) fn of(answer: &Answer<'_>, facts: FolderFacts) -> Result<Self> {
+        Ok(Self {
+            answer: Match::of(answer)?,
+            kind: Some(facts.kind).filter(|kind| *kind != ItemType::Other),
+            items: facts.items,
+            files: facts.files,
+        })
+    }
+}
+
+/// An item: a film, an episode, a track, a clip or a photo. Shows, seasons, artists and albums own no files; in the answer for
+/// a [`Folder`] a show or artist is one.
 ///
 /// What the server did not tell is `None`. It shows as its title, with its year or its show.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -122,7 +165,8 @@ pub struct Item {
     pub show_rating_key: Option<String>,
     /// GUID of its show or artist.
     pub show_guid: Option<String>,
-    /// Season of an episode (0 is 'Specials'), disc of a track.
+    /// Season of an episode (0 is 'Specials'), disc of a track; of a show in a [`Folder`] the one that all episodes below it
+    /// are of.
     pub season: Option<u32>,
     /// Number of an episode or a track.
     pub episode: Option<u32>,
@@ -173,6 +217,9 @@ impl fmt::Display for Item {
         let Some(title) = &self.title else {
             return f.write_str(&self.key);
         };
+        if let (ItemType::Show, Some(season)) = (self.kind, self.season) {
+            return write!(f, "{title} – Season {season}");
+        }
         if let Some(show) = &self.show_title {
             write!(f, "{show} – ")?;
             match (self.kind, self.season, self.episode) {

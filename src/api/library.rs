@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::vec;
 
-use super::answer::{Item, Match};
+use super::answer::{Folder, Item, Match};
 use super::edit::EditError;
-use super::error::Result;
+use super::error::{Error, Result};
 use super::paths::bytes_of;
 use super::query::{Query, Refreshed};
 use crate::edit::EditReport;
@@ -96,6 +96,50 @@ impl Library {
     /// What concerns all of them, as [`Query::match_path`].
     pub fn match_paths<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Vec<Result<Match>>> {
         self.query().match_paths(paths)
+    }
+
+    /// Which show, season, artist or item this folder is, and how much is below it, as [`Query::match_folder`].
+    ///
+    /// ```
+    /// # let server = plexindex_standin::Standin::builder()
+    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Show, 20)).start()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let index = plexindex::Index::open(plexindex::Options {
+    /// #     server_url: Some(server.url()),
+    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     ..plexindex::Options::new(folder.path())
+    /// # })?;
+    /// # let file = server.paths(1).into_iter().find_map(|(_, path)| path).unwrap();
+    /// # let season = std::path::Path::new(&file).parent().unwrap();
+    /// let shows = index.library(plexindex::Selector::All)?;
+    /// let found = shows.match_folder(season)?;
+    /// assert_eq!(found.kind, Some(plexindex::ItemType::Season));
+    /// for item in shows.items_below(season) {
+    ///     println!("{}", item?);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Query::match_path`].
+    pub fn match_folder(&self, path: impl AsRef<Path>) -> Result<Folder> {
+        self.query().match_folder(path)
+    }
+
+    /// The items with files below a folder, each with one of these as [`Item::path`], in the order of the paths: an item of
+    /// several files comes with each. Read a page at a time, so that a million of them take no room. Sends no request.
+    ///
+    /// A change meanwhile moves no file that was not changed itself: none comes twice, none is missed. A folder that is found
+    /// by its end counts where [`Library::match_folder`] is sure of it. An error ends it:
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) for a library that was never fetched, or was removed
+    /// for the limit on the folder.
+    pub fn items_below(&self, path: impl AsRef<Path>) -> ItemsBelow {
+        ItemsBelow {
+            library: self.clone(),
+            folder: bytes_of(&path).to_vec(),
+            after: Some(Vec::new()),
+            page: Vec::new().into_iter(),
+        }
     }
 
     /// The items with a GUID: the server's own, or an external id such as `imdb://tt1254207`.
@@ -272,3 +316,38 @@ impl Iterator for Items {
 }
 
 impl std::iter::FusedIterator for Items {}
+
+/// The items with files below a folder: [`Library::items_below`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is read yet"]
+pub struct ItemsBelow {
+    library: Library,
+    folder: Vec<u8>,
+    /// The last path of the last page, empty before the first; `None` after the end.
+    after: Option<Vec<u8>>,
+    page: vec::IntoIter<Item>,
+}
+
+impl Iterator for ItemsBelow {
+    type Item = Result<Item>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.page.len() == 0 {
+            let after = self.after.take()?;
+            let after = Some(after.as_slice()).filter(|after| !after.is_empty());
+            let (library, mut last) = (&self.library.library, None);
+            let page = library.items_below_with(&self.folder, after, PAGE, |answer| {
+                last = answer.candidates().last().map(|found| found.path.to_vec());
+                Ok(Match::of(answer))
+            });
+            match page.map_err(Error::from).and_then(|answer| answer) {
+                Ok(page) => self.page = page.candidates.into_iter(),
+                Err(error) => return Some(Err(error)),
+            }
+            self.after = last;
+        }
+        self.page.next().map(Ok)
+    }
+}
+
+impl std::iter::FusedIterator for ItemsBelow {}

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::answer::Match;
+use super::answer::{Folder, Match};
 use super::error::Result;
 use super::facts::{LibraryInfo, Proposal, StoreInfo};
 use super::library::Library;
@@ -73,6 +73,14 @@ impl Index {
     /// As [`Query::match_path`].
     pub fn match_path(&self, path: impl AsRef<Path>) -> Result<Match> {
         self.query().match_path(path)
+    }
+
+    /// Which show, season, artist or item this folder is, in all libraries: [`Query::match_folder`].
+    ///
+    /// # Errors
+    /// As [`Query::match_path`].
+    pub fn match_folder(&self, path: impl AsRef<Path>) -> Result<Folder> {
+        self.query().match_folder(path)
     }
 
     /// The answers of all libraries for many paths, in order. A path that none can be is an error in its place.

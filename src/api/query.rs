@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-use super::answer::Match;
+use super::answer::{Folder, Match};
 use super::edit::EditError;
 use super::error::Result;
 use super::facts::{LibraryInfo, ServerInfo};
@@ -187,6 +187,19 @@ impl<'q> Query<'q> {
                 .match_paths_with(query, &paths, |answer| answers.push(Match::of(answer)))
         })?;
         Ok(answers)
+    }
+
+    /// Which show, season, artist or item this folder is: the deepest one that all listed files below it share. Fetches
+    /// libraries where it must.
+    ///
+    /// # Errors
+    /// As [`Query::match_path`].
+    pub fn match_folder(&self, path: impl AsRef<Path>) -> Result<Folder> {
+        let path = bytes_of(&path);
+        self.ask(|query| {
+            self.index
+                .match_folder_with(query, path, |answer, facts| Ok(Folder::of(answer, facts)))
+        })?
     }
 
     /// The items with a GUID: the server's own, or an external id such as `imdb://tt1254207`.

@@ -116,6 +116,10 @@ words! {
         Contradicted "contradicted"
         /// One file with several episodes: all are candidates, in order, and the first is the item. High.
         SeveralEpisodes "several_episodes"
+        /// The folder is a library's own, or lies above one, and nothing is listed below it.
+        Empty "empty"
+        /// The folder lies above the folders of libraries, and holds several shows or items.
+        AboveLocations "above_locations"
     }
 }
 

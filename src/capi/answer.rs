@@ -8,7 +8,7 @@ use super::constants as c;
 use super::log_ring;
 use super::types::{Answer as AnswerRecord, Answers, Buffer, ItemRecord, Text};
 use crate::error::{Error, Result, Status};
-use crate::index::Answer;
+use crate::index::{Answer, FolderFacts};
 use crate::matching::{Found, GuidRef};
 use crate::model::{Item, Library};
 
@@ -85,8 +85,13 @@ pub fn write_answers(buffer: &mut Buffer, count: usize, fill: impl FnOnce(&mut B
 
 /// Writes a block of one answer; gives its status.
 pub fn write_answer(buffer: &mut Buffer, answer: &Answer<'_>) -> Result<Status> {
+    write_folder(buffer, answer, FolderFacts::default())
+}
+
+/// The same for a folder.
+pub fn write_folder(buffer: &mut Buffer, answer: &Answer<'_>, folder: FolderFacts) -> Result<Status> {
     write_answers(buffer, 1, |block| {
-        block.answer(answer);
+        block.folder(answer, folder);
         Ok(())
     })?;
     Ok(answer.status)
@@ -258,6 +263,11 @@ impl Block<'_> {
 
     /// Adds the next answer.
     pub fn answer(&mut self, answer: &Answer<'_>) {
+        self.folder(answer, FolderFacts::default());
+    }
+
+    /// Adds the next answer, of a folder.
+    fn folder(&mut self, answer: &Answer<'_>, folder: FolderFacts) {
         let at = self.next_answer;
         self.next_answer += size_of::<AnswerRecord>();
         self.align();
@@ -285,6 +295,10 @@ impl Block<'_> {
             candidates_total: narrow(answer.total),
             message: self.known(answer.message),
             age_ms: answer.age_ms.unwrap_or(-1),
+            items: folder.items,
+            files: folder.files,
+            kind: i32::from(folder.kind.number()),
+            reserved: 0,
         };
         self.put(at, &record);
     }

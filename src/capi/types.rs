@@ -211,7 +211,7 @@ pub struct Answers {
     pub log_lines: u32,
 }
 
-/// The answer for one path, GUID or title.
+/// The answer for one path, folder, GUID or title.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct Answer {
@@ -239,6 +239,16 @@ pub struct Answer {
     pub message: Text,
     /// Milliseconds since the listing that answered was last known to be current; -1: no listing answered.
     pub age_ms: i64,
+    /// plexindex_match_folder(): how many items have a file below the folder. 0 in other answers, and where several folders
+    /// fit by their end.
+    pub items: u64,
+    /// plexindex_match_folder(): how many listed files are below the folder; 0 as above.
+    pub files: u64,
+    /// plexindex_match_folder(): what the folder is. 2 a show, 3 a season of one, 8 an artist, else the type of its one
+    /// item, as plexindex_item.kind has it. 0 where there is no single one.
+    pub kind: i32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// An item, as the index knows it. A text that the index does not know is 0, 0.
@@ -265,11 +275,12 @@ pub struct ItemRecord {
     pub section: Text,
     /// Title of its library.
     pub library_title: Text,
-    /// Plex's number of the type: 1 movie, 4 episode, 10 track, 12 clip, 13 photo, 0 unknown.
+    /// Plex's number of the type: 1 movie, 4 episode, 10 track, 12 clip, 13 photo, 0 unknown; of a folder also 2 show and
+    /// 8 artist.
     pub kind: i32,
     /// Year; 0: unknown.
     pub year: i32,
-    /// Season, for a track the disc; -1: none.
+    /// Season, for a track the disc; of a show in a folder's answer the one that all episodes below are of. -1: none.
     pub season: i32,
     /// Episode or track number; -1: none.
     pub episode: i32,

@@ -5,6 +5,7 @@ mod chains;
 mod counters;
 mod entry_overlay;
 mod file;
+mod folders;
 mod log;
 mod overlay;
 mod page;

@@ -102,7 +102,7 @@ pub struct Record {
     /// From 1 on, in the order of appending.
     pub order: u64,
     /// Normal forms, in the order of the change's paths: of `Added` those of its parts, then [`Record::mapped`]'s.
-    forms: Vec<Box<[u8]>>,
+    pub forms: Vec<Box<[u8]>>,
     /// Of `Added`: which part is called what on the host.
     pub mapped: Vec<(usize, Vec<u8>)>,
 }
@@ -146,6 +146,13 @@ impl Overlay {
     pub fn changes(&self) -> impl Iterator<Item = &Change> {
         let inner = self.inner.get();
         (0..self.len()).filter_map(move |index| Some(&inner?.records.get(index)?.change))
+    }
+
+    /// All records, the oldest first.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        let inner = self.inner.get();
+        let count = inner.map_or(0, |inner| inner.length.load(Ordering::Acquire) as usize);
+        (0..count).filter_map(move |index| inner?.records.get(index))
     }
 
     /// The records about this path, newest first, each with the number of the form that fits.

@@ -76,7 +76,7 @@ impl LibraryView {
     }
 
     /// The newest record that says whether and how the item is listed; `None` leaves it to the image.
-    fn overridden(&self, rating_key: &str) -> Option<&Record> {
+    pub(super) fn overridden(&self, rating_key: &str) -> Option<&Record> {
         self.overlay
             .about_item(rating_key)
             .find(|record| matches!(record.change, Change::Added { .. } | Change::Removed { .. }))
@@ -87,10 +87,15 @@ impl LibraryView {
     }
 
     /// The item of an added record, unless a newer record overrides it.
-    fn live<'v>(&'v self, record: &'v Record) -> Option<&'v Item> {
+    pub(super) fn live<'v>(&'v self, record: &'v Record) -> Option<&'v Item> {
         let item = added(record)?;
         let newest = self.overridden(&item.rating_key)?;
         (newest.order == record.order).then_some(item)
+    }
+
+    /// The normal forms of its folders, as the server sees them and as server-to-host rules call them.
+    pub(super) fn own_folders(&self) -> impl Iterator<Item = &[u8]> {
+        self.locations.iter().chain(&self.hosts).map(|folder| &**folder)
     }
 
     /// The newest record about the match of exactly this path.

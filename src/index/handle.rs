@@ -14,7 +14,7 @@ use crate::matching::propose::Proposal;
 use crate::model::Server;
 use crate::options::Options;
 use crate::platform::clock::{Clock, SystemClock};
-use crate::query::{self, Answer, LibraryFacts, Match};
+use crate::query::{self, Answer, FolderFacts, LibraryFacts, Match};
 use crate::reading::Selector;
 use crate::source::{self, Meter, Source};
 use crate::stats::{Counters, Stats};
@@ -147,6 +147,20 @@ impl Index {
     ) -> Result<()> {
         let _timed = self.timed("match_paths", query, Some(paths.len()));
         self.inner.queries.match_paths(&query.call(&self.inner), paths, each)
+    }
+
+    /// The answer for a folder, borrowed by `then`, with what it says besides.
+    ///
+    /// # Errors
+    /// As [`Index::match_path`].
+    pub fn match_folder_with<R>(
+        &self,
+        query: &QueryOptions<'_>,
+        path: &[u8],
+        then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
+    ) -> Result<R> {
+        let _timed = self.timed("match_folder", query, None);
+        self.inner.queries.match_folder(&query.call(&self.inner), path, then)
     }
 
     /// The items with a GUID.

@@ -146,6 +146,24 @@ impl Library {
         queries.match_path(&query.call(&self.inner), path, copied)
     }
 
+    /// Files below a folder, of which the listed path comes behind `after`: an answer with so many candidates, if there are
+    /// as many, and with all that have the last one's path. Sends no request.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::InvalidArgument`] for a path that none can be; [`crate::error::Status::LibraryNotFound`], also
+    /// where it was never fetched; the store's.
+    pub fn items_below_with<R>(
+        &self,
+        path: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        self.inner
+            .queries
+            .items_below(&self.query().call(&self.inner), path, after, limit, then)
+    }
+
     /// The rating key of the item with this path, if a fast lookup knows it, handed to `then`.
     /// It never asks the server, and waits for no other thread.
     pub fn lookup_key<R>(&self, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {

@@ -1,5 +1,7 @@
 //! Walking paths by component, from the end, in their normal form, without writing that form anywhere.
 
+use std::cmp::Ordering;
+
 /// What turns the bytes at hand into the normal form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fold {
@@ -42,6 +44,86 @@ impl<'a> Form<'a> {
             }
     }
 
+    /// The form's bytes.
+    pub fn bytes(self) -> impl Iterator<Item = u8> + 'a {
+        let fold = self.fold;
+        self.bytes.iter().map(move |byte| folded(fold, *byte))
+    }
+
+    /// The order of the forms' bytes, which are the same up to `from`.
+    #[must_use]
+    pub fn order(self, other: Form<'_>, from: usize) -> Ordering {
+        let at = self.same_until(other, from);
+        self.byte(at).cmp(&other.byte(at))
+    }
+
+    /// Eight of the form's bytes from `at` on, as a number that has their order; zeros where it has ended.
+    #[inline]
+    #[must_use]
+    pub fn key(self, at: usize) -> u64 {
+        if let Some(word) = self.word(at) {
+            return word;
+        }
+        let mut key = [0; 8];
+        for (to, from) in key.iter_mut().zip(self.bytes.get(at..).unwrap_or_default()) {
+            *to = folded(self.fold, *from);
+        }
+        u64::from_be_bytes(key)
+    }
+
+    /// Equal when the path lies below a folder, which is in normal form and ends in no separator; else whether it comes
+    /// before or behind all that does, in the order of bytes. The first `from` bytes are the same; gives how many are, too.
+    #[must_use]
+    pub fn below(self, folder: &[u8], from: usize) -> (Ordering, usize) {
+        let at = self.same_until(Form::done(folder), from);
+        let wanted = folder.get(at).copied().unwrap_or(b'/');
+        let order = match self.byte(at) {
+            Some(own) if at == folder.len() && own == wanted => Ordering::Equal,
+            own => own.cmp(&Some(wanted)),
+        };
+        (order, at)
+    }
+
+    /// Where two forms differ first, or one ends; they are the same up to `from`.
+    fn same_until(self, other: Form<'_>, from: usize) -> usize {
+        let mut at = from;
+        while let (Some(own), Some(others)) = (self.word(at), other.word(at)) {
+            if own != others {
+                return at + (own ^ others).leading_zeros() as usize / 8;
+            }
+            at += 8;
+        }
+        let rest = |form: Form<'_>| form.bytes.len().saturating_sub(at);
+        let least = rest(self).min(rest(other));
+        (at..at + least)
+            .find(|at| self.byte(*at) != other.byte(*at))
+            .unwrap_or(at + least)
+    }
+
+    #[inline]
+    fn byte(self, at: usize) -> Option<u8> {
+        self.bytes.get(at).map(|byte| folded(self.fold, *byte))
+    }
+
+    /// Eight bytes, where there are as many.
+    #[inline]
+    fn word(self, at: usize) -> Option<u64> {
+        let word = u64::from_be_bytes(*self.bytes.get(at..)?.first_chunk()?);
+        match self.fold {
+            Fold::Done => Some(word),
+            Fold::Ascii => Some(lower(word)),
+            Fold::Windows => None,
+        }
+    }
+
+    /// The bytes of its first components, without what separates them from the next one.
+    #[must_use]
+    pub fn first(self, components: usize) -> Vec<u8> {
+        let form: Vec<u8> = self.bytes().collect();
+        let end = end_of(&form, components, |byte| byte == b'/');
+        form[..end].to_vec()
+    }
+
     /// Its components from the last to the first; empty ones, as between repeated separators, do not count.
     #[must_use]
     pub fn back(self) -> Back<'a> {
@@ -56,6 +138,48 @@ impl<'a> Form<'a> {
     #[must_use]
     pub fn common(self, other: Form<'_>) -> usize {
         self.back().zip(other.back()).take_while(|(a, b)| a.same(*b)).count()
+    }
+}
+
+/// Where the first so many components of a path end; empty ones do not count.
+pub fn end_of(path: &[u8], components: usize, separates: impl Fn(u8) -> bool) -> usize {
+    let mut left = components;
+    let mut inside = false;
+    for (at, byte) in path.iter().enumerate() {
+        if separates(*byte) {
+            if inside && left == 0 {
+                return at;
+            }
+            inside = false;
+        } else if !inside {
+            if left == 0 {
+                return at;
+            }
+            inside = true;
+            left -= 1;
+        }
+    }
+    path.len()
+}
+
+/// Eight bytes in ASCII lower case: each of `A` to `Z` gets its bit.
+#[inline]
+fn lower(word: u64) -> u64 {
+    const EACH: u64 = u64::from_be_bytes([1; 8]);
+    const HIGH: u64 = EACH << 7;
+    // The highest bit of a byte says whether it is so. Without the bytes' own ones no sum reaches the next byte.
+    let low = word & !HIGH;
+    let not_before_a = low + EACH * u64::from(0x80 - b'A');
+    let behind_z = low + EACH * u64::from(0x7F - b'Z');
+    word | ((not_before_a & !behind_z & !word & HIGH) >> 2)
+}
+
+#[inline]
+fn folded(fold: Fold, byte: u8) -> u8 {
+    match fold {
+        Fold::Done => byte,
+        Fold::Ascii => byte.to_ascii_lowercase(),
+        Fold::Windows => windows(byte),
     }
 }
 

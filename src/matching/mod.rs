@@ -6,6 +6,7 @@
 mod beside;
 mod candidates;
 mod fast;
+mod folder;
 mod form;
 mod ladder;
 mod mappings;
@@ -22,7 +23,10 @@ mod view;
 mod words;
 
 pub use fast::{GROUP, fast_lookup, fast_lookup_all};
-pub use form::{Fold, Form, lies_under};
+pub use folder::{
+    FolderOutcome, Folders, Held, Invalidated, Member, Place, climb_folder, files_below, place_among, places_of,
+};
+pub use form::{Component, Fold, Form, lies_under};
 pub use ladder::{Scope, climb, climb_normal};
 pub use mappings::Mappings;
 pub use normal::{Normal, Spelling};

@@ -144,6 +144,31 @@ pub fn only_root_differs(
     !above(listed) || above(asked)
 }
 
+/// Whether a listed folder is the one asked for, but for the root: `common` components agree from the end, and `below` of the
+/// listed one lie below its library's folder. Both are in normal form.
+///
+/// It is if a file in both would be, by [`only_root_differs`]. Where no other folder agrees its name must be the title of what
+/// is in it: two folders called `Documentaries` are two folders.
+pub fn folder_root_differs(item: &ItemRef<'_>, asked: &[u8], listed: &[u8], common: usize, below: usize) -> bool {
+    let file = |folder: &[u8]| [folder, b"/-"].concat();
+    let differs = || {
+        Normal::with(&file(asked), |asked| {
+            Normal::with(&file(listed), |listed| {
+                only_root_differs(item, asked, listed, common + 1, below + 1)
+            })
+        })
+    };
+    let title = naming(item).and_then(Words::of);
+    let called = || {
+        let name = Form::done(listed)
+            .back()
+            .next()
+            .map(|name| std::str::from_utf8(name.bytes()));
+        name.is_some_and(|name| Words::of(name.unwrap_or_default()).is_some_and(|name| is_named(&name, title.as_ref())))
+    };
+    below > 0 && common >= below && (below > 1 || called()) && differs()
+}
+
 /// The names of a path, the file's first.
 fn named<'p>(path: &Normal<'p>) -> impl Iterator<Item = &'p str> {
     let name = |component: Component<'p>| std::str::from_utf8(component.bytes()).unwrap_or_default();

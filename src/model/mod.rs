@@ -11,7 +11,7 @@ use crate::platform::wipe::wipe;
 
 pub use ids::{Epoch, Generation, IdentityId, ImageKind, ImageName, LibraryId, Sequence, TableId, TableImage};
 
-/// What kind of leaf an item is. Only leaves own files; shows, seasons, artists and albums never appear.
+/// What kind of item it is. Only leaves own files; shows, seasons and artists appear in the answers for folders only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -21,8 +21,14 @@ pub enum ItemType {
     Other = 0,
     /// A film, or a home video of an 'Other Videos' library (Plex lists both as type 1).
     Movie = 1,
+    /// A show: of a folder.
+    Show = 2,
+    /// A season of a show: of a folder.
+    Season = 3,
     /// An episode of a show.
     Episode = 4,
+    /// An artist: of a folder.
+    Artist = 8,
     /// A track of an album.
     Track = 10,
     /// A clip: a video in a photo library, or a trailer.
@@ -38,7 +44,7 @@ impl ItemType {
         self as u8
     }
 
-    /// The inverse of [`ItemType::number`]; an unknown number is [`ItemType::Other`].
+    /// The inverse of [`ItemType::number`] for leaves; any other number is [`ItemType::Other`].
     #[must_use]
     pub fn from_number(number: u8) -> Self {
         match number {
@@ -56,7 +62,10 @@ impl ItemType {
     pub fn name(self) -> &'static str {
         match self {
             Self::Movie => "movie",
+            Self::Show => "show",
+            Self::Season => "season",
             Self::Episode => "episode",
+            Self::Artist => "artist",
             Self::Track => "track",
             Self::Clip => "clip",
             Self::Photo => "photo",
@@ -64,7 +73,7 @@ impl ItemType {
         }
     }
 
-    /// The inverse of [`ItemType::name`]; an unknown word is [`ItemType::Other`].
+    /// The inverse of [`ItemType::name`] for leaves; any other word is [`ItemType::Other`].
     #[must_use]
     pub fn from_name(name: &str) -> Self {
         match name {
@@ -361,6 +370,10 @@ pub enum Reason {
     Contradicted = 10,
     /// One file with several episodes: all are found, the first is the item. High.
     SeveralEpisodes = 11,
+    /// The folder is a library's own, or lies above one, and nothing is listed below it.
+    Empty = 12,
+    /// The folder lies above the folders of libraries, and holds several shows or items.
+    AboveLocations = 13,
 }
 
 /// A secret: it shows as `***`, reaches neither disk nor log, and is in memory once for all that have it. The last of them

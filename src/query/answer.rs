@@ -1,8 +1,8 @@
 //! Answers: borrowed from the snapshot, or copied out of it.
 
 use crate::error::{Error, Status};
-use crate::matching::{Found, Outcome};
-use crate::model::{Confidence, Item, Library, Reason, Rung};
+use crate::matching::{FolderOutcome, Found, Outcome};
+use crate::model::{Confidence, Item, ItemType, Library, Reason, Rung};
 use crate::source::Kind;
 use crate::store::LibraryRow;
 
@@ -44,6 +44,27 @@ impl<'a> Answer<'a> {
             age_ms: None,
             kind,
             found: outcome.found(),
+            rows,
+        }
+    }
+
+    pub(super) fn of_folder(
+        kind: &'static Kind,
+        outcome: &'a FolderOutcome<'a>,
+        rows: &'a [LibraryRow],
+        status: Status,
+    ) -> Self {
+        Self {
+            status,
+            rung: outcome.rung,
+            confidence: outcome.confidence,
+            reason: outcome.reason,
+            total: outcome.total,
+            message: "",
+            stale: false,
+            age_ms: None,
+            kind,
+            found: &outcome.found,
             rows,
         }
     }
@@ -121,6 +142,18 @@ impl<'a> Answer<'a> {
     pub fn library(&self, of: &Found<'_>) -> Option<&'a Library> {
         self.rows.get(of.library).map(|row| &row.library)
     }
+}
+
+/// What the answer for a folder says besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FolderFacts {
+    /// What the folder is: a show, a season of one, an artist, or the type of the one item; [`ItemType::Other`] where it is
+    /// none, or several.
+    pub kind: ItemType,
+    /// Items of which a file lies below it.
+    pub items: u64,
+    /// Files below it.
+    pub files: u64,
 }
 
 /// An item as an answer shows it, copied out.

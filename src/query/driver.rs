@@ -299,13 +299,7 @@ impl Queries {
     ) -> Result<()> {
         let failure = match step {
             Step::Answer => None,
-            Step::GiveUp => {
-                return Err(Error::new(
-                    Status::Store,
-                    "an image is missing or damaged again each time that it is made anew: see the log, and look for the \
-                     program that removes or overwrites files in cache_dir",
-                ));
-            }
+            Step::GiveUp => return Err(images_lost()),
             Step::Rebuild => return self.reading.rebuild_broken(),
             Step::Verify => self.sync.verify(call, unverified).err(),
             Step::SearchUnfetched(identity) => question.search(&self.sync, call, identity, libraries, true)?,
@@ -391,6 +385,15 @@ impl Queries {
         state.failure = Some(error);
         Ok(())
     }
+}
+
+/// Images cannot be kept.
+pub(super) fn images_lost() -> Error {
+    Error::new(
+        Status::Store,
+        "an image is missing or damaged again each time that it is made anew: see the log, and look for the program that \
+         removes or overwrites files in cache_dir",
+    )
 }
 
 fn offline(library: &str) -> Error {

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use super::answer::Answer;
 use super::room::Queries;
 use crate::error::{Error, Status};
+use crate::matching::FolderOutcome;
 use crate::matching::normal::{Shape, normal_form};
-use crate::model::Reason;
+use crate::model::{Reason, Rung};
 use crate::store::LibraryRow;
 use crate::sync::cannot;
 
@@ -75,7 +76,7 @@ impl Queries {
             }
             (_, Reason::NotListed | Reason::NoLocation | Reason::NotFetched) if folder_of(rows, raw).is_some() => {
                 format!(
-                    "'{path}' is a folder of library '{}': give the path of a file",
+                    "'{path}' is a folder of library '{}': ask what it is (folder), or give the path of a file",
                     folder_of(rows, raw).unwrap_or_default()
                 )
             }
@@ -91,7 +92,7 @@ impl Queries {
             ),
             (_, Reason::NotListed) => {
                 let folder = if looks_like_a_folder(raw) {
-                    "; if it is a folder, give the path of a file in it"
+                    "; if it is a folder, ask what it is (folder), or give the path of a file in it"
                 } else {
                     ""
                 };
@@ -180,6 +181,92 @@ impl Queries {
         };
         parts.concat()
     }
+}
+
+/// Why a folder is no single show or item, or what speaks for the one that was found by its end, in a sentence.
+pub fn told_of_folder(
+    queries: &Queries,
+    answer: &Answer<'_>,
+    outcome: &FolderOutcome<'_>,
+    rows: &[LibraryRow],
+    raw: &[u8],
+    failure: Option<&Error>,
+) -> String {
+    let path = queries.shown.path(raw);
+    let titles_of = |which: &dyn Fn(&LibraryRow) -> bool| {
+        let titles: Vec<&str> = rows
+            .iter()
+            .filter(|row| which(row))
+            .map(|row| row.library.title.as_str())
+            .collect();
+        titles.join("', '")
+    };
+    let unfetched = || titles_of(&|row| !row.generation.is_fetched());
+    let found = || {
+        let first = answer.candidates().first();
+        first.map(|found| queries.shown.path(found.path)).unwrap_or_default()
+    };
+    let mut text = match (answer.status, answer.reason) {
+        (Status::NotYet | Status::NeedsWarm, _) => {
+            format!(
+                "the deadline came before '{}' could be fetched; ask again, it goes on",
+                unfetched()
+            )
+        }
+        (Status::Ok, Reason::OnlyRootDiffers) => format!(
+            "Plex lists files in '{}': only the root of '{path}' differs, a mapping is missing",
+            found()
+        ),
+        (Status::Ok, Reason::NotListed) => format!(
+            "'{path}' lies in a folder of Plex's, but no file below it is listed (yet): '{}' has only its end in common \
+             with it",
+            found()
+        ),
+        (Status::Ok, _) => format!(
+            "Plex lists files in '{}', and what '{path}' has in common with it is too little: verify that it is the same \
+             folder, or give the mapping that is missing",
+            found()
+        ),
+        (Status::Ambiguous, _) if matches!(outcome.rung, Rung::Suffix | Rung::FileName) => {
+            format!(
+                "{} folders or shows of Plex's end as '{path}' does: give the whole path, or a mapping",
+                answer.total
+            )
+        }
+        (_, Reason::AboveLocations) => format!(
+            "'{path}' lies above the folders of Plex's: {} shows or single items are below it",
+            answer.total
+        ),
+        (_, Reason::SeveralLibraries) => format!("several libraries list files below '{path}': name one"),
+        (_, Reason::SeveralItems) => format!("'{path}' holds {} shows or single items", answer.total),
+        (_, Reason::Empty) => format!("nothing is listed below '{path}', which is a folder of Plex's, or above one"),
+        (_, Reason::NotListed) => {
+            format!("'{path}' lies in a folder of Plex's, but no file below it is listed (yet)")
+        }
+        (_, Reason::NotFetched) if !rows.is_empty() => {
+            format!("'{}' was never fetched: do so once (refresh)", unfetched())
+        }
+        _ if rows.is_empty() => {
+            format!("no library is known, so '{path}' lies in none: a server has to be asked first")
+        }
+        _ => {
+            let folders: Vec<_> = rows
+                .iter()
+                .flat_map(|row| row.library.locations.iter())
+                .map(|folder| queries.shown.path(folder.as_bytes()))
+                .take(6)
+                .collect();
+            format!(
+                "no library lists files below '{path}'; their folders are '{}': a mapping may be missing",
+                folders.join("', '")
+            )
+        }
+    };
+    text.push_str(leading_up(raw));
+    if let Some(error) = failure {
+        let _ = write!(text, " (and {}: {error})", cannot(error));
+    }
+    text
 }
 
 /// Whether a path ends in no file name's extension: a short word, without spaces, behind the last dot.

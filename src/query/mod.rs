@@ -3,6 +3,7 @@
 mod answer;
 mod driver;
 mod explain;
+mod folder;
 mod items;
 mod libraries;
 mod path;
@@ -11,7 +12,7 @@ mod room;
 mod samples;
 mod shown;
 
-pub use answer::{Answer, Candidate, Match};
+pub use answer::{Answer, Candidate, FolderFacts, Match};
 pub use libraries::LibraryFacts;
 pub use path::tidy;
 pub use room::Queries;

@@ -432,6 +432,16 @@ void facts(const px::Index &index, const px::Library &movies) {
         for (const px::Item item : pages.items()) items += item.key().empty() ? 0 : 1;
     }
     CHECK(items == 1203 && pages.items().empty());
+    const px::Match film = movies.folder("/data/movies/Exact (2001)/");
+    CHECK(film && film.answer().items() == 1 && film.answer().files() == 2 && film.answer().kind() == 1);
+    const px::Match season = index.all().folder("/data/tv/The Show");
+    CHECK(season && season.answer().kind() == 3 && season.item()->season() == 2 && season.item()->title() == "The Show");
+    const px::Match root = movies.folder("/data/movies");
+    CHECK(!root && root.answer().candidates_total() == 1203 && root.answer().reason() == px::Reason::several_items);
+    px::PagesBelow below = movies.pages_below("/data/movies", 500);
+    std::size_t files = 0;
+    while (below.next()) files += below.items().size();
+    CHECK(files == 1204 && below.items().empty());
     CHECK(movies.item_json("900001").find("tmdb://1") != std::string::npos && movies.item_json("4").empty());
     CHECK(index.stats().size == sizeof(px::Statistics) && index.stats().items >= 1203);
     CHECK(index.stats_json()[0] == '{' && index.libraries_json()[0] == '[' && index.server_json()[0] == '{');

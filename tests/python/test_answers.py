@@ -71,6 +71,7 @@ def block(*answers: Made, log_lines: int = 0, stretch: int = 0) -> bytes:
             len(answer.items) if answer.total is None else answer.total,
             *_answers.TEXT.unpack(text(answer.message)),
             answer.age_ms,
+            *(0, 0, 0, 0),
         )
         heads += bytes(stretch)
     begin = _answers.HEAD.pack(_answers.HEAD.size, answer_size, item_size, len(answers), head, log_lines)

@@ -15,7 +15,7 @@ import pytest
 from cli import Cli
 from conftest import TOKEN, Server, ServerFactory
 
-COMMANDS = ("libraries", "warm", "match", "stats", "clear", "doctor")
+COMMANDS = ("libraries", "warm", "match", "folder", "diff", "stats", "clear", "doctor")
 
 
 @pytest.fixture

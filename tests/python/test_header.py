@@ -181,6 +181,10 @@ def test_answer_structs_are_read_in_the_header_s_order() -> None:
         "candidates_total",
         "message",
         "age_ms",
+        "items",
+        "files",
+        "kind",
+        "reserved",
     ]
     assert members["text"] == ["offset", "length"]
     assert set(members) == {*STRUCTS, "answers", "answer", "text", "item"}

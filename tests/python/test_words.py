@@ -63,11 +63,14 @@ def test_a_folder_is_called_one(index: plexindex.Index) -> None:
     for folder in ("/data/movies", "/data/movies/", "/data"):
         match = index.match_path("Movies", folder)
         assert not match
-        assert match.message == f"'{folder}' is a folder of library 'Movies': give the path of a file"
+        assert (
+            match.message
+            == f"'{folder}' is a folder of library 'Movies': ask what it is (folder), or give the path of a file"
+        )
 
 
 def test_what_may_be_a_folder_is_told_to_be_no_file(index: plexindex.Index) -> None:
-    told = "; if it is a folder, give the path of a file in it"
+    told = "; if it is a folder, ask what it is (folder), or give the path of a file in it"
     for name in ("New Film (2020)", "Mr. Robot", "New.Film.(2020)/", "x."):
         path = f"/data/movies/{name}"
         assert index.match_path("Movies", path).message.endswith(f"is not listed (yet){told}"), path

@@ -344,6 +344,8 @@ fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
         plexindex_lookup_keys(_, _, _, _, _, _),
         plexindex_match_path(_, _, _, _),
         plexindex_match_paths(_, _, _, _, _),
+        plexindex_match_folder(_, _, _, _),
+        plexindex_items_below(_, _, _, _, _, _, _, _),
         plexindex_match_guid(_, _, _, _),
         plexindex_search_title(_, _, _, _),
         plexindex_block_answers(_),

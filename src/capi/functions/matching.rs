@@ -1,12 +1,14 @@
 //! Full answers.
 
-use crate::capi::answer::{recount_log_lines, write_answer, write_answers};
+use std::ffi::c_char;
+
+use crate::capi::answer::{recount_log_lines, write_answer, write_answers, write_folder};
 use crate::capi::guard::guard;
-use crate::capi::handles::opened;
+use crate::capi::handles::{self, opened};
 use crate::capi::query;
-use crate::capi::strings::{out, split};
-use crate::capi::types::{Buffer, Handle, Query};
-use crate::error::Status;
+use crate::capi::strings::{bytes, out, split};
+use crate::capi::types::{Buffer, Handle, LibraryHandle, Query};
+use crate::error::{Status, refuse};
 
 /// The full answer for one path. Climbs the ladder of PLEXINDEX_RUNG_*, and sends requests where they are needed and
 /// allowed.
@@ -70,6 +72,89 @@ pub unsafe extern "C" fn plexindex_match_paths(
         })?;
         recount_log_lines(answers)?;
         Ok(Status::Ok)
+    })
+}
+
+/// Which show, season, artist or item a folder is: the deepest one that all listed files below it share.
+///
+/// `query`: `text` is the path of the folder; separators at its end do not count. `answer`: as for plexindex_match_path(),
+/// with `items`, `files` and `kind`. The item is the show or artist, with its key, title and GUID. Its `season` is the one
+/// that all episodes below are of, and `kind` is 3 then; the index keeps no keys of seasons and albums. What has no show is
+/// itself the item, if it is the only one. Where several are below, as in a library's own folder, the candidates are the
+/// first 16 of them. `path` of an item is the folder, as the server spells it; of one of several the file or folder in
+/// which it lies there.
+///
+/// The rungs are those of files: PLEXINDEX_RUNG_EXACT for a folder of listed files, PLEXINDEX_RUNG_MAPPED, and the end of
+/// the path with two components or one. That a folder's end is the same is of high confidence only with
+/// PLEXINDEX_REASON_ONLY_ROOT_DIFFERS. Without an item: PLEXINDEX_REASON_EMPTY, _NOT_LISTED, _NOT_FETCHED, _NO_LOCATION, or
+/// what several candidates have.
+///
+/// The index answers. A library that was never fetched, or whose listing has expired, is fetched first, as by
+/// plexindex_match_path(). Returns what plexindex_match_path() returns.
+///
+/// # Safety
+/// As plexindex_match_path().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_match_folder(
+    handle: *const Handle,
+    query: *const Query,
+    answer: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let (opened, query, answer) = unsafe { (opened(handle)?, query::query(query)?, out(answer, "answer")?) };
+        let index = opened.index();
+        let status = index.match_folder_with(&query.options(), query.text, |found, folder| {
+            write_folder(answer, found, folder)
+        })?;
+        recount_log_lines(answer)?;
+        Ok(status)
+    })
+}
+
+/// The items with files below a folder, one page a call, in the order of their paths. Sends no request.
+///
+/// `library`: one, or all of them. `path`: the folder. `after`: the `path` of the last candidate of the page before; NULL and
+/// 0 for the first page. `limit`: how many files a page has, 1 to 10,000. `page`: receives a block with one answer whose
+/// candidates are the items, each with one of its files below the folder as `path`: an item of several files comes with
+/// each. A page has more than `limit` where the last file is of several items.
+///
+/// A change between two pages moves no file that was not changed itself: none comes twice, none is missed. The folder is
+/// found as by plexindex_match_folder(); one that is found by its end counts with PLEXINDEX_CONFIDENCE_HIGH only.
+///
+/// Returns the answer's status: PLEXINDEX_OK with items, PLEXINDEX_NOT_FOUND after the last page. Returns
+/// PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND when the library was never fetched
+/// (plexindex_refresh() does that), or was removed for the limit on the folder.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `library` must be a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_items_below(
+    library: *const LibraryHandle,
+    path: *const c_char,
+    path_length: usize,
+    after: *const c_char,
+    after_length: usize,
+    limit: usize,
+    page: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let (library, path, after, page) = unsafe {
+            (
+                handles::library(library)?,
+                bytes(path, path_length, "path")?,
+                bytes(after, after_length, "after")?,
+                out(page, "page")?,
+            )
+        };
+        if limit == 0 || limit > 10_000 {
+            return refuse(format!("limit is {limit}: give 1 to 10000"));
+        }
+        let after = Some(after).filter(|after| !after.is_empty());
+        library.items_below_with(path, after, limit, |found| write_answer(page, found))
     })
 }
 

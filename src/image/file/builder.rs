@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::layout::{BLOCK, Head, ImageKind, Part};
+use super::order::{self, Place};
 use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED, TWIN};
 use super::sort::{self, Name};
 use super::{bytes, names, table};
 use crate::error::{Error, Result, Status};
 use crate::matching::normal::{Shape, form_tag};
 use crate::matching::{Fold, Form, Mappings, Normal, Spelling};
-use crate::model::Item;
+use crate::model::{Item, ItemType};
 use crate::platform::files;
 
 /// What an image is of.
@@ -54,8 +55,13 @@ pub struct ImageBuilder {
     /// Hashes of rating keys, and entries.
     keys: Vec<(u64, u32)>,
     names: Vec<Name>,
+    /// Listed paths, and those made by mappings.
+    listed: Vec<Place>,
+    mapped: Vec<Place>,
     /// Shows by the hash of their records. A show whose hash another one has is simply written again.
     shows: HashMap<u64, u32>,
+    /// Shows by the hash of their rating key: the first that was written.
+    owners: HashMap<u64, u32>,
     items: u64,
     parts: u64,
     full: bool,
@@ -79,7 +85,10 @@ impl ImageBuilder {
             paths: Vec::new(),
             keys: Vec::new(),
             names: Vec::new(),
+            listed: Vec::new(),
+            mapped: Vec::new(),
             shows: HashMap::new(),
+            owners: HashMap::new(),
             items: 0,
             parts: 0,
             full: false,
@@ -113,8 +122,11 @@ impl ImageBuilder {
             .and_then(|()| self.paths.try_reserve(entries))
             .and_then(|()| self.keys.try_reserve(1))
             .and_then(|()| self.names.try_reserve(entries))
+            .and_then(|()| self.listed.try_reserve(entries))
+            .and_then(|()| self.mapped.try_reserve(entries))
             .is_ok()
-            && self.shows.try_reserve(1).is_ok();
+            && self.shows.try_reserve(1).is_ok()
+            && self.owners.try_reserve(1).is_ok();
         self.short |= !done;
         !self.short
     }
@@ -149,9 +161,22 @@ impl ImageBuilder {
         }
         let show = self.show(item);
         let first = self.align();
+        let place = Place::new(
+            first,
+            if item.parts.len() > 1 { first } else { 0 },
+            self.owner(item, show),
+            if item.kind == ItemType::Episode {
+                item.season
+            } else {
+                -1
+            },
+        );
         let mut parts = item.parts.iter().map(String::as_bytes);
         match parts.next() {
-            Some(path) => self.entry(path, FIRST, first),
+            Some(path) => {
+                self.entry(path, FIRST, first);
+                self.listed.push(place);
+            }
             None => record::put_entry(&mut self.records, FIRST | BARE | FORM_RAW, first, b"", b""),
         }
         record::put_item(&mut self.records, item, show, parts.len(), came);
@@ -165,11 +190,13 @@ impl ImageBuilder {
         for (path, host) in parts.zip(hosts) {
             let entry = self.align();
             self.entry(path, 0, first);
+            self.listed.push(Place { entry, ..place });
             mapped.extend(host.map(|host| (entry, host)));
         }
         for (listed, host) in mapped {
-            self.align();
+            let entry = self.align();
             self.entry(&host, MAPPED, listed);
+            self.mapped.push(Place { entry, ..place });
         }
         self.keys.push((xxh3_64(item.rating_key.as_bytes()), first));
         self.items += 1;
@@ -204,8 +231,8 @@ impl ImageBuilder {
     /// [`Status::StoreFull`] when it would be larger than the format allows; [`Status::Store`] without memory for it.
     pub fn finish_in_memory(self) -> Result<Vec<u8>> {
         let mut out = io::Cursor::new(Vec::new());
-        // Its records, and some 40 bytes of tables for each path.
-        let size = self.records.len() + 40 * (self.paths.len() + self.keys.len() + self.names.len());
+        // Its records, and some 52 bytes of tables for each path.
+        let size = self.records.len() + 52 * (self.paths.len() + self.keys.len() + self.names.len());
         if out.get_mut().try_reserve(size + 4 * BLOCK).is_err() {
             return Err(failed("", &no_memory(self.items)));
         }
@@ -226,6 +253,12 @@ impl ImageBuilder {
         sort::sort(&mut names, |entry| form_of(&self.records, entry));
         let (array, directory) = names::build(names.iter().map(|name| (name.hash, name.entry)));
         drop(names);
+        let (listed, mapped) = (std::mem::take(&mut self.listed), std::mem::take(&mut self.mapped));
+        let order = match self.meta.kind {
+            ImageKind::Listing => order::build(&listed, &mapped, |entry| form_of(&self.records, entry)),
+            ImageKind::Matches => Vec::new(),
+        };
+        drop((listed, mapped));
 
         out.write_all(&[0; BLOCK])?;
         let mut body = Body::new(out);
@@ -250,6 +283,7 @@ impl ImageBuilder {
         head.keys = body.part(&table::build(&self.keys), 8)?;
         head.names = body.part(&array, 8)?;
         head.directory = body.part(&directory, 4)?;
+        head.order = body.part(&order, 4)?;
         let sums = body.finish();
         write_ends(out, &mut head, &sums)?;
         Ok(ImageInfo {
@@ -310,6 +344,17 @@ impl ImageBuilder {
                 }
             }
         });
+    }
+
+    /// The show that stands for all with its rating key; 0 without one.
+    fn owner(&mut self, item: &Item, show: Option<u32>) -> u32 {
+        match show {
+            Some(show) if !item.show_rating_key.is_empty() => {
+                let hash = xxh3_64(item.show_rating_key.as_bytes());
+                *self.owners.entry(hash).or_insert(show)
+            }
+            _ => 0,
+        }
     }
 
     /// The record of the item's show, written now if it is new.

@@ -8,8 +8,8 @@ pub use crate::model::ImageKind;
 pub const BLOCK: usize = 4096;
 const MAGIC: [u8; 8] = *b"PLXWARM\0";
 /// 1: the first. 2: with the seal. 3: matches and single items carry the change sequence at which they became known.
-/// 4: paths that are not ASCII are listed under their spelling too.
-const VERSION: u32 = 4;
+/// 4: paths that are not ASCII are listed under their spelling too. 5: with the paths in order.
+const VERSION: u32 = 5;
 /// The head's check sum stands here, over all before it.
 const AT_SUM: usize = 504;
 const AT_WORDS: usize = 16;
@@ -62,6 +62,8 @@ pub struct Head {
     pub key_homes: u64,
     pub names: Part,
     pub directory: Part,
+    /// Words of four bytes.
+    pub order: Part,
     pub sums: Part,
     /// Check sum of the table of check sums.
     pub sums_sum: u64,
@@ -128,7 +130,7 @@ impl Head {
     }
 
     /// The numbers in the order in which they stand in the file, for both directions.
-    fn words(&mut self) -> [&mut u64; 22] {
+    fn words(&mut self) -> [&mut u64; 24] {
         [
             &mut self.length,
             &mut self.generation,
@@ -152,6 +154,8 @@ impl Head {
             &mut self.sums.count,
             &mut self.sums_sum,
             &mut self.seal,
+            &mut self.order.at,
+            &mut self.order.count,
         ]
     }
 }

@@ -9,12 +9,14 @@
 //! | paths | hash table over the normal forms' hashes, and the spellings' where they are not ASCII, to entries: [`table`] |
 //! | keys | hash table over the rating keys' hashes, to items: [`table`] |
 //! | names | all listed paths by file name's hash, then by the components before it; and a directory to it: [`names`] |
+//! | order | all paths in order, where shows begin among them, and folders by their end: [`order`] |
 //! | sums | a check sum for each 4 KiB of what lies between head and here |
 //!
 //! Damage never makes a wrong answer: the head and the table of check sums are verified at opening, every other block when
 //! it is touched first ([`bytes`]), and all offsets are checked against the file's bounds whatever the sums say. A check
 //! that fails marks the image broken; the caller makes it anew from the database.
 
+mod below;
 mod builder;
 mod bytes;
 mod entries;
@@ -22,6 +24,7 @@ mod entries;
 mod for_tests;
 mod layout;
 mod names;
+mod order;
 mod read;
 mod record;
 mod sort;

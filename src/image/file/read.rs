@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::bytes::{Checked, Read};
 use super::layout::Head;
 use super::names::Names;
+use super::order::Order;
 use super::record::{self, Entry, TWIN};
 use super::table::Table;
 use crate::error::{Error, Result, Status};
@@ -22,6 +23,7 @@ pub struct Image {
     paths: Table,
     keys: Table,
     names: Names,
+    pub(super) order: Order,
     stands_in: bool,
 }
 
@@ -51,6 +53,7 @@ impl Image {
             paths: Table::new(head.paths, head.path_homes),
             keys: Table::new(head.keys, head.key_homes),
             names: Names::new(&head),
+            order: Order::new(&head),
             head,
             file,
             stands_in: false,
@@ -199,6 +202,11 @@ impl Image {
 
     pub(super) fn entry(&self, number: u32) -> Read<Entry<'_>> {
         Entry::read(&self.file, number)
+    }
+
+    /// Whether there are records at this byte.
+    pub(super) fn has_records(&self, at: usize) -> bool {
+        at < self.head.records.byte(self.head.records.len(), 1)
     }
 
     fn key_of<'i>(&'i self, entry: &Entry<'i>) -> Read<&'i str> {

@@ -316,6 +316,11 @@ fn whole(file: &Checked, at: usize) -> Read<(ItemRef<'_>, u64, u64, usize)> {
     Ok((item, more, came, cursor.at))
 }
 
+/// The rating key of a show.
+pub fn show_key(file: &Checked, show: u32) -> Read<&str> {
+    Cursor::new(file, show as usize * 4 + 2).text()
+}
+
 /// The byte behind the show at `at`.
 #[cfg(test)]
 pub fn behind_show(file: &Checked, at: usize) -> Read<usize> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::against::{host_rule, listing, mixed_items, movie};
 use crate::image::{Image, LibraryFacts, LibraryView};
-use crate::matching::{Mappings, Scope, climb};
+use crate::matching::{Mappings, Normal, Scope, climb, climb_folder, files_below};
 use crate::model::Item;
 
 fn questions(items: &[Item]) -> Vec<Vec<u8>> {
@@ -45,6 +45,22 @@ fn told(image: Image, questions: &[Vec<u8>], mappings: &Mappings) -> Option<Vec<
         }
         if image.is_broken() {
             return None;
+        }
+    }
+    // Each takes as long as all of the others.
+    for question in questions.iter().step_by(5) {
+        // Its folder, and those above that.
+        let mut folder = question.as_slice();
+        while let Some(end) = folder.iter().rposition(|byte| *byte == b'/').filter(|end| *end > 0) {
+            folder = &folder[..end];
+            Normal::with(folder, |path| {
+                let outcome = climb_folder(&views, Scope::One(0), mappings, path);
+                let files = files_below(&views, Scope::One(0), mappings, path, None, 3);
+                told.push(format!("{outcome:?} {files:?}"));
+            });
+            if image.is_broken() {
+                return None;
+            }
         }
     }
     for (number, item) in image.items() {

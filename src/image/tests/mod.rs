@@ -2,6 +2,7 @@
 
 mod against;
 mod damage;
+mod folders;
 mod image;
 mod ladder;
 mod naive;

@@ -81,11 +81,11 @@ fn made(path: &[u8]) -> Vec<u8> {
     lower.nfc().collect::<String>().into_bytes()
 }
 
-fn components(form: &[u8]) -> Vec<&[u8]> {
+pub(super) fn components(form: &[u8]) -> Vec<&[u8]> {
     form.split(|b| *b == b'/').filter(|c| !c.is_empty()).collect()
 }
 
-fn under(path: &[u8], folder: &[u8]) -> bool {
+pub(super) fn under(path: &[u8], folder: &[u8]) -> bool {
     let (path, folder) = (form(path), form(folder));
     let (inner, outer) = (components(&path), components(&folder));
     !folder.is_empty()
@@ -101,12 +101,12 @@ fn common(a: &[u8], b: &[u8]) -> usize {
 }
 
 /// Rules in the tests name folders in plain ASCII, so replacing them is cutting them off.
-fn replaced(path: &[u8], rule: &Rule) -> Option<Vec<u8>> {
+pub(super) fn replaced(path: &[u8], rule: &Rule) -> Option<Vec<u8>> {
     let rest = path.strip_prefix(rule.from.as_bytes())?;
     rest.starts_with(b"/").then(|| [rule.to.as_bytes(), rest].concat())
 }
 
-fn to_host(path: &[u8], rules: &[Rule]) -> Option<Vec<u8>> {
+pub(super) fn to_host(path: &[u8], rules: &[Rule]) -> Option<Vec<u8>> {
     rules
         .iter()
         .filter(|rule| !rule.to_server)

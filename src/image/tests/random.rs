@@ -14,7 +14,7 @@ use crate::image::{Change, LibraryView};
 use crate::matching::{GROUP, Scope, fast_lookup, fast_lookup_all};
 use crate::model::Item;
 
-fn path() -> impl Strategy<Value = String> {
+pub(super) fn path() -> impl Strategy<Value = String> {
     let folders = proptest::collection::vec(proptest::sample::select(&FOLDERS[..]), 0..3);
     let (root, name) = (
         proptest::sample::select(&ROOTS[..]),
@@ -34,7 +34,7 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 /// Paths as a host may ask for them: some are no text.
-fn question() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn question() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         12 => path().prop_map(String::into_bytes),
         1 => path().prop_map(|path| [path.as_bytes(), b"\xff"].concat()),
@@ -42,7 +42,7 @@ fn question() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn key() -> impl Strategy<Value = String> {
+pub(super) fn key() -> impl Strategy<Value = String> {
     (0..14u8).prop_map(|n| n.to_string())
 }
 
@@ -114,14 +114,14 @@ fn setup() -> impl Strategy<Value = Setup> {
     )
 }
 
-fn rules() -> impl Strategy<Value = Vec<Rule>> {
+pub(super) fn rules() -> impl Strategy<Value = Vec<Rule>> {
     let folders = || proptest::sample::select(&["/mnt", "/data", "/mnt/media", "/host"][..]).prop_map(str::to_owned);
     let rule = (any::<bool>(), folders(), folders()).prop_map(|(to_server, from, to)| Rule { to_server, from, to });
     proptest::collection::vec(rule, 0..3)
 }
 
 /// Each case asks some hundred questions. `PROPTEST_CASES` asks for more.
-fn cases() -> u32 {
+pub(super) fn cases() -> u32 {
     std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|text| text.parse().ok())

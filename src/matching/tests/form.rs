@@ -69,3 +69,51 @@ proptest! {
         prop_assert_eq!(Form::new(other.as_bytes(), Fold::Windows).common(lazily), common);
     }
 }
+
+/// What is compared eight bytes at a time is what bytes say.
+#[test]
+fn forms_are_compared_as_their_bytes_are() {
+    let paths = [
+        "/Mnt/TV/Show A/Season 01/x.mkv",
+        "/mnt/tv/show a/season 01/x.mkv",
+        "/mnt/tv/show b",
+        "/mnt/tv/show ",
+        "/mnt/tv/show a!/y",
+        "/@[`{Zz/AZaz",
+        "",
+        "/",
+        "C:\\Films\\A FILM.mkv",
+        "c:/films/a film.mkv",
+    ];
+    let form = |path: &'static str| {
+        let windows = path.contains('\\');
+        Form::new(path.as_bytes(), if windows { Fold::Windows } else { Fold::Ascii })
+    };
+    for one in paths {
+        let bytes: Vec<u8> = form(one).bytes().collect();
+        assert!(Form::done(&bytes).is(&bytes) && form(one).is(&bytes));
+        for other in paths {
+            let others: Vec<u8> = form(other).bytes().collect();
+            assert_eq!(form(one).order(form(other), 0), bytes.cmp(&others), "{one} {other}");
+            let same = bytes.iter().zip(&others).take_while(|(a, b)| a == b).count();
+            for from in 0..=same {
+                assert_eq!(
+                    form(one).order(Form::done(&others), from),
+                    bytes.cmp(&others),
+                    "{one} {other} {from}"
+                );
+                let folder = [&others[..], b"/"].concat();
+                let start = &bytes[..bytes.len().min(folder.len())];
+                assert_eq!(
+                    form(one).below(&others, from),
+                    (start.cmp(&folder), same),
+                    "{one} {other}"
+                );
+            }
+            let mut key = [0; 8];
+            let tail = bytes.get(same..).unwrap_or_default();
+            key[..tail.len().min(8)].copy_from_slice(&tail[..tail.len().min(8)]);
+            assert_eq!(form(one).key(same), u64::from_be_bytes(key));
+        }
+    }
+}

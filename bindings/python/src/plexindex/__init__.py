@@ -35,7 +35,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._answers import Item, Match, Matches
+    from ._answers import Folder, Item, Match, Matches
     from ._callbacks import Progress
     from ._errors import (
         AbortedError,
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         UnauthorizedError,
         UnsupportedError,
     )
+    from ._compare import Comparison, Difference
     from ._facts import Proposal, ServerInfo, StoreInfo
     from ._index import Index, Library
     from ._library import LibraryInfo
@@ -80,9 +81,12 @@ __all__ = [
     "BadAnswerError",
     "BufferTooSmallError",
     "ClosedError",
+    "Comparison",
     "ConnectError",
+    "Difference",
     "EditReport",
     "Error",
+    "Folder",
     "ForbiddenError",
     "Index",
     "InvalidArgumentError",
@@ -131,7 +135,7 @@ open.__module__ = __name__
 
 # Loaded at the first use of one of its names: a short-lived process needs little.
 _LATER = {
-    "_answers": ("Item", "Match", "Matches"),
+    "_answers": ("Folder", "Item", "Match", "Matches"),
     "_callbacks": ("Progress",),
     "_errors": (
         "AbortedError",
@@ -161,6 +165,7 @@ _LATER = {
         "UnauthorizedError",
         "UnsupportedError",
     ),
+    "_compare": ("Comparison", "Difference"),
     "_facts": ("Proposal", "ServerInfo", "StoreInfo"),
     "_index": ("Index", "Library"),
     "_library": ("LibraryInfo",),

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 # size, answer_size, item_size, count, first, log_lines
 HEAD = Struct("=6I")
-# status, rung, confidence, reason, flags, item, candidates, candidates_count, candidates_total, message, age_ms
-ANSWER = Struct("=i4B6Iq")
+# status, rung, confidence, reason, flags, item, candidates, candidates_count, candidates_total, message, age_ms, items,
+# files, kind, reserved
+ANSWER = Struct("=i4B6Iq2QiI")
 TEXT = Struct("=2I")
 NUMBER = Struct("=i")
 
@@ -58,7 +59,8 @@ _ITEM = ("key", "rating_key", "title", "kind", "year", "show_title", "show_ratin
 
 
 class Item:
-    """One item of a library: a movie, episode, track, clip or photo. What the index does not know is None.
+    """One item of a library: a movie, episode, track, clip or photo; in a :class:`Folder` also a show or artist. What
+    the index does not know is None.
 
     Items are equal when all that they tell is, whichever of their files was asked for. They can be pickled and be
     keys of a dict.
@@ -150,7 +152,9 @@ class Item:
 
     @property
     def kind(self) -> Kind:
-        """``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"``, or ``"unknown"``."""
+        """``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"``, or ``"unknown"``; in a :class:`Folder` also
+        ``"show"`` and ``"artist"``.
+        """
         return c.KINDS.get(self._number(80), "unknown")  # type: ignore[return-value]
 
     @property
@@ -160,7 +164,9 @@ class Item:
 
     @property
     def season(self) -> int | None:
-        """Number of the season; for a track of the disc."""
+        """Number of the season; for a track of the disc; for a show in a :class:`Folder` of the season that all
+        episodes below it are of.
+        """
         number = self._number(88)
         return None if number < 0 else number
 
@@ -180,6 +186,8 @@ class Item:
         title = self.title
         if title is None:
             return self.key
+        if self.kind == "show" and self.season is not None:
+            return f"{title} – Season {self.season}"
         if self.show_title is not None:
             season, episode = self.season, self.episode
             number = f"S{season:02d}E{episode:02d}" if season is not None and episode is not None else None
@@ -433,6 +441,46 @@ class Match:
             return f"<plexindex.Match {item.key} {item.describe()!r}: {self.rung}, {self.confidence}{stale}>"
         several = f" of {self.candidates_total}" if self.candidates_total else ""
         return f"<plexindex.Match {self.status}{several}: {self.reason}>"
+
+
+class Folder(Match):
+    """The answer for a folder: the show or artist that all files below it share, or the one item. True when it is one.
+
+    Else ``candidates`` has those that are below it, 16 at most, and ``candidates_total`` their number. What a
+    :class:`Match` has is of the show, artist or item, but for :attr:`kind`.
+    """
+
+    __slots__ = ()
+
+    @property
+    def kind(self) -> Kind | None:
+        """What the folder is: ``"show"``, ``"season"`` (of the show that is the item, which tells its number),
+        ``"artist"``, or what the one item is; None when there is no single one. The index keeps no keys of seasons and
+        albums.
+        """
+        return c.FOLDER_KINDS.get((self._answer or self._read())[14])  # type: ignore[return-value]
+
+    @property
+    def items(self) -> int:
+        """How many items have a file below it; 0 where several folders fit by their end."""
+        count: int = (self._answer or self._read())[12]
+        return count
+
+    @property
+    def files(self) -> int:
+        """How many listed files are below it; 0 as :attr:`items`."""
+        count: int = (self._answer or self._read())[13]
+        return count
+
+    def _value(self) -> dict[str, object]:
+        value = super()._value()
+        return {**value, "kind": self.kind, "items": self.items, "files": self.files}
+
+    __hash__ = Match.__hash__
+
+    def __repr__(self) -> str:
+        shown = super().__repr__()
+        return f"<plexindex.Folder{shown[len('<plexindex.Match') : -1]}, {self.items} items>"
 
 
 def _name(names: tuple[str, ...], number: int) -> str:

@@ -62,6 +62,8 @@ REASON_PATH_TELLS = 8
 REASON_NO_EVIDENCE = 9
 REASON_CONTRADICTED = 10
 REASON_SEVERAL_EPISODES = 11
+REASON_EMPTY = 12
+REASON_ABOVE_LOCATIONS = 13
 
 ANSWER_STALE = 1
 
@@ -170,8 +172,12 @@ REASONS = (
     "no_evidence",
     "contradicted",
     "several_episodes",
+    "empty",
+    "above_locations",
 )
 REQUESTS = ("identity", "probe", "page", "delta", "find_path", "confirm", "edit", "events")
 
-# Plex's numbers of the types that own files.
-KINDS = {1: "movie", 4: "episode", 10: "track", 12: "clip", 13: "photo"}
+# Plex's numbers of the types that own files, and of what folders are of.
+KINDS = {1: "movie", 4: "episode", 10: "track", 12: "clip", 13: "photo", 2: "show", 8: "artist"}
+# What a folder is itself: of one season, the show is the item.
+FOLDER_KINDS = {**KINDS, 3: "season"}

@@ -6,10 +6,11 @@ Each question has one implementation, a method of :class:`Index`. A :class:`Libr
 from __future__ import annotations
 
 import ctypes
+import os
 
 from . import _aio, _convert, _door, _log
 from . import _constants as c
-from ._answers import Item, Match, Matches
+from ._answers import Folder, Item, Match, Matches
 from ._changing import Changing
 from ._errors import InvalidArgumentError, LibraryNotFoundError, PanicError, TimeoutError
 from ._library import Chosen
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec
 
     from ._callbacks import ProgressArg
+    from ._compare import Comparison
     from ._library import Selected
     from ._types import KeyArg, PathArg
 
@@ -132,6 +134,59 @@ class Index(Changing):
             _convert.name_refused(paths, self._hides_paths)
             raise
 
+    def folder(
+        self,
+        path: PathArg,
+        library: LibraryArg = None,
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Folder:
+        """Which show, season, artist or item this folder is: the deepest one that all listed files below it share.
+
+        The index answers; a library that was never fetched, or whose listing has expired, is fetched first, as
+        :meth:`match_path` does. What is on the disk does not count. Raises what :meth:`match_path` raises.
+        """
+        raw = _convert.path_bytes(path, self._hides_paths)
+        return Folder(self._block(self._native.match_folder, library, raw, deadline, offline, progress), asked=self)
+
+    def items_below(
+        self,
+        library: LibraryArg,
+        path: PathArg,
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Iterator[Item]:
+        """The items with files below a folder, in the order of the paths. :attr:`Item.path` is the file; an item of
+        several files comes with each. They are read a page at a time while you iterate, so a million take no room.
+
+        A library that was never fetched is fetched first, unless ``offline``; else no request is sent. The folder is
+        found as by :meth:`folder`, where that is sure of it. A change meanwhile moves no other file. Raises
+        TimeoutError when the deadline came before the library was fetched, and LibraryNotFoundError, offline, when it
+        never was.
+        """
+        raw = _convert.path_bytes(path, self._hides_paths)
+        try:
+            page = self._below(library, raw, b"")
+        except LibraryNotFoundError:
+            if offline:
+                raise
+            if not self.refresh(library, deadline=deadline, progress=progress):
+                raise TimeoutError("the deadline came before the library was fetched: ask again, it goes on") from None
+            page = self._below(library, raw, b"")
+        while page:
+            yield from page
+            page = self._below(library, raw, os.fsencode(page[-1].path or ""))
+
+    def _below(self, library: LibraryArg, raw: bytes, after: bytes) -> list[Item]:
+        arguments = raw, len(raw), after, len(after), _ITEMS_A_PAGE
+        reserve = _ITEMS_A_PAGE * _BYTES_PER_ANSWER
+        block = self._do(self._native.items_below, *arguments, library=library, reserve=reserve)
+        return Match(block, asked=self).candidates
+
     def match_guid(
         self,
         library: LibraryArg,
@@ -200,6 +255,30 @@ class Index(Changing):
         arguments = self._library_pointer(library), ctypes.byref(cursor), _ITEMS_A_PAGE
         reserve = _ITEMS_A_PAGE * _BYTES_PER_ANSWER
         return Match(self._do(self._native.items, *arguments, library=self, reserve=reserve), asked=self).candidates
+
+    def compare(
+        self,
+        folders: PathArg | Iterable[PathArg],
+        library: LibraryArg = None,
+        *,
+        without: Iterable[str] = (),
+        offline: bool = False,
+        progress: Callable[[int], object] | None = None,
+    ) -> Comparison:
+        """Walks folders of this machine, and tells what is on the disk and not in Plex, and the other way round.
+
+        Iterate over the answer: each :class:`Difference` comes while the disk is walked. Libraries are brought up to
+        date first, unless ``offline``. What Plex leaves out by itself is told as left out, by rules that ``without``
+        switches off: ``extension``, ``hidden``, ``system``, ``unpacking``, ``empty``, ``samples``, ``extras``,
+        ``discs``, ``plexignore``. ``progress`` is called with the number of files that were found so far.
+
+        Nothing is changed, on the disk or on the server. What is listed under mappings with a pattern over the host's
+        paths is not looked for on the disk: such a pattern leads one way.
+        """
+        from ._compare import Comparison
+
+        given = [folders] if isinstance(folders, (str, bytes, os.PathLike)) else list(folders)
+        return Comparison(self, given, library, frozenset(without), offline, progress)
 
     def item_facts(self, library: LibraryArg, key: KeyArg) -> dict[str, object] | None:
         """All that the store has of one item, its files and external ids included; None when it is not listed.
@@ -286,6 +365,7 @@ class Index(Changing):
 
     amatch_path = _aio.stopped_with_its_task(match_path)
     amatch_paths = _aio.stopped_with_its_task(match_paths)
+    afolder = _aio.stopped_with_its_task(folder)
     amatch_guid = _aio.stopped_with_its_task(match_guid)
     asearch_title = _aio.stopped_with_its_task(search_title)
     arefresh = _aio.stopped_with_its_task(refresh)
@@ -459,10 +539,22 @@ class Library(Chosen):
     def __reduce__(self) -> tuple[Any, ...]:
         return _chosen_again, (self._index, self._chosen_by)
 
+    def folder(
+        self,
+        path: PathArg,
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Folder:
+        """Which show, season, artist or item this folder is: :meth:`Index.folder` in this library."""
+        return self._index.folder(path, self, deadline=deadline, offline=offline, progress=progress)
+
     match = _in_library(Index.match_path, "match", "Which item this file is")
     match_paths = _in_library(Index.match_paths, "match_paths", "Which items these files are")
     match_guid = _in_library(Index.match_guid, "match_guid", "The item with this GUID")
     search_title = _in_library(Index.search_title, "search_title", "The items with this title")
+    items_below = _in_library(Index.items_below, "items_below", "The items with files below a folder")
     items = _in_library(Index.items, "items", "Its items as the store has them")
     record_match = _in_library(Index.record_match, "record_match", "Confirms that the item with this key has this path")
     record_matches = _in_library(Index.record_matches, "record_matches", "Confirms many pairs of path and key at once")
@@ -474,6 +566,7 @@ class Library(Chosen):
 
     amatch = _aio.stopped_with_its_task(match)
     amatch_paths = _aio.stopped_with_its_task(match_paths)
+    afolder = _aio.stopped_with_its_task(folder)
     arefresh = _aio.stopped_with_its_task(refresh)
 
     def __repr__(self) -> str:

@@ -189,6 +189,11 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "lookup_keys": (c_int32, (c_void_p, c_char_p, c_size_t, c_size_t, _BUFFER, _BUFFER)),
     "match_path": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
     "match_paths": (c_int32, (c_void_p, _QUERY, c_size_t, _BUFFER, _BUFFER)),
+    "match_folder": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
+    "items_below": (
+        c_int32,
+        (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, _BUFFER, _BUFFER),
+    ),
     "match_guid": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
     "search_title": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
     "block_answers": (c_size_t, (_BUFFER,)),

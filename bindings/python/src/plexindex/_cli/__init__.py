@@ -28,7 +28,8 @@ def main(given: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        kept = "; what was fetched is kept" if options and options.command in ("warm", "match", "doctor") else ""
+        fetches = options and options.command in ("warm", "match", "folder", "diff", "doctor")
+        kept = "; what was fetched is kept" if fetches else ""
         output.complain(f"interrupted{kept}")
         return codes.INTERRUPTED
     except BrokenPipeError:

@@ -28,6 +28,9 @@ examples:
 
 Options may stand before or behind the command; plexindex COMMAND --help lists them."""
 
+# Rules of what Plex leaves out: those of `_left_out`, which help need not load.
+RULES = ("extension", "hidden", "system", "unpacking", "empty", "samples", "extras", "discs", "plexignore")
+
 # What ends the command line by itself.
 _ALONE = ("-h", "--help", "-V", "--version")
 
@@ -99,6 +102,8 @@ def parser() -> argparse.ArgumentParser:
     _libraries(commands)
     _warm(commands)
     _match(commands)
+    _folder(commands)
+    _diff(commands)
     _stats(commands)
     _clear(commands)
     _doctor(commands)
@@ -180,6 +185,61 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     command.add_argument(
         "--json", action="store_const", const="json", dest="format", help="print JSON: one object a line"
     )
+
+
+def _folder(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _command(
+        commands,
+        "folder",
+        "tell which shows, seasons, artists or items folders are, and what is below them",
+        "A folder is the deepest show or artist that all files below it share. What the server lists counts, not what "
+        "is on the disk. Libraries that were never fetched are fetched. The exit code is 0 when each folder is a "
+        "single one.",
+        '  plexindex folder "/mnt/media/tv/Cosmos Laundromat"\n'
+        '  plexindex folder --items --json "/mnt/media/tv/Cosmos Laundromat"\n'
+        "  find /mnt/media/tv -mindepth 1 -maxdepth 1 -print0 | plexindex folder --null --json -\n\n"
+        "JSON: an object a folder, with path, status, rung, confidence, kind, item, items, files, candidates, "
+        "candidates_total, reason_code and reason; with --items then one for each file below it, with item.",
+        "folder",
+    )
+    command.add_argument(
+        "path", nargs="+", metavar="FOLDER", help="paths of folders; - reads them from standard input, one a line"
+    )
+    command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
+    command.add_argument(
+        "-0", "--null", action="store_true", help="paths on standard input end in a NUL, as of find -print0"
+    )
+    command.add_argument("--items", action="store_true", help="print the items with files below each folder, too")
+    _json(command, "one object a line")
+
+
+def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _command(
+        commands,
+        "diff",
+        "tell what is on the disk and not in Plex, and what Plex lists and is gone",
+        "Walks the folders. What Plex leaves out by itself counts as left out: --rules lists why. Nothing is changed, "
+        "on the disk or on the server. The exit code is 0 when nothing differs, and 1 when something does.",
+        "  plexindex diff /mnt/media\n"
+        "  plexindex diff --without samples --without extras /mnt/media\n"
+        "  plexindex diff --json /mnt/media | jq -r 'select(.what == \"not_in_plex\") | .path'\n\n"
+        "JSON: an object a difference, with what (not_in_plex, not_on_disk, ambiguous; besides left_out and "
+        "several_paths), path, item, reason_code and reason; at last what is summary, with the counts.",
+        "diff",
+    )
+    command.add_argument("path", nargs="*", metavar="FOLDER", help="folders to walk")
+    command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
+    command.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="RULE",
+        choices=RULES,
+        help="count as media what this rule leaves out; may be repeated",
+    )
+    command.add_argument("--rules", action="store_true", help="list the rules and where Plex says so, and end")
+    command.add_argument("--left-out", action="store_true", help="print what Plex leaves out, too; JSON always has it")
+    _json(command, "one object a line")
 
 
 def _stats(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -277,7 +337,7 @@ class _Later:
     """A command's function, imported when it is run: help needs none of it."""
 
     def __init__(self, command: str, function: str) -> None:
-        self._module = command if command in ("doctor", "match", "completion") else "commands"
+        self._module = command if command in ("doctor", "match", "folder", "diff", "completion") else "commands"
         self._function = function
 
     def __call__(self, options: argparse.Namespace) -> int:

@@ -19,8 +19,8 @@ PIPE_CLOSED = 141
 
 HELP = """\
 exit codes:
-  0    done; each path is one item; nothing is wrong
-  1    some path is no single item; the doctor found something; clear was declined
+  0    done; each path is one item; nothing is wrong; nothing differs
+  1    a path is no single item; diff or doctor found something; clear was declined
   2    the command line, the environment or the configuration file is wrong
   3    the server cannot be reached, or failed
   4    the server refused the token

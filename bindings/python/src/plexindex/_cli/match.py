@@ -87,10 +87,10 @@ def _paths(given: Iterable[str], null: bool) -> Iterator[bytes]:
         elif not path:
             raise UsageError("an empty path was given: give the path of a file")
         else:
-            yield os.fsencode(_full(path) if os.path.exists(path) else path)
+            yield os.fsencode(full_path(path) if os.path.exists(path) else path)
 
 
-def _full(path: str) -> str:
+def full_path(path: str) -> str:
     """The path from the root on. Where `..` leads depends on links, so what stands before the last one is followed."""
     path = path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
     at = path.rfind("/../") + len("/../")
@@ -158,22 +158,27 @@ def match_text(path: str, answer: Match) -> str:
             how += ": verify it"
         if answer.stale:
             how += f", {output.span(answer.age or 0)} old"
-        text = output.fitted(f"  {_item_text(answer.item)} · {how}")
+        text = output.fitted(f"  {item_text(answer.item)} · {how}")
         lines.append(output.paint(text, "good" if answer.confidence == "high" else "warn"))
         if answer.reason_code not in ("none", "only_root_differs", "path_tells"):
             lines.append(output.fitted(f"  {output.clean(output.in_flags(answer.reason or ''))}"))
         return "\n".join(lines)
-    status = _STATUSES.get(answer.status, answer.status.replace("_", " "))
-    why = f"  {status}: {output.clean(output.in_flags(answer.reason or ''))}"
+    why = f"  {status_text(answer)}: {output.clean(output.in_flags(answer.reason or ''))}"
     lines.append(output.paint(output.fitted(why), "bad" if answer.status == "not_found" else "warn"))
     shown = answer.candidates[:_CANDIDATES]
     for item in shown:
-        lines.append(f"    {_item_text(item)}")
+        lines.append(f"    {item_text(item)}")
         lines.append(f"      {output.clean(item.path or '')}")
     if answer.candidates_total > len(shown) > 0:
         lines.append(f"    and {output.number(answer.candidates_total - len(shown))} more")
     return "\n".join(lines)
 
 
-def _item_text(item: Item) -> str:
+def status_text(answer: Match) -> str:
+    """What became of a question, in words."""
+    return _STATUSES.get(answer.status, answer.status.replace("_", " "))
+
+
+def item_text(item: Item) -> str:
+    """An item, its library and its key, in a line."""
     return output.clean(" · ".join(part for part in (item.describe(), item.library, item.key) if part))

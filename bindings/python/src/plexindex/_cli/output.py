@@ -124,6 +124,7 @@ _OPTIONS = (
     ("ca_file", "--ca-file"),
     ("size_limit", "--size-limit"),
     ("(refresh)", "(plexindex warm)"),
+    ("(folder)", "(plexindex folder)"),
 )
 
 

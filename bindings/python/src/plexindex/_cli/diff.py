@@ -1,0 +1,116 @@
+"""`plexindex diff`: what is on the disk and not in Plex, and the other way round, for people and for scripts."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from .. import _left_out
+from . import codes, commands, output
+from .codes import UsageError
+from .config import Settings
+from .match import item_text
+from .output import say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from .._compare import Comparison, Difference
+
+_WORDS = {
+    "not_in_plex": ("not in Plex", "bad"),
+    "not_on_disk": ("not on the disk", "bad"),
+    "ambiguous": ("ambiguous", "warn"),
+    "left_out": ("left out", "faint"),
+    "several_paths": ("several files", "faint"),
+}
+
+
+def diff(options: argparse.Namespace) -> int:
+    """Tells what differs."""
+    if options.rules:
+        for name, (what, source) in _left_out.RULES.items():
+            say(output.fitted(f"{name:11} {what}\n{'':11} Source: {source}"))
+        return codes.OK
+    if not options.path:
+        raise UsageError("no folder was given: give the folders to walk")
+    if not all(options.path):
+        raise UsageError("an empty path was given: give the path of a folder")
+    settings = Settings(options)
+    if settings.silent:
+        settings.expect_folder()
+        if not settings.has_store():
+            raise commands.nothing_to_ask(settings)
+    told = _Told()
+    with settings.open() as index:
+        if settings.silent and not index.libraries(offline=True):
+            raise commands.nothing_to_ask(settings)
+        found = index.compare(
+            map(os.fsencode, options.path),
+            commands.selected(index, options.library),
+            without=options.without,
+            offline=settings.silent,
+            progress=told,
+        )
+        try:
+            for difference in found:
+                told.drop()
+                if options.json:
+                    output.say_json(difference.to_dict())
+                elif options.left_out or difference.what != "left_out":
+                    say(_text(difference))
+        finally:
+            told.drop()
+    if options.json:
+        output.say_json(found.summary())
+    else:
+        _sum_up(found)
+    return codes.NOT_ALL if found.differs else codes.OK
+
+
+def _text(difference: Difference) -> str:
+    words, style = _WORDS[difference.what]
+    lines = [f"{output.paint(words, style)}: {output.clean(difference.path)}".replace("\n", "\\n")]
+    if difference.item is not None:
+        lines.append(f"  {item_text(difference.item)}")
+    if difference.reason_code != "gone":
+        lines.append(output.fitted(f"  {output.clean(difference.reason)}"))
+    return "\n".join(lines)
+
+
+def _sum_up(found: Comparison) -> None:
+    parts = [
+        f"{output.count(found.files, 'media file')} on the disk",
+        f"{output.number(found.listed)} in Plex",
+    ]
+    counted = [(found.counts.get(what, 0), words) for what, (words, _) in _WORDS.items()]
+    parts += [f"{output.number(count)} {words}" for count, words in counted if count]
+    if not found.differs:
+        parts.append("nothing differs")
+    if found.stale:
+        parts.append("the server did not answer: an older listing was compared")
+    output.remark(f"{'; '.join(parts)} ({output.short(found.seconds)})")
+
+
+class _Told:
+    """How far the walk is, on a terminal."""
+
+    def __init__(self) -> None:
+        self._shows, self._last, self._shown = output.is_terminal(sys.stderr), 0.0, False
+
+    def __call__(self, files: int) -> None:
+        now = time.monotonic()
+        if self._shows and now - self._last > 0.1:
+            self._last, self._shown = now, True
+            sys.stdout.flush()
+            sys.stderr.write(f"\r{output.count(files, 'file')} found\x1b[K")
+            sys.stderr.flush()
+
+    def drop(self) -> None:
+        """The line goes: something else is printed."""
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._shown = False

@@ -1,0 +1,102 @@
+"""`plexindex folder`: which shows, seasons, artists or items folders are, for people and for scripts."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import codes, commands, output
+from .bar import Bar
+from .codes import UsageError
+from .config import Settings
+from .match import full_path, item_text, status_text
+from .output import say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+    from .._answers import Folder
+
+_CANDIDATES = 10
+
+
+def folder(options: argparse.Namespace) -> int:
+    """Tells what the folders are."""
+    missing = late = 0
+    bar = Bar()
+    settings = Settings(options)
+    if settings.silent:
+        settings.expect_folder()
+        if not settings.has_store():
+            raise commands.nothing_to_ask(settings)
+    with settings.open(progress=bar) as index:
+        if settings.silent and not index.libraries(offline=True):
+            raise commands.nothing_to_ask(settings)
+        library = commands.selected(index, options.library)
+        for path in _paths(options.path, options.null):
+            try:
+                answer = index.folder(path, library)
+            except BaseException:
+                bar.drop()
+                raise
+            bar.done()
+            missing += not answer
+            late += answer.status in ("not_yet", "needs_warm")
+            if options.json:
+                output.say_json(folder_dict(path, answer))
+            else:
+                say(folder_text(os.fsdecode(path), answer))
+            if options.items:
+                for item in index.items_below(library, path, offline=True) if answer.files else ():
+                    if options.json:
+                        output.say_json({"item": item.to_dict()})
+                    else:
+                        say(f"    {item_text(item)}\n      {output.clean(item.path or '')}")
+    return codes.NOT_YET if late else codes.NOT_ALL if missing else codes.OK
+
+
+def folder_dict(path: bytes, answer: Folder) -> dict[str, object]:
+    """An answer for JSON."""
+    found = answer.to_dict()
+    names = ("status", "rung", "confidence", "kind", "item", "items", "files", "candidates", "candidates_total",
+             "reason_code", "reason")  # fmt: skip
+    return {"path": os.fsdecode(path), **{name: found[name] for name in names}}
+
+
+def _paths(given: Iterable[str], null: bool) -> Iterator[bytes]:
+    for path in given:
+        if path == "-":
+            yield from commands.read_list(sys.stdin.buffer.read(), null)
+        elif not path:
+            raise UsageError("an empty path was given: give the path of a folder")
+        else:
+            yield os.fsencode(full_path(path) if os.path.exists(path) else path)
+
+
+def folder_text(path: str, answer: Folder) -> str:
+    """An answer for people: the path, and below it what it is or why not."""
+    lines = [output.clean(path).replace("\n", "\\n")]
+    counts = f"{output.count(answer.items, 'item')} in {output.count(answer.files, 'file')}"
+    if answer.item is not None:
+        how = f"{answer.rung.replace('_', ' ')}, {answer.confidence}"
+        if answer.confidence == "low":
+            how += ": verify it"
+        if answer.stale:
+            how += f", {output.span(answer.age or 0)} old"
+        text = output.fitted(f"  {answer.kind}: {item_text(answer.item)} · {counts} · {how}")
+        lines.append(output.paint(text, "good" if answer.confidence == "high" else "warn"))
+        if answer.reason_code not in ("none", "only_root_differs"):
+            lines.append(output.fitted(f"  {output.clean(output.in_flags(answer.reason or ''))}"))
+        return "\n".join(lines)
+    why = f"  {status_text(answer)}: {output.clean(output.in_flags(answer.reason or ''))}"
+    why += f" ({counts})" if answer.files else ""
+    lines.append(output.paint(output.fitted(why), "bad" if answer.status == "not_found" else "warn"))
+    shown = answer.candidates[:_CANDIDATES]
+    for item in shown:
+        lines.append(f"    {item_text(item)}")
+        lines.append(f"      {output.clean(item.path or '')}")
+    if answer.candidates_total > len(shown) > 0:
+        lines.append(f"    and {output.number(answer.candidates_total - len(shown))} more")
+    return "\n".join(lines)

@@ -1,0 +1,473 @@
+"""What is on the disk and not in Plex, and what Plex lists and is not on the disk. Neither side is changed."""
+
+from __future__ import annotations
+
+import os
+import time
+import unicodedata
+from array import array
+from functools import lru_cache
+
+from . import _constants as c
+from . import _left_out
+from ._errors import InvalidArgumentError, ServerError, StoreError
+from ._library import Chosen
+from ._mapping import as_mapping
+from ._rules import Rules, _moved
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from typing import Any
+
+    from ._answers import Item, Match
+    from ._left_out import Ignored
+    from ._library import LibraryInfo
+    from ._types import PathArg
+
+    # An index makes comparisons, so this module cannot name its class.
+    Index = Any
+    Library = Any
+    LibraryArg = Any
+
+_AT_ONCE = 1024
+_SAMPLE = 200
+_TEXTS = {
+    "not_scanned": "it lies in a folder of library '{}', which does not list it (yet)",
+    "no_library": "no library has a folder above it",
+    "mapping_missing": "Plex lists it below another root: a mapping is missing",
+    "gone": "it is not on the disk",
+    "several_items": "{} items fit it equally well",
+    "loop": "the link leads to a folder above it",
+    "unreadable": "it cannot be read: {}",
+}
+
+
+class Difference:
+    """One difference between a disk and what Plex lists. Made by :meth:`Index.compare`."""
+
+    __slots__ = ("item", "path", "reason", "reason_code", "what")
+
+    what: str
+    """``"not_in_plex"``, ``"not_on_disk"``, ``"ambiguous"``; or what is told besides and is no difference:
+    ``"left_out"`` (Plex leaves it out) and ``"several_paths"`` (a further file of an item).
+    """
+    path: str
+    """The file or folder, as the host sees it. Bytes that are not UTF-8 are decoded by ``surrogateescape``."""
+    item: Item | None
+    """The item that Plex lists with it."""
+    reason_code: str
+    """Why: ``"not_scanned"``, ``"no_library"``, ``"mapping_missing"``; ``"gone"``, ``"location_empty"``;
+    ``"several_items"``, ``"several_files"``; the name of a rule that leaves it out; ``"loop"``, ``"unreadable"``.
+    """
+    reason: str
+    """The same as a sentence."""
+
+    def __init__(self, what: str, path: bytes, item: Item | None, reason_code: str, reason: str) -> None:
+        self.what, self.path, self.item = what, os.fsdecode(path), item
+        self.reason_code, self.reason = reason_code, reason
+
+    def to_dict(self) -> dict[str, object]:
+        """All that it tells, by name, as JSON can hold it."""
+        item = None if self.item is None else self.item.to_dict()
+        return {
+            "what": self.what,
+            "path": self.path,
+            "item": item,
+            "reason_code": self.reason_code,
+            "reason": self.reason,
+        }
+
+    def __repr__(self) -> str:
+        return f"<plexindex.Difference {self.what} {self.path!r}: {self.reason_code}>"
+
+
+class Comparison:
+    """The differences between folders and what Plex lists: iterate once. Made by :meth:`Index.compare`.
+
+    They come while the disk is walked, and are kept nowhere.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        folders: Collection[PathArg],
+        library: LibraryArg,
+        without: Collection[str],
+        offline: bool,
+        told: Callable[[int], object] | None,
+    ) -> None:
+        unknown = sorted(set(without) - set(_left_out.RULES))
+        if unknown:
+            raise InvalidArgumentError(f"{unknown[0]!r} is no rule: give one of {', '.join(_left_out.RULES)}")
+        self._index, self._offline, self._told = index, offline, told
+        self._asked: Library = library if isinstance(library, Chosen) else index.library(library)
+        self._rules = frozenset(_left_out.RULES) - set(without)
+        self._folders = [os.path.abspath(os.fsencode(folder)) for folder in folders]
+        self._mappings = _Names(index)
+        self._locations: dict[bytes, list[LibraryInfo]] = {}
+        self._seen = _Seen()
+        self.files = 0
+        """Media files that were found on the disk."""
+        self.listed = 0
+        """Files that Plex lists below the folders."""
+        self.counts: dict[str, int] = {}
+        """How many there were of each ``what``."""
+        self.stale = False
+        """The server could not be asked: an older listing was compared."""
+        self.seconds = 0.0
+        """How long it took."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything differs, as far as it was iterated."""
+        return any(self.counts.get(what) for what in ("not_in_plex", "not_on_disk", "ambiguous"))
+
+    def summary(self) -> dict[str, object]:
+        """What there was, by name, as JSON can hold it."""
+        kinds = ("not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths")
+        counts = {what: self.counts.get(what, 0) for what in kinds}
+        return {
+            "what": "summary",
+            "folders": [os.fsdecode(folder) for folder in self._folders],
+            "files": self.files,
+            "listed": self.listed,
+            **counts,
+            "stale": self.stale,
+            "seconds": round(self.seconds, 3),
+        }
+
+    def __iter__(self) -> Iterator[Difference]:
+        begun = time.monotonic()
+        # Of an earlier comparison.
+        _folder_as_it_is.cache_clear()
+        _names_in.cache_clear()
+        self._bring_up_to_date()
+        for folder in self._folders:
+            for difference in self._compare(folder):
+                self.counts[difference.what] = self.counts.get(difference.what, 0) + 1
+                yield difference
+            self.seconds = time.monotonic() - begun
+
+    def _bring_up_to_date(self) -> None:
+        index = self._index
+        if not self._offline:
+            try:
+                index.refresh(self._asked)
+            except (ServerError, StoreError):
+                if not any(library.age is not None for library in index.libraries(offline=True)):
+                    raise
+                self.stale = True
+        for library in index.libraries(offline=True):
+            if library.age is not None and _is_chosen(library, self._asked):
+                for location in library.locations:
+                    if location:
+                        self._locations.setdefault(self._mappings.host_folder(location), []).append(library)
+
+    def _compare(self, folder: bytes) -> Iterator[Difference]:
+        within = [place for place in self._locations if _is_in(folder, place)]
+        below = [place for place in self._locations if _is_in(place, folder) and place != folder]
+        if not (within or below):
+            if not os.path.isdir(folder):
+                raise InvalidArgumentError(f"{os.fsdecode(folder)} is no folder, and Plex lists nothing below it")
+            yield self._nothing_fits(folder)
+            return
+        # Of folders within each other the inner ones are seen with the outer one.
+        roots = [folder] if within else below
+        empty = set()
+        for root in {*roots, *below}:
+            gone = _is_empty(root)
+            for library in self._locations.get(root, []) if gone else ():
+                found = self._index.folder(root, self._library(library), offline=True)
+                if found.files:
+                    empty.add(root)
+                    text = (
+                        f"{found.files} files of library '{library.title}' are listed below it, and it {gone}: "
+                        "a mount may be missing"
+                    )
+                    yield Difference("not_on_disk", root, None, "location_empty", text)
+        owners = self._locations.get(max(within, key=len), []) if within else []
+        if folder not in empty:
+            yield from self._walk(folder, owners)
+        done = set()
+        for root in roots:
+            above = [place for place in within if _is_in(root, place)] if within else [root]
+            for library in [library for place in above for library in self._locations[place]]:
+                if (library.uuid, root) not in done:
+                    done.add((library.uuid, root))
+                    yield from self._listed(library, root, empty)
+
+    def _library(self, library: LibraryInfo) -> Any:
+        return self._index.library(uuid=library.uuid)
+
+    def _nothing_fits(self, folder: bytes) -> Difference:
+        """A folder of which no library knows: for its files another root may be missing a mapping."""
+        exts = _left_out.extensions({library.kind for group in self._locations.values() for library in group})
+        paths: list[bytes] = []
+        for top, _, names in os.walk(folder):
+            paths += [os.path.join(top, name) for name in names if name.rpartition(b".")[2].lower() in exts]
+            if len(paths) >= _SAMPLE:
+                break
+        self._index.match_paths(self._asked, paths[:_SAMPLE], offline=True) if paths else None
+        fitting = [rule for rule in self._index.proposals() if _is_in(folder, os.fsencode(rule.host).rstrip(b"/"))
+                   or _is_in(os.fsencode(rule.host), folder)]  # fmt: skip
+        if not fitting:
+            text = "no library has this folder, nor one above or below it"
+            return Difference("not_in_plex", folder, None, "no_library", text)
+        best = fitting[0]
+        text = (
+            f"no library has this folder, but {best.matched} of {best.of} files would be listed if {best.host} were "
+            f"the server's {best.server}: give that mapping"
+        )
+        return Difference("not_in_plex", folder, None, "mapping_missing", text)
+
+    # On the disk.
+
+    def _walk(self, top: bytes, owners: list[LibraryInfo]) -> Iterator[Difference]:
+        batch: list[tuple[bytes, bytes, _Place]] = []
+        root = next((place for place in self._locations if self._locations[place] is owners), None)
+        inherited = [] if root is None or root == top else self._ignored(root, root)
+        stack = [(top, _Place(owners, root, inherited))]
+        rules = self._rules
+        any_extension = "extension" not in rules
+        while stack:
+            folder, place = stack.pop()
+            own = self._locations.get(folder)
+            if own is not None:
+                place = _Place(own, folder, [])
+            try:
+                with os.scandir(folder) as entries:
+                    found = list(entries)
+            except OSError as error:
+                text = _TEXTS["unreadable"].format(error.strerror)
+                yield Difference("left_out", folder, None, "unreadable", text)
+                continue
+            if any(entry.name == b".plexignore" for entry in found):
+                place = _Place(place.owners, place.root, place.ignored + self._ignored(folder, place.root))
+            ignored = place.ignored
+            folders = []
+            start = folder if folder.endswith(b"/") else folder + b"/"
+            exts = place.extensions
+            for entry in found:
+                raw = entry.name
+                if entry.is_dir():
+                    folders.append(entry)
+                elif any_extension or raw[raw.rfind(b".") + 1 :].lower() in exts:
+                    batch.append((start + raw, raw, place))
+            for entry in sorted(folders, key=lambda entry: entry.name, reverse=True):
+                name, path = os.fsdecode(entry.name), start + entry.name
+                rule = _left_out.folder_rule(name, rules, at_root=folder == place.root, video=place.video)
+                if rule is None and any(one.names_folder(os.fsdecode(folder), name) for one in ignored):
+                    rule = "plexignore"
+                if rule is not None:
+                    if path not in self._locations:
+                        yield Difference("left_out", path, None, rule, _left_out.RULES[rule][0])
+                        continue
+                elif entry.is_symlink() and _leads_up(path, top):
+                    yield Difference("left_out", path, None, "loop", _TEXTS["loop"])
+                    continue
+                stack.append((path, place))
+            if len(batch) >= _AT_ONCE:
+                yield from self._look_up(batch)
+                batch = []
+        yield from self._look_up(batch)
+
+    def _ignored(self, folder: bytes, root: bytes | None) -> list[Ignored]:
+        if "plexignore" not in self._rules:
+            return []
+        found = _left_out.Ignored.of(folder, inherited=folder == root)
+        return [] if found is None else [found]
+
+    def _look_up(self, batch: list[tuple[bytes, bytes, _Place]]) -> Iterator[Difference]:
+        if not batch:
+            return
+        self.files += len(batch)
+        if self._told is not None:
+            self._told(self.files)
+        index = self._index
+        keys = self._asked.lookup_keys([path for path, _, _ in batch])
+        # Of a path that lies in no library's folder a key may be that of a file below another root.
+        unknown = [one for one, key in zip(batch, keys) if key is None or not one[2].owners]
+        if not unknown:
+            return
+        answers = index.match_paths(self._asked, [path for path, _, _ in unknown], offline=True)
+        for (path, raw, place), answer in zip(unknown, answers):
+            difference = self._unlisted(path, os.fsdecode(raw), place, answer)
+            if difference is not None:
+                yield difference
+
+    def _unlisted(self, path: bytes, name: str, place: _Place, answer: Match) -> Difference | None:
+        if answer.rung in ("confirmed", "exact", "mapped"):
+            if answer.status == "ambiguous":
+                text = _TEXTS["several_items"].format(answer.candidates_total)
+                return Difference("ambiguous", path, answer.candidates[0], "several_items", text)
+            return None
+        rule = _left_out.file_rule(path, name, self._rules, video=place.video)
+        folder = os.fsdecode(os.path.dirname(path))
+        if rule is None and any(one.names_file(folder, name) for one in place.ignored):
+            rule = "plexignore"
+        if rule is not None:
+            return Difference("left_out", path, None, rule, _left_out.RULES[rule][0])
+        if place.owners:
+            text = _TEXTS["not_scanned"].format(place.owners[0].title)
+            return Difference("not_in_plex", path, None, "not_scanned", text)
+        if answer.reason_code == "only_root_differs":
+            return Difference("not_in_plex", path, answer.item, "mapping_missing", _TEXTS["mapping_missing"])
+        return Difference("not_in_plex", path, None, "no_library", _TEXTS["no_library"])
+
+    # In Plex.
+
+    def _listed(self, library: LibraryInfo, root: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
+        names, seen = self._mappings, self._seen
+        skipped = [place for place in empty if _is_in(place, root)]
+        if root in skipped or not names.known:
+            return
+        look = os.lstat
+        for item in self._index.items_below(self._library(library), root, offline=True):
+            self.listed += 1
+            path = names.host(item.path or "")
+            if skipped and any(_is_in(path, place) for place in skipped):
+                continue
+            try:
+                look(path)
+                is_there = True
+            except (OSError, ValueError):
+                is_there = _is_spelt_otherwise(path)
+            if not is_there:
+                yield Difference("not_on_disk", path, item, "gone", _TEXTS["gone"])
+            elif seen.again(item.rating_key):
+                paths = item.paths
+                text = f"the item has {len(paths)} files: {', '.join(paths)}"
+                yield Difference("several_paths", path, item, "several_files", text)
+
+
+class _Place:
+    """Where files lie: in whose folder, and what is ignored there."""
+
+    __slots__ = ("extensions", "ignored", "owners", "root", "video")
+
+    def __init__(self, owners: list[LibraryInfo], root: bytes | None, ignored: list[Ignored]) -> None:
+        kinds = {library.kind for library in owners}
+        self.owners, self.root, self.ignored = owners, root, ignored
+        self.extensions = _left_out.extensions(kinds or {""})
+        self.video = not kinds or bool(kinds & {"movie", "show", "photo"})
+
+
+class _Names:
+    """What listed paths are called on the host, by the mappings of an index."""
+
+    def __init__(self, index: Index) -> None:
+        given = index._recipe[1][3]["mappings"] if index._recipe else ()
+        rules = [as_mapping(rule) for rule in given or ()]
+        self._rules = Rules(rules) if rules else None
+        self._back = [
+            (rule.replace.decode("utf-8", "surrogateescape"), rule.find.decode("utf-8", "surrogateescape"))
+            for rule in rules
+            if rule.kind == c.MAPPING_HOST_PREFIX
+        ]
+        self.known = all(rule.kind != c.MAPPING_HOST_PATTERN for rule in rules)
+        """Whether the host's name of each listed path is known: a pattern over the host's paths leads one way."""
+
+    def host(self, path: str) -> bytes:
+        """A listed path, as the host has it."""
+        if self._rules is not None:
+            found = self._rules._host(path)
+            for server, host in () if found else self._back:
+                found = _moved(path, server, host) or ""
+                if found:
+                    break
+            path = found or path
+        return os.fsencode(path)
+
+    def host_folder(self, folder: str) -> bytes:
+        """The same for a folder: rules are written for what lies below it."""
+        below = self.host(folder.rstrip("/") + "/x")
+        return os.path.normpath(os.path.dirname(below))
+
+
+class _Seen:
+    """Which items were seen, in a bit each: rating keys are small numbers, mostly."""
+
+    _MOST = 1 << 27
+
+    def __init__(self) -> None:
+        self._bits = array("B", bytes(1 << 16))
+        self._others: set[str] = set()
+
+    def again(self, key: str) -> bool:
+        """Whether an item was seen before; it is from now on."""
+        if not (key.isascii() and key.isdigit() and len(key) < 10) or int(key) >= self._MOST:
+            known = key in self._others
+            self._others.add(key)
+            return known
+        number = int(key)
+        at, bit = number >> 3, 1 << (number & 7)
+        if at >= len(self._bits):
+            self._bits.frombytes(bytes(max(at + 1, 2 * len(self._bits)) - len(self._bits)))
+        known = bool(self._bits[at] & bit)
+        self._bits[at] |= bit
+        return known
+
+
+def _is_chosen(library: LibraryInfo, asked: Library) -> bool:
+    names = {str(name) for name in asked._chosen_by.values() if name is not None}
+    if not names:
+        return True
+    own = {library.uuid, library.section, library.title}
+    return bool(own & names) or library.title.casefold() in {name.casefold() for name in names}
+
+
+def _is_in(path: bytes, folder: bytes) -> bool:
+    """Whether a path is this folder, or lies below it."""
+    return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
+
+
+def _is_empty(folder: bytes) -> str | None:
+    """What is the matter with a folder in which nothing is; None where something is."""
+    try:
+        with os.scandir(folder) as entries:
+            return None if next(entries, None) is not None else "is empty"
+    except FileNotFoundError:
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
+def _leads_up(link: bytes, top: bytes) -> bool:
+    """Whether a link leads to a folder above it, up to this one: as it is reached, through other links perhaps."""
+    folder = os.path.dirname(link)
+    while not os.path.samefile(folder, link):
+        if folder == top or folder == os.path.dirname(folder):
+            return False
+        folder = os.path.dirname(folder)
+    return True
+
+
+def _form(name: bytes) -> str:
+    text = unicodedata.normalize("NFC", os.fsdecode(name))
+    return unicodedata.normalize("NFC", text.lower())
+
+
+def _is_spelt_otherwise(path: bytes) -> bool:
+    """Whether the file is there by another spelling, as the index compares: other case, other composition."""
+    folder, _, name = path.rpartition(b"/")
+    there = _folder_as_it_is(folder)
+    return there is not None and _form(name) in _names_in(there)
+
+
+@lru_cache(maxsize=256)
+def _folder_as_it_is(folder: bytes) -> bytes | None:
+    if os.path.isdir(folder) or not folder:
+        return folder
+    above, _, name = folder.rpartition(b"/")
+    there = _folder_as_it_is(above)
+    own = None if there is None else _names_in(there).get(_form(name))
+    return None if own is None else (there or b"") + b"/" + own
+
+
+@lru_cache(maxsize=64)
+def _names_in(folder: bytes) -> dict[str, bytes]:
+    try:
+        return {_form(name): name for name in os.listdir(folder or b"/")}
+    except OSError:
+        return {}

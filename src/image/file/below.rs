@@ -1,0 +1,208 @@
+//! What an image lists below a folder.
+
+use std::ops::{ControlFlow, Range};
+
+use super::bytes::Read;
+use super::read::Image;
+use super::record::{self, Entry, MAPPED, SHOW};
+use crate::matching::{Form, Held, LIMIT, Member};
+
+/// Shows of which only the number is known: those beyond what an answer shows.
+pub type Others = Vec<u32>;
+
+impl Image {
+    /// The places of what lies below a folder, which is in normal form and ends in no separator; of paths that mappings made
+    /// if `mapped`, else of listed ones.
+    #[must_use]
+    pub fn below(&self, folder: &[u8], mapped: bool) -> Range<usize> {
+        self.order.below(&self.file, folder, mapped).unwrap_or(0..0)
+    }
+
+    /// The places of these that come behind a path in normal form.
+    #[must_use]
+    pub fn behind(&self, within: &Range<usize>, form: &[u8]) -> Range<usize> {
+        let from = self.order.behind(&self.file, within.clone(), form);
+        from.unwrap_or(within.end)..within.end
+    }
+
+    /// The entry at a place.
+    #[must_use]
+    pub fn at(&self, place: usize) -> Option<Entry<'_>> {
+        let number = self.order.entry(&self.file, place).ok()?;
+        self.entry(number).ok()
+    }
+
+    /// Gives `each` all entries of an item: those of its files, then those that mappings made of them.
+    pub fn entries_of<'i>(&'i self, first: u32, mut each: impl FnMut(&Entry<'i>)) {
+        let _marked: Read<()> = (|| {
+            let entry = self.entry(first)?;
+            if !entry.path.is_empty() {
+                each(&entry);
+            }
+            let (_, more, mut end) = record::item(&self.file, self.item_at(&entry)?)?;
+            let mut left = more;
+            loop {
+                let at = end.next_multiple_of(4);
+                // Behind its own entries: a show, another item, or the end.
+                if !self.has_records(at) || left == 0 && self.file.slice(at, 1)?[0] & (MAPPED | SHOW) != MAPPED {
+                    return Ok(());
+                }
+                let next = self.entry(u32::try_from(at / 4).map_err(|_| self.file.fail())?)?;
+                if left == 0 && !self.is_of(&next, first)? {
+                    return Ok(());
+                }
+                left = left.saturating_sub(1);
+                end = next.end;
+                each(&next);
+            }
+        })();
+    }
+
+    /// Whether an entry that a mapping made is of the item that begins with `first`.
+    fn is_of(&self, mapped: &Entry<'_>, first: u32) -> Read<bool> {
+        Ok(mapped.target == first || self.entry(mapped.target)?.target == first)
+    }
+
+    /// The places, sorted, of those entries that are hidden: items by their first entries.
+    pub fn hidden_places(
+        &self,
+        firsts: impl Iterator<Item = u32>,
+        within: &Range<usize>,
+        folder: &[u8],
+        mapped: bool,
+    ) -> Vec<usize> {
+        let mut places = Vec::new();
+        for first in firsts {
+            self.entries_of(first, |entry| {
+                if entry.is_mapped() == mapped && entry.form().below(folder, 0).0.is_eq() {
+                    let place = self
+                        .order
+                        .place_of(&self.file, within.clone(), entry.form(), entry.number);
+                    places.extend(place.ok().flatten());
+                }
+            });
+        }
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+
+    /// Counts what lies in a range, and gathers whose it is: each show once, by one of its episodes, and items that have
+    /// none. `components`: those of the folder. Gives the shows that found no room.
+    pub fn gather<'i>(
+        &'i self,
+        within: &Range<usize>,
+        hidden: &[usize],
+        components: usize,
+        held: &mut Held<'i>,
+    ) -> Others {
+        let mut others = Vec::new();
+        let _marked = self.gather_runs(within, hidden, components, held, &mut others);
+        others.sort_unstable();
+        others.dedup();
+        held.total += others.len();
+        others
+    }
+
+    fn gather_runs<'i>(
+        &'i self,
+        within: &Range<usize>,
+        hidden: &[usize],
+        components: usize,
+        held: &mut Held<'i>,
+        others: &mut Others,
+    ) -> Read<()> {
+        let mut repeats = self.order.repeats(&self.file, within, within.start)?;
+        repeats.retain(|place| hidden.binary_search(place).is_err());
+        let mut shows: Vec<(u32, usize)> = Vec::new();
+        self.order.runs(&self.file, within, |run, show| {
+            let files = run.len() - count(hidden, &run);
+            if files == 0 {
+                return Ok(ControlFlow::Continue(()));
+            }
+            let items = files - count(&repeats, &run).min(files);
+            held.files += files as u64;
+            held.items += items as u64;
+            let is_live = |place: &usize| hidden.binary_search(place).is_err();
+            if show == 0 {
+                held.total += items;
+                let firsts = run.filter(|place| is_live(place) && repeats.binary_search(place).is_err());
+                for place in firsts.take(LIMIT - held.members.len().min(LIMIT)) {
+                    held.members.push(self.member(place, components, false)?);
+                }
+            } else if let Some((_, known)) = shows.iter().find(|(known, _)| *known == show) {
+                // One that had another season already needs no reading.
+                if held.members[*known].season.is_some()
+                    && let Some(place) = run.clone().find(is_live)
+                {
+                    let season = self.member(place, components, true)?.season;
+                    held.members[*known].meets(season);
+                }
+            } else if held.members.len() < LIMIT {
+                if let Some(place) = run.clone().find(is_live) {
+                    shows.push((show, held.members.len()));
+                    held.members.push(self.member(place, components, true)?);
+                    held.total += 1;
+                }
+            } else {
+                others.push(show);
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    fn member(&self, place: usize, components: usize, of_show: bool) -> Read<Member<'_>> {
+        let number = self.order.entry(&self.file, place)?;
+        let entry = self.entry(number)?;
+        let (item, _, _) = record::item(&self.file, self.item_at(&entry)?)?;
+        let path = if entry.is_mapped() {
+            self.entry(entry.target)?.path
+        } else {
+            entry.path
+        };
+        let below = entry.form().back().count().saturating_sub(components);
+        Ok(Member::new(item, path, below, of_show))
+    }
+
+    /// Whether one of these shows has this rating key.
+    #[must_use]
+    pub fn is_among(&self, shows: &[u32], rating_key: &str) -> bool {
+        shows
+            .iter()
+            .any(|show| record::show_key(&self.file, *show).is_ok_and(|key| key == rating_key))
+    }
+
+    /// The listed folders with the longest common end, of `least` components at least, below which something is listed that
+    /// is not hidden: items by their first entries. `each` gets how many components agree, and the folder's form. Returns how
+    /// many there are.
+    pub fn folders_alike(
+        &self,
+        folder: Form<'_>,
+        least: usize,
+        hidden: &dyn Fn() -> Vec<u32>,
+        each: impl FnMut(usize, Vec<u8>),
+    ) -> usize {
+        let mut known = None;
+        let lives = |form: &[u8]| {
+            let hidden = known.get_or_insert_with(hidden);
+            if hidden.is_empty() {
+                return Ok(true);
+            }
+            let within = self.order.below(&self.file, form, false)?;
+            let hidden = self.hidden_places(hidden.iter().copied(), &within, form, false);
+            Ok(hidden.len() < within.len())
+        };
+        self.order
+            .alike(&self.file, folder, least, LIMIT, lives, each)
+            .unwrap_or(0)
+    }
+}
+
+/// How many of these sorted places lie in a range.
+fn count(places: &[usize], within: &Range<usize>) -> usize {
+    if places.is_empty() {
+        return 0;
+    }
+    let until = |end: usize| places.partition_point(|place| *place < end);
+    until(within.end) - until(within.start)
+}

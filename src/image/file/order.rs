@@ -1,0 +1,468 @@
+//! All paths in the order of their normal forms, so that what lies below a folder is one range of them.
+//!
+//! The part has words of four bytes: a head of four counts, then four arrays.
+//!
+//! | array | an element |
+//! |---|---|
+//! | order | an entry. First the listed paths, then those made by mappings; each byte by byte, equal ones by entry |
+//! | runs | a place in the order, and the show that the paths from there on are of (0: none), which changes there; so does the season of episodes |
+//! | repeats | a place where an item stands with a further file, and the place before where it stands too |
+//! | folders | of a folder of listed paths: 24 bits of the hash of its name, above how many components it has; and the place where it begins |
+//!
+//! A range is found by bisection. How many items it has is its length less the repeats within it; which shows it has, its
+//! runs say: a show is answered without reading its episodes. Folders stand by hash, then by their components from the end.
+
+use std::cmp::Ordering;
+use std::ops::{ControlFlow, Range};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::bytes::{Checked, Read};
+use super::layout::{Head, Part, u32_at};
+use super::record::Entry;
+use crate::matching::Form;
+
+/// Words of the head.
+const HEAD: usize = 4;
+/// Components that are told apart; a folder that lies deeper is not found by its end.
+const DEEPEST: usize = 255;
+/// Groups up to this are sorted by comparing whole forms.
+const FEW: usize = 12;
+
+/// A path while an image is built.
+#[derive(Clone, Copy)]
+pub struct Place {
+    pub entry: u32,
+    /// The item, where it has several files; else 0.
+    pub item: u32,
+    /// The show, 0 without one.
+    pub show: u32,
+    /// The season of an episode, else -1.
+    pub season: i32,
+}
+
+impl Place {
+    pub fn new(entry: u32, item: u32, show: u32, season: i32) -> Self {
+        Self {
+            entry,
+            item,
+            show,
+            season,
+        }
+    }
+}
+
+/// The part's bytes, of the listed paths and those that mappings made; `form` finds an entry's normal form.
+pub fn build<'f>(listed: &[Place], mapped: &[Place], form: impl Fn(u32) -> Form<'f>) -> Vec<u8> {
+    let (mut runs, mut repeats) = (Vec::new(), Vec::new());
+    let mut first = 0;
+    let (listed, mapped) = (sorted(listed, &form), sorted(mapped, &form));
+    for places in [&listed, &mapped] {
+        let mut seen = std::collections::HashMap::new();
+        let mut owner = None;
+        for (at, place) in places.iter().enumerate() {
+            let at = word(first + at);
+            let own = (place.show, if place.show == 0 { -1 } else { place.season });
+            if owner.replace(own) != Some(own) {
+                runs.push([at, place.show]);
+            }
+            if place.item != 0
+                && let Some(before) = seen.insert(place.item, at)
+            {
+                repeats.push([at, before]);
+            }
+        }
+        first += places.len();
+    }
+    let folders = folders(&listed, &form);
+    let counts = [first, runs.len(), repeats.len(), folders.len()];
+    let words = counts.into_iter().map(word);
+    let order = listed.iter().chain(mapped.iter()).map(|place| place.entry);
+    let pairs = runs.iter().chain(&repeats).chain(&folders).flatten().copied();
+    let mut bytes = Vec::with_capacity(4 * (HEAD + first + 2 * (runs.len() + repeats.len() + folders.len())));
+    for word in words.chain(order).chain(pairs) {
+        bytes.extend_from_slice(&word.to_le_bytes());
+    }
+    bytes
+}
+
+fn word(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// Sorts by form. Most paths share their beginnings, and each look at one is a load from far away: so eight bytes of all are
+/// fetched at a time, and only what they do not tell apart is looked at again.
+fn sorted<'f>(places: &[Place], form: &impl Fn(u32) -> Form<'f>) -> Vec<Place> {
+    let of = |at: &(u64, u32)| places[at.1 as usize].entry;
+    let whole = |a: &(u64, u32), b: &(u64, u32), depth: usize| {
+        let (a, b) = (of(a), of(b));
+        form(a).order(form(b), depth).then(a.cmp(&b))
+    };
+    let mut keyed: Vec<(u64, u32)> = (0..places.len()).map(|at| (0, word(at))).collect();
+    let mut todo = vec![(0..keyed.len(), 0)];
+    while let Some((range, depth)) = todo.pop() {
+        let from = range.start;
+        let group = &mut keyed[range];
+        if group.len() <= FEW {
+            group.sort_unstable_by(|a, b| whole(a, b, depth));
+            continue;
+        }
+        for one in &mut *group {
+            one.0 = form(of(one)).key(depth);
+        }
+        group.sort_unstable_by_key(|one| one.0);
+        let mut at = from;
+        for alike in group.chunk_by_mut(|a, b| a.0 == b.0) {
+            let end = at + alike.len();
+            // A form that has ended, or has a zero byte, says no more.
+            if alike.len() > 1 && alike[0].0.to_be_bytes().contains(&0) {
+                alike.sort_unstable_by(|a, b| whole(a, b, depth));
+            } else if alike.len() > 1 {
+                todo.push((at..end, depth + 8));
+            }
+            at = end;
+        }
+    }
+    keyed.iter().map(|one| places[one.1 as usize]).collect()
+}
+
+/// The folders of sorted paths, each where it begins.
+fn folders<'f>(sorted: &[Place], form: &impl Fn(u32) -> Form<'f>) -> Vec<[u32; 2]> {
+    let mut found: Vec<[u32; 2]> = Vec::new();
+    let (mut before, mut own) = (Vec::new(), Vec::new());
+    for (at, place) in sorted.iter().enumerate() {
+        std::mem::swap(&mut before, &mut own);
+        own.clear();
+        own.extend(form(place.entry).bytes());
+        let common = own.iter().zip(&before).take_while(|(a, b)| a == b).count();
+        let (mut begin, mut depth) = (0, 0);
+        for end in (0..own.len()).filter(|end| own[*end] == b'/') {
+            if end > begin {
+                depth += 1;
+                // The path before lies below it too, if it has all of it and the separator.
+                if end >= common && depth <= DEEPEST {
+                    found.push([name(&own[begin..end], depth), word(at)]);
+                }
+            }
+            begin = end + 1;
+        }
+    }
+    let ends = |folder: &[u32; 2]| {
+        let form = form(sorted[folder[1] as usize].entry);
+        form.back()
+            .skip(form.back().count().saturating_sub(depth_of(folder[0])))
+    };
+    found.sort_unstable_by_key(|folder| (folder[0] >> 8, folder[1], folder[0]));
+    for alike in found.chunk_by_mut(|a, b| a[0] >> 8 == b[0] >> 8) {
+        if alike.len() > 1 {
+            // Its parent's name mostly tells.
+            alike.sort_by_cached_key(|folder| {
+                let parent = ends(folder).nth(1);
+                parent.map_or(0, |parent| eight(parent.folded()))
+            });
+            // Equal keys are next to each other now, and comparing decides about them, and about hashes that meet by chance.
+            alike.sort_by(|a, b| from_the_end(ends(a), ends(b)));
+        }
+    }
+    found
+}
+
+fn eight(bytes: impl Iterator<Item = u8>) -> u64 {
+    let mut key = [0; 8];
+    for (to, from) in key.iter_mut().zip(bytes) {
+        *to = from;
+    }
+    u64::from_be_bytes(key)
+}
+
+/// What is kept of a folder's name and depth.
+fn name(name: &[u8], depth: usize) -> u32 {
+    let depth = u32::try_from(depth).unwrap_or(u32::MAX).min(255);
+    super::table::upper(xxh3_64(name)) & !255 | depth
+}
+
+fn depth_of(name: u32) -> usize {
+    (name & 255) as usize
+}
+
+/// Component by component; what ends first comes first.
+fn from_the_end<'a>(
+    mut a: impl Iterator<Item = crate::matching::Component<'a>>,
+    mut b: impl Iterator<Item = crate::matching::Component<'a>>,
+) -> Ordering {
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return Ordering::Equal,
+            (None, Some(_)) => return Ordering::Less,
+            (Some(_), None) => return Ordering::Greater,
+            (Some(a), Some(b)) => match a.order(b) {
+                Ordering::Equal => {}
+                other => return other,
+            },
+        }
+    }
+}
+
+/// The part in an image.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    part: Part,
+    listed: usize,
+}
+
+/// Where the arrays lie: the first word of each, and how many elements it has.
+struct Arrays {
+    order: usize,
+    runs: (usize, usize),
+    repeats: (usize, usize),
+    folders: (usize, usize),
+}
+
+impl Order {
+    /// The part of this image.
+    pub fn new(head: &Head) -> Self {
+        Self {
+            part: head.order,
+            listed: usize::try_from(head.parts).unwrap_or(usize::MAX),
+        }
+    }
+
+    fn words<'i>(&self, file: &'i Checked, at: usize, count: usize) -> Read<&'i [u8]> {
+        if at.checked_add(count).is_none_or(|end| end > self.part.len()) {
+            return Err(file.fail());
+        }
+        file.slice(self.part.byte(at, 4), count * 4)
+    }
+
+    fn pair(&self, file: &Checked, array: (usize, usize), at: usize) -> Read<[usize; 2]> {
+        let pair = self.words(file, array.0 + 2 * at, 2)?;
+        Ok([u32_at(pair, 0) as usize, u32_at(pair, 4) as usize])
+    }
+
+    /// `None` of an image without paths: of matches.
+    fn arrays(&self, file: &Checked) -> Read<Option<Arrays>> {
+        if self.part.len() == 0 {
+            return Ok(None);
+        }
+        let head = self.words(file, 0, HEAD)?;
+        let [order, runs, repeats, folders] = [0, 4, 8, 12].map(|at| u32_at(head, at) as usize);
+        let arrays = Arrays {
+            order,
+            runs: (HEAD + order, runs),
+            repeats: (HEAD + order + 2 * runs, repeats),
+            folders: (HEAD + order + 2 * (runs + repeats), folders),
+        };
+        let end = arrays.folders.0 + 2 * folders;
+        if end != self.part.len() || self.listed > order {
+            return Err(file.fail());
+        }
+        Ok(Some(arrays))
+    }
+
+    /// The entry at a place.
+    pub fn entry(&self, file: &Checked, place: usize) -> Read<u32> {
+        Ok(u32_at(self.words(file, HEAD + place, 1)?, 0))
+    }
+
+    fn form<'i>(&self, file: &'i Checked, place: usize) -> Read<Form<'i>> {
+        Ok(Entry::read(file, self.entry(file, place)?)?.form())
+    }
+
+    /// All places of listed paths, or of those that mappings made.
+    pub fn all(&self, file: &Checked, mapped: bool) -> Read<Range<usize>> {
+        let Some(arrays) = self.arrays(file)? else {
+            return Ok(0..0);
+        };
+        Ok(if mapped {
+            self.listed..arrays.order
+        } else {
+            0..self.listed
+        })
+    }
+
+    /// The places of what lies below a folder, which is in normal form and ends in no separator.
+    pub fn below(&self, file: &Checked, folder: &[u8], mapped: bool) -> Read<Range<usize>> {
+        let all = self.all(file, mapped)?;
+        let order = |at: usize, same: usize| Ok(self.form(file, at)?.below(folder, same));
+        // What the paths at both ends have in common with the folder, all between them have.
+        let (mut from, mut behind) = (all.start, all.end);
+        let (mut before_same, mut behind_same) = (0, 0);
+        while from < behind {
+            let middle = from + (behind - from) / 2;
+            let (order, same) = order(middle, before_same.min(behind_same))?;
+            if order.is_lt() {
+                (from, before_same) = (middle + 1, same);
+            } else {
+                (behind, behind_same) = (middle, same);
+            }
+        }
+        let order = |at: usize| Ok(order(at, 0)?.0);
+        // Its end is rarely far away: steps that double find it with few reads.
+        let (mut known, mut step) = (from, 1);
+        while known + step <= all.end && order(known + step - 1)?.is_eq() {
+            known += step;
+            step *= 2;
+        }
+        let end = bisect(known..all.end.min(known + step - 1), |at| Ok(order(at)?.is_eq()))?;
+        Ok(from..end)
+    }
+
+    /// The first place whose form is greater than `form`: where going on behind it begins.
+    pub fn behind(&self, file: &Checked, within: Range<usize>, form: &[u8]) -> Read<usize> {
+        let form = Form::done(form);
+        bisect(within, |at| Ok(self.form(file, at)?.order(form, 0).is_le()))
+    }
+
+    /// The place of an entry, whose form is given.
+    pub fn place_of(&self, file: &Checked, within: Range<usize>, form: Form<'_>, entry: u32) -> Read<Option<usize>> {
+        let before = |at: usize| {
+            let own = self.entry(file, at)?;
+            Ok(Entry::read(file, own)?
+                .form()
+                .order(form, 0)
+                .then(own.cmp(&entry))
+                .is_lt())
+        };
+        let at = bisect(within.clone(), before)?;
+        Ok((at < within.end && self.entry(file, at)? == entry).then_some(at))
+    }
+
+    /// Gives `each` the runs within a range that is not empty, cut to it: where each lies, and its show.
+    pub fn runs(
+        &self,
+        file: &Checked,
+        within: &Range<usize>,
+        mut each: impl FnMut(Range<usize>, u32) -> Read<ControlFlow<()>>,
+    ) -> Read<()> {
+        let Some(arrays) = self.arrays(file)? else {
+            return Ok(());
+        };
+        let start = |at: usize| Ok(self.pair(file, arrays.runs, at)?[0]);
+        let behind = bisect(0..arrays.runs.1, |at| Ok(start(at)? <= within.start))?;
+        for at in behind.saturating_sub(1)..arrays.runs.1 {
+            let [begin, show] = self.pair(file, arrays.runs, at)?;
+            if begin >= within.end {
+                break;
+            }
+            let end = if at + 1 < arrays.runs.1 {
+                start(at + 1)?
+            } else {
+                arrays.order
+            };
+            let run = begin.max(within.start)..end.min(within.end);
+            if run.is_empty() || end <= begin {
+                return Err(file.fail());
+            }
+            if each(run, word(show))?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many places of `part` have an item that stands at a place before too, from `first` on.
+    pub fn repeats(&self, file: &Checked, part: &Range<usize>, first: usize) -> Read<Vec<usize>> {
+        let mut found = Vec::new();
+        let Some(arrays) = self.arrays(file)? else {
+            return Ok(found);
+        };
+        let begin = bisect(0..arrays.repeats.1, |at| {
+            Ok(self.pair(file, arrays.repeats, at)?[0] < part.start)
+        })?;
+        for at in begin..arrays.repeats.1 {
+            let [place, before] = self.pair(file, arrays.repeats, at)?;
+            if place >= part.end {
+                break;
+            }
+            if before >= first {
+                found.push(place);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The folders with the longest common end, of `least` components at least, that `lives` takes: `each` gets how many
+    /// components agree, and the form, of so many as `most`. Returns how many there are.
+    pub fn alike(
+        &self,
+        file: &Checked,
+        folder: Form<'_>,
+        least: usize,
+        most: usize,
+        mut lives: impl FnMut(&[u8]) -> Read<bool>,
+        mut each: impl FnMut(usize, Vec<u8>),
+    ) -> Read<usize> {
+        let (Some(arrays), Some(name_asked)) = (self.arrays(file)?, folder.back().next()) else {
+            return Ok(0);
+        };
+        let wanted = name(&name_asked.folded().collect::<Vec<u8>>(), 0) >> 8;
+        let hash = |at: usize| Ok(word(self.pair(file, arrays.folders, at)?[0]) >> 8);
+        let from = bisect(0..arrays.folders.1, |at| Ok(hash(at)? < wanted))?;
+        let to = bisect(from..arrays.folders.1, |at| Ok(hash(at)? == wanted))?;
+        // Each within the one before: what has one component more in common.
+        let outermost = from..to;
+        let mut ranges = vec![outermost];
+        for component in folder.back() {
+            let outer = ranges[ranges.len() - 1].clone();
+            let depth = ranges.len() - 1;
+            let order = |at: usize| {
+                let (form, count) = self.folder(file, &arrays, at)?;
+                let own = form.back().skip(form.back().count() - count).nth(depth);
+                Ok(own.map_or(Ordering::Less, |own| own.order(component)))
+            };
+            let from = bisect(outer.clone(), |at| Ok(order(at)?.is_lt()))?;
+            let to = bisect(from..outer.end, |at| Ok(order(at)?.is_eq()))?;
+            if from == to {
+                break;
+            }
+            ranges.push(from..to);
+        }
+        let mut seen = 0..0;
+        for (common, range) in ranges.iter().enumerate().skip(least.max(1)).rev() {
+            let mut count = 0;
+            for at in range.clone().filter(|at| !seen.contains(at)) {
+                if count == most {
+                    // What is left is as alike; whether all of it lives is not worth reading it.
+                    return Ok(range.len() - seen.len());
+                }
+                let (form, depth) = self.folder(file, &arrays, at)?;
+                let form = form.first(depth);
+                if lives(&form)? {
+                    each(common, form);
+                    count += 1;
+                }
+            }
+            if count > 0 {
+                return Ok(count);
+            }
+            seen = range.clone();
+        }
+        Ok(0)
+    }
+
+    /// The form of a path in a folder, and how many of its components are the folder's.
+    fn folder<'i>(&self, file: &'i Checked, arrays: &Arrays, at: usize) -> Read<(Form<'i>, usize)> {
+        let [name, place] = self.pair(file, arrays.folders, at)?;
+        if place >= self.listed {
+            return Err(file.fail());
+        }
+        let (form, depth) = (self.form(file, place)?, depth_of(word(name)));
+        if form.back().count() < depth {
+            return Err(file.fail());
+        }
+        Ok((form, depth))
+    }
+}
+
+/// The first of `within` for which `before` does not hold.
+fn bisect(mut within: Range<usize>, before: impl Fn(usize) -> Read<bool>) -> Read<usize> {
+    while within.start < within.end {
+        let middle = within.start + (within.end - within.start) / 2;
+        if before(middle)? {
+            within.start = middle + 1;
+        } else {
+            within.end = middle;
+        }
+    }
+    Ok(within.start)
+}

@@ -1,0 +1,596 @@
+//! The ladder for folders: which show, season, artist or item a folder is, by what is listed below it.
+//!
+//! Rung 2: files are listed below the folder. 3: they are after mappings. 4: a folder of listed files has the longest common
+//! end, of two or more components. 5: it has the same name. What is confirmed (rung 1) is single files, and says nothing of
+//! folders.
+//!
+//! All libraries asked count at once, for a folder may be above those of several. Only libraries that were fetched do: of
+//! what is known of the others the deepest show that all files share cannot be told.
+//!
+//! By its end a folder is found with high confidence for one reason only: but for the root it is the listed folder, and the
+//! name says whose it is ([`folder_root_differs`]).
+
+use std::ops::Deref;
+
+use super::form::{end_of, lies_under};
+use super::ladder::Scope;
+use super::mappings::Mappings;
+use super::normal::{Normal, Shape, normal_form};
+use super::outcome::{Found, ItemRef, LIMIT};
+use super::telling::folder_root_differs;
+use super::view::View;
+use crate::model::{Confidence, ItemType, Reason, Rung};
+
+/// Whose what is below a folder is: a show or artist, known by one of its files, or an item that has none.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'v> {
+    /// One of its items.
+    pub item: ItemRef<'v>,
+    /// The path of that one which lies below the folder, as it is listed.
+    pub path: &'v [u8],
+    /// How many components of the path are below the folder.
+    pub below: usize,
+    /// Whether the item's show is meant.
+    pub of_show: bool,
+    /// The season that all episodes are of; -1 where they have none; `None` where they differ.
+    pub season: Option<i32>,
+}
+
+impl<'v> Member<'v> {
+    /// One that is known by this item.
+    #[must_use]
+    pub fn new(item: ItemRef<'v>, path: &'v [u8], below: usize, of_show: bool) -> Self {
+        let season = if item.kind == ItemType::Episode {
+            item.season
+        } else {
+            -1
+        };
+        Self {
+            item,
+            path,
+            below,
+            of_show,
+            season: Some(season),
+        }
+    }
+
+    /// Another of its items has this season.
+    pub fn meets(&mut self, season: Option<i32>) {
+        if self.season != season {
+            self.season = None;
+        }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        if self.of_show {
+            other.of_show && self.item.show_rating_key == other.item.show_rating_key
+        } else {
+            !other.of_show && self.item.rating_key == other.item.rating_key
+        }
+    }
+
+    /// The path of the folder, or of what lies in it and has all that is known of this.
+    fn folder(&self, more: usize) -> &'v [u8] {
+        let form = if Shape::of(self.path).windows { b'\\' } else { b'/' };
+        let separates = |byte: u8| byte == b'/' || byte == form;
+        let inside = |part: &&[u8]| !part.is_empty();
+        let components = self.path.split(|byte| separates(*byte)).filter(inside).count();
+        let keep = components.saturating_sub(self.below) + more;
+        if keep == 0 {
+            // Above all folders is the root.
+            return &self.path[..self.path.iter().take_while(|byte| separates(**byte)).count()];
+        }
+        &self.path[..end_of(self.path, keep, separates)]
+    }
+
+    /// As an answer shows it: the show or artist, with the season that all of it is of; or the item.
+    fn shown(&self, library: usize, more: usize) -> Found<'v> {
+        let item = if self.of_show {
+            ItemRef {
+                kind: if self.item.kind == ItemType::Track {
+                    ItemType::Artist
+                } else {
+                    ItemType::Show
+                },
+                title: self.item.show_title,
+                guid: self.item.show_guid,
+                season: self.season.unwrap_or(-1),
+                key_only: false,
+                ..ItemRef::key_only(self.item.show_rating_key)
+            }
+        } else {
+            self.item
+        };
+        Found {
+            library,
+            item,
+            path: self.folder(more),
+        }
+    }
+}
+
+/// What is listed below a folder.
+#[derive(Debug, Default)]
+pub struct Held<'v> {
+    /// Items of which a file lies below it.
+    pub items: u64,
+    /// Files below it.
+    pub files: u64,
+    /// Whose it is: at most [`LIMIT`] of them.
+    pub members: Vec<Member<'v>>,
+    /// How many there are.
+    pub total: usize,
+}
+
+/// Where a folder stands to those of a library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// It has nothing to do with them.
+    Elsewhere,
+    /// It lies above one.
+    Above,
+    /// It lies in one.
+    Within,
+    /// It is one.
+    Own,
+}
+
+/// An invalidated item: its rating key, and a listed path of it.
+pub type Invalidated = (String, Vec<u8>);
+
+/// What the ladder for folders asks of a library besides. Folders are in normal form and end in no separator.
+pub trait Folders: View {
+    /// What is listed below a folder, by listed paths, or by those that server-to-host rules make of them.
+    fn held<'v>(&'v self, folder: &[u8], mapped: bool) -> Held<'v>;
+
+    /// The items with a file below a folder that were invalidated, and are not verified since: so many at most.
+    fn invalidated_below(&self, folder: &[u8], mapped: bool, most: usize) -> Vec<Invalidated>;
+
+    /// The folders of listed files with the longest common end, of at least `least` components (and one): `each` gets how many
+    /// components agree, the same in all calls, and the folder; [`LIMIT`] at most. Returns how many there are.
+    fn folders_alike(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize;
+
+    /// The files below a folder whose form comes behind `after`, in order: `limit` of them, and all that have the last one's
+    /// form. `each` gets that form, the item, and the path as it is listed.
+    fn files_below<'v>(
+        &'v self,
+        folder: &[u8],
+        mapped: bool,
+        after: Option<&[u8]>,
+        limit: usize,
+        each: &mut dyn FnMut(Vec<u8>, ItemRef<'v>, &'v [u8]),
+    );
+
+    /// Where a folder stands to the library's own ones, as the server sees them or mapped.
+    fn place(&self, folder: &[u8]) -> Place;
+}
+
+/// A folder of a library that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundFolder {
+    /// Which view.
+    pub library: usize,
+    /// Its normal form.
+    pub form: Vec<u8>,
+    /// Whether server-to-host rules lead to it.
+    pub mapped: bool,
+}
+
+/// The answer for a folder.
+#[derive(Debug, Default)]
+pub struct FolderOutcome<'v> {
+    /// The rung that found it.
+    pub rung: Rung,
+    /// High, or low, or none when nothing was found.
+    pub confidence: Confidence,
+    /// Why there is no single item.
+    pub reason: Reason,
+    /// Whose what is below it is: so many as an answer holds.
+    pub found: Vec<Found<'v>>,
+    /// How many there are. By its end, several folders are counted instead.
+    pub total: usize,
+    /// Items of which a file lies below it. Of several folders with the same end 0.
+    pub items: u64,
+    /// Files below it; 0 as above.
+    pub files: u64,
+    /// What the folder is: a show, a season of one, an artist, or the type of the one item.
+    pub kind: ItemType,
+    /// Where it is listed.
+    pub folders: Vec<FoundFolder>,
+    /// An image is damaged: this answer means nothing, make the file anew and ask again.
+    pub broken: bool,
+}
+
+/// A folder's normal form: that of its path, without separators at the end.
+#[must_use]
+pub fn folder_form<'p>(path: &Normal<'p>) -> &'p [u8] {
+    let form = path.form();
+    let end = form.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
+    &form[..end]
+}
+
+/// Climbs the ladder for a folder.
+#[must_use]
+pub fn climb_folder<'v, L, V>(views: &'v [V], scope: Scope, mappings: &Mappings, path: &Normal<'_>) -> FolderOutcome<'v>
+where
+    L: Folders + 'v,
+    V: Deref<Target = L>,
+{
+    let climb = Climb {
+        views,
+        scope,
+        mappings,
+        path,
+        folder: folder_form(path),
+    };
+    let mut outcome = FolderOutcome::default();
+    climb.fill(&mut outcome);
+    outcome.broken = climb.asked().any(|(_, view)| view.broken());
+    outcome
+}
+
+/// Where a folder stands to those of the libraries, as given or mapped; of all libraries, be they asked or not.
+#[must_use]
+pub fn places_of<L, V>(views: &[V], mappings: &Mappings, path: &Normal<'_>) -> Vec<Place>
+where
+    L: Folders,
+    V: Deref<Target = L>,
+{
+    let folder = folder_form(path);
+    let mut places: Vec<Place> = views.iter().map(|view| view.place(folder)).collect();
+    rewritten(mappings, folder, |folder| {
+        for (place, view) in places.iter_mut().zip(views) {
+            *place = (*place).max(view.place(folder));
+        }
+        None::<()>
+    });
+    places
+}
+
+/// Gives `each` what host-to-server rules make of a folder, in order, until it gives something.
+fn rewritten<R>(mappings: &Mappings, folder: &[u8], mut each: impl FnMut(&[u8]) -> Option<R>) -> Option<R> {
+    if !mappings.rewrites() {
+        return None;
+    }
+    // Rules are written for what lies below a folder: `^/mnt/tv/(.*)`.
+    Normal::with(&[folder, b"/"].concat(), |below| {
+        mappings.to_server(below, |path| Normal::with(path, |path| each(folder_form(path))))
+    })
+}
+
+struct Climb<'v, 'p, V> {
+    views: &'v [V],
+    scope: Scope,
+    mappings: &'p Mappings,
+    path: &'p Normal<'p>,
+    folder: &'p [u8],
+}
+
+impl<'v, L, V> Climb<'v, '_, V>
+where
+    L: Folders + 'v,
+    V: Deref<Target = L>,
+{
+    fn asked(&self) -> impl Iterator<Item = (usize, &'v L)> {
+        let is_asked = |place: usize| match self.scope {
+            Scope::All => true,
+            Scope::One(one) => one == place,
+        };
+        let views = self.views.iter().map(|view| &**view).enumerate();
+        views.filter(move |(place, _)| is_asked(*place))
+    }
+
+    fn fetched(&self) -> impl Iterator<Item = (usize, &'v L)> {
+        self.asked().filter(|(_, view)| view.fetched())
+    }
+
+    fn fill(&self, outcome: &mut FolderOutcome<'v>) {
+        let mut sum = Sum::default();
+        self.listed(self.folder, false, &mut sum);
+        if !sum.is_empty() {
+            return self.show(outcome, sum, Rung::Exact, Confidence::High, Reason::None);
+        }
+        if self.mappings.digest() != 0 {
+            self.listed(self.folder, true, &mut sum);
+        }
+        if sum.is_empty() {
+            rewritten(self.mappings, self.folder, |folder| {
+                self.listed(folder, false, &mut sum);
+                (!sum.is_empty()).then_some(())
+            });
+        }
+        if !sum.is_empty() {
+            return self.show(outcome, sum, Rung::Mapped, Confidence::High, Reason::None);
+        }
+        let places = places_of(self.views, self.mappings, self.path);
+        if self.path.is_text() {
+            self.by_its_end(outcome, &places);
+        }
+        if outcome.rung == Rung::None {
+            outcome.reason = self.reason_of_miss(&places);
+        }
+    }
+
+    /// The listed folder that certainly is the one asked for, and whether server-to-host rules lead to it.
+    fn certain(&self) -> Option<(Vec<u8>, bool)> {
+        let has = |folder: &[u8], mapped: bool| {
+            self.fetched().any(|(_, view)| {
+                let mut any = false;
+                view.files_below(folder, mapped, None, 1, &mut |_, _, _| any = true);
+                any
+            })
+        };
+        if has(self.folder, false) {
+            return Some((self.folder.to_vec(), false));
+        }
+        if self.mappings.digest() != 0 && has(self.folder, true) {
+            return Some((self.folder.to_vec(), true));
+        }
+        let rewritten = rewritten(self.mappings, self.folder, |folder| {
+            has(folder, false).then(|| (folder.to_vec(), false))
+        });
+        rewritten.or_else(|| {
+            let mut outcome = FolderOutcome::default();
+            self.fill(&mut outcome);
+            let sure = outcome.confidence == Confidence::High;
+            outcome
+                .folders
+                .pop()
+                .filter(|_| sure)
+                .map(|folder| (folder.form, folder.mapped))
+        })
+    }
+
+    /// What is listed below a folder in all libraries asked.
+    fn listed(&self, folder: &[u8], mapped: bool, sum: &mut Sum<'v>) {
+        for (library, view) in self.fetched() {
+            let held = view.held(folder, mapped);
+            if held.files > 0 {
+                sum.add(library, held);
+                sum.folders.push(FoundFolder {
+                    library,
+                    form: folder.to_vec(),
+                    mapped,
+                });
+            }
+        }
+    }
+
+    fn by_its_end(&self, outcome: &mut FolderOutcome<'v>, places: &[Place]) {
+        let (mut rank, mut total) = (0, 0);
+        let mut folders: Vec<(usize, Vec<u8>)> = Vec::new();
+        // As for files: in libraries that should have it first.
+        for owns in [true, false] {
+            for (library, view) in self.fetched().filter(|(at, _)| (places[*at] >= Place::Within) == owns) {
+                let mut reached = 0;
+                let count = view.folders_alike(self.folder, rank.max(1), &mut |common, folder| {
+                    if common > rank {
+                        (rank, total) = (common, 0);
+                        folders.clear();
+                    }
+                    reached = common;
+                    folders.push((library, folder));
+                });
+                if reached == rank {
+                    total += count;
+                }
+            }
+            if rank > 0 {
+                break;
+            }
+        }
+        if rank == 0 {
+            return;
+        }
+        let mut sum = Sum::default();
+        folders.truncate(LIMIT);
+        for (library, folder) in &folders {
+            sum.add(*library, self.views[*library].held(folder, false));
+        }
+        let one = folders.windows(2).all(|pair| pair[0].1 == pair[1].1) && total == folders.len();
+        let owned = places.iter().any(|place| *place >= Place::Above);
+        let rung = if rank > 1 { Rung::Suffix } else { Rung::FileName };
+        let reason = match (sum.members.first(), folders.first()) {
+            _ if owned => Reason::NotListed,
+            (Some((library, member)), Some((_, folder))) if one && sum.total == 1 => {
+                let below = Normal::with(folder, |folder| self.views[*library].below(folder));
+                if folder_root_differs(&member.item, self.folder, folder, rank, below) {
+                    Reason::OnlyRootDiffers
+                } else {
+                    Reason::NoEvidence
+                }
+            }
+            _ => Reason::NoEvidence,
+        };
+        let confidence = if reason == Reason::OnlyRootDiffers {
+            Confidence::High
+        } else {
+            Confidence::Low
+        };
+        if !one {
+            // Which of them is meant is not known: what is below each is no count of anything.
+            (sum.items, sum.files) = (0, 0);
+            if total > folders.len() {
+                sum.total = sum.total.max(total);
+            }
+        }
+        sum.folders = folders
+            .into_iter()
+            .map(|(library, form)| FoundFolder {
+                library,
+                form,
+                mapped: false,
+            })
+            .collect();
+        self.show(outcome, sum, rung, confidence, reason);
+    }
+
+    fn show(
+        &self,
+        outcome: &mut FolderOutcome<'v>,
+        sum: Sum<'v>,
+        rung: Rung,
+        confidence: Confidence,
+        evidence: Reason,
+    ) {
+        let single = sum.total == 1;
+        outcome.rung = rung;
+        outcome.total = sum.total;
+        (outcome.items, outcome.files) = (sum.items, sum.files);
+        outcome.confidence = if single { confidence } else { Confidence::Low };
+        let libraries = || sum.members.iter().map(|(library, _)| *library);
+        outcome.reason = if single {
+            evidence
+        } else if self.is_above_all(&sum) {
+            Reason::AboveLocations
+        } else if libraries().all(|library| Some(library) == libraries().next()) {
+            Reason::SeveralItems
+        } else {
+            Reason::SeveralLibraries
+        };
+        let shown = |(library, member): &(usize, Member<'v>)| member.shown(*library, usize::from(!single));
+        outcome.found = sum.members.iter().map(shown).collect();
+        if let [one] = &outcome.found[..]
+            && single
+        {
+            outcome.kind = match one.item.kind {
+                ItemType::Show if one.item.season >= 0 => ItemType::Season,
+                kind => kind,
+            };
+        }
+        outcome.folders = sum.folders;
+    }
+
+    /// Whether a folder that was found is above the libraries' own, and not in one.
+    fn is_above_all(&self, sum: &Sum<'_>) -> bool {
+        !sum.folders.is_empty()
+            && sum
+                .folders
+                .iter()
+                .all(|folder| self.views[folder.library].place(&folder.form) == Place::Above)
+    }
+
+    fn reason_of_miss(&self, places: &[Place]) -> Reason {
+        let best = self.asked().map(|(at, _)| places[at]).max().unwrap_or(Place::Elsewhere);
+        let mut theirs = self.asked().filter(|(at, _)| places[*at] == best);
+        if theirs.any(|(_, view)| !view.fetched()) {
+            return Reason::NotFetched;
+        }
+        match best {
+            Place::Elsewhere => Reason::NoLocation,
+            Place::Above | Place::Own => Reason::Empty,
+            Place::Within => Reason::NotListed,
+        }
+    }
+}
+
+/// What several libraries or folders hold together.
+#[derive(Default)]
+struct Sum<'v> {
+    members: Vec<(usize, Member<'v>)>,
+    total: usize,
+    items: u64,
+    files: u64,
+    folders: Vec<FoundFolder>,
+}
+
+impl<'v> Sum<'v> {
+    fn is_empty(&self) -> bool {
+        self.files == 0
+    }
+
+    fn add(&mut self, library: usize, held: Held<'v>) {
+        self.items += held.items;
+        self.files += held.files;
+        self.total += held.total;
+        for member in held.members {
+            let known = self
+                .members
+                .iter_mut()
+                .find(|(its, known)| *its == library && known.is(&member));
+            if let Some((_, known)) = known {
+                known.meets(member.season);
+                self.total -= 1;
+            } else if self.members.len() < LIMIT {
+                self.members.push((library, member));
+            }
+        }
+    }
+}
+
+/// Where a folder stands to these, all in normal form and the folder without separators at its end.
+#[must_use]
+pub fn place_among<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [u8]>) -> Place {
+    // The root has lost its only separator.
+    let above: &[u8] = if folder.is_empty() { b"/" } else { folder };
+    let names = |form: &'_ [u8]| form.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();
+    let place = |location: &[u8]| {
+        // The same, whatever separators it has.
+        let below = [folder, b"/-"].concat();
+        if lies_under(folder, location) {
+            Place::Within
+        } else if lies_under(&below, location) && names(folder) == names(location) {
+            Place::Own
+        } else if lies_under(location, above) {
+            Place::Above
+        } else {
+            Place::Elsewhere
+        }
+    };
+    locations.map(place).max().unwrap_or(Place::Elsewhere)
+}
+
+/// A file below a folder.
+#[derive(Clone, Debug)]
+pub struct FileBelow<'v> {
+    /// Its normal form, or that of what mappings make of it: what pages are in the order of.
+    pub form: Vec<u8>,
+    /// Its item, and its path as it is listed.
+    pub found: Found<'v>,
+}
+
+/// The files below a folder behind `after`, which is a listed path, or the first ones: `limit` of them in the order of their
+/// normal forms, and more where the last ones have the same. The folder is found as by [`climb_folder`], if that is certain.
+/// An image may be damaged: then [`View::broken`] says so.
+#[must_use]
+pub fn files_below<'v, L, V>(
+    views: &'v [V],
+    scope: Scope,
+    mappings: &Mappings,
+    path: &Normal<'_>,
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Vec<FileBelow<'v>>
+where
+    L: Folders + 'v,
+    V: Deref<Target = L>,
+{
+    let climb = Climb {
+        views,
+        scope,
+        mappings,
+        path,
+        folder: folder_form(path),
+    };
+    let Some((folder, mapped)) = climb.certain() else {
+        return Vec::new();
+    };
+    let after = after.map(|after| match mappings.to_host(after).filter(|_| mapped) {
+        Some(host) => normal_form(&host),
+        None => normal_form(after),
+    });
+    let mut files: Vec<FileBelow<'v>> = Vec::new();
+    for (library, view) in climb.fetched() {
+        view.files_below(&folder, mapped, after.as_deref(), limit, &mut |form, item, path| {
+            files.push(FileBelow {
+                form,
+                found: Found { library, item, path },
+            });
+        });
+    }
+    files.sort_by(|a, b| a.form.cmp(&b.form));
+    if let Some(last) = files.get(limit.saturating_sub(1)).map(|file| file.form.clone()) {
+        files.truncate(files.partition_point(|file| file.form <= last));
+    }
+    files
+}

@@ -1,0 +1,276 @@
+//! From a folder to an answer: which show, season, artist or item it is, and what is listed below it.
+
+use std::cell::Cell;
+
+use super::answer::{Answer, FolderFacts};
+use super::driver::{Question, Turn};
+use super::explain::told_of_folder;
+use super::path::tidy;
+use super::planner::QueryState;
+use super::room::Queries;
+use crate::error::{Error, Result, Status};
+use crate::freshness::{Need, need};
+use crate::matching::{
+    FolderOutcome, Folders, Found, LIMIT, Normal, Place, Scope, View, climb_folder, files_below, places_of,
+};
+use crate::model::{Confidence, IdentityId, ItemType, Rung};
+use crate::reading::{Resolved, Selection, age, places};
+use crate::store::LibraryRow;
+use crate::sync::{Call, Syncing, Unverified};
+
+/// How often images are made anew for one page that finds them damaged each time.
+const REBUILDS: u32 = 3;
+
+/// A folder that is asked for, normalised once.
+struct FolderQuestion<'p> {
+    path: &'p Normal<'p>,
+    /// What the answer says besides: left here for who gets it.
+    facts: Cell<FolderFacts>,
+}
+
+impl Queries {
+    pub fn match_folder<R>(
+        &self,
+        call: &Call<'_>,
+        path: &[u8],
+        then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
+    ) -> Result<R> {
+        self.shown.check_path(path)?;
+        let tidied = tidy(path);
+        Normal::with(tidied.as_deref().unwrap_or(path), |path| {
+            let question = FolderQuestion {
+                path,
+                facts: Cell::default(),
+            };
+            self.answer(call, &question, |answer| then(answer, question.facts.get()))
+        })
+    }
+
+    /// The files below a folder behind the listed path `after`: a page of what is known, in the order of their normal forms.
+    pub fn items_below<R>(
+        &self,
+        call: &Call<'_>,
+        path: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        self.shown.check_path(path)?;
+        let tidied = tidy(path);
+        let path = tidied.as_deref().unwrap_or(path);
+        for tried in 0.. {
+            self.reading.read_on()?;
+            let snapshot = self.reading.snapshot();
+            let scope = match call.library {
+                None => Scope::All,
+                Some(library) => match library.resolve(&snapshot)? {
+                    Resolved::Scope(scope) => scope,
+                    Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched()),
+                    Resolved::Unknown => return Err(library.unknown(&snapshot)),
+                },
+            };
+            let rows = snapshot.asked(scope);
+            // An empty page would be the end: of a listing that is not there, or was evicted on the way.
+            if !rows.iter().any(|row| row.generation.is_fetched()) {
+                return Err(call.library.map_or_else(nothing_fetched, Selection::never_fetched));
+            }
+            let files = Normal::with(path, |path| {
+                files_below(&snapshot.views, scope, self.reading.mappings(), path, after, limit)
+            });
+            let broken = places(scope, snapshot.rows.len()).any(|place| snapshot.views[place].broken());
+            if (broken || snapshot.incomplete) && tried < REBUILDS {
+                drop(files);
+                drop(snapshot);
+                self.reading.rebuild_broken()?;
+                continue;
+            }
+            if broken {
+                break;
+            }
+            let now = self.clock.now_ms();
+            for place in files.iter().map(|file| file.found.library) {
+                snapshot.ask_for(place, now);
+            }
+            let found: Vec<Found<'_>> = files.iter().map(|file| file.found).collect();
+            let mut answer = Answer::of_items(self.reading.kind(), &found, found.len(), &snapshot.rows);
+            if !found.is_empty() {
+                answer.status = Status::Ok;
+            }
+            return then(&answer);
+        }
+        Err(super::driver::images_lost())
+    }
+}
+
+fn nothing_fetched() -> Error {
+    Error::new(
+        Status::LibraryNotFound,
+        "no library was fetched yet: do so once (refresh)",
+    )
+}
+
+impl FolderQuestion<'_> {
+    fn places(&self, turn: &Turn<'_>) -> Vec<Place> {
+        places_of(&turn.snapshot.views, turn.queries.reading.mappings(), self.path)
+    }
+
+    /// The libraries asked that should list what is below it.
+    fn owners(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
+        let stands = self.places(turn);
+        places(turn.scope, turn.snapshot.rows.len())
+            .filter(|place| stands[*place] > Place::Elsewhere)
+            .map(|place| turn.snapshot.rows[place].clone())
+            .collect()
+    }
+}
+
+impl Question for FolderQuestion<'_> {
+    type Found<'t> = FolderOutcome<'t>;
+    const VERIFIES_FIRST: bool = false;
+
+    fn find<'t>(&self, turn: &Turn<'t>, outcome: &mut FolderOutcome<'t>) {
+        let mappings = turn.queries.reading.mappings();
+        *outcome = climb_folder(&turn.snapshot.views, turn.scope, mappings, self.path);
+    }
+
+    fn asks_for(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>, each: &mut dyn FnMut(usize)) {
+        if outcome.folders.is_empty() {
+            let stands = self.places(turn);
+            (0..stands.len())
+                .filter(|place| stands[*place] > Place::Elsewhere)
+                .for_each(each);
+        } else {
+            outcome.folders.iter().for_each(|folder| each(folder.library));
+        }
+    }
+
+    /// Images stay what they are while they are read.
+    fn is_outrun(&self, _: &Turn<'_>, _: &FolderOutcome<'_>) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn is_lost(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>) -> bool {
+        outcome.broken || turn.snapshot.incomplete
+    }
+
+    /// Items below it, of a folder that was found for sure; of many not all are asked for.
+    fn unverified(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>) -> Result<Vec<Unverified>> {
+        let mut unverified = Vec::new();
+        let sure = matches!(outcome.rung, Rung::Exact | Rung::Mapped) || outcome.confidence == Confidence::High;
+        for folder in outcome.folders.iter().filter(|_| sure) {
+            let most = LIMIT - unverified.len();
+            let view = &turn.snapshot.views[folder.library];
+            for (rating_key, path) in view.invalidated_below(&folder.form, folder.mapped, most) {
+                unverified.push(Unverified {
+                    row: turn.snapshot.rows[folder.library].clone(),
+                    rating_key,
+                    paths: vec![path],
+                });
+            }
+        }
+        Ok(unverified)
+    }
+
+    fn is_settled(&self, _: &Turn<'_>, _: &FolderOutcome<'_>) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// No server is asked for a folder: of a library that was never fetched the listing tells.
+    fn unfetched(&self, _: &Turn<'_>) -> Vec<LibraryRow> {
+        Vec::new()
+    }
+
+    fn stale(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>) -> Vec<LibraryRow> {
+        let (queries, snapshot) = (turn.queries, turn.snapshot);
+        let fresh = |row: &LibraryRow| need(&age(row), &queries.policy, turn.now_ms) == Need::Nothing;
+        // What most calls are; allocates nothing.
+        if snapshot.asked(turn.scope).iter().all(fresh) {
+            return Vec::new();
+        }
+        let stands = self.places(turn);
+        let all = matches!(turn.scope, Scope::All);
+        let others = !stands.iter().any(|place| *place > Place::Elsewhere) && outcome.rung == Rung::None;
+        places(turn.scope, snapshot.rows.len())
+            .filter(|place| {
+                let row = &snapshot.rows[*place];
+                !all || stands[*place] > Place::Elsewhere
+                    || row.generation.is_fetched()
+                    || others && !queries.reading.is_evicted(row)
+            })
+            .map(|place| &snapshot.rows[place])
+            .filter(|row| !fresh(row))
+            .cloned()
+            .collect()
+    }
+
+    /// It may be new where nothing is listed below it.
+    fn missing(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>) -> Vec<LibraryRow> {
+        if matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
+            return Vec::new();
+        }
+        let mut owners = self.owners(turn);
+        owners.retain(|row| row.generation.is_fetched());
+        owners
+    }
+
+    /// The probe that comes before has merged what is new: of a folder no server can be asked.
+    fn search(&self, _: &Syncing, _: &Call<'_>, _: IdentityId, _: &[LibraryRow], _: bool) -> Result<Option<Error>> {
+        Ok(None)
+    }
+
+    fn answer<R>(
+        &self,
+        turn: &Turn<'_>,
+        outcome: &FolderOutcome<'_>,
+        state: QueryState,
+        then: impl FnOnce(&Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let (queries, snapshot) = (turn.queries, turn.snapshot);
+        let rows = snapshot.asked(turn.scope);
+        let unfetched = rows.iter().all(|row| !row.generation.is_fetched());
+        let status = match (outcome.total, state.late) {
+            (0, Some(late)) => late,
+            (0, None) => Status::NotFound,
+            (1, _) => Status::Ok,
+            _ => Status::Ambiguous,
+        };
+        if unfetched && let Some(error) = state.failure {
+            return Err(error);
+        }
+        let mut answer = Answer::of_folder(queries.reading.kind(), outcome, &snapshot.rows, status);
+        let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
+        let now = turn.now_ms;
+        answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
+        // What was invalidated below it, and could not be verified, may have gone.
+        answer.stale =
+            fetched().any(|row| queries.has_expired(&state, row, now)) || !self.unverified(turn, outcome)?.is_empty();
+        let message;
+        if status != Status::Ok || answer.reason != crate::model::Reason::None {
+            message = told_of_folder(queries, &answer, outcome, rows, self.path.raw(), state.failure.as_ref());
+            answer.message = &message;
+        }
+        self.facts.set(FolderFacts {
+            kind: outcome.kind,
+            items: outcome.items,
+            files: outcome.files,
+        });
+        log::debug!(
+            "folder '{}': {}, rung {}, {} items",
+            queries.shown.path(self.path.raw()),
+            status.name(),
+            outcome.rung.name(),
+            outcome.items
+        );
+        queries.hand_over(&answer, then)
+    }
+}
+
+impl Default for FolderFacts {
+    fn default() -> Self {
+        Self {
+            kind: ItemType::Other,
+            items: 0,
+            files: 0,
+        }
+    }
+}

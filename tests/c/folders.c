@@ -1,0 +1,128 @@
+/*
+ * What a folder is, and what lies below it, a page a call: every file once, whatever the size of the pages.
+ */
+#include "block.h"
+
+/* 1,200 generated movies, one of two files, and two more. */
+#define FILES 1204
+
+static const plexindex_library_handle *library;
+static const char *folder;
+static char after[4096];
+static size_t limit;
+
+static int32_t next_page(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *buffer)
+{
+    (void)handle;
+    (void)query;
+    return plexindex_items_below(library, folder, strlen(folder), after, strlen(after), limit, buffer, NULL);
+}
+
+static struct answered page_of(void)
+{
+    struct answered page;
+    memset(&page, 0, sizeof page);
+    do {
+        page.status = next_page(NULL, NULL, &page.buffer);
+    } while (grown(&page));
+    return page;
+}
+
+/* Goes through all pages; gives how many files there were. Each comes behind the one before. */
+static size_t files_below(const char *path, size_t rows)
+{
+    size_t files = 0;
+    int32_t status;
+    folder = path;
+    limit = rows;
+    after[0] = '\0';
+    do {
+        struct answered page = page_of();
+        const plexindex_answer *answer = answer_of(&page, 0);
+        uint32_t i;
+        status = page.status;
+        CHECK(status == PLEXINDEX_OK || status == PLEXINDEX_NOT_FOUND);
+        CHECK(answer->status == status && (answer->candidates_count == 0) == (status == PLEXINDEX_NOT_FOUND));
+        CHECK(answer->candidates_count <= rows);
+        for (i = 0; i < answer->candidates_count; i++) {
+            const plexindex_item *item = candidate_of(&page, answer, i);
+            check_item(&page, item);
+            CHECK(strcmp(text_of(&page, item->path), after) != 0);
+            CHECK(strlen(text_of(&page, item->path)) < sizeof after);
+            strcpy(after, text_of(&page, item->path));
+            files++;
+        }
+        forget(&page);
+    } while (status == PLEXINDEX_OK);
+    return files;
+}
+
+int main(int argc, char **argv)
+{
+    struct setting setting = setting_of(argc, argv);
+    plexindex_options options = options_of(&setting);
+    plexindex_handle *handle = opened(&options);
+    const plexindex_library_handle *shows = library_of(handle, "Shows");
+    plexindex_query query = query_of(shows, "/data/tv/The Show/");
+    plexindex_buffer nothing = {NULL, 0, 0};
+    struct answered answered;
+    const plexindex_answer *answer;
+    const plexindex_item *item;
+    char show[64];
+
+    library = library_of(handle, "Movies");
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_items_below(library, "/data", 5, NULL, 0, 10, &nothing, NULL),
+                  "Movies");
+    CHECK(requests() == 0);
+
+    /* A season: the item is its show. */
+    answered = ask(plexindex_match_folder, handle, &query);
+    CHECK(answered.status == PLEXINDEX_OK);
+    answer = answer_of(&answered, 0);
+    item = item_of(&answered, answer);
+    CHECK(answer->rung == PLEXINDEX_RUNG_EXACT && answer->confidence == PLEXINDEX_CONFIDENCE_HIGH);
+    CHECK(answer->kind == 3 && answer->items == 3 && answer->files == 3 && answer->reserved == 0);
+    CHECK(item != NULL && item->kind == 2 && item->season == 2 && item->episode == -1);
+    check_item(&answered, item);
+    CHECK(strcmp(text_of(&answered, item->title), "The Show") == 0);
+    CHECK(strcmp(text_of(&answered, item->path), "/data/tv/The Show") == 0);
+    snprintf(show, sizeof show, "%s", text_of(&answered, item->rating_key));
+    forget(&answered);
+
+    /* An episode names the same show, and no counts. */
+    query = query_of(shows, "/data/tv/The Show/Season 02/The Show - S02E01.mkv");
+    answered = ask(plexindex_match_path, handle, &query);
+    CHECK(answered.status == PLEXINDEX_OK);
+    answer = answer_of(&answered, 0);
+    CHECK(answer->items == 0 && answer->files == 0 && answer->kind == 0);
+    CHECK(strcmp(text_of(&answered, item_of(&answered, answer)->show_rating_key), show) == 0);
+    forget(&answered);
+
+    /* A film of two files is one item. */
+    query = query_of(library, "/data/movies/Exact (2001)");
+    answered = ask(plexindex_match_folder, handle, &query);
+    answer = answer_of(&answered, 0);
+    CHECK(answered.status == PLEXINDEX_OK && answer->kind == 1 && answer->items == 1 && answer->files == 2);
+    forget(&answered);
+
+    /* The library's own folder holds all of them. */
+    query = query_of(library, "/data/movies");
+    answered = ask(plexindex_match_folder, handle, &query);
+    answer = answer_of(&answered, 0);
+    CHECK(answered.status == PLEXINDEX_AMBIGUOUS && answer->reason == PLEXINDEX_REASON_SEVERAL_ITEMS);
+    CHECK(answer->candidates_count == 16 && answer->candidates_total == 1203);
+    CHECK(answer->items == 1203 && answer->files == FILES && answer->kind == 0);
+    forget(&answered);
+
+    CHECK(files_below("/data/movies", 10000) == FILES);
+    CHECK(files_below("/data/movies/", 1000) == FILES);
+    CHECK(files_below("/DATA/Movies", 100) == FILES);
+    CHECK(files_below("/data/movies", 7) == FILES);
+    CHECK(files_below("/data/movies/Exact (2001)", 1) == 2);
+    CHECK(files_below("/data/none", 10) == 0);
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items_below(library, "/data", 5, NULL, 0, 0, &nothing, NULL),
+                  "limit is 0");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_items_below(library, "", 0, NULL, 0, 1, &nothing, NULL), "empty");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    return 0;
+}

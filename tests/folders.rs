@@ -1,0 +1,327 @@
+//! Which show, season, artist or film a folder is, over a stand-in server: as hosts ask, with what it costs.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use plexindex::{
+    Confidence, ErrorKind, Folder, Index, ItemType, Mapping, MappingKind, Options, Pattern, Reason, Rung, Selector,
+    Status, Ttl,
+};
+use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
+
+type Anything = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+fn episode(show: &str, season: u32, number: u32) -> ItemSpec {
+    let path = format!("/data/tv/{show}/Season {season:02}/{show} - S{season:02}E{number:02}.mkv");
+    ItemSpec::episode(show, season, number, &format!("Part {number}"), &path)
+}
+
+fn film(title: &str, year: i32) -> ItemSpec {
+    let name = format!("{title} ({year})");
+    ItemSpec::file(title, &format!("/data/films/{name}/{name}.mkv")).year(year)
+}
+
+/// Shows, films, an artist, and a library without anything.
+fn server() -> Standin {
+    let none = |spec: LibrarySpec, title: &str, folder: &str| spec.plain().title(title).locations([folder]);
+    let mut shows: Vec<ItemSpec> = (1..4).map(|number| episode("Alpha", 1, number)).collect();
+    shows.extend((1..3).map(|number| episode("Alpha", 2, number)));
+    shows.push(episode("Beta", 1, 1));
+    let track = |number: u32| {
+        let path = format!("/data/music/Gamma/First/0{number}.flac");
+        ItemSpec::track("Gamma", "First", number, &format!("Song {number}"), &path)
+    };
+    Standin::builder()
+        .library(none(LibrarySpec::shows(0), "Shows", "/data/tv"))
+        .library(none(LibrarySpec::movies(0), "Films", "/data/films"))
+        .library(none(LibrarySpec::music(0), "Music", "/data/music"))
+        .library(none(LibrarySpec::movies(0), "Nothing", "/data/nothing"))
+        .items(1, shows)
+        .items(
+            2,
+            [
+                film("Delta", 1999).version("/data/films/Delta (1999)/Delta (1999) - 4K.mkv"),
+                film("Epsilon", 2001),
+            ],
+        )
+        .items(3, (1..3).map(track))
+        .start()
+        .expect("the stand-in starts")
+}
+
+struct Scene {
+    server: Standin,
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self {
+            server: server(),
+            folder: tempfile::tempdir().expect("a folder"),
+        }
+    }
+
+    fn options(&self) -> Options {
+        support::options(&self.server, self.folder.path())
+    }
+
+    fn open(&self) -> Index {
+        Index::open(self.options()).expect("the index opens")
+    }
+
+    fn requests(&self) -> u64 {
+        support::requests(&self.server)[5]
+    }
+}
+
+fn told(found: &Folder) -> (Status, Option<Rung>, Option<Confidence>, Option<Reason>) {
+    let answer = &found.answer;
+    (answer.status, answer.rung, answer.confidence, answer.reason)
+}
+
+const EXACT: (Status, Option<Rung>, Option<Confidence>, Option<Reason>) =
+    (Status::Found, Some(Rung::Exact), Some(Confidence::High), None);
+
+#[test]
+fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
+    let at = Scene::new();
+    let index = at.open();
+    let show = index.match_folder("/data/tv/Alpha")?;
+    assert_eq!(told(&show), EXACT);
+    assert_eq!((show.kind, show.items, show.files), (Some(ItemType::Show), 5, 5));
+    let item = show.item().ok_or("a show")?;
+    assert_eq!(
+        (item.kind, item.title.as_deref(), item.season),
+        (ItemType::Show, Some("Alpha"), None)
+    );
+    assert_eq!(item.path.as_deref(), Some(Path::new("/data/tv/Alpha")));
+    assert_eq!(item.library_title.as_deref(), Some("Shows"));
+    assert_eq!(item.to_string(), "Alpha");
+    // The same show as its episodes tell.
+    let file = index.match_path("/data/tv/Alpha/Season 01/Alpha - S01E01.mkv")?;
+    let file = file.item().ok_or("an episode")?;
+    assert_eq!(Some(&item.rating_key), file.show_rating_key.as_ref());
+    assert_eq!(item.guid, file.show_guid);
+
+    let season = index.match_folder("/data/tv/ALPHA/season 02/")?;
+    assert_eq!(told(&season), EXACT);
+    assert_eq!((season.kind, season.items), (Some(ItemType::Season), 2));
+    let of = season.item().ok_or("a show")?;
+    assert_eq!(
+        (&of.rating_key, of.season, of.kind),
+        (&item.rating_key, Some(2), ItemType::Show)
+    );
+    assert_eq!(of.path.as_deref(), Some(Path::new("/data/tv/Alpha/Season 02")));
+    assert_eq!(of.to_string(), "Alpha – Season 2");
+
+    let artist = index.match_folder("/data/music/Gamma/First")?;
+    assert_eq!((artist.kind, artist.items), (Some(ItemType::Artist), 2));
+    assert_eq!(artist.item().and_then(|item| item.title.as_deref()), Some("Gamma"));
+
+    // A film of two files is one item.
+    let delta = index.match_folder("/data/films/Delta (1999)")?;
+    assert_eq!(told(&delta), EXACT);
+    assert_eq!((delta.kind, delta.items, delta.files), (Some(ItemType::Movie), 1, 2));
+    assert_eq!(delta.item().and_then(|item| item.title.as_deref()), Some("Delta"));
+
+    // All of that is in the index by now.
+    let before = at.requests();
+    assert!(index.match_folder("/data/tv/Alpha")?.answer.age.is_some());
+    assert_eq!(at.requests(), before);
+    Ok(())
+}
+
+#[test]
+fn a_folder_of_several_says_so_and_why_there_is_none() -> Anything {
+    let at = Scene::new();
+    let index = at.open();
+    let root = index.match_folder("/data/tv/")?;
+    assert_eq!(
+        (root.answer.status, root.answer.reason),
+        (Status::Ambiguous, Some(Reason::SeveralItems))
+    );
+    assert_eq!((root.answer.total, root.items, root.files, root.kind), (2, 6, 6, None));
+    let below: Vec<_> = root
+        .answer
+        .candidates
+        .iter()
+        .filter_map(|item| item.path.clone())
+        .collect();
+    assert_eq!(below, [PathBuf::from("/data/tv/Alpha"), PathBuf::from("/data/tv/Beta")]);
+    assert!(root.answer.message.is_some_and(|text| text.contains("2 shows")));
+
+    let above = index.match_folder("/data")?;
+    assert_eq!(
+        (above.answer.status, above.answer.reason),
+        (Status::Ambiguous, Some(Reason::AboveLocations))
+    );
+    assert_eq!((above.answer.total, above.items, above.files), (5, 10, 11));
+
+    for (folder, reason) in [
+        ("/data/nothing", Reason::Empty),
+        ("/data/tv/Zeta", Reason::NotListed),
+        ("/srv/else", Reason::NoLocation),
+        ("/", Reason::AboveLocations),
+    ] {
+        let found = index.match_folder(folder)?;
+        assert_eq!(found.answer.reason, Some(reason), "{folder}: {found:?}");
+        assert!(found.answer.message.is_some(), "{folder}");
+        assert!(found.item().is_none());
+    }
+    let refused = index.match_folder("").expect_err("no path");
+    assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+    // Of files there is a hint that leads here.
+    let hint = index.match_path("/data/tv")?.message.ok_or("a hint")?;
+    assert!(hint.contains("(folder)"), "{hint}");
+    Ok(())
+}
+
+#[test]
+fn a_folder_below_another_root_is_sure_where_only_that_differs() -> Anything {
+    let at = Scene::new();
+    let index = at.open();
+    for (folder, confidence, reason) in [
+        ("/mnt/nas/Alpha", Confidence::High, Reason::OnlyRootDiffers),
+        ("/mnt/nas/Alpha/Season 02", Confidence::High, Reason::OnlyRootDiffers),
+        ("/mnt/nas/Delta (1999)", Confidence::High, Reason::OnlyRootDiffers),
+        // Several folders are called so.
+        ("/mnt/nas/Other/Season 01", Confidence::Low, Reason::SeveralItems),
+        // A library owns it, and does not list it.
+        ("/data/films/Alpha", Confidence::Low, Reason::NotListed),
+    ] {
+        let found = index.match_folder(folder)?.answer;
+        assert_eq!(
+            (found.confidence, found.reason),
+            (Some(confidence), Some(reason)),
+            "{folder}: {found:?}"
+        );
+        assert!(matches!(found.rung, Some(Rung::Suffix | Rung::FileName)), "{folder}");
+    }
+    let below: Vec<_> = index
+        .library(Selector::All)?
+        .items_below("/mnt/nas/Alpha")
+        .collect::<Result<_, _>>()?;
+    assert_eq!(below.len(), 5);
+    let none = index.library(Selector::All)?.items_below("/data/films/Alpha").next();
+    assert!(none.is_none(), "{none:?}");
+    Ok(())
+}
+
+#[test]
+fn mappings_of_both_kinds_lead_to_folders() -> Anything {
+    let at = Scene::new();
+    let rule = |kind, from: &str, to: &str| Mapping {
+        kind,
+        from: Pattern::Prefix(from.as_bytes().to_vec()),
+        to: to.as_bytes().to_vec(),
+    };
+    for mapping in [
+        rule(MappingKind::HostToServer, "/mnt/tv", "/data/tv"),
+        rule(MappingKind::ServerToHost, "/data/tv", "/mnt/tv"),
+    ] {
+        let index = Index::open(Options {
+            mappings: vec![mapping],
+            ..at.options()
+        })?;
+        let show = index.match_folder("/mnt/tv/Alpha")?;
+        assert_eq!(show.answer.rung, Some(Rung::Mapped));
+        assert_eq!((show.kind, show.items), (Some(ItemType::Show), 5));
+        assert_eq!(
+            show.item().and_then(|item| item.path.as_deref()),
+            Some(Path::new("/data/tv/Alpha"))
+        );
+        assert_eq!(index.match_folder("/mnt/tv")?.answer.total, 2);
+        assert_eq!(
+            index.match_folder("/mnt/tv/Zeta")?.answer.reason,
+            Some(Reason::NotListed)
+        );
+        assert_eq!(index.library("Shows")?.items_below("/mnt/tv").count(), 6);
+    }
+    Ok(())
+}
+
+#[test]
+fn items_below_come_page_by_page() -> Anything {
+    let server = Standin::builder().library(LibrarySpec::movies(1203).plain()).start()?;
+    let folder = tempfile::tempdir()?;
+    let index = Index::open(support::options(&server, folder.path()))?;
+    let movies = index.library("Movies")?;
+    let early = movies.items_below("/").next().ok_or("an error")?;
+    assert_eq!(
+        early.expect_err("nothing was fetched").kind(),
+        ErrorKind::LibraryNotFound
+    );
+    let _ = movies.refresh()?;
+    let paths: Vec<PathBuf> = movies
+        .items_below("/")
+        .map(|item| Ok(item?.path.ok_or("a path")?))
+        .collect::<Result<_, Box<dyn std::error::Error + Send + Sync>>>()?;
+    let mut wanted: Vec<PathBuf> = server
+        .paths(1)
+        .into_iter()
+        .filter_map(|(_, path)| path)
+        .map(PathBuf::from)
+        .collect();
+    assert_eq!(paths.len(), wanted.len());
+    let mut sorted = paths.clone();
+    sorted.sort();
+    wanted.sort();
+    assert_eq!(sorted, wanted);
+    Ok(())
+}
+
+#[test]
+fn what_is_new_is_found_and_what_went_is_not() -> Anything {
+    let at = Scene::new();
+    let index = Index::open(Options {
+        library_ttl: Ttl::Never,
+        ..at.options()
+    })?;
+    assert_eq!(index.match_folder("/data/tv/Beta")?.items, 1);
+    // One by one: an episode comes, and is found by its path.
+    at.server
+        .change(|state| state.add_items(1, vec![episode("Beta", 2, 1)], true))?;
+    let path = "/data/tv/Beta/Season 02/Beta - S02E01.mkv";
+    assert_eq!(index.match_path(path)?.status, Status::Found);
+    let beta = index.match_folder("/data/tv/Beta")?;
+    assert_eq!((beta.kind, beta.items, beta.files), (Some(ItemType::Show), 2, 2));
+    let two = index.match_folder("/data/tv/Beta/Season 02")?;
+    assert_eq!((two.kind, two.items), (Some(ItemType::Season), 1));
+    assert_eq!(index.library("Shows")?.items_below("/data/tv/Beta").count(), 2);
+    // It goes: an invalidated item is asked for before its folder is answered.
+    let found = index.match_path(path)?.into_item().ok_or("an item")?;
+    at.server
+        .change(|state| state.remove_items(&[found.rating_key.parse().unwrap_or(0)], true))?;
+    index.library("Shows")?.invalidate_item(&found.key)?;
+    assert_eq!(index.match_folder("/data/tv/Beta")?.items, 1);
+    let gone = index.match_folder("/data/tv/Beta/Season 02")?;
+    // What is left is another show's, with the same name.
+    assert_eq!(
+        (gone.answer.confidence, gone.answer.reason),
+        (Some(Confidence::Low), Some(Reason::NotListed))
+    );
+    Ok(())
+}
+
+#[test]
+fn without_a_server_the_index_answers() -> Anything {
+    let at = Scene::new();
+    let cold = at.open().query().offline().match_folder("/data/tv/Alpha")?;
+    assert_eq!(cold.answer.status, Status::NotFound);
+    let index = at.open();
+    assert_eq!(index.match_folder("/data/tv/Alpha")?.items, 5);
+    at.server.refuse();
+    assert_eq!(at.open().query().offline().match_folder("/data/tv/Alpha")?.items, 5);
+    let expired = Index::open(Options {
+        library_ttl: Ttl::AtOnce,
+        ..at.options()
+    })?;
+    let old = expired.match_folder("/data/tv/Alpha")?;
+    assert_eq!(
+        (old.items, old.answer.status, old.answer.stale),
+        (5, Status::Found, true)
+    );
+    Ok(())
+}

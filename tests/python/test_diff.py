@@ -1,0 +1,253 @@
+"""Differences between a disk and what Plex lists, on a tree of files of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import plexindex
+import pytest
+from cli import Cli
+from conftest import ServerFactory
+from plexindex import _left_out
+from plexindex._cli import arguments
+
+FILMS = ("Alpha (2001)", "Beta (2002)", "Gamma (2003)")
+
+
+def make(path: Path, content: bytes = b"x") -> Path:
+    """A file, with the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+class Tree:
+    """A disk and a server that lists it."""
+
+    def __init__(self, folder: Path, start_server: ServerFactory) -> None:
+        self.media = folder / "media"
+        self.films, self.shows = self.media / "films", self.media / "shows"
+        self.listed = [self.films / name / f"{name}.mkv" for name in FILMS]
+        self.listed += [self.shows / "Delta" / "Season 01" / f"Delta - S01E0{number}.mkv" for number in (1, 2)]
+        for path in self.listed:
+            make(path)
+        items = [{"title": name[:-7], "year": int(name[-5:-1]), "files": [str(path)]}
+                 for name, path in zip(FILMS, self.listed)]  # fmt: skip
+        episodes = [{"title": f"Part {number}", "show": "Delta", "season": 1, "index": number, "files": [str(path)]}
+                    for number, path in zip((1, 2), self.listed[3:])]  # fmt: skip
+        spec = {
+            "libraries": [
+                {"kind": "movie", "items": 0, "title": "Films", "plain": True, "locations": [str(self.films)]},
+                {"kind": "show", "items": 0, "title": "Shows", "plain": True, "locations": [str(self.shows)]},
+            ],
+            "items": {"1": items, "2": episodes},
+        }
+        file = folder / "spec.json"
+        file.write_text(json.dumps(spec))
+        self.server = start_server("--spec", str(file))
+
+
+@pytest.fixture
+def tree(tmp_path: Path, start_server: ServerFactory) -> Tree:
+    return Tree(tmp_path, start_server)
+
+
+@pytest.fixture
+def index(tree: Tree, tmp_path: Path) -> Iterator[plexindex.Index]:
+    with plexindex.open(tmp_path / "store", tree.server.url, tree.server.token) as index:
+        yield index
+
+
+def told(index: plexindex.Index, *folders: Path, **options: object) -> list[tuple[str, str, str]]:
+    found = index.compare(folders, **options)  # type: ignore[arg-type]
+    return sorted((one.what, one.path, one.reason_code) for one in found)
+
+
+def test_nothing_differs(index: plexindex.Index, tree: Tree) -> None:
+    found = index.compare(tree.media)
+    assert list(found) == []
+    assert not found.differs
+    assert (found.files, found.listed) == (5, 5)
+    summary = found.summary()
+    assert (summary["what"], summary["not_in_plex"], summary["not_on_disk"]) == ("summary", 0, 0)
+    assert told(index, tree.films) == told(index, tree.shows / "Delta") == []
+
+
+def test_both_ways(index: plexindex.Index, tree: Tree) -> None:
+    new = make(tree.films / "New (2024)" / "New (2024).mkv")
+    make(tree.films / "New (2024)" / "New (2024).srt")
+    tree.listed[0].unlink()
+    assert told(index, tree.media) == [
+        ("not_in_plex", str(new), "not_scanned"),
+        ("not_on_disk", str(tree.listed[0]), "gone"),
+    ]
+    gone = next(one for one in index.compare(tree.films) if one.what == "not_on_disk")
+    assert gone.item is not None and gone.item.title == "Alpha"
+    assert told(index, tree.shows) == []
+    assert told(index, tree.media, library="Shows") == [
+        ("not_in_plex", str(path), "no_library") for path in sorted([*tree.listed[1:3], new])
+    ]
+
+
+def test_a_mount_that_is_missing_is_one_line(index: plexindex.Index, tree: Tree) -> None:
+    for path in tree.listed[:3]:
+        path.unlink()
+        path.parent.rmdir()
+    (line,) = index.compare(tree.media)
+    assert (line.what, line.path, line.reason_code) == ("not_on_disk", str(tree.films), "location_empty")
+    assert "3 files of library 'Films'" in line.reason and "is empty" in line.reason
+    tree.films.rmdir()
+    (line,) = index.compare(tree.films)
+    assert "does not exist" in line.reason
+    with pytest.raises(plexindex.InvalidArgumentError, match="no folder"):
+        list(index.compare(tree.media / "nowhere"))
+
+
+def test_what_plex_leaves_out(index: plexindex.Index, tree: Tree) -> None:
+    film = tree.listed[0].parent
+    left_out = {
+        make(film / ".hidden.mkv"): "hidden",
+        make(film / "empty.mkv", b""): "empty",
+        make(film / "alpha-sample.mkv"): "samples",
+        make(film / "Alpha-trailer.mkv"): "extras",
+        make(film / "Featurettes" / "making of.mkv").parent: "extras",
+        make(film / "VIDEO_TS" / "VTS_01.VOB").parent: "discs",
+        make(tree.films / "@eaDir" / "x.mkv").parent: "system",
+        make(tree.films / "$RECYCLE.BIN" / "x.mkv").parent: "system",
+        make(tree.films / "_UNPACK_New" / "x.mkv").parent: "unpacking",
+        make(tree.films / ".trash" / "x.mkv").parent: "hidden",
+    }
+    (film / "dead link.mkv").symlink_to("/nowhere/at/all")
+    left_out[film / "dead link.mkv"] = "empty"
+    make(film / "poster.jpg")
+    make(film / "Alpha.mkv.part")
+    assert told(index, tree.films) == sorted(("left_out", str(path), rule) for path, rule in left_out.items())
+    # Each can be switched off; what it left out is media then.
+    for rule in set(left_out.values()):
+        hidden = {str(path) for path, own in left_out.items() if own == rule}
+        rest = told(index, tree.films, without=[rule])
+        assert not [one for one in rest if one[2] == rule], rule
+        assert [one for one in rest if one[0] == "not_in_plex"], rule
+        assert {one[1] for one in rest if one[0] == "left_out"} >= {
+            str(path) for path, own in left_out.items() if own != rule
+        } - hidden
+    part = [one for one in told(index, tree.films, without=["extension"]) if one[0] == "not_in_plex"]
+    assert {Path(one[1]).name for one in part} == {"poster.jpg", "Alpha.mkv.part"}
+    with pytest.raises(plexindex.InvalidArgumentError, match="is no rule"):
+        index.compare(tree.films, without=["nothing"])
+
+
+def test_plexignore_is_no_gitignore(index: plexindex.Index, tree: Tree) -> None:
+    make(tree.films / ".plexignore", b"# a comment\n\n*.AVI\n\\#odd.mkv\nLeft/*\n"
+         b"Kept/Deep/one.mkv\n!again.mkv\n/rooted.mkv\n")  # fmt: skip
+    names = {
+        "x.avi": True,
+        "Deep/er/y.avi": True,
+        "#odd.mkv": True,
+        "Left/z.mkv": True,
+        "Kept/Deep/one.mkv": True,
+        "Kept/two.mkv": False,
+        "Other/Left/z.mkv": False,
+        "again.mkv": False,
+        "rooted.mkv": False,
+    }
+    for name in names:
+        make(tree.films / name)
+    # In a folder of its own it holds for this folder only.
+    make(tree.films / "Other" / ".plexignore", b"*.ts\n")
+    make(tree.films / "Other" / "here.ts")
+    make(tree.films / "Other" / "Below" / "there.ts")
+    found = told(index, tree.films)
+    shown = {os.path.relpath(path, tree.films): what for what, path, _ in found}
+    for name, ignored in names.items():
+        if name in ("Left/z.mkv", "Kept/Deep/one.mkv"):
+            assert shown[os.path.dirname(name)] == "left_out"
+        else:
+            assert shown[name] == ("left_out" if ignored else "not_in_plex"), name
+    assert (shown["Other/here.ts"], shown["Other/Below/there.ts"]) == ("left_out", "not_in_plex")
+    # A part of the library is under the same rules.
+    deep = {os.path.relpath(path, tree.films): what for what, path, _ in told(index, tree.films / "Deep")}
+    assert deep["Deep/er/y.avi"] == "left_out"
+    assert not [one for one in told(index, tree.films, without=["plexignore"]) if one[2] == "plexignore"]
+
+
+def test_links_loops_and_names_that_are_no_text(index: plexindex.Index, tree: Tree) -> None:
+    (tree.films / "loop").symlink_to(tree.films)
+    (tree.films / "linked").symlink_to(make(tree.media / "else" / "far.mkv").parent)
+    odd = os.fsencode(tree.films) + b"/odd \xff.mkv"
+    with open(odd, "wb") as file:
+        file.write(b"x")
+    found = told(index, tree.films)
+    assert found == sorted(
+        [
+            ("left_out", str(tree.films / "loop"), "loop"),
+            ("not_in_plex", str(tree.films / "linked" / "far.mkv"), "not_scanned"),
+            ("not_in_plex", os.fsdecode(odd), "not_scanned"),
+        ]
+    )
+
+
+def test_mappings_are_proposed_and_used(tmp_path: Path, index: plexindex.Index, tree: Tree) -> None:
+    copy = tmp_path / "host"
+    for path in tree.listed:
+        make(copy / path.relative_to(tree.media))
+    (line,) = index.compare(copy)
+    assert (line.what, line.path, line.reason_code) == ("not_in_plex", str(copy), "mapping_missing")
+    assert str(tree.media) in line.reason
+    (none,) = index.compare(make(tmp_path / "none" / "x.mkv").parent)
+    assert none.reason_code == "no_library"
+    rules = (plexindex.Mapping.host_prefix(str(copy), str(tree.media)),
+             plexindex.Mapping.server_prefix(str(tree.media), str(copy)))  # fmt: skip
+    for rule in rules:
+        with plexindex.open(tmp_path / "store", tree.server.url, tree.server.token, mappings=[rule]) as mapped:
+            assert told(mapped, copy) == []
+            (copy / "films" / FILMS[0] / f"{FILMS[0]}.mkv").rename(copy / "films" / "away.mkv")
+            assert told(mapped, copy / "films") == [
+                ("not_in_plex", str(copy / "films" / "away.mkv"), "not_scanned"),
+                ("not_on_disk", str(copy / "films" / FILMS[0] / f"{FILMS[0]}.mkv"), "gone"),
+            ]
+            (copy / "films" / "away.mkv").rename(copy / "films" / FILMS[0] / f"{FILMS[0]}.mkv")
+
+
+def test_other_spellings_are_the_same_file(index: plexindex.Index, tree: Tree) -> None:
+    old = tree.listed[0]
+    new = old.parent.with_name(old.parent.name.upper()) / old.name.upper().replace(".MKV", ".mkv")
+    new.parent.mkdir()
+    old.rename(new)
+    old.parent.rmdir()
+    assert told(index, tree.films) == []
+
+
+def test_the_command(tmp_path: Path, tree: Tree) -> None:
+    cli = Cli(tmp_path, tree.server)
+    good = cli.run("diff", tree.media)
+    assert (good.returncode, good.stdout) == (0, "")
+    assert "nothing differs" in good.stderr
+    new = make(tree.films / "New.mkv")
+    make(tree.films / "sample-x.mkv")
+    tree.listed[0].unlink()
+    done = cli.run("diff", "--json", tree.media)
+    assert (done.returncode, done.stderr) == (1, "")
+    *lines, summary = (json.loads(line) for line in done.stdout.splitlines())
+    assert {(line["what"], line["path"], line["reason_code"]) for line in lines} == {
+        ("not_in_plex", str(new), "not_scanned"),
+        ("left_out", str(tree.films / "sample-x.mkv"), "samples"),
+        ("not_on_disk", str(tree.listed[0]), "gone"),
+    }
+    assert list(lines[0]) == ["what", "path", "item", "reason_code", "reason"]
+    assert summary["what"] == "summary"
+    assert (summary["not_in_plex"], summary["not_on_disk"], summary["left_out"]) == (1, 1, 1)
+    text = cli.run("diff", tree.media)
+    assert f"not in Plex: {new}" in text.stdout and "Alpha" in text.stdout
+    assert "sample-x" not in text.stdout
+    assert "sample-x" in cli.run("diff", "--left-out", tree.media).stdout
+    tree.server.stop()
+    assert cli.run("diff", "--offline", tree.media).returncode == 1
+    assert cli.run("diff").returncode == 2
+    assert cli.run("diff", "--without", "nothing", tree.media).returncode == 2
+    rules = cli.good("diff", "--rules")
+    assert all(name in rules for name in _left_out.RULES)
+    assert tuple(_left_out.RULES) == arguments.RULES
