@@ -1,9 +1,8 @@
 """A new process that asks one question: ``first.py WHO STORE PATH KEY``. Prints nanoseconds to import, open and answer.
 
-PLEX_URL and PLEX_TOKEN name the server, which is never asked. ``ctypes`` is imported by all before the clock starts.
+PLEX_URL and PLEX_TOKEN name the server, which is never asked.
 """
 
-import ctypes  # noqa: F401
 import os
 import sys
 from time import perf_counter_ns as now

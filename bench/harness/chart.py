@@ -13,7 +13,7 @@ BAR, STEP, HEAD = 16, 24, 34
 OURS, THEIRS, MEMORY = "#d97706", "#64748b", "#cbd5e1"
 PANELS = (
     ("warm lookup", "Warm lookup of a path in Python"),
-    ("first, above ctypes", "New Python process: import, open, first answer"),
+    ("first, in Python", "New Python process: import, open, first answer"),
     ("never seen", "A path never seen, by its file name"),
     ("invalidate", "Forget the matches of a library"),
     ("fetch", "Fetch a library and store it"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import plexindex
+from plexindex.compat import MatchCache
 
 from .. import peers
 from ..consumer import LibraryCache, find
@@ -26,6 +27,7 @@ def measure(run: Run, world: World) -> None:
     with world.open() as index, world.open(world.confirmed_store()) as confirmed:
         movies = index.library(LIBRARY)
         warm(run, world, movies)
+        drop_in(run, world)
         for name, rung in RUNGS.items():
             library = confirmed.library(LIBRARY) if name == "confirmed" else movies
             by_rung(run, world, library, name, rung)
@@ -83,6 +85,34 @@ def warm(run: Run, world: World, movies: plexindex.Library) -> None:
             disk.add(peer.name, peers_bytes(peer, len(world.pairs)))
     if world.size > TOO_SLOW_TO_FILL:
         shutil.rmtree(folder)
+
+
+def drop_in(run: Run, world: World) -> None:
+    """The consumer's own call, ``get_match(library, path)``: ours beside what it replaces, and diskcache."""
+    if world.size > TOO_SLOW_TO_FILL:
+        return
+    run.say(f"{world.size:,}: the drop-in's get_match")
+    folder = world.folder / "drop-in"
+    asked = world.questions["exact"]
+    pairs = list(dict(world.pairs).items())
+    row = run.results.row("get_match", "The drop-in", world.size, note="matches recorded by the consumer's own calls")
+    ours = "plexindex.compat get_match"
+    cache = MatchCache(folder / "ours", size_limit=1 << 40)
+    for path, key in pairs:
+        cache.set_match(LIBRARY, path, key)
+    contenders = [(ours, timed(lambda path, get=cache.get_match: get(LIBRARY, path), ours, asked, None))]
+    others = []
+    for kind in peers.present((peers.DiskCache, peers.Lmdb, peers.ConsumerMatches), run.results.absent):
+        peer = kind(folder / kind.__name__)
+        peer.fill(pairs)
+        others.append(peer)
+        contenders.append((peer.name, timed(peer.get, peer.name, asked, peer.limit)))
+    for who, spread in interleaved(run.rounds, contenders).items():
+        row.add(who, spread, ours=who == ours)
+    for peer in others:
+        peer.close()
+    cache.close()
+    shutil.rmtree(folder)
 
 
 def peers_bytes(peer: Peer, entries: int) -> Spread:

@@ -58,17 +58,17 @@ def first(run: Run, world: World) -> None:
         "first, whole process", "The first lookup in a new process", world.size, note="from the start to the end"
     )
     above = run.results.row(
-        "first, above ctypes",
+        "first, in Python",
         "The first lookup in a new process",
         world.size,
-        note="import, open and answer in Python, on top of `import ctypes`",
+        note="import, open, answer and close, above a bare interpreter",
     )
     for name in names:
         ours = name in ("lookup_key", "match")
         shown = f"plexindex {name}" if ours else "Python alone" if name == "nothing" else name
         whole.add(shown, spreads[name], ours=ours, ranked=name != "nothing")
         if name != "nothing":
-            parts = [sum(step) for step in zip(*(steps[name][step] for step in ("import", "open", "ask")))]
+            parts = [sum(step) for step in zip(*(steps[name][step] for step in ("import", "open", "ask", "close")))]
             above.add(shown, Spread.of(parts), ours=ours)
     for how in ("lookup", "match"):
         whole.add(f"plexindex in C, {how}", spreads[f"C {how}"], note="a C program", ranked=False)
@@ -84,6 +84,11 @@ def _native_steps(run: Run, world: World, steps: dict[str, dict[str, list[float]
         of = steps[f"C {how}"]
         parts = [sum(step) for step in zip(of["load"], of["open"], of["library"], of["ask"])]
         row.add(f"plexindex {how}", Spread.of(parts), ours=True)
+    close = run.results.row(
+        "close, native", "The first lookup in a new process", world.size, note="C, nothing was written"
+    )
+    for how in ("lookup", "match"):
+        close.add(f"plexindex {how}", Spread.of(steps[f"C {how}"]["close"]), ours=True)
 
 
 def _split(run: Run, world: World, steps: dict[str, dict[str, list[float]]], names: list[str]) -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from ._answers import Folder, Item, Match, Matches
     from ._callbacks import Progress
+    from ._compare import Comparison, Difference
     from ._errors import (
         AbortedError,
         BadAnswerError,
@@ -65,7 +66,6 @@ if TYPE_CHECKING:
         UnauthorizedError,
         UnsupportedError,
     )
-    from ._compare import Comparison, Difference
     from ._facts import Proposal, ServerInfo, StoreInfo
     from ._index import Index, Library
     from ._library import LibraryInfo
