@@ -28,7 +28,7 @@ GROUPS = [
     (
         "match",
         "Matching",
-        r"plexindex_(library(_handle)?|lookup_|match_|search_|query|progress)|PLEXINDEX_(SELECT|QUERY|NO_DEADLINE)",
+        r"plexindex_(library(_handle)?|lookup_|match_|items_below|search_|query|progress)|PLEXINDEX_(SELECT|QUERY|NO_DEADLINE)",
     ),
     ("fresh", "Recording, invalidating, refreshing", r"plexindex_(record_|invalidate_|clear$|refresh$|watch_|notify$)"),
     ("facts", "Facts and statistics", r"plexindex_(items|.*_json|stats|statistics)$|PLEXINDEX_REQUEST_"),

@@ -37,7 +37,7 @@ def render(results: Results, goals: list[dict[str, Any]], chart: str) -> str:
         *(goal_line(goal) for goal in goals),
         "",
         "Beside it stands whom the goal names, else the fastest peer that keeps its entries on disk; a `dict` and",
-        "cachetools hold those of one process. Where the goal names a call (`match`), that call counts, not the fastest one.",
+        "cachetools hold those of one process. Where the goal names a call (`match`), that call counts.",
     ]
     for group, rows in groupby(sorted(results.rows, key=_place(results)), key=lambda row: row.group):
         lines += ["", f"## {group}", ""]

@@ -100,7 +100,12 @@ def drop_in(run: Run, world: World) -> None:
     cache = MatchCache(folder / "ours", size_limit=1 << 40)
     for path, key in pairs:
         cache.set_match(LIBRARY, path, key)
-    contenders = [(ours, timed(lambda path, get=cache.get_match: get(LIBRARY, path), ours, asked, None))]
+    get_match = cache.get_match
+
+    def get(path: str) -> str | None:
+        return get_match(LIBRARY, path)
+
+    contenders = [(ours, timed(get, ours, asked, None))]
     others = []
     for kind in peers.present((peers.DiskCache, peers.Lmdb, peers.ConsumerMatches), run.results.absent):
         peer = kind(folder / kind.__name__)
