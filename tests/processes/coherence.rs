@@ -210,8 +210,7 @@ pub fn half_a_commit(words: &[&str]) {
         .expect("the library");
     database
         .execute(
-            "INSERT OR REPLACE INTO matches (library, path, rating_key, generation, epoch, sequence) \
-             VALUES (?1, ?2, ?3, 1, 0, ?4)",
+            "INSERT OR REPLACE INTO matches (library, path, rating_key, epoch, sequence) VALUES (?1, ?2, ?3, 0, ?4)",
             rusqlite::params![library, path.as_bytes(), key, sequence],
         )
         .expect("a match");
