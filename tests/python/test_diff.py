@@ -270,6 +270,22 @@ def test_what_is_no_folder_is_refused(index: plexindex.Index, tree: Tree) -> Non
     assert told(index, tree.listed[0].parent) == [("not_on_disk", str(tree.listed[0]), "gone")]
 
 
+def test_what_was_never_fetched_is_not_missing(index: plexindex.Index, tree: Tree) -> None:
+    with pytest.raises(plexindex.LibraryNotFoundError, match="fetched"):
+        told(index, tree.media, offline=True)
+    index.refresh("Films")
+    assert told(index, tree.films, offline=True) == told(index, tree.films, library="Films", offline=True) == []
+    for folder in (tree.shows, tree.shows / "Delta", tree.media):
+        with pytest.raises(plexindex.LibraryNotFoundError, match="'Shows' was never fetched"):
+            told(index, folder, offline=True)
+
+
+def test_a_name_without_a_dot_has_no_ending(index: plexindex.Index, tree: Tree) -> None:
+    make(tree.films / "mkv")
+    make(tree.films / "ts")
+    assert told(index, tree.films) == []
+
+
 def test_folders_that_are_given_twice(index: plexindex.Index, tree: Tree) -> None:
     found = index.compare([tree.films, tree.listed[0].parent, f"{tree.media}/films/", tree.films / ".", tree.films])
     assert list(found) == []

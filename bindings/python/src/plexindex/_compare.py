@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from . import _constants as c
 from . import _left_out
-from ._errors import InvalidArgumentError, ServerError, StoreError
+from ._errors import InvalidArgumentError, LibraryNotFoundError, ServerError, StoreError
 from ._library import Chosen
 from ._mapping import as_mapping
 from ._rules import Rules, _moved
@@ -110,6 +110,7 @@ class Comparison:
         self._folders = [os.path.abspath(os.fsencode(folder)) for folder in folders]
         self._mappings = _Names(index)
         self._locations: dict[bytes, list[LibraryInfo]] = {}
+        self._unfetched: dict[bytes, list[LibraryInfo]] = {}
         self._seen = _Seen()
         self._unreadable: set[bytes] = set()
         self.files = 0
@@ -163,13 +164,22 @@ class Comparison:
                 if not any(library.age is not None for library in index.libraries(offline=True)):
                     raise
                 self.stale = True
-        for library in index.libraries(offline=True):
-            if library.age is not None and _is_chosen(library, self._asked):
-                for location in library.locations:
-                    if location:
-                        self._locations.setdefault(self._mappings.host_folder(location), []).append(library)
+        chosen = [library for library in index.libraries(offline=True) if _is_chosen(library, self._asked)]
+        if all(library.age is None for library in chosen):
+            raise LibraryNotFoundError("no library that is asked was fetched yet: do so once (refresh)")
+        for library in chosen:
+            known = self._unfetched if library.age is None else self._locations
+            for location in library.locations:
+                if location:
+                    known.setdefault(self._mappings.host_folder(location), []).append(library)
 
     def _compare(self, folder: bytes) -> Iterator[Difference]:
+        for place, (library, *_) in self._unfetched.items():
+            if _is_in(folder, place) or _is_in(place, folder):
+                text = (
+                    f"library '{library.title}' was never fetched, so what it lists is not known: do so once (refresh)"
+                )
+                raise LibraryNotFoundError(text)
         within = [place for place in self._locations if _is_in(folder, place)]
         below = [place for place in self._locations if _is_in(place, folder) and place != folder]
         if not (within or below):
@@ -224,7 +234,7 @@ class Comparison:
         exts = _left_out.extensions({library.kind for group in self._locations.values() for library in group})
         paths: list[bytes] = []
         for top, _, names in os.walk(folder):
-            paths += [os.path.join(top, name) for name in names if name.rpartition(b".")[2].lower() in exts]
+            paths += [os.path.join(top, name) for name in names if os.path.splitext(name)[1][1:].lower() in exts]
             if len(paths) >= _SAMPLE:
                 break
         self._index.match_paths(self._asked, paths[:_SAMPLE], offline=True) if paths else None
@@ -281,7 +291,7 @@ class Comparison:
                     is_folder = False
                 if is_folder:
                     folders.append(entry)
-                elif any_extension or raw[raw.rfind(b".") + 1 :].lower() in exts:
+                elif any_extension or raw[raw.rfind(b".") :].lower() in exts:
                     batch.append((start + raw, raw, place))
             for entry in sorted(folders, key=lambda entry: entry.name, reverse=True):
                 name, path = os.fsdecode(entry.name), start + entry.name
@@ -389,7 +399,8 @@ class _Place:
     def __init__(self, owners: list[LibraryInfo], root: bytes | None, ignored: list[Ignored]) -> None:
         kinds = {library.kind for library in owners}
         self.owners, self.root, self.ignored = owners, root, ignored
-        self.extensions = _left_out.extensions(kinds or {""})
+        # With their dots, so that a name without one has none of them.
+        self.extensions = frozenset(b"." + ext for ext in _left_out.extensions(kinds or {""}))
         self.video = not kinds or bool(kinds & {"movie", "show", "photo"})
 
 
