@@ -36,6 +36,7 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
     ) -> Result<R> {
         self.shown.check_path(path)?;
+        let path = without_dot(path);
         let tidied = tidy(path);
         Normal::with(tidied.as_deref().unwrap_or(path), |path| {
             let question = FolderQuestion {
@@ -56,6 +57,7 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         self.shown.check_path(path)?;
+        let path = without_dot(path);
         let tidied = tidy(path);
         let path = tidied.as_deref().unwrap_or(path);
         for tried in 0.. {
@@ -99,6 +101,15 @@ impl Queries {
             return then(&answer);
         }
         Err(super::driver::images_lost())
+    }
+}
+
+/// A folder's path without a `.` at its end, which names the same folder.
+fn without_dot(path: &[u8]) -> &[u8] {
+    if path.ends_with(b"/.") {
+        &path[..path.len() - 1]
+    } else {
+        path
     }
 }
 

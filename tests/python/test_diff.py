@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import plexindex
 import pytest
 from cli import Cli
-from conftest import ServerFactory
+from conftest import Server, ServerFactory
 from plexindex import _left_out
 from plexindex._cli import arguments
 
@@ -59,6 +62,19 @@ def tree(tmp_path: Path, start_server: ServerFactory) -> Tree:
 def index(tree: Tree, tmp_path: Path) -> Iterator[plexindex.Index]:
     with plexindex.open(tmp_path / "store", tree.server.url, tree.server.token) as index:
         yield index
+
+
+def serve(folder: Path, start_server: ServerFactory, *libraries: tuple[list[Path], list[Path]]) -> Server:
+    """A server with libraries of films: their locations, and their files."""
+    spec: dict[str, Any] = {"libraries": [], "items": {}}
+    for number, (locations, files) in enumerate(libraries, 1):
+        spec["libraries"].append({"kind": "movie", "items": 0, "title": f"Films {number}", "plain": True,
+                                  "locations": [str(location) for location in locations]})  # fmt: skip
+        spec["items"][str(number)] = [{"title": file.stem[:-7], "year": int(file.stem[-5:-1]), "files": [str(file)]}
+                                      for file in files]  # fmt: skip
+    place = folder / "libraries.json"
+    place.write_text(json.dumps(spec))
+    return start_server("--spec", str(place))
 
 
 def told(index: plexindex.Index, *folders: Path, **options: object) -> list[tuple[str, str, str]]:
@@ -188,6 +204,124 @@ def test_links_loops_and_names_that_are_no_text(index: plexindex.Index, tree: Tr
             ("not_in_plex", os.fsdecode(odd), "not_scanned"),
         ]
     )
+
+
+def test_links_that_lead_nowhere_or_above(tmp_path: Path, index: plexindex.Index, tree: Tree) -> None:
+    (tree.films / "itself.mkv").symlink_to("itself.mkv")
+    (tree.films / "here").symlink_to("there")
+    (tree.films / "there").symlink_to("here")
+    # Above all that is walked: it would be walked once more by another name.
+    (tree.films / "up").symlink_to(tmp_path)
+    # What is listed is gone when its link leads nowhere.
+    tree.listed[0].unlink()
+    tree.listed[0].symlink_to("/no/such/place.mkv")
+    assert told(index, tree.films) == [
+        ("left_out", str(tree.films / "itself.mkv"), "empty"),
+        ("left_out", str(tree.films / "up"), "loop"),
+        ("not_on_disk", str(tree.listed[0]), "gone"),
+    ]
+
+
+def test_what_cannot_be_read_is_not_gone(index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = os.fsencode(tree.listed[0].parent)
+
+    def refusing(real: Callable[..., Any], *, below: bool) -> Callable[..., Any]:
+        def call(path: Any, *rest: Any, **options: Any) -> Any:
+            name = os.fsencode(path)
+            if name.startswith(closed + b"/") if below else name == closed:
+                raise PermissionError(errno.EACCES, "Permission denied", path)
+            return real(path, *rest, **options)
+
+        return call
+
+    for name in ("scandir", "listdir"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name), below=False))
+    for name in ("stat", "lstat"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name), below=True))
+    assert told(index, tree.media) == [("left_out", os.fsdecode(closed), "unreadable")]
+
+
+def test_what_goes_while_it_is_walked(index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    going = tree.listed[0].parent
+    real = os.scandir
+
+    def scandir(path: bytes) -> Any:
+        if path == os.fsencode(going):
+            shutil.rmtree(going)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert told(index, tree.films) == [("not_on_disk", str(tree.listed[0]), "gone")]
+
+
+def test_a_folder_in_a_mount_that_is_missing(index: plexindex.Index, tree: Tree) -> None:
+    shutil.rmtree(tree.films)
+    tree.films.mkdir()
+    line = [("not_on_disk", str(tree.films), "location_empty")]
+    assert told(index, tree.listed[0].parent) == told(index, tree.films) == line
+
+
+def test_what_is_no_folder_is_refused(index: plexindex.Index, tree: Tree) -> None:
+    for given in (tree.films / "Misspelt", tree.listed[0]):
+        with pytest.raises(plexindex.InvalidArgumentError, match="no folder"):
+            list(index.compare(given))
+    # A folder that went is what Plex lists and is gone.
+    shutil.rmtree(tree.listed[0].parent)
+    assert told(index, tree.listed[0].parent) == [("not_on_disk", str(tree.listed[0]), "gone")]
+
+
+def test_what_was_never_fetched_is_not_missing(index: plexindex.Index, tree: Tree) -> None:
+    with pytest.raises(plexindex.LibraryNotFoundError, match="fetched"):
+        told(index, tree.media, offline=True)
+    index.refresh("Films")
+    assert told(index, tree.films, offline=True) == told(index, tree.films, library="Films", offline=True) == []
+    for folder in (tree.shows, tree.shows / "Delta", tree.media):
+        with pytest.raises(plexindex.LibraryNotFoundError, match="'Shows' was never fetched"):
+            told(index, folder, offline=True)
+
+
+def test_a_name_without_a_dot_has_no_ending(index: plexindex.Index, tree: Tree) -> None:
+    make(tree.films / "mkv")
+    make(tree.films / "ts")
+    assert told(index, tree.films) == []
+
+
+def test_folders_that_are_given_twice(index: plexindex.Index, tree: Tree) -> None:
+    found = index.compare([tree.films, tree.listed[0].parent, f"{tree.media}/films/", tree.films / ".", tree.films])
+    assert list(found) == []
+    assert (found.files, found.listed) == (3, 3)
+
+
+@pytest.mark.parametrize("one_library", [True, False])
+def test_locations_within_each_other(tmp_path: Path, start_server: ServerFactory, one_library: bool) -> None:
+    outer, inner = tmp_path / "media", tmp_path / "media" / "anime"
+    films = [make(outer / name / f"{name}.mkv") for name in FILMS]
+    other = make(inner / "Delta (2004)" / "Delta (2004).mkv")
+    if one_library:
+        server = serve(tmp_path, start_server, ([outer, inner], [*films, other]))
+    else:
+        server = serve(tmp_path, start_server, ([outer], films), ([inner], [other]))
+    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        for folder, count in ((outer, 4), (tmp_path, 4), (inner, 1)):
+            found = index.compare(folder)
+            assert list(found) == []
+            assert (found.files, found.listed) == (count, count)
+        other.unlink()
+        for folder in (outer, tmp_path, inner):
+            assert told(index, folder) == [("not_on_disk", str(other), "gone")]
+        # Once, by the outer one, if that says it already.
+        shutil.rmtree(outer)
+        missing = [outer] if one_library else [outer, inner]
+        assert told(index, outer) == [("not_on_disk", str(place), "location_empty") for place in missing]
+
+
+def test_an_empty_location_that_is_called_like_another(tmp_path: Path, start_server: ServerFactory) -> None:
+    full, empty = tmp_path / "a" / "films", tmp_path / "b" / "films"
+    files = [make(full / name / f"{name}.mkv") for name in FILMS]
+    empty.mkdir(parents=True)
+    server = serve(tmp_path, start_server, ([full, empty], files))
+    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
+        assert told(index, empty) == told(index, tmp_path) == []
 
 
 def test_mappings_are_proposed_and_used(tmp_path: Path, index: plexindex.Index, tree: Tree) -> None:

@@ -193,3 +193,31 @@ def test_every_option_arrives(store: tuple[str, ...]) -> None:
         run_python(code.replace("def", load + "def", 1), store[0], given) for load in ("", "plexindex.Index\n")
     )
     assert light == full
+
+
+def test_a_fork_while_another_thread_asks(store: tuple[str, ...]) -> None:
+    # The thread that has the lock is not in the child: nothing there may wait for it.
+    code = (
+        "import os, signal, threading\n"
+        "sys.setswitchinterval(1e-6)\n"
+        "held, on = threading.Event(), threading.Event()\n"
+        "def hold():\n"
+        "    with index._closing:\n"
+        "        held.set()\n"
+        "        on.wait()\n"
+        "thread = threading.Thread(target=hold)\n"
+        "thread.start()\n"
+        "held.wait()\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    signal.alarm(10)\n"
+        "    same = movies.match(path).key == index.library('Movies').match(path).key == key\n"
+        "    index.close()\n"
+        "    os._exit(0 if same else 1)\n"
+        "print(light, os.waitpid(child, 0)[1])\n"
+        "on.set()\n"
+        "thread.join()\n"
+        "print(movies.match(path).key == key)\n"
+        "index.close()\n"
+    )
+    assert run(code, store) == ["True 0", "True"]

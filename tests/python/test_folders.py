@@ -50,6 +50,16 @@ def test_a_folder_is_its_show(shows: plexindex.Library, season: str, server: Ser
     assert found.rating_key == item.rating_key
     # Equal to itself, whenever it is asked; and it can be sent elsewhere.
     assert found == shows.index.folder(f"{season}/") == pickle.loads(pickle.dumps(found))  # noqa: S301
+    # So do spellings of it that mean nothing.
+    for spelling in (
+        f"{season}/.",
+        f"{season}/./",
+        f"{season}/././/.",
+        f"/{season[1:].replace('/', '//')}",
+        season.upper(),
+    ):
+        assert shows.folder(spelling) == found
+        assert len(list(shows.items_below(spelling))) == len(inside)
     assert found != shows.match(inside[0])
     assert hash(found) == hash(shows.folder(season))
     assert "items>" in repr(found)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import time
 import unicodedata
 from array import array
@@ -10,14 +12,14 @@ from functools import lru_cache
 
 from . import _constants as c
 from . import _left_out
-from ._errors import InvalidArgumentError, ServerError, StoreError
+from ._errors import InvalidArgumentError, LibraryNotFoundError, ServerError, StoreError
 from ._library import Chosen
 from ._mapping import as_mapping
 from ._rules import Rules, _moved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Any
 
     from ._answers import Item, Match
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 1024
 _SAMPLE = 200
+# What else there may be, such as no right to look or a mount that does not answer, does not tell that a file is gone.
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 _TEXTS = {
     "not_scanned": "it lies in a folder of library '{}', which does not list it (yet)",
     "no_library": "no library has a folder above it",
@@ -106,7 +110,9 @@ class Comparison:
         self._folders = [os.path.abspath(os.fsencode(folder)) for folder in folders]
         self._mappings = _Names(index)
         self._locations: dict[bytes, list[LibraryInfo]] = {}
+        self._unfetched: dict[bytes, list[LibraryInfo]] = {}
         self._seen = _Seen()
+        self._unreadable: set[bytes] = set()
         self.files = 0
         """Media files that were found on the disk."""
         self.listed = 0
@@ -143,7 +149,7 @@ class Comparison:
         _folder_as_it_is.cache_clear()
         _names_in.cache_clear()
         self._bring_up_to_date()
-        for folder in self._folders:
+        for folder in _outermost(self._folders):
             for difference in self._compare(folder):
                 self.counts[difference.what] = self.counts.get(difference.what, 0) + 1
                 yield difference
@@ -158,13 +164,22 @@ class Comparison:
                 if not any(library.age is not None for library in index.libraries(offline=True)):
                     raise
                 self.stale = True
-        for library in index.libraries(offline=True):
-            if library.age is not None and _is_chosen(library, self._asked):
-                for location in library.locations:
-                    if location:
-                        self._locations.setdefault(self._mappings.host_folder(location), []).append(library)
+        chosen = [library for library in index.libraries(offline=True) if _is_chosen(library, self._asked)]
+        if all(library.age is None for library in chosen):
+            raise LibraryNotFoundError("no library that is asked was fetched yet: do so once (refresh)")
+        for library in chosen:
+            known = self._unfetched if library.age is None else self._locations
+            for location in library.locations:
+                if location:
+                    known.setdefault(self._mappings.host_folder(location), []).append(library)
 
     def _compare(self, folder: bytes) -> Iterator[Difference]:
+        for place, (library, *_) in self._unfetched.items():
+            if _is_in(folder, place) or _is_in(place, folder):
+                text = (
+                    f"library '{library.title}' was never fetched, so what it lists is not known: do so once (refresh)"
+                )
+                raise LibraryNotFoundError(text)
         within = [place for place in self._locations if _is_in(folder, place)]
         below = [place for place in self._locations if _is_in(place, folder) and place != folder]
         if not (within or below):
@@ -173,29 +188,43 @@ class Comparison:
             yield self._nothing_fits(folder)
             return
         # Of folders within each other the inner ones are seen with the outer one.
-        roots = [folder] if within else below
-        empty = set()
-        for root in {*roots, *below}:
-            gone = _is_empty(root)
-            for library in self._locations.get(root, []) if gone else ():
-                found = self._index.folder(root, self._library(library), offline=True)
-                if found.files:
-                    empty.add(root)
-                    text = (
-                        f"{found.files} files of library '{library.title}' are listed below it, and it {gone}: "
-                        "a mount may be missing"
-                    )
-                    yield Difference("not_on_disk", root, None, "location_empty", text)
-        owners = self._locations.get(max(within, key=len), []) if within else []
-        if folder not in empty:
+        roots = [folder] if within else _outermost(below)
+        places = sorted({*within, *below})
+        empty: set[bytes] = set()
+        for place in places:
+            for difference in self._missing_mount(place, empty):
+                empty.add(place)
+                yield difference
+        if not any(_is_in(folder, place) for place in empty):
+            if _is_missing(folder) and not any(self._files(folder, one) for one in self._among(within)):
+                raise InvalidArgumentError(f"{os.fsdecode(folder)} is no folder, and Plex lists nothing below it")
+            owners = self._locations[max(within, key=len)] if within else []
             yield from self._walk(folder, owners)
-        done = set()
         for root in roots:
-            above = [place for place in within if _is_in(root, place)] if within else [root]
-            for library in [library for place in above for library in self._locations[place]]:
-                if (library.uuid, root) not in done:
-                    done.add((library.uuid, root))
-                    yield from self._listed(library, root, empty)
+            for library in self._among(place for place in places if _is_in(place, root) or _is_in(root, place)):
+                yield from self._listed(library, root, empty)
+
+    def _among(self, places: Iterable[bytes]) -> list[LibraryInfo]:
+        """The libraries that have these locations, each once."""
+        return list({library.uuid: library for place in places for library in self._locations[place]}.values())
+
+    def _missing_mount(self, place: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
+        """What is told of a location in which nothing is and below which files are listed."""
+        gone = _is_empty(place)
+        known = {library.uuid for library in self._among(above for above in empty if _is_in(place, above))}
+        for library in self._locations[place] if gone else ():
+            files = self._files(place, library)
+            if files and library.uuid not in known:
+                text = (
+                    f"{files} files of library '{library.title}' are listed below it, and it {gone}: "
+                    "a mount may be missing"
+                )
+                yield Difference("not_on_disk", place, None, "location_empty", text)
+
+    def _files(self, folder: bytes, library: LibraryInfo) -> int:
+        """How many files a library lists below a folder: this one, and not another that ends alike."""
+        found = self._index.folder(folder, self._library(library), offline=True)
+        return found.files if found.rung in ("exact", "mapped") else 0
 
     def _library(self, library: LibraryInfo) -> Any:
         return self._index.library(uuid=library.uuid)
@@ -205,7 +234,7 @@ class Comparison:
         exts = _left_out.extensions({library.kind for group in self._locations.values() for library in group})
         paths: list[bytes] = []
         for top, _, names in os.walk(folder):
-            paths += [os.path.join(top, name) for name in names if name.rpartition(b".")[2].lower() in exts]
+            paths += [os.path.join(top, name) for name in names if os.path.splitext(name)[1][1:].lower() in exts]
             if len(paths) >= _SAMPLE:
                 break
         self._index.match_paths(self._asked, paths[:_SAMPLE], offline=True) if paths else None
@@ -238,9 +267,11 @@ class Comparison:
             try:
                 with os.scandir(folder) as entries:
                     found = list(entries)
+            except FileNotFoundError:
+                # It went meanwhile: what is listed below it is not on the disk.
+                continue
             except OSError as error:
-                text = _TEXTS["unreadable"].format(error.strerror)
-                yield Difference("left_out", folder, None, "unreadable", text)
+                yield self._not_read(folder, error)
                 continue
             if any(entry.name == b".plexignore" for entry in found):
                 place = _Place(place.owners, place.root, place.ignored + self._ignored(folder, place.root))
@@ -250,9 +281,17 @@ class Comparison:
             exts = place.extensions
             for entry in found:
                 raw = entry.name
-                if entry.is_dir():
+                try:
+                    is_folder = entry.is_dir()
+                except OSError as error:
+                    if error.errno not in _GONE:
+                        yield self._not_read(start + raw, error)
+                        continue
+                    # Links in a circle lead nowhere.
+                    is_folder = False
+                if is_folder:
                     folders.append(entry)
-                elif any_extension or raw[raw.rfind(b".") + 1 :].lower() in exts:
+                elif any_extension or raw[raw.rfind(b".") :].lower() in exts:
                     batch.append((start + raw, raw, place))
             for entry in sorted(folders, key=lambda entry: entry.name, reverse=True):
                 name, path = os.fsdecode(entry.name), start + entry.name
@@ -263,7 +302,7 @@ class Comparison:
                     if path not in self._locations:
                         yield Difference("left_out", path, None, rule, _left_out.RULES[rule][0])
                         continue
-                elif entry.is_symlink() and _leads_up(path, top):
+                elif entry.is_symlink() and _leads_up(path):
                     yield Difference("left_out", path, None, "loop", _TEXTS["loop"])
                     continue
                 stack.append((path, place))
@@ -271,6 +310,10 @@ class Comparison:
                 yield from self._look_up(batch)
                 batch = []
         yield from self._look_up(batch)
+
+    def _not_read(self, path: bytes, error: OSError) -> Difference:
+        self._unreadable.add(path)
+        return Difference("left_out", path, None, "unreadable", _TEXTS["unreadable"].format(error.strerror))
 
     def _ignored(self, folder: bytes, root: bytes | None) -> list[Ignored]:
         if "plexignore" not in self._rules:
@@ -320,9 +363,9 @@ class Comparison:
     def _listed(self, library: LibraryInfo, root: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
         names, seen = self._mappings, self._seen
         skipped = [place for place in empty if _is_in(place, root)]
-        if root in skipped or not names.known:
+        if not names.known or any(_is_in(root, place) for place in empty):
             return
-        look = os.lstat
+        look = os.stat
         for item in self._index.items_below(self._library(library), root, offline=True):
             self.listed += 1
             path = names.host(item.path or "")
@@ -331,8 +374,15 @@ class Comparison:
             try:
                 look(path)
                 is_there = True
-            except (OSError, ValueError):
+            except ValueError:
+                is_there = False
+            except OSError as error:
                 is_there = _is_spelt_otherwise(path)
+                if not is_there and error.errno not in _GONE:
+                    folder = os.path.dirname(path)
+                    if not any(_is_in(folder, known) for known in self._unreadable):
+                        yield self._not_read(folder, error)
+                    continue
             if not is_there:
                 yield Difference("not_on_disk", path, item, "gone", _TEXTS["gone"])
             elif seen.again(item.rating_key):
@@ -349,7 +399,8 @@ class _Place:
     def __init__(self, owners: list[LibraryInfo], root: bytes | None, ignored: list[Ignored]) -> None:
         kinds = {library.kind for library in owners}
         self.owners, self.root, self.ignored = owners, root, ignored
-        self.extensions = _left_out.extensions(kinds or {""})
+        # With their dots, so that a name without one has none of them.
+        self.extensions = frozenset(b"." + ext for ext in _left_out.extensions(kinds or {""}))
         self.video = not kinds or bool(kinds & {"movie", "show", "photo"})
 
 
@@ -422,6 +473,22 @@ def _is_in(path: bytes, folder: bytes) -> bool:
     return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
 
 
+def _outermost(folders: Iterable[bytes]) -> list[bytes]:
+    """Those that lie in no other one of them, each once."""
+    once = list(dict.fromkeys(folders))
+    return [one for one in once if not any(one != other and _is_in(one, other) for other in once)]
+
+
+def _is_missing(folder: bytes) -> bool:
+    """Whether there certainly is no folder of this name."""
+    try:
+        return not stat.S_ISDIR(os.stat(folder).st_mode)
+    except ValueError:
+        return True
+    except OSError as error:
+        return error.errno in _GONE
+
+
 def _is_empty(folder: bytes) -> str | None:
     """What is the matter with a folder in which nothing is; None where something is."""
     try:
@@ -433,13 +500,16 @@ def _is_empty(folder: bytes) -> str | None:
         return f"cannot be read ({error.strerror})"
 
 
-def _leads_up(link: bytes, top: bytes) -> bool:
-    """Whether a link leads to a folder above it, up to this one: as it is reached, through other links perhaps."""
+def _leads_up(link: bytes) -> bool:
+    """Whether a link leads to a folder above it: as it is reached, through other links perhaps."""
     folder = os.path.dirname(link)
-    while not os.path.samefile(folder, link):
-        if folder == top or folder == os.path.dirname(folder):
-            return False
-        folder = os.path.dirname(folder)
+    try:
+        while not os.path.samefile(folder, link):
+            if folder == os.path.dirname(folder):
+                return False
+            folder = os.path.dirname(folder)
+    except OSError:
+        return False  # one of them went meanwhile
     return True
 
 
@@ -452,7 +522,14 @@ def _is_spelt_otherwise(path: bytes) -> bool:
     """Whether the file is there by another spelling, as the index compares: other case, other composition."""
     folder, _, name = path.rpartition(b"/")
     there = _folder_as_it_is(folder)
-    return there is not None and _form(name) in _names_in(there)
+    found = None if there is None else _names_in(there).get(_form(name))
+    if there is None or found is None:
+        return False
+    try:
+        os.stat(there + b"/" + found)
+    except OSError as error:
+        return error.errno not in _GONE  # a link that leads nowhere is no file
+    return True
 
 
 @lru_cache(maxsize=256)

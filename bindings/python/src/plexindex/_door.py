@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import RLock
 from _weakref import ref
 
 from . import _accelerator
 from . import _constants as c
+from ._closing import closing_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ class Unasked:
         self._cache_dir = os.fsdecode(folder)
         self._hides_paths = hides_paths
         self._progress = progress
-        # Reentrant, as a signal handler may close what the interrupted code is closing.
-        self._closing = RLock()
+        self._closing = closing_lock()
         self._recipe: tuple[Any, ...] | None = None
         # Where the handles of libraries lie, by their titles, with the handles.
         self._found: dict[str, tuple[Any, int]] = {}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from _thread import RLock, allocate_lock, get_ident
+from _thread import allocate_lock, get_ident
 
 from . import _calls, _convert, _ending, _log
 from . import _constants as c
 from ._answers import log_lines
+from ._closing import closing_lock
 from ._errors import ClosedError, Error, InvalidArgumentError
 from ._library import Chosen, Selected, TableHandle
 
@@ -52,8 +53,7 @@ class Session:
         self._hides_paths = bool(options.flags & c.OPEN_OBFUSCATE_PATHS)
         self._cache_dir = os.fsdecode(options.cache_dir.data or b"")
         self.__dict__.update(unasked(native, None))
-        # Reentrant, as a signal handler may close what the interrupted code is closing.
-        self._closing = RLock()
+        self._closing = closing_lock()
         # How another process opens the same: a function and its arguments. It holds no token.
         self._recipe: tuple[Any, ...] | None = None
         self._handle: int | None = None
