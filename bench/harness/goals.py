@@ -166,7 +166,7 @@ def table(results: Results) -> list[dict[str, Any]]:
     for goal in GOALS:
         row, exact = results.find(goal.row, goal.size)
         ours = _ours(row, goal.ours) if row else None
-        if row is None or ours is None:
+        if row is None or ours is None or not exact:
             lines.append({"what": goal.what, "goal": goal.goal, "reached": None, "why": "not measured"})
             continue
         peer = row.best_peer
@@ -184,8 +184,8 @@ def table(results: Results) -> list[dict[str, Any]]:
                 "spread": f"{show(ours.low, row.unit)} to {show(ours.high, row.unit)}",
                 "ratio": times(peer.spread.median / ours.median) if peer and ours.median else "",
                 "size": row.size,
-                "reached": reached if exact else None,
-                "why": "" if exact else f"at {row.size:,} it {'would be' if reached else 'is not'} reached",
+                "reached": reached,
+                "why": "",
             }
         )
     return lines + rightness.goals(results)
