@@ -3,6 +3,7 @@
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use plexindex::{
     Confidence, ErrorKind, Folder, Index, ItemType, Mapping, MappingKind, Options, Pattern, Reason, Rung, Selector,
@@ -316,6 +317,7 @@ fn without_a_server_the_index_answers() -> Anything {
     assert_eq!(at.open().query().offline().match_folder("/data/tv/Alpha")?.items, 5);
     let expired = Index::open(Options {
         library_ttl: Ttl::AtOnce,
+        retry_for: Duration::ZERO,
         ..at.options()
     })?;
     let old = expired.match_folder("/data/tv/Alpha")?;
