@@ -246,7 +246,7 @@ def grown(index: Any) -> Any:
 
 
 def grow_all(index_class: Any, library_class: Any) -> None:
-    """Called when the classes are there: whoever can name them finds nothing else."""
+    """Called when the classes are there: code that can name them finds nothing else."""
     for known in _living:
         index = known()
         if index is not None:
