@@ -52,6 +52,14 @@ impl Place {
     }
 }
 
+/// The last change that the feed told before a place, as a number: another one there says that the store lost its last
+/// writes, as in a power cut, and that others have their numbers since. 0 and 0: there was none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    pub sequence: Sequence,
+    pub hash: u64,
+}
+
 /// What happened to an item, or to a library.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Told {
@@ -78,13 +86,15 @@ pub struct Page {
     pub told: Vec<Told>,
     /// Where the next page begins.
     pub next: Position,
+    /// What was told before it.
+    pub mark: Mark,
     /// There is more now.
     pub more: bool,
 }
 
 impl Store {
-    /// A reader that begins: with what happens from now on, or with a full listing.
-    pub fn feed_begin(&self, identity: IdentityId, library: Option<LibraryId>, full: bool) -> Result<Position> {
+    /// Where a reader begins: with what happens from now on, or with a full listing; and the last change before that.
+    pub fn feed_begin(&self, identity: IdentityId, library: Option<LibraryId>, full: bool) -> Result<(Position, Mark)> {
         self.read(|c| {
             let now = sequence_of(c)?;
             let first = if full {
@@ -92,14 +102,15 @@ impl Store {
             } else {
                 None
             };
-            Ok(first.map_or(Position::Log(Place::after(now)), |(library, generation)| {
+            let position = first.map_or(Position::Log(Place::after(now)), |(library, generation)| {
                 Position::Full {
                     then: now.next(),
                     library,
                     generation,
                     after: 0,
                 }
-            }))
+            });
+            Ok((position, mark(c, identity, now)?))
         })
     }
 
@@ -111,17 +122,28 @@ impl Store {
         &self,
         identity: IdentityId,
         library: Option<LibraryId>,
-        position: Position,
+        (position, known): (Position, Mark),
         limit: usize,
     ) -> Result<Page> {
-        let page = self.read(|c| match position {
-            Position::Log(place) => log_page(c, identity, library, place, limit),
-            Position::Full {
-                then,
-                library: at,
-                generation,
-                after,
-            } => full_page(c, identity, library, then, (at, generation, after), limit).map(Some),
+        let page = self.read(|c| {
+            if is_lost(c, identity, known)? {
+                return Ok(None);
+            }
+            let page = match position {
+                Position::Log(place) => log_page(c, identity, library, place, limit)?,
+                Position::Full {
+                    then,
+                    library: at,
+                    generation,
+                    after,
+                } => Some(full_page(c, identity, library, then, (at, generation, after), limit)?),
+            };
+            let Some(mut page) = page else { return Ok(None) };
+            page.mark = match page.next {
+                Position::Log(next) => mark(c, identity, Sequence(next.sequence.0 - 1))?,
+                Position::Full { .. } => known,
+            };
+            Ok(Some(page))
         })?;
         page.ok_or_else(|| {
             Error::new(
@@ -132,9 +154,17 @@ impl Store {
     }
 
     /// Whether something may have happened from a position on, by a look at what the log has of it.
-    pub fn feed_has(&self, identity: IdentityId, library: Option<LibraryId>, place: Place) -> Result<bool> {
+    pub fn feed_has(
+        &self,
+        identity: IdentityId,
+        library: Option<LibraryId>,
+        (place, known): (Place, Mark),
+    ) -> Result<bool> {
         self.read(|c| {
-            if identity_from(c, identity)? >= place.sequence || sequence_of(c)?.next() < place.sequence {
+            if is_lost(c, identity, known)?
+                || identity_from(c, identity)? >= place.sequence
+                || sequence_of(c)?.next() < place.sequence
+            {
                 return Ok(true); // and has to be listed again
             }
             Ok(!again(c, identity, library, place)?.is_empty() || !entries(c, identity, library, place, 1)?.is_empty())
@@ -249,6 +279,7 @@ fn log_page(
             Ok(Some(Page {
                 told,
                 next: Position::Log(next),
+                mark: Mark::default(),
                 more: true,
             }))
         };
@@ -314,8 +345,42 @@ fn log_page(
     Ok(Some(Page {
         told: merged(told),
         next: Position::Log(next),
+        mark: Mark::default(),
         more,
     }))
+}
+
+/// The last change that the feed tells up to a change sequence.
+fn mark(c: &Connection, identity: IdentityId, upto: Sequence) -> rusqlite::Result<Mark> {
+    let found = c
+        .prepare_cached(
+            "SELECT sequence, n, library, kind, rating_key, was, now FROM changes WHERE identity = ?1 AND sequence <= ?2 \
+             AND kind IN (8, 9, 11) AND (was <> 0 OR now <> 0) ORDER BY sequence DESC, n DESC LIMIT 1",
+        )?
+        .query_row(params![identity, upto], |row| {
+            let mut text = String::new();
+            for column in [1, 2, 3, 5, 6] {
+                text += &format!("{} ", row.get::<_, i64>(column)?);
+            }
+            text += row.get_ref(4)?.as_str()?;
+            Ok(Mark {
+                sequence: row.get(0)?,
+                hash: xxh3_64(text.as_bytes()),
+            })
+        })
+        .optional()?;
+    Ok(found.unwrap_or_default())
+}
+
+/// Whether a change that was told is not in the store any more, and was not forgotten.
+fn is_lost(c: &Connection, identity: IdentityId, known: Mark) -> rusqlite::Result<bool> {
+    if known == Mark::default() || mark(c, identity, known.sequence)? == known {
+        return Ok(false);
+    }
+    let forgotten: Sequence = c
+        .prepare_cached("SELECT coalesce(max(feed_from), 0) FROM libraries WHERE identity = ?1")?
+        .query_row([identity], |row| row.get(0))?;
+    Ok(known.sequence > forgotten.max(identity_from(c, identity)?))
 }
 
 /// What one listing changed, in pairs of rows: what it ended, each with what it brought for it, then what else it brought.
@@ -507,7 +572,12 @@ fn full_page(
                 generation,
                 after,
             };
-            return Ok(Page { told, next, more: true });
+            return Ok(Page {
+                told,
+                next,
+                mark: Mark::default(),
+                more: true,
+            });
         }
         let Some((next, of)) = next_listed(c, identity, library, at)? else {
             let next = Position::Log(Place {
@@ -518,6 +588,7 @@ fn full_page(
             return Ok(Page {
                 told,
                 next,
+                mark: Mark::default(),
                 more: false,
             });
         };

@@ -41,7 +41,7 @@ pub fn tell_listing(tx: &Tx<'_>, library: &Living, generation: Generation, items
         .prepare_cached("SELECT coalesce(max(id), 0) FROM items")?
         .query_row([], |row| row.get(0))?;
     tx.change_of_items(library, ChangeKind::Listed, "", (generation.0, last))?;
-    forget_surplus(tx)
+    forget_surplus(tx, KEPT_ROWS)
 }
 
 /// From now on the feed tells of a library: what was before has to be listed again.
@@ -80,17 +80,17 @@ pub fn note_day(tx: &Tx<'_>, now_ms: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Forgets the oldest of what the feed tells, while more rows are kept for it than may be.
-fn forget_surplus(tx: &Tx<'_>) -> rusqlite::Result<()> {
+/// Forgets the oldest of what the feed tells, while more than `most` rows are kept for it.
+pub fn forget_surplus(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
     let kept: i64 = tx
         .connection
         .prepare_cached("SELECT count(*) FROM items WHERE died IS NOT NULL")?
         .query_row([], |row| row.get(0))?;
-    if kept <= KEPT_ROWS {
+    if kept <= most {
         return Ok(());
     }
     // A tenth more than needed, so that the next listing does not do it again.
-    let mut surplus = kept - KEPT_ROWS + KEPT_ROWS / 10;
+    let mut surplus = kept - most + most / 10;
     let mut upto = None;
     {
         let mut told = tx.connection.prepare_cached(

@@ -43,7 +43,7 @@ struct User {
 /// One who follows the feed, and applies what it tells to what it has.
 #[derive(Default)]
 struct Reader {
-    position: Option<FeedPosition>,
+    position: Option<(FeedPosition, FeedMark)>,
     items: BTreeMap<LibraryId, BTreeMap<String, Item>>,
     /// Libraries to be listed again.
     again: BTreeSet<LibraryId>,
@@ -73,9 +73,9 @@ impl Reader {
         let position = self.position.expect("it began");
         match store.feed(identity, library, position, limit) {
             Ok(page) => {
-                assert!(page.next != position || !page.more, "a page that goes nowhere");
+                assert!(page.next != position.0 || !page.more, "a page that goes nowhere");
                 self.apply(page.told);
-                self.position = Some(page.next);
+                self.position = Some((page.next, page.mark));
                 page.more
             }
             Err(error) => {
@@ -107,7 +107,7 @@ impl Reader {
     /// A full listing's last page says that there is no more, before what happened since is read.
     fn is_at_the_end(&self, store: &Store, identity: IdentityId) -> bool {
         match self.position {
-            Some(FeedPosition::Log(place)) => !store.feed_has(identity, None, place).expect("looked"),
+            Some((FeedPosition::Log(place), mark)) => !store.feed_has(identity, None, (place, mark)).expect("looked"),
             _ => false,
         }
     }

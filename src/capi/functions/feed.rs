@@ -24,7 +24,7 @@ use crate::error::refuse;
 /// - `item` is as plexindex_item_json() gives it: as it is since, or was when it went. An item that got another key is known by
 ///   its GUID: `from_key` is the rating key before, else null.
 ///
-/// A token is at most 120 bytes of ASCII without NUL, and outlives processes. It is of one store, server and user, and of the
+/// A token is at most 200 bytes of ASCII without NUL, and outlives processes. It is of one store, server and user, and of the
 /// library if one was named. Readers cost nothing while they do not read. After a kill a reader that goes on with the last
 /// token that it kept misses nothing, and sees again what it read since. Changes are kept for 30 days and in some 64 MiB, and
 /// go before listings where `size_limit` is reached.

@@ -93,11 +93,13 @@ impl Queries {
         let (identity, library) = self.asked_for(call)?;
         let store = self.store.id();
         let mut reader = if token.is_empty() {
+            let (position, mark) = self.store.feed_begin(identity, library, full)?;
             Token {
                 store,
                 identity,
                 library,
-                position: self.store.feed_begin(identity, library, full)?,
+                position,
+                mark,
             }
         } else {
             let reader = Token::from_text(token)?;
@@ -107,14 +109,18 @@ impl Queries {
         let page = if token.is_empty() && !full {
             None
         } else {
-            Some(self.store.feed(identity, library, reader.position, limit)?)
+            Some(
+                self.store
+                    .feed(identity, library, (reader.position, reader.mark), limit)?,
+            )
         };
-        let FeedPage { told, next, more } = page.unwrap_or(FeedPage {
+        let FeedPage { told, next, mark, more } = page.unwrap_or(FeedPage {
             told: Vec::new(),
             next: reader.position,
+            mark: reader.mark,
             more: false,
         });
-        reader.position = next;
+        (reader.position, reader.mark) = (next, mark);
         Ok(Changes {
             changes: told.into_iter().flat_map(changes_of).collect(),
             token: reader.to_text(),
@@ -145,7 +151,7 @@ impl Queries {
                 reader.check(self.store.id(), identity, library)?;
                 let has_some = match reader.position {
                     FeedPosition::Full { .. } => true,
-                    FeedPosition::Log(place) => self.store.feed_has(identity, library, place)?,
+                    FeedPosition::Log(place) => self.store.feed_has(identity, library, (place, reader.mark))?,
                 };
                 if has_some {
                     return Ok(Status::Ok);

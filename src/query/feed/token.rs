@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result, Status, refuse};
 use crate::model::{Generation, IdentityId, LibraryId, Sequence};
-use crate::store::{FeedPlace, FeedPosition};
+use crate::store::{FeedMark, FeedPlace, FeedPosition};
 
 /// The first part of a token: another version is of another plexindex.
 const VERSION: &str = "c1";
@@ -18,6 +18,8 @@ pub struct Token {
     /// `None`: all libraries.
     pub library: Option<LibraryId>,
     pub position: FeedPosition,
+    /// What was told last.
+    pub mark: FeedMark,
 }
 
 impl Token {
@@ -27,9 +29,10 @@ impl Token {
             identity,
             library,
             position,
+            mark: FeedMark { sequence: last, hash },
         } = self;
         let library = library.unwrap_or(LibraryId::ALL);
-        let head = format!("{VERSION}.{store:x}.{identity}.{library}");
+        let head = format!("{VERSION}.{store:x}.{identity}.{library}.{last}.{hash:x}");
         match position {
             FeedPosition::Log(FeedPlace { sequence, n, told }) => format!("{head}.{sequence}.{n}.{told}"),
             FeedPosition::Full {
@@ -83,6 +86,10 @@ fn parse(text: &str) -> Option<Token> {
     let identity = IdentityId(parts.next()?.parse().ok()?);
     let library = LibraryId(parts.next()?.parse().ok()?);
     let library = (library != LibraryId::ALL).then_some(library);
+    let mark = FeedMark {
+        sequence: Sequence(parts.next()?.parse().ok()?),
+        hash: u64::from_str_radix(parts.next()?, 16).ok()?,
+    };
     let mut number = |part: &str| part.parse::<i64>().ok().filter(|number| *number >= 0);
     let first = parts.next()?;
     let mut next = || parts.next().and_then(&mut number);
@@ -105,6 +112,7 @@ fn parse(text: &str) -> Option<Token> {
         identity,
         library,
         position,
+        mark,
     })
 }
 
@@ -118,6 +126,10 @@ mod tests {
             identity: IdentityId(7),
             library: None,
             position,
+            mark: FeedMark {
+                sequence: Sequence(3),
+                hash: u64::MAX,
+            },
         }
     }
 
