@@ -21,6 +21,11 @@ def told(changes: Any) -> list[tuple[str, str | None, str | None]]:
     return [(one.change, one.path, one.from_path) for one in changes]
 
 
+def item_of(change: plexindex.Change) -> plexindex.Item:
+    assert change.item is not None
+    return change.item
+
+
 def listed(index: plexindex.Index) -> dict[str, tuple[str, ...]]:
     """Rating key to paths, of all that is listed."""
     return {
@@ -69,8 +74,8 @@ def test_tells_what_was_added_removed_changed_and_moved(index: plexindex.Index, 
     by_kind = {one.change: one for one in changes}
     assert by_kind["added"].item is not None
     assert by_kind["added"].item.rating_key == str(added["ratingKeys"][0])
-    assert by_kind["changed"].item.title == "Another"
-    assert by_kind["removed"].item.title == gone["title"]
+    assert item_of(by_kind["changed"]).title == "Another"
+    assert item_of(by_kind["removed"]).title == gone["title"]
     assert {one.library for one in changes} == {"Movies"}
     # As an answer has it.
     answer = index.match_path(None, "/data/movies/New.mkv")
@@ -111,7 +116,7 @@ def test_an_item_with_another_key_is_known_by_its_guid(index: plexindex.Index, s
     index.refresh(full=True)
     (change,) = index.changes(token.token, "Movies")
     assert told([change]) == [("moved", "/data/movies/One (2001).mkv", "/data/movies/One.mkv")]
-    assert (change.from_key, change.item.rating_key) == (str(before), str(after))
+    assert (change.from_key, item_of(change).rating_key) == (str(before), str(after))
 
 
 def test_outlives_processes_and_is_read_by_any(index: plexindex.Index, server: Server, cache: Path) -> None:
@@ -191,7 +196,7 @@ with plexindex.open(sys.argv[1], server_url=sys.argv[2], token=sys.argv[3]) as i
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         waiting = index.watch_changes(token, timeout=30, offline=True)
         assert other.stdin is not None
-        threading.Timer(0.1, lambda: (other.stdin.write("\n"), other.stdin.flush())).start()
+        threading.Timer(0.1, other.stdin.close).start()
         change = next(waiting)
         woken = time.monotonic()
         assert other.stdout is not None

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._callbacks import ProgressArg
-    from ._index import Index, LibraryArg
+
+    # An index makes these, so this module cannot name its class.
+    Index = Any
+    LibraryArg = Any
 
 # Items that a page tells of.
 _PAGE = 1_000
@@ -164,7 +167,7 @@ def bring_up_to_date(index: Index, library: LibraryArg, deadline: float | None, 
     if known and all(one.fresh for one in known):
         return True
     try:
-        return index.refresh(library, deadline=deadline, progress=progress)
+        return bool(index.refresh(library, deadline=deadline, progress=progress))
     except ServerError:
         if not any(one.age is not None for one in known):
             raise
