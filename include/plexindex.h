@@ -313,6 +313,8 @@ typedef enum plexindex_status {
     PLEXINDEX_LIBRARY_NOT_FOUND = 400,
     // Two libraries have this title.
     PLEXINDEX_LIBRARY_AMBIGUOUS = 401,
+    // What changed since the token is not known any more: list everything again.
+    PLEXINDEX_LIST_AGAIN = 402,
 } plexindex_status;
 
 // An open index: from plexindex_open() to plexindex_close(). Any number of threads may use it at once.

@@ -268,8 +268,15 @@ pub fn renew(
     Ok(())
 }
 
-/// Makes libraries belong to no identity: their rows are swept. `which` is a condition on ?1.
+/// Makes libraries belong to no identity: their rows are swept. `which` is a column.
 pub fn disown(tx: &Tx<'_>, which: &str, of: impl ToSql) -> rusqlite::Result<()> {
+    // What they held the feed cannot tell.
+    tx.connection
+        .prepare_cached(&format!(
+            "UPDATE identities SET feed_from = ?2 WHERE id IN \
+             (SELECT identity FROM libraries WHERE {which} = ?1 AND generation <> 0)"
+        ))?
+        .execute(params![of, tx.sequence])?;
     tx.connection
         .prepare_cached(&format!(
             "UPDATE libraries SET identity = -id, present = 0, image = '', matches_image = '' WHERE {which} = ?1"

@@ -104,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
     _match(commands)
     _folder(commands)
     _diff(commands)
+    _changes(commands)
     _stats(commands)
     _clear(commands)
     _doctor(commands)
@@ -242,6 +243,30 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     _json(command, "one object a line")
 
 
+def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _command(
+        commands,
+        "changes",
+        "tell what was added, removed, changed and moved since a token",
+        "The first call gives a token, which outlives processes; the next one, with that token, what changed since, "
+        "and a new token. The server is asked where a listing has expired. A library of which too much changed is to "
+        "be listed again, with --full.",
+        "  plexindex changes\n"
+        "  plexindex changes --since c1.…\n"
+        "  plexindex changes --since c1.… --follow --json\n"
+        "  plexindex changes --full --json --library Movies\n\n"
+        "JSON: an object a change, with change (added, removed, changed, moved, list_again), item, path, from (where a "
+        "file was that moved), from_key (the rating key before, where it is another one) and library; at last, with "
+        "--follow after each time that something changed, an object with token.",
+        "changes",
+    )
+    command.add_argument("--since", metavar="TOKEN", help="tell what changed since this token was given")
+    command.add_argument("--full", action="store_true", help="begin with all items, as added")
+    command.add_argument("--follow", action="store_true", help="go on until Ctrl-C, and listen to the server's events")
+    command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
+    _json(command, "one object a line")
+
+
 def _stats(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _command(
         commands,
@@ -337,7 +362,9 @@ class _Later:
     """A command's function, imported when it is run: help needs none of it."""
 
     def __init__(self, command: str, function: str) -> None:
-        self._module = command if command in ("doctor", "match", "folder", "diff", "completion") else "commands"
+        self._module = (
+            command if command in ("doctor", "match", "folder", "diff", "changes", "completion") else "commands"
+        )
         self._function = function
 
     def __call__(self, options: argparse.Namespace) -> int:
