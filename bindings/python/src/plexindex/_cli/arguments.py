@@ -220,7 +220,8 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "diff",
         "tell what is on the disk and not in Plex, and what Plex lists and is gone",
         "Walks the folders. What Plex leaves out by itself counts as left out: --rules lists why. Nothing is changed, "
-        "on the disk or on the server. The exit code is 0 when nothing differs, and 1 when something does.",
+        "on the disk or on the server. The exit code is 0 when nothing differs, and 1 when something does or cannot be "
+        "read.",
         "  plexindex diff /mnt/media\n"
         "  plexindex diff --without samples --without extras /mnt/media\n"
         "  plexindex diff --json /mnt/media | jq -r 'select(.what == \"not_in_plex\") | .path'\n\n"
