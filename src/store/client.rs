@@ -15,6 +15,12 @@ impl Folder {
     pub fn client_identifier(&self) -> Result<String> {
         let path = self.path().join("plexindex-client-id");
         let cannot = |error: io::Error| self.cannot("keep the client identifier in", &error);
+        // A whole one gets its name at once: it needs no lock.
+        if let Ok(text) = read_text(&path)
+            && is_identifier(&text)
+        {
+            return Ok(text);
+        }
         // Where locks do not work, two processes that begin at once may register a device each.
         let _lock = FileLock::acquire(&self.fetch_lock("client"), Some(Instant::now() + PATIENCE), &|| false)
             .or_else(|error| FileLock::are_missing(&error).then_some(None).ok_or(error))
