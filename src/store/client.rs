@@ -58,3 +58,21 @@ fn read_text(path: &Path) -> io::Result<String> {
 fn is_identifier(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::for_tests::opened;
+
+    #[test]
+    fn a_whole_identifier_is_read_without_the_lock() {
+        let (_kept, store) = opened();
+        let made = store.folder().client_identifier().expect("made");
+        let lock = store.folder().fetch_lock("client");
+        let held = FileLock::acquire(&lock, None, &|| false).expect("locks work");
+        assert!(held.is_some());
+        let begun = Instant::now();
+        assert_eq!(store.folder().client_identifier().expect("read"), made);
+        assert!(begun.elapsed() < PATIENCE / 2, "it waited for the lock");
+    }
+}
