@@ -66,6 +66,14 @@ pub struct LibraryRow {
     pub hint: Hint,
 }
 
+/// An empty text has none, and is not parsed: where an error stands costs a new process more than all the rest of its row.
+fn locations(text: &str) -> Vec<String> {
+    if text.is_empty() {
+        return Vec::new();
+    }
+    serde_json::from_str(text).unwrap_or_default()
+}
+
 impl FromCells for LibraryRow {
     fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
         let provisional: i64 = cells.get("provisional")?;
@@ -78,7 +86,7 @@ impl FromCells for LibraryRow {
                 uuid: cells.get("uuid")?,
                 title: cells.get("title")?,
                 kind: kind_from_number(cells.get("kind")?),
-                locations: serde_json::from_str(&cells.get::<String>("locations")?).unwrap_or_default(),
+                locations: locations(&cells.get::<String>("locations")?),
                 change: Change {
                     token: cells.get("token")?,
                     trust: Trust::from_number(cells.get("trust")?),
