@@ -5,10 +5,10 @@
 
 use std::sync::atomic::Ordering;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{CachedStatement, OptionalExtension, params};
 
 use super::columns::{self, Cells, FromCells, list, read};
-use super::items::{ShowCache, digest, insert};
+use super::items::{Adding, digest};
 use super::libraries::{LibraryRow, Living, one_library};
 use super::open::Store;
 use super::seen;
@@ -178,7 +178,7 @@ impl Store {
             }
             let mut next = listing.clone();
             let ids = store_items(tx, &library, &mut next, items, asked)?;
-            seen::note_page(tx, next.library, next.pages.cast_signed(), &ids)?;
+            seen::note_page(tx, next.library, next.pages.cast_signed(), ids)?;
             next.pages += 1;
             save(tx, &next)?;
             // What died with earlier generations goes while this one comes: the store is never larger than two.
@@ -193,14 +193,14 @@ impl Store {
     /// How many distinct items the listing found so far.
     pub fn distinct(&self, listing: &Listing) -> Result<u64> {
         self.read(|connection| {
-            let ids = seen::ids(connection, listing.library)?;
+            let seen = seen::all(connection, listing.library)?;
             if !seen::has_merged(connection, listing.library)? {
-                return Ok(ids.len() as u64);
+                return Ok(seen.len());
             }
             // Single items were merged meanwhile, in the place of rows that are seen too.
             let mut living = connection.prepare_cached("SELECT died IS NULL FROM items WHERE id = ?1")?;
             let mut count = 0;
-            for id in ids {
+            for id in seen.ids() {
                 count += u64::from(
                     living
                         .query_row([id], |row| row.get::<_, bool>(0))
@@ -215,14 +215,14 @@ impl Store {
     /// Marks the rows that a listing did not find as gone from its generation on. Nothing shows yet.
     pub fn mark_gone(&self, listing: &mut Listing) -> Result<()> {
         let gone: Vec<i64> = self.read(|connection| {
-            let seen = seen::ids(connection, listing.library)?;
+            let seen = seen::all(connection, listing.library)?;
             let mut gone = Vec::new();
             let mut statement =
                 connection.prepare_cached("SELECT id FROM items WHERE library = ?1 AND died IS NULL")?;
             let ids = statement.query_map([listing.library], |row| row.get::<_, i64>(0))?;
             for id in ids {
                 let id = id?;
-                if seen.binary_search(&id).is_err() {
+                if !seen.has(id) {
                     gone.push(id);
                 }
             }
@@ -403,20 +403,21 @@ fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
     columns::insert(tx.connection, "INSERT OR REPLACE INTO listings", cells, "")
 }
 
-/// Stores what differs, and gives the numbers of all these items' rows, 8 bytes each.
+/// Stores what differs, and gives the numbers of all these items' rows.
 fn store_items(
     tx: &Tx<'_>,
     library: &Living,
     listing: &mut Listing,
     items: &[Item],
     asked: Sequence,
-) -> rusqlite::Result<Vec<u8>> {
-    let mut shows = ShowCache::default();
-    let mut ids = Vec::with_capacity(items.len() * 8);
+) -> rusqlite::Result<Vec<i64>> {
+    let mut adding = Adding::new(tx);
+    let mut known = Known::of(tx, library, items, asked)?;
+    let mut ids = Vec::with_capacity(items.len());
     for item in items {
-        match put(tx, &mut shows, library, listing, item, asked)? {
+        match put(tx, &mut adding, &mut known, listing, item)? {
             Some((id, different)) => {
-                ids.extend(id.to_le_bytes());
+                ids.push(id);
                 listing.changed |= different;
             }
             // As if the page had not had it.
@@ -429,40 +430,142 @@ fn store_items(
 /// Stores an item if it differs: its row, and whether it does. `None`: it went while the page was on its way.
 fn put(
     tx: &Tx<'_>,
-    shows: &mut ShowCache,
-    library: &Living,
+    adding: &mut Adding<'_>,
+    known: &mut Known<'_, '_>,
     listing: &Listing,
     item: &Item,
-    asked: Sequence,
 ) -> rusqlite::Result<Option<(i64, bool)>> {
-    let c = tx.connection;
     let generation = listing.generation;
-    let digest = digest(item).cast_signed();
-    // Rows of what was evicted are about to be swept.
-    let mut known = c.prepare_cached(
-        "SELECT id, digest, since, died IS NULL FROM items WHERE library = ?1 AND rating_key = ?2 \
-         AND (died IS NULL OR since > ?3) AND born NOT BETWEEN 1 - ?4 AND ?4",
-    )?;
-    let evicted = library.generation.evicted();
-    let mut rows = known.query(params![listing.library, item.rating_key, asked, evicted])?;
-    let (mut living, mut went) = (None, false);
-    while let Some(row) = rows.next()? {
-        let newer = row.get::<_, Sequence>(2)? > asked;
-        if row.get(3)? {
-            living = Some((row.get::<_, i64>(0)?, row.get::<_, i64>(1)? == digest || newer));
-        } else {
-            went = true;
-        }
-    }
-    match living {
-        Some((id, true)) => return Ok(Some((id, false))),
-        Some((id, false)) => {
-            c.prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1")?
+    let digest = digest(item);
+    match known.row(&item.rating_key)? {
+        Some(Row::Living { id, digest: own, newer }) if own == digest || newer => return Ok(Some((id, false))),
+        Some(Row::Living { id, .. }) => {
+            tx.connection
+                .prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1")?
                 .execute(params![id, generation])?;
         }
-        None if went => return Ok(None),
+        Some(Row::Gone) => return Ok(None),
         None => {}
     }
-    let id = insert(tx, shows, listing.library, generation, item)?;
+    let id = adding.add(listing.library, generation, item, digest)?;
     Ok(Some((id, true)))
+}
+
+/// What the store has of an item.
+#[derive(Clone, Copy)]
+enum Row {
+    /// `newer`: it came singly since the page was asked for.
+    Living { id: i64, digest: i64, newer: bool },
+    /// It went singly since then.
+    Gone,
+}
+
+impl Row {
+    fn read(row: &rusqlite::Row<'_>, asked: Sequence) -> rusqlite::Result<Self> {
+        Ok(if row.get(4)? {
+            Self::Living {
+                id: row.get(1)?,
+                digest: row.get(2)?,
+                newer: row.get::<_, Sequence>(3)? > asked,
+            }
+        } else {
+            Self::Gone
+        })
+    }
+
+    /// A living one counts, and else what went.
+    fn and(self, before: Option<Self>) -> Self {
+        match (self, before) {
+            (Self::Gone, Some(living @ Self::Living { .. })) => living,
+            (own, _) => own,
+        }
+    }
+}
+
+/// What the store has of a page's items.
+///
+/// Keys of a page mostly lie near each other, so one scan finds them all, and that none is there, which is what a first listing
+/// finds: a search for each takes half as long as to store it. Where they lie far apart, each is searched for.
+enum Known<'t, 'i> {
+    /// The keys in order, and what the scan found of each.
+    Scanned(Vec<(&'i str, Option<Row>)>),
+    Searched(CachedStatement<'t>, Scope),
+}
+
+/// Rows that count: not those of what was evicted, which are about to be swept.
+#[derive(Clone, Copy)]
+struct Scope {
+    library: LibraryId,
+    asked: Sequence,
+    evicted: i64,
+}
+
+/// So many rows for each item of a page are read at most in the hope to find all at once.
+const SCANNED: usize = 2;
+
+const KNOWN: &str = "SELECT rating_key, id, digest, since, died IS NULL FROM items WHERE library = ?1 \
+     AND (died IS NULL OR since > ?2) AND born NOT BETWEEN 1 - ?3 AND ?3";
+
+impl<'t, 'i> Known<'t, 'i> {
+    fn of(tx: &'t Tx<'_>, library: &Living, items: &'i [Item], asked: Sequence) -> rusqlite::Result<Self> {
+        let scope = Scope {
+            library: library.id,
+            asked,
+            evicted: library.generation.evicted(),
+        };
+        let mut found: Vec<_> = items.iter().map(|item| (item.rating_key.as_str(), None)).collect();
+        found.sort_unstable_by_key(|(key, _)| *key);
+        // The second one finds what the first one stored.
+        let twice = found.windows(2).any(|two| two[0].0 == two[1].0);
+        if twice || !scan(tx, &mut found, scope)? {
+            let search = tx.connection.prepare_cached(&format!("{KNOWN} AND rating_key = ?4"))?;
+            return Ok(Self::Searched(search, scope));
+        }
+        Ok(Self::Scanned(found))
+    }
+
+    fn row(&mut self, key: &str) -> rusqlite::Result<Option<Row>> {
+        match self {
+            Self::Scanned(found) => Ok(found
+                .binary_search_by_key(&key, |(key, _)| key)
+                .ok()
+                .and_then(|at| found[at].1)),
+            Self::Searched(search, scope) => {
+                let mut found = None;
+                let mut rows = search.query(params![scope.library, scope.asked, scope.evicted, key])?;
+                while let Some(row) = rows.next()? {
+                    found = Some(Row::read(row, scope.asked)?.and(found));
+                }
+                Ok(found)
+            }
+        }
+    }
+}
+
+/// Looks for all these keys, which are in order. `false`: too much else lies between them.
+fn scan(tx: &Tx<'_>, found: &mut [(&str, Option<Row>)], scope: Scope) -> rusqlite::Result<bool> {
+    let most = found.len() * SCANNED + 100;
+    let [(first, _), .., (last, _)] = found else {
+        return Ok(found.is_empty());
+    };
+    let mut statement = tx
+        .connection
+        .prepare_cached(&format!("{KNOWN} AND rating_key BETWEEN ?4 AND ?5 LIMIT ?6 + 0"))?;
+    let mut rows = statement.query(params![
+        scope.library,
+        scope.asked,
+        scope.evicted,
+        *first,
+        *last,
+        i64::try_from(most).unwrap_or(i64::MAX)
+    ])?;
+    let mut read = 0;
+    while let Some(row) = rows.next()? {
+        read += 1;
+        let key = row.get_ref(0)?.as_str()?;
+        if let Ok(at) = found.binary_search_by_key(&key, |(key, _)| key) {
+            found[at].1 = Some(Row::read(row, scope.asked)?.and(found[at].1));
+        }
+    }
+    Ok(read < most)
 }

@@ -52,6 +52,7 @@ mod seen;
 mod state;
 mod sweeping;
 mod tables;
+mod texts;
 mod titles;
 mod totals;
 mod unverified;

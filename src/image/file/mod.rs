@@ -32,7 +32,7 @@ mod table;
 
 pub use builder::{ImageBuilder, ImageMeta};
 pub use entries::{Entries, EntriesBuilder, Kept};
-pub use layout::ImageKind;
+pub use layout::{ImageKind, put_varint, varint};
 pub use names::name_hash;
 pub use read::Image;
 
