@@ -16,7 +16,9 @@
 //! it is touched first ([`bytes`]), and all offsets are checked against the file's bounds whatever the sums say. A check
 //! that fails marks the image broken; the caller makes it anew from the database.
 
+mod alike;
 mod below;
+mod body;
 mod builder;
 mod bytes;
 mod entries;
@@ -27,7 +29,8 @@ mod names;
 mod order;
 mod read;
 mod record;
-mod sort;
+mod sorter;
+mod spool;
 mod table;
 
 pub use builder::{ImageBuilder, ImageMeta};
