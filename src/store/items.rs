@@ -185,17 +185,26 @@ pub fn visible(
 /// Adds rows of items: what they have in common is prepared once.
 pub struct Adding<'t> {
     tx: &'t Tx<'t>,
-    insert: columns::Insert<'t>,
+    first: columns::Insert<'t>,
+    next: columns::Insert<'t>,
+    /// How many rows are added at most, about.
+    expected: usize,
+    /// Numbers that are reserved and follow the last row's.
+    left: usize,
     packer: Packer,
     shows: ShowCache,
 }
 
 impl<'t> Adding<'t> {
-    /// None yet.
-    pub fn new(tx: &'t Tx<'t>) -> Self {
+    /// None yet, of about so many.
+    pub fn new(tx: &'t Tx<'t>, expected: usize) -> Self {
+        let insert = || columns::Insert::new(tx.connection, "INSERT INTO items");
         Self {
             tx,
-            insert: columns::Insert::new(tx.connection, "INSERT INTO items"),
+            first: insert(),
+            next: insert(),
+            expected,
+            left: 0,
             packer: Packer::default(),
             shows: ShowCache::default(),
         }
@@ -227,7 +236,16 @@ impl<'t> Adding<'t> {
         let show = self
             .shows
             .id(self.tx, library, [show_rating_key, show_title, show_guid])?;
-        self.insert.run(&[
+        let texts = self.packer.pack(item);
+        let reserved = if self.left == 0 {
+            self.left = self.expected.max(1);
+            Some(reserve(self.tx, self.left)?)
+        } else {
+            None
+        };
+        self.left -= 1;
+        let cells: &columns::Filled<'_> = &[
+            ("id", &reserved),
             ("library", &library),
             ("rating_key", rating_key),
             ("kind", &kind.number()),
@@ -235,12 +253,28 @@ impl<'t> Adding<'t> {
             ("show", &show),
             ("season", season),
             ("episode", episode),
-            ("texts", &self.packer.pack(item)),
+            ("texts", &texts),
             ("digest", &digest),
             ("born", &generation),
-        ])?;
+        ];
+        // The greatest number is the last row's, so SQLite gives the one behind it: it need not look whether that is free.
+        match reserved {
+            Some(_) => self.first.run(cells)?,
+            None => self.next.run(&cells[1..])?,
+        }
         Ok(self.tx.connection.last_insert_rowid())
     }
+}
+
+/// Reserves so many numbers that no row ever had; gives the first. AUTOINCREMENT would do so for each row, which takes a third
+/// of the time that storing it does.
+fn reserve(tx: &Tx<'_>, count: usize) -> rusqlite::Result<i64> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let last: i64 = tx
+        .connection
+        .prepare_cached("UPDATE store SET last_item = last_item + ?1 RETURNING last_item")?
+        .query_row([count], |row| row.get(0))?;
+    Ok(last - count + 1)
 }
 
 /// The last show, as rating key, title and GUID: the episodes of one come together.

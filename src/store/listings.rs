@@ -411,7 +411,7 @@ fn store_items(
     items: &[Item],
     asked: Sequence,
 ) -> rusqlite::Result<Vec<i64>> {
-    let mut adding = Adding::new(tx);
+    let mut adding = Adding::new(tx, items.len());
     let mut known = Known::of(tx, library, items, asked)?;
     let mut ids = Vec::with_capacity(items.len());
     for item in items {

@@ -107,7 +107,7 @@ fn merge(tx: &Tx<'_>, library: &Living, item: &Item) -> rusqlite::Result<bool> {
             .execute([library.id])?;
     }
     end_attempted(tx, library, &item.rating_key)?;
-    let id = Adding::new(tx).add(library.id, library.generation, item, digest)?;
+    let id = Adding::new(tx, 1).add(library.id, library.generation, item, digest)?;
     tx.connection
         .prepare_cached("UPDATE items SET since = ?2 WHERE id = ?1")?
         .execute(params![id, tx.sequence])?;

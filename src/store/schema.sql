@@ -9,7 +9,9 @@ CREATE TABLE store (
     trimmed   INTEGER NOT NULL DEFAULT 0,  -- changes up to here were removed
     requests  INTEGER NOT NULL DEFAULT 0,  -- over the store's life
     answers   INTEGER NOT NULL DEFAULT 0,
-    evictions INTEGER NOT NULL DEFAULT 0
+    evictions INTEGER NOT NULL DEFAULT 0,
+    last_item INTEGER NOT NULL DEFAULT 0   -- the last number of an item that is reserved. None is ever used again: the
+                                           -- indexes of GUIDs and titles remember how far they are
 ) STRICT;
 
 CREATE TABLE servers (
@@ -92,7 +94,7 @@ CREATE TABLE shows (
 ) STRICT;
 
 CREATE TABLE items (         -- a row is visible in the generations from born on, before died
-    id         INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: the indexes of GUIDs and titles remember how far they are
+    id         INTEGER PRIMARY KEY,        -- of those that `store` reserves
     library    INTEGER NOT NULL REFERENCES libraries (id),
     rating_key TEXT    NOT NULL,
     kind       INTEGER NOT NULL,

@@ -85,7 +85,7 @@ pub struct Packer {
     places: [u16; PLACES],
 }
 
-const PLACES: usize = 512;
+const PLACES: usize = 256;
 
 impl Default for Packer {
     fn default() -> Self {
@@ -135,7 +135,8 @@ impl Packer {
             self.put_new(new, at);
             put_varint(&mut self.out, ((length - LEAST) as u64) << 1 | 1);
             put_varint(&mut self.out, from as u64);
-            self.learn(at, at + length);
+            // Where the copy begins is enough: what follows it there, follows here too.
+            self.learn(at, at + LEAST);
             at += length;
             new = at;
         }
@@ -154,7 +155,7 @@ impl Packer {
     }
 
     fn place(four: [u8; LEAST]) -> usize {
-        (u32::from_le_bytes(four).wrapping_mul(0x9E37_79B1) >> 23) as usize % PLACES
+        (u32::from_le_bytes(four).wrapping_mul(0x9E37_79B1) >> 24) as usize % PLACES
     }
 
     /// Where the four bytes at `at` stood before.
@@ -166,9 +167,9 @@ impl Packer {
 
     /// Notes where the bytes stand that begin at `from`, and end by `to`.
     fn learn(&mut self, from: usize, to: usize) {
-        for at in from..(to + 1).saturating_sub(LEAST) {
-            if let (Some(four), Ok(place)) = (self.four(at), u16::try_from(at + 1)) {
-                self.places[Self::place(four)] = place;
+        for (four, at) in self.said[from..to].windows(LEAST).zip(from + 1..) {
+            if let (Ok(four), Ok(at)) = (four.try_into(), u16::try_from(at)) {
+                self.places[Self::place(four)] = at;
             }
         }
     }
@@ -180,8 +181,10 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 }
 
 fn put_id(out: &mut Vec<u8>, id: &str) {
-    let known = PREFIXES.iter().enumerate().skip(1);
-    let found = known.rev().find(|(_, prefix)| id.starts_with(**prefix));
+    let first = id.as_bytes().first();
+    let known = PREFIXES.iter().enumerate();
+    let mut known = known.filter(|(_, prefix)| prefix.as_bytes().first() == first);
+    let found = known.find(|(_, prefix)| id.starts_with(**prefix));
     let (prefix, rest) = found.map_or((0, id), |(at, prefix)| (at, &id[prefix.len()..]));
     let mut kind = |rest: Rest| out.push(u8::try_from(prefix * RESTS.len() + rest as usize).unwrap_or(0));
     if let Some(number) = number(rest) {

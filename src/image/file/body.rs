@@ -12,7 +12,7 @@ use crate::error::{Error, Result, Status};
 use crate::platform::files;
 
 /// So much waits to be written.
-const WAITS: usize = 256 << 10;
+const WAITS: usize = if cfg!(test) { 8 << 10 } else { 256 << 10 };
 
 /// A file that has another name until it is whole, and is removed if it never is.
 pub struct Temporary {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::platform::files;
 
 /// So much of a spool is in memory at most, and so much is read at a time of one of few runs.
-const HELD: usize = 256 << 10;
+const HELD: usize = if cfg!(test) { 8 << 10 } else { 256 << 10 };
 /// All that is read of runs at a time is no more than that, however many there are.
 const READ: usize = 4 << 20;
 
