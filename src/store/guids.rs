@@ -69,7 +69,8 @@ impl Store {
                  AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id",
                 list::<ItemRow>()
             ))?;
-            let has = |item: &Item| item.guid == guid || item.show_guid == guid || item.guids.iter().any(|one| one == guid);
+            let has =
+                |item: &Item| item.guid == guid || item.show_guid == guid || item.guids.iter().any(|one| one == guid);
             found.add_those(&mut select, params![library, hash(guid)], has)?;
             Ok((found.items, found.total))
         })

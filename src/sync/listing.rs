@@ -127,7 +127,9 @@ impl SyncJob<'_> {
                     image
                 };
                 let putter = std::thread::Builder::new().spawn_scoped(scope, put);
-                putter.map(|putter| (to_image, putter)).map_err(|error| no_thread(&error))
+                putter
+                    .map(|putter| (to_image, putter))
+                    .map_err(|error| no_thread(&error))
             });
             let (to_image, putter) = match image.transpose() {
                 Ok(image) => image.unzip(),
@@ -373,7 +375,9 @@ impl SyncJob<'_> {
                 self.inherit(identity, row, &listing)?;
             }
             sync.counters.spent(Spent::Store, storing.elapsed());
-            let written = early.and_then(std::result::Result::ok).map(|early| early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            let written = early
+                .and_then(std::result::Result::ok)
+                .map(|early| early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             written.transpose()
         })?;
         let generation = if listing.changed || !row.generation.is_fetched() {

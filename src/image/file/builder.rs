@@ -437,7 +437,9 @@ impl ImageBuilder {
 fn within(path: &[u8], title: &[u8]) -> Option<usize> {
     let begins = |at: &usize| *at == 0 || path[at - 1] == b'/';
     let mut places = (0..(path.len() + 1).saturating_sub(title.len())).filter(begins);
-    places.find(|at| path[*at..].starts_with(title)).filter(|_| title.len() > 3)
+    places
+        .find(|at| path[*at..].starts_with(title))
+        .filter(|_| title.len() > 3)
 }
 
 /// Does both: at the same time, `with_thread`, where one can be started.
@@ -452,7 +454,11 @@ fn both<A: Send, B>(
     std::thread::scope(|scope| {
         // Given over when the thread is there: what cannot be started takes along what it was given.
         let (give, take) = sync_channel(1);
-        let work = move || take.recv().map_err(io::Error::other).and_then(|first: Box<dyn FnOnce() -> _ + Send>| first());
+        let work = move || {
+            take.recv()
+                .map_err(io::Error::other)
+                .and_then(|first: Box<dyn FnOnce() -> _ + Send>| first())
+        };
         match std::thread::Builder::new().spawn_scoped(scope, work) {
             Ok(thread) => {
                 let _ = give.send(Box::new(first) as _);

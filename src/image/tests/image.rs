@@ -246,7 +246,11 @@ fn an_image_that_is_made_in_runs_beside_its_file_is_the_one_that_is_made_in_memo
             };
             let paths: Vec<&str> = paths.iter().map(|path| path.as_str()).collect();
             Item {
-                title: if n % 2 == 0 { format!("Film {other}") } else { format!("Other {n}") },
+                title: if n % 2 == 0 {
+                    format!("Film {other}")
+                } else {
+                    format!("Other {n}")
+                },
                 ..movie(&n.to_string(), &paths)
             }
         })
@@ -264,7 +268,11 @@ fn an_image_that_is_made_in_runs_beside_its_file_is_the_one_that_is_made_in_memo
     };
     for matches in [false, true] {
         let meta = || ImageMeta {
-            kind: if matches { ImageKind::Matches } else { ImageKind::Listing },
+            kind: if matches {
+                ImageKind::Matches
+            } else {
+                ImageKind::Listing
+            },
             ..meta()
         };
         let fill = |mut builder: ImageBuilder| {
