@@ -40,6 +40,7 @@ mod indexing;
 mod invalidation;
 mod items;
 mod keeping;
+mod known;
 mod leases;
 mod libraries;
 mod listings;

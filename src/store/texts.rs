@@ -105,7 +105,9 @@ impl Packer {
         put_text(&mut self.out, &item.title);
         put_id(&mut self.out, &item.guid);
         put_varint(&mut self.out, item.guids.len() as u64);
-        item.guids.iter().for_each(|guid| put_id(&mut self.out, guid));
+        for guid in &item.guids {
+            put_id(&mut self.out, guid);
+        }
         put_varint(&mut self.out, item.parts.len() as u64);
         if !item.parts.is_empty() {
             self.places = [0; PLACES];

@@ -121,7 +121,9 @@ impl SyncJob<'_> {
                 let put = move || {
                     for items in stored {
                         let begun = Instant::now();
-                        items.iter().for_each(|item| image.push(item));
+                        for item in &items {
+                            image.push(item);
+                        }
                         self.sync.counters.spent(Spent::Image, begun.elapsed());
                     }
                     image
@@ -138,7 +140,8 @@ impl SyncJob<'_> {
                     return Err(error);
                 }
             };
-            let stored = self.store_pages(listing, to_image, &receive, earlier);
+            let stored = self.store_pages(listing, to_image.as_ref(), &receive, earlier);
+            drop(to_image); // there are no more
             drop(receive); // a fetcher that still sends must hear that it may stop
             let done = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             *builder = putter.map(|putter| putter.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
@@ -276,7 +279,7 @@ impl SyncJob<'_> {
     fn store_pages(
         &self,
         listing: &mut Listing,
-        to_image: Option<SyncSender<Vec<Item>>>,
+        to_image: Option<&SyncSender<Vec<Item>>>,
         pages: &Receiver<Page>,
         earlier: u64,
     ) -> Result<()> {
@@ -306,7 +309,7 @@ impl SyncJob<'_> {
             }
             self.sync.store.store_page(listing, &page.items, page.asked)?;
             self.sync.counters.spent(Spent::Store, begun.elapsed());
-            if let Some(to_image) = &to_image {
+            if let Some(to_image) = to_image {
                 let _ = to_image.send(page.items); // that it panicked is heard where it is waited for
             }
             self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);

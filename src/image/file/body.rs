@@ -210,12 +210,16 @@ impl Body {
         for block in places.chunk_by(|a, b| a / BLOCK == b / BLOCK) {
             let begin = block[0] - block[0] % BLOCK;
             if begin >= self.written {
-                block.iter().for_each(|at| self.waits[at - self.written] |= bits);
+                for at in block {
+                    self.waits[at - self.written] |= bits;
+                }
                 continue;
             }
             let mut bytes = [0; BLOCK];
             self.out.read(begin, &mut bytes)?;
-            block.iter().for_each(|at| bytes[at - begin] |= bits);
+            for at in block {
+                bytes[at - begin] |= bits;
+            }
             self.out.write(begin, &bytes)?;
             let sum = (begin / BLOCK - 1) * 8;
             self.sums[sum..sum + 8].copy_from_slice(&xxh3_64(&bytes).to_le_bytes());

@@ -27,6 +27,7 @@ mod for_tests;
 mod layout;
 mod names;
 mod order;
+mod parts;
 mod read;
 mod record;
 mod sorter;

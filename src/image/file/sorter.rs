@@ -285,7 +285,7 @@ mod tests {
         let (mut by_disk, mut by_memory) = (Pairs::new(Some(&place)), Pairs::new(None));
         let mut expected = Vec::new();
         for at in 0..u32::try_from(PAIRS * 2 + 100).expect("few") {
-            let pair = (random(&mut seed) % 1000 << 32, at);
+            let pair = ((random(&mut seed) % 1000) << 32, at);
             expected.push(pair);
             by_disk.push(pair.0, pair.1).expect("room");
             by_memory.push(pair.0, pair.1).expect("room");
