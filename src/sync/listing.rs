@@ -378,24 +378,23 @@ impl SyncJob<'_> {
                 self.inherit(identity, row, &listing)?;
             }
             sync.counters.spent(Spent::Store, storing.elapsed());
-            let written = early
-                .and_then(std::result::Result::ok)
-                .map(|early| early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            written.transpose()
+            let early = early.and_then(std::result::Result::ok);
+            Ok::<_, Error>(early.map(|early| early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
         })?;
         let generation = if listing.changed || !row.generation.is_fetched() {
             listing.generation
         } else {
             row.generation
         };
-        let keep = generation == row.generation && row.image.is_some();
-        let image = match builder {
-            _ if keep => None,
-            _ if written.is_some() => Some(name),
-            Some(builder) if generation == listing.generation => {
-                write(builder)?;
-                Some(name)
-            }
+        let written = match builder {
+            Some(builder) if generation == listing.generation => Some(write(builder)),
+            _ => written,
+        };
+        let image = match written {
+            _ if generation == row.generation && row.image.is_some() => None,
+            Some(Ok(())) => Some(name),
+            Some(Err(error)) if error.status != Status::Store => return Err(error),
+            // What could not be written is tried once more: a slow listing's file may have been swept.
             _ => Some(sync.images.build(row, generation)?),
         };
         let storing = Instant::now();
