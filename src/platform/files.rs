@@ -87,6 +87,22 @@ pub fn fresh(path: &Path) -> io::Result<File> {
     make_in(&folder, &name).map_err(|error| explain(error, path))
 }
 
+/// Fills `to` from a byte of a file on, wherever the file is read or written next.
+///
+/// # Errors
+/// The operating system's; the file ends before.
+pub fn read_at(file: &File, to: &mut [u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, to, at)
+}
+
+/// Writes over what a file has from a byte on.
+///
+/// # Errors
+/// The operating system's.
+pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
+}
+
 /// Forces what was written to a file to the disk.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ use super::columns::{list, read};
 use super::items::{FROM, ItemRow, batch, digest};
 use super::libraries::{LibraryRow, one_library};
 use super::open::Store;
+use super::texts::Texts;
 use super::tx::sequence_of;
 use crate::error::{Error, Result, Status};
 use crate::model::{Generation, IdentityId, Item, ItemType, LibraryId, Sequence};
@@ -441,10 +442,10 @@ struct Row {
 
 fn rows(c: &Connection, which: &str, of: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<Vec<Row>> {
     c.prepare_cached(&format!(
-        "SELECT id, rating_key, kind, guid FROM items WHERE library = ?1 AND {which} ORDER BY id"
+        "SELECT id, rating_key, kind, texts FROM items WHERE library = ?1 AND {which} ORDER BY id"
     ))?
     .query_map(of, |row| {
-        let guid = row.get_ref(3)?.as_str()?;
+        let Texts { guid, .. } = row.get(3)?;
         let kind: i64 = row.get(2)?;
         Ok(Row {
             id: row.get(0)?,

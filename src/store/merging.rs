@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::changes::ChangeKind;
-use super::items::{ShowCache, digest, insert, visible};
+use super::items::{Adding, digest, visible};
 use super::libraries::{LibraryRow, Living, renew};
 use super::open::Store;
 use super::seen;
@@ -97,7 +97,8 @@ fn end_attempted(tx: &Tx<'_>, library: &Living, rating_key: &str) -> rusqlite::R
 /// and has.
 fn merge(tx: &Tx<'_>, library: &Living, item: &Item) -> rusqlite::Result<Option<(i64, i64)>> {
     let before = visible(tx.connection, library.id, library.generation, &item.rating_key)?;
-    if before.is_some_and(|(_, before)| before == digest(item).cast_signed()) {
+    let digest = digest(item);
+    if before.is_some_and(|(_, before)| before == digest) {
         return Ok(None);
     }
     if let Some((id, _)) = before {
@@ -108,7 +109,7 @@ fn merge(tx: &Tx<'_>, library: &Living, item: &Item) -> rusqlite::Result<Option<
             .execute([library.id])?;
     }
     end_attempted(tx, library, &item.rating_key)?;
-    let id = insert(tx, &mut ShowCache::default(), library.id, library.generation, item)?;
+    let id = Adding::new(tx, 1).add(library.id, library.generation, item, digest)?;
     tx.connection
         .prepare_cached("UPDATE items SET since = ?2 WHERE id = ?1")?
         .execute(params![id, tx.sequence])?;

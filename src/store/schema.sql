@@ -9,7 +9,9 @@ CREATE TABLE store (
     trimmed   INTEGER NOT NULL DEFAULT 0,  -- changes up to here were removed
     requests  INTEGER NOT NULL DEFAULT 0,  -- over the store's life
     answers   INTEGER NOT NULL DEFAULT 0,
-    evictions INTEGER NOT NULL DEFAULT 0
+    evictions INTEGER NOT NULL DEFAULT 0,
+    last_item INTEGER NOT NULL DEFAULT 0   -- the last number of an item that is reserved. None is ever used again: the
+                                           -- indexes of GUIDs and titles remember how far they are
 ) STRICT;
 
 CREATE TABLE servers (
@@ -96,18 +98,15 @@ CREATE TABLE shows (
 ) STRICT;
 
 CREATE TABLE items (         -- a row is visible in the generations from born on, before died
-    id         INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: the indexes of GUIDs and titles remember how far they are
+    id         INTEGER PRIMARY KEY,        -- of those that `store` reserves
     library    INTEGER NOT NULL REFERENCES libraries (id),
     rating_key TEXT    NOT NULL,
     kind       INTEGER NOT NULL,
-    title      TEXT    NOT NULL,
     year       INTEGER NOT NULL,
     show       INTEGER REFERENCES shows (id),
     season     INTEGER NOT NULL,
     episode    INTEGER NOT NULL,
-    guid       TEXT    NOT NULL,
-    guids      TEXT    NOT NULL,           -- external ids, one a line
-    parts      TEXT    NOT NULL,           -- JSON array of paths, as the server spells them
+    texts      BLOB    NOT NULL,           -- title, GUID, external ids, paths as the server spells them: store::texts
     digest     INTEGER NOT NULL,           -- of all of the above: is the row still the same
     born       INTEGER NOT NULL,
     died       INTEGER,
@@ -150,10 +149,10 @@ CREATE TABLE listings (      -- a full listing under way
     changed    INTEGER NOT NULL DEFAULT 0  -- some row differs from the generation that answers
 ) STRICT;
 
-CREATE TABLE seen (          -- items that a listing found again, by page: 8 bytes an id
+CREATE TABLE seen (          -- items that a listing found again, by page
     library INTEGER NOT NULL,
     page    INTEGER NOT NULL,
-    ids     BLOB    NOT NULL,
+    ids     BLOB    NOT NULL,              -- runs of numbers: store::seen
     PRIMARY KEY (library, page)
 ) STRICT, WITHOUT ROWID;
 

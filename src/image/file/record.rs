@@ -11,12 +11,16 @@
 //! | length of the normal form, varint, and the form | when it is not made of the path by folding ASCII |
 //! | the item | first |
 //!
-//! An item: type, flags ([`GUID`], [`WITH_SHOW`] …), rating key, then what the flags tell of: change sequence of a match; title,
-//! year, season and episode, GUID, show; how many entries of further files follow. Numbers are varints. A GUID of Plex's
+//! An item: type, flags ([`GUID`], [`WITH_SHOW`] …), rating key, then what the flags tell of: change sequence of a match; title
+//! (of one that stands in the path, its length, and how many bytes before the item it does), year, season and episode, GUID, show; how many entries of further files follow. Numbers are varints. A GUID of Plex's
 //! own (`plex://movie/<24 digits>`) is packed into 12 bytes. A show is a record of its own, which its episodes point to.
 
+use std::io;
+
+use super::body::Body;
 use super::bytes::{Checked, Read};
 use super::layout::{BLOCK, LONGEST_VARINT, put_varint, u32_at, u64_at, unzigzag, varint, zigzag};
+use super::spool::reserve;
 use crate::matching::{Fold, Form, GuidRef, ItemRef};
 use crate::model::{Item, ItemType};
 use crate::platform::bytes;
@@ -52,6 +56,8 @@ const WITH_MORE: u8 = 64;
 const IS_MATCH: u8 = 128;
 /// Beside the type: it came singly, and the change sequence of that stands at its end.
 const SINGLE: u8 = 64;
+/// Beside the type: the title stands in the path.
+const TITLE_ABOVE: u8 = 32;
 
 /// The words of packed GUIDs. Their order is part of the format.
 const WORDS: [&str; 6] = ["movie", "episode", "track", "show", "artist", "clip"];
@@ -135,17 +141,58 @@ impl<'i> Entry<'i> {
     }
 }
 
-/// Appends an entry; the caller has aligned `out`. `form` is needed with [`FORM_STORED`] only.
-pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &[u8]) {
+/// Appends an entry; the caller has aligned `out`. `form` is needed with [`FORM_STORED`] only. Gives where the path begins.
+pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &[u8]) -> usize {
     out.push(flags);
     put_varint(out, path.len() as u64);
     if flags & FIRST == 0 {
         out.extend_from_slice(&target.to_le_bytes());
     }
+    let at = out.len();
     out.extend_from_slice(path);
     if flags & FORM == FORM_STORED {
         put_bytes(out, form);
     }
+    at
+}
+
+/// The normal form of an entry of an image that is being made. It is ours, so what does not fit together is an error.
+pub fn form_at(body: &Body, entry: u32, form: &mut Vec<u8>) -> io::Result<()> {
+    let at = entry as usize * 4;
+    let mut bytes = Vec::new();
+    // Most entries are shorter; of one that is not, more is read.
+    let mut length = 512;
+    loop {
+        body.read(at, length, &mut bytes)?;
+        if let Some(found) = form_in(&bytes) {
+            form.clear();
+            reserve(form, bytes.len())?;
+            form.extend(found.bytes());
+            return Ok(());
+        }
+        if bytes.len() < length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        length *= 8;
+    }
+}
+
+/// The normal form of the entry at the beginning, if all of it is there.
+fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
+    let field = |bytes: &[u8]| varint(bytes).and_then(|(length, used)| Some((usize::try_from(length).ok()?, used)));
+    let flags = *bytes.first()?;
+    let (length, used) = field(&bytes[1..])?;
+    let from = 1 + used + if flags & FIRST == 0 { 4 } else { 0 };
+    let (path, behind) = bytes.get(from..)?.split_at_checked(length)?;
+    Some(match flags & FORM {
+        FORM_ASCII => Form::new(path, Fold::Ascii),
+        FORM_WINDOWS => Form::new(path, Fold::Windows),
+        FORM_STORED => {
+            let (length, used) = field(behind)?;
+            Form::done(behind.get(used..used + length)?)
+        }
+        _ => Form::done(path),
+    })
 }
 
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -153,8 +200,9 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Appends an item behind its first entry. `more` further entries will follow; `came`: see [`SINGLE`].
-pub fn put_item(out: &mut Vec<u8>, item: &Item, show: Option<u32>, more: usize, came: u64) {
+/// Appends an item behind its first entry. `title`: so many bytes before it, its title stands; `more` further entries will
+/// follow; `came`: see [`SINGLE`].
+pub fn put_item(out: &mut Vec<u8>, item: &Item, title: Option<usize>, show: Option<u32>, more: usize, came: u64) {
     let guid = Packed::of(&item.guid);
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     let flags = guid.tag()
@@ -162,10 +210,15 @@ pub fn put_item(out: &mut Vec<u8>, item: &Item, show: Option<u32>, more: usize, 
         | flag((item.season, item.episode) != (-1, -1), WITH_NUMBERS)
         | flag(item.year != 0, WITH_YEAR)
         | flag(more > 0, WITH_MORE);
-    out.push(item.kind.number() | flag(came > 0, SINGLE));
+    out.push(item.kind.number() | flag(came > 0, SINGLE) | flag(title.is_some(), TITLE_ABOVE));
     out.push(flags);
     put_bytes(out, item.rating_key.as_bytes());
-    put_bytes(out, item.title.as_bytes());
+    if let Some(before) = title {
+        put_varint(out, item.title.len() as u64);
+        put_varint(out, before as u64);
+    } else {
+        put_bytes(out, item.title.as_bytes());
+    }
     if flags & WITH_YEAR != 0 {
         put_varint(out, zigzag(item.year));
     }
@@ -288,7 +341,7 @@ pub fn came_at(file: &Checked, at: usize) -> Read<u64> {
 pub fn fill<'i>(file: &'i Checked, at: usize, item: &mut ItemRef<'i>) -> Read<(u64, u64, usize)> {
     let mut cursor = Cursor::new(file, at);
     let first = cursor.byte()?;
-    let kind = ItemType::from_number(first & !SINGLE);
+    let kind = ItemType::from_number(first & !(SINGLE | TITLE_ABOVE));
     let flags = cursor.byte()?;
     *item = ItemRef::key_only(cursor.text()?);
     if flags & IS_MATCH != 0 {
@@ -297,7 +350,14 @@ pub fn fill<'i>(file: &'i Checked, at: usize, item: &mut ItemRef<'i>) -> Read<(u
     }
     item.key_only = false;
     item.kind = kind;
-    item.title = cursor.text()?;
+    item.title = if first & TITLE_ABOVE != 0 {
+        let length = usize::try_from(cursor.varint()?).map_err(|_| file.fail())?;
+        let before = usize::try_from(cursor.varint()?).map_err(|_| file.fail())?;
+        let begin = at.checked_sub(before).ok_or_else(|| file.fail())?;
+        text(file, file.slice(begin, length)?)?
+    } else {
+        cursor.text()?
+    };
     if flags & WITH_YEAR != 0 {
         item.year = unzigzag(cursor.varint()?);
     }
