@@ -119,7 +119,7 @@ def all_of_them(library: Path) -> list[Language]:
         Language(
             "Go",
             {"go": "golang-go"},
-            [["go", "vet", "./..."], ["go", "test", "-count=1", "./..."]],
+            [["go", "vet", "./..."], ["go", "test", "-v", "-count=1", "."]],
             go,
             {
                 "CGO_CFLAGS": f"-I{ROOT / 'include'}",

@@ -1,0 +1,239 @@
+package plexindex
+
+// #include "lookup.h"
+import "C"
+
+import (
+	"sync"
+	"unsafe"
+)
+
+// A Library is a library of an index, or all of them. Any number of goroutines may use it at once.
+type Library struct {
+	index  *Index
+	handle *C.plexindex_library_handle
+}
+
+// Library gives a library by its uuid, title or section id; "" gives all of them. It sends no request: the first
+// question to a library that does not exist gives LibraryNotFound.
+func (i *Index) Library(name string) (*Library, error) {
+	kind := C.int32_t(C.PLEXINDEX_SELECT_ANY)
+	if name == "" {
+		kind = C.PLEXINDEX_SELECT_ALL
+	}
+	data, length := text(name)
+	var memory arena
+	defer memory.free()
+	out := (**C.plexindex_library_handle)(memory.zeroed(8))
+	_, err := i.do(func(failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_library(i.handle, kind, data, length, out, failed)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Library{i, *out}, nil
+}
+
+// Match gives the full answer for one path. It asks the server where that is needed.
+func (l *Library) Match(path string, ask ...Ask) (Answer, error) {
+	return one(l.ask(path, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_match_path(i, q, out, failed)
+	}))
+}
+
+// MatchPaths is Match for many paths in one call: an answer for each, in order.
+func (l *Library) MatchPaths(paths []string, ask ...Ask) ([]Answer, error) {
+	all, err := joined(paths)
+	if err != nil || len(paths) == 0 {
+		return nil, err
+	}
+	return l.ask(all, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_match_paths(i, q, C.size_t(len(paths)), out, failed)
+	})
+}
+
+// Folder says which show, season, artist or item a folder is.
+func (l *Library) Folder(path string, ask ...Ask) (Answer, error) {
+	return one(l.ask(path, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_match_folder(i, q, out, failed)
+	}))
+}
+
+// MatchGUID gives the items with this GUID.
+func (l *Library) MatchGUID(guid string, ask ...Ask) (Answer, error) {
+	return one(l.ask(guid, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_match_guid(i, q, out, failed)
+	}))
+}
+
+// SearchTitle gives the items with this title.
+func (l *Library) SearchTitle(title string, ask ...Ask) (Answer, error) {
+	return one(l.ask(title, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_search_title(i, q, out, failed)
+	}))
+}
+
+var found = sync.Pool{New: func() any { return new([1024]byte) }}
+
+// LookupKey gives the key of the item with this path, where the index has it at hand; else "". It never waits. A path
+// with a NUL has none.
+func (l *Library) LookupKey(path string) string {
+	if path == "" || l.index.begin() != nil {
+		return ""
+	}
+	defer l.index.end()
+	room := found.Get().(*[1024]byte)
+	defer found.Put(room)
+	data, length := text(path)
+	size := C.lookup_key(l.handle, data, length, (*C.char)(unsafe.Pointer(room)), C.size_t(len(room)))
+	if size == 0 {
+		return ""
+	}
+	return string(room[:size-1])
+}
+
+// LookupKeys is LookupKey for many paths: a key or "" for each, in order.
+func (l *Library) LookupKeys(paths []string) ([]string, error) {
+	all, err := joined(paths)
+	if err != nil || len(paths) == 0 {
+		return nil, err
+	}
+	if err := l.index.begin(); err != nil {
+		return nil, err
+	}
+	defer l.index.end()
+	data, length := text(all)
+	var read []string
+	_, err = fill(64+40*len(paths), func(out, failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_lookup_keys(l.handle, data, length, C.size_t(len(paths)), out, failed)
+	}, func(out *C.plexindex_buffer) { read = keys(out, len(paths)) })
+	return read, err
+}
+
+const page = 1000
+
+// ItemsBelow gives the items with files below a folder to `each`, in the order of their paths, until that says false.
+// It sends no request.
+func (l *Library) ItemsBelow(folder string, each func(Item) bool) error {
+	at, length := text(folder)
+	for after := ""; ; {
+		from, size := text(after)
+		items, err := l.page(func(out, failed *C.plexindex_buffer) C.int32_t {
+			return C.plexindex_items_below(l.handle, at, length, from, size, page, out, failed)
+		})
+		if err != nil || len(items) == 0 {
+			return err
+		}
+		for _, item := range items {
+			if !each(item) {
+				return nil
+			}
+		}
+		after = items[len(items)-1].Path
+	}
+}
+
+// Items gives the items of the library to `each`, until that says false. It sends no request.
+func (l *Library) Items(each func(Item) bool) error {
+	var memory arena
+	defer memory.free()
+	cursor := (*C.int64_t)(memory.zeroed(8))
+	for {
+		items, err := l.page(func(out, failed *C.plexindex_buffer) C.int32_t {
+			return C.plexindex_items(l.index.handle, l.handle, cursor, page, out, failed)
+		})
+		if err != nil || len(items) == 0 {
+			return err
+		}
+		for _, item := range items {
+			if !each(item) {
+				return nil
+			}
+		}
+	}
+}
+
+func (l *Library) page(work func(out, failed *C.plexindex_buffer) C.int32_t) ([]Item, error) {
+	if err := l.index.begin(); err != nil {
+		return nil, err
+	}
+	defer l.index.end()
+	var items []Item
+	status, err := fill(400*page, work, func(out *C.plexindex_buffer) { items = readBlock(out)[0].Candidates })
+	if status != OK {
+		items = nil
+	}
+	return items, err
+}
+
+// Item reads one item, with all its files and ids, into what json.Unmarshal takes. The error is NotFound when no
+// listing holds it.
+func (l *Library) Item(key string, into any) error {
+	data, length := text(key)
+	return l.index.json(into, func(out, failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_item_json(l.handle, data, length, out, failed)
+	})
+}
+
+// Refresh brings the library up to date. It gives false when the deadline came first.
+func (l *Library) Refresh(ask ...Ask) (bool, error) {
+	status, err := l.index.query(l.handle, "", first(ask), func(query *C.plexindex_query) (Status, error) {
+		return call(func(failed *C.plexindex_buffer) C.int32_t {
+			return C.plexindex_refresh(l.index.handle, query, failed)
+		})
+	})
+	return status == OK && err == nil, err
+}
+
+// RecordMatch records that the item with this key has this path.
+func (l *Library) RecordMatch(path, key string) error {
+	return l.RecordMatches([][2]string{{path, key}})
+}
+
+// RecordMatches records many pairs of a path and a key: all, or none.
+func (l *Library) RecordMatches(pairs [][2]string) error {
+	paths, keys := make([]string, len(pairs)), make([]string, len(pairs))
+	for at, pair := range pairs {
+		paths[at], keys[at] = pair[0], pair[1]
+	}
+	allPaths, err := joined(paths)
+	if err != nil {
+		return err
+	}
+	allKeys, err := joined(keys)
+	if err != nil {
+		return err
+	}
+	path, pathLength := text(allPaths)
+	key, keyLength := text(allKeys)
+	_, err = l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_record_matches(l.handle, path, pathLength, key, keyLength, C.size_t(len(pairs)), failed)
+	})
+	return err
+}
+
+// InvalidatePath invalidates a path.
+func (l *Library) InvalidatePath(path string) error {
+	data, length := text(path)
+	_, err := l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_invalidate_path(l.handle, data, length, failed)
+	})
+	return err
+}
+
+// InvalidateItem invalidates an item by its key or rating key.
+func (l *Library) InvalidateItem(key string) error {
+	data, length := text(key)
+	_, err := l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_invalidate_item(l.handle, data, length, failed)
+	})
+	return err
+}
+
+// Invalidate invalidates the library.
+func (l *Library) Invalidate() error {
+	_, err := l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_invalidate_library(l.handle, failed)
+	})
+	return err
+}
