@@ -1,13 +1,12 @@
-"""The tests of the bindings for Node.js, Go, LuaJIT, Ruby, C# and Java: `make test-languages`, a suite of run_tests.py.
+"""The tests of the bindings for Node.js, Go, LuaJIT, Ruby, C# and Java: `make test-languages`, of run_tests.py.
 
-Each runs in its language's own way, with a stand-in server and a file of what that serves. A language whose toolchain is
-missing is skipped, and the table at the end says what is missing.
+Each runs in its language's own way, with a stand-in server and a file of what that serves. A language whose toolchain
+is missing is skipped, and the table at the end says what is missing.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import urllib.request
@@ -18,7 +17,7 @@ from typing import Any
 
 from environment import ROOT, build_folder
 
-TOKEN = "test-token-of-the-bindings"
+TOKEN = "test-token-of-the-bindings"  # noqa: S105
 SERVED = ("--movies", "1500", "--episodes", "120")
 BINDINGS = ROOT / "bindings"
 JNA = Path("/usr/share/java/jna.jar")
@@ -58,7 +57,7 @@ class Server:
 
     def paths(self, library: int) -> list[dict[str, Any]]:
         """The files of a library."""
-        with urllib.request.urlopen(f"{self.url}/_standin/paths?library={library}") as answer:
+        with urllib.request.urlopen(f"{self.url}/_standin/paths?library={library}") as answer:  # noqa: S310
             rows: list[dict[str, Any]] = json.load(answer)
         return [row for row in rows if row["path"]]
 

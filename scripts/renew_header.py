@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 
-import bindings
+import make_bindings
 from environment import ROOT
 
 
@@ -27,7 +27,7 @@ def main() -> None:
                 description = os.path.join(message["out_dir"], "plexindex.json")
                 shutil.copyfile(description, ROOT / "include" / "plexindex.json")
                 print("include/plexindex.h and plexindex.json are up to date")
-                bindings.renew()
+                make_bindings.renew()
                 return
     sys.exit("no header was generated: the messages above say why")
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-import languages as bindings
+import languages as others
 from environment import PACKAGE, REQUIREMENTS, ROOT, Environment, build_folder, check_python, fingerprint, target_folder
 
 CARGO = os.environ.get("CARGO", "cargo")
@@ -289,27 +289,27 @@ def languages() -> list[Row]:
     library = shared_library()
     if show([CARGO, "test", *locked(), "--workspace", "--no-run", "--quiet"], ignore):
         return [Row("languages", 0, 1, time.monotonic() - begin, "nothing to test them with")]
-    server = bindings.Server(target_folder() / "debug" / "standin")
+    server = others.Server(target_folder() / "debug" / "standin")
     try:
         folder = build_folder() / "languages"
         folder.mkdir(parents=True, exist_ok=True)
-        told = bindings.facts(server)
+        told = others.facts(server)
         (folder / "facts.json").write_text(json.dumps(told), encoding="utf-8")
-        (folder / "facts.txt").write_text(bindings.lines(told), encoding="utf-8")
+        (folder / "facts.txt").write_text(others.lines(told), encoding="utf-8")
         variables = {
             "PLEXINDEX_LIBRARY": str(library),
             "PLEXINDEX_TEST_URL": server.url,
-            "PLEXINDEX_TEST_TOKEN": bindings.TOKEN,
+            "PLEXINDEX_TEST_TOKEN": others.TOKEN,
             "PLEXINDEX_TEST_FACTS": str(folder / "facts.json"),
             "PLEXINDEX_TEST_LINES": str(folder / "facts.txt"),
         }
         with ThreadPoolExecutor(2) as pool:
-            return list(pool.map(lambda one: language(one, variables), bindings.all_of_them(library)))
+            return list(pool.map(lambda one: language(one, variables), others.all_of_them(library)))
     finally:
         server.stop()
 
 
-def language(one: bindings.Language, variables: dict[str, str]) -> Row:
+def language(one: others.Language, variables: dict[str, str]) -> Row:
     """One of them. What it says is shown at its end."""
     if missing := one.missing():
         return Row(one.name, 0, 0, 0.0, f"skipped: not installed: {', '.join(missing)}")

@@ -111,204 +111,204 @@ public static class Plexindex
     [StructLayout(LayoutKind.Sequential)]
     public struct Bytes
     {
-        public IntPtr data;
-        public UIntPtr length;
+        public IntPtr @data;
+        public UIntPtr @length;
     }
 
     [StructLayout(LayoutKind.Sequential)]
     public struct Mapping
     {
-        public int kind;
-        public uint reserved;
-        public Bytes from;
-        public Bytes to;
+        public int @kind;
+        public uint @reserved;
+        public Bytes @from;
+        public Bytes @to;
     }
 
     [StructLayout(LayoutKind.Sequential)]
     public struct Options
     {
-        public UIntPtr size;
-        public Bytes cache_dir;
-        public Bytes server_url;
-        public Bytes token;
-        public Bytes user;
-        public Bytes ca_file;
-        public long library_ttl_ms;
-        public long max_age_ms;
-        public long deadline_ms;
-        public long connect_timeout_ms;
-        public long read_timeout_ms;
-        public long retry_ms;
-        public ulong matches_limit;
-        public uint flags;
-        public uint page_size;
-        public int log_level;
-        public uint reserved;
-        public IntPtr mappings;
-        public UIntPtr mappings_count;
-        public long slow_ms;
-        public ulong size_limit;
+        public UIntPtr @size;
+        public Bytes @cache_dir;
+        public Bytes @server_url;
+        public Bytes @token;
+        public Bytes @user;
+        public Bytes @ca_file;
+        public long @library_ttl_ms;
+        public long @max_age_ms;
+        public long @deadline_ms;
+        public long @connect_timeout_ms;
+        public long @read_timeout_ms;
+        public long @retry_ms;
+        public ulong @matches_limit;
+        public uint @flags;
+        public uint @page_size;
+        public int @log_level;
+        public uint @reserved;
+        public IntPtr @mappings;
+        public UIntPtr @mappings_count;
+        public long @slow_ms;
+        public ulong @size_limit;
     }
 
     [StructLayout(LayoutKind.Sequential)]
     public struct Buffer
     {
-        public IntPtr data;
-        public UIntPtr capacity;
-        public UIntPtr length;
+        public IntPtr @data;
+        public UIntPtr @capacity;
+        public UIntPtr @length;
     }
 
     [StructLayout(LayoutKind.Sequential)]
     public struct Progress
     {
-        public UIntPtr size;
-        public Bytes library;
-        public ulong items;
-        public ulong total;
-        public ulong elapsed_ms;
+        public UIntPtr @size;
+        public Bytes @library;
+        public ulong @items;
+        public ulong @total;
+        public ulong @elapsed_ms;
     }
 
     [StructLayout(LayoutKind.Sequential)]
     public struct Query
     {
-        public UIntPtr size;
-        public IntPtr library;
-        public Bytes text;
-        public long deadline_ms;
-        public uint flags;
-        public uint reserved;
-        public IntPtr progress;
-        public IntPtr progress_user;
+        public UIntPtr @size;
+        public IntPtr @library;
+        public Bytes @text;
+        public long @deadline_ms;
+        public uint @flags;
+        public uint @reserved;
+        public IntPtr @progress;
+        public IntPtr @progress_user;
     }
 
     [StructLayout(LayoutKind.Sequential)]
     public struct Text
     {
-        public uint offset;
-        public uint length;
+        public uint @offset;
+        public uint @length;
     }
 
     [StructLayout(LayoutKind.Sequential)]
     public struct Answer
     {
-        public int status;
-        public byte rung;
-        public byte confidence;
-        public byte reason;
-        public byte flags;
-        public uint item;
-        public uint candidates;
-        public uint candidates_count;
-        public uint candidates_total;
-        public Text message;
-        public long age_ms;
-        public ulong items;
-        public ulong files;
-        public int kind;
-        public uint reserved;
+        public int @status;
+        public byte @rung;
+        public byte @confidence;
+        public byte @reason;
+        public byte @flags;
+        public uint @item;
+        public uint @candidates;
+        public uint @candidates_count;
+        public uint @candidates_total;
+        public Text @message;
+        public long @age_ms;
+        public ulong @items;
+        public ulong @files;
+        public int @kind;
+        public uint @reserved;
     }
 
     [StructLayout(LayoutKind.Sequential)]
     public struct Item
     {
-        public Text key;
-        public Text rating_key;
-        public Text title;
-        public Text guid;
-        public Text show_title;
-        public Text show_rating_key;
-        public Text show_guid;
-        public Text path;
-        public Text section;
-        public Text library_title;
-        public int kind;
-        public int year;
-        public int season;
-        public int episode;
-        public uint flags;
-        public uint reserved;
+        public Text @key;
+        public Text @rating_key;
+        public Text @title;
+        public Text @guid;
+        public Text @show_title;
+        public Text @show_rating_key;
+        public Text @show_guid;
+        public Text @path;
+        public Text @section;
+        public Text @library_title;
+        public int @kind;
+        public int @year;
+        public int @season;
+        public int @episode;
+        public uint @flags;
+        public uint @reserved;
     }
 
     [StructLayout(LayoutKind.Sequential)]
     public struct Edit
     {
-        public UIntPtr size;
-        public IntPtr library;
-        public Bytes keys;
-        public UIntPtr keys_count;
-        public Bytes changes;
-        public UIntPtr changes_count;
-        public long deadline_ms;
-        public int lock;
-        public uint reserved;
+        public UIntPtr @size;
+        public IntPtr @library;
+        public Bytes @keys;
+        public UIntPtr @keys_count;
+        public Bytes @changes;
+        public UIntPtr @changes_count;
+        public long @deadline_ms;
+        public int @lock;
+        public uint @reserved;
     }
 
     [StructLayout(LayoutKind.Sequential)]
     public struct EditReport
     {
-        public UIntPtr size;
-        public IntPtr states;
-        public UIntPtr states_capacity;
-        public ulong done;
-        public ulong failed;
-        public ulong requests;
+        public UIntPtr @size;
+        public IntPtr @states;
+        public UIntPtr @states_capacity;
+        public ulong @done;
+        public ulong @failed;
+        public ulong @requests;
     }
 
     [StructLayout(LayoutKind.Sequential)]
     public struct TableOp
     {
-        public int kind;
-        public uint reserved;
-        public IntPtr table;
-        public Bytes name;
-        public Bytes value;
+        public int @kind;
+        public uint @reserved;
+        public IntPtr @table;
+        public Bytes @name;
+        public Bytes @value;
     }
 
     [StructLayout(LayoutKind.Sequential)]
     public struct Statistics
     {
-        public UIntPtr size;
+        public UIntPtr @size;
         [MarshalAs(UnmanagedType.ByValArray, SizeConst = 6)]
-        public ulong[] answers;
-        public ulong lookup_misses;
-        public ulong stale_answers;
+        public ulong[] @answers;
+        public ulong @lookup_misses;
+        public ulong @stale_answers;
         [MarshalAs(UnmanagedType.ByValArray, SizeConst = 8)]
-        public ulong[] requests;
-        public ulong bytes_received;
-        public ulong store_requests;
-        public ulong store_answers;
-        public ulong listings;
-        public ulong network_us;
-        public ulong store_us;
-        public ulong image_us;
-        public ulong items;
-        public ulong matches;
-        public ulong libraries;
-        public ulong disk_bytes;
-        public ulong sequence;
-        public ulong events;
-        public ulong hints;
-        public ulong parse_us;
-        public ulong wait_us;
-        public ulong match_us;
-        public ulong calls;
-        public ulong calls_us;
-        public ulong slow_calls;
-        public ulong failures;
-        public ulong size_limit;
-        public ulong over_limit;
-        public ulong evictions;
+        public ulong[] @requests;
+        public ulong @bytes_received;
+        public ulong @store_requests;
+        public ulong @store_answers;
+        public ulong @listings;
+        public ulong @network_us;
+        public ulong @store_us;
+        public ulong @image_us;
+        public ulong @items;
+        public ulong @matches;
+        public ulong @libraries;
+        public ulong @disk_bytes;
+        public ulong @sequence;
+        public ulong @events;
+        public ulong @hints;
+        public ulong @parse_us;
+        public ulong @wait_us;
+        public ulong @match_us;
+        public ulong @calls;
+        public ulong @calls_us;
+        public ulong @slow_calls;
+        public ulong @failures;
+        public ulong @size_limit;
+        public ulong @over_limit;
+        public ulong @evictions;
     }
 
     [StructLayout(LayoutKind.Sequential)]
     public struct Answers
     {
-        public uint size;
-        public uint answer_size;
-        public uint item_size;
-        public uint count;
-        public uint first;
-        public uint log_lines;
+        public uint @size;
+        public uint @answer_size;
+        public uint @item_size;
+        public uint @count;
+        public uint @first;
+        public uint @log_lines;
     }
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]

@@ -213,6 +213,20 @@ test("the example finds a file", function()
    same(printed, movies[1].key .. ": " .. movies[1].title .. "\n")
 end)
 
+test("structs have the layout of docs/abi.txt", function()
+   local checked = 0
+   for line in io.lines("../../docs/abi.txt") do
+      local struct, bytes = line:match("^struct (%S+) (%d+)")
+      if struct then same(ffi.sizeof(struct), tonumber(bytes)) end
+      local offset, type_, field = line:match("^    (%d+) %d+ (%S+)%.(%S+)$")
+      if offset then
+         same(ffi.offsetof(type_, field), tonumber(offset))
+         checked = checked + 1
+      end
+   end
+   assert(checked > 100)
+end)
+
 local failed = 0
 for _, one in ipairs(tests) do
    local ok, raised = xpcall(one[2], function(what) return debug.traceback(tostring(what), 2) end)

@@ -22,7 +22,7 @@ LANGUAGES = {
     "C++": ["cpp/plexindex.hpp"],
     "Python": ["python/src/plexindex/*.py"],
     "Node.js": ["node/index.js", "node/native.js"],
-    "Go": ["go/*.go"],
+    "Go": ["go/*.go", "go/*.h"],
     "LuaJIT": ["lua/plexindex.lua"],
     "Ruby": ["ruby/lib/plexindex.rb", "ruby/lib/plexindex/*.rb"],
 }
@@ -30,10 +30,10 @@ LANGUAGES = {
 PATTERNS = {
     "C++": r"\bplexindex_(\w+)\b",
     "Python": r"\b_?native\.(\w+)\b|\"plexindex_(\w+)\"",
-    "Node.js": r"\bnative\.(\w+)\b",
-    "Go": r"\bC\.plexindex_(\w+)\(",
-    "LuaJIT": r"\bC\.plexindex_(\w+)\b",
-    "Ruby": r"\bplexindex_(\w+)\b",
+    "Node.js": r"(?:call|callNow|fill|_query|_json)\('(\w+)'|'plexindex_(\w+)'|(?:load\(\)|native)\.(\w+)\(",
+    "Go": r"\bplexindex_(\w+)\b",
+    "LuaJIT": r"\b(?:C|library)\.plexindex_(\w+)\b|answers\(self, \"(\w+)\"",
+    "Ruby": r":(\w+)\b",
 }
 BEGIN, END = "<!-- functions -->\n", "<!-- end -->\n"
 
@@ -70,7 +70,7 @@ def lua(abi: dict[str, Any]) -> str:
     lines += [callback(name, one) for name, one in callbacks.items()]
     for name, struct in abi["structs"].items():
         fields = "".join(
-            f"  {field['type']} {field['name']}{'[%d]' % field['count'] if 'count' in field else ''};\n"
+            f"  {field['type']} {field['name']}" + (f"[{field['count']}];\n" if "count" in field else ";\n")
             for field in struct["fields"]
         )
         lines.append(f"struct {name} {{\n{fields}}};")
@@ -124,7 +124,8 @@ def csharp(abi: dict[str, Any]) -> str:
             if "count" in field:
                 lines.append(f"        [MarshalAs(UnmanagedType.ByValArray, SizeConst = {field['count']})]")
             array = "[]" if "count" in field else ""
-            lines.append(f"        public {of(field['type'])}{array} {field['name']};")
+            # `lock` is a word of the language.
+            lines.append(f"        public {of(field['type'])}{array} @{field['name']};")
         lines.append("    }")
     for name, one in abi["callbacks"].items():
         arguments = ", ".join(f"{of(a['type'])} {a['name']}" for a in one["arguments"])
