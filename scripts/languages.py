@@ -7,6 +7,8 @@ is missing is skipped, and the table at the end says what is missing.
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import urllib.request
@@ -151,6 +153,54 @@ def all_of_them(library: Path) -> list[Language]:
             java,
         ),
     ]
+
+
+# What stands around README's lines, and what runs them. They print a title or do nothing; the rest checks the key.
+AROUND = {
+    "js": (
+        "const plexindex = require(PACKAGE);\n(async () => {\n",
+        "await index.close();\nif (match.item.key !== KEY) throw new Error(match.item.key);\n})();\n",
+    ),
+    "go": (
+        'package main\n\nimport "plexindex"\n\nfunc main() {\n',
+        "if err != nil || match.Item.Key != KEY {\npanic(err)\n}\n_ = index.Close()\n}\n",
+    ),
+    "lua": ('local plexindex = require("plexindex")\n', "index:close()\nassert(match.item.key == KEY)\n"),
+    "ruby": ('require "plexindex"\n', "index.close\nabort unless match.item.key == KEY\n"),
+}
+BLOCK = r"<!-- make test-languages -->\n```(\w+)\n(.*?)```\n<!-- end -->"
+
+
+def readme_programs(told: dict[str, Any], server: Server) -> dict[str, list[str]]:
+    """The lines that README and each binding's README show, as programs in `build`: the command that runs each."""
+    made = build_folder() / "languages" / "readme"
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    shown = dict(re.findall(BLOCK, (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL))
+    movie = told["movies"][0]
+    for name, (before, after) in AROUND.items():
+        own = (BINDINGS / {"js": "node"}.get(name, name) / "README.md").read_text(encoding="utf-8")
+        if re.findall(BLOCK, own, re.DOTALL) != [(name, shown[name])]:
+            raise ValueError(f"the README of {name} and README.md show different lines")
+        program = before + shown[name] + after
+        for placeholder, value in {
+            '"cache"': json.dumps(str(made / f"cache-{name}")),
+            '"http://127.0.0.1:32400"': json.dumps(server.url),
+            '"YOUR-TOKEN"': json.dumps(TOKEN),
+            '"/media/movies/Big Buck Bunny (2008).mkv"': json.dumps(movie["path"]),
+            "KEY": json.dumps(movie["key"]),
+            "PACKAGE": json.dumps(str(BINDINGS / "node")),
+        }.items():
+            program = program.replace(placeholder, value)
+        (made / f"main.{name}").write_text(program, encoding="utf-8")
+    module = f"module readme\n\ngo 1.19\n\nrequire plexindex v0.0.0\n\nreplace plexindex => {BINDINGS / 'go'}\n"
+    (made / "go.mod").write_text(module, encoding="utf-8")
+    return {
+        "Node.js": ["node", str(made / "main.js")],
+        "Go": ["sh", "-c", f"cd {shlex.quote(str(made))} && exec go run main.go"],
+        "LuaJIT": ["luajit", str(made / "main.lua")],
+        "Ruby": ["ruby", "-w", "-Ilib", str(made / "main.ruby")],
+    }
 
 
 def sources(folder: Path) -> list[str]:

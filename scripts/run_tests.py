@@ -296,6 +296,9 @@ def languages() -> list[Row]:
         told = others.facts(server)
         (folder / "facts.json").write_text(json.dumps(told), encoding="utf-8")
         (folder / "facts.txt").write_text(others.lines(told), encoding="utf-8")
+        all_of_them = others.all_of_them(library)
+        for name, command in others.readme_programs(told, server).items():
+            next(one for one in all_of_them if one.name == name).commands.append(command)
         variables = {
             "PLEXINDEX_LIBRARY": str(library),
             "PLEXINDEX_TEST_URL": server.url,
@@ -304,7 +307,7 @@ def languages() -> list[Row]:
             "PLEXINDEX_TEST_LINES": str(folder / "facts.txt"),
         }
         with ThreadPoolExecutor(2) as pool:
-            return list(pool.map(lambda one: language(one, variables), others.all_of_them(library)))
+            return list(pool.map(lambda one: language(one, variables), all_of_them))
     finally:
         server.stop()
 
@@ -329,9 +332,9 @@ def language(one: others.Language, variables: dict[str, str]) -> Row:
     for command in one.commands:
         failed = show(command, read, folder=one.folder, variables={**variables, **one.variables}, quiet=True)
         if failed:
+            counts["fail"] = max(counts.get("fail", 0), 1)
             break
-    failures = max(counts.get("fail", 0), int(failed != 0))
-    return Row(one.name, counts.get("pass", 0), failures, time.monotonic() - begin)
+    return Row(one.name, counts.get("pass", 0), counts.get("fail", 0), time.monotonic() - begin)
 
 
 SUITES = {"lint": lint, "rust": rust, "valgrind": valgrind, "python": python, "install": install}
