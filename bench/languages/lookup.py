@@ -9,8 +9,8 @@ from time import perf_counter_ns
 import plexindex
 
 store, host, server, file, rounds = sys.argv[1:]
-given = {"server_url": os.environ["PLEX_URL"], "token": os.environ["PLEX_TOKEN"]}
-index = plexindex.open(store, library_ttl=None, mappings=[(host, server)], **given)
+url, token = os.environ["PLEX_URL"], os.environ["PLEX_TOKEN"]
+index = plexindex.open(store, server_url=url, token=token, library_ttl=None, mappings=[(host, server)])
 movies = index.library("Movies")
 with open(file, encoding="utf-8") as lines:
     pairs = [line.rstrip("\n").split("\t") for line in lines]

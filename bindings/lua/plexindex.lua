@@ -306,6 +306,7 @@ end
 -- The key of the item with this path, where the index has it at hand; else nil. Never waits.
 function Library:lookup_key(path)
    if self._index._handle == nil then open_handle(self._index) end
+   if path:find("\0", 1, true) then return nil end
    local key = C.plexindex_lookup_key(self._handle, path)
    if key ~= nil then return ffi.string(key) end
 end
@@ -500,6 +501,7 @@ end
 -- The value of this name, where the index has it at hand; else nil. Never waits.
 function Table:lookup(name)
    if self._index._handle == nil then open_handle(self._index) end
+   if name:find("\0", 1, true) then return nil end
    local value = C.plexindex_table_lookup(self._handle, name)
    if value ~= nil then return ffi.string(value) end
 end

@@ -1,5 +1,6 @@
 'use strict';
 
+const { isMainThread } = require('node:worker_threads');
 const { constants: c, statuses, words, layout, callbacks, load, Struct, toBytes, koffi } = require('./native.js');
 
 const FIRST_ERROR = 100;
@@ -39,6 +40,17 @@ const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase
 
 let running = 0;
 const waiting = [];
+
+// A thread that waits for the loop to run its progress function would keep the process from ending, as the loop has
+// ended. What was stored stays: the store holds each write that returned, however a process ends.
+if (isMainThread) {
+  process.on('exit', function leave(code) {
+    if (running === 0) return;
+    const listeners = process.listeners('exit');
+    for (const listener of listeners.slice(listeners.indexOf(leave) + 1)) listener.call(process, code);
+    koffi.load(null).func('void _exit(int status)')(Number(process.exitCode ?? code));
+  });
+}
 
 /** Calls on a thread of koffi's, with a buffer of its own for the error's text. Gives the status. */
 async function call(name, given) {
@@ -389,6 +401,7 @@ class Library {
   /** The key of the item with this path, where the index has it at hand; else null. Never waits. */
   lookupKey(path) {
     if (this._index._closing) throw closedError();
+    if (path.includes('\0')) return null;
     if (typeof path === 'string') return load().fast_lookup_key(this._handle, path);
     return load().lookup_key(this._handle, joined([path]).bytes);
   }
@@ -519,7 +532,7 @@ class Table {
   /** The value of this name as text, where the index has it at hand; else null. Never waits. */
   lookup(name) {
     if (this._index._closing) throw closedError();
-    return load().fast_table_lookup(this._handle, name);
+    return name.includes('\0') ? null : load().fast_table_lookup(this._handle, name);
   }
 
   /** The value of this name as a Buffer; null when there is none. */

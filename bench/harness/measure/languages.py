@@ -97,7 +97,7 @@ def measure(run: Run, world: World) -> None:
     pairs = world.questions["exact"].write(world.folder / "languages")
     contenders: list[tuple[str, Callable[[int], float]]] = []
 
-    def c(_: int) -> float:
+    def c(_round: int) -> float:
         _, times = run.c("warm", run.library, world.store, HOST, SERVER, pairs, "lookup", 1, 1, world=world)
         return float(times[0]) * 1e-9
 
@@ -113,7 +113,7 @@ def measure(run: Run, world: World) -> None:
             continue
         variables = {**environment(world), "PLEXINDEX_LIBRARY": str(run.library), **variables}
 
-        def other(_: int, command: list[str] = command, variables: dict[str, str] = variables) -> float:
+        def other(_round: int, command: list[str] = command, variables: dict[str, str] = variables) -> float:
             _, times = run.program(command, world.store, HOST, SERVER, pairs, 1, variables=variables)
             return float(times[0]) * 1e-9
 

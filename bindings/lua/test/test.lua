@@ -63,6 +63,7 @@ test("one path, many paths, candidates", function()
    assert(all[#all].message:find("no library has a folder above", 1, true))
    for _ = 1, 1000 do same(library:lookup_key(paths[2]), movies[2].key) end
    same(#library:match_paths({}), 0)
+   same(library:lookup_key(paths[2] .. "\0x"), nil)
 
    local several = library:match("/somewhere/else/" .. repeated.name)
    same(several.status, "AMBIGUOUS"); same(several.candidates_total, #repeated.paths)

@@ -1,7 +1,7 @@
 'use strict';
 
 const assert = require('node:assert');
-const { execFileSync } = require('node:child_process');
+const { execFileSync, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
@@ -41,6 +41,8 @@ test('one path, many paths, candidates', async (t) => {
   assert.strictEqual(library.lookupKey(paths[1]), movies[1].key);
   assert.strictEqual(library.lookupKey(Buffer.from(paths[1])), movies[1].key);
   assert.deepStrictEqual(await library.matchPaths([]), []);
+  assert.strictEqual(library.lookupKey(`${paths[1]}\0x`), null);
+  assert.throws(() => library.lookupKeys(['a\0b']), TypeError);
 
   const several = await library.match(`/somewhere/else/${repeated.name}`);
   assert.strictEqual(several.status, 'AMBIGUOUS');
@@ -184,6 +186,18 @@ test('an index that is not closed is collected', async (t) => {
     await sleep(10);
   }
   assert.strictEqual(held(), 0);
+});
+
+test('a process ends while a call is in flight', (t) => {
+  const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
+  t.after(() => fs.rmSync(cacheDir, { recursive: true }));
+  const script = `const plexindex = require('plexindex'); (async () => {
+    const index = await plexindex.open({ cacheDir: process.argv[1], serverUrl: process.argv[2], token: process.argv[3], pageSize: 1 });
+    index.library('Movies').refresh({ progress: () => process.exit(7) }).catch(() => {});
+  })();`;
+  const folder = path.join(__dirname, '..');
+  const ended = spawnSync(process.execPath, ['-e', script, cacheDir, serverUrl, token], { cwd: folder, timeout: 20000 });
+  assert.deepStrictEqual([ended.status, ended.stderr.toString()], [7, '']);
 });
 
 test('the example finds a file', (t) => {

@@ -4,6 +4,7 @@ require "json"
 require "minitest/autorun"
 require "open3"
 require "tmpdir"
+require "timeout"
 require "plexindex"
 
 class TestPlexindex < Minitest::Test
@@ -118,6 +119,21 @@ class TestPlexindex < Minitest::Test
     assert_raises(Plexindex::ClosedError) { index.stats }
     assert_raises(Plexindex::ClosedError) { index.library("Movies") }
     index.close
+  end
+
+  def test_a_timeout_ends_a_call
+    movies = opened(page_size: 1).library("Movies")
+    assert_raises(Timeout::Error) { Timeout.timeout(0.05) { movies.refresh } }
+    assert movies.match(MOVIES[0]["path"], offline: true)
+  end
+
+  def test_a_process_ends_while_a_thread_is_in_a_call
+    script = 'require "plexindex"; index = Plexindex.open(cache_dir: ARGV[0], server_url: ARGV[1], token: ARGV[2], ' \
+             'page_size: 1); begun = Queue.new; Thread.new { index.library("Movies").refresh { begun << 1 } }; begun.pop'
+    lib = File.join(__dir__, "..", "lib")
+    said, ended = Open3.capture2e("ruby", "-I#{lib}", "-e", script, @folder, URL, TOKEN)
+    assert ended.success?, said
+    assert_empty said
   end
 
   def test_an_index_is_not_closed_from_its_progress

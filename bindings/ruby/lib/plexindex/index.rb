@@ -190,9 +190,12 @@ module Plexindex
         asked[:progress] = watch.closure
         given = [@session.handle, asked.memory, *more]
         begin
-          next Native.call(name, *given) if name == :refresh
+          # What other threads raise here (Thread#raise, Timeout) waits until C has returned: it must not go through it.
+          Thread.handle_interrupt(Object => :never) do
+            next Native.call(name, *given) if name == :refresh
 
-          Native.fill(name, *given, reserve: 16_384 + (text ? text.bytesize * 4 : 0))[1]
+            Native.fill(name, *given, reserve: 16_384 + (text ? text.bytesize * 4 : 0))[1]
+          end
         rescue Error => e
           raise watch.raised if watch.raised
           raise ClosedError if e.code == :aborted && @session.closed?
@@ -219,7 +222,7 @@ module Plexindex
 
     # What is raised here must not go through C: it goes on behind the call.
     def report(at)
-      return 1 if @session.closed?
+      return 1 if @session.closed? || Thread.pending_interrupt?
       return 0 unless @progress
 
       before = Thread.current[:plexindex_reporting]
