@@ -12,6 +12,8 @@ use plexindex::error::Status;
 use plexindex::model::Rung;
 use syn::visit::Visit;
 
+#[path = "abi/accelerator.rs"]
+mod accelerator;
 #[path = "c/compile.rs"]
 mod compile;
 

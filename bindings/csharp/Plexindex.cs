@@ -107,6 +107,7 @@ public static class Plexindex
     public const int OFFLINE = 311;
     public const int LIBRARY_NOT_FOUND = 400;
     public const int LIBRARY_AMBIGUOUS = 401;
+    public const int LIST_AGAIN = 402;
 
     [StructLayout(LayoutKind.Sequential)]
     public struct Bytes
@@ -412,6 +413,12 @@ public static class Plexindex
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_notify(IntPtr handle, IntPtr body, UIntPtr length, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_changes_json(IntPtr handle, ref Query query, UIntPtr limit, ref Buffer json, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_wait_for_changes(IntPtr handle, ref Query query, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_edit_items(IntPtr handle, ref Edit edit, ref EditReport report, ref Buffer error);

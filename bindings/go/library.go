@@ -4,6 +4,7 @@ package plexindex
 import "C"
 
 import (
+	"encoding/json"
 	"sync"
 	"unsafe"
 )
@@ -180,6 +181,47 @@ func (l *Library) Refresh(ask ...Ask) (bool, error) {
 	status, err := l.index.query(l.handle, "", first(ask), func(query *C.plexindex_query) (Status, error) {
 		return call(func(failed *C.plexindex_buffer) C.int32_t {
 			return C.plexindex_refresh(l.index.handle, query, failed)
+		})
+	})
+	return status == OK && err == nil, err
+}
+
+// A Change is one entry of the feed.
+type Change struct {
+	// Change is added, removed, changed, moved or list_again.
+	Change, Library, Section string
+	// Path is the file, From where it was, FromKey the rating key before; each may be "".
+	Path, From string
+	FromKey    string `json:"from_key"`
+	// Item is as Library.Item gives it; null for list_again.
+	Item json.RawMessage
+}
+
+// Changes is a page of the feed. Give Token to the next call; More says that it has something now.
+type Changes struct {
+	Changes []Change
+	Token   string
+	More    bool
+}
+
+// Changes gives what was added, removed, changed and moved since a token, in the order in which the index learned it.
+// Without a token it gives no changes, and the token of now; with Ask.Full all items come first. It sends no request.
+// The error ListAgain says to begin anew with Full.
+func (l *Library) Changes(token string, limit int, ask ...Ask) (page Changes, err error) {
+	_, err = l.index.query(l.handle, token, first(ask), func(query *C.plexindex_query) (Status, error) {
+		return OK, readJSON(&page, func(out, failed *C.plexindex_buffer) C.int32_t {
+			return C.plexindex_changes_json(l.index.handle, query, C.size_t(limit), out, failed)
+		})
+	})
+	return page, err
+}
+
+// WaitForChanges waits until Changes has something since the token, or until Refresh has to ask the server before that
+// is known. It gives false when the deadline came first. Ask.Done ends it.
+func (l *Library) WaitForChanges(token string, ask ...Ask) (bool, error) {
+	status, err := l.index.query(l.handle, token, first(ask), func(query *C.plexindex_query) (Status, error) {
+		return call(func(failed *C.plexindex_buffer) C.int32_t {
+			return C.plexindex_wait_for_changes(l.index.handle, query, failed)
 		})
 	})
 	return status == OK && err == nil, err

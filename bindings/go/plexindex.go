@@ -63,6 +63,7 @@ const (
 	Panic            Status = C.PLEXINDEX_PANIC
 	Store            Status = C.PLEXINDEX_STORE
 	StoreFull        Status = C.PLEXINDEX_STORE_FULL
+	ListAgain        Status = C.PLEXINDEX_LIST_AGAIN
 	Connect          Status = C.PLEXINDEX_CONNECT
 	TLS              Status = C.PLEXINDEX_TLS
 	Unauthorized     Status = C.PLEXINDEX_UNAUTHORIZED

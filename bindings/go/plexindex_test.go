@@ -278,6 +278,44 @@ func TestStatisticsAndWhatIsRecorded(t *testing.T) {
 	must(t, index.Clear())
 }
 
+func TestTheFeedOfChanges(t *testing.T) {
+	index := opened(t)
+	movies := library(t, index, "Movies")
+	_, err := movies.Refresh()
+	must(t, err)
+	now, err := movies.Changes("", 100)
+	must(t, err)
+	same(t, []any{len(now.Changes), now.More}, []any{0, false})
+	came, err := movies.WaitForChanges(now.Token, Ask{Deadline: time.Millisecond, Offline: true})
+	same(t, []any{came, err}, []any{false, nil})
+	ctx, cancel := context.WithCancel(context.Background())
+	go cancel()
+	_, err = movies.WaitForChanges(now.Token, Ask{Done: ctx.Done(), Offline: true})
+	same(t, errors.Is(err, Aborted), true)
+	all := map[string]bool{}
+	for page, asked := (Changes{More: true}), (Ask{Full: true}); page.More; asked = (Ask{}) {
+		page, err = movies.Changes(page.Token, 700, asked)
+		must(t, err)
+		for _, change := range page.Changes {
+			same(t, change.Change, "added")
+			all[change.Path] = true
+		}
+	}
+	same(t, len(all) >= 1490 && all[told.Movies[0].Path], true)
+	_, err = movies.Changes("no token", 1)
+	same(t, errors.Is(err, InvalidArgument), true)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := movies.WaitForChanges(now.Token, Ask{Offline: true})
+		ended <- err
+	}()
+	for index.flying.Load() == 0 {
+		runtime.Gosched()
+	}
+	must(t, index.Close())
+	same(t, <-ended, ErrClosed)
+}
+
 func TestTables(t *testing.T) {
 	index := opened(t)
 	table, err := index.Table("notes", true)

@@ -386,6 +386,29 @@ function Library:refresh(ask)
 end
 jit.off(Library.refresh, true)
 
+-- What was added, removed, changed and moved since a token, in the order in which the index learned it, as JSON with
+-- `changes`, `token` and `more`. Without a token no changes, and the token of now; with `ask.full` all items come first.
+-- Sends no request. The code "LIST_AGAIN" says to begin anew with `full`.
+function Library:changes_json(token, ask)
+   ask = ask or {}
+   return query(self._index, self._handle, token, { full = ask.full }, function(handle, asked)
+      local _, read = fill(function(out, failed)
+         return C.plexindex_changes_json(handle, asked, ask.limit or PAGE, out, failed)
+      end, read_bytes)
+      return read
+   end)
+end
+jit.off(Library.changes_json, true)
+
+-- Waits until changes_json() has something since the token, or until refresh() has to ask the server before that is
+-- known. false when the deadline came first; `ask.progress` ends it by false.
+function Library:wait_for_changes(token, ask)
+   return query(self._index, self._handle, checked(token, "a token"), ask, function(handle, asked)
+      return call(function(failed) return C.plexindex_wait_for_changes(handle, asked, failed) end) == statuses.OK
+   end)
+end
+jit.off(Library.wait_for_changes, true)
+
 -- A call that gives nothing back.
 local function tell(index, work)
    local handle = open_handle(index)

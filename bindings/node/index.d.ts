@@ -93,6 +93,16 @@ export interface Answer {
   kind: Kind | null;
 }
 
+export interface Change {
+  change: 'added' | 'removed' | 'changed' | 'moved' | 'list_again';
+  library: string;
+  section: string;
+  path: string | null;
+  from: string | null;
+  from_key: string | null;
+  item: Record<string, any> | null;
+}
+
 export interface EditReport {
   done: number;
   failed: number;
@@ -141,6 +151,8 @@ export class Library {
   items(): AsyncGenerator<Item>;
   item(key: string): Promise<Record<string, any> | null>;
   refresh(options?: Ask & { full?: boolean }): Promise<boolean>;
+  changes(token?: string, options?: { full?: boolean; limit?: number }): Promise<{ changes: Change[]; token: string; more: boolean }>;
+  waitForChanges(token: string, options?: Ask): Promise<boolean>;
   recordMatch(path: Text, key: string): Promise<void>;
   recordMatches(pairs: Iterable<[Text, string]>): Promise<void>;
   invalidatePath(path: Text): Promise<void>;

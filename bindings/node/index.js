@@ -283,7 +283,7 @@ class Index {
     queries.set(number, known);
     try {
       const given = [this._handle, query.memory, ...more];
-      if (name === 'refresh') return await this._call(name, ...given);
+      if (name === 'refresh' || name === 'wait_for_changes') return await this._call(name, ...given);
       return (await this._fill(name, given, 16384 + (text?.length ?? 0) * 4)).bytes;
     } catch (error) {
       if (known.raised) throw known.raised.error;
@@ -456,6 +456,24 @@ class Library {
   /** Brings the library up to date. False when the deadline came first. */
   async refresh(options = {}) {
     return (await this._index._query('refresh', this._handle, null, options)) === statuses.OK;
+  }
+
+  /**
+   * What was added, removed, changed and moved since a token, in the order in which the index learned it; without a
+   * token none, and the token of now; with `full` all items come first. Sends no request. `more` says that the next
+   * call has something. The code 'LIST_AGAIN' says to begin anew with `full`.
+   */
+  async changes(token = '', { full = false, limit = PAGE } = {}) {
+    const bytes = await this._index._query('changes_json', this._handle, toBytes(token), { full }, limit);
+    return JSON.parse(bytes.toString('utf8'));
+  }
+
+  /**
+   * Waits until changes() has something since the token, or until refresh() has to ask the server before that is known.
+   * False when the deadline came first. `signal` ends it.
+   */
+  async waitForChanges(token, options = {}) {
+    return (await this._index._query('wait_for_changes', this._handle, toBytes(token), options)) === statuses.OK;
   }
 
   /** Records that the item with this key has this path. */

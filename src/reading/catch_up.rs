@@ -431,6 +431,7 @@ impl Reading {
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
         let overlaid = match change.kind {
             ChangeKind::Library | ChangeKind::Freshness => return Ok(false),
+            ChangeKind::Listed => return Ok(true), // told of as a change of libraries too
             ChangeKind::Matched => Overlaid::Matched {
                 path,
                 rating_key,

@@ -47,7 +47,10 @@ fn each_column_is_read_or_named_as_the_store_s_own() {
     assert_eq!(read::<ItemRow>("i."), columns(&store, "items", &own));
     assert_eq!(read::<ItemRow>("s."), columns(&store, "shows", &["id", "library"]));
     assert_eq!(read::<Listing>(""), columns(&store, "listings", &[]));
-    assert_eq!(read::<Change>(""), columns(&store, "changes", &["n", "identity"]));
+    assert_eq!(
+        read::<Change>(""),
+        columns(&store, "changes", &["n", "identity", "was", "now"])
+    );
     let own = [
         "identity",
         "position",
@@ -59,6 +62,8 @@ fn each_column_is_read_or_named_as_the_store_s_own() {
         "titles_upto",
         "hint_seq",
         "wanted_ms",
+        "feed_from",
+        "feed_generation",
     ];
     assert_eq!(read::<LibraryRow>(""), columns(&store, "libraries", &own));
 }

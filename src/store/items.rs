@@ -137,7 +137,7 @@ fn check_whole(connection: &Connection, library: LibraryId, generation: Generati
         .query_row(params![library, generation], |_| Ok(()))
 }
 
-fn batch(
+pub fn batch(
     connection: &Connection,
     library: LibraryId,
     generation: Generation,

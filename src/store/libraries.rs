@@ -66,6 +66,14 @@ pub struct LibraryRow {
     pub hint: Hint,
 }
 
+/// An empty text has none, and is not parsed: where an error stands costs a new process more than all the rest of its row.
+fn locations(text: &str) -> Vec<String> {
+    if text.is_empty() {
+        return Vec::new();
+    }
+    serde_json::from_str(text).unwrap_or_default()
+}
+
 impl FromCells for LibraryRow {
     fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
         let provisional: i64 = cells.get("provisional")?;
@@ -78,7 +86,7 @@ impl FromCells for LibraryRow {
                 uuid: cells.get("uuid")?,
                 title: cells.get("title")?,
                 kind: kind_from_number(cells.get("kind")?),
-                locations: serde_json::from_str(&cells.get::<String>("locations")?).unwrap_or_default(),
+                locations: locations(&cells.get::<String>("locations")?),
                 change: Change {
                     token: cells.get("token")?,
                     trust: Trust::from_number(cells.get("trust")?),
@@ -268,8 +276,15 @@ pub fn renew(
     Ok(())
 }
 
-/// Makes libraries belong to no identity: their rows are swept. `which` is a condition on ?1.
+/// Makes libraries belong to no identity: their rows are swept. `which` is a column.
 pub fn disown(tx: &Tx<'_>, which: &str, of: impl ToSql) -> rusqlite::Result<()> {
+    // What they held the feed cannot tell.
+    tx.connection
+        .prepare_cached(&format!(
+            "UPDATE identities SET feed_from = ?2 WHERE id IN \
+             (SELECT identity FROM libraries WHERE {which} = ?1 AND generation <> 0)"
+        ))?
+        .execute(params![of, tx.sequence])?;
     tx.connection
         .prepare_cached(&format!(
             "UPDATE libraries SET identity = -id, present = 0, image = '', matches_image = '' WHERE {which} = ?1"

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::{OptionalExtension, params};
 
 use super::columns::{self, Cells, FromCells, list, read};
+use super::history::tell_listing;
 use super::items::{ShowCache, digest, insert};
 use super::libraries::{LibraryRow, Living, one_library};
 use super::open::Store;
@@ -256,7 +257,7 @@ impl Store {
     pub fn finish_listing(&self, identity: IdentityId, listing: &Listing, finished: &Finished) -> Result<LibraryRow> {
         let finished = self.write(|tx| {
             let id = listing.library;
-            tx.expect_library(id)?;
+            let before = tx.expect_library(id)?;
             if !is_own(tx, listing)? {
                 return Ok(None);
             }
@@ -295,6 +296,9 @@ impl Store {
                 "DELETE FROM unverified WHERE library = ?1 AND sequence < ?2",
                 params![id, listing.begun_sequence],
             )?;
+            if listing.changed || !before.generation.is_fetched() {
+                tell_listing(tx, &before, listing.generation, finished.items)?;
+            }
             // Listed anew, and nothing changed: answers stay what they are.
             if finished.image.is_some() || listing.changed {
                 tx.libraries_changed(identity)?;

@@ -32,8 +32,10 @@ mod changes;
 mod columns;
 mod endpoints;
 mod evicting;
+mod feed;
 mod guids;
 mod hints;
+mod history;
 mod identities;
 mod ids;
 mod indexing;
@@ -61,6 +63,8 @@ mod columns_tests;
 #[cfg(test)]
 mod connection_tests;
 #[cfg(test)]
+mod feed_tests;
+#[cfg(test)]
 mod for_tests;
 #[cfg(test)]
 mod listing_tests;
@@ -72,6 +76,7 @@ mod store_tests;
 pub use changes::{Change, ChangeKind};
 pub use endpoints::Endpoint;
 pub use facts::Facts;
+pub use feed::{Mark as FeedMark, Page as FeedPage, Place as FeedPlace, Position as FeedPosition, Told};
 pub use folder::Folder;
 pub use hints::Mark;
 pub use identities::{NEVER_FORGOTTEN, USE_NOTED_MS};

@@ -152,6 +152,22 @@ impl Store {
             && timeline.losses == self.connections.here.journal.losses()
     }
 
+    /// The random number of the database: that of the one it replaced is another.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.opened.newest().id
+    }
+
+    /// The change sequence as the counter page shows it, for the price of some loads; `None` where it cannot be told without
+    /// asking the database.
+    #[must_use]
+    pub fn shown_sequence(&self) -> Option<u64> {
+        match self.opened.newest().state(coarse_ms()) {
+            PageState::Equal(sequence) if self.believes => Some(sequence),
+            _ => None,
+        }
+    }
+
     /// What stands for a token: equal for equal tokens of this store, and of no use elsewhere. Another one when the
     /// database had to be made anew.
     #[must_use]

@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::history::{begin_anew, note_day};
 use super::libraries::{LibraryRow, disown, libraries, renew, upsert};
 use super::matches::hand_over;
 use super::open::Store;
@@ -44,7 +45,11 @@ impl Store {
                 }
             }
             forget_gone(tx, identity, now_ms)?;
+            note_day(tx, now_ms)?;
             let after = libraries(tx.connection, identity)?;
+            for row in not_in(&before, &after).chain(not_in(&after, &before)) {
+                begin_anew(tx, row.id)?; // what came back is as it was when it went
+            }
             if before.iter().map(lasting).eq(after.iter().map(lasting)) {
                 tx.freshness_changed(identity)?;
             } else {
@@ -53,6 +58,11 @@ impl Store {
             Ok(after)
         })
     }
+}
+
+/// The libraries that are in the one list and not in the other.
+fn not_in<'r>(one: &'r [LibraryRow], other: &'r [LibraryRow]) -> impl Iterator<Item = &'r LibraryRow> {
+    one.iter().filter(|row| !other.iter().any(|other| other.id == row.id))
 }
 
 /// Forgets the listings of libraries that the server has not shown for a month, and those libraries of which nothing was

@@ -1,12 +1,13 @@
 //! Random histories of a store, beside a model of it: whatever comes after whatever, no call fails, nothing stands twice,
 //! nothing that was recorded is lost, and what is dead is swept to the last row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use std::path::Path;
 
 use super::*;
-use crate::model::{Change, IdentityId, ImageKind, Item, ItemType, Library, LibraryKind, Server};
+use crate::error::Status;
+use crate::model::{Change, IdentityId, ImageKind, Item, ItemType, Library, LibraryId, LibraryKind, Server};
 
 /// A little randomness that a failure can be repeated with.
 struct Dice(u64);
@@ -36,6 +37,80 @@ struct Expected {
 struct User {
     identity: IdentityId,
     expected: BTreeMap<&'static str, Expected>,
+    readers: Vec<Reader>,
+}
+
+/// One who follows the feed, and applies what it tells to what it has.
+#[derive(Default)]
+struct Reader {
+    position: Option<(FeedPosition, FeedMark)>,
+    items: BTreeMap<LibraryId, BTreeMap<String, Item>>,
+    /// Libraries to be listed again.
+    again: BTreeSet<LibraryId>,
+}
+
+impl Reader {
+    fn apply(&mut self, told: Vec<Told>) {
+        for one in told {
+            let id = one.library.id;
+            if one.is_again() {
+                self.items.remove(&id);
+                self.again.insert(id);
+                continue;
+            }
+            let items = self.items.entry(id).or_default();
+            if let Some(was) = &one.was {
+                items.remove(&was.rating_key);
+            }
+            if let Some(now) = one.now {
+                items.insert(now.rating_key.clone(), now);
+            }
+        }
+    }
+
+    /// Reads a page; gives whether there is more.
+    fn read(&mut self, store: &Store, identity: IdentityId, library: Option<LibraryId>, limit: usize) -> bool {
+        let position = self.position.expect("it began");
+        match store.feed(identity, library, position, limit) {
+            Ok(page) => {
+                assert!(page.next != position.0 || !page.more, "a page that goes nowhere");
+                self.apply(page.told);
+                self.position = Some((page.next, page.mark));
+                page.more
+            }
+            Err(error) => {
+                assert_eq!(error.status, Status::ListAgain, "{error:?}");
+                *self = Self::default();
+                self.begin(store, identity);
+                true
+            }
+        }
+    }
+
+    fn begin(&mut self, store: &Store, identity: IdentityId) {
+        self.position = Some(store.feed_begin(identity, None, true).expect("begun"));
+    }
+
+    /// Reads to the end, and lists again what it has to.
+    fn read_all(&mut self, store: &Store, identity: IdentityId, limit: usize) {
+        while self.read(store, identity, None, limit) || !self.is_at_the_end(store, identity) {}
+        while let Some(id) = self.again.pop_first() {
+            let mut listing = Self {
+                position: Some(store.feed_begin(identity, Some(id), true).expect("begun")),
+                ..Self::default()
+            };
+            while listing.read(store, identity, Some(id), limit) {}
+            self.items.extend(listing.items);
+        }
+    }
+
+    /// A full listing's last page says that there is no more, before what happened since is read.
+    fn is_at_the_end(&self, store: &Store, identity: IdentityId) -> bool {
+        match self.position {
+            Some((FeedPosition::Log(place), mark)) => !store.feed_has(identity, None, (place, mark)).expect("looked"),
+            _ => false,
+        }
+    }
 }
 
 struct World {
@@ -46,6 +121,9 @@ struct World {
     server: BTreeMap<&'static str, BTreeMap<String, Item>>,
     users: Vec<User>,
     counter: u32,
+    /// Items that the server lost so far, and how many those were when the listing of a library began.
+    lost: u32,
+    begun: BTreeMap<LibraryId, u32>,
 }
 
 impl World {
@@ -58,6 +136,8 @@ impl World {
             server: LIBRARIES.iter().map(|uuid| (*uuid, BTreeMap::new())).collect(),
             users: Vec::new(),
             counter: 0,
+            lost: 0,
+            begun: BTreeMap::new(),
         };
         for n in 0..2_u8 {
             let endpoint = Endpoint {
@@ -72,6 +152,7 @@ impl World {
             world.users.push(User {
                 identity,
                 expected: BTreeMap::new(),
+                readers: (0..3).map(|_| Reader::default()).collect(),
             });
             world.probe(usize::from(n));
         }
@@ -141,9 +222,16 @@ impl World {
     fn list(&mut self, user: usize, uuid: &'static str, pages: usize) {
         let row = self.row(user, uuid);
         let known = self.store.listing(row.id).expect("a listing");
+        // One that went on would miss what the server lost since: those who list for real see by the overlap that it moved.
+        let is_whole = self.begun.get(&row.id) == Some(&self.lost);
         let mut listing = match known {
-            Some(listing) if listing.generation == row.generation.next() && self.dice.roll(2) == 0 => listing,
-            _ => self.store.begin_listing(&row, self.now_ms).expect("begun"),
+            Some(listing) if is_whole && listing.generation == row.generation.next() && self.dice.roll(2) == 0 => {
+                listing
+            }
+            _ => {
+                self.begun.insert(row.id, self.lost);
+                self.store.begin_listing(&row, self.now_ms).expect("begun")
+            }
         };
         let items: Vec<Item> = self.server[uuid].values().cloned().collect();
         // What goes on is compared with the whole list here: a simple server does not move its rows.
@@ -188,7 +276,7 @@ impl World {
         let uuid = LIBRARIES[self.dice.roll(2)];
         let identity = self.users[user].identity;
         self.now_ms += 1_000;
-        let what = self.dice.roll(19);
+        let what = self.dice.roll(22);
         match what {
             0..=2 => {
                 let item = self.item(uuid);
@@ -200,6 +288,7 @@ impl World {
             3 => {
                 let key = format!("{}", self.dice.roll(KEYS));
                 self.server.entry(uuid).or_default().remove(&key);
+                self.lost += 1;
             }
             4..=6 => self.list(user, uuid, usize::MAX),
             7 => {
@@ -257,6 +346,22 @@ impl World {
                 let row = self.row(user, uuid);
                 self.store.items_with_guid(row.id, "imdb://1", 16).expect("found");
                 self.store.items_with_title(row.id, "title 1", 16).expect("found");
+            }
+            18 | 19 => {
+                let (limit, all) = (1 + self.dice.roll(4), self.dice.roll(2) == 0);
+                let reader = self.dice.roll(3);
+                let reader = &mut self.users[user].readers[reader];
+                if reader.position.is_none() {
+                    reader.begin(&self.store, identity);
+                }
+                if all {
+                    reader.read_all(&self.store, identity, limit);
+                } else {
+                    reader.read(&self.store, identity, None, limit); // and goes on another time
+                }
+            }
+            20 => {
+                self.store.forget_history().expect("forgotten");
             }
             _ => {
                 let row = self.row(user, uuid);
@@ -316,6 +421,29 @@ impl World {
         assert_eq!(self.count(twice), 0, "an item lives twice after {after}");
     }
 
+    /// Whoever follows the feed has what is listed.
+    fn check_feed(&mut self, after: &str) {
+        for user in &mut self.users {
+            let rows = self.store.state(Some(user.identity)).expect("state").libraries;
+            for reader in &mut user.readers {
+                if reader.position.is_none() {
+                    continue;
+                }
+                reader.read_all(&self.store, user.identity, 1 + self.dice.roll(5));
+                for row in rows.iter().filter(|row| row.generation.is_fetched()) {
+                    let has = reader.items.get(&row.id).cloned().unwrap_or_default();
+                    let expected = user.expected.get(row.library.uuid.as_str()).map(|one| &one.items);
+                    assert_eq!(
+                        Some(&has),
+                        expected.or(Some(&BTreeMap::new())),
+                        "the feed of {} after {after}",
+                        row.library.uuid
+                    );
+                }
+            }
+        }
+    }
+
     fn count(&self, query: &str) -> i64 {
         self.store
             .read(|connection| connection.query_row(query, [], |row| row.get(0)))
@@ -324,6 +452,7 @@ impl World {
 
     /// Sweeping ends, and leaves nothing that is not seen.
     fn sweep_all(&mut self) {
+        self.store.forget_history().expect("forgotten");
         for slice in [3, 100] {
             for round in 0.. {
                 assert!(round < 10_000, "sweeping does not end");
@@ -358,10 +487,14 @@ fn whatever_comes_after_whatever_no_call_fails_and_nothing_is_lost() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut world = World::new(folder.path(), seed);
         let mut history = Vec::new();
-        for _ in 0..40 {
+        for step in 0..60 {
             history.push(world.step());
             world.check(&format!("seed {seed}: {history:#?}"));
+            if step % 7 == 6 {
+                world.check_feed(&format!("seed {seed}: {history:#?}"));
+            }
         }
+        world.check_feed(&format!("seed {seed}, at the end: {history:#?}"));
         world.sweep_all();
         world.check(&format!("seed {seed}, swept: {history:#?}"));
         // And everything goes on.
@@ -371,5 +504,6 @@ fn whatever_comes_after_whatever_no_call_fails_and_nothing_is_lost() {
             }
         }
         world.check("listed once more");
+        world.check_feed("listed once more");
     }
 }

@@ -24,6 +24,7 @@ CREATE TABLE identities (    -- whose view of which server: the partition of eve
     who    BLOB    NOT NULL,               -- the user's name, or the keyed hash of the token
     cleared INTEGER NOT NULL DEFAULT 0,    -- the host emptied it: nothing is inherited from others any more
     used_ms INTEGER NOT NULL DEFAULT 0,    -- when a process last answered from it, to the day
+    feed_from INTEGER NOT NULL DEFAULT 0,  -- what happened up to here the feed cannot tell: libraries went
     UNIQUE (server, who)
 ) STRICT;
 
@@ -76,6 +77,9 @@ CREATE TABLE libraries (
     matches_compacted  INTEGER NOT NULL DEFAULT 0,   -- changes up to here are in it
     guids_upto         INTEGER NOT NULL DEFAULT 0,   -- items up to this id are in the GUID index
     titles_upto        INTEGER NOT NULL DEFAULT 0,   -- and in the title index
+    -- what the feed can tell of it
+    feed_from          INTEGER NOT NULL DEFAULT 0,   -- what happened up to here it cannot: 'list again'
+    feed_generation    INTEGER NOT NULL DEFAULT 0,   -- the listing that answered then: rows that it ended may go
     -- what events said
     hint               INTEGER NOT NULL DEFAULT 0,   -- Hint; 0: nothing that no probe has followed up
     hint_seq           INTEGER NOT NULL DEFAULT 0,   -- change sequence of the last one: what began later clears it
@@ -111,6 +115,7 @@ CREATE TABLE items (         -- a row is visible in the generations from born on
 ) STRICT;
 CREATE INDEX items_key ON items (library, rating_key);
 CREATE INDEX items_dead ON items (library, died) WHERE died IS NOT NULL;
+CREATE INDEX items_born ON items (library, born) WHERE born > 1; -- what later listings brought: the feed reads it
 
 CREATE TABLE guids (         -- made when a GUID is first asked for; candidates only: rows are compared
     hash INTEGER NOT NULL,
@@ -178,8 +183,15 @@ CREATE TABLE changes (       -- what other processes have to hear of
     kind       INTEGER NOT NULL,           -- ChangeKind
     path       BLOB    NOT NULL,
     rating_key TEXT    NOT NULL,
+    was        INTEGER NOT NULL DEFAULT 0, -- of an item: its row before, 0 for none; of a listing: its generation
+    now        INTEGER NOT NULL DEFAULT 0, -- of an item: its row since, 0 for none; of a listing: the last row that it made
     PRIMARY KEY (sequence, n)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE days (          -- which change sequence a day ended with: how the feed knows what is old
+    ms       INTEGER PRIMARY KEY,
+    sequence INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE path_searches ( -- what the server was asked about: paths that were not listed
     library  INTEGER NOT NULL,             -- 0: a probe for such a path

@@ -211,6 +211,8 @@ int32_t plexindex_refresh(const plexindex_handle * handle, const plexindex_query
 int32_t plexindex_watch_start(const plexindex_handle * handle, plexindex_buffer * error);
 int32_t plexindex_watch_stop(const plexindex_handle * handle, plexindex_buffer * error);
 int32_t plexindex_notify(const plexindex_handle * handle, const char * body, size_t length, plexindex_buffer * error);
+int32_t plexindex_changes_json(const plexindex_handle * handle, const plexindex_query * query, size_t limit, plexindex_buffer * json, plexindex_buffer * error);
+int32_t plexindex_wait_for_changes(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * error);
 int32_t plexindex_edit_items(const plexindex_handle * handle, const plexindex_edit * edit, plexindex_edit_report * report, plexindex_buffer * error);
 int32_t plexindex_table(const plexindex_handle * handle, const char * name, size_t length, uint32_t flags, const plexindex_table_handle ** out_table, plexindex_buffer * error);
 const char * plexindex_table_lookup(const plexindex_table_handle * table, const char * name);
@@ -335,6 +337,7 @@ abi.statuses.REDIRECTED = 310
 abi.statuses.OFFLINE = 311
 abi.statuses.LIBRARY_NOT_FOUND = 400
 abi.statuses.LIBRARY_AMBIGUOUS = 401
+abi.statuses.LIST_AGAIN = 402
 -- The fields of each struct, in order.
 abi.structs.plexindex_bytes = { "data", "length" }
 abi.structs.plexindex_mapping = { "kind", "reserved", "from", "to" }

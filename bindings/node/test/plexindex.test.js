@@ -145,6 +145,29 @@ test('statistics, facts, and what is recorded', async (t) => {
   await index.clear();
 });
 
+test('the feed of changes', async (t) => {
+  const index = await opened(t);
+  const library = index.library('Movies');
+  await library.refresh();
+  const { token, changes } = await library.changes();
+  assert.deepStrictEqual(changes, []);
+  assert.strictEqual(await library.waitForChanges(token, { deadlineMs: 1, offline: true }), false);
+  const stopped = new AbortController();
+  const waiting = library.waitForChanges(token, { signal: stopped.signal, offline: true });
+  setImmediate(() => stopped.abort());
+  await assert.rejects(waiting, { name: 'AbortError' });
+  const all = [];
+  for (let page = { token: '', more: true }; page.more; all.push(...page.changes)) {
+    page = await library.changes(page.token, { full: page.token === '', limit: 700 });
+  }
+  assert.ok(all.length >= 1500 && all.every((one) => one.change === 'added'));
+  assert.ok(all.some((one) => one.path === movies[0].path));
+  await assert.rejects(library.changes('no token'), { code: 'INVALID_ARGUMENT' });
+  const unheard = library.waitForChanges(token, { offline: true }).catch((error) => error.code);
+  await index.close();
+  assert.strictEqual(await unheard, 'CLOSED');
+});
+
 test('tables, and a refused edit', async (t) => {
   const index = await opened(t);
   const table = index.table('notes', { foldAscii: true });

@@ -173,6 +173,29 @@ class TestPlexindex < Minitest::Test
     index.clear
   end
 
+  def test_the_feed_of_changes
+    index = opened
+    movies = index.library("Movies")
+    movies.refresh
+    token = movies.changes["token"]
+    assert_equal false, movies.wait_for_changes(token, deadline_ms: 1, offline: true)
+    error = assert_raises(Plexindex::Error) { movies.wait_for_changes(token, offline: true) { false } }
+    assert_equal :aborted, error.code
+    page = movies.changes(full: true, limit: 700)
+    all = page["changes"]
+    all += (page = movies.changes(page["token"], limit: 700))["changes"] while page["more"]
+    assert_operator all.size, :>=, 1500
+    assert_includes(all.map { |change| change["path"] }, MOVIES[0]["path"])
+    waiting = Thread.new do
+      movies.wait_for_changes(token, offline: true)
+    rescue Plexindex::ClosedError => e
+      e
+    end
+    Thread.pass until waiting.stop?
+    index.close
+    assert_instance_of Plexindex::ClosedError, waiting.value
+  end
+
   def test_mappings
     rules = [{ from: "/mnt/films", to: "/data/movies" }]
     movies = opened(mappings: rules).library("Movies")

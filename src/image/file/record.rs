@@ -16,9 +16,10 @@
 //! own (`plex://movie/<24 digits>`) is packed into 12 bytes. A show is a record of its own, which its episodes point to.
 
 use super::bytes::{Checked, Read};
-use super::layout::{LONGEST_VARINT, put_varint, u32_at, u64_at, unzigzag, varint, zigzag};
+use super::layout::{BLOCK, LONGEST_VARINT, put_varint, u32_at, u64_at, unzigzag, varint, zigzag};
 use crate::matching::{Fold, Form, GuidRef, ItemRef};
 use crate::model::{Item, ItemType};
+use crate::platform::bytes;
 
 // Where the normal form is: two bits of an entry's flags.
 const FORM: u8 = 3;
@@ -270,7 +271,9 @@ pub fn recorded_at(file: &Checked, item: usize) -> Read<u64> {
 
 /// A whole item, and how many entries of further files follow behind which byte.
 pub fn item(file: &Checked, at: usize) -> Read<(ItemRef<'_>, u64, usize)> {
-    whole(file, at).map(|(item, more, _, end)| (item, more, end))
+    let mut item = ItemRef::key_only("");
+    let (more, _, end) = fill(file, at, &mut item)?;
+    Ok((item, more, end))
 }
 
 /// The change sequence at which an item came singly, else 0.
@@ -278,19 +281,19 @@ pub fn came_at(file: &Checked, at: usize) -> Read<u64> {
     if Cursor::new(file, at).byte()? & SINGLE == 0 {
         return Ok(0);
     }
-    whole(file, at).map(|(_, _, came, _)| came)
+    fill(file, at, &mut ItemRef::key_only("")).map(|(_, came, _)| came)
 }
 
-/// An item, how many further entries follow, when it came singly, and the byte behind all of it.
-fn whole(file: &Checked, at: usize) -> Read<(ItemRef<'_>, u64, u64, usize)> {
+/// Fills in an item, which is large; gives how many further entries follow, when it came singly, and the byte behind it.
+pub fn fill<'i>(file: &'i Checked, at: usize, item: &mut ItemRef<'i>) -> Read<(u64, u64, usize)> {
     let mut cursor = Cursor::new(file, at);
     let first = cursor.byte()?;
     let kind = ItemType::from_number(first & !SINGLE);
     let flags = cursor.byte()?;
-    let mut item = ItemRef::key_only(cursor.text()?);
+    *item = ItemRef::key_only(cursor.text()?);
     if flags & IS_MATCH != 0 {
         cursor.take(8)?;
-        return Ok((item, 0, 0, cursor.at));
+        return Ok((0, 0, cursor.at));
     }
     item.key_only = false;
     item.kind = kind;
@@ -313,7 +316,7 @@ fn whole(file: &Checked, at: usize) -> Read<(ItemRef<'_>, u64, u64, usize)> {
     }
     let more = if flags & WITH_MORE != 0 { cursor.varint()? } else { 0 };
     let came = if first & SINGLE != 0 { cursor.varint()? } else { 0 };
-    Ok((item, more, came, cursor.at))
+    Ok((more, came, cursor.at))
 }
 
 /// The rating key of a show.
@@ -332,34 +335,55 @@ pub fn behind_show(file: &Checked, at: usize) -> Read<usize> {
     Ok(cursor.at)
 }
 
+#[inline]
 fn text<'i>(file: &'i Checked, bytes: &'i [u8]) -> Read<&'i str> {
-    std::str::from_utf8(bytes).map_err(|_| file.fail())
+    bytes::text(bytes).ok_or_else(|| file.fail())
 }
 
 /// Reads one field after the other.
 struct Cursor<'i> {
     file: &'i Checked,
     at: usize,
+    /// What follows in the block, verified: most fields need no other check of their bounds.
+    here: &'i [u8],
 }
 
 impl<'i> Cursor<'i> {
+    #[inline]
     fn new(file: &'i Checked, at: usize) -> Self {
-        Self { file, at }
+        // A block that is damaged is told when something is read.
+        let here = file.up_to(at, BLOCK - at % BLOCK).unwrap_or_default();
+        Self { file, at, here }
     }
 
+    #[inline]
     fn take(&mut self, length: usize) -> Read<&'i [u8]> {
-        let bytes = self.file.slice(self.at, length)?;
+        let bytes = if let Some((bytes, rest)) = self.here.split_at_checked(length) {
+            self.here = rest;
+            bytes
+        } else {
+            let bytes = self.file.slice(self.at, length)?;
+            self.here = Self::new(self.file, self.at + length).here;
+            bytes
+        };
         self.at += length;
         Ok(bytes)
     }
 
+    #[inline]
     fn byte(&mut self) -> Read<u8> {
         Ok(self.take(1)?[0])
     }
 
+    #[inline]
     fn varint(&mut self) -> Read<u64> {
+        // Most are one byte.
+        if let [value @ ..0x80, rest @ ..] = self.here {
+            (self.at, self.here) = (self.at + 1, rest);
+            return Ok(u64::from(*value));
+        }
         let (value, used) = varint(self.file.up_to(self.at, LONGEST_VARINT)?).ok_or_else(|| self.file.fail())?;
-        self.at += used;
+        self.take(used)?;
         Ok(value)
     }
 

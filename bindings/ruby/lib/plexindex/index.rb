@@ -192,7 +192,7 @@ module Plexindex
         begin
           # What other threads raise here (Thread#raise, Timeout) waits until C has returned: it must not go through it.
           Thread.handle_interrupt(Object => :never) do
-            next Native.call(name, *given) if name == :refresh
+            next Native.call(name, *given) if %i[refresh wait_for_changes].include?(name)
 
             Native.fill(name, *given, reserve: 16_384 + (text ? text.bytesize * 4 : 0))[1]
           end
