@@ -177,7 +177,9 @@ fn describe(header: &str) -> Result<String, Box<dyn Error>> {
         } else if let Some(name) = defined.and_then(|it| it.split(' ').next()) {
             opaque.push(format!("    {}", quoted(name)));
         } else {
-            let (head, arguments) = statement.split_once('(').ok_or_else(|| format!("what is `{statement}`?"))?;
+            let (head, arguments) = statement
+                .split_once('(')
+                .ok_or_else(|| format!("what is `{statement}`?"))?;
             let (result, name) = split_name(head);
             functions.push(callable(&name, &result, &format!("({arguments}"))?);
         }
@@ -242,12 +244,19 @@ fn layout(name: &str, body: &str, sizes: &mut BTreeMap<String, (usize, usize)>) 
         let (kind, field) = split_name(field);
         let (field, count) = match field.split_once('[') {
             Some((field, count)) => {
-                let count = count.trim_end_matches(']').parse().map_err(|_| format!("the length of {field}"))?;
+                let count = count
+                    .trim_end_matches(']')
+                    .parse()
+                    .map_err(|_| format!("the length of {field}"))?;
                 (field.to_owned(), Some(count))
             }
             None => (field, None),
         };
-        let known = if kind.ends_with('*') { Some((8, 8)) } else { sizes.get(&kind).copied() };
+        let known = if kind.ends_with('*') {
+            Some((8, 8))
+        } else {
+            sizes.get(&kind).copied()
+        };
         let (size, align) = known.ok_or_else(|| format!("the size of {kind}, of {name}.{field}, is not known"))?;
         let offset = end.next_multiple_of(align);
         end = offset + size * count.unwrap_or(1);

@@ -114,7 +114,11 @@ def all_of_them(library: Path) -> list[Language]:
         Language(
             "Node.js",
             {"node": "Node.js 18 or newer", "npm": "npm"},
-            [*install, ["npx", "tsc", "--project", "test"], ["node", "--expose-gc", "--test", "test/"]],
+            [
+                *install,
+                ["npx", "tsc", "--project", "test"],
+                ["node", "--expose-gc", "--test-reporter=tap", "--test", "test/plexindex.test.js"],
+            ],
             node,
         ),
         Language(

@@ -24,7 +24,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut times = Vec::new();
     for round in 0..=rounds.parse::<usize>()? {
         for at in (1..pairs.len()).rev() {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             pairs.swap(at, usize::try_from(state >> 33)? % (at + 1));
         }
         let mut wrong = 0;
