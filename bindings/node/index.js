@@ -39,6 +39,8 @@ const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase
 // --- Calls ---------------------------------------------------------------------------------------------------------
 
 let running = 0;
+// What the library reads and fills during calls: the engine may drop what a function does not use any more.
+const held = new Set();
 const waiting = [];
 
 // A thread that waits for the loop to run its progress function would keep the process from ending, as the loop has
@@ -53,17 +55,20 @@ if (isMainThread) {
 }
 
 /** Calls on a thread of koffi's, with a buffer of its own for the error's text. Gives the status. */
-async function call(name, given) {
+async function call(name, forCall) {
   if (running >= AT_ONCE) await new Promise((go) => waiting.push(go));
   running += 1;
+  const text = Buffer.alloc(ERROR_TEXT);
+  const error = new Struct('buffer', { data: text, capacity: text.length });
+  const given = [...forCall, error.memory];
+  held.add(given);
   try {
-    const text = Buffer.alloc(ERROR_TEXT);
-    const error = new Struct('buffer', { data: text, capacity: text.length });
     const status = await new Promise((resolve, reject) => {
-      load()[name].async(...given, error.memory, (failure, result) => (failure ? reject(failure) : resolve(result)));
+      load()[name].async(...given, (failure, result) => (failure ? reject(failure) : resolve(result)));
     });
     return checked(status, error, text);
   } finally {
+    held.delete(given);
     running -= 1;
     waiting.shift()?.();
   }
