@@ -89,7 +89,7 @@ class Struct {
     this.layout = layout(name);
     this.memory = Buffer.alloc(this.layout.size);
     this.kept = [];
-    // The engine knows nothing of addresses: whoever holds the memory holds what it points to.
+    // The engine knows nothing of addresses: what holds the memory holds what it points to.
     this.memory.kept = this.kept;
     if ('size' in this.layout.fields) this.set('size', this.layout.size);
     for (const [field, value] of Object.entries(values)) this.set(field, value);
