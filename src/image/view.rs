@@ -343,9 +343,10 @@ impl View for LibraryView {
     }
 
     fn show<'v>(&'v self, hit: Hit<'v>, found: &mut Found<'v>) {
-        match (hit, &self.image) {
-            (Hit::Listed(number), Some(image)) => image.show(number, found),
-            _ => (found.item, found.path) = (self.item(hit), self.facts(hit).1),
+        if let (Hit::Listed(number), Some(image)) = (hit, &self.image) {
+            image.show(number, found);
+        } else {
+            (found.item, found.path) = (self.item(hit), self.facts(hit).1);
         }
     }
 

@@ -9,8 +9,8 @@ from _thread import allocate_lock, get_ident
 
 from . import _calls, _convert, _ending, _log
 from . import _constants as c
+from ._accelerator import closing_lock
 from ._answers import log_lines
-from ._door import closing_lock
 from ._errors import ClosedError, Error, InvalidArgumentError
 from ._library import Chosen, Selected, TableHandle
 
