@@ -6,6 +6,7 @@ import "C"
 import (
 	"encoding/json"
 	"sync"
+	"time"
 	"unsafe"
 )
 
@@ -252,6 +253,67 @@ func (l *Library) RecordMatches(pairs [][2]string) error {
 		return C.plexindex_record_matches(l.handle, path, pathLength, key, keyLength, C.size_t(len(pairs)), failed)
 	})
 	return err
+}
+
+// A Lock says what an edit does to the locks of the fields that it names.
+type Lock int32
+
+// The locks.
+const (
+	Locks   Lock = C.PLEXINDEX_EDIT_LOCK
+	Unlocks Lock = C.PLEXINDEX_EDIT_UNLOCK
+	Leaves  Lock = C.PLEXINDEX_EDIT_LEAVE
+)
+
+// Edited is what became of an item.
+type Edited uint8
+
+// What may become of one: no request was sent, it was edited, that is not known, the server does not have it.
+const (
+	EditedNo      Edited = C.PLEXINDEX_EDITED_NO
+	EditedDone    Edited = C.PLEXINDEX_EDITED_DONE
+	EditedFailed  Edited = C.PLEXINDEX_EDITED_FAILED
+	EditedMissing Edited = C.PLEXINDEX_EDITED_MISSING
+)
+
+// An EditReport says how far an edit came, whether it succeeded or not.
+type EditReport struct {
+	Done, Failed, Requests uint64
+	States                 []Edited
+}
+
+// EditItems gives many items the same values: pairs of a name, as Plex has it, and a value.
+func (l *Library) EditItems(keys []string, changes [][2]string, lock Lock, deadline time.Duration) (EditReport, error) {
+	values := []string{}
+	for _, change := range changes {
+		values = append(values, change[0], change[1])
+	}
+	items, err := joined(keys)
+	if err != nil {
+		return EditReport{}, err
+	}
+	named, err := joined(values)
+	if err != nil {
+		return EditReport{}, err
+	}
+	var memory arena
+	defer memory.free()
+	states := memory.zeroed(C.size_t(len(keys) + 1))
+	report := (*C.plexindex_edit_report)(memory.zeroed(C.sizeof_plexindex_edit_report))
+	report.size, report.states, report.states_capacity = C.sizeof_plexindex_edit_report, (*C.uint8_t)(states), C.size_t(len(keys))
+	edit := (*C.plexindex_edit)(memory.zeroed(C.sizeof_plexindex_edit))
+	edit.size, edit.library = C.sizeof_plexindex_edit, l.handle
+	edit.keys, edit.keys_count = memory.bytes(items), C.size_t(len(keys))
+	edit.changes, edit.changes_count = memory.bytes(named), C.size_t(len(changes))
+	edit.deadline_ms, edit.lock = milliseconds(deadline), C.int32_t(lock)
+	_, err = l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_edit_items(l.index.handle, edit, report, failed)
+	})
+	told := EditReport{Done: uint64(report.done), Failed: uint64(report.failed), Requests: uint64(report.requests)}
+	for _, state := range C.GoBytes(states, C.int(len(keys))) {
+		told.States = append(told.States, Edited(state))
+	}
+	return told, err
 }
 
 // InvalidatePath invalidates a path.

@@ -316,6 +316,15 @@ func TestTheFeedOfChanges(t *testing.T) {
 	same(t, <-ended, ErrClosed)
 }
 
+func TestAnEdit(t *testing.T) {
+	movies := library(t, opened(t), "Movies")
+	report, err := movies.EditItems([]string{told.Movies[0].Key, "999999"}, [][2]string{{"title", "A"}}, Locks, 0)
+	same(t, []any{errors.Is(err, NotOnServer), report.States}, []any{true, []Edited{EditedNo, EditedMissing}})
+	report, err = movies.EditItems([]string{told.Movies[9].Key}, [][2]string{{"summary", "A"}}, Leaves, 0)
+	must(t, err)
+	same(t, []any{int(report.Done), report.States}, []any{1, []Edited{EditedDone}})
+}
+
 func TestTables(t *testing.T) {
 	index := opened(t)
 	table, err := index.Table("notes", true)

@@ -25,6 +25,7 @@ local function words(prefix)
    return found
 end
 
+local EDITED = words("EDITED_")
 local RUNGS, CONFIDENCES, REASONS, LEVELS = words("RUNG_"), words("CONFIDENCE_"), words("REASON_"), words("LOG_")
 local NAMES = {}
 for name, value in pairs(statuses) do NAMES[value] = name end
@@ -451,6 +452,36 @@ end
 function Library:invalidate()
    tell(self._index, function(_, failed) return C.plexindex_invalidate_library(self._handle, failed) end)
 end
+
+-- Gives many items the same values, as Plex names them: `{ title = "A", ["genre+"] = "Drama" }`. A table says how far it
+-- came, and is the `report` of an error. `ask`: deadline_ms, and lock: "lock", "unlock" or "leave".
+function Library:edit_items(keys, changes, ask)
+   ask = ask or {}
+   local items, items_count = joined(keys)
+   local values = {}
+   for name, value in pairs(changes) do
+      values[#values + 1] = name
+      values[#values + 1] = value
+   end
+   local named, named_count = joined(values)
+   local states = ffi.new("uint8_t[?]", items_count)
+   local report = ffi.new("plexindex_edit_report", { size = ffi.sizeof("plexindex_edit_report"), states = states,
+      states_capacity = items_count })
+   local edit = ffi.new("plexindex_edit", { size = ffi.sizeof("plexindex_edit"), library = self._handle,
+      keys = { data = items, length = #items }, keys_count = items_count,
+      changes = { data = named, length = #named }, changes_count = named_count / 2,
+      deadline_ms = ask.deadline_ms or 0, lock = c["EDIT_" .. (ask.lock or "lock"):upper()] })
+   local ok, raised = pcall(tell, self._index, function(handle, failed)
+      return C.plexindex_edit_items(handle, edit, report, failed)
+   end)
+   local told = { done = tonumber(report.done), failed = tonumber(report.failed),
+      requests = tonumber(report.requests), states = {} }
+   for at = 1, items_count do told.states[at] = EDITED[states[at - 1]] or "unknown" end
+   if ok then return told end
+   if getmetatable(raised) == Error then raised.report = told end
+   error(raised, 0)
+end
+jit.off(Library.edit_items, true)
 
 -- What happened, as a table of counts; `answers` by rung.
 function Index:stats()

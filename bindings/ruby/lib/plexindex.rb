@@ -6,6 +6,8 @@ module Plexindex
   # An error of the library: `status` is its number, `code` its name, such as :library_not_found.
   class Error < StandardError
     attr_reader :status, :code
+    # Of `edit_items`: how far it came.
+    attr_accessor :report
 
     def initialize(status, message)
       super(message)

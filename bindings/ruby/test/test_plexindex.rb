@@ -218,6 +218,15 @@ class TestPlexindex < Minitest::Test
     assert_nil table.get("")
   end
 
+  def test_an_edit
+    movies = opened.library("Movies")
+    error = assert_raises(Plexindex::Error) { movies.edit_items([MOVIES[0]["key"], "999999"], { "title" => "A" }) }
+    assert_equal :not_on_server, error.code
+    assert_equal %i[no missing], error.report[:states]
+    report = movies.edit_items([MOVIES[9]["key"]], { "summary" => "A" }, lock: :leave)
+    assert_equal [1, 0, [:done]], report.values_at(:done, :failed, :states)
+  end
+
   def held
     Dir.children("/proc/self/fd").count do |number|
       File.readlink("/proc/self/fd/#{number}").start_with?(@folder)

@@ -131,10 +131,36 @@ module Plexindex
       tell(:invalidate_library)
     end
 
+    # Gives many items the same values, as Plex names them: { "title" => "A", "genre+" => "Drama" }. A hash says how far it
+    # came, and is the `report` of an Error. `lock`: :lock, :unlock or :leave.
+    def edit_items(keys, changes, lock: :lock, deadline_ms: nil)
+      items, items_count = Native.joined(keys)
+      pairs, = Native.joined(changes.to_a.flatten)
+      states = Fiddle::Pointer.malloc([items_count, 1].max, Fiddle::RUBY_FREE)
+      report = Native::Struct.new("edit_report", states: states, states_capacity: items_count)
+      edit = Native::Struct.new(
+        "edit", library: @handle, keys: items, keys_count: items_count, changes: pairs, changes_count: changes.size,
+                deadline_ms: deadline_ms, lock: Native::CONSTANTS.fetch("EDIT_#{lock.upcase}")
+      )
+      @index.call(:edit_items) { |index| [index, edit.memory, report.memory] }
+      told(report, states[0, items_count])
+    rescue Error => e
+      e.report = told(report, states[0, items_count])
+      raise
+    end
+
     LOOKUP = Native::FAST[:lookup_key]
     private_constant :LOOKUP
 
+    EDITED = Native.words("EDITED_")
+    private_constant :EDITED
+
     private
+
+    def told(report, states)
+      { done: report[:done], failed: report[:failed], requests: report[:requests],
+        states: states.unpack("C*").map { |state| EDITED.fetch(state, :unknown) } }
+    end
 
     def ask_one(name, text, ask, progress)
       Blocks.read(@index.query(name, @handle, Native.bytes(text), progress: progress, **ask))[0]
