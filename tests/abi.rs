@@ -129,6 +129,17 @@ fn the_header_is_up_to_date() {
     );
 }
 
+/// What bindings are made from.
+#[test]
+fn the_description_is_up_to_date() {
+    let generated = fs::read_to_string(concat!(env!("OUT_DIR"), "/plexindex.json")).expect("it is beside the header");
+    let committed = fs::read_to_string(compile::repository("include/plexindex.json")).expect("it is committed");
+    assert!(
+        generated == committed,
+        "include/plexindex.json differs from what src/capi says: run `make header` and commit it"
+    );
+}
+
 #[test]
 fn every_item_of_the_header_has_a_comment() {
     let bare = Declared::read(&header()).bare;

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 
 from . import chart, goals, machine, markdown, peers, rightness
-from .measure import cold, fetching, lookups, native, processes, refreshing, right, sizes, writing
+from .measure import cold, fetching, languages, lookups, native, processes, refreshing, right, sizes, writing
 from .results import Results
 from .run import BENCH, Run
 from .timing import WrongAnswerError
@@ -22,6 +22,7 @@ MEASURES = {
     "lookups": lookups.measure,
     "processes": processes.measure,
     "native": native.measure,
+    "languages": languages.measure,
     "fetching": fetching.measure,
     "cold": cold.measure,
     "writing": writing.measure,
