@@ -19,8 +19,8 @@ def render(results: Results, goals: list[dict[str, Any]], charts: list[str]) -> 
         + (", QUICK: few rounds, no basis for claims." if results.quick else "."),
         "Medians; in brackets the smallest and the largest round. Less is better. How it is done: `bench/README.md`.",
         "",
-        # The first is the README's: the others show its rows, and more.
-        *(line for chart in charts[1:] for line in (f"![{_shows(chart)}]({chart})", "")),
+        # That without a family is the README's: the others show its rows, and more.
+        *(line for chart in charts if "-" in chart for line in (f"![{_shows(chart)}]({chart})", "")),
         "## The machine",
         "",
         *(f"- {name}: {value}" for name, value in results.machine.items()),
