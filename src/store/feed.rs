@@ -308,8 +308,8 @@ fn log_page(
         } else {
             0
         };
-        let mut at = usize::try_from(skipped).unwrap_or(0);
-        for (was, is) in pairs.iter().skip(at) {
+        let skipped = usize::try_from(skipped).unwrap_or(0);
+        for (at, (was, is)) in pairs.iter().enumerate().skip(skipped) {
             if told.len() >= limit {
                 let told_of = i64::try_from(at).unwrap_or(i64::MAX);
                 return stopped(
@@ -320,7 +320,6 @@ fn log_page(
                     merged(told),
                 );
             }
-            at += 1;
             let (was, now) = (item(c, *was)?, item(c, *is)?);
             let is_same = was.as_ref().map(digest) == now.as_ref().map(digest);
             if !is_same {
@@ -359,14 +358,13 @@ fn mark(c: &Connection, identity: IdentityId, upto: Sequence) -> rusqlite::Resul
              AND kind IN (8, 9, 11) AND (was <> 0 OR now <> 0) ORDER BY sequence DESC, n DESC LIMIT 1",
         )?
         .query_row(params![identity, upto], |row| {
-            let mut text = String::new();
+            let mut bytes = row.get_ref(4)?.as_bytes()?.to_vec();
             for column in [1, 2, 3, 5, 6] {
-                text += &format!("{} ", row.get::<_, i64>(column)?);
+                bytes.extend_from_slice(&row.get::<_, i64>(column)?.to_le_bytes());
             }
-            text += row.get_ref(4)?.as_str()?;
             Ok(Mark {
                 sequence: row.get(0)?,
-                hash: xxh3_64(text.as_bytes()),
+                hash: xxh3_64(&bytes),
             })
         })
         .optional()?;

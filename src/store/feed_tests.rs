@@ -1,6 +1,6 @@
 //! The feed at its ends: how long it tells what changed, and what it says where it cannot.
 
-use super::feed::{Mark, Page, Place, Position, Told};
+use super::feed::{Mark, Page, Place, Position};
 use super::for_tests::{DAY_MS, NOW_MS, count, endpoint, listed, movie, opened, probed, sequence, server};
 use super::history::forget_surplus;
 use super::{LibraryRow, Store};
@@ -20,12 +20,12 @@ fn with_films(store: &Store, films: usize) -> (IdentityId, LibraryRow, Vec<Item>
 
 /// Keys before and after, of all that is told from there on.
 fn told(page: &Page) -> Vec<(Option<&str>, Option<&str>)> {
-    fn key(item: &Option<Item>) -> Option<&str> {
-        item.as_ref().map(|item| item.rating_key.as_str())
+    fn key(item: Option<&Item>) -> Option<&str> {
+        item.map(|item| item.rating_key.as_str())
     }
     page.told
         .iter()
-        .map(|Told { was, now, .. }| (key(was), key(now)))
+        .map(|one| (key(one.was.as_ref()), key(one.now.as_ref())))
         .collect()
 }
 

@@ -271,6 +271,21 @@ impl World {
         self.users[user].expected.entry(uuid).or_default()
     }
 
+    /// One of a user's readers reads on, to the end or a page of it.
+    fn read_feed(&mut self, user: usize) {
+        let (limit, all, reader) = (1 + self.dice.roll(4), self.dice.roll(2) == 0, self.dice.roll(3));
+        let User { identity, readers, .. } = &mut self.users[user];
+        let reader = &mut readers[reader];
+        if reader.position.is_none() {
+            reader.begin(&self.store, *identity);
+        }
+        if all {
+            reader.read_all(&self.store, *identity, limit);
+        } else {
+            reader.read(&self.store, *identity, None, limit); // and goes on another time
+        }
+    }
+
     fn step(&mut self) -> String {
         let user = self.dice.roll(2);
         let uuid = LIBRARIES[self.dice.roll(2)];
@@ -347,19 +362,7 @@ impl World {
                 self.store.items_with_guid(row.id, "imdb://1", 16).expect("found");
                 self.store.items_with_title(row.id, "title 1", 16).expect("found");
             }
-            18 | 19 => {
-                let (limit, all) = (1 + self.dice.roll(4), self.dice.roll(2) == 0);
-                let reader = self.dice.roll(3);
-                let reader = &mut self.users[user].readers[reader];
-                if reader.position.is_none() {
-                    reader.begin(&self.store, identity);
-                }
-                if all {
-                    reader.read_all(&self.store, identity, limit);
-                } else {
-                    reader.read(&self.store, identity, None, limit); // and goes on another time
-                }
-            }
+            18 | 19 => self.read_feed(user),
             20 => {
                 self.store.forget_history().expect("forgotten");
             }
