@@ -3,6 +3,7 @@
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use super::columns::{self, Cells, FromCells};
+use super::pending::fold;
 use super::tx::Tx;
 
 use crate::model::{IdentityId, LibraryId, Sequence};
@@ -133,6 +134,7 @@ const KEPT: u64 = 4 * TRIM_EVERY;
 /// Keeps the table of changes from growing without bound, whatever is or is not recorded and compacted.
 pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     if tx.sequence.0.is_multiple_of(TRIM_EVERY) {
+        fold(tx)?;
         trim(tx, Sequence(tx.sequence.0.saturating_sub(KEPT)))?;
     }
     Ok(())

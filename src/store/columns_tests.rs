@@ -55,6 +55,8 @@ fn each_column_is_read_or_named_as_the_store_s_own() {
         "shrunk_ms",
         "dead_items",
         "dead_matches",
+        "match_count",
+        "match_bytes",
         "guids_upto",
         "titles_upto",
         "hint_seq",

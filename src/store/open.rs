@@ -13,6 +13,7 @@ use super::ids::{image_text, table_image_text};
 use super::opened::{Opened, is_fresh, repair, warn_of_page};
 use super::patience::BUSY;
 use super::state_file::{Kept, KeptEndpoint, find};
+use super::tx::sequence_of;
 use crate::error::{Error, Result, Status};
 use crate::image::{CounterPage, State as PageState};
 use crate::model::{ImageName, Sequence, TableImage};
@@ -109,9 +110,8 @@ impl Store {
     fn inspect(&self, writer: &mut Slot) -> Result<Opened> {
         let (connection, id) = writer.connection()?;
         let (secret, sequence) = connection
-            .query_row("SELECT secret, sequence FROM store", [], |row| {
-                Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Sequence>(1)?))
-            })
+            .query_row("SELECT secret FROM store", [], |row| row.get::<_, [u8; 32]>(0))
+            .and_then(|secret| Ok((secret, sequence_of(connection)?)))
             .map_err(|error| self.explained(&error, writer))?;
         let page = if self.folder.shares_memory() {
             let page = CounterPage::open(&self.folder.page(), id, is_fresh(sequence));

@@ -162,9 +162,11 @@ impl Store {
         let page = self.begin_on_page(before, tx.sequence)?;
         let done = work(&tx).and_then(|value| {
             trim_now_and_then(&tx)?;
-            connection
-                .prepare_cached("UPDATE store SET sequence = ?1")?
-                .execute([tx.sequence])?;
+            if tx.is_silent() {
+                connection
+                    .prepare_cached("UPDATE store SET sequence = ?1")?
+                    .execute([tx.sequence])?;
+            }
             connection.prepare_cached("COMMIT")?.execute([])?;
             Ok(value)
         });
