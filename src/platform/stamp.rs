@@ -55,6 +55,32 @@ impl Stamp {
     }
 }
 
+/// A folder as it was at one moment: which one it is, and when its names changed last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FolderStamp {
+    folder: Inode,
+    changed: (i64, i64),
+}
+
+impl FolderStamp {
+    /// The folder that has this name now.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        let facts = fs::symlink_metadata(path).ok()?;
+        Some(Self {
+            folder: Inode::new(&facts),
+            changed: (facts.ctime(), facts.ctime_nsec()),
+        })
+    }
+
+    /// Whether each later change of a name in it makes another stamp: it was left alone for long enough, and its file system
+    /// counts parts of a millisecond.
+    #[must_use]
+    pub fn tells(&self) -> bool {
+        !is_held() && self.changed.1 % 1_000_000 != 0 && is_settled(self.changed)
+    }
+}
+
 fn is_settled((seconds, nanoseconds): (i64, i64)) -> bool {
     if is_held() {
         return true; // in a simulation no time goes by

@@ -19,6 +19,7 @@ use crate::image::{CounterPage, State as PageState};
 use crate::model::{ImageName, Sequence, TableImage};
 use crate::platform::clock::coarse_ms;
 use crate::platform::mutex::{lock, try_lock};
+use crate::platform::stamp::FolderStamp;
 
 /// An open store. Usable from many threads; every call is short, and none waits for the network.
 pub struct Store {
@@ -35,6 +36,8 @@ pub struct Store {
     pub(super) kept_at: Mutex<Option<(Sequence, KeptEndpoint)>>,
     /// No connection was opened yet: the state file told enough.
     pub(super) is_late: AtomicBool,
+    /// The folder when a write found that the database, its log and the page have their names.
+    pub(super) named: Mutex<Option<FolderStamp>>,
     /// Episodes were swept: shows may be left without any.
     pub(super) orphans: AtomicBool,
 }
@@ -65,6 +68,7 @@ impl Store {
             kept: Mutex::default(),
             kept_at: Mutex::default(),
             is_late: AtomicBool::new(false),
+            named: Mutex::default(),
             orphans: AtomicBool::new(false),
         };
         if store.opens_by_its_state() {
