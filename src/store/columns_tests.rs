@@ -54,6 +54,7 @@ fn each_column_is_read_or_named_as_the_store_s_own() {
         "gone_ms",
         "shrunk_ms",
         "dead_items",
+        "epoch_seq",
         "dead_matches",
         "match_count",
         "match_bytes",

@@ -81,7 +81,7 @@ impl Store {
         self.write(|tx| {
             tx.connection.execute(
                 "UPDATE libraries SET due_seq = ?3, epoch = epoch + 1, dead_matches = 1, match_count = 0, match_bytes = 0, matches_image = '', \
-                 matches_compacted = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2)",
+                 matches_compacted = ?3, epoch_seq = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2)",
                 params![identity, library, tx.sequence],
             )?;
             tx.libraries_changed(identity)

@@ -10,7 +10,7 @@ use super::folder::Folder;
 use super::libraries::{LibraryRow, Living};
 use super::listings::Listing;
 use super::open::{Store, Timeline};
-use super::pending::{Filling, PENDING, fold, set_folded, size_of};
+use super::pending::{Filling, PENDING, fold, fold_many, set_folded, size_of};
 use super::tx::{Tx, sequence_of};
 use super::unverified::unverified_in;
 use crate::error::Result;
@@ -24,8 +24,6 @@ const LIVING: &str = "FROM matches m JOIN libraries l ON l.id = m.library AND l.
 const COUNTED: u64 = 64;
 /// More matches at once than this are not told one by one: they are compacted next, and others read all anew.
 const LARGE: usize = 1_024;
-/// More changes than this wait only where they cannot be compacted.
-const MOST: u64 = 4_096;
 
 /// What [`Store::record_matches`] did, and found in the store.
 pub struct Recorded {
@@ -69,9 +67,6 @@ impl Store {
             } else {
                 0
             };
-            if waiting > MOST {
-                fold(tx)?;
-            }
             Ok(Some(Recorded {
                 at: (timeline, now),
                 waiting,
@@ -117,8 +112,6 @@ impl Store {
     /// that every library has compacted.
     pub fn compacted(&self, identity: IdentityId, epoch: Epoch, image: &ImageName) -> Result<()> {
         self.write(|tx| {
-            // What the file holds is told no more: it has to be in the table.
-            fold(tx)?;
             let done = tx.connection.execute(
                 "UPDATE libraries SET matches_image = ?3, matches_compacted = ?4 \
                  WHERE id = ?1 AND epoch = ?2 AND matches_compacted < ?4",
@@ -165,7 +158,8 @@ impl Store {
         self.read(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT identity, id FROM libraries WHERE match_count > 0 AND identity > 0 AND \
+                    "SELECT identity, id FROM libraries l WHERE identity > 0 AND (match_count > 0 OR EXISTS (SELECT 1 \
+                     FROM changes c WHERE c.sequence > (SELECT folded FROM store) AND c.kind = 1 AND c.library = l.id)) AND \
                      (SELECT count(*) FROM changes WHERE sequence > matches_compacted) >= ?1",
                 )?
                 .query_map([most.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -177,7 +171,7 @@ impl Store {
     /// anyway. Gives how many went.
     pub fn evict_matches(&self, limit: u64) -> Result<u64> {
         self.write(|tx| {
-            fold(tx)?;
+            fold_many(tx, limit)?;
             let taken: i64 = tx.connection.query_row(
                 "SELECT coalesce(sum(match_bytes), 0) FROM libraries WHERE identity > 0",
                 [],

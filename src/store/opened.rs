@@ -131,7 +131,7 @@ impl Opened {
     #[cold]
     #[inline(never)]
     fn check_names(&self, now_ms: u64) -> bool {
-        if !self.has_page() || !self.has_database() || !self.has_log() {
+        if !self.has_page() || Inode::of(&self.database) != self.file || !self.has_log() {
             self.gone.store(true, Ordering::Relaxed);
             return false;
         }

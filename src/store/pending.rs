@@ -12,10 +12,13 @@ use crate::model::{Epoch, LibraryId, Sequence};
 /// Bytes that a match takes beside its path and key, for the size limit.
 const ROW: usize = 64;
 
-/// Matches that wait and may answer. What a library's `matches_compacted` covers, and is not folded, was recorded before the
-/// library was invalidated.
+/// More matches than this do not wait: each reader of them reads what waits first. So many in one go touch the pages of the
+/// table less often.
+const MOST: i64 = 4_096;
+
+/// Matches that wait and may answer.
 pub const PENDING: &str = "FROM changes c CROSS JOIN libraries l ON l.id = c.library AND l.identity > 0 \
-     AND c.sequence > l.matches_compacted WHERE c.sequence > (SELECT folded FROM store) AND c.kind = 1";
+     AND c.sequence > l.epoch_seq WHERE c.sequence > (SELECT folded FROM store) AND c.kind = 1";
 
 /// Bytes that a match takes, for the size limit.
 pub fn size_of(path: &[u8], rating_key: &str) -> i64 {
@@ -103,6 +106,21 @@ pub fn fold(tx: &Tx<'_>) -> rusqlite::Result<()> {
         filling.map_or(Ok(()), Filling::end)?;
     }
     set_folded(tx, before)
+}
+
+/// Folds when many matches wait, or when all of them together take more than this.
+pub fn fold_many(tx: &Tx<'_>, limit: u64) -> rusqlite::Result<()> {
+    let [waiting, bytes] = tx
+        .connection
+        .prepare_cached(&format!(
+            "SELECT count(*), coalesce(sum(length(c.path) + length(CAST(c.rating_key AS BLOB)) + {ROW}), 0) \
+             + (SELECT coalesce(sum(match_bytes), 0) FROM libraries WHERE identity > 0) {PENDING}"
+        ))?
+        .query_row([], |row| Ok([row.get::<_, i64>(0)?, row.get(1)?]))?;
+    if waiting > MOST || bytes.cast_unsigned() > limit {
+        fold(tx)?;
+    }
+    Ok(())
 }
 
 /// What was told up to here is in the table.

@@ -71,6 +71,7 @@ CREATE TABLE libraries (
     image              TEXT    NOT NULL DEFAULT '',  -- image of the listing
     image_seq          INTEGER NOT NULL DEFAULT 0,   -- single items that came or went up to here are in it
     epoch              INTEGER NOT NULL DEFAULT 0,   -- confirmed matches of other epochs are dead
+    epoch_seq          INTEGER NOT NULL DEFAULT 0,   -- change sequence when that one began: matches told before are dead too
     dead_matches       INTEGER NOT NULL DEFAULT 0,   -- there may be some
     match_count        INTEGER NOT NULL DEFAULT 0,   -- in the table; others wait in changes
     match_bytes        INTEGER NOT NULL DEFAULT 0,   -- that they take, for the size limit

@@ -155,8 +155,10 @@ impl Store {
         let Ok(_alone) = journal.alone(patience) else {
             return Err(failure(rusqlite::ffi::SQLITE_BUSY));
         };
-        let folder = self.stamp();
+        let folder = self.folder.stamp();
         let named = self.knows_names(folder);
+        // Asked before the names are looked at: what changes later makes another stamp.
+        let tells = !named && folder.is_some_and(|folder| folder.tells());
         if !named && (journal.is_lost(&self.folder) || !self.opened.newest().has_database()) {
             return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // and is done again
         }
@@ -164,7 +166,7 @@ impl Store {
         let tx = Tx::new(connection, before.next());
         let page = self.begin_on_page(before, tx.sequence, named)?;
         if !named {
-            *lock(&self.named) = folder.filter(|folder| page.is_some() && folder.tells());
+            *lock(&self.named) = folder.filter(|_| page.is_some() && tells);
         }
         let done = work(&tx).and_then(|value| {
             trim_now_and_then(&tx)?;
@@ -187,12 +189,6 @@ impl Store {
         }
         drop(undo);
         done
-    }
-
-    /// The folder as it is now, where that tells whether a name in it changed.
-    fn stamp(&self) -> Option<FolderStamp> {
-        let shares = self.folder.shares_memory();
-        shares.then(|| FolderStamp::of(self.folder.path())).flatten()
     }
 
     /// Whether a write found all names right when the folder was as it is now.
@@ -255,7 +251,7 @@ impl Store {
         let done = work(connection).map_err(|error| self.explained(&error, slot));
         // What was written into a database that was set aside meanwhile is written again into the one that took its place.
         // So is what was written into a log that lost its name, and what failed for it.
-        let may_be_moved = done.is_err() || slot.writes() && !self.knows_names(self.stamp());
+        let may_be_moved = done.is_err() || slot.writes() && !self.knows_names(self.folder.stamp());
         if self.folder.broken().is_some() || may_be_moved && slot.is_moved() {
             return Done::Stale;
         }
