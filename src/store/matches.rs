@@ -19,9 +19,10 @@ use crate::model::{Epoch, IdentityId, ImageKind, ImageName, LibraryId, Sequence}
 /// Matches that may answer: of an identity's library, and of its epoch.
 const LIVING: &str = "FROM matches m JOIN libraries l ON l.id = m.library AND l.identity > 0 AND l.epoch = m.epoch";
 
-/// Every so many transactions the changes that wait are counted: that reads each of them. As many matches at once go into
-/// their table right away.
-const COUNTED: u64 = 64;
+/// Every so many transactions the changes that wait are counted: that reads each of them.
+const COUNTED: u64 = 256;
+/// As many matches at once go into their table right away, and what waits is counted.
+const BATCH: usize = 64;
 /// More matches at once than this are not told one by one: they are compacted next, and others read all anew.
 const LARGE: usize = 1_024;
 
@@ -49,7 +50,7 @@ impl Store {
             let now = tx.sequence;
             let unverified = unverified_but(tx, &library, pairs)?;
             let is_large = pairs.len() > LARGE;
-            let is_batch = pairs.len() as u64 >= COUNTED;
+            let is_batch = pairs.len() >= BATCH;
             if is_batch {
                 fold(tx)?;
                 let each = pairs.iter().map(|(path, key)| (*path, *key, now));

@@ -110,13 +110,15 @@ pub fn fold(tx: &Tx<'_>) -> rusqlite::Result<()> {
 
 /// Folds when many matches wait, or when all of them together take more than this.
 pub fn fold_many(tx: &Tx<'_>, limit: u64) -> rusqlite::Result<()> {
+    // The dead are counted too: to tell them takes longer than all the rest.
     let [waiting, bytes] = tx
         .connection
-        .prepare_cached(&format!(
-            "SELECT count(*), coalesce(sum(length(c.path) + length(CAST(c.rating_key AS BLOB)) + {ROW}), 0) \
-             + (SELECT coalesce(sum(match_bytes), 0) FROM libraries WHERE identity > 0) {PENDING}"
-        ))?
-        .query_row([], |row| Ok([row.get::<_, i64>(0)?, row.get(1)?]))?;
+        .prepare_cached(
+            "SELECT count(*), coalesce(sum(length(path) + length(CAST(rating_key AS BLOB)) + ?1), 0) \
+             + (SELECT coalesce(sum(match_bytes), 0) FROM libraries WHERE identity > 0) \
+             FROM changes WHERE sequence > (SELECT folded FROM store) AND kind = 1",
+        )?
+        .query_row([size_of(b"", "")], |row| Ok([row.get::<_, i64>(0)?, row.get(1)?]))?;
     if waiting > MOST || bytes.cast_unsigned() > limit {
         fold(tx)?;
     }
