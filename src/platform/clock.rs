@@ -73,6 +73,22 @@ pub fn coarse_ms() -> u64 {
     }
 }
 
+/// Seconds and nanoseconds of the clock by which Linux's own file systems note changes; none of them is behind it.
+#[must_use]
+pub fn file_clock() -> (i64, i64) {
+    #[cfg(target_os = "linux")]
+    const CLOCK: libc::clockid_t = libc::CLOCK_REALTIME_COARSE;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: libc::clockid_t = libc::CLOCK_REALTIME;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills in a struct of ours.
+    if unsafe { libc::clock_gettime(CLOCK, &raw mut time) } != 0 {
+        return (0, 0);
+    }
+    #[allow(clippy::unnecessary_cast)] // their types differ by platform
+    (time.tv_sec as i64, time.tv_nsec as i64)
+}
+
 #[inline]
 fn system_coarse_ms() -> u64 {
     #[cfg(target_os = "linux")]

@@ -379,6 +379,9 @@ pub struct Disk {
     pub kind: Option<String>,
     /// Whether memory shared between processes, and so WAL, can be relied upon: not on network file systems and FUSE unions.
     pub shares_memory: bool,
+    /// Whether the clock of [`file_clock`](super::clock::file_clock) says when a file changed: with Linux, on local file systems
+    /// that are known here.
+    pub has_our_clock: bool,
     /// Bytes that are left for this user.
     pub free: Option<u64>,
 }
@@ -439,6 +442,7 @@ pub fn disk(directory: &Path) -> Disk {
         Disk {
             kind: Some(known.map_or_else(|| format!("{number:#x}"), |(_, name, _)| (*name).to_owned())),
             shares_memory: known.is_none_or(|(.., shares)| *shares) && !is_on_a_network(),
+            has_our_clock: known.is_some_and(|(.., shares)| *shares),
             free,
         }
     }

@@ -380,6 +380,15 @@ impl Reading {
         LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
     }
 
+    /// Makes the images anew that the snapshot could not open.
+    pub fn rebuild_lost(&self) -> Result<()> {
+        if self.snapshot.read().incomplete {
+            self.rebuild_broken()
+        } else {
+            Ok(())
+        }
+    }
+
     /// Makes the images anew that are missing or damaged.
     pub fn rebuild_broken(&self) -> Result<()> {
         // What another thread has made meanwhile is not lost any more.

@@ -4,6 +4,7 @@ use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use super::columns::{self, Cells, FromCells};
 use super::libraries::Living;
+use super::pending::fold_many;
 use super::tx::Tx;
 
 use crate::model::{IdentityId, LibraryId, Sequence};
@@ -162,6 +163,7 @@ const KEPT: u64 = 4 * TRIM_EVERY;
 /// Keeps the table of changes from growing without bound, whatever is or is not recorded and compacted.
 pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     if tx.sequence.0.is_multiple_of(TRIM_EVERY) {
+        fold_many(tx, u64::MAX)?;
         trim(tx, Sequence(tx.sequence.0.saturating_sub(KEPT)))?;
     }
     Ok(())
@@ -176,6 +178,7 @@ pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
             "DELETE FROM changes WHERE sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \
              WHERE l.id = changes.library AND l.identity > 0 \
              AND (changes.kind IN (1, 2) AND changes.sequence > l.matches_compacted \
+             OR changes.kind = 1 AND changes.sequence > (SELECT folded FROM store) AND changes.sequence > l.epoch_seq \
              OR changes.kind IN (8, 9) AND changes.sequence > min(l.image_seq, l.feed_from) \
              OR changes.kind = 11 AND changes.sequence > l.feed_from))",
         )?

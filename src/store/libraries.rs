@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row, params};
 use super::columns::{self, Cells, FromCells, list, read};
 use super::ids::image_name;
 use super::open::Store;
+use super::pending::PENDING;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{
@@ -56,8 +57,6 @@ pub struct LibraryRow {
     pub image_sequence: Sequence,
     /// Confirmed matches of other epochs are dead.
     pub epoch: Epoch,
-    /// Living confirmed matches.
-    pub match_count: u64,
     /// Image of the confirmed matches; `None`: none yet.
     pub matches_image: Option<ImageName>,
     /// Changes up to this sequence are in it.
@@ -112,7 +111,6 @@ impl FromCells for LibraryRow {
             image: image_name(&cells.get::<String>("image")?),
             image_sequence: cells.get("image_seq")?,
             epoch: cells.get("epoch")?,
-            match_count: unsigned(cells, "match_count")?,
             matches_image: image_name(&cells.get::<String>("matches_image")?),
             matches_compacted: cells.get("matches_compacted")?,
             hint: Hint::from_number(cells.get("hint")?),
@@ -196,10 +194,12 @@ impl Store {
     pub fn counts(&self, identity: IdentityId) -> Result<[u64; 3]> {
         self.read(|connection| {
             connection
-                .prepare_cached(
-                    "SELECT count(*), coalesce(sum(listed_items), 0), coalesce(sum(match_count), 0) FROM libraries \
-                     WHERE identity = ?1 AND present",
-                )?
+                .prepare_cached(&format!(
+                    "SELECT count(*), coalesce(sum(listed_items), 0), coalesce(sum(match_count), 0) + \
+                     (SELECT count(*) FROM (SELECT DISTINCT c.library, c.path {PENDING} AND l.identity = ?1 AND l.present \
+                     AND NOT EXISTS (SELECT 1 FROM matches m WHERE m.library = l.id AND m.path = c.path AND m.epoch = l.epoch))) \
+                     FROM libraries WHERE identity = ?1 AND present",
+                ))?
                 .query_row([identity], |row| {
                     Ok([row.get(0)?, row.get(1)?, row.get(2)?].map(i64::cast_unsigned))
                 })

@@ -49,6 +49,7 @@ mod listings;
 mod matches;
 mod merging;
 mod path_searches;
+mod pending;
 mod probes;
 mod refusals;
 mod seen;

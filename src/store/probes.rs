@@ -6,6 +6,7 @@ use super::history::{begin_anew, note_day};
 use super::libraries::{LibraryRow, disown, libraries, renew, upsert};
 use super::matches::hand_over;
 use super::open::Store;
+use super::pending::fold;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Change, IdentityId, Library, LibraryId, Sequence};
@@ -73,14 +74,21 @@ fn forget_gone(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Resu
         "UPDATE libraries SET gone_ms = ?2 WHERE identity = ?1 AND NOT present AND gone_ms NOT BETWEEN 1 AND ?2",
         params![identity, now_ms],
     )?;
+    let before_ms = now_ms.saturating_sub(GONE_MS);
+    let some = c
+        .prepare_cached("SELECT 1 FROM libraries WHERE identity = ?1 AND NOT present AND gone_ms <= ?2")?
+        .exists(params![identity, before_ms])?;
+    if !some {
+        return Ok(());
+    }
+    // Before one is disowned: what waits of it would go with it.
+    fold(tx)?;
     let gone: Vec<(LibraryId, bool)> = c
         .prepare_cached(
             "SELECT id, match_count > 0 FROM libraries l WHERE identity = ?1 AND NOT present AND gone_ms <= ?2 \
              AND (match_count = 0 OR generation > 0 OR EXISTS (SELECT 1 FROM items WHERE library = l.id))",
         )?
-        .query_map(params![identity, now_ms.saturating_sub(GONE_MS)], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?
+        .query_map(params![identity, before_ms], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     for (id, has_matches) in gone {
         disown(tx, "id", id)?;

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use std::path::Path;
 
+use super::changes::trim;
 use super::*;
 use crate::error::Status;
-use crate::model::{Change, IdentityId, ImageKind, Item, ItemType, Library, LibraryId, LibraryKind, Server};
+use crate::model::{Change, IdentityId, ImageKind, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};
 
 /// A little randomness that a failure can be repeated with.
 struct Dice(u64);
@@ -31,6 +32,8 @@ const DAY_MS: i64 = 86_400_000;
 struct Expected {
     items: BTreeMap<String, Item>,
     matches: BTreeMap<Vec<u8>, String>,
+    /// What is in the image of the matches, if one is named.
+    image: BTreeMap<Vec<u8>, String>,
 }
 
 /// A user's view of the server.
@@ -286,12 +289,36 @@ impl World {
         }
     }
 
+    fn record(&mut self, user: usize, uuid: &'static str) {
+        let row = self.row(user, uuid);
+        // Singly, some, some twice, a batch, and one that is too large to be told.
+        let (count, paths) = match self.dice.roll(40) {
+            0..20 => (1, 6),
+            20..28 => (3, 6),
+            28..34 => (5, 3),
+            34..39 => (70, 90),
+            _ => (1_100, 1_200),
+        };
+        let pairs: Vec<(Vec<u8>, String)> = (0..count)
+            .map(|_| (format!("/h/{}", self.dice.roll(paths)), self.dice.roll(KEYS)))
+            .map(|(path, key)| (path.into_bytes(), key.to_string()))
+            .collect();
+        let given: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (&path[..], &key[..])).collect();
+        let stored = self.store.record_matches(&row, &given);
+        assert!(stored.expect("recorded").is_some());
+        let expected = self.expected(user, uuid);
+        expected.matches.extend(pairs);
+        if count > 1_024 {
+            expected.image = expected.matches.clone(); // it is named, and made of what is stored then
+        }
+    }
+
     fn step(&mut self) -> String {
         let user = self.dice.roll(2);
         let uuid = LIBRARIES[self.dice.roll(2)];
         let identity = self.users[user].identity;
         self.now_ms += 1_000;
-        let what = self.dice.roll(22);
+        let what = self.dice.roll(23);
         match what {
             0..=2 => {
                 let item = self.item(uuid);
@@ -326,17 +353,17 @@ impl World {
                     self.expected(user, uuid).items.remove(&key);
                 }
             }
-            11 | 12 => {
-                let row = self.row(user, uuid);
-                let path = format!("/h/{}", self.dice.roll(6)).into_bytes();
-                let key = format!("{}", self.dice.roll(KEYS));
-                let stored = self.store.record_matches(&row, &[(&path, &key)]);
-                assert!(stored.expect("recorded").is_some());
-                self.expected(user, uuid).matches.insert(path, key);
-            }
+            11 | 12 => self.record(user, uuid),
             13 => {
                 let row = self.row(user, uuid);
-                let key = format!("{}", self.dice.roll(KEYS));
+                let any = format!("{}", self.dice.roll(KEYS));
+                let key = self
+                    .expected(user, uuid)
+                    .matches
+                    .values()
+                    .next()
+                    .cloned()
+                    .unwrap_or(any);
                 self.store
                     .invalidate_item(identity, &[row.id], &key)
                     .expect("invalidated");
@@ -356,14 +383,27 @@ impl World {
             }
             16 => {
                 self.store.sweep(1 + self.dice.roll(8)).expect("swept");
+                // What comes with each 1,024th write.
+                let back = self.dice.roll(30) as u64;
+                self.store
+                    .write(|tx| trim(tx, Sequence(tx.sequence.0 - 1 - back)))
+                    .expect("trimmed");
+            }
+            18 => {
+                let row = self.row(user, uuid);
+                let path = format!("/h/{}", self.dice.roll(6)).into_bytes();
+                self.store
+                    .invalidate_paths(identity, &[], &[(row.id, path.clone())])
+                    .expect("invalidated");
+                self.expected(user, uuid).matches.remove(&path);
             }
             17 => {
                 let row = self.row(user, uuid);
                 self.store.items_with_guid(row.id, "imdb://1", 16).expect("found");
                 self.store.items_with_title(row.id, "title 1", 16).expect("found");
             }
-            18 | 19 => self.read_feed(user),
-            20 => {
+            19 | 20 => self.read_feed(user),
+            21 => {
                 self.store.forget_history().expect("forgotten");
             }
             _ => {
@@ -374,6 +414,8 @@ impl World {
                     .compacted(identity, row.epoch, &name(ImageKind::Matches))
                     .expect("compacted");
                 self.store.set_image(identity, &name(ImageKind::Listing)).expect("set");
+                let expected = self.expected(user, uuid);
+                expected.image = expected.matches.clone();
             }
         }
         format!("step {what} of user {user} on {uuid}")
@@ -384,6 +426,7 @@ impl World {
         let store = &self.store;
         for user in &self.users {
             let state = store.state(Some(user.identity)).expect("state");
+            let mut all = 0;
             for row in &state.libraries {
                 let nothing = Expected::default();
                 let expected = user.expected.get(row.library.uuid.as_str()).unwrap_or(&nothing);
@@ -412,16 +455,31 @@ impl World {
                     "matches of {} after {after}",
                     row.library.uuid
                 );
-                assert_eq!(
-                    row.match_count,
-                    matches.len() as u64,
-                    "the count of matches after {after}"
-                );
+                all += matches.len() as u64;
+                // What a process makes of an image and what was told since.
+                let mut seen = BTreeMap::new();
+                if row.matches_image.is_some() {
+                    seen.clone_from(&expected.image);
+                }
+                for change in state.changes.iter().filter(|change| change.library == row.id) {
+                    match change.kind {
+                        ChangeKind::Matched => drop(seen.insert(change.path.clone(), change.rating_key.clone())),
+                        ChangeKind::Forgotten => drop(seen.remove(&change.path)),
+                        _ => {}
+                    }
+                }
+                assert_eq!(seen, matches, "what others know of {} after {after}", row.library.uuid);
             }
+            let [_, _, counted] = store.counts(user.identity).expect("counted");
+            assert_eq!(counted, all, "the count of matches after {after}");
         }
         let twice = "SELECT count(*) FROM (SELECT 1 FROM items WHERE died IS NULL GROUP BY library, rating_key \
                      HAVING count(*) > 1)";
         assert_eq!(self.count(twice), 0, "an item lives twice after {after}");
+        let miscounted = "SELECT count(*) FROM libraries l WHERE identity > 0 AND (match_count, match_bytes) <> \
+                          (SELECT count(*), coalesce(sum(length(path) + length(rating_key) + 64), 0) FROM matches m \
+                          WHERE m.library = l.id AND m.epoch = l.epoch)";
+        assert_eq!(self.count(miscounted), 0, "matches are miscounted after {after}");
     }
 
     /// Whoever follows the feed has what is listed.

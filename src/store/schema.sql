@@ -7,6 +7,7 @@ CREATE TABLE store (
     secret    BLOB    NOT NULL,            -- key of the hash that stands for a token
     sequence  INTEGER NOT NULL,            -- the change sequence
     trimmed   INTEGER NOT NULL DEFAULT 0,  -- changes up to here were removed
+    folded    INTEGER NOT NULL DEFAULT 0,  -- matches told up to here are in the table, later ones in changes
     requests  INTEGER NOT NULL DEFAULT 0,  -- over the store's life
     answers   INTEGER NOT NULL DEFAULT 0,
     evictions INTEGER NOT NULL DEFAULT 0,
@@ -73,8 +74,10 @@ CREATE TABLE libraries (
     image              TEXT    NOT NULL DEFAULT '',  -- image of the listing
     image_seq          INTEGER NOT NULL DEFAULT 0,   -- single items that came or went up to here are in it
     epoch              INTEGER NOT NULL DEFAULT 0,   -- confirmed matches of other epochs are dead
+    epoch_seq          INTEGER NOT NULL DEFAULT 0,   -- change sequence when that one began: matches told before are dead too
     dead_matches       INTEGER NOT NULL DEFAULT 0,   -- there may be some
-    match_count        INTEGER NOT NULL DEFAULT 0,
+    match_count        INTEGER NOT NULL DEFAULT 0,   -- in the table; others wait in changes
+    match_bytes        INTEGER NOT NULL DEFAULT 0,   -- that they take, for the size limit
     matches_image      TEXT    NOT NULL DEFAULT '',  -- image of the confirmed matches
     matches_compacted  INTEGER NOT NULL DEFAULT 0,   -- changes up to here are in it
     guids_upto         INTEGER NOT NULL DEFAULT 0,   -- items up to this id are in the GUID index
@@ -156,7 +159,7 @@ CREATE TABLE seen (          -- items that a listing found again, by page
     PRIMARY KEY (library, page)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE matches (       -- confirmed by the host
+CREATE TABLE matches (       -- confirmed by the host; what it confirmed lately is in changes only
     library     INTEGER NOT NULL REFERENCES libraries (id),
     path        BLOB    NOT NULL,
     rating_key  TEXT    NOT NULL,
@@ -164,7 +167,6 @@ CREATE TABLE matches (       -- confirmed by the host
     sequence    INTEGER NOT NULL,
     PRIMARY KEY (library, path)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX matches_key ON matches (library, rating_key);
 
 CREATE TABLE unverified (    -- invalidated: not answered again before a request confirmed the item
     library    INTEGER NOT NULL REFERENCES libraries (id),

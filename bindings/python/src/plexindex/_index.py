@@ -377,8 +377,11 @@ class Index(Changing):
             pairs = [(path, key) for path, key in pairs]
         except (TypeError, ValueError) as error:
             raise TypeError(f"pairs must be pairs of a path and a key: {error}") from error
-        paths = b"".join([_convert.path_bytes(path, self._hides_paths) + b"\0" for path, _ in pairs])
-        keys = "".join([f"{_convert.key_text(key)}\0" for _, key in pairs]).encode()
+        given = [path for path, _ in pairs]
+        paths = _convert.join_paths(given, self._hides_paths)
+        if paths.count(b"\0") != len(given):
+            _convert.name_refused(given, self._hides_paths)
+        keys = _convert.join_keys([key for _, key in pairs])
         self._tell(self._native.record_matches, paths, len(paths), keys, len(keys), len(pairs), library=library)
 
     def invalidate_path(self, library: LibraryArg, path: PathArg) -> None:

@@ -171,7 +171,7 @@ class Session:
 
     def _tell(self, function: Any, *arguments: Any, library: ChosenArg | Session) -> None:
         """A call without an answer, and the log lines that it caused."""
-        self._do(function, *arguments, library=library)
+        self._ask(function, *arguments, library=library)
         _log.drain(self._native)
 
     def _ask(
