@@ -9,7 +9,7 @@ use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
 use crate::matching::{Found, Normal, Outcome, Scope, View, climb, climb_normal};
 use crate::model::{Confidence, IdentityId, ItemType, Reason, Rung};
-use crate::reading::{Wanted, age, places};
+use crate::reading::{Wanted, places};
 use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
 
@@ -141,7 +141,7 @@ impl PathQuestion<'_> {
         if row.generation.is_fetched() || row.due || !matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
             return Ok(false);
         }
-        turn.queries.sync.remembers_path(identity, row, self.0)
+        Ok(!turn.queries.sync.has_moved(row) && turn.queries.sync.remembers_path(identity, row, self.0)?)
     }
 
     /// For a path that lies in no folder of the library asked: another library in whose folders it lies.
@@ -174,7 +174,7 @@ impl PathQuestion<'_> {
     fn may_be_anywhere(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> bool {
         let rows = &turn.snapshot.rows;
         let is_found = outcome.single().is_some() && outcome.confidence == Confidence::High;
-        let failed = || turn.queries.sync.back_off().last(0).is_some();
+        let failed = || turn.queries.sync.left_alone(0).is_some();
         !is_found
             && folder_of(rows, self.0.raw()).is_none()
             && !(rows.iter().any(|row| row.generation.is_fetched()) && failed())
@@ -247,7 +247,8 @@ impl Question for PathQuestion<'_> {
     fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
         let is_unfetched = |row: &LibraryRow| !row.generation.is_fetched();
         let asked = turn.snapshot.asked(turn.scope);
-        if !asked.iter().any(is_unfetched) || turn.call.until.is_none() {
+        // Where a search costs no request, the first answers come by one in any case.
+        if !asked.iter().any(is_unfetched) || (turn.call.until.is_none() && !turn.queries.sync.is_local()) {
             return Vec::new();
         }
         match turn.scope {
@@ -258,7 +259,7 @@ impl Question for PathQuestion<'_> {
 
     fn stale(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Vec<LibraryRow> {
         let (queries, snapshot) = (turn.queries, turn.snapshot);
-        let fresh = |row: &LibraryRow| need(&age(row), &queries.policy, turn.now_ms) == Need::Nothing;
+        let fresh = |row: &LibraryRow| need(&queries.sync.age(row), &queries.policy, turn.now_ms) == Need::Nothing;
         // What most calls are; allocates nothing.
         if snapshot.asked(turn.scope).iter().all(fresh) {
             return Vec::new();

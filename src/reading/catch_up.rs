@@ -141,6 +141,8 @@ impl Reading {
                 Viewer::Named(user) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
                 Viewer::Holder(token) => self.store.fingerprint(token.reveal()),
                 Viewer::Anyone => Vec::new(),
+                // Two bytes more: no token inherits from it, nor does it from one.
+                Viewer::Reader => [self.store.fingerprint("the server's own files"), vec![0, 0]].concat(),
             },
         })
     }

@@ -19,14 +19,19 @@ pub struct Abilities {
     pub resume: Resume,
     /// What [`Source::changes`] tells.
     pub changes: Delta,
-    /// [`Source::find_path`] and [`Source::find_title`] look for what they are asked.
+    /// [`Source::find_path`] looks for what it is asked.
     pub find: bool,
+    /// So does [`Source::find_title`].
+    pub titles: bool,
     /// [`Source::items`] gives single items: one that was invalidated is verified so. Without it its library is listed.
     pub items: bool,
     /// [`Source::events`] tells something.
     pub events: bool,
     /// [`Source::edit`] edits.
     pub edits: bool,
+    /// Asking costs no request: nothing is saved by waiting between questions, or after a failure. And
+    /// [`Source::has_moved`] tells when there is something to ask.
+    pub local: bool,
 }
 
 /// Whether a listing that was cut off may go on, perhaps in another process.
@@ -144,7 +149,7 @@ pub trait Source: Send + Sync {
     /// What kind of source it is.
     fn kind(&self) -> &'static Kind;
 
-    /// What it can do. The same each time.
+    /// What it can do. May change while it is open.
     fn abilities(&self) -> Abilities;
 
     /// Which server this is. Needs no token.
@@ -158,6 +163,13 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// As [`Source::server`].
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>>;
+
+    /// Whether something may have been written since this change token was given, as far as a look from outside tells. Asked
+    /// before each answer of a source that is [`Abilities::local`], and so it must cost little.
+    fn has_moved(&self, token: &str) -> bool {
+        let _ = token;
+        false
+    }
 
     /// How many partitions the listing of a library has, which are listed one after the other. The same each time.
     fn partitions(&self, library: &Library) -> usize {

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::options::Options;
 
 use super::contract::Source;
+use super::database::PlexDatabase;
 use super::kind::{Kind, View, Viewer};
 use super::meter::Meter;
 use super::plex;
@@ -20,6 +21,12 @@ pub fn kind(_options: &Options) -> &'static Kind {
 /// while it is not to be asked goes by that.
 #[must_use]
 pub fn view(options: &Options) -> Option<View> {
+    if let Some(database) = &options.database {
+        return Some(View {
+            place: database.to_string_lossy().into_owned(),
+            viewer: Viewer::Reader,
+        });
+    }
     options.server_url.as_deref().map(|url| View {
         place: url.trim_end_matches('/').to_owned(),
         viewer: match (&options.user, &options.token) {
@@ -41,7 +48,13 @@ pub fn open(
     installation: impl FnOnce() -> Result<String>,
     meter: Arc<dyn Meter>,
 ) -> Result<Option<Arc<dyn Source>>> {
-    if options.server_url.is_none() || options.offline {
+    if options.offline {
+        return Ok(None);
+    }
+    if let Some(database) = &options.database {
+        return Ok(Some(Arc::new(PlexDatabase::new(database))));
+    }
+    if options.server_url.is_none() {
         return Ok(None);
     }
     let plex = plex::PlexHttp::new(options, &installation()?, meter)?;

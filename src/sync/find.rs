@@ -113,6 +113,9 @@ impl Syncing {
             name,
             title: title.as_deref(),
         };
+        if !self.abilities().is_some_and(|can| can.find) {
+            return Ok(None);
+        }
         self.ask_once(call, identity, libraries, path.hash(), unfetched, &|job, row| {
             job.search_path(row, &wanted, raw)
         })
@@ -126,6 +129,9 @@ impl Syncing {
         libraries: &[LibraryRow],
         title: &str,
     ) -> Result<Option<Error>> {
+        if !self.abilities().is_some_and(|can| can.titles) {
+            return Ok(None);
+        }
         self.ask_once(call, identity, libraries, title_hash(title), true, &|job, row| {
             job.search_title(row, title)
         })
@@ -158,7 +164,7 @@ impl Syncing {
             let fresh = asked.is_some_and(|asked| asked.found && asked.last_ms >= begun);
             Ok(!fresh && freshness::may_ask_again(asked.as_ref(), &self.policy, self.clock.now_ms()))
         };
-        if !self.abilities().is_some_and(|can| can.find) || !rested()? {
+        if !rested()? {
             return Ok(None);
         }
         let mut wanted = Vec::new();

@@ -9,7 +9,7 @@ use super::back_off::BackOff;
 use super::call::{Call, Progress};
 use super::flight::Flights;
 use crate::error::{Error, Meaning, Result, Status};
-use crate::freshness::Policy;
+use crate::freshness::{Age, Policy};
 use crate::maintenance::{Images, Maintenance};
 use crate::model::{IdentityId, Item, Server};
 use crate::options::Options;
@@ -17,7 +17,7 @@ use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_worker;
-use crate::reading::Reading;
+use crate::reading::{Reading, age};
 use crate::source::{Abilities, Bounds, EditRequest, Source};
 use crate::stats::{Counters, Spent};
 use crate::store::{LibraryRow, Patience, Store};
@@ -121,6 +121,36 @@ impl Syncing {
         &self.back_off
     }
 
+    /// Whether asking costs no request.
+    pub fn is_local(&self) -> bool {
+        self.abilities().is_some_and(|can| can.local)
+    }
+
+    /// The last failure, while the source is left alone for it with more than `left_ms` to go.
+    pub fn left_alone(&self, left_ms: i64) -> Option<Error> {
+        if self.is_local() {
+            return None;
+        }
+        self.back_off.last(left_ms)
+    }
+
+    /// How old a library's listing is, and whether its source has moved on since.
+    pub fn age(&self, row: &LibraryRow) -> Age {
+        Age {
+            moved: row.generation.is_fetched()
+                && self.is_local()
+                && (row.listed_token != row.library.change.token || self.has_moved(row)),
+            ..age(row)
+        }
+    }
+
+    /// Whether a source that costs nothing to look at may show a library otherwise than it did last.
+    pub fn has_moved(&self, row: &LibraryRow) -> bool {
+        self.source
+            .as_deref()
+            .is_some_and(|source| source.abilities().local && source.has_moved(&row.library.change.token))
+    }
+
     /// Items by their rating keys; those that the server does not have are missing.
     pub fn items(&self, call: &Call<'_>, keys: &[&str]) -> Result<Vec<Item>> {
         self.job(call, |job| match job.source.items(keys, job.bounds) {
@@ -201,7 +231,7 @@ impl Syncing {
                 tell(); // the last state, so that a bar can end full
             }
             // Who found that there was nothing to ask has not heard from the server.
-            if self.counters.read().requests != asked {
+            if self.is_local() || self.counters.read().requests != asked {
                 self.back_off.end();
             }
         }
