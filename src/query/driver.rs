@@ -41,8 +41,8 @@ pub trait Question {
     fn is_lost(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> bool;
     /// What was found and invalidated since.
     fn unverified(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<Vec<Unverified>>;
-    /// Whether what was found needs no fresh library.
-    fn is_settled(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<bool>;
+    /// Whether what was found needs no fresh library. `searched`: the server was just asked for it.
+    fn is_settled(&self, turn: &Turn<'_>, found: &Self::Found<'_>, searched: bool) -> Result<bool>;
     /// Libraries that were never fetched and may have it, when the caller has not the time to fetch them.
     fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow>;
     /// Libraries that this needs and that are not fresh.
@@ -115,8 +115,8 @@ impl<Q: Question> Facts for Known<'_, '_, Q> {
         Ok(!self.unverified.borrow().is_empty())
     }
 
-    fn settled(&self) -> Result<bool> {
-        self.question.is_settled(self.turn, self.found)
+    fn settled(&self, searched: bool) -> Result<bool> {
+        self.question.is_settled(self.turn, self.found, searched)
     }
 
     fn unfetched(&self) -> bool {

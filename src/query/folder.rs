@@ -182,7 +182,7 @@ impl Question for FolderQuestion<'_> {
         Ok(unverified)
     }
 
-    fn is_settled(&self, _: &Turn<'_>, _: &FolderOutcome<'_>) -> Result<bool> {
+    fn is_settled(&self, _: &Turn<'_>, _: &FolderOutcome<'_>, _: bool) -> Result<bool> {
         Ok(false)
     }
 

@@ -150,7 +150,7 @@ impl Question for By<'_> {
     }
 
     /// A library that was never fetched answers with what a search found a while ago.
-    fn is_settled(&self, turn: &Turn<'_>, _: &OnceCell<Items>) -> Result<bool> {
+    fn is_settled(&self, turn: &Turn<'_>, _: &OnceCell<Items>, _: bool) -> Result<bool> {
         for row in unfetched_rows(turn) {
             if self.is_answered_by(turn, row)? {
                 return Ok(true);

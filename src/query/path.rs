@@ -130,7 +130,7 @@ impl Queries {
 
 impl PathQuestion<'_> {
     /// Whether a library that was never fetched answers with what a path search found a while ago.
-    fn is_remembered(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Result<bool> {
+    fn is_remembered(&self, turn: &Turn<'_>, outcome: &Outcome<'_>, searched: bool) -> Result<bool> {
         if outcome.rung == Rung::None || outcome.unverified {
             return Ok(false);
         }
@@ -141,7 +141,8 @@ impl PathQuestion<'_> {
         if row.generation.is_fetched() || row.due || !matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
             return Ok(false);
         }
-        Ok(!turn.queries.sync.has_moved(row) && turn.queries.sync.remembers_path(identity, row, self.0)?)
+        let sync = &turn.queries.sync;
+        Ok((searched || !sync.has_moved(row)) && sync.remembers_path(identity, row, self.0)?)
     }
 
     /// For a path that lies in no folder of the library asked: another library in whose folders it lies.
@@ -236,11 +237,11 @@ impl Question for PathQuestion<'_> {
             .collect())
     }
 
-    fn is_settled(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Result<bool> {
+    fn is_settled(&self, turn: &Turn<'_>, outcome: &Outcome<'_>, searched: bool) -> Result<bool> {
         // A confirmed match has no expiry: it needs no server.
         Ok(
             (outcome.rung == Rung::Confirmed && !outcome.unverified && !outcome.is_ambiguous())
-                || self.is_remembered(turn, outcome)?,
+                || self.is_remembered(turn, outcome, searched)?,
         )
     }
 
@@ -248,7 +249,13 @@ impl Question for PathQuestion<'_> {
         let is_unfetched = |row: &LibraryRow| !row.generation.is_fetched();
         let asked = turn.snapshot.asked(turn.scope);
         // Where a search costs no request, the first answers come by one in any case.
-        if !asked.iter().any(is_unfetched) || (turn.call.until.is_none() && !turn.queries.sync.is_local()) {
+        let sync = &turn.queries.sync;
+        let is_due = if sync.is_local() {
+            turn.snapshot.identity.is_some_and(|identity| sync.may_search(identity))
+        } else {
+            turn.call.until.is_some()
+        };
+        if !is_due || !asked.iter().any(is_unfetched) {
             return Vec::new();
         }
         match turn.scope {
@@ -382,7 +389,7 @@ impl Question for PathQuestion<'_> {
         let old = outcome
             .single()
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
-            && !self.is_remembered(turn, outcome)?;
+            && !self.is_remembered(turn, outcome, state.has_searched())?;
         answer.stale =
             outcome.rung != Rung::Confirmed && (old || fetched().any(|row| queries.has_expired(&state, row, now)));
         queries.hand_over(&answer, then)

@@ -66,7 +66,9 @@ impl Rig for Database {
                      AND m.library_section_id = ?1",
                 )
                 .expect("prepared");
-            let rows = rows.query_map([self.section], |row| Ok((row.get::<_, i64>(0)?.to_string(), row.get(1)?)));
+            let rows = rows.query_map([self.section], |row| {
+                Ok((row.get::<_, i64>(0)?.to_string(), row.get(1)?))
+            });
             let mut paths: Vec<(String, String)> = rows.expect("asked").map(|row| row.expect("a row")).collect();
             paths.sort();
             paths
@@ -85,7 +87,8 @@ impl Rig for Database {
     }
 
     fn rename(&self, key: &str, path: &str) {
-        self.server.write(|database| written::rename(database, number(key), path));
+        self.server
+            .write(|database| written::rename(database, number(key), path));
     }
 
     fn lose_disk(&self) {

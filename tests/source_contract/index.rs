@@ -249,7 +249,11 @@ pub fn old_answers_stand_in_while_the_server_is_down<R: Rig>() {
         .match_path(path.as_bytes())
         .expect_err("nothing is known");
     assert_eq!(failed.status.meaning(), Meaning::Never);
-    assert_eq!(failed.status == Status::Unauthorized, R::COSTS_REQUESTS, "a file asks for no token");
+    assert_eq!(
+        failed.status == Status::Unauthorized,
+        R::COSTS_REQUESTS,
+        "a file asks for no token"
+    );
 }
 
 pub fn a_library_that_lost_its_disk_is_not_believed_at_once<R: Rig>() {

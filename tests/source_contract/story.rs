@@ -2,8 +2,8 @@
 
 use plexindex::index::{Match, QueryOptions};
 
-use crate::in_memory::{Bare, Best, Usual};
 use crate::database::Database;
+use crate::in_memory::{Bare, Best, Usual};
 use crate::plex::Plex;
 use crate::rig::{FOLDER, HOUR_MS, Rig, Scene, TITLE};
 

@@ -77,7 +77,9 @@ impl Server {
     /// The database as its server opens it.
     pub fn open(&self) -> Connection {
         let database = Connection::open(self.file()).expect("opened");
-        database.busy_timeout(std::time::Duration::from_secs(10)).expect("patient");
+        database
+            .busy_timeout(std::time::Duration::from_secs(10))
+            .expect("patient");
         // Those of the server's own triggers that stock SQLite cannot run.
         let mut triggers = Vec::new();
         {
@@ -88,7 +90,9 @@ impl Server {
             triggers.extend(found.map(|name| name.expect("a name")));
         }
         for name in triggers {
-            database.execute_batch(&format!("DROP TRIGGER \"{name}\"")).expect("dropped");
+            database
+                .execute_batch(&format!("DROP TRIGGER \"{name}\""))
+                .expect("dropped");
         }
         database
     }
@@ -132,19 +136,32 @@ pub fn recorded(month: &str) -> Vec<u8> {
         _ => panic!("{month}"),
     };
     let mut bytes = Vec::new();
-    flate2::read::GzDecoder::new(packed).read_to_end(&mut bytes).expect("unpacked");
+    flate2::read::GzDecoder::new(packed)
+        .read_to_end(&mut bytes)
+        .expect("unpacked");
     bytes
 }
 
 /// The number of the next change.
 pub fn next_change(database: &Connection) -> i64 {
     database
-        .query_row("SELECT coalesce(max(changed_at), 0) + 1 FROM metadata_items", [], |row| row.get(0))
+        .query_row(
+            "SELECT coalesce(max(changed_at), 0) + 1 FROM metadata_items",
+            [],
+            |row| row.get(0),
+        )
         .expect("a number")
 }
 
 /// A row of an item, a show, a season.
-pub fn add_row(database: &Connection, section: i64, kind: i64, title: &str, parent: Option<i64>, index: Option<i64>) -> i64 {
+pub fn add_row(
+    database: &Connection,
+    section: i64,
+    kind: i64,
+    title: &str,
+    parent: Option<i64>,
+    index: Option<i64>,
+) -> i64 {
     database
         .prepare_cached(
             "INSERT INTO metadata_items (library_section_id, metadata_type, title, guid, parent_id, [index], changed_at, \

@@ -64,7 +64,9 @@ impl PlexDatabase {
                 there.truncate(before);
                 let mut statement = slice
                     .connection
-                    .prepare_cached("SELECT id FROM metadata_items WHERE library_section_id = ?1 AND id > ?2 ORDER BY id")
+                    .prepare_cached(
+                        "SELECT id FROM metadata_items WHERE library_section_id = ?1 AND id > ?2 ORDER BY id",
+                    )
                     .map_err(|error| self.place.unasked(slice, &error))?;
                 let mut read = || -> rusqlite::Result<bool> {
                     let mut rows = statement.query([section, after])?;

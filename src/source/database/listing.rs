@@ -28,7 +28,12 @@ pub struct Ahead {
 
 impl Ahead {
     /// The next page, if what was read goes on where it begins.
-    fn page(&mut self, of: &(String, usize, String), request: &PageRequest<'_>, items: &mut Vec<Item>) -> Option<PageEnd> {
+    fn page(
+        &mut self,
+        of: &(String, usize, String),
+        request: &PageRequest<'_>,
+        items: &mut Vec<Item>,
+    ) -> Option<PageEnd> {
         if self.of.as_ref() != Some(of) || self.after != request.position || (self.items.is_empty() && !self.is_all) {
             return None;
         }
@@ -90,12 +95,20 @@ impl PlexDatabase {
         }
         let section = section(library)?;
         // A short page is the first answer of a call in a hurry: no more is read than it asks for.
-        let most = if bounds.deadline.is_some() { request.size as usize } else { AHEAD };
+        let most = if bounds.deadline.is_some() {
+            request.size as usize
+        } else {
+            AHEAD
+        };
         let (total, read, is_all) = self.place.slice(bounds, &mut |slice| {
             let told = |error: rusqlite::Error| self.place.unasked(slice, &error);
             let exists: bool = slice
                 .connection
-                .query_row("SELECT count(*) FROM library_sections WHERE id = ?1", [section], |row| row.get(0))
+                .query_row(
+                    "SELECT count(*) FROM library_sections WHERE id = ?1",
+                    [section],
+                    |row| row.get(0),
+                )
                 .map_err(told)?;
             if !exists {
                 return Err(no_library(library));

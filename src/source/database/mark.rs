@@ -105,9 +105,15 @@ mod tests {
         let state = super::State::for_tests(5, true);
         assert_eq!(Mark::of(&mark.token(&state)), Some(mark));
         assert!(super::still_holds(&mark.token(&state), &state));
-        assert!(!super::still_holds(&mark.token(&state), &super::State::for_tests(6, true)));
+        assert!(!super::still_holds(
+            &mark.token(&state),
+            &super::State::for_tests(6, true)
+        ));
         let unsettled = super::State::for_tests(5, false);
-        assert!(!super::still_holds(&mark.token(&unsettled), &unsettled), "the next write may not show");
+        assert!(
+            !super::still_holds(&mark.token(&unsettled), &unsettled),
+            "the next write may not show"
+        );
         for other in ["", "763 1681586700", "1 2 3/4", "x 1 2 3 4 5 6/7"] {
             assert_eq!(Mark::of(other), None, "{other}");
         }

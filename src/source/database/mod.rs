@@ -65,10 +65,16 @@ impl PlexDatabase {
     /// Ends a call that is over before it reads.
     fn check(&self, bounds: &Bounds<'_>) -> Result<()> {
         if (bounds.aborted)() {
-            return Err(Error::new(Status::Aborted, "the host stopped the reading of Plex's database"));
+            return Err(Error::new(
+                Status::Aborted,
+                "the host stopped the reading of Plex's database",
+            ));
         }
         if bounds.left().is_some_and(|left| left.is_zero()) {
-            return Err(Error::new(Status::Timeout, "time is up: Plex's database is read by the next call"));
+            return Err(Error::new(
+                Status::Timeout,
+                "time is up: Plex's database is read by the next call",
+            ));
         }
         Ok(())
     }
@@ -98,9 +104,8 @@ impl Source for PlexDatabase {
         let named = self.place.folder().and_then(preferences::machine_identifier);
         Ok(Server {
             // A server without a name goes by where its file lies.
-            machine_identifier: named.unwrap_or_else(|| {
-                format!("database:{:016x}", xxh3_64(file.as_os_str().as_encoded_bytes()))
-            }),
+            machine_identifier: named
+                .unwrap_or_else(|| format!("database:{:016x}", xxh3_64(file.as_os_str().as_encoded_bytes()))),
             version: String::new(),
         })
     }
@@ -127,7 +132,9 @@ impl Source for PlexDatabase {
 
     fn has_moved(&self, token: &str) -> bool {
         // What cannot be looked at is read, which says why not.
-        self.place.state().map_or(true, |state| !mark::still_holds(token, &state))
+        self.place
+            .state()
+            .map_or(true, |state| !mark::still_holds(token, &state))
     }
 
     fn partitions(&self, library: &Library) -> usize {
@@ -161,7 +168,9 @@ impl Source for PlexDatabase {
                      WHERE p.file = ?1",
                 )?;
                 for spelling in wanted.spellings {
-                    let Ok(spelling) = std::str::from_utf8(spelling) else { continue };
+                    let Ok(spelling) = std::str::from_utf8(spelling) else {
+                        continue;
+                    };
                     let mut rows = found.query([spelling])?;
                     while let Some(row) = rows.next()? {
                         ids.extend(row.get::<_, Option<i64>>(0)?);

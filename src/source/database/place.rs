@@ -131,7 +131,10 @@ impl Place {
         let database = Stamp::of(file, Compared::All).ok_or_else(|| match fs::metadata(file) {
             Ok(_) => Error::new(
                 Status::NotPlex,
-                format!("{} is no regular file: name Plex's database, or the folder 'Plex Media Server'", self.shown()),
+                format!(
+                    "{} is no regular file: name Plex's database, or the folder 'Plex Media Server'",
+                    self.shown()
+                ),
             ),
             Err(error) => self.failed(&error),
         })?;
@@ -159,10 +162,16 @@ impl Place {
         let mut last = None;
         for attempt in 0..ATTEMPTS {
             if (bounds.aborted)() {
-                return Err(Error::new(Status::Aborted, "the host stopped the reading of Plex's database"));
+                return Err(Error::new(
+                    Status::Aborted,
+                    "the host stopped the reading of Plex's database",
+                ));
             }
             if bounds.left().is_some_and(|left| left.is_zero()) {
-                return Err(Error::new(Status::Timeout, "time is up: Plex's database is read by the next call"));
+                return Err(Error::new(
+                    Status::Timeout,
+                    "time is up: Plex's database is read by the next call",
+                ));
             }
             if attempt > 0 {
                 std::thread::sleep(Duration::from_millis(u64::from(attempt)));
@@ -237,8 +246,8 @@ impl Place {
         };
         // NO_MUTEX: one thread uses it.
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection =
-            Connection::open_with_flags_and_vfs(uri(file, how), flags, vfs.name()).map_err(|error| self.explain(&error))?;
+        let connection = Connection::open_with_flags_and_vfs(uri(file, how), flags, vfs.name())
+            .map_err(|error| self.explain(&error))?;
         let slice = Slice {
             connection,
             until: Instant::now() + SLICE,
@@ -261,10 +270,12 @@ impl Place {
             "PRAGMA query_only = 1; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; BEGIN",
         )?;
         // The transaction begins with the first read.
-        connection.query_row("SELECT 1 FROM sqlite_master LIMIT 1", [], |_| Ok(())).or_else(|error| match error {
-            rusqlite::Error::QueryReturnedNoRows => Ok(()),
-            error => Err(error),
-        })
+        connection
+            .query_row("SELECT 1 FROM sqlite_master LIMIT 1", [], |_| Ok(()))
+            .or_else(|error| match error {
+                rusqlite::Error::QueryReturnedNoRows => Ok(()),
+                error => Err(error),
+            })
     }
 
     /// The error of a statement: of one that the database cannot be asked, which columns it lacks.
@@ -293,7 +304,10 @@ impl Place {
                 Status::Forbidden,
                 "it and its -wal and -shm must be readable by this user: join the group that Plex's files belong to",
             ),
-            Some(ErrorCode::NotADatabase) => (Status::NotPlex, "it is no database: name com.plexapp.plugins.library.db"),
+            Some(ErrorCode::NotADatabase) => (
+                Status::NotPlex,
+                "it is no database: name com.plexapp.plugins.library.db",
+            ),
             Some(ErrorCode::DatabaseCorrupt) => (
                 Status::BadAnswer,
                 "it is damaged, or was copied while it was written: use server_url instead",
@@ -316,7 +330,10 @@ impl Place {
     fn moving(&self) -> Error {
         Error::new(
             Status::Starting,
-            format!("{} changed while it was read: its server is starting or stopping; try again", self.shown()),
+            format!(
+                "{} changed while it was read: its server is starting or stopping; try again",
+                self.shown()
+            ),
         )
     }
 

@@ -41,7 +41,12 @@ mod tests {
             machine_identifier(folder.path()).as_deref(),
             Some("0123456789abcdef0123456789abcdef01234567")
         );
-        for none in ["", "<Preferences/>", "<P ProcessedMachineIdentifier=\"\"/>", "<P ProcessedMachineIdentifier=\"a b\"/>"] {
+        for none in [
+            "",
+            "<Preferences/>",
+            "<P ProcessedMachineIdentifier=\"\"/>",
+            "<P ProcessedMachineIdentifier=\"a b\"/>",
+        ] {
             write(none);
             assert_eq!(machine_identifier(folder.path()), None, "{none}");
         }

@@ -143,7 +143,8 @@ impl<'c> Items<'c> {
                 "SELECT count(*) FROM metadata_items WHERE library_section_id = ?1 AND metadata_type IN ({}){which}",
                 self.types()
             );
-            self.connection.query_row(&sql, [self.section], |row| row.get::<_, i64>(0))
+            self.connection
+                .query_row(&sql, [self.section], |row| row.get::<_, i64>(0))
         };
         // All of them by an index that has both, and what is in the trash, which is little, by its own.
         let trashed = format!(

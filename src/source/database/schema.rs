@@ -45,7 +45,9 @@ pub fn missing(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let mut lacks = Vec::new();
     for (table, columns) in READ {
         let mut names = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
-        let names: Vec<String> = names.query_map([table], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let names: Vec<String> = names
+            .query_map([table], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
         if names.is_empty() {
             lacks.push(format!("the table {table}"));
             continue;
