@@ -405,6 +405,11 @@ typedef struct plexindex_options {
     // and fetched again when they are asked for. Recorded matches, tables, and the library asked for last stay, even if
     // they take more: plexindex_statistics.over_limit says so. 0: no limit.
     uint64_t size_limit;
+    // Plex's own database, in the file system's bytes: the file com.plexapp.plugins.library.db, or the folder 'Plex Media
+    // Server' that it lies in. It is read beside the running server, and never written. Alone it needs neither `server_url`
+    // nor `token`, and no request is sent. The index then shows all libraries of the server. Default: none; it is never
+    // searched for.
+    struct plexindex_bytes database;
 } plexindex_options;
 
 // The caller's memory for an answer. `data` must be aligned to 8 bytes, as malloc's memory is. It may be NULL when

@@ -152,11 +152,45 @@ pub trait Source: Send + Sync {
     /// What it can do. May change while it is open.
     fn abilities(&self) -> Abilities;
 
+    /// What has to be true of the world for this source to be what it was named as, in words that change with whatever that
+    /// depends on. Asked before each trip to it; what is found out holds for a day, in the whole store. `None`: nothing.
+    fn premise(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether the premise holds.
+    ///
+    /// # Errors
+    /// As [`Source::server`].
+    fn check_premise(&self, bounds: Bounds<'_>) -> Result<bool> {
+        let _ = bounds;
+        Ok(true)
+    }
+
+    /// Hears whether the premise holds.
+    fn settle(&self, holds: bool) {
+        let _ = holds;
+    }
+
+    /// Whether the premise does not hold, so that the source stands in for itself with what it can still do: for another viewer,
+    /// since it is another view.
+    fn is_aside(&self) -> bool {
+        false
+    }
+
     /// Which server this is. Needs no token.
     ///
     /// # Errors
     /// Every status of the 300 block, and [`crate::error::Status::Aborted`].
     fn server(&self, bounds: Bounds<'_>) -> Result<Server>;
+
+    /// The same, asked of the server itself, also where it is known otherwise: whether it can be reached.
+    ///
+    /// # Errors
+    /// As [`Source::server`].
+    fn reach(&self, bounds: Bounds<'_>) -> Result<Server> {
+        self.server(bounds)
+    }
 
     /// The libraries that the user may see, each with its change token as of now: the probe.
     ///

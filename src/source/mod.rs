@@ -4,6 +4,7 @@
 //! freshness: a source answers what it is asked, once, and says exactly what went wrong. What it alone knows stays behind `contract`: how its keys look, what
 //! tells that a library changed, how a listing is paged, how to find out what is new.
 
+mod beside;
 mod bounds;
 mod contract;
 pub mod database;
@@ -20,4 +21,4 @@ pub use edit::{EditRequest, FieldChange, Lock};
 pub use event::Event;
 pub use kind::{Kind, View, Viewer};
 pub use meter::{Meter, RequestKind};
-pub use open::{kind, open, view};
+pub use open::{kind, open, view, view_aside};

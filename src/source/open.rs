@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::options::Options;
 
+use super::beside::Beside;
 use super::contract::Source;
 use super::database::PlexDatabase;
 use super::kind::{Kind, View, Viewer};
@@ -27,6 +28,16 @@ pub fn view(options: &Options) -> Option<View> {
             viewer: Viewer::Reader,
         });
     }
+    server_view(options)
+}
+
+/// The same while what the options name first is put aside; `None` where nothing else is named.
+#[must_use]
+pub fn view_aside(options: &Options) -> Option<View> {
+    options.database.as_ref().and_then(|_| server_view(options))
+}
+
+fn server_view(options: &Options) -> Option<View> {
     options.server_url.as_deref().map(|url| View {
         place: url.trim_end_matches('/').to_owned(),
         viewer: match (&options.user, &options.token) {
@@ -51,12 +62,16 @@ pub fn open(
     if options.offline {
         return Ok(None);
     }
-    if let Some(database) = &options.database {
-        return Ok(Some(Arc::new(PlexDatabase::new(database))));
-    }
-    if options.server_url.is_none() {
-        return Ok(None);
-    }
-    let plex = plex::PlexHttp::new(options, &installation()?, meter)?;
-    Ok(Some(Arc::new(plex)))
+    let server: Option<(Arc<dyn Source>, &str)> = match options.server_url.as_deref() {
+        Some(url) => Some((Arc::new(plex::PlexHttp::new(options, &installation()?, meter)?), url)),
+        None => None,
+    };
+    let database = options.database.as_deref().map(PlexDatabase::new).map(Arc::new);
+    Ok(match (database, server) {
+        (Some(database), Some((server, url))) => {
+            Some(Arc::new(Beside::new(database, server, url.trim_end_matches('/'))))
+        }
+        (Some(database), None) => Some(database),
+        (None, server) => server.map(|(server, _)| server),
+    })
 }

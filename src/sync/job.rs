@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::back_off::BackOff;
 use super::call::{Call, Progress};
 use super::flight::Flights;
@@ -219,6 +221,7 @@ impl Syncing {
         let patience = Patience::now().until(bounds.deadline);
         let work = || {
             let _held = patience.hold();
+            job.settle_premise()?;
             job.recall_what_was_learned();
             let done = work(&job);
             job.keep_what_was_learned();
@@ -269,6 +272,36 @@ impl SyncJob<'_> {
             Some(endpoint) => self.sync.store.identity(endpoint),
             None => Ok(None),
         }
+    }
+
+    /// Finds out whether what the source depends on is so, unless it is known for today.
+    fn settle_premise(&self) -> Result<()> {
+        let (source, sync) = (self.source, self.sync);
+        if let Some(premise) = source.premise() {
+            let (hash, now) = (xxh3_64(premise.as_bytes()), sync.clock.now_ms());
+            let holds = match sync.store.premise(hash, now)? {
+                Some(holds) => holds,
+                None => match source.check_premise(self.bounds) {
+                    Ok(holds) => {
+                        sync.store.note_premise(hash, now, holds)?;
+                        holds
+                    }
+                    // It was so before, and its server is away: the next trip asks.
+                    Err(error)
+                        if error.status.meaning() == Meaning::NotNow
+                            && !source.is_aside()
+                            && self.identity()?.is_some() =>
+                    {
+                        log::info!("whether {premise} could not be asked ({error}); it was so before");
+                        true
+                    }
+                    Err(error) => return Err(error),
+                },
+            };
+            source.settle(holds);
+        }
+        sync.reading.set_aside(source.is_aside());
+        Ok(())
     }
 
     /// Tells the source what this process, or another one, found the server to refuse.

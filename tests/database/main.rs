@@ -8,6 +8,7 @@ mod support;
 mod worker;
 
 mod alone;
+mod beside;
 mod between;
 mod opening;
 mod recorded;

@@ -13,6 +13,7 @@ mod preferences;
 mod read;
 mod schema;
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -50,12 +51,41 @@ impl PlexDatabase {
         }
     }
 
-    /// Whether it can be read here.
+    /// Which file it is, if it can be read here.
     ///
     /// # Errors
     /// Why not, and what to do.
-    pub fn try_it(&self) -> Result<()> {
-        self.libraries(Bounds::NONE).map(|_| ())
+    pub fn identity(&self) -> Result<String> {
+        let state = self.place.slice(&Bounds::NONE, &mut |slice| {
+            schema::check(&slice.connection).map_err(|error| self.place.unasked(slice, &error))?;
+            Ok(slice.state.clone())
+        })?;
+        Ok(format!("{} {:x}", self.place.shown(), state.file))
+    }
+
+    /// Its name, for people.
+    pub(super) fn shown(&self) -> String {
+        format!("Plex's database {}", self.place.shown())
+    }
+
+    /// A library with items, the last of them, and how many its server may count: it may count those in the trash or not.
+    /// `None`: no library has any.
+    pub(super) fn sample(&self, bounds: Bounds<'_>) -> Result<Option<(Library, Item, RangeInclusive<u64>)>> {
+        for library in self.libraries(bounds)? {
+            let Some(kind) = leaf_types(library.kind).first() else {
+                continue;
+            };
+            let section = listing::section(&library)?;
+            let found = self.place.slice(&bounds, &mut |slice| {
+                let mut items = read::Items::new(&slice.connection, section, &[*kind]);
+                let read = |items: &mut read::Items<'_>| Ok((items.last()?, items.count()?, items.count_with_trash()?));
+                read(&mut items).map_err(|error| self.place.unasked(slice, &error))
+            })?;
+            if let (Some(last), count, all) = found {
+                return Ok(Some((library, last, count..=all)));
+            }
+        }
+        Ok(None)
     }
 
     fn ahead(&self) -> MutexGuard<'_, Ahead> {

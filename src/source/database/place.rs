@@ -352,7 +352,7 @@ impl Place {
         Error::new(status, format!("Plex's database {}: {error}; {remedy}", self.shown()))
     }
 
-    fn shown(&self) -> std::path::Display<'_> {
+    pub fn shown(&self) -> std::path::Display<'_> {
         self.file.get().map_or(self.named.as_path(), PathBuf::as_path).display()
     }
 }

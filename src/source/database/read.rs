@@ -136,24 +136,41 @@ impl<'c> Items<'c> {
         }
     }
 
+    /// The last one.
+    pub fn last(&mut self) -> Sql<Option<Item>> {
+        let sql = format!(
+            "SELECT id FROM metadata_items WHERE library_section_id = ?1 AND +metadata_type IN ({}) \
+             AND +deleted_at IS NULL ORDER BY id DESC LIMIT 1",
+            self.types()
+        );
+        let mut last = None;
+        numbers(self.connection, &sql, &[self.section], &mut |id| last = Some(id))?;
+        match last {
+            Some(id) => self.one(id),
+            None => Ok(None),
+        }
+    }
+
+    /// How many there are, by an index that has library and type: those in the trash included.
+    pub fn count_with_trash(&self) -> Sql<u64> {
+        let sql = format!(
+            "SELECT count(*) FROM metadata_items WHERE library_section_id = ?1 AND metadata_type IN ({})",
+            self.types()
+        );
+        let count: i64 = self.connection.query_row(&sql, [self.section], |row| row.get(0))?;
+        Ok(count.cast_unsigned())
+    }
+
     /// How many there are.
     pub fn count(&self) -> Sql<u64> {
-        let count = |which: &str| {
-            let sql = format!(
-                "SELECT count(*) FROM metadata_items WHERE library_section_id = ?1 AND metadata_type IN ({}){which}",
-                self.types()
-            );
-            self.connection
-                .query_row(&sql, [self.section], |row| row.get::<_, i64>(0))
-        };
-        // All of them by an index that has both, and what is in the trash, which is little, by its own.
-        let trashed = format!(
+        // What is in the trash is little, and has an index of its own.
+        let sql = format!(
             "SELECT count(*) FROM metadata_items WHERE deleted_at IS NOT NULL AND +library_section_id = ?1 \
              AND +metadata_type IN ({})",
             self.types()
         );
-        let trashed: i64 = self.connection.query_row(&trashed, [self.section], |row| row.get(0))?;
-        Ok((count("")? - trashed).max(0).cast_unsigned())
+        let trashed: i64 = self.connection.query_row(&sql, [self.section], |row| row.get(0))?;
+        Ok(self.count_with_trash()?.saturating_sub(trashed.cast_unsigned()))
     }
 
     fn item(&mut self, row: &Row<'_>) -> Sql<(i64, Item)> {
