@@ -357,7 +357,8 @@ typedef struct plexindex_options {
     size_t size;
     // The store's folder, in the file system's bytes. Required. Made, with mode 0700, when it is missing.
     struct plexindex_bytes cache_dir;
-    // The server's base URL, such as `http://127.0.0.1:32400`. Without it the index answers from its store only.
+    // The server's base URL, such as `http://127.0.0.1:32400`. Without it, and without `database`, the index answers from
+    // its store only.
     struct plexindex_bytes server_url;
     // The token. It is sent in a header, to this server only, and never stored.
     struct plexindex_bytes token;

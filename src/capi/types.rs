@@ -56,7 +56,8 @@ pub struct Options {
     pub size: usize,
     /// The store's folder, in the file system's bytes. Required. Made, with mode 0700, when it is missing.
     pub cache_dir: Bytes,
-    /// The server's base URL, such as `http://127.0.0.1:32400`. Without it the index answers from its store only.
+    /// The server's base URL, such as `http://127.0.0.1:32400`. Without it, and without `database`, the index answers from
+    /// its store only.
     pub server_url: Bytes,
     /// The token. It is sent in a header, to this server only, and never stored.
     pub token: Bytes,
