@@ -52,7 +52,8 @@ def generate(file: Path, parts: int) -> None:
     tables = [statement for statement in schema.split(";\n") if statement.lstrip("-").strip()]
     indexes = [statement for statement in tables if "CREATE INDEX" in statement or "CREATE UNIQUE" in statement]
     database = sqlite3.connect(file, isolation_level=None)
-    database.executescript("PRAGMA page_size = 1024; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;")
+    for statement in ("PRAGMA page_size = 1024", "PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "BEGIN"):
+        database.execute(statement)
     for statement in tables:
         if statement not in indexes:
             database.execute(statement)
@@ -93,7 +94,8 @@ def generate(file: Path, parts: int) -> None:
     flush()
     for statement in indexes:
         database.execute(statement)
-    database.executescript("COMMIT; ANALYZE; PRAGMA journal_mode = WAL;")
+    for statement in ("COMMIT", "ANALYZE", "PRAGMA journal_mode = WAL"):
+        database.execute(statement)
     database.close()
 
 

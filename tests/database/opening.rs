@@ -190,3 +190,51 @@ fn the_server_is_known_by_its_preferences_else_by_the_place() {
     .expect("written");
     assert_eq!(name(&server.folder.join(IN_FOLDER)), "0123456789abcdef");
 }
+
+/// Whatever is asked, in a database of any size: nothing reads all rows of a table.
+#[test]
+fn every_statement_goes_by_an_index() {
+    let sources = [
+        include_str!("../../src/source/database/read.rs"),
+        include_str!("../../src/source/database/changes.rs"),
+        include_str!("../../src/source/database/mark.rs"),
+        include_str!("../../src/source/database/mod.rs"),
+    ];
+    let (folder, empty) = served();
+    // With the server's own statistics, which are of few rows, and without.
+    let small = Server::recorded(&folder.path().join("recorded"), "2023-05");
+    let databases = [empty.open(), small.open()];
+    let mut planned = 0;
+    for (source, database) in sources
+        .iter()
+        .flat_map(|source| databases.iter().map(move |one| (source, one)))
+    {
+        // Statements are the texts that begin so, with lines joined as Rust joins them.
+        for text in source.split('"').filter(|text| text.starts_with("SELECT ")) {
+            let joined = text.split("\\\n").map(str::trim_start).collect::<Vec<_>>().join("");
+            let sql = joined.replace("{COLUMNS}", "i.id").replace("{}", "1");
+            // Few rows, whatever the library has.
+            if sql.contains("FROM library_sections") || sql.contains("FROM section_locations") {
+                continue;
+            }
+            let mut plan = database
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .expect("a statement");
+            let wanted = plan.parameter_count();
+            let steps = plan
+                .query_map(rusqlite::params_from_iter(std::iter::repeat_n(1, wanted)), |row| {
+                    row.get::<_, String>(3)
+                })
+                .expect("a plan");
+            for step in steps {
+                let step = step.expect("a step");
+                assert!(
+                    !step.starts_with("SCAN ") && !step.contains("TEMP B-TREE"),
+                    "{sql}: {step}"
+                );
+            }
+            planned += 1;
+        }
+    }
+    assert!(planned >= 30, "{planned}");
+}

@@ -88,7 +88,8 @@ impl PlexDatabase {
             let mut trashed = BTreeSet::new();
             numbers(
                 &slice.connection,
-                "SELECT id FROM metadata_items WHERE deleted_at IS NOT NULL AND +library_section_id = ?1",
+                "SELECT d.id FROM metadata_items d CROSS JOIN metadata_items i ON i.id = d.id \
+                 WHERE d.deleted_at IS NOT NULL AND +i.library_section_id = ?1",
                 &[section],
                 &mut |id| {
                     trashed.insert(id);
@@ -196,9 +197,10 @@ fn moved(slice: &Slice, section: i64, since: &Mark) -> rusqlite::Result<Option<M
     // What is in the trash: there is no telling what came to it.
     if now.trash[1..] != since.trash[1..] {
         for sql in [
-            "SELECT metadata_item_id FROM media_items WHERE deleted_at IS NOT NULL",
-            "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
-             WHERE p.deleted_at IS NOT NULL",
+            "SELECT m.metadata_item_id FROM media_items d CROSS JOIN media_items m ON m.id = d.id \
+             WHERE d.deleted_at IS NOT NULL",
+            "SELECT m.metadata_item_id FROM media_parts d CROSS JOIN media_parts p ON p.id = d.id \
+             CROSS JOIN media_items m ON m.id = p.media_item_id WHERE d.deleted_at IS NOT NULL",
         ] {
             numbers(connection, sql, &[], &mut |id| {
                 ids.insert(id);

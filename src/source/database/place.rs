@@ -6,7 +6,6 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -368,7 +367,7 @@ fn beside(file: &Path, end: &str) -> PathBuf {
 fn uri(file: &Path, how: &str) -> String {
     use std::fmt::Write as _;
     let mut uri = String::from("file:");
-    for byte in file.as_os_str().as_bytes() {
+    for byte in files::bytes_of(file) {
         match byte {
             b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
             other => {

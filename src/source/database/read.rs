@@ -163,10 +163,10 @@ impl<'c> Items<'c> {
 
     /// How many there are.
     pub fn count(&self) -> Sql<u64> {
-        // What is in the trash is little, and has an index of its own.
+        // What is in the trash is little, and has an index of its own, which is used where nothing but the numbers is wanted.
         let sql = format!(
-            "SELECT count(*) FROM metadata_items WHERE deleted_at IS NOT NULL AND +library_section_id = ?1 \
-             AND +metadata_type IN ({})",
+            "SELECT count(*) FROM metadata_items d CROSS JOIN metadata_items i ON i.id = d.id \
+             WHERE d.deleted_at IS NOT NULL AND +i.library_section_id = ?1 AND +i.metadata_type IN ({})",
             self.types()
         );
         let trashed: i64 = self.connection.query_row(&sql, [self.section], |row| row.get(0))?;
