@@ -19,7 +19,7 @@ const ABILITIES: Abilities = Abilities {
     resume: Resume::ByRow,
     changes: Delta::None,
     find: false,
-    titles: true,
+    titles: false,
     items: true,
     events: false,
     edits: false,
