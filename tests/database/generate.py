@@ -2,8 +2,8 @@
 
 usage: generate.py FILE [PARTS]
 
-A fifth are films, the rest episodes: ten to a season, four seasons to a show. Each has one version with one file, a summary,
-an external id and two tags that it shares with others. The file is left as its server leaves it when it stops.
+A fifth are films, the rest episodes: ten to a season, four seasons to a show. Each has one version with one file, a
+summary, an external id and two tags that it shares with others. The file is left as its server leaves it when it stops.
 """
 
 from __future__ import annotations
@@ -24,7 +24,20 @@ def rows(parts: int):
         nonlocal number
         number += 1
         guid = f"plex://{kind}/{number:024x}"
-        return (number, section, parent, kind, guid, title, title, index, SUMMARY, 1960 + number % 60, number, 1_700_000_000)
+        return (
+            number,
+            section,
+            parent,
+            kind,
+            guid,
+            title,
+            title,
+            index,
+            SUMMARY,
+            1960 + number % 60,
+            number,
+            1_700_000_000,
+        )
 
     films = parts // 5
     for film in range(films):
@@ -40,10 +53,9 @@ def rows(parts: int):
             for place in range(1, 11):
                 if episode == parts - films:
                     return
-                yield (
-                    row(2, 4, f"Episode {episode}", above[0], place),
-                    f"/data/shows/{show[5]}/Season {season:02}/{show[5]} - s{season:02}e{place:02} - Episode {episode}.mkv",
-                )
+                folder = f"/data/shows/{show[5]}/Season {season:02}"
+                file = f"{show[5]} - s{season:02}e{place:02} - Episode {episode}.mkv"
+                yield row(2, 4, f"Episode {episode}", above[0], place), f"{folder}/{file}"
                 episode += 1
 
 
@@ -63,20 +75,25 @@ def generate(file: Path, parts: int) -> None:
             (id, name, kind, f"00000000-0000-4000-8000-00000000000{id}"),
         )
         database.execute("INSERT INTO section_locations (library_section_id, root_path) VALUES (?, ?)", (id, folder))
-    database.executemany("INSERT INTO tags (id, tag, tag_type) VALUES (?, ?, 1)", ((n, f"Genre {n}") for n in range(1, SHARED + 1)))
+    database.executemany(
+        "INSERT INTO tags (id, tag, tag_type) VALUES (?, ?, 1)", ((n, f"Genre {n}") for n in range(1, SHARED + 1))
+    )
     items, files, tags, taggings = [], [], [], []
 
     def flush() -> None:
         database.executemany(
-            "INSERT INTO metadata_items (id, library_section_id, parent_id, metadata_type, guid, title, title_sort, [index], "
-            "summary, year, changed_at, added_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO metadata_items (id, library_section_id, parent_id, metadata_type, guid, title, title_sort, "
+            "[index], summary, year, changed_at, added_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             items,
         )
         database.executemany(
             "INSERT INTO media_items (id, library_section_id, metadata_item_id) VALUES (?, ?, ?)",
             ((id, section, id) for id, section, _ in files),
         )
-        database.executemany("INSERT INTO media_parts (id, media_item_id, file) VALUES (?, ?, ?)", ((id, id, path) for id, _, path in files))
+        database.executemany(
+            "INSERT INTO media_parts (id, media_item_id, file) VALUES (?, ?, ?)",
+            ((id, id, path) for id, _, path in files),
+        )
         database.executemany("INSERT INTO tags (id, tag, tag_type) VALUES (?, ?, 314)", tags)
         database.executemany("INSERT INTO taggings (metadata_item_id, tag_id) VALUES (?, ?)", taggings)
         for rows in (items, files, tags, taggings):

@@ -38,7 +38,7 @@ def cli(tmp_path: Path) -> Cli:
 def test_it_is_all_that_is_needed(plex: Path, cache: Path, named: str) -> None:
     database = {"folder": plex, "file": str(plex / INSIDE), "bytes": os.fsencode(plex)}[named]
     with plexindex.open(cache, database=database) as index:
-        found = index.match(BUNNY)
+        found = index.match_path(None, BUNNY)
         assert found.item is not None
         assert (found.item.rating_key, found.item.title) == ("55", "Big Buck Bunny")
         assert [library.title for library in index.libraries()] == ["Movies", "TV Shows", "Photos", "Music"]
@@ -53,27 +53,22 @@ def test_what_is_written_is_seen(plex: Path, cache: Path) -> None:
     with plexindex.open(cache, database=plex) as index:
         index.library("Movies").refresh()
         database = sqlite3.connect(plex / INSIDE)
+        # Those of the server's triggers that only it can run.
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f'DROP TRIGGER "{name}"')
+        database.execute("UPDATE metadata_items SET changed_at = 8000 WHERE id = 57")
         database.execute("UPDATE media_parts SET file = '/data/Movies/moved.mkv' WHERE file LIKE '%Sintel%'")
         database.commit()
         database.close()
-        # Where nothing else says so, a change of an item is counted by its server.
-        assert index.match("/data/Movies/moved.mkv").item is None
-        names = [name for (name,) in sqlite3.connect(plex / INSIDE).execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
-        database = sqlite3.connect(plex / INSIDE)
-        for name in names:
-            database.execute(f'DROP TRIGGER "{name}"')
-        database.execute("UPDATE metadata_items SET changed_at = 8000 WHERE id = 57")
-        database.commit()
-        database.close()
-        found = index.match("/data/Movies/moved.mkv").item
+        found = index.match_path(None, "/data/Movies/moved.mkv").item
         assert found is not None
         assert found.rating_key == "57"
 
 
 def test_a_pickled_index_has_it_too(plex: Path, cache: Path) -> None:
     with plexindex.open(cache, database=plex) as index:
-        again = pickle.loads(pickle.dumps(index))
-        assert again.match(BUNNY).item.rating_key == "55"
+        again = pickle.loads(pickle.dumps(index))  # noqa: S301
+        assert again.match_path(None, BUNNY).item.rating_key == "55"
         again.close()
 
 
@@ -84,18 +79,27 @@ def test_what_is_no_database_is_refused(tmp_path: Path, cache: Path) -> None:
     with sqlite3.connect(other) as database:
         database.execute("CREATE TABLE media_parts (id INTEGER PRIMARY KEY)")
     database.close()
-    with plexindex.open(cache, database=other) as index, pytest.raises(plexindex.ServerError, match=r"media_parts\.file"):
-        index.match(BUNNY)
-    with plexindex.open(cache, database=tmp_path / "nowhere") as index, pytest.raises(plexindex.ServerError, match="it is not there"):
-        index.match(BUNNY)
+    with (
+        plexindex.open(cache, database=other) as index,
+        pytest.raises(plexindex.ServerError, match=r"media_parts\.file"),
+    ):
+        index.match_path(None, BUNNY)
+    with (
+        plexindex.open(cache, database=tmp_path / "nowhere") as index,
+        pytest.raises(plexindex.ServerError, match="it is not there"),
+    ):
+        index.match_path(None, BUNNY)
 
 
 def test_what_this_process_has_open_is_left_alone(plex: Path, cache: Path) -> None:
     if not sys.platform.startswith("linux"):
         pytest.skip("told by Linux only")
-    with plexindex.open(cache, database=plex) as index, open(plex / INSIDE, "rb"):
-        with pytest.raises(plexindex.ServerError, match="is open in this process already"):
-            index.match(BUNNY)
+    with (
+        plexindex.open(cache, database=plex) as index,
+        open(plex / INSIDE, "rb"),
+        pytest.raises(plexindex.ServerError, match="is open in this process already"),
+    ):
+        index.match_path(None, BUNNY)
 
 
 def test_the_command_takes_it_from_each_place(cli: Cli, plex: Path) -> None:

@@ -51,10 +51,10 @@ def open(
 
     Several processes may open the same folder, and one process may open it several times. All times are in seconds.
 
-    Without a folder it is opened as the command ``plexindex`` does: folder, server, token, Plex's database, mappings and
-    limit come from the environment (``PLEXINDEX_URL``, ``PLEXINDEX_TOKEN``, …) and from plexapi's ``config.ini``, unless they are
-    given; ``plexindex --help`` lists the places. A token from there is sent to the server that it stands beside, and to
-    no other.
+    Without a folder it is opened as the command ``plexindex`` does: folder, server, token, Plex's database, mappings
+    and limit come from the environment (``PLEXINDEX_URL``, ``PLEXINDEX_TOKEN``, …) and from plexapi's ``config.ini``,
+    unless they are given; ``plexindex --help`` lists the places. A token from there is sent to the server that it
+    stands beside, and to no other.
 
     Args:
         cache_dir: Folder for the store; made, readable by its owner only, when it does not exist. None: see above.
@@ -78,10 +78,10 @@ def open(
         size_limit: Bytes that the whole folder may take. The libraries that were asked for longest ago are removed
             first, and fetched again when they are asked for; recorded matches, tables and the library asked for last
             stay. Where processes have limits of their own, the smallest holds. None: no limit.
-        database: Plex's own database, on the server's machine: the file ``com.plexapp.plugins.library.db``, or the folder
-            'Plex Media Server' that it lies in. It is read beside the running server and never written. Alone it needs
-            neither URL nor token, and no request is sent; what Plex has written is seen by the next question. The index
-            then shows all libraries of the server. None: it is not used, and never searched for.
+        database: Plex's own database, on the server's machine: the file ``com.plexapp.plugins.library.db``, or the
+            folder 'Plex Media Server' that it lies in. It is read beside the running server and never written. Alone it
+            needs neither URL nor token, and no request is sent; what Plex has written is seen by the next question.
+            The index then shows all libraries of the server. None: it is not used, and never searched for.
         mmap: Map the index files; False reads them into memory.
         slow: A call that takes longer is logged with what it spent its time on: as a warning, or as info when it
             fetched a library or waited for another fetch. None: no call is logged.

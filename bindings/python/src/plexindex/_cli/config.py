@@ -50,8 +50,8 @@ def _spelled(host: str, server: str) -> list[tuple[str, str]]:
 class Settings:
     """What was found, and where."""
 
-    __slots__ = ("ca_file", "database", "deadline", "flag_names_folder", "folder", "insecure", "mappings", "offline", "size_limit",
-                 "token", "token_from", "url", "url_from", "user", "verbose")  # fmt: skip
+    __slots__ = ("ca_file", "database", "deadline", "flag_names_folder", "folder", "insecure", "mappings", "offline",
+                 "size_limit", "token", "token_from", "url", "url_from", "user", "verbose")  # fmt: skip
 
     def __init__(self, options: argparse.Namespace) -> None:
         found = _config.find(
