@@ -93,12 +93,13 @@ fn numbers() {
     for round in 0..3 {
         let database = Connection::open(&file).expect("opened");
         let transaction = database.unchecked_transaction().expect("begun");
-        for change in 0..100 {
-            written::rename(
-                &database,
-                last - change * 40,
-                &format!("/data/renamed/{round} {change}.mkv"),
-            );
+        let mut ids = transaction
+            .prepare("SELECT id FROM metadata_items WHERE id <= ?1 AND metadata_type = 4 AND id % 41 = 7 ORDER BY id DESC LIMIT 100")
+            .expect("prepared");
+        let ids = ids.query_map([last], |row| row.get::<_, i64>(0)).expect("asked");
+        let ids: Vec<i64> = ids.map(|id| id.expect("a number")).collect();
+        for (change, id) in ids.into_iter().enumerate() {
+            written::rename(&database, id, &format!("/data/renamed/{round} {change}.mkv"));
         }
         transaction.commit().expect("committed");
         database.close().expect("closed");

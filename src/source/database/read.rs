@@ -12,8 +12,10 @@ use super::super::plex::push_new;
 
 type Sql<T> = rusqlite::Result<T>;
 
-/// The tag that an external id is.
-const EXTERNAL_ID: i64 = 314;
+/// How many items are completed at once.
+const BATCH: usize = 256;
+/// Up to which distance two items' rows are read in one go, whatever lies between them.
+const CLOSE: i64 = 16;
 
 /// The libraries, each with its change token still to come.
 pub fn libraries(connection: &Connection) -> Sql<Vec<Library>> {
@@ -111,13 +113,23 @@ impl<'c> Items<'c> {
         let connection = self.connection;
         let mut statement = connection.prepare_cached(&sql)?;
         let mut rows = statement.query(params![self.section, after])?;
-        while let Some(row) = rows.next()? {
-            let (id, item) = self.item(row)?;
-            if !each(id, item) {
-                break;
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            while batch.len() < BATCH
+                && let Some(row) = rows.next()?
+            {
+                batch.push(self.item(row)?);
+            }
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.fill(&mut batch)?;
+            for (id, item) in batch.drain(..) {
+                if !each(id, item) {
+                    return Ok(());
+                }
             }
         }
-        Ok(())
     }
 
     /// The item with this number, if it is one of this library's leaves, and not in the trash.
@@ -130,10 +142,11 @@ impl<'c> Items<'c> {
         let connection = self.connection;
         let mut statement = connection.prepare_cached(&sql)?;
         let mut rows = statement.query(params![self.section, id])?;
-        match rows.next()? {
-            Some(row) => self.item(row).map(|(_, item)| Some(item)),
-            None => Ok(None),
-        }
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let mut found = [self.item(row)?];
+        self.fill(&mut found)?;
+        let [(_, item)] = found;
+        Ok(Some(item))
     }
 
     /// The last one.
@@ -210,9 +223,17 @@ impl<'c> Items<'c> {
             }
             _ => {}
         }
-        self.external_ids(id, &mut item.guids)?;
-        self.parts(id, &mut item.parts)?;
         Ok((id, item))
+    }
+
+    /// Adds files and external ids to items, which are in the order of their numbers. Those that stand close together are
+    /// asked for at once: the rows that belong to them do, too.
+    fn fill(&self, items: &mut [(i64, Item)]) -> Sql<()> {
+        for run in items.chunk_by_mut(|(one, _), (next, _)| next - one <= CLOSE) {
+            self.external_ids(run)?;
+            self.parts(run)?;
+        }
+        Ok(())
     }
 
     fn parent(&mut self, id: Option<i64>) -> Sql<Parent> {
@@ -245,27 +266,38 @@ impl<'c> Items<'c> {
         Ok(parent)
     }
 
-    fn external_ids(&self, id: i64, ids: &mut Vec<String>) -> Sql<()> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT t.tag FROM taggings g CROSS JOIN tags t ON t.id = g.tag_id \
-             WHERE g.metadata_item_id = ?1 AND +t.tag_type = ?2 ORDER BY g.id",
-        )?;
-        let mut rows = statement.query(params![id, EXTERNAL_ID])?;
-        while let Some(row) = rows.next()? {
-            push_new(ids, text(row, 0)?);
-        }
-        Ok(())
+    fn external_ids(&self, run: &mut [(i64, Item)]) -> Sql<()> {
+        let sql = "SELECT g.metadata_item_id, t.tag FROM taggings g CROSS JOIN tags t ON t.id = g.tag_id \
+             WHERE g.metadata_item_id BETWEEN ?1 AND ?2 AND +t.tag_type = 314 ORDER BY g.metadata_item_id, g.id";
+        self.of_run(sql, run, &|item| &mut item.guids)
     }
 
     /// The files of all versions, optimized ones too: theirs are the item's as well. Remote ones have no file.
-    fn parts(&self, id: i64, parts: &mut Vec<String>) -> Sql<()> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT p.file FROM media_items m CROSS JOIN media_parts p ON p.media_item_id = m.id \
-             WHERE m.metadata_item_id = ?1 AND +m.deleted_at IS NULL AND +p.deleted_at IS NULL ORDER BY m.id, p.id",
-        )?;
-        let mut rows = statement.query([id])?;
+    fn parts(&self, run: &mut [(i64, Item)]) -> Sql<()> {
+        let sql = "SELECT m.metadata_item_id, p.file FROM media_items m CROSS JOIN media_parts p ON p.media_item_id = m.id \
+             WHERE m.metadata_item_id BETWEEN ?1 AND ?2 AND +m.deleted_at IS NULL AND +p.deleted_at IS NULL \
+             ORDER BY m.metadata_item_id, m.id, p.id";
+        self.of_run(sql, run, &|item| &mut item.parts)
+    }
+
+    /// Hands the texts that a statement gives for numbers of items to those that have these numbers.
+    fn of_run(&self, sql: &str, run: &mut [(i64, Item)], list: &dyn Fn(&mut Item) -> &mut Vec<String>) -> Sql<()> {
+        let (Some((first, _)), Some((last, _))) = (run.first(), run.last()) else {
+            return Ok(());
+        };
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([*first, *last])?;
+        let mut at = 0;
         while let Some(row) = rows.next()? {
-            push_new(parts, text(row, 0)?);
+            let id: i64 = row.get(0)?;
+            while run.get(at).is_some_and(|(one, _)| *one < id) {
+                at += 1;
+            }
+            if let Some((one, item)) = run.get_mut(at)
+                && *one == id
+            {
+                push_new(list(item), text(row, 1)?);
+            }
         }
         Ok(())
     }
