@@ -359,7 +359,8 @@ typedef struct plexindex_options {
     size_t size;
     // The store's folder, in the file system's bytes. Required. Made, with mode 0700, when it is missing.
     struct plexindex_bytes cache_dir;
-    // The server's base URL, such as `http://127.0.0.1:32400`. Without it the index answers from its store only.
+    // The server's base URL, such as `http://127.0.0.1:32400`. Without it, and without `database`, the index answers from
+    // its store only.
     struct plexindex_bytes server_url;
     // The token. It is sent in a header, to this server only, and never stored.
     struct plexindex_bytes token;
@@ -407,6 +408,11 @@ typedef struct plexindex_options {
     // and fetched again when they are asked for. Recorded matches, tables, and the library asked for last stay, even if
     // they take more: plexindex_statistics.over_limit says so. 0: no limit.
     uint64_t size_limit;
+    // Plex's own database, in the file system's bytes: the file com.plexapp.plugins.library.db, or the folder 'Plex Media
+    // Server' that it lies in. It is read beside the running server, and never written. Alone it needs neither `server_url`
+    // nor `token`, and no request is sent. The index then shows all libraries of the server. Default: none; it is never
+    // searched for.
+    struct plexindex_bytes database;
 } plexindex_options;
 
 // The caller's memory for an answer. `data` must be aligned to 8 bytes, as malloc's memory is. It may be NULL when

@@ -102,6 +102,10 @@ pub struct Options {
     pub cache_dir: PathBuf,
     /// Base URL of the server, such as `http://127.0.0.1:32400`. Without it the index answers from its store only.
     pub server_url: Option<String>,
+    /// Plex's own database, read beside the running server: the file `com.plexapp.plugins.library.db`, or the folder
+    /// 'Plex Media Server' that it lies in. Alone it needs neither URL nor token. It shows all of the server's libraries to who
+    /// may read it. None by default; it is never searched for.
+    pub database: Option<PathBuf>,
     /// The token, sent in a header to this server only.
     pub token: Option<Token>,
     /// Whose view this is, when the host knows better than the token (which may change weekly).
@@ -146,6 +150,7 @@ impl Default for Options {
         Self {
             cache_dir: PathBuf::new(),
             server_url: None,
+            database: None,
             token: None,
             user: None,
             library_ttl: Ttl::For(Duration::from_secs(3600)),

@@ -516,6 +516,9 @@ struct Options {
     std::uint64_t matches_limit = 0;
     /// How many bytes the folder may take: no limit.
     std::uint64_t size_limit = 0;
+    /// Plex's own database on this machine, or the folder 'Plex Media Server' that it lies in: none. Alone it needs neither URL
+    /// nor token.
+    std::filesystem::path database{};
     /// How many rows of a listing are asked for at once: 1,000.
     std::uint32_t page_size = 0;
     /// Which log lines are kept for drain_log(): warnings and errors.
@@ -1486,6 +1489,7 @@ public:
         raw.mappings_count = mappings.size();
         raw.slow_ms = options.slow.count();
         raw.size_limit = options.size_limit;
+        raw.database = detail::bytes(options.database.native());
         const std::int32_t status = plexindex_open(&raw, &opened->handle, failure.buffer());
         return Base::given(status, failure, BasicIndex(std::move(opened)));
     }

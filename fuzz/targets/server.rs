@@ -19,9 +19,11 @@ const ABILITIES: Abilities = Abilities {
     resume: Resume::ByRow,
     changes: Delta::None,
     find: false,
+    titles: false,
     items: true,
     events: false,
     edits: false,
+    local: false,
 };
 
 struct Small;

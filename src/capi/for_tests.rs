@@ -21,9 +21,11 @@ impl Source for Hostile {
             resume: Resume::Never,
             changes: Delta::None,
             find: false,
+            titles: false,
             items: false,
             events: false,
             edits: false,
+            local: false,
         }
     }
 

@@ -67,6 +67,7 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
         mappings_count,
         slow_ms,
         size_limit,
+        database,
     } = unsafe { sized(given, "options") }?;
     let known = c::PLEXINDEX_OPEN_OFFLINE
         | c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS
@@ -75,7 +76,7 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
     check_flags(flags, reserved, known, "options")?;
     let default = options::Options::default();
     // SAFETY: the caller's promise, for all of these.
-    let (cache_dir, server_url, token, user, ca_file) = unsafe {
+    let (cache_dir, server_url, token, user, ca_file, database) = unsafe {
         (
             cache_dir.get("options.cache_dir")?,
             server_url.text("options.server_url")?,
@@ -84,10 +85,11 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
                 .map_err(|_| Error::new(Status::InvalidArgument, "options.token is not UTF-8: copy it again"))?,
             user.text("options.user")?,
             ca_file.get("options.ca_file")?,
+            database.get("options.database")?,
         )
     };
-    if cache_dir.contains(&0) || ca_file.contains(&0) {
-        return refuse("cache_dir or ca_file holds a NUL byte: no file has such a name");
+    if [cache_dir, ca_file, database].iter().any(|name| name.contains(&0)) {
+        return refuse("cache_dir, ca_file or database holds a NUL byte: no file has such a name");
     }
     // SAFETY: the caller's promise.
     let mappings = unsafe { self::mappings(mappings, mappings_count) }?;
@@ -100,6 +102,7 @@ pub unsafe fn options(given: *const Options) -> Result<CheckedOptions> {
         options: options::Options {
             cache_dir: files::named(cache_dir),
             server_url,
+            database: (!database.is_empty()).then(|| files::named(database)),
             token: Token::new(token),
             user,
             library_ttl,

@@ -56,7 +56,8 @@ pub struct Options {
     pub size: usize,
     /// The store's folder, in the file system's bytes. Required. Made, with mode 0700, when it is missing.
     pub cache_dir: Bytes,
-    /// The server's base URL, such as `http://127.0.0.1:32400`. Without it the index answers from its store only.
+    /// The server's base URL, such as `http://127.0.0.1:32400`. Without it, and without `database`, the index answers from
+    /// its store only.
     pub server_url: Bytes,
     /// The token. It is sent in a header, to this server only, and never stored.
     pub token: Bytes,
@@ -104,6 +105,11 @@ pub struct Options {
     /// and fetched again when they are asked for. Recorded matches, tables, and the library asked for last stay, even if
     /// they take more: plexindex_statistics.over_limit says so. 0: no limit.
     pub size_limit: u64,
+    /// Plex's own database, in the file system's bytes: the file com.plexapp.plugins.library.db, or the folder 'Plex Media
+    /// Server' that it lies in. It is read beside the running server, and never written. Alone it needs neither `server_url`
+    /// nor `token`, and no request is sent. The index then shows all libraries of the server. Default: none; it is never
+    /// searched for.
+    pub database: Bytes,
 }
 
 /// A query. Zero the struct, set `size` to sizeof(plexindex_query), then set what you need.

@@ -68,6 +68,8 @@ pub struct Age {
     pub hint: Hint,
     /// What an equal token is worth, as the source said last.
     pub trust: Trust,
+    /// The source may have changed since: it says so itself, without being asked.
+    pub moved: bool,
 }
 
 /// What a library needs before it may answer as fresh.
@@ -104,7 +106,7 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     if policy.ttl != Ttl::Never && is_too_old(age, policy, now_ms) {
         return Need::Listing;
     }
-    if age.hint != Hint::None {
+    if age.hint != Hint::None || (age.moved && policy.ttl != Ttl::Never) {
         return Need::Probe;
     }
     let lives = match policy.ttl {

@@ -56,6 +56,18 @@ impl Index {
         })
     }
 
+    /// [`Index::open`] with another clock: for tests.
+    ///
+    /// # Errors
+    /// As [`Index::open`].
+    #[doc(hidden)]
+    #[allow(clippy::needless_pass_by_value)] // as above
+    pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
+        Self::over(&options, clock, |store, meter| {
+            source::open(&options, || store.folder().client_identifier(), meter)
+        })
+    }
+
     fn over(
         options: &Options,
         clock: Arc<dyn Clock>,

@@ -396,6 +396,8 @@ const KINDS: &[(i64, &str, bool)] = &[
     (0xFE53_4D42, "SMB2", false),
     (0x6573_5546, "FUSE", false),
     (0x0102_1997, "9P", false),
+    (0x786F_4256, "VirtualBox's shared folders", false),
+    (0xBACB_ACBC, "VMware's shared folders", false),
     (0x7375_7245, "Coda", false),
     (0x5346_414F, "AFS", false),
     (0x00C3_6400, "Ceph", false),
@@ -454,6 +456,16 @@ pub fn disk(directory: &Path) -> Disk {
             ..local
         }
     }
+}
+
+/// Whether this user may read a file, by its rights: it is not opened.
+#[must_use]
+pub fn may_read(path: &Path) -> bool {
+    let Ok(name) = CString::new(path.as_os_str().as_bytes()) else {
+        return false;
+    };
+    // SAFETY: `name` is NUL-terminated.
+    unsafe { libc::access(name.as_ptr(), libc::R_OK) == 0 }
 }
 
 /// Random bytes from the operating system.

@@ -6,6 +6,7 @@
 pub mod bytes;
 pub mod clock;
 pub mod files;
+pub mod foreign;
 pub mod fork;
 pub mod lock;
 pub mod map;

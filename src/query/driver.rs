@@ -10,7 +10,7 @@ use crate::freshness::is_stale;
 use crate::matching::Scope;
 use crate::model::{Generation, IdentityId};
 use crate::platform::swap::Guard;
-use crate::reading::{Reading, Resolved, Snapshot, Wanted, age};
+use crate::reading::{Reading, Resolved, Snapshot, Wanted};
 use crate::store::{LibraryRow, Patience};
 use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, SHORTLY, Syncing, Unverified, Why};
 
@@ -41,8 +41,8 @@ pub trait Question {
     fn is_lost(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> bool;
     /// What was found and invalidated since.
     fn unverified(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<Vec<Unverified>>;
-    /// Whether what was found needs no fresh library.
-    fn is_settled(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<bool>;
+    /// Whether what was found needs no fresh library. `searched`: the server was just asked for it.
+    fn is_settled(&self, turn: &Turn<'_>, found: &Self::Found<'_>, searched: bool) -> Result<bool>;
     /// Libraries that were never fetched and may have it, when the caller has not the time to fetch them.
     fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow>;
     /// Libraries that this needs and that are not fresh.
@@ -88,7 +88,7 @@ impl<Q: Question> Known<'_, '_, Q> {
 
     /// The same for a search: not of a server that just failed.
     fn any_searchable(&self, libraries: Vec<LibraryRow>) -> bool {
-        self.any(libraries) && self.turn.queries.sync.back_off().last(0).is_none()
+        self.any(libraries) && self.turn.queries.sync.left_alone(0).is_none()
     }
 }
 
@@ -118,8 +118,8 @@ impl<Q: Question> Facts for Known<'_, '_, Q> {
         Ok(!self.unverified.borrow().is_empty())
     }
 
-    fn settled(&self) -> Result<bool> {
-        self.question.is_settled(self.turn, self.found)
+    fn settled(&self, searched: bool) -> Result<bool> {
+        self.question.is_settled(self.turn, self.found, searched)
     }
 
     fn unfetched(&self) -> bool {
@@ -131,7 +131,8 @@ impl<Q: Question> Facts for Known<'_, '_, Q> {
     }
 
     fn missing(&self) -> bool {
-        self.any_searchable(self.question.missing(self.turn, self.found))
+        // What has not moved has no more than was listed.
+        !self.turn.queries.sync.is_local() && self.any_searchable(self.question.missing(self.turn, self.found))
     }
 }
 
@@ -292,7 +293,7 @@ impl Queries {
     pub fn has_expired(&self, state: &QueryState, row: &LibraryRow, now_ms: i64) -> bool {
         // 'At once' asks for each query; this one did. A time that lies ahead was noted before the clock was set back.
         let seen = state.refreshed.is_some() && (state.begun_ms..=now_ms).contains(&row.checked_ms);
-        is_stale(&age(row), &self.policy, now_ms) && (!seen || row.held_back || row.due)
+        is_stale(&self.sync.age(row), &self.policy, now_ms) && (!seen || row.held_back || row.due)
     }
 
     /// Does a step.
@@ -357,7 +358,7 @@ impl Queries {
     fn freshen(&self, call: &Call<'_>, libraries: &[LibraryRow], state: &mut QueryState) -> Result<()> {
         let unfetched = libraries.iter().any(|row| !row.generation.is_fetched());
         // A server that just failed is left alone: for a while where an old answer stands in, for a moment where not.
-        if let Some(error) = self.sync.back_off().last(if unfetched {
+        if let Some(error) = self.sync.left_alone(if unfetched {
             BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS
         } else {
             0

@@ -14,7 +14,7 @@ use crate::matching::{
     FolderOutcome, Folders, Found, LIMIT, Normal, Place, Scope, View, climb_folder, files_below, places_of,
 };
 use crate::model::{Confidence, IdentityId, ItemType, Rung};
-use crate::reading::{Resolved, Selection, age, places};
+use crate::reading::{Resolved, Selection, places};
 use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
 
@@ -182,7 +182,7 @@ impl Question for FolderQuestion<'_> {
         Ok(unverified)
     }
 
-    fn is_settled(&self, _: &Turn<'_>, _: &FolderOutcome<'_>) -> Result<bool> {
+    fn is_settled(&self, _: &Turn<'_>, _: &FolderOutcome<'_>, _: bool) -> Result<bool> {
         Ok(false)
     }
 
@@ -193,7 +193,7 @@ impl Question for FolderQuestion<'_> {
 
     fn stale(&self, turn: &Turn<'_>, outcome: &FolderOutcome<'_>) -> Vec<LibraryRow> {
         let (queries, snapshot) = (turn.queries, turn.snapshot);
-        let fresh = |row: &LibraryRow| need(&age(row), &queries.policy, turn.now_ms) == Need::Nothing;
+        let fresh = |row: &LibraryRow| need(&queries.sync.age(row), &queries.policy, turn.now_ms) == Need::Nothing;
         // What most calls are; allocates nothing.
         if snapshot.asked(turn.scope).iter().all(fresh) {
             return Vec::new();

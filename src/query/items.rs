@@ -13,7 +13,7 @@ use crate::freshness::{Need, need};
 use crate::matching::text::fold_title;
 use crate::matching::{Found, LIMIT, Normal};
 use crate::model::{Confidence, IdentityId, Item, Reason};
-use crate::reading::{age, places};
+use crate::reading::places;
 use crate::stats::Spent;
 use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
@@ -150,7 +150,7 @@ impl Question for By<'_> {
     }
 
     /// A library that was never fetched answers with what a search found a while ago.
-    fn is_settled(&self, turn: &Turn<'_>, _: &OnceCell<Items>) -> Result<bool> {
+    fn is_settled(&self, turn: &Turn<'_>, _: &OnceCell<Items>, _: bool) -> Result<bool> {
         for row in unfetched_rows(turn) {
             if self.is_answered_by(turn, row)? {
                 return Ok(true);
@@ -169,7 +169,7 @@ impl Question for By<'_> {
     fn stale(&self, turn: &Turn<'_>, _: &OnceCell<Items>) -> Vec<LibraryRow> {
         let now = turn.now_ms;
         let rows = turn.snapshot.asked(turn.scope).iter();
-        rows.filter(|row| need(&age(row), &turn.queries.policy, now) != Need::Nothing)
+        rows.filter(|row| need(&turn.queries.sync.age(row), &turn.queries.policy, now) != Need::Nothing)
             .cloned()
             .collect()
     }

@@ -4,7 +4,6 @@ use super::room::Queries;
 use crate::error::Result;
 use crate::freshness;
 use crate::model::Library;
-use crate::reading;
 use crate::sync::Call;
 
 /// A library, and how fresh its listing is.
@@ -60,7 +59,7 @@ impl Queries {
                 items: row.items,
                 checked_ms,
                 age_ms: checked_ms.map(|ms| now - ms),
-                fresh: freshness::need(&reading::age(row), &self.policy, now) == freshness::Need::Nothing,
+                fresh: freshness::need(&self.sync.age(row), &self.policy, now) == freshness::Need::Nothing,
                 generation: row.generation.0.max(0),
             }
         });

@@ -9,7 +9,7 @@ use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
 use crate::matching::{Found, Normal, Outcome, Scope, View, climb, climb_normal};
 use crate::model::{Confidence, IdentityId, ItemType, Reason, Rung};
-use crate::reading::{Wanted, age, places};
+use crate::reading::{Wanted, places};
 use crate::store::LibraryRow;
 use crate::sync::{Call, Syncing, Unverified};
 
@@ -130,7 +130,7 @@ impl Queries {
 
 impl PathQuestion<'_> {
     /// Whether a library that was never fetched answers with what a path search found a while ago.
-    fn is_remembered(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Result<bool> {
+    fn is_remembered(&self, turn: &Turn<'_>, outcome: &Outcome<'_>, searched: bool) -> Result<bool> {
         if outcome.rung == Rung::None || outcome.unverified {
             return Ok(false);
         }
@@ -141,7 +141,8 @@ impl PathQuestion<'_> {
         if row.generation.is_fetched() || row.due || !matches!(outcome.rung, Rung::Exact | Rung::Mapped) {
             return Ok(false);
         }
-        turn.queries.sync.remembers_path(identity, row, self.0)
+        let sync = &turn.queries.sync;
+        Ok((searched || !sync.has_moved(row)) && sync.remembers_path(identity, row, self.0)?)
     }
 
     /// For a path that lies in no folder of the library asked: another library in whose folders it lies.
@@ -174,7 +175,7 @@ impl PathQuestion<'_> {
     fn may_be_anywhere(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> bool {
         let rows = &turn.snapshot.rows;
         let is_found = outcome.single().is_some() && outcome.confidence == Confidence::High;
-        let failed = || turn.queries.sync.back_off().last(0).is_some();
+        let failed = || turn.queries.sync.left_alone(0).is_some();
         !is_found
             && folder_of(rows, self.0.raw()).is_none()
             && !(rows.iter().any(|row| row.generation.is_fetched()) && failed())
@@ -236,18 +237,25 @@ impl Question for PathQuestion<'_> {
             .collect())
     }
 
-    fn is_settled(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Result<bool> {
+    fn is_settled(&self, turn: &Turn<'_>, outcome: &Outcome<'_>, searched: bool) -> Result<bool> {
         // A confirmed match has no expiry: it needs no server.
         Ok(
             (outcome.rung == Rung::Confirmed && !outcome.unverified && !outcome.is_ambiguous())
-                || self.is_remembered(turn, outcome)?,
+                || self.is_remembered(turn, outcome, searched)?,
         )
     }
 
     fn unfetched(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
         let is_unfetched = |row: &LibraryRow| !row.generation.is_fetched();
         let asked = turn.snapshot.asked(turn.scope);
-        if !asked.iter().any(is_unfetched) || turn.call.until.is_none() {
+        // Where a search costs no request, the first answers come by one in any case.
+        let sync = &turn.queries.sync;
+        let is_due = if sync.is_local() {
+            turn.snapshot.identity.is_some_and(|identity| sync.may_search(identity))
+        } else {
+            turn.call.until.is_some()
+        };
+        if !is_due || !asked.iter().any(is_unfetched) {
             return Vec::new();
         }
         match turn.scope {
@@ -258,7 +266,7 @@ impl Question for PathQuestion<'_> {
 
     fn stale(&self, turn: &Turn<'_>, outcome: &Outcome<'_>) -> Vec<LibraryRow> {
         let (queries, snapshot) = (turn.queries, turn.snapshot);
-        let fresh = |row: &LibraryRow| need(&age(row), &queries.policy, turn.now_ms) == Need::Nothing;
+        let fresh = |row: &LibraryRow| need(&queries.sync.age(row), &queries.policy, turn.now_ms) == Need::Nothing;
         // What most calls are; allocates nothing.
         if snapshot.asked(turn.scope).iter().all(fresh) {
             return Vec::new();
@@ -381,7 +389,7 @@ impl Question for PathQuestion<'_> {
         let old = outcome
             .single()
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
-            && !self.is_remembered(turn, outcome)?;
+            && !self.is_remembered(turn, outcome, state.has_searched())?;
         answer.stale =
             outcome.rung != Rung::Confirmed && (old || fetched().any(|row| queries.has_expired(&state, row, now)));
         queries.hand_over(&answer, then)

@@ -95,8 +95,8 @@ pub trait Facts {
     fn verifies_first(&self) -> bool;
     /// Whether what was found was invalidated.
     fn unverified(&self) -> Result<bool>;
-    /// Whether what was found needs no fresh library.
-    fn settled(&self) -> Result<bool>;
+    /// Whether what was found needs no fresh library. `searched`: the server was just asked for it.
+    fn settled(&self, searched: bool) -> Result<bool>;
     /// Whether a library that was never fetched is worth a search.
     fn unfetched(&self) -> bool;
     /// Whether a library is stale.
@@ -147,16 +147,15 @@ impl QueryState {
         if facts.verifies_first() && self.verifies(facts)? {
             return Ok(Step::Verify);
         }
-        if facts.may_ask() && !facts.settled()? {
+        if facts.may_ask() && !facts.settled(self.searched_unfetched)? {
             // The server is not asked for more when it just failed.
             let searchable = |state: &Self| facts.identity().filter(|_| state.failure.is_none());
             if !self.searched_unfetched
                 && let Some(identity) = searchable(self)
+                && facts.unfetched()
             {
                 self.searched_unfetched = true;
-                if facts.unfetched() {
-                    return Ok(Step::SearchUnfetched(identity));
-                }
+                return Ok(Step::SearchUnfetched(identity));
             }
             let identity = facts.identity().unwrap_or_default();
             if self.refreshed != Some(identity) && self.refreshes < REFRESHES && facts.stale() {
@@ -181,6 +180,11 @@ impl QueryState {
             return Ok(Step::Verify);
         }
         Ok(Step::Answer)
+    }
+
+    /// Whether the server was asked for it in libraries that were never fetched.
+    pub fn has_searched(&self) -> bool {
+        self.searched_unfetched
     }
 
     /// Whether libraries were brought up to date, as far as is known.

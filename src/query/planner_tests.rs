@@ -49,7 +49,7 @@ impl Facts for Stated {
     fn unverified(&self) -> Result<bool> {
         Ok(self.unverified)
     }
-    fn settled(&self) -> Result<bool> {
+    fn settled(&self, _: bool) -> Result<bool> {
         Ok(self.cost(self.settled))
     }
     fn unfetched(&self) -> bool {

@@ -37,6 +37,9 @@ pub struct Reading {
     pub(super) counters: Arc<Counters>,
     /// Where this index asks, and as whom.
     view: Option<View>,
+    /// The same while what is asked first is put aside.
+    view_aside: Option<View>,
+    is_aside: AtomicBool,
     snapshot: Swap<Snapshot>,
     /// Held by the thread that makes images anew: the others find them made.
     rebuilding: Mutex<()>,
@@ -78,6 +81,8 @@ impl Reading {
             clock,
             counters,
             view: source::view(options),
+            view_aside: source::view_aside(options),
+            is_aside: AtomicBool::new(false),
             snapshot: Swap::new(Snapshot::default()),
             rebuilding: Mutex::new(()),
             catching_up: Mutex::new(()),
@@ -134,15 +139,28 @@ impl Reading {
 
     /// Where this index asks, and as whom. The store knows users by a secret of its database, which may be made anew.
     pub fn endpoint(&self) -> Option<Endpoint> {
-        self.view.as_ref().map(|View { place, viewer }| Endpoint {
+        let view = match self.is_aside.load(Ordering::Acquire) {
+            true => &self.view_aside,
+            false => &self.view,
+        };
+        view.as_ref().map(|View { place, viewer }| Endpoint {
             url: place.clone(),
             who: match viewer {
                 // One byte more than a token's: what was confirmed for a named user is never inherited.
                 Viewer::Named(user) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
                 Viewer::Holder(token) => self.store.fingerprint(token.reveal()),
                 Viewer::Anyone => Vec::new(),
+                // Two bytes more: no token inherits from it, nor does it from one.
+                Viewer::Reader => [self.store.fingerprint("the server's own files"), vec![0, 0]].concat(),
             },
         })
+    }
+
+    /// Notes whether what is asked first is put aside: then it is another view.
+    pub fn set_aside(&self, is_aside: bool) {
+        if self.view_aside.is_some() && self.is_aside.swap(is_aside, Ordering::AcqRel) != is_aside {
+            self.snapshot.read().outdated.store(true, Ordering::Release);
+        }
     }
 
     /// Brings the snapshot up to date, waiting for another thread that is at it.

@@ -83,6 +83,7 @@ pub fn age(row: &LibraryRow) -> Age {
         items: row.items,
         hint: row.hint,
         trust: row.library.change.trust,
+        moved: false,
     }
 }
 

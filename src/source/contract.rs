@@ -19,14 +19,19 @@ pub struct Abilities {
     pub resume: Resume,
     /// What [`Source::changes`] tells.
     pub changes: Delta,
-    /// [`Source::find_path`] and [`Source::find_title`] look for what they are asked.
+    /// [`Source::find_path`] looks for what it is asked.
     pub find: bool,
+    /// So does [`Source::find_title`].
+    pub titles: bool,
     /// [`Source::items`] gives single items: one that was invalidated is verified so. Without it its library is listed.
     pub items: bool,
     /// [`Source::events`] tells something.
     pub events: bool,
     /// [`Source::edit`] edits.
     pub edits: bool,
+    /// Asking costs no request: nothing is saved by waiting between questions, or after a failure. And
+    /// [`Source::has_moved`] tells when there is something to ask.
+    pub local: bool,
 }
 
 /// Whether a listing that was cut off may go on, perhaps in another process.
@@ -144,8 +149,34 @@ pub trait Source: Send + Sync {
     /// What kind of source it is.
     fn kind(&self) -> &'static Kind;
 
-    /// What it can do. The same each time.
+    /// What it can do. May change while it is open.
     fn abilities(&self) -> Abilities;
+
+    /// What has to be true of the world for this source to be what it was named as, in words that change with whatever that
+    /// depends on. Asked before each trip to it; what is found out holds for a day, in the whole store. `None`: nothing.
+    fn premise(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether the premise holds.
+    ///
+    /// # Errors
+    /// As [`Source::server`].
+    fn check_premise(&self, bounds: Bounds<'_>) -> Result<bool> {
+        let _ = bounds;
+        Ok(true)
+    }
+
+    /// Hears whether the premise holds.
+    fn settle(&self, holds: bool) {
+        let _ = holds;
+    }
+
+    /// Whether the premise does not hold, so that the source stands in for itself with what it can still do: for another viewer,
+    /// since it is another view.
+    fn is_aside(&self) -> bool {
+        false
+    }
 
     /// Which server this is. Needs no token.
     ///
@@ -153,11 +184,26 @@ pub trait Source: Send + Sync {
     /// Every status of the 300 block, and [`crate::error::Status::Aborted`].
     fn server(&self, bounds: Bounds<'_>) -> Result<Server>;
 
+    /// The same, asked of the server itself, also where it is known otherwise: whether it can be reached.
+    ///
+    /// # Errors
+    /// As [`Source::server`].
+    fn reach(&self, bounds: Bounds<'_>) -> Result<Server> {
+        self.server(bounds)
+    }
+
     /// The libraries that the user may see, each with its change token as of now: the probe.
     ///
     /// # Errors
     /// As [`Source::server`].
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>>;
+
+    /// Whether something may have been written since this change token was given, as far as a look from outside tells. Asked
+    /// before each answer of a source that is [`Abilities::local`], and so it must cost little.
+    fn has_moved(&self, token: &str) -> bool {
+        let _ = token;
+        false
+    }
 
     /// How many partitions the listing of a library has, which are listed one after the other. The same each time.
     fn partitions(&self, library: &Library) -> usize {

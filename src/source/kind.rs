@@ -34,6 +34,8 @@ pub enum Viewer {
     Holder(Token),
     /// Any caller sees the same.
     Anyone,
+    /// Who can read the server's own files, and so sees all that it has: no token's view.
+    Reader,
 }
 
 impl Kind {

@@ -1,11 +1,13 @@
-//! Where items come from: the trait [`Source`], and the Plex HTTP API that implements it.
+//! Where items come from: the trait [`Source`], and what implements it: the Plex HTTP API, and Plex's own database.
 //!
-//! The only place with network. Nothing here knows of SQL, of the index or of freshness: a source answers what it
-//! is asked, once, and says exactly what went wrong. What it alone knows stays behind `contract`: how its keys look, what
+//! The only place with network and with files of other programs. Nothing here knows of the store, of the index or of
+//! freshness: a source answers what it is asked, once, and says exactly what went wrong. What it alone knows stays behind `contract`: how its keys look, what
 //! tells that a library changed, how a listing is paged, how to find out what is new.
 
+mod beside;
 mod bounds;
 mod contract;
+pub mod database;
 mod edit;
 mod event;
 mod kind;
@@ -19,4 +21,4 @@ pub use edit::{EditRequest, FieldChange, Lock};
 pub use event::Event;
 pub use kind::{Kind, View, Viewer};
 pub use meter::{Meter, RequestKind};
-pub use open::{kind, open, view};
+pub use open::{kind, open, view, view_aside};

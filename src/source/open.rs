@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::options::Options;
 
+use super::beside::Beside;
 use super::contract::Source;
+use super::database::PlexDatabase;
 use super::kind::{Kind, View, Viewer};
 use super::meter::Meter;
 use super::plex;
@@ -20,6 +22,22 @@ pub fn kind(_options: &Options) -> &'static Kind {
 /// while it is not to be asked goes by that.
 #[must_use]
 pub fn view(options: &Options) -> Option<View> {
+    if let Some(database) = &options.database {
+        return Some(View {
+            place: database.to_string_lossy().into_owned(),
+            viewer: Viewer::Reader,
+        });
+    }
+    server_view(options)
+}
+
+/// The same while what the options name first is put aside; `None` where nothing else is named.
+#[must_use]
+pub fn view_aside(options: &Options) -> Option<View> {
+    options.database.as_ref().and_then(|_| server_view(options))
+}
+
+fn server_view(options: &Options) -> Option<View> {
     options.server_url.as_deref().map(|url| View {
         place: url.trim_end_matches('/').to_owned(),
         viewer: match (&options.user, &options.token) {
@@ -41,9 +59,19 @@ pub fn open(
     installation: impl FnOnce() -> Result<String>,
     meter: Arc<dyn Meter>,
 ) -> Result<Option<Arc<dyn Source>>> {
-    if options.server_url.is_none() || options.offline {
+    if options.offline {
         return Ok(None);
     }
-    let plex = plex::PlexHttp::new(options, &installation()?, meter)?;
-    Ok(Some(Arc::new(plex)))
+    let server: Option<(Arc<dyn Source>, &str)> = match options.server_url.as_deref() {
+        Some(url) => Some((Arc::new(plex::PlexHttp::new(options, &installation()?, meter)?), url)),
+        None => None,
+    };
+    let database = options.database.as_deref().map(PlexDatabase::new).map(Arc::new);
+    Ok(match (database, server) {
+        (Some(database), Some((server, url))) => {
+            Some(Arc::new(Beside::new(database, server, url.trim_end_matches('/'))))
+        }
+        (Some(database), None) => Some(database),
+        (None, server) => server.map(|(server, _)| server),
+    })
 }

@@ -56,6 +56,19 @@ impl Store {
         self.note_path_search(identity, PROBE, 0, now_ms, false)
     }
 
+    /// Whether what a source depends on was found to be so, within a day. The hash is that of its words.
+    pub fn premise(&self, hash: u64, now_ms: i64) -> Result<Option<bool>> {
+        let known = self.path_search(IdentityId::ALL, PROBE, hash)?;
+        Ok(known
+            .filter(|known| (0..FORGOTTEN_MS).contains(&now_ms.saturating_sub(known.last_ms)))
+            .map(|known| known.found))
+    }
+
+    /// Notes it: for every user of the store.
+    pub fn note_premise(&self, hash: u64, now_ms: i64, holds: bool) -> Result<()> {
+        self.note_path_search(IdentityId::ALL, PROBE, hash, now_ms, holds)
+    }
+
     /// Notes that the server was asked about a path, and whether it had it.
     pub fn note_path_search(
         &self,

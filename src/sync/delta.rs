@@ -6,22 +6,26 @@ use std::time::Instant;
 use super::job::{SyncJob, Syncing};
 use crate::error::Result;
 use crate::freshness;
-use crate::model::{Item, Sequence};
+use crate::model::{Item, Library, Sequence};
 use crate::source::{Changes, Delta, Known};
 use crate::stats::Spent;
-use crate::store::LibraryRow;
+use crate::store::{LibraryRow, Listing};
 
 /// What the index has of a library.
 struct Ours<'o> {
     sync: &'o Syncing,
     row: &'o LibraryRow,
+    /// The token that it was listed at.
+    since: &'o str,
+    /// Its listing that is under way, with all its pages; else what answers is meant.
+    listing: Option<&'o Listing>,
     /// The change sequence before the first page: what came or went singly since is newer.
     begun: Sequence,
 }
 
 impl Known for Ours<'_> {
     fn since(&self) -> &str {
-        &self.row.listed_token
+        self.since
     }
 
     fn add(&self, items: &[Item]) -> Result<()> {
@@ -43,7 +47,10 @@ impl Known for Ours<'_> {
     }
 
     fn count(&self) -> Result<u64> {
-        Ok(self.sync.store.library_row(self.row.id)?.items)
+        match self.listing {
+            Some(listing) => self.sync.store.distinct(listing),
+            None => Ok(self.sync.store.library_row(self.row.id)?.items),
+        }
     }
 
     fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
@@ -69,22 +76,57 @@ impl SyncJob<'_> {
         let ours = Ours {
             sync,
             row,
+            since: &row.listed_token,
+            listing: None,
             begun: sync.store.totals()?.sequence,
         };
-        let told = self.source.changes(&row.library, &ours, self.bounds);
-        self.keep_what_was_learned();
-        let Changes::Known { gone } = told? else {
+        if self.take_in(&row.library, &ours)?.is_none() {
             return Ok(false);
-        };
-        if !gone.is_empty() && !ours.may_shrink_to(ours.count()?.saturating_sub(gone.len() as u64))? {
-            return Ok(false);
-        }
-        for key in &gone {
-            sync.store.remove_item(row, key)?;
         }
         let now = sync.clock.now_ms();
         let unsettled = freshness::unsettled(&row.library.change, now);
         sync.store.caught_up(identity, row, ours.begun, now, unsettled)?;
         Ok(true)
+    }
+
+    /// Merges what changed while a library was listed, all pages of which are stored: how many items it has then, `None` when
+    /// that cannot be told.
+    pub fn catch_up_with(
+        &self,
+        row: &LibraryRow,
+        listing: &Listing,
+        shown: &Library,
+        items: u64,
+    ) -> Result<Option<u64>> {
+        let listed = LibraryRow {
+            generation: listing.generation,
+            items,
+            ..row.clone()
+        };
+        let ours = Ours {
+            sync: self.sync,
+            row: &listed,
+            since: &listing.change.token,
+            listing: Some(listing),
+            begun: self.sync.store.totals()?.sequence,
+        };
+        self.take_in(shown, &ours)
+    }
+
+    /// Merges what the source tells of changes: how many items are left; `None` when only a full listing tells.
+    fn take_in(&self, library: &Library, ours: &Ours<'_>) -> Result<Option<u64>> {
+        let told = self.source.changes(library, ours, self.bounds);
+        self.keep_what_was_learned();
+        let Changes::Known { gone } = told? else {
+            return Ok(None);
+        };
+        let left = ours.count()?.saturating_sub(gone.len() as u64);
+        if !gone.is_empty() && !ours.may_shrink_to(left)? {
+            return Ok(None);
+        }
+        for key in &gone {
+            self.sync.store.remove_item(ours.row, key)?;
+        }
+        Ok(Some(left))
     }
 }

@@ -47,6 +47,14 @@ impl Syncing {
         ))
     }
 
+    /// Whether a source that costs nothing to ask is searched for a path of a library that was never fetched: the first few
+    /// times, then the listing is better.
+    pub fn may_search(&self, identity: IdentityId) -> bool {
+        let now = self.clock.now_ms();
+        let searches = self.store.last_path_search(identity, now - ASK_AGAIN_MS, now);
+        searches.is_ok_and(|(_, count)| count < SEARCHES_UNFETCHED)
+    }
+
     /// Probes, and merges what moved: a path is missing that may be new. Not again within half a
     /// minute, and not for what was shown after `since`. Gives the server's failure, if it was more than late.
     pub fn probe_for_path(
@@ -113,6 +121,9 @@ impl Syncing {
             name,
             title: title.as_deref(),
         };
+        if !self.abilities().is_some_and(|can| can.find) {
+            return Ok(None);
+        }
         self.ask_once(call, identity, libraries, path.hash(), unfetched, &|job, row| {
             job.search_path(row, &wanted, raw)
         })
@@ -126,6 +137,9 @@ impl Syncing {
         libraries: &[LibraryRow],
         title: &str,
     ) -> Result<Option<Error>> {
+        if !self.abilities().is_some_and(|can| can.titles) {
+            return Ok(None);
+        }
         self.ask_once(call, identity, libraries, title_hash(title), true, &|job, row| {
             job.search_title(row, title)
         })
@@ -145,6 +159,9 @@ impl Syncing {
         let begun = self.clock.now_ms();
         // Of one path all libraries are asked that may have it: two that do are ambiguous.
         let rested = || -> Result<bool> {
+            if self.is_local() {
+                return Ok(true);
+            }
             let now = self.clock.now_ms();
             let (last, count) = self.store.last_path_search(identity, now - ASK_AGAIN_MS, now)?;
             Ok(if unfetched {
@@ -154,11 +171,14 @@ impl Syncing {
             })
         };
         let may = |row: &LibraryRow| -> Result<bool> {
+            if self.is_local() {
+                return Ok(true);
+            }
             let asked = self.store.path_search(identity, row.id, hash)?;
             let fresh = asked.is_some_and(|asked| asked.found && asked.last_ms >= begun);
             Ok(!fresh && freshness::may_ask_again(asked.as_ref(), &self.policy, self.clock.now_ms()))
         };
-        if !self.abilities().is_some_and(|can| can.find) || !rested()? {
+        if !rested()? {
             return Ok(None);
         }
         let mut wanted = Vec::new();

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::back_off::BackOff;
 use super::call::{Call, Progress};
 use super::flight::Flights;
 use crate::error::{Error, Meaning, Result, Status};
-use crate::freshness::Policy;
+use crate::freshness::{Age, Policy};
 use crate::maintenance::{Images, Maintenance};
 use crate::model::{IdentityId, Item, Server};
 use crate::options::Options;
@@ -17,7 +19,7 @@ use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_worker;
-use crate::reading::Reading;
+use crate::reading::{Reading, age};
 use crate::source::{Abilities, Bounds, EditRequest, Source};
 use crate::stats::{Counters, Spent};
 use crate::store::{LibraryRow, Patience, Store};
@@ -121,6 +123,36 @@ impl Syncing {
         &self.back_off
     }
 
+    /// Whether asking costs no request.
+    pub fn is_local(&self) -> bool {
+        self.abilities().is_some_and(|can| can.local)
+    }
+
+    /// The last failure, while the source is left alone for it with more than `left_ms` to go.
+    pub fn left_alone(&self, left_ms: i64) -> Option<Error> {
+        if self.is_local() {
+            return None;
+        }
+        self.back_off.last(left_ms)
+    }
+
+    /// How old a library's listing is, and whether its source has moved on since.
+    pub fn age(&self, row: &LibraryRow) -> Age {
+        Age {
+            moved: row.generation.is_fetched()
+                && self.is_local()
+                && (row.listed_token != row.library.change.token || self.has_moved(row)),
+            ..age(row)
+        }
+    }
+
+    /// Whether a source that costs nothing to look at may show a library otherwise than it did last.
+    pub fn has_moved(&self, row: &LibraryRow) -> bool {
+        self.source
+            .as_deref()
+            .is_some_and(|source| source.abilities().local && source.has_moved(&row.library.change.token))
+    }
+
     /// Items by their rating keys; those that the server does not have are missing.
     pub fn items(&self, call: &Call<'_>, keys: &[&str]) -> Result<Vec<Item>> {
         self.job(call, |job| match job.source.items(keys, job.bounds) {
@@ -189,6 +221,7 @@ impl Syncing {
         let patience = Patience::now().until(bounds.deadline);
         let work = || {
             let _held = patience.hold();
+            job.settle_premise()?;
             job.recall_what_was_learned();
             let done = work(&job);
             job.keep_what_was_learned();
@@ -201,7 +234,7 @@ impl Syncing {
                 tell(); // the last state, so that a bar can end full
             }
             // Who found that there was nothing to ask has not heard from the server.
-            if self.counters.read().requests != asked {
+            if self.is_local() || self.counters.read().requests != asked {
                 self.back_off.end();
             }
         }
@@ -239,6 +272,36 @@ impl SyncJob<'_> {
             Some(endpoint) => self.sync.store.identity(endpoint),
             None => Ok(None),
         }
+    }
+
+    /// Finds out whether what the source depends on is so, unless it is known for today.
+    fn settle_premise(&self) -> Result<()> {
+        let (source, sync) = (self.source, self.sync);
+        if let Some(premise) = source.premise() {
+            let (hash, now) = (xxh3_64(premise.as_bytes()), sync.clock.now_ms());
+            let holds = match sync.store.premise(hash, now)? {
+                Some(holds) => holds,
+                None => match source.check_premise(self.bounds) {
+                    Ok(holds) => {
+                        sync.store.note_premise(hash, now, holds)?;
+                        holds
+                    }
+                    // It was so before, and its server is away: the next trip asks.
+                    Err(error)
+                        if error.status.meaning() == Meaning::NotNow
+                            && !source.is_aside()
+                            && self.identity()?.is_some() =>
+                    {
+                        log::info!("whether {premise} could not be asked ({error}); it was so before");
+                        true
+                    }
+                    Err(error) => return Err(error),
+                },
+            };
+            source.settle(holds);
+        }
+        sync.reading.set_aside(source.is_aside());
+        Ok(())
     }
 
     /// Tells the source what this process, or another one, found the server to refuse.

@@ -10,7 +10,7 @@ use crate::freshness;
 use crate::image::ImageBuilder;
 use crate::model::{Generation, IdentityId, ImageKind, Item, Library, Sequence};
 use crate::platform::thread::NO_THREAD;
-use crate::source::{PageEnd, PageRequest, Resume};
+use crate::source::{Delta, PageEnd, PageRequest, Resume};
 use crate::stats::Spent;
 use crate::store::{Finished, Folder, LibraryRow, Listing};
 
@@ -53,7 +53,7 @@ impl SyncJob<'_> {
                 if listing.generation == row.generation.next()
                     && listing.begun_sequence >= row.due_sequence
                     && self.source.abilities().resume != Resume::Never
-                    && freshness::may_resume(listing.touched_ms, &listing.change, &row.library.change, now) =>
+                    && self.may_go_on(row, &listing, now) =>
             {
                 log::info!(
                     "'{}': the listing goes on after {} rows",
@@ -90,6 +90,15 @@ impl SyncJob<'_> {
             builder = Some(self.builder(row, &listing));
         }
         self.complete(row, listing, builder, begun)
+    }
+
+    /// Whether what was listed goes with what is left. What changed in between may come behind it, where the source tells all of
+    /// it and no position moves.
+    fn may_go_on(&self, row: &LibraryRow, listing: &Listing, now_ms: i64) -> bool {
+        let can = self.source.abilities();
+        let told = can.changes == Delta::Complete && can.resume == Resume::ByPosition;
+        let change = if told { &listing.change } else { &row.library.change };
+        freshness::may_resume(listing.touched_ms, &listing.change, change, now_ms)
     }
 
     /// Single items that come or go after the listing began lie over the image once more, which changes nothing.
@@ -345,8 +354,8 @@ impl SyncJob<'_> {
         };
         let storing = Instant::now();
         let items = sync.store.distinct(&listing)?;
-        let whole = listing.total.is_none_or(|total| total == listing.rows) && items == listing.keyed;
-        let settled = freshness::is_settled(&listing.change, listing.begun_ms, &shown.library.change);
+        let mut whole = listing.total.is_none_or(|total| total == listing.rows) && items == listing.keyed;
+        let mut settled = freshness::is_settled(&listing.change, listing.begun_ms, &shown.library.change);
         let now_ms = sync.clock.now_ms();
         if row.generation.is_fetched()
             && freshness::shrank_too_much(row.items, items)
@@ -369,10 +378,19 @@ impl SyncJob<'_> {
         // Where it is sure that the image will be needed, it is written while the store says what is gone.
         let sure = listing.changed || !row.generation.is_fetched();
         let (early, builder) = if sure { (builder, None) } else { (None, builder) };
+        let mut left = items;
         let written = std::thread::scope(|scope| {
             // Without a thread it is made of what is stored.
             let early = early.map(|builder| std::thread::Builder::new().spawn_scoped(scope, || write(builder)));
             sync.store.mark_gone(&mut listing)?;
+            // Pages are of different moments: what changed in between comes before any of it is published.
+            if listing.change.token != shown.library.change.token
+                && self.source.abilities().changes == Delta::Complete
+                && let Some(now) = self.catch_up_with(row, &listing, &shown.library, items)?
+            {
+                listing.change.clone_from(&shown.library.change);
+                (left, whole, settled) = (now, items == listing.keyed, true);
+            }
             // One that was evicted has what it inherited.
             if row.generation == Generation::default() {
                 self.inherit(identity, row, &listing)?;
@@ -402,7 +420,7 @@ impl SyncJob<'_> {
             identity,
             &listing,
             &Finished {
-                items,
+                items: left,
                 provisional: !(whole && settled),
                 partial: !whole,
                 image,

@@ -9,7 +9,7 @@ use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
 use crate::model::{LibraryId, Sequence};
 use crate::platform::mutex::lock;
-use crate::reading::{PERSISTENCE, Resolved, age, cleared_again};
+use crate::reading::{PERSISTENCE, Resolved, cleared_again};
 use crate::source::{Bounds, Delta};
 use crate::store::LibraryRow;
 
@@ -79,7 +79,7 @@ impl Syncing {
                         // What went for the limit comes back when it is asked for: of all libraries, nothing of it is out
                         // of date.
                         .filter(|row| call.library.is_some() || !self.reading.is_evicted(row))
-                        .filter(|row| full || freshness::need(&age(row), &self.policy, now) != Need::Nothing)
+                        .filter(|row| full || freshness::need(&self.age(row), &self.policy, now) != Need::Nothing)
                         .cloned()
                         .collect();
                 }
@@ -183,7 +183,7 @@ impl SyncJob<'_> {
 
     /// What a library needs whose change token was just seen.
     fn need(&self, row: &LibraryRow, why: Why) -> Need {
-        let (age, now) = (age(row), self.sync.clock.now_ms());
+        let (age, now) = (self.sync.age(row), self.sync.clock.now_ms());
         let told_all = self.source.abilities().changes == Delta::Complete;
         let (listed, shown) = (&row.listed_token, &row.library.change);
         let probed = || freshness::need_when_probed(&age, listed, shown, told_all, &self.sync.policy, now);

@@ -528,6 +528,12 @@ void options(const setting &setting) {
     const px::Index closed = px::Index::open(offline);
     CHECK(closed.stats().size_limit == 1 << 30);
     refused(px::Status::offline, "offline", [&] { return closed.server_json(); });
+    px::Options by_file = options_for(setting);
+    by_file.server_url.clear();
+    by_file.token.clear();
+    by_file.database = "/no/such/folder";
+    const px::Index file = px::Index::open(by_file);
+    refused(px::Status::connect, "com.plexapp.plugins.library.db", [&] { return file.server_json(); });
 }
 
 } // namespace

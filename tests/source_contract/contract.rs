@@ -248,7 +248,7 @@ pub fn a_path_is_found<R: Rig>() {
 pub fn a_title_is_found<R: Rig>() {
     let rig = R::new(30);
     let (source, library) = source_of(&rig);
-    if !source.abilities().find {
+    if !source.abilities().titles {
         return;
     }
     let mut titles = Vec::new();
@@ -311,7 +311,9 @@ pub fn a_failure_says_what_it_means<R: Rig>() {
 pub fn rows_that_came_before_a_cut_are_true<R: Rig>() {
     let rig = R::new(60);
     let (source, library) = source_of(&rig);
-    rig.fail(Failure::CutOff);
+    if !rig.fail(Failure::CutOff) {
+        return;
+    }
     let mut items = Vec::new();
     let stopped = list_from(&*source, &library, (0, 0), 60, usize::MAX, &mut items).expect("it is cut off");
     let error = stopped.error.expect("it is cut off");
@@ -363,7 +365,9 @@ pub fn a_call_ends_with_its_bounds<R: Rig>() {
         aborted: &|| false,
     };
     assert_eq!(status(within(Duration::ZERO)), Err(Status::Timeout));
-    rig.fail(Failure::Slow);
+    if !rig.fail(Failure::Slow) {
+        return;
+    }
     let begun = Instant::now();
     assert_eq!(status(within(Duration::from_millis(50))), Err(Status::Timeout));
     assert!(

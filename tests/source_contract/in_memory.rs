@@ -65,7 +65,7 @@ macro_rules! rig {
                 self.0.memory.mount(&self.0.section, false);
             }
 
-            fn fail(&self, failure: Failure) {
+            fn fail(&self, failure: Failure) -> bool {
                 self.0.memory.fail(Some(match failure {
                     Failure::Down => Fault::Down,
                     Failure::Starting => Fault::Starting,
@@ -78,6 +78,7 @@ macro_rules! rig {
                     }
                     Failure::Slow => Fault::Slow(Duration::from_secs(60)),
                 }));
+                true
             }
 
             fn heal(&self) {

@@ -3,6 +3,7 @@
 //! A new source is a file beside `plex.rs` that implements `Rig`, and a line in `over!` below.
 
 mod contract;
+mod database;
 mod in_memory;
 mod index;
 mod knobs;
@@ -10,6 +11,8 @@ mod liars;
 #[path = "../support/memory.rs"]
 mod memory;
 mod plex;
+#[path = "../support/plex_database.rs"]
+mod plex_database;
 mod rig;
 mod story;
 
@@ -20,6 +23,7 @@ macro_rules! over {
         over!(@ usual, crate::in_memory::Usual, $($place { $($test)* })*);
         over!(@ bare, crate::in_memory::Bare, $($place { $($test)* })*);
         over!(@ plex_over_http, crate::plex::Plex, $($place { $($test)* })*);
+        over!(@ plex_own_database, crate::database::Database, $($place { $($test)* })*);
     };
     (@ $name:ident, $rig:ty, $($place:ident { $($test:ident)* })*) => {
         mod $name {

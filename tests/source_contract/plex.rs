@@ -87,7 +87,7 @@ impl Rig for Plex {
         self.0.change(|state| state.scan(1)).expect("scanned");
     }
 
-    fn fail(&self, failure: Failure) {
+    fn fail(&self, failure: Failure) -> bool {
         let status = |status| Action::Status {
             status,
             retry_after: None,
@@ -110,6 +110,7 @@ impl Rig for Plex {
             }
             Failure::Slow => always(Action::Delay { ms: 60_000 }),
         }
+        true
     }
 
     fn heal(&self) {
@@ -122,10 +123,15 @@ impl Rig for Plex {
     }
 
     fn notification(&self, section: &str, key: &str) -> String {
-        format!(
-            "{{\"NotificationContainer\":{{\"type\":\"timeline\",\"TimelineEntry\":[{{\"identifier\":\
-             \"com.plexapp.plugins.library\",\"sectionID\":\"{section}\",\"itemID\":\"{key}\",\"type\":1,\"state\":0,\
-             \"metadataState\":\"created\"}}]}}}}"
-        )
+        notification(section, key)
     }
+}
+
+/// What a host receives when an item changed.
+pub fn notification(section: &str, key: &str) -> String {
+    format!(
+        "{{\"NotificationContainer\":{{\"type\":\"timeline\",\"TimelineEntry\":[{{\"identifier\":\
+         \"com.plexapp.plugins.library\",\"sectionID\":\"{section}\",\"itemID\":\"{key}\",\"type\":1,\"state\":0,\
+         \"metadataState\":\"created\"}}]}}}}"
+    )
 }

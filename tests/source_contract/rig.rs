@@ -39,6 +39,8 @@ pub enum Failure {
 
 /// A server with one library of films called [`TITLE`] below [`FOLDER`].
 pub trait Rig {
+    /// Asking it takes requests.
+    const COSTS_REQUESTS: bool = true;
     /// So many films, each with one file.
     fn new(films: u32) -> Self;
     /// A source that never asked anything.
@@ -57,8 +59,8 @@ pub trait Rig {
     fn rename(&self, key: &str, path: &str);
     /// All files are out of reach, and the server noticed.
     fn lose_disk(&self);
-    /// What goes wrong from now on.
-    fn fail(&self, failure: Failure);
+    /// What goes wrong from now on; `false` for what cannot go wrong with it.
+    fn fail(&self, failure: Failure) -> bool;
     /// Nothing goes wrong any more.
     fn heal(&self);
     /// The section id of a library that there is not.

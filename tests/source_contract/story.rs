@@ -2,6 +2,7 @@
 
 use plexindex::index::{Match, QueryOptions};
 
+use crate::database::Database;
 use crate::in_memory::{Bare, Best, Usual};
 use crate::plex::Plex;
 use crate::rig::{FOLDER, HOUR_MS, Rig, Scene, TITLE};
@@ -95,6 +96,7 @@ fn the_same_story_has_the_same_answers_over_every_source() {
             ("best", told::<Best>(seed)),
             ("bare", told::<Bare>(seed)),
             ("plex", told::<Plex>(seed)),
+            ("database", told::<Database>(seed)),
         ] {
             for (line, expected) in other.iter().zip(&usual) {
                 assert_eq!(line, expected, "seed {seed}, {name}");

@@ -73,9 +73,11 @@ impl Knobs {
             resume: Resume::ByPosition,
             changes: Delta::Complete,
             find: true,
+            titles: true,
             items: true,
             events: true,
             edits: true,
+            local: false,
         },
     };
 
@@ -96,9 +98,11 @@ impl Knobs {
             resume: Resume::Never,
             changes: Delta::None,
             find: false,
+            titles: false,
             items: false,
             events: false,
             edits: false,
+            local: false,
         },
     };
 }

@@ -320,7 +320,7 @@ pub(super) const LIST_LIMIT: usize = 1024;
 
 /// Keeps a text unless it is absent, empty or already there. Remote trailers have empty files; two versions of an
 /// item may name the same one.
-pub(super) fn push_new(list: &mut Vec<String>, text: Option<String>) {
+pub(in crate::source) fn push_new(list: &mut Vec<String>, text: Option<String>) {
     if let Some(text) = text
         && !text.is_empty()
         && list.len() < LIST_LIMIT

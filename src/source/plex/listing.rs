@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::model::{Item, ItemType, LibraryKind};
 
 /// The types to list in order to see every file of such a library: its partitions.
-pub(super) fn leaf_types(kind: LibraryKind) -> &'static [ItemType] {
+pub(in crate::source) fn leaf_types(kind: LibraryKind) -> &'static [ItemType] {
     match kind {
         LibraryKind::Movie => &[ItemType::Movie],
         LibraryKind::Show => &[ItemType::Episode],

@@ -53,10 +53,13 @@ pub use self::client::PlexHttp;
 use self::client::scrubbed;
 pub use self::events::{Told, parse as parse_event};
 use self::exchange::Outcome;
+pub(in crate::source) use self::lenient::push_new;
+pub(in crate::source) use self::listing::leaf_types;
 use self::question::{KEY_PREFIX, Question, What};
 pub use self::refused::Refused;
 pub use self::retry::Pause;
 pub use self::rows::{Rows, RowsEnd, RowsRequest};
+pub(in crate::source) use self::sections::tell_apart;
 use self::stream::EVENTS;
 use self::wire::Lists;
 
@@ -91,9 +94,11 @@ impl Source for PlexHttp {
             // Of items that only changed their files nothing is told.
             changes: Delta::Mostly,
             find: true,
+            titles: true,
             items: true,
             events: true,
             edits: true,
+            local: false,
         }
     }
 

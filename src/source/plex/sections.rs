@@ -34,7 +34,7 @@ pub(super) struct Directories<'a> {
 
 /// Gives a library without a uuid of its own one that tells it from the others: some proxies and tools strip them, and two
 /// libraries without one are still two. A section that is listed twice is one.
-pub(super) fn tell_apart(libraries: &mut Vec<Library>) {
+pub(in crate::source) fn tell_apart(libraries: &mut Vec<Library>) {
     let mut sections = HashSet::new();
     libraries.retain(|library| sections.insert(library.section.clone()));
     let mut counts: HashMap<String, u32> = HashMap::new();

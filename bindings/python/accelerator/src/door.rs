@@ -55,6 +55,7 @@ struct Options {
     mappings_count: usize,
     slow_ms: i64,
     size_limit: i64,
+    database: Bytes,
 }
 
 type Open = unsafe extern "C" fn(*const Options, *mut *mut c_void, *mut c_void) -> i32;
@@ -219,7 +220,7 @@ unsafe fn opened(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Option<*mu
     unsafe {
         let [door, texts, numbers, mappings] = *exactly(arguments, count)?;
         let door = door_of(door)?;
-        let [folder, url, token, user, certificates] = items::<5>(texts)?;
+        let [folder, url, token, user, certificates, database] = items::<6>(texts)?;
         let [
             ttl,
             age,
@@ -270,6 +271,7 @@ unsafe fn opened(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Option<*mu
             mappings_count: rules.len(),
             slow_ms: number(slow)?,
             size_limit: number(limit)?,
+            database: bytes_of(database)?,
         };
         let mut handle = null_mut();
         // Other threads go on meanwhile: the folder may have to be waited for.

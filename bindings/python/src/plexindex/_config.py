@@ -39,6 +39,7 @@ class Found(NamedTuple):
     token: Named
     folder: str
     size_limit: int | None
+    database: str | None
     mappings: list[Mapping]
 
 
@@ -51,6 +52,7 @@ def find(
     *,
     folder: str | None = None,
     size_limit: int | None = None,
+    database: str | os.PathLike[str] | None = None,
     mappings: Iterable[Mapping] = (),
 ) -> Found:
     """The configuration; what is given here goes first. A token is used only for the server that it stands beside."""
@@ -70,11 +72,14 @@ def find(
         size_limit = _size_from(variable("PLEXINDEX_SIZE_LIMIT")) or _size_from(
             Named(ours.get("size_limit"), f"{path}, [plexindex] size_limit")
         )
+    if database is None:
+        database = variable("PLEXINDEX_DATABASE").value or ours.get("database")
     return Found(
         chosen_url,
         chosen_token,
         os.path.expanduser(folder or variable("PLEXINDEX_DIR").value or ours.get("dir") or default_folder()),
         size_limit,
+        None if database is None else os.path.expanduser(os.fspath(database)),
         [*mappings, *_mappings_of(ours.get("mappings", ""), path)],
     )
 

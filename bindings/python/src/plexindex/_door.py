@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 def enter(path: str, texts: Texts, numbers: Numbers, rules: Rules, progress: ProgressArg) -> Any:
     """An index on a folder; None where ctypes is to open it, and to say what is wrong with the library.
 
-    The texts are folder, URL, token, user and certificates; the numbers those of plexindex_options in their order.
+    The texts are folder, URL, token, user, certificates and database; the numbers those of plexindex_options in their
+    order.
     """
     if f"{__package__}._index" in sys.modules:
         return None

@@ -64,6 +64,7 @@ class COptions(Structure):
         ("mappings_count", c_size_t),
         ("slow_ms", c_int64),
         ("size_limit", c_uint64),
+        ("database", CBytes),
     ]
 
 

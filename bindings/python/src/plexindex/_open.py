@@ -40,6 +40,7 @@ def open(
     page_size: int = 1000,
     matches_limit: int = 52_428_800,
     size_limit: int | None = None,
+    database: PathArg | None = None,
     mmap: bool = True,
     slow: float | None = 1.0,
     obfuscate_paths: bool = False,
@@ -50,10 +51,10 @@ def open(
 
     Several processes may open the same folder, and one process may open it several times. All times are in seconds.
 
-    Without a folder it is opened as the command ``plexindex`` does: folder, server, token, mappings and limit come from
-    the environment (``PLEXINDEX_URL``, ``PLEXINDEX_TOKEN``, …) and from plexapi's ``config.ini``, unless they are
-    given; ``plexindex --help`` lists the places. A token from there is sent to the server that it stands beside, and to
-    no other.
+    Without a folder it is opened as the command ``plexindex`` does: folder, server, token, Plex's database, mappings
+    and limit come from the environment (``PLEXINDEX_URL``, ``PLEXINDEX_TOKEN``, …) and from plexapi's ``config.ini``,
+    unless they are given; ``plexindex --help`` lists the places. A token from there is sent to the server that it
+    stands beside, and to no other.
 
     Args:
         cache_dir: Folder for the store; made, readable by its owner only, when it does not exist. None: see above.
@@ -77,6 +78,10 @@ def open(
         size_limit: Bytes that the whole folder may take. The libraries that were asked for longest ago are removed
             first, and fetched again when they are asked for; recorded matches, tables and the library asked for last
             stay. Where processes have limits of their own, the smallest holds. None: no limit.
+        database: Plex's own database, on the server's machine: the file ``com.plexapp.plugins.library.db``, or the
+            folder 'Plex Media Server' that it lies in. It is read beside the running server and never written. Alone it
+            needs neither URL nor token, and no request is sent; what Plex has written is seen by the next question.
+            The index then shows all libraries of the server. None: it is not used, and never searched for.
         mmap: Map the index files; False reads them into memory.
         slow: A call that takes longer is logged with what it spent its time on: as a warning, or as info when it
             fetched a library or waited for another fetch. None: no call is logged.
@@ -97,7 +102,8 @@ def open(
         kind = type(mappings).__name__
         raise TypeError(f"mappings must be a list of pairs, as [('/mnt/media', '/data/media')], not {kind}")
     if cache_dir is None:
-        cache_dir, server_url, token, size_limit, mappings = _configured(server_url, token, size_limit, mappings)
+        found = _configured(server_url, token, size_limit, database, mappings)
+        cache_dir, server_url, token, size_limit, database, mappings = found
     if mappings:
         mappings = list(mappings)
     folder = _convert.folder_bytes("cache_dir", cache_dir)
@@ -112,6 +118,7 @@ def open(
         _text("token", token),
         _text("user", user),
         None if ca_file is None else _convert.folder_bytes("ca_file", ca_file),
+        None if database is None else _convert.folder_bytes("database", database),
     )
     numbers = (
         ms("library_ttl", library_ttl, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE),
@@ -148,6 +155,7 @@ def open(
         "page_size": page_size,
         "matches_limit": matches_limit,
         "size_limit": size_limit,
+        "database": None if database is None else os.path.abspath(os.fspath(database)),
         "mmap": mmap,
         "slow": slow,
         "obfuscate_paths": obfuscate_paths,
@@ -222,15 +230,17 @@ def _opened_again(folder: str, server_url: str | None, has_token: bool, given: d
     return index
 
 
-def _configured(server_url: Any, token: Any, size_limit: Any, mappings: Any) -> tuple[Any, ...]:
+def _configured(server_url: Any, token: Any, size_limit: Any, database: Any, mappings: Any) -> tuple[Any, ...]:
     """What is not given, from the environment and from plexapi's file."""
     from ._config import Named, find
     from ._mapping import as_mapping
 
     rules = [as_mapping(rule) for rule in mappings]
-    found = find(Named(server_url, "server_url"), Named(token, "token"), size_limit=size_limit, mappings=rules)
+    found = find(
+        Named(server_url, "server_url"), Named(token, "token"), size_limit=size_limit, database=database, mappings=rules
+    )
     os.makedirs(os.path.dirname(os.path.abspath(found.folder)), exist_ok=True)
-    return found.folder, found.url.value, found.token.value, found.size_limit, found.mappings
+    return found.folder, found.url.value, found.token.value, found.size_limit, found.database, found.mappings
 
 
 def _opened(texts: _door.Texts, numbers: _door.Numbers, rules: _door.Rules, progress: ProgressArg) -> Index:
@@ -245,12 +255,13 @@ def _opened(texts: _door.Texts, numbers: _door.Numbers, rules: _door.Rules, prog
     )
     options = _native.COptions(
         ctypes.sizeof(_native.COptions),
-        *map(text, texts),
+        *map(text, texts[:5]),
         *numbers[:10],
         0,
         array if rules else None,
         len(rules),
         *numbers[10:],
+        text(texts[5]),
     )
     return Index(_native.load(), options, progress)
 

@@ -391,6 +391,13 @@ def _common(command: argparse.ArgumentParser) -> None:
     server.add_argument(
         "--user", type=_given, metavar="NAME", help="whose view of the server it is, where tokens change"
     )
+    server.add_argument(
+        "--database",
+        type=_given,
+        metavar="FILE",
+        help="Plex's own database on this machine, or the folder 'Plex Media Server' that it lies in: read, never "
+        "written; alone it needs neither --url nor a token",
+    )
     server.add_argument("--dir", type=_given, metavar="FOLDER", help="the folder of the store (~/.cache/plexindex)")
     server.add_argument(
         "--size-limit",

@@ -80,7 +80,8 @@ def warm(options: argparse.Namespace) -> int:
     settings = Settings(options)
     if settings.offline:
         raise UsageError("warm asks the server: leave --offline out")
-    if settings.url is None:
+    asked = settings.url or settings.database
+    if asked is None:
         raise UsageError("no server is known: give --url, set PLEXINDEX_URL, or see `plexindex --help`")
     with settings.open(retry_for=_PATIENCE) as index:
         if options.library:
@@ -88,7 +89,7 @@ def warm(options: argparse.Namespace) -> int:
         else:
             # Asked even where libraries are known: there may be new ones.
             bar = Bar()
-            bar.begin(settings.url)
+            bar.begin(asked)
             try:
                 index.server()
             finally:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 HELP = """\
 server, token and folder are looked for in this order:
-  1. flags: --url, --token-file or --token, --dir, --size-limit, --mapping
-  2. the environment: PLEXINDEX_URL, PLEXINDEX_TOKEN, PLEXINDEX_TOKEN_FILE, PLEXINDEX_DIR, PLEXINDEX_SIZE_LIMIT
+  1. flags: --url, --token-file or --token, --database, --dir, --size-limit, --mapping
+  2. the environment: PLEXINDEX_URL, PLEXINDEX_TOKEN, PLEXINDEX_TOKEN_FILE, PLEXINDEX_DATABASE, PLEXINDEX_DIR,
+     PLEXINDEX_SIZE_LIMIT
   3. plexapi's environment: PLEXAPI_AUTH_SERVER_BASEURL, PLEXAPI_AUTH_SERVER_TOKEN
   4. plexapi's file, ~/.config/plexapi/config.ini or what PLEXAPI_CONFIG_PATH names:
          [auth]
@@ -29,6 +30,7 @@ server, token and folder are looked for in this order:
          server_token = YOUR-TOKEN
          [plexindex]
          dir = /var/cache/plexindex
+         database = /var/lib/plexmediaserver/Library/Application Support/Plex Media Server
          size_limit = 2G
          mappings =
              /mnt/media -> /data/media
@@ -48,8 +50,8 @@ def _spelled(host: str, server: str) -> list[tuple[str, str]]:
 class Settings:
     """What was found, and where."""
 
-    __slots__ = ("ca_file", "deadline", "flag_names_folder", "folder", "insecure", "mappings", "offline", "size_limit",
-                 "token", "token_from", "url", "url_from", "user", "verbose")  # fmt: skip
+    __slots__ = ("ca_file", "database", "deadline", "flag_names_folder", "folder", "insecure", "mappings", "offline",
+                 "size_limit", "token", "token_from", "url", "url_from", "user", "verbose")  # fmt: skip
 
     def __init__(self, options: argparse.Namespace) -> None:
         found = _config.find(
@@ -57,6 +59,7 @@ class Settings:
             _config.token_of(Named(options.token, "--token"), Named(options.token_file, "--token-file")),
             folder=options.dir,
             size_limit=options.size_limit,
+            database=options.database,
             mappings=[Mapping.host_prefix(*rule) for given in options.mapping or () for rule in _spelled(*given)],
         )
         self.url, self.url_from = found.url
@@ -64,6 +67,7 @@ class Settings:
         self.folder: str = found.folder
         self.flag_names_folder: bool = options.dir is not None
         self.size_limit: int | None = found.size_limit
+        self.database: str | None = found.database
         self.mappings = found.mappings
         self.user: str | None = options.user
         self.ca_file: str | None = options.ca_file
@@ -74,8 +78,8 @@ class Settings:
 
     @property
     def silent(self) -> bool:
-        """No server may be asked."""
-        return self.url is None or self.offline
+        """Nothing may be asked: no server, and no database of its."""
+        return (self.url is None and self.database is None) or self.offline
 
     def has_store(self) -> bool:
         """Whether there is a store in the folder."""
@@ -105,6 +109,7 @@ class Settings:
             "offline": self.offline,
             "deadline": self.deadline,
             "size_limit": self.size_limit,
+            "database": self.database,
             "mappings": self.mappings + (mappings or []),
             "progress": progress,
             "retry_for": 3.0,

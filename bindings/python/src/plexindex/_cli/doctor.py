@@ -9,6 +9,7 @@ import sys
 
 from .. import __version__, _native
 from .._errors import ForbiddenError, ServerError, StoreError, UnauthorizedError
+from .._open import open as open_index
 from . import codes, commands, output, sample
 from .codes import UsageError
 from .config import Settings
@@ -121,7 +122,7 @@ def doctor(options: argparse.Namespace) -> int:
         report.bad(str(error), codes.STORE)
         return report.end()
     with index:
-        reached = _server(report, settings, index)
+        reached = _database(report, settings) & _server(report, settings, index)
         libraries = _libraries(report, index)
         _store(report, index)
         if options.path:
@@ -146,12 +147,42 @@ def _installation(report: Report) -> None:
     report.line(f"library {native.path}")
 
 
+def _database(report: Report, settings: Settings) -> bool:
+    """Whether Plex's database can be used here; as good as one that is not to be."""
+    if settings.database is None:
+        return True
+    from tempfile import TemporaryDirectory
+
+    report.title("Plex's database")
+    facts: dict[str, object] = {"file": settings.database, "usable": None, "why_not": None}
+    report.values["database"] = facts
+    if settings.offline:
+        report.note(f"{settings.database}: not looked at, as --offline was given")
+        return False
+    # In a store of its own: whether it can be used is asked, and nothing else.
+    with TemporaryDirectory() as folder, open_index(folder, database=settings.database) as index:
+        try:
+            server = index.server(deadline=settings.deadline or _PATIENCE)
+        except ServerError as error:
+            facts.update(usable=False, why_not=str(error))
+            report.bad(f"it cannot be used here: {error}", codes.SERVER)
+            return False
+    facts.update(usable=True, libraries=server.libraries, machine_identifier=server.machine_identifier)
+    report.good(f"{settings.database} can be read: it has {count(server.libraries, 'library', 'libraries')}")
+    if server.machine_identifier.startswith("database:"):
+        report.note("Preferences.xml beside it cannot be read: the server goes by the place of its database")
+    return True
+
+
 def _server(report: Report, settings: Settings, index: Index) -> bool:
     """Whether it answers, and takes the token."""
     report.title("Server")
     facts: dict[str, object] = {"url": settings.url, "reached": False, "token_good": None}
     facts.update(url_from=settings.url_from or None, token_from=settings.token_from or None)
     report.values["server"] = facts
+    if settings.url is None and settings.database is not None:
+        report.note("no server is named: nothing but Plex's database is asked")
+        return not settings.offline
     if settings.url is None:
         report.bad("no server is named: give --url, set PLEXINDEX_URL, or see `plexindex --help`", codes.USAGE)
         return False

@@ -1,0 +1,266 @@
+//! Plex's database and the server's HTTP API together: the file lists, tells changes and finds paths, the server edits, tells
+//! events and verifies items. Where the file cannot be used, or is not this server's, it is put aside and HTTP answers.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::error::{Meaning, Result, Status};
+use crate::model::{Item, Library, Server};
+use crate::platform::fork::{Release, hold};
+use crate::platform::mutex::lock;
+
+use super::bounds::Bounds;
+use super::contract::{Abilities, Changes, Known, PageEnd, PageRequest, Source, WantedPath};
+use super::database::PlexDatabase;
+use super::edit::EditRequest;
+use super::event::Event;
+use super::kind::Kind;
+
+/// For how long a file that was read before is waited for: its server restarts.
+const RESTART: Duration = Duration::from_secs(15);
+
+/// A database, and the server that it should be of.
+pub struct Beside {
+    database: Arc<PlexDatabase>,
+    server: Arc<dyn Source>,
+    /// The server's place.
+    url: String,
+    aside: AtomicBool,
+    file: Mutex<File>,
+}
+
+/// What became of the file so far.
+#[derive(Default)]
+struct File {
+    /// It was used.
+    was_used: bool,
+    /// Since when it cannot be.
+    failing: Option<Instant>,
+    /// What was said last of why it is aside: once is enough.
+    told: String,
+}
+
+impl Beside {
+    /// Neither is asked anything yet.
+    pub fn new(database: Arc<PlexDatabase>, server: Arc<dyn Source>, url: &str) -> Self {
+        Self {
+            database,
+            server,
+            url: url.to_owned(),
+            aside: AtomicBool::new(false),
+            file: Mutex::default(),
+        }
+    }
+
+    fn file(&self) -> Option<&PlexDatabase> {
+        (!self.is_aside()).then_some(&self.database)
+    }
+
+    fn tell(&self, why: String) {
+        let mut file = lock(&self.file);
+        if file.told != why {
+            log::warn!("{why}; the server at {} is asked instead", self.url);
+            file.told = why;
+        }
+    }
+}
+
+impl Source for Beside {
+    fn kind(&self) -> &'static Kind {
+        self.server.kind()
+    }
+
+    fn abilities(&self) -> Abilities {
+        let server = self.server.abilities();
+        match self.file() {
+            Some(file) => Abilities {
+                items: server.items,
+                events: server.events,
+                edits: server.edits,
+                ..file.abilities()
+            },
+            None => server,
+        }
+    }
+
+    /// What the database depends on, if it can be read now.
+    fn premise(&self) -> Option<String> {
+        match self.database.identity() {
+            Ok(identity) => {
+                lock(&self.file).failing = None;
+                Some(format!("{identity} is of {}", self.url))
+            }
+            Err(error) => {
+                let waits = {
+                    let mut file = lock(&self.file);
+                    let since = *file.failing.get_or_insert_with(Instant::now);
+                    file.was_used && error.status.meaning() == Meaning::NotNow && since.elapsed() < RESTART
+                };
+                // Meanwhile its old answers stand in.
+                if !waits {
+                    self.aside.store(true, Ordering::Release);
+                    self.tell(error.message);
+                }
+                None
+            }
+        }
+    }
+
+    /// One request: the last item of a library, as both have it, and how many there are.
+    fn check_premise(&self, bounds: Bounds<'_>) -> Result<bool> {
+        let Some((library, last, counts)) = self.database.sample(bounds)? else {
+            // An empty database: it is this server's if it has one of its libraries, or neither has any.
+            let (ours, theirs) = (self.database.libraries(bounds)?, self.server.libraries(bounds)?);
+            let uuids = |library: &Library| theirs.iter().any(|other| other.uuid == library.uuid);
+            return Ok(ours.iter().any(uuids) || (ours.is_empty() && theirs.is_empty()));
+        };
+        let request = PageRequest {
+            library: &library,
+            partition: 0,
+            position: counts.start().saturating_sub(1),
+            size: 1,
+        };
+        let mut items = Vec::new();
+        let page = match self.server.page(&request, bounds, &mut items) {
+            // The server has no such library, or shows it to others only.
+            Err(error) if matches!(error.status, Status::NotOnServer | Status::Forbidden) => return Ok(false),
+            page => page?,
+        };
+        let is_it = |item: &Item| {
+            item.rating_key == last.rating_key
+                && item.guid == last.guid
+                && (item.parts.is_empty() == last.parts.is_empty())
+                && (last.parts.is_empty() || item.parts.iter().any(|part| last.parts.contains(part)))
+        };
+        Ok(items.iter().any(is_it) && page.total.is_none_or(|total| counts.contains(&total)))
+    }
+
+    fn settle(&self, holds: bool) {
+        self.aside.store(!holds, Ordering::Release);
+        if holds {
+            let mut file = lock(&self.file);
+            file.was_used = true;
+            file.told.clear();
+        } else {
+            self.tell(format!("{} is not what the server has", self.database.shown()));
+        }
+    }
+
+    fn is_aside(&self) -> bool {
+        self.aside.load(Ordering::Acquire)
+    }
+
+    fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
+        match self.file() {
+            Some(file) => file.server(bounds),
+            None => self.server.server(bounds),
+        }
+    }
+
+    fn reach(&self, bounds: Bounds<'_>) -> Result<Server> {
+        self.server.server(bounds)
+    }
+
+    fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
+        match self.file() {
+            Some(file) => file.libraries(bounds),
+            None => self.server.libraries(bounds),
+        }
+    }
+
+    fn has_moved(&self, token: &str) -> bool {
+        self.file().is_some_and(|file| file.has_moved(token))
+    }
+
+    fn partitions(&self, library: &Library) -> usize {
+        self.server.partitions(library)
+    }
+
+    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
+        match self.file() {
+            Some(file) => file.page(request, bounds, items),
+            None => self.server.page(request, bounds, items),
+        }
+    }
+
+    fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
+        match self.file() {
+            Some(file) => file.changes(library, known, bounds),
+            None => self.server.changes(library, known, bounds),
+        }
+    }
+
+    fn find_path(
+        &self,
+        library: &Library,
+        wanted: &WantedPath<'_>,
+        bounds: Bounds<'_>,
+        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+    ) -> Result<bool> {
+        match self.file() {
+            Some(file) => file.find_path(library, wanted, bounds, is_it),
+            None => self.server.find_path(library, wanted, bounds, is_it),
+        }
+    }
+
+    fn find_title(
+        &self,
+        library: &Library,
+        title: &str,
+        bounds: Bounds<'_>,
+        sink: &mut dyn FnMut(Vec<Item>) -> Result<()>,
+    ) -> Result<bool> {
+        match self.file() {
+            Some(file) => file.find_title(library, title, bounds, sink),
+            None => self.server.find_title(library, title, bounds, sink),
+        }
+    }
+
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
+        self.server.items(rating_keys, bounds)
+    }
+
+    fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
+        self.server.edit(request, bounds)
+    }
+
+    fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
+        self.server.events(bounds, sink)
+    }
+
+    fn interrupt_events(&self) {
+        self.server.interrupt_events();
+    }
+
+    fn recall(&self, words: &str) {
+        self.server.recall(words);
+    }
+
+    fn learned(&self) -> String {
+        self.server.learned()
+    }
+
+    fn is_limited(&self) -> bool {
+        self.is_aside() && self.server.is_limited()
+    }
+
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+        let mut held: Vec<Box<dyn Release>> = vec![Box::new(hold(&self, |beside| &beside.file))];
+        held.extend(Arc::clone(&self.database).before_fork());
+        held.extend(Arc::clone(&self.server).before_fork());
+        held
+    }
+
+    fn after_fork(&self) {
+        self.server.after_fork();
+    }
+
+    fn overdue(&self) -> Option<String> {
+        self.server.overdue()
+    }
+
+    fn interrupt(&self) {
+        self.server.interrupt();
+    }
+}

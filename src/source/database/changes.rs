@@ -1,0 +1,211 @@
+//! What changed since the last look: by the server's own counter, and by the numbers of items that are left.
+//!
+//! The server raises one counter with every change of an item, and writes it there: what has a higher one than the index
+//! knows came or changed. What went leaves nothing: where the numbers do not add up, all of them are compared. A show's name is
+//! in each of its episodes, so a show that changed stands for them.
+
+use std::collections::BTreeSet;
+
+use crate::error::Result;
+use crate::model::{Item, Library};
+
+use super::super::bounds::Bounds;
+use super::super::contract::{Changes, Known};
+use super::PlexDatabase;
+use super::listing::{section, types};
+use super::mark::Mark;
+use super::place::Slice;
+use super::read::{Items, numbers};
+
+/// Above this many a listing is the better way.
+const MOST: usize = 50_000;
+
+/// What changed, as numbers of items.
+struct Moved {
+    now: Mark,
+    ids: BTreeSet<i64>,
+}
+
+impl PlexDatabase {
+    pub(super) fn changed(&self, library: &Library, known: &dyn Known, bounds: &Bounds<'_>) -> Result<Changes> {
+        let Some(since) = Mark::of(known.since()) else {
+            return Ok(Changes::Unknown);
+        };
+        let section = section(library)?;
+        let Some(moved) = self.place.slice(bounds, &mut |slice| {
+            moved(slice, section, &since).map_err(|error| self.place.unasked(slice, &error))
+        })?
+        else {
+            return Ok(Changes::Unknown);
+        };
+        let ids: Vec<i64> = moved.ids.iter().copied().collect();
+        let mut came = Vec::with_capacity(ids.len());
+        self.read(library, &ids, bounds, &mut |_, item| came.extend(item))?;
+        known.add(&came)?;
+        let left = self.place.slice(bounds, &mut |slice| {
+            Items::new(&slice.connection, section, types(library))
+                .count()
+                .map_err(|error| self.place.unasked(slice, &error))
+        })?;
+        // All that is left is known now: so many of each are the same ones.
+        if left == known.count()? && moved.now.trash == since.trash {
+            return Ok(Changes::Known { gone: Vec::new() });
+        }
+        self.gone(section, known, bounds)
+    }
+
+    /// What the index has and the database has not.
+    fn gone(&self, section: i64, known: &dyn Known, bounds: &Bounds<'_>) -> Result<Changes> {
+        let mut there: Vec<i64> = Vec::new();
+        loop {
+            let after = there.last().copied().unwrap_or(0);
+            let before = there.len();
+            let done = self.place.slice(bounds, &mut |slice| {
+                there.truncate(before);
+                let mut statement = slice
+                    .connection
+                    .prepare_cached(
+                        "SELECT id FROM metadata_items WHERE library_section_id = ?1 AND id > ?2 ORDER BY id",
+                    )
+                    .map_err(|error| self.place.unasked(slice, &error))?;
+                let mut read = || -> rusqlite::Result<bool> {
+                    let mut rows = statement.query([section, after])?;
+                    while let Some(row) = rows.next()? {
+                        there.push(row.get(0)?);
+                        if there.len().is_multiple_of(1_024) && slice.is_over() {
+                            return Ok(false);
+                        }
+                    }
+                    Ok(true)
+                };
+                read().map_err(|error| self.place.unasked(slice, &error))
+            })?;
+            if done {
+                break;
+            }
+        }
+        let trashed = self.place.slice(bounds, &mut |slice| {
+            let mut trashed = BTreeSet::new();
+            numbers(
+                &slice.connection,
+                "SELECT d.id FROM metadata_items d CROSS JOIN metadata_items i ON i.id = d.id \
+                 WHERE d.deleted_at IS NOT NULL AND +i.library_section_id = ?1",
+                &[section],
+                &mut |id| {
+                    trashed.insert(id);
+                },
+            )
+            .map_err(|error| self.place.unasked(slice, &error))?;
+            Ok(trashed)
+        })?;
+        let mut gone = Vec::new();
+        known.keys(&mut |key| {
+            let is_there = key
+                .parse()
+                .is_ok_and(|id: i64| there.binary_search(&id).is_ok() && !trashed.contains(&id));
+            if !is_there {
+                gone.push(key.to_owned());
+            }
+        })?;
+        Ok(Changes::Known { gone })
+    }
+
+    /// Hands over the items with these numbers that the library has, in slices.
+    pub(super) fn read(
+        &self,
+        library: &Library,
+        ids: &[i64],
+        bounds: &Bounds<'_>,
+        each: &mut dyn FnMut(i64, Option<Item>),
+    ) -> Result<()> {
+        let section = section(library)?;
+        let mut done = 0;
+        while done < ids.len() {
+            let items = self.place.slice(bounds, &mut |slice| {
+                let mut reader = Items::new(&slice.connection, section, types(library));
+                let mut items = Vec::new();
+                for id in &ids[done..] {
+                    items.push(reader.one(*id).map_err(|error| self.place.unasked(slice, &error))?);
+                    if slice.is_over() {
+                        break;
+                    }
+                }
+                Ok(items)
+            })?;
+            let read = items.len();
+            for (id, item) in ids[done..].iter().zip(items) {
+                each(*id, item);
+            }
+            done += read;
+        }
+        Ok(())
+    }
+}
+
+/// What changed; `None` where that cannot be told.
+fn moved(slice: &Slice, section: i64, since: &Mark) -> rusqlite::Result<Option<Moved>> {
+    let connection = &slice.connection;
+    let now = Mark::read(connection, &slice.state)?;
+    if !now.follows(since) {
+        return Ok(None);
+    }
+    let mut ids = BTreeSet::new();
+    let mut above = Vec::new();
+    if now.changed > since.changed {
+        let mut statement = connection.prepare_cached(
+            "SELECT id, metadata_type FROM metadata_items WHERE changed_at > ?1 AND +library_section_id = ?2",
+        )?;
+        let mut rows = statement.query([since.changed, section])?;
+        while let Some(row) = rows.next()? {
+            let id = row.get(0)?;
+            match row.get::<_, Option<i64>>(1)? {
+                // A show, a season, an artist, an album: all below it.
+                Some(2 | 3 | 8 | 9 | 14) => above.push(id),
+                _ => drop(ids.insert(id)),
+            }
+            if ids.len() + above.len() > MOST {
+                return Ok(None);
+            }
+        }
+    }
+    while let Some(parent) = above.pop() {
+        let mut statement =
+            connection.prepare_cached("SELECT id, metadata_type FROM metadata_items WHERE parent_id = ?1")?;
+        let mut rows = statement.query([parent])?;
+        while let Some(row) = rows.next()? {
+            let id = row.get(0)?;
+            match row.get::<_, Option<i64>>(1)? {
+                Some(3 | 9 | 14) => above.push(id),
+                _ => drop(ids.insert(id)),
+            }
+        }
+        if ids.len() > MOST {
+            return Ok(None);
+        }
+    }
+    // A file that came to an item, should that ever not count as a change of it.
+    if now.parts > since.parts {
+        numbers(
+            connection,
+            "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id WHERE p.id > ?1",
+            &[since.parts],
+            &mut |id| {
+                ids.insert(id);
+            },
+        )?;
+    }
+    // What is in the trash: there is no telling what came to it.
+    if now.trash[1..] != since.trash[1..] {
+        for sql in [
+            "SELECT m.metadata_item_id FROM media_items d CROSS JOIN media_items m ON m.id = d.id \
+             WHERE d.deleted_at IS NOT NULL",
+            "SELECT m.metadata_item_id FROM media_parts d CROSS JOIN media_parts p ON p.id = d.id \
+             CROSS JOIN media_items m ON m.id = p.media_item_id WHERE d.deleted_at IS NOT NULL",
+        ] {
+            numbers(connection, sql, &[], &mut |id| {
+                ids.insert(id);
+            })?;
+        }
+    }
+    Ok((ids.len() <= MOST).then_some(Moved { now, ids }))
+}

@@ -1,0 +1,152 @@
+//! A library's listing: in slices, ahead of the pages that are asked for.
+
+use std::collections::VecDeque;
+
+use crate::error::{Error, Result, Status};
+use crate::model::{Item, ItemType, Library};
+
+use super::super::bounds::Bounds;
+use super::super::contract::{PageEnd, PageRequest};
+use super::super::plex::leaf_types;
+use super::PlexDatabase;
+use super::read::Items;
+
+/// How many items are read ahead: what a slice has time for, and few enough to need little memory.
+const AHEAD: usize = 16_384;
+
+/// What was read and not yet asked for.
+#[derive(Debug, Default)]
+pub struct Ahead {
+    /// Of which library, partition and change token: of another moment of the server's it is worth nothing.
+    of: Option<(String, usize, String)>,
+    /// Behind which position.
+    after: u64,
+    items: VecDeque<(u64, Item)>,
+    /// Nothing comes behind them.
+    is_all: bool,
+}
+
+impl Ahead {
+    /// The next page, if what was read goes on where it begins.
+    fn page(
+        &mut self,
+        of: &(String, usize, String),
+        request: &PageRequest<'_>,
+        items: &mut Vec<Item>,
+    ) -> Option<PageEnd> {
+        if self.of.as_ref() != Some(of) || self.after != request.position || (self.items.is_empty() && !self.is_all) {
+            return None;
+        }
+        let mut rows = 0;
+        while rows < request.size
+            && let Some((id, item)) = self.items.pop_front()
+        {
+            items.push(item);
+            self.after = id;
+            rows += 1;
+        }
+        let is_last = self.is_all && self.items.is_empty();
+        Some(PageEnd {
+            rows: rows.into(),
+            total: None,
+            next: (!is_last).then_some(self.after),
+            moved: false,
+        })
+    }
+
+    /// Forgets what was read.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// The number of a library that is asked for.
+pub fn section(library: &Library) -> Result<i64> {
+    library.section.parse().map_err(|_| no_library(library))
+}
+
+pub fn no_library(library: &Library) -> Error {
+    Error::new(
+        Status::NotOnServer,
+        format!("section {} is not in Plex's database any more", library.section),
+    )
+}
+
+impl PlexDatabase {
+    /// A page. Positions are numbers of items, and stay where they are.
+    pub(super) fn listed(
+        &self,
+        request: &PageRequest<'_>,
+        bounds: &Bounds<'_>,
+        items: &mut Vec<Item>,
+    ) -> Result<PageEnd> {
+        let library = request.library;
+        let types = leaf_types(library.kind);
+        let Some(kind) = types.get(request.partition) else {
+            return Ok(PageEnd::default());
+        };
+        self.check(bounds)?;
+        let of = (library.section.clone(), request.partition, library.change.token.clone());
+        let mut ahead = self.ahead();
+        if request.position > 0
+            && let Some(page) = ahead.page(&of, request, items)
+        {
+            return Ok(page);
+        }
+        let section = section(library)?;
+        // A short page is the first answer of a call in a hurry: no more is read than it asks for.
+        let most = if bounds.deadline.is_some() {
+            request.size as usize
+        } else {
+            AHEAD
+        };
+        let (total, read, is_all) = self.place.slice(bounds, &mut |slice| {
+            let told = |error: rusqlite::Error| self.place.unasked(slice, &error);
+            let exists: bool = slice
+                .connection
+                .query_row(
+                    "SELECT count(*) FROM library_sections WHERE id = ?1",
+                    [section],
+                    |row| row.get(0),
+                )
+                .map_err(told)?;
+            if !exists {
+                return Err(no_library(library));
+            }
+            let mut reader = Items::new(&slice.connection, section, &[*kind]);
+            let total = match request.position {
+                0 => Some(reader.count().map_err(told)?),
+                _ => None,
+            };
+            let (mut read, mut is_all) = (VecDeque::new(), true);
+            reader
+                .after(position(request.position), &mut |id, item| {
+                    if read.len() >= most || (read.len() >= request.size as usize && slice.is_over()) {
+                        is_all = false;
+                        return false;
+                    }
+                    read.push_back((id.cast_unsigned(), item));
+                    true
+                })
+                .map_err(told)?;
+            Ok((total, read, is_all))
+        })?;
+        *ahead = Ahead {
+            of: Some(of.clone()),
+            after: request.position,
+            items: read,
+            is_all,
+        };
+        let page = ahead.page(&of, request, items).unwrap_or_default();
+        Ok(PageEnd { total, ..page })
+    }
+}
+
+fn position(position: u64) -> i64 {
+    i64::try_from(position).unwrap_or(i64::MAX)
+}
+
+/// The types of leaves of a library, of all its partitions.
+pub fn types(library: &Library) -> &'static [ItemType] {
+    leaf_types(library.kind)
+}

@@ -1,0 +1,257 @@
+//! Plex's own database as a [`Source`]: the file that the server keeps its libraries in, read beside the running server.
+//!
+//! `place` is where the file is and how a short look into it leaves no trace; `schema` what is read of it, `read` what that
+//! means, in the words of the HTTP API; `mark` what tells that something changed. `listing` and `changes` are made of them.
+//!
+//! Nothing here asks for anything over a network, and nothing is counted as a request.
+
+mod changes;
+mod listing;
+mod mark;
+mod place;
+mod preferences;
+mod read;
+mod schema;
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::{Error, Result, Status};
+use crate::model::{Item, Library, Server, Trust};
+use crate::platform::fork::{Release, hold};
+use crate::platform::mutex::lock;
+
+use super::bounds::Bounds;
+use super::contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Resume, Source, WantedPath};
+use super::kind::Kind;
+use super::plex::{KIND, leaf_types, tell_apart};
+
+use self::listing::Ahead;
+use self::mark::Mark;
+use self::place::Place;
+use self::read::numbers;
+
+/// The library database of a Plex Media Server.
+#[derive(Debug)]
+pub struct PlexDatabase {
+    place: Place,
+    ahead: Mutex<Ahead>,
+}
+
+impl PlexDatabase {
+    /// The database that a host named: the file, or the folder 'Plex Media Server' that it lies in. Touches nothing yet.
+    #[must_use]
+    pub fn new(named: &Path) -> Self {
+        Self {
+            place: Place::new(named),
+            ahead: Mutex::default(),
+        }
+    }
+
+    /// Which file it is, if it can be read here.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub fn identity(&self) -> Result<String> {
+        let state = self.place.slice(&Bounds::NONE, &mut |slice| {
+            schema::check(&slice.connection).map_err(|error| self.place.unasked(slice, &error))?;
+            Ok(slice.state.clone())
+        })?;
+        Ok(format!("{} {:x}", self.place.shown(), state.file))
+    }
+
+    /// Its name, for people.
+    pub(super) fn shown(&self) -> String {
+        format!("Plex's database {}", self.place.shown())
+    }
+
+    /// A library with items, the last of them, and how many its server may count: it may count those in the trash or not.
+    /// `None`: no library has any.
+    pub(super) fn sample(&self, bounds: Bounds<'_>) -> Result<Option<(Library, Item, RangeInclusive<u64>)>> {
+        for library in self.libraries(bounds)? {
+            let Some(kind) = leaf_types(library.kind).first() else {
+                continue;
+            };
+            let section = listing::section(&library)?;
+            let found = self.place.slice(&bounds, &mut |slice| {
+                let mut items = read::Items::new(&slice.connection, section, &[*kind]);
+                let read = |items: &mut read::Items<'_>| Ok((items.last()?, items.count()?, items.count_with_trash()?));
+                read(&mut items).map_err(|error| self.place.unasked(slice, &error))
+            })?;
+            if let (Some(last), count, all) = found {
+                return Ok(Some((library, last, count..=all)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, Ahead> {
+        lock(&self.ahead)
+    }
+
+    /// Ends a call that is over before it reads.
+    fn check(&self, bounds: &Bounds<'_>) -> Result<()> {
+        if (bounds.aborted)() {
+            return Err(Error::new(
+                Status::Aborted,
+                "the host stopped the reading of Plex's database",
+            ));
+        }
+        if bounds.left().is_some_and(|left| left.is_zero()) {
+            return Err(Error::new(
+                Status::Timeout,
+                "time is up: Plex's database is read by the next call",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Source for PlexDatabase {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            resume: Resume::ByPosition,
+            changes: Delta::Complete,
+            find: true,
+            titles: false,
+            items: true,
+            events: false,
+            edits: false,
+            local: true,
+        }
+    }
+
+    fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
+        self.check(&bounds)?;
+        let file = self.place.file()?;
+        let named = self.place.folder().and_then(preferences::machine_identifier);
+        Ok(Server {
+            // A server without a name goes by where its file lies.
+            machine_identifier: named
+                .unwrap_or_else(|| format!("database:{:016x}", xxh3_64(file.as_os_str().as_encoded_bytes()))),
+            version: String::new(),
+        })
+    }
+
+    fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
+        self.check(&bounds)?;
+        self.ahead().clear();
+        let mut libraries = self.place.slice(&bounds, &mut |slice| {
+            let read = || {
+                schema::check(&slice.connection)?;
+                let mut libraries = read::libraries(&slice.connection)?;
+                let token = Mark::read(&slice.connection, &slice.state)?.token(&slice.state);
+                for library in &mut libraries {
+                    library.change.token.clone_from(&token);
+                    library.change.trust = Trust::Exact;
+                }
+                Ok(libraries)
+            };
+            read().map_err(|error| self.place.unasked(slice, &error))
+        })?;
+        tell_apart(&mut libraries);
+        Ok(libraries)
+    }
+
+    fn has_moved(&self, token: &str) -> bool {
+        // What cannot be looked at is read, which says why not.
+        self.place
+            .state()
+            .map_or(true, |state| !mark::still_holds(token, &state))
+    }
+
+    fn partitions(&self, library: &Library) -> usize {
+        leaf_types(library.kind).len()
+    }
+
+    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
+        self.listed(request, &bounds, items)
+    }
+
+    fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
+        self.check(&bounds)?;
+        self.changed(library, known, &bounds)
+    }
+
+    fn find_path(
+        &self,
+        library: &Library,
+        wanted: &WantedPath<'_>,
+        bounds: Bounds<'_>,
+        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+    ) -> Result<bool> {
+        self.check(&bounds)?;
+        let section = listing::section(library)?;
+        let items = self.place.slice(&bounds, &mut |slice| {
+            let read = || {
+                let mut ids = Vec::new();
+                // The server keeps an index of them.
+                let mut found = slice.connection.prepare_cached(
+                    "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
+                     WHERE p.file = ?1",
+                )?;
+                for spelling in wanted.spellings {
+                    let Ok(spelling) = std::str::from_utf8(spelling) else {
+                        continue;
+                    };
+                    let mut rows = found.query([spelling])?;
+                    while let Some(row) = rows.next()? {
+                        ids.extend(row.get::<_, Option<i64>>(0)?);
+                    }
+                }
+                let mut reader = read::Items::new(&slice.connection, section, listing::types(library));
+                let mut items = Vec::new();
+                for id in ids {
+                    items.extend(reader.one(id)?);
+                }
+                Ok(items)
+            };
+            read().map_err(|error| self.place.unasked(slice, &error))
+        })?;
+        is_it(items)
+    }
+
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
+        self.check(&bounds)?;
+        if rating_keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<i64> = rating_keys.iter().filter_map(|key| key.parse().ok()).collect();
+        let libraries = self.libraries(bounds)?;
+        let mut items = Vec::new();
+        for library in &libraries {
+            let section = listing::section(library)?;
+            let own = self.place.slice(&bounds, &mut |slice| {
+                let mut own = Vec::new();
+                for id in &ids {
+                    numbers(
+                        &slice.connection,
+                        "SELECT id FROM metadata_items WHERE id = ?1 AND +library_section_id = ?2",
+                        &[*id, section],
+                        &mut |id| own.push(id),
+                    )
+                    .map_err(|error| self.place.unasked(slice, &error))?;
+                }
+                Ok(own)
+            })?;
+            self.read(library, &own, &bounds, &mut |_, item| items.extend(item))?;
+        }
+        Ok(items)
+    }
+
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+        vec![
+            Box::new(hold(&self, |database| &database.ahead)),
+            Place::hold(&self, |database| &database.place),
+        ]
+    }
+
+    fn after_fork(&self) {}
+}

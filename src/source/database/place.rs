@@ -1,0 +1,379 @@
+//! Where the database is, in what state, and how it is opened without a trace.
+//!
+//! What is done here keeps three promises. Nothing is written, made, removed or locked for longer than a slice. Nothing but
+//! `SQLite` opens the database, its log or its index of the log, for closing any descriptor of theirs would drop the locks of
+//! whatever has them open in this process. And what was read is of one moment.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use once_cell::race::OnceBox;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::{Error, Result, Status};
+use crate::platform::files::{self, Inode};
+use crate::platform::foreign::MakesNoLog;
+use crate::platform::fork::{Release, hold};
+use crate::platform::mutex::lock;
+use crate::platform::sole::Sole;
+use crate::platform::stamp::{Compared, Stamp};
+
+use super::super::bounds::Bounds;
+use super::schema;
+
+/// Where it lies in the folder 'Plex Media Server'.
+const IN_FOLDER: &str = "Plug-in Support/Databases/com.plexapp.plugins.library.db";
+/// For how long a slice reads: the server's log cannot be begun anew while one does.
+const SLICE: Duration = Duration::from_millis(40);
+/// How often a slice is begun again that the server came between.
+const ATTEMPTS: u32 = 4;
+
+/// The database of a Plex Media Server, as a host named it.
+#[derive(Debug)]
+pub struct Place {
+    /// As it was named.
+    named: PathBuf,
+    /// What that led to, once it was there.
+    file: OnceBox<PathBuf>,
+    vfs: Option<MakesNoLog>,
+    /// Held while a slice is read: no fork comes between.
+    reading: Mutex<()>,
+}
+
+/// The database and its companions at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Which file it is, as a number.
+    pub file: u64,
+    /// Differs when anything was written since.
+    pub stamp: u64,
+    /// Whether the next write would show in `stamp`.
+    pub is_settled: bool,
+    log: bool,
+    shared: bool,
+}
+
+#[cfg(test)]
+impl State {
+    pub fn for_tests(stamp: u64, is_settled: bool) -> Self {
+        Self {
+            file: 1,
+            stamp,
+            is_settled,
+            log: false,
+            shared: false,
+        }
+    }
+}
+
+/// One short look into the database. Dropped before anything is waited for.
+pub struct Slice {
+    pub connection: Connection,
+    /// When it should end.
+    pub until: Instant,
+    pub state: State,
+    // Let go after the connection.
+    _sole: Vec<Sole>,
+}
+
+impl Slice {
+    /// Whether its time is over.
+    pub fn is_over(&self) -> bool {
+        Instant::now() >= self.until
+    }
+}
+
+impl Place {
+    pub fn new(named: &Path) -> Self {
+        Self {
+            named: named.to_owned(),
+            file: OnceBox::new(),
+            vfs: MakesNoLog::new(),
+            reading: Mutex::new(()),
+        }
+    }
+
+    /// The lock of slices, held through a fork.
+    pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
+        Box::new(hold(owner, |owner| &within(owner).reading))
+    }
+
+    /// The file, without links: its log lies beside it. A folder stands for the file in it.
+    pub fn file(&self) -> Result<&Path> {
+        if let Some(file) = self.file.get() {
+            return Ok(file);
+        }
+        let found = fs::canonicalize(&self.named).and_then(|found| match fs::metadata(&found)?.is_dir() {
+            true => fs::canonicalize(found.join(IN_FOLDER)),
+            false => Ok(found),
+        });
+        match found {
+            Ok(found) => Ok(self.file.get_or_init(|| Box::new(found))),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    /// The folder 'Plex Media Server', if the file lies where it does in it.
+    pub fn folder(&self) -> Option<&Path> {
+        let file = self.file().ok()?;
+        file.ends_with(IN_FOLDER).then(|| file.ancestors().nth(3)).flatten()
+    }
+
+    /// What the database and its companions are now, by their facts alone.
+    pub fn state(&self) -> Result<State> {
+        let file = self.file()?;
+        let database = Stamp::of(file, Compared::All).ok_or_else(|| match fs::metadata(file) {
+            Ok(_) => Error::new(
+                Status::NotPlex,
+                format!(
+                    "{} is no regular file: name Plex's database, or the folder 'Plex Media Server'",
+                    self.shown()
+                ),
+            ),
+            Err(error) => self.failed(&error),
+        })?;
+        let log = Stamp::of(&beside(file, "-wal"), Compared::All);
+        let shared = Inode::of(&beside(file, "-shm")).is_some();
+        let mut facts = database.bytes;
+        let mut is_settled = database.is_settled;
+        if let Some(log) = &log {
+            facts.push(0);
+            facts.extend(&log.bytes);
+            is_settled &= log.is_settled;
+        }
+        Ok(State {
+            file: xxh3_64(format!("{:?}", database.file).as_bytes()),
+            stamp: xxh3_64(&facts),
+            is_settled,
+            log: log.is_some(),
+            shared,
+        })
+    }
+
+    /// Reads for a moment; what `work` gives is of that moment. Called again where the server came between.
+    pub fn slice<T>(&self, bounds: &Bounds<'_>, work: &mut dyn FnMut(&Slice) -> Result<T>) -> Result<T> {
+        let _reading = lock(&self.reading);
+        let mut last = None;
+        for attempt in 0..ATTEMPTS {
+            if (bounds.aborted)() {
+                return Err(Error::new(
+                    Status::Aborted,
+                    "the host stopped the reading of Plex's database",
+                ));
+            }
+            if bounds.left().is_some_and(|left| left.is_zero()) {
+                return Err(Error::new(
+                    Status::Timeout,
+                    "time is up: Plex's database is read by the next call",
+                ));
+            }
+            if attempt > 0 {
+                std::thread::sleep(Duration::from_millis(u64::from(attempt)));
+            }
+            match self.attempt(work) {
+                Err(error) if error.status == Status::Starting => last = Some(error),
+                done => return done,
+            }
+        }
+        Err(last.unwrap_or_else(|| self.moving()))
+    }
+
+    fn attempt<T>(&self, work: &mut dyn FnMut(&Slice) -> Result<T>) -> Result<T> {
+        let slice = self.open()?;
+        let done = work(&slice);
+        let state = slice.state.clone();
+        drop(slice);
+        // Without a log nothing kept its writer from writing meanwhile.
+        if !state.log && self.state()? != state {
+            return Err(self.moving());
+        }
+        done
+    }
+
+    fn open(&self) -> Result<Slice> {
+        let file = self.file()?;
+        let state = self.state()?;
+        let folder = file.parent().unwrap_or(file);
+        let disk = files::disk(folder);
+        if !disk.shares_memory {
+            return Err(Error::new(
+                Status::Forbidden,
+                format!(
+                    "{} lies on {}, which does not share locks and memory with the machine that Plex runs on: run this on that \
+                     machine, or give a copy of the file",
+                    self.shown(),
+                    disk.kind.as_deref().unwrap_or("a network or a shared folder")
+                ),
+            ));
+        }
+        let how = match (state.log, state.shared) {
+            (true, true) => "mode=ro&readonly_shm=1",
+            // Not open anywhere, and whole in itself.
+            (false, false) => "mode=ro&immutable=1",
+            _ => {
+                return Err(Error::new(
+                    Status::Starting,
+                    format!(
+                        "{} has one of its companions -wal and -shm and lacks the other: its server is starting or stopping; it \
+                         is read once that is over",
+                        self.shown()
+                    ),
+                ));
+            }
+        };
+        let mut sole = Vec::new();
+        for one in [file.to_owned(), beside(file, "-wal"), beside(file, "-shm")] {
+            let Some(inode) = Inode::of(&one) else { continue };
+            sole.push(Sole::take(&one, inode).ok_or_else(|| {
+                Error::new(
+                    Status::Connect,
+                    format!(
+                        "{} is open in this process already, and closing it here would drop the locks of what has it open: \
+                         close it there first",
+                        self.shown()
+                    ),
+                )
+            })?);
+        }
+        let Some(vfs) = &self.vfs else {
+            return Err(Error::new(Status::Connect, "SQLite has no VFS here"));
+        };
+        // NO_MUTEX: one thread uses it.
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags_and_vfs(uri(file, how), flags, vfs.name())
+            .map_err(|error| self.explain(&error))?;
+        let slice = Slice {
+            connection,
+            until: Instant::now() + SLICE,
+            state,
+            _sole: sole,
+        };
+        self.restrain(&slice.connection).map_err(|error| self.explain(&error))?;
+        Ok(slice)
+    }
+
+    /// What the connection may not do, and what it must not leave behind; then it begins to read.
+    fn restrain(&self, connection: &Connection) -> rusqlite::Result<()> {
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.set_prepared_statement_cache_capacity(32);
+        // One read transaction: all statements of the slice see one moment.
+        connection.execute_batch(
+            "PRAGMA query_only = 1; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; BEGIN",
+        )?;
+        // The transaction begins with the first read.
+        connection
+            .query_row("SELECT 1 FROM sqlite_master LIMIT 1", [], |_| Ok(()))
+            .or_else(|error| match error {
+                rusqlite::Error::QueryReturnedNoRows => Ok(()),
+                error => Err(error),
+            })
+    }
+
+    /// The error of a statement: of one that the database cannot be asked, which columns it lacks.
+    pub fn unasked(&self, slice: &Slice, error: &rusqlite::Error) -> Error {
+        match schema::missing(&slice.connection) {
+            Ok(Some(missing)) => Error::new(
+                Status::NotPlex,
+                format!(
+                    "{} lacks {missing}: it is no library database of Plex's, or one of a version that this plexindex does not \
+                     know; use server_url instead",
+                    self.shown()
+                ),
+            ),
+            _ => self.explain(error),
+        }
+    }
+
+    fn explain(&self, error: &rusqlite::Error) -> Error {
+        let (status, remedy) = match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+                if self.state().is_ok() && self.is_readable() =>
+            {
+                (Status::Starting, "its server is starting or stopping: try again")
+            }
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => (
+                Status::Forbidden,
+                "it and its -wal and -shm must be readable by this user: join the group that Plex's files belong to",
+            ),
+            Some(ErrorCode::NotADatabase) => (
+                Status::NotPlex,
+                "it is no database: name com.plexapp.plugins.library.db",
+            ),
+            Some(ErrorCode::DatabaseCorrupt) => (
+                Status::BadAnswer,
+                "it is damaged, or was copied while it was written: use server_url instead",
+            ),
+            _ => (Status::ServerError, "try again, or use server_url instead"),
+        };
+        Error::new(status, format!("Plex's database {}: {error}; {remedy}", self.shown()))
+    }
+
+    /// Whether this user may read all that is there. Asked by the rights alone: nothing is opened.
+    fn is_readable(&self) -> bool {
+        self.file().is_ok_and(|file| {
+            ["", "-wal", "-shm"]
+                .into_iter()
+                .map(|end| beside(file, end))
+                .all(|one| Inode::of(&one).is_none() || files::may_read(&one))
+        })
+    }
+
+    fn moving(&self) -> Error {
+        Error::new(
+            Status::Starting,
+            format!(
+                "{} changed while it was read: its server is starting or stopping; try again",
+                self.shown()
+            ),
+        )
+    }
+
+    fn failed(&self, error: &std::io::Error) -> Error {
+        let (status, remedy) = match error.kind() {
+            std::io::ErrorKind::NotFound => (
+                Status::Connect,
+                "it is not there: name com.plexapp.plugins.library.db, or the folder 'Plex Media Server' that it lies in",
+            ),
+            std::io::ErrorKind::PermissionDenied => (
+                Status::Forbidden,
+                "it and the folders above it must be readable by this user: join the group that Plex's files belong to",
+            ),
+            _ => (Status::Connect, "look whether its disk is there"),
+        };
+        Error::new(status, format!("Plex's database {}: {error}; {remedy}", self.shown()))
+    }
+
+    pub fn shown(&self) -> std::path::Display<'_> {
+        self.file.get().map_or(self.named.as_path(), PathBuf::as_path).display()
+    }
+}
+
+/// A companion of the file.
+fn beside(file: &Path, end: &str) -> PathBuf {
+    let mut name = OsString::from(file);
+    name.push(end);
+    name.into()
+}
+
+/// The file as a URI: bytes that mean something there are written as numbers.
+fn uri(file: &Path, how: &str) -> String {
+    use std::fmt::Write as _;
+    let mut uri = String::from("file:");
+    for byte in files::bytes_of(file) {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
+            other => {
+                let _ = write!(uri, "%{other:02X}");
+            }
+        }
+    }
+    uri + "?" + how
+}

@@ -1,0 +1,54 @@
+//! The server's name, which is not in the database.
+
+use std::fs;
+use std::path::Path;
+
+use crate::platform::wipe::wipe;
+
+/// Where it is kept.
+const FILE: &str = "Preferences.xml";
+/// As what.
+const ATTRIBUTE: &str = " ProcessedMachineIdentifier=\"";
+
+/// The machine identifier of the server whose folder this is; `None` where that may not be read. The file holds the server's
+/// own token too: nothing else of it is looked at or kept.
+pub fn machine_identifier(folder: &Path) -> Option<String> {
+    let mut text = fs::read(folder.join(FILE)).ok()?;
+    let found = std::str::from_utf8(&text).ok().and_then(|text| {
+        let (_, behind) = text.split_once(ATTRIBUTE)?;
+        let (name, _) = behind.split_once('"')?;
+        let is_name = (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_name.then(|| name.to_owned())
+    });
+    wipe(&mut text);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::machine_identifier;
+
+    #[test]
+    fn the_name_is_read_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |text: &str| std::fs::write(folder.path().join("Preferences.xml"), text).expect("written");
+        assert_eq!(machine_identifier(folder.path()), None, "there is no such file");
+        write(
+            "<?xml version=\"1.0\"?>\n<Preferences OldestPreviousVersion=\"1\" MachineIdentifier=\"a-b-c\" \
+             ProcessedMachineIdentifier=\"0123456789abcdef0123456789abcdef01234567\" PlexOnlineToken=\"secret\"/>",
+        );
+        assert_eq!(
+            machine_identifier(folder.path()).as_deref(),
+            Some("0123456789abcdef0123456789abcdef01234567")
+        );
+        for none in [
+            "",
+            "<Preferences/>",
+            "<P ProcessedMachineIdentifier=\"\"/>",
+            "<P ProcessedMachineIdentifier=\"a b\"/>",
+        ] {
+            write(none);
+            assert_eq!(machine_identifier(folder.path()), None, "{none}");
+        }
+    }
+}

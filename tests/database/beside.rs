@@ -1,0 +1,207 @@
+//! The database beside HTTP: one request a day shows that they are one, and where they are not, HTTP answers.
+
+use std::fs;
+use std::path::Path;
+
+use plexindex::error::Status;
+use plexindex::index::{Index, ManualClock, QueryOptions};
+use plexindex::model::Token;
+use plexindex::options::Options;
+use plexindex::source::{FieldChange, Lock};
+use plexindex_standin::{ItemSpec, Kind, LibraryKind, LibrarySpec, Standin};
+use std::sync::Arc;
+
+use crate::alone::{films, path};
+use crate::plex_database::{self as written, Server};
+use crate::support::{HOUR_MS, clock};
+
+/// The server of that database: with so many of its films.
+fn serving(count: u32) -> Standin {
+    let mut spec = LibrarySpec::new(LibraryKind::Movie, 0).title("Films");
+    spec.plain = true;
+    let films = (0..count).map(|film| ItemSpec {
+        guid: Some(format!("plex://1/Film {film}")),
+        ..ItemSpec::file(&format!("Film {film}"), &path(film)).key(u64::from(film) + 1)
+    });
+    Standin::builder()
+        .library(spec)
+        .items(1, films)
+        .start()
+        .expect("the stand-in starts")
+}
+
+fn with(store: &Path, server: &Server, http: &Standin) -> Options {
+    Options {
+        server_url: Some(http.url()),
+        token: Token::new(&http.token()),
+        database: Some(server.folder.clone()),
+        retry_for: std::time::Duration::ZERO,
+        ..Options::new(store)
+    }
+}
+
+/// As `Index::open` does, with a clock that stands still.
+fn opened(options: Options, clock: &Arc<ManualClock>) -> Index {
+    Index::open_with_clock(options, Arc::clone(clock) as _).expect("opened")
+}
+
+fn key_of(index: &Index, path: &str) -> Option<String> {
+    let found = index
+        .match_path(&QueryOptions::default(), path.as_bytes())
+        .expect("an answer");
+    found
+        .item
+        .filter(|_| found.status == Status::Ok)
+        .map(|item| item.item.rating_key)
+}
+
+fn asked(http: &Standin) -> u64 {
+    let stats = http.stats();
+    Kind::ALL.iter().map(|kind| stats.of(*kind)).sum()
+}
+
+#[test]
+fn one_request_a_day_shows_that_they_are_one() {
+    let (folder, server, section) = films(30);
+    let (http, clock, store) = (serving(30), clock(), folder.path().join("store"));
+    let index = opened(with(&store, &server, &http), &clock);
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
+    assert_eq!(asked(&http), 1);
+    for hour in 0..20_u32 {
+        clock.advance_ms(HOUR_MS);
+        let new = format!("/data/films/new {hour}.mkv");
+        server.write(|database| {
+            written::add_film(database, section, &format!("New {hour}"), &new);
+            written::rename(database, i64::from(hour) + 1, &format!("/data/films/moved {hour}.mkv"));
+        });
+        // By other processes on the same store too.
+        let other = opened(with(&store, &server, &http), &clock);
+        assert_eq!(key_of(&other, &new), Some((31 + hour).to_string()));
+        assert_eq!(key_of(&other, &path(hour)), None);
+    }
+    assert_eq!(asked(&http), 1);
+    clock.advance_ms(5 * HOUR_MS);
+    // The next day it is asked once more, and by now the server has another last film than this stand-in.
+    assert_eq!(key_of(&index, &path(25)).as_deref(), Some("26"));
+    assert!(asked(&http) > 1);
+}
+
+#[test]
+fn edits_and_verification_stay_with_the_server() {
+    let (folder, server, _) = films(30);
+    let (http, clock) = (serving(30), clock());
+    let index = opened(with(&folder.path().join("store"), &server, &http), &clock);
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let library = index.library("Films").expect("a handle");
+    let before = asked(&http);
+    library.invalidate_item("5").expect("invalidated");
+    assert_eq!(key_of(&index, &path(4)).as_deref(), Some("5"));
+    assert_eq!(asked(&http) - before, 1);
+    let edit = plexindex::index::Edit {
+        keys: &["6"],
+        changes: &[FieldChange::Set("title".to_owned(), "Edited".to_owned())],
+        lock: Lock::Lock,
+    };
+    library
+        .edit_items(&edit, &mut plexindex::index::EditReport::default())
+        .expect("edited");
+    let found = library.match_path(path(5).as_bytes()).expect("an answer");
+    assert_eq!(found.item.expect("an item").item.title, "Edited");
+    index.watch_start().expect("watching");
+    index.watch_stop();
+}
+
+#[test]
+fn a_file_that_is_not_the_servers_is_put_aside() {
+    let (folder, server, _) = films(30);
+    let (clock, store) = (clock(), folder.path().join("store"));
+    // The same server, gone on without the file: it has one film more.
+    let http = serving(31);
+    let token_only = Options {
+        database: None,
+        ..with(&store, &server, &http)
+    };
+    let index = opened(with(&store, &server, &http), &clock);
+    assert_eq!(key_of(&index, &path(30)).as_deref(), Some("31"), "HTTP answers");
+    assert_eq!(index.stats().expect("statistics").items, 31);
+    // In the token's own view.
+    let theirs = opened(
+        Options {
+            offline: true,
+            ..token_only
+        },
+        &clock,
+    );
+    assert_eq!(theirs.stats().expect("statistics").items, 31);
+    // What was found out holds for the store.
+    let before = asked(&http);
+    let again = opened(with(&store, &server, &http), &clock);
+    assert_eq!(key_of(&again, &path(30)).as_deref(), Some("31"));
+    assert_eq!(
+        asked(&http),
+        before + 1,
+        "a probe of the server's, and no more questions about the file"
+    );
+    // Another file: it is looked at anew.
+    server.write(|database| {
+        let id = written::add_film(database, 1, "Film 30", &path(30));
+        assert_eq!(id, 31);
+    });
+    let copy = folder.path().join("copy.db");
+    fs::copy(server.file(), &copy).expect("copied");
+    fs::rename(&copy, server.file()).expect("replaced");
+    let again = opened(with(&store, &server, &http), &clock);
+    again.refresh(&QueryOptions::default(), true).expect("listed");
+    server.write(|database| written::rename(database, 9, "/data/films/moved.mkv"));
+    assert_eq!(
+        key_of(&again, "/data/films/moved.mkv").as_deref(),
+        Some("9"),
+        "by the file"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_put_aside() {
+    let (folder, server, _) = films(30);
+    let (clock, http) = (clock(), serving(30));
+    for (number, spoil) in [
+        // One companion alone.
+        |file: &Path| {
+            let mut log = file.as_os_str().to_owned();
+            log.push("-wal");
+            fs::write(log, b"").expect("written");
+        },
+        // No file.
+        |file: &Path| fs::remove_file(file).expect("removed"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        spoil(&server.file());
+        let store = folder.path().join(format!("store {number}"));
+        let index = opened(with(&store, &server, &http), &clock);
+        assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
+        assert!(
+            index.stats().expect("statistics").requests.iter().sum::<u64>() > 2,
+            "HTTP answered"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_was_read_is_read_while_its_server_is_away() {
+    let (folder, server, _) = films(30);
+    let (http, clock, store) = (serving(30), clock(), folder.path().join("store"));
+    let index = opened(with(&store, &server, &http), &clock);
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    http.refuse();
+    http.close_connections();
+    clock.advance_ms(30 * HOUR_MS);
+    server.write(|database| written::rename(database, 9, "/data/films/moved.mkv"));
+    assert_eq!(key_of(&index, "/data/films/moved.mkv").as_deref(), Some("9"));
+    // Where it was never found out that they are one, that is the failure.
+    let unknown = opened(with(&folder.path().join("other"), &server, &http), &clock);
+    let failed = unknown.refresh(&QueryOptions::default(), true).expect_err("no server");
+    assert_eq!(failed.status, Status::Connect);
+}

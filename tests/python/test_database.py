@@ -1,0 +1,130 @@
+"""Plex's own database as a source: from Python, from the command, and what the doctor says of it."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import pickle
+import sqlite3
+import sys
+from pathlib import Path
+
+import plexindex
+import pytest
+from cli import Cli
+from conftest import REPOSITORY
+
+RECORDED = REPOSITORY / "tests/database/recorded"
+INSIDE = "Plug-in Support/Databases/com.plexapp.plugins.library.db"
+BUNNY = "/data/Movies/Big Buck Bunny (2008) - part1.mkv"
+
+
+@pytest.fixture
+def plex(tmp_path: Path) -> Path:
+    """The folder of a server with a recorded database."""
+    folder = tmp_path / "Plex Media Server"
+    (folder / INSIDE).parent.mkdir(parents=True)
+    (folder / INSIDE).write_bytes(gzip.decompress((RECORDED / "library-2023-05.db.gz").read_bytes()))
+    return folder
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """The command, and nothing said about a server."""
+    return Cli(tmp_path)
+
+
+@pytest.mark.parametrize("named", ["folder", "file", "bytes"])
+def test_it_is_all_that_is_needed(plex: Path, cache: Path, named: str) -> None:
+    database = {"folder": plex, "file": str(plex / INSIDE), "bytes": os.fsencode(plex)}[named]
+    with plexindex.open(cache, database=database) as index:
+        found = index.match_path(None, BUNNY)
+        assert found.item is not None
+        assert (found.item.rating_key, found.item.title) == ("55", "Big Buck Bunny")
+        assert [library.title for library in index.libraries()] == ["Movies", "TV Shows", "Photos", "Music"]
+        movies = index.library("Movies")
+        movies.refresh()
+        assert movies.lookup_key(BUNNY) == "/library/metadata/55"
+        assert sum(index.stats().requests.values()) == 0
+    assert os.listdir((plex / INSIDE).parent) == [Path(INSIDE).name]
+
+
+def test_what_is_written_is_seen(plex: Path, cache: Path) -> None:
+    with plexindex.open(cache, database=plex) as index:
+        index.library("Movies").refresh()
+        database = sqlite3.connect(plex / INSIDE)
+        # Those of the server's triggers that only it can run.
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f'DROP TRIGGER "{name}"')
+        database.execute("UPDATE metadata_items SET changed_at = 8000 WHERE id = 57")
+        database.execute("UPDATE media_parts SET file = '/data/Movies/moved.mkv' WHERE file LIKE '%Sintel%'")
+        database.commit()
+        database.close()
+        found = index.match_path(None, "/data/Movies/moved.mkv").item
+        assert found is not None
+        assert found.rating_key == "57"
+
+
+def test_a_pickled_index_has_it_too(plex: Path, cache: Path) -> None:
+    with plexindex.open(cache, database=plex) as index:
+        again = pickle.loads(pickle.dumps(index))  # noqa: S301
+        assert again.match_path(None, BUNNY).item.rating_key == "55"
+        again.close()
+
+
+def test_what_is_no_database_is_refused(tmp_path: Path, cache: Path) -> None:
+    with pytest.raises(plexindex.InvalidArgumentError, match="NUL"):
+        plexindex.open(cache, database=b"a\0b")
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as database:
+        database.execute("CREATE TABLE media_parts (id INTEGER PRIMARY KEY)")
+    database.close()
+    with (
+        plexindex.open(cache, database=other) as index,
+        pytest.raises(plexindex.ServerError, match=r"media_parts\.file"),
+    ):
+        index.match_path(None, BUNNY)
+    with (
+        plexindex.open(cache, database=tmp_path / "nowhere") as index,
+        pytest.raises(plexindex.ServerError, match="it is not there"),
+    ):
+        index.match_path(None, BUNNY)
+
+
+def test_what_this_process_has_open_is_left_alone(plex: Path, cache: Path) -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("told by Linux only")
+    with (
+        plexindex.open(cache, database=plex) as index,
+        open(plex / INSIDE, "rb"),
+        pytest.raises(plexindex.ServerError, match="is open in this process already"),
+    ):
+        index.match_path(None, BUNNY)
+
+
+def test_the_command_takes_it_from_each_place(cli: Cli, plex: Path) -> None:
+    assert "Big Buck Bunny" in cli.good("match", "--database", plex, BUNNY)
+    assert "Big Buck Bunny" in cli.good("match", BUNNY, PLEXINDEX_DATABASE=str(plex / INSIDE))
+    config = cli.home / ".config/plexapi/config.ini"
+    config.parent.mkdir(parents=True)
+    config.write_text(f"[plexindex]\ndatabase = {plex}\n")
+    assert "Big Buck Bunny" in cli.good("match", BUNNY)
+    cli.good("warm")
+    assert len(cli.json("libraries")) == 4
+
+
+def test_the_doctor_says_whether_it_can_be_used(cli: Cli, plex: Path) -> None:
+    text = cli.good("doctor", "--database", plex)
+    assert f"  ok   {plex} can be read: it has 4 libraries" in text
+    assert "note Preferences.xml beside it cannot be read" in text
+    assert "nothing but Plex's database is asked" in text
+    (plex / "Preferences.xml").write_text('<Preferences ProcessedMachineIdentifier="0123456789abcdef"/>')
+    facts = cli.json("doctor", "--database", plex)["database"]
+    assert facts == {
+        "file": str(plex), "usable": True, "why_not": None, "libraries": 4, "machine_identifier": "0123456789abcdef",
+    }  # fmt: skip
+    lone = Path(f"{plex / INSIDE}-wal")
+    lone.touch()
+    done = cli.run("doctor", "--database", plex)
+    assert (done.returncode, "BAD  it cannot be used here: " in done.stdout) == (3, True)
+    assert "starting or stopping" in " ".join(done.stdout.split())

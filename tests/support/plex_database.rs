@@ -1,0 +1,254 @@
+//! Plex's library database as its server keeps it: with the real schema, written as the server writes it.
+//!
+//! The writer opens the file for each change and closes it again, as one that stops after it: this process must not have it
+//! open while it is read. What writes all the time is another process (`Server::run`).
+#![allow(dead_code)] // each test file uses its part
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, params};
+
+/// Where it lies in the folder 'Plex Media Server'.
+pub const IN_FOLDER: &str = "Plug-in Support/Databases/com.plexapp.plugins.library.db";
+const SCHEMA: &str = include_str!("../database/schema.sql");
+
+/// A server's folder with its database.
+pub struct Server {
+    pub folder: PathBuf,
+}
+
+/// The types of rows, as the server numbers them.
+pub mod kind {
+    pub const MOVIE: i64 = 1;
+    pub const SHOW: i64 = 2;
+    pub const SEASON: i64 = 3;
+    pub const EPISODE: i64 = 4;
+    pub const ARTIST: i64 = 8;
+    pub const ALBUM: i64 = 9;
+    pub const TRACK: i64 = 10;
+}
+
+impl Server {
+    /// A server without libraries.
+    pub fn new(folder: &Path) -> Self {
+        let server = Self::at(folder);
+        let file = server.file();
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        let database = Connection::open(&file).expect("opened");
+        database
+            .execute_batch("PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;")
+            .expect("WAL");
+        database.execute_batch(SCHEMA).expect("the schema");
+        server
+    }
+
+    /// A server whose folder is there.
+    pub fn at(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// One of the two recorded states.
+    pub fn recorded(folder: &Path, month: &str) -> Self {
+        let server = Self::at(folder);
+        std::fs::create_dir_all(server.file().parent().expect("a folder")).expect("made");
+        server.replace(month);
+        server
+    }
+
+    /// The database becomes that of a recorded state, as another file.
+    pub fn replace(&self, month: &str) {
+        let next = self.file().with_extension("next");
+        std::fs::write(&next, recorded(month)).expect("written");
+        std::fs::rename(next, self.file()).expect("renamed");
+    }
+
+    /// The database becomes that of a recorded state, written into the same file.
+    pub fn become_state(&self, month: &str) {
+        std::fs::write(self.file(), recorded(month)).expect("written");
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.folder.join(IN_FOLDER)
+    }
+
+    /// The database as its server opens it.
+    pub fn open(&self) -> Connection {
+        let database = Connection::open(self.file()).expect("opened");
+        database
+            .busy_timeout(std::time::Duration::from_secs(10))
+            .expect("patient");
+        // Those of the server's own triggers that stock SQLite cannot run.
+        let mut triggers = Vec::new();
+        {
+            let mut names = database
+                .prepare("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+                .expect("prepared");
+            let found = names.query_map([], |row| row.get::<_, String>(0)).expect("asked");
+            triggers.extend(found.map(|name| name.expect("a name")));
+        }
+        for name in triggers {
+            database
+                .execute_batch(&format!("DROP TRIGGER \"{name}\""))
+                .expect("dropped");
+        }
+        database
+    }
+
+    /// The server writes something, and stops.
+    pub fn write<T>(&self, what: impl FnOnce(&Connection) -> T) -> T {
+        let database = self.open();
+        database.execute_batch("PRAGMA synchronous = OFF").expect("set");
+        let begun = database.unchecked_transaction().expect("begun");
+        let done = what(&database);
+        begun.commit().expect("committed");
+        database.close().expect("closed");
+        done
+    }
+
+    /// A library with one folder.
+    pub fn library(&self, title: &str, kind: i64, folder: &str) -> i64 {
+        self.write(|database| {
+            database
+                .execute(
+                    "INSERT INTO library_sections (name, section_type, uuid, scanned_at) VALUES (?1, ?2, ?3, 1700000000)",
+                    params![title, kind, format!("00000000-0000-4000-8000-{:012x}", title.len() * 31 + title.as_bytes()[0] as usize)],
+                )
+                .expect("added");
+            let id = database.last_insert_rowid();
+            database
+                .execute(
+                    "INSERT INTO section_locations (library_section_id, root_path) VALUES (?1, ?2)",
+                    params![id, folder],
+                )
+                .expect("added");
+            id
+        })
+    }
+}
+
+/// A recorded state's bytes.
+pub fn recorded(month: &str) -> Vec<u8> {
+    let packed: &[u8] = match month {
+        "2023-04" => include_bytes!("../database/recorded/library-2023-04.db.gz"),
+        "2023-05" => include_bytes!("../database/recorded/library-2023-05.db.gz"),
+        _ => panic!("{month}"),
+    };
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(packed)
+        .read_to_end(&mut bytes)
+        .expect("unpacked");
+    bytes
+}
+
+/// The number of the next change.
+pub fn next_change(database: &Connection) -> i64 {
+    database
+        .query_row(
+            "SELECT coalesce(max(changed_at), 0) + 1 FROM metadata_items",
+            [],
+            |row| row.get(0),
+        )
+        .expect("a number")
+}
+
+/// A row of an item, a show, a season.
+pub fn add_row(
+    database: &Connection,
+    section: i64,
+    kind: i64,
+    title: &str,
+    parent: Option<i64>,
+    index: Option<i64>,
+) -> i64 {
+    database
+        .prepare_cached(
+            "INSERT INTO metadata_items (library_section_id, metadata_type, title, guid, parent_id, [index], changed_at, \
+             year, added_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 2001, 1700000000)",
+        )
+        .expect("prepared")
+        .execute(params![
+            section,
+            kind,
+            title,
+            format!("plex://{kind}/{title}"),
+            parent,
+            index,
+            next_change(database)
+        ])
+        .expect("added");
+    database.last_insert_rowid()
+}
+
+/// A version of an item, with its files.
+pub fn add_files(database: &Connection, item: i64, files: &[&str]) -> i64 {
+    database
+        .prepare_cached("INSERT INTO media_items (metadata_item_id, library_section_id) SELECT id, library_section_id FROM metadata_items WHERE id = ?1")
+        .expect("prepared")
+        .execute([item])
+        .expect("added");
+    let version = database.last_insert_rowid();
+    for file in files {
+        database
+            .prepare_cached("INSERT INTO media_parts (media_item_id, file) VALUES (?1, ?2)")
+            .expect("prepared")
+            .execute(params![version, file])
+            .expect("added");
+    }
+    version
+}
+
+/// A film with one file.
+pub fn add_film(database: &Connection, section: i64, title: &str, path: &str) -> i64 {
+    let id = add_row(database, section, kind::MOVIE, title, None, Some(1));
+    add_files(database, id, &[path]);
+    id
+}
+
+/// Says that an item changed, as the server does with every change.
+pub fn touch(database: &Connection, item: i64) {
+    database
+        .execute(
+            "UPDATE metadata_items SET changed_at = ?2 WHERE id = ?1",
+            [item, next_change(database)],
+        )
+        .expect("touched");
+}
+
+/// An item's only file has another name.
+pub fn rename(database: &Connection, item: i64, path: &str) {
+    let renamed = database.execute(
+        "UPDATE media_parts SET file = ?2 WHERE media_item_id IN (SELECT id FROM media_items WHERE metadata_item_id = ?1)",
+        params![item, path],
+    );
+    assert_eq!(renamed, Ok(1), "{path}");
+    touch(database, item);
+}
+
+/// An item goes, and the trash is emptied: nothing is left of it.
+pub fn delete(database: &Connection, item: i64) {
+    for sql in [
+        "DELETE FROM media_parts WHERE media_item_id IN (SELECT id FROM media_items WHERE metadata_item_id = ?1)",
+        "DELETE FROM media_items WHERE metadata_item_id = ?1",
+        "DELETE FROM metadata_items WHERE id = ?1",
+    ] {
+        database.execute(sql, [item]).expect("deleted");
+    }
+}
+
+/// An item's external id.
+pub fn add_external_id(database: &Connection, item: i64, id: &str) {
+    database
+        .prepare_cached("INSERT INTO tags (tag, tag_type) VALUES (?1, 314)")
+        .expect("prepared")
+        .execute([id])
+        .expect("added");
+    let tag = database.last_insert_rowid();
+    database
+        .prepare_cached("INSERT INTO taggings (metadata_item_id, tag_id) VALUES (?1, ?2)")
+        .expect("prepared")
+        .execute([item, tag])
+        .expect("added");
+}
