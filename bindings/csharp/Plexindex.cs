@@ -149,6 +149,7 @@ public static class Plexindex
         public UIntPtr @mappings_count;
         public long @slow_ms;
         public ulong @size_limit;
+        public Bytes @database;
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -127,7 +127,7 @@ public interface Plexindex extends Library {
         public Mapping(Pointer at) { super(at); read(); }
     }
 
-    @FieldOrder({"size", "cache_dir", "server_url", "token", "user", "ca_file", "library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms", "matches_limit", "flags", "page_size", "log_level", "reserved", "mappings", "mappings_count", "slow_ms", "size_limit"})
+    @FieldOrder({"size", "cache_dir", "server_url", "token", "user", "ca_file", "library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms", "matches_limit", "flags", "page_size", "log_level", "reserved", "mappings", "mappings_count", "slow_ms", "size_limit", "database"})
     class Options extends Structure {
         public long size;
         public Bytes cache_dir;
@@ -150,6 +150,7 @@ public interface Plexindex extends Library {
         public long mappings_count;
         public long slow_ms;
         public long size_limit;
+        public Bytes database;
         public Options() { }
         public Options(Pointer at) { super(at); read(); }
     }

@@ -52,6 +52,7 @@ struct plexindex_options {
   size_t mappings_count;
   int64_t slow_ms;
   uint64_t size_limit;
+  plexindex_bytes database;
 };
 struct plexindex_buffer {
   void * data;
@@ -341,7 +342,7 @@ abi.statuses.LIST_AGAIN = 402
 -- The fields of each struct, in order.
 abi.structs.plexindex_bytes = { "data", "length" }
 abi.structs.plexindex_mapping = { "kind", "reserved", "from", "to" }
-abi.structs.plexindex_options = { "size", "cache_dir", "server_url", "token", "user", "ca_file", "library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms", "matches_limit", "flags", "page_size", "log_level", "reserved", "mappings", "mappings_count", "slow_ms", "size_limit" }
+abi.structs.plexindex_options = { "size", "cache_dir", "server_url", "token", "user", "ca_file", "library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms", "matches_limit", "flags", "page_size", "log_level", "reserved", "mappings", "mappings_count", "slow_ms", "size_limit", "database" }
 abi.structs.plexindex_buffer = { "data", "capacity", "length" }
 abi.structs.plexindex_progress = { "size", "library", "items", "total", "elapsed_ms" }
 abi.structs.plexindex_query = { "size", "library", "text", "deadline_ms", "flags", "reserved", "progress", "progress_user" }
