@@ -27,7 +27,7 @@ _LEVELS = {c.LOG_ERROR: 40, c.LOG_WARN: 30, c.LOG_INFO: 20, c.LOG_DEBUG: 10}
 _NAMES = {"error": c.LOG_ERROR, "warning": c.LOG_WARN, "info": c.LOG_INFO, "debug": c.LOG_DEBUG, "off": c.LOG_OFF}
 
 _draining = allocate_lock()
-# What the drain under way finds, and the callback that tells it: made once, which takes as long as all the rest of a drain.
+# What the drain under way finds, and the callback that tells it: made once, for that takes as long as all the rest.
 _found = LogLines()
 _callback: Any = None
 
