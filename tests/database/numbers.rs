@@ -93,11 +93,16 @@ fn numbers() {
     for round in 0..3 {
         let database = Connection::open(&file).expect("opened");
         let transaction = database.unchecked_transaction().expect("begun");
-        let mut ids = transaction
-            .prepare("SELECT id FROM metadata_items WHERE id <= ?1 AND metadata_type = 4 AND id % 41 = 7 ORDER BY id DESC LIMIT 100")
-            .expect("prepared");
-        let ids = ids.query_map([last], |row| row.get::<_, i64>(0)).expect("asked");
-        let ids: Vec<i64> = ids.map(|id| id.expect("a number")).collect();
+        let mut ids = Vec::new();
+        {
+            let sql = "SELECT id FROM metadata_items WHERE id <= ?1 AND metadata_type = 4 AND id % 41 = 7 \
+                 ORDER BY id DESC LIMIT 100";
+            let mut statement = transaction.prepare(sql).expect("prepared");
+            let mut rows = statement.query([last]).expect("asked");
+            while let Some(row) = rows.next().expect("a row") {
+                ids.push(row.get::<_, i64>(0).expect("a number"));
+            }
+        }
         for (change, id) in ids.into_iter().enumerate() {
             written::rename(&database, id, &format!("/data/renamed/{round} {change}.mkv"));
         }

@@ -1,0 +1,50 @@
+//! What there is of a database between questions: where it is, and what was read ahead.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
+
+use crate::error::{Error, Result, Status};
+use crate::platform::mutex::lock;
+
+use super::super::bounds::Bounds;
+use super::ahead::Ahead;
+use super::place::Place;
+
+/// The library database of a Plex Media Server.
+#[derive(Debug)]
+pub struct PlexDatabase {
+    pub(super) place: Place,
+    pub(super) ahead: Mutex<Ahead>,
+}
+
+impl PlexDatabase {
+    /// The database that a host named: the file, or the folder 'Plex Media Server' that it lies in. Touches nothing yet.
+    #[must_use]
+    pub fn new(named: &Path) -> Self {
+        Self {
+            place: Place::new(named),
+            ahead: Mutex::default(),
+        }
+    }
+
+    pub(super) fn ahead(&self) -> MutexGuard<'_, Ahead> {
+        lock(&self.ahead)
+    }
+
+    /// Ends a call that is over before it reads.
+    pub(super) fn check(&self, bounds: &Bounds<'_>) -> Result<()> {
+        if (bounds.aborted)() {
+            return Err(Error::new(
+                Status::Aborted,
+                "the host stopped the reading of Plex's database",
+            ));
+        }
+        if bounds.left().is_some_and(|left| left.is_zero()) {
+            return Err(Error::new(
+                Status::Timeout,
+                "time is up: Plex's database is read by the next call",
+            ));
+        }
+        Ok(())
+    }
+}
