@@ -9,6 +9,7 @@ use super::super::bounds::Bounds;
 use super::super::contract::{PageEnd, PageRequest};
 use super::super::plex::leaf_types;
 use super::ahead::Ahead;
+use super::place::check;
 use super::read::Items;
 use super::reader::PlexDatabase;
 
@@ -40,7 +41,7 @@ impl PlexDatabase {
         let Some(kind) = types.get(request.partition) else {
             return Ok(PageEnd::default());
         };
-        self.check(bounds)?;
+        check(bounds)?;
         let of = (library.section.clone(), request.partition, library.change.token.clone());
         let mut ahead = self.ahead();
         if request.position > 0

@@ -31,7 +31,7 @@ use super::kind::Kind;
 use super::plex::{KIND, leaf_types, tell_apart};
 
 use self::mark::Mark;
-use self::place::Place;
+use self::place::{Place, check};
 use self::read::numbers;
 pub use self::reader::PlexDatabase;
 
@@ -93,7 +93,7 @@ impl Source for PlexDatabase {
     }
 
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
-        self.check(&bounds)?;
+        check(&bounds)?;
         let file = self.place.file()?;
         let named = self.place.folder().and_then(preferences::machine_identifier);
         Ok(Server {
@@ -105,7 +105,7 @@ impl Source for PlexDatabase {
     }
 
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
-        self.check(&bounds)?;
+        check(&bounds)?;
         self.ahead().clear();
         let mut libraries = self.place.slice(&bounds, &mut |slice| {
             let read = || {
@@ -140,7 +140,7 @@ impl Source for PlexDatabase {
     }
 
     fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
-        self.check(&bounds)?;
+        check(&bounds)?;
         self.changed(library, known, &bounds)
     }
 
@@ -151,7 +151,7 @@ impl Source for PlexDatabase {
         bounds: Bounds<'_>,
         is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
-        self.check(&bounds)?;
+        check(&bounds)?;
         let section = listing::section(library)?;
         let items = self.place.slice(&bounds, &mut |slice| {
             let read = || {
@@ -183,7 +183,7 @@ impl Source for PlexDatabase {
     }
 
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
-        self.check(&bounds)?;
+        check(&bounds)?;
         if rating_keys.is_empty() {
             return Ok(Vec::new());
         }

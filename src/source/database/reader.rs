@@ -3,10 +3,8 @@
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
-use crate::error::{Error, Result, Status};
 use crate::platform::mutex::lock;
 
-use super::super::bounds::Bounds;
 use super::ahead::Ahead;
 use super::place::Place;
 
@@ -29,22 +27,5 @@ impl PlexDatabase {
 
     pub(super) fn ahead(&self) -> MutexGuard<'_, Ahead> {
         lock(&self.ahead)
-    }
-
-    /// Ends a call that is over before it reads.
-    pub(super) fn check(&self, bounds: &Bounds<'_>) -> Result<()> {
-        if (bounds.aborted)() {
-            return Err(Error::new(
-                Status::Aborted,
-                "the host stopped the reading of Plex's database",
-            ));
-        }
-        if bounds.left().is_some_and(|left| left.is_zero()) {
-            return Err(Error::new(
-                Status::Timeout,
-                "time is up: Plex's database is read by the next call",
-            ));
-        }
-        Ok(())
     }
 }
