@@ -139,9 +139,10 @@ impl Reading {
 
     /// Where this index asks, and as whom. The store knows users by a secret of its database, which may be made anew.
     pub fn endpoint(&self) -> Option<Endpoint> {
-        let view = match self.is_aside.load(Ordering::Acquire) {
-            true => &self.view_aside,
-            false => &self.view,
+        let view = if self.is_aside.load(Ordering::Acquire) {
+            &self.view_aside
+        } else {
+            &self.view
         };
         view.as_ref().map(|View { place, viewer }| Endpoint {
             url: place.clone(),

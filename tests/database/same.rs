@@ -21,7 +21,7 @@ type Row = BTreeMap<String, Value>;
 /// All rows of a table, by their number: no join, no index, no statement of the library's own.
 fn table(database: &rusqlite::Connection, name: &str) -> BTreeMap<i64, Row> {
     let mut statement = database.prepare(&format!("SELECT * FROM {name}")).expect("prepared");
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let rows = statement
         .query_map([], |row| {
             let cells = names

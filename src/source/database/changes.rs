@@ -11,11 +11,11 @@ use crate::model::{Item, Library};
 
 use super::super::bounds::Bounds;
 use super::super::contract::{Changes, Known};
-use super::PlexDatabase;
 use super::listing::{section, types};
 use super::mark::Mark;
 use super::place::Slice;
 use super::read::{Items, numbers};
+use super::reader::PlexDatabase;
 
 /// Above this many a listing is the better way.
 const MOST: usize = 50_000;

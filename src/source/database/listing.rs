@@ -8,57 +8,13 @@ use crate::model::{Item, ItemType, Library};
 use super::super::bounds::Bounds;
 use super::super::contract::{PageEnd, PageRequest};
 use super::super::plex::leaf_types;
-use super::PlexDatabase;
+use super::ahead::Ahead;
+use super::place::check;
 use super::read::Items;
+use super::reader::PlexDatabase;
 
 /// How many items are read ahead: what a slice has time for, and few enough to need little memory.
 const AHEAD: usize = 16_384;
-
-/// What was read and not yet asked for.
-#[derive(Debug, Default)]
-pub struct Ahead {
-    /// Of which library, partition and change token: of another moment of the server's it is worth nothing.
-    of: Option<(String, usize, String)>,
-    /// Behind which position.
-    after: u64,
-    items: VecDeque<(u64, Item)>,
-    /// Nothing comes behind them.
-    is_all: bool,
-}
-
-impl Ahead {
-    /// The next page, if what was read goes on where it begins.
-    fn page(
-        &mut self,
-        of: &(String, usize, String),
-        request: &PageRequest<'_>,
-        items: &mut Vec<Item>,
-    ) -> Option<PageEnd> {
-        if self.of.as_ref() != Some(of) || self.after != request.position || (self.items.is_empty() && !self.is_all) {
-            return None;
-        }
-        let mut rows = 0;
-        while rows < request.size
-            && let Some((id, item)) = self.items.pop_front()
-        {
-            items.push(item);
-            self.after = id;
-            rows += 1;
-        }
-        let is_last = self.is_all && self.items.is_empty();
-        Some(PageEnd {
-            rows: rows.into(),
-            total: None,
-            next: (!is_last).then_some(self.after),
-            moved: false,
-        })
-    }
-
-    /// Forgets what was read.
-    pub fn clear(&mut self) {
-        *self = Self::default();
-    }
-}
 
 /// The number of a library that is asked for.
 pub fn section(library: &Library) -> Result<i64> {
@@ -85,7 +41,7 @@ impl PlexDatabase {
         let Some(kind) = types.get(request.partition) else {
             return Ok(PageEnd::default());
         };
-        self.check(bounds)?;
+        check(bounds)?;
         let of = (library.section.clone(), request.partition, library.change.token.clone());
         let mut ahead = self.ahead();
         if request.position > 0

@@ -1,56 +1,41 @@
 //! Plex's own database as a [`Source`]: the file that the server keeps its libraries in, read beside the running server.
 //!
 //! `place` is where the file is and how a short look into it leaves no trace; `schema` what is read of it, `read` what that
-//! means, in the words of the HTTP API; `mark` what tells that something changed. `listing` and `changes` are made of them.
+//! means, in the words of the HTTP API; `mark` what tells that something changed. `reader` is what there is between questions,
+//! with what was read `ahead`; `listing` and `changes` are made of them.
 //!
 //! Nothing here asks for anything over a network, and nothing is counted as a request.
 
+mod ahead;
 mod changes;
 mod listing;
 mod mark;
 mod place;
 mod preferences;
 mod read;
+mod reader;
 mod schema;
 
 use std::ops::RangeInclusive;
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::error::{Error, Result, Status};
+use crate::error::Result;
 use crate::model::{Item, Library, Server, Trust};
 use crate::platform::fork::{Release, hold};
-use crate::platform::mutex::lock;
 
 use super::bounds::Bounds;
 use super::contract::{Abilities, Changes, Delta, Known, PageEnd, PageRequest, Resume, Source, WantedPath};
 use super::kind::Kind;
 use super::plex::{KIND, leaf_types, tell_apart};
 
-use self::listing::Ahead;
 use self::mark::Mark;
-use self::place::Place;
+use self::place::{Place, check};
 use self::read::numbers;
-
-/// The library database of a Plex Media Server.
-#[derive(Debug)]
-pub struct PlexDatabase {
-    place: Place,
-    ahead: Mutex<Ahead>,
-}
+pub use self::reader::PlexDatabase;
 
 impl PlexDatabase {
-    /// The database that a host named: the file, or the folder 'Plex Media Server' that it lies in. Touches nothing yet.
-    #[must_use]
-    pub fn new(named: &Path) -> Self {
-        Self {
-            place: Place::new(named),
-            ahead: Mutex::default(),
-        }
-    }
-
     /// Which file it is, if it can be read here.
     ///
     /// # Errors
@@ -87,27 +72,6 @@ impl PlexDatabase {
         }
         Ok(None)
     }
-
-    fn ahead(&self) -> MutexGuard<'_, Ahead> {
-        lock(&self.ahead)
-    }
-
-    /// Ends a call that is over before it reads.
-    fn check(&self, bounds: &Bounds<'_>) -> Result<()> {
-        if (bounds.aborted)() {
-            return Err(Error::new(
-                Status::Aborted,
-                "the host stopped the reading of Plex's database",
-            ));
-        }
-        if bounds.left().is_some_and(|left| left.is_zero()) {
-            return Err(Error::new(
-                Status::Timeout,
-                "time is up: Plex's database is read by the next call",
-            ));
-        }
-        Ok(())
-    }
 }
 
 impl Source for PlexDatabase {
@@ -129,7 +93,7 @@ impl Source for PlexDatabase {
     }
 
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
-        self.check(&bounds)?;
+        check(&bounds)?;
         let file = self.place.file()?;
         let named = self.place.folder().and_then(preferences::machine_identifier);
         Ok(Server {
@@ -141,7 +105,7 @@ impl Source for PlexDatabase {
     }
 
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
-        self.check(&bounds)?;
+        check(&bounds)?;
         self.ahead().clear();
         let mut libraries = self.place.slice(&bounds, &mut |slice| {
             let read = || {
@@ -176,7 +140,7 @@ impl Source for PlexDatabase {
     }
 
     fn changes(&self, library: &Library, known: &dyn Known, bounds: Bounds<'_>) -> Result<Changes> {
-        self.check(&bounds)?;
+        check(&bounds)?;
         self.changed(library, known, &bounds)
     }
 
@@ -187,7 +151,7 @@ impl Source for PlexDatabase {
         bounds: Bounds<'_>,
         is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
-        self.check(&bounds)?;
+        check(&bounds)?;
         let section = listing::section(library)?;
         let items = self.place.slice(&bounds, &mut |slice| {
             let read = || {
@@ -219,7 +183,7 @@ impl Source for PlexDatabase {
     }
 
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<Item>> {
-        self.check(&bounds)?;
+        check(&bounds)?;
         if rating_keys.is_empty() {
             return Ok(Vec::new());
         }

@@ -108,9 +108,12 @@ impl Place {
         if let Some(file) = self.file.get() {
             return Ok(file);
         }
-        let found = fs::canonicalize(&self.named).and_then(|found| match fs::metadata(&found)?.is_dir() {
-            true => fs::canonicalize(found.join(IN_FOLDER)),
-            false => Ok(found),
+        let found = fs::canonicalize(&self.named).and_then(|found| {
+            if fs::metadata(&found)?.is_dir() {
+                fs::canonicalize(found.join(IN_FOLDER))
+            } else {
+                Ok(found)
+            }
         });
         match found {
             Ok(found) => Ok(self.file.get_or_init(|| Box::new(found))),
@@ -160,18 +163,7 @@ impl Place {
         let _reading = lock(&self.reading);
         let mut last = None;
         for attempt in 0..ATTEMPTS {
-            if (bounds.aborted)() {
-                return Err(Error::new(
-                    Status::Aborted,
-                    "the host stopped the reading of Plex's database",
-                ));
-            }
-            if bounds.left().is_some_and(|left| left.is_zero()) {
-                return Err(Error::new(
-                    Status::Timeout,
-                    "time is up: Plex's database is read by the next call",
-                ));
-            }
+            check(bounds)?;
             if attempt > 0 {
                 std::thread::sleep(Duration::from_millis(u64::from(attempt)));
             }
@@ -253,12 +245,12 @@ impl Place {
             state,
             _sole: sole,
         };
-        self.restrain(&slice.connection).map_err(|error| self.explain(&error))?;
+        Self::restrain(&slice.connection).map_err(|error| self.explain(&error))?;
         Ok(slice)
     }
 
     /// What the connection may not do, and what it must not leave behind; then it begins to read.
-    fn restrain(&self, connection: &Connection) -> rusqlite::Result<()> {
+    fn restrain(connection: &Connection) -> rusqlite::Result<()> {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -354,6 +346,23 @@ impl Place {
     pub fn shown(&self) -> std::path::Display<'_> {
         self.file.get().map_or(self.named.as_path(), PathBuf::as_path).display()
     }
+}
+
+/// Ends a call that is over before it reads.
+pub fn check(bounds: &Bounds<'_>) -> Result<()> {
+    if (bounds.aborted)() {
+        return Err(Error::new(
+            Status::Aborted,
+            "the host stopped the reading of Plex's database",
+        ));
+    }
+    if bounds.left().is_some_and(|left| left.is_zero()) {
+        return Err(Error::new(
+            Status::Timeout,
+            "time is up: Plex's database is read by the next call",
+        ));
+    }
+    Ok(())
 }
 
 /// A companion of the file.

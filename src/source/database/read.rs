@@ -70,7 +70,7 @@ pub struct Items<'c> {
 #[derive(Clone, Default)]
 struct Parent {
     index: i32,
-    parent: Option<i64>,
+    above: Option<i64>,
     title: String,
     guid: String,
 }
@@ -210,7 +210,7 @@ impl<'c> Items<'c> {
                     ItemType::Track => small(row, 5)?.unwrap_or(season.index),
                     _ => season.index,
                 };
-                if let Some(above) = season.parent {
+                if let Some(above) = season.above {
                     let show = self.parent(Some(above))?;
                     item.show_rating_key = above.to_string();
                     item.show_title = show.title;
@@ -253,7 +253,7 @@ impl<'c> Items<'c> {
         let parent = match rows.next()? {
             Some(row) => Parent {
                 index: small(row, 0)?.unwrap_or(-1),
-                parent: number(row, 1)?,
+                above: number(row, 1)?,
                 title: text(row, 2)?.unwrap_or_default(),
                 guid: text(row, 3)?.unwrap_or_default(),
             },
@@ -282,11 +282,11 @@ impl<'c> Items<'c> {
 
     /// Hands the texts that a statement gives for numbers of items to those that have these numbers.
     fn of_run(&self, sql: &str, run: &mut [(i64, Item)], list: &dyn Fn(&mut Item) -> &mut Vec<String>) -> Sql<()> {
-        let (Some((first, _)), Some((last, _))) = (run.first(), run.last()) else {
+        let (Some((from, _)), Some((to, _))) = (run.first(), run.last()) else {
             return Ok(());
         };
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query([*first, *last])?;
+        let mut rows = statement.query([*from, *to])?;
         let mut at = 0;
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;

@@ -1,0 +1,31 @@
+//! What there is of a database between questions: where it is, and what was read ahead.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
+
+use crate::platform::mutex::lock;
+
+use super::ahead::Ahead;
+use super::place::Place;
+
+/// The library database of a Plex Media Server.
+#[derive(Debug)]
+pub struct PlexDatabase {
+    pub(super) place: Place,
+    pub(super) ahead: Mutex<Ahead>,
+}
+
+impl PlexDatabase {
+    /// The database that a host named: the file, or the folder 'Plex Media Server' that it lies in. Touches nothing yet.
+    #[must_use]
+    pub fn new(named: &Path) -> Self {
+        Self {
+            place: Place::new(named),
+            ahead: Mutex::default(),
+        }
+    }
+
+    pub(super) fn ahead(&self) -> MutexGuard<'_, Ahead> {
+        lock(&self.ahead)
+    }
+}
