@@ -468,6 +468,20 @@ pub fn may_read(path: &Path) -> bool {
     unsafe { libc::access(name.as_ptr(), libc::R_OK) == 0 }
 }
 
+/// That this user may make files in a folder, by its rights and its mount: none is made.
+///
+/// # Errors
+/// Why not.
+pub fn expect_writable(folder: &Path) -> io::Result<()> {
+    let name = CString::new(folder.as_os_str().as_bytes())?;
+    // SAFETY: `name` is NUL-terminated.
+    if unsafe { libc::access(name.as_ptr(), libc::W_OK | libc::X_OK) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// Random bytes from the operating system.
 ///
 /// # Errors

@@ -18,8 +18,8 @@ const KEPT_MS: i64 = 30 * 86_400_000;
 const DAY_MS: i64 = 86_400_000;
 /// Rows that ended, of all libraries, which are kept for it: 64 MiB of some 512 bytes each.
 const KEPT_ROWS: i64 = (64 << 20) / 512;
-/// A listing that changes so many items, and more than a fifth of all, is not told item by item.
-const MANY: u64 = 1_000;
+/// A listing that changes more items than this, and more than a fifth of all, is not told item by item.
+const MANY: u64 = 20;
 
 /// Tells of a listing that took the place of the one of `library.generation`: what differs, or, where that is most of it,
 /// that it has to be listed again.

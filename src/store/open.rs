@@ -18,6 +18,7 @@ use crate::error::{Error, Result, Status};
 use crate::image::{CounterPage, State as PageState};
 use crate::model::{ImageName, Sequence, TableImage};
 use crate::platform::clock::coarse_ms;
+use crate::platform::files;
 use crate::platform::mutex::{lock, try_lock};
 use crate::platform::stamp::FolderStamp;
 
@@ -72,6 +73,9 @@ impl Store {
             orphans: AtomicBool::new(false),
         };
         if store.opens_by_its_state() {
+            // Nothing was written to find it out; later is too late to say so.
+            let path = store.folder.path();
+            files::expect_writable(path).map_err(|error| store.folder.cannot("write to", &error))?;
             return Ok(store);
         }
         let known = {

@@ -18,7 +18,7 @@ use crate::error::refuse;
 ///
 /// - `change` is `added`, `removed`, `changed`, `moved` or `list_again`. The last one says that the library has to be listed
 ///   again (PLEXINDEX_QUERY_FULL, in that library): it was listed for the first time, came or went, or a listing changed more
-///   than a fifth of it and more than 1,000 items. `item` and `path` are null then.
+///   than a fifth of it and more than 20 items. `item` and `path` are null then.
 /// - `library` and `section` are the title and the section id. `path` is the file as the server spells it: an item's first
 ///   one, or the one that moved, one change for each. `from` is where that was, else null.
 /// - `item` is as plexindex_item_json() gives it: as it is since, or was when it went. An item that got another key is known by
