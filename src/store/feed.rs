@@ -4,6 +4,7 @@
 //! listing is one row of the log, told item by item here; so half of one is never seen, and a large one is told in pages.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use xxhash_rust::xxh3::xxh3_64;
@@ -12,10 +13,12 @@ use super::changes::ChangeKind;
 use super::columns::{list, read};
 use super::items::{FROM, ItemRow, batch, digest};
 use super::libraries::{LibraryRow, one_library};
-use super::open::Store;
+use super::lines::{leads_here, line};
+use super::open::{Store, Timeline};
 use super::tx::sequence_of;
 use crate::error::{Error, Result, Status};
 use crate::model::{Generation, IdentityId, Item, ItemType, LibraryId, Sequence};
+use crate::platform::mutex::lock;
 
 /// Where a reader of the feed is: all before it was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,9 +74,14 @@ impl Told {
     }
 }
 
+/// What the listing of a place changed, in pairs of rows: kept while it is read in pages, of one that takes more than one.
+pub type Listed = Mutex<Option<(Timeline, Place, Arc<Vec<(i64, i64)>>)>>;
+
 /// A page of the feed.
 #[derive(Clone, Debug)]
 pub struct Page {
+    /// The line of `next`: `lines.rs`.
+    pub line: i64,
     /// Oldest first.
     pub told: Vec<Told>,
     /// Where the next page begins.
@@ -84,26 +92,28 @@ pub struct Page {
 
 impl Store {
     /// A reader that begins: with what happens from now on, or with a full listing.
-    pub fn feed_begin(&self, identity: IdentityId, library: Option<LibraryId>, full: bool) -> Result<Position> {
+    pub fn feed_begin(&self, identity: IdentityId, library: Option<LibraryId>, full: bool) -> Result<(i64, Position)> {
         self.read(|c| {
+            let line = line(c)?;
             let now = sequence_of(c)?;
             let first = if full {
                 next_listed(c, identity, library, LibraryId::ALL)?
             } else {
                 None
             };
-            Ok(first.map_or(Position::Log(Place::after(now)), |(library, generation)| {
+            let begin = first.map_or(Position::Log(Place::after(now)), |(library, generation)| {
                 Position::Full {
                     then: now.next(),
                     library,
                     generation,
                     after: 0,
                 }
-            }))
+            });
+            Ok((line, begin))
         })
     }
 
-    /// What happened from a position on, in all libraries or one: at most about `limit` items.
+    /// What happened from a position of a line on, in all libraries or one: at most about `limit` items.
     ///
     /// # Errors
     /// [`Status::ListAgain`] where that is not known any more; the store's.
@@ -111,17 +121,26 @@ impl Store {
         &self,
         identity: IdentityId,
         library: Option<LibraryId>,
-        position: Position,
+        (on, position): (i64, Position),
         limit: usize,
     ) -> Result<Page> {
-        let page = self.read(|c| match position {
-            Position::Log(place) => log_page(c, identity, library, place, limit),
-            Position::Full {
-                then,
-                library: at,
-                generation,
-                after,
-            } => full_page(c, identity, library, then, (at, generation, after), limit).map(Some),
+        let timeline = self.timeline();
+        let page = self.read(|c| {
+            if !leads_here(c, on, position)? {
+                return Ok(None);
+            }
+            match position {
+                Position::Log(place) => {
+                    let changed = |entry: &Entry| listed_once(c, entry, limit, timeline, &self.listed);
+                    log_page(c, identity, library, place, limit, &changed)
+                }
+                Position::Full {
+                    then,
+                    library: at,
+                    generation,
+                    after,
+                } => full_page(c, identity, library, then, (at, generation, after), limit).map(Some),
+            }
         })?;
         page.ok_or_else(|| {
             Error::new(
@@ -132,9 +151,20 @@ impl Store {
     }
 
     /// Whether something may have happened from a position on, by a look at what the log has of it.
-    pub fn feed_has(&self, identity: IdentityId, library: Option<LibraryId>, place: Place) -> Result<bool> {
+    pub fn feed_has(
+        &self,
+        identity: IdentityId,
+        library: Option<LibraryId>,
+        (on, position): (i64, Position),
+    ) -> Result<bool> {
+        let Position::Log(place) = position else {
+            return Ok(true);
+        };
         self.read(|c| {
-            if identity_from(c, identity)? >= place.sequence || sequence_of(c)?.next() < place.sequence {
+            if !leads_here(c, on, position)?
+                || identity_from(c, identity)? >= place.sequence
+                || sequence_of(c)?.next() < place.sequence
+            {
                 return Ok(true); // and has to be listed again
             }
             Ok(!again(c, identity, library, place)?.is_empty() || !entries(c, identity, library, place, 1)?.is_empty())
@@ -163,9 +193,10 @@ fn again(
     library: Option<LibraryId>,
     place: Place,
 ) -> rusqlite::Result<Vec<Entry>> {
+    // Within a transaction that the feed tells of, no library begins anew. If one has, the rest of it was forgotten.
     let (from, id) = match place {
         Place { sequence, n: 0, told } => (sequence, told),
-        Place { sequence, .. } => (sequence.next(), 0),
+        Place { sequence, .. } => (sequence, 0),
     };
     c.prepare_cached(
         "SELECT feed_from, id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) \
@@ -230,7 +261,9 @@ fn log_page(
     library: Option<LibraryId>,
     place: Place,
     limit: usize,
+    listed: &dyn Fn(&Entry) -> rusqlite::Result<Arc<Vec<(i64, i64)>>>,
 ) -> rusqlite::Result<Option<Page>> {
+    let line = line(c)?;
     let now = sequence_of(c)?;
     // Of a later state than this: the store was restored, or lost its last writes.
     if identity_from(c, identity)? >= place.sequence || place.sequence > now.next() {
@@ -247,6 +280,7 @@ fn log_page(
     for entry in all {
         let stopped = |next: Place, told| {
             Ok(Some(Page {
+                line,
                 told,
                 next: Position::Log(next),
                 more: true,
@@ -268,8 +302,8 @@ fn log_page(
                 });
                 continue;
             }
-            ChangeKind::Listed => listed(c, &entry)?,
-            _ => vec![entry.rows],
+            ChangeKind::Listed => listed(&entry)?,
+            _ => Arc::new(vec![entry.rows]),
         };
         let skipped = if entry.place == (Place { told: 0, ..place }) {
             place.told
@@ -312,10 +346,32 @@ fn log_page(
         None => (Place::after(now), false),
     };
     Ok(Some(Page {
+        line,
         told: merged(told),
         next: Position::Log(next),
         more,
     }))
+}
+
+/// The same as [`listed`], found once for all pages of a reader: what a listing changed stays as it is.
+fn listed_once(
+    c: &Connection,
+    entry: &Entry,
+    limit: usize,
+    timeline: Timeline,
+    kept: &Listed,
+) -> rusqlite::Result<Arc<Vec<(i64, i64)>>> {
+    if let Some((_, _, pairs)) = lock(kept)
+        .as_ref()
+        .filter(|(of, place, _)| (*of, *place) == (timeline, entry.place))
+    {
+        return Ok(Arc::clone(pairs));
+    }
+    let pairs = Arc::new(listed(c, entry)?);
+    if pairs.len() > limit {
+        *lock(kept) = Some((timeline, entry.place, Arc::clone(&pairs)));
+    }
+    Ok(pairs)
 }
 
 /// What one listing changed, in pairs of rows: what it ended, each with what it brought for it, then what else it brought.
@@ -483,6 +539,7 @@ fn full_page(
     (mut at, mut generation, mut after): (LibraryId, Generation, i64),
     limit: usize,
 ) -> rusqlite::Result<Page> {
+    let line = line(c)?;
     let mut told = Vec::new();
     loop {
         let row = one_library(c, at).optional()?;
@@ -507,7 +564,12 @@ fn full_page(
                 generation,
                 after,
             };
-            return Ok(Page { told, next, more: true });
+            return Ok(Page {
+                line,
+                told,
+                next,
+                more: true,
+            });
         }
         let Some((next, of)) = next_listed(c, identity, library, at)? else {
             let next = Position::Log(Place {
@@ -516,6 +578,7 @@ fn full_page(
                 told: 0,
             });
             return Ok(Page {
+                line,
                 told,
                 next,
                 more: false,

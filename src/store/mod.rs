@@ -44,6 +44,7 @@ mod items;
 mod keeping;
 mod leases;
 mod libraries;
+mod lines;
 mod listings;
 mod matches;
 mod merging;
@@ -62,6 +63,8 @@ mod unverified;
 mod columns_tests;
 #[cfg(test)]
 mod connection_tests;
+#[cfg(test)]
+mod feed_tests;
 #[cfg(test)]
 mod for_tests;
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! A store that is open: opened, followed when its database is replaced, closed.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::connection::Slot;
 use super::connections::Connections;
 use super::explain::{explain, is_broken};
+use super::feed::Listed;
 use super::folder::Folder;
 use super::ids::{image_text, table_image_text};
 use super::opened::{Opened, is_fresh, repair, warn_of_page};
@@ -36,6 +37,10 @@ pub struct Store {
     pub(super) is_late: AtomicBool,
     /// Episodes were swept: shows may be left without any.
     pub(super) orphans: AtomicBool,
+    /// Which of the opened databases is known to be on its line: its number and 1.
+    pub(super) line_of: AtomicU64,
+    /// What a large listing changed, for those who read it in pages.
+    pub(super) listed: Listed,
 }
 
 /// The history that a change sequence, and the name of an image, belong to. Those of another timeline say nothing: another
@@ -65,6 +70,8 @@ impl Store {
             kept_at: Mutex::default(),
             is_late: AtomicBool::new(false),
             orphans: AtomicBool::new(false),
+            line_of: AtomicU64::new(0),
+            listed: Listed::default(),
         };
         if store.opens_by_its_state() {
             return Ok(store);
@@ -150,12 +157,6 @@ impl Store {
             && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
             && timeline.opened == opened.number
             && timeline.losses == self.connections.here.journal.losses()
-    }
-
-    /// The random number of the database: that of the one it replaced is another.
-    #[must_use]
-    pub fn id(&self) -> u64 {
-        self.opened.newest().id
     }
 
     /// The change sequence as the counter page shows it, for the price of some loads; `None` where it cannot be told without

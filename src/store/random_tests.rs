@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::*;
 use crate::error::Status;
-use crate::model::{Change, IdentityId, ImageKind, Item, ItemType, Library, LibraryId, LibraryKind, Server};
+use crate::model::{Change, IdentityId, ImageKind, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};
 
 /// A little randomness that a failure can be repeated with.
 struct Dice(u64);
@@ -43,7 +43,7 @@ struct User {
 /// One who follows the feed, and applies what it tells to what it has.
 #[derive(Default)]
 struct Reader {
-    position: Option<FeedPosition>,
+    position: Option<(i64, FeedPosition)>,
     items: BTreeMap<LibraryId, BTreeMap<String, Item>>,
     /// Libraries to be listed again.
     again: BTreeSet<LibraryId>,
@@ -73,9 +73,9 @@ impl Reader {
         let position = self.position.expect("it began");
         match store.feed(identity, library, position, limit) {
             Ok(page) => {
-                assert!(page.next != position || !page.more, "a page that goes nowhere");
+                assert!(page.next != position.1 || !page.more, "a page that goes nowhere");
                 self.apply(page.told);
-                self.position = Some(page.next);
+                self.position = Some((page.line, page.next));
                 page.more
             }
             Err(error) => {
@@ -107,8 +107,8 @@ impl Reader {
     /// A full listing's last page says that there is no more, before what happened since is read.
     fn is_at_the_end(&self, store: &Store, identity: IdentityId) -> bool {
         match self.position {
-            Some(FeedPosition::Log(place)) => !store.feed_has(identity, None, place).expect("looked"),
-            _ => false,
+            Some(position) => !store.feed_has(identity, None, position).expect("looked"),
+            None => false,
         }
     }
 }
@@ -360,8 +360,15 @@ impl World {
                     reader.read(&self.store, identity, None, limit); // and goes on another time
                 }
             }
-            20 => {
+            20 if self.dice.roll(2) == 0 => {
                 self.store.forget_history().expect("forgotten");
+            }
+            20 => {
+                let now = self.store.totals().expect("totals").sequence.0;
+                let upto = Sequence(now.saturating_sub(self.dice.roll(60) as u64));
+                self.store
+                    .write(|tx| history::forget_upto(tx, upto))
+                    .expect("forgotten");
             }
             _ => {
                 let row = self.row(user, uuid);

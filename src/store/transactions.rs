@@ -160,7 +160,7 @@ impl Store {
         let before = sequence_of(connection)?;
         let tx = Tx::new(connection, before.next());
         let page = self.begin_on_page(before, tx.sequence)?;
-        let done = work(&tx).and_then(|value| {
+        let done = self.keep_to_line(&tx).and_then(|()| work(&tx)).and_then(|value| {
             trim_now_and_then(&tx)?;
             connection
                 .prepare_cached("UPDATE store SET sequence = ?1")?

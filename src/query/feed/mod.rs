@@ -2,6 +2,7 @@
 
 mod token;
 
+use std::fmt;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use crate::freshness::{Need, need};
 use crate::matching::Scope;
 use crate::model::{IdentityId, Item, LibraryId};
 use crate::reading::{Resolved, age, places};
-use crate::store::{FeedPage, FeedPosition, LibraryRow, Told};
+use crate::store::{FeedPage, LibraryRow, Told};
 use crate::sync::{Call, Progress};
 use token::Token;
 
@@ -54,6 +55,13 @@ impl ChangeKind {
     }
 }
 
+/// The word that the command and the Python package use.
+impl fmt::Display for ChangeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 /// What happened to a file, or to a library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedChange {
@@ -91,30 +99,34 @@ impl Queries {
         }
         self.reading.catch_up()?;
         let (identity, library) = self.asked_for(call)?;
-        let store = self.store.id();
         let mut reader = if token.is_empty() {
+            let (line, position) = self.store.feed_begin(identity, library, full)?;
             Token {
-                store,
+                line,
                 identity,
                 library,
-                position: self.store.feed_begin(identity, library, full)?,
+                position,
             }
         } else {
             let reader = Token::from_text(token)?;
-            reader.check(store, identity, library)?;
+            reader.check(identity, library)?;
             reader
         };
         let page = if token.is_empty() && !full {
             None
         } else {
-            Some(self.store.feed(identity, library, reader.position, limit)?)
+            Some(
+                self.store
+                    .feed(identity, library, (reader.line, reader.position), limit)?,
+            )
         };
-        let FeedPage { told, next, more } = page.unwrap_or(FeedPage {
+        let FeedPage { line, told, next, more } = page.unwrap_or(FeedPage {
+            line: reader.line,
             told: Vec::new(),
             next: reader.position,
             more: false,
         });
-        reader.position = next;
+        (reader.line, reader.position) = (line, next);
         Ok(Changes {
             changes: told.into_iter().flat_map(changes_of).collect(),
             token: reader.to_text(),
@@ -142,12 +154,8 @@ impl Queries {
                 seen = Some((shown, Instant::now()));
                 self.reading.catch_up()?;
                 let (identity, library) = self.asked_for(call)?;
-                reader.check(self.store.id(), identity, library)?;
-                let has_some = match reader.position {
-                    FeedPosition::Full { .. } => true,
-                    FeedPosition::Log(place) => self.store.feed_has(identity, library, place)?,
-                };
-                if has_some {
+                reader.check(identity, library)?;
+                if self.store.feed_has(identity, library, (reader.line, reader.position))? {
                     return Ok(Status::Ok);
                 }
             }

@@ -1,0 +1,104 @@
+//! Single defects of the feed, each as it once was, and how it has to be.
+
+use std::fs;
+
+use super::for_tests::{NOW_MS, endpoint, listed, movie, opened, probed, sequence, server};
+use super::{FeedPosition, LibraryRow, Store, history};
+use crate::error::Status;
+use crate::model::{IdentityId, Item};
+
+/// A store with a library that was listed, and the identity.
+fn films(items: &[Item]) -> (tempfile::TempDir, Store, IdentityId, LibraryRow) {
+    let (folder, store) = opened();
+    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let row = listed(&store, identity, &row, items);
+    (folder, store, identity, row)
+}
+
+fn film(number: usize) -> Item {
+    movie(&number.to_string(), &format!("/data/{number}.mkv"))
+}
+
+/// What a reader hears from a position on, a page of `limit` after the other; `!` for 'list again'.
+fn heard(store: &Store, identity: IdentityId, mut at: (i64, FeedPosition), limit: usize) -> Vec<String> {
+    let mut heard = Vec::new();
+    for _ in 0..1_000 {
+        let page = store.feed(identity, None, at, limit).expect("a page");
+        heard.extend(page.told.into_iter().map(|told| match (told.was, told.now) {
+            (None, None) => "!".to_owned(),
+            (was, now) => now.or(was).expect("an item").rating_key,
+        }));
+        at = (page.line, page.next);
+        if !page.more {
+            return heard;
+        }
+    }
+    panic!("the feed does not end: {heard:?}");
+}
+
+#[test]
+fn the_rest_of_a_listing_that_is_forgotten_between_two_pages_is_to_be_listed_again() {
+    let (_folder, store, identity, row) = films(&[film(1)]);
+    let begun = store.feed_begin(identity, None, false).expect("begun");
+    listed(&store, identity, &row, &(1..=5).map(film).collect::<Vec<_>>());
+    let listing = sequence(&store);
+    let page = store.feed(identity, None, begun, 2).expect("a page");
+    assert_eq!((page.told.len(), page.more), (2, true));
+    store.write(|tx| history::forget_upto(tx, listing)).expect("forgotten");
+    for limit in 1..4 {
+        assert_eq!(heard(&store, identity, (page.line, page.next), limit), ["!"], "{limit}");
+    }
+    // Who has read it to its end misses nothing.
+    let row = store.library_row(row.id).expect("a row");
+    let end = store.feed_begin(identity, None, false).expect("begun");
+    listed(&store, identity, &row, &(1..=6).map(film).collect::<Vec<_>>());
+    assert_eq!(heard(&store, identity, end, 1), ["6"]);
+}
+
+#[test]
+fn a_listing_is_told_the_same_in_pages_of_any_size() {
+    let (_folder, store, identity, row) = films(&(0..30).map(film).collect::<Vec<_>>());
+    let begun = store.feed_begin(identity, None, false).expect("begun");
+    let row = listed(&store, identity, &row, &(10..60).map(film).collect::<Vec<_>>());
+    listed(&store, identity, &row, &(20..61).map(film).collect::<Vec<_>>());
+    let all = heard(&store, identity, begun, 1_000);
+    assert_eq!(all.len(), 10 + 30 + 10 + 1);
+    for limit in [1, 2, 7, 41] {
+        assert_eq!(heard(&store, identity, begun, limit), all, "{limit}");
+    }
+}
+
+#[test]
+fn a_token_of_commits_that_are_lost_is_none_of_those_made_since() {
+    let (folder, store, identity, row) = films(&[film(1)]);
+    let before = store.feed_begin(identity, None, false).expect("begun");
+    drop(store);
+    let copy = tempfile::tempdir().expect("a folder");
+    for entry in fs::read_dir(folder.path()).expect("the folder").flatten() {
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("copied");
+    }
+    // Here a film comes, and is read. The copy never has it: there other films come, by the same numbers.
+    let store = Store::open(folder.path(), true).expect("opens");
+    store.merge_items(&row, &[film(2)], None).expect("merged");
+    assert_eq!(heard(&store, identity, before, 10), ["2"]);
+    let read = store.feed_begin(identity, None, false).expect("begun");
+    let full = store.feed_begin(identity, None, true).expect("begun");
+    assert_eq!(heard(&store, identity, full, 10), ["1", "2"]);
+
+    let put_back = Store::open(copy.path(), true).expect("opens");
+    let again = |position| {
+        put_back
+            .feed(identity, None, position, 10)
+            .map(|_| ())
+            .map_err(|error| error.status)
+    };
+    assert_eq!(again(read), Err(Status::ListAgain), "of what is to come");
+    put_back.merge_items(&row, &[film(3)], None).expect("merged");
+    put_back.merge_items(&row, &[film(4)], None).expect("merged");
+    assert_eq!(again(read), Err(Status::ListAgain));
+    assert_eq!(again(full), Err(Status::ListAgain));
+    assert!(put_back.feed_has(identity, None, read).expect("looked"));
+    // What both have is the same, and so what happened since is known.
+    assert_eq!(heard(&put_back, identity, before, 10), ["3", "4"]);
+}
