@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What the header is made of, in its order.
-const SOURCES: [&str; 15] = [
+const SOURCES: [&str; 16] = [
     "src/error.rs",
     "src/capi/constants.rs",
     "src/capi/types.rs",
@@ -21,6 +21,7 @@ const SOURCES: [&str; 15] = [
     "src/capi/functions/paths.rs",
     "src/capi/functions/record.rs",
     "src/capi/functions/refresh.rs",
+    "src/capi/functions/feed.rs",
     "src/capi/functions/edit.rs",
     "src/capi/functions/tables.rs",
     "src/capi/functions/facts.rs",

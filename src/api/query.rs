@@ -91,7 +91,7 @@ pub enum Refreshed {
 #[must_use = "the deadline may have come first"]
 pub enum Waited {
     /// There is something; or the server has to be asked before that is known, unless the question is offline: a listing has
-    /// expired, or an event said that something changed.
+    /// expired, or an event said that something changed. That is said once a second at most.
     Something,
     /// The deadline came first.
     NotYet,

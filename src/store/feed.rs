@@ -18,7 +18,7 @@ use super::open::{Store, Timeline};
 use super::tx::sequence_of;
 use crate::error::{Error, Result, Status};
 use crate::model::{Generation, IdentityId, Item, ItemType, LibraryId, Sequence};
-use crate::platform::mutex::lock;
+use crate::platform::mutex::try_lock;
 
 /// Where a reader of the feed is: all before it was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -361,15 +361,18 @@ fn listed_once(
     timeline: Timeline,
     kept: &Listed,
 ) -> rusqlite::Result<Arc<Vec<(i64, i64)>>> {
-    if let Some((_, _, pairs)) = lock(kept)
-        .as_ref()
-        .filter(|(of, place, _)| (*of, *place) == (timeline, entry.place))
+    // Not waited for: in a child of a fork another thread may have it for ever.
+    if let Some(kept) = try_lock(kept)
+        && let Some((of, place, pairs)) = kept.as_ref()
+        && (*of, *place) == (timeline, entry.place)
     {
         return Ok(Arc::clone(pairs));
     }
     let pairs = Arc::new(listed(c, entry)?);
-    if pairs.len() > limit {
-        *lock(kept) = Some((timeline, entry.place, Arc::clone(&pairs)));
+    if pairs.len() > limit
+        && let Some(mut kept) = try_lock(kept)
+    {
+        *kept = Some((timeline, entry.place, Arc::clone(&pairs)));
     }
     Ok(pairs)
 }
@@ -542,11 +545,14 @@ fn full_page(
     let line = line(c)?;
     let mut told = Vec::new();
     loop {
-        let row = one_library(c, at).optional()?;
+        // One that went says so in the log; another's is none of this reader's.
+        let row = one_library(c, at)
+            .optional()?
+            .filter(|row| row.identity == identity && library.is_none_or(|library| library == at));
         let left = limit - told.len();
         let rows = match &row {
             Some(_) => batch(c, at, generation, after, left)?,
-            None => Vec::new(), // it went: the log says so
+            None => Vec::new(),
         };
         let is_all = rows.len() < left;
         for one in rows {

@@ -102,3 +102,18 @@ fn a_token_of_commits_that_are_lost_is_none_of_those_made_since() {
     // What both have is the same, and so what happened since is known.
     assert_eq!(heard(&put_back, identity, before, 10), ["3", "4"]);
 }
+
+#[test]
+fn a_place_in_a_full_listing_of_another_user_tells_nothing_of_it() {
+    let (_folder, store, identity, row) = films(&[film(1), film(2)]);
+    let other = store.reached(&endpoint("http://b"), &server("two")).expect("reached");
+    let (line, _) = store.feed_begin(identity, None, true).expect("begun");
+    let foreign = FeedPosition::Full {
+        then: sequence(&store),
+        library: row.id,
+        generation: row.generation,
+        after: 0,
+    };
+    assert_eq!(heard(&store, identity, (line, foreign), 10), ["1", "2"]);
+    assert!(heard(&store, other, (line, foreign), 10).is_empty());
+}

@@ -3,6 +3,7 @@
 mod token;
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, need};
 use crate::matching::Scope;
 use crate::model::{IdentityId, Item, LibraryId};
+use crate::platform::clock::coarse_ms;
 use crate::reading::{Resolved, age, places};
 use crate::store::{FeedPage, LibraryRow, Told};
 use crate::sync::{Call, Progress};
@@ -22,7 +24,8 @@ use token::Token;
 const LOOKED: Duration = Duration::from_millis(25);
 /// How often it tells the host that it waits.
 const TOLD: Duration = Duration::from_millis(50);
-/// How often it asks the database where that cannot be seen without it, and looks whether a listing has expired.
+/// How often it asks the database where that cannot be seen without it, and how often at most it ends since the server has to be
+/// asked.
 const ASKED: Duration = Duration::from_secs(1);
 
 /// What happened to a file, or to a library.
@@ -159,7 +162,7 @@ impl Queries {
                     return Ok(Status::Ok);
                 }
             }
-            if !call.offline && self.is_something_due(call)? {
+            if !call.offline && self.is_something_due(call)? && self.may_tell_due() {
                 return Ok(Status::Ok);
             }
             let now = Instant::now();
@@ -201,6 +204,19 @@ impl Queries {
         let now = self.clock.now_ms();
         let mut rows = places(scope, snapshot.rows.len()).filter_map(|place| snapshot.rows.get(place));
         Ok(rows.any(|row| row.generation.is_fetched() && need(&age(row), &self.policy, now) != Need::Nothing))
+    }
+
+    /// Whether that was not told within [`ASKED`]: a server that does not answer, or scans, is asked no more often.
+    fn may_tell_due(&self) -> bool {
+        let (now, last) = (coarse_ms(), self.due_told_ms.load(Ordering::Relaxed));
+        let pause = u64::try_from(ASKED.as_millis()).unwrap_or(u64::MAX);
+        let is_time = last == 0 || now.saturating_sub(last) >= pause;
+        // Of two threads one tells.
+        is_time
+            && self
+                .due_told_ms
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// The identity, and the library that a call names.
