@@ -546,9 +546,10 @@ fn full_page(
     let mut told = Vec::new();
     loop {
         // One that went says so in the log; another's is none of this reader's.
-        let row = one_library(c, at)
-            .optional()?
-            .filter(|row| row.identity == identity && library.is_none_or(|library| library == at));
+        let is_own = library.is_none_or(|library| library == at)
+            && c.prepare_cached("SELECT 1 FROM libraries WHERE id = ?1 AND identity = ?2")?
+                .exists(params![at, identity])?;
+        let row = is_own.then(|| one_library(c, at)).transpose()?;
         let left = limit - told.len();
         let rows = match &row {
             Some(_) => batch(c, at, generation, after, left)?,
