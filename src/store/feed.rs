@@ -4,7 +4,7 @@
 //! listing is one row of the log, told item by item here; so half of one is never seen, and a large one is told in pages.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use xxhash_rust::xxh3::xxh3_64;
@@ -13,8 +13,8 @@ use super::changes::ChangeKind;
 use super::columns::{list, read};
 use super::items::{FROM, ItemRow, batch, digest};
 use super::libraries::{LibraryRow, one_library};
-use super::lines::{leads_here, line};
-use super::open::{Store, Timeline};
+use super::lines::{end_of, line};
+use super::open::{Listed, Store, Timeline};
 use super::tx::sequence_of;
 use crate::error::{Error, Result, Status};
 use crate::model::{Generation, IdentityId, Item, ItemType, LibraryId, Sequence};
@@ -73,9 +73,6 @@ impl Told {
         self.was.is_none() && self.now.is_none()
     }
 }
-
-/// What the listing of a place changed, in pairs of rows: kept while it is read in pages, of one that takes more than one.
-pub type Listed = Mutex<Option<(Timeline, Place, Arc<Vec<(i64, i64)>>)>>;
 
 /// A page of the feed.
 #[derive(Clone, Debug)]
@@ -170,6 +167,24 @@ impl Store {
             Ok(!again(c, identity, library, place)?.is_empty() || !entries(c, identity, library, place, 1)?.is_empty())
         })
     }
+}
+
+/// Whether what was before a position in a line is what was before it in the line of now.
+fn leads_here(c: &Connection, line: i64, position: Position) -> rusqlite::Result<bool> {
+    Ok(match (end_of(c, line)?, position) {
+        (None, _) => false,
+        (Some(None), _) => true,
+        (Some(Some(end)), Position::Log(place)) => {
+            let last = Place {
+                sequence: end,
+                n: 0,
+                told: 0,
+            };
+            place <= last
+        }
+        // Of what it has read, nothing says when it was committed.
+        (Some(Some(_)), Position::Full { .. }) => false,
+    })
 }
 
 /// A row of the log that the feed tells.
@@ -361,10 +376,11 @@ fn listed_once(
     timeline: Timeline,
     kept: &Listed,
 ) -> rusqlite::Result<Arc<Vec<(i64, i64)>>> {
+    let at = (entry.place.sequence, entry.place.n);
     // Not waited for: in a child of a fork another thread may have it for ever.
     if let Some(kept) = try_lock(kept)
         && let Some((of, place, pairs)) = kept.as_ref()
-        && (*of, *place) == (timeline, entry.place)
+        && (*of, *place) == (timeline, at)
     {
         return Ok(Arc::clone(pairs));
     }
@@ -372,7 +388,7 @@ fn listed_once(
     if pairs.len() > limit
         && let Some(mut kept) = try_lock(kept)
     {
-        *kept = Some((timeline, entry.place, Arc::clone(&pairs)));
+        *kept = Some((timeline, at, Arc::clone(&pairs)));
     }
     Ok(pairs)
 }

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::feed::{Place, Position};
 use super::open::Store;
 use super::schema::failure;
 use super::tx::Tx;
@@ -64,29 +63,16 @@ pub fn line(c: &Connection) -> rusqlite::Result<i64> {
     Ok(newest.unwrap_or(0))
 }
 
-/// Whether what was before a position in a line is what was before it in the line of now.
-pub fn leads_here(c: &Connection, line: i64, position: Position) -> rusqlite::Result<bool> {
+/// Where a line ends: the first change sequence of the next one, or none while it goes on. `None` where it is not known.
+pub fn end_of(c: &Connection, line: i64) -> rusqlite::Result<Option<Option<Sequence>>> {
     let begun: Option<Sequence> = c
         .prepare_cached("SELECT begun FROM lines WHERE id = ?1")?
         .query_row([line], |row| row.get(0))
         .optional()?;
     let Some(begun) = begun else {
-        return Ok(false);
+        return Ok(None);
     };
-    let next: Option<Sequence> = c
-        .prepare_cached("SELECT min(begun) FROM lines WHERE begun > ?1")?
-        .query_row([begun], |row| row.get(0))?;
-    Ok(match (next, position) {
-        (None, _) => true,
-        (Some(next), Position::Log(place)) => {
-            place
-                <= (Place {
-                    sequence: next,
-                    n: 0,
-                    told: 0,
-                })
-        }
-        // Of what it has read, nothing says when it was committed.
-        (Some(_), Position::Full { .. }) => false,
-    })
+    c.prepare_cached("SELECT min(begun) FROM lines WHERE begun > ?1")?
+        .query_row([begun], |row| row.get(0))
+        .map(Some)
 }

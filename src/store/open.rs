@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use super::connection::Slot;
 use super::connections::Connections;
 use super::explain::{explain, is_broken};
-use super::feed::Listed;
 use super::folder::Folder;
 use super::ids::{image_text, table_image_text};
 use super::opened::{Opened, is_fresh, repair, warn_of_page};
@@ -42,6 +41,9 @@ pub struct Store {
     /// What a large listing changed, for those who read it in pages.
     pub(super) listed: Listed,
 }
+
+/// What the listing of a change (its sequence and number) changed, in pairs of rows: kept while the feed tells it in pages.
+pub type Listed = Mutex<Option<(Timeline, (Sequence, i64), Arc<Vec<(i64, i64)>>)>>;
 
 /// The history that a change sequence, and the name of an image, belong to. Those of another timeline say nothing: another
 /// database has the name, such as a copy that was put back, or its log was lost.

@@ -20,10 +20,8 @@ use crate::store::{FeedPage, LibraryRow, Told};
 use crate::sync::{Call, Progress};
 use token::Token;
 
-/// How often a waiting call looks whether something was committed: a few loads.
-const LOOKED: Duration = Duration::from_millis(25);
-/// How often it tells the host that it waits.
-const TOLD: Duration = Duration::from_millis(50);
+/// How often a waiting call looks whether something was committed, for a few loads, and tells the host that it waits.
+const LOOKED: Duration = Duration::from_millis(50);
 /// How often it asks the database where that cannot be seen without it, and how often at most it ends since the server has to be
 /// asked.
 const ASKED: Duration = Duration::from_secs(1);
@@ -142,7 +140,7 @@ impl Queries {
     pub fn wait_for_changes(&self, call: &Call<'_>, token: &str) -> Result<Status> {
         let begun = Instant::now();
         let reader = Token::from_text(token)?;
-        let mut told = begun;
+        let mut looked_at_age: Option<Instant> = None;
         // What the counter page showed when the database was asked, and when that was.
         let mut seen: Option<(Option<u64>, Instant)> = None;
         loop {
@@ -153,6 +151,9 @@ impl Queries {
                 Some((_, at)) if shown.is_none() => at.elapsed() < ASKED,
                 _ => false,
             };
+            // What makes the server due is committed, but for an age.
+            let is_old = looked_at_age.is_none_or(|at| at.elapsed() >= ASKED);
+            let looks_at_age = !call.offline && (!is_known || is_old);
             if !is_known {
                 seen = Some((shown, Instant::now()));
                 self.reading.catch_up()?;
@@ -162,14 +163,14 @@ impl Queries {
                     return Ok(Status::Ok);
                 }
             }
-            if !call.offline && self.is_something_due(call)? && self.may_tell_due() {
-                return Ok(Status::Ok);
+            if looks_at_age {
+                looked_at_age = Some(Instant::now());
+                if self.is_something_due(call)? && self.may_tell_due() {
+                    return Ok(Status::Ok);
+                }
             }
             let now = Instant::now();
-            if let Some(progress) = call.progress
-                && now.duration_since(told) >= TOLD
-            {
-                told = now;
+            if let Some(progress) = call.progress {
                 let waiting = Progress {
                     library: "",
                     items: 0,
