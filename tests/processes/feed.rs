@@ -89,7 +89,7 @@ fn a_reader_misses_nothing_of_writers_that_are_killed() {
             .change(|state| state.rename_file(key, &from, &to))
             .expect("renamed");
         add(&server, &[format!("/data/movies/new {round}.mkv")]);
-        let steps = (1 + dice.roll(60)).to_string();
+        let steps = (1 + dice.roll(200)).to_string();
         let mut writer = Worker::start("feed: list", [&*at[0], &at[1], &at[2], &steps]);
         for _ in 0..dice.roll(3) {
             reader.read(&index, 1 + dice.roll(3) as usize); // while it writes
