@@ -1106,7 +1106,7 @@ int32_t plexindex_notify(const struct plexindex_handle *handle,
 //
 // - `change` is `added`, `removed`, `changed`, `moved` or `list_again`. The last one says that the library has to be listed
 //   again (PLEXINDEX_QUERY_FULL, in that library): it was listed for the first time, came or went, or a listing changed more
-//   than a fifth of it and more than 1,000 items. `item` and `path` are null then.
+//   than a fifth of it and more than 20 items. `item` and `path` are null then.
 // - `library` and `section` are the title and the section id. `path` is the file as the server spells it: an item's first
 //   one, or the one that moved, one change for each. `from` is where that was, else null.
 // - `item` is as plexindex_item_json() gives it: as it is since, or was when it went. An item that got another key is known by
@@ -1118,7 +1118,8 @@ int32_t plexindex_notify(const struct plexindex_handle *handle,
 // go before listings where `size_limit` is reached.
 //
 // Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when what changed since is not known any more, or the token
-// is of another store, server, user or library: begin anew with PLEXINDEX_QUERY_FULL; PLEXINDEX_INVALID_ARGUMENT for what is
+// is of another store, server, user or library, or of what a power cut or a restored copy undid: begin anew with
+// PLEXINDEX_QUERY_FULL; PLEXINDEX_INVALID_ARGUMENT for what is
 // no token; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was ever fetched; PLEXINDEX_BUFFER_TOO_SMALL.
 //
 // Precondition: as plexindex_match_path().
@@ -1130,7 +1131,8 @@ int32_t plexindex_changes_json(const struct plexindex_handle *handle,
 
 // Waits until plexindex_changes_json() has something since a token was given, by whatever process, or until the server has to
 // be asked before that is known: a listing has expired, or an event said that something changed. Then call
-// plexindex_refresh() and plexindex_changes_json(). Sends no request itself.
+// plexindex_refresh() and plexindex_changes_json(). A handle says so once a second at most, whatever the server does. Sends no
+// request itself.
 //
 // `query`: `library` and `text` as for plexindex_changes_json(), `text` not empty. `deadline_ms` ends the wait. `progress` is
 // called every 50 ms, with no library and no items: from there, or by what it sees there, any thread ends the wait. With

@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use plexindex::{
-    Confidence, EditError, Edited, Error, ErrorKind, FieldChange, Index, Item, ItemType, Items, Library, Lock, Match,
-    Names, Options, Reason, RequestKind, Rung, Selector, Stats, Status, Table, TableChange, Terms, Ttl, Watch,
+    Change, ChangeKind, Changes, Confidence, EditError, Edited, Error, ErrorKind, FieldChange, Index, Item, ItemType,
+    Items, Library, Lock, Match, Names, Options, Reason, RequestKind, Rung, Selector, Stats, Status, Table,
+    TableChange, Terms, Ttl, Waited, Watch,
 };
 use plexindex_standin::{Action, Event, Fault, Kind, Standin};
 use support::{movies, path_of};
@@ -31,6 +32,8 @@ const _: () = {
     handle::<Match>();
     handle::<Item>();
     handle::<Items>();
+    handle::<Change>();
+    handle::<Changes>();
     handle::<Names>();
     handle::<Stats>();
     any_thread::<Watch>();
@@ -57,6 +60,12 @@ impl Scene {
 
     fn open(&self) -> Index {
         Index::open(self.options()).expect("the index opens")
+    }
+
+    fn open_listed(&self) -> plexindex::Result<Index> {
+        let index = self.open();
+        let _ = index.refresh()?;
+        Ok(index)
     }
 
     fn path(&self, nth: usize) -> (String, String) {
@@ -285,6 +294,150 @@ fn items_libraries_and_counts_are_told() -> Anything {
     assert_eq!(stats.answers(Some(Rung::Exact)), 2);
     assert!(index.store()?.disk_bytes > 0);
     assert_eq!(index.folder(), at.folder.path());
+    Ok(())
+}
+
+#[test]
+fn what_changed_is_told_in_pages_and_goes_on_from_a_token() -> Anything {
+    let at = Scene::new(1_200);
+    let index = at.open();
+    let movies = index.library("Movies")?;
+    assert_eq!(
+        index.changes(None).map(|_| ()).map_err(|error| error.kind()),
+        Err(ErrorKind::LibraryNotFound),
+        "nothing was fetched"
+    );
+    let _ = index.refresh()?;
+
+    let mut all = movies.listing_and_changes()?;
+    assert_eq!(
+        all.token(),
+        None,
+        "within the first page there is nothing to go on from"
+    );
+    let mut items = Vec::new();
+    let mut tokens = Vec::new();
+    while let Some(change) = all.next() {
+        let change = change?;
+        assert_eq!(
+            (change.kind, &change.from, &change.from_key),
+            (ChangeKind::Added, &None, &None)
+        );
+        items.push(change.item.expect("an item"));
+        tokens.extend(all.token().map(str::to_owned));
+    }
+    assert_eq!(items.len(), 1_200);
+    let listed = movies.item(&items[7].key)?.expect("listed");
+    assert_eq!((&items[7].paths, &items[7].guid), (&listed.paths, &listed.guid));
+    assert_eq!(items[7].library_title.as_deref(), Some("Movies"));
+    let token = all.token().expect("a token").to_owned();
+    tokens.dedup();
+    // Who stops within a listing goes on behind the page that was read to its end.
+    let rest = movies.changes(Some(&tokens[0]))?.collect::<Result<Vec<_>, _>>()?;
+    assert_eq!(rest.len(), 700);
+    assert_eq!(rest[0].item.as_ref(), Some(&items[500]));
+
+    // A film goes, one moves, one comes; each once, and in any process with this token.
+    let ((gone, gone_key), (moved, moved_key)) = (at.path(3), at.path(4));
+    let number = |key: &str| {
+        key.trim_start_matches("/library/metadata/")
+            .parse::<u64>()
+            .expect("a number")
+    };
+    at.server
+        .change(|state| state.remove_items(&[number(&gone_key)], true))?;
+    at.server
+        .change(|state| state.rename_file(number(&moved_key), &moved, "/data/elsewhere.mkv"))?;
+    let new = support::movie("New", "/data/movies/New.mkv");
+    at.server.change(|state| state.add_items(1, vec![new], true))?;
+    let _ = index.query().refresh_fully()?;
+    let again = at.open();
+    let mut changes = again.library("Movies")?.changes(Some(&token))?;
+    assert_eq!(changes.token(), Some(token.as_str()));
+    let mut told = changes.by_ref().collect::<Result<Vec<_>, _>>()?;
+    told.sort_by_key(|change| change.kind.name());
+    let kinds: Vec<_> = told
+        .iter()
+        .map(|change| (change.kind, change.path.as_deref(), change.from.as_deref()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            (ChangeKind::Added, Some(Path::new("/data/movies/New.mkv")), None),
+            (
+                ChangeKind::Moved,
+                Some(Path::new("/data/elsewhere.mkv")),
+                Some(Path::new(&moved))
+            ),
+            (ChangeKind::Removed, Some(Path::new(&gone)), None),
+        ]
+    );
+    assert_eq!(told[0].to_string(), "added: New");
+    assert_eq!(told[2].item.as_ref().map(|item| &item.key), Some(&gone_key));
+    assert!(changes.next().is_none());
+    assert_ne!(changes.token(), Some(token.as_str()));
+    assert_eq!(movies.changes(changes.token())?.count(), 0);
+
+    // Of one library: it says nothing of all. Of another store: list again.
+    let refused = [
+        (index.changes(Some(&token)).map(|_| ()), ErrorKind::InvalidArgument),
+        (index.changes(Some("banana")).map(|_| ()), ErrorKind::InvalidArgument),
+        (
+            Scene::new(2).open_listed()?.changes(Some(&token)).map(|_| ()),
+            ErrorKind::ListAgain,
+        ),
+    ];
+    for (refused, kind) in refused {
+        assert_eq!(refused.map_err(|error| error.kind()), Err(kind));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
+    let at = Scene::new(20);
+    let index = at.open_listed()?;
+    let token = index.changes(None)?.token().expect("a token").to_owned();
+    let (key, other) = (at.path(3).1, at.open());
+    let waited = index
+        .query()
+        .deadline(Duration::from_millis(1))
+        .wait_for_changes(&token)?;
+    assert_eq!(waited, Waited::NotYet);
+
+    let number: u64 = key.trim_start_matches("/library/metadata/").parse()?;
+    at.server.change(|state| state.remove_items(&[number], true))?;
+    let calls = AtomicBool::new(false);
+    std::thread::scope(|threads| -> Anything {
+        let waiting = threads.spawn(|| {
+            let told = |so_far: &plexindex::Progress<'_>| {
+                assert_eq!((so_far.library, so_far.items, so_far.total), (None, 0, None));
+                calls.store(true, Ordering::Relaxed);
+                ControlFlow::Continue(())
+            };
+            index.query().progress(told).no_deadline().wait_for_changes(&token)
+        });
+        until("it waits", || calls.load(Ordering::Relaxed));
+        let _ = other.query().refresh_fully()?;
+        assert_eq!(waiting.join().expect("no panic")?, Waited::Something);
+        Ok(())
+    })?;
+    let mut all = index.changes(Some(&token))?;
+    assert_eq!(all.by_ref().count(), 1);
+    let token = all.token().expect("a token").to_owned();
+
+    let broken = index
+        .query()
+        .progress(|_| ControlFlow::Break(()))
+        .wait_for_changes(&token);
+    assert_eq!(broken.map_err(|error| error.kind()), Err(ErrorKind::Aborted));
+    // The server has to be asked first; offline that is none of this wait's business.
+    index.library("Movies")?.invalidate()?;
+    let short = || index.query().deadline(Duration::from_millis(1));
+    assert_eq!(short().wait_for_changes(&token)?, Waited::Something);
+    // Not again at once: a server that does not answer is no reason to spin.
+    assert_eq!(short().wait_for_changes(&token)?, Waited::NotYet);
+    assert_eq!(short().offline().wait_for_changes(&token)?, Waited::NotYet);
     Ok(())
 }
 

@@ -45,6 +45,7 @@ programs! {
     copies,
     edit,
     errors,
+    feed,
     folders,
     items,
     log,
@@ -177,6 +178,32 @@ impl Server {
                 let (name, data) = rest.split_once(' ').expect("a name and data");
                 let event = Event::new(name, serde_json::from_str(data).expect("JSON"));
                 self.standin.push(&event).to_string()
+            }
+            // A film comes: its rating key; it goes; its file gets another name.
+            "add" => {
+                let film = ItemSpec::file(rest, &format!("/data/movies/{rest}.mkv"));
+                let keys = self.standin.change(|state| state.add_items(1, vec![film], true));
+                keys.expect("added")[0].to_string()
+            }
+            "remove" => {
+                let key = u64::from(number());
+                self.standin
+                    .change(|state| state.remove_items(&[key], true))
+                    .expect("removed");
+                "removed".to_owned()
+            }
+            "rename" => {
+                let (key, to) = rest.split_once(' ').expect("a key and a path");
+                let key = key.parse().expect("a number");
+                let from = {
+                    let state = self.standin.read();
+                    let item = state.library(1).and_then(|movies| movies.get(key)).expect("a movie");
+                    item.files().next().expect("a file").to_owned()
+                };
+                self.standin
+                    .change(|state| state.rename_file(key, &from, to))
+                    .expect("renamed");
+                "renamed".to_owned()
             }
             // The target of the last edit.
             "edited" => {

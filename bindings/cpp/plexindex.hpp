@@ -80,6 +80,7 @@ enum class Status : std::int32_t {
     timeout = PLEXINDEX_TIMEOUT,
     redirected = PLEXINDEX_REDIRECTED,
     offline = PLEXINDEX_OFFLINE,
+    list_again = PLEXINDEX_LIST_AGAIN,
     library_not_found = PLEXINDEX_LIBRARY_NOT_FOUND,
     library_ambiguous = PLEXINDEX_LIBRARY_AMBIGUOUS,
 };
@@ -1213,6 +1214,25 @@ public:
         detail::Failure failure;
         detail::Query query(raw(), {}, ask, full ? PLEXINDEX_QUERY_FULL : 0);
         const std::int32_t status = plexindex_refresh(this->handle(), &query.raw, failure.buffer());
+        query.rethrow();
+        return this->given(status, failure, static_cast<Status>(status));
+    }
+
+    /// What was added, removed, changed and moved since a token was given, as the JSON object of plexindex_changes_json(): about
+    /// so many items, and the token to go on from. Without a token there is nothing yet, and the token is that of now; with
+    /// `full` all items come as additions first. Sends no request.
+    [[nodiscard]] Of<std::string> changes_json(std::string_view token = {}, std::size_t limit = 1000, bool full = false) const {
+        const detail::Query query(raw(), token, {}, full ? PLEXINDEX_QUERY_FULL : 0);
+        return this->text([&](plexindex_buffer *json, plexindex_buffer *error) {
+            return plexindex_changes_json(this->handle(), &query.raw, limit, json, error);
+        });
+    }
+    /// Waits until changes_json() has something, or the server has to be asked before that is known: Status::ok. With the
+    /// deadline Status::not_yet. `ask.progress` is called every 50 ms, and ends it from any thread.
+    Of<Status> wait_for_changes(std::string_view token, const Ask &ask = {}) const {
+        detail::Failure failure;
+        detail::Query query(raw(), token, ask);
+        const std::int32_t status = plexindex_wait_for_changes(this->handle(), &query.raw, failure.buffer());
         query.rethrow();
         return this->given(status, failure, static_cast<Status>(status));
     }

@@ -180,11 +180,11 @@ pub struct Item {
     pub guids: Option<Vec<String>>,
     /// All its files as the server spells them. Where `guids` is.
     pub paths: Option<Vec<PathBuf>>,
-    /// In an answer: the listed path that fitted, as the server spells it.
+    /// In an answer: the listed path that fitted, as the server spells it. In a [`Change`](crate::Change): its path.
     pub path: Option<PathBuf>,
-    /// In an answer: the section id of its library.
+    /// In an answer and a change: the section id of its library.
     pub section: Option<String>,
-    /// In an answer: the title of its library.
+    /// In an answer and a change: the title of its library.
     pub library_title: Option<String>,
 }
 

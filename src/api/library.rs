@@ -7,6 +7,7 @@ use std::vec;
 use super::answer::{Folder, Item, Match};
 use super::edit::EditError;
 use super::error::{Error, Result};
+use super::feed::Changes;
 use super::paths::bytes_of;
 use super::query::{Query, Refreshed};
 use crate::edit::EditReport;
@@ -265,6 +266,23 @@ impl Library {
             cursor: Some(0),
             page: Vec::new().into_iter(),
         }
+    }
+
+    /// What changed in this library since a token was given, which is of this library or of all:
+    /// [`Index::changes`](crate::Index::changes).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn changes(&self, token: Option<&str>) -> Result<Changes> {
+        Changes::new(&self.index, Some(&self.library), token, false)
+    }
+
+    /// All its items as added, and then what changed: [`Index::listing_and_changes`](crate::Index::listing_and_changes).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn listing_and_changes(&self) -> Result<Changes> {
+        Changes::new(&self.index, Some(&self.library), None, true)
     }
 
     /// Gives items the same values on the server, as [`Query::edit_items`].

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::answer::{Folder, Match};
 use super::error::Result;
 use super::facts::{LibraryInfo, Proposal, StoreInfo};
+use super::feed::Changes;
 use super::library::Library;
 use super::query::{Query, Refreshed};
 use super::stats::Stats;
@@ -121,6 +122,62 @@ impl Index {
     /// As [`Query::refresh`].
     pub fn refresh(&self) -> Result<Refreshed> {
         self.query().refresh()
+    }
+
+    /// What was added, removed, changed and moved since a token was given, in all libraries, in the order in which the index
+    /// learned it: every listing, event and verification of any process counts. Without a token there is nothing yet, and
+    /// [`Changes::token`] is that of now.
+    ///
+    /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits. A token outlives processes.
+    /// It is of one store, server and user. After a kill, who goes on from the last token that was kept misses nothing.
+    ///
+    /// ```
+    /// # let server = plexindex_standin::Standin::builder()
+    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let index = plexindex::Index::open(plexindex::Options {
+    /// #     server_url: Some(server.url()),
+    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     ..plexindex::Options::new(folder.path())
+    /// # })?;
+    /// use plexindex::ChangeKind;
+    ///
+    /// let _ = index.refresh()?;
+    /// let mut changes = index.listing_and_changes()?; // all there is, as added
+    /// assert_eq!(changes.by_ref().count(), 20);
+    /// let token = changes.token().unwrap().to_owned();
+    /// # let (key, _) = server.paths(1).remove(0);
+    /// # server.change(|state| state.remove_items(&[key], true))?;
+    /// // … the server loses a film …
+    /// let _ = index.query().refresh_fully()?;
+    /// for change in index.changes(Some(&token))? {
+    ///     let change = change?;
+    ///     match change.kind {
+    ///         ChangeKind::Added | ChangeKind::Changed => { /* change.item has it */ }
+    ///         ChangeKind::Moved => { /* from change.from to change.path */ }
+    ///         ChangeKind::Removed => println!("{change}"), // removed: Big Buck Bunny (2008)
+    ///         _ => { /* list change.section again: listing_and_changes() of that library */ }
+    ///     }
+    /// #   assert_eq!(change.kind, ChangeKind::Removed);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::ListAgain`](crate::ErrorKind::ListAgain) where what happened since is not known any more, after 30 days or 64
+    /// MiB of changes, or the token is of another store, server or user: begin anew with [`Index::listing_and_changes`].
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what is no token;
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) while nothing was ever fetched; the store's.
+    pub fn changes(&self, token: Option<&str>) -> Result<Changes> {
+        Changes::new(&self.index, None, token, false)
+    }
+
+    /// All items as [`Added`](crate::ChangeKind::Added), and then what changed meanwhile: how a reader of the feed begins.
+    ///
+    /// # Errors
+    /// As [`Index::changes`].
+    pub fn listing_and_changes(&self) -> Result<Changes> {
+        Changes::new(&self.index, None, None, true)
     }
 
     /// Makes a full listing of every library due, and forgets all recorded matches.

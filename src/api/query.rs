@@ -85,6 +85,18 @@ pub enum Refreshed {
     NeedsWarm,
 }
 
+/// How a wait for changes ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[must_use = "the deadline may have come first"]
+pub enum Waited {
+    /// There is something; or the server has to be asked before that is known, unless the question is offline: a listing has
+    /// expired, or an event said that something changed. That is said once a second at most.
+    Something,
+    /// The deadline came first.
+    NotYet,
+}
+
 impl<'q> Query<'q> {
     pub(super) fn new(index: &'q index::Index, library: Option<&'q index::Library>) -> Self {
         Self {
@@ -251,6 +263,56 @@ impl<'q> Query<'q> {
             Status::NotYet => Refreshed::NotYet,
             Status::NeedsWarm => Refreshed::NeedsWarm,
             _ => Refreshed::Done,
+        })
+    }
+
+    /// Waits until [`Changes`](crate::Changes) has something since a token was given, by whatever process: that is seen within
+    /// 100 ms. Sends no request. It costs next to nothing; where processes do not share memory (some network file systems) it
+    /// asks the database once a second.
+    ///
+    /// [`Query::progress`] is told every 50 ms, with no library and no items, and ends the wait with [`ControlFlow::Break`].
+    ///
+    /// ```
+    /// # let server = plexindex_standin::Standin::builder()
+    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let index = plexindex::Index::open(plexindex::Options {
+    /// #     server_url: Some(server.url()),
+    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     ..plexindex::Options::new(folder.path())
+    /// # })?;
+    /// use std::time::Duration;
+    /// use plexindex::Waited;
+    ///
+    /// let _ = index.refresh()?;
+    /// let _watch = index.watch()?; // events of the server end the wait
+    /// let mut token = index.changes(None)?.token().unwrap().to_owned();
+    /// # let mut rounds = 0;
+    /// loop {
+    ///     match index.query().deadline(Duration::from_millis(100)).wait_for_changes(&token)? {
+    ///         Waited::Something => {
+    ///             let _ = index.refresh()?; // where the server has to be asked
+    ///             let mut changes = index.changes(Some(&token))?;
+    ///             for change in &mut changes {
+    ///                 println!("{}", change?);
+    ///             }
+    ///             token = changes.token().unwrap().to_owned(); // keep it: it outlives this process
+    ///         }
+    ///         _ => println!("nothing yet"),
+    ///     }
+    /// #     rounds += 1;
+    /// #     if rounds == 2 { break; }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); else as [`Index::changes`](crate::Index::changes).
+    pub fn wait_for_changes(&self, token: &str) -> Result<Waited> {
+        let status = self.ask(|query| self.index.wait_for_changes(query, token))?;
+        Ok(match status {
+            Status::NotYet => Waited::NotYet,
+            _ => Waited::Something,
         })
     }
 

@@ -246,9 +246,14 @@ impl Index {
     /// # Errors
     /// As [`Index::changes`].
     pub fn changes_json(&self, query: &QueryOptions<'_>, token: &str, full: bool, limit: usize) -> Result<String> {
-        let prefix = self.inner.reading.kind();
         let page = self.changes(query, token, full, limit)?;
-        Ok(page.to_json(|item| prefix.key(&item.rating_key)))
+        Ok(page.to_json(|item| self.key(&item.rating_key)))
+    }
+
+    /// The public key of a rating key.
+    #[must_use]
+    pub fn key(&self, rating_key: &str) -> String {
+        self.inner.reading.kind().key(rating_key)
     }
 
     /// Waits until something happened since a token was given, or the server has to be asked before that is known: then

@@ -1,6 +1,7 @@
 //! What answers queries, and what it owns.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::answer::Answer;
 use super::samples::MappingSamples;
@@ -26,6 +27,8 @@ pub struct Queries {
     pub(super) counters: Arc<Counters>,
     pub(super) shown: Shown,
     pub(super) samples: MappingSamples,
+    /// When a wait for changes last ended since the server has to be asked, on the coarse clock.
+    pub(super) due_told_ms: AtomicU64,
 }
 
 impl Queries {
@@ -46,6 +49,7 @@ impl Queries {
             clock,
             counters,
             samples: MappingSamples::default(),
+            due_told_ms: AtomicU64::new(0),
         }
     }
 

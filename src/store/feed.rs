@@ -4,6 +4,7 @@
 //! listing is one row of the log, told item by item here; so half of one is never seen, and a large one is told in pages.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use xxhash_rust::xxh3::xxh3_64;
@@ -12,11 +13,13 @@ use super::changes::ChangeKind;
 use super::columns::{list, read};
 use super::items::{FROM, ItemRow, batch, digest};
 use super::libraries::{LibraryRow, one_library};
-use super::open::Store;
+use super::lines::{End, end_of, line};
+use super::open::{Listed, Store, Timeline};
 use super::texts::Texts;
 use super::tx::sequence_of;
 use crate::error::{Error, Result, Status};
 use crate::model::{Generation, IdentityId, Item, ItemType, LibraryId, Sequence};
+use crate::platform::mutex::try_lock;
 
 /// Where a reader of the feed is: all before it was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,14 +56,6 @@ impl Place {
     }
 }
 
-/// The last change that the feed told before a place, as a number: another one there says that the store lost its last
-/// writes, as in a power cut, and that others have their numbers since. 0 and 0: there was none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Mark {
-    pub sequence: Sequence,
-    pub hash: u64,
-}
-
 /// What happened to an item, or to a library.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Told {
@@ -83,27 +78,28 @@ impl Told {
 /// A page of the feed.
 #[derive(Clone, Debug)]
 pub struct Page {
+    /// The line of `next`: `lines.rs`.
+    pub line: i64,
     /// Oldest first.
     pub told: Vec<Told>,
     /// Where the next page begins.
     pub next: Position,
-    /// What was told before it.
-    pub mark: Mark,
     /// There is more now.
     pub more: bool,
 }
 
 impl Store {
-    /// Where a reader begins: with what happens from now on, or with a full listing; and the last change before that.
-    pub fn feed_begin(&self, identity: IdentityId, library: Option<LibraryId>, full: bool) -> Result<(Position, Mark)> {
+    /// A reader that begins: with what happens from now on, or with a full listing.
+    pub fn feed_begin(&self, identity: IdentityId, library: Option<LibraryId>, full: bool) -> Result<(i64, Position)> {
         self.read(|c| {
+            let line = line(c)?;
             let now = sequence_of(c)?;
             let first = if full {
                 next_listed(c, identity, library, LibraryId::ALL)?
             } else {
                 None
             };
-            let position = first.map_or(Position::Log(Place::after(now)), |(library, generation)| {
+            let begin = first.map_or(Position::Log(Place::after(now)), |(library, generation)| {
                 Position::Full {
                     then: now.next(),
                     library,
@@ -111,11 +107,11 @@ impl Store {
                     after: 0,
                 }
             });
-            Ok((position, mark(c, identity, now)?))
+            Ok((line, begin))
         })
     }
 
-    /// What happened from a position on, in all libraries or one: at most about `limit` items.
+    /// What happened from a position of a line on, in all libraries or one: at most about `limit` items.
     ///
     /// # Errors
     /// [`Status::ListAgain`] where that is not known any more; the store's.
@@ -123,28 +119,26 @@ impl Store {
         &self,
         identity: IdentityId,
         library: Option<LibraryId>,
-        (position, known): (Position, Mark),
+        (on, position): (i64, Position),
         limit: usize,
     ) -> Result<Page> {
+        let timeline = self.timeline();
         let page = self.read(|c| {
-            if is_lost(c, identity, known)? {
+            if !leads_here(c, on, position)? {
                 return Ok(None);
             }
-            let page = match position {
-                Position::Log(place) => log_page(c, identity, library, place, limit)?,
+            match position {
+                Position::Log(place) => {
+                    let changed = |entry: &Entry| listed_once(c, entry, limit, timeline, &self.listed);
+                    log_page(c, identity, library, place, limit, &changed)
+                }
                 Position::Full {
                     then,
                     library: at,
                     generation,
                     after,
-                } => Some(full_page(c, identity, library, then, (at, generation, after), limit)?),
-            };
-            let Some(mut page) = page else { return Ok(None) };
-            page.mark = match page.next {
-                Position::Log(next) => mark(c, identity, Sequence(next.sequence.0 - 1))?,
-                Position::Full { .. } => known,
-            };
-            Ok(Some(page))
+                } => full_page(c, identity, library, then, (at, generation, after), limit).map(Some),
+            }
         })?;
         page.ok_or_else(|| {
             Error::new(
@@ -159,10 +153,13 @@ impl Store {
         &self,
         identity: IdentityId,
         library: Option<LibraryId>,
-        (place, known): (Place, Mark),
+        (on, position): (i64, Position),
     ) -> Result<bool> {
+        let Position::Log(place) = position else {
+            return Ok(true);
+        };
         self.read(|c| {
-            if is_lost(c, identity, known)?
+            if !leads_here(c, on, position)?
                 || identity_from(c, identity)? >= place.sequence
                 || sequence_of(c)?.next() < place.sequence
             {
@@ -172,6 +169,29 @@ impl Store {
         })
     }
 }
+
+/// Whether what was before a position in a line is what was before it in the line of now.
+fn leads_here(c: &Connection, line: i64, position: Position) -> rusqlite::Result<bool> {
+    let (end, Position::Log(place)) = (end_of(c, line)?, position) else {
+        // Of what a full listing has read, nothing says when it was committed.
+        return Ok(end_of(c, line)? == End::GoesOn);
+    };
+    Ok(match end {
+        End::NotKnown => false,
+        End::GoesOn => true,
+        End::Before(sequence) => {
+            place
+                <= Place {
+                    sequence,
+                    n: 0,
+                    told: 0,
+                }
+        }
+    })
+}
+
+/// What rows were before, and are since; 0 for none.
+type Pairs = Vec<(i64, i64)>;
 
 /// A row of the log that the feed tells.
 struct Entry {
@@ -194,9 +214,10 @@ fn again(
     library: Option<LibraryId>,
     place: Place,
 ) -> rusqlite::Result<Vec<Entry>> {
+    // Within a transaction that the feed tells of, no library begins anew. If one has, the rest of it was forgotten.
     let (from, id) = match place {
         Place { sequence, n: 0, told } => (sequence, told),
-        Place { sequence, .. } => (sequence.next(), 0),
+        Place { sequence, .. } => (sequence, 0),
     };
     c.prepare_cached(
         "SELECT feed_from, id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) \
@@ -261,7 +282,9 @@ fn log_page(
     library: Option<LibraryId>,
     place: Place,
     limit: usize,
+    listed: &dyn Fn(&Entry) -> rusqlite::Result<Arc<Pairs>>,
 ) -> rusqlite::Result<Option<Page>> {
+    let line = line(c)?;
     let now = sequence_of(c)?;
     // Of a later state than this: the store was restored, or lost its last writes.
     if identity_from(c, identity)? >= place.sequence || place.sequence > now.next() {
@@ -278,9 +301,9 @@ fn log_page(
     for entry in all {
         let stopped = |next: Place, told| {
             Ok(Some(Page {
+                line,
                 told,
                 next: Position::Log(next),
-                mark: Mark::default(),
                 more: true,
             }))
         };
@@ -300,8 +323,8 @@ fn log_page(
                 });
                 continue;
             }
-            ChangeKind::Listed => listed(c, &entry)?,
-            _ => vec![entry.rows],
+            ChangeKind::Listed => listed(&entry)?,
+            _ => Arc::new(vec![entry.rows]),
         };
         let skipped = if entry.place == (Place { told: 0, ..place }) {
             place.told
@@ -343,43 +366,36 @@ fn log_page(
         None => (Place::after(now), false),
     };
     Ok(Some(Page {
+        line,
         told: merged(told),
         next: Position::Log(next),
-        mark: Mark::default(),
         more,
     }))
 }
 
-/// The last change that the feed tells up to a change sequence.
-fn mark(c: &Connection, identity: IdentityId, upto: Sequence) -> rusqlite::Result<Mark> {
-    let found = c
-        .prepare_cached(
-            "SELECT sequence, n, library, kind, rating_key, was, now FROM changes WHERE identity = ?1 AND sequence <= ?2 \
-             AND kind IN (8, 9, 11) AND (was <> 0 OR now <> 0) ORDER BY sequence DESC, n DESC LIMIT 1",
-        )?
-        .query_row(params![identity, upto], |row| {
-            let mut bytes = row.get_ref(4)?.as_bytes()?.to_vec();
-            for column in [1, 2, 3, 5, 6] {
-                bytes.extend_from_slice(&row.get::<_, i64>(column)?.to_le_bytes());
-            }
-            Ok(Mark {
-                sequence: row.get(0)?,
-                hash: xxh3_64(&bytes),
-            })
-        })
-        .optional()?;
-    Ok(found.unwrap_or_default())
-}
-
-/// Whether a change that was told is not in the store any more, and was not forgotten.
-fn is_lost(c: &Connection, identity: IdentityId, known: Mark) -> rusqlite::Result<bool> {
-    if known == Mark::default() || mark(c, identity, known.sequence)? == known {
-        return Ok(false);
+/// The same as [`listed`], found once for all pages of a reader: what a listing changed stays as it is.
+fn listed_once(
+    c: &Connection,
+    entry: &Entry,
+    limit: usize,
+    timeline: Timeline,
+    kept: &Listed,
+) -> rusqlite::Result<Arc<Pairs>> {
+    let at = (entry.place.sequence, entry.place.n);
+    // Not waited for: in a child of a fork another thread may have it for ever.
+    if let Some(kept) = try_lock(kept)
+        && let Some((of, place, pairs)) = kept.as_ref()
+        && (*of, *place) == (timeline, at)
+    {
+        return Ok(Arc::clone(pairs));
     }
-    let forgotten: Sequence = c
-        .prepare_cached("SELECT coalesce(max(feed_from), 0) FROM libraries WHERE identity = ?1")?
-        .query_row([identity], |row| row.get(0))?;
-    Ok(known.sequence > forgotten.max(identity_from(c, identity)?))
+    let pairs = Arc::new(listed(c, entry)?);
+    if pairs.len() > limit
+        && let Some(mut kept) = try_lock(kept)
+    {
+        *kept = Some((timeline, at, Arc::clone(&pairs)));
+    }
+    Ok(pairs)
 }
 
 /// What one listing changed, in pairs of rows: what it ended, each with what it brought for it, then what else it brought.
@@ -547,13 +563,18 @@ fn full_page(
     (mut at, mut generation, mut after): (LibraryId, Generation, i64),
     limit: usize,
 ) -> rusqlite::Result<Page> {
+    let line = line(c)?;
     let mut told = Vec::new();
     loop {
-        let row = one_library(c, at).optional()?;
+        // One that went says so in the log; another's is none of this reader's.
+        let is_own = library.is_none_or(|library| library == at)
+            && c.prepare_cached("SELECT 1 FROM libraries WHERE id = ?1 AND identity = ?2")?
+                .exists(params![at, identity])?;
+        let row = is_own.then(|| one_library(c, at)).transpose()?;
         let left = limit - told.len();
         let rows = match &row {
             Some(_) => batch(c, at, generation, after, left)?,
-            None => Vec::new(), // it went: the log says so
+            None => Vec::new(),
         };
         let is_all = rows.len() < left;
         for one in rows {
@@ -572,9 +593,9 @@ fn full_page(
                 after,
             };
             return Ok(Page {
+                line,
                 told,
                 next,
-                mark: Mark::default(),
                 more: true,
             });
         }
@@ -585,9 +606,9 @@ fn full_page(
                 told: 0,
             });
             return Ok(Page {
+                line,
                 told,
                 next,
-                mark: Mark::default(),
                 more: false,
             });
         };

@@ -110,7 +110,7 @@ pub fn forget_surplus(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
 }
 
 /// Forgets what the feed tells up to a change sequence, of all libraries.
-fn forget_upto(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
+pub fn forget_upto(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
     tx.connection.execute(
         "UPDATE libraries SET feed_from = ?1, feed_generation = coalesce((SELECT max(was) FROM changes c \
          WHERE c.library = libraries.id AND c.kind = 11 AND c.sequence <= ?1), feed_generation) \

@@ -45,6 +45,7 @@ mod keeping;
 mod known;
 mod leases;
 mod libraries;
+mod lines;
 mod listings;
 mod matches;
 mod merging;
@@ -70,6 +71,8 @@ mod feed_tests;
 #[cfg(test)]
 mod for_tests;
 #[cfg(test)]
+mod history_tests;
+#[cfg(test)]
 mod listing_tests;
 #[cfg(test)]
 mod random_tests;
@@ -79,7 +82,7 @@ mod store_tests;
 pub use changes::{Change, ChangeKind};
 pub use endpoints::Endpoint;
 pub use facts::Facts;
-pub use feed::{Mark as FeedMark, Page as FeedPage, Place as FeedPlace, Position as FeedPosition, Told};
+pub use feed::{Page as FeedPage, Place as FeedPlace, Position as FeedPosition, Told};
 pub use folder::Folder;
 pub use hints::Mark;
 pub use identities::{NEVER_FORGOTTEN, USE_NOTED_MS};

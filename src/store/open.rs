@@ -1,7 +1,7 @@
 //! A store that is open: opened, followed when its database is replaced, closed.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,14 @@ pub struct Store {
     pub(super) named: Mutex<Option<FolderStamp>>,
     /// Episodes were swept: shows may be left without any.
     pub(super) orphans: AtomicBool,
+    /// Which of the opened databases is known to be on its line: its number and 1.
+    pub(super) line_of: AtomicU64,
+    /// What a large listing changed, for those who read it in pages.
+    pub(super) listed: Listed,
 }
+
+/// What the listing of a change (its sequence and number) changed, in pairs of rows: kept while the feed tells it in pages.
+pub type Listed = Mutex<Option<(Timeline, (Sequence, i64), Arc<Vec<(i64, i64)>>)>>;
 
 /// The history that a change sequence, and the name of an image, belong to. Those of another timeline say nothing: another
 /// database has the name, such as a copy that was put back, or its log was lost.
@@ -71,6 +78,8 @@ impl Store {
             is_late: AtomicBool::new(false),
             named: Mutex::default(),
             orphans: AtomicBool::new(false),
+            line_of: AtomicU64::new(0),
+            listed: Listed::default(),
         };
         if store.opens_by_its_state() {
             // Nothing was written to find it out; later is too late to say so.
@@ -158,12 +167,6 @@ impl Store {
             && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
             && timeline.opened == opened.number
             && timeline.losses == self.connections.here.journal.losses()
-    }
-
-    /// The random number of the database: that of the one it replaced is another.
-    #[must_use]
-    pub fn id(&self) -> u64 {
-        self.opened.newest().id
     }
 
     /// The change sequence as the counter page shows it, for the price of some loads; `None` where it cannot be told without

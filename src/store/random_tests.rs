@@ -46,7 +46,7 @@ struct User {
 /// One who follows the feed, and applies what it tells to what it has.
 #[derive(Default)]
 struct Reader {
-    position: Option<(FeedPosition, FeedMark)>,
+    position: Option<(i64, FeedPosition)>,
     items: BTreeMap<LibraryId, BTreeMap<String, Item>>,
     /// Libraries to be listed again.
     again: BTreeSet<LibraryId>,
@@ -76,9 +76,9 @@ impl Reader {
         let position = self.position.expect("it began");
         match store.feed(identity, library, position, limit) {
             Ok(page) => {
-                assert!(page.next != position.0 || !page.more, "a page that goes nowhere");
+                assert!(page.next != position.1 || !page.more, "a page that goes nowhere");
                 self.apply(page.told);
-                self.position = Some((page.next, page.mark));
+                self.position = Some((page.line, page.next));
                 page.more
             }
             Err(error) => {
@@ -110,8 +110,8 @@ impl Reader {
     /// A full listing's last page says that there is no more, before what happened since is read.
     fn is_at_the_end(&self, store: &Store, identity: IdentityId) -> bool {
         match self.position {
-            Some((FeedPosition::Log(place), mark)) => !store.feed_has(identity, None, (place, mark)).expect("looked"),
-            _ => false,
+            Some(position) => !store.feed_has(identity, None, position).expect("looked"),
+            None => false,
         }
     }
 }
@@ -403,8 +403,15 @@ impl World {
                 self.store.items_with_title(row.id, "title 1", 16).expect("found");
             }
             19 | 20 => self.read_feed(user),
-            21 => {
+            21 if self.dice.roll(2) == 0 => {
                 self.store.forget_history().expect("forgotten");
+            }
+            21 => {
+                let now = self.store.totals().expect("totals").sequence.0;
+                let upto = Sequence(now.saturating_sub(self.dice.roll(60) as u64));
+                self.store
+                    .write(|tx| history::forget_upto(tx, upto))
+                    .expect("forgotten");
             }
             _ => {
                 let row = self.row(user, uuid);

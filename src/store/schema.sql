@@ -189,6 +189,12 @@ CREATE TABLE changes (       -- what other processes have to hear of
     PRIMARY KEY (sequence, n)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE lines (         -- histories without a gap: lines.rs says when one begins
+    id    INTEGER PRIMARY KEY,             -- random
+    begun INTEGER NOT NULL,                -- its first change sequence
+    here  TEXT    NOT NULL                 -- the machine's start and the file that it is of
+) STRICT;
+
 CREATE TABLE days (          -- which change sequence a day ended with: how the feed knows what is old
     ms       INTEGER PRIMARY KEY,
     sequence INTEGER NOT NULL

@@ -168,7 +168,7 @@ impl Store {
         if !named {
             *lock(&self.named) = folder.filter(|_| page.is_some() && tells);
         }
-        let done = work(&tx).and_then(|value| {
+        let done = self.keep_to_line(&tx).and_then(|()| work(&tx)).and_then(|value| {
             trim_now_and_then(&tx)?;
             if tx.is_silent() {
                 connection

@@ -442,6 +442,17 @@ void facts(const px::Index &index, const px::Library &movies) {
     std::size_t files = 0;
     while (below.next()) files += below.items().size();
     CHECK(files == 1204 && below.items().empty());
+    const std::string now = index.all().changes_json();
+    const std::size_t begin = now.find("\"token\":\"") + 9;
+    const std::string token = now.substr(begin, now.find('"', begin) - begin);
+    CHECK(now.find("\"change\"") == std::string::npos && index.all().changes_json(token, 1).find(token) != std::string::npos);
+    CHECK(movies.changes_json({}, 10, true).find("\"change\":\"added\"") != std::string::npos);
+    px::Ask moment;
+    moment.deadline = 1ms;
+    moment.offline = true;
+    CHECK(index.all().wait_for_changes(token, moment) == px::Status::not_yet);
+    refused(px::Status::invalid_argument, "banana", [&] { (void)movies.changes_json("banana"); });
+    refused(px::Status::list_again, "again", [&] { (void)movies.changes_json("c1.1.1.0.1.0.0"); });
     CHECK(movies.item_json("900001").find("tmdb://1") != std::string::npos && movies.item_json("4").empty());
     CHECK(index.stats().size == sizeof(px::Statistics) && index.stats().items >= 1203);
     CHECK(index.stats_json()[0] == '{' && index.libraries_json()[0] == '[' && index.server_json()[0] == '{');

@@ -13,6 +13,7 @@ mod worker;
 mod coherence;
 mod crash;
 mod deep;
+mod feed;
 mod fork;
 mod images;
 mod kills;
@@ -35,6 +36,7 @@ fn worker() {
         ("list", crash::list),
         ("begin", crash::begin),
         ("invalidation", crash::invalidation),
+        ("feed: list", feed::list),
         ("fork", fork::busy),
         ("act", kills::act),
         ("fork while fetching", fork::fetching),

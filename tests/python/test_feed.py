@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -247,6 +248,33 @@ def test_an_event_is_followed_up(index: plexindex.Index, server: Server) -> None
         adder.start()
         assert told([next(waiting)]) == [("added", "/data/movies/New.mkv", None)]
         adder.join()
+
+
+def test_the_recipe_s_daemon_goes_on_where_it_stopped(open_index: OpenIndex, server: Server, tmp_path: Path) -> None:
+    recipes = (Path(__file__).parents[2] / "docs/recipes.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(import json.*?)```", recipes, re.DOTALL)
+    recipe: dict[str, Any] = {"__name__": "recipe"}
+    exec(compile(code, "docs/recipes.md", "exec"), recipe)  # noqa: S102 - our own text
+    kept = tmp_path / "titles.json"
+    index = open_index()
+
+    def titles() -> set[str]:
+        found = recipe["follow"](index, kept, 0.01)
+        assert json.loads(kept.read_text())[0] == found
+        return {title for library in found.values() for title in library.values()}
+
+    assert len(titles()) > 100
+    film = {"title": "While it was away", "files": ["/data/movies/New.mkv"]}
+    server.post("items/add", {"library": 1, "items": [film]})
+    index.refresh(full=True)
+    assert "While it was away" in titles()
+    # The store was emptied meanwhile, and the first film is gone.
+    row = server.paths(1)[0]
+    server.post("items/remove", {"ratingKeys": [int(row["ratingKey"])]})
+    index.clear()
+    now = titles()
+    assert "While it was away" in now
+    assert row["title"] not in now
 
 
 def test_the_command_tells_people_and_scripts(server: Server, tmp_path: Path) -> None:

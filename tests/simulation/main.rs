@@ -2,7 +2,7 @@
 //! that vanish; and a model that knows what every answer may be.
 //!
 //! `model.rs` is the model, `world.rs` the steps, `calls.rs` the calls of hosts and what is checked of each, `trouble.rs` what
-//! happens while hosts have the folder open, `net.rs` the clock, the servers and the kills, `disk.rs` the disk, the log, and
+//! happens while hosts have the folder open, `readers.rs` those who follow the feed, `net.rs` the clock, the servers and the kills, `disk.rs` the disk, the log, and
 //! what happened how often. A seed repeats exactly: `PLEXINDEX_SEED=N cargo test --test simulation one_seed`.
 #![allow(clippy::cast_possible_truncation)] // small numbers of our own
 #![allow(clippy::case_sensitive_file_extension_comparisons)] // the names are our own

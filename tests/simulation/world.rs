@@ -84,6 +84,7 @@ pub struct World {
     counts: BTreeMap<String, u64>,
     /// A copy of the folder that may be put back.
     kept: Option<Kept>,
+    readers: Vec<Reader>,
 }
 
 fn word(words: &Step, at: usize, below: usize) -> usize {
@@ -130,7 +131,7 @@ pub fn run(seed: u64, steps: &[Step]) -> Result<String, Failure> {
     }
     disk::fill(false);
     world.full = None;
-    let done = world.compare();
+    let done = world.compare().and_then(|()| world.readers_have_all());
     world.sum_up();
     match done {
         Ok(()) => Ok(std::mem::take(&mut world.log)),
@@ -170,6 +171,7 @@ impl World {
             unsure: false,
             counts: BTreeMap::new(),
             kept: None,
+            readers: readers(),
         };
         for server in 0..2 * URLS {
             for title in &TITLES[..2] {
@@ -227,8 +229,12 @@ impl World {
         } else {
             self.act(what)?;
             was_full |= self.full.is_some();
+            if self.word(4, 4) == 0 {
+                self.read_on()?;
+            }
             if number % 20 == 19 {
                 self.compare()?;
+                self.readers_have_all()?;
             }
         }
         let said = disk::take_log();
@@ -634,6 +640,7 @@ impl World {
         drop(dead);
         let _ = std::fs::remove_dir_all(&self.folder);
         self.folder = copy;
+        self.readers_killed();
         for (who, mapped) in whos.into_iter().take(2) {
             self.open(who, mapped)?;
         }
@@ -755,7 +762,10 @@ fn film(server: usize, title: &str, number: usize) -> (String, String) {
 
 #[path = "calls.rs"]
 mod calls;
+#[path = "readers.rs"]
+mod readers;
 #[path = "trouble.rs"]
 mod trouble;
 use calls::{host_path, options, show};
+use readers::{Reader, readers};
 use trouble::Kept;

@@ -30,7 +30,8 @@ use crate::error::refuse;
 /// go before listings where `size_limit` is reached.
 ///
 /// Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when what changed since is not known any more, or the token
-/// is of another store, server, user or library: begin anew with PLEXINDEX_QUERY_FULL; PLEXINDEX_INVALID_ARGUMENT for what is
+/// is of another store, server, user or library, or of what a power cut or a restored copy undid: begin anew with
+/// PLEXINDEX_QUERY_FULL; PLEXINDEX_INVALID_ARGUMENT for what is
 /// no token; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was ever fetched; PLEXINDEX_BUFFER_TOO_SMALL.
 ///
 /// # Safety
@@ -59,7 +60,8 @@ pub unsafe extern "C" fn plexindex_changes_json(
 
 /// Waits until plexindex_changes_json() has something since a token was given, by whatever process, or until the server has to
 /// be asked before that is known: a listing has expired, or an event said that something changed. Then call
-/// plexindex_refresh() and plexindex_changes_json(). Sends no request itself.
+/// plexindex_refresh() and plexindex_changes_json(). A handle says so once a second at most, whatever the server does. Sends no
+/// request itself.
 ///
 /// `query`: `library` and `text` as for plexindex_changes_json(), `text` not empty. `deadline_ms` ends the wait. `progress` is
 /// called every 50 ms, with no library and no items: from there, or by what it sees there, any thread ends the wait. With

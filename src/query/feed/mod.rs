@@ -2,6 +2,8 @@
 
 mod token;
 
+use std::fmt;
+use std::sync::atomic::Ordering;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -12,16 +14,16 @@ use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, need};
 use crate::matching::Scope;
 use crate::model::{IdentityId, Item, LibraryId};
+use crate::platform::clock::coarse_ms;
 use crate::reading::{Resolved, age, places};
-use crate::store::{FeedPage, FeedPosition, LibraryRow, Told};
+use crate::store::{FeedPage, LibraryRow, Told};
 use crate::sync::{Call, Progress};
 use token::Token;
 
-/// How often a waiting call looks whether something was committed: a few loads.
-const LOOKED: Duration = Duration::from_millis(25);
-/// How often it tells the host that it waits.
-const TOLD: Duration = Duration::from_millis(50);
-/// How often it asks the database where that cannot be seen without it, and looks whether a listing has expired.
+/// How often a waiting call looks whether something was committed, for a few loads, and tells the host that it waits.
+const LOOKED: Duration = Duration::from_millis(50);
+/// How often it asks the database where that cannot be seen without it, and how often at most it ends since the server has to be
+/// asked.
 const ASKED: Duration = Duration::from_secs(1);
 
 /// What happened to a file, or to a library.
@@ -51,6 +53,13 @@ impl ChangeKind {
             Self::Moved => "moved",
             Self::ListAgain => "list_again",
         }
+    }
+}
+
+/// The word that the command and the Python package use.
+impl fmt::Display for ChangeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 
@@ -91,19 +100,17 @@ impl Queries {
         }
         self.reading.catch_up()?;
         let (identity, library) = self.asked_for(call)?;
-        let store = self.store.id();
         let mut reader = if token.is_empty() {
-            let (position, mark) = self.store.feed_begin(identity, library, full)?;
+            let (line, position) = self.store.feed_begin(identity, library, full)?;
             Token {
-                store,
+                line,
                 identity,
                 library,
                 position,
-                mark,
             }
         } else {
             let reader = Token::from_text(token)?;
-            reader.check(store, identity, library)?;
+            reader.check(identity, library)?;
             reader
         };
         let page = if token.is_empty() && !full {
@@ -111,16 +118,16 @@ impl Queries {
         } else {
             Some(
                 self.store
-                    .feed(identity, library, (reader.position, reader.mark), limit)?,
+                    .feed(identity, library, (reader.line, reader.position), limit)?,
             )
         };
-        let FeedPage { told, next, mark, more } = page.unwrap_or(FeedPage {
+        let FeedPage { line, told, next, more } = page.unwrap_or(FeedPage {
+            line: reader.line,
             told: Vec::new(),
             next: reader.position,
-            mark: reader.mark,
             more: false,
         });
-        (reader.position, reader.mark) = (next, mark);
+        (reader.line, reader.position) = (line, next);
         Ok(Changes {
             changes: told.into_iter().flat_map(changes_of).collect(),
             token: reader.to_text(),
@@ -133,7 +140,7 @@ impl Queries {
     pub fn wait_for_changes(&self, call: &Call<'_>, token: &str) -> Result<Status> {
         let begun = Instant::now();
         let reader = Token::from_text(token)?;
-        let mut told = begun;
+        let mut looked_at_age: Option<Instant> = None;
         // What the counter page showed when the database was asked, and when that was.
         let mut seen: Option<(Option<u64>, Instant)> = None;
         loop {
@@ -144,27 +151,26 @@ impl Queries {
                 Some((_, at)) if shown.is_none() => at.elapsed() < ASKED,
                 _ => false,
             };
+            // What makes the server due is committed, but for an age.
+            let is_old = looked_at_age.is_none_or(|at| at.elapsed() >= ASKED);
+            let looks_at_age = !call.offline && (!is_known || is_old);
             if !is_known {
                 seen = Some((shown, Instant::now()));
                 self.reading.catch_up()?;
                 let (identity, library) = self.asked_for(call)?;
-                reader.check(self.store.id(), identity, library)?;
-                let has_some = match reader.position {
-                    FeedPosition::Full { .. } => true,
-                    FeedPosition::Log(place) => self.store.feed_has(identity, library, (place, reader.mark))?,
-                };
-                if has_some {
+                reader.check(identity, library)?;
+                if self.store.feed_has(identity, library, (reader.line, reader.position))? {
                     return Ok(Status::Ok);
                 }
             }
-            if !call.offline && self.is_something_due(call)? {
-                return Ok(Status::Ok);
+            if looks_at_age {
+                looked_at_age = Some(Instant::now());
+                if self.is_something_due(call)? && self.may_tell_due() {
+                    return Ok(Status::Ok);
+                }
             }
             let now = Instant::now();
-            if let Some(progress) = call.progress
-                && now.duration_since(told) >= TOLD
-            {
-                told = now;
+            if let Some(progress) = call.progress {
                 let waiting = Progress {
                     library: "",
                     items: 0,
@@ -199,6 +205,19 @@ impl Queries {
         let now = self.clock.now_ms();
         let mut rows = places(scope, snapshot.rows.len()).filter_map(|place| snapshot.rows.get(place));
         Ok(rows.any(|row| row.generation.is_fetched() && need(&age(row), &self.policy, now) != Need::Nothing))
+    }
+
+    /// Whether that was not told within [`ASKED`]: a server that does not answer, or scans, is asked no more often.
+    fn may_tell_due(&self) -> bool {
+        let (now, last) = (coarse_ms(), self.due_told_ms.load(Ordering::Relaxed));
+        let pause = u64::try_from(ASKED.as_millis()).unwrap_or(u64::MAX);
+        let is_time = last == 0 || now.saturating_sub(last) >= pause;
+        // Of two threads one tells.
+        is_time
+            && self
+                .due_told_ms
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// The identity, and the library that a call names.

@@ -1,9 +1,9 @@
-//! Where a reader of the feed is, as a text that outlives processes. It names the store, the identity and the library that it
-//! is of, and is refused elsewhere.
+//! Where a reader of the feed is, as a text that outlives processes. It names the line of the store, the identity and the library that
+//! it is of, and is refused elsewhere.
 
 use crate::error::{Error, Result, Status, refuse};
 use crate::model::{Generation, IdentityId, LibraryId, Sequence};
-use crate::store::{FeedMark, FeedPlace, FeedPosition};
+use crate::store::{FeedPlace, FeedPosition};
 
 /// The first part of a token: another version is of another plexindex.
 const VERSION: &str = "c1";
@@ -13,26 +13,23 @@ const FULL: &str = "full";
 /// A reader of the feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
-    pub store: u64,
+    pub line: i64,
     pub identity: IdentityId,
     /// `None`: all libraries.
     pub library: Option<LibraryId>,
     pub position: FeedPosition,
-    /// What was told last.
-    pub mark: FeedMark,
 }
 
 impl Token {
     pub fn to_text(self) -> String {
         let Self {
-            store,
+            line,
             identity,
             library,
             position,
-            mark: FeedMark { sequence: last, hash },
         } = self;
         let library = library.unwrap_or(LibraryId::ALL);
-        let head = format!("{VERSION}.{store:x}.{identity}.{library}.{last}.{hash:x}");
+        let head = format!("{VERSION}.{line:x}.{identity}.{library}");
         match position {
             FeedPosition::Log(FeedPlace { sequence, n, told }) => format!("{head}.{sequence}.{n}.{told}"),
             FeedPosition::Full {
@@ -54,19 +51,16 @@ impl Token {
         Ok(token)
     }
 
-    /// Refuses a token of another store or identity, where what changed since is not known, and of another library.
-    pub fn check(&self, store: u64, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
+    /// Refuses a token of another identity, of this store or of another, and of another library.
+    pub fn check(&self, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
         let again = |what: &str| {
             Err(Error::new(
                 Status::ListAgain,
                 format!("the token is of another {what}: list everything again"),
             ))
         };
-        if self.store != store {
-            return again("store, or this one was made anew");
-        }
         if self.identity != identity {
-            return again("server or user");
+            return again("store, server or user, or the store was made anew");
         }
         match (self.library, library) {
             (None, _) => Ok(()),
@@ -82,14 +76,10 @@ fn parse(text: &str) -> Option<Token> {
     if parts.next()? != VERSION {
         return None;
     }
-    let store = u64::from_str_radix(parts.next()?, 16).ok()?;
+    let line = i64::from_str_radix(parts.next()?, 16).ok()?;
     let identity = IdentityId(parts.next()?.parse().ok()?);
     let library = LibraryId(parts.next()?.parse().ok()?);
     let library = (library != LibraryId::ALL).then_some(library);
-    let mark = FeedMark {
-        sequence: Sequence(parts.next()?.parse().ok()?),
-        hash: u64::from_str_radix(parts.next()?, 16).ok()?,
-    };
     let mut number = |part: &str| part.parse::<i64>().ok().filter(|number| *number >= 0);
     let first = parts.next()?;
     let mut next = || parts.next().and_then(&mut number);
@@ -108,11 +98,10 @@ fn parse(text: &str) -> Option<Token> {
         })
     };
     parts.next().is_none().then_some(Token {
-        store,
+        line,
         identity,
         library,
         position,
-        mark,
     })
 }
 
@@ -122,14 +111,10 @@ mod tests {
 
     fn token(position: FeedPosition) -> Token {
         Token {
-            store: 0xfedc_ba98_7654_3210,
+            line: 0x7edc_ba98_7654_3210,
             identity: IdentityId(7),
             library: None,
             position,
-            mark: FeedMark {
-                sequence: Sequence(3),
-                hash: u64::MAX,
-            },
         }
     }
 

@@ -14,6 +14,7 @@ import ctypes
 
 # The part of functools that is written in C: the rest takes 2 ms to import.
 from _functools import partial  # type: ignore[import-not-found]
+from time import monotonic
 
 from . import _ending
 from ._native import LOG_FN, PROGRESS_FN, CProgress
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
         _open: bool
 
         def _drain_log(self) -> None: ...
+
+
+# Seconds.
+_BETWEEN_DRAINS = 0.5
 
 
 class Progress:
@@ -75,7 +80,7 @@ class Stoppable:
 class Watch:
     """What the progress callback of one call looks at and leaves behind."""
 
-    __slots__ = ("error", "listener", "reporting", "session")
+    __slots__ = ("drained", "error", "listener", "reporting", "session")
 
     def __init__(self) -> None:
         self.session: Opened | None = None
@@ -86,6 +91,8 @@ class Watch:
         """What was raised, Ctrl-C included: raise it once the call is back."""
         self.reporting = False
         """The host's callback is running."""
+        self.drained = -_BETWEEN_DRAINS
+        """When log lines were fetched last: a call that waits for changes comes here 20 times a second, for days."""
 
     def goes_on(self, address: int) -> bool:
         """Looks at plexindex_progress at this address, tells the host, and says whether to go on."""
@@ -93,7 +100,10 @@ class Watch:
             if not self.session._open or _ending.refused():
                 return False
             # A server that cannot be reached is tried for a while: that is said now, and not when the call ends.
-            self.session._drain_log()
+            now = monotonic()
+            if now >= self.drained + _BETWEEN_DRAINS:
+                self.drained = now
+                self.session._drain_log()
         if self.listener is None:
             return True
         if isinstance(self.listener, Stoppable) and self.listener.stopped:

@@ -1,0 +1,87 @@
+//! Lines: within one, no change sequence ever stands for two states.
+//!
+//! A power cut takes the last commits, and a copy that is put back takes more: then the numbers of what is gone are given once
+//! more. So a line begins with the first commit after a start of the machine, and in a file that is another one than it was. A
+//! reader's token names its line: in a later one it holds as far as both have the same commits.
+
+use std::sync::atomic::Ordering;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::open::Store;
+use super::schema::failure;
+use super::tx::Tx;
+use crate::model::Sequence;
+use crate::platform::files::{self, Inode};
+use crate::platform::stamp::boot;
+
+/// Of how many lines tokens are known.
+const KEPT: i64 = 1_000;
+
+impl Store {
+    /// Begins a line with this transaction, where the last commit was made before the machine was started, or in another file.
+    pub(super) fn keep_to_line(&self, tx: &Tx<'_>) -> rusqlite::Result<()> {
+        let opened = self.opened.newest().number + 1;
+        if self.line_of.load(Ordering::Relaxed) == opened {
+            return Ok(());
+        }
+        let here = format!(
+            "{:?} {:?}",
+            boot().map(|id| String::from_utf8_lossy(&id).into_owned()),
+            Inode::of(self.folder.database())
+        );
+        let c = tx.connection;
+        let last: Option<String> = c
+            .prepare_cached("SELECT here FROM lines ORDER BY begun DESC LIMIT 1")?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        if last.is_some_and(|last| last == here) {
+            // Not before a commit: this transaction may be undone.
+            self.line_of.store(opened, Ordering::Relaxed);
+            return Ok(());
+        }
+        let random = files::random().map_err(|_| failure(rusqlite::ffi::SQLITE_IOERR))?;
+        let id = i64::from_le_bytes(random) & i64::MAX;
+        c.execute(
+            "INSERT INTO lines (id, begun, here) VALUES (?1, ?2, ?3)",
+            params![id, tx.sequence, here],
+        )?;
+        c.execute(
+            "DELETE FROM lines WHERE begun < (SELECT begun FROM lines ORDER BY begun DESC LIMIT 1 OFFSET ?1)",
+            [KEPT],
+        )?;
+        Ok(())
+    }
+}
+
+/// The line of what is read now.
+pub fn line(c: &Connection) -> rusqlite::Result<i64> {
+    let newest = c
+        .prepare_cached("SELECT id FROM lines ORDER BY begun DESC LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(newest.unwrap_or(0))
+}
+
+/// Where a line ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    NotKnown,
+    GoesOn,
+    /// With this change sequence the next one begins.
+    Before(Sequence),
+}
+
+pub fn end_of(c: &Connection, line: i64) -> rusqlite::Result<End> {
+    let begun: Option<Sequence> = c
+        .prepare_cached("SELECT begun FROM lines WHERE id = ?1")?
+        .query_row([line], |row| row.get(0))
+        .optional()?;
+    let Some(begun) = begun else {
+        return Ok(End::NotKnown);
+    };
+    let next: Option<Sequence> = c
+        .prepare_cached("SELECT min(begun) FROM lines WHERE begun > ?1")?
+        .query_row([begun], |row| row.get(0))?;
+    Ok(next.map_or(End::GoesOn, End::Before))
+}

@@ -1,0 +1,201 @@
+/*
+ * The feed: read in pages of any size, each change once; refused where it cannot be told; waited for, and woken by what
+ * another handle commits, ended by another thread or a deadline.
+ */
+#include "block.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+static plexindex_handle *handle;
+static char token[256];
+static int more;
+
+/* Asks for a page; its text is to be freed. */
+static int32_t page(const plexindex_library_handle *library, const char *since, uint32_t flags, size_t limit, char **json)
+{
+    plexindex_query query = query_of(library, since);
+    plexindex_buffer buffer = {NULL, 0, 0};
+    int32_t status;
+    query.flags = flags;
+    *json = NULL;
+    while ((status = plexindex_changes_json(handle, &query, limit, &buffer, NULL)) == PLEXINDEX_BUFFER_TOO_SMALL) {
+        *json = realloc(*json, buffer.length);
+        CHECK(*json != NULL);
+        buffer.data = *json;
+        buffer.capacity = buffer.length;
+    }
+    return status;
+}
+
+static long count_of(const char *text, const char *word)
+{
+    long count = 0;
+    for (text = strstr(text, word); text != NULL; text = strstr(text + 1, word)) {
+        count++;
+    }
+    return count;
+}
+
+/* Reads a page, and goes on to where the next one begins; gives how many of these changes it tells. */
+static long told(const plexindex_library_handle *library, uint32_t flags, size_t limit, const char *word)
+{
+    char *json;
+    const char *next;
+    long count;
+    CHECK_STATUS(PLEXINDEX_OK, page(library, flags == 0 ? token : "", flags, limit, &json));
+    next = strstr(json, "\"token\":\"");
+    CHECK(next != NULL && strstr(next + 1, "\"token\":\"") == NULL);
+    next += strlen("\"token\":\"");
+    CHECK(strcspn(next, "\"") <= 120);
+    snprintf(token, sizeof token, "%.*s", (int)strcspn(next, "\""), next);
+    more = strstr(json, "\"more\":true") != NULL;
+    count = count_of(json, word);
+    free(json);
+    return count;
+}
+
+/* The same to the end of the feed. */
+static long all_told(const plexindex_library_handle *library, uint32_t flags, size_t limit, const char *word)
+{
+    long count = told(library, flags, limit, word);
+    while (more) {
+        count += told(library, 0, limit, word);
+    }
+    return count;
+}
+
+struct waiting {
+    pthread_t thread;
+    const plexindex_library_handle *library;
+    atomic_int calls;
+    atomic_int ends;
+    int32_t status;
+    char message[256];
+};
+
+static int32_t told_to_end(void *user, const plexindex_progress *progress)
+{
+    struct waiting *waiting = user;
+    CHECK(progress->library.length == 0 && progress->items == 0 && progress->total == 0);
+    CHECK(pthread_equal(pthread_self(), waiting->thread));
+    atomic_fetch_add(&waiting->calls, 1);
+    return atomic_load(&waiting->ends);
+}
+
+static void *wait_for(void *argument)
+{
+    struct waiting *waiting = argument;
+    plexindex_query query = query_of(waiting->library, token);
+    plexindex_buffer error = {waiting->message, sizeof waiting->message, 0};
+    waiting->thread = pthread_self();
+    query.flags = PLEXINDEX_QUERY_OFFLINE;
+    query.deadline_ms = 60000;
+    query.progress = told_to_end;
+    query.progress_user = waiting;
+    waiting->status = plexindex_wait_for_changes(handle, &query, &error);
+    return NULL;
+}
+
+static void start(struct waiting *waiting, pthread_t *thread)
+{
+    const struct timespec moment = {0, 1000000};
+    memset(waiting, 0, sizeof *waiting);
+    CHECK(pthread_create(thread, NULL, wait_for, waiting) == 0);
+    while (atomic_load(&waiting->calls) == 0) {
+        nanosleep(&moment, NULL);
+    }
+}
+
+static void refresh(plexindex_handle *of)
+{
+    plexindex_query query = query_of(NULL, NULL);
+    query.flags = PLEXINDEX_QUERY_FULL;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(of, &query, NULL));
+}
+
+int main(int argc, char **argv)
+{
+    struct setting setting = setting_of(argc, argv);
+    plexindex_options options = options_of(&setting);
+    plexindex_handle *other;
+    const plexindex_library_handle *movies;
+    plexindex_query query;
+    struct waiting waiting;
+    pthread_t thread;
+    char begun[256];
+    char key[64];
+    char *json;
+    int i;
+
+    handle = opened(&options);
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, page(NULL, "", 0, 10, &json), "refresh");
+    refresh(handle);
+    movies = library_of(handle, "Movies");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, "", 0, 0, &json), "limit is 0", "10000");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, "banana", 0, 10, &json), "'banana'");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_changes_json(handle, NULL, 10, NULL, NULL), "NULL");
+
+    /* All there is, in pages of several sizes. */
+    CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 10000, "\"change\":\"added\"") == 1203);
+    CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 1, "\"change\":\"added\"") == 1203);
+    CHECK(all_told(NULL, PLEXINDEX_QUERY_FULL, 100, "\"change\":\"added\"") > 1203);
+    CHECK(told(NULL, 0, 10, "\"change\"") == 0 && !more);
+    snprintf(begun, sizeof begun, "%s", token);
+
+    /* What changes, each once, whatever the size of the pages. */
+    snprintf(key, sizeof key, "%s", harness("add New"));
+    harness("remove 900002");
+    harness("rename 900003 /data/movies/Elsewhere.mkv");
+    refresh(handle);
+    for (i = 1; i <= 4; i++) {
+        snprintf(token, sizeof token, "%s", begun);
+        CHECK(all_told(NULL, 0, (size_t)i, "\"change\":") == 3);
+        CHECK(told(NULL, 0, 1, "\"change\":") == 0);
+    }
+    CHECK_STATUS(PLEXINDEX_OK, page(NULL, begun, 0, 10, &json));
+    CHECK(strstr(json, "\"from\":\"/data/movies/Twins B/twin.mkv\"") != NULL);
+    CHECK(strstr(json, "\"path\":\"/data/movies/Elsewhere.mkv\"") != NULL);
+    CHECK(strstr(json, key) != NULL && strstr(json, "\"change\":\"removed\"") != NULL);
+    free(json);
+    /* The same from a process that opens the store now, which sends no request for it. */
+    other = opened(&options);
+    i = (int)requests();
+    CHECK_STATUS(PLEXINDEX_OK, page(NULL, begun, 0, 10, &json));
+    CHECK(count_of(json, "\"change\":") == 3 && requests() == i);
+    free(json);
+
+    /* Another library's token; and one of a store that is no more. */
+    CHECK_STATUS(PLEXINDEX_OK, page(movies, begun, 0, 10, &json)); /* one of all libraries holds for each */
+    free(json);
+    CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 10000, "\"change\"") == 1203);
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, token, 0, 10, &json), "name it");
+    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(library_of(handle, "Shows"), token, 0, 10, &json), "list everything again");
+
+    /* A wait ends by a deadline, by another thread, by what another handle commits. */
+    CHECK(all_told(NULL, PLEXINDEX_QUERY_FULL, 10000, "\"change\"") > 1203);
+    query = query_of(NULL, token);
+    query.deadline_ms = 1;
+    query.flags = PLEXINDEX_QUERY_OFFLINE;
+    CHECK_STATUS(PLEXINDEX_NOT_YET, plexindex_wait_for_changes(handle, &query, NULL));
+    query.text = bytes_of("");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_wait_for_changes(handle, &query, NULL), "token");
+    start(&waiting, &thread);
+    atomic_store(&waiting.ends, 1);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(waiting.status == PLEXINDEX_ABORTED && strstr(waiting.message, "progress") != NULL);
+    start(&waiting, &thread);
+    harness("remove %s", key);
+    refresh(other);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(waiting.status == PLEXINDEX_OK);
+    CHECK(all_told(NULL, 0, 10, "\"change\":\"removed\"") == 1);
+
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_clear(other, NULL));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(other, NULL));
+    refresh(handle);
+    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(NULL, token, 0, 10, &json), "list everything again");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+    return 0;
+}

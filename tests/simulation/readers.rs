@@ -1,0 +1,224 @@
+//! Readers of the feed: each applies what it is told to what it has, a few pages now and then, by any handle of its user, and
+//! keeps its token and what it has from time to time. After a kill it goes on from there. At the end it has what is listed.
+
+use std::collections::BTreeSet;
+
+use plexindex::index::{ChangeKind, Changes};
+use plexindex::model::Item;
+
+use super::*;
+
+/// Readers of all users.
+const READERS: usize = 4;
+
+/// Where a reader is, and what it has.
+#[derive(Clone, Default)]
+struct Place {
+    /// Empty: it begins with a full listing.
+    token: String,
+    /// By section and rating key.
+    items: BTreeMap<String, BTreeMap<String, Item>>,
+    /// Titles of libraries to be listed again, by section.
+    again: BTreeMap<String, String>,
+}
+
+pub struct Reader {
+    who: Who,
+    now: Place,
+    kept: Place,
+}
+
+impl Place {
+    fn apply(&mut self, page: Changes) {
+        for change in page.changes {
+            let (title, section) = change.library;
+            let items = self.items.entry(section.clone()).or_default();
+            if let Some(key) = change.from_key {
+                items.remove(&key);
+            }
+            match (change.kind, change.item) {
+                (ChangeKind::Removed, Some(item)) => {
+                    items.remove(&item.rating_key);
+                }
+                (_, Some(item)) => {
+                    items.insert(item.rating_key.clone(), item);
+                }
+                (_, None) => {
+                    items.clear();
+                    self.again.insert(section, title);
+                }
+            }
+        }
+        self.token = page.token;
+    }
+}
+
+pub fn readers() -> Vec<Reader> {
+    (0..READERS)
+        .map(|number| Reader {
+            who: Who {
+                url: 0,
+                user: number / 2,
+            },
+            now: Place::default(),
+            kept: Place::default(),
+        })
+        .collect()
+}
+
+impl World {
+    /// The processes were killed: what readers have learned since they kept it is lost.
+    pub(super) fn readers_killed(&mut self) {
+        for reader in &mut self.readers {
+            reader.now = reader.kept.clone();
+        }
+    }
+
+    /// A reader reads some pages, and may keep what it has.
+    pub(super) fn read_on(&mut self) -> Result<(), String> {
+        let which = self.word(3, READERS);
+        let Some(at) = self.handle_for(which) else {
+            return Ok(());
+        };
+        for _ in 0..self.word(5, 4) {
+            if !self.read_page(which, at, 1 + self.word(3, 6))? {
+                break;
+            }
+        }
+        if self.word(5, 3) == 0 {
+            let reader = &mut self.readers[which];
+            reader.kept = reader.now.clone();
+        }
+        Ok(())
+    }
+
+    fn handle_for(&self, which: usize) -> Option<usize> {
+        let who = self.readers[which].who;
+        let of_its = (0..self.handles.len()).filter(|at| self.handles[*at].who == who);
+        let of_its: Vec<usize> = of_its.collect();
+        (!of_its.is_empty()).then(|| of_its[self.word(4, of_its.len())])
+    }
+
+    /// Gives whether there is more.
+    fn read_page(&mut self, which: usize, at: usize, limit: usize) -> Result<bool, String> {
+        let token = self.readers[which].now.token.clone();
+        let query = options(None, Deadline::Default, true);
+        let page = self.handles[at].index.changes(&query, &token, token.is_empty(), limit);
+        match page {
+            Ok(page) => {
+                if page.more && page.token == token {
+                    return Err(format!("the feed goes nowhere from {token}"));
+                }
+                self.say(&format!("reader {which} hears of {} changes", page.changes.len()));
+                *self
+                    .counts
+                    .entry("changes that readers heard of".to_owned())
+                    .or_default() += page.changes.len() as u64;
+                let more = page.more;
+                self.readers[which].now.apply(page);
+                Ok(more)
+            }
+            Err(error) if error.status == Status::ListAgain => {
+                self.say(&format!("reader {which} has to list everything again"));
+                self.count("readers that begin anew");
+                self.readers[which].now = Place::default();
+                Ok(true)
+            }
+            Err(error) if error.status == Status::LibraryNotFound => Ok(false), // nothing was fetched
+            Err(error) if self.full.is_some() && is_of_the_disk(error.status) => Ok(false),
+            Err(error) => Err(format!("the feed from '{token}': {:?}: {error}", error.status)),
+        }
+    }
+
+    /// The items of a library as they are listed; `None` where it was never fetched, or went.
+    fn listed(&self, at: usize, title: &str) -> Result<Option<BTreeMap<String, Item>>, String> {
+        let library = self.handle_of(at, Some(title))?.expect("named");
+        let mut items = BTreeMap::new();
+        let mut cursor = 0;
+        loop {
+            let page = match self.handles[at].index.items(&library, cursor, 5) {
+                Err(error) if error.status == Status::LibraryNotFound => return Ok(None),
+                page => page.map_err(|error| format!("the items of {title}: {:?}: {error}", error.status))?,
+            };
+            let Some((last, _)) = page.last() else {
+                return Ok(Some(items));
+            };
+            cursor = *last;
+            items.extend(page.into_iter().map(|(_, item)| (item.rating_key.clone(), item)));
+        }
+    }
+
+    /// Each reader reads to the end, and has what is listed.
+    pub(super) fn readers_have_all(&mut self) -> Result<(), String> {
+        for which in 0..READERS {
+            let Some(at) = self.handle_for(which) else {
+                continue;
+            };
+            let mut pages = 0;
+            // The end of a full listing is where the changes since begin.
+            let mut ends = 0;
+            while ends < 2 {
+                ends += usize::from(!self.read_page(which, at, 1 + pages % 7)?);
+                pages += 1;
+                if pages > 10_000 {
+                    return Err("the feed does not end".to_owned());
+                }
+            }
+            let known: BTreeSet<(String, String)> = self.known(at)?;
+            for (section, title) in std::mem::take(&mut self.readers[which].now.again) {
+                let mut anew = Place::default();
+                let library = self.handle_of(at, Some(&title))?;
+                loop {
+                    let query = options(library.as_ref(), Deadline::Default, true);
+                    let full = anew.token.is_empty();
+                    match self.handles[at].index.changes(&query, &anew.token, full, 3) {
+                        Err(error) if error.status == Status::LibraryNotFound => break, // it went
+                        Err(error) => return Err(format!("{title} anew: {:?}: {error}", error.status)),
+                        Ok(page) => {
+                            let more = page.more;
+                            anew.apply(page);
+                            if !more {
+                                break;
+                            }
+                        }
+                    }
+                }
+                let items = anew.items.remove(&section).unwrap_or_default();
+                self.readers[which].now.items.insert(section, items);
+            }
+            for (title, section) in known {
+                let Some(listed) = self.listed(at, &title)? else {
+                    continue;
+                };
+                self.count("listings that readers have");
+                let has = self.readers[which].now.items.get(&section).cloned().unwrap_or_default();
+                if has != listed {
+                    let differs = |one: &BTreeMap<String, Item>, other: &BTreeMap<String, Item>| {
+                        let rows = one.iter().filter(|(key, item)| other.get(*key) != Some(item));
+                        rows.map(|(key, item)| format!("{key} {:?}", item.parts))
+                            .collect::<Vec<_>>()
+                    };
+                    return Err(format!(
+                        "reader {which} of '{title}', by handle {}: it has {:?}, and listed is {:?}",
+                        self.handles[at].number,
+                        differs(&has, &listed),
+                        differs(&listed, &has)
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Title and section of the libraries that a handle knows.
+    fn known(&self, at: usize) -> Result<BTreeSet<(String, String)>, String> {
+        let query = options(None, Deadline::Default, true);
+        match self.handles[at].index.libraries(&query) {
+            Ok(rows) => Ok(rows
+                .into_iter()
+                .map(|row| (row.library.title, row.library.section))
+                .collect()),
+            Err(_) => Ok(BTreeSet::new()), // none was ever fetched
+        }
+    }
+}
