@@ -13,7 +13,7 @@ use super::changes::ChangeKind;
 use super::columns::{list, read};
 use super::items::{FROM, ItemRow, batch, digest};
 use super::libraries::{LibraryRow, one_library};
-use super::lines::{end_of, line};
+use super::lines::{NO_END, end_of, line};
 use super::open::{Listed, Store, Timeline};
 use super::tx::sequence_of;
 use crate::error::{Error, Result, Status};
@@ -171,21 +171,23 @@ impl Store {
 
 /// Whether what was before a position in a line is what was before it in the line of now.
 fn leads_here(c: &Connection, line: i64, position: Position) -> rusqlite::Result<bool> {
-    Ok(match (end_of(c, line)?, position) {
-        (None, _) => false,
-        (Some(None), _) => true,
-        (Some(Some(end)), Position::Log(place)) => {
+    let end = end_of(c, line)?;
+    Ok(match position {
+        Position::Log(place) => end.is_some_and(|sequence| {
             let last = Place {
-                sequence: end,
+                sequence,
                 n: 0,
                 told: 0,
             };
             place <= last
-        }
+        }),
         // Of what it has read, nothing says when it was committed.
-        (Some(Some(_)), Position::Full { .. }) => false,
+        Position::Full { .. } => end == Some(NO_END),
     })
 }
+
+/// Rows of what an item was and is, 0 for none.
+type Pairs = Arc<Vec<(i64, i64)>>;
 
 /// A row of the log that the feed tells.
 struct Entry {
@@ -276,7 +278,7 @@ fn log_page(
     library: Option<LibraryId>,
     place: Place,
     limit: usize,
-    listed: &dyn Fn(&Entry) -> rusqlite::Result<Arc<Vec<(i64, i64)>>>,
+    listed: &dyn Fn(&Entry) -> rusqlite::Result<Pairs>,
 ) -> rusqlite::Result<Option<Page>> {
     let line = line(c)?;
     let now = sequence_of(c)?;
@@ -325,8 +327,8 @@ fn log_page(
         } else {
             0
         };
-        let mut at = usize::try_from(skipped).unwrap_or(0);
-        for (was, is) in pairs.iter().skip(at) {
+        let skipped = usize::try_from(skipped).unwrap_or(0);
+        for (at, (was, is)) in pairs.iter().enumerate().skip(skipped) {
             if told.len() >= limit {
                 let told_of = i64::try_from(at).unwrap_or(i64::MAX);
                 return stopped(
@@ -337,7 +339,6 @@ fn log_page(
                     merged(told),
                 );
             }
-            at += 1;
             let (was, now) = (item(c, *was)?, item(c, *is)?);
             let is_same = was.as_ref().map(digest) == now.as_ref().map(digest);
             if !is_same {
@@ -375,7 +376,7 @@ fn listed_once(
     limit: usize,
     timeline: Timeline,
     kept: &Listed,
-) -> rusqlite::Result<Arc<Vec<(i64, i64)>>> {
+) -> rusqlite::Result<Pairs> {
     let at = (entry.place.sequence, entry.place.n);
     // Not waited for: in a child of a fork another thread may have it for ever.
     if let Some(kept) = try_lock(kept)
