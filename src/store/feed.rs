@@ -13,7 +13,7 @@ use super::changes::ChangeKind;
 use super::columns::{list, read};
 use super::items::{FROM, ItemRow, batch, digest};
 use super::libraries::{LibraryRow, one_library};
-use super::lines::{End, end_of, line};
+use super::lines::{NO_END, end_of, line};
 use super::open::{Listed, Store, Timeline};
 use super::texts::Texts;
 use super::tx::sequence_of;
@@ -172,26 +172,23 @@ impl Store {
 
 /// Whether what was before a position in a line is what was before it in the line of now.
 fn leads_here(c: &Connection, line: i64, position: Position) -> rusqlite::Result<bool> {
-    let (end, Position::Log(place)) = (end_of(c, line)?, position) else {
-        // Of what a full listing has read, nothing says when it was committed.
-        return Ok(end_of(c, line)? == End::GoesOn);
-    };
-    Ok(match end {
-        End::NotKnown => false,
-        End::GoesOn => true,
-        End::Before(sequence) => {
-            place
-                <= Place {
-                    sequence,
-                    n: 0,
-                    told: 0,
-                }
-        }
+    let end = end_of(c, line)?;
+    Ok(match position {
+        Position::Log(place) => end.is_some_and(|sequence| {
+            let last = Place {
+                sequence,
+                n: 0,
+                told: 0,
+            };
+            place <= last
+        }),
+        // Of what it has read, nothing says when it was committed.
+        Position::Full { .. } => end == Some(NO_END),
     })
 }
 
-/// What rows were before, and are since; 0 for none.
-type Pairs = Vec<(i64, i64)>;
+/// Rows of what an item was and is, 0 for none.
+type Pairs = Arc<Vec<(i64, i64)>>;
 
 /// A row of the log that the feed tells.
 struct Entry {
@@ -282,7 +279,7 @@ fn log_page(
     library: Option<LibraryId>,
     place: Place,
     limit: usize,
-    listed: &dyn Fn(&Entry) -> rusqlite::Result<Arc<Pairs>>,
+    listed: &dyn Fn(&Entry) -> rusqlite::Result<Pairs>,
 ) -> rusqlite::Result<Option<Page>> {
     let line = line(c)?;
     let now = sequence_of(c)?;
@@ -380,7 +377,7 @@ fn listed_once(
     limit: usize,
     timeline: Timeline,
     kept: &Listed,
-) -> rusqlite::Result<Arc<Pairs>> {
+) -> rusqlite::Result<Pairs> {
     let at = (entry.place.sequence, entry.place.n);
     // Not waited for: in a child of a fork another thread may have it for ever.
     if let Some(kept) = try_lock(kept)

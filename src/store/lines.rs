@@ -63,25 +63,14 @@ pub fn line(c: &Connection) -> rusqlite::Result<i64> {
     Ok(newest.unwrap_or(0))
 }
 
-/// Where a line ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    NotKnown,
-    GoesOn,
-    /// With this change sequence the next one begins.
-    Before(Sequence),
-}
+/// The end of a line that goes on.
+pub const NO_END: Sequence = Sequence(i64::MAX.cast_unsigned());
 
-pub fn end_of(c: &Connection, line: i64) -> rusqlite::Result<End> {
-    let begun: Option<Sequence> = c
-        .prepare_cached("SELECT begun FROM lines WHERE id = ?1")?
-        .query_row([line], |row| row.get(0))
-        .optional()?;
-    let Some(begun) = begun else {
-        return Ok(End::NotKnown);
-    };
-    let next: Option<Sequence> = c
-        .prepare_cached("SELECT min(begun) FROM lines WHERE begun > ?1")?
-        .query_row([begun], |row| row.get(0))?;
-    Ok(next.map_or(End::GoesOn, End::Before))
+/// Where a line ends: the first change sequence of the next one, or [`NO_END`]. `None` where it is not known.
+pub fn end_of(c: &Connection, line: i64) -> rusqlite::Result<Option<Sequence>> {
+    c.prepare_cached(
+        "SELECT coalesce((SELECT min(begun) FROM lines n WHERE n.begun > l.begun), ?2) FROM lines l WHERE l.id = ?1",
+    )?
+    .query_row(params![line, NO_END], |row| row.get(0))
+    .optional()
 }

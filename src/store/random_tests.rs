@@ -313,6 +313,7 @@ impl World {
         }
     }
 
+    #[allow(clippy::too_many_lines)] // a step a line
     fn step(&mut self) -> String {
         let user = self.dice.roll(2);
         let uuid = LIBRARIES[self.dice.roll(2)];

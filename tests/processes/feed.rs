@@ -1,4 +1,5 @@
 //! Writers that list are killed at counted steps, while a reader in another process follows the feed: it has what is listed.
+#![allow(clippy::cast_possible_truncation)] // small numbers of our own
 
 use std::collections::BTreeMap;
 
