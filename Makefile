@@ -14,7 +14,7 @@ export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 # The stand-in and the demo's library, built by one command, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build install uninstall abi header demo standin pictures docs bench test test-rust test-python test-install check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
+.PHONY: help build install uninstall abi header demo standin pictures docs bench test test-rust test-python test-install test-languages check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -32,7 +32,7 @@ uninstall: ## remove what `make install` made with the same PREFIX, DESTDIR and 
 abi: ## renew docs/abi.txt from include/plexindex.h, and say what is no longer so
 	$(PYTHON) scripts/abi.py
 
-header: ## renew include/plexindex.h from src/capi
+header: ## renew include/plexindex.h and .json from src/capi, and what bindings have of them
 	$(PYTHON) scripts/renew_header.py
 
 demo: ## the main job, on a stand-in server; or on yours: SERVER=http://… TOKEN=… LIBRARY=Movies FILE=…
@@ -53,8 +53,8 @@ docs: ## the references of C, C++ and Python: build/docs/index.html; of C and C+
 bench: ## side by side with peers: bench/README.md; SIZES="10000 100000 1000000", QUICK=1, ONLY="lookups …"
 	$(PYTHON) bench/run.py $(if $(SIZES),--sizes $(SIZES)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
-test: ## every test there is
-	$(PYTHON) scripts/run_tests.py
+test: ## every test there is, but for other languages; WITH=languages adds these
+	$(PYTHON) scripts/run_tests.py $(WITH:%=+%)
 
 test-rust: ## the Rust tests and the C programs only
 	$(PYTHON) scripts/run_tests.py rust
@@ -64,6 +64,9 @@ test-python: ## ruff, mypy, and the tests of the Python package only
 
 test-install: ## only the tests of what `make install` makes, with link-time optimisation
 	$(PYTHON) scripts/run_tests.py install
+
+test-languages: ## only the bindings for Node.js, Go, LuaJIT, Ruby, C# and Java, of which the toolchain is installed
+	$(PYTHON) scripts/run_tests.py languages
 
 check-deep: ## the long fault tests in full (docs/faults.md), one after another; PLEXINDEX_DEPTH=N scales them, ONLY="disk …"
 	$(PYTHON) scripts/run_deep.py

@@ -30,7 +30,11 @@ GROUPS = [
         "Matching",
         r"plexindex_(library(_handle)?|lookup_|match_|items_below|search_|query|progress)|PLEXINDEX_(SELECT|QUERY|NO_DEADLINE)",
     ),
-    ("fresh", "Recording, invalidating, refreshing", r"plexindex_(record_|invalidate_|clear$|refresh$|watch_|notify$)"),
+    (
+        "fresh",
+        "Recording, invalidating, refreshing",
+        r"plexindex_(record_|invalidate_|clear$|refresh$|watch_|notify$|changes_json$|wait_for_changes$)",
+    ),
     ("facts", "Facts and statistics", r"plexindex_(items|.*_json|stats|statistics)$|PLEXINDEX_REQUEST_"),
     ("log", "Log lines", r"plexindex_(drain_log|log_fn)$|PLEXINDEX_LOG_"),
     ("given", "What calls are given", r"plexindex_(bytes|buffer|compare_paths)$|PLEXINDEX_PATHS_"),

@@ -1,4 +1,7 @@
-"""Renews include/plexindex.h: copies what build.rs generated. Run by `make header`."""
+"""Renews include/plexindex.h and .json: copies what build.rs generated; then what bindings are made from the latter.
+
+Run by `make header`.
+"""
 
 import json
 import os
@@ -6,6 +9,7 @@ import shutil
 import subprocess
 import sys
 
+import make_bindings
 from environment import ROOT
 
 
@@ -20,7 +24,10 @@ def main() -> None:
             generated = os.path.join(message["out_dir"], "plexindex.h")
             if os.path.isfile(generated):
                 shutil.copyfile(generated, ROOT / "include" / "plexindex.h")
-                print("include/plexindex.h is up to date")
+                description = os.path.join(message["out_dir"], "plexindex.json")
+                shutil.copyfile(description, ROOT / "include" / "plexindex.json")
+                print("include/plexindex.h and plexindex.json are up to date")
+                make_bindings.renew()
                 return
     sys.exit("no header was generated: the messages above say why")
 

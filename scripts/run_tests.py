@@ -7,6 +7,7 @@ The last line is `N passed, N failed` over all of them, and the exit code says t
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
+import languages as others
 from environment import PACKAGE, REQUIREMENTS, ROOT, Environment, build_folder, check_python, fingerprint, target_folder
 
 CARGO = os.environ.get("CARGO", "cargo")
@@ -281,7 +283,66 @@ def install() -> list[Row]:
     return pytest(environment, name, ("tests/install",), PLEXINDEX_ARCHIVE=archive)
 
 
+def languages() -> list[Row]:
+    """The bindings for other languages, two at a time: each in its language's own way, with one stand-in server."""
+    begin = time.monotonic()
+    library = shared_library()
+    if show([CARGO, "test", *locked(), "--workspace", "--no-run", "--quiet"], ignore):
+        return [Row("languages", 0, 1, time.monotonic() - begin, "nothing to test them with")]
+    server = others.Server(target_folder() / "debug" / "standin")
+    try:
+        folder = build_folder() / "languages"
+        folder.mkdir(parents=True, exist_ok=True)
+        told = others.facts(server)
+        (folder / "facts.json").write_text(json.dumps(told), encoding="utf-8")
+        (folder / "facts.txt").write_text(others.lines(told), encoding="utf-8")
+        all_of_them = others.all_of_them(library)
+        for name, command in others.readme_programs(told, server).items():
+            next(one for one in all_of_them if one.name == name).commands.append(command)
+        variables = {
+            "PLEXINDEX_LIBRARY": str(library),
+            "PLEXINDEX_TEST_URL": server.url,
+            "PLEXINDEX_TEST_TOKEN": others.TOKEN,
+            "PLEXINDEX_TEST_FACTS": str(folder / "facts.json"),
+            "PLEXINDEX_TEST_LINES": str(folder / "facts.txt"),
+        }
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(lambda one: language(one, variables), all_of_them))
+    finally:
+        server.stop()
+
+
+def language(one: others.Language, variables: dict[str, str]) -> Row:
+    """One of them. What it says is shown at its end."""
+    if missing := one.missing():
+        return Row(one.name, 0, 0, 0.0, f"skipped: not installed: {', '.join(missing)}")
+    begin = time.monotonic()
+    counts: dict[str, int] = {}
+
+    def read(line: str) -> None:
+        # Node's and Ruby's words, and those of the other tests.
+        if found := re.match(r"# (pass|fail) (\d+)$", line):
+            counts[found[1]] = int(found[2])
+        if found := re.match(r"(\d+) runs, \d+ assertions, (\d+) failures, (\d+) errors", line):
+            counts["fail"] = int(found[2]) + int(found[3])
+            counts["pass"] = int(found[1]) - counts["fail"]
+        if found := re.match(r"\s*(?:--- )?(PASS|FAIL): ", line):
+            counts[found[1].lower()] = counts.get(found[1].lower(), 0) + 1
+
+    for command in one.commands:
+        failed = show(command, read, folder=one.folder, variables={**variables, **one.variables}, quiet=True)
+        if failed:
+            counts["fail"] = max(counts.get("fail", 0), 1)
+            break
+    if not counts.get("pass"):
+        # A runner whose words are not known here would look like success.
+        counts["fail"] = max(counts.get("fail", 0), 1)
+    return Row(one.name, counts.get("pass", 0), counts.get("fail", 0), time.monotonic() - begin)
+
+
 SUITES = {"lint": lint, "rust": rust, "valgrind": valgrind, "python": python, "install": install}
+# Not part of `make test`, as their toolchains are many: with `+languages` beside it, or by their name.
+MORE = {"languages": languages}
 
 
 def table(rows: list[Row]) -> None:
@@ -296,16 +357,19 @@ def table(rows: list[Row]) -> None:
 def main() -> int:
     """Runs the suites that are named, or all."""
     check_python()
-    names = sys.argv[1:] or list(SUITES)
-    if unknown := [name for name in names if name not in SUITES]:
-        sys.exit(f"no suite is called {', '.join(unknown)}: there are {', '.join(SUITES)}")
+    suites = {**SUITES, **MORE}
+    added = [name[1:] for name in sys.argv[1:] if name.startswith("+")]
+    names = [name for name in sys.argv[1:] if not name.startswith("+")] or list(SUITES)
+    names += added
+    if unknown := [name for name in names if name not in suites]:
+        sys.exit(f"no suite is called {', '.join(unknown)}: there are {', '.join(suites)}")
     if shutil.which(CARGO) is None:
         sys.exit("no `cargo` was found: install Rust 1.89 or newer (https://rustup.rs), or name it with CARGO=…")
     begin = time.monotonic()
     rows: list[Row] = []
     for name in names:
         print(f"\n== {name}", flush=True)
-        rows += SUITES[name]()
+        rows += suites[name]()
     table(rows)
     passed, failed = sum(row.passed for row in rows), sum(row.failed for row in rows)
     print(f"in {time.monotonic() - begin:.0f} s\n\n{passed} passed, {failed} failed")

@@ -69,6 +69,8 @@ pub enum Status {
     LibraryNotFound = 400,
     /// Two libraries have this title.
     LibraryAmbiguous = 401,
+    /// What changed since the token is not known any more: list everything again.
+    ListAgain = 402,
 }
 
 /// Names each status once: for the list of all, and for C.
@@ -116,6 +118,7 @@ impl Status {
         Offline c"OFFLINE"
         LibraryNotFound c"LIBRARY_NOT_FOUND"
         LibraryAmbiguous c"LIBRARY_AMBIGUOUS"
+        ListAgain c"LIST_AGAIN"
     }
 
     /// [`Status::c_name`] as text.

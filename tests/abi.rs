@@ -12,6 +12,8 @@ use plexindex::error::Status;
 use plexindex::model::Rung;
 use syn::visit::Visit;
 
+#[path = "abi/accelerator.rs"]
+mod accelerator;
 #[path = "c/compile.rs"]
 mod compile;
 
@@ -124,6 +126,17 @@ fn the_header_is_up_to_date() {
     assert!(
         generated == committed,
         "include/plexindex.h differs from what src/capi says, from {line} on: run `make header` and commit it"
+    );
+}
+
+/// What bindings are made from.
+#[test]
+fn the_description_is_up_to_date() {
+    let generated = fs::read_to_string(concat!(env!("OUT_DIR"), "/plexindex.json")).expect("it is beside the header");
+    let committed = fs::read_to_string(compile::repository("include/plexindex.json")).expect("it is committed");
+    assert!(
+        generated == committed,
+        "include/plexindex.json differs from what src/capi says: run `make header` and commit it"
     );
 }
 

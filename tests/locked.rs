@@ -201,7 +201,7 @@ fn what_is_invalidated_while_others_clear_concerns_what_comes_after() {
             other
                 .execute_batch(
                     "UPDATE libraries SET id = id + 100; UPDATE items SET library = library + 100; \
-                     UPDATE matches SET library = library + 100; UPDATE store SET sequence = sequence + 1; \
+                     UPDATE matches SET library = library + 100; UPDATE store SET sequence = (SELECT max(sequence) + 1 FROM changes); \
                      INSERT INTO changes SELECT sequence, 0, (SELECT max(id) FROM identities), 0, 7, x'', '' FROM store; \
                      COMMIT",
                 )

@@ -37,6 +37,35 @@ fn half_listed(folder: &Path) -> (Standin, plexindex::index::Index, String, Stri
 }
 
 #[test]
+fn large_batches_of_two_threads_at_once_are_all_found_afterwards() {
+    let server = movies(3);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 2);
+    library.match_path(path.as_bytes()).expect("an answer");
+    let name = |round: u32, thread: u32, nth: u32| format!("/host/{round}/{thread}/{nth}.mkv");
+    for round in 0..6 {
+        // One of them compacts, and the other one finds it at it.
+        std::thread::scope(|scope| {
+            for thread in 0..2 {
+                let (library, key) = (&library, &key);
+                scope.spawn(move || {
+                    let paths: Vec<String> = (0..1_100).map(|nth| name(round, thread, nth)).collect();
+                    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), &key[..])).collect();
+                    library.record_matches(&pairs).expect("recorded");
+                });
+            }
+        });
+        for (thread, nth) in [(0, 0), (0, 1_099), (1, 0), (1, 1_099)] {
+            let path = name(round, thread, nth);
+            let found = library.lookup_key(path.as_bytes(), |found| found == key);
+            assert_eq!(found, Some(true), "{path}");
+        }
+    }
+}
+
+#[test]
 fn a_moved_item_is_confirmed_beside_a_listing_that_was_cut_off() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_server, index, path, _) = half_listed(folder.path());
@@ -408,7 +437,11 @@ fn a_path_with_two_slashes_is_invalidated_in_one_write() {
         index.close().expect("closes");
         let database = rusqlite::Connection::open(folder.path().join("plexindex-2.db")).expect("opened");
         let sequence: i64 = database
-            .query_row("SELECT sequence FROM store", [], |row| row.get(0))
+            .query_row(
+                "SELECT max(store.sequence, max(changes.sequence)) FROM store, changes",
+                [],
+                |row| row.get(0),
+            )
             .expect("a store");
         // The rest is the store's own.
         sequence & 0xffff_ffff

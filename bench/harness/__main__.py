@@ -7,11 +7,12 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
 from . import chart, goals, machine, markdown, peers, rightness
-from .measure import cold, fetching, lookups, native, processes, refreshing, right, sizes, writing
+from .measure import cold, fetching, languages, lookups, native, processes, refreshing, right, sizes, writing
 from .results import Results
 from .run import BENCH, Run
 from .timing import WrongAnswerError
@@ -21,12 +22,17 @@ MEASURES = {
     "lookups": lookups.measure,
     "processes": processes.measure,
     "native": native.measure,
+    "languages": languages.measure,
     "fetching": fetching.measure,
     "cold": cold.measure,
     "writing": writing.measure,
     "sizes": sizes.measure,
     "refreshing": refreshing.measure,
 }
+SCALING = "scaling"
+"""Lookups at sizes where nothing else is measured, so that the chart of sizes has them all."""
+SCALES = (lookups.scale, native.scale)
+SIZES = (1_000, 1_000_000)
 RIGHT = "right"
 """Has worlds of its own."""
 NEEDED = {"diskcache": "diskcache", "diskcache_rs": "diskcache_rs", "cachetools": "cachetools", "lmdb": "lmdb"}
@@ -40,7 +46,7 @@ def main() -> int:
     parser.add_argument("--library", type=Path, required=True)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", nargs="+", choices=[*MEASURES, RIGHT], default=[*MEASURES, RIGHT])
+    parser.add_argument("--only", nargs="+", choices=[*MEASURES, SCALING, RIGHT], default=[*MEASURES, SCALING, RIGHT])
     parser.add_argument("--absent", type=Path, help="JSON: peers that could not be installed, and why")
     parser.add_argument("--divan", help="a command whose output is read at the end")
     parser.add_argument("--profile", default="unknown", help="cargo's profile, for the record")
@@ -57,7 +63,10 @@ def main() -> int:
             with tempfile.TemporaryDirectory(prefix="plexindex-bench-") as folder:
                 right.measure(Run(results, Path(folder), arguments.standin, arguments.native, arguments.library, 1))
         for size in results.sizes if set(arguments.only) & set(MEASURES) else []:
-            one_size(arguments, results, size)
+            one_size(arguments, results, size, [MEASURES[name] for name in MEASURES if name in arguments.only])
+        for size in SIZES if SCALING in arguments.only else []:
+            if size not in results.sizes and not (arguments.quick and size > max(results.sizes)):
+                one_size(arguments, results, size, list(SCALES))
     except WrongAnswerError as error:
         print(f"bench: FAILED: {error}", file=sys.stderr)
         return 1
@@ -72,17 +81,18 @@ def main() -> int:
     return failed
 
 
-def one_size(arguments: argparse.Namespace, results: Results, size: int) -> None:
-    """A world, and all that is measured in it."""
+def one_size(
+    arguments: argparse.Namespace, results: Results, size: int, measures: list[Callable[[Run, World], None]]
+) -> None:
+    """A world, and what is measured in it."""
     with tempfile.TemporaryDirectory(prefix="plexindex-bench-") as folder:
         rounds = 3 if arguments.quick else 5 if size > 200_000 else 7
         run = Run(results, Path(folder), arguments.standin, arguments.native, arguments.library, rounds)
         run.say(f"{size:,}: the server and its library")
         world = World(size, arguments.standin, Path(folder), min(size, 5_000 if arguments.quick else 100_000))
         try:
-            for name, measure in MEASURES.items():
-                if name in arguments.only:
-                    measure(run, world)
+            for measure in measures:
+                measure(run, world)
         finally:
             world.stop()
 
@@ -102,19 +112,19 @@ def divan(arguments: argparse.Namespace, results: Results) -> int:
 
 
 def write(results: Results) -> None:
-    """JSON, Markdown and the chart, beside each other."""
+    """JSON, Markdown and the charts, beside each other."""
     folder = BENCH / "results"
     folder.mkdir(exist_ok=True)
     stem = "quick" if results.quick else "latest"
     table = goals.table(results)
-    (folder / f"{stem}.svg").write_text(chart.render(results), encoding="utf-8")
+    charts = chart.write(results, folder, stem)
     (folder / f"{stem}.json").write_text(
         json.dumps(results.as_dict(table), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    text = markdown.render(results, table, f"{stem}.svg")
+    text = markdown.render(results, table, charts)
     (folder / f"{stem}.md").write_text(text, encoding="utf-8")
     print(text.split("\n## Numbers to reach\n")[1].split("\n## ")[0])
-    print(f"written: bench/results/{stem}.md, .json and .svg")
+    print(f"written: bench/results/{stem}.md and .json, {', '.join(charts)}")
 
 
 if __name__ == "__main__":

@@ -23,9 +23,9 @@ def describe(profile: str) -> dict[str, str]:
         "memory": _memory(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "rustc": _version(["rustc", "--version"]),
+        "rustc": version(["rustc", "--version"]),
         "cargo profile": profile,
-        "C compiler": _version(["cc", "--version"]),
+        "C compiler": version(["cc", "--version"]),
         "sqlite3 of Python": sqlite3.sqlite_version,
     }
     if CPU_TIME:
@@ -58,7 +58,8 @@ def _memory() -> str:
         return "unknown"
 
 
-def _version(command: list[str]) -> str:
+def version(command: list[str]) -> str:
+    """The first line that a command prints."""
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
     except OSError:

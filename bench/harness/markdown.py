@@ -9,7 +9,7 @@ from .results import Results, Row
 from .units import show, times
 
 
-def render(results: Results, goals: list[dict[str, Any]], chart: str) -> str:
+def render(results: Results, goals: list[dict[str, Any]], charts: list[str]) -> str:
     """The whole text."""
     sizes = ", ".join(f"{size:,}" for size in results.sizes)
     lines = [
@@ -19,8 +19,8 @@ def render(results: Results, goals: list[dict[str, Any]], chart: str) -> str:
         + (", QUICK: few rounds, no basis for claims." if results.quick else "."),
         "Medians; in brackets the smallest and the largest round. Less is better. How it is done: `bench/README.md`.",
         "",
-        f"![Warm lookups]({chart})",
-        "",
+        # That without a family is the README's: the others show its rows, and more.
+        *(line for chart in charts if "-" in chart for line in (f"![{_shows(chart)}]({chart})", "")),
         "## The machine",
         "",
         *(f"- {name}: {value}" for name, value in results.machine.items()),
@@ -46,6 +46,13 @@ def render(results: Results, goals: list[dict[str, Any]], chart: str) -> str:
     if results.facts:
         lines += ["", "## Counts", "", *(f"- {name}: {value:g}" for name, value in results.facts.items())]
     return "\n".join(lines) + "\n"
+
+
+def _shows(chart: str) -> str:
+    family = chart.rsplit(".", 1)[0].rsplit("-", 1)[-1]
+    return {"start": "New processes", "fetch": "Fetching a library", "scaling": "Lookups by size"}.get(
+        family, family.capitalize()
+    )
 
 
 def _busy(results: Results) -> str:

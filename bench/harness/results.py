@@ -93,6 +93,16 @@ class Results:
             return exact[0], True
         return max(rows, key=lambda row: row.size, default=None), False
 
+    @classmethod
+    def from_dict(cls, read: dict[str, Any]) -> Results:
+        """What :meth:`as_dict` gave."""
+        results = cls(read["machine"], read["sizes"], read["quick"], absent=read["absent"], facts=read["facts"])
+        results.load, results.seconds = tuple(read["load"]), read["seconds"]
+        for one in read["rows"]:
+            row = results.row(one["name"], one["group"], one["size"], one["unit"], one["note"])
+            row.values = [Value(**{**value, "spread": Spread(**value["spread"])}) for value in one["values"]]
+        return results
+
     def as_dict(self, goals: list[dict[str, Any]]) -> dict[str, Any]:
         """For JSON."""
         rows = []

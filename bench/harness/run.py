@@ -62,10 +62,17 @@ class Run:
         """Its arguments."""
         return [what, self.library, store, HOST, SERVER, pairs, *rest]
 
+    def program(self, command: list[str], *arguments: object, variables: dict[str, str]) -> tuple[float, Any]:
+        """Runs a program of another language."""
+        return self._run([*command], arguments, variables)
+
     def _child(self, command: list[str], arguments: tuple[object, ...], world: Served) -> tuple[float, Any]:
+        return self._run(command, arguments, environment(world))
+
+    def _run(self, command: list[str], arguments: tuple[object, ...], variables: dict[str, str]) -> tuple[float, Any]:
         command += map(str, arguments)
         begun = perf_counter()
-        done = subprocess.run(command, env=environment(world), capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         seconds = perf_counter() - begun
         if done.returncode:
             raise WrongAnswerError(f"{Path(command[-len(arguments) - 1]).name}: {done.stderr.strip()}")

@@ -107,6 +107,8 @@ pub enum ErrorKind {
     LibraryNotFound,
     /// Two libraries have this title.
     LibraryAmbiguous,
+    /// What changed since the token is not known any more: list everything again.
+    ListAgain,
     /// A defect in plexindex. Please report it.
     Defect,
 }
@@ -135,6 +137,7 @@ impl ErrorKind {
             Status::Offline => Self::Offline,
             Status::LibraryNotFound => Self::LibraryNotFound,
             Status::LibraryAmbiguous => Self::LibraryAmbiguous,
+            Status::ListAgain => Self::ListAgain,
             Status::Ok
             | Status::NotFound
             | Status::Ambiguous

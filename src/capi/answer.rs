@@ -11,6 +11,7 @@ use crate::error::{Error, Result, Status};
 use crate::index::{Answer, FolderFacts};
 use crate::matching::{Found, GuidRef};
 use crate::model::{Item, Library};
+use crate::platform::bytes::text;
 
 /// A block being laid out in the caller's memory. What does not fit is counted, not written.
 pub struct Block<'b> {
@@ -140,6 +141,30 @@ fn narrow(size: usize) -> u32 {
     u32::try_from(size).unwrap_or(u32::MAX)
 }
 
+/// Copies bytes to as many. Most texts of an answer are short, and a call would take longer than these few moves.
+#[inline]
+fn copy(to: &mut [u8], from: &[u8]) {
+    fn ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
+        // The two may overlap.
+        let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else {
+            return false;
+        };
+        if from.len() > 2 * N || to.len() != from.len() {
+            return false;
+        }
+        if let Some(place) = to.first_chunk_mut::<N>() {
+            *place = *first;
+        }
+        if let Some(place) = to.last_chunk_mut::<N>() {
+            *place = *last;
+        }
+        true
+    }
+    if !(ends::<16>(to, from) || ends::<8>(to, from) || ends::<4>(to, from)) {
+        to.copy_from_slice(from);
+    }
+}
+
 /// Plain structs of the header without padding: any bytes of theirs may be copied.
 trait Plain: Copy {}
 impl Plain for Answers {}
@@ -157,13 +182,14 @@ impl Block<'_> {
         }
     }
 
+    #[inline]
     fn bytes<const N: usize>(&mut self, pieces: [&[u8]; N]) -> Text {
         let offset = self.used;
         let length = pieces.iter().map(|piece| piece.len()).sum();
         if let Some(mut place) = self.room.get_mut(offset..=offset + length) {
             for piece in pieces {
                 let (here, rest) = place.split_at_mut(piece.len());
-                here.copy_from_slice(piece);
+                copy(here, piece);
                 place = rest;
             }
             place[0] = 0;
@@ -187,7 +213,7 @@ impl Block<'_> {
     fn guid(&mut self, guid: GuidRef<'_>) -> Text {
         match guid {
             GuidRef::Text(text) => self.known(text),
-            GuidRef::Plex { .. } => guid.with_pieces(|pieces| self.bytes(pieces.map(str::as_bytes))),
+            GuidRef::Plex { what, id } => GuidRef::with_pieces((what, &id), |pieces| self.bytes(pieces)),
         }
     }
 
@@ -198,15 +224,20 @@ impl Block<'_> {
     fn item(&mut self, at: usize, prefix: &str, found: &Found<'_>, library: Option<&Library>) {
         let item = &found.item;
         let mut flags = 0;
-        if std::str::from_utf8(found.path).is_err() {
+        if text(found.path).is_none() {
             flags |= c::PLEXINDEX_ITEM_PATH_NOT_UTF8;
         }
         if item.key_only {
             flags |= c::PLEXINDEX_ITEM_KEY_ONLY;
         }
+        let key = self.bytes([prefix.as_bytes(), item.rating_key.as_bytes()]);
         let record = ItemRecord {
-            key: self.bytes([prefix.as_bytes(), item.rating_key.as_bytes()]),
-            rating_key: self.bytes([item.rating_key.as_bytes()]),
+            key,
+            // The key ends in it: one copy serves both.
+            rating_key: Text {
+                offset: key.offset + narrow(prefix.len()),
+                length: narrow(item.rating_key.len()),
+            },
             title: self.known(item.title),
             guid: self.guid(item.guid),
             show_title: self.known(item.show_title),

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::log::Log;
 
-/// How many chains there are; a power of two.
-const CHAINS: usize = 1024;
+/// How many chains there are; a power of two. A lookup walks one, and each record in it may lie in a cache line of its own: so they
+/// are short, also where an overlay is nearly full.
+const CHAINS: usize = 4096;
 
 /// The overlay has no room left: compact it into an image and begin a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,9 @@ mod view;
 
 pub use counters::State;
 pub use entry_overlay::{EntryOverlay, Overlaid};
-pub use file::{Entries, EntriesBuilder, Image, ImageBuilder, ImageKind, ImageMeta, Kept, log_unusable};
+pub use file::{
+    Entries, EntriesBuilder, Image, ImageBuilder, ImageKind, ImageMeta, Kept, log_unusable, put_varint, varint,
+};
 pub use overlay::Change;
 pub use page::{CounterPage, HOLDS_MS};
 pub use view::{LibraryFacts, LibraryView};

@@ -177,7 +177,9 @@ impl CounterPage {
         self.page.words()[AT_ANSWERS].swap(0, Ordering::Relaxed)
     }
 
-    fn is_retired(&self) -> bool {
+    /// Whether another page took its place.
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
         self.page.words()[AT_RETIRED].load(Ordering::SeqCst) != 0
     }
 

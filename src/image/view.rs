@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::file::Image;
 use super::overlay::{Change, Overlay, Record};
 use crate::matching::normal::normal_form;
-use crate::matching::{First, Form, ItemRef, Mappings, Normal, Spelling, Stamp, View, lies_under};
+use crate::matching::{First, Form, Found, ItemRef, Mappings, Normal, Spelling, Stamp, View, lies_under};
 use crate::model::{Item, Rung};
 
 /// What is known of a library beside its items.
@@ -339,6 +339,14 @@ impl View for LibraryView {
             (Hit::Listed(number), Some(image)) => image.item(number),
             (Hit::Added(record, _), _) => added(record).map_or(ItemRef::key_only(""), ItemRef::from),
             _ => ItemRef::key_only(self.facts(hit).0),
+        }
+    }
+
+    fn show<'v>(&'v self, hit: Hit<'v>, found: &mut Found<'v>) {
+        if let (Hit::Listed(number), Some(image)) = (hit, &self.image) {
+            image.show(number, found);
+        } else {
+            (found.item, found.path) = (self.item(hit), self.facts(hit).1);
         }
     }
 

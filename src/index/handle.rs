@@ -14,7 +14,7 @@ use crate::matching::propose::Proposal;
 use crate::model::Server;
 use crate::options::Options;
 use crate::platform::clock::{Clock, SystemClock};
-use crate::query::{self, Answer, FolderFacts, LibraryFacts, Match};
+use crate::query::{self, Answer, Changes, FolderFacts, LibraryFacts, Match};
 use crate::reading::Selector;
 use crate::source::{self, Meter, Source};
 use crate::stats::{Counters, Stats};
@@ -228,6 +228,36 @@ impl Index {
     /// the store's.
     pub fn items(&self, library: &Library, cursor: i64, limit: usize) -> Result<Vec<(i64, crate::model::Item)>> {
         self.inner.reading.items(&library.selection, cursor, limit)
+    }
+
+    /// What happened since a token was given, in the query's library or in all, at most about `limit` items: with the token
+    /// of then. Without a token the one of now, or, with `full`, the listing as additions. Sends no request.
+    ///
+    /// # Errors
+    /// [`Status::ListAgain`] where what happened since is not known any more; [`Status::InvalidArgument`] for what is no token;
+    /// [`Status::LibraryNotFound`] while nothing was fetched; the store's.
+    pub fn changes(&self, query: &QueryOptions<'_>, token: &str, full: bool, limit: usize) -> Result<Changes> {
+        let _timed = self.timed("changes", query, None);
+        self.inner.queries.changes(&query.call(&self.inner), token, full, limit)
+    }
+
+    /// The same as a JSON object.
+    ///
+    /// # Errors
+    /// As [`Index::changes`].
+    pub fn changes_json(&self, query: &QueryOptions<'_>, token: &str, full: bool, limit: usize) -> Result<String> {
+        let prefix = self.inner.reading.kind();
+        let page = self.changes(query, token, full, limit)?;
+        Ok(page.to_json(|item| prefix.key(&item.rating_key)))
+    }
+
+    /// Waits until something happened since a token was given, or the server has to be asked before that is known: then
+    /// [`Status::Ok`]. [`Status::NotYet`] when the deadline comes first.
+    ///
+    /// # Errors
+    /// [`Status::Aborted`] when the progress callback says so; else as [`Index::changes`].
+    pub fn wait_for_changes(&self, query: &QueryOptions<'_>, token: &str) -> Result<Status> {
+        self.inner.queries.wait_for_changes(&query.call(&self.inner), token)
     }
 
     /// Makes a full listing of every library due, and forgets all confirmed matches.

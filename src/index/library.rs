@@ -196,7 +196,9 @@ impl Library {
             if let Some(at) = self.inner.maintenance.record_matches(identity, &row, &pairs)? {
                 // A thread that writes reads on: a fast lookup of this process must not have to.
                 self.reading.apply_recorded(identity, row.id, at, &pairs)?;
-                return self.reading.catch_up();
+                self.reading.catch_up()?;
+                // The image of a large batch may be missing: it could not be written, or another thread was making one.
+                return self.reading.rebuild_lost();
             }
         }
         Err(cleared_again(self.selector().name()))

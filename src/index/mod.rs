@@ -13,7 +13,7 @@ pub use crate::matching::propose::Proposal;
 pub use crate::platform::clock::{Clock, ManualClock, SystemClock, hold_coarse};
 #[doc(hidden)]
 pub use crate::platform::witness;
-pub use crate::query::{Answer, Candidate, FolderFacts, LibraryFacts, Match};
+pub use crate::query::{Answer, Candidate, ChangeKind, Changes, FeedChange, FolderFacts, LibraryFacts, Match};
 pub use crate::reading::Selector;
 pub use crate::store::Facts as StoreFacts;
 pub use crate::sync::Progress;

@@ -108,8 +108,18 @@ impl Images {
 
     /// What makes the image of a stored generation.
     fn listing_builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<ImageBuilder> {
+        ImageBuilder::expect_beside(row.items)?;
+        self.fill(self.builder(row, generation, sequence), row, generation)
+    }
+
+    /// The same in memory.
+    fn listing_in_memory(&self, row: &LibraryRow, sequence: Sequence) -> Result<ImageBuilder> {
         ImageBuilder::expect(row.items)?;
-        let mut builder = self.builder(row, generation, sequence);
+        let builder = ImageBuilder::new(self.meta_of_listing(row, row.generation, sequence));
+        self.fill(builder, row, row.generation)
+    }
+
+    fn fill(&self, mut builder: ImageBuilder, row: &LibraryRow, generation: Generation) -> Result<ImageBuilder> {
         self.store.for_each_item(row.id, generation, &mut |item, came| {
             builder.push_single(&item, came.0);
             Ok(())
@@ -119,24 +129,42 @@ impl Images {
 
     /// What makes the image of a generation, as it stands at a change sequence.
     pub fn builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ImageBuilder {
-        ImageBuilder::new(ImageMeta {
+        let name = Folder::image_name(ImageKind::Listing, row.id, generation, sequence);
+        let place = self.store.folder().image(&name, self.mappings.digest());
+        ImageBuilder::beside(self.meta_of_listing(row, generation, sequence), &place)
+    }
+
+    fn meta_of_listing(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ImageMeta {
+        ImageMeta {
             kind: ImageKind::Listing,
             library: row.library.uuid.clone(),
             generation: generation.0.cast_unsigned(),
             sequence: sequence.0,
             mappings: self.mappings.clone(),
-        })
+        }
     }
 
     /// What makes the image of a library's confirmed matches, and the change sequence up to which it knows them.
-    fn matches_builder(&self, row: &LibraryRow, sequence: Sequence) -> Result<(ImageBuilder, Sequence)> {
-        let mut builder = ImageBuilder::new(ImageMeta {
+    fn matches_builder(
+        &self,
+        row: &LibraryRow,
+        sequence: Sequence,
+        in_memory: bool,
+    ) -> Result<(ImageBuilder, Sequence)> {
+        let meta = ImageMeta {
             kind: ImageKind::Matches,
             library: row.library.uuid.clone(),
             generation: row.generation.0.cast_unsigned(),
             sequence: sequence.0,
             mappings: Mappings::default(),
-        });
+        };
+        let mut builder = if in_memory {
+            ImageBuilder::new(meta)
+        } else {
+            let name = Folder::image_name(ImageKind::Matches, row.id, row.generation, sequence);
+            let place = self.store.folder().image(&name, meta.mappings.digest());
+            ImageBuilder::beside(meta, &place)
+        };
         // The sequence of the very read: what is committed later is not in the file.
         let upto = self.store.for_each_match(row.id, &mut |path, rating_key, sequence| {
             builder.push_match(path, rating_key, sequence.0);
@@ -164,7 +192,7 @@ impl Images {
         let begun = Instant::now();
         let row = self.store.library_row(library)?;
         let before = self.store.totals()?.sequence;
-        let (builder, compacted) = self.matches_builder(&row, before)?;
+        let (builder, compacted) = self.matches_builder(&row, before, false)?;
         let name = Folder::image_name(ImageKind::Matches, library, row.generation, compacted);
         let path = self.store.folder().image(&name, Mappings::default().digest());
         builder.finish(&path, self.store.seal(&name))?;
@@ -275,9 +303,9 @@ impl Images {
         let (builder, upto) = match kind {
             ImageKind::Listing => {
                 let upto = self.store.totals()?.sequence;
-                (self.listing_builder(row, row.generation, upto)?, upto)
+                (self.listing_in_memory(row, upto)?, upto)
             }
-            ImageKind::Matches => self.matches_builder(row, row.matches_compacted)?,
+            ImageKind::Matches => self.matches_builder(row, row.matches_compacted, true)?,
         };
         let image = Arc::new(builder.finish_in_memory().and_then(Image::in_memory)?);
         self.counters.spent(Spent::Image, begun.elapsed());

@@ -125,6 +125,10 @@ impl Limit {
                 self.said.store(false, Ordering::Relaxed);
                 return Ok(true);
             }
+            // What the feed tells of the past goes before what answers.
+            if self.store.forget_history()? {
+                continue;
+            }
             // Sweeping may have taken long.
             let now_ms = self.clock.now_ms();
             let libraries = self.store.evictable(now_ms)?;

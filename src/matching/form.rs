@@ -57,20 +57,6 @@ impl<'a> Form<'a> {
         self.byte(at).cmp(&other.byte(at))
     }
 
-    /// Eight of the form's bytes from `at` on, as a number that has their order; zeros where it has ended.
-    #[inline]
-    #[must_use]
-    pub fn key(self, at: usize) -> u64 {
-        if let Some(word) = self.word(at) {
-            return word;
-        }
-        let mut key = [0; 8];
-        for (to, from) in key.iter_mut().zip(self.bytes.get(at..).unwrap_or_default()) {
-            *to = folded(self.fold, *from);
-        }
-        u64::from_be_bytes(key)
-    }
-
     /// Equal when the path lies below a folder, which is in normal form and ends in no separator; else whether it comes
     /// before or behind all that does, in the order of bytes. The first `from` bytes are the same; gives how many are, too.
     #[must_use]

@@ -55,29 +55,28 @@ pub fn climb_normal<'v, L, V>(
     V: Deref<Target = L>,
 {
     if let Scope::One(library) = scope
-        && let Some(found) = views.get(library).and_then(|view| sole(library, &**view, path))
+        && let Some(view) = views.get(library)
+        && let Some(hit) = sole(&**view, path)
     {
         outcome.rung = Rung::Exact;
         outcome.total = 1;
         outcome.confidence = Confidence::High;
-        outcome.push(found);
+        outcome.put_one(|found| {
+            found.library = library;
+            view.show(hit, found);
+        });
         return;
     }
     Climb::new(views, scope, mappings, *path).fill(outcome);
 }
 
 /// What the climb ends with on the second rung, without the climb, where nothing else has a say.
-fn sole<'v, L: View>(library: usize, view: &'v L, path: &Normal<'_>) -> Option<Found<'v>> {
+fn sole<'v, L: View>(view: &'v L, path: &Normal<'_>) -> Option<L::Hit<'v>> {
     let first = view.first(path.hash());
     let (_, Rung::Exact) = view.sole(path, first)? else {
         return None;
     };
-    let hit = view.listed_first(first)?;
-    Some(Found {
-        library,
-        item: view.item(hit),
-        path: view.facts(hit).1,
-    })
+    view.listed_first(first)
 }
 
 /// Which libraries a rung is tried in.

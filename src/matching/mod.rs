@@ -26,7 +26,7 @@ pub use fast::{GROUP, fast_lookup, fast_lookup_all};
 pub use folder::{
     FolderOutcome, Folders, Held, Invalidated, Member, Place, climb_folder, files_below, place_among, places_of,
 };
-pub use form::{Component, Fold, Form, lies_under};
+pub use form::{Fold, Form, lies_under};
 pub use ladder::{Scope, climb, climb_normal};
 pub use mappings::Mappings;
 pub use normal::{Normal, Spelling};

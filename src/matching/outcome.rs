@@ -25,12 +25,10 @@ impl GuidRef<'_> {
     /// No GUID.
     pub const NONE: Self = Self::Text("");
 
-    /// Its text, in pieces.
-    pub fn with_pieces<R>(&self, then: impl FnOnce([&str; 4]) -> R) -> R {
-        match self {
-            Self::Text(text) => then([text, "", "", ""]),
-            Self::Plex { what, id } => then(["plex://", what, "/", std::str::from_utf8(&hex(id)).unwrap_or_default()]),
-        }
+    /// The text of one that is packed, in pieces.
+    #[inline]
+    pub fn with_pieces<R>((what, id): (&str, &[u8; 12]), then: impl FnOnce([&[u8]; 4]) -> R) -> R {
+        then([b"plex://", what.as_bytes(), b"/", &hex(id)])
     }
 }
 
@@ -46,7 +44,15 @@ fn hex(id: &[u8; 12]) -> [u8; 24] {
 
 impl fmt::Display for GuidRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.with_pieces(|pieces| pieces.into_iter().try_for_each(|piece| f.write_str(piece)))
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Plex { what, id } => Self::with_pieces((what, id), |pieces| {
+                let mut texts = pieces
+                    .iter()
+                    .map(|piece| std::str::from_utf8(piece).unwrap_or_default());
+                texts.try_for_each(|piece| f.write_str(piece))
+            }),
+        }
     }
 }
 
@@ -189,6 +195,13 @@ impl<'v> Outcome<'v> {
     };
 
     const NONE: [Found<'static>; LIMIT] = [Self::EMPTY; LIMIT];
+
+    /// The first candidate, filled where it stands.
+    #[inline]
+    pub(super) fn put_one(&mut self, fill: impl FnOnce(&mut Found<'v>)) {
+        fill(&mut self.one);
+        self.length = 1;
+    }
 
     pub(super) fn push(&mut self, found: Found<'v>) {
         if self.length == 0 {

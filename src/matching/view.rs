@@ -1,7 +1,7 @@
 //! What a climb asks of one library. `image` implements it; tests implement it by a linear scan.
 
 use super::normal::{Normal, Spelling};
-use super::outcome::ItemRef;
+use super::outcome::{Found, ItemRef};
 use crate::model::Rung;
 
 /// When a fact became known: at which change sequence, then the order of changes on top of the images.
@@ -79,6 +79,12 @@ pub trait View {
 
     /// Its item; of a confirmed match only the key is known.
     fn item<'v>(&'v self, hit: Self::Hit<'v>) -> ItemRef<'v>;
+
+    /// [`View::item`] and the path of [`View::facts`] for the price of one, written where they are wanted: they are large.
+    fn show<'v>(&'v self, hit: Self::Hit<'v>, found: &mut Found<'v>) {
+        found.item = self.item(hit);
+        found.path = self.facts(hit).1;
+    }
 
     /// When it became known.
     fn stamp(&self, hit: Self::Hit<'_>) -> Stamp;

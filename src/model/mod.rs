@@ -170,6 +170,11 @@ impl Item {
     /// All that is known of it, as a JSON object; `key` is its public key.
     #[must_use]
     pub fn to_json(&self, key: &str) -> String {
+        self.to_value(key).to_string()
+    }
+
+    /// The same as a value.
+    pub(crate) fn to_value(&self, key: &str) -> serde_json::Value {
         let Self {
             rating_key,
             kind,
@@ -177,7 +182,7 @@ impl Item {
             year,
             show_title,
             show_rating_key,
-            show_guid: _,
+            show_guid,
             season,
             episode,
             guid,
@@ -192,13 +197,13 @@ impl Item {
             "year": year,
             "show_title": show_title,
             "show_rating_key": show_rating_key,
+            "show_guid": show_guid,
             "season": season,
             "episode": episode,
             "guid": guid,
             "guids": guids,
             "paths": parts,
         })
-        .to_string()
     }
 }
 

@@ -87,6 +87,22 @@ pub fn fresh(path: &Path) -> io::Result<File> {
     make_in(&folder, &name).map_err(|error| explain(error, path))
 }
 
+/// Fills `to` from a byte of a file on, wherever the file is read or written next.
+///
+/// # Errors
+/// The operating system's; the file ends before.
+pub fn read_at(file: &File, to: &mut [u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, to, at)
+}
+
+/// Writes over what a file has from a byte on.
+///
+/// # Errors
+/// The operating system's.
+pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
+}
+
 /// Forces what was written to a file to the disk.
 ///
 /// # Errors
@@ -363,6 +379,9 @@ pub struct Disk {
     pub kind: Option<String>,
     /// Whether memory shared between processes, and so WAL, can be relied upon: not on network file systems and FUSE unions.
     pub shares_memory: bool,
+    /// Whether the clock of [`file_clock`](super::clock::file_clock) says when a file changed: with Linux, on local file systems
+    /// that are known here.
+    pub has_our_clock: bool,
     /// Bytes that are left for this user.
     pub free: Option<u64>,
 }
@@ -425,6 +444,7 @@ pub fn disk(directory: &Path) -> Disk {
         Disk {
             kind: Some(known.map_or_else(|| format!("{number:#x}"), |(_, name, _)| (*name).to_owned())),
             shares_memory: known.is_none_or(|(.., shares)| *shares) && !is_on_a_network(),
+            has_our_clock: known.is_some_and(|(.., shares)| *shares),
             free,
         }
     }

@@ -5,11 +5,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::clock::is_held;
+use super::clock::{file_clock, is_held};
 use super::files::Inode;
 
 /// The clocks of file systems stand still for some milliseconds at a time: what is written meanwhile leaves no trace.
 const SETTLED: Duration = Duration::from_millis(50);
+
+/// Nanoseconds: a file system that counts no parts of this is not relied upon, and one that does has noted less than this
+/// too early.
+const COUNTED: i64 = 1_000_000;
 
 /// What of a file is compared, besides which file it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +59,39 @@ impl Stamp {
     }
 }
 
+/// A folder as it was at one moment: which one it is, and when its names changed last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FolderStamp {
+    folder: Inode,
+    changed: (i64, i64),
+}
+
+impl FolderStamp {
+    /// The folder that has this name now.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        let facts = fs::symlink_metadata(path).ok()?;
+        Some(Self {
+            folder: Inode::new(&facts),
+            changed: (facts.ctime(), facts.ctime_nsec()),
+        })
+    }
+
+    /// Whether each change of a name in it from now on makes another stamp, on a file system that has this machine's clock: that
+    /// has gone on since, and parts of a millisecond are counted.
+    #[must_use]
+    pub fn tells(&self) -> bool {
+        let (seconds, nanoseconds) = self.changed;
+        let counts = nanoseconds % COUNTED != 0;
+        let later = match nanoseconds + COUNTED {
+            more if more < 1_000_000_000 => (seconds, more),
+            more => (seconds + 1, more - 1_000_000_000),
+        };
+        // In a simulation no time goes by for the host, and this clock does.
+        !is_held() && counts && later < file_clock()
+    }
+}
+
 fn is_settled((seconds, nanoseconds): (i64, i64)) -> bool {
     if is_held() {
         return true; // in a simulation no time goes by
@@ -95,4 +132,38 @@ pub fn boot() -> Option<Vec<u8>> {
     }
     #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn a_folder_s_stamp_tells_each_change_of_a_name_once_it_says_so() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stamp = || FolderStamp::of(folder.path()).expect("a folder");
+        let names = ["a", "b"].map(|name| folder.path().join(name));
+        for round in 0..20 {
+            let end = Instant::now() + Duration::from_secs(10);
+            while !stamp().tells() {
+                // A file system that counts no parts of a millisecond never tells.
+                if Instant::now() >= end {
+                    return;
+                }
+                std::thread::yield_now();
+            }
+            let before = stamp();
+            match round % 4 {
+                0 => fs::write(&names[0], "").expect("made"),
+                1 => fs::rename(&names[0], &names[1]).expect("renamed"),
+                2 => fs::write(&names[0], "")
+                    .and_then(|()| fs::rename(&names[0], &names[1]))
+                    .expect("replaced"),
+                _ => fs::remove_file(&names[1]).expect("removed"),
+            }
+            assert_ne!(stamp(), before, "round {round}");
+        }
+        assert_eq!(stamp(), stamp());
+    }
 }

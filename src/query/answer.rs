@@ -38,13 +38,7 @@ impl<'a> Answer<'a> {
             rung: outcome.rung,
             confidence: outcome.confidence,
             reason: outcome.reason,
-            total: outcome.total,
-            message: "",
-            stale: false,
-            age_ms: None,
-            kind,
-            found: outcome.found(),
-            rows,
+            ..Self::of_items(kind, outcome.found(), outcome.total, rows)
         }
     }
 
@@ -59,13 +53,7 @@ impl<'a> Answer<'a> {
             rung: outcome.rung,
             confidence: outcome.confidence,
             reason: outcome.reason,
-            total: outcome.total,
-            message: "",
-            stale: false,
-            age_ms: None,
-            kind,
-            found: &outcome.found,
-            rows,
+            ..Self::of_items(kind, &outcome.found, outcome.total, rows)
         }
     }
 

@@ -79,8 +79,11 @@ struct Known<'k, 't, Q: Question> {
 
 impl<Q: Question> Known<'_, '_, Q> {
     fn any(&self, libraries: Vec<LibraryRow>) -> bool {
-        *self.libraries.borrow_mut() = libraries;
-        !self.libraries.borrow().is_empty()
+        let any = !libraries.is_empty();
+        if any || !self.libraries.borrow().is_empty() {
+            self.libraries.replace(libraries);
+        }
+        any
     }
 
     /// The same for a search: not of a server that just failed.
@@ -145,12 +148,17 @@ impl Queries {
     where
         F: FnOnce(&Answer<'_>) -> Result<R>,
     {
-        let now_ms = self.clock.now_ms();
+        // What was noted or checked in the last few milliseconds lies ahead of this clock: then the answer takes the other way.
+        let now_ms = self.clock.coarse_now_ms();
         let Some(snapshot) = self.reading.settled(now_ms) else {
             return Err(then);
         };
         let place = match Self::scope(call, &snapshot) {
-            Ok(Some(Scope::One(place))) if Reading::is_noted(&snapshot, place, now_ms) => place,
+            Ok(Some(Scope::One(place)))
+                if Reading::is_noted(&snapshot, place, now_ms) && snapshot.rows[place].checked_ms <= now_ms =>
+            {
+                place
+            }
             _ => return Err(then),
         };
         let turn = Turn {

@@ -3,6 +3,7 @@
 mod answer;
 mod driver;
 mod explain;
+mod feed;
 mod folder;
 mod items;
 mod libraries;
@@ -13,6 +14,7 @@ mod samples;
 mod shown;
 
 pub use answer::{Answer, Candidate, FolderFacts, Match};
+pub use feed::{ChangeKind, Changes, FeedChange};
 pub use libraries::LibraryFacts;
 pub use path::tidy;
 pub use room::Queries;

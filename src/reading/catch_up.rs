@@ -399,6 +399,15 @@ impl Reading {
         LibraryView::new(facts, &self.mappings, image, matches, Arc::default())
     }
 
+    /// Makes the images anew that the snapshot could not open.
+    pub fn rebuild_lost(&self) -> Result<()> {
+        if self.snapshot.read().incomplete {
+            self.rebuild_broken()
+        } else {
+            Ok(())
+        }
+    }
+
     /// Makes the images anew that are missing or damaged.
     pub fn rebuild_broken(&self) -> Result<()> {
         // What another thread has made meanwhile is not lost any more.
@@ -450,6 +459,7 @@ impl Reading {
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
         let overlaid = match change.kind {
             ChangeKind::Library | ChangeKind::Freshness => return Ok(false),
+            ChangeKind::Listed => return Ok(true), // told of as a change of libraries too
             ChangeKind::Matched => Overlaid::Matched {
                 path,
                 rating_key,

@@ -3,6 +3,8 @@
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use super::columns::{self, Cells, FromCells};
+use super::libraries::Living;
+use super::pending::fold_many;
 use super::tx::Tx;
 
 use crate::model::{IdentityId, LibraryId, Sequence};
@@ -47,6 +49,8 @@ pub enum ChangeKind {
     Added = 9,
     /// Change tokens, counts or hints of libraries changed, and nothing that an answer's item depends on.
     Freshness = 10,
+    /// A listing took the place of an earlier one: the feed tells what differs.
+    Listed = 11,
 }
 
 impl ChangeKind {
@@ -61,6 +65,7 @@ impl ChangeKind {
             8 => Self::Removed,
             9 => Self::Added,
             10 => Self::Freshness,
+            11 => Self::Listed,
             // What a newer version wrote: reading everything again is always right.
             _ => Self::Library,
         }
@@ -114,6 +119,31 @@ impl Tx<'_> {
         columns::insert(self.connection, "INSERT INTO changes", cells, "")
     }
 
+    /// The same of what the feed tells too: an item that came, changed or went, or a listing. `rows` are what it was and
+    /// what it is, as `schema.sql` says.
+    pub fn change_of_items(
+        &self,
+        library: &Living,
+        kind: ChangeKind,
+        rating_key: &str,
+        rows: (i64, i64),
+    ) -> rusqlite::Result<()> {
+        // Of a library that was not fetched the feed has nothing to tell.
+        let rows = if library.generation.is_fetched() { rows } else { (0, 0) };
+        let cells: &columns::Filled<'_> = &[
+            ("sequence", &self.sequence),
+            ("n", &self.next_change()),
+            ("identity", &library.identity),
+            ("library", &library.id),
+            ("kind", &kind),
+            ("path", &&b""[..]),
+            ("rating_key", &rating_key),
+            ("was", &rows.0),
+            ("now", &rows.1),
+        ];
+        columns::insert(self.connection, "INSERT INTO changes", cells, "")
+    }
+
     /// Tells other processes that rows of libraries changed: they read everything anew before they answer.
     pub fn libraries_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
         self.change(identity, LibraryId::ALL, ChangeKind::Library, b"", "")
@@ -133,13 +163,14 @@ const KEPT: u64 = 4 * TRIM_EVERY;
 /// Keeps the table of changes from growing without bound, whatever is or is not recorded and compacted.
 pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     if tx.sequence.0.is_multiple_of(TRIM_EVERY) {
+        fold_many(tx, u64::MAX)?;
         trim(tx, Sequence(tx.sequence.0.saturating_sub(KEPT)))?;
     }
     Ok(())
 }
 
 /// Forgets changes up to a sequence. What a library's images lack stays: its matches, and single items that came or
-/// went. All else is for those who have read an earlier state; they read all of it again.
+/// went; and what its feed tells. All else is for those who have read an earlier state; they read all of it again.
 pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
     let upto = [upto];
     tx.connection
@@ -147,7 +178,9 @@ pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
             "DELETE FROM changes WHERE sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \
              WHERE l.id = changes.library AND l.identity > 0 \
              AND (changes.kind IN (1, 2) AND changes.sequence > l.matches_compacted \
-             OR changes.kind IN (8, 9) AND changes.sequence > l.image_seq))",
+             OR changes.kind = 1 AND changes.sequence > (SELECT folded FROM store) AND changes.sequence > l.epoch_seq \
+             OR changes.kind IN (8, 9) AND changes.sequence > min(l.image_seq, l.feed_from) \
+             OR changes.kind = 11 AND changes.sequence > l.feed_from))",
         )?
         .execute(upto)?;
     tx.connection

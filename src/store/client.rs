@@ -15,6 +15,12 @@ impl Folder {
     pub fn client_identifier(&self) -> Result<String> {
         let path = self.path().join("plexindex-client-id");
         let cannot = |error: io::Error| self.cannot("keep the client identifier in", &error);
+        // A whole one gets its name at once: it needs no lock.
+        if let Ok(text) = read_text(&path)
+            && is_identifier(&text)
+        {
+            return Ok(text);
+        }
         // Where locks do not work, two processes that begin at once may register a device each.
         let _lock = FileLock::acquire(&self.fetch_lock("client"), Some(Instant::now() + PATIENCE), &|| false)
             .or_else(|error| FileLock::are_missing(&error).then_some(None).ok_or(error))
@@ -51,4 +57,22 @@ fn read_text(path: &Path) -> io::Result<String> {
 
 fn is_identifier(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::for_tests::opened;
+
+    #[test]
+    fn a_whole_identifier_is_read_without_the_lock() {
+        let (_kept, store) = opened();
+        let made = store.folder().client_identifier().expect("made");
+        let lock = store.folder().fetch_lock("client");
+        let held = FileLock::acquire(&lock, None, &|| false).expect("locks work");
+        assert!(held.is_some());
+        let begun = Instant::now();
+        assert_eq!(store.folder().client_identifier().expect("read"), made);
+        assert!(begun.elapsed() < PATIENCE / 2, "it waited for the lock");
+    }
 }

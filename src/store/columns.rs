@@ -5,7 +5,7 @@
 //! in that order. So each column that is read is selected, in its place. It asks for the same columns whatever it finds.
 
 use rusqlite::types::{FromSql, ToSql, Value};
-use rusqlite::{Connection, Row};
+use rusqlite::{CachedStatement, Connection, Row};
 
 /// The cells of a row, taken one after the other.
 pub struct Cells<'r, 's> {
@@ -93,7 +93,14 @@ pub type Filled<'c> = [(&'static str, &'c dyn ToSql)];
 
 /// Runs an INSERT of these cells; `verb` names the table, `end` is what follows.
 pub fn insert(connection: &Connection, verb: &str, cells: &Filled<'_>, end: &str) -> rusqlite::Result<()> {
-    // Runs once for each row of a listing: one allocation.
+    let cells_only = cells.iter().map(|(_, cell)| *cell);
+    connection
+        .prepare_cached(&text_of(verb, cells, end))?
+        .execute(rusqlite::params_from_iter(cells_only))?;
+    Ok(())
+}
+
+fn text_of(verb: &str, cells: &Filled<'_>, end: &str) -> String {
     let mut text = String::with_capacity(512);
     text.push_str(verb);
     for (at, (name, _)) in cells.iter().enumerate() {
@@ -105,11 +112,39 @@ pub fn insert(connection: &Connection, verb: &str, cells: &Filled<'_>, end: &str
     }
     text.push_str(") ");
     text.push_str(end);
-    let cells = cells.iter().map(|(_, cell)| *cell);
-    connection
-        .prepare_cached(&text)?
-        .execute(rusqlite::params_from_iter(cells))?;
-    Ok(())
+    text
+}
+
+/// An INSERT that runs for many rows of the same columns: to make its text, and to find it prepared, takes as long as a row.
+pub struct Insert<'c> {
+    connection: &'c Connection,
+    verb: &'static str,
+    prepared: Option<(Vec<&'static str>, CachedStatement<'c>)>,
+}
+
+impl<'c> Insert<'c> {
+    /// One that `verb` begins, which names the table.
+    pub fn new(connection: &'c Connection, verb: &'static str) -> Self {
+        Self {
+            connection,
+            verb,
+            prepared: None,
+        }
+    }
+
+    /// Adds a row of these cells.
+    pub fn run(&mut self, cells: &Filled<'_>) -> rusqlite::Result<()> {
+        let names = || cells.iter().map(|(name, _)| *name);
+        let same = |known: &[&str]| known.iter().copied().eq(names());
+        if !self.prepared.as_ref().is_some_and(|(known, _)| same(known)) {
+            let statement = self.connection.prepare_cached(&text_of(self.verb, cells, ""))?;
+            self.prepared = Some((names().collect(), statement));
+        }
+        if let Some((_, statement)) = &mut self.prepared {
+            statement.execute(rusqlite::params_from_iter(cells.iter().map(|(_, cell)| *cell)))?;
+        }
+        Ok(())
+    }
 }
 
 /// What makes a row that is there already like the one that was to be inserted.

@@ -47,18 +47,26 @@ fn each_column_is_read_or_named_as_the_store_s_own() {
     assert_eq!(read::<ItemRow>("i."), columns(&store, "items", &own));
     assert_eq!(read::<ItemRow>("s."), columns(&store, "shows", &["id", "library"]));
     assert_eq!(read::<Listing>(""), columns(&store, "listings", &[]));
-    assert_eq!(read::<Change>(""), columns(&store, "changes", &["n", "identity"]));
+    assert_eq!(
+        read::<Change>(""),
+        columns(&store, "changes", &["n", "identity", "was", "now"])
+    );
     let own = [
         "identity",
         "position",
         "gone_ms",
         "shrunk_ms",
         "dead_items",
+        "epoch_seq",
         "dead_matches",
+        "match_count",
+        "match_bytes",
         "guids_upto",
         "titles_upto",
         "hint_seq",
         "wanted_ms",
+        "feed_from",
+        "feed_generation",
     ];
     assert_eq!(read::<LibraryRow>(""), columns(&store, "libraries", &own));
 }

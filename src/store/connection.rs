@@ -20,6 +20,10 @@ use crate::platform::sole::Sole;
 /// How long a database is waited for that others have open with a write-ahead log.
 const ALONE: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
 
+/// Pages of the log, some 5 MB, before they are put into the database. That waits for the disk, as long as a thousand matches
+/// that are recorded one by one.
+const CHECKPOINT: u32 = 1_200;
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -334,7 +338,7 @@ fn open(folder: &Folder, sole: Sole, patience: Duration) -> rusqlite::Result<Ope
     let synchronous = if folder.shares_memory() { "NORMAL" } else { "FULL" };
     connection.execute_batch(&format!(
         "PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; \
-         PRAGMA journal_size_limit = 16777216;",
+         PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = {CHECKPOINT};",
     ))?;
     let made: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if made < MADE {

@@ -7,6 +7,7 @@ use crate::platform::mutex::lock;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A store with a write-ahead log that was not put into its database.
 fn with_log(from: &Path, to: &Path) {
@@ -84,6 +85,43 @@ fn the_last_to_close_empties_the_log_and_leaves_it_in_its_place() {
     assert_eq!(log(), 0);
     assert!(place.path().join("plexindex-2.db-shm").exists());
     assert_eq!(open().totals().expect("read").requests, 7);
+}
+
+/// Writes until one look at the folder stands for all names, where its file system lets it.
+fn looks_once(store: &Store) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while store.folder().stamp().is_some() && lock(&store.named).is_none() {
+        assert!(Instant::now() < end, "the names are never known");
+        store.add_totals(1, 0).expect("written");
+    }
+}
+
+#[test]
+fn a_name_that_is_lost_just_after_it_was_known_is_noticed_by_the_next_write() {
+    for end in ["db", "db-wal", "db-shm", "page"] {
+        let place = tempfile::tempdir().expect("a folder");
+        let store = Store::open(place.path(), true).expect("opens");
+        looks_once(&store);
+        let name = place.path().join(format!("plexindex-2.{end}"));
+        fs::rename(&name, place.path().join("elsewhere")).expect("renamed");
+        store.add_totals(1_000_000, 0).expect("written");
+        assert!(name.exists(), "{end} is made anew");
+        let other = Store::open(place.path(), true).expect("opens");
+        let requests = other.totals().expect("read").requests;
+        assert!(requests >= 1_000_000, "{end}: another process misses the write");
+    }
+}
+
+#[test]
+fn a_folder_that_is_exchanged_is_noticed_by_the_next_write() {
+    let root = tempfile::tempdir().expect("a folder");
+    let place = root.path().join("store");
+    let store = Store::open(&place, true).expect("opens");
+    looks_once(&store);
+    fs::rename(&place, root.path().join("elsewhere")).expect("renamed");
+    store.add_totals(1_000_000, 0).expect("written");
+    let other = Store::open(&place, true).expect("opens");
+    assert_eq!(other.totals().expect("read").requests, 1_000_000);
 }
 
 #[test]

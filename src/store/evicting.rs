@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::folder::NAME;
+use super::history::begin_anew;
 use super::libraries::LibraryRow;
 use super::open::Store;
 use super::seen;
@@ -182,6 +183,7 @@ impl Store {
                  image = '', image_seq = ?2, asked_ms = 0, dead_items = 1 WHERE id = ?1",
                 params![library, tx.sequence],
             )?;
+            begin_anew(tx, library)?;
             c.execute("DELETE FROM listings WHERE library = ?1", [library])?;
             seen::forget(tx, library)?;
             c.execute("DELETE FROM path_searches WHERE library = ?1", [library])?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::error::{Error, Result, Status};
 use crate::platform::files::{self, Inode};
 use crate::platform::mutex::lock;
+use crate::platform::stamp::FolderStamp;
 
 /// What the files' names begin with. The number is the format's, so that processes with another format go on with files of
 /// their own.
@@ -23,6 +24,7 @@ pub struct Folder {
     /// The database, `-wal` and `-shm`: compared with what is open in each transaction.
     compared: Arc<[PathBuf; 3]>,
     shares_memory: bool,
+    has_our_clock: bool,
     /// The database that was found to be broken and has to be set aside.
     broken: Arc<Mutex<Option<Inode>>>,
 }
@@ -44,6 +46,7 @@ impl Folder {
             path: path.into(),
             compared: Arc::default(),
             shares_memory: false,
+            has_our_clock: false,
             broken: Arc::default(),
         };
         if there.is_err() {
@@ -51,8 +54,10 @@ impl Folder {
         }
         // Absolute: a host may change its working directory later.
         let path = path.canonicalize().map_err(|error| folder.cannot("find", &error))?;
+        let disk = files::disk(&path);
         Ok(Self {
-            shares_memory: files::disk(&path).shares_memory,
+            shares_memory: disk.shares_memory,
+            has_our_clock: disk.has_our_clock,
             compared: ["", "-wal", "-shm"]
                 .map(|end| path.join(format!("{NAME}.db{end}")))
                 .into(),
@@ -97,6 +102,12 @@ impl Folder {
     /// Whether its file system lets processes share memory.
     pub fn shares_memory(&self) -> bool {
         self.shares_memory
+    }
+
+    /// The folder as it is now, where that tells whether a name in it changed.
+    pub fn stamp(&self) -> Option<FolderStamp> {
+        let tells = self.shares_memory && self.has_our_clock;
+        tells.then(|| FolderStamp::of(&self.path)).flatten()
     }
 
     /// The database.

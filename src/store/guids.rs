@@ -7,6 +7,7 @@ use super::columns::{Cells, FromCells, list};
 use super::indexing::{Found, Indexed};
 use super::items::{FROM, ItemRow};
 use super::open::Store;
+use super::texts::Texts;
 use crate::error::Result;
 use crate::model::{Item, LibraryId};
 
@@ -14,11 +15,10 @@ fn hash(guid: &str) -> i64 {
     xxh3_64(guid.as_bytes()).cast_signed()
 }
 
-/// An item's row number and its GUIDs: its own, its external ones a line each, its show's.
+/// An item's row number, its GUIDs and its show's.
 pub struct Carrier {
     pub id: i64,
-    guid: String,
-    guids: String,
+    texts: Texts,
     show_guid: String,
 }
 
@@ -26,8 +26,7 @@ impl FromCells for Carrier {
     fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: cells.get("i.id")?,
-            guid: cells.get("i.guid")?,
-            guids: cells.get("i.guids")?,
+            texts: cells.get("i.texts")?,
             show_guid: cells.get("coalesce(s.guid, '')")?,
         })
     }
@@ -45,11 +44,11 @@ impl Indexed for Carrier {
     }
 
     fn keys(&self) -> impl Iterator<Item = i64> {
-        [self.guid.as_str(), self.show_guid.as_str()]
+        [&self.texts.guid, &self.show_guid]
             .into_iter()
-            .chain(self.guids.lines())
+            .chain(&self.texts.guids)
             .filter(|one| !one.is_empty())
-            .map(hash)
+            .map(|guid| hash(guid))
     }
 }
 
@@ -59,19 +58,20 @@ impl Store {
     pub fn items_with_guid(&self, library: LibraryId, guid: &str, limit: usize) -> Result<(Vec<Item>, usize)> {
         // Without the index every row is read.
         let by_index = if self.is_indexed::<Carrier>(library) {
-            "JOIN guids g ON g.item = i.id AND g.hash = ?3"
+            "JOIN guids g ON g.item = i.id AND g.hash = ?2"
         } else {
             ""
         };
         self.read(|connection| {
             let mut found = Found::new(limit);
             let mut select = connection.prepare_cached(&format!(
-                "SELECT {} {FROM} {by_index} JOIN libraries l ON l.id = i.library WHERE i.library = ?1 AND ?3 = ?3 \
-                 AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) AND (i.guid = ?2 OR s.guid = ?2 \
-                 OR instr(char(10) || i.guids || char(10), char(10) || ?2 || char(10))) ORDER BY i.id",
+                "SELECT {} {FROM} {by_index} JOIN libraries l ON l.id = i.library WHERE i.library = ?1 AND ?2 = ?2 \
+                 AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id",
                 list::<ItemRow>()
             ))?;
-            found.add(&mut select, params![library, guid, hash(guid)])?;
+            let has =
+                |item: &Item| item.guid == guid || item.show_guid == guid || item.guids.iter().any(|one| one == guid);
+            found.add_those(&mut select, params![library, hash(guid)], has)?;
             Ok((found.items, found.total))
         })
     }

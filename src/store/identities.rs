@@ -3,7 +3,8 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::endpoints::{Endpoint, TOKEN, leads_to};
-use super::libraries::disown;
+use super::history::begin_anew;
+use super::libraries::{disown, libraries};
 use super::matches::hand_over;
 use super::open::Store;
 use super::patience::BUSY;
@@ -97,6 +98,9 @@ impl Store {
                 .collect::<rusqlite::Result<_>>()?;
             for (from, to) in both {
                 hand_over(tx, from, to)?;
+            }
+            for library in libraries(tx.connection, known)? {
+                begin_anew(tx, library.id)?; // some were another identity's until now
             }
             empty(tx, unnamed)?;
             leads_to(tx, endpoint, known)?;

@@ -122,11 +122,23 @@ impl Found {
 
     /// Adds what a SELECT of [`ItemRow`]s finds.
     pub fn add(&mut self, select: &mut Statement<'_>, params: impl Params) -> rusqlite::Result<()> {
+        self.add_those(select, params, |_| true)
+    }
+
+    /// Adds those of them that are `meant`.
+    pub fn add_those(
+        &mut self,
+        select: &mut Statement<'_>,
+        params: impl Params,
+        meant: impl Fn(&Item) -> bool,
+    ) -> rusqlite::Result<()> {
         for row in select.query_map(params, read::<ItemRow>)? {
-            let row = row?;
-            self.total += 1;
-            if self.items.len() < self.limit {
-                self.items.push(row.item);
+            let item = row?.item;
+            if meant(&item) {
+                self.total += 1;
+                if self.items.len() < self.limit {
+                    self.items.push(item);
+                }
             }
         }
         Ok(())

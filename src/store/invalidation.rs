@@ -6,6 +6,7 @@ use super::items::visible;
 use super::libraries::{LibraryRow, one_library};
 use super::matches::forget;
 use super::open::Store;
+use super::pending::fold;
 use super::tx::Tx;
 use super::unverified::mark_unverified;
 use crate::error::Result;
@@ -34,6 +35,7 @@ impl Store {
     /// Invalidates an item in these libraries: all its confirmed matches go, and it is not answered again unconfirmed.
     pub fn invalidate_item(&self, identity: IdentityId, libraries: &[LibraryId], rating_key: &str) -> Result<()> {
         self.write(|tx| {
+            fold(tx)?;
             for library in libraries {
                 let paths: Vec<Vec<u8>> = tx
                     .connection
@@ -78,8 +80,8 @@ impl Store {
     pub fn invalidate_libraries(&self, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
         self.write(|tx| {
             tx.connection.execute(
-                "UPDATE libraries SET due_seq = ?3, epoch = epoch + 1, dead_matches = 1, match_count = 0, matches_image = '', \
-                 matches_compacted = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2)",
+                "UPDATE libraries SET due_seq = ?3, epoch = epoch + 1, dead_matches = 1, match_count = 0, match_bytes = 0, matches_image = '', \
+                 matches_compacted = ?3, epoch_seq = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2)",
                 params![identity, library, tx.sequence],
             )?;
             tx.libraries_changed(identity)

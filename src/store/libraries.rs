@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row, params};
 use super::columns::{self, Cells, FromCells, list, read};
 use super::ids::image_name;
 use super::open::Store;
+use super::pending::PENDING;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{
@@ -56,14 +57,20 @@ pub struct LibraryRow {
     pub image_sequence: Sequence,
     /// Confirmed matches of other epochs are dead.
     pub epoch: Epoch,
-    /// Living confirmed matches.
-    pub match_count: u64,
     /// Image of the confirmed matches; `None`: none yet.
     pub matches_image: Option<ImageName>,
     /// Changes up to this sequence are in it.
     pub matches_compacted: Sequence,
     /// What an event said of it, and no probe has followed up yet.
     pub hint: Hint,
+}
+
+/// An empty text has none, and is not parsed: where an error stands costs a new process more than all the rest of its row.
+fn locations(text: &str) -> Vec<String> {
+    if text.is_empty() {
+        return Vec::new();
+    }
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 impl FromCells for LibraryRow {
@@ -78,7 +85,7 @@ impl FromCells for LibraryRow {
                 uuid: cells.get("uuid")?,
                 title: cells.get("title")?,
                 kind: kind_from_number(cells.get("kind")?),
-                locations: serde_json::from_str(&cells.get::<String>("locations")?).unwrap_or_default(),
+                locations: locations(&cells.get::<String>("locations")?),
                 change: Change {
                     token: cells.get("token")?,
                     trust: Trust::from_number(cells.get("trust")?),
@@ -104,7 +111,6 @@ impl FromCells for LibraryRow {
             image: image_name(&cells.get::<String>("image")?),
             image_sequence: cells.get("image_seq")?,
             epoch: cells.get("epoch")?,
-            match_count: unsigned(cells, "match_count")?,
             matches_image: image_name(&cells.get::<String>("matches_image")?),
             matches_compacted: cells.get("matches_compacted")?,
             hint: Hint::from_number(cells.get("hint")?),
@@ -188,10 +194,12 @@ impl Store {
     pub fn counts(&self, identity: IdentityId) -> Result<[u64; 3]> {
         self.read(|connection| {
             connection
-                .prepare_cached(
-                    "SELECT count(*), coalesce(sum(listed_items), 0), coalesce(sum(match_count), 0) FROM libraries \
-                     WHERE identity = ?1 AND present",
-                )?
+                .prepare_cached(&format!(
+                    "SELECT count(*), coalesce(sum(listed_items), 0), coalesce(sum(match_count), 0) + \
+                     (SELECT count(*) FROM (SELECT DISTINCT c.library, c.path {PENDING} AND l.identity = ?1 AND l.present \
+                     AND NOT EXISTS (SELECT 1 FROM matches m WHERE m.library = l.id AND m.path = c.path AND m.epoch = l.epoch))) \
+                     FROM libraries WHERE identity = ?1 AND present",
+                ))?
                 .query_row([identity], |row| {
                     Ok([row.get(0)?, row.get(1)?, row.get(2)?].map(i64::cast_unsigned))
                 })
@@ -268,8 +276,15 @@ pub fn renew(
     Ok(())
 }
 
-/// Makes libraries belong to no identity: their rows are swept. `which` is a condition on ?1.
+/// Makes libraries belong to no identity: their rows are swept. `which` is a column.
 pub fn disown(tx: &Tx<'_>, which: &str, of: impl ToSql) -> rusqlite::Result<()> {
+    // What they held the feed cannot tell.
+    tx.connection
+        .prepare_cached(&format!(
+            "UPDATE identities SET feed_from = ?2 WHERE id IN \
+             (SELECT identity FROM libraries WHERE {which} = ?1 AND generation <> 0)"
+        ))?
+        .execute(params![of, tx.sequence])?;
     tx.connection
         .prepare_cached(&format!(
             "UPDATE libraries SET identity = -id, present = 0, image = '', matches_image = '' WHERE {which} = ?1"

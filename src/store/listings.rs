@@ -8,7 +8,9 @@ use std::sync::atomic::Ordering;
 use rusqlite::{OptionalExtension, params};
 
 use super::columns::{self, Cells, FromCells, list, read};
-use super::items::{ShowCache, digest, insert};
+use super::history::tell_listing;
+use super::items::{Adding, digest};
+use super::known::{Known, Row};
 use super::libraries::{LibraryRow, Living, one_library};
 use super::open::Store;
 use super::seen;
@@ -178,7 +180,7 @@ impl Store {
             }
             let mut next = listing.clone();
             let ids = store_items(tx, &library, &mut next, items, asked)?;
-            seen::note_page(tx, next.library, next.pages.cast_signed(), &ids)?;
+            seen::note_page(tx, next.library, next.pages.cast_signed(), ids)?;
             next.pages += 1;
             save(tx, &next)?;
             // What died with earlier generations goes while this one comes: the store is never larger than two.
@@ -193,14 +195,14 @@ impl Store {
     /// How many distinct items the listing found so far.
     pub fn distinct(&self, listing: &Listing) -> Result<u64> {
         self.read(|connection| {
-            let ids = seen::ids(connection, listing.library)?;
+            let seen = seen::all(connection, listing.library)?;
             if !seen::has_merged(connection, listing.library)? {
-                return Ok(ids.len() as u64);
+                return Ok(seen.len());
             }
             // Single items were merged meanwhile, in the place of rows that are seen too.
             let mut living = connection.prepare_cached("SELECT died IS NULL FROM items WHERE id = ?1")?;
             let mut count = 0;
-            for id in ids {
+            for id in seen.ids() {
                 count += u64::from(
                     living
                         .query_row([id], |row| row.get::<_, bool>(0))
@@ -215,14 +217,14 @@ impl Store {
     /// Marks the rows that a listing did not find as gone from its generation on. Nothing shows yet.
     pub fn mark_gone(&self, listing: &mut Listing) -> Result<()> {
         let gone: Vec<i64> = self.read(|connection| {
-            let seen = seen::ids(connection, listing.library)?;
+            let seen = seen::all(connection, listing.library)?;
             let mut gone = Vec::new();
             let mut statement =
                 connection.prepare_cached("SELECT id FROM items WHERE library = ?1 AND died IS NULL")?;
             let ids = statement.query_map([listing.library], |row| row.get::<_, i64>(0))?;
             for id in ids {
                 let id = id?;
-                if seen.binary_search(&id).is_err() {
+                if !seen.has(id) {
                     gone.push(id);
                 }
             }
@@ -256,7 +258,7 @@ impl Store {
     pub fn finish_listing(&self, identity: IdentityId, listing: &Listing, finished: &Finished) -> Result<LibraryRow> {
         let finished = self.write(|tx| {
             let id = listing.library;
-            tx.expect_library(id)?;
+            let before = tx.expect_library(id)?;
             if !is_own(tx, listing)? {
                 return Ok(None);
             }
@@ -295,6 +297,9 @@ impl Store {
                 "DELETE FROM unverified WHERE library = ?1 AND sequence < ?2",
                 params![id, listing.begun_sequence],
             )?;
+            if listing.changed || !before.generation.is_fetched() {
+                tell_listing(tx, &before, listing.generation, finished.items)?;
+            }
             // Listed anew, and nothing changed: answers stay what they are.
             if finished.image.is_some() || listing.changed {
                 tx.libraries_changed(identity)?;
@@ -403,20 +408,21 @@ fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
     columns::insert(tx.connection, "INSERT OR REPLACE INTO listings", cells, "")
 }
 
-/// Stores what differs, and gives the numbers of all these items' rows, 8 bytes each.
+/// Stores what differs, and gives the numbers of all these items' rows.
 fn store_items(
     tx: &Tx<'_>,
     library: &Living,
     listing: &mut Listing,
     items: &[Item],
     asked: Sequence,
-) -> rusqlite::Result<Vec<u8>> {
-    let mut shows = ShowCache::default();
-    let mut ids = Vec::with_capacity(items.len() * 8);
+) -> rusqlite::Result<Vec<i64>> {
+    let mut adding = Adding::new(tx, items.len());
+    let mut known = Known::of(tx, library, items, asked)?;
+    let mut ids = Vec::with_capacity(items.len());
     for item in items {
-        match put(tx, &mut shows, library, listing, item, asked)? {
+        match put(tx, &mut adding, &mut known, listing, item)? {
             Some((id, different)) => {
-                ids.extend(id.to_le_bytes());
+                ids.push(id);
                 listing.changed |= different;
             }
             // As if the page had not had it.
@@ -429,40 +435,23 @@ fn store_items(
 /// Stores an item if it differs: its row, and whether it does. `None`: it went while the page was on its way.
 fn put(
     tx: &Tx<'_>,
-    shows: &mut ShowCache,
-    library: &Living,
+    adding: &mut Adding<'_>,
+    known: &mut Known<'_, '_>,
     listing: &Listing,
     item: &Item,
-    asked: Sequence,
 ) -> rusqlite::Result<Option<(i64, bool)>> {
-    let c = tx.connection;
     let generation = listing.generation;
-    let digest = digest(item).cast_signed();
-    // Rows of what was evicted are about to be swept.
-    let mut known = c.prepare_cached(
-        "SELECT id, digest, since, died IS NULL FROM items WHERE library = ?1 AND rating_key = ?2 \
-         AND (died IS NULL OR since > ?3) AND born NOT BETWEEN 1 - ?4 AND ?4",
-    )?;
-    let evicted = library.generation.evicted();
-    let mut rows = known.query(params![listing.library, item.rating_key, asked, evicted])?;
-    let (mut living, mut went) = (None, false);
-    while let Some(row) = rows.next()? {
-        let newer = row.get::<_, Sequence>(2)? > asked;
-        if row.get(3)? {
-            living = Some((row.get::<_, i64>(0)?, row.get::<_, i64>(1)? == digest || newer));
-        } else {
-            went = true;
-        }
-    }
-    match living {
-        Some((id, true)) => return Ok(Some((id, false))),
-        Some((id, false)) => {
-            c.prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1")?
+    let digest = digest(item);
+    match known.row(&item.rating_key)? {
+        Some(Row::Living { id, digest: own, newer }) if own == digest || newer => return Ok(Some((id, false))),
+        Some(Row::Living { id, .. }) => {
+            tx.connection
+                .prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1")?
                 .execute(params![id, generation])?;
         }
-        None if went => return Ok(None),
+        Some(Row::Gone) => return Ok(None),
         None => {}
     }
-    let id = insert(tx, shows, listing.library, generation, item)?;
+    let id = adding.add(listing.library, generation, item, digest)?;
     Ok(Some((id, true)))
 }

@@ -1,25 +1,30 @@
 //! Confirmed matches: what hosts recorded as true.
 
+use std::collections::HashMap;
+
 use rusqlite::{OptionalExtension, params};
 
 use super::changes::{ChangeKind, trim};
 use super::endpoints::TOKEN;
+use super::folder::Folder;
 use super::libraries::{LibraryRow, Living};
 use super::listings::Listing;
 use super::open::{Store, Timeline};
+use super::pending::{Filling, PENDING, fold, fold_many, set_folded, size_of};
 use super::tx::{Tx, sequence_of};
 use super::unverified::unverified_in;
 use crate::error::Result;
-use crate::model::{Epoch, IdentityId, ImageName, LibraryId, Sequence};
-
-/// Bytes that a match takes beside its path and key, for the size limit.
-const ROW: u64 = 64;
+use crate::model::{Epoch, IdentityId, ImageKind, ImageName, LibraryId, Sequence};
 
 /// Matches that may answer: of an identity's library, and of its epoch.
 const LIVING: &str = "FROM matches m JOIN libraries l ON l.id = m.library AND l.identity > 0 AND l.epoch = m.epoch";
 
 /// Every so many transactions the changes that wait are counted: that reads each of them.
-const COUNTED: u64 = 64;
+const COUNTED: u64 = 256;
+/// As many matches at once go into their table right away, and what waits is counted.
+const BATCH: usize = 64;
+/// More matches at once than this are not told one by one: they are compacted next, and others read all anew.
+const LARGE: usize = 1_024;
 
 /// What [`Store::record_matches`] did, and found in the store.
 pub struct Recorded {
@@ -43,12 +48,30 @@ impl Store {
                 return Ok(None);
             };
             let now = tx.sequence;
-            record(tx, &library, pairs.iter().map(|(path, key)| (*path, *key, now)))?;
-            let counted = pairs.len() as u64 >= COUNTED || now.0.is_multiple_of(COUNTED);
+            let unverified = unverified_but(tx, &library, pairs)?;
+            let is_large = pairs.len() > LARGE;
+            let is_batch = pairs.len() >= BATCH;
+            if is_batch {
+                fold(tx)?;
+                let each = pairs.iter().map(|(path, key)| (*path, *key, now));
+                record(tx, &library, each.collect(), !is_large)?;
+            } else {
+                for (path, key) in pairs {
+                    tx.change(library.identity, library.id, ChangeKind::Matched, path, key)?;
+                }
+            }
+            let waiting = if is_large {
+                image_is_due(tx, &library)?;
+                pairs.len() as u64
+            } else if is_batch || now.0.is_multiple_of(COUNTED) {
+                waiting(tx, row.id)?
+            } else {
+                0
+            };
             Ok(Some(Recorded {
                 at: (timeline, now),
-                waiting: if counted { waiting(tx, row.id)? } else { 0 },
-                unverified: unverified_in(tx.connection, row.id)?,
+                waiting,
+                unverified,
             }))
         })
     }
@@ -57,6 +80,16 @@ impl Store {
     /// it was recorded. Gives the change sequence of that moment.
     pub fn for_each_match(&self, library: LibraryId, each: &mut dyn FnMut(&[u8], &str, Sequence)) -> Result<Sequence> {
         self.read(|connection| {
+            let mut pending: HashMap<Vec<u8>, (String, Sequence)> = HashMap::new();
+            {
+                let mut statement = connection.prepare_cached(&format!(
+                    "SELECT c.path, c.rating_key, c.sequence {PENDING} AND c.library = ?1 ORDER BY c.sequence, c.n"
+                ))?;
+                let mut rows = statement.query([library])?;
+                while let Some(row) = rows.next()? {
+                    pending.insert(row.get(0)?, (row.get(1)?, row.get(2)?));
+                }
+            }
             let mut statement = connection.prepare_cached(
                 "SELECT m.path, m.rating_key, m.sequence FROM matches m JOIN libraries l ON l.id = m.library \
                  WHERE m.library = ?1 AND m.epoch = l.epoch",
@@ -64,8 +97,13 @@ impl Store {
             let mut rows = statement.query([library])?;
             while let Some(row) = rows.next()? {
                 let path = row.get_ref(0)?.as_blob().unwrap_or_default();
-                let key = row.get_ref(1)?.as_str().unwrap_or_default();
-                each(path, key, row.get(2)?);
+                if pending.is_empty() || !pending.contains_key(path) {
+                    let key = row.get_ref(1)?.as_str().unwrap_or_default();
+                    each(path, key, row.get(2)?);
+                }
+            }
+            for (path, (key, sequence)) in &pending {
+                each(path, key, *sequence);
             }
             sequence_of(connection)
         })
@@ -92,8 +130,9 @@ impl Store {
     /// Confirmed matches that others recorded for the same library of the same server, under another token, of items
     /// that the listing under way has too: what this token's user may see as well. Those known already are left out.
     pub fn matches_of_others(&self, identity: IdentityId, listing: &Listing) -> Result<Vec<(Vec<u8>, String)>> {
-        self.read(|connection| {
-            connection
+        self.write(|tx| {
+            fold(tx)?;
+            tx.connection
                 .prepare_cached(
                     "SELECT DISTINCT m.path, m.rating_key FROM libraries own \
                      JOIN identities me ON me.id = ?1 JOIN identities other ON other.server = me.server AND other.id <> me.id \
@@ -120,7 +159,8 @@ impl Store {
         self.read(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT identity, id FROM libraries WHERE match_count > 0 AND identity > 0 AND \
+                    "SELECT identity, id FROM libraries l WHERE identity > 0 AND (match_count > 0 OR EXISTS (SELECT 1 \
+                     FROM changes c WHERE c.sequence > (SELECT folded FROM store) AND c.kind = 1 AND c.library = l.id)) AND \
                      (SELECT count(*) FROM changes WHERE sequence > matches_compacted) >= ?1",
                 )?
                 .query_map([most.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -131,34 +171,33 @@ impl Store {
     /// Removes the oldest confirmed matches while they take more than `limit` bytes: living ones, for the dead are swept
     /// anyway. Gives how many went.
     pub fn evict_matches(&self, limit: u64) -> Result<u64> {
-        let taken: i64 = self.read(|connection| {
-            connection.query_row(
-                &format!("SELECT coalesce(sum(length(m.path) + length(m.rating_key) + ?1), 0) {LIVING}"),
-                [ROW.cast_signed()],
-                |row| row.get(0),
-            )
-        })?;
-        let surplus = taken.cast_unsigned().saturating_sub(limit);
-        if surplus == 0 {
-            return Ok(0);
-        }
-        // A tenth more than needed, so that the next write does not evict again.
-        let surplus = surplus + limit / 10;
         self.write(|tx| {
+            fold_many(tx, limit)?;
+            let taken: i64 = tx.connection.query_row(
+                "SELECT coalesce(sum(match_bytes), 0) FROM libraries WHERE identity > 0",
+                [],
+                |row| row.get(0),
+            )?;
+            let surplus = taken.cast_unsigned().saturating_sub(limit);
+            if surplus == 0 {
+                return Ok(0);
+            }
+            // A tenth more than needed, so that the next write does not evict again.
+            let surplus = surplus + limit / 10;
             let oldest: Vec<(LibraryId, Vec<u8>, IdentityId)> = {
                 let mut freed = 0;
                 let mut oldest = Vec::new();
                 let mut statement = tx.connection.prepare_cached(&format!(
-                    "SELECT m.library, m.path, length(m.path) + length(m.rating_key) + ?1, l.identity {LIVING} \
-                     ORDER BY m.sequence"
+                    "SELECT m.library, m.path, m.rating_key, l.identity {LIVING} ORDER BY m.sequence"
                 ))?;
-                let mut rows = statement.query([ROW.cast_signed()])?;
+                let mut rows = statement.query([])?;
                 while let Some(row) = rows.next()? {
                     if freed >= surplus {
                         break;
                     }
-                    freed += row.get::<_, i64>(2)?.cast_unsigned();
-                    oldest.push((row.get(0)?, row.get(1)?, row.get(3)?));
+                    let path = row.get_ref(1)?.as_blob().unwrap_or_default();
+                    freed += size_of(path, row.get_ref(2)?.as_str().unwrap_or_default()).cast_unsigned();
+                    oldest.push((row.get(0)?, path.to_vec(), row.get(3)?));
                 }
                 oldest
             };
@@ -170,38 +209,66 @@ impl Store {
     }
 }
 
-/// Stores confirmed matches, each with the change sequence at which the host gave it, and tells of them.
-fn record<'m>(
+/// What is invalidated of a library, without the paths that are recorded now.
+fn unverified_but(tx: &Tx<'_>, library: &Living, pairs: &[(&[u8], &str)]) -> rusqlite::Result<Vec<(Vec<u8>, String)>> {
+    let unverified = unverified_in(tx.connection, library.id)?;
+    if unverified.is_empty() {
+        return Ok(unverified);
+    }
+    for (path, _) in pairs {
+        verify(tx, library.id, path, tx.sequence)?;
+    }
+    unverified_in(tx.connection, library.id)
+}
+
+/// What a host recorded at this change sequence ends an invalidation before it.
+fn verify(tx: &Tx<'_>, library: LibraryId, path: &[u8], given: Sequence) -> rusqlite::Result<()> {
+    tx.connection
+        .prepare_cached(
+            "DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = '' AND sequence < ?3",
+        )?
+        .execute(params![library, path, given])?;
+    Ok(())
+}
+
+/// Puts confirmed matches into their table, each with the change sequence at which the host gave it, and `tells` of each. None
+/// waits: the caller has folded those that did.
+fn record(
     tx: &Tx<'_>,
     library: &Living,
-    matches: impl Iterator<Item = (&'m [u8], &'m str, Sequence)>,
+    mut matches: Vec<(&[u8], &str, Sequence)>,
+    tells: bool,
 ) -> rusqlite::Result<()> {
-    let c = tx.connection;
-    let mut known = c.prepare_cached("SELECT epoch FROM matches WHERE library = ?1 AND path = ?2")?;
-    let mut insert = c.prepare_cached(
-        "INSERT OR REPLACE INTO matches (library, path, rating_key, epoch, sequence) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
-    let mut verify = c.prepare_cached(
-        "DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = '' AND sequence < ?3",
-    )?;
-    let (id, mut added) = (library.id, 0_i64);
+    // In the order of the table's tree. Of two of a path the later one stays.
+    matches.sort_by_key(|(path, _, _)| *path);
+    let mut filling = Filling::new(tx, library.id, library.epoch);
     for (path, rating_key, given) in matches {
-        let before: Option<Epoch> = known.query_row(params![id, path], |row| row.get(0)).optional()?;
-        added += i64::from(before != Some(library.epoch));
-        insert.execute(params![id, path, rating_key, library.epoch, given])?;
-        verify.execute(params![id, path, given])?;
-        tx.change(library.identity, id, ChangeKind::Matched, path, rating_key)?;
+        filling.put(path, rating_key, given)?;
+        if tells {
+            tx.change(library.identity, library.id, ChangeKind::Matched, path, rating_key)?;
+        }
     }
-    if added > 0 {
-        c.prepare_cached("UPDATE libraries SET match_count = match_count + ?2 WHERE id = ?1")?
-            .execute(params![id, added])?;
-    }
-    Ok(())
+    filling.end()?;
+    set_folded(tx, tx.sequence)
+}
+
+/// Has the matches of a library read from their table: names an image of them that is lost, and that each process makes anew
+/// which misses it. The first of them is the one that recorded.
+fn image_is_due(tx: &Tx<'_>, library: &Living) -> rusqlite::Result<()> {
+    // Behind the one that is made next, which so is the newer one.
+    let before = Sequence(tx.sequence.0 - 1);
+    let image = Folder::image_name(ImageKind::Matches, library.id, library.generation, before);
+    tx.connection.execute(
+        "UPDATE libraries SET matches_image = ?2, matches_compacted = ?3 WHERE id = ?1",
+        params![library.id, image, before],
+    )?;
+    tx.libraries_changed(library.identity)
 }
 
 /// Gives a library what hosts told another one that it stands for from now on: the living matches, unless it has newer
 /// ones itself, and what was invalidated.
 pub fn hand_over(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Result<()> {
+    fold(tx)?;
     let given: Vec<(Vec<u8>, String, Sequence)> = tx
         .connection
         .prepare_cached(
@@ -213,8 +280,11 @@ pub fn hand_over(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Resul
         .query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<rusqlite::Result<_>>()?;
     let library = tx.expect_library(to)?;
+    for (path, _, given) in &given {
+        verify(tx, to, path, *given)?;
+    }
     let each = given.iter().map(|(path, key, given)| (&path[..], &key[..], *given));
-    record(tx, &library, each)?;
+    record(tx, &library, each.collect(), true)?;
     tx.connection.execute(
         "INSERT INTO unverified (library, path, rating_key, sequence) \
          SELECT ?2, path, rating_key, sequence FROM unverified WHERE library = ?1 \
@@ -236,19 +306,25 @@ fn waiting(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<u64> {
 
 /// Removes a match, and tells of it if it was living.
 pub fn forget(tx: &Tx<'_>, identity: IdentityId, library: LibraryId, path: &[u8]) -> rusqlite::Result<()> {
+    fold(tx)?;
     let c = tx.connection;
-    let living = c
+    let living: Option<i64> = c
         .prepare_cached(
-            "SELECT 1 FROM matches WHERE library = ?1 AND path = ?2 \
+            "SELECT rating_key FROM matches WHERE library = ?1 AND path = ?2 \
              AND epoch = (SELECT epoch FROM libraries WHERE id = ?1)",
         )?
-        .exists(params![library, path])?;
+        .query_row(params![library, path], |row| {
+            Ok(size_of(path, row.get_ref(0)?.as_str().unwrap_or_default()))
+        })
+        .optional()?;
     c.prepare_cached("DELETE FROM matches WHERE library = ?1 AND path = ?2")?
         .execute(params![library, path])?;
-    if !living {
+    let Some(bytes) = living else {
         return Ok(());
-    }
-    c.prepare_cached("UPDATE libraries SET match_count = max(match_count - 1, 0) WHERE id = ?1")?
-        .execute([library])?;
+    };
+    c.prepare_cached(
+        "UPDATE libraries SET match_count = max(match_count - 1, 0), match_bytes = max(match_bytes - ?2, 0) WHERE id = ?1",
+    )?
+    .execute(params![library, bytes])?;
     tx.change(identity, library, ChangeKind::Forgotten, path, "")
 }

@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::changes::ChangeKind;
-use super::items::{ShowCache, digest, insert, visible};
+use super::items::{Adding, digest, visible};
 use super::libraries::{LibraryRow, Living, renew};
 use super::open::Store;
 use super::seen;
@@ -24,8 +24,8 @@ impl Store {
                 {
                     continue;
                 }
-                if merge(tx, &library, item)? {
-                    tx.change(library.identity, library.id, ChangeKind::Added, b"", &item.rating_key)?;
+                if let Some(rows) = merge(tx, &library, item)? {
+                    tx.change_of_items(&library, ChangeKind::Added, &item.rating_key, rows)?;
                 }
             }
             Ok(())
@@ -61,7 +61,8 @@ impl Store {
             tx.connection
                 .prepare_cached("UPDATE libraries SET listed_items = max(listed_items - ?2, 0) WHERE id = ?1")?
                 .execute(params![library.id, i64::from(visible.is_some())])?;
-            tx.change(library.identity, library.id, ChangeKind::Removed, b"", rating_key)
+            let was = visible.map_or(0, |(id, _)| id);
+            tx.change_of_items(&library, ChangeKind::Removed, rating_key, (was, 0))
         })
     }
 }
@@ -92,11 +93,13 @@ fn end_attempted(tx: &Tx<'_>, library: &Living, rating_key: &str) -> rusqlite::R
     Ok(())
 }
 
-/// Puts an item into the generation that answers; gives whether it differs from what was there.
-fn merge(tx: &Tx<'_>, library: &Living, item: &Item) -> rusqlite::Result<bool> {
+/// Puts an item into the generation that answers. Where it differs from what was there: the rows that it had, 0 for none,
+/// and has.
+fn merge(tx: &Tx<'_>, library: &Living, item: &Item) -> rusqlite::Result<Option<(i64, i64)>> {
     let before = visible(tx.connection, library.id, library.generation, &item.rating_key)?;
-    if before.is_some_and(|(_, before)| before == digest(item).cast_signed()) {
-        return Ok(false);
+    let digest = digest(item);
+    if before.is_some_and(|(_, before)| before == digest) {
+        return Ok(None);
     }
     if let Some((id, _)) = before {
         end(tx, id, library.generation)?;
@@ -106,10 +109,10 @@ fn merge(tx: &Tx<'_>, library: &Living, item: &Item) -> rusqlite::Result<bool> {
             .execute([library.id])?;
     }
     end_attempted(tx, library, &item.rating_key)?;
-    let id = insert(tx, &mut ShowCache::default(), library.id, library.generation, item)?;
+    let id = Adding::new(tx, 1).add(library.id, library.generation, item, digest)?;
     tx.connection
         .prepare_cached("UPDATE items SET since = ?2 WHERE id = ?1")?
         .execute(params![id, tx.sequence])?;
     seen::note_merged(tx, library.id, id)?;
-    Ok(true)
+    Ok(Some((before.map_or(0, |(before, _)| before), id)))
 }

@@ -32,26 +32,31 @@ mod changes;
 mod columns;
 mod endpoints;
 mod evicting;
+mod feed;
 mod guids;
 mod hints;
+mod history;
 mod identities;
 mod ids;
 mod indexing;
 mod invalidation;
 mod items;
 mod keeping;
+mod known;
 mod leases;
 mod libraries;
 mod listings;
 mod matches;
 mod merging;
 mod path_searches;
+mod pending;
 mod probes;
 mod refusals;
 mod seen;
 mod state;
 mod sweeping;
 mod tables;
+mod texts;
 mod titles;
 mod totals;
 mod unverified;
@@ -60,6 +65,8 @@ mod unverified;
 mod columns_tests;
 #[cfg(test)]
 mod connection_tests;
+#[cfg(test)]
+mod feed_tests;
 #[cfg(test)]
 mod for_tests;
 #[cfg(test)]
@@ -72,6 +79,7 @@ mod store_tests;
 pub use changes::{Change, ChangeKind};
 pub use endpoints::Endpoint;
 pub use facts::Facts;
+pub use feed::{Mark as FeedMark, Page as FeedPage, Place as FeedPlace, Position as FeedPosition, Told};
 pub use folder::Folder;
 pub use hints::Mark;
 pub use identities::{NEVER_FORGOTTEN, USE_NOTED_MS};

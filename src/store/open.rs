@@ -13,11 +13,13 @@ use super::ids::{image_text, table_image_text};
 use super::opened::{Opened, is_fresh, repair, warn_of_page};
 use super::patience::BUSY;
 use super::state_file::{Kept, KeptEndpoint, find};
+use super::tx::sequence_of;
 use crate::error::{Error, Result, Status};
 use crate::image::{CounterPage, State as PageState};
 use crate::model::{ImageName, Sequence, TableImage};
 use crate::platform::clock::coarse_ms;
 use crate::platform::mutex::{lock, try_lock};
+use crate::platform::stamp::FolderStamp;
 
 /// An open store. Usable from many threads; every call is short, and none waits for the network.
 pub struct Store {
@@ -34,6 +36,8 @@ pub struct Store {
     pub(super) kept_at: Mutex<Option<(Sequence, KeptEndpoint)>>,
     /// No connection was opened yet: the state file told enough.
     pub(super) is_late: AtomicBool,
+    /// The folder when a write found that the database, its log and the page have their names.
+    pub(super) named: Mutex<Option<FolderStamp>>,
     /// Episodes were swept: shows may be left without any.
     pub(super) orphans: AtomicBool,
 }
@@ -64,6 +68,7 @@ impl Store {
             kept: Mutex::default(),
             kept_at: Mutex::default(),
             is_late: AtomicBool::new(false),
+            named: Mutex::default(),
             orphans: AtomicBool::new(false),
         };
         if store.opens_by_its_state() {
@@ -109,9 +114,8 @@ impl Store {
     fn inspect(&self, writer: &mut Slot) -> Result<Opened> {
         let (connection, id) = writer.connection()?;
         let (secret, sequence) = connection
-            .query_row("SELECT secret, sequence FROM store", [], |row| {
-                Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Sequence>(1)?))
-            })
+            .query_row("SELECT secret FROM store", [], |row| row.get::<_, [u8; 32]>(0))
+            .and_then(|secret| Ok((secret, sequence_of(connection)?)))
             .map_err(|error| self.explained(&error, writer))?;
         let page = if self.folder.shares_memory() {
             let page = CounterPage::open(&self.folder.page(), id, is_fresh(sequence));
@@ -150,6 +154,22 @@ impl Store {
             && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
             && timeline.opened == opened.number
             && timeline.losses == self.connections.here.journal.losses()
+    }
+
+    /// The random number of the database: that of the one it replaced is another.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.opened.newest().id
+    }
+
+    /// The change sequence as the counter page shows it, for the price of some loads; `None` where it cannot be told without
+    /// asking the database.
+    #[must_use]
+    pub fn shown_sequence(&self) -> Option<u64> {
+        match self.opened.newest().state(coarse_ms()) {
+            PageState::Equal(sequence) if self.believes => Some(sequence),
+            _ => None,
+        }
     }
 
     /// What stands for a token: equal for equal tokens of this store, and of no use elsewhere. Another one when the

@@ -97,6 +97,11 @@ impl Opened {
         self.log.iter().all(|(name, file)| Inode::of(name) == *file)
     }
 
+    /// Whether the database has its name.
+    pub fn has_database(&self) -> bool {
+        Inode::of(&self.database) == self.file
+    }
+
     /// The last of the chain.
     #[inline]
     pub fn newest(&self) -> &Self {
@@ -140,8 +145,13 @@ impl Opened {
 
     /// Whether the page has its name, and had it at every check.
     pub fn has_page(&self) -> bool {
-        let page = self.page.as_ref().filter(|_| !self.gone.load(Ordering::Relaxed));
-        page.is_some_and(|page| page.is_at(&self.place))
+        self.own_page().is_some_and(|page| page.is_at(&self.place))
+    }
+
+    /// The page, if it had its name at every check and was not retired.
+    pub fn own_page(&self) -> Option<&CounterPage> {
+        let is_own = |page: &&CounterPage| !self.gone.load(Ordering::Relaxed) && !page.is_retired();
+        self.page.as_ref().filter(is_own)
     }
 
     /// Tells all who have this page mapped that it is not the store's any more.

@@ -12,14 +12,20 @@ impl Store {
     /// Says on the counter page that transaction `sequence`, after `before`, is under way, and gives the page. Called under the write lock.
     ///
     /// A page that was removed or replaced is made anew: those who open it now would not see this one. Where it cannot
-    /// be mapped it is taken away, so that no process goes on believing it: others have to see what is written.
-    pub(super) fn begin_on_page(&self, before: Sequence, sequence: Sequence) -> rusqlite::Result<Option<&CounterPage>> {
+    /// be mapped it is taken away, so that no process goes on believing it: others have to see what is written. `named`: it
+    /// has its name, if there is one.
+    pub(super) fn begin_on_page(
+        &self,
+        before: Sequence,
+        sequence: Sequence,
+        named: bool,
+    ) -> rusqlite::Result<Option<&CounterPage>> {
         let opened = self.opened.newest();
         let begun = |page: &CounterPage| page.begin(sequence.0);
         if !self.folder.shares_memory() {
             return Ok(None);
         }
-        if opened.has_page() {
+        if named && opened.own_page().is_some() || opened.has_page() {
             return Ok(opened.page.as_ref().inspect(|page| begun(page)));
         }
         opened.retire_page();

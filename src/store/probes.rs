@@ -2,9 +2,11 @@
 
 use rusqlite::params;
 
+use super::history::{begin_anew, note_day};
 use super::libraries::{LibraryRow, disown, libraries, renew, upsert};
 use super::matches::hand_over;
 use super::open::Store;
+use super::pending::fold;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Change, IdentityId, Library, LibraryId, Sequence};
@@ -44,7 +46,11 @@ impl Store {
                 }
             }
             forget_gone(tx, identity, now_ms)?;
+            note_day(tx, now_ms)?;
             let after = libraries(tx.connection, identity)?;
+            for row in not_in(&before, &after).chain(not_in(&after, &before)) {
+                begin_anew(tx, row.id)?; // what came back is as it was when it went
+            }
             if before.iter().map(lasting).eq(after.iter().map(lasting)) {
                 tx.freshness_changed(identity)?;
             } else {
@@ -55,6 +61,11 @@ impl Store {
     }
 }
 
+/// The libraries that are in the one list and not in the other.
+fn not_in<'r>(one: &'r [LibraryRow], other: &'r [LibraryRow]) -> impl Iterator<Item = &'r LibraryRow> {
+    one.iter().filter(|row| !other.iter().any(|other| other.id == row.id))
+}
+
 /// Forgets the listings of libraries that the server has not shown for a month, and those libraries of which nothing was
 /// confirmed. What was confirmed has no expiry: it waits, under a new number, for the library to come back.
 fn forget_gone(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Result<()> {
@@ -63,14 +74,21 @@ fn forget_gone(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Resu
         "UPDATE libraries SET gone_ms = ?2 WHERE identity = ?1 AND NOT present AND gone_ms NOT BETWEEN 1 AND ?2",
         params![identity, now_ms],
     )?;
+    let before_ms = now_ms.saturating_sub(GONE_MS);
+    let some = c
+        .prepare_cached("SELECT 1 FROM libraries WHERE identity = ?1 AND NOT present AND gone_ms <= ?2")?
+        .exists(params![identity, before_ms])?;
+    if !some {
+        return Ok(());
+    }
+    // Before one is disowned: what waits of it would go with it.
+    fold(tx)?;
     let gone: Vec<(LibraryId, bool)> = c
         .prepare_cached(
             "SELECT id, match_count > 0 FROM libraries l WHERE identity = ?1 AND NOT present AND gone_ms <= ?2 \
              AND (match_count = 0 OR generation > 0 OR EXISTS (SELECT 1 FROM items WHERE library = l.id))",
         )?
-        .query_map(params![identity, now_ms.saturating_sub(GONE_MS)], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?
+        .query_map(params![identity, before_ms], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     for (id, has_matches) in gone {
         disown(tx, "id", id)?;

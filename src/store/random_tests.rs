@@ -1,12 +1,14 @@
 //! Random histories of a store, beside a model of it: whatever comes after whatever, no call fails, nothing stands twice,
 //! nothing that was recorded is lost, and what is dead is swept to the last row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use std::path::Path;
 
+use super::changes::trim;
 use super::*;
-use crate::model::{Change, IdentityId, ImageKind, Item, ItemType, Library, LibraryKind, Server};
+use crate::error::Status;
+use crate::model::{Change, IdentityId, ImageKind, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};
 
 /// A little randomness that a failure can be repeated with.
 struct Dice(u64);
@@ -30,12 +32,88 @@ const DAY_MS: i64 = 86_400_000;
 struct Expected {
     items: BTreeMap<String, Item>,
     matches: BTreeMap<Vec<u8>, String>,
+    /// What is in the image of the matches, if one is named.
+    image: BTreeMap<Vec<u8>, String>,
 }
 
 /// A user's view of the server.
 struct User {
     identity: IdentityId,
     expected: BTreeMap<&'static str, Expected>,
+    readers: Vec<Reader>,
+}
+
+/// One who follows the feed, and applies what it tells to what it has.
+#[derive(Default)]
+struct Reader {
+    position: Option<(FeedPosition, FeedMark)>,
+    items: BTreeMap<LibraryId, BTreeMap<String, Item>>,
+    /// Libraries to be listed again.
+    again: BTreeSet<LibraryId>,
+}
+
+impl Reader {
+    fn apply(&mut self, told: Vec<Told>) {
+        for one in told {
+            let id = one.library.id;
+            if one.is_again() {
+                self.items.remove(&id);
+                self.again.insert(id);
+                continue;
+            }
+            let items = self.items.entry(id).or_default();
+            if let Some(was) = &one.was {
+                items.remove(&was.rating_key);
+            }
+            if let Some(now) = one.now {
+                items.insert(now.rating_key.clone(), now);
+            }
+        }
+    }
+
+    /// Reads a page; gives whether there is more.
+    fn read(&mut self, store: &Store, identity: IdentityId, library: Option<LibraryId>, limit: usize) -> bool {
+        let position = self.position.expect("it began");
+        match store.feed(identity, library, position, limit) {
+            Ok(page) => {
+                assert!(page.next != position.0 || !page.more, "a page that goes nowhere");
+                self.apply(page.told);
+                self.position = Some((page.next, page.mark));
+                page.more
+            }
+            Err(error) => {
+                assert_eq!(error.status, Status::ListAgain, "{error:?}");
+                *self = Self::default();
+                self.begin(store, identity);
+                true
+            }
+        }
+    }
+
+    fn begin(&mut self, store: &Store, identity: IdentityId) {
+        self.position = Some(store.feed_begin(identity, None, true).expect("begun"));
+    }
+
+    /// Reads to the end, and lists again what it has to.
+    fn read_all(&mut self, store: &Store, identity: IdentityId, limit: usize) {
+        while self.read(store, identity, None, limit) || !self.is_at_the_end(store, identity) {}
+        while let Some(id) = self.again.pop_first() {
+            let mut listing = Self {
+                position: Some(store.feed_begin(identity, Some(id), true).expect("begun")),
+                ..Self::default()
+            };
+            while listing.read(store, identity, Some(id), limit) {}
+            self.items.extend(listing.items);
+        }
+    }
+
+    /// A full listing's last page says that there is no more, before what happened since is read.
+    fn is_at_the_end(&self, store: &Store, identity: IdentityId) -> bool {
+        match self.position {
+            Some((FeedPosition::Log(place), mark)) => !store.feed_has(identity, None, (place, mark)).expect("looked"),
+            _ => false,
+        }
+    }
 }
 
 struct World {
@@ -46,6 +124,9 @@ struct World {
     server: BTreeMap<&'static str, BTreeMap<String, Item>>,
     users: Vec<User>,
     counter: u32,
+    /// Items that the server lost so far, and how many those were when the listing of a library began.
+    lost: u32,
+    begun: BTreeMap<LibraryId, u32>,
 }
 
 impl World {
@@ -58,6 +139,8 @@ impl World {
             server: LIBRARIES.iter().map(|uuid| (*uuid, BTreeMap::new())).collect(),
             users: Vec::new(),
             counter: 0,
+            lost: 0,
+            begun: BTreeMap::new(),
         };
         for n in 0..2_u8 {
             let endpoint = Endpoint {
@@ -72,6 +155,7 @@ impl World {
             world.users.push(User {
                 identity,
                 expected: BTreeMap::new(),
+                readers: (0..3).map(|_| Reader::default()).collect(),
             });
             world.probe(usize::from(n));
         }
@@ -141,9 +225,16 @@ impl World {
     fn list(&mut self, user: usize, uuid: &'static str, pages: usize) {
         let row = self.row(user, uuid);
         let known = self.store.listing(row.id).expect("a listing");
+        // One that went on would miss what the server lost since: those who list for real see by the overlap that it moved.
+        let is_whole = self.begun.get(&row.id) == Some(&self.lost);
         let mut listing = match known {
-            Some(listing) if listing.generation == row.generation.next() && self.dice.roll(2) == 0 => listing,
-            _ => self.store.begin_listing(&row, self.now_ms).expect("begun"),
+            Some(listing) if is_whole && listing.generation == row.generation.next() && self.dice.roll(2) == 0 => {
+                listing
+            }
+            _ => {
+                self.begun.insert(row.id, self.lost);
+                self.store.begin_listing(&row, self.now_ms).expect("begun")
+            }
         };
         let items: Vec<Item> = self.server[uuid].values().cloned().collect();
         // What goes on is compared with the whole list here: a simple server does not move its rows.
@@ -183,12 +274,51 @@ impl World {
         self.users[user].expected.entry(uuid).or_default()
     }
 
+    /// One of a user's readers reads on, to the end or a page of it.
+    fn read_feed(&mut self, user: usize) {
+        let (limit, all, reader) = (1 + self.dice.roll(4), self.dice.roll(2) == 0, self.dice.roll(3));
+        let User { identity, readers, .. } = &mut self.users[user];
+        let reader = &mut readers[reader];
+        if reader.position.is_none() {
+            reader.begin(&self.store, *identity);
+        }
+        if all {
+            reader.read_all(&self.store, *identity, limit);
+        } else {
+            reader.read(&self.store, *identity, None, limit); // and goes on another time
+        }
+    }
+
+    fn record(&mut self, user: usize, uuid: &'static str) {
+        let row = self.row(user, uuid);
+        // Singly, some, some twice, a batch, and one that is too large to be told.
+        let (count, paths) = match self.dice.roll(40) {
+            0..20 => (1, 6),
+            20..28 => (3, 6),
+            28..34 => (5, 3),
+            34..39 => (70, 90),
+            _ => (1_100, 1_200),
+        };
+        let pairs: Vec<(Vec<u8>, String)> = (0..count)
+            .map(|_| (format!("/h/{}", self.dice.roll(paths)), self.dice.roll(KEYS)))
+            .map(|(path, key)| (path.into_bytes(), key.to_string()))
+            .collect();
+        let given: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (&path[..], &key[..])).collect();
+        let stored = self.store.record_matches(&row, &given);
+        assert!(stored.expect("recorded").is_some());
+        let expected = self.expected(user, uuid);
+        expected.matches.extend(pairs);
+        if count > 1_024 {
+            expected.image = expected.matches.clone(); // it is named, and made of what is stored then
+        }
+    }
+
     fn step(&mut self) -> String {
         let user = self.dice.roll(2);
         let uuid = LIBRARIES[self.dice.roll(2)];
         let identity = self.users[user].identity;
         self.now_ms += 1_000;
-        let what = self.dice.roll(19);
+        let what = self.dice.roll(23);
         match what {
             0..=2 => {
                 let item = self.item(uuid);
@@ -200,6 +330,7 @@ impl World {
             3 => {
                 let key = format!("{}", self.dice.roll(KEYS));
                 self.server.entry(uuid).or_default().remove(&key);
+                self.lost += 1;
             }
             4..=6 => self.list(user, uuid, usize::MAX),
             7 => {
@@ -222,17 +353,17 @@ impl World {
                     self.expected(user, uuid).items.remove(&key);
                 }
             }
-            11 | 12 => {
-                let row = self.row(user, uuid);
-                let path = format!("/h/{}", self.dice.roll(6)).into_bytes();
-                let key = format!("{}", self.dice.roll(KEYS));
-                let stored = self.store.record_matches(&row, &[(&path, &key)]);
-                assert!(stored.expect("recorded").is_some());
-                self.expected(user, uuid).matches.insert(path, key);
-            }
+            11 | 12 => self.record(user, uuid),
             13 => {
                 let row = self.row(user, uuid);
-                let key = format!("{}", self.dice.roll(KEYS));
+                let any = format!("{}", self.dice.roll(KEYS));
+                let key = self
+                    .expected(user, uuid)
+                    .matches
+                    .values()
+                    .next()
+                    .cloned()
+                    .unwrap_or(any);
                 self.store
                     .invalidate_item(identity, &[row.id], &key)
                     .expect("invalidated");
@@ -252,11 +383,28 @@ impl World {
             }
             16 => {
                 self.store.sweep(1 + self.dice.roll(8)).expect("swept");
+                // What comes with each 1,024th write.
+                let back = self.dice.roll(30) as u64;
+                self.store
+                    .write(|tx| trim(tx, Sequence(tx.sequence.0 - 1 - back)))
+                    .expect("trimmed");
+            }
+            18 => {
+                let row = self.row(user, uuid);
+                let path = format!("/h/{}", self.dice.roll(6)).into_bytes();
+                self.store
+                    .invalidate_paths(identity, &[], &[(row.id, path.clone())])
+                    .expect("invalidated");
+                self.expected(user, uuid).matches.remove(&path);
             }
             17 => {
                 let row = self.row(user, uuid);
                 self.store.items_with_guid(row.id, "imdb://1", 16).expect("found");
                 self.store.items_with_title(row.id, "title 1", 16).expect("found");
+            }
+            19 | 20 => self.read_feed(user),
+            21 => {
+                self.store.forget_history().expect("forgotten");
             }
             _ => {
                 let row = self.row(user, uuid);
@@ -266,6 +414,8 @@ impl World {
                     .compacted(identity, row.epoch, &name(ImageKind::Matches))
                     .expect("compacted");
                 self.store.set_image(identity, &name(ImageKind::Listing)).expect("set");
+                let expected = self.expected(user, uuid);
+                expected.image = expected.matches.clone();
             }
         }
         format!("step {what} of user {user} on {uuid}")
@@ -276,6 +426,7 @@ impl World {
         let store = &self.store;
         for user in &self.users {
             let state = store.state(Some(user.identity)).expect("state");
+            let mut all = 0;
             for row in &state.libraries {
                 let nothing = Expected::default();
                 let expected = user.expected.get(row.library.uuid.as_str()).unwrap_or(&nothing);
@@ -304,16 +455,54 @@ impl World {
                     "matches of {} after {after}",
                     row.library.uuid
                 );
-                assert_eq!(
-                    row.match_count,
-                    matches.len() as u64,
-                    "the count of matches after {after}"
-                );
+                all += matches.len() as u64;
+                // What a process makes of an image and what was told since.
+                let mut seen = BTreeMap::new();
+                if row.matches_image.is_some() {
+                    seen.clone_from(&expected.image);
+                }
+                for change in state.changes.iter().filter(|change| change.library == row.id) {
+                    match change.kind {
+                        ChangeKind::Matched => drop(seen.insert(change.path.clone(), change.rating_key.clone())),
+                        ChangeKind::Forgotten => drop(seen.remove(&change.path)),
+                        _ => {}
+                    }
+                }
+                assert_eq!(seen, matches, "what others know of {} after {after}", row.library.uuid);
             }
+            let [_, _, counted] = store.counts(user.identity).expect("counted");
+            assert_eq!(counted, all, "the count of matches after {after}");
         }
         let twice = "SELECT count(*) FROM (SELECT 1 FROM items WHERE died IS NULL GROUP BY library, rating_key \
                      HAVING count(*) > 1)";
         assert_eq!(self.count(twice), 0, "an item lives twice after {after}");
+        let miscounted = "SELECT count(*) FROM libraries l WHERE identity > 0 AND (match_count, match_bytes) <> \
+                          (SELECT count(*), coalesce(sum(length(path) + length(rating_key) + 64), 0) FROM matches m \
+                          WHERE m.library = l.id AND m.epoch = l.epoch)";
+        assert_eq!(self.count(miscounted), 0, "matches are miscounted after {after}");
+    }
+
+    /// Whoever follows the feed has what is listed.
+    fn check_feed(&mut self, after: &str) {
+        for user in &mut self.users {
+            let rows = self.store.state(Some(user.identity)).expect("state").libraries;
+            for reader in &mut user.readers {
+                if reader.position.is_none() {
+                    continue;
+                }
+                reader.read_all(&self.store, user.identity, 1 + self.dice.roll(5));
+                for row in rows.iter().filter(|row| row.generation.is_fetched()) {
+                    let has = reader.items.get(&row.id).cloned().unwrap_or_default();
+                    let expected = user.expected.get(row.library.uuid.as_str()).map(|one| &one.items);
+                    assert_eq!(
+                        Some(&has),
+                        expected.or(Some(&BTreeMap::new())),
+                        "the feed of {} after {after}",
+                        row.library.uuid
+                    );
+                }
+            }
+        }
     }
 
     fn count(&self, query: &str) -> i64 {
@@ -324,6 +513,7 @@ impl World {
 
     /// Sweeping ends, and leaves nothing that is not seen.
     fn sweep_all(&mut self) {
+        self.store.forget_history().expect("forgotten");
         for slice in [3, 100] {
             for round in 0.. {
                 assert!(round < 10_000, "sweeping does not end");
@@ -358,10 +548,14 @@ fn whatever_comes_after_whatever_no_call_fails_and_nothing_is_lost() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut world = World::new(folder.path(), seed);
         let mut history = Vec::new();
-        for _ in 0..40 {
+        for step in 0..60 {
             history.push(world.step());
             world.check(&format!("seed {seed}: {history:#?}"));
+            if step % 7 == 6 {
+                world.check_feed(&format!("seed {seed}: {history:#?}"));
+            }
         }
+        world.check_feed(&format!("seed {seed}, at the end: {history:#?}"));
         world.sweep_all();
         world.check(&format!("seed {seed}, swept: {history:#?}"));
         // And everything goes on.
@@ -371,5 +565,6 @@ fn whatever_comes_after_whatever_no_call_fails_and_nothing_is_lost() {
             }
         }
         world.check("listed once more");
+        world.check_feed("listed once more");
     }
 }

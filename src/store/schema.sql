@@ -7,9 +7,12 @@ CREATE TABLE store (
     secret    BLOB    NOT NULL,            -- key of the hash that stands for a token
     sequence  INTEGER NOT NULL,            -- the change sequence
     trimmed   INTEGER NOT NULL DEFAULT 0,  -- changes up to here were removed
+    folded    INTEGER NOT NULL DEFAULT 0,  -- matches told up to here are in the table, later ones in changes
     requests  INTEGER NOT NULL DEFAULT 0,  -- over the store's life
     answers   INTEGER NOT NULL DEFAULT 0,
-    evictions INTEGER NOT NULL DEFAULT 0
+    evictions INTEGER NOT NULL DEFAULT 0,
+    last_item INTEGER NOT NULL DEFAULT 0   -- the last number of an item that is reserved. None is ever used again: the
+                                           -- indexes of GUIDs and titles remember how far they are
 ) STRICT;
 
 CREATE TABLE servers (
@@ -24,6 +27,7 @@ CREATE TABLE identities (    -- whose view of which server: the partition of eve
     who    BLOB    NOT NULL,               -- the user's name, or the keyed hash of the token
     cleared INTEGER NOT NULL DEFAULT 0,    -- the host emptied it: nothing is inherited from others any more
     used_ms INTEGER NOT NULL DEFAULT 0,    -- when a process last answered from it, to the day
+    feed_from INTEGER NOT NULL DEFAULT 0,  -- what happened up to here the feed cannot tell: libraries went
     UNIQUE (server, who)
 ) STRICT;
 
@@ -70,12 +74,17 @@ CREATE TABLE libraries (
     image              TEXT    NOT NULL DEFAULT '',  -- image of the listing
     image_seq          INTEGER NOT NULL DEFAULT 0,   -- single items that came or went up to here are in it
     epoch              INTEGER NOT NULL DEFAULT 0,   -- confirmed matches of other epochs are dead
+    epoch_seq          INTEGER NOT NULL DEFAULT 0,   -- change sequence when that one began: matches told before are dead too
     dead_matches       INTEGER NOT NULL DEFAULT 0,   -- there may be some
-    match_count        INTEGER NOT NULL DEFAULT 0,
+    match_count        INTEGER NOT NULL DEFAULT 0,   -- in the table; others wait in changes
+    match_bytes        INTEGER NOT NULL DEFAULT 0,   -- that they take, for the size limit
     matches_image      TEXT    NOT NULL DEFAULT '',  -- image of the confirmed matches
     matches_compacted  INTEGER NOT NULL DEFAULT 0,   -- changes up to here are in it
     guids_upto         INTEGER NOT NULL DEFAULT 0,   -- items up to this id are in the GUID index
     titles_upto        INTEGER NOT NULL DEFAULT 0,   -- and in the title index
+    -- what the feed can tell of it
+    feed_from          INTEGER NOT NULL DEFAULT 0,   -- what happened up to here it cannot: 'list again'
+    feed_generation    INTEGER NOT NULL DEFAULT 0,   -- the listing that answered then: rows that it ended may go
     -- what events said
     hint               INTEGER NOT NULL DEFAULT 0,   -- Hint; 0: nothing that no probe has followed up
     hint_seq           INTEGER NOT NULL DEFAULT 0,   -- change sequence of the last one: what began later clears it
@@ -92,18 +101,15 @@ CREATE TABLE shows (
 ) STRICT;
 
 CREATE TABLE items (         -- a row is visible in the generations from born on, before died
-    id         INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: the indexes of GUIDs and titles remember how far they are
+    id         INTEGER PRIMARY KEY,        -- of those that `store` reserves
     library    INTEGER NOT NULL REFERENCES libraries (id),
     rating_key TEXT    NOT NULL,
     kind       INTEGER NOT NULL,
-    title      TEXT    NOT NULL,
     year       INTEGER NOT NULL,
     show       INTEGER REFERENCES shows (id),
     season     INTEGER NOT NULL,
     episode    INTEGER NOT NULL,
-    guid       TEXT    NOT NULL,
-    guids      TEXT    NOT NULL,           -- external ids, one a line
-    parts      TEXT    NOT NULL,           -- JSON array of paths, as the server spells them
+    texts      BLOB    NOT NULL,           -- title, GUID, external ids, paths as the server spells them: store::texts
     digest     INTEGER NOT NULL,           -- of all of the above: is the row still the same
     born       INTEGER NOT NULL,
     died       INTEGER,
@@ -111,6 +117,7 @@ CREATE TABLE items (         -- a row is visible in the generations from born on
 ) STRICT;
 CREATE INDEX items_key ON items (library, rating_key);
 CREATE INDEX items_dead ON items (library, died) WHERE died IS NOT NULL;
+CREATE INDEX items_born ON items (library, born) WHERE born > 1; -- what later listings brought: the feed reads it
 
 CREATE TABLE guids (         -- made when a GUID is first asked for; candidates only: rows are compared
     hash INTEGER NOT NULL,
@@ -145,14 +152,14 @@ CREATE TABLE listings (      -- a full listing under way
     changed    INTEGER NOT NULL DEFAULT 0  -- some row differs from the generation that answers
 ) STRICT;
 
-CREATE TABLE seen (          -- items that a listing found again, by page: 8 bytes an id
+CREATE TABLE seen (          -- items that a listing found again, by page
     library INTEGER NOT NULL,
     page    INTEGER NOT NULL,
-    ids     BLOB    NOT NULL,
+    ids     BLOB    NOT NULL,              -- runs of numbers: store::seen
     PRIMARY KEY (library, page)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE matches (       -- confirmed by the host
+CREATE TABLE matches (       -- confirmed by the host; what it confirmed lately is in changes only
     library     INTEGER NOT NULL REFERENCES libraries (id),
     path        BLOB    NOT NULL,
     rating_key  TEXT    NOT NULL,
@@ -160,7 +167,6 @@ CREATE TABLE matches (       -- confirmed by the host
     sequence    INTEGER NOT NULL,
     PRIMARY KEY (library, path)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX matches_key ON matches (library, rating_key);
 
 CREATE TABLE unverified (    -- invalidated: not answered again before a request confirmed the item
     library    INTEGER NOT NULL REFERENCES libraries (id),
@@ -178,8 +184,15 @@ CREATE TABLE changes (       -- what other processes have to hear of
     kind       INTEGER NOT NULL,           -- ChangeKind
     path       BLOB    NOT NULL,
     rating_key TEXT    NOT NULL,
+    was        INTEGER NOT NULL DEFAULT 0, -- of an item: its row before, 0 for none; of a listing: its generation
+    now        INTEGER NOT NULL DEFAULT 0, -- of an item: its row since, 0 for none; of a listing: the last row that it made
     PRIMARY KEY (sequence, n)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE days (          -- which change sequence a day ended with: how the feed knows what is old
+    ms       INTEGER PRIMARY KEY,
+    sequence INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE path_searches ( -- what the server was asked about: paths that were not listed
     library  INTEGER NOT NULL,             -- 0: a probe for such a path

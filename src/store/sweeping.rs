@@ -82,20 +82,21 @@ const EVICTED: &str =
 pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
     let slice = i64::try_from(slice).unwrap_or(i64::MAX);
     let c = tx.connection;
+    // `LIMIT ?1` would be planned anew each time: SQLite looks at the number.
     // Items of libraries of no identity, those of listings that were evicted, then those of others that died before the
-    // generation that answers: a statement each, for one with OR would read every item. No item is in two: what is swept is
-    // swept once. One that went singly stays while a page may be on its way that still has it.
+    // generation that answers, and that the feed tells no more of: a statement each, for one with OR would read every item. No
+    // item is in two: what is swept is swept once. One that went singly stays while a page may be on its way that still has it.
     let mut dead: Vec<Dead> = Vec::new();
     let mut evicted = 0;
     for whose in [
         "l.identity < 0",
         EVICTED,
-        "l.identity > 0 AND i.died IS NOT NULL AND i.died <= l.generation \
-         AND NOT EXISTS (SELECT 1 FROM listings n WHERE n.library = l.id AND n.begun_seq < i.since)",
+        "l.identity > 0 AND i.died IS NOT NULL AND i.died <= min(l.generation, l.feed_generation) \
+         AND (l.generation <= 0 OR i.since <= l.feed_from) AND NOT EXISTS (SELECT 1 FROM listings n WHERE n.library = l.id AND n.begun_seq < i.since)",
     ] {
         let mut rows = c.prepare_cached(&format!(
             "SELECT {} FROM libraries l JOIN items i ON i.library = l.id LEFT JOIN shows s ON s.id = i.show \
-             WHERE {whose} LIMIT ?1",
+             WHERE {whose} LIMIT ?1 + 0",
             list::<Dead>()
         ))?;
         let before = dead.len();
@@ -115,13 +116,13 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
     let disowned = c
         .prepare_cached(
             "DELETE FROM matches WHERE (library, path) IN (SELECT m.library, m.path FROM libraries l \
-             JOIN matches m ON m.library = l.id WHERE l.identity < 0 LIMIT ?1)",
+             JOIN matches m ON m.library = l.id WHERE l.identity < 0 LIMIT ?1 + 0)",
         )?
         .execute([slice])?;
     let ended = c
         .prepare_cached(
             "DELETE FROM matches WHERE (library, path) IN (SELECT m.library, m.path FROM libraries l \
-             JOIN matches m ON m.library = l.id WHERE l.dead_matches AND m.epoch <> l.epoch LIMIT ?1)",
+             JOIN matches m ON m.library = l.id WHERE l.dead_matches AND m.epoch <> l.epoch LIMIT ?1 + 0)",
         )?
         .execute([slice])?;
     if evicted == 0 && slice > 0 {

@@ -8,6 +8,7 @@ use super::columns::{Cells, FromCells, list, read};
 use super::indexing::{Found, Indexed};
 use super::items::{FROM, ItemRow};
 use super::open::Store;
+use super::texts::Texts;
 use crate::error::Result;
 use crate::matching::text::{fold_title, has_all_words};
 use crate::model::{Item, LibraryId};
@@ -15,7 +16,7 @@ use crate::model::{Item, LibraryId};
 /// An item's row number, its title, and its show's.
 pub struct Titled {
     id: i64,
-    title: String,
+    texts: Texts,
     show_title: String,
 }
 
@@ -30,7 +31,7 @@ impl FromCells for Titled {
     fn from_cells(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: cells.get("i.id")?,
-            title: cells.get("i.title")?,
+            texts: cells.get("i.texts")?,
             show_title: cells.get("coalesce(s.title, '')")?,
         })
     }
@@ -48,7 +49,7 @@ impl Indexed for Titled {
     }
 
     fn keys(&self) -> impl Iterator<Item = String> {
-        folds(&self.title, &self.show_title)
+        folds(&self.texts.title, &self.show_title)
     }
 }
 

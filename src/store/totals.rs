@@ -1,6 +1,7 @@
 //! Counters of the store's life.
 
 use super::open::Store;
+use super::tx::sequence_of;
 use crate::error::Result;
 use crate::image::CounterPage;
 use crate::model::Sequence;
@@ -22,12 +23,13 @@ impl Store {
     /// Counts over the whole store.
     pub fn totals(&self) -> Result<Totals> {
         self.read(|connection| {
-            connection.query_row("SELECT requests, answers, sequence, evictions FROM store", [], |row| {
+            let sequence = sequence_of(connection)?;
+            connection.query_row("SELECT requests, answers, evictions FROM store", [], |row| {
                 Ok(Totals {
                     requests: row.get::<_, i64>(0)?.cast_unsigned(),
                     answers: row.get::<_, i64>(1)?.cast_unsigned() + self.counted_on_page(),
-                    sequence: row.get(2)?,
-                    evictions: row.get::<_, i64>(3)?.cast_unsigned(),
+                    sequence,
+                    evictions: row.get::<_, i64>(2)?.cast_unsigned(),
                 })
             })
         })

@@ -14,6 +14,7 @@ use super::schema::failure;
 use super::tx::{Hasty, Tx, Undo, sequence_of};
 use crate::error::{Error, Result, Status};
 use crate::platform::mutex::{lock, try_lock};
+use crate::platform::stamp::FolderStamp;
 
 impl Store {
     /// Reads, in one short transaction. `work` may be run again, when the database had to be made anew.
@@ -154,17 +155,26 @@ impl Store {
         let Ok(_alone) = journal.alone(patience) else {
             return Err(failure(rusqlite::ffi::SQLITE_BUSY));
         };
-        if journal.is_lost(&self.folder) {
+        let folder = self.folder.stamp();
+        let named = self.knows_names(folder);
+        // Asked before the names are looked at: what changes later makes another stamp.
+        let tells = !named && folder.is_some_and(|folder| folder.tells());
+        if !named && (journal.is_lost(&self.folder) || !self.opened.newest().has_database()) {
             return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // and is done again
         }
         let before = sequence_of(connection)?;
         let tx = Tx::new(connection, before.next());
-        let page = self.begin_on_page(before, tx.sequence)?;
+        let page = self.begin_on_page(before, tx.sequence, named)?;
+        if !named {
+            *lock(&self.named) = folder.filter(|_| page.is_some() && tells);
+        }
         let done = work(&tx).and_then(|value| {
             trim_now_and_then(&tx)?;
-            connection
-                .prepare_cached("UPDATE store SET sequence = ?1")?
-                .execute([tx.sequence])?;
+            if tx.is_silent() {
+                connection
+                    .prepare_cached("UPDATE store SET sequence = ?1")?
+                    .execute([tx.sequence])?;
+            }
             connection.prepare_cached("COMMIT")?.execute([])?;
             Ok(value)
         });
@@ -179,6 +189,11 @@ impl Store {
         }
         drop(undo);
         done
+    }
+
+    /// Whether a write found all names right when the folder was as it is now.
+    fn knows_names(&self, now: Option<FolderStamp>) -> bool {
+        now.is_some() && *lock(&self.named) == now
     }
 
     /// Runs `work` on a connection to the database that has the store's name. When it was removed, replaced or found to
@@ -213,7 +228,9 @@ impl Store {
     }
 
     fn run<T>(&self, slot: &mut Slot, work: &mut impl FnMut(&Connection) -> rusqlite::Result<T>) -> Done<T> {
-        if self.is_stale(slot) {
+        // What writes looks at the names under the write lock, and behind it.
+        let looks_later = slot.writes() && slot.id().is_some();
+        if self.folder.broken().is_some() || !looks_later && slot.is_moved() {
             return Done::Stale;
         }
         let was_open = slot.id().is_some();
@@ -234,7 +251,8 @@ impl Store {
         let done = work(connection).map_err(|error| self.explained(&error, slot));
         // What was written into a database that was set aside meanwhile is written again into the one that took its place.
         // So is what was written into a log that lost its name, and what failed for it.
-        if self.folder.broken().is_some() || (done.is_err() || slot.writes()) && slot.is_moved() {
+        let may_be_moved = done.is_err() || slot.writes() && !self.knows_names(self.folder.stamp());
+        if self.folder.broken().is_some() || may_be_moved && slot.is_moved() {
             return Done::Stale;
         }
         Done::Returned(done)

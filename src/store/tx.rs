@@ -28,6 +28,11 @@ impl<'c> Tx<'c> {
         }
     }
 
+    /// Whether it has told none.
+    pub fn is_silent(&self) -> bool {
+        self.told.get() == 0
+    }
+
     /// The number of the next change that it tells.
     pub fn next_change(&self) -> i64 {
         self.told.replace(self.told.get() + 1)
@@ -61,9 +66,10 @@ impl Drop for Hasty<'_> {
     }
 }
 
-/// The change sequence, as the connection sees it.
+/// The change sequence, as the connection sees it. A transaction that tells a change says its number there, and writes no
+/// other page for it.
 pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection
-        .prepare_cached("SELECT sequence FROM store")?
+        .prepare_cached("SELECT max(sequence, coalesce((SELECT max(sequence) FROM changes), 0)) FROM store")?
         .query_row([], |row| row.get(0))
 }

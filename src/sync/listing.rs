@@ -123,15 +123,37 @@ impl SyncJob<'_> {
             let fetch = move || self.fetch_pages(&row.library, from, total, &tail, &send);
             let fetcher = std::thread::Builder::new()
                 .spawn_scoped(scope, fetch)
-                .map_err(|error| {
-                    Error::new(
-                        Status::Store,
-                        format!("no thread can be started to fetch with ({error}): {NO_THREAD}"),
-                    )
-                })?;
-            let stored = self.store_pages(listing, builder, &receive, earlier);
+                .map_err(|error| no_thread(&error))?;
+            // What is stored is on its way into the image while the next page is stored.
+            let image = builder.take().map(|mut image| {
+                let (to_image, stored) = sync_channel::<Vec<Item>>(2);
+                let put = move || {
+                    for items in stored {
+                        let begun = Instant::now();
+                        for item in &items {
+                            image.push(item);
+                        }
+                        self.sync.counters.spent(Spent::Image, begun.elapsed());
+                    }
+                    image
+                };
+                let putter = std::thread::Builder::new().spawn_scoped(scope, put);
+                putter
+                    .map(|putter| (to_image, putter))
+                    .map_err(|error| no_thread(&error))
+            });
+            let (to_image, putter) = match image.transpose() {
+                Ok(image) => image.unzip(),
+                Err(error) => {
+                    drop(receive);
+                    return Err(error);
+                }
+            };
+            let stored = self.store_pages(listing, to_image.as_ref(), &receive, earlier);
+            drop(to_image); // there are no more
             drop(receive); // a fetcher that still sends must hear that it may stop
             let done = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            *builder = putter.map(|putter| putter.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             stored?;
             done
         })
@@ -266,7 +288,7 @@ impl SyncJob<'_> {
     fn store_pages(
         &self,
         listing: &mut Listing,
-        builder: &mut Option<ImageBuilder>,
+        to_image: Option<&SyncSender<Vec<Item>>>,
         pages: &Receiver<Page>,
         earlier: u64,
     ) -> Result<()> {
@@ -296,11 +318,9 @@ impl SyncJob<'_> {
             }
             self.sync.store.store_page(listing, &page.items, page.asked)?;
             self.sync.counters.spent(Spent::Store, begun.elapsed());
-            let begun = Instant::now();
-            if let Some(builder) = builder {
-                page.items.iter().for_each(|item| builder.push(item));
+            if let Some(to_image) = to_image {
+                let _ = to_image.send(page.items); // that it panicked is heard where it is waited for
             }
-            self.sync.counters.spent(Spent::Image, begun.elapsed());
             self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
             self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
             self.sync
@@ -351,35 +371,48 @@ impl SyncJob<'_> {
             );
             return Ok(());
         }
-        sync.store.mark_gone(&mut listing)?;
+        // A row that came twice is an item once: then the store knows better.
+        let builder = builder.filter(|_| items == listing.keyed);
+        let name = Folder::image_name(ImageKind::Listing, row.id, listing.generation, listing.begun_sequence);
+        let write = |builder: ImageBuilder| sync.images.write(builder, &name, row);
+        // Where it is sure that the image will be needed, it is written while the store says what is gone.
+        let sure = listing.changed || !row.generation.is_fetched();
+        let (early, builder) = if sure { (builder, None) } else { (None, builder) };
         let mut left = items;
-        // Pages are of different moments: what changed in between comes before any of it is published.
-        if listing.change.token != shown.library.change.token
-            && self.source.abilities().changes == Delta::Complete
-            && let Some(now) = self.catch_up_with(row, &listing, &shown.library, items)?
-        {
-            listing.change.clone_from(&shown.library.change);
-            (left, whole, settled) = (now, items == listing.keyed, true);
-        }
-        // One that was evicted has what it inherited.
-        if row.generation == Generation::default() {
-            self.inherit(identity, row, &listing)?;
-        }
-        sync.counters.spent(Spent::Store, storing.elapsed());
+        let written = std::thread::scope(|scope| {
+            // Without a thread it is made of what is stored.
+            let early = early.map(|builder| std::thread::Builder::new().spawn_scoped(scope, || write(builder)));
+            sync.store.mark_gone(&mut listing)?;
+            // Pages are of different moments: what changed in between comes before any of it is published.
+            if listing.change.token != shown.library.change.token
+                && self.source.abilities().changes == Delta::Complete
+                && let Some(now) = self.catch_up_with(row, &listing, &shown.library, items)?
+            {
+                listing.change.clone_from(&shown.library.change);
+                (left, whole, settled) = (now, items == listing.keyed, true);
+            }
+            // One that was evicted has what it inherited.
+            if row.generation == Generation::default() {
+                self.inherit(identity, row, &listing)?;
+            }
+            sync.counters.spent(Spent::Store, storing.elapsed());
+            let early = early.and_then(std::result::Result::ok);
+            Ok::<_, Error>(early.map(|early| early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+        })?;
         let generation = if listing.changed || !row.generation.is_fetched() {
             listing.generation
         } else {
             row.generation
         };
-        let keep = generation == row.generation && row.image.is_some();
-        let image = match builder {
-            _ if keep => None,
-            // A row that came twice is an item once: then the store knows better.
-            Some(builder) if items == listing.keyed && generation == listing.generation => {
-                let name = Folder::image_name(ImageKind::Listing, row.id, generation, listing.begun_sequence);
-                sync.images.write(builder, &name, row)?;
-                Some(name)
-            }
+        let written = match builder {
+            Some(builder) if generation == listing.generation => Some(write(builder)),
+            _ => written,
+        };
+        let image = match written {
+            _ if generation == row.generation && row.image.is_some() => None,
+            Some(Ok(())) => Some(name),
+            Some(Err(error)) if error.status != Status::Store => return Err(error),
+            // What could not be written is tried once more: a slow listing's file may have been swept.
             _ => Some(sync.images.build(row, generation)?),
         };
         let storing = Instant::now();
@@ -432,6 +465,13 @@ impl SyncJob<'_> {
         let unused = self.sync.clock.now_ms().saturating_sub(UNUSED_MS);
         self.sync.store.forget_unused(identity, unused)
     }
+}
+
+fn no_thread(error: &std::io::Error) -> Error {
+    Error::new(
+        Status::Store,
+        format!("no thread can be started to fetch with ({error}): {NO_THREAD}"),
+    )
 }
 
 /// No library has so many rows: sums of them would not fit into a number. Nor does the store keep such a position.

@@ -10,7 +10,7 @@ use super::broken::answer;
 use crate::support::{HOUR_MS, clock, movies, open, options, path_of};
 use crate::worker::{database, rounds};
 
-/// The write-ahead log is apart: it is written anew from its beginning once it has 4 MB.
+/// The write-ahead log is apart: it is written anew from its beginning once it has some 5 MB.
 const LOG: u64 = 6 << 20;
 
 fn size_of(folder: &Path) -> u64 {

@@ -187,7 +187,11 @@ fn an_answer_from_memory_is_not_that_of_a_log_that_was_lost() {
     let folder = tempfile::tempdir().expect("a folder");
     used(&server, folder.path());
     let sequence = || -> i64 {
-        let read = database(folder.path()).query_row("SELECT sequence FROM store", [], |row| row.get(0));
+        let read = database(folder.path()).query_row(
+            "SELECT max(store.sequence, max(changes.sequence)) FROM store, changes",
+            [],
+            |row| row.get(0),
+        );
         read.expect("a sequence")
     };
     let mut hosts = hosts(folder.path(), &server, 1);

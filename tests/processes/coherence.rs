@@ -200,7 +200,11 @@ pub fn half_a_commit(words: &[&str]) {
         .expect("the page");
     database.execute_batch("BEGIN IMMEDIATE").expect("begun");
     let sequence: i64 = database
-        .query_row("SELECT sequence + 1 FROM store", [], |row| row.get(0))
+        .query_row(
+            "SELECT max(store.sequence, max(changes.sequence)) + 1 FROM store, changes",
+            [],
+            |row| row.get(0),
+        )
         .expect("a number");
     page.write_all_at(&sequence.to_ne_bytes(), 16 * 8).expect("pending");
     let (library, identity): (i64, i64) = database

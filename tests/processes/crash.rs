@@ -102,6 +102,7 @@ fn assert_tidy(folder: &Path) {
             "plexindex-2.db-wal",
             "plexindex-2.db-shm",
             "plexindex-2.page",
+            "plexindex-2.state",
             "plexindex-client-id",
         ];
         let in_use = known.contains(&name.as_str()) || name.ends_with(".lock");

@@ -1,55 +1,58 @@
-"""Reads include/plexindex.h, for tests that compare the Python package with it."""
+"""Reads include/plexindex.json, which build.rs writes beside the header: the Python package is compared with it.
+
+What it says of layouts is what a C compiler says: tests/python/test_abi.py.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 HEADER = Path(__file__).resolve().parents[2] / "include" / "plexindex.h"
+ABI: dict[str, Any] = json.loads(HEADER.with_suffix(".json").read_text(encoding="utf-8"))
 
 
-def text() -> str:
-    """The header without comments."""
-    return re.sub(r"//[^\n]*|/\*.*?\*/", "", HEADER.read_text(), flags=re.DOTALL)
+def without_prefix(named: dict[str, Any]) -> dict[str, Any]:
+    """The same, by names without `plexindex_`."""
+    return {re.sub("^plexindex_", "", name, flags=re.IGNORECASE): value for name, value in named.items()}
 
 
 def constants() -> dict[str, int]:
     """Every #define with a number, without its prefix."""
-    found = re.findall(r"^#define PLEXINDEX_(\w+) \(?(-?\d+)\)?\s*$", text(), re.MULTILINE)
-    return {name: int(value) for name, value in found}
+    return without_prefix(ABI["constants"])
 
 
 def statuses() -> dict[str, int]:
     """The status enumeration, without its prefix."""
-    body = re.search(r"enum plexindex_status\b.*?\{(.*?)\}", text(), re.DOTALL)
-    assert body is not None
-    return {name: int(value) for name, value in re.findall(r"PLEXINDEX_(\w+) = (\d+)", body[1])}
+    return without_prefix(ABI["statuses"])
 
 
-def structs() -> dict[str, list[str]]:
-    """Every struct with a body: the names of its members, in order."""
-    found = {}
-    for name, body in re.findall(r"typedef struct plexindex_(\w+) \{(.*?)\}", text(), re.DOTALL):
-        found[name] = re.findall(r"(\w+)(?:\[\d+\])?;", body)
-    return found
+def structs() -> dict[str, list[dict[str, Any]]]:
+    """Every struct with a body: its members, in order."""
+    return {name: struct["fields"] for name, struct in without_prefix(ABI["structs"]).items()}
+
+
+def layout() -> dict[str, dict[str, int]]:
+    """Sizes (under "") and offsets of every struct."""
+    return {
+        name: {"": struct["size"], **{field["name"]: field["offset"] for field in struct["fields"]}}
+        for name, struct in without_prefix(ABI["structs"]).items()
+    }
 
 
 def functions() -> dict[str, tuple[str, list[str]]]:
-    """Every function: its result and the types of its arguments, without const and struct."""
-    found = {}
-    for result, name, arguments in re.findall(r"^(\S.*?)\bplexindex_(\w+)\(([^;{]*)\);", text(), re.MULTILINE):
-        types = [plain_type(argument) for argument in arguments.split(",")]
-        found[name] = (plain_type(result + "x"), [] if types == ["void"] else types)
-    return found
+    """Every function: its result and the types of its arguments, without const."""
+    return {
+        name: (plain_type(one["result"]), [plain_type(argument["type"]) for argument in one["arguments"]])
+        for name, one in without_prefix(ABI["functions"]).items()
+    }
 
 
-def plain_type(declaration: str) -> str:
-    """The type in a declaration with a name: `const struct plexindex_query *query` is `plexindex_query*`."""
-    words = re.sub(r"\b(const|struct)\b", " ", declaration).strip()
-    if words == "void":
-        return words
-    kind = re.sub(r"\w+$", "", words).strip()
-    return re.sub(r"\s*\*\s*", "*", kind)
+def plain_type(kind: str) -> str:
+    """`const plexindex_query *` as `plexindex_query*`."""
+    return re.sub(r"\bconst\b|\s", "", kind)
 
 
 def comment(struct: str, member: str) -> str:

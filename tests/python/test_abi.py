@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import re
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import REPOSITORY
@@ -14,7 +18,9 @@ from plexindex import _native
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 import abi
+import make_bindings
 
+DESCRIPTION = json.loads(make_bindings.DESCRIPTION.read_text(encoding="utf-8"))
 RECORDED = abi.FILE.read_text(encoding="utf-8")
 
 # No fields of which the offsets are made here: a C compiler says them.
@@ -59,3 +65,65 @@ def test_a_version_script_has_each_function_once() -> None:
     _, functions = abi.recorded(RECORDED)
     script = abi.version_script(RECORDED)
     assert all(script.count(f" {name};") == 1 for name in functions)
+
+
+def layouts(description: dict[str, Any]) -> list[str]:
+    """The lines of structs and numbers that the description stands for."""
+    lines = []
+    for name, one in description["structs"].items():
+        lines.append(f"struct {name} {one['size']} {one['align']}")
+        lines += [f"    {field['offset']} {field['size']} {name}.{field['name']}" for field in one["fields"]]
+    numbers = {**description["constants"], **description["statuses"]}
+    return lines + [f"{name} {value}" for name, value in numbers.items()]
+
+
+@OF_64_BITS
+def test_the_description_says_what_the_c_compiler_says() -> None:
+    after = RECORDED.index("\nstruct ")
+    assert layouts(DESCRIPTION) == RECORDED[after + 1 :].splitlines()
+    changed = copy.deepcopy(DESCRIPTION)
+    changed["structs"]["plexindex_query"]["fields"][3]["offset"] += 4
+    assert layouts(changed) != layouts(DESCRIPTION)
+
+
+def test_the_description_has_the_header_s_functions() -> None:
+    declared = abi.Declared(abi.HEADER.read_text(encoding="utf-8"))
+
+    def typed(kind: str, name: str) -> str:
+        return kind + name if kind.endswith("*") else f"{kind} {name}"
+
+    described = {
+        name: typed(one["result"], "")
+        + f"({', '.join(typed(argument['type'], argument['name']) for argument in one['arguments']) or 'void'})"
+        for name, one in DESCRIPTION["functions"].items()
+    }
+    assert described == {name: types.replace("struct ", "") for name, types in declared.functions.items()}
+
+
+def test_bindings_are_made_from_the_description() -> None:
+    for name, text in make_bindings.made().items():
+        assert (make_bindings.BINDINGS / name).read_text(encoding="utf-8") == text, (
+            f"bindings/{name}: run `make header`"
+        )
+
+
+@pytest.mark.parametrize("make", [make_bindings.lua, make_bindings.csharp, make_bindings.java])
+def test_a_struct_that_differs_makes_another_binding(make: Callable[[dict[str, Any]], str]) -> None:
+    changed = copy.deepcopy(DESCRIPTION)
+    fields = changed["structs"]["plexindex_query"]["fields"]
+    fields[4], fields[5] = fields[5], fields[4]
+    assert make(changed) != make(DESCRIPTION)
+
+
+def test_a_function_that_a_binding_lacks_is_listed() -> None:
+    page = make_bindings.BINDINGS / "README.md"
+    changed = copy.deepcopy(DESCRIPTION)
+    changed["functions"]["plexindex_new"] = {"result": "void", "arguments": []}
+    listed = make_bindings.readme(changed, page.read_text(encoding="utf-8"))
+    assert f"| `new` |{' – |' * len(make_bindings.LANGUAGES)}\n" in listed
+    names = set(DESCRIPTION["functions"])
+    for language in make_bindings.LANGUAGES:
+        # What makes a binding one.
+        assert {"plexindex_open", "plexindex_match_path", "plexindex_close"} <= make_bindings.used(language, names), (
+            language
+        )

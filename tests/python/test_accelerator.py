@@ -9,6 +9,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,9 @@ def test_references_are_counted_right(index: plexindex.Index, server: Server, tm
     paths = paths_of(server, 3)
     cache = MatchCache(tmp_path)
     cache.set_match("Movies", paths[0], "7")
-    watched: list[Any] = [None, *paths, paths, "Movies"]
+    accented = "/a/\u00c4.mkv"
+    cache.set_match("Movies", accented, "8")
+    watched: list[Any] = [None, *paths, paths, "Movies", accented, accented.lower()]
 
     def counts() -> list[int]:
         return [sys.getrefcount(one) for one in watched]
@@ -176,11 +179,23 @@ def test_references_are_counted_right(index: plexindex.Index, server: Server, tm
         movies.match(path=paths[1])
         cache.get_match("Movies", paths[0])
         cache.get_match("Movies", paths[1])
+        cache.get_match("Movies", accented)
         cache.get_match(library_name="Movies", file_path=paths[0])
         with pytest.raises(TypeError):
             movies.lookup_keys([*paths, 7])  # type: ignore[list-item]
     # Python itself may keep one or the other.
     assert all(abs(now - then) < 100 for now, then in zip(counts(), before))
+
+
+def calls_of(what: Callable[[], object]) -> int:
+    """How many functions of Python's it calls."""
+    calls: list[str] = []
+    sys.setprofile(lambda _frame, event, _: calls.append(event))
+    try:
+        what()
+    finally:
+        sys.setprofile(None)
+    return calls.count("call")
 
 
 @accelerated
@@ -195,9 +210,11 @@ def test_the_cache_of_matches_answers_as_ctypes_does(tmp_path: Path) -> None:
             assert cache.get_match("Movies", file_path=name.upper() if name.isascii() else name) == f"key {number}"
             assert cache.get_match(library_name="Movies", file_path=name) == f"key {number}"
             assert cache.get_match(Text("Movies"), Text(name)) == f"key {number}"
+    for name in names[:3]:  # without Python's function, also where letters have to be lowered
+        assert calls_of(partial(cache.get_match, "Movies", name)) == 0
     assert cache.get_match("Shows", names[0]) is None
     stats = cache.get_stats()
-    assert (stats["hits"], stats["misses"]) == (2 * 4 * 4, 1)
+    assert (stats["hits"], stats["misses"]) == (2 * 4 * 4 + 3, 1)
     wrong: list[tuple[Any, ...]] = [(), ("Movies",), ("Movies", "/a", "/b")]
     for arguments in wrong:
         with pytest.raises(TypeError, match="get_match"):

@@ -238,7 +238,9 @@ def test_what_cannot_be_read_is_not_gone(index: plexindex.Index, tree: Tree, mon
         monkeypatch.setattr(os, name, refusing(getattr(os, name), below=False))
     for name in ("stat", "lstat"):
         monkeypatch.setattr(os, name, refusing(getattr(os, name), below=True))
-    assert told(index, tree.media) == [("left_out", os.fsdecode(closed), "unreadable")]
+    found = index.compare(tree.media)
+    assert [(one.what, one.path, one.reason_code) for one in found] == [("left_out", os.fsdecode(closed), "unreadable")]
+    assert (found.unreadable, found.summary()["unreadable"], found.differs) == (1, 1, False)
 
 
 def test_what_goes_while_it_is_walked(index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,6 +270,38 @@ def test_what_is_no_folder_is_refused(index: plexindex.Index, tree: Tree) -> Non
     # A folder that went is what Plex lists and is gone.
     shutil.rmtree(tree.listed[0].parent)
     assert told(index, tree.listed[0].parent) == [("not_on_disk", str(tree.listed[0]), "gone")]
+
+
+def test_one_folder_that_is_refused_is_refused_before_anything_is_told(index: plexindex.Index, tree: Tree) -> None:
+    make(tree.films / "New.mkv")
+    found = iter(index.compare([tree.films, tree.shows / "Misspelt"]))
+    with pytest.raises(plexindex.InvalidArgumentError, match="Misspelt is no folder"):
+        next(found)
+
+
+def test_one_file_of_several_items_is_ambiguous(tmp_path: Path, index: plexindex.Index, tree: Tree) -> None:
+    again = [{"title": "Beta, once more", "year": 2002, "files": [str(tree.listed[1])]}]
+    tree.server.post("items/add", {"library": 1, "items": again})
+    (found,) = index.compare(tree.films)
+    assert (found.what, found.path, found.reason_code) == ("ambiguous", str(tree.listed[1]), "several_items")
+    assert "2 items" in found.reason
+    cli = Cli(tmp_path, tree.server)
+    done = cli.run("diff", tree.films)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (1, f"ambiguous: {tree.listed[1]}")
+
+
+def test_a_folder_that_cannot_be_read_is_told_by_the_command(tmp_path: Path, tree: Tree) -> None:
+    closed = tree.films / "Alpha (2001)"
+    if os.geteuid() == 0:
+        pytest.skip("root reads every folder")
+    closed.chmod(0)
+    try:
+        done = Cli(tmp_path, tree.server).run("diff", tree.films)
+    finally:
+        closed.chmod(0o755)
+    assert done.returncode == 1
+    assert f"left out: {closed}" in done.stdout
+    assert "1 folder not read" in done.stderr
 
 
 def test_what_was_never_fetched_is_not_missing(index: plexindex.Index, tree: Tree) -> None:

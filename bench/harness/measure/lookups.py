@@ -36,11 +36,17 @@ def measure(run: Run, world: World) -> None:
         never_seen(run, world, movies)
 
 
-def fill_peers(run: Run, world: World, folder: Path) -> list[Peer]:
+def scale(run: Run, world: World) -> None:
+    """The exact path at a size where nothing else is measured: what the chart of sizes shows."""
+    with world.open() as index:
+        warm(run, world, index.library(LIBRARY), (peers.Dict, peers.SQLite, peers.LmdbHeld))
+
+
+def fill_peers(run: Run, world: World, folder: Path, kinds: tuple[type[Peer], ...]) -> list[Peer]:
     """The peers with all that the library lists."""
     filled = []
     pairs = list(dict(world.pairs).items())
-    for number, kind in enumerate(peers.present(peers.ALL, run.results.absent)):
+    for number, kind in enumerate(peers.present(kinds, run.results.absent)):
         if kind is peers.DiskCacheRs and world.size > TOO_SLOW_TO_FILL:
             run.results.absent["diskcache_rs at more than 200,000 entries"] = "storing them takes many minutes"
             continue
@@ -62,11 +68,11 @@ def timed(get: Callable[[str], object], who: str, asked: Questions, limit: int |
     return measure
 
 
-def warm(run: Run, world: World, movies: plexindex.Library) -> None:
-    """The exact path, a call each: plexindex and all peers, which hold the same paths."""
+def warm(run: Run, world: World, movies: plexindex.Library, kinds: tuple[type[Peer], ...] = peers.ALL) -> None:
+    """The exact path, a call each: plexindex and its peers, which hold the same paths."""
     run.say(f"{world.size:,}: warm lookups, plexindex and peers")
     folder = world.folder / "peers"
-    filled = fill_peers(run, world, folder)
+    filled = fill_peers(run, world, folder, kinds)
     asked = world.questions["exact"]
     ours = "plexindex lookup_key"
     contenders = [(ours, timed(movies.lookup_key, ours, asked, None))]

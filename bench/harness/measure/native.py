@@ -17,9 +17,17 @@ CALLS = {
 }
 
 
-def measure(run: Run, world: World) -> None:
+RUNGS = ("exact", "confirmed", "mapped", "suffix", "file name", "miss")
+
+
+def scale(run: Run, world: World) -> None:
+    """The exact path at a size where nothing else is measured."""
+    measure(run, world, ("exact",))
+
+
+def measure(run: Run, world: World, rungs: tuple[str, ...] = RUNGS) -> None:
     """Every rung, every call."""
-    for rung in ("exact", "confirmed", "mapped", "suffix", "file name", "miss"):
+    for rung in rungs:
         run.say(f"{world.size:,}: native, {rung}")
         asked = world.questions["exact" if rung == "confirmed" else rung]
         pairs = asked.write(world.folder / "native")

@@ -362,6 +362,8 @@ fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
         plexindex_invalidate_all(_, _),
         plexindex_clear(_, _),
         plexindex_refresh(_, _, _),
+        plexindex_changes_json(_, _, _, _, _),
+        plexindex_wait_for_changes(_, _, _),
         plexindex_watch_start(_, _),
         plexindex_watch_stop(_, _),
         plexindex_notify(_, _, _, _),

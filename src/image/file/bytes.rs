@@ -120,10 +120,3 @@ impl Checked {
         self.broken.load(Ordering::Relaxed)
     }
 }
-
-/// The check sums of everything behind the head, for the table.
-pub fn sums(body: &[u8]) -> Vec<u8> {
-    body.chunks(BLOCK)
-        .flat_map(|block| xxh3_64(block).to_le_bytes())
-        .collect()
-}

@@ -5,16 +5,16 @@
 //! a value that only the database has, else the value's length plus one), Unix ms after which it has expired plus one
 //! (varint; 0: never), the value.
 
-use std::io::{self, Seek, Write};
+use std::io;
 use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::builder::{Body, too_large, write_ends, write_in_place};
+use super::body::{self, Body, Out, too_large};
 use super::bytes::{Checked, Read};
 use super::layout::{BLOCK, Head, LONGEST_VARINT, put_varint, varint};
 use super::read::refuse;
-use super::table::{self, Table};
+use super::table::{self, Slots, Table};
 use crate::error::Result;
 use crate::platform::map::{FileBytes, MapMode};
 
@@ -59,16 +59,17 @@ impl EntriesBuilder {
     /// # Errors
     /// [`crate::error::Status::Store`] or [`crate::error::Status::StoreFull`]; `path` is as it was.
     pub fn finish(self, path: &Path, seal: u64) -> Result<()> {
-        write_in_place(path, |file| self.write(file, seal))
+        let written = self
+            .write(Body::new(Out::Beside(path.to_path_buf())), seal)
+            .and_then(|out| body::keep(out, path));
+        body::cannot_write(written, path)
     }
 
-    fn write(mut self, out: &mut (impl Write + Seek), seal: u64) -> io::Result<()> {
+    fn write(mut self, mut body: Body, seal: u64) -> io::Result<Out> {
         if self.full {
             return Err(too_large());
         }
         self.names.sort_unstable();
-        out.write_all(&[0; BLOCK])?;
-        let mut body = Body::new(out);
         let mut head = Head {
             form: BYTES,
             items: self.names.len() as u64,
@@ -76,10 +77,16 @@ impl EntriesBuilder {
             seal,
             ..Head::default()
         };
-        head.records = body.part(&self.records, 1)?;
-        head.paths = body.part(&table::build(&self.names), 8)?;
-        let sums = body.finish();
-        write_ends(out, &mut head, &sums)
+        let begin = body.at();
+        body.put(&self.records)?;
+        head.records = body.end_part(begin, 1)?;
+        let (begin, mut slots) = (body.at(), Slots::new(self.names.len()));
+        for (hash, entry) in &self.names {
+            slots.put(*hash, *entry, &mut body)?;
+        }
+        slots.end(&mut body)?;
+        head.paths = body.end_part(begin, 8)?;
+        body.finish(&mut head)
     }
 }
 
@@ -131,6 +138,10 @@ impl Entries {
     fn entry(&self, number: u32, name: &[u8]) -> Read<Option<Kept<'_>>> {
         const NUMBERS: usize = 3 * LONGEST_VARINT;
         let at = number as usize * 4;
+        // The end of a name and its value stand in other lines than its beginning, which is compared first.
+        for line in 1..3 {
+            self.file.prefetch(at + line * 64);
+        }
         let bytes = self.file.up_to(at, name.len() + NUMBERS)?;
         let broken = || self.file.fail();
         let (length, begin) = varint(bytes).ok_or_else(broken)?;

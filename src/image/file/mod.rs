@@ -16,7 +16,9 @@
 //! it is touched first ([`bytes`]), and all offsets are checked against the file's bounds whatever the sums say. A check
 //! that fails marks the image broken; the caller makes it anew from the database.
 
+mod alike;
 mod below;
+mod body;
 mod builder;
 mod bytes;
 mod entries;
@@ -25,14 +27,16 @@ mod for_tests;
 mod layout;
 mod names;
 mod order;
+mod parts;
 mod read;
 mod record;
-mod sort;
+mod sorter;
+mod spool;
 mod table;
 
 pub use builder::{ImageBuilder, ImageMeta};
 pub use entries::{Entries, EntriesBuilder, Kept};
-pub use layout::ImageKind;
+pub use layout::{ImageKind, put_varint, varint};
 pub use names::name_hash;
 pub use read::Image;
 

@@ -6,12 +6,15 @@
 //! often it occurs; the components before it then narrow the range by bisection.
 
 use std::cmp::Ordering;
+use std::io;
+use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bytes::{Checked, Read};
 use super::layout::{Head, Part, u32_at};
 use super::record::Entry;
+use super::spool::Spool;
 use super::table::upper;
 use crate::matching::{Form, Normal};
 
@@ -29,27 +32,49 @@ pub fn name_hash(form: &[u8]) -> Option<u64> {
     Form::done(form).back().next().map(|name| xxh3_64(name.bytes()))
 }
 
-/// The array's bytes and the directory's, from hashes and entries in the order above.
-pub fn build(sorted: impl ExactSizeIterator<Item = (u64, u32)>) -> (Vec<u8>, Vec<u8>) {
-    let count = sorted.len();
-    let places = count.div_ceil(STEP);
-    let mut array = Vec::with_capacity(count * 8);
-    let mut directory: Vec<u8> = Vec::with_capacity((places + 1) * 4);
-    let mut next = 0;
-    for (index, (hash, entry)) in sorted.enumerate() {
-        let kept = upper(hash);
-        while next <= place(kept, places) {
-            directory.extend_from_slice(&number(index).to_le_bytes());
-            next += 1;
+/// Makes the array, from hashes and entries in the order above, and the directory on the way.
+pub struct Array {
+    count: usize,
+    at: usize,
+    next: usize,
+    directory: Spool,
+}
+
+impl Array {
+    /// Of so many elements.
+    pub fn new(count: usize, place: Option<&Path>) -> Self {
+        Self {
+            count,
+            at: 0,
+            next: 0,
+            directory: Spool::new(place),
         }
-        array.extend_from_slice(&kept.to_le_bytes());
-        array.extend_from_slice(&entry.to_le_bytes());
     }
-    while next <= places {
-        directory.extend_from_slice(&number(count).to_le_bytes());
-        next += 1;
+
+    /// The bytes of the next element.
+    pub fn element(&mut self, kept: u32, entry: u32) -> io::Result<[u8; 8]> {
+        self.begin_places(place(kept, self.places()))?;
+        self.at += 1;
+        Ok((u64::from(entry) << 32 | u64::from(kept)).to_le_bytes())
     }
-    (array, directory)
+
+    /// The directory, behind the last element.
+    pub fn end(mut self) -> io::Result<Spool> {
+        self.begin_places(self.places())?;
+        Ok(self.directory)
+    }
+
+    fn places(&self) -> usize {
+        self.count.div_ceil(STEP)
+    }
+
+    fn begin_places(&mut self, until: usize) -> io::Result<()> {
+        while self.next <= until {
+            self.directory.put(&number(self.at).to_le_bytes())?;
+            self.next += 1;
+        }
+        Ok(())
+    }
 }
 
 fn number(index: usize) -> u32 {

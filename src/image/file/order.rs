@@ -13,21 +13,25 @@
 //! runs say: a show is answered without reading its episodes. Folders stand by hash, then by their components from the end.
 
 use std::cmp::Ordering;
+use std::io;
 use std::ops::{ControlFlow, Range};
+use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::alike::Alike;
+use super::body::Body;
 use super::bytes::{Checked, Read};
 use super::layout::{Head, Part, u32_at};
-use super::record::Entry;
+use super::record::{self, Entry};
+use super::sorter::{Beside, Keyed, Pairs};
+use super::spool::{Spool, reserve};
 use crate::matching::Form;
 
 /// Words of the head.
 const HEAD: usize = 4;
 /// Components that are told apart; a folder that lies deeper is not found by its end.
 const DEEPEST: usize = 255;
-/// Groups up to this are sorted by comparing whole forms.
-const FEW: usize = 12;
 
 /// A path while an image is built.
 #[derive(Clone, Copy)]
@@ -50,129 +54,138 @@ impl Place {
             season,
         }
     }
-}
 
-/// The part's bytes, of the listed paths and those that mappings made; `form` finds an entry's normal form.
-pub fn build<'f>(listed: &[Place], mapped: &[Place], form: impl Fn(u32) -> Form<'f>) -> Vec<u8> {
-    let (mut runs, mut repeats) = (Vec::new(), Vec::new());
-    let mut first = 0;
-    let (listed, mapped) = (sorted(listed, &form), sorted(mapped, &form));
-    for places in [&listed, &mapped] {
-        let mut seen = std::collections::HashMap::new();
-        let mut owner = None;
-        for (at, place) in places.iter().enumerate() {
-            let at = word(first + at);
-            let own = (place.show, if place.show == 0 { -1 } else { place.season });
-            if owner.replace(own) != Some(own) {
-                runs.push([at, place.show]);
-            }
-            if place.item != 0
-                && let Some(before) = seen.insert(place.item, at)
-            {
-                repeats.push([at, before]);
-            }
-        }
-        first += places.len();
+    /// What stands beside a form while forms are sorted: equal ones stand by entry.
+    pub fn beside(self) -> Beside {
+        [self.entry, self.item, self.show, self.season.cast_unsigned()]
     }
-    let folders = folders(&listed, &form);
-    let counts = [first, runs.len(), repeats.len(), folders.len()];
-    let words = counts.into_iter().map(word);
-    let order = listed.iter().chain(mapped.iter()).map(|place| place.entry);
-    let pairs = runs.iter().chain(&repeats).chain(&folders).flatten().copied();
-    let mut bytes = Vec::with_capacity(4 * (HEAD + first + 2 * (runs.len() + repeats.len() + folders.len())));
-    for word in words.chain(order).chain(pairs) {
-        bytes.extend_from_slice(&word.to_le_bytes());
+
+    fn of([entry, item, show, season]: Beside) -> Self {
+        Self::new(entry, item, show, season.cast_signed())
     }
-    bytes
 }
 
-fn word(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
+/// Makes the part's arrays of paths that come in order.
+pub struct Arrays {
+    place: Option<PathBuf>,
+    order: Spool,
+    count: usize,
+    runs: Spool,
+    /// Items of several files, and where they stand.
+    repeats: [Pairs; 2],
+    /// The hash of a folder's name, where it begins, and how many components it has; the entry there.
+    folders: Pairs,
+    /// The path before.
+    before: Vec<u8>,
+    owner: Option<(u32, i32)>,
 }
 
-/// Sorts by form. Most paths share their beginnings, and each look at one is a load from far away: so eight bytes of all are
-/// fetched at a time, and only what they do not tell apart is looked at again.
-fn sorted<'f>(places: &[Place], form: &impl Fn(u32) -> Form<'f>) -> Vec<Place> {
-    let of = |at: &(u64, u32)| places[at.1 as usize].entry;
-    let whole = |a: &(u64, u32), b: &(u64, u32), depth: usize| {
-        let (a, b) = (of(a), of(b));
-        form(a).order(form(b), depth).then(a.cmp(&b))
-    };
-    let mut keyed: Vec<(u64, u32)> = (0..places.len()).map(|at| (0, word(at))).collect();
-    let mut todo = vec![(0..keyed.len(), 0)];
-    while let Some((range, depth)) = todo.pop() {
-        let from = range.start;
-        let group = &mut keyed[range];
-        if group.len() <= FEW {
-            group.sort_unstable_by(|a, b| whole(a, b, depth));
-            continue;
-        }
-        for one in &mut *group {
-            one.0 = form(of(one)).key(depth);
-        }
-        group.sort_unstable_by_key(|one| one.0);
-        let mut at = from;
-        for alike in group.chunk_by_mut(|a, b| a.0 == b.0) {
-            let end = at + alike.len();
-            // A form that has ended, or has a zero byte, says no more.
-            if alike.len() > 1 && alike[0].0.to_be_bytes().contains(&0) {
-                alike.sort_unstable_by(|a, b| whole(a, b, depth));
-            } else if alike.len() > 1 {
-                todo.push((at..end, depth + 8));
-            }
-            at = end;
+impl Arrays {
+    pub fn new(place: Option<&Path>) -> Self {
+        let pairs = || Pairs::new(place);
+        Self {
+            place: place.map(Path::to_path_buf),
+            order: Spool::new(place),
+            count: 0,
+            runs: Spool::new(place),
+            repeats: [pairs(), pairs()],
+            folders: pairs(),
+            before: Vec::new(),
+            owner: None,
         }
     }
-    keyed.iter().map(|one| places[one.1 as usize]).collect()
-}
 
-/// The folders of sorted paths, each where it begins.
-fn folders<'f>(sorted: &[Place], form: &impl Fn(u32) -> Form<'f>) -> Vec<[u32; 2]> {
-    let mut found: Vec<[u32; 2]> = Vec::new();
-    let (mut before, mut own) = (Vec::new(), Vec::new());
-    for (at, place) in sorted.iter().enumerate() {
-        std::mem::swap(&mut before, &mut own);
-        own.clear();
-        own.extend(form(place.entry).bytes());
-        let common = own.iter().zip(&before).take_while(|(a, b)| a == b).count();
+    /// Adds all listed paths, or all those that mappings made: these come last.
+    pub fn add(&mut self, paths: Keyed, mapped: bool) -> io::Result<()> {
+        self.owner = None;
+        paths.sorted(|form, beside| self.put(form, Place::of(beside), mapped))
+    }
+
+    fn put(&mut self, form: &[u8], place: Place, mapped: bool) -> io::Result<()> {
+        let at = word(self.count);
+        self.count += 1;
+        self.order.put(&place.entry.to_le_bytes())?;
+        let own = (place.show, if place.show == 0 { -1 } else { place.season });
+        if self.owner.replace(own) != Some(own) {
+            put_pair(&mut self.runs, [at, place.show])?;
+        }
+        if place.item != 0 {
+            self.repeats[usize::from(mapped)].push(u64::from(place.item), at)?;
+        }
+        if mapped {
+            return Ok(());
+        }
+        let common = form.iter().zip(&self.before).take_while(|(a, b)| a == b).count();
         let (mut begin, mut depth) = (0, 0);
-        for end in (0..own.len()).filter(|end| own[*end] == b'/') {
+        for end in (0..form.len()).filter(|end| form[*end] == b'/') {
             if end > begin {
                 depth += 1;
                 // The path before lies below it too, if it has all of it and the separator.
                 if end >= common && depth <= DEEPEST {
-                    found.push([name(&own[begin..end], depth), word(at)]);
+                    let name = u64::from(name(&form[begin..end], depth));
+                    let key = (name & !255) << 32 | u64::from(at) << 8 | name & 255;
+                    self.folders.push(key, place.entry)?;
                 }
             }
             begin = end + 1;
         }
+        self.before.clear();
+        reserve(&mut self.before, form.len())?;
+        self.before.extend_from_slice(form);
+        Ok(())
     }
-    let ends = |folder: &[u32; 2]| {
-        let form = form(sorted[folder[1] as usize].entry);
-        form.back()
-            .skip(form.back().count().saturating_sub(depth_of(folder[0])))
-    };
-    found.sort_unstable_by_key(|folder| (folder[0] >> 8, folder[1], folder[0]));
-    for alike in found.chunk_by_mut(|a, b| a[0] >> 8 == b[0] >> 8) {
-        if alike.len() > 1 {
-            // Its parent's name mostly tells.
-            alike.sort_by_cached_key(|folder| {
-                let parent = ends(folder).nth(1);
-                parent.map_or(0, |parent| eight(parent.folded()))
-            });
-            // Equal keys are next to each other now, and comparing decides about them, and about hashes that meet by chance.
-            alike.sort_by(|a, b| from_the_end(ends(a), ends(b)));
+
+    /// Writes the part; `body` has the entries.
+    pub fn finish(self, body: &mut Body) -> io::Result<Part> {
+        let place = self.place.as_deref();
+        let mut repeats = Pairs::new(place);
+        for side in self.repeats {
+            let mut before = None;
+            side.sorted(|item, at| {
+                if let Some((_, before)) = before.replace((item, at)).filter(|(known, _)| *known == item) {
+                    repeats.push(u64::from(at), before)?;
+                }
+                Ok(())
+            })?;
         }
+        let (begin, folders) = (body.at(), self.folders.len());
+        let runs = usize::try_from(self.runs.len() / 8).unwrap_or(usize::MAX);
+        for count in [self.count, runs, repeats.len(), folders] {
+            body.put(&word(count).to_le_bytes())?;
+        }
+        self.order.all(|bytes| body.put(bytes))?;
+        self.runs.all(|bytes| body.put(bytes))?;
+        repeats.sorted(|at, before| {
+            body.put(&low(at).to_le_bytes())?;
+            body.put(&before.to_le_bytes())
+        })?;
+        // Those of the same hash stand by their components, for which their forms are read.
+        let mut sorted = Spool::new(place);
+        let mut alike = Alike::new(place, |entry, folder: &[u32; 2], form: &mut Vec<u8>| {
+            record::form_at(body, entry, form)?;
+            Ok(depth_of(folder[0]))
+        });
+        let mut write = |[name, at]: [u32; 2]| put_pair(&mut sorted, [name, at]);
+        self.folders.sorted(|key, entry| {
+            let folder = [low(key >> 40) << 8 | low(key & 255), low(key >> 8 & 0xFFFF_FFFF)];
+            alike.put(folder[0] >> 8, entry, folder, &mut write)
+        })?;
+        alike.end(&mut write)?;
+        sorted.all(|bytes| body.put(bytes))?;
+        body.end_part(begin, 4)
     }
-    found
 }
 
-fn eight(bytes: impl Iterator<Item = u8>) -> u64 {
-    let mut key = [0; 8];
-    for (to, from) in key.iter_mut().zip(bytes) {
-        *to = from;
-    }
-    u64::from_be_bytes(key)
+fn put_pair(spool: &mut Spool, [first, second]: [u32; 2]) -> io::Result<()> {
+    spool.put(&(u64::from(second) << 32 | u64::from(first)).to_le_bytes())
+}
+
+fn low(number: u64) -> u32 {
+    u32::try_from(number & 0xFFFF_FFFF).unwrap_or(u32::MAX)
+}
+
+fn word(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// What is kept of a folder's name and depth.
@@ -185,24 +198,6 @@ fn depth_of(name: u32) -> usize {
     (name & 255) as usize
 }
 
-/// Component by component; what ends first comes first.
-fn from_the_end<'a>(
-    mut a: impl Iterator<Item = crate::matching::Component<'a>>,
-    mut b: impl Iterator<Item = crate::matching::Component<'a>>,
-) -> Ordering {
-    loop {
-        match (a.next(), b.next()) {
-            (None, None) => return Ordering::Equal,
-            (None, Some(_)) => return Ordering::Less,
-            (Some(_), None) => return Ordering::Greater,
-            (Some(a), Some(b)) => match a.order(b) {
-                Ordering::Equal => {}
-                other => return other,
-            },
-        }
-    }
-}
-
 /// The part in an image.
 #[derive(Clone, Copy, Debug)]
 pub struct Order {
@@ -211,7 +206,7 @@ pub struct Order {
 }
 
 /// Where the arrays lie: the first word of each, and how many elements it has.
-struct Arrays {
+struct Lie {
     order: usize,
     runs: (usize, usize),
     repeats: (usize, usize),
@@ -240,13 +235,13 @@ impl Order {
     }
 
     /// `None` of an image without paths: of matches.
-    fn arrays(&self, file: &Checked) -> Read<Option<Arrays>> {
+    fn arrays(&self, file: &Checked) -> Read<Option<Lie>> {
         if self.part.len() == 0 {
             return Ok(None);
         }
         let head = self.words(file, 0, HEAD)?;
         let [order, runs, repeats, folders] = [0, 4, 8, 12].map(|at| u32_at(head, at) as usize);
-        let arrays = Arrays {
+        let arrays = Lie {
             order,
             runs: (HEAD + order, runs),
             repeats: (HEAD + order + 2 * runs, repeats),
@@ -441,7 +436,7 @@ impl Order {
     }
 
     /// The form of a path in a folder, and how many of its components are the folder's.
-    fn folder<'i>(&self, file: &'i Checked, arrays: &Arrays, at: usize) -> Read<(Form<'i>, usize)> {
+    fn folder<'i>(&self, file: &'i Checked, arrays: &Lie, at: usize) -> Read<(Form<'i>, usize)> {
         let [name, place] = self.pair(file, arrays.folders, at)?;
         if place >= self.listed {
             return Err(file.fail());

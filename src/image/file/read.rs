@@ -13,7 +13,7 @@ use super::record::{self, Entry, TWIN};
 use super::table::Table;
 use crate::error::{Error, Result, Status};
 use crate::matching::normal::form_tag;
-use crate::matching::{First, ItemRef, Normal};
+use crate::matching::{First, Found, ItemRef, Normal};
 use crate::platform::map::{FileBytes, MapMode};
 
 /// An open image.
@@ -237,6 +237,17 @@ impl Image {
             .and_then(|entry| self.item_at(&entry))
             .and_then(|at| record::item(&self.file, at))
             .map_or(ItemRef::key_only(""), |(item, _, _)| item)
+    }
+
+    /// Fills in the item of an entry, and the entry's path; empty when the image is broken there.
+    pub fn show<'i>(&'i self, number: u32, found: &mut Found<'i>) {
+        let shown = self.entry(number).and_then(|entry| {
+            found.path = entry.path;
+            record::fill(&self.file, self.item_at(&entry)?, &mut found.item)
+        });
+        if shown.is_err() {
+            (found.item, found.path) = (ItemRef::key_only(""), b"");
+        }
     }
 
     /// The change sequence at which the item of an entry came singly; 0 when it came with the listing.

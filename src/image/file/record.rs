@@ -11,14 +11,19 @@
 //! | length of the normal form, varint, and the form | when it is not made of the path by folding ASCII |
 //! | the item | first |
 //!
-//! An item: type, flags ([`GUID`], [`WITH_SHOW`] …), rating key, then what the flags tell of: change sequence of a match; title,
-//! year, season and episode, GUID, show; how many entries of further files follow. Numbers are varints. A GUID of Plex's
+//! An item: type, flags ([`GUID`], [`WITH_SHOW`] …), rating key, then what the flags tell of: change sequence of a match; title
+//! (of one that stands in the path, its length, and how many bytes before the item it does), year, season and episode, GUID, show; how many entries of further files follow. Numbers are varints. A GUID of Plex's
 //! own (`plex://movie/<24 digits>`) is packed into 12 bytes. A show is a record of its own, which its episodes point to.
 
+use std::io;
+
+use super::body::Body;
 use super::bytes::{Checked, Read};
-use super::layout::{LONGEST_VARINT, put_varint, u32_at, u64_at, unzigzag, varint, zigzag};
+use super::layout::{BLOCK, LONGEST_VARINT, put_varint, u32_at, u64_at, unzigzag, varint, zigzag};
+use super::spool::reserve;
 use crate::matching::{Fold, Form, GuidRef, ItemRef};
 use crate::model::{Item, ItemType};
+use crate::platform::bytes;
 
 // Where the normal form is: two bits of an entry's flags.
 const FORM: u8 = 3;
@@ -51,6 +56,8 @@ const WITH_MORE: u8 = 64;
 const IS_MATCH: u8 = 128;
 /// Beside the type: it came singly, and the change sequence of that stands at its end.
 const SINGLE: u8 = 64;
+/// Beside the type: the title stands in the path.
+const TITLE_ABOVE: u8 = 32;
 
 /// The words of packed GUIDs. Their order is part of the format.
 const WORDS: [&str; 6] = ["movie", "episode", "track", "show", "artist", "clip"];
@@ -134,17 +141,58 @@ impl<'i> Entry<'i> {
     }
 }
 
-/// Appends an entry; the caller has aligned `out`. `form` is needed with [`FORM_STORED`] only.
-pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &[u8]) {
+/// Appends an entry; the caller has aligned `out`. `form` is needed with [`FORM_STORED`] only. Gives where the path begins.
+pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &[u8]) -> usize {
     out.push(flags);
     put_varint(out, path.len() as u64);
     if flags & FIRST == 0 {
         out.extend_from_slice(&target.to_le_bytes());
     }
+    let at = out.len();
     out.extend_from_slice(path);
     if flags & FORM == FORM_STORED {
         put_bytes(out, form);
     }
+    at
+}
+
+/// The normal form of an entry of an image that is being made. It is ours, so what does not fit together is an error.
+pub fn form_at(body: &Body, entry: u32, form: &mut Vec<u8>) -> io::Result<()> {
+    let at = entry as usize * 4;
+    let mut bytes = Vec::new();
+    // Most entries are shorter; of one that is not, more is read.
+    let mut length = 512;
+    loop {
+        body.read(at, length, &mut bytes)?;
+        if let Some(found) = form_in(&bytes) {
+            form.clear();
+            reserve(form, bytes.len())?;
+            form.extend(found.bytes());
+            return Ok(());
+        }
+        if bytes.len() < length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        length *= 8;
+    }
+}
+
+/// The normal form of the entry at the beginning, if all of it is there.
+fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
+    let field = |bytes: &[u8]| varint(bytes).and_then(|(length, used)| Some((usize::try_from(length).ok()?, used)));
+    let flags = *bytes.first()?;
+    let (length, used) = field(&bytes[1..])?;
+    let from = 1 + used + if flags & FIRST == 0 { 4 } else { 0 };
+    let (path, behind) = bytes.get(from..)?.split_at_checked(length)?;
+    Some(match flags & FORM {
+        FORM_ASCII => Form::new(path, Fold::Ascii),
+        FORM_WINDOWS => Form::new(path, Fold::Windows),
+        FORM_STORED => {
+            let (length, used) = field(behind)?;
+            Form::done(behind.get(used..used + length)?)
+        }
+        _ => Form::done(path),
+    })
 }
 
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -152,8 +200,9 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Appends an item behind its first entry. `more` further entries will follow; `came`: see [`SINGLE`].
-pub fn put_item(out: &mut Vec<u8>, item: &Item, show: Option<u32>, more: usize, came: u64) {
+/// Appends an item behind its first entry. `title`: so many bytes before it, its title stands; `more` further entries will
+/// follow; `came`: see [`SINGLE`].
+pub fn put_item(out: &mut Vec<u8>, item: &Item, title: Option<usize>, show: Option<u32>, more: usize, came: u64) {
     let guid = Packed::of(&item.guid);
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     let flags = guid.tag()
@@ -161,10 +210,15 @@ pub fn put_item(out: &mut Vec<u8>, item: &Item, show: Option<u32>, more: usize, 
         | flag((item.season, item.episode) != (-1, -1), WITH_NUMBERS)
         | flag(item.year != 0, WITH_YEAR)
         | flag(more > 0, WITH_MORE);
-    out.push(item.kind.number() | flag(came > 0, SINGLE));
+    out.push(item.kind.number() | flag(came > 0, SINGLE) | flag(title.is_some(), TITLE_ABOVE));
     out.push(flags);
     put_bytes(out, item.rating_key.as_bytes());
-    put_bytes(out, item.title.as_bytes());
+    if let Some(before) = title {
+        put_varint(out, item.title.len() as u64);
+        put_varint(out, before as u64);
+    } else {
+        put_bytes(out, item.title.as_bytes());
+    }
     if flags & WITH_YEAR != 0 {
         put_varint(out, zigzag(item.year));
     }
@@ -270,7 +324,9 @@ pub fn recorded_at(file: &Checked, item: usize) -> Read<u64> {
 
 /// A whole item, and how many entries of further files follow behind which byte.
 pub fn item(file: &Checked, at: usize) -> Read<(ItemRef<'_>, u64, usize)> {
-    whole(file, at).map(|(item, more, _, end)| (item, more, end))
+    let mut item = ItemRef::key_only("");
+    let (more, _, end) = fill(file, at, &mut item)?;
+    Ok((item, more, end))
 }
 
 /// The change sequence at which an item came singly, else 0.
@@ -278,23 +334,30 @@ pub fn came_at(file: &Checked, at: usize) -> Read<u64> {
     if Cursor::new(file, at).byte()? & SINGLE == 0 {
         return Ok(0);
     }
-    whole(file, at).map(|(_, _, came, _)| came)
+    fill(file, at, &mut ItemRef::key_only("")).map(|(_, came, _)| came)
 }
 
-/// An item, how many further entries follow, when it came singly, and the byte behind all of it.
-fn whole(file: &Checked, at: usize) -> Read<(ItemRef<'_>, u64, u64, usize)> {
+/// Fills in an item, which is large; gives how many further entries follow, when it came singly, and the byte behind it.
+pub fn fill<'i>(file: &'i Checked, at: usize, item: &mut ItemRef<'i>) -> Read<(u64, u64, usize)> {
     let mut cursor = Cursor::new(file, at);
     let first = cursor.byte()?;
-    let kind = ItemType::from_number(first & !SINGLE);
+    let kind = ItemType::from_number(first & !(SINGLE | TITLE_ABOVE));
     let flags = cursor.byte()?;
-    let mut item = ItemRef::key_only(cursor.text()?);
+    *item = ItemRef::key_only(cursor.text()?);
     if flags & IS_MATCH != 0 {
         cursor.take(8)?;
-        return Ok((item, 0, 0, cursor.at));
+        return Ok((0, 0, cursor.at));
     }
     item.key_only = false;
     item.kind = kind;
-    item.title = cursor.text()?;
+    item.title = if first & TITLE_ABOVE != 0 {
+        let length = usize::try_from(cursor.varint()?).map_err(|_| file.fail())?;
+        let before = usize::try_from(cursor.varint()?).map_err(|_| file.fail())?;
+        let begin = at.checked_sub(before).ok_or_else(|| file.fail())?;
+        text(file, file.slice(begin, length)?)?
+    } else {
+        cursor.text()?
+    };
     if flags & WITH_YEAR != 0 {
         item.year = unzigzag(cursor.varint()?);
     }
@@ -313,7 +376,7 @@ fn whole(file: &Checked, at: usize) -> Read<(ItemRef<'_>, u64, u64, usize)> {
     }
     let more = if flags & WITH_MORE != 0 { cursor.varint()? } else { 0 };
     let came = if first & SINGLE != 0 { cursor.varint()? } else { 0 };
-    Ok((item, more, came, cursor.at))
+    Ok((more, came, cursor.at))
 }
 
 /// The rating key of a show.
@@ -332,34 +395,55 @@ pub fn behind_show(file: &Checked, at: usize) -> Read<usize> {
     Ok(cursor.at)
 }
 
+#[inline]
 fn text<'i>(file: &'i Checked, bytes: &'i [u8]) -> Read<&'i str> {
-    std::str::from_utf8(bytes).map_err(|_| file.fail())
+    bytes::text(bytes).ok_or_else(|| file.fail())
 }
 
 /// Reads one field after the other.
 struct Cursor<'i> {
     file: &'i Checked,
     at: usize,
+    /// What follows in the block, verified: most fields need no other check of their bounds.
+    here: &'i [u8],
 }
 
 impl<'i> Cursor<'i> {
+    #[inline]
     fn new(file: &'i Checked, at: usize) -> Self {
-        Self { file, at }
+        // A block that is damaged is told when something is read.
+        let here = file.up_to(at, BLOCK - at % BLOCK).unwrap_or_default();
+        Self { file, at, here }
     }
 
+    #[inline]
     fn take(&mut self, length: usize) -> Read<&'i [u8]> {
-        let bytes = self.file.slice(self.at, length)?;
+        let bytes = if let Some((bytes, rest)) = self.here.split_at_checked(length) {
+            self.here = rest;
+            bytes
+        } else {
+            let bytes = self.file.slice(self.at, length)?;
+            self.here = Self::new(self.file, self.at + length).here;
+            bytes
+        };
         self.at += length;
         Ok(bytes)
     }
 
+    #[inline]
     fn byte(&mut self) -> Read<u8> {
         Ok(self.take(1)?[0])
     }
 
+    #[inline]
     fn varint(&mut self) -> Read<u64> {
+        // Most are one byte.
+        if let [value @ ..0x80, rest @ ..] = self.here {
+            (self.at, self.here) = (self.at + 1, rest);
+            return Ok(u64::from(*value));
+        }
         let (value, used) = varint(self.file.up_to(self.at, LONGEST_VARINT)?).ok_or_else(|| self.file.fail())?;
-        self.at += used;
+        self.take(used)?;
         Ok(value)
     }
 

@@ -5,6 +5,9 @@
 //! predecessor. So the table is sorted but for the gaps: equal hashes are neighbours, and a walk ends at the first greater
 //! one. It may reach beyond the last home, but never wraps around.
 
+use std::io;
+
+use super::body::Body;
 use super::bytes::{Checked, Read};
 use super::layout::{BLOCK, Part};
 
@@ -16,21 +19,42 @@ pub fn homes(entries: usize) -> usize {
     (entries * 100).div_ceil(LOAD).max(1)
 }
 
-/// The table's bytes, from hashes and entries in order of the hashes.
-pub fn build(sorted: &[(u64, u32)]) -> Vec<u8> {
-    let homes = homes(sorted.len());
-    let mut slots = vec![0; homes * 8];
-    let mut free = 0;
-    for (hash, entry) in sorted {
-        let at = home(*hash, homes as u64).max(free);
-        if slots.len() < at * 8 + 8 {
-            slots.resize(at * 8 + 8, 0);
+/// Makes the slots of a table, from hashes and entries in order of the hashes.
+pub struct Slots {
+    homes: usize,
+    made: usize,
+}
+
+impl Slots {
+    /// Of a table of so many entries.
+    pub fn new(entries: usize) -> Self {
+        Self {
+            homes: homes(entries),
+            made: 0,
         }
-        slots[at * 8..at * 8 + 4].copy_from_slice(&upper(*hash).to_le_bytes());
-        slots[at * 8 + 4..at * 8 + 8].copy_from_slice(&entry.to_le_bytes());
-        free = at + 1;
     }
-    slots
+
+    /// Appends the slots up to this entry's.
+    pub fn put(&mut self, hash: u64, entry: u32, body: &mut Body) -> io::Result<()> {
+        let at = home(hash, self.homes as u64).max(self.made);
+        self.free(at, body)?;
+        let slot = u64::from(entry) << 32 | u64::from(upper(hash));
+        self.made = at + 1;
+        body.put(&slot.to_le_bytes())
+    }
+
+    /// Appends those behind the last one.
+    pub fn end(mut self, body: &mut Body) -> io::Result<()> {
+        self.free(self.homes, body)
+    }
+
+    fn free(&mut self, until: usize, body: &mut Body) -> io::Result<()> {
+        while self.made < until {
+            self.made += 1;
+            body.put(&[0; 8])?;
+        }
+        Ok(())
+    }
 }
 
 /// The half of a hash that is kept in slots.

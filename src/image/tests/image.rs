@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::against::host_rule;
 use super::{listing, matches, movie};
 use crate::error::Status;
 use crate::image::{Image, ImageBuilder, ImageKind, ImageMeta, LibraryFacts, LibraryView};
@@ -224,6 +225,79 @@ fn many_threads_may_verify_at_once() {
         }
     });
     assert!(!image.is_broken());
+}
+
+#[test]
+fn an_image_that_is_made_in_runs_beside_its_file_is_the_one_that_is_made_in_memory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("plexindex-2-l1.image");
+    let mut items: Vec<Item> = (0..3000_usize)
+        .map(|n| {
+            let other = n * 7919 % 3000;
+            let own = format!("/mnt/Film {other}/Film {other} \u{e9}.mkv");
+            let shared = format!("/mnt/{}/disc {}/movie.mkv", n % 40, other % 11);
+            let twin = "/mnt/twice.mkv".to_owned();
+            let paths: &[&String] = match n % 10 {
+                0 => &[],
+                1 => &[&shared],
+                2 => &[&own, &shared],
+                3 => &[&twin, &own],
+                _ => &[&own],
+            };
+            let paths: Vec<&str> = paths.iter().map(|path| path.as_str()).collect();
+            Item {
+                title: if n % 2 == 0 {
+                    format!("Film {other}")
+                } else {
+                    format!("Other {n}")
+                },
+                ..movie(&n.to_string(), &paths)
+            }
+        })
+        .collect();
+    for (n, item) in items.iter_mut().enumerate().filter(|(n, _)| n % 3 == 0) {
+        item.kind = ItemType::Episode;
+        item.season = i32::try_from(n % 5).expect("few");
+        item.show_rating_key = format!("show {}", n % 200);
+        item.show_title = item.show_rating_key.to_uppercase();
+    }
+    let meta = || ImageMeta {
+        library: "uuid".to_owned(),
+        mappings: host_rule(),
+        ..ImageMeta::default()
+    };
+    for matches in [false, true] {
+        let meta = || ImageMeta {
+            kind: if matches {
+                ImageKind::Matches
+            } else {
+                ImageKind::Listing
+            },
+            ..meta()
+        };
+        let fill = |mut builder: ImageBuilder| {
+            for (n, item) in items.iter().enumerate() {
+                if matches {
+                    builder.push_match(format!("/a/{}", n * 7919 % 3000).as_bytes(), &item.rating_key, n as u64);
+                } else {
+                    builder.push(item);
+                }
+            }
+            builder
+        };
+        let in_memory = fill(ImageBuilder::new(meta())).finish_in_memory().expect("made");
+        let begun = fill(ImageBuilder::beside(meta(), &path));
+        let names = || std::fs::read_dir(folder.path()).expect("a folder").count();
+        assert_eq!(names(), 1, "what is sorted has no name");
+        begun.finish(&path, 0).expect("made");
+        assert_eq!(names(), 1);
+        assert!(std::fs::read(&path).expect("a file") == in_memory, "matches: {matches}");
+        Image::from_bytes(in_memory).expect("opens").verify().expect("sound");
+        std::fs::remove_file(&path).expect("removed");
+        // One that is given up leaves nothing.
+        drop(fill(ImageBuilder::beside(meta(), &path)));
+        assert_eq!(names(), 0);
+    }
 }
 
 #[test]

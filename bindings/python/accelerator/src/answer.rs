@@ -7,7 +7,7 @@ use std::ptr::{null, null_mut};
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Buffer, Kept, Method, address, bind, bound, exactly, none, slow, text};
+use super::{Buffer, Kept, Method, addresses, bind, bound, exactly, none, slow, text};
 
 /// `plexindex_match_path`.
 type MatchPath = unsafe extern "C" fn(*const c_void, *const Query, *mut Buffer, *mut Buffer) -> i32;
@@ -72,13 +72,9 @@ pub unsafe extern "C" fn bind_match(
         let Some([function, index, library, make, asked, told, slow]) = exactly(arguments, count) else {
             return null_mut();
         };
-        let [function, index_cell, library_cell] = [*function, *index, *library].map(|one| address(one));
-        if function.is_null() || index_cell.is_null() || library_cell.is_null() {
-            if py::PyErr_Occurred().is_null() {
-                py::PyErr_SetString(py::PyExc_ValueError, c"an address is NULL".as_ptr());
-            }
+        let Some([function, index_cell, library_cell]) = addresses([*function, *index, *library]) else {
             return null_mut();
-        }
+        };
         let answers = Answers {
             function: std::mem::transmute::<*mut c_void, MatchPath>(function),
             index_cell: index_cell.cast(),

@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Buffer, Kept, Lookup, Method, address, bind, bound, exactly, given, none, text};
+use super::{Buffer, Kept, Lookup, Method, addresses, bind, bound, exactly, given, none, text};
 
 /// `plexindex_lookup_keys`.
 type LookupKeys = unsafe extern "C" fn(*const c_void, *const c_char, usize, usize, *mut Buffer, *mut Buffer) -> i32;
@@ -38,13 +38,7 @@ unsafe fn parts<F: Copy>(arguments: *const *mut PyObject, count: Py_ssize_t) -> 
     // SAFETY: the caller's promise.
     unsafe {
         let [function, cell, slow] = *exactly(arguments, count)?;
-        let (function, cell) = (address(function), address(cell));
-        if function.is_null() || cell.is_null() {
-            if py::PyErr_Occurred().is_null() {
-                py::PyErr_SetString(py::PyExc_ValueError, c"an address is NULL".as_ptr());
-            }
-            return None;
-        }
+        let [function, cell] = addresses([function, cell])?;
         Some(One {
             function: std::mem::transmute_copy::<*mut c_void, F>(&function),
             cell: cell.cast(),

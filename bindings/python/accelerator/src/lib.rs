@@ -133,6 +133,24 @@ unsafe fn address(object: *mut PyObject) -> *mut c_void {
     unsafe { py::PyLong_AsVoidPtr(object) }
 }
 
+/// The addresses in these; an exception where one is none, or NULL.
+///
+/// # Safety
+/// They are alive.
+unsafe fn addresses<const N: usize>(objects: [*mut PyObject; N]) -> Option<[*mut c_void; N]> {
+    // SAFETY: the caller's promise, under Python's lock.
+    unsafe {
+        let found = objects.map(|one| address(one));
+        if found.iter().any(|one| one.is_null()) {
+            if py::PyErr_Occurred().is_null() {
+                py::PyErr_SetString(py::PyExc_ValueError, c"an address is NULL".as_ptr());
+            }
+            return None;
+        }
+        Some(found)
+    }
+}
+
 /// The arguments of a function that takes so many, all by place; an exception otherwise.
 ///
 /// # Safety

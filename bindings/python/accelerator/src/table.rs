@@ -1,12 +1,12 @@
 //! Values of a host's tables, for the drop-in's cache of matches.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{null, null_mut};
 
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Kept, Lookup, Method, address, bind, bound, exactly, given, slow, text};
+use super::{Kept, Lookup, Method, address, addresses, bind, bound, exactly, given, slow, text};
 
 /// What `get_match` is bound to.
 struct Tables {
@@ -16,6 +16,8 @@ struct Tables {
     /// Where hits are counted.
     hits: *mut u64,
     slow: Kept,
+    /// The name of the method that lowers a path.
+    lower: Kept,
 }
 
 static GET: Method = Method(py::PyMethodDef {
@@ -33,11 +35,15 @@ pub unsafe extern "C" fn bind_get(_: *mut PyObject, arguments: *mut *mut PyObjec
         let Some([function, cells, hits, slow]) = exactly(arguments, count) else {
             return null_mut();
         };
-        let (function, hits) = (address(*function), address(*hits));
-        if function.is_null() || hits.is_null() || py::PyDict_Check(*cells) == 0 {
-            if py::PyErr_Occurred().is_null() {
-                py::PyErr_SetString(py::PyExc_ValueError, c"two addresses and a dict are needed".as_ptr());
-            }
+        let Some([function, hits]) = addresses([*function, *hits]) else {
+            return null_mut();
+        };
+        if py::PyDict_Check(*cells) == 0 {
+            py::PyErr_SetString(py::PyExc_ValueError, c"a dict is needed".as_ptr());
+            return null_mut();
+        }
+        let lower = py::PyUnicode_InternFromString(c"lower".as_ptr());
+        if lower.is_null() {
             return null_mut();
         }
         let tables = Tables {
@@ -45,6 +51,7 @@ pub unsafe extern "C" fn bind_get(_: *mut PyObject, arguments: *mut *mut PyObjec
             cells: Kept::new(*cells),
             hits: hits.cast(),
             slow: Kept::new(*slow),
+            lower: Kept(lower),
         };
         bind(tables, &GET)
     }
@@ -74,14 +81,47 @@ unsafe extern "C" fn get_match(
 unsafe fn found(tables: &Tables, library: *mut PyObject, path: *mut PyObject) -> *const c_char {
     // SAFETY: both objects are alive, and so is what the dict leads to.
     unsafe {
-        // Python lowers letters that are not ASCII.
-        let Some(path) = text(path).filter(|path| path.to_bytes().is_ascii()) else {
-            return null();
-        };
-        // Only `str` itself has no code of its own for hashes and comparisons.
+        // Only `str` itself has no code of its own for hashes, comparisons and lower case.
         if py::PyUnicode_CheckExact(library) == 0 {
             return null();
         }
+        let Some(name) = text(path) else {
+            return null();
+        };
+        if !name.to_bytes().is_ascii() {
+            return found_lowered(tables, library, path);
+        }
+        value(tables, library, name)
+    }
+}
+
+/// The same for a path that is not ASCII: its letters Python lowers.
+#[inline(never)]
+unsafe fn found_lowered(tables: &Tables, library: *mut PyObject, path: *mut PyObject) -> *const c_char {
+    // SAFETY: as in `found`; what Python makes is alive until it is let go of, and the value does not lie in it.
+    unsafe {
+        if py::PyUnicode_CheckExact(path) == 0 {
+            return null();
+        }
+        let lowered = py::PyObject_CallMethodObjArgs(path, tables.lower.0, null_mut::<PyObject>());
+        if lowered.is_null() {
+            py::PyErr_Clear();
+            return null();
+        }
+        let found = match text(lowered) {
+            Some(name) => value(tables, library, name),
+            None => null(),
+        };
+        py::Py_DecRef(lowered);
+        found
+    }
+}
+
+/// The value of a name that is lowered but for ASCII.
+#[inline]
+unsafe fn value(tables: &Tables, library: *mut PyObject, name: &CStr) -> *const c_char {
+    // SAFETY: as in `found`.
+    unsafe {
         let cell = py::PyDict_GetItemWithError(tables.cells.0, library);
         if cell.is_null() {
             py::PyErr_Clear();
@@ -94,7 +134,7 @@ unsafe fn found(tables: &Tables, library: *mut PyObject, path: *mut PyObject) ->
         }
         match *cell {
             handle if handle.is_null() => null(),
-            handle => (tables.function)(handle, path.as_ptr()),
+            handle => (tables.function)(handle, name.as_ptr()),
         }
     }
 }

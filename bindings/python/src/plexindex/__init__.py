@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         LibraryAmbiguousError,
         LibraryError,
         LibraryNotFoundError,
+        ListAgainError,
         LoadError,
         NotOnServerError,
         NotPlexError,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from ._facts import Proposal, ServerInfo, StoreInfo
+    from ._feed import Change, Changes
     from ._index import Index, Library
     from ._library import LibraryInfo
     from ._mapping import Mapping
@@ -80,6 +82,8 @@ __all__ = [
     "AbortedError",
     "BadAnswerError",
     "BufferTooSmallError",
+    "Change",
+    "Changes",
     "ClosedError",
     "Comparison",
     "ConnectError",
@@ -98,6 +102,7 @@ __all__ = [
     "LibraryNotFoundError",
     "LightItem",
     "LightMatch",
+    "ListAgainError",
     "LoadError",
     "Mapping",
     "Match",
@@ -149,6 +154,7 @@ _LATER = {
         "LibraryAmbiguousError",
         "LibraryError",
         "LibraryNotFoundError",
+        "ListAgainError",
         "LoadError",
         "NotOnServerError",
         "NotPlexError",
@@ -166,6 +172,7 @@ _LATER = {
         "UnsupportedError",
     ),
     "_compare": ("Comparison", "Difference"),
+    "_feed": ("Change", "Changes"),
     "_facts": ("Proposal", "ServerInfo", "StoreInfo"),
     "_index": ("Index", "Library"),
     "_library": ("LibraryInfo",),

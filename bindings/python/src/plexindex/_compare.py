@@ -125,6 +125,11 @@ class Comparison:
         """How long it took."""
 
     @property
+    def unreadable(self) -> int:
+        """How many folders and links could not be read: of what lies there nothing is known."""
+        return len(self._unreadable)
+
+    @property
     def differs(self) -> bool:
         """Whether anything differs, as far as it was iterated."""
         return any(self.counts.get(what) for what in ("not_in_plex", "not_on_disk", "ambiguous"))
@@ -139,6 +144,7 @@ class Comparison:
             "files": self.files,
             "listed": self.listed,
             **counts,
+            "unreadable": self.unreadable,
             "stale": self.stale,
             "seconds": round(self.seconds, 3),
         }
@@ -149,7 +155,11 @@ class Comparison:
         _folder_as_it_is.cache_clear()
         _names_in.cache_clear()
         self._bring_up_to_date()
-        for folder in _outermost(self._folders):
+        folders = _outermost(self._folders)
+        # Before anything is told: what stops in the middle has no end that a script could read.
+        for folder in folders:
+            self._refuse(folder)
+        for folder in folders:
             for difference in self._compare(folder):
                 self.counts[difference.what] = self.counts.get(difference.what, 0) + 1
                 yield difference
@@ -173,7 +183,8 @@ class Comparison:
                 if location:
                     known.setdefault(self._mappings.host_folder(location), []).append(library)
 
-    def _compare(self, folder: bytes) -> Iterator[Difference]:
+    def _refuse(self, folder: bytes) -> None:
+        """Raises what is wrong with a folder that was given."""
         for place, (library, *_) in self._unfetched.items():
             if _is_in(folder, place) or _is_in(place, folder):
                 text = (
@@ -181,10 +192,15 @@ class Comparison:
                 )
                 raise LibraryNotFoundError(text)
         within = [place for place in self._locations if _is_in(folder, place)]
+        below = any(_is_in(place, folder) for place in self._locations)
+        known = below or any(self._files(folder, one) for one in self._among(within))
+        if _is_missing(folder) and not known:
+            raise InvalidArgumentError(f"{os.fsdecode(folder)} is no folder, and Plex lists nothing below it")
+
+    def _compare(self, folder: bytes) -> Iterator[Difference]:
+        within = [place for place in self._locations if _is_in(folder, place)]
         below = [place for place in self._locations if _is_in(place, folder) and place != folder]
         if not (within or below):
-            if not os.path.isdir(folder):
-                raise InvalidArgumentError(f"{os.fsdecode(folder)} is no folder, and Plex lists nothing below it")
             yield self._nothing_fits(folder)
             return
         # Of folders within each other the inner ones are seen with the outer one.
@@ -196,8 +212,6 @@ class Comparison:
                 empty.add(place)
                 yield difference
         if not any(_is_in(folder, place) for place in empty):
-            if _is_missing(folder) and not any(self._files(folder, one) for one in self._among(within)):
-                raise InvalidArgumentError(f"{os.fsdecode(folder)} is no folder, and Plex lists nothing below it")
             owners = self._locations[max(within, key=len)] if within else []
             yield from self._walk(folder, owners)
         for root in roots:

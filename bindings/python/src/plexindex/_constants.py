@@ -123,6 +123,7 @@ REDIRECTED = 310
 OFFLINE = 311
 LIBRARY_NOT_FOUND = 400
 LIBRARY_AMBIGUOUS = 401
+LIST_AGAIN = 402
 
 FIRST_ERROR = 100
 
@@ -154,6 +155,7 @@ STATUS_NAMES: dict[int, str] = {
     OFFLINE: "offline",
     LIBRARY_NOT_FOUND: "library_not_found",
     LIBRARY_AMBIGUOUS: "library_ambiguous",
+    LIST_AGAIN: "list_again",
 }
 
 # What the numbers are called in Python. The index is the number.

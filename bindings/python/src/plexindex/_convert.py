@@ -128,6 +128,17 @@ def key_text(key: object) -> str:
     return key
 
 
+def join_keys(keys: Sequence[object]) -> bytes:
+    """Keys as one block, each followed by a NUL. Refuses what ``key_text`` refuses."""
+    try:
+        block = "\0".join([*keys, ""])  # type: ignore[list-item]
+    except TypeError:
+        block = ""  # they are not all text
+    if block.count("\0") != len(keys) or not all(keys):
+        block = "".join([f"{key_text(key)}\0" for key in keys])
+    return block.encode()
+
+
 def milliseconds(name: str, seconds: float | None, *, none: int | None, zero: int | None = 1) -> int:
     """Seconds as whole milliseconds, at least 1.
 

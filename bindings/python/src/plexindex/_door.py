@@ -15,7 +15,7 @@ from _weakref import ref
 
 from . import _accelerator
 from . import _constants as c
-from ._closing import closing_lock
+from ._accelerator import closing_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -175,6 +175,14 @@ class LibraryAmbiguousError(LibraryError, LookupError):
     status = c.LIBRARY_AMBIGUOUS
 
 
+class ListAgainError(Error):
+    """What changed since the token is not known any more, or it is of another store, server, user or library: read
+    everything anew, with ``changes(full=True)``.
+    """
+
+    status = c.LIST_AGAIN
+
+
 BY_STATUS: dict[int, type[Error]] = {
     kind.status: kind
     for kind in (
@@ -200,6 +208,7 @@ BY_STATUS: dict[int, type[Error]] = {
         OfflineError,
         LibraryNotFoundError,
         LibraryAmbiguousError,
+        ListAgainError,
     )
     if kind.status is not None
 }

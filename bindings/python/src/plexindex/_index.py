@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ._callbacks import ProgressArg
     from ._compare import Comparison
+    from ._feed import Change, Changes
     from ._library import Selected
     from ._types import KeyArg, PathArg
 
@@ -280,6 +281,67 @@ class Index(Changing):
         given = [folders] if isinstance(folders, (str, bytes, os.PathLike)) else list(folders)
         return Comparison(self, given, library, frozenset(without), offline, progress)
 
+    def changes(
+        self,
+        since: str | None = None,
+        library: LibraryArg = None,
+        *,
+        full: bool = False,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Changes:
+        """What was added, removed, changed and moved since a token was given, in a library or all: iterate over it.
+
+        The first call, without ``since``, gives the token of now; with ``full`` all items as additions, and then that
+        token. The server is asked where a listing has expired, unless ``offline``; if it does not answer, what is known
+        is told (:attr:`Changes.stale`). Raises ListAgainError when what changed since is not known any more, after 30
+        days or 64 MiB of changes: begin anew with ``full``. Tokens outlive processes.
+        """
+        from . import _feed
+
+        if since and full:
+            raise InvalidArgumentError("a full listing begins without a token: leave since or full out")
+        stale = not offline and not _feed.bring_up_to_date(self, library, deadline, progress)
+        found = _feed.Changes(self, since, library, full)
+        found.stale = stale
+        return found
+
+    def watch_changes(
+        self,
+        since: str | None = None,
+        library: LibraryArg = None,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Iterator[Change]:
+        """What changes from now on, or since a token: waits for the next :class:`Change`, for ever or ``timeout``
+        seconds.
+
+        What any process learns is told within a tenth of a second. The server is asked when a listing has expired, and,
+        with :meth:`watch`, when an event says that something changed. Ends with Ctrl-C and :meth:`close`. A server that
+        does not answer is asked again after half a minute.
+        """
+        for found in self.watch_pages(since, library, timeout=timeout, offline=offline, progress=progress):
+            yield from found
+
+    def watch_pages(
+        self,
+        since: str | None = None,
+        library: LibraryArg = None,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Iterator[Changes]:
+        """The same as :class:`Changes`, one each time that something may have changed: with their tokens, for a reader
+        that goes on where it stopped. The first one comes at once. Iterate over each: what was not read comes again.
+        """
+        from . import _feed
+
+        return _feed.watch(self, since, library, timeout, offline, progress)
+
     def item_facts(self, library: LibraryArg, key: KeyArg) -> dict[str, object] | None:
         """All that the store has of one item, its files and external ids included; None when it is not listed.
 
@@ -315,8 +377,11 @@ class Index(Changing):
             pairs = [(path, key) for path, key in pairs]
         except (TypeError, ValueError) as error:
             raise TypeError(f"pairs must be pairs of a path and a key: {error}") from error
-        paths = b"".join([_convert.path_bytes(path, self._hides_paths) + b"\0" for path, _ in pairs])
-        keys = "".join([f"{_convert.key_text(key)}\0" for _, key in pairs]).encode()
+        given = [path for path, _ in pairs]
+        paths = _convert.join_paths(given, self._hides_paths)
+        if paths.count(b"\0") != len(given):
+            _convert.name_refused(given, self._hides_paths)
+        keys = _convert.join_keys([key for _, key in pairs])
         self._tell(self._native.record_matches, paths, len(paths), keys, len(keys), len(pairs), library=library)
 
     def invalidate_path(self, library: LibraryArg, path: PathArg) -> None:
@@ -549,6 +614,29 @@ class Library(Chosen):
     ) -> Folder:
         """Which show, season, artist or item this folder is: :meth:`Index.folder` in this library."""
         return self._index.folder(path, self, deadline=deadline, offline=offline, progress=progress)
+
+    def changes(
+        self,
+        since: str | None = None,
+        *,
+        full: bool = False,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Changes:
+        """What changed in this library since a token was given: :meth:`Index.changes`."""
+        return self._index.changes(since, self, full=full, deadline=deadline, offline=offline, progress=progress)
+
+    def watch_changes(
+        self,
+        since: str | None = None,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Iterator[Change]:
+        """What changes in this library from now on: :meth:`Index.watch_changes`."""
+        return self._index.watch_changes(since, self, timeout=timeout, offline=offline, progress=progress)
 
     match = _in_library(Index.match_path, "match", "Which item this file is")
     match_paths = _in_library(Index.match_paths, "match_paths", "Which items these files are")

@@ -16,6 +16,8 @@ from ._errors import InvalidArgumentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._native import Native
 
 LOGGER = "plexindex"
@@ -25,23 +27,30 @@ _LEVELS = {c.LOG_ERROR: 40, c.LOG_WARN: 30, c.LOG_INFO: 20, c.LOG_DEBUG: 10}
 _NAMES = {"error": c.LOG_ERROR, "warning": c.LOG_WARN, "info": c.LOG_INFO, "debug": c.LOG_DEBUG, "off": c.LOG_OFF}
 
 _draining = allocate_lock()
+# What the drain under way finds, and the callback that tells it: made once, for that takes as long as all the rest.
+_found = LogLines()
+_callback: Any = None
 
 
 def drain(native: Native) -> None:
     """Hands the lines that wait to ``logging``. When another thread is at it already, they are its to deliver."""
-    found = LogLines()
+    global _callback
     if not _draining.acquire(False):
         return
     try:
-        _ending.inside[found] = get_ident()
+        if _callback is None:
+            _callback = log_callback(_found)
+        _ending.inside[_found] = get_ident()
         if not _ending.refused():
-            native.drain_log(log_callback(found), None, None)
+            native.drain_log(_callback, None, None)
+        lines, error = _found.lines, _found.error
+        _found.lines, _found.error = [], None
     finally:
-        _ending.inside.pop(found, None)
+        _ending.inside.pop(_found, None)
         _draining.release()
-    hand_on(found.lines)
-    if found.error is not None:
-        raise found.error
+    hand_on(lines)
+    if error is not None:
+        raise error
 
 
 def hand_on(lines: list[tuple[int, str]]) -> None:

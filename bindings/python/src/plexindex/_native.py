@@ -204,6 +204,8 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "block_text": (c_char_p, (_BUFFER, c_void_p)),
     "items": (c_int32, (c_void_p, c_void_p, POINTER(c_int64), c_size_t, _BUFFER, _BUFFER)),
     "item_json": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
+    "changes_json": (c_int32, (c_void_p, _QUERY, c_size_t, _BUFFER, _BUFFER)),
+    "wait_for_changes": (c_int32, (c_void_p, _QUERY, _BUFFER)),
     "record_match": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, _BUFFER)),
     "record_matches": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, _BUFFER)),
     "invalidate_path": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),

@@ -9,8 +9,8 @@ from _thread import allocate_lock, get_ident
 
 from . import _calls, _convert, _ending, _log
 from . import _constants as c
+from ._accelerator import closing_lock
 from ._answers import log_lines
-from ._closing import closing_lock
 from ._errors import ClosedError, Error, InvalidArgumentError
 from ._library import Chosen, Selected, TableHandle
 
@@ -171,7 +171,7 @@ class Session:
 
     def _tell(self, function: Any, *arguments: Any, library: ChosenArg | Session) -> None:
         """A call without an answer, and the log lines that it caused."""
-        self._do(function, *arguments, library=library)
+        self._ask(function, *arguments, library=library)
         _log.drain(self._native)
 
     def _ask(

@@ -28,7 +28,7 @@ def main(given: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        fetches = options and options.command in ("warm", "match", "folder", "diff", "doctor")
+        fetches = options and options.command in ("warm", "match", "folder", "diff", "changes", "doctor")
         kept = "; what was fetched is kept" if fetches else ""
         output.complain(f"interrupted{kept}")
         return codes.INTERRUPTED

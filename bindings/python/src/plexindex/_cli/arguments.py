@@ -104,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
     _match(commands)
     _folder(commands)
     _diff(commands)
+    _changes(commands)
     _stats(commands)
     _clear(commands)
     _doctor(commands)
@@ -219,7 +220,8 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "diff",
         "tell what is on the disk and not in Plex, and what Plex lists and is gone",
         "Walks the folders. What Plex leaves out by itself counts as left out: --rules lists why. Nothing is changed, "
-        "on the disk or on the server. The exit code is 0 when nothing differs, and 1 when something does.",
+        "on the disk or on the server. The exit code is 0 when nothing differs, and 1 when something does or cannot be "
+        "read.",
         "  plexindex diff /mnt/media\n"
         "  plexindex diff --without samples --without extras /mnt/media\n"
         "  plexindex diff --json /mnt/media | jq -r 'select(.what == \"not_in_plex\") | .path'\n\n"
@@ -239,6 +241,30 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     command.add_argument("--rules", action="store_true", help="list the rules and where Plex says so, and end")
     command.add_argument("--left-out", action="store_true", help="print what Plex leaves out, too; JSON always has it")
+    _json(command, "one object a line")
+
+
+def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _command(
+        commands,
+        "changes",
+        "tell what was added, removed, changed and moved since a token",
+        "The first call gives a token, which outlives processes; the next one, with that token, what changed since, "
+        "and a new token. The server is asked where a listing has expired. A library of which too much changed is to "
+        "be listed again, with --full.",
+        "  plexindex changes\n"
+        "  plexindex changes --since c1.…\n"
+        "  plexindex changes --since c1.… --follow --json\n"
+        "  plexindex changes --full --json --library Movies\n\n"
+        "JSON: an object a change, with change (added, removed, changed, moved, list_again), item, path, from (where a "
+        "file was that moved), from_key (the rating key before, where it is another one) and library; at last, with "
+        "--follow after each time that something changed, an object with token.",
+        "changes",
+    )
+    command.add_argument("--since", metavar="TOKEN", help="tell what changed since this token was given")
+    command.add_argument("--full", action="store_true", help="begin with all items, as added")
+    command.add_argument("--follow", action="store_true", help="go on until Ctrl-C, and listen to the server's events")
+    command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
     _json(command, "one object a line")
 
 
@@ -337,7 +363,9 @@ class _Later:
     """A command's function, imported when it is run: help needs none of it."""
 
     def __init__(self, command: str, function: str) -> None:
-        self._module = command if command in ("doctor", "match", "folder", "diff", "completion") else "commands"
+        self._module = (
+            command if command in ("doctor", "match", "folder", "diff", "changes", "completion") else "commands"
+        )
         self._function = function
 
     def __call__(self, options: argparse.Namespace) -> int:

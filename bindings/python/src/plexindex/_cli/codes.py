@@ -12,6 +12,7 @@ TOKEN = 4
 STORE = 5
 LIBRARY = 6
 NOT_YET = 7
+LIST_AGAIN = 8
 DEFECT = 70
 STREAM = 74
 INTERRUPTED = 130
@@ -27,6 +28,7 @@ exit codes:
   5    the store cannot be opened, read or written
   6    there is no such library, or two of that name
   7    the deadline came first: the same command goes on where it stopped
+  8    what changed since the token is not known any more: begin anew (changes --full)
   70   a defect in plexindex, or in its installation
   74   standard input cannot be read, or standard output written
   130  interrupted with Ctrl-C"""
@@ -48,6 +50,8 @@ def of(error: Exception, *, hurried: bool = False) -> int:
         return SERVER
     if isinstance(error, e.StoreError):
         return STORE
+    if isinstance(error, e.ListAgainError):
+        return LIST_AGAIN
     if isinstance(error, e.LibraryError):
         return LIBRARY
     return DEFECT

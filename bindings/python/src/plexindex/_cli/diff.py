@@ -59,7 +59,7 @@ def diff(options: argparse.Namespace) -> int:
                 told.drop()
                 if options.json:
                     output.say_json(difference.to_dict())
-                elif options.left_out or difference.what != "left_out":
+                elif options.left_out or difference.what != "left_out" or difference.reason_code == "unreadable":
                     say(_text(difference))
         finally:
             told.drop()
@@ -67,7 +67,7 @@ def diff(options: argparse.Namespace) -> int:
         output.say_json(found.summary())
     else:
         _sum_up(found)
-    return codes.NOT_ALL if found.differs else codes.OK
+    return codes.NOT_ALL if found.differs or found.unreadable else codes.OK
 
 
 def _text(difference: Difference) -> str:
@@ -87,7 +87,9 @@ def _sum_up(found: Comparison) -> None:
     ]
     counted = [(found.counts.get(what, 0), words) for what, (words, _) in _WORDS.items()]
     parts += [f"{output.number(count)} {words}" for count, words in counted if count]
-    if not found.differs:
+    if found.unreadable:
+        parts.append(f"{output.count(found.unreadable, 'folder')} not read")
+    if not (found.differs or found.unreadable):
         parts.append("nothing differs")
     if found.stale:
         parts.append("the server did not answer: an older listing was compared")

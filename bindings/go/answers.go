@@ -1,0 +1,164 @@
+package plexindex
+
+// #include "plexindex.h"
+import "C"
+
+import (
+	"time"
+)
+
+// A Rung is how an item was found.
+type Rung uint8
+
+// A Confidence is how sure an answer is.
+type Confidence uint8
+
+// A Reason is why there is no single item, or what speaks for it.
+type Reason uint8
+
+// The numbers of plexindex.h.
+const (
+	RungNone      Rung = C.PLEXINDEX_RUNG_NONE
+	RungConfirmed Rung = C.PLEXINDEX_RUNG_CONFIRMED
+	RungExact     Rung = C.PLEXINDEX_RUNG_EXACT
+	RungMapped    Rung = C.PLEXINDEX_RUNG_MAPPED
+	RungSuffix    Rung = C.PLEXINDEX_RUNG_SUFFIX
+	RungFileName  Rung = C.PLEXINDEX_RUNG_FILE_NAME
+
+	ConfidenceNone Confidence = C.PLEXINDEX_CONFIDENCE_NONE
+	ConfidenceLow  Confidence = C.PLEXINDEX_CONFIDENCE_LOW
+	ConfidenceHigh Confidence = C.PLEXINDEX_CONFIDENCE_HIGH
+
+	ReasonNone             Reason = C.PLEXINDEX_REASON_NONE
+	ReasonNoLocation       Reason = C.PLEXINDEX_REASON_NO_LOCATION
+	ReasonNotListed        Reason = C.PLEXINDEX_REASON_NOT_LISTED
+	ReasonNotFetched       Reason = C.PLEXINDEX_REASON_NOT_FETCHED
+	ReasonSeveralItems     Reason = C.PLEXINDEX_REASON_SEVERAL_ITEMS
+	ReasonSeveralLibraries Reason = C.PLEXINDEX_REASON_SEVERAL_LIBRARIES
+	ReasonUnconfirmed      Reason = C.PLEXINDEX_REASON_UNCONFIRMED
+	ReasonOnlyRootDiffers  Reason = C.PLEXINDEX_REASON_ONLY_ROOT_DIFFERS
+	ReasonPathTells        Reason = C.PLEXINDEX_REASON_PATH_TELLS
+	ReasonNoEvidence       Reason = C.PLEXINDEX_REASON_NO_EVIDENCE
+	ReasonContradicted     Reason = C.PLEXINDEX_REASON_CONTRADICTED
+	ReasonSeveralEpisodes  Reason = C.PLEXINDEX_REASON_SEVERAL_EPISODES
+	ReasonEmpty            Reason = C.PLEXINDEX_REASON_EMPTY
+	ReasonAboveLocations   Reason = C.PLEXINDEX_REASON_ABOVE_LOCATIONS
+)
+
+// A Kind is Plex's number of a type.
+type Kind int32
+
+// The kinds; KindUnknown also where a folder holds several.
+const (
+	KindUnknown Kind = 0
+	KindMovie   Kind = 1
+	KindShow    Kind = 2
+	KindSeason  Kind = 3
+	KindEpisode Kind = 4
+	KindArtist  Kind = 8
+	KindTrack   Kind = 10
+	KindClip    Kind = 12
+	KindPhoto   Kind = 13
+)
+
+// An Item is an item as the index knows it. A text that it does not know is empty.
+type Item struct {
+	Key, RatingKey, Title, GUID, ShowTitle, ShowRatingKey, ShowGUID, Path, Section, LibraryTitle string
+
+	Kind Kind
+	// Year is 0, Season and Episode are -1 where there is none.
+	Year, Season, Episode int
+	// KeyOnly: the match was recorded, and no listing holds the item.
+	KeyOnly bool
+}
+
+// An Answer is the answer for one path, folder, GUID or title.
+type Answer struct {
+	// OK, NotFound, Ambiguous, NotYet, NeedsWarm; in a batch also the error of this one path.
+	Status     Status
+	Rung       Rung
+	Confidence Confidence
+	Reason     Reason
+	Stale      bool
+	// Item is nil when there is no single one.
+	Item            *Item
+	Candidates      []Item
+	CandidatesTotal int
+	Message         string
+	// Age is negative when no listing answered.
+	Age time.Duration
+	// Of a folder: how many items and files are below it, and what it is.
+	Items, Files uint64
+	Kind         Kind
+}
+
+func readText(block *C.plexindex_buffer, text *C.plexindex_text) string {
+	at := C.plexindex_block_text(block, text)
+	if at == nil {
+		return ""
+	}
+	return C.GoStringN(at, C.int(text.length))
+}
+
+func readItem(block *C.plexindex_buffer, item *C.plexindex_item) Item {
+	return Item{
+		Key:           readText(block, &item.key),
+		RatingKey:     readText(block, &item.rating_key),
+		Title:         readText(block, &item.title),
+		GUID:          readText(block, &item.guid),
+		ShowTitle:     readText(block, &item.show_title),
+		ShowRatingKey: readText(block, &item.show_rating_key),
+		ShowGUID:      readText(block, &item.show_guid),
+		Path:          readText(block, &item.path),
+		Section:       readText(block, &item.section),
+		LibraryTitle:  readText(block, &item.library_title),
+		Kind:          Kind(item.kind),
+		Year:          int(item.year),
+		Season:        int(item.season),
+		Episode:       int(item.episode),
+		KeyOnly:       item.flags&C.PLEXINDEX_ITEM_KEY_ONLY != 0,
+	}
+}
+
+func readBlock(block *C.plexindex_buffer) []Answer {
+	answers := make([]Answer, int(C.plexindex_block_answers(block)))
+	for place := range answers {
+		found := C.plexindex_block_answer(block, C.size_t(place))
+		answer := &answers[place]
+		*answer = Answer{
+			Status:          Status(found.status),
+			Rung:            Rung(found.rung),
+			Confidence:      Confidence(found.confidence),
+			Reason:          Reason(found.reason),
+			Stale:           found.flags&C.PLEXINDEX_ANSWER_STALE != 0,
+			CandidatesTotal: int(found.candidates_total),
+			Message:         readText(block, &found.message),
+			Age:             time.Duration(found.age_ms) * time.Millisecond,
+			Items:           uint64(found.items),
+			Files:           uint64(found.files),
+			Kind:            Kind(found.kind),
+		}
+		if item := C.plexindex_block_item(block, found); item != nil {
+			read := readItem(block, item)
+			answer.Item = &read
+		}
+		answer.Candidates = make([]Item, int(found.candidates_count))
+		for at := range answer.Candidates {
+			answer.Candidates[at] = readItem(block, C.plexindex_block_candidate(block, found, C.size_t(at)))
+		}
+	}
+	return answers
+}
+
+// keys splits texts that have a NUL behind each.
+func keys(out *C.plexindex_buffer, count int) []string {
+	all := C.GoStringN((*C.char)(out.data), C.int(out.length))
+	found := make([]string, 0, count)
+	for begin, at := 0, 0; at < len(all); at++ {
+		if all[at] == 0 {
+			found = append(found, all[begin:at])
+			begin = at + 1
+		}
+	}
+	return found
+}

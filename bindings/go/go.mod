@@ -1,0 +1,3 @@
+module plexindex
+
+go 1.19

@@ -1,0 +1,119 @@
+package plexindex
+
+// #include "plexindex.h"
+import "C"
+
+import (
+	"runtime/cgo"
+	"unsafe"
+)
+
+// Stats reads what happened, with named counts, into what json.Unmarshal takes.
+func (i *Index) Stats(into any) error {
+	return i.json(into, func(out, failed *C.plexindex_buffer) C.int32_t { return C.plexindex_stats_json(i.handle, out, failed) })
+}
+
+// Store reads in what kind of place the store is.
+func (i *Index) Store(into any) error {
+	return i.json(into, func(out, failed *C.plexindex_buffer) C.int32_t { return C.plexindex_store_json(i.handle, out, failed) })
+}
+
+// Proposals reads mappings that seem to be missing, the best first.
+func (i *Index) Proposals(into any) error {
+	return i.json(into, func(out, failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_proposals_json(i.handle, out, failed)
+	})
+}
+
+// Libraries reads the libraries that are known.
+func (i *Index) Libraries(into any, ask ...Ask) error {
+	_, err := i.query(nil, "", first(ask), func(query *C.plexindex_query) (Status, error) {
+		return OK, readJSON(into, func(out, failed *C.plexindex_buffer) C.int32_t {
+			return C.plexindex_libraries_json(i.handle, query, out, failed)
+		})
+	})
+	return err
+}
+
+// Server asks the server who it is and which libraries it shows.
+func (i *Index) Server(into any, ask ...Ask) error {
+	_, err := i.query(nil, "", first(ask), func(query *C.plexindex_query) (Status, error) {
+		return OK, readJSON(into, func(out, failed *C.plexindex_buffer) C.int32_t {
+			return C.plexindex_server_json(i.handle, query, out, failed)
+		})
+	})
+	return err
+}
+
+// WatchStart begins to listen to the server's events.
+func (i *Index) WatchStart() error {
+	_, err := i.do(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_watch_start(i.handle, failed) })
+	return err
+}
+
+// WatchStop ends what WatchStart began.
+func (i *Index) WatchStop() error {
+	_, err := i.do(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_watch_stop(i.handle, failed) })
+	return err
+}
+
+// Notify tells the index of an event that the host received, such as a webhook.
+func (i *Index) Notify(body string) error {
+	data, length := text(body)
+	_, err := i.do(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_notify(i.handle, data, length, failed) })
+	return err
+}
+
+// InvalidateAll invalidates all libraries.
+func (i *Index) InvalidateAll() error {
+	_, err := i.do(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_invalidate_all(i.handle, failed) })
+	return err
+}
+
+// Clear removes all that the store holds of this server and user.
+func (i *Index) Clear() error {
+	_, err := i.do(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_clear(i.handle, failed) })
+	return err
+}
+
+// A Relation is how a path compares with another one.
+type Relation struct {
+	Equal, Under bool
+	// Common is how many components agree, from the end.
+	Common int
+}
+
+// ComparePaths compares a path with others.
+func ComparePaths(path string, others []string) ([]Relation, error) {
+	all, err := joined(others)
+	if err != nil || len(others) == 0 {
+		return nil, err
+	}
+	data, length := text(path)
+	list, size := text(all)
+	numbers := make([]C.uint32_t, len(others))
+	_, err = call(func(failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_compare_paths(data, length, list, size, C.size_t(len(others)), &numbers[0], failed)
+	})
+	relations := make([]Relation, len(others))
+	for at, number := range numbers {
+		relations[at] = Relation{
+			Equal:  number&C.PLEXINDEX_PATHS_EQUAL != 0,
+			Under:  number&C.PLEXINDEX_PATHS_UNDER != 0,
+			Common: int(number & C.PLEXINDEX_PATHS_COMMON),
+		}
+	}
+	return relations, err
+}
+
+// DrainLog gives the log lines that wait to `receive`, oldest first. The ring holds 256 for the whole process.
+func DrainLog(receive func(level int, message string)) error {
+	user := cgo.NewHandle(receive)
+	defer user.Delete()
+	return drainLog(uintptr(user))
+}
+
+//export plexindexGoLog
+func plexindexGoLog(user unsafe.Pointer, level C.int32_t, message *C.char, length C.size_t) {
+	cgo.Handle(uintptr(user)).Value().(func(int, string))(int(level), C.GoStringN(message, C.int(length)))
+}

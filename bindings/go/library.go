@@ -1,0 +1,343 @@
+package plexindex
+
+// #include "lookup.h"
+import "C"
+
+import (
+	"encoding/json"
+	"sync"
+	"time"
+	"unsafe"
+)
+
+// A Library is a library of an index, or all of them. Any number of goroutines may use it at once.
+type Library struct {
+	index  *Index
+	handle *C.plexindex_library_handle
+}
+
+// Library gives a library by its uuid, title or section id; "" gives all of them. It sends no request: the first
+// question to a library that does not exist gives LibraryNotFound.
+func (i *Index) Library(name string) (*Library, error) {
+	kind := C.int32_t(C.PLEXINDEX_SELECT_ANY)
+	if name == "" {
+		kind = C.PLEXINDEX_SELECT_ALL
+	}
+	data, length := text(name)
+	var memory arena
+	defer memory.free()
+	out := (**C.plexindex_library_handle)(memory.zeroed(8))
+	_, err := i.do(func(failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_library(i.handle, kind, data, length, out, failed)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Library{i, *out}, nil
+}
+
+// Match gives the full answer for one path. It asks the server where that is needed.
+func (l *Library) Match(path string, ask ...Ask) (Answer, error) {
+	return one(l.ask(path, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_match_path(i, q, out, failed)
+	}))
+}
+
+// MatchPaths is Match for many paths in one call: an answer for each, in order.
+func (l *Library) MatchPaths(paths []string, ask ...Ask) ([]Answer, error) {
+	all, err := joined(paths)
+	if err != nil || len(paths) == 0 {
+		return nil, err
+	}
+	return l.ask(all, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_match_paths(i, q, C.size_t(len(paths)), out, failed)
+	})
+}
+
+// Folder says which show, season, artist or item a folder is.
+func (l *Library) Folder(path string, ask ...Ask) (Answer, error) {
+	return one(l.ask(path, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_match_folder(i, q, out, failed)
+	}))
+}
+
+// MatchGUID gives the items with this GUID.
+func (l *Library) MatchGUID(guid string, ask ...Ask) (Answer, error) {
+	return one(l.ask(guid, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_match_guid(i, q, out, failed)
+	}))
+}
+
+// SearchTitle gives the items with this title.
+func (l *Library) SearchTitle(title string, ask ...Ask) (Answer, error) {
+	return one(l.ask(title, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_search_title(i, q, out, failed)
+	}))
+}
+
+var found = sync.Pool{New: func() any { return new([1024]byte) }}
+
+// LookupKey gives the key of the item with this path, where the index has it at hand; else "". It never waits. A path
+// with a NUL has none.
+func (l *Library) LookupKey(path string) string {
+	if path == "" || l.index.begin() != nil {
+		return ""
+	}
+	defer l.index.end()
+	room := found.Get().(*[1024]byte)
+	defer found.Put(room)
+	data, length := text(path)
+	size := C.lookup_key(l.handle, data, length, (*C.char)(unsafe.Pointer(room)), C.size_t(len(room)))
+	if size == 0 {
+		return ""
+	}
+	return string(room[:size-1])
+}
+
+// LookupKeys is LookupKey for many paths: a key or "" for each, in order.
+func (l *Library) LookupKeys(paths []string) ([]string, error) {
+	all, err := joined(paths)
+	if err != nil || len(paths) == 0 {
+		return nil, err
+	}
+	if err := l.index.begin(); err != nil {
+		return nil, err
+	}
+	defer l.index.end()
+	data, length := text(all)
+	var read []string
+	_, err = fill(64+40*len(paths), func(out, failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_lookup_keys(l.handle, data, length, C.size_t(len(paths)), out, failed)
+	}, func(out *C.plexindex_buffer) { read = keys(out, len(paths)) })
+	return read, err
+}
+
+const page = 1000
+
+// ItemsBelow gives the items with files below a folder to `each`, in the order of their paths, until that says false.
+// It sends no request.
+func (l *Library) ItemsBelow(folder string, each func(Item) bool) error {
+	at, length := text(folder)
+	for after := ""; ; {
+		from, size := text(after)
+		items, err := l.page(func(out, failed *C.plexindex_buffer) C.int32_t {
+			return C.plexindex_items_below(l.handle, at, length, from, size, page, out, failed)
+		})
+		if err != nil || len(items) == 0 {
+			return err
+		}
+		for _, item := range items {
+			if !each(item) {
+				return nil
+			}
+		}
+		after = items[len(items)-1].Path
+	}
+}
+
+// Items gives the items of the library to `each`, until that says false. It sends no request.
+func (l *Library) Items(each func(Item) bool) error {
+	var memory arena
+	defer memory.free()
+	cursor := (*C.int64_t)(memory.zeroed(8))
+	for {
+		items, err := l.page(func(out, failed *C.plexindex_buffer) C.int32_t {
+			return C.plexindex_items(l.index.handle, l.handle, cursor, page, out, failed)
+		})
+		if err != nil || len(items) == 0 {
+			return err
+		}
+		for _, item := range items {
+			if !each(item) {
+				return nil
+			}
+		}
+	}
+}
+
+func (l *Library) page(work func(out, failed *C.plexindex_buffer) C.int32_t) ([]Item, error) {
+	if err := l.index.begin(); err != nil {
+		return nil, err
+	}
+	defer l.index.end()
+	var items []Item
+	status, err := fill(400*page, work, func(out *C.plexindex_buffer) { items = readBlock(out)[0].Candidates })
+	if status != OK {
+		items = nil
+	}
+	return items, err
+}
+
+// Item reads one item, with all its files and ids, into what json.Unmarshal takes. The error is NotFound when no
+// listing holds it.
+func (l *Library) Item(key string, into any) error {
+	data, length := text(key)
+	return l.index.json(into, func(out, failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_item_json(l.handle, data, length, out, failed)
+	})
+}
+
+// Refresh brings the library up to date. It gives false when the deadline came first.
+func (l *Library) Refresh(ask ...Ask) (bool, error) {
+	status, err := l.index.query(l.handle, "", first(ask), func(query *C.plexindex_query) (Status, error) {
+		return call(func(failed *C.plexindex_buffer) C.int32_t {
+			return C.plexindex_refresh(l.index.handle, query, failed)
+		})
+	})
+	return status == OK && err == nil, err
+}
+
+// A Change is one entry of the feed.
+type Change struct {
+	// Change is added, removed, changed, moved or list_again.
+	Change, Library, Section string
+	// Path is the file, From where it was, FromKey the rating key before; each may be "".
+	Path, From string
+	FromKey    string `json:"from_key"`
+	// Item is as Library.Item gives it; null for list_again.
+	Item json.RawMessage
+}
+
+// Changes is a page of the feed. Give Token to the next call; More says that it has something now.
+type Changes struct {
+	Changes []Change
+	Token   string
+	More    bool
+}
+
+// Changes gives what was added, removed, changed and moved since a token, in the order in which the index learned it.
+// Without a token it gives no changes, and the token of now; with Ask.Full all items come first. It sends no request.
+// The error ListAgain says to begin anew with Full.
+func (l *Library) Changes(token string, limit int, ask ...Ask) (page Changes, err error) {
+	_, err = l.index.query(l.handle, token, first(ask), func(query *C.plexindex_query) (Status, error) {
+		return OK, readJSON(&page, func(out, failed *C.plexindex_buffer) C.int32_t {
+			return C.plexindex_changes_json(l.index.handle, query, C.size_t(limit), out, failed)
+		})
+	})
+	return page, err
+}
+
+// WaitForChanges waits until Changes has something since the token, or until Refresh has to ask the server before that
+// is known. It gives false when the deadline came first. Ask.Done ends it.
+func (l *Library) WaitForChanges(token string, ask ...Ask) (bool, error) {
+	status, err := l.index.query(l.handle, token, first(ask), func(query *C.plexindex_query) (Status, error) {
+		return call(func(failed *C.plexindex_buffer) C.int32_t {
+			return C.plexindex_wait_for_changes(l.index.handle, query, failed)
+		})
+	})
+	return status == OK && err == nil, err
+}
+
+// RecordMatch records that the item with this key has this path.
+func (l *Library) RecordMatch(path, key string) error {
+	return l.RecordMatches([][2]string{{path, key}})
+}
+
+// RecordMatches records many pairs of a path and a key: all, or none.
+func (l *Library) RecordMatches(pairs [][2]string) error {
+	paths, keys := make([]string, len(pairs)), make([]string, len(pairs))
+	for at, pair := range pairs {
+		paths[at], keys[at] = pair[0], pair[1]
+	}
+	allPaths, err := joined(paths)
+	if err != nil {
+		return err
+	}
+	allKeys, err := joined(keys)
+	if err != nil {
+		return err
+	}
+	path, pathLength := text(allPaths)
+	key, keyLength := text(allKeys)
+	_, err = l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_record_matches(l.handle, path, pathLength, key, keyLength, C.size_t(len(pairs)), failed)
+	})
+	return err
+}
+
+// A Lock says what an edit does to the locks of the fields that it names.
+type Lock int32
+
+// The locks.
+const (
+	Locks   Lock = C.PLEXINDEX_EDIT_LOCK
+	Unlocks Lock = C.PLEXINDEX_EDIT_UNLOCK
+	Leaves  Lock = C.PLEXINDEX_EDIT_LEAVE
+)
+
+// Edited is what became of an item.
+type Edited uint8
+
+// What may become of one: no request was sent, it was edited, that is not known, the server does not have it.
+const (
+	EditedNo      Edited = C.PLEXINDEX_EDITED_NO
+	EditedDone    Edited = C.PLEXINDEX_EDITED_DONE
+	EditedFailed  Edited = C.PLEXINDEX_EDITED_FAILED
+	EditedMissing Edited = C.PLEXINDEX_EDITED_MISSING
+)
+
+// An EditReport says how far an edit came, whether it succeeded or not.
+type EditReport struct {
+	Done, Failed, Requests uint64
+	States                 []Edited
+}
+
+// EditItems gives many items the same values: pairs of a name, as Plex has it, and a value.
+func (l *Library) EditItems(keys []string, changes [][2]string, lock Lock, deadline time.Duration) (EditReport, error) {
+	values := []string{}
+	for _, change := range changes {
+		values = append(values, change[0], change[1])
+	}
+	items, err := joined(keys)
+	if err != nil {
+		return EditReport{}, err
+	}
+	named, err := joined(values)
+	if err != nil {
+		return EditReport{}, err
+	}
+	var memory arena
+	defer memory.free()
+	states := memory.zeroed(C.size_t(len(keys) + 1))
+	report := (*C.plexindex_edit_report)(memory.zeroed(C.sizeof_plexindex_edit_report))
+	report.size, report.states, report.states_capacity = C.sizeof_plexindex_edit_report, (*C.uint8_t)(states), C.size_t(len(keys))
+	edit := (*C.plexindex_edit)(memory.zeroed(C.sizeof_plexindex_edit))
+	edit.size, edit.library = C.sizeof_plexindex_edit, l.handle
+	edit.keys, edit.keys_count = memory.bytes(items), C.size_t(len(keys))
+	edit.changes, edit.changes_count = memory.bytes(named), C.size_t(len(changes))
+	edit.deadline_ms, edit.lock = milliseconds(deadline), C.int32_t(lock)
+	_, err = l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_edit_items(l.index.handle, edit, report, failed)
+	})
+	told := EditReport{Done: uint64(report.done), Failed: uint64(report.failed), Requests: uint64(report.requests)}
+	for _, state := range C.GoBytes(states, C.int(len(keys))) {
+		told.States = append(told.States, Edited(state))
+	}
+	return told, err
+}
+
+// InvalidatePath invalidates a path.
+func (l *Library) InvalidatePath(path string) error {
+	data, length := text(path)
+	_, err := l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_invalidate_path(l.handle, data, length, failed)
+	})
+	return err
+}
+
+// InvalidateItem invalidates an item by its key or rating key.
+func (l *Library) InvalidateItem(key string) error {
+	data, length := text(key)
+	_, err := l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_invalidate_item(l.handle, data, length, failed)
+	})
+	return err
+}
+
+// Invalidate invalidates the library.
+func (l *Library) Invalidate() error {
+	_, err := l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_invalidate_library(l.handle, failed)
+	})
+	return err
+}

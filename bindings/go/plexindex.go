@@ -1,0 +1,506 @@
+// Package plexindex tells which Plex item a file is, without asking the server. It is a thin layer over the C library:
+// plexindex.h says in full what a call does.
+//
+// The library is found as C programs find it: where it is not installed in a place that the compiler knows, CGO_CFLAGS
+// and CGO_LDFLAGS say where, as `pkg-config --cflags --libs plexindex` does.
+package plexindex
+
+/*
+#cgo LDFLAGS: -lplexindex
+#include <stdlib.h>
+#include <string.h>
+#include "plexindex.h"
+
+extern int32_t plexindexGoProgress(void *user, plexindex_progress *progress);
+extern void plexindexGoLog(void *user, int32_t level, char *message, size_t length);
+
+static int32_t report(void *user, const plexindex_progress *progress) {
+    return plexindexGoProgress(user, (plexindex_progress *)progress);
+}
+
+static void receive(void *user, int32_t level, const char *message, size_t length) {
+    plexindexGoLog(user, level, (char *)message, length);
+}
+
+// Go must not store a Go pointer in C's memory: `user` is a number.
+static void ask_progress(plexindex_query *query, uintptr_t user) {
+    query->progress = report;
+    query->progress_user = (void *)user;
+}
+
+static int32_t drain(uintptr_t user, plexindex_buffer *error) {
+    return plexindex_drain_log(receive, (void *)user, error);
+}
+*/
+import "C"
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"runtime/cgo"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+)
+
+// Status is the outcome of a call. Statuses from 100 on are errors: errors.Is(err, plexindex.LibraryNotFound).
+type Status int32
+
+// What a caller may want to tell apart; plexindex.h has all of them.
+const (
+	OK               Status = C.PLEXINDEX_OK
+	NotFound         Status = C.PLEXINDEX_NOT_FOUND
+	Ambiguous        Status = C.PLEXINDEX_AMBIGUOUS
+	NotYet           Status = C.PLEXINDEX_NOT_YET
+	NeedsWarm        Status = C.PLEXINDEX_NEEDS_WARM
+	InvalidArgument  Status = C.PLEXINDEX_INVALID_ARGUMENT
+	Unsupported      Status = C.PLEXINDEX_UNSUPPORTED
+	Aborted          Status = C.PLEXINDEX_ABORTED
+	Panic            Status = C.PLEXINDEX_PANIC
+	Store            Status = C.PLEXINDEX_STORE
+	StoreFull        Status = C.PLEXINDEX_STORE_FULL
+	ListAgain        Status = C.PLEXINDEX_LIST_AGAIN
+	Connect          Status = C.PLEXINDEX_CONNECT
+	TLS              Status = C.PLEXINDEX_TLS
+	Unauthorized     Status = C.PLEXINDEX_UNAUTHORIZED
+	Forbidden        Status = C.PLEXINDEX_FORBIDDEN
+	NotOnServer      Status = C.PLEXINDEX_NOT_ON_SERVER
+	NotPlex          Status = C.PLEXINDEX_NOT_PLEX
+	Starting         Status = C.PLEXINDEX_STARTING
+	BadAnswer        Status = C.PLEXINDEX_BAD_ANSWER
+	ServerError      Status = C.PLEXINDEX_SERVER_ERROR
+	Timeout          Status = C.PLEXINDEX_TIMEOUT
+	Redirected       Status = C.PLEXINDEX_REDIRECTED
+	Offline          Status = C.PLEXINDEX_OFFLINE
+	LibraryNotFound  Status = C.PLEXINDEX_LIBRARY_NOT_FOUND
+	LibraryAmbiguous Status = C.PLEXINDEX_LIBRARY_AMBIGUOUS
+)
+
+// Error is the status's name.
+func (s Status) Error() string { return C.GoString(C.plexindex_status_name(C.int32_t(s))) }
+
+// An Error has the text of its own call, which names the input and the remedy.
+type Error struct {
+	Status  Status
+	Message string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Is says whether the target is the error's status.
+func (e *Error) Is(target error) bool { return target == error(e.Status) }
+
+// ErrClosed is what calls give once the index is closed.
+var ErrClosed = errors.New("the index is closed: open it again")
+
+// Version is that of the library.
+func Version() string { return C.GoString(C.plexindex_version()) }
+
+const errorText = 2048
+
+// newError makes a buffer for a call's text, in C's memory: it is filled on another thread than this one perhaps.
+type failure struct{ buffer *C.plexindex_buffer }
+
+func newFailure() failure {
+	memory := C.calloc(1, C.sizeof_plexindex_buffer+errorText)
+	buffer := (*C.plexindex_buffer)(memory)
+	buffer.data = unsafe.Add(memory, C.sizeof_plexindex_buffer)
+	buffer.capacity = errorText
+	return failure{buffer}
+}
+
+func (f failure) free() { C.free(unsafe.Pointer(f.buffer)) }
+
+// of gives the status, or the error that it is.
+func (f failure) of(status C.int32_t) (Status, error) {
+	if status < 100 {
+		return Status(status), nil
+	}
+	return Status(status), &Error{Status(status), C.GoString((*C.char)(f.buffer.data))}
+}
+
+// call makes a call with a buffer for its error.
+func call(work func(failed *C.plexindex_buffer) C.int32_t) (Status, error) {
+	failed := newFailure()
+	defer failed.free()
+	return failed.of(work(failed.buffer))
+}
+
+// fill makes a call that fills a buffer, again with a larger one where it must, and lets `read` have what it wrote.
+func fill(reserve int, work func(out, failed *C.plexindex_buffer) C.int32_t, read func(out *C.plexindex_buffer)) (Status, error) {
+	out := (*C.plexindex_buffer)(C.calloc(1, C.sizeof_plexindex_buffer))
+	defer C.free(unsafe.Pointer(out))
+	for capacity := C.size_t(reserve); ; capacity = out.length + out.length/4 {
+		C.free(out.data)
+		out.data, out.capacity = C.malloc(capacity), capacity
+		status, err := call(func(failed *C.plexindex_buffer) C.int32_t { return work(out, failed) })
+		if status == C.PLEXINDEX_BUFFER_TOO_SMALL {
+			continue
+		}
+		if err == nil {
+			read(out)
+		}
+		C.free(out.data)
+		return status, err
+	}
+}
+
+// text is a string for the time of a call: Go's own memory, which C reads and does not keep.
+func text(of string) (*C.char, C.size_t) {
+	if of == "" {
+		return nil, 0
+	}
+	return (*C.char)(unsafe.Pointer(stringData(of))), C.size_t(len(of))
+}
+
+func stringData(of string) *byte { return *(**byte)(unsafe.Pointer(&of)) }
+
+// arena is C's memory for a struct and what it points to.
+type arena []unsafe.Pointer
+
+func (a *arena) free() {
+	for _, one := range *a {
+		C.free(one)
+	}
+}
+
+func (a *arena) zeroed(size C.size_t) unsafe.Pointer {
+	memory := C.calloc(1, size)
+	*a = append(*a, memory)
+	return memory
+}
+
+func (a *arena) bytes(of string) C.plexindex_bytes {
+	if of == "" {
+		return C.plexindex_bytes{}
+	}
+	memory := C.CBytes([]byte(of))
+	*a = append(*a, memory)
+	return C.plexindex_bytes{data: (*C.char)(memory), length: C.size_t(len(of))}
+}
+
+// joined is texts with a NUL behind each.
+func joined(texts []string) (string, error) {
+	size := len(texts)
+	for _, one := range texts {
+		size += len(one)
+	}
+	all := make([]byte, 0, size)
+	for _, one := range texts {
+		for at := 0; at < len(one); at++ {
+			if one[at] == 0 {
+				return "", &Error{InvalidArgument, fmt.Sprintf("a path or a key cannot hold a NUL: %q", one)}
+			}
+		}
+		all = append(append(all, one...), 0)
+	}
+	return string(all), nil
+}
+
+// A Mapping is a rule between the host's paths and the server's.
+type Mapping struct {
+	// Server says that From is about the server's paths, Pattern that it is a regular expression.
+	Server, Pattern bool
+	From, To        string
+}
+
+// Options say how to open an index: the fields of plexindex_options. Zero is the default of each.
+type Options struct {
+	CacheDir, ServerURL, Token, User, CAFile string
+	// TTLAtOnce, TTLNever.
+	LibraryTTL, MaxAge, Deadline, ConnectTimeout, ReadTimeout time.Duration
+	// Negative: no request is tried again; no call is slow.
+	Retry, Slow             time.Duration
+	MatchesLimit, SizeLimit uint64
+	PageSize                uint32
+	LogLevel                int32
+	Mappings                []Mapping
+
+	Offline, AcceptInvalidCerts, NoMmap, ObfuscatePaths bool
+}
+
+// Values of Options and Ask that are no durations.
+const (
+	TTLAtOnce  = C.PLEXINDEX_TTL_AT_ONCE * time.Millisecond
+	TTLNever   = C.PLEXINDEX_TTL_NEVER * time.Millisecond
+	NoDeadline = C.PLEXINDEX_NO_DEADLINE * time.Millisecond
+)
+
+// milliseconds rounds up, as a short time is no default, and a negative one is a value of its own.
+func milliseconds(of time.Duration) C.int64_t {
+	if of > 0 {
+		return C.int64_t((of + time.Millisecond - 1) / time.Millisecond)
+	}
+	return C.int64_t(of / time.Millisecond)
+}
+
+func flag(on bool, value C.uint32_t) C.uint32_t {
+	if on {
+		return value
+	}
+	return 0
+}
+
+// An Index is open from Open to Close. Any number of goroutines may use it at once. One that is collected without
+// Close is closed then.
+type Index struct {
+	// How many calls are in flight; less than zero once Close has begun.
+	flying atomic.Int64
+	idle   chan struct{}
+	mutex  sync.Mutex
+	handle *C.plexindex_handle
+}
+
+// closed is what Close adds to the calls in flight.
+const closed = math.MinInt64 / 2
+
+// Open opens an index. It reads the disk only.
+func Open(options Options) (*Index, error) {
+	var memory arena
+	defer memory.free()
+	given := (*C.plexindex_options)(memory.zeroed(C.sizeof_plexindex_options))
+	given.size = C.sizeof_plexindex_options
+	given.cache_dir = memory.bytes(options.CacheDir)
+	given.server_url = memory.bytes(options.ServerURL)
+	given.token = memory.bytes(options.Token)
+	given.user = memory.bytes(options.User)
+	given.ca_file = memory.bytes(options.CAFile)
+	given.library_ttl_ms = milliseconds(options.LibraryTTL)
+	given.max_age_ms = milliseconds(options.MaxAge)
+	given.deadline_ms = milliseconds(options.Deadline)
+	given.connect_timeout_ms = milliseconds(options.ConnectTimeout)
+	given.read_timeout_ms = milliseconds(options.ReadTimeout)
+	given.retry_ms = noneBelowZero(options.Retry)
+	given.slow_ms = noneBelowZero(options.Slow)
+	given.matches_limit = C.uint64_t(options.MatchesLimit)
+	given.size_limit = C.uint64_t(options.SizeLimit)
+	given.page_size = C.uint32_t(options.PageSize)
+	given.log_level = C.int32_t(options.LogLevel)
+	given.flags = flag(options.Offline, C.PLEXINDEX_OPEN_OFFLINE) |
+		flag(options.AcceptInvalidCerts, C.PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS) |
+		flag(options.NoMmap, C.PLEXINDEX_OPEN_NO_MMAP) |
+		flag(options.ObfuscatePaths, C.PLEXINDEX_OPEN_OBFUSCATE_PATHS)
+	if count := len(options.Mappings); count > 0 {
+		rules := memory.zeroed(C.size_t(count) * C.sizeof_plexindex_mapping)
+		for at, rule := range options.Mappings {
+			kind := C.int32_t(C.PLEXINDEX_MAPPING_HOST_PREFIX)
+			if rule.Server {
+				kind = C.PLEXINDEX_MAPPING_SERVER_PREFIX
+			}
+			if rule.Pattern {
+				kind++
+			}
+			one := (*C.plexindex_mapping)(unsafe.Add(rules, at*C.sizeof_plexindex_mapping))
+			one.kind, one.from, one.to = kind, memory.bytes(rule.From), memory.bytes(rule.To)
+		}
+		given.mappings = (*C.plexindex_mapping)(rules)
+		given.mappings_count = C.size_t(count)
+	}
+	out := (**C.plexindex_handle)(memory.zeroed(8))
+	_, err := call(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_open(given, out, failed) })
+	if err != nil {
+		return nil, err
+	}
+	index := &Index{handle: *out, idle: make(chan struct{}, 1)}
+	runtime.SetFinalizer(index, func(index *Index) { _ = index.Close() })
+	return index, nil
+}
+
+func noneBelowZero(of time.Duration) C.int64_t {
+	if of < 0 {
+		return C.PLEXINDEX_NO_RETRY
+	}
+	return milliseconds(of)
+}
+
+// begin registers a call, for which Close waits.
+func (i *Index) begin() error {
+	if i.flying.Add(1) > 0 {
+		return nil
+	}
+	i.end()
+	return ErrClosed
+}
+
+func (i *Index) end() {
+	if i.flying.Add(-1) == closed {
+		select {
+		case i.idle <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (i *Index) closing() bool { return i.flying.Load() < 0 }
+
+// Close closes the index, after the calls that are in flight; fetches are cut short. These and later calls give
+// ErrClosed. It must not be called from a progress function.
+func (i *Index) Close() error {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	if i.handle == nil {
+		return nil
+	}
+	runtime.SetFinalizer(i, nil)
+	if i.flying.Add(closed) != closed {
+		for i.flying.Load() != closed {
+			<-i.idle
+		}
+	}
+	_, err := call(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_close(i.handle, failed) })
+	i.handle = nil
+	return err
+}
+
+// do makes a call that close waits for.
+func (i *Index) do(work func(failed *C.plexindex_buffer) C.int32_t) (Status, error) {
+	if err := i.begin(); err != nil {
+		return 0, err
+	}
+	defer i.end()
+	return call(work)
+}
+
+// A Progress says how far a fetch has come.
+type Progress struct {
+	Library      string
+	Items, Total uint64
+	Elapsed      time.Duration
+}
+
+// Ask says how a question is asked. The zero value is as the options of the index say.
+type Ask struct {
+	// NoDeadline: as long as it takes.
+	Deadline time.Duration
+	Offline  bool
+	// Full is for Refresh: a full listing is fetched in any case.
+	Full bool
+	// Progress is called while the call waits for the server, on the call's thread. False ends the call with Aborted.
+	Progress func(Progress) bool
+	// Done ends the call with Aborted when it is closed, as ctx.Done() is, while the call waits for the server.
+	Done <-chan struct{}
+}
+
+func first(asks []Ask) Ask {
+	if len(asks) == 0 {
+		return Ask{}
+	}
+	return asks[0]
+}
+
+// watcher is what a call's progress is told to.
+type watcher struct {
+	index *Index
+	ask   Ask
+	cause any
+}
+
+//export plexindexGoProgress
+func plexindexGoProgress(user unsafe.Pointer, progress *C.plexindex_progress) (end C.int32_t) {
+	watching := cgo.Handle(uintptr(user)).Value().(*watcher)
+	// A panic must not go through C: it goes on behind the call.
+	defer func() {
+		if cause := recover(); cause != nil {
+			watching.cause, end = cause, 1
+		}
+	}()
+	select {
+	case <-watching.ask.Done:
+		return 1
+	default:
+	}
+	if watching.index.closing() {
+		return 1
+	}
+	if watching.ask.Progress == nil {
+		return 0
+	}
+	told := Progress{
+		Library: C.GoStringN(progress.library.data, C.int(progress.library.length)),
+		Items:   uint64(progress.items),
+		Total:   uint64(progress.total),
+		Elapsed: time.Duration(progress.elapsed_ms) * time.Millisecond,
+	}
+	if watching.ask.Progress(told) {
+		return 0
+	}
+	return 1
+}
+
+// query makes a call that takes a plexindex_query.
+func (i *Index) query(library *C.plexindex_library_handle, text string, ask Ask, work func(*C.plexindex_query) (Status, error)) (Status, error) {
+	if err := i.begin(); err != nil {
+		return 0, err
+	}
+	defer i.end()
+	var memory arena
+	defer memory.free()
+	query := (*C.plexindex_query)(memory.zeroed(C.sizeof_plexindex_query))
+	query.size = C.sizeof_plexindex_query
+	query.library = library
+	query.text = memory.bytes(text)
+	query.deadline_ms = milliseconds(ask.Deadline)
+	query.flags = flag(ask.Offline, C.PLEXINDEX_QUERY_OFFLINE) | flag(ask.Full, C.PLEXINDEX_QUERY_FULL)
+	watching := &watcher{index: i, ask: ask}
+	user := cgo.NewHandle(watching)
+	defer user.Delete()
+	C.ask_progress(query, C.uintptr_t(user))
+	status, err := work(query)
+	if watching.cause != nil {
+		panic(watching.cause)
+	}
+	if errors.Is(err, Aborted) && i.closing() {
+		err = ErrClosed
+	}
+	return status, err
+}
+
+type blockCall func(*C.plexindex_handle, *C.plexindex_query, *C.plexindex_buffer, *C.plexindex_buffer) C.int32_t
+
+// ask makes a question, and reads its block.
+func (l *Library) ask(text string, ask Ask, function blockCall) ([]Answer, error) {
+	var answers []Answer
+	_, err := l.index.query(l.handle, text, ask, func(query *C.plexindex_query) (Status, error) {
+		return fill(16384+4*len(text), func(out, failed *C.plexindex_buffer) C.int32_t {
+			return function(l.index.handle, query, out, failed)
+		}, func(out *C.plexindex_buffer) { answers = readBlock(out) })
+	})
+	return answers, err
+}
+
+func one(answers []Answer, err error) (Answer, error) {
+	if err != nil || len(answers) == 0 {
+		return Answer{}, err
+	}
+	return answers[0], nil
+}
+
+// json makes a call that fills a buffer with JSON.
+func (i *Index) json(into any, work func(out, failed *C.plexindex_buffer) C.int32_t) error {
+	if err := i.begin(); err != nil {
+		return err
+	}
+	defer i.end()
+	return readJSON(into, work)
+}
+
+func readJSON(into any, work func(out, failed *C.plexindex_buffer) C.int32_t) error {
+	var raw []byte
+	status, err := fill(16384, work, func(out *C.plexindex_buffer) { raw = C.GoBytes(out.data, C.int(out.length)) })
+	if err != nil {
+		return err
+	}
+	if status != OK {
+		return &Error{status, "no listing holds the item"}
+	}
+	return json.Unmarshal(raw, into)
+}
+
+func drainLog(user uintptr) error {
+	_, err := call(func(failed *C.plexindex_buffer) C.int32_t { return C.drain(C.uintptr_t(user), failed) })
+	return err
+}

@@ -1,0 +1,382 @@
+package plexindex
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var told struct {
+	Movies   []struct{ Key, Title, Path string }
+	Repeated struct {
+		Name  string
+		Paths []string
+	}
+	Show struct {
+		Folder, Title string
+		Paths         []string
+		Episodes      int
+	}
+}
+
+func TestMain(m *testing.M) {
+	raw, err := os.ReadFile(os.Getenv("PLEXINDEX_TEST_FACTS"))
+	if err == nil {
+		err = json.Unmarshal(raw, &told)
+	}
+	if err != nil {
+		fmt.Println("run `make test-languages`:", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func opened(t *testing.T, change ...func(*Options)) *Index {
+	t.Helper()
+	options := Options{
+		CacheDir:  t.TempDir(),
+		ServerURL: os.Getenv("PLEXINDEX_TEST_URL"),
+		Token:     os.Getenv("PLEXINDEX_TEST_TOKEN"),
+		Retry:     -1,
+	}
+	for _, one := range change {
+		one(&options)
+	}
+	index, err := Open(options)
+	must(t, err)
+	t.Cleanup(func() { must(t, index.Close()) })
+	return index
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func same(t *testing.T, found, wanted any) {
+	t.Helper()
+	if !reflect.DeepEqual(found, wanted) {
+		t.Fatalf("found %v, wanted %v", found, wanted)
+	}
+}
+
+func library(t *testing.T, index *Index, name string) *Library {
+	t.Helper()
+	found, err := index.Library(name)
+	must(t, err)
+	return found
+}
+
+func TestOnePathManyPathsAndCandidates(t *testing.T) {
+	movies := library(t, opened(t), "Movies")
+	wanted := told.Movies[0]
+	same(t, movies.LookupKey(wanted.Path), "")
+	answer, err := movies.Match(wanted.Path)
+	must(t, err)
+	same(t, []any{answer.Status, answer.Rung, answer.Confidence, answer.Stale}, []any{OK, RungExact, ConfidenceHigh, false})
+	same(t, []any{answer.Item.Key, answer.Item.Title, answer.Item.Path, answer.Item.Kind}, []any{wanted.Key, wanted.Title, wanted.Path, KindMovie})
+	paths, keys := []string{}, []string{}
+	for _, movie := range told.Movies {
+		paths, keys = append(paths, movie.Path), append(keys, movie.Key)
+	}
+	paths, keys = append(paths, "/nowhere/x.mkv"), append(keys, "")
+	answers, err := movies.MatchPaths(paths)
+	must(t, err)
+	for at, answer := range answers[:len(answers)-1] {
+		same(t, answer.Item.Key, keys[at])
+	}
+	last := answers[len(answers)-1]
+	if last.Status != NotFound || last.Item != nil || !strings.Contains(last.Message, "no library has a folder above") {
+		t.Fatalf("%+v", last)
+	}
+	found, err := movies.LookupKeys(paths)
+	must(t, err)
+	same(t, found, keys)
+	same(t, movies.LookupKey(paths[1]), keys[1])
+	same(t, movies.LookupKey(strings.Repeat("x", 5000)), "")
+	same(t, movies.LookupKey("a\x00b"), "")
+
+	several, err := movies.Match("/somewhere/else/" + told.Repeated.Name)
+	must(t, err)
+	same(t, []any{several.Status, several.Item == nil, several.CandidatesTotal}, []any{Ambiguous, true, len(told.Repeated.Paths)})
+	candidates := []string{}
+	for _, item := range several.Candidates {
+		candidates = append(candidates, item.Path)
+	}
+	sort.Strings(candidates)
+	sort.Strings(told.Repeated.Paths)
+	same(t, candidates, told.Repeated.Paths)
+}
+
+func TestFoldersAndTheItemsBelow(t *testing.T) {
+	shows := library(t, opened(t), "TV Shows")
+	folder, err := shows.Folder(told.Show.Folder)
+	must(t, err)
+	same(t, []any{folder.Status, folder.Kind, folder.Item.Title, int(folder.Items)}, []any{OK, KindShow, told.Show.Title, told.Show.Episodes})
+	below := map[string]bool{}
+	must(t, shows.ItemsBelow(told.Show.Folder, func(item Item) bool { below[item.Path] = true; return true }))
+	same(t, len(below), int(folder.Files))
+	for _, path := range told.Show.Paths {
+		same(t, below[path], true)
+	}
+	count := 0
+	must(t, shows.Items(func(item Item) bool { count++; return item.Kind == KindEpisode && count < 50 }))
+	same(t, count, 50)
+}
+
+func TestAnErrorIsTyped(t *testing.T) {
+	index := opened(t)
+	_, err := library(t, index, "Movies").Match("")
+	var typed *Error
+	if !errors.As(err, &typed) || typed.Status != InvalidArgument || !errors.Is(err, InvalidArgument) || errors.Is(err, Timeout) {
+		t.Fatal(err)
+	}
+	if _, err := Open(Options{}); !errors.Is(err, InvalidArgument) || !strings.Contains(err.Error(), "cache_dir") {
+		t.Fatal(err)
+	}
+}
+
+func TestAHundredFailingCallsEachHaveTheirOwnText(t *testing.T) {
+	index := opened(t)
+	failures := make([]error, 100)
+	var group sync.WaitGroup
+	for number := range failures {
+		group.Add(1)
+		go func(number int) {
+			defer group.Done()
+			unknown, err := index.Library(fmt.Sprintf("None %d", number))
+			if err == nil {
+				_, err = unknown.Match("/x.mkv")
+			}
+			failures[number] = err
+		}(number)
+	}
+	group.Wait()
+	for number, err := range failures {
+		if !errors.Is(err, LibraryNotFound) || !strings.Contains(err.Error(), fmt.Sprintf("'None %d'", number)) {
+			t.Fatal(number, err)
+		}
+	}
+}
+
+func TestProgressIsReportedAndCanEndACall(t *testing.T) {
+	movies := library(t, opened(t, func(options *Options) { options.PageSize = 5 }), "Movies")
+	seen := []Progress{}
+	_, err := movies.Refresh(Ask{Progress: func(progress Progress) bool {
+		runtime.GC() // Go's memory may not move what C reads
+		seen = append(seen, progress)
+		return progress.Items < 50
+	}})
+	if !errors.Is(err, Aborted) || len(seen) == 0 || seen[len(seen)-1].Items < 50 || seen[len(seen)-1].Library != "Movies" {
+		t.Fatal(err, seen)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	_, err = movies.Refresh(Ask{Full: true, Done: ctx.Done(), Progress: func(Progress) bool { cancel(); return true }})
+	if !errors.Is(err, Aborted) {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() { same(t, recover(), "mine") }()
+		_, _ = movies.Refresh(Ask{Full: true, Progress: func(Progress) bool { panic("mine") }})
+		t.Fatal("the panic is lost")
+	}()
+	done, err := movies.Refresh()
+	same(t, []any{done, err}, []any{true, nil})
+}
+
+func TestCloseWaitsForCallsInFlight(t *testing.T) {
+	index := opened(t, func(options *Options) { options.PageSize = 1 })
+	movies := library(t, index, "Movies")
+	begun, ended := make(chan struct{}), make(chan error, 1)
+	var once sync.Once
+	go func() {
+		_, err := movies.Refresh(Ask{Progress: func(Progress) bool { once.Do(func() { close(begun) }); return true }})
+		ended <- err
+	}()
+	<-begun
+	var lookups sync.WaitGroup
+	for range [8]int{} {
+		lookups.Add(1)
+		go func() {
+			defer lookups.Done()
+			for !index.closing() {
+				movies.LookupKey(told.Movies[0].Path)
+			}
+		}()
+	}
+	must(t, index.Close())
+	select {
+	case err := <-ended:
+		same(t, err, ErrClosed)
+	case <-time.After(20 * time.Second):
+		t.Fatal("the call did not end")
+	}
+	lookups.Wait()
+	_, err := movies.Match("/x")
+	same(t, err, ErrClosed)
+	same(t, movies.LookupKey("/x"), "")
+	must(t, index.Close())
+}
+
+func TestStatisticsAndWhatIsRecorded(t *testing.T) {
+	index := opened(t)
+	movies := library(t, index, "Movies")
+	must(t, movies.RecordMatch("/own/name.mkv", told.Movies[3].Key))
+	answer, err := movies.Match("/own/name.mkv")
+	must(t, err)
+	same(t, answer.Rung, RungConfirmed)
+	must(t, movies.InvalidatePath("/own/name.mkv"))
+	answer, err = movies.Match("/own/name.mkv")
+	must(t, err)
+	same(t, answer.Status, NotFound)
+	var stats struct {
+		Answers, Requests map[string]int
+	}
+	must(t, index.Stats(&stats))
+	if stats.Answers["confirmed"] != 1 || stats.Requests["page"] < 1 {
+		t.Fatalf("%+v", stats)
+	}
+	var libraries []struct{ Title string }
+	must(t, index.Libraries(&libraries))
+	same(t, len(libraries), 2)
+	var facts map[string]any
+	must(t, index.Server(&facts))
+	must(t, index.Store(&facts))
+	must(t, movies.Item(told.Movies[3].Key, &facts))
+	same(t, errors.Is(movies.Item("999999", &facts), NotFound), true)
+	var proposals []any
+	must(t, index.Proposals(&proposals))
+	found, err := movies.SearchTitle(told.Movies[3].Title)
+	must(t, err)
+	same(t, len(found.Candidates) >= 1, true)
+	answer, err = movies.MatchGUID("imdb://tt0000000")
+	same(t, []any{answer.Status, err}, []any{NotFound, nil})
+	must(t, movies.InvalidateItem(told.Movies[4].Key))
+	must(t, movies.Invalidate())
+	must(t, index.InvalidateAll())
+	must(t, index.WatchStart())
+	must(t, index.WatchStop())
+	same(t, errors.Is(index.Notify("no event"), InvalidArgument), true)
+	relations, err := ComparePaths("/a/b/c.mkv", []string{"/A/b/c.mkv", "/a"})
+	must(t, err)
+	same(t, relations, []Relation{{true, false, 3}, {false, true, 0}})
+	must(t, DrainLog(func(int, string) {}))
+	same(t, Version() != "", true)
+	must(t, index.Clear())
+}
+
+func TestTheFeedOfChanges(t *testing.T) {
+	index := opened(t)
+	movies := library(t, index, "Movies")
+	_, err := movies.Refresh()
+	must(t, err)
+	now, err := movies.Changes("", 100)
+	must(t, err)
+	same(t, []any{len(now.Changes), now.More}, []any{0, false})
+	came, err := movies.WaitForChanges(now.Token, Ask{Deadline: time.Millisecond, Offline: true})
+	same(t, []any{came, err}, []any{false, nil})
+	ctx, cancel := context.WithCancel(context.Background())
+	go cancel()
+	_, err = movies.WaitForChanges(now.Token, Ask{Done: ctx.Done(), Offline: true})
+	same(t, errors.Is(err, Aborted), true)
+	all := map[string]bool{}
+	for page, asked := (Changes{More: true}), (Ask{Full: true}); page.More; asked = (Ask{}) {
+		page, err = movies.Changes(page.Token, 700, asked)
+		must(t, err)
+		for _, change := range page.Changes {
+			same(t, change.Change, "added")
+			all[change.Path] = true
+		}
+	}
+	same(t, len(all) >= 1490 && all[told.Movies[0].Path], true)
+	_, err = movies.Changes("no token", 1)
+	same(t, errors.Is(err, InvalidArgument), true)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := movies.WaitForChanges(now.Token, Ask{Offline: true})
+		ended <- err
+	}()
+	for index.flying.Load() == 0 {
+		runtime.Gosched()
+	}
+	must(t, index.Close())
+	same(t, <-ended, ErrClosed)
+}
+
+func TestAnEdit(t *testing.T) {
+	movies := library(t, opened(t), "Movies")
+	report, err := movies.EditItems([]string{told.Movies[0].Key, "999999"}, [][2]string{{"title", "A"}}, Locks, 0)
+	same(t, []any{errors.Is(err, NotOnServer), report.States}, []any{true, []Edited{EditedNo, EditedMissing}})
+	report, err = movies.EditItems([]string{told.Movies[9].Key}, [][2]string{{"summary", "A"}}, Leaves, 0)
+	must(t, err)
+	same(t, []any{int(report.Done), report.States}, []any{1, []Edited{EditedDone}})
+}
+
+func TestTables(t *testing.T) {
+	index := opened(t)
+	table, err := index.Table("notes", true)
+	must(t, err)
+	must(t, table.Put("One", []byte("first"), TTLNever, DefaultTableLimit))
+	must(t, table.Put("", []byte{0, 255}, 0, DefaultTableLimit))
+	value, there, err := table.Get("ONE")
+	must(t, err)
+	same(t, []any{string(value), there, table.Lookup("one")}, []any{"first", true, "first"})
+	_, there, err = table.Get("two")
+	same(t, []any{there, err}, []any{false, nil})
+	names := []string{}
+	must(t, table.Names(func(name string) bool { names = append(names, name); return true }))
+	same(t, names, []string{"", "one"})
+	count, err := table.Count()
+	same(t, []any{count, err}, []any{uint64(2), nil})
+	must(t, table.Remove("one"))
+	must(t, table.Clear())
+}
+
+func TestAnIndexThatIsNotClosedIsCollected(t *testing.T) {
+	folder := t.TempDir()
+	held := func() (count int) {
+		entries, _ := os.ReadDir("/proc/self/fd")
+		for _, entry := range entries {
+			if target, err := os.Readlink("/proc/self/fd/" + entry.Name()); err == nil && strings.HasPrefix(target, folder) {
+				count++
+			}
+		}
+		return count
+	}
+	func() {
+		index, err := Open(Options{CacheDir: folder, ServerURL: os.Getenv("PLEXINDEX_TEST_URL"), Token: os.Getenv("PLEXINDEX_TEST_TOKEN")})
+		must(t, err)
+		_, err = library(t, index, "Movies").Match(told.Movies[0].Path)
+		must(t, err)
+	}()
+	same(t, held() > 0, true)
+	for tries := 0; held() > 0 && tries < 500; tries++ {
+		runtime.GC()
+		time.Sleep(10 * time.Millisecond)
+	}
+	same(t, held(), 0)
+}
+
+func TestTheExampleFindsAFile(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "match")
+	if said, err := exec.Command("go", "build", "-o", program, "./examples/match").CombinedOutput(); err != nil {
+		t.Fatal(string(said))
+	}
+	url, token := os.Getenv("PLEXINDEX_TEST_URL"), os.Getenv("PLEXINDEX_TEST_TOKEN")
+	printed, err := exec.Command(program, url, token, t.TempDir(), "Movies", told.Movies[0].Path).Output()
+	must(t, err)
+	same(t, string(printed), told.Movies[0].Key+": "+told.Movies[0].Title+"\n")
+}

@@ -1,0 +1,142 @@
+package plexindex
+
+// #include "lookup.h"
+import "C"
+
+import (
+	"time"
+	"unsafe"
+)
+
+// A Table holds the host's own values by name. Any number of goroutines may use it at once.
+type Table struct {
+	index  *Index
+	handle *C.plexindex_table_handle
+}
+
+// DefaultTableLimit is how many bytes all tables may take, where a caller has no other wish.
+const DefaultTableLimit = 100_000_000
+
+// named is a text in C's memory; an empty one is a pointer, and 0.
+func (a *arena) named(of string) C.plexindex_bytes {
+	if of == "" {
+		return C.plexindex_bytes{data: (*C.char)(a.zeroed(1))}
+	}
+	return a.bytes(of)
+}
+
+// Table gives a table by its name. With foldASCII `A` to `Z` in names of entries count as `a` to `z`.
+func (i *Index) Table(name string, foldASCII bool) (*Table, error) {
+	var memory arena
+	defer memory.free()
+	given := memory.named(name)
+	out := (**C.plexindex_table_handle)(memory.zeroed(8))
+	flags := C.uint32_t(flag(foldASCII, C.PLEXINDEX_TABLE_FOLD_ASCII))
+	_, err := i.do(func(failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_table(i.handle, given.data, given.length, flags, out, failed)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Table{i, *out}, nil
+}
+
+// Lookup gives a value where the index has it at hand; else "". It never waits.
+func (t *Table) Lookup(name string) string {
+	if name == "" || t.index.begin() != nil {
+		return ""
+	}
+	defer t.index.end()
+	room := found.Get().(*[1024]byte)
+	defer found.Put(room)
+	data, length := text(name)
+	size := C.table_lookup(t.handle, data, length, (*C.char)(unsafe.Pointer(room)), C.size_t(len(room)))
+	if size == 0 {
+		return ""
+	}
+	return string(room[:size-1])
+}
+
+// Get gives the value of this name, and whether there is one.
+func (t *Table) Get(name string) (value []byte, there bool, err error) {
+	if err := t.index.begin(); err != nil {
+		return nil, false, err
+	}
+	defer t.index.end()
+	var memory arena
+	defer memory.free()
+	given := memory.named(name)
+	status, err := fill(1024, func(out, failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_table_get(t.handle, given.data, given.length, out, failed)
+	}, func(out *C.plexindex_buffer) { value = C.GoBytes(out.data, C.int(out.length)) })
+	if status != OK || err != nil {
+		return nil, false, err
+	}
+	return value, true, nil
+}
+
+// Put stores a value. `ttl`: after how long it expires; 0 is one hour, TTLNever. `limit`: how many bytes all tables
+// may take.
+func (t *Table) Put(name string, value []byte, ttl time.Duration, limit uint64) error {
+	var memory arena
+	defer memory.free()
+	given, stored := memory.named(name), memory.named(string(value))
+	_, err := t.index.do(func(failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_table_put(t.handle, given.data, given.length, stored.data, stored.length, milliseconds(ttl), C.uint64_t(limit), failed)
+	})
+	return err
+}
+
+// Remove removes an entry.
+func (t *Table) Remove(name string) error {
+	var memory arena
+	defer memory.free()
+	given := memory.named(name)
+	_, err := t.index.do(func(failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_table_remove(t.handle, given.data, given.length, failed)
+	})
+	return err
+}
+
+// Names gives the names of its entries to `each`, in the order of their bytes, until that says false.
+func (t *Table) Names(each func(string) bool) error {
+	for after, begun := "", false; ; begun = true {
+		name, there, err := t.next(after, begun)
+		if err != nil || !there || !each(name) {
+			return err
+		}
+		after = name
+	}
+}
+
+func (t *Table) next(after string, begun bool) (name string, there bool, err error) {
+	if err := t.index.begin(); err != nil {
+		return "", false, err
+	}
+	defer t.index.end()
+	var memory arena
+	defer memory.free()
+	var given C.plexindex_bytes
+	if begun {
+		given = memory.named(after)
+	}
+	status, err := fill(1024, func(out, failed *C.plexindex_buffer) C.int32_t {
+		return C.plexindex_table_next(t.handle, given.data, given.length, out, failed)
+	}, func(out *C.plexindex_buffer) { name = C.GoStringN((*C.char)(out.data), C.int(out.length)) })
+	return name, status == OK && err == nil, err
+}
+
+// Count says how many entries it has.
+func (t *Table) Count() (uint64, error) {
+	var memory arena
+	defer memory.free()
+	out := (*C.uint64_t)(memory.zeroed(8))
+	_, err := t.index.do(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_table_count(t.handle, out, failed) })
+	return uint64(*out), err
+}
+
+// Clear removes all entries.
+func (t *Table) Clear() error {
+	_, err := t.index.do(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_table_clear(t.handle, failed) })
+	return err
+}

@@ -1,0 +1,389 @@
+// Made from include/plexindex.json by `make header`, for 64 bits.
+import com.sun.jna.*;
+import com.sun.jna.Structure.FieldOrder;
+import com.sun.jna.ptr.*;
+
+/** The C ABI of plexindex, as it is. */
+public interface Plexindex extends Library {
+    int ABI_VERSION = 1;
+    int TTL_AT_ONCE = -1;
+    int TTL_NEVER = -2;
+    int NO_DEADLINE = -1;
+    int NO_RETRY = -1;
+    int NEVER_SLOW = -1;
+    int OPEN_OFFLINE = 1;
+    int OPEN_ACCEPT_INVALID_CERTS = 2;
+    int OPEN_NO_MMAP = 4;
+    int OPEN_OBFUSCATE_PATHS = 8;
+    int MAPPING_HOST_PREFIX = 1;
+    int MAPPING_HOST_PATTERN = 2;
+    int MAPPING_SERVER_PREFIX = 3;
+    int MAPPING_SERVER_PATTERN = 4;
+    int QUERY_OFFLINE = 1;
+    int QUERY_FULL = 2;
+    int QUERY_AT_ONCE = 4;
+    int SELECT_ANY = 0;
+    int SELECT_TITLE = 1;
+    int SELECT_SECTION = 2;
+    int SELECT_UUID = 3;
+    int SELECT_ALL = 4;
+    int RUNG_NONE = 0;
+    int RUNG_CONFIRMED = 1;
+    int RUNG_EXACT = 2;
+    int RUNG_MAPPED = 3;
+    int RUNG_SUFFIX = 4;
+    int RUNG_FILE_NAME = 5;
+    int CONFIDENCE_NONE = 0;
+    int CONFIDENCE_LOW = 1;
+    int CONFIDENCE_HIGH = 2;
+    int REASON_NONE = 0;
+    int REASON_NO_LOCATION = 1;
+    int REASON_NOT_LISTED = 2;
+    int REASON_NOT_FETCHED = 3;
+    int REASON_SEVERAL_ITEMS = 4;
+    int REASON_SEVERAL_LIBRARIES = 5;
+    int REASON_UNCONFIRMED = 6;
+    int REASON_ONLY_ROOT_DIFFERS = 7;
+    int REASON_PATH_TELLS = 8;
+    int REASON_NO_EVIDENCE = 9;
+    int REASON_CONTRADICTED = 10;
+    int REASON_SEVERAL_EPISODES = 11;
+    int REASON_EMPTY = 12;
+    int REASON_ABOVE_LOCATIONS = 13;
+    int ANSWER_STALE = 1;
+    int PATHS_EQUAL = 65536;
+    int PATHS_UNDER = 131072;
+    int PATHS_COMMON = 65535;
+    int ITEM_PATH_NOT_UTF8 = 1;
+    int ITEM_KEY_ONLY = 2;
+    int REQUEST_IDENTITY = 0;
+    int REQUEST_PROBE = 1;
+    int REQUEST_PAGE = 2;
+    int REQUEST_DELTA = 3;
+    int REQUEST_FIND_PATH = 4;
+    int REQUEST_CONFIRM = 5;
+    int REQUEST_EDIT = 6;
+    int REQUEST_EVENTS = 7;
+    int EDIT_LOCK = 0;
+    int EDIT_UNLOCK = 1;
+    int EDIT_LEAVE = 2;
+    int EDITED_NO = 0;
+    int EDITED_DONE = 1;
+    int EDITED_FAILED = 2;
+    int EDITED_MISSING = 3;
+    int TABLE_FOLD_ASCII = 1;
+    int TABLE_PUT = 1;
+    int TABLE_REMOVE = 2;
+    int TABLE_CLEAR = 3;
+    int LOG_OFF = -1;
+    int LOG_ERROR = 1;
+    int LOG_WARN = 2;
+    int LOG_INFO = 3;
+    int LOG_DEBUG = 4;
+    int OK = 0;
+    int NOT_FOUND = 1;
+    int AMBIGUOUS = 2;
+    int NOT_YET = 3;
+    int NEEDS_WARM = 4;
+    int INVALID_ARGUMENT = 100;
+    int NULL_POINTER = 101;
+    int UNSUPPORTED = 102;
+    int BUFFER_TOO_SMALL = 103;
+    int ABORTED = 104;
+    int PANIC = 105;
+    int STORE = 200;
+    int STORE_FULL = 201;
+    int CONNECT = 300;
+    int TLS = 301;
+    int UNAUTHORIZED = 302;
+    int FORBIDDEN = 303;
+    int NOT_ON_SERVER = 304;
+    int NOT_PLEX = 305;
+    int STARTING = 306;
+    int BAD_ANSWER = 307;
+    int SERVER_ERROR = 308;
+    int TIMEOUT = 309;
+    int REDIRECTED = 310;
+    int OFFLINE = 311;
+    int LIBRARY_NOT_FOUND = 400;
+    int LIBRARY_AMBIGUOUS = 401;
+    int LIST_AGAIN = 402;
+
+    @FieldOrder({"data", "length"})
+    class Bytes extends Structure {
+        public Pointer data;
+        public long length;
+        public Bytes() { }
+        public Bytes(Pointer at) { super(at); read(); }
+    }
+
+    @FieldOrder({"kind", "reserved", "from", "to"})
+    class Mapping extends Structure {
+        public int kind;
+        public int reserved;
+        public Bytes from;
+        public Bytes to;
+        public Mapping() { }
+        public Mapping(Pointer at) { super(at); read(); }
+    }
+
+    @FieldOrder({"size", "cache_dir", "server_url", "token", "user", "ca_file", "library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms", "matches_limit", "flags", "page_size", "log_level", "reserved", "mappings", "mappings_count", "slow_ms", "size_limit", "database"})
+    class Options extends Structure {
+        public long size;
+        public Bytes cache_dir;
+        public Bytes server_url;
+        public Bytes token;
+        public Bytes user;
+        public Bytes ca_file;
+        public long library_ttl_ms;
+        public long max_age_ms;
+        public long deadline_ms;
+        public long connect_timeout_ms;
+        public long read_timeout_ms;
+        public long retry_ms;
+        public long matches_limit;
+        public int flags;
+        public int page_size;
+        public int log_level;
+        public int reserved;
+        public Pointer mappings;
+        public long mappings_count;
+        public long slow_ms;
+        public long size_limit;
+        public Bytes database;
+        public Options() { }
+        public Options(Pointer at) { super(at); read(); }
+    }
+
+    @FieldOrder({"data", "capacity", "length"})
+    class Buffer extends Structure {
+        public Pointer data;
+        public long capacity;
+        public long length;
+        public Buffer() { }
+        public Buffer(Pointer at) { super(at); read(); }
+    }
+
+    @FieldOrder({"size", "library", "items", "total", "elapsed_ms"})
+    class Progress extends Structure {
+        public long size;
+        public Bytes library;
+        public long items;
+        public long total;
+        public long elapsed_ms;
+        public Progress() { }
+        public Progress(Pointer at) { super(at); read(); }
+    }
+
+    @FieldOrder({"size", "library", "text", "deadline_ms", "flags", "reserved", "progress", "progress_user"})
+    class Query extends Structure {
+        public long size;
+        public Pointer library;
+        public Bytes text;
+        public long deadline_ms;
+        public int flags;
+        public int reserved;
+        public ProgressFn progress;
+        public Pointer progress_user;
+        public Query() { }
+        public Query(Pointer at) { super(at); read(); }
+    }
+
+    @FieldOrder({"offset", "length"})
+    class Text extends Structure {
+        public int offset;
+        public int length;
+        public Text() { }
+        public Text(Pointer at) { super(at); read(); }
+    }
+
+    @FieldOrder({"status", "rung", "confidence", "reason", "flags", "item", "candidates", "candidates_count", "candidates_total", "message", "age_ms", "items", "files", "kind", "reserved"})
+    class Answer extends Structure {
+        public int status;
+        public byte rung;
+        public byte confidence;
+        public byte reason;
+        public byte flags;
+        public int item;
+        public int candidates;
+        public int candidates_count;
+        public int candidates_total;
+        public Text message;
+        public long age_ms;
+        public long items;
+        public long files;
+        public int kind;
+        public int reserved;
+        public Answer() { }
+        public Answer(Pointer at) { super(at); read(); }
+    }
+
+    @FieldOrder({"key", "rating_key", "title", "guid", "show_title", "show_rating_key", "show_guid", "path", "section", "library_title", "kind", "year", "season", "episode", "flags", "reserved"})
+    class Item extends Structure {
+        public Text key;
+        public Text rating_key;
+        public Text title;
+        public Text guid;
+        public Text show_title;
+        public Text show_rating_key;
+        public Text show_guid;
+        public Text path;
+        public Text section;
+        public Text library_title;
+        public int kind;
+        public int year;
+        public int season;
+        public int episode;
+        public int flags;
+        public int reserved;
+        public Item() { }
+        public Item(Pointer at) { super(at); read(); }
+    }
+
+    @FieldOrder({"size", "library", "keys", "keys_count", "changes", "changes_count", "deadline_ms", "lock", "reserved"})
+    class Edit extends Structure {
+        public long size;
+        public Pointer library;
+        public Bytes keys;
+        public long keys_count;
+        public Bytes changes;
+        public long changes_count;
+        public long deadline_ms;
+        public int lock;
+        public int reserved;
+        public Edit() { }
+        public Edit(Pointer at) { super(at); read(); }
+    }
+
+    @FieldOrder({"size", "states", "states_capacity", "done", "failed", "requests"})
+    class EditReport extends Structure {
+        public long size;
+        public Pointer states;
+        public long states_capacity;
+        public long done;
+        public long failed;
+        public long requests;
+        public EditReport() { }
+        public EditReport(Pointer at) { super(at); read(); }
+    }
+
+    @FieldOrder({"kind", "reserved", "table", "name", "value"})
+    class TableOp extends Structure {
+        public int kind;
+        public int reserved;
+        public Pointer table;
+        public Bytes name;
+        public Bytes value;
+        public TableOp() { }
+        public TableOp(Pointer at) { super(at); read(); }
+    }
+
+    @FieldOrder({"size", "answers", "lookup_misses", "stale_answers", "requests", "bytes_received", "store_requests", "store_answers", "listings", "network_us", "store_us", "image_us", "items", "matches", "libraries", "disk_bytes", "sequence", "events", "hints", "parse_us", "wait_us", "match_us", "calls", "calls_us", "slow_calls", "failures", "size_limit", "over_limit", "evictions"})
+    class Statistics extends Structure {
+        public long size;
+        public long[] answers = new long[6];
+        public long lookup_misses;
+        public long stale_answers;
+        public long[] requests = new long[8];
+        public long bytes_received;
+        public long store_requests;
+        public long store_answers;
+        public long listings;
+        public long network_us;
+        public long store_us;
+        public long image_us;
+        public long items;
+        public long matches;
+        public long libraries;
+        public long disk_bytes;
+        public long sequence;
+        public long events;
+        public long hints;
+        public long parse_us;
+        public long wait_us;
+        public long match_us;
+        public long calls;
+        public long calls_us;
+        public long slow_calls;
+        public long failures;
+        public long size_limit;
+        public long over_limit;
+        public long evictions;
+        public Statistics() { }
+        public Statistics(Pointer at) { super(at); read(); }
+    }
+
+    @FieldOrder({"size", "answer_size", "item_size", "count", "first", "log_lines"})
+    class Answers extends Structure {
+        public int size;
+        public int answer_size;
+        public int item_size;
+        public int count;
+        public int first;
+        public int log_lines;
+        public Answers() { }
+        public Answers(Pointer at) { super(at); read(); }
+    }
+
+    interface ProgressFn extends Callback {
+        int call(Pointer user, Pointer progress);
+    }
+
+    interface LogFn extends Callback {
+        void call(Pointer user, int level, Pointer message, long length);
+    }
+
+    int plexindex_abi_version();
+    String plexindex_version();
+    String plexindex_status_name(int status);
+    String plexindex_last_error_message();
+    int plexindex_open(Options options, PointerByReference out_handle, Buffer error);
+    int plexindex_close(Pointer handle, Buffer error);
+    int plexindex_library(Pointer handle, int kind, byte[] selector, long length, PointerByReference out_library, Buffer error);
+    String plexindex_lookup_key(Pointer library, byte[] path);
+    int plexindex_lookup_keys(Pointer library, byte[] paths, long length, long count, Buffer keys, Buffer error);
+    int plexindex_match_path(Pointer handle, Query query, Buffer answer, Buffer error);
+    int plexindex_match_paths(Pointer handle, Query query, long count, Buffer answers, Buffer error);
+    int plexindex_match_folder(Pointer handle, Query query, Buffer answer, Buffer error);
+    int plexindex_items_below(Pointer library, byte[] path, long path_length, byte[] after, long after_length, long limit, Buffer page, Buffer error);
+    int plexindex_match_guid(Pointer handle, Query query, Buffer answer, Buffer error);
+    int plexindex_search_title(Pointer handle, Query query, Buffer answer, Buffer error);
+    long plexindex_block_answers(Buffer block);
+    Pointer plexindex_block_answer(Buffer block, long place);
+    Pointer plexindex_block_item(Buffer block, Pointer answer);
+    Pointer plexindex_block_candidate(Buffer block, Pointer answer, long place);
+    String plexindex_block_text(Buffer block, Pointer text);
+    int plexindex_compare_paths(byte[] path, long path_length, byte[] others, long others_length, long count, Pointer relations, Buffer error);
+    int plexindex_record_match(Pointer library, byte[] path, long path_length, byte[] key, long key_length, Buffer error);
+    int plexindex_record_matches(Pointer library, byte[] paths, long paths_length, byte[] keys, long keys_length, long count, Buffer error);
+    int plexindex_invalidate_path(Pointer library, byte[] path, long length, Buffer error);
+    int plexindex_invalidate_item(Pointer library, byte[] key, long length, Buffer error);
+    int plexindex_invalidate_library(Pointer library, Buffer error);
+    int plexindex_invalidate_all(Pointer handle, Buffer error);
+    int plexindex_clear(Pointer handle, Buffer error);
+    int plexindex_refresh(Pointer handle, Query query, Buffer error);
+    int plexindex_watch_start(Pointer handle, Buffer error);
+    int plexindex_watch_stop(Pointer handle, Buffer error);
+    int plexindex_notify(Pointer handle, byte[] body, long length, Buffer error);
+    int plexindex_changes_json(Pointer handle, Query query, long limit, Buffer json, Buffer error);
+    int plexindex_wait_for_changes(Pointer handle, Query query, Buffer error);
+    int plexindex_edit_items(Pointer handle, Edit edit, EditReport report, Buffer error);
+    int plexindex_table(Pointer handle, byte[] name, long length, int flags, PointerByReference out_table, Buffer error);
+    String plexindex_table_lookup(Pointer table, byte[] name);
+    int plexindex_table_get(Pointer table, byte[] name, long name_length, Buffer value, Buffer error);
+    int plexindex_table_put(Pointer table, byte[] name, long name_length, byte[] value, long value_length, long ttl_ms, long limit, Buffer error);
+    int plexindex_table_remove(Pointer table, byte[] name, long name_length, Buffer error);
+    int plexindex_table_write(Pointer handle, Pointer ops, long count, long ttl_ms, long limit, Buffer error);
+    int plexindex_table_next(Pointer table, byte[] after, long after_length, Buffer name, Buffer error);
+    int plexindex_table_count(Pointer table, LongByReference count, Buffer error);
+    int plexindex_table_clear(Pointer table, Buffer error);
+    int plexindex_items(Pointer handle, Pointer library, LongByReference cursor, long limit, Buffer page, Buffer error);
+    int plexindex_item_json(Pointer library, byte[] key, long key_length, Buffer json, Buffer error);
+    int plexindex_libraries_json(Pointer handle, Query query, Buffer json, Buffer error);
+    int plexindex_server_json(Pointer handle, Query query, Buffer json, Buffer error);
+    int plexindex_store_json(Pointer handle, Buffer json, Buffer error);
+    int plexindex_proposals_json(Pointer handle, Buffer json, Buffer error);
+    int plexindex_stats(Pointer handle, Statistics stats, Buffer error);
+    int plexindex_stats_json(Pointer handle, Buffer json, Buffer error);
+    int plexindex_drain_log(LogFn receive, Pointer user, Buffer error);
+}

@@ -1,0 +1,13 @@
+-- Which item is this file? `luajit match.lua URL TOKEN FOLDER LIBRARY FILE`
+local plexindex = require("plexindex")
+
+local url, token, folder, library, file = unpack(arg)
+local index = plexindex.open { server_url = url, token = token, cache_dir = folder } -- the folder is made
+local match = index:library(library):match(file) -- fetches the library where it must
+if match.item then
+   print(match.item.key .. ": " .. match.item.title)
+else
+   print(match.status .. ": " .. (match.message or ""))
+   for _, item in ipairs(match.candidates) do print("  " .. item.path) end
+end
+index:close()

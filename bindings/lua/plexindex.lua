@@ -1,0 +1,645 @@
+-- Tells which Plex item a file is, without asking the server: a thin layer over the C library, whose plexindex.h says in
+-- full what a call does. For LuaJIT.
+
+local ffi = require("ffi")
+local abi = require("plexindex.abi")
+local c, statuses = abi.constants, abi.statuses
+
+local plexindex = {}
+
+local FIRST_ERROR = 100
+local ERROR_TEXT = 2048
+local PAGE = 1000
+local KINDS = { [1] = "movie", [2] = "show", [3] = "season", [4] = "episode", [8] = "artist", [10] = "track",
+   [12] = "clip", [13] = "photo" }
+local MAPPINGS = { host = c.MAPPING_HOST_PREFIX, server = c.MAPPING_SERVER_PREFIX }
+local FLAGS = { offline = c.OPEN_OFFLINE, accept_invalid_certs = c.OPEN_ACCEPT_INVALID_CERTS,
+   no_mmap = c.OPEN_NO_MMAP, obfuscate_paths = c.OPEN_OBFUSCATE_PATHS }
+
+-- The words for the numbers with this prefix.
+local function words(prefix)
+   local found = {}
+   for name, value in pairs(c) do
+      if name:sub(1, #prefix) == prefix then found[value] = name:sub(#prefix + 1):lower() end
+   end
+   return found
+end
+
+local EDITED = words("EDITED_")
+local RUNGS, CONFIDENCES, REASONS, LEVELS = words("RUNG_"), words("CONFIDENCE_"), words("REASON_"), words("LOG_")
+local NAMES = {}
+for name, value in pairs(statuses) do NAMES[value] = name end
+
+-- What PLEXINDEX_LIBRARY names, else the system's.
+local function load()
+   local named = os.getenv("PLEXINDEX_LIBRARY")
+   local ok, library = pcall(ffi.load, named and named ~= "" and named or "plexindex")
+   if not ok then
+      error("the plexindex library cannot be loaded: " .. library .. ": install it, or set PLEXINDEX_LIBRARY", 0)
+   end
+   if library.plexindex_abi_version() ~= c.ABI_VERSION then
+      error(("plexindex %s has ABI version %d, this module was written for %d: install matching versions"):format(
+         ffi.string(library.plexindex_version()), library.plexindex_abi_version(), c.ABI_VERSION), 0)
+   end
+   return library
+end
+
+local C = load()
+
+-- --- Errors --------------------------------------------------------------------------------------------------------
+
+-- An error of the library: `status` is its number, `code` its name, such as "LIBRARY_NOT_FOUND".
+local Error = {}
+Error.__index = Error
+Error.__tostring = function(self) return self.message end
+plexindex.Error = Error
+
+local function failure(code, message, status)
+   return setmetatable({ code = code, message = message, status = status }, Error)
+end
+
+-- Makes a call with a buffer of its own for the error's text, as the last of its arguments; gives the status.
+local function call(work)
+   local text = ffi.new("char[?]", ERROR_TEXT)
+   local buffer = ffi.new("plexindex_buffer", { data = text, capacity = ERROR_TEXT })
+   local status = work(buffer)
+   if status < FIRST_ERROR or status == statuses.BUFFER_TOO_SMALL then return status end
+   error(failure(NAMES[status] or "UNKNOWN", ffi.string(text), status), 0)
+end
+
+-- A call that fills a buffer, made again with a larger one where it must: the status, and what `read` makes of the
+-- buffer. Its memory lives as long as this function runs.
+local function fill(work, read, reserve)
+   local capacity = reserve or 16384
+   while true do
+      local memory = ffi.new("uint64_t[?]", math.ceil(capacity / 8))
+      local buffer = ffi.new("plexindex_buffer", { data = memory, capacity = capacity })
+      local status = call(function(failed) return work(buffer, failed) end)
+      if status ~= statuses.BUFFER_TOO_SMALL then
+         local found = read(buffer)
+         return status, found
+      end
+      capacity = math.ceil(tonumber(buffer.length) * 1.25)
+   end
+end
+-- Compiled code must not be called back by C, and need not keep memory that it does not use any more: what calls C with
+-- a callback, or with memory that C fills, stays with the interpreter.
+jit.off(call, true)
+jit.off(fill, true)
+
+local function checked(text, what)
+   if type(text) ~= "string" then error(("%s must be a string, not %s"):format(what, type(text)), 3) end
+   return text
+end
+
+-- Texts with a NUL behind each.
+local function joined(texts)
+   local parts = {}
+   for at, text in ipairs(texts) do
+      if checked(text, "a path or a key"):find("\0", 1, true) then error("a path or a key cannot hold a NUL", 3) end
+      parts[at] = text .. "\0"
+   end
+   return table.concat(parts), #parts
+end
+
+-- --- Blocks of answers ---------------------------------------------------------------------------------------------
+
+local TEXTS = {}
+for _, name in ipairs(abi.structs.plexindex_item) do
+   local field = ffi.new("plexindex_item")[name]
+   if type(field) == "cdata" then TEXTS[#TEXTS + 1] = name end
+end
+
+local function read_text(block, text)
+   local at = C.plexindex_block_text(block, text)
+   if at == nil then return nil end
+   return ffi.string(at, text.length)
+end
+
+local function unless(value, none)
+   if value ~= none then return value end
+end
+
+local function read_item(block, item)
+   if item == nil then return nil end
+   local read = {}
+   for _, name in ipairs(TEXTS) do read[name] = read_text(block, item[name]) end
+   read.kind = KINDS[item.kind]
+   read.year = unless(item.year, 0)
+   read.season = unless(item.season, -1)
+   read.episode = unless(item.episode, -1)
+   read.key_only = bit.band(item.flags, c.ITEM_KEY_ONLY) ~= 0
+   return read
+end
+
+local function read_block(block)
+   local answers = {}
+   for place = 1, tonumber(C.plexindex_block_answers(block)) do
+      local found = C.plexindex_block_answer(block, place - 1)
+      local candidates = {}
+      for at = 1, found.candidates_count do
+         candidates[at] = read_item(block, C.plexindex_block_candidate(block, found, at - 1))
+      end
+      answers[place] = {
+         status = NAMES[found.status] or "UNKNOWN",
+         rung = RUNGS[found.rung] or "unknown",
+         confidence = CONFIDENCES[found.confidence] or "unknown",
+         reason = REASONS[found.reason] or "unknown",
+         stale = bit.band(found.flags, c.ANSWER_STALE) ~= 0,
+         item = read_item(block, C.plexindex_block_item(block, found)),
+         candidates = candidates,
+         candidates_total = found.candidates_total,
+         message = read_text(block, found.message),
+         age_ms = unless(tonumber(found.age_ms), -1),
+         items = tonumber(found.items),
+         files = tonumber(found.files),
+         kind = KINDS[found.kind],
+      }
+   end
+   return answers
+end
+
+-- --- The index -----------------------------------------------------------------------------------------------------
+
+local Index, Library, Table = {}, {}, {}
+Index.__index, Library.__index, Table.__index = Index, Library, Table
+
+local function open_handle(index)
+   if index._handle == nil then error(failure("CLOSED", "the index is closed: open it again"), 0) end
+   return index._handle
+end
+
+-- Opens an index. The options are the fields of plexindex_options, its flags by name (`offline = true`), and
+-- `mappings`, a list of `{ side = "host", from = …, to = …, pattern = false }`.
+function plexindex.open(options)
+   local given = ffi.new("plexindex_options")
+   local flags = 0
+   for name, value in pairs(options) do
+      if FLAGS[name] then
+         if value then flags = bit.bor(flags, FLAGS[name]) end
+      elseif name ~= "mappings" then
+         local ok, field = pcall(function() return given[name] end)
+         if not ok or name == "size" or name == "flags" or name == "mappings_count" or name == "reserved" then
+            error("there is no option " .. tostring(name), 2)
+         end
+         if type(field) == "cdata" and type(value) == "string" then
+            given[name] = { data = value, length = #value }
+         else
+            given[name] = value
+         end
+      end
+   end
+   local rules = options.mappings or {}
+   local mappings = ffi.new("plexindex_mapping[?]", #rules)
+   for at, rule in ipairs(rules) do
+      local kind = MAPPINGS[rule.side or "host"] or error("the side of a mapping is 'host' or 'server'", 2)
+      local one = mappings[at - 1]
+      one.kind = kind + (rule.pattern and 1 or 0)
+      one.from = { data = rule.from, length = #rule.from }
+      one.to = { data = rule.to, length = #rule.to }
+   end
+   given.size, given.flags = ffi.sizeof("plexindex_options"), flags
+   given.mappings, given.mappings_count = mappings, #rules
+   local out = ffi.new("plexindex_handle *[1]")
+   call(function(failed) return C.plexindex_open(given, out, failed) end)
+   -- The finaliser closes an index that is collected without close().
+   local handle = ffi.gc(out[0], function(lost) C.plexindex_close(lost, nil) end)
+   return setmetatable({ _handle = handle, _reporting = false }, Index)
+end
+
+-- Closes the index. Later calls fail with the code "CLOSED". From within a progress function it is refused.
+function Index:close()
+   if self._handle == nil then return end
+   if self._reporting then error("an index cannot be closed from its progress function", 2) end
+   local handle = ffi.gc(self._handle, nil)
+   self._handle = nil
+   call(function(failed) return C.plexindex_close(handle, failed) end)
+end
+
+-- A library by its uuid, title or section id; without a name all of them. Sends no request: the first question to a
+-- library that does not exist fails with the code "LIBRARY_NOT_FOUND".
+function Index:library(name)
+   local handle = open_handle(self)
+   local selector = name and tostring(name) or ""
+   local out = ffi.new("const plexindex_library_handle *[1]")
+   call(function(failed)
+      return C.plexindex_library(handle, name and c.SELECT_ANY or c.SELECT_ALL, selector, #selector, out, failed)
+   end)
+   return setmetatable({ _index = self, _handle = out[0] }, Library)
+end
+
+-- A call that takes a plexindex_query. `ask`: deadline_ms, offline, full, and progress, a function that ends the call
+-- when it gives false or raises.
+local function query(index, library, text, ask, work)
+   ask = ask or {}
+   local handle = open_handle(index)
+   local asked = ffi.new("plexindex_query")
+   asked.size = ffi.sizeof("plexindex_query")
+   asked.library = library
+   if text then asked.text = { data = text, length = #text } end
+   asked.deadline_ms = ask.deadline_ms or 0
+   asked.flags = bit.bor(ask.offline and c.QUERY_OFFLINE or 0, ask.full and c.QUERY_FULL or 0)
+   if not ask.progress then return work(handle, asked) end
+   -- What is raised must not go through C: it goes on behind the call.
+   local raised
+   local report = ffi.cast("plexindex_progress_fn", function(_, told)
+      index._reporting = true
+      local ok, go_on = pcall(ask.progress, {
+         library = ffi.string(told.library.data, told.library.length),
+         items = tonumber(told.items),
+         total = tonumber(told.total),
+         elapsed_ms = tonumber(told.elapsed_ms),
+      })
+      index._reporting = false
+      if not ok then raised = { go_on } end
+      return ok and go_on ~= false and 0 or 1
+   end)
+   asked.progress = report
+   local ended = { pcall(work, handle, asked) }
+   report:free()
+   if raised then error(raised[1], 0) end
+   if not ended[1] then error(ended[2], 0) end
+   return unpack(ended, 2)
+end
+jit.off(query, true)
+
+-- The answers to a question that takes a query.
+local function answers(library, function_name, text, ask, ...)
+   local function_ = C["plexindex_" .. function_name]
+   local more = { ... }
+   return query(library._index, library._handle, text, ask, function(handle, asked)
+      local _, read = fill(function(out, failed)
+         if more[1] then return function_(handle, asked, more[1], out, failed) end
+         return function_(handle, asked, out, failed)
+      end, read_block, 16384 + 4 * #text)
+      return read
+   end)
+end
+jit.off(answers, true)
+
+-- The full answer for one path. Asks the server where that is needed.
+function Library:match(path, ask)
+   return answers(self, "match_path", checked(path, "a path"), ask)[1]
+end
+
+-- match() for many paths in one call: an answer for each, in order.
+function Library:match_paths(paths, ask)
+   local text, count = joined(paths)
+   if count == 0 then return {} end
+   return answers(self, "match_paths", text, ask, count)
+end
+
+-- Which show, season, artist or item a folder is.
+function Library:folder(path, ask)
+   return answers(self, "match_folder", checked(path, "a folder"), ask)[1]
+end
+
+-- The items with this GUID.
+function Library:match_guid(guid, ask)
+   return answers(self, "match_guid", checked(guid, "a GUID"), ask)[1]
+end
+
+-- The items with this title.
+function Library:search_title(title, ask)
+   return answers(self, "search_title", checked(title, "a title"), ask)[1]
+end
+
+-- The key of the item with this path, where the index has it at hand; else nil. Never waits.
+function Library:lookup_key(path)
+   if self._index._handle == nil then open_handle(self._index) end
+   if path:find("\0", 1, true) then return nil end
+   local key = C.plexindex_lookup_key(self._handle, path)
+   if key ~= nil then return ffi.string(key) end
+end
+
+-- lookup_key() for many paths: a key or false for each, in order.
+function Library:lookup_keys(paths)
+   open_handle(self._index)
+   local text, count = joined(paths)
+   local _, keys = fill(function(out, failed)
+      return C.plexindex_lookup_keys(self._handle, text, #text, count, out, failed)
+   end, function(out)
+      local found, at = {}, ffi.cast("const char *", out.data)
+      for place = 1, count do
+         local key = ffi.string(at)
+         found[place] = key ~= "" and key
+         at = at + #key + 1
+      end
+      return found
+   end, 64 + 40 * count)
+   return keys
+end
+
+-- Iterates over pages of items.
+local function paged(index, work)
+   local items, at = {}, 0
+   return function()
+      if at == #items then
+         open_handle(index)
+         local last = items[at]
+         local status, page = fill(function(out, failed) return work(last, out, failed) end, read_block, PAGE * 400)
+         items, at = status == statuses.OK and page[1].candidates or {}, 0
+      end
+      at = at + 1
+      return items[at]
+   end
+end
+
+-- Iterates over the items with files below a folder, in the order of their paths. Sends no request.
+function Library:items_below(folder)
+   checked(folder, "a folder")
+   return paged(self._index, function(last, out, failed)
+      local after = last and last.path
+      return C.plexindex_items_below(self._handle, folder, #folder, after, after and #after or 0, PAGE, out, failed)
+   end)
+end
+
+-- Iterates over the items of the library as the store has them. Sends no request.
+function Library:items()
+   local cursor = ffi.new("int64_t[1]")
+   return paged(self._index, function(_, out, failed)
+      return C.plexindex_items(self._index._handle, self._handle, cursor, PAGE, out, failed)
+   end)
+end
+
+local function read_bytes(buffer) return ffi.string(buffer.data, buffer.length) end
+
+-- JSON, as text: decode it with the library of your choice. nil when there is none.
+local function json(index, work)
+   local handle = open_handle(index)
+   local status, read = fill(function(out, failed) return work(handle, out, failed) end, read_bytes)
+   if status == statuses.OK then return read end
+end
+
+-- One item with all its files and ids, as JSON; nil when no listing holds it.
+function Library:item_json(key)
+   checked(key, "a key")
+   return json(self._index, function(_, out, failed)
+      return C.plexindex_item_json(self._handle, key, #key, out, failed)
+   end)
+end
+
+-- Brings the library up to date. false when the deadline came first.
+function Library:refresh(ask)
+   return query(self._index, self._handle, nil, ask, function(handle, asked)
+      return call(function(failed) return C.plexindex_refresh(handle, asked, failed) end) == statuses.OK
+   end)
+end
+jit.off(Library.refresh, true)
+
+-- What was added, removed, changed and moved since a token, in the order in which the index learned it, as JSON with
+-- `changes`, `token` and `more`. Without a token no changes, and the token of now; with `ask.full` all items come first.
+-- Sends no request. The code "LIST_AGAIN" says to begin anew with `full`.
+function Library:changes_json(token, ask)
+   ask = ask or {}
+   return query(self._index, self._handle, token, { full = ask.full }, function(handle, asked)
+      local _, read = fill(function(out, failed)
+         return C.plexindex_changes_json(handle, asked, ask.limit or PAGE, out, failed)
+      end, read_bytes)
+      return read
+   end)
+end
+jit.off(Library.changes_json, true)
+
+-- Waits until changes_json() has something since the token, or until refresh() has to ask the server before that is
+-- known. false when the deadline came first; `ask.progress` ends it by false.
+function Library:wait_for_changes(token, ask)
+   return query(self._index, self._handle, checked(token, "a token"), ask, function(handle, asked)
+      return call(function(failed) return C.plexindex_wait_for_changes(handle, asked, failed) end) == statuses.OK
+   end)
+end
+jit.off(Library.wait_for_changes, true)
+
+-- A call that gives nothing back.
+local function tell(index, work)
+   local handle = open_handle(index)
+   call(function(failed) return work(handle, failed) end)
+end
+
+-- Records that the item with this key has this path.
+function Library:record_match(path, key)
+   checked(path, "a path")
+   checked(key, "a key")
+   tell(self._index, function(_, failed)
+      return C.plexindex_record_match(self._handle, path, #path, key, #key, failed)
+   end)
+end
+
+-- record_match() for many pairs of a path and a key: all, or none.
+function Library:record_matches(pairs_)
+   local all_paths, all_keys = {}, {}
+   for at, pair in ipairs(pairs_) do all_paths[at], all_keys[at] = pair[1], pair[2] end
+   local paths, count = joined(all_paths)
+   local keys = joined(all_keys)
+   tell(self._index, function(_, failed)
+      return C.plexindex_record_matches(self._handle, paths, #paths, keys, #keys, count, failed)
+   end)
+end
+
+-- Invalidates a path.
+function Library:invalidate_path(path)
+   checked(path, "a path")
+   tell(self._index, function(_, failed) return C.plexindex_invalidate_path(self._handle, path, #path, failed) end)
+end
+
+-- Invalidates an item by its key or rating key.
+function Library:invalidate_item(key)
+   checked(key, "a key")
+   tell(self._index, function(_, failed) return C.plexindex_invalidate_item(self._handle, key, #key, failed) end)
+end
+
+-- Invalidates the library.
+function Library:invalidate()
+   tell(self._index, function(_, failed) return C.plexindex_invalidate_library(self._handle, failed) end)
+end
+
+-- Gives many items the same values, as Plex names them: `{ title = "A", ["genre+"] = "Drama" }`. A table says how far it
+-- came, and is the `report` of an error. `ask`: deadline_ms, and lock: "lock", "unlock" or "leave".
+function Library:edit_items(keys, changes, ask)
+   ask = ask or {}
+   local items, items_count = joined(keys)
+   local values = {}
+   for name, value in pairs(changes) do
+      values[#values + 1] = name
+      values[#values + 1] = value
+   end
+   local named, named_count = joined(values)
+   local states = ffi.new("uint8_t[?]", items_count)
+   local report = ffi.new("plexindex_edit_report", { size = ffi.sizeof("plexindex_edit_report"), states = states,
+      states_capacity = items_count })
+   local edit = ffi.new("plexindex_edit", { size = ffi.sizeof("plexindex_edit"), library = self._handle,
+      keys = { data = items, length = #items }, keys_count = items_count,
+      changes = { data = named, length = #named }, changes_count = named_count / 2,
+      deadline_ms = ask.deadline_ms or 0, lock = c["EDIT_" .. (ask.lock or "lock"):upper()] })
+   local ok, raised = pcall(tell, self._index, function(handle, failed)
+      return C.plexindex_edit_items(handle, edit, report, failed)
+   end)
+   local told = { done = tonumber(report.done), failed = tonumber(report.failed),
+      requests = tonumber(report.requests), states = {} }
+   for at = 1, items_count do told.states[at] = EDITED[states[at - 1]] or "unknown" end
+   if ok then return told end
+   if getmetatable(raised) == Error then raised.report = told end
+   error(raised, 0)
+end
+jit.off(Library.edit_items, true)
+
+-- What happened, as a table of counts; `answers` by rung.
+function Index:stats()
+   local handle = open_handle(self)
+   local filled = ffi.new("plexindex_statistics")
+   filled.size = ffi.sizeof("plexindex_statistics")
+   call(function(failed) return C.plexindex_stats(handle, filled, failed) end)
+   local counts = {}
+   for _, name in ipairs(abi.structs.plexindex_statistics) do
+      if name ~= "answers" and name ~= "requests" and name ~= "size" then counts[name] = tonumber(filled[name]) end
+   end
+   counts.answers, counts.requests = {}, {}
+   for number, word in pairs(RUNGS) do counts.answers[word] = tonumber(filled.answers[number]) end
+   for number, word in pairs(words("REQUEST_")) do counts.requests[word] = tonumber(filled.requests[number]) end
+   return counts
+end
+
+-- What happened, as JSON.
+function Index:stats_json() return json(self, C.plexindex_stats_json) end
+
+-- The kind of place that the store is in, as JSON.
+function Index:store_json() return json(self, C.plexindex_store_json) end
+
+-- Mappings that seem to be missing, as JSON.
+function Index:proposals_json() return json(self, C.plexindex_proposals_json) end
+
+local function asked_json(index, ask, function_)
+   return query(index, nil, nil, ask, function(handle, asked)
+      local _, read = fill(function(out, failed) return function_(handle, asked, out, failed) end, read_bytes)
+      return read
+   end)
+end
+jit.off(asked_json, true)
+
+-- The libraries that are known, as JSON.
+function Index:libraries_json(ask) return asked_json(self, ask, C.plexindex_libraries_json) end
+
+-- Asks the server who it is and which libraries it shows; as JSON.
+function Index:server_json(ask) return asked_json(self, ask, C.plexindex_server_json) end
+
+-- Begins to listen to the server's events.
+function Index:watch_start() tell(self, C.plexindex_watch_start) end
+
+-- Ends what watch_start() began.
+function Index:watch_stop() tell(self, C.plexindex_watch_stop) end
+
+-- Tells the index of an event that the host received, such as a webhook.
+function Index:notify(body)
+   checked(body, "a body")
+   tell(self, function(handle, failed) return C.plexindex_notify(handle, body, #body, failed) end)
+end
+
+-- Invalidates all libraries.
+function Index:invalidate_all() tell(self, C.plexindex_invalidate_all) end
+
+-- Removes all that the store holds of this server and user.
+function Index:clear() tell(self, C.plexindex_clear) end
+
+-- --- Tables --------------------------------------------------------------------------------------------------------
+
+-- A table of the host's own values. With fold_ascii `A` to `Z` in names of entries count as `a` to `z`.
+function Index:table(name, fold_ascii)
+   checked(name, "a table's name")
+   local out = ffi.new("const plexindex_table_handle *[1]")
+   tell(self, function(handle, failed)
+      return C.plexindex_table(handle, name, #name, fold_ascii and c.TABLE_FOLD_ASCII or 0, out, failed)
+   end)
+   return setmetatable({ _index = self, _handle = out[0] }, Table)
+end
+
+-- The value of this name, where the index has it at hand; else nil. Never waits.
+function Table:lookup(name)
+   if self._index._handle == nil then open_handle(self._index) end
+   if name:find("\0", 1, true) then return nil end
+   local value = C.plexindex_table_lookup(self._handle, name)
+   if value ~= nil then return ffi.string(value) end
+end
+
+-- The value of this name; nil when there is none.
+function Table:get(name)
+   checked(name, "a name")
+   return json(self._index, function(_, out, failed)
+      return C.plexindex_table_get(self._handle, name, #name, out, failed)
+   end)
+end
+
+-- Stores a value. `ttl_ms`: 0 is one hour, -2 never. `limit`: how many bytes all tables may take.
+function Table:put(name, value, ttl_ms, limit)
+   checked(name, "a name")
+   checked(value, "a value")
+   tell(self._index, function(_, failed)
+      return C.plexindex_table_put(self._handle, name, #name, value, #value, ttl_ms or 0, limit or 100000000, failed)
+   end)
+end
+
+-- Removes an entry.
+function Table:remove(name)
+   checked(name, "a name")
+   tell(self._index, function(_, failed) return C.plexindex_table_remove(self._handle, name, #name, failed) end)
+end
+
+-- Iterates over the names of its entries, in the order of their bytes.
+function Table:names()
+   local after
+   return function()
+      after = json(self._index, function(_, out, failed)
+         return C.plexindex_table_next(self._handle, after, after and #after or 0, out, failed)
+      end)
+      return after
+   end
+end
+
+-- How many entries it has.
+function Table:count()
+   local out = ffi.new("uint64_t[1]")
+   tell(self._index, function(_, failed) return C.plexindex_table_count(self._handle, out, failed) end)
+   return tonumber(out[0])
+end
+
+-- Removes all entries.
+function Table:clear()
+   tell(self._index, function(_, failed) return C.plexindex_table_clear(self._handle, failed) end)
+end
+
+-- --- Functions of the module ---------------------------------------------------------------------------------------
+
+-- How a path compares with each of others: `{ equal, under, common }`, common being components from the end.
+function plexindex.compare_paths(path, others)
+   checked(path, "a path")
+   local list, count = joined(others)
+   local relations = ffi.new("uint32_t[?]", count)
+   call(function(failed) return C.plexindex_compare_paths(path, #path, list, #list, count, relations, failed) end)
+   local found = {}
+   for at = 1, count do
+      local number = relations[at - 1]
+      found[at] = {
+         equal = bit.band(number, c.PATHS_EQUAL) ~= 0,
+         under = bit.band(number, c.PATHS_UNDER) ~= 0,
+         common = bit.band(number, c.PATHS_COMMON),
+      }
+   end
+   return found
+end
+
+-- The log lines that wait, oldest first: `{ level, message }`. The ring holds 256 for the whole process.
+function plexindex.drain_log()
+   local lines = {}
+   local receive = ffi.cast("plexindex_log_fn", function(_, level, message, length)
+      lines[#lines + 1] = { level = LEVELS[level] or "unknown", message = ffi.string(message, length) }
+   end)
+   local ok, raised = pcall(call, function(failed) return C.plexindex_drain_log(receive, nil, failed) end)
+   receive:free()
+   if not ok then error(raised, 0) end
+   return lines
+end
+jit.off(plexindex.drain_log, true)
+
+-- The version of the library.
+function plexindex.version() return ffi.string(C.plexindex_version()) end
+
+return plexindex

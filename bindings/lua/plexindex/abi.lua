@@ -1,0 +1,357 @@
+-- Made from include/plexindex.json by `make header`.
+local ffi = require("ffi")
+ffi.cdef[[
+typedef struct plexindex_handle plexindex_handle;
+typedef struct plexindex_library_handle plexindex_library_handle;
+typedef struct plexindex_table_handle plexindex_table_handle;
+typedef struct plexindex_bytes plexindex_bytes;
+typedef struct plexindex_mapping plexindex_mapping;
+typedef struct plexindex_options plexindex_options;
+typedef struct plexindex_buffer plexindex_buffer;
+typedef struct plexindex_progress plexindex_progress;
+typedef struct plexindex_query plexindex_query;
+typedef struct plexindex_text plexindex_text;
+typedef struct plexindex_answer plexindex_answer;
+typedef struct plexindex_item plexindex_item;
+typedef struct plexindex_edit plexindex_edit;
+typedef struct plexindex_edit_report plexindex_edit_report;
+typedef struct plexindex_table_op plexindex_table_op;
+typedef struct plexindex_statistics plexindex_statistics;
+typedef struct plexindex_answers plexindex_answers;
+typedef int32_t (*plexindex_progress_fn)(void * user, const plexindex_progress * progress);
+typedef void (*plexindex_log_fn)(void * user, int32_t level, const char * message, size_t length);
+struct plexindex_bytes {
+  const char * data;
+  size_t length;
+};
+struct plexindex_mapping {
+  int32_t kind;
+  uint32_t reserved;
+  plexindex_bytes from;
+  plexindex_bytes to;
+};
+struct plexindex_options {
+  size_t size;
+  plexindex_bytes cache_dir;
+  plexindex_bytes server_url;
+  plexindex_bytes token;
+  plexindex_bytes user;
+  plexindex_bytes ca_file;
+  int64_t library_ttl_ms;
+  int64_t max_age_ms;
+  int64_t deadline_ms;
+  int64_t connect_timeout_ms;
+  int64_t read_timeout_ms;
+  int64_t retry_ms;
+  uint64_t matches_limit;
+  uint32_t flags;
+  uint32_t page_size;
+  int32_t log_level;
+  uint32_t reserved;
+  const plexindex_mapping * mappings;
+  size_t mappings_count;
+  int64_t slow_ms;
+  uint64_t size_limit;
+  plexindex_bytes database;
+};
+struct plexindex_buffer {
+  void * data;
+  size_t capacity;
+  size_t length;
+};
+struct plexindex_progress {
+  size_t size;
+  plexindex_bytes library;
+  uint64_t items;
+  uint64_t total;
+  uint64_t elapsed_ms;
+};
+struct plexindex_query {
+  size_t size;
+  const plexindex_library_handle * library;
+  plexindex_bytes text;
+  int64_t deadline_ms;
+  uint32_t flags;
+  uint32_t reserved;
+  plexindex_progress_fn progress;
+  void * progress_user;
+};
+struct plexindex_text {
+  uint32_t offset;
+  uint32_t length;
+};
+struct plexindex_answer {
+  int32_t status;
+  uint8_t rung;
+  uint8_t confidence;
+  uint8_t reason;
+  uint8_t flags;
+  uint32_t item;
+  uint32_t candidates;
+  uint32_t candidates_count;
+  uint32_t candidates_total;
+  plexindex_text message;
+  int64_t age_ms;
+  uint64_t items;
+  uint64_t files;
+  int32_t kind;
+  uint32_t reserved;
+};
+struct plexindex_item {
+  plexindex_text key;
+  plexindex_text rating_key;
+  plexindex_text title;
+  plexindex_text guid;
+  plexindex_text show_title;
+  plexindex_text show_rating_key;
+  plexindex_text show_guid;
+  plexindex_text path;
+  plexindex_text section;
+  plexindex_text library_title;
+  int32_t kind;
+  int32_t year;
+  int32_t season;
+  int32_t episode;
+  uint32_t flags;
+  uint32_t reserved;
+};
+struct plexindex_edit {
+  size_t size;
+  const plexindex_library_handle * library;
+  plexindex_bytes keys;
+  size_t keys_count;
+  plexindex_bytes changes;
+  size_t changes_count;
+  int64_t deadline_ms;
+  int32_t lock;
+  uint32_t reserved;
+};
+struct plexindex_edit_report {
+  size_t size;
+  uint8_t * states;
+  size_t states_capacity;
+  uint64_t done;
+  uint64_t failed;
+  uint64_t requests;
+};
+struct plexindex_table_op {
+  int32_t kind;
+  uint32_t reserved;
+  const plexindex_table_handle * table;
+  plexindex_bytes name;
+  plexindex_bytes value;
+};
+struct plexindex_statistics {
+  size_t size;
+  uint64_t answers[6];
+  uint64_t lookup_misses;
+  uint64_t stale_answers;
+  uint64_t requests[8];
+  uint64_t bytes_received;
+  uint64_t store_requests;
+  uint64_t store_answers;
+  uint64_t listings;
+  uint64_t network_us;
+  uint64_t store_us;
+  uint64_t image_us;
+  uint64_t items;
+  uint64_t matches;
+  uint64_t libraries;
+  uint64_t disk_bytes;
+  uint64_t sequence;
+  uint64_t events;
+  uint64_t hints;
+  uint64_t parse_us;
+  uint64_t wait_us;
+  uint64_t match_us;
+  uint64_t calls;
+  uint64_t calls_us;
+  uint64_t slow_calls;
+  uint64_t failures;
+  uint64_t size_limit;
+  uint64_t over_limit;
+  uint64_t evictions;
+};
+struct plexindex_answers {
+  uint32_t size;
+  uint32_t answer_size;
+  uint32_t item_size;
+  uint32_t count;
+  uint32_t first;
+  uint32_t log_lines;
+};
+uint32_t plexindex_abi_version(void);
+const char * plexindex_version(void);
+const char * plexindex_status_name(int32_t status);
+const char * plexindex_last_error_message(void);
+int32_t plexindex_open(const plexindex_options * options, plexindex_handle ** out_handle, plexindex_buffer * error);
+int32_t plexindex_close(plexindex_handle * handle, plexindex_buffer * error);
+int32_t plexindex_library(const plexindex_handle * handle, int32_t kind, const char * selector, size_t length, const plexindex_library_handle ** out_library, plexindex_buffer * error);
+const char * plexindex_lookup_key(const plexindex_library_handle * library, const char * path);
+int32_t plexindex_lookup_keys(const plexindex_library_handle * library, const char * paths, size_t length, size_t count, plexindex_buffer * keys, plexindex_buffer * error);
+int32_t plexindex_match_path(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * answer, plexindex_buffer * error);
+int32_t plexindex_match_paths(const plexindex_handle * handle, const plexindex_query * query, size_t count, plexindex_buffer * answers, plexindex_buffer * error);
+int32_t plexindex_match_folder(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * answer, plexindex_buffer * error);
+int32_t plexindex_items_below(const plexindex_library_handle * library, const char * path, size_t path_length, const char * after, size_t after_length, size_t limit, plexindex_buffer * page, plexindex_buffer * error);
+int32_t plexindex_match_guid(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * answer, plexindex_buffer * error);
+int32_t plexindex_search_title(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * answer, plexindex_buffer * error);
+size_t plexindex_block_answers(const plexindex_buffer * block);
+const plexindex_answer * plexindex_block_answer(const plexindex_buffer * block, size_t place);
+const plexindex_item * plexindex_block_item(const plexindex_buffer * block, const plexindex_answer * answer);
+const plexindex_item * plexindex_block_candidate(const plexindex_buffer * block, const plexindex_answer * answer, size_t place);
+const char * plexindex_block_text(const plexindex_buffer * block, const plexindex_text * text);
+int32_t plexindex_compare_paths(const char * path, size_t path_length, const char * others, size_t others_length, size_t count, uint32_t * relations, plexindex_buffer * error);
+int32_t plexindex_record_match(const plexindex_library_handle * library, const char * path, size_t path_length, const char * key, size_t key_length, plexindex_buffer * error);
+int32_t plexindex_record_matches(const plexindex_library_handle * library, const char * paths, size_t paths_length, const char * keys, size_t keys_length, size_t count, plexindex_buffer * error);
+int32_t plexindex_invalidate_path(const plexindex_library_handle * library, const char * path, size_t length, plexindex_buffer * error);
+int32_t plexindex_invalidate_item(const plexindex_library_handle * library, const char * key, size_t length, plexindex_buffer * error);
+int32_t plexindex_invalidate_library(const plexindex_library_handle * library, plexindex_buffer * error);
+int32_t plexindex_invalidate_all(const plexindex_handle * handle, plexindex_buffer * error);
+int32_t plexindex_clear(const plexindex_handle * handle, plexindex_buffer * error);
+int32_t plexindex_refresh(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * error);
+int32_t plexindex_watch_start(const plexindex_handle * handle, plexindex_buffer * error);
+int32_t plexindex_watch_stop(const plexindex_handle * handle, plexindex_buffer * error);
+int32_t plexindex_notify(const plexindex_handle * handle, const char * body, size_t length, plexindex_buffer * error);
+int32_t plexindex_changes_json(const plexindex_handle * handle, const plexindex_query * query, size_t limit, plexindex_buffer * json, plexindex_buffer * error);
+int32_t plexindex_wait_for_changes(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * error);
+int32_t plexindex_edit_items(const plexindex_handle * handle, const plexindex_edit * edit, plexindex_edit_report * report, plexindex_buffer * error);
+int32_t plexindex_table(const plexindex_handle * handle, const char * name, size_t length, uint32_t flags, const plexindex_table_handle ** out_table, plexindex_buffer * error);
+const char * plexindex_table_lookup(const plexindex_table_handle * table, const char * name);
+int32_t plexindex_table_get(const plexindex_table_handle * table, const char * name, size_t name_length, plexindex_buffer * value, plexindex_buffer * error);
+int32_t plexindex_table_put(const plexindex_table_handle * table, const char * name, size_t name_length, const char * value, size_t value_length, int64_t ttl_ms, uint64_t limit, plexindex_buffer * error);
+int32_t plexindex_table_remove(const plexindex_table_handle * table, const char * name, size_t name_length, plexindex_buffer * error);
+int32_t plexindex_table_write(const plexindex_handle * handle, const plexindex_table_op * ops, size_t count, int64_t ttl_ms, uint64_t limit, plexindex_buffer * error);
+int32_t plexindex_table_next(const plexindex_table_handle * table, const char * after, size_t after_length, plexindex_buffer * name, plexindex_buffer * error);
+int32_t plexindex_table_count(const plexindex_table_handle * table, uint64_t * count, plexindex_buffer * error);
+int32_t plexindex_table_clear(const plexindex_table_handle * table, plexindex_buffer * error);
+int32_t plexindex_items(const plexindex_handle * handle, const plexindex_library_handle * library, int64_t * cursor, size_t limit, plexindex_buffer * page, plexindex_buffer * error);
+int32_t plexindex_item_json(const plexindex_library_handle * library, const char * key, size_t key_length, plexindex_buffer * json, plexindex_buffer * error);
+int32_t plexindex_libraries_json(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * json, plexindex_buffer * error);
+int32_t plexindex_server_json(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * json, plexindex_buffer * error);
+int32_t plexindex_store_json(const plexindex_handle * handle, plexindex_buffer * json, plexindex_buffer * error);
+int32_t plexindex_proposals_json(const plexindex_handle * handle, plexindex_buffer * json, plexindex_buffer * error);
+int32_t plexindex_stats(const plexindex_handle * handle, plexindex_statistics * stats, plexindex_buffer * error);
+int32_t plexindex_stats_json(const plexindex_handle * handle, plexindex_buffer * json, plexindex_buffer * error);
+int32_t plexindex_drain_log(plexindex_log_fn receive, void * user, plexindex_buffer * error);
+]]
+
+local abi = { constants = {}, statuses = {}, structs = {} }
+abi.constants.ABI_VERSION = 1
+abi.constants.TTL_AT_ONCE = -1
+abi.constants.TTL_NEVER = -2
+abi.constants.NO_DEADLINE = -1
+abi.constants.NO_RETRY = -1
+abi.constants.NEVER_SLOW = -1
+abi.constants.OPEN_OFFLINE = 1
+abi.constants.OPEN_ACCEPT_INVALID_CERTS = 2
+abi.constants.OPEN_NO_MMAP = 4
+abi.constants.OPEN_OBFUSCATE_PATHS = 8
+abi.constants.MAPPING_HOST_PREFIX = 1
+abi.constants.MAPPING_HOST_PATTERN = 2
+abi.constants.MAPPING_SERVER_PREFIX = 3
+abi.constants.MAPPING_SERVER_PATTERN = 4
+abi.constants.QUERY_OFFLINE = 1
+abi.constants.QUERY_FULL = 2
+abi.constants.QUERY_AT_ONCE = 4
+abi.constants.SELECT_ANY = 0
+abi.constants.SELECT_TITLE = 1
+abi.constants.SELECT_SECTION = 2
+abi.constants.SELECT_UUID = 3
+abi.constants.SELECT_ALL = 4
+abi.constants.RUNG_NONE = 0
+abi.constants.RUNG_CONFIRMED = 1
+abi.constants.RUNG_EXACT = 2
+abi.constants.RUNG_MAPPED = 3
+abi.constants.RUNG_SUFFIX = 4
+abi.constants.RUNG_FILE_NAME = 5
+abi.constants.CONFIDENCE_NONE = 0
+abi.constants.CONFIDENCE_LOW = 1
+abi.constants.CONFIDENCE_HIGH = 2
+abi.constants.REASON_NONE = 0
+abi.constants.REASON_NO_LOCATION = 1
+abi.constants.REASON_NOT_LISTED = 2
+abi.constants.REASON_NOT_FETCHED = 3
+abi.constants.REASON_SEVERAL_ITEMS = 4
+abi.constants.REASON_SEVERAL_LIBRARIES = 5
+abi.constants.REASON_UNCONFIRMED = 6
+abi.constants.REASON_ONLY_ROOT_DIFFERS = 7
+abi.constants.REASON_PATH_TELLS = 8
+abi.constants.REASON_NO_EVIDENCE = 9
+abi.constants.REASON_CONTRADICTED = 10
+abi.constants.REASON_SEVERAL_EPISODES = 11
+abi.constants.REASON_EMPTY = 12
+abi.constants.REASON_ABOVE_LOCATIONS = 13
+abi.constants.ANSWER_STALE = 1
+abi.constants.PATHS_EQUAL = 65536
+abi.constants.PATHS_UNDER = 131072
+abi.constants.PATHS_COMMON = 65535
+abi.constants.ITEM_PATH_NOT_UTF8 = 1
+abi.constants.ITEM_KEY_ONLY = 2
+abi.constants.REQUEST_IDENTITY = 0
+abi.constants.REQUEST_PROBE = 1
+abi.constants.REQUEST_PAGE = 2
+abi.constants.REQUEST_DELTA = 3
+abi.constants.REQUEST_FIND_PATH = 4
+abi.constants.REQUEST_CONFIRM = 5
+abi.constants.REQUEST_EDIT = 6
+abi.constants.REQUEST_EVENTS = 7
+abi.constants.EDIT_LOCK = 0
+abi.constants.EDIT_UNLOCK = 1
+abi.constants.EDIT_LEAVE = 2
+abi.constants.EDITED_NO = 0
+abi.constants.EDITED_DONE = 1
+abi.constants.EDITED_FAILED = 2
+abi.constants.EDITED_MISSING = 3
+abi.constants.TABLE_FOLD_ASCII = 1
+abi.constants.TABLE_PUT = 1
+abi.constants.TABLE_REMOVE = 2
+abi.constants.TABLE_CLEAR = 3
+abi.constants.LOG_OFF = -1
+abi.constants.LOG_ERROR = 1
+abi.constants.LOG_WARN = 2
+abi.constants.LOG_INFO = 3
+abi.constants.LOG_DEBUG = 4
+abi.statuses.OK = 0
+abi.statuses.NOT_FOUND = 1
+abi.statuses.AMBIGUOUS = 2
+abi.statuses.NOT_YET = 3
+abi.statuses.NEEDS_WARM = 4
+abi.statuses.INVALID_ARGUMENT = 100
+abi.statuses.NULL_POINTER = 101
+abi.statuses.UNSUPPORTED = 102
+abi.statuses.BUFFER_TOO_SMALL = 103
+abi.statuses.ABORTED = 104
+abi.statuses.PANIC = 105
+abi.statuses.STORE = 200
+abi.statuses.STORE_FULL = 201
+abi.statuses.CONNECT = 300
+abi.statuses.TLS = 301
+abi.statuses.UNAUTHORIZED = 302
+abi.statuses.FORBIDDEN = 303
+abi.statuses.NOT_ON_SERVER = 304
+abi.statuses.NOT_PLEX = 305
+abi.statuses.STARTING = 306
+abi.statuses.BAD_ANSWER = 307
+abi.statuses.SERVER_ERROR = 308
+abi.statuses.TIMEOUT = 309
+abi.statuses.REDIRECTED = 310
+abi.statuses.OFFLINE = 311
+abi.statuses.LIBRARY_NOT_FOUND = 400
+abi.statuses.LIBRARY_AMBIGUOUS = 401
+abi.statuses.LIST_AGAIN = 402
+-- The fields of each struct, in order.
+abi.structs.plexindex_bytes = { "data", "length" }
+abi.structs.plexindex_mapping = { "kind", "reserved", "from", "to" }
+abi.structs.plexindex_options = { "size", "cache_dir", "server_url", "token", "user", "ca_file", "library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms", "matches_limit", "flags", "page_size", "log_level", "reserved", "mappings", "mappings_count", "slow_ms", "size_limit", "database" }
+abi.structs.plexindex_buffer = { "data", "capacity", "length" }
+abi.structs.plexindex_progress = { "size", "library", "items", "total", "elapsed_ms" }
+abi.structs.plexindex_query = { "size", "library", "text", "deadline_ms", "flags", "reserved", "progress", "progress_user" }
+abi.structs.plexindex_text = { "offset", "length" }
+abi.structs.plexindex_answer = { "status", "rung", "confidence", "reason", "flags", "item", "candidates", "candidates_count", "candidates_total", "message", "age_ms", "items", "files", "kind", "reserved" }
+abi.structs.plexindex_item = { "key", "rating_key", "title", "guid", "show_title", "show_rating_key", "show_guid", "path", "section", "library_title", "kind", "year", "season", "episode", "flags", "reserved" }
+abi.structs.plexindex_edit = { "size", "library", "keys", "keys_count", "changes", "changes_count", "deadline_ms", "lock", "reserved" }
+abi.structs.plexindex_edit_report = { "size", "states", "states_capacity", "done", "failed", "requests" }
+abi.structs.plexindex_table_op = { "kind", "reserved", "table", "name", "value" }
+abi.structs.plexindex_statistics = { "size", "answers", "lookup_misses", "stale_answers", "requests", "bytes_received", "store_requests", "store_answers", "listings", "network_us", "store_us", "image_us", "items", "matches", "libraries", "disk_bytes", "sequence", "events", "hints", "parse_us", "wait_us", "match_us", "calls", "calls_us", "slow_calls", "failures", "size_limit", "over_limit", "evictions" }
+abi.structs.plexindex_answers = { "size", "answer_size", "item_size", "count", "first", "log_lines" }
+return abi

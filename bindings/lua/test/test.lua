@@ -1,0 +1,261 @@
+-- The tests of the binding, without a library for tests: `make test-languages`.
+package.path = "./?.lua;" .. package.path
+local ffi = require("ffi")
+local plexindex = require("plexindex")
+ffi.cdef("int chdir(const char *); char *mkdtemp(char *); long readlink(const char *, char *, size_t);")
+
+local url, token = os.getenv("PLEXINDEX_TEST_URL"), os.getenv("PLEXINDEX_TEST_TOKEN")
+local movies, repeated, show = {}, { paths = {} }, { paths = {} }
+for line in io.lines(os.getenv("PLEXINDEX_TEST_LINES")) do
+   local what, a, b, d = line:match("^([^\t]*)\t([^\t]*)\t([^\t]*)\t?(.*)$")
+   if what == "movie" then movies[#movies + 1] = { key = a, title = b, path = d } end
+   if what == "repeated" then repeated.name = a; table.insert(repeated.paths, b) end
+   if what == "show" then show.folder, show.title = a, b; table.insert(show.paths, d) end
+end
+
+local folders, open_indexes = {}, {}
+
+local function new_folder()
+   local made = ffi.string(ffi.C.mkdtemp(ffi.new("char[64]", "/tmp/plexindex-lua-XXXXXX")))
+   folders[#folders + 1] = made
+   return made
+end
+
+local function opened(more)
+   local options = { cache_dir = new_folder(), server_url = url, token = token, retry_ms = -1 }
+   for name, value in pairs(more or {}) do options[name] = value end
+   local index = plexindex.open(options)
+   open_indexes[#open_indexes + 1] = index
+   return index
+end
+
+local function same(found, wanted)
+   if found ~= wanted then error(("found %s, wanted %s"):format(tostring(found), tostring(wanted)), 2) end
+end
+
+local function fails(code, work, ...)
+   local ok, raised = pcall(work, ...)
+   if ok then error("nothing was raised", 2) end
+   if getmetatable(raised) ~= plexindex.Error then error(raised, 2) end
+   if raised.code ~= code then error(("found %s, wanted %s: %s"):format(raised.code, code, raised.message), 2) end
+   return raised
+end
+
+local tests = {}
+local function test(name, work) tests[#tests + 1] = { name, work } end
+
+test("one path, many paths, candidates", function()
+   local library = opened():library("Movies")
+   same(library:lookup_key(movies[1].path), nil)
+   local one = library:match(movies[1].path)
+   same(one.status, "OK"); same(one.rung, "exact"); same(one.confidence, "high"); same(one.stale, false)
+   same(one.item.key, movies[1].key); same(one.item.title, movies[1].title); same(one.item.kind, "movie")
+   same(one.item.path, movies[1].path)
+   local paths = {}
+   for at, movie in ipairs(movies) do paths[at] = movie.path end
+   table.insert(paths, "/nowhere/x.mkv")
+   local all, keys = library:match_paths(paths), library:lookup_keys(paths)
+   for at, movie in ipairs(movies) do
+      same(all[at].item.key, movie.key)
+      same(keys[at], movie.key)
+   end
+   same(all[#all].status, "NOT_FOUND"); same(all[#all].item, nil); same(keys[#keys], false)
+   assert(all[#all].message:find("no library has a folder above", 1, true))
+   for _ = 1, 1000 do same(library:lookup_key(paths[2]), movies[2].key) end
+   same(#library:match_paths({}), 0)
+   same(library:lookup_key(paths[2] .. "\0x"), nil)
+
+   local several = library:match("/somewhere/else/" .. repeated.name)
+   same(several.status, "AMBIGUOUS"); same(several.candidates_total, #repeated.paths)
+   local found = {}
+   for at, item in ipairs(several.candidates) do found[at] = item.path end
+   table.sort(found); table.sort(repeated.paths)
+   same(table.concat(found, "\n"), table.concat(repeated.paths, "\n"))
+end)
+
+test("folders, and the items below them", function()
+   local library = opened():library("TV Shows")
+   local folder = library:folder(show.folder)
+   same(folder.status, "OK"); same(folder.kind, "show"); same(folder.item.title, show.title)
+   same(folder.items, #show.paths)
+   local below, count = {}, 0
+   for item in library:items_below(show.folder) do below[item.path], count = true, count + 1 end
+   same(count, folder.files)
+   for _, path in ipairs(show.paths) do same(below[path], true) end
+   count = 0
+   for item in library:items() do count = count + (item.kind == "episode" and 1 or 0) end
+   assert(count >= 120)
+end)
+
+test("an error is of the library; a hundred calls each have their own text", function()
+   local index = opened()
+   -- LuaJIT has no threads: the calls are interleaved, each error is looked at when all have failed.
+   local failed = {}
+   for number = 1, 100 do
+      failed[number] = fails("LIBRARY_NOT_FOUND", function() index:library("None " .. number):match("/x.mkv") end)
+   end
+   for number, raised in ipairs(failed) do
+      same(raised.status, 400)
+      assert(tostring(raised):find("'None " .. number .. "'", 1, true), tostring(raised))
+   end
+   assert(fails("INVALID_ARGUMENT", function() index:library("Movies"):match("") end).message:find("path is empty"))
+   fails("INVALID_ARGUMENT", plexindex.open, {})
+   local ok, raised = pcall(plexindex.open, { cache_dir = "/x", tokens = "" })
+   assert(not ok and raised:find("no option tokens"))
+   ok, raised = pcall(function() index:library("Movies"):match(3) end)
+   assert(not ok and raised:find("must be a string"))
+end)
+
+test("progress is reported, and can end a call", function()
+   local index = opened { page_size = 5 }
+   local library = index:library("Movies")
+   local seen
+   fails("ABORTED", function()
+      library:refresh { progress = function(progress) seen = progress; collectgarbage(); return progress.items < 50 end }
+   end)
+   assert(seen.items >= 50 and seen.library == "Movies")
+   local mine = {}
+   local ok, raised = pcall(function() library:refresh { full = true, progress = function() error(mine) end } end)
+   assert(not ok); same(raised, mine)
+   ok, raised = pcall(function() library:refresh { full = true, progress = function() index:close() end } end)
+   assert(not ok and tostring(raised):find("cannot be closed from its progress"), tostring(raised))
+   same(library:refresh(), true)
+end)
+
+test("statistics, facts, and what is recorded", function()
+   local index = opened()
+   local library = index:library("Movies")
+   library:record_match("/own/name.mkv", movies[4].key)
+   library:record_matches { { "/own/a.mkv", movies[5].key }, { "/own/b.mkv", movies[6].key } }
+   same(library:match("/own/name.mkv").rung, "confirmed")
+   library:invalidate_path("/own/name.mkv")
+   same(library:match("/own/name.mkv").status, "NOT_FOUND")
+   local stats = index:stats()
+   same(stats.answers.confirmed, 1)
+   assert(stats.requests.page >= 1 and stats.items >= 1500)
+   assert(index:stats_json():find('"confirmed"', 1, true))
+   assert(index:libraries_json():find('"TV Shows"', 1, true))
+   assert(index:server_json():find("machine_identifier", 1, true))
+   assert(index:store_json():find("file_system", 1, true))
+   same(index:proposals_json(), "[]")
+   assert(library:item_json(movies[4].key):find(movies[4].title, 1, true))
+   same(library:item_json("999999"), nil)
+   assert(#library:search_title(movies[4].title).candidates >= 1)
+   same(library:match_guid("imdb://tt0000000").status, "NOT_FOUND")
+   library:invalidate_item(movies[5].key)
+   library:invalidate()
+   index:invalidate_all()
+   index:watch_start()
+   index:watch_stop()
+   fails("INVALID_ARGUMENT", index.notify, index, "no event")
+   local relations = plexindex.compare_paths("/a/b/c.mkv", { "/A/b/c.mkv", "/a" })
+   same(relations[1].equal, true); same(relations[1].common, 3); same(relations[2].under, true)
+   assert(type(plexindex.drain_log()) == "table")
+   assert(plexindex.version():find("^%d+%.%d+%.%d+"))
+   index:clear()
+end)
+
+test("tables", function()
+   local notes = opened():table("notes", true)
+   notes:put("One", "first", -2)
+   notes:put("", "\0\255")
+   same(notes:get("ONE"), "first"); same(notes:lookup("one"), "first"); same(notes:get("two"), nil)
+   same(notes:get(""), "\0\255")
+   local names = {}
+   for name in notes:names() do names[#names + 1] = name end
+   same(#names, 2); same(names[1], ""); same(names[2], "one")
+   same(notes:count(), 2)
+   notes:remove("one")
+   notes:clear()
+   same(notes:get(""), nil)
+end)
+
+test("the feed of changes", function()
+   local library = opened():library("Movies")
+   library:refresh()
+   local token = library:changes_json():match('"token":"([^"]+)"')
+   same(library:wait_for_changes(token, { deadline_ms = 1, offline = true }), false)
+   fails("ABORTED", library.wait_for_changes, library, token, { offline = true, progress = function() return false end })
+   local all = library:changes_json(nil, { full = true, limit = 10000 })
+   assert(all:find(movies[1].path, 1, true) and all:find('"more":false', 1, true))
+   fails("INVALID_ARGUMENT", library.changes_json, library, "no token")
+end)
+
+test("an edit", function()
+   local library = opened():library("Movies")
+   local raised = fails("NOT_ON_SERVER", library.edit_items, library, { movies[1].key, "999999" }, { title = "A" })
+   same(table.concat(raised.report.states, " "), "no missing")
+   local report = library:edit_items({ movies[10].key }, { summary = "A" }, { lock = "leave" })
+   same(report.done, 1); same(report.states[1], "done")
+end)
+
+test("mappings", function()
+   local library = opened({ mappings = { { from = "/mnt/films", to = "/data/movies" } } }):library("Movies")
+   local found = library:match((movies[1].path:gsub("^/data/movies", "/mnt/films")))
+   same(found.rung, "mapped"); same(found.item.key, movies[1].key)
+end)
+
+test("a closed index", function()
+   local index = opened()
+   local library = index:library("Movies")
+   index:close()
+   index:close()
+   fails("CLOSED", library.match, library, "/x")
+   fails("CLOSED", library.lookup_key, library, "/x")
+   fails("CLOSED", index.stats, index)
+end)
+
+local function held(folder)
+   local count, target = 0, ffi.new("char[4096]")
+   for number = 0, 255 do
+      local length = ffi.C.readlink("/proc/self/fd/" .. number, target, 4096)
+      if length > 0 and ffi.string(target, length):sub(1, #folder) == folder then count = count + 1 end
+   end
+   return count
+end
+
+test("an index that is not closed is collected", function()
+   local folder = new_folder()
+   do
+      local index = plexindex.open { cache_dir = folder, server_url = url, token = token }
+      index:library("Movies"):match(movies[1].path)
+      assert(held(folder) > 0)
+   end
+   for _ = 1, 10 do collectgarbage() end
+   same(held(folder), 0)
+end)
+
+test("the example finds a file", function()
+   local command = ("luajit examples/match.lua '%s' '%s' '%s' Movies '%s'"):format(url, token, new_folder(), movies[1].path)
+   local process = io.popen("LUA_PATH='./?.lua;;' " .. command)
+   local printed = process:read("*a")
+   process:close()
+   same(printed, movies[1].key .. ": " .. movies[1].title .. "\n")
+end)
+
+test("structs have the layout of docs/abi.txt", function()
+   local checked = 0
+   for line in io.lines("../../docs/abi.txt") do
+      local struct, bytes = line:match("^struct (%S+) (%d+)")
+      if struct then same(ffi.sizeof(struct), tonumber(bytes)) end
+      local offset, type_, field = line:match("^    (%d+) %d+ (%S+)%.(%S+)$")
+      if offset then
+         same(ffi.offsetof(type_, field), tonumber(offset))
+         checked = checked + 1
+      end
+   end
+   assert(checked > 100)
+end)
+
+local failed = 0
+for _, one in ipairs(tests) do
+   local ok, raised = xpcall(one[2], function(what) return debug.traceback(tostring(what), 2) end)
+   print((ok and "PASS: " or "FAIL: ") .. one[1])
+   if not ok then
+      print(raised)
+      failed = failed + 1
+   end
+end
+for _, index in ipairs(open_indexes) do index:close() end
+for _, folder in ipairs(folders) do os.execute("rm -r '" .. folder .. "'") end
+os.exit(failed == 0 and 0 or 1)

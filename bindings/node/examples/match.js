@@ -1,0 +1,17 @@
+'use strict';
+// Which item is this file? `node match.js URL TOKEN FOLDER LIBRARY FILE`
+
+const plexindex = require('plexindex');
+
+async function main([serverUrl, token, cacheDir, library, file]) {
+  const index = await plexindex.open({ serverUrl, token, cacheDir }); // the folder is made, nothing is fetched
+  const match = await index.library(library).match(file); // fetches the library where it must
+  if (match.item) console.log(`${match.item.key}: ${match.item.title}`);
+  else console.log(`${match.status}: ${match.message}`, match.candidates.map((item) => item.path));
+  await index.close();
+}
+
+main(process.argv.slice(2)).catch((error) => {
+  console.error(`${error.code ?? error.name}: ${error.message}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,667 @@
+'use strict';
+
+const { isMainThread } = require('node:worker_threads');
+const { constants: c, statuses, words, layout, callbacks, load, Struct, toBytes, koffi } = require('./native.js');
+
+const FIRST_ERROR = 100;
+const ERROR_TEXT = 2048;
+const PAGE = 1000;
+// Calls that koffi runs and queues at once; more wait here.
+const AT_ONCE = 64;
+const RUNGS = words('RUNG_');
+const CONFIDENCES = words('CONFIDENCE_');
+const REASONS = words('REASON_');
+const EDITED = words('EDITED_');
+const LEVELS = words('LOG_');
+const NAMES = Object.fromEntries(Object.entries(statuses).map(([name, value]) => [value, name]));
+const KINDS = { 1: 'movie', 2: 'show', 3: 'season', 4: 'episode', 8: 'artist', 10: 'track', 12: 'clip', 13: 'photo' };
+const MAPPINGS = { host: [c.MAPPING_HOST_PREFIX, c.MAPPING_HOST_PATTERN], server: [c.MAPPING_SERVER_PREFIX, c.MAPPING_SERVER_PATTERN] };
+const OPEN_FLAGS = {
+  offline: c.OPEN_OFFLINE,
+  acceptInvalidCerts: c.OPEN_ACCEPT_INVALID_CERTS,
+  noMmap: c.OPEN_NO_MMAP,
+  obfuscatePaths: c.OPEN_OBFUSCATE_PATHS,
+};
+
+/** An error of the library: `code` is its name, such as 'LIBRARY_NOT_FOUND', `status` its number. */
+class PlexindexError extends Error {
+  constructor(status, message) {
+    super(message);
+    this.name = 'PlexindexError';
+    this.status = status;
+    this.code = NAMES[status] ?? 'UNKNOWN';
+  }
+}
+
+const closedError = () => Object.assign(new Error('the index is closed: open it again'), { code: 'CLOSED' });
+const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+
+// --- Calls ---------------------------------------------------------------------------------------------------------
+
+let running = 0;
+// What the library reads and fills during calls: the engine may drop what a function does not use any more.
+const held = new Set();
+const waiting = [];
+
+// A thread that waits for the loop to run its progress function would keep the process from ending, as the loop has
+// ended. What was stored stays: the store holds each write that returned, however a process ends.
+if (isMainThread) {
+  process.on('exit', function leave(code) {
+    if (running === 0) return;
+    const listeners = process.listeners('exit');
+    for (const listener of listeners.slice(listeners.indexOf(leave) + 1)) listener.call(process, code);
+    koffi.load(null).func('void _exit(int status)')(Number(process.exitCode ?? code));
+  });
+}
+
+/** Calls on a thread of koffi's, with a buffer of its own for the error's text. Gives the status. */
+async function call(name, forCall) {
+  if (running >= AT_ONCE) await new Promise((go) => waiting.push(go));
+  running += 1;
+  const text = Buffer.alloc(ERROR_TEXT);
+  const error = new Struct('buffer', { data: text, capacity: text.length });
+  const given = [...forCall, error.memory];
+  held.add(given);
+  try {
+    const status = await new Promise((resolve, reject) => {
+      load()[name].async(...given, (failure, result) => (failure ? reject(failure) : resolve(result)));
+    });
+    return checked(status, error, text);
+  } finally {
+    held.delete(given);
+    running -= 1;
+    waiting.shift()?.();
+  }
+}
+
+/** The same, at once: for what never waits. */
+function callNow(name, given) {
+  const text = Buffer.alloc(ERROR_TEXT);
+  const error = new Struct('buffer', { data: text, capacity: text.length });
+  return checked(load()[name](...given, error.memory), error, text);
+}
+
+/** The status, unless it is an error. */
+function checked(status, error, text) {
+  if (status < FIRST_ERROR || status === statuses.BUFFER_TOO_SMALL) return status;
+  const length = Math.min(error.number('length'), text.length - 1);
+  throw new PlexindexError(status, text.toString('utf8', 0, length));
+}
+
+/** A call that fills a buffer, made again with a larger one where it must. */
+async function fill(name, given, reserve = 16384) {
+  for (let capacity = reserve; ; ) {
+    const memory = Buffer.alloc(capacity);
+    const buffer = new Struct('buffer', { data: memory, capacity });
+    const status = await call(name, [...given, buffer.memory]);
+    if (status !== statuses.BUFFER_TOO_SMALL) return { status, bytes: memory.subarray(0, buffer.number('length')) };
+    capacity = Math.ceil(buffer.number('length') * 1.25);
+  }
+}
+
+// --- Blocks of answers ---------------------------------------------------------------------------------------------
+
+const ANSWERS = layout('answers').fields;
+const ANSWER = layout('answer').fields;
+const ITEM = layout('item').fields;
+
+function textAt(block, at) {
+  const offset = block.readUInt32LE(at);
+  return offset === 0 ? null : block.subarray(offset, offset + block.readUInt32LE(at + 4));
+}
+
+function readItem(block, at) {
+  const item = {};
+  for (const { name, type, offset } of Object.values(ITEM)) {
+    if (type === 'plexindex_text') item[camel(name)] = textAt(block, at + offset)?.toString('utf8') ?? null;
+  }
+  const flags = block.readUInt32LE(at + ITEM.flags.offset);
+  const number = (name, none) => {
+    const value = block.readInt32LE(at + ITEM[name].offset);
+    return value === none ? null : value;
+  };
+  item.kind = KINDS[number('kind', 0)] ?? null;
+  item.year = number('year', 0);
+  item.season = number('season', -1);
+  item.episode = number('episode', -1);
+  item.keyOnly = (flags & c.ITEM_KEY_ONLY) !== 0;
+  if (flags & c.ITEM_PATH_NOT_UTF8) item.pathBytes = Buffer.from(textAt(block, at + ITEM.path.offset));
+  return item;
+}
+
+function readBlock(block) {
+  const step = block.readUInt32LE(ANSWERS.answer_size.offset);
+  const itemStep = block.readUInt32LE(ANSWERS.item_size.offset);
+  const first = block.readUInt32LE(ANSWERS.first.offset);
+  return Array.from({ length: block.readUInt32LE(ANSWERS.count.offset) }, (_, number) => {
+    const at = first + number * step;
+    const u32 = (name) => block.readUInt32LE(at + ANSWER[name].offset);
+    const byte = (name) => block.readUInt8(at + ANSWER[name].offset);
+    const age = Number(block.readBigInt64LE(at + ANSWER.age_ms.offset));
+    const status = block.readInt32LE(at + ANSWER.status.offset);
+    const item = u32('item');
+    const candidates = u32('candidates');
+    return {
+      status: NAMES[status] ?? 'UNKNOWN',
+      rung: RUNGS[byte('rung')] ?? 'unknown',
+      confidence: CONFIDENCES[byte('confidence')] ?? 'unknown',
+      reason: REASONS[byte('reason')] ?? 'unknown',
+      stale: (byte('flags') & c.ANSWER_STALE) !== 0,
+      item: item === 0 ? null : readItem(block, item),
+      candidates: Array.from({ length: u32('candidates_count') }, (_, n) => readItem(block, candidates + n * itemStep)),
+      candidatesTotal: u32('candidates_total'),
+      message: textAt(block, at + ANSWER.message.offset)?.toString('utf8') ?? null,
+      ageMs: age === -1 ? null : age,
+      items: Number(block.readBigUInt64LE(at + ANSWER.items.offset)),
+      files: Number(block.readBigUInt64LE(at + ANSWER.files.offset)),
+      kind: KINDS[block.readInt32LE(at + ANSWER.kind.offset)] ?? null,
+    };
+  });
+}
+
+/** Texts with a NUL behind each, in one buffer. */
+function joined(texts) {
+  const parts = [];
+  for (const text of texts) {
+    const bytes = toBytes(text);
+    if (bytes.includes(0)) throw new TypeError('a path or a key cannot hold a NUL');
+    parts.push(bytes, Buffer.of(0));
+  }
+  return { bytes: Buffer.concat(parts), count: parts.length / 2 };
+}
+
+// --- Progress ------------------------------------------------------------------------------------------------------
+
+// One function for all calls, which the library calls on their threads and koffi runs in the loop: a call is known by
+// its number.
+const queries = new Map();
+let numbers = 0;
+let reporting = null;
+
+function report(user, at) {
+  const query = queries.get(BigInt(user ?? 0));
+  if (!query) return 0;
+  try {
+    if (query.index._closing || query.signal?.aborted) return 1;
+    return query.progress?.(readProgress(at)) === false ? 1 : 0;
+  } catch (error) {
+    query.raised = { error };
+    return 1;
+  }
+}
+
+const PROGRESS = layout('progress');
+
+function readProgress(at) {
+  const memory = Buffer.from(koffi.view(at, PROGRESS.size));
+  const number = (offset) => Number(memory.readBigUInt64LE(offset));
+  const { library, items, total, elapsed_ms: elapsed } = PROGRESS.fields;
+  const length = number(library.offset + 8);
+  const title = length ? Buffer.from(koffi.view(memory.readBigUInt64LE(library.offset), length)).toString('utf8') : '';
+  return { library: title, items: number(items.offset), total: number(total.offset), elapsedMs: number(elapsed.offset) };
+}
+
+// --- The index -----------------------------------------------------------------------------------------------------
+
+// An index that is collected without close() is closed then: calls in flight keep it.
+const collected = new FinalizationRegistry((handle) => load().close(handle, null));
+
+class Index {
+  /** Made by open(). */
+  constructor(handle) {
+    hide(this, { _handle: handle, _flying: 0, _idle: null, _closing: null });
+    collected.register(this, handle, this);
+  }
+
+  /**
+   * Closes the index, after the calls that are in flight; fetches are cut short. These and later calls fail with the
+   * code 'CLOSED'.
+   */
+  close() {
+    this._closing ??= this._close();
+    return this._closing;
+  }
+
+  async _close() {
+    // From here on _closing is set, and no call begins.
+    await null;
+    if (this._flying > 0) await new Promise((resolve) => (this._idle = resolve));
+    collected.unregister(this);
+    const handle = this._handle;
+    this._handle = null;
+    await call('close', [handle]);
+  }
+
+  /**
+   * A library by its uuid, title or section id; without a name all of them. Sends no request: the first question to a
+   * library that does not exist fails with the code 'LIBRARY_NOT_FOUND'.
+   */
+  library(name = null) {
+    if (this._closing) throw closedError();
+    const selector = toBytes(String(name ?? ''));
+    const out = Buffer.alloc(8);
+    const kind = name === null ? c.SELECT_ALL : c.SELECT_ANY;
+    callNow('library', [this._handle, kind, selector, selector.length, out]);
+    return new Library(this, out.readBigUInt64LE());
+  }
+
+  /** A table of the host's own values. */
+  table(name, { foldAscii = false } = {}) {
+    if (this._closing) throw closedError();
+    const bytes = toBytes(name);
+    const out = Buffer.alloc(8);
+    callNow('table', [this._handle, bytes, bytes.length, foldAscii ? c.TABLE_FOLD_ASCII : 0, out]);
+    return new Table(this, out.readBigUInt64LE());
+  }
+
+  /** Work that close() waits for. */
+  async _during(work) {
+    if (this._closing) throw closedError();
+    this._flying += 1;
+    try {
+      return await work();
+    } finally {
+      this._flying -= 1;
+      if (this._flying === 0) this._idle?.();
+    }
+  }
+
+  _call(name, ...given) {
+    return this._during(() => call(name, given));
+  }
+
+  _fill(name, given, reserve) {
+    return this._during(() => fill(name, given, reserve));
+  }
+
+  async _query(name, library, text, options, ...more) {
+    const { deadlineMs, offline, full, progress, signal } = options;
+    signal?.throwIfAborted();
+    const flags = (offline ? c.QUERY_OFFLINE : 0) | (full ? c.QUERY_FULL : 0);
+    const query = new Struct('query', { library, text, deadline_ms: deadlineMs, flags });
+    numbers += 1;
+    const number = BigInt(numbers);
+    reporting ??= koffi.register(report, callbacks.plexindex_progress_fn);
+    query.set('progress', reporting);
+    query.set('progress_user', number);
+    const known = { index: this, progress, signal, raised: null };
+    queries.set(number, known);
+    try {
+      const given = [this._handle, query.memory, ...more];
+      if (name === 'refresh' || name === 'wait_for_changes') return await this._call(name, ...given);
+      return (await this._fill(name, given, 16384 + (text?.length ?? 0) * 4)).bytes;
+    } catch (error) {
+      if (known.raised) throw known.raised.error;
+      if (error.code === 'ABORTED') {
+        signal?.throwIfAborted();
+        if (this._closing) throw closedError();
+      }
+      throw error;
+    } finally {
+      queries.delete(number);
+    }
+  }
+
+  async _json(name, ...given) {
+    const { status, bytes } = await this._fill(name, given);
+    return status === statuses.OK ? JSON.parse(bytes.toString('utf8')) : null;
+  }
+
+  /** What happened, as an object with named counts. */
+  stats() {
+    return this._json('stats_json', this._handle);
+  }
+
+  /** The kind of place that the store is in. */
+  store() {
+    return this._json('store_json', this._handle);
+  }
+
+  /** Mappings that seem to be missing, the best first. */
+  proposals() {
+    return this._json('proposals_json', this._handle);
+  }
+
+  /** The libraries that are known. */
+  async libraries(options = {}) {
+    return JSON.parse((await this._query('libraries_json', null, null, options)).toString('utf8'));
+  }
+
+  /** Asks the server who it is and which libraries it shows. */
+  async server(options = {}) {
+    return JSON.parse((await this._query('server_json', null, null, options)).toString('utf8'));
+  }
+
+  /** Begins to listen to the server's events. */
+  async watchStart() {
+    await this._call('watch_start', this._handle);
+  }
+
+  /** Ends what watchStart() began. */
+  async watchStop() {
+    await this._call('watch_stop', this._handle);
+  }
+
+  /** Tells the index of an event that the host received, such as a webhook. */
+  async notify(body) {
+    const bytes = toBytes(body);
+    await this._call('notify', this._handle, bytes, bytes.length);
+  }
+
+  /** Invalidates all libraries. */
+  async invalidateAll() {
+    await this._call('invalidate_all', this._handle);
+  }
+
+  /** Removes all that the store holds of this server and user. */
+  async clear() {
+    await this._call('clear', this._handle);
+  }
+}
+
+if (Symbol.asyncDispose) {
+  Index.prototype[Symbol.asyncDispose] = Index.prototype.close;
+}
+
+/** Sets properties that are not shown: of no use to callers. */
+function hide(object, values) {
+  for (const [name, value] of Object.entries(values)) {
+    Object.defineProperty(object, name, { value, writable: true, enumerable: false });
+  }
+}
+
+class Library {
+  /** Made by Index.library(). */
+  constructor(index, handle) {
+    hide(this, { _index: index, _handle: handle });
+  }
+
+  /** The full answer for one path. Asks the server where that is needed. */
+  async match(path, options = {}) {
+    return readBlock(await this._index._query('match_path', this._handle, toBytes(path), options))[0];
+  }
+
+  /** match() for many paths in one call: an answer for each, in order. */
+  async matchPaths(paths, options = {}) {
+    const { bytes, count } = joined(paths);
+    if (count === 0) return [];
+    return readBlock(await this._index._query('match_paths', this._handle, bytes, options, count));
+  }
+
+  /** Which show, season, artist or item a folder is. */
+  async folder(path, options = {}) {
+    return readBlock(await this._index._query('match_folder', this._handle, toBytes(path), options))[0];
+  }
+
+  /** The items with this GUID. */
+  async matchGuid(guid, options = {}) {
+    return readBlock(await this._index._query('match_guid', this._handle, toBytes(guid), options))[0];
+  }
+
+  /** The items with this title. */
+  async searchTitle(title, options = {}) {
+    return readBlock(await this._index._query('search_title', this._handle, toBytes(title), options))[0];
+  }
+
+  /** The key of the item with this path, where the index has it at hand; else null. Never waits. */
+  lookupKey(path) {
+    if (this._index._closing) throw closedError();
+    if (path.includes('\0')) return null;
+    if (typeof path === 'string') return load().fast_lookup_key(this._handle, path);
+    return load().lookup_key(this._handle, joined([path]).bytes);
+  }
+
+  /** lookupKey() for many paths: a key or null for each, in order. */
+  lookupKeys(paths) {
+    if (this._index._closing) throw closedError();
+    const { bytes, count } = joined(paths);
+    for (let capacity = 64 + count * 40; ; ) {
+      const memory = Buffer.alloc(capacity);
+      const buffer = new Struct('buffer', { data: memory, capacity });
+      const status = callNow('lookup_keys', [this._handle, bytes, bytes.length, count, buffer.memory]);
+      capacity = buffer.number('length');
+      if (status !== statuses.OK) continue;
+      const keys = memory.toString('utf8', 0, capacity).split('\0');
+      keys.pop();
+      return keys.map((key) => key || null);
+    }
+  }
+
+  /** The items with files below a folder, in the order of their paths. Sends no request. */
+  async *itemsBelow(path) {
+    const folder = toBytes(path);
+    for (let after = null; ; ) {
+      const given = [this._handle, folder, folder.length, after, after?.length ?? 0, PAGE];
+      const { status, bytes } = await this._index._fill('items_below', given, PAGE * 400);
+      const items = status === statuses.OK ? readBlock(bytes)[0].candidates : [];
+      if (items.length === 0) return;
+      yield* items;
+      const last = items[items.length - 1];
+      after = last.pathBytes ?? toBytes(last.path);
+    }
+  }
+
+  /** The items of the library as the store has them. Sends no request. */
+  async *items() {
+    const cursor = Buffer.alloc(8);
+    for (;;) {
+      const given = [this._index._handle, this._handle, cursor, PAGE];
+      const { status, bytes } = await this._index._fill('items', given, PAGE * 400);
+      if (status !== statuses.OK) return;
+      yield* readBlock(bytes)[0].candidates;
+    }
+  }
+
+  /** One item with all its files and ids; null when no listing holds it. */
+  item(key) {
+    const bytes = toBytes(key);
+    return this._index._json('item_json', this._handle, bytes, bytes.length);
+  }
+
+  /** Brings the library up to date. False when the deadline came first. */
+  async refresh(options = {}) {
+    return (await this._index._query('refresh', this._handle, null, options)) === statuses.OK;
+  }
+
+  /**
+   * What was added, removed, changed and moved since a token, in the order in which the index learned it; without a
+   * token none, and the token of now; with `full` all items come first. Sends no request. `more` says that the next
+   * call has something. The code 'LIST_AGAIN' says to begin anew with `full`.
+   */
+  async changes(token = '', { full = false, limit = PAGE } = {}) {
+    const bytes = await this._index._query('changes_json', this._handle, toBytes(token), { full }, limit);
+    return JSON.parse(bytes.toString('utf8'));
+  }
+
+  /**
+   * Waits until changes() has something since the token, or until refresh() has to ask the server before that is known.
+   * False when the deadline came first. `signal` ends it.
+   */
+  async waitForChanges(token, options = {}) {
+    return (await this._index._query('wait_for_changes', this._handle, toBytes(token), options)) === statuses.OK;
+  }
+
+  /** Records that the item with this key has this path. */
+  async recordMatch(path, key) {
+    await this._index._call('record_match', this._handle, ...texts(path, key));
+  }
+
+  /** recordMatch() for many pairs of a path and a key: all, or none. */
+  async recordMatches(pairs) {
+    const all = [...pairs];
+    const paths = joined(all.map(([path]) => path));
+    const keys = joined(all.map(([, key]) => key));
+    const given = [paths.bytes, paths.bytes.length, keys.bytes, keys.bytes.length, paths.count];
+    await this._index._call('record_matches', this._handle, ...given);
+  }
+
+  /** Invalidates a path. */
+  async invalidatePath(path) {
+    await this._index._call('invalidate_path', this._handle, ...texts(path));
+  }
+
+  /** Invalidates an item by its key or rating key. */
+  async invalidateItem(key) {
+    await this._index._call('invalidate_item', this._handle, ...texts(key));
+  }
+
+  /** Invalidates the library. */
+  async invalidate() {
+    await this._index._call('invalidate_library', this._handle);
+  }
+
+  /** Gives many items the same values, as Plex names them: `{ title: 'A', 'genre+': 'Drama' }`. */
+  async editItems(keys, changes, { lock = 'lock', deadlineMs } = {}) {
+    const items = joined(keys);
+    const pairs = joined(Object.entries(changes).flat());
+    const states = Buffer.alloc(items.count);
+    const report = new Struct('edit_report', { states, states_capacity: states.length });
+    const edit = new Struct('edit', {
+      library: this._handle,
+      keys: items.bytes,
+      keys_count: items.count,
+      changes: pairs.bytes,
+      changes_count: pairs.count / 2,
+      deadline_ms: deadlineMs,
+      lock: c[`EDIT_${lock.toUpperCase()}`],
+    });
+    const told = () => ({
+      done: report.number('done'),
+      failed: report.number('failed'),
+      requests: report.number('requests'),
+      states: [...states].map((state) => EDITED[state] ?? 'unknown'),
+    });
+    try {
+      await this._index._call('edit_items', this._index._handle, edit.memory, report.memory);
+    } catch (error) {
+      if (error instanceof PlexindexError) error.report = told();
+      throw error;
+    }
+    return told();
+  }
+}
+
+/** Each text with its length. */
+function texts(...given) {
+  return given.map(toBytes).flatMap((bytes) => [bytes, bytes.length]);
+}
+
+class Table {
+  /** Made by Index.table(). */
+  constructor(index, handle) {
+    hide(this, { _index: index, _handle: handle });
+  }
+
+  /** The value of this name as text, where the index has it at hand; else null. Never waits. */
+  lookup(name) {
+    if (this._index._closing) throw closedError();
+    return name.includes('\0') ? null : load().fast_table_lookup(this._handle, name);
+  }
+
+  /** The value of this name as a Buffer; null when there is none. */
+  async get(name) {
+    const { status, bytes } = await this._index._fill('table_get', [this._handle, ...texts(name)]);
+    return status === statuses.OK ? bytes : null;
+  }
+
+  /** Stores a value. `limit`: how many bytes all tables may take. */
+  async put(name, value, { ttlMs = 0, limit = 100_000_000 } = {}) {
+    await this._index._call('table_put', this._handle, ...texts(name, value), ttlMs, limit);
+  }
+
+  /** Removes an entry. */
+  async remove(name) {
+    await this._index._call('table_remove', this._handle, ...texts(name));
+  }
+
+  /** The names of its entries, in the order of their bytes, as Buffers. */
+  async *names() {
+    for (let after = null; ; ) {
+      // The empty name is a pointer and 0.
+      const given = [this._handle, after?.length === 0 ? Buffer.alloc(1) : after, after?.length ?? 0];
+      const { status, bytes } = await this._index._fill('table_next', given, 1024);
+      if (status !== statuses.OK) return;
+      after = Buffer.from(bytes);
+      yield after;
+    }
+  }
+
+  /** How many entries it has. */
+  async count() {
+    const out = Buffer.alloc(8);
+    await this._index._call('table_count', this._handle, out);
+    return Number(out.readBigUInt64LE());
+  }
+
+  /** Removes all entries. */
+  async clear() {
+    await this._index._call('table_clear', this._handle);
+  }
+}
+
+// --- The package ---------------------------------------------------------------------------------------------------
+
+/**
+ * Opens an index. The options are the fields of plexindex_options, in camel case: `cacheDir`, `serverUrl`, `token`,
+ * `libraryTtlMs`…; its flags by name (`offline: true`); and `mappings`, a list of `{ side, from, to, pattern }`.
+ */
+async function open(options) {
+  const filled = new Struct('options');
+  const known = new Map(Object.keys(filled.layout.fields).map((name) => [camel(name), name]));
+  for (const name of ['size', 'flags', 'reserved', 'mappings', 'mappingsCount']) known.delete(name);
+  let flags = 0;
+  for (const [name, value] of Object.entries(options)) {
+    if (known.has(name)) filled.set(known.get(name), value);
+    else if (name in OPEN_FLAGS) flags |= value ? OPEN_FLAGS[name] : 0;
+    else if (name !== 'mappings') throw new TypeError(`there is no option ${name}`);
+  }
+  filled.set('flags', flags);
+  const rules = (options.mappings ?? []).map(({ side = 'host', from, to, pattern = false }) => {
+    if (!(side in MAPPINGS)) throw new TypeError(`the side of a mapping is 'host' or 'server', not '${side}'`);
+    return new Struct('mapping', { kind: MAPPINGS[side][pattern ? 1 : 0], from, to });
+  });
+  filled.kept.push(rules);
+  filled.set('mappings', Buffer.concat(rules.map((rule) => rule.memory)));
+  filled.set('mappings_count', rules.length);
+  const out = Buffer.alloc(8);
+  await call('open', [filled.memory, out]);
+  return new Index(out.readBigUInt64LE());
+}
+
+/** How a path compares with each of others: `{ equal, under, common }`, common being components from the end. */
+function comparePaths(path, others) {
+  const bytes = toBytes(path);
+  const list = joined(others);
+  const relations = Buffer.alloc(list.count * 4);
+  callNow('compare_paths', [bytes, bytes.length, list.bytes, list.bytes.length, list.count, relations]);
+  return Array.from({ length: list.count }, (_, at) => {
+    const relation = relations.readUInt32LE(at * 4);
+    return {
+      equal: (relation & c.PATHS_EQUAL) !== 0,
+      under: (relation & c.PATHS_UNDER) !== 0,
+      common: relation & c.PATHS_COMMON,
+    };
+  });
+}
+
+/** The log lines that wait, oldest first: `{ level, message }`. The ring holds 256 for the whole process. */
+function drainLog() {
+  const lines = [];
+  const receive = koffi.register((_, level, at, length) => {
+    const message = Buffer.from(koffi.view(at, Number(length))).toString('utf8');
+    lines.push({ level: LEVELS[level] ?? 'unknown', message });
+  }, callbacks.plexindex_log_fn);
+  try {
+    callNow('drain_log', [receive, null]);
+  } finally {
+    koffi.unregister(receive);
+  }
+  return lines;
+}
+
+/** The version of the library. */
+function version() {
+  return load().version();
+}
+
+module.exports = { open, comparePaths, drainLog, version, PlexindexError, Index, Library, Table };

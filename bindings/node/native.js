@@ -1,0 +1,130 @@
+'use strict';
+// The shared library: where it is, its functions and its structs, as abi.json describes them.
+
+const path = require('node:path');
+const koffi = require('koffi');
+const abi = require('./abi.json');
+
+const PREFIX = 'plexindex_';
+const short = (name) => name.replace(/^plexindex_/i, '');
+const numbers = (part) => Object.fromEntries(Object.entries(part).map(([name, value]) => [short(name), value]));
+
+/** Numbers without their prefix: `constants.QUERY_OFFLINE`, `statuses.NOT_FOUND`. */
+const constants = numbers(abi.constants);
+const statuses = numbers(abi.statuses);
+
+/** The words for the numbers with this prefix: `RUNG_FILE_NAME` at 5 is 'file_name'. */
+function words(prefix) {
+  const found = [];
+  for (const [name, value] of Object.entries(constants)) {
+    if (name.startsWith(prefix)) found[value] = name.slice(prefix.length).toLowerCase();
+  }
+  return found;
+}
+
+/** A struct's size, and its fields by name. */
+function layout(name) {
+  const { size, fields } = abi.structs[PREFIX + name];
+  return { size, fields: Object.fromEntries(fields.map((field) => [field.name, field])) };
+}
+
+const callbacks = {};
+for (const [name, { result, arguments: given }] of Object.entries(abi.callbacks)) {
+  callbacks[name] = koffi.pointer(koffi.proto(name, result, given.map(argumentType)));
+}
+
+function argumentType({ type }) {
+  if (type in callbacks) return callbacks[type];
+  // Structs, texts and outputs are given as buffers, or as addresses.
+  return type.includes('*') ? 'void *' : type;
+}
+
+/** The library that PLEXINDEX_LIBRARY names, else the one beside this file, else the system's. */
+function libraryPath() {
+  const name = { darwin: 'libplexindex.dylib', win32: 'plexindex.dll' }[process.platform] ?? 'libplexindex.so';
+  if (process.env.PLEXINDEX_LIBRARY) return process.env.PLEXINDEX_LIBRARY;
+  const beside = path.join(__dirname, name);
+  return require('node:fs').existsSync(beside) ? beside : name;
+}
+
+let loaded;
+
+/** The loaded library: each function without its prefix. */
+function load() {
+  if (loaded) return loaded;
+  const file = libraryPath();
+  let library;
+  try {
+    library = koffi.load(file);
+  } catch (error) {
+    throw new Error(`the plexindex library cannot be loaded: ${error.message}: install it, or set PLEXINDEX_LIBRARY`);
+  }
+  const native = {};
+  for (const [name, { result, arguments: given }] of Object.entries(abi.functions)) {
+    const type = result === 'const char *' ? 'str' : result.includes('*') ? 'void *' : result;
+    native[short(name)] = library.func(name, type, given.map(argumentType));
+  }
+  // The fast lookups take NUL-terminated text, which koffi makes of a string faster than a buffer is made.
+  native.fast_lookup_key = library.func('plexindex_lookup_key', 'str', ['void *', 'str']);
+  native.fast_table_lookup = library.func('plexindex_table_lookup', 'str', ['void *', 'str']);
+  if (native.abi_version() !== constants.ABI_VERSION) {
+    const found = `${file} (plexindex ${native.version()}) has ABI version ${native.abi_version()}`;
+    throw new Error(`${found}, this package was written for ${constants.ABI_VERSION}: install matching versions`);
+  }
+  loaded = native;
+  return native;
+}
+
+const WRITE = {
+  int32_t: (memory, value, at) => memory.writeInt32LE(value, at),
+  uint32_t: (memory, value, at) => memory.writeUInt32LE(value, at),
+  int64_t: (memory, value, at) => memory.writeBigInt64LE(BigInt(value), at),
+  uint64_t: (memory, value, at) => memory.writeBigUInt64LE(BigInt(value), at),
+  size_t: (memory, value, at) => memory.writeBigUInt64LE(BigInt(value), at),
+};
+
+/** A struct for the library, filled by the names of its fields. What it points to is kept in `kept`. */
+class Struct {
+  constructor(name, values = {}) {
+    this.layout = layout(name);
+    this.memory = Buffer.alloc(this.layout.size);
+    this.kept = [];
+    // The engine knows nothing of addresses: what holds the memory holds what it points to.
+    this.memory.kept = this.kept;
+    if ('size' in this.layout.fields) this.set('size', this.layout.size);
+    for (const [field, value] of Object.entries(values)) this.set(field, value);
+  }
+
+  set(name, value) {
+    const { type, offset } = this.layout.fields[name];
+    if (value === undefined || value === null) return;
+    if (type === 'plexindex_bytes') {
+      const bytes = toBytes(value);
+      this.point(offset, bytes);
+      this.memory.writeBigUInt64LE(BigInt(bytes.length), offset + 8);
+    } else if (type in WRITE) {
+      WRITE[type](this.memory, value, offset);
+    } else {
+      this.point(offset, value);
+    }
+  }
+
+  point(offset, value) {
+    this.kept.push(value);
+    const address = Buffer.isBuffer(value) ? (value.length ? koffi.address(value) : 0n) : BigInt(value);
+    this.memory.writeBigUInt64LE(address, offset);
+  }
+
+  number(name) {
+    return Number(this.memory.readBigUInt64LE(this.layout.fields[name].offset));
+  }
+}
+
+/** The bytes of a text or a path. A path that is no UTF-8 is given as a Buffer. */
+function toBytes(value) {
+  if (Buffer.isBuffer(value)) return value;
+  if (typeof value !== 'string') throw new TypeError(`expected a string or a Buffer, not ${typeof value}`);
+  return Buffer.from(value, 'utf8');
+}
+
+module.exports = { abi, constants, statuses, words, layout, callbacks, load, Struct, toBytes, koffi };

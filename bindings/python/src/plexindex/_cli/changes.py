@@ -1,0 +1,94 @@
+"""`plexindex changes`: what was added, removed, changed and moved since a token, for people and for scripts."""
+
+from __future__ import annotations
+
+import sys
+
+from . import codes, commands, output
+from .bar import Bar
+from .codes import UsageError
+from .config import Settings
+from .match import item_text
+from .output import say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from .._feed import Change, Changes
+    from .._index import Index, Library
+
+_STYLES = {"added": "good", "removed": "bad", "changed": "hint", "moved": "hint", "list_again": "warn"}
+
+
+def changes(options: argparse.Namespace) -> int:
+    """Tells what changed."""
+    if options.full and options.since:
+        raise UsageError("--full begins anew: leave --since out")
+    if options.since == "":
+        raise UsageError("argument --since: it is empty: give a token, or leave the option out")
+    settings = Settings(options)
+    if settings.silent:
+        settings.expect_folder()
+        if not settings.has_store():
+            raise commands.nothing_to_ask(settings)
+    bar = Bar()
+    with settings.open(progress=bar) as index:
+        if settings.silent and not index.libraries(offline=True):
+            raise commands.nothing_to_ask(settings)
+        library = commands.selected(index, options.library)
+        try:
+            found = index.changes(options.since, library, full=options.full, offline=settings.silent)
+        finally:
+            bar.drop()
+        if found.stale:
+            output.complain("the server did not answer: it may know more")
+        _tell(found, options)
+        if options.follow:
+            _follow(index, library, found.token, options, silent=settings.silent)
+    return codes.OK
+
+
+def _tell(found: Changes, options: argparse.Namespace) -> None:
+    count = 0
+    for change in found:
+        count += 1
+        _show(change, options)
+    if options.json:
+        output.say_json({"token": found.token})
+    else:
+        say(f"token: {found.token}")
+        if not options.since and not options.full:
+            output.remark("from now on: give this token with --since to hear what changed; --full lists what there is")
+        elif not count:
+            output.remark("nothing changed")
+    sys.stdout.flush()
+
+
+def _follow(index: Index, library: Library | None, token: str, options: argparse.Namespace, *, silent: bool) -> None:
+    from contextlib import nullcontext
+
+    with nullcontext() if silent else index.watch():
+        for found in index.watch_pages(token, library, offline=silent):
+            for change in found:
+                _show(change, options)
+            if options.json:
+                output.say_json({"token": found.token})
+            sys.stdout.flush()
+
+
+def _show(change: Change, options: argparse.Namespace) -> None:
+    if options.json:
+        told = change.to_dict()
+        output.say_json({name: told[name] for name in ("change", "item", "path", "from", "from_key", "library")})
+        return
+    words = output.paint(change.change.replace("_", " "), _STYLES.get(change.change, "bold"))
+    if change.item is None:
+        say(f"{words}: library '{output.clean(change.library)}': plexindex changes --full --library {change.section}")
+        return
+    lines = [f"{words}: {item_text(change.item)}"]
+    if change.from_path is not None:
+        lines.append(f"  from {output.clean(change.from_path)}".replace("\n", "\\n"))
+    if change.path is not None:
+        lines.append(f"  {output.clean(change.path)}".replace("\n", "\\n"))
+    say("\n".join(lines))

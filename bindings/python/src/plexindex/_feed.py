@@ -1,0 +1,205 @@
+"""What changed since a token: read from the store, page by page, and waited for."""
+
+from __future__ import annotations
+
+import json
+
+from . import _constants as c
+from . import _convert
+from ._answers import ITEM_FIELDS, ITEM_SIZE, NUMBER, TEXT, Item
+from ._errors import ServerError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from ._callbacks import ProgressArg
+
+    # An index makes these, so this module cannot name its class.
+    Index = Any
+    LibraryArg = Any
+
+# Items that a page tells of.
+_PAGE = 1_000
+_BYTES_PER_CHANGE = 600
+# After a server that did not answer, for so many seconds nothing waits for it.
+_PAUSE = 30.0
+# Between two looks at the server that a listing's age asks for.
+_BETWEEN = 1.0
+_FOREVER = float("inf")
+
+_WORDS = {word: number for number, word in c.KINDS.items()}
+
+
+class Change:
+    """What happened to a file of an item, or to a library. Made by :meth:`Index.changes`."""
+
+    __slots__ = ("change", "from_key", "from_path", "item", "library", "path", "section")
+
+    change: str
+    """``"added"``, ``"removed"``, ``"changed"``, ``"moved"``, or ``"list_again"``: so much happened to the library,
+    or so long ago, that it is to be read anew, by ``changes(library=…, full=True)``."""
+    item: Item | None
+    """The item: as it is since, or as it was when it was removed. None with ``"list_again"``."""
+    path: str | None
+    """The file, as the server spells it: an item's first one, or the one that moved."""
+    from_path: str | None
+    """Where a file was that moved."""
+    from_key: str | None
+    """The rating key that the item had before, where it has another one since."""
+    library: str
+    """Title of the library."""
+    section: str
+    """Its section id."""
+
+    def __init__(self, index: Index | None, told: dict[str, Any]) -> None:
+        self.change = told["change"]
+        self.library, self.section = told["library"], told["section"]
+        self.path, self.from_path, self.from_key = told["path"], told["from"], told["from_key"]
+        facts = told["item"]
+        self.item = None if facts is None else _item({**facts, "library_title": self.library, **self._place()}, index)
+
+    def _place(self) -> dict[str, str]:
+        return {"section": self.section, "path": self.path or ""}
+
+    def to_dict(self) -> dict[str, object]:
+        """All that it tells, by name, as JSON can hold it."""
+        return {
+            "change": self.change,
+            "item": None if self.item is None else self.item.to_dict(),
+            "path": self.path,
+            "from": self.from_path,
+            "from_key": self.from_key,
+            "library": self.library,
+            "section": self.section,
+        }
+
+    def __eq__(self, other: object) -> bool:
+        return self.to_dict() == other.to_dict() if isinstance(other, Change) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        what = f"library {self.library!r}" if self.item is None else f"{self.item.key} {self.item.describe()!r}"
+        return f"<plexindex.Change {self.change} {what}>"
+
+
+def _item(facts: dict[str, Any], index: Index | None) -> Item:
+    """An item of what plexindex_item_json() says."""
+    block = bytearray(ITEM_SIZE)
+    for name, at in ITEM_FIELDS.items():
+        value = facts.get(name)
+        if name == "kind":
+            NUMBER.pack_into(block, at, _WORDS.get(str(value), 0))
+        elif isinstance(value, int):
+            NUMBER.pack_into(block, at, value)
+        elif value:
+            raw = value.encode("utf-8", "surrogateescape")
+            TEXT.pack_into(block, at, len(block), len(raw))
+            block += raw
+    return Item(bytes(block), 0, index)
+
+
+class Changes:
+    """What changed since a token was given: an iterator of :class:`Change`, oldest first. Made by
+    :meth:`Index.changes`.
+
+    They are read a page at a time while you iterate. Keep :attr:`token` once you have done what the changes ask for:
+    who goes on from a token misses nothing, and sees again at most what came behind it.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        since: str | None,
+        library: LibraryArg,
+        full: bool,
+    ) -> None:
+        self._index, self._library, self._full = index, library, full
+        self.token: str = since or ""
+        """Where to go on: behind the last page that was iterated to its end."""
+        self.stale = False
+        """The server could not be asked: it may know more."""
+        self._next: str | None = None
+        self._more = True
+        self._page: Iterator[dict[str, Any]] = iter(())
+        # The token of now is that, and not of when it is iterated; and what is wrong with a token is said at once.
+        self._read()
+
+    def _read(self) -> None:
+        index = self._index
+        raw = _convert.text_bytes("token", self.token)
+        flags = c.QUERY_FULL if self._full and not self.token else 0
+        reserve = _PAGE * _BYTES_PER_CHANGE
+        query = index._native.changes_json, self._library, raw, None, flags, None
+        _, text = index._query(*query, count=_PAGE, reserve=reserve)
+        page = json.loads(bytes(text))
+        self._page, self._next, self._more = iter(page["changes"]), page["token"], page["more"]
+        if not page["changes"]:
+            self._turn()
+
+    def _turn(self) -> None:
+        """A page was read to its end."""
+        if self._next is not None:
+            self.token, self._next = self._next, None
+
+    def __iter__(self) -> Changes:
+        return self
+
+    def __next__(self) -> Change:
+        while True:
+            told = next(self._page, None)
+            if told is not None:
+                return Change(self._index, told)
+            self._turn()
+            if not self._more:
+                raise StopIteration
+            self._read()
+
+    def __repr__(self) -> str:
+        return f"<plexindex.Changes up to {self.token!r}>"
+
+
+def bring_up_to_date(index: Index, library: LibraryArg, deadline: float | None, progress: ProgressArg) -> bool:
+    """Asks the server where a listing has expired, as a match does. False: it gave no answer, an old one is known."""
+    known = index.libraries(offline=True)
+    if known and all(one.fresh for one in known):
+        return True
+    try:
+        return bool(index.refresh(library, deadline=deadline, progress=progress))
+    except ServerError:
+        if not any(one.age is not None for one in known):
+            raise
+        return False
+
+
+def watch(
+    index: Index, since: str | None, library: LibraryArg, timeout: float | None, offline: bool, progress: ProgressArg
+) -> Iterator[Changes]:
+    """What changes from now on, or since a token, each time that something did."""
+    import time
+
+    until = None if timeout is None else time.monotonic() + timeout
+    # Until then nothing asks the server; what other processes learn is seen meanwhile.
+    silent_until = 0.0
+    if not offline and not bring_up_to_date(index, library, None, progress):
+        silent_until = time.monotonic() + _PAUSE
+    found = Changes(index, since, library, False)
+    while True:
+        token = found.token
+        yield found
+        token = found.token
+        now = time.monotonic()
+        if until is not None and now >= until:
+            return
+        silent = offline or now < silent_until
+        ends = [_FOREVER if until is None else until, silent_until if silent and not offline else _FOREVER]
+        wait = index._native.wait_for_changes
+        raw = _convert.text_bytes("token", token)
+        left = max(min(ends) - now, 0.001)
+        status, _ = index._query(wait, library, raw, left, c.QUERY_OFFLINE if silent else 0, progress, buffer=False)
+        if status == c.OK and not silent:
+            is_asked = bring_up_to_date(index, library, None, progress)
+            silent_until = time.monotonic() + (_BETWEEN if is_asked else _PAUSE)
+        found = Changes(index, token, library, False)

@@ -1,0 +1,108 @@
+# frozen_string_literal: true
+
+# Tells which Plex item a file is, without asking the server: a thin layer over the C library, whose plexindex.h says in
+# full what a call does.
+module Plexindex
+  # An error of the library: `status` is its number, `code` its name, such as :library_not_found.
+  class Error < StandardError
+    attr_reader :status, :code
+    # Of `edit_items`: how far it came.
+    attr_accessor :report
+
+    def initialize(status, message)
+      super(message)
+      @status = status
+      @code = Native::STATUSES.fetch(status, :unknown)
+    end
+  end
+
+  # The index was closed.
+  class ClosedError < StandardError
+    def initialize(message = "the index is closed: open it again")
+      super
+    end
+  end
+end
+
+require_relative "plexindex/native"
+require_relative "plexindex/answers"
+require_relative "plexindex/index"
+require_relative "plexindex/library"
+require_relative "plexindex/table"
+
+# The functions of the module.
+module Plexindex
+  Progress = ::Struct.new(:library, :items, :total, :elapsed_ms, keyword_init: true)
+
+  FLAGS = {
+    offline: "OPEN_OFFLINE", accept_invalid_certs: "OPEN_ACCEPT_INVALID_CERTS", no_mmap: "OPEN_NO_MMAP",
+    obfuscate_paths: "OPEN_OBFUSCATE_PATHS"
+  }.freeze
+  MAPPINGS = {
+    [:host, false] => "MAPPING_HOST_PREFIX", [:host, true] => "MAPPING_HOST_PATTERN",
+    [:server, false] => "MAPPING_SERVER_PREFIX", [:server, true] => "MAPPING_SERVER_PATTERN"
+  }.freeze
+  private_constant :FLAGS, :MAPPINGS
+
+  # Opens an index; with a block it is closed behind that. The options are the fields of plexindex_options, its flags
+  # by name (`offline: true`), and `mappings`: hashes with `from`, `to`, `side` (:host or :server) and `pattern`.
+  def self.open(cache_dir:, mappings: [], **options)
+    flags, fields = options.partition { |name, _| FLAGS.key?(name) }
+    filled = Native::Struct.new("options", cache_dir: cache_dir)
+    known = Native.fields("options").keys - %i[size flags reserved mappings mappings_count]
+    fields.each do |name, value|
+      raise ArgumentError, "there is no option #{name}" unless known.include?(name)
+
+      filled[name] = value
+    end
+    filled[:flags] = flags.sum { |name, on| on ? Native::CONSTANTS[FLAGS[name]] : 0 }
+    rules = mappings.map { |rule| mapping(**rule) }
+    filled[:mappings] = rules.map { |rule| rule.memory[0, rule.memory.size] }.join unless rules.empty?
+    filled[:mappings_count] = rules.size
+    out = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
+    Native.call(:open, filled.memory, out)
+    index = Index.new(out.ptr.to_i)
+    return index unless block_given?
+
+    begin
+      yield index
+    ensure
+      index.close
+    end
+  end
+
+  def self.mapping(from:, to:, side: :host, pattern: false)
+    kind = MAPPINGS.fetch([side, pattern]) { raise ArgumentError, "the side of a mapping is :host or :server" }
+    Native::Struct.new("mapping", kind: Native::CONSTANTS[kind], from: from, to: to)
+  end
+  private_class_method :mapping
+
+  # How a path compares with each of others: hashes with `equal`, `under`, and `common` components from the end.
+  def self.compare_paths(path, others)
+    bytes = Native.bytes(path)
+    list, count = Native.joined(others)
+    relations = Fiddle::Pointer.malloc([count * 4, 1].max, Fiddle::RUBY_FREE)
+    Native.call(:compare_paths, bytes, bytes.bytesize, list, list.bytesize, count, relations)
+    relations[0, count * 4].unpack("L<*").map do |number|
+      { equal: number.anybits?(Native::CONSTANTS["PATHS_EQUAL"]), under: number.anybits?(Native::CONSTANTS["PATHS_UNDER"]),
+        common: number & Native::CONSTANTS["PATHS_COMMON"] }
+    end
+  end
+
+  # The log lines that wait, oldest first: pairs of a level and a message. The ring holds 256 for the whole process.
+  def self.drain_log
+    levels = Native.words("LOG_")
+    lines = []
+    types = [Fiddle::TYPE_VOIDP, Fiddle::TYPE_INT, Fiddle::TYPE_VOIDP, Fiddle::TYPE_SIZE_T]
+    receive = Fiddle::Closure::BlockCaller.new(Fiddle::TYPE_VOID, types) do |_, level, message, length|
+      lines << [levels.fetch(level, :unknown), message[0, length].force_encoding("UTF-8")]
+    end
+    Native.call(:drain_log, receive, nil)
+    lines
+  end
+
+  # The version of the library.
+  def self.version
+    Native::FUNCTIONS[:version].call.to_s
+  end
+end

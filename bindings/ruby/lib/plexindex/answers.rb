@@ -1,0 +1,68 @@
+# frozen_string_literal: true
+
+module Plexindex
+  # An item as the index knows it. What it does not know is nil.
+  Item = ::Struct.new(
+    :key, :rating_key, :title, :guid, :show_title, :show_rating_key, :show_guid, :path, :section, :library_title,
+    :kind, :year, :season, :episode, :key_only, keyword_init: true
+  )
+
+  # The answer for one path, folder, GUID or title. `status` is :ok, :not_found, :ambiguous, :not_yet or :needs_warm, in
+  # a batch also the error of this one path. `items`, `files` and `kind` are about a folder.
+  Answer = ::Struct.new(
+    :status, :rung, :confidence, :reason, :stale, :item, :candidates, :candidates_total, :message, :age_ms, :items,
+    :files, :kind, keyword_init: true
+  )
+
+  # Reads a block of answers.
+  module Blocks
+    ANSWERS = Native.fields("answers")
+    ANSWER = Native.fields("answer")
+    ITEM = Native.fields("item")
+    TEXTS = ITEM.select { |_, (_, _, type)| type == "plexindex_text" }.freeze
+    RUNGS = Native.words("RUNG_")
+    CONFIDENCES = Native.words("CONFIDENCE_")
+    REASONS = Native.words("REASON_")
+    KINDS = {
+      1 => :movie, 2 => :show, 3 => :season, 4 => :episode, 8 => :artist, 10 => :track, 12 => :clip, 13 => :photo
+    }.freeze
+
+    module_function
+
+    def read(block)
+      step, item_step, first, count = %i[answer_size item_size first count].map { |name| number(block, 0, ANSWERS[name]) }
+      Array.new(count) { |place| answer(block, first + place * step, item_step) }
+    end
+
+    def number(block, at, field)
+      block.unpack1(field[1], offset: at + field[0])
+    end
+
+    def text(block, at)
+      offset, length = block.unpack("L<L<", offset: at)
+      offset.zero? ? nil : block.byteslice(offset, length).force_encoding("UTF-8")
+    end
+
+    def answer(block, at, item_step)
+      of = ANSWER.transform_values { |field| field[1] ? number(block, at, field) : nil }
+      Answer.new(
+        status: Native::STATUSES.fetch(of[:status], :unknown), rung: RUNGS.fetch(of[:rung], :unknown),
+        confidence: CONFIDENCES.fetch(of[:confidence], :unknown), reason: REASONS.fetch(of[:reason], :unknown),
+        stale: of[:flags].anybits?(Native::CONSTANTS["ANSWER_STALE"]),
+        item: of[:item].zero? ? nil : item(block, of[:item]),
+        candidates: Array.new(of[:candidates_count]) { |place| item(block, of[:candidates] + place * item_step) },
+        candidates_total: of[:candidates_total], message: text(block, at + ANSWER[:message][0]),
+        age_ms: of[:age_ms] == -1 ? nil : of[:age_ms], items: of[:items], files: of[:files], kind: KINDS[of[:kind]]
+      )
+    end
+
+    def item(block, at)
+      kind, year, season, episode, flags = %i[kind year season episode flags].map { |name| number(block, at, ITEM[name]) }
+      Item.new(
+        **TEXTS.transform_values { |field| text(block, at + field[0]) },
+        kind: KINDS[kind], year: year.zero? ? nil : year, season: season == -1 ? nil : season,
+        episode: episode == -1 ? nil : episode, key_only: flags.anybits?(Native::CONSTANTS["ITEM_KEY_ONLY"])
+      )
+    end
+  end
+end

@@ -1,0 +1,248 @@
+# frozen_string_literal: true
+
+module Plexindex
+  # The handle, and the calls that are in flight on it: apart from the index, so that this can be collected.
+  class Session
+    attr_reader :handle
+
+    def initialize(handle)
+      @handle = handle
+      @flying = 0
+      @closed = false
+      @mutex = Mutex.new
+      @idle = ConditionVariable.new
+    end
+
+    # Work that a close waits for.
+    def during
+      @mutex.synchronize do
+        raise ClosedError if @closed
+
+        @flying += 1
+      end
+      begin
+        yield
+      ensure
+        @mutex.synchronize do
+          @flying -= 1
+          @idle.broadcast if @flying.zero?
+        end
+      end
+    end
+
+    # Without a lock: the interpreter's own is held from the question whether it is open to the answer.
+    def closed?
+      @closed
+    end
+
+    def close
+      handle = @mutex.synchronize do
+        @closed = true
+        @idle.wait(@mutex) until @flying.zero?
+        @handle.tap { @handle = nil }
+      end
+      Native.call(:close, handle) if handle
+    end
+
+    # In a finaliser: no call is in flight, and no lock may be taken.
+    def self.finaliser(session)
+      proc do
+        handle = session.handle
+        session.forget
+        Native.call(:close, handle) if handle
+      end
+    end
+
+    def forget
+      @closed = true
+      @handle = nil
+    end
+  end
+  private_constant :Session
+
+  # An open index. Any number of threads may use it at once. One that is collected without `close` is closed then.
+  class Index
+    def initialize(handle)
+      @session = Session.new(handle)
+      ObjectSpace.define_finalizer(self, Session.finaliser(@session))
+    end
+
+    # Closes the index, after the calls that other threads have in flight; fetches are cut short. These and later calls
+    # raise ClosedError.
+    def close
+      raise ThreadError, "an index cannot be closed from its progress block" if Thread.current[:plexindex_reporting]
+
+      @session.close
+      nil
+    end
+
+    def closed?
+      @session.closed?
+    end
+
+    # A library by its uuid, title or section id; without a name all of them. Sends no request: the first question to a
+    # library that does not exist raises :library_not_found.
+    def library(name = nil)
+      selector = Native.bytes(name.nil? ? "" : name.to_s)
+      kind = Native::CONSTANTS[name.nil? ? "SELECT_ALL" : "SELECT_ANY"]
+      out = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
+      call(:library) { |handle| [handle, kind, selector, selector.bytesize, out] }
+      Library.new(self, out.ptr.to_i)
+    end
+
+    # A table of the host's own values.
+    def table(name, fold_ascii: false)
+      bytes = Native.bytes(name)
+      flags = fold_ascii ? Native::CONSTANTS["TABLE_FOLD_ASCII"] : 0
+      out = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
+      call(:table) { |handle| [handle, bytes, bytes.bytesize, flags, out] }
+      Table.new(self, out.ptr.to_i)
+    end
+
+    # What happened, as a hash with named counts.
+    def stats
+      json(:stats_json)
+    end
+
+    # The kind of place that the store is in.
+    def store
+      json(:store_json)
+    end
+
+    # Mappings that seem to be missing, the best first.
+    def proposals
+      json(:proposals_json)
+    end
+
+    # The libraries that are known.
+    def libraries(**ask)
+      JSON.parse(query(:libraries_json, nil, nil, **ask))
+    end
+
+    # Asks the server who it is and which libraries it shows.
+    def server(**ask)
+      JSON.parse(query(:server_json, nil, nil, **ask))
+    end
+
+    # Begins to listen to the server's events; with a block until that ends.
+    def watch
+      call(:watch_start) { |handle| [handle] }
+      return unless block_given?
+
+      begin
+        yield
+      ensure
+        unwatch
+      end
+    end
+
+    # Ends what `watch` began.
+    def unwatch
+      call(:watch_stop) { |handle| [handle] }
+      nil
+    end
+
+    # Tells the index of an event that the host received, such as a webhook.
+    def notify(body)
+      bytes = Native.bytes(body)
+      call(:notify) { |handle| [handle, bytes, bytes.bytesize] }
+      nil
+    end
+
+    # Invalidates all libraries.
+    def invalidate_all
+      call(:invalidate_all) { |handle| [handle] }
+      nil
+    end
+
+    # Removes all that the store holds of this server and user.
+    def clear
+      call(:clear) { |handle| [handle] }
+      nil
+    end
+
+    # The rest is for the gem's own classes.
+
+    # @api private
+    def call(name)
+      @session.during { Native.call(name, *yield(@session.handle)) }
+    end
+
+    # @api private
+    def fill(name, reserve: 16_384)
+      @session.during { Native.fill(name, *yield(@session.handle), reserve: reserve) }
+    end
+
+    # @api private
+    def json(name, &given)
+      given ||= ->(handle) { [handle] }
+      status, bytes = fill(name, &given)
+      status == Native::CONSTANTS["OK"] ? JSON.parse(bytes.force_encoding("UTF-8")) : nil
+    end
+
+    # @api private
+    # A call that takes a plexindex_query: its bytes, or its status when it has none.
+    def query(name, library, text, *more, deadline_ms: nil, offline: false, full: false, progress: nil)
+      @session.during do
+        asked = Native::Struct.new("query", library: library, text: text, deadline_ms: deadline_ms)
+        asked[:flags] = (offline ? Native::CONSTANTS["QUERY_OFFLINE"] : 0) | (full ? Native::CONSTANTS["QUERY_FULL"] : 0)
+        watch = Watch.new(@session, progress)
+        asked[:progress] = watch.closure
+        given = [@session.handle, asked.memory, *more]
+        begin
+          # What other threads raise here (Thread#raise, Timeout) waits until C has returned: it must not go through it.
+          Thread.handle_interrupt(Object => :never) do
+            next Native.call(name, *given) if %i[refresh wait_for_changes].include?(name)
+
+            Native.fill(name, *given, reserve: 16_384 + (text ? text.bytesize * 4 : 0))[1]
+          end
+        rescue Error => e
+          raise watch.raised if watch.raised
+          raise ClosedError if e.code == :aborted && @session.closed?
+
+          raise
+        end
+      end
+    end
+  end
+
+  # The progress of one call.
+  class Watch
+    FIELDS = Native.fields("progress")
+    attr_reader :closure, :raised
+
+    def initialize(session, progress)
+      @session = session
+      @progress = progress
+      types = [Fiddle::TYPE_VOIDP, Fiddle::TYPE_VOIDP]
+      @closure = Fiddle::Closure::BlockCaller.new(Fiddle::TYPE_INT, types) { |_, at| report(at) }
+    end
+
+    private
+
+    # What is raised here must not go through C: it goes on behind the call.
+    def report(at)
+      return 1 if @session.closed? || Thread.pending_interrupt?
+      return 0 unless @progress
+
+      before = Thread.current[:plexindex_reporting]
+      Thread.current[:plexindex_reporting] = true
+      begin
+        @progress.call(read(at)) == false ? 1 : 0
+      ensure
+        Thread.current[:plexindex_reporting] = before
+      end
+    rescue Exception => e # rubocop:disable Lint/RescueException
+      @raised = e
+      1
+    end
+
+    def read(at)
+      data, length = at[FIELDS[:library][0], 16].unpack("Q<Q<")
+      title = length.zero? ? "" : Fiddle::Pointer.new(data)[0, length].force_encoding("UTF-8")
+      counts = %i[items total elapsed_ms].to_h { |name| [name, at[FIELDS[name][0], 8].unpack1("Q<")] }
+      Progress.new(library: title, **counts)
+    end
+  end
+  private_constant :Watch
+end

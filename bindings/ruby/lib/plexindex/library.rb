@@ -1,0 +1,180 @@
+# frozen_string_literal: true
+
+module Plexindex
+  # A library of an index, or all of them. The questions take `deadline_ms`, `offline` and `progress`: a block or a proc
+  # that gets a Progress while the call waits for the server, and ends the call by false or by what it raises.
+  class Library
+    PAGE = 1000
+
+    def initialize(index, handle)
+      @index = index
+      @handle = handle
+    end
+
+    # The full answer for one path. Asks the server where that is needed.
+    def match(path, **ask, &progress)
+      ask_one(:match_path, path, ask, progress)
+    end
+
+    # `match` for many paths in one call: an answer for each, in order.
+    def match_paths(paths, **ask, &progress)
+      text, count = Native.joined(paths)
+      return [] if count.zero?
+
+      Blocks.read(@index.query(:match_paths, @handle, text, count, progress: progress, **ask))
+    end
+
+    # Which show, season, artist or item a folder is.
+    def folder(path, **ask, &progress)
+      ask_one(:match_folder, path, ask, progress)
+    end
+
+    # The items with this GUID.
+    def match_guid(guid, **ask, &progress)
+      ask_one(:match_guid, guid, ask, progress)
+    end
+
+    # The items with this title.
+    def search_title(title, **ask, &progress)
+      ask_one(:search_title, title, ask, progress)
+    end
+
+    # The key of the item with this path, where the index has it at hand; else nil. Never waits.
+    def lookup_key(path)
+      raise ClosedError if @index.closed?
+      return if path.include?("\0")
+
+      # Under the interpreter's lock, as a close is until no call is in flight.
+      key = LOOKUP.call(@handle, path)
+      key.null? ? nil : key.to_s
+    end
+
+    # `lookup_key` for many paths: a key or nil for each, in order.
+    def lookup_keys(paths)
+      text, count = Native.joined(paths)
+      _, keys = @index.fill(:lookup_keys, reserve: 64 + count * 40) { [@handle, text, text.bytesize, count] }
+      keys.split("\0", -1).first(count).map { |key| key.empty? ? nil : key }
+    end
+
+    # The items with files below a folder, in the order of their paths. Sends no request.
+    def items_below(folder, &block)
+      return enum_for(:items_below, folder) unless block
+
+      path = Native.bytes(folder)
+      after = nil
+      until (page = page(:items_below) { [@handle, path, path.bytesize, after, after ? after.bytesize : 0, PAGE] }).empty?
+        page.each(&block)
+        after = page.last.path.b
+      end
+    end
+
+    # The items of the library as the store has them. Sends no request.
+    def items(&block)
+      return enum_for(:items) unless block
+
+      cursor = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
+      cursor[0, 8] = "\0" * 8
+      until (page = page(:items) { |index| [index, @handle, cursor, PAGE] }).empty?
+        page.each(&block)
+      end
+    end
+
+    # One item with all its files and ids; nil when no listing holds it.
+    def item(key)
+      bytes = Native.bytes(key)
+      @index.json(:item_json) { [@handle, bytes, bytes.bytesize] }
+    end
+
+    # Brings the library up to date. False when the deadline came first.
+    def refresh(**ask, &progress)
+      @index.query(:refresh, @handle, nil, progress: progress, **ask) == Native::CONSTANTS["OK"]
+    end
+
+    # What was added, removed, changed and moved since a token, in the order in which the index learned it: a hash with
+    # "changes", "token" and "more". Without a token no changes, and the token of now; with `full` all items come first.
+    # Sends no request. The code :list_again says to begin anew with `full`.
+    def changes(token = "", full: false, limit: PAGE)
+      JSON.parse(@index.query(:changes_json, @handle, Native.bytes(token), limit, full: full).force_encoding("UTF-8"))
+    end
+
+    # Waits until `changes` has something since the token, or until `refresh` has to ask the server before that is
+    # known. False when the deadline came first; the block ends it by false.
+    def wait_for_changes(token, **ask, &progress)
+      @index.query(:wait_for_changes, @handle, Native.bytes(token), progress: progress, **ask) == Native::CONSTANTS["OK"]
+    end
+
+    # Records that the item with this key has this path.
+    def record_match(path, key)
+      tell(:record_match, path, key)
+    end
+
+    # `record_match` for many pairs of a path and a key: all, or none.
+    def record_matches(pairs)
+      paths, count = Native.joined(pairs.map { |path, _| path })
+      keys, = Native.joined(pairs.map { |_, key| key })
+      @index.call(:record_matches) { [@handle, paths, paths.bytesize, keys, keys.bytesize, count] }
+      nil
+    end
+
+    # Invalidates a path.
+    def invalidate_path(path)
+      tell(:invalidate_path, path)
+    end
+
+    # Invalidates an item by its key or rating key.
+    def invalidate_item(key)
+      tell(:invalidate_item, key)
+    end
+
+    # Invalidates the library.
+    def invalidate
+      tell(:invalidate_library)
+    end
+
+    # Gives many items the same values, as Plex names them: { "title" => "A", "genre+" => "Drama" }. A hash says how far it
+    # came, and is the `report` of an Error. `lock`: :lock, :unlock or :leave.
+    def edit_items(keys, changes, lock: :lock, deadline_ms: nil)
+      items, items_count = Native.joined(keys)
+      pairs, = Native.joined(changes.to_a.flatten)
+      states = Fiddle::Pointer.malloc([items_count, 1].max, Fiddle::RUBY_FREE)
+      report = Native::Struct.new("edit_report", states: states, states_capacity: items_count)
+      edit = Native::Struct.new(
+        "edit", library: @handle, keys: items, keys_count: items_count, changes: pairs, changes_count: changes.size,
+                deadline_ms: deadline_ms, lock: Native::CONSTANTS.fetch("EDIT_#{lock.upcase}")
+      )
+      @index.call(:edit_items) { |index| [index, edit.memory, report.memory] }
+      told(report, states[0, items_count])
+    rescue Error => e
+      e.report = told(report, states[0, items_count])
+      raise
+    end
+
+    LOOKUP = Native::FAST[:lookup_key]
+    private_constant :LOOKUP
+
+    EDITED = Native.words("EDITED_")
+    private_constant :EDITED
+
+    private
+
+    def told(report, states)
+      { done: report[:done], failed: report[:failed], requests: report[:requests],
+        states: states.unpack("C*").map { |state| EDITED.fetch(state, :unknown) } }
+    end
+
+    def ask_one(name, text, ask, progress)
+      Blocks.read(@index.query(name, @handle, Native.bytes(text), progress: progress, **ask))[0]
+    end
+
+    def page(name, &given)
+      status, block = @index.fill(name, reserve: PAGE * 400, &given)
+      status == Native::CONSTANTS["OK"] ? Blocks.read(block)[0].candidates : []
+    end
+
+    def tell(name, *texts)
+      given = texts.map { |text| Native.bytes(text) }.flat_map { |bytes| [bytes, bytes.bytesize] }
+      @index.call(name) { [@handle, *given] }
+      nil
+    end
+  end
+end

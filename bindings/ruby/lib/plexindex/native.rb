@@ -1,0 +1,167 @@
+# frozen_string_literal: true
+
+require "fiddle"
+require "json"
+
+module Plexindex
+  # The shared library: where it is, its functions and its structs, as abi.json describes them.
+  module Native
+    ABI = JSON.parse(File.read(File.join(__dir__, "abi.json"))).freeze
+    # Numbers without their prefix.
+    CONSTANTS = ABI["constants"].merge(ABI["statuses"]).transform_keys { |name| name.delete_prefix("PLEXINDEX_") }.freeze
+    STATUSES = ABI["statuses"].to_h { |name, number| [number, name.delete_prefix("PLEXINDEX_").downcase.to_sym] }.freeze
+
+    SCALARS = {
+      "uint8_t" => [Fiddle::TYPE_CHAR, "C"], "int32_t" => [Fiddle::TYPE_INT, "l<"],
+      "uint32_t" => [-Fiddle::TYPE_INT, "L<"], "int64_t" => [Fiddle::TYPE_LONG_LONG, "q<"],
+      "uint64_t" => [-Fiddle::TYPE_LONG_LONG, "Q<"], "size_t" => [Fiddle::TYPE_SIZE_T, "Q<"],
+      "void" => [Fiddle::TYPE_VOID, nil]
+    }.freeze
+
+    def self.type(name)
+      SCALARS.key?(name) ? SCALARS[name][0] : Fiddle::TYPE_VOIDP
+    end
+
+    # What PLEXINDEX_LIBRARY names, else the library beside this file, else the system's.
+    def self.path
+      named = ENV.fetch("PLEXINDEX_LIBRARY", "")
+      return named unless named.empty?
+
+      name = RUBY_PLATFORM.include?("darwin") ? "libplexindex.dylib" : "libplexindex.so"
+      beside = File.join(__dir__, name)
+      File.exist?(beside) ? beside : name
+    end
+
+    def self.load
+      Fiddle.dlopen(path)
+    rescue Fiddle::DLError => e
+      raise LoadError, "the plexindex library cannot be loaded: #{e.message}: install it, or set PLEXINDEX_LIBRARY"
+    end
+
+    LIBRARY = load
+    # Of one call that may wait, so that other threads run meanwhile: fiddle lets go of the interpreter's lock.
+    FUNCTIONS = ABI["functions"].to_h do |name, function|
+      types = function["arguments"].map { |argument| type(argument["type"]) }
+      [name.delete_prefix("plexindex_").to_sym, Fiddle::Function.new(LIBRARY[name], types, type(function["result"]), name: name)]
+    end.freeze
+    # Those that wait for nothing keep it: letting go costs more than they do, and their result is read under it.
+    FAST = %i[lookup_key table_lookup].to_h do |name|
+      types = [Fiddle::TYPE_VOIDP, Fiddle::TYPE_VOIDP]
+      [name, Fiddle::Function.new(LIBRARY["plexindex_#{name}"], types, Fiddle::TYPE_VOIDP, need_gvl: true)]
+    end.freeze
+
+    found = FUNCTIONS[:abi_version].call
+    wanted = CONSTANTS["ABI_VERSION"]
+    if found != wanted
+      number = FUNCTIONS[:version].call.to_s
+      raise LoadError, "#{path} (plexindex #{number}) has ABI version #{found}, this gem was written for #{wanted}: " \
+                       "install matching versions"
+    end
+
+    # The words for the numbers with this prefix, by number.
+    def self.words(prefix)
+      names = CONSTANTS.select { |name, _| name.start_with?(prefix) }
+      names.to_h { |name, number| [number, name.delete_prefix(prefix).downcase.to_sym] }.freeze
+    end
+
+    # The fields of a struct by name: offset, how to unpack it, type.
+    def self.fields(name)
+      ABI["structs"]["plexindex_#{name}"]["fields"].to_h do |field|
+        [field["name"].to_sym, [field["offset"], SCALARS.dig(field["type"], 1), field["type"]]]
+      end.freeze
+    end
+
+    # A struct of the library, in C's memory, filled by the names of its fields.
+    class Struct
+      attr_reader :memory
+
+      def initialize(name, **values)
+        @fields = Native.fields(name)
+        size = ABI["structs"]["plexindex_#{name}"]["size"]
+        @memory = Fiddle::Pointer.malloc(size, Fiddle::RUBY_FREE)
+        @memory[0, size] = "\0" * size
+        @kept = []
+        self[:size] = size if @fields.key?(:size)
+        values.each { |field, value| self[field] = value }
+      end
+
+      def []=(name, value)
+        return if value.nil?
+
+        offset, code, type = @fields.fetch(name)
+        if type == "plexindex_bytes"
+          bytes = Native.bytes(value)
+          point(offset, bytes)
+          @memory[offset + 8, 8] = [bytes.bytesize].pack("Q<")
+        elsif code
+          @memory[offset, [value].pack(code).bytesize] = [value].pack(code)
+        else
+          point(offset, value)
+        end
+      end
+
+      def [](name)
+        offset, code, = @fields.fetch(name)
+        @memory[offset, 8].unpack1(code)
+      end
+
+      private
+
+      # What is pointed to is kept as long as the struct is.
+      def point(offset, value)
+        value = Native.pinned(value) if value.is_a?(String)
+        @kept << value
+        @memory[offset, 8] = [value.to_i].pack("Q<")
+      end
+    end
+
+    # The bytes of a text or a path.
+    def self.bytes(value)
+      raise TypeError, "expected a String, not #{value.class}" unless value.respond_to?(:to_str)
+
+      value.to_str.b
+    end
+
+    # A copy in C's memory: Ruby may move its own while a call has let go of the interpreter's lock.
+    def self.pinned(text)
+      copy = Fiddle::Pointer.malloc([text.bytesize, 1].max, Fiddle::RUBY_FREE)
+      copy[0, text.bytesize] = text unless text.empty?
+      copy
+    end
+
+    # Texts with a NUL behind each, and their count.
+    def self.joined(values)
+      all = values.map { |value| bytes(value) }
+      raise ArgumentError, "a path or a key cannot hold a NUL" if all.any? { |one| one.include?("\0") }
+
+      [all.map { |one| "#{one}\0" }.join.b, all.size]
+    end
+
+    ERROR_TEXT = 2048
+    FIRST_ERROR = 100
+
+    # Makes a call with a buffer of its own for the error's text; gives the status, or raises.
+    def self.call(name, *given)
+      text = Fiddle::Pointer.malloc(ERROR_TEXT, Fiddle::RUBY_FREE)
+      error = Struct.new("buffer", data: text, capacity: ERROR_TEXT)
+      given = given.map { |one| one.is_a?(String) ? pinned(one) : one }
+      status = FUNCTIONS.fetch(name).call(*given, error.memory)
+      return status if status < FIRST_ERROR || status == CONSTANTS["BUFFER_TOO_SMALL"]
+
+      raise Error.new(status, text[0, [error[:length], ERROR_TEXT - 1].min].force_encoding("UTF-8"))
+    end
+
+    # A call that fills a buffer, made again with a larger one where it must: its status and the bytes.
+    def self.fill(name, *given, reserve: 16_384)
+      capacity = reserve
+      loop do
+        memory = Fiddle::Pointer.malloc(capacity, Fiddle::RUBY_FREE)
+        buffer = Struct.new("buffer", data: memory, capacity: capacity)
+        status = call(name, *given, buffer.memory)
+        return [status, memory[0, buffer[:length]]] unless status == CONSTANTS["BUFFER_TOO_SMALL"]
+
+        capacity = buffer[:length] * 5 / 4
+      end
+    end
+  end
+end

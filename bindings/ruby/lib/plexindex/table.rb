@@ -1,0 +1,72 @@
+# frozen_string_literal: true
+
+module Plexindex
+  # The host's own values by name.
+  class Table
+    def initialize(index, handle)
+      @index = index
+      @handle = handle
+    end
+
+    # The value of this name, where the index has it at hand; else nil. Never waits.
+    def lookup(name)
+      raise ClosedError if @index.closed?
+      return if name.include?("\0")
+
+      value = LOOKUP.call(@handle, name)
+      value.null? ? nil : value.to_s
+    end
+
+    # The value of this name; nil when there is none.
+    def get(name)
+      bytes = Native.bytes(name)
+      status, value = @index.fill(:table_get) { [@handle, bytes, bytes.bytesize] }
+      value if status == Native::CONSTANTS["OK"]
+    end
+
+    # Stores a value. `limit`: how many bytes all tables may take.
+    def put(name, value, ttl_ms: 0, limit: 100_000_000)
+      name = Native.bytes(name)
+      value = Native.bytes(value)
+      @index.call(:table_put) { [@handle, name, name.bytesize, value, value.bytesize, ttl_ms, limit] }
+      nil
+    end
+
+    # Removes an entry.
+    def remove(name)
+      bytes = Native.bytes(name)
+      @index.call(:table_remove) { [@handle, bytes, bytes.bytesize] }
+      nil
+    end
+
+    # The names of its entries, in the order of their bytes.
+    def names
+      return enum_for(:names) unless block_given?
+
+      after = nil
+      loop do
+        status, name = @index.fill(:table_next) { [@handle, after, after ? after.bytesize : 0] }
+        break unless status == Native::CONSTANTS["OK"]
+
+        yield name
+        after = name
+      end
+    end
+
+    # How many entries it has.
+    def count
+      out = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
+      @index.call(:table_count) { [@handle, out] }
+      out[0, 8].unpack1("Q<")
+    end
+
+    # Removes all entries.
+    def clear
+      @index.call(:table_clear) { [@handle] }
+      nil
+    end
+
+    LOOKUP = Native::FAST[:table_lookup]
+    private_constant :LOOKUP
+  end
+end

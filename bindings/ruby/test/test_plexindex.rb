@@ -1,0 +1,263 @@
+# frozen_string_literal: true
+
+require "json"
+require "minitest/autorun"
+require "open3"
+require "tmpdir"
+require "timeout"
+require "plexindex"
+
+class TestPlexindex < Minitest::Test
+  URL = ENV.fetch("PLEXINDEX_TEST_URL")
+  TOKEN = ENV.fetch("PLEXINDEX_TEST_TOKEN")
+  FACTS = JSON.parse(File.read(ENV.fetch("PLEXINDEX_TEST_FACTS")))
+  MOVIES = FACTS["movies"]
+
+  def setup
+    @folder = Dir.mktmpdir("plexindex-ruby-")
+    @indexes = []
+  end
+
+  def teardown
+    @indexes.each(&:close)
+    FileUtils.remove_entry(@folder)
+  end
+
+  def opened(**options)
+    @indexes << Plexindex.open(cache_dir: @folder, server_url: URL, token: TOKEN, retry_ms: -1, **options)
+    @indexes.last
+  end
+
+  def test_one_path_many_paths_and_candidates
+    movies = opened.library("Movies")
+    assert_nil movies.lookup_key(MOVIES[0]["path"])
+    one = movies.match(MOVIES[0]["path"])
+    assert_equal [:ok, :exact, :high, false], [one.status, one.rung, one.confidence, one.stale]
+    assert_equal [MOVIES[0]["key"], MOVIES[0]["title"], MOVIES[0]["path"], :movie], one.item.to_a.values_at(0, 2, 7, 10)
+    paths = MOVIES.map { |movie| movie["path"] } + ["/nowhere/x.mkv"]
+    keys = MOVIES.map { |movie| movie["key"] } + [nil]
+    answers = movies.match_paths(paths)
+    assert_equal keys, answers.map { |answer| answer.item&.key }
+    assert_equal :not_found, answers.last.status
+    assert_match(/no library has a folder above/, answers.last.message)
+    assert_equal keys, movies.lookup_keys(paths)
+    assert_equal keys[1], movies.lookup_key(paths[1])
+    assert_nil movies.lookup_key("a\0b")
+    assert_equal [], movies.match_paths([])
+    assert_equal [], movies.lookup_keys([])
+
+    several = movies.match("/somewhere/else/#{FACTS['repeated']['name']}")
+    assert_equal [:ambiguous, nil, FACTS["repeated"]["paths"].size], [several.status, several.item, several.candidates_total]
+    assert_equal FACTS["repeated"]["paths"].sort, several.candidates.map(&:path).sort
+  end
+
+  def test_folders_and_the_items_below
+    shows = opened.library("TV Shows")
+    folder = shows.folder(FACTS["show"]["folder"])
+    assert_equal [:ok, :show, FACTS["show"]["title"]], [folder.status, folder.kind, folder.item.title]
+    assert_equal FACTS["show"]["episodes"], folder.items
+    below = shows.items_below(FACTS["show"]["folder"]).map(&:path)
+    assert_equal folder.files, below.size
+    assert_empty FACTS["show"]["paths"] - below
+    assert_operator shows.items.count { |item| item.kind == :episode }, :>=, FACTS["show"]["episodes"]
+  end
+
+  def test_an_error_is_of_the_library
+    index = opened
+    error = assert_raises(Plexindex::Error) { index.library("Movies").match("") }
+    assert_equal [:invalid_argument, 100], [error.code, error.status]
+    assert_match(/path is empty/, error.message)
+    assert_raises(TypeError) { index.library("Movies").match(3) }
+    assert_match(/cache_dir/, assert_raises(Plexindex::Error) { Plexindex.open(cache_dir: "") }.message)
+    assert_match(/no option tokens/, assert_raises(ArgumentError) { opened(tokens: "") }.message)
+  end
+
+  def test_a_hundred_failing_calls_each_have_their_own_text
+    index = opened
+    threads = Array.new(100) do |number|
+      Thread.new do
+        index.library("None #{number}").match("/x.mkv")
+      rescue Plexindex::Error => e
+        e
+      end
+    end
+    threads.map(&:value).each_with_index do |error, number|
+      assert_equal :library_not_found, error.code
+      assert_match(/'None #{number}'/, error.message)
+    end
+  end
+
+  def test_progress_is_reported_and_can_end_a_call
+    movies = opened(page_size: 5).library("Movies")
+    seen = []
+    error = assert_raises(Plexindex::Error) do
+      movies.refresh do |progress|
+        seen << progress
+        GC.start
+        progress.items < 50
+      end
+    end
+    assert_equal :aborted, error.code
+    assert_operator seen.last.items, :>=, 50
+    assert_equal "Movies", seen.last.library
+    assert_raises(RangeError) { movies.refresh(full: true) { raise RangeError, "mine" } }
+    assert movies.refresh
+  end
+
+  def test_a_long_call_lets_other_threads_run_and_close_waits_for_it
+    index = opened(page_size: 1)
+    begun = Queue.new
+    fetching = Thread.new do
+      index.library("Movies").refresh { begun << true }
+    rescue Plexindex::ClosedError => e
+      e
+    end
+    begun.pop
+    assert fetching.alive?
+    index.close
+    assert_instance_of Plexindex::ClosedError, fetching.value
+    assert_raises(Plexindex::ClosedError) { index.stats }
+    assert_raises(Plexindex::ClosedError) { index.library("Movies") }
+    index.close
+  end
+
+  def test_a_timeout_ends_a_call
+    movies = opened(page_size: 1).library("Movies")
+    assert_raises(Timeout::Error) { Timeout.timeout(0.05) { movies.refresh } }
+    assert movies.match(MOVIES[0]["path"], offline: true)
+  end
+
+  def test_a_process_ends_while_a_thread_is_in_a_call
+    script = 'require "plexindex"; index = Plexindex.open(cache_dir: ARGV[0], server_url: ARGV[1], token: ARGV[2], ' \
+             'page_size: 1); begun = Queue.new; Thread.new { index.library("Movies").refresh { begun << 1 } }; begun.pop'
+    lib = File.join(__dir__, "..", "lib")
+    said, ended = Open3.capture2e("ruby", "-I#{lib}", "-e", script, @folder, URL, TOKEN)
+    assert ended.success?, said
+    assert_empty said
+  end
+
+  def test_an_index_is_not_closed_from_its_progress
+    index = opened(page_size: 5)
+    assert_raises(ThreadError) { index.library("Movies").refresh { index.close } }
+    assert_equal 0, index.stats["listings"]
+  end
+
+  def test_statistics_facts_and_what_is_recorded
+    index = opened
+    movies = index.library("Movies")
+    movies.record_match("/own/name.mkv", MOVIES[3]["key"])
+    movies.record_matches([["/own/a.mkv", MOVIES[4]["key"]], ["/own/b.mkv", MOVIES[5]["key"]]])
+    assert_equal :confirmed, movies.match("/own/name.mkv").rung
+    movies.invalidate_path("/own/name.mkv")
+    assert_equal :not_found, movies.match("/own/name.mkv").status
+    stats = index.stats
+    assert_equal 1, stats["answers"]["confirmed"]
+    assert_operator stats["requests"]["page"], :>=, 1
+    assert_equal(["Movies", "TV Shows"], index.libraries.map { |library| library["title"] })
+    assert index.server["machine_identifier"]
+    assert index.store["file_system"]
+    assert_equal [], index.proposals
+    assert_includes movies.item(MOVIES[3]["key"])["paths"], MOVIES[3]["path"]
+    assert_nil movies.item("999999")
+    refute_empty movies.search_title(MOVIES[3]["title"]).candidates
+    assert_equal :not_found, movies.match_guid("imdb://tt0000000").status
+    movies.invalidate_item(MOVIES[4]["key"])
+    movies.invalidate
+    index.invalidate_all
+    index.watch { nil }
+    assert_raises(Plexindex::Error) { index.notify("no event") }
+    assert_equal [{ equal: true, under: false, common: 3 }, { equal: false, under: true, common: 0 }],
+                 Plexindex.compare_paths("/a/b/c.mkv", ["/A/b/c.mkv", "/a"])
+    assert_instance_of Array, Plexindex.drain_log
+    assert_match(/\A\d+\.\d+\.\d+/, Plexindex.version)
+    index.clear
+  end
+
+  def test_the_feed_of_changes
+    index = opened
+    movies = index.library("Movies")
+    movies.refresh
+    token = movies.changes["token"]
+    assert_equal false, movies.wait_for_changes(token, deadline_ms: 1, offline: true)
+    error = assert_raises(Plexindex::Error) { movies.wait_for_changes(token, offline: true) { false } }
+    assert_equal :aborted, error.code
+    page = movies.changes(full: true, limit: 700)
+    all = page["changes"]
+    all += (page = movies.changes(page["token"], limit: 700))["changes"] while page["more"]
+    assert_operator all.size, :>=, 1500
+    assert_includes(all.map { |change| change["path"] }, MOVIES[0]["path"])
+    waiting = Thread.new do
+      movies.wait_for_changes(token, offline: true)
+    rescue Plexindex::ClosedError => e
+      e
+    end
+    Thread.pass until waiting.stop?
+    index.close
+    assert_instance_of Plexindex::ClosedError, waiting.value
+  end
+
+  def test_mappings
+    rules = [{ from: "/mnt/films", to: "/data/movies" }]
+    movies = opened(mappings: rules).library("Movies")
+    found = movies.match(MOVIES[0]["path"].sub("/data/movies", "/mnt/films"))
+    assert_equal [:mapped, MOVIES[0]["key"]], [found.rung, found.item.key]
+    assert_raises(ArgumentError) { opened(mappings: [{ from: "/a", to: "/b", side: :moon }]) }
+  end
+
+  def test_tables
+    table = opened.table("notes", fold_ascii: true)
+    table.put("One", "first", ttl_ms: -2)
+    table.put("", "\0\xff".b)
+    assert_equal "first", table.get("ONE")
+    assert_equal "first", table.lookup("one")
+    assert_nil table.get("two")
+    assert_equal ["", "one"], table.names.to_a
+    assert_equal 2, table.count
+    table.remove("one")
+    table.clear
+    assert_nil table.get("")
+  end
+
+  def test_an_edit
+    movies = opened.library("Movies")
+    error = assert_raises(Plexindex::Error) { movies.edit_items([MOVIES[0]["key"], "999999"], { "title" => "A" }) }
+    assert_equal :not_on_server, error.code
+    assert_equal %i[no missing], error.report[:states]
+    report = movies.edit_items([MOVIES[9]["key"]], { "summary" => "A" }, lock: :leave)
+    assert_equal [1, 0, [:done]], report.values_at(:done, :failed, :states)
+  end
+
+  def held
+    Dir.children("/proc/self/fd").count do |number|
+      File.readlink("/proc/self/fd/#{number}").start_with?(@folder)
+    rescue SystemCallError
+      false
+    end
+  end
+
+  def test_an_index_that_is_not_closed_is_collected
+    forgotten = proc do
+      index = Plexindex.open(cache_dir: @folder, server_url: URL, token: TOKEN)
+      index.library("Movies").match(MOVIES[0]["path"])
+    end
+    forgotten.call
+    assert_operator held, :>, 0
+    500.times do
+      break if held.zero?
+
+      # Ruby looks for references on the stack: other calls write over what is left there.
+      Array.new(1000) { Object.new }
+      GC.start
+      Thread.new { GC.start }.join
+    end
+    assert_equal 0, held
+  end
+
+  def test_the_example_finds_a_file
+    example = File.join(__dir__, "..", "examples", "match.rb")
+    lib = File.join(__dir__, "..", "lib")
+    printed, ended = Open3.capture2("ruby", "-I#{lib}", example, URL, TOKEN, @folder, "Movies", MOVIES[0]["path"])
+    assert ended.success?
+    assert_equal "#{MOVIES[0]['key']}: #{MOVIES[0]['title']}\n", printed
+  end
+end

@@ -1,0 +1,212 @@
+"""The tests of the bindings for Node.js, Go, LuaJIT, Ruby, C# and Java: `make test-languages`, of run_tests.py.
+
+Each runs in its language's own way, with a stand-in server and a file of what that serves. A language whose toolchain
+is missing is skipped, and the table at the end says what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import urllib.request
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from environment import ROOT, build_folder
+
+TOKEN = "test-token-of-the-bindings"  # noqa: S105
+SERVED = ("--movies", "1500", "--episodes", "120")
+BINDINGS = ROOT / "bindings"
+JNA = Path("/usr/share/java/jna.jar")
+
+
+@dataclass
+class Language:
+    """What it needs, and the commands that build and test it."""
+
+    name: str
+    tools: dict[str, str]
+    commands: list[list[str]]
+    folder: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def missing(self) -> list[str]:
+        """What is not installed, and how to get it."""
+        return [
+            f"{tool} ({how})"
+            for tool, how in self.tools.items()
+            if not (Path(tool).exists() if tool.startswith("/") else shutil.which(tool))
+        ]
+
+
+class Server:
+    """A stand-in server, for all of them."""
+
+    def __init__(self, binary: Path) -> None:
+        command = [str(binary), "--token", TOKEN, "--exit-with-stdin", *SERVED]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().split()[1]
+
+    def stop(self) -> None:
+        """Ends it."""
+        self._process.communicate()
+
+    def paths(self, library: int) -> list[dict[str, Any]]:
+        """The files of a library."""
+        with urllib.request.urlopen(f"{self.url}/_standin/paths?library={library}") as answer:  # noqa: S310
+            rows: list[dict[str, Any]] = json.load(answer)
+        return [row for row in rows if row["path"]]
+
+
+def facts(server: Server) -> dict[str, Any]:
+    """Ten films, a file name that several films have, and a show: what tests ask for."""
+    movies, episodes = server.paths(1), server.paths(2)
+    by_key = defaultdict(list)
+    by_path = defaultdict(list)
+    by_name = defaultdict(list)
+    shows = defaultdict(list)
+    for movie in movies:
+        by_key[movie["ratingKey"]].append(movie)
+        by_path[movie["path"]].append(movie)
+        by_name[movie["path"].rsplit("/", 1)[1]].append(movie["path"])
+    for episode in episodes:
+        shows[episode["path"].split("/Season")[0]].append(episode["path"])
+    single = [
+        {"key": f"/library/metadata/{movie['ratingKey']}", "title": movie["title"], "path": movie["path"]}
+        for movie in movies
+        if len(by_key[movie["ratingKey"]]) == len(by_path[movie["path"]]) == 1
+        and len(by_name[movie["path"].rsplit("/", 1)[1]]) == 1
+        and movie["path"].isascii()
+    ]
+    name, paths = next((name, paths) for name, paths in by_name.items() if 1 < len(set(paths)) <= 16)
+    folder, files = next((folder, files) for folder, files in shows.items() if len(set(files)) == len(files))
+    return {
+        "movies": single[:10],
+        "repeated": {"name": name, "paths": sorted(set(paths))},
+        "show": {"folder": folder, "title": folder.rsplit("/", 1)[1], "paths": files, "episodes": len(files)},
+    }
+
+
+def lines(told: dict[str, Any]) -> str:
+    """The same as lines of fields with tabulators between, for languages without JSON."""
+    rows = [["movie", movie["key"], movie["title"], movie["path"]] for movie in told["movies"]]
+    rows += [["repeated", told["repeated"]["name"], path] for path in told["repeated"]["paths"]]
+    rows += [["show", told["show"]["folder"], told["show"]["title"], path] for path in told["show"]["paths"]]
+    return "".join("\t".join(row) + "\n" for row in rows)
+
+
+def all_of_them(library: Path) -> list[Language]:
+    """The languages."""
+    made = build_folder() / "languages"
+    made.mkdir(parents=True, exist_ok=True)
+    folder = library.parent
+    node, go, java, csharp = (BINDINGS / name for name in ("node", "go", "java", "csharp"))
+    install = [["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]]
+    if (node / "node_modules" / "koffi").is_dir() and (node / "node_modules" / "typescript").is_dir():
+        install = []
+    return [
+        Language(
+            "Node.js",
+            {"node": "Node.js 18 or newer", "npm": "npm"},
+            [
+                *install,
+                ["npx", "tsc", "--project", "test"],
+                ["node", "--expose-gc", "--test-reporter=tap", "--test", "test/plexindex.test.js"],
+            ],
+            node,
+        ),
+        Language(
+            "Go",
+            {"go": "golang-go"},
+            [["go", "vet", "./..."], ["go", "test", "-v", "-count=1", "."]],
+            go,
+            {
+                "CGO_CFLAGS": f"-I{ROOT / 'include'}",
+                "CGO_LDFLAGS": f"-L{folder} -Wl,-rpath,{folder}",
+                "GOCACHE": str(made / "go"),
+                "GOFLAGS": "-mod=mod",
+                "GOPROXY": "off",
+            },
+        ),
+        Language("LuaJIT", {"luajit": "luajit"}, [["luajit", "test/test.lua"]], BINDINGS / "lua"),
+        Language("Ruby", {"ruby": "ruby"}, [["ruby", "-w", "-Ilib", "test/test_plexindex.rb"]], BINDINGS / "ruby"),
+        Language(
+            "C#",
+            {"mcs": "mono-mcs", "mono": "mono-runtime"},
+            [
+                ["mcs", "-warnaserror", f"-out:{made / 'Match.exe'}", "Match.cs", "Plexindex.cs"],
+                ["mcs", "-warnaserror", f"-out:{made / 'Test.exe'}", "test/Test.cs", "Plexindex.cs"],
+                ["mono", str(made / "Test.exe"), str(made / "Match.exe")],
+            ],
+            csharp,
+            {"LD_LIBRARY_PATH": str(folder)},
+        ),
+        Language(
+            "Java",
+            {"javac": "default-jdk-headless", "java": "default-jre-headless", str(JNA): "libjna-java"},
+            [
+                ["javac", "-Xlint:all", "-Werror", "-cp", str(JNA), "-d", str(made / "java"), *sources(java)],
+                ["java", "-cp", f"{JNA}:{made / 'java'}", "Test"],
+            ],
+            java,
+        ),
+    ]
+
+
+# What stands around README's lines, and what runs them. They print a title or do nothing; the rest checks the key.
+AROUND = {
+    "js": (
+        "const plexindex = require(PACKAGE);\n(async () => {\n",
+        "await index.close();\nif (match.item.key !== KEY) throw new Error(match.item.key);\n})();\n",
+    ),
+    "go": (
+        'package main\n\nimport "plexindex"\n\nfunc main() {\n',
+        "if err != nil || match.Item.Key != KEY {\npanic(err)\n}\n_ = index.Close()\n}\n",
+    ),
+    "lua": ('local plexindex = require("plexindex")\n', "index:close()\nassert(match.item.key == KEY)\n"),
+    "ruby": ('require "plexindex"\n', "index.close\nabort unless match.item.key == KEY\n"),
+}
+BLOCK = r"<!-- make test-languages -->\n```(\w+)\n(.*?)```\n<!-- end -->"
+
+
+def readme_programs(told: dict[str, Any], server: Server) -> dict[str, list[str]]:
+    """The lines that README and each binding's README show, as programs in `build`: the command that runs each."""
+    made = build_folder() / "languages" / "readme"
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    shown = dict(re.findall(BLOCK, (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL))
+    movie = told["movies"][0]
+    for name, (before, after) in AROUND.items():
+        own = (BINDINGS / {"js": "node"}.get(name, name) / "README.md").read_text(encoding="utf-8")
+        if re.findall(BLOCK, own, re.DOTALL) != [(name, shown[name])]:
+            raise ValueError(f"the README of {name} and README.md show different lines")
+        program = before + shown[name] + after
+        for placeholder, value in {
+            '"cache"': json.dumps(str(made / f"cache-{name}")),
+            '"http://127.0.0.1:32400"': json.dumps(server.url),
+            '"YOUR-TOKEN"': json.dumps(TOKEN),
+            '"/media/movies/Big Buck Bunny (2008).mkv"': json.dumps(movie["path"]),
+            "KEY": json.dumps(movie["key"]),
+            "PACKAGE": json.dumps(str(BINDINGS / "node")),
+        }.items():
+            program = program.replace(placeholder, value)
+        (made / f"main.{name}").write_text(program, encoding="utf-8")
+    module = f"module readme\n\ngo 1.19\n\nrequire plexindex v0.0.0\n\nreplace plexindex => {BINDINGS / 'go'}\n"
+    (made / "go.mod").write_text(module, encoding="utf-8")
+    return {
+        "Node.js": ["node", str(made / "main.js")],
+        "Go": ["sh", "-c", f"cd {shlex.quote(str(made))} && exec go run main.go"],
+        "LuaJIT": ["luajit", str(made / "main.lua")],
+        "Ruby": ["ruby", "-w", "-Ilib", str(made / "main.ruby")],
+    }
+
+
+def sources(folder: Path) -> list[str]:
+    """Java's."""
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*.java"))

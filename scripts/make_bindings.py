@@ -1,0 +1,239 @@
+"""Makes what bindings hold of the C ABI from include/plexindex.json, which build.rs writes: part of `make header`.
+
+Node.js and Ruby read a copy of the description when they are loaded. LuaJIT, C# and Java get declarations. Go reads the
+header itself, and Python's mirror is compared with the description by tests/python/test_header.py. bindings/README.md
+says which functions each binding uses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import Any
+
+from environment import ROOT
+
+DESCRIPTION = ROOT / "include" / "plexindex.json"
+BINDINGS = ROOT / "bindings"
+
+# Each binding: its name, and the files that call functions (what is made here only declares them).
+LANGUAGES = {
+    "C++": ["cpp/plexindex.hpp"],
+    "Python": ["python/src/plexindex/*.py"],
+    "Node.js": ["node/index.js", "node/native.js"],
+    "Go": ["go/*.go", "go/*.h"],
+    "LuaJIT": ["lua/plexindex.lua"],
+    "Ruby": ["ruby/lib/plexindex.rb", "ruby/lib/plexindex/*.rb"],
+}
+# How each calls `plexindex_open`; in Python as a method of the loaded library, in C++ by its name.
+PATTERNS = {
+    "C++": r"\bplexindex_(\w+)\b",
+    "Python": r"\b_?native\.(\w+)\b|\"plexindex_(\w+)\"",
+    "Node.js": r"(?:call|callNow|fill|_query|_json)\('(\w+)'|'plexindex_(\w+)'|(?:load\(\)|native)\.(\w+)\(",
+    "Go": r"\bplexindex_(\w+)\b",
+    "LuaJIT": r"\b(?:C|library)\.plexindex_(\w+)\b|answers\(self, \"(\w+)\"",
+    "Ruby": r":(\w+)\b",
+}
+BEGIN, END = "<!-- functions -->\n", "<!-- end -->\n"
+
+SCALARS = {
+    "uint8_t": ("byte", "byte"),
+    "int32_t": ("int", "int"),
+    "uint32_t": ("uint", "int"),
+    "int64_t": ("long", "long"),
+    "uint64_t": ("ulong", "long"),
+    "size_t": ("UIntPtr", "long"),
+    "void": ("void", "void"),
+}
+MADE = "Made from include/plexindex.json by `make header`"
+
+
+def camel(name: str) -> str:
+    """`plexindex_edit_report` as `EditReport`."""
+    return "".join(part.title() for part in name.removeprefix("plexindex_").split("_"))
+
+
+def lua(abi: dict[str, Any]) -> str:
+    """Declarations for LuaJIT's ffi, and the numbers."""
+    lines = [f"-- {MADE}.", 'local ffi = require("ffi")', "ffi.cdef[["]
+    lines += [f"typedef struct {name} {name};" for name in abi["opaque"]]
+    callbacks = dict(abi["callbacks"])
+
+    def callback(name: str, one: dict[str, Any]) -> str:
+        return f"typedef {one['result']} (*{name})({arguments(one)});"
+
+    def arguments(one: dict[str, Any]) -> str:
+        return ", ".join(f"{a['type']} {a['name']}" for a in one["arguments"]) or "void"
+
+    lines += [f"typedef struct {name} {name};" for name in abi["structs"]]
+    lines += [callback(name, one) for name, one in callbacks.items()]
+    for name, struct in abi["structs"].items():
+        fields = "".join(
+            f"  {field['type']} {field['name']}" + (f"[{field['count']}];\n" if "count" in field else ";\n")
+            for field in struct["fields"]
+        )
+        lines.append(f"struct {name} {{\n{fields}}};")
+    lines += [f"{one['result']} {name}({arguments(one)});" for name, one in abi["functions"].items()]
+    lines += ["]]", "", "local abi = { constants = {}, statuses = {}, structs = {} }"]
+    for part in ("constants", "statuses"):
+        lines += [f"abi.{part}.{name.removeprefix('PLEXINDEX_')} = {value}" for name, value in abi[part].items()]
+    lines.append("-- The fields of each struct, in order.")
+    for name, struct in abi["structs"].items():
+        fields = ", ".join(f'"{field["name"]}"' for field in struct["fields"])
+        lines.append(f"abi.structs.{name} = {{ {fields} }}")
+    return "\n".join([*lines, "return abi", ""])
+
+
+def pointed(kind: str, abi: dict[str, Any]) -> str | None:
+    """The struct that a pointer leads to."""
+    name = kind.removeprefix("const ").removesuffix(" *")
+    return name if kind.endswith(" *") and name in abi["structs"] else None
+
+
+def csharp(abi: dict[str, Any]) -> str:
+    """Declarations for P/Invoke."""
+
+    def of(kind: str) -> str:
+        if kind in abi["structs"]:
+            return camel(kind)
+        return "IntPtr" if "*" in kind or kind in abi["callbacks"] else SCALARS[kind][0]
+
+    def argument(one: dict[str, str]) -> str:
+        kind = of(one["type"])
+        struct = pointed(one["type"], abi)
+        if struct and struct not in ("plexindex_answer", "plexindex_item", "plexindex_text", "plexindex_table_op"):
+            kind = f"ref {camel(struct)}"
+        elif one["type"].endswith("**"):
+            kind = "out IntPtr"
+        elif one["type"] in ("int64_t *", "uint64_t *"):
+            kind = f"ref {SCALARS[one['type'][:-2]][0]}"
+        elif one["type"] in abi["callbacks"]:
+            kind = camel(one["type"])
+        return f"{kind} {one['name']}"
+
+    lines = [f"// {MADE}, for 64 bits.", "using System;", "using System.Runtime.InteropServices;", ""]
+    lines += ["/// The C ABI of plexindex, as it is.", "public static class Plexindex", "{"]
+    for part in ("constants", "statuses"):
+        lines += [
+            f"    public const int {name.removeprefix('PLEXINDEX_')} = {value};" for name, value in abi[part].items()
+        ]
+    for name, struct in abi["structs"].items():
+        lines += ["", "    [StructLayout(LayoutKind.Sequential)]", f"    public struct {camel(name)}", "    {"]
+        for field in struct["fields"]:
+            if "count" in field:
+                lines.append(f"        [MarshalAs(UnmanagedType.ByValArray, SizeConst = {field['count']})]")
+            array = "[]" if "count" in field else ""
+            # `lock` is a word of the language.
+            lines.append(f"        public {of(field['type'])}{array} @{field['name']};")
+        lines.append("    }")
+    for name, one in abi["callbacks"].items():
+        arguments = ", ".join(f"{of(a['type'])} {a['name']}" for a in one["arguments"])
+        lines += ["", "    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]"]
+        lines.append(f"    public delegate {of(one['result'])} {camel(name)}({arguments});")
+    for name, one in abi["functions"].items():
+        arguments = ", ".join(argument(a) for a in one["arguments"])
+        lines += ["", '    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]']
+        lines.append(f"    public static extern {of(one['result'])} {name}({arguments});")
+    return "\n".join([*lines, "}", ""])
+
+
+def java(abi: dict[str, Any]) -> str:
+    """Declarations for JNA."""
+
+    def of(kind: str) -> str:
+        if kind in abi["structs"]:
+            return camel(kind)
+        return "Pointer" if "*" in kind else camel(kind) if kind in abi["callbacks"] else SCALARS[kind][1]
+
+    def argument(one: dict[str, str]) -> str:
+        kind = of(one["type"])
+        struct = pointed(one["type"], abi)
+        if struct and struct not in ("plexindex_answer", "plexindex_item", "plexindex_text", "plexindex_table_op"):
+            kind = camel(struct)
+        elif one["type"].endswith("**"):
+            kind = "PointerByReference"
+        elif one["type"] in ("int64_t *", "uint64_t *"):
+            kind = "LongByReference"
+        elif one["type"] == "const char *":
+            kind = "byte[]"
+        return f"{kind} {one['name']}"
+
+    lines = [f"// {MADE}, for 64 bits.", "import com.sun.jna.*;", "import com.sun.jna.Structure.FieldOrder;"]
+    lines += ["import com.sun.jna.ptr.*;", "", "/** The C ABI of plexindex, as it is. */"]
+    lines += ["public interface Plexindex extends Library {"]
+    for part in ("constants", "statuses"):
+        lines += [f"    int {name.removeprefix('PLEXINDEX_')} = {value};" for name, value in abi[part].items()]
+    for name, struct in abi["structs"].items():
+        order = ", ".join(f'"{field["name"]}"' for field in struct["fields"])
+        lines += ["", f"    @FieldOrder({{{order}}})", f"    class {camel(name)} extends Structure {{"]
+        for field in struct["fields"]:
+            kind = of(field["type"])
+            array = f"[] {field['name']} = new {kind}[{field['count']}]" if "count" in field else f" {field['name']}"
+            lines.append(f"        public {kind}{array};")
+        lines += [f"        public {camel(name)}() {{ }}"]
+        lines += [f"        public {camel(name)}(Pointer at) {{ super(at); read(); }}", "    }"]
+    for name, one in abi["callbacks"].items():
+        arguments = ", ".join(f"{of(a['type'])} {a['name']}" for a in one["arguments"])
+        lines += ["", f"    interface {camel(name)} extends Callback {{"]
+        lines += [f"        {of(one['result'])} call({arguments});", "    }"]
+    lines.append("")
+    for name, one in abi["functions"].items():
+        arguments = ", ".join(argument(a) for a in one["arguments"])
+        result = "String" if one["result"] == "const char *" else of(one["result"])
+        lines.append(f"    {result} {name}({arguments});")
+    return "\n".join([*lines, "}", ""])
+
+
+def used(language: str, names: set[str]) -> set[str]:
+    """The functions that a binding calls."""
+    found: set[str] = set()
+    for pattern in LANGUAGES[language]:
+        for file in BINDINGS.glob(pattern):
+            text = re.sub(r"^\s*(//|#|--).*$", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            for groups in re.findall(PATTERNS[language], text):
+                found |= {groups} if isinstance(groups, str) else set(groups)
+    return {f"plexindex_{name}" for name in found} & names
+
+
+def readme(abi: dict[str, Any], text: str) -> str:
+    """bindings/README.md with its table of functions."""
+    names = set(abi["functions"])
+    uses = {language: used(language, names) for language in LANGUAGES}
+    lines = [f"| function | {' | '.join(LANGUAGES)} |", f"|---|{'---|' * len(LANGUAGES)}"]
+    for name in abi["functions"]:
+        marks = " | ".join("✓" if name in uses[language] else "–" for language in LANGUAGES)
+        lines.append(f"| `{name.removeprefix('plexindex_')}` | {marks} |")
+    before, rest = text.split(BEGIN)
+    return before + BEGIN + "\n".join(lines) + "\n" + END + rest.split(END, 1)[1]
+
+
+def made() -> dict[str, str]:
+    """Each file that is made, by its name in bindings, with its text."""
+    description = DESCRIPTION.read_text(encoding="utf-8")
+    abi = json.loads(description)
+    files = {
+        "node/abi.json": description,
+        "ruby/lib/plexindex/abi.json": description,
+        "lua/plexindex/abi.lua": lua(abi),
+        "csharp/Plexindex.cs": csharp(abi),
+        "java/Plexindex.java": java(abi),
+    }
+    page = BINDINGS / "README.md"
+    files["README.md"] = readme(abi, page.read_text(encoding="utf-8"))
+    return files
+
+
+def renew() -> None:
+    """Writes what differs."""
+    for name, text in made().items():
+        file = BINDINGS / name
+        if not file.is_file() or file.read_text(encoding="utf-8") != text:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+            print(f"bindings/{name} is renewed")
+
+
+if __name__ == "__main__":
+    renew()
+    sys.exit(0)

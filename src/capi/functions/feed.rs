@@ -1,0 +1,89 @@
+//! The feed of changes: read, and waited for.
+
+use crate::capi::answer::write_text;
+use crate::capi::guard::guard;
+use crate::capi::handles::opened;
+use crate::capi::query;
+use crate::capi::strings::out;
+use crate::capi::types::{Buffer, Handle, Query};
+use crate::error::refuse;
+
+/// What was added, removed, changed and moved since a token was given, in the order in which the index learned it. Sends no
+/// request: plexindex_refresh() asks the server. Every listing, change, event and verification of any process counts.
+///
+/// `query`: `library` is one library, or NULL for all. `text` is the token, empty to begin: then the page is empty and its
+/// token is that of now; with PLEXINDEX_QUERY_FULL all items come as additions first. `limit`: how many items a page tells
+/// of, 1 to 10,000. `json`: receives an object, UTF-8: `{"changes":[…],"token","more"}`. Give `token` to the next call; `more`
+/// says that it has something now. A change is `{"change","library","section","path","from","from_key","item"}`:
+///
+/// - `change` is `added`, `removed`, `changed`, `moved` or `list_again`. The last one says that the library has to be listed
+///   again (PLEXINDEX_QUERY_FULL, in that library): it was listed for the first time, came or went, or a listing changed more
+///   than a fifth of it and more than 1,000 items. `item` and `path` are null then.
+/// - `library` and `section` are the title and the section id. `path` is the file as the server spells it: an item's first
+///   one, or the one that moved, one change for each. `from` is where that was, else null.
+/// - `item` is as plexindex_item_json() gives it: as it is since, or was when it went. An item that got another key is known by
+///   its GUID: `from_key` is the rating key before, else null.
+///
+/// A token is at most 200 bytes of ASCII without NUL, and outlives processes. It is of one store, server and user, and of the
+/// library if one was named. Readers cost nothing while they do not read. After a kill a reader that goes on with the last
+/// token that it kept misses nothing, and sees again what it read since. Changes are kept for 30 days and in some 64 MiB, and
+/// go before listings where `size_limit` is reached.
+///
+/// Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when what changed since is not known any more, or the token
+/// is of another store, server, user or library: begin anew with PLEXINDEX_QUERY_FULL; PLEXINDEX_INVALID_ARGUMENT for what is
+/// no token; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was ever fetched; PLEXINDEX_BUFFER_TOO_SMALL.
+///
+/// # Safety
+/// As plexindex_match_path().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_changes_json(
+    handle: *const Handle,
+    query: *const Query,
+    limit: usize,
+    json: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let (opened, query, json) = unsafe { (opened(handle)?, query::query(query)?, out(json, "json")?) };
+        if limit == 0 || limit > 10_000 {
+            return refuse(format!("limit is {limit}: give 1 to 10000"));
+        }
+        let token = query.utf8("the token")?;
+        let text = opened
+            .index()
+            .changes_json(&query.options(), token, query.full(), limit)?;
+        write_text(json, &text)
+    })
+}
+
+/// Waits until plexindex_changes_json() has something since a token was given, by whatever process, or until the server has to
+/// be asked before that is known: a listing has expired, or an event said that something changed. Then call
+/// plexindex_refresh() and plexindex_changes_json(). Sends no request itself.
+///
+/// `query`: `library` and `text` as for plexindex_changes_json(), `text` not empty. `deadline_ms` ends the wait. `progress` is
+/// called every 50 ms, with no library and no items: from there, or by what it sees there, any thread ends the wait. With
+/// PLEXINDEX_QUERY_OFFLINE the server never has to be asked.
+///
+/// A commit of another process is seen within 100 ms, by a look at shared memory. Where processes do not share memory (some
+/// network file systems) the database is asked once a second instead.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_YET when the deadline came first; PLEXINDEX_ABORTED when `progress` ended the call;
+/// PLEXINDEX_LIST_AGAIN and the others of plexindex_changes_json().
+///
+/// # Safety
+/// As plexindex_match_path().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_wait_for_changes(
+    handle: *const Handle,
+    query: *const Query,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let (opened, query) = unsafe { (opened(handle)?, query::query(query)?) };
+        opened
+            .index()
+            .wait_for_changes(&query.options(), query.utf8("the token")?)
+    })
+}

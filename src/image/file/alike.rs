@@ -1,0 +1,100 @@
+//! Putting what has the same hash into the order of components from the end, on the way of what is sorted by hash: the rest is
+//! not looked at, for most hashes are unlike all others.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::sorter::Keyed;
+use crate::matching::Form;
+
+/// What is put on its way: two numbers.
+pub type Element = [u32; 2];
+
+/// Where sorted elements go.
+type Write<'w> = dyn FnMut(Element) -> io::Result<()> + 'w;
+
+/// Elements by hash, each of an entry. `form` reads the entry's form, and says how many of its components count.
+pub struct Alike<F> {
+    place: Option<PathBuf>,
+    form: F,
+    /// The last one, of which it is not known yet whether it is alone.
+    last: Option<(u32, u32, Element)>,
+    group: Option<Keyed>,
+    bytes: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> Alike<F> {
+    pub fn new(place: Option<&Path>, form: F) -> Self {
+        Self {
+            place: place.map(Path::to_path_buf),
+            form,
+            last: None,
+            group: None,
+            bytes: Vec::new(),
+            key: Vec::new(),
+        }
+    }
+
+    /// The next one, of a hash that is no less than the one before.
+    pub fn put(&mut self, hash: u32, entry: u32, element: Element, write: &mut Write<'_>) -> io::Result<()> {
+        let Some((known, other, before)) = self.last.replace((hash, entry, element)) else {
+            return Ok(());
+        };
+        if known == hash || self.group.is_some() {
+            self.join(other, before)?;
+        } else {
+            write(before)?;
+        }
+        if known != hash {
+            self.end_group(write)?;
+        }
+        Ok(())
+    }
+
+    /// There are no more.
+    pub fn end(mut self, write: &mut Write<'_>) -> io::Result<()> {
+        if let Some((_, entry, element)) = self.last.take() {
+            if self.group.is_none() {
+                return write(element);
+            }
+            self.join(entry, element)?;
+        }
+        self.end_group(write)
+    }
+
+    fn join(&mut self, entry: u32, element: Element) -> io::Result<()> {
+        let count = (self.form)(entry, &element, &mut self.bytes)?;
+        from_the_end(Form::done(&self.bytes), count, &mut self.key);
+        let place = self.place.as_deref();
+        let group = self.group.get_or_insert_with(|| Keyed::new(place));
+        // Where components are alike too, the second number decides.
+        group.push(&self.key, [element[1], element[0], 0, 0])
+    }
+
+    fn end_group(&mut self, write: &mut Write<'_>) -> io::Result<()> {
+        match self.group.take() {
+            Some(group) => group.sorted(|_, [second, first, ..]| write([first, second])),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Bytes that have the order of the first so many components, compared from the last one on; what ends first comes first.
+fn from_the_end(form: Form<'_>, count: usize, key: &mut Vec<u8>) {
+    key.clear();
+    let skipped = form.back().count().saturating_sub(count);
+    for component in form.back().skip(skipped) {
+        if !key.is_empty() {
+            key.push(0);
+        }
+        // Zero stands between components.
+        for byte in component.folded() {
+            match byte {
+                0 => key.extend_from_slice(&[1, 1]),
+                1 => key.extend_from_slice(&[1, 2]),
+                byte => key.push(byte),
+            }
+        }
+    }
+}

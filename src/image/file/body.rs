@@ -1,0 +1,281 @@
+//! The file of an image while it is written: its parts one behind the other, their check sums, and the head at the end.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::layout::{BLOCK, Head, Part};
+use super::spool::{Spool, reserve, temporary};
+use crate::error::{Error, Result, Status};
+use crate::platform::files;
+
+/// So much waits to be written.
+const WAITS: usize = if cfg!(test) { 8 << 10 } else { 256 << 10 };
+
+/// A file that has another name until it is whole, and is removed if it never is.
+pub struct Temporary {
+    file: File,
+    name: Option<PathBuf>,
+}
+
+impl Temporary {
+    /// One beside `path`.
+    pub fn beside(path: &Path) -> io::Result<Self> {
+        let name = temporary(path);
+        Ok(Self {
+            file: files::fresh(&name)?,
+            name: Some(name),
+        })
+    }
+
+    /// Gives it its name: `path` is always the whole old file or the whole new one.
+    pub fn keep(mut self, path: &Path) -> io::Result<()> {
+        let renamed = self.name.as_ref().map_or(Ok(()), |name| files::rename(name, path));
+        if renamed.is_ok() {
+            self.name = None;
+        }
+        renamed
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Some(name) = &self.name {
+            let _ = files::remove(name);
+        }
+    }
+}
+
+/// Where an image is written.
+pub enum Out {
+    Memory(Vec<u8>),
+    /// Beside this path, as soon as there is something to write.
+    Beside(PathBuf),
+    File(Temporary),
+}
+
+impl Out {
+    /// Writes behind what was written.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Self::Beside(path) = self {
+            *self = Self::File(Temporary::beside(path)?);
+        }
+        match self {
+            Self::Memory(memory) => {
+                reserve(memory, bytes.len())?;
+                memory.extend_from_slice(bytes);
+                Ok(())
+            }
+            Self::File(Temporary { file, .. }) => file.write_all(bytes),
+            Self::Beside(_) => Ok(()),
+        }
+    }
+
+    fn read(&self, at: usize, to: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::Memory(memory) => {
+                let known = memory.get(at..at + to.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+                to.copy_from_slice(known);
+                Ok(())
+            }
+            Self::File(Temporary { file, .. }) => files::read_at(file, to, at as u64),
+            Self::Beside(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    fn write(&mut self, at: usize, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Memory(memory) => {
+                let known = memory.get_mut(at..at + bytes.len());
+                known.ok_or(io::ErrorKind::UnexpectedEof)?.copy_from_slice(bytes);
+                Ok(())
+            }
+            Self::File(Temporary { file, .. }) => files::write_at(file, bytes, at as u64),
+            Self::Beside(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+/// What is written between head and check sums.
+pub struct Body {
+    out: Out,
+    /// Bytes that were written, the head's place included: whole blocks.
+    written: usize,
+    /// What waits behind them.
+    waits: Vec<u8>,
+    sums: Vec<u8>,
+}
+
+impl Body {
+    pub fn new(out: Out) -> Self {
+        Self {
+            out,
+            written: BLOCK,
+            waits: Vec::new(),
+            sums: Vec::new(),
+        }
+    }
+
+    /// Beside what more than memory should hold may be written, if anywhere.
+    pub fn place(&self) -> Option<PathBuf> {
+        match &self.out {
+            Out::Memory(_) => None,
+            Out::Beside(path) => Some(path.clone()),
+            Out::File(file) => file.name.clone(),
+        }
+    }
+
+    /// The byte that comes next.
+    pub fn at(&self) -> usize {
+        self.written + self.waits.len()
+    }
+
+    /// What comes next is to be appended here, and then [`Body::settle`] called; there is memory for so much.
+    pub fn tail(&mut self, room: usize) -> io::Result<&mut Vec<u8>> {
+        reserve(&mut self.waits, room)?;
+        Ok(&mut self.waits)
+    }
+
+    /// Writes what waits, when it is much.
+    pub fn settle(&mut self) -> io::Result<()> {
+        if self.waits.len() >= WAITS {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.tail(bytes.len())?.extend_from_slice(bytes);
+        self.settle()
+    }
+
+    /// Writes the whole blocks that wait.
+    fn write(&mut self) -> io::Result<()> {
+        if self.written == BLOCK {
+            self.out.append(&[0; BLOCK])?;
+        }
+        let whole = self.waits.len() - self.waits.len() % BLOCK;
+        self.out.append(&self.waits[..whole])?;
+        self.sum(whole)?;
+        self.waits.drain(..whole);
+        self.written += whole;
+        Ok(())
+    }
+
+    fn sum(&mut self, until: usize) -> io::Result<()> {
+        reserve(&mut self.sums, until.div_ceil(BLOCK) * 8)?;
+        for block in self.waits[..until].chunks(BLOCK) {
+            self.sums.extend_from_slice(&xxh3_64(block).to_le_bytes());
+        }
+        Ok(())
+    }
+
+    /// Ends a part of elements of this size that began at `from`: pads it to eight bytes.
+    pub fn end_part(&mut self, from: usize, size: usize) -> io::Result<Part> {
+        let length = self.at() - from;
+        self.put(&[0; 8][..length.next_multiple_of(8) - length])?;
+        Ok(Part {
+            at: from as u64,
+            count: (length / size) as u64,
+        })
+    }
+
+    /// A part of what was spooled.
+    pub fn part(&mut self, spool: &Spool, size: usize) -> io::Result<Part> {
+        let from = self.at();
+        spool.all(|bytes| self.put(bytes))?;
+        self.end_part(from, size)
+    }
+
+    /// So many bytes from `at` on, or fewer at the end.
+    pub fn read(&self, at: usize, length: usize, to: &mut Vec<u8>) -> io::Result<()> {
+        let length = length.min(self.at().saturating_sub(at));
+        to.clear();
+        reserve(to, length)?;
+        to.resize(length, 0);
+        let written = self.written.saturating_sub(at).min(length);
+        let (front, back) = to.split_at_mut(written);
+        if !front.is_empty() {
+            self.out.read(at, front)?;
+        }
+        let from = at.saturating_sub(self.written);
+        back.copy_from_slice(&self.waits[from..from + back.len()]);
+        Ok(())
+    }
+
+    /// Sets bits of these bytes, which are in order.
+    pub fn mark(&mut self, places: &[usize], bits: u8) -> io::Result<()> {
+        for block in places.chunk_by(|a, b| a / BLOCK == b / BLOCK) {
+            let begin = block[0] - block[0] % BLOCK;
+            if begin >= self.written {
+                for at in block {
+                    self.waits[at - self.written] |= bits;
+                }
+                continue;
+            }
+            let mut bytes = [0; BLOCK];
+            self.out.read(begin, &mut bytes)?;
+            for at in block {
+                bytes[at - begin] |= bits;
+            }
+            self.out.write(begin, &bytes)?;
+            let sum = (begin / BLOCK - 1) * 8;
+            self.sums[sum..sum + 8].copy_from_slice(&xxh3_64(&bytes).to_le_bytes());
+        }
+        Ok(())
+    }
+
+    /// Writes the check sums, and the head before all of it.
+    pub fn finish(mut self, head: &mut Head) -> io::Result<Out> {
+        self.write()?;
+        let rest = self.waits.len();
+        self.sum(rest)?;
+        head.sums = Part {
+            at: self.at() as u64,
+            count: self.sums.len() as u64 / 8,
+        };
+        head.sums_sum = xxh3_64(&self.sums);
+        head.length = (self.at() + self.sums.len()) as u64;
+        self.out.append(&self.waits)?;
+        self.out.append(&self.sums)?;
+        match &mut self.out {
+            Out::File(Temporary { file, .. }) => {
+                file.seek(SeekFrom::Start(0))?;
+                file.write_all(&head.encode())?;
+            }
+            out => out.write(0, &head.encode())?,
+        }
+        Ok(self.out)
+    }
+}
+
+/// Gives a finished image its name.
+pub fn keep(out: Out, path: &Path) -> io::Result<()> {
+    match out {
+        Out::File(file) => file.keep(path),
+        Out::Memory(bytes) => {
+            let mut file = Temporary::beside(path)?;
+            file.file.write_all(&bytes)?;
+            file.keep(path)
+        }
+        Out::Beside(_) => Ok(()),
+    }
+}
+
+/// The error with what could not be done before its text.
+pub fn failed(what: &str, error: &io::Error) -> Error {
+    let full = files::is_full(error);
+    let status = if full { Status::StoreFull } else { Status::Store };
+    Error::new(status, format!("{what}{error}"))
+}
+
+/// The same of an image that was to get this name.
+pub fn cannot_write<T>(done: io::Result<T>, path: &Path) -> Result<T> {
+    done.map_err(|error| failed(&format!("the image {} cannot be written: ", path.display()), &error))
+}
+
+pub fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::StorageFull, "an image holds 16 GiB at most")
+}

@@ -1,0 +1,114 @@
+//! The parts of an image that are made when all its records are there.
+
+use std::io;
+use std::sync::mpsc::sync_channel;
+
+use super::alike::Alike;
+use super::body::Body;
+use super::layout::{BLOCK, Head, Part};
+use super::names::Array;
+use super::record::{self, TWIN};
+use super::sorter::Pairs;
+use super::spool::Spool;
+use super::table::{self, Slots};
+
+/// Does both: at the same time, `with_thread`, where one can be started.
+pub fn both<A: Send, B>(
+    with_thread: bool,
+    first: impl FnOnce() -> io::Result<A> + Send,
+    second: impl FnOnce() -> io::Result<B>,
+) -> io::Result<(A, B)> {
+    if !with_thread {
+        return Ok((first()?, second()?));
+    }
+    std::thread::scope(|scope| {
+        // Given over when the thread is there: what cannot be started takes along what it was given.
+        let (give, take) = sync_channel(1);
+        let work = move || {
+            take.recv()
+                .map_err(io::Error::other)
+                .and_then(|first: Box<dyn FnOnce() -> _ + Send>| first())
+        };
+        match std::thread::Builder::new().spawn_scoped(scope, work) {
+            Ok(thread) => {
+                let _ = give.send(Box::new(first) as _);
+                let second = second();
+                let first = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                Ok((first?, second?))
+            }
+            Err(_) => Ok((first()?, second()?)),
+        }
+    })
+}
+
+/// Writes the table of paths; gives those that share what it keeps of their hash.
+pub fn put_paths(paths: Pairs, head: &mut Head, body: &mut Body) -> io::Result<Pairs> {
+    let mut twins = Pairs::new(body.place().as_deref());
+    let mut before: Option<(u32, u32)> = None;
+    head.path_homes = table::homes(paths.len()) as u64;
+    head.paths = put_table(paths, body, |hash, entry| {
+        let kept = table::upper(hash);
+        let before = before.replace((kept, entry));
+        if let Some((_, other)) = before.filter(|(known, _)| *known == kept) {
+            twins.push(u64::from(other), 0)?;
+            twins.push(u64::from(entry), 0)?;
+        }
+        Ok(())
+    })?;
+    Ok(twins)
+}
+
+/// Writes the table of rating keys.
+pub fn put_keys(keys: Pairs, head: &mut Head, body: &mut Body) -> io::Result<()> {
+    head.key_homes = table::homes(keys.len()) as u64;
+    head.keys = put_table(keys, body, |_, _| Ok(()))?;
+    Ok(())
+}
+
+fn put_table(pairs: Pairs, body: &mut Body, mut each: impl FnMut(u64, u32) -> io::Result<()>) -> io::Result<Part> {
+    let (begin, mut slots) = (body.at(), Slots::new(pairs.len()));
+    pairs.sorted(|hash, entry| {
+        each(hash, entry)?;
+        slots.put(hash, entry, body)
+    })?;
+    slots.end(body)?;
+    body.end_part(begin, 8)
+}
+
+/// Writes the array of file names and its directory.
+pub fn put_names(names: Pairs, head: &mut Head, body: &mut Body) -> io::Result<()> {
+    let place = body.place();
+    let place = place.as_deref();
+    let (begin, mut array) = (body.at(), Array::new(names.len(), place));
+    let mut sorted = Spool::new(place);
+    let mut alike = Alike::new(place, |entry, _: &[u32; 2], form: &mut Vec<u8>| {
+        record::form_at(body, entry, form)?;
+        Ok(usize::MAX)
+    });
+    let mut write = |[kept, entry]: [u32; 2]| sorted.put(&array.element(kept, entry)?);
+    names.sorted(|hash, entry| {
+        let kept = table::upper(hash);
+        alike.put(kept, entry, [kept, entry], &mut write)
+    })?;
+    alike.end(&mut write)?;
+    sorted.all(|bytes| body.put(bytes))?;
+    head.names = body.end_part(begin, 8)?;
+    head.directory = body.part(&array.end()?, 4)?;
+    Ok(())
+}
+
+/// Marks entries as twins.
+pub fn mark(twins: Pairs, body: &mut Body) -> io::Result<()> {
+    let mut marked: Vec<usize> = Vec::new();
+    twins.sorted(|entry, _| {
+        let at = usize::try_from(entry).unwrap_or(usize::MAX).saturating_mul(4);
+        // As many as lie in a block.
+        if marked.last().is_some_and(|last| at / BLOCK != last / BLOCK) {
+            body.mark(&marked, TWIN)?;
+            marked.clear();
+        }
+        marked.push(at);
+        Ok(())
+    })?;
+    body.mark(&marked, TWIN)
+}

@@ -1,0 +1,339 @@
+//! Sorting more than memory should hold: runs are sorted as they come, and merged at the end.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+use std::io;
+use std::path::Path;
+
+use super::spool::{Cursor, Spool, reserve};
+
+/// Pairs of a run: 4 MiB.
+const PAIRS: usize = if cfg!(test) { 1 << 10 } else { 1 << 18 };
+/// Bytes of the keys of a run, and of what stands beside them. Tests reach the disk with less.
+const KEYS: usize = if cfg!(test) { 1 << 14 } else { 16 << 20 };
+/// Groups up to this are sorted by comparing whole keys.
+const FEW: usize = 12;
+
+/// Runs on their way to be merged.
+struct Runs {
+    spool: Spool,
+    ends: Vec<u64>,
+}
+
+impl Runs {
+    fn new(place: Option<&Path>) -> Self {
+        Self {
+            spool: Spool::new(place),
+            ends: Vec::new(),
+        }
+    }
+
+    fn end_run(&mut self) {
+        self.ends.push(self.spool.len());
+    }
+
+    /// Gives `each` what `read` reads from all runs, in order.
+    fn merge<T: Ord + Default>(
+        &self,
+        read: impl Fn(&mut Cursor<'_>, &mut T) -> io::Result<()>,
+        mut each: impl FnMut(&T) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut heap = BinaryHeap::new();
+        let mut cursors = Vec::new();
+        let mut begin = 0;
+        for (run, end) in self.ends.iter().enumerate() {
+            let mut cursor = Cursor::new(&self.spool, begin, *end, self.ends.len());
+            begin = *end;
+            if !cursor.is_over() {
+                let mut first = T::default();
+                read(&mut cursor, &mut first)?;
+                heap.push(Reverse((first, run)));
+            }
+            cursors.push(cursor);
+        }
+        while let Some(mut least) = heap.peek_mut() {
+            let Reverse((value, run)) = &mut *least;
+            each(value)?;
+            let cursor = &mut cursors[*run];
+            if cursor.is_over() {
+                PeekMut::pop(least);
+            } else {
+                read(cursor, value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Pairs of numbers.
+pub struct Pairs {
+    memory: Vec<(u64, u32)>,
+    most: usize,
+    runs: Runs,
+    count: usize,
+}
+
+impl Pairs {
+    pub fn new(place: Option<&Path>) -> Self {
+        Self {
+            memory: Vec::new(),
+            most: if place.is_some() { PAIRS } else { usize::MAX },
+            runs: Runs::new(place),
+            count: 0,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    pub fn push(&mut self, first: u64, second: u32) -> io::Result<()> {
+        if self.memory.len() == self.most {
+            self.end_run()?;
+        }
+        reserve(&mut self.memory, 1)?;
+        self.memory.push((first, second));
+        self.count += 1;
+        Ok(())
+    }
+
+    fn end_run(&mut self) -> io::Result<()> {
+        self.memory.sort_unstable();
+        let mut bytes = [0; 12];
+        for (first, second) in self.memory.drain(..) {
+            bytes[..8].copy_from_slice(&first.to_le_bytes());
+            bytes[8..].copy_from_slice(&second.to_le_bytes());
+            self.runs.spool.put(&bytes)?;
+        }
+        self.runs.end_run();
+        Ok(())
+    }
+
+    /// Gives `each` all of them, in order.
+    pub fn sorted(mut self, mut each: impl FnMut(u64, u32) -> io::Result<()>) -> io::Result<()> {
+        if self.runs.ends.is_empty() {
+            self.memory.sort_unstable();
+            return self.memory.iter().try_for_each(|(first, second)| each(*first, *second));
+        }
+        self.end_run()?;
+        self.memory = Vec::new();
+        let read = |cursor: &mut Cursor<'_>, pair: &mut (u64, u32)| {
+            let bytes = cursor.take(12)?;
+            *pair = (super::layout::u64_at(bytes, 0), super::layout::u32_at(bytes, 8));
+            Ok(())
+        };
+        self.runs.merge(read, |(first, second)| each(*first, *second))
+    }
+}
+
+/// What is kept beside a key.
+pub type Beside = [u32; 4];
+
+/// Keys of bytes, each with some numbers: equal ones stand by these.
+pub struct Keyed {
+    keys: Vec<u8>,
+    memory: Vec<Slot>,
+    most: usize,
+    runs: Runs,
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    at: usize,
+    length: u32,
+    beside: Beside,
+}
+
+impl Slot {
+    fn key<'k>(&self, keys: &'k [u8]) -> &'k [u8] {
+        &keys[self.at..self.at + self.length as usize]
+    }
+}
+
+impl Keyed {
+    pub fn new(place: Option<&Path>) -> Self {
+        Self {
+            keys: Vec::new(),
+            memory: Vec::new(),
+            most: if place.is_some() { KEYS } else { usize::MAX },
+            runs: Runs::new(place),
+        }
+    }
+
+    pub fn push(&mut self, key: &[u8], beside: Beside) -> io::Result<()> {
+        if self.keys.len() + self.memory.len() * size_of::<Slot>() > self.most {
+            self.end_run()?;
+        }
+        let length = u32::try_from(key.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        reserve(&mut self.keys, key.len())?;
+        reserve(&mut self.memory, 1)?;
+        self.memory.push(Slot {
+            at: self.keys.len(),
+            length,
+            beside,
+        });
+        self.keys.extend_from_slice(key);
+        Ok(())
+    }
+
+    fn end_run(&mut self) -> io::Result<()> {
+        for slot in in_order(&self.keys, &self.memory)? {
+            let spool = &mut self.runs.spool;
+            spool.put(&slot.length.to_le_bytes())?;
+            for number in slot.beside {
+                spool.put(&number.to_le_bytes())?;
+            }
+            spool.put(slot.key(&self.keys))?;
+        }
+        self.runs.end_run();
+        self.keys.clear();
+        self.memory.clear();
+        Ok(())
+    }
+
+    /// Gives `each` all of them, in order.
+    pub fn sorted(mut self, mut each: impl FnMut(&[u8], Beside) -> io::Result<()>) -> io::Result<()> {
+        if self.runs.ends.is_empty() {
+            let sorted = in_order(&self.keys, &self.memory)?;
+            return sorted
+                .iter()
+                .try_for_each(|slot| each(slot.key(&self.keys), slot.beside));
+        }
+        self.end_run()?;
+        (self.keys, self.memory) = (Vec::new(), Vec::new());
+        let read = |cursor: &mut Cursor<'_>, to: &mut (Vec<u8>, Beside)| {
+            let head = cursor.take(20)?;
+            let length = super::layout::u32_at(head, 0) as usize;
+            to.1 = [4, 8, 12, 16].map(|at| super::layout::u32_at(head, at));
+            to.0.clear();
+            reserve(&mut to.0, length)?;
+            to.0.extend_from_slice(cursor.take(length)?);
+            Ok(())
+        };
+        self.runs.merge(read, |(key, beside)| each(key, *beside))
+    }
+}
+
+/// Most keys share their beginnings, and each look at one is a load from far away: so eight bytes of all are fetched at a
+/// time, and only what they do not tell apart is looked at again.
+fn in_order(keys: &[u8], slots: &[Slot]) -> io::Result<Vec<Slot>> {
+    let key = |one: &(u64, u32)| slots[one.1 as usize].key(keys);
+    let whole = |a: &(u64, u32), b: &(u64, u32)| {
+        let beside = |one: &(u64, u32)| slots[one.1 as usize].beside;
+        key(a).cmp(key(b)).then_with(|| beside(a).cmp(&beside(b)))
+    };
+    let mut keyed = Vec::new();
+    reserve(&mut keyed, slots.len())?;
+    let count = u32::try_from(slots.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    keyed.extend((0..count).map(|at| (0, at)));
+    let mut todo = vec![(0..keyed.len(), 0)];
+    while let Some((range, depth)) = todo.pop() {
+        let from = range.start;
+        let group = &mut keyed[range];
+        if group.len() <= FEW {
+            group.sort_unstable_by(whole);
+            continue;
+        }
+        for one in &mut *group {
+            one.0 = eight(key(one), depth);
+        }
+        group.sort_unstable_by_key(|one| one.0);
+        let mut at = from;
+        for alike in group.chunk_by_mut(|a, b| a.0 == b.0) {
+            let end = at + alike.len();
+            // A key that has ended, or has a zero byte, says no more.
+            if alike.len() > 1 && alike[0].0.to_be_bytes().contains(&0) {
+                alike.sort_unstable_by(whole);
+            } else if alike.len() > 1 {
+                todo.push((at..end, depth + 8));
+            }
+            at = end;
+        }
+    }
+    let mut sorted = Vec::new();
+    reserve(&mut sorted, slots.len())?;
+    sorted.extend(keyed.iter().map(|one| slots[one.1 as usize]));
+    Ok(sorted)
+}
+
+/// Eight bytes of a key as a number that has their order; zeros where it has ended.
+fn eight(key: &[u8], at: usize) -> u64 {
+    let rest = key.get(at..).unwrap_or_default();
+    if let Some(eight) = rest.first_chunk() {
+        return u64::from_be_bytes(*eight);
+    }
+    let mut eight = [0; 8];
+    eight[..rest.len()].copy_from_slice(rest);
+    u64::from_be_bytes(eight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Beside, KEYS, Keyed, PAIRS, Pairs};
+
+    fn random(seed: &mut u64) -> u64 {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        *seed >> 33
+    }
+
+    #[test]
+    fn sorting_on_disk_is_sorting_in_memory() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("image");
+        let mut seed = 7;
+        let (mut by_disk, mut by_memory) = (Pairs::new(Some(&place)), Pairs::new(None));
+        let mut expected = Vec::new();
+        for at in 0..u32::try_from(PAIRS * 2 + 100).expect("few") {
+            let pair = ((random(&mut seed) % 1000) << 32, at);
+            expected.push(pair);
+            by_disk.push(pair.0, pair.1).expect("room");
+            by_memory.push(pair.0, pair.1).expect("room");
+        }
+        assert!(!by_disk.runs.ends.is_empty() && by_memory.runs.ends.is_empty());
+        expected.sort_unstable();
+        for sorter in [by_disk, by_memory] {
+            let mut found = Vec::new();
+            sorter
+                .sorted(|first, second| {
+                    found.push((first, second));
+                    Ok(())
+                })
+                .expect("sorted");
+            assert!(found == expected);
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    }
+
+    #[test]
+    fn keys_are_sorted_on_disk_as_in_memory() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = folder.path().join("image");
+        let mut seed = 9;
+        let (mut by_disk, mut by_memory) = (Keyed::new(Some(&place)), Keyed::new(None));
+        let mut expected: Vec<(Vec<u8>, Beside)> = Vec::new();
+        let mut bytes = 0;
+        while bytes < KEYS * 2 {
+            let length = usize::try_from(random(&mut seed) % 60).expect("few");
+            let mut key = b"the same beginning/".repeat(usize::from(random(&mut seed).is_multiple_of(2)));
+            key.extend((0..length).map(|_| u8::try_from(random(&mut seed) % 3).expect("few")));
+            let beside = [u32::try_from(expected.len()).expect("few"), 1, 2, 3];
+            bytes += key.len() + 32;
+            by_disk.push(&key, beside).expect("room");
+            by_memory.push(&key, beside).expect("room");
+            expected.push((key, beside));
+        }
+        assert!(!by_disk.runs.ends.is_empty() && by_memory.runs.ends.is_empty());
+        expected.sort_unstable();
+        for sorter in [by_disk, by_memory] {
+            let mut found = Vec::new();
+            sorter
+                .sorted(|key, beside| {
+                    found.push((key.to_vec(), beside));
+                    Ok(())
+                })
+                .expect("sorted");
+            assert!(found == expected);
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! The feed of changes: read from where a reader was, in pages, and waited for.
+
+mod token;
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::room::Queries;
+use crate::error::{Error, Result, Status, refuse};
+use crate::freshness::{Need, need};
+use crate::matching::Scope;
+use crate::model::{IdentityId, Item, LibraryId};
+use crate::reading::{Resolved, age, places};
+use crate::store::{FeedPage, FeedPosition, LibraryRow, Told};
+use crate::sync::{Call, Progress};
+use token::Token;
+
+/// How often a waiting call looks whether something was committed: a few loads.
+const LOOKED: Duration = Duration::from_millis(25);
+/// How often it tells the host that it waits.
+const TOLD: Duration = Duration::from_millis(50);
+/// How often it asks the database where that cannot be seen without it, and looks whether a listing has expired.
+const ASKED: Duration = Duration::from_secs(1);
+
+/// What happened to a file, or to a library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ChangeKind {
+    /// The item came to the listing.
+    Added,
+    /// The item is not listed any more.
+    Removed,
+    /// The item differs; its files are where they were, or there are more or fewer.
+    Changed,
+    /// The item's file has another path.
+    Moved,
+    /// So much happened to the library, or so long ago, that it has to be listed again.
+    ListAgain,
+}
+
+impl ChangeKind {
+    /// The word for it in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+            Self::Moved => "moved",
+            Self::ListAgain => "list_again",
+        }
+    }
+}
+
+/// What happened to a file, or to a library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedChange {
+    /// Which of these.
+    pub kind: ChangeKind,
+    /// Title and section id of the library.
+    pub library: (String, String),
+    /// The item: as it is since, or was before it went. `None` with [`ChangeKind::ListAgain`].
+    pub item: Option<Item>,
+    /// The file, as the server spells it: of an item of several the first, or the one that moved.
+    pub path: String,
+    /// Where the file was that moved.
+    pub from: Option<String>,
+    /// The rating key that the item had, where it has another one since.
+    pub from_key: Option<String>,
+}
+
+/// A page of the feed.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// Oldest first.
+    pub changes: Vec<FeedChange>,
+    /// Where the next page begins.
+    pub token: String,
+    /// There is more now.
+    pub more: bool,
+}
+
+impl Queries {
+    /// What happened since a token was given, at most about `limit` items; with an empty one, where a reader begins: now, or
+    /// with a full listing as additions. Sends no request.
+    pub fn changes(&self, call: &Call<'_>, token: &str, full: bool, limit: usize) -> Result<Changes> {
+        if full && !token.is_empty() {
+            return refuse("a full listing begins without a token");
+        }
+        self.reading.catch_up()?;
+        let (identity, library) = self.asked_for(call)?;
+        let store = self.store.id();
+        let mut reader = if token.is_empty() {
+            let (position, mark) = self.store.feed_begin(identity, library, full)?;
+            Token {
+                store,
+                identity,
+                library,
+                position,
+                mark,
+            }
+        } else {
+            let reader = Token::from_text(token)?;
+            reader.check(store, identity, library)?;
+            reader
+        };
+        let page = if token.is_empty() && !full {
+            None
+        } else {
+            Some(
+                self.store
+                    .feed(identity, library, (reader.position, reader.mark), limit)?,
+            )
+        };
+        let FeedPage { told, next, mark, more } = page.unwrap_or(FeedPage {
+            told: Vec::new(),
+            next: reader.position,
+            mark: reader.mark,
+            more: false,
+        });
+        (reader.position, reader.mark) = (next, mark);
+        Ok(Changes {
+            changes: told.into_iter().flat_map(changes_of).collect(),
+            token: reader.to_text(),
+            more,
+        })
+    }
+
+    /// Waits until there is something since a token was given ([`Status::Ok`]), or the deadline comes ([`Status::NotYet`]).
+    /// Something is also that the server has to be asked: an event said so, or a listing has expired.
+    pub fn wait_for_changes(&self, call: &Call<'_>, token: &str) -> Result<Status> {
+        let begun = Instant::now();
+        let reader = Token::from_text(token)?;
+        let mut told = begun;
+        // What the counter page showed when the database was asked, and when that was.
+        let mut seen: Option<(Option<u64>, Instant)> = None;
+        loop {
+            let shown = self.store.shown_sequence();
+            let is_known = match seen {
+                Some((Some(before), _)) if shown == Some(before) => true,
+                // Where commits cannot be seen they are asked for, but not all the time.
+                Some((_, at)) if shown.is_none() => at.elapsed() < ASKED,
+                _ => false,
+            };
+            if !is_known {
+                seen = Some((shown, Instant::now()));
+                self.reading.catch_up()?;
+                let (identity, library) = self.asked_for(call)?;
+                reader.check(self.store.id(), identity, library)?;
+                let has_some = match reader.position {
+                    FeedPosition::Full { .. } => true,
+                    FeedPosition::Log(place) => self.store.feed_has(identity, library, (place, reader.mark))?,
+                };
+                if has_some {
+                    return Ok(Status::Ok);
+                }
+            }
+            if !call.offline && self.is_something_due(call)? {
+                return Ok(Status::Ok);
+            }
+            let now = Instant::now();
+            if let Some(progress) = call.progress
+                && now.duration_since(told) >= TOLD
+            {
+                told = now;
+                let waiting = Progress {
+                    library: "",
+                    items: 0,
+                    total: 0,
+                    elapsed: now.duration_since(begun),
+                };
+                if !progress(&waiting) {
+                    return Err(Error::new(
+                        Status::Aborted,
+                        "the progress callback ended the wait for changes",
+                    ));
+                }
+            }
+            let left = call.until.map(|until| until.saturating_duration_since(now));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(Status::NotYet);
+            }
+            sleep(left.map_or(LOOKED, |left| left.min(LOOKED)));
+        }
+    }
+
+    /// Whether the server has to be asked before what is listed is what it has.
+    fn is_something_due(&self, call: &Call<'_>) -> Result<bool> {
+        let snapshot = self.reading.snapshot();
+        let scope = match call.library {
+            None => Scope::All,
+            Some(library) => match library.resolve(&snapshot)? {
+                Resolved::Scope(scope) => scope,
+                Resolved::Unknown => return Ok(false),
+            },
+        };
+        let now = self.clock.now_ms();
+        let mut rows = places(scope, snapshot.rows.len()).filter_map(|place| snapshot.rows.get(place));
+        Ok(rows.any(|row| row.generation.is_fetched() && need(&age(row), &self.policy, now) != Need::Nothing))
+    }
+
+    /// The identity, and the library that a call names.
+    fn asked_for(&self, call: &Call<'_>) -> Result<(IdentityId, Option<LibraryId>)> {
+        let snapshot = self.reading.snapshot();
+        let resolved = call.library.map(|library| (library, library.resolve(&snapshot)));
+        let row = match resolved {
+            None => None,
+            Some((library, resolved)) => match resolved? {
+                Resolved::Scope(Scope::All) => None,
+                Resolved::Scope(Scope::One(place)) => snapshot.rows.get(place),
+                Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched()),
+                Resolved::Unknown => return Err(library.unknown(&snapshot)),
+            },
+        };
+        let Some(identity) = snapshot.identity else {
+            return Err(Error::new(
+                Status::LibraryNotFound,
+                "no library was ever fetched: do so first (refresh)",
+            ));
+        };
+        Ok((identity, row.map(|row: &LibraryRow| row.id)))
+    }
+}
+
+/// What is told of an item: one change, or one for each of its files that moved.
+fn changes_of(told: Told) -> Vec<FeedChange> {
+    let again = told.is_again();
+    let Told { library, was, now } = told;
+    let library = (library.library.title, library.library.section);
+    let change = |kind, item: Option<Item>, path: String, from, from_key| FeedChange {
+        kind,
+        library: library.clone(),
+        item,
+        path,
+        from,
+        from_key,
+    };
+    let first = |item: &Item| item.parts.first().cloned().unwrap_or_default();
+    match (was, now) {
+        _ if again => vec![change(ChangeKind::ListAgain, None, String::new(), None, None)],
+        (None, None) => Vec::new(),
+        (None, Some(item)) => {
+            let path = first(&item);
+            vec![change(ChangeKind::Added, Some(item), path, None, None)]
+        }
+        (Some(item), None) => {
+            let path = first(&item);
+            vec![change(ChangeKind::Removed, Some(item), path, None, None)]
+        }
+        (Some(was), Some(now)) => {
+            let from_key = (was.rating_key != now.rating_key).then(|| was.rating_key.clone());
+            let gone = was.parts.iter().filter(|part| !now.parts.contains(part));
+            let came = now.parts.iter().filter(|part| !was.parts.contains(part));
+            let moved: Vec<FeedChange> = gone
+                .zip(came)
+                .map(|(from, to)| {
+                    change(
+                        ChangeKind::Moved,
+                        Some(now.clone()),
+                        to.clone(),
+                        Some(from.clone()),
+                        from_key.clone(),
+                    )
+                })
+                .collect();
+            if moved.is_empty() {
+                let path = first(&now);
+                return vec![change(ChangeKind::Changed, Some(now), path, None, from_key)];
+            }
+            moved
+        }
+    }
+}
+
+impl Changes {
+    /// A JSON object; `key` gives an item's public key.
+    #[must_use]
+    pub fn to_json(&self, key: impl Fn(&Item) -> String) -> String {
+        let changes: Vec<Value> = self.changes.iter().map(|change| change.to_json(&key)).collect();
+        json!({"changes": changes, "token": self.token, "more": self.more}).to_string()
+    }
+}
+
+impl FeedChange {
+    fn to_json(&self, key: impl Fn(&Item) -> String) -> Value {
+        let (title, section) = &self.library;
+        json!({
+            "change": self.kind.name(),
+            "library": title,
+            "section": section,
+            "path": if self.path.is_empty() { Value::Null } else { json!(self.path) },
+            "from": self.from,
+            "from_key": self.from_key,
+            "item": self.item.as_ref().map(|item| item.to_value(&key(item))),
+        })
+    }
+}

@@ -1,0 +1,184 @@
+//! Where a reader of the feed is, as a text that outlives processes. It names the store, the identity and the library that it
+//! is of, and is refused elsewhere.
+
+use crate::error::{Error, Result, Status, refuse};
+use crate::model::{Generation, IdentityId, LibraryId, Sequence};
+use crate::store::{FeedMark, FeedPlace, FeedPosition};
+
+/// The first part of a token: another version is of another plexindex.
+const VERSION: &str = "c1";
+/// What a token of a full listing has in the place of the log's.
+const FULL: &str = "full";
+
+/// A reader of the feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    pub store: u64,
+    pub identity: IdentityId,
+    /// `None`: all libraries.
+    pub library: Option<LibraryId>,
+    pub position: FeedPosition,
+    /// What was told last.
+    pub mark: FeedMark,
+}
+
+impl Token {
+    pub fn to_text(self) -> String {
+        let Self {
+            store,
+            identity,
+            library,
+            position,
+            mark: FeedMark { sequence: last, hash },
+        } = self;
+        let library = library.unwrap_or(LibraryId::ALL);
+        let head = format!("{VERSION}.{store:x}.{identity}.{library}.{last}.{hash:x}");
+        match position {
+            FeedPosition::Log(FeedPlace { sequence, n, told }) => format!("{head}.{sequence}.{n}.{told}"),
+            FeedPosition::Full {
+                then,
+                library,
+                generation,
+                after,
+            } => format!("{head}.{FULL}.{then}.{library}.{generation}.{after}"),
+        }
+    }
+
+    pub fn from_text(text: &str) -> Result<Self> {
+        let Some(token) = parse(text) else {
+            let shown: String = text.chars().take(40).collect();
+            return refuse(format!(
+                "'{shown}' is no token of the feed: give one as it was given, or none to begin"
+            ));
+        };
+        Ok(token)
+    }
+
+    /// Refuses a token of another store or identity, where what changed since is not known, and of another library.
+    pub fn check(&self, store: u64, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
+        let again = |what: &str| {
+            Err(Error::new(
+                Status::ListAgain,
+                format!("the token is of another {what}: list everything again"),
+            ))
+        };
+        if self.store != store {
+            return again("store, or this one was made anew");
+        }
+        if self.identity != identity {
+            return again("server or user");
+        }
+        match (self.library, library) {
+            (None, _) => Ok(()),
+            (Some(of), Some(library)) if of == library => Ok(()),
+            (Some(_), Some(_)) => again("library, or this one was forgotten and came back"),
+            (Some(_), None) => refuse("the token is of one library: name it, or begin without a token"),
+        }
+    }
+}
+
+fn parse(text: &str) -> Option<Token> {
+    let mut parts = text.split('.');
+    if parts.next()? != VERSION {
+        return None;
+    }
+    let store = u64::from_str_radix(parts.next()?, 16).ok()?;
+    let identity = IdentityId(parts.next()?.parse().ok()?);
+    let library = LibraryId(parts.next()?.parse().ok()?);
+    let library = (library != LibraryId::ALL).then_some(library);
+    let mark = FeedMark {
+        sequence: Sequence(parts.next()?.parse().ok()?),
+        hash: u64::from_str_radix(parts.next()?, 16).ok()?,
+    };
+    let mut number = |part: &str| part.parse::<i64>().ok().filter(|number| *number >= 0);
+    let first = parts.next()?;
+    let mut next = || parts.next().and_then(&mut number);
+    let position = if first == FULL {
+        FeedPosition::Full {
+            then: Sequence(next()?.cast_unsigned()),
+            library: LibraryId(next()?),
+            generation: Generation(next()?),
+            after: next()?,
+        }
+    } else {
+        FeedPosition::Log(FeedPlace {
+            sequence: Sequence(first.parse::<i64>().ok().filter(|number| *number > 0)?.cast_unsigned()),
+            n: next()?,
+            told: next()?,
+        })
+    };
+    parts.next().is_none().then_some(Token {
+        store,
+        identity,
+        library,
+        position,
+        mark,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(position: FeedPosition) -> Token {
+        Token {
+            store: 0xfedc_ba98_7654_3210,
+            identity: IdentityId(7),
+            library: None,
+            position,
+            mark: FeedMark {
+                sequence: Sequence(3),
+                hash: u64::MAX,
+            },
+        }
+    }
+
+    #[test]
+    fn is_read_as_it_was_written() {
+        let log = FeedPosition::Log(FeedPlace {
+            sequence: Sequence(1 << 40),
+            n: 3,
+            told: 99,
+        });
+        let full = FeedPosition::Full {
+            then: Sequence(5),
+            library: LibraryId(1 << 50),
+            generation: Generation(2),
+            after: 1000,
+        };
+        for position in [log, full] {
+            for library in [None, Some(LibraryId(9))] {
+                let token = Token {
+                    library,
+                    ..token(position)
+                };
+                assert_eq!(Token::from_text(&token.to_text()), Ok(token));
+            }
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_by_name() {
+        let given = token(FeedPosition::Log(FeedPlace {
+            sequence: Sequence(5),
+            n: 0,
+            told: 0,
+        }))
+        .to_text();
+        let longer = format!("{given}.1");
+        let other = given.replace("c1.", "c2.");
+        for text in [
+            "",
+            "x",
+            &given[..given.len() - 2],
+            &longer,
+            &other,
+            "c1.0.0.0.-5.0.0",
+            "c1.0.0.0.full.1.1",
+        ] {
+            let error = Token::from_text(text).expect_err(text);
+            assert_eq!(error.status, Status::InvalidArgument, "{text}");
+            assert!(error.message.contains("no token of the feed"), "{}", error.message);
+        }
+    }
+}

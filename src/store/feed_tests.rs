@@ -1,0 +1,132 @@
+//! The feed at its ends: how long it tells what changed, and what it says where it cannot.
+
+use super::feed::{Mark, Page, Place, Position};
+use super::for_tests::{DAY_MS, NOW_MS, count, endpoint, listed, movie, opened, probed, sequence, server};
+use super::history::forget_surplus;
+use super::{LibraryRow, Store};
+use crate::error::Status;
+use crate::model::{IdentityId, Item};
+
+/// A store with one library of so many films.
+fn with_films(store: &Store, films: usize) -> (IdentityId, LibraryRow, Vec<Item>) {
+    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let row = probed(store, identity, &["films"], NOW_MS).remove(0);
+    let items: Vec<Item> = (0..films)
+        .map(|n| movie(&format!("{n}"), &format!("/data/{n}.mkv")))
+        .collect();
+    let row = listed(store, identity, &row, &items);
+    (identity, row, items)
+}
+
+/// Keys before and after, of all that is told from there on.
+fn told(page: &Page) -> Vec<(Option<&str>, Option<&str>)> {
+    fn key(item: Option<&Item>) -> Option<&str> {
+        item.map(|item| item.rating_key.as_str())
+    }
+    page.told
+        .iter()
+        .map(|one| (key(one.was.as_ref()), key(one.now.as_ref())))
+        .collect()
+}
+
+fn now(store: &Store, identity: IdentityId) -> (Position, Mark) {
+    store.feed_begin(identity, None, false).expect("begun")
+}
+
+#[test]
+fn what_changed_is_told_for_a_month_and_then_said_to_be_forgotten() {
+    let (_folder, store) = opened();
+    let (identity, row, mut items) = with_films(&store, 3);
+    let token = now(&store, identity);
+    items.remove(0);
+    let row = listed(&store, identity, &row, &items);
+    for day in 0..30 {
+        probed(&store, identity, &["films"], NOW_MS + day * DAY_MS);
+        let page = store.feed(identity, None, token, 10).expect("told");
+        assert_eq!(told(&page), [(Some("0"), None)], "on day {day}");
+        while store.sweep(10).expect("swept") {}
+    }
+    let later = now(&store, identity);
+    store.remove_item(&row, "1").expect("removed");
+    for day in [32, 33] {
+        probed(&store, identity, &["films"], NOW_MS + day * DAY_MS);
+    }
+    let page = store.feed(identity, None, token, 10).expect("told");
+    assert_eq!(told(&page), [(None, None), (Some("1"), None)]);
+    assert!(page.told[0].is_again());
+    let page = store.feed(identity, None, later, 10).expect("told");
+    assert_eq!(told(&page), [(Some("1"), None)], "what is younger is told on");
+    while store.sweep(10).expect("swept") {}
+    assert_eq!(count(&store, "SELECT count(*) FROM items"), 2);
+    assert_eq!(count(&store, "SELECT count(*) FROM days WHERE ms <= 0"), 0);
+}
+
+#[test]
+fn the_oldest_changes_go_first_where_too_many_rows_are_kept() {
+    let (_folder, store) = opened();
+    let (identity, mut row, mut items) = with_films(&store, 30);
+    let begun = now(&store, identity);
+    let mut middle = begun;
+    for round in 0..6 {
+        if round == 5 {
+            middle = now(&store, identity);
+        }
+        for item in &mut items[round * 5..round * 5 + 5] {
+            item.title += " anew";
+        }
+        row = listed(&store, identity, &row, &items);
+    }
+    store.write(|tx| forget_surplus(tx, 20)).expect("forgotten");
+    let page = store.feed(identity, None, middle, 100).expect("told");
+    assert_eq!(page.told.len(), 5);
+    let page = store.feed(identity, None, begun, 100).expect("told");
+    assert!(page.told[0].is_again());
+    while store.sweep(10).expect("swept") {}
+    let kept = count(&store, "SELECT count(*) FROM items WHERE died IS NOT NULL");
+    assert!((5..=20).contains(&kept), "{kept}");
+}
+
+#[test]
+fn a_listing_that_changes_more_than_a_fifth_is_one_change() {
+    let (_folder, store) = opened();
+    let (identity, row, mut items) = with_films(&store, 5_100);
+    let token = now(&store, identity);
+    for item in &mut items[..1_010] {
+        item.title += " anew";
+    }
+    let row = listed(&store, identity, &row, &items);
+    let page = store.feed(identity, None, token, 10_000).expect("told");
+    assert_eq!(page.told.len(), 1_010, "less than a fifth");
+    for item in &mut items[..1_030] {
+        item.title += " once more";
+    }
+    listed(&store, identity, &row, &items);
+    let page = store.feed(identity, None, token, 10_000).expect("told");
+    assert_eq!(told(&page), [(None, None)]);
+    // And its rows need not stay.
+    while store.sweep(1_000).expect("swept") {}
+    assert_eq!(count(&store, "SELECT count(*) FROM items"), 5_100);
+}
+
+#[test]
+fn a_store_that_lost_its_last_writes_says_so() {
+    let (_folder, store) = opened();
+    let (identity, row, _) = with_films(&store, 3);
+    store.remove_item(&row, "0").expect("removed");
+    let ahead = (Position::Log(Place::after(sequence(&store).next())), Mark::default());
+    let again = |token| store.feed(identity, None, token, 10).expect_err("not known").status;
+    assert_eq!(again(ahead), Status::ListAgain, "of writes that are not there");
+    // Others have their numbers since: here another row went.
+    let token = now(&store, identity);
+    let edit = |statement: &str| {
+        store
+            .write(|tx| tx.connection.execute_batch(statement))
+            .expect("edited");
+    };
+    edit("UPDATE changes SET rating_key = '1' WHERE kind = 8");
+    assert_eq!(again(token), Status::ListAgain);
+    edit("UPDATE changes SET rating_key = '0' WHERE kind = 8");
+    store.feed(identity, None, token, 10).expect("told");
+    edit("DELETE FROM changes WHERE kind = 8");
+    assert_eq!(again(token), Status::ListAgain);
+}

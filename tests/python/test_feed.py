@@ -1,0 +1,297 @@
+"""The feed: what changed since a token, as a program that follows it sees it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import plexindex
+import pytest
+from cli import Cli
+from conftest import OpenIndex, Server, run_python
+
+
+def told(changes: Any) -> list[tuple[str, str | None, str | None]]:
+    return [(one.change, one.path, one.from_path) for one in changes]
+
+
+def item_of(change: plexindex.Change) -> plexindex.Item:
+    assert change.item is not None
+    return change.item
+
+
+def listed(index: plexindex.Index) -> dict[str, tuple[str, ...]]:
+    """Rating key to paths, of all that is listed."""
+    return {
+        item.rating_key: item.paths
+        for library in index.libraries(offline=True)
+        for item in index.items(index.library(section=library.section), offline=True)
+    }
+
+
+def follow(known: dict[str, str], changes: Any) -> None:
+    """What a program does with changes that keeps a title for each rating key."""
+    for one in changes:
+        if one.from_key is not None:
+            known.pop(one.from_key, None)
+        if one.change == "removed":
+            known.pop(one.item.rating_key, None)
+        else:
+            known[one.item.rating_key] = one.item.title
+
+
+def test_tells_what_was_added_removed_changed_and_moved(index: plexindex.Index, server: Server) -> None:
+    index.refresh()
+    nothing = index.changes()
+    assert told(nothing) == []
+    rows = server.paths(1)
+    gone, moved, renamed, upgraded = rows[:4]
+    server.post("items/remove", {"ratingKeys": [int(gone["ratingKey"])]})
+    server.post(
+        "items/rename", {"ratingKey": int(moved["ratingKey"]), "from": moved["path"], "to": "/data/elsewhere.mkv"}
+    )
+    server.post("items/set", {"ratingKey": int(renamed["ratingKey"]), "title": "Another"})
+    added = server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
+    index.refresh(full=True)
+
+    found = index.changes(nothing.token)
+    changes = list(found)
+    assert sorted(told(changes), key=str) == sorted(
+        [
+            ("removed", gone["path"], None),
+            ("moved", "/data/elsewhere.mkv", moved["path"]),
+            ("changed", renamed["path"], None),
+            ("added", "/data/movies/New.mkv", None),
+        ],
+        key=str,
+    )
+    by_kind = {one.change: one for one in changes}
+    assert by_kind["added"].item is not None
+    assert by_kind["added"].item.rating_key == str(added["ratingKeys"][0])
+    assert item_of(by_kind["changed"]).title == "Another"
+    assert item_of(by_kind["removed"]).title == gone["title"]
+    assert {one.library for one in changes} == {"Movies"}
+    # As an answer has it.
+    answer = index.match_path(None, "/data/movies/New.mkv")
+    assert answer.item == by_kind["added"].item
+    assert by_kind["added"].item.to_dict() == answer.item.to_dict()
+    assert told(index.changes(found.token)) == []
+    assert told(index.changes(nothing.token)) == told(changes), "a reader that goes on from an old token"
+    assert upgraded["ratingKey"]
+
+
+def test_a_full_listing_and_what_follows_is_what_is_listed(index: plexindex.Index, server: Server) -> None:
+    known: dict[str, str] = {}
+    found = index.changes(full=True)
+    follow(known, found)
+    assert len(known) == 420
+    rows = server.paths(1)
+    for round_ in range(3):
+        for row in rows[round_ * 5 : round_ * 5 + 5]:
+            server.post("items/remove", {"ratingKeys": [int(row["ratingKey"])]})
+        server.post(
+            "items/add", {"library": 1, "items": [{"title": f"New {round_}", "files": [f"/data/movies/{round_}.mkv"]}]}
+        )
+        index.refresh(full=True)
+        found = index.changes(found.token)
+        follow(known, found)
+        assert known.keys() == listed(index).keys()
+
+
+def test_an_item_with_another_key_is_known_by_its_guid(index: plexindex.Index, server: Server) -> None:
+    film = {"title": "One", "guid": "plex://movie/one", "files": ["/data/movies/One.mkv"]}
+    (before,) = server.post("items/add", {"library": 1, "items": [film]})["ratingKeys"]
+    token = index.changes(library="Movies", full=True)
+    for _ in token:
+        pass
+    server.post("items/remove", {"ratingKeys": [before]})
+    film["files"] = ["/data/movies/One (2001).mkv"]
+    (after,) = server.post("items/add", {"library": 1, "items": [film]})["ratingKeys"]
+    index.refresh(full=True)
+    (change,) = index.changes(token.token, "Movies")
+    assert told([change]) == [("moved", "/data/movies/One (2001).mkv", "/data/movies/One.mkv")]
+    assert (change.from_key, item_of(change).rating_key) == (str(before), str(after))
+
+
+def test_outlives_processes_and_is_read_by_any(index: plexindex.Index, server: Server, cache: Path) -> None:
+    index.refresh()
+    token = index.changes().token
+    server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
+    code = """
+import plexindex, sys
+with plexindex.open(sys.argv[1], server_url=sys.argv[2], token=sys.argv[3]) as index:
+    index.refresh(full=True)
+    print([one.path for one in index.changes(sys.argv[4])])
+"""
+    assert run_python(code, cache, server.url, server.token, token) == "['/data/movies/New.mkv']\n"
+    assert told(index.changes(token)) == [("added", "/data/movies/New.mkv", None)]
+
+
+def test_what_cannot_be_told_says_list_again(index: plexindex.Index, open_index: OpenIndex, tmp_path: Path) -> None:
+    index.refresh()
+    token = index.changes().token
+    # Emptied: what was there before is not known any more.
+    index.clear()
+    with pytest.raises(plexindex.ListAgainError, match="list everything again"):
+        index.changes(token)
+    # Another store.
+    other = open_index(tmp_path / "other")
+    other.refresh()
+    with pytest.raises(plexindex.ListAgainError, match="another store"):
+        other.changes(token)
+    # Of one library, and asked of another, or of all.
+    of_movies = other.changes(library="Movies").token
+    with pytest.raises(plexindex.ListAgainError, match="another library"):
+        other.changes(of_movies, "TV Shows")
+    with pytest.raises(plexindex.InvalidArgumentError, match="of one library: name it"):
+        other.changes(of_movies)
+    with pytest.raises(plexindex.InvalidArgumentError, match="'banana' is no token"):
+        other.changes("banana")
+    with pytest.raises(plexindex.InvalidArgumentError, match="begins without a token"):
+        other.changes(of_movies, "Movies", full=True)
+
+
+def test_a_library_that_is_new_is_one_change(index: plexindex.Index) -> None:
+    index.refresh("Movies")
+    token = index.changes(offline=True).token
+    index.refresh("TV Shows")
+    (change,) = index.changes(token)
+    assert (change.change, change.library, change.item, change.path) == ("list_again", "TV Shows", None, None)
+    assert len(list(index.changes(library=change.library, full=True))) == 120
+
+
+def test_asks_no_more_than_other_questions(index: plexindex.Index, server: Server) -> None:
+    index.refresh()
+    server.reset()
+    found = index.changes()
+    for _ in range(10):
+        found = index.changes(found.token)
+        assert told(found) == []
+    assert server.requests() == 0
+
+
+def test_never_fetched_is_an_error_offline(index: plexindex.Index) -> None:
+    with pytest.raises(plexindex.LibraryNotFoundError, match="fetched"):
+        index.changes(offline=True)
+
+
+def test_a_waiting_reader_is_woken_by_another_process(index: plexindex.Index, server: Server, cache: Path) -> None:
+    index.refresh()
+    token = index.changes().token
+    code = """
+import plexindex, sys, time
+with plexindex.open(sys.argv[1], server_url=sys.argv[2], token=sys.argv[3]) as index:
+    sys.stdin.readline()
+    index.refresh(full=True)
+    print(time.monotonic())
+"""
+    arguments = [sys.executable, "-c", code, str(cache), server.url, server.token]
+    server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        waiting = index.watch_changes(token, timeout=30, offline=True)
+        assert other.stdin is not None
+        threading.Timer(0.1, other.stdin.close).start()
+        change = next(waiting)
+        woken = time.monotonic()
+        assert other.stdout is not None
+        committed = float(other.stdout.readline())
+    assert change.path == "/data/movies/New.mkv"
+    # The other process says so only after its refresh has ended: a bound for a machine that is busy.
+    assert woken - committed < 2
+    assert next(index.watch_changes(index.changes().token, timeout=0.05, offline=True), None) is None
+
+
+@pytest.mark.parametrize("end", ["close", "clear"])
+def test_a_waiting_reader_ends_when_it_is_told_to(open_index: OpenIndex, end: str) -> None:
+    index = open_index()
+    index.refresh()
+    waits = threading.Event()
+    ended: list[BaseException | None] = []
+
+    def wait() -> None:
+        try:
+            for _ in index.watch_pages(index.changes().token, offline=True):
+                waits.set()
+            ended.append(None)
+        except plexindex.Error as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert waits.wait(10)
+    if end == "close":
+        index.close()
+        thread.join(10)
+        assert [type(error) for error in ended] == [plexindex.ClosedError]
+    else:
+        index.clear()  # and what it waits for cannot be told any more
+        thread.join(10)
+        assert [type(error) for error in ended] == [plexindex.ListAgainError]
+
+
+def test_an_event_is_followed_up(index: plexindex.Index, server: Server) -> None:
+    index.refresh()
+    with index.watch():
+        waiting = index.watch_changes(timeout=60)
+        adder = threading.Timer(
+            0.5,
+            server.post,
+            ("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]}),
+        )
+        adder.start()
+        assert told([next(waiting)]) == [("added", "/data/movies/New.mkv", None)]
+        adder.join()
+
+
+def test_the_command_tells_people_and_scripts(server: Server, tmp_path: Path) -> None:
+    cli = Cli(tmp_path, server)
+    cli.run("warm")
+    begun = cli.run("changes")
+    token = begun.stdout.split()[-1]
+    assert (begun.returncode, begun.stdout) == (0, f"token: {token}\n")
+    assert "--since" in begun.stderr
+    film = {"title": "New", "year": 2026, "files": ["/data/movies/New.mkv"]}
+    server.post("items/add", {"library": 1, "items": [film]})
+    cli.run("warm", "--full")
+    shown = cli.good("changes", "--since", token)
+    assert shown.startswith("added: New (2026)")
+    assert "\n  /data/movies/New.mkv\n" in shown
+    change, last = [json.loads(line) for line in cli.good("changes", "--since", token, "--json").splitlines()]
+    assert list(change) == ["change", "item", "path", "from", "from_key", "library"]
+    assert change["item"] == cli.json("match", "/data/movies/New.mkv")["item"]
+    assert cli.good("changes", "--since", last["token"], "--json") == json.dumps(last) + "\n"
+    assert len(cli.good("changes", "--full", "--json", "--library", "Movies").splitlines()) == 302
+    cli.run("clear", "--yes")
+    cli.run("warm")
+    again = cli.run("changes", "--since", token)
+    assert (again.returncode, again.stdout) == (8, "")
+    assert "list everything again" in again.stderr
+    assert cli.run("changes", "--since", token, "--full").returncode == 2
+    assert cli.run("changes", "--since", "").returncode == 2
+
+
+def test_the_command_follows_until_ctrl_c(server: Server, tmp_path: Path) -> None:
+    cli = Cli(tmp_path, server)
+    cli.run("warm")
+    command, environment = cli.start("changes", "--follow", "--json")
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as follower:
+        assert follower.stdout is not None
+        assert list(json.loads(follower.stdout.readline())) == ["token"]
+        server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
+        cli.run("warm", "--full")
+        while "change" not in (line := json.loads(follower.stdout.readline())):
+            pass
+        assert (line["change"], line["path"]) == ("added", "/data/movies/New.mkv")
+        assert list(json.loads(follower.stdout.readline())) == ["token"]
+        begun = time.monotonic()
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(30) == 130
+        assert time.monotonic() - begun < 10
