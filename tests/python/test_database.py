@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import os
 import pickle
+import signal
 import sqlite3
 import sys
+import threading
 from pathlib import Path
 
 import plexindex
@@ -36,7 +38,8 @@ def cli(tmp_path: Path) -> Cli:
 
 @pytest.mark.parametrize("named", ["folder", "file", "bytes"])
 def test_it_is_all_that_is_needed(plex: Path, cache: Path, named: str) -> None:
-    database = {"folder": plex, "file": str(plex / INSIDE), "bytes": os.fsencode(plex)}[named]
+    ways: dict[str, Path | str | bytes] = {"folder": plex, "file": str(plex / INSIDE), "bytes": os.fsencode(plex)}
+    database = ways[named]
     with plexindex.open(cache, database=database) as index:
         found = index.match_path(None, BUNNY)
         assert found.item is not None
@@ -128,3 +131,30 @@ def test_the_doctor_says_whether_it_can_be_used(cli: Cli, plex: Path) -> None:
     done = cli.run("doctor", "--database", plex)
     assert (done.returncode, "BAD  it cannot be used here: " in done.stdout) == (3, True)
     assert "starting or stopping" in " ".join(done.stdout.split())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_is_safe_while_it_is_read(plex: Path, cache: Path) -> None:
+    with plexindex.open(cache, database=plex) as index:
+        stop = threading.Event()
+
+        def read() -> None:
+            while not stop.is_set():
+                os.utime(plex / INSIDE)  # so that it is looked into each time
+                index.match_path(None, BUNNY)
+
+        readers = [threading.Thread(target=read) for _ in range(2)]
+        for reader in readers:
+            reader.start()
+        ends = []
+        for _ in range(10):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(20)
+                found = index.match_path(None, BUNNY).item
+                os._exit(0 if found is not None and found.rating_key == "55" else 1)
+            ends.append(os.waitpid(child, 0)[1])
+        stop.set()
+        for reader in readers:
+            reader.join()
+        assert ends == [0] * 10

@@ -19,11 +19,8 @@ const CLOSE: i64 = 16;
 
 /// The libraries, each with its change token still to come.
 pub fn libraries(connection: &Connection) -> Sql<Vec<Library>> {
-    // Dates were texts until 2023 at least, and are numbers now.
-    let mut sections = connection.prepare(
-        "SELECT id, uuid, name, section_type, CASE typeof(scanned_at) WHEN 'text' \
-         THEN CAST(strftime('%s', scanned_at) AS INTEGER) ELSE scanned_at END FROM library_sections ORDER BY id",
-    )?;
+    let mut sections =
+        connection.prepare("SELECT id, uuid, name, section_type, scanned_at FROM library_sections ORDER BY id")?;
     let mut folders =
         connection.prepare("SELECT root_path FROM section_locations WHERE library_section_id = ?1 ORDER BY id")?;
     let mut libraries = Vec::new();
@@ -35,7 +32,7 @@ pub fn libraries(connection: &Connection) -> Sql<Vec<Library>> {
         while let Some(folder) = found.next()? {
             push_new(&mut locations, text(folder, 0)?);
         }
-        let scanned = number(row, 4)?.unwrap_or(0);
+        let scanned = moment(row, 4)?;
         libraries.push(Library {
             section: id.to_string(),
             uuid: text(row, 1)?.unwrap_or_default(),
@@ -333,6 +330,30 @@ fn number(row: &Row<'_>, column: usize) -> Sql<Option<i64>> {
         ValueRef::Text(text) => std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok()),
         _ => None,
     })
+}
+
+/// A date in Unix seconds: dates were texts until 2023 at least, in UTC, and are numbers now. 0: there is none.
+fn moment(row: &Row<'_>, column: usize) -> Sql<i64> {
+    let written = match row.get_ref(column)? {
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+        _ => return Ok(number(row, column)?.unwrap_or(0)),
+    };
+    let numbers: Vec<i64> = written
+        .split(|sign: char| !sign.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok())
+        .collect();
+    let &[year @ 1970..=9999, month @ 1..=12, day @ 1..=31, ref time @ ..] = &numbers[..] else {
+        return Ok(number(row, column)?.unwrap_or(0));
+    };
+    // Years that begin in March: then the day that is sometimes there is the last.
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 719_469;
+    let part = |at: usize| time.get(at).copied().unwrap_or(0);
+    Ok(days * 86_400 + part(0) * 3_600 + part(1) * 60 + part(2))
 }
 
 fn small(row: &Row<'_>, column: usize) -> Sql<Option<i32>> {
