@@ -137,6 +137,17 @@ impl<Q: Question> Facts for Known<'_, '_, Q> {
 }
 
 impl Queries {
+    /// The snapshot, and the one library asked, where neither the store has to be told of anything nor the snapshot renewed.
+    #[inline]
+    fn at_hand(&self, call: &Call<'_>, now_ms: i64) -> Option<(Guard<'_, Snapshot>, usize)> {
+        let snapshot = self.reading.settled(now_ms)?;
+        let Ok(Some(Scope::One(place))) = Self::scope(call, &snapshot) else {
+            return None;
+        };
+        let is_now = Reading::is_noted(&snapshot, place, now_ms) && snapshot.rows[place].checked_ms <= now_ms;
+        is_now.then_some((snapshot, place))
+    }
+
     /// The answer, where the plan's first step gives it and the store has to be told of nothing; else `then` comes back. The
     /// question must find without reading the store.
     pub fn answer_at_once<Q: Question, R, F>(
@@ -148,18 +159,14 @@ impl Queries {
     where
         F: FnOnce(&Answer<'_>) -> Result<R>,
     {
-        // What was noted or checked in the last few milliseconds lies ahead of this clock: then the answer takes the other way.
-        let now_ms = self.clock.coarse_now_ms();
-        let Some(snapshot) = self.reading.settled(now_ms) else {
-            return Err(then);
+        // What was noted or checked in the last few milliseconds lies ahead of the cheaper clock.
+        let at = |now_ms| {
+            self.at_hand(call, now_ms)
+                .map(|(snapshot, place)| (snapshot, place, now_ms))
         };
-        let place = match Self::scope(call, &snapshot) {
-            Ok(Some(Scope::One(place)))
-                if Reading::is_noted(&snapshot, place, now_ms) && snapshot.rows[place].checked_ms <= now_ms =>
-            {
-                place
-            }
-            _ => return Err(then),
+        let found = at(self.clock.coarse_now_ms()).or_else(|| at(self.clock.now_ms()));
+        let Some((snapshot, place, now_ms)) = found else {
+            return Err(then);
         };
         let turn = Turn {
             queries: self,

@@ -66,6 +66,8 @@ impl Store {
     /// [`Status::Store`] when the folder cannot be made or written, [`Status::StoreFull`].
     pub fn open(directory: &Path, believes: bool) -> Result<Self> {
         let folder = Folder::open(directory)?;
+        // Opening need not write anything, and later is too late to say so.
+        files::expect_writable(folder.path()).map_err(|error| folder.cannot("write to", &error))?;
         let connections = Connections::new(&folder);
         let mut store = Self {
             folder,
@@ -82,9 +84,6 @@ impl Store {
             listed: Listed::default(),
         };
         if store.opens_by_its_state() {
-            // Nothing was written to find it out; later is too late to say so.
-            let path = store.folder.path();
-            files::expect_writable(path).map_err(|error| store.folder.cannot("write to", &error))?;
             return Ok(store);
         }
         let known = {
