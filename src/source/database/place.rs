@@ -30,6 +30,9 @@ use super::schema;
 const IN_FOLDER: &str = "Plug-in Support/Databases/com.plexapp.plugins.library.db";
 /// For how long a slice reads: the server's log cannot be begun anew while one does.
 const SLICE: Duration = Duration::from_millis(40);
+/// For how long nothing is read after one that took its time, beside a server that runs: it can begin its log anew only while
+/// there is no reader, and until then each of its commits tries to put the log into the database.
+const PAUSE: Duration = Duration::from_millis(15);
 /// How often a slice is begun again that the server came between.
 const ATTEMPTS: u32 = 4;
 
@@ -41,8 +44,8 @@ pub struct Place {
     /// What that led to, once it was there.
     file: OnceBox<PathBuf>,
     vfs: Option<MakesNoLog>,
-    /// Held while a slice is read: no fork comes between.
-    reading: Mutex<()>,
+    /// Held while a slice is read: no fork comes between. When the last one ended that took its time.
+    reading: Mutex<Option<Instant>>,
 }
 
 /// The database and its companions at one moment.
@@ -94,7 +97,7 @@ impl Place {
             named: named.to_owned(),
             file: OnceBox::new(),
             vfs: MakesNoLog::new(),
-            reading: Mutex::new(()),
+            reading: Mutex::new(None),
         }
     }
 
@@ -160,14 +163,23 @@ impl Place {
 
     /// Reads for a moment; what `work` gives is of that moment. Called again where the server came between.
     pub fn slice<T>(&self, bounds: &Bounds<'_>, work: &mut dyn FnMut(&Slice) -> Result<T>) -> Result<T> {
-        let _reading = lock(&self.reading);
+        let mut reading = lock(&self.reading);
+        if let Some(ended) = reading.take()
+            && bounds.deadline.is_none()
+        {
+            std::thread::sleep(PAUSE.saturating_sub(ended.elapsed()));
+        }
         let mut last = None;
         for attempt in 0..ATTEMPTS {
             check(bounds)?;
             if attempt > 0 {
                 std::thread::sleep(Duration::from_millis(u64::from(attempt)));
             }
-            match self.attempt(work) {
+            let begun = Instant::now();
+            let done = self.attempt(work, &mut |log| {
+                *reading = (log && begun.elapsed() > SLICE / 2).then(Instant::now);
+            });
+            match done {
                 Err(error) if error.status == Status::Starting => last = Some(error),
                 done => return done,
             }
@@ -175,11 +187,13 @@ impl Place {
         Err(last.unwrap_or_else(|| self.moving()))
     }
 
-    fn attempt<T>(&self, work: &mut dyn FnMut(&Slice) -> Result<T>) -> Result<T> {
+    /// One attempt; `ended` hears that it is over, and whether the database has a log.
+    fn attempt<T>(&self, work: &mut dyn FnMut(&Slice) -> Result<T>, ended: &mut dyn FnMut(bool)) -> Result<T> {
         let slice = self.open()?;
         let done = work(&slice);
         let state = slice.state.clone();
         drop(slice);
+        ended(state.log);
         // Without a log nothing kept its writer from writing meanwhile.
         if !state.log && self.state()? != state {
             return Err(self.moving());
