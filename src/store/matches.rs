@@ -6,7 +6,6 @@ use rusqlite::{OptionalExtension, params};
 
 use super::changes::{ChangeKind, trim};
 use super::endpoints::TOKEN;
-use super::folder::Folder;
 use super::libraries::{LibraryRow, Living};
 use super::listings::Listing;
 use super::open::{Store, Timeline};
@@ -14,7 +13,7 @@ use super::pending::{Filling, PENDING, fold, fold_many, set_folded, size_of};
 use super::tx::{Tx, sequence_of};
 use super::unverified::unverified_in;
 use crate::error::Result;
-use crate::model::{Epoch, IdentityId, ImageKind, ImageName, LibraryId, Sequence};
+use crate::model::{Epoch, IdentityId, ImageName, LibraryId, Sequence};
 
 /// Matches that may answer: of an identity's library, and of its epoch.
 const LIVING: &str = "FROM matches m JOIN libraries l ON l.id = m.library AND l.identity > 0 AND l.epoch = m.epoch";
@@ -23,8 +22,6 @@ const LIVING: &str = "FROM matches m JOIN libraries l ON l.id = m.library AND l.
 const COUNTED: u64 = 256;
 /// As many matches at once go into their table right away, and what waits is counted.
 const BATCH: usize = 64;
-/// More matches at once than this are not told one by one: they are compacted next, and others read all anew.
-const LARGE: usize = 1_024;
 
 /// What [`Store::record_matches`] did, and found in the store.
 pub struct Recorded {
@@ -49,21 +46,17 @@ impl Store {
             };
             let now = tx.sequence;
             let unverified = unverified_but(tx, &library, pairs)?;
-            let is_large = pairs.len() > LARGE;
             let is_batch = pairs.len() >= BATCH;
             if is_batch {
                 fold(tx)?;
                 let each = pairs.iter().map(|(path, key)| (*path, *key, now));
-                record(tx, &library, each.collect(), !is_large)?;
+                record(tx, &library, each.collect())?;
             } else {
                 for (path, key) in pairs {
                     tx.change(library.identity, library.id, ChangeKind::Matched, path, key)?;
                 }
             }
-            let waiting = if is_large {
-                image_is_due(tx, &library)?;
-                pairs.len() as u64
-            } else if is_batch || now.0.is_multiple_of(COUNTED) {
+            let waiting = if is_batch || now.0.is_multiple_of(COUNTED) {
                 waiting(tx, row.id)?
             } else {
                 0
@@ -231,38 +224,18 @@ fn verify(tx: &Tx<'_>, library: LibraryId, path: &[u8], given: Sequence) -> rusq
     Ok(())
 }
 
-/// Puts confirmed matches into their table, each with the change sequence at which the host gave it, and `tells` of each. None
+/// Puts confirmed matches into their table, each with the change sequence at which the host gave it, and tells of each. None
 /// waits: the caller has folded those that did.
-fn record(
-    tx: &Tx<'_>,
-    library: &Living,
-    mut matches: Vec<(&[u8], &str, Sequence)>,
-    tells: bool,
-) -> rusqlite::Result<()> {
+fn record(tx: &Tx<'_>, library: &Living, mut matches: Vec<(&[u8], &str, Sequence)>) -> rusqlite::Result<()> {
     // In the order of the table's tree. Of two of a path the later one stays.
     matches.sort_by_key(|(path, _, _)| *path);
     let mut filling = Filling::new(tx, library.id, library.epoch);
     for (path, rating_key, given) in matches {
         filling.put(path, rating_key, given)?;
-        if tells {
-            tx.change(library.identity, library.id, ChangeKind::Matched, path, rating_key)?;
-        }
+        tx.change(library.identity, library.id, ChangeKind::Matched, path, rating_key)?;
     }
     filling.end()?;
     set_folded(tx, tx.sequence)
-}
-
-/// Has the matches of a library read from their table: names an image of them that is lost, and that each process makes anew
-/// which misses it. The first of them is the one that recorded.
-fn image_is_due(tx: &Tx<'_>, library: &Living) -> rusqlite::Result<()> {
-    // Behind the one that is made next, which so is the newer one.
-    let before = Sequence(tx.sequence.0 - 1);
-    let image = Folder::image_name(ImageKind::Matches, library.id, library.generation, before);
-    tx.connection.execute(
-        "UPDATE libraries SET matches_image = ?2, matches_compacted = ?3 WHERE id = ?1",
-        params![library.id, image, before],
-    )?;
-    tx.libraries_changed(library.identity)
 }
 
 /// Gives a library what hosts told another one that it stands for from now on: the living matches, unless it has newer
@@ -284,7 +257,7 @@ pub fn hand_over(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Resul
         verify(tx, to, path, *given)?;
     }
     let each = given.iter().map(|(path, key, given)| (&path[..], &key[..], *given));
-    record(tx, &library, each.collect(), true)?;
+    record(tx, &library, each.collect())?;
     tx.connection.execute(
         "INSERT INTO unverified (library, path, rating_key, sequence) \
          SELECT ?2, path, rating_key, sequence FROM unverified WHERE library = ?1 \

@@ -291,7 +291,7 @@ impl World {
 
     fn record(&mut self, user: usize, uuid: &'static str) {
         let row = self.row(user, uuid);
-        // Singly, some, some twice, a batch, and one that is too large to be told.
+        // Singly, some, some twice, a batch, and a large one.
         let (count, paths) = match self.dice.roll(40) {
             0..20 => (1, 6),
             20..28 => (3, 6),
@@ -308,9 +308,6 @@ impl World {
         assert!(stored.expect("recorded").is_some());
         let expected = self.expected(user, uuid);
         expected.matches.extend(pairs);
-        if count > 1_024 {
-            expected.image = expected.matches.clone(); // it is named, and made of what is stored then
-        }
     }
 
     #[allow(clippy::too_many_lines)] // a step a line

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import pickle
 import signal
 import sqlite3
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -55,17 +57,43 @@ def test_it_is_all_that_is_needed(plex: Path, cache: Path, named: str) -> None:
 def test_what_is_written_is_seen(plex: Path, cache: Path) -> None:
     with plexindex.open(cache, database=plex) as index:
         index.library("Movies").refresh()
-        database = sqlite3.connect(plex / INSIDE)
-        # Those of the server's triggers that only it can run.
-        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            database.execute(f'DROP TRIGGER "{name}"')
-        database.execute("UPDATE metadata_items SET changed_at = 8000 WHERE id = 57")
-        database.execute("UPDATE media_parts SET file = '/data/Movies/moved.mkv' WHERE file LIKE '%Sintel%'")
-        database.commit()
-        database.close()
+        rename_sintel(plex / INSIDE)
         found = index.match_path(None, "/data/Movies/moved.mkv").item
         assert found is not None
         assert found.rating_key == "57"
+
+
+def rename_sintel(file: Path) -> None:
+    """What the server does when a file moved."""
+    database = sqlite3.connect(file)
+    # Those of the server's triggers that only it can run.
+    for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        database.execute(f'DROP TRIGGER "{name}"')
+    database.execute("UPDATE metadata_items SET changed_at = 8000 WHERE id = 57")
+    database.execute("UPDATE media_parts SET file = '/data/Movies/moved.mkv' WHERE file LIKE '%Sintel%'")
+    database.commit()
+    database.close()
+
+
+def test_a_wait_hears_what_is_written(plex: Path, cache: Path) -> None:
+    with plexindex.open(cache, database=plex) as index:
+        waiting = index.watch_changes(timeout=60)
+        writer = threading.Timer(0.3, rename_sintel, (plex / INSIDE,))
+        writer.start()
+        change = next(waiting)
+        assert (change.change, change.path) == ("moved", "/data/Movies/moved.mkv")
+        writer.join()
+
+
+def test_the_command_follows_it_without_events(cli: Cli, plex: Path) -> None:
+    command, environment = cli.start("changes", "--follow", "--json", "--database", plex)
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as follower:
+        assert follower.stdout is not None
+        assert list(json.loads(follower.stdout.readline())) == ["token"]
+        rename_sintel(plex / INSIDE)
+        assert json.loads(follower.stdout.readline())["path"] == "/data/Movies/moved.mkv"
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(30) == 130
 
 
 def test_a_pickled_index_has_it_too(plex: Path, cache: Path) -> None:

@@ -177,6 +177,25 @@ def test_asks_no_more_than_other_questions(index: plexindex.Index, server: Serve
     assert server.requests() == 0
 
 
+def test_a_full_listing_that_was_not_read_to_its_first_token_begins_anew(index: plexindex.Index) -> None:
+    found = index.changes(full=True)
+    next(found)
+    assert found.token is None
+    assert len(list(index.changes(found.token, full=found.token is None))) == 420
+    with pytest.raises(plexindex.InvalidArgumentError, match="since is empty"):
+        index.changes("")
+
+
+def test_a_wait_says_that_the_server_is_away(open_index: OpenIndex, server: Server) -> None:
+    index = open_index(library_ttl=0.01)
+    index.refresh()
+    token = index.changes().token
+    server.stop()
+    while any(library.fresh for library in index.libraries(offline=True)):
+        time.sleep(0.001)
+    assert next(iter(index.watch_pages(token, timeout=0.1))).stale
+
+
 def test_never_fetched_is_an_error_offline(index: plexindex.Index) -> None:
     with pytest.raises(plexindex.LibraryNotFoundError, match="fetched"):
         index.changes(offline=True)

@@ -15,7 +15,7 @@ use crate::freshness::{Need, need};
 use crate::matching::Scope;
 use crate::model::{IdentityId, Item, LibraryId};
 use crate::platform::clock::coarse_ms;
-use crate::reading::{Resolved, age, places};
+use crate::reading::{Resolved, places};
 use crate::store::{FeedPage, LibraryRow, Told};
 use crate::sync::{Call, Progress};
 use token::Token;
@@ -204,7 +204,8 @@ impl Queries {
         };
         let now = self.clock.now_ms();
         let mut rows = places(scope, snapshot.rows.len()).filter_map(|place| snapshot.rows.get(place));
-        Ok(rows.any(|row| row.generation.is_fetched() && need(&age(row), &self.policy, now) != Need::Nothing))
+        let is_due = |row: &LibraryRow| need(&self.sync.age(row), &self.policy, now) != Need::Nothing;
+        Ok(rows.any(|row| row.generation.is_fetched() && is_due(row)))
     }
 
     /// Whether that was not told within [`ASKED`]: a server that does not answer, or scans, is asked no more often.

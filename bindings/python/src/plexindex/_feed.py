@@ -7,7 +7,7 @@ import json
 from . import _constants as c
 from . import _convert
 from ._answers import ITEM_FIELDS, ITEM_SIZE, NUMBER, TEXT, Item
-from ._errors import ServerError
+from ._errors import InvalidArgumentError, ServerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,9 +116,12 @@ class Changes:
         library: LibraryArg,
         full: bool,
     ) -> None:
+        if since == "":
+            raise InvalidArgumentError("since is empty: give a token, or None to begin")
         self._index, self._library, self._full = index, library, full
-        self.token: str = since or ""
-        """Where to go on: behind the last page that was iterated to its end."""
+        self.token: str | None = since
+        """Where to go on: behind the last page that was iterated to its end. None while the first one of a full listing
+        was not: that begins anew."""
         self.stale = False
         """The server could not be asked: it may know more."""
         self._next: str | None = None
@@ -129,8 +132,8 @@ class Changes:
 
     def _read(self) -> None:
         index = self._index
-        raw = _convert.text_bytes("token", self.token)
-        flags = c.QUERY_FULL if self._full and not self.token else 0
+        raw = _convert.text_bytes("token", self.token or "")
+        flags = c.QUERY_FULL if self._full and self.token is None else 0
         reserve = _PAGE * _BYTES_PER_CHANGE
         query = index._native.changes_json, self._library, raw, None, flags, None
         _, text = index._query(*query, count=_PAGE, reserve=reserve)
@@ -183,23 +186,26 @@ def watch(
     until = None if timeout is None else time.monotonic() + timeout
     # Until then nothing asks the server; what other processes learn is seen meanwhile.
     silent_until = 0.0
-    if not offline and not bring_up_to_date(index, library, None, progress):
+    stale = not offline and not bring_up_to_date(index, library, None, progress)
+    if stale:
         silent_until = time.monotonic() + _PAUSE
     found = Changes(index, since, library, False)
     while True:
-        token = found.token
+        found.stale = stale
         yield found
         token = found.token
+        if found._next is not None:
+            time.sleep(_BETWEEN)  # it was not read to its end, and comes again
         now = time.monotonic()
         if until is not None and now >= until:
             return
         silent = offline or now < silent_until
         ends = [_FOREVER if until is None else until, silent_until if silent and not offline else _FOREVER]
         wait = index._native.wait_for_changes
-        raw = _convert.text_bytes("token", token)
+        raw = _convert.text_bytes("token", token or "")
         left = max(min(ends) - now, 0.001)
         status, _ = index._query(wait, library, raw, left, c.QUERY_OFFLINE if silent else 0, progress, buffer=False)
         if status == c.OK and not silent:
-            is_asked = bring_up_to_date(index, library, None, progress)
-            silent_until = time.monotonic() + (_BETWEEN if is_asked else _PAUSE)
+            stale = not bring_up_to_date(index, library, None, progress)
+            silent_until = time.monotonic() + (_PAUSE if stale else _BETWEEN)
         found = Changes(index, token, library, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from .._errors import UnsupportedError
 from . import codes, commands, output
 from .bar import Bar
 from .codes import UsageError
@@ -65,16 +66,21 @@ def _tell(found: Changes, options: argparse.Namespace) -> None:
     sys.stdout.flush()
 
 
-def _follow(index: Index, library: Library | None, token: str, options: argparse.Namespace, *, silent: bool) -> None:
-    from contextlib import nullcontext
-
-    with nullcontext() if silent else index.watch():
-        for found in index.watch_pages(token, library, offline=silent):
-            for change in found:
-                _show(change, options)
-            if options.json:
-                output.say_json({"token": found.token})
-            sys.stdout.flush()
+def _follow(
+    index: Index, library: Library | None, token: str | None, options: argparse.Namespace, *, silent: bool
+) -> None:
+    if not silent:
+        try:
+            index.watch_start()
+        except UnsupportedError:
+            pass  # Plex's database has no events: it is looked at
+    for found in index.watch_pages(token, library, offline=silent):
+        for change in found:
+            _show(change, options)
+        if options.json and found.token != token:
+            output.say_json({"token": found.token})
+        token = found.token
+        sys.stdout.flush()
 
 
 def _show(change: Change, options: argparse.Namespace) -> None:
