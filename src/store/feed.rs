@@ -124,21 +124,22 @@ impl Store {
     ) -> Result<Page> {
         let timeline = self.timeline();
         let page = self.read(|c| {
-            if !leads_here(c, on, position)? {
+            if !is_known(c, identity, on, position)? {
                 return Ok(None);
             }
-            match position {
+            let page = match position {
                 Position::Log(place) => {
                     let changed = |entry: &Entry| listed_once(c, entry, limit, timeline, &self.listed);
-                    log_page(c, identity, library, place, limit, &changed)
+                    log_page(c, identity, library, place, limit, &changed)?
                 }
                 Position::Full {
                     then,
                     library: at,
                     generation,
                     after,
-                } => full_page(c, identity, library, then, (at, generation, after), limit).map(Some),
-            }
+                } => full_page(c, identity, library, then, (at, generation, after), limit)?,
+            };
+            Ok(Some(page))
         })?;
         page.ok_or_else(|| {
             Error::new(
@@ -159,10 +160,7 @@ impl Store {
             return Ok(true);
         };
         self.read(|c| {
-            if !leads_here(c, on, position)?
-                || identity_from(c, identity)? >= place.sequence
-                || sequence_of(c)?.next() < place.sequence
-            {
+            if !is_known(c, identity, on, position)? {
                 return Ok(true); // and has to be listed again
             }
             Ok(!again(c, identity, library, place)?.is_empty() || !entries(c, identity, library, place, 1)?.is_empty())
@@ -185,6 +183,18 @@ fn leads_here(c: &Connection, line: i64, position: Position) -> rusqlite::Result
         // Of what it has read, nothing says when it was committed.
         Position::Full { .. } => end == Some(NO_END),
     })
+}
+
+/// Whether what happened from a position of a line on is known.
+fn is_known(c: &Connection, identity: IdentityId, line: i64, position: Position) -> rusqlite::Result<bool> {
+    Ok(leads_here(c, line, position)?
+        && match position {
+            // Of a later state than this: the store was restored, or lost its last writes.
+            Position::Log(place) => {
+                identity_from(c, identity)? < place.sequence && place.sequence <= sequence_of(c)?.next()
+            }
+            Position::Full { .. } => true,
+        })
 }
 
 /// Rows of what an item was and is, 0 for none.
@@ -280,13 +290,9 @@ fn log_page(
     place: Place,
     limit: usize,
     listed: &dyn Fn(&Entry) -> rusqlite::Result<Pairs>,
-) -> rusqlite::Result<Option<Page>> {
+) -> rusqlite::Result<Page> {
     let line = line(c)?;
     let now = sequence_of(c)?;
-    // Of a later state than this: the store was restored, or lost its last writes.
-    if identity_from(c, identity)? >= place.sequence || place.sequence > now.next() {
-        return Ok(None);
-    }
     let mut all = again(c, identity, library, place)?;
     let entries = entries(c, identity, library, place, limit)?;
     // Behind the last one that was read there may be more.
@@ -297,12 +303,12 @@ fn log_page(
     let mut told = Vec::new();
     for entry in all {
         let stopped = |next: Place, told| {
-            Ok(Some(Page {
+            Ok(Page {
                 line,
                 told,
                 next: Position::Log(next),
                 more: true,
-            }))
+            })
         };
         if read_upto.is_some_and(|upto| entry.place > upto) {
             break;
@@ -362,12 +368,12 @@ fn log_page(
         ),
         None => (Place::after(now), false),
     };
-    Ok(Some(Page {
+    Ok(Page {
         line,
         told: merged(told),
         next: Position::Log(next),
         more,
-    }))
+    })
 }
 
 /// The same as [`listed`], found once for all pages of a reader: what a listing changed stays as it is.

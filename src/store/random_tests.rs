@@ -487,7 +487,7 @@ impl World {
         assert_eq!(self.count(miscounted), 0, "matches are miscounted after {after}");
     }
 
-    /// Whoever follows the feed has what is listed.
+    /// Who follows the feed has what is listed.
     fn check_feed(&mut self, after: &str) {
         for user in &mut self.users {
             let rows = self.store.state(Some(user.identity)).expect("state").libraries;
