@@ -53,6 +53,12 @@ class Server:
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().split()[1]
 
+    def slow(self) -> Server:
+        """It answers each page of a listing 20 ms late, from here on."""
+        fault = {"kind": "listing", "action": "delay", "ms": 20, "count": 0}
+        urllib.request.urlopen(f"{self.url}/_standin/faults", json.dumps(fault).encode()).close()  # noqa: S310
+        return self
+
     def stop(self) -> None:
         """Ends it."""
         self._process.communicate()

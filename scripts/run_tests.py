@@ -289,7 +289,8 @@ def languages() -> list[Row]:
     library = shared_library()
     if show([CARGO, "test", *locked(), "--workspace", "--no-run", "--quiet"], ignore):
         return [Row("languages", 0, 1, time.monotonic() - begin, "nothing to test them with")]
-    server = others.Server(target_folder() / "debug" / "standin")
+    standin = target_folder() / "debug" / "standin"
+    server, slow = others.Server(standin), others.Server(standin).slow()
     try:
         folder = build_folder() / "languages"
         folder.mkdir(parents=True, exist_ok=True)
@@ -302,6 +303,7 @@ def languages() -> list[Row]:
         variables = {
             "PLEXINDEX_LIBRARY": str(library),
             "PLEXINDEX_TEST_URL": server.url,
+            "PLEXINDEX_TEST_SLOW_URL": slow.url,
             "PLEXINDEX_TEST_TOKEN": others.TOKEN,
             "PLEXINDEX_TEST_FACTS": str(folder / "facts.json"),
             "PLEXINDEX_TEST_LINES": str(folder / "facts.txt"),
@@ -310,6 +312,7 @@ def languages() -> list[Row]:
             return list(pool.map(lambda one: language(one, variables), all_of_them))
     finally:
         server.stop()
+        slow.stop()
 
 
 def language(one: others.Language, variables: dict[str, str]) -> Row:

@@ -42,6 +42,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// Sixty pages of 20 ms: a fetch that is still under way when its progress is told of.
+func slowly(options *Options) {
+	options.ServerURL, options.PageSize = os.Getenv("PLEXINDEX_TEST_SLOW_URL"), 25
+}
+
 func opened(t *testing.T, change ...func(*Options)) *Index {
 	t.Helper()
 	options := Options{
@@ -173,7 +178,7 @@ func TestAHundredFailingCallsEachHaveTheirOwnText(t *testing.T) {
 }
 
 func TestProgressIsReportedAndCanEndACall(t *testing.T) {
-	movies := library(t, opened(t, func(options *Options) { options.PageSize = 5 }), "Movies")
+	movies := library(t, opened(t, slowly), "Movies")
 	seen := []Progress{}
 	_, err := movies.Refresh(Ask{Progress: func(progress Progress) bool {
 		runtime.GC() // Go's memory may not move what C reads
@@ -198,7 +203,7 @@ func TestProgressIsReportedAndCanEndACall(t *testing.T) {
 }
 
 func TestCloseWaitsForCallsInFlight(t *testing.T) {
-	index := opened(t, func(options *Options) { options.PageSize = 1 })
+	index := opened(t, slowly)
 	movies := library(t, index, "Movies")
 	begun, ended := make(chan struct{}), make(chan error, 1)
 	var once sync.Once

@@ -5,6 +5,8 @@ local plexindex = require("plexindex")
 ffi.cdef("int chdir(const char *); char *mkdtemp(char *); long readlink(const char *, char *, size_t);")
 
 local url, token = os.getenv("PLEXINDEX_TEST_URL"), os.getenv("PLEXINDEX_TEST_TOKEN")
+-- Sixty pages of 20 ms: a fetch that is still under way when its progress is told of.
+local slowly = { server_url = os.getenv("PLEXINDEX_TEST_SLOW_URL"), page_size = 25 }
 local movies, repeated, show = {}, { paths = {} }, { paths = {} }
 for line in io.lines(os.getenv("PLEXINDEX_TEST_LINES")) do
    local what, a, b, d = line:match("^([^\t]*)\t([^\t]*)\t([^\t]*)\t?(.*)$")
@@ -107,7 +109,7 @@ test("an error is of the library; a hundred calls each have their own text", fun
 end)
 
 test("progress is reported, and can end a call", function()
-   local index = opened { page_size = 5 }
+   local index = opened(slowly)
    local library = index:library("Movies")
    local seen
    fails("ABORTED", function()

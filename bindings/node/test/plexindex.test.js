@@ -10,6 +10,8 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const plexindex = require('plexindex');
 
 const serverUrl = process.env.PLEXINDEX_TEST_URL;
+// Sixty pages of 20 ms: a fetch that is still under way when its progress is told of.
+const slowly = { serverUrl: process.env.PLEXINDEX_TEST_SLOW_URL, pageSize: 25 };
 const token = process.env.PLEXINDEX_TEST_TOKEN;
 const { movies, repeated, show } = JSON.parse(fs.readFileSync(process.env.PLEXINDEX_TEST_FACTS, 'utf8'));
 
@@ -82,7 +84,7 @@ test('an error is a PlexindexError; 100 at once each have their own text', async
 });
 
 test('progress is reported, and can end a call', async (t) => {
-  const library = (await opened(t, { pageSize: 5 })).library('Movies');
+  const library = (await opened(t, slowly)).library('Movies');
   const seen = [];
   await assert.rejects(
     library.refresh({ progress: (progress) => (seen.push(progress), progress.items < 50) }), { code: 'ABORTED' });
@@ -95,7 +97,7 @@ test('progress is reported, and can end a call', async (t) => {
 });
 
 test('a long call does not block the loop, and close waits for it', async (t) => {
-  const index = await opened(t, { pageSize: 1 });
+  const index = await opened(t, slowly);
   let ticks = 0;
   const ticking = setInterval(() => (ticks += 1), 1);
   const fetched = index.library('Movies').refresh().then(() => 'done', (error) => error.code);
@@ -215,11 +217,11 @@ test('a process ends while a call is in flight', (t) => {
   const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
   t.after(() => fs.rmSync(cacheDir, { recursive: true }));
   const script = `const plexindex = require('plexindex'); (async () => {
-    const index = await plexindex.open({ cacheDir: process.argv[1], serverUrl: process.argv[2], token: process.argv[3], pageSize: 1 });
+    const index = await plexindex.open({ cacheDir: process.argv[1], serverUrl: process.argv[2], token: process.argv[3], pageSize: 25 });
     index.library('Movies').refresh({ progress: () => process.exit(7) }).catch(() => {});
   })();`;
   const folder = path.join(__dirname, '..');
-  const ended = spawnSync(process.execPath, ['-e', script, cacheDir, serverUrl, token], { cwd: folder, timeout: 20000 });
+  const ended = spawnSync(process.execPath, ['-e', script, cacheDir, slowly.serverUrl, token], { cwd: folder, timeout: 20000 });
   assert.deepStrictEqual([ended.status, ended.stderr.toString()], [7, '']);
 });
 

@@ -9,6 +9,9 @@ require "plexindex"
 
 class TestPlexindex < Minitest::Test
   URL = ENV.fetch("PLEXINDEX_TEST_URL")
+  # Sixty pages of 20 ms: a fetch that is still under way when its progress is told of.
+  SLOW_URL = ENV.fetch("PLEXINDEX_TEST_SLOW_URL")
+  SLOWLY = { server_url: SLOW_URL, page_size: 25 }.freeze
   TOKEN = ENV.fetch("PLEXINDEX_TEST_TOKEN")
   FACTS = JSON.parse(File.read(ENV.fetch("PLEXINDEX_TEST_FACTS")))
   MOVIES = FACTS["movies"]
@@ -88,7 +91,7 @@ class TestPlexindex < Minitest::Test
   end
 
   def test_progress_is_reported_and_can_end_a_call
-    movies = opened(page_size: 5).library("Movies")
+    movies = opened(**SLOWLY).library("Movies")
     seen = []
     error = assert_raises(Plexindex::Error) do
       movies.refresh do |progress|
@@ -105,7 +108,7 @@ class TestPlexindex < Minitest::Test
   end
 
   def test_a_long_call_lets_other_threads_run_and_close_waits_for_it
-    index = opened(page_size: 1)
+    index = opened(**SLOWLY)
     begun = Queue.new
     fetching = Thread.new do
       index.library("Movies").refresh { begun << true }
@@ -122,22 +125,22 @@ class TestPlexindex < Minitest::Test
   end
 
   def test_a_timeout_ends_a_call
-    movies = opened(page_size: 1).library("Movies")
+    movies = opened(**SLOWLY).library("Movies")
     assert_raises(Timeout::Error) { Timeout.timeout(0.05) { movies.refresh } }
     assert movies.match(MOVIES[0]["path"], offline: true)
   end
 
   def test_a_process_ends_while_a_thread_is_in_a_call
     script = 'require "plexindex"; index = Plexindex.open(cache_dir: ARGV[0], server_url: ARGV[1], token: ARGV[2], ' \
-             'page_size: 1); begun = Queue.new; Thread.new { index.library("Movies").refresh { begun << 1 } }; begun.pop'
+             'page_size: 25); begun = Queue.new; Thread.new { index.library("Movies").refresh { begun << 1 } }; begun.pop'
     lib = File.join(__dir__, "..", "lib")
-    said, ended = Open3.capture2e("ruby", "-I#{lib}", "-e", script, @folder, URL, TOKEN)
+    said, ended = Open3.capture2e("ruby", "-I#{lib}", "-e", script, @folder, SLOW_URL, TOKEN)
     assert ended.success?, said
     assert_empty said
   end
 
   def test_an_index_is_not_closed_from_its_progress
-    index = opened(page_size: 5)
+    index = opened(**SLOWLY)
     assert_raises(ThreadError) { index.library("Movies").refresh { index.close } }
     assert_equal 0, index.stats["listings"]
   end
