@@ -1135,10 +1135,10 @@ int32_t plexindex_changes_json(const struct plexindex_handle *handle,
 // request itself.
 //
 // `query`: `library` and `text` as for plexindex_changes_json(), `text` not empty. `deadline_ms` ends the wait. `progress` is
-// called every 50 ms, with no library and no items: from there, or by what it sees there, any thread ends the wait. With
-// PLEXINDEX_QUERY_OFFLINE the server never has to be asked.
+// called every 200 ms, and soon after the handler of a signal ran in this thread, with no library and no items: from there, or
+// by what it sees there, any thread ends the wait. With PLEXINDEX_QUERY_OFFLINE the server never has to be asked.
 //
-// A commit of another process is seen within 100 ms, by a look at shared memory. Where processes do not share memory (some
+// A commit of another process is seen within 100 ms: on Linux it ends the wait, elsewhere shared memory is looked at. Where processes do not share memory (some
 // network file systems) the database is asked once a second instead.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_NOT_YET when the deadline came first; PLEXINDEX_ABORTED when `progress` ended the call;

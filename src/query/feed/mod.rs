@@ -20,7 +20,9 @@ use crate::store::{FeedPage, LibraryRow, Told};
 use crate::sync::{Call, Progress};
 use token::Token;
 
-/// How often a waiting call looks whether something was committed, for a few loads, and tells the host that it waits.
+/// How often a waiting call tells the host that it waits, where nothing is committed.
+const TOLD: Duration = Duration::from_millis(200);
+/// How often at most it asks the database, while others commit all the time.
 const LOOKED: Duration = Duration::from_millis(50);
 /// How often it asks the database where that cannot be seen without it, and how often at most it ends since the server has to be
 /// asked.
@@ -144,6 +146,7 @@ impl Queries {
         // What the counter page showed when the database was asked, and when that was.
         let mut seen: Option<(Option<u64>, Instant)> = None;
         loop {
+            let wait = self.store.commit_waited_for();
             let shown = self.store.shown_sequence();
             let is_known = match seen {
                 Some((Some(before), _)) if shown == Some(before) => true,
@@ -188,7 +191,9 @@ impl Queries {
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(Status::NotYet);
             }
-            sleep(left.map_or(LOOKED, |left| left.min(LOOKED)));
+            let at_most = |time: Duration| left.map_or(time, |left| left.min(time));
+            wait(at_most(TOLD));
+            sleep(at_most(LOOKED).saturating_sub(now.elapsed()));
         }
     }
 
