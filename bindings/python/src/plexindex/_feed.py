@@ -43,9 +43,9 @@ class Change:
     item: Item | None
     """The item: as it is since, or as it was when it was removed. None with ``"list_again"``."""
     path: str | None
-    """The file, as the server spells it: an item's first one, or the one that moved."""
+    """The file, as the server spells it: each file of an item has a change. None where it has no file."""
     from_path: str | None
-    """Where a file was that moved."""
+    """Where the file was that moved; with ``"changed"`` another file, which the item has lost."""
     from_key: str | None
     """The rating key that the item had before, where it has another one since."""
     library: str
