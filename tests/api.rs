@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use plexindex::{
@@ -431,6 +431,22 @@ fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
         .progress(|_| ControlFlow::Break(()))
         .wait_for_changes(&token);
     assert_eq!(broken.map_err(|error| error.kind()), Err(ErrorKind::Aborted));
+    // While nothing happens it goes round five times a second: that is all that it costs.
+    let rounds = AtomicUsize::new(0);
+    let counted = |_: &plexindex::Progress<'_>| {
+        rounds.fetch_add(1, Ordering::Relaxed);
+        ControlFlow::Continue(())
+    };
+    let idle = index
+        .query()
+        .offline()
+        .progress(counted)
+        .deadline(Duration::from_millis(500));
+    assert_eq!(idle.wait_for_changes(&token)?, Waited::NotYet);
+    assert!(
+        (2..=4).contains(&rounds.load(Ordering::Relaxed)),
+        "at 0, 200, 400 and 500 ms"
+    );
     // The server has to be asked first; offline that is none of this wait's business.
     index.library("Movies")?.invalidate()?;
     let short = || index.query().deadline(Duration::from_millis(1));

@@ -1228,7 +1228,7 @@ public:
         });
     }
     /// Waits until changes_json() has something, or the server has to be asked before that is known: Status::ok. With the
-    /// deadline Status::not_yet. `ask.progress` is called every 50 ms, and ends it from any thread.
+    /// deadline Status::not_yet. `ask.progress` is called every 200 ms, and ends it from any thread.
     Of<Status> wait_for_changes(std::string_view token, const Ask &ask = {}) const {
         detail::Failure failure;
         detail::Query query(raw(), token, ask);

@@ -25,9 +25,9 @@ pub struct Change {
     pub library_title: String,
     /// The item: as it is since, or as it was when it was removed. `None` with [`ChangeKind::ListAgain`].
     pub item: Option<Item>,
-    /// The file, as the server spells it: an item's first one, or the one that moved.
+    /// The file, as the server spells it: each file of an item has a change. `None` where it has no file.
     pub path: Option<PathBuf>,
-    /// Where a file was that moved.
+    /// Where the file was that moved; with [`ChangeKind::Changed`] another file, which the item has lost.
     pub from: Option<PathBuf>,
     /// The rating key that the item had before, where it has another one since.
     pub from_key: Option<String>,

@@ -27,6 +27,8 @@ const AT_DONE: usize = 17;
 const AT_RETIRED: usize = 18;
 /// Answers of processes that wrote nothing, which the store's counters lack.
 const AT_ANSWERS: usize = 24;
+/// Calls that wait for a commit, and those that were killed while they did: where it is 0 a commit wakes none.
+const AT_WAITING: usize = 32;
 
 /// For so many milliseconds a reader believes a page that it has seen under its name.
 pub const HOLDS_MS: u64 = 500;
@@ -158,6 +160,7 @@ impl CounterPage {
     /// Another page takes its place: processes that have this one mapped ask the database from now on.
     pub fn retire(&self) {
         self.page.words()[AT_RETIRED].store(1, Ordering::SeqCst);
+        self.wake();
     }
 
     /// Counts answers until a writer takes them.
@@ -191,11 +194,35 @@ impl CounterPage {
     /// After the commit, before any reader is told of it.
     pub fn commit(&self, sequence: u64) {
         self.counters().commit(sequence);
+        self.wake();
     }
 
     /// Under the write lock and with no transaction under way: makes the page agree with the database.
     pub fn repair(&self, sequence: u64) {
         self.counters().repair(sequence);
+        self.wake();
+    }
+
+    /// What is compared to wait for the next commit: read it before looking at what was committed.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.page.words()[AT_DONE].load(Ordering::SeqCst)
+    }
+
+    /// Waits until something is committed since [`CounterPage::done`], a signal comes, or for so long. It may return for
+    /// nothing.
+    pub fn wait(&self, done: u64, most: Duration) {
+        let waiting = &self.page.words()[AT_WAITING];
+        // Before the word is compared: a commit that sees none waiting was finished before, and is not waited for.
+        waiting.fetch_add(1, Ordering::SeqCst);
+        self.page.wait(AT_DONE, done, most);
+        waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn wake(&self) {
+        if self.page.words()[AT_WAITING].load(Ordering::SeqCst) != 0 {
+            self.page.wake(AT_DONE);
+        }
     }
 
     /// What the counters say: a snapshot is current if this is [`State::Equal`] with the snapshot's own sequence.

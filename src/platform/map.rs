@@ -9,7 +9,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use memmap2::{Mmap, MmapOptions, MmapRaw};
 
@@ -123,6 +124,9 @@ impl Deref for FileBytes {
 /// How many bytes a shared page has.
 pub const PAGE: usize = 4096;
 
+/// How often a word is looked at where no one can be woken by it.
+const LOOKED: Duration = Duration::from_millis(50);
+
 /// One page of a file, mapped shared and writable.
 pub struct SharedPage(MmapRaw);
 
@@ -147,4 +151,72 @@ impl SharedPage {
         // only ever touched through atomics, by every process.
         unsafe { &*self.0.as_ptr().cast::<[AtomicU64; PAGE / 8]>() }
     }
+
+    /// Waits while the word at `at` has this value: until another process or thread changed it and called [`Self::wake`], a
+    /// signal's handler ran in this thread, or the time is over. It may return for nothing.
+    pub fn wait(&self, at: usize, value: u64, most: Duration) {
+        let word = &self.words()[at];
+        #[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
+        {
+            let seconds = libc::time_t::try_from(most.as_secs()).unwrap_or(libc::time_t::MAX);
+            let left = libc::timespec {
+                tv_sec: seconds,
+                tv_nsec: most.subsec_nanos().into(),
+            };
+            // SAFETY: the kernel reads four bytes of a mapped word and a time on the stack. Without FUTEX_PRIVATE_FLAG the word
+            // is known by its file, so all processes that have the page mapped mean the same one.
+            let done = unsafe {
+                libc::syscall(
+                    libc::SYS_futex,
+                    low_half(word),
+                    libc::FUTEX_WAIT,
+                    changing(value),
+                    &raw const left,
+                )
+            };
+            let error = io::Error::last_os_error().raw_os_error();
+            if done == 0 || matches!(error, Some(libc::EAGAIN | libc::EINTR | libc::ETIMEDOUT)) {
+                return;
+            }
+        }
+        // No such call here, or it is not allowed: the word is looked at.
+        let until = Instant::now() + most;
+        while word.load(Ordering::SeqCst) == value {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            std::thread::sleep(left.min(LOOKED));
+        }
+    }
+
+    /// Wakes all who wait for the word at `at` to change.
+    pub fn wake(&self, at: usize) {
+        #[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
+        // SAFETY: the kernel reads no more than the address. What fails wakes none, and they look again in time.
+        unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                low_half(&self.words()[at]),
+                libc::FUTEX_WAKE,
+                libc::c_int::MAX,
+            );
+        }
+        #[cfg(not(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64")))]
+        let _ = (self, at);
+    }
+}
+
+/// Where the half of a word lies that a number that is counted up changes each time.
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
+fn low_half(word: &AtomicU64) -> *const u32 {
+    let half = usize::from(cfg!(target_endian = "big"));
+    word.as_ptr().cast::<u32>().wrapping_add(half)
+}
+
+/// What of a value lies there.
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
+#[allow(clippy::cast_possible_truncation)] // that is meant
+fn changing(value: u64) -> u32 {
+    value as u32
 }

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use super::for_tests::{NOW_MS, endpoint, listed, movie, opened, probed, sequence, server};
+use super::for_tests::{NOW_MS, endpoint, library, listed, movie, opened, probed, sequence, server};
 use super::{FeedPosition, LibraryRow, Store, history};
 use crate::error::Status;
-use crate::model::{IdentityId, Item};
+use crate::model::{IdentityId, Item, Library};
 
 /// A store with a library that was listed, and the identity.
 fn films(items: &[Item]) -> (tempfile::TempDir, Store, IdentityId, LibraryRow) {
@@ -54,6 +54,40 @@ fn the_rest_of_a_listing_that_is_forgotten_between_two_pages_is_to_be_listed_aga
     let end = store.feed_begin(identity, None, false).expect("begun");
     listed(&store, identity, &row, &(1..=6).map(film).collect::<Vec<_>>());
     assert_eq!(heard(&store, identity, end, 1), ["6"]);
+}
+
+#[test]
+fn a_library_that_is_called_otherwise_is_to_be_listed_again() {
+    let (_folder, store, identity, _) = films(&[film(1)]);
+    let shows = |library: Library| {
+        store
+            .probed(identity, &[library], sequence(&store), NOW_MS, &|_, _| false)
+            .expect("probed");
+    };
+    let at = store.feed_begin(identity, None, false).expect("begun");
+    shows(library("films"));
+    assert_eq!(heard(&store, identity, at, 5), [""; 0], "it is as it was");
+    // Each row of the feed names title and section.
+    let titled = Library {
+        title: "Cinema".to_owned(),
+        ..library("films")
+    };
+    shows(titled.clone());
+    assert_eq!(heard(&store, identity, at, 5), ["!"]);
+    let at = store.feed_begin(identity, None, false).expect("begun");
+    shows(Library {
+        section: "7".to_owned(),
+        ..titled.clone()
+    });
+    assert_eq!(heard(&store, identity, at, 5), ["!"]);
+    // Nothing else of a library is told.
+    let at = store.feed_begin(identity, None, false).expect("begun");
+    shows(Library {
+        section: "7".to_owned(),
+        locations: vec!["/elsewhere".to_owned()],
+        ..titled
+    });
+    assert_eq!(heard(&store, identity, at, 5), [""; 0]);
 }
 
 #[test]

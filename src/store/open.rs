@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::connection::Slot;
@@ -175,6 +176,18 @@ impl Store {
         match self.opened.newest().state(coarse_ms()) {
             PageState::Equal(sequence) if self.believes => Some(sequence),
             _ => None,
+        }
+    }
+
+    /// Gives what waits until something is committed after this call, a signal comes, or for so long; it may return for
+    /// nothing. Where the counter page cannot tell it waits for that long.
+    #[must_use]
+    pub fn commit_waited_for(&self) -> impl Fn(Duration) {
+        let page = self.opened.newest().page.as_ref().filter(|_| self.believes);
+        let page = page.map(|page| (page, page.done()));
+        move |most| match page {
+            Some((page, done)) => page.wait(done, most),
+            None => sleep(most),
         }
     }
 

@@ -51,6 +51,15 @@ impl Store {
             for row in not_in(&before, &after).chain(not_in(&after, &before)) {
                 begin_anew(tx, row.id)?; // what came back is as it was when it went
             }
+            for (row, is) in before
+                .iter()
+                .filter_map(|row| Some((row, after.iter().find(|is| is.id == row.id)?)))
+            {
+                let shown = |row: &LibraryRow| (row.library.title.clone(), row.library.section.clone());
+                if shown(row) != shown(is) {
+                    begin_anew(tx, row.id)?; // what the feed tells of each item names its library
+                }
+            }
             if before.iter().map(lasting).eq(after.iter().map(lasting)) {
                 tx.freshness_changed(identity)?;
             } else {

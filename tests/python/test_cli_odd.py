@@ -74,6 +74,26 @@ def test_an_option_without_a_value_is_no_default(cli: Cli, flag: str) -> None:
     assert (done.returncode, f"argument {flag}: it is empty" in done.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("flag", ["--deadline", "--size-limit"])
+@pytest.mark.parametrize("given", ["-1", "-0.5", "-0"])
+def test_a_value_that_looks_like_an_option_is_named(cli: Cli, flag: str, given: str) -> None:
+    for words in ([flag, given, "match", "/x"], ["match", flag, given, "/x"]):
+        done = cli.run(*words)
+        assert (done.returncode, f"argument {flag}: '{given}' is no" in done.stderr) == (2, True), done.stderr
+
+
+def test_what_is_missing_is_named_with_what_to_give(cli: Cli) -> None:
+    for words, said in [
+        (["match", "/x", "--deadline"], "argument --deadline has no value: give one, --deadline SECONDS"),
+        (["match", "/x", "-l"], "argument --library has no value: give one, --library LIBRARY"),
+        (["completion"], "required: shell: give bash or zsh or fish"),
+    ]:
+        done = cli.run(*words)
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    # An option after one that takes a value is none of it.
+    assert cli.run("match", "-0", "--offline", given=b"/x").returncode != 0
+
+
 def test_streams_that_are_closed(cli: Cli, server: Server) -> None:
     path = server.paths(1)[0]["path"]
     assert shell(cli, "plexindex match - <&-") == (0, "", "")

@@ -419,3 +419,33 @@ def test_the_command(tmp_path: Path, tree: Tree) -> None:
     rules = cli.good("diff", "--rules")
     assert all(name in rules for name in _left_out.RULES)
     assert tuple(_left_out.RULES) == arguments.RULES
+
+
+def test_files_that_differ_in_their_case_only(index: plexindex.Index, tree: Tree) -> None:
+    alpha, beta = tree.listed[:2]
+    twin = make(alpha.with_name(alpha.name.lower()))
+    if twin.samefile(alpha):
+        pytest.skip("this disk does not tell such files apart")
+    below = make(tree.films / beta.parent.name.upper() / beta.name)
+    accented = tree.films / "Gamma (2003)" / "\u00c9t\u00e9 (2003).mkv"
+    make(accented)
+    make(accented.with_name(accented.name.lower()))
+    new = [("not_in_plex", str(path), "not_scanned") for path in (twin, below)]
+    new += [("not_in_plex", str(accented.with_name(name)), "not_scanned")
+            for name in (accented.name, accented.name.lower())]  # fmt: skip
+    assert told(index, tree.films) == sorted(new)
+    # Both are listed, each by its own spelling.
+    for path in (twin, below):
+        film = {"title": f"Twin of {path}", "files": [str(path)]}
+        tree.server.post("items/add", {"library": 1, "items": [film]})
+    index.refresh(full=True)
+    assert told(index, tree.films) == sorted(new[2:])
+    # The one that is gone is not the one that is left.
+    twin.unlink()
+    assert ("not_on_disk", str(twin), "gone") in told(index, tree.films)
+    alpha.rename(twin)
+    assert told(index, tree.films) == sorted([*new[2:], ("not_on_disk", str(alpha), "gone")])
+    # By another spelling alone it is the listed one, as ever.
+    gamma = tree.listed[2]
+    gamma.rename(gamma.with_name(gamma.name.upper()))
+    assert told(index, tree.films) == sorted([*new[2:], ("not_on_disk", str(alpha), "gone")])

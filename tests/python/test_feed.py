@@ -87,6 +87,47 @@ def test_tells_what_was_added_removed_changed_and_moved(index: plexindex.Index, 
     assert upgraded["ratingKey"]
 
 
+def test_each_file_of_an_item_is_told(index: plexindex.Index, server: Server) -> None:
+    film = {"title": "One", "files": ["/data/movies/One - 4K.mkv", "/data/movies/One.mkv"]}
+    index.refresh()
+    token = index.changes().token
+    (key,) = server.post("items/add", {"library": 1, "items": [film]})["ratingKeys"]
+    index.refresh(full=True)
+    found = index.changes(token)
+    assert told(found) == [("added", file, None) for file in film["files"]]
+    for files, expected in [
+        (["/data/movies/X.mkv"], [
+            ("moved", "/data/movies/X.mkv", film["files"][0]),
+            ("changed", "/data/movies/X.mkv", film["files"][1]),
+        ]),
+        (["/data/movies/X.mkv", "/data/movies/Y.mkv"], [
+            ("changed", "/data/movies/X.mkv", None),
+            ("changed", "/data/movies/Y.mkv", None),
+        ]),
+        (["/data/movies/Y.mkv"], [
+            ("changed", "/data/movies/Y.mkv", None),
+            ("changed", "/data/movies/Y.mkv", "/data/movies/X.mkv"),
+        ]),
+    ]:  # fmt: skip
+        server.post("items/files", {"ratingKey": key, "files": files})
+        index.refresh(full=True)
+        found = index.changes(found.token)
+        assert told(found) == expected
+    server.post("items/remove", {"ratingKeys": [key]})
+    index.refresh(full=True)
+    assert told(index.changes(found.token)) == [("removed", "/data/movies/Y.mkv", None)]
+
+
+def test_a_library_that_is_called_otherwise_is_listed_again(index: plexindex.Index, server: Server) -> None:
+    index.refresh()
+    token = index.changes().token
+    server.post("library/set", {"library": 1, "title": "Cinema"})
+    index.refresh(full=True)
+    assert [(one.change, one.library, one.item) for one in index.changes(token)] == [("list_again", "Cinema", None)]
+    again = index.changes(library="Cinema", full=True)
+    assert {one.library for one in again} == {"Cinema"}
+
+
 def test_a_full_listing_and_what_follows_is_what_is_listed(index: plexindex.Index, server: Server) -> None:
     known: dict[str, str] = {}
     found = index.changes(full=True)

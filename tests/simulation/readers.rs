@@ -18,6 +18,8 @@ struct Place {
     token: String,
     /// By section and rating key.
     items: BTreeMap<String, BTreeMap<String, Item>>,
+    /// The same for one who keeps the items of each file: by section, then path and rating key.
+    files: BTreeMap<String, BTreeMap<(String, String), Item>>,
     /// Titles of libraries to be listed again, by section.
     again: BTreeMap<String, String>,
 }
@@ -33,6 +35,18 @@ impl Place {
         for change in page.changes {
             let (title, section) = change.library;
             let items = self.items.entry(section.clone()).or_default();
+            let files = self.files.entry(section.clone()).or_default();
+            match &change.item {
+                None => files.clear(),
+                Some(item) => {
+                    let before = change.from_key.as_ref().unwrap_or(&item.rating_key);
+                    files.remove(&(change.from.clone().unwrap_or_default(), before.clone()));
+                    files.remove(&(change.path.clone(), before.clone()));
+                    if change.kind != ChangeKind::Removed && !change.path.is_empty() {
+                        files.insert((change.path.clone(), item.rating_key.clone()), item.clone());
+                    }
+                }
+            }
             if let Some(key) = change.from_key {
                 items.remove(&key);
             }
@@ -184,7 +198,9 @@ impl World {
                     }
                 }
                 let items = anew.items.remove(&section).unwrap_or_default();
-                self.readers[which].now.items.insert(section, items);
+                let files = anew.files.remove(&section).unwrap_or_default();
+                self.readers[which].now.items.insert(section.clone(), items);
+                self.readers[which].now.files.insert(section, files);
             }
             for (title, section) in known {
                 let Some(listed) = self.listed(at, &title)? else {
@@ -203,6 +219,22 @@ impl World {
                         self.handles[at].number,
                         differs(&has, &listed),
                         differs(&listed, &has)
+                    ));
+                }
+                let of_each = |item: &Item| {
+                    let key = item.rating_key.clone();
+                    let file = |part: &String| ((part.clone(), key.clone()), item.clone());
+                    item.parts.iter().map(file).collect::<Vec<_>>()
+                };
+                let listed: BTreeMap<(String, String), Item> = listed.values().flat_map(of_each).collect();
+                let has = self.readers[which].now.files.get(&section).cloned().unwrap_or_default();
+                if has != listed {
+                    let paths = |files: &BTreeMap<(String, String), Item>| files.keys().cloned().collect::<Vec<_>>();
+                    return Err(format!(
+                        "reader {which} of '{title}', by handle {}: it has the files {:?}, and listed are {:?}",
+                        self.handles[at].number,
+                        paths(&has),
+                        paths(&listed)
                     ));
                 }
             }

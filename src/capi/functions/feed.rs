@@ -17,12 +17,15 @@ use crate::error::refuse;
 /// says that it has something now. A change is `{"change","library","section","path","from","from_key","item"}`:
 ///
 /// - `change` is `added`, `removed`, `changed`, `moved` or `list_again`. The last one says that the library has to be listed
-///   again (PLEXINDEX_QUERY_FULL, in that library): it was listed for the first time, came or went, or a listing changed more
-///   than a fifth of it and more than 20 items. `item` and `path` are null then.
-/// - `library` and `section` are the title and the section id. `path` is the file as the server spells it: an item's first
-///   one, or the one that moved, one change for each. `from` is where that was, else null.
+///   again (PLEXINDEX_QUERY_FULL, in that library): it was listed for the first time, came or went, got another title or
+///   section id, or a listing changed more than a fifth of it and more than 20 items. `item` and `path` are null then.
+/// - `library` and `section` are the title and the section id. `path` is the file as the server spells it: each file of an item
+///   has a change. `from` is where the file was that moved; with `changed` another file, which the item has lost; else null.
+///   `path` is null where an item has no file.
 /// - `item` is as plexindex_item_json() gives it: as it is since, or was when it went. An item that got another key is known by
 ///   its GUID: `from_key` is the rating key before, else null.
+/// - Who keeps the items of each file takes the item (by `from_key`, else its key) away from `from` and from `path`, and
+///   puts it to `path` unless it was removed. A file may be of several items.
 ///
 /// A token is at most 200 bytes of ASCII without NUL, and outlives processes. It is of one store, server and user, and of the
 /// library if one was named. Readers cost nothing while they do not read. After a kill a reader that goes on with the last
@@ -64,10 +67,10 @@ pub unsafe extern "C" fn plexindex_changes_json(
 /// request itself.
 ///
 /// `query`: `library` and `text` as for plexindex_changes_json(), `text` not empty. `deadline_ms` ends the wait. `progress` is
-/// called every 50 ms, with no library and no items: from there, or by what it sees there, any thread ends the wait. With
-/// PLEXINDEX_QUERY_OFFLINE the server never has to be asked.
+/// called every 200 ms, and soon after the handler of a signal ran in this thread, with no library and no items: from there, or
+/// by what it sees there, any thread ends the wait. With PLEXINDEX_QUERY_OFFLINE the server never has to be asked.
 ///
-/// A commit of another process is seen within 100 ms, by a look at shared memory. Where processes do not share memory (some
+/// A commit of another process is seen within 100 ms: on Linux it ends the wait, elsewhere shared memory is looked at. Where processes do not share memory (some
 /// network file systems) the database is asked once a second instead.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_NOT_YET when the deadline came first; PLEXINDEX_ABORTED when `progress` ended the call;

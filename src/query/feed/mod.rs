@@ -20,7 +20,9 @@ use crate::store::{FeedPage, LibraryRow, Told};
 use crate::sync::{Call, Progress};
 use token::Token;
 
-/// How often a waiting call looks whether something was committed, for a few loads, and tells the host that it waits.
+/// How often a waiting call tells the host that it waits, where nothing is committed.
+const TOLD: Duration = Duration::from_millis(200);
+/// How often at most it asks the database, while others commit all the time.
 const LOOKED: Duration = Duration::from_millis(50);
 /// How often it asks the database where that cannot be seen without it, and how often at most it ends since the server has to be
 /// asked.
@@ -34,7 +36,7 @@ pub enum ChangeKind {
     Added,
     /// The item is not listed any more.
     Removed,
-    /// The item differs; its files are where they were, or there are more or fewer.
+    /// The item differs; the file is where it was, or came to it. With `from`: it has that file no more.
     Changed,
     /// The item's file has another path.
     Moved,
@@ -72,9 +74,9 @@ pub struct FeedChange {
     pub library: (String, String),
     /// The item: as it is since, or was before it went. `None` with [`ChangeKind::ListAgain`].
     pub item: Option<Item>,
-    /// The file, as the server spells it: of an item of several the first, or the one that moved.
+    /// The file, as the server spells it: an item of several has a change for each. Empty where it has none.
     pub path: String,
-    /// Where the file was that moved.
+    /// Where the file was that moved, or another file that the item lost.
     pub from: Option<String>,
     /// The rating key that the item had, where it has another one since.
     pub from_key: Option<String>,
@@ -144,6 +146,7 @@ impl Queries {
         // What the counter page showed when the database was asked, and when that was.
         let mut seen: Option<(Option<u64>, Instant)> = None;
         loop {
+            let wait = self.store.commit_waited_for();
             let shown = self.store.shown_sequence();
             let is_known = match seen {
                 Some((Some(before), _)) if shown == Some(before) => true,
@@ -188,7 +191,9 @@ impl Queries {
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(Status::NotYet);
             }
-            sleep(left.map_or(LOOKED, |left| left.min(LOOKED)));
+            let at_most = |time: Duration| left.map_or(time, |left| left.min(time));
+            wait(at_most(TOLD));
+            sleep(at_most(LOOKED).saturating_sub(now.elapsed()));
         }
     }
 
@@ -244,54 +249,63 @@ impl Queries {
     }
 }
 
-/// What is told of an item: one change, or one for each of its files that moved.
+/// What is told of an item: a change for each of its files, those that it lost included.
 fn changes_of(told: Told) -> Vec<FeedChange> {
     let again = told.is_again();
     let Told { library, was, now } = told;
     let library = (library.library.title, library.library.section);
-    let change = |kind, item: Option<Item>, path: String, from, from_key| FeedChange {
+    let change = |kind, item: Option<&Item>, path: &str, from: Option<&str>, from_key: Option<&str>| FeedChange {
         kind,
         library: library.clone(),
-        item,
-        path,
-        from,
-        from_key,
+        item: item.cloned(),
+        path: path.to_owned(),
+        from: from.map(str::to_owned),
+        from_key: from_key.map(str::to_owned),
     };
-    let first = |item: &Item| item.parts.first().cloned().unwrap_or_default();
+    let each = |kind, item: &Item| {
+        // An item that has no file is told too.
+        let files = files_of(item);
+        let files = if files.is_empty() { vec![""] } else { files };
+        files
+            .into_iter()
+            .map(|path| change(kind, Some(item), path, None, None))
+            .collect()
+    };
     match (was, now) {
-        _ if again => vec![change(ChangeKind::ListAgain, None, String::new(), None, None)],
+        _ if again => vec![change(ChangeKind::ListAgain, None, "", None, None)],
         (None, None) => Vec::new(),
-        (None, Some(item)) => {
-            let path = first(&item);
-            vec![change(ChangeKind::Added, Some(item), path, None, None)]
-        }
-        (Some(item), None) => {
-            let path = first(&item);
-            vec![change(ChangeKind::Removed, Some(item), path, None, None)]
-        }
+        (None, Some(item)) => each(ChangeKind::Added, &item),
+        (Some(item), None) => each(ChangeKind::Removed, &item),
         (Some(was), Some(now)) => {
-            let from_key = (was.rating_key != now.rating_key).then(|| was.rating_key.clone());
-            let gone = was.parts.iter().filter(|part| !now.parts.contains(part));
-            let came = now.parts.iter().filter(|part| !was.parts.contains(part));
-            let moved: Vec<FeedChange> = gone
-                .zip(came)
-                .map(|(from, to)| {
-                    change(
-                        ChangeKind::Moved,
-                        Some(now.clone()),
-                        to.clone(),
-                        Some(from.clone()),
-                        from_key.clone(),
-                    )
-                })
-                .collect();
-            if moved.is_empty() {
-                let path = first(&now);
-                return vec![change(ChangeKind::Changed, Some(now), path, None, from_key)];
+            let from_key = (was.rating_key != now.rating_key).then_some(was.rating_key.as_str());
+            let (before, since) = (files_of(&was), files_of(&now));
+            let mut gone = before.iter().filter(|file| !since.contains(file));
+            let mut told: Vec<FeedChange> = Vec::with_capacity(since.len());
+            for file in &since {
+                let from = if before.contains(file) { None } else { gone.next() };
+                let kind = from.map_or(ChangeKind::Changed, |_| ChangeKind::Moved);
+                told.push(change(kind, Some(&now), file, from.copied(), from_key));
             }
-            moved
+            // What it lost is told beside a file that it has.
+            let first = since.first().copied().unwrap_or_default();
+            told.extend(gone.map(|file| change(ChangeKind::Changed, Some(&now), first, Some(file), from_key)));
+            if told.is_empty() {
+                told.push(change(ChangeKind::Changed, Some(&now), "", None, from_key));
+            }
+            told
         }
     }
+}
+
+/// The files of an item, each once.
+fn files_of(item: &Item) -> Vec<&str> {
+    let mut files: Vec<&str> = Vec::with_capacity(item.parts.len());
+    for part in &item.parts {
+        if !files.contains(&part.as_str()) {
+            files.push(part);
+        }
+    }
+    files
 }
 
 impl Changes {
@@ -317,3 +331,7 @@ impl FeedChange {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "feed_tests.rs"]
+mod tests;

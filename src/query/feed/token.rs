@@ -42,7 +42,8 @@ impl Token {
     }
 
     pub fn from_text(text: &str) -> Result<Self> {
-        let Some(token) = parse(text) else {
+        // Numbers may be written in several ways, and a token in one.
+        let Some(token) = parse(text).filter(|token| token.to_text() == text) else {
             let shown: String = text.chars().take(40).collect();
             return refuse(format!(
                 "'{shown}' is no token of the feed: give one as it was given, or none to begin"
@@ -152,12 +153,16 @@ mod tests {
         .to_text();
         let longer = format!("{given}.1");
         let other = given.replace("c1.", "c2.");
+        let [signed, padded] = ["+5", "05"].map(|number| given.replace(".5.", &format!(".{number}.")));
         for text in [
             "",
             "x",
             &given[..given.len() - 2],
             &longer,
             &other,
+            &signed,
+            &padded,
+            &given.to_uppercase().replace('C', "c"),
             "c1.0.0.0.-5.0.0",
             "c1.0.0.0.full.1.1",
         ] {

@@ -92,7 +92,7 @@ class Watch:
         self.reporting = False
         """The host's callback is running."""
         self.drained = -_BETWEEN_DRAINS
-        """When log lines were fetched last: a call that waits for changes comes here 20 times a second, for days."""
+        """When log lines were fetched last: a call that waits for changes comes here 5 times a second, for days."""
 
     def goes_on(self, address: int) -> bool:
         """Looks at plexindex_progress at this address, tells the host, and says whether to go on."""

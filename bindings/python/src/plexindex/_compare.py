@@ -12,7 +12,8 @@ from functools import lru_cache
 
 from . import _constants as c
 from . import _left_out
-from ._errors import InvalidArgumentError, LibraryNotFoundError, ServerError, StoreError
+from ._errors import InvalidArgumentError, LibraryNotFoundError
+from ._feed import bring_up_to_date
 from ._library import Chosen
 from ._mapping import as_mapping
 from ._rules import Rules, _moved
@@ -167,13 +168,7 @@ class Comparison:
 
     def _bring_up_to_date(self) -> None:
         index = self._index
-        if not self._offline:
-            try:
-                index.refresh(self._asked)
-            except (ServerError, StoreError):
-                if not any(library.age is not None for library in index.libraries(offline=True)):
-                    raise
-                self.stale = True
+        self.stale = not self._offline and not bring_up_to_date(index, self._asked, None, None, always=True)
         chosen = [library for library in index.libraries(offline=True) if _is_chosen(library, self._asked)]
         if all(library.age is None for library in chosen):
             raise LibraryNotFoundError("no library that is asked was fetched yet: do so once (refresh)")
@@ -267,7 +262,7 @@ class Comparison:
     # On the disk.
 
     def _walk(self, top: bytes, owners: list[LibraryInfo]) -> Iterator[Difference]:
-        batch: list[tuple[bytes, bytes, _Place]] = []
+        batch: list[_OnDisk] = []
         root = next((place for place in self._locations if self._locations[place] is owners), None)
         inherited = [] if root is None or root == top else self._ignored(root, root)
         stack = [(top, _Place(owners, root, inherited))]
@@ -277,7 +272,7 @@ class Comparison:
             folder, place = stack.pop()
             own = self._locations.get(folder)
             if own is not None:
-                place = _Place(own, folder, [])
+                place = _Place(own, folder, [], twin=place.twin)
             try:
                 with os.scandir(folder) as entries:
                     found = list(entries)
@@ -288,8 +283,10 @@ class Comparison:
                 yield self._not_read(folder, error)
                 continue
             if any(entry.name == b".plexignore" for entry in found):
-                place = _Place(place.owners, place.root, place.ignored + self._ignored(folder, place.root))
+                ignored = place.ignored + self._ignored(folder, place.root)
+                place = _Place(place.owners, place.root, ignored, twin=place.twin)
             ignored = place.ignored
+            twins = _twins(entry.name for entry in found)
             folders = []
             start = folder if folder.endswith(b"/") else folder + b"/"
             exts = place.extensions
@@ -306,7 +303,7 @@ class Comparison:
                 if is_folder:
                     folders.append(entry)
                 elif any_extension or raw[raw.rfind(b".") :].lower() in exts:
-                    batch.append((start + raw, raw, place))
+                    batch.append((start + raw, raw, place, place.twin or raw in twins))
             for entry in sorted(folders, key=lambda entry: entry.name, reverse=True):
                 name, path = os.fsdecode(entry.name), start + entry.name
                 rule = _left_out.folder_rule(name, rules, at_root=folder == place.root, video=place.video)
@@ -319,7 +316,8 @@ class Comparison:
                 elif entry.is_symlink() and _leads_up(path):
                     yield Difference("left_out", path, None, "loop", _TEXTS["loop"])
                     continue
-                stack.append((path, place))
+                twin = place.twin or entry.name in twins
+                stack.append((path, place if twin == place.twin else place.as_twin()))
             if len(batch) >= _AT_ONCE:
                 yield from self._look_up(batch)
                 batch = []
@@ -335,26 +333,34 @@ class Comparison:
         found = _left_out.Ignored.of(folder, inherited=folder == root)
         return [] if found is None else [found]
 
-    def _look_up(self, batch: list[tuple[bytes, bytes, _Place]]) -> Iterator[Difference]:
+    def _look_up(self, batch: list[_OnDisk]) -> Iterator[Difference]:
         if not batch:
             return
         self.files += len(batch)
         if self._told is not None:
             self._told(self.files)
         index = self._index
-        keys = self._asked.lookup_keys([path for path, _, _ in batch])
-        # Of a path that lies in no library's folder a key may be that of a file below another root.
-        unknown = [one for one, key in zip(batch, keys) if key is None or not one[2].owners]
+        keys = self._asked.lookup_keys([path for path, *_ in batch])
+        # Of a path that lies in no library's folder a key may be that of a file below another root; of a file with a
+        # twin, the twin's.
+        unknown = [one for one, key in zip(batch, keys) if key is None or not one[2].owners or one[3]]
         if not unknown:
             return
-        answers = index.match_paths(self._asked, [path for path, _, _ in unknown], offline=True)
-        for (path, raw, place), answer in zip(unknown, answers):
-            difference = self._unlisted(path, os.fsdecode(raw), place, answer)
+        answers = index.match_paths(self._asked, [path for path, *_ in unknown], offline=True)
+        for (path, raw, place, twin), answer in zip(unknown, answers):
+            is_listed = answer.rung in ("confirmed", "exact", "mapped") and not (twin and self._is_twins(path, answer))
+            difference = self._unlisted(path, os.fsdecode(raw), place, answer, is_listed=is_listed)
             if difference is not None:
                 yield difference
 
-    def _unlisted(self, path: bytes, name: str, place: _Place, answer: Match) -> Difference | None:
-        if answer.rung in ("confirmed", "exact", "mapped"):
+    def _is_twins(self, path: bytes, answer: Match) -> bool:
+        """Whether what was found is listed as another file, which is there and differs in its case only."""
+        found = [*answer.candidates, *([answer.item] if answer.item else [])]
+        listed = [self._mappings.host(item.path) for item in found if item.path]
+        return self._mappings.known and path not in listed and any(os.path.lexists(one) for one in listed)
+
+    def _unlisted(self, path: bytes, name: str, place: _Place, answer: Match, *, is_listed: bool) -> Difference | None:
+        if is_listed:
             if answer.status == "ambiguous":
                 text = _TEXTS["several_items"].format(answer.candidates_total)
                 return Difference("ambiguous", path, answer.candidates[0], "several_items", text)
@@ -391,7 +397,8 @@ class Comparison:
             except ValueError:
                 is_there = False
             except OSError as error:
-                is_there = _is_spelt_otherwise(path)
+                other = _spelt_otherwise(path)
+                is_there = other is not None and not self._is_listed_itself(other)
                 if not is_there and error.errno not in _GONE:
                     folder = os.path.dirname(path)
                     if not any(_is_in(folder, known) for known in self._unreadable):
@@ -404,18 +411,35 @@ class Comparison:
                 text = f"the item has {len(paths)} files: {', '.join(paths)}"
                 yield Difference("several_paths", path, item, "several_files", text)
 
+    def _is_listed_itself(self, path: bytes) -> bool:
+        """Whether a file is listed by this very spelling."""
+        (answer,) = self._index.match_paths(self._asked, [path], offline=True)
+        found = [*answer.candidates, *([answer.item] if answer.item else [])]
+        return any(self._mappings.host(item.path or "") == path for item in found)
+
 
 class _Place:
     """Where files lie: in whose folder, and what is ignored there."""
 
-    __slots__ = ("extensions", "ignored", "owners", "root", "video")
+    __slots__ = ("extensions", "ignored", "owners", "root", "twin", "video")
 
-    def __init__(self, owners: list[LibraryInfo], root: bytes | None, ignored: list[Ignored]) -> None:
+    def __init__(
+        self, owners: list[LibraryInfo], root: bytes | None, ignored: list[Ignored], *, twin: bool = False
+    ) -> None:
         kinds = {library.kind for library in owners}
-        self.owners, self.root, self.ignored = owners, root, ignored
+        self.owners, self.root, self.ignored, self.twin = owners, root, ignored, twin
         # With their dots, so that a name without one has none of them.
         self.extensions = frozenset(b"." + ext for ext in _left_out.extensions(kinds or {""}))
         self.video = not kinds or bool(kinds & {"movie", "show", "photo"})
+
+    def as_twin(self) -> _Place:
+        """The same below a folder of which another differs in its case only."""
+        return _Place(self.owners, self.root, self.ignored, twin=True)
+
+
+if TYPE_CHECKING:
+    # A file's path and name, where it lies, and whether another one differs in its case only.
+    _OnDisk = tuple[bytes, bytes, _Place, bool]
 
 
 class _Names:
@@ -532,18 +556,30 @@ def _form(name: bytes) -> str:
     return unicodedata.normalize("NFC", text.lower())
 
 
-def _is_spelt_otherwise(path: bytes) -> bool:
-    """Whether the file is there by another spelling, as the index compares: other case, other composition."""
+def _twins(names: Iterable[bytes]) -> set[bytes]:
+    """The names of a folder that the index compares as equal to another one."""
+    by_form: dict[object, bytes] = {}
+    twins: set[bytes] = set()
+    for name in names:
+        other = by_form.setdefault(name.lower() if name.isascii() else _form(name), name)
+        if other is not name:
+            twins |= {name, other}
+    return twins
+
+
+def _spelt_otherwise(path: bytes) -> bytes | None:
+    """The file by another spelling, as the index compares: other case, other composition. None where it is gone."""
     folder, _, name = path.rpartition(b"/")
     there = _folder_as_it_is(folder)
     found = None if there is None else _names_in(there).get(_form(name))
     if there is None or found is None:
-        return False
+        return None
+    other = there + b"/" + found
     try:
-        os.stat(there + b"/" + found)
+        os.stat(other)
     except OSError as error:
-        return error.errno not in _GONE  # a link that leads nowhere is no file
-    return True
+        return None if error.errno in _GONE else other  # a link that leads nowhere is no file
+    return other
 
 
 @lru_cache(maxsize=256)

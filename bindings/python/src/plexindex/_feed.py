@@ -7,7 +7,7 @@ import json
 from . import _constants as c
 from . import _convert
 from ._answers import ITEM_FIELDS, ITEM_SIZE, NUMBER, TEXT, Item
-from ._errors import InvalidArgumentError, ServerError
+from ._errors import InvalidArgumentError, ServerError, StoreError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ class Change:
     item: Item | None
     """The item: as it is since, or as it was when it was removed. None with ``"list_again"``."""
     path: str | None
-    """The file, as the server spells it: an item's first one, or the one that moved."""
+    """The file, as the server spells it: each file of an item has a change. None where it has no file."""
     from_path: str | None
-    """Where a file was that moved."""
+    """Where the file was that moved; with ``"changed"`` another file, which the item has lost."""
     from_key: str | None
     """The rating key that the item had before, where it has another one since."""
     library: str
@@ -164,14 +164,19 @@ class Changes:
         return f"<plexindex.Changes up to {self.token!r}>"
 
 
-def bring_up_to_date(index: Index, library: LibraryArg, deadline: float | None, progress: ProgressArg) -> bool:
-    """Asks the server where a listing has expired, as a match does. False: it gave no answer, an old one is known."""
+def bring_up_to_date(
+    index: Index, library: LibraryArg, deadline: float | None, progress: ProgressArg, *, always: bool = False
+) -> bool:
+    """Asks the server where a listing has expired, as a match does, or always.
+
+    False: it gave no answer, or none that could be stored, and an old one is known.
+    """
     known = index.libraries(offline=True)
-    if known and all(one.fresh for one in known):
+    if not always and known and all(one.fresh for one in known):
         return True
     try:
         return bool(index.refresh(library, deadline=deadline, progress=progress))
-    except ServerError:
+    except (ServerError, StoreError):
         if not any(one.age is not None for one in known):
             raise
         return False

@@ -42,7 +42,7 @@ def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
     if not given:
         top.print_help(sys.stderr)
         raise SystemExit(codes.USAGE)
-    found, unknown = top.parse_known_args(_in_order(top, given))
+    found, unknown = top.parse_known_args(_values_joined(top, _in_order(top, given)))
     if unknown:
         commands_of(top)[found.command].error(f"unrecognized arguments: {' '.join(unknown)}")
     return found
@@ -73,6 +73,23 @@ def _in_order(top: argparse.ArgumentParser, given: list[str]) -> list[str]:
     if not rest or rest[0] not in commands:
         return given
     return [rest[0], *before, *rest[1:]]
+
+
+def _values_joined(top: argparse.ArgumentParser, given: list[str]) -> list[str]:
+    """``--deadline -1`` as ``--deadline=-1``: a value that looks like an option is still what was given."""
+    command = commands_of(top).get(given[0]) if given else None
+    known = {} if command is None else command._option_string_actions
+    rest, joined = list(given), []
+    while rest:
+        joined.append(rest.pop(0))
+        if joined[-1] == "--":
+            break
+        action = known.get(joined[-1])
+        if action is None or action.nargs is not None or not rest:
+            continue
+        if joined[-1].startswith("--") and rest[0][:1] == "-" and rest[0][1:2].isdigit():
+            joined[-1] += f"={rest.pop(0)}"
+    return joined + rest
 
 
 def _mappings_joined(given: list[str]) -> list[str]:
@@ -523,6 +540,13 @@ class _Parser(argparse.ArgumentParser):
             for name, command in commands_of(parser()).items()
             if wrong and wrong[1] in command._option_string_actions
         ]
+        missing = re.search(r"argument (?:.*/)?(-[\w-]+): expected one argument|are required: (.*)", message)
+        if missing and missing[1]:
+            action = self._option_string_actions[missing[1]]
+            message = f"argument {missing[1]} has no value: give one, {missing[1]} {action.metavar}"
+        elif missing:
+            words = [action for action in self._actions if action.choices and action.dest in missing[2].split(", ")]
+            message += "".join(f": give {' or '.join(map(str, action.choices or ()))}" for action in words)
         meant = difflib.get_close_matches(wrong[1], known, 1) if wrong else []
         said = message
         if owners:

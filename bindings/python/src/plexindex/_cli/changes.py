@@ -94,7 +94,11 @@ def _show(change: Change, options: argparse.Namespace) -> None:
         return
     lines = [f"{words}: {item_text(change.item)}"]
     if change.from_path is not None:
-        lines.append(f"  from {output.clean(change.from_path)}".replace("\n", "\\n"))
+        lines.append(
+            f"  {'from' if change.change == 'moved' else 'without'} {output.clean(change.from_path)}".replace(
+                "\n", "\\n"
+            )
+        )
     if change.path is not None:
         lines.append(f"  {output.clean(change.path)}".replace("\n", "\\n"))
     say("\n".join(lines))

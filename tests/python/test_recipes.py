@@ -1,0 +1,92 @@
+"""The shell recipes of docs/recipes.md and the lines with jq elsewhere, run as they stand on a disk and a server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli import Cli
+from conftest import REPOSITORY, ServerFactory
+from plexindex._cli import arguments
+from test_diff import Tree, make
+
+pytestmark = pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+
+RECIPES = REPOSITORY / "docs/recipes.md"
+
+
+class Shell:
+    """Runs scripts in which what they call is at hand: the command, and what would reach the network or a mailbox."""
+
+    def __init__(self, folder: Path, tree: Tree) -> None:
+        self.cli, self.tree = Cli(folder, tree.server), tree
+        assert self.cli.run("warm").returncode == 0
+        programs = folder / "programs"
+        programs.mkdir()
+        for name, does in {
+            "plexindex": f'exec "{sys.executable}" -m plexindex "$@"',
+            "curl": 'printf "%s\\n" "$*"',
+            "mail": 'printf "%s\\n" "$*"; cat',
+        }.items():
+            program = programs / name
+            program.write_text(f"#!/bin/sh\n{does}\n")
+            program.chmod(0o755)
+        self.path = f"{programs}:{os.environ['PATH']}"
+
+    def run(self, script: str, *given: object) -> str:
+        script = script.replace("/mnt/media", str(self.tree.media))
+        environment = {**self.cli.environment, "PATH": self.path}
+        done = subprocess.run(
+            ["sh", "-c", script, "recipe", *map(str, given)],
+            env=environment, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert (done.stderr, done.returncode) == ("", 0), done
+        return done.stdout
+
+
+@pytest.fixture
+def tree(tmp_path: Path, start_server: ServerFactory) -> Tree:
+    return Tree(tmp_path, start_server)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, tree: Tree) -> Shell:
+    return Shell(tmp_path, tree)
+
+
+def blocks() -> list[str]:
+    return re.findall(r"^```sh\n(.*?)^```", RECIPES.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def test_the_recipes_of_a_shell(shell: Shell, tree: Tree) -> None:
+    hook, report, new, dead = blocks()
+    server = tree.server
+    show = shell.cli.json("folder", tree.shows / "Delta")["item"]["key"]
+    assert shell.run(hook, tree.shows / "Delta").rstrip().endswith(f" {server.url}{show}/refresh")
+    assert shell.run(report, tree.media) == ""
+    added = make(tree.films / "New (2024)" / "New (2024).mkv")
+    tree.listed[0].unlink()
+    (sent, *lines) = shell.run(report, tree.media).splitlines()
+    assert sent == "-s Plex and the disk root"
+    assert any(str(added) in line for line in lines) and any(str(tree.listed[0]) in line for line in lines)
+    assert shell.run(new) == f"not_scanned\t{added}\n"
+    gone, emptied = shell.run(dead).splitlines()
+    assert gone == f"gone\t1\t{tree.listed[0]}"
+    assert emptied == f"-X PUT -H X-Plex-Token: {server.token} {server.url}/library/sections/1/emptyTrash"
+
+
+def test_other_lines_with_jq(shell: Shell, tree: Tree) -> None:
+    readme = (REPOSITORY / "README.md").read_text("utf-8")
+    ((command, filtered),) = re.findall(r"^\$ (plexindex diff --json) /tmp/media (\| jq .*)$", readme, re.MULTILINE)
+    assert shell.run(f"{command} /mnt/media {filtered}") == '["summary",null,null]\n'
+    # As they are written: a help breaks lines to fit the terminal.
+    helps = [parser.epilog or "" for parser in arguments.commands_of(arguments.parser()).values()]
+    lines = [line.strip() for text in helps for line in text.splitlines() if "| jq" in line]
+    added = make(tree.films / "New (2024)" / "New (2024).mkv")
+    told = {line: shell.run(line) for line in lines}
+    assert sorted(told.values()) == sorted([f"{added}\n", "Films\nShows\n"])
